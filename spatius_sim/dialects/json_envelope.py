@@ -1,0 +1,185 @@
+"""json-envelope: the wire of the vendor's Backend Mode demo (protocol.md section 4).
+
+JSON text frames, binary as base64. Generation 1 has `turnId`, generation 2 dropped it; both are read, and
+`turnId` is written where a turn has an id.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from typing import Any
+
+from spatius_sim.dialects.events import (
+    Audio,
+    ClientAction,
+    Failed,
+    Garbage,
+    Interrupted,
+    InterruptTurn,
+    Motion,
+    Note,
+    PlayClip,
+    Ready,
+    RelayEvent,
+    Speak,
+    SpeakEnd,
+    Unclear,
+)
+
+_RELAY_NOTES = frozenset({"status", "agent_ready", "transcript", "agent_event", "pong"})
+_CLIENT_NOTES = frozenset({"ping", "set_avatar", "start_agent", "text", "text_query"})
+
+
+class JsonEnvelope:
+    """The json-envelope wire."""
+
+    name = "json-envelope"
+
+    def read_relay(self, frame: str | bytes) -> RelayEvent:
+        """A frame from the relay; never raises."""
+        try:
+            return _relay_event(_object(frame))
+        except _NotUnderstood as fault:
+            return Garbage(str(fault))
+
+    def write_relay(self, event: RelayEvent) -> str:
+        """The text frame by which a relay says `event`."""
+        match event:
+            case Ready(session_id, output_rate, input_rate):
+                avatar = {"outputSampleRate": output_rate, "inputSampleRate": input_rate}
+                return json.dumps({"type": "ready", "sessionId": session_id, "avatar": avatar})
+            case Audio(pcm, last, turn_id):
+                audio = {"type": "avatar_audio", "audio": _text(pcm), "isLast": last}
+                return json.dumps(audio | _turn(turn_id))
+            case Motion(payloads, last, turn_id):
+                frames = [_text(payload) for payload in payloads]
+                motion = {"type": "avatar_frames", "frames": frames, "isLast": last}
+                return json.dumps(motion | _turn(turn_id))
+            case Interrupted(reason):
+                return json.dumps({"type": "interrupt", "reason": reason})
+            case Failed(message):
+                return json.dumps({"type": "error", "message": message})
+            case Note(kind):
+                return json.dumps({"type": kind})
+            case Garbage(reason):
+                return reason
+
+    def read_client(self, frame: str | bytes) -> ClientAction:
+        """A frame from the client; never raises."""
+        try:
+            return _client_action(_object(frame))
+        except _NotUnderstood as fault:
+            return Unclear(str(fault))
+
+    def write_client(self, action: ClientAction) -> str:
+        """The text frame by which a client does `action`."""
+        match action:
+            case Speak(pcm):
+                return json.dumps({"type": "mic_audio", "audio": _text(pcm)})
+            case SpeakEnd():
+                return json.dumps({"type": "mic_end"})
+            case PlayClip(clip):
+                return json.dumps({"type": "play_sample", "clip": clip})
+            case InterruptTurn():
+                return json.dumps({"type": "interrupt"})
+            case Note(kind):
+                return json.dumps({"type": kind})
+            case Unclear(reason):
+                return reason
+
+
+class _NotUnderstood(Exception):
+    pass
+
+
+def _object(frame: str | bytes) -> dict[str, Any]:
+    if isinstance(frame, bytes):
+        raise _NotUnderstood("a binary frame; json-envelope has text frames only")
+    try:
+        value = json.loads(frame)
+    except (ValueError, RecursionError) as error:
+        raise _NotUnderstood(f"not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise _NotUnderstood("not a JSON object")
+    return value
+
+
+def _relay_event(message: dict[str, Any]) -> RelayEvent:
+    match message.get("type"):
+        case "ready":
+            avatar = message.get("avatar")
+            rates = avatar if isinstance(avatar, dict) else {}
+            return Ready(
+                _optional_text(message, "sessionId"),
+                _rate(rates.get("outputSampleRate")),
+                _rate(rates.get("inputSampleRate")),
+            )
+        case "avatar_audio":
+            pcm = _bytes(message.get("audio"), "audio")
+            return Audio(pcm, _flag(message, "isLast"), _optional_text(message, "turnId"))
+        case "avatar_frames":
+            frames = message.get("frames")
+            if not isinstance(frames, list):
+                raise _NotUnderstood("avatar_frames.frames is not a list")
+            payloads = tuple(_bytes(frame, "frames") for frame in frames)
+            return Motion(payloads, _flag(message, "isLast"), _optional_text(message, "turnId"))
+        case "interrupt":
+            return Interrupted(_optional_text(message, "reason"))
+        case "error":
+            return Failed(_optional_text(message, "message"))
+        case str(kind) if kind in _RELAY_NOTES:
+            return Note(kind)
+        case other:
+            raise _NotUnderstood(f"type {other!r} is not one of a json-envelope relay's")
+
+
+def _client_action(message: dict[str, Any]) -> ClientAction:
+    match message.get("type"):
+        case "mic_audio":
+            return Speak(_bytes(message.get("audio"), "audio"))
+        case "mic_end":
+            return SpeakEnd()
+        case "play_sample":
+            return PlayClip(_optional_text(message, "clip"))
+        case "interrupt":
+            return InterruptTurn()
+        case str(kind) if kind in _CLIENT_NOTES:
+            return Note(kind)
+        case other:
+            raise _NotUnderstood(f"type {other!r} is not one of a json-envelope client's")
+
+
+def _text(binary: bytes) -> str:
+    return b64encode(binary).decode("ascii")
+
+
+def _turn(turn_id: str) -> dict[str, str]:
+    return {"turnId": turn_id} if turn_id else {}
+
+
+def _bytes(value: object, field: str) -> bytes:
+    if not isinstance(value, str):
+        raise _NotUnderstood(f"{field} is not base64 text")
+    try:
+        return b64decode(value, validate=True)
+    except ValueError as error:
+        raise _NotUnderstood(f"{field} is not base64: {error}") from error
+
+
+def _flag(message: dict[str, Any], field: str) -> bool:
+    value = message.get(field, False)
+    if not isinstance(value, bool):
+        raise _NotUnderstood(f"{field} is neither true nor false")
+    return value
+
+
+def _optional_text(message: dict[str, Any], field: str) -> str:
+    value = message.get(field, "")
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _NotUnderstood(f"{field} is not a text")
+    return value
+
+
+def _rate(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

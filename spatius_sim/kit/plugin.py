@@ -1,0 +1,278 @@
+"""The pytest plugin: inert unless a subject is named or a suite of ours is collected.
+
+Nothing heavy is imported before it is needed, for pytest loads this in every project that has us installed.
+"""
+
+import json
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+    from spatius_sim.kit.bench import Bench, Options
+    from spatius_sim.kit.plans import Plan
+    from spatius_sim.reporting.summary import RuleOutcome, Summary
+    from spatius_sim.rules.catalogue import Rule
+
+_PROPERTY = "spatius_sim_outcome"
+_BENCH: "pytest.StashKey[Bench]" = pytest.StashKey()
+_ENVIRONMENT: "pytest.StashKey[dict[str, str]]" = pytest.StashKey()
+_OUTCOMES: "pytest.StashKey[list[tuple[str, str, RuleOutcome]]]" = pytest.StashKey()
+
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "target": {"metavar": "URL", "help": "judge the relay at this ws:// URL"},
+    "server": {"metavar": "URL", "help": "judge the Motion Server at this http:// URL"},
+    "wire": {"metavar": "NAME", "help": "the relay's wire (json-envelope)"},
+    "motion-port": {"type": int, "metavar": "PORT", "help": "where our Motion Server listens (8700)"},
+    "wait": {"type": float, "metavar": "SECONDS", "help": "how long the subject may take to answer (10)"},
+    "settle": {
+        "type": float,
+        "metavar": "SECONDS",
+        "help": "how long without a sign of life before what is missing counts as missing (3)",
+    },
+    "seed": {"type": int, "metavar": "N", "help": "what every random choice comes from (1)"},
+    "rule": {"action": "append", "metavar": "ID", "help": "judge this rule only (exact; repeatable)"},
+    "report-json": {"metavar": "FILE", "help": "write the verdicts there"},
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Every option as `--spatius-NAME`, and as `--NAME` where no other plugin owns that."""
+    group = parser.getgroup("spatius-sim", "conformance of Spatius relays and Motion Servers")
+    for name, argument in _ARGUMENTS.items():
+        long, destination = f"--spatius-{name}", f"spatius_{name.replace('-', '_')}"
+        try:
+            group.addoption(f"--{name}", long, dest=destination, **argument)
+        except ValueError:
+            group.addoption(long, dest=destination, **argument)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Naming a subject runs its suite alone."""
+    config.stash[_OUTCOMES] = []
+    if not _subject_named(config):
+        return
+    with _usage_errors():
+        _options(config).check()
+        if config.args_source is not pytest.Config.ArgsSource.ARGS:
+            from spatius_sim.kit.resources import resource
+
+            suite = "relay" if _options(config).target else "server"
+            config.args[:] = [str(resource("conformance") / suite)]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """A named relay may connect to our Motion Server at any time from now on."""
+    config = session.config
+    if _subject_named(config):
+        with _usage_errors():
+            _bench(config)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """The subject, the seed, and how to point a relay here."""
+    if _BENCH not in config.stash:
+        return []
+    options = config.stash[_BENCH].options
+    lines = [f"spatius-sim: judging {options.target or options.server} from seed {options.seed}"]
+    if options.target:
+        lines.append("spatius-sim: Motion Server listens; the relay needs this environment:")
+    return lines + [f"  {name}={value}" for name, value in config.stash[_ENVIRONMENT].items()]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """`--rule` keeps the items of these rules and no other item."""
+    wanted = config.getoption("spatius_rule")
+    if not wanted:
+        return
+    from spatius_sim.rules import catalogue
+
+    with _usage_errors():
+        for rule_id in wanted:
+            catalogue.rule(rule_id)
+    kept = [item for item in items if _rule_of(item) in wanted]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+@pytest.fixture
+def rule(request: pytest.FixtureRequest) -> "Rule":
+    """The rule that an item exercises."""
+    from spatius_sim.rules import catalogue
+
+    return catalogue.rule(request.param)
+
+
+@pytest.fixture
+def judge(request: pytest.FixtureRequest, rule: "Rule") -> "Callable[[SearchStrategy[Plan]], None]":
+    """Judges the rule over the plans that it is given."""
+    from spatius_sim.protocol.errors import UsageError
+    from spatius_sim.reporting.summary import RuleOutcome
+    from spatius_sim.reporting.text_report import failure_text
+    from spatius_sim.rules.catalogue import Verdict
+
+    def note(outcome: RuleOutcome, target: str) -> None:
+        fact = json.dumps([rule.subject, target, asdict(outcome)])
+        request.node.user_properties.append((_PROPERTY, fact))
+
+    def over(plans: "SearchStrategy[Plan]") -> None:
+        try:
+            trial = _bench(request.config).trial(rule.subject)
+            outcome = trial.judge(rule.id, plans)
+        except UsageError as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+        except Exception as error:
+            note(RuleOutcome(rule.id, Verdict.ERRORED, reason=repr(error)), "")
+            raise
+        note(outcome, trial.subject.target)
+        if outcome.failure is not None:
+            pytest.fail(failure_text(outcome, outcome.failure, trial.seed), pytrace=False)
+        if outcome.verdict is not Verdict.PASSED:
+            pytest.skip(f"{outcome.verdict}: {outcome.reason}")
+
+    return over
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Collects the outcomes."""
+    report = yield
+    if report.when == "call":
+        for name, fact in report.user_properties:
+            if name == _PROPERTY:
+                subject, target, outcome = json.loads(str(fact))
+                item.config.stash[_OUTCOMES].append((subject, target, _outcome(outcome)))
+    return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The exit code of a run in which rules were judged."""
+    config = session.config
+    bench = config.stash.get(_BENCH, None)
+    if bench is not None:
+        bench.close()
+    if bench is None or session.exitstatus not in (
+        pytest.ExitCode.OK,
+        pytest.ExitCode.TESTS_FAILED,
+    ):
+        return
+    from spatius_sim.reporting.json_report import write_json_report
+    from spatius_sim.reporting.summary import ExitCode, exit_code
+
+    summaries = _summaries(config)
+    report = config.getoption("spatius_report_json")
+    if report:
+        write_json_report(Path(report), summaries)
+    code = exit_code(summaries)
+    if code is not ExitCode.PASSED:
+        session.exitstatus = int(code)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The verdicts, last."""
+    config = terminalreporter.config
+    if _BENCH not in config.stash:
+        return
+    from rich.console import Console
+
+    from spatius_sim.reporting.text_report import print_summary
+
+    for summary in _summaries(config):
+        terminalreporter.section("spatius-sim")
+        page = StringIO()
+        width = terminalreporter._tw.fullwidth
+        markup = terminalreporter.hasmarkup
+        print_summary(Console(file=page, width=width, force_terminal=markup), summary)
+        terminalreporter.write(page.getvalue())
+
+
+def _subject_named(config: pytest.Config) -> bool:
+    options = _options(config)
+    return bool(options.target or options.server)
+
+
+def _options(config: pytest.Config) -> "Options":
+    from spatius_sim.kit.bench import Options
+    from spatius_sim.kit.subjects import Patience
+
+    def given(**names: str) -> dict[str, Any]:
+        values = {field: config.getoption(f"spatius_{name}") for field, name in names.items()}
+        return {field: value for field, value in values.items() if value is not None}
+
+    return Options(
+        patience=Patience(**given(attach="wait", settle="settle")),
+        **{"target": os.environ.get("SPATIUS_TARGET", "")}
+        | given(target="target", server="server", wire="wire", motion_port="motion_port", seed="seed"),
+    )
+
+
+def _bench(config: pytest.Config) -> "Bench":
+    if _BENCH not in config.stash:
+        from spatius_sim.kit.bench import Bench
+
+        bench = Bench(_options(config))
+        config.stash[_BENCH] = bench
+        config.stash[_ENVIRONMENT] = {}
+        config.stash[_ENVIRONMENT] = bench.open()
+    return config.stash[_BENCH]
+
+
+def _summaries(config: pytest.Config) -> "list[Summary]":
+    from spatius_sim import __version__
+    from spatius_sim.reporting.summary import RuleOutcome, Summary
+    from spatius_sim.rules.catalogue import REVISION, Verdict, rules_for
+
+    bench = config.stash[_BENCH]
+    options = bench.options
+    named = [("relay", options.target), ("server", options.server)]
+    heard = dict.fromkeys((subject, target) for subject, target, _ in config.stash[_OUTCOMES])
+    subjects = dict(heard) | {pair: None for pair in named if pair[1] and not heard}
+    summaries = []
+    for subject, target in subjects:
+        outcomes = {o.rule_id: o for s, _, o in config.stash[_OUTCOMES] if s == subject}
+        wanted = config.getoption("spatius_rule")
+        for expected in rules_for(subject) if _subject_named(config) else ():
+            if expected.id not in outcomes and (not wanted or expected.id in wanted):
+                never = RuleOutcome(expected.id, Verdict.UNEXERCISED, reason="it was never run")
+                outcomes[expected.id] = never
+        order = [r.id for r in rules_for(subject)]
+        sorted_outcomes = sorted(outcomes.values(), key=lambda o: order.index(o.rule_id))
+        summaries.append(
+            Summary(subject, target, options.seed, __version__, REVISION, tuple(sorted_outcomes))
+        )
+    return summaries
+
+
+def _outcome(plain: dict[str, Any]) -> "RuleOutcome":
+    from spatius_sim.reporting.summary import Failure, RuleOutcome
+    from spatius_sim.rules.catalogue import Verdict
+
+    failure = Failure(**plain["failure"]) if plain["failure"] else None
+    return RuleOutcome(**plain | {"verdict": Verdict(plain["verdict"]), "failure": failure})
+
+
+def _rule_of(item: pytest.Item) -> str:
+    callspec = getattr(item, "callspec", None)
+    return str(callspec.params.get("rule", "")) if callspec else ""
+
+
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    from spatius_sim.protocol.errors import UsageError
+
+    try:
+        yield
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error

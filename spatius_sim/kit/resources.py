@@ -1,0 +1,15 @@
+"""Where the suites and the fixtures lie: inside the package when installed, beside it in a clone."""
+
+from pathlib import Path
+
+from spatius_sim.protocol.errors import UsageError
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def resource(name: str) -> Path:
+    """The folder `conformance` or `fixtures`; raises UsageError where it is missing."""
+    for folder in (_PACKAGE / name, _PACKAGE.parent / name):
+        if folder.is_dir():
+            return folder
+    raise UsageError(f"the folder {name} is missing from this installation: install it again")

@@ -1,0 +1,326 @@
+"""Subjects: how a thing under test is attached, and how a plan is run against it."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from spatius_sim import __version__
+from spatius_sim.dialects import Dialect
+from spatius_sim.dialects.events import Audio, Garbage, Motion, Speak, SpeakEnd
+from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
+from spatius_sim.model.trace import (
+    Closed,
+    Lane,
+    Opened,
+    Received,
+    Trace,
+    TraceHeader,
+    TurnStarted,
+    WaitEnded,
+    read_upstream,
+)
+from spatius_sim.net.motion_server import MotionServer
+from spatius_sim.net.recorder import Recorder
+from spatius_sim.net.relay_client import RelayClient
+from spatius_sim.net.upstream_client import UpstreamClient
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.errors import UnreachableError
+from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
+from spatius_sim.protocol.messages import (
+    AudioInput,
+    ConfigureSession,
+    ConfirmSession,
+    Message,
+    MotionResponse,
+)
+
+APP_ID = "sim-app"
+AVATAR_ID = "sim-avatar"
+_GREETING_SECONDS = 2.0
+_RETRY_SECONDS = 0.2
+_LINGER_SECONDS = 0.1
+_TOKEN_LIFE_SECONDS = 3600
+
+
+def canary_key(seed: int) -> str:
+    """The API key that a relay under test is to use: 32 characters, the same for the same seed. Should it
+    come down to a client, it is recognised."""
+    return hashlib.blake2b(f"canary {seed}".encode(), digest_size=16).hexdigest()
+
+
+def relay_environment(server: MotionServer, api_key: str) -> dict[str, str]:
+    """The environment variables that point a relay at our Motion Server."""
+    return {
+        "SPATIUS_CONSOLE_ENDPOINT": server.console_endpoint,
+        "SPATIUS_INGRESS_ENDPOINT": server.ingress_endpoint,
+        "SPATIUS_API_KEY": api_key,
+        "SPATIUS_APP_ID": APP_ID,
+        "SPATIUS_AVATAR_ID": AVATAR_ID,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, in seconds: `attach` for the subject to answer at all, `settle` without a sign of
+    life before what is missing counts as missing."""
+
+    attach: float = 10.0
+    settle: float = 3.0
+
+
+class Subject(Protocol):
+    """A thing under test."""
+
+    @property
+    def kind(self) -> str:
+        """`relay` or `server`: which rules judge it."""
+
+    @property
+    def target(self) -> str:
+        """What the user named, or what stands in for it."""
+
+    async def attach(self) -> None:
+        """Make sure that it is there; raises UnreachableError."""
+
+    async def run(self, plan: Plan) -> Trace:
+        """Run one scenario on fresh connections; raises UnreachableError where none can be had."""
+
+    async def detach(self) -> None:
+        """Let go of everything."""
+
+
+class RelaySubject:
+    """A relay whose upstream is our Motion Server. The recorder is the one that the server tells."""
+
+    kind = "relay"
+
+    def __init__(self, url: str, dialect: Dialect, recorder: Recorder, seed: int, patience: Patience) -> None:
+        self.target = url
+        self._dialect, self._recorder, self._seed = dialect, recorder, seed
+        self._patience = patience
+        self._runs = 0
+
+    async def attach(self) -> None:
+        """Wait for the relay, and for a greeting that the wire understands where it sends one."""
+        deadline = time.monotonic() + self._patience.attach
+        while True:
+            try:
+                async with self._client("greeting", open_seconds=self._patience.attach) as client:
+                    await self._read_greeting(client)
+                    return
+            except UnreachableError:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def run(self, plan: Plan) -> Trace:
+        """Every client speaks its turns; a turn is over when both halves have come down."""
+        self._runs += 1
+        header = TraceHeader("relay", self._dialect.name, self._seed, str(plan), __version__)
+        self._recorder.start(header)
+        try:
+            async with AsyncExitStack() as stack:
+                clients = [
+                    await stack.enter_async_context(self._client(f"client-{number}"))
+                    for number in range(1, len(plan.clients) + 1)
+                ]
+                speaking = (
+                    self._speak_turns(f"client-{number}", client, turns)
+                    for number, (client, turns) in enumerate(zip(clients, plan.clients, strict=True), 1)
+                )
+                await asyncio.gather(*speaking)
+                await asyncio.sleep(_LINGER_SECONDS)
+        finally:
+            trace = self._recorder.finish()
+        return trace
+
+    async def detach(self) -> None:
+        """Nothing is held between runs."""
+
+    def _client(self, name: str, open_seconds: float = 10.0) -> RelayClient:
+        return RelayClient(self.target, self._dialect, self._recorder, name, open_seconds)
+
+    async def _read_greeting(self, client: RelayClient) -> None:
+        try:
+            heard = await asyncio.wait_for(client.heard.get(), _GREETING_SECONDS)
+        except TimeoutError:
+            return  # Not every relay greets.
+        if isinstance(heard, Garbage):
+            raise UnreachableError(
+                f"{self.target} speaks another wire than {self._dialect.name}: {heard.reason}"
+            )
+
+    async def _speak_turns(self, name: str, client: RelayClient, turns: Sequence[TurnPlan]) -> None:
+        for number, turn in enumerate(turns):
+            label = f"{self._seed}/{self._runs}/{name}/{number}"
+            pcm = speech(label, turn.samples)
+            self._recorder.emit(Lane.KIT, name, TurnStarted(number, pcm, PLAN_SAMPLE_RATE))
+            halves = _Halves(self._recorder, name)
+            for chunk in _chunks(pcm, turn.chunk_bytes):
+                await client.do(Speak(chunk))
+            await client.do(SpeakEnd())
+            complete = await _wait(self._recorder, halves.have_come, self._patience.settle)
+            self._recorder.emit(Lane.KIT, name, WaitEnded(number, complete))
+
+
+class ServerSubject:
+    """A Motion Server, driven as a Server SDK drives it."""
+
+    kind = "server"
+
+    def __init__(
+        self,
+        console_endpoint: str,
+        ingress_endpoint: str,
+        recorder: Recorder,
+        seed: int,
+        patience: Patience,
+    ) -> None:
+        self.target = ingress_endpoint
+        self._console, self._ingress = console_endpoint, ingress_endpoint
+        self._recorder, self._seed, self._patience = recorder, seed, patience
+        self._runs = 0
+
+    async def attach(self) -> None:
+        """Open and close one session."""
+        deadline = time.monotonic() + self._patience.attach
+        while True:
+            try:
+                async with self._session():
+                    return
+            except UnreachableError:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def run(self, plan: Plan) -> Trace:
+        """Every client is a session, every turn a request."""
+        self._runs += 1
+        self._recorder.start(TraceHeader("server", "", self._seed, str(plan), __version__))
+        try:
+            speaking = (
+                self._speak_turns(f"session-{number}", turns) for number, turns in enumerate(plan.clients, 1)
+            )
+            await asyncio.gather(*speaking)
+        finally:
+            trace = self._recorder.finish()
+        return trace
+
+    async def detach(self) -> None:
+        """Nothing is held between runs."""
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[UpstreamClient]:
+        client = UpstreamClient(
+            self._console,
+            self._ingress,
+            api_key=canary_key(self._seed),
+            app_id=APP_ID,
+            avatar_id=AVATAR_ID,
+            expire_at=int(time.time()) + _TOKEN_LIFE_SECONDS,
+        )
+        async with client:
+            yield client
+
+    async def _speak_turns(self, name: str, turns: Sequence[TurnPlan]) -> None:
+        async with self._session() as session:
+            self._recorder.emit(Lane.UPSTREAM, name, Opened(app_id=APP_ID, avatar_id=AVATAR_ID))
+            listening = asyncio.create_task(self._listen(name, session))
+            try:
+                confirmed = _Watch(self._recorder, name, lambda m: isinstance(m, ConfirmSession))
+                await self._send(name, session, ConfigureSession(PLAN_SAMPLE_RATE))
+                await _wait(self._recorder, confirmed.has_come, self._patience.settle)
+                for number, turn in enumerate(turns):
+                    await self._speak(name, session, number, turn)
+                self._recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=True, code=1000))
+            finally:
+                listening.cancel()
+
+    async def _speak(self, name: str, session: UpstreamClient, number: int, turn: TurnPlan) -> None:
+        label = f"{self._seed}/{self._runs}/{name}/{number}"
+        digest = hashlib.blake2b(label.encode(), digest_size=NANOID_LENGTH).digest()
+        req_id = log_id(time.time(), digest)
+        pcm = speech(label, turn.samples)
+        self._recorder.emit(Lane.KIT, name, TurnStarted(number, pcm, PLAN_SAMPLE_RATE))
+        answered = _Watch(
+            self._recorder,
+            name,
+            lambda message: isinstance(message, MotionResponse) and message.end and message.req_id == req_id,
+        )
+        for chunk in _chunks(pcm, turn.chunk_bytes):
+            await self._send(name, session, AudioInput(req_id, chunk))
+        await self._send(name, session, AudioInput(req_id, end=True))
+        complete = await _wait(self._recorder, answered.has_come, self._patience.settle)
+        self._recorder.emit(Lane.KIT, name, WaitEnded(number, complete))
+
+    async def _send(self, name: str, session: UpstreamClient, message: Message) -> None:
+        raw = encode(message)
+        self._recorder.sent(Lane.UPSTREAM, name, raw)
+        await session.send(raw)
+
+    async def _listen(self, name: str, session: UpstreamClient) -> None:
+        async for raw in session.frames():
+            self._recorder.received(Lane.UPSTREAM, name, raw)
+        self._recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=False, code=session.close_code))
+
+
+class _Watch:
+    """Looks for one message in what a connection receives from here on."""
+
+    def __init__(self, recorder: Recorder, connection: str, wanted: Callable[[object], bool]) -> None:
+        self._recorder, self._connection, self._wanted = recorder, connection, wanted
+        self._next = len(recorder.events)
+        self._come = False
+
+    def has_come(self) -> bool:
+        """Whether it has been received by now."""
+        events = self._recorder.events
+        while self._next < len(events) and not self._come:
+            event = events[self._next]
+            self._next += 1
+            if event.connection == self._connection and isinstance(event.what, Received):
+                self._come = self._wanted(event.what.value)
+        return self._come
+
+
+class _Halves:
+    """Both halves of a turn at a client, from here on: audio and motion marked as ended."""
+
+    def __init__(self, recorder: Recorder, client: str) -> None:
+        self._audio = _Watch(recorder, client, _ends_audio)
+        self._motion = _Watch(recorder, client, _ends_motion)
+
+    def have_come(self) -> bool:
+        """Whether both have been received by now."""
+        audio, motion = self._audio.has_come(), self._motion.has_come()
+        return audio and motion
+
+
+async def _wait(recorder: Recorder, over: Callable[[], bool], settle: float) -> bool:
+    """Whether `over` came true before so many seconds passed without anything being recorded."""
+    while not over():
+        recorder.changed.clear()
+        try:
+            await asyncio.wait_for(recorder.changed.wait(), settle)
+        except TimeoutError:
+            return over()
+    return True
+
+
+def _chunks(pcm: bytes, size: int) -> list[bytes]:
+    return [pcm[start : start + size] for start in range(0, len(pcm), size)]
+
+
+def _ends_audio(heard: object) -> bool:
+    return isinstance(heard, Audio) and heard.last
+
+
+def _ends_motion(heard: object) -> bool:
+    if not isinstance(heard, Motion):
+        return False
+    messages = map(read_upstream, heard.payloads)
+    return heard.last or any(isinstance(m, MotionResponse) and m.end for m in messages)

@@ -1,0 +1,1 @@
+"""The brains: events in, commands out. Time, randomness and ids come in as values."""

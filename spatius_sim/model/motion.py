@@ -1,0 +1,178 @@
+"""Motion synthesis: PCM in, segments of keyframes out, shaped like the motion of the recording.
+
+Every keyframe is one row of drivers (slow waves, loudness, hiss ...) times one mixing matrix. Waves make
+head and face sway, silence or not; loudness opens the jaw; every segment starts with a small jump of the
+expression, as the recorded segments do. The figures are those of protocol.md, "Motion as recorded"; which
+wave moves which coefficient is our own invention, drawn from the seed.
+"""
+
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatius_sim.protocol.audio import (
+    BYTES_PER_SAMPLE,
+    KEYFRAMES_PER_SECOND,
+    SEGMENT_KEYFRAMES,
+    keyframe_count,
+    segment_end,
+)
+from spatius_sim.protocol.keyframes import (
+    EXPRESSION,
+    EYE_POSE,
+    JAW_POSE,
+    NECK_POSE,
+    TRANSLATION,
+    WIDTH,
+    Keyframes,
+)
+
+# The drivers: columns of a segment's drive, and rows of the mixing matrix.
+_WAVES = slice(0, 12)
+_REST, _JUMP, _LOUDNESS, _HISS = range(12, 16)
+_DRIVERS = 16
+
+_MOVING = slice(EXPRESSION.start, EXPRESSION.start + 50)
+"""The expression coefficients that move, 0..49; the others are zero (recording)."""
+
+_REST_POSE = (
+    (TRANSLATION, (-0.0007, 0.0037, -0.0008)),
+    (NECK_POSE, (0.125, -0.011, 0.022)),
+    (JAW_POSE, (0.005, -0.005, 0.0105)),
+    (EYE_POSE, (0.0003,) * 6),
+)
+"""Metres or radians; round numbers near the recorded constants and means. The jaw's is the closed one."""
+
+_JAW_OPENING = 0.064
+"""Radians of jaw_pose x from silence to the loudest sound; speech reaches 0.005 to 0.063 (recording)."""
+
+_NECK_WAVES = {0: ((3, 0.032), (6, 0.022)), 1: ((2, 0.009), (5, 0.006)), 2: ((1, 0.010), (4, 0.007))}
+"""For neck x, y, z: which waves move it, by how many radians; x stays within 0.07..0.18 (recording)."""
+
+_DEVIATIONS = np.linspace(0.13, 0.78, 50)
+"""Standard deviations of the moving coefficients, before shuffling: 0.12 to 0.8 (recording)."""
+
+_WAVE_SHARE, _LOUDNESS_SHARE, _HISS_SHARE, _JUMP_SHARE = 0.85, 1.1, 0.7, 0.9
+"""How far each driver moves a coefficient, in its standard deviations; chosen to meet the recorded steps."""
+
+_RADIANS_PER_KEYFRAME = 2 * np.pi * np.geomspace(0.5, 2.6, 12) / KEYFRAMES_PER_SECOND
+"""The waves, 0.5 to 2.6 Hz: in steps of an irrational factor, so that the sway never repeats."""
+
+_TURNS = np.outer(np.arange(SEGMENT_KEYFRAMES), _RADIANS_PER_KEYFRAME).astype(np.float32)
+"""Radians that each wave has advanced by each keyframe of a segment: shape (100, 12)."""
+
+_FADING = np.exp(np.arange(SEGMENT_KEYFRAMES) / -12).astype(np.float32)
+"""What is left of a segment's jump, keyframe by keyframe: shape (100,), about half a second."""
+
+_SMOOTHING = np.array([0.5, 0.35, 0.15], np.float32)
+"""Weights of this keyframe's sound and of the two before; no later ones, a border must not need them."""
+
+_HALF_OPEN_RMS = 900.0
+"""RMS in units of s16le at which the jaw is half open; ordinary speech lies at 400..5000."""
+
+_HISS_LAG_HZ = 8000
+"""Hiss is what differs between samples some 1/8000 s apart, so that it is nearly the same at every rate."""
+
+
+def _draws(seed: int, purpose: str, count: int) -> NDArray[np.float64]:
+    """That many numbers in [-1, 1), always the same ones for this seed and purpose."""
+    blocks = -(-count // 16)
+    noise = b"".join(blake2b(f"{seed} {purpose} {block}".encode()).digest() for block in range(blocks))
+    return np.frombuffer(noise, "<u4", count) / 2.0**31 - 1.0
+
+
+def _mixing_matrix(seed: int, deviations: NDArray[np.float64]) -> NDArray[np.float32]:
+    """What each driver does to each column of a keyframe: shape (16, 120); the jump's row is still zero."""
+    mix = np.zeros((_DRIVERS, WIDTH))
+    for columns, pose in _REST_POSE:
+        mix[_REST, columns] = pose
+    mix[_LOUDNESS, JAW_POSE.start] = _JAW_OPENING
+    for axis, waves in _NECK_WAVES.items():
+        for wave, radians in waves:
+            mix[wave, NECK_POSE.start + axis] = radians
+    moving = len(deviations)
+    shares = _draws(seed, "waves", moving * _WAVES.stop).reshape(_WAVES.stop, moving)
+    # A sine of amplitude 1 has the variance 1/2.
+    mix[_WAVES, _MOVING] = _WAVE_SHARE * deviations * shares / np.sqrt((shares**2).sum(axis=0) / 2)
+    mix[_LOUDNESS, _MOVING] = _LOUDNESS_SHARE * deviations * _draws(seed, "loudness", moving)
+    mix[_HISS, _MOVING] = _HISS_SHARE * deviations * _draws(seed, "hiss", moving)
+    # Offsets are those of speech, whose jaw is a good half open.
+    mix[_REST, _MOVING] = _draws(seed, "offsets", moving) - 0.55 * mix[_LOUDNESS, _MOVING]
+    return mix.astype(np.float32)
+
+
+class MotionSynthesizer:
+    """Motion of one request, segment by segment, from its PCM (mono s16le).
+
+    Same audio and seed, same keyframes and same segments, however the audio was cut: a segment is always
+    computed whole, from all its samples at once, so even the rounding is the same.
+    """
+
+    def __init__(self, sample_rate: int, seed: int) -> None:
+        self._sample_rate = sample_rate
+        self._seed = seed
+        self._window = sample_rate // KEYFRAMES_PER_SECOND
+        self._pending = bytearray()
+        self._segment = 0
+        self._keyframes_done = 0
+        # Loudness and hiss of the last two keyframes, (2, 2), for the smoothing; silence comes before all.
+        self._heard = np.zeros((2, len(_SMOOTHING) - 1), np.float32)
+        self._phases = np.pi * _draws(seed, "phases", _WAVES.stop)
+        self._deviations = _DEVIATIONS[np.argsort(_draws(seed, "deviations", len(_DEVIATIONS)))]
+        self._mix = _mixing_matrix(seed, self._deviations)
+
+    def feed(self, pcm: bytes) -> list[Keyframes]:
+        """Takes the next bytes, of any number; returns the segments that are now complete, each (n, 120).
+
+        A segment is complete when a sample beyond its border has come: audio that ends on the border ends
+        in a segment that `finish` returns, so that the last response is the one with motion in it.
+        """
+        self._pending += pcm
+        complete: list[Keyframes] = []
+        while True:
+            keyframes = segment_end(self._segment) - self._keyframes_done
+            samples = keyframes * self._window
+            if len(self._pending) // BYTES_PER_SAMPLE <= samples:
+                return complete
+            complete.append(self._synthesize(keyframes))
+            del self._pending[: samples * BYTES_PER_SAMPLE]
+
+    def finish(self) -> Keyframes:
+        """The rest of the motion, (n, 120), n may be 0: floor(duration * 25) keyframes in all (recording).
+
+        Ends the request. Samples that fill no keyframe, and half a sample, are dropped.
+        """
+        samples = len(self._pending) // BYTES_PER_SAMPLE
+        return self._synthesize(keyframe_count(samples, self._sample_rate))
+
+    def _synthesize(self, keyframes: int) -> Keyframes:
+        """The motion of the first pending windows: (keyframes, 120), float32."""
+        if not keyframes:
+            return np.empty((0, WIDTH), np.float32)
+        drive = np.empty((keyframes, _DRIVERS), np.float32)
+        phases = (self._phases + self._keyframes_done * _RADIANS_PER_KEYFRAME) % (2 * np.pi)
+        np.sin(_TURNS[:keyframes] + phases.astype(np.float32), out=drive[:, _WAVES])
+        drive[:, _REST] = 1
+        drive[:, _JUMP] = _FADING[:keyframes]
+        drive[:, _LOUDNESS], drive[:, _HISS] = self._listen(keyframes)
+        jumps = _draws(self._seed, f"jump {self._segment}", len(self._deviations))
+        self._mix[_JUMP, _MOVING] = _JUMP_SHARE * self._deviations * jumps
+        self._segment += 1
+        self._keyframes_done += keyframes
+        return drive @ self._mix
+
+    def _listen(self, keyframes: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Smoothed loudness, 0..1, and hiss, 0..2, of the first pending windows: each (keyframes,)."""
+        samples = np.frombuffer(self._pending, "<i2", keyframes * self._window).astype(np.float32)
+        windows = samples.reshape(keyframes, self._window)
+        lag = round(self._sample_rate / _HISS_LAG_HZ)
+        energy = np.einsum("ij,ij->i", windows, windows)
+        alike = np.einsum("ij,ij->i", windows[:, lag:], windows[:, :-lag])
+        rms = np.sqrt(energy / self._window)
+        loudness = rms / (rms + _HALF_OPEN_RMS)
+        # Silence has no energy to divide by; one unit of it is beyond hearing.
+        hiss = loudness * (1 - alike / (energy + 1))
+        heard = np.concatenate((self._heard, np.stack((loudness, hiss))), axis=1)
+        self._heard = heard[:, -self._heard.shape[1] :]
+        return np.convolve(heard[0], _SMOOTHING, "valid"), np.convolve(heard[1], _SMOOTHING, "valid")

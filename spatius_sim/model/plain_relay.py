@@ -1,0 +1,205 @@
+"""A plain relay as a pure brain: the honest ground that the miniatures depart from.
+
+One upstream session for each turn, json-envelope's turn ids, payloads passed on untouched.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from spatius_sim.dialects.events import (
+    Audio,
+    ClientAction,
+    Failed,
+    Interrupted,
+    InterruptTurn,
+    Motion,
+    Note,
+    Ready,
+    RelayEvent,
+    Speak,
+    SpeakEnd,
+    Unclear,
+)
+from spatius_sim.model.trace import Undecodable
+from spatius_sim.protocol.messages import (
+    AudioInput,
+    ConfigureSession,
+    ConfirmSession,
+    Message,
+    MotionResponse,
+    ServerError,
+)
+
+SAMPLE_RATE = 16000
+TOKEN_LIFE_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Say that to the client."""
+
+    client: str
+    event: RelayEvent
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectUp:
+    """Ask for a token that lives `token_life` seconds and open an upstream session with it."""
+
+    upstream: str
+    token_life: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendUp:
+    upstream: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    upstream: str
+
+
+RelayCommand = Tell | ConnectUp | SendUp | HangUp
+
+
+@dataclass(slots=True)
+class RelayTurn:
+    """One turn of one client. Its upstream session and its turn id bear the same name."""
+
+    client: str
+    name: str
+    number: int
+    req_id: str
+    attempt: int = 0
+    confirmed: bool = False
+    waiting: list[AudioInput] = field(default_factory=list)
+    payloads: int = 0
+    motion_ended: bool = False
+
+
+class PlainRelay:
+    """Honest in everything. A miniature overrides one of the small methods in the middle."""
+
+    attempts = 1
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        self.api_key = api_key
+        self._new_id = new_id
+        self.clients: list[str] = []
+        self._speaking: dict[str, RelayTurn] = {}
+        self._turns: dict[str, RelayTurn] = {}
+        self._spoken: dict[str, int] = {}
+
+    # What a miniature may do otherwise.
+
+    def greet(self, client: str) -> list[RelayCommand]:
+        return [Tell(client, Ready(client, SAMPLE_RATE, SAMPLE_RATE))]
+
+    def token_life(self, attempt: int) -> int:
+        return TOKEN_LIFE_SECONDS
+
+    def sample_rate(self, attempt: int) -> int:
+        return SAMPLE_RATE
+
+    def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
+        return [Tell(turn.client, Audio(pcm, turn_id=turn.name))]
+
+    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+        return [Tell(turn.client, Audio(b"", last=True, turn_id=turn.name))]
+
+    def end_up(self, turn: RelayTurn) -> AudioInput:
+        return AudioInput(turn.req_id, end=True)
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        return [Tell(turn.client, Motion((raw,), message.end, turn.name))]
+
+    # Events.
+
+    def client_came(self, client: str) -> list[RelayCommand]:
+        self.clients.append(client)
+        return self.greet(client)
+
+    def client_left(self, client: str) -> list[RelayCommand]:
+        self.clients.remove(client)
+        return self._drop(client)
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        match action:
+            case Speak(pcm):
+                commands: list[RelayCommand] = []
+                turn = self._speaking.get(client)
+                if turn is None:
+                    commands += self._drop(client)
+                    turn = self._begin(client)
+                    commands.append(ConnectUp(turn.name, self.token_life(0)))
+                commands += self.audio_down(turn, pcm)
+                return commands + self._send_up(turn, AudioInput(turn.req_id, pcm))
+            case SpeakEnd():
+                turn = self._speaking.pop(client, None)
+                if turn is None:
+                    return []
+                return self.end_down(turn) + self._send_up(turn, self.end_up(turn))
+            case InterruptTurn():
+                return [*self._drop(client), Tell(client, Interrupted("asked"))]
+            case Note("ping"):
+                return [Tell(client, Note("pong"))]
+            case Unclear(reason):
+                return [Tell(client, Failed(reason))]
+        return []
+
+    def upstream_opened(self, upstream: str) -> list[RelayCommand]:
+        turn = self._turns.get(upstream)
+        if turn is None:
+            return [HangUp(upstream)]
+        return [SendUp(upstream, ConfigureSession(self.sample_rate(turn.attempt)))]
+
+    def upstream_said(self, upstream: str, raw: bytes, value: Message | Undecodable) -> list[RelayCommand]:
+        turn = self._turns.get(upstream)
+        if turn is None:
+            return []
+        match value:
+            case ConfirmSession():
+                turn.confirmed = True
+                waiting, turn.waiting = turn.waiting, []
+                return [SendUp(upstream, audio) for audio in waiting]
+            case MotionResponse():
+                commands = self.motion_down(turn, raw, value)
+                turn.payloads += 1
+                if value.end:
+                    turn.motion_ended = True
+                    commands = [*commands, HangUp(upstream)]
+                return commands
+            case ServerError(message=message) if turn.confirmed:
+                return [Tell(turn.client, Failed(message))]
+        return []
+
+    def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
+        turn = self._turns.get(upstream)
+        if turn is None or turn.motion_ended:
+            return []
+        turn.attempt += 1
+        if not turn.confirmed and turn.attempt < self.attempts:
+            return [ConnectUp(upstream, self.token_life(turn.attempt))]
+        del self._turns[upstream]
+        return [Tell(turn.client, Failed(why))]
+
+    def _begin(self, client: str) -> RelayTurn:
+        number = self._spoken[client] = self._spoken.get(client, -1) + 1
+        turn = RelayTurn(client, f"{client}-turn-{number}", number, self._new_id())
+        self._turns[turn.name] = self._speaking[client] = turn
+        return turn
+
+    def _send_up(self, turn: RelayTurn, audio: AudioInput) -> list[RelayCommand]:
+        if turn.confirmed:
+            return [SendUp(turn.name, audio)]
+        turn.waiting.append(audio)
+        return []
+
+    def _drop(self, client: str) -> list[RelayCommand]:
+        self._speaking.pop(client, None)
+        dropped = [turn.name for turn in self._turns.values() if turn.client == client]
+        for name in dropped:
+            del self._turns[name]
+        return [HangUp(name) for name in dropped]

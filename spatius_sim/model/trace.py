@@ -1,0 +1,205 @@
+"""The trace: all that happened in one run, in one order, so that pure checks can judge it.
+
+Secrets never enter a trace: an API key or a session token stands in it as a reference such as `token#2`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from spatius_sim.dialects.dialect import Dialect
+from spatius_sim.dialects.events import ClientAction, RelayEvent
+from spatius_sim.model.decoder_events import DecoderEvent
+from spatius_sim.protocol.codec import decode
+from spatius_sim.protocol.errors import RemoteProtocolError
+from spatius_sim.protocol.messages import Message
+
+
+class Lane(StrEnum):
+    """Where an event happened."""
+
+    KIT = "kit"
+    """What the kit did on purpose, and what it knows."""
+    CONSOLE = "console"
+    UPSTREAM = "upstream"
+    """Between the relay (or another Server SDK user) and Motion Server."""
+    DOWNSTREAM = "downstream"
+    """Between the relay and its client."""
+    DECODER = "decoder"
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A frame that is no message of the protocol, and why."""
+
+    reason: str
+
+
+Value = Message | Undecodable | RelayEvent | ClientAction
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequested:
+    """A token request. `now` and `expire_at` in unix seconds, `expire_at` None where the body named none;
+    `token` is the reference of what was issued, "" where nothing was."""
+
+    key: str
+    expire_at: int | None
+    now: float
+    status: int
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A WebSocket was opened. Upstream: with which token, for which app and avatar."""
+
+    token: str = ""
+    app_id: str = ""
+    avatar_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An upgrade was refused with that HTTP status."""
+
+    status: int
+    reason: str
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A WebSocket was closed, by the kit or by its peer; code 1006 where no closing frame came."""
+
+    by_kit: bool
+    code: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The kit sent a frame; `answers` is the req_id that a recorded payload of another id answers."""
+
+    raw: str | bytes
+    value: Value = field(compare=False)
+    answers: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The kit received a frame."""
+
+    raw: str | bytes
+    value: Value = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """The kit began turn number `turn` (0, 1, ...) of this client; `pcm` is all that is to be spoken."""
+
+    turn: int
+    pcm: bytes
+    sample_rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitEnded:
+    """The kit stopped waiting for that turn: both halves had come (`complete`), or the settle time passed
+    without a sign of life. Absence can be judged only where a wait for it ended."""
+
+    turn: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """A fault that the kit caused on purpose."""
+
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKnown:
+    """A secret that must not come down, by kind and reference, and how many characters it has."""
+
+    kind: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSeen:
+    """A known secret was found in something that the client was sent."""
+
+    kind: str
+    place: str
+
+
+What = (
+    TokenRequested
+    | Opened
+    | Refused
+    | Closed
+    | Sent
+    | Received
+    | TurnStarted
+    | WaitEnded
+    | Injected
+    | SecretKnown
+    | SecretSeen
+    | DecoderEvent
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: `seq` counts from 0, `at_ns` is monotonic and taken at the socket, `connection` names the
+    connection that it belongs to ("" for the kit's own)."""
+
+    seq: int
+    at_ns: int
+    lane: Lane
+    connection: str
+    what: What
+
+
+@dataclass(frozen=True, slots=True)
+class TraceHeader:
+    """What was judged (`relay` or `server`), over which wire ("" for none), from which seed and plan."""
+
+    subject: str
+    wire: str
+    seed: int
+    plan: str
+    kit_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A complete run. One that broke off is no trace."""
+
+    header: TraceHeader
+    events: tuple[Event, ...]
+
+    def on(self, lane: Lane) -> Iterator[Event]:
+        """The events of one lane, in order."""
+        return (event for event in self.events if event.lane is lane)
+
+
+def read_upstream(raw: str | bytes) -> Message | Undecodable:
+    """A frame between a Server SDK and Motion Server."""
+    if isinstance(raw, str):
+        return Undecodable("a text frame; Motion Server's messages are binary")
+    try:
+        return decode(raw).message
+    except RemoteProtocolError as error:
+        return Undecodable(str(error))
+
+
+def read_frame(lane: Lane, raw: str | bytes, *, sent: bool, dialect: Dialect | None) -> Value:
+    """What a frame means, by its lane and by whether the kit sent it."""
+    if lane is Lane.UPSTREAM:
+        return read_upstream(raw)
+    if dialect is None:
+        return Undecodable("this trace names no wire")
+    return dialect.read_client(raw) if sent else dialect.read_relay(raw)

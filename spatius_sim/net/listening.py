@@ -1,0 +1,14 @@
+"""Ports of this machine."""
+
+import errno
+
+from spatius_sim.protocol.errors import UsageError
+
+LOOPBACK = "127.0.0.1"
+
+
+def port_fault(error: OSError, port: int) -> UsageError:
+    """What a failed bind means, and what to do."""
+    if error.errno == errno.EADDRINUSE:
+        return UsageError(f"port {port} is in use: end what listens there, or choose another port")
+    return UsageError(f"cannot listen on port {port}: {error.strerror or error}")

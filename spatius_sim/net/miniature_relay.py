@@ -1,0 +1,109 @@
+"""Serves a relay brain over real sockets: json-envelope below, Motion Server above."""
+
+import asyncio
+import contextlib
+import time
+from itertools import count
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from spatius_sim.dialects import Dialect
+from spatius_sim.model.plain_relay import (
+    ConnectUp,
+    HangUp,
+    PlainRelay,
+    RelayCommand,
+    SendUp,
+    Tell,
+)
+from spatius_sim.model.trace import read_upstream
+from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.upstream_client import UpstreamClient
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.errors import UnreachableError
+
+_LARGEST_CLIENT_MESSAGE = 4 * 1_048_576
+
+
+class MiniatureRelay:
+    """The shell of a relay brain. Frames go out in the order of the brain's commands."""
+
+    def __init__(
+        self, brain: PlainRelay, dialect: Dialect, console_endpoint: str, ingress_endpoint: str
+    ) -> None:
+        self._brain, self._dialect = brain, dialect
+        self._console, self._ingress = console_endpoint, ingress_endpoint
+        self._clients: dict[str, asyncio.Queue[str | bytes]] = {}
+        self._upstreams: dict[str, asyncio.Queue[bytes]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._numbers = count(1)
+
+    async def listen(self) -> Server:
+        """Serve clients on a free port until the server that is returned is closed."""
+        return await serve(self._serve, LOOPBACK, 0, max_size=_LARGEST_CLIENT_MESSAGE)
+
+    async def _serve(self, socket: ServerConnection) -> None:
+        client = f"c{next(self._numbers)}"
+        outbox = self._clients[client] = asyncio.Queue()
+        sending = asyncio.create_task(_send_all(socket, outbox))
+        self._carry_out(self._brain.client_came(client))
+        try:
+            async for frame in socket:
+                action = self._dialect.read_client(frame)
+                self._carry_out(self._brain.client_did(client, action))
+        except ConnectionClosed:
+            pass
+        finally:
+            self._carry_out(self._brain.client_left(client))
+            del self._clients[client]
+            sending.cancel()
+
+    def _carry_out(self, commands: list[RelayCommand]) -> None:
+        for command in commands:
+            match command:
+                case Tell(client, event) if client in self._clients:
+                    self._clients[client].put_nowait(self._dialect.write_relay(event))
+                case ConnectUp(upstream, token_life):
+                    self._upstreams[upstream] = asyncio.Queue()
+                    running = self._run_upstream(upstream, token_life)
+                    self._tasks[upstream] = asyncio.create_task(running)
+                case SendUp(upstream, message) if upstream in self._upstreams:
+                    self._upstreams[upstream].put_nowait(encode(message))
+                case HangUp(upstream) if upstream in self._tasks:
+                    self._tasks.pop(upstream).cancel()
+
+    async def _run_upstream(self, upstream: str, token_life: int) -> None:
+        why = "Motion Server closed the session"
+        try:
+            async with UpstreamClient(
+                self._console,
+                self._ingress,
+                api_key=self._brain.api_key,
+                app_id="sim-app",
+                avatar_id="sim-avatar",
+                expire_at=int(time.time()) + token_life,
+            ) as session:
+                self._carry_out(self._brain.upstream_opened(upstream))
+                sending = asyncio.create_task(_send_up(session, self._upstreams[upstream]))
+                try:
+                    async for raw in session.frames():
+                        said = raw.encode() if isinstance(raw, str) else raw
+                        commands = self._brain.upstream_said(upstream, said, read_upstream(raw))
+                        self._carry_out(commands)
+                finally:
+                    sending.cancel()
+        except UnreachableError as error:
+            why = str(error)
+        self._carry_out(self._brain.upstream_lost(upstream, why))
+
+
+async def _send_all(socket: ServerConnection, outbox: asyncio.Queue[str | bytes]) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await socket.send(await outbox.get())
+
+
+async def _send_up(session: UpstreamClient, outbox: asyncio.Queue[bytes]) -> None:
+    while True:
+        await session.send(await outbox.get())

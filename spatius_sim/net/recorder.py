@@ -1,0 +1,159 @@
+"""Writes down what happens at the sockets, as a trace."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from spatius_sim.dialects import Dialect
+from spatius_sim.model.trace import (
+    Closed,
+    Event,
+    Lane,
+    Opened,
+    Received,
+    Refused,
+    SecretKnown,
+    SecretSeen,
+    Sent,
+    TokenRequested,
+    Trace,
+    TraceHeader,
+    Value,
+    What,
+    read_frame,
+)
+from spatius_sim.net.secrets_in_text import KnownSecrets
+
+_HANDSHAKE_EVENTS = 3
+
+
+class Sink(Protocol):
+    """Where a shell tells what happens at its sockets."""
+
+    def emit(self, lane: Lane, connection: str, what: What) -> None:
+        """An event that happened now."""
+
+    def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
+        """A frame that the kit sent."""
+
+    def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
+        """A frame that the kit received."""
+
+    def secret(self, kind: str, secret: str) -> str:
+        """The reference by which a trace may name this secret."""
+
+
+class Nobody:
+    """A sink for a server that nobody records."""
+
+    def emit(self, lane: Lane, connection: str, what: What) -> None:
+        """Not written down."""
+
+    def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
+        """Not written down."""
+
+    def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
+        """Not written down."""
+
+    def secret(self, kind: str, secret: str) -> str:
+        """No reference."""
+        return ""
+
+
+@dataclass(slots=True)
+class Recorder:
+    """One recorder serves one process. `start` opens a trace and `finish` closes it; between the two,
+    nothing that happens is written down, but secrets and open connections are kept in mind."""
+
+    dialect: Dialect | None = None
+    secrets: KnownSecrets = field(default_factory=KnownSecrets)
+    clock_ns: Callable[[], int] = time.monotonic_ns
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    last_sign_ns: dict[str, int] = field(default_factory=dict)
+    _events: list[Event] | None = None
+    _header: TraceHeader | None = None
+    _handshakes: dict[str, list[Event]] = field(default_factory=dict)
+    _tokens: dict[str, Event] = field(default_factory=dict)
+
+    def start(self, header: TraceHeader) -> None:
+        """Open a trace. Upstream connections that are open still stand at its head, with their handshake."""
+        self._header = header
+        self._events = []
+        for name, length in self.secrets.lengths().items():
+            self.emit(Lane.KIT, "", SecretKnown(name, length))
+        for handshake in list(self._handshakes.values()):
+            opened = handshake[0].what
+            token = self._tokens.get(opened.token) if isinstance(opened, Opened) else None
+            for event in ([token] if token else []) + handshake:
+                self._events.append(replace(event, seq=len(self._events)))
+
+    def finish(self) -> Trace:
+        """Close the trace and hand it over."""
+        if self._events is None or self._header is None:
+            raise RuntimeError("no trace was started")
+        trace = Trace(self._header, tuple(self._events))
+        self._events = self._header = None
+        return trace
+
+    @property
+    def events(self) -> list[Event]:
+        """What the open trace holds so far; empty where none is open."""
+        return self._events or []
+
+    def emit(self, lane: Lane, connection: str, what: What) -> None:
+        """Write down an event that happened now."""
+        number = len(self._events) if self._events is not None else 0
+        event = Event(number, self.clock_ns(), lane, connection, what)
+        if self._events is not None:
+            self._events.append(event)
+        self._keep_in_mind(event)
+        self.changed.set()
+
+    def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
+        """Write down a frame that the kit sent."""
+        self.emit(lane, connection, Sent(raw, self._read(lane, raw, sent=True), answers))
+
+    def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
+        """Write down a frame that the kit received; secrets are taken out of it, and noted."""
+        raw = self.searched(lane, connection, raw, "in a message")
+        self.emit(lane, connection, Received(raw, self._read(lane, raw, sent=False)))
+
+    def searched(self, lane: Lane, connection: str, raw: str | bytes, place: str) -> str | bytes:
+        """The same without the secrets that are known, each of which is noted with its place."""
+        if lane is not Lane.DOWNSTREAM:
+            return raw
+        clean, found = self.secrets.redact(raw.encode() if isinstance(raw, str) else raw)
+        for kind, how in found:
+            self.emit(lane, connection, SecretSeen(kind, f"{place}, {how}"))
+        if not found:
+            return raw
+        return clean.decode(errors="replace") if isinstance(raw, str) else clean
+
+    def secret(self, kind: str, secret: str) -> str:
+        """The reference of a secret, which is learnt if it is new."""
+        if not secret:
+            return ""
+        known = self.secrets.known(secret)
+        if known:
+            return known
+        name = self.secrets.reference(kind, secret)
+        self.emit(Lane.KIT, "", SecretKnown(name, len(secret)))
+        return name
+
+    def _read(self, lane: Lane, raw: str | bytes, *, sent: bool) -> Value:
+        return read_frame(lane, raw, sent=sent, dialect=self.dialect)
+
+    def _keep_in_mind(self, event: Event) -> None:
+        self.last_sign_ns[event.connection] = event.at_ns
+        if isinstance(event.what, TokenRequested) and event.what.token:
+            self._tokens[event.what.token] = event
+        if event.lane is not Lane.UPSTREAM:
+            return
+        if isinstance(event.what, Closed | Refused):
+            self._handshakes.pop(event.connection, None)
+        else:
+            handshake = self._handshakes.setdefault(event.connection, [])
+            if len(handshake) < _HANDSHAKE_EVENTS:
+                handshake.append(event)

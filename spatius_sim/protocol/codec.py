@@ -1,0 +1,154 @@
+"""Messages to bytes and back, through the generated protobuf module."""
+
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+
+from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
+from spatius_sim.protocol.errors import RemoteProtocolError
+from spatius_sim.protocol.keyframes import decode_keyframes, encode_keyframes
+from spatius_sim.protocol.messages import (
+    AgoraEgress,
+    AudioInput,
+    ConfigureSession,
+    ConfirmSession,
+    Interrupt,
+    LiveKitEgress,
+    Message,
+    MotionResponse,
+    ServerError,
+    UnknownMessage,
+)
+
+MAX_MESSAGE_BYTES = 1_048_576
+"""The largest message that the Python SDK takes; ours takes no larger one either (protocol.md section 2)."""
+
+_LIVEKIT_SCALARS = (
+    "url",
+    "api_key",
+    "api_secret",
+    "api_token",
+    "room_name",
+    "publisher_id",
+    "idle_timeout",
+)
+_AGORA_SCALARS = ("channel_name", "token", "uid", "publisher_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A decoded message beside the bytes that it was decoded from."""
+
+    raw: bytes
+    message: Message
+
+
+def encode(message: Message) -> bytes:
+    """The bytes of one envelope; raises ValueError for keyframes of another shape than (n, 120)."""
+    envelope = wire.Message()
+    match message:
+        case ConfigureSession():
+            envelope.type = wire.CLIENT_CONFIGURE_SESSION
+            _fill_configure(envelope.client_configure_session, message)
+        case ConfirmSession(connection_id):
+            envelope.type = wire.SERVER_CONFIRM_SESSION
+            envelope.server_confirm_session.connection_id = connection_id
+        case AudioInput():
+            envelope.type = wire.CLIENT_AUDIO_INPUT
+            audio = envelope.client_audio_input
+            audio.req_id, audio.end, audio.audio = message.req_id, message.end, message.audio
+            if message.traceparent or message.tracestate:
+                audio.trace_context.traceparent = message.traceparent
+                audio.trace_context.tracestate = message.tracestate
+        case ServerError():
+            envelope.type = wire.SERVER_ERROR
+            error = envelope.server_error
+            error.connection_id, error.req_id = message.connection_id, message.req_id
+            error.code, error.message = message.code, message.message
+        case MotionResponse():
+            envelope.type = wire.SERVER_RESPONSE_ANIMATION
+            motion = envelope.server_response_animation
+            motion.connection_id, motion.req_id = message.connection_id, message.req_id
+            motion.end = message.end
+            motion.animation = encode_keyframes(message.keyframes)
+        case Interrupt(req_id):
+            envelope.type = wire.CLIENT_INTERRUPT
+            envelope.client_interrupt.req_id = req_id
+        case UnknownMessage(number):
+            envelope.type = number  # type: ignore[assignment]
+    return envelope.SerializeToString()
+
+
+def decode(raw: bytes) -> Envelope:
+    """One envelope. Its `type` decides which message it is; missing fields have their proto3 defaults and
+    unknown ones are tolerated. Raises RemoteProtocolError for bytes over the size that the SDK takes and
+    for bytes that no protobuf parser accepts.
+    """
+    if len(raw) > MAX_MESSAGE_BYTES:
+        raise RemoteProtocolError(f"the message has {len(raw)} bytes, more than {MAX_MESSAGE_BYTES}")
+    envelope = wire.Message()
+    try:
+        envelope.ParseFromString(raw)
+    except DecodeError as error:
+        raise RemoteProtocolError(f"the message is not decodable: {error}") from error
+    return Envelope(raw, _value(envelope))
+
+
+def _value(envelope: wire.Message) -> Message:
+    match envelope.type:
+        case wire.CLIENT_CONFIGURE_SESSION:
+            return _read_configure(envelope.client_configure_session)
+        case wire.SERVER_CONFIRM_SESSION:
+            return ConfirmSession(envelope.server_confirm_session.connection_id)
+        case wire.CLIENT_AUDIO_INPUT:
+            audio = envelope.client_audio_input
+            trace = audio.trace_context
+            return AudioInput(audio.req_id, audio.audio, audio.end, trace.traceparent, trace.tracestate)
+        case wire.SERVER_ERROR:
+            error = envelope.server_error
+            return ServerError(error.connection_id, error.req_id, error.code, error.message)
+        case wire.SERVER_RESPONSE_ANIMATION:
+            motion = envelope.server_response_animation
+            keyframes, fault = decode_keyframes(motion.animation)
+            return MotionResponse(motion.connection_id, motion.req_id, motion.end, keyframes, fault)
+        case wire.CLIENT_INTERRUPT:
+            return Interrupt(envelope.client_interrupt.req_id)
+        case unknown:
+            return UnknownMessage(int(unknown))
+
+
+def _fill_configure(target: wire.ClientConfigureSession, message: ConfigureSession) -> None:
+    target.sample_rate, target.bitrate = message.sample_rate, message.bitrate
+    target.audio_format = message.audio_format  # type: ignore[assignment]
+    target.transport_compression = message.transport_compression  # type: ignore[assignment]
+    target.egress_type = message.egress_type  # type: ignore[assignment]
+    target.extra_params.update(message.extra_params)
+    if message.livekit_egress is not None:
+        for name in _LIVEKIT_SCALARS:
+            setattr(target.livekit_egress, name, getattr(message.livekit_egress, name))
+        target.livekit_egress.extra_attributes.update(message.livekit_egress.extra_attributes)
+    if message.agora_egress is not None:
+        for name in _AGORA_SCALARS:
+            setattr(target.agora_egress, name, getattr(message.agora_egress, name))
+
+
+def _read_configure(source: wire.ClientConfigureSession) -> ConfigureSession:
+    livekit, agora = None, None
+    if source.HasField("livekit_egress"):
+        room = source.livekit_egress
+        livekit = LiveKitEgress(
+            extra_attributes=tuple(sorted(room.extra_attributes.items())),
+            **{name: getattr(room, name) for name in _LIVEKIT_SCALARS},
+        )
+    if source.HasField("agora_egress"):
+        agora = AgoraEgress(**{name: getattr(source.agora_egress, name) for name in _AGORA_SCALARS})
+    return ConfigureSession(
+        sample_rate=source.sample_rate,
+        bitrate=source.bitrate,
+        audio_format=int(source.audio_format),
+        transport_compression=int(source.transport_compression),
+        egress_type=int(source.egress_type),
+        livekit_egress=livekit,
+        agora_egress=agora,
+        extra_params=tuple(sorted(source.extra_params.items())),
+    )

@@ -1,0 +1,83 @@
+"""The Console API and the refusals of the upgrade, as values (protocol.md sections 1 and 2)."""
+
+import json
+from dataclasses import dataclass
+
+from spatius_sim.protocol.errors import SpatiusSimError
+
+SESSION_TOKENS_PATH = "/v1/console/session-tokens"
+WEBSOCKET_PATH = "/v2/driveningress/websocket"
+
+CONSOLE_ROOT = "/v1/console"
+INGRESS_ROOT = "/v2/driveningress"
+
+MAX_TOKEN_LIFE_SECONDS = 24 * 3600
+"""expireAt lies before now + 24 h (docs:api-reference)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """A plain HTTP answer with a JSON body."""
+
+    status: int
+    body: str
+
+
+class RequestRefusedError(SpatiusSimError):
+    """A request that Motion Server refuses; `answer` is what it says."""
+
+    def __init__(self, answer: HttpAnswer) -> None:
+        super().__init__(f"HTTP {answer.status}: {answer.body.strip()}")
+        self.answer = answer
+
+
+def console_refusal(status: int, identifier: str, detail: str) -> RequestRefusedError:
+    """A refusal in the console's shape: `{"errors":[{...}]}` (sdk-unit)."""
+    error = {
+        "id": identifier,
+        "status": status,
+        "code": identifier,
+        "title": identifier.replace("_", " ").capitalize(),
+        "detail": detail,
+    }
+    return RequestRefusedError(HttpAnswer(status, json.dumps({"errors": [error]})))
+
+
+def upgrade_refusal(status: int, message: str) -> RequestRefusedError:
+    """A refusal in the ingress's shape: `{"message": ...}` and a newline (sdk-e2e)."""
+    return RequestRefusedError(HttpAnswer(status, json.dumps({"message": message}) + "\n"))
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """What a token request asks for. `expire_at` in unix seconds; `app_id` "" where it is omitted."""
+
+    expire_at: int
+    app_id: str = ""
+
+
+def read_token_request(body: bytes) -> TokenRequest:
+    """The request in a body such as `{"expireAt": 1760000000}`.
+
+    Raises RequestRefusedError for a malformed body.
+    """
+    try:
+        asked = json.loads(body)
+    except ValueError as error:
+        raise console_refusal(400, "INVALID_ARGUMENT", "the body is not JSON") from error
+    if not isinstance(asked, dict):
+        raise console_refusal(400, "INVALID_ARGUMENT", "the body is not a JSON object")
+    expire_at, app_id = asked.get("expireAt"), asked.get("appId", "")
+    if not isinstance(expire_at, int) or isinstance(expire_at, bool):
+        raise console_refusal(400, "INVALID_ARGUMENT", "expireAt must be whole unix seconds")
+    if not isinstance(app_id, str):
+        raise console_refusal(400, "INVALID_ARGUMENT", "appId must be a string")
+    return TokenRequest(expire_at, app_id)
+
+
+def check_expiry(asked: TokenRequest, now: float) -> None:
+    """Raises RequestRefusedError for an expiry outside (now, now + 24 h) (docs:api-reference)."""
+    if asked.expire_at <= now:
+        raise console_refusal(400, "INVALID_ARGUMENT", "expire_at must be in the future")
+    if asked.expire_at >= now + MAX_TOKEN_LIFE_SECONDS:
+        raise console_refusal(400, "INVALID_ARGUMENT", "expire_at must be within 24 hours")

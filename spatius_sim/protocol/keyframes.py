@@ -1,0 +1,113 @@
+"""Keyframes as one NumPy array: float32, shape (n, 120), columns named by FIELDS.
+
+A Flame is 495 bytes encoded, all alike in layout (recording), so a payload is read as one strided view.
+Whatever is laid out otherwise goes through protobuf's own objects, with the same result.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
+from spatius_sim.protocol.errors import RemoteProtocolError
+
+Keyframes = NDArray[np.float32]
+
+WIDTH = 120
+TRANSLATION = slice(0, 3)
+ROTATION = slice(3, 6)
+NECK_POSE = slice(6, 9)
+JAW_POSE = slice(9, 12)
+EYE_POSE = slice(12, 18)
+EYE_LID = slice(18, 20)
+EXPRESSION = slice(20, 120)
+
+FIELDS: dict[str, slice] = {
+    "translation": TRANSLATION,
+    "rotation": ROTATION,
+    "neck_pose": NECK_POSE,
+    "jaw_pose": JAW_POSE,
+    "eye_pose": EYE_POSE,
+    "eye_lid": EYE_LID,
+    "expression": EXPRESSION,
+}
+"""The seven fields of a Flame in wire order, as column ranges (protocol.md section 2)."""
+
+
+def _regular_layout() -> np.dtype[Any]:
+    """One keyframe inside a Motion: its own tag and length, then each field's tag, length and floats."""
+    columns: list[tuple[str, str, int]] = [("keyframe_head", "u1", 3)]
+    for name, columns_of in FIELDS.items():
+        floats = columns_of.stop - columns_of.start
+        columns.append((f"{name}_head", "u1", 3 if floats * 4 > 127 else 2))
+        columns.append((name, "<f4", floats))
+    return np.dtype(columns)
+
+
+_LAYOUT = _regular_layout()
+_HEADS = [name for name in _LAYOUT.names or () if name.endswith("_head")]
+
+
+def _encode_slowly(keyframes: Keyframes) -> bytes:
+    motion = wire.Motion()
+    for row in keyframes:
+        flame = motion.keyframes.add()
+        for name, columns in FIELDS.items():
+            getattr(flame, name).extend(row[columns].tolist())
+    return motion.SerializeToString()
+
+
+def _template() -> NDArray[Any]:
+    encoded = _encode_slowly(np.zeros((1, WIDTH), np.float32))
+    return np.frombuffer(encoded, _LAYOUT)
+
+
+_TEMPLATE = _template()
+
+
+def encode_keyframes(keyframes: Keyframes) -> bytes:
+    """The bytes of a Motion with these keyframes; raises ValueError for another shape than (n, 120)."""
+    if keyframes.ndim != 2 or keyframes.shape[1] != WIDTH:
+        raise ValueError(f"keyframes have shape (n, {WIDTH}), not {keyframes.shape}")
+    records = np.repeat(_TEMPLATE, len(keyframes))
+    for name, columns in FIELDS.items():
+        records[name] = keyframes[:, columns]
+    return records.tobytes()
+
+
+def decode_keyframes(encoded: bytes) -> tuple[Keyframes, str]:
+    """Keyframes of an encoded Motion, and its first fault in shape ("" where there is none).
+
+    A keyframe with a field too short or too long is filled with zeros or cut, so that the array always
+    has a row for it. Raises RemoteProtocolError where no protobuf parser accepts the bytes.
+    """
+    if len(encoded) % _LAYOUT.itemsize == 0:
+        records = np.frombuffer(encoded, _LAYOUT)
+        if all((records[head] == _TEMPLATE[head]).all() for head in _HEADS):
+            keyframes = np.empty((len(records), WIDTH), np.float32)
+            for name, columns in FIELDS.items():
+                keyframes[:, columns] = records[name]
+            keyframes.flags.writeable = False
+            return keyframes, ""
+    return _decode_slowly(encoded)
+
+
+def _decode_slowly(encoded: bytes) -> tuple[Keyframes, str]:
+    motion = wire.Motion()
+    try:
+        motion.ParseFromString(encoded)
+    except Exception as error:
+        raise RemoteProtocolError(f"the motion is not decodable: {error}") from error
+    keyframes = np.zeros((len(motion.keyframes), WIDTH), np.float32)
+    fault = ""
+    for index, flame in enumerate(motion.keyframes):
+        for name, columns in FIELDS.items():
+            values = list(getattr(flame, name))
+            wanted = columns.stop - columns.start
+            if len(values) != wanted:
+                fault = fault or f"keyframe {index}: {name} has {len(values)} values instead of {wanted}"
+            row = values[:wanted]
+            keyframes[index, columns.start : columns.start + len(row)] = row
+    keyframes.flags.writeable = False
+    return keyframes, fault

@@ -1,0 +1,64 @@
+"""One connection to Motion Server, as a table.
+
+    AWAITING_CONFIGURE --configure--> AWAITING_CONFIRM --confirm--> OPEN --close--> CLOSED
+                                             |                       | audio, interrupt, motion, error
+                                             +-------error-----> REFUSED
+
+A pair that is not in the table is a breach of the protocol by whoever caused the event. Sources: the
+handshake and who may send what are protocol.md section 2, "The life of a connection" (sdk-py); that an
+error at run time leaves the session open was tried with sdk-py.
+"""
+
+from enum import Enum
+
+from spatius_sim.protocol.errors import LocalProtocolError, RemoteProtocolError
+
+
+class SessionState(Enum):
+    AWAITING_CONFIGURE = "awaiting ClientConfigureSession"
+    AWAITING_CONFIRM = "awaiting ServerConfirmSession"
+    OPEN = "open"
+    REFUSED = "refused at the handshake"
+    CLOSED = "closed"
+
+
+class SessionEvent(Enum):
+    CONFIGURE = "ClientConfigureSession"
+    CONFIRM = "ServerConfirmSession"
+    AUDIO = "ClientAudioInput"
+    INTERRUPT = "ClientInterrupt"
+    MOTION = "ServerResponseAnimation"
+    ERROR = "ServerError"
+    CLOSE = "a close"
+
+
+CAUSED_BY_SERVER = frozenset({SessionEvent.CONFIRM, SessionEvent.MOTION, SessionEvent.ERROR})
+
+SESSION_TABLE: dict[tuple[SessionState, SessionEvent], SessionState] = {
+    (SessionState.AWAITING_CONFIGURE, SessionEvent.CONFIGURE): SessionState.AWAITING_CONFIRM,
+    (SessionState.AWAITING_CONFIGURE, SessionEvent.ERROR): SessionState.REFUSED,
+    (SessionState.AWAITING_CONFIGURE, SessionEvent.CLOSE): SessionState.CLOSED,
+    (SessionState.AWAITING_CONFIRM, SessionEvent.CONFIRM): SessionState.OPEN,
+    (SessionState.AWAITING_CONFIRM, SessionEvent.ERROR): SessionState.REFUSED,
+    (SessionState.AWAITING_CONFIRM, SessionEvent.CLOSE): SessionState.CLOSED,
+    (SessionState.OPEN, SessionEvent.AUDIO): SessionState.OPEN,
+    (SessionState.OPEN, SessionEvent.INTERRUPT): SessionState.OPEN,
+    (SessionState.OPEN, SessionEvent.MOTION): SessionState.OPEN,
+    (SessionState.OPEN, SessionEvent.ERROR): SessionState.OPEN,
+    (SessionState.OPEN, SessionEvent.CLOSE): SessionState.CLOSED,
+    (SessionState.REFUSED, SessionEvent.CLOSE): SessionState.CLOSED,
+}
+
+
+def next_session_state(state: SessionState, event: SessionEvent, *, we_are_server: bool) -> SessionState:
+    """The state after `event`.
+
+    Raises LocalProtocolError where we caused an event that the table does not allow, RemoteProtocolError
+    where the peer did.
+    """
+    after = SESSION_TABLE.get((state, event))
+    if after is not None:
+        return after
+    ours = (event in CAUSED_BY_SERVER) == we_are_server and event is not SessionEvent.CLOSE
+    error = LocalProtocolError if ours else RemoteProtocolError
+    raise error(f"{event.value} is not allowed while the session is {state.value}")

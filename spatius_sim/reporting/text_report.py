@@ -1,0 +1,95 @@
+"""The summary for a person at a terminal."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, exit_code
+from spatius_sim.rules.catalogue import RULES, Rule, Verdict, rule
+
+_COLOURS = {
+    Verdict.PASSED: "green",
+    Verdict.FAILED: "bold red",
+    Verdict.UNEXERCISED: "yellow",
+    Verdict.NOT_APPLICABLE: "dim",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.ERRORED: "bold magenta",
+}
+
+_CONTROL = {code: "�" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def harmless(text: str) -> str:
+    """Text from a subject without what a terminal would obey."""
+    return text.translate(_CONTROL)
+
+
+def failure_text(outcome: RuleOutcome, failure: Failure, seed: int) -> str:
+    """A broken rule in ten lines at most."""
+    broken = rule(outcome.rule_id)
+    seen = "seen again when repeated" if failure.confirmed else "not seen again when repeated once"
+    lines = [
+        f"{broken.id} ({broken.level}): {broken.sentence}",
+        f"  source    {broken.source} ({broken.provenance})",
+        f"  Expected  {failure.expected}",
+        f"  Actual    {failure.actual}",
+        f"  scenario  {failure.scenario}, {seen}",
+        f"  trace     {failure.trace}",
+        f"  repeat    --rule {broken.id} --seed {seed}",
+    ]
+    return harmless("\n".join(lines))
+
+
+def print_summary(console: Console, summary: Summary) -> None:
+    """The rules with their verdicts, and what the run claims."""
+    console.print(Text(f"{summary.subject} {harmless(summary.target)}, seed {summary.seed}", style="bold"))
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for outcome in summary.outcomes:
+        table.add_row(
+            Text(str(outcome.verdict), style=_COLOURS[outcome.verdict]),
+            Text(outcome.rule_id, no_wrap=True),
+            Text(_remark(outcome)),
+        )
+    console.print(table)
+    console.print(Text(claim(summary), style="bold"))
+
+
+def claim(summary: Summary) -> str:
+    """What the run claims, in one sentence."""
+    code = exit_code([summary])
+    passed = len(summary.with_verdict(Verdict.PASSED))
+    total = len(summary.outcomes)
+    match code:
+        case ExitCode.PASSED:
+            return f"PASSED: {passed} of {total} rules were exercised, and all were kept."
+        case ExitCode.RULE_FAILED:
+            names = ", ".join(outcome.rule_id for outcome in summary.with_verdict(Verdict.FAILED))
+            return f"FAILED: {names}. {passed} of {total} rules passed."
+        case ExitCode.UNREACHABLE:
+            reasons = sorted({o.reason for o in summary.with_verdict(Verdict.INCONCLUSIVE)})
+            return harmless(f"INCONCLUSIVE: {'; '.join(reasons)}.")
+        case ExitCode.KIT_FAILED:
+            return "ERRORED: the kit itself failed; this says nothing of the subject."
+        case _:
+            names = ", ".join(outcome.rule_id for outcome in summary.required_unexercised)
+            return f"NOT EXERCISED: {names or 'nothing ran'}; this is no pass."
+
+
+def print_catalogue(console: Console, rules: list[Rule]) -> None:
+    """The rules as a table."""
+    table = Table(box=None, padding=(0, 2, 1, 0))
+    for heading in ("rule", "level", "sentence", "source"):
+        table.add_column(heading, no_wrap=heading in ("rule", "level"))
+    for described in rules:
+        source = f"{described.source} ({described.provenance})"
+        table.add_row(described.id, str(described.level), described.sentence, source)
+    console.print(table)
+    console.print(f"{len(rules)} of {len(RULES)} rules. Tags such as seed:002 name the document.")
+
+
+def _remark(outcome: RuleOutcome) -> str:
+    if outcome.failure is not None:
+        return harmless(outcome.failure.actual)
+    if outcome.verdict is Verdict.PASSED:
+        return f"{outcome.exercised} times over {outcome.scenarios} scenarios"
+    return harmless(outcome.reason)

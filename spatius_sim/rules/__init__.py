@@ -1,0 +1,1 @@
+"""The judge: the catalogue, and one check for each of its rules."""

@@ -1,0 +1,212 @@
+"""The catalogue as data. An id never changes its meaning and is never reused.
+
+Source tags are explained at the head of every rule listing: `seed:NNN` and `docs:PAGE` are documents,
+`recording`, `sdk-py`, `sdk-e2e` and `demos` are what published software was seen to do.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from spatius_sim.protocol.errors import UsageError
+
+REVISION = 1
+"""Raised whenever a rule is added, retired or judged otherwise."""
+
+
+class Level(StrEnum):
+    """How binding a rule is."""
+
+    MUST = "MUST"
+    SHOULD = "SHOULD"
+    MAY = "MAY"
+
+
+class Provenance(StrEnum):
+    """Where a rule comes from."""
+
+    DOCUMENTED = "DOCUMENTED"
+    OBSERVED = "OBSERVED"
+    ASSUMED = "ASSUMED"
+
+
+class Verdict(StrEnum):
+    """What a run says of a rule."""
+
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    UNEXERCISED = "UNEXERCISED"
+    NOT_APPLICABLE = "NOT_APPLICABLE"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    ERRORED = "ERRORED"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. `presumes` names the rules without which it cannot be judged."""
+
+    id: str
+    level: Level
+    sentence: str
+    source: str
+    provenance: Provenance
+    presumes: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """Whom it judges: `server` for S rules, `relay` for U and R rules."""
+        return "server" if self.id.startswith("S-") else "relay"
+
+
+_DOCUMENTED, _OBSERVED, _ASSUMED = Provenance
+
+RULES: dict[str, Rule] = {
+    rule.id: rule
+    for rule in (
+        Rule(
+            "S-MOTION-END",
+            Level.MUST,
+            "each req_id, uninterrupted, unfailed and without egress, MUST get exactly one response with "
+            "end=true, its last",
+            "recording, sdk-py",
+            _OBSERVED,
+        ),
+        Rule(
+            "S-MOTION-COUNT",
+            Level.MUST,
+            "the keyframes of a req_id MUST be samples * 25 // rate, however the audio was cut",
+            "recording",
+            _OBSERVED,
+        ),
+        Rule(
+            "S-MOTION-SHAPE",
+            Level.MUST,
+            "every keyframe MUST have the seven fields in their sizes, all finite",
+            "recording",
+            _OBSERVED,
+        ),
+        Rule(
+            "U-TOKEN",
+            Level.MUST,
+            "the relay MUST ask the Console API for a token, with an expiry in the window, before it connects",
+            "seed:000",
+            _DOCUMENTED,
+        ),
+        Rule(
+            "U-CONFIGURE",
+            Level.MUST,
+            "the relay's first message MUST configure a supported rate, mono s16le or Ogg Opus",
+            "docs:audio",
+            _DOCUMENTED,
+        ),
+        Rule(
+            "U-AUDIO-END",
+            Level.MUST,
+            "each req_id that was not interrupted, hung up on or failed MUST carry exactly one end=true",
+            "docs:audio-io, sdk-py",
+            _DOCUMENTED,
+        ),
+        Rule(
+            "R-MOTION-VERBATIM",
+            Level.MUST,
+            "every motion payload MUST arrive byte for byte as Motion Server sent it",
+            "seed:002, seed:004",
+            _DOCUMENTED,
+        ),
+        Rule(
+            "R-MOTION-COMPLETE",
+            Level.MUST,
+            "in a clean turn no motion payload MUST be lost and none doubled",
+            "seed:001",
+            _DOCUMENTED,
+            ("R-MOTION-VERBATIM",),
+        ),
+        Rule(
+            "R-MOTION-ORDER",
+            Level.MUST,
+            "payloads of one conversation MUST arrive in the order in which they were sent",
+            "seed:002",
+            _DOCUMENTED,
+            ("R-MOTION-VERBATIM",),
+        ),
+        Rule(
+            "R-AUDIO-COMPLETE",
+            Level.MUST,
+            "in a clean turn the audio delivered MUST equal the audio sent up: byte for byte where format "
+            "and rate agree, else in length to 40 ms",
+            "seed:001",
+            _DOCUMENTED,
+        ),
+        Rule(
+            "R-AUDIO-FIRST",
+            Level.MUST,
+            "some non-empty audio of a conversation MUST arrive before its first motion",
+            "seed:002",
+            _DOCUMENTED,
+            ("R-MOTION-VERBATIM", "R-AUDIO-COMPLETE"),
+        ),
+        Rule(
+            "R-END-AUDIO",
+            Level.MUST,
+            "the last audio of a turn MUST be marked as last, once",
+            "docs:audio-io",
+            _DOCUMENTED,
+        ),
+        Rule(
+            "R-TURNS",
+            Level.MUST,
+            "clean turns on one connection MUST stay apart: motion never lands in another turn's "
+            "conversation",
+            "seed:002",
+            _DOCUMENTED,
+            ("R-MOTION-VERBATIM", "R-AUDIO-FIRST", "R-END-AUDIO"),
+        ),
+        Rule(
+            "R-ISOLATION",
+            Level.MUST,
+            "with distinct, audible client audio, one client MUST never get another's audio or motion",
+            "the relay serves several clients; no document says it in words",
+            _ASSUMED,
+            ("R-MOTION-VERBATIM",),
+        ),
+        Rule(
+            "R-CONVERSATION",
+            Level.MUST,
+            "a clean turn fed to the reference decoder MUST play with nothing discarded, nothing audio-only, "
+            "and come back to idle",
+            "seed:002",
+            _DOCUMENTED,
+            (
+                "R-MOTION-VERBATIM",
+                "R-MOTION-COMPLETE",
+                "R-MOTION-ORDER",
+                "R-AUDIO-COMPLETE",
+                "R-AUDIO-FIRST",
+                "R-END-AUDIO",
+                "R-TURNS",
+                "R-ISOLATION",
+            ),
+        ),
+        Rule(
+            "R-SECRETS",
+            Level.MUST,
+            "no API key or session token MUST reach the client, in any message or header, plain, base64 or "
+            "URL-encoded",
+            "seed:000, seed:001",
+            _DOCUMENTED,
+        ),
+    )
+}
+"""All rules by id, each behind those that it presumes."""
+
+
+def rule(rule_id: str) -> Rule:
+    """The rule of that id; raises UsageError for an unknown one."""
+    try:
+        return RULES[rule_id]
+    except KeyError:
+        raise UsageError(f"no rule has the id {rule_id!r}; `spatius-sim rules` lists them all") from None
+
+
+def rules_for(subject: str) -> tuple[Rule, ...]:
+    """The rules that judge a `relay` or a `server`."""
+    return tuple(candidate for candidate in RULES.values() if candidate.subject == subject)

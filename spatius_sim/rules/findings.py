@@ -1,0 +1,36 @@
+"""What a check says: instances kept and instances broken."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.turns import Story
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The rule was exercised once and kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The rule was exercised once and broken; `events` are the sequence numbers that prove it."""
+
+    expected: str
+    actual: str
+    events: tuple[int, ...]
+
+
+Check = Callable[[Story], Iterator[Kept | Broken]]
+"""Judges one rule on one joined trace. A check that yields nothing never saw its situation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One rule on one trace: `exercised` instances, of which `broken` were broken."""
+
+    rule_id: str
+    verdict: Verdict
+    exercised: int = 0
+    broken: tuple[Broken, ...] = ()
+    reason: str = ""

@@ -1,0 +1,102 @@
+"""R rules on what belongs together: conversations, turns, clients."""
+
+from collections.abc import Iterator
+from itertools import count
+
+from spatius_sim.dialects.events import Audio, Motion
+from spatius_sim.model.client_decoder import ClientDecoder
+from spatius_sim.model.decoder_events import AudioOnlyEntered, MotionDiscarded, PlaybackState
+from spatius_sim.model.trace import Lane, Received
+from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.rules.turns import Story, Turn
+
+_AN_HOUR_NS = 3_600_000_000_000
+"""Longer than any turn: playback is run to its end."""
+
+
+def conversation(story: Story) -> Iterator[Kept | Broken]:
+    """R-CONVERSATION."""
+    for turn in story.clean_turns:
+        if turn.conversations and turn.payloads:
+            yield _play(story, turn)
+
+
+def turns(story: Story) -> Iterator[Kept | Broken]:
+    """R-TURNS."""
+    several = {turn.client for turn in story.clean_turns if turn.number > 0}
+    for delivery in story.deliveries:
+        sent = delivery.sent
+        meant = sent.request.turn if sent else None
+        joined = delivery.conversation.turn if delivery.conversation else None
+        if meant is None or not meant.clean or delivery.client not in several:
+            continue
+        if joined is None or joined is meant or joined.client != meant.client:
+            yield Kept()
+        else:
+            yield Broken(
+                f"motion of {meant.name} in that turn's conversation",
+                f"it arrived in the conversation of turn {joined.number}",
+                (sent.seq if sent else delivery.seq, delivery.seq),
+            )
+
+
+def isolation(story: Story) -> Iterator[Kept | Broken]:
+    """R-ISOLATION."""
+    if len({turn.client for turn in story.turns}) < 2:
+        return
+    for delivery in story.deliveries:
+        meant = delivery.sent.request.turn if delivery.sent else None
+        if meant is not None:
+            yield _own(delivery.client, meant, delivery.seq, "motion")
+    for conversation in story.conversations:
+        if conversation.turn is not None:
+            yield _own(conversation.client, conversation.turn, conversation.first_seq, "audio")
+
+
+def _own(client: str, turn: Turn, seq: int, what: str) -> Kept | Broken:
+    if turn.client == client:
+        return Kept()
+    return Broken(
+        f"{what} of {turn.client} at {turn.client} alone", f"{client} got {what} of {turn.name}", (seq,)
+    )
+
+
+def _play(story: Story, turn: Turn) -> Kept | Broken:
+    """The turn as AvatarKit would see it: fed in arrival order with playback held, then run to its end."""
+    numbers = count(1)
+    rate = story.output_rates.get(turn.client, turn.sample_rate)
+    decoder = ClientDecoder(rate, lambda: f"conversation-{next(numbers)}")
+    ids: dict[str, str] = {}
+    for event in story.trace.events[turn.started_seq : turn.until_seq]:
+        if event.lane is not Lane.DOWNSTREAM or event.connection != turn.client:
+            continue
+        said = event.what.value if isinstance(event.what, Received) else None
+        match said:
+            case Audio(pcm, last, turn_id):
+                ids[turn_id] = decoder.yield_audio_data(pcm, last)
+            case Motion((), True):
+                continue  # An empty list that bears the end mark is a mark (ASSUMED).
+            case Motion(payloads, _, turn_id):
+                decoder.yield_frames_data(payloads, ids.get(turn_id, ""))
+            case _:
+                continue
+        for heard in decoder.take_events():
+            if isinstance(heard, MotionDiscarded):
+                return _unplayable(turn, f"a payload was discarded: {heard.reason}", event.seq)
+            if isinstance(heard, AudioOnlyEntered):
+                return _unplayable(turn, "an empty list made it audio-only", event.seq)
+    decoder.advance(_AN_HOUR_NS)
+    if decoder.state is not PlaybackState.IDLE:
+        return _unplayable(turn, f"the state stayed {decoder.state}", turn.until_seq - 1)
+    return Kept()
+
+
+def _unplayable(turn: Turn, actual: str, seq: int) -> Broken:
+    return Broken(f"{turn.name} played with all its motion, then idle", actual, (seq,))
+
+
+CHECKS: dict[str, Check] = {
+    "R-CONVERSATION": conversation,
+    "R-TURNS": turns,
+    "R-ISOLATION": isolation,
+}

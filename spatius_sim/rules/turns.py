@@ -1,0 +1,299 @@
+"""Joins intent, req_id, conversation and delivery into turns. No rule joins by itself.
+
+What went up is tied to the turn that asked for it by the audio itself (every turn's audio is unique), and
+by time where a relay changed it. What came down is tied to what was sent by its bytes, and by position
+where bytes repeat.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from spatius_sim.dialects.events import Audio, Motion, Ready
+from spatius_sim.model.trace import (
+    Closed,
+    Event,
+    Injected,
+    Lane,
+    Received,
+    Sent,
+    Trace,
+    TurnStarted,
+    WaitEnded,
+)
+from spatius_sim.protocol.audio import keyframe_count
+from spatius_sim.protocol.messages import (
+    AudioInput,
+    ConfigureSession,
+    Interrupt,
+    MotionResponse,
+    ServerError,
+)
+
+_FINGERPRINT_BYTES = 1600
+_TOO_SHORT_TO_TELL = 32
+
+
+@dataclass(slots=True)
+class SentPayload:
+    """A payload as Motion Server sent it, and where it arrived."""
+
+    seq: int
+    raw: bytes
+    response: MotionResponse
+    request: "Request"
+    deliveries: list["Delivery"] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Request:
+    """All that shared one req_id on one upstream connection."""
+
+    connection: str
+    req_id: str
+    first_seq: int
+    sample_rate: int
+    audio: bytearray = field(default_factory=bytearray)
+    ends: list[int] = field(default_factory=list)
+    payloads: list[SentPayload] = field(default_factory=list)
+    broken_off: bool = False
+    turn: "Turn | None" = None
+
+
+@dataclass(slots=True)
+class Delivery:
+    """A payload as it arrived at a client."""
+
+    seq: int
+    client: str
+    raw: bytes
+    conversation: "Conversation | None"
+    sent: SentPayload | None = None
+    doubled: bool = False
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One round of audio at one client, by the client's own reckoning, and the motion that joined it."""
+
+    client: str
+    first_seq: int
+    audio: bytearray = field(default_factory=bytearray)
+    first_audio_seq: int | None = None
+    marks: list[int] = field(default_factory=list)
+    turn: "Turn | None" = None
+
+
+@dataclass(slots=True)
+class Turn:
+    """One planned utterance of one client; `until_seq` is where the client's next turn begins."""
+
+    client: str
+    number: int
+    started_seq: int
+    until_seq: int
+    pcm: bytes
+    sample_rate: int
+    waited_seq: int | None = None
+    clean: bool = False
+    requests: list[Request] = field(default_factory=list)
+    conversations: list[Conversation] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The turn in words."""
+        return f"turn {self.number} of {self.client}"
+
+    @property
+    def payloads(self) -> list[SentPayload]:
+        """What Motion Server sent for it, in order."""
+        sent = [payload for request in self.requests for payload in request.payloads]
+        return sorted(sent, key=lambda payload: payload.seq)
+
+
+@dataclass(slots=True)
+class Story:
+    """A trace, joined."""
+
+    trace: Trace
+    turns: list[Turn]
+    requests: list[Request]
+    conversations: list[Conversation]
+    deliveries: list[Delivery]
+    output_rates: dict[str, int]
+
+    @property
+    def clean_turns(self) -> list[Turn]:
+        """Turns with at least one keyframe of audio, no fault and no hang-up, waited for to their end."""
+        return [turn for turn in self.turns if turn.clean]
+
+
+def join(trace: Trace) -> Story:
+    """The trace as turns."""
+    turns = _planned_turns(trace)
+    requests = _requests(trace)
+    conversations, deliveries, rates = _conversations(trace)
+    _tie_deliveries(requests, deliveries)
+    _tie_requests(requests, turns)
+    _tie_conversations(conversations, turns)
+    _tell_clean(trace, turns)
+    return Story(trace, turns, requests, conversations, deliveries, rates)
+
+
+def _planned_turns(trace: Trace) -> list[Turn]:
+    turns: list[Turn] = []
+    latest: dict[str, Turn] = {}
+    end = len(trace.events)
+    for event in trace.on(Lane.KIT):
+        match event.what:
+            case TurnStarted(number, pcm, rate):
+                before = latest.get(event.connection)
+                if before is not None:
+                    before.until_seq = event.seq
+                turn = Turn(event.connection, number, event.seq, end, pcm, rate)
+                latest[event.connection] = turn
+                turns.append(turn)
+            case WaitEnded():
+                latest[event.connection].waited_seq = event.seq
+    return turns
+
+
+def _requests(trace: Trace) -> list[Request]:
+    requests: dict[tuple[str, str], Request] = {}
+    rates: dict[str, int] = {}
+    for event in trace.on(Lane.UPSTREAM):
+        message = event.what.value if isinstance(event.what, Sent | Received) else None
+        match message:
+            case ConfigureSession(sample_rate=rate):
+                rates[event.connection] = rate
+            case AudioInput(req_id, audio, end):
+                key = (event.connection, req_id)
+                if key not in requests:
+                    rate = rates.get(event.connection, 0)
+                    requests[key] = Request(event.connection, req_id, event.seq, rate)
+                request = requests[key]
+                request.audio += audio
+                if end:
+                    request.ends.append(event.seq)
+            case MotionResponse(req_id=req_id):
+                answered = event.what.answers if isinstance(event.what, Sent) else ""
+                owner = requests.get((event.connection, answered or req_id))
+                if owner is not None:
+                    owner.payloads.append(SentPayload(event.seq, _raw(event), message, owner))
+            case Interrupt(req_id) | ServerError(req_id=req_id):
+                owner = requests.get((event.connection, req_id))
+                if owner is not None:
+                    owner.broken_off = True
+        if isinstance(event.what, Closed) and event.what.by_kit:
+            for request in requests.values():
+                if request.connection == event.connection and not request.ends:
+                    request.broken_off = True
+    return list(requests.values())
+
+
+def _raw(event: Event) -> bytes:
+    raw = event.what.raw if isinstance(event.what, Sent | Received) else b""
+    return raw if isinstance(raw, bytes) else raw.encode()
+
+
+def _conversations(trace: Trace) -> tuple[list[Conversation], list[Delivery], dict[str, int]]:
+    conversations: list[Conversation] = []
+    deliveries: list[Delivery] = []
+    rates: dict[str, int] = {}
+    current: dict[str, Conversation] = {}
+    by_turn_id: dict[tuple[str, str], Conversation] = {}
+    for event in trace.on(Lane.DOWNSTREAM):
+        client = event.connection
+        said = event.what.value if isinstance(event.what, Received) else None
+        match said:
+            case Ready(output_sample_rate=rate) if rate:
+                rates[client] = rate
+            case Audio(pcm, last, turn_id):
+                key = (client, turn_id)
+                conversation = by_turn_id.get(key) if turn_id else current.get(client)
+                # The audio after an end mark starts a new round; a further mark alone does not.
+                if conversation is None or (conversation.marks and pcm and not turn_id):
+                    conversation = Conversation(client, event.seq)
+                    conversations.append(conversation)
+                current[client] = by_turn_id[key] = conversation
+                conversation.audio += pcm
+                if pcm and conversation.first_audio_seq is None:
+                    conversation.first_audio_seq = event.seq
+                if last:
+                    conversation.marks.append(event.seq)
+            case Motion(payloads, _, turn_id):
+                joined = by_turn_id.get((client, turn_id)) if turn_id else current.get(client)
+                deliveries.extend(Delivery(event.seq, client, raw, joined) for raw in payloads)
+    return conversations, deliveries, rates
+
+
+def _tie_deliveries(requests: list[Request], deliveries: list[Delivery]) -> None:
+    """Each delivery to the earliest payload of the same bytes that this client has not had yet."""
+    by_bytes: dict[bytes, list[SentPayload]] = defaultdict(list)
+    sent = (payload for request in requests for payload in request.payloads)
+    for payload in sorted(sent, key=lambda payload: payload.seq):
+        by_bytes[payload.raw].append(payload)
+    had: set[tuple[str, int]] = set()
+    for delivery in deliveries:
+        alike = by_bytes.get(delivery.raw)
+        if not alike:
+            continue
+        client = delivery.client
+        fresh = [payload for payload in alike if (client, id(payload)) not in had]
+        delivery.sent = fresh[0] if fresh else alike[-1]
+        delivery.doubled = not fresh
+        delivery.sent.deliveries.append(delivery)
+        had.add((client, id(delivery.sent)))
+
+
+def _tie_requests(requests: list[Request], turns: list[Turn]) -> None:
+    for request in requests:
+        receivers = {d.client for payload in request.payloads for d in payload.deliveries}
+        of_receivers = [turn for turn in turns if turn.client in receivers]
+        turn = (
+            _by_audio(bytes(request.audio), turns)
+            or _latest(request.first_seq, of_receivers)
+            or _latest(request.first_seq, turns)
+        )
+        if turn is not None:
+            request.turn = turn
+            turn.requests.append(request)
+
+
+def _tie_conversations(conversations: list[Conversation], turns: list[Turn]) -> None:
+    for conversation in conversations:
+        own = [turn for turn in turns if turn.client == conversation.client]
+        others = [turn for turn in turns if turn.client != conversation.client]
+        audio = bytes(conversation.audio)
+        turn = _by_audio(audio, own) or _by_audio(audio, others)
+        turn = turn or _latest(conversation.first_seq, own)
+        if turn is not None:
+            conversation.turn = turn
+            if turn.client == conversation.client:
+                turn.conversations.append(conversation)
+
+
+def _by_audio(audio: bytes, turns: Iterable[Turn]) -> Turn | None:
+    """The one turn that a piece from the middle of this audio was taken from."""
+    if len(audio) < _TOO_SHORT_TO_TELL:
+        return None
+    start = len(audio) // 2 // 2 * 2
+    piece = audio[max(0, start - _FINGERPRINT_BYTES // 2) : start + _FINGERPRINT_BYTES // 2]
+    found = [turn for turn in turns if piece in turn.pcm]
+    return found[0] if len(found) == 1 else None
+
+
+def _latest(seq: int, turns: list[Turn]) -> Turn | None:
+    begun = [turn for turn in turns if turn.started_seq < seq]
+    return max(begun, key=lambda turn: turn.started_seq, default=None)
+
+
+def _tell_clean(trace: Trace, turns: list[Turn]) -> None:
+    faults = [event.seq for event in trace.on(Lane.KIT) if isinstance(event.what, Injected)]
+    for turn in turns:
+        samples = len(turn.pcm) // 2
+        turn.clean = (
+            keyframe_count(samples, turn.sample_rate) > 0
+            and turn.waited_seq is not None
+            and not any(turn.started_seq < seq < turn.until_seq for seq in faults)
+        )

@@ -1,0 +1,87 @@
+"""U rules: the relay, seen from Motion Server."""
+
+from collections.abc import Iterator
+
+from spatius_sim.model.trace import (
+    Lane,
+    Opened,
+    Received,
+    Refused,
+    TokenRequested,
+    Undecodable,
+)
+from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
+from spatius_sim.protocol.console import MAX_TOKEN_LIFE_SECONDS
+from spatius_sim.protocol.messages import AudioFormat, ConfigureSession
+from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.rules.turns import Story
+
+_BAD_TOKEN_STATUSES = (400, 401)
+
+
+def token(story: Story) -> Iterator[Kept | Broken]:
+    """U-TOKEN."""
+    for event in story.trace.events:
+        match event.what:
+            case TokenRequested(_, int(expire_at), now) if not now < expire_at < now + MAX_TOKEN_LIFE_SECONDS:
+                life = expire_at - now
+                actual = f"expireAt lay {life:.0f} s ahead"
+                yield Broken("expireAt within the next 24 h", actual, (event.seq,))
+            case TokenRequested(expire_at=None):
+                yield Broken("a body with expireAt", "the body named no expireAt", (event.seq,))
+            case Refused(status, reason, "") if status in _BAD_TOKEN_STATUSES:
+                actual = f"it connected with something else and was refused: {reason}"
+                yield Broken("a token that the Console API issued", actual, (event.seq,))
+            case Opened() if event.lane is Lane.UPSTREAM:
+                yield Kept()
+
+
+def configure(story: Story) -> Iterator[Kept | Broken]:
+    """U-CONFIGURE."""
+    seen: set[str] = set()
+    for event in story.trace.on(Lane.UPSTREAM):
+        if not isinstance(event.what, Received) or event.connection in seen:
+            continue
+        seen.add(event.connection)
+        fault = _configuration_fault(event.what)
+        if fault:
+            expected = "first a ClientConfigureSession with a supported rate and format"
+            yield Broken(expected, fault, (event.seq,))
+        else:
+            yield Kept()
+
+
+def audio_end(story: Story) -> Iterator[Kept | Broken]:
+    """U-AUDIO-END."""
+    for request in story.requests:
+        turn = request.turn
+        if turn is None or not turn.clean or request.broken_off:
+            continue
+        if len(request.ends) == 1:
+            yield Kept()
+            continue
+        times = "none" if not request.ends else str(len(request.ends))
+        yield Broken(
+            f"one end=true for {turn.name}", f"its req_id carried {times}", (request.first_seq, *request.ends)
+        )
+
+
+def _configuration_fault(first: Received) -> str:
+    match first.value:
+        case Undecodable(reason):
+            return reason
+        case ConfigureSession(sample_rate=rate, audio_format=AudioFormat.PCM_S16LE):
+            return "" if rate in PCM_SAMPLE_RATES else f"{rate} Hz for PCM"
+        case ConfigureSession(sample_rate=rate, audio_format=AudioFormat.OGG_OPUS):
+            return "" if rate in OPUS_SAMPLE_RATES else f"{rate} Hz for Ogg Opus"
+        case ConfigureSession(audio_format=number):
+            return f"audio format {number}"
+        case other:
+            return f"first a {type(other).__name__}"
+
+
+CHECKS: dict[str, Check] = {
+    "U-TOKEN": token,
+    "U-CONFIGURE": configure,
+    "U-AUDIO-END": audio_end,
+}

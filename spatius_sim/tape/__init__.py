@@ -1,0 +1,1 @@
+"""Files: traces, recordings and speech clips."""

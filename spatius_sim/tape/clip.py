@@ -1,0 +1,28 @@
+"""Speech clips: WAV files, mono s16le."""
+
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+from spatius_sim.protocol.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Speech as PCM mono s16le at `sample_rate` Hz."""
+
+    pcm: bytes
+    sample_rate: int
+
+
+def read_clip(path: Path) -> Clip:
+    """Read a clip; raises UsageError for what is no mono 16-bit WAV file."""
+    try:
+        with wave.open(str(path), "rb") as file:
+            if file.getnchannels() != 1 or file.getsampwidth() != 2:
+                raise UsageError(f"{path}: mono 16-bit WAV is needed")
+            return Clip(file.readframes(file.getnframes()), file.getframerate())
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    except (wave.Error, EOFError) as error:
+        raise UsageError(f"{path}: this is no WAV file: {error}") from error

@@ -1,0 +1,41 @@
+"""Recordings in the shape that the SDK's HTTP example writes (protocol.md, "Motion as recorded")."""
+
+import json
+from base64 import b64decode
+from dataclasses import dataclass
+from pathlib import Path
+
+from spatius_sim.protocol.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recorded request: its audio (mono s16le) and the payloads that answered it, as they were sent."""
+
+    name: str
+    sample_rate: int
+    connection_id: str
+    req_id: str
+    audio: bytes
+    payloads: tuple[bytes, ...]
+
+
+def read_recording(path: Path) -> Recording:
+    """Read a recording; raises UsageError for another shape, naming the file and what is wrong."""
+    try:
+        stored = json.loads(path.read_bytes())
+        if stored["audio_format"] != "pcm_s16le_mono":
+            raise UsageError(f"{path}: audio_format {stored['audio_format']!r} is not supported")
+        payloads = tuple(b64decode(m, validate=True) for m in stored["animation_messages_base64"])
+        return Recording(
+            path.stem,
+            int(stored["sample_rate"]),
+            str(stored["connection_id"]),
+            str(stored["req_id"]),
+            b64decode(stored["audio_base64"], validate=True),
+            payloads,
+        )
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: this is no recording: {error!r}") from error
