@@ -1,4 +1,247 @@
-"""The command line."""
+"""The command line: the composition root. Nothing heavy is imported before a command needs it."""
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from spatius_sim import __version__
+from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from spatius_sim.kit.demo import Act, Stage
+    from spatius_sim.model.motion_server import Gate
+
+_FAILED, _INTERRUPTED, _KIT_FAILED, _USAGE, _UNREACHABLE = 1, 2, 3, 4, 6
+
+_seed = click.option("--seed", default=1, show_default=True, help="What every random choice comes from.")
 
 
-def main() -> None: ...
+def main() -> None:
+    """Run the command line; every error that is ours to tell is one line."""
+    try:
+        sys.exit(cli(standalone_mode=False))
+    except click.ClickException as error:
+        _complain(error.format_message(), _USAGE)
+    except UsageError as error:
+        _complain(str(error), _USAGE)
+    except UnreachableError as error:
+        _complain(str(error), _UNREACHABLE)
+    except SpatiusSimError as error:
+        _complain(str(error), _KIT_FAILED)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(_INTERRUPTED)
+
+
+def _complain(message: str, code: int) -> None:
+    sys.stderr.write(f"spatius-sim: {message}\n")
+    sys.exit(code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="spatius-sim", message="%(prog)s %(version)s")
+def cli() -> None:
+    """A mock Motion Server and a conformance kit for Spatius relays and clients."""
+
+
+@cli.command()
+@_seed
+def demo(seed: int) -> int:
+    """Two conversations through the whole pipeline.
+
+    Real speech goes through the reference relay (on the published Server SDK) and our Motion Server to our
+    client. The rules judge the first conversation; in the second Motion Server dies, and it shows how
+    audio-only looks.
+    """
+    from rich.console import Console
+
+    from spatius_sim.kit.demo import clean_conversation, dying_motion_server
+    from spatius_sim.kit.resources import resource
+    from spatius_sim.tape.clip import read_clip
+
+    console = Console()
+    clip = read_clip(resource("fixtures") / "speech" / "hello.wav")
+    console.rule("act one: a clean conversation")
+    with _Watch(console, len(clip.pcm) // 2) as watch:
+        act = asyncio.run(clean_conversation(clip, seed, watch))
+    clean = _tell_clean(console, act, seed)
+    console.rule("act two: Motion Server dies in mid-turn")
+    with _Watch(console, len(clip.pcm) // 2) as watch:
+        act = asyncio.run(dying_motion_server(clip, seed, watch))
+    survived = _tell_survival(console, act)
+    return 0 if clean and survived else _FAILED
+
+
+@cli.command()
+@click.option("--port", default=8700, show_default=True, help="Where to listen on 127.0.0.1; 0: a free port.")
+@_seed
+@click.option("--api-key", multiple=True, help="Accept this API key only (repeatable). Default: any.")
+@click.option("--app-id", multiple=True, help="Accept this app id only (repeatable). Default: any.")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line when ready.")
+def serve(port: int, seed: int, api_key: tuple[str, ...], app_id: tuple[str, ...], as_json: bool) -> None:
+    """Run the mock Motion Server until Ctrl-C.
+
+    Point a relay at it with the export lines that it prints. An avatar id with "missing" in it does not
+    exist.
+    """
+    from spatius_sim.model.motion_server import Gate
+
+    gate = Gate(frozenset(api_key), frozenset(app_id))
+    asyncio.run(_serve_until_told(port, seed, gate, as_json=as_json))
+
+
+@cli.command()
+@click.argument("target")
+@click.option("--wire", default="json-envelope", show_default=True, help="The relay's wire.")
+@click.option("--motion-port", default=8700, show_default=True, help="Where our Motion Server listens.")
+@click.option("--rule", multiple=True, metavar="ID", help="Judge this rule only (exact, repeatable).")
+@click.option("--wait", default=10.0, show_default=True, help="Seconds that the relay may take to answer.")
+@click.option(
+    "--settle",
+    default=3.0,
+    show_default=True,
+    help="Seconds without a sign of life before what is missing counts as missing.",
+)
+@_seed
+@click.option("--report-json", type=click.Path(path_type=Path), help="Write the verdicts there.")
+def verify(
+    target: str,
+    wire: str,
+    motion_port: int,
+    rule: tuple[str, ...],
+    wait: float,
+    settle: float,
+    seed: int,
+    report_json: Path | None,
+) -> int:
+    """Judge the relay at TARGET (ws://...), rule by rule.
+
+    Its upstream must be pointed at our Motion Server, which listens while this runs; the environment that
+    it needs is printed first.
+
+    \b
+    Exit codes:
+      0  every required rule passed
+      1  a rule failed
+      2  interrupted
+      3  the kit failed
+      4  usage
+      5  a required rule was not exercised
+      6  the relay was not reached, or completed no turn
+    """
+    import pytest
+
+    from spatius_sim.kit.resources import resource
+
+    suite = resource("conformance") / "relay"
+    arguments = [str(suite), f"--rootdir={suite}", "-c", str(suite.parent / "pytest.ini")]
+    arguments += ["-p", "no:cacheprovider", f"--spatius-target={target}", f"--spatius-wire={wire}"]
+    arguments += [f"--spatius-motion-port={motion_port}", f"--spatius-seed={seed}"]
+    arguments += [f"--spatius-wait={wait}", f"--spatius-settle={settle}"]
+    arguments += [f"--spatius-rule={rule_id}" for rule_id in rule]
+    arguments += [f"--spatius-report-json={report_json}"] if report_json else []
+    return int(pytest.main(arguments))
+
+
+@cli.command()
+@click.argument("subject", type=click.Choice(["relay", "server"]), required=False)
+def rules(subject: str | None) -> None:
+    """The catalogue: every rule with its sentence and its source."""
+    from rich.console import Console
+
+    from spatius_sim.reporting.text_report import print_catalogue
+    from spatius_sim.rules.catalogue import RULES, rules_for
+
+    print_catalogue(Console(), list(rules_for(subject) if subject else RULES.values()))
+
+
+async def _serve_until_told(port: int, seed: int, gate: "Gate", *, as_json: bool) -> None:
+    from spatius_sim.kit.subjects import relay_environment
+    from spatius_sim.net.motion_server import MotionServer
+
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    async with MotionServer(port=port, seed=seed, gate=gate) as server:
+        key = min(gate.api_keys, default="any-key-will-do")
+        environment = relay_environment(server, key)
+        if as_json:
+            ready = {"ready": True, "port": server.port, "seed": seed, "environment": environment}
+            lines = [json.dumps(ready)]
+        else:
+            lines = [
+                f"Motion Server listens on port {server.port} (seed {seed}). Ctrl-C ends it.",
+                f"  console endpoint  {server.console_endpoint}",
+                f"  ingress endpoint  {server.ingress_endpoint}",
+                "Point a relay here:",
+                *(f"  export {name}={value}" for name, value in environment.items()),
+            ]
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+        await told.wait()
+
+
+class _Watch:
+    """Draws an act while it happens: live on a terminal, a line every two seconds elsewhere."""
+
+    _CALLS_FOR_A_LINE = 20
+
+    def __init__(self, console: "Console", total_samples: int) -> None:
+        from rich.live import Live
+
+        from spatius_sim.reporting.conversation_view import ConversationView
+
+        self._console, self._total = console, total_samples
+        self._view = ConversationView()
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._calls = 0
+
+    def __enter__(self) -> "_Watch":
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def __call__(self, stage: "Stage", spoken: int) -> None:
+        from spatius_sim.kit.demo import figures
+
+        now = figures(stage, spoken, self._total)
+        drawn = self._view.draw(now)
+        if self._live is not None:
+            self._live.update(drawn, refresh=True)
+        elif self._calls % self._CALLS_FOR_A_LINE == 0:
+            self._console.print(
+                f"{now.spoken:4.1f} s spoken, {now.payloads_taken} payloads taken, avatar {now.state}"
+            )
+        self._calls += 1
+
+
+def _tell_clean(console: "Console", act: "Act", seed: int) -> bool:
+    from spatius_sim.kit.demo import summarise
+    from spatius_sim.reporting.summary import ExitCode, exit_code
+    from spatius_sim.reporting.text_report import print_summary
+
+    summary = summarise(act.trace, seed)
+    print_summary(console, summary)
+    return exit_code([summary]) is ExitCode.PASSED
+
+
+def _tell_survival(console: "Console", act: "Act") -> bool:
+    steps = {
+        f"the relay told its client: {act.told or 'nothing'}": bool(act.told),
+        "the client called yieldFramesData with an empty list: audio-only": act.audio_only,
+        "the audio played out, and the avatar came back to idle": act.played_out,
+    }
+    for text, happened in steps.items():
+        console.print(f"{'yes' if happened else 'NO ':3}  {text}", highlight=False)
+    return all(steps.values())

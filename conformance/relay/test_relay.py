@@ -1,69 +1,68 @@
-"""What every relay must keep. Each item is one rule of the catalogue; the plans are what exercises it."""
+"""What every relay must keep. Each item is one rule of the catalogue."""
 
-from spatius_sim.kit.plans import conversations, crowds
-from spatius_sim.kit.suite import rule
+from spatius_sim.kit.suite import Judge, rule
 
 
 @rule("U-TOKEN")
-def test_it_asks_for_a_token_before_it_connects(judge):
-    judge(conversations())
+def test_it_asks_for_a_token_before_it_connects(judge: Judge) -> None:
+    judge()
 
 
 @rule("U-CONFIGURE")
-def test_it_first_configures_a_supported_rate(judge):
-    judge(conversations())
+def test_it_first_configures_a_supported_rate(judge: Judge) -> None:
+    judge()
 
 
 @rule("U-AUDIO-END")
-def test_it_ends_the_audio_of_each_request_once(judge):
-    judge(conversations())
+def test_it_ends_the_audio_of_each_request_once(judge: Judge) -> None:
+    judge()
 
 
 @rule("R-MOTION-VERBATIM")
-def test_motion_arrives_byte_for_byte(judge):
-    judge(conversations())
+def test_motion_arrives_byte_for_byte(judge: Judge) -> None:
+    judge()
 
 
 @rule("R-MOTION-COMPLETE")
-def test_no_motion_is_lost_and_none_doubled(judge):
-    judge(conversations())
+def test_no_motion_is_lost_and_none_doubled(judge: Judge) -> None:
+    judge()
 
 
 @rule("R-MOTION-ORDER")
-def test_motion_arrives_in_the_order_in_which_it_was_sent(judge):
-    judge(conversations())
+def test_motion_arrives_in_the_order_in_which_it_was_sent(judge: Judge) -> None:
+    judge()
 
 
 @rule("R-AUDIO-COMPLETE")
-def test_all_audio_that_went_up_comes_down(judge):
-    judge(conversations())
+def test_all_audio_that_went_up_comes_down(judge: Judge) -> None:
+    judge()
 
 
 @rule("R-AUDIO-FIRST")
-def test_audio_opens_a_conversation_before_its_motion(judge):
-    judge(conversations())
+def test_audio_opens_a_conversation_before_its_motion(judge: Judge) -> None:
+    judge()
 
 
 @rule("R-END-AUDIO")
-def test_the_last_audio_of_a_turn_is_marked_once(judge):
-    judge(conversations())
+def test_the_last_audio_of_a_turn_is_marked_once(judge: Judge) -> None:
+    judge()
 
 
 @rule("R-TURNS")
-def test_motion_stays_in_its_own_turn(judge):
-    judge(conversations(least_turns=2))
+def test_motion_stays_in_its_own_turn(judge: Judge) -> None:
+    judge()
 
 
 @rule("R-ISOLATION")
-def test_clients_get_nothing_of_each_other(judge):
-    judge(crowds())
+def test_clients_get_nothing_of_each_other(judge: Judge) -> None:
+    judge()
 
 
 @rule("R-CONVERSATION")
-def test_a_client_can_play_every_turn_to_its_end(judge):
-    judge(conversations())
+def test_a_client_can_play_every_turn_to_its_end(judge: Judge) -> None:
+    judge()
 
 
 @rule("R-SECRETS")
-def test_the_api_key_stays_on_the_backend(judge):
-    judge(conversations())
+def test_the_api_key_stays_on_the_backend(judge: Judge) -> None:
+    judge()

@@ -6,7 +6,7 @@ JSON text frames, binary as base64. Generation 1 has `turnId`, generation 2 drop
 
 import json
 from base64 import b64decode, b64encode
-from typing import Any
+from typing import Any, assert_never
 
 from spatius_sim.dialects.events import (
     Audio,
@@ -38,7 +38,7 @@ class JsonEnvelope:
         """A frame from the relay; never raises."""
         try:
             return _relay_event(_object(frame))
-        except _NotUnderstood as fault:
+        except _NotUnderstoodError as fault:
             return Garbage(str(fault))
 
     def write_relay(self, event: RelayEvent) -> str:
@@ -62,12 +62,14 @@ class JsonEnvelope:
                 return json.dumps({"type": kind})
             case Garbage(reason):
                 return reason
+            case _:
+                assert_never(event)
 
     def read_client(self, frame: str | bytes) -> ClientAction:
         """A frame from the client; never raises."""
         try:
             return _client_action(_object(frame))
-        except _NotUnderstood as fault:
+        except _NotUnderstoodError as fault:
             return Unclear(str(fault))
 
     def write_client(self, action: ClientAction) -> str:
@@ -85,21 +87,23 @@ class JsonEnvelope:
                 return json.dumps({"type": kind})
             case Unclear(reason):
                 return reason
+            case _:
+                assert_never(action)
 
 
-class _NotUnderstood(Exception):
+class _NotUnderstoodError(Exception):
     pass
 
 
 def _object(frame: str | bytes) -> dict[str, Any]:
     if isinstance(frame, bytes):
-        raise _NotUnderstood("a binary frame; json-envelope has text frames only")
+        raise _NotUnderstoodError("a binary frame; json-envelope has text frames only")
     try:
         value = json.loads(frame)
     except (ValueError, RecursionError) as error:
-        raise _NotUnderstood(f"not JSON: {error}") from error
+        raise _NotUnderstoodError(f"not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise _NotUnderstood("not a JSON object")
+        raise _NotUnderstoodError("not a JSON object")
     return value
 
 
@@ -119,7 +123,7 @@ def _relay_event(message: dict[str, Any]) -> RelayEvent:
         case "avatar_frames":
             frames = message.get("frames")
             if not isinstance(frames, list):
-                raise _NotUnderstood("avatar_frames.frames is not a list")
+                raise _NotUnderstoodError("avatar_frames.frames is not a list")
             payloads = tuple(_bytes(frame, "frames") for frame in frames)
             return Motion(payloads, _flag(message, "isLast"), _optional_text(message, "turnId"))
         case "interrupt":
@@ -129,7 +133,7 @@ def _relay_event(message: dict[str, Any]) -> RelayEvent:
         case str(kind) if kind in _RELAY_NOTES:
             return Note(kind)
         case other:
-            raise _NotUnderstood(f"type {other!r} is not one of a json-envelope relay's")
+            raise _NotUnderstoodError(f"type {other!r} is not one of a json-envelope relay's")
 
 
 def _client_action(message: dict[str, Any]) -> ClientAction:
@@ -145,7 +149,7 @@ def _client_action(message: dict[str, Any]) -> ClientAction:
         case str(kind) if kind in _CLIENT_NOTES:
             return Note(kind)
         case other:
-            raise _NotUnderstood(f"type {other!r} is not one of a json-envelope client's")
+            raise _NotUnderstoodError(f"type {other!r} is not one of a json-envelope client's")
 
 
 def _text(binary: bytes) -> str:
@@ -158,17 +162,17 @@ def _turn(turn_id: str) -> dict[str, str]:
 
 def _bytes(value: object, field: str) -> bytes:
     if not isinstance(value, str):
-        raise _NotUnderstood(f"{field} is not base64 text")
+        raise _NotUnderstoodError(f"{field} is not base64 text")
     try:
         return b64decode(value, validate=True)
     except ValueError as error:
-        raise _NotUnderstood(f"{field} is not base64: {error}") from error
+        raise _NotUnderstoodError(f"{field} is not base64: {error}") from error
 
 
 def _flag(message: dict[str, Any], field: str) -> bool:
     value = message.get(field, False)
     if not isinstance(value, bool):
-        raise _NotUnderstood(f"{field} is neither true nor false")
+        raise _NotUnderstoodError(f"{field} is neither true nor false")
     return value
 
 
@@ -177,7 +181,7 @@ def _optional_text(message: dict[str, Any], field: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise _NotUnderstood(f"{field} is not a text")
+        raise _NotUnderstoodError(f"{field} is not a text")
     return value
 
 

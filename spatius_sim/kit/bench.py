@@ -41,7 +41,7 @@ class Options:
     wire: str = DEFAULT_WIRE
     motion_port: int = DEFAULT_MOTION_PORT
     seed: int = 1
-    patience: Patience = Patience()
+    patience: Patience = field(default_factory=Patience)
     traces: Path = Path("reports")
     examples: int = PLANS_FOR_A_RULE
 

@@ -15,10 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
-
     from spatius_sim.kit.bench import Bench, Options
-    from spatius_sim.kit.plans import Plan
     from spatius_sim.reporting.summary import RuleOutcome, Summary
     from spatius_sim.rules.catalogue import Rule
 
@@ -113,8 +110,9 @@ def rule(request: pytest.FixtureRequest) -> "Rule":
 
 
 @pytest.fixture
-def judge(request: pytest.FixtureRequest, rule: "Rule") -> "Callable[[SearchStrategy[Plan]], None]":
-    """Judges the rule over the plans that it is given."""
+def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
+    """Judges the rule over the plans that exercise it."""
+    from spatius_sim.kit.exercises import plans_exercising
     from spatius_sim.protocol.errors import UsageError
     from spatius_sim.reporting.summary import RuleOutcome
     from spatius_sim.reporting.text_report import failure_text
@@ -124,10 +122,10 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> "Callable[[SearchStra
         fact = json.dumps([rule.subject, target, asdict(outcome)])
         request.node.user_properties.append((_PROPERTY, fact))
 
-    def over(plans: "SearchStrategy[Plan]") -> None:
+    def judge_rule() -> None:
         try:
             trial = _bench(request.config).trial(rule.subject)
-            outcome = trial.judge(rule.id, plans)
+            outcome = trial.judge(rule.id, plans_exercising(rule.id))
         except UsageError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
         except Exception as error:
@@ -139,7 +137,7 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> "Callable[[SearchStra
         if outcome.verdict is not Verdict.PASSED:
             pytest.skip(f"{outcome.verdict}: {outcome.reason}")
 
-    return over
+    return judge_rule
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,7 +12,7 @@ SHRINK_SECONDS = 5.0
 """Shrinking is bounded by time: nearly the same minimum, in a fraction of it (practice.md)."""
 
 
-class _Found(Exception):
+class _FoundError(Exception):
     pass
 
 
@@ -45,10 +45,10 @@ def smallest_failing(
         if verdicts[plan]:
             deadline = min(deadline, time.monotonic() + SHRINK_SECONDS)
             smallest[:] = [plan]
-            raise _Found
+            raise _FoundError
 
     try:
         look()
-    except _Found:
+    except _FoundError:
         return smallest[0]
     return None

@@ -1,6 +1,11 @@
 """What a conformance suite is written with: one test item for each rule."""
 
+from collections.abc import Callable
+
 import pytest
+
+Judge = Callable[[], None]
+"""The fixture `judge`: judges the item's rule, and passes, fails or skips the item accordingly."""
 
 
 def rule(rule_id: str) -> pytest.MarkDecorator:

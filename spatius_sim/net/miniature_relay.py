@@ -41,9 +41,10 @@ class MiniatureRelay:
 
     async def listen(self) -> Server:
         """Serve clients on a free port until the server that is returned is closed."""
-        return await serve(self._serve, LOOPBACK, 0, max_size=_LARGEST_CLIENT_MESSAGE)
+        return await serve(self.converse, LOOPBACK, 0, max_size=_LARGEST_CLIENT_MESSAGE)
 
-    async def _serve(self, socket: ServerConnection) -> None:
+    async def converse(self, socket: ServerConnection) -> None:
+        """Serve one client until it leaves."""
         client = f"c{next(self._numbers)}"
         outbox = self._clients[client] = asyncio.Queue()
         sending = asyncio.create_task(_send_all(socket, outbox))

@@ -5,11 +5,15 @@ Clients speak json-envelope over WebSocket; Motion Server is reached through the
 turn can come out of it: to interrupt a turn is to close its session.
 
 Copy it freely. It needs `spatius` and `websockets`, nothing else of this project.
+`python -m spatius_sim.net.reference_relay` serves it, as its environment says: the SPATIUS_... variables that
+`spatius-sim serve` prints, and PORT (8765).
 """
 
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import wave
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
@@ -246,3 +250,24 @@ def _read_clip(path: Path) -> bytes:
 
 def _text(binary: bytes) -> str:
     return b64encode(binary).decode("ascii")
+
+
+async def _main() -> None:
+    environment = os.environ
+    settings = RelaySettings(
+        console_endpoint=environment["SPATIUS_CONSOLE_ENDPOINT"],
+        ingress_endpoint=environment["SPATIUS_INGRESS_ENDPOINT"],
+        api_key=environment["SPATIUS_API_KEY"],
+        app_id=environment["SPATIUS_APP_ID"],
+        avatar_id=environment["SPATIUS_AVATAR_ID"],
+    )
+    told = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    port = int(environment.get("PORT", "8765"))
+    async with await serve_relay(settings, host="127.0.0.1", port=port):
+        await told.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())

@@ -1,6 +1,7 @@
 """Messages to bytes and back, through the generated protobuf module."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import assert_never
 
 from google.protobuf.message import DecodeError
 
@@ -39,7 +40,7 @@ _AGORA_SCALARS = ("channel_name", "token", "uid", "publisher_id")
 class Envelope:
     """A decoded message beside the bytes that it was decoded from."""
 
-    raw: bytes
+    raw: bytes = field(repr=False)
     message: Message
 
 
@@ -76,6 +77,8 @@ def encode(message: Message) -> bytes:
             envelope.client_interrupt.req_id = req_id
         case UnknownMessage(number):
             envelope.type = number  # type: ignore[assignment]
+        case _:
+            assert_never(message)
     return envelope.SerializeToString()
 
 

@@ -40,12 +40,12 @@ def console_refusal(status: int, identifier: str, detail: str) -> RequestRefused
         "title": identifier.replace("_", " ").capitalize(),
         "detail": detail,
     }
-    return RequestRefusedError(HttpAnswer(status, json.dumps({"errors": [error]})))
+    return RequestRefusedError(HttpAnswer(status, _json({"errors": [error]})))
 
 
 def upgrade_refusal(status: int, message: str) -> RequestRefusedError:
     """A refusal in the ingress's shape: `{"message": ...}` and a newline (sdk-e2e)."""
-    return RequestRefusedError(HttpAnswer(status, json.dumps({"message": message}) + "\n"))
+    return RequestRefusedError(HttpAnswer(status, _json({"message": message}) + "\n"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def read_token_request(body: bytes) -> TokenRequest:
     """
     try:
         asked = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise console_refusal(400, "INVALID_ARGUMENT", "the body is not JSON") from error
     if not isinstance(asked, dict):
         raise console_refusal(400, "INVALID_ARGUMENT", "the body is not a JSON object")
@@ -81,3 +81,8 @@ def check_expiry(asked: TokenRequest, now: float) -> None:
         raise console_refusal(400, "INVALID_ARGUMENT", "expire_at must be in the future")
     if asked.expire_at >= now + MAX_TOKEN_LIFE_SECONDS:
         raise console_refusal(400, "INVALID_ARGUMENT", "expire_at must be within 24 hours")
+
+
+def _json(value: object) -> str:
+    """As the service writes it: without spaces (sdk-e2e)."""
+    return json.dumps(value, separators=(",", ":"))

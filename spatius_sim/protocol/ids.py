@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 NANOID_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz-"
 NANOID_LENGTH = 12
 
-_LOG_ID = re.compile(r"\d{14}_[0-9A-Za-z_-]{12}")
+_LOG_ID = re.compile(r"[0-9]{14}_[0-9A-Za-z_-]{12}")
 
 
 def log_id(unix_seconds: float, draws: bytes) -> str:

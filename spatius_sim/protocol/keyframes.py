@@ -7,12 +7,16 @@ Whatever is laid out otherwise goes through protobuf's own objects, with the sam
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
 from spatius_sim.protocol.errors import RemoteProtocolError
 
 Keyframes = NDArray[np.float32]
+
+MOST_KEYFRAMES = 10_000
+"""As many as fit the largest message five times over: empty keyframes of two bytes each are a bomb."""
 
 WIDTH = 120
 TRANSLATION = slice(0, 3)
@@ -80,7 +84,8 @@ def decode_keyframes(encoded: bytes) -> tuple[Keyframes, str]:
     """Keyframes of an encoded Motion, and its first fault in shape ("" where there is none).
 
     A keyframe with a field too short or too long is filled with zeros or cut, so that the array always
-    has a row for it. Raises RemoteProtocolError where no protobuf parser accepts the bytes.
+    has a row for it. Raises RemoteProtocolError where no protobuf parser accepts the bytes, and for more
+    keyframes than MOST_KEYFRAMES.
     """
     if len(encoded) % _LAYOUT.itemsize == 0:
         records = np.frombuffer(encoded, _LAYOUT)
@@ -97,8 +102,10 @@ def _decode_slowly(encoded: bytes) -> tuple[Keyframes, str]:
     motion = wire.Motion()
     try:
         motion.ParseFromString(encoded)
-    except Exception as error:
+    except DecodeError as error:
         raise RemoteProtocolError(f"the motion is not decodable: {error}") from error
+    if len(motion.keyframes) > MOST_KEYFRAMES:
+        raise RemoteProtocolError(f"more than {MOST_KEYFRAMES} keyframes in one payload")
     keyframes = np.zeros((len(motion.keyframes), WIDTH), np.float32)
     fault = ""
     for index, flame in enumerate(motion.keyframes):

@@ -1,12 +1,12 @@
 """One connection to Motion Server, as a table.
 
     AWAITING_CONFIGURE --configure--> AWAITING_CONFIRM --confirm--> OPEN --close--> CLOSED
-                                             |                       | audio, interrupt, motion, error
-                                             +-------error-----> REFUSED
+            |                                |                       | audio, interrupt, motion, error
+            +-------------error--------------+-----> REFUSED         | stay OPEN
 
-A pair that is not in the table is a breach of the protocol by whoever caused the event. Sources: the
-handshake and who may send what are protocol.md section 2, "The life of a connection" (sdk-py); that an
-error at run time leaves the session open was tried with sdk-py.
+A close leads to CLOSED from everywhere else. A pair that is not in the table is a breach of the protocol
+by whoever caused the event. Sources: the handshake and who may send what are protocol.md section 2, "The
+life of a connection" (sdk-py); that an error at run time leaves the session open was tried with sdk-py.
 """
 
 from enum import Enum

@@ -91,5 +91,10 @@ def _remark(outcome: RuleOutcome) -> str:
     if outcome.failure is not None:
         return harmless(outcome.failure.actual)
     if outcome.verdict is Verdict.PASSED:
-        return f"{outcome.exercised} times over {outcome.scenarios} scenarios"
+        exercised = _counted(outcome.exercised, "time")
+        return f"{exercised} over {_counted(outcome.scenarios, 'scenario')}"
     return harmless(outcome.reason)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

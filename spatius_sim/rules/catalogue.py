@@ -87,7 +87,8 @@ RULES: dict[str, Rule] = {
         Rule(
             "U-TOKEN",
             Level.MUST,
-            "the relay MUST ask the Console API for a token, with an expiry in the window, before it connects",
+            "the relay MUST ask the Console API for a token, with an expiry in the window, before it "
+            "connects",
             "seed:000",
             _DOCUMENTED,
         ),

@@ -83,7 +83,7 @@ def _assemble(path: Path, file: Any) -> Trace:
     if version != VERSION:
         raise UsageError(f"{path}: trace format {version}; this version reads format {VERSION}")
     header = TraceHeader(**header_fields)
-    dialect = dialect_named(header.wire) if header.wire else None
+    dialect = _dialect(path, header.wire)
     checksum = hashlib.blake2b(msgpack.packb([kind, magic, version, header_fields]), digest_size=16)
     events: list[Event] = []
     for record in unpacker:
@@ -95,6 +95,13 @@ def _assemble(path: Path, file: Any) -> Trace:
         checksum.update(msgpack.packb(record))
         events.append(_event(len(events), record, dialect))
     raise UsageError(f"{path}: incomplete: {len(events)} events and no footer")
+
+
+def _dialect(path: Path, wire: str) -> Dialect | None:
+    try:
+        return dialect_named(wire) if wire else None
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
 
 
 def _event(seq: int, record: list[Any], dialect: Dialect | None) -> Event:

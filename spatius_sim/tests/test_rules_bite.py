@@ -1,8 +1,7 @@
 """The judge is judged: every miniature is named by its own rule and by no other."""
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
 
@@ -10,29 +9,22 @@ import pytest
 
 from spatius_sim.dialects import dialect_named
 from spatius_sim.kit.background_loop import BackgroundLoop
-from spatius_sim.kit.plans import Plan, TurnPlan
-from spatius_sim.kit.subjects import (
-    Patience,
-    RelaySubject,
-    ServerSubject,
-    canary_key,
-)
+from spatius_sim.kit.exercises import plans_exercising
+from spatius_sim.kit.subjects import Patience, RelaySubject, ServerSubject, Subject, canary_key
+from spatius_sim.kit.trial import Trial
 from spatius_sim.model.miniatures import RELAY_MINIATURES, SERVER_MINIATURES, wrong_answers
 from spatius_sim.model.plain_relay import PlainRelay
+from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.miniature_relay import MiniatureRelay
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
-from spatius_sim.rules.catalogue import RULES, Verdict
-from spatius_sim.rules.judge import judge
+from spatius_sim.rules.catalogue import RULES, Verdict, rules_for
 
 SEED = 1
-PATIENCE = Patience(attach=5.0, settle=0.5)
-PLANS = (
-    Plan(((TurnPlan(100_000, 6400), TurnPlan(34_000, 3200), TurnPlan(640, 320)),)),
-    Plan(((TurnPlan(33_000, 6400),), (TurnPlan(35_000, 3200),))),
-)
-EXERCISED_BY = {"R-ISOLATION": PLANS[1]}
-KILLED: dict[str, dict[str, Verdict]] = {}
+EXAMPLES = 5
+PATIENCE = Patience(attach=5.0, settle=0.4)
+
+Row = dict[str, Verdict]
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +34,95 @@ def loop() -> Iterator[BackgroundLoop]:
     loop.stop()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def kill_matrix(capfd: None = None) -> Iterator[None]:
-    yield
-    print("\nkill matrix: miniature -> what the judge says (P passed, F failed, - not judged)")
-    for miniature, verdicts in KILLED.items():
-        marks = "".join("P" if v is Verdict.PASSED else "F" if v is Verdict.FAILED else "-" for v in verdicts.values())
-        failed = [rule_id for rule_id, verdict in verdicts.items() if verdict is Verdict.FAILED]
-        print(f"  {miniature:20} {marks:14} {', '.join(failed)}")
+@pytest.fixture(scope="module")
+def kill_matrix(pytestconfig: pytest.Config) -> Iterator[dict[str, Row]]:
+    matrix: dict[str, Row] = {}
+    yield matrix
+    marks = {Verdict.PASSED: "P", Verdict.FAILED: "F"}
+    lines = ["", "", "kill matrix (P passed, F failed, - not judged: it presumes what failed)"]
+    for broken, row in matrix.items():
+        line = "".join(marks.get(verdict, "-") for verdict in row.values())
+        lines.append(f"  {broken:18} {line:13} named by {', '.join(failed(row)) or 'none'}")
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print("\n".join(lines))
+
+
+@asynccontextmanager
+async def miniature_relay(brain: type[PlainRelay]) -> AsyncIterator[Subject]:
+    recorder = Recorder(dialect=dialect_named("json-envelope"))
+    async with MotionServer(seed=SEED, sink=recorder) as server:
+        numbers = count(1)
+        relay = MiniatureRelay(
+            brain(canary_key(SEED), lambda: f"request-{next(numbers)}"),
+            dialect_named("json-envelope"),
+            server.console_endpoint,
+            server.ingress_endpoint,
+        )
+        async with await relay.listen() as listening:
+            port = next(iter(listening.sockets)).getsockname()[1]
+            url = f"ws://{LOOPBACK}:{port}"
+            yield RelaySubject(url, dialect_named("json-envelope"), recorder, SEED, PATIENCE)
+
+
+@asynccontextmanager
+async def miniature_server(rule_id: str) -> AsyncIterator[Subject]:
+    async with MotionServer(new_answer=wrong_answers(rule_id, SEED)) as server:
+        yield ServerSubject(server.console_endpoint, server.ingress_endpoint, Recorder(), SEED, PATIENCE)
+
+
+@pytest.fixture
+def bench(loop: BackgroundLoop) -> Iterator[AsyncExitStack]:
+    stack = AsyncExitStack()
+    yield stack
+    loop.run(stack.aclose(), 10.0)
+
+
+def judge_all(loop: BackgroundLoop, subject: Subject, traces: Path) -> Row:
+    trial = Trial(subject, loop, SEED, traces, EXAMPLES)
+    return {
+        rule.id: trial.judge(rule.id, plans_exercising(rule.id)).verdict for rule in rules_for(subject.kind)
+    }
+
+
+@pytest.mark.parametrize("rule_id", RELAY_MINIATURES)
+def test_a_wrong_relay_is_named_by_its_own_rule_alone(
+    rule_id: str,
+    loop: BackgroundLoop,
+    bench: AsyncExitStack,
+    kill_matrix: dict[str, Row],
+    tmp_path: Path,
+) -> None:
+    relay = miniature_relay(RELAY_MINIATURES[rule_id])
+    subject = loop.run(bench.enter_async_context(relay), 10.0)
+    row = kill_matrix[rule_id] = judge_all(loop, subject, tmp_path)
+    assert failed(row) == [rule_id]
+
+
+@pytest.mark.parametrize("rule_id", SERVER_MINIATURES)
+def test_a_wrong_motion_server_is_named_by_its_own_rule_alone(
+    rule_id: str,
+    loop: BackgroundLoop,
+    bench: AsyncExitStack,
+    kill_matrix: dict[str, Row],
+    tmp_path: Path,
+) -> None:
+    subject = loop.run(bench.enter_async_context(miniature_server(rule_id)), 10.0)
+    row = kill_matrix[rule_id] = judge_all(loop, subject, tmp_path)
+    assert failed(row) == [rule_id]
+
+
+def test_an_honest_relay_passes_every_rule(
+    loop: BackgroundLoop, bench: AsyncExitStack, kill_matrix: dict[str, Row], tmp_path: Path
+) -> None:
+    subject = loop.run(bench.enter_async_context(miniature_relay(PlainRelay)), 10.0)
+    row = kill_matrix["an honest relay"] = judge_all(loop, subject, tmp_path)
+    assert set(row.values()) == {Verdict.PASSED}
+
+
+def test_every_rule_has_a_miniature() -> None:
+    assert {*RELAY_MINIATURES, *SERVER_MINIATURES} == set(RULES)
+
+
+def failed(row: Row) -> list[str]:
+    return [rule_id for rule_id, verdict in row.items() if verdict is Verdict.FAILED]

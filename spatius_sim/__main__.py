@@ -1,0 +1,5 @@
+"""`python -m spatius_sim` is `spatius-sim`."""
+
+from spatius_sim.cli import main
+
+main()

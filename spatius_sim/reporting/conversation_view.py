@@ -1,0 +1,57 @@
+"""A conversation while it happens: what went up, what came down, and what the face does."""
+
+from dataclasses import dataclass
+
+from rich.table import Table
+from rich.text import Text
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_WIDEST_JAW = 0.063
+_JAW_COLUMNS = 48
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationFigures:
+    """The figures of one moment. Seconds of audio, numbers of payloads; `jaw` in radians, None while the
+    face has no motion."""
+
+    spoken: float
+    total: float
+    payloads_sent: int
+    payloads_taken: int
+    payloads_discarded: int
+    state: str
+    conversation: str
+    played: float
+    audio_only: bool
+    jaw: float | None
+
+
+class ConversationView:
+    """Draws the figures; the jaw leaves a trail."""
+
+    def __init__(self) -> None:
+        self._trail: list[str] = []
+
+    def draw(self, now: ConversationFigures) -> Table:
+        """The view of this moment."""
+        self._trail = [*self._trail, _jaw_mark(now)][-_JAW_COLUMNS:]
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(style="bold")
+        table.add_row("client → relay", f"{now.spoken:4.1f} of {now.total:.1f} s of speech")
+        table.add_row("Motion Server → relay", f"{now.payloads_sent} motion payloads")
+        table.add_row(
+            "relay → client",
+            f"{now.payloads_taken} payloads joined {now.conversation}, {now.payloads_discarded} discarded",
+        )
+        mode = "audio-only" if now.audio_only else "audio and motion"
+        table.add_row("avatar", f"{now.state}, {mode}, {now.played:4.1f} s played")
+        table.add_row("jaw", Text("".join(self._trail), style="cyan"))
+        return table
+
+
+def _jaw_mark(now: ConversationFigures) -> str:
+    if now.jaw is None:
+        return "·"
+    height = round(now.jaw / _WIDEST_JAW * (len(_BLOCKS) - 1))
+    return _BLOCKS[max(1, min(height, len(_BLOCKS) - 1))]

@@ -1,0 +1,34 @@
+"""`miniature_relay_process.py PORT [RULE]`: a relay that breaks that rule, or an honest one, until it is told
+to stop. The environment says where Motion Server is."""
+
+import asyncio
+import os
+import signal
+import sys
+from itertools import count
+
+from websockets.asyncio.server import serve
+
+from spatius_sim.dialects import dialect_named
+from spatius_sim.model.miniatures import RELAY_MINIATURES
+from spatius_sim.model.plain_relay import PlainRelay
+from spatius_sim.net.miniature_relay import MiniatureRelay
+
+
+async def main() -> None:
+    brain = RELAY_MINIATURES[sys.argv[2]] if len(sys.argv) > 2 else PlainRelay
+    numbers = count(1)
+    relay = MiniatureRelay(
+        brain(os.environ["SPATIUS_API_KEY"], lambda: f"request-{next(numbers)}"),
+        dialect_named("json-envelope"),
+        os.environ["SPATIUS_CONSOLE_ENDPOINT"],
+        os.environ["SPATIUS_INGRESS_ENDPOINT"],
+    )
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    async with serve(relay.converse, "127.0.0.1", int(sys.argv[1])):
+        await told.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

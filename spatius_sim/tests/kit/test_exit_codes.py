@@ -1,0 +1,190 @@
+"""Each exit code, provoked, from `pytest --target` and from `spatius-sim verify`."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from spatius_sim.kit.resources import resource
+from spatius_sim.kit.subjects import canary_key
+
+RELAY = Path(__file__).with_name("miniature_relay_process.py")
+TIMEOUT = 120
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    output: str
+    rules: dict[str, str]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=TIMEOUT)
+
+
+@contextmanager
+def relay(port: int, motion_port: int, broken_rule: str = "", api_key: str = canary_key(1)) -> Iterator[None]:
+    environment = os.environ | {
+        "SPATIUS_API_KEY": api_key,
+        "SPATIUS_CONSOLE_ENDPOINT": f"http://127.0.0.1:{motion_port}/v1/console",
+        "SPATIUS_INGRESS_ENDPOINT": f"ws://127.0.0.1:{motion_port}/v2/driveningress",
+    }
+    command = [sys.executable, str(RELAY), str(port), *([broken_rule] if broken_rule else [])]
+    with ended(subprocess.Popen(command, env=environment, text=True)):
+        yield
+
+
+def command_for(front: str, target: str, *arguments: str) -> list[str]:
+    if front == "pytest":
+        suite = str(resource("conformance").parent)
+        return [sys.executable, "-m", "pytest", f"--rootdir={suite}", f"--target={target}", *arguments]
+    return [sys.executable, "-m", "spatius_sim", "verify", target, *arguments]
+
+
+def judge(front: str, folder: Path, target: str, *arguments: str) -> Ran:
+    report = folder / "report.json"
+    command = command_for(front, target, "--report-json", str(report), *arguments)
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT)
+    rules = json.loads(report.read_text())["rules"] if report.exists() else []
+    verdicts = {rule["id"]: rule["verdict"] for rule in rules}
+    return Ran(ran.returncode, ran.stdout + ran.stderr, verdicts)
+
+
+fronts = pytest.mark.parametrize("front", ["pytest", "verify"])
+
+
+@fronts
+def test_0_every_required_rule_passed(front: str, tmp_path: Path) -> None:
+    port, motion_port = free_port(), free_port()
+    with relay(port, motion_port):
+        ran = judge(front, tmp_path, f"ws://127.0.0.1:{port}", "--motion-port", str(motion_port))
+    assert ran.code == 0, ran.output
+    assert set(ran.rules.values()) == {"PASSED"}
+    assert len(ran.rules) == 13
+    assert "13 of 13 rules were exercised" in ran.output
+    assert f"SPATIUS_API_KEY={canary_key(1)}" in ran.output
+
+
+@fronts
+def test_1_a_rule_failed(front: str, tmp_path: Path) -> None:
+    port, motion_port = free_port(), free_port()
+    with relay(port, motion_port, "R-MOTION-ORDER"):
+        ran = judge(
+            front,
+            tmp_path,
+            f"ws://127.0.0.1:{port}",
+            *("--motion-port", str(motion_port)),
+            *("--rule", "R-MOTION-ORDER", "--rule", "R-MOTION-COMPLETE", "--settle", "0.4"),
+        )
+    assert ran.code == 1, ran.output
+    assert ran.rules == {"R-MOTION-ORDER": "FAILED", "R-MOTION-COMPLETE": "PASSED"}
+    for word in ("Expected", "Actual", "scenario", "--seed 1"):
+        assert word in ran.output
+    assert (tmp_path / "reports" / "R-MOTION-ORDER.trace").is_file()
+    assert "Traceback" not in ran.output
+
+
+@fronts
+def test_2_interrupted(front: str, tmp_path: Path) -> None:
+    port, motion_port = free_port(), free_port()
+    command = command_for(front, f"ws://127.0.0.1:{port}", "--motion-port", str(motion_port), "--wait", "60")
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    with ended(process):
+        assert process.stdout is not None
+        while "collected" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 2
+
+
+@fronts
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--wire", "carrier-pigeon"], "no wire is named 'carrier-pigeon'"),
+        (["--rule", "R-NONSENSE"], "no rule has the id 'R-NONSENSE'"),
+    ],
+)
+def test_4_usage(front: str, arguments: list[str], told: str, tmp_path: Path) -> None:
+    target = f"ws://127.0.0.1:{free_port()}"
+    ran = judge(front, tmp_path, target, "--motion-port", str(free_port()), *arguments)
+    assert ran.code == 4, ran.output
+    assert told in ran.output
+    assert "Traceback" not in ran.output
+
+
+@fronts
+@pytest.mark.parametrize("target", ["http://127.0.0.1:1", "nonsense", "ws://[::1", "ws://a:99999999"])
+def test_4_a_target_that_is_no_websocket_url(front: str, target: str, tmp_path: Path) -> None:
+    ran = judge(front, tmp_path, target, "--motion-port", str(free_port()))
+    assert ran.code == 4, ran.output
+    assert "ws://" in ran.output
+    assert "Traceback" not in ran.output
+
+
+@fronts
+def test_4_a_port_in_use(front: str, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ran = judge(front, tmp_path, "ws://127.0.0.1:1", "--motion-port", port)
+    assert ran.code == 4, ran.output
+    assert f"port {port} is in use" in ran.output
+    assert "Traceback" not in ran.output
+
+
+@fronts
+def test_5_a_required_rule_was_not_exercised(front: str, tmp_path: Path) -> None:
+    port, motion_port = free_port(), free_port()
+    with relay(port, motion_port, api_key="short"):
+        arguments = ["--motion-port", str(motion_port), "--rule", "R-SECRETS", "--rule", "U-TOKEN"]
+        ran = judge(front, tmp_path, f"ws://127.0.0.1:{port}", *arguments)
+    assert ran.code == 5, ran.output
+    assert ran.rules == {"R-SECRETS": "UNEXERCISED", "U-TOKEN": "PASSED"}
+    assert "this is no pass" in ran.output
+
+
+@fronts
+def test_6_an_unreachable_target(front: str, tmp_path: Path) -> None:
+    port = free_port()
+    arguments = ["--motion-port", str(free_port()), "--wait", "0.3"]
+    ran = judge(front, tmp_path, f"ws://127.0.0.1:{port}", *arguments)
+    assert ran.code == 6, ran.output
+    assert "cannot be reached" in ran.output
+    assert set(ran.rules.values()) == {"INCONCLUSIVE"}
+    assert "Traceback" not in ran.output
+
+
+@fronts
+def test_6_a_relay_that_is_not_pointed_at_us(front: str, tmp_path: Path) -> None:
+    port = free_port()
+    arguments = ["--motion-port", str(free_port()), "--settle", "0.2", "--rule", "R-TURNS"]
+    with relay(port, free_port()):
+        ran = judge(front, tmp_path, f"ws://127.0.0.1:{port}", *arguments)
+    assert ran.code == 6, ran.output
+    assert "completed no turn" in ran.output
+    assert "Traceback" not in ran.output

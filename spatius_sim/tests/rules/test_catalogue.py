@@ -1,0 +1,65 @@
+"""The catalogue as data: what a reader and a baseline may rely on."""
+
+import re
+
+import pytest
+
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.rules.catalogue import RULES, Provenance, rule, rules_for
+from spatius_sim.rules.judge import CHECKS
+
+every_rule = pytest.mark.parametrize("rule_id", RULES)
+LEVEL_WORD = re.compile(r"\b(MUST|SHOULD|MAY)\b")
+
+
+@every_rule
+def test_a_sentence_says_its_level_once(rule_id: str) -> None:
+    assert LEVEL_WORD.findall(RULES[rule_id].sentence) == [RULES[rule_id].level]
+
+
+@every_rule
+def test_a_rule_stands_behind_those_that_it_presumes(rule_id: str) -> None:
+    order = list(RULES)
+    before = order[: order.index(rule_id)]
+    assert set(RULES[rule_id].presumes) <= set(before)
+
+
+@every_rule
+def test_a_rule_presumes_rules_of_its_own_subject(rule_id: str) -> None:
+    subjects = {RULES[presumed].subject for presumed in RULES[rule_id].presumes}
+    assert subjects <= {RULES[rule_id].subject}
+
+
+@every_rule
+def test_a_rule_names_its_source(rule_id: str) -> None:
+    assert RULES[rule_id].source
+    assert isinstance(RULES[rule_id].provenance, Provenance)
+
+
+@every_rule
+def test_a_rule_is_found_under_its_own_id(rule_id: str) -> None:
+    assert rule(rule_id).id == rule_id
+
+
+def test_ids_have_the_form_of_an_id() -> None:
+    assert [name for name in RULES if not re.fullmatch(r"[SURC](-[A-Z]+)+", name)] == []
+
+
+def test_every_rule_has_a_check_and_every_check_a_rule() -> None:
+    assert set(CHECKS) == set(RULES)
+
+
+def test_no_check_judges_two_rules() -> None:
+    assert len(set(CHECKS.values())) == len(CHECKS)
+
+
+def test_an_unknown_id_is_a_usage_error_that_says_where_the_ids_are() -> None:
+    with pytest.raises(UsageError, match=r"'R-NOTHING'.*spatius-sim rules"):
+        rule("R-NOTHING")
+
+
+def test_s_rules_judge_a_server_and_all_others_a_relay() -> None:
+    servers, relays = rules_for("server"), rules_for("relay")
+    assert {one.id[0] for one in servers} == {"S"}
+    assert {one.id[0] for one in relays} == {"U", "R"}
+    assert len(servers) + len(relays) == len(RULES)

@@ -1,0 +1,152 @@
+"""R rules on motion: verbatim, complete, in order."""
+
+import pytest
+
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
+
+RULES = ("R-MOTION-VERBATIM", "R-MOTION-COMPLETE", "R-MOTION-ORDER")
+
+
+def answered_turn(said: Dialogue) -> tuple[bytes, bytes]:
+    """All of a turn but the motion on its way down."""
+    said.echoes("ann", 0, said.speaks())
+    return said.answers()
+
+
+@pytest.mark.parametrize("rule_id", RULES)
+def test_motion_passed_on_as_it_came(rule_id: str) -> None:
+    said = Dialogue()
+    said.turn()
+    assert said.verdict(rule_id) is Verdict.PASSED
+
+
+@pytest.mark.parametrize("rule_id", RULES)
+def test_motion_in_one_frame(rule_id: str) -> None:
+    said = Dialogue()
+    said.motion_down("ann", *answered_turn(said), last=True)
+    said.ends("ann", 0)
+    assert said.verdict(rule_id) is Verdict.PASSED
+
+
+@pytest.mark.parametrize("rule_id", RULES)
+def test_a_turn_without_motion_says_nothing_of_motion(rule_id: str) -> None:
+    said = Dialogue()
+    said.echoes("ann", 0, said.speaks())
+    said.ends("ann", 0)
+    assert said.verdict(rule_id) is Verdict.UNEXERCISED
+
+
+def test_a_payload_that_motion_server_never_sent() -> None:
+    said = Dialogue()
+    first, second = answered_turn(said)
+    said.motion_down("ann", first)
+    changed = said.motion_down("ann", second + b"\x00")
+    said.ends("ann", 0)
+    assert said.guilty("R-MOTION-VERBATIM") == [(changed,)]
+    assert said.failed == ["R-MOTION-VERBATIM"]
+
+
+def test_an_empty_list_is_no_payload() -> None:
+    said = Dialogue()
+    said.motion_down("ann", *answered_turn(said))
+    said.motion_down("ann", last=True)
+    said.ends("ann", 0)
+    assert said.failed == []
+
+
+def test_a_lost_payload() -> None:
+    said = Dialogue()
+    first, _ = answered_turn(said)
+    lost = said.last
+    said.motion_down("ann", first)
+    said.ends("ann", 0, complete=False)
+    assert said.guilty("R-MOTION-COMPLETE") == [(lost,)]
+    assert said.failed == ["R-MOTION-COMPLETE"]
+    assert said.judged("R-MOTION-COMPLETE").broken[0].actual == "payload 2 of 2 arrived never"
+
+
+def test_a_doubled_payload() -> None:
+    said = Dialogue()
+    first, second = answered_turn(said)
+    sent = said.last
+    said.motion_down("ann", first)
+    once = said.motion_down("ann", second)
+    twice = said.motion_down("ann", second)
+    said.ends("ann", 0)
+    assert said.guilty("R-MOTION-COMPLETE") == [(sent, once, twice)]
+    assert said.failed == ["R-MOTION-COMPLETE"]
+
+
+def test_a_payload_that_only_another_client_got_is_lost() -> None:
+    said = Dialogue()
+    said.turn("bob")
+    first, second = answered_turn(said)
+    said.motion_down("ann", first)
+    said.motion_down("bob", second)
+    said.ends("ann", 0)
+    assert "R-MOTION-COMPLETE" in said.failed
+
+
+def test_what_is_lost_beside_a_fault_is_not_judged() -> None:
+    said = Dialogue()
+    answered_turn(said)
+    said.fault()
+    said.ends("ann", 0, complete=False)
+    assert said.verdict("R-MOTION-COMPLETE") is Verdict.UNEXERCISED
+
+
+def test_what_nobody_waited_for_is_not_lost() -> None:
+    said = Dialogue()
+    answered_turn(said)
+    assert said.verdict("R-MOTION-COMPLETE") is Verdict.UNEXERCISED
+
+
+def test_payloads_that_changed_places() -> None:
+    said = Dialogue()
+    first, second = answered_turn(said)
+    sent = said.last
+    early = said.motion_down("ann", second)
+    late = said.motion_down("ann", first)
+    said.ends("ann", 0)
+    assert said.guilty("R-MOTION-ORDER") == [(sent - 1, sent, early, late)]
+    assert said.failed == ["R-MOTION-ORDER"]
+
+
+def test_payloads_that_changed_places_within_a_frame() -> None:
+    said = Dialogue()
+    first, second = answered_turn(said)
+    said.motion_down("ann", second, first)
+    said.ends("ann", 0)
+    assert said.failed == ["R-MOTION-ORDER"]
+
+
+def test_one_payload_has_no_order() -> None:
+    said = Dialogue()
+    said.echoes("ann", 0, said.speaks())
+    said.motion_down("ann", said.motion(up_of("ann", 0), req_of("ann", 0), 5, end=True))
+    said.ends("ann", 0)
+    assert said.verdict("R-MOTION-ORDER") is Verdict.UNEXERCISED
+
+
+def test_equal_payloads_are_never_out_of_order() -> None:
+    said = Dialogue()
+    said.echoes("ann", 0, said.speaks())
+    up, req = up_of("ann", 0), req_of("ann", 0)
+    silence = [said.motion(up, req, shade=0.0) for _ in range(3)]
+    said.motion_down("ann", *silence)
+    said.ends("ann", 0)
+    assert said.verdict("R-MOTION-ORDER") is Verdict.PASSED
+    assert said.verdict("R-MOTION-COMPLETE") is Verdict.PASSED
+
+
+def test_one_of_two_equal_payloads_can_be_lost() -> None:
+    said = Dialogue()
+    said.echoes("ann", 0, said.speaks())
+    up, req = up_of("ann", 0), req_of("ann", 0)
+    said.motion(up, req, shade=0.0)
+    silence = said.motion(up, req, shade=0.0)
+    second = said.last
+    said.motion_down("ann", silence)
+    said.ends("ann", 0, complete=False)
+    assert said.guilty("R-MOTION-COMPLETE") == [(second,)]

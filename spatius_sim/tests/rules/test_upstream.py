@@ -1,0 +1,195 @@
+"""U rules: the relay, seen from Motion Server."""
+
+from collections.abc import Callable
+
+import pytest
+
+from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
+from spatius_sim.protocol.messages import AudioFormat, AudioInput
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.tests.rules.traces import DAY, Dialogue, req_of, up_of, voice
+
+UP, REQ = up_of("ann", 0), req_of("ann", 0)
+
+
+@pytest.mark.parametrize("life", [1, 3600, DAY - 1])
+def test_a_token_with_an_expiry_in_the_window(life: int) -> None:
+    said = Dialogue()
+    said.token(life)
+    said.opened(UP)
+    assert said.verdict("U-TOKEN") is Verdict.PASSED
+
+
+@pytest.mark.parametrize("life", [-1, 0, DAY, 2 * DAY])
+def test_a_token_with_an_expiry_outside_the_window(life: int) -> None:
+    said = Dialogue()
+    asked = said.token(life, status=400, token="")
+    said.connects(UP)
+    assert said.guilty("U-TOKEN") == [(asked,)]
+    assert said.failed == ["U-TOKEN"]
+    assert said.judged("U-TOKEN").broken[0].actual == f"expireAt lay {life} s ahead"
+
+
+def test_a_token_request_without_an_expiry() -> None:
+    said = Dialogue()
+    asked = said.token(None, status=400, token="")
+    assert said.guilty("U-TOKEN") == [(asked,)]
+
+
+@pytest.mark.parametrize(("status", "reason"), [(400, "Invalid session token"), (401, "expired")])
+def test_connecting_with_something_that_is_no_token(status: int, reason: str) -> None:
+    said = Dialogue()
+    refused = said.refused(UP, status, reason)
+    assert said.guilty("U-TOKEN") == [(refused,)]
+    assert said.failed == ["U-TOKEN"]
+
+
+@pytest.mark.parametrize(
+    ("status", "token"), [(404, ""), (402, ""), (401, "token#1")], ids=["avatar", "credits", "expired"]
+)
+def test_a_refusal_for_another_reason_says_nothing_of_the_token(status: int, token: str) -> None:
+    said = Dialogue()
+    said.refused(UP, status, "refused", token)
+    assert said.verdict("U-TOKEN") is Verdict.UNEXERCISED
+
+
+def test_a_relay_that_never_connects_shows_no_token() -> None:
+    said = Dialogue()
+    said.token()
+    assert said.verdict("U-TOKEN") is Verdict.UNEXERCISED
+
+
+SUPPORTED = [
+    *((AudioFormat.PCM_S16LE, rate) for rate in PCM_SAMPLE_RATES),
+    *((AudioFormat.OGG_OPUS, rate) for rate in OPUS_SAMPLE_RATES),
+]
+
+
+@pytest.mark.parametrize(("audio_format", "rate"), SUPPORTED)
+def test_a_supported_configuration(audio_format: int, rate: int) -> None:
+    said = Dialogue()
+    said.opened(UP)
+    said.configures(UP, rate, audio_format)
+    assert said.verdict("U-CONFIGURE") is Verdict.PASSED
+
+
+UNSUPPORTED = [
+    (AudioFormat.PCM_S16LE, 11025, "11025 Hz for PCM"),
+    (AudioFormat.PCM_S16LE, 12000, "12000 Hz for PCM"),
+    (AudioFormat.PCM_S16LE, 0, "0 Hz for PCM"),
+    (AudioFormat.OGG_OPUS, 44100, "44100 Hz for Ogg Opus"),
+    (7, 16000, "audio format 7"),
+]
+
+
+@pytest.mark.parametrize(("audio_format", "rate", "fault"), UNSUPPORTED)
+def test_an_unsupported_configuration(audio_format: int, rate: int, fault: str) -> None:
+    said = Dialogue()
+    said.opened(UP)
+    configured = said.configures(UP, rate, audio_format)
+    assert said.guilty("U-CONFIGURE") == [(configured,)]
+    assert said.failed == ["U-CONFIGURE"]
+    assert said.judged("U-CONFIGURE").broken[0].actual == fault
+
+
+def test_audio_before_the_configuration() -> None:
+    said = Dialogue()
+    said.opened(UP)
+    audio = said.client_says(UP, AudioInput(REQ, voice("early")))
+    said.configures(UP)
+    assert said.guilty("U-CONFIGURE") == [(audio,)]
+    assert said.judged("U-CONFIGURE").broken[0].actual == "first a AudioInput"
+
+
+@pytest.mark.parametrize("raw", ["hello", b"\xff\xff"], ids=["text", "junk"])
+def test_a_first_frame_that_is_no_message(raw: str | bytes) -> None:
+    said = Dialogue()
+    said.opened(UP)
+    said.client_says_raw(UP, raw)
+    assert said.failed == ["U-CONFIGURE"]
+
+
+def test_every_connection_has_a_first_message() -> None:
+    said = Dialogue()
+    said.connects("up-1")
+    said.opened("up-2")
+    configured = said.configures("up-2", 11025)
+    judgement = said.judged("U-CONFIGURE")
+    assert judgement.exercised == 2
+    assert said.guilty("U-CONFIGURE") == [(configured,)]
+
+
+def test_a_silent_connection_configures_nothing() -> None:
+    said = Dialogue()
+    said.token()
+    said.opened(UP)
+    assert said.verdict("U-CONFIGURE") is Verdict.UNEXERCISED
+
+
+def test_one_end_for_each_req_id() -> None:
+    said = Dialogue()
+    said.echoes("ann", 0, said.speaks())
+    said.ends("ann", 0)
+    assert said.verdict("U-AUDIO-END") is Verdict.PASSED
+
+
+def test_audio_without_an_end() -> None:
+    said = Dialogue()
+    pcm = said.speaks()
+    first = said.audio_up(UP, REQ, pcm)
+    said.audio_down("ann", pcm, last=True)
+    said.ends("ann", 0, complete=False)
+    assert said.guilty("U-AUDIO-END") == [(first,)]
+    assert said.failed == ["U-AUDIO-END"]
+    assert said.judged("U-AUDIO-END").broken[0].actual == "its req_id carried none"
+
+
+def test_audio_with_two_ends() -> None:
+    said = Dialogue()
+    pcm = said.speaks()
+    first = said.audio_up(UP, REQ, pcm, end=True)
+    again = said.audio_up(UP, REQ, end=True)
+    said.audio_down("ann", pcm, last=True)
+    said.ends("ann", 0)
+    assert said.guilty("U-AUDIO-END") == [(first, first, again)]
+    assert said.failed == ["U-AUDIO-END"]
+
+
+def test_a_relay_that_hangs_up_instead_of_ending() -> None:
+    said = Dialogue()
+    said.audio_up(UP, REQ, said.speaks())
+    said.closed(UP, by_kit=False)
+    said.ends("ann", 0)
+    assert said.verdict("U-AUDIO-END") is Verdict.FAILED
+
+
+def interrupted(said: Dialogue) -> None:
+    said.interrupt_up(UP, REQ)
+
+
+def failed(said: Dialogue) -> None:
+    said.error(UP, REQ)
+
+
+def hung_up_on(said: Dialogue) -> None:
+    said.closed(UP, by_kit=True)
+
+
+def beside_a_fault(said: Dialogue) -> None:
+    said.fault()
+
+
+@pytest.mark.parametrize("excuse", [interrupted, failed, hung_up_on, beside_a_fault])
+def test_audio_without_an_end_that_has_an_excuse(excuse: Callable[[Dialogue], None]) -> None:
+    said = Dialogue()
+    said.audio_up(UP, REQ, said.speaks())
+    excuse(said)
+    said.ends("ann", 0, complete=False)
+    assert said.verdict("U-AUDIO-END") is Verdict.UNEXERCISED
+
+
+def test_audio_that_belongs_to_no_turn_is_not_judged() -> None:
+    said = Dialogue()
+    said.connects(UP)
+    said.audio_up(UP, REQ, voice("warming up"))
+    assert said.verdict("U-AUDIO-END") is Verdict.UNEXERCISED

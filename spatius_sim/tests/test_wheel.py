@@ -1,0 +1,51 @@
+"""A plain wheel in an empty folder: `spatius-sim verify` works, for it carries the suites and the speech."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from spatius_sim.tests.kit.test_exit_codes import free_port, relay
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TIMEOUT = 120
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not (ROOT / "pyproject.toml").is_file():
+        pytest.skip("a wheel is built from a clone")
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=TIMEOUT)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def unpacked(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unpacked")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def test_it_carries_suites_and_fixtures_and_no_tests(unpacked: Path) -> None:
+    package = unpacked / "spatius_sim"
+    for name in ("conformance/relay/test_relay.py", "fixtures/speech/hello.wav", "py.typed"):
+        assert (package / name).is_file()
+    assert not (package / "tests").exists()
+
+
+def test_verify_works_from_it_in_an_empty_folder(unpacked: Path, tmp_path: Path) -> None:
+    port, motion_port = free_port(), free_port()
+    # The unpacked wheel comes before whatever else is installed, as in an environment of its own.
+    code = f"import sys; sys.path.insert(0, {str(unpacked)!r}); from spatius_sim.cli import main; main()"
+    verify = ["verify", f"ws://127.0.0.1:{port}", "--motion-port", str(motion_port)]
+    command = [sys.executable, "-P", "-c", code, *verify, "--rule", "R-AUDIO-FIRST"]
+    with relay(port, motion_port):
+        ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "1 of 1 rules were exercised" in ran.stdout
+    assert str(unpacked) in ran.stdout
