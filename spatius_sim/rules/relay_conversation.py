@@ -35,7 +35,7 @@ def turns(story: Story) -> Iterator[Kept | Broken]:
         else:
             yield Broken(
                 f"motion of {meant.name} in that turn's conversation",
-                f"it arrived in the conversation of turn {joined.number}",
+                f"it arrived in the conversation of {joined.name}",
                 (sent.seq if sent else delivery.seq, delivery.seq),
             )
 

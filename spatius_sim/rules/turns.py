@@ -102,7 +102,7 @@ class Turn:
     @property
     def name(self) -> str:
         """The turn in words."""
-        return f"turn {self.number} of {self.client}"
+        return f"turn {self.number + 1} of {self.client}"
 
     @property
     def payloads(self) -> list[SentPayload]:
