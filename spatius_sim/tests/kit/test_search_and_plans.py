@@ -11,8 +11,10 @@ from spatius_sim.kit.search import smallest_failing
 from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.rules.catalogue import RULES
 
+ONE_CLIENT = conversations()
 
-def drawn(seed: int, examples: int = 30, plans: SearchStrategy[Plan] = conversations()) -> list[Plan]:
+
+def drawn(seed: int, examples: int = 30, plans: SearchStrategy[Plan] = ONE_CLIENT) -> list[Plan]:
     seen: list[Plan] = []
 
     def look(plan: Plan) -> bool:
