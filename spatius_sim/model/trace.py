@@ -112,6 +112,45 @@ class WaitEnded:
     complete: bool
 
 
+class Intent(StrEnum):
+    """What the kit does on purpose, as a Server SDK that errs or waits would."""
+
+    WRONG_KEY = "a token request with a wrong API key"
+    MISSING_KEY = "a token request without an API key"
+    INVENTED_TOKEN = "an upgrade with an invented session token"
+    MISSING_TOKEN = "an upgrade without a session token"
+    UNKNOWN_AVATAR = "an upgrade for an unknown avatar"
+    EXPIRED_TOKEN = "an upgrade with an expired session token"
+    OUTLIVED_TOKEN = "a turn on a session whose token has expired"
+    WRONG_MESSAGE = "audio as the first message"
+    TEXT = "text as the first message"
+    UNDECODABLE = "undecodable bytes as the first message"
+    UNSUPPORTED_RATE = "a configuration of an unsupported rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """The kit is about to do this on that connection."""
+
+    intent: Intent
+
+
+class Matter(StrEnum):
+    """What the kit gives a subject time for."""
+
+    HANDSHAKE = "the answer to the first message"
+    SILENCE = "the second in which motion of an interrupted request may still come"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The kit gave a connection time for this; `complete` where what it waited for came or, for silence,
+    where the time passed without the kit itself being late."""
+
+    matter: Matter
+    complete: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Injected:
     """A fault that the kit caused on purpose."""
@@ -144,6 +183,8 @@ What = (
     | Received
     | TurnStarted
     | WaitEnded
+    | Intended
+    | Watched
     | Injected
     | SecretKnown
     | SecretSeen
@@ -165,13 +206,15 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class TraceHeader:
-    """What was judged (`relay` or `server`), over which wire ("" for none), from which seed and plan."""
+    """What was judged (`relay` or `server`), over which wire ("" for none), from which seed and plan.
+    `lacks` names the features that the subject declares it lacks: rules that need one are NOT_APPLICABLE."""
 
     subject: str
     wire: str
     seed: int
     plan: str
     kit_version: str
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ def _assemble(path: Path, file: Any) -> Trace:
         raise UsageError(f"{path}: this is no trace")
     if version != VERSION:
         raise UsageError(f"{path}: trace format {version}; this version reads format {VERSION}")
-    header = TraceHeader(**header_fields)
+    header = TraceHeader(**header_fields | {"lacks": tuple(header_fields.get("lacks", ()))})
     dialect = _dialect(path, header.wire)
     checksum = hashlib.blake2b(msgpack.packb([kind, magic, version, header_fields]), digest_size=16)
     events: list[Event] = []
