@@ -89,3 +89,16 @@ def faults_of(app_id: str, avatar_id: str) -> list[Fault]:
     """The faults that these ids ask for."""
     meant = (APPS.get(word(app_id)), AVATARS.get(word(avatar_id)))
     return [entry[1] for entry in meant if entry is not None]
+
+
+def glossary() -> list[tuple[str, str]]:
+    """Every word with what it means, for people."""
+    return [
+        ("avatar missing-...", "the avatar does not exist: 404"),
+        *((f"avatar {word}-...", meaning) for word, (meaning, _) in AVATARS.items()),
+        *((f"app {word}-...", meaning) for word, (meaning, _) in APPS.items()),
+        (f"API key {REVOKED_KEY}-...", "the key is refused: 401"),
+        (f"session key {EXPIRED_TOKEN}-...", "the token has expired: 401"),
+        (f"room {UNAVAILABLE_ROOM}-...", "the room cannot be joined: ServerError 14"),
+        (f"room {UNAUTHORIZED_ROOM}-...", "the room lets nobody in: ServerError 16"),
+    ]
