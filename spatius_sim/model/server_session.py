@@ -15,7 +15,7 @@ from spatius_sim.model.faults import ConnectionFaults
 from spatius_sim.model.outbox import SEND_TIMER, Outbox
 from spatius_sim.model.pace import FAST, Pace
 from spatius_sim.model.requests import Request, Requests
-from spatius_sim.model.scenario import Moment, What
+from spatius_sim.model.scenario import Fail, Moment, What
 from spatius_sim.model.spoiling import Spoiled, spoil
 from spatius_sim.model.trace import Undecodable
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
@@ -149,9 +149,9 @@ class ServerSession:
     def _confirm(self, now: float) -> list[Command]:
         raw = encode(ConfirmSession(self.connection_id))
         spoiled = spoil(raw, self.faults.at(Moment.CONFIGURE), self.faults, "configure")
-        commands = self._leave(spoiled, "", now)
+        commands = self._leave(spoiled, None, now)
         if spoiled.error is not None:
-            return commands + self._refuse(spoiled.error.code, spoiled.error.message, now)
+            return commands + self._turn_away(spoiled.error.message, now)
         # Whatever the peer makes of a spoilt confirmation: for us the session is open.
         self._step(SessionEvent.CONFIRM)
         self._last_audio = now
@@ -224,14 +224,11 @@ class ServerSession:
             return self._put(self._motion(payload, request.req_id), now, late)
         steps = self.faults.response(request.responses)
         spoiled = spoil(payload, steps, self.faults, "response", request.number, request.responses)
-        commands = self._leave(spoiled, request.req_id, now, late)
-        if spoiled.error is not None:
-            commands += self._fail(request, spoiled.error.code, spoiled.error.message, now)
-        elif spoiled.reordered:
+        commands = self._leave(spoiled, request, now, late)
+        if spoiled.reordered:
             request.held.append(payload)
-        else:
-            commands += self._flush(request, now)
-        return commands
+            return commands
+        return commands + self._flush(request, now)
 
     def _flush(self, request: Request, now: float) -> list[Command]:
         """A response that was held back leaves after the one that it was to follow."""
@@ -257,23 +254,22 @@ class ServerSession:
         if request is None and newest is not None and not newest.ended:
             request = newest
         spoiled = spoil(b"", steps, self.faults, "moment", self._audio_messages)
-        commands = self._leave(spoiled, "", now)
-        if spoiled.error is not None:
-            if request is None:
-                commands += self._error(spoiled.error.code, spoiled.error.message, now)
-            else:
-                commands += self._fail(request, spoiled.error.code, spoiled.error.message, now)
-        return commands
+        return self._leave(spoiled, request, now)
 
-    def _leave(self, spoiled: Spoiled, req_id: str, now: float, late: float = 0.0) -> list[Command]:
+    def _leave(
+        self, spoiled: Spoiled, request: Request | None, now: float, late: float = 0.0
+    ) -> list[Command]:
         """Send what became of a message, and what else happens with it."""
         commands: list[Command] = [Inject(name) for name in spoiled.told]
         if spoiled.delay:
             self._outbox.hold(now + spoiled.delay)
         for output in spoiled.outputs:
-            if isinstance(output, Send) and spoiled.is_message and req_id:
-                output = self._motion(output.raw, req_id)
-            commands += self._put(output, now, late)
+            if isinstance(output, Fail):
+                commands += self._fail(request, output.code, output.message, now)
+            elif isinstance(output, Send) and spoiled.is_message and request is not None:
+                commands += self._put(self._motion(output.raw, request.req_id), now, late)
+            else:
+                commands += self._put(output, now, late)
         if spoiled.stalled:
             self._outbox.stall()
         return commands
@@ -292,7 +288,10 @@ class ServerSession:
             return [SetTimer(f"{_SILENCE}{index}", left)]
         return self._happen(self.faults.elapsed(index), now)
 
-    def _fail(self, request: Request, code: int, message: str, now: float) -> list[Command]:
+    def _fail(self, request: Request | None, code: int, message: str, now: float) -> list[Command]:
+        """An error that ends this request, where there is one."""
+        if request is None:
+            return self._error(code, message, now)
         request.fail()
         self._requests.end(request, request.state)
         return self._error(code, message, now, request.req_id)
@@ -306,9 +305,13 @@ class ServerSession:
         ]
 
     def _refuse(self, code: int, message: str, now: float) -> list[Command]:
+        return [*self._error(code, message, now), *self._turn_away(message, now)]
+
+    def _turn_away(self, message: str, now: float) -> list[Command]:
+        """After its error at the handshake, the connection is closed."""
         self._step(SessionEvent.ERROR)
         close = Close(POLICY_VIOLATION, message.encode()[:100].decode(errors="ignore"))
-        return [*self._error(code, message, now), *self._put(close, now)]
+        return self._put(close, now)
 
     def _error(self, code: int, message: str, now: float, req_id: str = "") -> list[Command]:
         return self._put(Send(encode(ServerError(self.connection_id, req_id, code, message))), now)

@@ -38,10 +38,10 @@ from spatius_sim.model.scenario import (
 
 @dataclass(slots=True)
 class Spoiled:
-    """What leaves instead of the message, after `delay` seconds. `is_message`: what is sent is still the
-    message, or copies of it. `reordered`: it leaves after the next one; `stalled`: nothing follows."""
+    """What leaves instead of the message, after `delay` seconds; a Fail among it is a ServerError, which
+    only the session can write. `is_message`: what is sent is still the message, or copies of it. `reordered`: it leaves after the next one; `stalled`: nothing follows."""
 
-    outputs: list[Output] = field(default_factory=list)
+    outputs: list[Output | Fail] = field(default_factory=list)
     delay: float = 0.0
     error: Fail | None = None
     reordered: bool = False
@@ -54,13 +54,14 @@ def spoil(raw: bytes, steps: Iterable[What], faults: ConnectionFaults, *where: s
     """The message after all these steps; an empty `raw` where no message was due."""
     spoiled = Spoiled()
     messages = [raw] if raw else []
-    after: list[Output] = []
+    after: list[Output | Fail] = []
     for index, step in enumerate(steps):
         spoiled.told.append(told(step))
         drawn = (faults.number, *where, index)
         match step:
             case Fail():
                 messages, spoiled.error = [], step
+                after.append(step)
             case Hangup(code, reason):
                 messages = []
                 after.append(Close(code, reason))
