@@ -48,6 +48,7 @@ class ClientDecoder:
         self._new_id = new_id
         self._now_ns = now_ns
         self._conversation: _Conversation | None = None
+        self._latest_id = ""
         self._events: list[DecoderEvent] = []
         self.state = PlaybackState.IDLE
 
@@ -59,8 +60,11 @@ class ClientDecoder:
         round starts nothing (ASSUMED). Web, iOS, Android, Flutter: `yieldAudioData`.
         """
         conversation = self._conversation
+        if conversation is None and not audio and self._latest_id:
+            return self._latest_id
         if conversation is None or (conversation.ended and audio):
             conversation = self._conversation = _Conversation(self._new_id())
+            self._latest_id = conversation.conversation_id
             self._events.append(ConversationStarted(conversation.conversation_id))
             self._change(PlaybackEvent.AUDIO, StateReason.USER_ACTION)
         conversation.audio_bytes += len(audio)

@@ -39,8 +39,8 @@ from spatius_sim.model.scenario import (
 @dataclass(slots=True)
 class Spoiled:
     """What leaves instead of the message, after `delay` seconds; a Fail among it is a ServerError, which
-    only the session can write. `is_message`: what is sent is still the message, or copies of it. `reordered`: it leaves after the next one; `stalled`: nothing
-    follows."""
+    only the session can write. `is_message`: what is sent is still the message, or copies of it.
+    `reordered`: it leaves after the next one; `stalled`: nothing follows."""
 
     outputs: list[Output | Fail] = field(default_factory=list)
     delay: float = 0.0

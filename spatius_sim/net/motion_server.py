@@ -18,6 +18,7 @@ from spatius_sim.model.pace import FAST, Pace
 from spatius_sim.model.rooms import Rooms
 from spatius_sim.model.scenario import NO_FAULTS, Moment, Refuse, Reset, Scenario, Stall
 from spatius_sim.model.server_session import Limits, ServerSession
+from spatius_sim.model.session_tokens import read_token
 from spatius_sim.model.trace import Closed, Injected, Lane, Opened, Refused, TokenRequested
 from spatius_sim.net.journal import Journal, SessionRecord
 from spatius_sim.net.listening import LOOPBACK, port_fault
@@ -303,8 +304,8 @@ class MotionServer:
             return
 
     def _tell_refused(self, connection: str, answer: HttpAnswer, session_key: str) -> None:
-        # A token that was issued is known or genuine; anything else never came from a Console API.
-        token = self.journal.secret("token", session_key) if answer.status != 400 else ""
+        # Anything else than a genuine token never came from a Console API.
+        token = self.journal.secret("token", session_key) if read_token(session_key) else ""
         refused = Refused(answer.status, answer.body.strip(), token)
         self.journal.emit(Lane.UPSTREAM, connection, refused)
 

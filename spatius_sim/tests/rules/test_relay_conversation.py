@@ -189,7 +189,7 @@ def test_motion_at_another_client() -> None:
     leaked = said.motion_down("bob", payload)
     assert said.guilty("R-ISOLATION") == [(leaked,)]
     assert said.failed == ["R-ISOLATION"]
-    assert said.judged("R-ISOLATION").broken[0].actual == "bob got motion of turn 0 of ann"
+    assert said.judged("R-ISOLATION").broken[0].actual == "bob got motion of turn 1 of ann"
 
 
 def test_audio_at_another_client() -> None:
