@@ -16,6 +16,7 @@ import pytest
 
 if TYPE_CHECKING:
     from spatius_sim.kit.bench import Bench, Options
+    from spatius_sim.kit.running_server import RunningMotionServer
     from spatius_sim.reporting.summary import RuleOutcome, Summary
     from spatius_sim.rules.catalogue import Rule
 
@@ -149,6 +150,15 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
             pytest.skip(f"{outcome.verdict}: {outcome.reason}")
 
     return judge_rule
+
+
+@pytest.fixture
+def motion_server() -> "Iterator[RunningMotionServer]":
+    """A mock Motion Server on a free port of 127.0.0.1, for a team's own tests, synchronous or not."""
+    from spatius_sim.kit.running_server import running_motion_server
+
+    with running_motion_server() as server:
+        yield server
 
 
 @pytest.hookimpl(wrapper=True)

@@ -25,6 +25,8 @@ class Lane(StrEnum):
     """Between the relay (or another Server SDK user) and Motion Server."""
     DOWNSTREAM = "downstream"
     """Between the relay and its client."""
+    EGRESS = "egress"
+    """Between Motion Server and the room of a session with an egress."""
     DECODER = "decoder"
 
 
@@ -41,7 +43,8 @@ Value = Message | Undecodable | RelayEvent | ClientAction
 @dataclass(frozen=True, slots=True)
 class TokenRequested:
     """A token request. `now` and `expire_at` in unix seconds, `expire_at` None where the body named none;
-    `token` is the reference of what was issued, "" where nothing was."""
+    `token` is the reference of what was issued, "" where nothing was; `status` is 0 where a fault kept the
+    answer back."""
 
     key: str
     expire_at: int | None
@@ -61,7 +64,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An upgrade was refused with that HTTP status."""
+    """An upgrade was refused with that HTTP status, 0 where a fault kept the answer back."""
 
     status: int
     reason: str
@@ -91,6 +94,23 @@ class Received:
     """The kit received a frame."""
 
     raw: str | bytes
+    value: Value = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A session's egress joined a room."""
+
+    room: str
+    publisher: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Audio or motion went to a room, as the envelope that carries it."""
+
+    room: str
+    raw: bytes
     value: Value = field(compare=False)
 
 
@@ -181,6 +201,8 @@ What = (
     | Closed
     | Sent
     | Received
+    | Joined
+    | Published
     | TurnStarted
     | WaitEnded
     | Intended
@@ -241,7 +263,7 @@ def read_upstream(raw: str | bytes) -> Message | Undecodable:
 
 def read_frame(lane: Lane, raw: str | bytes, *, sent: bool, dialect: Dialect | None) -> Value:
     """What a frame means, by its lane and by whether the kit sent it."""
-    if lane is Lane.UPSTREAM:
+    if lane in (Lane.UPSTREAM, Lane.EGRESS):
         return read_upstream(raw)
     if dialect is None:
         return Undecodable("this trace names no wire")
