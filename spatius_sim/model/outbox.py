@@ -3,7 +3,16 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from spatius_sim.model.commands import Command, Output, Publish, Send, SetTimer
+from spatius_sim.model.commands import (
+    Close,
+    Command,
+    Output,
+    Publish,
+    ResetConnection,
+    Send,
+    SendTruncated,
+    SetTimer,
+)
 
 SEND_TIMER = "send"
 
@@ -13,17 +22,19 @@ _AT_ONCE = 0.001
 
 @dataclass(slots=True)
 class Outbox:
-    """Nothing overtakes what was put in before it."""
+    """Nothing overtakes what was put in before it, and nothing follows the end of the connection."""
 
     stalled: bool = False
     held_bytes: int = 0
     _held: deque[tuple[float, Output]] = field(default_factory=deque)
     _not_before: float = 0.0
+    _ended: bool = False
 
     def put(self, output: Output, now: float, delay: float = 0.0) -> list[Command]:
         """Send this after `delay` seconds, and after all that is held."""
-        if self.stalled:
+        if self.stalled or self._ended:
             return []
+        self._ended = isinstance(output, Close | ResetConnection | SendTruncated)
         due = self._not_before = max(now + delay, self._not_before)
         if not self._held and due <= now + _AT_ONCE:
             return [output]

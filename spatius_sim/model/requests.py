@@ -1,9 +1,8 @@
 """The requests of one connection, of which only so many are kept."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from spatius_sim.model.answers import Answer
+from spatius_sim.model.answers import Answer, RecordedAnswer
 from spatius_sim.model.audio_input import AudioIn, PcmIn
 from spatius_sim.protocol.turn_table import TurnState
 
@@ -12,18 +11,6 @@ ENDED_KEPT = 256
 
 LONGEST_REQ_ID = 256
 """Characters of a req_id. ASSUMED: the SDKs' have 27."""
-
-
-class _Nothing:
-    """The answer of a request that has ended: it holds no audio."""
-
-    def feed(self, audio: bytes) -> Sequence[bytes]:
-        """Nothing is due."""
-        return ()
-
-    def finish(self) -> Sequence[bytes]:
-        """Nothing is left."""
-        return ()
 
 
 @dataclass(slots=True)
@@ -48,7 +35,7 @@ class Request:
 
     def drop(self) -> None:
         """Let go of its audio and of its motion."""
-        self.answer, self.audio = _Nothing(), PcmIn()
+        self.answer, self.audio = RecordedAnswer((), 1), PcmIn()
         self.held.clear()
 
 
