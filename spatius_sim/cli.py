@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from spatius_sim.kit.demo import Act, Stage
-    from spatius_sim.model.motion_server import Gate
+    from spatius_sim.kit.simulator import MotionServer
 
 _FAILED, _INTERRUPTED, _KIT_FAILED, _USAGE, _UNREACHABLE = 1, 2, 3, 4, 6
 
@@ -83,17 +83,55 @@ def demo(seed: int) -> int:
 @_seed
 @click.option("--api-key", multiple=True, help="Accept this API key only (repeatable). Default: any.")
 @click.option("--app-id", multiple=True, help="Accept this app id only (repeatable). Default: any.")
+@click.option(
+    "--scenario",
+    default="none",
+    metavar="NAME|FILE",
+    help="What goes wrong: see `spatius-sim scenarios`, or a .yaml file.",
+)
+@click.option("--pace", type=click.Choice(["fast", "realtime"]), default="fast", show_default=True)
+@click.option("--latency", type=float, help="Seconds before a first response, whatever the pace.")
+@click.option("--jitter", type=float, help="Seconds at most that any response comes later.")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line when ready.")
-def serve(port: int, seed: int, api_key: tuple[str, ...], app_id: tuple[str, ...], as_json: bool) -> None:
+def serve(
+    port: int,
+    seed: int,
+    api_key: tuple[str, ...],
+    app_id: tuple[str, ...],
+    scenario: str,
+    pace: str,
+    latency: float | None,
+    jitter: float | None,
+    as_json: bool,
+) -> None:
     """Run the mock Motion Server until Ctrl-C.
 
-    Point a relay at it with the export lines that it prints. An avatar id with "missing" in it does not
-    exist.
+    Point a relay at it with the export lines that it prints. Ids with a meaning go wrong without a
+    scenario: see `spatius-sim scenarios`.
     """
-    from spatius_sim.model.motion_server import Gate
+    from dataclasses import replace
 
+    from spatius_sim.kit.simulator import MotionServer
+    from spatius_sim.model.motion_server import Gate
+    from spatius_sim.model.pace import PACES
+
+    given = {"latency": latency, "jitter": jitter}
+    exact = replace(PACES[pace], **{name: value for name, value in given.items() if value is not None})
     gate = Gate(frozenset(api_key), frozenset(app_id))
-    asyncio.run(_serve_until_told(port, seed, gate, as_json=as_json))
+    server = MotionServer(port=port, seed=seed, gate=gate, scenario=scenario, pace=exact)
+    asyncio.run(_serve_until_told(server, min(api_key, default="any-key-will-do"), as_json=as_json))
+
+
+@cli.command()
+def scenarios() -> None:
+    """What can go wrong, by name, and the ids that mean something."""
+    from spatius_sim.model.meaningful_ids import glossary
+    from spatius_sim.tape.scenarios import shipped_scenarios
+
+    lines = [f"{scenario.name:24}{scenario.about}" for scenario in shipped_scenarios()]
+    lines += ["", "Ids with a meaning, by how they begin, need no scenario:"]
+    lines += [f"{begins:24}{means}" for begins, means in glossary()]
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 @cli.command()
@@ -150,6 +188,33 @@ def verify(
 
 
 @cli.command()
+@click.option("--quick", is_flag=True, help="Every figure in a few seconds, none of them worth reading.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def bench(quick: bool, as_json: bool) -> int:
+    """How fast the simulator is, beside the least that could do its job.
+
+    Takes two minutes. Ends with 1 where a promised figure is missed on this machine.
+    """
+    from rich.console import Console
+
+    from spatius_sim.kit.benchmarks import FULL, QUICK, figures
+    from spatius_sim.reporting.bench_table import print_figures
+
+    console = Console(stderr=True)
+    found = []
+    with console.status("measuring") as status:
+        for figure in figures(QUICK if quick else FULL):
+            status.update(f"measured: {figure.name}")
+            found.append(figure)
+    if as_json:
+        lines = [figure._asdict() | {"kept": figure.kept} for figure in found]
+        sys.stdout.write(json.dumps(lines, indent=2) + "\n")
+    else:
+        print_figures(Console(), [(*figure, figure.kept) for figure in found])
+    return 0 if quick or all(figure.kept for figure in found) else _FAILED
+
+
+@cli.command()
 @click.argument("subject", type=click.Choice(["relay", "server"]), required=False)
 def rules(subject: str | None) -> None:
     """The catalogue: every rule with its sentence and its source."""
@@ -161,25 +226,25 @@ def rules(subject: str | None) -> None:
     print_catalogue(Console(), list(rules_for(subject) if subject else RULES.values()))
 
 
-async def _serve_until_told(port: int, seed: int, gate: "Gate", *, as_json: bool) -> None:
+async def _serve_until_told(server: "MotionServer", api_key: str, *, as_json: bool) -> None:
     from spatius_sim.kit.subjects import relay_environment
-    from spatius_sim.net.motion_server import MotionServer
 
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
-    async with MotionServer(port=port, seed=seed, gate=gate) as server:
-        key = min(gate.api_keys, default="any-key-will-do")
-        environment = relay_environment(server, key)
+    async with server:
+        environment = relay_environment(server, api_key)
         if as_json:
-            ready = {"ready": True, "port": server.port, "seed": seed, "environment": environment}
-            lines = [json.dumps(ready)]
+            ready = {"ready": True, "port": server.port, "seed": server.seed, "environment": environment}
+            lines = [json.dumps(ready | {"control": server.control_endpoint})]
         else:
             lines = [
-                f"Motion Server listens on port {server.port} (seed {seed}). Ctrl-C ends it.",
+                f"Motion Server listens on port {server.port} (seed {server.seed}). Ctrl-C ends it.",
                 f"  console endpoint  {server.console_endpoint}",
                 f"  ingress endpoint  {server.ingress_endpoint}",
+                f"  control           {server.control_endpoint}/openapi.json",
+                f"  scenario          {server.scenario.name}: {server.scenario.about}",
                 "Point a relay here:",
                 *(f"  export {name}={value}" for name, value in environment.items()),
             ]

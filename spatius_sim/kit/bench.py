@@ -1,7 +1,7 @@
 """The test bench of one run: the event loop, our Motion Server, and a trial for each kind of subject."""
 
 import shlex
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,31 +11,42 @@ from urllib.parse import urlsplit
 from spatius_sim.dialects import dialect_named
 from spatius_sim.kit.background_loop import BackgroundLoop
 from spatius_sim.kit.embedded import relay_url, start_reference_relay
+from spatius_sim.kit.server_subject import Place, ServerSubject
 from spatius_sim.kit.subjects import (
+    APP_ID,
+    AVATAR_ID,
     Patience,
     RelaySubject,
-    ServerSubject,
     Subject,
     canary_key,
     relay_environment,
 )
 from spatius_sim.kit.trial import PLANS_FOR_A_RULE, Trial
+from spatius_sim.model.motion_server import Gate
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.rules.catalogue import EGRESS, FEATURES
 
 T = TypeVar("T")
 
 DEFAULT_MOTION_PORT = 8700
 DEFAULT_WIRE = "json-envelope"
 _START_SECONDS = 30.0
+_CREDENTIALS = {
+    "api_key": "SPATIUS_API_KEY",
+    "app_id": "SPATIUS_APP_ID",
+    "avatar_id": "SPATIUS_AVATAR_ID",
+}
+"""The environment variables that say who asks a Motion Server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for. `target` is a relay's URL, `server` a Motion Server's; where both are ""
-    the embedded subjects are judged."""
+    """What the user asked for. `target` is a relay's URL, `server` a Motion Server's, or the two of one
+    that is no mock, `console=URL,ingress=URL`; where both are "" the embedded subjects are judged. `lacks`
+    names features that the subject is declared to lack, `environment` holds the credentials."""
 
     target: str = ""
     server: str = ""
@@ -45,6 +56,8 @@ class Options:
     patience: Patience = field(default_factory=Patience)
     traces: Path = Path("reports")
     examples: int = PLANS_FOR_A_RULE
+    lacks: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def as_arguments(self) -> str:
         """The options of pytest that name the same subject and the same scenarios."""
@@ -52,6 +65,7 @@ class Options:
         arguments = [f"{option}={shlex.quote(url)}" for option, url in named.items() if url]
         if self.motion_port != DEFAULT_MOTION_PORT:
             arguments.append(f"--motion-port={self.motion_port}")
+        arguments += [f"--lacks={feature}" for feature in self.lacks]
         if self.wire != DEFAULT_WIRE:
             arguments.append(f"--wire={shlex.quote(self.wire)}")
         return " ".join([*arguments, f"--seed={self.seed}"])
@@ -60,9 +74,48 @@ class Options:
         """Raises UsageError for what cannot be."""
         dialect_named(self.wire)
         _check_url("--target", self.target, ("ws", "wss"))
-        _check_url("--server", self.server, ("http", "https"))
+        if self.server:
+            self.place()
+        for feature in self.lacks:
+            if feature not in FEATURES:
+                raise UsageError(
+                    f"--lacks {feature}: no feature is named so; there are {', '.join(FEATURES)}"
+                )
         if self.target and self.server:
             raise UsageError("--target and --server name two subjects: judge one in a run")
+
+    def place(self) -> Place:
+        """Where the Motion Server under test is, and with which credentials it is asked.
+
+        Raises UsageError for URLs that are none, and for a server that is no mock without credentials.
+        """
+        given = {field: self.environment.get(name, "") for field, name in _CREDENTIALS.items()}
+        key, app_id, avatar_id = given.values()
+        if "=" not in self.server.split("://")[0]:
+            _check_url("--server", self.server, ("http", "https"))
+            at = urlsplit(self.server).netloc
+            secure = "s" if urlsplit(self.server).scheme == "https" else ""
+            return Place(
+                f"http{secure}://{at}{CONSOLE_ROOT}",
+                f"ws{secure}://{at}{INGRESS_ROOT}",
+                key or canary_key(self.seed),
+                app_id or APP_ID,
+                avatar_id or AVATAR_ID,
+                lacks=self.lacks,
+            )
+        urls = dict(part.partition("=")[::2] for part in self.server.split(","))
+        if set(urls) != {"console", "ingress"}:
+            raise UsageError(f"--server {self.server!r}: console=URL,ingress=URL is needed, or one URL")
+        _check_url("--server console", urls["console"], ("http", "https"))
+        _check_url("--server ingress", urls["ingress"], ("ws", "wss", "http", "https"))
+        missing = [name for field, name in _CREDENTIALS.items() if not given[field]]
+        if missing:
+            raise UsageError(f"--server {self.server!r} needs credentials: set {', '.join(missing)}")
+        console, ingress = urls["console"], urls["ingress"]
+        ingress = ingress.replace("http", "ws", 1) if ingress.startswith("http") else ingress
+        # The kit has no room of its own to name to a server that is no mock.
+        lacks = (*self.lacks, EGRESS)
+        return Place(console, ingress, key, app_id, avatar_id, lacks=lacks, find_lacks=False)
 
 
 @dataclass(slots=True)
@@ -118,16 +171,14 @@ class Bench:
 
     async def _server(self) -> Subject:
         options = self.options
-        console, ingress = "", ""
         if options.server:
-            place = urlsplit(options.server).netloc
-            secure = "s" if urlsplit(options.server).scheme == "https" else ""
-            console = f"http{secure}://{place}{CONSOLE_ROOT}"
-            ingress = f"ws{secure}://{place}{INGRESS_ROOT}"
+            place = options.place()
         else:
-            server = await self._stack.enter_async_context(MotionServer(seed=options.seed))
-            console, ingress = server.console_endpoint, server.ingress_endpoint
-        return ServerSubject(console, ingress, Recorder(), options.seed, options.patience)
+            key = canary_key(options.seed)
+            server = MotionServer(seed=options.seed, gate=Gate(frozenset({key})))
+            await self._stack.enter_async_context(server)
+            place = Place(server.console_endpoint, server.ingress_endpoint, key, lacks=options.lacks)
+        return ServerSubject(place, Recorder(), options.seed, options.patience)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._loop.run(work, _START_SECONDS)

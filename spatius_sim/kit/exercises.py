@@ -2,12 +2,21 @@
 
 from hypothesis.strategies import SearchStrategy
 
+from spatius_sim.kit import server_plans
 from spatius_sim.kit.plans import Plan, conversations, crowds
 
 _OTHER_THAN_ONE_CONVERSATION: dict[str, SearchStrategy[Plan]] = {
     "R-TURNS": conversations(least_turns=2),
     "R-ISOLATION": crowds(),
+    "S-TOKEN-WINDOW": server_plans.token_windows(),
+    "S-TOKEN-KEY": server_plans.bad_keys(),
+    "S-UPGRADE-REFUSED": server_plans.bad_upgrades(),
+    "S-TOKEN-EXPIRY": server_plans.expiries(),
+    "S-HANDSHAKE-REFUSED": server_plans.bad_handshakes(),
     "S-MOTION-COUNT": conversations() | crowds(),
+    "S-MOTION-SEGMENTS": server_plans.long_turns(),
+    "S-EGRESS-SILENT": server_plans.egresses(),
+    "S-INTERRUPT": server_plans.interrupts(),
 }
 
 

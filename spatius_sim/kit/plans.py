@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
+from spatius_sim.kit.probes import Probe
 from spatius_sim.protocol.audio import (
     BYTES_PER_SAMPLE,
     KEYFRAMES_PER_SECOND,
@@ -35,12 +36,17 @@ class TurnPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The turns of each client. Clients speak at the same time, the turns of one behind each other."""
+    """The turns of each client. Clients speak at the same time, the turns of one behind each other. A
+    Motion Server is probed before."""
 
     clients: tuple[tuple[TurnPlan, ...], ...]
+    probes: tuple[Probe, ...] = ()
 
     def __str__(self) -> str:
         """The plan in words."""
+        return "; ".join([*map(str, self.probes), self._spoken()])
+
+    def _spoken(self) -> str:
         if len(self.clients) == 1:
             return ", then ".join(map(str, self.clients[0]))
         return "; at the same time: ".join(

@@ -16,6 +16,7 @@ import pytest
 
 if TYPE_CHECKING:
     from spatius_sim.kit.bench import Bench, Options
+    from spatius_sim.kit.running_server import RunningMotionServer
     from spatius_sim.reporting.summary import RuleOutcome, Summary
     from spatius_sim.rules.catalogue import Rule
 
@@ -26,7 +27,16 @@ _OUTCOMES: "pytest.StashKey[list[tuple[str, str, RuleOutcome]]]" = pytest.StashK
 
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     "target": {"metavar": "URL", "help": "judge the relay at this ws:// URL"},
-    "server": {"metavar": "URL", "help": "judge the Motion Server at this http:// URL"},
+    "server": {
+        "metavar": "URL",
+        "help": "judge the Motion Server at this http:// URL; one that is no mock: console=URL,ingress=URL, "
+        "with SPATIUS_API_KEY, SPATIUS_APP_ID and SPATIUS_AVATAR_ID set",
+    },
+    "lacks": {
+        "action": "append",
+        "metavar": "FEATURE",
+        "help": "the subject lacks keys, ids or egress: rules that need it do not apply (repeatable)",
+    },
     "wire": {"metavar": "NAME", "help": "the relay's wire (json-envelope)"},
     "motion-port": {"type": int, "metavar": "PORT", "help": "where our Motion Server listens (8700)"},
     "wait": {"type": float, "metavar": "SECONDS", "help": "how long the subject may take to answer (10)"},
@@ -142,6 +152,15 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
     return judge_rule
 
 
+@pytest.fixture
+def motion_server() -> "Iterator[RunningMotionServer]":
+    """A mock Motion Server on a free port of 127.0.0.1, for a team's own tests, synchronous or not."""
+    from spatius_sim.kit.running_server import running_motion_server
+
+    with running_motion_server() as server:
+        yield server
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
@@ -213,6 +232,8 @@ def _options(config: pytest.Config) -> "Options":
 
     return Options(
         patience=Patience(**given(attach="wait", settle="settle")),
+        lacks=tuple(config.getoption("spatius_lacks") or ()),
+        environment=os.environ,
         **{"target": os.environ.get("SPATIUS_TARGET", "")}
         | given(target="target", server="server", wire="wire", motion_port="motion_port", seed="seed"),
     )

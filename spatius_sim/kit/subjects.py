@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,11 +12,9 @@ from spatius_sim import __version__
 from spatius_sim.dialects import Dialect
 from spatius_sim.dialects.events import Audio, Garbage, Motion, Speak, SpeakEnd
 from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
+from spatius_sim.kit.waiting import Watch, chunks, wait_until
 from spatius_sim.model.trace import (
-    Closed,
     Lane,
-    Opened,
-    Received,
     Trace,
     TraceHeader,
     TurnStarted,
@@ -26,15 +24,8 @@ from spatius_sim.model.trace import (
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.net.relay_client import RelayClient
-from spatius_sim.net.upstream_client import UpstreamClient
-from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UnreachableError
-from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
 from spatius_sim.protocol.messages import (
-    AudioInput,
-    ConfigureSession,
-    ConfirmSession,
-    Message,
     MotionResponse,
 )
 
@@ -160,159 +151,24 @@ class RelaySubject:
             pcm = speech(label, turn.samples)
             self._recorder.emit(Lane.KIT, name, TurnStarted(number, pcm, PLAN_SAMPLE_RATE))
             halves = _Halves(self._recorder, name)
-            for chunk in _chunks(pcm, turn.chunk_bytes):
+            for chunk in chunks(pcm, turn.chunk_bytes):
                 await client.do(Speak(chunk))
             await client.do(SpeakEnd())
-            complete = await _wait(self._recorder, halves.have_come, self._patience.settle)
+            complete = await wait_until(self._recorder, halves.have_come, self._patience.settle)
             self._recorder.emit(Lane.KIT, name, WaitEnded(number, complete))
-
-
-class ServerSubject:
-    """A Motion Server, driven as a Server SDK drives it."""
-
-    kind = "server"
-
-    def __init__(
-        self,
-        console_endpoint: str,
-        ingress_endpoint: str,
-        recorder: Recorder,
-        seed: int,
-        patience: Patience,
-    ) -> None:
-        self.target = ingress_endpoint
-        self._console, self._ingress = console_endpoint, ingress_endpoint
-        self._recorder, self._seed, self._patience = recorder, seed, patience
-        self._runs = 0
-
-    async def attach(self) -> None:
-        """Open and close one session."""
-        deadline = time.monotonic() + self._patience.attach
-        while True:
-            try:
-                async with self._session():
-                    return
-            except UnreachableError:
-                if time.monotonic() > deadline:
-                    raise
-            await asyncio.sleep(_RETRY_SECONDS)
-
-    async def run(self, plan: Plan) -> Trace:
-        """Every client is a session, every turn a request."""
-        self._runs += 1
-        self._recorder.start(TraceHeader("server", "", self._seed, str(plan), __version__))
-        try:
-            speaking = (
-                self._speak_turns(f"session-{number}", turns) for number, turns in enumerate(plan.clients, 1)
-            )
-            await asyncio.gather(*speaking)
-        finally:
-            trace = self._recorder.finish()
-        return trace
-
-    async def detach(self) -> None:
-        """Nothing is held between runs."""
-
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[UpstreamClient]:
-        client = UpstreamClient(
-            self._console,
-            self._ingress,
-            api_key=canary_key(self._seed),
-            app_id=APP_ID,
-            avatar_id=AVATAR_ID,
-            expire_at=int(time.time()) + _TOKEN_LIFE_SECONDS,
-        )
-        async with client:
-            yield client
-
-    async def _speak_turns(self, name: str, turns: Sequence[TurnPlan]) -> None:
-        async with self._session() as session:
-            self._recorder.emit(Lane.UPSTREAM, name, Opened(app_id=APP_ID, avatar_id=AVATAR_ID))
-            listening = asyncio.create_task(self._listen(name, session))
-            try:
-                confirmed = _Watch(self._recorder, name, lambda m: isinstance(m, ConfirmSession))
-                await self._send(name, session, ConfigureSession(PLAN_SAMPLE_RATE))
-                await _wait(self._recorder, confirmed.has_come, self._patience.settle)
-                for number, turn in enumerate(turns):
-                    await self._speak(name, session, number, turn)
-                self._recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=True, code=1000))
-            finally:
-                listening.cancel()
-
-    async def _speak(self, name: str, session: UpstreamClient, number: int, turn: TurnPlan) -> None:
-        label = f"{self._seed}/{self._runs}/{name}/{number}"
-        digest = hashlib.blake2b(label.encode(), digest_size=NANOID_LENGTH).digest()
-        req_id = log_id(time.time(), digest)
-        pcm = speech(label, turn.samples)
-        self._recorder.emit(Lane.KIT, name, TurnStarted(number, pcm, PLAN_SAMPLE_RATE))
-        answered = _Watch(
-            self._recorder,
-            name,
-            lambda message: isinstance(message, MotionResponse) and message.end and message.req_id == req_id,
-        )
-        for chunk in _chunks(pcm, turn.chunk_bytes):
-            await self._send(name, session, AudioInput(req_id, chunk))
-        await self._send(name, session, AudioInput(req_id, end=True))
-        complete = await _wait(self._recorder, answered.has_come, self._patience.settle)
-        self._recorder.emit(Lane.KIT, name, WaitEnded(number, complete))
-
-    async def _send(self, name: str, session: UpstreamClient, message: Message) -> None:
-        raw = encode(message)
-        self._recorder.sent(Lane.UPSTREAM, name, raw)
-        await session.send(raw)
-
-    async def _listen(self, name: str, session: UpstreamClient) -> None:
-        async for raw in session.frames():
-            self._recorder.received(Lane.UPSTREAM, name, raw)
-        self._recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=False, code=session.close_code))
-
-
-class _Watch:
-    """Looks for one message in what a connection receives from here on."""
-
-    def __init__(self, recorder: Recorder, connection: str, wanted: Callable[[object], bool]) -> None:
-        self._recorder, self._connection, self._wanted = recorder, connection, wanted
-        self._next = len(recorder.events)
-        self._come = False
-
-    def has_come(self) -> bool:
-        """Whether it has been received by now."""
-        events = self._recorder.events
-        while self._next < len(events) and not self._come:
-            event = events[self._next]
-            self._next += 1
-            if event.connection == self._connection and isinstance(event.what, Received):
-                self._come = self._wanted(event.what.value)
-        return self._come
 
 
 class _Halves:
     """Both halves of a turn at a client, from here on: audio and motion marked as ended."""
 
     def __init__(self, recorder: Recorder, client: str) -> None:
-        self._audio = _Watch(recorder, client, _ends_audio)
-        self._motion = _Watch(recorder, client, _ends_motion)
+        self._audio = Watch(recorder, client, _ends_audio)
+        self._motion = Watch(recorder, client, _ends_motion)
 
     def have_come(self) -> bool:
         """Whether both have been received by now."""
         audio, motion = self._audio.has_come(), self._motion.has_come()
         return audio and motion
-
-
-async def _wait(recorder: Recorder, over: Callable[[], bool], settle: float) -> bool:
-    """Whether `over` came true before so many seconds passed without anything being recorded."""
-    while not over():
-        recorder.changed.clear()
-        try:
-            await asyncio.wait_for(recorder.changed.wait(), settle)
-        except TimeoutError:
-            return over()
-    return True
-
-
-def _chunks(pcm: bytes, size: int) -> list[bytes]:
-    return [pcm[start : start + size] for start in range(0, len(pcm), size)]
 
 
 def _ends_audio(heard: object) -> bool:

@@ -50,6 +50,8 @@ class Trial:
         seen: list[Judgement] = []
 
         def fails(plan: Plan) -> bool:
+            if any(judgement.verdict is Verdict.NOT_APPLICABLE for judgement in seen):
+                return False
             judgement = self._judgement(rule_id, plan)
             seen.append(judgement)
             return judgement.verdict is Verdict.FAILED
@@ -110,6 +112,9 @@ class Trial:
         if not self._clean_turn_completed:
             reason = f"{self.subject.target} was reached, and completed no turn: {_ADVICE[self.subject.kind]}"
             return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=reason)
+        for judgement in seen:
+            if judgement.verdict is Verdict.NOT_APPLICABLE:
+                return RuleOutcome(rule_id, Verdict.NOT_APPLICABLE, reason=judgement.reason)
         exercised = sum(judgement.exercised for judgement in seen)
         if exercised:
             return RuleOutcome(rule_id, Verdict.PASSED, exercised, len(seen))

@@ -1,11 +1,8 @@
-"""Relays and Motion Servers that are wrong in exactly one named way: the judge is judged by them."""
+"""Relays that are wrong in exactly one named way: the judge is judged by them."""
 
-from collections.abc import Callable, Sequence
-
-import numpy as np
+from collections.abc import Callable
 
 from spatius_sim.dialects.events import Motion, Ready
-from spatius_sim.model.answers import AnswerFactory, SynthesizedAnswer
 from spatius_sim.model.plain_relay import (
     SAMPLE_RATE,
     TOKEN_LIFE_SECONDS,
@@ -15,7 +12,6 @@ from spatius_sim.model.plain_relay import (
     Tell,
 )
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.keyframes import JAW_POSE, Keyframes
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 
 _DAY_SECONDS = 24 * 3600
@@ -153,29 +149,6 @@ class NeverEndsUpstream(PlainRelay):
         return AudioInput(turn.req_id)
 
 
-class DropsLastKeyframe(SynthesizedAnswer):
-    """Gives one keyframe less than belongs to the audio."""
-
-    def _payload(self, keyframes: Keyframes, *, end: bool) -> bytes:
-        return super()._payload(keyframes[:-1] if end else keyframes, end=end)
-
-
-class NeverMarksMotionEnd(SynthesizedAnswer):
-    """Gives all motion, and no end=true."""
-
-    def _payload(self, keyframes: Keyframes, *, end: bool) -> bytes:
-        return super()._payload(keyframes, end=False)
-
-
-class GivesInfiniteJaw(SynthesizedAnswer):
-    """Opens the jaw of a response's first keyframe infinitely wide."""
-
-    def _payload(self, keyframes: Keyframes, *, end: bool) -> bytes:
-        wrong = keyframes.copy()
-        wrong[:1, JAW_POSE] = np.inf
-        return super()._payload(wrong, end=end)
-
-
 RELAY_MINIATURES: dict[str, type[PlainRelay]] = {
     "R-MOTION-VERBATIM": RewritesReqId,
     "R-MOTION-COMPLETE": LosesLastPayload,
@@ -192,19 +165,3 @@ RELAY_MINIATURES: dict[str, type[PlainRelay]] = {
     "U-AUDIO-END": NeverEndsUpstream,
 }
 """The rule that each wrong relay breaks, and it alone."""
-
-
-_WRONG_ANSWERS: dict[str, type[SynthesizedAnswer]] = {
-    "S-MOTION-COUNT": DropsLastKeyframe,
-    "S-MOTION-END": NeverMarksMotionEnd,
-    "S-MOTION-SHAPE": GivesInfiniteJaw,
-}
-
-SERVER_MINIATURES: Sequence[str] = tuple(_WRONG_ANSWERS)
-"""The rules that a wrong Motion Server exists for."""
-
-
-def wrong_answers(rule_id: str, seed: int) -> AnswerFactory:
-    """How the Motion Server answers that breaks the rule of that id, and it alone."""
-    wrong = _WRONG_ANSWERS[rule_id]
-    return lambda connection_id, req_id, rate: wrong(connection_id, req_id, rate, seed)

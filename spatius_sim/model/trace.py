@@ -25,6 +25,8 @@ class Lane(StrEnum):
     """Between the relay (or another Server SDK user) and Motion Server."""
     DOWNSTREAM = "downstream"
     """Between the relay and its client."""
+    EGRESS = "egress"
+    """Between Motion Server and the room of a session with an egress."""
     DECODER = "decoder"
 
 
@@ -41,7 +43,8 @@ Value = Message | Undecodable | RelayEvent | ClientAction
 @dataclass(frozen=True, slots=True)
 class TokenRequested:
     """A token request. `now` and `expire_at` in unix seconds, `expire_at` None where the body named none;
-    `token` is the reference of what was issued, "" where nothing was."""
+    `token` is the reference of what was issued, "" where nothing was; `status` is 0 where a fault kept the
+    answer back."""
 
     key: str
     expire_at: int | None
@@ -61,7 +64,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An upgrade was refused with that HTTP status."""
+    """An upgrade was refused with that HTTP status, 0 where a fault kept the answer back."""
 
     status: int
     reason: str
@@ -95,6 +98,23 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """A session's egress joined a room."""
+
+    room: str
+    publisher: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Audio or motion went to a room, as the envelope that carries it."""
+
+    room: str
+    raw: bytes
+    value: Value = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class TurnStarted:
     """The kit began turn number `turn` (0, 1, ...) of this client; `pcm` is all that is to be spoken."""
 
@@ -109,6 +129,45 @@ class WaitEnded:
     without a sign of life. Absence can be judged only where a wait for it ended."""
 
     turn: int
+    complete: bool
+
+
+class Intent(StrEnum):
+    """What the kit does on purpose, as a Server SDK that errs or waits would."""
+
+    WRONG_KEY = "a token request with a wrong API key"
+    MISSING_KEY = "a token request without an API key"
+    INVENTED_TOKEN = "an upgrade with an invented session token"
+    MISSING_TOKEN = "an upgrade without a session token"
+    UNKNOWN_AVATAR = "an upgrade for an unknown avatar"
+    EXPIRED_TOKEN = "an upgrade with an expired session token"
+    OUTLIVED_TOKEN = "a turn on a session whose token has expired"
+    WRONG_MESSAGE = "audio as the first message"
+    TEXT = "text as the first message"
+    UNDECODABLE = "undecodable bytes as the first message"
+    UNSUPPORTED_RATE = "a configuration of an unsupported rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """The kit is about to do this on that connection."""
+
+    intent: Intent
+
+
+class Matter(StrEnum):
+    """What the kit gives a subject time for."""
+
+    HANDSHAKE = "the answer to the first message"
+    SILENCE = "the second in which motion of an interrupted request may still come"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The kit gave a connection time for this; `complete` where what it waited for came or, for silence,
+    where the time passed without the kit itself being late."""
+
+    matter: Matter
     complete: bool
 
 
@@ -142,8 +201,12 @@ What = (
     | Closed
     | Sent
     | Received
+    | Joined
+    | Published
     | TurnStarted
     | WaitEnded
+    | Intended
+    | Watched
     | Injected
     | SecretKnown
     | SecretSeen
@@ -165,13 +228,15 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class TraceHeader:
-    """What was judged (`relay` or `server`), over which wire ("" for none), from which seed and plan."""
+    """What was judged (`relay` or `server`), over which wire ("" for none), from which seed and plan.
+    `lacks` names the features that the subject declares it lacks: rules that need one are NOT_APPLICABLE."""
 
     subject: str
     wire: str
     seed: int
     plan: str
     kit_version: str
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +263,7 @@ def read_upstream(raw: str | bytes) -> Message | Undecodable:
 
 def read_frame(lane: Lane, raw: str | bytes, *, sent: bool, dialect: Dialect | None) -> Value:
     """What a frame means, by its lane and by whether the kit sent it."""
-    if lane is Lane.UPSTREAM:
+    if lane in (Lane.UPSTREAM, Lane.EGRESS):
         return read_upstream(raw)
     if dialect is None:
         return Undecodable("this trace names no wire")

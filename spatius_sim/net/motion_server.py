@@ -1,59 +1,61 @@
-"""Motion Server on one port of 127.0.0.1: Console API and ingress around the pure brain."""
+"""Motion Server on one port of 127.0.0.1: Console API, bootstrap and ingress around the pure brain."""
 
+import asyncio
 import json
 import random
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, web
 
 from spatius_sim.model.answers import Answer, AnswerFactory, RecordedAnswer, SynthesizedAnswer
-from spatius_sim.model.motion_server import Close, Command, Gate, Send, ServerSession
+from spatius_sim.model.faults import Director, Entrance
+from spatius_sim.model.meaningful_ids import faults_of
+from spatius_sim.model.motion_server import Gate, refusal
+from spatius_sim.model.pace import FAST, Pace
+from spatius_sim.model.rooms import Rooms
+from spatius_sim.model.scenario import NO_FAULTS, Moment, Refuse, Reset, Scenario, Stall
+from spatius_sim.model.server_session import Limits, ServerSession
 from spatius_sim.model.session_tokens import read_token
-from spatius_sim.model.trace import (
-    Closed,
-    Injected,
-    Lane,
-    Opened,
-    Refused,
-    TokenRequested,
-    read_upstream,
-)
+from spatius_sim.model.trace import Closed, Injected, Lane, Opened, Refused, TokenRequested
+from spatius_sim.net.journal import Journal, SessionRecord
 from spatius_sim.net.listening import LOOPBACK, port_fault
+from spatius_sim.net.opus import installed_codec
 from spatius_sim.net.recorder import Nobody, Sink
+from spatius_sim.net.slow_headers import BODY_SECONDS, HEADER_SECONDS, SlowHeaders
+from spatius_sim.net.upstream_connection import MOST_UNREAD, UpstreamConnection, reset
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
 from spatius_sim.protocol.console import (
+    BOOTSTRAP_PATH,
     CONSOLE_ROOT,
     INGRESS_ROOT,
     SESSION_TOKENS_PATH,
     WEBSOCKET_PATH,
     HttpAnswer,
     RequestRefusedError,
+    answer_bootstrap,
     read_token_request,
 )
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
 
-_LARGEST_TOKEN_REQUEST = 16 * 1024
+_LARGEST_BODY = 256 * 1024
 _ABNORMAL_CLOSE = 1006
+_LONGEST_STALL = 120.0
+"""Seconds: longer than any SDK waits, and not for ever."""
 
-
-@dataclass(slots=True)
-class _Connection:
-    name: str
-    request: web.Request
-    socket: web.WebSocketResponse
-    closed_by_us: bool = False
+_NO_BODY = (204, 304)
 
 
 class MotionServer:
     """`async with MotionServer(...) as server:` serves until the block ends.
 
     `port` 0 takes a free one. `gate` says who may come in, `new_answer` how requests are answered (motion
-    synthesised from the audio and `seed` unless told otherwise). What happens is told to `sink`. Raises
-    UsageError where the port cannot be had.
+    synthesised from the audio and `seed` unless told otherwise). What happens is told to `sink`.
+    `scenario` says what goes wrong, `pace` how fast answers come. `limits` and `most_unread` (bytes) bound
+    what one session holds, `header_seconds` what its headers may take. Raises UsageError where the port
+    cannot be had.
     """
 
     def __init__(
@@ -64,16 +66,32 @@ class MotionServer:
         gate: Gate | None = None,
         new_answer: AnswerFactory | None = None,
         sink: Sink | None = None,
+        scenario: Scenario = NO_FAULTS,
+        pace: Pace = FAST,
+        limits: Limits | None = None,
+        most_unread: int = MOST_UNREAD,
+        header_seconds: float = HEADER_SECONDS,
     ) -> None:
         self.port = port
+        self.seed = seed
         self.new_answer: AnswerFactory = new_answer or self._synthesize
-        self._seed = seed
+        self.journal = Journal(sink or Nobody())
+        self.rooms = Rooms()
+        self.pace = pace
         self._gate = gate or Gate()
-        self._sink: Sink = sink or Nobody()
+        self._limits = limits or Limits()
+        self._most_unread = most_unread
+        self._header_seconds = header_seconds
+        self._opus = installed_codec()
+        self._director = Director(seed, scenario)
+        self._first_scenario = scenario
         self._dice = random.Random(seed)
         self._connections = 0
-        self._open: dict[str, _Connection] = {}
+        self._open: dict[str, UpstreamConnection] = {}
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
+        self._slow_headers: SlowHeaders | None = None
+        self._stopping = asyncio.Event()
 
     @property
     def console_endpoint(self) -> str:
@@ -85,19 +103,27 @@ class MotionServer:
         """What a Server SDK takes as its ingress endpoint URL."""
         return f"ws://{LOOPBACK}:{self.port}{INGRESS_ROOT}"
 
+    @property
+    def scenario(self) -> Scenario:
+        """What goes wrong for those who come from now on."""
+        return self._director.scenario
+
     async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=_LARGEST_TOKEN_REQUEST)
-        app.router.add_post(SESSION_TOKENS_PATH, self._token_requested)
-        app.router.add_get(WEBSOCKET_PATH, self._upgrade_requested)
+        self._stopping = asyncio.Event()
+        app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._note_arrival])
+        self.add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, LOOPBACK, self.port)
+        assert self._runner.server is not None
+        self._slow_headers = SlowHeaders(self._runner.server, self._header_seconds)
         try:
-            await site.start()
+            self._listener = await asyncio.get_running_loop().create_server(
+                self._slow_headers, LOOPBACK, self.port, backlog=1024
+            )
         except OSError as error:
             await self._runner.cleanup()
             raise port_fault(error, self.port) from error
-        self.port = int(self._runner.addresses[0][1])
+        self.port = int(self._listener.sockets[0].getsockname()[1])
         return self
 
     async def __aexit__(
@@ -106,19 +132,32 @@ class MotionServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for connection in list(self._open.values()):
-            connection.closed_by_us = True
-            await connection.socket.close(code=WSCloseCode.GOING_AWAY, message=b"stopping")
+        self._stopping.set()
+        if self._listener is not None:
+            self._listener.close()
+        if self._slow_headers is not None:
+            self._slow_headers.stop()
+        await self.close_all("stopping")
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """The protocol's own."""
+        router.add_post(SESSION_TOKENS_PATH, self._token_requested)
+        router.add_get(WEBSOCKET_PATH, self._upgrade_requested)
+        router.add_route("POST", BOOTSTRAP_PATH, self._bootstrap_requested)
+        router.add_route("OPTIONS", BOOTSTRAP_PATH, self._bootstrap_preflight)
+
     def die(self) -> None:
         """Cut every open connection off, as a crashing server would."""
-        self._sink.emit(Lane.KIT, "", Injected("Motion Server dies"))
+        self.journal.emit(Lane.KIT, "", Injected("Motion Server dies"))
         for connection in list(self._open.values()):
-            connection.closed_by_us = True
-            if connection.request.transport is not None:
-                connection.request.transport.abort()
+            connection.cut()
+
+    async def close_all(self, reason: str) -> None:
+        """Close every open connection with 1001."""
+        closing = (c.close(WSCloseCode.GOING_AWAY, reason) for c in list(self._open.values()))
+        await asyncio.gather(*closing)
 
     def answer_with_recording(self, payloads: Sequence[bytes]) -> None:
         """Answer every request from here on with these payloads, byte for byte, at the audio's pace."""
@@ -128,30 +167,55 @@ class MotionServer:
 
         self.new_answer = recorded
 
+    def play(self, scenario: Scenario) -> None:
+        """This goes wrong for those who come from now on; the next connection is the first."""
+        self._director.play(scenario)
+
+    async def reset(self) -> None:
+        """As after the start: open sessions are closed with 1001, past ones and rooms forgotten, and the
+        first scenario is played from its beginning."""
+        await self.close_all("reset")
+        self.journal.forget()
+        self.rooms.clear()
+        self.play(self._first_scenario)
+
     def _synthesize(self, connection_id: str, req_id: str, sample_rate: int) -> Answer:
-        return SynthesizedAnswer(connection_id, req_id, sample_rate, self._seed)
+        return SynthesizedAnswer(connection_id, req_id, sample_rate, self.seed)
 
     def _new_id(self) -> str:
         return log_id(time.time(), self._dice.randbytes(NANOID_LENGTH))
 
-    async def _token_requested(self, request: web.Request) -> web.Response:
+    @web.middleware
+    async def _note_arrival(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        if self._slow_headers is not None:
+            self._slow_headers.arrived(request.protocol)
+        return await handler(request)
+
+    async def _token_requested(self, request: web.Request) -> web.StreamResponse:
         key = request.headers.get("X-Api-Key", "")
-        body = await request.read()
+        body = await body_of(request)
         now = time.time()
+        asked = _asked(body)
+        entrance = self._director.token_requested(asked[1])
         token = ""
+        answer: HttpAnswer | None
         try:
-            token = self._gate.issue(key, body, now, self._new_id())
-            answer = HttpAnswer(200, json.dumps({"sessionToken": token}))
+            answer = await self._meet(request, entrance, Moment.TOKEN, "")
+            if answer is not None:
+                token = self._gate.issue(key, body, now, self._new_id())
+                answer = HttpAnswer(200, json.dumps({"sessionToken": token}))
         except RequestRefusedError as refused:
             answer = refused.answer
         what = TokenRequested(
-            self._sink.secret("key", key),
-            _asked_expiry(body),
+            self.journal.secret("key", key),
+            asked[0],
             now,
-            answer.status,
-            self._sink.secret("token", token),
+            answer.status if answer is not None else 0,
+            self.journal.secret("token", token),
         )
-        self._sink.emit(Lane.CONSOLE, "", what)
+        self.journal.emit(Lane.CONSOLE, "", what)
         return _response(answer)
 
     async def _upgrade_requested(self, request: web.Request) -> web.StreamResponse:
@@ -161,62 +225,112 @@ class MotionServer:
         avatar_id = query.get("id", "")
         self._connections += 1
         name = f"upstream-{self._connections}"
+        faults = self._director.connected(app_id, avatar_id, faults_of(app_id, avatar_id))
         try:
-            self._gate.admit(app_id, session_key, avatar_id, time.time())
+            answer = await self._meet(request, faults.entrance(), Moment.UPGRADE, name)
+            if answer is not None:
+                self._gate.admit(app_id, session_key, avatar_id, time.time())
         except RequestRefusedError as refused:
-            self._tell_refused(name, refused.answer, session_key)
-            return _response(refused.answer)
+            answer = refused.answer
+            self._tell_refused(name, answer, session_key)
+            return _response(answer)
+        if answer is None:
+            self._tell_refused(name, HttpAnswer(0, "no answer"), session_key)
+            return _response(None)
         socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, compress=False)
         if not socket.can_prepare(request):
             answer = HttpAnswer(426, '{"message":"a WebSocket upgrade is expected here"}\n')
             self._tell_refused(name, answer, session_key)
             return _response(answer)
         await socket.prepare(request)
-        token = self._sink.secret("token", session_key)
-        self._sink.emit(Lane.UPSTREAM, name, Opened(token, app_id, avatar_id))
-        connection = self._open[name] = _Connection(name, request, socket)
-        session = ServerSession(self._new_id(), self.new_answer)
+        session = ServerSession(self._new_id(), self.new_answer, faults, self.pace, self._opus, self._limits)
+        record = SessionRecord(name, session.connection_id, app_id, avatar_id, time.time())
+        self.journal.opened(record)
+        token = self.journal.secret("token", session_key)
+        self.journal.emit(Lane.UPSTREAM, name, Opened(token, app_id, avatar_id))
+        connection = self._open[name] = UpstreamConnection(
+            name, request, socket, session, self.journal, self.rooms, self._most_unread
+        )
         try:
-            await self._converse(connection, session)
-        except ConnectionResetError:
-            pass  # The peer left while we were sending to it: told below as an abnormal close.
+            await connection.run()
         finally:
             del self._open[name]
-            session.closed()
             code = socket.close_code or _ABNORMAL_CLOSE
-            self._sink.emit(Lane.UPSTREAM, name, Closed(connection.closed_by_us, code))
+            self.journal.closed(name, Closed(connection.closed_by_us, code))
         return socket
 
-    async def _converse(self, connection: _Connection, session: ServerSession) -> None:
-        async for frame in connection.socket:
-            if frame.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
-                continue
-            self._sink.received(Lane.UPSTREAM, connection.name, frame.data)
-            for command in session.receive(read_upstream(frame.data)):
-                await self._carry_out(connection, command)
+    async def _bootstrap_requested(self, request: web.Request) -> web.StreamResponse:
+        answer = answer_bootstrap(await body_of(request), time.time())
+        response = _response(answer)
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        return response
 
-    async def _carry_out(self, connection: _Connection, command: Command) -> None:
-        match command:
-            case Send(raw, answers):
-                self._sink.sent(Lane.UPSTREAM, connection.name, raw, answers)
-                await connection.socket.send_bytes(raw)
-            case Close(code, reason):
-                connection.closed_by_us = True
-                await connection.socket.close(code=code, message=reason.encode())
+    async def _bootstrap_preflight(self, request: web.Request) -> web.StreamResponse:
+        allowed = {
+            "Access-Control-Allow-Origin": "*",
+            "Access-Control-Allow-Methods": "POST",
+            "Access-Control-Allow-Headers": "Content-Type",
+        }
+        return web.Response(status=204, headers=allowed)
+
+    async def _meet(
+        self, request: web.Request, entrance: Entrance, moment: Moment, connection: str
+    ) -> HttpAnswer | None:
+        """An answer that is still to be filled in where the request passes, None where it got no answer.
+
+        Raises RequestRefusedError where the scenario refuses it.
+        """
+        for fault in entrance.faults:
+            self.journal.emit(Lane.KIT, connection, Injected(fault))
+        if entrance.wait:
+            await self._stopped_within(entrance.wait)
+        match entrance.ending:
+            case Refuse():
+                raise refusal(entrance.ending, moment)
+            case Stall():
+                await self._stopped_within(_LONGEST_STALL)
+                reset(request.transport)
+                return None
+            case Reset():
+                reset(request.transport)
+                return None
+            case _:
+                return HttpAnswer(200, "")
+
+    async def _stopped_within(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
 
     def _tell_refused(self, connection: str, answer: HttpAnswer, session_key: str) -> None:
         # Anything else than a genuine token never came from a Console API.
-        token = self._sink.secret("token", session_key) if read_token(session_key) else ""
+        token = self.journal.secret("token", session_key) if read_token(session_key) else ""
         refused = Refused(answer.status, answer.body.strip(), token)
-        self._sink.emit(Lane.UPSTREAM, connection, refused)
+        self.journal.emit(Lane.UPSTREAM, connection, refused)
 
 
-def _asked_expiry(body: bytes) -> int | None:
+async def body_of(request: web.Request) -> bytes:
+    """The body of a request; one that does not come in time is a 408, one that is too large a 413."""
     try:
-        return read_token_request(body).expire_at
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout from error
+
+
+def _asked(body: bytes) -> tuple[int | None, str]:
+    try:
+        asked = read_token_request(body)
     except RequestRefusedError:
-        return None
+        return None, ""
+    return asked.expire_at, asked.app_id
 
 
-def _response(answer: HttpAnswer) -> web.Response:
+def _response(answer: HttpAnswer | None) -> web.Response:
+    """The answer; where there is none, the connection is gone and nobody reads this one."""
+    if answer is None:
+        return web.Response(status=503)
+    if answer.status in _NO_BODY:
+        return web.Response(status=answer.status)
     return web.Response(status=answer.status, text=answer.body, content_type="application/json")

@@ -38,8 +38,8 @@ class Sink(Protocol):
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """A frame that the kit sent."""
 
-    def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """A frame that the kit received."""
+    def received(self, lane: Lane, connection: str, raw: str | bytes, value: Value | None = None) -> None:
+        """A frame that the kit received; `value` where it was read already."""
 
     def secret(self, kind: str, secret: str) -> str:
         """The reference by which a trace may name this secret."""
@@ -54,7 +54,7 @@ class Nobody:
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Not written down."""
 
-    def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
+    def received(self, lane: Lane, connection: str, raw: str | bytes, value: Value | None = None) -> None:
         """Not written down."""
 
     def secret(self, kind: str, secret: str) -> str:
@@ -104,10 +104,10 @@ class Recorder:
 
     def emit(self, lane: Lane, connection: str, what: What) -> None:
         """Write down an event that happened now."""
-        number = len(self._events) if self._events is not None else 0
-        event = Event(number, self.clock_ns(), lane, connection, what)
-        if self._events is not None:
-            self._events.append(event)
+        events = self._events
+        event = Event(len(events) if events else 0, self.clock_ns(), lane, connection, what)
+        if events is not None:
+            events.append(event)
         self._keep_in_mind(event)
         self.changed.set()
 
@@ -115,10 +115,12 @@ class Recorder:
         """Write down a frame that the kit sent."""
         self.emit(lane, connection, Sent(raw, self._read(lane, raw, sent=True), answers))
 
-    def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
+    def received(self, lane: Lane, connection: str, raw: str | bytes, value: Value | None = None) -> None:
         """Write down a frame that the kit received; secrets are taken out of it, and noted."""
-        raw = self.searched(lane, connection, raw, "in a message")
-        self.emit(lane, connection, Received(raw, self._read(lane, raw, sent=False)))
+        if lane is Lane.DOWNSTREAM:
+            raw = self.searched(lane, connection, raw, "in a message")
+        read = value if value is not None else self._read(lane, raw, sent=False)
+        self.emit(lane, connection, Received(raw, read))
 
     def searched(self, lane: Lane, connection: str, raw: str | bytes, place: str) -> str | bytes:
         """The same without the secrets that are known, each of which is noted with its place."""
@@ -147,8 +149,10 @@ class Recorder:
 
     def _keep_in_mind(self, event: Event) -> None:
         self.last_sign_ns[event.connection] = event.at_ns
-        if isinstance(event.what, TokenRequested) and event.what.token:
-            self._tokens[event.what.token] = event
+        if event.lane is Lane.CONSOLE:
+            if isinstance(event.what, TokenRequested) and event.what.token:
+                self._tokens[event.what.token] = event
+            return
         if event.lane is not Lane.UPSTREAM:
             return
         if isinstance(event.what, Closed | Refused):

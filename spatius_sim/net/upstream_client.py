@@ -1,5 +1,6 @@
 """A Server SDK of our own, as small as can be: it asks for a token, connects, sends and receives."""
 
+import json
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
@@ -10,14 +11,50 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
+from spatius_sim.protocol.console import HttpAnswer
 from spatius_sim.protocol.errors import UnreachableError
 
 _TIMEOUT_SECONDS = 10.0
 
 
+class UpgradeRefusedError(UnreachableError):
+    """An upgrade was answered with something else than 101."""
+
+    def __init__(self, answer: HttpAnswer) -> None:
+        super().__init__(f"the upgrade was refused: HTTP {answer.status} {answer.body.strip()}")
+        self.answer = answer
+
+
+async def ask_for_token(console_endpoint: str, api_key: str, expire_at: int) -> HttpAnswer:
+    """The Console API's answer to a request for a token that expires at `expire_at` (unix seconds); no
+    X-Api-Key is sent where `api_key` is "". Raises UnreachableError where none comes."""
+    headers = {"X-Api-Key": api_key} if api_key else {}
+    url = f"{console_endpoint.rstrip('/')}/session-tokens"
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as http,
+            http.post(url, headers=headers, json={"expireAt": expire_at}) as answer,
+        ):
+            return HttpAnswer(answer.status, await answer.text(errors="replace"))
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        raise UnreachableError(f"{console_endpoint} did not answer: {error}") from error
+
+
+def token_in(answer: HttpAnswer) -> str:
+    """The session token in the Console API's answer, "" where there is none."""
+    try:
+        said = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return ""
+    return str(said.get("sessionToken", "")) if isinstance(said, dict) else ""
+
+
 class UpstreamClient:
     """One session with a Motion Server. `async with` asks for a token that expires at `expire_at` (unix
-    seconds) and opens the WebSocket; raises UnreachableError where either is refused or not answered."""
+    seconds), unless it was given a `token`, and opens the WebSocket, its credentials in headers or
+    `by_query`. Raises UnreachableError where either is refused (the upgrade: UpgradeRefusedError) or not
+    answered."""
 
     def __init__(
         self,
@@ -27,21 +64,26 @@ class UpstreamClient:
         api_key: str,
         app_id: str,
         avatar_id: str,
-        expire_at: int,
+        expire_at: int = 0,
+        token: str | None = None,
+        by_query: bool = False,
     ) -> None:
         self._console = console_endpoint.rstrip("/")
         self._ingress = ingress_endpoint.rstrip("/")
         self._api_key, self._app_id, self._avatar_id = api_key, app_id, avatar_id
         self._expire_at = expire_at
+        self._session_token, self._by_query = token, by_query
         self._socket: ClientConnection | None = None
 
     async def __aenter__(self) -> Self:
-        token = await self._token()
-        query = urlencode({"id": self._avatar_id})
+        token = await self._token() if self._session_token is None else self._session_token
+        headers = {"X-App-ID": self._app_id, "X-Session-Key": token}
+        in_query = {"appId": self._app_id, "sessionKey": token}
+        query = urlencode({"id": self._avatar_id} | (in_query if self._by_query else {}))
         try:
             self._socket = await connect(
                 f"{self._ingress}/websocket?{query}",
-                additional_headers={"X-App-ID": self._app_id, "X-Session-Key": token},
+                additional_headers={} if self._by_query else headers,
                 max_size=MAX_MESSAGE_BYTES,
                 open_timeout=_TIMEOUT_SECONDS,
                 compression=None,
@@ -49,9 +91,7 @@ class UpstreamClient:
             )
         except InvalidStatus as error:
             body = error.response.body.decode(errors="replace").strip()
-            raise UnreachableError(
-                f"the upgrade was refused: HTTP {error.response.status_code} {body}"
-            ) from error
+            raise UpgradeRefusedError(HttpAnswer(error.response.status_code, body)) from error
         except (OSError, TimeoutError, ConnectionClosed, ValueError) as error:
             raise UnreachableError(f"{self._ingress} did not answer: {error}") from error
         return self
@@ -64,7 +104,7 @@ class UpstreamClient:
     ) -> None:
         await self.close()
 
-    async def send(self, raw: bytes) -> None:
+    async def send(self, raw: str | bytes) -> None:
         """Send one envelope; nothing happens on a connection that is gone."""
         if self._socket is not None:
             try:
@@ -92,19 +132,10 @@ class UpstreamClient:
         return (self._socket.close_code if self._socket else None) or 1006
 
     async def _token(self) -> str:
-        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as http,
-                http.post(
-                    f"{self._console}/session-tokens",
-                    headers={"X-Api-Key": self._api_key},
-                    json={"expireAt": self._expire_at},
-                ) as answer,
-            ):
-                text = await answer.text()
-                if answer.status != 200:
-                    raise UnreachableError(f"the token was refused: HTTP {answer.status} {text}")
-                return str((await answer.json())["sessionToken"])
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError) as error:
-            raise UnreachableError(f"{self._console} did not answer: {error}") from error
+        answer = await ask_for_token(self._console, self._api_key, self._expire_at)
+        if answer.status != 200:
+            raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")
+        token = token_in(answer)
+        if not token:
+            raise UnreachableError(f"{self._console} answered without a sessionToken")
+        return token

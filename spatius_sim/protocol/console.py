@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from spatius_sim.protocol.errors import SpatiusSimError
 
 SESSION_TOKENS_PATH = "/v1/console/session-tokens"
+BOOTSTRAP_PATH = "/bootstrap"
 WEBSOCKET_PATH = "/v2/driveningress/websocket"
 
 CONSOLE_ROOT = "/v1/console"
 INGRESS_ROOT = "/v2/driveningress"
+
+AUTO_REGION, DEFAULT_REGION = "auto", "us-west"
 
 MAX_TOKEN_LIFE_SECONDS = 24 * 3600
 """expireAt lies before now + 24 h (docs:api-reference)."""
@@ -81,6 +84,24 @@ def check_expiry(asked: TokenRequest, now: float) -> None:
         raise console_refusal(400, "INVALID_ARGUMENT", "expire_at must be in the future")
     if asked.expire_at >= now + MAX_TOKEN_LIFE_SECONDS:
         raise console_refusal(400, "INVALID_ARGUMENT", "expire_at must be within 24 hours")
+
+
+def answer_bootstrap(body: bytes, now: float) -> HttpAnswer:
+    """The global bootstrap's answer at `now` (unix seconds): a region, and the time (sdk-py).
+
+    That a region other than `auto` is echoed, the default `us-west`, the fields of `time_sync` and the
+    refusal of a malformed body are ASSUMED.
+    """
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError):
+        asked = None
+    if not isinstance(asked, dict) or not isinstance(asked.get("region", AUTO_REGION), str):
+        return HttpAnswer(400, _json({"message": "the body is not a bootstrap request"}))
+    region = asked.get("region", AUTO_REGION)
+    current = DEFAULT_REGION if region in ("", AUTO_REGION) else region
+    answer = {"region": {"current": current}, "time_sync": {"server_time_ms": int(now * 1000)}}
+    return HttpAnswer(200, _json(answer))
 
 
 def _json(value: object) -> str:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from spatius_sim.protocol.errors import UsageError
 
-REVISION = 1
+REVISION = 2
 """Raised whenever a rule is added, retired or judged otherwise."""
 
 
@@ -42,7 +42,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. `presumes` names the rules without which it cannot be judged."""
+    """One rule. `presumes` names the rules without which it cannot be judged, `needs` the features of a
+    subject without which it is NOT_APPLICABLE."""
 
     id: str
     level: Level
@@ -50,6 +51,7 @@ class Rule:
     source: str
     provenance: Provenance
     presumes: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -57,11 +59,79 @@ class Rule:
         return "server" if self.id.startswith("S-") else "relay"
 
 
+KEYS = "keys"
+"""A server that lacks keys accepts every API key."""
+
+IDS = "ids"
+"""A server that lacks ids of its own replays a recording, with the ids of the recording."""
+
+EGRESS = "egress"
+"""A server that lacks egress, or for which the kit has no room to name, refuses every egress."""
+
+FEATURES = (KEYS, IDS, EGRESS)
+"""What a subject may declare that it lacks."""
+
 _DOCUMENTED, _OBSERVED, _ASSUMED = Provenance
 
 RULES: dict[str, Rule] = {
     rule.id: rule
     for rule in (
+        Rule(
+            "S-TOKEN-WINDOW",
+            Level.MUST,
+            "a token request whose expireAt lies outside (now, now + 24 h) MUST be refused with a readable "
+            "error",
+            "docs:api-reference, sdk-py",
+            _DOCUMENTED,
+        ),
+        Rule(
+            "S-TOKEN-KEY",
+            Level.MUST,
+            "a token request with a wrong or no X-Api-Key MUST be refused, and no token come back",
+            "docs:api-reference",
+            _DOCUMENTED,
+            needs=(KEYS,),
+        ),
+        Rule(
+            "S-UPGRADE-REFUSED",
+            Level.MUST,
+            "a bad credential or id MUST be refused at the upgrade, with its status and body where these "
+            "are known",
+            "sdk-e2e",
+            _OBSERVED,
+        ),
+        Rule(
+            "S-TOKEN-EXPIRY",
+            Level.MUST,
+            "an expired token MUST open nothing new, and what is open stays open",
+            "docs:auth",
+            _DOCUMENTED,
+        ),
+        Rule(
+            "S-CONFIRM",
+            Level.MUST,
+            "a valid configuration MUST be answered first with ServerConfirmSession and a non-empty "
+            "connection_id",
+            "sdk-py",
+            _OBSERVED,
+        ),
+        Rule(
+            "S-HANDSHAKE-REFUSED",
+            Level.MUST,
+            "a wrong first message, text, undecodable bytes and an unsupported rate MUST be answered with a "
+            "ServerError with the known text",
+            "sdk-py",
+            _OBSERVED,
+        ),
+        Rule(
+            "S-MOTION-IDS",
+            Level.MUST,
+            "every response MUST carry the connection's id and the req_id of its audio",
+            "recording",
+            _OBSERVED,
+            ("S-CONFIRM",),
+            (IDS,),
+        ),
         Rule(
             "S-MOTION-END",
             Level.MUST,
@@ -69,6 +139,7 @@ RULES: dict[str, Rule] = {
             "end=true, its last",
             "recording, sdk-py",
             _OBSERVED,
+            ("S-MOTION-IDS",),
         ),
         Rule(
             "S-MOTION-COUNT",
@@ -79,11 +150,36 @@ RULES: dict[str, Rule] = {
             ("S-MOTION-END",),
         ),
         Rule(
+            "S-MOTION-SEGMENTS",
+            Level.SHOULD,
+            "motion SHOULD come in segments of 50 keyframes first, then 100 each, the rest at the end; a "
+            "closing response with none is allowed",
+            "recording",
+            _OBSERVED,
+            ("S-MOTION-IDS",),
+        ),
+        Rule(
             "S-MOTION-SHAPE",
             Level.MUST,
             "every keyframe MUST have the seven fields in their sizes, all finite",
             "recording",
             _OBSERVED,
+        ),
+        Rule(
+            "S-EGRESS-SILENT",
+            Level.MUST,
+            "with an egress configured no motion MUST come back on the socket",
+            "docs:python-sdk",
+            _DOCUMENTED,
+            needs=(EGRESS,),
+        ),
+        Rule(
+            "S-INTERRUPT",
+            Level.MUST,
+            "later than 1 s after ClientInterrupt nothing MUST come for that req_id",
+            "documented for egress sessions only; elsewhere the second is our reading",
+            _ASSUMED,
+            ("S-MOTION-IDS",),
         ),
         Rule(
             "U-TOKEN",

@@ -6,7 +6,9 @@ from spatius_sim.rules import (
     relay_conversation,
     relay_motion,
     relay_secrets,
+    server_gate,
     server_motion,
+    server_session,
     upstream,
 )
 from spatius_sim.rules.catalogue import Rule, Verdict, rules_for
@@ -14,6 +16,8 @@ from spatius_sim.rules.findings import Broken, Check, Judgement
 from spatius_sim.rules.turns import Story, join
 
 CHECKS: dict[str, Check] = {
+    **server_gate.CHECKS,
+    **server_session.CHECKS,
     **server_motion.CHECKS,
     **upstream.CHECKS,
     **relay_motion.CHECKS,
@@ -33,6 +37,10 @@ def judge(trace: Trace) -> dict[str, Judgement]:
 
 
 def _judge(rule: Rule, story: Story, before: dict[str, Judgement]) -> Judgement:
+    lacking = [feature for feature in rule.needs if feature in story.trace.header.lacks]
+    if lacking:
+        reason = f"the subject declares that it lacks {', '.join(lacking)}"
+        return Judgement(rule.id, Verdict.NOT_APPLICABLE, reason=reason)
     guilty = _guilty(rule, before)
     if guilty:
         reason = f"not judged where {', '.join(guilty)} failed"

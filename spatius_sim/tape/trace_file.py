@@ -16,6 +16,7 @@ from spatius_sim.dialects import Dialect, dialect_named
 from spatius_sim.model.trace import (
     Event,
     Lane,
+    Published,
     Received,
     Sent,
     Trace,
@@ -85,7 +86,7 @@ def _assemble(path: Path, file: Any) -> Trace:
         raise UsageError(f"{path}: this is no trace")
     if version != VERSION:
         raise UsageError(f"{path}: trace format {version}; this version reads format {VERSION}")
-    header = TraceHeader(**header_fields)
+    header = TraceHeader(**header_fields | {"lacks": tuple(header_fields.get("lacks", ()))})
     dialect = _dialect(path, header.wire)
     checksum = hashlib.blake2b(msgpack.packb([kind, magic, version, header_fields]), digest_size=16)
     events: list[Event] = []
@@ -120,6 +121,9 @@ def _what(lane: Lane, name: str, values: list[Any], dialect: Dialect | None) -> 
         return Sent(raw, read_frame(lane, raw, sent=True, dialect=dialect), answers)
     if kind is Received:
         return Received(values[0], read_frame(lane, values[0], sent=False, dialect=dialect))
+    if kind is Published:
+        room, raw = values
+        return Published(room, raw, read_frame(lane, raw, sent=True, dialect=dialect))
     named = dict(zip((field.name for field in fields(kind)), values, strict=True))
     named |= {field: enum(named[field]) for field, enum in _ENUMS[name].items()}
     event: What = kind(**named)

@@ -74,7 +74,7 @@ def test_serve_prints_the_export_lines() -> None:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(9)]
+        lines = [process.stdout.readline() for _ in range(11)]
     finally:
         process.terminate()
         process.communicate(timeout=TIMEOUT)

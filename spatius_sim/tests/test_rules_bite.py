@@ -10,12 +10,16 @@ import pytest
 from spatius_sim.dialects import dialect_named
 from spatius_sim.kit.background_loop import BackgroundLoop
 from spatius_sim.kit.exercises import plans_exercising
-from spatius_sim.kit.subjects import Patience, RelaySubject, ServerSubject, Subject, canary_key
+from spatius_sim.kit.server_subject import Place, ServerSubject
+from spatius_sim.kit.subjects import Patience, RelaySubject, Subject, canary_key
 from spatius_sim.kit.trial import Trial
-from spatius_sim.model.miniatures import RELAY_MINIATURES, SERVER_MINIATURES, wrong_answers
+from spatius_sim.model.miniatures import RELAY_MINIATURES
 from spatius_sim.model.plain_relay import PlainRelay
+from spatius_sim.model.plain_server import PlainServer
+from spatius_sim.model.server_miniatures import SERVER_MINIATURES
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.miniature_relay import MiniatureRelay
+from spatius_sim.net.miniature_server import MiniatureServer
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.rules.catalogue import RULES, Verdict, rules_for
@@ -42,7 +46,7 @@ def kill_matrix(pytestconfig: pytest.Config) -> Iterator[dict[str, Row]]:
     lines = ["", "", "kill matrix (P passed, F failed, - not judged: it presumes what failed)"]
     for broken, row in matrix.items():
         line = "".join(marks.get(verdict, "-") for verdict in row.values())
-        lines.append(f"  {broken:18} {line:13} named by {', '.join(failed(row)) or 'none'}")
+        lines.append(f"  {broken:21} {line:13} named by {', '.join(failed(row)) or 'none'}")
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         print("\n".join(lines))
@@ -66,9 +70,12 @@ async def miniature_relay(brain: type[PlainRelay]) -> AsyncIterator[Subject]:
 
 
 @asynccontextmanager
-async def miniature_server(rule_id: str) -> AsyncIterator[Subject]:
-    async with MotionServer(new_answer=wrong_answers(rule_id, SEED)) as server:
-        yield ServerSubject(server.console_endpoint, server.ingress_endpoint, Recorder(), SEED, PATIENCE)
+async def miniature_server(brain: type[PlainServer]) -> AsyncIterator[Subject]:
+    numbers = count(1)
+    key = canary_key(SEED)
+    async with MiniatureServer(brain(key, lambda: f"connection-{next(numbers)}", SEED)) as server:
+        place = Place(server.console_endpoint, server.ingress_endpoint, key, find_lacks=False)
+        yield ServerSubject(place, Recorder(), SEED, PATIENCE)
 
 
 @pytest.fixture
@@ -99,16 +106,24 @@ def test_a_wrong_relay_is_named_by_its_own_rule_alone(
     assert failed(row) == [rule_id]
 
 
-@pytest.mark.parametrize("rule_id", SERVER_MINIATURES)
+@pytest.mark.parametrize(
+    ("rule_id", "brain"),
+    [
+        pytest.param(rule_id, brain, id=brain.__name__)
+        for rule_id, brains in SERVER_MINIATURES.items()
+        for brain in brains
+    ],
+)
 def test_a_wrong_motion_server_is_named_by_its_own_rule_alone(
     rule_id: str,
+    brain: type[PlainServer],
     loop: BackgroundLoop,
     bench: AsyncExitStack,
     kill_matrix: dict[str, Row],
     tmp_path: Path,
 ) -> None:
-    subject = loop.run(bench.enter_async_context(miniature_server(rule_id)), 10.0)
-    row = kill_matrix[rule_id] = judge_all(loop, subject, tmp_path)
+    subject = loop.run(bench.enter_async_context(miniature_server(brain)), 10.0)
+    row = kill_matrix[brain.__name__] = judge_all(loop, subject, tmp_path)
     assert failed(row) == [rule_id]
 
 
@@ -117,6 +132,14 @@ def test_an_honest_relay_passes_every_rule(
 ) -> None:
     subject = loop.run(bench.enter_async_context(miniature_relay(PlainRelay)), 10.0)
     row = kill_matrix["an honest relay"] = judge_all(loop, subject, tmp_path)
+    assert set(row.values()) == {Verdict.PASSED}
+
+
+def test_an_honest_motion_server_passes_every_rule(
+    loop: BackgroundLoop, bench: AsyncExitStack, kill_matrix: dict[str, Row], tmp_path: Path
+) -> None:
+    subject = loop.run(bench.enter_async_context(miniature_server(PlainServer)), 10.0)
+    row = kill_matrix["an honest server"] = judge_all(loop, subject, tmp_path)
     assert set(row.values()) == {Verdict.PASSED}
 
 

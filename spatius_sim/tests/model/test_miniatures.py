@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from spatius_sim.dialects.events import Audio, Motion, Ready, Speak, SpeakEnd
-from spatius_sim.model.answers import SynthesizedAnswer
 from spatius_sim.model.miniatures import (
     RELAY_MINIATURES,
-    SERVER_MINIATURES,
     AsksForTwoDays,
     BroadcastsMotion,
     HandsOutApiKey,
@@ -23,7 +21,6 @@ from spatius_sim.model.miniatures import (
     SendsMotionFirst,
     SwapsPayloads,
     TriesOddRate,
-    wrong_answers,
 )
 from spatius_sim.model.plain_relay import (
     SAMPLE_RATE,
@@ -35,14 +32,14 @@ from spatius_sim.model.plain_relay import (
     Tell,
 )
 from spatius_sim.protocol.codec import decode, encode
-from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH
+from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import (
     AudioInput,
     ConfigureSession,
     ConfirmSession,
     MotionResponse,
 )
-from spatius_sim.rules.catalogue import RULES
+from spatius_sim.rules.catalogue import RULES, Rule, rules_for
 
 ANN, BOB = "ann", "bob"
 KEY = "the API key"
@@ -99,14 +96,14 @@ def without(kind: type, commands: list[RelayCommand]) -> list[RelayCommand]:
     return [c for c in commands if not (isinstance(c, Tell) and isinstance(c.event, kind))]
 
 
-@pytest.mark.parametrize("rule_id", [*RELAY_MINIATURES, *SERVER_MINIATURES])
+@pytest.mark.parametrize("rule_id", RELAY_MINIATURES)
 def test_a_miniature_is_named_by_a_rule(rule_id: str) -> None:
     assert rule_id in RULES
 
 
-@pytest.mark.parametrize("rule_id", RULES)
-def test_every_rule_has_a_miniature_that_breaks_it(rule_id: str) -> None:
-    assert rule_id in {*RELAY_MINIATURES, *SERVER_MINIATURES}
+@pytest.mark.parametrize("rule", rules_for("relay"), ids=lambda rule: rule.id)
+def test_every_rule_has_a_miniature_that_breaks_it(rule: Rule) -> None:
+    assert rule.id in RELAY_MINIATURES
 
 
 WRONG_IN_MOTION = [
@@ -233,44 +230,3 @@ def test_tries_an_odd_rate_and_a_good_one_when_refused() -> None:
     assert relay.upstream_opened("ann-turn-0") == [SendUp("ann-turn-0", ConfigureSession(11025))]
     relay.upstream_lost("ann-turn-0", "refused")
     assert relay.upstream_opened("ann-turn-0") == [SendUp("ann-turn-0", ConfigureSession(SAMPLE_RATE))]
-
-
-# Motion Servers.
-
-PCM = bytes(range(256)) * 5 * 60
-"""60 keyframes at 16 kHz."""
-
-
-def answered(rule_id: str | None) -> list[MotionResponse]:
-    """The answer to PCM of the server that breaks that rule, or of an honest one."""
-    if rule_id is None:
-        answer = SynthesizedAnswer("id", "req", SAMPLE_RATE, 1)
-    else:
-        wrong = wrong_answers(rule_id, 1)("id", "req", SAMPLE_RATE)
-        assert isinstance(wrong, SynthesizedAnswer)
-        answer = wrong
-    read = [decode(payload).message for payload in [*answer.feed(PCM), *answer.finish()]]
-    return [message for message in read if isinstance(message, MotionResponse)]
-
-
-def test_drops_the_last_keyframe() -> None:
-    wrong, honest = answered("S-MOTION-COUNT"), answered(None)
-    assert [len(message.keyframes) for message in wrong] == [50, 9]
-    assert wrong[0] == honest[0]
-    assert np.array_equal(wrong[1].keyframes, honest[1].keyframes[:-1])
-    assert wrong[1].end
-
-
-def test_never_marks_the_end_of_motion() -> None:
-    wrong, honest = answered("S-MOTION-END"), answered(None)
-    assert [message.end for message in wrong] == [False, False]
-    pairs = zip(wrong, honest, strict=True)
-    assert all(np.array_equal(one.keyframes, other.keyframes) for one, other in pairs)
-
-
-def test_opens_the_jaw_infinitely_wide() -> None:
-    wrong, honest = answered("S-MOTION-SHAPE"), answered(None)
-    for one, other in zip(wrong, honest, strict=True):
-        assert np.isinf(one.keyframes[0, JAW_POSE]).all()
-        assert np.array_equal(one.keyframes[1:], other.keyframes[1:])
-        assert one.end == other.end

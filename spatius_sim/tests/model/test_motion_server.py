@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatius_sim.model.answers import Answer, RecordedAnswer, SynthesizedAnswer
-from spatius_sim.model.motion_server import Close, Command, Gate, Send, ServerSession
+from spatius_sim.model.motion_server import Close, Command, Gate, Send, ServerSession, refusal
+from spatius_sim.model.scenario import Moment, Refuse
 from spatius_sim.model.session_tokens import SessionToken, issue_token, read_token
 from spatius_sim.model.trace import Undecodable, read_upstream
 from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
@@ -101,7 +102,7 @@ UNBOUND = issue_token(SessionToken(int(NOW) + 1, ""), "unbound")
 GATE = Gate(app_ids=frozenset({"app", "other"}))
 
 
-def refusal(app_id: str, token: str, avatar_id: str, gate: Gate = GATE) -> HttpAnswer:
+def refused_entry(app_id: str, token: str, avatar_id: str, gate: Gate = GATE) -> HttpAnswer:
     with pytest.raises(RequestRefusedError) as refused:
         gate.admit(app_id, token, avatar_id, NOW)
     return refused.value.answer
@@ -123,7 +124,7 @@ def refusal(app_id: str, token: str, avatar_id: str, gate: Gate = GATE) -> HttpA
 def test_each_refusal_has_its_status_and_body(
     app_id: str, token: str, avatar_id: str, status: int, message: str
 ) -> None:
-    assert refusal(app_id, token, avatar_id) == HttpAnswer(status, f'{{"message":"{message}"}}\n')
+    assert refused_entry(app_id, token, avatar_id) == HttpAnswer(status, f'{{"message":"{message}"}}\n')
 
 
 @pytest.mark.parametrize(
@@ -136,11 +137,11 @@ def test_each_refusal_has_its_status_and_body(
     ],
 )
 def test_the_first_fault_decides(app_id: str, token: str, message: str) -> None:
-    assert message in refusal(app_id, token, "missing").body
+    assert message in refused_entry(app_id, token, "missing").body
 
 
 def test_no_refusal_of_an_expired_token_says_unauthorized() -> None:
-    assert "unauthorized" not in refusal("app", EXPIRED, "ava").body
+    assert "unauthorized" not in refused_entry("app", EXPIRED, "ava").body
 
 
 @pytest.mark.parametrize("token", [VALID, UNBOUND])
@@ -189,8 +190,8 @@ HANDSHAKE_ERRORS: dict[str, tuple[Message | Undecodable, int, str]] = {
     "unsupported rate": (ConfigureSession(11025), 0, "unsupported sample rate: 11025"),
     "no rate": (ConfigureSession(0), 0, "unsupported sample rate: 0"),
     "unknown format": (ConfigureSession(RATE, audio_format=9), 3, "unsupported audio format"),
-    "livekit": (ConfigureSession(RATE, egress_type=EgressType.LIVEKIT), 14, "egress"),
-    "agora": (ConfigureSession(RATE, egress_type=EgressType.AGORA), 14, "egress"),
+    "livekit": (ConfigureSession(RATE, egress_type=EgressType.LIVEKIT), 3, "livekit_egress"),
+    "agora": (ConfigureSession(RATE, egress_type=EgressType.AGORA), 3, "agora_egress"),
 } | {
     f"opus at {rate}": (ConfigureSession(rate, audio_format=AudioFormat.OGG_OPUS), 3, "audio format")
     for rate in OPUS_SAMPLE_RATES
@@ -353,3 +354,27 @@ def test_an_answer_is_made_for_the_rate_that_was_configured() -> None:
     session.receive(ConfigureSession(48000))
     ask(session, "req-1", bytes(KEYFRAME), bytes(KEYFRAME))
     assert made == [("connection-1", "req-1", 48000)]
+
+
+def test_keys_and_tokens_may_mean_something() -> None:
+    assert refusal_of_token(Gate(), b'{"expireAt": 1}', "revoked-key")[0] == 401
+    with pytest.raises(RequestRefusedError) as refused:
+        Gate().admit("app", "expired-1", "avatar", NOW)
+    assert refused.value.answer.status == 401
+
+
+@pytest.mark.parametrize(
+    ("refuse", "moment", "body"),
+    [
+        (Refuse(401), Moment.UPGRADE, ""),
+        (Refuse(200, body="{}"), Moment.TOKEN, "{}"),
+        (Refuse(403, "no"), Moment.UPGRADE, '{"message":"no"}\n'),
+    ],
+)
+def test_a_scenario_refuses_in_the_shape_of_the_place(refuse: Refuse, moment: Moment, body: str) -> None:
+    assert refusal(refuse, moment).answer == HttpAnswer(refuse.status, body)
+
+
+def test_a_scenario_refuses_a_token_as_the_console_does() -> None:
+    (error,) = json.loads(refusal(Refuse(503, "later"), Moment.TOKEN).answer.body)["errors"]
+    assert (error["status"], error["detail"]) == (503, "later")

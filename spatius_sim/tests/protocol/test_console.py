@@ -15,6 +15,7 @@ from spatius_sim.protocol.console import (
     HttpAnswer,
     RequestRefusedError,
     TokenRequest,
+    answer_bootstrap,
     check_expiry,
     console_refusal,
     read_token_request,
@@ -158,3 +159,19 @@ def test_an_upgrade_refusal_is_a_message_and_a_newline() -> None:
 
 def test_a_refusal_can_be_shown_on_one_line() -> None:
     assert str(RequestRefusedError(HttpAnswer(402, "no credits\n"))) == "HTTP 402: no credits"
+
+
+@pytest.mark.parametrize(
+    ("asked", "current"),
+    [({}, "us-west"), ({"region": "auto"}, "us-west"), ({"region": ""}, "us-west"), ({"region": "eu"}, "eu")],
+)
+def test_bootstrap_names_a_region_and_the_time(asked: dict[str, str], current: str) -> None:
+    answer = answer_bootstrap(json.dumps(asked).encode(), 12.5)
+    assert answer.status == 200
+    told = json.loads(answer.body)
+    assert told == {"region": {"current": current}, "time_sync": {"server_time_ms": 12_500}}
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"region":7}', b"[" * 100_000])
+def test_a_malformed_bootstrap_request_is_refused(body: bytes) -> None:
+    assert answer_bootstrap(body, 0).status == 400

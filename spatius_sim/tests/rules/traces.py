@@ -59,8 +59,8 @@ def voice(label: str, samples: int = 5 * KEYFRAME) -> bytes:
 class Dialogue:
     """A trace in the making. The kit is all around a relay, or the client of a server."""
 
-    def __init__(self, subject: str = "relay") -> None:
-        self._subject = subject
+    def __init__(self, subject: str = "relay", lacks: tuple[str, ...] = ()) -> None:
+        self._subject, self._lacks = subject, lacks
         self._events: list[Event] = []
         self._shades = count(1)
 
@@ -212,7 +212,8 @@ class Dialogue:
 
     @property
     def trace(self) -> Trace:
-        return Trace(TraceHeader(self._subject, "json-envelope", 0, "by hand", "0"), tuple(self._events))
+        header = TraceHeader(self._subject, "json-envelope", 0, "by hand", "0", self._lacks)
+        return Trace(header, tuple(self._events))
 
     def judged(self, rule_id: str) -> Judgement:
         return judge(self.trace)[rule_id]

@@ -1,0 +1,118 @@
+"""`python -m spatius_sim.kit.benchmark_servers ours|bare`: a server in a process of its own, to be measured.
+
+It prints its port, then one line of figures for each line that it reads, and ends with its input. `bare` is
+the least that could do the job: an aiohttp handler that parses every message and answers with constant
+bytes, at the same places of the audio as ours.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from aiohttp import WSMsgType, web
+
+from spatius_sim import __version__
+from spatius_sim.model.trace import TraceHeader
+from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.motion_server import MotionServer
+from spatius_sim.net.recorder import Recorder
+from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.console import SESSION_TOKENS_PATH, WEBSOCKET_PATH
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import ConfirmSession, MotionResponse
+
+_RATE = 16000
+_CONFIRM = encode(ConfirmSession("constant"))
+_STATM = Path("/proc/self/statm")
+
+
+def _motion(keyframes: int, *, end: bool) -> bytes:
+    return encode(MotionResponse("constant", "constant", end, np.zeros((keyframes, WIDTH), np.float32)))
+
+
+_FIRST, _NEXT, _LAST = _motion(50, end=False), _motion(100, end=False), _motion(50, end=True)
+
+
+async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse(compress=False)
+    await socket.prepare(request)
+    segment, heard = 0, 0
+    async for frame in socket:
+        if frame.type is not WSMsgType.BINARY:
+            continue
+        message = wire.Message()
+        message.ParseFromString(frame.data)
+        if message.type == wire.CLIENT_CONFIGURE_SESSION:
+            await socket.send_bytes(_CONFIRM)
+            continue
+        heard += len(message.client_audio_input.audio)
+        if heard * KEYFRAMES_PER_SECOND > segment_end(segment) * _RATE * BYTES_PER_SAMPLE:
+            await socket.send_bytes(_NEXT if segment else _FIRST)
+            segment += 1
+        if message.client_audio_input.end:
+            await socket.send_bytes(_LAST)
+            segment, heard = 0, 0
+    return socket
+
+
+async def _token(request: web.Request) -> web.Response:
+    await request.read()
+    return web.Response(text='{"sessionToken":"constant"}', content_type="application/json")
+
+
+def _figures() -> dict[str, float]:
+    """CPU seconds and resident bytes of this process."""
+    if _STATM.exists():
+        resident = int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    else:
+        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"cpu": time.process_time(), "resident": resident}
+
+
+async def _report(port: int, recorder: Recorder | None) -> None:
+    """Answer every line on standard input; a trace begins anew with each."""
+    lines = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    told: dict[str, float] = {"port": port}
+    while True:
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
+        if not await lines.readline():
+            return
+        told = _figures()
+        if recorder is not None:
+            recorder.start(TraceHeader("relay", "", 0, "", __version__))
+
+
+async def serve_ours(*, traced: bool) -> None:
+    """Our Motion Server, with its synthesis, and with a trace where it is `traced`."""
+    recorder = Recorder() if traced else None
+    if recorder is not None:
+        recorder.start(TraceHeader("relay", "", 0, "", __version__))
+    async with MotionServer(seed=1, sink=recorder) as server:
+        await _report(server.port, recorder)
+
+
+async def serve_bare() -> None:
+    """The bare handler."""
+    app = web.Application()
+    app.router.add_post(SESSION_TOKENS_PATH, _token)
+    app.router.add_get(WEBSOCKET_PATH, _answer_bare)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, LOOPBACK, 0, backlog=1024).start()
+    await _report(int(runner.addresses[0][1]), None)
+    await runner.cleanup()
+
+
+if __name__ == "__main__":
+    kind = sys.argv[1]
+    asyncio.run(serve_bare() if kind == "bare" else serve_ours(traced=kind == "traced"))

@@ -1,0 +1,85 @@
+"""The requests of one connection, of which only so many are kept."""
+
+from dataclasses import dataclass, field
+
+from spatius_sim.model.answers import Answer, RecordedAnswer
+from spatius_sim.model.audio_input import AudioIn, PcmIn
+from spatius_sim.protocol.turn_table import TurnState
+
+ENDED_KEPT = 256
+"""So many ended req_ids are remembered, to tell audio under one of them from a new request."""
+
+LONGEST_REQ_ID = 256
+"""Characters of a req_id. ASSUMED: the SDKs' have 27."""
+
+
+@dataclass(slots=True)
+class Request:
+    """All that shares a req_id; `number` counts the requests of a connection from 1, `responses` what was
+    answered so far, `held` what a fault keeps back."""
+
+    req_id: str
+    number: int
+    answer: Answer
+    audio: AudioIn
+    state: TurnState = TurnState.UPLOADING
+    responses: int = 0
+    failed: bool = False
+    ended: bool = False
+    held: list[bytes] = field(default_factory=list)
+
+    def fail(self) -> None:
+        """It gets no answer any more."""
+        self.failed = True
+        self.drop()
+
+    def drop(self) -> None:
+        """Let go of its audio and of its motion."""
+        self.answer, self.audio = RecordedAnswer((), 1), PcmIn()
+        self.held.clear()
+
+
+@dataclass(slots=True)
+class Requests:
+    """By req_id."""
+
+    newest: Request | None = None
+    _all: dict[str, Request] = field(default_factory=dict)
+    _open: int = 0
+    _count: int = 0
+
+    def get(self, req_id: str) -> Request | None:
+        """The request of this id, if it is known."""
+        return self._all.get(req_id)
+
+    def unfit(self, req_id: str, most_open: int) -> str:
+        """Why no request of this id can be opened, "" where it can."""
+        if len(req_id) > LONGEST_REQ_ID:
+            return f"a req_id has at most {LONGEST_REQ_ID} characters"
+        if self._open >= most_open:
+            return f"{most_open} requests are open already: end one with end=true, or interrupt it"
+        return ""
+
+    def add(self, req_id: str, answer: Answer, audio: AudioIn) -> Request:
+        """Open a request."""
+        self._count += 1
+        self._open += 1
+        request = self._all[req_id] = self.newest = Request(req_id, self._count, answer, audio)
+        return request
+
+    def end(self, request: Request, state: TurnState) -> None:
+        """A request takes no more audio from here on."""
+        if not request.ended:
+            request.ended = True
+            self._open -= 1
+        request.state = state
+        request.drop()
+        if len(self._all) > ENDED_KEPT + self._open:
+            oldest = next(req_id for req_id, kept in self._all.items() if kept.ended)
+            del self._all[oldest]
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._all.clear()
+        self.newest = None
+        self._open = 0

@@ -1,0 +1,23 @@
+"""Figures as a table."""
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Row = tuple[str, float, str, str, bool]
+"""Name, value, unit, what was promised ("" for nothing), and whether that is kept."""
+
+
+def print_figures(console: Console, rows: Iterable[Row]) -> None:
+    """One line for each figure; a promise that is not kept is red."""
+    table = Table(title="spatius-sim bench", box=None, padding=(0, 2, 0, 0), title_justify="left")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_column("unit")
+    table.add_column("promise")
+    for name, value, unit, mark, kept in rows:
+        verdict = Text(f"{mark}: {'kept' if kept else 'NOT KEPT'}", style="green" if kept else "bold red")
+        table.add_row(name, f"{value:.2f}" if value < 100 else f"{value:,.0f}", unit, verdict if mark else "")
+    console.print(table)

@@ -1,0 +1,25 @@
+"""`spatius-sim bench` runs to its end and prints every figure; how large they are is no test's business."""
+
+import json
+import subprocess
+import sys
+
+TIMEOUT = 120
+
+
+def test_every_figure_is_printed_once() -> None:
+    command = [sys.executable, "-m", "spatius_sim", "bench", "--quick", "--json"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    assert ran.returncode == 0, ran.stderr
+    figures = json.loads(ran.stdout)
+    names = [figure["name"] for figure in figures]
+    assert len(set(names)) == len(names)
+    promised = [figure["name"] for figure in figures if figure["mark"]]
+    assert promised == [
+        "encode: how many times faster",
+        "decode: how many times faster",
+        "server: ours to bare",
+        "idle session: ours to bare",
+        "growth over 20 sessions, one by one",
+    ]
+    assert {"name", "value", "unit", "mark", "kept"} == set(figures[0])
