@@ -10,6 +10,7 @@ from enum import StrEnum
 from spatius_sim.dialects.dialect import Dialect
 from spatius_sim.dialects.events import ClientAction, RelayEvent
 from spatius_sim.model.decoder_events import DecoderEvent
+from spatius_sim.model.testee_messages import Answer, Request, read_answer, read_request
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.messages import Message
@@ -26,6 +27,8 @@ class Lane(StrEnum):
     DOWNSTREAM = "downstream"
     """Between the relay and its client."""
     DECODER = "decoder"
+    CLIENT = "client"
+    """Between the kit and a client under test: the testee protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Undecodable:
     reason: str
 
 
-Value = Message | Undecodable | RelayEvent | ClientAction
+Value = Message | Undecodable | RelayEvent | ClientAction | Request | Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +168,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class TraceHeader:
-    """What was judged (`relay` or `server`), over which wire ("" for none), from which seed and plan."""
+    """What was judged (`relay`, `server`, `client`), over which wire ("" for none), from which seed, plan."""
 
     subject: str
     wire: str
@@ -200,6 +203,15 @@ def read_frame(lane: Lane, raw: str | bytes, *, sent: bool, dialect: Dialect | N
     """What a frame means, by its lane and by whether the kit sent it."""
     if lane is Lane.UPSTREAM:
         return read_upstream(raw)
+    if lane is Lane.CLIENT:
+        return _read_testee(raw, sent=sent)
     if dialect is None:
         return Undecodable("this trace names no wire")
     return dialect.read_client(raw) if sent else dialect.read_relay(raw)
+
+
+def _read_testee(raw: str | bytes, *, sent: bool) -> Value:
+    try:
+        return read_request(raw) if sent else read_answer(raw)
+    except RemoteProtocolError as error:
+        return Undecodable(str(error))
