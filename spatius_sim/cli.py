@@ -191,7 +191,8 @@ async def _serve_until_told(port: int, seed: int, gate: "Gate", *, as_json: bool
 class _Watch:
     """Draws an act while it happens: live on a terminal, a line every two seconds elsewhere."""
 
-    _CALLS_FOR_A_LINE = 20
+    _CALLS_FOR_A_PICTURE = 4
+    _CALLS_FOR_A_LINE = 80
 
     def __init__(self, console: "Console", total_samples: int) -> None:
         from rich.live import Live
@@ -216,10 +217,9 @@ class _Watch:
         from spatius_sim.kit.demo import figures
 
         now = figures(stage, spoken, self._total)
-        drawn = self._view.draw(now)
-        if self._live is not None:
-            self._live.update(drawn, refresh=True)
-        elif self._calls % self._CALLS_FOR_A_LINE == 0:
+        if self._live is not None and self._calls % self._CALLS_FOR_A_PICTURE == 0:
+            self._live.update(self._view.draw(now), refresh=True)
+        elif self._live is None and self._calls % self._CALLS_FOR_A_LINE == 0:
             self._console.print(
                 f"{now.spoken:4.1f} s spoken, {now.payloads_taken} payloads taken, avatar {now.state}"
             )

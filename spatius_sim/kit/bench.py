@@ -1,5 +1,6 @@
 """The test bench of one run: the event loop, our Motion Server, and a trial for each kind of subject."""
 
+import shlex
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -44,6 +45,16 @@ class Options:
     patience: Patience = field(default_factory=Patience)
     traces: Path = Path("reports")
     examples: int = PLANS_FOR_A_RULE
+
+    def as_arguments(self) -> str:
+        """The options of pytest that name the same subject and the same scenarios."""
+        named = {"--target": self.target, "--server": self.server}
+        arguments = [f"{option}={shlex.quote(url)}" for option, url in named.items() if url]
+        if self.motion_port != DEFAULT_MOTION_PORT:
+            arguments.append(f"--motion-port={self.motion_port}")
+        if self.wire != DEFAULT_WIRE:
+            arguments.append(f"--wire={shlex.quote(self.wire)}")
+        return " ".join([*arguments, f"--seed={self.seed}"])
 
     def check(self) -> None:
         """Raises UsageError for what cannot be."""

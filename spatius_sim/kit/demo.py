@@ -43,6 +43,8 @@ from spatius_sim.tape.clip import Clip
 
 CLIENT = "client-1"
 _CHUNK_SECONDS = 0.1
+_TICK_SECONDS = 0.025
+"""Speech goes up four times as fast as it plays, as a TTS gives it: so motion comes before its moment."""
 _LONGEST_WAIT_SECONDS = 30.0
 _WIRE = "json-envelope"
 _MORE_THAN_ONE_TURN = ("R-TURNS", "R-ISOLATION")
@@ -72,7 +74,7 @@ class Act:
 
 
 Watch = Callable[[Stage, int], None]
-"""Called ten times a second with the stage and the number of samples spoken so far."""
+"""Called forty times a second with the stage and the number of samples spoken so far."""
 
 
 async def clean_conversation(clip: Clip, seed: int, watch: Watch) -> Act:
@@ -114,16 +116,16 @@ async def _perform(stage: Stage, clip: Clip, watch: Watch, *, dies: bool) -> Act
     for start in range(0, len(clip.pcm), size):
         await stage.relay.do(Speak(clip.pcm[start : start + size]))
         watch(stage, min(start + size, len(clip.pcm)) // 2)
-        await asyncio.sleep(_CHUNK_SECONDS)
+        await asyncio.sleep(_TICK_SECONDS)
         if dies and _happened(recorder, lambda what: isinstance(what, MotionTaken)):
             stage.server.die()
             dies = False
     await stage.relay.do(SpeakEnd())
-    for _ in range(int(_LONGEST_WAIT_SECONDS / _CHUNK_SECONDS)):
+    for _ in range(int(_LONGEST_WAIT_SECONDS / _TICK_SECONDS)):
         if _happened(recorder, _playback_ended):
             break
         watch(stage, len(clip.pcm) // 2)
-        await asyncio.sleep(_CHUNK_SECONDS)
+        await asyncio.sleep(_TICK_SECONDS)
     played_out = _happened(recorder, _playback_ended)
     recorder.emit(Lane.KIT, CLIENT, WaitEnded(0, played_out))
     audio_only = _happened(recorder, lambda what: isinstance(what, AudioOnlyEntered))

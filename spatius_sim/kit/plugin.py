@@ -133,7 +133,9 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
             raise
         note(outcome, trial.subject.target)
         if outcome.failure is not None:
-            pytest.fail(failure_text(outcome, outcome.failure, trial.seed), pytrace=False)
+            options = _bench(request.config).options
+            repeat = f"pytest {options.as_arguments()} --rule {rule.id}".replace("  ", " ")
+            pytest.fail(failure_text(outcome, outcome.failure, repeat), pytrace=False)
         if outcome.verdict is not Verdict.PASSED:
             pytest.skip(f"{outcome.verdict}: {outcome.reason}")
 

@@ -19,7 +19,7 @@ from spatius_sim.rules.findings import Judgement
 from spatius_sim.rules.judge import judge
 from spatius_sim.tape.trace_file import write_trace
 
-PLANS_FOR_A_RULE = 12
+PLANS_FOR_A_RULE = 20
 _PLAN_SECONDS = 120.0
 
 _ADVICE = {

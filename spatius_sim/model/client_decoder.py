@@ -91,6 +91,7 @@ class ClientDecoder:
         self._mode = mode
         self._render = render
         self._conversation: Conversation | None = None
+        self._latest_id = ""
         self._interrupted: deque[str] = deque(maxlen=_INTERRUPTED_IDS_KEPT)
         self._fallen_back = False
         self._samples_played = 0
@@ -106,9 +107,11 @@ class ClientDecoder:
         with a new id and cuts off what is still playing (docs:web-sdk). An empty chunk after the end of a
         round starts nothing (ASSUMED). Web, iOS, Android, Flutter: `yieldAudioData`.
         """
+        if STARTS_ROUND[self._round, bool(audio)]:
+            self._start_round()
         conversation = self._conversation
-        if conversation is None or STARTS_ROUND[self._round(conversation), bool(audio)]:
-            conversation = self._start_round()
+        if conversation is None:
+            return self._latest_id
         conversation.audio_bytes += len(audio)
         conversation.ended = conversation.ended or end
         return conversation.conversation_id
@@ -218,15 +221,18 @@ class ClientDecoder:
             return None
         return conversation.keyframe(self._due(conversation))
 
-    def _round(self, conversation: Conversation) -> Round:
-        return Round.ENDED if conversation.ended else Round.OPEN
+    @property
+    def _round(self) -> Round:
+        if self._conversation is None:
+            return Round.OVER if self._latest_id else Round.NONE
+        return Round.ENDED if self._conversation.ended else Round.OPEN
 
-    def _start_round(self) -> Conversation:
+    def _start_round(self) -> None:
         conversation = self._conversation = Conversation(self._new_id(), audio_only=self._fallen_back)
+        self._latest_id = conversation.conversation_id
         self._events.append(ConversationStarted(conversation.conversation_id))
         reason = StateReason.FALLBACK_MODE if self._fallen_back else StateReason.USER_ACTION
         self._change(PlaybackEvent.AUDIO, reason)
-        return conversation
 
     def _standing(self, conversation_id: str) -> Standing:
         conversation = self._conversation

@@ -13,7 +13,8 @@ from spatius_sim.model.decoder_events import DiscardReason
 class Round(Enum):
     """How far the current round's audio has come."""
 
-    NONE = "none"
+    NONE = "none yet"
+    OVER = "played or interrupted"
     OPEN = "open"
     ENDED = "ended"
 
@@ -43,13 +44,15 @@ class MotionAction(Enum):
 STARTS_ROUND: dict[tuple[Round, bool], bool] = {
     (Round.NONE, True): True,
     (Round.NONE, False): True,
+    (Round.OVER, True): True,
+    (Round.OVER, False): False,
     (Round.OPEN, True): False,
     (Round.OPEN, False): False,
     (Round.ENDED, True): True,
     (Round.ENDED, False): False,
 }
 """Whether audio starts a new round: by the round that is there, and by whether the audio is non-empty. That
-empty audio starts one where there is none, and none after an end mark, is ASSUMED."""
+empty audio starts one before all others, and none after an end mark or an interrupt, is ASSUMED."""
 
 MOTION_TABLE: dict[tuple[Standing, Given], MotionAction | DiscardReason] = {
     (Standing.CURRENT, Given.PAYLOADS): MotionAction.TAKE,

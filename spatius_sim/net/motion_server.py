@@ -12,6 +12,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from spatius_sim.model.answers import Answer, AnswerFactory, RecordedAnswer, SynthesizedAnswer
 from spatius_sim.model.motion_server import Close, Command, Gate, Send, ServerSession
+from spatius_sim.model.session_tokens import read_token
 from spatius_sim.model.trace import (
     Closed,
     Injected,
@@ -204,8 +205,8 @@ class MotionServer:
                 await connection.socket.close(code=code, message=reason.encode())
 
     def _tell_refused(self, connection: str, answer: HttpAnswer, session_key: str) -> None:
-        # A token that was issued is known or genuine; anything else never came from a Console API.
-        token = self._sink.secret("token", session_key) if answer.status != 400 else ""
+        # Anything else than a genuine token never came from a Console API.
+        token = self._sink.secret("token", session_key) if read_token(session_key) else ""
         refused = Refused(answer.status, answer.body.strip(), token)
         self._sink.emit(Lane.UPSTREAM, connection, refused)
 

@@ -7,7 +7,7 @@ from rich.text import Text
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _WIDEST_JAW = 0.063
-_JAW_COLUMNS = 48
+_JAW_COLUMNS = 72
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ def harmless(text: str) -> str:
     return text.translate(_CONTROL)
 
 
-def failure_text(outcome: RuleOutcome, failure: Failure, seed: int) -> str:
-    """A broken rule in ten lines at most."""
+def failure_text(outcome: RuleOutcome, failure: Failure, repeat: str) -> str:
+    """A broken rule in ten lines at most; `repeat` is the command that runs the same scenarios again."""
     broken = rule(outcome.rule_id)
     seen = "seen again when repeated" if failure.confirmed else "not seen again when repeated once"
     lines = [
@@ -35,7 +35,7 @@ def failure_text(outcome: RuleOutcome, failure: Failure, seed: int) -> str:
         f"  Actual    {failure.actual}",
         f"  scenario  {failure.scenario}, {seen}",
         f"  trace     {failure.trace}",
-        f"  repeat    --rule {broken.id} --seed {seed}",
+        f"  repeat    {repeat}",
     ]
     return harmless("\n".join(lines))
 

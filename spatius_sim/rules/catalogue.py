@@ -76,6 +76,7 @@ RULES: dict[str, Rule] = {
             "the keyframes of a req_id MUST be samples * 25 // rate, however the audio was cut",
             "recording",
             _OBSERVED,
+            ("S-MOTION-END",),
         ),
         Rule(
             "S-MOTION-SHAPE",
@@ -130,12 +131,20 @@ RULES: dict[str, Rule] = {
             ("R-MOTION-VERBATIM",),
         ),
         Rule(
+            "R-END-AUDIO",
+            Level.MUST,
+            "the last audio of a turn MUST be marked as last, once",
+            "docs:audio-io",
+            _DOCUMENTED,
+        ),
+        Rule(
             "R-AUDIO-COMPLETE",
             Level.MUST,
             "in a clean turn the audio delivered MUST equal the audio sent up: byte for byte where format "
             "and rate agree, else in length to 40 ms",
             "seed:001",
             _DOCUMENTED,
+            ("R-END-AUDIO",),
         ),
         Rule(
             "R-AUDIO-FIRST",
@@ -144,13 +153,6 @@ RULES: dict[str, Rule] = {
             "seed:002",
             _DOCUMENTED,
             ("R-MOTION-VERBATIM", "R-AUDIO-COMPLETE"),
-        ),
-        Rule(
-            "R-END-AUDIO",
-            Level.MUST,
-            "the last audio of a turn MUST be marked as last, once",
-            "docs:audio-io",
-            _DOCUMENTED,
         ),
         Rule(
             "R-TURNS",

@@ -38,3 +38,5 @@ class Judgement:
     exercised: int = 0
     broken: tuple[Broken, ...] = ()
     reason: str = ""
+    blocked_by: tuple[str, ...] = ()
+    """The failed rules without which it cannot be judged."""

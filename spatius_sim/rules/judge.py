@@ -60,10 +60,10 @@ def _judge_client(rule: Rule, story: ClientStory, before: dict[str, Judgement]) 
 
 
 def _judge(rule: Rule, outcomes_of: Iterable[Kept | Broken], before: dict[str, Judgement]) -> Judgement:
-    guilty = [name for name in rule.presumes if before[name].verdict is Verdict.FAILED]
+    guilty = _guilty(rule, before)
     if guilty:
         reason = f"not judged where {', '.join(guilty)} failed"
-        return Judgement(rule.id, Verdict.UNEXERCISED, reason=reason)
+        return Judgement(rule.id, Verdict.UNEXERCISED, reason=reason, blocked_by=guilty)
     outcomes = list(outcomes_of)
     broken = tuple(outcome for outcome in outcomes if isinstance(outcome, Broken))
     if broken:
@@ -71,3 +71,13 @@ def _judge(rule: Rule, outcomes_of: Iterable[Kept | Broken], before: dict[str, J
     if outcomes:
         return Judgement(rule.id, Verdict.PASSED, len(outcomes))
     return Judgement(rule.id, Verdict.UNEXERCISED, reason="its situation never came up")
+
+
+def _guilty(rule: Rule, before: dict[str, Judgement]) -> tuple[str, ...]:
+    """The failed rules that this one presumes, directly or through one that they kept from being judged."""
+    guilty: dict[str, None] = {}
+    for name in rule.presumes:
+        if before[name].verdict is Verdict.FAILED:
+            guilty[name] = None
+        guilty |= dict.fromkeys(before[name].blocked_by)
+    return tuple(guilty)

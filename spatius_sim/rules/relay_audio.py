@@ -2,22 +2,21 @@
 
 from collections.abc import Iterator
 
-from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
+from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Check, Kept
-from spatius_sim.rules.turns import Story, Turn
-
-_TOLERANCE_SECONDS = 0.04
-"""One keyframe: how far audio of another format or rate may differ in length (rules.md)."""
+from spatius_sim.rules.turns import Conversation, Story, Turn
 
 
 def audio_complete(story: Story) -> Iterator[Kept | Broken]:
-    """R-AUDIO-COMPLETE."""
+    """R-AUDIO-COMPLETE. Audio that went up as Ogg Opus has no length that bytes tell: not judged."""
     for turn in story.clean_turns:
-        if not turn.requests:
+        requests = [request for request in turn.requests if not request.broken_off]
+        if not requests or requests[0].configured.audio_format != AudioFormat.PCM_S16LE:
             continue
-        up_rate = turn.requests[0].sample_rate
+        up_rate = requests[0].sample_rate
         down_rate = story.output_rates.get(turn.client, up_rate)
-        up = b"".join(bytes(request.audio) for request in turn.requests)
+        up = b"".join(bytes(request.audio) for request in requests)
         down = b"".join(bytes(conversation.audio) for conversation in turn.conversations)
         if up == down or (up_rate != down_rate and _alike_in_length(up, up_rate, down, down_rate)):
             yield Kept()
@@ -55,24 +54,33 @@ def audio_first(story: Story) -> Iterator[Kept | Broken]:
 def end_audio(story: Story) -> Iterator[Kept | Broken]:
     """R-END-AUDIO."""
     for turn in story.clean_turns:
-        for conversation in turn.conversations:
-            if len(conversation.marks) == 1:
+        if turn.swallowed_by is not None:
+            yield _unmarked(turn, "its audio went on in an unmarked conversation", turn.swallowed_by)
+        heard = [c for c in turn.conversations if c.last_audio_seq is not None]
+        stray = [c for c in turn.conversations if c.last_audio_seq is None]
+        for conversation in heard:
+            marks, last = conversation.marks, conversation.last_audio_seq or 0
+            if len(marks) != 1:
+                times = "never" if not marks else f"{len(marks)} times"
+                yield _unmarked(turn, f"it was marked {times}", conversation)
+            elif marks[0] < last:
+                yield _unmarked(turn, "audio came behind the mark", conversation)
+            elif stray:
+                yield _unmarked(turn, "a mark without audio came as well", stray[0])
+            else:
                 yield Kept()
-                continue
-            times = "never" if not conversation.marks else f"{len(conversation.marks)} times"
-            yield Broken(
-                f"the last audio of {turn.name} marked as last, once",
-                f"it was marked {times}",
-                (conversation.first_seq, *conversation.marks),
-            )
+
+
+def _unmarked(turn: Turn, actual: str, conversation: Conversation) -> Broken:
+    expected = f"the last audio of {turn.name} marked as last, once"
+    return Broken(expected, actual, (conversation.first_seq, *conversation.marks))
 
 
 def _alike_in_length(up: bytes, up_rate: int, down: bytes, down_rate: int) -> bool:
-    if not up_rate or not down_rate:
-        return False
-    up_seconds = len(up) / BYTES_PER_SAMPLE / up_rate
-    down_seconds = len(down) / BYTES_PER_SAMPLE / down_rate
-    return abs(up_seconds - down_seconds) <= _TOLERANCE_SECONDS
+    """To 40 ms, one keyframe (rules.md), in integers."""
+    up_samples, down_samples = len(up) // BYTES_PER_SAMPLE, len(down) // BYTES_PER_SAMPLE
+    apart = abs(up_samples * down_rate - down_samples * up_rate)
+    return apart * KEYFRAMES_PER_SECOND <= up_rate * down_rate
 
 
 def _difference(up: bytes, down: bytes) -> str:

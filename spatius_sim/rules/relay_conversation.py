@@ -15,10 +15,13 @@ _AN_HOUR_NS = 3_600_000_000_000
 
 
 def conversation(story: Story) -> Iterator[Kept | Broken]:
-    """R-CONVERSATION."""
+    """R-CONVERSATION. A turn that got nowhere while another turn was served is a still face, too."""
+    served = any(turn.payloads for turn in story.turns)
     for turn in story.clean_turns:
         if turn.conversations and turn.payloads:
             yield _play(story, turn)
+        elif served and not turn.requests:
+            yield _unplayable(turn, "its audio never went up, and no motion came", turn.started_seq)
 
 
 def turns(story: Story) -> Iterator[Kept | Broken]:
@@ -35,7 +38,7 @@ def turns(story: Story) -> Iterator[Kept | Broken]:
         else:
             yield Broken(
                 f"motion of {meant.name} in that turn's conversation",
-                f"it arrived in the conversation of turn {joined.number}",
+                f"it arrived in the conversation of {joined.name}",
                 (sent.seq if sent else delivery.seq, delivery.seq),
             )
 
@@ -77,7 +80,10 @@ def _play(story: Story, turn: Turn) -> Kept | Broken:
             case Motion((), True):
                 continue  # An empty list that bears the end mark is a mark (ASSUMED).
             case Motion(payloads, _, turn_id):
-                decoder.yield_frames_data(payloads, ids.get(turn_id, ""))
+                # A wire that labels only one of the two halves leaves the client its current conversation.
+                labelled = turn_id and "" not in ids
+                current = decoder.get_current_conversation_id() or ""
+                decoder.yield_frames_data(payloads, ids.get(turn_id, "") if labelled else current)
             case _:
                 continue
         for heard in decoder.take_events():

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from spatius_sim.rules.findings import Broken, Check, Kept
-from spatius_sim.rules.turns import Delivery, Story
+from spatius_sim.rules.turns import Delivery, SentPayload, Story
 
 
 def motion_verbatim(story: Story) -> Iterator[Kept | Broken]:
@@ -38,23 +38,32 @@ def motion_complete(story: Story) -> Iterator[Kept | Broken]:
 
 
 def motion_order(story: Story) -> Iterator[Kept | Broken]:
-    """R-MOTION-ORDER."""
-    by_conversation: dict[tuple[str, int], list[tuple[int, Delivery]]] = {}
-    for delivery in story.deliveries:
-        if delivery.sent is not None and not delivery.doubled:
-            key = (delivery.client, id(delivery.conversation))
-            by_conversation.setdefault(key, []).append((delivery.sent.seq, delivery))
-    for arrived in by_conversation.values():
+    """R-MOTION-ORDER. Between requests that were answered at the same time either order passes."""
+    for arrived in _by_conversation(story).values():
         for (sent_before, before), (sent_after, after) in pairwise(arrived):
-            if sent_before < sent_after:
+            started_before = sent_before.request.first_seq
+            if sent_before.seq < sent_after.seq or started_before < sent_after.request.first_seq:
                 yield Kept()
             else:
                 yield Broken(
                     "payloads of one conversation in the order in which they were sent",
-                    f"{after.client} got the payload sent as event {sent_after} behind the one sent as "
-                    f"event {sent_before}",
-                    (sent_after, sent_before, before.seq, after.seq),
+                    f"{after.client} got the payload sent as event {sent_after.seq} behind the one sent "
+                    f"as event {sent_before.seq}",
+                    (sent_after.seq, sent_before.seq, before.seq, after.seq),
                 )
+
+
+def _by_conversation(story: Story) -> dict[tuple[str, int], list[tuple[SentPayload, Delivery]]]:
+    """What arrived in each conversation, doubles and what belongs to other clients aside."""
+    arrived: dict[tuple[str, int], list[tuple[SentPayload, Delivery]]] = {}
+    for delivery in story.deliveries:
+        if delivery.sent is None or delivery.doubled:
+            continue
+        meant = delivery.sent.request.turn
+        if meant is None or meant.client == delivery.client:
+            key = (delivery.client, id(delivery.conversation))
+            arrived.setdefault(key, []).append((delivery.sent, delivery))
+    return arrived
 
 
 CHECKS: dict[str, Check] = {

@@ -18,14 +18,13 @@ def secrets(story: Story) -> Iterator[Kept | Broken]:
         if isinstance(event.what, SecretKnown) and event.what.length >= _TELLING_LENGTH
     ]
     kinds = {secret.kind for secret in known}
-    if not any(kind.startswith("key") for kind in kinds):
-        return
+    a_key_is_known = any(kind.startswith("key") for kind in kinds)
     for event in story.trace.on(Lane.DOWNSTREAM):
         match event.what:
             case SecretSeen(kind, place) if kind in kinds:
                 actual = f"{event.connection} was sent {kind}, {place}"
                 yield Broken("no API key and no session token", actual, (event.seq,))
-            case Received():
+            case Received() if a_key_is_known:
                 yield Kept()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count
+from spatius_sim.protocol.messages import EgressType
 from spatius_sim.rules.findings import Broken, Check, Kept
 from spatius_sim.rules.turns import Request, Story
 
@@ -51,11 +52,14 @@ def motion_shape(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _answered(story: Story) -> list[Request]:
-    """Requests that were sent to their end, neither interrupted nor failed, and waited for."""
+    """Requests that were configured and sent to their end, neither interrupted nor failed, waited for, and
+    answered on the socket (no egress)."""
     return [
         request
         for request in story.requests
         if request.ends
+        and request.sample_rate > 0
+        and request.configured.egress_type == EgressType.UNSPECIFIED
         and not request.broken_off
         and request.turn is not None
         and request.turn.waited_seq is not None

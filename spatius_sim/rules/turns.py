@@ -8,8 +8,9 @@ where bytes repeat.
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
-from spatius_sim.dialects.events import Audio, Motion, Ready
+from spatius_sim.dialects.events import Audio, InterruptTurn, Motion, Ready
 from spatius_sim.model.trace import (
     Closed,
     Event,
@@ -21,7 +22,7 @@ from spatius_sim.model.trace import (
     TurnStarted,
     WaitEnded,
 )
-from spatius_sim.protocol.audio import keyframe_count
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count
 from spatius_sim.protocol.messages import (
     AudioInput,
     ConfigureSession,
@@ -52,12 +53,18 @@ class Request:
     connection: str
     req_id: str
     first_seq: int
-    sample_rate: int
+    configured: ConfigureSession
     audio: bytearray = field(default_factory=bytearray)
     ends: list[int] = field(default_factory=list)
     payloads: list[SentPayload] = field(default_factory=list)
     broken_off: bool = False
+    interrupted_seq: int | None = None
     turn: "Turn | None" = None
+
+    @property
+    def sample_rate(self) -> int:
+        """In Hz; 0 where nothing was configured."""
+        return self.configured.sample_rate
 
 
 @dataclass(slots=True)
@@ -80,6 +87,7 @@ class Conversation:
     first_seq: int
     audio: bytearray = field(default_factory=bytearray)
     first_audio_seq: int | None = None
+    last_audio_seq: int | None = None
     marks: list[int] = field(default_factory=list)
     turn: "Turn | None" = None
 
@@ -98,11 +106,13 @@ class Turn:
     clean: bool = False
     requests: list[Request] = field(default_factory=list)
     conversations: list[Conversation] = field(default_factory=list)
+    swallowed_by: Conversation | None = None
+    """The conversation of an earlier turn in which this turn's audio went on, unseparated."""
 
     @property
     def name(self) -> str:
         """The turn in words."""
-        return f"turn {self.number} of {self.client}"
+        return f"turn {self.number + 1} of {self.client}"
 
     @property
     def payloads(self) -> list[SentPayload]:
@@ -133,15 +143,17 @@ def join(trace: Trace) -> Story:
     turns = _planned_turns(trace)
     requests = _requests(trace)
     conversations, deliveries, rates = _conversations(trace)
+    for request in requests:
+        request.turn = _by_audio(bytes(request.audio), turns)
+    _tie_conversations(conversations, turns)
     _tie_deliveries(requests, deliveries)
     _tie_requests(requests, turns)
-    _tie_conversations(conversations, turns)
     _tell_clean(trace, turns)
     return Story(trace, turns, requests, conversations, deliveries, rates)
 
 
 def _planned_turns(trace: Trace) -> list[Turn]:
-    turns: list[Turn] = []
+    turns: dict[tuple[str, int], Turn] = {}
     latest: dict[str, Turn] = {}
     end = len(trace.events)
     for event in trace.on(Lane.KIT):
@@ -151,44 +163,56 @@ def _planned_turns(trace: Trace) -> list[Turn]:
                 if before is not None:
                     before.until_seq = event.seq
                 turn = Turn(event.connection, number, event.seq, end, pcm, rate)
-                latest[event.connection] = turn
-                turns.append(turn)
-            case WaitEnded():
-                latest[event.connection].waited_seq = event.seq
-    return turns
+                latest[event.connection] = turns[event.connection, number] = turn
+            case WaitEnded(number) if (event.connection, number) in turns:
+                turns[event.connection, number].waited_seq = event.seq
+    return list(turns.values())
+
+
+_NOT_CONFIGURED = ConfigureSession(0)
 
 
 def _requests(trace: Trace) -> list[Request]:
     requests: dict[tuple[str, str], Request] = {}
-    rates: dict[str, int] = {}
+    configured: dict[str, ConfigureSession] = {}
     for event in trace.on(Lane.UPSTREAM):
         message = event.what.value if isinstance(event.what, Sent | Received) else None
         match message:
-            case ConfigureSession(sample_rate=rate):
-                rates[event.connection] = rate
+            case ConfigureSession():
+                configured.setdefault(event.connection, message)
             case AudioInput(req_id, audio, end):
                 key = (event.connection, req_id)
                 if key not in requests:
-                    rate = rates.get(event.connection, 0)
-                    requests[key] = Request(event.connection, req_id, event.seq, rate)
-                request = requests[key]
-                request.audio += audio
+                    session = configured.get(event.connection, _NOT_CONFIGURED)
+                    requests[key] = Request(event.connection, req_id, event.seq, session)
+                requests[key].audio += audio
                 if end:
-                    request.ends.append(event.seq)
+                    requests[key].ends.append(event.seq)
             case MotionResponse(req_id=req_id):
                 answered = event.what.answers if isinstance(event.what, Sent) else ""
                 owner = requests.get((event.connection, answered or req_id))
                 if owner is not None:
                     owner.payloads.append(SentPayload(event.seq, _raw(event), message, owner))
-            case Interrupt(req_id) | ServerError(req_id=req_id):
-                owner = requests.get((event.connection, req_id))
-                if owner is not None:
-                    owner.broken_off = True
+            case Interrupt(req_id) if (event.connection, req_id) in requests:
+                interrupted = requests[event.connection, req_id]
+                interrupted.broken_off, interrupted.interrupted_seq = True, event.seq
+            case ServerError(req_id=req_id):
+                for request in _under_way(requests, event.connection):
+                    request.broken_off = request.broken_off or req_id in ("", request.req_id)
         if isinstance(event.what, Closed) and event.what.by_kit:
-            for request in requests.values():
-                if request.connection == event.connection and not request.ends:
-                    request.broken_off = True
+            for request in _under_way(requests, event.connection):
+                request.broken_off = request.broken_off or not request.ends
     return list(requests.values())
+
+
+def _under_way(requests: dict[tuple[str, str], Request], connection: str) -> list[Request]:
+    """The requests of a connection that have not been answered to their end."""
+    return [
+        request
+        for (name, _), request in requests.items()
+        if name == connection
+        and not (request.ends and any(payload.response.end for payload in request.payloads))
+    ]
 
 
 def _raw(event: Event) -> bytes:
@@ -217,47 +241,56 @@ def _conversations(trace: Trace) -> tuple[list[Conversation], list[Delivery], di
                     conversations.append(conversation)
                 current[client] = by_turn_id[key] = conversation
                 conversation.audio += pcm
-                if pcm and conversation.first_audio_seq is None:
-                    conversation.first_audio_seq = event.seq
+                if pcm:
+                    conversation.last_audio_seq = event.seq
+                    if conversation.first_audio_seq is None:
+                        conversation.first_audio_seq = event.seq
                 if last:
                     conversation.marks.append(event.seq)
             case Motion(payloads, _, turn_id):
-                joined = by_turn_id.get((client, turn_id)) if turn_id else current.get(client)
+                # A wire that labels only one of the two halves leaves the client its current conversation.
+                labelled = turn_id and (client, "") not in by_turn_id
+                joined = by_turn_id.get((client, turn_id)) if labelled else current.get(client)
                 deliveries.extend(Delivery(event.seq, client, raw, joined) for raw in payloads)
     return conversations, deliveries, rates
 
 
 def _tie_deliveries(requests: list[Request], deliveries: list[Delivery]) -> None:
-    """Each delivery to the earliest payload of the same bytes that this client has not had yet."""
+    """Each delivery to a payload of the same bytes that was sent before and that this client has not had
+    yet: of its own turn and its conversation's rather than of another, and the earliest of these."""
     by_bytes: dict[bytes, list[SentPayload]] = defaultdict(list)
     sent = (payload for request in requests for payload in request.payloads)
     for payload in sorted(sent, key=lambda payload: payload.seq):
         by_bytes[payload.raw].append(payload)
     had: set[tuple[str, int]] = set()
     for delivery in deliveries:
-        alike = by_bytes.get(delivery.raw)
+        client = delivery.client
+        alike = [payload for payload in by_bytes[delivery.raw] if payload.seq < delivery.seq]
         if not alike:
             continue
-        client = delivery.client
         fresh = [payload for payload in alike if (client, id(payload)) not in had]
-        delivery.sent = fresh[0] if fresh else alike[-1]
+        candidates = fresh or reversed(alike)
+        delivery.sent = min(candidates, key=partial(_distance, delivery))
         delivery.doubled = not fresh
         delivery.sent.deliveries.append(delivery)
         had.add((client, id(delivery.sent)))
 
 
+def _distance(delivery: Delivery, payload: SentPayload) -> tuple[bool, bool]:
+    turn = payload.request.turn
+    joined = delivery.conversation.turn if delivery.conversation else None
+    return turn is None or turn.client != delivery.client, turn is None or turn is not joined
+
+
 def _tie_requests(requests: list[Request], turns: list[Turn]) -> None:
     for request in requests:
-        receivers = {d.client for payload in request.payloads for d in payload.deliveries}
-        of_receivers = [turn for turn in turns if turn.client in receivers]
-        turn = (
-            _by_audio(bytes(request.audio), turns)
-            or _latest(request.first_seq, of_receivers)
-            or _latest(request.first_seq, turns)
-        )
-        if turn is not None:
-            request.turn = turn
-            turn.requests.append(request)
+        if request.turn is None:
+            receivers = {d.client for payload in request.payloads for d in payload.deliveries}
+            of_receivers = [turn for turn in turns if turn.client in receivers]
+            seq = request.first_seq
+            request.turn = _latest(seq, of_receivers) or _latest(seq, turns)
+        if request.turn is not None:
+            request.turn.requests.append(request)
 
 
 def _tie_conversations(conversations: list[Conversation], turns: list[Turn]) -> None:
@@ -271,16 +304,26 @@ def _tie_conversations(conversations: list[Conversation], turns: list[Turn]) -> 
             conversation.turn = turn
             if turn.client == conversation.client:
                 turn.conversations.append(conversation)
+    for turn in turns:
+        if not turn.conversations:
+            turn.swallowed_by = next(
+                (c for c in conversations if c.client == turn.client and _piece(turn.pcm) in c.audio),
+                None,
+            )
 
 
 def _by_audio(audio: bytes, turns: Iterable[Turn]) -> Turn | None:
     """The one turn that a piece from the middle of this audio was taken from."""
     if len(audio) < _TOO_SHORT_TO_TELL:
         return None
-    start = len(audio) // 2 // 2 * 2
-    piece = audio[max(0, start - _FINGERPRINT_BYTES // 2) : start + _FINGERPRINT_BYTES // 2]
+    piece = _piece(audio)
     found = [turn for turn in turns if piece in turn.pcm]
     return found[0] if len(found) == 1 else None
+
+
+def _piece(audio: bytes) -> bytes:
+    middle = len(audio) // 2 // 2 * 2
+    return audio[max(0, middle - _FINGERPRINT_BYTES // 2) : middle + _FINGERPRINT_BYTES // 2]
 
 
 def _latest(seq: int, turns: list[Turn]) -> Turn | None:
@@ -291,9 +334,28 @@ def _latest(seq: int, turns: list[Turn]) -> Turn | None:
 def _tell_clean(trace: Trace, turns: list[Turn]) -> None:
     faults = [event.seq for event in trace.on(Lane.KIT) if isinstance(event.what, Injected)]
     for turn in turns:
-        samples = len(turn.pcm) // 2
+        disturbances = [
+            *faults,
+            *_hung_up_or_interrupted(trace, turn.client),
+            *(r.interrupted_seq for r in turn.requests if r.interrupted_seq is not None),
+        ]
+        end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
         turn.clean = (
-            keyframe_count(samples, turn.sample_rate) > 0
+            turn.sample_rate > 0
+            and keyframe_count(len(turn.pcm) // BYTES_PER_SAMPLE, turn.sample_rate) > 0
             and turn.waited_seq is not None
-            and not any(turn.started_seq < seq < turn.until_seq for seq in faults)
+            and not any(turn.started_seq < seq < end for seq in disturbances)
         )
+
+
+def _hung_up_or_interrupted(trace: Trace, client: str) -> list[int]:
+    """Where the kit, as this client, interrupted or hung up."""
+    return [
+        event.seq
+        for event in trace.on(Lane.DOWNSTREAM)
+        if event.connection == client
+        and (
+            (isinstance(event.what, Closed) and event.what.by_kit)
+            or (isinstance(event.what, Sent) and isinstance(event.what.value, InterruptTurn))
+        )
+    ]

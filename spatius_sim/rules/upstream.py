@@ -20,7 +20,7 @@ _BAD_TOKEN_STATUSES = (400, 401)
 
 
 def token(story: Story) -> Iterator[Kept | Broken]:
-    """U-TOKEN."""
+    """U-TOKEN. Motion Server opens a session only for a token that a Console API has issued."""
     for event in story.trace.events:
         match event.what:
             case TokenRequested(_, int(expire_at), now) if not now < expire_at < now + MAX_TOKEN_LIFE_SECONDS:

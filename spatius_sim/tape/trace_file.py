@@ -42,15 +42,18 @@ _ENUMS: dict[str, dict[str, type[StrEnum]]] = {
 
 
 def write_trace(path: Path, written: Trace) -> None:
-    """Write a trace to `path`, whose folder is made if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a trace to `path`, whose folder is made if need be; raises UsageError where it cannot be."""
     checksum = hashlib.blake2b(digest_size=16)
-    with path.open("wb") as file:
-        for record in _records(written):
-            packed = msgpack.packb(record)
-            checksum.update(packed)
-            file.write(packed)
-        file.write(msgpack.packb(["footer", len(written.events), checksum.hexdigest()]))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            for record in _records(written):
+                packed = msgpack.packb(record)
+                checksum.update(packed)
+                file.write(packed)
+            file.write(msgpack.packb(["footer", len(written.events), checksum.hexdigest()]))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def read_trace(path: Path) -> Trace:

@@ -298,3 +298,12 @@ def test_a_damaged_message_is_read_or_refused_and_nothing_else(
 def test_keyframes_of_another_shape_are_not_written(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="keyframes have shape"):
         encode(MotionResponse("c", "r", False, np.zeros(shape, np.float32)))
+
+
+def test_audio_without_a_trace_context_writes_none() -> None:
+    assert encode(AudioInput("r", b"a")) == number(1, 3) + chunk(4, chunk(1, b"r") + chunk(3, b"a"))
+
+
+def test_an_envelope_shows_no_credentials() -> None:
+    configured = ConfigureSession(16000, livekit_egress=LiveKitEgress(api_secret="the secret"))
+    assert "the secret" not in repr(decode(encode(configured)))

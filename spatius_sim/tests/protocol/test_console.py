@@ -82,6 +82,7 @@ def test_a_request_is_read(body: bytes, asked: TokenRequest) -> None:
         (b'{"expireAt": 1760000000', "the body is not JSON"),
         (b"\xff\xfe\xfd", "the body is not JSON"),
         (b'{"expireAt": ' + b"1" * 5000 + b"}", "the body is not JSON"),
+        (b"[" * 100_000, "the body is not JSON"),
         (b"[1760000000]", "the body is not a JSON object"),
         (b"null", "the body is not a JSON object"),
         (b"1760000000", "the body is not a JSON object"),
@@ -152,8 +153,7 @@ def test_a_console_refusal_carries_what_it_is_told() -> None:
 def test_an_upgrade_refusal_is_a_message_and_a_newline() -> None:
     answer = upgrade_refusal(404, "Avatar not found: a").answer
     assert answer.status == 404
-    assert json.loads(answer.body) == {"message": "Avatar not found: a"}
-    assert answer.body.endswith("}\n")
+    assert answer.body == '{"message":"Avatar not found: a"}\n'
 
 
 def test_a_refusal_can_be_shown_on_one_line() -> None:

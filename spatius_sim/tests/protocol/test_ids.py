@@ -63,6 +63,7 @@ def test_a_recorded_id_is_one() -> None:
         "20251223042742_Oja7E-8NzYGé",
         "20251223042742_Oja7E-8NzYGi\n",
         " 20251223042742_Oja7E-8NzYGi",
+        "٢٠٢٥١٢٢٣٠٤٢٧٤٢_Oja7E-8NzYGi",
         "conversation-1",
     ],
 )

@@ -234,3 +234,8 @@ def test_both_paths_agree_on_one_damaged_byte(count: int, place: int, byte: int)
             decode_keyframes(bytes(damaged))
     else:
         assert_same(decode_keyframes(bytes(damaged)), expected)
+
+
+def test_a_bomb_of_empty_keyframes_is_refused() -> None:
+    with pytest.raises(RemoteProtocolError, match="more than 10000 keyframes"):
+        decode_keyframes(b"\x0a\x00" * 10_001)

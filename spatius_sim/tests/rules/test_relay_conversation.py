@@ -4,6 +4,9 @@ import pytest
 
 from spatius_sim.dialects.events import Failed, Note
 from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.relay_conversation import conversation, isolation
+from spatius_sim.rules.turns import join
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 
 with_and_without_turn_ids = pytest.mark.parametrize("turn_id", ["", "turn-1"])
@@ -68,16 +71,17 @@ def test_motion_under_an_unknown_turn_id_is_discarded() -> None:
     assert said.judged("R-CONVERSATION").broken[0].actual == "a payload was discarded: mismatched id"
 
 
-def test_a_round_behind_the_end_mark_never_comes_back_to_idle() -> None:
+def test_a_turn_without_its_end_mark_does_not_come_back_to_idle() -> None:
     said = Dialogue()
     pcm = said.speaks()
-    up, req = up_of("ann", 0), req_of("ann", 0)
-    said.audio_up(up, req, pcm, end=True)
-    said.audio_down("ann", pcm[:3200], last=True, turn_id="turn-1")
-    said.motion_down("ann", *said.answers(), turn_id="turn-1")
-    said.ends("ann", 0)
-    assert "R-AUDIO-COMPLETE" in said.failed
-    assert said.verdict("R-CONVERSATION") is Verdict.UNEXERCISED
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), pcm, end=True)
+    said.audio_down("ann", pcm)
+    said.motion_down("ann", *said.answers())
+    said.ends("ann", 0, complete=False)
+    assert said.verdict("R-CONVERSATION") is Verdict.UNEXERCISED, "R-END-AUDIO failed"
+    (outcome,) = conversation(join(said.trace))
+    assert isinstance(outcome, Broken)
+    assert (outcome.actual, outcome.events) == ("the state stayed playing", (said.last,))
 
 
 def test_a_turn_without_motion_is_no_conversation() -> None:
@@ -185,7 +189,7 @@ def test_motion_at_another_client() -> None:
     leaked = said.motion_down("bob", payload)
     assert said.guilty("R-ISOLATION") == [(leaked,)]
     assert said.failed == ["R-ISOLATION"]
-    assert said.judged("R-ISOLATION").broken[0].actual == "bob got motion of turn 0 of ann"
+    assert said.judged("R-ISOLATION").broken[0].actual == "bob got motion of turn 1 of ann"
 
 
 def test_audio_at_another_client() -> None:
@@ -214,6 +218,15 @@ def test_what_belongs_to_no_turn_is_nobodys() -> None:
     said.starts("ann", 0, voice("ann"))
     said.starts("bob", 0, voice("bob"))
     assert said.verdict("R-ISOLATION") is Verdict.UNEXERCISED
+
+
+def test_motion_that_came_from_nowhere_is_nobodys() -> None:
+    said = Dialogue()
+    said.turn("ann")
+    said.turn("bob")
+    said.motion_down("ann", b"invented")
+    outcomes = list(isolation(join(said.trace)))
+    assert outcomes == [Kept()] * 6
 
 
 def test_a_pooled_connection_serves_two_clients() -> None:

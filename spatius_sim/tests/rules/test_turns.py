@@ -35,10 +35,10 @@ def test_a_turn_lasts_until_the_same_client_speaks_again() -> None:
     assert turn_of(story, "bob", 0).waited_seq is None
 
 
-def test_a_turn_has_a_name() -> None:
+def test_people_count_turns_from_one() -> None:
     said = Dialogue()
     said.starts("ann", 3, voice("one"))
-    assert joined(said).turns[0].name == "turn 3 of ann"
+    assert joined(said).turns[0].name == "turn 4 of ann"
 
 
 @pytest.mark.parametrize(("samples", "clean"), [(KEYFRAME - 1, False), (KEYFRAME, True)])

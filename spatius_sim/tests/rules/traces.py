@@ -57,7 +57,7 @@ def voice(label: str, samples: int = 5 * KEYFRAME) -> bytes:
 
 
 class Dialogue:
-    """A trace in the making. The kit is Motion Server and the client of a relay, or the client of a server."""
+    """A trace in the making. The kit is all around a relay, or the client of a server."""
 
     def __init__(self, subject: str = "relay") -> None:
         self._subject = subject

@@ -109,3 +109,9 @@ def test_another_format_and_another_file_are_told_apart(tmp_path: Path) -> None:
         read_trace(path)
     with pytest.raises(UsageError, match="No such file"):
         read_trace(tmp_path / "missing")
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("a file where a folder should be")
+    with pytest.raises(UsageError, match="cannot be written"):
+        write_trace(tmp_path / "reports" / "a.trace", trace_of([]))
