@@ -113,10 +113,10 @@ function* fields(bytes) {
   }
 }
 
-function floats(bytes) {
+function readFloats(bytes, floats) {
   if (bytes.length % 4) throw new MalformedPayload("packed floats are cut off");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Array.from({ length: bytes.length / 4 }, (_, index) => view.getFloat32(index * 4, true));
+  for (let at = 0; at < bytes.length; at += 4) floats.push(view.getFloat32(at, true));
 }
 
 function readFlame(bytes) {
@@ -125,7 +125,7 @@ function readFlame(bytes) {
   for (const [field, wireType, value] of fields(bytes)) {
     const name = FLAME_FIELDS[field];
     // A parser must take a repeated number packed and unpacked.
-    if (name && (wireType === LENGTH || wireType === FIXED32)) flame[name].push(...floats(value));
+    if (name && (wireType === LENGTH || wireType === FIXED32)) readFloats(value, flame[name]);
   }
   return flame;
 }
