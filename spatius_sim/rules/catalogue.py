@@ -214,18 +214,6 @@ RULES: dict[str, Rule] = {
             ("C-ID",),
         ),
         Rule(
-            "C-ID-CURRENT",
-            Level.MUST,
-            "getCurrentConversationId MUST give the active id, and none before the first audio and "
-            "after an interrupt",
-            "seed:004",
-            _DOCUMENTED,
-            (
-                "C-ID",
-                "C-ID-NEW",
-            ),
-        ),
-        Rule(
             "C-MISMATCH",
             Level.MUST,
             "motion with any other id than the current one MUST change nothing and raise nothing",
@@ -363,6 +351,18 @@ RULES: dict[str, Rule] = {
                 "C-ABNORMAL",
                 "C-NOEND",
                 "C-STARVE",
+            ),
+        ),
+        Rule(
+            "C-ID-CURRENT",
+            Level.MUST,
+            "getCurrentConversationId MUST give the active id, and none before the first audio and "
+            "after an interrupt",
+            "seed:004",
+            _DOCUMENTED,
+            (
+                "C-ID",
+                "C-ID-NEW",
             ),
         ),
         Rule(

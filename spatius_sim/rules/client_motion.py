@@ -21,7 +21,7 @@ def match(story: ClientStory) -> Iterator[Kept | Broken]:
         elif seen.due is not None and not seen.taints:
             if seen.own:
                 yield Kept()
-            else:
+            elif seen.blank:
                 expected = f"keyframe {seen.due} of the motion that was given, or one before it"
                 yield Broken(expected, "nothing was rendered", (seen.previous_seq, seen.seq))
 
@@ -41,14 +41,13 @@ def sync(story: ClientStory) -> Iterator[Kept | Broken]:
 
 def mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-MISMATCH."""
-    for call in story.motion_calls:
-        if call.kind is Kind.MISMATCH and call.error is not None:
-            yield Broken("silence", f"it threw: {call.error}", (call.seq, call.answered))
+    yield from _silence(story, Kind.MISMATCH)
     yield from _without(story, Kind.MISMATCH, "C-MISMATCH")
 
 
 def early(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-EARLY."""
+    yield from _silence(story, Kind.EARLY)
     yield from _without(story, Kind.EARLY, "C-EARLY")
 
 
@@ -93,6 +92,13 @@ def empty_mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
     yield from _still_shown(story, "C-EMPTY-MISMATCH")
 
 
+def _silence(story: ClientStory, kind: Kind) -> Iterator[Broken]:
+    """Motion that does not count is discarded without a word."""
+    for call in story.motion_calls:
+        if call.kind is kind and call.error is not None:
+            yield Broken("silence", f"it threw: {call.error}", (call.seq, call.answered))
+
+
 def _interrupted(call: MotionCall) -> bool:
     return call.round is not None and call.round.interrupted
 
@@ -118,7 +124,7 @@ def _still_shown(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
             continue
         if seen.own:
             yield Kept()
-        else:
+        elif seen.blank:
             expected = f"keyframe {seen.due} of the motion that was given, or one before it"
             yield Broken(expected, "nothing was rendered", (seen.previous_seq, seen.seq))
 

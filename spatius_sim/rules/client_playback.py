@@ -68,7 +68,7 @@ def pause(story: ClientStory) -> Iterator[Kept | Broken]:
         if seen.due is not None and seen.taints == {"C-PAUSE"} and seen.shown_before:
             if seen.own:
                 yield Kept()
-            else:
+            elif seen.blank:
                 expected = f"keyframe {seen.due}, given before or after the pause"
                 yield Broken(expected, "nothing was rendered", (seen.previous_seq, seen.seq))
     yield from _played_out(story, "C-PAUSE")

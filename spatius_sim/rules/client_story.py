@@ -88,7 +88,8 @@ class Observation:
     `dry_ms`: how long ago the audio of a round without an end mark ran out for the latest client.
     `missing_ms`: how long the latest client has played without motion. `held`: paused, and settled. `stalls`
     and `runs`: strictSync surely stalls, or surely does not. `due`: the keyframe that this step
-    leads to; `own`: keyframes of this round that were rendered, by number; `foreign`: others, as (value,
+    leads to; `blank`: it leads so far that even
+    a client that lags must have rendered something, and nothing was; `own`: keyframes of this round that were rendered, by number; `foreign`: others, as (value,
     their call). `id_fixed` says whether `current_id` is.
     """
 
@@ -114,6 +115,7 @@ class Observation:
     stalls: bool
     runs: bool
     due: int | None
+    blank: bool
     own: tuple[int, ...]
     in_order: bool
     foreign: tuple[tuple[float, MotionCall], ...]
@@ -198,6 +200,7 @@ class _Walk:
         self.over_ms = self.dry_ms = self.missing_ms = self.stall_ms = self.paused_ms = self.quiet_ms = 0
         self.clean_step = self.moved = self.shown = self.ended_well = False
         self.last: Observation | None = None
+        self.expected_before: PlaybackState | None = PlaybackState.IDLE
         self.last_ns = 0
         self.since_reset: set[str] = set()
 
@@ -422,7 +425,10 @@ class _Walk:
         in_order = all(
             a < b for a, b in zip((current.last_shown if current else -1, *own), own, strict=False)
         )
-        due = self.due(played)
+        first, due = self.due(played)
+        expected = self.expected_state()
+        slack_keyframes = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
+        lags = current is None or due is None or current.last_shown >= due or due - first <= slack_keyframes
         taints = frozenset(self.taints_for(due))
         seen = Observation(
             seq=exchange.answered,
@@ -435,7 +441,7 @@ class _Walk:
             samples=current.samples if current else 0,
             low=self.low // 1000,
             high=self.high // 1000,
-            expected_state=self.expected_state(),
+            expected_state=expected if self.settled(expected) else None,
             id_fixed=not self.fog_audio and not self.maybe_over,
             current_id=current.id if current else None,
             over=self.timed and self.over_ms >= story.slack_ms,
@@ -447,6 +453,7 @@ class _Walk:
             stalls=self.starving and self.stall_ms >= story.slack_ms,
             runs=self.starving and self.wait == 0 and self.high + self.slack < self.limit,
             due=due,
+            blank=not (own or lags),
             own=own,
             in_order=in_order,
             foreign=foreign,
@@ -462,7 +469,7 @@ class _Walk:
         self.ended_well = self.ended_well or (seen.over and plain and idle and played == seen.samples)
         if current and own:
             current.last_shown = max(current.last_shown, *own)
-        self.last, self.clean_step = seen, True
+        self.last, self.clean_step, self.expected_before = seen, True, expected
 
     @property
     def timed(self) -> bool:
@@ -494,18 +501,18 @@ class _Walk:
                 foreign.append((value, call))
         return tuple(own), tuple(foreign)
 
-    def due(self, played: int | None) -> int | None:
-        """The keyframe that a step from the last observation to this one leads to, where it is fixed."""
+    def due(self, played: int | None) -> tuple[int, int | None]:
+        """The keyframes that a step leads from and to; the latter None where it is not fixed."""
         current, last = self.round, self.last
         if not (current and last and self.clean_step and self.timed) or last.round is not current:
-            return None
+            return 0, None
         if current.audio_only or current.open_motion or self.paused:
-            return None
+            return 0, None
         before = last.high if last.played is None else last.played
         now = self.low // 1000 if played is None else played
         count = keyframe_count(current.samples, self.story.sample_rate)
         first, target = self.story.keyframe_at(before), min(self.story.keyframe_at(now), count - 1)
-        return target if first < target < len(current.values) else None
+        return first, target if first < target < len(current.values) else None
 
     def taints_for(self, due: int | None) -> set[str]:
         current = self.round
@@ -515,6 +522,10 @@ class _Walk:
         if due is not None and current.unknown_from is not None and current.unknown_from <= due:
             taints = taints | {"C-UNKNOWN"}
         return taints
+
+    def settled(self, expected: PlaybackState | None) -> bool:
+        """Whether a state that is reported one step of the clock late must be told by now."""
+        return not self.rounds or (self.clean_step and expected is self.expected_before)
 
     def expected_state(self) -> PlaybackState | None:
         slack = self.story.slack_ms
