@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 
 from spatius_sim.dialects import dialect_named
 from spatius_sim.kit.background_loop import BackgroundLoop
+from spatius_sim.kit.client_plans import ClientPlan
+from spatius_sim.kit.client_subject import OUR_OWN, ClientSubject, InProcessTestee
 from spatius_sim.kit.embedded import relay_url, start_reference_relay
+from spatius_sim.kit.plans import Plan
 from spatius_sim.kit.subjects import (
     Patience,
     RelaySubject,
@@ -22,6 +25,7 @@ from spatius_sim.kit.subjects import (
 from spatius_sim.kit.trial import PLANS_FOR_A_RULE, Trial
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
+from spatius_sim.net.testee import SocketTestee, StdioTestee, Testee
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.errors import UsageError
 
@@ -29,16 +33,20 @@ T = TypeVar("T")
 
 DEFAULT_MOTION_PORT = 8700
 DEFAULT_WIRE = "json-envelope"
+CLIENT_PLANS_FOR_A_RULE = 60
+_SOCKET_SCHEMES = ("ws://", "wss://")
 _START_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for. `target` is a relay's URL, `server` a Motion Server's; where both are ""
-    the embedded subjects are judged."""
+    """What the user asked for. `target` is a relay's URL, `server` a Motion Server's, `client` the command of
+    a client's testee or the ws:// address where it is to find us; where all are "" the embedded subjects are
+    judged."""
 
     target: str = ""
     server: str = ""
+    client: str = ""
     wire: str = DEFAULT_WIRE
     motion_port: int = DEFAULT_MOTION_PORT
     seed: int = 1
@@ -48,7 +56,7 @@ class Options:
 
     def as_arguments(self) -> str:
         """The options of pytest that name the same subject and the same scenarios."""
-        named = {"--target": self.target, "--server": self.server}
+        named = {"--target": self.target, "--server": self.server, "--client": self.client}
         arguments = [f"{option}={shlex.quote(url)}" for option, url in named.items() if url]
         if self.motion_port != DEFAULT_MOTION_PORT:
             arguments.append(f"--motion-port={self.motion_port}")
@@ -61,8 +69,10 @@ class Options:
         dialect_named(self.wire)
         _check_url("--target", self.target, ("ws", "wss"))
         _check_url("--server", self.server, ("http", "https"))
-        if self.target and self.server:
-            raise UsageError("--target and --server name two subjects: judge one in a run")
+        if self.client.startswith(_SOCKET_SCHEMES):
+            _check_url("--client", self.client, ("ws",))
+        if [self.target, self.server, self.client].count("") < 2:
+            raise UsageError("--target, --server and --client name several subjects: judge one in a run")
 
 
 @dataclass(slots=True)
@@ -75,7 +85,7 @@ class Bench:
     _recorder: Recorder = field(default_factory=Recorder)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _motion_server: MotionServer | None = None
-    _trials: dict[str, Trial] = field(default_factory=dict)
+    _trials: dict[str, Trial[Any]] = field(default_factory=dict)
 
     def open(self) -> dict[str, str]:
         """Start Motion Server where a relay is named, and return the environment that points it here.
@@ -84,12 +94,20 @@ class Bench:
         """
         return self._run(self._serve(self.options.motion_port)) if self.options.target else {}
 
-    def trial(self, kind: str) -> Trial:
-        """The trial of the `relay` or of the `server`; raises UsageError where it cannot be had."""
+    def trial(self, kind: str) -> Trial[Any]:
+        """The trial of the `relay`, `server` or `client`; raises UsageError where it cannot be had."""
         if kind not in self._trials:
-            subject = self._run(self._relay() if kind == "relay" else self._server())
             options = self.options
-            self._trials[kind] = Trial(subject, self._loop, options.seed, options.traces, options.examples)
+            subject: Subject[Any]
+            match kind:
+                case "relay":
+                    subject = self._run(self._relay())
+                case "server":
+                    subject = self._run(self._server())
+                case _:
+                    subject = self._run(self._client())
+            examples = CLIENT_PLANS_FOR_A_RULE if kind == "client" else options.examples
+            self._trials[kind] = Trial(subject, self._loop, options.seed, options.traces, examples)
         return self._trials[kind]
 
     def close(self) -> None:
@@ -102,7 +120,7 @@ class Bench:
         self._motion_server = await self._stack.enter_async_context(server)
         return relay_environment(server, canary_key(self.options.seed))
 
-    async def _relay(self) -> Subject:
+    async def _relay(self) -> Subject[Plan]:
         options = self.options
         dialect = dialect_named(options.wire)
         url = options.target
@@ -116,7 +134,21 @@ class Bench:
         self._recorder.dialect = dialect
         return RelaySubject(url, dialect, self._recorder, options.seed, options.patience)
 
-    async def _server(self) -> Subject:
+    async def _client(self) -> Subject[ClientPlan]:
+        options = self.options
+        testee: Testee
+        if not options.client:
+            testee = InProcessTestee()
+        elif options.client.startswith(_SOCKET_SCHEMES):
+            testee = SocketTestee(options.client)
+            await testee.listen()
+            self._stack.push_async_callback(testee.stop)
+        else:
+            testee = StdioTestee(options.client)
+        self._stack.push_async_callback(testee.close)
+        return ClientSubject(testee, options.client or OUR_OWN, options.seed, options.patience.attach)
+
+    async def _server(self) -> Subject[Plan]:
         options = self.options
         console, ingress = "", ""
         if options.server:

@@ -60,7 +60,8 @@ def _rounds(draw: st.DrawFn) -> list[Step]:
     steps: list[Step] = []
     for _ in range(draw(st.integers(2, 4))):
         steps += _speech(draw, draw(st.integers(40, 400)), draw(st.booleans()))
-        steps.append(draw(st.sampled_from((Say(0, True), Wait(100), Do("interrupt")))))
+        after: tuple[Step, ...] = (Say(0, True), Wait(100), Do("interrupt"))
+        steps.append(draw(st.sampled_from(after)))
     return [*steps, Say(100)]
 
 
@@ -122,8 +123,11 @@ def _empty_elsewhere(draw: st.DrawFn) -> list[Step]:
 def _abnormal(draw: st.DrawFn) -> list[Step]:
     ms = draw(_LONG)
     bad = Move((Payload(10, draw(st.sampled_from(("cut", "junk")))),))
-    begun = _moving(draw, ms) if draw(st.booleans()) else []
-    return [*_plain_round(draw), *_speech(draw, ms, True), *begun, bad, *_played(draw, ms)]
+    if draw(st.booleans()):
+        before, begun = _plain_round(draw), _moving(draw, ms)
+    else:
+        before, begun = [*_speech(draw, 1000, True), *_played(draw, 1000)], []
+    return [*before, *_speech(draw, ms, True), *begun, bad, *_played(draw, ms)]
 
 
 def _never_ended(draw: st.DrawFn) -> list[Step]:
@@ -174,7 +178,8 @@ def _matched(draw: st.DrawFn) -> list[Step]:
 
 def _in_step(draw: st.DrawFn) -> list[Step]:
     ms = draw(_LONG)
-    steps = [*_speech(draw, ms, draw(st.booleans())), *_moving(draw, ms)]
+    whole = Move((Payload(ms * 25 // 1000),))
+    steps = [*_speech(draw, ms, draw(st.booleans())), whole]
     return [*steps, *[draw(waits(40, 600)) for _ in range(6)]]
 
 

@@ -32,6 +32,11 @@ class OwnClient:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.decoder, name)
 
+    @property
+    def state(self) -> str:
+        """As the decoder reports it."""
+        return str(getattr(self.decoder, "reported_state", self.decoder.state))
+
     def advance(self, ms: int) -> None:
         """Move the clock on by that many milliseconds."""
         self._now_ns += ms * _NS_PER_MS

@@ -8,8 +8,8 @@ client calls.
     def test_my_client(pcm, payload): ...
 
 Everything is drawn before anything runs: a plan names ids by reference (kit/client_plans.py), for a client
-hands them out itself. *Legal* sequences hold only calls whose outcome the documents fix; *illegal* ones mix in
-what no document speaks of, which a client must survive, and may answer as it likes.
+hands them out itself. *Legal* sequences hold only calls whose outcome the documents fix; *illegal* ones mix
+in what no document speaks of, which a client must survive, and may answer as it likes.
 """
 
 from itertools import pairwise

@@ -360,10 +360,7 @@ RULES: dict[str, Rule] = {
             "after an interrupt",
             "seed:004",
             _DOCUMENTED,
-            (
-                "C-ID",
-                "C-ID-NEW",
-            ),
+            ("C-ID", "C-ID-NEW", "C-STATES"),
         ),
         Rule(
             "C-UNKNOWN",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from spatius_sim.rules.client_story import ClientStory, Kind, MotionCall
+from spatius_sim.rules.client_story import ClientStory, Kind, MotionCall, Round
 from spatius_sim.rules.findings import Broken, ClientCheck, Kept
 
 _VIRTUAL_TOLERANCE, _REAL_TOLERANCE = 1, 4
@@ -30,7 +30,7 @@ def sync(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-SYNC."""
     tolerance = _REAL_TOLERANCE if story.real_clock else _VIRTUAL_TOLERANCE
     for seen in story.observations:
-        if seen.due is None or seen.taints or seen.round is None or seen.round.late or not seen.own:
+        if seen.due is None or seen.taints or not _alone(seen.round) or not seen.own:
             continue
         if abs(seen.own[-1] - seen.due) <= tolerance:
             yield Kept()
@@ -90,6 +90,11 @@ def empty_scope(story: ClientStory) -> Iterator[Kept | Broken]:
 def empty_mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-EMPTY-MISMATCH."""
     yield from _still_shown(story, "C-EMPTY-MISMATCH")
+
+
+def _alone(current: Round | None) -> bool:
+    """Whether the round's motion came in time and in one payload: order is another rule's."""
+    return current is not None and not current.late and current.payloads == 1
 
 
 def _silence(story: ClientStory, kind: Kind) -> Iterator[Broken]:

@@ -3,20 +3,19 @@
 from collections.abc import Iterator
 
 from spatius_sim.model.decoder_events import PlaybackState
-from spatius_sim.rules.client_story import ClientStory, Kind, Observation
+from spatius_sim.rules.client_story import APART, ClientStory, Kind, Observation
 from spatius_sim.rules.findings import Broken, ClientCheck, Kept
 
 _TOLERANCE_MS = 40
 """Audio is played in blocks: a keyframe's length more or less says nothing."""
 _LONGEST_DRY_MS = 10_000
 _DRY_MS = 1_000
-_APART = frozenset({"C-EMPTY", "C-ABNORMAL", "C-PAUSE"})
 
 
 def states(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-STATES."""
     for seen in story.observations:
-        if seen.expected_state is None:
+        if seen.expected_state is None or (seen.over and seen.played != seen.samples):
             continue
         if seen.state == seen.expected_state:
             yield Kept()
@@ -85,7 +84,7 @@ def starve(story: ClientStory) -> Iterator[Kept | Broken]:
             and seen.missing_ms > story.slack_ms
             and seen.played is not None
             and seen.state != PlaybackState.IDLE
-            and not seen.round.taints & _APART
+            and not seen.round.taints & APART
         ):
             if seen.played >= seen.low - tolerance:
                 yield Kept()
@@ -96,14 +95,15 @@ def starve(story: ClientStory) -> Iterator[Kept | Broken]:
 
 def _strict(seen: Observation, tolerance: int) -> Iterator[Kept | Broken]:
     played = seen.played or 0
+    runs = seen.runs and seen.round is not None and seen.round.last_shown >= 0
     if seen.stalls and played > seen.motion_end + tolerance:
         expected = f"audio that stalls at {seen.motion_end} samples, where its motion is missing"
         yield Broken(expected, f"{played} samples played", (seen.seq,))
     elif seen.stalls and seen.stalled is not True:
         yield Broken("a stall that is told", f"stalled is {seen.stalled}", (seen.seq,))
-    elif seen.runs and seen.stalled is True:
+    elif runs and seen.stalled is True:
         yield Broken("no stall while motion is there", "stalled is True", (seen.seq,))
-    elif seen.runs and played < seen.low - tolerance:
+    elif runs and played < seen.low - tolerance:
         expected = f"audio that goes on once motion has come: {seen.low} samples by now"
         yield Broken(expected, f"{played} samples", (seen.seq,))
     elif seen.stalls:
@@ -117,8 +117,10 @@ def _played_out(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
     for seen in story.observations:
         if not seen.over or seen.round is None or seen.played is None:
             continue
-        if seen.round.taints & _APART != wanted or (rule_id and not seen.ended_well_before):
+        if seen.round.taints & APART != wanted or (rule_id and not seen.ended_well_before):
             continue
+        if rule_id == "C-ABNORMAL" and seen.missing_ms and not seen.went_on_before:
+            continue  # It may be one that stalls without motion.
         if seen.played == seen.samples:
             yield Kept()
         else:

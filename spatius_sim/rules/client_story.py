@@ -22,6 +22,9 @@ VIRTUAL_SLACK_MS = 200
 REAL_SLACK_MS = 600
 """How late a client may start something, or report it (the testee protocol)."""
 
+APART = frozenset({"C-EMPTY", "C-ABNORMAL", "C-PAUSE"})
+"""The rules whose situation sets the whole playback of a round apart."""
+
 _NS_PER_MS = 1_000_000
 
 
@@ -52,6 +55,7 @@ class Round:
     audio_only: bool = False
     open_motion: bool = False
     late: bool = False
+    payloads: int = 0
     values: list[float] = field(default_factory=list)
     unknown_from: int | None = None
     taints: set[str] = field(default_factory=set)
@@ -85,12 +89,13 @@ class Observation:
     """What was seen, and what is fixed of it. Positions in samples; None for what is not fixed or not told.
 
     `low` and `high`: the latest and the earliest client. `over`: the round is over for the latest one, too;
-    `dry_ms`: how long ago the audio of a round without an end mark ran out for the latest client.
-    `missing_ms`: how long the latest client has played without motion. `held`: paused, and settled. `stalls`
-    and `runs`: strictSync surely stalls, or surely does not. `due`: the keyframe that this step
-    leads to; `blank`: it leads so far that even
-    a client that lags must have rendered something, and nothing was; `own`: keyframes of this round that were rendered, by number; `foreign`: others, as (value,
-    their call). `id_fixed` says whether `current_id` is.
+    `dry_ms`: how long ago the audio of a round without an end mark ran out for it; `missing_ms`: how long it
+    has played without motion. `held`: paused, and settled. `stalls` and `runs`: strictSync surely stalls, or
+    surely does not. `due`: the keyframe that this step leads to; `blank`: it leads so far that even a client
+    that lags must have rendered something, and nothing was; `own`: keyframes of this round that were
+    rendered, by number; `foreign`: others, as (value, their call). `shown_before`, `went_on_before`,
+    `ended_well_before`: this client was seen to render motion, to play on without it, to play a plain round
+    to its end. `id_fixed` says whether `current_id` is.
     """
 
     seq: int
@@ -122,6 +127,7 @@ class Observation:
     moved: bool
     taints: frozenset[str]
     shown_before: bool
+    went_on_before: bool
     ended_well_before: bool
 
 
@@ -198,7 +204,7 @@ class _Walk:
         self.fog_audio = self.fog_pause = self.paused = self.overlap = False
         self.low = self.high = self.wait = self.overshoot = 0
         self.over_ms = self.dry_ms = self.missing_ms = self.stall_ms = self.paused_ms = self.quiet_ms = 0
-        self.clean_step = self.moved = self.shown = self.ended_well = False
+        self.clean_step = self.moved = self.shown = self.went_on = self.ended_well = False
         self.last: Observation | None = None
         self.expected_before: PlaybackState | None = PlaybackState.IDLE
         self.last_ns = 0
@@ -329,6 +335,8 @@ class _Walk:
         given_for = self.round if kind is not Kind.LATE else None
         call = MotionCall(exchange.seq, exchange.answered, kind, exchange.answer.error, unknown, given_for)
         self.story.motion_calls.append(call)
+        if kind is Kind.MATCH and self.round:
+            self.round.payloads += len(payloads)
         for payload in payloads:
             for value in payload.values if payload else ():
                 number = len(self.round.values) if kind is Kind.MATCH and self.round else -1
@@ -429,6 +437,7 @@ class _Walk:
         expected = self.expected_state()
         slack_keyframes = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
         lags = current is None or due is None or current.last_shown >= due or due - first <= slack_keyframes
+        lags = lags or self.at_end(played)
         taints = frozenset(self.taints_for(due))
         seen = Observation(
             seq=exchange.answered,
@@ -442,7 +451,7 @@ class _Walk:
             low=self.low // 1000,
             high=self.high // 1000,
             expected_state=expected if self.settled(expected) else None,
-            id_fixed=not self.fog_audio and not self.maybe_over,
+            id_fixed=self.id_fixed(result.get("state")),
             current_id=current.id if current else None,
             over=self.timed and self.over_ms >= story.slack_ms,
             dry_ms=self.dry_ms if self.timed and current and not current.ended else None,
@@ -460,11 +469,13 @@ class _Walk:
             moved=self.moved,
             taints=taints,
             shown_before=self.shown,
+            went_on_before=self.went_on,
             ended_well_before=self.ended_well,
         )
         story.observations.append(seen)
+        self.went_on = self.went_on or _goes_on(seen, story)
         self.shown = self.shown or (due is not None and not taints and bool(own))
-        plain = not (current.taints & {"C-EMPTY", "C-ABNORMAL", "C-PAUSE"}) if current else False
+        plain = not (current.taints & APART) if current else False
         idle = seen.state == PlaybackState.IDLE
         self.ended_well = self.ended_well or (seen.over and plain and idle and played == seen.samples)
         if current and own:
@@ -474,6 +485,12 @@ class _Walk:
     @property
     def timed(self) -> bool:
         return self.round is not None and not (self.fog_audio or self.fog_pause or self.strict)
+
+    def id_fixed(self, state: object) -> bool:
+        """Whether the current id is. One that went idle too early is C-STATES' business."""
+        if self.fog_audio or self.maybe_over:
+            return False
+        return self.round is None or not (self.strict or state == PlaybackState.IDLE)
 
     @property
     def slack(self) -> int:
@@ -514,6 +531,11 @@ class _Walk:
         first, target = self.story.keyframe_at(before), min(self.story.keyframe_at(now), count - 1)
         return first, target if first < target < len(current.values) else None
 
+    def at_end(self, played: int | None) -> bool:
+        """Whether the audio may be over, so that nothing has to be drawn any more."""
+        at = self.high // 1000 if played is None else played
+        return self.round is not None and at >= self.round.samples
+
     def taints_for(self, due: int | None) -> set[str]:
         current = self.round
         if current is None:
@@ -540,6 +562,12 @@ class _Walk:
             return PlaybackState.IDLE
         playing = self.timed and self.wait == 0 and self.high < self.end
         return PlaybackState.PLAYING if playing else None
+
+
+def _goes_on(seen: Observation, story: ClientStory) -> bool:
+    """Whether audio was seen to go on without motion."""
+    missing = seen.missing_ms > story.slack_ms and seen.round is not None and not seen.round.taints & APART
+    return missing and seen.played is not None and seen.played >= seen.low > 0
 
 
 @dataclass(frozen=True, slots=True)
