@@ -56,11 +56,7 @@ def encode(message: Message) -> bytes:
             envelope.server_confirm_session.connection_id = connection_id
         case AudioInput():
             envelope.type = wire.CLIENT_AUDIO_INPUT
-            audio = envelope.client_audio_input
-            audio.req_id, audio.end, audio.audio = message.req_id, message.end, message.audio
-            if message.traceparent or message.tracestate:
-                audio.trace_context.traceparent = message.traceparent
-                audio.trace_context.tracestate = message.tracestate
+            _fill_audio(envelope.client_audio_input, message)
         case ServerError():
             envelope.type = wire.SERVER_ERROR
             error = envelope.server_error
@@ -118,6 +114,13 @@ def _value(envelope: wire.Message) -> Message:
             return Interrupt(envelope.client_interrupt.req_id)
         case unknown:
             return UnknownMessage(int(unknown))
+
+
+def _fill_audio(target: wire.ClientAudioInput, message: AudioInput) -> None:
+    target.req_id, target.end, target.audio = message.req_id, message.end, message.audio
+    if message.traceparent or message.tracestate:
+        target.trace_context.traceparent = message.traceparent
+        target.trace_context.tracestate = message.tracestate
 
 
 def _fill_configure(target: wire.ClientConfigureSession, message: ConfigureSession) -> None:

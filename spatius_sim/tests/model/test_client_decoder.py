@@ -101,6 +101,15 @@ def test_an_empty_chunk_behind_the_end_mark_starts_nothing(end: bool) -> None:
     assert decoder.take_events() == []
 
 
+def test_an_empty_chunk_after_the_end_of_playback_starts_nothing() -> None:
+    decoder = speaking(end=True)
+    decoder.advance(SECOND)
+    decoder.take_events()
+    assert decoder.yield_audio_data(b"", end=True) == "c1"
+    assert decoder.take_events() == []
+    assert decoder.state is PlaybackState.IDLE
+
+
 def test_a_new_round_cuts_off_what_is_still_playing() -> None:
     decoder = speaking(end=True)
     decoder.yield_frames_data([payload(*range(25))], "c1")

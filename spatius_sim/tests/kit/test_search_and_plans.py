@@ -1,0 +1,85 @@
+"""Plans are drawn from one seed, and the smallest that fails is found, whatever the subject does."""
+
+from collections import Counter
+
+import pytest
+from hypothesis.strategies import SearchStrategy
+
+from spatius_sim.kit.exercises import plans_exercising
+from spatius_sim.kit.plans import Plan, TurnPlan, conversations, crowds, speech
+from spatius_sim.kit.search import smallest_failing
+from spatius_sim.protocol.audio import keyframe_count
+from spatius_sim.rules.catalogue import RULES
+
+ONE_CLIENT = conversations()
+
+
+def drawn(seed: int, examples: int = 30, plans: SearchStrategy[Plan] = ONE_CLIENT) -> list[Plan]:
+    seen: list[Plan] = []
+
+    def look(plan: Plan) -> bool:
+        seen.append(plan)
+        return False
+
+    assert smallest_failing(plans, look, examples=examples, from_seed=seed) is None
+    return seen
+
+
+def test_the_same_seed_draws_the_same_plans_and_another_seed_others() -> None:
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+
+
+def test_every_planned_turn_has_a_keyframe_and_whole_samples() -> None:
+    turns = [turn for plan in drawn(3) for client in plan.clients for turn in client]
+    assert all(keyframe_count(turn.samples, 16000) > 0 for turn in turns)
+    assert all(turn.chunk_bytes % 2 == 0 and turn.chunk_bytes > 0 for turn in turns)
+
+
+def test_plans_reach_beyond_the_first_segment() -> None:
+    longest = max(turn.samples for plan in drawn(1) for client in plan.clients for turn in client)
+    assert longest > 32_000
+
+
+def test_the_smallest_failing_plan_is_found() -> None:
+    def fails(plan: Plan) -> bool:
+        return len(plan.clients[0]) >= 2
+
+    smallest = smallest_failing(conversations(), fails, examples=50, from_seed=1)
+    assert smallest is not None
+    assert [turn.samples for turn in smallest.clients[0]] == [640, 640]
+
+
+def test_a_plan_is_tried_once_even_by_a_subject_that_changes_its_mind() -> None:
+    tried: Counter[Plan] = Counter()
+
+    def fails(plan: Plan) -> bool:
+        tried[plan] += 1
+        return sum(tried.values()) % 3 == 0
+
+    assert smallest_failing(conversations(), fails, examples=50, from_seed=1) is not None
+    assert set(tried.values()) == {1}
+
+
+def test_speech_is_audible_and_nobody_elses() -> None:
+    one, other = speech("one", 3200), speech("other", 3200)
+    assert len(one) == 6400
+    assert one == speech("one", 3200)
+    assert one[:64] not in other
+    assert max(abs(int.from_bytes(one[i : i + 2], "little", signed=True)) for i in range(0, 6400, 2)) > 1000
+
+
+def test_a_plan_reads_as_words() -> None:
+    turn = TurnPlan(32_000, 640)
+    assert str(Plan(((turn,),))) == "2 s of speech in chunks of 640 bytes"
+    assert str(Plan(((turn, turn),))).count(", then ") == 1
+    assert "at the same time: client-2" in str(Plan(((turn,), (turn,))))
+
+
+@pytest.mark.parametrize("rule_id", RULES)
+def test_every_rule_has_plans(rule_id: str) -> None:
+    assert not plans_exercising(rule_id).is_empty
+
+
+def test_crowds_have_several_clients() -> None:
+    assert all(len(plan.clients) >= 2 for plan in drawn(1, plans=crowds()))

@@ -1,0 +1,116 @@
+"""The exit code that follows from the verdicts, and reports that stay harmless."""
+
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from spatius_sim.reporting.json_report import write_json_report
+from spatius_sim.reporting.summary import (
+    ExitCode,
+    Failure,
+    RuleOutcome,
+    Summary,
+    exit_code,
+)
+from spatius_sim.reporting.text_report import claim, failure_text, harmless, print_summary
+from spatius_sim.rules.catalogue import Verdict
+
+PASSED, FAILED, UNEXERCISED = Verdict.PASSED, Verdict.FAILED, Verdict.UNEXERCISED
+NOT_APPLICABLE, INCONCLUSIVE, ERRORED = (
+    Verdict.NOT_APPLICABLE,
+    Verdict.INCONCLUSIVE,
+    Verdict.ERRORED,
+)
+IDS = ("U-TOKEN", "U-CONFIGURE", "U-AUDIO-END", "R-MOTION-VERBATIM")
+HOSTILE = "\x1b[2J\x07::error::</script>\r"
+
+
+def summary_of(*verdicts: Verdict) -> Summary:
+    outcomes = tuple(RuleOutcome(rule_id, verdict) for rule_id, verdict in zip(IDS, verdicts, strict=False))
+    return Summary("relay", "ws://127.0.0.1:1", 1, "0", 1, outcomes)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        ((PASSED, PASSED), ExitCode.PASSED),
+        ((PASSED, NOT_APPLICABLE), ExitCode.PASSED),
+        ((NOT_APPLICABLE, NOT_APPLICABLE), ExitCode.NOT_EXERCISED),
+        ((), ExitCode.NOT_EXERCISED),
+        ((PASSED, UNEXERCISED), ExitCode.NOT_EXERCISED),
+        ((INCONCLUSIVE, UNEXERCISED), ExitCode.UNREACHABLE),
+        ((FAILED, INCONCLUSIVE, UNEXERCISED), ExitCode.RULE_FAILED),
+        ((ERRORED, FAILED, INCONCLUSIVE, UNEXERCISED), ExitCode.KIT_FAILED),
+    ],
+)
+def test_the_gravest_verdict_decides(verdicts: tuple[Verdict, ...], code: ExitCode) -> None:
+    assert exit_code([summary_of(*verdicts)]) is code
+
+
+def test_no_run_at_all_is_no_pass() -> None:
+    assert exit_code([]) is ExitCode.NOT_EXERCISED
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "word"),
+    [
+        ((PASSED, PASSED), "2 of 2 rules were exercised"),
+        ((FAILED, PASSED), "FAILED: U-TOKEN. 1 of 2 rules passed"),
+        ((INCONCLUSIVE,), "INCONCLUSIVE"),
+        ((ERRORED,), "says nothing of the subject"),
+        ((UNEXERCISED, PASSED), "NOT EXERCISED: U-TOKEN"),
+        ((), "nothing ran"),
+    ],
+)
+def test_the_claim_says_what_the_run_shows(verdicts: tuple[Verdict, ...], word: str) -> None:
+    assert word in claim(summary_of(*verdicts))
+
+
+def hostile_outcome() -> RuleOutcome:
+    failure = Failure(HOSTILE, HOSTILE, HOSTILE, HOSTILE, confirmed=True)
+    return RuleOutcome("U-TOKEN", FAILED, 1, 1, HOSTILE, failure)
+
+
+def test_what_a_subject_says_cannot_steer_the_terminal() -> None:
+    outcome = hostile_outcome()
+    assert outcome.failure is not None
+    page = StringIO()
+    inconclusive = RuleOutcome("U-CONFIGURE", INCONCLUSIVE, reason=HOSTILE)
+    summary = Summary("relay", HOSTILE, 1, "0", 1, (outcome, inconclusive))
+    print_summary(Console(file=page, width=200), summary)
+    for text in (page.getvalue(), failure_text(outcome, outcome.failure, "again"), claim(summary)):
+        assert "\x1b" not in text
+        assert "\x07" not in text
+        assert "\r" not in text
+
+
+def test_harmless_text_stays_as_it_is() -> None:
+    assert harmless("é — 字\n\tplain") == "é — 字\n\tplain"
+
+
+def test_a_failure_takes_ten_lines_at_most() -> None:
+    outcome = RuleOutcome("R-CONVERSATION", FAILED, failure=Failure("a", "b", "c", "d", False))
+    assert outcome.failure is not None
+    lines = failure_text(outcome, outcome.failure, "again").splitlines()
+    assert len(lines) <= 10
+    assert any("not seen again" in line for line in lines)
+
+
+def test_the_json_report_lists_every_rule(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "report.json"
+    write_json_report(path, [summary_of(PASSED, FAILED)])
+    report = json.loads(path.read_text())
+    assert report["exit_code"] == 1
+    assert [(r["id"], r["level"], r["verdict"]) for r in report["rules"]] == [
+        ("U-TOKEN", "MUST", "PASSED"),
+        ("U-CONFIGURE", "MUST", "FAILED"),
+    ]
+
+
+def test_the_json_report_carries_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    write_json_report(path, [Summary("relay", "", 1, "0", 1, (hostile_outcome(),))])
+    assert json.loads(path.read_text())["rules"][0]["failure"]["actual"] == HOSTILE
