@@ -15,8 +15,9 @@ from spatius_sim.rules import (
     upstream,
 )
 from spatius_sim.rules.catalogue import Rule, Verdict, rules_for
+from spatius_sim.rules.client_ledger import join_client
 from spatius_sim.rules.client_needs import missing
-from spatius_sim.rules.client_story import ClientStory, join_client
+from spatius_sim.rules.client_story import ClientStory
 from spatius_sim.rules.findings import Broken, Check, ClientCheck, Judgement, Kept
 from spatius_sim.rules.turns import join
 

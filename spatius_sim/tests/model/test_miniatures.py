@@ -7,6 +7,7 @@ import pytest
 
 from spatius_sim.dialects.events import Audio, Motion, Ready, Speak, SpeakEnd
 from spatius_sim.model.answers import SynthesizedAnswer
+from spatius_sim.model.client_miniatures import CLIENT_MINIATURES
 from spatius_sim.model.miniatures import (
     RELAY_MINIATURES,
     SERVER_MINIATURES,
@@ -106,7 +107,7 @@ def test_a_miniature_is_named_by_a_rule(rule_id: str) -> None:
 
 @pytest.mark.parametrize("rule_id", RULES)
 def test_every_rule_has_a_miniature_that_breaks_it(rule_id: str) -> None:
-    assert rule_id in {*RELAY_MINIATURES, *SERVER_MINIATURES}
+    assert rule_id in {*RELAY_MINIATURES, *SERVER_MINIATURES, *CLIENT_MINIATURES}
 
 
 WRONG_IN_MOTION = [
