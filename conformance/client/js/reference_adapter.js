@@ -4,8 +4,11 @@ import { AvatarClient, Mode } from "./avatar_client.js";
 
 const rendered = new WeakMap();
 
-/** @param {"virtual" | "real"} clock */
-export function referenceAdapter(clock = "virtual") {
+/**
+ * @param {"virtual" | "real"} [clock]
+ * @param {typeof AvatarClient} [Client] a variation of it
+ */
+export function referenceAdapter(clock = "virtual", Client = AvatarClient) {
   return {
     name: "spatius-sim reference client (JavaScript)",
     clock,
@@ -14,7 +17,7 @@ export function referenceAdapter(clock = "virtual") {
       const keyframes = [];
       const now = clock === "real" ? () => performance.now() : undefined;
       const onKeyframe = (_index, keyframe) => keyframes.push(keyframe.translation[0]);
-      const client = new AvatarClient({ sampleRate, mode, now, onKeyframe });
+      const client = new Client({ sampleRate, mode, now, onKeyframe });
       rendered.set(client, keyframes);
       return client;
     },

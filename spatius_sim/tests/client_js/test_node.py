@@ -1,15 +1,20 @@
 """The JavaScript reference client in Node: its unit tests, a dialogue over stdio, and the C suite."""
 
+import re
 import shlex
 import subprocess
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
 from spatius_sim.net import testee as attached
 from spatius_sim.tests.client_js.dialogue import converse, converse_in_real_time
+from spatius_sim.tests.client_js.judged import judged
 from spatius_sim.tests.client_js.running import CLIENT, SECONDS, TESTS, node, program
 
+BROKEN = TESTS / "broken_testee.mjs"
+FAULTS = re.findall(r'^  "(C-[A-Z-]+)": class', BROKEN.read_text(), re.MULTILINE)
 Dialogue = Callable[[attached.Testee], Awaitable[None]]
 TESTEE = str(CLIENT / "reference_testee.js")
 
@@ -29,6 +34,17 @@ async def test_a_dialogue_over_stdio(options: list[str], dialogue: Dialogue) -> 
         await dialogue(testee)
     finally:
         await testee.close()
+
+
+def test_it_keeps_every_rule(tmp_path: Path) -> None:
+    code, rules, output = judged(shlex.join([node(), TESTEE]), tmp_path)
+    assert (code, set(rules.values())) == (0, {"PASSED"}), output
+
+
+@pytest.mark.parametrize("rule", FAULTS)
+def test_its_faults_are_seen(rule: str, tmp_path: Path) -> None:
+    code, rules, output = judged(shlex.join([node(), str(BROKEN), rule]), tmp_path, "--rule", rule)
+    assert (code, rules) == (1, {rule: "FAILED"}), output
 
 
 def test_it_ends_with_its_stdin() -> None:
