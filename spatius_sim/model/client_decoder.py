@@ -227,12 +227,13 @@ class ClientDecoder:
             return Round.OVER if self._latest_id else Round.NONE
         return Round.ENDED if self._conversation.ended else Round.OPEN
 
-    def _start_round(self) -> None:
+    def _start_round(self) -> Conversation:
         conversation = self._conversation = Conversation(self._new_id(), audio_only=self._fallen_back)
         self._latest_id = conversation.conversation_id
         self._events.append(ConversationStarted(conversation.conversation_id))
         reason = StateReason.FALLBACK_MODE if self._fallen_back else StateReason.USER_ACTION
         self._change(PlaybackEvent.AUDIO, reason)
+        return conversation
 
     def _standing(self, conversation_id: str) -> Standing:
         conversation = self._conversation

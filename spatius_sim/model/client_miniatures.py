@@ -29,10 +29,10 @@ class NamesEveryChunk(ClientDecoder):
 class ReusesIds(ClientDecoder):
     """Has one id for all rounds."""
 
-    def _start_round(self) -> None:
+    def _start_round(self) -> Conversation:
         new_id, known = self._new_id, self._latest_id
         self._new_id = (lambda: known) if known else new_id
-        super()._start_round()
+        return super()._start_round()
 
 
 class KeepsIdOverInterrupt(ClientDecoder):
@@ -69,11 +69,12 @@ class KeepsEarlyMotion(ClientDecoder):
             self._early += tuple(frames or ())
         super().yield_frames_data(frames, conversation_id)
 
-    def _start_round(self) -> None:
-        super()._start_round()
-        for payload in self._early if self._conversation else ():
-            self._take(self._conversation, payload)  # type: ignore[arg-type]
+    def _start_round(self) -> Conversation:
+        conversation = super()._start_round()
+        for payload in self._early:
+            self._take(conversation, payload)
         self._early = ()
+        return conversation
 
 
 class KeepsMotionOverInterrupt(ClientDecoder):
@@ -86,12 +87,12 @@ class KeepsMotionOverInterrupt(ClientDecoder):
             self._kept = tuple(self._conversation.motion)
         super().interrupt()
 
-    def _start_round(self) -> None:
-        super()._start_round()
-        if self._conversation is not None:
-            self._conversation.motion.extend(self._kept)
-            self._conversation.keyframes = sum(map(len, self._kept))
+    def _start_round(self) -> Conversation:
+        conversation = super()._start_round()
+        conversation.motion.extend(self._kept)
+        conversation.keyframes = sum(map(len, self._kept))
         self._kept = ()
+        return conversation
 
 
 class DropsMotionInPause(ClientDecoder):
@@ -283,9 +284,9 @@ class BuffersFirst(ClientDecoder):
 
     _held_ns = 0
 
-    def _start_round(self) -> None:
-        super()._start_round()
+    def _start_round(self) -> Conversation:
         self._held_ns = _HELD_NS
+        return super()._start_round()
 
     def _play(self, conversation: Conversation, passed_ns: int) -> None:
         held = min(self._held_ns, passed_ns)

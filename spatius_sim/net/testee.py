@@ -4,6 +4,7 @@ import asyncio
 import os
 import shlex
 import signal
+import time
 from collections import deque
 from contextlib import suppress
 from typing import Protocol
@@ -17,6 +18,8 @@ from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, Usage
 _LARGEST_LINE = 16 * 1_048_576
 _LINES_KEPT = 20
 _EXIT_SECONDS = 1.0
+_LOOK_SECONDS = 0.25
+"""How often to look whether a testee that says nothing is still there."""
 
 
 class TesteeError(SpatiusSimError):
@@ -72,20 +75,29 @@ class StdioTestee:
         assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
+        deadline = time.monotonic() + seconds
         try:
-            async with asyncio.timeout(seconds):
-                process.stdin.write(line.encode() + b"\n")
-                await process.stdin.drain()
-                answer = await process.stdout.readline()
-        except TimeoutError:
-            raise TesteeError(f"it did not answer for {seconds:g} s") from None
+            process.stdin.write(line.encode() + b"\n")
+            answer = None
+            while answer is None:
+                try:
+                    async with asyncio.timeout(min(_LOOK_SECONDS, seconds)):
+                        await process.stdin.drain()
+                        answer = await process.stdout.readline()
+                except TimeoutError:
+                    # Its children may hold its stdout open when it has ended.
+                    if process.returncode is not None:
+                        answer = b""
+                    elif time.monotonic() >= deadline:
+                        raise TesteeError(f"it did not answer for {seconds:g} s") from None
         except ValueError:
             raise TesteeError(f"it wrote more than {_LARGEST_LINE} bytes without an end of line") from None
         except ConnectionError:
             answer = b""
         if not answer.endswith(b"\n"):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), _EXIT_SECONDS)
+            if process.returncode is None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(process.wait(), _EXIT_SECONDS)
             raise TesteeError(f"it ended with code {process.returncode}")
         self._said.append(answer.decode(errors="replace").rstrip())
         return answer
@@ -101,8 +113,9 @@ class StdioTestee:
             return
         if process.stdin is not None:
             process.stdin.close()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), _EXIT_SECONDS)
+        if process.returncode is None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), _EXIT_SECONDS)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()

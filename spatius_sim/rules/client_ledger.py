@@ -136,7 +136,8 @@ class _Walk:
             self.over_ms += left_ms
         else:
             self.dry_ms += left_ms
-        if self.story.keyframe_at(self.low // 1000) >= len(self.round.values):
+        last = keyframe_count(self.round.samples, rate) - 1
+        if min(last, self.story.keyframe_at(self.low // 1000)) >= len(self.round.values):
             self.missing_ms += ms - waited
 
     def audio(self, exchange: Exchange) -> None:

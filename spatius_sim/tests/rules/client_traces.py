@@ -57,11 +57,30 @@ class Said:
         self.says(Request(0, "yieldAudioData", audio=bytes(2 * samples), end=end), result, error)
 
     def seen(self, **members: Any) -> None:
-        everything = {"state": "idle", "conversationId": None, "samplesPlayed": 0, "keyframesRendered": []}
+        everything: dict[str, Any] = {
+            "state": "idle",
+            "conversationId": None,
+            "samplesPlayed": 0,
+            "keyframesRendered": [],
+        }
         self.says(Request(0, "observe"), everything | members)
 
+    def lacks(self, request: Request) -> None:
+        self.asks(request)
+        self._note(Received("", Answer(request.id, unimplemented=True)))
+
+    def answers(self) -> None:
+        self._note(Received("", Answer(0)))
+
+    def asks(self, request: Request) -> None:
+        self._note(Sent("", request))
+
+    @property
+    def trace(self) -> Trace:
+        return Trace(TraceHeader("client", "", 1, "", "0"), tuple(self._events))
+
     def judged(self) -> dict[str, Judgement]:
-        return judge(Trace(TraceHeader("client", "", 1, "", "0"), tuple(self._events)))
+        return judge(self.trace)
 
     def _note(self, what: Sent | Received) -> None:
         at_ns = self.now_ms * 1_000_000

@@ -9,10 +9,13 @@ from spatius_sim.kit.client_exercises import client_plans_exercising
 from spatius_sim.kit.client_plans import ClientPlan, Do, Move, Ref, Say, Step, Wait
 from spatius_sim.kit.client_subject import ClientSubject, InProcessTestee
 from spatius_sim.kit.own_client import own_client
-from spatius_sim.model.client_decoder import ClientDecoder
+from spatius_sim.model.client_decoder import ClientDecoder, Conversation
 from spatius_sim.model.client_miniatures import CLIENT_MINIATURES, HONEST_CLIENTS
 from spatius_sim.model.testee_messages import Request
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.messages import Interrupt
 from spatius_sim.rules.catalogue import Verdict, rules_for
+from spatius_sim.rules.client_exchanges import exchanges, read_payload
 from spatius_sim.rules.judge import judge
 from spatius_sim.tests.rules.client_traces import STRICT, Said, judged, motion
 
@@ -84,6 +87,32 @@ LACKS = [
 ]
 
 
+def test_an_unimplemented_request_is_not_applicable() -> None:
+    said = Said()
+    said.lacks(Request(0, "pause"))
+    assert said.judged()["C-PAUSE"].verdict is Verdict.NOT_APPLICABLE
+
+
+def test_a_message_that_is_no_motion_counts_as_undecodable() -> None:
+    assert read_payload(encode(Interrupt("r"))) is None
+
+
+def test_a_request_that_was_never_answered_is_left_out() -> None:
+    said = Said()
+    said.asks(Request(0, "observe"))
+    said.asks(Request(0, "pause"))
+    said.answers()
+    said.answers()
+    assert [one.request.do for one in exchanges(said.trace)] == ["hello", "reset", "pause"]
+
+
+def test_a_stall_without_motion_is_not_taken_for_abnormal_motion() -> None:
+    settle = (Wait(400), Wait(400), Wait(300))
+    first = (Say(600, True), motion(15), *settle)
+    said = judged(*first, Say(600, True), motion(5, form="junk"), *settle)
+    assert said["C-ABNORMAL"].verdict is Verdict.UNEXERCISED
+
+
 @pytest.mark.parametrize(("lacking", "rule_id"), LACKS)
 def test_what_a_client_lacks_is_not_applicable(lacking: str, rule_id: str) -> None:
     judgement = Said(lacks=[lacking]).judged()[rule_id]
@@ -144,11 +173,11 @@ def test_audio_that_outlives_an_interrupt_breaks_c_interrupt() -> None:
 
 def test_motion_of_a_round_that_was_cut_off_breaks_c_match() -> None:
     class KeepsMotion(ClientDecoder):
-        def _start_round(self) -> None:
+        def _start_round(self) -> Conversation:
             kept = self._conversation.motion if self._conversation else []
-            super()._start_round()
-            if self._conversation:
-                self._conversation.motion.extend(kept)
+            conversation = super()._start_round()
+            conversation.motion.extend(kept)
+            return conversation
 
     steps = (Say(2000, True), motion(50), Wait(400), Say(2000), Wait(240), Wait(280))
     assert judged(*steps, client=own_client(KeepsMotion))["C-MATCH"].verdict is Verdict.FAILED
@@ -164,8 +193,16 @@ def test_a_stall_that_motion_has_ended_must_end() -> None:
         def stalled(self) -> bool:
             return True
 
+    class StaysSilently(StaysStalled):
+        @property
+        def stalled(self) -> bool:
+            return self.samples_played == 5 * 640 and self._now_ns < 900_000_000
+
+        def _motion_end(self, conversation: object) -> int:
+            return 5 * 640 * 10**9
+
     steps = (Say(2000), motion(5), Wait(100), Wait(700), motion(40), Wait(240), Wait(300))
-    for brain in (StaysStalled, SaysStalled):
+    for brain in (StaysStalled, SaysStalled, StaysSilently):
         judgement = judged(*steps, client=own_client(brain), mode=STRICT)["C-STARVE"]
         assert judgement.verdict is Verdict.FAILED, brain
 
