@@ -150,7 +150,7 @@ def verify(
 
 
 @cli.command()
-@click.argument("subject", type=click.Choice(["relay", "server"]), required=False)
+@click.argument("subject", type=click.Choice(["relay", "server", "client"]), required=False)
 def rules(subject: str | None) -> None:
     """The catalogue: every rule with its sentence and its source."""
     from rich.console import Console

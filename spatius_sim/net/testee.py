@@ -118,10 +118,18 @@ class StdioTestee:
                 await asyncio.wait_for(process.wait(), _EXIT_SECONDS)
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_EXIT_SECONDS):
+                await self._read_out(process)
+
+    async def _read_out(self, process: asyncio.subprocess.Process) -> None:
+        """Read both pipes to their end, so that nothing of the process stays open."""
+        assert process.stdout is not None
+        assert self._listening is not None
+        await process.stdout.read()
+        await self._listening
         await process.wait()
-        if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
+        await asyncio.sleep(0)
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None
