@@ -106,8 +106,10 @@ class Bench:
                     subject = self._run(self._server())
                 case _:
                     subject = self._run(self._client())
-            examples = CLIENT_PLANS_FOR_A_RULE if kind == "client" else options.examples
-            self._trials[kind] = Trial(subject, self._loop, options.seed, options.traces, examples)
+            trial: Trial[Any] = Trial(subject, self._loop, options.seed, options.traces, options.examples)
+            if kind == "client":
+                trial.examples, trial.shorter = CLIENT_PLANS_FOR_A_RULE, ClientPlan.shorter
+            self._trials[kind] = trial
         return self._trials[kind]
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """Plans for clients: a whole sequence of calls is drawn first, then run. Ids are symbolic references, for the
 client under test hands them out itself."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -129,6 +130,12 @@ class ClientPlan:
     steps: tuple[Step, ...]
     sample_rate: int = 16000
     mode: str = StarvationMode.AUDIO_INDEPENDENT
+
+    def shorter(self) -> Iterator["ClientPlan"]:
+        """The same without one of its steps, the last one first."""
+        for left_out in reversed(range(len(self.steps))):
+            kept = self.steps[:left_out] + self.steps[left_out + 1 :]
+            yield ClientPlan(kept, self.sample_rate, self.mode)
 
     def __str__(self) -> str:
         """The plan in words."""

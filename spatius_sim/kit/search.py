@@ -1,7 +1,7 @@
 """Looks for a plan that breaks a rule, and for the smallest such plan."""
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
@@ -16,6 +16,21 @@ SHRINK_SECONDS = 5.0
 
 class _FoundError(Exception):
     pass
+
+
+def shortest_failing(
+    plan: P, fails: Callable[[P], bool], shorter: Callable[[P], Iterable[P]], seconds: float
+) -> P:
+    """The plan without every part that can be left out one by one, as far as the time goes."""
+    deadline = time.monotonic() + seconds
+    found: P | None = plan
+    while found is not None:
+        plan, found = found, None
+        for candidate in shorter(plan):
+            if time.monotonic() < deadline and fails(candidate):
+                found = candidate
+                break
+    return plan
 
 
 def smallest_failing(

@@ -1,5 +1,6 @@
 """A trial: one subject, judged rule by rule over many plans."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic
@@ -8,7 +9,7 @@ from hypothesis.strategies import SearchStrategy
 
 from spatius_sim.dialects.events import Motion
 from spatius_sim.kit.background_loop import BackgroundLoop
-from spatius_sim.kit.search import SHRINK_SECONDS, P, smallest_failing
+from spatius_sim.kit.search import SHRINK_SECONDS, P, shortest_failing, smallest_failing
 from spatius_sim.kit.subjects import Subject
 from spatius_sim.model.trace import Lane, Received, Trace, WaitEnded
 from spatius_sim.net.testee import TesteeError
@@ -30,10 +31,14 @@ _ADVICE = {
 }
 
 
+def _nothing_shorter(plan: object) -> tuple[()]:
+    return ()
+
+
 @dataclass(slots=True)
 class Trial(Generic[P]):
     """Judges a subject. Every plan is run once, and judged by all rules; `traces` is the folder where the
-    traces of failures are saved."""
+    traces of failures are saved; `shorter` gives the plans that a failing one is cut down to."""
 
     subject: Subject[P]
     loop: BackgroundLoop
@@ -41,6 +46,7 @@ class Trial(Generic[P]):
     traces: Path
     examples: int = PLANS_FOR_A_RULE
     shrink_seconds: float = SHRINK_SECONDS
+    shorter: Callable[[P], Iterable[P]] = _nothing_shorter
     _judged: dict[P, dict[str, Judgement]] = field(default_factory=dict)
     _unreachable: str = ""
     _attached: bool = False
@@ -73,6 +79,8 @@ class Trial(Generic[P]):
                 from_seed=self.seed,
                 shrink_seconds=self.shrink_seconds,
             )
+            if plan is not None:
+                plan = shortest_failing(plan, fails, self.shorter, self.shrink_seconds)
             if self._lost_testee is not None:
                 raise self._lost_testee
             if plan is not None:

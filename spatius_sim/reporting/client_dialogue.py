@@ -20,7 +20,7 @@ def dialogue(trace: Trace | None, marked: Sequence[int]) -> str:
     for event in trace.on(Lane.CLIENT):
         value = getattr(event.what, "value", None)
         if isinstance(event.what, Sent) and isinstance(value, Request):
-            if value.do != "observe":
+            if value.do not in ("hello", "observe"):
                 lines, call, seqs = _flush(lines, call, seqs, marked), _call(value), set()
         elif isinstance(event.what, Received) and isinstance(value, Answer):
             call += _answer(value)

@@ -41,7 +41,8 @@ MUTATIONS: dict[str, list[tuple[str, str]]] = {
         ("audio_only=self._fallen_back)", "audio_only=self._fallen_back, motion=getattr(self, 'kept', []))"),
         (
             "            self._leave(self._conversation)\n",
-            "            self.kept = self._conversation.motion\n            self._leave(self._conversation)\n",
+            "            self.kept = self._conversation.motion\n"
+            "            self._leave(self._conversation)\n",
         ),
     ],
     "C-PAUSE": [
