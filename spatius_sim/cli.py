@@ -215,7 +215,7 @@ def bench(quick: bool, as_json: bool) -> int:
 
 
 @cli.command()
-@click.argument("subject", type=click.Choice(["relay", "server"]), required=False)
+@click.argument("subject", type=click.Choice(["relay", "server", "client"]), required=False)
 def rules(subject: str | None) -> None:
     """The catalogue: every rule with its sentence and its source."""
     from rich.console import Console

@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 
 from spatius_sim.dialects import dialect_named
 from spatius_sim.kit.background_loop import BackgroundLoop
+from spatius_sim.kit.client_plans import ClientPlan
+from spatius_sim.kit.client_subject import OUR_OWN, ClientSubject, InProcessTestee
 from spatius_sim.kit.embedded import relay_url, start_reference_relay
+from spatius_sim.kit.plans import Plan
 from spatius_sim.kit.server_subject import Place, ServerSubject
 from spatius_sim.kit.subjects import (
     APP_ID,
@@ -25,6 +28,7 @@ from spatius_sim.kit.trial import PLANS_FOR_A_RULE, Trial
 from spatius_sim.model.motion_server import Gate
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
+from spatius_sim.net.testee import SocketTestee, StdioTestee, Testee
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import EGRESS, FEATURES
@@ -33,6 +37,8 @@ T = TypeVar("T")
 
 DEFAULT_MOTION_PORT = 8700
 DEFAULT_WIRE = "json-envelope"
+CLIENT_PLANS_FOR_A_RULE = 60
+_SOCKET_SCHEMES = ("ws://", "wss://")
 _START_SECONDS = 30.0
 _CREDENTIALS = {
     "api_key": "SPATIUS_API_KEY",
@@ -45,11 +51,13 @@ _CREDENTIALS = {
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the user asked for. `target` is a relay's URL, `server` a Motion Server's, or the two of one
-    that is no mock, `console=URL,ingress=URL`; where both are "" the embedded subjects are judged. `lacks`
-    names features that the subject is declared to lack, `environment` holds the credentials."""
+    that is no mock, `console=URL,ingress=URL`, `client` the command of a client's testee or the ws:// address
+    where it is to find us; where all are "" the embedded subjects are judged. `lacks` names features that the
+    subject is declared to lack, `environment` holds the credentials."""
 
     target: str = ""
     server: str = ""
+    client: str = ""
     wire: str = DEFAULT_WIRE
     motion_port: int = DEFAULT_MOTION_PORT
     seed: int = 1
@@ -61,7 +69,7 @@ class Options:
 
     def as_arguments(self) -> str:
         """The options of pytest that name the same subject and the same scenarios."""
-        named = {"--target": self.target, "--server": self.server}
+        named = {"--target": self.target, "--server": self.server, "--client": self.client}
         arguments = [f"{option}={shlex.quote(url)}" for option, url in named.items() if url]
         if self.motion_port != DEFAULT_MOTION_PORT:
             arguments.append(f"--motion-port={self.motion_port}")
@@ -76,13 +84,15 @@ class Options:
         _check_url("--target", self.target, ("ws", "wss"))
         if self.server:
             self.place()
+        if self.client.startswith(_SOCKET_SCHEMES):
+            _check_url("--client", self.client, ("ws",))
         for feature in self.lacks:
             if feature not in FEATURES:
                 raise UsageError(
                     f"--lacks {feature}: no feature is named so; there are {', '.join(FEATURES)}"
                 )
-        if self.target and self.server:
-            raise UsageError("--target and --server name two subjects: judge one in a run")
+        if [self.target, self.server, self.client].count("") < 2:
+            raise UsageError("--target, --server and --client name several subjects: judge one in a run")
 
     def place(self) -> Place:
         """Where the Motion Server under test is, and with which credentials it is asked.
@@ -128,7 +138,7 @@ class Bench:
     _recorder: Recorder = field(default_factory=Recorder)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _motion_server: MotionServer | None = None
-    _trials: dict[str, Trial] = field(default_factory=dict)
+    _trials: dict[str, Trial[Any]] = field(default_factory=dict)
 
     def open(self) -> dict[str, str]:
         """Start Motion Server where a relay is named, and return the environment that points it here.
@@ -137,12 +147,22 @@ class Bench:
         """
         return self._run(self._serve(self.options.motion_port)) if self.options.target else {}
 
-    def trial(self, kind: str) -> Trial:
-        """The trial of the `relay` or of the `server`; raises UsageError where it cannot be had."""
+    def trial(self, kind: str) -> Trial[Any]:
+        """The trial of the `relay`, `server` or `client`; raises UsageError where it cannot be had."""
         if kind not in self._trials:
-            subject = self._run(self._relay() if kind == "relay" else self._server())
             options = self.options
-            self._trials[kind] = Trial(subject, self._loop, options.seed, options.traces, options.examples)
+            subject: Subject[Any]
+            match kind:
+                case "relay":
+                    subject = self._run(self._relay())
+                case "server":
+                    subject = self._run(self._server())
+                case _:
+                    subject = self._run(self._client())
+            trial: Trial[Any] = Trial(subject, self._loop, options.seed, options.traces, options.examples)
+            if kind == "client":
+                trial.examples, trial.shorter = CLIENT_PLANS_FOR_A_RULE, ClientPlan.shorter
+            self._trials[kind] = trial
         return self._trials[kind]
 
     def close(self) -> None:
@@ -155,7 +175,7 @@ class Bench:
         self._motion_server = await self._stack.enter_async_context(server)
         return relay_environment(server, canary_key(self.options.seed))
 
-    async def _relay(self) -> Subject:
+    async def _relay(self) -> Subject[Plan]:
         options = self.options
         dialect = dialect_named(options.wire)
         url = options.target
@@ -169,7 +189,21 @@ class Bench:
         self._recorder.dialect = dialect
         return RelaySubject(url, dialect, self._recorder, options.seed, options.patience)
 
-    async def _server(self) -> Subject:
+    async def _client(self) -> Subject[ClientPlan]:
+        options = self.options
+        testee: Testee
+        if not options.client:
+            testee = InProcessTestee()
+        elif options.client.startswith(_SOCKET_SCHEMES):
+            testee = SocketTestee(options.client)
+            await testee.listen()
+            self._stack.push_async_callback(testee.stop)
+        else:
+            testee = StdioTestee(options.client)
+        self._stack.push_async_callback(testee.close)
+        return ClientSubject(testee, options.client or OUR_OWN, options.seed, options.patience.attach)
+
+    async def _server(self) -> Subject[Plan]:
         options = self.options
         if options.server:
             place = options.place()

@@ -37,6 +37,10 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
         "metavar": "FEATURE",
         "help": "the subject lacks keys, ids or egress: rules that need it do not apply (repeatable)",
     },
+    "client": {
+        "metavar": "COMMAND",
+        "help": "judge the client behind this testee: a command, or the ws:// address where it finds us",
+    },
     "wire": {"metavar": "NAME", "help": "the relay's wire (json-envelope)"},
     "motion-port": {"type": int, "metavar": "PORT", "help": "where our Motion Server listens (8700)"},
     "wait": {"type": float, "metavar": "SECONDS", "help": "how long the subject may take to answer (10)"},
@@ -73,7 +77,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             from spatius_sim.kit.resources import resource
 
-            suite = "relay" if _options(config).target else "server"
+            named = {"relay": _options(config).target, "client": _options(config).client}
+            suite = next((kind for kind, subject in named.items() if subject), "server")
             config.args[:] = [str(resource("conformance") / suite)]
 
 
@@ -90,7 +95,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if _BENCH not in config.stash:
         return []
     options = config.stash[_BENCH].options
-    lines = [f"spatius-sim: judging {options.target or options.server} from seed {options.seed}"]
+    subject = options.target or options.server or options.client
+    lines = [f"spatius-sim: judging {subject} from seed {options.seed}"]
     if options.target:
         lines.append("spatius-sim: Motion Server listens; the relay needs this environment:")
     return lines + [f"  {name}={value}" for name, value in config.stash[_ENVIRONMENT].items()]
@@ -219,7 +225,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def _subject_named(config: pytest.Config) -> bool:
     options = _options(config)
-    return bool(options.target or options.server)
+    return bool(options.target or options.server or options.client)
 
 
 def _options(config: pytest.Config) -> "Options":
@@ -235,7 +241,14 @@ def _options(config: pytest.Config) -> "Options":
         lacks=tuple(config.getoption("spatius_lacks") or ()),
         environment=os.environ,
         **{"target": os.environ.get("SPATIUS_TARGET", "")}
-        | given(target="target", server="server", wire="wire", motion_port="motion_port", seed="seed"),
+        | given(
+            target="target",
+            server="server",
+            client="client",
+            wire="wire",
+            motion_port="motion_port",
+            seed="seed",
+        ),
     )
 
 
@@ -257,7 +270,7 @@ def _summaries(config: pytest.Config) -> "list[Summary]":
 
     bench = config.stash[_BENCH]
     options = bench.options
-    named = [("relay", options.target), ("server", options.server)]
+    named = [("relay", options.target), ("server", options.server), ("client", options.client)]
     heard = dict.fromkeys((subject, target) for subject, target, _ in config.stash[_OUTCOMES])
     subjects = dict(heard) | {pair: None for pair in named if pair[1] and not heard}
     summaries = []

@@ -1,12 +1,14 @@
 """Looks for a plan that breaks a rule, and for the smallest such plan."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
+from typing import TypeVar
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-from spatius_sim.kit.plans import Plan
+P = TypeVar("P", bound=Hashable)
+"""A kind of plan."""
 
 SHRINK_SECONDS = 5.0
 """Shrinking is bounded by time: nearly the same minimum, in a fraction of it (practice.md)."""
@@ -16,13 +18,33 @@ class _FoundError(Exception):
     pass
 
 
+def shortest_failing(
+    plan: P, fails: Callable[[P], bool], shorter: Callable[[P], Iterable[P]], seconds: float
+) -> P:
+    """The plan without every part that can be left out one by one, as far as the time goes."""
+    deadline = time.monotonic() + seconds
+    found: P | None = plan
+    while found is not None:
+        plan, found = found, None
+        for candidate in shorter(plan):
+            if time.monotonic() < deadline and fails(candidate):
+                found = candidate
+                break
+    return plan
+
+
 def smallest_failing(
-    plans: SearchStrategy[Plan], fails: Callable[[Plan], bool], *, examples: int, from_seed: int
-) -> Plan | None:
+    plans: SearchStrategy[P],
+    fails: Callable[[P], bool],
+    *,
+    examples: int,
+    from_seed: int,
+    shrink_seconds: float = SHRINK_SECONDS,
+) -> P | None:
     """The smallest plan found for which `fails` is true, or None after so many plans. A plan is tried
     once: its verdict is remembered, so that a subject that changes its mind cannot confuse the search."""
-    verdicts: dict[Plan, bool] = {}
-    smallest: list[Plan] = []
+    verdicts: dict[P, bool] = {}
+    smallest: list[P] = []
     deadline = float("inf")
 
     @seed(from_seed)
@@ -38,12 +60,12 @@ def smallest_failing(
         print_blob=False,
     )
     @given(plans)
-    def look(plan: Plan) -> None:
+    def look(plan: P) -> None:
         nonlocal deadline
         if plan not in verdicts:
             verdicts[plan] = time.monotonic() < deadline and fails(plan)
         if verdicts[plan]:
-            deadline = min(deadline, time.monotonic() + SHRINK_SECONDS)
+            deadline = min(deadline, time.monotonic() + shrink_seconds)
             smallest[:] = [plan]
             raise _FoundError
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from spatius_sim import __version__
 from spatius_sim.dialects import Dialect
@@ -63,12 +63,15 @@ class Patience:
     settle: float = 3.0
 
 
-class Subject(Protocol):
-    """A thing under test."""
+PlanOf = TypeVar("PlanOf", contravariant=True)
+
+
+class Subject(Protocol[PlanOf]):
+    """A thing under test, for one kind of plan."""
 
     @property
     def kind(self) -> str:
-        """`relay` or `server`: which rules judge it."""
+        """`relay`, `server` or `client`: which rules judge it."""
 
     @property
     def target(self) -> str:
@@ -77,7 +80,7 @@ class Subject(Protocol):
     async def attach(self) -> None:
         """Make sure that it is there; raises UnreachableError."""
 
-    async def run(self, plan: Plan) -> Trace:
+    async def run(self, plan: PlanOf) -> Trace:
         """Run one scenario on fresh connections; raises UnreachableError where none can be had."""
 
     async def detach(self) -> None:

@@ -1,18 +1,21 @@
 """A trial: one subject, judged rule by rule over many plans."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic
 
 from hypothesis.strategies import SearchStrategy
 
 from spatius_sim.dialects.events import Motion
 from spatius_sim.kit.background_loop import BackgroundLoop
-from spatius_sim.kit.plans import Plan
-from spatius_sim.kit.search import smallest_failing
+from spatius_sim.kit.search import SHRINK_SECONDS, P, shortest_failing, smallest_failing
 from spatius_sim.kit.subjects import Subject
 from spatius_sim.model.trace import Lane, Received, Trace, WaitEnded
+from spatius_sim.net.testee import TesteeError
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
+from spatius_sim.reporting.client_dialogue import dialogue
 from spatius_sim.reporting.summary import Failure, RuleOutcome
 from spatius_sim.rules.catalogue import Verdict
 from spatius_sim.rules.findings import Judgement
@@ -28,38 +31,64 @@ _ADVICE = {
 }
 
 
-@dataclass(slots=True)
-class Trial:
-    """Judges a subject. Every plan is run once, and judged by all rules; `traces` is the folder where the
-    traces of failures are saved."""
+def _nothing_shorter(plan: object) -> tuple[()]:
+    return ()
 
-    subject: Subject
+
+@dataclass(slots=True)
+class Trial(Generic[P]):
+    """Judges a subject. Every plan is run once, and judged by all rules; `traces` is the folder where the
+    traces of failures are saved; `shorter` gives the plans that a failing one is cut down to."""
+
+    subject: Subject[P]
     loop: BackgroundLoop
     seed: int
     traces: Path
     examples: int = PLANS_FOR_A_RULE
-    _judged: dict[Plan, dict[str, Judgement]] = field(default_factory=dict)
+    shrink_seconds: float = SHRINK_SECONDS
+    shorter: Callable[[P], Iterable[P]] = _nothing_shorter
+    _judged: dict[P, dict[str, Judgement]] = field(default_factory=dict)
     _unreachable: str = ""
     _attached: bool = False
     _clean_turn_completed: bool = False
+    _lost_testee: TesteeError | None = None
 
-    def judge(self, rule_id: str, plans: SearchStrategy[Plan]) -> RuleOutcome:
+    def judge(self, rule_id: str, plans: SearchStrategy[P]) -> RuleOutcome:
         """The outcome of one rule over the plans that are drawn."""
         if not self._attach():
             return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=self._unreachable)
         seen: list[Judgement] = []
+        self._lost_testee = None
 
-        def fails(plan: Plan) -> bool:
-            if any(judgement.verdict is Verdict.NOT_APPLICABLE for judgement in seen):
+        def fails(plan: P) -> bool:
+            lacking = any(judgement.verdict is Verdict.NOT_APPLICABLE for judgement in seen)
+            if lacking or self._lost_testee is not None:
                 return False
-            judgement = self._judgement(rule_id, plan)
+            try:
+                judgement = self._judgement(rule_id, plan)
+            except TesteeError as error:
+                self._lost_testee = error
+                return False
             seen.append(judgement)
             return judgement.verdict is Verdict.FAILED
 
         try:
-            plan = smallest_failing(plans, fails, examples=self.examples, from_seed=self.seed)
+            plan = smallest_failing(
+                plans,
+                fails,
+                examples=self.examples,
+                from_seed=self.seed,
+                shrink_seconds=self.shrink_seconds,
+            )
+            if plan is not None:
+                plan = shortest_failing(plan, fails, self.shorter, self.shrink_seconds)
+            if self._lost_testee is not None:
+                raise self._lost_testee
             if plan is not None:
                 return self._failed(rule_id, plan, len(seen))
+        except TesteeError as error:
+            self._attached = False
+            return RuleOutcome(rule_id, Verdict.ERRORED, 0, len(seen), reason=str(error))
         except UnreachableError as error:
             return self._lost(rule_id, str(error), len(seen))
         return self._unbroken(rule_id, seen)
@@ -78,17 +107,17 @@ class Trial:
                 self._unreachable = str(error)
         return self._attached
 
-    def _judgement(self, rule_id: str, plan: Plan) -> Judgement:
+    def _judgement(self, rule_id: str, plan: P) -> Judgement:
         if plan not in self._judged:
             self._judged[plan] = judge(self._run(plan))
         return self._judged[plan][rule_id]
 
-    def _run(self, plan: Plan) -> Trace:
+    def _run(self, plan: P) -> Trace:
         trace = self.loop.run(self.subject.run(plan), _PLAN_SECONDS)
         self._clean_turn_completed = self._clean_turn_completed or _shows_life(trace)
         return trace
 
-    def _failed(self, rule_id: str, plan: Plan, scenarios: int) -> RuleOutcome:
+    def _failed(self, rule_id: str, plan: P, scenarios: int) -> RuleOutcome:
         """Run the smallest plan once more: its trace is the evidence where it fails again."""
         remembered = self._judged[plan][rule_id]
         trace = self._run(plan)
@@ -98,7 +127,8 @@ class Trial:
         path = self.traces / f"{rule_id}.trace"
         write_trace(path, trace)
         broken = judgement.broken[0]
-        failure = Failure(broken.expected, broken.actual, str(plan), str(path), confirmed)
+        told = dialogue(trace if confirmed else None, broken.events)
+        failure = Failure(broken.expected, broken.actual, str(plan), str(path), confirmed, told)
         return RuleOutcome(rule_id, Verdict.FAILED, judgement.exercised, scenarios, failure=failure)
 
     def _lost(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
@@ -118,14 +148,20 @@ class Trial:
         exercised = sum(judgement.exercised for judgement in seen)
         if exercised:
             return RuleOutcome(rule_id, Verdict.PASSED, exercised, len(seen))
+        lacking = [judgement for judgement in seen if judgement.verdict is Verdict.NOT_APPLICABLE]
+        if lacking:
+            return RuleOutcome(rule_id, Verdict.NOT_APPLICABLE, 0, len(seen), reason=lacking[0].reason)
         reason = next((judgement.reason for judgement in seen if judgement.reason), "")
         return RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, len(seen), reason=reason)
 
 
 def _shows_life(trace: Trace) -> bool:
     """Whether a turn was waited for to its end and anything of it came: its audio at Motion Server, or
-    motion. Audio that comes back to the client alone says nothing of a relay: it may be an echo."""
+    motion. Audio that comes back to the client alone says nothing of a relay: it may be an echo. A client
+    that answered a whole plan is alive."""
     waited = any(isinstance(event.what, WaitEnded) for event in trace.on(Lane.KIT))
+    if trace.header.subject == "client":
+        return True
     return waited and any(
         isinstance(event.what, Received)
         and isinstance(event.what.value, AudioInput | MotionResponse | Motion)

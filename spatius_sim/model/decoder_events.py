@@ -17,6 +17,18 @@ class StateReason(StrEnum):
 
     USER_ACTION = "userAction"
     PLAYBACK_END = "playbackEnd"
+    NETWORK_ERROR = "networkError"
+    SERVER_ERROR = "serverError"
+    FALLBACK_MODE = "fallbackMode"
+
+
+class StarvationMode(StrEnum):
+    """What audio does while its motion is missing (docs:sdk-capabilities)."""
+
+    AUDIO_INDEPENDENT = "audioIndependent"
+    """Audio goes on and motion catches up: the default."""
+    STRICT_SYNC = "strictSync"
+    """Audio stalls until motion comes, and the client says so."""
 
 
 class DiscardReason(StrEnum):
@@ -25,6 +37,7 @@ class DiscardReason(StrEnum):
     MISMATCHED_ID = "mismatched id"
     NO_CONVERSATION = "no conversation"
     AUDIO_ONLY = "audio-only"
+    INTERRUPTED = "interrupted"
     UNDECODABLE = "undecodable"
 
 
@@ -60,4 +73,29 @@ class StateChanged:
     reason: StateReason
 
 
-DecoderEvent = ConversationStarted | MotionTaken | MotionDiscarded | AudioOnlyEntered | StateChanged
+@dataclass(frozen=True, slots=True)
+class AudioToSend:
+    """Direct Mode: this audio has to go up to Motion Server under that id."""
+
+    conversation_id: str
+    audio: bytes
+    end: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StallChanged:
+    """strictSync: the audio stalls because motion is missing, or goes on again."""
+
+    conversation_id: str
+    stalled: bool
+
+
+DecoderEvent = (
+    ConversationStarted
+    | MotionTaken
+    | MotionDiscarded
+    | AudioOnlyEntered
+    | StateChanged
+    | AudioToSend
+    | StallChanged
+)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from spatius_sim.dialects.dialect import Dialect
 from spatius_sim.dialects.events import ClientAction, RelayEvent
 from spatius_sim.model.decoder_events import DecoderEvent
+from spatius_sim.model.testee_messages import Answer, Request, read_answer, read_request
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.messages import Message
@@ -28,6 +29,8 @@ class Lane(StrEnum):
     EGRESS = "egress"
     """Between Motion Server and the room of a session with an egress."""
     DECODER = "decoder"
+    CLIENT = "client"
+    """Between the kit and a client under test: the testee protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Undecodable:
     reason: str
 
 
-Value = Message | Undecodable | RelayEvent | ClientAction
+Value = Message | Undecodable | RelayEvent | ClientAction | Request | Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +231,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class TraceHeader:
-    """What was judged (`relay` or `server`), over which wire ("" for none), from which seed and plan.
+    """What was judged (`relay`, `server`, `client`), over which wire ("" for none), from which seed, plan.
     `lacks` names the features that the subject declares it lacks: rules that need one are NOT_APPLICABLE."""
 
     subject: str
@@ -265,6 +268,15 @@ def read_frame(lane: Lane, raw: str | bytes, *, sent: bool, dialect: Dialect | N
     """What a frame means, by its lane and by whether the kit sent it."""
     if lane in (Lane.UPSTREAM, Lane.EGRESS):
         return read_upstream(raw)
+    if lane is Lane.CLIENT:
+        return _read_testee(raw, sent=sent)
     if dialect is None:
         return Undecodable("this trace names no wire")
     return dialect.read_client(raw) if sent else dialect.read_relay(raw)
+
+
+def _read_testee(raw: str | bytes, *, sent: bool) -> Value:
+    try:
+        return read_request(raw) if sent else read_answer(raw)
+    except RemoteProtocolError as error:
+        return Undecodable(str(error))

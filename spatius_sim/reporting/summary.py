@@ -21,13 +21,15 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A broken rule: what was expected, what happened, in the smallest scenario found."""
+    """A broken rule: what was expected, what happened, in the smallest scenario found; for a client also the
+    whole dialogue, one call in a line."""
 
     expected: str
     actual: str
     scenario: str
     trace: str
     confirmed: bool
+    dialogue: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ def harmless(text: str) -> str:
 
 
 def failure_text(outcome: RuleOutcome, failure: Failure, repeat: str) -> str:
-    """A broken rule in ten lines at most; `repeat` is the command that runs the same scenarios again."""
+    """A broken rule in ten lines at most, and its dialogue if it has one; `repeat` is the command that runs
+    the same scenarios again."""
     broken = rule(outcome.rule_id)
     seen = "seen again when repeated" if failure.confirmed else "not seen again when repeated once"
     lines = [
@@ -37,6 +38,8 @@ def failure_text(outcome: RuleOutcome, failure: Failure, repeat: str) -> str:
         f"  trace     {failure.trace}",
         f"  repeat    {repeat}",
     ]
+    if failure.dialogue:
+        lines += ["  dialogue  (=> is where it differs)", failure.dialogue]
     return harmless("\n".join(lines))
 
 
@@ -69,7 +72,9 @@ def claim(summary: Summary) -> str:
             reasons = sorted({o.reason for o in summary.with_verdict(Verdict.INCONCLUSIVE)})
             return harmless(f"INCONCLUSIVE: {'; '.join(reasons)}.")
         case ExitCode.KIT_FAILED:
-            return "ERRORED: the kit itself failed; this says nothing of the subject."
+            reasons = sorted({o.reason for o in summary.with_verdict(Verdict.ERRORED)})
+            told = f"no rule could be judged to its end: {'; '.join(reasons)}"
+            return harmless(f"ERRORED: {told}\nThis says nothing of what the subject keeps.")
         case _:
             names = ", ".join(outcome.rule_id for outcome in summary.required_unexercised)
             return f"NOT EXERCISED: {names or 'nothing ran'}; this is no pass."

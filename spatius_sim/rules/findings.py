@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.client_story import ClientStory
 from spatius_sim.rules.turns import Story
 
 
@@ -23,6 +24,9 @@ class Broken:
 
 Check = Callable[[Story], Iterator[Kept | Broken]]
 """Judges one rule on one joined trace. A check that yields nothing never saw its situation."""
+
+ClientCheck = Callable[[ClientStory], Iterator[Kept | Broken]]
+"""The same on the joined trace of a client."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,12 @@
 """Judges a trace by all rules of its subject: one fault, one accusation."""
 
+from collections.abc import Iterable, Sequence
+
 from spatius_sim.model.trace import Trace
 from spatius_sim.rules import (
+    client_ids,
+    client_motion,
+    client_playback,
     relay_audio,
     relay_conversation,
     relay_motion,
@@ -12,8 +17,10 @@ from spatius_sim.rules import (
     upstream,
 )
 from spatius_sim.rules.catalogue import Rule, Verdict, rules_for
-from spatius_sim.rules.findings import Broken, Check, Judgement
-from spatius_sim.rules.turns import Story, join
+from spatius_sim.rules.client_ledger import join_client
+from spatius_sim.rules.client_needs import missing
+from spatius_sim.rules.findings import Broken, Check, ClientCheck, Judgement, Kept
+from spatius_sim.rules.turns import join
 
 CHECKS: dict[str, Check] = {
     **server_gate.CHECKS,
@@ -27,25 +34,44 @@ CHECKS: dict[str, Check] = {
 }
 
 
+CLIENT_CHECKS: dict[str, ClientCheck] = {
+    **client_ids.CHECKS,
+    **client_motion.CHECKS,
+    **client_playback.CHECKS,
+}
+
+
 def judge(trace: Trace) -> dict[str, Judgement]:
     """Every rule of the trace's subject. A rule that presumes a broken one is not judged on this trace."""
-    story = join(trace)
     judgements: dict[str, Judgement] = {}
+    if trace.header.subject == "client":
+        client_story = join_client(trace)
+        for rule in rules_for("client"):
+            outcomes = CLIENT_CHECKS[rule.id](client_story)
+            lacking = missing(rule.id, client_story)
+            judgements[rule.id] = _judge(rule, lacking, outcomes, judgements)
+        return judgements
+    story = join(trace)
     for rule in rules_for(trace.header.subject):
-        judgements[rule.id] = _judge(rule, story, judgements)
+        lacking = [feature for feature in rule.needs if feature in trace.header.lacks]
+        judgements[rule.id] = _judge(rule, lacking, CHECKS[rule.id](story), judgements)
     return judgements
 
 
-def _judge(rule: Rule, story: Story, before: dict[str, Judgement]) -> Judgement:
-    lacking = [feature for feature in rule.needs if feature in story.trace.header.lacks]
+def _judge(
+    rule: Rule,
+    lacking: Sequence[str],
+    outcomes_of: Iterable[Kept | Broken],
+    before: dict[str, Judgement],
+) -> Judgement:
     if lacking:
-        reason = f"the subject declares that it lacks {', '.join(lacking)}"
+        reason = f"the subject lacks {', '.join(lacking)}"
         return Judgement(rule.id, Verdict.NOT_APPLICABLE, reason=reason)
     guilty = _guilty(rule, before)
     if guilty:
         reason = f"not judged where {', '.join(guilty)} failed"
         return Judgement(rule.id, Verdict.UNEXERCISED, reason=reason, blocked_by=guilty)
-    outcomes = list(CHECKS[rule.id](story))
+    outcomes = list(outcomes_of)
     broken = tuple(outcome for outcome in outcomes if isinstance(outcome, Broken))
     if broken:
         return Judgement(rule.id, Verdict.FAILED, len(outcomes), broken)

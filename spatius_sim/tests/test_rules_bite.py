@@ -10,9 +10,11 @@ import pytest
 from spatius_sim.dialects import dialect_named
 from spatius_sim.kit.background_loop import BackgroundLoop
 from spatius_sim.kit.exercises import plans_exercising
+from spatius_sim.kit.plans import Plan
 from spatius_sim.kit.server_subject import Place, ServerSubject
 from spatius_sim.kit.subjects import Patience, RelaySubject, Subject, canary_key
 from spatius_sim.kit.trial import Trial
+from spatius_sim.model.client_miniatures import CLIENT_MINIATURES
 from spatius_sim.model.miniatures import RELAY_MINIATURES
 from spatius_sim.model.plain_relay import PlainRelay
 from spatius_sim.model.plain_server import PlainServer
@@ -53,7 +55,7 @@ def kill_matrix(pytestconfig: pytest.Config) -> Iterator[dict[str, Row]]:
 
 
 @asynccontextmanager
-async def miniature_relay(brain: type[PlainRelay]) -> AsyncIterator[Subject]:
+async def miniature_relay(brain: type[PlainRelay]) -> AsyncIterator[Subject[Plan]]:
     recorder = Recorder(dialect=dialect_named("json-envelope"))
     async with MotionServer(seed=SEED, sink=recorder) as server:
         numbers = count(1)
@@ -70,7 +72,7 @@ async def miniature_relay(brain: type[PlainRelay]) -> AsyncIterator[Subject]:
 
 
 @asynccontextmanager
-async def miniature_server(brain: type[PlainServer]) -> AsyncIterator[Subject]:
+async def miniature_server(brain: type[PlainServer]) -> AsyncIterator[Subject[Plan]]:
     numbers = count(1)
     key = canary_key(SEED)
     async with MiniatureServer(brain(key, lambda: f"connection-{next(numbers)}", SEED)) as server:
@@ -85,7 +87,7 @@ def bench(loop: BackgroundLoop) -> Iterator[AsyncExitStack]:
     loop.run(stack.aclose(), 10.0)
 
 
-def judge_all(loop: BackgroundLoop, subject: Subject, traces: Path) -> Row:
+def judge_all(loop: BackgroundLoop, subject: Subject[Plan], traces: Path) -> Row:
     trial = Trial(subject, loop, SEED, traces, EXAMPLES)
     return {
         rule.id: trial.judge(rule.id, plans_exercising(rule.id)).verdict for rule in rules_for(subject.kind)
@@ -144,7 +146,7 @@ def test_an_honest_motion_server_passes_every_rule(
 
 
 def test_every_rule_has_a_miniature() -> None:
-    assert {*RELAY_MINIATURES, *SERVER_MINIATURES} == set(RULES)
+    assert {*RELAY_MINIATURES, *SERVER_MINIATURES, *CLIENT_MINIATURES} == set(RULES)
 
 
 def failed(row: Row) -> list[str]:

@@ -283,11 +283,12 @@ def test_late_motion_after_an_interrupt_is_discarded() -> None:
     decoder.yield_audio_data(PCM)
     decoder.yield_frames_data([payload(1)], "c1")
     assert decoder.take_events() == [
-        discarded(DiscardReason.NO_CONVERSATION),
+        discarded(DiscardReason.INTERRUPTED),
         ConversationStarted("c2"),
         PLAYING,
-        discarded(DiscardReason.MISMATCHED_ID),
+        discarded(DiscardReason.INTERRUPTED),
     ]
+    assert decoder.discards == {DiscardReason.INTERRUPTED: 2}
 
 
 def test_an_interrupt_while_paused_leads_to_idle() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from spatius_sim.dialects.events import Audio, Motion, Ready, Speak, SpeakEnd
+from spatius_sim.model.client_miniatures import CLIENT_MINIATURES
 from spatius_sim.model.miniatures import (
     RELAY_MINIATURES,
     AsksForTwoDays,
@@ -101,9 +102,9 @@ def test_a_miniature_is_named_by_a_rule(rule_id: str) -> None:
     assert rule_id in RULES
 
 
-@pytest.mark.parametrize("rule", rules_for("relay"), ids=lambda rule: rule.id)
+@pytest.mark.parametrize("rule", [*rules_for("relay"), *rules_for("client")], ids=lambda rule: rule.id)
 def test_every_rule_has_a_miniature_that_breaks_it(rule: Rule) -> None:
-    assert rule.id in RELAY_MINIATURES
+    assert rule.id in {*RELAY_MINIATURES, *CLIENT_MINIATURES}
 
 
 WRONG_IN_MOTION = [

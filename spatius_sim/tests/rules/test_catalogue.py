@@ -6,7 +6,7 @@ import pytest
 
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import RULES, Provenance, rule, rules_for
-from spatius_sim.rules.judge import CHECKS
+from spatius_sim.rules.judge import CHECKS, CLIENT_CHECKS
 
 every_rule = pytest.mark.parametrize("rule_id", RULES)
 LEVEL_WORD = re.compile(r"\b(MUST|SHOULD|MAY)\b")
@@ -46,11 +46,11 @@ def test_ids_have_the_form_of_an_id() -> None:
 
 
 def test_every_rule_has_a_check_and_every_check_a_rule() -> None:
-    assert set(CHECKS) == set(RULES)
+    assert {*CHECKS, *CLIENT_CHECKS} == set(RULES)
 
 
 def test_no_check_judges_two_rules() -> None:
-    assert len(set(CHECKS.values())) == len(CHECKS)
+    assert len({*CHECKS.values(), *CLIENT_CHECKS.values()}) == len(CHECKS) + len(CLIENT_CHECKS)
 
 
 def test_an_unknown_id_is_a_usage_error_that_says_where_the_ids_are() -> None:
@@ -58,8 +58,9 @@ def test_an_unknown_id_is_a_usage_error_that_says_where_the_ids_are() -> None:
         rule("R-NOTHING")
 
 
-def test_s_rules_judge_a_server_and_all_others_a_relay() -> None:
-    servers, relays = rules_for("server"), rules_for("relay")
+def test_s_rules_judge_a_server_c_rules_a_client_and_all_others_a_relay() -> None:
+    servers, relays, clients = rules_for("server"), rules_for("relay"), rules_for("client")
     assert {one.id[0] for one in servers} == {"S"}
     assert {one.id[0] for one in relays} == {"U", "R"}
-    assert len(servers) + len(relays) == len(RULES)
+    assert {one.id[0] for one in clients} == {"C"}
+    assert len(servers) + len(relays) + len(clients) == len(RULES)

@@ -1,0 +1,117 @@
+"""The testee protocol's messages as frozen values, and as lines of JSON (conformance/client/)."""
+
+import json
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, field
+from typing import Any
+
+from spatius_sim.protocol.errors import RemoteProtocolError
+
+PROTOCOL = 1
+"""Version of the testee protocol."""
+
+CALLS = (
+    "hello",
+    "reset",
+    "yieldAudioData",
+    "yieldFramesData",
+    "interrupt",
+    "pause",
+    "resume",
+    "advance",
+    "observe",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. Only the members of its `do` matter: `audio` (mono s16le) and `end`; `frames` (None: no
+    list) and `conversation_id`; `ms` to advance; `sample_rate` in Hz and `mode` of a reset."""
+
+    id: int
+    do: str
+    audio: bytes = b""
+    end: bool = False
+    frames: tuple[bytes, ...] | None = None
+    conversation_id: str = ""
+    ms: int = 0
+    sample_rate: int = 0
+    mode: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer: `result`, or `unimplemented`, or the `error` that the client threw."""
+
+    id: int
+    result: dict[str, Any] = field(default_factory=dict)
+    unimplemented: bool = False
+    error: str | None = None
+
+
+def write_request(request: Request) -> str:
+    """The request as one line of JSON."""
+    line: dict[str, Any] = {"id": request.id, "do": request.do}
+    match request.do:
+        case "hello":
+            line["protocol"] = PROTOCOL
+        case "reset":
+            line |= {"sampleRate": request.sample_rate, "mode": request.mode}
+        case "yieldAudioData":
+            line |= {"audio": b64encode(request.audio).decode(), "end": request.end}
+        case "yieldFramesData":
+            frames = request.frames
+            plain = None if frames is None else [b64encode(payload).decode() for payload in frames]
+            line |= {"frames": plain, "conversationId": request.conversation_id}
+        case "advance":
+            line["ms"] = request.ms
+    return json.dumps(line, separators=(",", ":"))
+
+
+def read_request(line: str | bytes) -> Request:
+    """The request of a line; raises RemoteProtocolError where it is none."""
+    try:
+        plain = json.loads(line)
+        frames = plain.get("frames")
+        return Request(
+            id=int(plain["id"]),
+            do=str(plain["do"]),
+            audio=b64decode(plain.get("audio", ""), validate=True),
+            end=bool(plain.get("end", False)),
+            frames=None if frames is None else tuple(b64decode(one, validate=True) for one in frames),
+            conversation_id=str(plain.get("conversationId", "")),
+            ms=int(plain.get("ms", 0)),
+            sample_rate=int(plain.get("sampleRate", 0)),
+            mode=str(plain.get("mode", "")),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RemoteProtocolError(f"this is no request: {error}") from error
+
+
+def write_answer(answer: Answer) -> str:
+    """The answer as one line of JSON."""
+    line: dict[str, Any] = {"id": answer.id}
+    if answer.unimplemented:
+        line["unimplemented"] = True
+    elif answer.error is not None:
+        line["error"] = answer.error
+    else:
+        line["result"] = answer.result
+    return json.dumps(line, separators=(",", ":"))
+
+
+def read_answer(line: str | bytes) -> Answer:
+    """The answer of a line; raises RemoteProtocolError where it is none."""
+    try:
+        plain = json.loads(line)
+        number = plain["id"]
+        if plain.get("unimplemented") is True:
+            return Answer(number, unimplemented=True)
+        if "error" in plain:
+            return Answer(number, error=str(plain["error"]))
+        result = plain["result"]
+        if not isinstance(result, dict) or not isinstance(number, int):
+            raise ValueError("id is an integer and result an object")
+        return Answer(number, result)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RemoteProtocolError(f"this is no answer: {error!r}") from error
