@@ -67,7 +67,7 @@ def test_a_good_key_says_nothing_of_bad_ones() -> None:
 def test_a_server_without_keys_need_not_refuse_any() -> None:
     judgement = Dialogue("server", (KEYS,)).judged("S-TOKEN-KEY")
     assert judgement.verdict is Verdict.NOT_APPLICABLE
-    assert judgement.reason == "the subject declares that it lacks keys"
+    assert judgement.reason == "the subject lacks keys"
 
 
 def knocked(intent: Intent, outcome: Opened | Refused) -> Dialogue:
