@@ -79,7 +79,13 @@ def demo(seed: int) -> int:
 
 
 @cli.command()
-@click.option("--port", default=8700, show_default=True, help="Where to listen on 127.0.0.1; 0: a free port.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8700,
+    show_default=True,
+    help="Where to listen on 127.0.0.1; 0: a free port.",
+)
 @_seed
 @click.option("--api-key", multiple=True, help="Accept this API key only (repeatable). Default: any.")
 @click.option("--app-id", multiple=True, help="Accept this app id only (repeatable). Default: any.")
@@ -135,7 +141,7 @@ def scenarios() -> None:
 
 
 @cli.command()
-@click.argument("target")
+@click.argument("target", envvar="SPATIUS_TARGET")
 @click.option("--wire", default="json-envelope", show_default=True, help="The relay's wire.")
 @click.option("--motion-port", default=8700, show_default=True, help="Where our Motion Server listens.")
 @click.option("--rule", multiple=True, metavar="ID", help="Judge this rule only (exact, repeatable).")

@@ -16,8 +16,9 @@ class BackgroundLoop:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
-    def run(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
-        """The result of `work`; raises TimeoutError when it takes longer than that."""
+    def run(self, work: Coroutine[Any, Any, T], seconds: float | None) -> T:
+        """The result of `work`; raises TimeoutError when it takes longer than `seconds` (None: it bounds
+        itself)."""
         bounded = asyncio.wait_for(work, seconds)
         return asyncio.run_coroutine_threadsafe(bounded, self._loop).result()
 

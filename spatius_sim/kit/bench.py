@@ -1,5 +1,6 @@
 """The test bench of one run: the event loop, our Motion Server, and a trial for each kind of subject."""
 
+import math
 import shlex
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -40,6 +41,7 @@ DEFAULT_WIRE = "json-envelope"
 CLIENT_PLANS_FOR_A_RULE = 60
 _SOCKET_SCHEMES = ("ws://", "wss://")
 _START_SECONDS = 30.0
+_LARGEST_PORT = 65535
 _CREDENTIALS = {
     "api_key": "SPATIUS_API_KEY",
     "app_id": "SPATIUS_APP_ID",
@@ -81,6 +83,11 @@ class Options:
     def check(self) -> None:
         """Raises UsageError for what cannot be."""
         dialect_named(self.wire)
+        if not 0 <= self.motion_port <= _LARGEST_PORT:
+            raise UsageError(f"--motion-port {self.motion_port}: a port is a number up to {_LARGEST_PORT}")
+        for option, seconds in (("--wait", self.patience.attach), ("--settle", self.patience.settle)):
+            if not 0 <= seconds < math.inf:
+                raise UsageError(f"{option} {seconds}: a number of seconds is needed")
         _check_url("--target", self.target, ("ws", "wss"))
         if self.server:
             self.place()

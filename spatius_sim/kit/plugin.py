@@ -70,22 +70,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Naming a subject runs its suite alone."""
     config.stash[_OUTCOMES] = []
-    if not _subject_named(config):
+    named = _named(config)
+    if not named:
         return
     with _usage_errors():
         _options(config).check()
+        _check_rules(config, *named)
+        _check_report(config)
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             from spatius_sim.kit.resources import resource
 
-            named = {"relay": _options(config).target, "client": _options(config).client}
-            suite = next((kind for kind, subject in named.items() if subject), "server")
-            config.args[:] = [str(resource("conformance") / suite)]
+            config.args[:] = [str(resource("conformance") / suite) for suite in named]
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """A named relay may connect to our Motion Server at any time from now on."""
     config = session.config
-    if _subject_named(config):
+    if _named(config):
         with _usage_errors():
             _bench(config)
 
@@ -107,11 +108,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     wanted = config.getoption("spatius_rule")
     if not wanted:
         return
-    from spatius_sim.rules import catalogue
-
     with _usage_errors():
-        for rule_id in wanted:
-            catalogue.rule(rule_id)
+        _check_rules(config)
     kept = [item for item in items if _rule_of(item) in wanted]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
@@ -205,10 +203,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = int(code)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
     """The verdicts, last."""
     config = terminalreporter.config
     if _BENCH not in config.stash:
+        return
+    if exitstatus == pytest.ExitCode.INTERRUPTED:
+        judged = len(config.stash[_OUTCOMES])
+        terminalreporter.write_line(f"spatius-sim: interrupted when {judged} rules were judged: no verdict")
         return
     from rich.console import Console
 
@@ -223,9 +225,50 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write(page.getvalue())
 
 
-def _subject_named(config: pytest.Config) -> bool:
-    options = _options(config)
-    return bool(options.target or options.server or options.client)
+def _named(config: pytest.Config) -> dict[str, str]:
+    """The subject that the user named, by kind. The environment's target is none of a user's who names
+    tests of his own."""
+    by_environment = "" if _names_tests(config) else os.environ.get("SPATIUS_TARGET", "")
+    named = {
+        "relay": config.getoption("spatius_target") or by_environment,
+        "server": config.getoption("spatius_server"),
+        "client": config.getoption("spatius_client"),
+    }
+    return {kind: subject for kind, subject in named.items() if subject}
+
+
+def _names_tests(config: pytest.Config) -> bool:
+    return config.args_source is pytest.Config.ArgsSource.ARGS
+
+
+def _check_rules(config: pytest.Config, *subjects: str) -> None:
+    """Raises UsageError for a rule that does not exist, or that judges none of these subjects."""
+    from spatius_sim.protocol.errors import UsageError
+    from spatius_sim.rules import catalogue
+
+    for rule_id in config.getoption("spatius_rule") or ():
+        judged = catalogue.rule(rule_id).subject
+        if subjects and judged not in subjects:
+            raise UsageError(f"{rule_id} is a rule for a {judged}, and a {subjects[0]} is to be judged")
+
+
+def _check_report(config: pytest.Config) -> None:
+    """Raises UsageError for a report that could not be written."""
+    from spatius_sim.protocol.errors import UsageError
+
+    name = config.getoption("spatius_report_json")
+    if name is None:
+        return
+    path = Path(name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        existed = path.exists()
+        with path.open("a", encoding="utf-8"):
+            pass
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise UsageError(f"--report-json {name!r} cannot be written: {error.strerror}") from error
 
 
 def _options(config: pytest.Config) -> "Options":
@@ -240,15 +283,8 @@ def _options(config: pytest.Config) -> "Options":
         patience=Patience(**given(attach="wait", settle="settle")),
         lacks=tuple(config.getoption("spatius_lacks") or ()),
         environment=os.environ,
-        **{"target": os.environ.get("SPATIUS_TARGET", "")}
-        | given(
-            target="target",
-            server="server",
-            client="client",
-            wire="wire",
-            motion_port="motion_port",
-            seed="seed",
-        ),
+        **given(server="server", client="client", wire="wire", motion_port="motion_port", seed="seed")
+        | {"target": _named(config).get("relay", "")},
     )
 
 
@@ -270,14 +306,13 @@ def _summaries(config: pytest.Config) -> "list[Summary]":
 
     bench = config.stash[_BENCH]
     options = bench.options
-    named = [("relay", options.target), ("server", options.server), ("client", options.client)]
     heard = dict.fromkeys((subject, target) for subject, target, _ in config.stash[_OUTCOMES])
-    subjects = dict(heard) | {pair: None for pair in named if pair[1] and not heard}
+    subjects = dict(heard) | {pair: None for pair in _named(config).items() if not heard}
     summaries = []
     for subject, target in subjects:
         outcomes = {o.rule_id: o for s, _, o in config.stash[_OUTCOMES] if s == subject}
         wanted = config.getoption("spatius_rule")
-        for expected in rules_for(subject) if _subject_named(config) else ():
+        for expected in rules_for(subject) if _named(config) else ():
             if expected.id not in outcomes and (not wanted or expected.id in wanted):
                 never = RuleOutcome(expected.id, Verdict.UNEXERCISED, reason="it was never run")
                 outcomes[expected.id] = never

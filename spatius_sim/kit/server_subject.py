@@ -19,7 +19,7 @@ from spatius_sim.kit.probes import (
     UpgradeProbe,
 )
 from spatius_sim.kit.subjects import APP_ID, AVATAR_ID, Patience, canary_key
-from spatius_sim.kit.waiting import Watch, chunks, wait_until
+from spatius_sim.kit.waiting import Settling, Watch, chunks, wait_until
 from spatius_sim.model.trace import (
     Closed,
     Intended,
@@ -112,6 +112,7 @@ class ServerSubject:
         self._place = place
         self._lacks = place.lacks
         self._recorder, self._seed, self._patience = recorder, seed, patience
+        self._settling = Settling(patience.settle)
         self._runs = 0
         self._probed = 0
 
@@ -252,7 +253,7 @@ class ServerSubject:
             confirmed = Watch(recorder, "", lambda message: isinstance(message, ConfirmSession))
             listening = asyncio.create_task(_listen(recorder, "", session))
             try:
-                return await wait_until(recorder, confirmed.has_come, self._patience.settle)
+                return await wait_until(recorder, confirmed.has_come, self._settling)
             finally:
                 listening.cancel()
 
@@ -290,7 +291,7 @@ class ServerSubject:
     async def _say_first(self, name: str, session: UpstreamClient, frame: str | bytes) -> None:
         answered = Watch(self._recorder, name, lambda message: True)
         await self._send(name, session, frame)
-        complete = await wait_until(self._recorder, answered.has_come, self._patience.settle)
+        complete = await wait_until(self._recorder, answered.has_come, self._settling)
         self._recorder.emit(Lane.KIT, name, Watched(Matter.HANDSHAKE, complete))
 
     async def _speak_turns(self, name: str, turns: Sequence[TurnPlan]) -> None:
@@ -307,7 +308,7 @@ class ServerSubject:
         for chunk in chunks(pcm, turn.chunk_bytes):
             await self._send(name, session, encode(AudioInput(req_id, chunk)))
         await self._send(name, session, encode(AudioInput(req_id, end=True)))
-        complete = await wait_until(self._recorder, answered.has_come, self._patience.settle)
+        complete = await wait_until(self._recorder, answered.has_come, self._settling)
         self._recorder.emit(Lane.KIT, name, WaitEnded(number, complete))
 
     async def _send(self, name: str, session: UpstreamClient, frame: str | bytes) -> None:

@@ -12,7 +12,7 @@ from spatius_sim import __version__
 from spatius_sim.dialects import Dialect
 from spatius_sim.dialects.events import Audio, Garbage, Motion, Speak, SpeakEnd
 from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
-from spatius_sim.kit.waiting import Watch, chunks, wait_until
+from spatius_sim.kit.waiting import Settling, Watch, chunks, wait_until
 from spatius_sim.model.trace import (
     Lane,
     Trace,
@@ -95,7 +95,7 @@ class RelaySubject:
     def __init__(self, url: str, dialect: Dialect, recorder: Recorder, seed: int, patience: Patience) -> None:
         self.target = url
         self._dialect, self._recorder, self._seed = dialect, recorder, seed
-        self._patience = patience
+        self._patience, self._settling = patience, Settling(patience.settle)
         self._runs = 0
 
     async def attach(self) -> None:
@@ -157,7 +157,9 @@ class RelaySubject:
             for chunk in chunks(pcm, turn.chunk_bytes):
                 await client.do(Speak(chunk))
             await client.do(SpeakEnd())
-            complete = await wait_until(self._recorder, halves.have_come, self._patience.settle)
+            complete = await wait_until(
+                self._recorder, halves.have_come, self._settling, client.closed.is_set
+            )
             self._recorder.emit(Lane.KIT, name, WaitEnded(number, complete))
 
 

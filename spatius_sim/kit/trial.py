@@ -9,11 +9,12 @@ from hypothesis.strategies import SearchStrategy
 
 from spatius_sim.dialects.events import Motion
 from spatius_sim.kit.background_loop import BackgroundLoop
+from spatius_sim.kit.hints import what_was_not_understood, what_was_seen
 from spatius_sim.kit.search import SHRINK_SECONDS, P, shortest_failing, smallest_failing
 from spatius_sim.kit.subjects import Subject
 from spatius_sim.model.trace import Lane, Received, Trace, WaitEnded
 from spatius_sim.net.testee import TesteeError
-from spatius_sim.protocol.errors import UnreachableError
+from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.reporting.client_dialogue import dialogue
 from spatius_sim.reporting.summary import Failure, RuleOutcome
@@ -23,12 +24,9 @@ from spatius_sim.rules.judge import judge
 from spatius_sim.tape.trace_file import write_trace
 
 PLANS_FOR_A_RULE = 20
-_PLAN_SECONDS = 120.0
-
-_ADVICE = {
-    "relay": "no audio reached our Motion Server; point the relay there with the environment above",
-    "server": "it gave no motion for any audio",
-}
+_PLAN_SECONDS = 400.0
+_LIFELESS_SCENARIOS = 3
+"""So many scenarios without a sign of life, and there will be none."""
 
 
 def _nothing_shorter(plan: object) -> tuple[()]:
@@ -51,39 +49,38 @@ class Trial(Generic[P]):
     _unreachable: str = ""
     _attached: bool = False
     _clean_turn_completed: bool = False
-    _lost_testee: TesteeError | None = None
+    _lifeless: int = 0
 
     def judge(self, rule_id: str, plans: SearchStrategy[P]) -> RuleOutcome:
         """The outcome of one rule over the plans that are drawn."""
         if not self._attach():
-            return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=self._unreachable)
+            return self._from_memory(rule_id)
         seen: list[Judgement] = []
-        self._lost_testee = None
+        lost: list[SpatiusSimError] = []
 
         def fails(plan: P) -> bool:
-            lacking = any(judgement.verdict is Verdict.NOT_APPLICABLE for judgement in seen)
-            if lacking or self._lost_testee is not None:
+            if lost or any(judgement.verdict is Verdict.NOT_APPLICABLE for judgement in seen):
                 return False
             try:
                 judgement = self._judgement(rule_id, plan)
-            except TesteeError as error:
-                self._lost_testee = error
+            except (UnreachableError, TesteeError) as error:
+                lost.append(error)
                 return False
             seen.append(judgement)
             return judgement.verdict is Verdict.FAILED
 
+        plan = smallest_failing(
+            plans,
+            fails,
+            examples=self.examples,
+            from_seed=self.seed,
+            shrink_seconds=self.shrink_seconds,
+        )
+        if plan is not None:
+            plan = shortest_failing(plan, fails, self.shorter, self.shrink_seconds)
         try:
-            plan = smallest_failing(
-                plans,
-                fails,
-                examples=self.examples,
-                from_seed=self.seed,
-                shrink_seconds=self.shrink_seconds,
-            )
-            if plan is not None:
-                plan = shortest_failing(plan, fails, self.shorter, self.shrink_seconds)
-            if self._lost_testee is not None:
-                raise self._lost_testee
+            if lost:
+                raise lost[0]
             if plan is not None:
                 return self._failed(rule_id, plan, len(seen))
         except TesteeError as error:
@@ -101,20 +98,41 @@ class Trial(Generic[P]):
     def _attach(self) -> bool:
         if not self._attached and not self._unreachable:
             try:
-                self.loop.run(self.subject.attach(), _PLAN_SECONDS)
+                self.loop.run(self.subject.attach(), None)
                 self._attached = True
             except UnreachableError as error:
                 self._unreachable = str(error)
         return self._attached
 
+    def _from_memory(self, rule_id: str) -> RuleOutcome:
+        """What the scenarios that were run before the subject was lost say of a rule: a breach that was seen
+        stays one, and nothing else is known."""
+        for plan, judgements in self._judged.items():
+            broken = judgements[rule_id].broken
+            if broken:
+                failure = Failure(broken[0].expected, broken[0].actual, str(plan), "", confirmed=False)
+                return RuleOutcome(rule_id, Verdict.FAILED, judgements[rule_id].exercised, 1, failure=failure)
+        return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=self._unreachable)
+
     def _judgement(self, rule_id: str, plan: P) -> Judgement:
         if plan not in self._judged:
             self._judged[plan] = judge(self._run(plan))
+            if not self._clean_turn_completed and self._lifeless >= _LIFELESS_SCENARIOS:
+                self._attached = False
+                raise UnreachableError(self._unreachable)
         return self._judged[plan][rule_id]
 
     def _run(self, plan: P) -> Trace:
-        trace = self.loop.run(self.subject.run(plan), _PLAN_SECONDS)
-        self._clean_turn_completed = self._clean_turn_completed or _shows_life(trace)
+        try:
+            trace = self.loop.run(self.subject.run(plan), _PLAN_SECONDS)
+        except TimeoutError as error:
+            raise UnreachableError(f"a scenario took longer than {_PLAN_SECONDS:.0f} s") from error
+        if _shows_life(trace):
+            self._clean_turn_completed = True
+        elif not self._clean_turn_completed:
+            self._lifeless += 1
+            if self._lifeless >= _LIFELESS_SCENARIOS:
+                self._unreachable = f"{self.subject.target} completed no turn: {what_was_seen(trace)}"
         return trace
 
     def _failed(self, rule_id: str, plan: P, scenarios: int) -> RuleOutcome:
@@ -128,19 +146,22 @@ class Trial(Generic[P]):
         write_trace(path, trace)
         broken = judgement.broken[0]
         told = dialogue(trace if confirmed else None, broken.events)
-        failure = Failure(broken.expected, broken.actual, str(plan), str(path), confirmed, told)
+        actual = broken.actual + what_was_not_understood(trace)
+        failure = Failure(broken.expected, actual, str(plan), str(path), confirmed, told)
         return RuleOutcome(rule_id, Verdict.FAILED, judgement.exercised, scenarios, failure=failure)
 
     def _lost(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
-        """A subject that dies after its first clean turn fails the rule being exercised."""
+        """A subject that dies after its first clean turn fails the rule being exercised, and leaves the
+        others open unless it comes back."""
         if not self._clean_turn_completed:
-            return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=reason)
-        failure = Failure("the subject answers", reason, "any", "", confirmed=False)
+            return self._from_memory(rule_id)
+        self._attached = False
+        failure = Failure("the subject goes on answering", reason, "", "", confirmed=False)
         return RuleOutcome(rule_id, Verdict.FAILED, 0, scenarios, failure=failure)
 
     def _unbroken(self, rule_id: str, seen: list[Judgement]) -> RuleOutcome:
         if not self._clean_turn_completed:
-            reason = f"{self.subject.target} was reached, and completed no turn: {_ADVICE[self.subject.kind]}"
+            reason = f"{self.subject.target} completed no turn"
             return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=reason)
         for judgement in seen:
             if judgement.verdict is Verdict.NOT_APPLICABLE:
@@ -148,9 +169,6 @@ class Trial(Generic[P]):
         exercised = sum(judgement.exercised for judgement in seen)
         if exercised:
             return RuleOutcome(rule_id, Verdict.PASSED, exercised, len(seen))
-        lacking = [judgement for judgement in seen if judgement.verdict is Verdict.NOT_APPLICABLE]
-        if lacking:
-            return RuleOutcome(rule_id, Verdict.NOT_APPLICABLE, 0, len(seen), reason=lacking[0].reason)
         reason = next((judgement.reason for judgement in seen if judgement.reason), "")
         return RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, len(seen), reason=reason)
 

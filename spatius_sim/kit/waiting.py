@@ -1,9 +1,13 @@
 """Waits for what a recorder writes down."""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from spatius_sim.model.trace import Received
+from spatius_sim.dialects.events import Garbage, Note
+from spatius_sim.model.trace import Event, Lane, Received
 from spatius_sim.net.recorder import Recorder
 
 
@@ -26,15 +30,66 @@ class Watch:
         return self._come
 
 
-async def wait_until(recorder: Recorder, over: Callable[[], bool], settle: float) -> bool:
-    """Whether `over` came true before so many seconds passed without anything being recorded."""
+LONGEST_TURN_SECONDS = 60.0
+"""However lively a subject is, a turn that has not ended by then never ends."""
+
+_PATIENT_TURNS = 3
+_SHORTEST_SETTLE = 1.0
+_ROOM_FOR_SLOWNESS = 3.0
+
+
+@dataclass(slots=True)
+class Settling:
+    """How long a subject may be silent before what is missing counts as missing: `seconds` at first. After
+    three turns that stayed incomplete it is given three times the longest pause it was ever seen to make,
+    and a second at least, for it is not slow but silent."""
+
+    seconds: float
+    longest_pause: float = 0.0
+    incomplete_turns: int = 0
+
+    @property
+    def now(self) -> float:
+        """The seconds that hold now."""
+        if self.incomplete_turns < _PATIENT_TURNS:
+            return self.seconds
+        return min(self.seconds, max(_SHORTEST_SETTLE, _ROOM_FOR_SLOWNESS * self.longest_pause))
+
+
+def _never() -> bool:
+    return False
+
+
+async def wait_until(
+    recorder: Recorder,
+    over: Callable[[], bool],
+    settling: Settling,
+    gone: Callable[[], bool] = _never,
+) -> bool:
+    """Whether `over` came true before the subject was `gone`, or silent for longer than it may be. Audio,
+    motion and what happens upstream are signs of life; status messages are none."""
+    started = heard_at = time.monotonic()
+    seen = len(recorder.events)
     while not over():
-        recorder.changed.clear()
-        try:
-            await asyncio.wait_for(recorder.changed.wait(), settle)
-        except TimeoutError:
+        now = time.monotonic()
+        if any(map(_is_sign_of_life, recorder.events[seen:])):
+            settling.longest_pause = max(settling.longest_pause, now - heard_at)
+            heard_at = now
+        seen = len(recorder.events)
+        left = min(heard_at + settling.now, started + LONGEST_TURN_SECONDS) - now
+        if gone() or left <= 0:
+            settling.incomplete_turns += 1
             return over()
+        recorder.changed.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(recorder.changed.wait(), left)
     return True
+
+
+def _is_sign_of_life(event: Event) -> bool:
+    if event.lane is Lane.DOWNSTREAM and isinstance(event.what, Received):
+        return not isinstance(event.what.value, Note | Garbage)
+    return event.lane in (Lane.UPSTREAM, Lane.CONSOLE, Lane.EGRESS)
 
 
 def chunks(pcm: bytes, size: int) -> list[bytes]:

@@ -28,16 +28,20 @@ def failure_text(outcome: RuleOutcome, failure: Failure, repeat: str) -> str:
     """A broken rule in ten lines at most, and its dialogue if it has one; `repeat` is the command that runs
     the same scenarios again."""
     broken = rule(outcome.rule_id)
-    seen = "seen again when repeated" if failure.confirmed else "not seen again when repeated once"
+    seen = (
+        "seen again when repeated"
+        if failure.confirmed
+        else "not seen again when repeated once; a slow subject may want a longer --settle"
+    )
     lines = [
         f"{broken.id} ({broken.level}): {broken.sentence}",
         f"  source    {broken.source} ({broken.provenance})",
         f"  Expected  {failure.expected}",
         f"  Actual    {failure.actual}",
-        f"  scenario  {failure.scenario}, {seen}",
-        f"  trace     {failure.trace}",
-        f"  repeat    {repeat}",
     ]
+    if failure.trace:
+        lines += [f"  scenario  {failure.scenario}, {seen}", f"  trace     {failure.trace}"]
+    lines.append(f"  repeat    {repeat}")
     if failure.dialogue:
         lines += ["  dialogue  (=> is where it differs)", failure.dialogue]
     return harmless("\n".join(lines))
@@ -95,6 +99,8 @@ def print_catalogue(console: Console, rules: list[Rule]) -> None:
 def _remark(outcome: RuleOutcome) -> str:
     if outcome.failure is not None:
         return harmless(outcome.failure.actual)
+    if outcome.verdict is Verdict.INCONCLUSIVE:
+        return ""  # The same for all of them: the claim says it once.
     if outcome.verdict is Verdict.PASSED:
         exercised = _counted(outcome.exercised, "time")
         return f"{exercised} over {_counted(outcome.scenarios, 'scenario')}"

@@ -188,3 +188,34 @@ def test_6_a_relay_that_is_not_pointed_at_us(front: str, tmp_path: Path) -> None
     assert ran.code == 6, ran.output
     assert "completed no turn" in ran.output
     assert "Traceback" not in ran.output
+
+
+@fronts
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--motion-port", "99999"], "a port is a number"),
+        (["--wait", "nan"], "a number of seconds"),
+        (["--settle", "-1"], "a number of seconds"),
+        (["--rule", "S-MOTION-END"], "a rule for a server"),
+        (["--report-json", "/dev/null/report.json"], "cannot be written"),
+    ],
+)
+def test_4_options_that_cannot_be(front: str, arguments: list[str], told: str, tmp_path: Path) -> None:
+    command = command_for(front, f"ws://127.0.0.1:{free_port()}", *arguments)
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
+    assert ran.returncode == 4, ran.stdout + ran.stderr
+    assert told in ran.stdout + ran.stderr
+    assert "Traceback" not in ran.stdout + ran.stderr
+
+
+def test_the_plugin_imports_nothing_heavy_where_it_is_not_asked(tmp_path: Path) -> None:
+    (tmp_path / "test_theirs.py").write_text(
+        "import sys\n\ndef test_theirs():\n    assert not {'numpy', 'aiohttp', 'rich'} & set(sys.modules)\n"
+    )
+    environment = os.environ | {"SPATIUS_TARGET": "ws://127.0.0.1:1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:hypothesispytest", "test_theirs.py"]
+    ran = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT, env=environment
+    )
+    assert ran.returncode == 0, ran.stdout
