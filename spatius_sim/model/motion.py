@@ -116,6 +116,7 @@ class MotionSynthesizer:
         self._pending = bytearray()
         self._segment = 0
         self._keyframes_done = 0
+        self._due_samples = segment_end(0) * self._window
         # Loudness and hiss of the last two keyframes, (2, 2), for the smoothing; silence comes before all.
         self._heard = np.zeros((2, len(_SMOOTHING) - 1), np.float32)
         self._phases = np.pi * _draws(seed, "phases", _WAVES.stop)
@@ -130,13 +131,11 @@ class MotionSynthesizer:
         """
         self._pending += pcm
         complete: list[Keyframes] = []
-        while True:
-            keyframes = segment_end(self._segment) - self._keyframes_done
-            samples = keyframes * self._window
-            if len(self._pending) // BYTES_PER_SAMPLE <= samples:
-                return complete
-            complete.append(self._synthesize(keyframes))
+        while len(self._pending) // BYTES_PER_SAMPLE > self._due_samples:
+            samples = self._due_samples
+            complete.append(self._synthesize(samples // self._window))
             del self._pending[: samples * BYTES_PER_SAMPLE]
+        return complete
 
     def finish(self) -> Keyframes:
         """The rest of the motion, (n, 120), n may be 0: floor(duration * 25) keyframes in all (recording).
@@ -160,6 +159,7 @@ class MotionSynthesizer:
         self._mix[_JUMP, _MOVING] = _JUMP_SHARE * self._deviations * jumps
         self._segment += 1
         self._keyframes_done += keyframes
+        self._due_samples = (segment_end(self._segment) - self._keyframes_done) * self._window
         return drive @ self._mix
 
     def _listen(self, keyframes: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
