@@ -233,14 +233,12 @@ def rules(subject: str | None) -> None:
 
 
 async def _serve_until_told(server: "MotionServer", api_key: str, *, as_json: bool) -> None:
-    from spatius_sim.kit.subjects import relay_environment
-
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
     async with server:
-        environment = relay_environment(server, api_key)
+        environment = server.relay_environment(api_key)
         if as_json:
             ready = {"ready": True, "port": server.port, "seed": server.seed, "environment": environment}
             lines = [json.dumps(ready | {"control": server.control_endpoint})]

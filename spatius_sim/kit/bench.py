@@ -4,7 +4,7 @@ import math
 import shlex
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -42,6 +42,9 @@ CLIENT_PLANS_FOR_A_RULE = 60
 _SOCKET_SCHEMES = ("ws://", "wss://")
 _START_SECONDS = 30.0
 _LARGEST_PORT = 65535
+_SERVICE_SETTLES_SECONDS = 15.0
+"""What a service far away may need at least before its silence means anything. ASSUMED."""
+
 _CREDENTIALS = {
     "api_key": "SPATIUS_API_KEY",
     "app_id": "SPATIUS_APP_ID",
@@ -219,7 +222,10 @@ class Bench:
             server = MotionServer(seed=options.seed, gate=Gate(frozenset({key})))
             await self._stack.enter_async_context(server)
             place = Place(server.console_endpoint, server.ingress_endpoint, key, lacks=options.lacks)
-        return ServerSubject(place, Recorder(), options.seed, options.patience)
+        patience = options.patience
+        if not place.find_lacks:
+            patience = replace(patience, settle=max(patience.settle, _SERVICE_SETTLES_SECONDS))
+        return ServerSubject(place, Recorder(), options.seed, patience)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._loop.run(work, _START_SECONDS)

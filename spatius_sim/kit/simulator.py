@@ -16,6 +16,8 @@ from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.scenarios import find_scenario
 
+APP_ID, AVATAR_ID = "sim-app", "sim-avatar"
+
 
 class MotionServer(motion_server.MotionServer):
     """`async with MotionServer(...) as server:` serves on 127.0.0.1 until the block ends.
@@ -48,6 +50,11 @@ class MotionServer(motion_server.MotionServer):
             "SPATIUS_CONSOLE_ENDPOINT": self.console_endpoint,
             "SPATIUS_INGRESS_ENDPOINT": self.ingress_endpoint,
         }
+
+    def relay_environment(self, api_key: str) -> dict[str, str]:
+        """All environment variables that our reference relay reads, with ids that mean nothing."""
+        ids = {"SPATIUS_API_KEY": api_key, "SPATIUS_APP_ID": APP_ID, "SPATIUS_AVATAR_ID": AVATAR_ID}
+        return self.environment | ids
 
     def play_named(self, scenario: str | Scenario) -> None:
         """This goes wrong for those who come from now on, by name, by path or as a value."""

@@ -6,6 +6,7 @@ expression, as the recorded segments do. The figures are those of protocol.md, "
 wave moves which coefficient is our own invention, drawn from the seed.
 """
 
+from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -75,15 +76,26 @@ _HISS_LAG_HZ = 8000
 """Hiss is what differs between samples some 1/8000 s apart, so that it is nearly the same at every rate."""
 
 
+@lru_cache(maxsize=512)
 def _draws(seed: int, purpose: str, count: int) -> NDArray[np.float64]:
     """That many numbers in [-1, 1), always the same ones for this seed and purpose."""
     blocks = -(-count // 16)
     noise = b"".join(blake2b(f"{seed} {purpose} {block}".encode()).digest() for block in range(blocks))
-    return np.frombuffer(noise, "<u4", count) / 2.0**31 - 1.0
+    draws = np.frombuffer(noise, "<u4", count) / 2.0**31 - 1.0
+    draws.flags.writeable = False
+    return draws
 
 
-def _mixing_matrix(seed: int, deviations: NDArray[np.float64]) -> NDArray[np.float32]:
+@lru_cache(maxsize=16)
+def _deviations(seed: int) -> NDArray[np.float64]:
+    """The standard deviation of each moving coefficient: shape (50,)."""
+    return _DEVIATIONS[np.argsort(_draws(seed, "deviations", len(_DEVIATIONS)))]
+
+
+@lru_cache(maxsize=16)
+def _mixing_matrix(seed: int) -> NDArray[np.float32]:
     """What each driver does to each column of a keyframe: shape (16, 120); the jump's row is still zero."""
+    deviations = _deviations(seed)
     mix = np.zeros((_DRIVERS, WIDTH))
     for columns, pose in _REST_POSE:
         mix[_REST, columns] = pose
@@ -116,11 +128,12 @@ class MotionSynthesizer:
         self._pending = bytearray()
         self._segment = 0
         self._keyframes_done = 0
+        self._due_samples = segment_end(0) * self._window
         # Loudness and hiss of the last two keyframes, (2, 2), for the smoothing; silence comes before all.
         self._heard = np.zeros((2, len(_SMOOTHING) - 1), np.float32)
         self._phases = np.pi * _draws(seed, "phases", _WAVES.stop)
-        self._deviations = _DEVIATIONS[np.argsort(_draws(seed, "deviations", len(_DEVIATIONS)))]
-        self._mix = _mixing_matrix(seed, self._deviations)
+        self._deviations = _deviations(seed)
+        self._mix = _mixing_matrix(seed).copy()
 
     def feed(self, pcm: bytes) -> list[Keyframes]:
         """Takes the next bytes, of any number; returns the segments that are now complete, each (n, 120).
@@ -130,13 +143,11 @@ class MotionSynthesizer:
         """
         self._pending += pcm
         complete: list[Keyframes] = []
-        while True:
-            keyframes = segment_end(self._segment) - self._keyframes_done
-            samples = keyframes * self._window
-            if len(self._pending) // BYTES_PER_SAMPLE <= samples:
-                return complete
-            complete.append(self._synthesize(keyframes))
+        while len(self._pending) // BYTES_PER_SAMPLE > self._due_samples:
+            samples = self._due_samples
+            complete.append(self._synthesize(samples // self._window))
             del self._pending[: samples * BYTES_PER_SAMPLE]
+        return complete
 
     def finish(self) -> Keyframes:
         """The rest of the motion, (n, 120), n may be 0: floor(duration * 25) keyframes in all (recording).
@@ -160,6 +171,7 @@ class MotionSynthesizer:
         self._mix[_JUMP, _MOVING] = _JUMP_SHARE * self._deviations * jumps
         self._segment += 1
         self._keyframes_done += keyframes
+        self._due_samples = (segment_end(self._segment) - self._keyframes_done) * self._window
         return drive @ self._mix
 
     def _listen(self, keyframes: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

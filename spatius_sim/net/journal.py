@@ -4,20 +4,21 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from time import monotonic_ns
+from typing import NamedTuple
 
 from spatius_sim.model.trace import Closed, Lane, Received, Sent, Value, What
 from spatius_sim.net.recorder import Sink
 
-MOST_EVENTS = 50_000
-MOST_BYTES = 32 * 1_048_576
+MOST_EVENTS = 20_000
+MOST_BYTES = 16 * 1_048_576
 MOST_PAST_SESSIONS = 256
 """What the book holds at most, for all sessions together; the oldest is forgotten first."""
 
-_EVENT_BYTES = 200
+_Event = tuple[int, Lane, str, What | str | bytes, bool, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One event; a frame is kept as its bytes and read when somebody asks."""
 
     at_ns: int
@@ -26,12 +27,6 @@ class Entry:
     what: What | str | bytes
     sent: bool = False
     answers: str = ""
-
-    @property
-    def cost(self) -> int:
-        """Bytes that it is counted for."""
-        raw = self.what if isinstance(self.what, str | bytes) else getattr(self.what, "raw", b"")
-        return _EVENT_BYTES + len(raw)
 
 
 @dataclass(slots=True)
@@ -59,27 +54,30 @@ class Journal:
     most_events: int = MOST_EVENTS
     open: dict[str, SessionRecord] = field(default_factory=dict)
     past: deque[SessionRecord] = field(default_factory=lambda: deque(maxlen=MOST_PAST_SESSIONS))
-    _entries: deque[Entry] = field(default_factory=deque)
+    _events: deque[_Event] = field(default_factory=deque)
     _bytes: int = 0
 
     def emit(self, lane: Lane, connection: str, what: What) -> None:
         """An event that happened now."""
         self.onward.emit(lane, connection, what)
-        self._keep(Entry(time.monotonic_ns(), lane, connection, what))
+        raw = getattr(what, "raw", b"")
+        self._keep((monotonic_ns(), lane, connection, what, False, ""), len(raw))
 
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """A frame that the server sent."""
         self.onward.sent(lane, connection, raw, answers)
-        if connection in self.open:
-            self.open[connection].frames_sent += 1
-        self._keep(Entry(time.monotonic_ns(), lane, connection, raw, True, answers))
+        record = self.open.get(connection)
+        if record is not None:
+            record.frames_sent += 1
+        self._keep((monotonic_ns(), lane, connection, raw, True, answers), len(raw))
 
     def received(self, lane: Lane, connection: str, raw: str | bytes, value: Value | None = None) -> None:
         """A frame that the server received."""
         self.onward.received(lane, connection, raw, value)
-        if connection in self.open:
-            self.open[connection].frames_received += 1
-        self._keep(Entry(time.monotonic_ns(), lane, connection, raw))
+        record = self.open.get(connection)
+        if record is not None:
+            record.frames_received += 1
+        self._keep((monotonic_ns(), lane, connection, raw, False, ""), len(raw))
 
     def secret(self, kind: str, secret: str) -> str:
         """The reference that the next sink gives it: no secret stands in this book."""
@@ -106,7 +104,7 @@ class Journal:
 
     def trace(self, name: str) -> Iterator[Entry]:
         """What is still known of a session, in order."""
-        return (entry for entry in self._entries if entry.connection == name)
+        return (Entry(*event) for event in self._events if event[2] == name)
 
     def is_whole(self, name: str) -> bool:
         """Whether nothing of this session was forgotten."""
@@ -115,12 +113,18 @@ class Journal:
 
     def forget(self) -> None:
         """Forget all events, and the sessions that are over."""
-        self._entries.clear()
+        self._events.clear()
         self._bytes = 0
         self.past.clear()
 
-    def _keep(self, entry: Entry) -> None:
-        self._entries.append(entry)
-        self._bytes += entry.cost
-        while self._bytes > self.most_bytes or len(self._entries) > self.most_events:
-            self._bytes -= self._entries.popleft().cost
+    def _keep(self, event: _Event, size: int) -> None:
+        # The hot path of every frame: a plain tuple, and no call where there is nothing to forget.
+        self._events.append(event)
+        self._bytes += size
+        if self._bytes > self.most_bytes or len(self._events) > self.most_events:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        while self._bytes > self.most_bytes or len(self._events) > self.most_events:
+            what = self._events.popleft()[3]
+            self._bytes -= len(what if isinstance(what, str | bytes) else getattr(what, "raw", b""))

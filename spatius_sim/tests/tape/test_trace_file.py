@@ -19,8 +19,10 @@ from spatius_sim.model.decoder_events import (
 from spatius_sim.model.trace import (
     Closed,
     Event,
+    Joined,
     Lane,
     Opened,
+    Published,
     Received,
     Sent,
     TokenRequested,
@@ -53,6 +55,8 @@ WHATS: list[tuple[Lane, What]] = [
     (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, DOWN)),
     (Lane.DOWNSTREAM, Sent(ASKED, Speak(b"ab"))),
     (Lane.DOWNSTREAM, Closed(False, 1006, "gone")),
+    (Lane.EGRESS, Joined("room", "publisher")),
+    (Lane.EGRESS, Published("room", UP, AudioInput("request-1", b"ab", True))),
     (Lane.DECODER, MotionDiscarded("conversation-1", DiscardReason.MISMATCHED_ID)),
     (Lane.DECODER, StateChanged(PlaybackState.IDLE, StateReason.PLAYBACK_END)),
 ]
