@@ -23,6 +23,8 @@ from spatius_sim.rules.judge import judge
 from spatius_sim.tape.trace_file import write_trace
 
 PLANS_FOR_A_RULE = 20
+REAL_CLOCK_PLANS = 4
+"""For a client without a settable clock: every plan takes as long as it says."""
 _PLAN_SECONDS = 120.0
 
 _ADVICE = {
@@ -75,7 +77,7 @@ class Trial(Generic[P]):
             plan = smallest_failing(
                 plans,
                 fails,
-                examples=self.examples,
+                examples=REAL_CLOCK_PLANS if getattr(self.subject, "real_clock", False) else self.examples,
                 from_seed=self.seed,
                 shrink_seconds=self.shrink_seconds,
             )
