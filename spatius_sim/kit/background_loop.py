@@ -22,7 +22,15 @@ class BackgroundLoop:
         return asyncio.run_coroutine_threadsafe(bounded, self._loop).result()
 
     def stop(self) -> None:
-        """End the loop and its thread."""
+        """End what still runs, the loop and its thread."""
+        asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -18,12 +18,13 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
         down_rate = story.output_rates.get(turn.client, up_rate)
         up = b"".join(bytes(request.audio) for request in requests)
         down = b"".join(bytes(conversation.audio) for conversation in turn.conversations)
-        if up == down or (up_rate != down_rate and _alike_in_length(up, up_rate, down, down_rate)):
+        same_rate = up_rate == down_rate
+        if up == down if same_rate else _alike_in_length(up, up_rate, down, down_rate):
             yield Kept()
         else:
             yield Broken(
                 f"all {len(up)} bytes of audio of {turn.name} that went up ({up_rate} Hz)",
-                f"{len(down)} bytes came down ({down_rate} Hz); {_difference(up, down)}",
+                f"{len(down)} bytes came down ({down_rate} Hz)" + _difference(up, down, down_rate - up_rate),
                 _events(turn),
             )
 
@@ -61,8 +62,8 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
         for conversation in heard:
             marks, last = conversation.marks, conversation.last_audio_seq or 0
             if len(marks) != 1:
-                times = "never" if not marks else f"{len(marks)} times"
-                yield _unmarked(turn, f"it was marked {times}", conversation)
+                actual = f"it was marked {len(marks)} times" if marks else "it was never marked"
+                yield _unmarked(turn, actual, conversation)
             elif marks[0] < last:
                 yield _unmarked(turn, "audio came behind the mark", conversation)
             elif stray:
@@ -83,10 +84,12 @@ def _alike_in_length(up: bytes, up_rate: int, down: bytes, down_rate: int) -> bo
     return apart * KEYFRAMES_PER_SECOND <= up_rate * down_rate
 
 
-def _difference(up: bytes, down: bytes) -> str:
+def _difference(up: bytes, down: bytes, rates_apart: int) -> str:
+    if rates_apart or not down:
+        return ""
     shorter = min(len(up), len(down))
     first = next((i for i in range(shorter) if up[i] != down[i]), shorter)
-    return f"the first difference is at byte {first}"
+    return f"; the first difference is at byte {first}"
 
 
 def _events(turn: Turn) -> tuple[int, ...]:

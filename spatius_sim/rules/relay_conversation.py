@@ -44,8 +44,9 @@ def turns(story: Story) -> Iterator[Kept | Broken]:
 
 
 def isolation(story: Story) -> Iterator[Kept | Broken]:
-    """R-ISOLATION."""
-    if len({turn.client for turn in story.turns}) < 2:
+    """R-ISOLATION. Where one client alone was served, there was nobody to keep apart."""
+    served = {delivery.client for delivery in story.deliveries}
+    if len(served | {conversation.client for conversation in story.conversations}) < 2:
         return
     for delivery in story.deliveries:
         meant = delivery.sent.request.turn if delivery.sent else None

@@ -29,10 +29,10 @@ def motion_complete(story: Story) -> Iterator[Kept | Broken]:
             if len(arrived) == 1:
                 yield Kept()
                 continue
-            times = "never" if not arrived else f"{len(arrived)} times"
+            arrival = f"arrived {len(arrived)} times" if arrived else "never arrived"
             yield Broken(
                 f"each of the {len(payloads)} payloads of {turn.name} once",
-                f"payload {number} of {len(payloads)} arrived {times}",
+                f"payload {number} of {len(payloads)} {arrival}",
                 (payload.seq, *(delivery.seq for delivery in arrived)),
             )
 

@@ -178,6 +178,20 @@ def test_a_mark_before_the_audio_and_one_behind_it() -> None:
     assert said.failed == ["R-END-AUDIO"]
 
 
+def test_audio_of_one_rate_announced_as_another() -> None:
+    said = Dialogue()
+    said.ready("ann", 24_000)
+    said.turn()
+    assert said.failed == ["R-AUDIO-COMPLETE"]
+
+
+def test_a_relay_that_serves_one_client_alone_keeps_nobody_apart() -> None:
+    said = Dialogue()
+    said.turn("ann")
+    said.starts("bob", 0, voice("bob"))
+    assert said.verdict("R-ISOLATION") is Verdict.UNEXERCISED
+
+
 def test_a_session_token_leaks_where_the_key_is_too_short_to_tell() -> None:
     said = Dialogue()
     said.secret_known("key#1", 8)

@@ -177,7 +177,7 @@ def test_the_end_of_audio_is_never_marked() -> None:
     said.ends("ann", 0, complete=False)
     assert said.guilty("R-END-AUDIO") == [(audio,)]
     assert said.failed == ["R-END-AUDIO"]
-    assert said.judged("R-END-AUDIO").broken[0].actual == "it was marked never"
+    assert said.judged("R-END-AUDIO").broken[0].actual == "it was never marked"
 
 
 @pytest.mark.parametrize("turn_id", ["", "turn-1"])

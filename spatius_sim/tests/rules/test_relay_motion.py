@@ -63,7 +63,7 @@ def test_a_lost_payload() -> None:
     said.ends("ann", 0, complete=False)
     assert said.guilty("R-MOTION-COMPLETE") == [(lost,)]
     assert said.failed == ["R-MOTION-COMPLETE"]
-    assert said.judged("R-MOTION-COMPLETE").broken[0].actual == "payload 2 of 2 arrived never"
+    assert said.judged("R-MOTION-COMPLETE").broken[0].actual == "payload 2 of 2 never arrived"
 
 
 def test_a_doubled_payload() -> None:
