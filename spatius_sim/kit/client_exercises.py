@@ -10,7 +10,7 @@ from spatius_sim.kit.strategies import client_plans, foreign_refs, illegal_clien
 from spatius_sim.model.decoder_events import StarvationMode
 
 _RATES = st.sampled_from((8000, 16000, 24000))
-_SETTLE = (Wait(300), Wait(300))
+_SETTLE = (Wait(300), Wait(300), Wait(900))
 _WATCH = (Wait(240), Wait(280), Wait(320))
 _LONG = st.integers(1200, 3000)
 
@@ -49,7 +49,7 @@ def _plain_round(draw: st.DrawFn, ms: int = 600) -> list[Step]:
 
 def _shown_round(draw: st.DrawFn, ms: int, end: bool = False) -> list[Step]:
     """A round whose motion has come, and was seen to play."""
-    return [*_speech(draw, ms, end), *_moving(draw, ms), Wait(240), Wait(280)]
+    return [*_speech(draw, ms, end), *_moving(draw, ms), Wait(240), Wait(280), Wait(200)]
 
 
 def _empty(draw: st.DrawFn, ref: Ref = CURRENT) -> Move:
@@ -90,7 +90,7 @@ def _interrupted(draw: st.DrawFn) -> list[Step]:
 
 def _paused(draw: st.DrawFn) -> list[Step]:
     ms = draw(_LONG)
-    steps = [*_plain_round(draw), *_shown_round(draw, ms, end=True), Do("pause"), Wait(240)]
+    steps = [*_plain_round(draw), *_shown_round(draw, ms, end=True), Do("pause"), Wait(700)]
     return [*steps, draw(waits(200, 4000)), Do("resume"), Wait(240), Wait(280), *_played(draw, ms)]
 
 
@@ -111,7 +111,7 @@ def _sticky(draw: st.DrawFn) -> list[Step]:
 
 
 def _scope(draw: st.DrawFn) -> list[Step]:
-    first = [*_shown_round(draw, 600, end=True), _empty(draw), draw(waits())]
+    first = [*_shown_round(draw, 1500, end=True), _empty(draw), draw(waits())]
     return [*first, *_speech(draw, 2000, draw(st.booleans())), *_moving(draw, 2000), *_WATCH]
 
 

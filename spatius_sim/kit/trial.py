@@ -24,6 +24,8 @@ from spatius_sim.rules.judge import judge
 from spatius_sim.tape.trace_file import write_trace
 
 PLANS_FOR_A_RULE = 20
+REAL_CLOCK_PLANS = 4
+"""For a client without a settable clock: every plan takes as long as it says."""
 _PLAN_SECONDS = 400.0
 _LIFELESS_SCENARIOS = 3
 """So many scenarios without a sign of life, and there will be none."""
@@ -72,7 +74,7 @@ class Trial(Generic[P]):
         plan = smallest_failing(
             plans,
             fails,
-            examples=self.examples,
+            examples=REAL_CLOCK_PLANS if getattr(self.subject, "real_clock", False) else self.examples,
             from_seed=self.seed,
             shrink_seconds=self.shrink_seconds,
         )

@@ -77,8 +77,7 @@ def claim(summary: Summary) -> str:
             return harmless(f"INCONCLUSIVE: {'; '.join(reasons)}.")
         case ExitCode.KIT_FAILED:
             reasons = sorted({o.reason for o in summary.with_verdict(Verdict.ERRORED)})
-            told = f"no rule could be judged to its end: {'; '.join(reasons)}"
-            return harmless(f"ERRORED: {told}\nThis says nothing of what the subject keeps.")
+            return harmless(f"ERRORED: {'; '.join(reasons)}\nThis says nothing of the subject.")
         case _:
             names = ", ".join(outcome.rule_id for outcome in summary.required_unexercised)
             return f"NOT EXERCISED: {names or 'nothing ran'}; this is no pass."

@@ -308,13 +308,14 @@ export class AvatarClient {
     if (this.#state === State.PLAYING && conversation.over) this.#leave(Reason.PLAYBACK_END);
   }
 
-  /** Shows every keyframe that is due; one that no audio accompanies never is. */
+  /** Shows every keyframe that is due; one that would begin with the end of the round never is. */
   #show(conversation) {
-    const { position, buffered, keyframes, audioOnly } = conversation;
+    const { position, keyframes, audioOnly, closed, buffered } = conversation;
     if (audioOnly) return;
     for (;;) {
       const index = conversation.nextKeyframe;
-      if (index >= keyframes.length || index * KEYFRAME > position || index * KEYFRAME >= buffered) return;
+      if (index >= keyframes.length || index * KEYFRAME > position) return;
+      if (closed && index * KEYFRAME >= buffered) return;
       conversation.nextKeyframe += 1;
       this.options.onKeyframe?.(index, keyframes[index]);
     }

@@ -1,0 +1,112 @@
+"""Two implementations that agree: whatever legal sequence of calls is drawn, the JavaScript client and the
+Python model show the same after each step of the clock, in both modes.
+
+Left out is what the documents leave open: what shows before time passes, undecodable motion and what follows
+it, whether a paused client still counts as stalled. And two finer points, which the two read differently: an
+open round whose audio ends within a keyframe, and a keyframe that would begin with the very end of a round.
+"""
+
+import asyncio
+import json
+import shlex
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from spatius_sim.kit.client_plans import ClientPlan, Move, Say, Script, Step, Wait
+from spatius_sim.kit.own_client import OWN
+from spatius_sim.kit.strategies import client_plans
+from spatius_sim.kit.testee_shim import Shim
+from spatius_sim.model.decoder_events import StarvationMode
+from spatius_sim.model.testee_messages import Request, write_request
+from spatius_sim.net import testee as attached
+from spatius_sim.tests.client_js.running import CLIENT, SECONDS, node
+
+_KEYFRAME_MS = 40
+_REST_MS = 7
+_UNDECODABLE = ("cut", "junk")
+
+Answering = Callable[[str], Awaitable[str | bytes]]
+
+
+def _decodable(step: Step) -> bool:
+    return not isinstance(step, Move) or all(one.form not in _UNDECODABLE for one in step.payloads or ())
+
+
+def _settled(step: Step) -> Step:
+    """Open audio ends with a keyframe, a round within one."""
+    if not isinstance(step, Say):
+        return step
+    whole = max(step.ms // _KEYFRAME_MS, 1) * _KEYFRAME_MS
+    return Say(whole + (_REST_MS if step.end else 0), step.end)
+
+
+def _fixed(plan: ClientPlan, mode: StarvationMode) -> ClientPlan:
+    return replace(plan, steps=tuple(map(_settled, filter(_decodable, plan.steps))), mode=mode)
+
+
+async def _shown(answering: Answering, plan: ClientPlan) -> list[dict[str, Any]]:
+    """What the client lets see after each step of the clock; its ids by their number."""
+    script, ids, shown = Script(plan), [None], list[dict[str, Any]]()
+    rendered: list[float] = []
+
+    async def ask(request: Request) -> dict[str, Any]:
+        answer = json.loads(await answering(write_request(request)))
+        assert answer["id"] == request.id
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    await ask(Request(0, "reset", sample_rate=plan.sample_rate, mode=plan.mode))
+    for number, step in enumerate(plan.steps):
+        result = await ask(script.request(2 * number + 1, step))
+        if isinstance(step, Say):
+            script.learn(result["conversationId"])
+            ids += [result["conversationId"]] if result["conversationId"] not in ids else []
+        seen = await ask(Request(2 * number + 2, "observe"))
+        rendered += seen["keyframesRendered"]
+        if isinstance(step, Wait):
+            stalled = None if seen["state"] == "paused" else seen["stalled"]
+            current = ids.index(seen["conversationId"])
+            shown.append(
+                seen | {"keyframesRendered": rendered, "stalled": stalled, "conversationId": current}
+            )
+            rendered = []
+    return shown
+
+
+@contextmanager
+def _reference() -> Iterator[tuple[asyncio.Runner, Answering]]:
+    """The JavaScript client in Node, and the event loop in which it answers."""
+    testee = attached.StdioTestee(shlex.join([node(), str(CLIENT / "reference_testee.js")]))
+    with asyncio.Runner() as runner:
+        runner.run(testee.open(SECONDS))
+        try:
+            yield runner, lambda line: testee.ask(line, SECONDS)
+        finally:
+            runner.run(testee.close())
+
+
+def test_they_agree_on_every_legal_sequence() -> None:
+    shim = Shim(OWN)
+
+    async def model(line: str) -> str:
+        return shim.answer(line)
+
+    with _reference() as (runner, client):
+
+        @settings(
+            max_examples=1000,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(st.builds(_fixed, client_plans(), st.sampled_from(StarvationMode)))
+        def agree(plan: ClientPlan) -> None:
+            assert runner.run(_shown(client, plan)) == runner.run(_shown(model, plan)), str(plan)
+
+        agree()
