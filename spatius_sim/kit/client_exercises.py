@@ -71,10 +71,11 @@ def _current(draw: st.DrawFn) -> list[Step]:
 
 def _mismatch(draw: st.DrawFn) -> list[Step]:
     before = _plain_round(draw) if draw(st.booleans()) else []
-    foreign = draw(foreign_refs().flatmap(motions))
+    foreign = draw(st.lists(foreign_refs().flatmap(motions), min_size=1, max_size=4))
     if draw(st.booleans()):
-        return [*before, *_speech(draw, 2000, False), foreign, *_WATCH]
-    return [*before, *_shown_round(draw, 2000), foreign, *_WATCH]
+        return [*before, *_speech(draw, 2000, False), *foreign, *_WATCH]
+    # Little good motion, so that what is watched reaches the foreign motion behind it.
+    return [*before, *_speech(draw, 2000, False), *_moving(draw, 700), *foreign, *_WATCH]
 
 
 def _early(draw: st.DrawFn) -> list[Step]:

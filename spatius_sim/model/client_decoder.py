@@ -53,6 +53,8 @@ class Conversation:
     played: int = 0
     next_keyframe: int = 0
     stalled: bool = False
+    abnormal: bool = False
+    """Whether undecodable motion came: the audio waits for no motion any more."""
 
     @property
     def samples(self) -> int:
@@ -279,6 +281,8 @@ class ClientDecoder:
         needed = keyframe_count(conversation.samples, self._sample_rate)
         if self._mode is StarvationMode.AUDIO_INDEPENDENT or conversation.audio_only:
             return end
+        if conversation.abnormal:
+            return end  # "abnormal motion: audio plays normally" (docs:faq).
         if conversation.keyframes >= needed:
             return end
         return conversation.keyframes * self._sample_rate * _SECOND_NS // KEYFRAMES_PER_SECOND
@@ -293,6 +297,8 @@ class ClientDecoder:
         if self._render is None or conversation.audio_only or self.state is not PlaybackState.PLAYING:
             return
         due = self._due(conversation)
+        if conversation.ended:
+            due = min(due, keyframe_count(conversation.samples, self._sample_rate) - 1)
         for index in range(max(conversation.next_keyframe, due if first is None else first), due + 1):
             row = conversation.keyframe(index)
             if row is not None:
@@ -309,6 +315,7 @@ class ClientDecoder:
             conversation.keyframes += len(message.keyframes)
             self._events.append(MotionTaken(conversation.conversation_id, len(message.keyframes)))
         else:
+            conversation.abnormal = True
             self._discard([payload], conversation.conversation_id, DiscardReason.UNDECODABLE)
 
     def _discard(self, frames: Sequence[bytes], conversation_id: str, reason: DiscardReason) -> None:

@@ -143,7 +143,7 @@ class SocketTestee:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._host, self._port = parts.hostname or "", parts.port or 80
+        self._host, self._port = parts.hostname or "", 80 if parts.port is None else parts.port
         self._server: Server | None = None
         self._come: asyncio.Queue[ServerConnection] = asyncio.Queue()
         self._socket: ServerConnection | None = None

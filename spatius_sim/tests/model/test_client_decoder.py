@@ -16,6 +16,7 @@ from spatius_sim.model.decoder_events import (
     MotionDiscarded,
     MotionTaken,
     PlaybackState,
+    StarvationMode,
     StateChanged,
     StateReason,
 )
@@ -457,3 +458,21 @@ def test_whatever_is_called_the_decoder_keeps_its_word(calls: list[tuple[object,
         assert decoder.state is PlaybackState.IDLE or current is not None
     assert len(set(started)) == len(started)
     assert set(yielded) == set(started)
+
+
+def test_undecodable_motion_stalls_no_audio_under_strict_sync() -> None:
+    decoder = ClientDecoder(RATE, lambda: "c1", mode=StarvationMode.STRICT_SYNC)
+    decoder.yield_audio_data(PCM, end=True)
+    decoder.yield_frames_data([b"junk"], "c1")
+    decoder.advance(SECOND)
+    assert not decoder.stalled
+    assert decoder.state is PlaybackState.IDLE
+
+
+def test_a_keyframe_beyond_the_audio_of_an_ended_round_is_not_shown() -> None:
+    shown: list[float] = []
+    decoder = ClientDecoder(RATE, lambda: "c1", render=lambda row: shown.append(float(row[0])))
+    decoder.yield_audio_data(PCM, end=True)
+    decoder.yield_frames_data([payload(*map(float, range(30)))], "c1")
+    decoder.advance(SECOND)
+    assert shown == list(map(float, range(25)))
