@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spatius_sim.kit.benchmark_sessions import Driver, speech_frames
+from spatius_sim.kit.resources import resource
 from spatius_sim.model.motion import MotionSynthesizer
 from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
 from spatius_sim.protocol.codec import decode, encode
@@ -54,10 +57,11 @@ class Size:
     idle: int = 1000
     lives: int = 10_000
     starts: int = 7
+    plans: int = 1000
 
 
 FULL = Size()
-QUICK = Size(2, 1, 2, 3, 2, 2.5, 5, 20, 1)
+QUICK = Size(2, 1, 2, 3, 2, 2.5, 5, 20, 1, 18)
 """Every figure, and none of them worth reading."""
 
 
@@ -69,6 +73,22 @@ def figures(size: Size) -> Iterator[Figure]:
     yield from asyncio.run(_idle(size))
     yield from asyncio.run(_growth(size))
     yield from _startup(size)
+    yield from _client(size)
+
+
+# The client suite.
+
+
+def _client(size: Size) -> Iterator[Figure]:
+    from spatius_sim.kit import benchmarks_client as client
+
+    measured = [client.decoder_operations(), client.plans_in_process(size.plans)]
+    if shutil.which("node"):
+        testee = resource("conformance") / "client" / "js" / "reference_testee.js"
+        over_stdio = client.plans_over_stdio(shlex.join(["node", str(testee)]), size.plans)
+        measured.append(over_stdio._replace(name="C suite, JavaScript over stdio"))
+    for name, value, unit, mark in measured:
+        yield Figure(name, value, unit, f"at least {mark:.0f}")
 
 
 # Motion payloads.
