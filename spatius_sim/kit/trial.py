@@ -1,13 +1,15 @@
 """A trial: one subject, judged rule by rule over many plans."""
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hypothesis.strategies import SearchStrategy
 
+from spatius_sim import __version__
 from spatius_sim.dialects.events import Motion
 from spatius_sim.kit.background_loop import BackgroundLoop
-from spatius_sim.kit.plans import Plan
+from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, Plan
 from spatius_sim.kit.search import smallest_failing
 from spatius_sim.kit.subjects import Subject
 from spatius_sim.model.trace import Lane, Received, Trace, WaitEnded
@@ -17,7 +19,8 @@ from spatius_sim.reporting.summary import Failure, RuleOutcome
 from spatius_sim.rules.catalogue import Verdict
 from spatius_sim.rules.findings import Judgement
 from spatius_sim.rules.judge import judge
-from spatius_sim.tape.trace_file import write_trace
+from spatius_sim.tape.contents import TapeHeader
+from spatius_sim.tape.taping import write_traces
 
 PLANS_FOR_A_RULE = 20
 _PLAN_SECONDS = 120.0
@@ -93,8 +96,8 @@ class Trial:
         again = judge(trace)[rule_id]
         confirmed = again.verdict is Verdict.FAILED
         judgement = again if confirmed else remembered
-        path = self.traces / f"{rule_id}.trace"
-        write_trace(path, trace)
+        path = self.traces / f"{rule_id}.tape"
+        write_traces(path, suite_header(self.seed), [trace])
         broken = judgement.broken[0]
         failure = Failure(broken.expected, broken.actual, str(plan), str(path), confirmed)
         return RuleOutcome(rule_id, Verdict.FAILED, judgement.exercised, scenarios, failure=failure)
@@ -115,6 +118,12 @@ class Trial:
             return RuleOutcome(rule_id, Verdict.PASSED, exercised, len(seen))
         reason = next((judgement.reason for judgement in seen if judgement.reason), "")
         return RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, len(seen), reason=reason)
+
+
+def suite_header(seed: int) -> TapeHeader:
+    """The header of a tape of ours: its speech is made from the seed, nobody's, and stays on it."""
+    redactions = ("secrets", "names")
+    return TapeHeader("suite", int(time.time() * 1000), __version__, seed, (PLAN_SAMPLE_RATE,), redactions)
 
 
 def _shows_life(trace: Trace) -> bool:

@@ -165,13 +165,19 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class TraceHeader:
-    """What was judged (`relay` or `server`), over which wire ("" for none), from which seed and plan."""
+    """What was judged (`relay` or `server`), over which wire ("" for none), from which seed and plan.
+
+    `halves` is what could be seen: `both`, or `upstream` or `downstream` alone; `speech`: whether audio is
+    what was spoken, and not noise of its length and loudness.
+    """
 
     subject: str
     wire: str
     seed: int
     plan: str
     kit_version: str
+    halves: str = "both"
+    speech: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from spatius_sim.rules import (
 )
 from spatius_sim.rules.catalogue import Rule, Verdict, rules_for
 from spatius_sim.rules.findings import Broken, Check, Judgement
+from spatius_sim.rules.scope import beyond
 from spatius_sim.rules.turns import Story, join
 
 CHECKS: dict[str, Check] = {
@@ -37,6 +38,9 @@ def _judge(rule: Rule, story: Story, before: dict[str, Judgement]) -> Judgement:
     if guilty:
         reason = f"not judged where {', '.join(guilty)} failed"
         return Judgement(rule.id, Verdict.UNEXERCISED, reason=reason, blocked_by=guilty)
+    unseen = beyond(rule.id, story)
+    if unseen:
+        return Judgement(rule.id, Verdict.UNEXERCISED, reason=unseen)
     outcomes = list(CHECKS[rule.id](story))
     broken = tuple(outcome for outcome in outcomes if isinstance(outcome, Broken))
     if broken:

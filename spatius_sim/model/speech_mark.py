@@ -1,0 +1,46 @@
+"""Speech without its words: length, loudness and hash, and noise that stands in for it."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+WINDOW_SAMPLES = 640
+"""One level for each so many samples: 40 ms at 16 kHz."""
+
+_FULL_SCALE = 32768.0
+_OGG = b"OggS"
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechMark:
+    """`length` in bytes; BLAKE2b of 16 bytes; a level for each window, 0 to 255 for an RMS of 0 to full
+    scale (none for Ogg Opus)."""
+
+    length: int
+    digest: bytes
+    levels: bytes
+
+
+def speech_mark(audio: bytes) -> SpeechMark:
+    """What may be kept of speech."""
+    digest = hashlib.blake2b(audio, digest_size=16).digest()
+    if audio.startswith(_OGG):
+        return SpeechMark(len(audio), digest, b"")
+    samples = np.frombuffer(audio, "<i2", len(audio) // 2).astype(np.float32)
+    windows = -(-len(samples) // WINDOW_SAMPLES)
+    padded = np.zeros(windows * WINDOW_SAMPLES, np.float32)
+    padded[: len(samples)] = samples
+    energy = np.square(padded.reshape(windows, WINDOW_SAMPLES)).mean(axis=1)
+    levels = np.minimum(np.ceil(np.sqrt(energy) / _FULL_SCALE * 255), 255)
+    return SpeechMark(len(audio), digest, levels.astype(np.uint8).tobytes())
+
+
+def stand_in(mark: SpeechMark) -> bytes:
+    """Noise as long and as loud as the speech was; the same speech has the same noise."""
+    noise = hashlib.shake_128(mark.digest).digest(mark.length)
+    count = min(mark.length // 2, len(mark.levels) * WINDOW_SAMPLES)
+    samples = np.frombuffer(noise, "<i2", mark.length // 2).astype(np.float32)
+    loudness = np.frombuffer(mark.levels, np.uint8).repeat(WINDOW_SAMPLES)[:count] / np.float32(255)
+    samples[:count] *= loudness
+    return samples.astype("<i2").tobytes() + noise[len(samples) * 2 :]
