@@ -24,6 +24,7 @@ from spatius_sim.model.trace import (
     What,
     read_frame,
 )
+from spatius_sim.net.credentials import without_credentials
 from spatius_sim.net.secrets_in_text import KnownSecrets
 
 _HANDSHAKE_EVENTS = 3
@@ -72,6 +73,8 @@ class Recorder:
     clock_ns: Callable[[], int] = time.monotonic_ns
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     last_sign_ns: dict[str, int] = field(default_factory=dict)
+    on_event: Callable[[Event], None] | None = None
+    """Told of every event at once, whether a trace is open or not: a tape, for one."""
     _events: list[Event] | None = None
     _header: TraceHeader | None = None
     _handshakes: dict[str, list[Event]] = field(default_factory=dict)
@@ -109,10 +112,13 @@ class Recorder:
         if self._events is not None:
             self._events.append(event)
         self._keep_in_mind(event)
+        if self.on_event is not None:
+            self.on_event(event)
         self.changed.set()
 
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Write down a frame that the kit sent."""
+        raw = self._without_secrets(lane, raw)
         self.emit(lane, connection, Sent(raw, self._read(lane, raw, sent=True), answers))
 
     def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
@@ -123,7 +129,7 @@ class Recorder:
     def searched(self, lane: Lane, connection: str, raw: str | bytes, place: str) -> str | bytes:
         """The same without the secrets that are known, each of which is noted with its place."""
         if lane is not Lane.DOWNSTREAM:
-            return raw
+            return self._without_secrets(lane, raw)
         clean, found = self.secrets.redact(raw.encode() if isinstance(raw, str) else raw)
         for kind, how in found:
             self.emit(lane, connection, SecretSeen(kind, f"{place}, {how}"))
@@ -141,6 +147,13 @@ class Recorder:
         name = self.secrets.reference(kind, secret)
         self.emit(Lane.KIT, "", SecretKnown(name, len(secret)))
         return name
+
+    def _without_secrets(self, lane: Lane, raw: str | bytes) -> str | bytes:
+        """The frame without the credentials of an egress and, where no motion is in it, without secrets."""
+        if lane is Lane.UPSTREAM and isinstance(raw, bytes):
+            return without_credentials(raw, self.secrets)
+        clean, found = self.secrets.redact(raw.encode() if isinstance(raw, str) else raw)
+        return (clean.decode(errors="replace") if isinstance(raw, str) else clean) if found else raw
 
     def _read(self, lane: Lane, raw: str | bytes, *, sent: bool) -> Value:
         return read_frame(lane, raw, sent=sent, dialect=self.dialect)

@@ -6,13 +6,13 @@ understood is taken for speech.
 
 import re
 from base64 import b64decode, b64encode
-from dataclasses import fields
+from dataclasses import fields, replace
 from enum import StrEnum
 from typing import Any
 
 from spatius_sim.dialects.dialect import Dialect
 from spatius_sim.dialects.events import Audio, Garbage, Motion, Note, Speak, Unclear
-from spatius_sim.model.speech_mark import speech_mark
+from spatius_sim.model.speech_mark import speech_mark, stand_in
 from spatius_sim.model.trace import (
     Event,
     Lane,
@@ -84,6 +84,9 @@ class Cleaner:
     def _message(self, raw: bytes, value: Value) -> Content:
         """A message of the protocol that is no motion. What no field of it accounts for is left out."""
         match value:
+            case AudioInput(audio=audio) if len(audio) < SMALLEST_BLOB:
+                noise = stand_in(speech_mark(audio))
+                return Content(False, (encode(replace(value, audio=noise)),))
             case AudioInput(audio=audio):
                 parts = _split(raw, [(audio, self._speech(audio))])
                 if sum(len(part) for part in parts if isinstance(part, bytes)) > _MOST_FRAMING:
@@ -151,9 +154,10 @@ def _base64_in(raw: str) -> list[bytes]:
 def _split(raw: bytes, pieces: list[tuple[bytes, Piece]], *, text: bool = False) -> list[Part]:
     """The frame cut into what stands around the pieces, and the pieces, in the order in which they occur."""
     parts: list[Part] = []
-    for wanted, piece in pieces:
+    occurring = [(wanted, piece) for wanted, piece in pieces if wanted and wanted in raw]
+    for wanted, piece in sorted(occurring, key=lambda one: raw.index(one[0])):
         before, found, rest = raw.partition(wanted)
-        if not found or not wanted or len(parts) + 4 > MOST_PARTS:
+        if not found or len(parts) + 4 > MOST_PARTS:
             continue
         quoted = wanted[:1] == b'"'
         parts += [_literal(before + b'"' * quoted, text), piece]

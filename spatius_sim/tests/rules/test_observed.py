@@ -88,7 +88,8 @@ def test_the_same_words_on_two_connections_are_two_turns() -> None:
 def test_planned_turns_stay_as_they_are() -> None:
     said = Dialogue()
     said.turn()
-    assert with_turns(said.trace) is said.trace
+    planned = said.trace
+    assert with_turns(planned) is planned
 
 
 def test_a_client_half_alone_is_judged_by_what_it_shows() -> None:
