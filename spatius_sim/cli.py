@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spatius_sim import __version__
+from spatius_sim.cli_tape import TAPE_COMMANDS
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
@@ -159,6 +160,10 @@ def rules(subject: str | None) -> None:
     from spatius_sim.rules.catalogue import RULES, rules_for
 
     print_catalogue(Console(), list(rules_for(subject) if subject else RULES.values()))
+
+
+for _command in TAPE_COMMANDS:
+    cli.add_command(_command)
 
 
 async def _serve_until_told(port: int, seed: int, gate: "Gate", *, as_json: bool) -> None:
