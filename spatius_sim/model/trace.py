@@ -61,11 +61,13 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An upgrade was refused with that HTTP status."""
+    """An upgrade was refused with that HTTP status. `app_id` and `avatar_id` as far as they are known."""
 
     status: int
     reason: str
     token: str = ""
+    app_id: str = ""
+    avatar_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from spatius_sim.model.trace import (
     Lane,
     Opened,
     Received,
+    Refused,
     Sent,
     Undecodable,
     Value,
@@ -43,7 +44,7 @@ class Cleaner:
     def clean(self, event: Event) -> TapedEvent:
         """The event as a tape may hold it."""
         what = event.what
-        if isinstance(what, Opened) and self._names is not None:
+        if isinstance(what, Opened | Refused) and self._names is not None:
             self._names.learn("app", what.app_id)
             self._names.learn("avatar", what.avatar_id)
         plain: dict[str, Any] = {}
