@@ -110,6 +110,7 @@ def serve(port: int, seed: int, api_key: tuple[str, ...], app_id: tuple[str, ...
     help="Seconds without a sign of life before what is missing counts as missing.",
 )
 @_seed
+@click.option("--save-tape", type=click.Path(path_type=Path), help="Record every run onto this tape.")
 @click.option("--report-json", type=click.Path(path_type=Path), help="Write the verdicts there.")
 def verify(
     target: str,
@@ -119,6 +120,7 @@ def verify(
     wait: float,
     settle: float,
     seed: int,
+    save_tape: Path | None,
     report_json: Path | None,
 ) -> int:
     """Judge the relay at TARGET (ws://...), rule by rule.
@@ -146,6 +148,7 @@ def verify(
     arguments += [f"--spatius-motion-port={motion_port}", f"--spatius-seed={seed}"]
     arguments += [f"--spatius-wait={wait}", f"--spatius-settle={settle}"]
     arguments += [f"--spatius-rule={rule_id}" for rule_id in rule]
+    arguments += [f"--spatius-save-tape={save_tape}"] if save_tape else []
     arguments += [f"--spatius-report-json={report_json}"] if report_json else []
     return int(pytest.main(arguments))
 

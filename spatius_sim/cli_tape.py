@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-_FAILED, _NO_PASS = 1, 5
+_FAILED = 1
 
 _tape = click.argument("tape_path", metavar="TAPE", type=click.Path(path_type=Path))
 _out = click.argument("out", type=click.Path(path_type=Path))
@@ -200,11 +200,123 @@ def check(tape_path: Path, report_json: Path | None) -> int:
     return int(checked.exit_code)
 
 
-async def _until_told() -> None:
+@click.command()
+@click.option(
+    "--upstream",
+    multiple=True,
+    required=True,
+    metavar="URL",
+    help="Motion Server: its base URL, or --upstream twice with the console and the ingress endpoint.",
+)
+@click.option("--port", default=8700, show_default=True, help="Where to listen on 127.0.0.1; 0: a free port.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The tape.")
+@_keep_audio
+@click.option("--keep-names", is_flag=True, help="Keep the names of apps and avatars.")
+def record(upstream: tuple[str, ...], port: int, out: Path, keep_audio: bool, keep_names: bool) -> int:
+    """Record what passes between a relay and Motion Server until Ctrl-C.
+
+    Point the relay at the endpoints that this prints; its own API key and app id go through untouched, and
+    reach no tape.
+    """
+    return asyncio.run(_record(upstream, port, out, keep_audio=keep_audio, keep_names=keep_names))
+
+
+async def _record(
+    upstream: tuple[str, ...], port: int, out: Path, *, keep_audio: bool, keep_names: bool
+) -> int:
+    from spatius_sim.kit.recording import recording_proxy
+
+    opened = recording_proxy(upstream, out, port=port, keep_audio=keep_audio, keep_names=keep_names)
+    async with opened as (proxy, tape):
+        _say(
+            f"Recording onto {out}. Ctrl-C ends it. Point a relay here:",
+            f"  export SPATIUS_CONSOLE_ENDPOINT={proxy.console_endpoint}",
+            f"  export SPATIUS_INGRESS_ENDPOINT={proxy.ingress_endpoint}",
+        )
+        await _until_told(tape.failed)
+    return 0
+
+
+@click.command()
+@_tape
+@click.argument("relay", required=False)
+@click.option("--as", "role", type=click.Choice(["server", "client"]), default="server", show_default=True)
+@click.option("--port", default=8700, show_default=True, help="Where to listen on 127.0.0.1; 0: a free port.")
+@click.option(
+    "--match",
+    type=click.Choice(["order", "audio"]),
+    default="order",
+    show_default=True,
+    help="Requests find their turn by order, or by what is said in them.",
+)
+@click.option("--speed", default=1.0, show_default=True, help="Times the recorded pace; 0: at once.")
+@click.option("--original-ids", is_flag=True, help="Send the recorded ids instead of fresh ones.")
+@click.option(
+    "--settle", default=3.0, show_default=True, help="As client: seconds of silence to leave after."
+)
+def replay(
+    tape_path: Path,
+    relay: str | None,
+    role: str,
+    port: int,
+    match: str,
+    speed: float,
+    original_ids: bool,
+    settle: float,
+) -> int:
+    """Play TAPE again: as the Motion Server of a relay until Ctrl-C, or with --as client RELAY (ws://...) as
+    the clients of a relay.
+
+    Exits 1 where a request came that the tape does not hold, or a client heard something else.
+    """
+    if speed < 0:
+        raise click.UsageError("--speed is a positive number, or 0")
+    if role == "client":
+        if relay is None:
+            raise click.UsageError("--as client needs the URL of a relay")
+        return asyncio.run(_replay_clients(tape_path, relay, speed, settle))
+    if relay is not None:
+        raise click.UsageError("a relay is named with --as client only")
+    return asyncio.run(_replay(tape_path, port, match, speed, original_ids=original_ids))
+
+
+async def _replay(tape_path: Path, port: int, match: str, speed: float, *, original_ids: bool) -> int:
+    from spatius_sim.kit.replaying import read_script
+    from spatius_sim.model.replay import Match
+    from spatius_sim.net.replay_server import Playing, ReplayServer
+
+    script = read_script(tape_path)
+    playing = Playing(Match(match), speed, original_ids)
+    async with ReplayServer(script, playing, port=port, on_mismatch=_say) as server:
+        _say(
+            f"{len(script.turns)} requests of {tape_path} are ready. Ctrl-C ends it. Point a relay here:",
+            f"  export SPATIUS_CONSOLE_ENDPOINT={server.console_endpoint}",
+            f"  export SPATIUS_INGRESS_ENDPOINT={server.ingress_endpoint}",
+        )
+        await _until_told()
+    return _FAILED if server.mismatches else 0
+
+
+async def _replay_clients(tape_path: Path, relay: str, speed: float, settle: float) -> int:
+    from spatius_sim.kit.replaying import replay_clients
+
+    heard = await replay_clients(tape_path, relay, speed=speed, settle=settle)
+    for one in heard:
+        _say(
+            f"{one.client}: {one.sent} frames sent, {one.frames_now} heard ({one.frames_then} on the tape), "
+            f"{one.payloads_now} payloads ({one.payloads_then})"
+        )
+    return _FAILED if any(one.difference for one in heard) else 0
+
+
+async def _until_told(or_this: asyncio.Event | None = None) -> None:
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    await told.wait()
+    waits = [asyncio.ensure_future(event.wait()) for event in (told, or_this) if event is not None]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
 
 
-TAPE_COMMANDS: list[click.Command] = [tape, check]
+TAPE_COMMANDS: list[click.Command] = [tape, check, record, replay]

@@ -19,11 +19,13 @@ from spatius_sim.kit.subjects import (
     canary_key,
     relay_environment,
 )
-from spatius_sim.kit.trial import PLANS_FOR_A_RULE, Trial
+from spatius_sim.kit.trial import PLANS_FOR_A_RULE, Trial, suite_header
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.tape.taping import Taping
+from spatius_sim.tape.writer import TapeWriter
 
 T = TypeVar("T")
 
@@ -45,6 +47,7 @@ class Options:
     patience: Patience = field(default_factory=Patience)
     traces: Path = Path("reports")
     examples: int = PLANS_FOR_A_RULE
+    save_tape: str = ""
 
     def as_arguments(self) -> str:
         """The options of pytest that name the same subject and the same scenarios."""
@@ -76,12 +79,18 @@ class Bench:
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _motion_server: MotionServer | None = None
     _trials: dict[str, Trial] = field(default_factory=dict)
+    _writer: TapeWriter | None = None
+    _taping: Taping | None = None
 
     def open(self) -> dict[str, str]:
         """Start Motion Server where a relay is named, and return the environment that points it here.
 
-        Raises UsageError where the port is in use.
+        Raises UsageError where the port is in use, and where the tape cannot be written.
         """
+        if self.options.save_tape:
+            header = suite_header(self.options.seed)
+            self._writer = TapeWriter(Path(self.options.save_tape), header)
+            self._taping = Taping(self._writer, header)
         return self._run(self._serve(self.options.motion_port)) if self.options.target else {}
 
     def trial(self, kind: str) -> Trial:
@@ -90,12 +99,15 @@ class Bench:
             subject = self._run(self._relay() if kind == "relay" else self._server())
             options = self.options
             self._trials[kind] = Trial(subject, self._loop, options.seed, options.traces, options.examples)
+            self._trials[kind].on_trace = self._taping.whole if self._taping is not None else None
         return self._trials[kind]
 
     def close(self) -> None:
         """End everything that was started."""
         self._run(self._stack.aclose())
         self._loop.stop()
+        if self._writer is not None:
+            self._writer.close()
 
     async def _serve(self, port: int) -> dict[str, str]:
         server = MotionServer(port=port, seed=self.options.seed, sink=self._recorder)

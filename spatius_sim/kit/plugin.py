@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from spatius_sim.reporting.summary import RuleOutcome, Summary
     from spatius_sim.rules.catalogue import Rule
 
+pytest_plugins = ["spatius_sim.kit.tape_plugin"]
+
 _PROPERTY = "spatius_sim_outcome"
 _BENCH: "pytest.StashKey[Bench]" = pytest.StashKey()
 _ENVIRONMENT: "pytest.StashKey[dict[str, str]]" = pytest.StashKey()
@@ -37,6 +39,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "seed": {"type": int, "metavar": "N", "help": "what every random choice comes from (1)"},
     "rule": {"action": "append", "metavar": "ID", "help": "judge this rule only (exact; repeatable)"},
+    "save-tape": {"metavar": "FILE", "help": "record every run onto this tape"},
     "report-json": {"metavar": "FILE", "help": "write the verdicts there"},
 }
 
@@ -214,7 +217,8 @@ def _options(config: pytest.Config) -> "Options":
     return Options(
         patience=Patience(**given(attach="wait", settle="settle")),
         **{"target": os.environ.get("SPATIUS_TARGET", "")}
-        | given(target="target", server="server", wire="wire", motion_port="motion_port", seed="seed"),
+        | given(target="target", server="server", wire="wire", motion_port="motion_port", seed="seed")
+        | given(save_tape="save_tape"),
     )
 
 

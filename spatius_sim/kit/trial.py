@@ -1,6 +1,7 @@
 """A trial: one subject, judged rule by rule over many plans."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,13 +35,14 @@ _ADVICE = {
 @dataclass(slots=True)
 class Trial:
     """Judges a subject. Every plan is run once, and judged by all rules; `traces` is the folder where the
-    traces of failures are saved."""
+    traces of failures are saved; `on_trace` is told of every trace."""
 
     subject: Subject
     loop: BackgroundLoop
     seed: int
     traces: Path
     examples: int = PLANS_FOR_A_RULE
+    on_trace: Callable[[Trace], None] | None = None
     _judged: dict[Plan, dict[str, Judgement]] = field(default_factory=dict)
     _unreachable: str = ""
     _attached: bool = False
@@ -86,6 +88,8 @@ class Trial:
 
     def _run(self, plan: Plan) -> Trace:
         trace = self.loop.run(self.subject.run(plan), _PLAN_SECONDS)
+        if self.on_trace is not None:
+            self.on_trace(trace)
         self._clean_turn_completed = self._clean_turn_completed or _shows_life(trace)
         return trace
 

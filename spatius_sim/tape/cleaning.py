@@ -160,7 +160,7 @@ def _split(raw: bytes, pieces: list[tuple[bytes, Piece]], *, text: bool = False)
         before, found, rest = raw.partition(wanted)
         if not found or len(parts) + 4 > MOST_PARTS:
             continue
-        quoted = wanted[:1] == b'"'
+        quoted = text and wanted[:1] == b'"'
         parts += [_literal(before + b'"' * quoted, text), piece]
         raw = b'"' * quoted + rest
     parts.append(_literal(raw, text))

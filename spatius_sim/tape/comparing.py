@@ -100,6 +100,9 @@ def _frame(found: Talks, talk: str, what: Sent | Received, turns: dict[tuple[str
             _utterance(found, talk, req_id, turns).ends += end
         case MotionResponse(req_id=req_id) as motion:
             answered = (what.answers if isinstance(what, Sent) else "") or req_id
+            if (talk, answered) not in turns:
+                # A replay with original ids answers under ids that its relay never chose.
+                answered = next((name for other, name in reversed(turns) if other == talk), answered)
             _utterance(found, talk, answered, turns).payloads.append(motion)
         case Interrupt(req_id):
             _utterance(found, talk, req_id, turns).other.append("interrupted")

@@ -91,6 +91,7 @@ def requests_in(trace: Trace) -> list[TapedRequest]:
     rates: dict[str, int] = {}
     confirmed: dict[str, str] = {}
     requests: dict[tuple[str, str], TapedRequest] = {}
+    latest: dict[str, TapedRequest] = {}
     for event in trace.on(Lane.UPSTREAM):
         what, connection = event.what, event.connection
         if not isinstance(what, Sent | Received):
@@ -101,13 +102,17 @@ def requests_in(trace: Trace) -> list[TapedRequest]:
             case ConfirmSession(connection_id):
                 confirmed[connection] = connection_id
             case AudioInput(req_id, audio):
-                new = TapedRequest(confirmed.get(connection, ""), req_id, rates.get(connection, 0))
-                requests.setdefault((connection, req_id), new).audio += audio
+                new = TapedRequest("", req_id, rates.get(connection, 0))
+                latest[connection] = requests.setdefault((connection, req_id), new)
+                latest[connection].audio += audio
             case MotionResponse(req_id=req_id):
                 answered = (what.answers if isinstance(what, Sent) else "") or req_id
-                request = requests.get((connection, answered))
+                # A replay with original ids answers under ids that its relay never chose.
+                request = requests.get((connection, answered)) or latest.get(connection)
                 if request is not None and isinstance(what.raw, bytes):
                     request.payloads.append(what.raw)
+    for (connection, _), request in requests.items():
+        request.connection_id = confirmed.get(connection, "")
     return list(requests.values())
 
 

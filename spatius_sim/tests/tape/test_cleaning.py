@@ -1,12 +1,15 @@
 """What a tape may hold: no names, no speech, nothing that was not understood. Motion stays byte for byte."""
 
 import json
+import tempfile
 from base64 import b64decode, b64encode
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from spatius_sim.dialects.events import Audio, Garbage, Motion, Note, Unclear
+from spatius_sim.dialects.events import Audio, Garbage, Motion, Note, Speak, Unclear
 from spatius_sim.model.speech_mark import speech_mark, stand_in
 from spatius_sim.model.trace import (
     Event,
@@ -176,6 +179,28 @@ def test_a_tape_without_speech_is_never_judged_otherwise(tmp_path: Path, fault: 
         assert verdict in (whole[rule_id], Verdict.UNEXERCISED), rule_id
     assert without["R-AUDIO-COMPLETE"] is Verdict.UNEXERCISED
     assert without["R-MOTION-VERBATIM"] is whole["R-MOTION-VERBATIM"] is Verdict.PASSED
+
+
+@given(audio=st.binary(min_size=1, max_size=400))
+def test_any_audio_keeps_its_frame_whole(audio: bytes) -> None:
+    frames: list[tuple[Lane, What]] = [
+        (UP, received(UP, encode(AudioInput("request", audio, True, "trace")))),
+        (DOWN, received(DOWN, WIRE.write_relay(Audio(audio, True, "turn")))),
+        (DOWN, sent(DOWN, WIRE.write_client(Speak(audio)))),
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.tape"
+        for header in (KEPT, CLEANED):
+            write_traces(path, header, [trace_of(frames)])
+            (back,) = read_traces(path)
+            whats = [event.what for event in back.events]
+            values = [what.value for what in whats if isinstance(what, Sent | Received)]
+            said = audio if header is KEPT else stand_in(speech_mark(audio))
+            assert values == [
+                AudioInput("request", said, True, "trace"),
+                Audio(said, True, "turn"),
+                Speak(said),
+            ]
 
 
 def test_times_are_counted_from_the_first_event(tmp_path: Path) -> None:
