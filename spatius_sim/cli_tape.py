@@ -227,13 +227,16 @@ async def _record(
     from spatius_sim.kit.recording import recording_proxy
 
     opened = recording_proxy(upstream, out, port=port, keep_audio=keep_audio, keep_names=keep_names)
+    told = _told()
     async with opened as (proxy, tape):
         _say(
             f"Recording onto {out}. Ctrl-C ends it. Point a relay here:",
             f"  export SPATIUS_CONSOLE_ENDPOINT={proxy.console_endpoint}",
             f"  export SPATIUS_INGRESS_ENDPOINT={proxy.ingress_endpoint}",
         )
-        await _until_told(tape.failed)
+        failed = asyncio.ensure_future(tape.failed.wait())
+        await asyncio.wait((told, failed), return_when=asyncio.FIRST_COMPLETED)
+        failed.cancel()
     return 0
 
 
@@ -287,13 +290,14 @@ async def _replay(tape_path: Path, port: int, match: str, speed: float, *, origi
 
     script = read_script(tape_path)
     playing = Playing(Match(match), speed, original_ids)
+    told = _told()
     async with ReplayServer(script, playing, port=port, on_mismatch=_say) as server:
         _say(
             f"{len(script.turns)} requests of {tape_path} are ready. Ctrl-C ends it. Point a relay here:",
             f"  export SPATIUS_CONSOLE_ENDPOINT={server.console_endpoint}",
             f"  export SPATIUS_INGRESS_ENDPOINT={server.ingress_endpoint}",
         )
-        await _until_told()
+        await told
     return _FAILED if server.mismatches else 0
 
 
@@ -309,14 +313,12 @@ async def _replay_clients(tape_path: Path, relay: str, speed: float, settle: flo
     return _FAILED if any(one.difference for one in heard) else 0
 
 
-async def _until_told(or_this: asyncio.Event | None = None) -> None:
+def _told() -> asyncio.Future[bool]:
+    """Done when the user ends the command; to be asked for before the command says that it is ready."""
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    waits = [asyncio.ensure_future(event.wait()) for event in (told, or_this) if event is not None]
-    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for wait in waits:
-        wait.cancel()
+    return asyncio.ensure_future(told.wait())
 
 
 TAPE_COMMANDS: list[click.Command] = [tape, check, record, replay]

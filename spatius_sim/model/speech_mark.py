@@ -8,7 +8,9 @@ import numpy as np
 WINDOW_SAMPLES = 640
 """One level for each so many samples: 40 ms at 16 kHz."""
 
-_FULL_SCALE = 32768.0
+_LEVEL_OF_ROOT = np.float32(255 / 32768 / WINDOW_SAMPLES**0.5)
+"""From the root of a window's energy to its level; behind a short last window silence is assumed."""
+
 _OGG = b"OggS"
 
 
@@ -28,11 +30,11 @@ def speech_mark(audio: bytes) -> SpeechMark:
     if audio.startswith(_OGG):
         return SpeechMark(len(audio), digest, b"")
     samples = np.frombuffer(audio, "<i2", len(audio) // 2).astype(np.float32)
-    windows = -(-len(samples) // WINDOW_SAMPLES)
-    padded = np.zeros(windows * WINDOW_SAMPLES, np.float32)
-    padded[: len(samples)] = samples
-    energy = np.square(padded.reshape(windows, WINDOW_SAMPLES)).mean(axis=1)
-    levels = np.minimum(np.ceil(np.sqrt(energy) / _FULL_SCALE * 255), 255)
+    if not len(samples):
+        return SpeechMark(len(audio), digest, b"")
+    energy = np.add.reduceat(samples * samples, range(0, len(samples), WINDOW_SAMPLES))
+    levels = np.ceil(np.sqrt(energy) * _LEVEL_OF_ROOT)
+    np.minimum(levels, 255, out=levels)
     return SpeechMark(len(audio), digest, levels.astype(np.uint8).tobytes())
 
 

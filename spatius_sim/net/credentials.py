@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 from urllib.parse import urlsplit, urlunsplit
 
-from spatius_sim.model.trace import read_upstream
 from spatius_sim.net.secrets_in_text import KnownSecrets
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
@@ -12,27 +11,18 @@ from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionRe
 _SECRET_KEY = re.compile(r"key|secret|token|auth|password|credential|jwt|signature", re.IGNORECASE)
 _USUAL_FRAMING = 36
 """Bytes around the audio of a message with an id of the usual form and nothing else."""
-_MOTION = b"\x08\x05"
-_AUDIO = b"\x08\x03"
-_CONFIGURE = b"\x08\x01"
 
 
-def without_credentials(raw: bytes, secrets: KnownSecrets) -> bytes:
-    """The same message with stars in place of secrets. Motion and plain audio stay as they are."""
-    if raw.startswith(_MOTION):
-        return raw
-    if raw.startswith(_AUDIO):
-        message = read_upstream(raw)
-        if isinstance(message, AudioInput) and len(raw) - len(message.audio) <= _USUAL_FRAMING:
+def without_credentials(raw: bytes, message: object, secrets: KnownSecrets) -> bytes:
+    """A frame that means `message` with stars in place of secrets; motion and plain audio as they are."""
+    match message:
+        case MotionResponse():
             return raw
-        return _around(raw, message.audio if isinstance(message, AudioInput) else b"", secrets)
-    if raw.startswith(_CONFIGURE):
-        message = read_upstream(raw)
-        if isinstance(message, ConfigureSession):
+        case AudioInput(audio=audio):
+            return raw if len(raw) - len(audio) <= _USUAL_FRAMING else _around(raw, audio, secrets)
+        case ConfigureSession():
             hidden = _hidden(message)
             raw = raw if hidden == message else encode(hidden)
-    elif isinstance(read_upstream(raw), MotionResponse):
-        return raw
     return secrets.redact(raw)[0]
 
 

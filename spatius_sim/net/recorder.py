@@ -118,18 +118,22 @@ class Recorder:
 
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Write down a frame that the kit sent."""
-        raw = self._without_secrets(lane, raw)
-        self.emit(lane, connection, Sent(raw, self._read(lane, raw, sent=True), answers))
+        raw, value = self._without_secrets(lane, raw, sent=True)
+        self.emit(lane, connection, Sent(raw, value, answers))
 
     def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
         """Write down a frame that the kit received; secrets are taken out of it, and noted."""
-        raw = self.searched(lane, connection, raw, "in a message")
-        self.emit(lane, connection, Received(raw, self._read(lane, raw, sent=False)))
+        if lane is Lane.DOWNSTREAM:
+            raw = self.searched(lane, connection, raw, "in a message")
+            value = self._read(lane, raw, sent=False)
+        else:
+            raw, value = self._without_secrets(lane, raw, sent=False)
+        self.emit(lane, connection, Received(raw, value))
 
     def searched(self, lane: Lane, connection: str, raw: str | bytes, place: str) -> str | bytes:
         """The same without the secrets that are known, each of which is noted with its place."""
         if lane is not Lane.DOWNSTREAM:
-            return self._without_secrets(lane, raw)
+            return raw
         clean, found = self.secrets.redact(raw.encode() if isinstance(raw, str) else raw)
         for kind, how in found:
             self.emit(lane, connection, SecretSeen(kind, f"{place}, {how}"))
@@ -148,12 +152,17 @@ class Recorder:
         self.emit(Lane.KIT, "", SecretKnown(name, len(secret)))
         return name
 
-    def _without_secrets(self, lane: Lane, raw: str | bytes) -> str | bytes:
-        """The frame without the credentials of an egress and, where no motion is in it, without secrets."""
-        if lane is Lane.UPSTREAM and isinstance(raw, bytes):
-            return without_credentials(raw, self.secrets)
-        clean, found = self.secrets.redact(raw.encode() if isinstance(raw, str) else raw)
-        return (clean.decode(errors="replace") if isinstance(raw, str) else clean) if found else raw
+    def _without_secrets(self, lane: Lane, raw: str | bytes, *, sent: bool) -> tuple[str | bytes, Value]:
+        """The frame without secrets and the credentials of an egress, and what it means."""
+        value = self._read(lane, raw, sent=sent)
+        if isinstance(raw, str):
+            clean, found = self.secrets.redact(raw.encode())
+            hidden: str | bytes = clean.decode(errors="replace") if found else raw
+        elif lane is Lane.UPSTREAM:
+            hidden = without_credentials(raw, value, self.secrets)
+        else:
+            hidden = self.secrets.redact(raw)[0]
+        return hidden, value if hidden == raw else self._read(lane, hidden, sent=sent)
 
     def _read(self, lane: Lane, raw: str | bytes, *, sent: bool) -> Value:
         return read_frame(lane, raw, sent=sent, dialect=self.dialect)

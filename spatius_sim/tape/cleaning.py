@@ -8,6 +8,7 @@ import re
 from base64 import b64decode, b64encode
 from dataclasses import fields, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from spatius_sim.dialects.dialect import Dialect
@@ -48,7 +49,7 @@ class Cleaner:
             self._names.learn("app", what.app_id)
             self._names.learn("avatar", what.avatar_id)
         plain: dict[str, Any] = {}
-        for name in (field.name for field in fields(what) if field.name != "value"):
+        for name in _fields_of(type(what)):
             value = getattr(what, name)
             if isinstance(what, Sent | Received) and name == "raw":
                 plain |= self._frame(event.lane, value, what.value)
@@ -61,7 +62,7 @@ class Cleaner:
     def _plain(self, value: Any) -> Any:
         if isinstance(value, StrEnum):
             return str(value)
-        if isinstance(value, str) and self._names is not None:
+        if value and isinstance(value, str) and self._names is not None:
             return self._names.hide(value)
         return value
 
@@ -89,10 +90,10 @@ class Cleaner:
                 noise = stand_in(speech_mark(audio))
                 return Content(False, (encode(replace(value, audio=noise)),))
             case AudioInput(audio=audio):
-                parts = _split(raw, [(audio, self._speech(audio))])
-                if sum(len(part) for part in parts if isinstance(part, bytes)) > _MOST_FRAMING:
-                    parts = _split(encode(value), [(audio, self._speech(audio))])
-                return Content(False, tuple(parts))
+                usual = raw if len(raw) - len(audio) <= _MOST_FRAMING else encode(value)
+                before, _, rest = usual.partition(audio)
+                parts = (before, self._speech(audio), rest) if rest else (before, self._speech(audio))
+                return Content(False, parts)
             case UnknownMessage():
                 return Content(False, (encode(value),))
         known = value if isinstance(value, Message) else UnknownMessage(0)
@@ -128,6 +129,11 @@ class Cleaner:
         if said_motion and isinstance(read_upstream(blob), MotionResponse):
             return Piece(blob, base64)
         return self._speech(blob, base64=base64)
+
+
+@cache
+def _fields_of(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if field.name != "value")
 
 
 def _blobs_in(value: Value) -> tuple[bytes, ...]:

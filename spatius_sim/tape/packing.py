@@ -1,9 +1,10 @@
 """Records to MessagePack values and back. Nothing that is read is trusted."""
 
 from base64 import b64encode
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any
 
 import msgpack
@@ -30,23 +31,37 @@ class MalformedError(ValueError):
 
 
 class BlobWindow:
-    """The newest blobs by number; the oldest go first."""
+    """The newest blobs by number; the oldest go first, section by section."""
 
     def __init__(self) -> None:
-        self._blobs: OrderedDict[int, bytes] = OrderedDict()
+        self._blobs: dict[int, bytes] = {}
+        self._sections: deque[tuple[list[int], int]] = deque()
         self._bytes = 0
         self._next = 0
 
-    def add(self, number: int, blob: bytes) -> None:
-        """Keep a blob; numbers rise. Raises MalformedError for one that does not."""
-        if number < self._next:
-            raise MalformedError(f"blob {number} comes behind blob {self._next - 1}")
-        self._blobs[number] = blob
-        self._next = number + 1
-        self._bytes += len(blob)
-        while self._bytes > WINDOW_BYTES:
-            _, oldest = self._blobs.popitem(last=False)
-            self._bytes -= len(oldest)
+    def add(self, stored: list[Any]) -> int:
+        """Keep the blobs of a section, each `["blob", number, bytes]`; how many bytes they have. Raises
+        MalformedError where the numbers do not rise, or a blob is none."""
+        numbers = [number for _, number, _ in stored]
+        blobs = [blob for _, _, blob in stored]
+        if not {type(number) for number in numbers} <= {int} or not {type(blob) for blob in blobs} <= {bytes}:
+            raise MalformedError("a blob is no binary, or its number is none")
+        for before, number in pairwise([self._next - 1, *numbers]):
+            if number <= before:
+                raise MalformedError(f"blob {number} comes behind blob {before}")
+        if not numbers:
+            return 0
+        size = sum(map(len, blobs))
+        self._blobs.update(zip(numbers, blobs, strict=True))
+        self._next = numbers[-1] + 1
+        self._sections.append((numbers, size))
+        self._bytes += size
+        while self._bytes - self._sections[0][1] > WINDOW_BYTES:
+            gone, freed = self._sections.popleft()
+            self._bytes -= freed
+            for number in gone:
+                del self._blobs[number]
+        return size
 
     def __getitem__(self, number: int) -> bytes:
         return self._blobs[number]

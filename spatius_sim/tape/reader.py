@@ -65,7 +65,8 @@ class TapeReader:
         while True:
             kind, body = self._sections.next()
             if kind == BLOB:
-                self._keep(int.from_bytes(body[:BLOB_NUMBER_BYTES], "big"), body[BLOB_NUMBER_BYTES:])
+                number = int.from_bytes(body[:BLOB_NUMBER_BYTES], "big")
+                self._keep([["blob", number, body[BLOB_NUMBER_BYTES:]]])
             elif kind == RECORDS:
                 yield from self._unpack(body)
             elif kind == FOOTER:
@@ -101,20 +102,21 @@ class TapeReader:
             raise self._error(str(error)) from error
         if not isinstance(stored, list):
             raise self._error("a section of records is no array")
+        blobs: list[Any] = []
+        rest: list[Any] = []
         for record in stored:
-            match record:
-                case ["blob", int(number), bytes(blob)]:
-                    self._keep(number, blob)
-                case _:
-                    yield record
+            kind = record[0] if type(record) is list and len(record) == 3 else ""
+            (blobs if kind == "blob" else rest).append(record)
+        self._keep(blobs)
+        yield from rest
 
-    def _keep(self, number: int, blob: bytes) -> None:
+    def _keep(self, stored: list[Any]) -> None:
         try:
-            self._blobs.add(number, blob)
+            size = self._blobs.add(stored)
         except MalformedError as error:
             raise self._error(str(error)) from error
-        self._counts["blobs"] += 1
-        self._counts["blob_bytes"] += len(blob)
+        self._counts["blobs"] += len(stored)
+        self._counts["blob_bytes"] += size
 
     def _read(self, stored: Any) -> Record:
         try:
@@ -155,7 +157,7 @@ def open_tape(path: Path) -> BinaryIO:
     try:
         if not path.is_file():
             raise UsageError(f"{path}: there is no such file")
-        return path.open("rb", buffering=1_048_576)
+        return path.open("rb", buffering=0)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
 
