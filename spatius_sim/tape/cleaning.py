@@ -8,8 +8,7 @@ import re
 from base64 import b64decode, b64encode
 from dataclasses import fields, replace
 from enum import StrEnum
-from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from spatius_sim.dialects.dialect import Dialect
 from spatius_sim.dialects.events import Audio, Garbage, Motion, Note, Speak, Unclear
@@ -23,6 +22,7 @@ from spatius_sim.model.trace import (
     Sent,
     Undecodable,
     Value,
+    What,
     read_upstream,
 )
 from spatius_sim.protocol.codec import encode
@@ -34,6 +34,11 @@ from spatius_sim.tape.packing import MOST_PARTS, SMALLEST_BLOB
 _LONG_BASE64 = re.compile(rb"[A-Za-z0-9+/]{86,}={0,2}")
 _MOST_FRAMING = 256
 """Bytes around speech and motion in a frame. More of them could hold speech that was not recognised."""
+
+
+_FIELDS: dict[type[Any], tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(kind) if field.name != "value") for kind in get_args(What)
+}
 
 
 class Cleaner:
@@ -49,7 +54,7 @@ class Cleaner:
             self._names.learn("app", what.app_id)
             self._names.learn("avatar", what.avatar_id)
         plain: dict[str, Any] = {}
-        for name in _fields_of(type(what)):
+        for name in _FIELDS[type(what)]:
             value = getattr(what, name)
             if isinstance(what, Sent | Received) and name == "raw":
                 plain |= self._frame(event.lane, value, what.value)
@@ -129,11 +134,6 @@ class Cleaner:
         if said_motion and isinstance(read_upstream(blob), MotionResponse):
             return Piece(blob, base64)
         return self._speech(blob, base64=base64)
-
-
-@cache
-def _fields_of(kind: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind) if field.name != "value")
 
 
 def _blobs_in(value: Value) -> tuple[bytes, ...]:
