@@ -2,7 +2,6 @@
 what the value is to keep, "" where it is only told."""
 
 import asyncio
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -125,11 +124,6 @@ def _seconds(work: Callable[[], None]) -> float:
     return time.perf_counter() - begun
 
 
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
 def _rank(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
@@ -151,14 +145,14 @@ async def _proxied(sessions: int, tape: Path | None) -> float:
     pcm = bytes(script.turns[0].audio)
     async with ReplayServer(script, Playing(speed=0)) as server:
         if tape is None:
-            begun = _cpu()
+            begun = time.process_time()
             await asyncio.gather(*(_speak(server, pcm) for _ in range(sessions)))
-            return _cpu() - begun
+            return time.process_time() - begun
         recorder, opened = _taping(tape)
         async with RecordingProxy((f"http://127.0.0.1:{server.port}",), recorder) as proxy:
-            begun = _cpu()
+            begun = time.process_time()
             await asyncio.gather(*(_speak(proxy, pcm) for _ in range(sessions)))
-            spent = _cpu() - begun
+            spent = time.process_time() - begun
         opened.close()
         return spent
 
