@@ -47,6 +47,7 @@ from spatius_sim.tape.taping import write_traces
 
 SEED = 1
 _RATE = 16000
+_NO_FORMAT = 7
 _SAMPLES = 6_400
 _CHUNK_BYTES = 3200
 _KEYFRAMES = (6, 4)
@@ -101,8 +102,8 @@ class Scene:
             self._happens(Lane.UPSTREAM, up, Refused(404, body, token))
             return []
         self._happens(Lane.UPSTREAM, up, Opened(token, "app", "avatar"))
-        rate = 12345 if self.fault == "U-CONFIGURE" else _RATE
-        self._asks(up, encode(ConfigureSession(rate)))
+        audio_format = _NO_FORMAT if self.fault == "U-CONFIGURE" else 0
+        self._asks(up, encode(ConfigureSession(_RATE, audio_format=audio_format)))
         self._answers(up, encode(ConfirmSession(connection_id)), "")
         for start in range(0, len(pcm), _CHUNK_BYTES):
             self._asks(up, encode(AudioInput(req_id, pcm[start : start + _CHUNK_BYTES])))
