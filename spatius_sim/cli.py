@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spatius_sim import __version__
+from spatius_sim.cli_tape import TAPE_COMMANDS
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def scenarios() -> None:
     help="Seconds without a sign of life before what is missing counts as missing.",
 )
 @_seed
+@click.option("--save-tape", type=click.Path(path_type=Path), help="Record every run onto this tape.")
 @click.option("--report-json", type=click.Path(path_type=Path), help="Write the verdicts there.")
 def verify(
     target: str,
@@ -162,6 +164,7 @@ def verify(
     wait: float,
     settle: float,
     seed: int,
+    save_tape: Path | None,
     report_json: Path | None,
 ) -> int:
     """Judge the relay at TARGET (ws://...), rule by rule.
@@ -189,6 +192,7 @@ def verify(
     arguments += [f"--spatius-motion-port={motion_port}", f"--spatius-seed={seed}"]
     arguments += [f"--spatius-wait={wait}", f"--spatius-settle={settle}"]
     arguments += [f"--spatius-rule={rule_id}" for rule_id in rule]
+    arguments += [f"--spatius-save-tape={save_tape}"] if save_tape else []
     arguments += [f"--spatius-report-json={report_json}"] if report_json else []
     return int(pytest.main(arguments))
 
@@ -230,6 +234,10 @@ def rules(subject: str | None) -> None:
     from spatius_sim.rules.catalogue import RULES, rules_for
 
     print_catalogue(Console(), list(rules_for(subject) if subject else RULES.values()))
+
+
+for _command in TAPE_COMMANDS:
+    cli.add_command(_command)
 
 
 async def _serve_until_told(server: "MotionServer", api_key: str, *, as_json: bool) -> None:

@@ -25,7 +25,7 @@ from spatius_sim.kit.subjects import (
     canary_key,
     relay_environment,
 )
-from spatius_sim.kit.trial import PLANS_FOR_A_RULE, Trial
+from spatius_sim.kit.trial import PLANS_FOR_A_RULE, Trial, suite_header
 from spatius_sim.model.motion_server import Gate
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
@@ -33,6 +33,8 @@ from spatius_sim.net.testee import SocketTestee, StdioTestee, Testee
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import EGRESS, FEATURES
+from spatius_sim.tape.taping import Taping
+from spatius_sim.tape.writer import TapeWriter
 
 T = TypeVar("T")
 
@@ -71,6 +73,7 @@ class Options:
     examples: int = PLANS_FOR_A_RULE
     lacks: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    save_tape: str = ""
 
     def as_arguments(self) -> str:
         """The options of pytest that name the same subject and the same scenarios."""
@@ -149,12 +152,18 @@ class Bench:
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _motion_server: MotionServer | None = None
     _trials: dict[str, Trial[Any]] = field(default_factory=dict)
+    _writer: TapeWriter | None = None
+    _taping: Taping | None = None
 
     def open(self) -> dict[str, str]:
         """Start Motion Server where a relay is named, and return the environment that points it here.
 
-        Raises UsageError where the port is in use.
+        Raises UsageError where the port is in use, and where the tape cannot be written.
         """
+        if self.options.save_tape:
+            header = suite_header(self.options.seed)
+            self._writer = TapeWriter(Path(self.options.save_tape), header)
+            self._taping = Taping(self._writer, header)
         return self._run(self._serve(self.options.motion_port)) if self.options.target else {}
 
     def trial(self, kind: str) -> Trial[Any]:
@@ -172,6 +181,7 @@ class Bench:
             trial: Trial[Any] = Trial(subject, self._loop, options.seed, options.traces, options.examples)
             if kind == "client":
                 trial.examples, trial.shorter = CLIENT_PLANS_FOR_A_RULE, ClientPlan.shorter
+            trial.on_trace = self._taping.whole if self._taping is not None else None
             self._trials[kind] = trial
         return self._trials[kind]
 
@@ -179,6 +189,8 @@ class Bench:
         """End everything that was started."""
         self._run(self._stack.aclose())
         self._loop.stop()
+        if self._writer is not None:
+            self._writer.close()
 
     async def _serve(self, port: int) -> dict[str, str]:
         server = MotionServer(port=port, seed=self.options.seed, sink=self._recorder)

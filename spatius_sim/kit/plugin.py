@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from spatius_sim.reporting.summary import RuleOutcome, Summary
     from spatius_sim.rules.catalogue import Rule
 
+pytest_plugins = ["spatius_sim.kit.tape_plugin"]
+
 _PROPERTY = "spatius_sim_outcome"
 _BENCH: "pytest.StashKey[Bench]" = pytest.StashKey()
 _ENVIRONMENT: "pytest.StashKey[dict[str, str]]" = pytest.StashKey()
@@ -51,6 +53,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     "seed": {"type": int, "metavar": "N", "help": "what every random choice comes from (1)"},
     "rule": {"action": "append", "metavar": "ID", "help": "judge this rule only (exact; repeatable)"},
+    "save-tape": {"metavar": "FILE", "help": "record every run onto this tape"},
     "report-json": {"metavar": "FILE", "help": "write the verdicts there"},
 }
 
@@ -284,6 +287,7 @@ def _options(config: pytest.Config) -> "Options":
         lacks=tuple(config.getoption("spatius_lacks") or ()),
         environment=os.environ,
         **given(server="server", client="client", wire="wire", motion_port="motion_port", seed="seed")
+        | given(save_tape="save_tape")
         | {"target": _named(config).get("relay", "")},
     )
 

@@ -1,5 +1,6 @@
 """A trial: one subject, judged rule by rule over many plans."""
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,9 +8,11 @@ from typing import Generic
 
 from hypothesis.strategies import SearchStrategy
 
+from spatius_sim import __version__
 from spatius_sim.dialects.events import Motion
 from spatius_sim.kit.background_loop import BackgroundLoop
 from spatius_sim.kit.hints import what_was_not_understood, what_was_seen
+from spatius_sim.kit.plans import PLAN_SAMPLE_RATE
 from spatius_sim.kit.search import SHRINK_SECONDS, P, shortest_failing, smallest_failing
 from spatius_sim.kit.subjects import Subject
 from spatius_sim.model.trace import Lane, Received, Trace, WaitEnded
@@ -21,7 +24,8 @@ from spatius_sim.reporting.summary import Failure, RuleOutcome
 from spatius_sim.rules.catalogue import Verdict
 from spatius_sim.rules.findings import Judgement
 from spatius_sim.rules.judge import judge
-from spatius_sim.tape.trace_file import write_trace
+from spatius_sim.tape.contents import TapeHeader
+from spatius_sim.tape.taping import write_traces
 
 PLANS_FOR_A_RULE = 20
 REAL_CLOCK_PLANS = 4
@@ -38,7 +42,8 @@ def _nothing_shorter(plan: object) -> tuple[()]:
 @dataclass(slots=True)
 class Trial(Generic[P]):
     """Judges a subject. Every plan is run once, and judged by all rules; `traces` is the folder where the
-    traces of failures are saved; `shorter` gives the plans that a failing one is cut down to."""
+    traces of failures are saved; `shorter` gives the plans that a failing one is cut down to; `on_trace` is
+    told of every trace."""
 
     subject: Subject[P]
     loop: BackgroundLoop
@@ -47,6 +52,7 @@ class Trial(Generic[P]):
     examples: int = PLANS_FOR_A_RULE
     shrink_seconds: float = SHRINK_SECONDS
     shorter: Callable[[P], Iterable[P]] = _nothing_shorter
+    on_trace: Callable[[Trace], None] | None = None
     _judged: dict[P, dict[str, Judgement]] = field(default_factory=dict)
     _unreachable: str = ""
     _attached: bool = False
@@ -135,6 +141,8 @@ class Trial(Generic[P]):
             self._lifeless += 1
             if self._lifeless >= _LIFELESS_SCENARIOS:
                 self._unreachable = f"{self.subject.target} completed no turn: {what_was_seen(trace)}"
+        if self.on_trace is not None:
+            self.on_trace(trace)
         return trace
 
     def _failed(self, rule_id: str, plan: P, scenarios: int) -> RuleOutcome:
@@ -144,8 +152,8 @@ class Trial(Generic[P]):
         again = judge(trace)[rule_id]
         confirmed = again.verdict is Verdict.FAILED
         judgement = again if confirmed else remembered
-        path = self.traces / f"{rule_id}.trace"
-        write_trace(path, trace)
+        path = self.traces / f"{rule_id}.tape"
+        write_traces(path, suite_header(self.seed), [trace])
         broken = judgement.broken[0]
         told = dialogue(trace if confirmed else None, broken.events)
         actual = broken.actual + what_was_not_understood(trace)
@@ -173,6 +181,12 @@ class Trial(Generic[P]):
             return RuleOutcome(rule_id, Verdict.PASSED, exercised, len(seen))
         reason = next((judgement.reason for judgement in seen if judgement.reason), "")
         return RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, len(seen), reason=reason)
+
+
+def suite_header(seed: int) -> TapeHeader:
+    """The header of a tape of ours: its speech is made from the seed, nobody's, and stays on it."""
+    redactions = ("secrets", "names")
+    return TapeHeader("suite", int(time.time() * 1000), __version__, seed, (PLAN_SAMPLE_RATE,), redactions)
 
 
 def _shows_life(trace: Trace) -> bool:

@@ -67,11 +67,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An upgrade was refused with that HTTP status, 0 where a fault kept the answer back."""
+    """An upgrade was refused with that HTTP status, 0 where a fault kept the answer back. `app_id` and
+    `avatar_id` as far as they are known."""
 
     status: int
     reason: str
     token: str = ""
+    app_id: str = ""
+    avatar_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +235,11 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class TraceHeader:
     """What was judged (`relay`, `server`, `client`), over which wire ("" for none), from which seed, plan.
-    `lacks` names the features that the subject declares it lacks: rules that need one are NOT_APPLICABLE."""
+    `lacks` names the features that the subject declares it lacks: rules that need one are NOT_APPLICABLE.
+
+    `halves` is what could be seen: `both`, or `upstream` or `downstream` alone; `speech`: whether audio is
+    what was spoken, and not noise of its length and loudness.
+    """
 
     subject: str
     wire: str
@@ -240,6 +247,8 @@ class TraceHeader:
     plan: str
     kit_version: str
     lacks: tuple[str, ...] = ()
+    halves: str = "both"
+    speech: bool = True
 
 
 @dataclass(frozen=True, slots=True)

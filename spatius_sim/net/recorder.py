@@ -24,6 +24,7 @@ from spatius_sim.model.trace import (
     What,
     read_frame,
 )
+from spatius_sim.net.credentials import without_credentials
 from spatius_sim.net.secrets_in_text import KnownSecrets
 
 _HANDSHAKE_EVENTS = 3
@@ -72,6 +73,8 @@ class Recorder:
     clock_ns: Callable[[], int] = time.monotonic_ns
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     last_sign_ns: dict[str, int] = field(default_factory=dict)
+    on_event: Callable[[Event], None] | None = None
+    """Told of every event at once, whether a trace is open or not: a tape, for one."""
     _events: list[Event] | None = None
     _header: TraceHeader | None = None
     _handshakes: dict[str, list[Event]] = field(default_factory=dict)
@@ -109,18 +112,23 @@ class Recorder:
         if events is not None:
             events.append(event)
         self._keep_in_mind(event)
+        if self.on_event is not None:
+            self.on_event(event)
         self.changed.set()
 
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Write down a frame that the kit sent."""
-        self.emit(lane, connection, Sent(raw, self._read(lane, raw, sent=True), answers))
+        raw, value = self._without_secrets(lane, raw, sent=True)
+        self.emit(lane, connection, Sent(raw, value, answers))
 
     def received(self, lane: Lane, connection: str, raw: str | bytes, value: Value | None = None) -> None:
         """Write down a frame that the kit received; secrets are taken out of it, and noted."""
         if lane is Lane.DOWNSTREAM:
             raw = self.searched(lane, connection, raw, "in a message")
-        read = value if value is not None else self._read(lane, raw, sent=False)
-        self.emit(lane, connection, Received(raw, read))
+            value = self._read(lane, raw, sent=False)
+        elif value is None:
+            raw, value = self._without_secrets(lane, raw, sent=False)
+        self.emit(lane, connection, Received(raw, value))
 
     def searched(self, lane: Lane, connection: str, raw: str | bytes, place: str) -> str | bytes:
         """The same without the secrets that are known, each of which is noted with its place."""
@@ -143,6 +151,18 @@ class Recorder:
         name = self.secrets.reference(kind, secret)
         self.emit(Lane.KIT, "", SecretKnown(name, len(secret)))
         return name
+
+    def _without_secrets(self, lane: Lane, raw: str | bytes, *, sent: bool) -> tuple[str | bytes, Value]:
+        """The frame without secrets and the credentials of an egress, and what it means."""
+        value = self._read(lane, raw, sent=sent)
+        if isinstance(raw, str):
+            clean, found = self.secrets.redact(raw.encode())
+            hidden: str | bytes = clean.decode(errors="replace") if found else raw
+        elif lane is Lane.UPSTREAM:
+            hidden = without_credentials(raw, value, self.secrets)
+        else:
+            hidden = self.secrets.redact(raw)[0]
+        return hidden, value if hidden == raw else self._read(lane, hidden, sent=sent)
 
     def _read(self, lane: Lane, raw: str | bytes, *, sent: bool) -> Value:
         return read_frame(lane, raw, sent=sent, dialect=self.dialect)

@@ -49,6 +49,12 @@ def failure_text(outcome: RuleOutcome, failure: Failure, repeat: str) -> str:
 
 def print_summary(console: Console, summary: Summary) -> None:
     """The rules with their verdicts, and what the run claims."""
+    print_verdicts(console, summary)
+    console.print(Text(claim(summary), style="bold"))
+
+
+def print_verdicts(console: Console, summary: Summary) -> None:
+    """The rules with their verdicts."""
     console.print(Text(f"{summary.subject} {harmless(summary.target)}, seed {summary.seed}", style="bold"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for outcome in summary.outcomes:
@@ -58,7 +64,6 @@ def print_summary(console: Console, summary: Summary) -> None:
             Text(_remark(outcome)),
         )
     console.print(table)
-    console.print(Text(claim(summary), style="bold"))
 
 
 def claim(summary: Summary) -> str:

@@ -20,6 +20,7 @@ from spatius_sim.rules.catalogue import Rule, Verdict, rules_for
 from spatius_sim.rules.client_ledger import join_client
 from spatius_sim.rules.client_needs import missing
 from spatius_sim.rules.findings import Broken, Check, ClientCheck, Judgement, Kept
+from spatius_sim.rules.scope import beyond
 from spatius_sim.rules.turns import join
 
 CHECKS: dict[str, Check] = {
@@ -49,18 +50,20 @@ def judge(trace: Trace) -> dict[str, Judgement]:
         for rule in rules_for("client"):
             outcomes = CLIENT_CHECKS[rule.id](client_story)
             lacking = missing(rule.id, client_story)
-            judgements[rule.id] = _judge(rule, lacking, outcomes, judgements)
+            judgements[rule.id] = _judge(rule, lacking, "", outcomes, judgements)
         return judgements
     story = join(trace)
     for rule in rules_for(trace.header.subject):
         lacking = [feature for feature in rule.needs if feature in trace.header.lacks]
-        judgements[rule.id] = _judge(rule, lacking, CHECKS[rule.id](story), judgements)
+        unseen = beyond(rule.id, story)
+        judgements[rule.id] = _judge(rule, lacking, unseen, CHECKS[rule.id](story), judgements)
     return judgements
 
 
 def _judge(
     rule: Rule,
     lacking: Sequence[str],
+    unseen: str,
     outcomes_of: Iterable[Kept | Broken],
     before: dict[str, Judgement],
 ) -> Judgement:
@@ -71,6 +74,8 @@ def _judge(
     if guilty:
         reason = f"not judged where {', '.join(guilty)} failed"
         return Judgement(rule.id, Verdict.UNEXERCISED, reason=reason, blocked_by=guilty)
+    if unseen:
+        return Judgement(rule.id, Verdict.UNEXERCISED, reason=unseen)
     outcomes = list(outcomes_of)
     broken = tuple(outcome for outcome in outcomes if isinstance(outcome, Broken))
     if broken:

@@ -287,8 +287,9 @@ def _tie_requests(requests: list[Request], turns: list[Turn]) -> None:
         if request.turn is None:
             receivers = {d.client for payload in request.payloads for d in payload.deliveries}
             of_receivers = [turn for turn in turns if turn.client in receivers]
+            own = [turn for turn in turns if turn.client == request.connection]
             seq = request.first_seq
-            request.turn = _latest(seq, of_receivers) or _latest(seq, turns)
+            request.turn = _latest(seq, own) or _latest(seq, of_receivers) or _latest(seq, turns)
         if request.turn is not None:
             request.turn.requests.append(request)
 

@@ -100,7 +100,7 @@ def test_1_a_rule_failed(front: str, tmp_path: Path) -> None:
     assert ran.rules == {"R-MOTION-ORDER": "FAILED", "R-MOTION-COMPLETE": "PASSED"}
     for word in ("Expected", "Actual", "scenario", "--rule R-MOTION-ORDER"):
         assert word in ran.output
-    assert (tmp_path / "reports" / "R-MOTION-ORDER.trace").is_file()
+    assert (tmp_path / "reports" / "R-MOTION-ORDER.tape").is_file()
     assert "Traceback" not in ran.output
 
 

@@ -1,0 +1,106 @@
+"""The part of the pytest plugin that judges a tape: `pytest --tape=FILE`. Inert without one."""
+
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from spatius_sim.kit.checking import Checked
+
+_CHECKED: "pytest.StashKey[Checked]" = pytest.StashKey()
+_SUITE = "tape"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--spatius-tape`, and `--tape` where no other plugin owns that."""
+    group = parser.getgroup("spatius-sim", "conformance of Spatius relays and Motion Servers")
+    argument: dict[str, Any] = {
+        "metavar": "FILE",
+        "help": "judge what is on this tape",
+        "dest": "spatius_tape",
+    }
+    try:
+        group.addoption("--tape", "--spatius-tape", **argument)
+    except ValueError:
+        group.addoption("--spatius-tape", **argument)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Naming a tape judges it, and runs nothing else unless something else is named."""
+    path = config.getoption("spatius_tape")
+    if path is None:
+        return
+    from spatius_sim.kit.checking import check_tape
+    from spatius_sim.kit.resources import resource
+    from spatius_sim.protocol.errors import UsageError
+
+    try:
+        config.stash[_CHECKED] = check_tape(Path(path))
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        config.args[:] = [str(resource("conformance") / _SUITE)]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The suite of tapes is nothing without a tape."""
+    ours = collection_path.name == _SUITE and collection_path.parent.name == "conformance"
+    return True if ours and _CHECKED not in config.stash else None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """An item for each rule of the subjects on the tape."""
+    if "taped_rule" in metafunc.fixturenames and _CHECKED in metafunc.config.stash:
+        summaries = metafunc.config.stash[_CHECKED].summaries
+        metafunc.parametrize("taped_rule", [o.rule_id for s in summaries for o in s.outcomes])
+
+
+@pytest.fixture
+def judge_tape(request: pytest.FixtureRequest, taped_rule: str) -> None:
+    """Judges one rule on the tape."""
+    from spatius_sim.reporting.text_report import harmless
+    from spatius_sim.rules.catalogue import Verdict, rule
+
+    checked = request.config.stash[_CHECKED]
+    outcome = checked.outcome(taped_rule)
+    if outcome.failure is not None:
+        described = rule(taped_rule)
+        lines = [
+            f"{described.id} ({described.level}): {described.sentence}",
+            f"  source    {described.source} ({described.provenance})",
+            f"  Expected  {outcome.failure.expected}",
+            f"  Actual    {outcome.failure.actual}",
+            f"  scenario  {outcome.failure.scenario}",
+            *(f"  {line}" for line in checked.evidence.get(taped_rule, ())),
+        ]
+        pytest.fail(harmless("\n".join(lines)), pytrace=False)
+    if outcome.verdict is not Verdict.PASSED:
+        pytest.skip(f"{outcome.verdict}: {outcome.reason}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A tape on which nothing was exercised is no pass."""
+    checked = session.config.stash.get(_CHECKED, None)
+    if checked is not None and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = int(checked.exit_code)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The verdicts, last."""
+    checked = terminalreporter.config.stash.get(_CHECKED, None)
+    if checked is None:
+        return
+    from rich.console import Console
+
+    from spatius_sim.reporting.text_report import print_verdicts
+
+    for summary in checked.summaries:
+        terminalreporter.section("spatius-sim")
+        page = StringIO()
+        width = terminalreporter._tw.fullwidth
+        print_verdicts(Console(file=page, width=width, force_terminal=terminalreporter.hasmarkup), summary)
+        terminalreporter.write(page.getvalue())

@@ -1,0 +1,48 @@
+"""Speech without its words: length, loudness and hash, and noise that stands in for it."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+WINDOW_SAMPLES = 640
+"""One level for each so many samples: 40 ms at 16 kHz."""
+
+_LEVEL_OF_ROOT = np.float32(255 / 32768 / WINDOW_SAMPLES**0.5)
+"""From the root of a window's energy to its level; behind a short last window silence is assumed."""
+
+_OGG = b"OggS"
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechMark:
+    """`length` in bytes; BLAKE2b of 16 bytes; a level for each window, 0 to 255 for an RMS of 0 to full
+    scale (none for Ogg Opus)."""
+
+    length: int
+    digest: bytes
+    levels: bytes
+
+
+def speech_mark(audio: bytes) -> SpeechMark:
+    """What may be kept of speech."""
+    digest = hashlib.blake2b(audio, digest_size=16).digest()
+    if audio.startswith(_OGG):
+        return SpeechMark(len(audio), digest, b"")
+    samples = np.frombuffer(audio, "<i2", len(audio) // 2).astype(np.float32)
+    if not len(samples):
+        return SpeechMark(len(audio), digest, b"")
+    energy = np.add.reduceat(samples * samples, range(0, len(samples), WINDOW_SAMPLES))
+    levels = np.ceil(np.sqrt(energy) * _LEVEL_OF_ROOT)
+    np.minimum(levels, 255, out=levels)
+    return SpeechMark(len(audio), digest, levels.astype(np.uint8).tobytes())
+
+
+def stand_in(mark: SpeechMark) -> bytes:
+    """Noise as long and as loud as the speech was; the same speech has the same noise."""
+    noise = hashlib.shake_128(mark.digest).digest(mark.length)
+    count = min(mark.length // 2, len(mark.levels) * WINDOW_SAMPLES)
+    samples = np.frombuffer(noise, "<i2", mark.length // 2).astype(np.float32)
+    loudness = np.frombuffer(mark.levels, np.uint8).repeat(WINDOW_SAMPLES)[:count] / np.float32(255)
+    samples[:count] *= loudness
+    return samples.astype("<i2").tobytes() + noise[len(samples) * 2 :]

@@ -1,0 +1,103 @@
+"""Reads along with one direction of a WebSocket whose bytes somebody else passes on. No I/O."""
+
+import zlib
+from collections.abc import Callable
+
+from websockets.frames import Opcode
+
+from spatius_sim.protocol.errors import RemoteProtocolError
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:
+    from websockets.utils import apply_mask
+
+LARGEST_MESSAGE = 16 * 1_048_576
+"""Bytes. Larger messages still pass; they are not told."""
+
+_FIN, _RSV1, _MASKED = 0x80, 0x40, 0x80
+_INFLATED_END = b"\x00\x00\xff\xff"
+
+
+class WebSocketTap:
+    """`feed` it the bytes; whole messages go to `on_message`, the code and reason of a close to
+    `on_close`. `deflate` is the extension header that both sides agreed on."""
+
+    def __init__(
+        self,
+        on_message: Callable[[str | bytes], None],
+        on_close: Callable[[int, str], None],
+        deflate: str = "",
+        *,
+        from_client: bool = False,
+    ) -> None:
+        self._on_message, self._on_close = on_message, on_close
+        self._buffer = bytearray()
+        self._parts: list[bytes] = []
+        self._opcode = 0
+        self._compressed = False
+        side = "client" if from_client else "server"
+        self._forgets = f"{side}_no_context_takeover" in deflate
+        self._inflate = zlib.decompressobj(-15) if "permessage-deflate" in deflate else None
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes; raises RemoteProtocolError where they are no WebSocket frames."""
+        self._buffer += data
+        while self._frame():
+            pass
+
+    def _frame(self) -> bool:
+        buffer = self._buffer
+        if len(buffer) < 2:
+            return False
+        first, second = buffer[0], buffer[1]
+        length, place = second & 0x7F, 2
+        if length > 125:
+            width = 2 if length == 126 else 8
+            if len(buffer) < 2 + width:
+                return False
+            length, place = int.from_bytes(buffer[2 : 2 + width], "big"), 2 + width
+        if length > LARGEST_MESSAGE:
+            raise RemoteProtocolError(f"a frame of {length} bytes is not followed")
+        masked = bool(second & _MASKED)
+        start = place + 4 * masked
+        if len(buffer) < start + length:
+            return False
+        payload = bytes(buffer[start : start + length])
+        if masked:
+            payload = apply_mask(payload, bytes(buffer[place : place + 4]))
+        del buffer[: start + length]
+        self._take(first, payload)
+        return True
+
+    def _take(self, first: int, payload: bytes) -> None:
+        opcode = first & 0x0F
+        if opcode == Opcode.CLOSE:
+            code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
+            self._on_close(code, payload[2:].decode(errors="replace"))
+        if opcode > Opcode.BINARY:
+            return
+        if opcode != Opcode.CONT:
+            self._opcode, self._parts = opcode, []
+            self._compressed = bool(first & _RSV1)
+        self._parts.append(payload)
+        if sum(map(len, self._parts)) > LARGEST_MESSAGE:
+            raise RemoteProtocolError("a message of too many frames is not followed")
+        if first & _FIN:
+            whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+            self._parts = []
+            whole = self._inflated(whole) if self._compressed else whole
+            self._on_message(whole.decode(errors="replace") if self._opcode == Opcode.TEXT else whole)
+
+    def _inflated(self, payload: bytes) -> bytes:
+        if self._inflate is None:
+            raise RemoteProtocolError("a compressed message, and no compression was agreed on")
+        try:
+            whole = self._inflate.decompress(payload + _INFLATED_END, LARGEST_MESSAGE)
+        except zlib.error as error:
+            raise RemoteProtocolError(f"a compressed message that is damaged: {error}") from error
+        if self._inflate.unconsumed_tail:
+            raise RemoteProtocolError("a compressed message of too many bytes is not followed")
+        if self._forgets:
+            self._inflate = zlib.decompressobj(-15)
+        return whole

@@ -1,0 +1,45 @@
+"""What a tape can be judged by: absence of what could not be seen, or was taken out, is nobody's fault."""
+
+from spatius_sim.model.trace import Trace
+from spatius_sim.rules.turns import Story
+
+_OF_ONE_HALF = {
+    "upstream": ("S-", "U-"),
+    "downstream": ("R-END-AUDIO", "R-SECRETS"),
+}
+
+_WITHOUT_SPEECH = frozenset(
+    {"U-TOKEN", "U-CONFIGURE", "S-MOTION-SHAPE", "R-MOTION-VERBATIM", "R-MOTION-ORDER", "R-SECRETS"}
+)
+"""Rules that compare no speech and need no turns."""
+
+_OF_ONE_TURN_WITHOUT_SPEECH = frozenset(
+    {
+        "S-MOTION-END",
+        "S-MOTION-COUNT",
+        "U-AUDIO-END",
+        "R-MOTION-COMPLETE",
+        "R-AUDIO-FIRST",
+        "R-END-AUDIO",
+        "R-CONVERSATION",
+    }
+)
+"""Turns are told apart by their speech: without it, these can be judged where there is but one."""
+
+
+def beyond(rule_id: str, story: Story) -> str:
+    """Why this rule cannot be judged on this trace; "" where it can."""
+    header = story.trace.header
+    seen = _OF_ONE_HALF.get(header.halves)
+    if seen is not None and not rule_id.startswith(seen):
+        return f"the tape holds the {header.halves} half alone"
+    if header.speech or rule_id in _WITHOUT_SPEECH or _own_turns(story.trace, rule_id):
+        return ""
+    if rule_id in _OF_ONE_TURN_WITHOUT_SPEECH and len(story.turns) == 1:
+        return ""
+    return "the tape holds no speech"
+
+
+def _own_turns(trace: Trace, rule_id: str) -> bool:
+    """Whether every request is known to be a turn of its own, as on the tape of a proxy."""
+    return trace.header.halves == "upstream" and rule_id.startswith(("S-MOTION-", "U-AUDIO-END"))

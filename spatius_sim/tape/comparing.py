@@ -1,0 +1,194 @@
+"""The difference of two tapes by meaning: ids, names, times and the cutting of audio aside."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+
+from spatius_sim.dialects.events import Audio, Failed, Garbage, Interrupted, Motion, Speak
+from spatius_sim.model.trace import (
+    Closed,
+    Event,
+    Injected,
+    Lane,
+    Received,
+    Refused,
+    Sent,
+    TokenRequested,
+    Trace,
+    Undecodable,
+    read_upstream,
+)
+from spatius_sim.protocol.keyframes import FIELDS, Keyframes
+from spatius_sim.protocol.messages import (
+    AudioInput,
+    ConfigureSession,
+    Interrupt,
+    MotionResponse,
+    ServerError,
+    UnknownMessage,
+)
+from spatius_sim.tape.reader import header_of
+from spatius_sim.tape.taping import read_traces
+
+
+@dataclass(slots=True)
+class Utterance:
+    """Audio that belongs together, and the motion that answered it."""
+
+    audio: bytearray = field(default_factory=bytearray)
+    ends: int = 0
+    payloads: list[MotionResponse] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+
+
+Talks = dict[str, dict[str, Utterance]]
+"""The utterances of each connection, by a name that both tapes have."""
+
+
+def differences(first: Path, second: Path) -> Iterator[str]:
+    """Each difference in a line; none where both tapes mean the same."""
+    with_speech = header_of(first).has_speech and header_of(second).has_speech
+    runs = zip_longest(read_traces(first), read_traces(second))
+    for number, (one, other) in enumerate(runs, 1):
+        if one is None or other is None:
+            yield f"run {number}: only in {first if other is None else second}"
+            continue
+        for line in _between(talks(one), talks(other), with_speech=with_speech):
+            yield f"run {number}, {line}"
+
+
+def talks(trace: Trace) -> Talks:
+    """What was said on each connection, numbered in the order in which each lane's began."""
+    found: Talks = {}
+    numbers: dict[tuple[Lane, str], str] = {}
+    turns: dict[tuple[str, str], int] = {}
+    for event in trace.events:
+        if event.lane in (Lane.KIT, Lane.DECODER):
+            if isinstance(event.what, Injected):
+                _other(found, "kit", f"fault: {event.what.fault}")
+            continue
+        key = (event.lane, event.connection)
+        if key not in numbers:
+            count = sum(lane is event.lane for lane, _ in numbers) + 1
+            numbers[key] = f"{event.lane} {count}"
+        _add(found, numbers[key], event, turns)
+    return found
+
+
+def _add(found: Talks, talk: str, event: Event, turns: dict[tuple[str, str], int]) -> None:
+    match event.what:
+        case Refused(status, reason):
+            _other(found, talk, f"refused with {status} {reason}")
+        case TokenRequested(status=status) if status != 200:
+            _other(found, talk, f"token refused with {status}")
+        case Closed(by_kit, code) if event.lane is Lane.UPSTREAM:
+            _other(found, talk, f"closed by {'the server' if by_kit else 'the client'} with {code}")
+        case Sent() | Received():
+            _frame(found, talk, event.what, turns)
+
+
+def _frame(found: Talks, talk: str, what: Sent | Received, turns: dict[tuple[str, str], int]) -> None:
+    match what.value:
+        case ConfigureSession(sample_rate=rate, audio_format=audio_format, egress_type=egress):
+            _other(found, talk, f"configures {rate} Hz, format {audio_format}, egress {egress}")
+        case AudioInput(req_id, audio, end):
+            _utterance(found, talk, req_id, turns).audio += audio
+            _utterance(found, talk, req_id, turns).ends += end
+        case MotionResponse(req_id=req_id) as motion:
+            answered = (what.answers if isinstance(what, Sent) else "") or req_id
+            if (talk, answered) not in turns:
+                # A replay with original ids answers under ids that its relay never chose.
+                answered = next((name for other, name in reversed(turns) if other == talk), answered)
+            _utterance(found, talk, answered, turns).payloads.append(motion)
+        case Interrupt(req_id):
+            _utterance(found, talk, req_id, turns).other.append("interrupted")
+        case ServerError(req_id=req_id, code=code, message=message) if req_id:
+            _utterance(found, talk, req_id, turns).other.append(f"error {code} {message!r}")
+        case ServerError(code=code, message=message):
+            _other(found, talk, f"error {code} {message!r}")
+        case Speak(pcm):
+            _utterance(found, f"{talk}, spoken", "", turns).audio += pcm
+        case Audio(pcm, last, turn_id):
+            _utterance(found, talk, turn_id, turns).audio += pcm
+            _utterance(found, talk, turn_id, turns).ends += last
+        case Motion(payloads, _, turn_id):
+            read = (read_upstream(payload) for payload in payloads)
+            motions = [motion for motion in read if isinstance(motion, MotionResponse)]
+            _utterance(found, talk, turn_id, turns).payloads += motions
+        case Failed(text) | Interrupted(text):
+            _other(found, talk, f"{type(what.value).__name__} {text!r}")
+        case Garbage(text) | Undecodable(text):
+            _other(found, talk, f"not understood: {text}")
+        case UnknownMessage(number):
+            _other(found, talk, f"a message of type {number}")
+
+
+def _utterance(found: Talks, talk: str, name: str, turns: dict[tuple[str, str], int]) -> Utterance:
+    own = found.setdefault(talk, {})
+    if (talk, name) not in turns:
+        turns[talk, name] = sum(other == talk for other, _ in turns) + 1
+    return own.setdefault(f"utterance {turns[talk, name]}", Utterance())
+
+
+def _other(found: Talks, talk: str, what: str) -> None:
+    found.setdefault(talk, {}).setdefault("around", Utterance()).other.append(what)
+
+
+def _between(one: Talks, other: Talks, *, with_speech: bool) -> Iterator[str]:
+    for talk in sorted({*one, *other}):
+        mine, theirs = one.get(talk, {}), other.get(talk, {})
+        for name in sorted({*mine, *theirs}):
+            first, second = mine.get(name), theirs.get(name)
+            if first is None or second is None:
+                yield f"{talk}, {name}: only in the {'second' if first is None else 'first'}"
+                continue
+            for line in _of_utterance(first, second, with_speech=with_speech):
+                yield f"{talk}, {name}: {line}"
+
+
+def _of_utterance(first: Utterance, second: Utterance, *, with_speech: bool) -> Iterator[str]:
+    if len(first.audio) != len(second.audio):
+        yield f"{len(first.audio)} bytes of audio against {len(second.audio)}"
+    elif with_speech and first.audio != second.audio:
+        place = next(
+            i for i, pair in enumerate(zip(first.audio, second.audio, strict=True)) if pair[0] != pair[1]
+        )
+        yield f"the audio differs from byte {place} on ({_hash(first.audio)} against {_hash(second.audio)})"
+    if first.ends != second.ends:
+        yield f"{first.ends} end marks against {second.ends}"
+    for number, (mine, theirs) in enumerate(zip_longest(first.payloads, second.payloads), 1):
+        yield from (f"payload {number}: {line}" for line in _of_payload(mine, theirs))
+    for mine_said, theirs_said in zip_longest(first.other, second.other):
+        if mine_said != theirs_said:
+            yield f"{mine_said or 'nothing'} against {theirs_said or 'nothing'}"
+
+
+def _of_payload(first: MotionResponse | None, second: MotionResponse | None) -> Iterator[str]:
+    if first is None or second is None:
+        yield f"only in the {'second' if first is None else 'first'}"
+        return
+    if first.end != second.end:
+        yield f"end={first.end} against end={second.end}"
+    if len(first.keyframes) != len(second.keyframes):
+        yield f"{len(first.keyframes)} keyframes against {len(second.keyframes)}"
+    elif not np.array_equal(first.keyframes, second.keyframes, equal_nan=True):
+        yield _of_keyframes(first.keyframes, second.keyframes)
+
+
+def _of_keyframes(first: Keyframes, second: Keyframes) -> str:
+    apart = np.nan_to_num(np.abs(first.astype(np.float64) - second), nan=np.inf)
+    row, column = np.unravel_index(int(apart.argmax()), apart.shape)
+    name = next(name for name, columns in FIELDS.items() if columns.start <= column < columns.stop)
+    differing = int((apart > 0).any(axis=1).sum())
+    return (
+        f"{differing} of {len(first)} keyframes differ, by {apart.mean():.3g} on average and "
+        f"{apart.max():.3g} at most (keyframe {row}, {name}[{column - FIELDS[name].start}])"
+    )
+
+
+def _hash(audio: bytearray) -> str:
+    return hashlib.blake2b(audio, digest_size=4).hexdigest()

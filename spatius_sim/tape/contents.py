@@ -1,0 +1,94 @@
+"""What a tape holds, as values: headers, events without secrets, and the pieces that a frame is made of."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from spatius_sim.model.speech_mark import SpeechMark, stand_in
+from spatius_sim.model.trace import Lane
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TapeHeader:
+    """What was recorded (`suite`, `proxy`, `import` ...), when (unix milliseconds at time 0 of its events),
+    by which version from which seed, at which rates in Hz as far as they are known beforehand, and what was
+    taken out (`secrets` always; `names`, `speech`). `note` says what else became of it."""
+
+    what: str
+    recorded_unix_ms: int = 0
+    kit_version: str = ""
+    seed: int = 0
+    rates: tuple[int, ...] = ()
+    redactions: tuple[str, ...] = ("secrets", "names", "speech")
+    note: str = ""
+
+    @property
+    def has_speech(self) -> bool:
+        """Whether speech was kept."""
+        return "speech" not in self.redactions
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The events that follow belong to one run: subject, wire, seed and plan are those of a trace's header.
+    `halves` says what the recorder could see: `both`, `upstream` or `downstream`."""
+
+    subject: str
+    wire: str = ""
+    seed: int = 0
+    plan: str = ""
+    kit_version: str = ""
+    halves: str = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes that may occur again (`content`), or speech that was taken out; `base64` where they stand in a
+    text."""
+
+    content: bytes | SpeechMark
+    base64: bool = False
+
+    def written(self) -> bytes:
+        """As it stands in the frame."""
+        content = stand_in(self.content) if isinstance(self.content, SpeechMark) else self.content
+        return b64encode(content) if self.base64 else content
+
+
+Part = str | bytes | Piece
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A frame or a piece of audio: its parts behind each other."""
+
+    text: bool
+    parts: tuple[Part, ...]
+
+    def joined(self) -> str | bytes:
+        """The whole; where speech was taken out, noise of its length and loudness stands in."""
+        if not self.text and len(self.parts) == 1 and isinstance(self.parts[0], bytes):
+            return self.parts[0]
+        whole = b"".join(
+            part.written() if isinstance(part, Piece) else part.encode() if isinstance(part, str) else part
+            for part in self.parts
+        )
+        return whole.decode(errors="replace") if self.text else whole
+
+
+@dataclass(frozen=True, slots=True)
+class TapedEvent:
+    """One event without secrets. `kind` is the name of its class; its fields are plain values, but frames
+    and audio are Content. `reason`: why its frame could not be understood, where the frame was taken out."""
+
+    at_ns: int
+    lane: Lane
+    connection: str
+    kind: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+Record = Run | TapedEvent

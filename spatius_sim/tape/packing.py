@@ -1,0 +1,214 @@
+"""Records to MessagePack values and back. Nothing that is read is trusted."""
+
+from base64 import b64encode
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from itertools import pairwise
+from typing import Any
+
+import msgpack
+
+from spatius_sim.model.speech_mark import WINDOW_SAMPLES, SpeechMark
+from spatius_sim.model.trace import Lane
+from spatius_sim.tape.contents import Content, Part, Piece, Record, Run, TapedEvent, TapeHeader
+from spatius_sim.tape.sections import LARGEST_BLOB, LARGEST_BODY
+
+SMALLEST_BLOB = 64
+"""Bytes. Shorter contents stand where they are used."""
+
+WINDOW_BYTES = 64 * 1_048_576
+"""A reader keeps so many bytes of the newest blobs: none that is older is referred to."""
+
+MOST_PARTS = 256
+_LONGEST_NAME = 256
+_LANES = {str(lane): lane for lane in Lane}
+_PLAIN = (str, int, float, bool, type(None))
+
+
+class MalformedError(ValueError):
+    """A record that no writer has written."""
+
+
+class BlobWindow:
+    """The newest blobs by number; the oldest go first, section by section."""
+
+    def __init__(self) -> None:
+        self._blobs: dict[int, bytes] = {}
+        self._sections: deque[tuple[list[int], int]] = deque()
+        self._bytes = 0
+        self._next = 0
+
+    def add(self, stored: list[Any]) -> int:
+        """Keep the blobs of a section, each `["blob", number, bytes]`; how many bytes they have. Raises
+        MalformedError where the numbers do not rise, or a blob is none."""
+        numbers = [number for _, number, _ in stored]
+        blobs = [blob for _, _, blob in stored]
+        if not {type(number) for number in numbers} <= {int} or not {type(blob) for blob in blobs} <= {bytes}:
+            raise MalformedError("a blob is no binary, or its number is none")
+        for before, number in pairwise([self._next - 1, *numbers]):
+            if number <= before:
+                raise MalformedError(f"blob {number} comes behind blob {before}")
+        if not numbers:
+            return 0
+        size = sum(map(len, blobs))
+        self._blobs.update(zip(numbers, blobs, strict=True))
+        self._next = numbers[-1] + 1
+        self._sections.append((numbers, size))
+        self._bytes += size
+        while self._bytes - self._sections[0][1] > WINDOW_BYTES:
+            gone, freed = self._sections.popleft()
+            self._bytes -= freed
+            for number in gone:
+                del self._blobs[number]
+        return size
+
+    def __getitem__(self, number: int) -> bytes:
+        return self._blobs[number]
+
+
+def pack_header(header: TapeHeader, version: int) -> bytes:
+    """The body of the header's section."""
+    fields = asdict(header) | {"rates": list(header.rates), "redactions": list(header.redactions)}
+    packed: bytes = msgpack.packb({"format": "spatius-sim tape", "version": version, **fields})
+    return packed
+
+
+def read_header(body: bytes, versions: tuple[int, ...]) -> TapeHeader:
+    """The header; raises MalformedError."""
+    stored = unpack(body)
+    if not isinstance(stored, dict) or stored.pop("format", None) != "spatius-sim tape":
+        raise MalformedError("this is no tape")
+    version = stored.pop("version", None)
+    if version not in versions:
+        known = ", ".join(map(str, versions))
+        raise MalformedError(f"tape format {version!r}; this version reads format {known}")
+    kinds: dict[str, type[Any] | tuple[type[Any], ...]] = {
+        "what": str,
+        "recorded_unix_ms": int,
+        "kit_version": str,
+        "seed": int,
+        "rates": list,
+        "redactions": list,
+        "note": str,
+    }
+    checked = _fields(stored, kinds)
+    if not all(isinstance(rate, int) for rate in checked.get("rates", ())):
+        raise MalformedError("a rate is no number")
+    if not all(isinstance(name, str) for name in checked.get("redactions", ())):
+        raise MalformedError("a redaction is no text")
+    for name in ("rates", "redactions"):
+        checked[name] = tuple(checked.get(name, ()))
+    return TapeHeader(**checked)
+
+
+def pack_record(record: Record, number_of: Callable[[bytes], int]) -> list[Any]:
+    """A record as plain values; `number_of` stores a blob, or finds the number that it has."""
+    if isinstance(record, Run):
+        return ["run", asdict(record)]
+    fields = {
+        name: _pack_content(value, number_of) if isinstance(value, Content) else value
+        for name, value in record.fields.items()
+    }
+    return ["event", record.at_ns, str(record.lane), record.connection, record.kind, fields]
+
+
+def read_record(stored: Any, blobs: BlobWindow) -> Record:
+    """A record from plain values; raises MalformedError for what no writer has written, and KeyError for
+    a blob that is not there."""
+    match stored:
+        case ["event", int(at_ns), str(lane), str(connection), str(kind), dict(fields)] if lane in _LANES:
+            if len(connection) > _LONGEST_NAME or len(kind) > _LONGEST_NAME:
+                raise MalformedError("a name is too long")
+            read = {name: _read_value(value, blobs) for name, value in fields.items()}
+            return TapedEvent(at_ns, _LANES[lane], connection, kind, read)
+        case ["run", dict(fields)]:
+            names: dict[str, type[Any] | tuple[type[Any], ...]] = dict.fromkeys(
+                ("subject", "wire", "plan", "kit_version", "halves"), str
+            )
+            return Run(**_fields(fields, {**names, "seed": int}))
+        case _:
+            raise MalformedError("a record is neither a run nor an event")
+
+
+def unpack(body: bytes) -> Any:
+    """A MessagePack value; raises MalformedError."""
+    try:
+        return msgpack.unpackb(
+            body,
+            strict_map_key=True,
+            max_str_len=LARGEST_BODY,
+            max_bin_len=LARGEST_BODY,
+            max_ext_len=0,
+        )
+    except (ValueError, msgpack.UnpackException, TypeError, RecursionError) as error:
+        raise MalformedError(f"its contents are no MessagePack: {error or type(error).__name__}") from error
+
+
+def _fields(stored: Mapping[Any, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
+    for name, value in stored.items():
+        if name not in kinds:
+            raise MalformedError(f"the field {str(name)[:50]!r} is not known")
+        if not isinstance(value, kinds[name]) or isinstance(value, bool):
+            raise MalformedError(f"the field {name!r} is a {type(value).__name__}")
+    if kinds and not stored:
+        raise MalformedError("a map is empty")
+    return dict(stored)
+
+
+def _pack_content(content: Content, number_of: Callable[[bytes], int]) -> list[Any]:
+    return [content.text, *(_pack_part(part, number_of) for part in content.parts)]
+
+
+def _pack_part(part: Part, number_of: Callable[[bytes], int]) -> Any:
+    if isinstance(part, Piece):
+        if isinstance(part.content, SpeechMark):
+            mark = part.content
+            packed: Any = {"length": mark.length, "hash": mark.digest, "levels": mark.levels}
+        elif len(part.content) < SMALLEST_BLOB:
+            return b64encode(part.content).decode() if part.base64 else part.content
+        else:
+            packed = number_of(part.content)
+        return [packed] if part.base64 else packed
+    raw = part.encode() if isinstance(part, str) else part
+    return number_of(raw) if len(raw) >= SMALLEST_BLOB * 16 else part
+
+
+def _read_value(value: Any, blobs: BlobWindow) -> Any:
+    if isinstance(value, _PLAIN):
+        return value
+    match value:
+        case [bool(text), *parts] if len(parts) <= MOST_PARTS:
+            return Content(text, tuple(_read_part(part, text, blobs) for part in parts))
+        case _:
+            raise MalformedError(f"a field is a {type(value).__name__}")
+
+
+def _read_part(part: Any, text: bool, blobs: BlobWindow) -> Part:
+    match part:
+        case str() if text:
+            return part
+        case bytes() if not text:
+            return part
+        case int() | dict():
+            return Piece(_read_piece(part, blobs))
+        case [inner] if text:
+            return Piece(_read_piece(inner, blobs), base64=True)
+        case _:
+            raise MalformedError("a part of a frame is neither bytes, text, a blob nor speech")
+
+
+def _read_piece(stored: Any, blobs: BlobWindow) -> bytes | SpeechMark:
+    match stored:
+        case bool():
+            raise MalformedError("a blob has no number")
+        case int(number):
+            return blobs[number]
+        case {"length": int(length), "hash": bytes(digest), "levels": bytes(levels)} if len(stored) == 3:
+            if not 0 <= length <= LARGEST_BLOB or len(digest) != 16:
+                raise MalformedError("speech of an impossible length")
+            if len(levels) > length // 2 // WINDOW_SAMPLES + 1:
+                raise MalformedError("more levels than speech")
+            return SpeechMark(length, digest, levels)
+        case _:
+            raise MalformedError("a piece is neither a blob nor speech")

@@ -1,0 +1,200 @@
+"""Reads a tape record by record, in constant memory. Every input is hostile until checked."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.tape.contents import VERSION, Record, Run, TapedEvent, TapeHeader
+from spatius_sim.tape.packing import BlobWindow, MalformedError, read_header, read_record, unpack
+from spatius_sim.tape.sections import (
+    BLOB,
+    BLOB_NUMBER_BYTES,
+    FOOTER,
+    HEADER,
+    RECORDS,
+    BodyError,
+    SectionReader,
+    TapeError,
+)
+from spatius_sim.tape.writer import TapeWriter
+
+READABLE = (VERSION,)
+"""Every version that a release has written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """What the tape says of itself. `last_ns`: the largest time of its events."""
+
+    runs: int
+    events: int
+    blobs: int
+    blob_bytes: int
+    last_ns: int
+
+
+class TapeReader:
+    """`header` is read at once, the records while they are iterated (once), then there is a `footer`.
+
+    Raises TapeError, with offset and reason, for damage, for what breaks off and for what is no tape.
+    """
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._name = name
+        self._sections = SectionReader(file, name)
+        self._blobs = BlobWindow()
+        self._counts = {"runs": 0, "events": 0, "blobs": 0, "blob_bytes": 0}
+        self._last_ns = 0
+        self.footer: Footer | None = None
+        kind, body = self._sections.next()
+        try:
+            if kind != HEADER:
+                raise MalformedError("the first section is no header")
+            self.header: TapeHeader = read_header(body, READABLE)
+        except MalformedError as error:
+            raise self._error(str(error)) from error
+
+    def __iter__(self) -> Iterator[Record]:
+        for stored in self.stored_records():
+            yield self._read(stored)
+
+    def stored_records(self) -> Iterator[Any]:
+        """The records as MessagePack values, checked against their checksums alone; blobs are kept."""
+        while True:
+            kind, body = self._sections.next()
+            if kind == BLOB:
+                number = int.from_bytes(body[:BLOB_NUMBER_BYTES], "big")
+                self._keep([["blob", number, body[BLOB_NUMBER_BYTES:]]])
+            elif kind == RECORDS:
+                yield from self._unpack(body)
+            elif kind == FOOTER:
+                self._finish(body)
+                return
+            else:
+                raise self._error("a second header")
+
+    def whole_records(self) -> Iterator[Record | TapeError]:
+        """What can be saved of a damaged tape: its whole records, and each error at its place. Ends where
+        nothing more can be found."""
+        while True:
+            try:
+                for stored in self.stored_records():
+                    yield self._read_or_fail(stored)
+                return
+            except BodyError as error:
+                yield error
+            except TapeError as error:
+                yield error
+                return
+
+    def _read_or_fail(self, stored: Any) -> Record | TapeError:
+        try:
+            return self._read(stored)
+        except TapeError as error:
+            return error
+
+    def _unpack(self, body: bytes) -> Iterator[Any]:
+        try:
+            stored = unpack(body)
+        except MalformedError as error:
+            raise self._error(str(error)) from error
+        if not isinstance(stored, list):
+            raise self._error("a section of records is no array")
+        blobs: list[Any] = []
+        rest: list[Any] = []
+        for record in stored:
+            kind = record[0] if type(record) is list and len(record) == 3 else ""
+            (blobs if kind == "blob" else rest).append(record)
+        self._keep(blobs)
+        yield from rest
+
+    def _keep(self, stored: list[Any]) -> None:
+        try:
+            size = self._blobs.add(stored)
+        except MalformedError as error:
+            raise self._error(str(error)) from error
+        self._counts["blobs"] += len(stored)
+        self._counts["blob_bytes"] += size
+
+    def _read(self, stored: Any) -> Record:
+        try:
+            record = read_record(stored, self._blobs)
+        except MalformedError as error:
+            raise self._error(str(error)) from error
+        except KeyError as error:
+            raise self._error(f"blob {error} is referred to, and is not there") from error
+        if isinstance(record, Run):
+            self._counts["runs"] += 1
+        else:
+            self._counts["events"] += 1
+            self._last_ns = max(self._last_ns, record.at_ns)
+        return record
+
+    def _finish(self, body: bytes) -> None:
+        try:
+            stored = unpack(body)
+            if not isinstance(stored, dict) or not all(isinstance(n, int) for n in stored.values()):
+                raise MalformedError("the footer is no map of numbers")
+            self.footer = Footer(**stored)
+        except (MalformedError, TypeError) as error:
+            raise self._error(f"no footer: {error}") from error
+        self._sections.finish()
+
+    def check_counts(self) -> None:
+        """Raises TapeError where the footer counts otherwise than what was read."""
+        counted = Footer(**self._counts, last_ns=self._last_ns)
+        if self.footer != counted:
+            raise self._error(f"the footer says {self.footer}, the tape holds {counted}")
+
+    def _error(self, reason: str) -> TapeError:
+        return TapeError(self._name, self._sections.offset, reason)
+
+
+def open_tape(path: Path) -> BinaryIO:
+    """The file of a tape; raises UsageError where it cannot be opened."""
+    try:
+        if not path.is_file():
+            raise UsageError(f"{path}: there is no such file")
+        return path.open("rb", buffering=0)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+
+
+def records_of(path: Path) -> Iterator[Record]:
+    """Every record of a tape, whose footer is checked at the end; raises UsageError."""
+    with open_tape(path) as file:
+        reader = TapeReader(file, str(path))
+        yield from reader
+        reader.check_counts()
+
+
+def header_of(path: Path) -> TapeHeader:
+    """The header alone."""
+    with open_tape(path) as file:
+        return TapeReader(file, str(path)).header
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What `repair` saved, and each piece of damage that it met."""
+
+    events: int
+    damage: tuple[str, ...]
+
+
+def repair(path: Path, out: Path) -> Repaired:
+    """Write what is whole of a tape to `out`, with a footer; raises UsageError where nothing is."""
+    events, damage = 0, []
+    with open_tape(path) as file:
+        reader = TapeReader(file, str(path))
+        header = replace(reader.header, note="repaired: something is missing")
+        with TapeWriter(out, header) as writer:
+            for found in reader.whole_records():
+                if isinstance(found, TapeError):
+                    damage.append(str(found))
+                else:
+                    events += isinstance(found, TapedEvent)
+                    writer.write(found)
+    return Repaired(events, tuple(damage))

@@ -1,0 +1,169 @@
+"""Traces to tapes and back; the events of a run while they happen."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from spatius_sim.dialects import Dialect, dialect_named
+from spatius_sim.dialects.events import Garbage, Unclear
+from spatius_sim.model.trace import (
+    Event,
+    Lane,
+    Received,
+    Sent,
+    Trace,
+    TraceHeader,
+    Undecodable,
+    Value,
+    What,
+    read_frame,
+)
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.tape.cleaning import Cleaner
+from spatius_sim.tape.contents import Content, Run, TapedEvent, TapeHeader
+from spatius_sim.tape.names import Names
+from spatius_sim.tape.reader import TapeReader, open_tape
+from spatius_sim.tape.writer import TapeWriter
+
+MOST_BYTES = 1024 * 1_048_576
+"""A run whose frames and keyframes take more memory than this is read piece by piece, or not at all."""
+
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(What)}
+_HINTS: dict[str, dict[str, Any]] = {name: get_type_hints(kind) for name, kind in _KINDS.items()}
+
+
+class Taping:
+    """What records onto a tape: run by run, every event cleaned before the writer sees it."""
+
+    def __init__(self, writer: TapeWriter, header: TapeHeader) -> None:
+        self._writer = writer
+        self._keep_speech = header.has_speech
+        self._names = Names() if "names" in header.redactions else None
+        self._cleaner = Cleaner(None, self._names, keep_speech=self._keep_speech)
+        self._start_ns: int | None = None
+
+    def start(self, header: TraceHeader) -> None:
+        """A run begins."""
+        dialect = dialect_named(header.wire) if header.wire else None
+        self._cleaner = Cleaner(dialect, self._names, keep_speech=self._keep_speech)
+        stored = {name: value for name, value in asdict(header).items() if name != "speech"}
+        self._writer.write(Run(**stored))
+
+    def take(self, event: Event) -> None:
+        """Something happened. Time on a tape is counted from its first event."""
+        if self._start_ns is None:
+            self._start_ns = event.at_ns
+        cleaned = self._cleaner.clean(event)
+        since = max(0, event.at_ns - self._start_ns)
+        self._writer.write(TapedEvent(since, cleaned.lane, cleaned.connection, cleaned.kind, cleaned.fields))
+
+    def whole(self, trace: Trace) -> None:
+        """A run that is over already."""
+        self.start(trace.header)
+        for event in trace.events:
+            self.take(event)
+
+
+def write_traces(path: Path, header: TapeHeader, traces: list[Trace]) -> None:
+    """A tape of these runs; raises UsageError where it cannot be written."""
+    with TapeWriter(path, header) as writer:
+        taping = Taping(writer, header)
+        for trace in traces:
+            taping.whole(trace)
+
+
+def read_traces(path: Path) -> Iterator[Trace]:
+    """The runs of a tape, one after the other, each in memory; raises UsageError for damage, for what
+    breaks off, and for a run of more than MOST_BYTES."""
+    with open_tape(path) as file:
+        reader = TapeReader(file, str(path))
+        run: _OpenRun | None = None
+        for record in reader:
+            if isinstance(record, Run):
+                if run is not None:
+                    yield run.trace()
+                run = _OpenRun(path, record, reader.header.has_speech)
+            elif run is None:
+                raise UsageError(f"{path}: an event stands before the first run")
+            else:
+                run.add(record)
+        reader.check_counts()
+    if run is not None:
+        yield run.trace()
+
+
+class _OpenRun:
+    def __init__(self, path: Path, run: Run, has_speech: bool) -> None:
+        self._path = path
+        self._dialect = _dialect(path, run.wire)
+        self._header = TraceHeader(**asdict(run), speech=has_speech)
+        self._events: list[Event] = []
+        self._bytes = 0
+
+    def add(self, taped: TapedEvent) -> None:
+        try:
+            what, size = event_of(taped, self._dialect)
+        except (TypeError, ValueError, KeyError) as error:
+            raise UsageError(f"{self._path}: event {len(self._events)} is malformed: {error}") from error
+        self._bytes += size
+        if self._bytes > MOST_BYTES:
+            raise UsageError(f"{self._path}: a run of more than {MOST_BYTES} bytes: `tape cut` it first")
+        event = Event(len(self._events), taped.at_ns, taped.lane, taped.connection, what)
+        self._events.append(event)
+
+    def trace(self) -> Trace:
+        return Trace(self._header, tuple(self._events))
+
+
+def event_of(taped: TapedEvent, dialect: Dialect | None) -> tuple[What, int]:
+    """What happened, and how many bytes of memory it takes; raises TypeError, ValueError or KeyError for
+    what no writer has written."""
+    kind = _KINDS.get(taped.kind)
+    if kind is None:
+        raise ValueError(f"the kind {taped.kind[:50]!r} is not known")
+    given = {
+        name: value.joined() if isinstance(value, Content) else value for name, value in taped.fields.items()
+    }
+    reason = given.pop("reason", None) if kind in (Sent, Received) else None
+    size = 200 + sum(len(value) for value in given.values() if isinstance(value, str | bytes))
+    for name, value in given.items():
+        given[name] = _checked(taped.kind, name, value)
+    if kind in (Sent, Received):
+        value = _value(taped.lane, given["raw"], sent=kind is Sent, dialect=dialect, reason=reason)
+        given["value"] = value
+        if isinstance(value, MotionResponse):
+            size += value.keyframes.nbytes
+    what: What = kind(**given)
+    return what, size
+
+
+def _value(lane: Lane, raw: str | bytes, *, sent: bool, dialect: Dialect | None, reason: Any) -> Value:
+    if reason is None:
+        return read_frame(lane, raw, sent=sent, dialect=dialect)
+    if lane is Lane.UPSTREAM or dialect is None:
+        return Undecodable(str(reason))
+    return Unclear(str(reason)) if sent else Garbage(str(reason))
+
+
+def _checked(kind: str, name: str, value: Any) -> Any:
+    hint = _HINTS[kind].get(name)
+    if hint is None:
+        raise ValueError(f"{kind} has no field {name[:50]!r}")
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return hint(value)
+    allowed = get_args(hint) or (hint,)
+    if float in allowed and type(value) is int:
+        return value
+    if type(value) not in allowed:
+        raise TypeError(f"{kind}.{name} is a {type(value).__name__}")
+    return value
+
+
+def _dialect(path: Path, wire: str) -> Dialect | None:
+    try:
+        return dialect_named(wire) if wire else None
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error

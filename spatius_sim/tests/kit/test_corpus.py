@@ -1,0 +1,47 @@
+"""The corpus: the same seed makes the same bytes, and every tape says what its name says."""
+
+from pathlib import Path
+
+import pytest
+
+from spatius_sim.dialects import dialect_names
+from spatius_sim.kit.checking import check_tape
+from spatius_sim.kit.corpus import FAILING, make_corpus
+from spatius_sim.kit.resources import resource
+from spatius_sim.reporting.summary import ExitCode
+from spatius_sim.tape.taping import read_traces
+from spatius_sim.tests.tape import tiny_reader
+
+TAPES = sorted((resource("fixtures") / "tapes").glob("*.tape"))
+named = pytest.mark.parametrize("tape", TAPES, ids=lambda path: path.stem)
+
+
+def test_the_same_seed_makes_the_same_bytes(tmp_path: Path) -> None:
+    made = make_corpus(tmp_path)
+    assert sorted(path.name for path in made) == [path.name for path in TAPES]
+    for path in made:
+        assert path.read_bytes() == (resource("fixtures") / "tapes" / path.name).read_bytes(), path.name
+
+
+@named
+def test_it_is_read_by_the_tiny_reader_too(tape: Path) -> None:
+    _, records, footer = tiny_reader.read(tape)
+    events = sum(len(trace.events) for trace in read_traces(tape))
+    assert events == footer["events"] == sum(record[0] == "event" for record in records)
+
+
+@named
+def test_it_is_judged_as_its_name_says(tape: Path) -> None:
+    checked = check_tape(tape)
+    failed = [o.rule_id for s in checked.summaries for o in s.outcomes if o.failure is not None]
+    kind, _, name = tape.stem.partition("-")
+    assert failed == ([name] if kind == "fails" else [])
+    assert checked.exit_code is (ExitCode.RULE_FAILED if kind == "fails" else ExitCode.PASSED)
+    if kind == "fails":
+        assert checked.evidence[name]
+
+
+def test_every_wire_and_every_failure_is_there() -> None:
+    stems = {path.stem for path in TAPES}
+    assert {f"wire-{wire}" for wire in dialect_names()} <= stems
+    assert {f"fails-{rule_id}" for rule_id in FAILING} <= stems

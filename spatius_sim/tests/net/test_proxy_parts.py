@@ -1,0 +1,155 @@
+"""Heads, bodies and frames as the proxy reads along: cut anywhere, and never trusted."""
+
+import zlib
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
+
+from spatius_sim.net.http_heads import BodyFraming, read_head
+from spatius_sim.net.proxy import places
+from spatius_sim.net.websocket_tap import LARGEST_MESSAGE, WebSocketTap
+from spatius_sim.protocol.errors import RemoteProtocolError, UsageError
+
+REQUEST = (
+    b"POST /v1/console/session-tokens?x=1 HTTP/1.1\r\nhost: here:1\r\nX-Api-Key:  k \r\nConnection: close"
+)
+
+
+def test_a_head_is_written_as_it_came_but_for_target_and_host() -> None:
+    head = read_head(REQUEST)
+    assert head.written() == REQUEST + b"\r\n\r\n"
+    assert (head.method, head.target) == ("POST", "/v1/console/session-tokens?x=1")
+    assert head.header("x-api-key") == "k"
+    assert not head.keeps_alive
+    aimed = head.aimed_at("/elsewhere", "there:2")
+    wanted = REQUEST.replace(b"/v1/console/session-tokens?x=1", b"/elsewhere")
+    assert aimed == wanted.replace(b"host: here:1", b"Host: there:2") + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("raw", [b"", b"hello", b"GET /", b"HTTP/1.1 2x0 OK", b"GET / HTTP/1.1\r\nno colon"])
+def test_what_is_no_head_is_refused(raw: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        read_head(raw)
+
+
+CHUNKED = b"5\r\nhello\r\n3;ext=1\r\nyou\r\n0\r\nTrailer: 1\r\n\r\n"
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [(b"Content-Length: 5", b"hello"), (b"Transfer-Encoding: chunked", CHUNKED), (b"X: 1", b"")],
+)
+def test_the_end_of_a_body_is_found_however_it_is_cut(headers: bytes, body: bytes, step: int) -> None:
+    framing = BodyFraming(read_head(b"POST / HTTP/1.1\r\n" + headers))
+    stream, taken = body + b"next", b""
+    while not framing.ended:
+        piece = stream[len(taken) : len(taken) + step]
+        taken += piece[: framing.take(piece)]
+    assert taken == body
+
+
+def test_bodies_that_answers_have_and_have_not() -> None:
+    answer = read_head(b"HTTP/1.1 200 OK\r\nContent-Length: 5")
+    assert BodyFraming(answer, "HEAD").ended
+    assert not BodyFraming(answer, "GET").ended
+    assert BodyFraming(read_head(b"HTTP/1.1 204 Nothing"), "GET").ended
+    until_close = BodyFraming(read_head(b"HTTP/1.1 200 OK"), "GET")
+    assert until_close.until_close and until_close.take(b"all") == 3
+    with pytest.raises(RemoteProtocolError, match="no number"):
+        BodyFraming(read_head(b"HTTP/1.1 200 OK\r\nContent-Length: -5"), "GET")
+    for chunk, reason in ((b"x\r\n", "without a size"), (b"1" * 70_000, "without an end")):
+        with pytest.raises(RemoteProtocolError, match=reason):
+            BodyFraming(read_head(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked")).take(chunk)
+
+
+class Heard:
+    def __init__(self, deflate: str = "") -> None:
+        self.messages: list[str | bytes] = []
+        self.closes: list[tuple[int, str]] = []
+        self.tap = WebSocketTap(
+            self.messages.append, lambda code, reason: self.closes.append((code, reason)), deflate
+        )
+
+    def hear(self, stream: bytes, cuts: list[int]) -> None:
+        places = sorted({0, len(stream), *(cut % (len(stream) + 1) for cut in cuts)})
+        for start, end in pairwise(places):
+            self.tap.feed(stream[start:end])
+
+
+def compressed(payload: bytes) -> bytes:
+    stream = bytearray(Frame(Opcode.BINARY, payload).serialize(mask=False))
+    stream[0] |= 0x40
+    return bytes(stream)
+
+
+messages = st.lists(st.text(max_size=200) | st.binary(max_size=70_000), max_size=4)
+
+
+@given(messages, st.booleans(), st.lists(st.integers(0, 10**6), max_size=6), st.integers(1, 90_000))
+def test_messages_are_read_however_they_are_cut(
+    said: list[str | bytes], masked: bool, cuts: list[int], piece: int
+) -> None:
+    stream = b""
+    for message in said:
+        raw = message.encode() if isinstance(message, str) else message
+        opcode = Opcode.TEXT if isinstance(message, str) else Opcode.BINARY
+        pieces = [raw[start : start + piece] for start in range(0, len(raw), piece)] or [b""]
+        for number, part in enumerate(pieces):
+            kind = Opcode.CONT if number else opcode
+            frame = Frame(kind, part, fin=number == len(pieces) - 1)
+            stream += frame.serialize(mask=masked)
+            stream += Frame(Opcode.PING, b"between").serialize(mask=masked)
+    stream += Frame(Opcode.CLOSE, (1001).to_bytes(2, "big") + b"bye").serialize(mask=masked)
+    heard = Heard()
+    heard.hear(stream, cuts)
+    assert heard.messages == said
+    assert heard.closes == [(1001, "bye")]
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+def test_compressed_messages_are_read(forgets: bool) -> None:
+    extension = "permessage-deflate" + "; server_no_context_takeover" * forgets
+    heard = Heard(extension)
+    deflate = zlib.compressobj(wbits=-15)
+    for number in range(3):
+        deflate = zlib.compressobj(wbits=-15) if forgets else deflate
+        raw = deflate.compress(b"the same words again" * number) + deflate.flush(zlib.Z_SYNC_FLUSH)
+        heard.tap.feed(compressed(raw[:-4]))
+    assert heard.messages == [b"the same words again" * number for number in range(3)]
+
+
+def bomb() -> bytes:
+    deflate = zlib.compressobj(9, wbits=-15)
+    raw = deflate.compress(bytes(2 * LARGEST_MESSAGE)) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    return compressed(raw[:-4])
+
+
+@pytest.mark.parametrize(
+    ("deflate", "stream"),
+    [
+        ("", b"\x82\x7f" + (2**40).to_bytes(8, "big")),
+        ("", compressed(b"x")),
+        ("permessage-deflate", compressed(b"\xff\xff")),
+        ("permessage-deflate", bomb()),
+    ],
+)
+def test_what_cannot_be_followed_is_told(deflate: str, stream: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        Heard(deflate).tap.feed(stream)
+
+
+def test_upstreams_are_one_base_or_both_endpoints() -> None:
+    console, ingress = places(("http://127.0.0.1:8700",))
+    assert (console.path, console.port, console.tls) == ("/v1/console", 8700, False)
+    assert ingress.path == "/v2/driveningress"
+    console, ingress = places(("https://a.example/v1/console", "wss://b.example:444/x/v2/driveningress/"))
+    assert (console.host_header, console.tls) == ("a.example", True)
+    assert (ingress.host_header, ingress.path) == ("b.example:444", "/x/v2/driveningress")
+    assert places(("http://[::1]:9",))[0].host_header == "[::1]:9"
+    for wrong in ((), ("http://a/v1/console",), ("ftp://a",), ("http://a:b",), ("nonsense",)):
+        with pytest.raises(UsageError, match="--upstream"):
+            places(wrong)

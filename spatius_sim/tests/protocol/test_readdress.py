@@ -1,0 +1,33 @@
+"""Ids are replaced wherever they stand, and nothing else is."""
+
+import numpy as np
+
+from spatius_sim.protocol.codec import decode, encode
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import AudioInput, MotionResponse, ServerError
+from spatius_sim.protocol.readdress import readdressed
+
+UNKNOWN_FIELD = b"\xaa\x06\x05extra"
+
+
+def test_a_response_bears_the_new_ids_and_the_same_motion() -> None:
+    rows = np.arange(2 * WIDTH, dtype=np.float32).reshape(2, WIDTH)
+    raw = encode(MotionResponse("connection", "request", True, rows)) + UNKNOWN_FIELD
+    there = readdressed(raw, "other", "another")
+    assert decode(there).message == MotionResponse("other", "another", True, rows)
+    assert there.endswith(UNKNOWN_FIELD)
+    assert readdressed(there, "connection", "request") == raw
+
+
+def test_an_error_bears_ids_only_where_it_did() -> None:
+    raw = encode(ServerError("connection", "", 4001, "Credits exhausted"))
+    assert decode(readdressed(raw, "other", "x")).message == ServerError(
+        "other", "", 4001, "Credits exhausted"
+    )
+    raw = encode(ServerError("", "request", 3, "no"))
+    assert decode(readdressed(raw, "x", "other")).message == ServerError("", "other", 3, "no")
+
+
+def test_anything_else_stays_as_it_is() -> None:
+    for raw in (encode(AudioInput("request", b"ab")), b"\xff\xff"):
+        assert readdressed(raw, "a", "b") == raw

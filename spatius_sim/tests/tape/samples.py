@@ -1,0 +1,76 @@
+"""Traces for the tests of tapes."""
+
+from spatius_sim.dialects.events import Audio, Motion, Note, Ready, Speak
+from spatius_sim.dialects.json_envelope import JsonEnvelope
+from spatius_sim.model.decoder_events import (
+    DiscardReason,
+    MotionDiscarded,
+    PlaybackState,
+    StateChanged,
+    StateReason,
+)
+from spatius_sim.model.trace import (
+    Closed,
+    Event,
+    Lane,
+    Opened,
+    Received,
+    Refused,
+    Sent,
+    TokenRequested,
+    Trace,
+    TraceHeader,
+    TurnStarted,
+    WaitEnded,
+    What,
+    read_frame,
+)
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ServerError
+from spatius_sim.tape.contents import TapeHeader
+from spatius_sim.tests.rules.traces import Dialogue, voice
+
+WIRE = JsonEnvelope()
+SPEECH = voice("a sentence", 2000)
+MOTION = Dialogue().motion("up", "request", 3, end=True)
+KEPT = TapeHeader("suite", 1_760_000_000_000, "0", 7, (16000,), ("secrets",))
+CLEANED = TapeHeader("proxy", 1_760_000_000_000, "0", 7)
+
+
+def received(lane: Lane, raw: str | bytes) -> Received:
+    return Received(raw, read_frame(lane, raw, sent=False, dialect=WIRE))
+
+
+def sent(lane: Lane, raw: str | bytes, answers: str = "") -> Sent:
+    return Sent(raw, read_frame(lane, raw, sent=True, dialect=WIRE), answers)
+
+
+WHATS: list[tuple[Lane, What]] = [
+    (Lane.KIT, TurnStarted(0, SPEECH, 16000)),
+    (Lane.CONSOLE, TokenRequested("key#1", None, 1.5, 400)),
+    (Lane.UPSTREAM, Opened("token#1", "talking-app", "grandmother")),
+    (Lane.UPSTREAM, Refused(404, '{"message":"Avatar not found: grandmother"}')),
+    (Lane.UPSTREAM, received(Lane.UPSTREAM, encode(ConfigureSession(16000)))),
+    (Lane.UPSTREAM, received(Lane.UPSTREAM, encode(AudioInput("request", SPEECH, True)))),
+    (Lane.UPSTREAM, received(Lane.UPSTREAM, b"\xff" * 300)),
+    (Lane.UPSTREAM, received(Lane.UPSTREAM, "a text")),
+    (Lane.UPSTREAM, sent(Lane.UPSTREAM, MOTION, "request")),
+    (Lane.UPSTREAM, sent(Lane.UPSTREAM, encode(ServerError("id", "request", 4001, "Credits exhausted")))),
+    (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, WIRE.write_relay(Ready("session", 16000, 16000)))),
+    (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, WIRE.write_relay(Audio(SPEECH, False, "turn-1")))),
+    (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, WIRE.write_relay(Audio(b"abcd", True, "turn-1")))),
+    (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, WIRE.write_relay(Motion((MOTION, MOTION), True, "t")))),
+    (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, WIRE.write_relay(Note("pong")))),
+    (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, b"\x01binary")),
+    (Lane.DOWNSTREAM, received(Lane.DOWNSTREAM, "not JSON " * 100)),
+    (Lane.DOWNSTREAM, sent(Lane.DOWNSTREAM, WIRE.write_client(Speak(SPEECH)))),
+    (Lane.DOWNSTREAM, Closed(False, 1006, "gone")),
+    (Lane.DECODER, MotionDiscarded("conversation-1", DiscardReason.MISMATCHED_ID)),
+    (Lane.DECODER, StateChanged(PlaybackState.IDLE, StateReason.PLAYBACK_END)),
+    (Lane.KIT, WaitEnded(0, True)),
+]
+
+
+def trace_of(whats: list[tuple[Lane, What]], *, speech: bool = True) -> Trace:
+    events = tuple(Event(i, i * 10, lane, "c", what) for i, (lane, what) in enumerate(whats))
+    return Trace(TraceHeader("relay", "json-envelope", 7, "a plan", "0", speech=speech), events)
