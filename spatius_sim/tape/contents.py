@@ -34,7 +34,8 @@ class TapeHeader:
 @dataclass(frozen=True, slots=True)
 class Run:
     """The events that follow belong to one run: subject, wire, seed and plan are those of a trace's header.
-    `halves` says what the recorder could see: `both`, `upstream` or `downstream`."""
+    `halves` says what the recorder could see: `both`, `upstream` or `downstream`; `lacks` names, apart by
+    spaces, the features that the subject declared it lacks."""
 
     subject: str
     wire: str = ""
@@ -42,6 +43,7 @@ class Run:
     plan: str = ""
     kit_version: str = ""
     halves: str = "both"
+    lacks: str = ""
 
 
 @dataclass(frozen=True, slots=True)

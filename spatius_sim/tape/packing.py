@@ -124,7 +124,7 @@ def read_record(stored: Any, blobs: BlobWindow) -> Record:
             return TapedEvent(at_ns, _LANES[lane], connection, kind, read)
         case ["run", dict(fields)]:
             names: dict[str, type[Any] | tuple[type[Any], ...]] = dict.fromkeys(
-                ("subject", "wire", "plan", "kit_version", "halves"), str
+                ("subject", "wire", "plan", "kit_version", "halves", "lacks"), str
             )
             return Run(**_fields(fields, {**names, "seed": int}))
         case _:

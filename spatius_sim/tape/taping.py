@@ -50,7 +50,7 @@ class Taping:
         dialect = dialect_named(header.wire) if header.wire else None
         self._cleaner = Cleaner(dialect, self._names, keep_speech=self._keep_speech)
         stored = {name: value for name, value in asdict(header).items() if name != "speech"}
-        self._writer.write(Run(**stored))
+        self._writer.write(Run(**stored | {"lacks": " ".join(header.lacks)}))
 
     def take(self, event: Event) -> None:
         """Something happened. Time on a tape is counted from its first event."""
@@ -99,7 +99,8 @@ class _OpenRun:
     def __init__(self, path: Path, run: Run, has_speech: bool) -> None:
         self._path = path
         self._dialect = _dialect(path, run.wire)
-        self._header = TraceHeader(**asdict(run), speech=has_speech)
+        stored = asdict(run) | {"lacks": tuple(run.lacks.split())}
+        self._header = TraceHeader(**stored, speech=has_speech)
         self._events: list[Event] = []
         self._bytes = 0
 

@@ -28,6 +28,9 @@ def answered(keyframes: int = 3, *, marked: bool = True) -> Dialogue:
     return said
 
 
+OF_MOTION = ("S-MOTION-END", "S-MOTION-COUNT", "S-MOTION-SHAPE")
+
+
 def later(said: Dialogue) -> Dialogue:
     """Something happens elsewhere, long after."""
     event = Event(said.last + 1, said.last * 10**6 + 2 * WAIT_NS, Lane.UPSTREAM, "other", Opened())
@@ -38,7 +41,8 @@ def later(said: Dialogue) -> Dialogue:
 @pytest.mark.parametrize("speech", [True, False])
 def test_a_good_request_is_a_turn_that_was_waited_for(speech: bool) -> None:
     verdicts = proxied(answered(), "server", speech=speech)
-    assert set(verdicts.values()) == {Verdict.PASSED}
+    assert {verdicts[name] for name in OF_MOTION} == {Verdict.PASSED}
+    assert Verdict.FAILED not in verdicts.values()
 
 
 def test_the_relay_half_is_judged_by_its_upstream_rules_alone() -> None:
@@ -82,7 +86,9 @@ def test_the_same_words_on_two_connections_are_two_turns() -> None:
         said.motion(up, "req", 3, end=True)
     trace = with_turns(said.trace)
     assert [e.connection for e in trace.events if isinstance(e.what, TurnStarted)] == ["up-1", "up-2"]
-    assert set(proxied(said, "server").values()) == {Verdict.PASSED}
+    verdicts = proxied(said, "server")
+    assert {verdicts[name] for name in OF_MOTION} == {Verdict.PASSED}
+    assert Verdict.FAILED not in verdicts.values()
 
 
 def test_planned_turns_stay_as_they_are() -> None:

@@ -117,7 +117,7 @@ def as_plain(record: Record) -> list[Any]:
             "run",
             {
                 name: getattr(record, name)
-                for name in ("subject", "wire", "seed", "plan", "kit_version", "halves")
+                for name in ("subject", "wire", "seed", "plan", "kit_version", "halves", "lacks")
             },
         ]
     fields = {
