@@ -298,7 +298,8 @@ class ClientDecoder:
             return
         due = self._due(conversation)
         if conversation.ended:
-            due = min(due, keyframe_count(conversation.samples, self._sample_rate) - 1)
+            # A keyframe whose moment is the end of the audio, or later, never comes onto the face.
+            due = min(due, (conversation.samples * KEYFRAMES_PER_SECOND - 1) // self._sample_rate)
         for index in range(max(conversation.next_keyframe, due if first is None else first), due + 1):
             row = conversation.keyframe(index)
             if row is not None:

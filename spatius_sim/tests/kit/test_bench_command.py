@@ -1,6 +1,7 @@
 """`spatius-sim bench` runs to its end and prints every figure; how large they are is no test's business."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -21,5 +22,8 @@ def test_every_figure_is_printed_once() -> None:
         "server: ours to bare",
         "idle session: ours to bare",
         "growth over 20 sessions, one by one",
+        "client decoder",
+        "C suite, Python in process",
+        *(["C suite, JavaScript over stdio"] if shutil.which("node") else []),
     ]
     assert {"name", "value", "unit", "mark", "kept"} == set(figures[0])
