@@ -193,7 +193,7 @@ def test_exit_1_prints_a_dialogue(tmp_path: Path) -> None:
     assert ran.code == 1, ran.output
     assert ran.rules == {"C-ID": "PASSED", "C-EMPTY-STICKY": "FAILED"}
     assert "=> yieldFramesData(" in ran.output
-    assert (tmp_path / "reports" / "C-EMPTY-STICKY.trace").is_file()
+    assert (tmp_path / "reports" / "C-EMPTY-STICKY.tape").is_file()
     assert "Traceback" not in ran.output
 
 
