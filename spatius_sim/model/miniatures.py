@@ -149,19 +149,19 @@ class NeverEndsUpstream(PlainRelay):
         return AudioInput(turn.req_id)
 
 
-RELAY_MINIATURES: dict[str, type[PlainRelay]] = {
-    "R-MOTION-VERBATIM": RewritesReqId,
-    "R-MOTION-COMPLETE": LosesLastPayload,
-    "R-MOTION-ORDER": SwapsPayloads,
-    "R-AUDIO-COMPLETE": LosesAudio,
-    "R-AUDIO-FIRST": SendsMotionFirst,
-    "R-END-AUDIO": NeverMarksAudioEnd,
-    "R-CONVERSATION": SendsEmptyFrames,
-    "R-TURNS": MotionInEarlierTurn,
-    "R-ISOLATION": BroadcastsMotion,
-    "R-SECRETS": HandsOutApiKey,
-    "U-TOKEN": AsksForTwoDays,
-    "U-CONFIGURE": TriesOddRate,
-    "U-AUDIO-END": NeverEndsUpstream,
+RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
+    "R-MOTION-VERBATIM": (RewritesReqId,),
+    "R-MOTION-COMPLETE": (LosesLastPayload,),
+    "R-MOTION-ORDER": (SwapsPayloads,),
+    "R-AUDIO-COMPLETE": (LosesAudio,),
+    "R-AUDIO-FIRST": (SendsMotionFirst,),
+    "R-END-AUDIO": (NeverMarksAudioEnd,),
+    "R-CONVERSATION": (SendsEmptyFrames,),
+    "R-TURNS": (MotionInEarlierTurn,),
+    "R-ISOLATION": (BroadcastsMotion,),
+    "R-SECRETS": (HandsOutApiKey,),
+    "U-TOKEN": (AsksForTwoDays,),
+    "U-CONFIGURE": (TriesOddRate,),
+    "U-AUDIO-END": (NeverEndsUpstream,),
 }
-"""The rule that each wrong relay breaks, and it alone."""
+"""The relays that break each rule, and it alone."""

@@ -94,17 +94,24 @@ def judge_all(loop: BackgroundLoop, subject: Subject[Plan], traces: Path) -> Row
     }
 
 
-@pytest.mark.parametrize("rule_id", RELAY_MINIATURES)
+@pytest.mark.parametrize(
+    ("rule_id", "brain"),
+    [
+        pytest.param(rule_id, brain, id=brain.__name__)
+        for rule_id, brains in RELAY_MINIATURES.items()
+        for brain in brains
+    ],
+)
 def test_a_wrong_relay_is_named_by_its_own_rule_alone(
     rule_id: str,
+    brain: type[PlainRelay],
     loop: BackgroundLoop,
     bench: AsyncExitStack,
     kill_matrix: dict[str, Row],
     tmp_path: Path,
 ) -> None:
-    relay = miniature_relay(RELAY_MINIATURES[rule_id])
-    subject = loop.run(bench.enter_async_context(relay), 10.0)
-    row = kill_matrix[rule_id] = judge_all(loop, subject, tmp_path)
+    subject = loop.run(bench.enter_async_context(miniature_relay(brain)), 10.0)
+    row = kill_matrix[brain.__name__] = judge_all(loop, subject, tmp_path)
     assert failed(row) == [rule_id]
 
 

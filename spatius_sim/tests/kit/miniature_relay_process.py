@@ -16,7 +16,7 @@ from spatius_sim.net.miniature_relay import MiniatureRelay
 
 
 async def main() -> None:
-    brain = RELAY_MINIATURES[sys.argv[2]] if len(sys.argv) > 2 else PlainRelay
+    brain = RELAY_MINIATURES[sys.argv[2]][0] if len(sys.argv) > 2 else PlainRelay
     numbers = count(1)
     relay = MiniatureRelay(
         brain(os.environ["SPATIUS_API_KEY"], lambda: f"request-{next(numbers)}"),
