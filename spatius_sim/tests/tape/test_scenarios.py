@@ -20,12 +20,12 @@ from spatius_sim.model.scenario import (
 )
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.scenarios import (
-    MOST_BYTES,
     find_scenario,
     parse_scenario,
     read_scenario,
     shipped_scenarios,
 )
+from spatius_sim.tape.yaml_file import MOST_BYTES
 
 GOOD = """\
 about: no
