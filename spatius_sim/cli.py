@@ -2,15 +2,16 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from spatius_sim import __version__
 from spatius_sim.cli_tape import TAPE_COMMANDS
+from spatius_sim.kit.judge_options import JUDGE_OPTIONS
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
     from spatius_sim.kit.demo import Act, Stage
     from spatius_sim.kit.simulator import MotionServer
+
+_SUITES = {"target": "relay", "server": "server", "client": "client"}
+"""The suite for each way to name a subject."""
+
+_NAMED_BY_ARGUMENT = "target"
 
 _FAILED, _INTERRUPTED, _KIT_FAILED, _USAGE, _UNREACHABLE = 1, 2, 3, 4, 6
 
@@ -141,36 +147,32 @@ def scenarios() -> None:
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-@cli.command()
-@click.argument("target", envvar="SPATIUS_TARGET")
-@click.option("--wire", default="json-envelope", show_default=True, help="The relay's wire.")
-@click.option("--motion-port", default=8700, show_default=True, help="Where our Motion Server listens.")
-@click.option("--rule", multiple=True, metavar="ID", help="Judge this rule only (exact, repeatable).")
-@click.option("--wait", default=10.0, show_default=True, help="Seconds that the relay may take to answer.")
-@click.option(
-    "--settle",
-    default=3.0,
-    show_default=True,
-    help="Seconds without a sign of life before what is missing counts as missing.",
-)
-@_seed
-@click.option("--save-tape", type=click.Path(path_type=Path), help="Record every run onto this tape.")
-@click.option("--report-json", type=click.Path(path_type=Path), help="Write the verdicts there.")
-def verify(
-    target: str,
-    wire: str,
-    motion_port: int,
-    rule: tuple[str, ...],
-    wait: float,
-    settle: float,
-    seed: int,
-    save_tape: Path | None,
-    report_json: Path | None,
-) -> int:
-    """Judge the relay at TARGET (ws://...), rule by rule.
+def _judge_options(command: click.Command) -> click.Command:
+    """Gives a command every option of the judge."""
+    for option in JUDGE_OPTIONS:
+        if option.name != _NAMED_BY_ARGUMENT:
+            names = [f"--{option.name}", option.field]
+            help_text = f"{option.help[0].upper()}{option.help[1:]}."
+            command.params.append(
+                click.Option(
+                    names,
+                    type=option.parse,
+                    multiple=option.repeatable,
+                    metavar=option.metavar,
+                    help=help_text,
+                )
+            )
+    return command
 
-    Its upstream must be pointed at our Motion Server, which listens while this runs; the environment that
-    it needs is printed first.
+
+@_judge_options
+@cli.command()
+@click.argument("target", required=False)
+def verify(target: str | None, **given: Any) -> int:
+    """Judge the relay at TARGET (ws://...), rule by rule; or --server, or --client.
+
+    A relay's upstream must be pointed at our Motion Server, which listens while this runs; the environment
+    that it needs is printed first.
 
     \b
     Exit codes:
@@ -186,14 +188,19 @@ def verify(
 
     from spatius_sim.kit.resources import resource
 
-    suite = resource("conformance") / "relay"
+    given["spatius_target"] = target
+    if not any(given[f"spatius_{name}"] for name in _SUITES):
+        given["spatius_target"] = os.environ.get("SPATIUS_TARGET")
+    named = [name for name in _SUITES if given[f"spatius_{name}"]]
+    if len(named) != 1:
+        raise UsageError("name one thing to be judged: a relay's URL, --server or --client")
+    suite = resource("conformance") / _SUITES[named[0]]
     arguments = [str(suite), f"--rootdir={suite}", "-c", str(suite.parent / "pytest.ini")]
-    arguments += ["-p", "no:cacheprovider", f"--spatius-target={target}", f"--spatius-wire={wire}"]
-    arguments += [f"--spatius-motion-port={motion_port}", f"--spatius-seed={seed}"]
-    arguments += [f"--spatius-wait={wait}", f"--spatius-settle={settle}"]
-    arguments += [f"--spatius-rule={rule_id}" for rule_id in rule]
-    arguments += [f"--spatius-save-tape={save_tape}"] if save_tape else []
-    arguments += [f"--spatius-report-json={report_json}"] if report_json else []
+    arguments += ["-p", "no:cacheprovider"]
+    for option in JUDGE_OPTIONS:
+        value = given[option.field]
+        values = value if option.repeatable else () if value is None else (value,)
+        arguments += [f"--spatius-{option.name}={one}" for one in values]
     return int(pytest.main(arguments))
 
 

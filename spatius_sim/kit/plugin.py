@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from spatius_sim.kit.judge_options import JUDGE_OPTIONS
+
 if TYPE_CHECKING:
     from spatius_sim.kit.bench import Bench, Options
     from spatius_sim.kit.running_server import RunningMotionServer
@@ -27,46 +29,22 @@ _BENCH: "pytest.StashKey[Bench]" = pytest.StashKey()
 _ENVIRONMENT: "pytest.StashKey[dict[str, str]]" = pytest.StashKey()
 _OUTCOMES: "pytest.StashKey[list[tuple[str, str, RuleOutcome]]]" = pytest.StashKey()
 
-_ARGUMENTS: dict[str, dict[str, Any]] = {
-    "target": {"metavar": "URL", "help": "judge the relay at this ws:// URL"},
-    "server": {
-        "metavar": "URL",
-        "help": "judge the Motion Server at this http:// URL; one that is no mock: console=URL,ingress=URL, "
-        "with SPATIUS_API_KEY, SPATIUS_APP_ID and SPATIUS_AVATAR_ID set",
-    },
-    "lacks": {
-        "action": "append",
-        "metavar": "FEATURE",
-        "help": "the subject lacks keys, ids or egress: rules that need it do not apply (repeatable)",
-    },
-    "client": {
-        "metavar": "COMMAND",
-        "help": "judge the client behind this testee: a command, or the ws:// address where it finds us",
-    },
-    "wire": {"metavar": "NAME", "help": "the relay's wire (json-envelope)"},
-    "motion-port": {"type": int, "metavar": "PORT", "help": "where our Motion Server listens (8700)"},
-    "wait": {"type": float, "metavar": "SECONDS", "help": "how long the subject may take to answer (10)"},
-    "settle": {
-        "type": float,
-        "metavar": "SECONDS",
-        "help": "how long without a sign of life before what is missing counts as missing (3)",
-    },
-    "seed": {"type": int, "metavar": "N", "help": "what every random choice comes from (1)"},
-    "rule": {"action": "append", "metavar": "ID", "help": "judge this rule only (exact; repeatable)"},
-    "save-tape": {"metavar": "FILE", "help": "record every run onto this tape"},
-    "report-json": {"metavar": "FILE", "help": "write the verdicts there"},
-}
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Every option as `--spatius-NAME`, and as `--NAME` where no other plugin owns that."""
     group = parser.getgroup("spatius-sim", "conformance of Spatius relays and Motion Servers")
-    for name, argument in _ARGUMENTS.items():
-        long, destination = f"--spatius-{name}", f"spatius_{name.replace('-', '_')}"
+    for option in JUDGE_OPTIONS:
+        argument: dict[str, Any] = {
+            "dest": option.field,
+            "type": option.parse,
+            "metavar": option.metavar,
+            "help": option.help,
+            "action": "append" if option.repeatable else "store",
+        }
         try:
-            group.addoption(f"--{name}", long, dest=destination, **argument)
+            group.addoption(f"--{option.name}", f"--spatius-{option.name}", **argument)
         except ValueError:
-            group.addoption(long, dest=destination, **argument)
+            group.addoption(f"--spatius-{option.name}", **argument)
 
 
 @pytest.hookimpl(tryfirst=True)

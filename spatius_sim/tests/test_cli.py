@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -37,11 +38,22 @@ def test_the_version_is_told() -> None:
     assert run("--version").stdout == f"spatius-sim {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["serve", "--port", "many"], ["verify"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["serve", "--port", "many"], ["verify"], ["verify", "ws://one", "--server", "http://two"]],
+)
 def test_a_wrong_call_is_a_usage_error_in_one_line(arguments: list[str]) -> None:
     ran = run(*arguments)
     assert ran.returncode == 4
     assert len(ran.stderr.splitlines()) == 1
+
+
+def test_verify_judges_a_client_too() -> None:
+    shim = "from spatius_sim.kit import own_client, testee_shim; testee_shim.serve_stdio(own_client.OWN)"
+    testee = shlex.join([sys.executable, "-c", shim])
+    ran = run("verify", "--client", testee, "--rule", "C-ID")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "1 of 1 rules were exercised" in ran.stdout
 
 
 def test_rules_lists_the_catalogue() -> None:
