@@ -27,9 +27,10 @@ from spatius_sim.model.trace import (
 )
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse, UnknownMessage
+from spatius_sim.tape.blobs import SMALLEST_BLOB
 from spatius_sim.tape.contents import Content, Part, Piece, TapedEvent
 from spatius_sim.tape.names import Names
-from spatius_sim.tape.packing import MOST_PARTS, SMALLEST_BLOB
+from spatius_sim.tape.packing import MOST_PARTS
 
 _LONG_BASE64 = re.compile(rb"[A-Za-z0-9+/]{86,}={0,2}")
 _MOST_FRAMING = 256

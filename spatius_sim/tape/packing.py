@@ -1,70 +1,24 @@
 """Records to MessagePack values and back. Nothing that is read is trusted."""
 
 from base64 import b64encode
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from itertools import pairwise
 from typing import Any
 
 import msgpack
 
 from spatius_sim.model.speech_mark import WINDOW_SAMPLES, SpeechMark
 from spatius_sim.model.trace import Lane
+from spatius_sim.tape.blobs import SMALLEST_BLOB, BlobWindow, MalformedError
 from spatius_sim.tape.contents import Content, Part, Piece, Record, Run, TapedEvent, TapeHeader
 from spatius_sim.tape.sections import LARGEST_BLOB, LARGEST_BODY
-
-SMALLEST_BLOB = 64
-"""Bytes. Shorter contents stand where they are used."""
-
-WINDOW_BYTES = 64 * 1_048_576
-"""A reader keeps so many bytes of the newest blobs: none that is older is referred to."""
 
 MOST_PARTS = 256
 _LONGEST_NAME = 256
 _LANES = {str(lane): lane for lane in Lane}
-_PLAIN = (str, int, float, bool, type(None))
-
-
-class MalformedError(ValueError):
-    """A record that no writer has written."""
-
-
-class BlobWindow:
-    """The newest blobs by number; the oldest go first, section by section."""
-
-    def __init__(self) -> None:
-        self._blobs: dict[int, bytes] = {}
-        self._sections: deque[tuple[list[int], int]] = deque()
-        self._bytes = 0
-        self._next = 0
-
-    def add(self, stored: list[Any]) -> int:
-        """Keep the blobs of a section, each `["blob", number, bytes]`; how many bytes they have. Raises
-        MalformedError where the numbers do not rise, or a blob is none."""
-        numbers = [number for _, number, _ in stored]
-        blobs = [blob for _, _, blob in stored]
-        if not {type(number) for number in numbers} <= {int} or not {type(blob) for blob in blobs} <= {bytes}:
-            raise MalformedError("a blob is no binary, or its number is none")
-        for before, number in pairwise([self._next - 1, *numbers]):
-            if number <= before:
-                raise MalformedError(f"blob {number} comes behind blob {before}")
-        if not numbers:
-            return 0
-        size = sum(map(len, blobs))
-        self._blobs.update(zip(numbers, blobs, strict=True))
-        self._next = numbers[-1] + 1
-        self._sections.append((numbers, size))
-        self._bytes += size
-        while self._bytes - self._sections[0][1] > WINDOW_BYTES:
-            gone, freed = self._sections.popleft()
-            self._bytes -= freed
-            for number in gone:
-                del self._blobs[number]
-        return size
-
-    def __getitem__(self, number: int) -> bytes:
-        return self._blobs[number]
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_EVENT_TYPES = (str, int, str, str, str, dict)
+_RUN_TYPES = dict.fromkeys(("subject", "wire", "plan", "kit_version", "halves", "lacks"), str) | {"seed": int}
 
 
 def pack_header(header: TapeHeader, version: int) -> bytes:
@@ -74,7 +28,7 @@ def pack_header(header: TapeHeader, version: int) -> bytes:
     return packed
 
 
-def read_header(body: bytes, versions: tuple[int, ...]) -> TapeHeader:
+def read_header(body: bytes | memoryview, versions: tuple[int, ...]) -> TapeHeader:
     """The header; raises MalformedError."""
     stored = unpack(body)
     if not isinstance(stored, dict) or stored.pop("format", None) != "spatius-sim tape":
@@ -116,22 +70,21 @@ def pack_record(record: Record, number_of: Callable[[bytes], int]) -> list[Any]:
 def read_record(stored: Any, blobs: BlobWindow) -> Record:
     """A record from plain values; raises MalformedError for what no writer has written, and KeyError for
     a blob that is not there."""
-    match stored:
-        case ["event", int(at_ns), str(lane), str(connection), str(kind), dict(fields)] if lane in _LANES:
+    if type(stored) is list and tuple(map(type, stored)) == _EVENT_TYPES and stored[0] == "event":
+        _, at_ns, lane, connection, kind, fields = stored
+        if lane in _LANES:
             if len(connection) > _LONGEST_NAME or len(kind) > _LONGEST_NAME:
                 raise MalformedError("a name is too long")
             read = {name: _read_value(value, blobs) for name, value in fields.items()}
             return TapedEvent(at_ns, _LANES[lane], connection, kind, read)
+    match stored:
         case ["run", dict(fields)]:
-            names: dict[str, type[Any] | tuple[type[Any], ...]] = dict.fromkeys(
-                ("subject", "wire", "plan", "kit_version", "halves", "lacks"), str
-            )
-            return Run(**_fields(fields, {**names, "seed": int}))
+            return Run(**_fields(fields, _RUN_TYPES))
         case _:
             raise MalformedError("a record is neither a run nor an event")
 
 
-def unpack(body: bytes) -> Any:
+def unpack(body: bytes | memoryview) -> Any:
     """A MessagePack value; raises MalformedError."""
     try:
         return msgpack.unpackb(
@@ -175,27 +128,23 @@ def _pack_part(part: Part, number_of: Callable[[bytes], int]) -> Any:
 
 
 def _read_value(value: Any, blobs: BlobWindow) -> Any:
-    if isinstance(value, _PLAIN):
+    if type(value) in _PLAIN:
         return value
-    match value:
-        case [bool(text), *parts] if len(parts) <= MOST_PARTS:
-            return Content(text, tuple(_read_part(part, text, blobs) for part in parts))
-        case _:
-            raise MalformedError(f"a field is a {type(value).__name__}")
+    if type(value) is list and value and type(value[0]) is bool and len(value) <= MOST_PARTS + 1:
+        text, *parts = value
+        return Content(text, tuple([_read_part(part, text, blobs) for part in parts]))
+    raise MalformedError(f"a field is a {type(value).__name__}")
 
 
 def _read_part(part: Any, text: bool, blobs: BlobWindow) -> Part:
-    match part:
-        case str() if text:
-            return part
-        case bytes() if not text:
-            return part
-        case int() | dict():
-            return Piece(_read_piece(part, blobs))
-        case [inner] if text:
-            return Piece(_read_piece(inner, blobs), base64=True)
-        case _:
-            raise MalformedError("a part of a frame is neither bytes, text, a blob nor speech")
+    kind = type(part)
+    if kind is (str if text else bytes):
+        return part  # type: ignore[no-any-return]
+    if kind is int:
+        return Piece(blobs[part])
+    if kind is list and text and len(part) == 1:
+        return Piece(_read_piece(part[0], blobs), base64=True)
+    return Piece(_read_piece(part, blobs))
 
 
 def _read_piece(stored: Any, blobs: BlobWindow) -> bytes | SpeechMark:
@@ -211,4 +160,4 @@ def _read_piece(stored: Any, blobs: BlobWindow) -> bytes | SpeechMark:
                 raise MalformedError("more levels than speech")
             return SpeechMark(length, digest, levels)
         case _:
-            raise MalformedError("a piece is neither a blob nor speech")
+            raise MalformedError("a part of a frame is neither bytes, text, a blob nor speech")

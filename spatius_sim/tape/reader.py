@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.tape.blobs import BlobWindow, MalformedError
 from spatius_sim.tape.contents import VERSION, Record, Run, TapedEvent, TapeHeader
-from spatius_sim.tape.packing import BlobWindow, MalformedError, read_header, read_record, unpack
+from spatius_sim.tape.packing import read_header, read_record, unpack
 from spatius_sim.tape.sections import (
     BLOB,
     BLOB_NUMBER_BYTES,
@@ -15,6 +17,7 @@ from spatius_sim.tape.sections import (
     HEADER,
     RECORDS,
     BodyError,
+    Place,
     SectionReader,
     TapeError,
 )
@@ -41,10 +44,10 @@ class TapeReader:
     Raises TapeError, with offset and reason, for damage, for what breaks off and for what is no tape.
     """
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: FileIO, name: str) -> None:
         self._name = name
         self._sections = SectionReader(file, name)
-        self._blobs = BlobWindow()
+        self._blobs = BlobWindow(self._blobs_again)
         self._counts = {"runs": 0, "events": 0, "blobs": 0, "blob_bytes": 0}
         self._last_ns = 0
         self.footer: Footer | None = None
@@ -64,11 +67,10 @@ class TapeReader:
         """The records as MessagePack values, checked against their checksums alone; blobs are kept."""
         while True:
             kind, body = self._sections.next()
-            if kind == BLOB:
-                number = int.from_bytes(body[:BLOB_NUMBER_BYTES], "big")
-                self._keep([["blob", number, body[BLOB_NUMBER_BYTES:]]])
-            elif kind == RECORDS:
-                yield from self._unpack(body)
+            if kind in (BLOB, RECORDS):
+                first, blobs, records = self._contents(kind, body)
+                self._keep(first, blobs)
+                yield from records
             elif kind == FOOTER:
                 self._finish(body)
                 return
@@ -95,27 +97,29 @@ class TapeReader:
         except TapeError as error:
             return error
 
-    def _unpack(self, body: bytes) -> Iterator[Any]:
+    def _contents(self, kind: bytes, body: memoryview) -> tuple[int, list[bytes], list[Any]]:
+        """The number of the first blob, the blobs and the records of a section."""
+        if kind == BLOB:
+            number = int.from_bytes(body[:BLOB_NUMBER_BYTES], "big")
+            return number, [bytes(body[BLOB_NUMBER_BYTES:])], []
         try:
             stored = unpack(body)
         except MalformedError as error:
             raise self._error(str(error)) from error
-        if not isinstance(stored, list):
-            raise self._error("a section of records is no array")
-        blobs: list[Any] = []
-        rest: list[Any] = []
-        for record in stored:
-            kind = record[0] if type(record) is list and len(record) == 3 else ""
-            (blobs if kind == "blob" else rest).append(record)
-        self._keep(blobs)
-        yield from rest
+        match stored:
+            case [int(first), list(blobs), list(records)] if type(first) is int:
+                return first, blobs, records
+        raise self._error("a section of records is no array of a number, blobs and records")
 
-    def _keep(self, stored: list[Any]) -> None:
+    def _blobs_again(self, place: Place) -> list[bytes]:
+        return self._contents(*self._sections.again(place))[1]
+
+    def _keep(self, first: int, blobs: list[bytes]) -> None:
         try:
-            size = self._blobs.add(stored)
+            size = self._blobs.add(first, blobs, self._sections.place)
         except MalformedError as error:
             raise self._error(str(error)) from error
-        self._counts["blobs"] += len(stored)
+        self._counts["blobs"] += len(blobs)
         self._counts["blob_bytes"] += size
 
     def _read(self, stored: Any) -> Record:
@@ -132,7 +136,7 @@ class TapeReader:
             self._last_ns = max(self._last_ns, record.at_ns)
         return record
 
-    def _finish(self, body: bytes) -> None:
+    def _finish(self, body: memoryview) -> None:
         try:
             stored = unpack(body)
             if not isinstance(stored, dict) or not all(isinstance(n, int) for n in stored.values()):
@@ -149,10 +153,10 @@ class TapeReader:
             raise self._error(f"the footer says {self.footer}, the tape holds {counted}")
 
     def _error(self, reason: str) -> TapeError:
-        return TapeError(self._name, self._sections.offset, reason)
+        return TapeError(self._name, self._sections.place.offset, reason)
 
 
-def open_tape(path: Path) -> BinaryIO:
+def open_tape(path: Path) -> FileIO:
     """The file of a tape; raises UsageError where it cannot be opened."""
     try:
         if not path.is_file():

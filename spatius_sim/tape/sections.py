@@ -1,14 +1,15 @@
 """The frame of a tape: sections, each with its length and a checksum (fixtures/README.md, "The tape").
 
 A section is a MessagePack array of its name, its checksum and its body, always encoded in the same widths,
-so that its head is 16 bytes. Each checksum covers the body and the checksum before it: what is flipped,
+so that its head is 20 bytes. Each checksum covers the body and the checksum before it: what is flipped,
 cut, dropped or moved is told with its offset.
 """
 
 import struct
-import zlib
-from io import RawIOBase
-from typing import BinaryIO
+from io import FileIO, RawIOBase
+from typing import NamedTuple
+
+import xxhash
 
 from spatius_sim.protocol.errors import UsageError
 
@@ -23,10 +24,10 @@ LARGEST_BLOB = 16 * 1_048_576
 BLOB_NUMBER_BYTES = 8
 """The body of a blob's section begins with its number, big-endian."""
 
-HEAD_BYTES = 16
-_HEAD = struct.Struct(">2s4sBIBI")
+HEAD_BYTES = 20
+_HEAD = struct.Struct(">2s4sBQBI")
 _ARRAY_OF_THREE = b"\x93\xa4"
-_UINT32, _BIN32 = 0xCE, 0xC6
+_UINT64, _BIN32 = 0xCF, 0xC6
 
 
 class TapeError(UsageError):
@@ -45,9 +46,18 @@ class BodyError(TapeError):
     """A section whose length is known and whose contents are damaged: the next one can still be found."""
 
 
-def checksum(kind: bytes, body: bytes, before: int) -> int:
-    """CRC-32 of the section's name, its length and its body, carried on from the section before."""
-    return zlib.crc32(body, zlib.crc32(kind + len(body).to_bytes(4, "big"), before))
+def checksum(kind: bytes, body: bytes | memoryview, before: int) -> int:
+    """XXH3 (64 bits) of the section's name, its length and its body, seeded with the section before."""
+    hashed = xxhash.xxh3_64(kind + len(body).to_bytes(4, "big"), before)
+    hashed.update(body)
+    return hashed.intdigest()
+
+
+class Place(NamedTuple):
+    """Where a section begins, and the checksum of the section before it."""
+
+    offset: int
+    before: int
 
 
 class SectionWriter:
@@ -59,7 +69,7 @@ class SectionWriter:
     def write(self, kind: bytes, body: bytes) -> None:
         """Write one section, and hand it to the operating system at once."""
         self._before = checksum(kind, body, self._before)
-        head = _HEAD.pack(_ARRAY_OF_THREE, kind, _UINT32, self._before, _BIN32, len(body))
+        head = _HEAD.pack(_ARRAY_OF_THREE, kind, _UINT64, self._before, _BIN32, len(body))
         rest = memoryview(head + body)
         while rest:
             rest = rest[self._file.write(rest) or 0 :]
@@ -68,49 +78,65 @@ class SectionWriter:
 class SectionReader:
     """Reads sections; every failure is a TapeError with the offset of the section that it is in."""
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: FileIO, name: str) -> None:
         self._file, self._name = file, name
-        self._before = 0
-        self.offset = 0
-        """Where the section that was read last begins."""
-        self.end = 0
-        """The byte behind it."""
+        self._buffer = bytearray()
+        self._before = self._end = 0
+        self.place = Place(0, 0)
+        """Of the section that was read last."""
 
-    def next(self) -> tuple[bytes, bytes]:
-        """The name and the body of the next section.
+    def next(self) -> tuple[bytes, memoryview]:
+        """The name and the body of the next section; the body stands until the next call.
 
         Raises BodyError for damage within a section, IncompleteError at the end of the file and TapeError
         for what is no section.
         """
-        self.offset = self.end
+        offset = self._end
+        self.place = Place(offset, self._before)
         head = self._file.read(HEAD_BYTES)
-        if not head and self.offset:
+        if not head and offset:
             raise self.incomplete("the tape ends here, without its footer")
-        if not head.startswith(_ARRAY_OF_THREE[: len(head)]) or (self.offset == 0 and not head):
-            raise TapeError(self._name, self.offset, "this is no tape" if not self.offset else "no section")
+        if not head.startswith(_ARRAY_OF_THREE[: len(head)]) or (offset == 0 and not head):
+            raise TapeError(self._name, offset, "this is no tape" if not offset else "no section")
         if len(head) < HEAD_BYTES:
             raise self.incomplete("the tape ends within the head of a section")
-        _, kind, uint32, stored, bin32, length = _HEAD.unpack(head)
-        if (uint32, bin32) != (_UINT32, _BIN32) or kind not in (HEADER, RECORDS, BLOB, FOOTER):
-            raise TapeError(self._name, self.offset, "this is no tape" if not self.offset else "no section")
+        _, kind, uint64, stored, bin32, length = _HEAD.unpack(head)
+        if (uint64, bin32) != (_UINT64, _BIN32) or kind not in (HEADER, RECORDS, BLOB, FOOTER):
+            raise TapeError(self._name, offset, "this is no tape" if not offset else "no section")
         if length > (LARGEST_BLOB + BLOB_NUMBER_BYTES if kind == BLOB else LARGEST_BODY):
-            raise TapeError(self._name, self.offset, f"a section of {length} bytes is larger than any is")
-        body = self._file.read(length)
-        if len(body) < length:
-            raise self.incomplete(f"the tape ends after {len(body)} of the {length} bytes of a section")
-        self.end = self.offset + HEAD_BYTES + length
+            raise TapeError(self._name, offset, f"a section of {length} bytes is larger than any is")
+        if len(self._buffer) < length:
+            self._buffer = bytearray(length)
+        body = memoryview(self._buffer)[:length]
+        there = self._file.readinto(body)
+        if there < length:
+            raise self.incomplete(f"the tape ends after {there} of the {length} bytes of a section")
+        self._end = offset + HEAD_BYTES + length
         expected, self._before = checksum(kind, body, self._before), stored
         if expected != stored:
-            raise BodyError(self._name, self.offset, "damaged: a section does not match its checksum")
+            raise BodyError(self._name, offset, "damaged: a section does not match its checksum")
         return kind, body
+
+    def again(self, place: Place) -> tuple[bytes, memoryview]:
+        """A section that was read before, as `next` gave it."""
+        now = self.place, self._end, self._before
+        self._end, self._before = place
+        self._file.seek(self._end)
+        try:
+            return self.next()
+        finally:
+            self.place, self._end, self._before = now
+            self._file.seek(self._end)
 
     def finish(self) -> None:
         """Raises TapeError where anything follows the footer."""
         if self._file.read(1):
-            raise TapeError(self._name, self.end, "something follows the footer")
+            raise TapeError(self._name, self._end, "something follows the footer")
 
     def incomplete(self, reason: str) -> IncompleteError:
         """The error of a tape that broke off."""
         return IncompleteError(
-            self._name, self.offset, f"{reason}: incomplete; `spatius-sim tape repair` saves what is whole"
+            self._name,
+            self.place.offset,
+            f"{reason}: incomplete; `spatius-sim tape repair` saves what is whole",
         )

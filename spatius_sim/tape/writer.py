@@ -10,21 +10,23 @@ from typing import Self
 import msgpack
 
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.tape.blobs import WINDOW_BYTES
 from spatius_sim.tape.contents import VERSION, Record, Run, TapedEvent, TapeHeader
-from spatius_sim.tape.packing import WINDOW_BYTES, pack_header, pack_record
+from spatius_sim.tape.packing import pack_header, pack_record
 from spatius_sim.tape.sections import (
     BLOB,
+    BLOB_NUMBER_BYTES,
     FOOTER,
     HEADER,
     LARGEST_BLOB,
-    LARGEST_BODY,
     RECORDS,
     SectionWriter,
 )
 
 _REMEMBERED_BYTES = WINDOW_BYTES // 2
-"""Half of what a reader keeps: so nothing that is still to be written refers to a blob that is gone."""
+"""Half of the window: so nothing that is still to be written refers to a blob that is gone."""
 _FULL_BYTES = 256 * 1024
+"""Far from LARGEST_BODY: the heads of the arrays and of the binaries in them need no counting."""
 _OWN_SECTION_BYTES = 128 * 1024
 
 
@@ -36,7 +38,9 @@ class TapeWriter:
         self.path = path
         self._file = self._open()
         self._sections = SectionWriter(self._file)
-        self._pending: list[bytes] = []
+        self._pack = msgpack.Packer().pack
+        self._records: list[bytes] = []
+        self._blobs: list[bytes] = []
         self._pending_bytes = 0
         self._numbers: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
         self._remembered_bytes = 0
@@ -66,14 +70,20 @@ class TapeWriter:
             case TapedEvent(at_ns):
                 self._counts["events"] += 1
                 self._last_ns = max(self._last_ns, at_ns)
-        self._add(msgpack.packb(pack_record(record, self._number_of)))
+        packed = self._pack(pack_record(record, self._number_of))
+        self._make_room(len(packed))
+        self._records.append(packed)
 
     def flush(self) -> None:
         """Hand everything to the operating system."""
-        if self._pending:
-            head = msgpack.Packer().pack_array_header(len(self._pending))
-            self._write(RECORDS, head + b"".join(self._pending))
-            self._pending, self._pending_bytes = [], 0
+        if self._records or self._blobs:
+            array = msgpack.Packer().pack_array_header
+            first = self._pack(self._counts["blobs"])
+            blobs = [array(len(self._blobs)), *self._blobs]
+            records = [array(len(self._records)), *self._records]
+            self._write(RECORDS, b"".join([array(3), first, *blobs, *records]))
+            self._counts["blobs"] += len(self._blobs)
+            self._records, self._blobs, self._pending_bytes = [], [], 0
 
     def close(self) -> None:
         """Write the footer, and close."""
@@ -88,13 +98,10 @@ class TapeWriter:
         except OSError as error:
             raise UsageError(f"{self.path} cannot be written: {error.strerror}") from error
 
-    def _add(self, packed: bytes) -> None:
-        if self._pending_bytes + len(packed) > LARGEST_BODY - 16:
+    def _make_room(self, size: int) -> None:
+        if self._pending_bytes and self._pending_bytes + size > _FULL_BYTES:
             self.flush()
-        self._pending.append(packed)
-        self._pending_bytes += len(packed)
-        if self._pending_bytes >= _FULL_BYTES:
-            self.flush()
+        self._pending_bytes += size
 
     def _number_of(self, blob: bytes) -> int:
         if len(blob) > LARGEST_BLOB:
@@ -103,19 +110,23 @@ class TapeWriter:
         known = self._numbers.get(digest)
         if known is not None:
             return known[0]
-        number = self._counts["blobs"]
+        own_section = len(blob) >= _OWN_SECTION_BYTES
+        if own_section:
+            self.flush()
+        else:
+            self._make_room(len(blob))
+        number = self._counts["blobs"] + len(self._blobs)
         self._numbers[digest] = (number, len(blob))
         self._remembered_bytes += len(blob)
         while self._remembered_bytes > _REMEMBERED_BYTES:
             _, (_, forgotten) = self._numbers.popitem(last=False)
             self._remembered_bytes -= forgotten
-        self._counts["blobs"] += 1
-        self._counts["blob_bytes"] += len(blob)
-        if len(blob) >= _OWN_SECTION_BYTES:
-            self.flush()
-            self._write(BLOB, number.to_bytes(8, "big") + blob)
+        if own_section:
+            self._write(BLOB, number.to_bytes(BLOB_NUMBER_BYTES, "big") + blob)
+            self._counts["blobs"] += 1
         else:
-            self._add(msgpack.packb(["blob", number, blob]))
+            self._blobs.append(self._pack(blob))
+        self._counts["blob_bytes"] += len(blob)
         return number
 
     def _write(self, kind: bytes, body: bytes) -> None:

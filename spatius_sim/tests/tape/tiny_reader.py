@@ -2,12 +2,12 @@
 
 import hashlib
 import struct
-import zlib
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import msgpack
+import xxhash
 
 
 def noise(mark: dict[str, Any]) -> bytes:
@@ -46,21 +46,21 @@ def read(path: Path) -> tuple[dict[str, Any], list[Any], dict[str, int]]:
     records: list[Any] = []
     blobs: dict[int, bytes] = {}
     while True:
-        array, name, uint32, crc, bin32, length = struct.unpack_from(">2s4sBIBI", stored, place)
-        assert (array, uint32, bin32) == (b"\x93\xa4", 0xCE, 0xC6)
-        body = stored[place + 16 : place + 16 + length]
-        before = zlib.crc32(name + struct.pack(">I", length) + body, before)
-        assert before == crc
-        place += 16 + length
+        array, name, uint64, checksum, bin32, length = struct.unpack_from(">2s4sBQBI", stored, place)
+        assert (array, uint64, bin32) == (b"\x93\xa4", 0xCF, 0xC6)
+        body = stored[place + 20 : place + 20 + length]
+        before = xxhash.xxh3_64_intdigest(name + struct.pack(">I", length) + body, seed=before)
+        assert before == checksum
+        place += 20 + length
         if name == b"TAPE":
             header = msgpack.unpackb(body)
         elif name == b"BLOB":
             blobs[int.from_bytes(body[:8], "big")] = body[8:]
         elif name == b"DATA":
-            for record in msgpack.unpackb(body):
-                if record[0] == "blob":
-                    blobs[record[1]] = record[2]
-                elif record[0] == "event":
+            first, contents, stored_records = msgpack.unpackb(body)
+            blobs |= dict(enumerate(contents, first))
+            for record in stored_records:
+                if record[0] == "event":
                     fields = {
                         name: joined(value, blobs) if isinstance(value, list) else value
                         for name, value in record[5].items()

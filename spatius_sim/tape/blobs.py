@@ -1,0 +1,75 @@
+"""The newest blobs of a tape: some at hand, the others by the place of their section."""
+
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Callable
+
+from spatius_sim.tape.sections import Place
+
+SMALLEST_BLOB = 64
+"""Bytes. Shorter contents stand where they are used."""
+
+WINDOW_BYTES = 64 * 1_048_576
+"""Records refer to so many bytes of the newest blobs, each counted with SMALLEST_BLOB more: to none that is
+older."""
+
+_AT_HAND_BYTES = 4 * 1_048_576
+
+
+class MalformedError(ValueError):
+    """Something that no writer has written."""
+
+
+class BlobWindow:
+    """Blobs by number. Those of the newest sections are in memory; `again` reads an older section once more,
+    and gives its blobs."""
+
+    def __init__(self, again: Callable[[Place], list[bytes]]) -> None:
+        self._again = again
+        self._firsts: list[int] = []
+        self._sections: list[tuple[int, int, Place]] = []
+        """To each of `_firsts`: how many blobs, how large they count, and where they are."""
+        self._bytes = 0
+        self._next = 0
+        self._at_hand: OrderedDict[int, list[bytes]] = OrderedDict()
+        self._bytes_at_hand = 0
+
+    def add(self, first: int, blobs: list[bytes], place: Place) -> int:
+        """Take the blobs of a section, numbered from `first` on; how many bytes they have. Raises
+        MalformedError where the numbers do not rise, or a blob is none."""
+        if not blobs:
+            return 0
+        if not set(map(type, blobs)) <= {bytes}:
+            raise MalformedError("a blob is no binary")
+        if first < self._next:
+            raise MalformedError(f"blob {first} comes behind blob {self._next - 1}")
+        length = sum(map(len, blobs))
+        counted = length + SMALLEST_BLOB * len(blobs)
+        self._next = first + len(blobs)
+        self._firsts.append(first)
+        self._sections.append((len(blobs), counted, place))
+        self._bytes += counted
+        gone = 0
+        while self._bytes - self._sections[gone][1] > WINDOW_BYTES:
+            self._bytes -= self._sections[gone][1]
+            gone += 1
+        del self._firsts[:gone], self._sections[:gone]
+        self._keep_at_hand(first, blobs)
+        return length
+
+    def __getitem__(self, number: int) -> bytes:
+        place = bisect_right(self._firsts, number) - 1
+        if place < 0 or number - self._firsts[place] >= self._sections[place][0]:
+            raise KeyError(number)
+        first = self._firsts[place]
+        blobs = self._at_hand.get(first)
+        if blobs is None:
+            blobs = self._again(self._sections[place][2])
+            self._keep_at_hand(first, blobs)
+        return blobs[number - first]
+
+    def _keep_at_hand(self, first: int, blobs: list[bytes]) -> None:
+        self._at_hand[first] = blobs
+        self._bytes_at_hand += sum(map(len, blobs))
+        while self._bytes_at_hand > _AT_HAND_BYTES and len(self._at_hand) > 1:
+            self._bytes_at_hand -= sum(map(len, self._at_hand.popitem(last=False)[1]))
