@@ -2,29 +2,46 @@
 
 from typing import Protocol
 
-from spatius_sim.dialects.events import ClientAction, RelayEvent
+from spatius_sim.dialects.events import ClientAction, Frame, RelayEvent
 from spatius_sim.dialects.json_envelope import JsonEnvelope
 from spatius_sim.protocol.errors import UsageError
 
 
 class Dialect(Protocol):
-    """One relay wire. Reading never raises: what cannot be understood becomes Garbage or Unclear."""
+    """One relay wire. Reading never raises: what cannot be understood becomes Garbage or Unclear. Writing
+    gives the frames in their order, and none where the wire has no way to say it."""
 
     @property
     def name(self) -> str:
         """The name that `--wire` takes."""
 
-    def read_relay(self, frame: str | bytes) -> RelayEvent:
-        """A frame from the relay, as the client understands it."""
+    @property
+    def lacks(self) -> frozenset[str]:
+        """The features (see `features`) that the wire lacks."""
 
-    def write_relay(self, event: RelayEvent) -> str | bytes:
-        """The frame by which a relay says `event`."""
+    @property
+    def greets(self) -> bool:
+        """Whether a relay on this wire says Ready before it takes audio."""
 
-    def read_client(self, frame: str | bytes) -> ClientAction:
+    @property
+    def http_paths(self) -> tuple[str, ...]:
+        """Paths at which a relay on this wire answers GET requests of its clients."""
+
+    @property
+    def declaration(self) -> str:
+        """The YAML text that describes the wire; "" for one that is built in."""
+
+    def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
+        """A frame from the relay, as the client understands it: one event at least."""
+
+    def write_relay(self, event: RelayEvent) -> tuple[Frame, ...]:
+        """The frames by which a relay says `event`."""
+
+    def read_client(self, frame: Frame) -> ClientAction:
         """A frame from the client, as the relay understands it."""
 
-    def write_client(self, action: ClientAction) -> str | bytes:
-        """The frame by which a client does `action`."""
+    def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
+        """The frames by which a client does `action`."""
 
 
 _DIALECTS: dict[str, Dialect] = {"json-envelope": JsonEnvelope()}

@@ -62,10 +62,19 @@ RelayEvent = Ready | Audio | Motion | Interrupted | Failed | Note | Garbage
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """What a client says first, where the wire wants it: the rate in Hz of the audio that it will send."""
+
+    sample_rate: int
+    avatar_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Speak:
-    """Audio that the avatar is to speak: PCM mono s16le at the relay's input rate."""
+    """Audio that the avatar is to speak: PCM mono s16le at the relay's input rate; `last`: all."""
 
     pcm: bytes
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,13 @@ class PlayClip:
 
 
 @dataclass(frozen=True, slots=True)
+class Say:
+    """Speak these words."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class InterruptTurn:
     """Stop the turn that is under way."""
 
@@ -92,4 +108,7 @@ class Unclear:
     reason: str
 
 
-ClientAction = Speak | SpeakEnd | PlayClip | InterruptTurn | Note | Unclear
+ClientAction = Start | Speak | SpeakEnd | PlayClip | Say | InterruptTurn | Note | Unclear
+
+Frame = str | bytes
+"""A text frame or a binary one."""

@@ -12,6 +12,7 @@ from spatius_sim.dialects.events import (
     Audio,
     ClientAction,
     Failed,
+    Frame,
     Garbage,
     Interrupted,
     InterruptTurn,
@@ -20,82 +21,97 @@ from spatius_sim.dialects.events import (
     PlayClip,
     Ready,
     RelayEvent,
+    Say,
     Speak,
     SpeakEnd,
+    Start,
     Unclear,
 )
 
 _RELAY_NOTES = frozenset({"status", "agent_ready", "transcript", "agent_event", "pong"})
-_CLIENT_NOTES = frozenset({"ping", "set_avatar", "start_agent", "text", "text_query"})
+_CLIENT_NOTES = frozenset({"ping", "set_avatar", "start_agent"})
 
 
 class JsonEnvelope:
     """The json-envelope wire."""
 
     name = "json-envelope"
+    lacks: frozenset[str] = frozenset()
+    greets = True
+    http_paths = ("/api/config", "/healthz")
+    declaration = ""
 
-    def read_relay(self, frame: str | bytes) -> RelayEvent:
+    def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
         """A frame from the relay; never raises."""
         try:
-            return _relay_event(_object(frame))
+            return (_relay_event(_object(frame)),)
         except _NotUnderstoodError as fault:
-            return Garbage(str(fault))
+            return (Garbage(str(fault)),)
 
-    def write_relay(self, event: RelayEvent) -> str:
+    def write_relay(self, event: RelayEvent) -> tuple[str, ...]:
         """The text frame by which a relay says `event`."""
-        match event:
-            case Ready(session_id, output_rate, input_rate):
-                avatar = {"outputSampleRate": output_rate, "inputSampleRate": input_rate}
-                return json.dumps({"type": "ready", "sessionId": session_id, "avatar": avatar})
-            case Audio(pcm, last, turn_id):
-                audio = {"type": "avatar_audio", "audio": _text(pcm), "isLast": last}
-                return json.dumps(audio | _turn(turn_id))
-            case Motion(payloads, last, turn_id):
-                frames = [_text(payload) for payload in payloads]
-                motion = {"type": "avatar_frames", "frames": frames, "isLast": last}
-                return json.dumps(motion | _turn(turn_id))
-            case Interrupted(reason):
-                return json.dumps({"type": "interrupt", "reason": reason})
-            case Failed(message):
-                return json.dumps({"type": "error", "message": message})
-            case Note(kind):
-                return json.dumps({"type": kind})
-            case Garbage(reason):
-                return reason
-            case _:
-                assert_never(event)
+        return (_said(event),)
 
-    def read_client(self, frame: str | bytes) -> ClientAction:
+    def read_client(self, frame: Frame) -> ClientAction:
         """A frame from the client; never raises."""
         try:
             return _client_action(_object(frame))
         except _NotUnderstoodError as fault:
             return Unclear(str(fault))
 
-    def write_client(self, action: ClientAction) -> str:
-        """The text frame by which a client does `action`."""
+    def write_client(self, action: ClientAction) -> tuple[str, ...]:
+        """The text frames by which a client does `action`."""
         match action:
-            case Speak(pcm):
-                return json.dumps({"type": "mic_audio", "audio": _text(pcm)})
+            case Start():
+                return ()
+            case Speak(pcm, last):
+                audio = json.dumps({"type": "mic_audio", "audio": _text(pcm)})
+                return (audio, *self.write_client(SpeakEnd())) if last else (audio,)
             case SpeakEnd():
-                return json.dumps({"type": "mic_end"})
+                return (json.dumps({"type": "mic_end"}),)
             case PlayClip(clip):
-                return json.dumps({"type": "play_sample", "clip": clip})
+                return (json.dumps({"type": "play_sample", "clip": clip}),)
+            case Say(words):
+                return (json.dumps({"type": "text", "text": words}),)
             case InterruptTurn():
-                return json.dumps({"type": "interrupt"})
+                return (json.dumps({"type": "interrupt"}),)
             case Note(kind):
-                return json.dumps({"type": kind})
+                return (json.dumps({"type": kind}),)
             case Unclear(reason):
-                return reason
+                return (reason,)
             case _:
                 assert_never(action)
+
+
+def _said(event: RelayEvent) -> str:
+    match event:
+        case Ready(session_id, output_rate, input_rate):
+            avatar = {"outputSampleRate": output_rate, "inputSampleRate": input_rate}
+            return json.dumps({"type": "ready", "sessionId": session_id, "avatar": avatar})
+        case Audio(pcm, last, turn_id):
+            audio = {"type": "avatar_audio", "audio": _text(pcm), "isLast": last}
+            return json.dumps(audio | _turn(turn_id))
+        case Motion(payloads, last, turn_id):
+            frames = [_text(payload) for payload in payloads]
+            motion = {"type": "avatar_frames", "frames": frames, "isLast": last}
+            return json.dumps(motion | _turn(turn_id))
+        case Interrupted(reason):
+            return json.dumps({"type": "interrupt", "reason": reason})
+        case Failed(message):
+            return json.dumps({"type": "error", "message": message})
+        case Note(kind):
+            return json.dumps({"type": kind})
+        case Garbage(reason):
+            return reason
+        case _:
+            assert_never(event)
 
 
 class _NotUnderstoodError(Exception):
     pass
 
 
-def _object(frame: str | bytes) -> dict[str, Any]:
+def _object(frame: Frame) -> dict[str, Any]:
     if isinstance(frame, bytes):
         raise _NotUnderstoodError("a binary frame; json-envelope has text frames only")
     try:
@@ -144,6 +160,8 @@ def _client_action(message: dict[str, Any]) -> ClientAction:
             return SpeakEnd()
         case "play_sample":
             return PlayClip(_optional_text(message, "clip"))
+        case "text" | "text_query":
+            return Say(_optional_text(message, "text"))
         case "interrupt":
             return InterruptTurn()
         case str(kind) if kind in _CLIENT_NOTES:

@@ -146,12 +146,12 @@ class Scene:
             self._hears(client, event)
 
     def _does(self, client: str, action: Speak | SpeakEnd) -> None:
-        frame = dialect_named(self.wire).write_client(action)
-        self._frame(Lane.DOWNSTREAM, client, frame, sent=True)
+        for frame in dialect_named(self.wire).write_client(action):
+            self._frame(Lane.DOWNSTREAM, client, frame, sent=True)
 
     def _hears(self, client: str, event: Ready | Audio | Motion | Failed) -> None:
-        frame = dialect_named(self.wire).write_relay(event)
-        self._frame(Lane.DOWNSTREAM, client, frame, sent=False)
+        for frame in dialect_named(self.wire).write_relay(event):
+            self._frame(Lane.DOWNSTREAM, client, frame, sent=False)
 
     def _asks(self, up: str, raw: bytes) -> None:
         self._frame(Lane.UPSTREAM, up, raw, sent=False)

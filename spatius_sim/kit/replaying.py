@@ -101,7 +101,7 @@ async def _play(trace: Trace, client: str, url: str, speed: float, settle: float
     finally:
         await socket.close()
         await listening
-    then = [event.what.raw for event in own if isinstance(event.what, Received)]
+    then = [event.what.raw for event in own if isinstance(event.what, Received) and not event.what.part]
     payloads = (_payloads(trace, then), _payloads(trace, received))
     return Heard(client, sent, len(then), len(received), *payloads)
 
@@ -116,5 +116,5 @@ async def _listen(socket: ClientConnection, received: list[str | bytes], sign: a
 
 def _payloads(trace: Trace, frames: list[str | bytes]) -> int:
     dialect = dialect_named(trace.header.wire)
-    read = (dialect.read_relay(frame) for frame in frames)
+    read = (event for frame in frames for event in dialect.read_relay(frame))
     return sum(len(event.payloads) for event in read if isinstance(event, Motion))

@@ -127,7 +127,7 @@ class PlainRelay:
 
     def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
         match action:
-            case Speak(pcm):
+            case Speak(pcm, last):
                 commands: list[RelayCommand] = []
                 turn = self._speaking.get(client)
                 if turn is None:
@@ -135,7 +135,8 @@ class PlainRelay:
                     turn = self._begin(client)
                     commands.append(ConnectUp(turn.name, self.token_life(0)))
                 commands += self.audio_down(turn, pcm)
-                return commands + self._send_up(turn, AudioInput(turn.req_id, pcm))
+                commands += self._send_up(turn, AudioInput(turn.req_id, pcm))
+                return commands + (self.client_did(client, SpeakEnd()) if last else [])
             case SpeakEnd():
                 turn = self._speaking.pop(client, None)
                 if turn is None:

@@ -97,10 +97,11 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The kit received a frame."""
+    """The kit received a frame. Of several things that it tells each is an event: `part` counts them."""
 
     raw: str | bytes
     value: Value = field(compare=False)
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,15 +274,21 @@ def read_upstream(raw: str | bytes) -> Message | Undecodable:
         return Undecodable(str(error))
 
 
-def read_frame(lane: Lane, raw: str | bytes, *, sent: bool, dialect: Dialect | None) -> Value:
-    """What a frame means, by its lane and by whether the kit sent it."""
+def read_frame(lane: Lane, raw: str | bytes, *, sent: bool, dialect: Dialect | None, part: int = 0) -> Value:
+    """What a frame means, by its lane and by whether the kit sent it; of several things that it tells, the
+    one of that number. Raises IndexError where there is none."""
+    return read_parts(lane, raw, sent=sent, dialect=dialect)[part]
+
+
+def read_parts(lane: Lane, raw: str | bytes, *, sent: bool, dialect: Dialect | None) -> tuple[Value, ...]:
+    """All that a frame tells, one thing at least."""
     if lane in (Lane.UPSTREAM, Lane.EGRESS):
-        return read_upstream(raw)
+        return (read_upstream(raw),)
     if lane is Lane.CLIENT:
-        return _read_testee(raw, sent=sent)
+        return (_read_testee(raw, sent=sent),)
     if dialect is None:
-        return Undecodable("this trace names no wire")
-    return dialect.read_client(raw) if sent else dialect.read_relay(raw)
+        return (Undecodable("this trace names no wire"),)
+    return (dialect.read_client(raw),) if sent else dialect.read_relay(raw)
 
 
 def _read_testee(raw: str | bytes, *, sent: bool) -> Value:

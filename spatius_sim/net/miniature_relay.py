@@ -64,7 +64,8 @@ class MiniatureRelay:
         for command in commands:
             match command:
                 case Tell(client, event) if client in self._clients:
-                    self._clients[client].put_nowait(self._dialect.write_relay(event))
+                    for frame in self._dialect.write_relay(event):
+                        self._clients[client].put_nowait(frame)
                 case ConnectUp(upstream, token_life):
                     self._upstreams[upstream] = asyncio.Queue()
                     running = self._run_upstream(upstream, token_life)

@@ -23,6 +23,7 @@ from spatius_sim.model.trace import (
     Value,
     What,
     read_frame,
+    read_parts,
 )
 from spatius_sim.net.credentials import without_credentials
 from spatius_sim.net.secrets_in_text import KnownSecrets
@@ -125,8 +126,11 @@ class Recorder:
         """Write down a frame that the kit received; secrets are taken out of it, and noted."""
         if lane is Lane.DOWNSTREAM:
             raw = self.searched(lane, connection, raw, "in a message")
-            value = self._read(lane, raw, sent=False)
-        elif value is None:
+            told = read_parts(lane, raw, sent=False, dialect=self.dialect)
+            for part, event in enumerate(told):
+                self.emit(lane, connection, Received(raw, event, part))
+            return
+        if value is None:
             raw, value = self._without_secrets(lane, raw, sent=False)
         self.emit(lane, connection, Received(raw, value))
 

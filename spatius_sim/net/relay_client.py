@@ -74,19 +74,20 @@ class RelayClient:
 
     async def do(self, action: ClientAction) -> None:
         """Send an action; nothing happens on a connection that the relay has closed."""
-        frame = self._dialect.write_client(action)
-        if self._socket is None or self.closed.is_set():
-            return
-        self._recorder.sent(Lane.DOWNSTREAM, self._name, frame)
-        with contextlib.suppress(ConnectionClosed):
-            await self._socket.send(frame)
+        for frame in self._dialect.write_client(action):
+            if self._socket is None or self.closed.is_set():
+                return
+            self._recorder.sent(Lane.DOWNSTREAM, self._name, frame)
+            with contextlib.suppress(ConnectionClosed):
+                await self._socket.send(frame)
 
     async def _listen(self) -> None:
         assert self._socket is not None
         with contextlib.suppress(ConnectionClosed):
             async for frame in self._socket:
                 self._recorder.received(Lane.DOWNSTREAM, self._name, frame)
-                self.heard.put_nowait(self._dialect.read_relay(frame))
+                for event in self._dialect.read_relay(frame):
+                    self.heard.put_nowait(event)
         code = self._socket.close_code or _ABNORMAL_CLOSE
         self._recorder.emit(Lane.DOWNSTREAM, self._name, Closed(by_kit=False, code=code))
         self.closed.set()

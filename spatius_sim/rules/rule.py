@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from spatius_sim.dialects.features import WIRE_FEATURES
+
 
 class Level(StrEnum):
     """How binding a rule is."""
@@ -59,7 +61,7 @@ IDS = "ids"
 EGRESS = "egress"
 """A server that lacks egress, or for which the kit has no room to name, refuses every egress."""
 
-FEATURES = (KEYS, IDS, EGRESS)
+FEATURES = (KEYS, IDS, EGRESS, *(feature.name for feature in WIRE_FEATURES))
 """What a subject may declare that it lacks."""
 
 _DOCUMENTED, _OBSERVED, _ASSUMED = Provenance

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, get_args
 
 from spatius_sim.dialects.dialect import Dialect
-from spatius_sim.dialects.events import Audio, Garbage, Motion, Note, Speak, Unclear
+from spatius_sim.dialects.events import Audio, Garbage, Motion, Note, Say, Speak, Unclear
 from spatius_sim.model.speech_mark import speech_mark, stand_in
 from spatius_sim.model.trace import (
     Event,
@@ -57,6 +57,8 @@ class Cleaner:
         plain: dict[str, Any] = {}
         for name in _FIELDS[type(what)]:
             value = getattr(what, name)
+            if name == "part" and not value:
+                continue
             if isinstance(what, Sent | Received) and name == "raw":
                 plain |= self._frame(event.lane, value, what.value)
             elif isinstance(value, bytes):
@@ -109,10 +111,12 @@ class Cleaner:
         if self._keep_speech:
             pieces = [(b64encode(blob), Piece(blob, True)) for blob in _base64_in(raw)]
             return {"raw": Content(True, tuple(_split(raw.encode(), pieces, text=True)))}
-        if isinstance(value, Note) and self._dialect is not None:
+        if isinstance(value, Note | Say) and self._dialect is not None:
             # What was said stands in transcripts, too.
-            note = self._dialect.write_relay(value)
-            return {"raw": Content(isinstance(note, str), (note,))}
+            bare: Note | Say = value if isinstance(value, Note) else Say("")
+            frames = self._dialect.write_relay(bare) if isinstance(bare, Note) else ()
+            wordless = "".join(map(str, frames or self._dialect.write_client(bare)))
+            return {"raw": Content(True, (wordless,))}
         pieces = [(b64encode(blob), self._piece(blob, value, base64=True)) for blob in _base64_in(raw)]
         short = [blob for blob in _blobs_in(value) if 0 < len(blob) < SMALLEST_BLOB]
         for blob in short:

@@ -18,7 +18,7 @@ from spatius_sim.model.trace import (
     Undecodable,
     Value,
     What,
-    read_frame,
+    read_parts,
 )
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.messages import MotionResponse
@@ -133,7 +133,8 @@ def event_of(taped: TapedEvent, dialect: Dialect | None) -> tuple[What, int]:
     for name, value in given.items():
         given[name] = _checked(taped.kind, name, value)
     if kind in (Sent, Received):
-        value = _value(taped.lane, given["raw"], sent=kind is Sent, dialect=dialect, reason=reason)
+        part: Any = given.get("part", 0)
+        value = _value(taped.lane, given["raw"], part, sent=kind is Sent, dialect=dialect, reason=reason)
         given["value"] = value
         if isinstance(value, MotionResponse):
             size += value.keyframes.nbytes
@@ -141,9 +142,14 @@ def event_of(taped: TapedEvent, dialect: Dialect | None) -> tuple[What, int]:
     return what, size
 
 
-def _value(lane: Lane, raw: str | bytes, *, sent: bool, dialect: Dialect | None, reason: Any) -> Value:
+def _value(
+    lane: Lane, raw: str | bytes, part: int, *, sent: bool, dialect: Dialect | None, reason: Any
+) -> Value:
     if reason is None:
-        return read_frame(lane, raw, sent=sent, dialect=dialect)
+        told = read_parts(lane, raw, sent=sent, dialect=dialect)
+        if not 0 <= part < len(told):
+            raise ValueError(f"a frame tells {len(told)} things, and this is number {part}")
+        return told[part]
     if lane is Lane.UPSTREAM or dialect is None:
         return Undecodable(str(reason))
     return Unclear(str(reason)) if sent else Garbage(str(reason))

@@ -18,8 +18,10 @@ from spatius_sim.dialects.events import (
     PlayClip,
     Ready,
     RelayEvent,
+    Say,
     Speak,
     SpeakEnd,
+    Start,
     Unclear,
 )
 from spatius_sim.dialects.json_envelope import JsonEnvelope
@@ -27,7 +29,7 @@ from spatius_sim.dialects.json_envelope import JsonEnvelope
 WIRE = JsonEnvelope()
 
 RELAY_NOTES = ["status", "agent_ready", "transcript", "agent_event", "pong"]
-CLIENT_NOTES = ["ping", "set_avatar", "start_agent", "text", "text_query"]
+CLIENT_NOTES = ["ping", "set_avatar", "start_agent"]
 RELAY_TYPES = ["ready", "avatar_audio", "avatar_frames", "interrupt", "error", *RELAY_NOTES]
 CLIENT_TYPES = ["mic_audio", "mic_end", "play_sample", "interrupt", *CLIENT_NOTES]
 FIELDS = ["sessionId", "avatar", "audio", "frames", "isLast", "turnId", "reason", "message", "clip"]
@@ -44,6 +46,7 @@ relay_events: st.SearchStrategy[RelayEvent] = st.one_of(
 )
 client_actions: st.SearchStrategy[ClientAction] = st.one_of(
     st.builds(Speak, st.binary()),
+    st.builds(Say, texts),
     st.just(SpeakEnd()),
     st.builds(PlayClip, texts),
     st.just(InterruptTurn()),
@@ -114,8 +117,8 @@ FROM_A_CLIENT: list[tuple[str, ClientAction]] = [
     ('{"type":"ping"}', Note("ping")),
     ('{"type":"set_avatar","avatarId":"v"}', Note("set_avatar")),
     ('{"type":"start_agent","language":"en"}', Note("start_agent")),
-    ('{"type":"text","text":"hi"}', Note("text")),
-    ('{"type":"text_query","text":"hi"}', Note("text_query")),
+    ('{"type":"text","text":"hi"}', Say("hi")),
+    ('{"type":"text_query","text":"hi"}', Say("hi")),
 ]
 
 # What neither side understands, and how its reason begins.
@@ -175,18 +178,20 @@ NO_CLIENT_ACTION = [
 @settings(deadline=None, max_examples=300)
 @given(relay_events)
 def test_a_client_reads_what_a_relay_writes(event: RelayEvent) -> None:
-    assert WIRE.read_relay(WIRE.write_relay(event)) == event
+    [frame] = WIRE.write_relay(event)
+    assert WIRE.read_relay(frame) == (event,)
 
 
 @settings(deadline=None, max_examples=300)
 @given(client_actions)
 def test_a_relay_reads_what_a_client_writes(action: ClientAction) -> None:
-    assert WIRE.read_client(WIRE.write_client(action)) == action
+    [frame] = WIRE.write_client(action)
+    assert WIRE.read_client(frame) == action
 
 
 @pytest.mark.parametrize(("frame", "event"), FROM_A_RELAY)
 def test_a_client_reads_a_relay_of_either_generation(frame: str, event: RelayEvent) -> None:
-    assert WIRE.read_relay(frame) == event
+    assert WIRE.read_relay(frame) == (event,)
 
 
 @pytest.mark.parametrize(("frame", "action"), FROM_A_CLIENT)
@@ -196,7 +201,7 @@ def test_a_relay_reads_a_client_of_either_generation(frame: str, action: ClientA
 
 @pytest.mark.parametrize(("frame", "reason"), [*NO_MESSAGE, *NO_RELAY_EVENT], ids=shortly)
 def test_what_a_client_cannot_read_is_garbage(frame: str | bytes, reason: str) -> None:
-    event = WIRE.read_relay(frame)
+    [event] = WIRE.read_relay(frame)
     assert isinstance(event, Garbage)
     assert event.reason.startswith(reason)
 
@@ -211,7 +216,7 @@ def test_what_a_relay_cannot_read_is_unclear(frame: str | bytes, reason: str) ->
 @settings(deadline=None, max_examples=500)
 @given(any_frames)
 def test_reading_never_raises(frame: str | bytes) -> None:
-    assert isinstance(WIRE.read_relay(frame), RelayEvent)
+    assert [isinstance(event, RelayEvent) for event in WIRE.read_relay(frame)] == [True]
     assert isinstance(WIRE.read_client(frame), ClientAction)
 
 
@@ -242,7 +247,7 @@ def test_reading_never_raises(frame: str | bytes) -> None:
     ],
 )
 def test_a_relay_writes_the_vendor_s_fields(event: RelayEvent, message: dict[str, object]) -> None:
-    assert json.loads(WIRE.write_relay(event)) == message
+    assert list(map(json.loads, WIRE.write_relay(event))) == [message]
 
 
 @pytest.mark.parametrize(
@@ -251,21 +256,30 @@ def test_a_relay_writes_the_vendor_s_fields(event: RelayEvent, message: dict[str
         (Speak(b"pcm"), {"type": "mic_audio", "audio": "cGNt"}),
         (SpeakEnd(), {"type": "mic_end"}),
         (PlayClip("hello.pcm"), {"type": "play_sample", "clip": "hello.pcm"}),
+        (Say("hi"), {"type": "text", "text": "hi"}),
         (InterruptTurn(), {"type": "interrupt"}),
         (Note("ping"), {"type": "ping"}),
     ],
 )
 def test_a_client_writes_the_vendor_s_fields(action: ClientAction, message: dict[str, object]) -> None:
-    assert json.loads(WIRE.write_client(action)) == message
+    assert list(map(json.loads, WIRE.write_client(action))) == [message]
+
+
+def test_the_last_speech_is_two_messages_and_a_start_none() -> None:
+    assert WIRE.write_client(Speak(b"pcm", last=True)) == (
+        *WIRE.write_client(Speak(b"pcm")),
+        *WIRE.write_client(SpeakEnd()),
+    )
+    assert WIRE.write_client(Start(16000)) == ()
 
 
 def test_garbage_is_written_as_it_is_and_read_as_garbage() -> None:
-    assert WIRE.write_relay(Garbage("not a message")) == "not a message"
-    assert isinstance(WIRE.read_relay("not a message"), Garbage)
+    assert WIRE.write_relay(Garbage("not a message")) == ("not a message",)
+    assert isinstance(WIRE.read_relay("not a message")[0], Garbage)
 
 
 def test_the_unclear_is_written_as_it_is_and_read_as_unclear() -> None:
-    assert WIRE.write_client(Unclear("not a message")) == "not a message"
+    assert WIRE.write_client(Unclear("not a message")) == ("not a message",)
     assert isinstance(WIRE.read_client("not a message"), Unclear)
 
 

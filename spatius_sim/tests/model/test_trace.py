@@ -63,13 +63,13 @@ def test_the_upstream_lane_needs_no_wire(sent: bool) -> None:
 
 
 def test_what_the_kit_sends_down_is_a_clients() -> None:
-    frame = WIRE.write_client(Speak(b"12"))
+    [frame] = WIRE.write_client(Speak(b"12"))
     assert read_frame(Lane.DOWNSTREAM, frame, sent=True, dialect=WIRE) == Speak(b"12")
     assert isinstance(read_frame(Lane.DOWNSTREAM, frame, sent=False, dialect=WIRE), Garbage)
 
 
 def test_what_the_kit_receives_from_below_is_a_relays() -> None:
-    frame = WIRE.write_relay(Audio(b"12", last=True))
+    [frame] = WIRE.write_relay(Audio(b"12", last=True))
     assert read_frame(Lane.DOWNSTREAM, frame, sent=False, dialect=WIRE) == Audio(b"12", last=True)
     assert isinstance(read_frame(Lane.DOWNSTREAM, frame, sent=True, dialect=WIRE), Unclear)
 

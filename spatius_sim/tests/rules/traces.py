@@ -158,12 +158,13 @@ class Dialogue:
         return self.happens(Lane.DOWNSTREAM, client, SecretSeen(kind, place))
 
     def hears(self, client: str, event: RelayEvent) -> int:
-        raw = JsonEnvelope().write_relay(event)
+        [raw] = JsonEnvelope().write_relay(event)
         return self.happens(Lane.DOWNSTREAM, client, Received(raw, event))
 
     def client_interrupts(self, client: str) -> int:
         action = InterruptTurn()
-        return self.happens(Lane.DOWNSTREAM, client, Sent(JsonEnvelope().write_client(action), action))
+        [raw] = JsonEnvelope().write_client(action)
+        return self.happens(Lane.DOWNSTREAM, client, Sent(raw, action))
 
     # Whole turns of an honest relay, and of an honest Motion Server.
 
