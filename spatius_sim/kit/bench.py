@@ -2,6 +2,7 @@
 
 import math
 import shlex
+import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from spatius_sim.kit.client_plans import ClientPlan
 from spatius_sim.kit.client_subject import OUR_OWN, ClientSubject, InProcessTestee
 from spatius_sim.kit.embedded import relay_url, start_reference_relay
 from spatius_sim.kit.plans import Plan
+from spatius_sim.kit.profiles import DEFAULT_LEVEL, DEFAULT_PROFILE, Profile, judged_at, profile_named
 from spatius_sim.kit.server_subject import Place, ServerSubject
 from spatius_sim.kit.subjects import (
     APP_ID,
@@ -25,7 +27,7 @@ from spatius_sim.kit.subjects import (
     canary_key,
     relay_environment,
 )
-from spatius_sim.kit.trial import PLANS_FOR_A_RULE, Trial, suite_header
+from spatius_sim.kit.trial import Trial, suite_header
 from spatius_sim.model.motion_server import Gate
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
@@ -40,7 +42,6 @@ T = TypeVar("T")
 
 DEFAULT_MOTION_PORT = 8700
 DEFAULT_WIRE = "json-envelope"
-CLIENT_PLANS_FOR_A_RULE = 60
 _SOCKET_SCHEMES = ("ws://", "wss://")
 _START_SECONDS = 30.0
 _LARGEST_PORT = 65535
@@ -60,7 +61,8 @@ class Options:
     """What the user asked for. `target` is a relay's URL, `server` a Motion Server's, or the two of one
     that is no mock, `console=URL,ingress=URL`, `client` the command of a client's testee or the ws:// address
     where it is to find us; where all are "" the embedded subjects are judged. `lacks` names features that the
-    subject is declared to lack, `environment` holds the credentials."""
+    subject is declared to lack, `environment` holds the credentials. `time_budget`: seconds
+    from the first rule on."""
 
     target: str = ""
     server: str = ""
@@ -70,7 +72,9 @@ class Options:
     seed: int = 1
     patience: Patience = field(default_factory=Patience)
     traces: Path = Path("reports")
-    examples: int = PLANS_FOR_A_RULE
+    level: str = DEFAULT_LEVEL
+    profile: str = DEFAULT_PROFILE
+    time_budget: float = math.inf
     lacks: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     save_tape: str = ""
@@ -84,11 +88,17 @@ class Options:
         arguments += [f"--lacks={feature}" for feature in self.lacks]
         if self.wire != DEFAULT_WIRE:
             arguments.append(f"--wire={shlex.quote(self.wire)}")
+        if self.profile != DEFAULT_PROFILE:
+            arguments.append(f"--profile={self.profile}")
         return " ".join([*arguments, f"--seed={self.seed}"])
 
     def check(self) -> None:
         """Raises UsageError for what cannot be."""
         dialect_named(self.wire)
+        profile_named(self.profile)
+        judged_at(self.level)
+        if not self.time_budget > 0:
+            raise UsageError(f"--time-budget {self.time_budget}: a number of seconds is needed")
         if not 0 <= self.motion_port <= _LARGEST_PORT:
             raise UsageError(f"--motion-port {self.motion_port}: a port is a number up to {_LARGEST_PORT}")
         for option, seconds in (("--wait", self.patience.attach), ("--settle", self.patience.settle)):
@@ -154,6 +164,7 @@ class Bench:
     _trials: dict[str, Trial[Any]] = field(default_factory=dict)
     _writer: TapeWriter | None = None
     _taping: Taping | None = None
+    _deadline: float = math.inf
 
     def open(self) -> dict[str, str]:
         """Start Motion Server where a relay is named, and return the environment that points it here.
@@ -165,6 +176,11 @@ class Bench:
             self._writer = TapeWriter(Path(self.options.save_tape), header)
             self._taping = Taping(self._writer, header)
         return self._run(self._serve(self.options.motion_port)) if self.options.target else {}
+
+    @property
+    def profile(self) -> Profile:
+        """How thorough the run is."""
+        return profile_named(self.options.profile)
 
     def trial(self, kind: str) -> Trial[Any]:
         """The trial of the `relay`, `server` or `client`; raises UsageError where it cannot be had."""
@@ -178,9 +194,19 @@ class Bench:
                     subject = self._run(self._server())
                 case _:
                     subject = self._run(self._client())
-            trial: Trial[Any] = Trial(subject, self._loop, options.seed, options.traces, options.examples)
+            if math.isinf(self._deadline):
+                self._deadline = time.monotonic() + options.time_budget
+            trial: Trial[Any] = Trial(
+                subject,
+                self._loop,
+                options.seed,
+                options.traces,
+                self.profile.plans,
+                self.profile.shrink_seconds,
+                self._deadline,
+            )
             if kind == "client":
-                trial.examples, trial.shorter = CLIENT_PLANS_FOR_A_RULE, ClientPlan.shorter
+                trial.examples, trial.shorter = self.profile.client_plans, ClientPlan.shorter
             trial.on_trace = self._taping.whole if self._taping is not None else None
             self._trials[kind] = trial
         return self._trials[kind]

@@ -51,7 +51,22 @@ JUDGE_OPTIONS = (
         "how long without a sign of life before what is missing counts as missing (3)",
         float,
     ),
-    JudgeOption("seed", "N", "what every random choice comes from (1)", int),
+    JudgeOption(
+        "level", "LEVEL", "judge the rules of this level and those that bind more: must, should, may"
+    ),
+    JudgeOption(
+        "profile",
+        "NAME",
+        "smoke takes seconds; ci (the default) exercises every MUST; nightly every rule over many more "
+        "scenarios, from a seed of its own",
+    ),
+    JudgeOption(
+        "time-budget",
+        "SECONDS",
+        "begin no scenario later than that; what is not reached is UNEXERCISED",
+        float,
+    ),
+    JudgeOption("seed", "N", "what every random choice comes from (1; nightly draws one)", int),
     JudgeOption("rule", "ID", "judge this rule only (exact; repeatable)", repeatable=True),
     JudgeOption("save-tape", "FILE", "record every run onto this tape"),
     JudgeOption("report-json", "FILE", "write the verdicts there"),

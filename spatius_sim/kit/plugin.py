@@ -27,6 +27,7 @@ pytest_plugins = ["spatius_sim.kit.tape_plugin"]
 _PROPERTY = "spatius_sim_outcome"
 _BENCH: "pytest.StashKey[Bench]" = pytest.StashKey()
 _ENVIRONMENT: "pytest.StashKey[dict[str, str]]" = pytest.StashKey()
+_SEED: "pytest.StashKey[int]" = pytest.StashKey()
 _OUTCOMES: "pytest.StashKey[list[tuple[str, str, RuleOutcome]]]" = pytest.StashKey()
 
 
@@ -78,20 +79,21 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return []
     options = config.stash[_BENCH].options
     subject = options.target or options.server or options.client
-    lines = [f"spatius-sim: judging {subject} from seed {options.seed}"]
+    lines = [f"spatius-sim: judging {subject}, profile {options.profile}, from seed {options.seed}"]
     if options.target:
         lines.append("spatius-sim: Motion Server listens; the relay needs this environment:")
     return lines + [f"  {name}={value}" for name, value in config.stash[_ENVIRONMENT].items()]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """`--rule` keeps the items of these rules and no other item."""
-    wanted = config.getoption("spatius_rule")
-    if not wanted:
+    """`--rule` keeps the items of these rules and no other item, `--level` the rules of these levels."""
+    named = config.getoption("spatius_rule")
+    if not named and not config.getoption("spatius_level"):
         return
     with _usage_errors():
         _check_rules(config)
-    kept = [item for item in items if _rule_of(item) in wanted]
+        judged = _judged_rules(config) if named else {"", *_judged_rules(config)}
+    kept = [item for item in items if _rule_of(item) in judged]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 
@@ -119,8 +121,13 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
 
     def judge_rule() -> None:
         try:
-            trial = _bench(request.config).trial(rule.subject)
-            outcome = trial.judge(rule.id, plans_exercising(rule.id))
+            bench = _bench(request.config)
+            trial = bench.trial(rule.subject)
+            left_out = bench.profile.leaves_out(rule.id)
+            if left_out:
+                outcome = RuleOutcome(rule.id, Verdict.UNEXERCISED, reason=left_out)
+            else:
+                outcome = trial.judge(rule.id, plans_exercising(rule.id))
         except UsageError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
         except Exception as error:
@@ -233,6 +240,16 @@ def _check_rules(config: pytest.Config, *subjects: str) -> None:
             raise UsageError(f"{rule_id} is a rule for a {judged}, and a {subjects[0]} is to be judged")
 
 
+def _judged_rules(config: pytest.Config) -> frozenset[str]:
+    """The rules that were named or, where none was, those of the chosen level."""
+    from spatius_sim.kit.profiles import DEFAULT_LEVEL, judged_at
+    from spatius_sim.rules.catalogue import RULES
+
+    levels = judged_at(config.getoption("spatius_level") or DEFAULT_LEVEL)
+    named = config.getoption("spatius_rule") or ()
+    return frozenset(named or (rule_id for rule_id, rule in RULES.items() if rule.level in levels))
+
+
 def _check_report(config: pytest.Config) -> None:
     """Raises UsageError for a report that could not be written."""
     from spatius_sim.protocol.errors import UsageError
@@ -264,10 +281,22 @@ def _options(config: pytest.Config) -> "Options":
         patience=Patience(**given(attach="wait", settle="settle")),
         lacks=tuple(config.getoption("spatius_lacks") or ()),
         environment=os.environ,
-        **given(server="server", client="client", wire="wire", motion_port="motion_port", seed="seed")
-        | given(save_tape="save_tape")
+        seed=_seed(config),
+        **given(server="server", client="client", wire="wire", motion_port="motion_port")
+        | given(save_tape="save_tape", level="level", profile="profile", time_budget="time_budget")
         | {"target": _named(config).get("relay", "")},
     )
+
+
+def _seed(config: pytest.Config) -> int:
+    """The seed that was given, or that of the profile."""
+    if _SEED not in config.stash:
+        from spatius_sim.kit.profiles import DEFAULT_PROFILE, profile_named
+
+        profile = profile_named(config.getoption("spatius_profile") or DEFAULT_PROFILE)
+        given = config.getoption("spatius_seed")
+        config.stash[_SEED] = profile.seed() if given is None else given
+    return config.stash[_SEED]
 
 
 def _bench(config: pytest.Config) -> "Bench":
@@ -293,15 +322,27 @@ def _summaries(config: pytest.Config) -> "list[Summary]":
     summaries = []
     for subject, target in subjects:
         outcomes = {o.rule_id: o for s, _, o in config.stash[_OUTCOMES] if s == subject}
-        wanted = config.getoption("spatius_rule")
+        judged = _judged_rules(config)
         for expected in rules_for(subject) if _named(config) else ():
-            if expected.id not in outcomes and (not wanted or expected.id in wanted):
+            if expected.id not in outcomes and expected.id in judged:
                 never = RuleOutcome(expected.id, Verdict.UNEXERCISED, reason="it was never run")
                 outcomes[expected.id] = never
         order = [r.id for r in rules_for(subject)]
         sorted_outcomes = sorted(outcomes.values(), key=lambda o: order.index(o.rule_id))
         summaries.append(
-            Summary(subject, target, options.seed, __version__, REVISION, tuple(sorted_outcomes))
+            Summary(
+                subject,
+                target,
+                options.seed,
+                __version__,
+                REVISION,
+                tuple(sorted_outcomes),
+                options.level,
+                options.profile,
+                judged
+                if config.getoption("spatius_rule")
+                else frozenset(filter(bench.profile.requires, judged)),
+            )
         )
     return summaries
 

@@ -1,5 +1,6 @@
 """A trial: one subject, judged rule by rule over many plans."""
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -27,7 +28,6 @@ from spatius_sim.rules.judge import judge
 from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.taping import write_traces
 
-PLANS_FOR_A_RULE = 20
 REAL_CLOCK_PLANS = 4
 """For a client without a settable clock: every plan takes as long as it says."""
 _PLAN_SECONDS = 400.0
@@ -43,14 +43,15 @@ def _nothing_shorter(plan: object) -> tuple[()]:
 class Trial(Generic[P]):
     """Judges a subject. Every plan is run once, and judged by all rules; `traces` is the folder where the
     traces of failures are saved; `shorter` gives the plans that a failing one is cut down to; `on_trace` is
-    told of every trace."""
+    told of every trace. Past `deadline`, monotonic seconds, no scenario is begun."""
 
     subject: Subject[P]
     loop: BackgroundLoop
     seed: int
     traces: Path
-    examples: int = PLANS_FOR_A_RULE
+    examples: int
     shrink_seconds: float = SHRINK_SECONDS
+    deadline: float = math.inf
     shorter: Callable[[P], Iterable[P]] = _nothing_shorter
     on_trace: Callable[[Trace], None] | None = None
     _judged: dict[P, dict[str, Judgement]] = field(default_factory=dict)
@@ -61,13 +62,20 @@ class Trial(Generic[P]):
 
     def judge(self, rule_id: str, plans: SearchStrategy[P]) -> RuleOutcome:
         """The outcome of one rule over the plans that are drawn."""
+        if self._out_of_time():
+            return RuleOutcome(rule_id, Verdict.UNEXERCISED, reason="out of time: it was not reached")
         if not self._attach():
             return self._from_memory(rule_id)
+        examples = REAL_CLOCK_PLANS if getattr(self.subject, "real_clock", False) else self.examples
         seen: list[Judgement] = []
         lost: list[SpatiusSimError] = []
+        left_out: list[P] = []
 
         def fails(plan: P) -> bool:
             if lost or any(judgement.verdict is Verdict.NOT_APPLICABLE for judgement in seen):
+                return False
+            if plan not in self._judged and self._out_of_time():
+                left_out.append(plan)
                 return False
             try:
                 judgement = self._judgement(rule_id, plan)
@@ -80,7 +88,7 @@ class Trial(Generic[P]):
         plan = smallest_failing(
             plans,
             fails,
-            examples=REAL_CLOCK_PLANS if getattr(self.subject, "real_clock", False) else self.examples,
+            examples=examples,
             from_seed=self.seed,
             shrink_seconds=self.shrink_seconds,
         )
@@ -96,12 +104,18 @@ class Trial(Generic[P]):
             return RuleOutcome(rule_id, Verdict.ERRORED, 0, len(seen), reason=str(error))
         except UnreachableError as error:
             return self._lost(rule_id, str(error), len(seen))
+        if left_out and (self._clean_turn_completed or not seen):
+            reason = f"out of time after {len(seen)} of {len(seen) + len(left_out)} scenarios"
+            return RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, len(seen), reason=reason)
         return self._unbroken(rule_id, seen)
 
     def detach(self) -> None:
         """Let go of the subject."""
         if self._attached:
             self.loop.run(self.subject.detach(), _PLAN_SECONDS)
+
+    def _out_of_time(self) -> bool:
+        return time.monotonic() >= self.deadline
 
     def _attach(self) -> bool:
         if not self._attached and not self._unreachable:

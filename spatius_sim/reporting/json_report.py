@@ -23,6 +23,9 @@ def write_json_report(path: Path, summaries: Sequence[Summary]) -> None:
                 "seed": summary.seed,
                 "kit_version": summary.kit_version,
                 "catalogue_revision": summary.catalogue_revision,
+                "level": summary.level,
+                "profile": summary.profile,
+                "required": sorted(summary.required & {o.rule_id for o in summary.outcomes}),
             }
             for summary in summaries
         ],

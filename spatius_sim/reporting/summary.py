@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from spatius_sim.rules.catalogue import Level, Verdict, rule
+from spatius_sim.rules.catalogue import RULES, Level, Verdict, rule
+
+MUST_RULES = frozenset(rule_id for rule_id, described in RULES.items() if described.level is Level.MUST)
 
 
 class ExitCode(IntEnum):
@@ -47,7 +49,8 @@ class RuleOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A run. `outcomes` in the catalogue's order."""
+    """A run. `outcomes` in the catalogue's order; `level` and `profile` as they were chosen, "" where neither
+    applies. `required` are the rules that the run promised to exercise: where nobody chose, every MUST."""
 
     subject: str
     target: str
@@ -55,6 +58,9 @@ class Summary:
     kit_version: str
     catalogue_revision: int
     outcomes: tuple[RuleOutcome, ...]
+    level: str = ""
+    profile: str = ""
+    required: frozenset[str] = MUST_RULES
 
     def with_verdict(self, verdict: Verdict) -> list[RuleOutcome]:
         """The rules with that verdict."""
@@ -62,9 +68,16 @@ class Summary:
 
     @property
     def required_unexercised(self) -> list[RuleOutcome]:
-        """The MUST rules that nothing exercised."""
-        unexercised = self.with_verdict(Verdict.UNEXERCISED)
-        return [outcome for outcome in unexercised if rule(outcome.rule_id).level is Level.MUST]
+        """The required rules that nothing exercised."""
+        return [o for o in self.with_verdict(Verdict.UNEXERCISED) if o.rule_id in self.required]
+
+    @property
+    def undecided(self) -> list[RuleOutcome]:
+        """The inconclusive rules, unless others passed and none of them is required."""
+        inconclusive = self.with_verdict(Verdict.INCONCLUSIVE)
+        if self.with_verdict(Verdict.PASSED):
+            return [outcome for outcome in inconclusive if outcome.rule_id in self.required]
+        return inconclusive
 
 
 def exit_code(summaries: Sequence[Summary]) -> ExitCode:
@@ -73,7 +86,7 @@ def exit_code(summaries: Sequence[Summary]) -> ExitCode:
         return ExitCode.KIT_FAILED
     if any(summary.with_verdict(Verdict.FAILED) for summary in summaries):
         return ExitCode.RULE_FAILED
-    if any(summary.with_verdict(Verdict.INCONCLUSIVE) for summary in summaries):
+    if any(summary.undecided for summary in summaries):
         return ExitCode.UNREACHABLE
     passed = any(summary.with_verdict(Verdict.PASSED) for summary in summaries)
     if not passed or any(summary.required_unexercised for summary in summaries):

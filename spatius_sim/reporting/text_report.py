@@ -55,7 +55,11 @@ def print_summary(console: Console, summary: Summary) -> None:
 
 def print_verdicts(console: Console, summary: Summary) -> None:
     """The rules with their verdicts."""
-    console.print(Text(f"{summary.subject} {harmless(summary.target)}, seed {summary.seed}", style="bold"))
+    chosen = "".join(
+        f", {what} {name}" for what, name in (("profile", summary.profile), ("level", summary.level)) if name
+    )
+    title = f"{summary.subject} {harmless(summary.target)}, seed {summary.seed}{chosen}"
+    console.print(Text(title, style="bold"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for outcome in summary.outcomes:
         table.add_row(
@@ -78,7 +82,7 @@ def claim(summary: Summary) -> str:
             names = ", ".join(outcome.rule_id for outcome in summary.with_verdict(Verdict.FAILED))
             return f"FAILED: {names}. {passed} of {total} rules passed."
         case ExitCode.UNREACHABLE:
-            reasons = sorted({o.reason for o in summary.with_verdict(Verdict.INCONCLUSIVE)})
+            reasons = sorted({o.reason for o in summary.undecided})
             return harmless(f"INCONCLUSIVE: {'; '.join(reasons)}.")
         case ExitCode.KIT_FAILED:
             reasons = sorted({o.reason for o in summary.with_verdict(Verdict.ERRORED)})

@@ -198,6 +198,9 @@ def test_6_a_relay_that_is_not_pointed_at_us(front: str, tmp_path: Path) -> None
         (["--wait", "nan"], "a number of seconds"),
         (["--settle", "-1"], "a number of seconds"),
         (["--rule", "S-MOTION-END"], "a rule for a server"),
+        (["--profile", "dawn"], "there are smoke, ci, nightly"),
+        (["--level", "can"], "there are must, should, may"),
+        (["--time-budget", "0"], "a number of seconds"),
         (["--report-json", "/dev/null/report.json"], "cannot be written"),
     ],
 )

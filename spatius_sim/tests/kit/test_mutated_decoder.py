@@ -103,7 +103,7 @@ def test_a_mutated_decoder_is_caught(
 ) -> None:
     brain = mutated(monkeypatch, MUTATIONS[rule_id])
     subject = ClientSubject(InProcessTestee(own_client(brain)), rule_id, 1)
-    trial: Trial[ClientPlan] = Trial(subject, loop, 1, tmp_path, shrink_seconds=0.1)
+    trial: Trial[ClientPlan] = Trial(subject, loop, 1, tmp_path, 20, shrink_seconds=0.1)
     assert trial.judge(rule_id, client_plans_exercising(rule_id)).verdict is Verdict.FAILED
 
 

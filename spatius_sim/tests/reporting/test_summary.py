@@ -1,6 +1,7 @@
 """The exit code that follows from the verdicts, and reports that stay harmless."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -42,12 +43,19 @@ def summary_of(*verdicts: Verdict) -> Summary:
         ((), ExitCode.NOT_EXERCISED),
         ((PASSED, UNEXERCISED), ExitCode.NOT_EXERCISED),
         ((INCONCLUSIVE, UNEXERCISED), ExitCode.UNREACHABLE),
+        ((INCONCLUSIVE, PASSED), ExitCode.UNREACHABLE),
         ((FAILED, INCONCLUSIVE, UNEXERCISED), ExitCode.RULE_FAILED),
         ((ERRORED, FAILED, INCONCLUSIVE, UNEXERCISED), ExitCode.KIT_FAILED),
     ],
 )
 def test_the_gravest_verdict_decides(verdicts: tuple[Verdict, ...], code: ExitCode) -> None:
     assert exit_code([summary_of(*verdicts)]) is code
+
+
+@pytest.mark.parametrize("verdict", [UNEXERCISED, INCONCLUSIVE])
+def test_what_was_not_required_may_stay_open_where_others_passed(verdict: Verdict) -> None:
+    assert exit_code([replace(summary_of(PASSED, verdict), required=frozenset())]) is ExitCode.PASSED
+    assert exit_code([replace(summary_of(verdict), required=frozenset())]) is not ExitCode.PASSED
 
 
 def test_no_run_at_all_is_no_pass() -> None:

@@ -1,0 +1,76 @@
+"""Profiles: how thorough a run is, and what it promises to exercise."""
+
+import secrets
+from dataclasses import dataclass
+
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.rules.catalogue import Level, rule
+
+DEFAULT_PROFILE = "ci"
+DEFAULT_LEVEL = "may"
+_FIXED_SEED = 1
+_SEEDS = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """`plans` for each rule, or `client_plans` where a client is judged, for they cost no waiting; at most
+    `shrink_seconds` go into making a failing plan smaller. What `promises` names must be exercised. A profile
+    without `patience` leaves out the rules that need a wait, and one without a `fixed_seed` draws a seed of
+    its own where none is given."""
+
+    name: str
+    plans: int
+    client_plans: int
+    shrink_seconds: float
+    promises: frozenset[Level]
+    patience: bool = True
+    fixed_seed: bool = True
+
+    def seed(self) -> int:
+        """The seed where none is given: always the same one, or one of many."""
+        return _FIXED_SEED if self.fixed_seed else secrets.randbelow(_SEEDS)
+
+    def requires(self, rule_id: str) -> bool:
+        """Whether a run without it is no pass."""
+        return rule(rule_id).level in self.promises and not self.leaves_out(rule_id)
+
+    def leaves_out(self, rule_id: str) -> str:
+        """Why it does not exercise that rule; "" where it does."""
+        wait = _WAITS.get(rule_id)
+        if self.patience or wait is None:
+            return ""
+        return f"the {self.name} profile leaves it out, for {wait}: take --profile {DEFAULT_PROFILE}"
+
+
+_WAITS: dict[str, str] = {
+    "S-TOKEN-EXPIRY": "a token has to expire",
+    "S-INTERRUPT": "late motion has a second to come",
+}
+"""The rules that cannot be exercised in a moment, and why."""
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("smoke", 2, 6, 2.0, frozenset({Level.MUST}), patience=False),
+        Profile("ci", 20, 60, 5.0, frozenset({Level.MUST})),
+        Profile("nightly", 200, 600, 60.0, frozenset(Level), fixed_seed=False),
+    )
+}
+
+
+def profile_named(name: str) -> Profile:
+    """Raises UsageError where there is none."""
+    try:
+        return PROFILES[name]
+    except KeyError:
+        raise UsageError(f"no profile is named {name!r}: there are {', '.join(PROFILES)}") from None
+
+
+def judged_at(level: str) -> tuple[Level, ...]:
+    """The levels that are judged at that one: itself and what binds more. Raises UsageError where there is
+    none."""
+    names = [one.lower() for one in Level]
+    if level not in names:
+        raise UsageError(f"no level is named {level!r}: there are {', '.join(names)}")
+    return tuple(Level)[: names.index(level) + 1]
