@@ -235,7 +235,7 @@ class Bench:
             self._stack.callback(relay.close)
             url = relay_url(relay)
         self._recorder.dialect = dialect
-        return RelaySubject(url, dialect, self._recorder, options.seed, options.patience)
+        return RelaySubject(url, dialect, self._recorder, options.seed, options.patience, options.lacks)
 
     async def _client(self) -> Subject[ClientPlan]:
         options = self.options

@@ -39,7 +39,8 @@ JUDGE_OPTIONS = (
     JudgeOption(
         "lacks",
         "FEATURE",
-        "the subject lacks keys, ids or egress: rules that need it do not apply (repeatable)",
+        "the subject lacks this, e.g. egress, interrupts, own-upstream: rules that need it do not apply "
+        "(repeatable)",
         repeatable=True,
     ),
     JudgeOption("wire", "NAME", "the relay's wire (json-envelope)"),

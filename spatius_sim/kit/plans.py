@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
+from spatius_sim.kit.conduct import WHOLE_TURN, Act, Cue, Rubbish
 from spatius_sim.kit.probes import Probe
 from spatius_sim.protocol.audio import (
     BYTES_PER_SAMPLE,
@@ -25,26 +26,41 @@ _SYLLABLES_PER_SECOND = 4.0
 
 @dataclass(frozen=True, slots=True)
 class TurnPlan:
-    """One utterance: so many samples, sent in chunks of so many bytes."""
+    """One utterance: so many samples, sent in chunks of so many bytes. At the `cue` its client does what it
+    is to do, and rests for `pause_ms` before its next turn. One that does not `read` leaves all that comes
+    unread until the turns of the others are over."""
 
     samples: int
     chunk_bytes: int
+    cue: Cue = WHOLE_TURN
+    act: Act | Rubbish = Act.GO_ON
+    pause_ms: int = 0
+    reads: bool = True
 
     def __str__(self) -> str:
-        return f"{self.samples / PLAN_SAMPLE_RATE:g} s of speech in chunks of {self.chunk_bytes} bytes"
+        spoken = f"{self.samples / PLAN_SAMPLE_RATE:g} s of speech in chunks of {self.chunk_bytes} bytes"
+        if not self.reads:
+            spoken += ", nothing read until the others are through"
+        if isinstance(self.act, Rubbish):
+            spoken += f", {self.act} sent {self.cue}"
+        elif self.act is not Act.GO_ON or self.cue != WHOLE_TURN:
+            spoken += f", {self.act} {self.cue}"
+        return spoken + (f", a pause of {self.pause_ms} ms" if self.pause_ms else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The turns of each client. Clients speak at the same time, the turns of one behind each other. A
-    Motion Server is probed before."""
+    """The turns of each client. Clients speak at the same time, the turns of one behind each other; where
+    they keep `step`, each waits for the others before its next turn. A Motion Server is probed before."""
 
     clients: tuple[tuple[TurnPlan, ...], ...]
     probes: tuple[Probe, ...] = ()
+    step: bool = False
 
     def __str__(self) -> str:
         """The plan in words."""
-        return "; ".join([*map(str, self.probes), self._spoken()])
+        in_step = ["in step"] if self.step else []
+        return "; ".join([*map(str, self.probes), *in_step, self._spoken()])
 
     def _spoken(self) -> str:
         if len(self.clients) == 1:

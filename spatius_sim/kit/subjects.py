@@ -3,31 +3,23 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from spatius_sim import __version__
 from spatius_sim.dialects import Dialect
-from spatius_sim.dialects.events import Audio, Garbage, Motion, Speak, SpeakEnd
-from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
-from spatius_sim.kit.waiting import Settling, Watch, chunks, wait_until
-from spatius_sim.model.trace import (
-    Lane,
-    Trace,
-    TraceHeader,
-    TurnStarted,
-    WaitEnded,
-    read_upstream,
-)
+from spatius_sim.dialects.events import Garbage
+from spatius_sim.dialects.features import INTERRUPTS
+from spatius_sim.kit.plans import Plan, TurnPlan, speech
+from spatius_sim.kit.speaking import Speaker
+from spatius_sim.kit.waiting import Settling
+from spatius_sim.model.trace import Trace, TraceHeader
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.net.relay_client import RelayClient
 from spatius_sim.protocol.errors import UnreachableError
-from spatius_sim.protocol.messages import (
-    MotionResponse,
-)
 
 APP_ID = "sim-app"
 AVATAR_ID = "sim-avatar"
@@ -92,8 +84,16 @@ class RelaySubject:
 
     kind = "relay"
 
-    def __init__(self, url: str, dialect: Dialect, recorder: Recorder, seed: int, patience: Patience) -> None:
-        self.target = url
+    def __init__(
+        self,
+        url: str,
+        dialect: Dialect,
+        recorder: Recorder,
+        seed: int,
+        patience: Patience,
+        lacks: tuple[str, ...] = (),
+    ) -> None:
+        self.target, self._lacks = url, tuple(sorted({*lacks, *dialect.lacks}))
         self._dialect, self._recorder, self._seed = dialect, recorder, seed
         self._patience, self._settling = patience, Settling(patience.settle)
         self._runs = 0
@@ -114,7 +114,7 @@ class RelaySubject:
     async def run(self, plan: Plan) -> Trace:
         """Every client speaks its turns; a turn is over when both halves have come down."""
         self._runs += 1
-        header = TraceHeader("relay", self._dialect.name, self._seed, str(plan), __version__)
+        header = TraceHeader("relay", self._dialect.name, self._seed, str(plan), __version__, self._lacks)
         self._recorder.start(header)
         try:
             async with AsyncExitStack() as stack:
@@ -122,11 +122,7 @@ class RelaySubject:
                     await stack.enter_async_context(self._client(f"client-{number}"))
                     for number in range(1, len(plan.clients) + 1)
                 ]
-                speaking = (
-                    self._speak_turns(f"client-{number}", client, turns)
-                    for number, (client, turns) in enumerate(zip(clients, plan.clients, strict=True), 1)
-                )
-                await asyncio.gather(*speaking)
+                await self._converse(plan, [self._speaker(client) for client in clients])
                 await asyncio.sleep(_LINGER_SECONDS)
         finally:
             trace = self._recorder.finish()
@@ -134,6 +130,10 @@ class RelaySubject:
 
     async def detach(self) -> None:
         """Nothing is held between runs."""
+
+    def _speaker(self, client: RelayClient) -> Speaker:
+        interrupts = INTERRUPTS not in self._lacks
+        return Speaker(client.name, client, self._dialect, self._recorder, self._settling, interrupts)
 
     def _client(self, name: str, open_seconds: float = 10.0) -> RelayClient:
         return RelayClient(self.target, self._dialect, self._recorder, name, open_seconds)
@@ -148,40 +148,42 @@ class RelaySubject:
                 f"{self.target} speaks another wire than {self._dialect.name}: {heard.reason}"
             )
 
-    async def _speak_turns(self, name: str, client: RelayClient, turns: Sequence[TurnPlan]) -> None:
+    async def _converse(self, plan: Plan, speakers: Sequence[Speaker]) -> None:
+        if not plan.step:
+            conversations = zip(speakers, plan.clients, strict=True)
+            await asyncio.gather(*(self._speak_turns(*conversation) for conversation in conversations))
+            return
+        for number in range(max(map(len, plan.clients))):
+            speaking = [
+                (speaker, turns[number])
+                for speaker, turns in zip(speakers, plan.clients, strict=True)
+                if number < len(turns)
+            ]
+            await self._speak_in_step(number, speaking)
+
+    async def _speak_turns(self, speaker: Speaker, turns: Sequence[TurnPlan]) -> None:
         for number, turn in enumerate(turns):
-            label = f"{self._seed}/{self._runs}/{name}/{number}"
-            pcm = speech(label, turn.samples)
-            self._recorder.emit(Lane.KIT, name, TurnStarted(number, pcm, PLAN_SAMPLE_RATE))
-            halves = _Halves(self._recorder, name)
-            for chunk in chunks(pcm, turn.chunk_bytes):
-                await client.do(Speak(chunk))
-            await client.do(SpeakEnd())
-            complete = await wait_until(
-                self._recorder, halves.have_come, self._settling, client.closed.is_set
-            )
-            self._recorder.emit(Lane.KIT, name, WaitEnded(number, complete))
+            await speaker.speak(number, turn, self._pcm(speaker, number, turn))
 
+    async def _speak_in_step(self, number: int, speaking: Sequence[tuple[Speaker, TurnPlan]]) -> None:
+        """One turn of each; whoever reads nothing reads on when those who read are through."""
+        readers_through = asyncio.Event()
 
-class _Halves:
-    """Both halves of a turn at a client, from here on: audio and motion marked as ended."""
+        def spoken(reads: bool) -> list[Coroutine[None, None, None]]:
+            return [
+                speaker.speak(
+                    number, turn, self._pcm(speaker, number, turn), None if reads else readers_through
+                )
+                for speaker, turn in speaking
+                if turn.reads is reads
+            ]
 
-    def __init__(self, recorder: Recorder, client: str) -> None:
-        self._audio = Watch(recorder, client, _ends_audio)
-        self._motion = Watch(recorder, client, _ends_motion)
+        unread = asyncio.gather(*spoken(False))
+        try:
+            await asyncio.gather(*spoken(True))
+        finally:
+            readers_through.set()
+        await unread
 
-    def have_come(self) -> bool:
-        """Whether both have been received by now."""
-        audio, motion = self._audio.has_come(), self._motion.has_come()
-        return audio and motion
-
-
-def _ends_audio(heard: object) -> bool:
-    return isinstance(heard, Audio) and heard.last
-
-
-def _ends_motion(heard: object) -> bool:
-    if not isinstance(heard, Motion):
-        return False
-    messages = map(read_upstream, heard.payloads)
-    return heard.last or any(isinstance(m, MotionResponse) and m.end for m in messages)
+    def _pcm(self, speaker: Speaker, number: int, turn: TurnPlan) -> bytes:
+        return speech(f"{self._seed}/{self._runs}/{speaker.name}/{number}", turn.samples)

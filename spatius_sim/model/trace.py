@@ -140,7 +140,7 @@ class WaitEnded:
 
 
 class Intent(StrEnum):
-    """What the kit does on purpose, as a Server SDK that errs or waits would."""
+    """What the kit does on purpose, as a Server SDK or a client that errs or waits would."""
 
     WRONG_KEY = "a token request with a wrong API key"
     MISSING_KEY = "a token request without an API key"
@@ -153,6 +153,9 @@ class Intent(StrEnum):
     TEXT = "text as the first message"
     UNDECODABLE = "undecodable bytes as the first message"
     UNSUPPORTED_RATE = "a configuration of an unsupported rate"
+    RUBBISH = "what no relay has a use for"
+    UNREAD = "a client that reads nothing from here on"
+    READ_ON = "a client that reads on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,7 @@ class Matter(StrEnum):
 
     HANDSHAKE = "the answer to the first message"
     SILENCE = "the second in which motion of an interrupted request may still come"
+    HANG_UP = "the upstream sessions of a client that hung up, to be closed"
 
 
 @dataclass(frozen=True, slots=True)

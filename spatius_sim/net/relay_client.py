@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +18,9 @@ from spatius_sim.protocol.errors import UnreachableError
 _LARGEST_FRAME = 16 * 1_048_576
 _CLOSE_SECONDS = 2.0
 _ABNORMAL_CLOSE = 1006
+_SMALL_BUFFER, _LARGE_BUFFER = 4096, 1_048_576
+_BROKEN_FRAME = b"\xf7\x80\x00\x00\x00\x00"
+"""Reserved bits and a reserved opcode."""
 
 
 class RelayClient:
@@ -30,10 +34,13 @@ class RelayClient:
         self, url: str, dialect: Dialect, recorder: Recorder, name: str, open_seconds: float = 10.0
     ) -> None:
         self._url, self._dialect, self._recorder = url, dialect, recorder
-        self._name = name
+        self.name = name
         self._open_seconds = open_seconds
         self._socket: ClientConnection | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._reading = asyncio.Event()
+        self._reading.set()
+        self._left = False
         self.heard: asyncio.Queue[RelayEvent] = asyncio.Queue()
         self.closed = asyncio.Event()
 
@@ -49,11 +56,11 @@ class RelayClient:
             )
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
             raise UnreachableError(f"{self._url} cannot be reached: {error}") from error
-        self._recorder.emit(Lane.DOWNSTREAM, self._name, Opened())
+        self._recorder.emit(Lane.DOWNSTREAM, self.name, Opened())
         response = self._socket.response
         if response is not None:
             headers = "\n".join(f"{name}: {value}" for name, value in response.headers.raw_items())
-            self._recorder.searched(Lane.DOWNSTREAM, self._name, headers, "in a header")
+            self._recorder.searched(Lane.DOWNSTREAM, self.name, headers, "in a header")
         self._listening = asyncio.create_task(self._listen())
         return self
 
@@ -65,9 +72,7 @@ class RelayClient:
     ) -> None:
         if self._socket is None or self._listening is None:
             return
-        if not self.closed.is_set():
-            self._recorder.emit(Lane.DOWNSTREAM, self._name, Closed(by_kit=True, code=1000))
-        await self._socket.close()
+        await self.hang_up()
         self._listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._listening
@@ -75,19 +80,64 @@ class RelayClient:
     async def do(self, action: ClientAction) -> None:
         """Send an action; nothing happens on a connection that the relay has closed."""
         for frame in self._dialect.write_client(action):
-            if self._socket is None or self.closed.is_set():
-                return
-            self._recorder.sent(Lane.DOWNSTREAM, self._name, frame)
-            with contextlib.suppress(ConnectionClosed):
-                await self._socket.send(frame)
+            await self.send(frame)
+
+    async def send(self, frame: str | bytes) -> None:
+        """Send a frame, whatever it may mean; nothing happens on a connection that the relay has closed."""
+        if self._socket is None or self.closed.is_set():
+            return
+        self._recorder.sent(Lane.DOWNSTREAM, self.name, frame)
+        with contextlib.suppress(ConnectionClosed):
+            await self._socket.send(frame)
+
+    def break_protocol(self) -> None:
+        """Send bytes that are no WebSocket frame."""
+        if self._socket is not None and not self.closed.is_set():
+            self._socket.transport.write(_BROKEN_FRAME)
+
+    def stop_reading(self) -> None:
+        """Leave what comes unread, and little room for it on this side."""
+        self._reading.clear()
+        self._make_room(_SMALL_BUFFER)
+
+    def read_on(self) -> None:
+        """Read what has come."""
+        self._make_room(_LARGE_BUFFER)
+        self._reading.set()
+
+    def _make_room(self, size: int) -> None:
+        if self._socket is not None:
+            tcp = self._socket.transport.get_extra_info("socket")
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
+    async def hang_up(self) -> None:
+        """Leave by the closing handshake."""
+        if self._socket is not None and not self._leave(1000):
+            await self._socket.close()
+
+    def vanish(self) -> None:
+        """Leave without a word: the TCP connection is cut."""
+        if self._socket is not None and not self._leave(_ABNORMAL_CLOSE):
+            self._socket.transport.abort()
+
+    def _leave(self, code: int) -> bool:
+        """Whether the connection was over already."""
+        self._reading.set()
+        if self._left or self.closed.is_set():
+            return True
+        self._left = True
+        self._recorder.emit(Lane.DOWNSTREAM, self.name, Closed(by_kit=True, code=code))
+        return False
 
     async def _listen(self) -> None:
         assert self._socket is not None
         with contextlib.suppress(ConnectionClosed):
             async for frame in self._socket:
-                self._recorder.received(Lane.DOWNSTREAM, self._name, frame)
+                await self._reading.wait()
+                self._recorder.received(Lane.DOWNSTREAM, self.name, frame)
                 for event in self._dialect.read_relay(frame):
                     self.heard.put_nowait(event)
-        code = self._socket.close_code or _ABNORMAL_CLOSE
-        self._recorder.emit(Lane.DOWNSTREAM, self._name, Closed(by_kit=False, code=code))
+        if not self._left:
+            code = self._socket.close_code or _ABNORMAL_CLOSE
+            self._recorder.emit(Lane.DOWNSTREAM, self.name, Closed(by_kit=False, code=code))
         self.closed.set()

@@ -61,7 +61,13 @@ IDS = "ids"
 EGRESS = "egress"
 """A server that lacks egress, or for which the kit has no room to name, refuses every egress."""
 
-FEATURES = (KEYS, IDS, EGRESS, *(feature.name for feature in WIRE_FEATURES))
+OWN_STREAM = "own-stream"
+"""A relay that lacks an own stream for each client lets all of them hear the same."""
+
+OWN_UPSTREAM = "own-upstream"
+"""A relay that lacks upstream sessions of each client's own keeps a pool of them."""
+
+FEATURES = (KEYS, IDS, EGRESS, OWN_STREAM, OWN_UPSTREAM, *(feature.name for feature in WIRE_FEATURES))
 """What a subject may declare that it lacks."""
 
 _DOCUMENTED, _OBSERVED, _ASSUMED = Provenance

@@ -15,6 +15,8 @@ from spatius_sim.model.trace import (
     Closed,
     Event,
     Injected,
+    Intended,
+    Intent,
     Lane,
     Received,
     Sent,
@@ -33,6 +35,9 @@ from spatius_sim.protocol.messages import (
 
 _FINGERPRINT_BYTES = 1600
 _TOO_SHORT_TO_TELL = 32
+
+CUT_OFF = 1006
+"""The code of a connection that ended without a closing handshake."""
 
 
 @dataclass(slots=True)
@@ -134,7 +139,8 @@ class Story:
 
     @property
     def clean_turns(self) -> list[Turn]:
-        """Turns with at least one keyframe of audio, no fault and no hang-up, waited for to their end."""
+        """Turns with at least one keyframe of audio, no fault, no hang-up and no bad client before their end,
+        waited for to it."""
         return [turn for turn in self.turns if turn.clean]
 
 
@@ -332,7 +338,22 @@ def _latest(seq: int, turns: list[Turn]) -> Turn | None:
     return max(begun, key=lambda turn: turn.started_seq, default=None)
 
 
+_BAD_MANNERS = (Intended(Intent.RUBBISH), Intended(Intent.UNREAD))
+
+
+def _bad_manners(trace: Trace) -> int:
+    """Where the first client misbehaves: from there on R-BADINPUT and R-SLOWCLIENT judge all turns."""
+    misbehaved = (
+        event.seq
+        for event in trace.events
+        if event.what in _BAD_MANNERS
+        or (event.lane is Lane.DOWNSTREAM and event.what == Closed(by_kit=True, code=CUT_OFF))
+    )
+    return next(misbehaved, len(trace.events))
+
+
 def _tell_clean(trace: Trace, turns: list[Turn]) -> None:
+    bad_manners = _bad_manners(trace)
     faults = [event.seq for event in trace.on(Lane.KIT) if isinstance(event.what, Injected)]
     for turn in turns:
         disturbances = [
@@ -345,6 +366,7 @@ def _tell_clean(trace: Trace, turns: list[Turn]) -> None:
             turn.sample_rate > 0
             and keyframe_count(len(turn.pcm) // BYTES_PER_SAMPLE, turn.sample_rate) > 0
             and turn.waited_seq is not None
+            and turn.waited_seq < bad_manners
             and not any(turn.started_seq < seq < end for seq in disturbances)
         )
 

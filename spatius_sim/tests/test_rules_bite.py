@@ -7,28 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.dialects import dialect_named
 from spatius_sim.kit.background_loop import BackgroundLoop
 from spatius_sim.kit.exercises import plans_exercising
 from spatius_sim.kit.plans import Plan
 from spatius_sim.kit.server_subject import Place, ServerSubject
-from spatius_sim.kit.subjects import Patience, RelaySubject, Subject, canary_key
+from spatius_sim.kit.subjects import Subject, canary_key
 from spatius_sim.kit.trial import Trial
 from spatius_sim.model.client_miniatures import CLIENT_MINIATURES
 from spatius_sim.model.miniatures import RELAY_MINIATURES
 from spatius_sim.model.plain_relay import PlainRelay
 from spatius_sim.model.plain_server import PlainServer
 from spatius_sim.model.server_miniatures import SERVER_MINIATURES
-from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.miniature_relay import MiniatureRelay
 from spatius_sim.net.miniature_server import MiniatureServer
-from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.rules.catalogue import RULES, Verdict, rules_for
+from spatius_sim.tests.running_miniature import PATIENCE, SEED, miniature_relay
 
-SEED = 1
 EXAMPLES = 5
-PATIENCE = Patience(attach=5.0, settle=0.4)
 
 Row = dict[str, Verdict]
 
@@ -52,23 +47,6 @@ def kill_matrix(pytestconfig: pytest.Config) -> Iterator[dict[str, Row]]:
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         print("\n".join(lines))
-
-
-@asynccontextmanager
-async def miniature_relay(brain: type[PlainRelay]) -> AsyncIterator[Subject[Plan]]:
-    recorder = Recorder(dialect=dialect_named("json-envelope"))
-    async with MotionServer(seed=SEED, sink=recorder) as server:
-        numbers = count(1)
-        relay = MiniatureRelay(
-            brain(canary_key(SEED), lambda: f"request-{next(numbers)}"),
-            dialect_named("json-envelope"),
-            server.console_endpoint,
-            server.ingress_endpoint,
-        )
-        async with await relay.listen() as listening:
-            port = next(iter(listening.sockets)).getsockname()[1]
-            url = f"ws://{LOOPBACK}:{port}"
-            yield RelaySubject(url, dialect_named("json-envelope"), recorder, SEED, PATIENCE)
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 import pytest
 
 from spatius_sim.dialects.events import Failed, Garbage
+from spatius_sim.model.trace import Closed, Intended, Intent, Lane
 from spatius_sim.protocol.messages import ConfirmSession, Interrupt, ServerError
 from spatius_sim.rules.turns import Story, Turn, join
 from spatius_sim.tests.rules.traces import KEYFRAME, Dialogue, req_of, up_of, voice
@@ -72,6 +73,17 @@ def test_a_fault_soils_the_turns_that_it_fell_into() -> None:
     said.ends("bob", 0)
     said.turn("ann", 2)
     assert [(turn.client, turn.number) for turn in joined(said).clean_turns] == [("ann", 0), ("ann", 2)]
+
+
+@pytest.mark.parametrize("manner", [Intended(Intent.RUBBISH), Intended(Intent.UNREAD), Closed(True, 1006)])
+def test_a_bad_client_soils_the_turns_of_all_from_then_on(manner: Intended | Closed) -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    said.starts("bob", 0, voice("bob"))
+    said.happens(Lane.DOWNSTREAM if isinstance(manner, Closed) else Lane.KIT, "ann", manner)
+    said.ends("bob", 0)
+    said.turn("bob", 1)
+    assert [(turn.client, turn.number) for turn in joined(said).clean_turns] == [("ann", 0)]
 
 
 # What went up.

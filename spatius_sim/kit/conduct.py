@@ -1,0 +1,56 @@
+"""How a client conducts itself in a turn: when it stops listening to it, and what it does then."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Heard(StrEnum):
+    """What has come of a turn when its client goes on."""
+
+    NOTHING = "at once"
+    AUDIO = "once its first audio has come"
+    MOTION = "once its first motion has come"
+    LAST_AUDIO = "once its audio has come to its end"
+    ALL = "once both halves have come"
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """When a client goes on: after so many chunks of its audio (None: all, and the end mark), and when
+    that has come back, or is waited for in vain."""
+
+    chunks: int | None = None
+    heard: Heard = Heard.ALL
+
+    def __str__(self) -> str:
+        spoken = "" if self.chunks is None else f"after {self.chunks} chunks, "
+        return f"{spoken}{self.heard}"
+
+
+WHOLE_TURN = Cue()
+"""The client lets the relay finish."""
+
+
+class Act(StrEnum):
+    """What a client does at its cue."""
+
+    GO_ON = "cut off by what follows"
+    INTERRUPT = "interrupted"
+    INTERRUPT_TWICE = "interrupted twice"
+    HANG_UP = "hung up on"
+    VANISH = "its connection cut"
+
+
+class Rubbish(StrEnum):
+    """What a client may send that no relay has a use for."""
+
+    TEXT = "text that is no message"
+    BINARY = "binary that is no message"
+    EMPTY = "an empty text and an empty binary frame"
+    HALF = "half a message"
+    OTHER_TYPES = "messages with values of other types"
+    UNKNOWN = "messages of unknown types"
+    DEEP = "a deeply nested message"
+    LARGE = "a message of 256 kB"
+    OUT_OF_PLACE = "an end mark and an interrupt where nothing was said"
+    BROKEN_FRAME = "a WebSocket frame that breaks its protocol"

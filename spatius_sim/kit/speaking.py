@@ -1,0 +1,135 @@
+"""One client of a plan: it speaks its turns to a relay, and conducts itself as planned."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from spatius_sim.dialects import Dialect
+from spatius_sim.dialects.events import Audio, InterruptTurn, Motion, Speak, SpeakEnd
+from spatius_sim.kit.conduct import WHOLE_TURN, Act, Heard, Rubbish
+from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, TurnPlan
+from spatius_sim.kit.rubbish import rubbish_frames
+from spatius_sim.kit.waiting import Settling, Watch, chunks, wait_until
+from spatius_sim.model.trace import Intended, Intent, Lane, TurnStarted, WaitEnded, read_upstream
+from spatius_sim.net.recorder import Recorder
+from spatius_sim.net.relay_client import RelayClient
+from spatius_sim.protocol.messages import MotionResponse
+
+_CUE_SECONDS = 1.0
+"""Without a sign of life for so long, a client stops waiting for its cue."""
+
+_UNREAD_SECONDS = 15.0
+"""A client leaves nothing unread for longer: a relay may hang up on one that answers no ping."""
+
+
+@dataclass(slots=True)
+class Speaker:
+    """One client and what it is to say. `interrupts`: whether the relay knows interrupts."""
+
+    name: str
+    client: RelayClient
+    dialect: Dialect
+    recorder: Recorder
+    settling: Settling
+    interrupts: bool
+    _hears: Settling = field(default_factory=lambda: Settling(_CUE_SECONDS))
+
+    async def speak(
+        self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event | None = None
+    ) -> None:
+        """Turn number `number`; what comes is left unread until `others_through`, where it is to be."""
+        self._tell(TurnStarted(number, pcm, PLAN_SAMPLE_RATE))
+        halves = _Halves(self.recorder, self.name)
+        if others_through is None:
+            await self._say(turn, pcm)
+        else:
+            await self._say_unread(turn, pcm, others_through)
+        if turn.cue == WHOLE_TURN:
+            complete = await self._wait(halves.have_come, self.settling)
+            self._tell(WaitEnded(number, complete))
+        elif turn.cue.heard is not Heard.NOTHING:
+            await self._wait(halves.by(turn.cue.heard), self._hears)
+        await self._act(turn, pcm)
+        await asyncio.sleep(turn.pause_ms / 1000)
+
+    async def _say(self, turn: TurnPlan, pcm: bytes) -> None:
+        for chunk in chunks(pcm, turn.chunk_bytes)[: turn.cue.chunks]:
+            await self.client.do(Speak(chunk))
+        if turn.cue.chunks is None:
+            await self.client.do(SpeakEnd())
+
+    async def _say_unread(self, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event) -> None:
+        self._tell(Intended(Intent.UNREAD))
+        self.client.stop_reading()
+        # A relay that answers within its reader may take nothing more from us until we read.
+        saying = asyncio.create_task(self._say(turn, pcm))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(others_through.wait(), _UNREAD_SECONDS)
+        self._tell(Intended(Intent.READ_ON))
+        self.client.read_on()
+        await saying
+
+    async def _act(self, turn: TurnPlan, pcm: bytes) -> None:
+        match turn.act:
+            case Act.INTERRUPT | Act.INTERRUPT_TWICE if self.interrupts:
+                for _ in range(2 if turn.act is Act.INTERRUPT_TWICE else 1):
+                    await self.client.do(InterruptTurn())
+            case Act.HANG_UP:
+                await self.client.hang_up()
+            case Act.VANISH:
+                self.client.vanish()
+            case Rubbish():
+                self._tell(Intended(Intent.RUBBISH))
+                for frame in rubbish_frames(turn.act, self.dialect, pcm[: turn.chunk_bytes]):
+                    await self.client.send(frame)
+                if turn.act is Rubbish.BROKEN_FRAME:
+                    self.client.break_protocol()
+            case _:
+                return
+
+    async def _wait(self, over: Callable[[], bool], settling: Settling) -> bool:
+        return await wait_until(self.recorder, over, settling, self.client.closed.is_set)
+
+    def _tell(self, what: TurnStarted | WaitEnded | Intended) -> None:
+        self.recorder.emit(Lane.KIT, self.name, what)
+
+
+class _Halves:
+    """What of a turn has come at a client, from here on."""
+
+    def __init__(self, recorder: Recorder, client: str) -> None:
+        self._watches = {
+            Heard.AUDIO: Watch(recorder, client, _is_audio),
+            Heard.MOTION: Watch(recorder, client, _is_motion),
+            Heard.LAST_AUDIO: Watch(recorder, client, _ends_audio),
+        }
+        self._motion_end = Watch(recorder, client, _ends_motion)
+
+    def have_come(self) -> bool:
+        """Whether both, marked as ended, have been received by now."""
+        audio, motion = self._watches[Heard.LAST_AUDIO].has_come(), self._motion_end.has_come()
+        return audio and motion
+
+    def by(self, heard: Heard) -> Callable[[], bool]:
+        """Whether that much has been received by now."""
+        return self._watches[heard].has_come if heard in self._watches else self.have_come
+
+
+def _is_audio(heard: object) -> bool:
+    return isinstance(heard, Audio) and bool(heard.pcm)
+
+
+def _is_motion(heard: object) -> bool:
+    return isinstance(heard, Motion) and bool(heard.payloads)
+
+
+def _ends_audio(heard: object) -> bool:
+    return isinstance(heard, Audio) and heard.last
+
+
+def _ends_motion(heard: object) -> bool:
+    if not isinstance(heard, Motion):
+        return False
+    messages = map(read_upstream, heard.payloads)
+    return heard.last or any(isinstance(m, MotionResponse) and m.end for m in messages)

@@ -1,0 +1,34 @@
+"""A relay brain over real sockets, as a subject."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+
+from spatius_sim.dialects import dialect_named
+from spatius_sim.kit.plans import Plan
+from spatius_sim.kit.subjects import Patience, RelaySubject, Subject, canary_key
+from spatius_sim.model.plain_relay import PlainRelay
+from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.miniature_relay import MiniatureRelay
+from spatius_sim.net.motion_server import MotionServer
+from spatius_sim.net.recorder import Recorder
+
+SEED = 1
+PATIENCE = Patience(attach=5.0, settle=0.4)
+
+
+@asynccontextmanager
+async def miniature_relay(brain: type[PlainRelay]) -> AsyncIterator[Subject[Plan]]:
+    recorder = Recorder(dialect=dialect_named("json-envelope"))
+    async with MotionServer(seed=SEED, sink=recorder) as server:
+        numbers = count(1)
+        relay = MiniatureRelay(
+            brain(canary_key(SEED), lambda: f"request-{next(numbers)}"),
+            dialect_named("json-envelope"),
+            server.console_endpoint,
+            server.ingress_endpoint,
+        )
+        async with await relay.listen() as listening:
+            port = next(iter(listening.sockets)).getsockname()[1]
+            url = f"ws://{LOOPBACK}:{port}"
+            yield RelaySubject(url, dialect_named("json-envelope"), recorder, SEED, PATIENCE)
