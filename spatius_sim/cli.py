@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spatius_sim import __version__
+from spatius_sim.cli_report import as_click
 from spatius_sim.cli_tape import TAPE_COMMANDS
 from spatius_sim.kit.judge_options import JUDGE_OPTIONS
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
@@ -151,17 +152,7 @@ def _judge_options(command: click.Command) -> click.Command:
     """Gives a command every option of the judge."""
     for option in JUDGE_OPTIONS:
         if option.name != _NAMED_BY_ARGUMENT:
-            names = [f"--{option.name}", option.field]
-            help_text = f"{option.help[0].upper()}{option.help[1:]}."
-            command.params.append(
-                click.Option(
-                    names,
-                    type=option.parse,
-                    multiple=option.repeatable,
-                    metavar=option.metavar,
-                    help=help_text,
-                )
-            )
+            command.params.append(as_click(option))
     return command
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from spatius_sim.cli_report import report_options, report_paths
+
 _FAILED = 1
 
 _tape = click.argument("tape_path", metavar="TAPE", type=click.Path(path_type=Path))
@@ -16,7 +18,7 @@ _keep_audio = click.option("--keep-audio", is_flag=True, help="Keep speech, not 
 
 
 def _say(*lines: str) -> None:
-    from spatius_sim.reporting.text_report import harmless
+    from spatius_sim.reporting.harmless import harmless
 
     sys.stdout.write("".join(f"{harmless(line)}\n" for line in lines))
     sys.stdout.flush()
@@ -170,10 +172,10 @@ def export(tape_path: Path, folder: Path, shape: str) -> None:
     _say(*map(str, writers[shape](tape_path, folder)))
 
 
+@report_options
 @click.command()
 @_tape
-@click.option("--report-json", type=click.Path(path_type=Path), help="Write the verdicts there.")
-def check(tape_path: Path, report_json: Path | None) -> int:
+def check(tape_path: Path, **reports: str | None) -> int:
     """Judge what is on TAPE by every rule that it can exercise.
 
     \b
@@ -186,18 +188,24 @@ def check(tape_path: Path, report_json: Path | None) -> int:
     from rich.console import Console
 
     from spatius_sim.kit.checking import check_tape
-    from spatius_sim.reporting.json_report import write_json_report
+    from spatius_sim.reporting.files import check_writable, write_reports
+    from spatius_sim.reporting.report import report_of
+    from spatius_sim.reporting.summary import exit_code
     from spatius_sim.reporting.text_report import print_verdicts
 
-    checked = check_tape(tape_path)
+    paths = report_paths(reports)
+    check_writable(paths)
+    summaries = check_tape(tape_path)
     console = Console()
-    for summary in checked.summaries:
+    for summary in summaries:
         print_verdicts(console, summary)
-    for rule_id, lines in checked.evidence.items():
-        _say(f"{rule_id}: the events that prove it", *(f"  {line}" for line in lines))
-    if report_json is not None:
-        write_json_report(report_json, checked.summaries)
-    return int(checked.exit_code)
+    for outcome in (outcome for summary in summaries for outcome in summary.outcomes):
+        if outcome.failure is not None:
+            lines = (f"  {line}" for line in outcome.failure.evidence)
+            _say(f"{outcome.rule_id}: the events that prove it", *lines)
+    code = exit_code(summaries)
+    write_reports(paths, report_of(summaries, code))
+    return int(code)
 
 
 @click.command()

@@ -23,6 +23,14 @@ class JudgeOption:
         return f"spatius_{self.name.replace('-', '_')}"
 
 
+REPORT_FORMATS = {"json": "the verdicts, for machines"}
+"""What `--report-NAME FILE` writes, by name."""
+
+REPORT_OPTIONS = (
+    JudgeOption("report-dir", "DIR", "write every report there, and the tapes of failures"),
+    *(JudgeOption(f"report-{name}", "FILE", f"write {what}") for name, what in REPORT_FORMATS.items()),
+)
+
 JUDGE_OPTIONS = (
     JudgeOption("target", "URL", "judge the relay at this ws:// URL"),
     JudgeOption(
@@ -70,5 +78,5 @@ JUDGE_OPTIONS = (
     JudgeOption("seed", "N", "what every random choice comes from (1; nightly draws one)", int),
     JudgeOption("rule", "ID", "judge this rule only (exact; repeatable)", repeatable=True),
     JudgeOption("save-tape", "FILE", "record every run onto this tape"),
-    JudgeOption("report-json", "FILE", "write the verdicts there"),
+    *REPORT_OPTIONS,
 )

@@ -7,13 +7,14 @@ import json
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from spatius_sim.kit import report_options
 from spatius_sim.kit.judge_options import JUDGE_OPTIONS
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     with _usage_errors():
         _options(config).check()
         _check_rules(config, *named)
-        _check_report(config)
+        report_options.check_reports(config)
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             from spatius_sim.kit.resources import resource
 
@@ -111,12 +112,13 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
     """Judges the rule over the plans that exercise it."""
     from spatius_sim.kit.exercises import plans_exercising
     from spatius_sim.protocol.errors import UsageError
+    from spatius_sim.reporting.json_report import outcome_to_json
     from spatius_sim.reporting.summary import RuleOutcome
     from spatius_sim.reporting.text_report import failure_text
     from spatius_sim.rules.catalogue import Verdict
 
     def note(outcome: RuleOutcome, target: str) -> None:
-        fact = json.dumps([rule.subject, target, asdict(outcome)])
+        fact = json.dumps([rule.subject, target, outcome_to_json(outcome)])
         request.node.user_properties.append((_PROPERTY, fact))
 
     def judge_rule() -> None:
@@ -133,11 +135,13 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
         except Exception as error:
             note(RuleOutcome(rule.id, Verdict.ERRORED, reason=repr(error)), "")
             raise
-        note(outcome, trial.subject.target)
         if outcome.failure is not None:
             options = _bench(request.config).options
             repeat = f"pytest {options.as_arguments()} --rule {rule.id}".replace("  ", " ")
-            pytest.fail(failure_text(outcome, outcome.failure, repeat), pytrace=False)
+            outcome = replace(outcome, failure=replace(outcome.failure, repeat=repeat))
+        note(outcome, trial.subject.target)
+        if outcome.failure is not None:
+            pytest.fail(failure_text(outcome, outcome.failure), pytrace=False)
         if outcome.verdict is not Verdict.PASSED:
             pytest.skip(f"{outcome.verdict}: {outcome.reason}")
 
@@ -160,10 +164,12 @@ def pytest_runtest_makereport(
     """Collects the outcomes."""
     report = yield
     if report.when == "call":
+        from spatius_sim.reporting.json_report import outcome_from_json
+
         for name, fact in report.user_properties:
             if name == _PROPERTY:
                 subject, target, outcome = json.loads(str(fact))
-                item.config.stash[_OUTCOMES].append((subject, target, _outcome(outcome)))
+                item.config.stash[_OUTCOMES].append((subject, target, outcome_from_json(outcome)))
     return report
 
 
@@ -179,14 +185,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         pytest.ExitCode.TESTS_FAILED,
     ):
         return
-    from spatius_sim.reporting.json_report import write_json_report
+    from spatius_sim.reporting.report import report_of
     from spatius_sim.reporting.summary import ExitCode, exit_code
 
     summaries = _summaries(config)
-    report = config.getoption("spatius_report_json")
-    if report:
-        write_json_report(Path(report), summaries)
     code = exit_code(summaries)
+    report_options.write_reports(config, report_of(summaries, code))
     if code is not ExitCode.PASSED:
         session.exitstatus = int(code)
 
@@ -250,25 +254,6 @@ def _judged_rules(config: pytest.Config) -> frozenset[str]:
     return frozenset(named or (rule_id for rule_id, rule in RULES.items() if rule.level in levels))
 
 
-def _check_report(config: pytest.Config) -> None:
-    """Raises UsageError for a report that could not be written."""
-    from spatius_sim.protocol.errors import UsageError
-
-    name = config.getoption("spatius_report_json")
-    if name is None:
-        return
-    path = Path(name)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        existed = path.exists()
-        with path.open("a", encoding="utf-8"):
-            pass
-        if not existed:
-            path.unlink()
-    except OSError as error:
-        raise UsageError(f"--report-json {name!r} cannot be written: {error.strerror}") from error
-
-
 def _options(config: pytest.Config) -> "Options":
     from spatius_sim.kit.bench import Options
     from spatius_sim.kit.subjects import Patience
@@ -277,6 +262,7 @@ def _options(config: pytest.Config) -> "Options":
         values = {field: config.getoption(f"spatius_{name}") for field, name in names.items()}
         return {field: value for field, value in values.items() if value is not None}
 
+    folder = report_options.report_folder(config)
     return Options(
         patience=Patience(**given(attach="wait", settle="settle")),
         lacks=tuple(config.getoption("spatius_lacks") or ()),
@@ -284,7 +270,8 @@ def _options(config: pytest.Config) -> "Options":
         seed=_seed(config),
         **given(server="server", client="client", wire="wire", motion_port="motion_port")
         | given(save_tape="save_tape", level="level", profile="profile", time_budget="time_budget")
-        | {"target": _named(config).get("relay", "")},
+        | {"target": _named(config).get("relay", "")}
+        | ({"traces": Path(folder)} if folder else {}),
     )
 
 
@@ -329,6 +316,7 @@ def _summaries(config: pytest.Config) -> "list[Summary]":
                 outcomes[expected.id] = never
         order = [r.id for r in rules_for(subject)]
         sorted_outcomes = sorted(outcomes.values(), key=lambda o: order.index(o.rule_id))
+        wire = options.wire if subject == "relay" else ""
         summaries.append(
             Summary(
                 subject,
@@ -342,17 +330,10 @@ def _summaries(config: pytest.Config) -> "list[Summary]":
                 judged
                 if config.getoption("spatius_rule")
                 else frozenset(filter(bench.profile.requires, judged)),
+                wire,
             )
         )
     return summaries
-
-
-def _outcome(plain: dict[str, Any]) -> "RuleOutcome":
-    from spatius_sim.reporting.summary import Failure, RuleOutcome
-    from spatius_sim.rules.catalogue import Verdict
-
-    failure = Failure(**plain["failure"]) if plain["failure"] else None
-    return RuleOutcome(**plain | {"verdict": Verdict(plain["verdict"]), "failure": failure})
 
 
 def _rule_of(item: pytest.Item) -> str:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from spatius_sim.kit.checking import Checked
+from spatius_sim.kit.report_options import check_reports, write_reports
 
-_CHECKED: "pytest.StashKey[Checked]" = pytest.StashKey()
+if TYPE_CHECKING:
+    from spatius_sim.reporting.summary import Summary
+
+_CHECKED: "pytest.StashKey[tuple[Summary, ...]]" = pytest.StashKey()
 _SUITE = "tape"
 
 
@@ -38,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from spatius_sim.protocol.errors import UsageError
 
     try:
+        check_reports(config)
         config.stash[_CHECKED] = check_tape(Path(path))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
@@ -54,29 +57,20 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """An item for each rule of the subjects on the tape."""
     if "taped_rule" in metafunc.fixturenames and _CHECKED in metafunc.config.stash:
-        summaries = metafunc.config.stash[_CHECKED].summaries
+        summaries = metafunc.config.stash[_CHECKED]
         metafunc.parametrize("taped_rule", [o.rule_id for s in summaries for o in s.outcomes])
 
 
 @pytest.fixture
 def judge_tape(request: pytest.FixtureRequest, taped_rule: str) -> None:
     """Judges one rule on the tape."""
-    from spatius_sim.reporting.text_report import harmless
-    from spatius_sim.rules.catalogue import Verdict, rule
+    from spatius_sim.reporting.text_report import failure_text
+    from spatius_sim.rules.catalogue import Verdict
 
-    checked = request.config.stash[_CHECKED]
-    outcome = checked.outcome(taped_rule)
+    outcomes = (o for summary in request.config.stash[_CHECKED] for o in summary.outcomes)
+    outcome = next(o for o in outcomes if o.rule_id == taped_rule)
     if outcome.failure is not None:
-        described = rule(taped_rule)
-        lines = [
-            f"{described.id} ({described.level}): {described.sentence}",
-            f"  source    {described.source} ({described.provenance})",
-            f"  Expected  {outcome.failure.expected}",
-            f"  Actual    {outcome.failure.actual}",
-            f"  scenario  {outcome.failure.scenario}",
-            *(f"  {line}" for line in checked.evidence.get(taped_rule, ())),
-        ]
-        pytest.fail(harmless("\n".join(lines)), pytrace=False)
+        pytest.fail(failure_text(outcome, outcome.failure), pytrace=False)
     if outcome.verdict is not Verdict.PASSED:
         pytest.skip(f"{outcome.verdict}: {outcome.reason}")
 
@@ -85,8 +79,16 @@ def judge_tape(request: pytest.FixtureRequest, taped_rule: str) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A tape on which nothing was exercised is no pass."""
     checked = session.config.stash.get(_CHECKED, None)
-    if checked is not None and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = int(checked.exit_code)
+    finished = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    if checked is None or session.exitstatus not in finished:
+        return
+    from spatius_sim.reporting.report import report_of
+    from spatius_sim.reporting.summary import exit_code
+
+    code = exit_code(checked)
+    write_reports(session.config, report_of(checked, code))
+    if session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = int(code)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -98,7 +100,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
     from spatius_sim.reporting.text_report import print_verdicts
 
-    for summary in checked.summaries:
+    for summary in checked:
         terminalreporter.section("spatius-sim")
         page = StringIO()
         width = terminalreporter._tw.fullwidth

@@ -12,7 +12,8 @@ from hypothesis.strategies import SearchStrategy
 from spatius_sim import __version__
 from spatius_sim.dialects.events import Motion
 from spatius_sim.kit.background_loop import BackgroundLoop
-from spatius_sim.kit.hints import what_was_not_understood, what_was_seen
+from spatius_sim.kit.evidence import failure_of
+from spatius_sim.kit.hints import what_was_seen
 from spatius_sim.kit.plans import PLAN_SAMPLE_RATE
 from spatius_sim.kit.search import SHRINK_SECONDS, P, shortest_failing, smallest_failing
 from spatius_sim.kit.subjects import Subject
@@ -20,7 +21,6 @@ from spatius_sim.model.trace import Lane, Received, Trace, WaitEnded
 from spatius_sim.net.testee import TesteeError
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
-from spatius_sim.reporting.client_dialogue import dialogue
 from spatius_sim.reporting.summary import Failure, RuleOutcome
 from spatius_sim.rules.catalogue import Verdict
 from spatius_sim.rules.findings import Judgement
@@ -169,9 +169,7 @@ class Trial(Generic[P]):
         path = self.traces / f"{rule_id}.tape"
         write_traces(path, suite_header(self.seed), [trace])
         broken = judgement.broken[0]
-        told = dialogue(trace if confirmed else None, broken.events)
-        actual = broken.actual + what_was_not_understood(trace)
-        failure = Failure(broken.expected, actual, str(plan), str(path), confirmed, told)
+        failure = failure_of(broken, trace, str(plan), path, confirmed=confirmed)
         return RuleOutcome(rule_id, Verdict.FAILED, judgement.exercised, scenarios, failure=failure)
 
     def _lost(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:

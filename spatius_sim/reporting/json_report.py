@@ -1,35 +1,58 @@
-"""The summary for machines."""
+"""The report for machines, and the way back. `report.schema.json` describes it."""
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 
-from spatius_sim.reporting.summary import Summary, exit_code, outcome_to_json
+import msgspec
 
-FORMAT = "spatius-sim report"
-VERSION = 1
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.reporting.report import FORMAT, VERSION, Report
+from spatius_sim.reporting.summary import RuleOutcome
+
+_LARGEST_FILE = 64 * 1_048_576
+"""Bytes; a report in which every rule failed takes some two of them."""
 
 
-def write_json_report(path: Path, summaries: Sequence[Summary]) -> None:
-    """Write one object whose `rules` is a list of `{id, level, verdict, ...}` over all subjects."""
-    report = {
-        "format": FORMAT,
-        "version": VERSION,
-        "exit_code": int(exit_code(summaries)),
-        "subjects": [
-            {
-                "subject": summary.subject,
-                "target": summary.target,
-                "seed": summary.seed,
-                "kit_version": summary.kit_version,
-                "catalogue_revision": summary.catalogue_revision,
-                "level": summary.level,
-                "profile": summary.profile,
-                "required": sorted(summary.required & {o.rule_id for o in summary.outcomes}),
-            }
-            for summary in summaries
-        ],
-        "rules": [outcome_to_json(o) for summary in summaries for o in summary.outcomes],
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+class _Head(msgspec.Struct):
+    format: str = ""
+    version: int = 0
+
+
+def outcome_to_json(outcome: RuleOutcome) -> str:
+    """The outcome as JSON, to be carried from one process to another."""
+    return msgspec.json.encode(outcome).decode()
+
+
+def outcome_from_json(carried: str) -> RuleOutcome:
+    """The outcome that was carried."""
+    return msgspec.json.decode(carried, type=RuleOutcome)
+
+
+def json_report(report: Report) -> str:
+    """The report as one JSON object; its `rules` are a list of `{id, verdict, ...}` over all subjects."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+
+
+def read_report(path: Path) -> Report:
+    """The report in that file; raises UsageError, which names the file, for what is none or of another
+    version."""
+    try:
+        with path.open("rb") as file:
+            written = file.read(_LARGEST_FILE + 1)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    if len(written) > _LARGEST_FILE:
+        raise UsageError(f"{path} is larger than {_LARGEST_FILE:,} bytes: no report is")
+    try:
+        head = msgspec.json.decode(written, type=_Head)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{path} is no report of spatius-sim: {error}") from error
+    if head.format != FORMAT:
+        raise UsageError(f"{path} is no report of spatius-sim: its format is not {FORMAT!r}")
+    if head.version != VERSION:
+        raise UsageError(
+            f"{path} is a report of version {head.version}; this spatius-sim reads version {VERSION}"
+        )
+    try:
+        return msgspec.json.decode(written, type=Report)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{path} is a damaged report: {error}") from error

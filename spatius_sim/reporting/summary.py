@@ -1,10 +1,15 @@
-"""One immutable summary of a run, and the exit code that follows from it."""
+"""One immutable summary of a run, and the exit code and the claim that follow from it.
+
+All text in it is harmless and bounded from the moment that it enters.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from spatius_sim.rules.catalogue import RULES, Level, Verdict, rule
+from spatius_sim.reporting.harmless import one_line, some_lines
+from spatius_sim.reporting.timeline import Timeline
+from spatius_sim.rules.catalogue import RULES, Level, Verdict
 
 MUST_RULES = frozenset(rule_id for rule_id, described in RULES.items() if described.level is Level.MUST)
 
@@ -23,8 +28,9 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A broken rule: what was expected, what happened, in the smallest scenario found; for a client also the
-    whole dialogue, one call in a line."""
+    """A broken rule: what was expected, what happened, in the smallest scenario found; `trace` is the tape's
+    path, `evidence` the guilty events in words, `repeat` the command that runs the same scenarios again. For
+    a client also the whole dialogue, one call in a line."""
 
     expected: str
     actual: str
@@ -32,12 +38,21 @@ class Failure:
     trace: str
     confirmed: bool
     dialogue: str = ""
+    evidence: tuple[str, ...] = ()
+    timeline: Timeline | None = None
+    repeat: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("expected", "actual", "scenario", "trace", "repeat"):
+            object.__setattr__(self, name, one_line(getattr(self, name)))
+        object.__setattr__(self, "dialogue", some_lines(self.dialogue))
+        object.__setattr__(self, "evidence", tuple(one_line(line) for line in self.evidence))
 
 
 @dataclass(frozen=True, slots=True)
 class RuleOutcome:
     """One rule over a whole run: instances exercised over so many scenarios, and why where it is not
-    plain."""
+    plain; `measurements` in `unit` for a rule that measures."""
 
     rule_id: str
     verdict: Verdict
@@ -45,12 +60,18 @@ class RuleOutcome:
     scenarios: int = 0
     reason: str = ""
     failure: Failure | None = None
+    measurements: tuple[float, ...] = ()
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", one_line(self.reason))
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A run. `outcomes` in the catalogue's order; `level` and `profile` as they were chosen, "" where neither
-    applies. `required` are the rules that the run promised to exercise: where nobody chose, every MUST."""
+    """A run, and what it claims. `outcomes` in the catalogue's order; `level` and `profile` as they were
+    chosen, "" where neither applies. `required` are the rules that the run promised to exercise: where nobody
+    chose, every MUST. `wire` is "" where there is none."""
 
     subject: str
     target: str
@@ -61,6 +82,11 @@ class Summary:
     level: str = ""
     profile: str = ""
     required: frozenset[str] = MUST_RULES
+    wire: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("subject", "target", "kit_version", "wire", "level", "profile"):
+            object.__setattr__(self, name, one_line(getattr(self, name)))
 
     def with_verdict(self, verdict: Verdict) -> list[RuleOutcome]:
         """The rules with that verdict."""
@@ -94,27 +120,22 @@ def exit_code(summaries: Sequence[Summary]) -> ExitCode:
     return ExitCode.PASSED
 
 
-def outcome_to_json(outcome: RuleOutcome) -> dict[str, object]:
-    """An outcome as plain JSON values."""
-    described = rule(outcome.rule_id)
-    failure = outcome.failure
-    return {
-        "id": outcome.rule_id,
-        "level": str(described.level),
-        "verdict": str(outcome.verdict),
-        "sentence": described.sentence,
-        "source": described.source,
-        "provenance": str(described.provenance),
-        "exercised": outcome.exercised,
-        "scenarios": outcome.scenarios,
-        "reason": outcome.reason,
-        "failure": None
-        if failure is None
-        else {
-            "expected": failure.expected,
-            "actual": failure.actual,
-            "scenario": failure.scenario,
-            "trace": failure.trace,
-            "confirmed": failure.confirmed,
-        },
-    }
+def claim(summary: Summary) -> str:
+    """What the run claims, in one sentence."""
+    passed = len(summary.with_verdict(Verdict.PASSED))
+    total = len(summary.outcomes)
+    match exit_code([summary]):
+        case ExitCode.PASSED:
+            return f"PASSED: {passed} of {total} rules were exercised, and all were kept."
+        case ExitCode.RULE_FAILED:
+            names = ", ".join(outcome.rule_id for outcome in summary.with_verdict(Verdict.FAILED))
+            return f"FAILED: {names}. {passed} of {total} rules passed."
+        case ExitCode.UNREACHABLE:
+            reasons = sorted({o.reason for o in summary.undecided})
+            return f"INCONCLUSIVE: {'; '.join(reasons)}."
+        case ExitCode.KIT_FAILED:
+            reasons = sorted({o.reason for o in summary.with_verdict(Verdict.ERRORED)})
+            return f"ERRORED: {'; '.join(reasons)}. This says nothing of the subject."
+        case _:
+            names = ", ".join(outcome.rule_id for outcome in summary.required_unexercised)
+            return f"NOT EXERCISED: {names or 'nothing ran'}; this is no pass."

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, exit_code
+from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary, claim
 from spatius_sim.rules.catalogue import RULES, Rule, Verdict, rule
 
 _COLOURS = {
@@ -16,17 +16,11 @@ _COLOURS = {
     Verdict.ERRORED: "bold magenta",
 }
 
-_CONTROL = {code: "�" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+_MOST_EVENTS = 3
 
 
-def harmless(text: str) -> str:
-    """Text from a subject without what a terminal would obey."""
-    return text.translate(_CONTROL)
-
-
-def failure_text(outcome: RuleOutcome, failure: Failure, repeat: str) -> str:
-    """A broken rule in ten lines at most, and its dialogue if it has one; `repeat` is the command that runs
-    the same scenarios again."""
+def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
+    """A broken rule in ten lines at most, and its dialogue if it has one."""
     broken = rule(outcome.rule_id)
     seen = (
         "seen again when repeated"
@@ -41,10 +35,12 @@ def failure_text(outcome: RuleOutcome, failure: Failure, repeat: str) -> str:
     ]
     if failure.trace:
         lines += [f"  scenario  {failure.scenario}, {seen}", f"  trace     {failure.trace}"]
-    lines.append(f"  repeat    {repeat}")
+    lines += [f"  event     {line}" for line in failure.evidence[:_MOST_EVENTS]]
+    if failure.repeat:
+        lines.append(f"  repeat    {failure.repeat}")
     if failure.dialogue:
         lines += ["  dialogue  (=> is where it differs)", failure.dialogue]
-    return harmless("\n".join(lines))
+    return "\n".join(lines)
 
 
 def print_summary(console: Console, summary: Summary) -> None:
@@ -58,7 +54,7 @@ def print_verdicts(console: Console, summary: Summary) -> None:
     chosen = "".join(
         f", {what} {name}" for what, name in (("profile", summary.profile), ("level", summary.level)) if name
     )
-    title = f"{summary.subject} {harmless(summary.target)}, seed {summary.seed}{chosen}"
+    title = f"{summary.subject} {summary.target}, seed {summary.seed}{chosen}"
     console.print(Text(title, style="bold"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for outcome in summary.outcomes:
@@ -68,28 +64,6 @@ def print_verdicts(console: Console, summary: Summary) -> None:
             Text(_remark(outcome)),
         )
     console.print(table)
-
-
-def claim(summary: Summary) -> str:
-    """What the run claims, in one sentence."""
-    code = exit_code([summary])
-    passed = len(summary.with_verdict(Verdict.PASSED))
-    total = len(summary.outcomes)
-    match code:
-        case ExitCode.PASSED:
-            return f"PASSED: {passed} of {total} rules were exercised, and all were kept."
-        case ExitCode.RULE_FAILED:
-            names = ", ".join(outcome.rule_id for outcome in summary.with_verdict(Verdict.FAILED))
-            return f"FAILED: {names}. {passed} of {total} rules passed."
-        case ExitCode.UNREACHABLE:
-            reasons = sorted({o.reason for o in summary.undecided})
-            return harmless(f"INCONCLUSIVE: {'; '.join(reasons)}.")
-        case ExitCode.KIT_FAILED:
-            reasons = sorted({o.reason for o in summary.with_verdict(Verdict.ERRORED)})
-            return harmless(f"ERRORED: {'; '.join(reasons)}\nThis says nothing of the subject.")
-        case _:
-            names = ", ".join(outcome.rule_id for outcome in summary.required_unexercised)
-            return f"NOT EXERCISED: {names or 'nothing ran'}; this is no pass."
 
 
 def print_catalogue(console: Console, rules: list[Rule]) -> None:
@@ -106,13 +80,13 @@ def print_catalogue(console: Console, rules: list[Rule]) -> None:
 
 def _remark(outcome: RuleOutcome) -> str:
     if outcome.failure is not None:
-        return harmless(outcome.failure.actual)
+        return outcome.failure.actual
     if outcome.verdict is Verdict.INCONCLUSIVE:
         return ""  # The same for all of them: the claim says it once.
     if outcome.verdict is Verdict.PASSED:
         exercised = _counted(outcome.exercised, "time")
         return f"{exercised} over {_counted(outcome.scenarios, 'scenario')}"
-    return harmless(outcome.reason)
+    return outcome.reason
 
 
 def _counted(number: int, what: str) -> str:

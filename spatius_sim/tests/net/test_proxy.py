@@ -31,7 +31,9 @@ from spatius_sim.protocol.messages import (
     EgressType,
     LiveKitEgress,
 )
-from spatius_sim.reporting.json_report import write_json_report
+from spatius_sim.reporting.json_report import json_report
+from spatius_sim.reporting.report import report_of
+from spatius_sim.reporting.summary import exit_code
 from spatius_sim.tape.comparing import differences
 from spatius_sim.tape.dialogue import dialogue
 from spatius_sim.tape.reader import repair
@@ -122,9 +124,9 @@ async def test_every_byte_of_every_message_is_on_the_tape(tmp_path: Path) -> Non
         assert isinstance(own[0], Opened) and own[-1] == Closed(False, 1000)
     assert sum(isinstance(event.what, Opened) for event in trace.events) == 5
     checked = check_tape(path)
-    passed = {o.rule_id for s in checked.summaries for o in s.outcomes if o.verdict == "PASSED"}
+    passed = {o.rule_id for s in checked for o in s.outcomes if o.verdict == "PASSED"}
     assert passed >= {"S-MOTION-END", "S-MOTION-COUNT", "S-MOTION-SHAPE", "U-TOKEN", "U-AUDIO-END"}
-    assert checked.exit_code == 0
+    assert exit_code(checked) == 0
 
 
 async def test_what_comes_through_the_proxy_is_what_the_server_sends(tmp_path: Path) -> None:
@@ -142,10 +144,10 @@ async def test_one_without_speech_is_judged_alike(tmp_path: Path) -> None:
         await speak(proxy)
     assert list(differences(tmp_path / "a.tape", tmp_path / "b.tape")) == []
     first, second = check_tape(tmp_path / "a.tape"), check_tape(tmp_path / "b.tape")
-    verdicts = {outcome.rule_id: outcome.verdict for outcome in first.summaries[0].outcomes}
+    verdicts = {outcome.rule_id: outcome.verdict for outcome in first[0].outcomes}
     assert verdicts["S-MOTION-COUNT"] == "PASSED"
-    assert [[o.verdict for o in s.outcomes] for s in first.summaries] == [
-        [o.verdict for o in s.outcomes] for s in second.summaries
+    assert [[o.verdict for o in s.outcomes] for s in first] == [
+        [o.verdict for o in s.outcomes] for s in second
     ]
 
 
@@ -194,7 +196,8 @@ async def test_no_secret_reaches_any_artefact(tmp_path: Path) -> None:
                 assert refused.status == 400
     (tmp_path / "shown.txt").write_text("\n".join(dialogue(path)))
     checked = check_tape(path)
-    write_json_report(tmp_path / "report.json", checked.summaries)
+    report = json_report(report_of(checked, exit_code(checked)))
+    (tmp_path / "report.json").write_text(report)
     (tmp_path / "evidence.txt").write_text(json.dumps([repr(checked), repr(trace_on(path))]))
     repair(path, tmp_path / "repaired.tape")
     tokens = [one.token for one in spoken]

@@ -20,7 +20,7 @@ from spatius_sim.net.replay_server import Playing, ReplayServer
 from spatius_sim.net.upstream_client import UpstreamClient
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession
-from spatius_sim.reporting.summary import ExitCode
+from spatius_sim.reporting.summary import ExitCode, exit_code
 from spatius_sim.tape.comparing import differences
 from spatius_sim.tape.exchange import (
     export_motion,
@@ -83,7 +83,7 @@ async def test_imported_served_recorded_and_exported_it_is_unchanged(tmp_path: P
     (exported,) = export_recordings(again, tmp_path / "out")
     assert stored(exported) == stored(path)
     assert read_recording(exported).payloads == recording.payloads
-    assert check_tape(again).exit_code is ExitCode.PASSED
+    assert exit_code(check_tape(again)) is ExitCode.PASSED
 
 
 @recorded

@@ -1,0 +1,27 @@
+"""A broken rule with its evidence, as a failure that every report shows."""
+
+from pathlib import Path
+
+from spatius_sim.kit.hints import what_was_not_understood
+from spatius_sim.model.trace import Trace
+from spatius_sim.reporting.client_dialogue import dialogue
+from spatius_sim.reporting.summary import Failure
+from spatius_sim.rules.findings import Broken
+from spatius_sim.tape.dialogue import line_of
+
+_MOST_EVENTS = 6
+
+
+def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confirmed: bool) -> Failure:
+    """What was broken in that trace, which lies on that tape. Where it was not seen again (not `confirmed`)
+    the trace is of the repetition, and proves nothing."""
+    guilty = broken.events if confirmed else ()
+    return Failure(
+        broken.expected,
+        broken.actual + what_was_not_understood(trace),
+        scenario,
+        str(tape),
+        confirmed,
+        dialogue(trace, guilty) if confirmed else "",
+        tuple(line_of(trace.events[seq]) for seq in guilty[:_MOST_EVENTS] if seq < len(trace.events)),
+    )

@@ -1,0 +1,47 @@
+"""Where reports go: what the options of the plugin say. Nothing heavy is imported before one is given."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spatius_sim.kit.judge_options import REPORT_FORMATS
+
+if TYPE_CHECKING:
+    import pytest
+
+    from spatius_sim.reporting.report import Report
+
+
+def check_reports(config: "pytest.Config") -> None:
+    """Raises UsageError for a report that could not be written."""
+    if _asked(config):
+        from spatius_sim.reporting.files import check_writable
+
+        check_writable(_paths(config))
+
+
+def write_reports(config: "pytest.Config", report: "Report") -> None:
+    """Write what is asked for."""
+    if _asked(config):
+        from spatius_sim.reporting import files
+
+        files.write_reports(_paths(config), report)
+
+
+def report_folder(config: "pytest.Config") -> str:
+    """The folder of all reports; "" where none is named."""
+    return str(config.getoption("spatius_report_dir") or "")
+
+
+def _asked(config: "pytest.Config") -> bool:
+    return bool(report_folder(config) or _given(config))
+
+
+def _given(config: "pytest.Config") -> dict[str, str]:
+    named = {name: config.getoption(f"spatius_report_{name}") for name in REPORT_FORMATS}
+    return {name: path for name, path in named.items() if path}
+
+
+def _paths(config: "pytest.Config") -> dict[str, Path]:
+    from spatius_sim.reporting.files import paths_of
+
+    return paths_of(_given(config), report_folder(config))

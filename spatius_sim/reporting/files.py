@@ -1,0 +1,42 @@
+"""Reports as files: each under an option of its own, or all of them in one folder."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.reporting.json_report import json_report
+from spatius_sim.reporting.report import Report
+
+Writer = Callable[[Report, Path], str]
+"""Makes the text of a report that will stand in a file in that folder."""
+
+WRITERS: dict[str, tuple[str, Writer]] = {
+    "json": ("report.json", lambda report, _: json_report(report)),
+}
+"""The formats by name: the file's name in a folder of all of them, and how it is made."""
+
+
+def paths_of(given: Mapping[str, str], folder: str) -> dict[str, Path]:
+    """Where each format goes: into the `folder` ("" for none) under its own name, and `given` by name."""
+    in_folder = {name: Path(folder) / file for name, (file, _) in WRITERS.items()} if folder else {}
+    return in_folder | {name: Path(path) for name, path in given.items()}
+
+
+def check_writable(paths: Mapping[str, Path]) -> None:
+    """Make the folders of the files; raises UsageError for a file that could not be written."""
+    for name, path in paths.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            existed = path.exists()
+            with path.open("a", encoding="utf-8"):
+                pass
+            if not existed:
+                path.unlink()
+        except OSError as error:
+            raise UsageError(f"--report-{name} {str(path)!r} cannot be written: {error.strerror}") from error
+
+
+def write_reports(paths: Mapping[str, Path], report: Report) -> None:
+    """Write the report in every format that is asked for."""
+    for name, path in paths.items():
+        path.write_text(WRITERS[name][1](report, path.parent), encoding="utf-8")

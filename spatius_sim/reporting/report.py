@@ -1,0 +1,121 @@
+"""The report: the summaries of a run with the catalogue's words beside them, so that it can be read without
+the catalogue, years later. Every format is made from it, and the JSON report is nothing but it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from spatius_sim.reporting.harmless import one_line
+from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
+from spatius_sim.rules.catalogue import Level, Provenance, Verdict, rule
+from spatius_sim.rules.sources import Source, sources
+
+FORMAT = "spatius-sim report"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedSubject:
+    """A subject, and what the run claims of it: at that level and profile, by that revision of the catalogue,
+    from that seed."""
+
+    subject: str
+    target: str
+    wire: str
+    seed: int
+    kit_version: str
+    catalogue_revision: int
+    level: str
+    profile: str
+    exit_code: ExitCode
+    claim: str
+
+    def __post_init__(self) -> None:
+        for name in ("subject", "target", "wire", "kit_version", "level", "profile", "claim"):
+            object.__setattr__(self, name, one_line(getattr(self, name)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedRule:
+    """A rule in the catalogue's words, and what the run says of it. `required` where the run is no pass
+    without it; `exercised` so many times over so many `scenarios`; `measurements` in `unit`."""
+
+    id: str
+    subject: str
+    level: Level
+    provenance: Provenance
+    sentence: str
+    source: str
+    sources: tuple[Source, ...]
+    required: bool
+    verdict: Verdict
+    exercised: int
+    scenarios: int
+    reason: str
+    failure: Failure | None
+    measurements: tuple[float, ...]
+    unit: str
+
+    def __post_init__(self) -> None:
+        for name in ("id", "subject", "sentence", "source", "reason", "unit"):
+            object.__setattr__(self, name, one_line(getattr(self, name)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A whole run. `rules` in the catalogue's order, subject by subject."""
+
+    format: str = FORMAT
+    version: int = VERSION
+    exit_code: ExitCode
+    subjects: tuple[JudgedSubject, ...] = field(default=())
+    rules: tuple[JudgedRule, ...] = field(default=())
+
+    def of(self, subject: JudgedSubject) -> tuple[JudgedRule, ...]:
+        """The rules that judged that subject."""
+        return tuple(judged for judged in self.rules if judged.subject == subject.subject)
+
+
+def report_of(summaries: Sequence[Summary], code: ExitCode) -> Report:
+    """The report of a run that ended with that code."""
+    return Report(
+        exit_code=code,
+        subjects=tuple(_subject(summary) for summary in summaries),
+        rules=tuple(_rule(summary, outcome) for summary in summaries for outcome in summary.outcomes),
+    )
+
+
+def _subject(summary: Summary) -> JudgedSubject:
+    return JudgedSubject(
+        subject=summary.subject,
+        target=summary.target,
+        wire=summary.wire,
+        seed=summary.seed,
+        kit_version=summary.kit_version,
+        catalogue_revision=summary.catalogue_revision,
+        level=summary.level,
+        profile=summary.profile,
+        exit_code=exit_code([summary]),
+        claim=claim(summary),
+    )
+
+
+def _rule(summary: Summary, outcome: RuleOutcome) -> JudgedRule:
+    described = rule(outcome.rule_id)
+    return JudgedRule(
+        id=outcome.rule_id,
+        subject=summary.subject,
+        level=described.level,
+        provenance=described.provenance,
+        sentence=described.sentence,
+        source=described.source,
+        sources=sources(described.source),
+        required=outcome.rule_id in summary.required,
+        verdict=outcome.verdict,
+        exercised=outcome.exercised,
+        scenarios=outcome.scenarios,
+        reason=outcome.reason,
+        failure=outcome.failure,
+        measurements=outcome.measurements,
+        unit=outcome.unit,
+    )

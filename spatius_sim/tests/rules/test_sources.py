@@ -1,0 +1,20 @@
+"""Where the sources of a rule can be read."""
+
+from spatius_sim.rules.catalogue import RULES
+from spatius_sim.rules.sources import Source, sources
+
+
+def test_each_tag_of_a_source_is_found() -> None:
+    found = sources("docs:audio, sdk-py; seed:002 (discarded) and seed:099, recording")
+    assert [source.tag for source in found] == ["docs:audio", "sdk-py", "seed:002", "seed:099", "recording"]
+    assert found[0] == Source(
+        "docs:audio", "the page audio of the documentation", "https://docs.spatius.ai/concepts/audio"
+    )
+    assert found[1].address == "https://pypi.org/project/spatius/"
+    assert found[2].title == "Backend Mode with your own transport"
+    assert found[3].title == "seed:099"
+    assert found[4].address == ""
+
+
+def test_every_rule_that_is_not_assumed_has_a_source() -> None:
+    assert all(sources(rule.source) for rule in RULES.values() if rule.provenance != "ASSUMED")
