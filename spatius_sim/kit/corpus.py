@@ -186,7 +186,7 @@ def _motion(connection_id: str, req_id: str) -> list[bytes]:
 
 
 def _under_another_id(payload: bytes) -> bytes:
-    message = decode(payload).message
+    message = decode(payload)
     assert isinstance(message, MotionResponse)
     return encode(MotionResponse(message.connection_id, "an id of its own", message.end, message.keyframes))
 

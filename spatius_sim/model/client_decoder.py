@@ -308,7 +308,7 @@ class ClientDecoder:
 
     def _take(self, conversation: Conversation, payload: bytes) -> None:
         try:
-            message = decode(payload).message
+            message = decode(payload)
         except RemoteProtocolError:
             message = None
         if isinstance(message, MotionResponse):

@@ -234,7 +234,7 @@ class RefusesUnknownFields(ClientDecoder):
 
     def _take(self, conversation: Conversation, payload: bytes) -> None:
         try:
-            message = decode(payload).message
+            message = decode(payload)
         except RemoteProtocolError:
             message = None
         if message is None or encode(message) == payload:
@@ -371,7 +371,7 @@ class ThrowsWhereNothingIsFixed(ClientDecoder):
         super().pause()
 
     def _take(self, conversation: Conversation, payload: bytes) -> None:
-        message = decode(payload).message
+        message = decode(payload)
         assert isinstance(message, MotionResponse)
         super()._take(conversation, payload)
 

@@ -69,6 +69,10 @@ _FADING = np.exp(np.arange(SEGMENT_KEYFRAMES) / -12).astype(np.float32)
 _SMOOTHING = np.array([0.5, 0.35, 0.15], np.float32)
 """Weights of this keyframe's sound and of the two before; no later ones, a border must not need them."""
 
+_STRETCH = segment_end(0)
+"""Keyframes whose audio is listened to at once. Every segment is so many times that long; a whole long one
+is too large for the caches, and costs a third more."""
+
 _HALF_OPEN_RMS = 900.0
 """RMS in units of s16le at which the jaw is half open; ordinary speech lies at 400..5000."""
 
@@ -117,20 +121,23 @@ def _mixing_matrix(seed: int) -> NDArray[np.float32]:
 class MotionSynthesizer:
     """Motion of one request, segment by segment, from its PCM (mono s16le).
 
-    Same audio and seed, same keyframes and same segments, however the audio was cut: a segment is always
-    computed whole, from all its samples at once, so even the rounding is the same.
+    Same audio and seed, same keyframes and same segments, however the audio was cut: it is always listened
+    to in the same stretches, each at once, so even the rounding is the same.
     """
 
     def __init__(self, sample_rate: int, seed: int) -> None:
         self._sample_rate = sample_rate
         self._seed = seed
         self._window = sample_rate // KEYFRAMES_PER_SECOND
-        self._pending = bytearray()
+        self._stretch = _STRETCH * self._window * BYTES_PER_SAMPLE
+        self._pieces: list[bytes] = []
+        self._pending = 0
         self._segment = 0
+        self._listened = 0
         self._keyframes_done = 0
-        self._due_samples = segment_end(0) * self._window
-        # Loudness and hiss of the last two keyframes, (2, 2), for the smoothing; silence comes before all.
-        self._heard = np.zeros((2, len(_SMOOTHING) - 1), np.float32)
+        # Loudness and hiss of the last two keyframes, (2, 2), for the smoothing, and of all that was heard
+        # since; silence comes before all.
+        self._heard = [np.zeros((2, len(_SMOOTHING) - 1), np.float32)]
         self._phases = np.pi * _draws(seed, "phases", _WAVES.stop)
         self._deviations = _deviations(seed)
         self._mix = _mixing_matrix(seed).copy()
@@ -141,12 +148,21 @@ class MotionSynthesizer:
         A segment is complete when a sample beyond its border has come: audio that ends on the border ends
         in a segment that `finish` returns, so that the last response is the one with motion in it.
         """
-        self._pending += pcm
+        self._pieces.append(pcm)
+        self._pending += len(pcm)
+        beyond = self._stretch + BYTES_PER_SAMPLE
+        if self._pending < beyond:
+            return []
         complete: list[Keyframes] = []
-        while len(self._pending) // BYTES_PER_SAMPLE > self._due_samples:
-            samples = self._due_samples
-            complete.append(self._synthesize(samples // self._window))
-            del self._pending[: samples * BYTES_PER_SAMPLE]
+        pending = b"".join(self._pieces)
+        start = 0
+        while len(pending) - start >= beyond:
+            self._listen(pending, start, _STRETCH)
+            start += self._stretch
+            if self._listened == segment_end(self._segment):
+                complete.append(self._synthesize())
+        self._pieces = [pending[start:]]
+        self._pending -= start
         return complete
 
     def finish(self) -> Keyframes:
@@ -154,11 +170,14 @@ class MotionSynthesizer:
 
         Ends the request. Samples that fill no keyframe, and half a sample, are dropped.
         """
-        samples = len(self._pending) // BYTES_PER_SAMPLE
-        return self._synthesize(keyframe_count(samples, self._sample_rate))
+        keyframes = keyframe_count(self._pending // BYTES_PER_SAMPLE, self._sample_rate)
+        if keyframes:
+            self._listen(b"".join(self._pieces), 0, keyframes)
+        return self._synthesize()
 
-    def _synthesize(self, keyframes: int) -> Keyframes:
-        """The motion of the first pending windows: (keyframes, 120), float32."""
+    def _synthesize(self) -> Keyframes:
+        """The motion of all that was heard since the last segment: (n, 120), float32."""
+        keyframes = self._listened - self._keyframes_done
         if not keyframes:
             return np.empty((0, WIDTH), np.float32)
         drive = np.empty((keyframes, _DRIVERS), np.float32)
@@ -166,17 +185,19 @@ class MotionSynthesizer:
         np.sin(_TURNS[:keyframes] + phases.astype(np.float32), out=drive[:, _WAVES])
         drive[:, _REST] = 1
         drive[:, _JUMP] = _FADING[:keyframes]
-        drive[:, _LOUDNESS], drive[:, _HISS] = self._listen(keyframes)
+        heard = np.concatenate(self._heard, axis=1)
+        self._heard = [heard[:, 1 - len(_SMOOTHING) :]]
+        for column, sound in zip((_LOUDNESS, _HISS), heard, strict=True):
+            drive[:, column] = np.convolve(sound, _SMOOTHING, "valid")
         jumps = _draws(self._seed, f"jump {self._segment}", len(self._deviations))
         self._mix[_JUMP, _MOVING] = _JUMP_SHARE * self._deviations * jumps
         self._segment += 1
-        self._keyframes_done += keyframes
-        self._due_samples = (segment_end(self._segment) - self._keyframes_done) * self._window
+        self._keyframes_done = self._listened
         return drive @ self._mix
 
-    def _listen(self, keyframes: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Smoothed loudness, 0..1, and hiss, 0..2, of the first pending windows: each (keyframes,)."""
-        samples = np.frombuffer(self._pending, "<i2", keyframes * self._window).astype(np.float32)
+    def _listen(self, pcm: bytes, start: int, keyframes: int) -> None:
+        """Hear the loudness, 0..1, and hiss, 0..2, of so many windows, from that byte on."""
+        samples = np.frombuffer(pcm, "<i2", keyframes * self._window, start).astype(np.float32)
         windows = samples.reshape(keyframes, self._window)
         lag = round(self._sample_rate / _HISS_LAG_HZ)
         energy = np.einsum("ij,ij->i", windows, windows)
@@ -184,7 +205,5 @@ class MotionSynthesizer:
         rms = np.sqrt(energy / self._window)
         loudness = rms / (rms + _HALF_OPEN_RMS)
         # Silence has no energy to divide by; one unit of it is beyond hearing.
-        hiss = loudness * (1 - alike / (energy + 1))
-        heard = np.concatenate((self._heard, np.stack((loudness, hiss))), axis=1)
-        self._heard = heard[:, -self._heard.shape[1] :]
-        return np.convolve(heard[0], _SMOOTHING, "valid"), np.convolve(heard[1], _SMOOTHING, "valid")
+        self._heard.append(np.stack((loudness, loudness * (1 - alike / (energy + 1)))))
+        self._listened += keyframes

@@ -273,7 +273,7 @@ def read_upstream(raw: str | bytes) -> Message | Undecodable:
     if isinstance(raw, str):
         return Undecodable("a text frame; Motion Server's messages are binary")
     try:
-        return decode(raw).message
+        return decode(raw)
     except RemoteProtocolError as error:
         return Undecodable(str(error))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from time import monotonic_ns
 from typing import NamedTuple
 
-from spatius_sim.model.trace import Closed, Lane, Received, Sent, Value, What
+from spatius_sim.model.trace import Closed, Lane, Received, Sent, What
 from spatius_sim.net.recorder import Sink
 
 MOST_EVENTS = 20_000
@@ -71,9 +71,9 @@ class Journal:
             record.frames_sent += 1
         self._keep((monotonic_ns(), lane, connection, raw, True, answers), len(raw))
 
-    def received(self, lane: Lane, connection: str, raw: str | bytes, value: Value | None = None) -> None:
+    def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
         """A frame that the server received."""
-        self.onward.received(lane, connection, raw, value)
+        self.onward.received(lane, connection, raw)
         record = self.open.get(connection)
         if record is not None:
             record.frames_received += 1

@@ -30,6 +30,10 @@ from spatius_sim.net.secrets_in_text import KnownSecrets
 
 _HANDSHAKE_EVENTS = 3
 
+_Frame = tuple[int, str, bytes, bool, str]
+"""A frame between a Server SDK and Motion Server that nobody has looked at yet: when, connection, bytes,
+whether the kit sent it, and what it answers."""
+
 
 class Sink(Protocol):
     """Where a shell tells what happens at its sockets."""
@@ -40,8 +44,8 @@ class Sink(Protocol):
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """A frame that the kit sent."""
 
-    def received(self, lane: Lane, connection: str, raw: str | bytes, value: Value | None = None) -> None:
-        """A frame that the kit received; `value` where it was read already."""
+    def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
+        """A frame that the kit received."""
 
     def secret(self, kind: str, secret: str) -> str:
         """The reference by which a trace may name this secret."""
@@ -56,7 +60,7 @@ class Nobody:
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Not written down."""
 
-    def received(self, lane: Lane, connection: str, raw: str | bytes, value: Value | None = None) -> None:
+    def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
         """Not written down."""
 
     def secret(self, kind: str, secret: str) -> str:
@@ -67,7 +71,10 @@ class Nobody:
 @dataclass(slots=True)
 class Recorder:
     """One recorder serves one process. `start` opens a trace and `finish` closes it; between the two,
-    nothing that happens is written down, but secrets and open connections are kept in mind."""
+    nothing that happens is written down, but secrets and open connections are kept in mind.
+
+    What a session says after its handshake is kept as bytes until somebody looks at the trace: to read it
+    costs more than all else that is done about it."""
 
     dialect: Dialect | None = None
     secrets: KnownSecrets = field(default_factory=KnownSecrets)
@@ -77,6 +84,7 @@ class Recorder:
     on_event: Callable[[Event], None] | None = None
     """Told of every event at once, whether a trace is open or not: a tape, for one."""
     _events: list[Event] | None = None
+    _unread: list[Event | _Frame] = field(default_factory=list)
     _header: TraceHeader | None = None
     _handshakes: dict[str, list[Event]] = field(default_factory=dict)
     _tokens: dict[str, Event] = field(default_factory=dict)
@@ -85,33 +93,40 @@ class Recorder:
         """Open a trace. Upstream connections that are open still stand at its head, with their handshake."""
         self._header = header
         self._events = []
+        self._unread = []
         for name, length in self.secrets.lengths().items():
             self.emit(Lane.KIT, "", SecretKnown(name, length))
         for handshake in list(self._handshakes.values()):
             opened = handshake[0].what
             token = self._tokens.get(opened.token) if isinstance(opened, Opened) else None
             for event in ([token] if token else []) + handshake:
-                self._events.append(replace(event, seq=len(self._events)))
+                self.events.append(replace(event, seq=len(self.events)))
 
     def finish(self) -> Trace:
         """Close the trace and hand it over."""
         if self._events is None or self._header is None:
             raise RuntimeError("no trace was started")
-        trace = Trace(self._header, tuple(self._events))
+        trace = Trace(self._header, tuple(self.events))
         self._events = self._header = None
         return trace
 
     @property
     def events(self) -> list[Event]:
         """What the open trace holds so far; empty where none is open."""
-        return self._events or []
+        events = self._events
+        if events is None:
+            return []
+        for event in self._unread:
+            events.append(event if isinstance(event, Event) else self._looked_at(len(events), *event))
+        self._unread.clear()
+        return events
 
     def emit(self, lane: Lane, connection: str, what: What) -> None:
         """Write down an event that happened now."""
-        events = self._events
-        event = Event(len(events) if events else 0, self.clock_ns(), lane, connection, what)
-        if events is not None:
-            events.append(event)
+        seq = len(self._events or ()) + len(self._unread)
+        event = Event(seq, self.clock_ns(), lane, connection, what)
+        if self._events is not None:
+            self._unread.append(event)
         self._keep_in_mind(event)
         if self.on_event is not None:
             self.on_event(event)
@@ -119,20 +134,19 @@ class Recorder:
 
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Write down a frame that the kit sent."""
-        raw, value = self._without_secrets(lane, raw, sent=True)
-        self.emit(lane, connection, Sent(raw, value, answers))
+        if not self._puts_off(lane, connection, raw, sent=True, answers=answers):
+            self.emit(lane, connection, self._what(lane, raw, sent=True, answers=answers))
 
-    def received(self, lane: Lane, connection: str, raw: str | bytes, value: Value | None = None) -> None:
+    def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
         """Write down a frame that the kit received; secrets are taken out of it, and noted."""
-        if lane is Lane.DOWNSTREAM:
-            raw = self.searched(lane, connection, raw, "in a message")
-            told = read_parts(lane, raw, sent=False, dialect=self.dialect)
-            for part, event in enumerate(told):
-                self.emit(lane, connection, Received(raw, event, part))
+        if self._puts_off(lane, connection, raw):
             return
-        if value is None:
-            raw, value = self._without_secrets(lane, raw, sent=False)
-        self.emit(lane, connection, Received(raw, value))
+        if lane is not Lane.DOWNSTREAM:
+            self.emit(lane, connection, self._what(lane, raw))
+            return
+        raw = self.searched(lane, connection, raw, "in a message")
+        for part, event in enumerate(read_parts(lane, raw, sent=False, dialect=self.dialect)):
+            self.emit(lane, connection, Received(raw, event, part))
 
     def searched(self, lane: Lane, connection: str, raw: str | bytes, place: str) -> str | bytes:
         """The same without the secrets that are known, each of which is noted with its place."""
@@ -155,6 +169,32 @@ class Recorder:
         name = self.secrets.reference(kind, secret)
         self.emit(Lane.KIT, "", SecretKnown(name, len(secret)))
         return name
+
+    def _puts_off(
+        self, lane: Lane, connection: str, raw: str | bytes, *, sent: bool = False, answers: str = ""
+    ) -> bool:
+        """Whether this frame can be read later, and is kept until then."""
+        if lane is not Lane.UPSTREAM or self.on_event is not None or isinstance(raw, str):
+            return False
+        if len(self._handshakes.get(connection, ())) < _HANDSHAKE_EVENTS:
+            return False
+        at_ns = self.last_sign_ns[connection] = self.clock_ns()
+        if self._events is not None:
+            self._unread.append((at_ns, connection, raw, sent, answers))
+        self.changed.set()
+        return True
+
+    def _looked_at(
+        self, seq: int, at_ns: int, connection: str, raw: bytes, sent: bool, answers: str
+    ) -> Event:
+        what = self._what(Lane.UPSTREAM, raw, sent=sent, answers=answers)
+        return Event(seq, at_ns, Lane.UPSTREAM, connection, what)
+
+    def _what(
+        self, lane: Lane, raw: str | bytes, *, sent: bool = False, answers: str = ""
+    ) -> Sent | Received:
+        raw, value = self._without_secrets(lane, raw, sent=sent)
+        return Sent(raw, value, answers) if sent else Received(raw, value)
 
     def _without_secrets(self, lane: Lane, raw: str | bytes, *, sent: bool) -> tuple[str | bytes, Value]:
         """The frame without secrets and the credentials of an egress, and what it means."""

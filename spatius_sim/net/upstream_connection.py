@@ -71,7 +71,9 @@ class UpstreamConnection:
         try:
             async for frame in self.socket:
                 if frame.type in (WSMsgType.BINARY, WSMsgType.TEXT):
-                    await self._receive(frame.data)
+                    commands = self._receive(frame.data)
+                    if commands:
+                        await self._carry_out(commands)
         except ConnectionResetError:
             pass  # The peer left while we were sending to it: told as an abnormal close.
         finally:
@@ -92,14 +94,14 @@ class UpstreamConnection:
         except TimeoutError:
             self.cut()
 
-    async def _receive(self, raw: str | bytes) -> None:
+    def _receive(self, raw: str | bytes) -> list[Command]:
         value = read_upstream(raw)
         if isinstance(value, ConfigureSession) and (value.livekit_egress or value.agora_egress):
             clean = without_credentials(value)
-            self.sink.received(Lane.UPSTREAM, self.name, encode(clean), clean)
+            self.sink.received(Lane.UPSTREAM, self.name, encode(clean))
         else:
-            self.sink.received(Lane.UPSTREAM, self.name, raw, value)
-        await self._carry_out(self.session.receive(value, time.monotonic()))
+            self.sink.received(Lane.UPSTREAM, self.name, raw)
+        return self.session.receive(value, time.monotonic())
 
     async def _carry_out(self, commands: Iterable[Command]) -> None:
         for command in commands:

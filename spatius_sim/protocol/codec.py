@@ -1,6 +1,5 @@
 """Messages to bytes and back, through the generated protobuf module."""
 
-from dataclasses import dataclass, field
 from typing import assert_never
 
 from google.protobuf.message import DecodeError
@@ -34,14 +33,6 @@ _LIVEKIT_SCALARS = (
     "idle_timeout",
 )
 _AGORA_SCALARS = ("channel_name", "token", "uid", "publisher_id")
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """A decoded message beside the bytes that it was decoded from."""
-
-    raw: bytes = field(repr=False)
-    message: Message
 
 
 def encode(message: Message) -> bytes:
@@ -78,19 +69,18 @@ def encode(message: Message) -> bytes:
     return envelope.SerializeToString()
 
 
-def decode(raw: bytes) -> Envelope:
-    """One envelope. Its `type` decides which message it is; missing fields have their proto3 defaults and
-    unknown ones are tolerated. Raises RemoteProtocolError for bytes over the size that the SDK takes and
+def decode(raw: bytes) -> Message:
+    """The message in one envelope. Its `type` decides which it is; missing fields have their proto3 defaults
+    and unknown ones are tolerated. Raises RemoteProtocolError for bytes over the size that the SDK takes and
     for bytes that no protobuf parser accepts.
     """
     if len(raw) > MAX_MESSAGE_BYTES:
         raise RemoteProtocolError(f"the message has {len(raw)} bytes, more than {MAX_MESSAGE_BYTES}")
-    envelope = wire.Message()
     try:
-        envelope.ParseFromString(raw)
+        envelope = wire.Message.FromString(raw)
     except DecodeError as error:
         raise RemoteProtocolError(f"the message is not decodable: {error}") from error
-    return Envelope(raw, _value(envelope))
+    return _value(envelope)
 
 
 def _value(envelope: wire.Message) -> Message:

@@ -43,7 +43,7 @@ class Payload:
 def read_payload(raw: bytes) -> Payload | None:
     """A payload's keyframes by their translation[0]; None for bytes that are no motion."""
     try:
-        message = decode(raw).message
+        message = decode(raw)
     except RemoteProtocolError:
         return None
     if not isinstance(message, MotionResponse):

@@ -63,7 +63,7 @@ async def test_sessions_now_and_past_and_their_trace() -> None:
         "sent",
         "closed",
     ]
-    motion = decode(b64decode(trace["events"][6]["raw"])).message
+    motion = decode(b64decode(trace["events"][6]["raw"]))
     assert isinstance(motion, MotionResponse)
     assert trace["events"][6]["message"]["keyframes"] == f"{len(motion.keyframes)} keyframes"
     assert trace["events"][5]["fault"] == "duplicate"

@@ -20,7 +20,7 @@ PCM = np.random.Generator(np.random.PCG64(1)).integers(-6000, 6000, 7 * RATE).as
 
 
 def read(payload: bytes) -> MotionResponse:
-    message = decode(payload).message
+    message = decode(payload)
     assert isinstance(message, MotionResponse)
     return message
 

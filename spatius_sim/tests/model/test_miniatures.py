@@ -133,7 +133,7 @@ def test_a_miniature_wrong_in_audio_is_honest_in_all_else(kind: type[PlainRelay]
 
 def test_rewrites_the_req_id() -> None:
     for event, (_, sent) in zip(motion_told(RewritesReqId), responses(3), strict=True):
-        got = decode(event.payloads[0]).message
+        got = decode(event.payloads[0])
         assert got == MotionResponse(sent.connection_id, "ann-turn-0", sent.end, sent.keyframes)
 
 

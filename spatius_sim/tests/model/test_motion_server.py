@@ -169,7 +169,7 @@ def open_session() -> ServerSession:
 
 def said(command: Command) -> Message:
     assert isinstance(command, Send)
-    return decode(command.raw).message
+    return decode(command.raw)
 
 
 @pytest.mark.parametrize("rate", PCM_SAMPLE_RATES)

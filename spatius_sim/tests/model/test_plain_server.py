@@ -51,7 +51,7 @@ def session(one: PlainServer) -> PlainSession:
 
 
 def say(one: PlainServer, to: PlainSession, value: Message | Undecodable) -> list[Message]:
-    return [decode(raw).message for raw in one.receive(to, value)]
+    return [decode(raw) for raw in one.receive(to, value)]
 
 
 def motion(one: PlainServer, configured: ConfigureSession | None = None) -> list[MotionResponse]:

@@ -18,7 +18,7 @@ PCM = speech("published sdks", SAMPLES)
 
 
 def responses(life: Life) -> list[MotionResponse]:
-    messages = [decode(payload).message for payload in life.payloads]
+    messages = [decode(payload) for payload in life.payloads]
     return [message for message in messages if isinstance(message, MotionResponse)]
 
 

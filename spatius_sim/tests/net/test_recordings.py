@@ -70,7 +70,7 @@ def as_trace(recording: Recording) -> Trace:
 
 def test_every_payload_decodes_and_encodes_to_the_same_bytes(recording: Recording) -> None:
     for payload in recording.payloads:
-        message = decode(payload).message
+        message = decode(payload)
         assert isinstance(message, MotionResponse)
         assert (message.connection_id, message.req_id) == (recording.connection_id, recording.req_id)
         assert encode(message) == payload

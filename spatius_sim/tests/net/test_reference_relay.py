@@ -30,7 +30,7 @@ PCM = speech("reference relay", 100_000)
 
 
 def keyframes(heard: list[RelayEvent]) -> int:
-    messages = [decode(payload).message for payload in payloads(heard)]
+    messages = [decode(payload) for payload in payloads(heard)]
     return sum(len(m.keyframes) for m in messages if isinstance(m, MotionResponse))
 
 

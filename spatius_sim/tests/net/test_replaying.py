@@ -69,7 +69,7 @@ async def ask(server: ReplayServer | MotionServer, *speech: bytes, count: int = 
             await client.send(encode(AudioInput(f"mine-{number}", pcm, True)))
         async for frame in client.frames():
             assert isinstance(frame, bytes)
-            heard.append(decode(frame).message)
+            heard.append(decode(frame))
             if len(heard) == count:
                 break
     return heard
@@ -93,7 +93,7 @@ async def test_original_ids_stay_byte_for_byte(tmp_path: Path) -> None:
     async with ReplayServer(taped, Playing(speed=0, original_ids=True), sink=recorder) as server:
         confirm, first, _ = await ask(server, ONE)
     assert confirm == ConfirmSession("id of up-1")
-    assert first == decode(taped.turns[0].replies[0].raw).message
+    assert first == decode(taped.turns[0].replies[0].raw)
 
 
 async def test_turns_are_found_by_what_is_said_and_a_mismatch_is_told(tmp_path: Path) -> None:

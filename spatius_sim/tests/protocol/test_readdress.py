@@ -14,18 +14,16 @@ def test_a_response_bears_the_new_ids_and_the_same_motion() -> None:
     rows = np.arange(2 * WIDTH, dtype=np.float32).reshape(2, WIDTH)
     raw = encode(MotionResponse("connection", "request", True, rows)) + UNKNOWN_FIELD
     there = readdressed(raw, "other", "another")
-    assert decode(there).message == MotionResponse("other", "another", True, rows)
+    assert decode(there) == MotionResponse("other", "another", True, rows)
     assert there.endswith(UNKNOWN_FIELD)
     assert readdressed(there, "connection", "request") == raw
 
 
 def test_an_error_bears_ids_only_where_it_did() -> None:
     raw = encode(ServerError("connection", "", 4001, "Credits exhausted"))
-    assert decode(readdressed(raw, "other", "x")).message == ServerError(
-        "other", "", 4001, "Credits exhausted"
-    )
+    assert decode(readdressed(raw, "other", "x")) == ServerError("other", "", 4001, "Credits exhausted")
     raw = encode(ServerError("", "request", 3, "no"))
-    assert decode(readdressed(raw, "x", "other")).message == ServerError("", "other", 3, "no")
+    assert decode(readdressed(raw, "x", "other")) == ServerError("", "other", 3, "no")
 
 
 def test_anything_else_stays_as_it_is() -> None:
