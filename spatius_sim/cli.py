@@ -12,7 +12,7 @@ import click
 from spatius_sim import __version__
 from spatius_sim.cli_report import as_click
 from spatius_sim.cli_tape import TAPE_COMMANDS
-from spatius_sim.kit.judge_options import JUDGE_OPTIONS
+from spatius_sim.kit.judge_options import JUDGE_OPTIONS, as_arguments, subject_named
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
     from spatius_sim.kit.demo import Act, Stage
     from spatius_sim.kit.simulator import MotionServer
-
-_SUITES = {"target": "relay", "server": "server", "client": "client"}
-"""The suite for each way to name a subject."""
 
 _NAMED_BY_ARGUMENT = "target"
 
@@ -162,8 +159,9 @@ def _judge_options(command: click.Command) -> click.Command:
 def verify(target: str | None, **given: Any) -> int:
     """Judge the relay at TARGET (ws://...), rule by rule; or --server, or --client.
 
-    A relay's upstream must be pointed at our Motion Server, which listens while this runs; the environment
-    that it needs is printed first.
+    What is not said here stands in conformance.yaml, in the working directory, or has a default. A relay's
+    upstream must be pointed at our Motion Server, which listens while this runs; the environment that it
+    needs is printed first.
 
     \b
     Exit codes:
@@ -175,23 +173,26 @@ def verify(target: str | None, **given: Any) -> int:
       5  a required rule was not exercised
       6  the relay was not reached, or completed no turn
     """
+    from pathlib import Path
+
     import pytest
 
+    from spatius_sim.kit.conformance_file import find_conformance_file
     from spatius_sim.kit.resources import resource
 
-    given["spatius_target"] = target
-    if not any(given[f"spatius_{name}"] for name in _SUITES):
-        given["spatius_target"] = os.environ.get("SPATIUS_TARGET")
-    named = [name for name in _SUITES if given[f"spatius_{name}"]]
-    if len(named) != 1:
-        raise UsageError("name one thing to be judged: a relay's URL, --server or --client")
-    suite = resource("conformance") / _SUITES[named[0]]
+    said = {option.name: given.get(option.field) for option in JUDGE_OPTIONS} | {_NAMED_BY_ARGUMENT: target}
+    if not subject_named(said):
+        said[_NAMED_BY_ARGUMENT] = os.environ.get("SPATIUS_TARGET")
+    kind = subject_named(said)
+    if not kind and (file := find_conformance_file(said["conformance"], Path.cwd())):
+        kind, said["conformance"] = file.subject, str(file.path)
+    if not kind:
+        raise UsageError(
+            "nothing to judge: name a relay's URL, --server or --client, here or in conformance.yaml"
+        )
+    suite = resource("conformance") / kind
     arguments = [str(suite), f"--rootdir={suite}", "-c", str(suite.parent / "pytest.ini")]
-    arguments += ["-p", "no:cacheprovider"]
-    for option in JUDGE_OPTIONS:
-        value = given[option.field]
-        values = value if option.repeatable else () if value is None else (value,)
-        arguments += [f"--spatius-{option.name}={one}" for one in values]
+    arguments += ["-p", "no:cacheprovider", *as_arguments(said, "--spatius-")]
     return int(pytest.main(arguments))
 
 

@@ -15,7 +15,7 @@ def as_click(option: JudgeOption) -> click.Option:
     """An option of the judge as click has it."""
     return click.Option(
         [f"--{option.name}", option.field],
-        type=option.parse,
+        type=click.Choice(option.choices) if option.choices else option.parse,
         multiple=option.repeatable,
         metavar=option.metavar,
         help=f"{option.help[0].upper()}{option.help[1:]}.",

@@ -1,7 +1,6 @@
 """The test bench of one run: the event loop, our Motion Server, and a trial for each kind of subject."""
 
 import math
-import shlex
 import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -79,22 +78,12 @@ class Options:
     environment: Mapping[str, str] = field(default_factory=dict)
     save_tape: str = ""
 
-    def as_arguments(self) -> str:
-        """The options of pytest that name the same subject and the same scenarios."""
-        named = {"--target": self.target, "--server": self.server, "--client": self.client}
-        arguments = [f"{option}={shlex.quote(url)}" for option, url in named.items() if url]
-        if self.motion_port != DEFAULT_MOTION_PORT:
-            arguments.append(f"--motion-port={self.motion_port}")
-        arguments += [f"--lacks={feature}" for feature in self.lacks]
-        if self.wire != DEFAULT_WIRE:
-            arguments.append(f"--wire={shlex.quote(self.wire)}")
-        if self.profile != DEFAULT_PROFILE:
-            arguments.append(f"--profile={self.profile}")
-        return " ".join([*arguments, f"--seed={self.seed}"])
-
     def check(self) -> None:
         """Raises UsageError for what cannot be."""
-        dialect_named(self.wire)
+        try:
+            dialect_named(self.wire)
+        except UsageError as error:
+            raise UsageError(f"--wire {self.wire}: {error}") from error
         profile_named(self.profile)
         judged_at(self.level)
         if not self.time_budget > 0:
@@ -114,8 +103,6 @@ class Options:
                 raise UsageError(
                     f"--lacks {feature}: no feature is named so; there are {', '.join(FEATURES)}"
                 )
-        if [self.target, self.server, self.client].count("") < 2:
-            raise UsageError("--target, --server and --client name several subjects: judge one in a run")
 
     def place(self) -> Place:
         """Where the Motion Server under test is, and with which credentials it is asked.

@@ -1,21 +1,36 @@
-"""The options of the judge, once: `pytest` and `spatius-sim verify` both offer what stands here.
+"""The options of the judge, once: `pytest`, `spatius-sim verify` and conformance.yaml offer what stands here.
 
 Nothing heavy is imported: pytest loads this in every project that has us installed.
 """
 
+import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from spatius_sim.protocol.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeOption:
     """One option: `--NAME` and `--spatius-NAME`, whose value `parse` reads. Without a default: None, or no
-    value at all where it is `repeatable`."""
+    value at all where it is `repeatable`.
+
+    In conformance.yaml it is the key NAME, unless it belongs to one run. There a repeatable one is a list,
+    and with the metavar NAME=VALUE a mapping, too; a path (metavar FILE or DIR, or NAME|FILE and a name that
+    ends in .yaml) starts where the file lies.
+
+    `repeated` is what a command needs that runs the scenarios of one rule again.
+    """
 
     name: str
     metavar: str
     help: str
     parse: type[str] | type[int] | type[float] = str
     repeatable: bool = False
+    choices: tuple[str, ...] = ()
+    of_one_run: bool = False
+    repeated: bool = True
 
     @property
     def field(self) -> str:
@@ -27,8 +42,11 @@ REPORT_FORMATS = {"json": "the verdicts, for machines"}
 """What `--report-NAME FILE` writes, by name."""
 
 REPORT_OPTIONS = (
-    JudgeOption("report-dir", "DIR", "write every report there, and the tapes of failures"),
-    *(JudgeOption(f"report-{name}", "FILE", f"write {what}") for name, what in REPORT_FORMATS.items()),
+    JudgeOption("report-dir", "DIR", "write every report there, and the tapes of failures", repeated=False),
+    *(
+        JudgeOption(f"report-{name}", "FILE", f"write {what}", repeated=False)
+        for name, what in REPORT_FORMATS.items()
+    ),
 )
 
 JUDGE_OPTIONS = (
@@ -61,7 +79,10 @@ JUDGE_OPTIONS = (
         float,
     ),
     JudgeOption(
-        "level", "LEVEL", "judge the rules of this level and those that bind more: must, should, may"
+        "level",
+        "LEVEL",
+        "judge the rules of this level and those that bind more: must, should, may",
+        repeated=False,
     ),
     JudgeOption(
         "profile",
@@ -74,9 +95,54 @@ JUDGE_OPTIONS = (
         "SECONDS",
         "begin no scenario later than that; what is not reached is UNEXERCISED",
         float,
+        repeated=False,
     ),
-    JudgeOption("seed", "N", "what every random choice comes from (1; nightly draws one)", int),
-    JudgeOption("rule", "ID", "judge this rule only (exact; repeatable)", repeatable=True),
-    JudgeOption("save-tape", "FILE", "record every run onto this tape"),
+    JudgeOption(
+        "seed", "N", "what every random choice comes from (1; nightly draws one)", int, repeated=False
+    ),
+    JudgeOption(
+        "rule",
+        "ID",
+        "judge this rule only (exact; repeatable)",
+        repeatable=True,
+        of_one_run=True,
+        repeated=False,
+    ),
+    JudgeOption("save-tape", "FILE", "record every run onto this tape", repeated=False),
     *REPORT_OPTIONS,
+    JudgeOption(
+        "conformance",
+        "FILE",
+        "what this run does not say stands in this file (conformance.yaml in the working directory)",
+        of_one_run=True,
+        repeated=False,
+    ),
 )
+
+SUBJECTS = {"target": "relay", "server": "server", "client": "client"}
+"""The kind of subject, and its suite, for each option that names one."""
+
+
+def subject_named(values: Mapping[str, Any]) -> str:
+    """The kind of the subject that these values name, by option name; "" where they name none.
+
+    Raises UsageError where they name several.
+    """
+    kinds = [kind for name, kind in SUBJECTS.items() if values.get(name)]
+    if len(kinds) > 1:
+        raise UsageError("--target, --server and --client name several subjects: judge one in a run")
+    return kinds[0] if kinds else ""
+
+
+def as_arguments(values: Mapping[str, Any], prefix: str = "--") -> list[str]:
+    """The command-line arguments that say these values."""
+    arguments: list[str] = []
+    for name, value in values.items():
+        several: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
+        arguments += [f"{prefix}{name}={one}" for one in several if one is not None]
+    return arguments
+
+
+def as_typed(values: Mapping[str, Any]) -> str:
+    """The same, as somebody would type it in a shell."""
+    return " ".join(shlex.quote(argument) for argument in as_arguments(values))

@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from spatius_sim.kit import report_options
-from spatius_sim.kit.judge_options import JUDGE_OPTIONS
+from spatius_sim.kit.judge_options import JUDGE_OPTIONS, SUBJECTS, as_typed, subject_named
+from spatius_sim.protocol.errors import UsageError
 
 if TYPE_CHECKING:
     from spatius_sim.kit.bench import Bench, Options
+    from spatius_sim.kit.conformance_file import ConformanceFile
     from spatius_sim.kit.running_server import RunningMotionServer
     from spatius_sim.reporting.summary import RuleOutcome, Summary
     from spatius_sim.rules.catalogue import Rule
 
 pytest_plugins = ["spatius_sim.kit.tape_plugin"]
 
+_FROM_FILE: "pytest.StashKey[tuple[str, dict[str, Any]]]" = pytest.StashKey()
 _PROPERTY = "spatius_sim_outcome"
 _BENCH: "pytest.StashKey[Bench]" = pytest.StashKey()
 _ENVIRONMENT: "pytest.StashKey[dict[str, str]]" = pytest.StashKey()
@@ -41,6 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             "type": option.parse,
             "metavar": option.metavar,
             "help": option.help,
+            "choices": option.choices or None,
             "action": "append" if option.repeatable else "store",
         }
         try:
@@ -53,11 +57,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Naming a subject runs its suite alone."""
     config.stash[_OUTCOMES] = []
+    with _usage_errors():
+        file = _read_conformance_file(config)
     named = _named(config)
     if not named:
         return
     with _usage_errors():
-        _options(config).check()
+        try:
+            _options(config).check()
+        except UsageError as error:
+            raise (file.placed(error) if file else error) from error
         _check_rules(config, *named)
         report_options.check_reports(config)
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
@@ -81,6 +90,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     options = config.stash[_BENCH].options
     subject = options.target or options.server or options.client
     lines = [f"spatius-sim: judging {subject}, profile {options.profile}, from seed {options.seed}"]
+    if _FROM_FILE in config.stash:
+        name, values = config.stash[_FROM_FILE]
+        lines.append(f"spatius-sim: {name} says {', '.join(values) or 'nothing for this run'}")
     if options.target:
         lines.append("spatius-sim: Motion Server listens; the relay needs this environment:")
     return lines + [f"  {name}={value}" for name, value in config.stash[_ENVIRONMENT].items()]
@@ -111,7 +123,6 @@ def rule(request: pytest.FixtureRequest) -> "Rule":
 def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
     """Judges the rule over the plans that exercise it."""
     from spatius_sim.kit.exercises import plans_exercising
-    from spatius_sim.protocol.errors import UsageError
     from spatius_sim.reporting.json_report import outcome_to_json
     from spatius_sim.reporting.summary import RuleOutcome
     from spatius_sim.reporting.text_report import failure_text
@@ -136,8 +147,7 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
             note(RuleOutcome(rule.id, Verdict.ERRORED, reason=repr(error)), "")
             raise
         if outcome.failure is not None:
-            options = _bench(request.config).options
-            repeat = f"pytest {options.as_arguments()} --rule {rule.id}".replace("  ", " ")
+            repeat = _repeat(request.config, rule.id)
             outcome = replace(outcome, failure=replace(outcome.failure, repeat=repeat))
         note(outcome, trial.subject.target)
         if outcome.failure is not None:
@@ -217,16 +227,48 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
         terminalreporter.write(page.getvalue())
 
 
-def _named(config: pytest.Config) -> dict[str, str]:
-    """The subject that the user named, by kind. The environment's target is none of a user's who names
+def _given(config: pytest.Config) -> dict[str, Any]:
+    """The options that have a value, by name. The environment's target is none of a user's who names
     tests of his own."""
-    by_environment = "" if _names_tests(config) else os.environ.get("SPATIUS_TARGET", "")
-    named = {
-        "relay": config.getoption("spatius_target") or by_environment,
-        "server": config.getoption("spatius_server"),
-        "client": config.getoption("spatius_client"),
-    }
-    return {kind: subject for kind, subject in named.items() if subject}
+    given = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
+    if not subject_named(given) and not _names_tests(config):
+        given["target"] = os.environ.get("SPATIUS_TARGET")
+    return {name: value for name, value in given.items() if value not in (None, "")}
+
+
+def _named(config: pytest.Config) -> dict[str, str]:
+    """The subject that the user named, by kind."""
+    given = _given(config)
+    return {kind: given[name] for name, kind in SUBJECTS.items() if name in given}
+
+
+def _read_conformance_file(config: pytest.Config) -> "ConformanceFile | None":
+    """Fill in what the conformance file says. One in the working directory is read where a subject is named:
+    the tests of a team that has one are none of our business."""
+    given = _given(config)
+    if not (given.get("conformance") or subject_named(given)):
+        return None
+    from spatius_sim.kit.conformance_file import find_conformance_file
+
+    file = find_conformance_file(given.get("conformance"), config.invocation_params.dir)
+    if file is not None:
+        filled = file.fill(given)
+        for option in JUDGE_OPTIONS:
+            if option.name in filled:
+                setattr(config.option, option.field, filled[option.name])
+        config.stash[_FROM_FILE] = (str(file.path), filled)
+    return file
+
+
+def _repeat(config: pytest.Config, rule_id: str) -> str:
+    """The command that judges one rule over the same scenarios."""
+    path, filled = config.stash.get(_FROM_FILE, ("", {}))
+    needed = {option.name for option in JUDGE_OPTIONS if option.repeated} - filled.keys()
+    again = {name: value for name, value in _given(config).items() if name in needed}
+    if path:
+        again["conformance"] = path
+    again["seed"] = config.stash[_BENCH].options.seed
+    return f"pytest {as_typed(again)} --rule {rule_id}"
 
 
 def _names_tests(config: pytest.Config) -> bool:
@@ -235,7 +277,6 @@ def _names_tests(config: pytest.Config) -> bool:
 
 def _check_rules(config: pytest.Config, *subjects: str) -> None:
     """Raises UsageError for a rule that does not exist, or that judges none of these subjects."""
-    from spatius_sim.protocol.errors import UsageError
     from spatius_sim.rules import catalogue
 
     for rule_id in config.getoption("spatius_rule") or ():
@@ -343,8 +384,6 @@ def _rule_of(item: pytest.Item) -> str:
 
 @contextmanager
 def _usage_errors() -> Iterator[None]:
-    from spatius_sim.protocol.errors import UsageError
-
     try:
         yield
     except UsageError as error:

@@ -64,7 +64,9 @@ def profile_named(name: str) -> Profile:
     try:
         return PROFILES[name]
     except KeyError:
-        raise UsageError(f"no profile is named {name!r}: there are {', '.join(PROFILES)}") from None
+        raise UsageError(
+            f"--profile {name}: no profile is named {name!r}: there are {', '.join(PROFILES)}"
+        ) from None
 
 
 def judged_at(level: str) -> tuple[Level, ...]:
@@ -72,5 +74,5 @@ def judged_at(level: str) -> tuple[Level, ...]:
     none."""
     names = [one.lower() for one in Level]
     if level not in names:
-        raise UsageError(f"no level is named {level!r}: there are {', '.join(names)}")
+        raise UsageError(f"--level {level}: no level is named {level!r}: there are {', '.join(names)}")
     return tuple(Level)[: names.index(level) + 1]

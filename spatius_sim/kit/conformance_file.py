@@ -1,0 +1,129 @@
+"""conformance.yaml: what a team says once of its subject, read by every command.
+
+The command line beats the file, and the file beats the defaults. Every option of the table that does not
+belong to one run alone is a key of the file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yaml.nodes import MappingNode, Node, SequenceNode
+
+from spatius_sim.kit import judge_options
+from spatius_sim.kit.judge_options import SUBJECTS, JudgeOption, subject_named
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.tape.yaml_file import YamlFile, read_bytes
+
+NAME = "conformance.yaml"
+_MAPPING = "NAME=VALUE"
+
+
+@dataclass(frozen=True, slots=True)
+class ConformanceFile:
+    """The values in a file by option name, and the line where each stands."""
+
+    path: Path
+    values: Mapping[str, Any]
+    lines: Mapping[str, int]
+
+    @property
+    def subject(self) -> str:
+        """The kind of subject that it is about; "" where it names none."""
+        return subject_named(self.values)
+
+    def fill(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What the file says to a run that was given these values: nothing of another kind of subject, no
+        subject where one is given, and no option that is given."""
+        named = subject_named(given)
+        if named and self.subject not in ("", named):
+            return {}
+        naming = SUBJECTS.keys() if named else ()
+        return {n: v for n, v in self.values.items() if given.get(n) is None and n not in naming}
+
+    def placed(self, error: UsageError) -> UsageError:
+        """The same error with file and line where it is about an option that stands here."""
+        option = str(error).split(" ", 1)[0].rstrip(":").removeprefix("--")
+        if option not in self.lines:
+            return error
+        return UsageError(f"{self.path}:{self.lines[option]}: {str(error).removeprefix('--')}")
+
+
+def find_conformance_file(named: str | None, folder: Path) -> ConformanceFile | None:
+    """The file that is named, or else the one in this folder, or None.
+
+    Raises UsageError that names file, line and key for a file that is wrong, and for a named one that is
+    missing.
+    """
+    if named:
+        return read_conformance_file(folder / named, named)
+    path = folder / NAME
+    return read_conformance_file(path, NAME) if path.is_file() else None
+
+
+def read_conformance_file(path: Path, place: str) -> ConformanceFile:
+    """The file at this path, which errors call `place`; raises UsageError that names file, line and key."""
+    reader = YamlFile(place)
+    root = reader.root(read_bytes(path))
+    if root is None:
+        raise UsageError(f"{place}:1: the file is empty: it says at least target, server or client")
+    options = _options_of_a_file()
+    nodes = reader.mapping(root, "the file", options.keys())
+    values = {name: _value(reader, options[name], node, path.parent) for name, node in nodes.items()}
+    lines = {name: node.start_mark.line + 1 for name, node in nodes.items()}
+    return ConformanceFile(Path(place), values, lines)
+
+
+def conformance_schema() -> dict[str, Any]:
+    """The JSON Schema of the file, for editors."""
+    properties = {
+        name: {"description": option.help} | _schema_of(option)
+        for name, option in _options_of_a_file().items()
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "conformance.yaml of spatius-sim",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _options_of_a_file() -> dict[str, JudgeOption]:
+    return {option.name: option for option in judge_options.JUDGE_OPTIONS if not option.of_one_run}
+
+
+def _value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
+    if not option.repeatable:
+        return _one(reader, option, node, folder)
+    if isinstance(node, MappingNode) and option.metavar == _MAPPING:
+        parts = reader.mapping(node, option.name)
+        return [f"{name}={reader.text(value, name)}" for name, value in parts.items()]
+    items = reader.sequence(node, option.name) if isinstance(node, SequenceNode) else [node]
+    return [_one(reader, option, item, folder) for item in items]
+
+
+def _one(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
+    if option.parse is int:
+        return reader.integer(node, option.name)
+    if option.parse is float:
+        return reader.number(node, option.name)
+    text = reader.text(node, option.name)
+    if option.choices and text not in option.choices:
+        raise reader.error(node, f"{option.name}: {text!r} is none of {', '.join(option.choices)}")
+    by_name = "FILE" in option.metavar and text.endswith((".yaml", ".yml"))
+    is_path = by_name or option.metavar in ("FILE", "DIR")
+    return str(folder / text) if is_path else text
+
+
+def _schema_of(option: JudgeOption) -> dict[str, Any]:
+    one: dict[str, Any] = {"type": {int: "integer", float: "number"}.get(option.parse, "string")}
+    if option.choices:
+        one["enum"] = list(option.choices)
+    if not option.repeatable:
+        return one
+    shapes = [one, {"type": "array", "items": one}]
+    if option.metavar == _MAPPING:
+        shapes.append({"type": "object", "additionalProperties": {"type": "string"}})
+    return {"oneOf": shapes}
