@@ -90,7 +90,12 @@ class Options:
             raise UsageError(f"--time-budget {self.time_budget}: a number of seconds is needed")
         if not 0 <= self.motion_port <= _LARGEST_PORT:
             raise UsageError(f"--motion-port {self.motion_port}: a port is a number up to {_LARGEST_PORT}")
-        for option, seconds in (("--wait", self.patience.attach), ("--settle", self.patience.settle)):
+        patience = self.patience
+        for option, seconds in (
+            ("--wait", patience.attach),
+            ("--settle", patience.settle),
+            ("--fallback-wait", patience.fallback),
+        ):
             if not 0 <= seconds < math.inf:
                 raise UsageError(f"{option} {seconds}: a number of seconds is needed")
         _check_url("--target", self.target, ("ws", "wss"))
@@ -222,7 +227,16 @@ class Bench:
             self._stack.callback(relay.close)
             url = relay_url(relay)
         self._recorder.dialect = dialect
-        return RelaySubject(url, dialect, self._recorder, options.seed, options.patience, options.lacks)
+        assert self._motion_server is not None
+        return RelaySubject(
+            url,
+            dialect,
+            self._recorder,
+            options.seed,
+            options.patience,
+            self._motion_server,
+            options.lacks,
+        )
 
     async def _client(self) -> Subject[ClientPlan]:
         options = self.options

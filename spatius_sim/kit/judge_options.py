@@ -79,6 +79,12 @@ JUDGE_OPTIONS = (
         float,
     ),
     JudgeOption(
+        "fallback-wait",
+        "SECONDS",
+        "how long the relay may take to fall back to audio alone when Motion Server fails (15)",
+        float,
+    ),
+    JudgeOption(
         "level",
         "LEVEL",
         "judge the rules of this level and those that bind more: must, should, may",

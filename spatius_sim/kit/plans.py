@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from spatius_sim.kit.conduct import WHOLE_TURN, Act, Cue, Rubbish
 from spatius_sim.kit.probes import Probe
+from spatius_sim.model.scenario import NO_FAULTS, Scenario
+from spatius_sim.model.told_faults import in_words
 from spatius_sim.protocol.audio import (
     BYTES_PER_SAMPLE,
     KEYFRAMES_PER_SECOND,
@@ -51,16 +53,19 @@ class TurnPlan:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The turns of each client. Clients speak at the same time, the turns of one behind each other; where
-    they keep `step`, each waits for the others before its next turn. A Motion Server is probed before."""
+    they keep `step`, each waits for the others before its next turn. A Motion Server is probed before. In
+    front of a relay, `motion_server` is what ours plays."""
 
     clients: tuple[tuple[TurnPlan, ...], ...]
     probes: tuple[Probe, ...] = ()
     step: bool = False
+    motion_server: Scenario = NO_FAULTS
 
     def __str__(self) -> str:
         """The plan in words."""
         in_step = ["in step"] if self.step else []
-        return "; ".join([*map(str, self.probes), *in_step, self._spoken()])
+        played = [f"Motion Server: {in_words(self.motion_server)}"] if self.motion_server.faults else []
+        return "; ".join([*map(str, self.probes), *in_step, self._spoken(), *played])
 
     def _spoken(self) -> str:
         if len(self.clients) == 1:

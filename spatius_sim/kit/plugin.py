@@ -305,7 +305,7 @@ def _options(config: pytest.Config) -> "Options":
 
     folder = report_options.report_folder(config)
     return Options(
-        patience=Patience(**given(attach="wait", settle="settle")),
+        patience=Patience(**given(attach="wait", settle="settle", fallback="fallback_wait")),
         lacks=tuple(config.getoption("spatius_lacks") or ()),
         environment=os.environ,
         seed=_seed(config),

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from spatius_sim.dialects import Dialect
-from spatius_sim.dialects.events import Audio, InterruptTurn, Motion, Speak, SpeakEnd
+from spatius_sim.dialects.events import InterruptTurn, Speak, SpeakEnd
 from spatius_sim.kit.conduct import WHOLE_TURN, Act, Heard, Rubbish
 from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.kit.rubbish import rubbish_frames
-from spatius_sim.kit.waiting import Settling, Watch, chunks, wait_until
-from spatius_sim.model.trace import Intended, Intent, Lane, TurnStarted, WaitEnded, read_upstream
+from spatius_sim.kit.turn_watch import TurnWatch
+from spatius_sim.kit.waiting import Settling, chunks, wait_until
+from spatius_sim.model.trace import Intended, Intent, Lane, TurnStarted, WaitEnded
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.net.relay_client import RelayClient
-from spatius_sim.protocol.messages import MotionResponse
 
 _CUE_SECONDS = 1.0
 """Without a sign of life for so long, a client stops waiting for its cue."""
@@ -25,7 +25,9 @@ _UNREAD_SECONDS = 15.0
 
 @dataclass(slots=True)
 class Speaker:
-    """One client and what it is to say. `interrupts`: whether the relay knows interrupts."""
+    """One client and what it is to say. `interrupts`: whether the relay knows interrupts. `fallback`: the
+    seconds that it has when Motion Server fails; `slowed_by`: by so many Motion Server may be slower than it
+    is."""
 
     name: str
     client: RelayClient
@@ -33,23 +35,29 @@ class Speaker:
     recorder: Recorder
     settling: Settling
     interrupts: bool
+    fallback: float
+    slowed_by: float
     _hears: Settling = field(default_factory=lambda: Settling(_CUE_SECONDS))
+    _through: int = 0
+    """Events that were there when the turn before was through."""
 
     async def speak(
         self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event | None = None
     ) -> None:
         """Turn number `number`; what comes is left unread until `others_through`, where it is to be."""
         self._tell(TurnStarted(number, pcm, PLAN_SAMPLE_RATE))
-        halves = _Halves(self.recorder, self.name)
+        watch = TurnWatch(self.recorder, self.name, self._through)
         if others_through is None:
             await self._say(turn, pcm)
         else:
             await self._say_unread(turn, pcm, others_through)
         if turn.cue == WHOLE_TURN:
-            complete = await self._wait(halves.have_come, self.settling)
+            gone = self.client.closed.is_set
+            complete = await watch.wait(self.settling, self.fallback, gone, self.slowed_by)
             self._tell(WaitEnded(number, complete))
         elif turn.cue.heard is not Heard.NOTHING:
-            await self._wait(halves.by(turn.cue.heard), self._hears)
+            await self._wait(watch.by(turn.cue.heard), self._hears)
+        self._through = len(self.recorder.events)
         await self._act(turn, pcm)
         await asyncio.sleep(turn.pause_ms / 1000)
 
@@ -93,43 +101,3 @@ class Speaker:
 
     def _tell(self, what: TurnStarted | WaitEnded | Intended) -> None:
         self.recorder.emit(Lane.KIT, self.name, what)
-
-
-class _Halves:
-    """What of a turn has come at a client, from here on."""
-
-    def __init__(self, recorder: Recorder, client: str) -> None:
-        self._watches = {
-            Heard.AUDIO: Watch(recorder, client, _is_audio),
-            Heard.MOTION: Watch(recorder, client, _is_motion),
-            Heard.LAST_AUDIO: Watch(recorder, client, _ends_audio),
-        }
-        self._motion_end = Watch(recorder, client, _ends_motion)
-
-    def have_come(self) -> bool:
-        """Whether both, marked as ended, have been received by now."""
-        audio, motion = self._watches[Heard.LAST_AUDIO].has_come(), self._motion_end.has_come()
-        return audio and motion
-
-    def by(self, heard: Heard) -> Callable[[], bool]:
-        """Whether that much has been received by now."""
-        return self._watches[heard].has_come if heard in self._watches else self.have_come
-
-
-def _is_audio(heard: object) -> bool:
-    return isinstance(heard, Audio) and bool(heard.pcm)
-
-
-def _is_motion(heard: object) -> bool:
-    return isinstance(heard, Motion) and bool(heard.payloads)
-
-
-def _ends_audio(heard: object) -> bool:
-    return isinstance(heard, Audio) and heard.last
-
-
-def _ends_motion(heard: object) -> bool:
-    if not isinstance(heard, Motion):
-        return False
-    messages = map(read_upstream, heard.payloads)
-    return heard.last or any(isinstance(m, MotionResponse) and m.end for m in messages)

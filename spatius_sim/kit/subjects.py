@@ -15,7 +15,9 @@ from spatius_sim.dialects.features import INTERRUPTS
 from spatius_sim.kit.plans import Plan, TurnPlan, speech
 from spatius_sim.kit.speaking import Speaker
 from spatius_sim.kit.waiting import Settling
-from spatius_sim.model.trace import Trace, TraceHeader
+from spatius_sim.model.scenario import NO_FAULTS
+from spatius_sim.model.told_faults import longest_delay
+from spatius_sim.model.trace import FALLBACK_WAIT, Trace, TraceHeader
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.net.relay_client import RelayClient
@@ -49,10 +51,11 @@ def relay_environment(server: MotionServer, api_key: str) -> dict[str, str]:
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long to wait, in seconds: `attach` for the subject to answer at all, `settle` without a sign of
-    life before what is missing counts as missing."""
+    life before what is missing counts as missing, `fallback` for a relay to fall back to audio alone."""
 
     attach: float = 10.0
     settle: float = 3.0
+    fallback: float = FALLBACK_WAIT
 
 
 PlanOf = TypeVar("PlanOf", contravariant=True)
@@ -91,10 +94,12 @@ class RelaySubject:
         recorder: Recorder,
         seed: int,
         patience: Patience,
+        motion_server: MotionServer,
         lacks: tuple[str, ...] = (),
     ) -> None:
         self.target, self._lacks = url, tuple(sorted({*lacks, *dialect.lacks}))
         self._dialect, self._recorder, self._seed = dialect, recorder, seed
+        self._motion_server = motion_server
         self._patience, self._settling = patience, Settling(patience.settle)
         self._runs = 0
 
@@ -114,26 +119,45 @@ class RelaySubject:
     async def run(self, plan: Plan) -> Trace:
         """Every client speaks its turns; a turn is over when both halves have come down."""
         self._runs += 1
-        header = TraceHeader("relay", self._dialect.name, self._seed, str(plan), __version__, self._lacks)
+        header = TraceHeader(
+            "relay",
+            self._dialect.name,
+            self._seed,
+            str(plan),
+            __version__,
+            self._lacks,
+            fallback_wait=self._patience.fallback,
+        )
         self._recorder.start(header)
+        self._motion_server.play(plan.motion_server, also_open=True)
         try:
             async with AsyncExitStack() as stack:
                 clients = [
                     await stack.enter_async_context(self._client(f"client-{number}"))
                     for number in range(1, len(plan.clients) + 1)
                 ]
-                await self._converse(plan, [self._speaker(client) for client in clients])
+                slowed_by = longest_delay(plan.motion_server)
+                await self._converse(plan, [self._speaker(client, slowed_by) for client in clients])
                 await asyncio.sleep(_LINGER_SECONDS)
         finally:
+            self._motion_server.play(NO_FAULTS, also_open=True)
             trace = self._recorder.finish()
         return trace
 
     async def detach(self) -> None:
         """Nothing is held between runs."""
 
-    def _speaker(self, client: RelayClient) -> Speaker:
-        interrupts = INTERRUPTS not in self._lacks
-        return Speaker(client.name, client, self._dialect, self._recorder, self._settling, interrupts)
+    def _speaker(self, client: RelayClient, slowed_by: float) -> Speaker:
+        return Speaker(
+            client.name,
+            client,
+            self._dialect,
+            self._recorder,
+            self._settling,
+            interrupts=INTERRUPTS not in self._lacks,
+            fallback=self._patience.fallback,
+            slowed_by=slowed_by,
+        )
 
     def _client(self, name: str, open_seconds: float = 10.0) -> RelayClient:
         return RelayClient(self.target, self._dialect, self._recorder, name, open_seconds)

@@ -65,9 +65,11 @@ async def wait_until(
     over: Callable[[], bool],
     settling: Settling,
     gone: Callable[[], bool] = _never,
+    grace: float = 0.0,
 ) -> bool:
-    """Whether `over` came true before the subject was `gone`, or silent for longer than it may be. Audio,
-    motion and what happens upstream are signs of life; status messages are none."""
+    """Whether `over` came true before the subject was `gone`, or silent for longer than it may be, and than
+    `grace` seconds more. Audio, motion and what happens upstream are signs of life; status messages are
+    none."""
     started = heard_at = time.monotonic()
     seen = len(recorder.events)
     while not over():
@@ -76,7 +78,7 @@ async def wait_until(
             settling.longest_pause = max(settling.longest_pause, now - heard_at)
             heard_at = now
         seen = len(recorder.events)
-        left = min(heard_at + settling.now, started + LONGEST_TURN_SECONDS) - now
+        left = min(heard_at + settling.now + grace, started + LONGEST_TURN_SECONDS) - now
         if gone() or left <= 0:
             settling.incomplete_turns += 1
             return over()

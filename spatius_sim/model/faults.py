@@ -1,12 +1,13 @@
 """Which faults of a scenario happen now: counting, narrowing down, and the dice."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
+from typing import NamedTuple
 
 from spatius_sim.model.dice import roll
 from spatius_sim.model.scenario import (
     NO_FAULTS,
-    WORDS,
     Delay,
     Fault,
     Moment,
@@ -16,6 +17,7 @@ from spatius_sim.model.scenario import (
     Stall,
     What,
 )
+from spatius_sim.model.told_faults import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,22 @@ class Entrance:
 WELCOME = Entrance()
 
 
+class Spoken(NamedTuple):
+    """How much audio has come: seconds of it, in so many messages."""
+
+    seconds: float
+    messages: int
+
+
 @dataclass(slots=True)
 class ConnectionFaults:
-    """The faults that concern connection number `number`."""
+    """The faults that concern connection number `number`. `requests` counts those of all connections, from
+    1."""
 
     seed: int = 0
     number: int = 0
     faults: Sequence[Fault] = ()
+    requests: Iterator[int] = field(default_factory=lambda: count(1))
     _rolls: dict[int, int] = field(default_factory=dict)
     _past: set[int] = field(default_factory=set)
 
@@ -53,25 +64,28 @@ class ConnectionFaults:
             for step in fault.what
         ]
 
-    def response(self, number: int) -> list[What]:
-        """What happens to response `number` (1, 2, ...) of a request."""
+    def response(self, number: int, request: int = 1) -> list[What]:
+        """What happens to response `number` (1, 2, ...) of request number `request`."""
         return [
             step
             for index, fault in enumerate(self.faults)
             if fault.when.at is Moment.RESPONSE
             and fault.when.number in (0, number)
+            and fault.when.request in (0, request)
             and self._drawn(index, fault)
             for step in fault.what
         ]
 
-    def audio(self, seconds: float, messages: int) -> list[What]:
-        """What happens now that so much audio has come on this connection, in all."""
+    def audio(self, in_all: Spoken, request: int, in_request: Spoken) -> list[What]:
+        """What happens now that so much audio has come on this connection, and so much of it in request
+        number `request`."""
         happening: list[What] = []
         for index, fault in enumerate(self.faults):
             when = fault.when
-            if when.at is not Moment.AUDIO or index in self._past:
+            if when.at is not Moment.AUDIO or index in self._past or when.request not in (0, request):
                 continue
-            enough = messages >= when.messages if when.seconds is None else seconds >= when.seconds
+            come = in_request if when.request else in_all
+            enough = come.messages >= when.messages if when.seconds is None else come.seconds >= when.seconds
             if enough:
                 self._past.add(index)
                 happening += fault.what if self._drawn(index, fault) else ()
@@ -108,11 +122,13 @@ class Director:
     scenario: Scenario = NO_FAULTS
     _connections: int = 0
     _token_requests: int = 0
+    _requests: Iterator[int] = field(default_factory=lambda: count(1))
 
     def play(self, scenario: Scenario) -> None:
         """Play this one, from the next token request and the next connection on, which are the first."""
         self.scenario = scenario
         self._connections = self._token_requests = 0
+        self._requests = count(1)
 
     def token_requested(self, app_id: str) -> Entrance:
         """What a token request meets."""
@@ -126,7 +142,12 @@ class Director:
         self._connections += 1
         number = self._connections
         faults = (*self._faults(number, app_id, avatar_id, token=False), *meant)
-        return ConnectionFaults(self.seed, number, faults)
+        return ConnectionFaults(self.seed, number, faults, self._requests)
+
+    def was_connected(self, app_id: str, avatar_id: str, meant: Iterable[Fault] = ()) -> ConnectionFaults:
+        """What awaits a connection that was open before the scenario began: only what names no connection."""
+        faults = (*self._faults(0, app_id, avatar_id, token=False), *meant)
+        return ConnectionFaults(self.seed, 0, faults, self._requests)
 
     def _faults(self, number: int, app_id: str, avatar_id: str, *, token: bool) -> tuple[Fault, ...]:
         return tuple(
@@ -142,15 +163,6 @@ class Director:
 def seconds_of(delay: Delay, seed: int, *drawn: str | int) -> float:
     """How long this delay lasts."""
     return delay.seconds + delay.jitter * roll(seed, "delay", *drawn)
-
-
-def told(step: What) -> str:
-    """A fault as a trace names it."""
-    figures = {
-        name: value for name in type(step).__slots__ if (value := getattr(step, name)) not in ("", 0, None)
-    }
-    inside = ", ".join(f"{name} {value}" for name, value in figures.items())
-    return f"{WORDS[type(step)]}: {inside}" if inside else WORDS[type(step)]
 
 
 def _entrance(steps: Sequence[What], seed: int, number: int) -> Entrance:

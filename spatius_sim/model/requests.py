@@ -15,14 +15,18 @@ LONGEST_REQ_ID = 256
 
 @dataclass(slots=True)
 class Request:
-    """All that shares a req_id; `number` counts the requests of a connection from 1, `responses` what was
-    answered so far, `held` what a fault keeps back."""
+    """All that shares a req_id; `number` counts the requests of a connection from 1, `ordinal` those of all
+    connections since a scenario began (0: it was open before). `messages` and `samples` of audio have come,
+    `responses` were sent; `held` is what a fault keeps back."""
 
     req_id: str
     number: int
     answer: Answer
     audio: AudioIn
+    ordinal: int
     state: TurnState = TurnState.UPLOADING
+    messages: int = 0
+    samples: int = 0
     responses: int = 0
     failed: bool = False
     ended: bool = False
@@ -60,12 +64,17 @@ class Requests:
             return f"{most_open} requests are open already: end one with end=true, or interrupt it"
         return ""
 
-    def add(self, req_id: str, answer: Answer, audio: AudioIn) -> Request:
+    def add(self, req_id: str, answer: Answer, audio: AudioIn, ordinal: int) -> Request:
         """Open a request."""
         self._count += 1
         self._open += 1
-        request = self._all[req_id] = self.newest = Request(req_id, self._count, answer, audio)
+        request = self._all[req_id] = self.newest = Request(req_id, self._count, answer, audio, ordinal)
         return request
+
+    def forget_ordinals(self) -> None:
+        """They were open before what begins now."""
+        for request in self._all.values():
+            request.ordinal = 0
 
     def end(self, request: Request, state: TurnState) -> None:
         """A request takes no more audio from here on."""

@@ -38,9 +38,10 @@ class Moment(StrEnum):
 @dataclass(frozen=True, slots=True)
 class When:
     """A moment, and for whom. `seconds` belongs to open, audio and silence, `messages` to audio,
-    `number` (from 1; 0 is every one) to response. `avatar`, `app` ("" is any) and `connection` (the n-th
-    since the scenario began, from 1; 0 is any) narrow it down; for token, `connection` counts token
-    requests. `probability` is drawn from the seed each time the moment comes."""
+    `number` (from 1; 0 is every one) to response. `avatar`, `app` ("" is any), `connection` and, for audio
+    and response, `request` (the n-th since the scenario began, from 1; 0 is any) narrow it down; for token,
+    `connection` counts token requests. Audio is counted on its connection, or in the request that is named.
+    `probability` is drawn from the seed each time the moment comes."""
 
     at: Moment
     seconds: float | None = None
@@ -50,6 +51,7 @@ class When:
     avatar: str = ""
     app: str = ""
     connection: int = 0
+    request: int = 0
 
     def __post_init__(self) -> None:
         timed = self.at in (Moment.OPEN, Moment.AUDIO, Moment.SILENCE)
@@ -59,6 +61,8 @@ class When:
             raise UsageError(f"messages does not go with at: {self.at}")
         if self.number and self.at is not Moment.RESPONSE:
             raise UsageError(f"number does not go with at: {self.at}")
+        if self.request and self.at not in (Moment.AUDIO, Moment.RESPONSE):
+            raise UsageError(f"request does not go with at: {self.at}")
         if self.avatar and self.at is Moment.TOKEN:
             raise UsageError("avatar does not go with at: token, a token request names none")
         if timed and (self.seconds is None) == (not self.messages):
@@ -66,7 +70,7 @@ class When:
             raise UsageError(f"at: {self.at} needs {wanted}")
         _within("seconds", self.seconds or 0.0, 0.0, MOST_SECONDS)
         _within("probability", self.probability, 0.0, 1.0)
-        for name in ("messages", "number", "connection"):
+        for name in ("messages", "number", "connection", "request"):
             _within(name, getattr(self, name), 0, 1_000_000_000)
 
 

@@ -11,7 +11,7 @@ from spatius_sim.model.answers import AnswerFactory
 from spatius_sim.model.audio_input import AudioIn, OggOpusIn, OpusCodec, PcmIn
 from spatius_sim.model.commands import Close, Command, Inject, Join, Output, Publish, Send, SetTimer
 from spatius_sim.model.egress import INVALID_ARGUMENT, EgressFault, Room, read_egress
-from spatius_sim.model.faults import ConnectionFaults
+from spatius_sim.model.faults import ConnectionFaults, Spoken
 from spatius_sim.model.outbox import SEND_TIMER, Outbox
 from spatius_sim.model.pace import FAST, Pace
 from spatius_sim.model.requests import Request, Requests
@@ -77,6 +77,7 @@ class ServerSession:
     _last_audio: float = 0.0
     _faulty_audio: bool = False
     _faulty_responses: bool = False
+    _timers_hold: bool = False
 
     def receive(self, value: Message | Undecodable, now: float = 0.0) -> list[Command]:
         """What to do about a frame from the peer."""
@@ -102,9 +103,20 @@ class ServerSession:
             return []
         if name == _IDLE:
             return self._idle(now)
+        if not self._timers_hold:
+            return []
         if name.startswith(_OPEN):
             return self._happen(self.faults.elapsed(int(name.removeprefix(_OPEN))), now)
         return self._silence(int(name.removeprefix(_SILENCE)), now)
+
+    def meet(self, faults: ConnectionFaults) -> None:
+        """These faults from here on, and none that was to come. What waits for a time is for connections
+        that open later."""
+        self.faults = faults
+        self._timers_hold = False
+        self._faulty_audio = faults.concerns(Moment.AUDIO)
+        self._faulty_responses = faults.concerns(Moment.RESPONSE)
+        self._requests.forget_ordinals()
 
     def closed(self) -> None:
         """The connection is gone."""
@@ -155,8 +167,8 @@ class ServerSession:
         # Whatever the peer makes of a spoilt confirmation: for us the session is open.
         self._step(SessionEvent.CONFIRM)
         self._last_audio = now
-        self._faulty_audio = self.faults.concerns(Moment.AUDIO)
-        self._faulty_responses = self.faults.concerns(Moment.RESPONSE)
+        self.meet(self.faults)
+        self._timers_hold = True
         for moment in (Moment.OPEN, Moment.SILENCE):
             for index, seconds in self.faults.timed(moment).items():
                 commands.append(SetTimer(f"{moment}-{index}", seconds))
@@ -174,7 +186,8 @@ class ServerSession:
             if complaint:
                 return self._error(RESOURCE_EXHAUSTED, complaint, now, audio.req_id[:256])
             answer = self.new_answer(self.connection_id, audio.req_id, self._audio_rate)
-            request = self._requests.add(audio.req_id, answer, self._new_audio_in())
+            ordinal = next(self.faults.requests)
+            request = self._requests.add(audio.req_id, answer, self._new_audio_in(), ordinal)
         elif request.failed:
             return []
         # Of every message but the last the table says the same, and asking it costs more than the rest.
@@ -214,7 +227,13 @@ class ServerSession:
     def _audio_came(self, request: Request, samples: int, now: float) -> list[Command]:
         self._audio_messages += 1
         self._audio_samples += samples
-        happening = self.faults.audio(self._audio_samples / self._audio_rate, self._audio_messages)
+        request.messages += 1
+        request.samples += samples
+        happening = self.faults.audio(
+            Spoken(self._audio_samples / self._audio_rate, self._audio_messages),
+            request.ordinal,
+            Spoken(request.samples / self._audio_rate, request.messages),
+        )
         return self._happen(happening, now, request) if happening else []
 
     def _respond(self, request: Request, payload: bytes, now: float) -> list[Command]:
@@ -224,7 +243,7 @@ class ServerSession:
         late = self.pace.delay(self.faults.seed, self.faults.number, request.number, request.responses)
         if not self._faulty_responses:
             return self._put(self._motion(payload, request.req_id), now, late)
-        steps = self.faults.response(request.responses)
+        steps = self.faults.response(request.responses, request.ordinal)
         spoiled = spoil(payload, steps, self.faults, "response", request.number, request.responses)
         commands = self._leave(spoiled, request, now, late)
         if spoiled.reordered:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from spatius_sim.model.commands import Close, Output, ResetConnection, Send, SendText, SendTruncated
-from spatius_sim.model.faults import ConnectionFaults, seconds_of, told
+from spatius_sim.model.faults import ConnectionFaults, seconds_of
 from spatius_sim.model.payload_faults import (
     garbage,
     grown_to,
@@ -34,6 +34,7 @@ from spatius_sim.model.scenario import (
     What,
     WrongType,
 )
+from spatius_sim.model.told_faults import told
 
 
 @dataclass(slots=True)

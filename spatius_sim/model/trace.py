@@ -237,13 +237,18 @@ class Event:
     what: What
 
 
+FALLBACK_WAIT = 15.0
+"""Seconds (rules.md, R-FALLBACK)."""
+
+
 @dataclass(frozen=True, slots=True)
 class TraceHeader:
     """What was judged (`relay`, `server`, `client`), over which wire ("" for none), from which seed, plan.
     `lacks` names the features that the subject declares it lacks: rules that need one are NOT_APPLICABLE.
 
     `halves` is what could be seen: `both`, or `upstream` or `downstream` alone; `speech`: whether audio is
-    what was spoken, and not noise of its length and loudness.
+    what was spoken, and not noise of its length and loudness. `fallback_wait`: the seconds that a relay has
+    to fall back to audio alone.
     """
 
     subject: str
@@ -254,6 +259,7 @@ class TraceHeader:
     lacks: tuple[str, ...] = ()
     halves: str = "both"
     speech: bool = True
+    fallback_wait: float = FALLBACK_WAIT
 
 
 @dataclass(frozen=True, slots=True)

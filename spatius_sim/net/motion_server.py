@@ -167,9 +167,15 @@ class MotionServer:
 
         self.new_answer = recorded
 
-    def play(self, scenario: Scenario) -> None:
-        """This goes wrong for those who come from now on; the next connection is the first."""
+    def play(self, scenario: Scenario, *, also_open: bool = False) -> None:
+        """This goes wrong for those who come from now on; the next connection is the first, and the next
+        request. With `also_open`, connections that are open meet what names no connection, too."""
         self._director.play(scenario)
+        if also_open:
+            for name, connection in self._open.items():
+                record = self.journal.open[name]
+                ids = record.app_id, record.avatar_id
+                connection.session.meet(self._director.was_connected(*ids, faults_of(*ids)))
 
     async def reset(self) -> None:
         """As after the start: open sessions are closed with 1001, past ones and rooms forgotten, and the

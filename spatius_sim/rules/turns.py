@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from spatius_sim.dialects.events import Audio, InterruptTurn, Motion, Ready
+from spatius_sim.model.told_faults import LONGEST_EXCUSED_DELAY, delay_of, is_harmless
 from spatius_sim.model.trace import (
     Closed,
     Event,
@@ -99,16 +100,21 @@ class Conversation:
 
 @dataclass(slots=True)
 class Turn:
-    """One planned utterance of one client; `until_seq` is where the client's next turn begins."""
+    """One planned utterance of one client. `since_seq` is where the wait for the client's turn before ended,
+    `until_seq` where its next turn begins; `faults` fell in between `since_seq` and the end of its wait, and
+    `failures` are those among them that excuse a relay."""
 
     client: str
     number: int
+    since_seq: int
     started_seq: int
     until_seq: int
     pcm: bytes
     sample_rate: int
     waited_seq: int | None = None
     clean: bool = False
+    faults: list[Event] = field(default_factory=list)
+    failures: list[Event] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     conversations: list[Conversation] = field(default_factory=list)
     swallowed_by: Conversation | None = None
@@ -166,9 +172,11 @@ def _planned_turns(trace: Trace) -> list[Turn]:
         match event.what:
             case TurnStarted(number, pcm, rate):
                 before = latest.get(event.connection)
+                since = -1
                 if before is not None:
                     before.until_seq = event.seq
-                turn = Turn(event.connection, number, event.seq, end, pcm, rate)
+                    since = before.started_seq if before.waited_seq is None else before.waited_seq
+                turn = Turn(event.connection, number, since, event.seq, end, pcm, rate)
                 latest[event.connection] = turns[event.connection, number] = turn
             case WaitEnded(number) if (event.connection, number) in turns:
                 turns[event.connection, number].waited_seq = event.seq
@@ -354,21 +362,30 @@ def _bad_manners(trace: Trace) -> int:
 
 def _tell_clean(trace: Trace, turns: list[Turn]) -> None:
     bad_manners = _bad_manners(trace)
-    faults = [event.seq for event in trace.on(Lane.KIT) if isinstance(event.what, Injected)]
+    injected = [event for event in trace.on(Lane.KIT) if isinstance(event.what, Injected)]
     for turn in turns:
         disturbances = [
-            *faults,
             *_hung_up_or_interrupted(trace, turn.client),
             *(r.interrupted_seq for r in turn.requests if r.interrupted_seq is not None),
         ]
         end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
+        turn.faults = [event for event in injected if turn.since_seq < event.seq < end]
+        turn.failures = failures_among(turn.faults)
         turn.clean = (
             turn.sample_rate > 0
             and keyframe_count(len(turn.pcm) // BYTES_PER_SAMPLE, turn.sample_rate) > 0
             and turn.waited_seq is not None
             and turn.waited_seq < bad_manners
+            and not turn.failures
             and not any(turn.started_seq < seq < end for seq in disturbances)
         )
+
+
+def failures_among(faults: list[Event]) -> list[Event]:
+    """Those that excuse a relay. Delays do together, when they are too long."""
+    told = [(event, event.what.fault) for event in faults if isinstance(event.what, Injected)]
+    too_slow = sum(delay_of(fault) for _, fault in told) > LONGEST_EXCUSED_DELAY
+    return [event for event, fault in told if not is_harmless(fault) or (too_slow and delay_of(fault))]
 
 
 def _hung_up_or_interrupted(trace: Trace, client: str) -> list[int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spatius_sim.model.speech_mark import SpeechMark, stand_in
-from spatius_sim.model.trace import Lane
+from spatius_sim.model.trace import FALLBACK_WAIT, Lane
 
 VERSION = 1
 
@@ -35,7 +35,7 @@ class TapeHeader:
 class Run:
     """The events that follow belong to one run: subject, wire, seed and plan are those of a trace's header.
     `halves` says what the recorder could see: `both`, `upstream` or `downstream`; `lacks` names, apart by
-    spaces, the features that the subject declared it lacks."""
+    spaces, the features that the subject declared it lacks; `fallback_wait` is in seconds."""
 
     subject: str
     wire: str = ""
@@ -44,6 +44,7 @@ class Run:
     kit_version: str = ""
     halves: str = "both"
     lacks: str = ""
+    fallback_wait: float = FALLBACK_WAIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ _LONGEST_NAME = 256
 _LANES = {str(lane): lane for lane in Lane}
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _EVENT_TYPES = (str, int, str, str, str, dict)
-_RUN_TYPES = dict.fromkeys(("subject", "wire", "plan", "kit_version", "halves", "lacks"), str) | {"seed": int}
+_RUN_TEXTS = ("subject", "wire", "plan", "kit_version", "halves", "lacks")
+_RUN_TYPES: dict[str, type] = {**dict.fromkeys(_RUN_TEXTS, str), "seed": int, "fallback_wait": float}
 
 
 def pack_header(header: TapeHeader, version: int) -> bytes:

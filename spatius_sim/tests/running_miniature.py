@@ -31,4 +31,4 @@ async def miniature_relay(brain: type[PlainRelay]) -> AsyncIterator[Subject[Plan
         async with await relay.listen() as listening:
             port = next(iter(listening.sockets)).getsockname()[1]
             url = f"ws://{LOOPBACK}:{port}"
-            yield RelaySubject(url, dialect_named("json-envelope"), recorder, SEED, PATIENCE)
+            yield RelaySubject(url, dialect_named("json-envelope"), recorder, SEED, PATIENCE, server)

@@ -8,6 +8,7 @@ from hypothesis.strategies import SearchStrategy
 from spatius_sim.kit.exercises import plans_exercising
 from spatius_sim.kit.plans import Plan, TurnPlan, conversations, crowds, speech
 from spatius_sim.kit.search import smallest_failing
+from spatius_sim.model.scenario import Fault, Moment, Scenario, Stall, When
 from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.rules.catalogue import RULES
 
@@ -74,6 +75,8 @@ def test_a_plan_reads_as_words() -> None:
     assert str(Plan(((turn,),))) == "2 s of speech in chunks of 640 bytes"
     assert str(Plan(((turn, turn),))).count(", then ") == 1
     assert "at the same time: client-2" in str(Plan(((turn,), (turn,))))
+    stalls = Scenario("drawn", "", (Fault(When(Moment.UPGRADE), (Stall(),)),))
+    assert str(Plan(((turn,),), motion_server=stalls)).endswith("; Motion Server: stall at the upgrade")
 
 
 @pytest.mark.parametrize("rule_id", RULES)

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from spatius_sim.model.dice import noise, roll
-from spatius_sim.model.faults import ConnectionFaults, Director, Entrance, told
+from spatius_sim.model.faults import ConnectionFaults, Director, Entrance, Spoken
 from spatius_sim.model.meaningful_ids import APPS, AVATARS, faults_of, glossary
 from spatius_sim.model.scenario import (
     ALLOWED,
@@ -39,6 +39,7 @@ UPGRADE = When(Moment.UPGRADE)
         (lambda: When(Moment.OPEN, seconds=1, messages=1), "messages does not go"),
         (lambda: When(Moment.AUDIO, seconds=1, number=1), "number does not go"),
         (lambda: When(Moment.TOKEN, avatar="a"), "avatar does not go"),
+        (lambda: When(Moment.UPGRADE, request=1), "request does not go"),
         (lambda: When(Moment.OPEN), "needs seconds"),
         (lambda: When(Moment.AUDIO), "needs seconds or messages"),
         (lambda: When(Moment.AUDIO, seconds=1, messages=1), "needs seconds or messages"),
@@ -70,12 +71,6 @@ def test_every_fault_has_a_name_and_a_moment() -> None:
     assert WORDS[Fail] == "error"
 
 
-def test_a_trace_names_a_fault_with_its_figures() -> None:
-    assert told(Stall()) == "stall"
-    assert told(Fail(4001, "Credits exhausted")) == "error: code 4001, message Credits exhausted"
-    assert told(Hangup()) == "close"
-
-
 def test_dice_are_a_function_of_the_seed() -> None:
     assert roll(1, "a", 2) == roll(1, "a", 2) != roll(2, "a", 2)
     assert 0 <= min(roll(1, n) for n in range(500)) < 0.01
@@ -95,10 +90,41 @@ def test_audio_faults_happen_once_when_enough_has_come() -> None:
         (When(Moment.AUDIO, messages=1, probability=0), Hangup()),
         (When(Moment.INTERRUPT), Hangup()),
     )
-    came = [awaiting.audio(0.9 * n, n) for n in range(1, 5)]
+    came = [awaiting.audio(Spoken(0.9 * n, n), 1, Spoken(0, 0)) for n in range(1, 5)]
     assert came == [[], [], [Stall(), Reset()], []]
     assert awaiting.concerns(Moment.AUDIO)
     assert not awaiting.concerns(Moment.RESPONSE)
+
+
+def test_audio_of_a_named_request_is_counted_in_it_alone() -> None:
+    awaiting = faults(
+        (When(Moment.AUDIO, seconds=1, request=2), Stall()), (When(Moment.AUDIO, messages=5), Reset())
+    )
+    first, second = Spoken(1.5, 4), Spoken(3, 9)
+    assert awaiting.audio(first, 1, first) == []
+    assert awaiting.audio(second, 2, Spoken(0.5, 1)) == [Reset()]
+    assert awaiting.audio(second, 2, Spoken(1, 2)) == [Stall()]
+
+
+def test_the_responses_of_a_named_request_alone_are_spoilt() -> None:
+    awaiting = faults((When(Moment.RESPONSE, number=1, request=2), Drop()))
+    assert [awaiting.response(1, request) for request in (1, 2, 3)] == [[], [Drop()], []]
+
+
+def test_requests_are_counted_over_all_connections() -> None:
+    director = Director()
+    first, second = director.connected("", ""), director.connected("", "")
+    assert [next(first.requests), next(second.requests), next(first.requests)] == [1, 2, 3]
+    director.play(NO_FAULTS)
+    assert next(director.was_connected("", "").requests) == 1
+
+
+def test_what_names_a_connection_spares_those_that_are_open() -> None:
+    named = Fault(When(Moment.AUDIO, messages=1, connection=1), (Stall(),))
+    unnamed = Fault(When(Moment.AUDIO, messages=1), (Reset(),))
+    director = Director(0, Scenario("x", "x", (named, unnamed)))
+    assert director.was_connected("", "").faults == (unnamed,)
+    assert director.connected("", "").faults == (named, unnamed)
 
 
 def test_response_faults_happen_at_their_number_or_always() -> None:

@@ -216,6 +216,20 @@ def test_times_run_from_the_confirmation() -> None:
     assert made.timer("open-0", 104.0) == made.timer("send", 104.0) == []
 
 
+def test_new_faults_take_the_place_of_the_old_ones() -> None:
+    made = session(
+        (When(Moment.OPEN, seconds=3), (Text("now"),)),
+        (When(Moment.RESPONSE, number=1), (Drop(),)),
+        configure=EGRESS,
+    )
+    made.receive(AudioInput("under way", SECOND), 100.0)
+    made.meet(ConnectionFaults(0, 0, [Fault(When(Moment.RESPONSE, request=1), (Drop(),))]))
+    assert made.timer("open-0", 103.0) == []
+    assert numbers(speak(made, "under way")) == [1, 2, 3]
+    assert numbers(speak(made, "the first")) == []
+    assert numbers(speak(made, "the second")) == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("what", "first"),
     [

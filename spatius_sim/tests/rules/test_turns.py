@@ -86,6 +86,41 @@ def test_a_bad_client_soils_the_turns_of_all_from_then_on(manner: Intended | Clo
     assert [(turn.client, turn.number) for turn in joined(said).clean_turns] == [("ann", 0)]
 
 
+@pytest.mark.parametrize(
+    ("faults", "clean"),
+    [
+        (["size: bytes 65536", "unknown-fields", "delay: seconds 1.5"], True),
+        (["delay: seconds 2.5", "delay: seconds 1, jitter 0.5"], True),
+        (["delay: seconds 2.5", "delay: seconds 2"], False),
+        (["stall"], False),
+        (["size: bytes 65536", "close: code 1000"], False),
+    ],
+)
+def test_slowness_size_and_unknown_fields_leave_a_turn_clean(faults: list[str], clean: bool) -> None:
+    said = Dialogue()
+    said.starts("ann", 0, voice("one"))
+    seqs = [said.fault(fault) for fault in faults]
+    said.ends("ann", 0)
+    turn = joined(said).turns[0]
+    assert [event.seq for event in turn.faults] == seqs
+    assert turn.clean is clean
+    assert bool(turn.failures) is not clean
+
+
+def test_a_fault_before_a_turn_soils_it_and_not_the_one_before() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    said.fault()
+    said.starts("ann", 1, voice("hit"))
+    said.ends("ann", 1)
+    said.starts("ann", 2, voice("not waited for"))
+    said.starts("ann", 3, voice("next"))
+    said.ends("ann", 3)
+    story = joined(said)
+    assert [turn.number for turn in story.clean_turns] == [0, 3]
+    assert turn_of(story, "ann", 3).since_seq == turn_of(story, "ann", 2).started_seq
+
+
 # What went up.
 
 

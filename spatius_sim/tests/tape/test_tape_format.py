@@ -117,7 +117,16 @@ def as_plain(record: Record) -> list[Any]:
             "run",
             {
                 name: getattr(record, name)
-                for name in ("subject", "wire", "seed", "plan", "kit_version", "halves", "lacks")
+                for name in (
+                    "subject",
+                    "wire",
+                    "seed",
+                    "plan",
+                    "kit_version",
+                    "halves",
+                    "lacks",
+                    "fallback_wait",
+                )
             },
         ]
     fields = {

@@ -1,0 +1,101 @@
+"""Watches a turn at its client: its two halves, and what comes in their stead when Motion Server fails."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+from spatius_sim.dialects.events import Audio, Failed, Motion
+from spatius_sim.kit.conduct import Heard
+from spatius_sim.kit.waiting import Settling, Watch, wait_until
+from spatius_sim.model.trace import Injected, read_upstream
+from spatius_sim.net.recorder import Recorder
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.rules.turns import failures_among
+
+_LATE_SECONDS = 0.2
+"""What came in the last moment is written down a little later."""
+
+
+class TurnWatch:
+    """What of a turn has come at its client, from here on; what has gone wrong since event number `since`
+    concerns it."""
+
+    def __init__(self, recorder: Recorder, client: str, since: int) -> None:
+        self._recorder, self._since = recorder, since
+        self._watches = {
+            Heard.AUDIO: Watch(recorder, client, _is_audio),
+            Heard.MOTION: Watch(recorder, client, _is_motion),
+            Heard.LAST_AUDIO: Watch(recorder, client, _ends_audio),
+        }
+        self._motion_end = Watch(recorder, client, _ends_motion)
+        self._word = Watch(recorder, client, _gives_motion_up)
+
+    def have_come(self) -> bool:
+        """Whether both halves, marked as ended, have been received by now."""
+        audio, motion = self._watches[Heard.LAST_AUDIO].has_come(), self._motion_end.has_come()
+        return audio and motion
+
+    def by(self, heard: Heard) -> Callable[[], bool]:
+        """Whether that much has been received by now."""
+        return self._watches[heard].has_come if heard in self._watches else self.have_come
+
+    async def wait(
+        self, settling: Settling, fallback: float, gone: Callable[[], bool], slowed_by: float
+    ) -> bool:
+        """Whether both halves have come. Where Motion Server is slowed down by so many seconds, the relay has
+        as many more to show life; where it fails, `fallback` seconds to end the audio and to say so."""
+        spoken_at = time.monotonic()
+
+        def over() -> bool:
+            return self.have_come() or self._failed_at() is not None
+
+        await wait_until(self._recorder, over, settling, gone, grace=slowed_by)
+        failed_at = self._failed_at()
+        if failed_at is not None:
+            await self._wait_for_fallback(max(spoken_at, failed_at) + fallback + _LATE_SECONDS, gone)
+        return self.have_come()
+
+    async def _wait_for_fallback(self, deadline: float, gone: Callable[[], bool]) -> None:
+        changed = self._recorder.changed
+        while not (self.have_come() or self._has_fallen_back() or gone()):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), left)
+
+    def _has_fallen_back(self) -> bool:
+        audio, word = self._watches[Heard.LAST_AUDIO].has_come(), self._word.has_come()
+        return audio and word
+
+    def _failed_at(self) -> float | None:
+        """Seconds on the monotonic clock; None where nothing failed."""
+        events = self._recorder.events[self._since :]
+        faults = [event for event in events if isinstance(event.what, Injected)]
+        return min((event.at_ns / 1e9 for event in failures_among(faults)), default=None)
+
+
+def _is_audio(heard: object) -> bool:
+    return isinstance(heard, Audio) and bool(heard.pcm)
+
+
+def _is_motion(heard: object) -> bool:
+    return isinstance(heard, Motion) and bool(heard.payloads)
+
+
+def _ends_audio(heard: object) -> bool:
+    return isinstance(heard, Audio) and heard.last
+
+
+def _ends_motion(heard: object) -> bool:
+    if not isinstance(heard, Motion):
+        return False
+    messages = map(read_upstream, heard.payloads)
+    return heard.last or any(isinstance(m, MotionResponse) and m.end for m in messages)
+
+
+def _gives_motion_up(heard: object) -> bool:
+    """An empty list makes a client go on with audio alone (seed:002)."""
+    return isinstance(heard, Failed) or (isinstance(heard, Motion) and not heard.payloads)

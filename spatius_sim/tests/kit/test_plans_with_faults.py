@@ -1,0 +1,70 @@
+"""What Motion Server plays in a plan hits the turn that it is meant for, and the trace says so."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from spatius_sim.dialects import dialect_named
+from spatius_sim.kit.embedded import relay_url, start_reference_relay
+from spatius_sim.kit.plans import Plan, TurnPlan
+from spatius_sim.kit.subjects import Patience, RelaySubject
+from spatius_sim.model.scenario import (
+    NO_FAULTS,
+    Delay,
+    Fail,
+    Fault,
+    Hangup,
+    Moment,
+    Refuse,
+    Scenario,
+    What,
+    When,
+)
+from spatius_sim.net.motion_server import MotionServer
+from spatius_sim.net.recorder import Recorder
+from spatius_sim.rules.turns import join
+
+TURN = TurnPlan(640, 640)
+
+
+@asynccontextmanager
+async def reference_relay() -> AsyncIterator[tuple[RelaySubject, MotionServer]]:
+    dialect = dialect_named("json-envelope")
+    recorder = Recorder(dialect=dialect)
+    async with MotionServer(sink=recorder) as server:
+        relay = await start_reference_relay(server, "a-canary-key-of-thirty-two-chars")
+        try:
+            yield RelaySubject(relay_url(relay), dialect, recorder, 1, Patience(fallback=5.0), server), server
+        finally:
+            relay.close()
+            await relay.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("when", "what"),
+    [
+        (When(Moment.RESPONSE, request=2), Fail(13, "no")),
+        (When(Moment.AUDIO, messages=1, request=2), Hangup(1000)),
+        (When(Moment.UPGRADE, connection=2), Refuse(401)),
+        (When(Moment.TOKEN, connection=2), Refuse(500)),
+    ],
+)
+async def test_it_hits_the_turn_that_it_is_meant_for(when: When, what: What) -> None:
+    plan = Plan(((TURN, TURN, TURN),), motion_server=Scenario("drawn", "", (Fault(when, (what,)),)))
+    async with reference_relay() as (subject, server):
+        trace = await subject.run(plan)
+        assert server.scenario is NO_FAULTS
+    story = join(trace)
+    assert [turn.clean for turn in story.turns] == [True, False, True]
+    assert [len(turn.failures) for turn in story.turns] == [0, 1, 0]
+    assert trace.header.fallback_wait == 5.0
+
+
+async def test_a_delay_longer_than_the_wait_for_a_sign_of_life_is_waited_out() -> None:
+    slow = Scenario("drawn", "", (Fault(When(Moment.RESPONSE), (Delay(0.5),)),))
+    async with reference_relay() as (subject, _):
+        subject._settling.seconds = 0.2
+        story = join(await subject.run(Plan(((TURN,),), motion_server=slow)))
+    assert [turn.clean for turn in story.turns] == [True]
+    assert len(story.deliveries) == 1
