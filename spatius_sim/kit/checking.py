@@ -1,6 +1,6 @@
 """Judges tapes: every rule that a tape can exercise, over all its runs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spatius_sim import __version__
@@ -24,7 +24,7 @@ class _Tally:
     runs: int = 0
     reason: str = ""
     failure: Failure | None = None
-    passed: bool = False
+    verdicts: set[Verdict] = field(default_factory=lambda: {Verdict.UNEXERCISED})
 
 
 def check_tape(path: Path) -> tuple[Summary, ...]:
@@ -67,8 +67,9 @@ def _subjects(trace: Trace) -> tuple[str, ...]:
 def _add(tally: _Tally, judgement: Judgement, path: Path, trace: Trace, number: int) -> None:
     tally.runs += 1
     tally.exercised += judgement.exercised
-    tally.passed |= judgement.verdict is Verdict.PASSED
-    tally.reason = tally.reason or judgement.reason
+    tally.verdicts.add(judgement.verdict)
+    if judgement.verdict is Verdict.INCONCLUSIVE or not tally.reason:
+        tally.reason = judgement.reason
     if judgement.verdict is Verdict.FAILED and tally.failure is None:
         broken = judgement.broken[0]
         plan = f": {trace.header.plan}" if trace.header.plan else ""
@@ -77,9 +78,7 @@ def _add(tally: _Tally, judgement: Judgement, path: Path, trace: Trace, number: 
 
 
 def _outcome(rule_id: str, tally: _Tally) -> RuleOutcome:
-    if tally.failure is not None:
-        verdict = Verdict.FAILED
-    else:
-        verdict = Verdict.PASSED if tally.passed else Verdict.UNEXERCISED
+    gravest = (Verdict.FAILED, Verdict.PASSED, Verdict.INCONCLUSIVE, Verdict.UNEXERCISED)
+    verdict = next(verdict for verdict in gravest if verdict in tally.verdicts)
     reason = "" if verdict is Verdict.PASSED else tally.reason
     return RuleOutcome(rule_id, verdict, tally.exercised, tally.runs, reason, tally.failure)

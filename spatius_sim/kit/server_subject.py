@@ -36,6 +36,7 @@ from spatius_sim.model.trace import (
     WaitEnded,
     Watched,
 )
+from spatius_sim.net.lag import lag_marked
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.net.upstream_client import (
@@ -70,7 +71,6 @@ _CLOCKS_DIFFER_SECONDS = 10.0
 _LATE_SECONDS = 1.2
 """A little more than the second within which motion of an interrupted request may come."""
 
-_KIT_LAG_SECONDS = 0.3
 _TURN_CHUNK_BYTES = 3200
 _UNSUPPORTED_RATE = 11025
 _FIRST_FRAMES: dict[Intent, str | bytes] = {
@@ -144,13 +144,15 @@ class ServerSubject:
         header = TraceHeader("server", "", self._seed, str(plan), __version__, self._lacks)
         self._recorder.start(header)
         try:
-            for probe in plan.probes:
-                self._probed += 1
-                await self._probe(f"probe-{self._probed}", probe)
-            speaking = (
-                self._speak_turns(f"session-{number}", turns) for number, turns in enumerate(plan.clients, 1)
-            )
-            await asyncio.gather(*speaking)
+            async with lag_marked(self._recorder):
+                for probe in plan.probes:
+                    self._probed += 1
+                    await self._probe(f"probe-{self._probed}", probe)
+                speaking = (
+                    self._speak_turns(f"session-{number}", turns)
+                    for number, turns in enumerate(plan.clients, 1)
+                )
+                await asyncio.gather(*speaking)
         finally:
             trace = self._recorder.finish()
         return trace
@@ -244,10 +246,8 @@ class ServerSubject:
             for chunk in chunks(pcm, _TURN_CHUNK_BYTES):
                 await self._send(name, session, encode(AudioInput(req_id, chunk)))
             await self._send(name, session, encode(Interrupt(req_id)))
-            since = time.monotonic()
             await asyncio.sleep(_LATE_SECONDS)
-            in_time = time.monotonic() - since < _LATE_SECONDS + _KIT_LAG_SECONDS
-            self._recorder.emit(Lane.KIT, name, Watched(Matter.SILENCE, in_time))
+            self._recorder.emit(Lane.KIT, name, Watched(Matter.SILENCE, True))
             await self._speak(name, session, 0, _turn(samples))
 
     async def _takes_egress(self) -> bool:

@@ -18,6 +18,7 @@ from spatius_sim.kit.waiting import Settling
 from spatius_sim.model.scenario import NO_FAULTS
 from spatius_sim.model.told_faults import longest_delay
 from spatius_sim.model.trace import FALLBACK_WAIT, Trace, TraceHeader
+from spatius_sim.net.lag import lag_marked
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.net.relay_client import RelayClient
@@ -132,6 +133,7 @@ class RelaySubject:
         self._motion_server.play(plan.motion_server, also_open=True)
         try:
             async with AsyncExitStack() as stack:
+                await stack.enter_async_context(lag_marked(self._recorder))
                 clients = [
                     await stack.enter_async_context(self._client(f"client-{number}"))
                     for number in range(1, len(plan.clients) + 1)

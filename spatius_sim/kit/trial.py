@@ -192,6 +192,9 @@ class Trial(Generic[P]):
         if exercised:
             return RuleOutcome(rule_id, Verdict.PASSED, exercised, len(seen))
         reason = next((judgement.reason for judgement in seen if judgement.reason), "")
+        late = [judgement for judgement in seen if judgement.verdict is Verdict.INCONCLUSIVE]
+        if late:
+            return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, 0, len(seen), reason=late[0].reason)
         return RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, len(seen), reason=reason)
 
 

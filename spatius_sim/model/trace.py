@@ -175,11 +175,19 @@ class Matter(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The kit gave a connection time for this; `complete` where what it waited for came or, for silence,
-    where the time passed without the kit itself being late."""
+    """The kit gave a connection time for this; `complete` where what it waited for came. For silence: where
+    the time passed."""
 
     matter: Matter
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lagged:
+    """The kit itself was late: for so many seconds up to here it did nothing, and what happened meanwhile is
+    written down behind this."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +226,7 @@ What = (
     | WaitEnded
     | Intended
     | Watched
+    | Lagged
     | Injected
     | SecretKnown
     | SecretSeen

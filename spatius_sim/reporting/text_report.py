@@ -57,12 +57,15 @@ def print_verdicts(console: Console, summary: Summary) -> None:
     title = f"{summary.subject} {summary.target}, seed {summary.seed}{chosen}"
     console.print(Text(title, style="bold"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    told: set[str] = set()
     for outcome in summary.outcomes:
+        inconclusive = outcome.verdict is Verdict.INCONCLUSIVE  # Most often of one reason: once is enough.
         table.add_row(
             Text(str(outcome.verdict), style=_COLOURS[outcome.verdict]),
             Text(outcome.rule_id, no_wrap=True),
-            Text(_remark(outcome)),
+            Text("" if inconclusive and outcome.reason in told else _remark(outcome)),
         )
+        told.add(outcome.reason)
     console.print(table)
 
 
@@ -81,8 +84,6 @@ def print_catalogue(console: Console, rules: list[Rule]) -> None:
 def _remark(outcome: RuleOutcome) -> str:
     if outcome.failure is not None:
         return outcome.failure.actual
-    if outcome.verdict is Verdict.INCONCLUSIVE:
-        return ""  # The same for all of them: the claim says it once.
     if outcome.verdict is Verdict.PASSED:
         exercised = _counted(outcome.exercised, "time")
         return f"{exercised} over {_counted(outcome.scenarios, 'scenario')}"

@@ -22,7 +22,14 @@ class Broken:
     events: tuple[int, ...]
 
 
-Check = Callable[[Story], Iterator[Kept | Broken]]
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What took time cannot be judged, for the kit itself was late by so many seconds meanwhile."""
+
+    seconds: float
+
+
+Check = Callable[[Story], Iterator[Kept | Broken | Late]]
 """Judges one rule on one joined trace. A check that yields nothing never saw its situation."""
 
 ClientCheck = Callable[[ClientStory], Iterator[Kept | Broken]]

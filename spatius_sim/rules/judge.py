@@ -19,7 +19,7 @@ from spatius_sim.rules import (
 from spatius_sim.rules.catalogue import Rule, Verdict, rules_for
 from spatius_sim.rules.client_ledger import join_client
 from spatius_sim.rules.client_needs import missing
-from spatius_sim.rules.findings import Broken, Check, ClientCheck, Judgement, Kept
+from spatius_sim.rules.findings import Broken, Check, ClientCheck, Judgement, Kept, Late
 from spatius_sim.rules.scope import beyond
 from spatius_sim.rules.turns import join
 
@@ -64,7 +64,7 @@ def _judge(
     rule: Rule,
     lacking: Sequence[str],
     unseen: str,
-    outcomes_of: Iterable[Kept | Broken],
+    outcomes_of: Iterable[Kept | Broken | Late],
     before: dict[str, Judgement],
 ) -> Judgement:
     if lacking:
@@ -78,10 +78,15 @@ def _judge(
         return Judgement(rule.id, Verdict.UNEXERCISED, reason=unseen)
     outcomes = list(outcomes_of)
     broken = tuple(outcome for outcome in outcomes if isinstance(outcome, Broken))
+    late = [outcome.seconds for outcome in outcomes if isinstance(outcome, Late)]
+    exercised = len(outcomes) - len(late)
     if broken:
-        return Judgement(rule.id, Verdict.FAILED, len(outcomes), broken)
-    if outcomes:
-        return Judgement(rule.id, Verdict.PASSED, len(outcomes))
+        return Judgement(rule.id, Verdict.FAILED, exercised, broken)
+    if exercised:
+        return Judgement(rule.id, Verdict.PASSED, exercised)
+    if late:
+        reason = f"the kit itself was late by {max(late):.1f} s: a quieter machine can tell"
+        return Judgement(rule.id, Verdict.INCONCLUSIVE, reason=reason)
     return Judgement(rule.id, Verdict.UNEXERCISED, reason="its situation never came up")
 
 

@@ -23,8 +23,12 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     ServerError,
 )
-from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.rules.findings import Broken, Check, Kept, Late
+from spatius_sim.rules.lag import lag_seconds
 from spatius_sim.rules.turns import Story
+
+_MOST_LAG_SECONDS = 0.2
+"""The kit waits this much longer than the second."""
 
 _NOT_A_CONFIGURATION = (
     "expected clientconfiguresession message",
@@ -95,7 +99,7 @@ def egress_silent(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
 
 
-def interrupt(story: Story) -> Iterator[Kept | Broken]:
+def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
     """S-INTERRUPT."""
     for request in story.requests:
         if request.interrupted_seq is None:
@@ -110,7 +114,10 @@ def interrupt(story: Story) -> Iterator[Kept | Broken]:
         if not over:
             continue
         late = [payload.seq for payload in request.payloads if payload.seq > over[0]]
-        if late:
+        lag = lag_seconds(story.trace, request.interrupted_seq, over[0])
+        if late and lag > _MOST_LAG_SECONDS:
+            yield Late(lag)
+        elif late:
             expected = f"nothing for {request.req_id} later than 1 s after its interrupt"
             yield Broken(expected, f"{len(late)} responses", (request.interrupted_seq, *late))
         else:

@@ -147,6 +147,8 @@ def test_motion_later_than_that() -> None:
 
 def test_a_kit_that_was_late_itself_judges_nothing() -> None:
     said = interrupted()
-    said.happens(Lane.KIT, SESSION, Watched(Matter.SILENCE, False))
+    said.lags(0.5)
+    said.happens(Lane.KIT, SESSION, Watched(Matter.SILENCE, True))
+    assert said.verdict("S-INTERRUPT") is Verdict.PASSED
     said.server_says(SESSION, MOTION)
-    assert said.verdict("S-INTERRUPT") is Verdict.UNEXERCISED
+    assert said.verdict("S-INTERRUPT") is Verdict.INCONCLUSIVE

@@ -11,6 +11,7 @@ from spatius_sim.model.trace import (
     Closed,
     Event,
     Injected,
+    Lagged,
     Lane,
     Opened,
     Received,
@@ -63,6 +64,7 @@ class Dialogue:
         self._subject, self._lacks = subject, lacks
         self._events: list[Event] = []
         self._shades = count(1)
+        self._passed_ns = 0
 
     # What the kit means and knows.
 
@@ -71,6 +73,15 @@ class Dialogue:
 
     def ends(self, client: str, number: int, *, complete: bool = True) -> int:
         return self.happens(Lane.KIT, client, WaitEnded(number, complete))
+
+    def passes(self, seconds: float) -> None:
+        """Nothing happens for so long."""
+        self._passed_ns += int(seconds * 1e9)
+
+    def lags(self, seconds: float) -> int:
+        """The kit itself does nothing for so long."""
+        self.passes(seconds)
+        return self.happens(Lane.KIT, "", Lagged(seconds))
 
     def fault(self, fault: str = "Motion Server dies") -> int:
         return self.happens(Lane.KIT, "", Injected(fault))
@@ -203,7 +214,7 @@ class Dialogue:
     def happens(self, lane: Lane, connection: str, what: What) -> int:
         """Write an event down; its number."""
         seq = len(self._events)
-        self._events.append(Event(seq, seq * TICK_NS, lane, connection, what))
+        self._events.append(Event(seq, self._passed_ns + seq * TICK_NS, lane, connection, what))
         return seq
 
     @property

@@ -1,0 +1,27 @@
+"""Where the kit itself was late, time means nothing: how much of a span that was."""
+
+from spatius_sim.model.trace import Lagged, Lane, Trace
+from spatius_sim.rules.findings import Broken, Kept, Late
+
+_NS = 1e9
+
+
+def lag_seconds(trace: Trace, since: int, until: int) -> float:
+    """For how many seconds between two events, named by their sequence numbers, the kit did nothing."""
+    begun, ended = trace.events[since].at_ns, trace.events[until].at_ns
+    late = 0.0
+    for event in trace.on(Lane.KIT):
+        if isinstance(event.what, Lagged):
+            woke = event.at_ns / _NS
+            late += max(0.0, min(woke, ended / _NS) - max(woke - event.what.seconds, begun / _NS))
+    return late
+
+
+def in_time(trace: Trace, since: int, until: int, seconds: float, broken: Broken) -> Kept | Broken | Late:
+    """Whether the event `until` came within so many seconds of the event `since`. What was too late is
+    `broken`, unless the kit may have seen it too late."""
+    took = (trace.events[until].at_ns - trace.events[since].at_ns) / _NS
+    late = lag_seconds(trace, since, until)
+    if took <= seconds:
+        return Kept()
+    return broken if took - late > seconds else Late(late)
