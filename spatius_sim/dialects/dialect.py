@@ -2,8 +2,10 @@
 
 from typing import Protocol
 
+from spatius_sim.dialects.binary_header import BinaryHeader
 from spatius_sim.dialects.events import ClientAction, Frame, RelayEvent
 from spatius_sim.dialects.json_envelope import JsonEnvelope
+from spatius_sim.dialects.typed_json import TypedJson
 from spatius_sim.protocol.errors import UsageError
 
 
@@ -44,7 +46,8 @@ class Dialect(Protocol):
         """The frames by which a client does `action`."""
 
 
-_DIALECTS: dict[str, Dialect] = {"json-envelope": JsonEnvelope()}
+_BUILT_IN: tuple[Dialect, ...] = (JsonEnvelope(), BinaryHeader(), TypedJson())
+_DIALECTS = {dialect.name: dialect for dialect in _BUILT_IN}
 
 
 def dialect_names() -> list[str]:

@@ -5,7 +5,6 @@ JSON text frames, binary as base64. Generation 1 has `turnId`, generation 2 drop
 """
 
 import json
-from base64 import b64decode, b64encode
 from typing import Any, assert_never
 
 from spatius_sim.dialects.events import (
@@ -27,7 +26,17 @@ from spatius_sim.dialects.events import (
     Start,
     Unclear,
 )
+from spatius_sim.dialects.reading import (
+    NotUnderstoodError,
+    base64_bytes,
+    base64_text,
+    flag,
+    json_object,
+    optional_text,
+    rate,
+)
 
+_NAME = "json-envelope"
 _RELAY_NOTES = frozenset({"status", "agent_ready", "transcript", "agent_event", "pong"})
 _CLIENT_NOTES = frozenset({"ping", "set_avatar", "start_agent"})
 
@@ -35,7 +44,7 @@ _CLIENT_NOTES = frozenset({"ping", "set_avatar", "start_agent"})
 class JsonEnvelope:
     """The json-envelope wire."""
 
-    name = "json-envelope"
+    name = _NAME
     lacks: frozenset[str] = frozenset()
     greets = True
     http_paths = ("/api/config", "/healthz")
@@ -44,8 +53,8 @@ class JsonEnvelope:
     def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
         """A frame from the relay; never raises."""
         try:
-            return (_relay_event(_object(frame)),)
-        except _NotUnderstoodError as fault:
+            return (_relay_event(json_object(frame, _NAME)),)
+        except NotUnderstoodError as fault:
             return (Garbage(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[str, ...]:
@@ -55,8 +64,8 @@ class JsonEnvelope:
     def read_client(self, frame: Frame) -> ClientAction:
         """A frame from the client; never raises."""
         try:
-            return _client_action(_object(frame))
-        except _NotUnderstoodError as fault:
+            return _client_action(json_object(frame, _NAME))
+        except NotUnderstoodError as fault:
             return Unclear(str(fault))
 
     def write_client(self, action: ClientAction) -> tuple[str, ...]:
@@ -65,7 +74,7 @@ class JsonEnvelope:
             case Start():
                 return ()
             case Speak(pcm, last):
-                audio = json.dumps({"type": "mic_audio", "audio": _text(pcm)})
+                audio = json.dumps({"type": "mic_audio", "audio": base64_text(pcm)})
                 return (audio, *self.write_client(SpeakEnd())) if last else (audio,)
             case SpeakEnd():
                 return (json.dumps({"type": "mic_end"}),)
@@ -89,10 +98,10 @@ def _said(event: RelayEvent) -> str:
             avatar = {"outputSampleRate": output_rate, "inputSampleRate": input_rate}
             return json.dumps({"type": "ready", "sessionId": session_id, "avatar": avatar})
         case Audio(pcm, last, turn_id):
-            audio = {"type": "avatar_audio", "audio": _text(pcm), "isLast": last}
+            audio = {"type": "avatar_audio", "audio": base64_text(pcm), "isLast": last}
             return json.dumps(audio | _turn(turn_id))
         case Motion(payloads, last, turn_id):
-            frames = [_text(payload) for payload in payloads]
+            frames = [base64_text(payload) for payload in payloads]
             motion = {"type": "avatar_frames", "frames": frames, "isLast": last}
             return json.dumps(motion | _turn(turn_id))
         case Interrupted(reason):
@@ -107,101 +116,52 @@ def _said(event: RelayEvent) -> str:
             assert_never(event)
 
 
-class _NotUnderstoodError(Exception):
-    pass
-
-
-def _object(frame: Frame) -> dict[str, Any]:
-    if isinstance(frame, bytes):
-        raise _NotUnderstoodError("a binary frame; json-envelope has text frames only")
-    try:
-        value = json.loads(frame)
-    except (ValueError, RecursionError) as error:
-        raise _NotUnderstoodError(f"not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise _NotUnderstoodError("not a JSON object")
-    return value
-
-
 def _relay_event(message: dict[str, Any]) -> RelayEvent:
     match message.get("type"):
         case "ready":
             avatar = message.get("avatar")
             rates = avatar if isinstance(avatar, dict) else {}
             return Ready(
-                _optional_text(message, "sessionId"),
-                _rate(rates.get("outputSampleRate")),
-                _rate(rates.get("inputSampleRate")),
+                optional_text(message, "sessionId"),
+                rate(rates.get("outputSampleRate")),
+                rate(rates.get("inputSampleRate")),
             )
         case "avatar_audio":
-            pcm = _bytes(message.get("audio"), "audio")
-            return Audio(pcm, _flag(message, "isLast"), _optional_text(message, "turnId"))
+            pcm = base64_bytes(message.get("audio"), "audio")
+            return Audio(pcm, flag(message, "isLast"), optional_text(message, "turnId"))
         case "avatar_frames":
             frames = message.get("frames")
             if not isinstance(frames, list):
-                raise _NotUnderstoodError("avatar_frames.frames is not a list")
-            payloads = tuple(_bytes(frame, "frames") for frame in frames)
-            return Motion(payloads, _flag(message, "isLast"), _optional_text(message, "turnId"))
+                raise NotUnderstoodError("avatar_frames.frames is not a list")
+            payloads = tuple(base64_bytes(frame, "frames") for frame in frames)
+            return Motion(payloads, flag(message, "isLast"), optional_text(message, "turnId"))
         case "interrupt":
-            return Interrupted(_optional_text(message, "reason"))
+            return Interrupted(optional_text(message, "reason"))
         case "error":
-            return Failed(_optional_text(message, "message"))
+            return Failed(optional_text(message, "message"))
         case str(kind) if kind in _RELAY_NOTES:
             return Note(kind)
         case other:
-            raise _NotUnderstoodError(f"type {other!r} is not one of a json-envelope relay's")
+            raise NotUnderstoodError(f"type {other!r} is not one of a json-envelope relay's")
 
 
 def _client_action(message: dict[str, Any]) -> ClientAction:
     match message.get("type"):
         case "mic_audio":
-            return Speak(_bytes(message.get("audio"), "audio"))
+            return Speak(base64_bytes(message.get("audio"), "audio"))
         case "mic_end":
             return SpeakEnd()
         case "play_sample":
-            return PlayClip(_optional_text(message, "clip"))
+            return PlayClip(optional_text(message, "clip"))
         case "text" | "text_query":
-            return Say(_optional_text(message, "text"))
+            return Say(optional_text(message, "text"))
         case "interrupt":
             return InterruptTurn()
         case str(kind) if kind in _CLIENT_NOTES:
             return Note(kind)
         case other:
-            raise _NotUnderstoodError(f"type {other!r} is not one of a json-envelope client's")
-
-
-def _text(binary: bytes) -> str:
-    return b64encode(binary).decode("ascii")
+            raise NotUnderstoodError(f"type {other!r} is not one of a json-envelope client's")
 
 
 def _turn(turn_id: str) -> dict[str, str]:
     return {"turnId": turn_id} if turn_id else {}
-
-
-def _bytes(value: object, field: str) -> bytes:
-    if not isinstance(value, str):
-        raise _NotUnderstoodError(f"{field} is not base64 text")
-    try:
-        return b64decode(value, validate=True)
-    except ValueError as error:
-        raise _NotUnderstoodError(f"{field} is not base64: {error}") from error
-
-
-def _flag(message: dict[str, Any], field: str) -> bool:
-    value = message.get(field, False)
-    if not isinstance(value, bool):
-        raise _NotUnderstoodError(f"{field} is neither true nor false")
-    return value
-
-
-def _optional_text(message: dict[str, Any], field: str) -> str:
-    value = message.get(field, "")
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise _NotUnderstoodError(f"{field} is not a text")
-    return value
-
-
-def _rate(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

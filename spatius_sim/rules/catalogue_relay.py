@@ -1,5 +1,6 @@
 """The rules for a relay: U as Motion Server sees it, R as its client does."""
 
+from spatius_sim.dialects.features import AUDIO, CLIENT_AUDIO, SEVERAL_TURNS, STREAMING
 from spatius_sim.rules.rule import Level, Provenance, Rule
 
 _DOCUMENTED, _OBSERVED, _ASSUMED = Provenance
@@ -55,6 +56,7 @@ RULES: tuple[Rule, ...] = (
         "the last audio of a turn MUST be marked as last, once",
         "docs:audio-io",
         _DOCUMENTED,
+        needs=(AUDIO,),
     ),
     Rule(
         "R-AUDIO-COMPLETE",
@@ -64,6 +66,7 @@ RULES: tuple[Rule, ...] = (
         "seed:001",
         _DOCUMENTED,
         ("R-END-AUDIO",),
+        (AUDIO,),
     ),
     Rule(
         "R-AUDIO-FIRST",
@@ -72,6 +75,7 @@ RULES: tuple[Rule, ...] = (
         "seed:002",
         _DOCUMENTED,
         ("R-MOTION-VERBATIM", "R-AUDIO-COMPLETE"),
+        (AUDIO, STREAMING),
     ),
     Rule(
         "R-TURNS",
@@ -80,6 +84,7 @@ RULES: tuple[Rule, ...] = (
         "seed:002",
         _DOCUMENTED,
         ("R-MOTION-VERBATIM", "R-AUDIO-FIRST", "R-END-AUDIO"),
+        (SEVERAL_TURNS,),
     ),
     Rule(
         "R-ISOLATION",
@@ -88,6 +93,7 @@ RULES: tuple[Rule, ...] = (
         "the relay serves several clients; no document says it in words",
         _ASSUMED,
         ("R-MOTION-VERBATIM",),
+        (CLIENT_AUDIO,),
     ),
     Rule(
         "R-CONVERSATION",

@@ -6,8 +6,8 @@ from itertools import count
 from spatius_sim.dialects.events import Audio, Motion
 from spatius_sim.model.client_decoder import ClientDecoder
 from spatius_sim.model.decoder_events import AudioOnlyEntered, MotionDiscarded, PlaybackState
-from spatius_sim.model.trace import Lane, Received
 from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.rules.heard import heard
 from spatius_sim.rules.turns import Story, Turn
 
 _AN_HOUR_NS = 3_600_000_000_000
@@ -71,10 +71,9 @@ def _play(story: Story, turn: Turn) -> Kept | Broken:
     rate = story.output_rates.get(turn.client, turn.sample_rate)
     decoder = ClientDecoder(rate, lambda: f"conversation-{next(numbers)}")
     ids: dict[str, str] = {}
-    for event in story.trace.events[turn.started_seq : turn.until_seq]:
-        if event.lane is not Lane.DOWNSTREAM or event.connection != turn.client:
+    for event, said in heard(story.trace, turn.started_seq, turn.until_seq):
+        if event.connection != turn.client:
             continue
-        said = event.what.value if isinstance(event.what, Received) else None
         match said:
             case Audio(pcm, last, turn_id):
                 ids[turn_id] = decoder.yield_audio_data(pcm, last)
@@ -87,10 +86,10 @@ def _play(story: Story, turn: Turn) -> Kept | Broken:
                 decoder.yield_frames_data(payloads, ids.get(turn_id, "") if labelled else current)
             case _:
                 continue
-        for heard in decoder.take_events():
-            if isinstance(heard, MotionDiscarded):
-                return _unplayable(turn, f"a payload was discarded: {heard.reason}", event.seq)
-            if isinstance(heard, AudioOnlyEntered):
+        for happened in decoder.take_events():
+            if isinstance(happened, MotionDiscarded):
+                return _unplayable(turn, f"a payload was discarded: {happened.reason}", event.seq)
+            if isinstance(happened, AudioOnlyEntered):
                 return _unplayable(turn, "an empty list made it audio-only", event.seq)
     decoder.advance(_AN_HOUR_NS)
     if decoder.state is not PlaybackState.IDLE:

@@ -33,6 +33,7 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     ServerError,
 )
+from spatius_sim.rules.heard import heard
 
 _FINGERPRINT_BYTES = 1600
 _TOO_SHORT_TO_TELL = 32
@@ -240,9 +241,8 @@ def _conversations(trace: Trace) -> tuple[list[Conversation], list[Delivery], di
     rates: dict[str, int] = {}
     current: dict[str, Conversation] = {}
     by_turn_id: dict[tuple[str, str], Conversation] = {}
-    for event in trace.on(Lane.DOWNSTREAM):
+    for event, said in heard(trace):
         client = event.connection
-        said = event.what.value if isinstance(event.what, Received) else None
         match said:
             case Ready(output_sample_rate=rate) if rate:
                 rates[client] = rate
