@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from spatius_sim.dialects import dialect_named, dialect_names
-from spatius_sim.dialects.events import Audio, Failed, Motion, Ready, Speak, SpeakEnd
+from spatius_sim.dialects.events import Audio, Failed, Motion, Ready, Speak, SpeakEnd, Start
+from spatius_sim.dialects.features import SEVERAL_TURNS
 from spatius_sim.model.trace import (
     Closed,
     Event,
@@ -69,14 +70,23 @@ class Scene:
         """The whole scene."""
         self._happens(Lane.KIT, "", SecretKnown("key#1", 32))
         names = [f"client-{number}" for number in range(1, clients + 1)]
-        for name in names:
-            self._happens(Lane.DOWNSTREAM, name, Opened())
-            self._hears(name, Ready("session", _RATE, _RATE))
+        lacks = dialect_named(self.wire).lacks
+        one_turn = SEVERAL_TURNS in lacks
         for turn in range(turns):
             for name in names:
+                if turn == 0 or one_turn:
+                    self._connects(name)
                 self._turn(name, turn)
+                if one_turn:
+                    self._happens(Lane.DOWNSTREAM, name, Closed(False, 1000))
         plan = self.fault or f"{clients} clients, {turns} turns, nothing wrong"
-        return Trace(TraceHeader("relay", self.wire, SEED, plan, ""), tuple(self._events))
+        header = TraceHeader("relay", self.wire, SEED, plan, "", tuple(sorted(lacks)))
+        return Trace(header, tuple(self._events))
+
+    def _connects(self, client: str) -> None:
+        self._happens(Lane.DOWNSTREAM, client, Opened())
+        self._does(client, Start(_RATE))
+        self._hears(client, Ready("session", _RATE, _RATE))
 
     def _turn(self, client: str, turn: int) -> None:
         pcm = _speech(f"{SEED}/{client}/{turn}")
@@ -145,7 +155,7 @@ class Scene:
         for event in motion[1:] if self.fault == "R-AUDIO-FIRST" else motion:
             self._hears(client, event)
 
-    def _does(self, client: str, action: Speak | SpeakEnd) -> None:
+    def _does(self, client: str, action: Start | Speak | SpeakEnd) -> None:
         for frame in dialect_named(self.wire).write_client(action):
             self._frame(Lane.DOWNSTREAM, client, frame, sent=True)
 

@@ -5,7 +5,7 @@ from itertools import count
 
 import numpy as np
 
-from spatius_sim.dialects.events import Audio, InterruptTurn, Motion, Ready, RelayEvent
+from spatius_sim.dialects.events import Audio, ClientAction, InterruptTurn, Motion, Ready, RelayEvent
 from spatius_sim.dialects.json_envelope import JsonEnvelope
 from spatius_sim.model.trace import (
     Closed,
@@ -175,7 +175,15 @@ class Dialogue:
     def client_interrupts(self, client: str) -> int:
         action = InterruptTurn()
         [raw] = JsonEnvelope().write_client(action)
-        return self.happens(Lane.DOWNSTREAM, client, Sent(raw, action))
+        return self.happens(Lane.DOWNSTREAM, client, Sent(raw, JsonEnvelope().read_client(raw)))
+
+    def client_sends(self, client: str, *actions: ClientAction) -> None:
+        for action in actions:
+            for raw in JsonEnvelope().write_client(action):
+                self.happens(Lane.DOWNSTREAM, client, Sent(raw, JsonEnvelope().read_client(raw)))
+
+    def relay_hangs_up(self, client: str) -> int:
+        return self.happens(Lane.DOWNSTREAM, client, Closed(False, 1000))
 
     # Whole turns of an honest relay, and of an honest Motion Server.
 
