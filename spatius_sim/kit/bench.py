@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from spatius_sim.dialects import dialect_named
+from spatius_sim.kit.attaching import Attachment, with_port
 from spatius_sim.kit.background_loop import BackgroundLoop
 from spatius_sim.kit.client_plans import ClientPlan
 from spatius_sim.kit.client_subject import OUR_OWN, ClientSubject, InProcessTestee
@@ -28,12 +29,14 @@ from spatius_sim.kit.subjects import (
 )
 from spatius_sim.kit.trial import Trial, suite_header
 from spatius_sim.model.motion_server import Gate
+from spatius_sim.net.listening import free_port
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
+from spatius_sim.net.relay_process import RelayProcess
 from spatius_sim.net.testee import SocketTestee, StdioTestee, Testee
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.rules.catalogue import EGRESS, FEATURES
+from spatius_sim.rules.catalogue import EGRESS, FEATURES, UPSTREAM
 from spatius_sim.tape.taping import Taping
 from spatius_sim.tape.writer import TapeWriter
 
@@ -67,7 +70,7 @@ class Options:
     server: str = ""
     client: str = ""
     wire: str = DEFAULT_WIRE
-    motion_port: int = DEFAULT_MOTION_PORT
+    motion_port: int | None = None
     seed: int = 1
     patience: Patience = field(default_factory=Patience)
     traces: Path = Path("reports")
@@ -77,6 +80,7 @@ class Options:
     lacks: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     save_tape: str = ""
+    attachment: Attachment = field(default_factory=Attachment)
 
     def check(self) -> None:
         """Raises UsageError for what cannot be."""
@@ -88,8 +92,14 @@ class Options:
         judged_at(self.level)
         if not self.time_budget > 0:
             raise UsageError(f"--time-budget {self.time_budget}: a number of seconds is needed")
-        if not 0 <= self.motion_port <= _LARGEST_PORT:
+        if not 0 <= (self.motion_port or 0) <= _LARGEST_PORT:
             raise UsageError(f"--motion-port {self.motion_port}: a port is a number up to {_LARGEST_PORT}")
+        self.attachment.check()
+        if self.attachment.command and with_port(self.target, 1) == self.target:
+            raise UsageError(
+                "--target-cmd needs a --target that says where the relay then is, such as "
+                "ws://127.0.0.1:{port}/ws/agent"
+            )
         patience = self.patience
         for option, seconds in (
             ("--wait", patience.attach),
@@ -98,7 +108,7 @@ class Options:
         ):
             if not 0 <= seconds < math.inf:
                 raise UsageError(f"{option} {seconds}: a number of seconds is needed")
-        _check_url("--target", self.target, ("ws", "wss"))
+        _check_url("--target", with_port(self.target, 1), ("ws", "wss"))
         if self.server:
             self.place()
         if self.client.startswith(_SOCKET_SCHEMES):
@@ -167,7 +177,15 @@ class Bench:
             header = suite_header(self.options.seed)
             self._writer = TapeWriter(Path(self.options.save_tape), header)
             self._taping = Taping(self._writer, header)
-        return self._run(self._serve(self.options.motion_port)) if self.options.target else {}
+        options = self.options
+        if not options.target:
+            return {}
+        if UPSTREAM in options.lacks:
+            self._recorder.secret("key", options.environment.get("SPATIUS_API_KEY", ""))
+            return {}
+        # A relay that we start is told where we are; another one looks for us at a fixed place.
+        usual = 0 if options.attachment.command else DEFAULT_MOTION_PORT
+        return self._run(self._serve(usual if options.motion_port is None else options.motion_port))
 
     @property
     def profile(self) -> Profile:
@@ -227,16 +245,30 @@ class Bench:
             self._stack.callback(relay.close)
             url = relay_url(relay)
         self._recorder.dialect = dialect
-        assert self._motion_server is not None
+        process = None
+        if options.attachment.command:
+            port = free_port()
+            url = with_port(url, port)
+            process = self._process(port)
+            self._stack.push_async_callback(process.stop)
         return RelaySubject(
-            url,
+            options.attachment.address(url),
             dialect,
             self._recorder,
             options.seed,
             options.patience,
             self._motion_server,
             options.lacks,
+            process,
         )
+
+    def _process(self, port: int) -> RelayProcess:
+        options = self.options
+        ours = dict(options.environment)
+        if self._motion_server is not None:
+            ours |= relay_environment(self._motion_server, canary_key(options.seed))
+        environment = options.attachment.process_environment(ours, port)
+        return RelayProcess(with_port(options.attachment.command, port), environment)
 
     async def _client(self) -> Subject[ClientPlan]:
         options = self.options

@@ -32,7 +32,7 @@ from spatius_sim.model.trace import (
 from spatius_sim.net.avatar_client import AvatarClient
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
-from spatius_sim.net.relay_client import RelayClient
+from spatius_sim.net.relay_client import RelayAddress, RelayClient
 from spatius_sim.protocol.keyframes import JAW_POSE
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.conversation_view import ConversationFigures
@@ -98,7 +98,7 @@ async def _stage(seed: int, plan: str) -> AsyncIterator[Stage]:
         relay = await start_reference_relay(server, canary_key(seed))
         try:
             recorder.start(TraceHeader("relay", _WIRE, seed, plan, __version__))
-            async with RelayClient(relay_url(relay), dialect, recorder, CLIENT) as client:
+            async with RelayClient(RelayAddress(relay_url(relay)), dialect, recorder, CLIENT) as client:
                 avatar = AvatarClient(client, recorder, CLIENT, lambda: next(ids))
                 try:
                     yield Stage(server, client, avatar, recorder)

@@ -49,8 +49,32 @@ REPORT_OPTIONS = (
     ),
 )
 
+_HEADER = "target-header"
+
 JUDGE_OPTIONS = (
     JudgeOption("target", "URL", "judge the relay at this ws:// URL"),
+    JudgeOption(
+        "target-cmd",
+        "COMMAND",
+        "start the relay by this command, and end it; {port} in it and in --target is a free port",
+    ),
+    JudgeOption(
+        "target-env",
+        "NAME=VALUE",
+        "a variable for its process; {console}, {ingress}, {api_key}, {app_id}, {avatar_id} and {port} are "
+        "filled in (repeatable)",
+        repeatable=True,
+    ),
+    JudgeOption(
+        _HEADER,
+        "NAME: VALUE",
+        "a header that the relay wants of its clients (repeatable)",
+        repeatable=True,
+    ),
+    JudgeOption(
+        "target-subprotocol", "NAME", "a WebSocket subprotocol that it wants (repeatable)", repeatable=True
+    ),
+    JudgeOption("target-ca", "FILE", "the certificates by which a wss:// target is trusted (PEM)"),
     JudgeOption(
         "server",
         "URL",
@@ -65,8 +89,8 @@ JUDGE_OPTIONS = (
     JudgeOption(
         "lacks",
         "FEATURE",
-        "the subject lacks this, e.g. egress, interrupts, own-upstream: rules that need it do not apply "
-        "(repeatable)",
+        "the subject lacks this, e.g. egress, interrupts, own-upstream, or upstream (it talks to another "
+        "Motion Server than ours): rules that need it do not apply (repeatable)",
         repeatable=True,
     ),
     JudgeOption("wire", "NAME", "the relay's wire (json-envelope)"),
@@ -150,5 +174,8 @@ def as_arguments(values: Mapping[str, Any], prefix: str = "--") -> list[str]:
 
 
 def as_typed(values: Mapping[str, Any]) -> str:
-    """The same, as somebody would type it in a shell."""
-    return " ".join(shlex.quote(argument) for argument in as_arguments(values))
+    """The same, as somebody would type it in a shell; the values of headers are left out, for they may be a
+    login."""
+    headers = [f"{header.partition(':')[0]}: ..." for header in values.get(_HEADER) or ()]
+    shown = {**values, _HEADER: headers} if headers else values
+    return " ".join(shlex.quote(argument) for argument in as_arguments(shown))

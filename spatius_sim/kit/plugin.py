@@ -296,6 +296,7 @@ def _judged_rules(config: pytest.Config) -> frozenset[str]:
 
 
 def _options(config: pytest.Config) -> "Options":
+    from spatius_sim.kit.attaching import START_SECONDS, Attachment
     from spatius_sim.kit.bench import Options
     from spatius_sim.kit.subjects import Patience
 
@@ -303,10 +304,22 @@ def _options(config: pytest.Config) -> "Options":
         values = {field: config.getoption(f"spatius_{name}") for field, name in names.items()}
         return {field: value for field, value in values.items() if value is not None}
 
+    def several(name: str) -> tuple[str, ...]:
+        return tuple(config.getoption(f"spatius_{name}") or ())
+
     folder = report_options.report_folder(config)
+    attachment = Attachment(
+        environment=several("target_env"),
+        headers=several("target_header"),
+        subprotocols=several("target_subprotocol"),
+        **given(command="target_cmd", ca="target_ca"),
+    )
+    # A process that ends is noticed at once, so one that has only just been started may take its time.
+    patience = {"attach": START_SECONDS} if attachment.command else {}
     return Options(
-        patience=Patience(**given(attach="wait", settle="settle", fallback="fallback_wait")),
-        lacks=tuple(config.getoption("spatius_lacks") or ()),
+        patience=Patience(**patience | given(attach="wait", settle="settle", fallback="fallback_wait")),
+        attachment=attachment,
+        lacks=several("lacks"),
         environment=os.environ,
         seed=_seed(config),
         **given(server="server", client="client", wire="wire", motion_port="motion_port")

@@ -15,13 +15,14 @@ from spatius_sim.dialects.features import INTERRUPTS
 from spatius_sim.kit.plans import Plan, TurnPlan, speech
 from spatius_sim.kit.speaking import Speaker
 from spatius_sim.kit.waiting import Settling
-from spatius_sim.model.scenario import NO_FAULTS
+from spatius_sim.model.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.told_faults import longest_delay
 from spatius_sim.model.trace import FALLBACK_WAIT, Trace, TraceHeader
 from spatius_sim.net.lag import lag_marked
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
-from spatius_sim.net.relay_client import RelayClient
+from spatius_sim.net.relay_client import RelayAddress, RelayClient
+from spatius_sim.net.relay_process import RelayProcess
 from spatius_sim.protocol.errors import UnreachableError
 
 APP_ID = "sim-app"
@@ -84,28 +85,34 @@ class Subject(Protocol[PlanOf]):
 
 
 class RelaySubject:
-    """A relay whose upstream is our Motion Server. The recorder is the one that the server tells."""
+    """A relay whose upstream is our Motion Server, unless it `lacks` that. The recorder is the one that the
+    server tells; `process` is the relay's, where the kit starts it."""
 
     kind = "relay"
 
     def __init__(
         self,
-        url: str,
+        address: RelayAddress,
         dialect: Dialect,
         recorder: Recorder,
         seed: int,
         patience: Patience,
-        motion_server: MotionServer,
+        motion_server: MotionServer | None,
         lacks: tuple[str, ...] = (),
+        process: RelayProcess | None = None,
     ) -> None:
-        self.target, self._lacks = url, tuple(sorted({*lacks, *dialect.lacks}))
+        self.target, self._lacks = address.url, tuple(sorted({*lacks, *dialect.lacks}))
+        self._address, self._process = address, process
         self._dialect, self._recorder, self._seed = dialect, recorder, seed
         self._motion_server = motion_server
         self._patience, self._settling = patience, Settling(patience.settle)
         self._runs = 0
 
     async def attach(self) -> None:
-        """Wait for the relay, and for a greeting that the wire understands where it sends one."""
+        """Start the relay where that is ours to do, wait for it, and for a greeting that the wire understands
+        where it sends one."""
+        if self._process is not None:
+            await self._process.start()
         deadline = time.monotonic() + self._patience.attach
         while True:
             try:
@@ -113,6 +120,7 @@ class RelaySubject:
                     await self._read_greeting(client)
                     return
             except UnreachableError:
+                await self._tell_its_end()
                 if time.monotonic() > deadline:
                     raise
             await asyncio.sleep(_RETRY_SECONDS)
@@ -127,10 +135,11 @@ class RelaySubject:
             str(plan),
             __version__,
             self._lacks,
+            "downstream" if self._motion_server is None else "both",
             fallback_wait=self._patience.fallback,
         )
         self._recorder.start(header)
-        self._motion_server.play(plan.motion_server, also_open=True)
+        self._play(plan.motion_server)
         try:
             async with AsyncExitStack() as stack:
                 await stack.enter_async_context(lag_marked(self._recorder))
@@ -141,13 +150,28 @@ class RelaySubject:
                 slowed_by = longest_delay(plan.motion_server)
                 await self._converse(plan, [self._speaker(client, slowed_by) for client in clients])
                 await asyncio.sleep(_LINGER_SECONDS)
+        except UnreachableError:
+            await self._tell_its_end()
+            raise
         finally:
-            self._motion_server.play(NO_FAULTS, also_open=True)
+            self._play(NO_FAULTS)
             trace = self._recorder.finish()
         return trace
 
     async def detach(self) -> None:
-        """Nothing is held between runs."""
+        """End the relay's process where there is one."""
+        if self._process is not None:
+            await self._process.stop()
+
+    def _play(self, scenario: Scenario) -> None:
+        if self._motion_server is not None:
+            self._motion_server.play(scenario, also_open=True)
+
+    async def _tell_its_end(self) -> None:
+        """Raises UnreachableError where the relay's process has ended."""
+        obituary = await self._process.obituary() if self._process is not None else ""
+        if obituary:
+            raise UnreachableError(obituary)
 
     def _speaker(self, client: RelayClient, slowed_by: float) -> Speaker:
         return Speaker(
@@ -162,7 +186,7 @@ class RelaySubject:
         )
 
     def _client(self, name: str, open_seconds: float = 10.0) -> RelayClient:
-        return RelayClient(self.target, self._dialect, self._recorder, name, open_seconds)
+        return RelayClient(self._address, self._dialect, self._recorder, name, open_seconds)
 
     async def _read_greeting(self, client: RelayClient) -> None:
         try:

@@ -1,6 +1,7 @@
 """Ports of this machine."""
 
 import errno
+import socket
 
 from spatius_sim.protocol.errors import UsageError
 
@@ -12,3 +13,10 @@ def port_fault(error: OSError, port: int) -> UsageError:
     if error.errno == errno.EADDRINUSE:
         return UsageError(f"port {port} is in use: end what listens there, or choose another port")
     return UsageError(f"cannot listen on port {port}: {error.strerror or error}")
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])

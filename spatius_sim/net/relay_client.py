@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import socket
+import ssl
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.typing import Subprotocol
 
 from spatius_sim.dialects import Dialect
 from spatius_sim.dialects.events import ClientAction, RelayEvent
@@ -23,6 +26,17 @@ _BROKEN_FRAME = b"\xf7\x80\x00\x00\x00\x00"
 """Reserved bits and a reserved opcode."""
 
 
+@dataclass(frozen=True, slots=True)
+class RelayAddress:
+    """Where a relay's clients connect, and what they bring: the relay's own login, subprotocols that they
+    speak, and whom they trust."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    subprotocols: tuple[str, ...] = ()
+    tls: ssl.SSLContext | None = None
+
+
 class RelayClient:
     """`async with RelayClient(...) as client:` is connected; raises UnreachableError where the relay does
     not take the connection within `open_seconds`.
@@ -31,9 +45,14 @@ class RelayClient:
     """
 
     def __init__(
-        self, url: str, dialect: Dialect, recorder: Recorder, name: str, open_seconds: float = 10.0
+        self,
+        address: RelayAddress,
+        dialect: Dialect,
+        recorder: Recorder,
+        name: str,
+        open_seconds: float = 10.0,
     ) -> None:
-        self._url, self._dialect, self._recorder = url, dialect, recorder
+        self._address, self._dialect, self._recorder = address, dialect, recorder
         self.name = name
         self._open_seconds = open_seconds
         self._socket: ClientConnection | None = None
@@ -47,7 +66,10 @@ class RelayClient:
     async def __aenter__(self) -> Self:
         try:
             self._socket = await connect(
-                self._url,
+                self._address.url,
+                additional_headers=self._address.headers,
+                subprotocols=[Subprotocol(name) for name in self._address.subprotocols] or None,
+                ssl=self._address.tls or (True if self._address.url.startswith("wss:") else None),
                 max_size=_LARGEST_FRAME,
                 open_timeout=self._open_seconds,
                 close_timeout=_CLOSE_SECONDS,
@@ -55,7 +77,7 @@ class RelayClient:
                 proxy=None,
             )
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
-            raise UnreachableError(f"{self._url} cannot be reached: {error}") from error
+            raise UnreachableError(f"{self._address.url} cannot be reached: {error}") from error
         self._recorder.emit(Lane.DOWNSTREAM, self.name, Opened())
         response = self._socket.response
         if response is not None:

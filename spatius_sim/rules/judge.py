@@ -16,7 +16,7 @@ from spatius_sim.rules import (
     server_session,
     upstream,
 )
-from spatius_sim.rules.catalogue import Rule, Verdict, rules_for
+from spatius_sim.rules.catalogue import UPSTREAM, Rule, Verdict, rules_for
 from spatius_sim.rules.client_ledger import join_client
 from spatius_sim.rules.client_needs import missing
 from spatius_sim.rules.findings import Broken, Check, ClientCheck, Judgement, Kept, Late
@@ -56,6 +56,8 @@ def judge(trace: Trace) -> dict[str, Judgement]:
     for rule in rules_for(trace.header.subject):
         lacking = [feature for feature in rule.needs if feature in trace.header.lacks]
         unseen = beyond(rule.id, story)
+        if unseen and UPSTREAM in trace.header.lacks:
+            lacking = [UPSTREAM]
         judgements[rule.id] = _judge(rule, lacking, unseen, CHECKS[rule.id](story), judgements)
     return judgements
 

@@ -30,7 +30,8 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
 
 
 def audio_first(story: Story) -> Iterator[Kept | Broken]:
-    """R-AUDIO-FIRST."""
+    """R-AUDIO-FIRST. Where the upstream half was not there to see, motion before a later turn's audio may be
+    the earlier turn's: a client's first turn alone is judged."""
     for turn in story.turns:
         arrived = [
             delivery.seq
@@ -38,6 +39,8 @@ def audio_first(story: Story) -> Iterator[Kept | Broken]:
             for delivery in payload.deliveries
             if delivery.client == turn.client
         ]
+        if story.upstream_unseen and turn.number == 0:
+            arrived = [delivery.seq for delivery in story.arrived_during(turn)]
         heard = [c.first_audio_seq for c in turn.conversations if c.first_audio_seq is not None]
         if not arrived or not turn.clean:
             continue

@@ -18,7 +18,8 @@ def conversation(story: Story) -> Iterator[Kept | Broken]:
     """R-CONVERSATION. A turn that got nowhere while another turn was served is a still face, too."""
     served = any(turn.payloads for turn in story.turns)
     for turn in story.clean_turns:
-        if turn.conversations and turn.payloads:
+        owed = story.arrived_during(turn) if story.upstream_unseen else turn.payloads
+        if turn.conversations and owed:
             yield _play(story, turn)
         elif served and not turn.requests:
             yield _unplayable(turn, "its audio never went up, and no motion came", turn.started_seq)

@@ -67,7 +67,18 @@ OWN_STREAM = "own-stream"
 OWN_UPSTREAM = "own-upstream"
 """A relay that lacks upstream sessions of each client's own keeps a pool of them."""
 
-FEATURES = (KEYS, IDS, EGRESS, OWN_STREAM, OWN_UPSTREAM, *(feature.name for feature in WIRE_FEATURES))
+UPSTREAM = "upstream"
+"""A relay that lacks upstream talks to another Motion Server than ours: it is observed only."""
+
+FEATURES = (
+    KEYS,
+    IDS,
+    EGRESS,
+    OWN_STREAM,
+    OWN_UPSTREAM,
+    UPSTREAM,
+    *(feature.name for feature in WIRE_FEATURES),
+)
 """What a subject may declare that it lacks."""
 
 _DOCUMENTED, _OBSERVED, _ASSUMED = Provenance

@@ -5,7 +5,7 @@ from spatius_sim.rules.turns import Story
 
 _OF_ONE_HALF = {
     "upstream": ("S-", "U-"),
-    "downstream": ("R-END-AUDIO", "R-SECRETS"),
+    "downstream": ("R-AUDIO-FIRST", "R-END-AUDIO", "R-CONVERSATION", "R-SECRETS"),
 }
 
 _WITHOUT_SPEECH = frozenset(

@@ -145,6 +145,19 @@ class Story:
     output_rates: dict[str, int]
 
     @property
+    def upstream_unseen(self) -> bool:
+        """Whether the downstream half alone was there to see."""
+        return self.trace.header.halves == "downstream"
+
+    def arrived_during(self, turn: Turn) -> list[Delivery]:
+        """The motion that the turn's client got before its next turn."""
+        return [
+            delivery
+            for delivery in self.deliveries
+            if delivery.client == turn.client and turn.started_seq < delivery.seq < turn.until_seq
+        ]
+
+    @property
     def clean_turns(self) -> list[Turn]:
         """Turns with at least one keyframe of audio, no fault, no hang-up and no bad client before their end,
         waited for to it."""

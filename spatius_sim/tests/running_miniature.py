@@ -12,6 +12,7 @@ from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.miniature_relay import MiniatureRelay
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
+from spatius_sim.net.relay_client import RelayAddress
 
 SEED = 1
 PATIENCE = Patience(attach=5.0, settle=0.4)
@@ -31,4 +32,5 @@ async def miniature_relay(brain: type[PlainRelay]) -> AsyncIterator[Subject[Plan
         async with await relay.listen() as listening:
             port = next(iter(listening.sockets)).getsockname()[1]
             url = f"ws://{LOOPBACK}:{port}"
-            yield RelaySubject(url, dialect_named("json-envelope"), recorder, SEED, PATIENCE, server)
+            address = RelayAddress(url)
+            yield RelaySubject(address, dialect_named("json-envelope"), recorder, SEED, PATIENCE, server)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.tests.kit.test_exit_codes import free_port, relay
+from spatius_sim.net.listening import free_port
+from spatius_sim.tests.kit.test_exit_codes import relay
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TIMEOUT = 120

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from spatius_sim.net import testee as attached
+from spatius_sim.net.listening import free_port
 from spatius_sim.tests.client_js.dialogue import converse
 from spatius_sim.tests.client_js.judged import judged
 from spatius_sim.tests.client_js.running import CLIENT, SECONDS, browsing, chromium, served
-from spatius_sim.tests.kit.test_exit_codes import free_port
 
 
 async def test_a_dialogue_and_another_when_its_socket_was_closed() -> None:

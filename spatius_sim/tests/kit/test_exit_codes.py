@@ -15,6 +15,7 @@ import pytest
 
 from spatius_sim.kit.resources import resource
 from spatius_sim.kit.subjects import canary_key
+from spatius_sim.net.listening import free_port
 
 RELAY = Path(__file__).with_name("miniature_relay_process.py")
 TIMEOUT = 120
@@ -25,12 +26,6 @@ class Ran:
     code: int
     output: str
     rules: dict[str, str]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

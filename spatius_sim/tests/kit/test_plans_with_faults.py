@@ -23,6 +23,7 @@ from spatius_sim.model.scenario import (
 )
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
+from spatius_sim.net.relay_client import RelayAddress
 from spatius_sim.rules.turns import join
 
 TURN = TurnPlan(640, 640)
@@ -35,7 +36,12 @@ async def reference_relay() -> AsyncIterator[tuple[RelaySubject, MotionServer]]:
     async with MotionServer(sink=recorder) as server:
         relay = await start_reference_relay(server, "a-canary-key-of-thirty-two-chars")
         try:
-            yield RelaySubject(relay_url(relay), dialect, recorder, 1, Patience(fallback=5.0), server), server
+            yield (
+                RelaySubject(
+                    RelayAddress(relay_url(relay)), dialect, recorder, 1, Patience(fallback=5.0), server
+                ),
+                server,
+            )
         finally:
             relay.close()
             await relay.wait_closed()

@@ -23,6 +23,7 @@ from spatius_sim.kit.own_client import OWN, OwnClient
 from spatius_sim.kit.resources import resource
 from spatius_sim.kit.testee_shim import serve_websocket
 from spatius_sim.kit.trial import Trial
+from spatius_sim.net.listening import free_port
 from spatius_sim.net.testee import SocketTestee, StdioTestee
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.reporting.summary import RuleOutcome
@@ -121,12 +122,6 @@ def test_another_protocol_is_unreachable() -> None:
 def test_the_python_shim_over_stdio(loop: BackgroundLoop, tmp_path: Path) -> None:
     outcome = outcome_of(loop, ClientSubject(StdioTestee(GOOD), GOOD, 1), tmp_path)
     assert outcome.verdict is Verdict.PASSED
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_the_python_shim_over_a_websocket(loop: BackgroundLoop, tmp_path: Path) -> None:

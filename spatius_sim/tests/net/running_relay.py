@@ -10,7 +10,7 @@ from spatius_sim.dialects.events import ClientAction, Motion, RelayEvent, Speak,
 from spatius_sim.kit.embedded import relay_url, start_reference_relay
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
-from spatius_sim.net.relay_client import RelayClient
+from spatius_sim.net.relay_client import RelayAddress, RelayClient
 
 API_KEY = "a-canary-key-of-thirty-two-chars"
 _SECONDS = 20.0
@@ -40,7 +40,7 @@ class Pipeline:
         return heard
 
     def another_client(self, name: str) -> RelayClient:
-        return RelayClient(self.url, dialect_named("json-envelope"), self.recorder, name)
+        return RelayClient(RelayAddress(self.url), dialect_named("json-envelope"), self.recorder, name)
 
 
 @asynccontextmanager
@@ -51,7 +51,7 @@ async def pipeline(server: MotionServer | None = None) -> AsyncIterator[Pipeline
         relay = await start_reference_relay(motion_server, API_KEY)
         try:
             url = relay_url(relay)
-            async with RelayClient(url, dialect, recorder, "client-1") as client:
+            async with RelayClient(RelayAddress(url), dialect, recorder, "client-1") as client:
                 yield Pipeline(motion_server, recorder, url, client)
         finally:
             relay.close()

@@ -39,7 +39,7 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     ServerError,
 )
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.catalogue import UPSTREAM, Verdict
 from spatius_sim.rules.findings import Judgement
 from spatius_sim.rules.judge import judge
 
@@ -232,7 +232,8 @@ class Dialogue:
 
     @property
     def trace(self) -> Trace:
-        header = TraceHeader(self._subject, "json-envelope", 0, "by hand", "0", self._lacks)
+        halves = "downstream" if UPSTREAM in self._lacks else "both"
+        header = TraceHeader(self._subject, "json-envelope", 0, "by hand", "0", self._lacks, halves)
         return Trace(header, tuple(self._events))
 
     def judged(self, rule_id: str) -> Judgement:

@@ -1,0 +1,93 @@
+"""A relay that the kit starts itself: its output is read, and it ends with all its children."""
+
+import asyncio
+import os
+import shlex
+import signal
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+
+from spatius_sim.protocol.errors import UsageError
+
+_LINES_KEPT = 10
+_LONGEST_LINE = 4096
+_PIECE = 65536
+_GRACE_SECONDS = 5.0
+
+
+class RelayProcess:
+    """`command` is a shell-like line that no shell sees. Its output is read to its end, so that it never
+    blocks, and the last lines of it are kept."""
+
+    def __init__(self, command: str, environment: Mapping[str, str]) -> None:
+        self.command, self._environment = command, dict(environment)
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._said: deque[str] = deque(maxlen=_LINES_KEPT)
+        self.read_bytes = 0
+
+    async def start(self) -> None:
+        """Start it where it does not run; raises UsageError where the system cannot."""
+        if self._process is not None and self._process.returncode is None:
+            return
+        await self.stop()
+        self._said.clear()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *shlex.split(self.command),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise UsageError(f"--target-cmd {self.command!r} cannot be started: {error}") from error
+        self._reading = asyncio.create_task(self._read(self._process))
+
+    async def obituary(self) -> str:
+        """How it ended and its last lines; "" while it runs."""
+        process = self._process
+        if process is None or process.returncode is None:
+            return ""
+        if self._reading is not None:
+            # Its children may hold its output open when it has ended.
+            await asyncio.wait([self._reading], timeout=1.0)
+        said = self.last_output() or "nothing"
+        return f"{self.command!r} ended with code {process.returncode}; its last output: {said}"
+
+    def last_output(self) -> str:
+        """Its last lines."""
+        return " | ".join(self._said)
+
+    async def stop(self) -> None:
+        """End it and all its children, politely at first."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.returncode is None:
+            _signal_group(process.pid, signal.SIGTERM)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), _GRACE_SECONDS)
+        _signal_group(process.pid, signal.SIGKILL)
+        await process.wait()
+        if self._reading is not None:
+            await asyncio.wait([self._reading], timeout=1.0)
+            self._reading.cancel()
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        begun = ""
+        while piece := await process.stdout.read(_PIECE):
+            self.read_bytes += len(piece)
+            *lines, begun = (begun + piece.decode(errors="replace")).split("\n")
+            self._said.extend(line[:_LONGEST_LINE].rstrip() for line in lines if line.strip())
+            begun = begun[:_LONGEST_LINE]
+        if begun.strip():
+            self._said.append(begun)
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
