@@ -3,7 +3,7 @@
 Secrets never enter a trace: an API key or a session token stands in it as a reference such as `token#2`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -283,12 +283,12 @@ class Trace:
         return (event for event in self.events if event.lane is lane)
 
 
-def read_upstream(raw: str | bytes) -> Message | Undecodable:
-    """A frame between a Server SDK and Motion Server."""
+def read_upstream(raw: str | bytes, read: Callable[[bytes], Message] = decode) -> Message | Undecodable:
+    """A frame between a Server SDK and Motion Server; `read` decodes it."""
     if isinstance(raw, str):
         return Undecodable("a text frame; Motion Server's messages are binary")
     try:
-        return decode(raw)
+        return read(raw)
     except RemoteProtocolError as error:
         return Undecodable(str(error))
 

@@ -15,7 +15,8 @@ MOST_BYTES = 16 * 1_048_576
 MOST_PAST_SESSIONS = 256
 """What the book holds at most, for all sessions together; the oldest is forgotten first."""
 
-_Event = tuple[int, Lane, str, What | str | bytes, bool, str]
+_Event = tuple[int, int, Lane, str, What | str | bytes, bool, str]
+"""How many bytes it holds, and the parts of an Entry."""
 
 
 class Entry(NamedTuple):
@@ -60,8 +61,7 @@ class Journal:
     def emit(self, lane: Lane, connection: str, what: What) -> None:
         """An event that happened now."""
         self.onward.emit(lane, connection, what)
-        raw = getattr(what, "raw", b"")
-        self._keep((monotonic_ns(), lane, connection, what, False, ""), len(raw))
+        self._keep((len(getattr(what, "raw", b"")), monotonic_ns(), lane, connection, what, False, ""))
 
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """A frame that the server sent."""
@@ -69,7 +69,7 @@ class Journal:
         record = self.open.get(connection)
         if record is not None:
             record.frames_sent += 1
-        self._keep((monotonic_ns(), lane, connection, raw, True, answers), len(raw))
+        self._keep((len(raw), monotonic_ns(), lane, connection, raw, True, answers))
 
     def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
         """A frame that the server received."""
@@ -77,7 +77,7 @@ class Journal:
         record = self.open.get(connection)
         if record is not None:
             record.frames_received += 1
-        self._keep((monotonic_ns(), lane, connection, raw, False, ""), len(raw))
+        self._keep((len(raw), monotonic_ns(), lane, connection, raw, False, ""))
 
     def secret(self, kind: str, secret: str) -> str:
         """The reference that the next sink gives it: no secret stands in this book."""
@@ -104,7 +104,7 @@ class Journal:
 
     def trace(self, name: str) -> Iterator[Entry]:
         """What is still known of a session, in order."""
-        return (Entry(*event) for event in self._events if event[2] == name)
+        return (Entry(*event[1:]) for event in self._events if event[3] == name)
 
     def is_whole(self, name: str) -> bool:
         """Whether nothing of this session was forgotten."""
@@ -117,14 +117,10 @@ class Journal:
         self._bytes = 0
         self.past.clear()
 
-    def _keep(self, event: _Event, size: int) -> None:
-        # The hot path of every frame: a plain tuple, and no call where there is nothing to forget.
-        self._events.append(event)
-        self._bytes += size
-        if self._bytes > self.most_bytes or len(self._events) > self.most_events:
-            self._forget_oldest()
-
-    def _forget_oldest(self) -> None:
-        while self._bytes > self.most_bytes or len(self._events) > self.most_events:
-            what = self._events.popleft()[3]
-            self._bytes -= len(what if isinstance(what, str | bytes) else getattr(what, "raw", b""))
+    def _keep(self, event: _Event) -> None:
+        # The hot path of every frame: a plain tuple.
+        events = self._events
+        events.append(event)
+        self._bytes += event[0]
+        while self._bytes > self.most_bytes or len(events) > self.most_events:
+            self._bytes -= events.popleft()[0]

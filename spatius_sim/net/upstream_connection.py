@@ -26,7 +26,7 @@ from spatius_sim.model.rooms import Rooms
 from spatius_sim.model.server_session import POLICY_VIOLATION, RESOURCE_EXHAUSTED, ServerSession
 from spatius_sim.model.trace import Injected, Joined, Lane, Published, read_upstream
 from spatius_sim.net.recorder import Sink
-from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.codec import MessageReader, encode
 from spatius_sim.protocol.messages import ConfigureSession, ServerError
 
 MOST_UNREAD = 8 * 1_048_576
@@ -58,6 +58,7 @@ class UpstreamConnection:
     rooms: Rooms
     most_unread: int = MOST_UNREAD
     closed_by_us: bool = False
+    _reader: MessageReader = field(default_factory=MessageReader)
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -95,12 +96,10 @@ class UpstreamConnection:
             self.cut()
 
     def _receive(self, raw: str | bytes) -> list[Command]:
-        value = read_upstream(raw)
+        value = read_upstream(raw, self._reader.read)
         if isinstance(value, ConfigureSession) and (value.livekit_egress or value.agora_egress):
-            clean = without_credentials(value)
-            self.sink.received(Lane.UPSTREAM, self.name, encode(clean))
-        else:
-            self.sink.received(Lane.UPSTREAM, self.name, raw)
+            raw = encode(without_credentials(value))
+        self.sink.received(Lane.UPSTREAM, self.name, raw)
         return self.session.receive(value, time.monotonic())
 
     async def _carry_out(self, commands: Iterable[Command]) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES, decode, encode
+from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES, MessageReader, decode, encode
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.keyframes import WIDTH, Keyframes, encode_keyframes
 from spatius_sim.protocol.messages import (
@@ -190,7 +190,7 @@ def test_a_message_is_read_by_the_sdk_s_numbers(message: Message, raw: bytes) ->
 
 @settings(deadline=None)
 @given(message=messages, extra=st.sampled_from(sorted(UNKNOWN_FIELDS.values())))
-def test_an_unknown_field_changes_nothing_and_stays_in_the_raw_bytes(message: Message, extra: bytes) -> None:
+def test_an_unknown_field_changes_nothing(message: Message, extra: bytes) -> None:
     raw = encode(message) + extra
     assert decode(raw) == message
 
@@ -269,6 +269,34 @@ def test_one_more_byte_is_refused() -> None:
 def test_what_no_parser_accepts_is_the_peer_s_fault(junk: bytes) -> None:
     with pytest.raises(RemoteProtocolError, match="not decodable"):
         decode(junk)
+
+
+spoken = st.builds(
+    AudioInput,
+    st.sampled_from(["", "a", "b"]),
+    st.binary(max_size=3) | st.binary(min_size=140, max_size=140),
+    st.booleans(),
+    st.sampled_from(["", "", "00-trace"]),
+)
+
+
+@settings(deadline=None, max_examples=500)
+@given(
+    said=st.lists(
+        st.tuples(spoken | messages, st.sampled_from([b"", b"", *UNKNOWN_FIELDS.values(), chunk(4)]))
+    )
+)
+def test_a_reader_reads_as_decode_does(said: list[tuple[Message, bytes]]) -> None:
+    reader = MessageReader()
+    for message, extra in said:
+        raw = encode(message) + extra
+        assert reader.read(raw) == decode(raw)
+
+
+def test_a_reader_reads_more_of_the_same_audio() -> None:
+    reader = MessageReader()
+    for audio in (b"\1\2", b"\3\4", b"\5\6", b"\7"):
+        assert reader.read(encode(AudioInput("a", audio))) == AudioInput("a", audio)
 
 
 def read_or_refuse(raw: bytes) -> None:
