@@ -1,6 +1,6 @@
 """Which plans exercise which rule."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis.strategies import SearchStrategy
 
@@ -9,7 +9,17 @@ from spatius_sim.kit.client_exercises import client_plans_exercising
 from spatius_sim.kit.plans import Plan, conversations, crowds
 from spatius_sim.rules.catalogue import rule
 
-_OTHER_THAN_ONE_CONVERSATION: dict[str, SearchStrategy[Plan]] = {
+
+class Exercise(NamedTuple):
+    """The plans that exercise a rule: those that are `sure` to be run, and `most` of those that are drawn,
+    fewer than the profile would have where each takes its time."""
+
+    plans: SearchStrategy[Any]
+    sure: tuple[Plan, ...] = ()
+    most: int | None = None
+
+
+_OTHER_THAN_ONE_CONVERSATION: dict[str, SearchStrategy[Plan] | Exercise] = {
     "R-TURNS": conversations(least_turns=2),
     "R-ISOLATION": crowds(),
     "S-TOKEN-WINDOW": server_plans.token_windows(),
@@ -24,8 +34,9 @@ _OTHER_THAN_ONE_CONVERSATION: dict[str, SearchStrategy[Plan]] = {
 }
 
 
-def plans_exercising(rule_id: str) -> SearchStrategy[Any]:
+def exercise_of(rule_id: str) -> Exercise:
     """The plans from which the situation of that rule comes up; for a C rule they are client plans."""
     if rule(rule_id).subject == "client":
-        return client_plans_exercising(rule_id)
-    return _OTHER_THAN_ONE_CONVERSATION.get(rule_id, conversations())
+        return Exercise(client_plans_exercising(rule_id))
+    found = _OTHER_THAN_ONE_CONVERSATION.get(rule_id, conversations())
+    return found if isinstance(found, Exercise) else Exercise(found)

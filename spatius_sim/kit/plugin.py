@@ -122,7 +122,7 @@ def rule(request: pytest.FixtureRequest) -> "Rule":
 @pytest.fixture
 def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
     """Judges the rule over the plans that exercise it."""
-    from spatius_sim.kit.exercises import plans_exercising
+    from spatius_sim.kit.exercises import exercise_of
     from spatius_sim.reporting.json_report import outcome_to_json
     from spatius_sim.reporting.summary import RuleOutcome
     from spatius_sim.reporting.text_report import failure_text
@@ -140,7 +140,7 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
             if left_out:
                 outcome = RuleOutcome(rule.id, Verdict.UNEXERCISED, reason=left_out)
             else:
-                outcome = trial.judge(rule.id, plans_exercising(rule.id))
+                outcome = trial.judge(rule.id, *exercise_of(rule.id))
         except UsageError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
         except Exception as error:

@@ -1,7 +1,7 @@
 """Looks for a plan that breaks a rule, and for the smallest such plan."""
 
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
@@ -37,13 +37,18 @@ def smallest_failing(
     plans: SearchStrategy[P],
     fails: Callable[[P], bool],
     *,
+    sure: Sequence[P] = (),
     examples: int,
     from_seed: int,
     shrink_seconds: float = SHRINK_SECONDS,
 ) -> P | None:
-    """The smallest plan found for which `fails` is true, or None after so many plans. A plan is tried
-    once: its verdict is remembered, so that a subject that changes its mind cannot confuse the search."""
-    verdicts: dict[P, bool] = {}
+    """The smallest plan found for which `fails` is true, or None after so many plans. What is `sure` to be
+    tried comes before, and is as small as it gets. A plan is tried once: its verdict is remembered, so that
+    a subject that changes its mind cannot confuse the search."""
+    for plan in sure:
+        if fails(plan):
+            return plan
+    verdicts: dict[P, bool] = dict.fromkeys(sure, False)
     smallest: list[P] = []
     deadline = float("inf")
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic
@@ -60,13 +60,17 @@ class Trial(Generic[P]):
     _clean_turn_completed: bool = False
     _lifeless: int = 0
 
-    def judge(self, rule_id: str, plans: SearchStrategy[P]) -> RuleOutcome:
-        """The outcome of one rule over the plans that are drawn."""
+    def judge(
+        self, rule_id: str, plans: SearchStrategy[P], sure: Sequence[P] = (), most: int | None = None
+    ) -> RuleOutcome:
+        """The outcome of one rule over the plans that are `sure` to be run and those that are drawn, `most`
+        of them where that is less than there may be."""
         if self._out_of_time():
             return RuleOutcome(rule_id, Verdict.UNEXERCISED, reason="out of time: it was not reached")
         if not self._attach():
             return self._from_memory(rule_id)
         examples = REAL_CLOCK_PLANS if getattr(self.subject, "real_clock", False) else self.examples
+        examples = examples if most is None else min(most, examples)
         seen: list[Judgement] = []
         lost: list[SpatiusSimError] = []
         left_out: list[P] = []
@@ -88,6 +92,7 @@ class Trial(Generic[P]):
         plan = smallest_failing(
             plans,
             fails,
+            sure=sure,
             examples=examples,
             from_seed=self.seed,
             shrink_seconds=self.shrink_seconds,

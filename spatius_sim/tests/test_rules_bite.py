@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.kit.background_loop import BackgroundLoop
-from spatius_sim.kit.exercises import plans_exercising
+from spatius_sim.kit.exercises import exercise_of
 from spatius_sim.kit.plans import Plan
 from spatius_sim.kit.server_subject import Place, ServerSubject
 from spatius_sim.kit.subjects import Subject, canary_key
@@ -67,9 +67,7 @@ def bench(loop: BackgroundLoop) -> Iterator[AsyncExitStack]:
 
 def judge_all(loop: BackgroundLoop, subject: Subject[Plan], traces: Path) -> Row:
     trial = Trial(subject, loop, SEED, traces, EXAMPLES)
-    return {
-        rule.id: trial.judge(rule.id, plans_exercising(rule.id)).verdict for rule in rules_for(subject.kind)
-    }
+    return {rule.id: trial.judge(rule.id, *exercise_of(rule.id)).verdict for rule in rules_for(subject.kind)}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from hypothesis.strategies import SearchStrategy
 
-from spatius_sim.kit.exercises import plans_exercising
+from spatius_sim.kit.exercises import exercise_of
 from spatius_sim.kit.plans import Plan, TurnPlan, conversations, crowds, speech
 from spatius_sim.kit.search import smallest_failing
 from spatius_sim.model.scenario import Fault, Moment, Scenario, Stall, When
@@ -62,6 +62,19 @@ def test_a_plan_is_tried_once_even_by_a_subject_that_changes_its_mind() -> None:
     assert set(tried.values()) == {1}
 
 
+def test_plans_that_are_sure_come_first_and_are_not_cut_down() -> None:
+    turn = TurnPlan(64_000, 3200)
+    first, second = Plan(((turn,),)), Plan(((turn, turn),))
+    tried: list[Plan] = []
+
+    def fails(plan: Plan) -> bool:
+        tried.append(plan)
+        return plan == second
+
+    assert smallest_failing(conversations(), fails, sure=(first, second), examples=9, from_seed=1) == second
+    assert tried == [first, second]
+
+
 def test_speech_is_audible_and_nobody_elses() -> None:
     one, other = speech("one", 3200), speech("other", 3200)
     assert len(one) == 6400
@@ -81,7 +94,7 @@ def test_a_plan_reads_as_words() -> None:
 
 @pytest.mark.parametrize("rule_id", RULES)
 def test_every_rule_has_plans(rule_id: str) -> None:
-    assert not plans_exercising(rule_id).is_empty
+    assert not exercise_of(rule_id).plans.is_empty
 
 
 def test_crowds_have_several_clients() -> None:
