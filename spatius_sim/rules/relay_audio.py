@@ -17,7 +17,7 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
         up_rate = requests[0].sample_rate
         down_rate = story.output_rates.get(turn.client, up_rate)
         up = b"".join(bytes(request.audio) for request in requests)
-        down = b"".join(bytes(conversation.audio) for conversation in turn.conversations)
+        down = turn.audio_down
         same_rate = up_rate == down_rate
         if up == down if same_rate else _alike_in_length(up, up_rate, down, down_rate):
             yield Kept()

@@ -34,6 +34,8 @@ def turns(story: Story) -> Iterator[Kept | Broken]:
         joined = delivery.conversation.turn if delivery.conversation else None
         if meant is None or not meant.clean or delivery.client not in several:
             continue
+        if joined is not None and joined.abandoned:
+            continue  # R-STALE.
         if joined is None or joined is meant or joined.client != meant.client:
             yield Kept()
         else:
@@ -54,8 +56,10 @@ def isolation(story: Story) -> Iterator[Kept | Broken]:
         if meant is not None:
             yield _own(delivery.client, meant, delivery.seq, "motion")
     for conversation in story.conversations:
-        if conversation.turn is not None:
-            yield _own(conversation.client, conversation.turn, conversation.first_seq, "audio")
+        spoken = {id(piece.turn): (piece.turn, piece.seq) for piece in reversed(conversation.pieces)}
+        for turn, seq in spoken.values():
+            if turn is not None:
+                yield _own(conversation.client, turn, seq, "audio")
 
 
 def _own(client: str, turn: Turn, seq: int, what: str) -> Kept | Broken:
@@ -72,10 +76,13 @@ def _play(story: Story, turn: Turn) -> Kept | Broken:
     rate = story.output_rates.get(turn.client, turn.sample_rate)
     decoder = ClientDecoder(rate, lambda: f"conversation-{next(numbers)}")
     ids: dict[str, str] = {}
+    left_over = _left_over(story, turn)
     for event, said in heard(story.trace, turn.started_seq, turn.until_seq):
         if event.connection != turn.client:
             continue
         match said:
+            case Audio() | Motion() if event.seq in left_over:
+                continue  # R-STALE.
             case Audio(pcm, last, turn_id):
                 ids[turn_id] = decoder.yield_audio_data(pcm, last)
             case Motion((), True):
@@ -96,6 +103,13 @@ def _play(story: Story, turn: Turn) -> Kept | Broken:
     if decoder.state is not PlaybackState.IDLE:
         return _unplayable(turn, f"the state stayed {decoder.state}", turn.until_seq - 1)
     return Kept()
+
+
+def _left_over(story: Story, turn: Turn) -> set[int]:
+    """Where something came that is left of a turn which the client cut off."""
+    pieces = ((p.seq, p.turn) for conversation in story.conversations for p in conversation.pieces)
+    sent = ((d.seq, d.sent.request.turn) for d in story.deliveries if d.sent is not None)
+    return {seq for seq, of in (*pieces, *sent) if of is not None and of is not turn and of.abandoned}
 
 
 def _unplayable(turn: Turn, actual: str, seq: int) -> Broken:

@@ -7,10 +7,9 @@ where bytes repeat.
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import partial
 
-from spatius_sim.dialects.events import Audio, InterruptTurn, Motion, Ready
+from spatius_sim.dialects.events import Audio, Interrupted, InterruptTurn, Motion, Ready
 from spatius_sim.model.told_faults import LONGEST_EXCUSED_DELAY, delay_of, is_harmless
 from spatius_sim.model.trace import (
     Closed,
@@ -34,6 +33,9 @@ from spatius_sim.protocol.messages import (
     ServerError,
 )
 from spatius_sim.rules.heard import heard
+from spatius_sim.rules.story import Conversation, Delivery, Piece, Request, SentPayload, Story, Turn
+
+__all__ = ["Conversation", "Delivery", "Piece", "Request", "SentPayload", "Story", "Turn", "join"]
 
 _FINGERPRINT_BYTES = 1600
 _TOO_SHORT_TO_TELL = 32
@@ -42,139 +44,18 @@ CUT_OFF = 1006
 """The code of a connection that ended without a closing handshake."""
 
 
-@dataclass(slots=True)
-class SentPayload:
-    """A payload as Motion Server sent it, and where it arrived."""
-
-    seq: int
-    raw: bytes
-    response: MotionResponse
-    request: "Request"
-    deliveries: list["Delivery"] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Request:
-    """All that shared one req_id on one upstream connection."""
-
-    connection: str
-    req_id: str
-    first_seq: int
-    configured: ConfigureSession
-    audio: bytearray = field(default_factory=bytearray)
-    ends: list[int] = field(default_factory=list)
-    payloads: list[SentPayload] = field(default_factory=list)
-    broken_off: bool = False
-    interrupted_seq: int | None = None
-    turn: "Turn | None" = None
-
-    @property
-    def sample_rate(self) -> int:
-        """In Hz; 0 where nothing was configured."""
-        return self.configured.sample_rate
-
-
-@dataclass(slots=True)
-class Delivery:
-    """A payload as it arrived at a client."""
-
-    seq: int
-    client: str
-    raw: bytes
-    conversation: "Conversation | None"
-    sent: SentPayload | None = None
-    doubled: bool = False
-
-
-@dataclass(slots=True)
-class Conversation:
-    """One round of audio at one client, by the client's own reckoning, and the motion that joined it."""
-
-    client: str
-    first_seq: int
-    audio: bytearray = field(default_factory=bytearray)
-    first_audio_seq: int | None = None
-    last_audio_seq: int | None = None
-    marks: list[int] = field(default_factory=list)
-    turn: "Turn | None" = None
-
-
-@dataclass(slots=True)
-class Turn:
-    """One planned utterance of one client. `since_seq` is where the wait for the client's turn before ended,
-    `until_seq` where its next turn begins; `faults` fell in between `since_seq` and the end of its wait, and
-    `failures` are those among them that excuse a relay."""
-
-    client: str
-    number: int
-    since_seq: int
-    started_seq: int
-    until_seq: int
-    pcm: bytes
-    sample_rate: int
-    waited_seq: int | None = None
-    clean: bool = False
-    faults: list[Event] = field(default_factory=list)
-    failures: list[Event] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
-    conversations: list[Conversation] = field(default_factory=list)
-    swallowed_by: Conversation | None = None
-    """The conversation of an earlier turn in which this turn's audio went on, unseparated."""
-
-    @property
-    def name(self) -> str:
-        """The turn in words."""
-        return f"turn {self.number + 1} of {self.client}"
-
-    @property
-    def payloads(self) -> list[SentPayload]:
-        """What Motion Server sent for it, in order."""
-        sent = [payload for request in self.requests for payload in request.payloads]
-        return sorted(sent, key=lambda payload: payload.seq)
-
-
-@dataclass(slots=True)
-class Story:
-    """A trace, joined."""
-
-    trace: Trace
-    turns: list[Turn]
-    requests: list[Request]
-    conversations: list[Conversation]
-    deliveries: list[Delivery]
-    output_rates: dict[str, int]
-
-    @property
-    def upstream_unseen(self) -> bool:
-        """Whether the downstream half alone was there to see."""
-        return self.trace.header.halves == "downstream"
-
-    def arrived_during(self, turn: Turn) -> list[Delivery]:
-        """The motion that the turn's client got before its next turn."""
-        return [
-            delivery
-            for delivery in self.deliveries
-            if delivery.client == turn.client and turn.started_seq < delivery.seq < turn.until_seq
-        ]
-
-    @property
-    def clean_turns(self) -> list[Turn]:
-        """Turns with at least one keyframe of audio, no fault, no hang-up and no bad client before their end,
-        waited for to it."""
-        return [turn for turn in self.turns if turn.clean]
-
-
 def join(trace: Trace) -> Story:
     """The trace as turns."""
     turns = _planned_turns(trace)
     requests = _requests(trace)
-    conversations, deliveries, rates = _conversations(trace)
+    conversations, deliveries, rates = _conversations(trace, turns)
     for request in requests:
         request.turn = _by_audio(bytes(request.audio), turns)
+        request.told_by_audio = request.turn is not None
     _tie_conversations(conversations, turns)
     _tie_deliveries(requests, deliveries)
     _tie_requests(requests, turns)
-    _tell_clean(trace, turns)
+    _tell_clean(trace, turns, rates)
     return Story(trace, turns, requests, conversations, deliveries, rates)
 
 
@@ -190,10 +71,15 @@ def _planned_turns(trace: Trace) -> list[Turn]:
                 if before is not None:
                     before.until_seq = event.seq
                     since = before.started_seq if before.waited_seq is None else before.waited_seq
-                turn = Turn(event.connection, number, since, event.seq, end, pcm, rate)
+                turn = Turn(event.connection, number, since, event.seq, end, pcm, rate, before=before)
                 latest[event.connection] = turns[event.connection, number] = turn
             case WaitEnded(number) if (event.connection, number) in turns:
                 turns[event.connection, number].waited_seq = event.seq
+    for event in trace.on(Lane.DOWNSTREAM):
+        if isinstance(event.what, Sent) and isinstance(event.what.value, InterruptTurn):
+            interrupted = _latest(event.seq, [t for t in turns.values() if t.client == event.connection])
+            if interrupted is not None and interrupted.interrupted_seq is None:
+                interrupted.interrupted_seq = event.seq
     return list(turns.values())
 
 
@@ -201,6 +87,7 @@ _NOT_CONFIGURED = ConfigureSession(0)
 
 
 def _requests(trace: Trace) -> list[Request]:
+    found: list[Request] = []
     requests: dict[tuple[str, str], Request] = {}
     configured: dict[str, ConfigureSession] = {}
     for event in trace.on(Lane.UPSTREAM):
@@ -210,9 +97,11 @@ def _requests(trace: Trace) -> list[Request]:
                 configured.setdefault(event.connection, message)
             case AudioInput(req_id, audio, end):
                 key = (event.connection, req_id)
-                if key not in requests:
+                known = requests.get(key)
+                if known is None or (audio and (known.ends or known.interrupted_seq is not None)):
                     session = configured.get(event.connection, _NOT_CONFIGURED)
-                    requests[key] = Request(event.connection, req_id, event.seq, session)
+                    requests[key] = Request(*key, event.seq, session, reuses=known)
+                    found.append(requests[key])
                 requests[key].audio += audio
                 if end:
                     requests[key].ends.append(event.seq)
@@ -230,7 +119,7 @@ def _requests(trace: Trace) -> list[Request]:
         if isinstance(event.what, Closed) and event.what.by_kit:
             for request in _under_way(requests, event.connection):
                 request.broken_off = request.broken_off or not request.ends
-    return list(requests.values())
+    return found
 
 
 def _under_way(requests: dict[tuple[str, str], Request], connection: str) -> list[Request]:
@@ -248,7 +137,9 @@ def _raw(event: Event) -> bytes:
     return raw if isinstance(raw, bytes) else raw.encode()
 
 
-def _conversations(trace: Trace) -> tuple[list[Conversation], list[Delivery], dict[str, int]]:
+def _conversations(
+    trace: Trace, turns: list[Turn]
+) -> tuple[list[Conversation], list[Delivery], dict[str, int]]:
     conversations: list[Conversation] = []
     deliveries: list[Delivery] = []
     rates: dict[str, int] = {}
@@ -259,27 +150,39 @@ def _conversations(trace: Trace) -> tuple[list[Conversation], list[Delivery], di
         match said:
             case Ready(output_sample_rate=rate) if rate:
                 rates[client] = rate
+            case Interrupted():
+                current.pop(client, None)
             case Audio(pcm, last, turn_id):
                 key = (client, turn_id)
                 conversation = by_turn_id.get(key) if turn_id else current.get(client)
-                # The audio after an end mark starts a new round; a further mark alone does not.
-                if conversation is None or (conversation.marks and pcm and not turn_id):
-                    conversation = Conversation(client, event.seq)
+                piece = Piece(event.seq, pcm, _by_audio(pcm, turns))
+                if conversation is None or (pcm and not turn_id and _is_over(conversation, piece)):
+                    conversation = Conversation(client, event.seq, bool(turn_id))
                     conversations.append(conversation)
                 current[client] = by_turn_id[key] = conversation
                 conversation.audio += pcm
                 if pcm:
-                    conversation.last_audio_seq = event.seq
-                    if conversation.first_audio_seq is None:
-                        conversation.first_audio_seq = event.seq
+                    conversation.pieces.append(piece)
                 if last:
                     conversation.marks.append(event.seq)
-            case Motion(payloads, _, turn_id):
+            case Motion(payloads, last, turn_id):
                 # A wire that labels only one of the two halves leaves the client its current conversation.
-                labelled = turn_id and (client, "") not in by_turn_id
+                labelled = bool(turn_id) and (client, "") not in by_turn_id
                 joined = by_turn_id.get((client, turn_id)) if labelled else current.get(client)
-                deliveries.extend(Delivery(event.seq, client, raw, joined) for raw in payloads)
+                deliveries.extend(Delivery(event.seq, client, raw, joined, labelled) for raw in payloads)
+                if last and joined is not None:
+                    joined.motion_marks.append(event.seq)
     return conversations, deliveries, rates
+
+
+def _is_over(conversation: Conversation, piece: Piece) -> bool:
+    """Whether audio without a turn id starts a new round: behind an end mark, and where a turn begins anew
+    that its client has cut another one off for. A further mark alone starts none."""
+    if conversation.marks:
+        return True
+    spoken = conversation.pieces[-1].turn if conversation.pieces else None
+    cut_off = spoken is not None and spoken.abandoned
+    return cut_off and piece.turn is not None and piece.turn is not spoken
 
 
 def _tie_deliveries(requests: list[Request], deliveries: list[Delivery]) -> None:
@@ -326,7 +229,7 @@ def _tie_conversations(conversations: list[Conversation], turns: list[Turn]) -> 
         own = [turn for turn in turns if turn.client == conversation.client]
         others = [turn for turn in turns if turn.client != conversation.client]
         audio = bytes(conversation.audio)
-        turn = _by_audio(audio, own) or _by_audio(audio, others)
+        turn = _mostly(conversation) or _by_audio(audio, own) or _by_audio(audio, others)
         turn = turn or _latest(conversation.first_seq, own)
         if turn is not None:
             conversation.turn = turn
@@ -338,6 +241,13 @@ def _tie_conversations(conversations: list[Conversation], turns: list[Turn]) -> 
                 (c for c in conversations if c.client == turn.client and _piece(turn.pcm) in c.audio),
                 None,
             )
+
+
+def _mostly(conversation: Conversation) -> Turn | None:
+    """The turn that most of its audio was spoken in, as far as its pieces tell."""
+    told = [piece for piece in conversation.pieces if piece.turn is not None]
+    turns = (piece.turn for piece in told)
+    return max(turns, key=lambda turn: sum(len(p.pcm) for p in told if p.turn is turn), default=None)
 
 
 def _by_audio(audio: bytes, turns: Iterable[Turn]) -> Turn | None:
@@ -373,7 +283,7 @@ def _bad_manners(trace: Trace) -> int:
     return next(misbehaved, len(trace.events))
 
 
-def _tell_clean(trace: Trace, turns: list[Turn]) -> None:
+def _tell_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -> None:
     bad_manners = _bad_manners(trace)
     injected = [event for event in trace.on(Lane.KIT) if isinstance(event.what, Injected)]
     for turn in turns:
@@ -390,6 +300,7 @@ def _tell_clean(trace: Trace, turns: list[Turn]) -> None:
             and turn.waited_seq is not None
             and turn.waited_seq < bad_manners
             and not turn.failures
+            and not _may_be_mixed(turn, rates)
             and not any(turn.started_seq < seq < end for seq in disturbances)
         )
 
@@ -399,6 +310,14 @@ def failures_among(faults: list[Event]) -> list[Event]:
     told = [(event, event.what.fault) for event in faults if isinstance(event.what, Injected)]
     too_slow = sum(delay_of(fault) for _, fault in told) > LONGEST_EXCUSED_DELAY
     return [event for event, fault in told if not is_harmless(fault) or (too_slow and delay_of(fault))]
+
+
+def _may_be_mixed(turn: Turn, rates: dict[str, int]) -> bool:
+    """Whether what is left of a turn that was cut off cannot be told from this one: its audio was changed."""
+    if turn.before is None or not turn.before.abandoned:
+        return False
+    resampled = rates.get(turn.client, turn.sample_rate) != turn.sample_rate
+    return resampled or not all(request.told_by_audio for request in turn.requests)
 
 
 def _hung_up_or_interrupted(trace: Trace, client: str) -> list[int]:
