@@ -1,10 +1,15 @@
 """Looks for a plan that breaks a rule, and for the smallest such plan."""
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
+from unittest.mock import patch
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis.internal.cache import LRUCache
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 from hypothesis.strategies import SearchStrategy
 
 P = TypeVar("P", bound=Hashable)
@@ -12,6 +17,9 @@ P = TypeVar("P", bound=Hashable)
 
 SHRINK_SECONDS = 5.0
 """Shrinking is bounded by time: nearly the same minimum, in a fraction of it (practice.md)."""
+
+_NO_CONSTANTS = Constants()
+_CONSTANTS_KEPT = 1024
 
 
 class _FoundError(Exception):
@@ -75,7 +83,19 @@ def smallest_failing(
             raise _FoundError
 
     try:
-        look()
+        with _constants_of_no_module():
+            look()
     except _FoundError:
         return smallest[0]
     return None
+
+
+@contextmanager
+def _constants_of_no_module() -> Iterator[None]:
+    """Hypothesis mixes the constants of all local modules that happen to be loaded into what it draws: the
+    same seed would draw other plans in a run that has imported more."""
+    with ExitStack() as stack:
+        if hasattr(providers.HypothesisProvider, "_local_constants"):
+            stack.enter_context(patch.object(providers.HypothesisProvider, "_local_constants", _NO_CONSTANTS))
+            stack.enter_context(patch.object(providers, "CONSTANTS_CACHE", LRUCache(_CONSTANTS_KEPT)))
+        yield

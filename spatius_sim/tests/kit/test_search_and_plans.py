@@ -1,6 +1,9 @@
 """Plans are drawn from one seed, and the smallest that fails is found, whatever the subject does."""
 
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis.strategies import SearchStrategy
@@ -29,6 +32,26 @@ def drawn(seed: int, examples: int = 30, plans: SearchStrategy[Plan] = ONE_CLIEN
 def test_the_same_seed_draws_the_same_plans_and_another_seed_others() -> None:
     assert drawn(1) == drawn(1)
     assert drawn(1) != drawn(2)
+
+
+def test_what_else_is_loaded_does_not_change_the_plans(tmp_path: Path) -> None:
+    program = tmp_path / "draws.py"
+    program.write_text(
+        "from spatius_sim.kit.plans import conversations\n"
+        "from spatius_sim.kit.search import smallest_failing\n"
+        "seen = []\n"
+        "smallest_failing(conversations(), seen.append, examples=60, from_seed=1)\n"
+        "print(seen)\n"
+    )
+    constants = tmp_path / "constants.py"
+    constants.write_text("\n".join(f"C{number} = {number}" for number in range(1_001, 64_000, 3_001)))
+
+    def draws(*imports: str) -> str:
+        text = "".join(f"import {name}\n" for name in imports) + program.read_text()
+        command = [sys.executable, "-c", text]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    assert draws() == draws("constants") != ""
 
 
 def test_every_planned_turn_has_a_keyframe_and_whole_samples() -> None:
