@@ -16,8 +16,9 @@ def as_click(option: JudgeOption) -> click.Option:
     return click.Option(
         [f"--{option.name}", option.field],
         type=click.Choice(option.choices) if option.choices else option.parse,
+        is_flag=option.parse is bool or None,
         multiple=option.repeatable,
-        metavar=option.metavar,
+        metavar=option.metavar or None,
         help=f"{option.help[0].upper()}{option.help[1:]}.",
     )
 

@@ -4,6 +4,7 @@ The command line beats the file, and the file beats the defaults. Every option o
 belong to one run alone is a key of the file.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,9 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.yaml_file import YamlFile, read_bytes
 
 NAME = "conformance.yaml"
-_MAPPING = "NAME=VALUE"
+_JSON_TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number"}
+_PAIR = re.compile("NAME(.+)VALUE")
+"""The metavar of an option that is a mapping in the file, with what joins name and value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +100,17 @@ def _options_of_a_file() -> dict[str, JudgeOption]:
 def _value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
     if not option.repeatable:
         return _one(reader, option, node, folder)
-    if isinstance(node, MappingNode) and option.metavar == _MAPPING:
+    pair = _PAIR.fullmatch(option.metavar)
+    if isinstance(node, MappingNode) and pair:
         parts = reader.mapping(node, option.name)
-        return [f"{name}={reader.text(value, name)}" for name, value in parts.items()]
+        return [f"{name}{pair[1]}{reader.text(value, name)}" for name, value in parts.items()]
     items = reader.sequence(node, option.name) if isinstance(node, SequenceNode) else [node]
     return [_one(reader, option, item, folder) for item in items]
 
 
 def _one(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
+    if option.parse is bool:
+        return reader.flag(node, option.name)
     if option.parse is int:
         return reader.integer(node, option.name)
     if option.parse is float:
@@ -118,12 +124,12 @@ def _one(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any
 
 
 def _schema_of(option: JudgeOption) -> dict[str, Any]:
-    one: dict[str, Any] = {"type": {int: "integer", float: "number"}.get(option.parse, "string")}
+    one: dict[str, Any] = {"type": _JSON_TYPES.get(option.parse, "string")}
     if option.choices:
         one["enum"] = list(option.choices)
     if not option.repeatable:
         return one
     shapes = [one, {"type": "array", "items": one}]
-    if option.metavar == _MAPPING:
+    if _PAIR.fullmatch(option.metavar):
         shapes.append({"type": "object", "additionalProperties": {"type": "string"}})
     return {"oneOf": shapes}

@@ -17,16 +17,17 @@ class JudgeOption:
     value at all where it is `repeatable`.
 
     In conformance.yaml it is the key NAME, unless it belongs to one run. There a repeatable one is a list,
-    and with the metavar NAME=VALUE a mapping, too; a path (metavar FILE or DIR, or NAME|FILE and a name that
-    ends in .yaml) starts where the file lies.
+    and with a metavar such as NAME=VALUE a mapping, too; a path (metavar FILE or DIR, or NAME|FILE and a name
+    that ends in .yaml) starts where the file lies.
 
-    `repeated` is what a command needs that runs the scenarios of one rule again.
+    One that is parsed by `bool` is a flag, without a value on the command line, and true or false in the
+    file. `repeated` is what a command needs that runs the scenarios of one rule again.
     """
 
     name: str
     metavar: str
     help: str
-    parse: type[str] | type[int] | type[float] = str
+    parse: type[str] | type[int] | type[float] | type[bool] = str
     repeatable: bool = False
     choices: tuple[str, ...] = ()
     of_one_run: bool = False
@@ -141,6 +142,20 @@ JUDGE_OPTIONS = (
     JudgeOption("save-tape", "FILE", "record every run onto this tape", repeated=False),
     *REPORT_OPTIONS,
     JudgeOption(
+        "baseline",
+        "FILE",
+        "known failures: new ones fail the run, and so does an entry that is out of date",
+        repeated=False,
+    ),
+    JudgeOption(
+        "update-baseline",
+        "",
+        "bring the baseline up to date with this run, which must be a whole one",
+        bool,
+        of_one_run=True,
+        repeated=False,
+    ),
+    JudgeOption(
         "conformance",
         "FILE",
         "what this run does not say stands in this file (conformance.yaml in the working directory)",
@@ -169,7 +184,10 @@ def as_arguments(values: Mapping[str, Any], prefix: str = "--") -> list[str]:
     arguments: list[str] = []
     for name, value in values.items():
         several: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
-        arguments += [f"{prefix}{name}={one}" for one in several if one is not None]
+        if value is True:
+            arguments.append(f"{prefix}{name}")
+        elif value is not False:
+            arguments += [f"{prefix}{name}={one}" for one in several if one is not None]
     return arguments
 
 

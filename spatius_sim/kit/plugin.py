@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spatius_sim.kit import report_options
+from spatius_sim.kit import baseline_options, report_options
 from spatius_sim.kit.judge_options import JUDGE_OPTIONS, SUBJECTS, as_typed, subject_named
 from spatius_sim.protocol.errors import UsageError
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["spatius_sim.kit.tape_plugin"]
 
 _FROM_FILE: "pytest.StashKey[tuple[str, dict[str, Any]]]" = pytest.StashKey()
+_UPDATED: "pytest.StashKey[str]" = pytest.StashKey()
 _PROPERTY = "spatius_sim_outcome"
 _BENCH: "pytest.StashKey[Bench]" = pytest.StashKey()
 _ENVIRONMENT: "pytest.StashKey[dict[str, str]]" = pytest.StashKey()
@@ -39,14 +40,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Every option as `--spatius-NAME`, and as `--NAME` where no other plugin owns that."""
     group = parser.getgroup("spatius-sim", "conformance of Spatius relays and Motion Servers")
     for option in JUDGE_OPTIONS:
-        argument: dict[str, Any] = {
-            "dest": option.field,
-            "type": option.parse,
-            "metavar": option.metavar,
-            "help": option.help,
-            "choices": option.choices or None,
-            "action": "append" if option.repeatable else "store",
-        }
+        argument: dict[str, Any] = {"dest": option.field, "help": option.help, "action": "store_true"}
+        if option.parse is not bool:
+            argument |= {
+                "type": option.parse,
+                "metavar": option.metavar,
+                "choices": option.choices or None,
+                "action": "append" if option.repeatable else "store",
+            }
         try:
             group.addoption(f"--{option.name}", f"--spatius-{option.name}", **argument)
         except ValueError:
@@ -68,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
         except UsageError as error:
             raise (file.placed(error) if file else error) from error
         _check_rules(config, *named)
+        baseline_options.check_baseline(config, *named)
         report_options.check_reports(config)
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             from spatius_sim.kit.resources import resource
@@ -150,8 +152,14 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
             repeat = _repeat(request.config, rule.id)
             outcome = replace(outcome, failure=replace(outcome.failure, repeat=repeat))
         note(outcome, trial.subject.target)
-        if outcome.failure is not None:
-            pytest.fail(failure_text(outcome, outcome.failure), pytrace=False)
+        said = baseline_options.remark_on(request.config, outcome) if _named(request.config) else None
+        if said is not None and said.tolerated:
+            pytest.xfail(f"known: {said.tolerated}")
+        told = [failure_text(outcome, outcome.failure)] if outcome.failure is not None else []
+        if said is not None and said.complaint:
+            told.append(said.complaint)
+        if told:
+            pytest.fail("\n".join(told), pytrace=False)
         if outcome.verdict is not Verdict.PASSED:
             pytest.skip(f"{outcome.verdict}: {outcome.reason}")
 
@@ -198,6 +206,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     from spatius_sim.reporting.report import report_of
     from spatius_sim.reporting.summary import ExitCode, exit_code
 
+    config.stash[_UPDATED] = baseline_options.update(config, _summaries(config))
     summaries = _summaries(config)
     code = exit_code(summaries)
     report_options.write_reports(config, report_of(summaries, code))
@@ -225,6 +234,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
         markup = terminalreporter.hasmarkup
         print_summary(Console(file=page, width=width, force_terminal=markup), summary)
         terminalreporter.write(page.getvalue())
+    if config.stash.get(_UPDATED, ""):
+        terminalreporter.write_line(config.stash[_UPDATED])
 
 
 def _given(config: pytest.Config) -> dict[str, Any]:
@@ -233,7 +244,7 @@ def _given(config: pytest.Config) -> dict[str, Any]:
     given = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
     if not subject_named(given) and not _names_tests(config):
         given["target"] = os.environ.get("SPATIUS_TARGET")
-    return {name: value for name, value in given.items() if value not in (None, "")}
+    return {name: value for name, value in given.items() if value not in (None, "", False)}
 
 
 def _named(config: pytest.Config) -> dict[str, str]:
@@ -366,7 +377,7 @@ def _summaries(config: pytest.Config) -> "list[Summary]":
         judged = _judged_rules(config)
         for expected in rules_for(subject) if _named(config) else ():
             if expected.id not in outcomes and expected.id in judged:
-                never = RuleOutcome(expected.id, Verdict.UNEXERCISED, reason="it was never run")
+                never = RuleOutcome(expected.id, Verdict.UNEXERCISED, reason=baseline_options.NEVER_RUN)
                 outcomes[expected.id] = never
         order = [r.id for r in rules_for(subject)]
         sorted_outcomes = sorted(outcomes.values(), key=lambda o: order.index(o.rule_id))
@@ -387,7 +398,7 @@ def _summaries(config: pytest.Config) -> "list[Summary]":
                 wire,
             )
         )
-    return summaries
+    return baseline_options.with_baseline(config, summaries) if _named(config) else summaries
 
 
 def _rule_of(item: pytest.Item) -> str:

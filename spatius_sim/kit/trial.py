@@ -200,7 +200,8 @@ class Trial(Generic[P]):
         late = [judgement for judgement in seen if judgement.verdict is Verdict.INCONCLUSIVE]
         if late:
             return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, 0, len(seen), reason=late[0].reason)
-        return RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, len(seen), reason=reason)
+        blocked_by = tuple(dict.fromkeys(name for judgement in seen for name in judgement.blocked_by))
+        return RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, len(seen), reason=reason, blocked_by=blocked_by)
 
 
 def suite_header(seed: int) -> TapeHeader:

@@ -17,7 +17,7 @@ VERSION = 1
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedSubject:
     """A subject, and what the run claims of it: at that level and profile, by that revision of the catalogue,
-    from that seed."""
+    from that seed. `complaints`: what is wrong with its baseline."""
 
     subject: str
     target: str
@@ -29,6 +29,7 @@ class JudgedSubject:
     profile: str
     exit_code: ExitCode
     claim: str
+    complaints: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("subject", "target", "wire", "kit_version", "level", "profile", "claim"):
@@ -38,7 +39,8 @@ class JudgedSubject:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedRule:
     """A rule in the catalogue's words, and what the run says of it. `required` where the run is no pass
-    without it; `exercised` so many times over so many `scenarios`; `measurements` in `unit`."""
+    without it; `exercised` so many times over so many `scenarios`; `measurements` in `unit`; `known` is why a
+    baseline tolerates the failure, "" where none does."""
 
     id: str
     subject: str
@@ -55,9 +57,10 @@ class JudgedRule:
     failure: Failure | None
     measurements: tuple[float, ...]
     unit: str
+    known: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("id", "subject", "sentence", "source", "reason", "unit"):
+        for name in ("id", "subject", "sentence", "source", "reason", "unit", "known"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
 
 
@@ -97,6 +100,7 @@ def _subject(summary: Summary) -> JudgedSubject:
         profile=summary.profile,
         exit_code=exit_code([summary]),
         claim=claim(summary),
+        complaints=summary.complaints,
     )
 
 
@@ -118,4 +122,5 @@ def _rule(summary: Summary, outcome: RuleOutcome) -> JudgedRule:
         failure=outcome.failure,
         measurements=outcome.measurements,
         unit=outcome.unit,
+        known=summary.known.get(outcome.rule_id, ""),
     )

@@ -3,8 +3,8 @@
 All text in it is harmless and bounded from the moment that it enters.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from spatius_sim.reporting.harmless import one_line, some_lines
@@ -52,7 +52,8 @@ class Failure:
 @dataclass(frozen=True, slots=True)
 class RuleOutcome:
     """One rule over a whole run: instances exercised over so many scenarios, and why where it is not
-    plain; `measurements` in `unit` for a rule that measures."""
+    plain; `measurements` in `unit` for a rule that measures; `blocked_by` the failed rules without which it
+    could not be judged."""
 
     rule_id: str
     verdict: Verdict
@@ -62,6 +63,7 @@ class RuleOutcome:
     failure: Failure | None = None
     measurements: tuple[float, ...] = ()
     unit: str = ""
+    blocked_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", one_line(self.reason))
@@ -71,7 +73,8 @@ class RuleOutcome:
 class Summary:
     """A run, and what it claims. `outcomes` in the catalogue's order; `level` and `profile` as they were
     chosen, "" where neither applies. `required` are the rules that the run promised to exercise: where nobody
-    chose, every MUST. `wire` is "" where there is none."""
+    chose, every MUST. `wire` is "" where there is none. `known` says why a baseline tolerates a failure, by
+    rule id, and `complaints` what is wrong with the baseline."""
 
     subject: str
     target: str
@@ -83,8 +86,12 @@ class Summary:
     profile: str = ""
     required: frozenset[str] = MUST_RULES
     wire: str = ""
+    known: Mapping[str, str] = field(default_factory=dict)
+    complaints: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "known", {rule_id: one_line(why) for rule_id, why in self.known.items()})
+        object.__setattr__(self, "complaints", tuple(map(one_line, self.complaints)))
         for name in ("subject", "target", "kit_version", "wire", "level", "profile"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
 
@@ -94,8 +101,23 @@ class Summary:
 
     @property
     def required_unexercised(self) -> list[RuleOutcome]:
-        """The required rules that nothing exercised."""
-        return [o for o in self.with_verdict(Verdict.UNEXERCISED) if o.rule_id in self.required]
+        """The required rules that nothing exercised, but for those that only known failures stand before."""
+        return [
+            outcome
+            for outcome in self.with_verdict(Verdict.UNEXERCISED)
+            if outcome.rule_id in self.required and outcome not in self.behind_known_failures
+        ]
+
+    @property
+    def new_failures(self) -> list[RuleOutcome]:
+        """The failed rules that no baseline tolerates."""
+        return [outcome for outcome in self.with_verdict(Verdict.FAILED) if outcome.rule_id not in self.known]
+
+    @property
+    def behind_known_failures(self) -> list[RuleOutcome]:
+        """The rules that could not be judged, for known failures alone."""
+        unexercised = self.with_verdict(Verdict.UNEXERCISED)
+        return [o for o in unexercised if o.blocked_by and self.known.keys() >= set(o.blocked_by)]
 
     @property
     def undecided(self) -> list[RuleOutcome]:
@@ -110,7 +132,7 @@ def exit_code(summaries: Sequence[Summary]) -> ExitCode:
     """Where several apply: kit failed, rule failed, unreachable, not exercised, in this order."""
     if any(summary.with_verdict(Verdict.ERRORED) for summary in summaries):
         return ExitCode.KIT_FAILED
-    if any(summary.with_verdict(Verdict.FAILED) for summary in summaries):
+    if any(summary.new_failures or summary.complaints for summary in summaries):
         return ExitCode.RULE_FAILED
     if any(summary.undecided for summary in summaries):
         return ExitCode.UNREACHABLE
@@ -126,10 +148,14 @@ def claim(summary: Summary) -> str:
     total = len(summary.outcomes)
     match exit_code([summary]):
         case ExitCode.PASSED:
+            if summary.known:
+                return f"PASSED: {passed} of {total} rules were exercised and kept{_but_known(summary)}."
             return f"PASSED: {passed} of {total} rules were exercised, and all were kept."
         case ExitCode.RULE_FAILED:
-            names = ", ".join(outcome.rule_id for outcome in summary.with_verdict(Verdict.FAILED))
-            return f"FAILED: {names}. {passed} of {total} rules passed."
+            names = ", ".join(outcome.rule_id for outcome in summary.new_failures)
+            stale = f"the baseline is out of date ({len(summary.complaints)})" if summary.complaints else ""
+            failed = "; ".join(filter(None, (names, stale)))
+            return f"FAILED: {failed}. {passed} of {total} rules passed{_but_known(summary)}."
         case ExitCode.UNREACHABLE:
             reasons = sorted({o.reason for o in summary.undecided})
             return f"INCONCLUSIVE: {'; '.join(reasons)}."
@@ -139,3 +165,9 @@ def claim(summary: Summary) -> str:
         case _:
             names = ", ".join(outcome.rule_id for outcome in summary.required_unexercised)
             return f"NOT EXERCISED: {names or 'nothing ran'}; this is no pass."
+
+
+def _but_known(summary: Summary) -> str:
+    told = f"; known to fail: {', '.join(summary.known)}" if summary.known else ""
+    behind = ", ".join(outcome.rule_id for outcome in summary.behind_known_failures)
+    return f"{told}; not judged behind them: {behind}" if behind else told

@@ -52,19 +52,26 @@ class YamlFile:
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise UsageError(f"{self.place}:1: no YAML: {error}") from error
 
-    def mapping(self, node: Node, what: str, allowed: Collection[str] | None = None) -> dict[str, Node]:
-        """The values of a mapping by key; `allowed` names the keys that it may have, None: any."""
+    def items(
+        self, node: Node, what: str, allowed: Collection[str] | None = None
+    ) -> dict[str, tuple[Node, Node]]:
+        """The key and the value node of each item of a mapping; `allowed` names the keys that it may have,
+        None: any."""
         if not isinstance(node, MappingNode):
             raise self.error(node, f"{what} must be a mapping")
-        parts: dict[str, Node] = {}
+        parts: dict[str, tuple[Node, Node]] = {}
         for key_node, value in node.value:
             key = self.text(key_node, "a key")
             if allowed is not None and key not in allowed:
                 raise self.error(key_node, f"{key!r} is unknown here: {', '.join(sorted(allowed))}")
             if key in parts:
                 raise self.error(key_node, f"{key} stands here twice")
-            parts[key] = value
+            parts[key] = (key_node, value)
         return parts
+
+    def mapping(self, node: Node, what: str, allowed: Collection[str] | None = None) -> dict[str, Node]:
+        """The values of a mapping by key, as `items` has them."""
+        return {key: value for key, (_, value) in self.items(node, what, allowed).items()}
 
     def sequence(self, node: Node, key: str) -> list[Node]:
         """The items of a list."""

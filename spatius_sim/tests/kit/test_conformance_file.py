@@ -100,6 +100,7 @@ def test_every_option_but_those_of_one_run_is_a_key_of_the_file_and_of_its_schem
         (JudgeOption("new", "X", "", choices=("a", "b")), "b", "b"),
         (JudgeOption("new", "NAME=VALUE", "", repeatable=True), "{A: 1, B: x y}", ["A=1", "B=x y"]),
         (JudgeOption("new", "NAME=VALUE", "", repeatable=True), "[A=1]", ["A=1"]),
+        (JudgeOption("new", "NAME: VALUE", "", repeatable=True), "{A: 1}", ["A: 1"]),
         (JudgeOption("new", "X", "", repeatable=True), "one", ["one"]),
         (JudgeOption("new", "NAME|FILE", ""), "json-envelope", "json-envelope"),
         (JudgeOption("new", "NAME|FILE", ""), "ours.yaml", "{folder}/ours.yaml"),
