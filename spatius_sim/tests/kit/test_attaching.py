@@ -19,12 +19,13 @@ from spatius_sim.dialects import dialect_named
 from spatius_sim.kit.attaching import Attachment
 from spatius_sim.kit.bench import Options
 from spatius_sim.kit.judge_options import as_typed
-from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.kit.running_server import RunningMotionServer
+from spatius_sim.net.listening import LOOPBACK, free_port
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.net.relay_client import RelayAddress, RelayClient
 from spatius_sim.net.relay_process import RelayProcess
 from spatius_sim.protocol.errors import UnreachableError, UsageError
-from spatius_sim.tests.kit.test_exit_codes import RELAY, Ran, fronts, judge
+from spatius_sim.tests.kit.test_exit_codes import RELAY, Ran, fronts, judge, relay
 
 TARGET = "ws://127.0.0.1:{port}"
 SECONDS = 20.0
@@ -78,6 +79,21 @@ def test_a_command_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
     ran = start_relay("verify", tmp_path, "no-such-program --port {port}")
     assert ran.code == 4, ran.output
     assert "cannot be started" in ran.output
+
+
+def test_a_relay_on_another_motion_server_is_observed(
+    motion_server: RunningMotionServer, tmp_path: Path
+) -> None:
+    port = free_port()
+    with relay(port, motion_server.port):
+        named = [f"--rule={rule_id}" for rule_id in ("U-TOKEN", "R-MOTION-VERBATIM", "R-CONVERSATION")]
+        ran = judge("verify", tmp_path, f"ws://127.0.0.1:{port}", "--lacks=upstream", *named)
+    assert ran.code == 0, ran.output
+    assert ran.rules == {
+        "U-TOKEN": "NOT_APPLICABLE",
+        "R-MOTION-VERBATIM": "NOT_APPLICABLE",
+        "R-CONVERSATION": "PASSED",
+    }
 
 
 def alive(pid: int) -> bool:
