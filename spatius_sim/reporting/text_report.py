@@ -60,13 +60,17 @@ def print_verdicts(console: Console, summary: Summary) -> None:
     told: set[str] = set()
     for outcome in summary.outcomes:
         inconclusive = outcome.verdict is Verdict.INCONCLUSIVE  # Most often of one reason: once is enough.
+        known = summary.known.get(outcome.rule_id)
+        remark = f"known: {known}" if known else _remark(outcome)
         table.add_row(
-            Text(str(outcome.verdict), style=_COLOURS[outcome.verdict]),
+            Text(str(outcome.verdict), style="yellow" if known else _COLOURS[outcome.verdict]),
             Text(outcome.rule_id, no_wrap=True),
-            Text("" if inconclusive and outcome.reason in told else _remark(outcome)),
+            Text("" if inconclusive and outcome.reason in told else remark),
         )
         told.add(outcome.reason)
     console.print(table)
+    for complaint in summary.complaints:
+        console.print(Text(complaint, style="bold red"))
 
 
 def print_catalogue(console: Console, rules: list[Rule]) -> None:

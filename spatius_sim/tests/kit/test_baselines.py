@@ -1,0 +1,85 @@
+"""Baselines from end to end: how a run with one ends, and what it says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RELAY = Path(__file__).with_name("miniature_relay_process.py")
+FEW = ("--rule=R-MOTION-ORDER", "--rule=U-TOKEN")
+
+KNOWN = """\
+known-failures:
+  R-MOTION-ORDER:
+    reason: two workers race
+    fails-with: client-1 got the payload sent as event 1 behind the one sent as event 2
+"""
+
+
+def verify(folder: Path, broken_rule: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    relay = f"{sys.executable} {RELAY} {{port}} {broken_rule}"
+    command = [
+        sys.executable,
+        "-m",
+        "spatius_sim",
+        "verify",
+        "ws://127.0.0.1:{port}",
+        f"--target-cmd={relay}",
+    ]
+    command += ["--motion-port=0", "--settle=0.4", "--baseline=known.yaml", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "broken_rule", "code", "told"),
+    [
+        (KNOWN, "R-MOTION-ORDER", 0, "known: two workers race"),
+        (
+            KNOWN.replace("behind the", "before the"),
+            "R-MOTION-ORDER",
+            1,
+            "known.yaml:4: R-MOTION-ORDER fails other",
+        ),
+        (
+            KNOWN + "    expires: 2020-02-29\n",
+            "R-MOTION-ORDER",
+            1,
+            "known.yaml:5: R-MOTION-ORDER expired on 2020",
+        ),
+        (KNOWN, "", 1, "known.yaml:2: R-MOTION-ORDER passes now: delete lines 2 to 4"),
+        ("known-flaky:\n" + KNOWN.partition("\n")[2], "", 0, "all were kept"),
+        ("known-failures:\n  R-NONSENSE: {}\n", "", 4, "known.yaml:2: no rule has the id 'R-NONSENSE'"),
+    ],
+    ids=["tolerated", "fails otherwise", "expired", "passes", "flaky", "wrong"],
+)
+def test_a_run_with_a_baseline(baseline: str, broken_rule: str, code: int, told: str, tmp_path: Path) -> None:
+    (tmp_path / "known.yaml").write_text(baseline)
+    ran = verify(tmp_path, broken_rule, *FEW)
+    assert ran.returncode == code, ran.stdout + ran.stderr
+    assert told in " ".join((ran.stdout + ran.stderr).split())
+
+
+def test_a_baseline_is_made_by_a_whole_run_and_then_tolerates(tmp_path: Path) -> None:
+    ran = verify(tmp_path, "R-MOTION-ORDER", "--update-baseline")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "known.yaml: added R-MOTION-ORDER" in ran.stdout
+    again = verify(tmp_path, "R-MOTION-ORDER", *FEW, "--seed=2")
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+@pytest.mark.parametrize("partial", ["--rule=U-TOKEN", "--profile=smoke", "--time-budget=5"])
+def test_a_partial_run_updates_nothing(partial: str, tmp_path: Path) -> None:
+    (tmp_path / "known.yaml").write_text(KNOWN)
+    ran = verify(tmp_path, "", "--update-baseline", partial)
+    assert ran.returncode == 4
+    assert "--update-baseline needs a whole run" in ran.stderr
+    assert (tmp_path / "known.yaml").read_text() == KNOWN
+
+
+def test_a_run_that_leaves_something_open_updates_nothing(tmp_path: Path) -> None:
+    (tmp_path / "known.yaml").write_text(KNOWN)
+    ran = verify(tmp_path, "", "--update-baseline", "--target-env=SPATIUS_INGRESS_ENDPOINT=ws://127.0.0.1:9")
+    assert ran.returncode == 6, ran.stdout + ran.stderr
+    assert "known.yaml is left as it is: nothing is known of U-TOKEN" in ran.stdout
+    assert (tmp_path / "known.yaml").read_text() == KNOWN
