@@ -16,7 +16,6 @@ from spatius_sim.model.answers import SynthesizedAnswer
 from spatius_sim.model.replay import Script, script_of
 from spatius_sim.model.trace import Event, Lane, Received, Sent, Trace, TraceHeader, What, read_upstream
 from spatius_sim.net.proxy import RecordingProxy
-from spatius_sim.net.recorder import Recorder
 from spatius_sim.net.replay_server import Playing, ReplayServer
 from spatius_sim.net.upstream_client import UpstreamClient
 from spatius_sim.protocol.codec import encode
@@ -155,8 +154,8 @@ async def _proxied(sessions: int, tape: Path | None) -> float:
             begun = time.process_time()
             await asyncio.gather(*(_speak(server, pcm) for _ in range(sessions)))
             return time.process_time() - begun
-        recorder, opened = _taping(tape)
-        async with RecordingProxy((f"http://127.0.0.1:{server.port}",), recorder) as proxy:
+        opened = _taping(tape)
+        async with RecordingProxy((f"http://127.0.0.1:{server.port}",), opened.take) as proxy:
             begun = time.process_time()
             await asyncio.gather(*(_speak(proxy, pcm) for _ in range(sessions)))
             spent = time.process_time() - begun
@@ -175,8 +174,8 @@ async def _delays(sessions: int, tape: Path | None) -> list[float]:
     async with ReplayServer(script, Playing(speed=0)) as server:
         if tape is None:
             return await _all_delays(server, sessions)
-        recorder, opened = _taping(tape)
-        async with RecordingProxy((f"http://127.0.0.1:{server.port}",), recorder) as proxy:
+        opened = _taping(tape)
+        async with RecordingProxy((f"http://127.0.0.1:{server.port}",), opened.take) as proxy:
             delays = await _all_delays(proxy, sessions)
         opened.close()
         return delays
@@ -221,7 +220,7 @@ def _client(server: ReplayServer | RecordingProxy) -> UpstreamClient:
     )
 
 
-def _taping(tape: Path) -> tuple[Recorder, OpenTape]:
+def _taping(tape: Path) -> OpenTape:
     opened = OpenTape(tape, proxy_header(keep_audio=False, keep_names=False))
     opened.start(TraceHeader("relay", "", 0, "", "", halves="upstream"))
-    return Recorder(on_event=opened.take), opened
+    return opened

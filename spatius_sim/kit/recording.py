@@ -9,8 +9,7 @@ from pathlib import Path
 
 from spatius_sim import __version__
 from spatius_sim.model.trace import Event, TraceHeader
-from spatius_sim.net.proxy import RecordingProxy
-from spatius_sim.net.recorder import Recorder
+from spatius_sim.net.proxy import RecordingProxy, places
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.taping import Taping
@@ -75,12 +74,10 @@ async def recording_proxy(
     """A proxy whose sessions go onto the tape `out`; raises UsageError where the port or the file cannot be
     had, and at the end where the tape could not be written."""
     # An upstream that cannot be is told before a file is made.
-    recorder = Recorder()
-    proxy = RecordingProxy(upstream, recorder, port=port)
+    places(upstream)
     tape = OpenTape(out, proxy_header(keep_audio=keep_audio, keep_names=keep_names))
     tape.start(TraceHeader("relay", "", 0, "", __version__, halves="upstream"))
-    recorder.on_event = tape.take
-    async with proxy:
+    async with RecordingProxy(upstream, tape.take, port=port) as proxy:
         flushing = asyncio.create_task(tape.flush_now_and_then())
         try:
             yield proxy, tape

@@ -1,25 +1,23 @@
-"""A proxy between a relay and Motion Server that reads along: bytes pass untouched, and are told to a sink.
+"""A proxy between a relay and Motion Server that reads along: bytes pass untouched, and are told as events.
 
 Console API and ingress on one port of 127.0.0.1. Only the target and the Host of a request are replaced, for
 they name the place. What cannot be understood still passes.
 """
 
 import asyncio
-import contextlib
 import json
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-from spatius_sim.model.trace import Closed, Injected, Lane, Opened, Refused, TokenRequested
+from spatius_sim.model.trace import Event, Lane, Opened, Refused, TokenRequested
 from spatius_sim.net.http_heads import END_OF_HEAD, LARGEST_HEAD, BodyFraming, Head, read_head
 from spatius_sim.net.listening import LOOPBACK, port_fault
-from spatius_sim.net.recorder import Sink
-from spatius_sim.net.websocket_tap import WebSocketTap
+from spatius_sim.net.proxy_book import Book, Line
 from spatius_sim.protocol.console import (
     CONSOLE_ROOT,
     INGRESS_ROOT,
@@ -30,8 +28,9 @@ from spatius_sim.protocol.errors import RemoteProtocolError, UsageError
 
 _CONNECT_SECONDS = 10.0
 _MOST_BUFFERED = 1_048_576
+_READ_INTO = memoryview(bytearray(256 * 1024))
+"""Of all connections: what is read into it is taken out at once."""
 _LARGEST_TOLD_BODY = 64 * 1024
-_ABNORMAL_CLOSE = 1006
 _TOKEN_FIELDS = ("sessionToken", "sessionKey", "token")
 
 
@@ -86,13 +85,15 @@ def _place(root: str, url: str) -> Place:
 
 
 class RecordingProxy:
-    """`async with RecordingProxy(...) as proxy:` serves until the block ends; `port` 0 takes a free one.
-    Raises UsageError where the port cannot be had."""
+    """`async with RecordingProxy(...) as proxy:` serves until the block ends, and tells `on_event` what
+    happens; `port` 0 takes a free one. Raises UsageError where the port cannot be had."""
 
-    def __init__(self, upstream: tuple[str, ...], sink: Sink, *, port: int = 0) -> None:
+    def __init__(
+        self, upstream: tuple[str, ...], on_event: Callable[[Event], None], *, port: int = 0
+    ) -> None:
         self.port = port
         self._places = places(upstream)
-        self._sink = sink
+        self._book = Book(on_event)
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections = 0
@@ -128,12 +129,13 @@ class RecordingProxy:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._book.catch_up()
 
     def _accept(self) -> "_End":
         end = _End()
 
         def begin() -> None:
-            task = asyncio.create_task(_Conversation(self._places, self._sink, end, self._name).run())
+            task = asyncio.create_task(_Conversation(self._places, self._book, end, self._name).run())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -145,7 +147,7 @@ class RecordingProxy:
         return f"upstream-{self._connections}"
 
 
-class _End(asyncio.Protocol):
+class _End(asyncio.BufferedProtocol):
     """One TCP connection: first read piece by piece, later handed on as it comes."""
 
     def __init__(self) -> None:
@@ -164,7 +166,11 @@ class _End(asyncio.Protocol):
         if self.on_made is not None:
             self.on_made()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _READ_INTO
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(_READ_INTO[:nbytes])
         if self.on_data is not None:
             self.on_data(data)
             return
@@ -233,12 +239,11 @@ class _Conversation:
     """One connection of a relay, and the upstream connection that belongs to it."""
 
     places: tuple[Place, Place]
-    sink: Sink
+    book: Book
     client: _End
     name: Callable[[], str]
     upstream: _End | None = None
     connected_to: Place | None = None
-    closed: list[Closed] = field(default_factory=list)
 
     async def run(self) -> None:
         """Until either side leaves."""
@@ -269,12 +274,12 @@ class _Conversation:
         except (OSError, TimeoutError) as error:
             reason = f"{place.host_header} cannot be reached: {error or 'it does not answer'}"
             if upgrade:
-                self.sink.emit(Lane.UPSTREAM, name, Refused(502, reason))
+                self.book.emit(Lane.UPSTREAM, name, Refused(502, reason))
             self._refuse(502, reason)
             return False
         upstream.transport.write(request.aimed_at(path, place.host_header))
-        key = self.sink.secret("key", request.header("x-api-key"))
-        self.sink.secret("authorization", request.header("authorization").rpartition(" ")[2])
+        key = self.book.secret("key", request.header("x-api-key"))
+        self.book.secret("authorization", request.header("authorization").rpartition(" ")[2])
         asked = await self.client.body(BodyFraming(request), upstream)
         answer = await upstream.head()
         while answer is not None and answer.status < 200 and answer.status != 101:
@@ -284,8 +289,9 @@ class _Conversation:
             raise RemoteProtocolError("Motion Server hung up before it answered")
         self.client.transport.write(answer.written())
         if answer.status == 101:
-            self._opened(name, request)
-            await self._tunnel(name, upstream, answer.header("sec-websocket-extensions"))
+            opened = Opened(*self._credentials(request))
+            up, down = self.book.opened(name, opened, answer.header("sec-websocket-extensions"))
+            await self._tunnel(upstream, up, down)
             return False
         framing = BodyFraming(answer, request.method)
         said = await upstream.body(framing, self.client)
@@ -293,7 +299,7 @@ class _Conversation:
             token, app_id, avatar_id = self._credentials(request)
             reason = said.decode(errors="replace").strip()
             known = token if answer.status != 400 else ""
-            self.sink.emit(Lane.UPSTREAM, name, Refused(answer.status, reason, known, app_id, avatar_id))
+            self.book.emit(Lane.UPSTREAM, name, Refused(answer.status, reason, known, app_id, avatar_id))
         elif place is self.places[0]:
             self._token_requested(key, asked, answer.status, said)
         return request.keeps_alive and answer.keeps_alive and not framing.until_close
@@ -316,12 +322,12 @@ class _Conversation:
         self.client.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
     def _token_requested(self, key: str, asked: bytes, status: int, said: bytes) -> None:
-        token = self.sink.secret("token", _issued_token(said)) if status == 200 else ""
+        token = self.book.secret("token", _issued_token(said)) if status == 200 else ""
         try:
             expire_at: int | None = read_token_request(asked).expire_at
         except RequestRefusedError:
             expire_at = None
-        self.sink.emit(Lane.CONSOLE, "", TokenRequested(key, expire_at, time.time(), status, token))
+        self.book.emit(Lane.CONSOLE, "", TokenRequested(key, expire_at, time.time(), status, token))
 
     def _credentials(self, request: Head) -> tuple[str, str, str]:
         """The reference of the session token, the app and the avatar of an upgrade."""
@@ -330,29 +336,14 @@ class _Conversation:
         def named(header: str, parameter: str) -> str:
             return request.header(header) or query.get(parameter, [""])[0]
 
-        token = self.sink.secret("token", named("x-session-key", "sessionKey"))
+        token = self.book.secret("token", named("x-session-key", "sessionKey"))
         return token, named("x-app-id", "appId"), query.get("id", [""])[0]
 
-    def _opened(self, name: str, request: Head) -> None:
-        self.sink.emit(Lane.UPSTREAM, name, Opened(*self._credentials(request)))
-
-    async def _tunnel(self, name: str, upstream: _End, deflate: str) -> None:
+    async def _tunnel(self, upstream: _End, up: Line, down: Line) -> None:
         client = self.client
-        sink = self.sink
-        up = WebSocketTap(
-            lambda raw: sink.received(Lane.UPSTREAM, name, raw),
-            lambda code, reason: self.closed.append(Closed(False, code, reason)),
-            deflate,
-            from_client=True,
-        )
-        down = WebSocketTap(
-            lambda raw: sink.sent(Lane.UPSTREAM, name, raw),
-            lambda code, reason: self.closed.append(Closed(True, code, reason)),
-            deflate,
-        )
         client.other, upstream.other = upstream, client
-        client.hand_on(self._passing(name, upstream, up))
-        upstream.hand_on(self._passing(name, client, down))
+        client.hand_on(self._passing(upstream, up))
+        upstream.hand_on(self._passing(client, down))
         waits = [asyncio.ensure_future(end.lost.wait()) for end in (client, upstream)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -363,23 +354,14 @@ class _Conversation:
             left, other = (upstream, client) if by_server else (client, upstream)
             if left.reset:
                 other.transport.abort()
-            told = self.closed[0] if self.closed else Closed(by_server, _ABNORMAL_CLOSE)
-            with contextlib.suppress(UsageError):
-                sink.emit(Lane.UPSTREAM, name, told)
+            self.book.lost(up.session, by_server=by_server)
 
-    def _passing(self, name: str, to: _End, tap: WebSocketTap) -> Callable[[bytes], None]:
-        write = to.transport.write
-        follows = True
+    def _passing(self, to: _End, line: Line) -> Callable[[bytes], None]:
+        write, passed = to.transport.write, self.book.passed
 
         def passing(data: bytes) -> None:
-            nonlocal follows
             write(data)
-            if follows:
-                try:
-                    tap.feed(data)
-                except RemoteProtocolError as error:
-                    follows = False
-                    self.sink.emit(Lane.KIT, name, Injected(f"the proxy could not read along: {error}"))
+            passed(line, data)
 
         return passing
 

@@ -12,7 +12,7 @@ class KnownSecrets:
     """The secrets of a run by reference (`key#1`, `token#2`); the references are all that a trace sees."""
 
     _references: dict[str, str] = field(default_factory=dict)
-    _forms: list[tuple[bytes, str, str]] = field(default_factory=list)
+    _forms: dict[str, list[tuple[bytes, str]]] = field(default_factory=dict)
     _kinds: dict[str, int] = field(default_factory=dict)
 
     def reference(self, kind: str, secret: str) -> str:
@@ -23,8 +23,13 @@ class KnownSecrets:
         number = self._kinds[kind] = self._kinds.get(kind, 0) + 1
         name = self._references[secret] = f"{kind}#{number}"
         if len(secret) >= _TOO_SHORT_TO_FIND:
-            self._forms += [(form, name, how) for form, how in _forms(secret)]
+            self._forms[name] = _forms(secret)
         return name
+
+    def forget(self, name: str) -> None:
+        """The secret of that reference is none any more."""
+        self._forms.pop(name, None)
+        self._references = {secret: known for secret, known in self._references.items() if known != name}
 
     def known(self, secret: str) -> str:
         """The reference of a secret that is known already, else ""."""
@@ -37,10 +42,11 @@ class KnownSecrets:
     def redact(self, raw: bytes) -> tuple[bytes, list[tuple[str, str]]]:
         """The bytes without the secrets, and what was found: (reference, how it was written)."""
         found: list[tuple[str, str]] = []
-        for form, name, how in self._forms:
-            if form in raw:
-                found.append((name, how))
-                raw = raw.replace(form, b"*" * len(form))
+        for name, forms in self._forms.items():
+            for form, how in forms:
+                if form in raw:
+                    found.append((name, how))
+                    raw = raw.replace(form, b"*" * len(form))
         return raw, found
 
 

@@ -42,33 +42,36 @@ class WebSocketTap:
 
     def feed(self, data: bytes) -> None:
         """The next bytes; raises RemoteProtocolError where they are no WebSocket frames."""
-        self._buffer += data
-        while self._frame():
-            pass
+        waiting = self._buffer
+        if waiting:
+            waiting += data
+            del waiting[: self._frames(waiting)]
+        else:
+            waiting += data[self._frames(data) :]
 
-    def _frame(self) -> bool:
-        buffer = self._buffer
-        if len(buffer) < 2:
-            return False
-        first, second = buffer[0], buffer[1]
-        length, place = second & 0x7F, 2
-        if length > 125:
-            width = 2 if length == 126 else 8
-            if len(buffer) < 2 + width:
-                return False
-            length, place = int.from_bytes(buffer[2 : 2 + width], "big"), 2 + width
-        if length > LARGEST_MESSAGE:
-            raise RemoteProtocolError(f"a frame of {length} bytes is not followed")
-        masked = bool(second & _MASKED)
-        start = place + 4 * masked
-        if len(buffer) < start + length:
-            return False
-        payload = bytes(buffer[start : start + length])
-        if masked:
-            payload = apply_mask(payload, bytes(buffer[place : place + 4]))
-        del buffer[: start + length]
-        self._take(first, payload)
-        return True
+    def _frames(self, buffer: bytes | bytearray) -> int:
+        """Take all whole frames; where the first that is not whole begins."""
+        begin = 0
+        while len(buffer) >= begin + 2:
+            second = buffer[begin + 1]
+            length, place = second & 0x7F, begin + 2
+            if length > 125:
+                place += 2 if length == 126 else 8
+                if len(buffer) < place:
+                    break
+                length = int.from_bytes(buffer[begin + 2 : place], "big")
+            if length > LARGEST_MESSAGE:
+                raise RemoteProtocolError(f"a frame of {length} bytes is not followed")
+            start = place + 4 if second & _MASKED else place
+            end = start + length
+            if len(buffer) < end:
+                break
+            payload = bytes(buffer[start:end])
+            if second & _MASKED:
+                payload = apply_mask(payload, bytes(buffer[place:start]))
+            self._take(buffer[begin], payload)
+            begin = end
+        return begin
 
     def _take(self, first: int, payload: bytes) -> None:
         opcode = first & 0x0F

@@ -8,7 +8,7 @@ import re
 from base64 import b64decode, b64encode
 from dataclasses import fields, replace
 from enum import StrEnum
-from typing import Any, get_args
+from typing import Any
 
 from spatius_sim.dialects.dialect import Dialect
 from spatius_sim.dialects.events import Audio, Garbage, Motion, Note, Say, Speak, Unclear
@@ -37,35 +37,37 @@ _MOST_FRAMING = 256
 """Bytes around speech and motion in a frame. More of them could hold speech that was not recognised."""
 
 
-_FIELDS: dict[type[Any], tuple[str, ...]] = {
-    kind: tuple(field.name for field in fields(kind) if field.name != "value") for kind in get_args(What)
-}
-
-
 class Cleaner:
     """Cleans the events of one run, whose wire is `dialect`."""
 
     def __init__(self, dialect: Dialect | None, names: Names | None, *, keep_speech: bool) -> None:
         self._dialect, self._names, self._keep_speech = dialect, names, keep_speech
 
-    def clean(self, event: Event) -> TapedEvent:
-        """The event as a tape may hold it."""
+    def clean(self, event: Event, start_ns: int = 0) -> TapedEvent:
+        """The event as a tape may hold it, its time counted from `start_ns`."""
         what = event.what
+        if isinstance(what, Sent | Received):
+            plain = self._frame(event.lane, what.raw, what.value)
+            if isinstance(what, Sent) and what.answers:
+                plain["answers"] = self._plain(what.answers)
+            elif isinstance(what, Received) and what.part:
+                plain["part"] = what.part
+        else:
+            plain = self._fields(what)
+        return TapedEvent(
+            max(0, event.at_ns - start_ns), event.lane, event.connection, type(what).__name__, plain
+        )
+
+    def _fields(self, what: What) -> dict[str, Any]:
         if isinstance(what, Opened | Refused) and self._names is not None:
             self._names.learn("app", what.app_id)
             self._names.learn("avatar", what.avatar_id)
-        plain: dict[str, Any] = {}
-        for name in _FIELDS[type(what)]:
-            value = getattr(what, name)
-            if name == "part" and not value:
-                continue
-            if isinstance(what, Sent | Received) and name == "raw":
-                plain |= self._frame(event.lane, value, what.value)
-            elif isinstance(value, bytes):
-                plain[name] = Content(False, (self._speech(value),))
-            else:
-                plain[name] = self._plain(value)
-        return TapedEvent(event.at_ns, event.lane, event.connection, type(what).__name__, plain)
+        values = {field.name: getattr(what, field.name) for field in fields(what)}
+        return {
+            name: Content(False, (self._speech(value),)) if isinstance(value, bytes) else self._plain(value)
+            for name, value in values.items()
+            if name != "value"
+        }
 
     def _plain(self, value: Any) -> Any:
         if isinstance(value, StrEnum):
@@ -99,9 +101,10 @@ class Cleaner:
                 return Content(False, (encode(replace(value, audio=noise)),))
             case AudioInput(audio=audio):
                 usual = raw if len(raw) - len(audio) <= _MOST_FRAMING else encode(value)
+                if usual.endswith(audio):
+                    return Content(False, (usual[: -len(audio)], self._speech(audio)))
                 before, _, rest = usual.partition(audio)
-                parts = (before, self._speech(audio), rest) if rest else (before, self._speech(audio))
-                return Content(False, parts)
+                return Content(False, (before, self._speech(audio), rest))
             case UnknownMessage():
                 return Content(False, (encode(value),))
         known = value if isinstance(value, Message) else UnknownMessage(0)

@@ -2,8 +2,8 @@
 
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from spatius_sim.model.speech_mark import SpeechMark, stand_in
 from spatius_sim.model.trace import FALLBACK_WAIT, Lane
@@ -47,8 +47,7 @@ class Run:
     fallback_wait: float = FALLBACK_WAIT
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Bytes that may occur again (`content`), or speech that was taken out; `base64` where they stand in a
     text."""
 
@@ -64,8 +63,7 @@ class Piece:
 Part = str | bytes | Piece
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """A frame or a piece of audio: its parts behind each other."""
 
     text: bool
@@ -82,8 +80,7 @@ class Content:
         return whole.decode(errors="replace") if self.text else whole
 
 
-@dataclass(frozen=True, slots=True)
-class TapedEvent:
+class TapedEvent(NamedTuple):
     """One event without secrets. `kind` is the name of its class; its fields are plain values, but frames
     and audio are Content. `reason`: why its frame could not be understood, where the frame was taken out."""
 
@@ -91,7 +88,7 @@ class TapedEvent:
     lane: Lane
     connection: str
     kind: str
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any]
 
 
 Record = Run | TapedEvent

@@ -142,7 +142,7 @@ def _payloads(event: TapedEvent) -> Iterator[bytes]:
 def _events(path: Path, shift: int) -> Iterator[TapedEvent]:
     for record in records_of(path):
         if isinstance(record, TapedEvent):
-            yield replace(record, at_ns=record.at_ns + shift)
+            yield record._replace(at_ns=record.at_ns + shift)
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, Record]]:

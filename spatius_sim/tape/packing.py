@@ -65,7 +65,7 @@ def pack_record(record: Record, number_of: Callable[[bytes], int]) -> list[Any]:
         name: _pack_content(value, number_of) if isinstance(value, Content) else value
         for name, value in record.fields.items()
     }
-    return ["event", record.at_ns, str(record.lane), record.connection, record.kind, fields]
+    return ["event", record.at_ns, record.lane.value, record.connection, record.kind, fields]
 
 
 def read_record(stored: Any, blobs: BlobWindow) -> Record:
@@ -111,7 +111,7 @@ def _fields(stored: Mapping[Any, Any], kinds: Mapping[str, Any]) -> dict[str, An
 
 
 def _pack_content(content: Content, number_of: Callable[[bytes], int]) -> list[Any]:
-    return [content.text, *(_pack_part(part, number_of) for part in content.parts)]
+    return [content.text, *[_pack_part(part, number_of) for part in content.parts]]
 
 
 def _pack_part(part: Part, number_of: Callable[[bytes], int]) -> Any:

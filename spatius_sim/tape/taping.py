@@ -56,9 +56,7 @@ class Taping:
         """Something happened. Time on a tape is counted from its first event."""
         if self._start_ns is None:
             self._start_ns = event.at_ns
-        cleaned = self._cleaner.clean(event)
-        since = max(0, event.at_ns - self._start_ns)
-        self._writer.write(TapedEvent(since, cleaned.lane, cleaned.connection, cleaned.kind, cleaned.fields))
+        self._writer.write(self._cleaner.clean(event, self._start_ns))
 
     def whole(self, trace: Trace) -> None:
         """A run that is over already."""

@@ -11,7 +11,7 @@ import msgpack
 
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.blobs import WINDOW_BYTES
-from spatius_sim.tape.contents import VERSION, Record, Run, TapedEvent, TapeHeader
+from spatius_sim.tape.contents import VERSION, Record, Run, TapeHeader
 from spatius_sim.tape.packing import pack_header, pack_record
 from spatius_sim.tape.sections import (
     BLOB,
@@ -64,12 +64,11 @@ class TapeWriter:
 
     def write(self, record: Record) -> None:
         """Add a record; it reaches the file with its neighbours, or with `flush`."""
-        match record:
-            case Run():
-                self._counts["runs"] += 1
-            case TapedEvent(at_ns):
-                self._counts["events"] += 1
-                self._last_ns = max(self._last_ns, at_ns)
+        if isinstance(record, Run):
+            self._counts["runs"] += 1
+        else:
+            self._counts["events"] += 1
+            self._last_ns = max(self._last_ns, record.at_ns)
         packed = self._pack(pack_record(record, self._number_of))
         self._make_room(len(packed))
         self._records.append(packed)

@@ -20,7 +20,6 @@ from spatius_sim.kit.recording import OpenTape, proxy_header, recording_proxy
 from spatius_sim.model.trace import Closed, Injected, Opened, Received, Refused, Sent, Trace, TraceHeader
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.proxy import RecordingProxy
-from spatius_sim.net.recorder import Nobody
 from spatius_sim.net.upstream_client import UpstreamClient
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UnreachableError, UsageError
@@ -312,7 +311,7 @@ async def test_a_server_that_dies_is_told_as_a_close_without_a_frame(tmp_path: P
 async def test_a_taken_port_and_an_upstream_that_cannot_be_are_usage_errors(tmp_path: Path) -> None:
     async with proxied(tmp_path / "a.tape") as (_, proxy):
         with pytest.raises(UsageError, match="in use"):
-            async with RecordingProxy(("http://127.0.0.1:1",), Nobody(), port=proxy.port):
+            async with RecordingProxy(("http://127.0.0.1:1",), print, port=proxy.port):
                 raise AssertionError("two on one port")
     with pytest.raises(UsageError, match="--upstream"):
         async with recording_proxy(("nonsense",), tmp_path / "b.tape"):

@@ -1,5 +1,6 @@
 """Heads, bodies and frames as the proxy reads along: cut anywhere, and never trusted."""
 
+import asyncio
 import zlib
 from itertools import pairwise
 
@@ -8,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
+from spatius_sim.model.trace import Closed, Event, Opened, Received, Sent
 from spatius_sim.net.http_heads import BodyFraming, read_head
 from spatius_sim.net.proxy import places
+from spatius_sim.net.proxy_book import MOST_SECRETS, Book
 from spatius_sim.net.websocket_tap import LARGEST_MESSAGE, WebSocketTap
 from spatius_sim.protocol.errors import RemoteProtocolError, UsageError
 
@@ -153,3 +156,51 @@ def test_upstreams_are_one_base_or_both_endpoints() -> None:
     for wrong in ((), ("http://a/v1/console",), ("ftp://a",), ("http://a:b",), ("nonsense",)):
         with pytest.raises(UsageError, match="--upstream"):
             places(wrong)
+
+
+def test_a_proxy_that_runs_for_months_remembers_the_newest_secrets_and_those_of_open_sessions() -> None:
+    told: list[Event] = []
+    book = Book(told.append)
+    kept = book.secret("token", "the session token of a long call")
+    up, _ = book.opened("upstream-1", Opened(kept), "")
+    for number in range(2 * MOST_SECRETS):
+        book.secret("token", f"the session token of call {number}")
+    assert book.secret("token", "the session token of a long call") == kept
+    last = f"the session token of call {2 * MOST_SECRETS - 1}"
+    known = len(told)
+    book.secret("token", last)
+    assert len(told) == known
+    assert book.secret("token", "the session token of call 0") == f"token#{2 * MOST_SECRETS + 2}"
+    assert len(book._used) <= MOST_SECRETS + 1
+    assert len(book._secrets._references) == len(book._secrets._forms) == len(book._used)
+    book.lost(up.session, by_server=True)
+    assert told[-1].what == Closed(True, 1006)
+
+
+def test_what_passes_is_told_in_order_with_the_time_at_which_it_passed() -> None:
+    told: list[Event] = []
+    all_told = asyncio.Event()
+
+    def on_event(event: Event) -> None:
+        told.append(event)
+        if len(told) == 301:
+            all_told.set()
+
+    async def pass_by() -> None:
+        book = Book(on_event)
+        up, down = book.opened("upstream-1", Opened("token#1"), "")
+        for number in range(300):
+            line = down if number % 3 else up
+            book.passed(line, b"\x81\x02" + f"{number % 100:02}".encode())
+            await asyncio.sleep(0)
+        await asyncio.wait_for(all_told.wait(), 10)
+        book.passed(up, b"\x81\x02up")
+        book.lost(up.session, by_server=False)
+
+    asyncio.run(pass_by())
+    times = [event.at_ns for event in told]
+    assert times == sorted(times)
+    said = [event.what.raw for event in told if isinstance(event.what, Sent | Received)]
+    assert said == [*[f"{number % 100:02}" for number in range(300)], "up"]
+    assert sum(isinstance(event.what, Received) for event in told) == 101
+    assert told[-1].what == Closed(False, 1006)

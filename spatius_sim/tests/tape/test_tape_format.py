@@ -69,7 +69,7 @@ def timeless(trace: Trace) -> list[tuple[Lane, str, What]]:
 
 
 plain = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=20)
-pieces = st.builds(Piece, st.binary(min_size=64, max_size=300))
+pieces = st.binary(min_size=64, max_size=300).map(Piece)
 contents = st.one_of(
     st.builds(
         lambda parts: Content(False, tuple(parts)),
