@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spatius_sim import __version__
-from spatius_sim.cli_report import as_click
+from spatius_sim.cli_report import as_click, report
 from spatius_sim.cli_tape import TAPE_COMMANDS
 from spatius_sim.kit.judge_options import JUDGE_OPTIONS, as_arguments, subject_named
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
@@ -235,7 +235,7 @@ def rules(subject: str | None) -> None:
     print_catalogue(Console(), list(rules_for(subject) if subject else RULES.values()))
 
 
-for _command in TAPE_COMMANDS:
+for _command in (*TAPE_COMMANDS, report):
     cli.add_command(_command)
 
 

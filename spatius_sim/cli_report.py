@@ -1,14 +1,11 @@
-"""The options of the kit on the command line, and where its reports go."""
+"""The options of the kit on the command line, where its reports go, and the commands on reports."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from spatius_sim.kit.judge_options import REPORT_OPTIONS, JudgeOption
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def as_click(option: JudgeOption) -> click.Option:
@@ -29,10 +26,57 @@ def report_options(command: click.Command) -> click.Command:
     return command
 
 
-def report_paths(given: Mapping[str, str | None]) -> "dict[str, Path]":
+def report_paths(given: Mapping[str, str | None]) -> dict[str, Path]:
     """Where each format goes, by the values of these options."""
     from spatius_sim.reporting.files import paths_of
 
     named = {field.removeprefix("spatius_report_"): path for field, path in given.items() if path}
     folder = named.pop("dir", "")
     return paths_of(named, folder)
+
+
+_file = click.Path(path_type=Path)
+
+
+@click.group("report")
+def report() -> None:
+    """Work on reports that were written as JSON (--report-json, --report-dir)."""
+
+
+@report.command("html")
+@click.argument("source", metavar="REPORT", type=_file)
+@click.argument("out", type=_file)
+def html(source: Path, out: Path) -> None:
+    """Draw the page of REPORT again."""
+    from spatius_sim.reporting.files import check_writable, write_reports
+    from spatius_sim.reporting.json_report import read_report
+
+    paths = {"html": out}
+    found = read_report(source)
+    check_writable(paths)
+    write_reports(paths, found)
+
+
+@report.command("matrix")
+@click.argument("sources", metavar="REPORT...", nargs=-1, required=True, type=_file)
+@click.option("--html", "html_out", metavar="FILE", type=_file, help="Write it as a page.")
+@click.option("--markdown", "markdown_out", metavar="FILE", type=_file, help="Write it as Markdown.")
+def matrix(sources: tuple[Path, ...], html_out: Path | None, markdown_out: Path | None) -> None:
+    """Put subjects or releases side by side, and show what changed from left to right."""
+    from rich.console import Console
+
+    from spatius_sim.reporting.files import check_writable
+    from spatius_sim.reporting.html_report import html_matrix
+    from spatius_sim.reporting.json_report import read_report
+    from spatius_sim.reporting.markdown_report import markdown_matrix
+    from spatius_sim.reporting.matrix import matrix_of
+    from spatius_sim.reporting.matrix_table import print_matrix
+
+    found = matrix_of([(str(source), read_report(source)) for source in sources])
+    makers = {"html": (html_out, html_matrix), "markdown": (markdown_out, markdown_matrix)}
+    asked = {name: out for name, (out, _) in makers.items() if out is not None}
+    check_writable(asked)
+    for name, out in asked.items():
+        out.write_text(makers[name][1](found), encoding="utf-8")
+    if not asked:
+        print_matrix(Console(), found)

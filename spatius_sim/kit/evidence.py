@@ -6,6 +6,7 @@ from spatius_sim.kit.hints import what_was_not_understood
 from spatius_sim.model.trace import Trace
 from spatius_sim.reporting.client_dialogue import dialogue
 from spatius_sim.reporting.summary import Failure
+from spatius_sim.reporting.trace_timeline import timeline_of
 from spatius_sim.rules.findings import Broken
 from spatius_sim.tape.dialogue import line_of
 
@@ -24,4 +25,5 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
         confirmed,
         dialogue(trace, guilty) if confirmed else "",
         tuple(line_of(trace.events[seq]) for seq in guilty[:_MOST_EVENTS] if seq < len(trace.events)),
+        timeline_of(trace, guilty),
     )

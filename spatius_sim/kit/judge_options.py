@@ -39,7 +39,13 @@ class JudgeOption:
         return f"spatius_{self.name.replace('-', '_')}"
 
 
-REPORT_FORMATS = {"json": "the verdicts, for machines"}
+REPORT_FORMATS = {
+    "html": "a page for people, which opens offline",
+    "json": "everything, for machines",
+    "junit": "a JUnit test case for each rule",
+    "markdown": "a job summary",
+    "badge": "a badge for shields.io",
+}
 """What `--report-NAME FILE` writes, by name."""
 
 REPORT_OPTIONS = (

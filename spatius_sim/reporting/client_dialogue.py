@@ -3,11 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from spatius_sim.model.testee_messages import Answer, Request
-from spatius_sim.model.trace import Lane, Received, Sent, Trace
+from spatius_sim.model.trace import Lane, Received, Sent, Trace, read_upstream
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.reporting.event_words import Said, jaw_of
+from spatius_sim.reporting.timeline import MarkKind
 
 _MARK, _PLAIN = "    => ", "       "
+_DRAWN = {"yieldAudioData": MarkKind.AUDIO, "yieldFramesData": MarkKind.MOTION}
 
 
 def dialogue(trace: Trace | None, marked: Sequence[int]) -> str:
@@ -26,6 +32,20 @@ def dialogue(trace: Trace | None, marked: Sequence[int]) -> str:
             call += _answer(value)
         seqs.add(event.seq)
     return "\n".join(_flush(lines, call, seqs, marked))
+
+
+def call_said(said: Request | Answer) -> Said:
+    """A call, or what came back, as a time-line shows it: of the answers only those that say something."""
+    if isinstance(said, Answer):
+        told = _answer(said).removeprefix(" -> ").strip()
+        kind = MarkKind.FAULT if said.error is not None else MarkKind.MESSAGE
+        return Said(kind, told, minor=said.error is None)
+    kind = _DRAWN.get(said.do, MarkKind.MESSAGE)
+    read = map(read_upstream, said.frames or ())
+    payloads = [message for message in read if isinstance(message, MotionResponse)]
+    jaw = np.concatenate([jaw_of(message) for message in payloads]) if payloads else None
+    minor = said.do in ("hello", "observe")
+    return Said(kind, _call(said), minor=minor, stream=said.conversation_id, pcm=said.audio, jaw=jaw)
 
 
 def _flush(lines: list[str], call: str, seqs: set[int], marked: Sequence[int]) -> list[str]:

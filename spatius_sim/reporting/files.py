@@ -4,14 +4,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.reporting.badge import badge
+from spatius_sim.reporting.html_report import html_report
 from spatius_sim.reporting.json_report import json_report
+from spatius_sim.reporting.junit_report import junit_report
+from spatius_sim.reporting.markdown_report import markdown_report
 from spatius_sim.reporting.report import Report
 
 Writer = Callable[[Report, Path], str]
 """Makes the text of a report that will stand in a file in that folder."""
 
 WRITERS: dict[str, tuple[str, Writer]] = {
+    "html": ("report.html", html_report),
     "json": ("report.json", lambda report, _: json_report(report)),
+    "junit": ("junit.xml", lambda report, _: junit_report(report)),
+    "markdown": ("summary.md", lambda report, _: markdown_report(report)),
+    "badge": ("badge.json", lambda report, _: badge(report)),
 }
 """The formats by name: the file's name in a folder of all of them, and how it is made."""
 

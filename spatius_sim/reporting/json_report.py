@@ -1,5 +1,6 @@
 """The report for machines, and the way back. `report.schema.json` describes it."""
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -29,7 +30,13 @@ def outcome_from_json(carried: str) -> RuleOutcome:
 
 def json_report(report: Report) -> str:
     """The report as one JSON object; its `rules` are a list of `{id, verdict, ...}` over all subjects."""
-    return msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n"
+    return msgspec.json.format(msgspec.json.encode(report), indent=1).decode() + "\n"
+
+
+def report_schema() -> str:
+    """What `report.schema.json` holds: the JSON Schema of a report of this version."""
+    schema = msgspec.json.schema(Report) | {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps(schema, indent=1) + "\n"
 
 
 def read_report(path: Path) -> Report:

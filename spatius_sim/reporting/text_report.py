@@ -34,7 +34,8 @@ def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
         f"  Actual    {failure.actual}",
     ]
     if failure.trace:
-        lines += [f"  scenario  {failure.scenario}, {seen}", f"  trace     {failure.trace}"]
+        again = f", {seen}" if failure.repeat else ""
+        lines += [f"  scenario  {failure.scenario}{again}", f"  trace     {failure.trace}"]
     lines += [f"  event     {line}" for line in failure.evidence[:_MOST_EVENTS]]
     if failure.repeat:
         lines.append(f"  repeat    {failure.repeat}")

@@ -56,11 +56,12 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Values on a lane, `times` in seconds from the start, ascending, as many as `values`."""
+    """Values on a lane, evenly spread from `at` to `until`, in seconds from the start."""
 
     lane: str
     kind: CurveKind
-    times: tuple[float, ...]
+    at: float
+    until: float
     values: tuple[float, ...]
 
     def __post_init__(self) -> None:

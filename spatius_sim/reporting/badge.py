@@ -1,0 +1,20 @@
+"""The report as a badge: an endpoint of shields.io is a small JSON file."""
+
+import json
+
+from spatius_sim.reporting.report import Report
+from spatius_sim.reporting.summary import ExitCode
+from spatius_sim.reporting.wording import HEADLINES
+from spatius_sim.rules.catalogue import Verdict
+
+_COLOURS = {"good": "brightgreen", "bad": "red", "open": "yellow"}
+
+
+def badge(report: Report) -> str:
+    """What shields.io draws (https://shields.io/badges/endpoint-badge)."""
+    tone, _, headline = HEADLINES[report.exit_code]
+    passed = sum(judged.verdict is Verdict.PASSED for judged in report.rules)
+    counted = f"{passed} of {len(report.rules)} rules"
+    message = counted if report.exit_code is ExitCode.PASSED else f"{headline.lower()}, {counted}"
+    plain = {"schemaVersion": 1, "label": "spatius conformance", "message": message, "color": _COLOURS[tone]}
+    return json.dumps(plain) + "\n"

@@ -1,0 +1,55 @@
+"""The histogram of what a rule measured: figures and bars, as plain values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+_BARS = 32
+_WIDTH, _HEIGHT = 480.0, 96.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """The measurements in `unit`; `bars` in a box of `width` by `height`."""
+
+    unit: str
+    count: int
+    least: float
+    median: float
+    p99: float
+    most: float
+    width: float
+    height: float
+    bars: tuple[Bar, ...]
+    median_x: float
+    p99_x: float
+
+
+def histogram_of(measurements: Sequence[float], unit: str) -> Histogram | None:
+    """None where nothing was measured."""
+    values = np.asarray(measurements, np.float64)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    least, most = float(values.min()), float(values.max())
+    median, p99 = (float(np.percentile(values, share)) for share in (50, 99))
+    span = (most - least) or 1.0
+    counts, _ = np.histogram(values, bins=_BARS, range=(least, least + span))
+    step = _WIDTH / _BARS
+    heights = [float(count) / float(counts.max()) * _HEIGHT for count in counts]
+    bars = tuple(
+        Bar(round(number * step, 2), round(_HEIGHT - height, 2), round(step - 1, 2), round(height, 2))
+        for number, height in enumerate(heights)
+        if height
+    )
+    places = [round((value - least) / span * _WIDTH, 2) for value in (median, p99)]
+    return Histogram(unit, len(values), least, median, p99, most, _WIDTH, _HEIGHT, bars, *places)

@@ -1,0 +1,36 @@
+"""Reports side by side, for a person at a terminal."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from spatius_sim.reporting.matrix import Matrix
+from spatius_sim.reporting.wording import VERDICTS
+from spatius_sim.rules.catalogue import Verdict
+
+_STYLES = {"good": "green", "bad": "bold red", "open": "yellow", "none": "dim"}
+
+
+def print_matrix(console: Console, matrix: Matrix) -> None:
+    """A line for each rule, and what changed last."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("rule", no_wrap=True)
+    for column in matrix.columns:
+        table.add_column(Text(f"{column.name}\n{column.subject.subject} {column.subject.target}"))
+    for row in matrix.rows:
+        style = "bold" if row.changed else ""
+        table.add_row(Text(row.rule.id, style=style), *(_cell(verdict) for verdict in row.verdicts))
+    console.print(table)
+    changes = matrix.changes
+    console.print(Text(f"{len(changes)} changed" if changes else "nothing changed", style="bold"))
+    for change in changes:
+        line = Text(f"  {change.rule_id}: ")
+        line.append(_cell(change.was)).append(f" in {change.before}, ")
+        console.print(line.append(_cell(change.now)).append(f" in {change.after}"))
+
+
+def _cell(verdict: Verdict | None) -> Text:
+    if verdict is None:
+        return Text("not judged", style="dim")
+    tone, _, words, _ = VERDICTS[verdict]
+    return Text(words, style=_STYLES[tone])

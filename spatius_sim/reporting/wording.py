@@ -1,0 +1,36 @@
+"""What verdicts, exit codes and families are called in reports."""
+
+from spatius_sim.reporting.summary import ExitCode
+from spatius_sim.rules.catalogue import Verdict
+
+VERDICTS = {
+    Verdict.FAILED: ("bad", "✕", "failed", "The rule was broken."),
+    Verdict.ERRORED: ("bad", "!", "errored", "The kit itself failed: this says nothing of the subject."),
+    Verdict.INCONCLUSIVE: ("open", "?", "inconclusive", "The subject could not be judged."),
+    Verdict.UNEXERCISED: ("open", "○", "not exercised", "Its situation never came up: no pass."),
+    Verdict.PASSED: ("good", "✓", "passed", "It was exercised, and kept every time."),
+    Verdict.NOT_APPLICABLE: (
+        "none",
+        "\N{EN DASH}",
+        "not applicable",
+        "The subject lacks what the rule is about.",
+    ),
+}
+"""How a verdict is drawn: tone, sign, words, and what it means. The gravest first."""
+
+HEADLINES = {
+    ExitCode.PASSED: ("good", "✓", "Passed"),
+    ExitCode.RULE_FAILED: ("bad", "✕", "Failed"),
+    ExitCode.KIT_FAILED: ("bad", "!", "The kit failed"),
+    ExitCode.NOT_EXERCISED: ("open", "○", "Not exercised"),
+    ExitCode.UNREACHABLE: ("open", "?", "Inconclusive"),
+    ExitCode.INTERRUPTED: ("open", "?", "Interrupted"),
+    ExitCode.USAGE: ("open", "?", "Not run"),
+}
+
+FAMILIES = {
+    "U": "The relay, seen from Motion Server",
+    "R": "The relay, seen from its client",
+    "S": "Motion Server",
+    "C": "The client decoder",
+}

@@ -1,0 +1,43 @@
+"""Reports of relays that were really judged, by few rules over few scenarios."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from spatius_sim import __version__
+from spatius_sim.kit.background_loop import BackgroundLoop
+from spatius_sim.kit.exercises import exercise_of
+from spatius_sim.kit.trial import Trial
+from spatius_sim.model.plain_relay import PlainRelay
+from spatius_sim.reporting.report import Report, report_of
+from spatius_sim.reporting.summary import RuleOutcome, Summary, exit_code
+from spatius_sim.rules.catalogue import REVISION
+from spatius_sim.tests.running_miniature import SEED, miniature_relay
+
+TARGET = "ws://127.0.0.1:8765/ws/agent"
+_EXAMPLES = 6
+
+
+def report_of_relay(brain: type[PlainRelay], rules: Sequence[str], folder: Path) -> Report:
+    """The report of a relay with that brain; the tapes of its failures lie in `folder`."""
+    loop, stack = BackgroundLoop(), AsyncExitStack()
+    try:
+        subject = loop.run(stack.enter_async_context(miniature_relay(brain)), 10.0)
+        trial = Trial(subject, loop, SEED, folder, _EXAMPLES)
+        outcomes = tuple(_told(trial.judge(rule_id, *exercise_of(rule_id))) for rule_id in rules)
+    finally:
+        loop.run(stack.aclose(), 10.0)
+        loop.stop()
+    required = frozenset(rules)
+    summary = Summary(
+        "relay", TARGET, SEED, __version__, REVISION, outcomes, "must", "ci", required, "json-envelope"
+    )
+    return report_of([summary], exit_code([summary]))
+
+
+def _told(outcome: RuleOutcome) -> RuleOutcome:
+    if outcome.failure is None:
+        return outcome
+    repeat = f"pytest --target={TARGET} --seed={SEED} --rule {outcome.rule_id}"
+    return replace(outcome, failure=replace(outcome.failure, repeat=repeat))
