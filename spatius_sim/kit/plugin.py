@@ -95,7 +95,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if _FROM_FILE in config.stash:
         name, values = config.stash[_FROM_FILE]
         lines.append(f"spatius-sim: {name} says {', '.join(values) or 'nothing for this run'}")
-    if options.target:
+    if config.stash[_ENVIRONMENT]:
         lines.append("spatius-sim: Motion Server listens; the relay needs this environment:")
     return lines + [f"  {name}={value}" for name, value in config.stash[_ENVIRONMENT].items()]
 

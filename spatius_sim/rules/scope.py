@@ -1,6 +1,6 @@
 """What a tape can be judged by: absence of what could not be seen, or was taken out, is nobody's fault."""
 
-from spatius_sim.model.trace import Trace
+from spatius_sim.model.trace import Lane, SecretKnown, Trace
 from spatius_sim.rules.turns import Story
 
 _OF_ONE_HALF = {
@@ -33,11 +33,17 @@ def beyond(rule_id: str, story: Story) -> str:
     seen = _OF_ONE_HALF.get(header.halves)
     if seen is not None and not rule_id.startswith(seen):
         return f"the tape holds the {header.halves} half alone"
+    if rule_id == "R-SECRETS" and seen is not None and not _secrets_known(story.trace):
+        return "no secret is known that could be looked for"
     if header.speech or rule_id in _WITHOUT_SPEECH or _own_turns(story.trace, rule_id):
         return ""
     if rule_id in _OF_ONE_TURN_WITHOUT_SPEECH and len(story.turns) == 1:
         return ""
     return "the tape holds no speech"
+
+
+def _secrets_known(trace: Trace) -> bool:
+    return any(isinstance(event.what, SecretKnown) for event in trace.on(Lane.KIT))
 
 
 def _own_turns(trace: Trace, rule_id: str) -> bool:

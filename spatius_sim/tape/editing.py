@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spatius_sim.model.trace import Lane
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.rules.rule import UPSTREAM
 from spatius_sim.tape.contents import Content, Piece, Record, Run, TapedEvent, TapeHeader
 from spatius_sim.tape.reader import header_of, records_of
 from spatius_sim.tape.writer import TapeWriter
@@ -67,17 +68,20 @@ def cut(path: Path, out: Path, piece: Piecework) -> int:
 
 
 def merge(first: Path, second: Path, out: Path) -> int:
-    """Write what both tapes saw of one run to `out`, on the first one's clock; by how many nanoseconds the
-    second was moved. No payload arrives before it was sent; where none is on both tapes, the wall clocks
-    in their headers are believed. Raises UsageError for tapes that are no two halves of one run."""
+    """Write what both tapes saw of the same time to `out`, on the first one's clock; by how many nanoseconds
+    the second was moved. One of them may hold several runs: what the other saw then belongs to the run in
+    which it happened. No payload arrives before it was sent; where none is on both tapes, the wall clocks
+    in their headers are believed. Raises UsageError for tapes that are no two halves of one time."""
     apart(out, first, second)
     sides = [_Side.of(first), _Side.of(second)]
     common = sides[0].lanes & sides[1].lanes - {Lane.KIT, Lane.DECODER}
     if common:
         raise UsageError(f"{first} and {second} both hold the {min(common)} half: two halves are needed")
+    if all(len(side.runs) > 1 for side in sides):
+        raise UsageError(f"{first} and {second} both hold several runs: `tape cut --run` takes one out")
     shift = _shift(*sides)
     halves = "both" if {Lane.UPSTREAM, Lane.DOWNSTREAM} <= sides[0].lanes | sides[1].lanes else "upstream"
-    header, run = sides[0].header, sides[0].run
+    header = sides[0].header
     merged = replace(
         header,
         rates=tuple(sorted({*header.rates, *sides[1].header.rates})),
@@ -85,18 +89,68 @@ def merge(first: Path, second: Path, out: Path) -> int:
         note="merged of two tapes",
     )
     earliest = min(0, shift)
+    leader = int(len(sides[1].runs) > 1)
+    streams = [
+        _stamped(path, moved - earliest, runs=rank == leader)
+        for rank, (path, moved) in enumerate([(first, 0), (second, shift)])
+    ]
+    if Lane.UPSTREAM in sides[1].lanes:
+        streams.reverse()  # At the same time, what was sent comes before what arrived.
+    wire = sides[0].runs[0].wire or sides[1].runs[0].wire
+    runs = (
+        replace(run, subject="relay", wire=wire, halves=halves, lacks=_without_upstream(run.lacks))
+        for run in sides[leader].runs
+    )
+    openings = _Openings()
     with TapeWriter(out, merged) as writer:
-        writer.write(replace(run, subject="relay", wire=run.wire or sides[1].run.wire, halves=halves))
-        streams = (_events(first, -earliest), _events(second, shift - earliest))
-        for event in heapq.merge(*streams, key=lambda event: event.at_ns):
-            writer.write(event)
+        writer.write(next(runs))
+        begun = False
+        for _, record in heapq.merge(*streams, key=lambda stamped: stamped[0]):
+            if isinstance(record, TapedEvent):
+                openings.note(record)
+                writer.write(record)
+            elif begun:
+                writer.write(next(runs))
+                for event in openings.still_open():
+                    writer.write(event)
+            else:
+                begun = True  # Its record stands before whatever the other tape saw earlier.
     return shift
+
+
+class _Openings:
+    """How every upstream session that is open was opened, for a run that finds it so."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, TapedEvent] = {}
+        self._sessions: dict[str, list[TapedEvent]] = {}
+
+    def note(self, event: TapedEvent) -> None:
+        if event.kind == "TokenRequested":
+            self._tokens[str(event.fields["token"])] = event
+        if event.lane is not Lane.UPSTREAM:
+            return
+        if event.kind in ("Closed", "Refused"):
+            self._sessions.pop(event.connection, None)
+            return
+        opening = self._sessions.setdefault(event.connection, [])
+        if len(opening) <= _HANDSHAKE_FRAMES:
+            opening.append(event)
+
+    def still_open(self) -> Iterator[TapedEvent]:
+        for opening in self._sessions.values():
+            token = self._tokens.get(str(opening[0].fields.get("token")))
+            yield from [token, *opening] if token else opening
+
+
+def _without_upstream(lacks: str) -> str:
+    return " ".join(feature for feature in lacks.split() if feature != UPSTREAM)
 
 
 @dataclass(frozen=True, slots=True)
 class _Side:
     header: TapeHeader
-    run: Run
+    runs: list[Run]
     lanes: frozenset[Lane]
     sent: dict[bytes, int]
     arrived: dict[bytes, int]
@@ -115,9 +169,9 @@ class _Side:
             for digest in _payloads(record):
                 times = sent if record.lane is Lane.UPSTREAM else arrived
                 times.setdefault(digest, record.at_ns)
-        if len(runs) != 1:
-            raise UsageError(f"{path}: {len(runs)} runs; one can be merged: `tape cut --run` takes it out")
-        return cls(header_of(path), runs[0], frozenset(lanes), sent, arrived)
+        if not runs:
+            raise UsageError(f"{path}: there is no run on it")
+        return cls(header_of(path), runs, frozenset(lanes), sent, arrived)
 
 
 def _shift(first: _Side, second: _Side) -> int:
@@ -139,10 +193,18 @@ def _payloads(event: TapedEvent) -> Iterator[bytes]:
             yield hashlib.blake2b(piece, digest_size=16).digest()
 
 
-def _events(path: Path, shift: int) -> Iterator[TapedEvent]:
+def _stamped(path: Path, shift: int, *, runs: bool) -> Iterator[tuple[int, Record]]:
+    """Every event with its time, and every run, if `runs`, with that of its first event."""
+    begun: Run | None = None
     for record in records_of(path):
-        if isinstance(record, TapedEvent):
-            yield record._replace(at_ns=record.at_ns + shift)
+        if isinstance(record, Run):
+            begun = record
+            continue
+        at_ns = record.at_ns + shift
+        if begun is not None and runs:
+            yield at_ns, begun
+        begun = None
+        yield at_ns, record._replace(at_ns=at_ns)
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, Record]]:

@@ -15,6 +15,8 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.rules.catalogue import UPSTREAM, Verdict
+from spatius_sim.rules.judge import judge
 from spatius_sim.tape.comparing import differences
 from spatius_sim.tape.dialogue import dialogue, statistics
 from spatius_sim.tape.editing import Piecework, cut, merge
@@ -147,8 +149,34 @@ def test_without_a_common_payload_the_wall_clocks_are_believed(tmp_path: Path) -
     assert merge(tmp_path / "down.tape", tmp_path / "up.tape", tmp_path / "m.tape") == -1_500_000_000
     (trace,) = read_traces(tmp_path / "m.tape")
     assert trace.events[-1].lane is Lane.DOWNSTREAM
-    with pytest.raises(UsageError, match="2 runs"):
-        merge(taped(tmp_path, "two", up.trace, up.trace), tmp_path / "down.tape", tmp_path / "x.tape")
+    two = [
+        taped(tmp_path, f"two {side}", said.trace, said.trace) for side, said in (("up", up), ("down", down))
+    ]
+    with pytest.raises(UsageError, match="both hold several runs"):
+        merge(two[0], two[1], tmp_path / "x.tape")
+
+
+@pytest.mark.parametrize("up_first", [True, False])
+def test_what_a_proxy_saw_belongs_to_the_runs_of_an_observing_suite(up_first: bool, tmp_path: Path) -> None:
+    said = Dialogue(lacks=(UPSTREAM,))
+    said.connects("kept")
+    said.turn("ann", 0)
+    border = said.last
+    said.turn("ann", 1)
+    trace = said.trace
+    above = {Lane.UPSTREAM, Lane.CONSOLE}
+    seen = [event for event in trace.events if event.lane in above]
+    heard = [event for event in trace.events if event.lane not in above]
+    up = taped(tmp_path, "up", replace(trace, events=tuple(seen)))
+    runs = [[e for e in heard if e.seq <= border], [e for e in heard if e.seq > border]]
+    down = taped(tmp_path, "down", *(replace(trace, events=tuple(run)) for run in runs))
+    merge(*((up, down) if up_first else (down, up)), tmp_path / "both.tape")
+    first, second = read_traces(tmp_path / "both.tape")
+    for trace in (first, second):
+        assert trace.header.halves == "both"
+        assert judge(trace)["R-MOTION-VERBATIM"].verdict is Verdict.PASSED
+        assert judge(trace)["U-CONFIGURE"].verdict is Verdict.PASSED
+    assert "kept" in {event.connection for event in second.events}
 
 
 def recording(folder: Path) -> Path:
