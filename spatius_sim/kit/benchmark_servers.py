@@ -1,8 +1,9 @@
-"""`python -m spatius_sim.kit.benchmark_servers ours|bare`: a server in a process of its own, to be measured.
+"""`python -m spatius_sim.kit.benchmark_servers KIND`: a server in a process of its own, to be measured.
 
-It prints its port, then one line of figures for each line that it reads, and ends with its input. `bare` is
-the least that could do the job: an aiohttp handler that parses every message and answers with constant
-bytes, at the same places of the audio as ours.
+It prints its port, then one line of figures for each line that it reads, and ends with its input. The kinds:
+`ours`, ours `traced`, and `bare`, the least that could do the job: an aiohttp handler that parses every
+message and answers with constant bytes, at the same places of the audio as ours. `keeping` is bare, and keeps
+all frames as a trace must: the least that could do that.
 """
 
 import asyncio
@@ -11,6 +12,8 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,13 +43,19 @@ def _motion(keyframes: int, *, end: bool) -> bytes:
 _FIRST, _NEXT, _LAST = _motion(50, end=False), _motion(100, end=False), _motion(50, end=True)
 
 
+_KEPT = web.AppKey("kept", list[bytes])
+
+
 async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(compress=False)
     await socket.prepare(request)
+    kept = request.app.get(_KEPT)
     segment, heard = 0, 0
     async for frame in socket:
         if frame.type is not WSMsgType.BINARY:
             continue
+        if kept is not None:
+            kept.append(frame.data)
         message = wire.Message()
         message.ParseFromString(frame.data)
         if message.type == wire.CLIENT_CONFIGURE_SESSION:
@@ -54,7 +63,12 @@ async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
             continue
         heard += len(message.client_audio_input.audio)
         if heard * KEYFRAMES_PER_SECOND > segment_end(segment) * _RATE * BYTES_PER_SAMPLE:
-            await socket.send_bytes(_NEXT if segment else _FIRST)
+            motion = _NEXT if segment else _FIRST
+            if kept is not None:
+                # One that was made for this answer, as ours are.
+                motion = bytes(bytearray(motion))
+                kept.append(motion)
+            await socket.send_bytes(motion)
             segment += 1
         if message.client_audio_input.end:
             await socket.send_bytes(_LAST)
@@ -76,7 +90,7 @@ def _figures() -> dict[str, float]:
     return {"cpu": time.process_time(), "resident": resident}
 
 
-async def _report(port: int, recorder: Recorder | None) -> None:
+async def _report(port: int, begin_anew: Callable[[], object] = lambda: None) -> None:
     """Answer every line on standard input; a trace begins anew with each."""
     lines = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
@@ -88,31 +102,43 @@ async def _report(port: int, recorder: Recorder | None) -> None:
         if not await lines.readline():
             return
         told = _figures()
-        if recorder is not None:
-            recorder.start(TraceHeader("relay", "", 0, "", __version__))
+        begin_anew()
 
 
 async def serve_ours(*, traced: bool) -> None:
     """Our Motion Server, with its synthesis, and with a trace where it is `traced`."""
-    recorder = Recorder() if traced else None
-    if recorder is not None:
-        recorder.start(TraceHeader("relay", "", 0, "", __version__))
+    if not traced:
+        async with MotionServer(seed=1) as server:
+            await _report(server.port)
+        return
+    recorder = Recorder()
+    begin_anew = partial(recorder.start, TraceHeader("relay", "", 0, "", __version__))
+    begin_anew()
     async with MotionServer(seed=1, sink=recorder) as server:
-        await _report(server.port, recorder)
+        await _report(server.port, begin_anew)
 
 
-async def serve_bare() -> None:
+async def serve_bare(*, keeping: bool) -> None:
     """The bare handler."""
     app = web.Application()
+    kept: list[bytes] = []
+    if keeping:
+        app[_KEPT] = kept
     app.router.add_post(SESSION_TOKENS_PATH, _token)
     app.router.add_get(WEBSOCKET_PATH, _answer_bare)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, LOOPBACK, 0, backlog=1024).start()
-    await _report(int(runner.addresses[0][1]), None)
+    await _report(int(runner.addresses[0][1]), kept.clear)
     await runner.cleanup()
 
 
+_KINDS = {
+    "ours": partial(serve_ours, traced=False),
+    "traced": partial(serve_ours, traced=True),
+    "bare": partial(serve_bare, keeping=False),
+    "keeping": partial(serve_bare, keeping=True),
+}
+
 if __name__ == "__main__":
-    kind = sys.argv[1]
-    asyncio.run(serve_bare() if kind == "bare" else serve_ours(traced=kind == "traced"))
+    asyncio.run(_KINDS[sys.argv[1]]())

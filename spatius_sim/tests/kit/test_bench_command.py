@@ -19,7 +19,7 @@ def test_every_figure_is_printed_once() -> None:
     assert promised == [
         "encode: how many times faster",
         "decode: how many times faster",
-        "server: ours to bare",
+        "server: ours to bare, trace on",
         "idle session: ours to bare",
         "growth over 20 sessions, one by one",
         "client decoder",
