@@ -19,7 +19,8 @@ from aiohttp import web
 from spatius_sim.model.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.trace import Lane, read_upstream
 from spatius_sim.net.journal import Entry
-from spatius_sim.net.motion_server import MotionServer, body_of
+from spatius_sim.net.motion_server import MotionServer
+from spatius_sim.net.one_port import body_of
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.scenarios import parse_scenario, shipped_scenario, shipped_scenarios
 

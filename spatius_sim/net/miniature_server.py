@@ -9,46 +9,31 @@ from aiohttp import WSMsgType, web
 
 from spatius_sim.model.plain_server import PlainServer, PlainSession
 from spatius_sim.model.trace import read_upstream
-from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.one_port import OnePort, body_of, response
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
 from spatius_sim.protocol.console import (
-    CONSOLE_ROOT,
-    INGRESS_ROOT,
     SESSION_TOKENS_PATH,
     WEBSOCKET_PATH,
     HttpAnswer,
 )
 
 
-class MiniatureServer:
+class MiniatureServer(OnePort):
     """`async with MiniatureServer(brain) as server:` serves on a free port of 127.0.0.1 until the block
     ends."""
 
     def __init__(self, brain: PlainServer) -> None:
+        super().__init__()
         self._brain = brain
         self._sockets: list[web.WebSocketResponse] = []
-        app = web.Application()
-        app.router.add_post(SESSION_TOKENS_PATH, self._token)
-        app.router.add_get(WEBSOCKET_PATH, self._upgrade)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
-    @property
-    def _place(self) -> str:
-        return f"{LOOPBACK}:{self._runner.addresses[0][1]}"
-
-    @property
-    def console_endpoint(self) -> str:
-        """What a Server SDK takes as its console endpoint URL."""
-        return f"http://{self._place}{CONSOLE_ROOT}"
-
-    @property
-    def ingress_endpoint(self) -> str:
-        """What a Server SDK takes as its ingress endpoint URL."""
-        return f"ws://{self._place}{INGRESS_ROOT}"
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """The protocol's own."""
+        router.add_post(SESSION_TOKENS_PATH, self._token)
+        router.add_get(WEBSOCKET_PATH, self._upgrade)
 
     async def __aenter__(self) -> Self:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, LOOPBACK, 0).start()
+        await self.listen()
         return self
 
     async def __aexit__(
@@ -59,18 +44,18 @@ class MiniatureServer:
     ) -> None:
         for socket in self._sockets:
             await socket.close()
-        await self._runner.cleanup()
+        await self.stop()
 
     async def _token(self, request: web.Request) -> web.Response:
         key = request.headers.get("X-Api-Key", "")
-        return _response(self._brain.ask_token(key, await request.read(), time.time()))
+        return response(self._brain.ask_token(key, await body_of(request), time.time()))
 
     async def _upgrade(self, request: web.Request) -> web.StreamResponse:
         query = request.query
         session_key = request.headers.get("X-Session-Key", query.get("sessionKey", ""))
         session = self._brain.knock(session_key, query.get("id", ""), time.time())
         if isinstance(session, HttpAnswer):
-            return _response(session)
+            return response(session)
         socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, compress=False)
         await socket.prepare(request)
         self._sockets.append(socket)
@@ -92,7 +77,3 @@ class MiniatureServer:
         if at is not None:
             await asyncio.sleep(at - time.time())
             await socket.close()
-
-
-def _response(answer: HttpAnswer) -> web.Response:
-    return web.Response(status=answer.status, text=answer.body, content_type="application/json")

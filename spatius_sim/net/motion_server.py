@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -21,16 +21,14 @@ from spatius_sim.model.server_session import Limits, ServerSession
 from spatius_sim.model.session_tokens import read_token
 from spatius_sim.model.trace import Closed, Injected, Lane, Opened, Refused, TokenRequested
 from spatius_sim.net.journal import Journal, SessionRecord
-from spatius_sim.net.listening import LOOPBACK, port_fault
+from spatius_sim.net.one_port import OnePort, body_of, response
 from spatius_sim.net.opus import installed_codec
 from spatius_sim.net.recorder import Nobody, Sink
-from spatius_sim.net.slow_headers import BODY_SECONDS, HEADER_SECONDS, SlowHeaders
+from spatius_sim.net.slow_headers import HEADER_SECONDS
 from spatius_sim.net.upstream_connection import MOST_UNREAD, UpstreamConnection, reset
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
 from spatius_sim.protocol.console import (
     BOOTSTRAP_PATH,
-    CONSOLE_ROOT,
-    INGRESS_ROOT,
     SESSION_TOKENS_PATH,
     WEBSOCKET_PATH,
     HttpAnswer,
@@ -40,15 +38,12 @@ from spatius_sim.protocol.console import (
 )
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
 
-_LARGEST_BODY = 256 * 1024
 _ABNORMAL_CLOSE = 1006
 _LONGEST_STALL = 120.0
 """Seconds: longer than any SDK waits, and not for ever."""
 
-_NO_BODY = (204, 304)
 
-
-class MotionServer:
+class MotionServer(OnePort):
     """`async with MotionServer(...) as server:` serves until the block ends.
 
     `port` 0 takes a free one. `gate` says who may come in, `new_answer` how requests are answered (motion
@@ -72,7 +67,7 @@ class MotionServer:
         most_unread: int = MOST_UNREAD,
         header_seconds: float = HEADER_SECONDS,
     ) -> None:
-        self.port = port
+        super().__init__(port, header_seconds)
         self.seed = seed
         self.new_answer: AnswerFactory = new_answer or self._synthesize
         self.journal = Journal(sink or Nobody())
@@ -81,27 +76,13 @@ class MotionServer:
         self._gate = gate or Gate()
         self._limits = limits or Limits()
         self._most_unread = most_unread
-        self._header_seconds = header_seconds
         self._opus = installed_codec()
         self._director = Director(seed, scenario)
         self._first_scenario = scenario
         self._dice = random.Random(seed)
         self._connections = 0
         self._open: dict[str, UpstreamConnection] = {}
-        self._runner: web.AppRunner | None = None
-        self._listener: asyncio.Server | None = None
-        self._slow_headers: SlowHeaders | None = None
         self._stopping = asyncio.Event()
-
-    @property
-    def console_endpoint(self) -> str:
-        """What a Server SDK takes as its console endpoint URL."""
-        return f"http://{LOOPBACK}:{self.port}{CONSOLE_ROOT}"
-
-    @property
-    def ingress_endpoint(self) -> str:
-        """What a Server SDK takes as its ingress endpoint URL."""
-        return f"ws://{LOOPBACK}:{self.port}{INGRESS_ROOT}"
 
     @property
     def scenario(self) -> Scenario:
@@ -110,20 +91,7 @@ class MotionServer:
 
     async def __aenter__(self) -> Self:
         self._stopping = asyncio.Event()
-        app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[self._note_arrival])
-        self.add_routes(app.router)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        assert self._runner.server is not None
-        self._slow_headers = SlowHeaders(self._runner.server, self._header_seconds)
-        try:
-            self._listener = await asyncio.get_running_loop().create_server(
-                self._slow_headers, LOOPBACK, self.port, backlog=1024
-            )
-        except OSError as error:
-            await self._runner.cleanup()
-            raise port_fault(error, self.port) from error
-        self.port = int(self._listener.sockets[0].getsockname()[1])
+        await self.listen()
         return self
 
     async def __aexit__(
@@ -133,13 +101,9 @@ class MotionServer:
         traceback: TracebackType | None,
     ) -> None:
         self._stopping.set()
-        if self._listener is not None:
-            self._listener.close()
-        if self._slow_headers is not None:
-            self._slow_headers.stop()
+        self.stop_listening()
         await self.close_all("stopping")
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self.stop()
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """The protocol's own."""
@@ -190,14 +154,6 @@ class MotionServer:
 
     def _new_id(self) -> str:
         return log_id(time.time(), self._dice.randbytes(NANOID_LENGTH))
-
-    @web.middleware
-    async def _note_arrival(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        if self._slow_headers is not None:
-            self._slow_headers.arrived(request.protocol)
-        return await handler(request)
 
     async def _token_requested(self, request: web.Request) -> web.StreamResponse:
         key = request.headers.get("X-Api-Key", "")
@@ -316,15 +272,6 @@ class MotionServer:
         self.journal.emit(Lane.UPSTREAM, connection, refused)
 
 
-async def body_of(request: web.Request) -> bytes:
-    """The body of a request; one that does not come in time is a 408, one that is too large a 413."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await request.read()
-    except TimeoutError as error:
-        raise web.HTTPRequestTimeout from error
-
-
 def _asked(body: bytes) -> tuple[int | None, str]:
     try:
         asked = read_token_request(body)
@@ -335,8 +282,4 @@ def _asked(body: bytes) -> tuple[int | None, str]:
 
 def _response(answer: HttpAnswer | None) -> web.Response:
     """The answer; where there is none, the connection is gone and nobody reads this one."""
-    if answer is None:
-        return web.Response(status=503)
-    if answer.status in _NO_BODY:
-        return web.Response(status=answer.status)
-    return web.Response(status=answer.status, text=answer.body, content_type="application/json")
+    return web.Response(status=503) if answer is None else response(answer)

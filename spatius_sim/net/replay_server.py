@@ -14,12 +14,10 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from spatius_sim.model.motion_server import Gate
 from spatius_sim.model.replay import Match, Matcher, Mismatch, Script, TapedTurn
 from spatius_sim.model.trace import Closed, Lane, Opened, Refused, TokenRequested, read_upstream
-from spatius_sim.net.listening import LOOPBACK, port_fault
+from spatius_sim.net.one_port import OnePort, body_of, response
 from spatius_sim.net.recorder import Nobody, Sink
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES, encode
 from spatius_sim.protocol.console import (
-    CONSOLE_ROOT,
-    INGRESS_ROOT,
     SESSION_TOKENS_PATH,
     WEBSOCKET_PATH,
     HttpAnswer,
@@ -31,7 +29,6 @@ from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, ServerError
 from spatius_sim.protocol.readdress import readdressed
 
-_LARGEST_TOKEN_REQUEST = 16 * 1024
 _ABNORMAL_CLOSE = 1006
 _UNSAYABLE_CODES = (1004, 1005, 1006, 1015)
 
@@ -46,7 +43,7 @@ class Playing:
     original_ids: bool = False
 
 
-class ReplayServer:
+class ReplayServer(OnePort):
     """`async with ReplayServer(...) as server:` serves until the block ends; `port` 0 takes a free one.
 
     A request that the tape does not hold is answered with a ServerError, told to `on_mismatch`, and kept in
@@ -66,7 +63,7 @@ class ReplayServer:
     ) -> None:
         if playing.match is Match.AUDIO and not script.has_speech:
             raise UsageError("the tape holds no speech: it can be replayed in turn order only")
-        self.port = port
+        super().__init__(port)
         self.mismatches: list[str] = []
         self._script, self._playing = script, playing
         self._matcher = Matcher(script.turns)
@@ -75,31 +72,15 @@ class ReplayServer:
         self._sink: Sink = sink or Nobody()
         self._on_mismatch = on_mismatch
         self._attempts = 0
-        self._runner: web.AppRunner | None = None
         self._sockets: set[web.WebSocketResponse] = set()
 
-    @property
-    def console_endpoint(self) -> str:
-        """What a Server SDK takes as its console endpoint URL."""
-        return f"http://{LOOPBACK}:{self.port}{CONSOLE_ROOT}"
-
-    @property
-    def ingress_endpoint(self) -> str:
-        """What a Server SDK takes as its ingress endpoint URL."""
-        return f"ws://{LOOPBACK}:{self.port}{INGRESS_ROOT}"
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """The protocol's own."""
+        router.add_post(SESSION_TOKENS_PATH, self._token_requested)
+        router.add_get(WEBSOCKET_PATH, self._upgrade_requested)
 
     async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=_LARGEST_TOKEN_REQUEST)
-        app.router.add_post(SESSION_TOKENS_PATH, self._token_requested)
-        app.router.add_get(WEBSOCKET_PATH, self._upgrade_requested)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, LOOPBACK, self.port).start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise port_fault(error, self.port) from error
-        self.port = int(self._runner.addresses[0][1])
+        await self.listen()
         return self
 
     async def __aexit__(
@@ -108,13 +89,13 @@ class ReplayServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.stop_listening()
         for socket in list(self._sockets):
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"stopping")
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self.stop()
 
     async def _token_requested(self, request: web.Request) -> web.Response:
-        key, body, now = request.headers.get("X-Api-Key", ""), await request.read(), time.time()
+        key, body, now = request.headers.get("X-Api-Key", ""), await body_of(request), time.time()
         token, expire_at = "", None
         try:
             expire_at = read_token_request(body).expire_at
@@ -125,7 +106,7 @@ class ReplayServer:
         references = self._sink.secret("key", key), self._sink.secret("token", token)
         what = TokenRequested(references[0], expire_at, now, answer.status, references[1])
         self._sink.emit(Lane.CONSOLE, "", what)
-        return _response(answer)
+        return response(answer)
 
     async def _upgrade_requested(self, request: web.Request) -> web.StreamResponse:
         app_id = request.headers.get("X-App-ID", request.query.get("appId", ""))
@@ -146,7 +127,7 @@ class ReplayServer:
                 answer = refused.answer
         if answer is not None:
             self._sink.emit(Lane.UPSTREAM, name, Refused(answer.status, answer.body.strip()))
-            return _response(answer)
+            return response(answer)
         await socket.prepare(request)
         token = self._sink.secret("token", session_key)
         self._sink.emit(Lane.UPSTREAM, name, Opened(token, app_id, request.query.get("id", "")))
@@ -260,7 +241,3 @@ class _Session:
     async def _send(self, raw: bytes, answers: str = "") -> None:
         self._server._sink.sent(Lane.UPSTREAM, self._name, raw, answers)
         await self._socket.send_bytes(raw)
-
-
-def _response(answer: HttpAnswer) -> web.Response:
-    return web.Response(status=answer.status, text=answer.body, content_type="application/json")
