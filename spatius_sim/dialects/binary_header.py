@@ -9,7 +9,6 @@ from struct import Struct
 from typing import Any
 
 from spatius_sim.dialects.events import (
-    Audio,
     ClientAction,
     Failed,
     Frame,
@@ -116,8 +115,6 @@ def _start(message: dict[str, Any]) -> Start:
 
 def _relay_event(kind: int, last: bool, payload: bytes) -> RelayEvent:
     match kind:
-        case 1:
-            return Audio(payload, last)
         case 2:
             return Motion(_payloads(payload), last)
         case 3:

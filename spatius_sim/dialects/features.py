@@ -11,6 +11,7 @@ class Feature(NamedTuple):
 
 
 AUDIO = "audio"
+PCM = "pcm"
 STREAMING = "streaming"
 SEVERAL_TURNS = "several-turns"
 END_MARKS = "end-marks"
@@ -22,6 +23,7 @@ CLIENT_AUDIO = "client-audio"
 
 WIRE_FEATURES = (
     Feature(AUDIO, "only motion comes down: the client plays the audio that it sent itself"),
+    Feature(PCM, "audio comes down as Ogg Opus, whose bytes tell no length"),
     Feature(STREAMING, "one document holds the whole turn"),
     Feature(SEVERAL_TURNS, "each turn needs a connection of its own"),
     Feature(END_MARKS, "closing the connection marks the end of a turn"),

@@ -74,8 +74,9 @@ class JsonEnvelope:
             case Start():
                 return ()
             case Speak(pcm, last):
-                audio = json.dumps({"type": "mic_audio", "audio": base64_text(pcm)})
-                return (audio, *self.write_client(SpeakEnd())) if last else (audio,)
+                said = json.dumps({"type": "mic_audio", "audio": base64_text(pcm)})
+                end = self.write_client(SpeakEnd()) if last else ()
+                return (said, *end) if pcm or not last else end
             case SpeakEnd():
                 return (json.dumps({"type": "mic_end"}),)
             case PlayClip(clip):

@@ -46,6 +46,8 @@ class TypedJson:
         match event:
             case Audio(pcm, last):
                 return (_audio(pcm, last),)
+            case Motion((), True):
+                return ()
             case Motion(payloads):
                 return (json.dumps({"type": "motion", "data": list(map(base64_text, payloads))}),)
             case Garbage(reason):

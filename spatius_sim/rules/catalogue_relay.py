@@ -1,6 +1,6 @@
 """The rules for a relay: U as Motion Server sees it, R as its client does."""
 
-from spatius_sim.dialects.features import AUDIO, CLIENT_AUDIO, SEVERAL_TURNS, STREAMING
+from spatius_sim.dialects.features import AUDIO, CLIENT_AUDIO, PCM, SEVERAL_TURNS, STREAMING
 from spatius_sim.rules.rule import Level, Provenance, Rule
 
 _DOCUMENTED, _OBSERVED, _ASSUMED = Provenance
@@ -66,7 +66,7 @@ RULES: tuple[Rule, ...] = (
         "seed:001",
         _DOCUMENTED,
         ("R-END-AUDIO",),
-        (AUDIO,),
+        (AUDIO, PCM),
     ),
     Rule(
         "R-AUDIO-FIRST",

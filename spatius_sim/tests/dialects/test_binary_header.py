@@ -27,8 +27,6 @@ from spatius_sim.dialects.events import (
 WIRE = BinaryHeader()
 
 FROM_A_RELAY: list[tuple[bytes, RelayEvent]] = [
-    (b"\x01\x00pcm", Audio(b"pcm")),
-    (b"\x01\x01", Audio(b"", last=True)),
     (b"\x02\x00\0\0\0\x01\0\0\0\x03fir", Motion((b"fir",))),
     (b"\x02\x03\0\0\0\x02\0\0\0\x01a\0\0\0\x02bc", Motion((b"a", b"bc"), last=True)),
     (b"\x02\x01\0\0\0\0", Motion((), last=True)),
@@ -50,6 +48,7 @@ NO_RELAY_EVENT: list[tuple[str | bytes, str]] = [
     (b"", "0 bytes; a header alone has 2"),
     (b"\x02", "1 bytes; a header alone has 2"),
     (b"\x00\x00", "type 0x00 is not one of a binary-header relay's"),
+    (b"\x01\x00pcm", "type 0x01 is not one of a binary-header relay's"),
     (b"\x05\x00", "type 0x05 is not one of a binary-header relay's"),
     (b"\x02\x00\0\0\0", "a count or a length breaks off"),
     (b"\x02\x00\0\0\0\x01\0\0", "a count or a length breaks off"),
@@ -95,6 +94,10 @@ def test_what_a_relay_cannot_read_is_unclear(frame: str | bytes, reason: str) ->
     action = WIRE.read_client(frame)
     assert isinstance(action, Unclear)
     assert action.reason.startswith(reason)
+
+
+def test_a_failure_is_told_in_a_frame_of_its_own() -> None:
+    assert WIRE.write_relay(Failed("no credits")) == (b'\x04\x00{"error": "no credits"}',)
 
 
 def test_the_start_is_the_vendor_s() -> None:
