@@ -103,7 +103,11 @@ def test_harmless_text_stays_as_it_is() -> None:
 
 
 def test_a_failure_takes_ten_lines_at_most() -> None:
-    outcome = RuleOutcome("R-CONVERSATION", FAILED, failure=Failure("a", "b", "c", "d", False))
+    outcome = RuleOutcome(
+        "R-CONVERSATION",
+        FAILED,
+        failure=Failure("a", "b", "c", "d", False, evidence=("e",) * 9, repeat="again"),
+    )
     assert outcome.failure is not None
     lines = failure_text(outcome, outcome.failure).splitlines()
     assert len(lines) <= 10
