@@ -1,0 +1,69 @@
+"""The example relays of conformance/examples, judged as their README says; and broken as it says."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spatius_sim.kit.resources import resource
+from spatius_sim.tests.client_js.running import node
+
+EXAMPLES = resource("conformance") / "examples"
+MODULES = "SPATIUS_SIM_NODE_MODULES"
+BREAKS = {
+    "fastapi_relay": ("main.py", "isLast=end", "isLast=False"),
+    "node_relay": ("relay.mjs", "isLast: end", "isLast: false"),
+}
+
+
+def example(name: str, folder: Path) -> Path:
+    """A copy of the example, with what it needs; skipped or failed where that is not here."""
+    copied = shutil.copytree(EXAMPLES / name, folder / name)
+    if name == "node_relay":
+        node()
+        modules = Path(os.environ.get(MODULES, "nowhere"))
+        if not (modules / "ws").is_dir():
+            missing = f"the npm package ws is not in the folder that {MODULES} names"
+            pytest.fail(missing) if os.environ.get("SPATIUS_SIM_REQUIRE") == "1" else pytest.skip(missing)
+        (copied / "node_modules").symlink_to(modules)
+    return copied
+
+
+def verify(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    commands = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        [sys.executable, "-m", "spatius_sim", "verify", "--profile=smoke", "--motion-port=0", *arguments],
+        cwd=folder,
+        env=os.environ | {"PATH": commands},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_an_example_breaks_no_rule(name: str, tmp_path: Path) -> None:
+    ran = verify(example(name, tmp_path))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "and all were kept" in ran.stdout
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_broken_example_is_told_by_its_rule(name: str, tmp_path: Path) -> None:
+    folder = example(name, tmp_path)
+    file, right, wrong = BREAKS[name]
+    source = (folder / file).read_text()
+    assert source.count(right) == 1
+    (folder / file).write_text(source.replace(right, wrong))
+    ran = verify(folder, "--rule=R-END-AUDIO", "--settle=1")
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "Actual    it was never marked" in ran.stdout
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_the_readme_breaks_it_in_that_way(name: str) -> None:
+    file, right, wrong = BREAKS[name]
+    assert f"sed -i 's/{right}/{wrong}/' {file}" in (EXAMPLES.parent / "README.md").read_text()
