@@ -82,6 +82,16 @@ class Options:
     save_tape: str = ""
     attachment: Attachment = field(default_factory=Attachment)
 
+    @property
+    def listens_at(self) -> int | None:
+        """Where our Motion Server waits for the relay that was named, 0 for any free port; None where it does
+        not."""
+        if not self.target or UPSTREAM in self.lacks:
+            return None
+        # A relay that we start is told where we are; another one looks for us at a fixed place.
+        usual = 0 if self.attachment.command else DEFAULT_MOTION_PORT
+        return usual if self.motion_port is None else self.motion_port
+
     def check(self) -> None:
         """Raises UsageError for what cannot be."""
         try:
@@ -178,14 +188,10 @@ class Bench:
             self._writer = TapeWriter(Path(self.options.save_tape), header)
             self._taping = Taping(self._writer, header)
         options = self.options
-        if not options.target:
-            return {}
+        port = options.listens_at
         if UPSTREAM in options.lacks:
             self._recorder.secret("key", options.environment.get("SPATIUS_API_KEY", ""))
-            return {}
-        # A relay that we start is told where we are; another one looks for us at a fixed place.
-        usual = 0 if options.attachment.command else DEFAULT_MOTION_PORT
-        return self._run(self._serve(usual if options.motion_port is None else options.motion_port))
+        return {} if port is None else self._run(self._serve(port))
 
     @property
     def profile(self) -> Profile:

@@ -3,9 +3,8 @@
 Nothing heavy is imported before it is needed, for pytest loads this in every project that has us installed.
 """
 
-import json
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from io import StringIO
@@ -16,24 +15,31 @@ import pytest
 
 from spatius_sim.kit import baseline_options, report_options
 from spatius_sim.kit.judge_options import JUDGE_OPTIONS, SUBJECTS, as_typed, subject_named
+from spatius_sim.kit.outcomes import (
+    WORKERS_SEED,
+    Outcomes,
+    is_distributed,
+    is_worker,
+    note_outcome,
+    note_usage_error,
+)
 from spatius_sim.protocol.errors import UsageError
 
 if TYPE_CHECKING:
     from spatius_sim.kit.bench import Bench, Options
     from spatius_sim.kit.conformance_file import ConformanceFile
     from spatius_sim.kit.running_server import RunningMotionServer
-    from spatius_sim.reporting.summary import RuleOutcome, Summary
+    from spatius_sim.reporting.summary import Summary
     from spatius_sim.rules.catalogue import Rule
 
 pytest_plugins = ["spatius_sim.kit.tape_plugin"]
 
 _FROM_FILE: "pytest.StashKey[tuple[str, dict[str, Any]]]" = pytest.StashKey()
 _UPDATED: "pytest.StashKey[str]" = pytest.StashKey()
-_PROPERTY = "spatius_sim_outcome"
 _BENCH: "pytest.StashKey[Bench]" = pytest.StashKey()
 _ENVIRONMENT: "pytest.StashKey[dict[str, str]]" = pytest.StashKey()
 _SEED: "pytest.StashKey[int]" = pytest.StashKey()
-_OUTCOMES: "pytest.StashKey[list[tuple[str, str, RuleOutcome]]]" = pytest.StashKey()
+_OUTCOMES: "pytest.StashKey[Outcomes]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,7 +63,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Naming a subject runs its suite alone."""
-    config.stash[_OUTCOMES] = []
+    config.stash[_OUTCOMES] = outcomes = Outcomes()
+    config.pluginmanager.register(outcomes)
     with _usage_errors():
         file = _read_conformance_file(config)
     named = _named(config)
@@ -77,27 +84,51 @@ def pytest_configure(config: pytest.Config) -> None:
             config.args[:] = [str(resource("conformance") / suite) for suite in named]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """A worker of pytest-xdist draws no seed of its own."""
+    node.workerinput[WORKERS_SEED] = _seed(node.config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One worker of pytest-xdist judges the subject that was named."""
+    if not _named(config):
+        return None
+    from spatius_sim.kit.distribution import OneWorkerForTheSubject
+
+    return OneWorkerForTheSubject(config, log)
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """A named relay may connect to our Motion Server at any time from now on."""
     config = session.config
-    if _named(config):
+    if _named(config) and not is_distributed(config) and not is_worker(config):
         with _usage_errors():
             _bench(config)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """The subject, the seed, and how to point a relay here."""
-    if _BENCH not in config.stash:
+    if not _named(config):
         return []
-    options = config.stash[_BENCH].options
+    options = _options(config)
     subject = options.target or options.server or options.client
     lines = [f"spatius-sim: judging {subject}, profile {options.profile}, from seed {options.seed}"]
     if _FROM_FILE in config.stash:
         name, values = config.stash[_FROM_FILE]
         lines.append(f"spatius-sim: {name} says {', '.join(values) or 'nothing for this run'}")
-    if config.stash[_ENVIRONMENT]:
-        lines.append("spatius-sim: Motion Server listens; the relay needs this environment:")
-    return lines + [f"  {name}={value}" for name, value in config.stash[_ENVIRONMENT].items()]
+    environment = config.stash.get(_ENVIRONMENT, {})
+    when = "listens"
+    if is_distributed(config) and options.listens_at:
+        from spatius_sim.kit.subjects import canary_key, relay_environment
+        from spatius_sim.net.one_port import OnePort
+
+        place, when = OnePort(options.listens_at), "will listen"
+        environment = relay_environment(place, canary_key(options.seed))
+    if environment:
+        lines.append(f"spatius-sim: Motion Server {when}; the relay needs this environment:")
+    return lines + [f"  {name}={value}" for name, value in environment.items()]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -125,14 +156,9 @@ def rule(request: pytest.FixtureRequest) -> "Rule":
 def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
     """Judges the rule over the plans that exercise it."""
     from spatius_sim.kit.exercises import exercise_of
-    from spatius_sim.reporting.json_report import outcome_to_json
     from spatius_sim.reporting.summary import RuleOutcome
     from spatius_sim.reporting.text_report import failure_text
     from spatius_sim.rules.catalogue import Verdict
-
-    def note(outcome: RuleOutcome, target: str) -> None:
-        fact = json.dumps([rule.subject, target, outcome_to_json(outcome)])
-        request.node.user_properties.append((_PROPERTY, fact))
 
     def judge_rule() -> None:
         try:
@@ -144,14 +170,18 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
             else:
                 outcome = trial.judge(rule.id, *exercise_of(rule.id))
         except UsageError as error:
-            pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+            if not is_worker(request.config):
+                pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+            note_usage_error(request.node, str(error))
+            pytest.fail(str(error), pytrace=False)
         except Exception as error:
-            note(RuleOutcome(rule.id, Verdict.ERRORED, reason=repr(error)), "")
+            outcome = RuleOutcome(rule.id, Verdict.ERRORED, reason=repr(error))
+            note_outcome(request.node, rule.subject, "", outcome)
             raise
         if outcome.failure is not None:
             repeat = _repeat(request.config, rule.id)
             outcome = replace(outcome, failure=replace(outcome.failure, repeat=repeat))
-        note(outcome, trial.subject.target)
+        note_outcome(request.node, rule.subject, trial.subject.target, outcome)
         said = baseline_options.remark_on(request.config, outcome) if _named(request.config) else None
         if said is not None and said.tolerated:
             pytest.xfail(f"known: {said.tolerated}")
@@ -175,22 +205,6 @@ def motion_server() -> "Iterator[RunningMotionServer]":
         yield server
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Collects the outcomes."""
-    report = yield
-    if report.when == "call":
-        from spatius_sim.reporting.json_report import outcome_from_json
-
-        for name, fact in report.user_properties:
-            if name == _PROPERTY:
-                subject, target, outcome = json.loads(str(fact))
-                item.config.stash[_OUTCOMES].append((subject, target, outcome_from_json(outcome)))
-    return report
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """The exit code of a run in which rules were judged."""
@@ -198,10 +212,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     bench = config.stash.get(_BENCH, None)
     if bench is not None:
         bench.close()
-    if bench is None or session.exitstatus not in (
-        pytest.ExitCode.OK,
-        pytest.ExitCode.TESTS_FAILED,
-    ):
+    finished = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    if is_worker(config) or not finished or not _judges(config):
+        return
+    if config.stash[_OUTCOMES].usage_error:
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
         return
     from spatius_sim.reporting.report import report_of
     from spatius_sim.reporting.summary import ExitCode, exit_code
@@ -217,10 +232,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
     """The verdicts, last."""
     config = terminalreporter.config
-    if _BENCH not in config.stash:
+    if not _judges(config):
+        return
+    usage_error = config.stash[_OUTCOMES].usage_error
+    if usage_error:
+        terminalreporter.write_line(f"spatius-sim: {usage_error}")
         return
     if exitstatus == pytest.ExitCode.INTERRUPTED:
-        judged = len(config.stash[_OUTCOMES])
+        judged = config.stash[_OUTCOMES].count
         terminalreporter.write_line(f"spatius-sim: interrupted when {judged} rules were judged: no verdict")
         return
     from rich.console import Console
@@ -236,6 +255,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
         terminalreporter.write(page.getvalue())
     if config.stash.get(_UPDATED, ""):
         terminalreporter.write_line(config.stash[_UPDATED])
+
+
+def _judges(config: pytest.Config) -> bool:
+    """Whether this is a run in which rules are judged."""
+    return bool(_named(config)) or config.stash[_OUTCOMES].count > 0 or _BENCH in config.stash
 
 
 def _given(config: pytest.Config) -> dict[str, Any]:
@@ -278,7 +302,7 @@ def _repeat(config: pytest.Config, rule_id: str) -> str:
     again = {name: value for name, value in _given(config).items() if name in needed}
     if path:
         again["conformance"] = path
-    again["seed"] = config.stash[_BENCH].options.seed
+    again["seed"] = _seed(config)
     return f"pytest {as_typed(again)} --rule {rule_id}"
 
 
@@ -342,6 +366,8 @@ def _options(config: pytest.Config) -> "Options":
 
 def _seed(config: pytest.Config) -> int:
     """The seed that was given, or that of the profile."""
+    if is_worker(config):
+        return int(config.workerinput[WORKERS_SEED])  # type: ignore[attr-defined]
     if _SEED not in config.stash:
         from spatius_sim.kit.profiles import DEFAULT_PROFILE, profile_named
 
@@ -356,48 +382,23 @@ def _bench(config: pytest.Config) -> "Bench":
         from spatius_sim.kit.bench import Bench
 
         bench = Bench(_options(config))
+        try:
+            config.stash[_ENVIRONMENT] = bench.open()
+        except UsageError:
+            bench.close()
+            raise
         config.stash[_BENCH] = bench
-        config.stash[_ENVIRONMENT] = {}
-        config.stash[_ENVIRONMENT] = bench.open()
     return config.stash[_BENCH]
 
 
 def _summaries(config: pytest.Config) -> "list[Summary]":
-    from spatius_sim import __version__
-    from spatius_sim.reporting.summary import RuleOutcome, Summary
-    from spatius_sim.rules.catalogue import REVISION, Verdict, rules_for
+    from spatius_sim.kit.profiles import profile_named
 
-    bench = config.stash[_BENCH]
-    options = bench.options
-    heard = dict.fromkeys((subject, target) for subject, target, _ in config.stash[_OUTCOMES])
-    subjects = dict(heard) | {pair: None for pair in _named(config).items() if not heard}
-    summaries = []
-    for subject, target in subjects:
-        outcomes = {o.rule_id: o for s, _, o in config.stash[_OUTCOMES] if s == subject}
-        judged = _judged_rules(config)
-        for expected in rules_for(subject) if _named(config) else ():
-            if expected.id not in outcomes and expected.id in judged:
-                never = RuleOutcome(expected.id, Verdict.UNEXERCISED, reason=baseline_options.NEVER_RUN)
-                outcomes[expected.id] = never
-        order = [r.id for r in rules_for(subject)]
-        sorted_outcomes = sorted(outcomes.values(), key=lambda o: order.index(o.rule_id))
-        wire = options.wire if subject == "relay" else ""
-        summaries.append(
-            Summary(
-                subject,
-                target,
-                options.seed,
-                __version__,
-                REVISION,
-                tuple(sorted_outcomes),
-                options.level,
-                options.profile,
-                judged
-                if config.getoption("spatius_rule")
-                else frozenset(filter(bench.profile.requires, judged)),
-                wire,
-            )
-        )
+    options = _options(config)
+    judged = _judged_rules(config)
+    profile = profile_named(options.profile)
+    required = judged if config.getoption("spatius_rule") else frozenset(filter(profile.requires, judged))
+    summaries = config.stash[_OUTCOMES].summaries(_named(config), judged, required, options)
     return baseline_options.with_baseline(config, summaries) if _named(config) else summaries
 
 

@@ -20,6 +20,7 @@ from spatius_sim.model.told_faults import longest_delay
 from spatius_sim.model.trace import FALLBACK_WAIT, Trace, TraceHeader
 from spatius_sim.net.lag import lag_marked
 from spatius_sim.net.motion_server import MotionServer
+from spatius_sim.net.one_port import OnePort
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.net.relay_client import RelayAddress, RelayClient
 from spatius_sim.net.relay_process import RelayProcess
@@ -39,7 +40,7 @@ def canary_key(seed: int) -> str:
     return hashlib.blake2b(f"canary {seed}".encode(), digest_size=16).hexdigest()
 
 
-def relay_environment(server: MotionServer, api_key: str) -> dict[str, str]:
+def relay_environment(server: OnePort, api_key: str) -> dict[str, str]:
     """The environment variables that point a relay at our Motion Server."""
     return {
         "SPATIUS_CONSOLE_ENDPOINT": server.console_endpoint,

@@ -72,7 +72,8 @@ fronts = pytest.mark.parametrize("front", ["pytest", "verify"])
 def test_0_every_required_rule_passed(front: str, tmp_path: Path) -> None:
     port, motion_port = free_port(), free_port()
     with relay(port, motion_port):
-        ran = judge(front, tmp_path, f"ws://127.0.0.1:{port}", "--motion-port", str(motion_port))
+        arguments = ("--motion-port", str(motion_port), "--profile", "smoke")
+        ran = judge(front, tmp_path, f"ws://127.0.0.1:{port}", *arguments)
     assert ran.code == 0, ran.output
     assert set(ran.rules.values()) == {"PASSED"}
     assert len(ran.rules) == 13
@@ -90,6 +91,7 @@ def test_1_a_rule_failed(front: str, tmp_path: Path) -> None:
             f"ws://127.0.0.1:{port}",
             *("--motion-port", str(motion_port)),
             *("--rule", "R-MOTION-ORDER", "--rule", "R-MOTION-COMPLETE", "--settle", "0.4"),
+            *("--profile", "smoke"),
         )
     assert ran.code == 1, ran.output
     assert ran.rules == {"R-MOTION-ORDER": "FAILED", "R-MOTION-COMPLETE": "PASSED"}
@@ -157,6 +159,7 @@ def test_5_a_required_rule_was_not_exercised(front: str, tmp_path: Path) -> None
     port, motion_port = free_port(), free_port()
     with relay(port, motion_port, api_key="short"):
         arguments = ["--motion-port", str(motion_port), "--rule", "R-SECRETS", "--rule", "U-TOKEN"]
+        arguments += ["--profile", "smoke"]
         ran = judge(front, tmp_path, f"ws://127.0.0.1:{port}", *arguments)
     assert ran.code == 5, ran.output
     assert ran.rules == {"R-SECRETS": "UNEXERCISED", "U-TOKEN": "PASSED"}

@@ -1,0 +1,101 @@
+"""The outcomes of a run, on their way from the item that judged a rule to the one report of the run. With
+pytest-xdist the item runs in a worker, and the report is made in the controller."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from spatius_sim.kit.baseline_options import NEVER_RUN
+
+if TYPE_CHECKING:
+    from spatius_sim.kit.bench import Options
+    from spatius_sim.reporting.summary import RuleOutcome, Summary
+
+_OUTCOME = "spatius_sim_outcome"
+_USAGE = "spatius_sim_usage"
+WORKERS_SEED = "spatius_sim_seed"
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Whether pytest-xdist runs this process to run tests."""
+    return hasattr(config, "workerinput")
+
+
+def is_distributed(config: pytest.Config) -> bool:
+    """Whether the tests run in workers of pytest-xdist, and this process is none of them."""
+    return not is_worker(config) and config.getoption("dist", "no") != "no"
+
+
+def note_outcome(item: pytest.Item, subject: str, target: str, outcome: "RuleOutcome") -> None:
+    """What an item found out about a subject."""
+    from spatius_sim.reporting.json_report import outcome_to_json
+
+    item.user_properties.append((_OUTCOME, json.dumps([subject, target, outcome_to_json(outcome)])))
+
+
+def note_usage_error(item: pytest.Item, text: str) -> None:
+    """Why nothing can be judged, from a worker: it cannot end the run itself."""
+    item.user_properties.append((_USAGE, text))
+
+
+class Outcomes:
+    """Hears the report of every item, a worker's too."""
+
+    def __init__(self) -> None:
+        self.targets: dict[str, str] = {}
+        self.of: dict[str, dict[str, RuleOutcome]] = {}
+        self.usage_error = ""
+
+    @property
+    def count(self) -> int:
+        """How many rules were judged."""
+        return sum(map(len, self.of.values()))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Takes in what the item noted."""
+        if report.when != "call":
+            return
+        for name, fact in report.user_properties:
+            if name == _USAGE:
+                self.usage_error = str(fact)
+            elif name == _OUTCOME:
+                from spatius_sim.reporting.json_report import outcome_from_json
+
+                subject, target, plain = json.loads(str(fact))
+                outcome = outcome_from_json(plain)
+                self.targets[subject] = self.targets.get(subject) or target
+                self.of.setdefault(subject, {})[outcome.rule_id] = outcome
+
+    def summaries(
+        self, named: Mapping[str, str], judged: frozenset[str], required: frozenset[str], options: "Options"
+    ) -> "list[Summary]":
+        """One for each subject. Where it was named, every rule that was to be `judged` is in it."""
+        from spatius_sim import __version__
+        from spatius_sim.reporting.summary import RuleOutcome, Summary
+        from spatius_sim.rules.catalogue import REVISION, Verdict, rules_for
+
+        summaries = []
+        for subject, target in (dict(named) | self.targets).items():
+            outcomes = self.of.get(subject, {})
+            sought = [
+                rule.id for rule in rules_for(subject) if rule.id in outcomes or (named and rule.id in judged)
+            ]
+            never = RuleOutcome("", Verdict.UNEXERCISED, reason=NEVER_RUN)
+            summaries.append(
+                Summary(
+                    subject,
+                    target,
+                    options.seed,
+                    __version__,
+                    REVISION,
+                    tuple(outcomes.get(rule_id) or replace(never, rule_id=rule_id) for rule_id in sought),
+                    options.level,
+                    options.profile,
+                    required,
+                    options.wire if subject == "relay" else "",
+                )
+            )
+        return summaries
