@@ -100,7 +100,13 @@ def demo(seed: int) -> int:
     metavar="NAME|FILE",
     help="What goes wrong: see `spatius-sim scenarios`, or a .yaml file.",
 )
-@click.option("--pace", type=click.Choice(["fast", "realtime"]), default="fast", show_default=True)
+@click.option(
+    "--pace",
+    type=click.Choice(["fast", "realtime"]),
+    default="fast",
+    show_default=True,
+    help="realtime: motion takes time, and comes no faster than the audio is spoken.",
+)
 @click.option("--latency", type=float, help="Seconds before a first response, whatever the pace.")
 @click.option("--jitter", type=float, help="Seconds at most that any response comes later.")
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line when ready.")

@@ -13,29 +13,38 @@ REALTIME_JITTER = 0.1
 """Seconds, at most, by which any response comes later than it might: ASSUMED, no document says."""
 
 
+REALTIME_LEAD = 5.0
+"""Seconds of audio that are taken ahead of real time: ASSUMED, no document says how fast motion is made of
+audio that comes faster than it is spoken. So every segment comes a second before the one before it ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Motion for a segment leaves when its audio has come: the first response of a request `latency`
-    seconds later, each one up to `jitter` seconds later still."""
+    """No response leaves before its audio has come (the recording's segments), nor more than `lead` seconds
+    before the last of that audio would have been spoken in real time (None: whatever its speed). The first
+    of a request leaves `latency` seconds later, any up to `jitter` seconds later still.
+    """
 
     latency: float = 0.0
     jitter: float = 0.0
+    lead: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("latency", "jitter"):
-            if not (math.isfinite(getattr(self, name)) and 0 <= getattr(self, name) <= 3600):
+        for name in ("latency", "jitter", "lead"):
+            seconds = getattr(self, name)
+            if seconds is not None and not (math.isfinite(seconds) and 0 <= seconds <= 3600):
                 raise UsageError(f"{name} must lie between 0 and 3600 seconds")
 
-    def delay(self, seed: int, connection: int, request: int, response: int) -> float:
+    def delay(self, seed: int, connection: int, request: int, response: int, early: float) -> float:
         """Seconds by which that response waits; connections, their requests and their responses count
-        from 1."""
-        if not self.latency and not self.jitter:
-            return 0.0
-        late = self.jitter * roll(seed, "jitter", connection, request, response)
-        return late + (self.latency if response == 1 else 0.0)
+        from 1. `early`: seconds by which its audio came faster than it is spoken."""
+        late = self.jitter and self.jitter * roll(seed, "jitter", connection, request, response)
+        if response == 1:
+            late += self.latency
+        return late if self.lead is None else late + max(0.0, early - self.lead)
 
 
 FAST = Pace()
-REALTIME = Pace(REALTIME_LATENCY, REALTIME_JITTER)
+REALTIME = Pace(REALTIME_LATENCY, REALTIME_JITTER, REALTIME_LEAD)
 
 PACES = {"fast": FAST, "realtime": REALTIME}

@@ -17,17 +17,19 @@ LONGEST_REQ_ID = 256
 class Request:
     """All that shares a req_id; `number` counts the requests of a connection from 1, `ordinal` those of all
     connections since a scenario began (0: it was open before). `messages` and `samples` of audio have come,
-    `responses` were sent; `held` is what a fault keeps back."""
+    `responses` with so many `keyframes` were sent; `held` is what a fault keeps back. It `began` then."""
 
     req_id: str
     number: int
     answer: Answer
     audio: AudioIn
     ordinal: int
+    began: float
     state: TurnState = TurnState.UPLOADING
     messages: int = 0
     samples: int = 0
     responses: int = 0
+    keyframes: int = 0
     failed: bool = False
     ended: bool = False
     held: list[bytes] = field(default_factory=list)
@@ -64,11 +66,12 @@ class Requests:
             return f"{most_open} requests are open already: end one with end=true, or interrupt it"
         return ""
 
-    def add(self, req_id: str, answer: Answer, audio: AudioIn, ordinal: int) -> Request:
+    def add(self, req_id: str, answer: Answer, audio: AudioIn, ordinal: int, began: float) -> Request:
         """Open a request."""
         self._count += 1
         self._open += 1
-        request = self._all[req_id] = self.newest = Request(req_id, self._count, answer, audio, ordinal)
+        request = Request(req_id, self._count, answer, audio, ordinal, began)
+        self._all[req_id] = self.newest = request
         return request
 
     def forget_ordinals(self) -> None:

@@ -18,9 +18,15 @@ from spatius_sim.model.requests import Request, Requests
 from spatius_sim.model.scenario import Fail, Moment, What
 from spatius_sim.model.spoiling import Spoiled, spoil
 from spatius_sim.model.trace import Undecodable
-from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
+from spatius_sim.protocol.audio import (
+    BYTES_PER_SAMPLE,
+    KEYFRAMES_PER_SECOND,
+    OPUS_SAMPLE_RATES,
+    PCM_SAMPLE_RATES,
+)
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import RemoteProtocolError
+from spatius_sim.protocol.keyframes import KEYFRAME_BYTES
 from spatius_sim.protocol.messages import (
     AudioFormat,
     AudioInput,
@@ -187,7 +193,7 @@ class ServerSession:
                 return self._error(RESOURCE_EXHAUSTED, complaint, now, audio.req_id[:256])
             answer = self.new_answer(self.connection_id, audio.req_id, self._audio_rate)
             ordinal = next(self.faults.requests)
-            request = self._requests.add(audio.req_id, answer, self._new_audio_in(), ordinal)
+            request = self._requests.add(audio.req_id, answer, self._new_audio_in(), ordinal, now)
         elif request.failed:
             return []
         # Of every message but the last the table says the same, and asking it costs more than the rest.
@@ -240,7 +246,10 @@ class ServerSession:
         request.responses += 1
         if request.failed:
             return []
-        late = self.pace.delay(self.faults.seed, self.faults.number, request.number, request.responses)
+        request.keyframes += len(payload) // KEYFRAME_BYTES
+        early = request.began + request.keyframes / KEYFRAMES_PER_SECOND - now
+        drawn_for = self.faults.seed, self.faults.number, request.number, request.responses
+        late = self.pace.delay(*drawn_for, early)
         if not self._faulty_responses:
             return self._put(self._motion(payload, request.req_id), now, late)
         steps = self.faults.response(request.responses, request.ordinal)

@@ -50,6 +50,9 @@ def _regular_layout() -> np.dtype[Any]:
 
 
 _LAYOUT = _regular_layout()
+KEYFRAME_BYTES = _LAYOUT.itemsize
+"""One keyframe in a payload: a Flame of 495 bytes, its tag and its length (recording)."""
+
 _HEADS = [name for name in _LAYOUT.names or () if name.endswith("_head")]
 
 

@@ -58,13 +58,20 @@ def test_stalled_means_silent() -> None:
 
 
 def test_a_pace_is_drawn_from_the_seed() -> None:
-    assert FAST.delay(1, 1, 1, 1) == 0
-    assert REALTIME.delay(1, 1, 1, 1) == REALTIME.delay(1, 1, 1, 1) != REALTIME.delay(2, 1, 1, 1)
-    assert 0.4 <= REALTIME.delay(1, 1, 1, 1) < 0.5
-    assert 0 <= REALTIME.delay(1, 1, 1, 2) < 0.1
+    assert FAST.delay(1, 1, 1, 1, 9.0) == 0
+    assert (
+        REALTIME.delay(1, 1, 1, 1, 0.0) == REALTIME.delay(1, 1, 1, 1, 0.0) != REALTIME.delay(2, 1, 1, 1, 0.0)
+    )
+    assert 0.4 <= REALTIME.delay(1, 1, 1, 1, 0.0) < 0.5
+    assert 0 <= REALTIME.delay(1, 1, 1, 2, 0.0) < 0.1
 
 
-@pytest.mark.parametrize("wrong", [{"latency": -1}, {"jitter": float("nan")}])
+@pytest.mark.parametrize(("early", "delay"), [(-3.0, 0.0), (1.0, 0.0), (2.5, 1.5), (6.0, 5.0)])
+def test_audio_is_taken_only_so_far_ahead_of_real_time(early: float, delay: float) -> None:
+    assert Pace(lead=1.0).delay(1, 1, 1, 1, early) == Pace(lead=1.0).delay(1, 1, 1, 2, early) == delay
+
+
+@pytest.mark.parametrize("wrong", [{"latency": -1}, {"jitter": float("nan")}, {"lead": 3601}])
 def test_a_pace_has_bounds(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         Pace(**wrong)

@@ -185,6 +185,29 @@ def test_a_pace_holds_the_first_response_back() -> None:
     assert numbers(made.timer("send", 100.5)) == [1, 2, 3]
 
 
+def test_audio_that_comes_all_at_once_is_answered_in_real_time() -> None:
+    made = session(pace=Pace(latency=0.5, lead=3.0))
+    assert SetTimer("send", 0.5) in speak(made)
+    left: dict[float, list[int]] = {}
+    due = 100.5
+    while due:
+        now, commands = due, made.timer("send", due)
+        left[now] = numbers(commands)
+        due = next((now + command.seconds for command in commands if isinstance(command, SetTimer)), 0.0)
+    assert left == {100.5: [1], 101.0: [2], 103.0: [3]}
+
+
+def test_audio_in_real_time_is_answered_when_it_has_come() -> None:
+    made = session(pace=Pace(latency=0.5, lead=0.5))
+    left: dict[float, list[int]] = {}
+    for tick in range(1, 13):
+        now = 100.0 + tick / 2
+        commands = made.timer("send", now)
+        commands += made.receive(AudioInput("r", SECOND[: len(SECOND) // 2], tick == 12), now)
+        left |= {now: numbers(commands)} if numbers(commands) else {}
+    assert left == {103.0: [1], 104.5: [2], 106.0: [3]}
+
+
 def test_an_interrupt_forgets_what_is_held() -> None:
     made = session((When(Moment.INTERRUPT), (Text("stop"),)), pace=Pace(latency=0.5))
     speak(made)
