@@ -23,7 +23,6 @@ def junit_report(report: Report) -> str:
     if not report.rules:
         document.add_testsuite(_nothing_ran())
     page = BytesIO()
-    document.update_statistics()  # type: ignore[no-untyped-call]
     document.write(page, pretty=True)
     return page.getvalue().decode()
 

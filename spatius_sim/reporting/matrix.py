@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from spatius_sim.reporting.harmless import one_line
 from spatius_sim.reporting.report import JudgedRule, JudgedSubject, Report
 from spatius_sim.rules.catalogue import Verdict
 
@@ -14,6 +15,9 @@ class Column:
 
     name: str
     subject: JudgedSubject
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", one_line(self.name))
 
 
 @dataclass(frozen=True, slots=True)
