@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from spatius_sim.dialects import Dialect
 from spatius_sim.dialects.events import InterruptTurn, Speak, SpeakEnd
+from spatius_sim.dialects.features import INTERRUPTS, SEVERAL_TURNS
 from spatius_sim.kit.conduct import WHOLE_TURN, Act, Heard, Rubbish
 from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.kit.rubbish import rubbish_frames
@@ -15,6 +16,8 @@ from spatius_sim.kit.waiting import Settling, chunks, wait_until
 from spatius_sim.model.trace import Intended, Intent, Lane, TurnStarted, WaitEnded
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.net.relay_client import RelayClient
+
+GREETING_SECONDS = 2.0
 
 _CUE_SECONDS = 1.0
 """Without a sign of life for so long, a client stops waiting for its cue."""
@@ -25,35 +28,44 @@ _UNREAD_SECONDS = 15.0
 
 @dataclass(slots=True)
 class Speaker:
-    """One client and what it is to say. `interrupts`: whether the relay knows interrupts. `fallback`: the
-    seconds that it has when Motion Server fails; `slowed_by`: by so many Motion Server may be slower than it
-    is."""
+    """One client and what it is to say, at `sample_rate` in Hz. `lacks`: the features that the relay lacks;
+    `greets`: whether it says Ready on each connection. `fallback`: the seconds that it has when Motion Server
+    fails; `slowed_by`: by so many Motion Server may be slower than it is."""
 
     name: str
     client: RelayClient
     dialect: Dialect
     recorder: Recorder
     settling: Settling
-    interrupts: bool
+    lacks: frozenset[str]
+    greets: bool
+    sample_rate: int
     fallback: float
     slowed_by: float
     _hears: Settling = field(default_factory=lambda: Settling(_CUE_SECONDS))
     _through: int = 0
     """Events that were there when the turn before was through."""
 
+    async def begin(self) -> None:
+        """On a new connection: say what the wire wants to hear first, and let the relay greet."""
+        await self.client.start(PLAN_SAMPLE_RATE, GREETING_SECONDS if self.greets else 0.0)
+
     async def speak(
         self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event | None = None
     ) -> None:
         """Turn number `number`; what comes is left unread until `others_through`, where it is to be."""
-        self._tell(TurnStarted(number, pcm, PLAN_SAMPLE_RATE))
-        watch = TurnWatch(self.recorder, self.name, self._through)
+        if number and SEVERAL_TURNS in self.lacks:
+            await self.client.renew()
+            await self.begin()
+        self._tell(TurnStarted(number, pcm, self.sample_rate))
+        closed = self.client.closed.is_set
+        watch = TurnWatch(self.recorder, self.name, self._through, self.lacks, closed)
         if others_through is None:
             await self._say(turn, pcm)
         else:
             await self._say_unread(turn, pcm, others_through)
         if turn.cue == WHOLE_TURN:
-            gone = self.client.closed.is_set
-            complete = await watch.wait(self.settling, self.fallback, gone, self.slowed_by)
+            complete = await watch.wait(self.settling, self.fallback, closed, self.slowed_by)
             self._tell(WaitEnded(number, complete))
         elif turn.cue.heard is not Heard.NOTHING:
             await self._wait(watch.by(turn.cue.heard), self._hears)
@@ -80,7 +92,7 @@ class Speaker:
 
     async def _act(self, turn: TurnPlan, pcm: bytes) -> None:
         match turn.act:
-            case Act.INTERRUPT | Act.INTERRUPT_TWICE if self.interrupts:
+            case Act.INTERRUPT | Act.INTERRUPT_TWICE if INTERRUPTS not in self.lacks:
                 for _ in range(2 if turn.act is Act.INTERRUPT_TWICE else 1):
                     await self.client.do(InterruptTurn())
             case Act.HANG_UP:

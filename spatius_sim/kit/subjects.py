@@ -10,10 +10,9 @@ from typing import Protocol, TypeVar
 
 from spatius_sim import __version__
 from spatius_sim.dialects import Dialect
-from spatius_sim.dialects.events import Garbage
-from spatius_sim.dialects.features import INTERRUPTS
-from spatius_sim.kit.plans import Plan, TurnPlan, speech
-from spatius_sim.kit.speaking import Speaker
+from spatius_sim.dialects.events import Garbage, Ready
+from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
+from spatius_sim.kit.speaking import GREETING_SECONDS, Speaker
 from spatius_sim.kit.waiting import Settling
 from spatius_sim.model.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.told_faults import longest_delay
@@ -28,7 +27,7 @@ from spatius_sim.protocol.errors import UnreachableError
 
 APP_ID = "sim-app"
 AVATAR_ID = "sim-avatar"
-_GREETING_SECONDS = 2.0
+_NO_GREETING_SECONDS = 0.3
 _RETRY_SECONDS = 0.2
 _LINGER_SECONDS = 0.1
 _TOKEN_LIFE_SECONDS = 3600
@@ -108,6 +107,7 @@ class RelaySubject:
         self._motion_server = motion_server
         self._patience, self._settling = patience, Settling(patience.settle)
         self._runs = 0
+        self._greets, self._sample_rate = False, PLAN_SAMPLE_RATE
 
     async def attach(self) -> None:
         """Start the relay where that is ours to do, wait for it, and for a greeting that the wire understands
@@ -149,7 +149,9 @@ class RelaySubject:
                     for number in range(1, len(plan.clients) + 1)
                 ]
                 slowed_by = longest_delay(plan.motion_server)
-                await self._converse(plan, [self._speaker(client, slowed_by) for client in clients])
+                speakers = [self._speaker(client, slowed_by) for client in clients]
+                await asyncio.gather(*(speaker.begin() for speaker in speakers))
+                await self._converse(plan, speakers)
                 await asyncio.sleep(_LINGER_SECONDS)
         except UnreachableError:
             await self._tell_its_end()
@@ -181,7 +183,9 @@ class RelaySubject:
             self._dialect,
             self._recorder,
             self._settling,
-            interrupts=INTERRUPTS not in self._lacks,
+            lacks=frozenset(self._lacks),
+            greets=self._greets,
+            sample_rate=self._sample_rate,
             fallback=self._patience.fallback,
             slowed_by=slowed_by,
         )
@@ -190,10 +194,11 @@ class RelaySubject:
         return RelayClient(self._address, self._dialect, self._recorder, name, open_seconds)
 
     async def _read_greeting(self, client: RelayClient) -> None:
-        try:
-            heard = await asyncio.wait_for(client.heard.get(), _GREETING_SECONDS)
-        except TimeoutError:
-            return  # Not every relay greets.
+        seconds = GREETING_SECONDS if self._dialect.greets else _NO_GREETING_SECONDS
+        heard = await client.start(PLAN_SAMPLE_RATE, seconds)
+        if isinstance(heard, Ready):
+            # Not every relay greets.
+            self._greets, self._sample_rate = True, heard.input_sample_rate or PLAN_SAMPLE_RATE
         if isinstance(heard, Garbage):
             raise UnreachableError(
                 f"{self.target} speaks another wire than {self._dialect.name}: {heard.reason}"

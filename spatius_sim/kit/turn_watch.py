@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from spatius_sim.dialects.events import Audio, Failed, Motion
+from spatius_sim.dialects.features import AUDIO, END_MARKS
 from spatius_sim.kit.conduct import Heard
 from spatius_sim.kit.waiting import Settling, Watch, wait_until
 from spatius_sim.model.trace import Injected, read_upstream
@@ -19,10 +20,20 @@ _LATE_SECONDS = 0.2
 
 class TurnWatch:
     """What of a turn has come at its client, from here on; what has gone wrong since event number `since`
-    concerns it."""
+    concerns it. A client whose relay `lacks` audio has its own; one whose relay lacks end marks has all when
+    the connection is `closed`."""
 
-    def __init__(self, recorder: Recorder, client: str, since: int) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        client: str,
+        since: int,
+        lacks: Container[str] = (),
+        closed: Callable[[], bool] = bool,
+    ) -> None:
         self._recorder, self._since = recorder, since
+        self._has_audio = AUDIO in lacks
+        self._all_over = closed if END_MARKS in lacks else bool
         self._watches = {
             Heard.AUDIO: Watch(recorder, client, _is_audio),
             Heard.MOTION: Watch(recorder, client, _is_motion),
@@ -33,11 +44,13 @@ class TurnWatch:
 
     def have_come(self) -> bool:
         """Whether both halves, marked as ended, have been received by now."""
-        audio, motion = self._watches[Heard.LAST_AUDIO].has_come(), self._motion_end.has_come()
-        return audio and motion
+        audio, motion = self._audio_ended(), self._motion_end.has_come()
+        return (audio and motion) or self._all_over()
 
     def by(self, heard: Heard) -> Callable[[], bool]:
         """Whether that much has been received by now."""
+        if self._has_audio and heard in (Heard.AUDIO, Heard.LAST_AUDIO):
+            return self._audio_ended
         return self._watches[heard].has_come if heard in self._watches else self.have_come
 
     async def wait(
@@ -67,8 +80,11 @@ class TurnWatch:
                 await asyncio.wait_for(changed.wait(), left)
 
     def _has_fallen_back(self) -> bool:
-        audio, word = self._watches[Heard.LAST_AUDIO].has_come(), self._word.has_come()
+        audio, word = self._audio_ended(), self._word.has_come()
         return audio and word
+
+    def _audio_ended(self) -> bool:
+        return self._has_audio or self._watches[Heard.LAST_AUDIO].has_come()
 
     def _failed_at(self) -> float | None:
         """Seconds on the monotonic clock; None where nothing failed."""

@@ -1,4 +1,4 @@
-"""Serves a relay brain over real sockets: json-envelope below, Motion Server above."""
+"""Serves a relay brain over real sockets: any wire below, Motion Server above."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,10 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from spatius_sim.dialects import Dialect
+from spatius_sim.dialects.events import Failed, Frame, Motion, RelayEvent, Start
+from spatius_sim.dialects.features import SEVERAL_TURNS
 from spatius_sim.model.plain_relay import (
+    SAMPLE_RATE,
     ConnectUp,
     HangUp,
     PlainRelay,
@@ -34,7 +37,9 @@ class MiniatureRelay:
     ) -> None:
         self._brain, self._dialect = brain, dialect
         self._console, self._ingress = console_endpoint, ingress_endpoint
-        self._clients: dict[str, asyncio.Queue[str | bytes]] = {}
+        self._waits_for_start = bool(dialect.write_client(Start(SAMPLE_RATE)))
+        self._hangs_up = SEVERAL_TURNS in dialect.lacks
+        self._clients: dict[str, asyncio.Queue[Frame | None]] = {}
         self._upstreams: dict[str, asyncio.Queue[bytes]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._numbers = count(1)
@@ -48,8 +53,13 @@ class MiniatureRelay:
         client = f"c{next(self._numbers)}"
         outbox = self._clients[client] = asyncio.Queue()
         sending = asyncio.create_task(_send_all(socket, outbox))
-        self._carry_out(self._brain.client_came(client))
+        greeting = self._brain.client_came(client)
         try:
+            if self._waits_for_start and not isinstance(
+                self._dialect.read_client(await socket.recv()), Start
+            ):
+                return
+            self._carry_out(greeting)
             async for frame in socket:
                 action = self._dialect.read_client(frame)
                 self._carry_out(self._brain.client_did(client, action))
@@ -66,6 +76,8 @@ class MiniatureRelay:
                 case Tell(client, event) if client in self._clients:
                     for frame in self._dialect.write_relay(event):
                         self._clients[client].put_nowait(frame)
+                    if self._hangs_up and _ends_turn(event):
+                        self._clients[client].put_nowait(None)
                 case ConnectUp(upstream, token_life):
                     self._upstreams[upstream] = asyncio.Queue()
                     running = self._run_upstream(upstream, token_life)
@@ -100,10 +112,16 @@ class MiniatureRelay:
         self._carry_out(self._brain.upstream_lost(upstream, why))
 
 
-async def _send_all(socket: ServerConnection, outbox: asyncio.Queue[str | bytes]) -> None:
+def _ends_turn(event: RelayEvent) -> bool:
+    return isinstance(event, Failed) or (isinstance(event, Motion) and event.last)
+
+
+async def _send_all(socket: ServerConnection, outbox: asyncio.Queue[Frame | None]) -> None:
+    """What is in the outbox, until None hangs up."""
     with contextlib.suppress(ConnectionClosed):
-        while True:
-            await socket.send(await outbox.get())
+        while (frame := await outbox.get()) is not None:
+            await socket.send(frame)
+        await socket.close()
 
 
 async def _send_up(session: UpstreamClient, outbox: asyncio.Queue[bytes]) -> None:

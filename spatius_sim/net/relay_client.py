@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
 from spatius_sim.dialects import Dialect
-from spatius_sim.dialects.events import ClientAction, RelayEvent
+from spatius_sim.dialects.events import ClientAction, RelayEvent, Start
 from spatius_sim.model.trace import Closed, Lane, Opened
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.protocol.errors import UnreachableError
@@ -64,6 +64,10 @@ class RelayClient:
         self.closed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
+        await self._connect()
+        return self
+
+    async def _connect(self) -> None:
         try:
             self._socket = await connect(
                 self._address.url,
@@ -84,7 +88,25 @@ class RelayClient:
             headers = "\n".join(f"{name}: {value}" for name, value in response.headers.raw_items())
             self._recorder.searched(Lane.DOWNSTREAM, self.name, headers, "in a header")
         self._listening = asyncio.create_task(self._listen())
-        return self
+
+    async def renew(self) -> None:
+        """Leave, and connect anew under the same name; raises UnreachableError."""
+        await self.__aexit__(None, None, None)
+        self.closed.clear()
+        self._left = False
+        await self._connect()
+
+    async def start(self, sample_rate: int, seconds: float) -> RelayEvent | None:
+        """Say what the wire wants to hear first, and give what the relay says first; None where it says
+        nothing within so many seconds, or hangs up."""
+        await self.do(Start(sample_rate))
+        hearing, closing = asyncio.create_task(self.heard.get()), asyncio.create_task(self.closed.wait())
+        done, waiting = await asyncio.wait(
+            {hearing, closing}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in waiting:
+            task.cancel()
+        return hearing.result() if hearing in done else None
 
     async def __aexit__(
         self,

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
 
-from spatius_sim.dialects import dialect_named
 from spatius_sim.kit.plans import Plan
 from spatius_sim.kit.subjects import Patience, RelaySubject, Subject, canary_key
 from spatius_sim.model.plain_relay import PlainRelay
@@ -13,19 +12,23 @@ from spatius_sim.net.miniature_relay import MiniatureRelay
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.net.relay_client import RelayAddress
+from spatius_sim.tape.wire_file import find_wire
 
 SEED = 1
 PATIENCE = Patience(attach=5.0, settle=0.4)
 
 
 @asynccontextmanager
-async def miniature_relay(brain: type[PlainRelay]) -> AsyncIterator[Subject[Plan]]:
-    recorder = Recorder(dialect=dialect_named("json-envelope"))
+async def miniature_relay(
+    brain: type[PlainRelay], wire: str = "json-envelope"
+) -> AsyncIterator[Subject[Plan]]:
+    dialect = find_wire(wire)
+    recorder = Recorder(dialect=dialect)
     async with MotionServer(seed=SEED, sink=recorder) as server:
         numbers = count(1)
         relay = MiniatureRelay(
             brain(canary_key(SEED), lambda: f"request-{next(numbers)}"),
-            dialect_named("json-envelope"),
+            dialect,
             server.console_endpoint,
             server.ingress_endpoint,
         )
@@ -33,4 +36,4 @@ async def miniature_relay(brain: type[PlainRelay]) -> AsyncIterator[Subject[Plan
             port = next(iter(listening.sockets)).getsockname()[1]
             url = f"ws://{LOOPBACK}:{port}"
             address = RelayAddress(url)
-            yield RelaySubject(address, dialect_named("json-envelope"), recorder, SEED, PATIENCE, server)
+            yield RelaySubject(address, dialect, recorder, SEED, PATIENCE, server)
