@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from spatius_sim.dialects import dialect_named
 from spatius_sim.kit.attaching import Attachment, with_port
 from spatius_sim.kit.background_loop import BackgroundLoop
 from spatius_sim.kit.client_plans import ClientPlan
@@ -38,6 +37,7 @@ from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import EGRESS, FEATURES, UPSTREAM
 from spatius_sim.tape.taping import Taping
+from spatius_sim.tape.wire_file import find_wire
 from spatius_sim.tape.writer import TapeWriter
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ class Options:
     def check(self) -> None:
         """Raises UsageError for what cannot be."""
         try:
-            dialect_named(self.wire)
+            find_wire(self.wire)
         except UsageError as error:
             raise UsageError(f"--wire {self.wire}: {error}") from error
         profile_named(self.profile)
@@ -241,7 +241,7 @@ class Bench:
 
     async def _relay(self) -> Subject[Plan]:
         options = self.options
-        dialect = dialect_named(options.wire)
+        dialect = find_wire(options.wire)
         url = options.target
         if not url:
             await self._serve(0)

@@ -8,12 +8,12 @@ from pathlib import Path
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
-from spatius_sim.dialects import dialect_named
 from spatius_sim.dialects.events import Motion
 from spatius_sim.model.replay import Script, script_of
 from spatius_sim.model.trace import Lane, Received, Sent, Trace
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.tape.taping import read_traces
+from spatius_sim.tape.wire_file import wire_of
 
 _LARGEST_FRAME = 16 * 1_048_576
 _OPEN_SECONDS = 10.0
@@ -115,6 +115,6 @@ async def _listen(socket: ClientConnection, received: list[str | bytes], sign: a
 
 
 def _payloads(trace: Trace, frames: list[str | bytes]) -> int:
-    dialect = dialect_named(trace.header.wire)
+    dialect = wire_of(trace.header.wire, trace.header.declaration)
     read = (event for frame in frames for event in dialect.read_relay(frame))
     return sum(len(event.payloads) for event in read if isinstance(event, Motion))

@@ -138,6 +138,7 @@ class RelaySubject:
             self._lacks,
             "downstream" if self._motion_server is None else "both",
             fallback_wait=self._patience.fallback,
+            declaration=self._dialect.declaration,
         )
         self._recorder.start(header)
         self._play(plan.motion_server)

@@ -257,7 +257,7 @@ class TraceHeader:
 
     `halves` is what could be seen: `both`, or `upstream` or `downstream` alone; `speech`: whether audio is
     what was spoken, and not noise of its length and loudness. `fallback_wait`: the seconds that a relay has
-    to fall back to audio alone.
+    to fall back to audio alone; `declaration`: the YAML that describes the wire, "" for one that is built in.
     """
 
     subject: str
@@ -269,6 +269,7 @@ class TraceHeader:
     halves: str = "both"
     speech: bool = True
     fallback_wait: float = FALLBACK_WAIT
+    declaration: str = ""
 
 
 @dataclass(frozen=True, slots=True)

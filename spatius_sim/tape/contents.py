@@ -35,7 +35,8 @@ class TapeHeader:
 class Run:
     """The events that follow belong to one run: subject, wire, seed and plan are those of a trace's header.
     `halves` says what the recorder could see: `both`, `upstream` or `downstream`; `lacks` names, apart by
-    spaces, the features that the subject declared it lacks; `fallback_wait` is in seconds."""
+    spaces, the features that the subject declared it lacks; `fallback_wait` is in seconds,
+    `declaration` the YAML that describes a wire of a team's own."""
 
     subject: str
     wire: str = ""
@@ -45,6 +46,7 @@ class Run:
     halves: str = "both"
     lacks: str = ""
     fallback_wait: float = FALLBACK_WAIT
+    declaration: str = ""
 
 
 class Piece(NamedTuple):

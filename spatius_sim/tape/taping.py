@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from spatius_sim.dialects import Dialect, dialect_named
+from spatius_sim.dialects import Dialect
 from spatius_sim.dialects.events import Garbage, Unclear
 from spatius_sim.model.trace import (
     Event,
@@ -26,6 +26,7 @@ from spatius_sim.tape.cleaning import Cleaner
 from spatius_sim.tape.contents import Content, Run, TapedEvent, TapeHeader
 from spatius_sim.tape.names import Names
 from spatius_sim.tape.reader import TapeReader, open_tape
+from spatius_sim.tape.wire_file import wire_of
 from spatius_sim.tape.writer import TapeWriter
 
 MOST_BYTES = 1024 * 1_048_576
@@ -47,7 +48,7 @@ class Taping:
 
     def start(self, header: TraceHeader) -> None:
         """A run begins."""
-        dialect = dialect_named(header.wire) if header.wire else None
+        dialect = wire_of(header.wire, header.declaration) if header.wire else None
         self._cleaner = Cleaner(dialect, self._names, keep_speech=self._keep_speech)
         stored = {name: value for name, value in asdict(header).items() if name != "speech"}
         self._writer.write(Run(**stored | {"lacks": " ".join(header.lacks)}))
@@ -96,7 +97,7 @@ def read_traces(path: Path) -> Iterator[Trace]:
 class _OpenRun:
     def __init__(self, path: Path, run: Run, has_speech: bool) -> None:
         self._path = path
-        self._dialect = _dialect(path, run.wire)
+        self._dialect = _dialect(path, run)
         stored = asdict(run) | {"lacks": tuple(run.lacks.split())}
         self._header = TraceHeader(**stored, speech=has_speech)
         self._events: list[Event] = []
@@ -167,8 +168,8 @@ def _checked(kind: str, name: str, value: Any) -> Any:
     return value
 
 
-def _dialect(path: Path, wire: str) -> Dialect | None:
+def _dialect(path: Path, run: Run) -> Dialect | None:
     try:
-        return dialect_named(wire) if wire else None
+        return wire_of(run.wire, run.declaration) if run.wire else None
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from yaml.nodes import Node, ScalarNode
@@ -83,6 +84,13 @@ def shipped_wire(name: str) -> Declared:
     if not name or name not in wire_names():
         raise UsageError(f"no wire is named {name!r}: there are {', '.join(wire_names())}")
     return read_wire(_SHIPPED / f"{name}.yaml")
+
+
+@lru_cache(maxsize=16)
+def wire_of(name: str, declaration: str) -> Dialect:
+    """The wire that a trace names: the one that it carries the declaration of, or a built-in one; raises
+    UsageError."""
+    return parse_wire(declaration.encode(), f"the wire {name}", name) if declaration else dialect_named(name)
 
 
 def read_wire(path: Path) -> Declared:

@@ -17,11 +17,12 @@ from spatius_sim.model.miniatures import (
     LosesLastPayload,
     NeverMarksAudioEnd,
     RewritesReqId,
-    SendsMotionFirst,
     SwapsPayloads,
 )
 from spatius_sim.model.plain_relay import PlainRelay, RelayCommand, RelayTurn, Tell
 from spatius_sim.rules.catalogue import RULES, Verdict, rules_for
+from spatius_sim.rules.judge import judge
+from spatius_sim.tape.taping import read_traces
 from spatius_sim.tape.wire_file import find_wire
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 
@@ -63,12 +64,12 @@ HONEST: dict[str, type[PlainRelay]] = {
 WRONG: list[tuple[str, type[PlainRelay], str]] = [
     ("binary-header", LosesLastPayload, "R-MOTION-COMPLETE"),
     ("binary-header", HandsOutApiKey, "R-SECRETS"),
-    ("binary-header", BroadcastsMotion, "R-ISOLATION"),
+    ("typed-json", BroadcastsMotion, "R-ISOLATION"),
     ("typed-json", LosesAudio, "R-AUDIO-COMPLETE"),
     ("typed-json", NeverMarksAudioEnd, "R-END-AUDIO"),
     ("typed-json", SwapsPayloads, "R-MOTION-ORDER"),
     ("binary-header-bare", RewritesReqId, "R-MOTION-VERBATIM"),
-    ("messagepack", SendsMotionFirst, "R-AUDIO-FIRST"),
+    ("messagepack", LosesAudio, "R-AUDIO-COMPLETE"),
     ("messagepack", RewritesReqId, "R-MOTION-VERBATIM"),
 ]
 
@@ -100,4 +101,6 @@ def test_a_wrong_relay_is_named_on_its_wire_too(
     trial = Trial(subject, loop, SEED, tmp_path, EXAMPLES, shrink_seconds=0.0)
     outcome = trial.judge(rule_id, *exercise_of(rule_id))
     assert outcome.verdict is Verdict.FAILED
+    [taped] = read_traces(tmp_path / f"{rule_id}.tape")
+    assert judge(taped)[rule_id].verdict is Verdict.FAILED
     assert {name for one in trial._judged.values() for name, j in one.items() if j.broken} == {rule_id}

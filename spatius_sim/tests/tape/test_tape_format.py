@@ -126,6 +126,7 @@ def as_plain(record: Record) -> list[Any]:
                     "halves",
                     "lacks",
                     "fallback_wait",
+                    "declaration",
                 )
             },
         ]
