@@ -58,15 +58,17 @@ class Size:
     lives: int = 10_000
     starts: int = 7
     plans: int = 1000
+    taped: int = 40
+    proxied: int = 100
 
 
 FULL = Size()
-QUICK = Size(2, 1, 2, 3, 2, 2.5, 5, 20, 1, 18)
+QUICK = Size(2, 1, 2, 3, 2, 2.5, 5, 20, 1, 18, 2, 2)
 """Every figure, and none of them worth reading."""
 
 
-def figures(size: Size) -> Iterator[Figure]:
-    """All figures, each as soon as it is known."""
+def figures(size: Size, mitmdump: str | None = None) -> Iterator[Figure]:
+    """All figures, each as soon as it is known; `mitmdump` is where that program is, if not on the path."""
     yield from _codec(size)
     yield from asyncio.run(_unpaced(size))
     yield from asyncio.run(_paced(size))
@@ -74,6 +76,19 @@ def figures(size: Size) -> Iterator[Figure]:
     yield from asyncio.run(_growth(size))
     yield from _startup(size)
     yield from _client(size)
+    yield from _tapes(size, mitmdump)
+
+
+# Tapes.
+
+
+def _tapes(size: Size, mitmdump: str | None) -> Iterator[Figure]:
+    from spatius_sim.kit.benchmarks_proxy import proxying
+    from spatius_sim.kit.benchmarks_tape import reading, replaying
+
+    yield from (Figure(*row) for row in reading(size.taped, size.rounds))
+    yield from (Figure(*row) for row in replaying(size.taped))
+    yield from (Figure(*row) for row in proxying(size.proxied, size.rounds, mitmdump))
 
 
 # The client suite.

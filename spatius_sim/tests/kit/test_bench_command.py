@@ -25,5 +25,7 @@ def test_every_figure_is_printed_once() -> None:
         "client decoder",
         "C suite, Python in process",
         *(["C suite, JavaScript over stdio"] if shutil.which("node") else []),
+        "reading a tape, beside plain msgpack",
+        *(["proxy: how many times cheaper than mitmproxy"] if shutil.which("mitmdump") else []),
     ]
     assert {"name", "value", "unit", "mark", "kept"} == set(figures[0])
