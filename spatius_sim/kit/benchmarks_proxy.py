@@ -29,7 +29,6 @@ from spatius_sim.protocol.messages import AudioInput, ConfigureSession
 _LONGEST_SECONDS = 120.0
 _CHUNK_SECONDS = 0.1
 _SHORT_TURN_CHUNKS = 20
-_SHORT_TURNS = 3
 
 Command = Callable[[int, int, Path], list[str]]
 """The command line of a proxy, by the port of its upstream, its own port, and its file."""
@@ -55,7 +54,7 @@ def proxying(sessions: int, rounds: int, mitmdump: str | None) -> list[Row]:
         ]
     else:
         rows.append(("mitmproxy is not installed (--mitmdump PATH): nothing beside the proxy", 0.0, "", ""))
-    alone, through = (sorted(asyncio.run(_waiting(sessions, proxy))) for proxy in (None, _our_proxy))
+    alone, through = (sorted(asyncio.run(_waiting(sessions, rounds, proxy))) for proxy in (None, _our_proxy))
     for name, place in (("p50", 49), ("p99", 98)):
         cuts = [quantiles(waits, n=100, method="inclusive")[place] * 1e3 for waits in (alone, through)]
         rows.append((f"a payload without a proxy, {sessions} sessions, {name}", cuts[0], "ms", ""))
@@ -179,18 +178,18 @@ async def _speak(place: _At, pcm: bytes) -> None:
                 break
 
 
-async def _waiting(sessions: int, proxy: Command | None) -> list[float]:
+async def _waiting(sessions: int, turns: int, proxy: Command | None) -> list[float]:
     """Seconds from the end of each short turn to its payload, while so many sessions speak in real time."""
     script = script_of(session(0))
     script.turns[0].replies = script.turns[0].replies[:1]
-    script.turns *= sessions * _SHORT_TURNS
+    script.turns *= sessions * turns
     async with _proxied(script, proxy, _Spent()) as place:
         starts = (number * _CHUNK_SECONDS / sessions for number in range(sessions))
-        waits = await asyncio.gather(*(_speak_short_turns(place, start) for start in starts))
+        waits = await asyncio.gather(*(_speak_short_turns(place, start, turns) for start in starts))
     return [seconds for of_one in waits for seconds in of_one]
 
 
-async def _speak_short_turns(place: _At, start: float) -> list[float]:
+async def _speak_short_turns(place: _At, start: float, turns: int) -> list[float]:
     waits = []
     async with asyncio.timeout(_LONGEST_SECONDS), place.client() as client:
         await client.send(encode(ConfigureSession(RATE)))
@@ -198,7 +197,7 @@ async def _speak_short_turns(place: _At, start: float) -> list[float]:
         await anext(frames)
         await asyncio.sleep(start)
         due = time.monotonic()
-        for turn in range(_SHORT_TURNS):
+        for turn in range(turns):
             for chunk in range(_SHORT_TURN_CHUNKS):
                 due += _CHUNK_SECONDS
                 await asyncio.sleep(max(0.0, due - time.monotonic()))

@@ -1,5 +1,7 @@
-"""What reading and replaying tapes costs: rows of (name, value, unit, mark). The mark is what was promised, ""
-for nothing."""
+"""What reading and replaying tapes costs: rows of (name, value, unit, mark).
+
+The mark is what was promised, "" for nothing.
+"""
 
 import asyncio
 import tempfile
@@ -109,8 +111,8 @@ async def _replay(script: Script, sessions: int) -> float:
     pcm = bytes(script.turns[0].audio)
     async with ReplayServer(script, Playing(speed=0)) as server:
         begun = time.perf_counter()
-        for _ in range(0, sessions, 10):
-            await asyncio.gather(*(_speak(server, pcm) for _ in range(10)))
+        for begin in range(0, sessions, 10):
+            await asyncio.gather(*(_speak(server, pcm) for _ in range(begin, min(begin + 10, sessions))))
         return time.perf_counter() - begun
 
 
