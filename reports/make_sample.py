@@ -23,7 +23,7 @@ if __name__ == "__main__":
     sample = Path(__file__).with_name("sample.html")
     required = [rule.id for rule in rules_for("relay") if rule.level is Level.MUST]
     with TemporaryDirectory() as folder:
-        report = report_of_relay(_WrongInTwoWays, required, Path(folder))
+        report = report_of_relay(_WrongInTwoWays, required, Path(folder), shrink_seconds=5.0)
         sample.write_text(html_report(report, Path(folder)), encoding="utf-8")
     schema = Path(str(files("spatius_sim.reporting"))) / "report.schema.json"
     schema.write_text(report_schema(), encoding="utf-8")

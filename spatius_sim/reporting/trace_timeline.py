@@ -153,11 +153,11 @@ def _that_fit(marks: Sequence[Mark]) -> tuple[Mark, ...]:
 def _curves(steps: Sequence[_Step]) -> Iterator[Curve]:
     blocks: dict[tuple[str, CurveKind], list[_Block]] = defaultdict(list)
     for step in steps:
-        if step.said.pcm:
+        if len(step.said.pcm) >= BYTES_PER_SAMPLE:
             pcm = step.said.pcm[: len(step.said.pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE]
             samples = np.abs(np.frombuffer(pcm, "<i2").astype(np.float32)) / _LOUDEST
             _add(blocks[step.shown, CurveKind.AUDIO], step, len(samples) / step.rate, samples)
-        if step.said.jaw is not None:
+        if step.said.jaw is not None and len(step.said.jaw):
             jaw = np.nan_to_num(step.said.jaw, posinf=0.0, neginf=0.0)
             _add(blocks[step.shown, CurveKind.MOTION], step, len(jaw) / KEYFRAMES_PER_SECOND, jaw)
     for (lane, kind), of_lane in blocks.items():
@@ -170,7 +170,7 @@ def _add(blocks: list[_Block], step: _Step, seconds: float, values: Values) -> N
     last = blocks[-1] if blocks else None
     if last is not None and last.at == step.at and last.stream == step.said.stream:
         last.seconds, last.values = last.seconds + seconds, np.concatenate([last.values, values])
-    elif len(values):
+    else:
         blocks.append(_Block(step.at, step.said.stream, seconds, values))
 
 

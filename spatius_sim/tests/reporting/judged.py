@@ -7,7 +7,9 @@ from pathlib import Path
 
 from spatius_sim import __version__
 from spatius_sim.kit.background_loop import BackgroundLoop
+from spatius_sim.kit.bench import Bench, Options
 from spatius_sim.kit.exercises import exercise_of
+from spatius_sim.kit.plans import Plan
 from spatius_sim.kit.trial import Trial
 from spatius_sim.model.plain_relay import PlainRelay
 from spatius_sim.reporting.report import Report, report_of
@@ -19,16 +21,30 @@ TARGET = "ws://127.0.0.1:8765/ws/agent"
 _EXAMPLES = 6
 
 
-def report_of_relay(brain: type[PlainRelay], rules: Sequence[str], folder: Path) -> Report:
+def report_of_relay(
+    brain: type[PlainRelay], rules: Sequence[str], folder: Path, shrink_seconds: float = 1.0
+) -> Report:
     """The report of a relay with that brain; the tapes of its failures lie in `folder`."""
     loop, stack = BackgroundLoop(), AsyncExitStack()
     try:
         subject = loop.run(stack.enter_async_context(miniature_relay(brain)), 10.0)
-        trial = Trial(subject, loop, SEED, folder, _EXAMPLES)
-        outcomes = tuple(_told(trial.judge(rule_id, *exercise_of(rule_id))) for rule_id in rules)
+        return _report(Trial(subject, loop, SEED, folder, _EXAMPLES, shrink_seconds), rules)
     finally:
         loop.run(stack.aclose(), 10.0)
         loop.stop()
+
+
+def report_of_reference_relay(rules: Sequence[str], folder: Path) -> Report:
+    """The report of the relay on the published SDK."""
+    bench = Bench(Options(seed=SEED, traces=folder, profile="smoke"))
+    try:
+        return _report(bench.trial("relay"), rules)
+    finally:
+        bench.close()
+
+
+def _report(trial: Trial[Plan], rules: Sequence[str]) -> Report:
+    outcomes = tuple(_told(trial.judge(rule_id, *exercise_of(rule_id))) for rule_id in rules)
     required = frozenset(rules)
     summary = Summary(
         "relay", TARGET, SEED, __version__, REVISION, outcomes, "must", "ci", required, "json-envelope"
