@@ -12,6 +12,7 @@ import click
 from spatius_sim import __version__
 from spatius_sim.cli_report import as_click, report
 from spatius_sim.cli_tape import TAPE_COMMANDS
+from spatius_sim.cli_team import TEAM_COMMANDS
 from spatius_sim.kit.judge_options import JUDGE_OPTIONS, as_arguments, subject_named
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
 
@@ -236,17 +237,24 @@ def bench(quick: bool, as_json: bool, mitmdump: str | None) -> int:
 
 @cli.command()
 @click.argument("subject", type=click.Choice(["relay", "server", "client"]), required=False)
-def rules(subject: str | None) -> None:
+@click.option("--markdown", "folder", metavar="DIR", help="Write a page for each rule there, as Markdown.")
+def rules(subject: str | None, folder: str | None) -> None:
     """The catalogue: every rule with its sentence and its source."""
+    from pathlib import Path
+
     from rich.console import Console
 
+    from spatius_sim.reporting.rule_pages import write_rule_pages
     from spatius_sim.reporting.text_report import print_catalogue
     from spatius_sim.rules.catalogue import RULES, rules_for
 
-    print_catalogue(Console(), list(rules_for(subject) if subject else RULES.values()))
+    if folder is not None:
+        write_rule_pages(Path(folder))
+    else:
+        print_catalogue(Console(), list(rules_for(subject) if subject else RULES.values()))
 
 
-for _command in (*TAPE_COMMANDS, report):
+for _command in (*TAPE_COMMANDS, *TEAM_COMMANDS, report):
     cli.add_command(_command)
 
 

@@ -6,6 +6,16 @@ from spatius_sim.model.trace import Closed, Lane, Received, Refused, TokenReques
 
 def what_was_seen(trace: Trace) -> str:
     """Why a subject may have completed no turn, and what to do."""
+    if trouble := sign_of_trouble(trace):
+        return trouble
+    if trace.header.subject == "server":
+        return "it gave no motion for any audio"
+    advice = "no audio reached our Motion Server; point the relay there with the environment above"
+    return advice + what_was_not_understood(trace)
+
+
+def sign_of_trouble(trace: Trace) -> str:
+    """What was refused, or what the subject itself said of it; "" for nothing."""
     refused = [event.what for event in trace.events if isinstance(event.what, Refused)]
     if refused:
         return f"it reached Motion Server, which refused it: HTTP {refused[0].status} {refused[0].reason}"
@@ -17,10 +27,7 @@ def what_was_seen(trace: Trace) -> str:
             return f"it closed the connection with code {event.what.code}" + what_was_not_understood(trace)
         if isinstance(event.what, Received) and isinstance(event.what.value, Failed):
             return f"it said: {event.what.value.message}"
-    if trace.header.subject == "server":
-        return "it gave no motion for any audio"
-    advice = "no audio reached our Motion Server; point the relay there with the environment above"
-    return advice + what_was_not_understood(trace)
+    return ""
 
 
 def what_was_not_understood(trace: Trace) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from io import StringIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -268,7 +267,7 @@ def _given(config: pytest.Config) -> dict[str, Any]:
     given = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
     if not subject_named(given) and not _names_tests(config):
         given["target"] = os.environ.get("SPATIUS_TARGET")
-    return {name: value for name, value in given.items() if value not in (None, "", False)}
+    return {name: value for name, value in given.items() if value or (value == 0 and value is not False)}
 
 
 def _named(config: pytest.Config) -> dict[str, str]:
@@ -331,37 +330,9 @@ def _judged_rules(config: pytest.Config) -> frozenset[str]:
 
 
 def _options(config: pytest.Config) -> "Options":
-    from spatius_sim.kit.attaching import START_SECONDS, Attachment
-    from spatius_sim.kit.bench import Options
-    from spatius_sim.kit.subjects import Patience
+    from spatius_sim.kit.asked import options_of
 
-    def given(**names: str) -> dict[str, Any]:
-        values = {field: config.getoption(f"spatius_{name}") for field, name in names.items()}
-        return {field: value for field, value in values.items() if value is not None}
-
-    def several(name: str) -> tuple[str, ...]:
-        return tuple(config.getoption(f"spatius_{name}") or ())
-
-    folder = report_options.report_folder(config)
-    attachment = Attachment(
-        environment=several("target_env"),
-        headers=several("target_header"),
-        subprotocols=several("target_subprotocol"),
-        **given(command="target_cmd", ca="target_ca"),
-    )
-    # A process that ends is noticed at once, so one that has only just been started may take its time.
-    patience = {"attach": START_SECONDS} if attachment.command else {}
-    return Options(
-        patience=Patience(**patience | given(attach="wait", settle="settle", fallback="fallback_wait")),
-        attachment=attachment,
-        lacks=several("lacks"),
-        environment=os.environ,
-        seed=_seed(config),
-        **given(server="server", client="client", wire="wire", motion_port="motion_port")
-        | given(save_tape="save_tape", level="level", profile="profile", time_budget="time_budget")
-        | {"target": _named(config).get("relay", "")}
-        | ({"traces": Path(folder)} if folder else {}),
-    )
+    return options_of(_given(config), os.environ, _seed(config))
 
 
 def _seed(config: pytest.Config) -> int:

@@ -1,0 +1,160 @@
+"""init and doctor: what they ask a relay, what they find, and what they say to do."""
+
+import json
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from jsonschema import validate
+
+from spatius_sim.kit.attaching import Attachment
+from spatius_sim.kit.bench import Options
+from spatius_sim.kit.conformance_file import read_conformance_file
+from spatius_sim.kit.doctor import port_finding, relay_findings, telemetry_finding
+from spatius_sim.kit.inquiry import Answers
+from spatius_sim.kit.running_server import running_motion_server
+
+RELAY = Path(__file__).with_name("miniature_relay_process.py")
+START = f"{sys.executable} {RELAY} {{port}}"
+AT = "ws://127.0.0.1:{port}"
+WELL = Answers(
+    "json-envelope",
+    greets=True,
+    understood=5,
+    asked_for_token=True,
+    token_status=200,
+    reached_us=True,
+    spoke_up=True,
+    audio_down=True,
+    motion_down=True,
+)
+NOWHERE = replace(
+    WELL, asked_for_token=False, token_status=0, reached_us=False, spoke_up=False, motion_down=False
+)
+
+
+@pytest.mark.parametrize(
+    ("answers", "what", "advice"),
+    [
+        (replace(WELL, unreachable="r cannot be reached: HTTP 404"), "HTTP 404", "/ws/agent"),
+        (replace(WELL, unreachable="r cannot be reached: HTTP 401"), "HTTP 401", "--target-header"),
+        (replace(WELL, unreachable="'x' ended with code 1; ..."), "ended", "by hand with the same command"),
+        (replace(WELL, unreachable="CERTIFICATE_VERIFY_FAILED"), "CERT", "--target-ca"),
+        (replace(WELL, unreachable="r cannot be reached: refused"), "refused", "--target-cmd"),
+        (
+            replace(NOWHERE, understood=0, garbage=2, first_garbage="no JSON"),
+            "none of the known wires: no JSON",
+            "YAML",
+        ),
+        (replace(WELL, garbage=1, first_garbage="type x"), "1 of its messages", "YAML"),
+        (
+            NOWHERE,
+            "never came to our Motion Server",
+            "SPATIUS_INGRESS_ENDPOINT=ws://127.0.0.1:8700/v2/driveningress",
+        ),
+        (replace(NOWHERE, asked_for_token=True, token_status=401), "HTTP 401", "SPATIUS_API_KEY"),
+        (replace(NOWHERE, asked_for_token=True, token_status=200), "opened no session", "ingress endpoint"),
+        (replace(NOWHERE, refused="HTTP 400 app id mismatch"), "app id mismatch", "SPATIUS_APP_ID"),
+        (replace(NOWHERE, asked_for_token=True, reached_us=True), "no audio went up", "client's audio"),
+        (
+            replace(WELL, motion_down=False, seen="it said: no"),
+            "no motion came down to the client: it said",
+            "callback",
+        ),
+    ],
+)
+def test_what_stands_in_the_way_is_found_with_what_to_do(answers: Answers, what: str, advice: str) -> None:
+    findings = list(relay_findings(answers, Options(target="ws://r"), wire_was_named=False))
+    [wrong] = [finding for finding in findings if not finding.well]
+    assert what in wrong.what
+    assert advice in wrong.advice
+
+
+def test_where_all_is_well_nothing_is_wrong() -> None:
+    assert all(
+        finding.well for finding in relay_findings(WELL, Options(target="ws://r"), wire_was_named=True)
+    )
+
+
+def test_a_relay_that_we_start_is_pointed_here_by_its_own_variables() -> None:
+    options = Options(target=AT, attachment=Attachment(command=START))
+    assert any(
+        "target-env" in finding.advice for finding in relay_findings(NOWHERE, options, wire_was_named=True)
+    )
+
+
+def test_who_has_the_port_is_found_out() -> None:
+    with running_motion_server() as server:
+        assert "a spatius-sim that runs already" in port_finding(server.port, "in use").what
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        assert port_finding(taken.getsockname()[1], "in use").what == "in use"
+
+
+@pytest.mark.parametrize(
+    ("source", "well"),
+    [
+        ("import spatius\n", False),
+        ("import spatius\nspatius.configure_telemetry('')\n", True),
+        ('from avatarkit import new_avatar_session\nconfigure_telemetry("")\n', True),
+        ("import json  # import spatius\n", None),
+    ],
+)
+def test_telemetry_of_the_sdk_is_noticed(source: str, well: bool | None, tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "relay.py").write_text(source)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "other.py").write_text("import spatius")
+    finding = telemetry_finding(tmp_path)
+    assert (finding.well if finding else None) is well
+
+
+def ran(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "spatius_sim", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def test_init_writes_a_file_that_doctor_and_verify_read(tmp_path: Path) -> None:
+    made = ran(tmp_path, "init", AT, "--target-cmd", START, "--settle", "0.5")
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "it speaks json-envelope, and greets" in made.stdout
+    file = read_conformance_file(tmp_path / "conformance.yaml", "conformance.yaml")
+    assert file.values == {
+        "target": AT,
+        "target-cmd": START,
+        "settle": 0.5,
+        "wire": "json-envelope",
+        "level": "should",
+    }
+    validate(dict(file.values), json.loads(ran(tmp_path, "schema", "conformance").stdout))
+    again = ran(tmp_path, "init", AT)
+    assert again.returncode == 4
+    assert "--force" in again.stderr
+    looked_at = ran(tmp_path, "doctor")
+    assert looked_at.returncode == 0, looked_at.stdout
+    judged = ran(tmp_path, "verify", "--rule", "U-TOKEN", "--profile", "smoke")
+    assert judged.returncode == 0, judged.stdout
+
+
+def test_init_writes_nothing_where_nobody_answers(tmp_path: Path) -> None:
+    made = ran(tmp_path, "init", "ws://127.0.0.1:9", "--wait", "0.1", "--motion-port", "0")
+    assert made.returncode == 6
+    assert "cannot be reached" in made.stdout
+    assert not (tmp_path / "conformance.yaml").exists()
+
+
+def test_doctor_tells_of_a_port_in_use(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        looked_at = ran(tmp_path, "doctor", "ws://127.0.0.1:9", "--motion-port", port)
+    assert looked_at.returncode == 6
+    assert f"lsof -i :{port}" in looked_at.stdout
+
+
+def test_doctor_needs_to_know_whom_to_look_at(tmp_path: Path) -> None:
+    assert "which relay?" in ran(tmp_path, "doctor").stderr
