@@ -20,14 +20,14 @@ PATIENCE = Patience(attach=5.0, settle=0.4)
 
 @asynccontextmanager
 async def miniature_relay(
-    brain: type[PlainRelay], wire: str = "json-envelope"
+    brain: type[PlainRelay], wire: str = "json-envelope", seed: int = SEED
 ) -> AsyncIterator[Subject[Plan]]:
     dialect = find_wire(wire)
     recorder = Recorder(dialect=dialect)
-    async with MotionServer(seed=SEED, sink=recorder) as server:
+    async with MotionServer(seed=seed, sink=recorder) as server:
         numbers = count(1)
         relay = MiniatureRelay(
-            brain(canary_key(SEED), lambda: f"request-{next(numbers)}"),
+            brain(canary_key(seed), lambda: f"request-{next(numbers)}"),
             dialect,
             server.console_endpoint,
             server.ingress_endpoint,
@@ -36,4 +36,4 @@ async def miniature_relay(
             port = next(iter(listening.sockets)).getsockname()[1]
             url = f"ws://{LOOPBACK}:{port}"
             address = RelayAddress(url)
-            yield RelaySubject(address, dialect, recorder, SEED, PATIENCE, server)
+            yield RelaySubject(address, dialect, recorder, seed, PATIENCE, server)

@@ -1,0 +1,99 @@
+"""`python -m spatius_sim.tests.kill_matrix [--seeds N] [--processes N] [NAME ...]`: judges every miniature
+and every honest subject by whole runs of the ci profile, and prints who was named by what.
+
+Ends with 1 unless each miniature was named by its own rule alone from every seed, and no honest subject by
+any.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.tests.suspects import HONEST, WRONG, Hearing, Suspect
+
+
+class Run(NamedTuple):
+    """One suspect from one seed: the rules that named it, those that stayed open, and the seconds it took."""
+
+    suspect: int
+    seed: int
+    named: tuple[str, ...]
+    open: tuple[str, ...]
+    seconds: float
+
+
+SUSPECTS = [*WRONG, *HONEST]
+_OPEN = (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE, Verdict.ERRORED)
+
+
+def judged(number: int, seed: int) -> Run:
+    """A whole run."""
+    started = time.monotonic()
+    suspect = SUSPECTS[number]
+    with tempfile.TemporaryDirectory() as folder, Hearing(suspect, seed, Path(folder)) as hearing:
+        outcomes = hearing.of_all_rules()
+    named = tuple(name for name, outcome in outcomes.items() if outcome.verdict is Verdict.FAILED)
+    # What a failed rule keeps from being judged is open for that reason.
+    stays = tuple(
+        name
+        for name, outcome in outcomes.items()
+        if outcome.verdict in _OPEN and suspect.rule_id not in outcome.blocked_by
+    )
+    return Run(number, seed, named, stays, time.monotonic() - started)
+
+
+def row(suspect: Suspect, runs: Iterable[Run]) -> tuple[str, bool]:
+    """A line of the table, and whether the judge was right every time."""
+    runs = list(runs)
+    accused = Counter(name for run in runs for name in run.named)
+    killed = accused.pop(suspect.rule_id, 0)
+    left_open = Counter(name for run in runs for name in run.open)
+    right = not accused and not left_open and (not suspect.rule_id or killed == len(runs))
+    told = f"killed {killed:2} of {len(runs)}" if suspect.rule_id else f"honest {len(runs):2} runs"
+    others = "".join(f", also named by {name} {times} times" for name, times in accused.items())
+    others += "".join(f", {name} left open {times} times" for name, times in left_open.items())
+    mark = "  " if right else "! "
+    return f"{mark}{suspect.rule_id:20} {suspect.name:28} {told}{others}", right
+
+
+def run_all(suspects: list[int], seeds: int, processes: int) -> Iterator[Run]:
+    """Every suspect from the seeds 1, 2, ..., in parallel."""
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        tasks = [pool.submit(judged, number, seed) for seed in range(1, seeds + 1) for number in suspects]
+        for task in as_completed(tasks):
+            yield task.result()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("names", nargs="*", help="only these suspects, or kinds: relay, server, client")
+    given = parser.parse_args()
+    wanted = set(given.names)
+    chosen = [
+        number
+        for number, suspect in enumerate(SUSPECTS)
+        if not wanted or {suspect.name, suspect.kind, suspect.rule_id} & wanted
+    ]
+    runs: dict[int, list[Run]] = {number: [] for number in chosen}
+    for run in run_all(chosen, given.seeds, given.processes):
+        runs[run.suspect].append(run)
+        sys.stderr.write(f"{SUSPECTS[run.suspect].name} from seed {run.seed}: {run.seconds:.0f} s\n")
+    rows = [row(SUSPECTS[number], of) for number, of in runs.items()]
+    sys.stdout.write("\n".join(line for line, _ in rows) + "\n")
+    wrong = sum(not right for _, right in rows)
+    sys.stdout.write(f"{len(rows)} subjects from {given.seeds} seeds each; the judge was wrong of {wrong}\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

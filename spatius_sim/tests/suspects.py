@@ -1,0 +1,122 @@
+"""Those on whom the judge is judged: subjects that are wrong in one named way, and honest ones."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from spatius_sim.kit.background_loop import BackgroundLoop
+from spatius_sim.kit.client_subject import ClientSubject, InProcessTestee
+from spatius_sim.kit.exercises import exercise_of
+from spatius_sim.kit.own_client import own_client
+from spatius_sim.kit.profiles import profile_named
+from spatius_sim.kit.server_subject import Place, ServerSubject
+from spatius_sim.kit.subjects import Subject, canary_key
+from spatius_sim.kit.trial import Trial
+from spatius_sim.model.client_decoder import ClientDecoder
+from spatius_sim.model.client_miniatures import CLIENT_MINIATURES, HONEST_CLIENTS
+from spatius_sim.model.miniatures import RELAY_MINIATURES
+from spatius_sim.model.plain_relay import PlainRelay
+from spatius_sim.model.plain_server import PlainServer
+from spatius_sim.model.server_miniatures import SERVER_MINIATURES
+from spatius_sim.net.miniature_server import MiniatureServer
+from spatius_sim.net.recorder import Recorder
+from spatius_sim.reporting.summary import RuleOutcome
+from spatius_sim.rules.catalogue import Verdict, rules_for
+from spatius_sim.tests.running_miniature import PATIENCE, miniature_relay
+
+_OPENING_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A subject of that kind whose brain breaks `rule_id`, or none where that is ""."""
+
+    kind: str
+    brain: type[Any]
+    rule_id: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.brain.__name__
+
+
+def _wrong(kind: str, miniatures: Mapping[str, Sequence[type[Any]]]) -> list[Suspect]:
+    return [Suspect(kind, brain, rule_id) for rule_id, brains in miniatures.items() for brain in brains]
+
+
+WRONG = [
+    *_wrong("relay", RELAY_MINIATURES),
+    *_wrong("server", SERVER_MINIATURES),
+    *_wrong("client", CLIENT_MINIATURES),
+]
+
+HONEST_RELAYS: tuple[type[PlainRelay], ...] = (PlainRelay,)
+
+HONEST = [
+    *(Suspect("relay", brain) for brain in HONEST_RELAYS),
+    Suspect("server", PlainServer),
+    Suspect("client", ClientDecoder),
+    *(Suspect("client", brain) for brain in HONEST_CLIENTS),
+]
+
+
+@asynccontextmanager
+async def attached(suspect: Suspect, seed: int) -> AsyncIterator[Subject[Any]]:
+    """The suspect, over real sockets where it has any."""
+    match suspect.kind:
+        case "relay":
+            async with miniature_relay(suspect.brain, seed=seed) as subject:
+                yield subject
+        case "server":
+            key, numbers = canary_key(seed), count(1)
+            brain = suspect.brain(key, lambda: f"connection-{next(numbers)}", seed)
+            async with MiniatureServer(brain) as server:
+                place = Place(server.console_endpoint, server.ingress_endpoint, key, find_lacks=False)
+                yield ServerSubject(place, Recorder(), seed, PATIENCE)
+        case _:
+            yield ClientSubject(InProcessTestee(own_client(suspect.brain)), suspect.name, seed)
+
+
+class Hearing:
+    """`with Hearing(suspect, seed, folder) as hearing:` judges one suspect, over as many plans as the ci
+    profile has unless `plans` says how many."""
+
+    def __init__(
+        self, suspect: Suspect, seed: int, folder: Path, plans: int | None = None, shrink_seconds: float = 0.0
+    ) -> None:
+        self._suspect = suspect
+        self._loop = BackgroundLoop()
+        self._attached = attached(suspect, seed)
+        profile = profile_named("ci")
+        plans = plans or (profile.client_plans if suspect.kind == "client" else profile.plans)
+        subject = self._loop.run(self._attached.__aenter__(), _OPENING_SECONDS)
+        self._trial: Trial[Any] = Trial(subject, self._loop, seed, folder, plans, shrink_seconds)
+
+    def __enter__(self) -> "Hearing":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._loop.run(self._attached.__aexit__(None, None, None), _OPENING_SECONDS)
+        self._loop.stop()
+
+    def of(self, rule_id: str) -> RuleOutcome:
+        """What is found out by the plans of one rule."""
+        return self._trial.judge(rule_id, *exercise_of(rule_id))
+
+    def of_all_rules(self) -> dict[str, RuleOutcome]:
+        """A whole run."""
+        return {rule.id: self.of(rule.id) for rule in rules_for(self._suspect.kind)}
+
+    @property
+    def accusations(self) -> set[str]:
+        """The rules that any scenario so far broke."""
+        return {
+            rule_id
+            for judgements in self._trial._judged.values()
+            for rule_id, judgement in judgements.items()
+            if judgement.verdict is Verdict.FAILED
+        }
