@@ -1,0 +1,61 @@
+"""The smallest failures of the rules for clients: the first of a few plans, from the shortest on, by which a
+rule's own miniature breaks that rule and no other."""
+
+from dataclasses import replace
+from functools import partial
+
+from spatius_sim.kit.client_plans import Do, Move, Payload, Ref, Say, Step, Wait
+from spatius_sim.kit.own_client import own_client
+from spatius_sim.model.client_decoder import ClientDecoder
+from spatius_sim.model.client_miniatures import CLIENT_MINIATURES
+from spatius_sim.model.trace import Trace
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.judge import judge
+from spatius_sim.tests.corpus.failures import SMALLEST
+from spatius_sim.tests.rules.client_traces import motion, played
+
+_TICK_NS = 1_000_000
+_ROUND = (Say(600, True), motion(15), Wait(600), Wait(900))
+_BEGUN = (Say(2000), motion(50), Wait(240), Wait(280), Wait(200))
+_WATCH = (Wait(240), Wait(280), Wait(320))
+_TO_THE_END = (Wait(1000), Wait(1000), Wait(900))
+_MADE_UP = Ref(0, "made up")
+
+PLANS: tuple[tuple[Step, ...], ...] = (
+    (Say(100), Say(100)),
+    (Say(100, True), Say(100)),
+    (Say(100), Do("interrupt")),
+    _ROUND,
+    (Say(2000), motion(20), *_WATCH),
+    (Say(2000), motion(20), motion(30, form="unknown fields"), Wait(480), Wait(560), Wait(640)),
+    (Say(1200), *_WATCH),
+    (motion(20, _MADE_UP), Say(2000), *_WATCH),
+    (Say(2000), motion(20, Ref(0, "cut")), *_WATCH),
+    (Say(400), motion(10), Wait(600), Wait(5000), Wait(5000), Wait(2500)),
+    (Say(2000), Move(()), motion(20), *_WATCH),
+    (*_BEGUN, *_WATCH),
+    (*_BEGUN, Move((), _MADE_UP), *_WATCH),
+    (*_BEGUN, Do("interrupt"), Wait(240), Say(1500), *_WATCH),
+    (Say(2000, True), motion(50), Wait(240), Do("pause"), Wait(700), Do("resume"), *_WATCH, *_TO_THE_END),
+    (*_ROUND, Say(1500, True), Wait(200), Move(()), *_TO_THE_END),
+    (*_ROUND, Say(1500, True), motion(37), Move((Payload(10, "junk"),)), *_TO_THE_END),
+    (Say(2000, True), motion(50), Wait(240), Move(()), Wait(200), Say(2000), motion(50), *_WATCH),
+)
+
+
+def _smallest(rule_id: str, brain: type[ClientDecoder]) -> Trace:
+    for steps in PLANS:
+        trace = _untimed(played(*steps, client=own_client(brain)))
+        if [name for name, one in judge(trace).items() if one.verdict is Verdict.FAILED] == [rule_id]:
+            return trace
+    raise LookupError(f"no plan makes {brain.__name__} break {rule_id} alone: add one")
+
+
+def _untimed(trace: Trace) -> Trace:
+    """The same at times that no clock has told."""
+    header = replace(trace.header, kit_version="0")
+    events = (replace(event, at_ns=event.seq * _TICK_NS) for event in trace.events)
+    return replace(trace, header=header, events=tuple(events))
+
+
+SMALLEST |= {rule_id: partial(_smallest, rule_id, brains[0]) for rule_id, brains in CLIENT_MINIATURES.items()}

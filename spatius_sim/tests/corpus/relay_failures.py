@@ -1,0 +1,118 @@
+"""The smallest failures of the rules for relays."""
+
+from spatius_sim.protocol.codec import decode, encode
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.tests.corpus.failures import breaks
+from spatius_sim.tests.rules.traces import DAY, Dialogue, req_of, up_of, voice
+
+ANN = "ann"
+UP, REQ = up_of(ANN, 0), req_of(ANN, 0)
+_NO_FORMAT = 7
+
+
+def answered(said: Dialogue, number: int = 0, turn_id: str = "") -> tuple[bytes, bytes]:
+    """A turn whose audio went both ways; the motion that the relay has yet to deliver."""
+    said.echoes(ANN, number, said.speaks(ANN, number), turn_id)
+    return said.answers(ANN, number)
+
+
+@breaks("U-TOKEN")
+def a_token_for_two_days(said: Dialogue) -> None:
+    said.token(2 * DAY)
+
+
+@breaks("U-CONFIGURE")
+def an_audio_format_that_does_not_exist(said: Dialogue) -> None:
+    said.token()
+    said.opened(UP)
+    said.configures(UP, audio_format=_NO_FORMAT)
+
+
+@breaks("U-AUDIO-END")
+def two_end_marks(said: Dialogue) -> None:
+    pcm = said.speaks()
+    said.audio_up(UP, REQ, pcm, end=True)
+    said.audio_up(UP, REQ, end=True)
+    said.audio_down(ANN, pcm, last=True)
+    said.motion_down(ANN, *said.answers())
+    said.ends(ANN, 0)
+
+
+@breaks("R-MOTION-VERBATIM")
+def a_payload_under_another_id(said: Dialogue) -> None:
+    first, second = answered(said)
+    read = decode(first)
+    assert isinstance(read, MotionResponse)
+    own = encode(MotionResponse(read.connection_id, "an id of its own", read.end, read.keyframes))
+    said.motion_down(ANN, own, second, last=True)
+    said.ends(ANN, 0)
+
+
+@breaks("R-MOTION-COMPLETE")
+def a_lost_payload(said: Dialogue) -> None:
+    _, second = answered(said)
+    said.motion_down(ANN, second, last=True)
+    said.ends(ANN, 0)
+
+
+@breaks("R-MOTION-ORDER")
+def swapped_payloads(said: Dialogue) -> None:
+    first, second = answered(said)
+    said.motion_down(ANN, second, first, last=True)
+    said.ends(ANN, 0)
+
+
+@breaks("R-END-AUDIO")
+def no_end_mark(said: Dialogue) -> None:
+    pcm = said.speaks()
+    said.audio_up(UP, REQ, pcm, end=True)
+    said.audio_down(ANN, pcm)
+    said.motion_down(ANN, *said.answers(), last=True)
+    said.ends(ANN, 0)
+
+
+@breaks("R-AUDIO-COMPLETE")
+def half_of_the_audio(said: Dialogue) -> None:
+    pcm = said.speaks()
+    said.audio_up(UP, REQ, pcm, end=True)
+    said.audio_down(ANN, pcm[: len(pcm) // 2], last=True)
+    said.motion_down(ANN, *said.answers(), last=True)
+    said.ends(ANN, 0)
+
+
+@breaks("R-AUDIO-FIRST")
+def motion_before_audio(said: Dialogue) -> None:
+    pcm = said.speaks()
+    said.audio_up(UP, REQ, pcm, end=True)
+    said.motion_down(ANN, *said.answers(), last=True)
+    said.audio_down(ANN, pcm, last=True)
+    said.ends(ANN, 0)
+
+
+@breaks("R-TURNS")
+def motion_in_the_turn_before(said: Dialogue) -> None:
+    said.turn(ANN, 0, "a")
+    said.motion_down(ANN, *answered(said, 1, "b"), last=True, turn_id="a")
+    said.ends(ANN, 1)
+
+
+@breaks("R-ISOLATION")
+def motion_at_another_client(said: Dialogue) -> None:
+    said.turn("bob")
+    payload, _ = said.turn(ANN)
+    said.motion_down("bob", payload)
+
+
+@breaks("R-CONVERSATION")
+def an_empty_list_before_the_motion(said: Dialogue) -> None:
+    payloads = answered(said)
+    said.motion_down(ANN)
+    said.motion_down(ANN, *payloads, last=True)
+    said.ends(ANN, 0)
+
+
+@breaks("R-SECRETS")
+def the_key_in_a_message(said: Dialogue) -> None:
+    said.secret_known("key#1")
+    said.audio_down(ANN, voice("greeting"))
+    said.secret_seen(ANN, "key#1")
