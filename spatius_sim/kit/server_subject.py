@@ -45,6 +45,7 @@ from spatius_sim.net.upstream_client import (
     ask_for_token,
     token_in,
 )
+from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, SEGMENT_KEYFRAMES
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
@@ -70,6 +71,9 @@ _CLOCKS_DIFFER_SECONDS = 10.0
 
 _LATE_SECONDS = 1.2
 """A little more than the second within which motion of an interrupted request may come."""
+
+_LONGEST_SEGMENT_SECONDS = SEGMENT_KEYFRAMES / KEYFRAMES_PER_SECOND
+"""A server that answers in real time is silent for so long between two responses, and nothing is missing."""
 
 _TURN_CHUNK_BYTES = 3200
 _UNSUPPORTED_RATE = 11025
@@ -316,7 +320,9 @@ class ServerSubject:
         for chunk in chunks(pcm, turn.chunk_bytes):
             await self._send(name, session, encode(AudioInput(req_id, chunk)))
         await self._send(name, session, encode(AudioInput(req_id, end=True)))
-        complete = await wait_until(self._recorder, answered.has_come, self._settling)
+        spoken = turn.samples / PLAN_SAMPLE_RATE
+        grace = min(_LONGEST_SEGMENT_SECONDS, spoken)
+        complete = await wait_until(self._recorder, answered.has_come, self._settling, grace=grace)
         self._recorder.emit(Lane.KIT, name, WaitEnded(number, complete))
 
     async def _send(self, name: str, session: UpstreamClient, frame: str | bytes) -> None:
