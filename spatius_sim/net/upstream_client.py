@@ -37,8 +37,10 @@ async def ask_for_token(console_endpoint: str, api_key: str, expire_at: int) -> 
             http.post(url, headers=headers, json={"expireAt": expire_at}) as answer,
         ):
             return HttpAnswer(answer.status, await answer.text(errors="replace"))
+    except aiohttp.ClientConnectorError as error:
+        raise UnreachableError(f"{console_endpoint} did not answer: {error.os_error}") from error
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        raise UnreachableError(f"{console_endpoint} did not answer: {error}") from error
+        raise UnreachableError(f"{console_endpoint} did not answer: {error or 'too late'}") from error
 
 
 def token_in(answer: HttpAnswer) -> str:
