@@ -57,6 +57,17 @@ def html(source: Path, out: Path) -> None:
     write_reports(paths, found)
 
 
+@report.command("annotations")
+@click.argument("source", metavar="REPORT", type=_file)
+def annotations(source: Path) -> None:
+    """Print what GitHub is to mark in a run: ten lines at most, the worst first."""
+    from spatius_sim.reporting.annotations import github_annotations
+    from spatius_sim.reporting.json_report import read_report
+
+    for line in github_annotations(read_report(source)):
+        click.echo(line)
+
+
 @report.command("matrix")
 @click.argument("sources", metavar="REPORT...", nargs=-1, required=True, type=_file)
 @click.option("--html", "html_out", metavar="FILE", type=_file, help="Write it as a page.")
