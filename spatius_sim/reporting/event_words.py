@@ -168,7 +168,8 @@ def _upward(event: Event) -> bool:
 
 
 def _keyframes(message: MotionResponse) -> str:
-    return f"{len(message.keyframes)} keyframes"
+    number = len(message.keyframes)
+    return "1 keyframe" if number == 1 else f"{number} keyframes"
 
 
 def jaw_of(message: MotionResponse) -> Jaw:

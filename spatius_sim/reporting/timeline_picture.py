@@ -1,6 +1,7 @@
 """Where everything stands in the picture of a time-line. The template draws it; nothing here is markup."""
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +21,7 @@ _MOTION_APART = 44.0
 _AUDIO_APART = 3.0
 _TICKS_APART = 92.0
 _BREAK_SECONDS = 0.05
+_DECIMALS = (2, 3, 4, 5, 6)
 _HEAD = 5.0
 _WIDEST_JAW = 0.063
 """Radians: as far as a jaw was recorded to open. ASSUMED as the least scale of a curve."""
@@ -80,8 +82,10 @@ class _Scale:
 
     def __init__(self, timeline: Timeline) -> None:
         marked = {curve.at: _AUDIO_APART for curve in timeline.curves}
-        marked |= {mark.at: _CLOSEST for mark in timeline.marks}
-        marked |= {mark.at: _MOTION_APART for mark in timeline.marks if mark.kind is MarkKind.MOTION}
+        at_once = Counter(mark.at for mark in timeline.marks)
+        marked |= {at: _CLOSEST * number for at, number in at_once.items()}
+        motion = {mark.at for mark in timeline.marks if mark.kind is MarkKind.MOTION}
+        marked |= {at: max(marked[at], _MOTION_APART) for at in motion}
         ends = {time for curve in timeline.curves for time in (curve.at, curve.until)}
         self.times = sorted(marked.keys() | ends) or [0.0]
         # A moment needs the room behind it.
@@ -122,14 +126,15 @@ class _Scale:
         return self.places[before] + share * (self.places[after] - self.places[before])
 
     def ticks(self) -> tuple[Tick, ...]:
-        """The axis: the true time of moments that stand far enough apart."""
-        found: list[Tick] = []
+        """The axis: the true time of moments that stand far enough apart, as exact as it takes to tell them
+        apart."""
+        found: list[tuple[float, float]] = []
         for time, place in zip(self.times, self.places, strict=True):
-            if not found or place - found[-1].x >= _TICKS_APART:
-                label = f"{time:.3f} s"
-                exact = f"{time:.5f} s"
-                found.append(Tick(round(place, 1), exact if found and found[-1].label == label else label))
-        return tuple(found)
+            if not found or place - found[-1][1] >= _TICKS_APART:
+                found.append((time, place))
+        exact = (d for d in _DECIMALS if len({f"{time:.{d}f}" for time, _ in found}) == len(found))
+        decimals = next(exact, _DECIMALS[-1])
+        return tuple(Tick(round(place, 1), f"{time:.{decimals}f} s") for time, place in found)
 
     def breaks(self) -> tuple[Tick, ...]:
         """Where quiet was shortened, and how long it was."""
@@ -147,7 +152,8 @@ def picture_of(timeline: Timeline) -> Picture:
     scale = _Scale(timeline)
     lanes = tuple(Lane(name, _TOP + _LANE * (n + 0.5)) for n, name in enumerate(timeline.lanes))
     heights = {lane.name: lane.y for lane in lanes}
-    right = scale.places[-1]
+    arrows = _arrows(timeline.marks, heights, scale)
+    right = max([scale.places[-1], *(arrow.x for arrow in arrows)])
     return Picture(
         width=round(right + _RIGHT, 1),
         height=_TOP + _LANE * len(lanes) + _BOTTOM,
@@ -155,7 +161,7 @@ def picture_of(timeline: Timeline) -> Picture:
         right=round(right, 1),
         lanes=lanes,
         shapes=tuple(_shapes(timeline.curves, heights, scale)),
-        arrows=tuple(_arrows(timeline.marks, heights, scale)),
+        arrows=tuple(arrows),
         ticks=scale.ticks(),
         breaks=scale.breaks(),
     )
@@ -164,13 +170,15 @@ def picture_of(timeline: Timeline) -> Picture:
 def _arrows(marks: Sequence[Mark], heights: dict[str, float], scale: _Scale) -> list[Arrow]:
     arrows = []
     number = 0
+    at_once: Counter[float] = Counter()
     for mark in marks:
         y = heights.get(mark.source)
         if y is None:
             continue
         number += mark.guilty
         to_y = heights.get(mark.target, y)
-        x = round(scale.x(mark.at), 1)
+        x = round(scale.x(mark.at) + _CLOSEST * at_once[mark.at], 1)
+        at_once[mark.at] += 1
         arrows.append(Arrow(mark, x, y, to_y, _head(x, y, to_y), number * mark.guilty, _label_y(y, to_y)))
     return arrows
 
