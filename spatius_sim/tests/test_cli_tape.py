@@ -93,12 +93,14 @@ def test_checking_a_tape(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("tape", "code"), [(GOOD, 0), (BAD, 1), (__file__, 4)])
 def test_pytest_judges_a_tape(tmp_path: Path, tape: str, code: int) -> None:
     suite = str(resource("conformance").parent)
-    command = [sys.executable, "-m", "pytest", f"--rootdir={suite}", f"--tape={tape}"]
+    command = [sys.executable, "-m", "pytest", f"--rootdir={suite}", f"--tape={tape}", "--report-dir=all"]
     ran = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT, env=ENVIRONMENT
     )
     assert ran.returncode == code, ran.stdout + ran.stderr
     assert ("Expected" in ran.stdout) is (code == 1)
+    written = json.loads((tmp_path / "all" / "report.json").read_text()) if code != 4 else {"exit_code": 4}
+    assert written["exit_code"] == code
 
 
 def test_a_tape_on_which_nothing_is_exercised_is_no_pass(tmp_path: Path) -> None:

@@ -15,8 +15,7 @@ from spatius_sim.model.plain_relay import PlainRelay
 from spatius_sim.net.miniature_relay import MiniatureRelay
 
 
-async def main() -> None:
-    brain = RELAY_MINIATURES[sys.argv[2]][0] if len(sys.argv) > 2 else PlainRelay
+async def main(brain: type[PlainRelay]) -> None:
     numbers = count(1)
     relay = MiniatureRelay(
         brain(os.environ["SPATIUS_API_KEY"], lambda: f"request-{next(numbers)}"),
@@ -31,4 +30,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(RELAY_MINIATURES[sys.argv[2]][0] if len(sys.argv) > 2 else PlainRelay))

@@ -138,7 +138,7 @@ def test_a_picture_keeps_the_order_and_stays_in_its_frame(
     moments: list[float], pieces: list[tuple[float, float]]
 ) -> None:
     marks = tuple(Mark(at, n, "a", "b", MarkKind.MESSAGE, "") for n, at in enumerate(sorted(moments)))
-    curves = tuple(Curve("b", CurveKind.AUDIO, *sorted(piece), (0.5, 1.0)) for piece in pieces)
+    curves = tuple(Curve("b", CurveKind.AUDIO, min(piece), max(piece), (0.5, 1.0)) for piece in pieces)
     picture = picture_of(Timeline(("a", "b"), marks, curves))
     places = [arrow.x for arrow in picture.arrows]
     assert places == sorted(places)

@@ -1,0 +1,40 @@
+"""A relay that means harm is judged: the log and every report stay harmless and small."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from spatius_sim.reporting.files import WRITERS
+from spatius_sim.tests.reporting.test_hostile_text import OBEYED, Page
+
+RELAY = Path(__file__).with_name("hostile_relay_process.py")
+TARGET = "ws://127.0.0.1:{port}"
+RULE = "R-END-AUDIO"
+TIMEOUT = 120
+
+
+def test_a_hostile_relay_reaches_neither_the_log_nor_a_report(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "spatius_sim", "verify", TARGET]
+    command += ["--target-cmd", shlex.join([sys.executable, str(RELAY), "{port}"]), "--profile", "smoke"]
+    command += ["--rule", RULE, "--settle", "0.4", "--report-dir", "all"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
+    log = ran.stdout + ran.stderr
+    assert ran.returncode == 1, log
+    assert len(log) < 20_000
+    assert not OBEYED.search(log)
+    assert not re.search(r"^\s*::|##\[|##vso", log, re.MULTILINE)
+
+    files = {path.name: path for path in (tmp_path / "all").iterdir()}
+    assert files.keys() == {file for file, _ in WRITERS.values()} | {f"{RULE}.tape"}
+    for name in files.keys() - {f"{RULE}.tape"}:
+        text = files[name].read_text("utf-8")
+        assert len(text) < 200_000, name
+        assert not OBEYED.search(text), name
+    page = Page(files["report.html"].read_text("utf-8"))
+    assert "<img src=x onerror=alert(1)>" in page.text
+    assert "img" not in page.elements
+    (judged,) = json.loads(files["report.json"].read_text("utf-8"))["rules"]
+    assert (judged["id"], judged["verdict"]) == (RULE, "FAILED")
