@@ -73,7 +73,7 @@ def timeline_of(trace: Trace, guilty: Collection[int]) -> Timeline | None:
 def _lanes(trace: Trace) -> list[str]:
     """From the client to Motion Server."""
     asker = KIT if trace.header.subject == "server" else RELAY
-    clients = dict.fromkeys(event.connection for event in trace.on(Lane.DOWNSTREAM))
+    clients = sorted({event.connection for event in trace.on(Lane.DOWNSTREAM)})
     room = [ROOM] if any(trace.on(Lane.EGRESS)) else []
     return [*clients, asker, SERVER, *room]
 

@@ -1,5 +1,6 @@
 """What a time-line shows of a trace, and where the picture puts it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -8,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatius_sim.kit.corpus import FAILING, SCENES, Scene
 from spatius_sim.model.testee_messages import Answer, Request
 from spatius_sim.model.trace import Event, Lane, Received, Sent, Trace, TraceHeader
 from spatius_sim.protocol.codec import encode
@@ -18,8 +18,9 @@ from spatius_sim.reporting.histogram import histogram_of
 from spatius_sim.reporting.timeline import Curve, CurveKind, Mark, MarkKind, Timeline
 from spatius_sim.reporting.timeline_picture import picture_of
 from spatius_sim.reporting.trace_timeline import timeline_of
+from spatius_sim.tests.corpus import SMALLEST
+from spatius_sim.tests.corpus.scenes import SCENES, Scene
 
-WIRE = "json-envelope"
 RATE = 16000
 
 
@@ -44,13 +45,13 @@ def motion(jaw: list[float], end: bool = True) -> MotionResponse:
 
 
 def test_lanes_lead_from_the_clients_to_motion_server() -> None:
-    assert drawn(Scene(WIRE).trace(1, 2)).lanes == ("client-1", "client-2", "relay", "Motion Server")
+    assert drawn(SMALLEST["R-ISOLATION"]()).lanes == ("ann", "bob", "relay", "Motion Server")
     server = happened("server", (Lane.UPSTREAM, "kit", Received(b"", motion([0.1]))))
     assert drawn(server).lanes == ("kit", "Motion Server")
 
 
 def test_audio_and_motion_are_shown_on_every_lane_that_had_them() -> None:
-    curves = {(curve.lane, curve.kind) for curve in drawn(Scene(WIRE).trace()).curves}
+    curves = {(curve.lane, curve.kind) for curve in drawn(Scene().told()).curves}
     assert curves == {
         ("relay", CurveKind.AUDIO),
         ("Motion Server", CurveKind.AUDIO),
@@ -77,14 +78,14 @@ def test_motion_that_cannot_be_drawn_spoils_nothing(jaw: list[float]) -> None:
 
 
 def test_evidence_is_shown_even_where_it_is_a_piece_of_audio() -> None:
-    trace = Scene(WIRE).trace()
+    trace = Scene().told()
     assert 22 not in {mark.seq for mark in drawn(trace).marks}
     guilty = [mark for mark in drawn(trace, 22).marks if mark.guilty]
     assert [(mark.seq, mark.kind) for mark in guilty] == [(22, MarkKind.AUDIO)]
 
 
 def test_a_long_run_keeps_its_evidence_and_says_what_is_left_out() -> None:
-    trace = Scene(WIRE).trace(30)
+    trace = Scene().told(30)
     last = len(trace.events) - 2
     timeline = drawn(trace, 1, last)
     assert len(timeline.marks) == 120
@@ -93,16 +94,23 @@ def test_a_long_run_keeps_its_evidence_and_says_what_is_left_out() -> None:
     assert sum(len(curve.values) for curve in timeline.curves) < 2000
 
 
-@pytest.mark.parametrize("fault", ["", *FAILING, *SCENES])
-def test_every_kind_of_trouble_can_be_drawn(fault: str) -> None:
-    trace = Scene(WIRE, fault).trace()
-    timeline = drawn(trace, *range(len(trace.events)))
+TRACES = {f"scene {fault}": Scene(fault=fault).told for fault in SCENES} | SMALLEST
+
+
+@pytest.mark.parametrize("trace", TRACES.values(), ids=TRACES)
+def test_whatever_happens_can_be_drawn(trace: Callable[[], Trace]) -> None:
+    told = trace()
+    timeline = drawn(told, *range(len(told.events)))
     picture = picture_of(timeline)
     assert [arrow.number for arrow in picture.arrows] == [*range(1, len(timeline.marks) + 1)]
     for mark in timeline.marks:
         assert {mark.source, mark.target} <= {*timeline.lanes, ""}
-    faults = {mark.kind for mark in timeline.marks} & {MarkKind.FAULT}
-    assert bool(faults) == (fault in {*SCENES, "R-SECRETS"})
+
+
+@pytest.mark.parametrize("fault", ["", *SCENES])
+def test_what_failed_is_drawn_as_a_fault(fault: str) -> None:
+    kinds = {mark.kind for mark in drawn(Scene(fault=fault).told()).marks}
+    assert (MarkKind.FAULT in kinds) == bool(fault)
 
 
 def test_a_client_is_shown_on_its_own_clock() -> None:
@@ -127,7 +135,7 @@ def test_a_client_is_shown_on_its_own_clock() -> None:
 
 
 def test_nothing_at_all_is_no_time_line() -> None:
-    assert timeline_of(Trace(TraceHeader("relay", WIRE, 1, "", ""), ()), ()) is None
+    assert timeline_of(Trace(TraceHeader("relay", "", 1, "", ""), ()), ()) is None
 
 
 times = st.floats(0, 1000) | st.sampled_from([0.0, 0.001, 0.001001, 999.0])
