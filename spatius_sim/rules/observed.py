@@ -1,4 +1,5 @@
-"""Turns of a trace whose kit planned none: a proxy saw requests come and be answered, and no intent."""
+"""Turns of a trace whose kit planned none: a proxy saw requests come and be answered, or a client of somebody
+else's wrote down what it said and heard. Neither tells an intent."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,9 +15,7 @@ from spatius_sim.model.trace import (
     WaitEnded,
 )
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
-
-WAIT_NS = 10_000_000_000
-"""What has not come for so long after the last sign of its request counts as missing."""
+from spatius_sim.rules.utterances import WAIT_NS, utterances
 
 
 @dataclass(slots=True)
@@ -29,10 +28,12 @@ class _Request:
 
 def with_turns(trace: Trace) -> Trace:
     """Each request as a turn of its connection, begun at its first audio and waited for until its last motion
-    came, or for WAIT_NS while its connection was open. A trace with planned turns stays as it is."""
+    came, or for WAIT_NS while its connection was open. Where only a client was seen, each of its utterances,
+    begun as `utterances` has it. A trace with planned turns stays as it is."""
     if any(isinstance(event.what, TurnStarted) for event in trace.events):
         return trace
-    events = tuple(replace(event, seq=seq) for seq, event in enumerate(_told(trace)))
+    told = utterances(trace) if trace.header.halves == "downstream" else _told(trace)
+    events = tuple(replace(event, seq=seq) for seq, event in enumerate(told))
     return replace(trace, events=events)
 
 

@@ -8,15 +8,11 @@ _OF_ONE_HALF = {
     "downstream": ("R-AUDIO-FIRST", "R-END-AUDIO", "R-CONVERSATION", "R-SECRETS"),
 }
 
-_WITHOUT_SPEECH = frozenset(
-    {"U-TOKEN", "U-CONFIGURE", "S-MOTION-SHAPE", "R-MOTION-VERBATIM", "R-MOTION-ORDER", "R-SECRETS"}
-)
-"""Rules that compare no speech and need no turns."""
+_WITHOUT_SPEECH = ("S-", "U-TOKEN", "U-CONFIGURE", "R-MOTION-VERBATIM", "R-MOTION-ORDER", "R-SECRETS")
+"""What compares no speech, and needs no turns or knows them by their connections and times."""
 
 _OF_ONE_TURN_WITHOUT_SPEECH = frozenset(
     {
-        "S-MOTION-END",
-        "S-MOTION-COUNT",
         "U-AUDIO-END",
         "R-MOTION-COMPLETE",
         "R-AUDIO-FIRST",
@@ -35,7 +31,7 @@ def beyond(rule_id: str, story: Story) -> str:
         return f"the tape holds the {header.halves} half alone"
     if rule_id == "R-SECRETS" and seen is not None and not _secrets_known(story.trace):
         return "no secret is known that could be looked for"
-    if header.speech or rule_id in _WITHOUT_SPEECH or _own_turns(story.trace, rule_id):
+    if header.speech or rule_id.startswith(_WITHOUT_SPEECH) or _own_turns(story.trace, rule_id):
         return ""
     if rule_id in _OF_ONE_TURN_WITHOUT_SPEECH and len(story.turns) == 1:
         return ""
@@ -48,4 +44,4 @@ def _secrets_known(trace: Trace) -> bool:
 
 def _own_turns(trace: Trace, rule_id: str) -> bool:
     """Whether every request is known to be a turn of its own, as on the tape of a proxy."""
-    return trace.header.halves == "upstream" and rule_id.startswith(("S-MOTION-", "U-AUDIO-END"))
+    return trace.header.halves == "upstream" and rule_id.startswith("U-AUDIO-END")

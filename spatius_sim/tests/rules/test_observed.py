@@ -7,7 +7,8 @@ import pytest
 from spatius_sim.model.trace import Event, Lane, Opened, Trace, TurnStarted, WaitEnded
 from spatius_sim.rules.catalogue import Verdict
 from spatius_sim.rules.judge import judge
-from spatius_sim.rules.observed import WAIT_NS, with_turns
+from spatius_sim.rules.observed import with_turns
+from spatius_sim.rules.utterances import WAIT_NS
 from spatius_sim.tests.rules.traces import KEYFRAME, Dialogue, voice
 
 ONE = voice("one", 3 * KEYFRAME)
@@ -128,3 +129,18 @@ def test_without_speech_one_turn_can_be_judged_and_several_cannot_be_told_apart(
     two = judge(muted(said.trace))
     assert two["R-MOTION-COMPLETE"].verdict is Verdict.UNEXERCISED
     assert two["R-MOTION-VERBATIM"].verdict is Verdict.PASSED
+
+
+def test_no_rule_for_a_motion_server_needs_speech() -> None:
+    said = Dialogue("server")
+    said.connects("session-1")
+    said.starts("session-1", 0, ONE)
+    said.audio_up("session-1", "req", ONE, end=True)
+    said.motion("session-1", "req", 3, end=True)
+    said.ends("session-1", 0)
+    kept, taken = judge(said.trace), judge(muted(said.trace))
+    assert {name: one.verdict for name, one in taken.items()} == {
+        name: one.verdict for name, one in kept.items()
+    }
+    assert taken["S-CONFIRM"].verdict is Verdict.PASSED
+    assert all(one.reason != "the tape holds no speech" for one in taken.values())
