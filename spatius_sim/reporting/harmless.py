@@ -5,6 +5,7 @@ may stand in an XML document. Each format still quotes it in its own way.
 """
 
 import re
+from collections.abc import Callable
 
 _OBEYED = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1: terminals
@@ -27,17 +28,25 @@ def harmless(text: str) -> str:
 
 def one_line(text: str, most: int = _LINE) -> str:
     """The text in one line of at most `most` characters; the same again when it is done twice."""
-    head = text[: most + 1].replace("\r\n", "\n").replace("\n", " \N{RETURN SYMBOL} ").replace("\t", " ")
-    return _cut(_COMMAND.sub(r"\g<0> ", harmless(head)), len(text), most)
+
+    def clean(part: str) -> str:
+        joined = part.replace("\r\n", "\n").replace("\n", " \N{RETURN SYMBOL} ").replace("\t", " ")
+        return _COMMAND.sub(r"\g<0> ", harmless(joined))
+
+    return _bounded(text, most, clean)
 
 
 def some_lines(text: str, most: int = _LINES) -> str:
     """The text in at most `most` characters, its line breaks kept."""
-    return _cut(_COMMAND.sub(r"\g<0> ", harmless(text[: most + 1])), len(text), most)
+    return _bounded(text, most, lambda part: _COMMAND.sub(r"\g<0> ", harmless(part)))
 
 
-def _cut(cleaned: str, length: int, most: int) -> str:
-    if len(cleaned) <= most:
-        return cleaned
-    note = f" … (cut from {length:,} characters)"
-    return cleaned[: most - len(note)] + note
+def _bounded(text: str, most: int, clean: Callable[[str], str]) -> str:
+    """Both ends of what is too long: a traceback tells at its end what happened."""
+    head = clean(text[:most])
+    if len(text) <= most >= len(head):
+        return head
+    tail = clean(text[-most:])
+    note = f" … (cut from {len(text):,} characters) … "
+    room = most - len(note)
+    return head[: room - room // 2] + note + tail[len(tail) - room // 2 :]
