@@ -27,6 +27,7 @@ from spatius_sim.kit.subjects import (
     relay_environment,
 )
 from spatius_sim.kit.trial import Trial, suite_header
+from spatius_sim.kit.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, turn_start
 from spatius_sim.model.motion_server import Gate
 from spatius_sim.net.listening import free_port
 from spatius_sim.net.motion_server import MotionServer
@@ -64,12 +65,14 @@ class Options:
     that is no mock, `console=URL,ingress=URL`, `client` the command of a client's testee or the ws:// address
     where it is to find us; where all are "" the embedded subjects are judged. `lacks` names features that the
     subject is declared to lack, `environment` holds the credentials. `time_budget`: seconds
-    from the first rule on."""
+    from the first rule on. `wire` is found out where it is "", and `turn` says who starts a turn."""
 
     target: str = ""
     server: str = ""
     client: str = ""
-    wire: str = DEFAULT_WIRE
+    wire: str = ""
+    turn: str = CLIENT_AUDIO_START
+    turn_hook: Hook | None = None
     motion_port: int | None = None
     seed: int = 1
     patience: Patience = field(default_factory=Patience)
@@ -95,9 +98,12 @@ class Options:
     def check(self) -> None:
         """Raises UsageError for what cannot be."""
         try:
-            find_wire(self.wire)
+            wire = find_wire(self.wire) if self.wire else None
         except UsageError as error:
             raise UsageError(f"--wire {self.wire}: {error}") from error
+        starts = turn_start(self.turn, self.turn_hook)
+        if wire is not None:
+            check_sayable(starts, wire)
         profile_named(self.profile)
         judged_at(self.level)
         if not self.time_budget > 0:
@@ -241,8 +247,10 @@ class Bench:
 
     async def _relay(self) -> Subject[Plan]:
         options = self.options
-        dialect = find_wire(options.wire)
         url = options.target
+        # The wire of the embedded relay is known, and another's is found out where it is not named.
+        wire = options.wire or ("" if url else DEFAULT_WIRE)
+        dialect = find_wire(wire) if wire else None
         if not url:
             await self._serve(0)
             assert self._motion_server is not None
@@ -250,7 +258,6 @@ class Bench:
             self._stack.push_async_callback(relay.wait_closed)
             self._stack.callback(relay.close)
             url = relay_url(relay)
-        self._recorder.dialect = dialect
         process = None
         if options.attachment.command:
             port = free_port()
@@ -266,6 +273,7 @@ class Bench:
             self._motion_server,
             options.lacks,
             process,
+            turn_start(options.turn, options.turn_hook),
         )
 
     def _process(self, port: int) -> RelayProcess:

@@ -47,6 +47,7 @@ class ClientSubject:
     """A client behind a testee. `answer_seconds`: how long an answer may take, beyond what `advance` asks."""
 
     kind = "client"
+    wire = ""
 
     def __init__(
         self,

@@ -100,7 +100,18 @@ JUDGE_OPTIONS = (
         "Motion Server than ours): rules that need it do not apply (repeatable)",
         repeatable=True,
     ),
-    JudgeOption("wire", "NAME", "the relay's wire (json-envelope)"),
+    JudgeOption(
+        "wire",
+        "NAME|FILE",
+        "the relay's wire, as `spatius-sim wire list` names it, or a file that declares it; found out "
+        "where it is not named",
+    ),
+    JudgeOption(
+        "turn",
+        "HOW",
+        "how a turn is started: client-audio (the default), clip:NAME, text:WORDS, http:URL, or hook "
+        "(pytest_spatius_start_turn in a conftest.py)",
+    ),
     JudgeOption("motion-port", "PORT", "where our Motion Server listens (8700)", int),
     JudgeOption("wait", "SECONDS", "how long the subject may take to answer (10)", float),
     JudgeOption(

@@ -29,11 +29,13 @@ def is_distributed(config: pytest.Config) -> bool:
     return not is_worker(config) and config.getoption("dist", "no") != "no"
 
 
-def note_outcome(item: pytest.Item, subject: str, target: str, outcome: "RuleOutcome") -> None:
-    """What an item found out about a subject."""
+def note_outcome(
+    item: pytest.Item, subject: str, target: str, outcome: "RuleOutcome", wire: str = ""
+) -> None:
+    """What an item found out about a subject, and the wire that it speaks."""
     from spatius_sim.reporting.json_report import outcome_to_json
 
-    item.user_properties.append((_OUTCOME, json.dumps([subject, target, outcome_to_json(outcome)])))
+    item.user_properties.append((_OUTCOME, json.dumps([subject, target, wire, outcome_to_json(outcome)])))
 
 
 def note_usage_error(item: pytest.Item, text: str) -> None:
@@ -46,6 +48,7 @@ class Outcomes:
 
     def __init__(self) -> None:
         self.targets: dict[str, str] = {}
+        self.wires: dict[str, str] = {}
         self.of: dict[str, dict[str, RuleOutcome]] = {}
         self.usage_error = ""
 
@@ -64,9 +67,10 @@ class Outcomes:
             elif name == _OUTCOME:
                 from spatius_sim.reporting.json_report import outcome_from_json
 
-                subject, target, plain = json.loads(str(fact))
+                subject, target, wire, plain = json.loads(str(fact))
                 outcome = outcome_from_json(plain)
                 self.targets[subject] = self.targets.get(subject) or target
+                self.wires[subject] = wire or self.wires.get(subject, "")
                 self.of.setdefault(subject, {})[outcome.rule_id] = outcome
 
     def summaries(
@@ -95,7 +99,7 @@ class Outcomes:
                     options.level,
                     options.profile,
                     required,
-                    options.wire if subject == "relay" else "",
+                    self.wires.get(subject, ""),
                 )
             )
         return summaries

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from spatius_sim.kit.bench import Bench, Options
     from spatius_sim.kit.conformance_file import ConformanceFile
     from spatius_sim.kit.running_server import RunningMotionServer
+    from spatius_sim.kit.turn_starts import Hook
     from spatius_sim.reporting.summary import Summary
     from spatius_sim.rules.catalogue import Rule
 
@@ -57,6 +58,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             group.addoption(f"--{option.name}", f"--spatius-{option.name}", **argument)
         except ValueError:
             group.addoption(f"--spatius-{option.name}", **argument)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """What a team's conftest.py may define."""
+    from spatius_sim.kit import turn_hook
+
+    pluginmanager.add_hookspecs(turn_hook)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -180,7 +188,7 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
         if outcome.failure is not None:
             repeat = _repeat(request.config, rule.id)
             outcome = replace(outcome, failure=replace(outcome.failure, repeat=repeat))
-        note_outcome(request.node, rule.subject, trial.subject.target, outcome)
+        note_outcome(request.node, rule.subject, trial.subject.target, outcome, trial.subject.wire)
         said = baseline_options.remark_on(request.config, outcome) if _named(request.config) else None
         if said is not None and said.tolerated:
             pytest.xfail(f"known: {said.tolerated}")
@@ -332,7 +340,13 @@ def _judged_rules(config: pytest.Config) -> frozenset[str]:
 def _options(config: pytest.Config) -> "Options":
     from spatius_sim.kit.asked import options_of
 
-    return options_of(_given(config), os.environ, _seed(config))
+    asked = options_of(_given(config), os.environ, _seed(config))
+    return replace(asked, turn_hook=_turn_hook(config))
+
+
+def _turn_hook(config: pytest.Config) -> "Hook | None":
+    caller = config.hook.pytest_spatius_start_turn
+    return (lambda turn: caller(turn=turn)) if caller.get_hookimpls() else None
 
 
 def _seed(config: pytest.Config) -> int:

@@ -115,6 +115,7 @@ class ServerSubject:
     """Every client of a plan is a session, every turn a request."""
 
     kind = "server"
+    wire = ""
 
     def __init__(self, place: Place, recorder: Recorder, seed: int, patience: Patience) -> None:
         self.target = place.ingress

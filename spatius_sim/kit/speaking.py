@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from spatius_sim.dialects import Dialect
-from spatius_sim.dialects.events import InterruptTurn, Speak, SpeakEnd
+from spatius_sim.dialects.events import InterruptTurn, Ready, Speak, SpeakEnd
 from spatius_sim.dialects.features import INTERRUPTS, SEVERAL_TURNS
 from spatius_sim.kit.conduct import WHOLE_TURN, Act, Heard, Rubbish
 from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.kit.rubbish import rubbish_frames
+from spatius_sim.kit.turn_starts import TurnStart, TurnToStart
 from spatius_sim.kit.turn_watch import TurnWatch
 from spatius_sim.kit.waiting import Settling, chunks, wait_until
 from spatius_sim.model.trace import Intended, Intent, Lane, TurnStarted, WaitEnded
@@ -30,7 +31,8 @@ _UNREAD_SECONDS = 15.0
 class Speaker:
     """One client and what it is to say, at `sample_rate` in Hz. `lacks`: the features that the relay lacks;
     `greets`: whether it says Ready on each connection. `fallback`: the seconds that it has when Motion Server
-    fails; `slowed_by`: by so many Motion Server may be slower than it is."""
+    fails; `slowed_by`: by so many Motion Server may be slower than it is. Where the relay chooses what is
+    spoken, `starts` has it do so, and its speech is not known beforehand."""
 
     name: str
     client: RelayClient
@@ -42,13 +44,16 @@ class Speaker:
     sample_rate: int
     fallback: float
     slowed_by: float
+    starts: TurnStart | None = None
+    _session_id: str = ""
     _hears: Settling = field(default_factory=lambda: Settling(_CUE_SECONDS))
     _through: int = 0
     """Events that were there when the turn before was through."""
 
     async def begin(self) -> None:
         """On a new connection: say what the wire wants to hear first, and let the relay greet."""
-        await self.client.start(PLAN_SAMPLE_RATE, GREETING_SECONDS if self.greets else 0.0)
+        heard = await self.client.start(PLAN_SAMPLE_RATE, GREETING_SECONDS if self.greets else 0.0)
+        self._session_id = heard.session_id if isinstance(heard, Ready) else ""
 
     async def speak(
         self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event | None = None
@@ -57,13 +62,14 @@ class Speaker:
         if number and SEVERAL_TURNS in self.lacks:
             await self.client.renew()
             await self.begin()
-        self._tell(TurnStarted(number, pcm, self.sample_rate))
+        known = (pcm, self.sample_rate) if self.starts is None else (b"", 0)
+        self._tell(TurnStarted(number, *known))
         closed = self.client.closed.is_set
         watch = TurnWatch(self.recorder, self.name, self._through, self.lacks, closed)
         if others_through is None:
-            await self._say(turn, pcm)
+            await self._say(number, turn, pcm)
         else:
-            await self._say_unread(turn, pcm, others_through)
+            await self._say_unread(number, turn, pcm, others_through)
         if turn.cue == WHOLE_TURN:
             complete = await watch.wait(self.settling, self.fallback, closed, self.slowed_by)
             self._tell(WaitEnded(number, complete))
@@ -73,17 +79,23 @@ class Speaker:
         await self._act(turn, pcm)
         await asyncio.sleep(turn.pause_ms / 1000)
 
-    async def _say(self, turn: TurnPlan, pcm: bytes) -> None:
+    async def _say(self, number: int, turn: TurnPlan, pcm: bytes) -> None:
+        if self.starts is not None:
+            order = TurnToStart(self.name, number, self._session_id, pcm, self.sample_rate)
+            await self.starts.start(self.client, order)
+            return
         for chunk in chunks(pcm, turn.chunk_bytes)[: turn.cue.chunks]:
             await self.client.do(Speak(chunk))
         if turn.cue.chunks is None:
             await self.client.do(SpeakEnd())
 
-    async def _say_unread(self, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event) -> None:
+    async def _say_unread(
+        self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event
+    ) -> None:
         self._tell(Intended(Intent.UNREAD))
         self.client.stop_reading()
         # A relay that answers within its reader may take nothing more from us until we read.
-        saying = asyncio.create_task(self._say(turn, pcm))
+        saying = asyncio.create_task(self._say(number, turn, pcm))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(others_through.wait(), _UNREAD_SECONDS)
         self._tell(Intended(Intent.READ_ON))

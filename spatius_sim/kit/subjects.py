@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from spatius_sim import __version__
-from spatius_sim.dialects import Dialect
+from spatius_sim.dialects import Dialect, dialect_named
 from spatius_sim.dialects.events import Garbage, Ready
+from spatius_sim.dialects.features import CLIENT_AUDIO
+from spatius_sim.kit.finding_wire import WireNotFoundError, find_out_wire
 from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
 from spatius_sim.kit.speaking import GREETING_SECONDS, Speaker
+from spatius_sim.kit.turn_starts import TurnStart, check_sayable
 from spatius_sim.kit.waiting import Settling
 from spatius_sim.model.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.told_faults import longest_delay
 from spatius_sim.model.trace import FALLBACK_WAIT, Trace, TraceHeader
+from spatius_sim.net.http_answers import search_answer
 from spatius_sim.net.lag import lag_marked
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.one_port import OnePort
@@ -24,9 +28,11 @@ from spatius_sim.net.recorder import Recorder
 from spatius_sim.net.relay_client import RelayAddress, RelayClient
 from spatius_sim.net.relay_process import RelayProcess
 from spatius_sim.protocol.errors import UnreachableError
+from spatius_sim.rules.observed import with_speech
 
 APP_ID = "sim-app"
 AVATAR_ID = "sim-avatar"
+_LIKELIEST_WIRE = "json-envelope"
 _NO_GREETING_SECONDS = 0.3
 _RETRY_SECONDS = 0.2
 _LINGER_SECONDS = 0.1
@@ -74,6 +80,10 @@ class Subject(Protocol[PlanOf]):
     def target(self) -> str:
         """What the user named, or what stands in for it."""
 
+    @property
+    def wire(self) -> str:
+        """The name of the wire that it speaks; "" for none."""
+
     async def attach(self) -> None:
         """Make sure that it is there; raises UnreachableError."""
 
@@ -93,17 +103,20 @@ class RelaySubject:
     def __init__(
         self,
         address: RelayAddress,
-        dialect: Dialect,
+        dialect: Dialect | None,
         recorder: Recorder,
         seed: int,
         patience: Patience,
         motion_server: MotionServer | None,
         lacks: tuple[str, ...] = (),
         process: RelayProcess | None = None,
+        starts: TurnStart | None = None,
     ) -> None:
-        self.target, self._lacks = address.url, tuple(sorted({*lacks, *dialect.lacks}))
-        self._address, self._process = address, process
-        self._dialect, self._recorder, self._seed = dialect, recorder, seed
+        self.target, self._declared_lacks = address.url, lacks
+        self._address, self._process, self._starts = address, process, starts
+        self._recorder, self._seed = recorder, seed
+        self._wire_known = dialect is not None
+        self._speak_on(dialect or dialect_named(_LIKELIEST_WIRE))
         self._motion_server = motion_server
         self._patience, self._settling = patience, Settling(patience.settle)
         self._runs = 0
@@ -117,9 +130,14 @@ class RelaySubject:
         deadline = time.monotonic() + self._patience.attach
         while True:
             try:
+                if not self._wire_known:
+                    self._speak_on(await find_out_wire(self._address, self._patience.attach))
+                    self._wire_known = True
                 async with self._client("greeting", open_seconds=self._patience.attach) as client:
                     await self._read_greeting(client)
                     return
+            except WireNotFoundError:
+                raise
             except UnreachableError:
                 await self._tell_its_end()
                 if time.monotonic() > deadline:
@@ -152,7 +170,7 @@ class RelaySubject:
                 slowed_by = longest_delay(plan.motion_server)
                 speakers = [self._speaker(client, slowed_by) for client in clients]
                 await asyncio.gather(*(speaker.begin() for speaker in speakers))
-                await self._converse(plan, speakers)
+                await asyncio.gather(self._converse(plan, speakers), self._search_http_answers())
                 await asyncio.sleep(_LINGER_SECONDS)
         except UnreachableError:
             await self._tell_its_end()
@@ -160,12 +178,30 @@ class RelaySubject:
         finally:
             self._play(NO_FAULTS)
             trace = self._recorder.finish()
-        return trace
+        return trace if self._starts is None else with_speech(trace)
 
     async def detach(self) -> None:
         """End the relay's process where there is one."""
         if self._process is not None:
             await self._process.stop()
+
+    @property
+    def wire(self) -> str:
+        """The name of the wire that is spoken."""
+        return self._dialect.name
+
+    def _speak_on(self, dialect: Dialect) -> None:
+        self._dialect = self._recorder.dialect = dialect
+        chosen = {CLIENT_AUDIO} if self._starts is not None else set()
+        self._lacks = tuple(sorted({*self._declared_lacks, *dialect.lacks, *chosen}))
+        self._http_paths = list(dialect.http_paths)
+        check_sayable(self._starts, dialect)
+
+    async def _search_http_answers(self) -> None:
+        """A path that is not answered is not asked again."""
+        for path in list(self._http_paths):
+            if not await search_answer(self._address, path, self._recorder, "client-1"):
+                self._http_paths.remove(path)
 
     def _play(self, scenario: Scenario) -> None:
         if self._motion_server is not None:
@@ -189,6 +225,7 @@ class RelaySubject:
             sample_rate=self._sample_rate,
             fallback=self._patience.fallback,
             slowed_by=slowed_by,
+            starts=self._starts,
         )
 
     def _client(self, name: str, open_seconds: float = 10.0) -> RelayClient:

@@ -37,6 +37,45 @@ def with_turns(trace: Trace) -> Trace:
     return replace(trace, events=events)
 
 
+def with_speech(trace: Trace) -> Trace:
+    """A trace whose relay chose what is spoken: what went up from the start of a turn to that of the next is
+    what the turn says. Where several clients spoke nobody can tell whose it is, and nothing is said."""
+    started = [event for event in trace.events if isinstance(event.what, TurnStarted)]
+    if len({event.connection for event in started}) != 1:
+        return trace
+    speech, rates = _speech(trace), _rates(trace)
+    first_seqs = _first_audio(trace)
+    filled: dict[int, TurnStarted] = {}
+    for event, until in zip(started, [*started[1:], None], strict=True):
+        own = [
+            key for key, seq in first_seqs.items() if event.seq < seq and (until is None or seq < until.seq)
+        ]
+        if isinstance(event.what, TurnStarted) and own:
+            pcm = b"".join(bytes(speech[key]) for key in own)
+            filled[event.seq] = replace(event.what, pcm=pcm, sample_rate=rates.get(own[0][0], 0))
+    events = tuple(
+        replace(event, what=filled[event.seq]) if event.seq in filled else event for event in trace.events
+    )
+    return replace(trace, events=events)
+
+
+def _rates(trace: Trace) -> dict[str, int]:
+    configured = ((event.connection, event.what) for event in trace.on(Lane.UPSTREAM))
+    return {
+        connection: what.value.sample_rate
+        for connection, what in configured
+        if isinstance(what, Received) and isinstance(what.value, ConfigureSession)
+    }
+
+
+def _first_audio(trace: Trace) -> dict[tuple[str, str], int]:
+    first: dict[tuple[str, str], int] = {}
+    for event in trace.on(Lane.UPSTREAM):
+        if isinstance(event.what, Received) and isinstance(event.what.value, AudioInput):
+            first.setdefault((event.connection, event.what.value.req_id), event.seq)
+    return first
+
+
 def _told(trace: Trace) -> Iterator[Event]:
     speech = _speech(trace)
     rates: dict[str, int] = {}

@@ -7,9 +7,9 @@ import pytest
 from spatius_sim.model.trace import Event, Lane, Opened, Trace, TurnStarted, WaitEnded
 from spatius_sim.rules.catalogue import Verdict
 from spatius_sim.rules.judge import judge
-from spatius_sim.rules.observed import with_turns
+from spatius_sim.rules.observed import with_speech, with_turns
 from spatius_sim.rules.utterances import WAIT_NS
-from spatius_sim.tests.rules.traces import KEYFRAME, Dialogue, voice
+from spatius_sim.tests.rules.traces import KEYFRAME, Dialogue, up_of, voice
 
 ONE = voice("one", 3 * KEYFRAME)
 
@@ -144,3 +144,36 @@ def test_no_rule_for_a_motion_server_needs_speech() -> None:
     }
     assert taken["S-CONFIRM"].verdict is Verdict.PASSED
     assert all(one.reason != "the tape holds no speech" for one in taken.values())
+
+
+# A relay that chooses what is spoken.
+
+
+def test_what_went_up_is_what_the_turn_said() -> None:
+    said = Dialogue()
+    for number in (0, 1):
+        pcm = voice(f"chosen {number}")
+        said.starts("ann", number, b"", rate=0)
+        said.connects(up_of("ann", number), 24_000)
+        said.echoes("ann", number, pcm)
+        said.motion_down("ann", *said.answers("ann", number))
+        said.ends("ann", number)
+    said.starts("ann", 2, b"", rate=0)
+    said.ends("ann", 2)
+    trace = with_speech(said.trace)
+    started = [event.what for event in trace.events if isinstance(event.what, TurnStarted)]
+    assert started == [
+        TurnStarted(0, voice("chosen 0"), 24_000),
+        TurnStarted(1, voice("chosen 1"), 24_000),
+        TurnStarted(2, b"", 0),
+    ]
+    assert [event.seq for event in trace.events] == [event.seq for event in said.trace.events]
+
+
+def test_what_several_clients_said_cannot_be_told_apart() -> None:
+    said = Dialogue()
+    for client in ("ann", "bob"):
+        said.starts(client, 0, b"", rate=0)
+        said.connects(up_of(client, 0))
+        said.echoes(client, 0, voice(client))
+    assert with_speech(said.trace) == said.trace
