@@ -30,12 +30,12 @@ class Outbox:
     _not_before: float = 0.0
     _ended: bool = False
 
-    def put(self, output: Output, now: float, delay: float = 0.0) -> list[Command]:
-        """Send this after `delay` seconds, and after all that is held."""
+    def put(self, output: Output, now: float) -> list[Command]:
+        """Send this, after all that is held."""
         if self.stalled or self._ended:
             return []
         self._ended = isinstance(output, Close | ResetConnection | SendTruncated)
-        due = self._not_before = max(now + delay, self._not_before)
+        due = self._not_before = max(now, self._not_before)
         if not self._held and due <= now + _AT_ONCE:
             return [output]
         self._held.append((due, output))

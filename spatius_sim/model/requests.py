@@ -17,7 +17,8 @@ LONGEST_REQ_ID = 256
 class Request:
     """All that shares a req_id; `number` counts the requests of a connection from 1, `ordinal` those of all
     connections since a scenario began (0: it was open before). `messages` and `samples` of audio have come,
-    `responses` with so many `keyframes` were sent; `held` is what a fault keeps back. It `began` then."""
+    `payloads` with so many `keyframes` were found for it, `unmade` of which are still to be made, and
+    `responses` were sent; `held` is what a fault keeps back. It `began` then."""
 
     req_id: str
     number: int
@@ -28,8 +29,10 @@ class Request:
     state: TurnState = TurnState.UPLOADING
     messages: int = 0
     samples: int = 0
-    responses: int = 0
+    payloads: int = 0
     keyframes: int = 0
+    unmade: int = 0
+    responses: int = 0
     failed: bool = False
     ended: bool = False
     held: list[bytes] = field(default_factory=list)
@@ -37,12 +40,12 @@ class Request:
     def fail(self) -> None:
         """It gets no answer any more."""
         self.failed = True
+        self.held.clear()
         self.drop()
 
     def drop(self) -> None:
-        """Let go of its audio and of its motion."""
+        """Let go of its audio and of what motion is made from."""
         self.answer, self.audio = RecordedAnswer((), 1), PcmIn()
-        self.held.clear()
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from spatius_sim.model.audio_input import AudioIn, OggOpusIn, OpusCodec, PcmIn
 from spatius_sim.model.commands import Close, Command, Inject, Join, Output, Publish, Send, SetTimer
 from spatius_sim.model.egress import INVALID_ARGUMENT, EgressFault, Room, read_egress
 from spatius_sim.model.faults import ConnectionFaults, Spoken
+from spatius_sim.model.making import Making
 from spatius_sim.model.outbox import SEND_TIMER, Outbox
 from spatius_sim.model.pace import FAST, Pace
 from spatius_sim.model.requests import Request, Requests
@@ -49,7 +50,7 @@ POLICY_VIOLATION = 1008
 IDLE_CLOSE = 1000
 """The close code after an idle time-out is ASSUMED."""
 
-_IDLE = "idle"
+_IDLE, _MADE = "idle", "made"
 _OPEN, _SILENCE = f"{Moment.OPEN}-", f"{Moment.SILENCE}-"
 
 
@@ -76,6 +77,7 @@ class ServerSession:
     room: Room | None = None
     _audio_rate: int = 0
     _requests: Requests = field(default_factory=Requests)
+    _making: Making = field(default_factory=Making)
     _outbox: Outbox = field(default_factory=Outbox)
     _opus_session: bool = False
     _audio_messages: int = 0
@@ -107,6 +109,8 @@ class ServerSession:
             return self._outbox.due(now)
         if self.state is not SessionState.OPEN:
             return []
+        if name == _MADE:
+            return self._made(now)
         if name == _IDLE:
             return self._idle(now)
         if not self._timers_hold:
@@ -128,6 +132,7 @@ class ServerSession:
         """The connection is gone."""
         self.state = SessionState.CLOSED
         self._requests.clear()
+        self._making.clear()
         self._outbox.clear()
 
     def _configure(self, value: Message | Undecodable, now: float) -> list[Command]:
@@ -215,15 +220,16 @@ class ServerSession:
         except RemoteProtocolError as damaged:
             return commands + self._fail(request, INVALID_ARGUMENT, str(damaged), now)
         for payload in request.answer.feed(pcm):
-            commands += self._respond(request, payload, now)
+            commands += self._make(request, payload, now)
         if self._faulty_audio:
             commands += self._audio_came(request, len(pcm) // BYTES_PER_SAMPLE, now)
         if audio.end and not request.failed:
             for payload in request.answer.finish():
-                commands += self._respond(request, payload, now)
-            commands += self._flush(request, now)
+                commands += self._make(request, payload, now)
             self._requests.end(request, TurnState.ANSWERED)
-        if self._outbox.held_bytes > self.limits.held_bytes:
+            if not request.unmade:
+                commands += self._flush(request, now)
+        if self._making.held_bytes + self._outbox.held_bytes > self.limits.held_bytes:
             commands += self._overflow(now)
         return commands
 
@@ -242,19 +248,37 @@ class ServerSession:
         )
         return self._happen(happening, now, request) if happening else []
 
+    def _make(self, request: Request, payload: bytes, now: float) -> list[Command]:
+        """The payload is sent when the pace has it made."""
+        request.payloads += 1
+        request.keyframes += len(payload) // KEYFRAME_BYTES
+        early = request.began + request.keyframes / KEYFRAMES_PER_SECOND - now
+        drawn_for = self.faults.seed, self.faults.number, request.number, request.payloads
+        late = self.pace.delay(*drawn_for, early)
+        first = self._making.next_due is None
+        if first and not late:
+            return self._respond(request, payload, now)
+        self._making.put(request, payload, now + late)
+        return [SetTimer(_MADE, late)] if first else []
+
+    def _made(self, now: float) -> list[Command]:
+        commands: list[Command] = []
+        for request, payload in self._making.made(now):
+            commands += self._respond(request, payload, now)
+            if request.ended and not request.unmade:
+                commands += self._flush(request, now)
+        due = self._making.next_due
+        return commands if due is None else [*commands, SetTimer(_MADE, due - now)]
+
     def _respond(self, request: Request, payload: bytes, now: float) -> list[Command]:
         request.responses += 1
         if request.failed:
             return []
-        request.keyframes += len(payload) // KEYFRAME_BYTES
-        early = request.began + request.keyframes / KEYFRAMES_PER_SECOND - now
-        drawn_for = self.faults.seed, self.faults.number, request.number, request.responses
-        late = self.pace.delay(*drawn_for, early)
         if not self._faulty_responses:
-            return self._put(self._motion(payload, request.req_id), now, late)
+            return self._put(self._motion(payload, request.req_id), now)
         steps = self.faults.response(request.responses, request.ordinal)
         spoiled = spoil(payload, steps, self.faults, "response", request.number, request.responses)
-        commands = self._leave(spoiled, request, now, late)
+        commands = self._leave(spoiled, request, now)
         if spoiled.reordered:
             request.held.append(payload)
             return commands
@@ -275,6 +299,8 @@ class ServerSession:
         request = self._requests.get(req_id)
         if request is not None:
             self._requests.end(request, TurnState.INTERRUPTED)
+            request.held.clear()
+            self._making.forget(request)
             self._outbox.forget(req_id)
         return self._happen(self.faults.at(Moment.INTERRUPT), now)
 
@@ -286,9 +312,7 @@ class ServerSession:
         spoiled = spoil(b"", steps, self.faults, "moment", self._audio_messages)
         return self._leave(spoiled, request, now)
 
-    def _leave(
-        self, spoiled: Spoiled, request: Request | None, now: float, late: float = 0.0
-    ) -> list[Command]:
+    def _leave(self, spoiled: Spoiled, request: Request | None, now: float) -> list[Command]:
         """Send what became of a message, and what else happens with it."""
         commands: list[Command] = [Inject(name) for name in spoiled.told]
         if spoiled.delay:
@@ -297,9 +321,9 @@ class ServerSession:
             if isinstance(output, Fail):
                 commands += self._fail(request, output.code, output.message, now)
             elif isinstance(output, Send) and spoiled.is_message and request is not None:
-                commands += self._put(self._motion(output.raw, request.req_id), now, late)
+                commands += self._put(self._motion(output.raw, request.req_id), now)
             else:
-                commands += self._put(output, now, late)
+                commands += self._put(output, now)
         if spoiled.stalled:
             self._outbox.stall()
         return commands
@@ -323,10 +347,12 @@ class ServerSession:
         if request is None:
             return self._error(code, message, now)
         request.fail()
+        self._making.forget(request)
         self._requests.end(request, request.state)
         return self._error(code, message, now, request.req_id)
 
     def _overflow(self, now: float) -> list[Command]:
+        self._making.clear()
         self._outbox.clear()
         text = f"more than {self.limits.held_bytes} bytes wait to be sent"
         return [
@@ -346,8 +372,8 @@ class ServerSession:
     def _error(self, code: int, message: str, now: float, req_id: str = "") -> list[Command]:
         return self._put(Send(encode(ServerError(self.connection_id, req_id, code, message))), now)
 
-    def _put(self, output: Output, now: float, late: float = 0.0) -> list[Command]:
-        return self._outbox.put(output, now, late)
+    def _put(self, output: Output, now: float) -> list[Command]:
+        return self._outbox.put(output, now)
 
     def _step(self, event: SessionEvent) -> None:
         self.state = next_session_state(self.state, event, we_are_server=True)

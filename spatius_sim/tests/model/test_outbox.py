@@ -18,9 +18,11 @@ def test_what_is_due_leaves_at_once() -> None:
 
 def test_nothing_overtakes() -> None:
     outbox = Outbox()
-    assert outbox.put(A, 1.0, 2.0) == [SetTimer("send", 2.0)]
+    outbox.hold(3.0)
+    assert outbox.put(A, 1.0) == [SetTimer("send", 2.0)]
     assert outbox.put(B, 1.5) == []
-    assert outbox.put(C, 2.0, 3.0) == []
+    outbox.hold(5.0)
+    assert outbox.put(C, 2.0) == []
     assert outbox.held_bytes == 6
     assert outbox.due(3.0) == [A, B, SetTimer("send", 2.0)]
     assert outbox.due(5.0) == [C]
@@ -36,8 +38,9 @@ def test_it_can_be_held_back() -> None:
 def test_an_interrupted_request_is_forgotten() -> None:
     outbox = Outbox()
     close = Close(1000, "")
+    outbox.hold(1.0)
     for output in (A, B, C, close):
-        outbox.put(output, 0.0, 1.0)
+        outbox.put(output, 0.0)
     outbox.forget("1")
     assert outbox.held_bytes == 2
     assert outbox.due(1.0) == [B, close]
@@ -51,7 +54,8 @@ def test_nothing_follows_the_end() -> None:
 
 def test_stalled_means_silent() -> None:
     outbox = Outbox()
-    outbox.put(A, 0.0, 1.0)
+    outbox.hold(1.0)
+    outbox.put(A, 0.0)
     outbox.stall()
     assert outbox.put(B, 5.0) == []
     assert outbox.due(9.0) == []

@@ -181,20 +181,30 @@ def test_a_delay_holds_back_all_that_follows() -> None:
 
 def test_a_pace_holds_the_first_response_back() -> None:
     made = session(pace=Pace(latency=0.5))
-    assert SetTimer("send", 0.5) in speak(made)
-    assert numbers(made.timer("send", 100.5)) == [1, 2, 3]
+    assert SetTimer("made", 0.5) in speak(made)
+    assert numbers(made.timer("made", 100.5)) == [1, 2, 3]
+
+
+def made_by_timers(made: ServerSession, commands: list[Command]) -> dict[float, list[int]]:
+    """When each payload is sent, as all timers run out one after the other."""
+    left: dict[float, list[int]] = {}
+    timers: dict[str, float] = {}
+    now = 100.0
+    while True:
+        left |= {now: numbers(commands)} if numbers(commands) else {}
+        timers |= {
+            command.name: now + command.seconds for command in commands if isinstance(command, SetTimer)
+        }
+        if not timers:
+            return left
+        name = min(timers, key=timers.__getitem__)
+        now = timers.pop(name)
+        commands = made.timer(name, now)
 
 
 def test_audio_that_comes_all_at_once_is_answered_in_real_time() -> None:
     made = session(pace=Pace(latency=0.5, lead=3.0))
-    assert SetTimer("send", 0.5) in speak(made)
-    left: dict[float, list[int]] = {}
-    due = 100.5
-    while due:
-        now, commands = due, made.timer("send", due)
-        left[now] = numbers(commands)
-        due = next((now + command.seconds for command in commands if isinstance(command, SetTimer)), 0.0)
-    assert left == {100.5: [1], 101.0: [2], 103.0: [3]}
+    assert made_by_timers(made, speak(made)) == {100.5: [1], 101.0: [2], 103.0: [3]}
 
 
 def test_audio_in_real_time_is_answered_when_it_has_come() -> None:
@@ -202,17 +212,42 @@ def test_audio_in_real_time_is_answered_when_it_has_come() -> None:
     left: dict[float, list[int]] = {}
     for tick in range(1, 13):
         now = 100.0 + tick / 2
-        commands = made.timer("send", now)
+        commands = made.timer("made", now)
         commands += made.receive(AudioInput("r", SECOND[: len(SECOND) // 2], tick == 12), now)
         left |= {now: numbers(commands)} if numbers(commands) else {}
     assert left == {103.0: [1], 104.5: [2], 106.0: [3]}
+
+
+@pytest.mark.parametrize(
+    ("number", "fault", "sent"),
+    [
+        (2, Stall(), {100.5: [1]}),
+        (2, Delay(4), {100.5: [1], 105.0: [2, 3]}),
+        (1, Reorder(), {101.0: [2, 1], 103.0: [3]}),
+        (2, Reorder(), {100.5: [1], 103.0: [3, 2]}),
+        (3, Reorder(), {100.5: [1], 101.0: [2], 103.0: [3]}),
+        (2, Fail(13, "no"), {100.5: [1]}),
+    ],
+)
+def test_a_fault_at_a_response_waits_until_it_is_made(
+    number: int, fault: What, sent: dict[float, list[int]]
+) -> None:
+    made = session((When(Moment.RESPONSE, number=number), (fault,)), pace=Pace(latency=0.5, lead=3.0))
+    assert made_by_timers(made, speak(made)) == sent
+
+
+def test_motion_that_is_still_to_be_made_holds_nothing_else_up() -> None:
+    made = session((When(Moment.AUDIO, seconds=3), (Fail(4001, "no"),)), pace=Pace(latency=0.5))
+    commands = speak(made)
+    assert errors(commands) == [(4001, "no", "r")]
+    assert made_by_timers(made, commands) == {}
 
 
 def test_an_interrupt_forgets_what_is_held() -> None:
     made = session((When(Moment.INTERRUPT), (Text("stop"),)), pace=Pace(latency=0.5))
     speak(made)
     assert made.receive(Interrupt("r"), 101.0) == [Inject("text: text stop"), SendText("stop")]
-    assert made.timer("send", 101.0) == []
+    assert made.timer("made", 101.0) == []
     assert made.receive(Interrupt("nobody"), 102.0)[-1] == SendText("stop")
 
 
