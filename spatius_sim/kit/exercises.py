@@ -6,7 +6,7 @@ from hypothesis.strategies import SearchStrategy
 
 from spatius_sim.kit import server_plans
 from spatius_sim.kit.client_exercises import client_plans_exercising
-from spatius_sim.kit.plans import Plan, conversations, crowds
+from spatius_sim.kit.plans import Plan, alone_or_not, conversations, crowds
 from spatius_sim.rules.catalogue import rule
 
 
@@ -38,5 +38,6 @@ def exercise_of(rule_id: str) -> Exercise:
     """The plans from which the situation of that rule comes up; for a C rule they are client plans."""
     if rule(rule_id).subject == "client":
         return Exercise(client_plans_exercising(rule_id))
-    found = _OTHER_THAN_ONE_CONVERSATION.get(rule_id, conversations())
+    plain = alone_or_not() if rule(rule_id).subject == "relay" else conversations()
+    found = _OTHER_THAN_ONE_CONVERSATION.get(rule_id, plain)
     return found if isinstance(found, Exercise) else Exercise(found)

@@ -108,6 +108,11 @@ def crowds() -> st.SearchStrategy[Plan]:
     return st.lists(turns, min_size=2, max_size=3).map(lambda drawn: Plan(tuple(drawn)))
 
 
+def alone_or_not() -> st.SearchStrategy[Plan]:
+    """Mostly one client; some relays err in company only."""
+    return st.one_of(conversations(), conversations(), crowds())
+
+
 def speech(label: str, samples: int) -> bytes:
     """Audible PCM that nobody else speaks: noise in syllables, the same for the same label."""
     seed = int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
 from spatius_sim.dialects import Dialect
-from spatius_sim.dialects.events import ClientAction, RelayEvent, Start
+from spatius_sim.dialects.events import ClientAction, Garbage, RelayEvent, Start
 from spatius_sim.model.trace import Closed, Lane, Opened
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.protocol.errors import UnreachableError
@@ -97,16 +97,27 @@ class RelayClient:
         await self._connect()
 
     async def start(self, sample_rate: int, seconds: float) -> RelayEvent | None:
-        """Say what the wire wants to hear first, and give what the relay says first; None where it says
-        nothing within so many seconds, or hangs up."""
+        """Say what the wire wants to hear first, and give the first thing that the relay says and the wire
+        knows, or else the first that it said; None where it says nothing for so many seconds, or hangs up."""
         await self.do(Start(sample_rate))
-        hearing, closing = asyncio.create_task(self.heard.get()), asyncio.create_task(self.closed.wait())
-        done, waiting = await asyncio.wait(
-            {hearing, closing}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-        )
-        for task in waiting:
-            task.cancel()
-        return hearing.result() if hearing in done else None
+        unknown: Garbage | None = None
+        closing = asyncio.create_task(self.closed.wait())
+        try:
+            async with asyncio.timeout(seconds):
+                while not self.closed.is_set() or not self.heard.empty():
+                    hearing = asyncio.create_task(self.heard.get())
+                    await asyncio.wait({hearing, closing}, return_when=asyncio.FIRST_COMPLETED)
+                    if not hearing.done():
+                        hearing.cancel()
+                    elif not isinstance(heard := hearing.result(), Garbage):
+                        return heard
+                    else:
+                        unknown = unknown or heard
+        except TimeoutError:
+            hearing.cancel()
+        finally:
+            closing.cancel()
+        return unknown
 
     async def __aexit__(
         self,

@@ -16,12 +16,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.catalogue import RULES, Verdict
 from spatius_sim.tests.suspects import HONEST, WRONG, Hearing, Suspect
 
 
 class Run(NamedTuple):
-    """One suspect from one seed: the rules that named it, those that stayed open, and the seconds it took."""
+    """One suspect from one seed: the rules that named it, those that stayed open though they could be judged,
+    and the seconds it took."""
 
     suspect: int
     seed: int
@@ -31,7 +32,6 @@ class Run(NamedTuple):
 
 
 SUSPECTS = [*WRONG, *HONEST]
-_OPEN = (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE, Verdict.ERRORED)
 
 
 def judged(number: int, seed: int) -> Run:
@@ -45,9 +45,16 @@ def judged(number: int, seed: int) -> Run:
     stays = tuple(
         name
         for name, outcome in outcomes.items()
-        if outcome.verdict in _OPEN and suspect.rule_id not in outcome.blocked_by
+        if outcome.verdict is not Verdict.FAILED
+        and outcome.verdict is not _expected(suspect, name)
+        and suspect.rule_id not in outcome.blocked_by
     )
     return Run(number, seed, named, stays, time.monotonic() - started)
+
+
+def _expected(suspect: Suspect, rule_id: str) -> Verdict:
+    lacking = suspect.lacks & set(RULES[rule_id].needs)
+    return Verdict.NOT_APPLICABLE if lacking else Verdict.PASSED
 
 
 def row(suspect: Suspect, runs: Iterable[Run]) -> tuple[str, bool]:
@@ -64,7 +71,7 @@ def row(suspect: Suspect, runs: Iterable[Run]) -> tuple[str, bool]:
     return f"{mark}{suspect.rule_id:20} {suspect.name:28} {told}{others}", right
 
 
-def run_all(suspects: list[int], seeds: int, processes: int) -> Iterator[Run]:
+def run_all(suspects: Iterable[int], seeds: int, processes: int) -> Iterator[Run]:
     """Every suspect from the seeds 1, 2, ..., in parallel."""
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         tasks = [pool.submit(judged, number, seed) for seed in range(1, seeds + 1) for number in suspects]

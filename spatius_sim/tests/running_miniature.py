@@ -1,9 +1,13 @@
 """A relay brain over real sockets, as a subject."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
 
+from spatius_sim.dialects import Dialect
+from spatius_sim.dialects.events import RelayEvent
+from spatius_sim.dialects.json_envelope import JsonEnvelope
 from spatius_sim.kit.plans import Plan
 from spatius_sim.kit.subjects import Patience, RelaySubject, Subject, canary_key
 from spatius_sim.model.plain_relay import PlainRelay
@@ -15,12 +19,24 @@ from spatius_sim.net.relay_client import RelayAddress
 from spatius_sim.tape.wire_file import find_wire
 
 SEED = 1
+UNKNOWN_MESSAGE = json.dumps({"type": "weather", "degrees": 21})
 PATIENCE = Patience(attach=5.0, settle=0.4)
+
+
+class Talkative(JsonEnvelope):
+    """Says things that the wire does not know, between the messages and within them."""
+
+    def write_relay(self, event: RelayEvent) -> tuple[str, ...]:
+        known = [json.loads(frame) for frame in super().write_relay(event)]
+        return (UNKNOWN_MESSAGE, *(json.dumps(message | {"mood": [1, None]}) for message in known))
 
 
 @asynccontextmanager
 async def miniature_relay(
-    brain: type[PlainRelay], wire: str = "json-envelope", seed: int = SEED
+    brain: type[PlainRelay],
+    wire: str = "json-envelope",
+    seed: int = SEED,
+    speaks: Dialect | None = None,
 ) -> AsyncIterator[Subject[Plan]]:
     dialect = find_wire(wire)
     recorder = Recorder(dialect=dialect)
@@ -28,7 +44,7 @@ async def miniature_relay(
         numbers = count(1)
         relay = MiniatureRelay(
             brain(canary_key(seed), lambda: f"request-{next(numbers)}"),
-            dialect,
+            speaks or dialect,
             server.console_endpoint,
             server.ingress_endpoint,
         )

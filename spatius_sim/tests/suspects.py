@@ -17,7 +17,9 @@ from spatius_sim.kit.subjects import Subject, canary_key
 from spatius_sim.kit.trial import Trial
 from spatius_sim.model.client_decoder import ClientDecoder
 from spatius_sim.model.client_miniatures import CLIENT_MINIATURES, HONEST_CLIENTS
+from spatius_sim.model.honest_relays import HONEST_RELAYS
 from spatius_sim.model.miniatures import RELAY_MINIATURES
+from spatius_sim.model.miniatures_mean import MEAN_MINIATURES
 from spatius_sim.model.plain_relay import PlainRelay
 from spatius_sim.model.plain_server import PlainServer
 from spatius_sim.model.server_miniatures import SERVER_MINIATURES
@@ -25,7 +27,8 @@ from spatius_sim.net.miniature_server import MiniatureServer
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.catalogue import Verdict, rules_for
-from spatius_sim.tests.running_miniature import PATIENCE, miniature_relay
+from spatius_sim.tape.wire_file import find_wire
+from spatius_sim.tests.running_miniature import PATIENCE, Talkative, miniature_relay
 
 _OPENING_SECONDS = 10.0
 
@@ -37,11 +40,19 @@ class Suspect:
     kind: str
     brain: type[Any]
     rule_id: str = ""
+    wire: str = "json-envelope"
+    talkative: bool = False
 
     @property
     def name(self) -> str:
         """What tables call it."""
-        return self.brain.__name__
+        wire = "" if self.wire == "json-envelope" else f" on {self.wire}"
+        return f"{self.brain.__name__}{wire}{', talkative' if self.talkative else ''}"
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """What its wire cannot carry."""
+        return find_wire(self.wire).lacks if self.kind == "relay" else frozenset()
 
 
 def _wrong(kind: str, miniatures: Mapping[str, Sequence[type[Any]]]) -> list[Suspect]:
@@ -50,14 +61,15 @@ def _wrong(kind: str, miniatures: Mapping[str, Sequence[type[Any]]]) -> list[Sus
 
 WRONG = [
     *_wrong("relay", RELAY_MINIATURES),
+    *_wrong("relay", MEAN_MINIATURES),
     *_wrong("server", SERVER_MINIATURES),
     *_wrong("client", CLIENT_MINIATURES),
 ]
 
-HONEST_RELAYS: tuple[type[PlainRelay], ...] = (PlainRelay,)
-
 HONEST = [
     *(Suspect("relay", brain) for brain in HONEST_RELAYS),
+    *(Suspect("relay", PlainRelay, wire=wire) for wire in ("binary-header", "typed-json", "messagepack")),
+    Suspect("relay", PlainRelay, talkative=True),
     Suspect("server", PlainServer),
     Suspect("client", ClientDecoder),
     *(Suspect("client", brain) for brain in HONEST_CLIENTS),
@@ -69,7 +81,8 @@ async def attached(suspect: Suspect, seed: int) -> AsyncIterator[Subject[Any]]:
     """The suspect, over real sockets where it has any."""
     match suspect.kind:
         case "relay":
-            async with miniature_relay(suspect.brain, seed=seed) as subject:
+            speaks = Talkative() if suspect.talkative else None
+            async with miniature_relay(suspect.brain, suspect.wire, seed, speaks) as subject:
                 yield subject
         case "server":
             key, numbers = canary_key(seed), count(1)
@@ -82,19 +95,17 @@ async def attached(suspect: Suspect, seed: int) -> AsyncIterator[Subject[Any]]:
 
 
 class Hearing:
-    """`with Hearing(suspect, seed, folder) as hearing:` judges one suspect, over as many plans as the ci
-    profile has unless `plans` says how many."""
+    """`with Hearing(suspect, seed, folder) as hearing:` judges one suspect over as many plans as the ci
+    profile has, without cutting down those that fail."""
 
-    def __init__(
-        self, suspect: Suspect, seed: int, folder: Path, plans: int | None = None, shrink_seconds: float = 0.0
-    ) -> None:
+    def __init__(self, suspect: Suspect, seed: int, folder: Path) -> None:
         self._suspect = suspect
         self._loop = BackgroundLoop()
         self._attached = attached(suspect, seed)
         profile = profile_named("ci")
-        plans = plans or (profile.client_plans if suspect.kind == "client" else profile.plans)
+        plans = profile.client_plans if suspect.kind == "client" else profile.plans
         subject = self._loop.run(self._attached.__aenter__(), _OPENING_SECONDS)
-        self._trial: Trial[Any] = Trial(subject, self._loop, seed, folder, plans, shrink_seconds)
+        self._trial: Trial[Any] = Trial(subject, self._loop, seed, folder, plans, shrink_seconds=0.0)
 
     def __enter__(self) -> "Hearing":
         return self

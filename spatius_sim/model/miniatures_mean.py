@@ -1,0 +1,66 @@
+"""Relays that are wrong in one named way, but seldom: only in some turn, some payload, some company."""
+
+from collections.abc import Callable
+
+from spatius_sim.dialects.events import Motion
+from spatius_sim.model.miniatures import LosesLastPayload, NeverMarksAudioEnd, SwapsPayloads
+from spatius_sim.model.plain_relay import PlainRelay, RelayCommand, RelayTurn, Tell
+from spatius_sim.protocol.messages import MotionResponse
+
+_LARGE_BYTES = 32 * 1024
+
+
+class LosesInThirdTurn(LosesLastPayload):
+    """Drops the last payload of a client's third turn, and of no other."""
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        if turn.number == 2:
+            return super().motion_down(turn, raw, message)
+        return PlainRelay.motion_down(self, turn, raw, message)
+
+
+class DoublesSinglePayload(PlainRelay):
+    """Delivers the payload of a turn that has only one twice."""
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        alone = message.end and turn.payloads == 0
+        return [Tell(turn.client, Motion((raw,) * (2 if alone else 1), message.end, turn.name))]
+
+
+class CutsLargePayloads(PlainRelay):
+    """Passes on no more than the first 32 kB of a payload."""
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        return super().motion_down(turn, raw[:_LARGE_BYTES], message)
+
+
+class SwapsInCompany(SwapsPayloads):
+    """Delivers the first payload of a turn behind the second, while two clients are connected."""
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        if len(self.clients) > 1:
+            return super().motion_down(turn, raw, message)
+        return PlainRelay.motion_down(self, turn, raw, message)
+
+
+class ForgetsOneMarkInSeven(NeverMarksAudioEnd):
+    """Leaves the last audio of every seventh turn unmarked."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._turns_ended = 0
+
+    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+        self._turns_ended += 1
+        if self._turns_ended % 7 == 0:
+            return super().end_down(turn)
+        return PlainRelay.end_down(self, turn)
+
+
+MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
+    "R-MOTION-COMPLETE": (LosesInThirdTurn, DoublesSinglePayload),
+    "R-MOTION-VERBATIM": (CutsLargePayloads,),
+    "R-MOTION-ORDER": (SwapsInCompany,),
+    "R-END-AUDIO": (ForgetsOneMarkInSeven,),
+}
+"""The relays that break each rule, and it alone, where few plans find it."""
