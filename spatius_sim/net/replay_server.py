@@ -65,11 +65,11 @@ class ReplayServer(OnePort):
             raise UsageError("the tape holds no speech: it can be replayed in turn order only")
         super().__init__(port)
         self.mismatches: list[str] = []
-        self._script, self._playing = script, playing
-        self._matcher = Matcher(script.turns)
+        self._script = script
         self._gate = Gate()
         self._dice = random.Random(seed)
         self._sink: Sink = sink or Nobody()
+        self._stage = _Stage(playing, Matcher(script.turns), self._sink, self._tell)
         self._on_mismatch = on_mismatch
         self._attempts = 0
         self._sockets: set[web.WebSocketResponse] = set()
@@ -131,8 +131,10 @@ class ReplayServer(OnePort):
         await socket.prepare(request)
         token = self._sink.secret("token", session_key)
         self._sink.emit(Lane.UPSTREAM, name, Opened(token, app_id, request.query.get("id", "")))
-        original = taped[0] if taped and isinstance(taped[0], str) and self._playing.original_ids else ""
-        session = _Session(self, name, socket, original or self._new_id())
+        original = (
+            taped[0] if taped and isinstance(taped[0], str) and self._stage.playing.original_ids else ""
+        )
+        session = _Session(self._stage, name, socket, request, original or self._new_id())
         self._sockets.add(socket)
         try:
             await session.run()
@@ -145,11 +147,20 @@ class ReplayServer(OnePort):
     def _new_id(self) -> str:
         return log_id(time.time(), self._dice.randbytes(NANOID_LENGTH))
 
-    def tell(self, mismatch: Mismatch) -> None:
-        """Something was asked for that the tape does not hold."""
+    def _tell(self, mismatch: Mismatch) -> None:
         self.mismatches.append(mismatch.reason)
         if self._on_mismatch is not None:
             self._on_mismatch(mismatch.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What all sessions play on; `tell` is told what was asked for and is not on the tape."""
+
+    playing: Playing
+    matcher: Matcher
+    sink: Sink
+    tell: Callable[[Mismatch], None]
 
 
 @dataclass(slots=True)
@@ -164,9 +175,14 @@ class _Session:
     """One connection of a relay."""
 
     def __init__(
-        self, server: ReplayServer, name: str, socket: web.WebSocketResponse, connection_id: str
+        self,
+        stage: _Stage,
+        name: str,
+        socket: web.WebSocketResponse,
+        request: web.Request,
+        connection_id: str,
     ) -> None:
-        self._server, self._name, self._socket = server, name, socket
+        self._stage, self._name, self._socket, self._request = stage, name, socket, request
         self._connection_id = connection_id
         self._rate = 0
         self._asked: dict[str, _Asked] = {}
@@ -175,12 +191,11 @@ class _Session:
 
     async def run(self) -> None:
         """Until the connection is closed."""
-        server = self._server
         try:
             async for frame in self._socket:
                 if frame.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
                     continue
-                server._sink.received(Lane.UPSTREAM, self._name, frame.data)
+                self._stage.sink.received(Lane.UPSTREAM, self._name, frame.data)
                 match read_upstream(frame.data):
                     case ConfigureSession(sample_rate=rate):
                         self._rate = rate
@@ -198,8 +213,8 @@ class _Session:
         asked = self._asked.get(audio.req_id)
         if asked is None:
             asked = self._asked[audio.req_id] = _Asked(time.monotonic())
-            playing = self._server._playing
-            turn = self._server._matcher.next(self._rate) if playing.match is Match.ORDER else None
+            playing = self._stage.playing
+            turn = self._stage.matcher.next(self._rate) if playing.match is Match.ORDER else None
             task = asyncio.create_task(self._answer(audio.req_id, asked, turn))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -209,12 +224,12 @@ class _Session:
             asked.ended.set()
 
     async def _answer(self, req_id: str, asked: _Asked, turn: TapedTurn | Mismatch | None) -> None:
-        playing = self._server._playing
+        playing = self._stage.playing
         if turn is None:
             await asked.ended.wait()
-            turn = self._server._matcher.like(bytes(asked.audio), self._rate)
+            turn = self._stage.matcher.like(bytes(asked.audio), self._rate)
         if isinstance(turn, Mismatch):
-            self._server.tell(turn)
+            self._stage.tell(turn)
             error = ServerError(self._connection_id, req_id, 0, f"the tape does not hold this: {turn.reason}")
             await self._send(encode(error), req_id)
             return
@@ -228,10 +243,9 @@ class _Session:
             if not reply.raw:
                 self.closed_by_us = True
                 code = reply.close_code
-                if code in _UNSAYABLE_CODES and self._socket._req is not None:
-                    transport = self._socket._req.transport
-                    if transport is not None:
-                        transport.abort()
+                transport = self._request.transport
+                if code in _UNSAYABLE_CODES and transport is not None:
+                    transport.abort()
                     return
                 await self._socket.close(code=code)
                 return
@@ -239,5 +253,5 @@ class _Session:
             await self._send(raw, req_id)
 
     async def _send(self, raw: bytes, answers: str = "") -> None:
-        self._server._sink.sent(Lane.UPSTREAM, self._name, raw, answers)
+        self._stage.sink.sent(Lane.UPSTREAM, self._name, raw, answers)
         await self._socket.send_bytes(raw)
