@@ -1,14 +1,17 @@
 """The difference of two tapes by meaning: ids, names, times and the cutting of audio aside."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spatius_sim.dialects.events import Audio, Failed, Garbage, Interrupted, Motion, Speak
+from spatius_sim.model.testee_messages import Answer, Request
 from spatius_sim.model.trace import (
     Closed,
     Event,
@@ -66,6 +69,7 @@ def talks(trace: Trace) -> Talks:
     found: Talks = {}
     numbers: dict[tuple[Lane, str], str] = {}
     turns: dict[tuple[str, str], int] = {}
+    calls: dict[str, _Calls] = {}
     for event in trace.events:
         if event.lane in (Lane.KIT, Lane.DECODER):
             if isinstance(event.what, Injected):
@@ -75,8 +79,59 @@ def talks(trace: Trace) -> Talks:
         if key not in numbers:
             count = sum(lane is event.lane for lane, _ in numbers) + 1
             numbers[key] = f"{event.lane} {count}"
-        _add(found, numbers[key], event, turns)
+        talk = numbers[key]
+        if event.lane is Lane.CLIENT and isinstance(event.what, Sent | Received):
+            calls.setdefault(talk, _Calls()).take(found.setdefault(talk, {}), event.what)
+        else:
+            _add(found, talk, event, turns)
     return found
+
+
+class _Calls:
+    """The calls of a client under test, each with its answer; its ids by the order in which it gave them."""
+
+    def __init__(self) -> None:
+        self._rounds: dict[str, str] = {}
+        self._call = Utterance()
+
+    def take(self, told: dict[str, Utterance], what: Sent | Received) -> None:
+        match what.value:
+            case Request() as request:
+                self._call = told[f"call {len(told) + 1}"] = self._asked(request)
+            case Answer(_, result, unimplemented, error):
+                said = "is not implemented" if unimplemented else f"throws {error!r}" if error else ""
+                self._call.other.append(said or f"answers {self._plain(result)}")
+            case Undecodable(text):
+                self._call.other.append(f"not understood: {text}")
+
+    def _asked(self, request: Request) -> Utterance:
+        detail = ""
+        match request.do:
+            case "reset":
+                self._rounds.clear()
+                detail = f" {request.sample_rate} Hz {request.mode}"
+            case "advance":
+                detail = f" {request.ms} ms"
+            case "yieldFramesData":
+                count = "no list" if request.frames is None else f"{len(request.frames)} payloads"
+                detail = f" {count} for {self._rounds.get(request.conversation_id, 'an id it never gave')}"
+        asked = Utterance(bytearray(request.audio), int(request.end), other=[request.do + detail])
+        for payload in request.frames or ():
+            message = read_upstream(payload)
+            if isinstance(message, MotionResponse):
+                asked.payloads.append(message)
+            else:
+                asked.other.append(f"{len(payload)} bytes that are no motion ({_hash(payload)})")
+        return asked
+
+    def _plain(self, result: dict[str, Any]) -> str:
+        given = result.get("conversationId")
+        rest = {key: value for key, value in result.items() if key not in ("conversationId", "name")}
+        if isinstance(given, str) and given:
+            rest["round"] = self._rounds.setdefault(given, f"round {len(self._rounds) + 1}")
+        elif "conversationId" in result:
+            rest["round"] = given
+        return json.dumps(rest, sort_keys=True)
 
 
 def _add(found: Talks, talk: str, event: Event, turns: dict[tuple[str, str], int]) -> None:
@@ -190,5 +245,5 @@ def _of_keyframes(first: Keyframes, second: Keyframes) -> str:
     )
 
 
-def _hash(audio: bytearray) -> str:
+def _hash(audio: bytes | bytearray) -> str:
     return hashlib.blake2b(audio, digest_size=4).hexdigest()

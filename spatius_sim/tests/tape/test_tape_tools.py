@@ -9,6 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spatius_sim.kit.client_plans import Do, Say, Step, Wait
+from spatius_sim.kit.own_client import own_client
+from spatius_sim.model.client_decoder import ClientDecoder
+from spatius_sim.model.client_miniatures import LagsBehind, OddIds
 from spatius_sim.model.trace import Lane, Sent, Trace
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
@@ -27,6 +31,7 @@ from spatius_sim.tape.exchange import (
     import_recordings,
 )
 from spatius_sim.tape.taping import read_traces, write_traces
+from spatius_sim.tests.rules.client_traces import motion, played
 from spatius_sim.tests.rules.traces import TICK_NS, Dialogue, up_of, voice
 from spatius_sim.tests.tape.samples import CLEANED, KEPT, WHATS, trace_of
 
@@ -220,3 +225,22 @@ def test_speech_that_was_not_kept_cannot_be_exported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"):
         export_motion(tmp_path / "a.tape", tmp_path / "file")
+
+
+ROUND: tuple[Step, ...] = (Say(600, True), motion(15), Wait(300), Do("interrupt"), motion(5, form="junk"))
+
+
+def test_diff_of_clients_compares_calls_and_answers_and_leaves_ids_aside(tmp_path: Path) -> None:
+    ours = played(*ROUND, client=own_client(ClientDecoder))
+    assert list(differences(taped(tmp_path, "a", ours), taped(tmp_path, "b", played(*ROUND)))) == []
+    others_ids = taped(tmp_path, "c", played(*ROUND, client=own_client(OddIds)))
+    assert list(differences(tmp_path / "a.tape", others_ids)) == []
+    silent = taped(tmp_path, "d", played(*ROUND, client=own_client(LagsBehind)))
+    assert any('"keyframesRendered"' in line for line in differences(tmp_path / "a.tape", silent))
+    shorter = taped(tmp_path, "e", played(Say(640, True), motion(16), *ROUND[2:]))
+    lines = list(differences(tmp_path / "a.tape", shorter))
+    assert any("19200 bytes of audio against 20480" in line for line in lines)
+    assert any("15 keyframes against 16" in line for line in lines)
+    assert "run 1, client 1, call 13: only in the first" in list(
+        differences(tmp_path / "a.tape", taped(tmp_path, "f", played(*ROUND[:-1])))
+    )
