@@ -48,12 +48,12 @@ def report() -> None:
 @click.argument("out", type=_file)
 def html(source: Path, out: Path) -> None:
     """Draw the page of REPORT again."""
-    from spatius_sim.reporting.files import check_writable, write_reports
+    from spatius_sim.reporting.files import make_room, write_reports
     from spatius_sim.reporting.json_report import read_report
 
     paths = {"html": out}
     found = read_report(source)
-    check_writable(paths)
+    make_room(paths)
     write_reports(paths, found)
 
 
@@ -76,7 +76,7 @@ def matrix(sources: tuple[Path, ...], html_out: Path | None, markdown_out: Path 
     """Put subjects or releases side by side, and show what changed from left to right."""
     from rich.console import Console
 
-    from spatius_sim.reporting.files import check_writable
+    from spatius_sim.reporting.files import make_room
     from spatius_sim.reporting.html_report import html_matrix
     from spatius_sim.reporting.json_report import read_report
     from spatius_sim.reporting.markdown_report import markdown_matrix
@@ -86,7 +86,7 @@ def matrix(sources: tuple[Path, ...], html_out: Path | None, markdown_out: Path 
     found = matrix_of([(str(source), read_report(source)) for source in sources])
     makers = {"html": (html_out, html_matrix), "markdown": (markdown_out, markdown_matrix)}
     asked = {name: out for name, (out, _) in makers.items() if out is not None}
-    check_writable(asked)
+    make_room(asked)
     for name, out in asked.items():
         out.write_text(makers[name][1](found), encoding="utf-8")
     if not asked:

@@ -188,13 +188,13 @@ def check(tape_path: Path, **reports: str | None) -> int:
     from rich.console import Console
 
     from spatius_sim.kit.checking import check_tape
-    from spatius_sim.reporting.files import check_writable, write_reports
+    from spatius_sim.reporting.files import make_room, write_reports
     from spatius_sim.reporting.report import report_of
     from spatius_sim.reporting.summary import exit_code
     from spatius_sim.reporting.text_report import print_verdicts
 
     paths = report_paths(reports)
-    check_writable(paths)
+    make_room(paths)
     summaries = check_tape(tape_path)
     console = Console()
     for summary in summaries:

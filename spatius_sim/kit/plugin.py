@@ -74,6 +74,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(outcomes)
     with _usage_errors():
         file = _read_conformance_file(config)
+        if not is_worker(config):
+            report_options.check_reports(config)
     named = _named(config)
     if not named:
         return
@@ -84,7 +86,6 @@ def pytest_configure(config: pytest.Config) -> None:
             raise (file.placed(error) if file else error) from error
         _check_rules(config, *named)
         baseline_options.check_baseline(config, *named)
-        report_options.check_reports(config)
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             from spatius_sim.kit.resources import resource
 
@@ -260,8 +261,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
         markup = terminalreporter.hasmarkup
         print_summary(Console(file=page, width=width, force_terminal=markup), summary)
         terminalreporter.write(page.getvalue())
-    if config.stash.get(_UPDATED, ""):
-        terminalreporter.write_line(config.stash[_UPDATED])
+    for line in (config.stash.get(_UPDATED, ""), report_options.where_reports_are(config)):
+        if line:
+            terminalreporter.write_line(line)
 
 
 def _judges(config: pytest.Config) -> bool:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def check_reports(config: "pytest.Config") -> None:
     """Raises UsageError for a report that could not be written."""
     if _asked(config):
-        from spatius_sim.reporting.files import check_writable
+        from spatius_sim.reporting.files import make_room
 
-        check_writable(_paths(config))
+        make_room(_paths(config))
 
 
 def write_reports(config: "pytest.Config", report: "Report") -> None:
@@ -25,6 +25,12 @@ def write_reports(config: "pytest.Config", report: "Report") -> None:
         from spatius_sim.reporting import files
 
         files.write_reports(_paths(config), report)
+
+
+def where_reports_are(config: "pytest.Config") -> str:
+    """Which files were written, in words; "" where none was asked for."""
+    paths = ", ".join(map(str, _paths(config).values())) if _asked(config) else ""
+    return f"spatius-sim: written: {paths}" if paths else ""
 
 
 def report_folder(config: "pytest.Config") -> str:

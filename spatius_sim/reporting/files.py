@@ -30,15 +30,14 @@ def paths_of(given: Mapping[str, str], folder: str) -> dict[str, Path]:
     return in_folder | {name: Path(path) for name, path in given.items()}
 
 
-def check_writable(paths: Mapping[str, Path]) -> None:
-    """Make the folders of the files; raises UsageError for a file that could not be written."""
+def make_room(paths: Mapping[str, Path]) -> None:
+    """Make the folders of the files, and take away what an earlier run left there: a run that is broken off
+    must not leave the verdict of another. Raises UsageError for a file that could not be written."""
     for name, path in paths.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            existed = path.exists()
-            with path.open("a", encoding="utf-8"):
-                pass
-            if not existed:
+            path.write_bytes(b"")
+            if path.is_file() and not path.is_symlink():  # and no /dev/stdout
                 path.unlink()
         except OSError as error:
             raise UsageError(f"--report-{name} {str(path)!r} cannot be written: {error.strerror}") from error

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spatius_sim.model.testee_messages import Answer, Request
 from spatius_sim.model.trace import Event, Lane, Received, Sent, Trace, TurnStarted
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
-from spatius_sim.protocol.messages import ConfigureSession
+from spatius_sim.protocol.messages import AudioFormat, ConfigureSession
 from spatius_sim.reporting.client_dialogue import call_said
 from spatius_sim.reporting.event_words import Said, said
 from spatius_sim.reporting.timeline import Curve, CurveKind, Mark, MarkKind, Timeline
@@ -23,6 +23,8 @@ _MOST_MARKS = 120
 _POINTS_OF_A_LANE = 240
 _MOST_POINTS = {CurveKind.AUDIO: 12, CurveKind.MOTION: 24}
 _USUAL_RATE = 16000
+_NO_SAMPLES = 0
+"""The rate of audio whose samples cannot be seen: Ogg Opus."""
 _LOUDEST = 32768
 _ALONE_SECONDS = 0.004
 _BLOCKS_OF_A_LANE = 60
@@ -111,8 +113,9 @@ def _learn_rate(event: Event, rates: dict[str, int]) -> None:
     match event.what:
         case TurnStarted(sample_rate=rate) if rate > 0:
             rates[event.connection] = rate
-        case Sent(_, ConfigureSession(sample_rate=rate)) | Received(_, ConfigureSession(sample_rate=rate)):
-            rates[event.connection] = rate if rate > 0 else _USUAL_RATE
+        case Sent(_, ConfigureSession() as session) | Received(_, ConfigureSession() as session):
+            pcm = session.audio_format == AudioFormat.PCM_S16LE
+            rates[event.connection] = max(0, session.sample_rate) if pcm else _NO_SAMPLES
 
 
 def _calls(trace: Trace) -> Iterator[_Step]:
@@ -153,7 +156,7 @@ def _that_fit(marks: Sequence[Mark]) -> tuple[Mark, ...]:
 def _curves(steps: Sequence[_Step]) -> Iterator[Curve]:
     blocks: dict[tuple[str, CurveKind], list[_Block]] = defaultdict(list)
     for step in steps:
-        if len(step.said.pcm) >= BYTES_PER_SAMPLE:
+        if len(step.said.pcm) >= BYTES_PER_SAMPLE and step.rate:
             pcm = step.said.pcm[: len(step.said.pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE]
             samples = np.abs(np.frombuffer(pcm, "<i2").astype(np.float32)) / _LOUDEST
             _add(blocks[step.shown, CurveKind.AUDIO], step, len(samples) / step.rate, samples)

@@ -34,7 +34,8 @@ def unpacked(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_carries_suites_and_fixtures_and_no_tests(unpacked: Path) -> None:
     package = unpacked / "spatius_sim"
-    for name in ("conformance/relay/test_relay.py", "fixtures/speech/hello.wav", "py.typed"):
+    reports = ("reporting/templates/report.html.j2", "reporting/report.schema.json")
+    for name in ("conformance/relay/test_relay.py", "fixtures/speech/hello.wav", "py.typed", *reports):
         assert (package / name).is_file()
     assert not (package / "tests").exists()
 

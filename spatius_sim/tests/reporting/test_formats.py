@@ -16,7 +16,7 @@ from spatius_sim.kit.judge_options import REPORT_FORMATS
 from spatius_sim.kit.resources import resource
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.badge import badge
-from spatius_sim.reporting.files import WRITERS, check_writable, paths_of
+from spatius_sim.reporting.files import WRITERS, make_room, paths_of
 from spatius_sim.reporting.html_report import LARGEST_EMBEDDED_TAPE, html_report
 from spatius_sim.reporting.json_report import json_report, read_report, report_schema
 from spatius_sim.reporting.junit_report import junit_report
@@ -102,7 +102,16 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_written_is_told_before_anything_runs() -> None:
     with pytest.raises(UsageError, match="--report-junit"):
-        check_writable({"junit": Path("/dev/null/junit.xml")})
+        make_room({"junit": Path("/dev/null/junit.xml")})
+
+
+def test_what_an_earlier_run_left_is_gone_before_anything_runs(tmp_path: Path) -> None:
+    paths = paths_of({}, str(tmp_path / "new"))
+    make_room(paths)
+    for path in paths.values():
+        path.write_text("PASSED")
+    make_room(paths)
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_junit_has_a_case_for_each_rule_and_keeps_to_its_schema(failed: Report) -> None:
