@@ -60,6 +60,21 @@ def test_a_run_with_a_baseline(baseline: str, broken_rule: str, code: int, told:
     assert told in " ".join((ran.stdout + ran.stderr).split())
 
 
+@pytest.mark.parametrize(("broken_rule", "code"), [("R-MOTION-ORDER", 0), ("", 1)])
+def test_a_baseline_says_the_same_with_xdist(broken_rule: str, code: int, tmp_path: Path) -> None:
+    (tmp_path / "known.yaml").write_text(KNOWN)
+    command = [sys.executable, "-m", "pytest", "-n", "2", f"--rootdir={tmp_path}", "-p", "no:cacheprovider"]
+    command += [
+        "--target=ws://127.0.0.1:{port}",
+        f"--target-cmd={sys.executable} {RELAY} {{port}} {broken_rule}",
+    ]
+    command += ["--motion-port=0", "--settle=0.4", "--baseline=known.yaml", *FEW]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == code, ran.stdout + ran.stderr
+    told = "known to fail: R-MOTION-ORDER" if broken_rule else "known.yaml:2: R-MOTION-ORDER passes now"
+    assert told in " ".join(ran.stdout.split())
+
+
 def test_a_baseline_is_made_by_a_whole_run_and_then_tolerates(tmp_path: Path) -> None:
     ran = verify(tmp_path, "R-MOTION-ORDER", "--update-baseline")
     assert ran.returncode == 0, ran.stdout + ran.stderr

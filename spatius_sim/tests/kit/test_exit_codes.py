@@ -18,6 +18,7 @@ from spatius_sim.kit.subjects import canary_key
 from spatius_sim.net.listening import free_port
 
 RELAY = Path(__file__).with_name("miniature_relay_process.py")
+BAD_TESTEE = Path(__file__).with_name("bad_testee.py")
 TIMEOUT = 120
 
 
@@ -50,10 +51,11 @@ def relay(port: int, motion_port: int, broken_rule: str = "", api_key: str = can
 
 
 def command_for(front: str, target: str, *arguments: str) -> list[str]:
-    if front == "pytest":
-        suite = str(resource("conformance").parent)
-        return [sys.executable, "-m", "pytest", f"--rootdir={suite}", f"--target={target}", *arguments]
-    return [sys.executable, "-m", "spatius_sim", "verify", target, *arguments]
+    if front == "verify":
+        return [sys.executable, "-m", "spatius_sim", "verify", target, *arguments]
+    suite = str(resource("conformance").parent)
+    workers = ["-n", "2"] if front == "xdist" else []
+    return [sys.executable, "-m", "pytest", f"--rootdir={suite}", f"--target={target}", *workers, *arguments]
 
 
 def judge(front: str, folder: Path, target: str, *arguments: str) -> Ran:
@@ -66,9 +68,10 @@ def judge(front: str, folder: Path, target: str, *arguments: str) -> Ran:
 
 
 fronts = pytest.mark.parametrize("front", ["pytest", "verify"])
+all_fronts = pytest.mark.parametrize("front", ["pytest", "verify", "xdist"])
 
 
-@fronts
+@all_fronts
 def test_0_every_required_rule_passed(front: str, tmp_path: Path) -> None:
     port, motion_port = free_port(), free_port()
     with relay(port, motion_port):
@@ -101,7 +104,7 @@ def test_1_a_rule_failed(front: str, tmp_path: Path) -> None:
     assert "Traceback" not in ran.output
 
 
-@fronts
+@all_fronts
 def test_2_interrupted(front: str, tmp_path: Path) -> None:
     port, motion_port = free_port(), free_port()
     command = command_for(front, f"ws://127.0.0.1:{port}", "--motion-port", str(motion_port), "--wait", "60")
@@ -110,11 +113,22 @@ def test_2_interrupted(front: str, tmp_path: Path) -> None:
     )
     with ended(process):
         assert process.stdout is not None
-        while "collected" not in process.stdout.readline():
+        begun = "workers [" if front == "xdist" else "collected"
+        while begun not in process.stdout.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=TIMEOUT)
     assert process.returncode == 2
+
+
+@all_fronts
+def test_3_the_kit_failed(front: str, tmp_path: Path) -> None:
+    command = command_for(front, "TARGET", "--rule=C-ID")
+    testee = f"{sys.executable} {BAD_TESTEE} crashes {tmp_path / 'pids'}"
+    named = [f"--client={testee}" if argument.endswith("TARGET") else argument for argument in command]
+    ran = subprocess.run(named, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
+    assert ran.returncode == 3, ran.stdout + ran.stderr
+    assert "This says nothing of the subject" in " ".join(ran.stdout.split())
 
 
 @fronts
@@ -154,7 +168,7 @@ def test_4_a_port_in_use(front: str, tmp_path: Path) -> None:
     assert "Traceback" not in ran.output
 
 
-@fronts
+@all_fronts
 def test_5_a_required_rule_was_not_exercised(front: str, tmp_path: Path) -> None:
     port, motion_port = free_port(), free_port()
     with relay(port, motion_port, api_key="short"):
@@ -166,7 +180,7 @@ def test_5_a_required_rule_was_not_exercised(front: str, tmp_path: Path) -> None
     assert "this is no pass" in ran.output
 
 
-@fronts
+@all_fronts
 def test_6_an_unreachable_target(front: str, tmp_path: Path) -> None:
     port = free_port()
     arguments = ["--motion-port", str(free_port()), "--wait", "0.3"]
