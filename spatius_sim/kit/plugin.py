@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["spatius_sim.kit.tape_plugin"]
 
+_PYTESTS_OWN_SUMMARY = "fE"
+"""What pytest repeats at its end where nobody asked for more: the verdicts stand there."""
+
 _FROM_FILE: "pytest.StashKey[tuple[str, dict[str, Any]]]" = pytest.StashKey()
 _UPDATED: "pytest.StashKey[str]" = pytest.StashKey()
 _BENCH: "pytest.StashKey[Bench]" = pytest.StashKey()
@@ -85,6 +88,8 @@ def pytest_configure(config: pytest.Config) -> None:
         except UsageError as error:
             raise (file.placed(error) if file else error) from error
         _check_rules(config, *named)
+        if config.option.reportchars == _PYTESTS_OWN_SUMMARY:
+            config.option.reportchars = ""
         baseline_options.check_baseline(config, *named)
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             from spatius_sim.kit.resources import resource
@@ -111,6 +116,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """A named relay may connect to our Motion Server at any time from now on."""
     config = session.config
+    if _named(config) and not is_worker(config):
+        from spatius_sim.kit.progress import show_progress
+
+        show_progress(config)
     if _named(config) and not is_distributed(config) and not is_worker(config):
         with _usage_errors():
             _bench(config)
