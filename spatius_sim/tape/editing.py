@@ -96,9 +96,17 @@ def merge(first: Path, second: Path, out: Path) -> int:
     ]
     if Lane.UPSTREAM in sides[1].lanes:
         streams.reverse()  # At the same time, what was sent comes before what arrived.
-    wire = sides[0].runs[0].wire or sides[1].runs[0].wire
+    # The client's half names the wire, and what it lacks.
+    told = next((side.runs[0] for side in sides if side.runs[0].wire), sides[0].runs[0])
     runs = (
-        replace(run, subject="relay", wire=wire, halves=halves, lacks=_without_upstream(run.lacks))
+        replace(
+            run,
+            subject="relay",
+            wire=told.wire,
+            declaration=told.declaration,
+            halves=halves,
+            lacks=_without_upstream(f"{run.lacks} {told.lacks}"),
+        )
         for run in sides[leader].runs
     )
     openings = _Openings()
@@ -144,7 +152,7 @@ class _Openings:
 
 
 def _without_upstream(lacks: str) -> str:
-    return " ".join(feature for feature in lacks.split() if feature != UPSTREAM)
+    return " ".join(sorted({*lacks.split()} - {UPSTREAM}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from spatius_sim.kit.client_plans import Do, Say, Step, Wait
 from spatius_sim.kit.own_client import own_client
 from spatius_sim.model.client_decoder import ClientDecoder
 from spatius_sim.model.client_miniatures import LagsBehind, OddIds
-from spatius_sim.model.trace import Lane, Sent, Trace
+from spatius_sim.model.trace import Lane, Sent, Trace, TraceHeader
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UsageError
@@ -31,6 +31,7 @@ from spatius_sim.tape.exchange import (
     import_recordings,
 )
 from spatius_sim.tape.taping import read_traces, write_traces
+from spatius_sim.tests.corpus.scenes import Scene
 from spatius_sim.tests.rules.client_traces import motion, played
 from spatius_sim.tests.rules.traces import TICK_NS, Dialogue, up_of, voice
 from spatius_sim.tests.tape.samples import CLEANED, KEPT, WHATS, trace_of
@@ -244,3 +245,26 @@ def test_diff_of_clients_compares_calls_and_answers_and_leaves_ids_aside(tmp_pat
     assert "run 1, client 1, call 13: only in the first" in list(
         differences(tmp_path / "a.tape", taped(tmp_path, "f", played(*ROUND[:-1])))
     )
+
+
+@pytest.mark.parametrize("up_first", [True, False])
+@pytest.mark.parametrize("wire", ["messagepack", "binary-header"])
+def test_merged_halves_know_the_wire_and_what_it_lacks(tmp_path: Path, wire: str, up_first: bool) -> None:
+    whole = Scene(wire).told(2)
+    header = whole.header
+    of_proxy = replace(header, wire="", declaration="", lacks=(), halves="upstream")
+    up = half(whole, replace(of_proxy, plan=""), Lane.CONSOLE, Lane.UPSTREAM)
+    down = half(whole, replace(header, halves="downstream"), Lane.KIT, Lane.DOWNSTREAM)
+    both = (taped(tmp_path, "up", up), taped(tmp_path, "down", down))
+    merge(*(both if up_first else both[::-1]), tmp_path / "both.tape")
+    (merged,) = read_traces(tmp_path / "both.tape")
+    told = merged.header
+    assert (told.wire, told.declaration, told.lacks) == (header.wire, header.declaration, header.lacks)
+    verdicts = {name: one.verdict for name, one in judge(merged).items()}
+    assert verdicts == {name: one.verdict for name, one in judge(whole).items()}
+
+
+def half(whole: Trace, header: TraceHeader, *lanes: Lane) -> Trace:
+    """What of a trace was seen on these lanes."""
+    seen = [event for event in whole.events if event.lane in lanes]
+    return Trace(header, tuple(replace(event, seq=seq) for seq, event in enumerate(seen)))
