@@ -13,6 +13,7 @@ from spatius_sim import __version__
 from spatius_sim.cli_report import as_click, report
 from spatius_sim.cli_tape import TAPE_COMMANDS
 from spatius_sim.cli_team import TEAM_COMMANDS
+from spatius_sim.cli_wire import wire
 from spatius_sim.kit.judge_options import JUDGE_OPTIONS, as_arguments, subject_named
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
 
@@ -254,7 +255,7 @@ def rules(subject: str | None, folder: str | None) -> None:
         print_catalogue(Console(), list(rules_for(subject) if subject else RULES.values()))
 
 
-for _command in (*TAPE_COMMANDS, *TEAM_COMMANDS, report):
+for _command in (*TAPE_COMMANDS, *TEAM_COMMANDS, report, wire):
     cli.add_command(_command)
 
 

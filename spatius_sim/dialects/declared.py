@@ -107,7 +107,7 @@ class Declared:
         """A frame from the client; never raises."""
         try:
             kind, fields = next(iter(told(self.declares.client, frame, CLIENT_MEANINGS)))
-            return client_action(kind, fields)
+            return client_action(kind, fields, self._whole)
         except NotUnderstoodError as fault:
             return Unclear(str(fault))
 

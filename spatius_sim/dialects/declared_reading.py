@@ -123,12 +123,12 @@ def relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
     return Note(_text(fields, _KIND))
 
 
-def client_action(kind: str, fields: Document) -> ClientAction:
+def client_action(kind: str, fields: Document, whole: bool) -> ClientAction:
     match kind:
         case "start":
             return Start(rate(fields.get("rate")), _text(fields, "avatar"))
         case "speech":
-            return Speak(_binary(fields, "pcm"), _flag(fields))
+            return Speak(_binary(fields, "pcm"), whole or _flag(fields))
         case "last-speech":
             return Speak(_binary(fields, "pcm"), True) if "pcm" in fields else SpeakEnd()
         case "play-clip":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from spatius_sim.dialects.features import STREAMING
 from spatius_sim.kit.attaching import Attachment, with_port
 from spatius_sim.kit.background_loop import BackgroundLoop
 from spatius_sim.kit.client_plans import ClientPlan
@@ -124,7 +125,9 @@ class Options:
         ):
             if not 0 <= seconds < math.inf:
                 raise UsageError(f"{option} {seconds}: a number of seconds is needed")
-        _check_url("--target", with_port(self.target, 1), ("ws", "wss"))
+        documents = wire is not None and STREAMING in wire.lacks
+        schemes = ("http", "https") if documents else ("ws", "wss")
+        _check_url("--target", with_port(self.target, 1), schemes)
         if self.server:
             self.place()
         if self.client.startswith(_SOCKET_SCHEMES):

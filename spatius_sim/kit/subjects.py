@@ -20,6 +20,7 @@ from spatius_sim.kit.waiting import Settling
 from spatius_sim.model.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.told_faults import longest_delay
 from spatius_sim.model.trace import FALLBACK_WAIT, Trace, TraceHeader
+from spatius_sim.net.document_client import DocumentClient
 from spatius_sim.net.http_answers import search_answer
 from spatius_sim.net.lag import lag_marked
 from spatius_sim.net.motion_server import MotionServer
@@ -229,7 +230,8 @@ class RelaySubject:
         )
 
     def _client(self, name: str, open_seconds: float = 10.0) -> RelayClient:
-        return RelayClient(self._address, self._dialect, self._recorder, name, open_seconds)
+        kind = RelayClient if self.target.startswith("ws") else DocumentClient
+        return kind(self._address, self._dialect, self._recorder, name, open_seconds)
 
     async def _read_greeting(self, client: RelayClient) -> None:
         seconds = GREETING_SECONDS if self._dialect.greets else _NO_GREETING_SECONDS

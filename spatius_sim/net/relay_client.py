@@ -18,7 +18,7 @@ from spatius_sim.model.trace import Closed, Lane, Opened
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.protocol.errors import UnreachableError
 
-_LARGEST_FRAME = 16 * 1_048_576
+LARGEST_FRAME = 16 * 1_048_576
 _CLOSE_SECONDS = 2.0
 _ABNORMAL_CLOSE = 1006
 _SMALL_BUFFER, _LARGE_BUFFER = 4096, 1_048_576
@@ -74,7 +74,7 @@ class RelayClient:
                 additional_headers=self._address.headers,
                 subprotocols=[Subprotocol(name) for name in self._address.subprotocols] or None,
                 ssl=self._address.tls or (True if self._address.url.startswith("wss:") else None),
-                max_size=_LARGEST_FRAME,
+                max_size=LARGEST_FRAME,
                 open_timeout=self._open_seconds,
                 close_timeout=_CLOSE_SECONDS,
                 compression=None,
