@@ -17,7 +17,6 @@ from spatius_sim.protocol.errors import UsageError
 
 if TYPE_CHECKING:
     from spatius_sim.kit.bench import Options
-    from spatius_sim.kit.doctor import Finding
     from spatius_sim.kit.inquiry import Answers
 
 _UNREACHABLE = 6
@@ -49,19 +48,16 @@ def init(target: str, force: bool, **given: Any) -> int:
     with 6, and writes nothing, where no wire was found on which it answers.
     """
     from spatius_sim.kit.conformance_file import NAME
+    from spatius_sim.kit.doctor import relay_findings
+    from spatius_sim.kit.inquiry import ask
 
     path = Path(NAME)
     if path.exists() and not force:
         raise UsageError(f"{NAME} is there already: --force writes over it")
     said = {"target": target} | _said(given)
     options = _options(said)
-    answers = _ask(options, said)
-    _say(
-        *(
-            f"{'ok ' if finding.well else 'NO '} {finding.what}"
-            for finding in _findings(options, answers, said)
-        )
-    )
+    answers = ask(options)
+    _say(*(f"{'ok ' if found.well else 'NO '} {found.what}" for found in relay_findings(answers, options)))
     if answers.unreachable or not answers.understood:
         _say("nothing was written; `spatius-sim doctor` with the same arguments says what to do")
         return _UNREACHABLE
@@ -81,6 +77,7 @@ def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
     """
     from spatius_sim.kit import doctor as practice
     from spatius_sim.kit.conformance_file import find_conformance_file
+    from spatius_sim.kit.inquiry import ask
 
     said = {"target": target} | _said(given)
     file = find_conformance_file(conformance, Path.cwd())
@@ -91,14 +88,14 @@ def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
     options = _options(said)
     findings = [*practice.version_findings(), practice.telemetry_finding(Path.cwd())]
     try:
-        answers = _ask(options, said)
+        answers = ask(options)
     except UsageError as error:
         port = options.listens_at
         if port is None or f"port {port}" not in str(error):
             raise
         findings.append(practice.port_finding(port, str(error)))
     else:
-        findings += _findings(options, answers, said)
+        findings += practice.relay_findings(answers, options)
     for finding in filter(None, findings):
         _say(f"{'ok ' if finding.well else 'NO '} {finding.what}")
         if finding.advice:
@@ -139,19 +136,6 @@ def _options(said: Mapping[str, Any]) -> "Options":
     options = options_of(said, os.environ, 1)
     options.check()
     return options
-
-
-def _ask(options: "Options", said: Mapping[str, Any]) -> "Answers":
-    from spatius_sim.dialects import dialect_names
-    from spatius_sim.kit.inquiry import ask_about_wires
-
-    return ask_about_wires(options, [options.wire] if "wire" in said else dialect_names())
-
-
-def _findings(options: "Options", answers: "Answers", said: Mapping[str, Any]) -> "list[Finding]":
-    from spatius_sim.kit.doctor import relay_findings
-
-    return list(relay_findings(answers, options, wire_was_named="wire" in said))
 
 
 def _conformance_yaml(said: Mapping[str, Any], answers: "Answers") -> str:

@@ -33,20 +33,8 @@ def options_of(values: Mapping[str, Any], environment: Mapping[str, str], seed: 
         lacks=several("lacks"),
         environment=environment,
         seed=seed,
-        **given(
-            target="target",
-            server="server",
-            client="client",
-            wire="wire",
-            turn="turn",
-            motion_port="motion-port",
-        )
-        | given(
-            motion_port="motion-port",
-            save_tape="save-tape",
-            level="level",
-            profile="profile",
-            time_budget="time-budget",
-        )
+        **given(target="target", server="server", client="client", wire="wire", turn="turn")
+        | given(motion_port="motion-port", save_tape="save-tape")
+        | given(level="level", profile="profile", time_budget="time-budget")
         | ({"traces": Path(folder)} if folder else {}),
     )

@@ -20,7 +20,9 @@ _SILENCES_IT = re.compile(r"configure_telemetry\(\s*(['\"])\1\s*\)")
 _NOT_THEIRS = {"node_modules", "site-packages", "__pycache__"}
 _MOST_FILES = 2000
 _WEBSOCKETS_WITH_BODIES = 14
-_WIRE_ADVICE = "describe your wire in a YAML file and name it: wire: ours.yaml"
+_WIRE_ADVICE = (
+    "declare your wire in a YAML file (`spatius-sim wire show`, `wire try`), and name it: --wire ours.yaml"
+)
 _LARGEST_SOURCE = 1_048_576
 
 
@@ -33,21 +35,21 @@ class Finding:
     advice: str = ""
 
 
-def relay_findings(answers: Answers, options: Options, *, wire_was_named: bool) -> Iterator[Finding]:
+def relay_findings(answers: Answers, options: Options) -> Iterator[Finding]:
     """The way of a turn from the client to Motion Server and back, up to where it ends."""
     if answers.unreachable:
         yield Finding(False, answers.unreachable, _unreachable_advice(answers.unreachable))
         return
     yield Finding(True, "it takes our connection")
     if answers.garbage and not answers.understood:
-        other = f"another wire than {answers.wire}" if wire_was_named else "none of the known wires"
-        yield Finding(False, f"it speaks {other}: {answers.first_garbage}", _WIRE_ADVICE)
+        what = f"it speaks another wire than {answers.wire}: {answers.first_garbage}"
+        yield Finding(False, what, _WIRE_ADVICE)
         return
     if answers.garbage:
         what = (
             f"{answers.garbage} of its messages are none on the wire {answers.wire}: {answers.first_garbage}"
         )
-        yield Finding(False, what, "a wire of your own may have more messages: describe it in a YAML file")
+        yield Finding(False, what, _WIRE_ADVICE)
     elif answers.understood:
         yield Finding(True, f"it speaks {answers.wire}" + (", and greets" if answers.greets else ""))
     yield from _upstream_findings(answers, _pointing_here(options))
@@ -132,7 +134,7 @@ def _unreachable_advice(told: str) -> str:
         )
     if "ended with code" in told:
         return "start it by hand with the same command, and mend what it says"
-    if "another wire" in told:
+    if "another wire" in told or "was not found out" in told:
         return _WIRE_ADVICE
     if "certificate" in told.lower():
         return "name the certificate that it is trusted by: --target-ca"

@@ -1,6 +1,5 @@
 """Asks a relay a few questions: does it answer, on which wire, does it reach us, what comes back?"""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from spatius_sim.dialects.events import Audio, Garbage, Interrupted, Motion, Ready
@@ -44,36 +43,18 @@ class Answers:
         """Whether audio went up and motion came down."""
         return self.spoke_up and self.motion_down
 
-    @property
-    def fits(self) -> tuple[bool, bool, int]:
-        """How well the wire fits; more is better."""
-        return self.whole_turn, not self.garbage and self.understood > 0, self.understood - self.garbage
 
-
-def ask_about_wires(options: Options, wires: Sequence[str]) -> Answers:
-    """The answers on the wire that fits best; the first on which a whole turn succeeds ends the search.
+def ask(options: Options) -> Answers:
+    """The answers on the wire of these options, or on the one that is found out.
 
     Raises UsageError as a run of the judge does.
     """
-    best: Answers | None = None
-    for wire in wires:
-        answers = ask(replace(options, wire=wire))
-        if best is None or answers.fits > best.fits:
-            best = answers
-        if best.whole_turn:
-            break
-    assert best is not None, "at least one wire is asked about"
-    return best
-
-
-def ask(options: Options) -> Answers:
-    """The answers on the wire of these options."""
     bench = Bench(options)
     try:
         bench.open()
         trial = bench.trial("relay")
         trial.loop.run(trial.subject.attach(), None)
-        answers = _answers(options.wire, trial.loop.run(trial.subject.run(_plan()), _PLAN_SECONDS))
+        answers = _answers(trial.loop.run(trial.subject.run(_plan()), _PLAN_SECONDS))
         if answers.whole_turn:
             interrupted = _plan(Cue(2, Heard.NOTHING), Act.INTERRUPT)
             heard = _heard(trial.loop.run(trial.subject.run(interrupted), _PLAN_SECONDS))
@@ -89,7 +70,7 @@ def _plan(cue: Cue | None = None, act: Act = Act.GO_ON) -> Plan:
     return Plan(((TurnPlan(_SAMPLES, _CHUNK_BYTES, cue or Cue(), act),),))
 
 
-def _answers(wire: str, trace: Trace) -> Answers:
+def _answers(trace: Trace) -> Answers:
     heard = _heard(trace)
     garbage = [value.reason for value in heard if isinstance(value, Garbage)]
     tokens = [event.what for event in trace.on(Lane.CONSOLE) if isinstance(event.what, TokenRequested)]
@@ -103,7 +84,7 @@ def _answers(wire: str, trace: Trace) -> Answers:
     spoke_up = any(isinstance(what, Received) and isinstance(what.value, AudioInput) for what in upstream)
     motion_down = any(isinstance(value, Motion) and value.payloads for value in heard)
     return Answers(
-        wire,
+        trace.header.wire,
         greets=any(isinstance(value, Ready) for value in heard),
         understood=sum(isinstance(value, Ready | Audio | Motion) for value in heard),
         garbage=len(garbage),

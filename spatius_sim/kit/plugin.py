@@ -144,7 +144,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         place, when = OnePort(options.listens_at), "will listen"
         environment = relay_environment(place, canary_key(options.seed))
     if environment:
-        lines.append(f"spatius-sim: Motion Server {when}; the relay needs this environment:")
+        whose = "is given" if options.attachment.command else "needs"
+        lines.append(f"spatius-sim: Motion Server {when}; the relay {whose} this environment:")
     return lines + [f"  {name}={value}" for name, value in environment.items()]
 
 

@@ -44,9 +44,10 @@ NOWHERE = replace(
         (replace(WELL, unreachable="'x' ended with code 1; ..."), "ended", "by hand with the same command"),
         (replace(WELL, unreachable="CERTIFICATE_VERIFY_FAILED"), "CERT", "--target-ca"),
         (replace(WELL, unreachable="r cannot be reached: refused"), "refused", "--target-cmd"),
+        (replace(WELL, unreachable="the wire of r was not found out"), "wire", "wire try"),
         (
             replace(NOWHERE, understood=0, garbage=2, first_garbage="no JSON"),
-            "none of the known wires: no JSON",
+            "another wire than json-envelope: no JSON",
             "YAML",
         ),
         (replace(WELL, garbage=1, first_garbage="type x"), "1 of its messages", "YAML"),
@@ -67,23 +68,19 @@ NOWHERE = replace(
     ],
 )
 def test_what_stands_in_the_way_is_found_with_what_to_do(answers: Answers, what: str, advice: str) -> None:
-    findings = list(relay_findings(answers, Options(target="ws://r"), wire_was_named=False))
+    findings = list(relay_findings(answers, Options(target="ws://r")))
     [wrong] = [finding for finding in findings if not finding.well]
     assert what in wrong.what
     assert advice in wrong.advice
 
 
 def test_where_all_is_well_nothing_is_wrong() -> None:
-    assert all(
-        finding.well for finding in relay_findings(WELL, Options(target="ws://r"), wire_was_named=True)
-    )
+    assert all(finding.well for finding in relay_findings(WELL, Options(target="ws://r")))
 
 
 def test_a_relay_that_we_start_is_pointed_here_by_its_own_variables() -> None:
     options = Options(target=AT, attachment=Attachment(command=START))
-    assert any(
-        "target-env" in finding.advice for finding in relay_findings(NOWHERE, options, wire_was_named=True)
-    )
+    assert any("target-env" in finding.advice for finding in relay_findings(NOWHERE, options))
 
 
 def test_who_has_the_port_is_found_out() -> None:
