@@ -47,7 +47,9 @@ def main() -> None:
 
 
 def _complain(message: str, code: int) -> None:
-    sys.stderr.write(f"spatius-sim: {message}\n")
+    from spatius_sim.reporting.harmless import harmless
+
+    sys.stderr.write(f"spatius-sim: {harmless(message)}\n")
     sys.exit(code)
 
 

@@ -36,6 +36,8 @@ def json_report(report: Report) -> str:
 def report_schema() -> str:
     """What `report.schema.json` holds: the JSON Schema of a report of this version."""
     schema = msgspec.json.schema(Report) | {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    for described in schema["$defs"].values():
+        described["description"] = " ".join(described.get("description", "").split())
     return json.dumps(schema, indent=1) + "\n"
 
 

@@ -1,5 +1,6 @@
 """The page as a browser has it: drawn, quiet, alone, and open to everybody."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ WRONG: dict[str, type[PlainRelay]] = {
     "R-MOTION-COMPLETE": LosesLastPayload,
     "R-END-AUDIO": NeverMarksAudioEnd,
 }
+SAMPLE = Path(__file__).resolve().parents[3] / "reports" / "sample.html"
 PHONE = 390
 LOOKS = [{}, {"dark": True}, {"width": PHONE, "height": 844}]
 
@@ -40,6 +42,7 @@ def pages(reports: dict[str, Report], tmp_path_factory: pytest.TempPathFactory) 
     texts = {name: html_report(report, folder) for name, report in reports.items()}
     texts |= {f"hostile-{n}": html_report(report_saying(text), folder) for n, text in enumerate(ATTACKS)}
     texts["matrix"] = html_matrix(matrix_of(list(reports.items())))
+    texts["sample"] = SAMPLE.read_text("utf-8")
     paths = {name: folder / f"{name}.html" for name in texts}
     for name, path in paths.items():
         path.write_text(texts[name], encoding="utf-8")
@@ -50,6 +53,13 @@ def test_each_relay_has_the_verdict_that_its_page_shows(reports: dict[str, Repor
     for name, report in reports.items():
         failed = [rule.id for rule in report.rules if rule.verdict is Verdict.FAILED]
         assert failed == ([] if name == "reference" else [name])
+
+
+def test_the_sample_looks_as_reports_do_now(pages: dict[str, Path]) -> None:
+    """Where it does not: python reports/make_sample.py."""
+    style = re.compile("style-src '([^']+)'")
+    found = [style.findall(pages[name].read_text("utf-8")) for name in ("sample", "reference")]
+    assert found[0] == found[1] != []
 
 
 async def test_a_page_asks_nobody_for_anything_and_complains_of_nothing(pages: dict[str, Path]) -> None:
@@ -66,7 +76,7 @@ async def test_a_page_asks_nobody_for_anything_and_complains_of_nothing(pages: d
 async def test_the_time_line_is_drawn_and_the_evidence_stands_out(pages: dict[str, Path]) -> None:
     async with page() as tab:
         await tab.looks()
-        for name in WRONG:
+        for name in (*WRONG, "sample"):
             await tab.open(pages[name].as_uri())
             drawn = await tab.asked(_DRAWN)
             assert drawn["lanes"] == ["client-1", "relay", "Motion Server"]
@@ -94,7 +104,7 @@ async def test_a_page_can_be_read_by_everybody(look: dict[str, Any], pages: dict
     source = axe()
     async with page() as tab:
         await tab.looks(**look)
-        for name in ("reference", *WRONG, "hostile-0", "matrix"):
+        for name in ("reference", *WRONG, "hostile-0", "matrix", "sample"):
             await tab.open(pages[name].as_uri())
             await tab.asked("document.querySelectorAll('details').forEach(one => one.open = true)")
             assert await faults(tab, source) == []
@@ -117,7 +127,7 @@ _DRAWN = """(() => {
     area: box.width * box.height,
     audio: count('.curve.audio polygon'), motion: count('.curve.motion polyline'),
     arrows: count('.mark polygon'), ticks: count('.tick'), guilty: count('.mark.guilty'),
-    evidence: document.querySelectorAll('.failure ol.evidence > li').length,
+    evidence: document.querySelector('.failure').querySelectorAll('ol.evidence > li').length,
     red: colour('.mark.guilty'), plain: colour('.mark:not(.guilty)'),
   };
 })()"""
