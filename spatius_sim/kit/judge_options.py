@@ -156,6 +156,13 @@ JUDGE_OPTIONS = (
         of_one_run=True,
         repeated=False,
     ),
+    JudgeOption(
+        "plan",
+        "TOKEN",
+        "run this scenario alone, as the report of a failure names it; goes with one --rule",
+        of_one_run=True,
+        repeated=False,
+    ),
     JudgeOption("save-tape", "FILE", "record every run onto this tape", repeated=False),
     *REPORT_OPTIONS,
     JudgeOption(

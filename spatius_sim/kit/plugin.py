@@ -27,6 +27,7 @@ from spatius_sim.protocol.errors import UsageError
 if TYPE_CHECKING:
     from spatius_sim.kit.bench import Bench, Options
     from spatius_sim.kit.conformance_file import ConformanceFile
+    from spatius_sim.kit.exercises import Exercise
     from spatius_sim.kit.running_server import RunningMotionServer
     from spatius_sim.kit.turn_starts import Hook
     from spatius_sim.reporting.summary import Summary
@@ -173,7 +174,7 @@ def rule(request: pytest.FixtureRequest) -> "Rule":
 @pytest.fixture
 def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
     """Judges the rule over the plans that exercise it."""
-    from spatius_sim.kit.exercises import exercise_of
+    from spatius_sim.kit.plan_token import token_of
     from spatius_sim.reporting.summary import RuleOutcome
     from spatius_sim.reporting.text_report import failure_text
     from spatius_sim.rules.catalogue import Verdict
@@ -186,7 +187,7 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
             if left_out:
                 outcome = RuleOutcome(rule.id, Verdict.UNEXERCISED, reason=left_out)
             else:
-                outcome = trial.judge(rule.id, *exercise_of(rule.id))
+                outcome = trial.judge(rule.id, *_exercise(request.config, rule))
         except UsageError as error:
             if not is_worker(request.config):
                 pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
@@ -197,7 +198,8 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
             note_outcome(request.node, rule.subject, "", outcome)
             raise
         if outcome.failure is not None:
-            repeat = _repeat(request.config, rule.id)
+            smallest = trial.smallest.get(rule.id)
+            repeat = _repeat(request.config, rule.id, "" if smallest is None else token_of(smallest))
             outcome = replace(outcome, failure=replace(outcome.failure, repeat=repeat))
         note_outcome(request.node, rule.subject, trial.subject.target, outcome, trial.subject.wire)
         said = baseline_options.remark_on(request.config, outcome) if _named(request.config) else None
@@ -314,15 +316,30 @@ def _read_conformance_file(config: pytest.Config) -> "ConformanceFile | None":
     return file
 
 
-def _repeat(config: pytest.Config, rule_id: str) -> str:
-    """The command that judges one rule over the same scenarios."""
+def _exercise(config: pytest.Config, rule: "Rule") -> "Exercise":
+    """The plans by which a rule is judged: the one that was named, or those that exercise it."""
+    from spatius_sim.kit.exercises import Exercise, exercise_of
+
+    token = config.getoption("spatius_plan")
+    if not token:
+        return exercise_of(rule.id)
+    from hypothesis.strategies import just
+
+    from spatius_sim.kit.plan_token import plan_of
+
+    return Exercise(plans=just(plan_of(token, rule.subject)))
+
+
+def _repeat(config: pytest.Config, rule_id: str, token: str) -> str:
+    """The command that judges one rule over that plan; over all of its plans where there is no token."""
     path, filled = config.stash.get(_FROM_FILE, ("", {}))
     needed = {option.name for option in JUDGE_OPTIONS if option.repeated} - filled.keys()
     again = {name: value for name, value in _given(config).items() if name in needed}
     if path:
         again["conformance"] = path
     again["seed"] = _seed(config)
-    return f"pytest {as_typed(again)} --rule {rule_id}"
+    again |= {"rule": rule_id} | ({"plan": token} if token else {})
+    return f"pytest {as_typed(again)}"
 
 
 def _names_tests(config: pytest.Config) -> bool:
@@ -333,7 +350,15 @@ def _check_rules(config: pytest.Config, *subjects: str) -> None:
     """Raises UsageError for a rule that does not exist, or that judges none of these subjects."""
     from spatius_sim.rules import catalogue
 
-    for rule_id in config.getoption("spatius_rule") or ():
+    token: str = config.getoption("spatius_plan")
+    named: list[str] = config.getoption("spatius_rule") or []
+    if token:
+        from spatius_sim.kit.plan_token import plan_of
+
+        if len(named) != 1:
+            raise UsageError("--plan goes with one --rule, as the report of a failure names both")
+        plan_of(token, catalogue.rule(named[0]).subject)
+    for rule_id in named:
         judged = catalogue.rule(rule_id).subject
         if subjects and judged not in subjects:
             raise UsageError(f"{rule_id} is a rule for a {judged}, and a {subjects[0]} is to be judged")

@@ -54,6 +54,8 @@ class Trial(Generic[P]):
     deadline: float = math.inf
     shorter: Callable[[P], Iterable[P]] = _nothing_shorter
     on_trace: Callable[[Trace], None] | None = None
+    smallest: dict[str, P] = field(default_factory=dict)
+    """The smallest failing plan of each rule that failed."""
     _judged: dict[P, dict[str, Judgement]] = field(default_factory=dict)
     _unreachable: str = ""
     _attached: bool = False
@@ -166,6 +168,7 @@ class Trial(Generic[P]):
 
     def _failed(self, rule_id: str, plan: P, scenarios: int) -> RuleOutcome:
         """Run the smallest plan once more: its trace is the evidence where it fails again."""
+        self.smallest[rule_id] = plan
         remembered = self._judged[plan][rule_id]
         trace = self._run(plan)
         again = judge(trace)[rule_id]

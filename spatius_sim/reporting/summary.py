@@ -14,6 +14,10 @@ from spatius_sim.rules.catalogue import RULES, Level, Verdict
 MUST_RULES = frozenset(rule_id for rule_id, described in RULES.items() if described.level is Level.MUST)
 
 
+_LONGEST_COMMAND = 8_000
+"""Characters: a command that is cut off repeats nothing."""
+
+
 class ExitCode(IntEnum):
     """What the process says; the same from pytest and from `spatius-sim verify`."""
 
@@ -29,7 +33,7 @@ class ExitCode(IntEnum):
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A broken rule: what was expected, what happened, in the smallest scenario found; `trace` is the tape's
-    path, `evidence` the guilty events in words, `repeat` the command that runs the same scenarios again. For
+    path, `evidence` the guilty events in words, `repeat` the command that runs this scenario again. For
     a client also the whole dialogue, one call in a line."""
 
     expected: str
@@ -43,8 +47,9 @@ class Failure:
     repeat: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("expected", "actual", "scenario", "trace", "repeat"):
+        for name in ("expected", "actual", "scenario", "trace"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
+        object.__setattr__(self, "repeat", one_line(self.repeat, _LONGEST_COMMAND))
         object.__setattr__(self, "dialogue", some_lines(self.dialogue))
         object.__setattr__(self, "evidence", tuple(one_line(line) for line in self.evidence))
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -98,10 +100,33 @@ def test_1_a_rule_failed(front: str, tmp_path: Path) -> None:
         )
     assert ran.code == 1, ran.output
     assert ran.rules == {"R-MOTION-ORDER": "FAILED", "R-MOTION-COMPLETE": "PASSED"}
-    for word in ("Expected", "Actual", "scenario", "--rule R-MOTION-ORDER"):
+    for word in ("Expected", "Actual", "scenario", "--rule=R-MOTION-ORDER"):
         assert word in ran.output
     assert (tmp_path / "reports" / "R-MOTION-ORDER.tape").is_file()
     assert "Traceback" not in ran.output
+
+
+def test_the_printed_command_repeats_the_very_scenario(tmp_path: Path) -> None:
+    port, motion_port = free_port(), free_port()
+    with relay(port, motion_port, "R-MOTION-ORDER"):
+        arguments = ("--motion-port", str(motion_port), "--rule", "R-MOTION-ORDER", "--seed", "3")
+        first = judge("verify", tmp_path, f"ws://127.0.0.1:{port}", *arguments)
+        [(scenario, command)] = re.findall(
+            r"  scenario  (.*), seen again .*\n(?s:.*?)  repeat    (.*)", first.output
+        )
+        report = tmp_path / "again.json"
+        command += f" --report-json={report} --rootdir={resource('conformance').parent}"
+        again = subprocess.run(
+            [sys.executable, "-m", *shlex.split(command)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+        )
+    assert again.returncode == first.code == 1
+    [rule] = json.loads(report.read_text())["rules"]
+    assert rule["failure"]["scenario"] == scenario
+    assert rule["scenarios"] == 1
 
 
 @all_fronts
@@ -211,6 +236,8 @@ def test_6_a_relay_that_is_not_pointed_at_us(front: str, tmp_path: Path) -> None
         (["--settle", "-1"], "a number of seconds"),
         (["--rule", "S-MOTION-END"], "a rule for a server"),
         (["--profile", "dawn"], "there are smoke, ci, nightly"),
+        (["--plan", "x", "--rule", "U-TOKEN"], "names no scenario for a relay"),
+        (["--plan", "x"], "goes with one --rule"),
         (["--level", "can"], "there are must, should, may"),
         (["--time-budget", "0"], "a number of seconds"),
         (["--report-json", "/dev/null/report.json"], "cannot be written"),
