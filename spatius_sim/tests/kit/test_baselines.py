@@ -1,5 +1,6 @@
 """Baselines from end to end: how a run with one ends, and what it says."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -98,3 +99,19 @@ def test_a_run_that_leaves_something_open_updates_nothing(tmp_path: Path) -> Non
     assert ran.returncode == 6, ran.stdout + ran.stderr
     assert "known.yaml is left as it is: nothing is known of U-TOKEN" in ran.stdout
     assert (tmp_path / "known.yaml").read_text() == KNOWN
+
+
+def test_an_interrupted_run_updates_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "spatius_sim", "verify", "ws://127.0.0.1:9", "--motion-port=0"]
+    command += ["--wait=60", "--baseline=known.yaml", "--update-baseline"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        while "judging U-" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 2
+    assert not (tmp_path / "known.yaml").exists()
