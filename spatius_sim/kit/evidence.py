@@ -1,5 +1,6 @@
 """A broken rule with its evidence, as a failure that every report shows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from spatius_sim.kit.hints import what_was_not_understood
@@ -24,6 +25,12 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
         str(tape),
         confirmed,
         dialogue(trace, guilty) if confirmed else "",
-        tuple(line_of(trace.events[seq]) for seq in guilty[:_MOST_EVENTS] if seq < len(trace.events)),
+        tuple(_line(trace, seq) for seq in guilty[:_MOST_EVENTS] if seq < len(trace.events)),
         timeline_of(trace, guilty),
     )
+
+
+def _line(trace: Trace, seq: int) -> str:
+    """One event in words, timed from the first one."""
+    event = trace.events[seq]
+    return line_of(replace(event, at_ns=event.at_ns - trace.events[0].at_ns)).strip()

@@ -88,7 +88,9 @@ def _tape(path: str, folder: Path) -> Tape | None:
     came from elsewhere may name any file."""
     if not path:
         return None
-    file, here = Path(path), folder.resolve()
+    here = folder.resolve()
+    # A folder of reports that was moved has its tapes beside the page.
+    file = next((file for file in (Path(path), here / Path(path).name) if file.is_file()), Path(path))
     inside = any(file.resolve().is_relative_to(place) for place in (here, Path.cwd()))
     if file.suffix != ".tape" or not inside or not file.is_file():
         return Tape(file.name, "", embedded=False)

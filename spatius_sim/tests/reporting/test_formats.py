@@ -200,6 +200,11 @@ def test_a_small_tape_travels_in_the_page_and_a_large_one_beside_it(failed: Repo
     assert 'href="tapes/large%231.tape"' in html_report(with_tape(failed, str(large)), tmp_path)
 
 
+def test_the_tapes_of_a_folder_that_was_moved_are_found(failed: Report, tmp_path: Path) -> None:
+    (tmp_path / "a.tape").write_bytes(b"tape")
+    assert "base64,dGFwZQ==" in html_report(with_tape(failed, "where/it/was/made/a.tape"), tmp_path)
+
+
 def test_a_report_from_elsewhere_brings_no_file_of_ours_along(failed: Report, tmp_path: Path) -> None:
     page, elsewhere = tmp_path / "page", tmp_path / "elsewhere"
     page.mkdir()
