@@ -184,6 +184,7 @@ class Trial(Generic[P]):
         """A subject that dies after its first clean turn fails the rule being exercised, and leaves the
         others open unless it comes back."""
         if not self._clean_turn_completed:
+            self._unreachable = self._unreachable or reason
             return self._from_memory(rule_id)
         self._attached = False
         failure = Failure("the subject goes on answering", reason, "", "", confirmed=False)

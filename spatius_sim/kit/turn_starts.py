@@ -90,7 +90,7 @@ class Hooked:
                 f"the hook that starts a turn took more than {_HOOK_SECONDS:.0f} s"
             ) from None
         except Exception as error:
-            raise UnreachableError(f"the hook that starts a turn raised {error!r}") from error
+            raise UsageError(f"pytest_spatius_start_turn raised {error!r}") from error
 
 
 def turn_start(wanted: str, hook: Hook | None) -> TurnStart | None:

@@ -53,7 +53,9 @@ def print_summary(console: Console, summary: Summary) -> None:
 def print_verdicts(console: Console, summary: Summary) -> None:
     """The rules with their verdicts."""
     chosen = "".join(
-        f", {what} {name}" for what, name in (("profile", summary.profile), ("level", summary.level)) if name
+        f", {what} {name}"
+        for what, name in (("wire", summary.wire), ("profile", summary.profile), ("level", summary.level))
+        if name
     )
     title = f"{summary.subject} {summary.target}, seed {summary.seed}{chosen}"
     console.print(Text(title, style="bold"))
