@@ -22,7 +22,7 @@ _MOST_HEARD = 200
 
 
 class WireNotFoundError(UnreachableError):
-    """A relay that is there, and that none or several of the known wires fit."""
+    """A relay that is there, and cannot be understood."""
 
 
 def known_wires() -> list[Dialect]:

@@ -240,7 +240,7 @@ class RelaySubject:
             # Not every relay greets.
             self._greets, self._sample_rate = True, heard.input_sample_rate or PLAN_SAMPLE_RATE
         if isinstance(heard, Garbage):
-            raise UnreachableError(
+            raise WireNotFoundError(
                 f"{self.target} speaks another wire than {self._dialect.name}: {heard.reason}"
             )
 
