@@ -18,6 +18,16 @@ def test_it_ends_the_audio_of_each_request_once(judge: Judge) -> None:
     judge()
 
 
+@rule("U-RETRY")
+def test_it_does_not_insist_when_it_is_refused(judge: Judge) -> None:
+    judge()
+
+
+@rule("R-RECOVER")
+def test_it_works_again_after_a_failure(judge: Judge) -> None:
+    judge()
+
+
 @rule("R-MOTION-VERBATIM")
 def test_motion_arrives_byte_for_byte(judge: Judge) -> None:
     judge()
@@ -60,6 +70,31 @@ def test_clients_get_nothing_of_each_other(judge: Judge) -> None:
 
 @rule("R-CONVERSATION")
 def test_a_client_can_play_every_turn_to_its_end(judge: Judge) -> None:
+    judge()
+
+
+@rule("R-FALLBACK")
+def test_audio_comes_to_its_end_without_motion(judge: Judge) -> None:
+    judge()
+
+
+@rule("R-ERROR-TOLD")
+def test_the_client_is_told_that_motion_failed(judge: Judge) -> None:
+    judge()
+
+
+@rule("R-LARGE")
+def test_large_payloads_pass(judge: Judge) -> None:
+    judge()
+
+
+@rule("R-HUGE")
+def test_the_largest_payloads_pass(judge: Judge) -> None:
+    judge()
+
+
+@rule("R-LATENCY")
+def test_the_time_that_it_adds_is_measured(judge: Judge) -> None:
     judge()
 
 

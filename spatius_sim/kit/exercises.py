@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from hypothesis.strategies import SearchStrategy
+from hypothesis.strategies import SearchStrategy, just
 
-from spatius_sim.kit import server_plans
+from spatius_sim.kit import fault_plans, server_plans
 from spatius_sim.kit.client_exercises import client_plans_exercising
 from spatius_sim.kit.plans import Plan, alone_or_not, conversations, crowds
 from spatius_sim.rules.catalogue import rule
@@ -20,6 +20,12 @@ class Exercise(NamedTuple):
 
 
 _OTHER_THAN_ONE_CONVERSATION: dict[str, SearchStrategy[Plan] | Exercise] = {
+    "U-RETRY": Exercise(just(fault_plans.REFUSED_FOR_LONG), most=1),
+    "R-RECOVER": Exercise(fault_plans.failures(), fault_plans.FAILURES, most=10),
+    "R-FALLBACK": Exercise(fault_plans.failures(), (*fault_plans.FAILURES, *fault_plans.SILENCES), most=10),
+    "R-ERROR-TOLD": Exercise(fault_plans.failures(), (*fault_plans.FAILURES, *fault_plans.SILENCES), most=10),
+    "R-LARGE": Exercise(fault_plans.large_payloads(), (fault_plans.LARGE,), most=8),
+    "R-HUGE": Exercise(fault_plans.huge_payloads(), (fault_plans.LARGE,), most=5),
     "R-TURNS": conversations(least_turns=2),
     "R-ISOLATION": crowds(),
     "S-TOKEN-WINDOW": server_plans.token_windows(),
@@ -38,6 +44,8 @@ def exercise_of(rule_id: str) -> Exercise:
     """The plans from which the situation of that rule comes up; for a C rule they are client plans."""
     if rule(rule_id).subject == "client":
         return Exercise(client_plans_exercising(rule_id))
-    plain = alone_or_not() if rule(rule_id).subject == "relay" else conversations()
-    found = _OTHER_THAN_ONE_CONVERSATION.get(rule_id, plain)
+    found = _OTHER_THAN_ONE_CONVERSATION.get(rule_id)
+    if found is None and rule(rule_id).subject == "relay":
+        found = alone_or_not() | fault_plans.slowed(alone_or_not())
+    found = found or conversations()
     return found if isinstance(found, Exercise) else Exercise(found)

@@ -12,7 +12,7 @@ from spatius_sim.kit.conduct import WHOLE_TURN, Act, Heard, Rubbish
 from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.kit.rubbish import rubbish_frames
 from spatius_sim.kit.turn_starts import TurnStart, TurnToStart
-from spatius_sim.kit.turn_watch import TurnWatch
+from spatius_sim.kit.turn_watch import Fallback, TurnWatch
 from spatius_sim.kit.waiting import Settling, chunks, wait_until
 from spatius_sim.model.trace import Intended, Intent, Lane, TurnStarted, WaitEnded
 from spatius_sim.net.recorder import Recorder
@@ -30,9 +30,9 @@ _UNREAD_SECONDS = 15.0
 @dataclass(slots=True)
 class Speaker:
     """One client and what it is to say, at `sample_rate` in Hz. `lacks`: the features that the relay lacks;
-    `greets`: whether it says Ready on each connection. `fallback`: the seconds that it has when Motion Server
-    fails; `slowed_by`: by so many Motion Server may be slower than it is. Where the relay chooses what is
-    spoken, `starts` has it do so, and its speech is not known beforehand."""
+    `greets`: whether it says Ready on each connection. `fallback`: the time that it has when Motion Server
+    fails; `slowed_by`: by so many seconds Motion Server may be slower than it is. Where the relay chooses
+    what is spoken, `starts` has it do so, and its speech is not known beforehand."""
 
     name: str
     client: RelayClient
@@ -42,13 +42,15 @@ class Speaker:
     lacks: frozenset[str]
     greets: bool
     sample_rate: int
-    fallback: float
+    fallback: Fallback
     slowed_by: float
     starts: TurnStart | None = None
     _session_id: str = ""
     _hears: Settling = field(default_factory=lambda: Settling(_CUE_SECONDS))
     _through: int = 0
     """Events that were there when the turn before was through."""
+    _recovering: bool = False
+    """Whether Motion Server failed in the turn before."""
 
     async def begin(self) -> None:
         """On a new connection: say what the wire wants to hear first, and let the relay greet."""
@@ -58,24 +60,28 @@ class Speaker:
     async def speak(
         self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event | None = None
     ) -> None:
-        """Turn number `number`; what comes is left unread until `others_through`, where it is to be."""
-        if number and SEVERAL_TURNS in self.lacks:
+        """Turn number `number`, on a new connection where each turn needs one, and where the relay has ended
+        the last; what comes is left unread until `others_through`, where it is to be. Raises
+        UnreachableError."""
+        if number and (SEVERAL_TURNS in self.lacks or self.client.was_hung_up_on):
             await self.client.renew()
             await self.begin()
         known = (pcm, self.sample_rate) if self.starts is None else (b"", 0)
         self._tell(TurnStarted(number, *known))
         closed = self.client.closed.is_set
-        watch = TurnWatch(self.recorder, self.name, self._through, self.lacks, closed)
+        watch = TurnWatch(self.recorder, self.name, self._through, len(pcm), self.lacks, closed)
         if others_through is None:
             await self._say(number, turn, pcm)
         else:
             await self._say_unread(number, turn, pcm, others_through)
         if turn.cue == WHOLE_TURN:
-            complete = await watch.wait(self.settling, self.fallback, closed, self.slowed_by)
+            # A relay may pause before it asks a Motion Server again that has failed.
+            settling = Settling(self.fallback.now) if self._recovering else self.settling
+            complete = await watch.wait(settling, self.fallback, closed, self.slowed_by)
             self._tell(WaitEnded(number, complete))
         elif turn.cue.heard is not Heard.NOTHING:
             await self._wait(watch.by(turn.cue.heard), self._hears)
-        self._through = len(self.recorder.events)
+        self._through, self._recovering = len(self.recorder.events), watch.failed
         await self._act(turn, pcm)
         await asyncio.sleep(turn.pause_ms / 1000)
 

@@ -16,6 +16,7 @@ from spatius_sim.kit.finding_wire import WireNotFoundError, find_out_wire
 from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
 from spatius_sim.kit.speaking import GREETING_SECONDS, Speaker
 from spatius_sim.kit.turn_starts import TurnStart, check_sayable
+from spatius_sim.kit.turn_watch import Fallback
 from spatius_sim.kit.waiting import Settling
 from spatius_sim.model.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.told_faults import longest_delay
@@ -120,6 +121,7 @@ class RelaySubject:
         self._speak_on(dialect or dialect_named(_LIKELIEST_WIRE))
         self._motion_server = motion_server
         self._patience, self._settling = patience, Settling(patience.settle)
+        self._fallback = Fallback(patience.fallback)
         self._runs = 0
         self._greets, self._sample_rate = False, PLAN_SAMPLE_RATE
 
@@ -224,7 +226,7 @@ class RelaySubject:
             lacks=frozenset(self._lacks),
             greets=self._greets,
             sample_rate=self._sample_rate,
-            fallback=self._patience.fallback,
+            fallback=self._fallback,
             slowed_by=slowed_by,
             starts=self._starts,
         )

@@ -22,7 +22,7 @@ from spatius_sim.net.testee import TesteeError
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.reporting.summary import Failure, RuleOutcome
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.catalogue import Verdict, rule
 from spatius_sim.rules.findings import Judgement
 from spatius_sim.rules.judge import judge
 from spatius_sim.tape.contents import TapeHeader
@@ -199,7 +199,11 @@ class Trial(Generic[P]):
                 return RuleOutcome(rule_id, Verdict.NOT_APPLICABLE, reason=judgement.reason)
         exercised = sum(judgement.exercised for judgement in seen)
         if exercised:
-            return RuleOutcome(rule_id, Verdict.PASSED, exercised, len(seen))
+            measured = tuple(value for judgement in seen for value in judgement.measurements)
+            unit = rule(rule_id).unit
+            return RuleOutcome(
+                rule_id, Verdict.PASSED, exercised, len(seen), measurements=measured, unit=unit
+            )
         reason = next((judgement.reason for judgement in seen if judgement.reason), "")
         late = [judgement for judgement in seen if judgement.verdict is Verdict.INCONCLUSIVE]
         if late:

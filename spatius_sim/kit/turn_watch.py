@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Container
+from dataclasses import dataclass
 
 from spatius_sim.dialects.events import Audio, Failed, Motion
-from spatius_sim.dialects.features import AUDIO, END_MARKS
+from spatius_sim.dialects.features import AUDIO, CLIENT_AUDIO, END_MARKS, PCM
 from spatius_sim.kit.conduct import Heard
 from spatius_sim.kit.waiting import Settling, Watch, wait_until
-from spatius_sim.model.trace import Injected, read_upstream
+from spatius_sim.model.trace import Injected, Received, read_upstream
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.rules.turns import failures_among
@@ -17,21 +18,45 @@ from spatius_sim.rules.turns import failures_among
 _LATE_SECONDS = 0.2
 """What came in the last moment is written down a little later."""
 
+_PATIENT_FALLBACKS = 2
+_SHORTEST_FALLBACK = 2.0
+_ROOM_FOR_SLOWNESS = 3.0
+
+
+@dataclass(slots=True)
+class Fallback:
+    """How long a relay may take to do without Motion Server: `seconds` at first. After two waits in vain it
+    is given three times the longest that it was ever seen to take, and two seconds at least."""
+
+    seconds: float
+    longest: float = 0.0
+    in_vain: int = 0
+
+    @property
+    def now(self) -> float:
+        """The seconds that hold now."""
+        if self.in_vain < _PATIENT_FALLBACKS:
+            return self.seconds
+        return min(self.seconds, max(_SHORTEST_FALLBACK, _ROOM_FOR_SLOWNESS * self.longest))
+
 
 class TurnWatch:
-    """What of a turn has come at its client, from here on; what has gone wrong since event number `since`
-    concerns it. A client whose relay `lacks` audio has its own; one whose relay lacks end marks has all when
-    the connection is `closed`."""
+    """What of a turn has come at its client, from here on, `owed` bytes of audio where all comes; what has
+    gone wrong since event number `since` concerns it. A client whose relay `lacks` audio has its own; one
+    whose relay lacks end marks has all when the connection is `closed`."""
 
     def __init__(
         self,
         recorder: Recorder,
         client: str,
         since: int,
+        owed: int,
         lacks: Container[str] = (),
         closed: Callable[[], bool] = bool,
     ) -> None:
-        self._recorder, self._since = recorder, since
+        self._recorder, self._client, self._since = recorder, client, since
+        self._begun = len(recorder.events)
+        self._owed = 0 if PCM in lacks or CLIENT_AUDIO in lacks else owed
         self._has_audio = AUDIO in lacks
         self._all_over = closed if END_MARKS in lacks else bool
         self._watches = {
@@ -54,10 +79,10 @@ class TurnWatch:
         return self._watches[heard].has_come if heard in self._watches else self.have_come
 
     async def wait(
-        self, settling: Settling, fallback: float, gone: Callable[[], bool], slowed_by: float
+        self, settling: Settling, fallback: Fallback, gone: Callable[[], bool], slowed_by: float
     ) -> bool:
         """Whether both halves have come. Where Motion Server is slowed down by so many seconds, the relay has
-        as many more to show life; where it fails, `fallback` seconds to end the audio and to say so."""
+        as many more to show life; where it fails, it has time to end the audio and to say so."""
         spoken_at = time.monotonic()
 
         def over() -> bool:
@@ -66,14 +91,25 @@ class TurnWatch:
         await wait_until(self._recorder, over, settling, gone, grace=slowed_by)
         failed_at = self._failed_at()
         if failed_at is not None:
-            await self._wait_for_fallback(max(spoken_at, failed_at) + fallback + _LATE_SECONDS, gone)
+            await self._wait_for_fallback(max(spoken_at, failed_at), fallback, gone)
         return self.have_come()
 
-    async def _wait_for_fallback(self, deadline: float, gone: Callable[[], bool]) -> None:
+    @property
+    def failed(self) -> bool:
+        """Whether Motion Server has failed by now."""
+        return self._failed_at() is not None
+
+    async def _wait_for_fallback(self, since: float, fallback: Fallback, gone: Callable[[], bool]) -> None:
         changed = self._recorder.changed
-        while not (self.have_come() or self._has_fallen_back() or gone()):
-            left = deadline - time.monotonic()
+        deadline = since + fallback.now + _LATE_SECONDS
+        while not (self.have_come() or gone()):
+            now = time.monotonic()
+            if self._has_fallen_back():
+                fallback.longest = max(fallback.longest, now - since)
+                return
+            left = deadline - now
             if left <= 0:
+                fallback.in_vain += 1
                 return
             changed.clear()
             with contextlib.suppress(TimeoutError):
@@ -81,7 +117,15 @@ class TurnWatch:
 
     def _has_fallen_back(self) -> bool:
         audio, word = self._audio_ended(), self._word.has_come()
-        return audio and word
+        return audio and word and (self._has_audio or self._audio_bytes() >= self._owed)
+
+    def _audio_bytes(self) -> int:
+        heard = (
+            event.what.value
+            for event in self._recorder.events[self._begun :]
+            if event.connection == self._client and isinstance(event.what, Received)
+        )
+        return sum(len(said.pcm) for said in heard if isinstance(said, Audio))
 
     def _audio_ended(self) -> bool:
         return self._has_audio or self._watches[Heard.LAST_AUDIO].has_come()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from spatius_sim.dialects.events import Motion, Ready
+from spatius_sim.model.miniatures_faults import FAULT_MINIATURES
 from spatius_sim.model.plain_relay import (
     SAMPLE_RATE,
     TOKEN_LIFE_SECONDS,
@@ -163,5 +164,6 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-TOKEN": (AsksForTwoDays,),
     "U-CONFIGURE": (TriesOddRate,),
     "U-AUDIO-END": (NeverEndsUpstream,),
+    **FAULT_MINIATURES,
 }
 """The relays that break each rule, and it alone."""

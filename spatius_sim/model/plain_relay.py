@@ -61,7 +61,16 @@ class HangUp:
     upstream: str
 
 
-RelayCommand = Tell | ConnectUp | SendUp | HangUp
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Say so when this upstream session has been silent for `seconds` from now; an earlier watch over it
+    ends."""
+
+    upstream: str
+    seconds: float
+
+
+RelayCommand = Tell | ConnectUp | SendUp | HangUp | Watch
 
 
 @dataclass(slots=True)
@@ -83,13 +92,15 @@ class PlainRelay:
     """Honest in everything. A miniature overrides one of the small methods in the middle."""
 
     attempts = 1
+    silence_seconds = 1.5
+    """How long Motion Server may be silent when it is asked to speak. A real relay would wait longer."""
 
     def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
         self.api_key = api_key
         self._new_id = new_id
         self.clients: list[str] = []
         self._speaking: dict[str, RelayTurn] = {}
-        self._turns: dict[str, RelayTurn] = {}
+        self.turns: dict[str, RelayTurn] = {}
         self._spoken: dict[str, int] = {}
 
     # What a miniature may do otherwise.
@@ -103,6 +114,9 @@ class PlainRelay:
     def sample_rate(self, attempt: int) -> int:
         return SAMPLE_RATE
 
+    def connect_up(self, turn: RelayTurn) -> list[RelayCommand]:
+        return [ConnectUp(turn.name, self.token_life(turn.attempt))]
+
     def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
         return [Tell(turn.client, Audio(pcm, turn_id=turn.name))]
 
@@ -114,6 +128,9 @@ class PlainRelay:
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
         return [Tell(turn.client, Motion((raw,), message.end, turn.name))]
+
+    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        return [Tell(turn.client, Failed(why))]
 
     # Events.
 
@@ -133,7 +150,7 @@ class PlainRelay:
                 if turn is None:
                     commands += self._drop(client)
                     turn = self._begin(client)
-                    commands.append(ConnectUp(turn.name, self.token_life(0)))
+                    commands += self.connect_up(turn) + self.watch(turn)
                 commands += self.audio_down(turn, pcm)
                 commands += self._send_up(turn, AudioInput(turn.req_id, pcm))
                 return commands + (self.client_did(client, SpeakEnd()) if last else [])
@@ -141,7 +158,7 @@ class PlainRelay:
                 turn = self._speaking.pop(client, None)
                 if turn is None:
                     return []
-                return self.end_down(turn) + self._send_up(turn, self.end_up(turn))
+                return self.end_down(turn) + self._send_up(turn, self.end_up(turn)) + self.watch(turn)
             case InterruptTurn():
                 return [*self._drop(client), Tell(client, Interrupted("asked"))]
             case Note("ping"):
@@ -151,56 +168,70 @@ class PlainRelay:
         return []
 
     def upstream_opened(self, upstream: str) -> list[RelayCommand]:
-        turn = self._turns.get(upstream)
+        turn = self.turns.get(upstream)
         if turn is None:
             return [HangUp(upstream)]
         return [SendUp(upstream, ConfigureSession(self.sample_rate(turn.attempt)))]
 
     def upstream_said(self, upstream: str, raw: bytes, value: Message | Undecodable) -> list[RelayCommand]:
-        turn = self._turns.get(upstream)
+        turn = self.turns.get(upstream)
         if turn is None:
             return []
         match value:
             case ConfirmSession():
                 turn.confirmed = True
                 waiting, turn.waiting = turn.waiting, []
-                return [SendUp(upstream, audio) for audio in waiting]
+                return [*(SendUp(upstream, audio) for audio in waiting), *self.watch(turn)]
             case MotionResponse():
                 commands = self.motion_down(turn, raw, value)
                 turn.payloads += 1
                 if value.end:
                     turn.motion_ended = True
-                    commands = [*commands, HangUp(upstream)]
-                return commands
+                    return [*commands, HangUp(upstream)]
+                return commands + self.watch(turn)
             case ServerError(message=message) if turn.confirmed:
-                return [Tell(turn.client, Failed(message))]
+                return self._fail(turn, message)
         return []
 
+    def upstream_silent(self, upstream: str) -> list[RelayCommand]:
+        turn = self.turns.get(upstream)
+        if turn is None or turn.motion_ended:
+            return []
+        if turn.confirmed and self._speaking.get(turn.client) is turn:
+            return self.watch(turn)
+        return self._fail(turn, "Motion Server went silent")
+
     def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
-        turn = self._turns.get(upstream)
+        turn = self.turns.get(upstream)
         if turn is None or turn.motion_ended:
             return []
         turn.attempt += 1
         if not turn.confirmed and turn.attempt < self.attempts:
-            return [ConnectUp(upstream, self.token_life(turn.attempt))]
-        del self._turns[upstream]
-        return [Tell(turn.client, Failed(why))]
+            return self.connect_up(turn)
+        return self._fail(turn, why)
 
     def _begin(self, client: str) -> RelayTurn:
         number = self._spoken[client] = self._spoken.get(client, -1) + 1
         turn = RelayTurn(client, f"{client}-turn-{number}", number, self._new_id())
-        self._turns[turn.name] = self._speaking[client] = turn
+        self.turns[turn.name] = self._speaking[client] = turn
         return turn
 
+    def watch(self, turn: RelayTurn) -> list[RelayCommand]:
+        return [Watch(turn.name, self.silence_seconds)] if turn.name in self.turns else []
+
+    def _fail(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        del self.turns[turn.name]
+        return [*self.failure_down(turn, why), HangUp(turn.name)]
+
     def _send_up(self, turn: RelayTurn, audio: AudioInput) -> list[RelayCommand]:
-        if turn.confirmed:
+        if turn.confirmed and turn.name in self.turns:
             return [SendUp(turn.name, audio)]
         turn.waiting.append(audio)
         return []
 
     def _drop(self, client: str) -> list[RelayCommand]:
         self._speaking.pop(client, None)
-        dropped = [turn.name for turn in self._turns.values() if turn.client == client]
+        dropped = [turn.name for turn in self.turns.values() if turn.client == client]
         for name in dropped:
-            del self._turns[name]
+            del self.turns[name]
         return [HangUp(name) for name in dropped]

@@ -19,6 +19,7 @@ from spatius_sim.model.plain_relay import (
     RelayCommand,
     SendUp,
     Tell,
+    Watch,
 )
 from spatius_sim.model.trace import read_upstream
 from spatius_sim.net.listening import LOOPBACK
@@ -42,6 +43,7 @@ class MiniatureRelay:
         self._clients: dict[str, asyncio.Queue[Frame | None]] = {}
         self._upstreams: dict[str, asyncio.Queue[bytes]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._watches: dict[str, asyncio.TimerHandle] = {}
         self._numbers = count(1)
 
     async def listen(self) -> Server:
@@ -84,8 +86,22 @@ class MiniatureRelay:
                     self._tasks[upstream] = asyncio.create_task(running)
                 case SendUp(upstream, message) if upstream in self._upstreams:
                     self._upstreams[upstream].put_nowait(encode(message))
-                case HangUp(upstream) if upstream in self._tasks:
-                    self._tasks.pop(upstream).cancel()
+                case Watch(upstream, seconds):
+                    self._end_watch(upstream)
+                    loop = asyncio.get_running_loop()
+                    self._watches[upstream] = loop.call_later(seconds, self._ring, upstream)
+                case HangUp(upstream):
+                    self._end_watch(upstream)
+                    if upstream in self._tasks:
+                        self._tasks.pop(upstream).cancel()
+
+    def _ring(self, upstream: str) -> None:
+        self._carry_out(self._brain.upstream_silent(upstream))
+
+    def _end_watch(self, upstream: str) -> None:
+        watch = self._watches.pop(upstream, None)
+        if watch is not None:
+            watch.cancel()
 
     async def _run_upstream(self, upstream: str, token_life: int) -> None:
         why = "Motion Server closed the session"

@@ -31,7 +31,10 @@ spatius.configure_telemetry("")
 
 SAMPLE_RATE = 16000
 CLIP_CHUNK_BYTES = 3200
-MOTION_TIMEOUT_SECONDS = 10.0
+SILENCE_SECONDS = 5.0
+"""How long Motion Server may be silent when it is asked to speak: spoken at real-time pace, its segments lie
+four seconds apart."""
+
 LARGEST_CLIENT_MESSAGE = 1_048_576
 MOST_MESSAGES_WAITING = 1000
 
@@ -56,6 +59,7 @@ class Turn:
         self._turn_id = turn_id
         self._audio: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue()
         self._motion_ended = asyncio.Event()
+        self._payloads = 0
         self._task = asyncio.create_task(self._run())
 
     def speak(self, pcm: bytes, *, end: bool = False) -> None:
@@ -83,13 +87,14 @@ class Turn:
             on_close=lambda: self._fail("Motion Server closed the session"),
         )
         try:
-            await session.init()
-            await session.start()
+            async with asyncio.timeout(SILENCE_SECONDS):
+                await session.init()
+                await session.start()
             end = False
             while not end:
                 pcm, end = await self._audio.get()
                 await session.send_audio(pcm, end=end)
-            await asyncio.wait_for(self._motion_ended.wait(), MOTION_TIMEOUT_SECONDS)
+            await self._watch_for_silence()
         except TimeoutError:
             self._fail("Motion Server went silent")
         except (spatius.AvatarSDKError, spatius.SessionTokenError, ValueError) as error:
@@ -98,9 +103,20 @@ class Turn:
             self._motion_ended.set()  # Our own close is no failure.
             await session.close()
 
+    async def _watch_for_silence(self) -> None:
+        """Return when the motion has ended; raises TimeoutError when nothing more of it comes."""
+        payloads = -1
+        while payloads < self._payloads and not self._motion_ended.is_set():
+            payloads = self._payloads
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._motion_ended.wait(), SILENCE_SECONDS)
+        if not self._motion_ended.is_set():
+            raise TimeoutError
+
     def _on_frames(self, payload: bytes, last: bool) -> None:
         if self._motion_ended.is_set():
             return
+        self._payloads += 1
         self._relay.tell("avatar_frames", frames=[_text(payload)], isLast=last, turnId=self._turn_id)
         if last:
             self._motion_ended.set()

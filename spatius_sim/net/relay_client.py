@@ -67,6 +67,11 @@ class RelayClient:
         await self._connect()
         return self
 
+    @property
+    def was_hung_up_on(self) -> bool:
+        """Whether it was the relay that ended the connection."""
+        return self.closed.is_set() and not self._left
+
     async def _connect(self) -> None:
         try:
             self._socket = await connect(

@@ -38,7 +38,7 @@ __all__ = [
     "rules_for",
 ]
 
-REVISION = 2
+REVISION = 3
 """Raised whenever a rule is added, retired or judged otherwise."""
 
 RULES: dict[str, Rule] = {

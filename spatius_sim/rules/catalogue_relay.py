@@ -1,7 +1,7 @@
 """The rules for a relay: U as Motion Server sees it, R as its client does."""
 
-from spatius_sim.dialects.features import AUDIO, CLIENT_AUDIO, PCM, SEVERAL_TURNS, STREAMING
-from spatius_sim.rules.rule import Level, Provenance, Rule
+from spatius_sim.dialects.features import AUDIO, CLIENT_AUDIO, ERRORS, PCM, SEVERAL_TURNS, STREAMING
+from spatius_sim.rules.rule import OWN_UPSTREAM, Level, Provenance, Rule
 
 _DOCUMENTED, _OBSERVED, _ASSUMED = Provenance
 
@@ -28,6 +28,21 @@ RULES: tuple[Rule, ...] = (
         _DOCUMENTED,
     ),
     Rule(
+        "U-RETRY",
+        Level.SHOULD,
+        "after a 4xx refusal a relay SHOULD make at most 5 attempts in 10 s for each client",
+        "docs:state-events, docs:server-error; the figures are our reading",
+        _ASSUMED,
+        needs=(OWN_UPSTREAM,),
+    ),
+    Rule(
+        "R-RECOVER",
+        Level.MUST,
+        "after an upstream failure the next turn MUST work, on the same or a new connection",
+        "docs:state-events",
+        _DOCUMENTED,
+    ),
+    Rule(
         "R-MOTION-VERBATIM",
         Level.MUST,
         "every motion payload MUST arrive byte for byte as Motion Server sent it",
@@ -40,7 +55,7 @@ RULES: tuple[Rule, ...] = (
         "in a clean turn no motion payload MUST be lost and none doubled",
         "seed:001",
         _DOCUMENTED,
-        ("R-MOTION-VERBATIM",),
+        ("R-RECOVER", "R-MOTION-VERBATIM"),
     ),
     Rule(
         "R-MOTION-ORDER",
@@ -65,7 +80,7 @@ RULES: tuple[Rule, ...] = (
         "and rate agree, else in length to 40 ms",
         "seed:001",
         _DOCUMENTED,
-        ("R-END-AUDIO",),
+        ("R-RECOVER", "R-END-AUDIO"),
         (AUDIO, PCM),
     ),
     Rule(
@@ -112,6 +127,48 @@ RULES: tuple[Rule, ...] = (
             "R-TURNS",
             "R-ISOLATION",
         ),
+    ),
+    Rule(
+        "R-FALLBACK",
+        Level.SHOULD,
+        "when Motion Server refuses, fails or goes silent, the client SHOULD still get the audio, marked as "
+        "ended, within the fallback wait: all that it said, or else what went up",
+        "seed:002; the wait is our reading",
+        _DOCUMENTED,
+        ("R-END-AUDIO", "R-AUDIO-COMPLETE", "R-AUDIO-FIRST"),
+        needs=(AUDIO,),
+    ),
+    Rule(
+        "R-ERROR-TOLD",
+        Level.SHOULD,
+        "the client SHOULD be told, in the wire's own way, that motion failed",
+        "docs:state-events",
+        _DOCUMENTED,
+        needs=(ERRORS,),
+    ),
+    Rule(
+        "R-LARGE",
+        Level.MUST,
+        "payloads of up to 65,536 bytes MUST pass",
+        "recording (49.9 kB)",
+        _OBSERVED,
+        ("R-MOTION-COMPLETE",),
+    ),
+    Rule(
+        "R-HUGE",
+        Level.SHOULD,
+        "payloads of up to 1,048,576 bytes, the most that sdk-py takes, SHOULD pass",
+        "sdk-py; no document names a size",
+        _ASSUMED,
+        ("R-LARGE",),
+    ),
+    Rule(
+        "R-LATENCY",
+        Level.MAY,
+        "the time that a relay adds to each payload is measured, and MAY be anything",
+        "no document says it",
+        _ASSUMED,
+        unit="ms",
     ),
     Rule(
         "R-SECRETS",

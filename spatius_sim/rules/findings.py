@@ -10,7 +10,9 @@ from spatius_sim.rules.turns import Story
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The rule was exercised once and kept."""
+    """The rule was exercised once and kept; `measured`, in the rule's unit, where it measures."""
+
+    measured: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +49,4 @@ class Judgement:
     reason: str = ""
     blocked_by: tuple[str, ...] = ()
     """The failed rules without which it cannot be judged."""
+    measurements: tuple[float, ...] = ()

@@ -9,8 +9,11 @@ from spatius_sim.rules import (
     client_playback,
     relay_audio,
     relay_conversation,
+    relay_faults,
+    relay_latency,
     relay_motion,
     relay_secrets,
+    relay_sizes,
     server_gate,
     server_motion,
     server_session,
@@ -32,6 +35,9 @@ CHECKS: dict[str, Check] = {
     **relay_audio.CHECKS,
     **relay_conversation.CHECKS,
     **relay_secrets.CHECKS,
+    **relay_faults.CHECKS,
+    **relay_sizes.CHECKS,
+    **relay_latency.CHECKS,
 }
 
 
@@ -85,7 +91,8 @@ def _judge(
     if broken:
         return Judgement(rule.id, Verdict.FAILED, exercised, broken)
     if exercised:
-        return Judgement(rule.id, Verdict.PASSED, exercised)
+        measured = (o.measured for o in outcomes if isinstance(o, Kept) and o.measured is not None)
+        return Judgement(rule.id, Verdict.PASSED, exercised, measurements=tuple(measured))
     if late:
         reason = f"the kit itself was late by {max(late):.1f} s: a quieter machine can tell"
         return Judgement(rule.id, Verdict.INCONCLUSIVE, reason=reason)

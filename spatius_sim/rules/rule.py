@@ -36,7 +36,7 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule. `presumes` names the rules without which it cannot be judged, `needs` the features of a
-    subject without which it is NOT_APPLICABLE."""
+    subject without which it is NOT_APPLICABLE. `unit` is that of its measurements, where it measures."""
 
     id: str
     level: Level
@@ -45,6 +45,7 @@ class Rule:
     provenance: Provenance
     presumes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    unit: str = ""
 
     @property
     def subject(self) -> str:

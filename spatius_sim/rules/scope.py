@@ -8,7 +8,15 @@ _OF_ONE_HALF = {
     "downstream": ("R-AUDIO-FIRST", "R-END-AUDIO", "R-CONVERSATION", "R-SECRETS"),
 }
 
-_WITHOUT_SPEECH = ("S-", "U-TOKEN", "U-CONFIGURE", "R-MOTION-VERBATIM", "R-MOTION-ORDER", "R-SECRETS")
+_WITHOUT_SPEECH = (
+    "S-",
+    "U-TOKEN",
+    "U-CONFIGURE",
+    "U-RETRY",
+    "R-MOTION-VERBATIM",
+    "R-MOTION-ORDER",
+    "R-SECRETS",
+)
 """What compares no speech, and needs no turns or knows them by their connections and times."""
 
 _OF_ONE_TURN_WITHOUT_SPEECH = frozenset(

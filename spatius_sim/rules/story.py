@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from spatius_sim.model.trace import Event, Trace
 from spatius_sim.protocol.messages import ConfigureSession, MotionResponse
 
+ORDINARY_BYTES = 51_200
+"""The largest payload of an ordinary turn: the recording's largest has 49.9 kB."""
+
 
 @dataclass(slots=True)
 class SentPayload:
@@ -40,6 +43,11 @@ class Request:
     def sample_rate(self) -> int:
         """In Hz; 0 where nothing was configured."""
         return self.configured.sample_rate
+
+    @property
+    def answered(self) -> bool:
+        """Whether its motion was sent to its end."""
+        return any(payload.response.end for payload in self.payloads)
 
 
 @dataclass(slots=True)
@@ -94,7 +102,8 @@ class Conversation:
 class Turn:
     """One planned utterance of one client. `since_seq` is where the wait for the client's turn before ended,
     `until_seq` where its next turn begins; `faults` fell in between `since_seq` and the end of its wait, and
-    `failures` are those among them that excuse a relay."""
+    `failures` are those among them that excuse a relay. `calm`: its client let it finish, and it was waited
+    for to its end; `clean`: Motion Server did not fail, either, and sent nothing larger than usual."""
 
     client: str
     number: int
@@ -106,6 +115,7 @@ class Turn:
     waited_seq: int | None = None
     interrupted_seq: int | None = None
     before: "Turn | None" = None
+    calm: bool = False
     clean: bool = False
     faults: list[Event] = field(default_factory=list)
     failures: list[Event] = field(default_factory=list)
@@ -123,6 +133,25 @@ class Turn:
     def abandoned(self) -> bool:
         """Whether its client interrupted it, or went on before both halves had come."""
         return self.interrupted_seq is not None or self.waited_seq is None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a relay may have left it without its end marks."""
+        return self.abandoned or bool(self.failures)
+
+    @property
+    def lost_motion(self) -> bool:
+        """Whether a failure kept Motion Server from sending all of its motion. One that the relay made good
+        by asking again did not."""
+        if not self.failures:
+            return False
+        made_good = any(r.answered and r.first_seq > self.failures[0].seq for r in self.requests)
+        return not made_good and not (self.requests and all(r.answered for r in self.requests))
+
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest payload that Motion Server sent for it."""
+        return max((len(payload.raw) for payload in self.payloads), default=0)
 
     @property
     def audio_down(self) -> bytes:
@@ -163,6 +192,6 @@ class Story:
 
     @property
     def clean_turns(self) -> list[Turn]:
-        """Turns with at least one keyframe of audio, no fault, no hang-up and no bad client before their end,
-        waited for to it."""
+        """Turns with at least one keyframe of audio, no failure, no hang-up, no bad client before their end
+        and no payload that is larger than usual, waited for to it."""
         return [turn for turn in self.turns if turn.clean]

@@ -5,6 +5,7 @@ by time where a relay changed it. What came down is tied to what was sent by its
 where bytes repeat.
 """
 
+from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
@@ -18,6 +19,7 @@ from spatius_sim.model.trace import (
     Intended,
     Intent,
     Lane,
+    Opened,
     Received,
     Sent,
     Trace,
@@ -33,9 +35,28 @@ from spatius_sim.protocol.messages import (
     ServerError,
 )
 from spatius_sim.rules.heard import heard
-from spatius_sim.rules.story import Conversation, Delivery, Piece, Request, SentPayload, Story, Turn
+from spatius_sim.rules.story import (
+    ORDINARY_BYTES,
+    Conversation,
+    Delivery,
+    Piece,
+    Request,
+    SentPayload,
+    Story,
+    Turn,
+)
 
-__all__ = ["Conversation", "Delivery", "Piece", "Request", "SentPayload", "Story", "Turn", "join"]
+__all__ = [
+    "ORDINARY_BYTES",
+    "Conversation",
+    "Delivery",
+    "Piece",
+    "Request",
+    "SentPayload",
+    "Story",
+    "Turn",
+    "join",
+]
 
 _FINGERPRINT_BYTES = 1600
 _TOO_SHORT_TO_TELL = 32
@@ -47,6 +68,7 @@ CUT_OFF = 1006
 def join(trace: Trace) -> Story:
     """The trace as turns."""
     turns = _planned_turns(trace)
+    _tell_failures(trace, turns)
     requests = _requests(trace)
     conversations, deliveries, rates = _conversations(trace, turns)
     for request in requests:
@@ -143,23 +165,29 @@ def _conversations(
     conversations: list[Conversation] = []
     deliveries: list[Delivery] = []
     rates: dict[str, int] = {}
-    current: dict[str, Conversation] = {}
-    by_turn_id: dict[tuple[str, str], Conversation] = {}
+    current: dict[tuple[str, int], Conversation] = {}
+    by_turn_id: dict[tuple[str, int, str], Conversation] = {}
+    opened: dict[str, list[int]] = defaultdict(list)
+    for event in trace.on(Lane.DOWNSTREAM):
+        if isinstance(event.what, Opened):
+            opened[event.connection].append(event.seq)
     for event, said in heard(trace):
         client = event.connection
+        # Nothing goes on behind a new connection of the same client.
+        place = (client, bisect(opened[client], event.seq))
         match said:
             case Ready(output_sample_rate=rate) if rate:
                 rates[client] = rate
             case Interrupted():
-                current.pop(client, None)
+                current.pop(place, None)
             case Audio(pcm, last, turn_id):
-                key = (client, turn_id)
-                conversation = by_turn_id.get(key) if turn_id else current.get(client)
+                key = (*place, turn_id)
+                conversation = by_turn_id.get(key) if turn_id else current.get(place)
                 piece = Piece(event.seq, pcm, _by_audio(pcm, turns))
                 if conversation is None or (pcm and not turn_id and _is_over(conversation, piece)):
                     conversation = Conversation(client, event.seq, bool(turn_id))
                     conversations.append(conversation)
-                current[client] = by_turn_id[key] = conversation
+                current[place] = by_turn_id[key] = conversation
                 conversation.audio += pcm
                 if pcm:
                     conversation.pieces.append(piece)
@@ -167,8 +195,8 @@ def _conversations(
                     conversation.marks.append(event.seq)
             case Motion(payloads, last, turn_id):
                 # A wire that labels only one of the two halves leaves the client its current conversation.
-                labelled = bool(turn_id) and (client, "") not in by_turn_id
-                joined = by_turn_id.get((client, turn_id)) if labelled else current.get(client)
+                labelled = bool(turn_id) and (*place, "") not in by_turn_id
+                joined = by_turn_id.get((*place, turn_id)) if labelled else current.get(place)
                 deliveries.extend(Delivery(event.seq, client, raw, joined, labelled) for raw in payloads)
                 if last and joined is not None:
                     joined.motion_marks.append(event.seq)
@@ -176,13 +204,13 @@ def _conversations(
 
 
 def _is_over(conversation: Conversation, piece: Piece) -> bool:
-    """Whether audio without a turn id starts a new round: behind an end mark, and where a turn begins anew
-    that its client has cut another one off for. A further mark alone starts none."""
+    """Whether audio without a turn id starts a new round: behind an end mark, and where a turn begins behind
+    one that its client has cut off, or in which Motion Server failed. A further mark alone starts none."""
     if conversation.marks:
         return True
     spoken = conversation.pieces[-1].turn if conversation.pieces else None
-    cut_off = spoken is not None and spoken.abandoned
-    return cut_off and piece.turn is not None and piece.turn is not spoken
+    unfinished = spoken is not None and spoken.unfinished
+    return unfinished and piece.turn is not None and piece.turn is not spoken
 
 
 def _tie_deliveries(requests: list[Request], deliveries: list[Delivery]) -> None:
@@ -285,24 +313,33 @@ def _bad_manners(trace: Trace) -> int:
 
 def _tell_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -> None:
     bad_manners = _bad_manners(trace)
-    injected = [event for event in trace.on(Lane.KIT) if isinstance(event.what, Injected)]
     for turn in turns:
         disturbances = [
             *_hung_up_or_interrupted(trace, turn.client),
             *(r.interrupted_seq for r in turn.requests if r.interrupted_seq is not None),
         ]
         end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
-        turn.faults = [event for event in injected if turn.since_seq < event.seq < end]
-        turn.failures = failures_among(turn.faults)
-        turn.clean = (
+        turn.calm = (
             turn.sample_rate > 0
             and keyframe_count(len(turn.pcm) // BYTES_PER_SAMPLE, turn.sample_rate) > 0
             and turn.waited_seq is not None
             and turn.waited_seq < bad_manners
-            and not turn.failures
-            and not _may_be_mixed(turn, rates)
             and not any(turn.started_seq < seq < end for seq in disturbances)
         )
+        turn.clean = (
+            turn.calm
+            and not turn.failures
+            and turn.largest <= ORDINARY_BYTES
+            and not _may_be_mixed(turn, rates)
+        )
+
+
+def _tell_failures(trace: Trace, turns: list[Turn]) -> None:
+    injected = [event for event in trace.on(Lane.KIT) if isinstance(event.what, Injected)]
+    for turn in turns:
+        end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
+        turn.faults = [event for event in injected if turn.since_seq < event.seq < end]
+        turn.failures = failures_among(turn.faults)
 
 
 def failures_among(faults: list[Event]) -> list[Event]:
@@ -313,8 +350,8 @@ def failures_among(faults: list[Event]) -> list[Event]:
 
 
 def _may_be_mixed(turn: Turn, rates: dict[str, int]) -> bool:
-    """Whether what is left of a turn that was cut off cannot be told from this one: its audio was changed."""
-    if turn.before is None or not turn.before.abandoned:
+    """Whether what is left of an unfinished turn cannot be told from this one: its audio was changed."""
+    if turn.before is None or not turn.before.unfinished:
         return False
     resampled = rates.get(turn.client, turn.sample_rate) != turn.sample_rate
     return resampled or not all(request.told_by_audio for request in turn.requests)

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 from spatius_sim.model.trace import (
+    Event,
     Lane,
     Opened,
     Received,
     Refused,
     TokenRequested,
+    TurnStarted,
     Undecodable,
 )
 from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
@@ -17,6 +19,8 @@ from spatius_sim.rules.findings import Broken, Check, Kept
 from spatius_sim.rules.turns import Story
 
 _BAD_TOKEN_STATUSES = (400, 401)
+_MOST_ATTEMPTS = 5
+_ATTEMPTS_NS = 10_000_000_000
 
 
 def token(story: Story) -> Iterator[Kept | Broken]:
@@ -66,6 +70,34 @@ def audio_end(story: Story) -> Iterator[Kept | Broken]:
         )
 
 
+def retry(story: Story) -> Iterator[Kept | Broken]:
+    """U-RETRY. A turn that begins is a reason for one attempt more. An attempt asks for a token, or opens a
+    session, or both. That there were no more is known where the trace goes on for so long."""
+    events = story.trace.events
+    clients = {event.connection for event in story.trace.on(Lane.DOWNSTREAM)}
+    for refusal in filter(_is_refusal, events):
+        soon = [e for e in events[refusal.seq + 1 :] if e.at_ns <= refusal.at_ns + _ATTEMPTS_NS]
+        tokens = [event.seq for event in soon if isinstance(event.what, TokenRequested)]
+        upgrades = [e.seq for e in soon if e.lane is Lane.UPSTREAM and isinstance(e.what, Opened | Refused)]
+        turns = sum(isinstance(event.what, TurnStarted) for event in soon)
+        attempts = max(tokens, upgrades, key=len)
+        allowed = _MOST_ATTEMPTS * max(1, len(clients)) + turns
+        if len(attempts) > allowed:
+            expected = f"at most {_MOST_ATTEMPTS} attempts for each client in the 10 s after a refusal"
+            beside = f", beside the {turns} of new turns" if turns else ""
+            actual = f"{len(attempts)} for {max(1, len(clients))}{beside}"
+            yield Broken(expected, actual, (refusal.seq, *attempts))
+        elif len(soon) < len(events) - refusal.seq - 1:
+            yield Kept()
+
+
+def _is_refusal(event: Event) -> bool:
+    match event.what:
+        case TokenRequested(status=status) | Refused(status=status):
+            return 400 <= status < 500
+    return False
+
+
 def _configuration_fault(first: Received) -> str:
     match first.value:
         case Undecodable(reason):
@@ -84,4 +116,5 @@ CHECKS: dict[str, Check] = {
     "U-TOKEN": token,
     "U-CONFIGURE": configure,
     "U-AUDIO-END": audio_end,
+    "U-RETRY": retry,
 }

@@ -27,6 +27,7 @@ from spatius_sim.model.plain_relay import (
     RelayCommand,
     SendUp,
     Tell,
+    Watch,
 )
 from spatius_sim.model.trace import Undecodable
 from spatius_sim.protocol.codec import encode
@@ -43,6 +44,7 @@ from spatius_sim.protocol.messages import (
 ANN, BOB = "ann", "bob"
 UP = "ann-turn-0"
 """The upstream session and the turn id of ann's first turn."""
+WATCH = Watch(UP, PlainRelay.silence_seconds)
 
 
 class Retrying(PlainRelay):
@@ -86,18 +88,23 @@ def test_a_whole_turn() -> None:
     first, second = response(), response(end=True)
     assert relay.client_did(ANN, Speak(b"12")) == [
         ConnectUp(UP, TOKEN_LIFE_SECONDS),
+        WATCH,
         Tell(ANN, Audio(b"12", turn_id=UP)),
     ]
     assert relay.upstream_opened(UP) == [SendUp(UP, ConfigureSession(SAMPLE_RATE))]
-    assert relay.upstream_said(UP, b"", ConfirmSession("id")) == [SendUp(UP, AudioInput("req-1", b"12"))]
+    assert relay.upstream_said(UP, b"", ConfirmSession("id")) == [
+        SendUp(UP, AudioInput("req-1", b"12")),
+        WATCH,
+    ]
     assert relay.client_did(ANN, Speak(b"34")) == [
         Tell(ANN, Audio(b"34", turn_id=UP)),
         SendUp(UP, AudioInput("req-1", b"34")),
     ]
-    assert relay.upstream_said(UP, *first) == [Tell(ANN, Motion((first[0],), False, UP))]
+    assert relay.upstream_said(UP, *first) == [Tell(ANN, Motion((first[0],), False, UP)), WATCH]
     assert relay.client_did(ANN, SpeakEnd()) == [
         Tell(ANN, Audio(b"", last=True, turn_id=UP)),
         SendUp(UP, AudioInput("req-1", end=True)),
+        WATCH,
     ]
     assert relay.upstream_said(UP, *second) == [Tell(ANN, Motion((second[0],), True, UP)), HangUp(UP)]
     assert relay.upstream_lost(UP, "closed") == []
@@ -112,6 +119,7 @@ def test_audio_waits_for_the_confirmation_in_order() -> None:
         SendUp(UP, AudioInput("req-1", b"12")),
         SendUp(UP, AudioInput("req-1", b"34")),
         SendUp(UP, AudioInput("req-1", end=True)),
+        WATCH,
     ]
 
 
@@ -122,9 +130,10 @@ def test_the_next_turn_has_a_session_and_a_req_id_of_its_own() -> None:
     assert relay.client_did(ANN, Speak(b"56")) == [
         HangUp(UP),
         ConnectUp("ann-turn-1", TOKEN_LIFE_SECONDS),
+        Watch("ann-turn-1", PlainRelay.silence_seconds),
         Tell(ANN, Audio(b"56", turn_id="ann-turn-1")),
     ]
-    assert confirmed(relay, "ann-turn-1") == [SendUp("ann-turn-1", AudioInput("req-2", b"56"))]
+    assert confirmed(relay, "ann-turn-1")[0] == SendUp("ann-turn-1", AudioInput("req-2", b"56"))
 
 
 def test_a_new_turn_drops_the_motion_of_the_one_before() -> None:
@@ -139,7 +148,8 @@ def test_two_clients_do_not_meet() -> None:
     relay.client_did(BOB, Speak(b"78"))
     confirmed(relay, "bob-turn-0")
     raw, message = response(req_id="req-2")
-    assert relay.upstream_said("bob-turn-0", raw, message) == [Tell(BOB, Motion((raw,), False, "bob-turn-0"))]
+    told = relay.upstream_said("bob-turn-0", raw, message)
+    assert told[0] == Tell(BOB, Motion((raw,), False, "bob-turn-0"))
 
 
 # Interrupts and leaving clients.
@@ -194,12 +204,12 @@ def test_a_client_that_leaves_is_hung_up_for() -> None:
 def test_a_refused_session_is_told_once() -> None:
     relay = new_relay()
     relay.client_did(ANN, Speak(b"12"))
-    assert relay.upstream_lost(UP, "HTTP 402") == [Tell(ANN, Failed("HTTP 402"))]
-    assert relay.upstream_lost(UP, "HTTP 402") == []
+    assert relay.upstream_lost(UP, "HTTP 402") == [Tell(ANN, Failed("HTTP 402")), HangUp(UP)]
+    assert relay.upstream_lost(UP, "HTTP 402") == relay.upstream_silent(UP) == []
 
 
-def test_without_motion_the_client_still_gets_its_audio_and_the_mark() -> None:
-    relay = new_relay()
+@pytest.mark.parametrize("relay", [new_relay(), speaking()], ids=["refused", "lost"])
+def test_without_motion_the_client_still_gets_its_audio_and_the_mark(relay: PlainRelay) -> None:
     relay.client_did(ANN, Speak(b"12"))
     relay.upstream_lost(UP, "HTTP 402")
     assert relay.client_did(ANN, Speak(b"34")) == [Tell(ANN, Audio(b"34", turn_id=UP))]
@@ -217,7 +227,7 @@ def test_a_relay_with_a_second_attempt_sends_the_audio_then() -> None:
     relay = new_relay(Retrying)
     relay.client_did(ANN, Speak(b"12"))
     assert relay.upstream_lost(UP, "refused") == [ConnectUp(UP, TOKEN_LIFE_SECONDS)]
-    assert confirmed(relay) == [SendUp(UP, AudioInput("req-1", b"12"))]
+    assert confirmed(relay)[0] == SendUp(UP, AudioInput("req-1", b"12"))
 
 
 @pytest.mark.parametrize("confirms", [True, False], ids=["after the confirmation", "twice"])
@@ -228,19 +238,38 @@ def test_a_second_attempt_is_the_last(confirms: bool) -> None:
         confirmed(relay)
     else:
         relay.upstream_lost(UP, "refused")
-    assert relay.upstream_lost(UP, "gone") == [Tell(ANN, Failed("gone"))]
+    assert relay.upstream_lost(UP, "gone") == [Tell(ANN, Failed("gone")), HangUp(UP)]
 
 
 def test_an_error_at_run_time_is_told() -> None:
     error = ServerError("id", "req-1", 4001, "Credits exhausted")
-    assert speaking().upstream_said(UP, b"", error) == [Tell(ANN, Failed("Credits exhausted"))]
+    assert speaking().upstream_said(UP, b"", error) == [Tell(ANN, Failed("Credits exhausted")), HangUp(UP)]
 
 
 def test_an_error_at_the_handshake_waits_for_the_loss() -> None:
     relay = new_relay()
     relay.client_did(ANN, Speak(b"12"))
     assert relay.upstream_said(UP, b"", ServerError("id", "", 0, "unsupported")) == []
-    assert relay.upstream_lost(UP, "closed") == [Tell(ANN, Failed("closed"))]
+    assert relay.upstream_lost(UP, "closed") == [Tell(ANN, Failed("closed")), HangUp(UP)]
+
+
+@pytest.mark.parametrize("relay", [new_relay(), speaking()], ids=["at the handshake", "at run time"])
+def test_silence_is_told_when_all_was_said(relay: PlainRelay) -> None:
+    relay.client_did(ANN, Speak(b"12"))
+    relay.client_did(ANN, SpeakEnd())
+    silent = Tell(ANN, Failed("Motion Server went silent"))
+    assert relay.upstream_silent(UP) == [silent, HangUp(UP)]
+
+
+def test_silence_while_the_client_speaks_is_none() -> None:
+    assert speaking().upstream_silent(UP) == [WATCH]
+
+
+def test_silence_behind_the_end_of_the_motion_is_none() -> None:
+    relay = speaking()
+    relay.client_did(ANN, SpeakEnd())
+    relay.upstream_said(UP, *response(end=True))
+    assert relay.upstream_silent(UP) == []
 
 
 @pytest.mark.parametrize("odd", [UnknownMessage(6), Undecodable("junk")])

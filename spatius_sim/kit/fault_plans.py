@@ -1,0 +1,214 @@
+"""Plans in which Motion Server is slow, large, refusing, dying or silent."""
+
+from hypothesis import strategies as st
+
+from spatius_sim.kit.plans import Plan, TurnPlan, conversations, turn_plans
+from spatius_sim.model.scenario import (
+    Delay,
+    Drop,
+    EmptyMotion,
+    Fail,
+    Fault,
+    Garbage,
+    Hangup,
+    Moment,
+    Refuse,
+    Reset,
+    Scenario,
+    Size,
+    Stall,
+    Text,
+    TruncatedFrame,
+    UnknownFields,
+    What,
+    When,
+)
+from spatius_sim.rules.relay_sizes import HUGE_BYTES, LARGE_BYTES
+from spatius_sim.rules.turns import ORDINARY_BYTES
+
+_ORDINARY = TurnPlan(8_000, 3_200)
+_LONG = TurnPlan(80_000, 6_400)
+"""Five seconds of speech: Motion Server answers in two payloads, the first before all was said."""
+
+_FAILING = 2
+"""The turn in which Motion Server fails: before it one must have worked."""
+
+_AS_IT_SPEAKS = When(Moment.RESPONSE, number=1, request=_FAILING)
+_BEFORE_THE_LAST = When(Moment.RESPONSE, number=2, request=_FAILING)
+_WHILE_IT_LISTENS = When(Moment.AUDIO, messages=2, request=_FAILING)
+_AT_THE_UPGRADE = When(Moment.UPGRADE, connection=_FAILING)
+_AT_THE_TOKEN = When(Moment.TOKEN, connection=_FAILING)
+_AT_THE_HANDSHAKE = When(Moment.CONFIGURE, connection=_FAILING)
+
+_REFUSALS: tuple[What, ...] = (
+    Refuse(400, "Invalid session token"),
+    Refuse(401, "session token expired"),
+    Refuse(402, "session denied: no credits"),
+    Refuse(404, "Avatar not found: sim-avatar"),
+    Refuse(429),
+    Refuse(500),
+    Refuse(503),
+)
+_ERRORS: tuple[What, ...] = (
+    Fail(4001, "Credits exhausted"),
+    Fail(4002, "session time limit reached"),
+    Fail(13, "driven server request failed"),
+)
+_ENDS: tuple[What, ...] = (
+    Hangup(1000),
+    Hangup(1001, "going away"),
+    Hangup(),
+    Hangup(1011, "internal error"),
+    Hangup(4010),
+    Reset(),
+    TruncatedFrame(),
+)
+
+
+def _played(*faults: Fault) -> Scenario:
+    return Scenario("drawn", "", faults)
+
+
+def _failing_turn(when: When, *what: What) -> Plan:
+    return Plan(((_ORDINARY, _LONG, _ORDINARY),), motion_server=_played(Fault(when, what)))
+
+
+FAILURES = (
+    _failing_turn(_AS_IT_SPEAKS, Hangup(1000)),
+    _failing_turn(_WHILE_IT_LISTENS, Hangup(1000)),
+    _failing_turn(_BEFORE_THE_LAST, Hangup(1011, "internal error")),
+    _failing_turn(_BEFORE_THE_LAST, Fail(4001, "Credits exhausted")),
+    _failing_turn(_WHILE_IT_LISTENS, Reset()),
+    _failing_turn(_AT_THE_UPGRADE, Refuse(402, "session denied: no credits")),
+    _failing_turn(_AT_THE_TOKEN, Refuse(500)),
+    _failing_turn(_AT_THE_HANDSHAKE, Fail(13, "driven server request failed")),
+)
+"""What a relay notices at once: Motion Server fails in one of three turns."""
+
+SILENCES = (_failing_turn(_BEFORE_THE_LAST, Stall()),)
+"""What a relay notices when it has waited."""
+
+LARGE = Plan(
+    ((_LONG, _LONG, _LONG),),
+    motion_server=_played(
+        Fault(When(Moment.RESPONSE, request=2), (Size(LARGE_BYTES),)),
+        Fault(When(Moment.RESPONSE, request=3), (Size(HUGE_BYTES),)),
+    ),
+)
+"""An ordinary turn, one with the largest payloads that must pass, and one with the largest that should."""
+
+REFUSED_FOR_LONG = Plan(
+    ((_ORDINARY, TurnPlan(8_000, 3_200, pause_ms=10_100), TurnPlan(640, 640)),),
+    motion_server=Scenario(
+        "drawn",
+        "After the first turn it ends the session, and refuses every new one with 401",
+        (
+            Fault(When(Moment.AUDIO, messages=1, request=2), (Hangup(1011, "internal error"),)),
+            *(
+                Fault(When(Moment.UPGRADE, connection=number), (Refuse(401, "session token expired"),))
+                for number in range(2, 99)
+            ),
+        ),
+    ),
+)
+"""Every session but the first is refused, and a relay that keeps that one loses it; then ten seconds pass."""
+
+
+def slowed(plans: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:
+    """The same with a Motion Server that is late, bursty, or sends fields that nobody knows: nothing that
+    excuses a relay."""
+    return st.builds(_with, plans, st.lists(_excusing_nobody(), min_size=1, max_size=2))
+
+
+def failures() -> st.SearchStrategy[Plan]:
+    """Three to five turns, in the second of which Motion Server fails."""
+    turns = st.tuples(turn_plans(), turn_plans(), st.lists(turn_plans(), min_size=1, max_size=3))
+    return st.builds(
+        lambda drawn, fault: Plan(((drawn[0], drawn[1], *drawn[2]),), motion_server=_played(fault)),
+        turns,
+        _failing(),
+    )
+
+
+def large_payloads() -> st.SearchStrategy[Plan]:
+    """A turn with payloads as usual, and the same with larger ones."""
+    least = ORDINARY_BYTES + 1
+    return st.builds(
+        _growing,
+        turn_plans(),
+        st.sampled_from((least, LARGE_BYTES)) | st.integers(least, LARGE_BYTES),
+    )
+
+
+def huge_payloads() -> st.SearchStrategy[Plan]:
+    """A turn with payloads as usual, the same with large ones, and with huge ones."""
+    least = LARGE_BYTES + 1
+    return st.builds(
+        lambda turn, size: _growing(turn, LARGE_BYTES, size),
+        turn_plans(),
+        st.sampled_from((least, 2 * LARGE_BYTES, HUGE_BYTES)) | st.integers(least, HUGE_BYTES),
+    )
+
+
+def _growing(turn: TurnPlan, *sizes: int) -> Plan:
+    """The turn, and once more for each of these sizes that all payloads have then, at least."""
+    faults = (
+        Fault(When(Moment.RESPONSE, request=request), (Size(size),)) for request, size in enumerate(sizes, 2)
+    )
+    return Plan(((turn,) * (1 + len(sizes)),), motion_server=_played(*faults))
+
+
+def tortures() -> st.SearchStrategy[Plan]:
+    """Conversations in which anything may go wrong, any number of times."""
+    faults = st.lists(_excusing_nobody() | _failing(numbers=(0, 1, 2, 3)) | _odd(), min_size=1, max_size=4)
+    return st.builds(_with, conversations(), faults)
+
+
+def _with(plan: Plan, faults: list[Fault]) -> Plan:
+    return Plan(plan.clients, motion_server=_played(*faults))
+
+
+def _excusing_nobody() -> st.SearchStrategy[Fault]:
+    numbers = st.sampled_from((0, 1, 2, 3))
+    pauses = st.sampled_from((0.02, 0.1, 0.3))
+    once = st.builds(lambda number: When(Moment.RESPONSE, number=max(1, number)), numbers)
+    doors = st.sampled_from((When(Moment.TOKEN), When(Moment.UPGRADE), When(Moment.CONFIGURE)))
+    late = st.builds(lambda when, seconds: Fault(when, (Delay(seconds),)), once | doors, pauses)
+    every = st.builds(lambda number: When(Moment.RESPONSE, number=number), numbers)
+    new = st.builds(lambda when: Fault(when, (UnknownFields(),)), every)
+    jittery = st.just(Fault(When(Moment.RESPONSE), (Delay(0, 0.05),)))
+    return late | new | jittery
+
+
+def _failing(numbers: tuple[int, ...] = (_FAILING,)) -> st.SearchStrategy[Fault]:
+    def at(number: int) -> st.SearchStrategy[Fault]:
+        doors = st.sampled_from((Moment.TOKEN, Moment.UPGRADE))
+        refused = st.builds(
+            lambda moment, what: Fault(When(moment, connection=number), (what,)),
+            doors,
+            st.sampled_from(_REFUSALS),
+        )
+        handshake = st.sampled_from((*_ERRORS, *_ENDS, Garbage(), Text("no")))
+        turned_away = handshake.map(lambda what: Fault(When(Moment.CONFIGURE, connection=number), (what,)))
+        speaking = st.builds(
+            lambda which: When(Moment.RESPONSE, number=which, request=number), st.sampled_from((1, 2))
+        )
+        listening = st.builds(
+            lambda count: When(Moment.AUDIO, messages=count, request=number), st.sampled_from((1, 2, 5))
+        )
+        what = st.sampled_from((*_ERRORS, *_ENDS))
+        ended = st.builds(lambda when, what: Fault(when, (what,)), speaking | listening, what)
+        return st.one_of(ended, ended, refused, turned_away)
+
+    return st.sampled_from(numbers).flatmap(at)
+
+
+def _odd() -> st.SearchStrategy[Fault]:
+    """What the protocol does not foresee, and what makes for silence."""
+    whats = st.sampled_from((Stall(), Drop(), EmptyMotion(), Garbage(), Text("hello"), Size(60_000)))
+    whens = st.builds(
+        lambda number, request: When(Moment.RESPONSE, number=number, request=request),
+        st.sampled_from((0, 1, 2)),
+        st.sampled_from((0, 1, 2)),
+    )
+    return st.builds(lambda when, what: Fault(when, (what,)), whens, whats)
