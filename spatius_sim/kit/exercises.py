@@ -20,7 +20,7 @@ class Exercise(NamedTuple):
 
 
 _OTHER_THAN_ONE_CONVERSATION: dict[str, SearchStrategy[Plan] | Exercise] = {
-    "U-RETRY": Exercise(just(fault_plans.REFUSED_FOR_LONG), most=1),
+    "U-RETRY": Exercise(just(fault_plans.REFUSED_FOR_LONG), (fault_plans.REFUSED,), most=1),
     "R-RECOVER": Exercise(fault_plans.failures(), fault_plans.FAILURES, most=10),
     "R-FALLBACK": Exercise(fault_plans.failures(), (*fault_plans.FAILURES, *fault_plans.SILENCES), most=10),
     "R-ERROR-TOLD": Exercise(fault_plans.failures(), (*fault_plans.FAILURES, *fault_plans.SILENCES), most=10),

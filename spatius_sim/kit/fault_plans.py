@@ -1,5 +1,7 @@
 """Plans in which Motion Server is slow, large, refusing, dying or silent."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from spatius_sim.kit.plans import Plan, TurnPlan, conversations, turn_plans
@@ -30,6 +32,7 @@ _ORDINARY = TurnPlan(8_000, 3_200)
 _LONG = TurnPlan(80_000, 6_400)
 """Five seconds of speech: Motion Server answers in two payloads, the first before all was said."""
 
+_MANY_CONNECTIONS = 99
 _FAILING = 2
 """The turn in which Motion Server fails: before it one must have worked."""
 
@@ -74,12 +77,12 @@ def _failing_turn(when: When, *what: What) -> Plan:
 
 
 FAILURES = (
+    _failing_turn(_AT_THE_UPGRADE, Refuse(402, "session denied: no credits")),
     _failing_turn(_AS_IT_SPEAKS, Hangup(1000)),
     _failing_turn(_WHILE_IT_LISTENS, Hangup(1000)),
     _failing_turn(_BEFORE_THE_LAST, Hangup(1011, "internal error")),
     _failing_turn(_BEFORE_THE_LAST, Fail(4001, "Credits exhausted")),
     _failing_turn(_WHILE_IT_LISTENS, Reset()),
-    _failing_turn(_AT_THE_UPGRADE, Refuse(402, "session denied: no credits")),
     _failing_turn(_AT_THE_TOKEN, Refuse(500)),
     _failing_turn(_AT_THE_HANDSHAKE, Fail(13, "driven server request failed")),
 )
@@ -97,21 +100,24 @@ LARGE = Plan(
 )
 """An ordinary turn, one with the largest payloads that must pass, and one with the largest that should."""
 
-REFUSED_FOR_LONG = Plan(
-    ((_ORDINARY, TurnPlan(8_000, 3_200, pause_ms=10_100), TurnPlan(640, 640)),),
-    motion_server=Scenario(
-        "drawn",
-        "After the first turn it ends the session, and refuses every new one with 401",
-        (
-            Fault(When(Moment.AUDIO, messages=1, request=2), (Hangup(1011, "internal error"),)),
-            *(
-                Fault(When(Moment.UPGRADE, connection=number), (Refuse(401, "session token expired"),))
-                for number in range(2, 99)
-            ),
-        ),
-    ),
-)
-"""Every session but the first is refused, and a relay that keeps that one loses it; then ten seconds pass."""
+
+def _refused_and_watched(pause_ms: int) -> Plan:
+    refusals = (
+        Fault(When(Moment.UPGRADE, connection=number), (Refuse(401, "session token expired"),))
+        for number in range(_FAILING, _MANY_CONNECTIONS)
+    )
+    ended = Fault(When(Moment.AUDIO, messages=1, request=_FAILING), (Hangup(1011, "internal error"),))
+    about = "after the first turn it ends the session, and refuses every new one with 401"
+    return Plan(
+        ((_ORDINARY, TurnPlan(8_000, 3_200, pause_ms=pause_ms), TurnPlan(640, 640)),),
+        motion_server=Scenario("drawn", about, (ended, *refusals)),
+    )
+
+
+REFUSED = _refused_and_watched(2_200)
+REFUSED_FOR_LONG = _refused_and_watched(10_100)
+"""Every session but the first is refused, and a relay that keeps that one loses it; then time passes: two
+seconds, in which a hasty relay shows, or ten."""
 
 
 def slowed(plans: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:
@@ -165,7 +171,7 @@ def tortures() -> st.SearchStrategy[Plan]:
 
 
 def _with(plan: Plan, faults: list[Fault]) -> Plan:
-    return Plan(plan.clients, motion_server=_played(*faults))
+    return replace(plan, motion_server=_played(*faults))
 
 
 def _excusing_nobody() -> st.SearchStrategy[Fault]:

@@ -46,6 +46,9 @@ class Profile:
 _WAITS: dict[str, str] = {
     "S-TOKEN-EXPIRY": "a token has to expire",
     "S-INTERRUPT": "late motion has a second to come",
+    "U-RETRY": "ten seconds have to pass after a refusal",
+    "R-FALLBACK": "a relay needs time to notice that Motion Server is silent",
+    "R-ERROR-TOLD": "a relay needs time to notice that Motion Server is silent",
 }
 """The rules that cannot be exercised in a moment, and why."""
 

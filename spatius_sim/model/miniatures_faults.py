@@ -10,6 +10,7 @@ from spatius_sim.protocol.messages import ConfirmSession, Message, MotionRespons
 _LARGE_BYTES = 60_000
 _HUGE_BYTES = 1_000_000
 _MANY_ATTEMPTS = 40
+_OFTEN_SECONDS = 0.25
 
 
 class EndsAudioWithMotion(PlainRelay):
@@ -112,8 +113,8 @@ class InsistsAtOnce(PlainRelay):
     attempts = _MANY_ATTEMPTS
 
 
-class InsistsEverySecond(PlainRelay):
-    """Says that it was refused, and tries again every second as long as the turn lasts."""
+class InsistsForEver(PlainRelay):
+    """Says that it was refused, and tries again four times a second as long as the turn lasts."""
 
     def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
         turn = self.turns.get(upstream)
@@ -121,7 +122,7 @@ class InsistsEverySecond(PlainRelay):
             return super().upstream_lost(upstream, why)
         turn.attempt += 1
         told: list[RelayCommand] = [Tell(turn.client, Failed(why))] if turn.attempt == 1 else []
-        return [*told, Watch(upstream, 1.0)]
+        return [*told, Watch(upstream, _OFTEN_SECONDS)]
 
     def upstream_silent(self, upstream: str) -> list[RelayCommand]:
         turn = self.turns.get(upstream)
@@ -131,7 +132,7 @@ class InsistsEverySecond(PlainRelay):
 
 
 FAULT_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
-    "U-RETRY": (InsistsAtOnce, InsistsEverySecond),
+    "U-RETRY": (InsistsAtOnce, InsistsForEver),
     "R-RECOVER": (GivesUp,),
     "R-FALLBACK": (EndsAudioWithMotion, KeepsAudioForMotion),
     "R-ERROR-TOLD": (TellsNoFailure, TellsNoClose),

@@ -3,12 +3,13 @@
 import re
 
 from spatius_sim.model.scenario import WORDS, Delay, Fault, Moment, Scenario, Size, UnknownFields, What, When
+from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
 
 LONGEST_EXCUSED_DELAY = 4.0
 """Seconds that Motion Server may hold back in one turn without an excuse for its relay: spoken at real-time
 pace, its segments lie that far apart (the recording)."""
 
-_HARMLESS = frozenset(WORDS[kind] for kind in (Delay, Size, UnknownFields))
+_HARMLESS = frozenset(WORDS[kind] for kind in (Delay, UnknownFields))
 _DELAY = re.compile(r"(?:seconds|jitter) ([0-9.e+-]+)")
 
 _MOMENTS = {
@@ -29,9 +30,12 @@ def told(step: What) -> str:
 
 
 def is_harmless(fault: str) -> bool:
-    """Whether a turn into which this fault fell may stay clean: a relay has no excuse in slowness, size and
-    unknown fields. `fault` as a trace names it."""
-    return fault.partition(":")[0] in _HARMLESS
+    """Whether a turn into which this fault fell may stay clean: a relay has no excuse in slowness, unknown
+    fields, and a size that an SDK takes. `fault` as a trace names it."""
+    word, _, figures = fault.partition(":")
+    if word == WORDS[Size]:
+        return int(figures.removeprefix(" bytes ")) <= MAX_MESSAGE_BYTES
+    return word in _HARMLESS
 
 
 def delay_of(fault: str) -> float:

@@ -72,20 +72,21 @@ def audio_end(story: Story) -> Iterator[Kept | Broken]:
 
 def retry(story: Story) -> Iterator[Kept | Broken]:
     """U-RETRY. A turn that begins is a reason for one attempt more. An attempt asks for a token, or opens a
-    session, or both. That there were no more is known where the trace goes on for so long."""
+    session, or both. That there were no more is known where the trace goes on for so long, and how many there
+    may be where clients are seen."""
     events = story.trace.events
     clients = {event.connection for event in story.trace.on(Lane.DOWNSTREAM)}
-    for refusal in filter(_is_refusal, events):
+    for refusal in filter(_is_refusal, events if clients else ()):
         soon = [e for e in events[refusal.seq + 1 :] if e.at_ns <= refusal.at_ns + _ATTEMPTS_NS]
         tokens = [event.seq for event in soon if isinstance(event.what, TokenRequested)]
         upgrades = [e.seq for e in soon if e.lane is Lane.UPSTREAM and isinstance(e.what, Opened | Refused)]
         turns = sum(isinstance(event.what, TurnStarted) for event in soon)
         attempts = max(tokens, upgrades, key=len)
-        allowed = _MOST_ATTEMPTS * max(1, len(clients)) + turns
+        allowed = _MOST_ATTEMPTS * len(clients) + turns
         if len(attempts) > allowed:
             expected = f"at most {_MOST_ATTEMPTS} attempts for each client in the 10 s after a refusal"
             beside = f", beside the {turns} of new turns" if turns else ""
-            actual = f"{len(attempts)} for {max(1, len(clients))}{beside}"
+            actual = f"{len(attempts)} for {len(clients)}{beside}"
             yield Broken(expected, actual, (refusal.seq, *attempts))
         elif len(soon) < len(events) - refusal.seq - 1:
             yield Kept()

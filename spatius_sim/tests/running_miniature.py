@@ -20,7 +20,7 @@ from spatius_sim.tape.wire_file import find_wire
 
 SEED = 1
 UNKNOWN_MESSAGE = json.dumps({"type": "weather", "degrees": 21})
-PATIENCE = Patience(attach=5.0, settle=0.4, fallback=3.0)
+PATIENCE = Patience(attach=5.0, settle=0.4, fallback=2.2)
 
 
 class Talkative(JsonEnvelope):

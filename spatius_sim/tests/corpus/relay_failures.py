@@ -1,5 +1,7 @@
 """The smallest failures of the rules for relays."""
 
+from spatius_sim.dialects.events import Failed
+from spatius_sim.model.payload_faults import grown_to
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tests.corpus.failures import breaks
@@ -116,3 +118,65 @@ def the_key_in_a_message(said: Dialogue) -> None:
     said.secret_known("key#1")
     said.audio_down(ANN, voice("greeting"))
     said.secret_seen(ANN, "key#1")
+
+
+def failing(said: Dialogue) -> bytes:
+    """A turn as usual, and one in which Motion Server closes its session; what the client says in it."""
+    said.turn(ANN, 0)
+    pcm = said.speaks(ANN, 1)
+    said.audio_up(up_of(ANN, 1), req_of(ANN, 1), pcm, end=True)
+    said.fault("close: code 1000")
+    return pcm
+
+
+@breaks("U-RETRY")
+def one_attempt_after_the_other(said: Dialogue) -> None:
+    said.ready(ANN)
+    for number in range(7):
+        said.token()
+        said.refused(f"up {number}", 402, "session denied")
+
+
+@breaks("R-RECOVER")
+def no_motion_any_more(said: Dialogue) -> None:
+    said.audio_down(ANN, failing(said), last=True)
+    said.hears(ANN, Failed("motion failed"))
+    said.ends(ANN, 1, complete=False)
+    said.starts(ANN, 2, voice("again"))
+    said.audio_down(ANN, voice("again"), last=True)
+    said.ends(ANN, 2, complete=False)
+
+
+@breaks("R-FALLBACK")
+def audio_that_never_ends(said: Dialogue) -> None:
+    said.audio_down(ANN, failing(said))
+    said.hears(ANN, Failed("motion failed"))
+    said.passes(16.0)
+    said.ends(ANN, 1, complete=False)
+
+
+@breaks("R-ERROR-TOLD")
+def not_a_word(said: Dialogue) -> None:
+    said.audio_down(ANN, failing(said), last=True)
+    said.passes(16.0)
+    said.ends(ANN, 1, complete=False)
+
+
+def lost(said: Dialogue, size: int) -> None:
+    """A turn as usual, and one of which a payload of so many bytes is lost."""
+    said.turn(ANN, 0)
+    said.echoes(ANN, 1, said.speaks(ANN, 1))
+    up, req = up_of(ANN, 1), req_of(ANN, 1)
+    said.server_says_raw(up, grown_to(said.payload(up, req, 3), size))
+    said.motion_down(ANN, said.motion(up, req, 2, end=True), last=True)
+    said.ends(ANN, 1)
+
+
+@breaks("R-LARGE")
+def a_large_payload_lost(said: Dialogue) -> None:
+    lost(said, 65_536)
+
+
+@breaks("R-HUGE")
+def a_huge_payload_lost(said: Dialogue) -> None:
+    lost(said, 65_537)

@@ -7,7 +7,7 @@ import pytest
 from spatius_sim.kit.checking import check_tape
 from spatius_sim.kit.resources import resource
 from spatius_sim.reporting.summary import ExitCode, exit_code
-from spatius_sim.rules.catalogue import RULES
+from spatius_sim.rules.catalogue import RULES, Level
 from spatius_sim.tape.taping import read_traces
 from spatius_sim.tests.corpus import SMALLEST, make_corpus
 from spatius_sim.tests.corpus.scenes import WIRES
@@ -46,7 +46,7 @@ def test_it_is_judged_as_its_name_says(tape: Path) -> None:
 def test_every_rule_has_its_smallest_failure() -> None:
     """A new rule: tell it with `@breaks` in relay_failures.py or server_failures.py, and run
     `python fixtures/make_tapes.py`."""
-    assert set(SMALLEST) == set(RULES)
+    assert set(SMALLEST) == {rule_id for rule_id, rule in RULES.items() if rule.level is not Level.MAY}
 
 
 def test_every_wire_is_there() -> None:

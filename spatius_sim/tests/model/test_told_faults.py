@@ -26,12 +26,14 @@ def test_a_trace_names_a_fault_with_its_figures() -> None:
     assert told(Hangup()) == "close"
 
 
-@pytest.mark.parametrize("step", [Delay(2), Size(65536), UnknownFields()])
+@pytest.mark.parametrize("step", [Delay(2), Size(1_048_576), UnknownFields()])
 def test_slowness_size_and_unknown_fields_excuse_nobody(step: What) -> None:
     assert is_harmless(told(step))
 
 
-@pytest.mark.parametrize("step", [Refuse(401), Fail(13, "delay: 1"), Hangup(1000), Stall(), EmptyMotion()])
+@pytest.mark.parametrize(
+    "step", [Refuse(401), Size(1_048_577), Fail(13, "delay: 1"), Hangup(1000), Stall(), EmptyMotion()]
+)
 def test_what_withholds_motion_excuses(step: What) -> None:
     assert not is_harmless(told(step))
 

@@ -16,8 +16,14 @@ def two_clients_two_turns(turn_ids: bool) -> Dialogue:
     return said
 
 
+BESIDE_PLAIN_TURNS = ("U-RETRY", "R-RECOVER", "R-FALLBACK", "R-ERROR-TOLD", "R-LARGE", "R-HUGE")
+"""Rules for what does not come up where Motion Server does nothing unusual."""
+
+
 @pytest.mark.parametrize("turn_ids", [True, False], ids=["with turn ids", "without"])
-@pytest.mark.parametrize("rule_id", [rule.id for rule in rules_for("relay")])
+@pytest.mark.parametrize(
+    "rule_id", [rule.id for rule in rules_for("relay") if rule.id not in BESIDE_PLAIN_TURNS]
+)
 def test_an_honest_relay_passes(rule_id: str, turn_ids: bool) -> None:
     assert two_clients_two_turns(turn_ids).verdict(rule_id) is Verdict.PASSED
 

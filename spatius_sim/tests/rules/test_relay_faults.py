@@ -2,7 +2,7 @@
 
 import pytest
 
-from spatius_sim.dialects.events import Failed
+from spatius_sim.dialects.events import Failed, Speak
 from spatius_sim.dialects.features import CLIENT_AUDIO, PCM
 from spatius_sim.model.trace import Closed, Lane, Opened
 from spatius_sim.rules.catalogue import Verdict
@@ -222,7 +222,7 @@ def test_the_time_runs_from_the_clients_last_word() -> None:
     pcm = said.speaks("ann", 1)
     said.fault("refuse: status 503")
     said.passes(WAIT)
-    said.client_speaks("ann", pcm)
+    said.client_sends("ann", Speak(pcm))
     said.passes(1.0)
     said.audio_down("ann", pcm, last=True)
     told(said)

@@ -193,3 +193,78 @@ def test_audio_that_belongs_to_no_turn_is_not_judged() -> None:
     said.connects(UP)
     said.audio_up(UP, REQ, voice("warming up"))
     assert said.verdict("U-AUDIO-END") is Verdict.UNEXERCISED
+
+
+# What it does when it is refused.
+
+
+def insisting(said: Dialogue, attempts: int, *, every: float = 0.1) -> None:
+    """A client's relay is refused, and tries so many times more."""
+    said.ready("ann")
+    said.token()
+    said.refused("up 0", 402, "session denied")
+    for number in range(1, attempts + 1):
+        said.passes(every)
+        said.token()
+        said.refused(f"up {number}", 402, "session denied")
+
+
+@pytest.mark.parametrize(("attempts", "every"), [(5, 0.1), (9, 2.0), (0, 0.0)])
+def test_a_relay_that_is_refused_tries_again_with_measure(attempts: int, every: float) -> None:
+    said = Dialogue()
+    insisting(said, attempts, every=every)
+    said.passes(10.1)
+    said.ready("ann")
+    assert said.verdict("U-RETRY") is Verdict.PASSED
+    assert said.failed == []
+
+
+def test_a_relay_that_insists() -> None:
+    said = Dialogue()
+    insisting(said, 6)
+    assert said.failed == ["U-RETRY"]
+    assert said.judged("U-RETRY").broken[0].actual == "6 for 1"
+
+
+def test_a_relay_that_insists_on_a_token() -> None:
+    said = Dialogue()
+    said.ready("ann")
+    for _ in range(7):
+        said.token(status=403, token="")
+    assert said.failed == ["U-RETRY"]
+
+
+def test_each_client_and_each_turn_is_a_reason_to_try() -> None:
+    said = Dialogue()
+    said.ready("bob")
+    insisting(said, 10)
+    said.starts("ann", 0, voice("ann"))
+    said.token()
+    said.refused("up", 402, "session denied")
+    assert said.failed == []
+    said.token()
+    assert said.failed == ["U-RETRY"]
+    assert said.judged("U-RETRY").broken[0].actual == "12 for 2, beside the 1 of new turns"
+
+
+def test_what_is_no_refusal_may_be_tried_more_often() -> None:
+    said = Dialogue()
+    said.ready("ann")
+    for number in range(9):
+        said.refused(f"up {number}", 503, "busy")
+    assert said.verdict("U-RETRY") is Verdict.UNEXERCISED
+
+
+def test_moderation_shows_only_where_ten_seconds_were_watched() -> None:
+    said = Dialogue()
+    insisting(said, 1)
+    said.passes(9.0)
+    said.ready("ann")
+    assert said.verdict("U-RETRY") is Verdict.UNEXERCISED
+
+
+def test_where_no_client_is_seen_nobody_knows_how_many_insist() -> None:
+    said = Dialogue()
+    for number in range(9):
+        said.refused(f"up {number}", 402, "session denied")
+    assert said.verdict("U-RETRY") is Verdict.UNEXERCISED

@@ -133,11 +133,17 @@ class Dialogue:
         answers: str = "",
     ) -> bytes:
         """Motion Server answers; the payload, unlike all others unless they share a shade."""
-        shade = float(next(self._shades)) if shade is None else shade
-        rows = np.full((keyframes, WIDTH), shade, np.float32)
-        payload = encode(MotionResponse(f"id of {up}", req, end, rows))
+        payload = self.payload(up, req, keyframes, end=end, shade=shade)
         self.server_says_raw(up, payload, answers)
         return payload
+
+    def payload(
+        self, up: str, req: str, keyframes: int = 1, *, end: bool = False, shade: float | None = None
+    ) -> bytes:
+        """A payload as `motion` sends it, which is not sent."""
+        shade = float(next(self._shades)) if shade is None else shade
+        rows = np.full((keyframes, WIDTH), shade, np.float32)
+        return encode(MotionResponse(f"id of {up}", req, end, rows))
 
     def closed(self, up: str, *, by_kit: bool) -> int:
         return self.happens(Lane.UPSTREAM, up, Closed(by_kit, 1000))
