@@ -47,5 +47,6 @@ def exercise_of(rule_id: str) -> Exercise:
     found = _OTHER_THAN_ONE_CONVERSATION.get(rule_id)
     if found is None and rule(rule_id).subject == "relay":
         found = alone_or_not() | fault_plans.slowed(alone_or_not())
-    found = found or conversations()
+    if found is None:
+        found = conversations()
     return found if isinstance(found, Exercise) else Exercise(found)

@@ -144,11 +144,11 @@ class StartsSlowly(PlainRelay):
         held = self._held.pop(upstream, []) if isinstance(value, ConfirmSession) else []
         return held + super().upstream_said(upstream, raw, value)
 
-    def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
-        return self._held.pop(upstream, []) + super().upstream_lost(upstream, why)
+    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        return self._held.pop(turn.name, []) + super().failure_down(turn, why)
 
     def _when_confirmed(self, turn: RelayTurn, commands: list[RelayCommand]) -> list[RelayCommand]:
-        if turn.confirmed:
+        if turn.confirmed or turn.name not in self.turns:
             return commands
         self._held.setdefault(turn.name, []).extend(commands)
         return []
@@ -204,13 +204,23 @@ class KeepsItsSession(PlainRelay):
             commands += super().upstream_lost(turn.name, why)
         return commands
 
+    def upstream_silent(self, upstream: str) -> list[RelayCommand]:
+        turn = self.turns.get(upstream)
+        commands = super().upstream_silent(upstream)
+        if turn is None or turn.name in self.turns:
+            return commands
+        # What has gone silent is not asked again.
+        session = f"session of {turn.client}"
+        self._confirmed.pop(session, None)
+        return [*commands, HangUp(session)]
+
     def _begin(self, client: str) -> RelayTurn:
         turn = super()._begin(client)
         turn.confirmed = self._confirmed.get(f"session of {client}", False)
         return turn
 
     def _turns_of(self, session: str) -> list[RelayTurn]:
-        return [turn for turn in self._turns.values() if session == f"session of {turn.client}"]
+        return [turn for turn in self.turns.values() if session == f"session of {turn.client}"]
 
 
 HONEST_RELAYS: tuple[type[PlainRelay], ...] = (

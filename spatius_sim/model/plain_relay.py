@@ -189,7 +189,7 @@ class PlainRelay:
                     turn.motion_ended = True
                     return [*commands, HangUp(upstream)]
                 return commands + self.watch(turn)
-            case ServerError(message=message) if turn.confirmed:
+            case ServerError(message=message) if turn.confirmed and not turn.motion_ended:
                 return self._fail(turn, message)
         return []
 

@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from spatius_sim.dialects.events import Audio, InterruptTurn, Motion, Note, Ready, Speak, SpeakEnd
+from spatius_sim.dialects.events import Audio, Failed, InterruptTurn, Motion, Note, Ready, Speak, SpeakEnd
 from spatius_sim.model.honest_relays import (
     HONEST_RELAYS,
     BatchesPayloads,
@@ -25,7 +25,7 @@ from spatius_sim.model.miniatures_mean import (
     LosesInThirdTurn,
     SwapsInCompany,
 )
-from spatius_sim.model.plain_relay import ConnectUp, HangUp, PlainRelay, RelayCommand, SendUp, Tell
+from spatius_sim.model.plain_relay import ConnectUp, HangUp, PlainRelay, RelayCommand, SendUp, Tell, Watch
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession
 from spatius_sim.tests.model.test_miniatures import (
     ANN,
@@ -125,6 +125,7 @@ def test_gives_what_it_held_where_motion_server_does_not_come() -> None:
     relay = new(StartsSlowly)
     relay.client_did(ANN, Speak(SHORT))
     assert told(relay.upstream_lost(UP, "refused")) == [Audio(SHORT, turn_id=UP)]
+    assert told(relay.client_did(ANN, SpeakEnd())) == [Audio(b"", last=True, turn_id=UP)]
 
 
 SESSION = "session of ann"
@@ -135,14 +136,14 @@ def speaks(relay: PlainRelay, pcm: bytes) -> list[RelayCommand]:
 
 
 def ups(commands: list[RelayCommand]) -> list[RelayCommand]:
-    return [command for command in commands if not isinstance(command, Tell)]
+    return [command for command in commands if not isinstance(command, Tell | Watch)]
 
 
 def test_keeps_one_session_for_all_turns() -> None:
     relay = new(KeepsItsSession)
     assert [type(command) for command in ups(speaks(relay, SHORT))] == [ConnectUp]
     assert relay.upstream_opened(SESSION) == [SendUp(SESSION, ConfigureSession(16000))]
-    assert relay.upstream_said(SESSION, b"", ConfirmSession("id")) == [
+    assert ups(relay.upstream_said(SESSION, b"", ConfirmSession("id"))) == [
         SendUp(SESSION, AudioInput("req-1", SHORT)),
         SendUp(SESSION, AudioInput("req-1", end=True)),
     ]
@@ -169,7 +170,18 @@ def test_all_in_one_message_opens_one_session() -> None:
 def test_opens_another_session_where_one_was_lost() -> None:
     relay = new(KeepsItsSession)
     speaks(relay, SHORT)
-    assert [type(command) for command in relay.upstream_lost(SESSION, "died")] == [Tell]
+    assert relay.upstream_lost(SESSION, "died")[0] == Tell(ANN, Failed("died"))
+    assert ConnectUp(SESSION, 3600) in speaks(relay, SHORT)
+
+
+def test_asks_no_session_again_that_went_silent() -> None:
+    relay = new(KeepsItsSession)
+    relay.client_did(ANN, Speak(SHORT))
+    relay.upstream_said(SESSION, b"", ConfirmSession("id"))
+    assert relay.upstream_silent(UP) == [Watch(UP, PlainRelay.silence_seconds)]
+    relay.client_did(ANN, SpeakEnd())
+    assert relay.upstream_silent(UP)[-1] == HangUp(SESSION)
+    assert relay.upstream_silent(UP) == []
     assert ConnectUp(SESSION, 3600) in speaks(relay, SHORT)
 
 
