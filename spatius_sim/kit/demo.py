@@ -47,7 +47,19 @@ _TICK_SECONDS = 0.025
 """Speech goes up four times as fast as it plays, as a TTS gives it: so motion comes before its moment."""
 _LONGEST_WAIT_SECONDS = 30.0
 _WIRE = "json-envelope"
-_MORE_THAN_ONE_TURN = ("R-TURNS", "R-ISOLATION")
+_OF_ONE_CLEAN_TURN = (
+    "U-TOKEN",
+    "U-CONFIGURE",
+    "U-AUDIO-END",
+    "R-MOTION-VERBATIM",
+    "R-MOTION-COMPLETE",
+    "R-MOTION-ORDER",
+    "R-END-AUDIO",
+    "R-AUDIO-COMPLETE",
+    "R-AUDIO-FIRST",
+    "R-CONVERSATION",
+    "R-SECRETS",
+)
 
 SPEECH_RATE = 16000
 """Hz. What the reference relay takes."""
@@ -170,11 +182,11 @@ def figures(stage: Stage, spoken: int, total: int) -> ConversationFigures:
 
 
 def summarise(trace: Trace, seed: int) -> Summary:
-    """What the rules say of an act. Rules that take several turns or clients stay out of it."""
+    """What the rules say of an act. Rules that take more than one clean turn stay out of it."""
     outcomes = tuple(
         RuleOutcome(judgement.rule_id, judgement.verdict, judgement.exercised, 1, judgement.reason, None)
         for judgement in judge(trace).values()
-        if judgement.rule_id not in _MORE_THAN_ONE_TURN
+        if judgement.rule_id in _OF_ONE_CLEAN_TURN
     )
     return Summary("relay", "reference relay", seed, __version__, REVISION, outcomes)
 
