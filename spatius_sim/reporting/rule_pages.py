@@ -3,12 +3,20 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from spatius_sim.model.client_miniatures import CLIENT_MINIATURES
+from spatius_sim.model.miniatures import RELAY_MINIATURES
+from spatius_sim.model.server_miniatures import SERVER_MINIATURES
 from spatius_sim.rules.catalogue import REVISION, RULES, Rule
 from spatius_sim.rules.sources import sources
 
 INDEX = "README.md"
 _MADE_BY = "<!-- Made by `spatius-sim rules --markdown DIR` from the catalogue. -->"
-_SUBJECTS = {"relay": "--target=ws://...", "server": "--server=http://...", "client": '--client="..."'}
+_SUBJECTS = {"relay": "ws://...", "server": "--server=http://...", "client": '--client="..."'}
+_MINIATURES: tuple[Mapping[str, tuple[type, ...]], ...] = (
+    RELAY_MINIATURES,
+    SERVER_MINIATURES,
+    CLIENT_MINIATURES,
+)
 _PROVENANCES = {
     "DOCUMENTED": "It stands in the vendor's documents.",
     "OBSERVED": "It is what published software was seen to do.",
@@ -48,6 +56,10 @@ def _page(rule: Rule) -> str:
             for source in sources(rule.source)
         ),
     ]
+    wrong = [miniature for table in _MINIATURES for miniature in table.get(rule.id, ())]
+    if wrong:
+        lines.append(f"## A {rule.subject} that breaks it")
+        lines.append("\n".join(f"- {' '.join((miniature.__doc__ or '').split())}" for miniature in wrong))
     after = [other.id for other in RULES.values() if rule.id in other.presumes]
     if rule.presumes or after or rule.needs:
         lines.append("## When it is judged")
@@ -58,7 +70,7 @@ def _page(rule: Rule) -> str:
     if rule.needs:
         named = ", ".join(f"`{feature}`" for feature in rule.needs)
         lines.append(f"It does not apply to a subject that lacks {named} (`--lacks`).")
-    command = f"pytest {_SUBJECTS[rule.subject]} --rule {rule.id}"
+    command = f"spatius-sim verify {_SUBJECTS[rule.subject]} --rule {rule.id}"
     return "\n\n".join([*lines, "## Judge it alone", f"```sh\n{command}\n```"]) + "\n"
 
 

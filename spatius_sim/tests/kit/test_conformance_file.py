@@ -62,6 +62,11 @@ def test_the_same_relay_elsewhere_keeps_what_the_file_says_of_it(tmp_path: Path)
     assert filled["lacks"] == ["keys", "egress"]
 
 
+def test_a_wire_of_the_teams_own_lies_beside_the_file(tmp_path: Path) -> None:
+    assert written(tmp_path, "wire: ours.yaml").values == {"wire": str(tmp_path / "ours.yaml")}
+    assert written(tmp_path, "wire: typed-json").values == {"wire": "typed-json"}
+
+
 def test_a_subject_of_another_kind_takes_nothing_from_the_file(tmp_path: Path) -> None:
     assert written(tmp_path, GOOD).fill({"client": "node shim.js"}) == {}
 
