@@ -34,7 +34,7 @@ def markdown_report(report: Report, largest: int = LARGEST) -> str:
 
 def markdown_matrix(matrix: Matrix, largest: int = LARGEST) -> str:
     """What changed, then every rule with a column for each report."""
-    parts = [f"## spatius-sim: {len(matrix.columns)} reports side by side\n\n"]
+    parts = [f"## spatius-sim: {len(matrix.rows)} rules side by side\n\n"]
     parts += map(_change, matrix.changes)
     parts += [] if matrix.changes else ["Nothing changed.\n"]
     heads = "".join(f" {_code(column.name)} |" for column in matrix.columns)
