@@ -102,7 +102,7 @@ const bytes = (field, value) => Buffer.concat([varint(field * 8 + 2), varint(val
 
 // {type, reqId, end, text}: fields of the message and of the one message inside it.
 function readMessage(data) {
-  const outer = readFields(data);
+  const outer = readFields(data, (before, more) => Buffer.concat([before, more])); // Parts of a message are merged.
   const inner = readFields(outer.get(6) ?? outer.get(5) ?? Buffer.alloc(0));
   return {
     type: outer.get(1) ?? 0,
@@ -112,7 +112,8 @@ function readMessage(data) {
   };
 }
 
-function readFields(data) {
+// By field number; where a field stands there again, the last one counts, or `merged` says what does.
+function readFields(data, merged = (before, more) => more) {
   const fields = new Map();
   let at = 0;
   const next = () => {
@@ -130,7 +131,8 @@ function readFields(data) {
     if (tag % 8 === 0) fields.set(field, next());
     else if (tag % 8 === 2) {
       const length = next();
-      fields.set(field, data.subarray(at, at + length));
+      const value = data.subarray(at, at + length);
+      fields.set(field, fields.has(field) ? merged(fields.get(field), value) : value);
       at += length;
     } else at += tag % 8 === 1 ? 8 : 4;
   }
