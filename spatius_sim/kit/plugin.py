@@ -82,6 +82,8 @@ def pytest_configure(config: pytest.Config) -> None:
             report_options.check_reports(config)
     named = _named(config)
     if not named:
+        if config.getoption("spatius_save_tape") and is_distributed(config):
+            raise pytest.UsageError("--save-tape: several workers cannot write one tape: leave out -n")
         return
     with _usage_errors():
         try:

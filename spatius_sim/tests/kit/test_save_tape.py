@@ -61,3 +61,9 @@ def test_a_tape_that_cannot_be_written_is_told_before_anything_runs(tmp_path: Pa
     ran = saved(tmp_path, tmp_path / "file" / "a.tape", *pytest_of("client"), "--client=whatever")
     assert ran.returncode == ExitCode.USAGE
     assert "cannot be written" in ran.stderr + ran.stdout
+
+
+def test_several_workers_do_not_write_over_each_other(tmp_path: Path) -> None:
+    ran = saved(tmp_path, tmp_path / "a.tape", *pytest_of("client"), "-n", "2")
+    assert ran.returncode == ExitCode.USAGE
+    assert "several workers cannot write one tape" in ran.stderr + ran.stdout
