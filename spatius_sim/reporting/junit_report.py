@@ -8,26 +8,30 @@ from junitparser import Failure as JUnitFailure
 from junitparser.junitparser import FinalResult
 
 from spatius_sim.reporting.report import JudgedRule, JudgedSubject, Report
-from spatius_sim.reporting.summary import Failure
+from spatius_sim.reporting.summary import ExitCode, Failure
 from spatius_sim.rules.catalogue import Verdict
 
 _NOTHING_RAN = "nothing ran; this is no pass"
 
 
 def junit_report(report: Report) -> str:
-    """A suite for each subject. A required rule that nothing exercised is an error, for a skipped test would
-    look like a pass; so is a run in which nothing ran."""
+    """A suite for each subject. It is green where the run passed, and nowhere else: a required rule that
+    nothing exercised is an error, for a skipped test would look like a pass, and so is a run that is no pass
+    though no rule failed."""
     document = JUnitXml("spatius-sim")
     for subject in report.subjects:
-        document.add_testsuite(_suite(subject, report.of(subject)))
-    if not report.rules:
-        document.add_testsuite(_nothing_ran())
+        passed = ExitCode.PASSED in (subject.exit_code, report.exit_code)
+        document.add_testsuite(_suite(subject, report.of(subject), passed=passed))
+    if not report.subjects:
+        suite = TestSuite("spatius-sim")
+        suite.add_testcase(_no_pass("spatius-sim", _NOTHING_RAN))
+        document.add_testsuite(suite)
     page = BytesIO()
     document.write(page, pretty=True)
     return page.getvalue().decode()
 
 
-def _suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...]) -> TestSuite:
+def _suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, passed: bool) -> TestSuite:
     suite = TestSuite(f"spatius-sim.{subject.subject}")
     claims = {
         "target": subject.target,
@@ -41,19 +45,20 @@ def _suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...]) -> TestSuite:
     }
     for name, value in claims.items():
         suite.add_property(name, value)
+    some_passed = any(judged.verdict is Verdict.PASSED for judged in rules)
+    results = {judged.id: _results(judged, some_passed=some_passed) for judged in rules}
     for judged in rules:
-        suite.add_testcase(_case(judged))
+        case = TestCase(judged.id, suite.name, 0)
+        case.system_out = f"{judged.sentence} ({judged.level}; {judged.source})"
+        case.result = results[judged.id]
+        suite.add_testcase(case)
+    green = all(isinstance(result, Skipped) for found in results.values() for result in found)
+    if green and not passed:
+        suite.add_testcase(_no_pass(str(suite.name), "; ".join([subject.claim, *subject.complaints])))
     return suite
 
 
-def _case(judged: JudgedRule) -> TestCase:
-    case = TestCase(judged.id, f"spatius-sim.{judged.subject}", 0)
-    case.system_out = f"{judged.sentence} ({judged.level}; {judged.source})"
-    case.result = _results(judged)
-    return case
-
-
-def _results(judged: JudgedRule) -> list[FinalResult]:
+def _results(judged: JudgedRule, *, some_passed: bool) -> list[FinalResult]:
     reason = f"{judged.verdict}: {judged.reason}"
     match judged.verdict:
         case Verdict.PASSED:
@@ -69,9 +74,17 @@ def _results(judged: JudgedRule) -> list[FinalResult]:
             return [Skipped(reason, str(judged.verdict))]
         case Verdict.UNEXERCISED if not judged.required:
             return [Skipped(reason, str(judged.verdict))]
+        case Verdict.INCONCLUSIVE if some_passed and not judged.required:
+            return [Skipped(reason, str(judged.verdict))]
     open_still = Error(reason, str(judged.verdict))
     open_still.text = "This is no pass."
     return [open_still]
+
+
+def _no_pass(suite: str, why: str) -> TestCase:
+    case = TestCase("run", suite, 0)
+    case.result = [Error(why, "NO_PASS")]
+    return case
 
 
 def _told(failure: Failure) -> str:
@@ -84,11 +97,3 @@ def _told(failure: Failure) -> str:
     }
     told = [f"{name:9} {text}" for name, text in lines.items() if text]
     return "\n".join([*told, *(f"event     {line}" for line in failure.evidence), failure.dialogue])
-
-
-def _nothing_ran() -> TestSuite:
-    suite = TestSuite("spatius-sim")
-    case = TestCase("run", "spatius-sim", 0)
-    case.result = [Error(_NOTHING_RAN, "NOT_EXERCISED")]
-    suite.add_testcase(case)
-    return suite

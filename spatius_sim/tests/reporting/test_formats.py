@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 import xmlschema
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spatius_sim.kit.checking import check_tape
 from spatius_sim.kit.judge_options import REPORT_FORMATS
@@ -30,6 +33,7 @@ JUNIT = Path(__file__).with_name("data") / "junit-10.xsd"
 """What Jenkins takes (github.com/jenkinsci/xunit-plugin), as pytest has it in its own tests."""
 TAPES = resource("fixtures") / "tapes"
 FAILED = "R-MOTION-ORDER"
+RULE_IDS = ("U-TOKEN", "U-CONFIGURE", "U-AUDIO-END", "R-MOTION-ORDER", "R-SECRETS")
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +53,15 @@ def schema() -> Any:
     return json.loads(files("spatius_sim.reporting").joinpath("report.schema.json").read_text("utf-8"))
 
 
+@cache
+def _junit_schema() -> xmlschema.XMLSchema:
+    return xmlschema.XMLSchema(str(JUNIT))
+
+
 def results(report: Report) -> dict[str, list[str]]:
     """Each JUnit test case with its results."""
     text = junit_report(report)
-    xmlschema.XMLSchema(str(JUNIT)).validate(text)
+    _junit_schema().validate(text)
     cases = ElementTree.fromstring(text).iter("testcase")
     found = {str(case.get("name")): [result.tag for result in case] for case in cases}
     return {name: [tag for tag in tags if tag != "system-out"] for name, tags in found.items()}
@@ -136,7 +145,37 @@ def test_junit_has_a_case_for_each_rule_and_keeps_to_its_schema(failed: Report) 
     ids=lambda value: str(value) if isinstance(value, list) else value.rules[0].verdict,
 )
 def test_junit_is_green_for_nothing_that_is_no_pass(report: Report, result: list[str]) -> None:
-    assert results(report) == {"U-TOKEN": result}
+    assert results(report)["U-TOKEN"] == result
+
+
+@given(
+    st.lists(st.sampled_from(Verdict), max_size=5),
+    st.sets(st.sampled_from(RULE_IDS)),
+    st.sets(st.sampled_from(RULE_IDS)),
+    st.booleans(),
+)
+def test_junit_is_green_where_the_run_passed_and_nowhere_else(
+    verdicts: list[Verdict], required: set[str], known: set[str], complains: bool
+) -> None:
+    outcomes = tuple(
+        RuleOutcome(rule_id, verdict, blocked_by=("U-TOKEN",))
+        for rule_id, verdict in zip(RULE_IDS, verdicts, strict=False)
+    )
+    summary = Summary(
+        "relay",
+        "",
+        1,
+        "0",
+        2,
+        outcomes,
+        required=frozenset(required),
+        known=dict.fromkeys(known, "issue 7"),
+        complaints=("stale",) * complains,
+    )
+    code = exit_code([summary])
+    found = results(report_of([summary], code))
+    green = not any({"failure", "error"} & set(tags) for tags in found.values())
+    assert green == (code is ExitCode.PASSED)
 
 
 def test_junit_of_nothing_is_an_error() -> None:
