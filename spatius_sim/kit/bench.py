@@ -46,6 +46,10 @@ T = TypeVar("T")
 
 DEFAULT_MOTION_PORT = 8700
 DEFAULT_WIRE = "json-envelope"
+MOST_BYTES = 256_000_000
+MOST_EVENTS = 300_000
+"""What one scenario of a relay may come to; the largest planned one stays below a tenth of it."""
+
 _SOCKET_SCHEMES = ("ws://", "wss://")
 _START_SECONDS = 30.0
 _LARGEST_PORT = 65535
@@ -179,7 +183,9 @@ class Bench:
 
     options: Options
     _loop: BackgroundLoop = field(default_factory=BackgroundLoop)
-    _recorder: Recorder = field(default_factory=Recorder)
+    _recorder: Recorder = field(
+        default_factory=lambda: Recorder(most_bytes=MOST_BYTES, most_events=MOST_EVENTS)
+    )
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _motion_server: MotionServer | None = None
     _trials: dict[str, Trial[Any]] = field(default_factory=dict)

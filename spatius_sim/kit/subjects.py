@@ -175,6 +175,7 @@ class RelaySubject:
                 await asyncio.gather(*(speaker.begin() for speaker in speakers))
                 await asyncio.gather(self._converse(plan, speakers), self._search_http_answers())
                 await asyncio.sleep(_LINGER_SECONDS)
+                self._check_flood()
         except UnreachableError:
             await self._tell_its_end()
             raise
@@ -182,6 +183,12 @@ class RelaySubject:
             self._play(NO_FAULTS)
             trace = self._recorder.finish()
         return trace if self._starts is None else with_speech(trace)
+
+    def _check_flood(self) -> None:
+        if self._recorder.flooded:
+            events, size = self._recorder.most_events, self._recorder.most_bytes
+            told = f"more than {events:,.0f} messages or {size / 1e6:,.0f} MB in one scenario"
+            raise UnreachableError(f"{self.target} floods: {told}")
 
     async def detach(self) -> None:
         """End the relay's process where there is one."""

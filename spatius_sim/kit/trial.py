@@ -183,10 +183,10 @@ class Trial(Generic[P]):
     def _lost(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
         """A subject that dies after its first clean turn fails the rule being exercised, and leaves the
         others open unless it comes back."""
+        self._attached = False
         if not self._clean_turn_completed:
             self._unreachable = self._unreachable or reason
             return self._from_memory(rule_id)
-        self._attached = False
         failure = Failure("the subject goes on answering", reason, "", "", confirmed=False)
         return RuleOutcome(rule_id, Verdict.FAILED, 0, scenarios, failure=failure)
 

@@ -79,7 +79,7 @@ async def wait_until(
             heard_at = now
         seen = len(recorder.events)
         left = min(heard_at + settling.now + grace, started + LONGEST_TURN_SECONDS) - now
-        if gone() or left <= 0:
+        if gone() or recorder.flooded or left <= 0:
             settling.incomplete_turns += 1
             return over()
         recorder.changed.clear()

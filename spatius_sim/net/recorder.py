@@ -1,6 +1,7 @@
 """Writes down what happens at the sockets, as a trace."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -74,7 +75,10 @@ class Recorder:
     nothing that happens is written down, but secrets and open connections are kept in mind.
 
     What a session says after its handshake is kept as bytes until somebody looks at the trace: to read it
-    costs more than all else that is done about it."""
+    costs more than all else that is done about it.
+
+    A trace of more than `most_bytes` of frames, or more than `most_events`, is `flooded`: nothing more is
+    written into it."""
 
     dialect: Dialect | None = None
     secrets: KnownSecrets = field(default_factory=KnownSecrets)
@@ -83,6 +87,10 @@ class Recorder:
     last_sign_ns: dict[str, int] = field(default_factory=dict)
     on_event: Callable[[Event], None] | None = None
     """Told of every event at once, whether a trace is open or not: a tape, for one."""
+    most_bytes: float = math.inf
+    most_events: float = math.inf
+    flooded: bool = False
+    _bytes: int = 0
     _events: list[Event] | None = None
     _unread: list[Event | _Frame] = field(default_factory=list)
     _header: TraceHeader | None = None
@@ -94,6 +102,7 @@ class Recorder:
         self._header = header
         self._events = []
         self._unread = []
+        self._bytes, self.flooded = 0, False
         for name, length in self.secrets.lengths().items():
             self.emit(Lane.KIT, "", SecretKnown(name, length))
         for handshake in list(self._handshakes.values()):
@@ -125,7 +134,7 @@ class Recorder:
         """Write down an event that happened now."""
         seq = len(self._events or ()) + len(self._unread)
         event = Event(seq, self.clock_ns(), lane, connection, what)
-        if self._events is not None:
+        if self._events is not None and not self._overflows(event.what):
             self._unread.append(event)
         self._keep_in_mind(event)
         if self.on_event is not None:
@@ -179,10 +188,17 @@ class Recorder:
         if len(self._handshakes.get(connection, ())) < _HANDSHAKE_EVENTS:
             return False
         at_ns = self.last_sign_ns[connection] = self.clock_ns()
-        if self._events is not None:
+        if self._events is not None and not self._overflows(raw):
             self._unread.append((at_ns, connection, raw, sent, answers))
         self.changed.set()
         return True
+
+    def _overflows(self, added: What | bytes) -> bool:
+        raw = added.raw if isinstance(added, Sent | Received) else added
+        self._bytes += len(raw) if isinstance(raw, str | bytes) else 0
+        events = len(self._events or ()) + len(self._unread)
+        self.flooded = self.flooded or self._bytes > self.most_bytes or events >= self.most_events
+        return self.flooded
 
     def _looked_at(
         self, seq: int, at_ns: int, connection: str, raw: bytes, sent: bool, answers: str

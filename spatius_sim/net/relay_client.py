@@ -26,6 +26,10 @@ _BROKEN_FRAME = b"\xf7\x80\x00\x00\x00\x00"
 """Reserved bits and a reserved opcode."""
 
 
+SEND_SECONDS = 20.0
+"""A relay that answers within its reader takes nothing more while its client reads nothing: that passes."""
+
+
 @dataclass(frozen=True, slots=True)
 class RelayAddress:
     """Where a relay's clients connect, and what they bring: the relay's own login, subprotocols that they
@@ -143,12 +147,20 @@ class RelayClient:
             await self.send(frame)
 
     async def send(self, frame: str | bytes) -> None:
-        """Send a frame, whatever it may mean; nothing happens on a connection that the relay has closed."""
+        """Send a frame, whatever it may mean; nothing happens on a connection that the relay has closed.
+        Raises UnreachableError where the relay has taken nothing for so long that it never will."""
         if self._socket is None or self.closed.is_set():
             return
         self._recorder.sent(Lane.DOWNSTREAM, self.name, frame)
-        with contextlib.suppress(ConnectionClosed):
-            await self._socket.send(frame)
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._socket.send(frame)
+        except ConnectionClosed:
+            return
+        except TimeoutError:
+            self._socket.transport.abort()
+            told = f"{self._address.url} reads nothing of what its client sends, for {SEND_SECONDS:.0f} s"
+            raise UnreachableError(told) from None
 
     def break_protocol(self) -> None:
         """Send bytes that are no WebSocket frame."""
@@ -195,6 +207,9 @@ class RelayClient:
             async for frame in self._socket:
                 await self._reading.wait()
                 self._recorder.received(Lane.DOWNSTREAM, self.name, frame)
+                if self._recorder.flooded:
+                    self._socket.transport.abort()
+                    break
                 for event in self._dialect.read_relay(frame):
                     self.heard.put_nowait(event)
         if not self._left:

@@ -1,6 +1,7 @@
 """A relay brain over real sockets, as a subject."""
 
 import json
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -37,9 +38,10 @@ async def miniature_relay(
     wire: str = "json-envelope",
     seed: int = SEED,
     speaks: Dialect | None = None,
+    most_events: float = math.inf,
 ) -> AsyncIterator[Subject[Plan]]:
     dialect = find_wire(wire)
-    recorder = Recorder(dialect=dialect)
+    recorder = Recorder(dialect=dialect, most_events=most_events)
     async with MotionServer(seed=seed, sink=recorder) as server:
         numbers = count(1)
         relay = MiniatureRelay(
