@@ -1,5 +1,6 @@
 """Baselines from end to end: how a run with one ends, and what it says."""
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -77,11 +78,23 @@ def test_a_baseline_says_the_same_with_xdist(broken_rule: str, code: int, tmp_pa
 
 
 def test_a_baseline_is_made_by_a_whole_run_and_then_tolerates(tmp_path: Path) -> None:
-    ran = verify(tmp_path, "R-MOTION-ORDER", "--update-baseline")
+    code = (
+        "from spatius_sim.kit import own_client, testee_shim; "
+        "from spatius_sim.model.client_miniatures import CLIENT_MINIATURES; "
+        "testee_shim.serve_stdio(own_client.own_client(CLIENT_MINIATURES['C-EMPTY'][0]))"
+    )
+
+    def judge_client(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "spatius_sim", "verify", "--baseline=known.yaml", *arguments]
+        command.append(f"--client={shlex.join([sys.executable, '-c', code])}")
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+
+    ran = judge_client("--update-baseline")
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "known.yaml: added R-MOTION-ORDER" in ran.stdout
-    again = verify(tmp_path, "R-MOTION-ORDER", *FEW, "--seed=2")
+    assert "known.yaml: added C-EMPTY" in ran.stdout
+    again = judge_client("--rule=C-EMPTY", "--rule=C-ID", "--seed=2")
     assert again.returncode == 0, again.stdout + again.stderr
+    assert "known to fail: C-EMPTY" in again.stdout
 
 
 @pytest.mark.parametrize("partial", ["--rule=U-TOKEN", "--profile=smoke", "--time-budget=5"])

@@ -51,7 +51,7 @@ def test_without_a_terminal_plain_lines_say_how_far_it_is(tmp_path: Path) -> Non
     lines = [
         line for line in ran.stdout.splitlines() if re.fullmatch(r"judging \S+ \(\d of 3, \d+ s\)", line)
     ]
-    assert lines[0] == "judging U-TOKEN (1 of 3, 0 s)"
+    assert lines[0].startswith("judging U-TOKEN (1 of 3, ")
     assert len(lines) > 1
     assert "\x1b" not in ran.stdout
     # The verdict comes last, and once.
@@ -69,7 +69,7 @@ def test_on_a_terminal_one_line_is_written_over_and_goes(tmp_path: Path) -> None
 
 def test_no_color_is_kept_to_on_a_terminal(tmp_path: Path) -> None:
     seen = seen_on_a_terminal(tmp_path, NO_COLOR="1")
-    assert "judging U-TOKEN (1 of 3, 0 s)" in seen
+    assert "judging U-TOKEN (1 of 3, " in seen
     assert "\x1b[2K" not in seen
 
 
