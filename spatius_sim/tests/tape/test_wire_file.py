@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatius_sim.dialects import dialect_named
+from spatius_sim.dialects.events import Motion
+from spatius_sim.kit.resources import resource
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.wire_file import find_wire, parse_wire, read_wire, shipped_wire, wire_names
 
@@ -143,6 +145,17 @@ def test_wires_are_found_by_name() -> None:
 @pytest.mark.parametrize("name", wire_names())
 def test_every_shipped_file_says_what_it_is_about(name: str) -> None:
     assert shipped_wire(name).declares.about
+
+
+def test_the_readme_s_wire_is_one() -> None:
+    readme = resource("conformance").parent / "README.md"
+    if not readme.is_file():
+        pytest.skip("an installed package has no README")
+    section = readme.read_text().partition("## Wires")[2]
+    declaration = section.partition("```yaml\n")[2].partition("```")[0]
+    wire = parse_wire(declaration.encode(), "README.md", "readme")
+    assert wire.read_relay(b"\x02\x01\0\0\0\x01\0\0\0\x03fir") == (Motion((b"fir",), last=True),)
+    assert wire.lacks == {"errors"}
 
 
 @settings(deadline=None, max_examples=300)
