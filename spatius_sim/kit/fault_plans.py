@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from spatius_sim.kit.plans import Plan, TurnPlan, conversations, turn_plans
+from spatius_sim.kit.plans import Plan, TurnPlan, conversations, crowds, turn_plans
 from spatius_sim.model.scenario import (
     Delay,
     Drop,
@@ -166,8 +166,9 @@ def _growing(turn: TurnPlan, *sizes: int) -> Plan:
 
 def tortures() -> st.SearchStrategy[Plan]:
     """Conversations in which anything may go wrong, any number of times."""
-    faults = st.lists(_excusing_nobody() | _failing(numbers=(0, 1, 2, 3)) | _odd(), min_size=1, max_size=4)
-    return st.builds(_with, conversations(), faults)
+    anything = _failing(numbers=(0, 1, 2, 3)) | _odd() | _excusing_nobody()
+    spoken = conversations(least_turns=2) | crowds()
+    return st.builds(_with, spoken, st.lists(anything, min_size=2, max_size=5))
 
 
 def _with(plan: Plan, faults: list[Fault]) -> Plan:

@@ -93,8 +93,15 @@ def _remark(outcome: RuleOutcome) -> str:
         return outcome.failure.actual
     if outcome.verdict is Verdict.PASSED:
         exercised = _counted(outcome.exercised, "time")
-        return f"{exercised} over {_counted(outcome.scenarios, 'scenario')}"
+        remark = f"{exercised} over {_counted(outcome.scenarios, 'scenario')}"
+        return f"{remark}: {_percentiles(outcome)}" if outcome.measurements else remark
     return outcome.reason
+
+
+def _percentiles(outcome: RuleOutcome) -> str:
+    ordered = sorted(outcome.measurements)
+    p50, p99 = (ordered[round(share * (len(ordered) - 1))] for share in (0.5, 0.99))
+    return f"p50 {p50:.1f} {outcome.unit}, p99 {p99:.1f} {outcome.unit}"
 
 
 def _counted(number: int, what: str) -> str:

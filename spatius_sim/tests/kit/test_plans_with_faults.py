@@ -7,8 +7,11 @@ import pytest
 
 from spatius_sim.dialects import dialect_named
 from spatius_sim.kit.embedded import relay_url, start_reference_relay
+from spatius_sim.kit.exercises import exercise_of
+from spatius_sim.kit.fault_plans import SILENCES
 from spatius_sim.kit.plans import Plan, TurnPlan
 from spatius_sim.kit.subjects import Patience, RelaySubject
+from spatius_sim.kit.turn_watch import Fallback
 from spatius_sim.model.scenario import (
     NO_FAULTS,
     Delay,
@@ -24,6 +27,8 @@ from spatius_sim.model.scenario import (
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.net.relay_client import RelayAddress
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.judge import judge
 from spatius_sim.rules.turns import join
 
 TURN = TurnPlan(640, 640)
@@ -74,3 +79,28 @@ async def test_a_delay_longer_than_the_wait_for_a_sign_of_life_is_waited_out() -
         story = join(await subject.run(Plan(((TURN,),), motion_server=slow)))
     assert [turn.clean for turn in story.turns] == [True]
     assert len(story.deliveries) == 1
+
+
+@pytest.mark.parametrize("rule_id", ["R-RECOVER", "R-FALLBACK", "R-ERROR-TOLD", "R-LARGE", "R-HUGE"])
+async def test_what_is_sure_to_be_run_exercises_its_rule(rule_id: str) -> None:
+    async with reference_relay() as (subject, _):
+        plan = exercise_of(rule_id).sure[0]
+        assert judge(await subject.run(plan))[rule_id].verdict is Verdict.PASSED
+
+
+async def test_the_reference_relay_notices_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spatius_sim.net.reference_relay.SILENCE_SECONDS", 0.3)
+    async with reference_relay() as (subject, _):
+        judgements = judge(await subject.run(SILENCES[0]))
+    assert {judgements[rule_id].verdict for rule_id in ("R-RECOVER", "R-FALLBACK", "R-ERROR-TOLD")} == {
+        Verdict.PASSED
+    }
+
+
+def test_a_relay_that_never_falls_back_is_not_waited_for_as_long_each_time() -> None:
+    fallback = Fallback(15.0)
+    fallback.in_vain = 2
+    assert fallback.now == 2.0
+    fallback.longest = 4.0
+    assert fallback.now == 12.0
+    assert Fallback(15.0, longest=9.0, in_vain=2).now == 15.0
