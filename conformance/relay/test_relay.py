@@ -3,13 +3,33 @@
 from spatius_sim.kit.suite import Judge, rule
 
 
+@rule("R-TOKENLESS")
+def test_a_client_needs_no_credentials(judge: Judge) -> None:
+    judge()
+
+
 @rule("U-TOKEN")
 def test_it_asks_for_a_token_before_it_connects(judge: Judge) -> None:
     judge()
 
 
+@rule("U-TOKEN-FRESH")
+def test_each_connection_has_a_token_of_its_own(judge: Judge) -> None:
+    judge()
+
+
 @rule("U-CONFIGURE")
 def test_it_first_configures_a_supported_rate(judge: Judge) -> None:
+    judge()
+
+
+@rule("U-TURN-ID")
+def test_no_audio_follows_the_end_of_its_request(judge: Judge) -> None:
+    judge()
+
+
+@rule("U-AUDIO-ALIGNED")
+def test_audio_goes_up_in_whole_samples(judge: Judge) -> None:
     judge()
 
 
@@ -25,6 +45,11 @@ def test_it_does_not_insist_when_it_is_refused(judge: Judge) -> None:
 
 @rule("R-RECOVER")
 def test_it_works_again_after_a_failure(judge: Judge) -> None:
+    judge()
+
+
+@rule("U-AUDIO-COMPLETE")
+def test_all_that_is_spoken_goes_up(judge: Judge) -> None:
     judge()
 
 
@@ -98,6 +123,31 @@ def test_the_time_that_it_adds_is_measured(judge: Judge) -> None:
     judge()
 
 
+@rule("R-END-MOTION")
+def test_the_last_motion_of_a_turn_is_marked(judge: Judge) -> None:
+    judge()
+
+
+@rule("R-STALE")
+def test_nothing_of_a_turn_that_was_cut_off_comes_into_the_next(judge: Judge) -> None:
+    judge()
+
+
 @rule("R-SECRETS")
 def test_the_api_key_stays_on_the_backend(judge: Judge) -> None:
+    judge()
+
+
+@rule("U-HANGUP")
+def test_the_upstream_session_ends_with_its_client(judge: Judge) -> None:
+    judge()
+
+
+@rule("R-SLOWCLIENT")
+def test_a_slow_client_loses_nothing_and_delays_nobody(judge: Judge) -> None:
+    judge()
+
+
+@rule("R-BADINPUT")
+def test_bad_input_harms_nobody(judge: Judge) -> None:
     judge()

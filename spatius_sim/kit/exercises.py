@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from hypothesis.strategies import SearchStrategy, just
 
-from spatius_sim.kit import fault_plans, server_plans
+from spatius_sim.kit import conduct_plans, fault_plans, server_plans
 from spatius_sim.kit.client_exercises import client_plans_exercising
 from spatius_sim.kit.plans import Plan, alone_or_not, conversations, crowds
 from spatius_sim.rules.catalogue import rule
@@ -26,8 +26,15 @@ _OTHER_THAN_ONE_CONVERSATION: dict[str, SearchStrategy[Plan] | Exercise] = {
     "R-ERROR-TOLD": Exercise(fault_plans.failures(), (*fault_plans.FAILURES, *fault_plans.SILENCES), most=10),
     "R-LARGE": Exercise(fault_plans.large_payloads(), (fault_plans.LARGE,), most=8),
     "R-HUGE": Exercise(fault_plans.huge_payloads(), (fault_plans.LARGE,), most=5),
+    "R-TOKENLESS": Exercise(conduct_plans.credentials(), most=1),
+    "U-TOKEN-FRESH": conversations(least_turns=2) | crowds(),
+    "U-TURN-ID": Exercise(conduct_plans.turns_cut_off_or_not(), most=10),
     "R-TURNS": conversations(least_turns=2),
-    "R-ISOLATION": crowds(),
+    "R-ISOLATION": Exercise(conduct_plans.all_crowds(), most=12),
+    "R-STALE": Exercise(conduct_plans.cut_off_turns(), conduct_plans.cut_off_with_motion_to_come(), 10),
+    "U-HANGUP": Exercise(conduct_plans.hang_ups(), conduct_plans.hang_ups_in_mid_turn(), 5),
+    "R-SLOWCLIENT": Exercise(conduct_plans.slow_clients(), most=2),
+    "R-BADINPUT": Exercise(conduct_plans.bad_clients(), conduct_plans.all_bad_clients(), 6),
     "S-TOKEN-WINDOW": server_plans.token_windows(),
     "S-TOKEN-KEY": server_plans.bad_keys(),
     "S-UPGRADE-REFUSED": server_plans.bad_upgrades(),

@@ -54,18 +54,20 @@ class TurnPlan:
 class Plan:
     """The turns of each client. Clients speak at the same time, the turns of one behind each other; where
     they keep `step`, each waits for the others before its next turn. A Motion Server is probed before. In
-    front of a relay, `motion_server` is what ours plays."""
+    front of a relay, `motion_server` is what ours plays; where one `bears_credentials`, it is the last."""
 
     clients: tuple[tuple[TurnPlan, ...], ...]
     probes: tuple[Probe, ...] = ()
     step: bool = False
     motion_server: Scenario = NO_FAULTS
+    bears_credentials: bool = False
 
     def __str__(self) -> str:
         """The plan in words."""
         in_step = ["in step"] if self.step else []
         played = [f"Motion Server: {in_words(self.motion_server)}"] if self.motion_server.faults else []
-        return "; ".join([*map(str, self.probes), *in_step, self._spoken(), *played])
+        borne = ["the last client bears Spatius credentials"] if self.bears_credentials else []
+        return "; ".join([*map(str, self.probes), *in_step, self._spoken(), *played, *borne])
 
     def _spoken(self) -> str:
         if len(self.clients) == 1:

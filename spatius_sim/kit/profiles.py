@@ -49,6 +49,8 @@ _WAITS: dict[str, str] = {
     "U-RETRY": "ten seconds have to pass after a refusal",
     "R-FALLBACK": "a relay needs time to notice that Motion Server is silent",
     "R-ERROR-TOLD": "a relay needs time to notice that Motion Server is silent",
+    "U-HANGUP": "the relay has five seconds to hang up",
+    "R-SLOWCLIENT": "a client has to be slow",
 }
 """The rules that cannot be exercised in a moment, and why."""
 

@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from spatius_sim.dialects import Dialect
 from spatius_sim.dialects.events import InterruptTurn, Ready, Speak, SpeakEnd
 from spatius_sim.dialects.features import INTERRUPTS, SEVERAL_TURNS
-from spatius_sim.kit.conduct import WHOLE_TURN, Act, Heard, Rubbish
+from spatius_sim.kit.conduct import WHOLE_TURN, Act, Cue, Heard, Rubbish
 from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.kit.rubbish import rubbish_frames
 from spatius_sim.kit.turn_starts import TurnStart, TurnToStart
@@ -61,8 +61,10 @@ class Speaker:
         self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event | None = None
     ) -> None:
         """Turn number `number`, on a new connection where each turn needs one, and where the relay has ended
-        the last; what comes is left unread until `others_through`, where it is to be. Raises
-        UnreachableError."""
+        the last; what comes is left unread until `others_through`, where it is to be. Where nobody can
+        interrupt, a turn is spoken to its end, and spoken over. Raises UnreachableError."""
+        if turn.act in (Act.INTERRUPT, Act.INTERRUPT_TWICE) and INTERRUPTS in self.lacks:
+            turn = replace(turn, act=Act.GO_ON, cue=Cue(None, turn.cue.heard))
         if number and (SEVERAL_TURNS in self.lacks or self.client.was_hung_up_on):
             await self.client.renew()
             await self.begin()
@@ -110,7 +112,7 @@ class Speaker:
 
     async def _act(self, turn: TurnPlan, pcm: bytes) -> None:
         match turn.act:
-            case Act.INTERRUPT | Act.INTERRUPT_TWICE if INTERRUPTS not in self.lacks:
+            case Act.INTERRUPT | Act.INTERRUPT_TWICE:
                 for _ in range(2 if turn.act is Act.INTERRUPT_TWICE else 1):
                     await self.client.do(InterruptTurn())
             case Act.HANG_UP:

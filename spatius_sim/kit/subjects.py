@@ -5,20 +5,23 @@ import hashlib
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from spatius_sim import __version__
 from spatius_sim.dialects import Dialect, dialect_named
 from spatius_sim.dialects.events import Garbage, Ready
 from spatius_sim.dialects.features import CLIENT_AUDIO
+from spatius_sim.kit.conduct import Act
 from spatius_sim.kit.finding_wire import WireNotFoundError, find_out_wire
+from spatius_sim.kit.hang_ups import watch_hang_ups
 from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
 from spatius_sim.kit.speaking import GREETING_SECONDS, Speaker
 from spatius_sim.kit.turn_starts import TurnStart, check_sayable
 from spatius_sim.kit.turn_watch import Fallback
 from spatius_sim.kit.waiting import Settling
 from spatius_sim.model.scenario import NO_FAULTS, Scenario
+from spatius_sim.model.session_tokens import SessionToken, issue_token
 from spatius_sim.model.told_faults import longest_delay
 from spatius_sim.model.trace import FALLBACK_WAIT, Trace, TraceHeader
 from spatius_sim.net.document_client import DocumentClient
@@ -27,7 +30,7 @@ from spatius_sim.net.lag import lag_marked
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.one_port import OnePort
 from spatius_sim.net.recorder import Recorder
-from spatius_sim.net.relay_client import RelayAddress, RelayClient
+from spatius_sim.net.relay_client import RelayAddress, RelayClient, bearing
 from spatius_sim.net.relay_process import RelayProcess
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.rules.observed import with_speech
@@ -39,6 +42,8 @@ _NO_GREETING_SECONDS = 0.3
 _RETRY_SECONDS = 0.2
 _LINGER_SECONDS = 0.1
 _TOKEN_LIFE_SECONDS = 3600
+_LEAD_SECONDS = 1.0
+"""By then a relay has filled whatever holds what is not read."""
 
 
 def canary_key(seed: int) -> str:
@@ -167,8 +172,14 @@ class RelaySubject:
             async with AsyncExitStack() as stack:
                 await stack.enter_async_context(lag_marked(self._recorder))
                 clients = [
-                    await stack.enter_async_context(self._client(f"client-{number}"))
-                    for number in range(1, len(plan.clients) + 1)
+                    await stack.enter_async_context(
+                        self._client(
+                            f"client-{number}",
+                            bears_credentials=plan.bears_credentials and number == len(plan.clients),
+                            narrow=not all(turn.reads for turn in turns),
+                        )
+                    )
+                    for number, turns in enumerate(plan.clients, 1)
                 ]
                 slowed_by = longest_delay(plan.motion_server)
                 speakers = [self._speaker(client, slowed_by) for client in clients]
@@ -176,6 +187,13 @@ class RelaySubject:
                 await asyncio.gather(self._converse(plan, speakers), self._search_http_answers())
                 await asyncio.sleep(_LINGER_SECONDS)
                 self._check_flood()
+                hung_up = [
+                    client.name
+                    for client, turns in zip(clients, plan.clients, strict=True)
+                    if turns[-1].act is Act.HANG_UP
+                ]
+                if hung_up:
+                    await watch_hang_ups(self._recorder, header, hung_up)
         except UnreachableError:
             await self._tell_its_end()
             raise
@@ -238,9 +256,21 @@ class RelaySubject:
             starts=self._starts,
         )
 
-    def _client(self, name: str, open_seconds: float = 10.0) -> RelayClient:
+    def _client(
+        self,
+        name: str,
+        open_seconds: float = 10.0,
+        *,
+        bears_credentials: bool = False,
+        narrow: bool = False,
+    ) -> RelayClient:
+        address = self._address
+        if bears_credentials:
+            expire_at = int(time.time()) + _TOKEN_LIFE_SECONDS
+            address = bearing(address, APP_ID, issue_token(SessionToken(expire_at, APP_ID), name))
+        address = replace(address, narrow=narrow)
         kind = RelayClient if self.target.startswith("ws") else DocumentClient
-        return kind(self._address, self._dialect, self._recorder, name, open_seconds)
+        return kind(address, self._dialect, self._recorder, name, open_seconds)
 
     async def _read_greeting(self, client: RelayClient) -> None:
         seconds = GREETING_SECONDS if self._dialect.greets else _NO_GREETING_SECONDS
@@ -283,8 +313,10 @@ class RelaySubject:
                 if turn.reads is reads
             ]
 
-        unread = asyncio.gather(*spoken(False))
+        slow = spoken(False)
+        unread = asyncio.gather(*slow)
         try:
+            await asyncio.sleep(_LEAD_SECONDS if slow else 0.0)
             await asyncio.gather(*spoken(True))
         finally:
             readers_through.set()

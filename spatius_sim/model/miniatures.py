@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from spatius_sim.dialects.events import Motion, Ready
+from spatius_sim.model import miniatures_clients
 from spatius_sim.model.miniatures_faults import FAULT_MINIATURES
 from spatius_sim.model.plain_relay import (
     SAMPLE_RATE,
@@ -165,5 +166,6 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-CONFIGURE": (TriesOddRate,),
     "U-AUDIO-END": (NeverEndsUpstream,),
     **FAULT_MINIATURES,
+    **miniatures_clients.MINIATURES,
 }
 """The relays that break each rule, and it alone."""

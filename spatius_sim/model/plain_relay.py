@@ -3,6 +3,7 @@
 One upstream session for each turn, json-envelope's turn ids, payloads passed on untouched.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -44,10 +45,12 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class ConnectUp:
-    """Ask for a token that lives `token_life` seconds and open an upstream session with it."""
+    """Ask for a token that lives `token_life` seconds, or take the last one again where it is not to be
+    `fresh`, and open an upstream session with it."""
 
     upstream: str
     token_life: int
+    fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,10 @@ class PlainRelay:
     attempts = 1
     silence_seconds = 1.5
     """How long Motion Server may be silent when it is asked to speak. A real relay would wait longer."""
+    waits_for_all = False
+    """Whether one client that takes nothing keeps the others waiting."""
+    drops_after = math.inf
+    """Seconds after which what a client has not taken is dropped."""
 
     def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
         self.api_key = api_key
@@ -134,7 +141,8 @@ class PlainRelay:
 
     # Events.
 
-    def client_came(self, client: str) -> list[RelayCommand]:
+    def client_came(self, client: str, session_key: str = "") -> list[RelayCommand]:
+        """A client has connected; `session_key` is what it brought, which an honest relay has no use for."""
         self.clients.append(client)
         return self.greet(client)
 

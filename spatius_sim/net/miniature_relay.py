@@ -23,11 +23,14 @@ from spatius_sim.model.plain_relay import (
 )
 from spatius_sim.model.trace import read_upstream
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.upstream_client import UpstreamClient
+from spatius_sim.net.upstream_client import UpstreamClient, ask_for_token, token_in
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UnreachableError
 
 _LARGEST_CLIENT_MESSAGE = 4 * 1_048_576
+
+_Outbox = asyncio.Queue[tuple[float, Frame] | None]
+"""Frames for a client, each with the time at which it was told, in monotonic seconds; None to hang up."""
 
 
 class MiniatureRelay:
@@ -40,7 +43,9 @@ class MiniatureRelay:
         self._console, self._ingress = console_endpoint, ingress_endpoint
         self._waits_for_start = bool(dialect.write_client(Start(SAMPLE_RATE)))
         self._hangs_up = SEVERAL_TURNS in dialect.lacks
-        self._clients: dict[str, asyncio.Queue[Frame | None]] = {}
+        self._clients: dict[str, _Outbox] = {}
+        self._sending = asyncio.Lock()
+        self._token: str | None = None
         self._upstreams: dict[str, asyncio.Queue[bytes]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._watches: dict[str, asyncio.TimerHandle] = {}
@@ -53,9 +58,11 @@ class MiniatureRelay:
     async def converse(self, socket: ServerConnection) -> None:
         """Serve one client until it leaves."""
         client = f"c{next(self._numbers)}"
-        outbox = self._clients[client] = asyncio.Queue()
-        sending = asyncio.create_task(_send_all(socket, outbox))
-        greeting = self._brain.client_came(client)
+        outbox: _Outbox = asyncio.Queue()
+        self._clients[client] = outbox
+        sending = asyncio.create_task(self._send_all(socket, outbox))
+        headers = socket.request.headers if socket.request is not None else {}
+        greeting = self._brain.client_came(client, headers.get("X-Session-Key", ""))
         try:
             if self._waits_for_start and not isinstance(
                 self._dialect.read_client(await socket.recv()), Start
@@ -77,12 +84,12 @@ class MiniatureRelay:
             match command:
                 case Tell(client, event) if client in self._clients:
                     for frame in self._dialect.write_relay(event):
-                        self._clients[client].put_nowait(frame)
+                        self._clients[client].put_nowait((time.monotonic(), frame))
                     if self._hangs_up and _ends_turn(event):
                         self._clients[client].put_nowait(None)
-                case ConnectUp(upstream, token_life):
+                case ConnectUp(upstream, token_life, fresh):
                     self._upstreams[upstream] = asyncio.Queue()
-                    running = self._run_upstream(upstream, token_life)
+                    running = self._run_upstream(upstream, token_life, fresh)
                     self._tasks[upstream] = asyncio.create_task(running)
                 case SendUp(upstream, message) if upstream in self._upstreams:
                     self._upstreams[upstream].put_nowait(encode(message))
@@ -103,16 +110,20 @@ class MiniatureRelay:
         if watch is not None:
             watch.cancel()
 
-    async def _run_upstream(self, upstream: str, token_life: int) -> None:
+    async def _run_upstream(self, upstream: str, token_life: int, fresh: bool) -> None:
         why = "Motion Server closed the session"
+        expire_at = int(time.time()) + token_life
         try:
+            if not fresh and self._token is None:
+                self._token = token_in(await ask_for_token(self._console, self._brain.api_key, expire_at))
             async with UpstreamClient(
                 self._console,
                 self._ingress,
                 api_key=self._brain.api_key,
                 app_id="sim-app",
                 avatar_id="sim-avatar",
-                expire_at=int(time.time()) + token_life,
+                expire_at=expire_at,
+                token=None if fresh else self._token,
             ) as session:
                 self._carry_out(self._brain.upstream_opened(upstream))
                 sending = asyncio.create_task(_send_up(session, self._upstreams[upstream]))
@@ -127,17 +138,20 @@ class MiniatureRelay:
             why = str(error)
         self._carry_out(self._brain.upstream_lost(upstream, why))
 
+    async def _send_all(self, socket: ServerConnection, outbox: _Outbox) -> None:
+        """What is in the outbox, until None hangs up."""
+        with contextlib.suppress(ConnectionClosed):
+            while (waiting := await outbox.get()) is not None:
+                told_at, frame = waiting
+                if time.monotonic() - told_at > self._brain.drops_after:
+                    continue
+                async with self._sending if self._brain.waits_for_all else contextlib.nullcontext():
+                    await socket.send(frame)
+            await socket.close()
+
 
 def _ends_turn(event: RelayEvent) -> bool:
     return isinstance(event, Failed) or (isinstance(event, Motion) and event.last)
-
-
-async def _send_all(socket: ServerConnection, outbox: asyncio.Queue[Frame | None]) -> None:
-    """What is in the outbox, until None hangs up."""
-    with contextlib.suppress(ConnectionClosed):
-        while (frame := await outbox.get()) is not None:
-            await socket.send(frame)
-        await socket.close()
 
 
 async def _send_up(session: UpstreamClient, outbox: asyncio.Queue[bytes]) -> None:

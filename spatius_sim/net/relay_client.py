@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlencode, urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
@@ -21,7 +22,10 @@ from spatius_sim.protocol.errors import UnreachableError
 LARGEST_FRAME = 16 * 1_048_576
 _CLOSE_SECONDS = 2.0
 _ABNORMAL_CLOSE = 1006
-_SMALL_BUFFER, _LARGE_BUFFER = 4096, 1_048_576
+_NARROW_SEGMENT, _NARROW_BUFFER = 1400, 8192
+"""Bytes. Between two programs on one machine the kernel holds 4 MB before a sender notices that nobody reads;
+over a link such as this, some 100 kB, and 1 MB once much has passed."""
+
 _BROKEN_FRAME = b"\xf7\x80\x00\x00\x00\x00"
 """Reserved bits and a reserved opcode."""
 
@@ -39,6 +43,18 @@ class RelayAddress:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     subprotocols: tuple[str, ...] = ()
     tls: ssl.SSLContext | None = None
+    bears: str = ""
+    """The reference of the Spatius session token among the headers; "" where there is none."""
+    narrow: bool = False
+    """Whether the link holds little on its way."""
+
+
+def bearing(address: RelayAddress, app_id: str, token: str) -> RelayAddress:
+    """The same with credentials where a Motion Server looks for them (protocol.md section 2)."""
+    headers = (*address.headers, ("X-App-ID", app_id), ("X-Session-Key", token))
+    joined = "&" if "?" in address.url else "?"
+    url = f"{address.url}{joined}{urlencode({'appId': app_id, 'sessionKey': token})}"
+    return replace(address, url=url, headers=headers, bears="the client's own token")
 
 
 class RelayClient:
@@ -80,6 +96,7 @@ class RelayClient:
         try:
             self._socket = await connect(
                 self._address.url,
+                sock=await _narrow_link(self._address.url) if self._address.narrow else None,
                 additional_headers=self._address.headers,
                 subprotocols=[Subprotocol(name) for name in self._address.subprotocols] or None,
                 ssl=self._address.tls or (True if self._address.url.startswith("wss:") else None),
@@ -91,7 +108,7 @@ class RelayClient:
             )
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
             raise UnreachableError(f"{self._address.url} cannot be reached: {error}") from error
-        self._recorder.emit(Lane.DOWNSTREAM, self.name, Opened())
+        self._recorder.emit(Lane.DOWNSTREAM, self.name, Opened(self._address.bears))
         response = self._socket.response
         if response is not None:
             headers = "\n".join(f"{name}: {value}" for name, value in response.headers.raw_items())
@@ -168,19 +185,12 @@ class RelayClient:
             self._socket.transport.write(_BROKEN_FRAME)
 
     def stop_reading(self) -> None:
-        """Leave what comes unread, and little room for it on this side."""
+        """Leave what comes unread."""
         self._reading.clear()
-        self._make_room(_SMALL_BUFFER)
 
     def read_on(self) -> None:
         """Read what has come."""
-        self._make_room(_LARGE_BUFFER)
         self._reading.set()
-
-    def _make_room(self, size: int) -> None:
-        if self._socket is not None:
-            tcp = self._socket.transport.get_extra_info("socket")
-            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
     async def hang_up(self) -> None:
         """Leave by the closing handshake."""
@@ -216,3 +226,23 @@ class RelayClient:
             code = self._socket.close_code or _ABNORMAL_CLOSE
             self._recorder.emit(Lane.DOWNSTREAM, self.name, Closed(by_kit=False, code=code))
         self.closed.set()
+
+
+async def _narrow_link(url: str) -> socket.socket:
+    """A TCP connection to that address which holds little on its way."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    loop = asyncio.get_running_loop()
+    family, kind, number, _, address = (
+        await loop.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    )[0]
+    link = socket.socket(family, kind, number)
+    try:
+        link.setblocking(False)
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _NARROW_SEGMENT)
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW_BUFFER)
+        await loop.sock_connect(link, address)
+    except BaseException:
+        link.close()
+        raise
+    return link

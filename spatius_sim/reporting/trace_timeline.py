@@ -165,6 +165,8 @@ def _curves(steps: Sequence[_Step]) -> Iterator[Curve]:
             _add(blocks[step.shown, CurveKind.MOTION], step, len(jaw) / KEYFRAMES_PER_SECOND, jaw)
     for (lane, kind), of_lane in blocks.items():
         drawn = _fewer(of_lane)
+        if not drawn:
+            continue  # Payloads without keyframes.
         points = max(2, min(_MOST_POINTS[kind], _POINTS_OF_A_LANE // len(drawn)))
         yield from _placed(lane, kind, drawn, points)
 

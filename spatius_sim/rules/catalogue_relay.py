@@ -1,16 +1,38 @@
 """The rules for a relay: U as Motion Server sees it, R as its client does."""
 
-from spatius_sim.dialects.features import AUDIO, CLIENT_AUDIO, ERRORS, PCM, SEVERAL_TURNS, STREAMING
-from spatius_sim.rules.rule import OWN_UPSTREAM, Level, Provenance, Rule
+from spatius_sim.dialects.features import (
+    AUDIO,
+    CLIENT_AUDIO,
+    ERRORS,
+    MOTION_END,
+    PCM,
+    SEVERAL_TURNS,
+    STREAMING,
+)
+from spatius_sim.rules.rule import OWN_STREAM, OWN_UPSTREAM, Level, Provenance, Rule
 
 _DOCUMENTED, _OBSERVED, _ASSUMED = Provenance
 
 RULES: tuple[Rule, ...] = (
     Rule(
+        "R-TOKENLESS",
+        Level.MUST,
+        "the client MUST be served without Spatius credentials (a login of the relay's own is none)",
+        "seed:002",
+        _DOCUMENTED,
+    ),
+    Rule(
         "U-TOKEN",
         Level.MUST,
         "the relay MUST ask the Console API for a token, with an expiry in the window, before it connects",
         "seed:000",
+        _DOCUMENTED,
+    ),
+    Rule(
+        "U-TOKEN-FRESH",
+        Level.SHOULD,
+        "the relay SHOULD ask for a fresh token for each connection",
+        "docs:auth",
         _DOCUMENTED,
     ),
     Rule(
@@ -21,11 +43,36 @@ RULES: tuple[Rule, ...] = (
         _DOCUMENTED,
     ),
     Rule(
+        "U-TURN-ID",
+        Level.MUST,
+        "no audio MUST go up under a req_id after its end=true or its interrupt",
+        "sdk-py",
+        _OBSERVED,
+    ),
+    Rule(
+        "U-AUDIO-ALIGNED",
+        Level.MUST,
+        "PCM sent under one req_id MUST be a whole number of 16-bit samples",
+        "docs:audio",
+        _DOCUMENTED,
+        ("U-TURN-ID",),
+    ),
+    Rule(
         "U-AUDIO-END",
         Level.MUST,
         "each req_id that was not interrupted, hung up on or failed MUST carry exactly one end=true",
         "docs:audio-io, sdk-py",
         _DOCUMENTED,
+        ("U-TURN-ID",),
+    ),
+    Rule(
+        "U-AUDIO-COMPLETE",
+        Level.SHOULD,
+        "what a client speaks SHOULD go up whole where the relay passes it on, byte for byte at one rate",
+        "no document says it in words: what neither goes up nor comes down is lost to both",
+        _ASSUMED,
+        ("U-TURN-ID", "U-AUDIO-ALIGNED"),
+        (CLIENT_AUDIO,),
     ),
     Rule(
         "U-RETRY",
@@ -80,7 +127,7 @@ RULES: tuple[Rule, ...] = (
         "and rate agree, else in length to 40 ms",
         "seed:001",
         _DOCUMENTED,
-        ("R-RECOVER", "R-END-AUDIO"),
+        ("R-RECOVER", "R-END-AUDIO", "U-AUDIO-ALIGNED"),
         (AUDIO, PCM),
     ),
     Rule(
@@ -108,7 +155,7 @@ RULES: tuple[Rule, ...] = (
         "the relay serves several clients; no document says it in words",
         _ASSUMED,
         ("R-MOTION-VERBATIM",),
-        (CLIENT_AUDIO,),
+        (CLIENT_AUDIO, OWN_STREAM),
     ),
     Rule(
         "R-CONVERSATION",
@@ -126,6 +173,7 @@ RULES: tuple[Rule, ...] = (
             "R-END-AUDIO",
             "R-TURNS",
             "R-ISOLATION",
+            "R-TOKENLESS",
         ),
     ),
     Rule(
@@ -169,6 +217,53 @@ RULES: tuple[Rule, ...] = (
         "no document says it",
         _ASSUMED,
         unit="ms",
+    ),
+    Rule(
+        "R-END-MOTION",
+        Level.SHOULD,
+        "the last motion of a turn SHOULD be marked as last, where the wire can say so",
+        "sdk-py",
+        _OBSERVED,
+        ("R-CONVERSATION",),
+        (MOTION_END,),
+    ),
+    Rule(
+        "R-STALE",
+        Level.MUST,
+        "after an interrupt or over a new turn no payload MUST bear another turn's id and, on a wire without "
+        "turn ids, nothing of the old turn follow the new turn's first audio; where the client brings the "
+        "audio, what Motion Server sent before it had the new turn's may still come",
+        "seed:002",
+        _DOCUMENTED,
+        ("R-MOTION-VERBATIM", "R-TURNS", "U-TURN-ID"),
+        (CLIENT_AUDIO, SEVERAL_TURNS),
+    ),
+    Rule(
+        "U-HANGUP",
+        Level.SHOULD,
+        "after its client's closing handshake the upstream session SHOULD be closed within 5 s",
+        "docs:lifecycle",
+        _DOCUMENTED,
+        (),
+        (OWN_UPSTREAM, CLIENT_AUDIO),
+    ),
+    Rule(
+        "R-SLOWCLIENT",
+        Level.SHOULD,
+        "a client that reads slowly SHOULD lose nothing and delay nobody else",
+        "the relay serves several clients; no document says it in words",
+        _ASSUMED,
+        ("R-CONVERSATION", "U-AUDIO-END", "U-AUDIO-COMPLETE"),
+        (CLIENT_AUDIO, OWN_STREAM),
+    ),
+    Rule(
+        "R-BADINPUT",
+        Level.MUST,
+        "malformed client input, and a client that is cut off, MUST harm neither the relay nor other clients",
+        "the relay serves several clients; no document says it in words",
+        _ASSUMED,
+        ("R-CONVERSATION", "U-AUDIO-END", "U-AUDIO-COMPLETE"),
+        (CLIENT_AUDIO, OWN_STREAM),
     ),
     Rule(
         "R-SECRETS",

@@ -10,7 +10,9 @@ from spatius_sim.rules import (
     relay_audio,
     relay_conversation,
     relay_faults,
+    relay_interrupts,
     relay_latency,
+    relay_manners,
     relay_motion,
     relay_secrets,
     relay_sizes,
@@ -18,6 +20,7 @@ from spatius_sim.rules import (
     server_motion,
     server_session,
     upstream,
+    upstream_audio,
 )
 from spatius_sim.rules.catalogue import UPSTREAM, Rule, Verdict, rules_for
 from spatius_sim.rules.client_ledger import join_client
@@ -31,9 +34,12 @@ CHECKS: dict[str, Check] = {
     **server_session.CHECKS,
     **server_motion.CHECKS,
     **upstream.CHECKS,
+    **upstream_audio.CHECKS,
     **relay_motion.CHECKS,
     **relay_audio.CHECKS,
     **relay_conversation.CHECKS,
+    **relay_interrupts.CHECKS,
+    **relay_manners.CHECKS,
     **relay_secrets.CHECKS,
     **relay_faults.CHECKS,
     **relay_sizes.CHECKS,

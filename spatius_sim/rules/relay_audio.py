@@ -60,10 +60,11 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
     for turn in story.clean_turns:
         if turn.swallowed_by is not None:
             yield _unmarked(turn, "its audio went on in an unmarked conversation", turn.swallowed_by)
-        heard = [c for c in turn.conversations if c.last_audio_seq is not None]
-        stray = [c for c in turn.conversations if c.last_audio_seq is None]
+        heard = [c for c in turn.conversations if c.pieces]
+        stray = [c for c in turn.conversations if not c.pieces]
         for conversation in heard:
-            marks, last = conversation.marks, conversation.last_audio_seq or 0
+            marks = conversation.marks
+            last = max((p.seq for p in conversation.pieces if p.turn in (None, turn)), default=0)
             if len(marks) != 1:
                 actual = f"it was marked {len(marks)} times" if marks else "it was never marked"
                 yield _unmarked(turn, actual, conversation)

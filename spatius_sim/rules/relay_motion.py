@@ -64,6 +64,30 @@ def motion_order(story: Story) -> Iterator[Kept | Broken]:
                 )
 
 
+def end_motion(story: Story) -> Iterator[Kept | Broken]:
+    """R-END-MOTION. A mark may come on its own, behind the motion; each request may bear one."""
+    for turn in story.clean_turns:
+        arrived = [d for payload in turn.payloads for d in payload.deliveries if d.client == turn.client]
+        if not arrived or not any(payload.response.end for payload in turn.payloads):
+            continue
+        last = max(arrived, key=lambda delivery: delivery.seq)
+        marks = last.conversation.motion_marks if last.conversation is not None else []
+        early = [mark for mark in marks if any(_goes_on(delivery, mark, arrived) for delivery in arrived)]
+        if any(mark >= last.seq for mark in marks) and not early:
+            yield Kept()
+        else:
+            actual = "motion came behind the mark" if marks else "it was never marked"
+            yield Broken(f"the last motion of {turn.name} marked as last", actual, (*marks, last.seq))
+
+
+def _goes_on(marked: Delivery, mark: int, arrived: list[Delivery]) -> bool:
+    """Whether the request of a marked payload had more to come behind the mark."""
+    if marked.seq != mark or marked.sent is None:
+        return False
+    request = marked.sent.request
+    return any(d.seq > mark and d.sent is not None and d.sent.request is request for d in arrived)
+
+
 def _by_conversation(story: Story) -> dict[tuple[str, int], list[tuple[SentPayload, Delivery]]]:
     """What arrived in each conversation, doubles and what belongs to other clients aside."""
     arrived: dict[tuple[str, int], list[tuple[SentPayload, Delivery]]] = {}
@@ -81,4 +105,5 @@ CHECKS: dict[str, Check] = {
     "R-MOTION-VERBATIM": motion_verbatim,
     "R-MOTION-COMPLETE": motion_complete,
     "R-MOTION-ORDER": motion_order,
+    "R-END-MOTION": end_motion,
 }

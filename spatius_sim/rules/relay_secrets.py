@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from spatius_sim.model.trace import Lane, Received, SecretKnown, SecretSeen
+from spatius_sim.model.trace import Lane, Opened, Received, SecretKnown, SecretSeen
 from spatius_sim.rules.findings import Broken, Check, Kept
 from spatius_sim.rules.turns import Story
 
@@ -28,4 +28,26 @@ def secrets(story: Story) -> Iterator[Kept | Broken]:
                 yield Kept()
 
 
-CHECKS: dict[str, Check] = {"R-SECRETS": secrets}
+def tokenless(story: Story) -> Iterator[Kept | Broken]:
+    """R-TOKENLESS. Our clients hold no credentials, but for one that may be there to show that it is served
+    and they are not: that they lack a login of the relay's own shows nothing."""
+    served = [turn for turn in story.turns if any(payload.deliveries for payload in turn.payloads)]
+    holders = {
+        event.connection: event.seq
+        for event in story.trace.on(Lane.DOWNSTREAM)
+        if isinstance(event.what, Opened) and event.what.token
+    }
+    for turn in served:
+        if turn.client not in holders:
+            yield Kept()
+    if served and all(turn.client in holders for turn in served):
+        for turn in story.clean_turns:
+            if turn.client not in holders:
+                yield Broken(
+                    f"{turn.name} served without Spatius credentials",
+                    f"it was not, and {served[0].name}, which bore some, was",
+                    (turn.started_seq, holders[served[0].client]),
+                )
+
+
+CHECKS: dict[str, Check] = {"R-SECRETS": secrets, "R-TOKENLESS": tokenless}

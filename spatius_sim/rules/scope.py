@@ -13,6 +13,8 @@ _WITHOUT_SPEECH = (
     "U-TOKEN",
     "U-CONFIGURE",
     "U-RETRY",
+    "U-TURN-ID",
+    "U-AUDIO-ALIGNED",
     "R-MOTION-VERBATIM",
     "R-MOTION-ORDER",
     "R-SECRETS",
@@ -25,6 +27,7 @@ _OF_ONE_TURN_WITHOUT_SPEECH = frozenset(
         "R-MOTION-COMPLETE",
         "R-AUDIO-FIRST",
         "R-END-AUDIO",
+        "R-END-MOTION",
         "R-CONVERSATION",
     }
 )

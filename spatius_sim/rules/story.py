@@ -29,6 +29,8 @@ class Request:
     first_seq: int
     configured: ConfigureSession
     audio: bytearray = field(default_factory=bytearray)
+    messages: list[bytes] = field(default_factory=list)
+    """The same, message by message."""
     ends: list[int] = field(default_factory=list)
     payloads: list[SentPayload] = field(default_factory=list)
     broken_off: bool = False
@@ -113,6 +115,8 @@ class Turn:
     pcm: bytes
     sample_rate: int
     waited_seq: int | None = None
+    complete: bool = False
+    """Whether both halves had come when the wait for it ended."""
     interrupted_seq: int | None = None
     before: "Turn | None" = None
     calm: bool = False

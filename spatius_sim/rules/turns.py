@@ -72,7 +72,7 @@ def join(trace: Trace) -> Story:
     requests = _requests(trace)
     conversations, deliveries, rates = _conversations(trace, turns)
     for request in requests:
-        request.turn = _by_audio(bytes(request.audio), turns)
+        request.turn = _by_audio(bytes(request.audio), turns) or _by_messages(request, turns)
         request.told_by_audio = request.turn is not None
     _tie_conversations(conversations, turns)
     _tie_deliveries(requests, deliveries)
@@ -95,8 +95,9 @@ def _planned_turns(trace: Trace) -> list[Turn]:
                     since = before.started_seq if before.waited_seq is None else before.waited_seq
                 turn = Turn(event.connection, number, since, event.seq, end, pcm, rate, before=before)
                 latest[event.connection] = turns[event.connection, number] = turn
-            case WaitEnded(number) if (event.connection, number) in turns:
-                turns[event.connection, number].waited_seq = event.seq
+            case WaitEnded(number, complete) if (event.connection, number) in turns:
+                waited = turns[event.connection, number]
+                waited.waited_seq, waited.complete = event.seq, complete
     for event in trace.on(Lane.DOWNSTREAM):
         if isinstance(event.what, Sent) and isinstance(event.what.value, InterruptTurn):
             interrupted = _latest(event.seq, [t for t in turns.values() if t.client == event.connection])
@@ -125,6 +126,7 @@ def _requests(trace: Trace) -> list[Request]:
                     requests[key] = Request(*key, event.seq, session, reuses=known)
                     found.append(requests[key])
                 requests[key].audio += audio
+                requests[key].messages.append(audio)
                 if end:
                     requests[key].ends.append(event.seq)
             case MotionResponse(req_id=req_id):
@@ -269,6 +271,12 @@ def _tie_conversations(conversations: list[Conversation], turns: list[Turn]) -> 
                 (c for c in conversations if c.client == turn.client and _piece(turn.pcm) in c.audio),
                 None,
             )
+
+
+def _by_messages(request: Request, turns: list[Turn]) -> Turn | None:
+    """The turn that the first message tells which can be told: something may be missing between two."""
+    told = (_by_audio(message, turns) for message in request.messages)
+    return next((turn for turn in told if turn is not None), None)
 
 
 def _mostly(conversation: Conversation) -> Turn | None:

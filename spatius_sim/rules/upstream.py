@@ -55,6 +55,21 @@ def configure(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
 
 
+def token_fresh(story: Story) -> Iterator[Kept | Broken]:
+    """U-TOKEN-FRESH. The first connection shows nothing."""
+    used: dict[str, int] = {}
+    for event in story.trace.on(Lane.UPSTREAM):
+        if not isinstance(event.what, Opened) or not event.what.token:
+            continue
+        token = event.what.token
+        if token in used:
+            actual = f"{token} opened this one and another one before"
+            yield Broken("a token of its own for each connection", actual, (used[token], event.seq))
+        elif used:
+            yield Kept()
+        used[token] = event.seq
+
+
 def audio_end(story: Story) -> Iterator[Kept | Broken]:
     """U-AUDIO-END."""
     for request in story.requests:
@@ -115,6 +130,7 @@ def _configuration_fault(first: Received) -> str:
 
 CHECKS: dict[str, Check] = {
     "U-TOKEN": token,
+    "U-TOKEN-FRESH": token_fresh,
     "U-CONFIGURE": configure,
     "U-AUDIO-END": audio_end,
     "U-RETRY": retry,

@@ -2,6 +2,7 @@
 
 from spatius_sim.dialects.events import Failed
 from spatius_sim.model.payload_faults import grown_to
+from spatius_sim.model.trace import Intent, Lane, Opened
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tests.corpus.failures import breaks
@@ -180,3 +181,80 @@ def a_large_payload_lost(said: Dialogue) -> None:
 @breaks("R-HUGE")
 def a_huge_payload_lost(said: Dialogue) -> None:
     lost(said, 65_537)
+
+
+@breaks("R-TOKENLESS")
+def a_client_with_credentials_alone_is_served(said: Dialogue) -> None:
+    said.happens(Lane.DOWNSTREAM, ANN, Opened())
+    said.happens(Lane.DOWNSTREAM, "bob", Opened("token#9"))
+    said.starts(ANN, 0, voice("ann"))
+    said.ends(ANN, 0, complete=False)
+    said.turn("bob")
+
+
+@breaks("U-TOKEN-FRESH")
+def one_token_for_two_connections(said: Dialogue) -> None:
+    said.token()
+    said.opened(UP)
+    said.opened("another")
+
+
+@breaks("U-TURN-ID")
+def audio_behind_the_end(said: Dialogue) -> None:
+    said.audio_up(UP, REQ, said.speaks(), end=True)
+    said.audio_up(UP, REQ, bytes(640))
+
+
+@breaks("U-AUDIO-ALIGNED")
+def half_a_sample(said: Dialogue) -> None:
+    said.connects(UP)
+    said.audio_up(UP, REQ, voice("ann") + bytes(1), end=True)
+
+
+@breaks("U-AUDIO-COMPLETE")
+def speech_that_is_lost_both_ways(said: Dialogue) -> None:
+    said.echoes(ANN, 0, said.speaks()[640:])
+    said.motion_down(ANN, *said.answers())
+    said.ends(ANN, 0)
+
+
+@breaks("R-END-MOTION")
+def no_mark_behind_the_motion(said: Dialogue) -> None:
+    said.motion_down(ANN, *answered(said), last=False)
+    said.ends(ANN, 0)
+
+
+@breaks("R-STALE")
+def motion_of_a_turn_that_was_interrupted(said: Dialogue) -> None:
+    said.audio_up(UP, REQ, said.speaks(), end=True)
+    said.client_interrupts(ANN)
+    payloads = answered(said, 1)
+    said.motion_down(ANN, said.motion(UP, REQ), *payloads)
+    said.ends(ANN, 1)
+
+
+@breaks("U-HANGUP")
+def a_session_that_outlives_its_client(said: Dialogue) -> None:
+    said.audio_up(UP, REQ, said.speaks())
+    said.hangs_up(ANN)
+    said.passes(5.3)
+    said.watched_hang_up(ANN, complete=False)
+
+
+@breaks("R-SLOWCLIENT")
+def a_client_that_waits_for_a_slow_one(said: Dialogue) -> None:
+    said.turn(ANN)
+    said.turn("bob")
+    said.starts(ANN, 1, voice("ann 1"))
+    said.intends(ANN, Intent.UNREAD)
+    said.speaks("bob", 1)
+    said.ends("bob", 1, complete=False)
+    said.intends(ANN, Intent.READ_ON)
+
+
+@breaks("R-BADINPUT")
+def a_turn_that_is_lost_to_anothers_rubbish(said: Dialogue) -> None:
+    said.turn("bob")
+    said.intends(ANN, Intent.RUBBISH)
+    said.speaks("bob", 1)
+    said.ends("bob", 1, complete=False)

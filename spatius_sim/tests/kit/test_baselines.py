@@ -110,7 +110,7 @@ def test_a_run_that_leaves_something_open_updates_nothing(tmp_path: Path) -> Non
     (tmp_path / "known.yaml").write_text(KNOWN)
     ran = verify(tmp_path, "", "--update-baseline", "--target-env=SPATIUS_INGRESS_ENDPOINT=ws://127.0.0.1:9")
     assert ran.returncode == 6, ran.stdout + ran.stderr
-    assert "known.yaml is left as it is: nothing is known of U-TOKEN" in ran.stdout
+    assert "known.yaml is left as it is: nothing is known of R-TOKENLESS" in ran.stdout
     assert (tmp_path / "known.yaml").read_text() == KNOWN
 
 

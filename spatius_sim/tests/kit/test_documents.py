@@ -46,8 +46,8 @@ class DocumentRelay(MiniatureRelay):
         self._carry_out(self._brain.client_came(client))
         self._carry_out(self._brain.client_did(client, self._dialect.read_client(await request.text())))
         parts = []
-        while (frame := await outbox.get()) is not None:
-            parts.append(json.loads(frame))
+        while (told := await outbox.get()) is not None:
+            parts.append(json.loads(told[1]))
         self._carry_out(self._brain.client_left(client))
         audio = b"".join(b64decode(part.get("audio_base64", "")) for part in parts)
         motion = [payload for part in parts for payload in part.get("animation_messages_base64", [])]

@@ -49,7 +49,14 @@ def test_a_good_request_is_a_turn_that_was_waited_for(speech: bool) -> None:
 def test_the_relay_half_is_judged_by_its_upstream_rules_alone() -> None:
     verdicts = proxied(answered(), "relay")
     passed = {name for name, verdict in verdicts.items() if verdict is Verdict.PASSED}
-    assert passed == {"U-TOKEN", "U-CONFIGURE", "U-AUDIO-END"}
+    assert passed == {
+        "U-TOKEN",
+        "U-CONFIGURE",
+        "U-TURN-ID",
+        "U-AUDIO-ALIGNED",
+        "U-AUDIO-END",
+        "U-AUDIO-COMPLETE",
+    }
     assert {v for name, v in verdicts.items() if name not in passed} == {Verdict.UNEXERCISED}
 
 

@@ -150,3 +150,66 @@ def test_one_of_two_equal_payloads_can_be_lost() -> None:
     said.motion_down("ann", silence)
     said.ends("ann", 0, complete=False)
     assert said.guilty("R-MOTION-COMPLETE") == [(second,)]
+
+
+# R-END-MOTION.
+
+
+def marked(*, first: bool, second: bool, alone: bool = False) -> Dialogue:
+    said = Dialogue()
+    said.echoes("ann", 0, said.speaks())
+    one, two = said.answers()
+    said.motion_down("ann", one, last=first)
+    said.motion_down("ann", two, last=second)
+    if alone:
+        said.motion_down("ann", last=True)
+    said.ends("ann", 0)
+    return said
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_the_last_motion_is_marked_or_a_mark_follows(alone: bool) -> None:
+    said = marked(first=False, second=not alone, alone=alone)
+    assert said.verdict("R-END-MOTION") is Verdict.PASSED
+    assert said.failed == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "actual"),
+    [(False, False, "never marked"), (True, False, "behind the mark"), (True, True, "behind the mark")],
+)
+def test_no_mark_and_one_too_early(first: bool, second: bool, actual: str) -> None:
+    said = marked(first=first, second=second)
+    assert said.failed == ["R-END-MOTION"]
+    assert actual in said.judged("R-END-MOTION").broken[0].actual
+
+
+def test_each_request_of_a_turn_may_mark_its_end() -> None:
+    said = Dialogue()
+    pcm, up = said.speaks(), up_of("ann", 0)
+    for req, piece in (("a", pcm[:3200]), ("b", pcm[3200:])):
+        said.audio_up(up, req, piece, end=True)
+    said.audio_down("ann", pcm, last=True)
+    for req in ("a", "b"):
+        said.motion_down("ann", said.motion(up, req, end=True), last=True)
+    said.ends("ann", 0)
+    assert said.verdict("R-END-MOTION") is Verdict.PASSED
+
+
+def test_motion_that_motion_server_never_ended_has_no_last() -> None:
+    said = Dialogue()
+    said.echoes("ann", 0, said.speaks())
+    said.motion_down("ann", said.motion(up_of("ann", 0), req_of("ann", 0)))
+    said.ends("ann", 0, complete=False)
+    assert said.verdict("R-END-MOTION") is Verdict.UNEXERCISED
+
+
+def test_motion_before_all_audio_is_another_rules_matter() -> None:
+    said = Dialogue()
+    pcm = said.speaks()
+    up, req = up_of("ann", 0), req_of("ann", 0)
+    said.audio_up(up, req, pcm, end=True)
+    said.motion_down("ann", *said.answers())
+    said.audio_down("ann", pcm, last=True)
+    said.ends("ann", 0)
+    assert said.failed == ["R-AUDIO-FIRST"]

@@ -1,9 +1,10 @@
-"""R-SECRETS: no API key and no session token reaches the client."""
+"""What must stay on the backend: the API key and session tokens; nor may a client be asked for them."""
 
 import pytest
 
+from spatius_sim.model.trace import Lane, Opened
 from spatius_sim.rules.catalogue import Verdict
-from spatius_sim.tests.rules.traces import Dialogue
+from spatius_sim.tests.rules.traces import Dialogue, voice
 
 RULE = "R-SECRETS"
 
@@ -63,3 +64,38 @@ def test_a_client_that_heard_nothing_was_told_no_secret() -> None:
     said = Dialogue()
     said.secret_known("key#1")
     assert said.verdict(RULE) is Verdict.UNEXERCISED
+
+
+# R-TOKENLESS.
+
+
+def connects(said: Dialogue, client: str, token: str = "") -> None:
+    said.happens(Lane.DOWNSTREAM, client, Opened(token))
+
+
+def test_a_client_without_credentials_is_served() -> None:
+    said = Dialogue()
+    connects(said, "ann")
+    said.turn()
+    assert said.verdict("R-TOKENLESS") is Verdict.PASSED
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_only_a_client_with_credentials_is_served(served: bool) -> None:
+    said = Dialogue()
+    connects(said, "ann")
+    connects(said, "bob", "token#1")
+    said.starts("ann", 0, voice("ann 0"))
+    said.ends("ann", 0, complete=False)
+    if served:
+        said.turn("bob")
+    assert said.verdict("R-TOKENLESS") is (Verdict.FAILED if served else Verdict.UNEXERCISED)
+
+
+def test_where_both_are_served_nobody_needs_any() -> None:
+    said = Dialogue()
+    connects(said, "ann")
+    connects(said, "bob", "token#1")
+    said.turn("ann")
+    said.turn("bob")
+    assert said.verdict("R-TOKENLESS") is Verdict.PASSED

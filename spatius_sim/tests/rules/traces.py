@@ -11,8 +11,11 @@ from spatius_sim.model.trace import (
     Closed,
     Event,
     Injected,
+    Intended,
+    Intent,
     Lagged,
     Lane,
+    Matter,
     Opened,
     Received,
     Refused,
@@ -24,6 +27,7 @@ from spatius_sim.model.trace import (
     TraceHeader,
     TurnStarted,
     WaitEnded,
+    Watched,
     What,
     read_upstream,
 )
@@ -64,6 +68,7 @@ class Dialogue:
         self._subject, self._lacks = subject, lacks
         self._events: list[Event] = []
         self._shades = count(1)
+        self._tokens = count(1)
         self._passed_ns = 0
 
     # What the kit means and knows.
@@ -95,8 +100,8 @@ class Dialogue:
         expire_at = None if life is None else int(NOW) + life
         return self.happens(Lane.CONSOLE, "", TokenRequested("key#1", expire_at, NOW, status, token))
 
-    def opened(self, up: str) -> int:
-        return self.happens(Lane.UPSTREAM, up, Opened("token#1", "app", "avatar"))
+    def opened(self, up: str, token: str = "token#1") -> int:
+        return self.happens(Lane.UPSTREAM, up, Opened(token, "app", "avatar"))
 
     def refused(self, up: str, status: int, reason: str, token: str = "") -> int:
         return self.happens(Lane.UPSTREAM, up, Refused(status, reason, token))
@@ -108,8 +113,9 @@ class Dialogue:
         return self.server_says(up, ConfirmSession(f"id of {up}"))
 
     def connects(self, up: str, rate: int = RATE) -> int:
-        self.token()
-        self.opened(up)
+        token = f"token#{next(self._tokens)}"
+        self.token(token=token)
+        self.opened(up, token)
         self.configures(up, rate)
         return self.confirms(up)
 
@@ -168,8 +174,11 @@ class Dialogue:
     def audio_down(self, client: str, pcm: bytes = b"", *, last: bool = False, turn_id: str = "") -> int:
         return self.hears(client, Audio(pcm, last, turn_id))
 
-    def motion_down(self, client: str, *payloads: bytes, last: bool = False, turn_id: str = "") -> int:
-        return self.hears(client, Motion(payloads, last, turn_id))
+    def motion_down(self, client: str, *payloads: bytes, last: bool | None = None, turn_id: str = "") -> int:
+        """Marked as last where the last payload is, unless told otherwise."""
+        message = read_upstream(payloads[-1]) if payloads else None
+        ends = isinstance(message, MotionResponse) and message.end
+        return self.hears(client, Motion(payloads, ends if last is None else last, turn_id))
 
     def secret_seen(self, client: str, kind: str, place: str = "in a message, plain") -> int:
         return self.happens(Lane.DOWNSTREAM, client, SecretSeen(kind, place))
@@ -190,6 +199,17 @@ class Dialogue:
 
     def relay_hangs_up(self, client: str) -> int:
         return self.happens(Lane.DOWNSTREAM, client, Closed(False, 1000))
+
+    def hangs_up(self, client: str, code: int = 1000) -> int:
+        """The client leaves."""
+        return self.happens(Lane.DOWNSTREAM, client, Closed(by_kit=True, code=code))
+
+    def watched_hang_up(self, client: str, *, complete: bool = True) -> int:
+        """The relay was given its time to close what is left upstream."""
+        return self.happens(Lane.KIT, client, Watched(Matter.HANG_UP, complete))
+
+    def intends(self, client: str, intent: Intent) -> int:
+        return self.happens(Lane.KIT, client, Intended(intent))
 
     # Whole turns of an honest relay, and of an honest Motion Server.
 

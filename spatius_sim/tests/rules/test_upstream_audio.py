@@ -1,0 +1,139 @@
+"""What a relay sends up: whole samples, whole turns, nothing behind an end."""
+
+import pytest
+
+from spatius_sim.protocol.messages import AudioFormat
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.tests.rules.traces import Dialogue, voice
+
+
+def sent_up(*audio: bytes, audio_format: int = AudioFormat.PCM_S16LE, rate: int = 16000) -> Dialogue:
+    """A turn of Ann's, and what the relay makes of it, ended; it comes down as it went up."""
+    said = Dialogue()
+    said.starts("ann", 0, voice("ann"))
+    said.token()
+    said.opened("up")
+    said.configures("up", rate, audio_format)
+    said.confirms("up")
+    for piece in audio:
+        said.audio_up("up", "r", piece)
+    said.audio_up("up", "r", end=True)
+    said.audio_down("ann", b"".join(audio), last=True)
+    said.motion_down("ann", said.motion("up", "r", 5, end=True))
+    said.ends("ann", 0)
+    return said
+
+
+def test_an_odd_number_of_bytes_is_no_whole_number_of_samples() -> None:
+    said = sent_up(voice("ann"), b"\0")
+    assert said.failed == ["U-AUDIO-ALIGNED"]
+    assert "6401 bytes under r" in said.judged("U-AUDIO-ALIGNED").broken[0].actual
+
+
+def test_a_sample_may_be_cut_in_two_by_messages() -> None:
+    said = sent_up(voice("ann")[:801], voice("ann")[801:])
+    assert said.failed == []
+
+
+def test_ogg_opus_has_no_samples_to_be_counted() -> None:
+    said = sent_up(b"OggS!", audio_format=AudioFormat.OGG_OPUS)
+    assert said.verdict("U-AUDIO-ALIGNED") is Verdict.UNEXERCISED
+    assert said.verdict("U-AUDIO-COMPLETE") is Verdict.UNEXERCISED
+
+
+def test_a_request_that_was_broken_off_may_end_anywhere() -> None:
+    said = Dialogue()
+    said.connects("up")
+    said.starts("ann", 0, voice("ann"))
+    said.audio_up("up", "r", voice("ann")[:801])
+    said.closed("up", by_kit=True)
+    assert said.verdict("U-AUDIO-ALIGNED") is Verdict.UNEXERCISED
+
+
+def test_an_end_without_audio_is_no_matter_of_samples() -> None:
+    assert sent_up().verdict("U-AUDIO-ALIGNED") is Verdict.UNEXERCISED
+
+
+def test_audio_behind_the_end_of_its_request() -> None:
+    said = Dialogue()
+    said.connects("up")
+    said.starts("ann", 0, voice("ann"))
+    end = said.audio_up("up", "r", voice("ann"), end=True)
+    late = said.audio_up("up", "r", bytes(640))
+    assert said.failed == ["U-TURN-ID"]
+    assert said.guilty("U-TURN-ID") == [(end, late)]
+
+
+def test_audio_behind_the_interrupt_of_its_request() -> None:
+    said = Dialogue()
+    said.connects("up")
+    said.starts("ann", 0, voice("ann"))
+    said.audio_up("up", "r", voice("ann")[:3200])
+    interrupt = said.interrupt_up("up", "r")
+    late = said.audio_up("up", "r", voice("ann")[3200:])
+    assert said.guilty("U-TURN-ID") == [(interrupt, late)]
+
+
+def test_an_end_may_follow_an_interrupt_and_another_end_is_another_rules_matter() -> None:
+    said = Dialogue()
+    said.connects("up")
+    said.starts("ann", 0, voice("ann"))
+    said.audio_up("up", "r", voice("ann"))
+    said.interrupt_up("up", "r")
+    said.audio_up("up", "r", end=True)
+    assert said.verdict("U-TURN-ID") is Verdict.PASSED
+
+
+def test_the_same_req_id_on_two_connections_is_two_requests() -> None:
+    said = Dialogue()
+    for up in ("one", "two"):
+        said.connects(up)
+        said.audio_up(up, "r", voice(up), end=True)
+    assert said.verdict("U-TURN-ID") is Verdict.PASSED
+
+
+@pytest.mark.parametrize("cut", [slice(640, None), slice(0, 5760)], ids=["the beginning", "the end"])
+def test_speech_that_is_lost_on_both_ways(cut: slice) -> None:
+    said = sent_up(voice("ann")[cut])
+    assert said.failed == ["U-AUDIO-COMPLETE"]
+
+
+def test_speech_with_gaps_is_still_known_by_its_messages() -> None:
+    pcm = voice("ann")
+    said = sent_up(pcm[:1600], pcm[3200:])
+    assert said.failed == ["U-AUDIO-COMPLETE"]
+    assert "byte 1600" in said.judged("U-AUDIO-COMPLETE").broken[0].actual
+
+
+def test_an_agent_speaks_with_its_own_words() -> None:
+    said = sent_up(voice("an answer"))
+    assert said.verdict("U-AUDIO-COMPLETE") is Verdict.UNEXERCISED
+    assert said.failed == []
+
+
+def test_audio_at_another_rate_is_not_compared_byte_for_byte() -> None:
+    said = sent_up(voice("ann")[:3200], rate=8000)
+    assert said.verdict("U-AUDIO-COMPLETE") is Verdict.UNEXERCISED
+
+
+def test_each_connection_has_a_token_of_its_own() -> None:
+    said = Dialogue()
+    first, second = said.opened("one", "token#1"), said.opened("two", "token#1")
+    said.opened("three", "token#2")
+    assert said.guilty("U-TOKEN-FRESH") == [(first, second)]
+
+
+def test_one_connection_shows_nothing_of_the_freshness_of_tokens() -> None:
+    said = Dialogue()
+    said.opened("one", "token#1")
+    said.opened("of a tape without tokens", "")
+    said.opened("of a tape without tokens, too", "")
+    assert said.verdict("U-TOKEN-FRESH") is Verdict.UNEXERCISED
+
+
+def test_a_token_may_be_tried_again_after_a_refusal() -> None:
+    said = Dialogue()
+    said.opened("one", "token#1")
+    said.refused("two", 503, "later", "token#2")
+    said.opened("three", "token#2")
+    assert said.verdict("U-TOKEN-FRESH") is Verdict.PASSED
