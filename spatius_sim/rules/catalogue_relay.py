@@ -245,7 +245,7 @@ RULES: tuple[Rule, ...] = (
         "docs:lifecycle",
         _DOCUMENTED,
         (),
-        (OWN_UPSTREAM, CLIENT_AUDIO),
+        (OWN_UPSTREAM, CLIENT_AUDIO, STREAMING),
     ),
     Rule(
         "R-SLOWCLIENT",
@@ -254,7 +254,7 @@ RULES: tuple[Rule, ...] = (
         "the relay serves several clients; no document says it in words",
         _ASSUMED,
         ("R-CONVERSATION", "U-AUDIO-END", "U-AUDIO-COMPLETE"),
-        (CLIENT_AUDIO, OWN_STREAM),
+        (CLIENT_AUDIO, OWN_STREAM, STREAMING),
     ),
     Rule(
         "R-BADINPUT",
