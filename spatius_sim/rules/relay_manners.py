@@ -9,11 +9,11 @@ from spatius_sim.rules.findings import Broken, Check, Kept, Late
 from spatius_sim.rules.lag import lag_seconds
 from spatius_sim.rules.turns import CUT_OFF, Story, Turn
 
-_MOST_LAG_SECONDS = 0.5
+_MOST_LAG_SECONDS = 0.2
 """Where the kit itself did nothing for longer, who was late is not known."""
 
 
-def bad_input(story: Story) -> Iterator[Kept | Broken]:
+def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
     """R-BADINPUT. Who sends rubbish may be hung up on; who was there before or comes later is served."""
     bad = {
         event.connection: event.seq
@@ -59,8 +59,11 @@ def _in_time(story: Story, other: Turn, slow: Turn, window: tuple[int, int]) -> 
     )
 
 
-def _whole(story: Story, turn: Turn, when: str, seq: int) -> Kept | Broken:
+def _whole(story: Story, turn: Turn, when: str, seq: int) -> Kept | Broken | Late:
     missing = _missing(story, turn, len(story.trace.events))
+    late = lag_seconds(story.trace, turn.started_seq, turn.waited_seq or turn.started_seq)
+    if missing and late > _MOST_LAG_SECONDS:
+        return Late(late)
     if missing:
         return Broken(f"all of {turn.name} when {when}", missing, (seq, turn.started_seq))
     return Kept()

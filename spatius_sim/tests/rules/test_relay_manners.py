@@ -45,6 +45,16 @@ def test_a_bad_client_costs_others_nothing(how: str, part: str) -> None:
     assert said.verdict("R-BADINPUT") is not Verdict.UNEXERCISED
 
 
+def test_where_the_kit_itself_was_late_bad_input_harmed_nobody() -> None:
+    said = served_before()
+    said.intends("ann", Intent.RUBBISH)
+    pcm = said.speaks("bob", 1)
+    said.audio_up(up_of("bob", 1), req_of("bob", 1), pcm, end=True)
+    said.lags(1.0)
+    said.ends("bob", 1, complete=False)
+    assert said.verdict("R-BADINPUT") is Verdict.INCONCLUSIVE
+
+
 def test_what_becomes_of_the_bad_client_itself_is_its_own_affair() -> None:
     said = served_before()
     said.intends("ann", Intent.RUBBISH)
