@@ -14,7 +14,7 @@ from spatius_sim.dialects.events import Motion
 from spatius_sim.kit.background_loop import BackgroundLoop
 from spatius_sim.kit.evidence import failure_of
 from spatius_sim.kit.hints import what_was_seen
-from spatius_sim.kit.plans import PLAN_SAMPLE_RATE
+from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, Plan
 from spatius_sim.kit.search import SHRINK_SECONDS, P, shortest_failing, smallest_failing
 from spatius_sim.kit.subjects import Subject
 from spatius_sim.model.trace import Lane, Received, Trace, WaitEnded
@@ -61,6 +61,8 @@ class Trial(Generic[P]):
     _attached: bool = False
     _clean_turn_completed: bool = False
     _lifeless: int = 0
+    _silent: int = 0
+    """Scenarios in a row, since the last sign of life, in which nothing went wrong that we caused."""
 
     def judge(
         self, rule_id: str, plans: SearchStrategy[P], sure: Sequence[P] = (), most: int | None = None
@@ -158,6 +160,12 @@ class Trial(Generic[P]):
             raise UnreachableError(f"a scenario took longer than {_PLAN_SECONDS:.0f} s") from error
         if _shows_life(trace):
             self._clean_turn_completed = True
+            self._silent = 0
+        elif self._clean_turn_completed and _should_show_life(plan, trace):
+            self._silent += 1
+            if self._silent >= _LIFELESS_SCENARIOS:
+                self._silent = 0
+                raise UnreachableError(f"it does nothing any more: {what_was_seen(trace)}")
         elif not self._clean_turn_completed:
             self._lifeless += 1
             if self._lifeless >= _LIFELESS_SCENARIOS:
@@ -216,6 +224,12 @@ def suite_header(seed: int) -> TapeHeader:
     """The header of a tape of ours: its speech is made from the seed, nobody's, and stays on it."""
     redactions = ("secrets", "names")
     return TapeHeader("suite", int(time.time() * 1000), __version__, seed, (PLAN_SAMPLE_RATE,), redactions)
+
+
+def _should_show_life(plan: object, trace: Trace) -> bool:
+    """Whether a whole turn was waited for, with a Motion Server that was well."""
+    waited = any(isinstance(event.what, WaitEnded) for event in trace.on(Lane.KIT))
+    return waited and not (isinstance(plan, Plan) and plan.motion_server.faults)
 
 
 def _shows_life(trace: Trace) -> bool:

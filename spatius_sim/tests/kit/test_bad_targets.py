@@ -13,7 +13,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from spatius_sim.dialects import dialect_named
-from spatius_sim.dialects.events import Note
+from spatius_sim.dialects.events import ClientAction, Note
 from spatius_sim.kit.background_loop import BackgroundLoop
 from spatius_sim.kit.exercises import exercise_of
 from spatius_sim.kit.subjects import Patience, RelaySubject, Subject
@@ -173,6 +173,32 @@ async def test_one_that_takes_nothing_more_is_not_waited_for(monkeypatch: pytest
         async with RelayClient(address, dialect_named("json-envelope"), Recorder(), "ann") as client:
             with pytest.raises(UnreachableError, match="reads nothing"):
                 await client.send(bytes(50_000_000))
+
+
+class HangsLater(PlainRelay):
+    """Takes connections for ever, but does nothing for any client after the fourth."""
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        return [] if int(client[1:]) > 4 else super().client_did(client, action)
+
+
+class CrashesLater(PlainRelay):
+    """Takes connections for ever, and fails as soon as a client after the fourth speaks."""
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        if int(client[1:]) > 4:
+            raise RuntimeError("out of order")
+        return super().client_did(client, action)
+
+
+@pytest.mark.parametrize("brain", [HangsLater, CrashesLater])
+def test_hanging_and_dying_after_a_clean_turn_fail_the_rule(
+    brain: type[PlainRelay], loop: BackgroundLoop, tmp_path: Path
+) -> None:
+    outcome = judged(loop, miniature_relay(brain), tmp_path, examples=12)
+    assert outcome.verdict is Verdict.FAILED
+    assert outcome.failure is not None
+    assert "does nothing any more" in outcome.failure.actual
 
 
 class FloodsLater(PlainRelay):
