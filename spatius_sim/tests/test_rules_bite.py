@@ -46,9 +46,9 @@ def test_a_miniature_is_named_by_its_own_rule_alone(
 
 @pytest.fixture(scope="module")
 def honest_runs() -> dict[int, Run]:
-    """A whole run for each honest subject, in as many processes as there are cores."""
+    """A whole run for each honest subject, two processes for each core, for they mostly wait."""
     honest = [number for number, suspect in enumerate(SUSPECTS) if not suspect.rule_id]
-    return {run.suspect: run for run in run_all(honest, 1, os.cpu_count() or 1)}
+    return {run.suspect: run for run in run_all(honest, 1, 2 * (os.cpu_count() or 1))}
 
 
 @pytest.mark.parametrize("suspect", HONEST, ids=lambda suspect: suspect.name)
