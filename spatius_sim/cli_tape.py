@@ -238,7 +238,7 @@ async def _record(
 
     opened = recording_proxy(upstream, out, port=port, keep_audio=keep_audio, keep_names=keep_names)
     told = _told()
-    # To look again and again at what was imported costs a third of what recording does.
+    # What was imported stays: the collector need not look at it again and again.
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
     async with opened as (proxy, tape):
