@@ -92,9 +92,12 @@ class Speaker:
             order = TurnToStart(self.name, number, self._session_id, pcm, self.sample_rate)
             await self.starts.start(self.client, order)
             return
-        for chunk in chunks(pcm, turn.chunk_bytes)[: turn.cue.chunks]:
+        # Who cannot interrupt cannot cut a turn short: a relay would take what follows for the rest of it.
+        interrupts = turn.act in (Act.INTERRUPT, Act.INTERRUPT_TWICE)
+        spoken = None if interrupts and INTERRUPTS in self.lacks else turn.cue.chunks
+        for chunk in chunks(pcm, turn.chunk_bytes)[:spoken]:
             await self.client.do(Speak(chunk))
-        if turn.cue.chunks is None:
+        if spoken is None:
             await self.client.do(SpeakEnd())
 
     async def _say_unread(

@@ -27,6 +27,8 @@ from spatius_sim.tape.wire_file import find_wire
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 
 EXAMPLES = 2
+IN_REAL_TIME = frozenset({"U-RETRY", "R-RECOVER", "U-HANGUP"})
+"""They wait for ten seconds and more, and look upstream: judged over json-envelope alone, to spare the time."""
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,11 @@ def test_an_honest_relay_passes_all_that_its_wire_can_break(
 ) -> None:
     subject = loop.run(stack.enter_async_context(miniature_relay(HONEST[wire], wire)), 10.0)
     trial = Trial(subject, loop, SEED, tmp_path, EXAMPLES)
-    outcomes = {rule.id: trial.judge(rule.id, *exercise_of(rule.id)) for rule in rules_for("relay")}
+    outcomes = {
+        rule.id: trial.judge(rule.id, *exercise_of(rule.id))
+        for rule in rules_for("relay")
+        if rule.id not in IN_REAL_TIME
+    }
     lacks = find_wire(wire).lacks
     for rule_id, outcome in outcomes.items():
         lacking = lacks & set(RULES[rule_id].needs)
