@@ -7,7 +7,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from spatius_sim.dialects.events import Audio, Failed, Motion
-from spatius_sim.dialects.features import AUDIO, CLIENT_AUDIO, END_MARKS, PCM
+from spatius_sim.dialects.features import AUDIO, CLIENT_AUDIO, END_MARKS, ERRORS, PCM
 from spatius_sim.kit.conduct import Heard
 from spatius_sim.kit.waiting import Settling, Watch, wait_until
 from spatius_sim.model.trace import Injected, Received, read_upstream
@@ -58,6 +58,7 @@ class TurnWatch:
         self._begun = len(recorder.events)
         self._owed = 0 if PCM in lacks or CLIENT_AUDIO in lacks else owed
         self._has_audio = AUDIO in lacks
+        self._speechless = ERRORS in lacks
         self._all_over = closed if END_MARKS in lacks else bool
         self._watches = {
             Heard.AUDIO: Watch(recorder, client, _is_audio),
@@ -116,7 +117,7 @@ class TurnWatch:
                 await asyncio.wait_for(changed.wait(), left)
 
     def _has_fallen_back(self) -> bool:
-        audio, word = self._audio_ended(), self._word.has_come()
+        audio, word = self._audio_ended(), self._speechless or self._word.has_come()
         return audio and word and (self._has_audio or self._audio_bytes() >= self._owed)
 
     def _audio_bytes(self) -> int:

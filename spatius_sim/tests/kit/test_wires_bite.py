@@ -28,7 +28,7 @@ from spatius_sim.tests.running_miniature import SEED, miniature_relay
 
 EXAMPLES = 2
 IN_REAL_TIME = frozenset({"U-RETRY", "R-RECOVER", "U-HANGUP"})
-"""They wait for ten seconds and more, and look upstream: judged over json-envelope alone, to spare the time."""
+"""They wait for ten seconds and more, and look upstream: judged over json-envelope alone."""
 
 
 @pytest.fixture(scope="module")
