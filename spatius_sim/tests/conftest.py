@@ -1,4 +1,4 @@
-"""Asynchronous tests run in an event loop of their own, within a bounded time."""
+"""Asynchronous tests run in a loop of their own, within a bounded time; the longest test starts first."""
 
 import asyncio
 import inspect
@@ -16,3 +16,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
     asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), _TEST_SECONDS))
     return True
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "longest: starts first, for with pytest-xdist the others do not wait")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)

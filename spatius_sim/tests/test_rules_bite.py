@@ -12,8 +12,8 @@ import pytest
 
 from spatius_sim.model.miniatures_mean import ForgetsOneMarkInSeven
 from spatius_sim.rules.catalogue import RULES, Level
-from spatius_sim.tests.kill_matrix import SUSPECTS, Run, row, run_all
-from spatius_sim.tests.suspects import HONEST, WRONG, Hearing, Suspect
+from spatius_sim.tests.kill_matrix import SUSPECTS, row, run_all
+from spatius_sim.tests.suspects import WRONG, Hearing, Suspect
 
 SEEDS = (1, 2)
 
@@ -44,17 +44,14 @@ def test_a_miniature_is_named_by_its_own_rule_alone(
     kill_matrix.setdefault(f"{suspect.rule_id:20} {suspect.name}", []).append(outcome.scenarios)
 
 
-@pytest.fixture(scope="module")
-def honest_runs() -> dict[int, Run]:
-    """A whole run for each honest subject, two processes for each core, for they mostly wait."""
+@pytest.mark.longest
+def test_an_honest_subject_passes_every_rule() -> None:
+    """A whole run for each, two processes for each core, for they mostly wait."""
     honest = [number for number, suspect in enumerate(SUSPECTS) if not suspect.rule_id]
-    return {run.suspect: run for run in run_all(honest, 1, 2 * (os.cpu_count() or 1))}
-
-
-@pytest.mark.parametrize("suspect", HONEST, ids=lambda suspect: suspect.name)
-def test_an_honest_subject_passes_every_rule(suspect: Suspect, honest_runs: dict[int, Run]) -> None:
-    line, right = row(suspect, [honest_runs[SUSPECTS.index(suspect)]])
-    assert right, line
+    rows = [row(SUSPECTS[run.suspect], [run]) for run in run_all(honest, 1, 2 * (os.cpu_count() or 1))]
+    assert len(rows) == len(honest)
+    wrong = [line for line, right in rows if not right]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_every_rule_has_a_miniature() -> None:
