@@ -39,6 +39,7 @@ _FAILING = 2
 _AS_IT_SPEAKS = When(Moment.RESPONSE, number=1, request=_FAILING)
 _BEFORE_THE_LAST = When(Moment.RESPONSE, number=2, request=_FAILING)
 _WHILE_IT_LISTENS = When(Moment.AUDIO, messages=2, request=_FAILING)
+_AS_IT_STARTS_TO_LISTEN = When(Moment.AUDIO, messages=1, request=_FAILING)
 _AT_THE_UPGRADE = When(Moment.UPGRADE, connection=_FAILING)
 _AT_THE_TOKEN = When(Moment.TOKEN, connection=_FAILING)
 _AT_THE_HANDSHAKE = When(Moment.CONFIGURE, connection=_FAILING)
@@ -76,17 +77,24 @@ def _failing_turn(when: When, *what: What) -> Plan:
     return Plan(((_ORDINARY, _LONG, _ORDINARY),), motion_server=_played(Fault(when, what)))
 
 
+def _failing_door(when: When, what: What) -> Plan:
+    """A relay that keeps its session comes to the door again only where it has lost it."""
+    lost = Fault(_AS_IT_STARTS_TO_LISTEN, (Hangup(1011, "internal error"),))
+    turns = (_ORDINARY, _LONG, _ORDINARY, _ORDINARY)
+    return Plan((turns,), motion_server=_played(lost, Fault(when, (what,))))
+
+
 FAILURES = (
-    _failing_turn(_AT_THE_UPGRADE, Refuse(402, "session denied: no credits")),
+    _failing_door(_AT_THE_UPGRADE, Refuse(402, "session denied: no credits")),
     _failing_turn(_AS_IT_SPEAKS, Hangup(1000)),
     _failing_turn(_WHILE_IT_LISTENS, Hangup(1000)),
     _failing_turn(_BEFORE_THE_LAST, Hangup(1011, "internal error")),
     _failing_turn(_BEFORE_THE_LAST, Fail(4001, "Credits exhausted")),
     _failing_turn(_WHILE_IT_LISTENS, Reset()),
-    _failing_turn(_AT_THE_TOKEN, Refuse(500)),
-    _failing_turn(_AT_THE_HANDSHAKE, Fail(13, "driven server request failed")),
+    _failing_door(_AT_THE_TOKEN, Refuse(500)),
+    _failing_door(_AT_THE_HANDSHAKE, Fail(13, "driven server request failed")),
 )
-"""What a relay notices at once: Motion Server fails in one of three turns."""
+"""What a relay notices at once: Motion Server fails in the second turn; at the door it may be the third."""
 
 SILENCES = (_failing_turn(_BEFORE_THE_LAST, Stall()),)
 """What a relay notices when it has waited."""
@@ -101,23 +109,23 @@ LARGE = Plan(
 """An ordinary turn, one with the largest payloads that must pass, and one with the largest that should."""
 
 
-def _refused_and_watched(pause_ms: int) -> Plan:
+def _refused_and_watched(refusal: Refuse, pause_ms: int) -> Plan:
     refusals = (
-        Fault(When(Moment.UPGRADE, connection=number), (Refuse(401, "session token expired"),))
+        Fault(When(Moment.UPGRADE, connection=number), (refusal,))
         for number in range(_FAILING, _MANY_CONNECTIONS)
     )
-    ended = Fault(When(Moment.AUDIO, messages=1, request=_FAILING), (Hangup(1011, "internal error"),))
-    about = "after the first turn it ends the session, and refuses every new one with 401"
+    ended = Fault(_AS_IT_STARTS_TO_LISTEN, (Hangup(1011, "internal error"),))
+    about = f"after the first turn it ends the session, and refuses every new one with {refusal.status}"
     return Plan(
-        ((_ORDINARY, TurnPlan(8_000, 3_200, pause_ms=pause_ms), TurnPlan(640, 640)),),
+        ((_ORDINARY, _ORDINARY, TurnPlan(8_000, 3_200, pause_ms=pause_ms), TurnPlan(640, 640)),),
         motion_server=Scenario("drawn", about, (ended, *refusals)),
     )
 
 
-REFUSED = _refused_and_watched(2_200)
-REFUSED_FOR_LONG = _refused_and_watched(10_100)
-"""Every session but the first is refused, and a relay that keeps that one loses it; then time passes: two
-seconds, in which a hasty relay shows, or ten."""
+REFUSED = _refused_and_watched(Refuse(401, "session token expired"), 2_200)
+REFUSED_FOR_LONG = _refused_and_watched(Refuse(402, "session denied: no credits"), 10_100)
+"""Every session but the first is refused, and a relay that keeps that one loses it in the turn before; then
+time passes: two seconds, in which a hasty relay shows, or ten, in which one does that waits for credits."""
 
 
 def slowed(plans: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:

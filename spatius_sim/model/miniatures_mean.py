@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from spatius_sim.dialects.events import Motion
+from spatius_sim.dialects.events import ClientAction, Motion
+from spatius_sim.model.honest_relays import KeepsItsSession
 from spatius_sim.model.miniatures import LosesLastPayload, NeverMarksAudioEnd, SwapsPayloads
-from spatius_sim.model.plain_relay import PlainRelay, RelayCommand, RelayTurn, Tell
+from spatius_sim.model.plain_relay import ConnectUp, PlainRelay, RelayCommand, RelayTurn, Tell
 from spatius_sim.protocol.messages import MotionResponse
 
 _LARGE_BYTES = 32 * 1024
@@ -57,10 +58,29 @@ class ForgetsOneMarkInSeven(NeverMarksAudioEnd):
         return PlainRelay.end_down(self, turn)
 
 
+class GivesUpWhereRefused(KeepsItsSession):
+    """Keeps one upstream session for all turns of a client, opens another where it was lost, and none any
+    more where it is turned away."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._turned_away: set[str] = set()
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        commands = super().client_did(client, action)
+        return [c for c in commands if not isinstance(c, ConnectUp) or c.upstream not in self._turned_away]
+
+    def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
+        if not self._confirmed.get(upstream):
+            self._turned_away.add(upstream)
+        return super().upstream_lost(upstream, why)
+
+
 MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-MOTION-COMPLETE": (LosesInThirdTurn, DoublesSinglePayload),
     "R-MOTION-VERBATIM": (CutsLargePayloads,),
     "R-MOTION-ORDER": (SwapsInCompany,),
+    "R-RECOVER": (GivesUpWhereRefused,),
     "R-END-AUDIO": (ForgetsOneMarkInSeven,),
 }
 """The relays that break each rule, and it alone, where few plans find it."""
