@@ -149,7 +149,7 @@ def _conformance_yaml(said: Mapping[str, Any], answers: "Answers") -> str:
         lines.append(f"{name}: {json.dumps(list(value) if isinstance(value, tuple) else value)}")
     if answers.whole_turn and not answers.interrupts:
         lines.append("# Nothing answered an interrupt. Where it has none: lacks: [interrupts]")
-    lines.append("# Failures that are known, once there are some: spatius-sim verify --update-baseline")
+    lines.append("# Failures that are known: take in this line, then spatius-sim verify --update-baseline")
     lines.append("# baseline: known-failures.yaml")
     return "\n".join(lines) + "\n"
 

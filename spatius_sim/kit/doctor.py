@@ -58,7 +58,8 @@ def relay_findings(answers: Answers, options: Options) -> Iterator[Finding]:
 def _upstream_findings(answers: Answers, pointing_here: str) -> Iterator[Finding]:
     seen = f": {answers.seen}" if answers.seen else ""
     if not answers.asked_for_token and not answers.reached_us and not answers.refused:
-        yield Finding(False, f"it never came to our Motion Server{seen}", pointing_here)
+        own_log = "" if seen else ". Its own log may say more: is SPATIUS_API_KEY set?"
+        yield Finding(False, f"it never came to our Motion Server{seen}", pointing_here + own_log)
         return
     if answers.asked_for_token and answers.token_status not in (0, 200):
         advice = "look at SPATIUS_API_KEY, and at expireAt: a unix time within the next 24 h"

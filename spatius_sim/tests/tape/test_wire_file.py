@@ -148,7 +148,7 @@ def test_every_shipped_file_says_what_it_is_about(name: str) -> None:
 
 
 def test_the_readme_s_wire_is_one() -> None:
-    readme = resource("conformance").parent / "README.md"
+    readme = resource("conformance") / "README.md"
     if not readme.is_file():
         pytest.skip("an installed package has no README")
     section = readme.read_text().partition("## Wires")[2]
