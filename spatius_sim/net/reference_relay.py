@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 import wave
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
@@ -286,4 +287,7 @@ async def _main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main())
+    try:
+        asyncio.run(_main())
+    except KeyError as missing:
+        sys.exit(f"{missing.args[0]} is not set: `spatius-sim serve` prints what a relay needs")
