@@ -181,7 +181,25 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
     from spatius_sim.reporting.text_report import failure_text
     from spatius_sim.rules.catalogue import Verdict
 
+    def complaints_of(outcome: RuleOutcome) -> list[str]:
+        trial = _bench(request.config).trial(rule.subject)
+        if outcome.failure is not None:
+            smallest = trial.smallest.get(outcome.rule_id)
+            token = "" if smallest is None else token_of(smallest)
+            repeat = _repeat(request.config, outcome.rule_id, token)
+            outcome = replace(outcome, failure=replace(outcome.failure, repeat=repeat))
+        note_outcome(request.node, rule.subject, trial.subject.target, outcome, trial.subject.wire)
+        said = baseline_options.remark_on(request.config, outcome) if _named(request.config) else None
+        if said is not None and said.tolerated:
+            tolerated.append(said.tolerated)
+            return []
+        told = [failure_text(outcome, outcome.failure)] if outcome.failure is not None else []
+        return [*told, said.complaint] if said is not None and said.complaint else told
+
+    tolerated: list[str] = []
+
     def judge_rule() -> None:
+        overturned: list[RuleOutcome] = []
         try:
             bench = _bench(request.config)
             trial = bench.trial(rule.subject)
@@ -190,6 +208,7 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
                 outcome = RuleOutcome(rule.id, Verdict.UNEXERCISED, reason=left_out)
             else:
                 outcome = trial.judge(rule.id, *_exercise(request.config, rule))
+                overturned = trial.overturned(outcome)
         except UsageError as error:
             if not is_worker(request.config):
                 pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
@@ -199,19 +218,11 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
             outcome = RuleOutcome(rule.id, Verdict.ERRORED, reason=repr(error))
             note_outcome(request.node, rule.subject, "", outcome)
             raise
-        if outcome.failure is not None:
-            smallest = trial.smallest.get(rule.id)
-            repeat = _repeat(request.config, rule.id, "" if smallest is None else token_of(smallest))
-            outcome = replace(outcome, failure=replace(outcome.failure, repeat=repeat))
-        note_outcome(request.node, rule.subject, trial.subject.target, outcome, trial.subject.wire)
-        said = baseline_options.remark_on(request.config, outcome) if _named(request.config) else None
-        if said is not None and said.tolerated:
-            pytest.xfail(f"known: {said.tolerated}")
-        told = [failure_text(outcome, outcome.failure)] if outcome.failure is not None else []
-        if said is not None and said.complaint:
-            told.append(said.complaint)
+        told = [text for found in (outcome, *overturned) for text in complaints_of(found)]
         if told:
             pytest.fail("\n".join(told), pytrace=False)
+        if tolerated:
+            pytest.xfail(f"known: {', '.join(tolerated)}")
         if outcome.verdict is not Verdict.PASSED:
             pytest.skip(f"{outcome.verdict}: {outcome.reason}")
 

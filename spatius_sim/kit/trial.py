@@ -57,6 +57,8 @@ class Trial(Generic[P]):
     smallest: dict[str, P] = field(default_factory=dict)
     """The smallest failing plan of each rule that failed."""
     _judged: dict[P, dict[str, Judgement]] = field(default_factory=dict)
+    _passed: dict[str, set[P]] = field(default_factory=dict)
+    """The rules that have passed, and the scenarios of others that broke one and kept it when repeated."""
     _unreachable: str = ""
     _attached: bool = False
     _clean_turn_completed: bool = False
@@ -117,6 +119,27 @@ class Trial(Generic[P]):
             reason = f"out of time after {len(seen)} of {len(seen) + len(left_out)} scenarios"
             return RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, len(seen), reason=reason)
         return self._unbroken(rule_id, seen)
+
+    def overturned(self, outcome: RuleOutcome) -> list[RuleOutcome]:
+        """The failures of rules that have passed, that of the `outcome` or one before, where a scenario of
+        another rule broke them, and again when repeated: what was seen once may be noise."""
+        if outcome.verdict is Verdict.PASSED:
+            self._passed[outcome.rule_id] = set()
+        found: list[RuleOutcome] = []
+        for rule_id, kept in list(self._passed.items()):
+            for plan in [p for p, j in self._judged.items() if j[rule_id].verdict is Verdict.FAILED]:
+                if plan in kept or self._out_of_time():
+                    continue
+                try:
+                    failed = self._failed(rule_id, plan, 1)
+                except (UnreachableError, TesteeError):
+                    return found
+                if failed.failure is not None and failed.failure.confirmed:
+                    del self._passed[rule_id]
+                    found.append(failed)
+                    break
+                kept.add(plan)
+        return found
 
     def detach(self) -> None:
         """Let go of the subject."""

@@ -1,0 +1,75 @@
+"""A rule that passed fails after all where a scenario of another rule breaks it."""
+
+from pathlib import Path
+
+from hypothesis.strategies import just
+
+from spatius_sim.dialects.events import ClientAction, InterruptTurn
+from spatius_sim.kit.background_loop import BackgroundLoop
+from spatius_sim.kit.conduct import Act, Cue, Heard
+from spatius_sim.kit.plans import Plan, TurnPlan
+from spatius_sim.kit.trial import Trial
+from spatius_sim.model.miniatures import LosesLastPayload
+from spatius_sim.model.plain_relay import PlainRelay, RelayCommand, RelayTurn
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.tests.running_miniature import SEED, miniature_relay
+
+TURN = TurnPlan(16_000, 3200)
+LONG = TurnPlan(80_000, 6400)
+INTERRUPTED = TurnPlan(80_000, 6400, Cue(None, Heard.AUDIO), Act.INTERRUPT)
+UNDISTURBED = Plan(((TURN, TURN),))
+DISTURBED = Plan(((TURN, INTERRUPTED, LONG),))
+
+
+class LosesBehindAnInterrupt(LosesLastPayload):
+    """Drops the last payload of every long turn once its client has interrupted one, `losses` at most."""
+
+    lossy = False
+    losses = 1_000
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        self.lossy = self.lossy or isinstance(action, InterruptTurn)
+        return super().client_did(client, action)
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        if self.lossy and self.losses and message.end:
+            self.losses -= 1
+            return super().motion_down(turn, raw, message)
+        return PlainRelay.motion_down(self, turn, raw, message)
+
+
+class LosesOneBehindAnInterrupt(LosesBehindAnInterrupt):
+    """Drops no more than one payload."""
+
+    losses = 1
+
+
+def overturned(brain: type[PlainRelay], folder: Path, plans: dict[str, Plan]) -> list[tuple[str, Verdict]]:
+    """What each rule, judged over its plan, overturns of those before it."""
+    loop = BackgroundLoop()
+    running = miniature_relay(brain)
+    trial = Trial(loop.run(running.__aenter__(), 10.0), loop, SEED, folder, 1, shrink_seconds=0.0)
+    try:
+        found = [o for name, plan in plans.items() for o in trial.overturned(trial.judge(name, just(plan)))]
+        assert all(trial.smallest[outcome.rule_id] == DISTURBED for outcome in found)
+        return [(outcome.rule_id, outcome.verdict) for outcome in found]
+    finally:
+        loop.run(running.__aexit__(None, None, None), 10.0)
+        loop.stop()
+
+
+def test_what_the_scenarios_of_another_rule_break_has_not_passed(tmp_path: Path) -> None:
+    plans = {"R-MOTION-COMPLETE": UNDISTURBED, "R-STALE": DISTURBED}
+    accused = [("R-MOTION-COMPLETE", Verdict.FAILED)]
+    assert overturned(LosesBehindAnInterrupt, tmp_path, plans) == accused
+    assert overturned(LosesBehindAnInterrupt, tmp_path, dict(reversed(plans.items()))) == accused
+
+
+def test_what_is_broken_once_and_kept_when_repeated_may_be_noise(tmp_path: Path) -> None:
+    plans = {"R-MOTION-COMPLETE": UNDISTURBED, "R-STALE": DISTURBED}
+    assert overturned(LosesOneBehindAnInterrupt, tmp_path, plans) == []
+
+
+def test_a_rule_that_is_not_to_be_judged_is_not_accused(tmp_path: Path) -> None:
+    assert overturned(LosesBehindAnInterrupt, tmp_path, {"R-STALE": DISTURBED}) == []
