@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 _TOO_SHORT_TO_FIND = 8
+_START = 8
 
 
 @dataclass(slots=True)
@@ -12,7 +13,8 @@ class KnownSecrets:
     """The secrets of a run by reference (`key#1`, `token#2`); the references are all that a trace sees."""
 
     _references: dict[str, str] = field(default_factory=dict)
-    _forms: dict[str, list[tuple[bytes, str]]] = field(default_factory=dict)
+    _by_start: dict[bytes, dict[tuple[str, bytes], str]] = field(default_factory=dict)
+    """How each form is written, by its first bytes: session tokens begin alike, and a run knows hundreds."""
     _kinds: dict[str, int] = field(default_factory=dict)
 
     def reference(self, kind: str, secret: str) -> str:
@@ -23,12 +25,18 @@ class KnownSecrets:
         number = self._kinds[kind] = self._kinds.get(kind, 0) + 1
         name = self._references[secret] = f"{kind}#{number}"
         if len(secret) >= _TOO_SHORT_TO_FIND:
-            self._forms[name] = _forms(secret)
+            for form, how in _forms(secret):
+                self._by_start.setdefault(form[:_START], {})[name, form] = how
         return name
 
     def forget(self, name: str) -> None:
         """The secret of that reference is none any more."""
-        self._forms.pop(name, None)
+        forgotten = [secret for secret, known in self._references.items() if known == name]
+        for form, _ in [pair for secret in forgotten for pair in _forms(secret)]:
+            alike = self._by_start.get(form[:_START], {})
+            alike.pop((name, form), None)
+            if not alike:
+                self._by_start.pop(form[:_START], None)
         self._references = {secret: known for secret, known in self._references.items() if known != name}
 
     def known(self, secret: str) -> str:
@@ -42,8 +50,10 @@ class KnownSecrets:
     def redact(self, raw: bytes) -> tuple[bytes, list[tuple[str, str]]]:
         """The bytes without the secrets, and what was found: (reference, how it was written)."""
         found: list[tuple[str, str]] = []
-        for name, forms in self._forms.items():
-            for form, how in forms:
+        for start, forms in self._by_start.items():
+            if start not in raw:
+                continue
+            for (name, form), how in forms.items():
                 if form in raw:
                     found.append((name, how))
                     raw = raw.replace(form, b"*" * len(form))

@@ -8,6 +8,9 @@ _OF_ONE_HALF = {
     "downstream": ("R-AUDIO-FIRST", "R-END-AUDIO", "R-CONVERSATION", "R-SECRETS"),
 }
 
+_COMPARES_INTENT = "U-AUDIO-COMPLETE"
+"""What a proxy saw go up is all that it knows of what was to be spoken."""
+
 _WITHOUT_SPEECH = (
     "S-",
     "U-TOKEN",
@@ -40,6 +43,8 @@ def beyond(rule_id: str, story: Story) -> str:
     seen = _OF_ONE_HALF.get(header.halves)
     if seen is not None and not rule_id.startswith(seen):
         return f"the tape holds the {header.halves} half alone"
+    if rule_id == _COMPARES_INTENT and header.halves == "upstream":
+        return "the tape does not hold what was to be spoken"
     if rule_id == "R-SECRETS" and seen is not None and not _secrets_known(story.trace):
         return "no secret is known that could be looked for"
     if header.speech or rule_id.startswith(_WITHOUT_SPEECH) or _own_turns(story.trace, rule_id):
