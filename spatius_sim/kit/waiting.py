@@ -33,6 +33,7 @@ class Watch:
 LONGEST_TURN_SECONDS = 60.0
 """However lively a subject is, a turn that has not ended by then never ends."""
 
+_GLANCE_SECONDS = 0.05
 _PATIENT_TURNS = 3
 _SHORTEST_SETTLE = 1.0
 _ROOM_FOR_SLOWNESS = 3.0
@@ -70,21 +71,24 @@ async def wait_until(
     """Whether `over` came true before the subject was `gone`, or silent for longer than it may be, and than
     `grace` seconds more. Audio, motion and what happens upstream are signs of life; status messages are
     none."""
-    started = heard_at = time.monotonic()
+    started = time.monotonic()
+    silent = 0.0
     seen = len(recorder.events)
     while not over():
-        now = time.monotonic()
         if any(map(_is_sign_of_life, recorder.events[seen:])):
-            settling.longest_pause = max(settling.longest_pause, now - heard_at)
-            heard_at = now
+            settling.longest_pause = max(settling.longest_pause, silent)
+            silent = 0.0
         seen = len(recorder.events)
-        left = min(heard_at + settling.now + grace, started + LONGEST_TURN_SECONDS) - now
+        began = time.monotonic()
+        left = min(settling.now + grace - silent, started + LONGEST_TURN_SECONDS - began)
         if gone() or recorder.flooded or left <= 0:
             settling.incomplete_turns += 1
             return over()
         recorder.changed.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(recorder.changed.wait(), left)
+            await asyncio.wait_for(recorder.changed.wait(), min(left, _GLANCE_SECONDS))
+        # Where the kit itself is late, the subject is not silent.
+        silent += min(time.monotonic() - began, _GLANCE_SECONDS)
     return True
 
 
