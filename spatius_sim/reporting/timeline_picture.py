@@ -134,7 +134,10 @@ class _Scale:
                 found.append((time, place))
         exact = (d for d in _DECIMALS if len({f"{time:.{d}f}" for time, _ in found}) == len(found))
         decimals = next(exact, _DECIMALS[-1])
-        return tuple(Tick(round(place, 1), f"{time:.{decimals}f} s") for time, place in found)
+        first_places: dict[str, float] = {}
+        for time, place in found:
+            first_places.setdefault(f"{time:.{decimals}f} s", place)
+        return tuple(Tick(round(place, 1), label) for label, place in first_places.items())
 
     def breaks(self) -> tuple[Tick, ...]:
         """Where quiet was shortened, and how long it was."""

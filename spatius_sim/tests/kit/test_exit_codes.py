@@ -134,19 +134,20 @@ def test_the_printed_command_repeats_the_very_scenario(tmp_path: Path) -> None:
 
 @all_fronts
 def test_2_interrupted(front: str, tmp_path: Path) -> None:
-    port, motion_port = free_port(), free_port()
-    command = command_for(front, f"ws://127.0.0.1:{port}", "--motion-port", str(motion_port), "--wait", "60")
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    with ended(process):
-        assert process.stdout is not None
-        begun = "workers [" if front == "xdist" else "collected"
-        while begun not in process.stdout.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=TIMEOUT)
-    assert process.returncode == 2
+    """While it waits for an answer: amid an import, Python and pytest themselves are not sure of the code."""
+    with socket.create_server(("127.0.0.1", 0)) as answers_nothing:
+        answers_nothing.settimeout(TIMEOUT)
+        target = f"ws://127.0.0.1:{answers_nothing.getsockname()[1]}"
+        command = command_for(front, target, "--motion-port", str(free_port()), "--wait", "60")
+        process = subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        with ended(process):
+            kept, _ = answers_nothing.accept()
+            with kept:
+                process.send_signal(signal.SIGINT)
+                output, _ = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 2, output
 
 
 @all_fronts

@@ -22,6 +22,7 @@ from spatius_sim.model.miniatures_mean import (
     CutsLargePayloads,
     DoublesSinglePayload,
     ForgetsOneMarkInSeven,
+    GivesUpWhereRefused,
     LosesInThirdTurn,
     SwapsInCompany,
 )
@@ -222,3 +223,20 @@ def test_only_every_seventh_turn_ends_unmarked() -> None:
     events = told(whole_run(ForgetsOneMarkInSeven, turns=8))
     marked = {event.turn_id for event in events if isinstance(event, Audio) and event.last}
     assert marked == {f"ann-turn-{number}" for number in (0, 1, 2, 3, 4, 5, 7)}
+
+
+def test_one_that_was_turned_away_does_not_ask_again() -> None:
+    relay = new(GivesUpWhereRefused)
+    speaks(relay, SHORT)
+    relay.upstream_opened(SESSION)
+    relay.upstream_lost(SESSION, "402")
+    assert not any(isinstance(command, ConnectUp) for command in speaks(relay, LONG))
+
+
+def test_one_that_was_served_and_lost_opens_another_session() -> None:
+    relay = new(GivesUpWhereRefused)
+    speaks(relay, SHORT)
+    relay.upstream_opened(SESSION)
+    relay.upstream_said(SESSION, b"", ConfirmSession("id"))
+    relay.upstream_lost(SESSION, "gone")
+    assert [type(command) for command in speaks(relay, LONG) if isinstance(command, ConnectUp)] == [ConnectUp]
