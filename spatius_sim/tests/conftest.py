@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import signal
 
 import pytest
 
@@ -20,6 +21,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "longest: starts first, for with pytest-xdist the others do not wait")
+    # What a shell starts in the background ignores interrupts, and so would the processes of the tests.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -116,7 +116,7 @@ def test_a_run_that_leaves_something_open_updates_nothing(tmp_path: Path) -> Non
 
 def test_an_interrupted_run_updates_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "spatius_sim", "verify", "ws://127.0.0.1:9", "--motion-port=0"]
-    command += ["--wait=60", "--baseline=known.yaml", "--update-baseline"]
+    command += ["--wait=5", "--baseline=known.yaml", "--update-baseline"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -132,11 +132,6 @@ def test_the_printed_command_repeats_the_very_scenario(tmp_path: Path) -> None:
     assert rule["scenarios"] == 1
 
 
-def _heed_interrupts() -> None:
-    """What a shell starts in the background ignores them, and so would all its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @all_fronts
 def test_2_interrupted(front: str, tmp_path: Path) -> None:
     """While it waits for an answer: amid an import, Python and pytest themselves are not sure of the code."""
@@ -145,12 +140,7 @@ def test_2_interrupted(front: str, tmp_path: Path) -> None:
         target = f"ws://127.0.0.1:{answers_nothing.getsockname()[1]}"
         command = command_for(front, target, "--motion-port", str(free_port()), "--wait", "60")
         process = subprocess.Popen(
-            command,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=_heed_interrupts,
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         with ended(process):
             kept, _ = answers_nothing.accept()
