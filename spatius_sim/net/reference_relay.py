@@ -17,6 +17,7 @@ import signal
 import sys
 import wave
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import count
@@ -269,25 +270,26 @@ def _text(binary: bytes) -> str:
     return b64encode(binary).decode("ascii")
 
 
-async def _main() -> None:
-    environment = os.environ
-    settings = RelaySettings(
-        console_endpoint=environment["SPATIUS_CONSOLE_ENDPOINT"],
-        ingress_endpoint=environment["SPATIUS_INGRESS_ENDPOINT"],
-        api_key=environment["SPATIUS_API_KEY"],
-        app_id=environment["SPATIUS_APP_ID"],
-        avatar_id=environment["SPATIUS_AVATAR_ID"],
-    )
+def _settings_from(environment: Mapping[str, str]) -> RelaySettings:
+    try:
+        return RelaySettings(
+            console_endpoint=environment["SPATIUS_CONSOLE_ENDPOINT"],
+            ingress_endpoint=environment["SPATIUS_INGRESS_ENDPOINT"],
+            api_key=environment["SPATIUS_API_KEY"],
+            app_id=environment["SPATIUS_APP_ID"],
+            avatar_id=environment["SPATIUS_AVATAR_ID"],
+        )
+    except KeyError as missing:
+        sys.exit(f"{missing.args[0]} is not set: `spatius-sim serve` prints what a relay needs")
+
+
+async def _main(settings: RelaySettings, port: int) -> None:
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    port = int(environment.get("PORT", "8765"))
     async with await serve_relay(settings, host="127.0.0.1", port=port):
         await told.wait()
 
 
 if __name__ == "__main__":
-    try:
-        asyncio.run(_main())
-    except KeyError as missing:
-        sys.exit(f"{missing.args[0]} is not set: `spatius-sim serve` prints what a relay needs")
+    asyncio.run(_main(_settings_from(os.environ), int(os.environ.get("PORT", "8765"))))
