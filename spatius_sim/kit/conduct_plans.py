@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from spatius_sim.kit.conduct import Act, Cue, Heard, Rubbish
-from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, Plan, TurnPlan, conversations, crowds
+from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, Plan, TurnPlan, conversations, crowds, turn_plans
 from spatius_sim.model.scenario import NO_FAULTS, Delay, Fault, Moment, Scenario, When
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
 
@@ -53,8 +53,8 @@ def _cues() -> st.SearchStrategy[Cue]:
     return st.builds(Cue, st.integers(0, 20) | st.none(), st.sampled_from([*Heard, *[Heard.MOTION] * 3]))
 
 
-def _cut_off() -> st.SearchStrategy[TurnPlan]:
-    """Turns that are interrupted at any moment, or spoken over."""
+def cut_off_turn() -> st.SearchStrategy[TurnPlan]:
+    """One that is interrupted at any moment, or spoken over."""
     return _turns((Act.GO_ON, Act.INTERRUPT, Act.INTERRUPT_TWICE), _cues())
 
 
@@ -63,8 +63,15 @@ def cut_off_turns(draw: st.DrawFn) -> Plan:
     """Two turns, then one or two that are cut off, each before one that is not."""
     turns = [_SHORT, TurnPlan(draw(_lengths()), 6400)]
     for _ in range(draw(st.integers(1, 2))):
-        turns += [draw(_cut_off()), TurnPlan(draw(_lengths()), draw(st.sampled_from(_CHUNK_BYTES)))]
+        turns += [draw(cut_off_turn()), TurnPlan(draw(_lengths()), draw(st.sampled_from(_CHUNK_BYTES)))]
     return Plan((tuple(turns),), motion_server=draw(st.sampled_from([NO_FAULTS, *_LATE_MOTION])))
+
+
+@st.composite
+def interrupted_turns(draw: st.DrawFn) -> Plan:
+    """A turn, one that is interrupted, and one that is not."""
+    interrupted = draw(_turns((Act.INTERRUPT, Act.INTERRUPT_TWICE), _cues()))
+    return Plan(((draw(turn_plans()), interrupted, draw(turn_plans())),))
 
 
 def cut_off_with_motion_to_come() -> tuple[Plan, ...]:
@@ -105,12 +112,18 @@ def all_crowds() -> st.SearchStrategy[Plan]:
 
 
 @st.composite
-def hang_ups(draw: st.DrawFn) -> Plan:
-    """A turn, and one in whose middle the client hangs up; another client may speak on."""
+def leaving_turns(draw: st.DrawFn) -> TurnPlan:
+    """One in whose middle the client hangs up."""
     samples, chunk = draw(st.integers(5, 12)) * PLAN_SAMPLE_RATE, draw(st.sampled_from(_CHUNK_BYTES))
     spoken = draw(st.none() | st.just(_FIRST_MOTION_BYTES // chunk + 1))
     cue = Cue(spoken, draw(st.sampled_from([Heard.AUDIO, Heard.MOTION, Heard.MOTION])))
-    leaving = (_SHORT, TurnPlan(samples, chunk, cue, Act.HANG_UP))
+    return TurnPlan(samples, chunk, cue, Act.HANG_UP)
+
+
+@st.composite
+def hang_ups(draw: st.DrawFn) -> Plan:
+    """A turn, and one in whose middle the client hangs up; another client may speak on."""
+    leaving = (_SHORT, draw(leaving_turns()))
     staying = ((_SHORT, _SHORT),) if draw(st.booleans()) else ()
     return Plan((leaving, *staying), motion_server=_LATE_MOTION[1])
 
@@ -121,6 +134,11 @@ def hang_ups_in_mid_turn() -> tuple[Plan, ...]:
     return (Plan(((_SHORT, spoken),)),)
 
 
+def unread_turns() -> st.SearchStrategy[TurnPlan]:
+    """One of which nothing is read at first."""
+    return st.builds(TurnPlan, _lengths(), st.sampled_from(_CHUNK_BYTES), reads=st.just(False))
+
+
 def slow_clients() -> st.SearchStrategy[Plan]:
     """A client reads nothing while another one speaks, in turns that are as long as those before."""
     slow = (_SHORT, _LONG, TurnPlan(_LONG.samples, _LONG.chunk_bytes, reads=False))
@@ -128,13 +146,17 @@ def slow_clients() -> st.SearchStrategy[Plan]:
     return others.map(lambda turns: Plan((slow, *((turn, turn, turn) for turn in turns)), step=True))
 
 
+def bad_turns() -> st.SearchStrategy[TurnPlan]:
+    """One in whose middle a client sends rubbish, or vanishes."""
+    return _turns(_BAD, st.builds(Cue, st.integers(0, 5), st.just(Heard.NOTHING)))
+
+
 def bad_clients() -> st.SearchStrategy[Plan]:
     """A client misbehaves while another one speaks, who speaks once more."""
-    bad = _turns(_BAD, st.builds(Cue, st.integers(0, 5), st.just(Heard.NOTHING)))
     good = st.builds(TurnPlan, _lengths(), st.sampled_from(_CHUNK_BYTES))
     return st.builds(
         lambda bad, good: Plan(((_SHORT, bad), (good, good, _SHORT)), step=True),
-        bad,
+        bad_turns(),
         good,
     )
 

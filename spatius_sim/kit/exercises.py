@@ -2,11 +2,20 @@
 
 from typing import Any, NamedTuple
 
-from hypothesis.strategies import SearchStrategy, just
+from hypothesis.strategies import SearchStrategy, just, one_of
 
 from spatius_sim.kit import conduct_plans, fault_plans, server_plans
 from spatius_sim.kit.client_exercises import client_plans_exercising
-from spatius_sim.kit.plans import Plan, alone_or_not, conversations, crowds
+from spatius_sim.kit.plans import (
+    SCARCELY_A_WORD,
+    Plan,
+    alone_or_not,
+    audible_conversations,
+    conversations,
+    crowds,
+    long_speeches,
+)
+from spatius_sim.kit.tortures import tortures
 from spatius_sim.rules.catalogue import rule
 
 
@@ -28,6 +37,7 @@ _OTHER_THAN_ONE_CONVERSATION: dict[str, SearchStrategy[Plan] | Exercise] = {
     "R-HUGE": Exercise(fault_plans.huge_payloads(), (fault_plans.LARGE,), most=5),
     "R-TOKENLESS": Exercise(conduct_plans.credentials(), most=1),
     "U-TOKEN-FRESH": conversations(least_turns=2) | crowds(),
+    "U-AUDIO-ALIGNED": Exercise(conversations(), (SCARCELY_A_WORD,), most=4),
     "U-TURN-ID": Exercise(conduct_plans.turns_cut_off_or_not(), most=10),
     "R-TURNS": conversations(least_turns=2),
     "R-ISOLATION": Exercise(conduct_plans.all_crowds(), most=12),
@@ -40,20 +50,24 @@ _OTHER_THAN_ONE_CONVERSATION: dict[str, SearchStrategy[Plan] | Exercise] = {
     "S-UPGRADE-REFUSED": server_plans.bad_upgrades(),
     "S-TOKEN-EXPIRY": server_plans.expiries(),
     "S-HANDSHAKE-REFUSED": server_plans.bad_handshakes(),
-    "S-MOTION-COUNT": conversations() | crowds(),
+    "S-MOTION-COUNT": audible_conversations() | crowds(),
     "S-MOTION-SEGMENTS": server_plans.long_turns(),
     "S-EGRESS-SILENT": server_plans.egresses(),
     "S-INTERRUPT": server_plans.interrupts(),
 }
 
 
-def exercise_of(rule_id: str) -> Exercise:
-    """The plans from which the situation of that rule comes up; for a C rule they are client plans."""
+def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
+    """The plans from which the situation of that rule comes up; for a C rule they are client plans. Where a
+    run is to be `thorough`, those in which a relay has nothing in particular to endure are joined by such in
+    which it has everything to endure at once, and by speech that lasts a minute."""
     if rule(rule_id).subject == "client":
         return Exercise(client_plans_exercising(rule_id))
     found = _OTHER_THAN_ONE_CONVERSATION.get(rule_id)
     if found is None and rule(rule_id).subject == "relay":
-        found = alone_or_not() | fault_plans.slowed(alone_or_not())
+        interrupted = conduct_plans.interrupted_turns()
+        drawn = (conversations(), crowds(), interrupted, interrupted, fault_plans.slowed(alone_or_not()))
+        found = one_of(*drawn, tortures(), long_speeches()) if thorough else one_of(*drawn)
     if found is None:
-        found = conversations()
+        found = audible_conversations()
     return found if isinstance(found, Exercise) else Exercise(found)

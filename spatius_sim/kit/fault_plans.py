@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from spatius_sim.kit.plans import Plan, TurnPlan, conversations, crowds, turn_plans
+from spatius_sim.kit.plans import Plan, TurnPlan, turn_plans
 from spatius_sim.model.scenario import (
     Delay,
     Drop,
@@ -39,7 +39,6 @@ _FAILING = 2
 _AS_IT_SPEAKS = When(Moment.RESPONSE, number=1, request=_FAILING)
 _BEFORE_THE_LAST = When(Moment.RESPONSE, number=2, request=_FAILING)
 _WHILE_IT_LISTENS = When(Moment.AUDIO, messages=2, request=_FAILING)
-_AS_IT_STARTS_TO_LISTEN = When(Moment.AUDIO, messages=1, request=_FAILING)
 _AT_THE_UPGRADE = When(Moment.UPGRADE, connection=_FAILING)
 _AT_THE_TOKEN = When(Moment.TOKEN, connection=_FAILING)
 _AT_THE_HANDSHAKE = When(Moment.CONFIGURE, connection=_FAILING)
@@ -77,11 +76,15 @@ def _failing_turn(when: When, *what: What) -> Plan:
     return Plan(((_ORDINARY, _LONG, _ORDINARY),), motion_server=_played(Fault(when, what)))
 
 
+def _session_lost(request: int) -> Fault:
+    """As Motion Server starts to listen."""
+    return Fault(When(Moment.AUDIO, messages=1, request=request), (Hangup(1011, "internal error"),))
+
+
 def _failing_door(when: When, what: What) -> Plan:
     """A relay that keeps its session comes to the door again only where it has lost it."""
-    lost = Fault(_AS_IT_STARTS_TO_LISTEN, (Hangup(1011, "internal error"),))
     turns = (_ORDINARY, _LONG, _ORDINARY, _ORDINARY)
-    return Plan((turns,), motion_server=_played(lost, Fault(when, (what,))))
+    return Plan((turns,), motion_server=_played(_session_lost(_FAILING), Fault(when, (what,))))
 
 
 FAILURES = (
@@ -114,11 +117,10 @@ def _refused_and_watched(refusal: Refuse, pause_ms: int) -> Plan:
         Fault(When(Moment.UPGRADE, connection=number), (refusal,))
         for number in range(_FAILING, _MANY_CONNECTIONS)
     )
-    ended = Fault(_AS_IT_STARTS_TO_LISTEN, (Hangup(1011, "internal error"),))
     about = f"after the first turn it ends the session, and refuses every new one with {refusal.status}"
     return Plan(
         ((_ORDINARY, _ORDINARY, TurnPlan(8_000, 3_200, pause_ms=pause_ms), TurnPlan(640, 640)),),
-        motion_server=Scenario("drawn", about, (ended, *refusals)),
+        motion_server=Scenario("drawn", about, (_session_lost(_FAILING), *refusals)),
     )
 
 
@@ -131,17 +133,28 @@ time passes: two seconds, in which a hasty relay shows, or ten, in which one doe
 def slowed(plans: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:
     """The same with a Motion Server that is late, bursty, or sends fields that nobody knows: nothing that
     excuses a relay."""
-    return st.builds(_with, plans, st.lists(_excusing_nobody(), min_size=1, max_size=2))
+    return with_faults(plans, st.lists(_excusing_nobody(), min_size=1, max_size=2))
 
 
-def failures() -> st.SearchStrategy[Plan]:
-    """Three to five turns, in the second of which Motion Server fails."""
-    turns = st.tuples(turn_plans(), turn_plans(), st.lists(turn_plans(), min_size=1, max_size=3))
-    return st.builds(
-        lambda drawn, fault: Plan(((drawn[0], drawn[1], *drawn[2]),), motion_server=_played(fault)),
-        turns,
-        _failing(),
-    )
+def with_faults(
+    plans: st.SearchStrategy[Plan], faults: st.SearchStrategy[list[Fault]]
+) -> st.SearchStrategy[Plan]:
+    """The same with a Motion Server that plays these."""
+    return st.builds(lambda plan, played: replace(plan, motion_server=_played(*played)), plans, faults)
+
+
+@st.composite
+def failures(draw: st.DrawFn) -> Plan:
+    """Three to five turns. Motion Server fails in the second, or turns the relay away when it comes for the
+    first, the second or the third time; for a relay that keeps its session, after it has lost it."""
+    door = draw(st.none() | st.sampled_from((1, 2, 3)))
+    turns = draw(st.lists(turn_plans(), min_size=3 if door is None else 2 + door, max_size=5))
+    if door is None:
+        faults = [draw(_broken_off(_FAILING))]
+    else:
+        lost = range(2, door + 1) if draw(st.booleans()) else ()
+        faults = [*map(_session_lost, lost), draw(_turned_away(door))]
+    return Plan((tuple(turns),), motion_server=_played(*faults))
 
 
 def large_payloads() -> st.SearchStrategy[Plan]:
@@ -172,17 +185,6 @@ def _growing(turn: TurnPlan, *sizes: int) -> Plan:
     return Plan(((turn,) * (1 + len(sizes)),), motion_server=_played(*faults))
 
 
-def tortures() -> st.SearchStrategy[Plan]:
-    """Conversations in which anything may go wrong, any number of times."""
-    anything = _failing(numbers=(0, 1, 2, 3)) | _odd() | _excusing_nobody()
-    spoken = conversations(least_turns=2) | crowds()
-    return st.builds(_with, spoken, st.lists(anything, min_size=2, max_size=5))
-
-
-def _with(plan: Plan, faults: list[Fault]) -> Plan:
-    return replace(plan, motion_server=_played(*faults))
-
-
 def _excusing_nobody() -> st.SearchStrategy[Fault]:
     numbers = st.sampled_from((0, 1, 2, 3))
     pauses = st.sampled_from((0.02, 0.1, 0.3))
@@ -195,27 +197,35 @@ def _excusing_nobody() -> st.SearchStrategy[Fault]:
     return late | new | jittery
 
 
-def _failing(numbers: tuple[int, ...] = (_FAILING,)) -> st.SearchStrategy[Fault]:
-    def at(number: int) -> st.SearchStrategy[Fault]:
-        doors = st.sampled_from((Moment.TOKEN, Moment.UPGRADE))
-        refused = st.builds(
-            lambda moment, what: Fault(When(moment, connection=number), (what,)),
-            doors,
-            st.sampled_from(_REFUSALS),
-        )
-        handshake = st.sampled_from((*_ERRORS, *_ENDS, Garbage(), Text("no")))
-        turned_away = handshake.map(lambda what: Fault(When(Moment.CONFIGURE, connection=number), (what,)))
-        speaking = st.builds(
-            lambda which: When(Moment.RESPONSE, number=which, request=number), st.sampled_from((1, 2))
-        )
-        listening = st.builds(
-            lambda count: When(Moment.AUDIO, messages=count, request=number), st.sampled_from((1, 2, 5))
-        )
-        what = st.sampled_from((*_ERRORS, *_ENDS))
-        ended = st.builds(lambda when, what: Fault(when, (what,)), speaking | listening, what)
-        return st.one_of(ended, ended, refused, turned_away)
+def anything() -> st.SearchStrategy[Fault]:
+    """Whatever Motion Server may do to a relay, in any turn or in each."""
+    anywhere = st.sampled_from((0, 1, 2, 3))
+    failing = anywhere.flatmap(lambda number: _broken_off(number) | _turned_away(number))
+    return st.one_of(failing, _odd(), _excusing_nobody())
 
-    return st.sampled_from(numbers).flatmap(at)
+
+def _broken_off(request: int) -> st.SearchStrategy[Fault]:
+    """An error or an end while Motion Server speaks, or listens."""
+    speaking = st.builds(
+        lambda which: When(Moment.RESPONSE, number=which, request=request), st.sampled_from((1, 2))
+    )
+    listening = st.builds(
+        lambda count: When(Moment.AUDIO, messages=count, request=request), st.sampled_from((1, 2, 5))
+    )
+    what = st.sampled_from((*_ERRORS, *_ENDS))
+    return st.builds(lambda when, what: Fault(when, (what,)), speaking | listening, what)
+
+
+def _turned_away(connection: int) -> st.SearchStrategy[Fault]:
+    """At the token request, the upgrade or the handshake."""
+    doors = st.sampled_from((Moment.TOKEN, Moment.UPGRADE))
+    refused = st.builds(
+        lambda moment, what: Fault(When(moment, connection=connection), (what,)),
+        doors,
+        st.sampled_from(_REFUSALS),
+    )
+    what = st.sampled_from((*_ERRORS, *_ENDS, Garbage(), Text("no")))
+    return refused | what.map(lambda what: Fault(When(Moment.CONFIGURE, connection=connection), (what,)))
 
 
 def _odd() -> st.SearchStrategy[Fault]:

@@ -63,13 +63,13 @@ def read_conformance_file(config: pytest.Config) -> "ConformanceFile | None":
     return file
 
 
-def exercise(config: pytest.Config, rule: "Rule") -> "Exercise":
+def exercise(config: pytest.Config, rule: "Rule", thorough: bool) -> "Exercise":
     """The plans by which a rule is judged: the one that was named, or those that exercise it."""
     from spatius_sim.kit.exercises import Exercise, exercise_of
 
     token = config.getoption("spatius_plan")
     if not token:
-        return exercise_of(rule.id)
+        return exercise_of(rule.id, thorough=thorough)
     from hypothesis.strategies import just
 
     from spatius_sim.kit.plan_token import plan_of

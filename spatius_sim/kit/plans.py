@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from spatius_sim.model.told_faults import in_words
 from spatius_sim.protocol.audio import (
     BYTES_PER_SAMPLE,
     KEYFRAMES_PER_SECOND,
+    keyframe_count,
     segment_end,
 )
 
@@ -21,9 +23,18 @@ PLAN_SAMPLE_RATE = 16000
 
 _SAMPLES_PER_KEYFRAME = PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND
 _LONGEST_SECONDS = 12
+_MINUTE = 60 * PLAN_SAMPLE_RATE
 _MOST_CHUNKS = 60
 _VOICE_PEAK = 6000.0
 _SYLLABLES_PER_SECOND = 4.0
+
+
+class Sound(StrEnum):
+    """What is heard in a turn."""
+
+    SPEECH = "speech"
+    PAUSES = "speech with a long pause"
+    SILENCE = "silence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +49,19 @@ class TurnPlan:
     act: Act | Rubbish = Act.GO_ON
     pause_ms: int = 0
     reads: bool = True
+    sound: Sound = Sound.SPEECH
+
+    @property
+    def asks_for_motion(self) -> bool:
+        """Whether it is long enough for a keyframe, and not silent: what a relay, and Motion Server, make of
+        a shorter turn, or a relay of one in which nobody speaks, no document says."""
+        return keyframe_count(self.samples, PLAN_SAMPLE_RATE) > 0 and self.sound is not Sound.SILENCE
 
     def __str__(self) -> str:
-        spoken = f"{self.samples / PLAN_SAMPLE_RATE:g} s of speech in chunks of {self.chunk_bytes} bytes"
+        seconds = self.samples / PLAN_SAMPLE_RATE
+        spoken = f"{seconds:g} s of {self.sound} in chunks of {self.chunk_bytes} bytes"
+        if not self.samples:
+            spoken = "a turn that ends before anything was said"
         if not self.reads:
             spoken += ", nothing read until the others are through"
         if isinstance(self.act, Rubbish):
@@ -81,7 +102,8 @@ class Plan:
 def _lengths() -> st.SearchStrategy[int]:
     """Samples around the borders where keyframes and segments begin, and anything between."""
     keyframes = (1, 2, *map(segment_end, range(3)))
-    near = [_SAMPLES_PER_KEYFRAME * keyframe + offset for keyframe in keyframes for offset in (-1, 0, 1)]
+    offsets = (-PLAN_SAMPLE_RATE // 100, -1, 0, 1)
+    near = [_SAMPLES_PER_KEYFRAME * keyframe + offset for keyframe in keyframes for offset in offsets]
     speakable = [samples for samples in near if samples >= _SAMPLES_PER_KEYFRAME]
     longest = _LONGEST_SECONDS * PLAN_SAMPLE_RATE
     short = st.integers(_SAMPLES_PER_KEYFRAME, longest)
@@ -90,18 +112,58 @@ def _lengths() -> st.SearchStrategy[int]:
 
 
 @st.composite
-def turn_plans(draw: st.DrawFn) -> TurnPlan:
-    """One utterance of at least one keyframe."""
-    samples = draw(_lengths())
+def _in_chunks(
+    draw: st.DrawFn, lengths: st.SearchStrategy[int], sounds: st.SearchStrategy[Sound]
+) -> TurnPlan:
+    samples = draw(lengths)
     smallest = max(BYTES_PER_SAMPLE, samples * BYTES_PER_SAMPLE // _MOST_CHUNKS)
     chunk = draw(st.sampled_from([320, 640, 3200, 6400, 64000]) | st.integers(2, 64000))
-    return TurnPlan(samples, max(smallest, chunk) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE)
+    chunk_bytes = max(smallest, chunk) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
+    return TurnPlan(samples, chunk_bytes, sound=draw(sounds))
 
 
-def conversations(least_turns: int = 1) -> st.SearchStrategy[Plan]:
+def turn_plans() -> st.SearchStrategy[TurnPlan]:
+    """One utterance of at least one keyframe, some with a long pause in the middle."""
+    return _in_chunks(_lengths(), st.sampled_from((*[Sound.SPEECH] * 4, Sound.PAUSES)))
+
+
+def soundless_turns() -> st.SearchStrategy[TurnPlan]:
+    """A turn that asks for no motion: with no sample, one, or not enough for a keyframe; or silence."""
+    slight = st.sampled_from((0, 1, _SAMPLES_PER_KEYFRAME - 1)) | st.integers(0, _SAMPLES_PER_KEYFRAME - 1)
+    return _in_chunks(slight, st.just(Sound.SPEECH)) | _in_chunks(_lengths(), st.just(Sound.SILENCE))
+
+
+def audible_conversations(least_turns: int = 1) -> st.SearchStrategy[Plan]:
     """One client that speaks up to three times."""
     turns = st.lists(turn_plans(), min_size=least_turns, max_size=3)
     return turns.map(lambda drawn: Plan((tuple(drawn),)))
+
+
+@st.composite
+def conversations(draw: st.DrawFn, least_turns: int = 1) -> Plan:
+    """One client that speaks up to three times, so many times at least; now and then it says nothing between
+    two turns, before the first, or behind the last."""
+    [spoken] = draw(audible_conversations(least_turns)).clients
+    turns = list(spoken)
+    if draw(st.sampled_from((False, False, False, True))):
+        turns.insert(draw(st.integers(0, len(turns))), draw(soundless_turns()))
+    return Plan((tuple(turns),))
+
+
+SCARCELY_A_WORD = Plan(
+    (
+        (
+            TurnPlan(PLAN_SAMPLE_RATE, 3200),
+            TurnPlan(0, 3200),
+            TurnPlan(_SAMPLES_PER_KEYFRAME, 640),
+            TurnPlan(1, 3200),
+            TurnPlan(5 * PLAN_SAMPLE_RATE // 2, 3200, sound=Sound.SILENCE),
+            TurnPlan(_SAMPLES_PER_KEYFRAME - 1, 640),
+            TurnPlan(PLAN_SAMPLE_RATE, 3200),
+        ),
+    )
+)
+"""Every kind of turn in which nothing is to be heard, among others."""
 
 
 def crowds() -> st.SearchStrategy[Plan]:
@@ -115,10 +177,23 @@ def alone_or_not() -> st.SearchStrategy[Plan]:
     return st.one_of(conversations(), conversations(), crowds())
 
 
-def speech(label: str, samples: int) -> bytes:
-    """Audible PCM that nobody else speaks: noise in syllables, the same for the same label."""
+def long_speeches() -> st.SearchStrategy[Plan]:
+    """One client that speaks for up to a minute, and a second time."""
+    lengths = st.sampled_from((_MINUTE // 2, _MINUTE)) | st.integers(_MINUTE // 2, _MINUTE)
+    long = _in_chunks(lengths, st.sampled_from((Sound.SPEECH, Sound.PAUSES)))
+    return st.builds(lambda long, short: Plan(((long, short),)), long, turn_plans())
+
+
+def speech(label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
+    """Audible PCM that nobody else speaks: noise in syllables, the same for the same label. A long
+    pause takes three fifths of it, and silence all."""
+    if sound is Sound.SILENCE:
+        return bytes(samples * BYTES_PER_SAMPLE)
     seed = int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())
     noise = np.random.Generator(np.random.PCG64(seed)).uniform(-1.0, 1.0, samples)
     seconds = np.arange(samples) / PLAN_SAMPLE_RATE
     loudness = 0.55 - 0.45 * np.cos(2 * np.pi * _SYLLABLES_PER_SECOND * seconds)
-    return (noise * loudness * _VOICE_PEAK).astype("<i2").tobytes()
+    spoken = (noise * loudness * _VOICE_PEAK).astype("<i2")
+    if sound is Sound.PAUSES:
+        spoken[samples // 5 : samples * 4 // 5] = 0
+    return spoken.tobytes()

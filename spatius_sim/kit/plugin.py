@@ -212,7 +212,7 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
             if left_out:
                 outcome = RuleOutcome(rule.id, Verdict.UNEXERCISED, reason=left_out)
             else:
-                outcome = trial.judge(rule.id, *exercise(request.config, rule))
+                outcome = trial.judge(rule.id, *exercise(request.config, rule, bench.profile.thorough))
                 overturned = trial.overturned(outcome)
         except UsageError as error:
             if not is_worker(request.config):

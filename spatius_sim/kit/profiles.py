@@ -17,7 +17,7 @@ class Profile:
     """`plans` for each rule, or `client_plans` where a client is judged, for they cost no waiting; at most
     `shrink_seconds` go into making a failing plan smaller. What `promises` names must be exercised. A profile
     without `patience` leaves out the rules that need a wait, and one without a `fixed_seed` draws a seed of
-    its own where none is given."""
+    its own where none is given. A `thorough` one has relays endure all at once, and speech of a minute."""
 
     name: str
     plans: int
@@ -26,6 +26,7 @@ class Profile:
     promises: frozenset[Level]
     patience: bool = True
     fixed_seed: bool = True
+    thorough: bool = False
 
     def seed(self) -> int:
         """The seed where none is given: always the same one, or one of many."""
@@ -59,7 +60,7 @@ PROFILES = {
     for profile in (
         Profile("smoke", 2, 6, 2.0, frozenset({Level.MUST}), patience=False),
         Profile("ci", 20, 60, 5.0, frozenset({Level.MUST})),
-        Profile("nightly", 200, 600, 60.0, frozenset(Level), fixed_seed=False),
+        Profile("nightly", 200, 600, 60.0, frozenset(Level), fixed_seed=False, thorough=True),
     )
 }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from spatius_sim import __version__
-from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
+from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, Plan, Sound, TurnPlan, speech
 from spatius_sim.kit.probes import (
     EgressProbe,
     ExpiryProbe,
@@ -315,7 +315,7 @@ class ServerSubject:
 
     async def _speak(self, name: str, session: UpstreamClient, number: int, turn: TurnPlan) -> None:
         req_id = self._req_id(f"{name}/{number}")
-        pcm = self._pcm(f"{name}/{number}", turn.samples)
+        pcm = self._pcm(f"{name}/{number}", turn.samples, turn.sound)
         self._recorder.emit(Lane.KIT, name, TurnStarted(number, pcm, PLAN_SAMPLE_RATE))
         answered = Watch(self._recorder, name, lambda message: _ends(message, req_id))
         for chunk in chunks(pcm, turn.chunk_bytes):
@@ -334,8 +334,8 @@ class ServerSubject:
         clean, _ = self._recorder.secrets.redact(body.encode())
         return Refused(status, clean.decode(errors="replace"))
 
-    def _pcm(self, label: str, samples: int) -> bytes:
-        return speech(f"{self._seed}/{self._runs}/{label}", samples)
+    def _pcm(self, label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
+        return speech(f"{self._seed}/{self._runs}/{label}", samples, sound)
 
     def _req_id(self, label: str) -> str:
         seeded = f"{self._seed}/{self._runs}/{label}".encode()

@@ -17,6 +17,7 @@ from spatius_sim.kit.waiting import Settling, chunks, wait_until
 from spatius_sim.model.trace import Intended, Intent, Lane, TurnStarted, WaitEnded
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.net.relay_client import RelayClient
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 
 GREETING_SECONDS = 2.0
 
@@ -31,14 +32,16 @@ _UNREAD_SECONDS = 15.0
 class Speaker:
     """One client and what it is to say, at `sample_rate` in Hz. `lacks`: the features that the relay lacks;
     `greets`: whether it says Ready on each connection. `fallback`: the time that it has when Motion Server
-    fails; `slowed_by`: by so many seconds Motion Server may be slower than it is. Where the relay chooses
-    what is spoken, `starts` has it do so, and its speech is not known beforehand."""
+    fails; `slowed_by`: by so many seconds Motion Server may be slower than it is. A turn that asks for no
+    motion may stay unanswered: how long it is waited for is a matter of its own, `settling_of_nothing`. Where
+    the relay chooses what is spoken, `starts` has it do so, and its speech is not known beforehand."""
 
     name: str
     client: RelayClient
     dialect: Dialect
     recorder: Recorder
     settling: Settling
+    settling_of_nothing: Settling
     lacks: frozenset[str]
     greets: bool
     sample_rate: int
@@ -51,6 +54,8 @@ class Speaker:
     """Events that were there when the turn before was through."""
     _recovering: bool = False
     """Whether Motion Server failed in the turn before."""
+    _behind_unfinished: bool = False
+    """Whether the turn before was cut off, or did not come to its end."""
 
     async def begin(self) -> None:
         """On a new connection: say what the wire wants to hear first, and let the relay greet."""
@@ -76,16 +81,30 @@ class Speaker:
             await self._say(number, turn, pcm)
         else:
             await self._say_unread(number, turn, pcm, others_through)
+        complete = False
         if turn.cue == WHOLE_TURN:
             # A relay may pause before it asks a Motion Server again that has failed.
-            settling = Settling(self.fallback.now) if self._recovering else self.settling
-            complete = await watch.wait(settling, self.fallback, closed, self.slowed_by)
+            settling = Settling(self.fallback.now) if self._recovering else self._settling_for(turn)
+            spoken = len(pcm) / BYTES_PER_SAMPLE / PLAN_SAMPLE_RATE
+            complete = await watch.wait(
+                settling,
+                self.fallback,
+                closed,
+                slowed_by=self.slowed_by,
+                spoken=spoken,
+                behind_unfinished=self._behind_unfinished,
+            )
             self._tell(WaitEnded(number, complete))
         elif turn.cue.heard is not Heard.NOTHING:
             await self._wait(watch.by(turn.cue.heard), self._hears)
         self._through, self._recovering = len(self.recorder.events), watch.failed
+        self._behind_unfinished = not complete
         await self._act(turn, pcm)
         await asyncio.sleep(turn.pause_ms / 1000)
+
+    def _settling_for(self, turn: TurnPlan) -> Settling:
+        answerable = turn.asks_for_motion or self.starts is not None
+        return self.settling if answerable else self.settling_of_nothing
 
     async def _say(self, number: int, turn: TurnPlan, pcm: bytes) -> None:
         if self.starts is not None:

@@ -126,6 +126,7 @@ class RelaySubject:
         self._speak_on(dialect or dialect_named(_LIKELIEST_WIRE))
         self._motion_server = motion_server
         self._patience, self._settling = patience, Settling(patience.settle)
+        self._settling_of_nothing = Settling(patience.settle)
         self._fallback = Fallback(patience.fallback)
         self._runs = 0
         self._greets, self._sample_rate = False, PLAN_SAMPLE_RATE
@@ -248,6 +249,7 @@ class RelaySubject:
             self._dialect,
             self._recorder,
             self._settling,
+            self._settling_of_nothing,
             lacks=frozenset(self._lacks),
             greets=self._greets,
             sample_rate=self._sample_rate,
@@ -323,4 +325,4 @@ class RelaySubject:
         await unread
 
     def _pcm(self, speaker: Speaker, number: int, turn: TurnPlan) -> bytes:
-        return speech(f"{self._seed}/{self._runs}/{speaker.name}/{number}", turn.samples)
+        return speech(f"{self._seed}/{self._runs}/{speaker.name}/{number}", turn.samples, turn.sound)

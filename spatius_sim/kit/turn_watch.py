@@ -18,6 +18,8 @@ from spatius_sim.rules.turns import failures_among
 _LATE_SECONDS = 0.2
 """What came in the last moment is written down a little later."""
 
+_QUIET_SECONDS = 0.3
+
 _PATIENT_FALLBACKS = 2
 _SHORTEST_FALLBACK = 2.0
 _ROOM_FOR_SLOWNESS = 3.0
@@ -80,18 +82,29 @@ class TurnWatch:
         return self._watches[heard].has_come if heard in self._watches else self.have_come
 
     async def wait(
-        self, settling: Settling, fallback: Fallback, gone: Callable[[], bool], slowed_by: float
+        self,
+        settling: Settling,
+        fallback: Fallback,
+        gone: Callable[[], bool],
+        *,
+        slowed_by: float,
+        spoken: float,
+        behind_unfinished: bool,
     ) -> bool:
         """Whether both halves have come. Where Motion Server is slowed down by so many seconds, the relay has
-        as many more to show life; where it fails, it has time to end the audio and to say so."""
+        as many more to show life; where it fails, it has time to end the audio and to say so. One that plays
+        `spoken` seconds at their own pace may take as long. Behind a turn that was not finished, what has
+        come may be what was left of it: then this turn is over when nothing more comes."""
         spoken_at = time.monotonic()
 
         def over() -> bool:
             return self.have_come() or self._failed_at() is not None
 
-        await wait_until(self._recorder, over, settling, gone, grace=slowed_by)
+        await wait_until(self._recorder, over, settling, gone, grace=slowed_by, spoken=spoken)
         failed_at = self._failed_at()
-        if failed_at is not None:
+        if failed_at is None and behind_unfinished and self.have_come():
+            await wait_until(self._recorder, bool, Settling(_QUIET_SECONDS), gone, spoken=spoken)
+        elif failed_at is not None:
             await self._wait_for_fallback(max(spoken_at, failed_at), fallback, gone)
         return self.have_come()
 

@@ -31,7 +31,7 @@ class Watch:
 
 
 LONGEST_TURN_SECONDS = 60.0
-"""However lively a subject is, a turn that has not ended by then never ends."""
+"""However lively a subject is, a turn that lasts so much longer than its speech never ends."""
 
 _GLANCE_SECONDS = 0.05
 _PATIENT_TURNS = 3
@@ -67,10 +67,11 @@ async def wait_until(
     settling: Settling,
     gone: Callable[[], bool] = _never,
     grace: float = 0.0,
+    spoken: float = 0.0,
 ) -> bool:
     """Whether `over` came true before the subject was `gone`, or silent for longer than it may be, and than
-    `grace` seconds more. Audio, motion and what happens upstream are signs of life; status messages are
-    none."""
+    `grace` seconds more; `spoken` is how many seconds of speech it may have to play. Audio, motion
+    and what happens upstream are signs of life; status messages are none."""
     started = time.monotonic()
     silent = 0.0
     seen = len(recorder.events)
@@ -80,7 +81,7 @@ async def wait_until(
             silent = 0.0
         seen = len(recorder.events)
         began = time.monotonic()
-        left = min(settling.now + grace - silent, started + LONGEST_TURN_SECONDS - began)
+        left = min(settling.now + grace - silent, started + LONGEST_TURN_SECONDS + spoken - began)
         if gone() or recorder.flooded or left <= 0:
             settling.incomplete_turns += 1
             return over()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from spatius_sim.dialects.events import ClientAction, Motion
+from spatius_sim.dialects.events import ClientAction, InterruptTurn, Motion
 from spatius_sim.model.honest_relays import KeepsItsSession
 from spatius_sim.model.miniatures import LosesLastPayload, NeverMarksAudioEnd, SwapsPayloads
 from spatius_sim.model.plain_relay import ConnectUp, PlainRelay, RelayCommand, RelayTurn, Tell
@@ -16,6 +16,25 @@ class LosesInThirdTurn(LosesLastPayload):
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
         if turn.number == 2:
+            return super().motion_down(turn, raw, message)
+        return PlainRelay.motion_down(self, turn, raw, message)
+
+
+class LosesBehindAnInterrupt(LosesLastPayload):
+    """Drops the last payload of a turn that follows an interrupted one, and of no other."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._interrupted: set[tuple[str, int]] = set()
+        """The turns, by client and number, that an interrupt ended."""
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        if isinstance(action, InterruptTurn):
+            self._interrupted.add((client, self._spoken.get(client, -1)))
+        return super().client_did(client, action)
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        if (turn.client, turn.number - 1) in self._interrupted:
             return super().motion_down(turn, raw, message)
         return PlainRelay.motion_down(self, turn, raw, message)
 
@@ -77,7 +96,7 @@ class GivesUpWhereRefused(KeepsItsSession):
 
 
 MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
-    "R-MOTION-COMPLETE": (LosesInThirdTurn, DoublesSinglePayload),
+    "R-MOTION-COMPLETE": (LosesInThirdTurn, LosesBehindAnInterrupt, DoublesSinglePayload),
     "R-MOTION-VERBATIM": (CutsLargePayloads,),
     "R-MOTION-ORDER": (SwapsInCompany,),
     "R-RECOVER": (GivesUpWhereRefused,),

@@ -15,13 +15,14 @@ _AN_HOUR_NS = 3_600_000_000_000
 
 
 def conversation(story: Story) -> Iterator[Kept | Broken]:
-    """R-CONVERSATION. A turn that got nowhere while another turn was served is a still face, too."""
+    """R-CONVERSATION. A turn that got nowhere while another turn was served is a still face, too, but for one
+    in which nobody spoke: whether a relay passes silence on is its own matter (ASSUMED)."""
     served = any(turn.payloads for turn in story.turns)
     for turn in story.clean_turns:
         owed = story.arrived_during(turn) if story.upstream_unseen else turn.payloads
         if turn.conversations and owed:
             yield _play(story, turn)
-        elif served and not turn.requests:
+        elif served and not turn.requests and any(turn.pcm):
             yield _unplayable(turn, "its audio never went up, and no motion came", turn.started_seq)
 
 

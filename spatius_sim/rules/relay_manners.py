@@ -7,7 +7,7 @@ from spatius_sim.model.trace import Closed, Intended, Intent, Lane
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Check, Kept, Late
 from spatius_sim.rules.lag import lag_seconds
-from spatius_sim.rules.turns import CUT_OFF, Story, Turn
+from spatius_sim.rules.turns import CUT_OFF, ORDINARY_BYTES, Story, Turn
 
 _MOST_LAG_SECONDS = 0.2
 """Where the kit itself did nothing for longer, who was late is not known."""
@@ -23,7 +23,8 @@ def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
     }
     for client, seq in bad.items():
         for turn in story.turns:
-            if turn.client not in bad and (turn.waited_seq or 0) > seq and _was_served(story, turn):
+            late = (turn.waited_seq or 0) > seq and _undisturbed(turn)
+            if turn.client not in bad and late and _was_served(story, turn):
                 yield _whole(story, turn, f"{client} misbehaved", seq)
 
 
@@ -31,13 +32,18 @@ def slow_client(story: Story) -> Iterator[Kept | Broken | Late]:
     """R-SLOWCLIENT."""
     for turn in story.turns:
         window = _unread(story, turn)
-        if window is None or not _was_served(story, turn):
+        if window is None or not (_undisturbed(turn) and _was_served(story, turn)):
             continue
         yield _whole(story, turn, "its client read on", window[1])
         for other in story.turns:
             during = window[0] < (other.waited_seq or 0) < window[1]
-            if other.client != turn.client and during and _was_served(story, other):
+            if other.client != turn.client and during and _undisturbed(other) and _was_served(story, other):
                 yield _in_time(story, other, turn, window)
+
+
+def _undisturbed(turn: Turn) -> bool:
+    """Whether bad manners are all that could disturb this turn."""
+    return turn.has_keyframe and not turn.unfinished and turn.largest <= ORDINARY_BYTES
 
 
 def _was_served(story: Story, turn: Turn) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from spatius_sim.model.trace import Event, Trace
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count
 from spatius_sim.protocol.messages import ConfigureSession, MotionResponse
 
 ORDINARY_BYTES = 51_200
@@ -132,6 +133,12 @@ class Turn:
     def name(self) -> str:
         """The turn in words."""
         return f"turn {self.number + 1} of {self.client}"
+
+    @property
+    def has_keyframe(self) -> bool:
+        """Whether its audio is long enough for a keyframe."""
+        samples = len(self.pcm) // BYTES_PER_SAMPLE
+        return self.sample_rate > 0 and keyframe_count(samples, self.sample_rate) > 0
 
     @property
     def abandoned(self) -> bool:

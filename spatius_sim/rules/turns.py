@@ -26,7 +26,6 @@ from spatius_sim.model.trace import (
     TurnStarted,
     WaitEnded,
 )
-from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count
 from spatius_sim.protocol.messages import (
     AudioInput,
     ConfigureSession,
@@ -77,6 +76,7 @@ def join(trace: Trace) -> Story:
     _tie_conversations(conversations, turns)
     _tie_deliveries(requests, deliveries)
     _tie_requests(requests, turns)
+    _tell_mistaken_waits(turns)
     _tell_clean(trace, turns, rates)
     return Story(trace, turns, requests, conversations, deliveries, rates)
 
@@ -186,7 +186,11 @@ def _conversations(
                 key = (*place, turn_id)
                 conversation = by_turn_id.get(key) if turn_id else current.get(place)
                 piece = Piece(event.seq, pcm, _by_audio(pcm, turns))
-                if conversation is None or (pcm and not turn_id and _is_over(conversation, piece)):
+                if (
+                    conversation is None
+                    or (pcm and not turn_id and _is_over(conversation, piece))
+                    or (not pcm and conversation.marks and _asks_for_nothing(event, turns))
+                ):
                     conversation = Conversation(client, event.seq, bool(turn_id))
                     conversations.append(conversation)
                 current[place] = by_turn_id[key] = conversation
@@ -213,6 +217,13 @@ def _is_over(conversation: Conversation, piece: Piece) -> bool:
     spoken = conversation.pieces[-1].turn if conversation.pieces else None
     unfinished = spoken is not None and spoken.unfinished
     return unfinished and piece.turn is not None and piece.turn is not spoken
+
+
+def _asks_for_nothing(event: Event, turns: list[Turn]) -> bool:
+    """Whether its client's turn has less than a keyframe of audio: a relay that answers such a turn with a
+    mark has marked none before it twice."""
+    turn = _latest(event.seq, [turn for turn in turns if turn.client == event.connection])
+    return turn is not None and turn.sample_rate > 0 and not turn.has_keyframe
 
 
 def _tie_deliveries(requests: list[Request], deliveries: list[Delivery]) -> None:
@@ -268,7 +279,7 @@ def _tie_conversations(conversations: list[Conversation], turns: list[Turn]) -> 
     for turn in turns:
         if not turn.conversations:
             turn.swallowed_by = next(
-                (c for c in conversations if c.client == turn.client and _piece(turn.pcm) in c.audio),
+                (c for c in conversations if c.client == turn.client and _holds_piece(c, turn.pcm)),
                 None,
             )
 
@@ -287,17 +298,24 @@ def _mostly(conversation: Conversation) -> Turn | None:
 
 
 def _by_audio(audio: bytes, turns: Iterable[Turn]) -> Turn | None:
-    """The one turn that a piece from the middle of this audio was taken from."""
-    if len(audio) < _TOO_SHORT_TO_TELL:
-        return None
+    """The one turn that an audible piece of this audio was taken from."""
     piece = _piece(audio)
+    if len(piece) < _TOO_SHORT_TO_TELL:
+        return None
     found = [turn for turn in turns if piece in turn.pcm]
     return found[0] if len(found) == 1 else None
 
 
 def _piece(audio: bytes) -> bytes:
+    """A piece from its middle or, where nothing is heard there, from where something is: silence is alike."""
     middle = len(audio) // 2 // 2 * 2
-    return audio[max(0, middle - _FINGERPRINT_BYTES // 2) : middle + _FINGERPRINT_BYTES // 2]
+    piece = audio[max(0, middle - _FINGERPRINT_BYTES // 2) : middle + _FINGERPRINT_BYTES // 2]
+    return piece if any(piece) else audio.lstrip(b"\0")[:_FINGERPRINT_BYTES]
+
+
+def _holds_piece(conversation: Conversation, audio: bytes) -> bool:
+    piece = _piece(audio)
+    return bool(piece) and piece in conversation.audio
 
 
 def _latest(seq: int, turns: list[Turn]) -> Turn | None:
@@ -328,8 +346,7 @@ def _tell_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -> None:
         ]
         end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
         turn.calm = (
-            turn.sample_rate > 0
-            and keyframe_count(len(turn.pcm) // BYTES_PER_SAMPLE, turn.sample_rate) > 0
+            turn.has_keyframe
             and turn.waited_seq is not None
             and turn.waited_seq < bad_manners
             and not any(turn.started_seq < seq < end for seq in disturbances)
@@ -340,6 +357,21 @@ def _tell_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -> None:
             and turn.largest <= ORDINARY_BYTES
             and not _may_be_mixed(turn, rates)
         )
+
+
+def _tell_mistaken_waits(turns: list[Turn]) -> None:
+    """What was left of an unfinished turn may have been taken for the end of the next, whose client then went
+    on before all had come."""
+    for turn in turns:
+        if (
+            turn.before is not None
+            and turn.before.unfinished
+            and turn.complete
+            and turn.waited_seq is not None
+        ):
+            came = [d.seq for p in turn.payloads for d in p.deliveries if d.client == turn.client]
+            if max(came, default=0) > turn.waited_seq:
+                turn.waited_seq, turn.complete = None, False
 
 
 def _tell_failures(trace: Trace, turns: list[Turn]) -> None:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis.strategies import SearchStrategy
 
 from spatius_sim.kit.exercises import exercise_of
-from spatius_sim.kit.plans import Plan, TurnPlan, conversations, crowds, speech
+from spatius_sim.kit.fault_plans import failures
+from spatius_sim.kit.plans import Plan, Sound, TurnPlan, conversations, crowds, long_speeches, speech
 from spatius_sim.kit.search import smallest_failing
 from spatius_sim.model.scenario import Fault, Moment, Scenario, Stall, When
-from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.rules.catalogue import RULES
 
 ONE_CLIENT = conversations()
@@ -54,10 +54,41 @@ def test_what_else_is_loaded_does_not_change_the_plans(tmp_path: Path) -> None:
     assert draws() == draws("constants") != ""
 
 
-def test_every_planned_turn_has_a_keyframe_and_whole_samples() -> None:
-    turns = [turn for plan in drawn(3) for client in plan.clients for turn in client]
-    assert all(keyframe_count(turn.samples, 16000) > 0 for turn in turns)
+def test_every_plan_has_turns_that_ask_for_motion_and_some_have_others() -> None:
+    plans = [plan for seed in range(5) for plan in drawn(seed, 60, conversations(least_turns=2))]
+    assert all(sum(turn.asks_for_motion for turn in plan.clients[0]) >= 2 for plan in plans)
+    others = [turn for plan in plans for turn in plan.clients[0] if not turn.asks_for_motion]
+    assert {turn.samples for turn in others} >= {0, 1, 639}
+    assert any(turn.sound is Sound.SILENCE and turn.samples >= 640 for turn in others)
+
+
+def test_chunks_are_whole_samples_and_not_too_many() -> None:
+    turns = [turn for plan in drawn(3, 100) + drawn(3, 9, long_speeches()) for turn in plan.clients[0]]
     assert all(turn.chunk_bytes % 2 == 0 and turn.chunk_bytes > 0 for turn in turns)
+    assert all(turn.samples <= 120 or turn.samples * 2 / turn.chunk_bytes <= 80 for turn in turns)
+
+
+def test_a_minute_is_drawn_where_a_run_is_to_be_thorough_and_not_elsewhere() -> None:
+    def longest(*, thorough: bool) -> int:
+        exercise = exercise_of("R-MOTION-COMPLETE", thorough=thorough)
+        plans = [plan for seed in range(3) for plan in drawn(seed, 40, exercise.plans)]
+        return max(turn.samples for plan in plans for client in plan.clients for turn in client)
+
+    assert longest(thorough=True) > 480_000
+    assert longest(thorough=False) <= 192_000
+
+
+@pytest.mark.parametrize("connection", [1, 2, 3])
+def test_a_relay_is_turned_away_at_each_door_once_it_has_come_so_often(connection: int) -> None:
+    doors = (Moment.TOKEN, Moment.UPGRADE, Moment.CONFIGURE)
+    plans = [
+        plan
+        for seed in range(5)
+        for plan in drawn(seed, 40, failures())
+        if any(f.when.at in doors and f.when.connection == connection for f in plan.motion_server.faults)
+    ]
+    assert {plan.motion_server.faults[-1].when.at for plan in plans} == set(doors)
+    assert all(len(plan.clients[0]) > connection for plan in plans)
 
 
 def test_plans_reach_beyond_the_first_segment() -> None:
@@ -98,6 +129,14 @@ def test_plans_that_are_sure_come_first_and_are_not_cut_down() -> None:
     assert tried == [first, second]
 
 
+def test_silence_and_a_long_pause_are_zeros() -> None:
+    assert speech("one", 3200, Sound.SILENCE) == bytes(6400)
+    pause = speech("one", 5000, Sound.PAUSES)
+    assert pause[:2000] == speech("one", 5000)[:2000]
+    assert pause[2000:8000] == bytes(6000)
+    assert any(pause[8000:])
+
+
 def test_speech_is_audible_and_nobody_elses() -> None:
     one, other = speech("one", 3200), speech("other", 3200)
     assert len(one) == 6400
@@ -109,6 +148,9 @@ def test_speech_is_audible_and_nobody_elses() -> None:
 def test_a_plan_reads_as_words() -> None:
     turn = TurnPlan(32_000, 640)
     assert str(Plan(((turn,),))) == "2 s of speech in chunks of 640 bytes"
+    silence = TurnPlan(32_000, 640, sound=Sound.SILENCE)
+    assert str(Plan(((silence,),))) == "2 s of silence in chunks of 640 bytes"
+    assert str(Plan(((TurnPlan(0, 2),),))) == "a turn that ends before anything was said"
     assert str(Plan(((turn, turn),))).count(", then ") == 1
     assert "at the same time: client-2" in str(Plan(((turn,), (turn,))))
     stalls = Scenario("drawn", "", (Fault(When(Moment.UPGRADE), (Stall(),)),))

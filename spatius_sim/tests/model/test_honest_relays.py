@@ -23,6 +23,7 @@ from spatius_sim.model.miniatures_mean import (
     DoublesSinglePayload,
     ForgetsOneMarkInSeven,
     GivesUpWhereRefused,
+    LosesBehindAnInterrupt,
     LosesInThirdTurn,
     SwapsInCompany,
 )
@@ -240,3 +241,25 @@ def test_one_that_was_served_and_lost_opens_another_session() -> None:
     relay.upstream_said(SESSION, b"", ConfirmSession("id"))
     relay.upstream_lost(SESSION, "gone")
     assert [type(command) for command in speaks(relay, LONG) if isinstance(command, ConnectUp)] == [ConnectUp]
+
+
+def test_loses_motion_behind_an_interrupt_alone() -> None:
+    relay = new(LosesBehindAnInterrupt)
+
+    def turn(number: int) -> list[Motion]:
+        speaks(relay, SHORT)
+        relay.upstream_opened(f"ann-turn-{number}")
+        relay.upstream_said(f"ann-turn-{number}", b"", ConfirmSession("id"))
+        heard = [told(relay.upstream_said(f"ann-turn-{number}", *said)) for said in responses(2)]
+        return [event for events in heard for event in events if isinstance(event, Motion)]
+
+    def whole() -> list[tuple[bytes, ...]]:
+        return [(raw,) for raw in raws(2)]
+
+    relay.client_did(ANN, InterruptTurn())
+    assert [motion.payloads for motion in turn(0)] == [(raws(2)[0],), ()]
+    assert [motion.payloads for motion in turn(1)] == whole()
+    relay.client_did(ANN, Speak(SHORT))
+    relay.client_did(ANN, InterruptTurn())
+    assert [motion.payloads for motion in turn(3)] == [(raws(2)[0],), ()]
+    assert [motion.payloads for motion in turn(4)] == whole()

@@ -3,9 +3,133 @@
 import pytest
 
 from spatius_sim.dialects.events import Interrupted
+from spatius_sim.model.trace import Intent
 from spatius_sim.protocol.messages import AudioFormat, ConfigureSession, EgressType
 from spatius_sim.rules.catalogue import Verdict
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
+
+# Turns in which nothing is to be heard: what a relay makes of them, no document says.
+
+
+def nothing_said(said: Dialogue, pcm: bytes, *, complete: bool = False) -> None:
+    """Turn 2 of ann, in which no keyframe is spoken."""
+    said.starts("ann", 1, pcm)
+    said.ends("ann", 1, complete=complete)
+
+
+@pytest.mark.parametrize("turn_ids", [("", "", ""), ("a", "b", "c"), ("a", "a", "c")])
+def test_a_turn_that_ends_before_anything_was_said_may_be_marked_as_ended(turn_ids: tuple[str, ...]) -> None:
+    said = Dialogue()
+    said.turn("ann", 0, turn_ids[0])
+    said.starts("ann", 1, b"")
+    said.audio_down("ann", last=True, turn_id=turn_ids[1])
+    said.ends("ann", 1, complete=False)
+    said.turn("ann", 2, turn_ids[2])
+    assert said.failed == []
+    assert [len(said.judged(rule_id).broken) for rule_id in ("R-END-AUDIO", "R-CONVERSATION")] == [0, 0]
+    assert said.verdict("R-TURNS") is Verdict.PASSED
+
+
+@pytest.mark.parametrize("samples", [0, 1, 639])
+def test_a_turn_without_a_keyframe_may_come_to_nothing(samples: int) -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    nothing_said(said, voice("slight", samples))
+    said.turn("ann", 2)
+    assert said.failed == []
+    assert said.verdict("R-CONVERSATION") is Verdict.PASSED
+
+
+def test_a_turn_without_a_keyframe_may_be_answered_like_any_other() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    sample = voice("one", 1)
+    said.starts("ann", 1, sample)
+    said.connects(up_of("ann", 1))
+    said.echoes("ann", 1, sample)
+    said.motion_down("ann", said.motion(up_of("ann", 1), req_of("ann", 1), 0, end=True))
+    said.ends("ann", 1)
+    said.turn("ann", 2)
+    assert said.failed == []
+
+
+def test_silence_need_not_be_passed_on() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    nothing_said(said, bytes(3200))
+    said.turn("ann", 2)
+    assert said.failed == []
+
+
+def test_silence_that_a_relay_puts_in_is_nobody_elses() -> None:
+    said = Dialogue()
+    pause, pcm = bytes(4800), said.speaks()
+    said.starts("bob", 0, voice("bob") + pause)
+    said.connects(up_of("bob", 0))
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), pcm + pause, end=True)
+    said.audio_down("ann", pcm)
+    said.audio_down("ann", pause, last=True)
+    said.motion_down("ann", *said.answers())
+    said.ends("ann", 0)
+    said.echoes("bob", 0, voice("bob") + pause)
+    said.motion_down("bob", *said.answers("bob"))
+    said.ends("bob", 0)
+    assert said.verdict("R-ISOLATION") is Verdict.PASSED
+    assert "R-AUDIO-COMPLETE" not in said.failed
+
+
+@pytest.mark.parametrize("sent_at_once", [True, False])
+def test_speech_with_a_long_pause_is_told_by_what_is_heard(sent_at_once: bool) -> None:
+    said = Dialogue()
+    pauses = {client: voice(client) + bytes(9600) + voice(f"{client} again") for client in ("ann", "bob")}
+    for client, pcm in pauses.items():
+        said.starts(client, 0, pcm)
+        said.connects(up_of(client, 0))
+    for client, pcm in pauses.items():
+        size = len(pcm) if sent_at_once else 3200
+        for start in range(0, len(pcm), size):
+            said.audio_up(up_of(client, 0), req_of(client, 0), pcm[start : start + size])
+        said.audio_up(up_of(client, 0), req_of(client, 0), end=True)
+        said.audio_down(client, pcm)
+        said.audio_down(client, last=True)
+        said.motion_down(client, *said.answers(client))
+        said.ends(client, 0)
+    assert said.failed == []
+    assert said.verdict("U-AUDIO-COMPLETE") is Verdict.PASSED
+    assert said.verdict("R-ISOLATION") is Verdict.PASSED
+
+
+def test_what_was_left_of_a_turn_cut_off_ended_the_wait_for_the_next() -> None:
+    said = Dialogue()
+    said.turn("ann", 0, "a")
+    said.echoes("ann", 1, said.speaks("ann", 1), "b")
+    cut_off = said.answers("ann", 1)
+    said.echoes("ann", 2, said.speaks("ann", 2), "c")
+    said.motion_down("ann", *cut_off, turn_id="b")
+    said.ends("ann", 2)
+    late = said.answers("ann", 2)
+    said.echoes("ann", 3, said.speaks("ann", 3), "d")
+    said.motion_down("ann", *late, turn_id="c")
+    said.motion_down("ann", *said.answers("ann", 3), turn_id="d")
+    said.ends("ann", 3)
+    assert said.failed == []
+
+
+@pytest.mark.parametrize("spoiled", ["a fault", "an interrupt"])
+def test_beside_a_client_that_misbehaves_what_else_went_wrong_excuses_a_relay(spoiled: str) -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    said.starts("bob", 0, voice("bob"))
+    said.intends("bob", Intent.RUBBISH)
+    pcm = said.speaks("ann", 1)
+    if spoiled == "a fault":
+        said.fault()
+    else:
+        said.client_interrupts("ann")
+    said.audio_down("ann", pcm[:640])
+    said.ends("ann", 1, complete=False)
+    assert said.verdict("R-BADINPUT") is Verdict.UNEXERCISED
+
 
 # Honest subjects.
 
