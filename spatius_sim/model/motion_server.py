@@ -60,10 +60,10 @@ class Gate:
             raise upgrade_refusal(404, f"Avatar not found: {avatar_id}")
 
 
-def refusal(refuse: Refuse, moment: Moment) -> RequestRefusedError:
+def refusal(refuse: Refuse, moment: Moment, avatar_id: str = "") -> RequestRefusedError:
     """The answer that a scenario asks for, in the shape of the place where it is given."""
     if refuse.body or not refuse.message:
         return RequestRefusedError(HttpAnswer(refuse.status, refuse.body))
     if moment is Moment.TOKEN:
         return console_refusal(refuse.status, "REFUSED", refuse.message)
-    return upgrade_refusal(refuse.status, refuse.message)
+    return upgrade_refusal(refuse.status, refuse.message.replace("{avatar}", avatar_id))

@@ -80,7 +80,7 @@ class Refuse:
 
     status: int
     message: str = ""
-    """Put in the console's or the ingress's own JSON shape."""
+    """Put in the console's or the ingress's own JSON shape; `{avatar}` at an upgrade is the avatar's id."""
     body: str = ""
     """Sent as it stands."""
 

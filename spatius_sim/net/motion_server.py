@@ -189,7 +189,7 @@ class MotionServer(OnePort):
         name = f"upstream-{self._connections}"
         faults = self._director.connected(app_id, avatar_id, faults_of(app_id, avatar_id))
         try:
-            answer = await self._meet(request, faults.entrance(), Moment.UPGRADE, name)
+            answer = await self._meet(request, faults.entrance(), Moment.UPGRADE, name, avatar_id)
             if answer is not None:
                 self._gate.admit(app_id, session_key, avatar_id, time.time())
         except RequestRefusedError as refused:
@@ -236,7 +236,7 @@ class MotionServer(OnePort):
         return web.Response(status=204, headers=allowed)
 
     async def _meet(
-        self, request: web.Request, entrance: Entrance, moment: Moment, connection: str
+        self, request: web.Request, entrance: Entrance, moment: Moment, connection: str, avatar_id: str = ""
     ) -> HttpAnswer | None:
         """An answer that is still to be filled in where the request passes, None where it got no answer.
 
@@ -248,7 +248,7 @@ class MotionServer(OnePort):
             await self._stopped_within(entrance.wait)
         match entrance.ending:
             case Refuse():
-                raise refusal(entrance.ending, moment)
+                raise refusal(entrance.ending, moment, avatar_id)
             case Stall():
                 await self._stopped_within(_LONGEST_STALL)
                 reset(request.transport)

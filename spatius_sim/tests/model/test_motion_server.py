@@ -375,6 +375,11 @@ def test_a_scenario_refuses_in_the_shape_of_the_place(refuse: Refuse, moment: Mo
     assert refusal(refuse, moment).answer == HttpAnswer(refuse.status, body)
 
 
+def test_a_scenario_refuses_an_avatar_by_its_id() -> None:
+    answer = refusal(Refuse(404, "Avatar not found: {avatar}"), Moment.UPGRADE, "mine").answer
+    assert answer.body == '{"message":"Avatar not found: mine"}\n'
+
+
 def test_a_scenario_refuses_a_token_as_the_console_does() -> None:
     (error,) = json.loads(refusal(Refuse(503, "later"), Moment.TOKEN).answer.body)["errors"]
     assert (error["status"], error["detail"]) == (503, "later")
