@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from traceback import format_exc
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,12 +45,14 @@ def main() -> None:
         _complain(str(error), _KIT_FAILED)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(_INTERRUPTED)
+    except Exception:
+        _complain(f"the kit failed: {format_exc()}", _KIT_FAILED)
 
 
 def _complain(message: str, code: int) -> None:
-    from spatius_sim.reporting.harmless import harmless
+    from spatius_sim.reporting.harmless import some_lines
 
-    sys.stderr.write(f"spatius-sim: {harmless(message)}\n")
+    sys.stderr.write(f"spatius-sim: {some_lines(message)}\n")
     sys.exit(code)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from spatius_sim.kit.judge_options import REPORT_OPTIONS, JudgeOption
+from spatius_sim.kit.judge_options import JudgeOption
 
 
 def as_click(option: JudgeOption) -> click.Option:
@@ -20,17 +20,11 @@ def as_click(option: JudgeOption) -> click.Option:
     )
 
 
-def report_options(command: click.Command) -> click.Command:
-    """Gives a command the options that say where reports go."""
-    command.params.extend(as_click(option) for option in REPORT_OPTIONS)
-    return command
-
-
-def report_paths(given: Mapping[str, str | None]) -> dict[str, Path]:
-    """Where each format goes, by the values of these options."""
+def report_paths(given: Mapping[str, str]) -> dict[str, Path]:
+    """Where each format goes, by the values of the options of reports, by name."""
     from spatius_sim.reporting.files import paths_of
 
-    named = {field.removeprefix("spatius_report_"): path for field, path in given.items() if path}
+    named = {name.removeprefix("report-"): path for name, path in given.items()}
     folder = named.pop("dir", "")
     return paths_of(named, folder)
 

@@ -6,13 +6,18 @@ import json
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from spatius_sim.cli_report import report_options, report_paths
+from spatius_sim.cli_report import as_click, report_paths
+from spatius_sim.kit.judge_options import JUDGE_OPTIONS, REPORT_OPTIONS
 
 _FAILED = 1
 _COLLECT_AFTER = 20_000
+_OF_A_TAPE = ("conformance", "baseline", "level", "rule", "lacks")
+_ASKED = (*REPORT_OPTIONS, *(option for option in JUDGE_OPTIONS if option.name in _OF_A_TAPE))
+"""What may be asked of a tape."""
 
 _tape = click.argument("tape_path", metavar="TAPE", type=click.Path(path_type=Path))
 _out = click.argument("out", type=click.Path(path_type=Path))
@@ -174,38 +179,44 @@ def export(tape_path: Path, folder: Path, shape: str) -> None:
     _say(*map(str, writers[shape](tape_path, folder)))
 
 
-@report_options
+def _check_options(command: click.Command) -> click.Command:
+    command.params.extend(as_click(option) for option in _ASKED)
+    return command
+
+
+@_check_options
 @click.command()
 @_tape
-def check(tape_path: Path, **reports: str | None) -> int:
+def check(tape_path: Path, **given: Any) -> int:
     """Judge what is on TAPE by every rule that it can exercise.
+
+    What is not said here stands in conformance.yaml, in the working directory. A tape is no whole run: an
+    entry of the baseline that passes here may stay.
 
     \b
     Exit codes:
       0  no rule was broken, and at least one was kept
       1  a rule was broken
       4  this is no whole tape
-      5  no rule was exercised
+      5  no rule was exercised, or none of those that were named
     """
     from rich.console import Console
 
-    from spatius_sim.kit.checking import check_tape
+    from spatius_sim.kit.checking import asked_of_tapes, check_tape
     from spatius_sim.reporting.files import make_room, write_reports
     from spatius_sim.reporting.report import report_of
     from spatius_sim.reporting.summary import exit_code
-    from spatius_sim.reporting.text_report import print_verdicts
+    from spatius_sim.reporting.text_report import failure_text, print_run
 
-    paths = report_paths(reports)
+    asked = asked_of_tapes({option.name: given[option.field] for option in _ASKED}, Path.cwd())
+    paths = report_paths(asked.reports)
     make_room(paths)
-    summaries = check_tape(tape_path)
-    console = Console()
-    for summary in summaries:
-        print_verdicts(console, summary)
-    for outcome in (outcome for summary in summaries for outcome in summary.outcomes):
+    summaries = check_tape(tape_path, asked)
+    for outcome in (outcome for summary in summaries for outcome in summary.new_failures):
         if outcome.failure is not None:
-            lines = (f"  {line}" for line in outcome.failure.evidence)
-            _say(f"{outcome.rule_id}: the events that prove it", *lines)
+            _say(failure_text(outcome, outcome.failure))
     code = exit_code(summaries)
+    print_run(Console(), summaries, code)
     write_reports(paths, report_of(summaries, code))
     return int(code)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spatius_sim.cli_report import as_click
-from spatius_sim.kit.judge_options import JUDGE_OPTIONS
+from spatius_sim.kit.judge_options import ASKED_OF_A_RELAY, CONFORMANCE_FILE
 from spatius_sim.protocol.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,13 +20,10 @@ if TYPE_CHECKING:
     from spatius_sim.kit.inquiry import Answers
 
 _UNREACHABLE = 6
-_NOT_OF_A_RELAY = {"target", "server", "client", "lacks", "profile"}
-_ASKED = tuple(option for option in JUDGE_OPTIONS if option.repeated and option.name not in _NOT_OF_A_RELAY)
-"""The options that say how a relay is reached and spoken to."""
 
 
 def _relay_options(command: click.Command) -> click.Command:
-    command.params.extend(map(as_click, _ASKED))
+    command.params.extend(map(as_click, ASKED_OF_A_RELAY))
     return command
 
 
@@ -47,13 +44,12 @@ def init(target: str, force: bool, **given: Any) -> int:
     The relay runs with its endpoints pointed at port 8700 of this machine, or --target-cmd starts it. Exits
     with 6, and writes nothing, where no wire was found on which it answers.
     """
-    from spatius_sim.kit.conformance_file import NAME
     from spatius_sim.kit.doctor import relay_findings
     from spatius_sim.kit.inquiry import ask
 
-    path = Path(NAME)
+    path = Path(CONFORMANCE_FILE)
     if path.exists() and not force:
-        raise UsageError(f"{NAME} is there already: --force writes over it")
+        raise UsageError(f"{CONFORMANCE_FILE} is there already: --force writes over it")
     said = {"target": target} | _said(given)
     options = _options(said)
     answers = ask(options)
@@ -62,7 +58,7 @@ def init(target: str, force: bool, **given: Any) -> int:
         _say("nothing was written; `spatius-sim doctor` with the same arguments says what to do")
         return _UNREACHABLE
     path.write_text(_conformance_yaml(said, answers), encoding="utf-8")
-    _say(f"{NAME} is written. Now: spatius-sim {'verify' if answers.whole_turn else 'doctor'}")
+    _say(f"{CONFORMANCE_FILE} is written. Now: spatius-sim {'verify' if answers.whole_turn else 'doctor'}")
     return 0
 
 
@@ -127,7 +123,11 @@ def examples() -> None:
 
 def _said(given: Mapping[str, Any]) -> dict[str, Any]:
     """The options that were given, by name."""
-    return {option.name: given[option.field] for option in _ASKED if given[option.field] not in (None, ())}
+    return {
+        option.name: given[option.field]
+        for option in ASKED_OF_A_RELAY
+        if given[option.field] not in (None, ())
+    }
 
 
 def _options(said: Mapping[str, Any]) -> "Options":

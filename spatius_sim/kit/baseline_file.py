@@ -33,9 +33,9 @@ _NEW_FILE = f"""\
 """
 
 
-def read_baseline(path: Path, subject: str) -> Baseline:
-    """The entries for a subject of that kind; raises UsageError that names file, line and key."""
-    return _Reader(str(path)).baseline(read_bytes(path), subject)
+def read_baseline(path: Path, *subjects: str) -> Baseline:
+    """The entries for subjects of these kinds; raises UsageError that names file, line and key."""
+    return _Reader(str(path)).baseline(read_bytes(path), *subjects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class _Reader(YamlFile):
         self.failures: tuple[Node, Node] | None = None
         self.ways: dict[str, Node] = {}
 
-    def baseline(self, raw: bytes, subject: str) -> Baseline:
+    def baseline(self, raw: bytes, *subjects: str) -> Baseline:
         root = self.root(raw)
         known: dict[str, Known] = {}
         sections = {} if root is None else self.items(root, "the file", (FAILURES, FLAKY))
@@ -142,19 +142,19 @@ class _Reader(YamlFile):
             if section == FAILURES:
                 self.failures = (key, node)
             for rule_id, (at, entry) in entries.items():
-                self._check_rule(at, rule_id, subject)
+                self._check_rule(at, rule_id, subjects)
                 if rule_id in known:
                     raise self.error(at, f"{rule_id} stands in both {FAILURES} and {FLAKY}")
                 known[rule_id] = self._known(rule_id, at, entry, flaky=section == FLAKY)
                 self.indent = " " * at.start_mark.column
         return Baseline(self.place, known)
 
-    def _check_rule(self, at: Node, rule_id: str, subject: str) -> None:
+    def _check_rule(self, at: Node, rule_id: str, subjects: Sequence[str]) -> None:
         if rule_id not in catalogue.RULES:
             raise self.error(at, f"no rule has the id {rule_id!r}")
         judged = catalogue.rule(rule_id).subject
-        if judged != subject:
-            raise self.error(at, f"{rule_id} is a rule for a {judged}, not for a {subject}")
+        if judged not in subjects:
+            raise self.error(at, f"{rule_id} is a rule for a {judged}, not for a {' or a '.join(subjects)}")
 
     def _known(self, rule_id: str, at: Node, entry: Node, *, flaky: bool) -> Known:
         parts = self.items(entry, rule_id, _KEYS)

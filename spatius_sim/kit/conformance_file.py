@@ -13,11 +13,10 @@ from typing import Any
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from spatius_sim.kit import judge_options
-from spatius_sim.kit.judge_options import SUBJECTS, JudgeOption, subject_named
+from spatius_sim.kit.judge_options import CONFORMANCE_FILE, SUBJECTS, JudgeOption, subject_named
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.yaml_file import YamlFile, read_bytes
 
-NAME = "conformance.yaml"
 _JSON_TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number"}
 _PAIR = re.compile("NAME(.+)VALUE")
 """The metavar of an option that is a mapping in the file, with what joins name and value."""
@@ -61,8 +60,8 @@ def find_conformance_file(named: str | None, folder: Path) -> ConformanceFile | 
     """
     if named:
         return read_conformance_file(folder / named, named)
-    path = folder / NAME
-    return read_conformance_file(path, NAME) if path.is_file() else None
+    path = folder / CONFORMANCE_FILE
+    return read_conformance_file(path, CONFORMANCE_FILE) if path.is_file() else None
 
 
 def read_conformance_file(path: Path, place: str) -> ConformanceFile:

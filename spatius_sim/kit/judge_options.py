@@ -188,6 +188,15 @@ JUDGE_OPTIONS = (
     ),
 )
 
+CONFORMANCE_FILE = "conformance.yaml"
+"""What stands there is read where nothing else is named."""
+
+_NOT_OF_A_RELAY = {"target", "server", "client", "lacks", "profile"}
+ASKED_OF_A_RELAY = tuple(
+    option for option in JUDGE_OPTIONS if option.repeated and option.name not in _NOT_OF_A_RELAY
+)
+"""The options that say how a relay is reached and spoken to."""
+
 SUBJECTS = {"target": "relay", "server": "server", "client": "client"}
 """The kind of subject, and its suite, for each option that names one."""
 

@@ -4,6 +4,7 @@ Nothing heavy is imported before it is needed, for pytest loads this in every pr
 """
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spatius_sim.kit.judge_options import JUDGE_OPTIONS, SUBJECTS, as_typed, subject_named
+from spatius_sim.kit.judge_options import (
+    ASKED_OF_A_RELAY,
+    CONFORMANCE_FILE,
+    JUDGE_OPTIONS,
+    SUBJECTS,
+    as_typed,
+    subject_named,
+)
 from spatius_sim.kit.outcomes import WORKERS_SEED, is_worker
 from spatius_sim.protocol.errors import UsageError
 
@@ -34,7 +42,7 @@ def given_options(config: pytest.Config) -> dict[str, Any]:
     """The options that have a value, by name. The environment's target is none of a user's who names
     tests of his own."""
     given = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
-    if not subject_named(given) and not _names_tests(config):
+    if not (subject_named(given) or _names_tests(config) or config.getoption("spatius_tape")):
         given["target"] = os.environ.get("SPATIUS_TARGET")
     return {name: value for name, value in given.items() if value or (value == 0 and value is not False)}
 
@@ -49,7 +57,7 @@ def read_conformance_file(config: pytest.Config) -> "ConformanceFile | None":
     """Fill in what the conformance file says. One in the working directory is read where a subject is named:
     the tests of a team that has one are none of our business."""
     given = given_options(config)
-    if not (given.get("conformance") or subject_named(given)):
+    if config.getoption("spatius_tape") or not (given.get("conformance") or subject_named(given)):
         return None
     from spatius_sim.kit.conformance_file import find_conformance_file
 
@@ -89,6 +97,20 @@ def repeat_command(config: pytest.Config, rule_id: str, token: str) -> str:
     return f"pytest {as_typed(again)}"
 
 
+def doctor_command(config: pytest.Config) -> str:
+    """The command that finds out why nothing comes from the relay that was named; "" where none was."""
+    if "relay" not in named_subject(config):
+        return ""
+    path, filled = config.stash.get(FROM_FILE, ("", {}))
+    asked = {option.name for option in ASKED_OF_A_RELAY} - filled.keys()
+    given = given_options(config)
+    again = {name: value for name, value in given.items() if name in asked}
+    named = [] if "target" in filled else [shlex.quote(given["target"])]
+    if path not in ("", CONFORMANCE_FILE):
+        again["conformance"] = path
+    return " ".join(["spatius-sim doctor", *named, as_typed(again)]).rstrip()
+
+
 def _names_tests(config: pytest.Config) -> bool:
     return config.args_source is pytest.Config.ArgsSource.ARGS
 
@@ -113,12 +135,10 @@ def check_rules(config: pytest.Config, *subjects: str) -> None:
 
 def judged_rules(config: pytest.Config) -> frozenset[str]:
     """The rules that were named or, where none was, those of the chosen level."""
-    from spatius_sim.kit.profiles import DEFAULT_LEVEL, judged_at
-    from spatius_sim.rules.catalogue import RULES
+    from spatius_sim.kit.profiles import DEFAULT_LEVEL, rules_to_judge
 
-    levels = judged_at(config.getoption("spatius_level") or DEFAULT_LEVEL)
-    named = config.getoption("spatius_rule") or ()
-    return frozenset(named or (rule_id for rule_id, rule in RULES.items() if rule.level in levels))
+    level = config.getoption("spatius_level") or DEFAULT_LEVEL
+    return rules_to_judge(config.getoption("spatius_rule") or (), level)
 
 
 def run_options(config: pytest.Config) -> "Options":
@@ -168,4 +188,6 @@ def usage_errors() -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        raise pytest.UsageError(str(error)) from error
+        from spatius_sim.reporting.harmless import some_lines
+
+        raise pytest.UsageError(some_lines(str(error))) from error

@@ -2,7 +2,7 @@
 pytest-xdist the item runs in a worker, and the report is made in the controller."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spatius_sim.reporting.summary import RuleOutcome, Summary
 
 _OUTCOME = "spatius_sim_outcome"
+_SUSPECTS = "spatius_sim_suspects"
 _USAGE = "spatius_sim_usage"
 WORKERS_SEED = "spatius_sim_seed"
 
@@ -38,9 +39,32 @@ def note_outcome(
     item.user_properties.append((_OUTCOME, json.dumps([subject, target, wire, outcome_to_json(outcome)])))
 
 
+def note_suspects(item: pytest.Item, suspects: Mapping[str, str], judged: frozenset[str]) -> None:
+    """The rules that were broken in a scenario so far, each with what happened, and are to be judged."""
+    from spatius_sim.reporting.harmless import one_line
+
+    told = {rule_id: one_line(actual) for rule_id, actual in suspects.items() if rule_id in judged}
+    item.user_properties.append((_SUSPECTS, json.dumps(told)))
+
+
+def suspects_of(report: pytest.TestReport) -> dict[str, str]:
+    """What the item noted of them."""
+    return dict(json.loads(str(dict(report.user_properties).get(_SUSPECTS, "{}"))))
+
+
 def note_usage_error(item: pytest.Item, text: str) -> None:
     """Why nothing can be judged, from a worker: it cannot end the run itself."""
     item.user_properties.append((_USAGE, text))
+
+
+def outcomes_of(report: pytest.TestReport) -> "Iterator[tuple[str, str, str, RuleOutcome]]":
+    """What the item noted: the kind of subject, the target, the wire, and the outcome."""
+    for name, fact in report.user_properties:
+        if name == _OUTCOME:
+            from spatius_sim.reporting.json_report import outcome_from_json
+
+            subject, target, wire, plain = json.loads(str(fact))
+            yield subject, target, wire, outcome_from_json(plain)
 
 
 class Outcomes:
@@ -61,17 +85,11 @@ class Outcomes:
         """Takes in what the item noted."""
         if report.when != "call":
             return
-        for name, fact in report.user_properties:
-            if name == _USAGE:
-                self.usage_error = str(fact)
-            elif name == _OUTCOME:
-                from spatius_sim.reporting.json_report import outcome_from_json
-
-                subject, target, wire, plain = json.loads(str(fact))
-                outcome = outcome_from_json(plain)
-                self.targets[subject] = self.targets.get(subject) or target
-                self.wires[subject] = wire or self.wires.get(subject, "")
-                self.of.setdefault(subject, {})[outcome.rule_id] = outcome
+        self.usage_error = str(dict(report.user_properties).get(_USAGE, self.usage_error))
+        for subject, target, wire, outcome in outcomes_of(report):
+            self.targets[subject] = self.targets.get(subject) or target
+            self.wires[subject] = wire or self.wires.get(subject, "")
+            self.of.setdefault(subject, {})[outcome.rule_id] = outcome
 
     def summaries(
         self, named: Mapping[str, str], judged: frozenset[str], required: frozenset[str], options: "Options"

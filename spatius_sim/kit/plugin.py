@@ -3,7 +3,7 @@
 Nothing heavy is imported before it is needed, for pytest loads this in every project that has us installed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from spatius_sim.kit.judging_run import (
     FROM_FILE,
     bench_of,
     check_rules,
+    doctor_command,
     exercise,
     judged_rules,
     named_subject,
@@ -33,6 +34,7 @@ from spatius_sim.kit.outcomes import (
     is_distributed,
     is_worker,
     note_outcome,
+    note_suspects,
     note_usage_error,
 )
 from spatius_sim.protocol.errors import UsageError
@@ -44,8 +46,8 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["spatius_sim.kit.tape_plugin"]
 
-_PYTESTS_OWN_SUMMARY = "fE"
-"""What pytest repeats at its end where nobody asked for more: the verdicts stand there."""
+_LONGEST_FAILURE = 100_000
+"""Characters: several failures, each with its dialogue."""
 
 _UPDATED: "pytest.StashKey[str]" = pytest.StashKey()
 _OUTCOMES: "pytest.StashKey[Outcomes]" = pytest.StashKey()
@@ -96,8 +98,7 @@ def pytest_configure(config: pytest.Config) -> None:
         except UsageError as error:
             raise (file.placed(error) if file else error) from error
         check_rules(config, *named)
-        if config.option.reportchars == _PYTESTS_OWN_SUMMARY:
-            config.option.reportchars = ""
+        report_options.end_with_verdicts(config)
         baseline_options.check_baseline(config, *named)
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             from spatius_sim.kit.resources import resource
@@ -183,10 +184,10 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
     """Judges the rule over the plans that exercise it."""
     from spatius_sim.kit.plan_token import token_of
     from spatius_sim.reporting.summary import RuleOutcome
-    from spatius_sim.reporting.text_report import failure_text
+    from spatius_sim.reporting.text_report import failure_text, overturned_text
     from spatius_sim.rules.catalogue import Verdict
 
-    def complaints_of(outcome: RuleOutcome) -> list[str]:
+    def complaints_of(outcome: RuleOutcome, overturned: str = "") -> list[str]:
         trial = bench_of(request.config).trial(rule.subject)
         if outcome.failure is not None:
             smallest = trial.smallest.get(outcome.rule_id)
@@ -198,7 +199,7 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
         if said is not None and said.tolerated:
             tolerated.append(said.tolerated)
             return []
-        told = [failure_text(outcome, outcome.failure)] if outcome.failure is not None else []
+        told = [overturned + failure_text(outcome, outcome.failure)] if outcome.failure is not None else []
         return [*told, said.complaint] if said is not None and said.complaint else told
 
     tolerated: list[str] = []
@@ -214,6 +215,7 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
             else:
                 outcome = trial.judge(rule.id, *exercise(request.config, rule, bench.profile.thorough))
                 overturned = trial.overturned(outcome)
+                note_suspects(request.node, trial.broken_so_far(), judged_rules(request.config))
         except UsageError as error:
             if not is_worker(request.config):
                 pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
@@ -223,7 +225,9 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
             outcome = RuleOutcome(rule.id, Verdict.ERRORED, reason=repr(error))
             note_outcome(request.node, rule.subject, "", outcome)
             raise
-        told = [text for found in (outcome, *overturned) for text in complaints_of(found)]
+        told = complaints_of(outcome)
+        for found in overturned:
+            told += complaints_of(found, overturned_text(found, outcome))
         if told:
             pytest.fail("\n".join(told), pytrace=False)
         if tolerated:
@@ -241,6 +245,20 @@ def motion_server() -> "Iterator[RunningMotionServer]":
 
     with running_motion_server() as server:
         yield server
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where the kit crashes, its traceback and its log may quote what a subject said."""
+    report = yield
+    if _rule_of(item):
+        from spatius_sim.reporting.harmless import some_lines
+
+        if report.failed:
+            ours = isinstance(report.longrepr, str)
+            report.longrepr = some_lines(report.longreprtext, *([_LONGEST_FAILURE] if ours else []))
+        report.sections = [(title, some_lines(text)) for title, text in report.sections]
+    return report
 
 
 @pytest.hookimpl(trylast=True)
@@ -282,15 +300,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
         return
     from rich.console import Console
 
-    from spatius_sim.reporting.text_report import print_summary
+    from spatius_sim.reporting.summary import exit_code
+    from spatius_sim.reporting.text_report import print_run
 
-    for summary in _summaries(config):
-        terminalreporter.section("spatius-sim")
-        page = StringIO()
-        width = terminalreporter._tw.fullwidth
-        markup = terminalreporter.hasmarkup
-        print_summary(Console(file=page, width=width, force_terminal=markup), summary)
-        terminalreporter.write(page.getvalue())
+    terminalreporter.section("spatius-sim")
+    page = StringIO()
+    width = terminalreporter._tw.fullwidth
+    console = Console(file=page, width=width, force_terminal=terminalreporter.hasmarkup)
+    summaries = _summaries(config)
+    print_run(console, summaries, exit_code(summaries), doctor_command(config))
+    terminalreporter.write(page.getvalue())
     for line in (config.stash.get(_UPDATED, ""), report_options.where_reports_are(config)):
         if line:
             terminalreporter.write_line(line)
@@ -314,4 +333,4 @@ def _summaries(config: pytest.Config) -> "list[Summary]":
 
 def _rule_of(item: pytest.Item) -> str:
     callspec = getattr(item, "callspec", None)
-    return str(callspec.params.get("rule", "")) if callspec else ""
+    return str(callspec.params.get("rule") or callspec.params.get("taped_rule", "")) if callspec else ""

@@ -1,10 +1,11 @@
 """Profiles: how thorough a run is, and what it promises to exercise."""
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.rules.catalogue import Level, rule
+from spatius_sim.rules.catalogue import RULES, Level, rule
 
 DEFAULT_PROFILE = "ci"
 DEFAULT_LEVEL = "may"
@@ -82,3 +83,10 @@ def judged_at(level: str) -> tuple[Level, ...]:
     if level not in names:
         raise UsageError(f"--level {level}: no level is named {level!r}: there are {', '.join(names)}")
     return tuple(Level)[: names.index(level) + 1]
+
+
+def rules_to_judge(named: Collection[str], level: str) -> frozenset[str]:
+    """The ids of the rules that were named or, where none was, of all rules at that level; raises UsageError
+    where there is no such level."""
+    levels = judged_at(level)
+    return frozenset(named or (rule_id for rule_id, judged in RULES.items() if judged.level in levels))

@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
+from spatius_sim.kit.outcomes import outcomes_of, suspects_of
+
 if TYPE_CHECKING:
     from rich.live import Live
+
+    from spatius_sim.reporting.summary import RuleOutcome
 
 QUIET_SECONDS = 2.0
 """What takes no longer is not worth a word, and plain lines come no closer to each other."""
 
 _REFRESH_PER_SECOND = 4
+_WRONG = ("FAILED", "ERRORED")
 
 
 class Progress:
@@ -25,6 +30,7 @@ class Progress:
         self._told = -QUIET_SECONDS
         self._total = self._done = 0
         self._rule = ""
+        self._settled: set[str] = set()
         self._live: Live | None = None
         self._screen: TextIO | None = None
         reporter.showfspath = False
@@ -64,6 +70,28 @@ class Progress:
         """A rule was judged."""
         self._done += 1
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """What failed is told at once, and explained at the end; what was broken under another rule's turn
+        waits for its own, and is told before."""
+        if report.when != "call":
+            return
+        judged = [outcome for *_, outcome in outcomes_of(report)]
+        self._settled |= {outcome.rule_id for outcome in judged}
+        for rule_id, actual in suspects_of(report).items():
+            if rule_id not in self._settled:
+                self._settled.add(rule_id)
+                self._tell(f"broken already, to be judged: {rule_id}: {actual} ({self._seconds:.0f} s)")
+        if report.failed:
+            self._tell_failures(report, judged)
+
+    def _tell_failures(self, report: pytest.TestReport, judged: "list[RuleOutcome]") -> None:
+        wrong = [outcome for outcome in judged if outcome.verdict in _WRONG]
+        for outcome in wrong:
+            told = outcome.reason if outcome.failure is None else outcome.failure.actual
+            self._tell(f"{outcome.verdict} {outcome.rule_id}: {told} ({self._seconds:.0f} s)")
+        if not wrong:
+            self._tell(f"FAILED {self._rule}: {report.longreprtext.splitlines()[-1]}")
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """No dots: the verdicts follow at the end."""
@@ -77,6 +105,15 @@ class Progress:
             self._live.stop()
         if self._screen is not None:
             self._screen.close()
+
+    def _tell(self, line: str) -> None:
+        """A line that stays."""
+        if self._live is None:
+            self._reporter.write_line(line)
+        else:
+            from rich.text import Text
+
+            self._live.console.print(Text(line, style="bold red"))
 
     @property
     def _seconds(self) -> float:

@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     from spatius_sim.reporting.report import Report
 
 
+_PYTESTS_OWN_SUMMARY = "fE"
+"""What pytest repeats at its end where nobody asked for more: the verdicts stand there."""
+
+
+def end_with_verdicts(config: "pytest.Config") -> None:
+    """Take away what pytest would repeat behind the verdicts, where nobody asked for it."""
+    if config.option.reportchars == _PYTESTS_OWN_SUMMARY:
+        config.option.reportchars = ""
+
+
 def check_reports(config: "pytest.Config") -> None:
     """Raises UsageError for a report that could not be written."""
     if _asked(config):

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spatius_sim.kit.report_options import check_reports, write_reports
+from spatius_sim.kit.judge_options import JUDGE_OPTIONS, subject_named
+from spatius_sim.kit.outcomes import is_worker
+from spatius_sim.kit.report_options import check_reports, end_with_verdicts, where_reports_are, write_reports
+from spatius_sim.protocol.errors import UsageError
 
 if TYPE_CHECKING:
     from spatius_sim.reporting.summary import Summary
@@ -35,17 +38,33 @@ def pytest_configure(config: pytest.Config) -> None:
     path = config.getoption("spatius_tape")
     if path is None:
         return
-    from spatius_sim.kit.checking import check_tape
-    from spatius_sim.kit.resources import resource
-    from spatius_sim.protocol.errors import UsageError
-
     try:
-        check_reports(config)
-        config.stash[_CHECKED] = check_tape(Path(path))
+        config.stash[_CHECKED] = _checked(config, Path(path))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
+    end_with_verdicts(config)
+    from spatius_sim.kit.resources import resource
+
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args[:] = [str(resource("conformance") / _SUITE)]
+
+
+def _checked(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
+    """What is on the tape, judged as the options and the conformance file ask."""
+    from spatius_sim.kit.checking import asked_of_tapes, check_tape
+
+    given = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
+    if subject_named(given):
+        raise UsageError("--tape names a subject, and another one is named, too: judge one in a run")
+    if given["update-baseline"]:
+        raise UsageError("--update-baseline needs a whole run, and a tape is none")
+    asked = asked_of_tapes(given, config.invocation_params.dir)
+    for option in JUDGE_OPTIONS:
+        if option.name in asked.reports:
+            setattr(config.option, option.field, asked.reports[option.name])
+    if not is_worker(config):
+        check_reports(config)
+    return check_tape(path, asked)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -67,8 +86,10 @@ def judge_tape(request: pytest.FixtureRequest, taped_rule: str) -> None:
     from spatius_sim.reporting.text_report import failure_text
     from spatius_sim.rules.catalogue import Verdict
 
-    outcomes = (o for summary in request.config.stash[_CHECKED] for o in summary.outcomes)
-    outcome = next(o for o in outcomes if o.rule_id == taped_rule)
+    summaries = request.config.stash[_CHECKED]
+    summary, outcome = next((s, o) for s in summaries for o in s.outcomes if o.rule_id == taped_rule)
+    if taped_rule in summary.known:
+        pytest.xfail(f"known: {summary.known[taped_rule]}")
     if outcome.failure is not None:
         pytest.fail(failure_text(outcome, outcome.failure), pytrace=False)
     if outcome.verdict is not Verdict.PASSED:
@@ -80,7 +101,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """A tape on which nothing was exercised is no pass."""
     checked = session.config.stash.get(_CHECKED, None)
     finished = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-    if checked is None or session.exitstatus not in finished:
+    if checked is None or session.exitstatus not in finished or is_worker(session.config):
         return
     from spatius_sim.reporting.report import report_of
     from spatius_sim.reporting.summary import exit_code
@@ -98,11 +119,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     from rich.console import Console
 
-    from spatius_sim.reporting.text_report import print_verdicts
+    from spatius_sim.reporting.summary import exit_code
+    from spatius_sim.reporting.text_report import print_run
 
-    for summary in checked:
-        terminalreporter.section("spatius-sim")
-        page = StringIO()
-        width = terminalreporter._tw.fullwidth
-        print_verdicts(Console(file=page, width=width, force_terminal=terminalreporter.hasmarkup), summary)
-        terminalreporter.write(page.getvalue())
+    terminalreporter.section("spatius-sim")
+    page = StringIO()
+    width = terminalreporter._tw.fullwidth
+    console = Console(file=page, width=width, force_terminal=terminalreporter.hasmarkup)
+    print_run(console, checked, exit_code(checked))
+    terminalreporter.write(page.getvalue())
+    if written := where_reports_are(terminalreporter.config):
+        terminalreporter.write_line(written)

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic
 
@@ -57,6 +57,8 @@ class Trial(Generic[P]):
     smallest: dict[str, P] = field(default_factory=dict)
     """The smallest failing plan of each rule that failed."""
     _judged: dict[P, dict[str, Judgement]] = field(default_factory=dict)
+    _in_silence: set[P] = field(default_factory=set)
+    """The scenarios in which something was waited for in vain."""
     _passed: dict[str, set[P]] = field(default_factory=dict)
     """The rules that have passed, and the scenarios of others that broke one and kept it when repeated."""
     _unreachable: str = ""
@@ -141,6 +143,15 @@ class Trial(Generic[P]):
                 kept.add(plan)
         return found
 
+    def broken_so_far(self) -> dict[str, str]:
+        """What was broken in any scenario yet, by rule: not confirmed, and maybe not to be judged at all."""
+        found: dict[str, str] = {}
+        for judgements in self._judged.values():
+            for rule_id, judgement in judgements.items():
+                if judgement.broken:
+                    found.setdefault(rule_id, judgement.broken[0].actual)
+        return found
+
     def detach(self) -> None:
         """Let go of the subject."""
         if self._attached:
@@ -170,7 +181,10 @@ class Trial(Generic[P]):
 
     def _judgement(self, rule_id: str, plan: P) -> Judgement:
         if plan not in self._judged:
-            self._judged[plan] = judge(self._run(plan))
+            trace = self._run(plan)
+            self._judged[plan] = judge(trace)
+            if any(isinstance(event.what, WaitEnded) and not event.what.complete for event in trace.events):
+                self._in_silence.add(plan)
             if not self._clean_turn_completed and self._lifeless >= _LIFELESS_SCENARIOS:
                 self._attached = False
                 raise UnreachableError(self._unreachable)
@@ -209,6 +223,7 @@ class Trial(Generic[P]):
         write_traces(path, suite_header(self.seed), [trace])
         broken = judgement.broken[0]
         failure = failure_of(broken, trace, str(plan), path, confirmed=confirmed)
+        failure = replace(failure, silence=plan in self._in_silence)
         return RuleOutcome(rule_id, Verdict.FAILED, judgement.exercised, scenarios, failure=failure)
 
     def _lost(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:

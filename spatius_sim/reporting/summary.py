@@ -33,8 +33,9 @@ class ExitCode(IntEnum):
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A broken rule: what was expected, what happened, in the smallest scenario found; `trace` is the tape's
-    path, `evidence` the guilty events in words, `repeat` the command that runs this scenario again. For
-    a client also the whole dialogue, one call in a line."""
+    path, `evidence` the guilty events in words, `repeat` the command that runs this scenario again,
+    `silence` whether something was waited for in vain. For a client also the whole dialogue, one call in a
+    line."""
 
     expected: str
     actual: str
@@ -45,6 +46,7 @@ class Failure:
     evidence: tuple[str, ...] = ()
     timeline: Timeline | None = None
     repeat: str = ""
+    silence: bool = False
 
     def __post_init__(self) -> None:
         for name in ("expected", "actual", "scenario", "trace"):
@@ -163,7 +165,8 @@ def claim(summary: Summary) -> str:
             return f"FAILED: {failed}. {passed} of {total} rules passed{_but_known(summary)}."
         case ExitCode.UNREACHABLE:
             reasons = sorted({o.reason for o in summary.undecided})
-            return f"INCONCLUSIVE: {'; '.join(reasons)}."
+            judged = f"{passed} of {total} rules passed" if passed else f"none of {total} rules was judged"
+            return f"INCONCLUSIVE: {'; '.join(reasons)}. That is, {judged}."
         case ExitCode.KIT_FAILED:
             reasons = sorted({o.reason for o in summary.with_verdict(Verdict.ERRORED)})
             return f"ERRORED: {'; '.join(reasons)}. This says nothing of the subject."

@@ -1,10 +1,13 @@
 """The summary for a person at a terminal."""
 
+from collections.abc import Iterator, Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary, claim
+from spatius_sim.reporting.next_step import next_step
+from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, claim
 from spatius_sim.rules.catalogue import RULES, Rule, Verdict, rule
 
 _COLOURS = {
@@ -22,11 +25,9 @@ _MOST_EVENTS = 3
 def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
     """A broken rule in ten lines at most, and its dialogue if it has one."""
     broken = rule(outcome.rule_id)
-    seen = (
-        "seen again when repeated"
-        if failure.confirmed
-        else "not seen again when repeated once; a slow subject may want a longer --settle"
-    )
+    seen = "seen again when repeated" if failure.confirmed else "not seen again when repeated once"
+    if failure.silence and not failure.confirmed:
+        seen += "; a slow subject may want a longer --settle"
     lines = [
         f"{broken.id} ({broken.level}): {broken.sentence}",
         f"  source    {broken.source} ({broken.provenance})",
@@ -44,14 +45,26 @@ def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
     return "\n".join(lines)
 
 
+def overturned_text(failed: RuleOutcome, judged: RuleOutcome) -> str:
+    """What stands above the failure of a rule that had passed, under the item of the one `judged` last."""
+    head = f"{failed.rule_id} had passed its own scenarios, and one of another rule broke it."
+    if judged.rule_id == failed.rule_id:
+        return f"{head}\n"
+    return f"{head} {judged.rule_id}, under which this stands, is {judged.verdict}.\n"
+
+
+def print_run(console: Console, summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> None:
+    """Every subject with its rules, what the run claims of it, and what to do next; `doctor` is the command
+    that finds out why nothing comes."""
+    for summary in summaries:
+        print_summary(console, summary)
+    step = next_step(summaries, code, doctor)
+    if step:
+        console.print(Text(step), soft_wrap=True)  # A command that is cut into lines cannot be copied.
+
+
 def print_summary(console: Console, summary: Summary) -> None:
     """The rules with their verdicts, and what the run claims."""
-    print_verdicts(console, summary)
-    console.print(Text(claim(summary), style="bold"))
-
-
-def print_verdicts(console: Console, summary: Summary) -> None:
-    """The rules with their verdicts."""
     chosen = "".join(
         f", {what} {name}"
         for what, name in (("wire", summary.wire), ("profile", summary.profile), ("level", summary.level))
@@ -60,20 +73,33 @@ def print_verdicts(console: Console, summary: Summary) -> None:
     title = f"{summary.subject} {summary.target}, seed {summary.seed}{chosen}"
     console.print(Text(title, style="bold"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    told: set[str] = set()
-    for outcome in summary.outcomes:
-        inconclusive = outcome.verdict is Verdict.INCONCLUSIVE  # Most often of one reason: once is enough.
+    rows = list(_rows(summary))
+    for rules, outcome in rows:
         known = summary.known.get(outcome.rule_id)
-        remark = f"known: {known}" if known else _remark(outcome)
         table.add_row(
             Text(str(outcome.verdict), style="yellow" if known else _COLOURS[outcome.verdict]),
-            Text(outcome.rule_id, no_wrap=True),
-            Text("" if inconclusive and outcome.reason in told else remark),
+            Text(rules, no_wrap=True),
+            Text(f"known: {known}" if known else _remark(outcome)),
         )
-        told.add(outcome.reason)
-    console.print(table)
+    if rows[1:] or not summary.with_verdict(Verdict.INCONCLUSIVE):
+        console.print(table)  # Where nothing but one reason is to be told, the claim tells it.
     for complaint in summary.complaints:
         console.print(Text(complaint, style="bold red"))
+    console.print(Text(claim(summary), style="bold"))
+
+
+def _rows(summary: Summary) -> Iterator[tuple[str, RuleOutcome]]:
+    """The outcomes with the words for their rules: what is inconclusive is so of one reason, most often, and
+    that is told once."""
+    alike: dict[str, list[RuleOutcome]] = {}
+    for outcome in summary.with_verdict(Verdict.INCONCLUSIVE):
+        alike.setdefault(outcome.reason, []).append(outcome)
+    for outcome in summary.outcomes:
+        if outcome.verdict is not Verdict.INCONCLUSIVE:
+            yield outcome.rule_id, outcome
+        elif outcome is alike[outcome.reason][0]:
+            others = len(alike[outcome.reason]) - 1
+            yield f"{outcome.rule_id} and {others} more" if others else outcome.rule_id, outcome
 
 
 def print_catalogue(console: Console, rules: list[Rule]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -73,8 +74,7 @@ def test_working_on_a_tape(tmp_path: Path) -> None:
     assert run("tape", "import", *exported, out, "--keep-audio").returncode == 0
     # The corpus is small: its segments are shorter than recorded ones, and nothing else is wrong with it.
     told = run("check", out)
-    assert "S-MOTION-SEGMENTS: the events that prove it" in told.stdout
-    assert told.stdout.count("FAILED") == 1
+    assert "\nFAILED: S-MOTION-SEGMENTS. " in told.stdout
 
 
 def test_checking_a_tape(tmp_path: Path) -> None:
@@ -82,9 +82,13 @@ def test_checking_a_tape(tmp_path: Path) -> None:
     assert run("check", GOOD).returncode == 0
     bad = run("check", BAD, "--report-json", str(report))
     assert bad.returncode == 1
-    assert "R-MOTION-ORDER: the events that prove it" in bad.stdout
-    verdicts = {rule["id"]: rule["verdict"] for rule in json.loads(report.read_text())["rules"]}
-    assert verdicts["R-MOTION-ORDER"] == "FAILED"
+    explained, verdicts, claim, step = re.split(r"(?m)^(?=relay |FAILED: |Exit code )", bad.stdout)
+    assert explained.startswith("R-MOTION-ORDER (MUST): ") and "  Expected  " in explained
+    assert "R-MOTION-ORDER" in verdicts
+    assert claim.startswith("FAILED: R-MOTION-ORDER. ")
+    assert step == "Exit code 1. Next: mend R-MOTION-ORDER, then run again\n"
+    written = {rule["id"]: rule["verdict"] for rule in json.loads(report.read_text())["rules"]}
+    assert written["R-MOTION-ORDER"] == "FAILED"
     write_traces(tmp_path / "empty.tape", CLEANED, [])
     assert run("check", str(tmp_path / "empty.tape")).returncode == 5
     assert run("check", str(report)).returncode == 4

@@ -89,7 +89,7 @@ def test_0_every_required_rule_passed(front: str, tmp_path: Path) -> None:
     assert f"SPATIUS_API_KEY={canary_key(1)}" in ran.output
 
 
-@fronts
+@all_fronts
 def test_1_a_rule_failed(front: str, tmp_path: Path) -> None:
     port, motion_port = free_port(), free_port()
     with relay(port, motion_port, "R-MOTION-ORDER"):
@@ -160,7 +160,7 @@ def test_3_the_kit_failed(front: str, tmp_path: Path) -> None:
     assert "This says nothing of the subject" in " ".join(ran.stdout.split())
 
 
-@fronts
+@all_fronts
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -215,7 +215,10 @@ def test_6_an_unreachable_target(front: str, tmp_path: Path) -> None:
     arguments = ["--motion-port", str(free_port()), "--wait", "0.3"]
     ran = judge(front, tmp_path, f"ws://127.0.0.1:{port}", *arguments)
     assert ran.code == 6, ran.output
-    assert "cannot be reached" in ran.output
+    assert ran.output.count("cannot be reached") == 1
+    assert "none of 30 rules was judged" in " ".join(ran.output.split())
+    doctor = f"spatius-sim doctor ws://127.0.0.1:{port} {arguments[0]}={arguments[1]} --wait=0.3"
+    assert f"Exit code 6. Next: {doctor}  (finds out why)\n" in ran.output
     assert set(ran.rules.values()) == {"INCONCLUSIVE"}
     assert "Traceback" not in ran.output
 

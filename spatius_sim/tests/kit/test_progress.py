@@ -55,16 +55,29 @@ def test_without_a_terminal_plain_lines_say_how_far_it_is(tmp_path: Path) -> Non
     assert len(lines) > 1
     assert "\x1b" not in ran.stdout
     # The verdict comes last, and once.
-    claim, totals = [line for line in ran.stdout.splitlines() if line][-2:]
+    claim, step, totals = [line for line in ran.stdout.splitlines() if line][-3:]
     assert claim == "FAILED: R-END-AUDIO. 2 of 3 rules passed."
+    assert step == "Exit code 1. Next: mend R-END-AUDIO, then run again"
     assert totals.startswith("===")
     assert ran.stdout.count("Expected  ") == 1
+
+
+def test_what_is_broken_is_told_as_soon_as_it_is_seen_and_again_when_it_is_confirmed(tmp_path: Path) -> None:
+    ran = subprocess.run(command("R-END-AUDIO"), cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    told = ran.stdout.partition(" FAILURES ")[0]
+    seen, confirmed = (
+        "broken already, to be judged: R-END-AUDIO: it was never marked (",
+        "FAILED R-END-AUDIO: ",
+    )
+    assert told.index("judging U-TOKEN") < told.index(seen) < told.index(confirmed)
+    assert (told.count(seen), told.count(confirmed)) == (1, 1)
 
 
 def test_on_a_terminal_one_line_is_written_over_and_goes(tmp_path: Path) -> None:
     seen = seen_on_a_terminal(tmp_path)
     assert re.search(r"\x1b\[2Kjudging \S+ \(\d of 3, \d+ s\)", seen), seen
     assert "Captured stdout" not in seen
+    assert "FAILED R-END-AUDIO: it was never marked (" in seen.partition(" FAILURES ")[0]
 
 
 def test_no_color_is_kept_to_on_a_terminal(tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""What a reader does once the verdict is read: one line, with the exit code that scripts see."""
+
+from collections.abc import Sequence
+
+from spatius_sim.reporting.summary import ExitCode, Summary
+from spatius_sim.rules.catalogue import Verdict
+
+_START_IT = {
+    "server": "start the Motion Server, or mend its URL (--wait gives it longer)",
+    "client": "start the client's testee, or mend its address (--wait gives it longer)",
+}
+
+
+def next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> str:
+    """What to do after a run that ended with that code; "" where all is well. `doctor` is the command that
+    finds out why nothing comes, "" where there is none."""
+    step = _step(summaries, code, doctor)
+    return f"Exit code {int(code)}. Next: {step}" if step else ""
+
+
+def _step(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
+    match code:
+        case ExitCode.RULE_FAILED:
+            return _mend(summaries)
+        case ExitCode.UNREACHABLE:
+            unheard = [summary for summary in summaries if _never_judged(summary)]
+            if not unheard:
+                return "run it again, on a machine that is less busy"
+            return f"{doctor}  (finds out why)" if doctor else _START_IT.get(unheard[0].subject, "start it")
+        case ExitCode.NOT_EXERCISED:
+            return "beside each rule above stands why it was not exercised"
+        case ExitCode.KIT_FAILED:
+            return "mend the shim if it is named above; else report this as a fault of spatius-sim"
+    return ""
+
+
+def _mend(summaries: Sequence[Summary]) -> str:
+    failed = [outcome.rule_id for summary in summaries for outcome in summary.new_failures]
+    steps = [f"mend {failed[0]}{' first' if failed[1:] else ''}, then run again"] if failed else []
+    if any(summary.complaints for summary in summaries):
+        steps.append("mend the lines of the baseline that are named above")
+    return "; ".join(steps)
+
+
+def _never_judged(summary: Summary) -> bool:
+    return bool(summary.undecided) and not summary.with_verdict(Verdict.PASSED)
