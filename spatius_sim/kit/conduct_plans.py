@@ -69,9 +69,10 @@ def cut_off_turns(draw: st.DrawFn) -> Plan:
 
 @st.composite
 def interrupted_turns(draw: st.DrawFn) -> Plan:
-    """A turn, one that is interrupted, and one that is not."""
+    """A turn, one that is interrupted, and one of several payloads that is not."""
     interrupted = draw(_turns((Act.INTERRUPT, Act.INTERRUPT_TWICE), _cues()))
-    return Plan(((draw(turn_plans()), interrupted, draw(turn_plans())),))
+    samples = draw(st.integers(_FIRST_MOTION_BYTES // BYTES_PER_SAMPLE + 1, 12 * PLAN_SAMPLE_RATE))
+    return Plan(((draw(turn_plans()), interrupted, TurnPlan(samples, draw(st.sampled_from(_CHUNK_BYTES)))),))
 
 
 def cut_off_with_motion_to_come() -> tuple[Plan, ...]:

@@ -65,8 +65,8 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
         return Exercise(client_plans_exercising(rule_id))
     found = _OTHER_THAN_ONE_CONVERSATION.get(rule_id)
     if found is None and rule(rule_id).subject == "relay":
-        interrupted = conduct_plans.interrupted_turns()
-        drawn = (conversations(), crowds(), interrupted, interrupted, fault_plans.slowed(alone_or_not()))
+        slowed = fault_plans.slowed(alone_or_not())
+        drawn = (conversations(), crowds(), conduct_plans.interrupted_turns(), slowed)
         found = one_of(*drawn, tortures(), long_speeches()) if thorough else one_of(*drawn)
     if found is None:
         found = audible_conversations()
