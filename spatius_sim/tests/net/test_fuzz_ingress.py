@@ -40,6 +40,9 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.tests.net.talk import Talk, talk, utterance
 
+# The session beside them is pinged now and then, with random bytes, whatever Hypothesis does meanwhile.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+
 EXAMPLES = int(os.environ.get("SPATIUS_SIM_FUZZ_EXAMPLES", "60"))
 SECONDS = 30.0
 MOST_GROWTH = 256 * 1024

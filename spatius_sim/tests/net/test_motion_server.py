@@ -194,6 +194,17 @@ async def test_slow_headers_are_cut_off_and_others_are_not() -> None:
         assert await session.hear_motion()
 
 
+async def test_who_was_in_time_is_served_though_the_server_paused() -> None:
+    async with MotionServer(header_seconds=0.1) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        for _ in range(10):
+            await asyncio.sleep(0)  # The server takes the connection.
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        asyncio.get_running_loop().call_soon(time.sleep, 0.3)
+        assert b"404" in await asyncio.wait_for(reader.readline(), SECONDS)
+        writer.close()
+
+
 async def test_a_body_is_bounded() -> None:
     async with MotionServer() as server, aiohttp.ClientSession() as http:
         url = f"http://127.0.0.1:{server.port}{SESSION_TOKENS_PATH}"
