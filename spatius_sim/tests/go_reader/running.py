@@ -73,12 +73,17 @@ def turn(audio: bytes, *, interrupt: bool = False) -> dict[str, Any]:
 
 async def travel(reader: Path, server: MotionServer, *turns: dict[str, Any], **job: Any) -> Met:
     """One trip; `job` is what main.go reads."""
-    whole = {
+    (met,) = await travel_together(reader, server, [{"turns": turns} | job])
+    return met
+
+
+async def travel_together(reader: Path, server: MotionServer, jobs: list[dict[str, Any]]) -> list[Met]:
+    """All trips at once, as they end."""
+    common = {
         "console": server.console_endpoint,
-        "ingress": server.ingress_endpoint,
+        "ingress": server.ingress_endpoint.replace("ws:", "http:"),
         "app_id": "sim-app",
         "avatar_id": "sim-avatar",
-        "turns": turns,
     }
     process = await asyncio.create_subprocess_exec(
         str(reader),
@@ -86,12 +91,11 @@ async def travel(reader: Path, server: MotionServer, *turns: dict[str, Any], **j
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+    asked = "\n".join(json.dumps(common | job) for job in jobs)
     try:
-        printed, complaints = await asyncio.wait_for(
-            process.communicate(json.dumps(whole | job).encode()), SECONDS
-        )
+        printed, complaints = await asyncio.wait_for(process.communicate(asked.encode()), SECONDS)
     finally:
         if process.returncode is None:
             process.kill()
     assert process.returncode == 0, complaints.decode()
-    return Met(**json.loads(printed))
+    return [Met(**json.loads(line)) for line in printed.splitlines()]

@@ -22,7 +22,7 @@ from spatius_sim.protocol.ids import is_log_id
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tape.scenarios import shipped_scenario
 from spatius_sim.tests.client_js.running import program
-from spatius_sim.tests.go_reader.running import SOURCE, Met, built, go, travel, turn
+from spatius_sim.tests.go_reader.running import SOURCE, Met, built, go, travel, travel_together, turn
 from spatius_sim.tests.net.sdk_cases import AT_HANDSHAKE, AT_RUN_TIME, AT_TOKEN, AT_UPGRADE, CASES
 
 PCM = speech("go reader", 324_800)
@@ -74,6 +74,19 @@ async def test_two_turns_on_one_session(reader: Path) -> None:
     assert [event["keyframes"] for event in first] == SEGMENTS
     assert [event["end"] for event in first] == [False] * 5 + [True]
     assert [(event["keyframes"], event["end"]) for event in second] == [(5, True)]
+
+
+async def test_many_sessions_at_once_hear_their_own_motion(reader: Path) -> None:
+    turns = [turn(MIDDLE), turn(SHORT)]
+    async with MotionServer() as server:
+        everybody = await travel_together(
+            reader, server, [{"name": str(n), "turns": turns} for n in range(40)]
+        )
+    assert {met.name for met in everybody} == {str(n) for n in range(40)}
+    for met in everybody:
+        ended_in_peace(met)
+        assert [event["keyframes"] for event in met.motion()] == [50, 100, 6, 5]
+    assert len({met.connection_id for met in everybody}) == 40
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 22050, 24000, 32000, 44100, 48000])

@@ -110,7 +110,10 @@ func (t *trip) fetchToken() (string, *event) {
 
 // Upgrade and handshake.
 func (t *trip) connect(token string) *event {
-	address := strings.Replace(t.Ingress, "http", "ws", 1) + "/websocket?id=" + url.QueryEscape(t.AvatarID)
+	address := t.Ingress + "/websocket?id=" + url.QueryEscape(t.AvatarID)
+	if strings.HasPrefix(address, "http") {
+		address = "ws" + strings.TrimPrefix(address, "http")
+	}
 	dialer := websocket.Dialer{HandshakeTimeout: t.wait()}
 	socket, response, err := dialer.Dial(address, http.Header{"X-App-ID": {t.AppID}, "X-Session-Key": {token}})
 	if errors.Is(err, websocket.ErrBadHandshake) {
