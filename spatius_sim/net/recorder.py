@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from spatius_sim.dialects import Dialect
 from spatius_sim.model.trace import (
@@ -30,10 +30,7 @@ from spatius_sim.net.credentials import without_credentials
 from spatius_sim.net.secrets_in_text import KnownSecrets
 
 _HANDSHAKE_EVENTS = 3
-
-_Frame = tuple[int, str, bytes, bool, str]
-"""A frame between a Server SDK and Motion Server that nobody has looked at yet: when, connection, bytes,
-whether the kit sent it, and what it answers."""
+_UPSTREAM = Lane.UPSTREAM
 
 
 class Sink(Protocol):
@@ -91,10 +88,16 @@ class Recorder:
     most_events: float = math.inf
     flooded: bool = False
     _bytes: int = 0
+    _count: int = 0
     _events: list[Event] | None = None
-    _unread: list[Event | _Frame] = field(default_factory=list)
+    _unread: list[Any] = field(default_factory=list)
+    """What nobody has looked at yet, five parts of each behind each other: when, connection, the bytes of a
+    frame between a Server SDK and Motion Server (or an Event), whether the kit sent it, and what it answers.
+    A tuple for each would have the garbage collector look through all of them, again and again."""
     _header: TraceHeader | None = None
     _handshakes: dict[str, list[Event]] = field(default_factory=dict)
+    _shaken: set[str] = field(default_factory=set)
+    """Upstream connections whose handshake is over."""
     _tokens: dict[str, Event] = field(default_factory=dict)
 
     def start(self, header: TraceHeader) -> None:
@@ -102,14 +105,15 @@ class Recorder:
         self._header = header
         self._events = []
         self._unread = []
-        self._bytes, self.flooded = 0, False
+        self._bytes, self._count, self.flooded = 0, 0, False
         for name, length in self.secrets.lengths().items():
             self.emit(Lane.KIT, "", SecretKnown(name, length))
         for handshake in list(self._handshakes.values()):
             opened = handshake[0].what
             token = self._tokens.get(opened.token) if isinstance(opened, Opened) else None
             for event in ([token] if token else []) + handshake:
-                self.events.append(replace(event, seq=len(self.events)))
+                self.events.append(replace(event, seq=self._count))
+                self._count += 1
 
     def finish(self) -> Trace:
         """Close the trace and hand it over."""
@@ -117,6 +121,7 @@ class Recorder:
             raise RuntimeError("no trace was started")
         trace = Trace(self._header, tuple(self.events))
         self._events = self._header = None
+        self._count = 0
         return trace
 
     @property
@@ -125,17 +130,22 @@ class Recorder:
         events = self._events
         if events is None:
             return []
-        for event in self._unread:
-            events.append(event if isinstance(event, Event) else self._looked_at(len(events), *event))
+        parts = iter(self._unread)
+        for at_ns, connection, said, sent, answers in zip(parts, parts, parts, parts, parts, strict=True):
+            if isinstance(said, Event):
+                events.append(said)
+            else:
+                what = self._what(_UPSTREAM, said, sent=sent, answers=answers)
+                events.append(Event(len(events), at_ns, _UPSTREAM, connection, what))
         self._unread.clear()
         return events
 
     def emit(self, lane: Lane, connection: str, what: What) -> None:
         """Write down an event that happened now."""
-        seq = len(self._events or ()) + len(self._unread)
-        event = Event(seq, self.clock_ns(), lane, connection, what)
-        if self._events is not None and not self._overflows(event.what):
-            self._unread.append(event)
+        event = Event(self._count, self.clock_ns(), lane, connection, what)
+        size = len(what.raw) if isinstance(what, Sent | Received) else 0
+        if self._events is not None and not self._overflows(size):
+            self._unread += (event.at_ns, connection, event, False, "")
         self._keep_in_mind(event)
         if self.on_event is not None:
             self.on_event(event)
@@ -183,28 +193,22 @@ class Recorder:
         self, lane: Lane, connection: str, raw: str | bytes, *, sent: bool = False, answers: str = ""
     ) -> bool:
         """Whether this frame can be read later, and is kept until then."""
-        if lane is not Lane.UPSTREAM or self.on_event is not None or isinstance(raw, str):
+        if lane is not _UPSTREAM or connection not in self._shaken:
             return False
-        if len(self._handshakes.get(connection, ())) < _HANDSHAKE_EVENTS:
+        if self.on_event is not None or isinstance(raw, str):
             return False
         at_ns = self.last_sign_ns[connection] = self.clock_ns()
-        if self._events is not None and not self._overflows(raw):
-            self._unread.append((at_ns, connection, raw, sent, answers))
+        if self._events is not None and not self._overflows(len(raw)):
+            self._unread += (at_ns, connection, raw, sent, answers)
         self.changed.set()
         return True
 
-    def _overflows(self, added: What | bytes) -> bool:
-        raw = added.raw if isinstance(added, Sent | Received) else added
-        self._bytes += len(raw) if isinstance(raw, str | bytes) else 0
-        events = len(self._events or ()) + len(self._unread)
-        self.flooded = self.flooded or self._bytes > self.most_bytes or events >= self.most_events
+    def _overflows(self, added: int) -> bool:
+        self._bytes += added
+        if self._bytes > self.most_bytes or self._count >= self.most_events:
+            self.flooded = True
+        self._count += not self.flooded
         return self.flooded
-
-    def _looked_at(
-        self, seq: int, at_ns: int, connection: str, raw: bytes, sent: bool, answers: str
-    ) -> Event:
-        what = self._what(Lane.UPSTREAM, raw, sent=sent, answers=answers)
-        return Event(seq, at_ns, Lane.UPSTREAM, connection, what)
 
     def _what(
         self, lane: Lane, raw: str | bytes, *, sent: bool = False, answers: str = ""
@@ -237,7 +241,9 @@ class Recorder:
             return
         if isinstance(event.what, Closed | Refused):
             self._handshakes.pop(event.connection, None)
-        else:
+            self._shaken.discard(event.connection)
+        elif event.connection not in self._shaken:
             handshake = self._handshakes.setdefault(event.connection, [])
-            if len(handshake) < _HANDSHAKE_EVENTS:
-                handshake.append(event)
+            handshake.append(event)
+            if len(handshake) == _HANDSHAKE_EVENTS:
+                self._shaken.add(event.connection)
