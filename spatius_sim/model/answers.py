@@ -34,7 +34,8 @@ class SynthesizedAnswer:
 
     def feed(self, audio: bytes) -> Sequence[bytes]:
         """The segments for which a sample beyond their border has come."""
-        return [self._payload(segment, end=False) for segment in self._synthesizer.feed(audio)]
+        segments = self._synthesizer.feed(audio)
+        return [self._payload(segment, end=False) for segment in segments] if segments else ()
 
     def finish(self) -> Sequence[bytes]:
         """The rest, in one payload with end=true."""

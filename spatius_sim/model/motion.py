@@ -135,9 +135,10 @@ class MotionSynthesizer:
         self._segment = 0
         self._listened = 0
         self._keyframes_done = 0
-        # Loudness and hiss of the last two keyframes, (2, 2), for the smoothing, and of all that was heard
-        # since; silence comes before all.
-        self._heard = [np.zeros((2, len(_SMOOTHING) - 1), np.float32)]
+        # Energy and likeness to what came a lag before, of the windows heard since the last segment.
+        self._sums = np.empty((2, SEGMENT_KEYFRAMES), np.float32)
+        # Loudness and hiss of the two keyframes before them, for the smoothing; silence comes before all.
+        self._before = np.zeros((2, len(_SMOOTHING) - 1), np.float32)
         self._phases = np.pi * _draws(seed, "phases", _WAVES.stop)
         self._deviations = _deviations(seed)
         self._mix = _mixing_matrix(seed).copy()
@@ -185,9 +186,7 @@ class MotionSynthesizer:
         np.sin(_TURNS[:keyframes] + phases.astype(np.float32), out=drive[:, _WAVES])
         drive[:, _REST] = 1
         drive[:, _JUMP] = _FADING[:keyframes]
-        heard = np.concatenate(self._heard, axis=1)
-        self._heard = [heard[:, 1 - len(_SMOOTHING) :]]
-        for column, sound in zip((_LOUDNESS, _HISS), heard, strict=True):
+        for column, sound in zip((_LOUDNESS, _HISS), self._heard(keyframes), strict=True):
             drive[:, column] = np.convolve(sound, _SMOOTHING, "valid")
         jumps = _draws(self._seed, f"jump {self._segment}", len(self._deviations))
         self._mix[_JUMP, _MOVING] = _JUMP_SHARE * self._deviations * jumps
@@ -196,14 +195,24 @@ class MotionSynthesizer:
         return drive @ self._mix
 
     def _listen(self, pcm: bytes, start: int, keyframes: int) -> None:
-        """Hear the loudness, 0..1, and hiss, 0..2, of so many windows, from that byte on."""
+        """Hear so many windows, from that byte on."""
         samples = np.frombuffer(pcm, "<i2", keyframes * self._window, start).astype(np.float32)
         windows = samples.reshape(keyframes, self._window)
         lag = round(self._sample_rate / _HISS_LAG_HZ)
-        energy = np.einsum("ij,ij->i", windows, windows)
-        alike = np.einsum("ij,ij->i", windows[:, lag:], windows[:, :-lag])
-        rms = np.sqrt(energy / self._window)
-        loudness = rms / (rms + _HALF_OPEN_RMS)
-        # Silence has no energy to divide by; one unit of it is beyond hearing.
-        self._heard.append(np.stack((loudness, loudness * (1 - alike / (energy + 1)))))
+        energy, alike = self._sums[:, self._listened - self._keyframes_done :][:, :keyframes]
+        np.einsum("ij,ij->i", windows, windows, out=energy)
+        np.einsum("ij,ij->i", windows[:, lag:], windows[:, :-lag], out=alike)
         self._listened += keyframes
+
+    def _heard(self, keyframes: int) -> NDArray[np.float32]:
+        """Loudness, 0..1, and hiss, 0..2, of so many windows and of the two before them."""
+        energy, alike = self._sums[:, :keyframes]
+        past = self._before.shape[1]
+        heard = np.empty((2, past + keyframes), np.float32)
+        heard[:, :past] = self._before
+        rms = np.sqrt(energy / self._window)
+        loudness = np.divide(rms, rms + _HALF_OPEN_RMS, out=heard[0, past:])
+        # Silence has no energy to divide by; one unit of it is beyond hearing.
+        np.multiply(loudness, 1 - alike / (energy + 1), out=heard[1, past:])
+        self._before = heard[:, -past:]
+        return heard

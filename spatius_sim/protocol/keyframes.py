@@ -65,19 +65,15 @@ def _encode_slowly(keyframes: Keyframes) -> bytes:
     return motion.SerializeToString()
 
 
-def _template() -> NDArray[Any]:
-    encoded = _encode_slowly(np.zeros((1, WIDTH), np.float32))
-    return np.frombuffer(encoded, _LAYOUT)
-
-
-_TEMPLATE = _template()
+_STILL = _encode_slowly(np.zeros((1, WIDTH), np.float32))
+_TEMPLATE = np.frombuffer(_STILL, _LAYOUT)
 
 
 def encode_keyframes(keyframes: Keyframes) -> bytes:
     """The bytes of a Motion with these keyframes; raises ValueError for another shape than (n, 120)."""
     if keyframes.ndim != 2 or keyframes.shape[1] != WIDTH:
         raise ValueError(f"keyframes have shape (n, {WIDTH}), not {keyframes.shape}")
-    records = np.repeat(_TEMPLATE, len(keyframes))
+    records = np.frombuffer(bytearray(_STILL) * len(keyframes), _LAYOUT)
     for name, columns in FIELDS.items():
         records[name] = keyframes[:, columns]
     return records.tobytes()
