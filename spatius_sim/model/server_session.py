@@ -50,6 +50,8 @@ POLICY_VIOLATION = 1008
 IDLE_CLOSE = 1000
 """The close code after an idle time-out is ASSUMED."""
 
+# Named here, for every message asks for them, and a member of an enumeration takes longer to find.
+_IN_SESSION, _UPLOADING = SessionState.OPEN, TurnState.UPLOADING
 _IDLE, _MADE = "idle", "made"
 _OPEN, _SILENCE = f"{Moment.OPEN}-", f"{Moment.SILENCE}-"
 
@@ -89,7 +91,7 @@ class ServerSession:
 
     def receive(self, value: Message | Undecodable, now: float = 0.0) -> list[Command]:
         """What to do about a frame from the peer."""
-        if self.state is SessionState.OPEN:
+        if self.state is _IN_SESSION:
             match value:
                 case AudioInput():
                     return self._audio(value, now)
@@ -202,7 +204,7 @@ class ServerSession:
         elif request.failed:
             return []
         # Of every message but the last the table says the same, and asking it costs more than the rest.
-        if audio.end or request.state is not TurnState.UPLOADING:
+        if audio.end or request.state is not _UPLOADING:
             event = TurnEvent.AUDIO_END if audio.end else TurnEvent.AUDIO
             after = next_turn_state(request.state, event)
             if after is None:

@@ -32,6 +32,9 @@ from spatius_sim.protocol.messages import ConfigureSession, ServerError
 MOST_UNREAD = 8 * 1_048_576
 """Bytes that a peer may leave unread before its session is ended. ASSUMED: some ten minutes of motion."""
 
+_FRAMES = (WSMsgType.BINARY, WSMsgType.TEXT)
+_ENDS = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
+_UPSTREAM = Lane.UPSTREAM
 _CLOSE_SECONDS = 5.0
 _EMPTY_CLOSE_FRAME = b"\x88\x00"
 
@@ -70,8 +73,9 @@ class UpstreamConnection:
         # Below this mark no send waits for the reader, so a slow one delays nobody, not even itself.
         transport.set_write_buffer_limits(high=2 * self.most_unread)
         try:
-            async for frame in self.socket:
-                if frame.type in (WSMsgType.BINARY, WSMsgType.TEXT):
+            # Iterating over the socket costs as much again as receiving from it does.
+            while (frame := await self.socket.receive()).type not in _ENDS:
+                if frame.type in _FRAMES:
                     commands = self._receive(frame.data)
                     if commands:
                         await self._carry_out(commands)
@@ -99,7 +103,7 @@ class UpstreamConnection:
         value = read_upstream(raw, self._reader.read)
         if isinstance(value, ConfigureSession) and (value.livekit_egress or value.agora_egress):
             raw = encode(without_credentials(value))
-        self.sink.received(Lane.UPSTREAM, self.name, raw)
+        self.sink.received(_UPSTREAM, self.name, raw)
         return self.session.receive(value, time.monotonic())
 
     async def _carry_out(self, commands: Iterable[Command]) -> None:
@@ -109,7 +113,7 @@ class UpstreamConnection:
                     if await self._send(raw, answers):
                         return
                 case SendText(text):
-                    self.sink.sent(Lane.UPSTREAM, self.name, text)
+                    self.sink.sent(_UPSTREAM, self.name, text)
                     await self.socket.send_str(text)
                 case SetTimer(name, seconds):
                     self._set_timer(name, seconds)
@@ -136,14 +140,14 @@ class UpstreamConnection:
         """Whether that was more than the peer may leave unread, so that the session is over."""
         if self.socket.closed:
             return True
-        self.sink.sent(Lane.UPSTREAM, self.name, raw, answers)
+        self.sink.sent(_UPSTREAM, self.name, raw, answers)
         await self.socket.send_bytes(raw)
         transport = self.request.transport
         if transport is None or transport.get_write_buffer_size() <= self.most_unread:
             return False
         text = f"the peer left more than {self.most_unread} bytes unread"
         error = ServerError(self.session.connection_id, "", RESOURCE_EXHAUSTED, text)
-        self.sink.sent(Lane.UPSTREAM, self.name, encode(error))
+        self.sink.sent(_UPSTREAM, self.name, encode(error))
         await self.socket.send_bytes(encode(error))
         self.session.closed()
         await self.close(POLICY_VIOLATION, text)
