@@ -135,6 +135,7 @@ def serve(
     """
     from dataclasses import replace
 
+    from spatius_sim.kit.collecting import collect_seldom
     from spatius_sim.kit.simulator import MotionServer
     from spatius_sim.model.motion_server import Gate
     from spatius_sim.model.pace import PACES
@@ -143,6 +144,7 @@ def serve(
     exact = replace(PACES[pace], **{name: value for name, value in given.items() if value is not None})
     gate = Gate(frozenset(api_key), frozenset(app_id))
     server = MotionServer(port=port, seed=seed, gate=gate, scenario=scenario, pace=exact)
+    collect_seldom()
     asyncio.run(_serve_until_told(server, min(api_key, default="any-key-will-do"), as_json=as_json))
 
 

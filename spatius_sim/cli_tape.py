@@ -1,7 +1,6 @@
 """The commands on tapes. Nothing heavy is imported before a command needs it."""
 
 import asyncio
-import gc
 import json
 import signal
 import sys
@@ -14,7 +13,6 @@ from spatius_sim.cli_report import as_click, report_paths
 from spatius_sim.kit.judge_options import JUDGE_OPTIONS, REPORT_OPTIONS
 
 _FAILED = 1
-_COLLECT_AFTER = 20_000
 _OF_A_TAPE = ("conformance", "baseline", "level", "rule", "lacks")
 _ASKED = (*REPORT_OPTIONS, *(option for option in JUDGE_OPTIONS if option.name in _OF_A_TAPE))
 """What may be asked of a tape."""
@@ -245,13 +243,12 @@ def record(upstream: tuple[str, ...], port: int, out: Path, keep_audio: bool, ke
 async def _record(
     upstream: tuple[str, ...], port: int, out: Path, *, keep_audio: bool, keep_names: bool
 ) -> int:
+    from spatius_sim.kit.collecting import collect_seldom
     from spatius_sim.kit.recording import recording_proxy
 
     opened = recording_proxy(upstream, out, port=port, keep_audio=keep_audio, keep_names=keep_names)
     told = _told()
-    # What was imported stays: the collector need not look at it again and again.
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER)
+    collect_seldom()
     async with opened as (proxy, tape):
         _say(
             f"Recording onto {out}. Ctrl-C ends it. Point a relay here:",

@@ -3,7 +3,7 @@
 It prints its port, then one line of figures for each line that it reads, and ends with its input. The kinds:
 `ours`, ours `traced`, and `bare`, the least that could do the job: an aiohttp handler that parses every
 message and answers with constant bytes, at the same places of the audio as ours. `keeping` is bare, and keeps
-all frames as a trace must: the least that could do that.
+all frames as a trace must: the least that could do that. Garbage is collected alike in all of them.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ import numpy as np
 from aiohttp import WSMsgType, web
 
 from spatius_sim import __version__
+from spatius_sim.kit.collecting import collect_seldom
 from spatius_sim.model.trace import TraceHeader
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.motion_server import MotionServer
@@ -141,4 +142,5 @@ _KINDS = {
 }
 
 if __name__ == "__main__":
+    collect_seldom()
     asyncio.run(_KINDS[sys.argv[1]]())
