@@ -1,5 +1,5 @@
 """Hypothesis strategies for teams' own tests, and for ours: audio, chunkings, motion payloads, sequences of
-client calls.
+client calls, and plans of what a relay has to endure.
 
     from hypothesis import given
     from spatius_sim.kit import strategies as spatius
@@ -9,7 +9,8 @@ client calls.
 
 Everything is drawn before anything runs: a plan names ids by reference (kit/client_plans.py), for a client
 hands them out itself. *Legal* sequences hold only calls whose outcome the documents fix; *illegal* ones mix
-in what no document speaks of, which a client must survive, and may answer as it likes.
+in what no document speaks of, which a client must survive, and may answer as it likes. Plans for relays
+(kit/plans.py) say what each client speaks and how it conducts itself, and what Motion Server plays.
 """
 
 from itertools import pairwise
@@ -29,7 +30,10 @@ from spatius_sim.kit.client_plans import (
     Step,
     Wait,
 )
-from spatius_sim.kit.plans import conversations, crowds
+from spatius_sim.kit.conduct_plans import interrupted_turns
+from spatius_sim.kit.fault_plans import failures
+from spatius_sim.kit.plans import conversations, crowds, long_speeches
+from spatius_sim.kit.tortures import tortures
 from spatius_sim.model.decoder_events import StarvationMode
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES
 from spatius_sim.protocol.codec import encode
@@ -42,11 +46,15 @@ __all__ = [
     "client_plans",
     "conversations",
     "crowds",
+    "failures",
     "foreign_refs",
     "illegal_client_plans",
+    "interrupted_turns",
+    "long_speeches",
     "motion_payloads",
     "motions",
     "steps",
+    "tortures",
     "undecodable_payloads",
     "waits",
 ]

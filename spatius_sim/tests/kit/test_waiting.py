@@ -1,0 +1,35 @@
+"""How long a subject is waited for that shows life, and never comes to its end."""
+
+import asyncio
+
+import pytest
+
+from spatius_sim import __version__
+from spatius_sim.kit.waiting import Settling, wait_until
+from spatius_sim.model.trace import Lane, Opened, TraceHeader
+from spatius_sim.net.recorder import Recorder
+
+
+@pytest.mark.parametrize(("spoken", "comes"), [(0.0, False), (10.0, True)])
+async def test_who_plays_speech_at_its_own_pace_is_given_as_long(
+    monkeypatch: pytest.MonkeyPatch, spoken: float, comes: bool
+) -> None:
+    monkeypatch.setattr("spatius_sim.kit.waiting.LONGEST_TURN_SECONDS", 0.1)
+    recorder = Recorder()
+    recorder.start(TraceHeader("relay", "", 1, "", __version__))
+
+    async def plays() -> None:
+        for _ in range(10):
+            recorder.emit(Lane.UPSTREAM, "up", Opened())
+            await asyncio.sleep(0.03)
+
+    playing = asyncio.create_task(plays())
+    assert await wait_until(recorder, playing.done, Settling(1.0), spoken=spoken) is comes
+    await playing
+
+
+async def test_who_is_silent_is_not_waited_for_however_much_there_was_to_play() -> None:
+    recorder = Recorder()
+    recorder.start(TraceHeader("relay", "", 1, "", __version__))
+    async with asyncio.timeout(5):
+        assert not await wait_until(recorder, bool, Settling(0.1), spoken=60.0)
