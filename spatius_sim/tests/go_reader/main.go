@@ -28,6 +28,7 @@ type job struct {
 }
 
 type turn struct {
+	ReqID     string `json:"req_id"`    // drawn where it is empty
 	Audio     []byte `json:"audio"`     // mono s16le, in base64
 	Interrupt bool   `json:"interrupt"` // at its first motion, in the place of an end
 }

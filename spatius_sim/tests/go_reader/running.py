@@ -67,8 +67,8 @@ def built(folder: Path) -> Path:
     return folder / "reader"
 
 
-def turn(audio: bytes, *, interrupt: bool = False) -> dict[str, Any]:
-    return {"audio": b64encode(audio).decode(), "interrupt": interrupt}
+def turn(audio: bytes, *, interrupt: bool = False, req_id: str = "") -> dict[str, Any]:
+    return {"audio": b64encode(audio).decode(), "interrupt": interrupt, "req_id": req_id}
 
 
 async def travel(reader: Path, server: MotionServer, *turns: dict[str, Any], **job: Any) -> Met:

@@ -7,6 +7,7 @@ says what the document says of that SDK, and is empty where the document says no
 """
 
 import hashlib
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.ids import is_log_id
 from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.tape.recording import read_recording
 from spatius_sim.tape.scenarios import shipped_scenario
 from spatius_sim.tests.client_js.running import program
 from spatius_sim.tests.go_reader.running import SOURCE, Met, built, go, travel, travel_together, turn
@@ -28,6 +30,7 @@ from spatius_sim.tests.net.sdk_cases import AT_HANDSHAKE, AT_RUN_TIME, AT_TOKEN,
 PCM = speech("go reader", 324_800)
 """20.3 s at 16 kHz, as long as what was recorded of the service."""
 
+RECORDINGS = sorted(Path(os.environ.get("SPATIUS_SIM_RECORDINGS", "no recordings")).glob("*.json"))
 SEGMENTS = [50, 100, 100, 100, 100, 57]
 SHORT = PCM[:6400]
 MIDDLE = PCM[:200_000]
@@ -116,6 +119,22 @@ async def test_with_an_egress_nothing_comes_back(reader: Path) -> None:
     assert met.motion() == []
     assert (whole.audio_bytes, whole.keyframes, whole.motion_ended) == (len(MIDDLE), 156, True)
     assert not cut.motion_ended
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+async def test_what_the_service_itself_said_is_read_alike(reader: Path, path: Path) -> None:
+    recording = read_recording(path)
+    spoken = turn(recording.audio, req_id=recording.req_id)
+    async with MotionServer() as server:
+        server.answer_with_recording(recording.payloads)
+        met = await travel(reader, server, spoken, sample_rate=recording.sample_rate)
+    assert met.payloads == list(recording.payloads)
+    agrees(met)
+    # Recorded payloads keep the connection_id of their day; all else is as the document has it.
+    foreign = f'connection_id "{recording.connection_id}", where "{met.connection_id}" was confirmed'
+    assert set(met.disagreements) == {foreign}
+    total = keyframe_count(len(recording.audio) // 2, recording.sample_rate)
+    assert sum(event["keyframes"] for event in met.motion()) == total
 
 
 CODES = {

@@ -218,9 +218,10 @@ func (t *trip) judge(met event) {
 	if came == 0 {
 		segment = 50
 	}
-	switch {
-	case met.connectionID != t.met.ConnectionID:
+	if met.connectionID != t.met.ConnectionID {
 		t.disagree("connection_id %q, where %q was confirmed", met.connectionID, t.met.ConnectionID)
+	}
+	switch {
 	case !spoken:
 		t.disagree("motion for %q, which nobody spoke", met.ReqID)
 	case t.Livekit != nil:
@@ -239,7 +240,10 @@ func (t *trip) judge(met event) {
 // All turns, one after the other; an error of its own ends one. False where one never came to its end.
 func (t *trip) speak() bool {
 	for _, one := range t.Turns {
-		reqID := newReqID()
+		reqID := one.ReqID
+		if reqID == "" {
+			reqID = newReqID()
+		}
 		t.met.ReqIDs = append(t.met.ReqIDs, reqID)
 		t.came[reqID] = 0
 		chunk := t.SampleRate / 10 * 2
