@@ -31,10 +31,11 @@ _UNREAD_SECONDS = 15.0
 @dataclass(slots=True)
 class Speaker:
     """One client and what it is to say, at `sample_rate` in Hz. `lacks`: the features that the relay lacks;
-    `greets`: whether it says Ready on each connection. `fallback`: the time that it has when Motion Server
-    fails; `slowed_by`: by so many seconds Motion Server may be slower than it is. A turn that asks for no
-    motion may stay unanswered: how long it is waited for is a matter of its own, `settling_of_nothing`. Where
-    the relay chooses what is spoken, `starts` has it do so, and its speech is not known beforehand."""
+    `greets`: whether it says Ready on each connection. `settling`: how long it may be silent, `recovering`:
+    and how long in the turn after one in which Motion Server failed; `fallback`: the time that it has when
+    that fails; `slowed_by`: by so many seconds Motion Server may be slower than it is. A turn that asks for
+    no motion may stay unanswered: how long it is waited for is a matter of its own, `settling_of_nothing`.
+    Where the relay chooses what is spoken, `starts` has it do so, and its speech is not known beforehand."""
 
     name: str
     client: RelayClient
@@ -42,6 +43,7 @@ class Speaker:
     recorder: Recorder
     settling: Settling
     settling_of_nothing: Settling
+    recovering: Settling
     lacks: frozenset[str]
     greets: bool
     sample_rate: int
@@ -84,7 +86,7 @@ class Speaker:
         complete = False
         if turn.cue == WHOLE_TURN:
             # A relay may pause before it asks a Motion Server again that has failed.
-            settling = Settling(self.fallback.now) if self._recovering else self._settling_for(turn)
+            settling = self.recovering if self._recovering else self._settling_for(turn)
             spoken = len(pcm) / BYTES_PER_SAMPLE / PLAN_SAMPLE_RATE
             complete = await watch.wait(
                 settling,

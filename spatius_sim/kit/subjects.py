@@ -127,6 +127,7 @@ class RelaySubject:
         self._motion_server = motion_server
         self._patience, self._settling = patience, Settling(patience.settle)
         self._settling_of_nothing = Settling(patience.settle)
+        self._recovering = Settling(patience.fallback)
         self._fallback = Fallback(patience.fallback)
         self._runs = 0
         self._greets, self._sample_rate = False, PLAN_SAMPLE_RATE
@@ -250,6 +251,7 @@ class RelaySubject:
             self._recorder,
             self._settling,
             self._settling_of_nothing,
+            self._recovering,
             lacks=frozenset(self._lacks),
             greets=self._greets,
             sample_rate=self._sample_rate,

@@ -33,6 +33,8 @@ REAL_CLOCK_PLANS = 4
 _PLAN_SECONDS = 400.0
 _LIFELESS_SCENARIOS = 3
 """So many scenarios without a sign of life, and there will be none."""
+_BLOCKED_SCENARIOS = 3
+"""Where so many scenarios broke what a rule presumes, and none did not, no further one is run for it."""
 
 
 def _nothing_shorter(plan: object) -> tuple[()]:
@@ -85,6 +87,8 @@ class Trial(Generic[P]):
 
         def fails(plan: P) -> bool:
             if lost or any(judgement.verdict is Verdict.NOT_APPLICABLE for judgement in seen):
+                return False
+            if plan not in self._judged and _are_all_blocked(seen):
                 return False
             if plan not in self._judged and self._out_of_time():
                 left_out.append(plan)
@@ -262,6 +266,10 @@ def suite_header(seed: int) -> TapeHeader:
     """The header of a tape of ours: its speech is made from the seed, nobody's, and stays on it."""
     redactions = ("secrets", "names")
     return TapeHeader("suite", int(time.time() * 1000), __version__, seed, (PLAN_SAMPLE_RATE,), redactions)
+
+
+def _are_all_blocked(seen: Sequence[Judgement]) -> bool:
+    return len(seen) >= _BLOCKED_SCENARIOS and all(judgement.blocked_by for judgement in seen)
 
 
 def _should_show_life(plan: object, trace: Trace) -> bool:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from spatius_sim.dialects.events import Garbage, Note
+from spatius_sim.dialects.events import Failed, Garbage, Note
 from spatius_sim.model.trace import Event, Lane, Received
 from spatius_sim.net.recorder import Recorder
 
@@ -71,7 +71,7 @@ async def wait_until(
 ) -> bool:
     """Whether `over` came true before the subject was `gone`, or silent for longer than it may be, and than
     `grace` seconds more; `spoken` is how many seconds of speech it may have to play. Audio, motion
-    and what happens upstream are signs of life; status messages are none."""
+    and what happens upstream are signs of life; status messages and the word that it failed are none."""
     started = time.monotonic()
     silent = 0.0
     seen = len(recorder.events)
@@ -95,7 +95,7 @@ async def wait_until(
 
 def _is_sign_of_life(event: Event) -> bool:
     if event.lane is Lane.DOWNSTREAM and isinstance(event.what, Received):
-        return not isinstance(event.what.value, Note | Garbage)
+        return not isinstance(event.what.value, Note | Garbage | Failed)
     return event.lane in (Lane.UPSTREAM, Lane.CONSOLE, Lane.EGRESS)
 
 
