@@ -1,12 +1,13 @@
-"""How long a subject is waited for that shows life, and never comes to its end."""
+"""How long a subject is waited for, that shows life or shows none."""
 
 import asyncio
 
 import pytest
 
 from spatius_sim import __version__
+from spatius_sim.dialects.events import Audio, Failed, Note, RelayEvent
 from spatius_sim.kit.waiting import Settling, wait_until
-from spatius_sim.model.trace import Lane, Opened, TraceHeader
+from spatius_sim.model.trace import Lane, Opened, Received, TraceHeader
 from spatius_sim.net.recorder import Recorder
 
 
@@ -33,3 +34,27 @@ async def test_who_is_silent_is_not_waited_for_however_much_there_was_to_play() 
     recorder.start(TraceHeader("relay", "", 1, "", __version__))
     async with asyncio.timeout(5):
         assert not await wait_until(recorder, bool, Settling(0.1), spoken=60.0)
+
+
+async def _silence_seen(said: RelayEvent) -> float:
+    """The longest pause that counts, of a relay that says this after a while and nothing more."""
+    recorder, settling = Recorder(), Settling(0.4)
+    recorder.start(TraceHeader("relay", "", 1, "", __version__))
+
+    async def says() -> None:
+        await asyncio.sleep(0.2)
+        recorder.emit(Lane.DOWNSTREAM, "client-1", Received("", said))
+
+    saying = asyncio.create_task(says())
+    assert not await wait_until(recorder, bool, settling)
+    await saying
+    return settling.longest_pause
+
+
+@pytest.mark.parametrize("said", [Note("speaking"), Failed("Motion Server went silent")])
+async def test_a_word_alone_is_no_sign_of_life(said: RelayEvent) -> None:
+    assert await _silence_seen(said) == 0
+
+
+async def test_audio_is_a_sign_of_life() -> None:
+    assert await _silence_seen(Audio(b"\0\0", False)) > 0
