@@ -27,7 +27,7 @@ def conversation(story: Story) -> Iterator[Kept | Broken]:
 
 
 def turns(story: Story) -> Iterator[Kept | Broken]:
-    """R-TURNS."""
+    """R-TURNS. Rounds within one turn are not told apart: no document ties a req_id to a conversation."""
     several = {turn.client for turn in story.clean_turns if turn.number > 0}
     for delivery in story.deliveries:
         sent = delivery.sent

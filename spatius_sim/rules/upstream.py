@@ -88,7 +88,7 @@ def audio_end(story: Story) -> Iterator[Kept | Broken]:
 def retry(story: Story) -> Iterator[Kept | Broken]:
     """U-RETRY. A turn that begins is a reason for one attempt more. An attempt asks for a token, or opens a
     session, or both. That there were no more is known where the trace goes on for so long, and how many there
-    may be where clients are seen."""
+    may be where clients are seen. Who tries more seldom may do so for ever: no document bounds it."""
     events = story.trace.events
     clients = {event.connection for event in story.trace.on(Lane.DOWNSTREAM)}
     for refusal in filter(_is_refusal, events if clients else ()):
