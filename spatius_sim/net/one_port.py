@@ -93,12 +93,15 @@ class OnePort:
 
 
 async def body_of(request: web.Request) -> bytes:
-    """The body of a request; one that does not come in time is a 408, one that is too large a 413."""
+    """The body of a request; one that does not come in time is a 408, one that is too large a 413, one that
+    breaks off a 400, though nobody is there to hear it."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
     except TimeoutError as error:
         raise web.HTTPRequestTimeout from error
+    except ConnectionError as error:
+        raise web.HTTPBadRequest from error
 
 
 def response(answer: HttpAnswer) -> web.Response:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 import time
 from collections.abc import Callable
@@ -203,6 +204,23 @@ async def test_who_was_in_time_is_served_though_the_server_paused() -> None:
         asyncio.get_running_loop().call_soon(time.sleep, 0.3)
         assert b"404" in await asyncio.wait_for(reader.readline(), SECONDS)
         writer.close()
+
+
+@pytest.mark.parametrize("path", [SESSION_TOKENS_PATH, "/bootstrap"])
+async def test_who_leaves_in_the_middle_of_a_body_is_no_error(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with MotionServer() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        lines = [f"POST {path} HTTP/1.1", "Host: a", "Content-Length: 9", "Expect: 100-continue", "", ""]
+        writer.write("\r\n".join(lines).encode())
+        assert await asyncio.wait_for(reader.readline(), SECONDS) == b"HTTP/1.1 100 Continue\r\n"
+        writer.close()
+        await writer.wait_closed()
+        async with talk(server) as session:
+            await session.say(*utterance("a", PCM[:640]))
+            assert await session.hear_motion()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 async def test_a_body_is_bounded() -> None:
