@@ -90,13 +90,17 @@ def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
         if port is None or f"port {port}" not in str(error):
             raise
         findings.append(practice.port_finding(port, str(error)))
+        words = ""
     else:
         findings += practice.relay_findings(answers, options)
+        words = practice.last_words(answers)
     for finding in filter(None, findings):
         _say(f"{'ok ' if finding.well else 'NO '} {finding.what}")
         if finding.advice:
             _say(f"    {finding.advice}")
     in_the_way = any(not finding.well for finding in findings[2:] if finding)
+    if in_the_way and words:
+        _say(f"    {words}")
     return _UNREACHABLE if in_the_way else 0
 
 

@@ -58,6 +58,12 @@ def relay_findings(answers: Answers, options: Options) -> Iterator[Finding]:
 def _upstream_findings(answers: Answers, pointing_here: str) -> Iterator[Finding]:
     seen = f": {answers.seen}" if answers.seen else ""
     if not answers.asked_for_token and not answers.reached_us and not answers.refused:
+        if answers.closed:
+            what = f"it hung up with code {answers.closed}, and never came to our Motion Server"
+            yield Finding(
+                False, what, "its own output says why: a variable that is not set, an error at start"
+            )
+            return
         own_log = "" if seen else ". Its own log may say more: is SPATIUS_API_KEY set?"
         yield Finding(False, f"it never came to our Motion Server{seen}", pointing_here + own_log)
         return
@@ -86,6 +92,12 @@ def _upstream_findings(answers: Answers, pointing_here: str) -> Iterator[Finding
         yield Finding(False, f"no motion came down to the client{seen}", advice)
         return
     yield Finding(True, "motion comes down")
+
+
+def last_words(answers: Answers) -> str:
+    """What the relay's process wrote last, where that is not told yet; "" for nothing."""
+    told = answers.last_output in answers.unreachable
+    return "" if told else f"its last output: {answers.last_output}"
 
 
 def port_finding(port: int, fault: str) -> Finding:

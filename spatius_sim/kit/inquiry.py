@@ -7,6 +7,8 @@ from spatius_sim.kit.bench import Bench, Options
 from spatius_sim.kit.conduct import Act, Cue, Heard
 from spatius_sim.kit.hints import sign_of_trouble
 from spatius_sim.kit.plans import Plan, TurnPlan
+from spatius_sim.kit.subjects import RelaySubject
+from spatius_sim.kit.trial import Trial
 from spatius_sim.model.trace import Closed, Lane, Opened, Received, Refused, TokenRequested, Trace
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import AudioInput
@@ -18,8 +20,9 @@ _PLAN_SECONDS = 60.0
 @dataclass(frozen=True, slots=True)
 class Answers:
     """What a relay showed on one wire. `unreachable` is why it could not be asked at all; `garbage` counts
-    the messages that are none on this wire, and `understood` those that are; `seen` is what was refused, or
-    what the relay itself said, "" for nothing."""
+    the messages that are none on this wire, and `understood` those that are; `closed` is the code with which
+    it hung up; `seen` is what was refused, or what the relay itself said, "" for nothing, and `last_output`
+    what its process wrote last, where the kit started that."""
 
     wire: str
     unreachable: str = ""
@@ -37,6 +40,7 @@ class Answers:
     motion_down: bool = False
     interrupts: bool = False
     seen: str = ""
+    last_output: str = ""
 
     @property
     def whole_turn(self) -> bool:
@@ -53,6 +57,15 @@ def ask(options: Options) -> Answers:
     try:
         bench.open()
         trial = bench.trial("relay")
+        answers = _ask(trial, options)
+        subject = trial.subject
+        return replace(answers, last_output=subject.last_output if isinstance(subject, RelaySubject) else "")
+    finally:
+        bench.close()
+
+
+def _ask(trial: Trial[Plan], options: Options) -> Answers:
+    try:
         trial.loop.run(trial.subject.attach(), None)
         answers = _answers(trial.loop.run(trial.subject.run(_plan()), _PLAN_SECONDS))
         if answers.whole_turn:
@@ -62,8 +75,6 @@ def ask(options: Options) -> Answers:
         return answers
     except (UnreachableError, TimeoutError) as error:
         return Answers(options.wire, unreachable=str(error) or "it kept us waiting too long")
-    finally:
-        bench.close()
 
 
 def _plan(cue: Cue | None = None, act: Act = Act.GO_ON) -> Plan:

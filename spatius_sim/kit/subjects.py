@@ -39,6 +39,7 @@ APP_ID = "sim-app"
 AVATAR_ID = "sim-avatar"
 _LIKELIEST_WIRE = "json-envelope"
 _NO_GREETING_SECONDS = 0.3
+_GRACE_SECONDS = 1.0
 _RETRY_SECONDS = 0.2
 _LINGER_SECONDS = 0.1
 _TOKEN_LIFE_SECONDS = 3600
@@ -197,7 +198,7 @@ class RelaySubject:
                 if hung_up:
                     await watch_hang_ups(self._recorder, header, hung_up)
         except UnreachableError:
-            await self._tell_its_end()
+            await self._tell_its_end(_GRACE_SECONDS)
             raise
         finally:
             self._play(NO_FAULTS)
@@ -237,9 +238,14 @@ class RelaySubject:
         if self._motion_server is not None:
             self._motion_server.play(scenario, also_open=True)
 
-    async def _tell_its_end(self) -> None:
-        """Raises UnreachableError where the relay's process has ended."""
-        obituary = await self._process.obituary() if self._process is not None else ""
+    @property
+    def last_output(self) -> str:
+        """What the relay's process wrote last; "" where the kit did not start it."""
+        return self._process.last_output() if self._process is not None else ""
+
+    async def _tell_its_end(self, grace: float = 0.0) -> None:
+        """Raises UnreachableError where the relay's process has ended, or does within so many seconds."""
+        obituary = await self._process.obituary(grace) if self._process is not None else ""
         if obituary:
             raise UnreachableError(obituary)
 

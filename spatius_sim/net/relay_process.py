@@ -10,7 +10,8 @@ from contextlib import suppress
 
 from spatius_sim.protocol.errors import UsageError
 
-_LINES_KEPT = 10
+_LINES_KEPT = 50
+_LINES_SHOWN = 5
 _LONGEST_LINE = 4096
 _PIECE = 65536
 _GRACE_SECONDS = 5.0
@@ -46,10 +47,16 @@ class RelayProcess:
             raise UsageError(f"--target-cmd {self.command!r} cannot be started: {error}") from error
         self._reading = asyncio.create_task(self._read(self._process))
 
-    async def obituary(self) -> str:
-        """How it ended and its last lines; "" while it runs."""
+    async def obituary(self, grace: float = 0.0) -> str:
+        """How it ended and its last lines; "" where it runs still after so many seconds: who finds its port
+        closed may be faster than the news of its end."""
         process = self._process
-        if process is None or process.returncode is None:
+        if process is None:
+            return ""
+        if process.returncode is None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), grace)
+        if process.returncode is None:
             return ""
         if self._reading is not None:
             # Its children may hold its output open when it has ended.
@@ -58,8 +65,9 @@ class RelayProcess:
         return f"{self.command!r} ended with code {process.returncode}; its last output: {said}"
 
     def last_output(self) -> str:
-        """Its last lines."""
-        return " | ".join(self._said)
+        """Its last lines, without what is indented: the frames of a stack trace, which hide the error."""
+        told = [line for line in self._said if not line[0].isspace()] or list(self._said)
+        return " | ".join(told[-_LINES_SHOWN:])
 
     async def stop(self) -> None:
         """End it and all its children, politely at first."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from spatius_sim.reporting.summary import ExitCode, Summary
-from spatius_sim.rules.catalogue import Verdict
 
 _START_IT = {
     "server": "start the Motion Server, or mend its URL (--wait gives it longer)",
@@ -23,7 +22,7 @@ def _step(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
         case ExitCode.RULE_FAILED:
             return _mend(summaries)
         case ExitCode.UNREACHABLE:
-            unheard = [summary for summary in summaries if _never_judged(summary)]
+            unheard = [summary for summary in summaries if summary.never_judged]
             if not unheard:
                 return "run it again, on a machine that is less busy"
             return f"{doctor}  (finds out why)" if doctor else _START_IT.get(unheard[0].subject, "start it")
@@ -40,7 +39,3 @@ def _mend(summaries: Sequence[Summary]) -> str:
     if any(summary.complaints for summary in summaries):
         steps.append("mend the lines of the baseline that are named above")
     return "; ".join(steps)
-
-
-def _never_judged(summary: Summary) -> bool:
-    return bool(summary.undecided) and not summary.with_verdict(Verdict.PASSED)

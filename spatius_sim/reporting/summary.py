@@ -134,6 +134,14 @@ class Summary:
             return [outcome for outcome in inconclusive if outcome.rule_id in self.required]
         return inconclusive
 
+    @property
+    def never_judged(self) -> bool:
+        """Whether the subject was not there to be judged."""
+        open_still = (Verdict.INCONCLUSIVE, Verdict.UNEXERCISED)
+        undecided = self.undecided
+        alive = any(outcome.scenarios for outcome in undecided)  # The kit itself was late.
+        return bool(undecided) and not alive and all(o.verdict in open_still for o in self.outcomes)
+
 
 def exit_code(summaries: Sequence[Summary]) -> ExitCode:
     """Where several apply: kit failed, rule failed, unreachable, not exercised, in this order."""
@@ -164,7 +172,8 @@ def claim(summary: Summary) -> str:
             failed = "; ".join(filter(None, (names, stale)))
             return f"FAILED: {failed}. {passed} of {total} rules passed{_but_known(summary)}."
         case ExitCode.UNREACHABLE:
-            reasons = sorted({o.reason for o in summary.undecided})
+            told = {o.reason for o in summary.undecided}
+            reasons = sorted(r for r in told if not any(other.startswith(r) for other in told - {r}))
             judged = f"{passed} of {total} rules passed" if passed else f"none of {total} rules was judged"
             return f"INCONCLUSIVE: {'; '.join(reasons)}. That is, {judged}."
         case ExitCode.KIT_FAILED:

@@ -81,8 +81,8 @@ def print_summary(console: Console, summary: Summary) -> None:
             Text(rules, no_wrap=True),
             Text(f"known: {known}" if known else _remark(outcome)),
         )
-    if rows[1:] or not summary.with_verdict(Verdict.INCONCLUSIVE):
-        console.print(table)  # Where nothing but one reason is to be told, the claim tells it.
+    if not summary.never_judged:
+        console.print(table)  # Else the claim tells why.
     for complaint in summary.complaints:
         console.print(Text(complaint, style="bold red"))
     console.print(Text(claim(summary), style="bold"))

@@ -65,6 +65,7 @@ NOWHERE = replace(
             "no motion came down to the client: it said",
             "callback",
         ),
+        (replace(NOWHERE, closed=1006), "it hung up with code 1006, and never came", "its own output"),
     ],
 )
 def test_what_stands_in_the_way_is_found_with_what_to_do(answers: Answers, what: str, advice: str) -> None:
@@ -155,3 +156,39 @@ def test_doctor_tells_of_a_port_in_use(tmp_path: Path) -> None:
 
 def test_doctor_needs_to_know_whom_to_look_at(tmp_path: Path) -> None:
     assert "which relay?" in ran(tmp_path, "doctor").stderr
+
+
+DIES = """
+import asyncio, os, sys
+from websockets.asyncio.server import serve
+
+async def greet(client):
+    print("SPATIUS_FACE is missing", flush=True)
+    EXIT
+
+async def main():
+    async with serve(greet, "127.0.0.1", int(sys.argv[1])):
+        await asyncio.get_running_loop().create_future()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("last_deed", "told"),
+    [
+        ("os._exit(3)", "ended with code 3; its last output: SPATIUS_FACE is missing"),
+        ("raise KeyError('SPATIUS_FACE')", "it hung up with code 1011, and never came to our Motion Server"),
+    ],
+)
+def test_doctor_tells_the_last_words_of_a_relay_that_dies_before_it_greets(
+    last_deed: str, told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "relay.py").write_text(DIES.replace("EXIT", last_deed))
+    command = f"{sys.executable} {tmp_path / 'relay.py'} {{port}}"
+    looked_at = ran(tmp_path, "doctor", AT, "--target-cmd", command, "--wire", "json-envelope")
+    assert looked_at.returncode == 6, looked_at.stdout + looked_at.stderr
+    assert told in looked_at.stdout
+    assert looked_at.stdout.count("its last output: ") == 1
+    assert "SPATIUS_FACE" in looked_at.stdout.partition("its last output: ")[2]
+    assert "is it running" not in looked_at.stdout

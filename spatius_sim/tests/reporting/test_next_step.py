@@ -39,3 +39,9 @@ def step_after(*verdicts: Verdict, subject: str = "relay", doctor: str = "", com
 )
 def test_every_exit_code_comes_with_the_next_step(step: str, told: str) -> None:
     assert step.startswith(told) and bool(step) is bool(told)
+
+
+def test_where_the_kit_was_late_nobody_is_ill() -> None:
+    late = RuleOutcome("R-FALLBACK", INCONCLUSIVE, 0, 2, reason="the kit itself was late by 2.0 s")
+    summary = Summary("relay", "t", 1, "0", 1, (late,), required=frozenset({"R-FALLBACK"}))
+    assert "less busy" in next_step([summary], exit_code([summary]), "spatius-sim doctor")
