@@ -118,11 +118,12 @@ def schema(name: str) -> None:
 
 @click.command()
 def examples() -> None:
-    """Say where the example relays lie."""
+    """Say where the example relays lie, and what a CI runs."""
     from spatius_sim.kit.resources import resource
 
-    folder = resource("conformance") / "examples"
-    _say(*(str(path) for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith("_")))
+    folder = resource("conformance")
+    relays = sorted(path for path in (folder / "examples").glob("[!_]*") if path.is_dir())
+    _say(*map(str, (*relays, folder / "ci")))
 
 
 def _said(given: Mapping[str, Any]) -> dict[str, Any]:

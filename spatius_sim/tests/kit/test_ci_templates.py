@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from spatius_sim.kit.resources import resource
 CI = resource("conformance") / "ci"
 RELAY = Path(__file__).with_name("miniature_relay_process.py")
 TARGET = "ws://127.0.0.1:{port}"
+COPIED = ("action.yml", "judge.sh")
 FEW = "--rule=R-MOTION-ORDER\n--rule=U-TOKEN\n--settle=0.4\n"
 
 
@@ -47,7 +49,11 @@ def action() -> dict[str, Any]:
 
 
 def act(action: dict[str, Any], folder: Path, **inputs: str) -> tuple[int, str, dict[str, str], str]:
-    """Run the action's steps as its host would: exit code, log, outputs, and job summary."""
+    """Run the steps of a copy of the action, as its host would: exit code, log, outputs, and job summary."""
+    copied = folder / ".github" / "actions" / "spatius-sim"
+    copied.mkdir(parents=True)
+    for name in COPIED:
+        shutil.copy(CI / name, copied)
     defaults = {name: str(described["default"]) for name, described in action["inputs"].items()}
     values = defaults | {name.replace("_", "-"): value for name, value in inputs.items()}
     assert set(values) == set(defaults)
@@ -59,7 +65,7 @@ def act(action: dict[str, Any], folder: Path, **inputs: str) -> tuple[int, str, 
             name: re.sub(r"\$\{\{ inputs\.([\w-]+) \}\}", lambda found: values[found[1]], text)
             for name, text in step["env"].items()
         }
-        ran = bash(step["run"], folder, **host, **given, GITHUB_ACTION_PATH=str(CI))
+        ran = bash(step["run"], folder, **host, **given, GITHUB_ACTION_PATH=str(copied))
         log, code = log + ran.stdout + ran.stderr, ran.returncode
         if code:
             break
@@ -76,6 +82,15 @@ def test_inputs_reach_a_shell_through_the_environment_alone(action: dict[str, An
     assert {named["value"] for named in action["outputs"].values()} == {
         f"${{{{ steps.judge.outputs.{name} }}}}" for name in action["outputs"]
     }
+
+
+def test_the_workflow_in_the_readme_can_be_used_as_it_is(action: dict[str, Any]) -> None:
+    told = (CI / "README.md").read_text()
+    (workflow,) = re.findall(r"```yaml\n(.*?)```", told, re.DOTALL)
+    (step,) = [step for step in yaml.safe_load(workflow) if step.get("id") == "conformance"]
+    assert step["uses"] == "./.github/actions/spatius-sim"
+    assert step["with"].keys() <= action["inputs"].keys()
+    assert all(f"[{name}]({name})" in told for name in COPIED)
 
 
 def test_the_action_passes_with_a_good_relay(action: dict[str, Any], tmp_path: Path) -> None:

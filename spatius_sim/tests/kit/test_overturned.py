@@ -1,5 +1,7 @@
 """A rule that passed fails after all where a scenario of another rule breaks it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 from hypothesis.strategies import just
@@ -15,6 +17,7 @@ from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.rules.catalogue import Verdict
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 
+LOSING = Path(__file__).with_name("losing_relay_process.py")
 TURN = TurnPlan(16_000, 3200)
 LONG = TurnPlan(80_000, 6400)
 INTERRUPTED = TurnPlan(80_000, 6400, Cue(None, Heard.AUDIO), Act.INTERRUPT)
@@ -73,3 +76,21 @@ def test_what_is_broken_once_and_kept_when_repeated_may_be_noise(tmp_path: Path)
 
 def test_a_rule_that_is_not_to_be_judged_is_not_accused(tmp_path: Path) -> None:
     assert overturned(LosesBehindAnInterrupt, tmp_path, {"R-STALE": DISTURBED}) == []
+
+
+def test_the_reader_sees_which_rule_failed_though_another_item_tells_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "spatius_sim", "verify", "ws://127.0.0.1:{port}", "--settle=0.4"]
+    command += [f"--target-cmd={sys.executable} {LOSING} {{port}}", "--wire=json-envelope"]
+    command += ["--profile=smoke", "--rule=R-MOTION-COMPLETE", "--rule=R-STALE"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 1, ran.stdout
+    progress, _, explained = ran.stdout.partition(" FAILURES ")
+    assert "\nFAILED R-MOTION-COMPLETE: payload 2 of 2 never arrived (" in progress
+    heading, first, second, *_ = explained.split("\n")[1:]
+    assert heading.strip("_ ").endswith("[R-STALE]")
+    assert first == (
+        "R-MOTION-COMPLETE had passed its own scenarios, and one of another rule broke it. "
+        "R-STALE, under which this stands, is PASSED."
+    )
+    assert second.startswith("R-MOTION-COMPLETE (MUST): ")
+    assert "\nFAILED: R-MOTION-COMPLETE. 1 of 2 rules passed.\n" in explained
