@@ -88,9 +88,14 @@ async def wait_until(
         recorder.changed.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(recorder.changed.wait(), min(left, _GLANCE_SECONDS))
-        # Where the kit itself is late, the subject is not silent.
-        silent += min(time.monotonic() - began, _GLANCE_SECONDS)
+        silent += silence_within(time.monotonic() - began)
     return True
+
+
+def silence_within(seconds: float) -> float:
+    """How much of a look that took so long was the silence of the subject. Where the kit itself was late, the
+    machine may have held up both: the later it was, the less it knows."""
+    return seconds if seconds <= _GLANCE_SECONDS else _GLANCE_SECONDS**2 / seconds
 
 
 def _is_sign_of_life(event: Event) -> bool:

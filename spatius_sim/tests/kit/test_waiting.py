@@ -6,7 +6,7 @@ import pytest
 
 from spatius_sim import __version__
 from spatius_sim.dialects.events import Audio, Failed, Note, RelayEvent
-from spatius_sim.kit.waiting import Settling, wait_until
+from spatius_sim.kit.waiting import Settling, silence_within, wait_until
 from spatius_sim.model.trace import Lane, Opened, Received, TraceHeader
 from spatius_sim.net.recorder import Recorder
 
@@ -58,3 +58,11 @@ async def test_a_word_alone_is_no_sign_of_life(said: RelayEvent) -> None:
 
 async def test_audio_is_a_sign_of_life() -> None:
     assert await _silence_seen(Audio(b"\0\0", False)) > 0
+
+
+def test_the_later_the_kit_itself_looks_the_less_it_knows_of_silence() -> None:
+    in_time = [silence_within(seconds) for seconds in (0.0, 0.01, 0.05)]
+    late = [silence_within(seconds) for seconds in (0.05, 0.1, 0.5, 5.0)]
+    assert in_time == [0.0, 0.01, 0.05]
+    assert late == sorted(late, reverse=True)
+    assert late[-1] < 0.001
