@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Check, Kept
-from spatius_sim.rules.turns import Conversation, Story, Turn
+from spatius_sim.rules.turns import Conversation, Story, Turn, bad_manners_since
 
 
 def audio_complete(story: Story) -> Iterator[Kept | Broken]:
@@ -56,14 +56,15 @@ def audio_first(story: Story) -> Iterator[Kept | Broken]:
 
 
 def end_audio(story: Story) -> Iterator[Kept | Broken]:
-    """R-END-AUDIO."""
+    """R-END-AUDIO. A mark may answer what a client says out of turn: R-BADINPUT."""
+    until = bad_manners_since(story.trace)
     for turn in story.clean_turns:
         if turn.swallowed_by is not None:
             yield _unmarked(turn, "its audio went on in an unmarked conversation", turn.swallowed_by)
         heard = [c for c in turn.conversations if c.pieces]
         stray = [c for c in turn.conversations if not c.pieces]
         for conversation in heard:
-            marks = conversation.marks
+            marks = [mark for mark in conversation.marks if mark < until] or conversation.marks
             last = max((p.seq for p in conversation.pieces if p.turn in (None, turn)), default=0)
             if len(marks) != 1:
                 actual = f"it was marked {len(marks)} times" if marks else "it was never marked"

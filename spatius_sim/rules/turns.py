@@ -54,6 +54,7 @@ __all__ = [
     "SentPayload",
     "Story",
     "Turn",
+    "bad_manners_since",
     "join",
 ]
 
@@ -326,7 +327,7 @@ def _latest(seq: int, turns: list[Turn]) -> Turn | None:
 _BAD_MANNERS = (Intended(Intent.RUBBISH), Intended(Intent.UNREAD))
 
 
-def _bad_manners(trace: Trace) -> int:
+def bad_manners_since(trace: Trace) -> int:
     """Where the first client misbehaves: from there on R-BADINPUT and R-SLOWCLIENT judge all turns."""
     misbehaved = (
         event.seq
@@ -338,7 +339,7 @@ def _bad_manners(trace: Trace) -> int:
 
 
 def _tell_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -> None:
-    bad_manners = _bad_manners(trace)
+    bad_manners = bad_manners_since(trace)
     for turn in turns:
         disturbances = [
             *_hung_up_or_interrupted(trace, turn.client),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from spatius_sim.model.trace import Intent
 from spatius_sim.rules.catalogue import Verdict
 from spatius_sim.tests.rules.traces import RATE, Dialogue, req_of, up_of, voice
 
@@ -191,6 +192,15 @@ def test_the_end_of_audio_is_marked_twice(turn_id: str) -> None:
     said.ends("ann", 0)
     assert said.guilty("R-END-AUDIO") == [(once, once, twice)]
     assert said.failed == ["R-END-AUDIO"]
+
+
+def test_a_mark_that_answers_an_end_out_of_turn_is_none_of_the_turn_before() -> None:
+    said = Dialogue()
+    said.turn()
+    said.speaks(number=1)
+    said.intends("ann", Intent.RUBBISH)
+    said.audio_down("ann", last=True)
+    assert said.verdict("R-END-AUDIO") is Verdict.PASSED
 
 
 def test_audio_behind_its_end_mark_wants_a_mark_of_its_own() -> None:
