@@ -31,7 +31,8 @@ class BlobWindow:
         """To each of `_firsts`: how many blobs, how large they count, and where they are."""
         self._bytes = 0
         self._next = 0
-        self._at_hand: OrderedDict[int, list[bytes]] = OrderedDict()
+        self._at_hand: OrderedDict[int, tuple[list[bytes], int]] = OrderedDict()
+        """By their first number: blobs, and how many bytes they have."""
         self._bytes_at_hand = 0
 
     def add(self, first: int, blobs: list[bytes], place: Place) -> int:
@@ -54,7 +55,7 @@ class BlobWindow:
             self._bytes -= self._sections[gone][1]
             gone += 1
         del self._firsts[:gone], self._sections[:gone]
-        self._keep_at_hand(first, blobs)
+        self._keep_at_hand(first, blobs, length)
         return length
 
     def __getitem__(self, number: int) -> bytes:
@@ -62,14 +63,15 @@ class BlobWindow:
         if place < 0 or number - self._firsts[place] >= self._sections[place][0]:
             raise KeyError(number)
         first = self._firsts[place]
-        blobs = self._at_hand.get(first)
-        if blobs is None:
-            blobs = self._again(self._sections[place][2])
-            self._keep_at_hand(first, blobs)
+        at_hand = self._at_hand.get(first)
+        if at_hand is not None:
+            return at_hand[0][number - first]
+        blobs = self._again(self._sections[place][2])
+        self._keep_at_hand(first, blobs, sum(map(len, blobs)))
         return blobs[number - first]
 
-    def _keep_at_hand(self, first: int, blobs: list[bytes]) -> None:
-        self._at_hand[first] = blobs
-        self._bytes_at_hand += sum(map(len, blobs))
+    def _keep_at_hand(self, first: int, blobs: list[bytes], length: int) -> None:
+        self._at_hand[first] = blobs, length
+        self._bytes_at_hand += length
         while self._bytes_at_hand > _AT_HAND_BYTES and len(self._at_hand) > 1:
-            self._bytes_at_hand -= sum(map(len, self._at_hand.popitem(last=False)[1]))
+            self._bytes_at_hand -= self._at_hand.popitem(last=False)[1][1]
