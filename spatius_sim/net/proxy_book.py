@@ -15,17 +15,21 @@ from spatius_sim.model.trace import (
     Received,
     SecretKnown,
     Sent,
+    Undecodable,
     What,
     read_upstream,
 )
 from spatius_sim.net.credentials import without_credentials
 from spatius_sim.net.secrets_in_text import KnownSecrets
 from spatius_sim.net.websocket_tap import WebSocketTap
+from spatius_sim.protocol.codec import MessageReader
 from spatius_sim.protocol.errors import RemoteProtocolError
+from spatius_sim.protocol.messages import Message
 
 MOST_SECRETS = 1000
 """Secrets of closed sessions that are remembered, those used last."""
 
+_UPSTREAM = Lane.UPSTREAM
 _BEHIND_SECONDS = 0.1
 _AT_ONCE_SECONDS = 0.001
 _MOST_WAITING_BYTES = 8 * 1_048_576
@@ -110,8 +114,10 @@ class Book:
             self._read_next()
 
     def _line(self, session: Session, deflate: str, *, up: bool) -> Line:
+        read = MessageReader().read
+
         def said(raw: str | bytes) -> None:
-            self._frame(session.name, raw, sent=not up)
+            self._frame(session.name, raw, read_upstream(raw, read), sent=not up)
 
         def closed(code: int, reason: str) -> None:
             session.closed = session.closed or Closed(not up, code, reason)
@@ -136,8 +142,7 @@ class Book:
             what = Injected(f"the proxy could not read along: {error}")
             self._tell(self._now, Lane.KIT, line.session.name, what)
 
-    def _frame(self, name: str, raw: str | bytes, *, sent: bool) -> None:
-        value = read_upstream(raw)
+    def _frame(self, name: str, raw: str | bytes, value: Message | Undecodable, *, sent: bool) -> None:
         if isinstance(raw, str):
             clean, found = self._secrets.redact(raw.encode())
             hidden: str | bytes = clean.decode(errors="replace") if found else raw
@@ -145,7 +150,7 @@ class Book:
             hidden = without_credentials(raw, value, self._secrets)
         if hidden != raw:
             value = read_upstream(hidden)
-        self._tell(self._now, Lane.UPSTREAM, name, Sent(hidden, value) if sent else Received(hidden, value))
+        self._tell(self._now, _UPSTREAM, name, Sent(hidden, value) if sent else Received(hidden, value))
 
     def _tell(self, at_ns: int, lane: Lane, connection: str, what: What) -> None:
         self._on_event(Event(0, at_ns, lane, connection, what))

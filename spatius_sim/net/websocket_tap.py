@@ -16,6 +16,7 @@ LARGEST_MESSAGE = 16 * 1_048_576
 """Bytes. Larger messages still pass; they are not told."""
 
 _FIN, _RSV1, _MASKED = 0x80, 0x40, 0x80
+_CONT, _TEXT, _BINARY, _CLOSE = map(int, (Opcode.CONT, Opcode.TEXT, Opcode.BINARY, Opcode.CLOSE))
 _INFLATED_END = b"\x00\x00\xff\xff"
 
 
@@ -69,18 +70,23 @@ class WebSocketTap:
             payload = bytes(buffer[start:end])
             if second & _MASKED:
                 payload = apply_mask(payload, bytes(buffer[place:start]))
-            self._take(buffer[begin], payload)
+            first = buffer[begin]
+            if first == _FIN | _BINARY and not self._parts:  # Nearly all frames are a message each.
+                self._opcode, self._compressed = _BINARY, False
+                self._on_message(payload)
+            else:
+                self._take(first, payload)
             begin = end
         return begin
 
     def _take(self, first: int, payload: bytes) -> None:
         opcode = first & 0x0F
-        if opcode == Opcode.CLOSE:
+        if opcode == _CLOSE:
             code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
             self._on_close(code, payload[2:].decode(errors="replace"))
-        if opcode > Opcode.BINARY:
+        if opcode > _BINARY:
             return
-        if opcode != Opcode.CONT:
+        if opcode != _CONT:
             self._opcode, self._parts = opcode, []
             self._compressed = bool(first & _RSV1)
         self._parts.append(payload)
@@ -90,7 +96,7 @@ class WebSocketTap:
             whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
             self._parts = []
             whole = self._inflated(whole) if self._compressed else whole
-            self._on_message(whole.decode(errors="replace") if self._opcode == Opcode.TEXT else whole)
+            self._on_message(whole.decode(errors="replace") if self._opcode == _TEXT else whole)
 
     def _inflated(self, payload: bytes) -> bytes:
         if self._inflate is None:

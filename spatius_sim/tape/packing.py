@@ -65,7 +65,7 @@ def pack_record(record: Record, number_of: Callable[[bytes], int]) -> list[Any]:
         name: _pack_content(value, number_of) if isinstance(value, Content) else value
         for name, value in record.fields.items()
     }
-    return ["event", record.at_ns, record.lane.value, record.connection, record.kind, fields]
+    return ["event", record.at_ns, record.lane, record.connection, record.kind, fields]
 
 
 def read_record(stored: Any, blobs: BlobWindow) -> Record:
