@@ -203,7 +203,8 @@ def verify(target: str | None, **given: Any) -> int:
         kind, said["conformance"] = file.subject, str(file.path)
     if not kind:
         raise UsageError(
-            "nothing to judge: name a relay's URL, --server or --client, here or in conformance.yaml"
+            "nothing to judge: name a relay's URL, --server or --client, here or in conformance.yaml "
+            "(`spatius-sim init URL` writes it)"
         )
     suite = resource("conformance") / kind
     arguments = [str(suite), f"--rootdir={suite}", "-c", str(suite.parent / "pytest.ini")]

@@ -174,8 +174,8 @@ def claim(summary: Summary) -> str:
         case ExitCode.UNREACHABLE:
             told = {o.reason for o in summary.undecided}
             reasons = sorted(r for r in told if not any(other.startswith(r) for other in told - {r}))
-            judged = f"{passed} of {total} rules passed" if passed else f"none of {total} rules was judged"
-            return f"INCONCLUSIVE: {'; '.join(reasons)}. That is, {judged}."
+            judged = f"{passed} of {total} rules passed" if passed else "No rule was judged"
+            return f"INCONCLUSIVE: {'; '.join(reasons)}. {judged}."
         case ExitCode.KIT_FAILED:
             reasons = sorted({o.reason for o in summary.with_verdict(Verdict.ERRORED)})
             return f"ERRORED: {'; '.join(reasons)}. This says nothing of the subject."

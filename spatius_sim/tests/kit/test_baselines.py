@@ -19,24 +19,27 @@ known-failures:
 """
 
 
-def verify(folder: Path, broken_rule: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    relay = f"{sys.executable} {RELAY} {{port}} {broken_rule}"
-    command = [
-        sys.executable,
-        "-m",
-        "spatius_sim",
-        "verify",
-        "ws://127.0.0.1:{port}",
-        f"--target-cmd={relay}",
-    ]
-    command += ["--motion-port=0", "--settle=0.4", "--baseline=known.yaml", *arguments]
+def judge(front: str, folder: Path, broken_rule: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    relay = f"--target-cmd={sys.executable} {RELAY} {{port}} {broken_rule}"
+    fronts = {
+        "verify": ["spatius_sim", "verify", "ws://127.0.0.1:{port}"],
+        "xdist": ["pytest", "-n", "1", f"--rootdir={folder}", "--target=ws://127.0.0.1:{port}"],
+    }
+    command = [sys.executable, "-m", *fronts[front], relay, "--motion-port=0", "--settle=0.4"]
+    command += ["--baseline=known.yaml", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 
 
+def verify(folder: Path, broken_rule: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return judge("verify", folder, broken_rule, *arguments)
+
+
+@pytest.mark.parametrize("front", ["verify", "xdist"])
 @pytest.mark.parametrize(
     ("baseline", "broken_rule", "code", "told"),
     [
         (KNOWN, "R-MOTION-ORDER", 0, "known: two workers race"),
+        ("known-failures:\n", "R-MOTION-ORDER", 1, "FAILED: R-MOTION-ORDER. "),
         (
             KNOWN.replace("behind the", "before the"),
             "R-MOTION-ORDER",
@@ -53,28 +56,15 @@ def verify(folder: Path, broken_rule: str, *arguments: str) -> subprocess.Comple
         ("known-flaky:\n" + KNOWN.partition("\n")[2], "", 0, "all were kept"),
         ("known-failures:\n  R-NONSENSE: {}\n", "", 4, "known.yaml:2: no rule has the id 'R-NONSENSE'"),
     ],
-    ids=["tolerated", "fails otherwise", "expired", "passes", "flaky", "wrong"],
+    ids=["tolerated", "new", "fails otherwise", "expired", "passes", "flaky", "wrong"],
 )
-def test_a_run_with_a_baseline(baseline: str, broken_rule: str, code: int, told: str, tmp_path: Path) -> None:
+def test_a_run_with_a_baseline(
+    front: str, baseline: str, broken_rule: str, code: int, told: str, tmp_path: Path
+) -> None:
     (tmp_path / "known.yaml").write_text(baseline)
-    ran = verify(tmp_path, broken_rule, *FEW)
+    ran = judge(front, tmp_path, broken_rule, *FEW)
     assert ran.returncode == code, ran.stdout + ran.stderr
     assert told in " ".join((ran.stdout + ran.stderr).split())
-
-
-@pytest.mark.parametrize(("broken_rule", "code"), [("R-MOTION-ORDER", 0), ("", 1)])
-def test_a_baseline_says_the_same_with_xdist(broken_rule: str, code: int, tmp_path: Path) -> None:
-    (tmp_path / "known.yaml").write_text(KNOWN)
-    command = [sys.executable, "-m", "pytest", "-n", "2", f"--rootdir={tmp_path}", "-p", "no:cacheprovider"]
-    command += [
-        "--target=ws://127.0.0.1:{port}",
-        f"--target-cmd={sys.executable} {RELAY} {{port}} {broken_rule}",
-    ]
-    command += ["--motion-port=0", "--settle=0.4", "--baseline=known.yaml", *FEW]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert ran.returncode == code, ran.stdout + ran.stderr
-    told = "known to fail: R-MOTION-ORDER" if broken_rule else "known.yaml:2: R-MOTION-ORDER passes now"
-    assert told in " ".join(ran.stdout.split())
 
 
 def test_a_baseline_is_made_by_a_whole_run_and_then_tolerates(tmp_path: Path) -> None:

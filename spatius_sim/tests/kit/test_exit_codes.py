@@ -216,7 +216,7 @@ def test_6_an_unreachable_target(front: str, tmp_path: Path) -> None:
     ran = judge(front, tmp_path, f"ws://127.0.0.1:{port}", *arguments)
     assert ran.code == 6, ran.output
     assert ran.output.count("cannot be reached") == 1
-    assert "none of 30 rules was judged" in " ".join(ran.output.split())
+    assert "No rule was judged." in " ".join(ran.output.split())
     doctor = f"spatius-sim doctor ws://127.0.0.1:{port} {arguments[0]}={arguments[1]} --wait=0.3"
     assert f"Exit code 6. Next: {doctor}  (finds out why)\n" in ran.output
     assert set(ran.rules.values()) == {"INCONCLUSIVE"}
