@@ -1,5 +1,5 @@
-"""`python -m spatius_sim.tests.kill_matrix [--seeds N] [--processes N] [NAME ...]`: judges every miniature
-and every honest subject by whole runs of the ci profile, and prints who was named by what.
+"""`python -m spatius_sim.tests.kill_matrix [--seeds N] [--first-seed N] [--processes N] [NAME ...]`: judges every
+miniature and every honest subject by whole runs of the ci profile, and prints who was named by what.
 
 Ends with 1 unless each miniature was named by its own rule alone from every seed, and no honest subject by
 any.
@@ -73,10 +73,10 @@ def row(suspect: Suspect, runs: Iterable[Run]) -> tuple[str, bool]:
     return f"{mark}{suspect.rule_id:20} {suspect.name:28} {told}{others}", right
 
 
-def run_all(suspects: Iterable[int], seeds: int, processes: int) -> Iterator[Run]:
-    """Every suspect from the seeds 1, 2, ..., in parallel."""
+def run_all(suspects: Iterable[int], seeds: range, processes: int) -> Iterator[Run]:
+    """Every suspect from every seed, in parallel."""
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        tasks = [pool.submit(judged, number, seed) for seed in range(1, seeds + 1) for number in suspects]
+        tasks = [pool.submit(judged, number, seed) for seed in seeds for number in suspects]
         for task in as_completed(tasks):
             yield task.result()
 
@@ -84,6 +84,7 @@ def run_all(suspects: Iterable[int], seeds: int, processes: int) -> Iterator[Run
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("names", nargs="*", help="only these suspects, or kinds: relay, server, client")
     given = parser.parse_args()
@@ -94,9 +95,11 @@ def main() -> int:
         if not wanted or {suspect.name, suspect.kind, suspect.rule_id} & wanted
     ]
     runs: dict[int, list[Run]] = {number: [] for number in chosen}
-    for run in run_all(chosen, given.seeds, given.processes):
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
+    for run in run_all(chosen, seeds, given.processes):
         runs[run.suspect].append(run)
-        sys.stderr.write(f"{SUSPECTS[run.suspect].name} from seed {run.seed}: {run.seconds:.0f} s\n")
+        line, _ = row(SUSPECTS[run.suspect], [run])
+        sys.stderr.write(f"{line} (seed {run.seed}, {run.seconds:.0f} s)\n")
     rows = [row(SUSPECTS[number], of) for number, of in runs.items()]
     sys.stdout.write("\n".join(line for line, _ in rows) + "\n")
     wrong = sum(not right for _, right in rows)

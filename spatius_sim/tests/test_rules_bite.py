@@ -48,7 +48,9 @@ def test_a_miniature_is_named_by_its_own_rule_alone(
 def test_an_honest_subject_passes_every_rule() -> None:
     """A whole run for each, two processes for each core, for they mostly wait."""
     honest = [number for number, suspect in enumerate(SUSPECTS) if not suspect.rule_id]
-    rows = [row(SUSPECTS[run.suspect], [run]) for run in run_all(honest, 1, 2 * (os.cpu_count() or 1))]
+    rows = [
+        row(SUSPECTS[run.suspect], [run]) for run in run_all(honest, range(1, 2), 2 * (os.cpu_count() or 1))
+    ]
     assert len(rows) == len(honest)
     wrong = [line for line, right in rows if not right]
     assert not wrong, "\n".join(wrong)
