@@ -1,8 +1,9 @@
-"""`python -m spatius_sim.tests.kill_matrix [--seeds N] [--first-seed N] [--processes N] [NAME ...]`: judges every
-miniature and every honest subject by whole runs of the ci profile, and prints who was named by what.
+"""`python -m spatius_sim.tests.kill_matrix [--seeds N] [--first-seed N] [--processes N] [NAME ...]`: judges
+every miniature and every honest subject by whole runs of the ci profile, and prints who was named by what.
 
-Ends with 1 unless each miniature was named by its own rule alone from every seed, and no honest subject by
-any.
+Ends with 1 unless each miniature was named by its own rule from every seed, and no honest subject by any. In a
+whole run a fault also breaks what follows from it: that is told. `test_rules_bite.py` looks for it under the
+plans of the miniature's own rule, where no other may name it.
 """
 
 import argparse
@@ -65,7 +66,7 @@ def row(suspect: Suspect, runs: Iterable[Run]) -> tuple[str, bool]:
     accused = Counter(name for run in runs for name in run.named)
     killed = accused.pop(suspect.rule_id, 0)
     left_open = Counter(name for run in runs for name in run.open)
-    right = not accused and not left_open and (not suspect.rule_id or killed == len(runs))
+    right = killed == len(runs) if suspect.rule_id else not accused and not left_open
     told = f"killed {killed:2} of {len(runs)}" if suspect.rule_id else f"honest {len(runs):2} runs"
     others = "".join(f", also named by {name} {times} times" for name, times in accused.items())
     others += "".join(f", {name} left open {times} times" for name, times in left_open.items())
