@@ -1,8 +1,8 @@
 """`python -m spatius_sim.tests.kill_matrix [--seeds N] [--first-seed N] [--processes N] [NAME ...]`: judges
 every miniature and every honest subject by whole runs of the ci profile, and prints who was named by what.
 
-Ends with 1 unless each miniature was named by its own rule from every seed, and no honest subject by any. In a
-whole run a fault also breaks what follows from it: that is told. `test_rules_bite.py` looks for it under the
+Ends with 1 unless each miniature was named by its own rule from every seed, and no honest subject by any. In
+a whole run a fault also breaks what follows from it: that is told. `test_rules_bite.py` looks at it under the
 plans of the miniature's own rule, where no other may name it.
 """
 
