@@ -49,6 +49,9 @@ pytest_plugins = ["spatius_sim.kit.tape_plugin"]
 _LONGEST_FAILURE = 100_000
 """Characters: several failures, each with its dialogue."""
 
+_OUR_FIXTURES = frozenset({"judge", "judge_tape"})
+"""What judges; the tests of a team that has us installed are none of our business."""
+
 _UPDATED: "pytest.StashKey[str]" = pytest.StashKey()
 _OUTCOMES: "pytest.StashKey[Outcomes]" = pytest.StashKey()
 
@@ -251,7 +254,7 @@ def motion_server() -> "Iterator[RunningMotionServer]":
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Where the kit crashes, its traceback and its log may quote what a subject said."""
     report = yield
-    if _rule_of(item):
+    if not _OUR_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) and _rule_of(item):
         from spatius_sim.reporting.harmless import some_lines
 
         if report.failed:

@@ -268,3 +268,13 @@ def test_the_plugin_imports_nothing_heavy_where_it_is_not_asked(tmp_path: Path) 
         command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT, env=environment
     )
     assert ran.returncode == 0, ran.stdout
+
+
+def test_the_plugin_leaves_the_failures_of_others_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "test_theirs.py").write_text(
+        "import pytest\n\n@pytest.mark.parametrize('rule', ['x'])\n"
+        "def test_theirs(rule):\n    assert rule == 'y', '::theirs'\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "test_theirs.py"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
+    assert (ran.returncode, "AssertionError: ::theirs" in ran.stdout) == (1, True), ran.stdout
