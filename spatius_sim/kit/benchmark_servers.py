@@ -3,7 +3,8 @@
 It prints its port, then one line of figures for each line that it reads, and ends with its input. The kinds:
 `ours`, ours `traced`, and `bare`, the least that could do the job: an aiohttp handler that parses every
 message and answers with constant bytes, at the same places of the audio as ours. `keeping` is bare, and keeps
-all frames as a trace must: the least that could do that. Garbage is collected alike in all of them.
+all frames as a trace must: the least that could do that. `synthesizing` is keeping, and makes its motion from
+the audio as ours does: the least that could do all that ours does. Garbage is collected alike in all of them.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from aiohttp import WSMsgType, web
 
 from spatius_sim import __version__
 from spatius_sim.kit.collecting import collect_seldom
+from spatius_sim.model.answers import SynthesizedAnswer
 from spatius_sim.model.trace import TraceHeader
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.motion_server import MotionServer
@@ -45,12 +47,14 @@ _FIRST, _NEXT, _LAST = _motion(50, end=False), _motion(100, end=False), _motion(
 
 
 _KEPT = web.AppKey("kept", list[bytes])
+_SYNTHESIZES = web.AppKey("synthesizes", bool)
 
 
 async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(compress=False)
     await socket.prepare(request)
     kept = request.app.get(_KEPT)
+    answer = _new_answer() if request.app[_SYNTHESIZES] else None
     segment, heard = 0, 0
     async for frame in socket:
         if frame.type is not WSMsgType.BINARY:
@@ -61,6 +65,15 @@ async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
         message.ParseFromString(frame.data)
         if message.type == wire.CLIENT_CONFIGURE_SESSION:
             await socket.send_bytes(_CONFIRM)
+            continue
+        if answer is not None and kept is not None:
+            made = [*answer.feed(message.client_audio_input.audio)]
+            if message.client_audio_input.end:
+                made += answer.finish()
+                answer = _new_answer()
+            for motion in made:
+                kept.append(motion)
+                await socket.send_bytes(motion)
             continue
         heard += len(message.client_audio_input.audio)
         if heard * KEYFRAMES_PER_SECOND > segment_end(segment) * _RATE * BYTES_PER_SAMPLE:
@@ -75,6 +88,10 @@ async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
             await socket.send_bytes(_LAST)
             segment, heard = 0, 0
     return socket
+
+
+def _new_answer() -> SynthesizedAnswer:
+    return SynthesizedAnswer("constant", "constant", _RATE, 1)
 
 
 async def _token(request: web.Request) -> web.Response:
@@ -119,9 +136,10 @@ async def serve_ours(*, traced: bool) -> None:
         await _report(server.port, begin_anew)
 
 
-async def serve_bare(*, keeping: bool) -> None:
+async def serve_bare(*, keeping: bool, synthesizing: bool = False) -> None:
     """The bare handler."""
     app = web.Application()
+    app[_SYNTHESIZES] = synthesizing
     kept: list[bytes] = []
     if keeping:
         app[_KEPT] = kept
@@ -139,6 +157,7 @@ _KINDS = {
     "traced": partial(serve_ours, traced=True),
     "bare": partial(serve_bare, keeping=False),
     "keeping": partial(serve_bare, keeping=True),
+    "synthesizing": partial(serve_bare, keeping=True, synthesizing=True),
 }
 
 if __name__ == "__main__":

@@ -219,7 +219,7 @@ async def _unpaced(size: Size) -> list[Figure]:
     responses = len(_borders(size.spoken)) + 1
     cost: dict[str, float] = {}
     async with AsyncExitStack() as stack:
-        kinds = ("traced", "ours", "keeping", "bare")
+        kinds = ("traced", "ours", "keeping", "synthesizing", "bare")
         servers = {kind: await stack.enter_async_context(_server(kind)) for kind in kinds}
         for _ in range(2 * size.rounds):
             for kind, (server, driver) in servers.items():
@@ -233,6 +233,7 @@ async def _unpaced(size: Size) -> list[Figure]:
         Figure("server: ours to bare, trace on", cost["traced"] / bare, "x", "at most 1.6"),
         Figure("server: ours to bare, as `serve` runs", cost["ours"] / bare, "x"),
         Figure("server: a bare handler that keeps all frames to bare", cost["keeping"] / bare, "x"),
+        Figure("server: one that synthesises its motion, too", cost["synthesizing"] / bare, "x"),
     ]
 
 
