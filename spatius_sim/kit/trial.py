@@ -45,7 +45,8 @@ def _nothing_shorter(plan: object) -> tuple[()]:
 class Trial(Generic[P]):
     """Judges a subject. Every plan is run once, and judged by all rules; `traces` is the folder where the
     traces of failures are saved; `shorter` gives the plans that a failing one is cut down to; `on_trace` is
-    told of every trace. Past `deadline`, monotonic seconds, no scenario is begun."""
+    told of every trace. Past `deadline`, monotonic seconds, no scenario is begun, but to repeat one that
+    broke a rule."""
 
     subject: Subject[P]
     loop: BackgroundLoop
@@ -76,7 +77,7 @@ class Trial(Generic[P]):
         """The outcome of one rule over the plans that are `sure` to be run and those that are drawn, `most`
         of them where that is less than there may be."""
         if self._out_of_time():
-            return RuleOutcome(rule_id, Verdict.UNEXERCISED, reason="out of time: it was not reached")
+            return self._not_in_time(rule_id, "out of time: it was not reached", 0)
         if not self._attach():
             return self._from_memory(rule_id)
         examples = REAL_CLOCK_PLANS if getattr(self.subject, "real_clock", False) else self.examples
@@ -123,7 +124,7 @@ class Trial(Generic[P]):
             return self._lost(rule_id, str(error), len(seen))
         if left_out and (self._clean_turn_completed or not seen):
             reason = f"out of time after {len(seen)} of {len(seen) + len(left_out)} scenarios"
-            return RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, len(seen), reason=reason)
+            return self._not_in_time(rule_id, reason, len(seen))
         return self._unbroken(rule_id, seen)
 
     def overturned(self, outcome: RuleOutcome) -> list[RuleOutcome]:
@@ -133,19 +134,30 @@ class Trial(Generic[P]):
             self._passed[outcome.rule_id] = set()
         found: list[RuleOutcome] = []
         for rule_id, kept in list(self._passed.items()):
-            for plan in [p for p, j in self._judged.items() if j[rule_id].verdict is Verdict.FAILED]:
-                if plan in kept or self._out_of_time():
-                    continue
-                try:
-                    failed = self._failed(rule_id, plan, 1)
-                except (UnreachableError, TesteeError):
-                    return found
-                if failed.failure is not None and failed.failure.confirmed:
-                    del self._passed[rule_id]
-                    found.append(failed)
-                    break
-                kept.add(plan)
+            failed = self._broken_twice(rule_id, kept)
+            if failed is not None:
+                del self._passed[rule_id]
+                found.append(failed)
         return found
+
+    def _broken_twice(self, rule_id: str, kept: set[P]) -> RuleOutcome | None:
+        """The failure of a rule that a scenario broke, and again when repeated; those that kept it join
+        `kept`. This has its time even where a run has none left: what was seen is not kept to ourselves."""
+        for plan in [p for p, j in self._judged.items() if j[rule_id].verdict is Verdict.FAILED]:
+            if plan in kept:
+                continue
+            try:
+                failed = self._failed(rule_id, plan, 1)
+            except (UnreachableError, TesteeError):
+                return None
+            if failed.failure is not None and failed.failure.confirmed:
+                return failed
+            kept.add(plan)
+        return None
+
+    def _not_in_time(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
+        open_still = RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, scenarios, reason=reason)
+        return self._broken_twice(rule_id, set()) or open_still
 
     def broken_so_far(self) -> dict[str, str]:
         """What was broken in any scenario yet, by rule: not confirmed, and maybe not to be judged at all."""

@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from hypothesis.strategies import just
 
 from spatius_sim.dialects.events import ClientAction, InterruptTurn
@@ -48,18 +51,23 @@ class LosesOneBehindAnInterrupt(LosesBehindAnInterrupt):
     losses = 1
 
 
-def overturned(brain: type[PlainRelay], folder: Path, plans: dict[str, Plan]) -> list[tuple[str, Verdict]]:
-    """What each rule, judged over its plan, overturns of those before it."""
+@contextmanager
+def trial_of(brain: type[PlainRelay], folder: Path) -> Iterator[Trial[Plan]]:
     loop = BackgroundLoop()
     running = miniature_relay(brain)
-    trial = Trial(loop.run(running.__aenter__(), 10.0), loop, SEED, folder, 1, shrink_seconds=0.0)
     try:
-        found = [o for name, plan in plans.items() for o in trial.overturned(trial.judge(name, just(plan)))]
-        assert all(trial.smallest[outcome.rule_id] == DISTURBED for outcome in found)
-        return [(outcome.rule_id, outcome.verdict) for outcome in found]
+        yield Trial(loop.run(running.__aenter__(), 10.0), loop, SEED, folder, 1, shrink_seconds=0.0)
     finally:
         loop.run(running.__aexit__(None, None, None), 10.0)
         loop.stop()
+
+
+def overturned(brain: type[PlainRelay], folder: Path, plans: dict[str, Plan]) -> list[tuple[str, Verdict]]:
+    """What each rule, judged over its plan, overturns of those before it."""
+    with trial_of(brain, folder) as trial:
+        found = [o for name, plan in plans.items() for o in trial.overturned(trial.judge(name, just(plan)))]
+        assert all(trial.smallest[outcome.rule_id] == DISTURBED for outcome in found)
+        return [(outcome.rule_id, outcome.verdict) for outcome in found]
 
 
 def test_what_the_scenarios_of_another_rule_break_has_not_passed(tmp_path: Path) -> None:
@@ -76,6 +84,31 @@ def test_what_is_broken_once_and_kept_when_repeated_may_be_noise(tmp_path: Path)
 
 def test_a_rule_that_is_not_to_be_judged_is_not_accused(tmp_path: Path) -> None:
     assert overturned(LosesBehindAnInterrupt, tmp_path, {"R-STALE": DISTURBED}) == []
+
+
+@pytest.mark.parametrize(
+    ("brain", "verdict"),
+    [
+        (LosesBehindAnInterrupt, Verdict.FAILED),
+        (LosesOneBehindAnInterrupt, Verdict.UNEXERCISED),
+        (PlainRelay, Verdict.UNEXERCISED),
+    ],
+)
+def test_what_was_seen_is_told_though_the_rule_was_not_reached(
+    brain: type[PlainRelay], verdict: Verdict, tmp_path: Path
+) -> None:
+    with trial_of(brain, tmp_path) as trial:
+        trial.judge("R-STALE", just(DISTURBED))
+        trial.deadline = 0.0
+        assert trial.judge("R-MOTION-COMPLETE", just(UNDISTURBED)).verdict is verdict
+
+
+def test_what_is_seen_in_the_last_scenario_overturns_though_time_is_over(tmp_path: Path) -> None:
+    with trial_of(LosesBehindAnInterrupt, tmp_path) as trial:
+        assert trial.overturned(trial.judge("R-MOTION-COMPLETE", just(UNDISTURBED))) == []
+        last = trial.judge("R-STALE", just(DISTURBED))
+        trial.deadline = 0.0
+        assert [outcome.rule_id for outcome in trial.overturned(last)] == ["R-MOTION-COMPLETE"]
 
 
 def test_the_reader_sees_which_rule_failed_though_another_item_tells_it(tmp_path: Path) -> None:
