@@ -245,11 +245,16 @@ def a_session_that_outlives_its_client(said: Dialogue) -> None:
 def a_client_that_waits_for_a_slow_one(said: Dialogue) -> None:
     said.turn(ANN)
     said.turn("bob")
-    said.starts(ANN, 1, voice("ann 1"))
+    spoken = said.speaks(ANN, 1)
     said.intends(ANN, Intent.UNREAD)
     said.speaks("bob", 1)
     said.ends("bob", 1, complete=False)
     said.intends(ANN, Intent.READ_ON)
+    said.echoes(ANN, 1, spoken)
+    first, second = said.answers(ANN, 1)
+    said.motion_down(ANN, first)
+    said.motion_down(ANN, second, last=True)
+    said.ends(ANN, 1)
 
 
 @breaks("R-BADINPUT")
