@@ -39,6 +39,7 @@ async def miniature_relay(
     seed: int = SEED,
     speaks: Dialect | None = None,
     most_events: float = math.inf,
+    patience: Patience = PATIENCE,
 ) -> AsyncIterator[Subject[Plan]]:
     dialect = find_wire(wire)
     recorder = Recorder(dialect=dialect, most_events=most_events)
@@ -54,4 +55,4 @@ async def miniature_relay(
             port = next(iter(listening.sockets)).getsockname()[1]
             url = f"ws://{LOOPBACK}:{port}"
             address = RelayAddress(url)
-            yield RelaySubject(address, dialect, recorder, seed, PATIENCE, server)
+            yield RelaySubject(address, dialect, recorder, seed, patience, server)
