@@ -56,6 +56,15 @@ class DocumentRelay(MiniatureRelay):
         return web.json_response(document, headers={"X-Key": getattr(self._brain, "told", "")})
 
 
+class DemandsCredentials(DocumentRelay):
+    """Serves whoever bears a session key of Spatius, and nobody else."""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        if "X-Session-Key" not in request.headers:
+            return web.Response(status=401, text="a session key is needed")
+        return await super().answer(request)
+
+
 class TellsInAHeader(PlainRelay):
     @property
     def told(self) -> str:
@@ -76,12 +85,14 @@ async def serving(handler: object) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def document_relay(brain: type[PlainRelay]) -> AsyncIterator[Subject[Plan]]:
+async def document_relay(
+    brain: type[PlainRelay], server_of: type[DocumentRelay] = DocumentRelay
+) -> AsyncIterator[Subject[Plan]]:
     wire, recorder = find_wire("http-document"), Recorder()
     async with MotionServer(seed=SEED, sink=recorder) as server:
         numbers = count(1)
         made = brain(canary_key(SEED), lambda: f"request-{next(numbers)}")
-        relay = DocumentRelay(made, wire, server.console_endpoint, server.ingress_endpoint)
+        relay = server_of(made, wire, server.console_endpoint, server.ingress_endpoint)
         async with serving(relay.answer) as url:
             yield RelaySubject(RelayAddress(url), wire, recorder, SEED, PATIENCE, server)
 
@@ -130,6 +141,17 @@ def test_a_wrong_backend_is_named(
     trial = Trial(subject, loop, SEED, tmp_path, EXAMPLES, shrink_seconds=0.0)
     assert trial.judge(rule_id, *exercise_of(rule_id)).verdict is Verdict.FAILED
     assert {name for one in trial._judged.values() for name, j in one.items() if j.broken} == {rule_id}
+
+
+@pytest.mark.xfail(strict=True, reason="a client of documents opens without saying what it bears")
+def test_a_backend_that_wants_a_session_key_of_its_clients_is_named(
+    loop: BackgroundLoop, stack: AsyncExitStack, tmp_path: Path
+) -> None:
+    demanding = document_relay(PlainRelay, DemandsCredentials)
+    subject = loop.run(stack.enter_async_context(demanding), 10.0)
+    trial = Trial(subject, loop, SEED, tmp_path, EXAMPLES, shrink_seconds=0.0)
+    outcome = trial.judge("R-TOKENLESS", *exercise_of("R-TOKENLESS"))
+    assert outcome.verdict is Verdict.FAILED
 
 
 async def test_an_answer_that_is_none_and_one_that_breaks_off() -> None:
