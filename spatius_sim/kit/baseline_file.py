@@ -62,7 +62,8 @@ def update_baseline(path: Path, outcomes: Iterable[RuleOutcome], subject: str, t
     editing = _Editing(str(path), text)
     new: list[str] = []
     for outcome in outcomes:
-        entry, failure = known.get(outcome.rule_id), outcome.failure
+        entry = known.get(outcome.rule_id)
+        failure = outcome.failure if outcome.verdict is Verdict.FAILED else None
         if entry is None and failure is not None:
             update.added.append(outcome.rule_id)
             new += _entry(outcome.rule_id, failure.actual, today)

@@ -88,7 +88,12 @@ class ClientSubject:
         self._lacks = set(map(str, lacks))
         self.real_clock = result.get("clock") == "real"
 
-    async def run(self, plan: ClientPlan) -> Trace:
+    @property
+    def was_hasty(self) -> bool:
+        """A client is never given less time than a run before it had."""
+        return False
+
+    async def run(self, plan: ClientPlan, *, patient: bool = False) -> Trace:
         """Every call of the plan, each with an `observe` behind it; raises TesteeError."""
         self._events = list(self._hello)
         mode = plan.mode if plan.mode in self._modes or not self._modes else self._modes[0]

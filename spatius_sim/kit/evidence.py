@@ -15,16 +15,15 @@ _MOST_EVENTS = 6
 
 
 def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confirmed: bool) -> Failure:
-    """What was broken in that trace, which lies on that tape. Where it was not seen again (not `confirmed`)
-    the trace is of the repetition, and proves nothing."""
-    guilty = broken.events if confirmed else ()
+    """What was broken in that trace, which lies on that tape; `confirmed` if it was seen again."""
+    guilty = broken.events
     return Failure(
         broken.expected,
         broken.actual + what_was_not_understood(trace),
         scenario,
         str(tape),
         confirmed,
-        dialogue(trace, guilty) if confirmed else "",
+        dialogue(trace, guilty),
         tuple(_line(trace, seq) for seq in guilty[:_MOST_EVENTS] if seq < len(trace.events)),
         timeline_of(trace, guilty),
     )

@@ -214,11 +214,11 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
             trial = bench.trial(rule.subject)
             left_out = bench.profile.leaves_out(rule.id)
             if left_out:
-                outcome = RuleOutcome(rule.id, Verdict.UNEXERCISED, reason=left_out)
+                outcome = trial.left_open(rule.id, left_out)
             else:
                 outcome = trial.judge(rule.id, *exercise(request.config, rule, bench.profile.thorough))
-                overturned = trial.overturned(outcome)
-                note_suspects(request.node, trial.broken_so_far(), judged_rules(request.config))
+            overturned = trial.overturned(outcome)
+            note_suspects(request.node, trial.broken_so_far(), judged_rules(request.config))
         except UsageError as error:
             if not is_worker(request.config):
                 pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)

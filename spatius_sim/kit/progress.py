@@ -85,7 +85,7 @@ class Progress:
             self._tell_failures(report, judged)
 
     def _tell_failures(self, report: pytest.TestReport, judged: "list[RuleOutcome]") -> None:
-        wrong = [outcome for outcome in judged if outcome.verdict in _WRONG]
+        wrong = [outcome for outcome in judged if outcome.verdict in _WRONG or outcome.failure is not None]
         for outcome in wrong:
             told = outcome.reason if outcome.failure is None else outcome.failure.actual
             self._tell(f"{outcome.verdict} {outcome.rule_id}: {told} ({self._seconds:.0f} s)")

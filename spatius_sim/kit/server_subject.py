@@ -20,7 +20,7 @@ from spatius_sim.kit.probes import (
     UpgradeProbe,
 )
 from spatius_sim.kit.subjects import APP_ID, AVATAR_ID, Patience, canary_key
-from spatius_sim.kit.waiting import Settling, Watch, chunks, wait_until
+from spatius_sim.kit.waiting import AdaptiveTimeout, Watch, chunks, wait_until
 from spatius_sim.model.trace import (
     Closed,
     Intended,
@@ -122,7 +122,7 @@ class ServerSubject:
         self._place = place
         self._lacks = place.lacks
         self._recorder, self._seed, self._patience = recorder, seed, patience
-        self._settling = Settling(patience.settle)
+        self._settling = AdaptiveTimeout(patience.settle)
         self._runs = 0
         self._probed = 0
 
@@ -143,9 +143,15 @@ class ServerSubject:
             found += [] if await self._takes_egress() else [EGRESS]
             self._lacks = tuple(dict.fromkeys([*self._lacks, *found]))
 
-    async def run(self, plan: Plan) -> Trace:
+    @property
+    def was_hasty(self) -> bool:
+        """Whether the last run cut a wait short."""
+        return self._settling.cut_short
+
+    async def run(self, plan: Plan, *, patient: bool = False) -> Trace:
         """The probes of a plan, then its sessions."""
         self._runs += 1
+        self._settling.begin_run(patient=patient)
         header = TraceHeader("server", "", self._seed, str(plan), __version__, self._lacks)
         self._recorder.start(header)
         try:

@@ -12,8 +12,8 @@ from spatius_sim.kit.conduct import WHOLE_TURN, Act, Cue, Heard, Rubbish
 from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.kit.rubbish import rubbish_frames
 from spatius_sim.kit.turn_starts import TurnStart, TurnToStart
-from spatius_sim.kit.turn_watch import Fallback, TurnWatch
-from spatius_sim.kit.waiting import Settling, chunks, wait_until
+from spatius_sim.kit.turn_watch import TurnWatch
+from spatius_sim.kit.waiting import AdaptiveTimeout, chunks, wait_until
 from spatius_sim.model.trace import Intended, Intent, Lane, TurnStarted, WaitEnded
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.net.relay_client import RelayClient
@@ -41,17 +41,17 @@ class Speaker:
     client: RelayClient
     dialect: Dialect
     recorder: Recorder
-    settling: Settling
-    settling_of_nothing: Settling
-    recovering: Settling
+    settling: AdaptiveTimeout
+    settling_of_nothing: AdaptiveTimeout
+    recovering: AdaptiveTimeout
     lacks: frozenset[str]
     greets: bool
     sample_rate: int
-    fallback: Fallback
+    fallback: AdaptiveTimeout
     slowed_by: float
     starts: TurnStart | None = None
     _session_id: str = ""
-    _hears: Settling = field(default_factory=lambda: Settling(_CUE_SECONDS))
+    _hears: AdaptiveTimeout = field(default_factory=lambda: AdaptiveTimeout(_CUE_SECONDS))
     _through: int = 0
     """Events that were there when the turn before was through."""
     _recovering: bool = False
@@ -104,7 +104,7 @@ class Speaker:
         await self._act(turn, pcm)
         await asyncio.sleep(turn.pause_ms / 1000)
 
-    def _settling_for(self, turn: TurnPlan) -> Settling:
+    def _settling_for(self, turn: TurnPlan) -> AdaptiveTimeout:
         answerable = turn.asks_for_motion or self.starts is not None
         return self.settling if answerable else self.settling_of_nothing
 
@@ -152,7 +152,7 @@ class Speaker:
             case _:
                 return
 
-    async def _wait(self, over: Callable[[], bool], settling: Settling) -> bool:
+    async def _wait(self, over: Callable[[], bool], settling: AdaptiveTimeout) -> bool:
         return await wait_until(self.recorder, over, settling, self.client.closed.is_set)
 
     def _tell(self, what: TurnStarted | WaitEnded | Intended) -> None:

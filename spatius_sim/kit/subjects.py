@@ -18,8 +18,8 @@ from spatius_sim.kit.hang_ups import watch_hang_ups
 from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
 from spatius_sim.kit.speaking import GREETING_SECONDS, Speaker
 from spatius_sim.kit.turn_starts import TurnStart, check_sayable
-from spatius_sim.kit.turn_watch import Fallback
-from spatius_sim.kit.waiting import Settling
+from spatius_sim.kit.turn_watch import fallback_timeout
+from spatius_sim.kit.waiting import AdaptiveTimeout
 from spatius_sim.model.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.session_tokens import SessionToken, issue_token
 from spatius_sim.model.told_faults import longest_delay
@@ -95,8 +95,13 @@ class Subject(Protocol[PlanOf]):
     async def attach(self) -> None:
         """Make sure that it is there; raises UnreachableError."""
 
-    async def run(self, plan: PlanOf) -> Trace:
-        """Run one scenario on fresh connections; raises UnreachableError where none can be had."""
+    @property
+    def was_hasty(self) -> bool:
+        """Whether the last run cut a wait short: what it misses may have come later."""
+
+    async def run(self, plan: PlanOf, *, patient: bool = False) -> Trace:
+        """Run one scenario on fresh connections, and wait as long as the user allows if it is to be
+        `patient`; raises UnreachableError if no connection can be had."""
 
     async def detach(self) -> None:
         """Let go of everything."""
@@ -126,10 +131,10 @@ class RelaySubject:
         self._wire_known = dialect is not None
         self._speak_on(dialect or dialect_named(_LIKELIEST_WIRE))
         self._motion_server = motion_server
-        self._patience, self._settling = patience, Settling(patience.settle)
-        self._settling_of_nothing = Settling(patience.settle)
-        self._recovering = Settling(patience.fallback)
-        self._fallback = Fallback(patience.fallback)
+        self._patience, self._settling = patience, AdaptiveTimeout(patience.settle)
+        self._settling_of_nothing = AdaptiveTimeout(patience.settle)
+        self._recovering = AdaptiveTimeout(patience.fallback)
+        self._fallback = fallback_timeout(patience.fallback)
         self._runs = 0
         self._greets, self._sample_rate = False, PLAN_SAMPLE_RATE
 
@@ -155,9 +160,20 @@ class RelaySubject:
                     raise
             await asyncio.sleep(_RETRY_SECONDS)
 
-    async def run(self, plan: Plan) -> Trace:
+    @property
+    def was_hasty(self) -> bool:
+        """Whether the last run cut a wait short."""
+        return any(wait.cut_short for wait in self._waits)
+
+    @property
+    def _waits(self) -> tuple[AdaptiveTimeout, ...]:
+        return self._settling, self._settling_of_nothing, self._recovering, self._fallback
+
+    async def run(self, plan: Plan, *, patient: bool = False) -> Trace:
         """Every client speaks its turns; a turn is over when both halves have come down."""
         self._runs += 1
+        for wait in self._waits:
+            wait.begin_run(patient=patient)
         header = TraceHeader(
             "relay",
             self._dialect.name,
@@ -166,7 +182,8 @@ class RelaySubject:
             __version__,
             self._lacks,
             "downstream" if self._motion_server is None else "both",
-            fallback_wait=self._patience.fallback,
+            # How long is waited and what counts as absence are one value.
+            fallback_wait=self._fallback.now,
             declaration=self._dialect.declaration,
         )
         self._recorder.start(header)

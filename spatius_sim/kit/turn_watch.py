@@ -4,12 +4,11 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Container
-from dataclasses import dataclass
 
 from spatius_sim.dialects.events import Audio, Failed, Motion
 from spatius_sim.dialects.features import AUDIO, CLIENT_AUDIO, END_MARKS, ERRORS, PCM
 from spatius_sim.kit.conduct import Heard
-from spatius_sim.kit.waiting import Settling, Watch, wait_until
+from spatius_sim.kit.waiting import AdaptiveTimeout, Watch, wait_until
 from spatius_sim.model.trace import Injected, Received, read_upstream
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.protocol.messages import MotionResponse
@@ -20,26 +19,10 @@ _LATE_SECONDS = 0.2
 
 _QUIET_SECONDS = 0.3
 
-_PATIENT_FALLBACKS = 2
-_SHORTEST_FALLBACK = 2.0
-_ROOM_FOR_SLOWNESS = 3.0
 
-
-@dataclass(slots=True)
-class Fallback:
-    """How long a relay may take to do without Motion Server: `seconds` at first. After two waits in vain it
-    is given three times the longest that it was ever seen to take, and two seconds at least."""
-
-    seconds: float
-    longest: float = 0.0
-    in_vain: int = 0
-
-    @property
-    def now(self) -> float:
-        """The seconds that hold now."""
-        if self.in_vain < _PATIENT_FALLBACKS:
-            return self.seconds
-        return min(self.seconds, max(_SHORTEST_FALLBACK, _ROOM_FOR_SLOWNESS * self.longest))
+def fallback_timeout(seconds: float) -> AdaptiveTimeout:
+    """The wait for a relay to do without a Motion Server that fails: `seconds`, and two at least."""
+    return AdaptiveTimeout(seconds, least=2.0, patient_waits=2)
 
 
 class TurnWatch:
@@ -83,8 +66,8 @@ class TurnWatch:
 
     async def wait(
         self,
-        settling: Settling,
-        fallback: Fallback,
+        settling: AdaptiveTimeout,
+        fallback: AdaptiveTimeout,
         gone: Callable[[], bool],
         *,
         slowed_by: float,
@@ -103,7 +86,7 @@ class TurnWatch:
         await wait_until(self._recorder, over, settling, gone, grace=slowed_by, spoken=spoken)
         failed_at = self._failed_at()
         if failed_at is None and behind_unfinished and self.have_come():
-            await wait_until(self._recorder, bool, Settling(_QUIET_SECONDS), gone, spoken=spoken)
+            await wait_until(self._recorder, bool, AdaptiveTimeout(_QUIET_SECONDS), gone, spoken=spoken)
         elif failed_at is not None:
             await self._wait_for_fallback(max(spoken_at, failed_at), fallback, gone)
         return self.have_come()
@@ -113,17 +96,19 @@ class TurnWatch:
         """Whether Motion Server has failed by now."""
         return self._failed_at() is not None
 
-    async def _wait_for_fallback(self, since: float, fallback: Fallback, gone: Callable[[], bool]) -> None:
+    async def _wait_for_fallback(
+        self, since: float, fallback: AdaptiveTimeout, gone: Callable[[], bool]
+    ) -> None:
         changed = self._recorder.changed
         deadline = since + fallback.now + _LATE_SECONDS
         while not (self.have_come() or gone()):
             now = time.monotonic()
             if self._has_fallen_back():
-                fallback.longest = max(fallback.longest, now - since)
+                fallback.took(now - since)
                 return
             left = deadline - now
             if left <= 0:
-                fallback.in_vain += 1
+                fallback.ended_in_vain()
                 return
             changed.clear()
             with contextlib.suppress(TimeoutError):

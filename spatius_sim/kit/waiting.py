@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spatius_sim.dialects.events import Failed, Garbage, Note
 from spatius_sim.model.trace import Event, Lane, Received
@@ -34,27 +34,46 @@ LONGEST_TURN_SECONDS = 60.0
 """However lively a subject is, a turn that lasts so much longer than its speech never ends."""
 
 _GLANCE_SECONDS = 0.05
-_PATIENT_TURNS = 3
-_SHORTEST_SETTLE = 1.0
 _ROOM_FOR_SLOWNESS = 3.0
 
 
 @dataclass(slots=True)
-class Settling:
-    """How long a subject may be silent before what is missing counts as missing: `seconds` at first. After
-    three turns that stayed incomplete it is given three times the longest pause it was ever seen to make,
-    and a second at least, for it is not slow but silent."""
+class AdaptiveTimeout:
+    """How long a subject is waited for, in seconds, before what is missing counts as missing.
+
+    That is `seconds` at first. After `patient_waits` waits in vain the next runs wait three times as long as
+    the subject was ever seen to take, and `least` at least, for it is not slow but silent. All waits of one
+    run are of one length. What a shortened wait shows is a suspicion: a run with patience confirms it.
+    """
 
     seconds: float
-    longest_pause: float = 0.0
-    incomplete_turns: int = 0
+    least: float = 1.0
+    patient_waits: int = 3
+    longest: float = 0.0
+    in_vain: int = 0
+    now: float = field(init=False)
+    """The length of a wait in this run."""
+    cut_short: bool = field(init=False, default=False)
+    """Whether a wait of this run ended in vain before all its `seconds` were over."""
 
-    @property
-    def now(self) -> float:
-        """The seconds that hold now."""
-        if self.incomplete_turns < _PATIENT_TURNS:
-            return self.seconds
-        return min(self.seconds, max(_SHORTEST_SETTLE, _ROOM_FOR_SLOWNESS * self.longest_pause))
+    def __post_init__(self) -> None:
+        self.now = self.seconds
+
+    def begin_run(self, *, patient: bool) -> None:
+        """Fix the length of the waits of one run: all the `seconds` if it is to be `patient`."""
+        self.cut_short = False
+        self.now = self.seconds
+        if not patient and self.in_vain >= self.patient_waits:
+            self.now = min(self.seconds, max(self.least, _ROOM_FOR_SLOWNESS * self.longest))
+
+    def ended_in_vain(self) -> None:
+        """Remember a wait in which nothing came."""
+        self.in_vain += 1
+        self.cut_short = self.cut_short or self.now < self.seconds
+
+    def took(self, seconds: float) -> None:
+        """Remember how long the subject took."""
+        self.longest = max(self.longest, seconds)
 
 
 def _never() -> bool:
@@ -64,7 +83,7 @@ def _never() -> bool:
 async def wait_until(
     recorder: Recorder,
     over: Callable[[], bool],
-    settling: Settling,
+    settling: AdaptiveTimeout,
     gone: Callable[[], bool] = _never,
     grace: float = 0.0,
     spoken: float = 0.0,
@@ -77,13 +96,13 @@ async def wait_until(
     seen = len(recorder.events)
     while not over():
         if any(map(_is_sign_of_life, recorder.events[seen:])):
-            settling.longest_pause = max(settling.longest_pause, silent)
+            settling.took(silent)
             silent = 0.0
         seen = len(recorder.events)
         began = time.monotonic()
         left = min(settling.now + grace - silent, started + LONGEST_TURN_SECONDS + spoken - began)
         if gone() or recorder.flooded or left <= 0:
-            settling.incomplete_turns += 1
+            settling.ended_in_vain()
             return over()
         recorder.changed.clear()
         with contextlib.suppress(TimeoutError):

@@ -74,10 +74,10 @@ def _results(judged: JudgedRule, *, some_passed: bool) -> list[FinalResult]:
             return [Skipped(reason, str(judged.verdict))]
         case Verdict.UNEXERCISED if not judged.required:
             return [Skipped(reason, str(judged.verdict))]
-        case Verdict.INCONCLUSIVE if some_passed and not judged.required:
+        case Verdict.INCONCLUSIVE if some_passed and not judged.required and judged.failure is None:
             return [Skipped(reason, str(judged.verdict))]
     open_still = Error(reason, str(judged.verdict))
-    open_still.text = "This is no pass."
+    open_still.text = _told(judged.failure) if judged.failure else "This is no pass."
     return [open_still]
 
 

@@ -23,6 +23,9 @@ def _step(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
             return _mend(summaries)
         case ExitCode.UNREACHABLE:
             unheard = [summary for summary in summaries if summary.never_judged]
+            once = [o.rule_id for summary in summaries for o in summary.undecided if o.failure is not None]
+            if once:
+                return f"repeat the scenario of {once[0]}, which broke it once: its command stands above"
             if not unheard:
                 return "run it again, on a machine that is less busy"
             return f"{doctor}  (finds out why)" if doctor else _START_IT.get(unheard[0].subject, "start it")

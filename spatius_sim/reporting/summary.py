@@ -128,10 +128,10 @@ class Summary:
 
     @property
     def undecided(self) -> list[RuleOutcome]:
-        """The inconclusive rules, unless others passed and none of them is required."""
-        inconclusive = self.with_verdict(Verdict.INCONCLUSIVE)
+        """The inconclusive rules, unless others passed and they are neither required nor were broken once."""
+        inconclusive = [o for o in self.with_verdict(Verdict.INCONCLUSIVE) if o.rule_id not in self.known]
         if self.with_verdict(Verdict.PASSED):
-            return [outcome for outcome in inconclusive if outcome.rule_id in self.required]
+            return [o for o in inconclusive if o.rule_id in self.required or o.failure is not None]
         return inconclusive
 
     @property

@@ -25,7 +25,7 @@ _MOST_EVENTS = 3
 def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
     """A broken rule in ten lines at most, and its dialogue if it has one."""
     broken = rule(outcome.rule_id)
-    seen = "seen again when repeated" if failure.confirmed else "not seen again when repeated once"
+    seen = "seen again when repeated" if failure.confirmed else "not seen again when repeated"
     if failure.silence and not failure.confirmed:
         seen += "; a slow subject may want a longer --settle"
     lines = [
@@ -46,8 +46,9 @@ def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
 
 
 def overturned_text(failed: RuleOutcome, judged: RuleOutcome) -> str:
-    """What stands above the failure of a rule that had passed, under the item of the one `judged` last."""
-    head = f"{failed.rule_id} had passed its own scenarios, and one of another rule broke it."
+    """What stands above the failure of a rule that was not broken by its own scenarios, under the item of
+    the one `judged` last."""
+    head = f"{failed.rule_id} was not broken by its own scenarios, and one of another rule broke it."
     if judged.rule_id == failed.rule_id:
         return f"{head}\n"
     return f"{head} {judged.rule_id}, under which this stands, is {judged.verdict}.\n"
@@ -115,7 +116,7 @@ def print_catalogue(console: Console, rules: list[Rule]) -> None:
 
 
 def _remark(outcome: RuleOutcome) -> str:
-    if outcome.failure is not None:
+    if outcome.failure is not None and outcome.verdict is Verdict.FAILED:
         return outcome.failure.actual
     if outcome.verdict is Verdict.PASSED:
         exercised = _counted(outcome.exercised, "time")

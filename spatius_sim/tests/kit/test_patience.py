@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from hypothesis.strategies import just
 
 from spatius_sim.kit.background_loop import BackgroundLoop
@@ -33,7 +32,6 @@ def trial_of(brain: type[PlainRelay], folder: Path) -> Iterator[Trial[Plan]]:
         loop.stop()
 
 
-@pytest.mark.xfail(strict=True, reason="a shortened wait is shorter than what counts as absence")
 def test_a_relay_that_never_tells_is_failed_after_other_rules_have_waited_in_vain(tmp_path: Path) -> None:
     spoken, listening, later, *_ = FAILURES[1:]
     with trial_of(TellsNoFailure, tmp_path) as trial:
@@ -43,7 +41,6 @@ def test_a_relay_that_never_tells_is_failed_after_other_rules_have_waited_in_vai
     assert outcome.failure is not None and outcome.failure.confirmed
 
 
-@pytest.mark.xfail(strict=True, reason="what no plan of its own shows is not told")
 def test_what_another_rule_s_scenarios_broke_never_becomes_unexercised(tmp_path: Path) -> None:
     failing = FAILURES[1]
     undisturbed = replace(failing, motion_server=replace(failing.motion_server, faults=()))

@@ -11,7 +11,6 @@ from spatius_sim.kit.exercises import exercise_of
 from spatius_sim.kit.fault_plans import SILENCES
 from spatius_sim.kit.plans import Plan, TurnPlan
 from spatius_sim.kit.subjects import Patience, RelaySubject
-from spatius_sim.kit.turn_watch import Fallback
 from spatius_sim.model.scenario import (
     NO_FAULTS,
     Delay,
@@ -95,12 +94,3 @@ async def test_the_reference_relay_notices_silence(monkeypatch: pytest.MonkeyPat
     assert {judgements[rule_id].verdict for rule_id in ("R-RECOVER", "R-FALLBACK", "R-ERROR-TOLD")} == {
         Verdict.PASSED
     }
-
-
-def test_a_relay_that_never_falls_back_is_not_waited_for_as_long_each_time() -> None:
-    fallback = Fallback(15.0)
-    fallback.in_vain = 2
-    assert fallback.now == 2.0
-    fallback.longest = 4.0
-    assert fallback.now == 12.0
-    assert Fallback(15.0, longest=9.0, in_vain=2).now == 15.0

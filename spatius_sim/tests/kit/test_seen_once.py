@@ -1,4 +1,4 @@
-"""A failure that was not seen again: only where something was waited for in vain may more patience help."""
+"""A breach that is not seen again is INCONCLUSIVE; more patience may help if something was waited for."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from spatius_sim.kit.trial import Trial
 from spatius_sim.model.plain_relay import PlainRelay, RelayCommand, RelayTurn
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.text_report import failure_text
+from spatius_sim.rules.catalogue import Verdict
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 
 PLAN = Plan(((TurnPlan(6400, 3200),),))
@@ -56,8 +57,11 @@ def test_more_patience_is_advised_where_silence_was_the_finding(
     finally:
         loop.run(running.__aexit__(None, None, None), 10.0)
         loop.stop()
+    assert outcome.verdict is Verdict.INCONCLUSIVE
     assert outcome.failure is not None and not outcome.failure.confirmed
+    assert outcome.failure.evidence, "the tape is of the run that broke it"
+    assert "but it was not seen again when repeated 3 times" in outcome.reason
     assert outcome.failure.silence is silence
     told = failure_text(outcome, replace(outcome.failure, repeat="pytest"))
-    assert "not seen again when repeated once" in told
+    assert "not seen again when repeated" in told
     assert ("a longer --settle" in told) is silence

@@ -6,7 +6,7 @@ import pytest
 
 from spatius_sim import __version__
 from spatius_sim.dialects.events import Audio, Failed, Note, RelayEvent
-from spatius_sim.kit.waiting import Settling, silence_within, wait_until
+from spatius_sim.kit.waiting import AdaptiveTimeout, silence_within, wait_until
 from spatius_sim.model.trace import Lane, Opened, Received, TraceHeader
 from spatius_sim.net.recorder import Recorder
 
@@ -25,7 +25,7 @@ async def test_who_plays_speech_at_its_own_pace_is_given_as_long(
             await asyncio.sleep(0.03)
 
     playing = asyncio.create_task(plays())
-    assert await wait_until(recorder, playing.done, Settling(1.0), spoken=spoken) is comes
+    assert await wait_until(recorder, playing.done, AdaptiveTimeout(1.0), spoken=spoken) is comes
     await playing
 
 
@@ -33,12 +33,12 @@ async def test_who_is_silent_is_not_waited_for_however_much_there_was_to_play() 
     recorder = Recorder()
     recorder.start(TraceHeader("relay", "", 1, "", __version__))
     async with asyncio.timeout(5):
-        assert not await wait_until(recorder, bool, Settling(0.1), spoken=60.0)
+        assert not await wait_until(recorder, bool, AdaptiveTimeout(0.1), spoken=60.0)
 
 
 async def _silence_seen(said: RelayEvent) -> float:
     """The longest pause that counts, of a relay that says this after a while and nothing more."""
-    recorder, settling = Recorder(), Settling(0.4)
+    recorder, settling = Recorder(), AdaptiveTimeout(0.4)
     recorder.start(TraceHeader("relay", "", 1, "", __version__))
 
     async def says() -> None:
@@ -48,7 +48,7 @@ async def _silence_seen(said: RelayEvent) -> float:
     saying = asyncio.create_task(says())
     assert not await wait_until(recorder, bool, settling)
     await saying
-    return settling.longest_pause
+    return settling.longest
 
 
 @pytest.mark.parametrize("said", [Note("speaking"), Failed("Motion Server went silent")])
@@ -66,3 +66,32 @@ def test_the_later_the_kit_itself_looks_the_less_it_knows_of_silence() -> None:
     assert in_time == [0.0, 0.01, 0.05]
     assert late == sorted(late, reverse=True)
     assert late[-1] < 0.001
+
+
+def test_who_never_comes_is_not_waited_for_as_long_each_time() -> None:
+    wait = AdaptiveTimeout(15.0, least=2.0, patient_waits=2)
+    wait.ended_in_vain()
+    wait.ended_in_vain()
+    assert wait.now == 15.0, "the waits of one run are of one length"
+    assert not wait.cut_short
+    wait.begin_run(patient=False)
+    assert wait.now == 2.0
+    wait.took(4.0)
+    wait.begin_run(patient=False)
+    assert wait.now == 12.0
+    wait.took(9.0)
+    wait.begin_run(patient=False)
+    assert wait.now == 15.0
+
+
+def test_a_wait_is_cut_short_only_if_nothing_came_and_more_time_was_allowed() -> None:
+    wait = AdaptiveTimeout(15.0, patient_waits=1)
+    wait.ended_in_vain()
+    wait.begin_run(patient=False)
+    assert not wait.cut_short
+    wait.ended_in_vain()
+    assert wait.cut_short
+    wait.begin_run(patient=True)
+    wait.ended_in_vain()
+    assert wait.now == 15.0
+    assert not wait.cut_short

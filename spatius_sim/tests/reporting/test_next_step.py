@@ -3,7 +3,7 @@
 import pytest
 
 from spatius_sim.reporting.next_step import next_step
-from spatius_sim.reporting.summary import RuleOutcome, Summary, exit_code
+from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary, exit_code
 from spatius_sim.rules.catalogue import Verdict
 
 IDS = ("U-TOKEN", "U-CONFIGURE", "U-AUDIO-END")
@@ -45,3 +45,11 @@ def test_where_the_kit_was_late_nobody_is_ill() -> None:
     late = RuleOutcome("R-FALLBACK", INCONCLUSIVE, 0, 2, reason="the kit itself was late by 2.0 s")
     summary = Summary("relay", "t", 1, "0", 1, (late,), required=frozenset({"R-FALLBACK"}))
     assert "less busy" in next_step([summary], exit_code([summary]), "spatius-sim doctor")
+
+
+def test_what_was_broken_once_is_to_be_repeated() -> None:
+    failure = Failure("a", "b", "c", "", confirmed=False)
+    once = RuleOutcome("U-CONFIGURE", INCONCLUSIVE, 1, 1, failure=failure)
+    summary = Summary("relay", "t", 1, "0", 1, (RuleOutcome("U-TOKEN", PASSED, 1, 1), once))
+    step = next_step([summary], exit_code([summary]), "spatius-sim doctor")
+    assert step.startswith("Exit code 6. Next: repeat the scenario of U-CONFIGURE, which broke it once")

@@ -61,6 +61,15 @@ def test_what_was_not_required_may_stay_open_where_others_passed(verdict: Verdic
     assert exit_code([replace(summary_of(verdict), required=frozenset())]) is not ExitCode.PASSED
 
 
+def test_what_was_broken_once_is_never_green_though_nobody_required_it() -> None:
+    once = RuleOutcome(IDS[1], INCONCLUSIVE, 1, 1, failure=Failure("a", "b", "c", "", confirmed=False))
+    summary = summary_of(PASSED)
+    summary = replace(summary, outcomes=(*summary.outcomes, once), required=frozenset())
+    assert exit_code([summary]) is ExitCode.UNREACHABLE
+    known = replace(summary, known={IDS[1]: "seldom"})
+    assert exit_code([known]) is ExitCode.PASSED
+
+
 def test_no_run_at_all_is_no_pass() -> None:
     assert exit_code([]) is ExitCode.NOT_EXERCISED
 
