@@ -34,7 +34,7 @@ class DocumentClient(RelayClient):
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
-        self._recorder.emit(Lane.DOWNSTREAM, self.name, Opened())
+        self._recorder.emit(Lane.DOWNSTREAM, self.name, Opened(self._address.bears))
 
     async def __aexit__(self, *error: object) -> None:
         await self.hang_up()

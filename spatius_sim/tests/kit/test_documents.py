@@ -143,7 +143,6 @@ def test_a_wrong_backend_is_named(
     assert {name for one in trial._judged.values() for name, j in one.items() if j.broken} == {rule_id}
 
 
-@pytest.mark.xfail(strict=True, reason="a client of documents opens without saying what it bears")
 def test_a_backend_that_wants_a_session_key_of_its_clients_is_named(
     loop: BackgroundLoop, stack: AsyncExitStack, tmp_path: Path
 ) -> None:
