@@ -13,7 +13,7 @@ from spatius_sim.kit.exercises import exercise_of
 from spatius_sim.kit.own_client import own_client
 from spatius_sim.kit.profiles import profile_named
 from spatius_sim.kit.server_subject import Place, ServerSubject
-from spatius_sim.kit.subjects import Subject, canary_key
+from spatius_sim.kit.subjects import Patience, Subject, canary_key
 from spatius_sim.kit.trial import Trial
 from spatius_sim.model.client_decoder import ClientDecoder
 from spatius_sim.model.client_miniatures import CLIENT_MINIATURES, HONEST_CLIENTS
@@ -31,6 +31,9 @@ from spatius_sim.tape.wire_file import find_wire
 from spatius_sim.tests.running_miniature import PATIENCE, Talkative, miniature_relay
 
 _OPENING_SECONDS = 10.0
+
+_WAITING_RULES = frozenset({"R-RECOVER", "R-FALLBACK", "R-ERROR-TOLD"})
+"""How long is waited decides what these rules see: their miniatures face the patience that users have."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,9 @@ async def attached(suspect: Suspect, seed: int) -> AsyncIterator[Subject[Any]]:
     match suspect.kind:
         case "relay":
             speaks = Talkative() if suspect.talkative else None
-            async with miniature_relay(suspect.brain, suspect.wire, seed, speaks) as subject:
+            patience = Patience() if suspect.rule_id in _WAITING_RULES else PATIENCE
+            relay = miniature_relay(suspect.brain, suspect.wire, seed, speaks, patience=patience)
+            async with relay as subject:
                 yield subject
         case "server":
             key, numbers = canary_key(seed), count(1)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.model.miniatures_mean import ForgetsOneMarkInSeven
-from spatius_sim.rules.catalogue import RULES, Level
+from spatius_sim.rules.catalogue import RULES, Level, Verdict
 from spatius_sim.tests.kill_matrix import SUSPECTS, row, run_all
 from spatius_sim.tests.suspects import WRONG, Hearing, Suspect
 
@@ -39,8 +38,8 @@ def test_a_miniature_is_named_by_its_own_rule_alone(
     with Hearing(suspect, seed, tmp_path) as hearing:
         outcome = hearing.of(suspect.rule_id)
         assert hearing.accusations == {suspect.rule_id}
-    assert outcome.failure is not None
-    assert outcome.failure.confirmed or suspect.brain is ForgetsOneMarkInSeven
+    assert outcome.verdict is Verdict.FAILED
+    assert outcome.failure is not None and outcome.failure.confirmed
     kill_matrix.setdefault(f"{suspect.rule_id:20} {suspect.name}", []).append(outcome.scenarios)
 
 

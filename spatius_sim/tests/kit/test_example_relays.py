@@ -40,21 +40,21 @@ def example(name: str, folder: Path) -> Path:
     return copied
 
 
-def verify(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def verify(folder: Path, *arguments: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
     commands = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
-        [sys.executable, "-m", "spatius_sim", "verify", "--profile=smoke", "--motion-port=0", *arguments],
+        [sys.executable, "-m", "spatius_sim", "verify", "--motion-port=0", *arguments],
         cwd=folder,
         env=os.environ | {"PATH": commands},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=seconds,
     )
 
 
 @pytest.mark.parametrize("name", BREAKS)
 def test_an_example_breaks_no_rule(name: str, tmp_path: Path) -> None:
-    ran = verify(example(name, tmp_path))
+    ran = verify(example(name, tmp_path), "--profile=smoke")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "and all were kept" in ran.stdout
 
@@ -67,10 +67,24 @@ def test_a_broken_example_is_told_by_its_rule(
     source = (folder / file).read_text()
     assert source.count(right) == 1
     (folder / file).write_text(source.replace(right, wrong))
-    ran = verify(folder, f"--rule={rule_id}", "--settle=1")
+    ran = verify(folder, "--profile=smoke", f"--rule={rule_id}", "--settle=1")
     assert ran.returncode == 1, ran.stdout + ran.stderr
     assert told in ran.stdout
     assert f"Exit code 1. Next: mend {rule_id}, then run again" in ran.stdout
+
+
+@pytest.mark.longest
+def test_an_error_that_is_swallowed_is_told_by_a_whole_run_at_the_settings_of_users(tmp_path: Path) -> None:
+    folder = example("fastapi_relay", tmp_path)
+    telling = 'self._client.tell("error", message=f"motion failed: {reason}", turnId=self._id)'
+    source = (folder / "main.py").read_text()
+    assert source.count(telling) == 1
+    (folder / "main.py").write_text(source.replace(telling, "print(reason)"))
+    ran = verify(folder, seconds=900.0)
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "R-ERROR-TOLD (SHOULD): " in ran.stdout
+    assert "seen again when repeated" in ran.stdout
+    assert "\nFAILED: R-ERROR-TOLD. 29 of 30 rules passed.\n" in ran.stdout
 
 
 @pytest.mark.parametrize("name", BREAKS)
