@@ -1,54 +1,78 @@
-"""Heads of HTTP/1.1 messages, as much of them as a proxy must understand. No I/O."""
+"""Heads of HTTP/1.1 messages, as much of them as a proxy must understand. No I/O.
 
-from dataclasses import dataclass
+They are read strictly: what two readers could read in two ways is refused, never passed on.
+"""
+
+import re
+from dataclasses import dataclass, field
 
 from spatius_sim.protocol.errors import RemoteProtocolError
 
 LARGEST_HEAD = 64 * 1024
 END_OF_HEAD = b"\r\n\r\n"
 
+_MOST_DIGITS = 15
+"""Of a number: more bytes than anybody sends, and fewer than any integer type holds."""
+_DIGITS = {10: frozenset(b"0123456789"), 16: frozenset(b"0123456789abcdefABCDEF")}
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^\0- \x7f]+) (HTTP/1\.[0-9])")
+_STATUS_LINE = re.compile(rb"(HTTP/1\.[0-9]) ([1-9][0-9]{2})(?: .*)?", re.DOTALL)
+_METHOD_BEGINS = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,31}(?: |\Z)")
+_CONTROL = re.compile(rb"[\0\r\n]")
+_ORIGIN = re.compile(r"(?:https?|wss?)://[^/?#]*", re.IGNORECASE)
+
+
+def read_number(digits: bytes, base: int = 10) -> int:
+    """Read a number of a peer: ASCII digits of `base` (10 or 16) alone, 15 at most; raises
+    RemoteProtocolError for all else that Python would take."""
+    if not 0 < len(digits) <= _MOST_DIGITS or not _DIGITS[base].issuperset(digits):
+        raise RemoteProtocolError(f"no number of 1 to {_MOST_DIGITS} digits to the base of {base}")
+    return int(digits, base)
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The first line and the headers, as they were sent, of a request or an answer."""
+    """The first line and the headers, as they were sent, of a request (which has a method and a target) or
+    of an answer (which has a status)."""
 
     first_line: bytes
     lines: tuple[bytes, ...]
+    version: bytes = b""
+    method: str = ""
+    target: str = ""
+    status: int = 0
+    _values: dict[str, list[str]] = field(default_factory=dict)
+
+    def values(self, name: str) -> list[str]:
+        """All values of a header in their order, of each line one."""
+        return self._values.get(name.lower(), [])
 
     def header(self, name: str) -> str:
-        """The value of a header, "" where it is missing; several are joined by commas."""
-        wanted = name.lower().encode()
-        pairs = (line.split(b":", 1) for line in self.lines)
-        return ", ".join(v.strip().decode("latin-1") for n, v in pairs if n.strip().lower() == wanted)
+        """The value of a header, "" if it is missing; several are joined by commas."""
+        return ", ".join(self.values(name))
+
+    def tokens(self, name: str) -> list[str]:
+        """The members of a header that is a list, in lower case."""
+        return [token for part in self.header(name).lower().split(",") if (token := part.strip())]
 
     @property
-    def target(self) -> str:
-        """The path and query of a request."""
-        return self.first_line.split(b" ")[1].decode("latin-1")
-
-    @property
-    def method(self) -> str:
-        """The method of a request."""
-        return self.first_line.split(b" ")[0].decode("latin-1")
-
-    @property
-    def status(self) -> int:
-        """The status of an answer."""
-        return int(self.first_line.split(b" ")[1])
+    def path(self) -> str:
+        """The path and query of a request, also if its target is a whole URL."""
+        origin = _ORIGIN.match(self.target)
+        return self.target if origin is None else self.target[origin.end() :] or "/"
 
     @property
     def keeps_alive(self) -> bool:
         """Whether another message may follow on the connection."""
-        return b"HTTP/1.1" in self.first_line and "close" not in self.header("connection").lower()
+        return self.version == b"HTTP/1.1" and "close" not in self.tokens("connection")
 
     def aimed_at(self, target: str, host: str) -> bytes:
         """The bytes of a request for another place: its target and Host are replaced, nothing else."""
-        method, _, version = self.first_line.split(b" ", 2)
         lines = [
-            b"Host: " + host.encode() if line.split(b":", 1)[0].strip().lower() == b"host" else line
+            b"Host: " + host.encode() if line.split(b":", 1)[0].lower() == b"host" else line
             for line in self.lines
         ]
-        first = b" ".join((method, target.encode("latin-1"), version))
+        first = b" ".join((self.method.encode("latin-1"), target.encode("latin-1"), self.version))
         return b"\r\n".join((first, *lines)) + END_OF_HEAD
 
     def written(self) -> bytes:
@@ -56,67 +80,51 @@ class Head:
         return b"\r\n".join((self.first_line, *self.lines)) + END_OF_HEAD
 
 
-def read_head(raw: bytes) -> Head:
-    """A head without its empty line; raises RemoteProtocolError for what is none."""
+def may_begin_request(begin: bytes) -> bool:
+    """Whether a request can begin with these first bytes, at most 32 of them."""
+    return not begin or _METHOD_BEGINS.match(begin) is not None
+
+
+def may_begin_answer(begin: bytes) -> bool:
+    """Whether an answer can begin with these first bytes."""
+    return b"HTTP/1.".startswith(begin[:7])
+
+
+def read_request(raw: bytes) -> Head:
+    """Read the head of a request without its empty line; raises RemoteProtocolError for what is none."""
+    first, lines, values = _split(raw)
+    found = _REQUEST_LINE.fullmatch(first)
+    if found is None:
+        raise RemoteProtocolError("its first line is no request line of HTTP/1.1")
+    method, target, version = found.groups()
+    return Head(first, lines, version, method.decode(), target.decode("latin-1"), 0, values)
+
+
+def read_answer(raw: bytes) -> Head:
+    """Read the head of an answer without its empty line; raises RemoteProtocolError for what is none."""
+    first, lines, values = _split(raw)
+    found = _STATUS_LINE.fullmatch(first)
+    if found is None:
+        raise RemoteProtocolError("its first line is no status line of HTTP/1.1")
+    version, status = found.groups()
+    return Head(first, lines, version, status=read_number(status), _values=values)
+
+
+def read_field(line: bytes) -> tuple[str, str]:
+    """Read a header or a trailer, its name in lower case; raises RemoteProtocolError for what is none: a
+    name that is no token, or a line that goes on in the next one."""
+    name, colon, value = line.partition(b":")
+    if not colon or _TOKEN.fullmatch(name) is None or _CONTROL.search(line):
+        raise RemoteProtocolError("a header without a name, or with a line break in it")
+    return name.decode().lower(), value.strip(b" \t").decode("latin-1")
+
+
+def _split(raw: bytes) -> tuple[bytes, tuple[bytes, ...], dict[str, list[str]]]:
     first, *lines = raw.split(b"\r\n")
-    words = first.split(b" ", 2)
-    request = len(words) == 3 and words[2].startswith(b"HTTP/1.")
-    answer = len(words) >= 2 and words[0].startswith(b"HTTP/1.") and words[1].isdigit() and len(words[1]) == 3
-    if not (request or answer) or not all(b":" in line for line in lines):
-        raise RemoteProtocolError("this is no HTTP/1.1")
-    return Head(first, tuple(lines))
-
-
-class BodyFraming:
-    """Finds the end of a body while it passes. `answers` is the method that an answer answers."""
-
-    def __init__(self, head: Head, answers: str = "") -> None:
-        self._chunked = "chunked" in head.header("transfer-encoding").lower()
-        length = head.header("content-length")
-        if length and not (length.isascii() and length.isdigit()):
-            raise RemoteProtocolError("a Content-Length that is no number")
-        bodiless = bool(answers) and (answers == "HEAD" or head.status in (204, 304) or head.status < 200)
-        self.until_close = bool(answers) and not bodiless and not self._chunked and not length
-        self._left = int(length or 0)
-        self._line = b""
-        self._trailing = False
-        self.ended = bodiless or not (self._chunked or self.until_close or self._left)
-
-    def take(self, data: bytes) -> int:
-        """How many of these bytes belong to the body."""
-        if self.until_close:
-            return len(data)
-        if not self._chunked:
-            taken = min(self._left, len(data))
-            self._left -= taken
-            self.ended = self._left == 0
-            return taken
-        place = 0
-        while place < len(data) and not self.ended:
-            if self._left:
-                step = min(self._left, len(data) - place)
-                self._left -= step
-                place += step
-            else:
-                place = self._take_line(data, place)
-        return place
-
-    def _take_line(self, data: bytes, place: int) -> int:
-        end = data.find(b"\n", place)
-        if end < 0:
-            self._line += data[place:]
-            end = len(data) - 1
-        else:
-            line, self._line = (self._line + data[place:end]).strip(), b""
-            if self._trailing:
-                self.ended = not line
-            else:
-                try:
-                    size = int(line.split(b";")[0], 16)
-                except ValueError as error:
-                    raise RemoteProtocolError("a chunk without a size") from error
-                self._trailing = size == 0
-                self._left = size + 2 if size else 0
-        if len(self._line) > LARGEST_HEAD:
-            raise RemoteProtocolError("a chunk's head without an end")
-        return end + 1
+    if _CONTROL.search(first):
+        raise RemoteProtocolError("its first line has a line break in it")
+    values: dict[str, list[str]] = {}
+    for line in lines:
+        name, value = read_field(line)
+        values.setdefault(name, []).append(value)
+    return first, tuple(lines), values

@@ -8,16 +8,19 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 from spatius_sim.model.trace import Event, Lane, Opened, Refused, TokenRequested
-from spatius_sim.net.http_heads import END_OF_HEAD, LARGEST_HEAD, BodyFraming, Head, read_head
+from spatius_sim.net.http_bodies import BodyFraming
+from spatius_sim.net.http_heads import Head
 from spatius_sim.net.listening import LOOPBACK, port_fault
 from spatius_sim.net.proxy_book import Book, Line
+from spatius_sim.net.proxy_end import End, gone, part
 from spatius_sim.protocol.console import (
     CONSOLE_ROOT,
     INGRESS_ROOT,
@@ -27,10 +30,12 @@ from spatius_sim.protocol.console import (
 from spatius_sim.protocol.errors import RemoteProtocolError, UsageError
 
 _CONNECT_SECONDS = 10.0
-_MOST_BUFFERED = 1_048_576
-_READ_INTO = memoryview(bytearray(256 * 1024))
-"""Of all connections: what is read into it is taken out at once."""
-_LARGEST_TOLD_BODY = 64 * 1024
+_PARTING_SECONDS = 30.0
+"""How long a peer may take to read the rest."""
+_LAST_SECONDS = 0.5
+"""The same when the proxy itself ends."""
+_LINGERING_SECONDS = 1.0
+"""How long what a refused peer still says is thrown away."""
 _TOKEN_FIELDS = ("sessionToken", "sessionKey", "token")
 
 
@@ -131,8 +136,8 @@ class RecordingProxy:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._book.catch_up()
 
-    def _accept(self) -> "_End":
-        end = _End()
+    def _accept(self) -> End:
+        end = End()
 
         def begin() -> None:
             task = asyncio.create_task(_Conversation(self._places, self._book, end, self._name).run())
@@ -147,91 +152,21 @@ class RecordingProxy:
         return f"upstream-{self._connections}"
 
 
-class _End(asyncio.BufferedProtocol):
-    """One TCP connection: first read piece by piece, later handed on as it comes."""
+class _RefusedError(Exception):
+    """The proxy answers itself, with this status and reason."""
 
-    def __init__(self) -> None:
-        self.transport: asyncio.Transport = asyncio.Transport()
-        self.on_made: Callable[[], None] | None = None
-        self.on_data: Callable[[bytes], None] | None = None
-        self.other: _End | None = None
-        self.lost = asyncio.Event()
-        self.reset = False
-        self._buffer = bytearray()
-        self._news = asyncio.Event()
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        if self.on_made is not None:
-            self.on_made()
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return _READ_INTO
-
-    def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(_READ_INTO[:nbytes])
-        if self.on_data is not None:
-            self.on_data(data)
-            return
-        self._buffer += data
-        self._news.set()
-        if len(self._buffer) > _MOST_BUFFERED:
-            self.transport.pause_reading()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.reset = error is not None
-        self.lost.set()
-        self._news.set()
-
-    def pause_writing(self) -> None:
-        if self.other is not None:
-            self.other.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self.other is not None:
-            self.other.transport.resume_reading()
-
-    async def head(self) -> Head | None:
-        """The next head; None where the connection ends before one. Raises RemoteProtocolError."""
-        while (end := self._buffer.find(END_OF_HEAD)) < 0:
-            if len(self._buffer) > LARGEST_HEAD:
-                raise RemoteProtocolError("an HTTP head without an end")
-            if not await self._more():
-                return None
-        raw = bytes(self._buffer[:end])
-        del self._buffer[: end + len(END_OF_HEAD)]
-        return read_head(raw)
-
-    async def body(self, framing: BodyFraming, to: "_End") -> bytes:
-        """Pass a body on while it comes; its beginning, as much as is told."""
-        seen = b""
-        while not framing.ended:
-            if not self._buffer and not await self._more():
-                break
-            taken = framing.take(bytes(self._buffer))
-            piece = bytes(self._buffer[:taken])
-            del self._buffer[:taken]
-            to.transport.write(piece)
-            seen = (seen + piece)[:_LARGEST_TOLD_BODY]
-        return seen
-
-    def hand_on(self, on_data: Callable[[bytes], None]) -> None:
-        """From here on everything goes to `on_data`, what is there already first."""
-        self.on_data = on_data
-        if self._buffer:
-            waiting, self._buffer = bytes(self._buffer), bytearray()
-            on_data(waiting)
-        if not self.lost.is_set():
-            self.transport.resume_reading()
-
-    async def _more(self) -> bool:
-        if self.lost.is_set():
-            return False
-        self._news.clear()
-        self.transport.resume_reading()
-        await self._news.wait()
-        return bool(self._buffer) or not self.lost.is_set()
+@contextmanager
+def _refusing(status: int, what: str) -> Iterator[None]:
+    """What a peer sends here against the protocol is refused with that status."""
+    try:
+        yield
+    except RemoteProtocolError as error:
+        raise _RefusedError(status, f"the proxy cannot pass on {what}: {error}") from error
 
 
 @dataclass(slots=True)
@@ -240,86 +175,127 @@ class _Conversation:
 
     places: tuple[Place, Place]
     book: Book
-    client: _End
-    name: Callable[[], str]
-    upstream: _End | None = None
+    client: End
+    next_name: Callable[[], str]
+    upstream: End | None = None
     connected_to: Place | None = None
+    name: str = ""
+    """Of the session that the request wants to open, if it wants to."""
 
     async def run(self) -> None:
         """Until either side leaves."""
+        seconds = _PARTING_SECONDS
+        try:
+            await self._exchanges()
+        except asyncio.CancelledError:
+            seconds = _LAST_SECONDS
+            raise
+        finally:
+            self.client.on_lost = None
+            await part([self.client, *([] if self.upstream is None else [self.upstream])], seconds)
+
+    async def _exchanges(self) -> None:
         try:
             while await self._exchange():
                 pass
-        except (RemoteProtocolError, OSError, TimeoutError) as error:
-            self._refuse(502, f"the proxy cannot pass this on: {error}")
-        finally:
-            self.client.transport.close()
-            if self.upstream is not None:
-                self.upstream.transport.close()
+        except _RefusedError as refusal:
+            await self._refuse(refusal.status, refusal.reason)
 
     async def _exchange(self) -> bool:
         """One request and its answer; whether another may follow."""
-        request = await self.client.head()
-        if request is None:
-            return False
-        place = next((place for place in self.places if request.target.startswith(place.root)), None)
+        self.name, self.client.said = "", False
+        with _refusing(400, "this request"):
+            request = await self.client.request()
+            if request is None:
+                return False
+            framing = BodyFraming(request)
+        path = request.path
+        place = next((place for place in self.places if path.startswith(place.root)), None)
         if place is None:
-            self._refuse(404, "only the Console API and the ingress are here")
-            return False
-        path = place.path + request.target[len(place.root) :]
+            raise _RefusedError(404, "only the Console API and the ingress are here")
         upgrade = "websocket" in request.header("upgrade").lower()
-        name = self.name() if upgrade else ""
-        try:
-            upstream = await self._connected(place)
-        except (OSError, TimeoutError) as error:
-            reason = f"{place.host_header} cannot be reached: {error or 'it does not answer'}"
-            if upgrade:
-                self.book.emit(Lane.UPSTREAM, name, Refused(502, reason))
-            self._refuse(502, reason)
+        self.name = self.next_name() if upgrade else ""
+        upstream = await self._connected(place)
+        self.client.on_lost = upstream.leave
+        if self.client.lost.is_set():
             return False
-        upstream.transport.write(request.aimed_at(path, place.host_header))
+        await upstream.send(request.aimed_at(place.path + path[len(place.root) :], place.host_header))
         key = self.book.secret("key", request.header("x-api-key"))
         self.book.secret("authorization", request.header("authorization").rpartition(" ")[2])
-        asked = await self.client.body(BodyFraming(request), upstream)
-        answer = await upstream.head()
-        while answer is not None and answer.status < 200 and answer.status != 101:
-            self.client.transport.write(answer.written())
-            answer = await upstream.head()
-        if answer is None:
-            raise RemoteProtocolError("Motion Server hung up before it answered")
-        self.client.transport.write(answer.written())
+        with _refusing(400, "this request"):
+            asked = await self.client.body(framing, upstream, b"")
+        if not framing.ended:
+            return False
+        with _refusing(502, f"the answer of {place.host_header}"):
+            answer = await self._answer(upstream)
+            if answer.status != 101:
+                framing = BodyFraming(answer, request.method)
+                said = await upstream.body(framing, self.client, answer.written())
+                if not framing.ended and not framing.until_close:
+                    raise RemoteProtocolError("it breaks off")
+            elif not upgrade:
+                raise RemoteProtocolError("it switches to a protocol that was not asked for")
         if answer.status == 101:
+            await self.client.send(answer.written())
             opened = Opened(*self._credentials(request))
-            up, down = self.book.opened(name, opened, answer.header("sec-websocket-extensions"))
+            up, down = self.book.opened(self.name, opened, answer.header("sec-websocket-extensions"))
             await self._tunnel(upstream, up, down)
             return False
-        framing = BodyFraming(answer, request.method)
-        said = await upstream.body(framing, self.client)
         if upgrade:
             token, app_id, avatar_id = self._credentials(request)
             reason = said.decode(errors="replace").strip()
             known = token if answer.status != 400 else ""
-            self.book.emit(Lane.UPSTREAM, name, Refused(answer.status, reason, known, app_id, avatar_id))
+            refused = Refused(answer.status, reason, known, app_id, avatar_id)
+            self.book.emit(Lane.UPSTREAM, self.name, refused)
         elif place is self.places[0]:
             self._token_requested(key, asked, answer.status, said)
         return request.keeps_alive and answer.keeps_alive and not framing.until_close
 
-    async def _connected(self, place: Place) -> _End:
-        if self.upstream is not None and self.connected_to is place and not self.upstream.lost.is_set():
-            return self.upstream
-        if self.upstream is not None:
-            self.upstream.transport.close()
+    async def _answer(self, upstream: End) -> Head:
+        """The head of the final answer; those before it are passed on."""
+        while (answer := await upstream.answer()) is not None:
+            if answer.status >= 200 or answer.status == 101:
+                self.client.said = False
+                return answer
+            await self.client.send(answer.written())
+        raise RemoteProtocolError("it hung up before it answered")
+
+    async def _connected(self, place: Place) -> End:
+        old = self.upstream
+        if old is not None:
+            if self.connected_to is place and not old.lost.is_set() and not old.waiting:
+                return old
+            self.client.on_lost = None
+            old.leave()
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                self.upstream, self.connected_to = await self._connect(place), place
+        except (OSError, TimeoutError) as error:
+            reason = f"{place.host_header} cannot be reached: {str(error) or 'it does not answer'}"
+            raise _RefusedError(502, reason) from error
+        return self.upstream
+
+    async def _connect(self, place: Place) -> End:
         context = ssl.create_default_context() if place.tls else None
         loop = asyncio.get_running_loop()
-        connecting = loop.create_connection(_End, place.host, place.port, ssl=context)
-        _, upstream = await asyncio.wait_for(connecting, _CONNECT_SECONDS)
-        self.upstream, self.connected_to = upstream, place
+        _, upstream = await loop.create_connection(End, place.host, place.port, ssl=context)
         return upstream
 
-    def _refuse(self, status: int, reason: str) -> None:
+    async def _refuse(self, status: int, reason: str) -> None:
+        if self.name:
+            self.book.emit(Lane.UPSTREAM, self.name, Refused(status, reason))
+        if self.upstream is not None:
+            self.client.on_lost = None
+            self.upstream.leave()
+        if self.client.said:
+            # Half an answer went by: only a connection that breaks off says that it is none.
+            self.client.transport.abort()
+            return
         body = json.dumps({"message": reason}).encode() + b"\n"
         head = f"HTTP/1.1 {status} Proxy\r\nContent-Type: application/json\r\nConnection: close\r\n"
         self.client.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        self.client.end_saying()
+        await gone([self.client], _LINGERING_SECONDS)
 
     def _token_requested(self, key: str, asked: bytes, status: int, said: bytes) -> None:
         token = self.book.secret("token", _issued_token(said)) if status == 200 else ""
@@ -339,8 +315,9 @@ class _Conversation:
         token = self.book.secret("token", named("x-session-key", "sessionKey"))
         return token, named("x-app-id", "appId"), query.get("id", [""])[0]
 
-    async def _tunnel(self, upstream: _End, up: Line, down: Line) -> None:
+    async def _tunnel(self, upstream: End, up: Line, down: Line) -> None:
         client = self.client
+        client.on_lost = None
         client.other, upstream.other = upstream, client
         client.hand_on(self._passing(upstream, up))
         upstream.hand_on(self._passing(client, down))
@@ -356,7 +333,7 @@ class _Conversation:
                 other.transport.abort()
             self.book.lost(up.session, by_server=by_server)
 
-    def _passing(self, to: _End, line: Line) -> Callable[[bytes], None]:
+    def _passing(self, to: End, line: Line) -> Callable[[bytes], None]:
         write, passed = to.transport.write, self.book.passed
 
         def passing(data: bytes) -> None:
