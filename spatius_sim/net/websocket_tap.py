@@ -1,7 +1,7 @@
 """Reads along with one direction of a WebSocket whose bytes somebody else passes on. No I/O."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from websockets.frames import Opcode
 
@@ -15,8 +15,9 @@ except ImportError:
 LARGEST_MESSAGE = 16 * 1_048_576
 """Bytes. Larger messages still pass; they are not told."""
 
-_FIN, _RSV1, _MASKED = 0x80, 0x40, 0x80
+_FIN, _RSV1, _RESERVED, _CONTROL, _MASKED = 0x80, 0x40, 0x30, 0x08, 0x80
 _CONT, _TEXT, _BINARY, _CLOSE = map(int, (Opcode.CONT, Opcode.TEXT, Opcode.BINARY, Opcode.CLOSE))
+_OPCODES = frozenset(map(int, Opcode))
 _INFLATED_END = b"\x00\x00\xff\xff"
 
 
@@ -34,7 +35,7 @@ class WebSocketTap:
     ) -> None:
         self._on_message, self._on_close = on_message, on_close
         self._buffer = bytearray()
-        self._parts: list[bytes] = []
+        self._message: bytearray | None = None
         self._opcode = 0
         self._compressed = False
         side = "client" if from_client else "server"
@@ -42,59 +43,74 @@ class WebSocketTap:
         self._inflate = zlib.decompressobj(-15) if "permessage-deflate" in deflate else None
 
     def feed(self, data: bytes) -> None:
-        """The next bytes; raises RemoteProtocolError where they are no WebSocket frames."""
-        waiting = self._buffer
-        if waiting:
-            waiting += data
-            del waiting[: self._frames(waiting)]
-        else:
-            waiting += data[self._frames(data) :]
+        """Take the next bytes; raises RemoteProtocolError for what is no WebSocket frame."""
+        for _ in self.read(data):
+            pass
 
-    def _frames(self, buffer: bytes | bytearray) -> int:
-        """Take all whole frames; where the first that is not whole begins."""
+    def read(self, data: bytes) -> Iterator[None]:
+        """The same in steps of a frame each, for those who have little time. It is to be read to its end
+        before the next bytes are."""
+        buffer: bytes | bytearray = data
+        if self._buffer:
+            self._buffer += data
+            buffer = self._buffer
         begin = 0
-        while len(buffer) >= begin + 2:
-            second = buffer[begin + 1]
-            length, place = second & 0x7F, begin + 2
-            if length > 125:
-                place += 2 if length == 126 else 8
-                if len(buffer) < place:
-                    break
-                length = int.from_bytes(buffer[begin + 2 : place], "big")
-            if length > LARGEST_MESSAGE:
-                raise RemoteProtocolError(f"a frame of {length} bytes is not followed")
-            start = place + 4 if second & _MASKED else place
-            end = start + length
-            if len(buffer) < end:
-                break
-            payload = bytes(buffer[start:end])
-            if second & _MASKED:
-                payload = apply_mask(payload, bytes(buffer[place:start]))
-            first = buffer[begin]
-            if first == _FIN | _BINARY and not self._parts:  # Nearly all frames are a message each.
-                self._opcode, self._compressed = _BINARY, False
-                self._on_message(payload)
-            else:
-                self._take(first, payload)
+        while (end := self._frame(buffer, begin)) > begin:
             begin = end
-        return begin
+            yield
+        if buffer is data:
+            self._buffer += data[begin:]
+        else:
+            del self._buffer[:begin]
+
+    def _frame(self, buffer: bytes | bytearray, begin: int) -> int:
+        """Take the frame that begins there; its end, or `begin` if it is not whole."""
+        if len(buffer) < begin + 2:
+            return begin
+        first, second = buffer[begin], buffer[begin + 1]
+        length, place = second & 0x7F, begin + 2
+        if first & _CONTROL and (length > 125 or not first & _FIN):
+            raise RemoteProtocolError("a control frame that is long, or in pieces")
+        if length > 125:
+            place += 2 if length == 126 else 8
+            if len(buffer) < place:
+                return begin
+            length = int.from_bytes(buffer[begin + 2 : place], "big")
+        if length > LARGEST_MESSAGE:
+            raise RemoteProtocolError(f"a frame of {length} bytes is not followed")
+        start = place + 4 if second & _MASKED else place
+        end = start + length
+        if len(buffer) < end:
+            return begin
+        payload = bytes(buffer[start:end])
+        if second & _MASKED:
+            payload = apply_mask(payload, bytes(buffer[place:start]))
+        if first == _FIN | _BINARY and self._message is None:  # Nearly all frames are a message each.
+            self._on_message(payload)
+        else:
+            self._take(first, payload)
+        return end
 
     def _take(self, first: int, payload: bytes) -> None:
         opcode = first & 0x0F
-        if opcode == _CLOSE:
-            code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
-            self._on_close(code, payload[2:].decode(errors="replace"))
-        if opcode > _BINARY:
+        if first & _RESERVED or opcode not in _OPCODES or (first & _RSV1 and opcode not in (_TEXT, _BINARY)):
+            raise RemoteProtocolError("a frame with reserved bits or of an unknown kind")
+        if opcode & _CONTROL:
+            if opcode == _CLOSE:
+                code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
+                self._on_close(code, payload[2:].decode(errors="replace"))
             return
-        if opcode != _CONT:
-            self._opcode, self._parts = opcode, []
-            self._compressed = bool(first & _RSV1)
-        self._parts.append(payload)
-        if sum(map(len, self._parts)) > LARGEST_MESSAGE:
+        if (opcode == _CONT) is (self._message is None):
+            raise RemoteProtocolError("a message within another one, or the rest of none")
+        if self._message is None:
+            self._opcode, self._compressed = opcode, bool(first & _RSV1)
+            self._message = bytearray()
+        self._message += payload
+        if len(self._message) > LARGEST_MESSAGE:
             raise RemoteProtocolError("a message of too many frames is not followed")
         if first & _FIN:
-            whole = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-            self._parts = []
+            whole = bytes(self._message)
+            self._message = None
             whole = self._inflated(whole) if self._compressed else whole
             self._on_message(whole.decode(errors="replace") if self._opcode == _TEXT else whole)
 
