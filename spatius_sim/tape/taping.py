@@ -9,8 +9,10 @@ from typing import Any, get_args, get_type_hints
 from spatius_sim.dialects import Dialect
 from spatius_sim.dialects.events import Garbage, Unclear
 from spatius_sim.model.trace import (
+    Closed,
     Event,
     Lane,
+    Opened,
     Received,
     Sent,
     Trace,
@@ -58,6 +60,16 @@ class Taping:
         if self._start_ns is None:
             self._start_ns = event.at_ns
         self._writer.write(self._cleaner.clean(event, self._start_ns))
+        if self._names is not None:
+            self._remember(self._names, event)
+
+    def _remember(self, names: Names, event: Event) -> None:
+        """The names of an open connection may occur on it until it is closed."""
+        place = event.lane, event.connection
+        if isinstance(event.what, Opened):
+            names.pin(place, event.what.app_id, event.what.avatar_id)
+        elif isinstance(event.what, Closed):
+            names.unpin(place)
 
     def whole(self, trace: Trace) -> None:
         """A run that is over already."""
