@@ -19,6 +19,7 @@ from spatius_sim.model.trace import Event, Lane, Opened, Refused, TokenRequested
 from spatius_sim.net.http_bodies import BodyFraming
 from spatius_sim.net.http_heads import Head
 from spatius_sim.net.listening import LOOPBACK, port_fault
+from spatius_sim.net.name_lookup import NameLookup
 from spatius_sim.net.proxy_book import Book, Line
 from spatius_sim.net.proxy_end import End, gone, part
 from spatius_sim.protocol.console import (
@@ -99,6 +100,7 @@ class RecordingProxy:
         self.port = port
         self._places = places(upstream)
         self._book = Book(on_event)
+        self._lookup = NameLookup()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections = 0
@@ -140,7 +142,8 @@ class RecordingProxy:
         end = End()
 
         def begin() -> None:
-            task = asyncio.create_task(_Conversation(self._places, self._book, end, self._name).run())
+            conversation = _Conversation(self._places, self._book, end, self._lookup, self._name)
+            task = asyncio.create_task(conversation.run())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -176,6 +179,7 @@ class _Conversation:
     places: tuple[Place, Place]
     book: Book
     client: End
+    lookup: NameLookup
     next_name: Callable[[], str]
     upstream: End | None = None
     connected_to: Place | None = None
@@ -277,9 +281,18 @@ class _Conversation:
 
     async def _connect(self, place: Place) -> End:
         context = ssl.create_default_context() if place.tls else None
+        name = place.host if place.tls else None
         loop = asyncio.get_running_loop()
-        _, upstream = await loop.create_connection(End, place.host, place.port, ssl=context)
-        return upstream
+        fault = OSError("the name has no address")
+        for address in await self.lookup.addresses(place.host):
+            try:
+                _, upstream = await loop.create_connection(
+                    End, address, place.port, ssl=context, server_hostname=name
+                )
+                return upstream
+            except OSError as error:
+                fault = error
+        raise fault
 
     async def _refuse(self, status: int, reason: str) -> None:
         if self.name:

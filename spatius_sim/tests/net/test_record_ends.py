@@ -113,7 +113,6 @@ async def test_it_ends_when_it_is_told(name: str, end: signal.Signals, tmp_path:
     assert len([e for e in trace.events if isinstance(e.what, Opened)]) == (upstream.answer == SWITCHED)
 
 
-@pytest.mark.xfail(strict=True, reason="asyncio waits for its threads, and one of them looks for the name")
 def test_it_does_not_wait_for_a_name_that_is_never_found(monkeypatch: pytest.MonkeyPatch) -> None:
     given_up, looked = threading.Event(), threading.Event()
 
