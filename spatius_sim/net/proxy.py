@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
@@ -35,6 +36,8 @@ _PARTING_SECONDS = 30.0
 """How long a peer may take to read the rest."""
 _LAST_SECONDS = 0.5
 """The same when the proxy itself ends."""
+_CATCHING_UP_SECONDS = 0.5
+"""How long what passed is still read when the proxy ends."""
 _LINGERING_SECONDS = 1.0
 """How long what a refused peer still says is thrown away."""
 _TOKEN_FIELDS = ("sessionToken", "sessionKey", "token")
@@ -136,7 +139,7 @@ class RecordingProxy:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._book.catch_up()
+        self._book.catch_up(_CATCHING_UP_SECONDS)
 
     def _accept(self) -> End:
         end = End()
@@ -332,8 +335,9 @@ class _Conversation:
         client = self.client
         client.on_lost = None
         client.other, upstream.other = upstream, client
-        client.hand_on(self._passing(upstream, up))
-        upstream.hand_on(self._passing(client, down))
+        for source, to, line in ((client, upstream, up), (upstream, client, down)):
+            line.hold, line.release = partial(source.hold, "book"), partial(source.release, "book")
+            source.hand_on(self._passing(to, line))
         waits = [asyncio.ensure_future(end.lost.wait()) for end in (client, upstream)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

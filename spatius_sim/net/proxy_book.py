@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 from time import monotonic_ns, perf_counter
 
 from spatius_sim.model.trace import (
@@ -32,8 +33,15 @@ MOST_SECRETS = 1000
 _UPSTREAM = Lane.UPSTREAM
 _BEHIND_SECONDS = 0.1
 _AT_ONCE_SECONDS = 0.001
-_MOST_WAITING_BYTES = 8 * 1_048_576
+_MOMENT_SECONDS = 0.02
+"""How long what happens may wait, all in one turn of the event loop together."""
+_MOST_WAITING_BYTES = 1_048_576
+"""Of each line: the peer that speaks on it waits while more is to be read."""
 _ABNORMAL_CLOSE = 1006
+
+
+def _nothing() -> None:
+    """The usual hold and release of a line that nobody can hold."""
 
 
 @dataclass(slots=True)
@@ -47,11 +55,34 @@ class Session:
 
 @dataclass(slots=True)
 class Line:
-    """One direction of a session."""
+    """One direction of a session. `hold` and `release` stop and start what speaks on it."""
 
     session: Session
     tap: WebSocketTap
     follows: bool = True
+    waiting_bytes: int = 0
+    hold: Callable[[], None] = _nothing
+    release: Callable[[], None] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """Bytes that are still to be read."""
+
+    at_ns: int
+    line: Line
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Fact:
+    """What is told in its turn; it may be the end of a session, which knows better how it was closed."""
+
+    at_ns: int
+    lane: Lane
+    connection: str
+    what: What
+    ends: Session | None = None
 
 
 class Book:
@@ -62,14 +93,15 @@ class Book:
         self._secrets = KnownSecrets()
         self._used: OrderedDict[str, None] = OrderedDict()
         self._open: Counter[str] = Counter()
-        self._waiting: deque[tuple[int, Line, bytes]] = deque()
-        self._waiting_bytes = 0
+        self._waiting: deque[_Passed | _Fact] = deque()
+        self._steps: Iterator[None] | None = None
         self._reader: asyncio.Handle | None = None
+        self._allowance = _MOMENT_SECONDS
+        self._now = 0
 
     def emit(self, lane: Lane, connection: str, what: What) -> None:
         """Something happened now."""
-        self.catch_up()
-        self._tell(monotonic_ns(), lane, connection, what)
+        self._happened(_Fact(monotonic_ns(), lane, connection, what))
 
     def secret(self, kind: str, secret: str) -> str:
         """The reference of a secret, which is learnt if it is new."""
@@ -92,26 +124,30 @@ class Book:
         return self._line(session, deflate, up=True), self._line(session, deflate, up=False)
 
     def passed(self, line: Line, data: bytes) -> None:
-        """Bytes went by."""
-        self._waiting.append((monotonic_ns(), line, data))
-        self._waiting_bytes += len(data)
-        if self._waiting_bytes > _MOST_WAITING_BYTES:
-            self.catch_up()
+        """Bytes went by. If the line is held then, no more should pass before it is released."""
+        self._waiting.append(_Passed(monotonic_ns(), line, data))
+        line.waiting_bytes += len(data)
+        if line.waiting_bytes > _MOST_WAITING_BYTES and line.follows:
+            line.hold()
+            self._read_soon()
         elif self._reader is None:
             self._reader = asyncio.get_running_loop().call_later(_BEHIND_SECONDS, self._read_some)
 
     def lost(self, session: Session, *, by_server: bool) -> None:
-        """A session is over; who hung up is believed where neither side said it."""
-        self.catch_up()
-        self.emit(Lane.UPSTREAM, session.name, session.closed or Closed(by_server, _ABNORMAL_CLOSE))
-        self._open[session.token] -= 1
-        self._open += Counter()
-        self._forget()
+        """A session is over; who hung up is believed if neither side said it."""
+        closed = Closed(by_server, _ABNORMAL_CLOSE)
+        self._happened(_Fact(monotonic_ns(), Lane.UPSTREAM, session.name, closed, session))
 
-    def catch_up(self) -> None:
-        """Read all that went by."""
+    def catch_up(self, seconds: float = inf) -> None:
+        """Read all that went by. What is still there after so many seconds is not read any more, and that
+        is told."""
+        self._read(perf_counter() + seconds)
         while self._waiting:
-            self._read_next()
+            passed = self._waiting[0]
+            if isinstance(passed, _Passed):
+                self._now = passed.at_ns
+                self._follow_no_more(passed.line, "there was too much to read when it ended")
+            self._step()
 
     def _line(self, session: Session, deflate: str, *, up: bool) -> Line:
         read = MessageReader().read
@@ -124,23 +160,75 @@ class Book:
 
         return Line(session, WebSocketTap(said, closed, deflate, from_client=up))
 
-    def _read_some(self) -> None:
-        until = perf_counter() + _AT_ONCE_SECONDS
-        while self._waiting and perf_counter() < until:
-            self._read_next()
-        self._reader = asyncio.get_running_loop().call_soon(self._read_some) if self._waiting else None
+    def _happened(self, fact: _Fact) -> None:
+        """It is told at once if all that passed before can be read within a moment."""
+        self._waiting.append(fact)
+        begun = perf_counter()
+        self._read(begun + self._allowance)
+        if self._waiting:
+            self._allowance -= perf_counter() - begun
+            self._read_soon()
 
-    def _read_next(self) -> None:
-        self._now, line, data = self._waiting.popleft()
-        self._waiting_bytes -= len(data)
-        if not line.follows:
-            return
+    def _read_soon(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+        self._reader = asyncio.get_running_loop().call_soon(self._read_some)
+
+    def _read_some(self) -> None:
+        self._reader = None
+        self._allowance = _MOMENT_SECONDS
+        self._read(perf_counter() + _AT_ONCE_SECONDS)
+        if self._waiting:
+            self._read_soon()
+
+    def _read(self, until: float) -> None:
+        while self._waiting and perf_counter() < until:
+            self._step()
+
+    def _step(self) -> None:
+        """Read one frame, or tell one fact."""
+        first = self._waiting[0]
+        self._now = first.at_ns
+        if isinstance(first, _Fact):
+            self._waiting.popleft()
+            self._tell_fact(first)
+        elif not self._read_frame(first):
+            self._waiting.popleft()
+            self._steps = None
+            first.line.waiting_bytes -= len(first.data)
+            if first.line.waiting_bytes <= _MOST_WAITING_BYTES // 2:
+                first.line.release()
+
+    def _read_frame(self, passed: _Passed) -> bool:
+        """Whether there was another frame to read."""
+        if not passed.line.follows:
+            return False
+        if self._steps is None:
+            self._steps = passed.line.tap.read(passed.data)
         try:
-            line.tap.feed(data)
+            next(self._steps)
+        except StopIteration:
+            return False
         except RemoteProtocolError as error:
+            self._follow_no_more(passed.line, str(error))
+            return False
+        return True
+
+    def _follow_no_more(self, line: Line, why: str) -> None:
+        if line.follows:
             line.follows = False
-            what = Injected(f"the proxy could not read along: {error}")
+            what = Injected(f"the proxy could not read along: {why}")
             self._tell(self._now, Lane.KIT, line.session.name, what)
+
+    def _tell_fact(self, fact: _Fact) -> None:
+        what = fact.what
+        if fact.ends is not None:
+            what = fact.ends.closed or what
+        self._tell(fact.at_ns, fact.lane, fact.connection, what)
+        if fact.ends is not None:
+            self._open[fact.ends.token] -= 1
+            self._open += Counter()
+            self._forget()
 
     def _frame(self, name: str, raw: str | bytes, value: Message | Undecodable, *, sent: bool) -> None:
         if isinstance(raw, str):

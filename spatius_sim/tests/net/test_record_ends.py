@@ -86,14 +86,8 @@ PEERS = {
 }
 
 
-ENDLESS = pytest.mark.xfail(strict=True, reason="the event loop gets no turn for a minute")
-
-
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=ENDLESS if "tiny" in name else ()) for name in PEERS],
-)
+@pytest.mark.parametrize("name", PEERS)
 async def test_it_ends_when_it_is_told(name: str, end: signal.Signals, tmp_path: Path) -> None:
     kind, request = PEERS[name]
     out = tmp_path / "a.tape"
