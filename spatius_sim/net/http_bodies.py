@@ -5,11 +5,12 @@ A proxy and its neighbours must see one end: what leaves it open is refused.
 
 from collections.abc import Callable
 
-from spatius_sim.net.http_heads import LARGEST_HEAD, Head, read_field, read_number
+from spatius_sim.net.http_heads import Head, read_field, read_number
 from spatius_sim.protocol.errors import RemoteProtocolError
 
 _LONGEST_SIZE_LINE = 4096
 """Bytes of a chunk's size and its extensions."""
+_LARGEST_TRAILERS = 16 * 1024
 _CRLF = b"\r\n"
 
 
@@ -109,7 +110,7 @@ class _Chunks:
         if self._left:
             self._on_line, self._room = self._end, len(_CRLF)
         else:
-            self._on_line, self._room = self._trailer, LARGEST_HEAD
+            self._on_line, self._room = self._trailer, _LARGEST_TRAILERS
 
     def _end(self, line: bytes) -> None:
         if line:

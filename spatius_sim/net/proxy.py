@@ -1,7 +1,8 @@
 """A proxy between a relay and Motion Server that reads along: bytes pass untouched, and are told as events.
 
 Console API and ingress on one port of 127.0.0.1. Only the target and the Host of a request are replaced, for
-they name the place. What cannot be understood still passes.
+they name the place. WebSocket frames and bodies that cannot be understood still pass; HTTP that two readers
+could read in two ways is refused, with 400 to a relay that sent it, with 502 if the upstream did.
 """
 
 import asyncio
@@ -230,7 +231,7 @@ class _Conversation:
         key = self.book.secret("key", request.header("x-api-key"))
         self.book.secret("authorization", request.header("authorization").rpartition(" ")[2])
         with _refusing(400, "this request"):
-            asked = await self.client.body(framing, upstream, b"")
+            asked = await self.client.body(framing, upstream)
         if not framing.ended:
             return False
         with _refusing(502, f"the answer of {place.host_header}"):

@@ -21,6 +21,8 @@ _READ_INTO = memoryview(bytearray(256 * 1024))
 _LONGEST_STEP = 64 * 1024
 """Bytes of a body that are looked at before others have their turn."""
 _LARGEST_TOLD_BODY = 64 * 1024
+_LARGEST_HELD = 64 * 1024
+_HOLDING_SECONDS = 1.0
 _BEGIN = 32
 _LEAVING_SECONDS = 5.0
 
@@ -122,21 +124,30 @@ class End(asyncio.BufferedProtocol):
         await asyncio.sleep(0)
         await self._writable.wait()
 
-    async def body(self, framing: BodyFraming, to: "End", head: bytes) -> bytes:
-        """Pass a body on while it comes, `head` before its first bytes, once these are judged; its
-        beginning, as much as is told. Raises RemoteProtocolError."""
-        seen = bytearray()
+    async def body(self, framing: BodyFraming, to: "End", head: bytes = b"") -> bytes:
+        """Pass a body on while it comes; its beginning, as much as is told. If there is a `head`, it and the
+        body are held until the body is whole, large or slow, so that what is no body can still be refused.
+        Raises RemoteProtocolError."""
+        seen, held = bytearray(), bytearray(head)
+        until = asyncio.get_running_loop().time() + _HOLDING_SECONDS
         while not framing.ended:
-            if not self._buffer and not await self._more():
-                break
+            try:
+                async with asyncio.timeout_at(until if held else None):
+                    if not self._buffer and not await self._more():
+                        break
+            except TimeoutError:
+                pass
             piece = bytes(self._buffer[:_LONGEST_STEP])
             piece = piece[: framing.take(piece)]
             del self._buffer[: len(piece)]
             seen += piece[: _LARGEST_TOLD_BODY - len(seen)]
-            await to.send(head + piece)
-            head = b""
-        if head:
-            await to.send(head)
+            held += piece
+            if not head or len(held) > _LARGEST_HELD or asyncio.get_running_loop().time() >= until:
+                await to.send(bytes(held))
+                held.clear()
+                head = b""
+        if held and (framing.ended or framing.until_close):
+            await to.send(bytes(held))
         return bytes(seen)
 
     def hand_on(self, on_data: Callable[[bytes], None]) -> None:

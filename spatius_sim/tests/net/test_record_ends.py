@@ -15,13 +15,12 @@ import pytest
 from spatius_sim.model.trace import Event, Opened
 from spatius_sim.net.proxy import RecordingProxy
 from spatius_sim.tape.taping import read_traces
-from spatius_sim.tests.net.test_proxy_hostile import CHUNKED, PLAIN, UPGRADE, Upstream, chunked
+from spatius_sim.tests.net.test_proxy_hostile import CHUNKED, PLAIN, SWITCHED, UPGRADE, Upstream, chunked
 from spatius_sim.tests.net.work import seconds_at_most
 
 SECONDS = 20.0
 END_SECONDS = 4.0
 """Twice what is promised: the machine may be busy."""
-SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 
 
 class Flood(Upstream):
