@@ -147,7 +147,7 @@ class Book:
             if isinstance(passed, _Passed):
                 self._now = passed.at_ns
                 self._follow_no_more(passed.line, "there was too much to read when it ended")
-            self._step()
+            self._read_first(0.0)
 
     def _line(self, session: Session, deflate: str, *, up: bool) -> Line:
         read = MessageReader().read
@@ -183,35 +183,32 @@ class Book:
 
     def _read(self, until: float) -> None:
         while self._waiting and perf_counter() < until:
-            self._step()
+            self._read_first(until)
 
-    def _step(self) -> None:
-        """Read one frame, or tell one fact."""
+    def _read_first(self, until: float) -> None:
+        """Tell the first fact that waits, or read frames of the first bytes until then, one at least."""
         first = self._waiting[0]
         self._now = first.at_ns
         if isinstance(first, _Fact):
             self._waiting.popleft()
             self._tell_fact(first)
-        elif not self._read_frame(first):
+        elif not first.line.follows or self._read_frames(first, until):
             self._waiting.popleft()
             self._steps = None
             first.line.waiting_bytes -= len(first.data)
             if first.line.waiting_bytes <= _MOST_WAITING_BYTES // 2:
                 first.line.release()
 
-    def _read_frame(self, passed: _Passed) -> bool:
-        """Whether there was another frame to read."""
-        if not passed.line.follows:
-            return False
+    def _read_frames(self, passed: _Passed, until: float) -> bool:
+        """Whether all frames of these bytes are read."""
         if self._steps is None:
             self._steps = passed.line.tap.read(passed.data)
         try:
-            next(self._steps)
-        except StopIteration:
-            return False
+            for _ in self._steps:
+                if perf_counter() >= until:
+                    return False
         except RemoteProtocolError as error:
             self._follow_no_more(passed.line, str(error))
-            return False
         return True
 
     def _follow_no_more(self, line: Line, why: str) -> None:
