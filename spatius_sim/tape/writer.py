@@ -1,6 +1,8 @@
 """Writes a tape while things happen, in constant memory. A tape that was not closed says so to its reader."""
 
 import hashlib
+import os
+import stat
 from collections import OrderedDict
 from io import FileIO
 from pathlib import Path
@@ -28,6 +30,8 @@ _REMEMBERED_BYTES = WINDOW_BYTES // 2
 _FULL_BYTES = 256 * 1024
 """Far from LARGEST_BODY: the heads of the arrays and of the binaries in them need no counting."""
 _OWN_SECTION_BYTES = 128 * 1024
+_OWNERS_ALONE = 0o600
+"""The mode of a tape: what people said may be on it, and what a subject said that no redaction knows."""
 
 
 class TapeWriter:
@@ -93,7 +97,10 @@ class TapeWriter:
     def _open(self) -> FileIO:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            return self.path.open("wb", buffering=0)
+            file = FileIO(self.path, "wb", opener=lambda path, flags: os.open(path, flags, _OWNERS_ALONE))
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                os.fchmod(file.fileno(), _OWNERS_ALONE)  # It may have been there already.
+            return file
         except OSError as error:
             raise UsageError(f"{self.path} cannot be written: {error.strerror}") from error
 
