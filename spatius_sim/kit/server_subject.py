@@ -337,8 +337,7 @@ class ServerSubject:
         await session.send(frame)
 
     def _refused(self, status: int, body: str) -> Refused:
-        clean, _ = self._recorder.secrets.redact(body.encode())
-        return Refused(status, clean.decode(errors="replace"))
+        return Refused(status, body)
 
     def _pcm(self, label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
         return speech(f"{self._seed}/{self._runs}/{label}", samples, sound)

@@ -7,7 +7,7 @@ left optional, is ASSUMED.
 import binascii
 import json
 from base64 import urlsafe_b64decode
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from spatius_sim.model.meaningful_ids import UNAUTHORIZED_ROOM, UNAVAILABLE_ROOM, word
 from spatius_sim.protocol.messages import AgoraEgress, ConfigureSession, EgressType, LiveKitEgress
@@ -15,8 +15,6 @@ from spatius_sim.protocol.messages import AgoraEgress, ConfigureSession, EgressT
 INVALID_ARGUMENT = 3
 UNAVAILABLE = 14
 UNAUTHENTICATED = 16
-
-_REDACTED = "redacted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +51,6 @@ def read_egress(asked: ConfigureSession) -> Room | EgressFault | None:
             return _invalid("agora_egress is required") if agora is None else _agora(agora)
         case unknown:
             return _invalid(f"unsupported egress_type {unknown}")
-
-
-def without_credentials(asked: ConfigureSession) -> ConfigureSession:
-    """The same configuration as a trace may hold it: each secret is replaced by a word."""
-    livekit, agora = asked.livekit_egress, asked.agora_egress
-    if livekit is not None:
-        livekit = replace(
-            livekit,
-            api_key=livekit.api_key and _REDACTED,
-            api_secret=livekit.api_secret and _REDACTED,
-            api_token=livekit.api_token and _REDACTED,
-        )
-    if agora is not None:
-        agora = replace(agora, token=agora.token and _REDACTED)
-    return replace(asked, livekit_egress=livekit, agora_egress=agora)
 
 
 def _livekit(asked: LiveKitEgress) -> Room | EgressFault:

@@ -47,6 +47,12 @@ class Head:
         """All values of a header in their order, of each line one."""
         return self._values.get(name.lower(), [])
 
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """Every header, as it was sent."""
+        pairs = (line.decode("latin-1").split(":", 1) for line in self.lines)
+        return [(name.strip(), value.strip()) for name, value in pairs]
+
     def header(self, name: str) -> str:
         """The value of a header, "" if it is missing; several are joined by commas."""
         return ", ".join(self.values(name))

@@ -7,13 +7,18 @@ from dataclasses import dataclass, field
 from time import monotonic_ns
 from typing import NamedTuple
 
-from spatius_sim.model.trace import Closed, Lane, Received, Sent, What
+from spatius_sim.model.known_secrets import KnownSecrets
+from spatius_sim.model.secret_places import event_without_secrets, without_secrets
+from spatius_sim.model.trace import Closed, Lane, Received, Sent, What, read_upstream
 from spatius_sim.net.recorder import Sink
 
 MOST_EVENTS = 20_000
 MOST_BYTES = 16 * 1_048_576
 MOST_PAST_SESSIONS = 256
 """What the book holds at most, for all sessions together; the oldest is forgotten first."""
+
+_AUDIO_AND_MOTION = (b"\x08\x03", b"\x08\x05")
+"""How a message begins that is one of these."""
 
 _Event = tuple[int, int, Lane, str, What | str | bytes, bool, str]
 """How many bytes it holds, and the parts of an Entry."""
@@ -48,7 +53,10 @@ class SessionRecord:
 
 @dataclass(slots=True)
 class Journal:
-    """A sink that keeps the newest events, and a record of each session, and passes all of it on."""
+    """A sink that keeps the newest events, and a record of each session, and passes all of it on.
+
+    No secret is told of it. Audio and motion are kept as they came, and looked through when somebody asks.
+    """
 
     onward: Sink
     most_bytes: int = MOST_BYTES
@@ -61,6 +69,7 @@ class Journal:
     def emit(self, lane: Lane, connection: str, what: What) -> None:
         """An event that happened now."""
         self.onward.emit(lane, connection, what)
+        what = event_without_secrets(what, self.secrets)
         self._keep((len(getattr(what, "raw", b"")), monotonic_ns(), lane, connection, what, False, ""))
 
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
@@ -69,7 +78,8 @@ class Journal:
         record = self.open.get(connection)
         if record is not None:
             record.frames_sent += 1
-        self._keep((len(raw), monotonic_ns(), lane, connection, raw, True, answers))
+        kept = self._clean(connection, raw)
+        self._keep((len(raw), monotonic_ns(), lane, connection, kept, True, answers))
 
     def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
         """A frame that the server received."""
@@ -77,10 +87,16 @@ class Journal:
         record = self.open.get(connection)
         if record is not None:
             record.frames_received += 1
-        self._keep((len(raw), monotonic_ns(), lane, connection, raw, False, ""))
+        kept = self._clean(connection, raw)
+        self._keep((len(raw), monotonic_ns(), lane, connection, kept, False, ""))
+
+    @property
+    def secrets(self) -> KnownSecrets:
+        """Those that the next sink knows."""
+        return self.onward.secrets
 
     def secret(self, kind: str, secret: str) -> str:
-        """The reference that the next sink gives it: no secret stands in this book."""
+        """The reference that the next sink gives it."""
         return self.onward.secret(kind, secret)
 
     def opened(self, record: SessionRecord) -> None:
@@ -94,6 +110,7 @@ class Journal:
         record.close_code, record.closed_by_us = what.code, what.by_kit
         self.past.append(record)
         self.emit(Lane.UPSTREAM, name, what)
+        self.secrets.let_go(name)
 
     def session(self, key: str) -> SessionRecord | None:
         """The newest session of this name or connection_id."""
@@ -104,7 +121,10 @@ class Journal:
 
     def trace(self, name: str) -> Iterator[Entry]:
         """What is still known of a session, in order."""
-        return (Entry(*event[1:]) for event in self._events if event[3] == name)
+        for _, at_ns, lane, connection, what, sent, answers in self._events:
+            if connection == name:
+                kept = what if not isinstance(what, bytes) else self._read(connection, what)
+                yield Entry(at_ns, lane, connection, kept, sent, answers)
 
     def is_whole(self, name: str) -> bool:
         """Whether nothing of this session was forgotten."""
@@ -116,6 +136,15 @@ class Journal:
         self._events.clear()
         self._bytes = 0
         self.past.clear()
+
+    def _clean(self, connection: str, raw: str | bytes) -> str | bytes:
+        if isinstance(raw, str):
+            return self.secrets.text(raw)
+        # The hot path of every frame: audio and motion are read when somebody asks.
+        return raw if raw[:2] in _AUDIO_AND_MOTION else self._read(connection, raw)
+
+    def _read(self, connection: str, raw: bytes) -> bytes:
+        return without_secrets(raw, read_upstream(raw), self.secrets, connection)
 
     def _keep(self, event: _Event) -> None:
         # The hot path of every frame: a plain tuple.

@@ -229,7 +229,7 @@ class _Conversation:
             return False
         await upstream.send(request.aimed_at(place.path + path[len(place.root) :], place.host_header))
         key = self.book.secret("key", request.header("x-api-key"))
-        self.book.secret("authorization", request.header("authorization").rpartition(" ")[2])
+        self.book.asked(request.target, request.headers)
         with _refusing(400, "this request"):
             asked = await self.client.body(framing, upstream)
         if not framing.ended:
@@ -245,7 +245,7 @@ class _Conversation:
                 raise RemoteProtocolError("it switches to a protocol that was not asked for")
         if answer.status == 101:
             await self.client.send(answer.written())
-            opened = Opened(*self._credentials(request))
+            opened = Opened(*self._credentials(request, self.name))
             up, down = self.book.opened(self.name, opened, answer.header("sec-websocket-extensions"))
             await self._tunnel(upstream, up, down)
             return False
@@ -322,14 +322,14 @@ class _Conversation:
             expire_at = None
         self.book.emit(Lane.CONSOLE, "", TokenRequested(key, expire_at, time.time(), status, token))
 
-    def _credentials(self, request: Head) -> tuple[str, str, str]:
+    def _credentials(self, request: Head, holder: str = "") -> tuple[str, str, str]:
         """The reference of the session token, the app and the avatar of an upgrade."""
         query = parse_qs(urlsplit(request.target).query)
 
         def named(header: str, parameter: str) -> str:
             return request.header(header) or query.get(parameter, [""])[0]
 
-        token = self.book.secret("token", named("x-session-key", "sessionKey"))
+        token = self.book.secret("token", named("x-session-key", "sessionKey"), holder)
         return token, named("x-app-id", "appId"), query.get("id", [""])[0]
 
     async def _tunnel(self, upstream: End, up: Line, down: Line) -> None:

@@ -1,12 +1,20 @@
 """What a proxy saw, as events. To read along costs more than to pass bytes on, so it is done behind it."""
 
 import asyncio
-from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from math import inf
 from time import monotonic_ns, perf_counter
 
+from spatius_sim.model.known_secrets import MOST_SECRETS, KnownSecrets
+from spatius_sim.model.secret_places import (
+    event_without_secrets,
+    secrets_in_header,
+    secrets_in_url,
+    without_secrets,
+)
 from spatius_sim.model.trace import (
     Closed,
     Event,
@@ -20,15 +28,10 @@ from spatius_sim.model.trace import (
     What,
     read_upstream,
 )
-from spatius_sim.net.credentials import without_credentials
-from spatius_sim.net.secrets_in_text import KnownSecrets
 from spatius_sim.net.websocket_tap import WebSocketTap
 from spatius_sim.protocol.codec import MessageReader
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.messages import Message
-
-MOST_SECRETS = 1000
-"""Secrets of closed sessions that are remembered, those used last."""
 
 _UPSTREAM = Lane.UPSTREAM
 _BEHIND_SECONDS = 0.1
@@ -49,7 +52,6 @@ class Session:
     """One WebSocket that is read along; `closed` as soon as one side said so."""
 
     name: str
-    token: str
     closed: Closed | None = None
 
 
@@ -90,9 +92,7 @@ class Book:
 
     def __init__(self, on_event: Callable[[Event], None]) -> None:
         self._on_event = on_event
-        self._secrets = KnownSecrets()
-        self._used: OrderedDict[str, None] = OrderedDict()
-        self._open: Counter[str] = Counter()
+        self._secrets = KnownSecrets(MOST_SECRETS)
         self._waiting: deque[_Passed | _Fact] = deque()
         self._steps: Iterator[None] | None = None
         self._reader: asyncio.Handle | None = None
@@ -103,24 +103,25 @@ class Book:
         """Something happened now."""
         self._happened(_Fact(monotonic_ns(), lane, connection, what))
 
-    def secret(self, kind: str, secret: str) -> str:
-        """The reference of a secret, which is learnt if it is new."""
-        if not secret:
-            return ""
-        known = self._secrets.known(secret)
-        if not known:
-            known = self._secrets.reference(kind, secret)
-            self.emit(Lane.KIT, "", SecretKnown(known, len(secret)))
-        self._used[known] = None
-        self._used.move_to_end(known)
-        self._forget()
-        return known
+    def secret(self, kind: str, secret: str, holder: str = "") -> str:
+        """The reference of a secret, which is learnt if it is new, and remembered at least until the session
+        `holder` ends."""
+        new = not self._secrets.known(secret)
+        name = self._secrets.reference(kind, secret, holder)
+        if name and new:
+            self.emit(Lane.KIT, "", SecretKnown(name, len(secret)))
+        return name
+
+    def asked(self, target: str, headers: Iterable[tuple[str, str]]) -> None:
+        """Learn the logins of a request."""
+        in_headers = (secrets_in_header(name, value) for name, value in headers)
+        for secret in chain(secrets_in_url(target), *in_headers):
+            self._secrets.hide(secret)
 
     def opened(self, name: str, opened: Opened, deflate: str) -> tuple[Line, Line]:
         """A session was opened: its lines up and down. `deflate` is the header of its extensions."""
         self.emit(Lane.UPSTREAM, name, opened)
-        self._open[opened.token] += 1
-        session = Session(name, opened.token)
+        session = Session(name)
         return self._line(session, deflate, up=True), self._line(session, deflate, up=False)
 
     def passed(self, line: Line, data: bytes) -> None:
@@ -223,26 +224,18 @@ class Book:
             what = fact.ends.closed or what
         self._tell(fact.at_ns, fact.lane, fact.connection, what)
         if fact.ends is not None:
-            self._open[fact.ends.token] -= 1
-            self._open += Counter()
-            self._forget()
+            self._secrets.let_go(fact.ends.name)
 
     def _frame(self, name: str, raw: str | bytes, value: Message | Undecodable, *, sent: bool) -> None:
         if isinstance(raw, str):
-            clean, found = self._secrets.redact(raw.encode())
-            hidden: str | bytes = clean.decode(errors="replace") if found else raw
+            hidden: str | bytes = self._secrets.text(raw)
         else:
-            hidden = without_credentials(raw, value, self._secrets)
+            hidden = without_secrets(raw, value, self._secrets, name)
         if hidden != raw:
             value = read_upstream(hidden)
         self._tell(self._now, _UPSTREAM, name, Sent(hidden, value) if sent else Received(hidden, value))
 
     def _tell(self, at_ns: int, lane: Lane, connection: str, what: What) -> None:
+        if not isinstance(what, Sent | Received):
+            what = event_without_secrets(what, self._secrets)
         self._on_event(Event(0, at_ns, lane, connection, what))
-
-    def _forget(self) -> None:
-        """Old secrets, but none of a session that is open: the proxy may run for months."""
-        if len(self._used) > MOST_SECRETS + len(self._open):
-            oldest = next(name for name in self._used if not self._open[name])
-            del self._used[oldest]
-            self._secrets.forget(oldest)

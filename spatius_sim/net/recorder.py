@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from spatius_sim.dialects import Dialect
+from spatius_sim.model.known_secrets import MOST_SECRETS, KnownSecrets
+from spatius_sim.model.secret_places import event_without_secrets, without_secrets
 from spatius_sim.model.trace import (
     Closed,
     Event,
@@ -26,15 +28,19 @@ from spatius_sim.model.trace import (
     read_frame,
     read_parts,
 )
-from spatius_sim.net.credentials import without_credentials
-from spatius_sim.net.secrets_in_text import KnownSecrets
 
 _HANDSHAKE_EVENTS = 3
+CONFIGURATION = b"\x08\x01"
+"""How a ClientConfigureSession begins."""
 _UPSTREAM = Lane.UPSTREAM
 
 
 class Sink(Protocol):
     """Where a shell tells what happens at its sockets."""
+
+    @property
+    def secrets(self) -> KnownSecrets:
+        """What must not stand in anything that is told."""
 
     def emit(self, lane: Lane, connection: str, what: What) -> None:
         """An event that happened now."""
@@ -50,7 +56,10 @@ class Sink(Protocol):
 
 
 class Nobody:
-    """A sink for a server that nobody records."""
+    """A sink for a server that nobody records. It knows the secrets all the same, for others tell of them."""
+
+    def __init__(self) -> None:
+        self.secrets = KnownSecrets(MOST_SECRETS)
 
     def emit(self, lane: Lane, connection: str, what: What) -> None:
         """Not written down."""
@@ -62,8 +71,8 @@ class Nobody:
         """Not written down."""
 
     def secret(self, kind: str, secret: str) -> str:
-        """No reference."""
-        return ""
+        """The reference of a secret, which is learnt if it is new."""
+        return self.secrets.reference(kind, secret)
 
 
 @dataclass(slots=True)
@@ -142,8 +151,10 @@ class Recorder:
 
     def emit(self, lane: Lane, connection: str, what: What) -> None:
         """Write down an event that happened now."""
-        event = Event(self._count, self.clock_ns(), lane, connection, what)
         size = len(what.raw) if isinstance(what, Sent | Received) else 0
+        if not size:
+            what = event_without_secrets(what, self.secrets)
+        event = Event(self._count, self.clock_ns(), lane, connection, what)
         if self._events is not None and not self._overflows(size):
             self._unread += (event.at_ns, connection, event, False, "")
         self._keep_in_mind(event)
@@ -174,19 +185,14 @@ class Recorder:
         clean, found = self.secrets.redact(raw.encode() if isinstance(raw, str) else raw)
         for kind, how in found:
             self.emit(lane, connection, SecretSeen(kind, f"{place}, {how}"))
-        if not found:
-            return raw
         return clean.decode(errors="replace") if isinstance(raw, str) else clean
 
     def secret(self, kind: str, secret: str) -> str:
         """The reference of a secret, which is learnt if it is new."""
-        if not secret:
-            return ""
         known = self.secrets.known(secret)
-        if known:
-            return known
-        name = self.secrets.reference(kind, secret)
-        self.emit(Lane.KIT, "", SecretKnown(name, len(secret)))
+        name = known or self.secrets.reference(kind, secret)
+        if name and not known:
+            self.emit(Lane.KIT, "", SecretKnown(name, len(secret)))
         return name
 
     def _puts_off(
@@ -195,7 +201,8 @@ class Recorder:
         """Whether this frame can be read later, and is kept until then."""
         if lane is not _UPSTREAM or connection not in self._shaken:
             return False
-        if self.on_event is not None or isinstance(raw, str):
+        # A configuration is read at once: it may tell secrets.
+        if self.on_event is not None or isinstance(raw, str) or raw[:2] == CONFIGURATION:
             return False
         at_ns = self.last_sign_ns[connection] = self.clock_ns()
         if self._events is not None and not self._overflows(len(raw)):
@@ -220,10 +227,9 @@ class Recorder:
         """The frame without secrets and the credentials of an egress, and what it means."""
         value = self._read(lane, raw, sent=sent)
         if isinstance(raw, str):
-            clean, found = self.secrets.redact(raw.encode())
-            hidden: str | bytes = clean.decode(errors="replace") if found else raw
+            hidden: str | bytes = self.secrets.text(raw)
         elif lane is Lane.UPSTREAM:
-            hidden = without_credentials(raw, value, self.secrets)
+            hidden = without_secrets(raw, value, self.secrets)
         else:
             hidden = self.secrets.redact(raw)[0]
         return hidden, value if hidden == raw else self._read(lane, hidden, sent=sent)

@@ -21,13 +21,12 @@ from spatius_sim.model.commands import (
     SendTruncated,
     SetTimer,
 )
-from spatius_sim.model.egress import without_credentials
 from spatius_sim.model.rooms import Rooms
 from spatius_sim.model.server_session import POLICY_VIOLATION, RESOURCE_EXHAUSTED, ServerSession
 from spatius_sim.model.trace import Injected, Joined, Lane, Published, read_upstream
 from spatius_sim.net.recorder import Sink
 from spatius_sim.protocol.codec import MessageReader, encode
-from spatius_sim.protocol.messages import ConfigureSession, ServerError
+from spatius_sim.protocol.messages import ServerError
 
 MOST_UNREAD = 8 * 1_048_576
 """Bytes that a peer may leave unread before its session is ended. ASSUMED: some ten minutes of motion."""
@@ -101,8 +100,6 @@ class UpstreamConnection:
 
     def _receive(self, raw: str | bytes) -> list[Command]:
         value = read_upstream(raw, self._reader.read)
-        if isinstance(value, ConfigureSession) and (value.livekit_egress or value.agora_egress):
-            raw = encode(without_credentials(value))
         self.sink.received(_UPSTREAM, self.name, raw)
         return self.session.receive(value, time.monotonic())
 

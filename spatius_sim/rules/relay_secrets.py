@@ -9,6 +9,9 @@ from spatius_sim.rules.turns import Story
 _TELLING_LENGTH = 16
 """A shorter key could stand in a message by chance (rules.md)."""
 
+_UNNAMED_FORM = ", hex"
+"""A form that the rule does not name."""
+
 
 def secrets(story: Story) -> Iterator[Kept | Broken]:
     """R-SECRETS."""
@@ -21,7 +24,7 @@ def secrets(story: Story) -> Iterator[Kept | Broken]:
     a_key_is_known = any(kind.startswith("key") for kind in kinds)
     for event in story.trace.on(Lane.DOWNSTREAM):
         match event.what:
-            case SecretSeen(kind, place) if kind in kinds:
+            case SecretSeen(kind, place) if kind in kinds and not place.endswith(_UNNAMED_FORM):
                 actual = f"{event.connection} was sent {kind}, {place}"
                 yield Broken("no API key and no session token", actual, (event.seq,))
             case Received() if a_key_is_known:

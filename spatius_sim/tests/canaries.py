@@ -1,6 +1,7 @@
 """Distinctive secrets, every form in which each may be written, and where it is found all the same."""
 
 import json
+import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,13 +29,12 @@ EXTRA = "canary-extra-param-12z"
 def forms(secret: str) -> dict[str, str]:
     """The secret as it may be written, by a name of the form."""
     raw = secret.encode()
-    escaped = "".join(f"\\u{ord(character):04x}" for character in secret)
+    units = secret.encode("utf-16-be")
+    escaped = "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
     made = {
         "plain": secret,
         "URL": quote(secret, safe=""),
-        "URL, small letters": "".join(
-            f"%{byte:02x}" if not chr(byte).isalnum() else chr(byte) for byte in raw
-        ),
+        "URL, small letters": re.sub("%..", lambda found: found[0].lower(), quote(secret, safe="")),
         "URL, every character": "".join(f"%{byte:02X}" for byte in raw),
         "hex": raw.hex(),
         "HEX": raw.hex().upper(),

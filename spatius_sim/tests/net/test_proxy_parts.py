@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
+from spatius_sim.model.known_secrets import MOST_SECRETS
 from spatius_sim.model.trace import Closed, Event, Opened, Received, Sent
 from spatius_sim.net.http_bodies import BodyFraming
 from spatius_sim.net.http_heads import read_answer, read_number, read_request
 from spatius_sim.net.proxy import places
-from spatius_sim.net.proxy_book import MOST_SECRETS, Book
+from spatius_sim.net.proxy_book import Book
 from spatius_sim.net.websocket_tap import LARGEST_MESSAGE, WebSocketTap
 from spatius_sim.protocol.errors import RemoteProtocolError, UsageError
 
@@ -226,7 +227,7 @@ def test_upstreams_are_one_base_or_both_endpoints() -> None:
 def test_a_proxy_that_runs_for_months_remembers_the_newest_secrets_and_those_of_open_sessions() -> None:
     told: list[Event] = []
     book = Book(told.append)
-    kept = book.secret("token", "the session token of a long call")
+    kept = book.secret("token", "the session token of a long call", "upstream-1")
     up, _ = book.opened("upstream-1", Opened(kept), "")
     for number in range(2 * MOST_SECRETS):
         book.secret("token", f"the session token of call {number}")
@@ -236,9 +237,7 @@ def test_a_proxy_that_runs_for_months_remembers_the_newest_secrets_and_those_of_
     book.secret("token", last)
     assert len(told) == known
     assert book.secret("token", "the session token of call 0") == f"token#{2 * MOST_SECRETS + 2}"
-    assert len(book._used) <= MOST_SECRETS + 1
-    written = {name for forms in book._secrets._by_start.values() for name, _ in forms}
-    assert len(book._secrets._references) == len(written) == len(book._used)
+    assert len(book._secrets.lengths()) == MOST_SECRETS + 1
     book.lost(up.session, by_server=True)
     assert told[-1].what == Closed(True, 1006)
 

@@ -2,7 +2,20 @@
 
 from itertools import count
 
-from spatius_sim.model.trace import Event, Injected, Lane, Opened, Received, SecretKnown, Sent, TraceHeader
+import pytest
+
+from spatius_sim.dialects.json_envelope import JsonEnvelope
+from spatius_sim.model.trace import (
+    Event,
+    Injected,
+    Lane,
+    Opened,
+    Received,
+    SecretKnown,
+    SecretSeen,
+    Sent,
+    TraceHeader,
+)
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, Interrupt, ServerError
@@ -80,3 +93,14 @@ def test_frames_that_are_read_late_hold_no_secret() -> None:
     recorder.received(Lane.UPSTREAM, "u", encode(Interrupt(SECRET)))
     recorder.sent(Lane.UPSTREAM, "u", encode(ServerError("c", "r", 3, SECRET)))
     assert SECRET not in str(recorder.finish())
+
+
+@pytest.mark.parametrize("text", ["the-key-0123456789", "x" * 10 + "the-key-0123456789"])
+def test_a_trace_names_the_secret_and_never_holds_it(text: str) -> None:
+    recorder = Recorder(dialect=JsonEnvelope())
+    recorder.secret("key", "the-key-0123456789")
+    recorder.start(TraceHeader("relay", "json-envelope", 0, "", ""))
+    recorder.received(Lane.DOWNSTREAM, "client-1", text)
+    trace = recorder.finish()
+    assert [type(event.what) for event in trace.events] == [SecretKnown, SecretSeen, Received]
+    assert "the-key" not in repr(trace)

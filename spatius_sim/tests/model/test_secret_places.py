@@ -1,0 +1,155 @@
+"""Where secrets stand: they are learnt there, and taken out, whatever their length."""
+
+from base64 import b64encode
+
+import numpy as np
+import pytest
+
+from spatius_sim.model.known_secrets import KnownSecrets
+from spatius_sim.model.secret_places import (
+    event_without_secrets,
+    secrets_in_header,
+    secrets_in_setting,
+    secrets_in_url,
+    shown_url,
+    without_secrets,
+)
+from spatius_sim.model.trace import Closed, Intended, Intent, Refused, TokenRequested
+from spatius_sim.protocol.codec import decode, encode
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import (
+    AgoraEgress,
+    AudioInput,
+    ConfigureSession,
+    LiveKitEgress,
+    Message,
+    MotionResponse,
+    ServerError,
+)
+
+SECRET = "a-secret-of-some-length"
+DRAWN = "f3Kd82Lm9Qp4Zx7c"
+
+
+def clean(message: Message, known: KnownSecrets | None = None) -> Message:
+    return decode(without_secrets(encode(message), message, known or KnownSecrets()))
+
+
+@pytest.mark.parametrize("secret", ["short", SECRET])
+def test_the_credentials_of_an_egress_are_taken_out_and_learnt(secret: str) -> None:
+    stars = "*" * len(secret)
+    livekit = LiveKitEgress(
+        f"wss://me:{secret}@room.example/x?token={secret}#f", secret, secret, secret, "room", "publisher"
+    )
+    asked = ConfigureSession(16000, livekit_egress=livekit, agora_egress=AgoraEgress("channel", secret))
+    known = KnownSecrets()
+    told = clean(asked, known)
+    assert isinstance(told, ConfigureSession) and told.agora_egress is not None
+    assert told.livekit_egress == LiveKitEgress(
+        "wss://room.example/x", stars, stars, stars, "room", "publisher"
+    )
+    assert told.agora_egress == AgoraEgress("channel", stars)
+    hidden = known.text(secret) == stars
+    assert hidden == (secret == SECRET)
+    assert known.lengths() == {}
+
+
+def test_pairs_are_taken_out_where_their_name_or_their_look_says_so() -> None:
+    pairs = (("authToken", "x"), ("colour", "light-blue"), ("ref", DRAWN), ("at", f"https://u:{SECRET}@h/"))
+    asked = ConfigureSession(16000, livekit_egress=LiveKitEgress(extra_attributes=pairs), extra_params=pairs)
+    told = clean(asked)
+    assert isinstance(told, ConfigureSession) and told.livekit_egress is not None
+    kept = {"authToken": "*", "colour": "light-blue", "ref": "*" * 16, "at": f"https://u:{'*' * 23}@h/"}
+    assert dict(told.extra_params) == dict(told.livekit_egress.extra_attributes) == kept
+
+
+def test_a_url_that_is_none_is_taken_out_whole() -> None:
+    told = clean(ConfigureSession(16000, livekit_egress=LiveKitEgress("wss://[bad")))
+    assert isinstance(told, ConfigureSession) and told.livekit_egress is not None
+    assert told.livekit_egress.url == "*" * 10
+    assert clean(ConfigureSession(16000)) == ConfigureSession(16000)
+
+
+def test_other_messages_are_searched_but_for_motion_and_plain_audio() -> None:
+    known = KnownSecrets()
+    known.hide(SECRET)
+    stars = "*" * len(SECRET)
+    assert clean(ServerError("c", "", 3, f"no {SECRET}"), known) == ServerError("c", "", 3, f"no {stars}")
+    assert clean(AudioInput("r", SECRET.encode()), known) == AudioInput("r", SECRET.encode())
+    long = AudioInput(SECRET, b"\1\2" * 50, traceparent=SECRET)
+    assert clean(long, known) == AudioInput(stars, b"\1\2" * 50, traceparent=stars)
+    assert clean(AudioInput(SECRET, tracestate=SECRET), known) == AudioInput(stars, tracestate=stars)
+    motion = MotionResponse("c", SECRET, True, np.zeros((0, WIDTH), np.float32))
+    assert without_secrets(b"raw", motion, known) == b"raw"
+
+
+def test_the_texts_of_an_event_are_searched() -> None:
+    known = KnownSecrets()
+    known.hide(SECRET)
+    refused = Refused(403, f"no {SECRET}", "token#1", SECRET)
+    stars = "*" * len(SECRET)
+    assert event_without_secrets(refused, known) == Refused(403, f"no {stars}", "token#1", stars)
+    for clean in (Closed(True, 1000, "bye"), TokenRequested("key#1", None, 1.0, 200), Intended(Intent.TEXT)):
+        assert event_without_secrets(clean, known) is clean
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secrets"),
+    [
+        ("Authorization", f"Bearer {SECRET}", [SECRET]),
+        ("authorization", SECRET, [SECRET]),
+        ("Authorization", "Basic !", ["!"]),
+        ("X-Api-Key", f" {SECRET}", [SECRET]),
+        ("X-Session-Key", SECRET, [SECRET]),
+        ("Cookie", f"colour=blue; sid={SECRET}; a={DRAWN}; XSRF-TOKEN=x", [SECRET, DRAWN, "x"]),
+        ("Sec-WebSocket-Key", DRAWN, []),
+        ("X-App-ID", DRAWN, []),
+    ],
+)
+def test_the_logins_in_a_header(name: str, value: str, secrets: list[str]) -> None:
+    assert list(secrets_in_header(name, value)) == secrets
+
+
+def test_the_password_of_a_basic_login_is_a_secret_too() -> None:
+    login = b64encode(f"me:{SECRET}".encode()).decode()
+    assert list(secrets_in_header("Proxy-Authorization", f"Basic {login}")) == [login, f"me:{SECRET}", SECRET]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secrets"),
+    [
+        ("OPENAI_API_KEY", SECRET, [SECRET]),
+        ("REF", DRAWN, [DRAWN]),
+        ("DATABASE_URL", f"postgres://me:{SECRET}@h/db", [SECRET]),
+        ("MODEL", "gpt-4o-realtime-preview", []),
+        ("FOLDER", "/usr/lib/python3.11/site-packages", []),
+        ("PORT", "{port}", []),
+    ],
+)
+def test_the_secrets_in_a_setting(name: str, value: str, secrets: list[str]) -> None:
+    assert list(filter(None, secrets_in_setting(name, value))) == secrets
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets", "shown"),
+    [
+        ("ws://h:1/ws", [], "ws://h:1/ws"),
+        ("ws://127.0.0.1:{port}/ws", [], "ws://127.0.0.1:{port}/ws"),
+        (f"ws://me:{SECRET}@h/ws", [SECRET], "ws://...@h/ws"),
+        (f"ws://{SECRET}@h/ws", [SECRET], "ws://...@h/ws"),
+        ("ws://me:p%40ss@w@h/ws", ["p@ss@w"], "ws://...@h/ws"),
+        (f"ws://h/ws?room=demo&token={SECRET}", [SECRET], "ws://h/ws?room=...&token=..."),
+        (f"ws://h/ws?t={DRAWN}&u=", [DRAWN], "ws://h/ws?t=...&u="),
+        (f"ws://h/ws?{SECRET}", [], "ws://h/ws?..."),
+        ("ws://[bad", [], "ws://[bad"),
+        (
+            "console=http://a:b@h/c?k=v,ingress=ws://c:d@i/e?k=v",
+            [],
+            "console=http://...@h/c?k=...,ingress=ws://...@i/e?k=...",
+        ),
+    ],
+)
+def test_a_url_is_shown_without_its_secrets(url: str, secrets: list[str], shown: str) -> None:
+    assert shown_url(url) == shown
+    if not url.startswith("console="):
+        assert list(filter(None, secrets_in_url(url))) == secrets
