@@ -71,6 +71,45 @@ def test_a_subject_of_another_kind_takes_nothing_from_the_file(tmp_path: Path) -
     assert written(tmp_path, GOOD).fill({"client": "node shim.js"}) == {}
 
 
+FROM_ENVIRONMENT = """\
+target: wss://${HOST}/ws?token=${TOKEN}
+target-header:
+  Authorization: Bearer ${TOKEN}
+target-env: ["COST=$5 or $${TOKEN}", "KEY=${TOKEN}${HOST}"]
+settle: ${SECONDS}
+"""
+
+
+@pytest.mark.xfail(strict=True, reason="values are taken as they stand")
+def test_variables_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"HOST": "relay.test", "TOKEN": "a: ${HOST}", "SECONDS": "1.5"}.items():
+        monkeypatch.setenv(name, value)
+    assert written(tmp_path, FROM_ENVIRONMENT).values == {
+        "target": "wss://relay.test/ws?token=a: ${HOST}",
+        "target-header": ["Authorization: Bearer a: ${HOST}"],
+        "target-env": ["COST=$5 or ${TOKEN}", "KEY=a: ${HOST}relay.test"],
+        "settle": 1.5,
+    }
+
+
+@pytest.mark.xfail(strict=True, reason="values are taken as they stand")
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ("level: must\ntarget: ws://${NOT_SET_HERE}", 2, "target"),
+        ("target-header:\n  Cookie: id=${NOT_SET_HERE}", 2, "target-header"),
+        ("lacks:\n- egress\n- ${NOT_SET_HERE}", 3, "lacks"),
+        ("settle: ${NOT_SET_HERE}", 1, "settle"),
+    ],
+)
+def test_a_variable_that_is_not_set_is_told_with_its_place(
+    text: str, line: int, key: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as error:
+        written(tmp_path, text)
+    assert str(error.value) == f"conformance.yaml:{line}: {key}: the variable NOT_SET_HERE is not set"
+
+
 @pytest.mark.parametrize("text", WRONG, ids=repr)
 def test_an_error_names_file_line_and_key(text: str, tmp_path: Path) -> None:
     line, told = WRONG[text]
