@@ -53,10 +53,13 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
     Exits with 0 where everything was understood, and motion came.
     """
     from spatius_sim.kit.plans import PLAN_SAMPLE_RATE
+    from spatius_sim.model.logins import shown_url
     from spatius_sim.tape.wire_file import find_wire
 
     if not url.startswith(("ws://", "wss://", "http://", "https://")):
-        raise UsageError(f"{url}: a URL that begins with ws://, wss://, http:// or https:// is needed")
+        raise UsageError(
+            f"{shown_url(url)}: a URL that begins with ws://, wss://, http:// or https:// is needed"
+        )
     tried = asyncio.run(
         _try(find_wire(file), url, silence, int(max(0.0, speak) * PLAN_SAMPLE_RATE), motion_port)
     )

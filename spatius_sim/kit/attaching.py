@@ -45,8 +45,8 @@ class Attachment:
         for mapping in self.environment:
             name, equals, value = mapping.partition("=")
             if not equals or not name:
-                raise UsageError(f"--target-env {mapping!r}: NAME=VALUE is needed")
-            _refuse_unknown(f"--target-env {mapping!r}", value)
+                raise UsageError("--target-env: NAME=VALUE is needed")
+            _refuse_unknown(f"--target-env {name}", value)
         if self.environment and not self.command:
             raise UsageError("--target-env is for the relay that --target-cmd starts")
         for header in self.headers:
@@ -72,7 +72,8 @@ class Attachment:
     def _header(self, header: str) -> tuple[str, str]:
         name, colon, value = header.partition(":")
         if not colon or not _TOKEN.fullmatch(name.strip()) or not value.strip().isprintable():
-            raise UsageError(f"--target-header {name!r}: NAME: VALUE in one line is needed")
+            named = f" {name.strip()}" if colon else ""
+            raise UsageError(f"--target-header{named}: NAME: VALUE in one line is needed")
         return name.strip(), value.strip()
 
     def _tls(self) -> ssl.SSLContext | None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from spatius_sim.kit.attaching import Attachment, with_port
 from spatius_sim.kit.background_loop import BackgroundLoop
 from spatius_sim.kit.client_plans import ClientPlan
 from spatius_sim.kit.client_subject import OUR_OWN, ClientSubject, InProcessTestee
+from spatius_sim.kit.confidence import secrets_in, shown_subject
 from spatius_sim.kit.embedded import relay_url, start_reference_relay
 from spatius_sim.kit.plans import Plan
 from spatius_sim.kit.profiles import DEFAULT_LEVEL, DEFAULT_PROFILE, Profile, judged_at, profile_named
@@ -29,6 +30,8 @@ from spatius_sim.kit.subjects import (
 )
 from spatius_sim.kit.trial import Trial, suite_header
 from spatius_sim.kit.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, turn_start
+from spatius_sim.model.known_secrets import KnownSecrets
+from spatius_sim.model.logins import shown_url
 from spatius_sim.model.motion_server import Gate
 from spatius_sim.net.listening import free_port
 from spatius_sim.net.motion_server import MotionServer
@@ -100,6 +103,13 @@ class Options:
         usual = 0 if self.attachment.command else DEFAULT_MOTION_PORT
         return usual if self.motion_port is None else self.motion_port
 
+    def secrets(self) -> Iterator[str]:
+        """What was told in confidence."""
+        attachment = self.attachment
+        told = {"target": self.target, "server": self.server, "client": self.client}
+        told_lists = {"target-env": attachment.environment, "target-header": attachment.headers}
+        return secrets_in({**told, **told_lists}, self.environment)
+
     def check(self) -> None:
         """Raises UsageError for what cannot be."""
         try:
@@ -162,13 +172,14 @@ class Options:
                 lacks=self.lacks,
             )
         urls = dict(part.partition("=")[::2] for part in self.server.split(","))
+        shown = shown_url(self.server)
         if set(urls) != {"console", "ingress"}:
-            raise UsageError(f"--server {self.server!r}: console=URL,ingress=URL is needed, or one URL")
+            raise UsageError(f"--server {shown!r}: console=URL,ingress=URL is needed, or one URL")
         _check_url("--server console", urls["console"], ("http", "https"))
         _check_url("--server ingress", urls["ingress"], ("ws", "wss", "http", "https"))
         missing = [name for field, name in _CREDENTIALS.items() if not given[field]]
         if missing:
-            raise UsageError(f"--server {self.server!r} needs credentials: set {', '.join(missing)}")
+            raise UsageError(f"--server {shown!r} needs credentials: set {', '.join(missing)}")
         console, ingress = urls["console"], urls["ingress"]
         ingress = ingress.replace("http", "ws", 1) if ingress.startswith("http") else ingress
         # The kit has no room of its own to name to a server that is no mock.
@@ -192,6 +203,15 @@ class Bench:
     _writer: TapeWriter | None = None
     _taping: Taping | None = None
     _deadline: float = math.inf
+
+    def __post_init__(self) -> None:
+        for secret in self.options.secrets():
+            self.secrets.hide(secret)
+
+    @property
+    def secrets(self) -> KnownSecrets:
+        """What stands in nothing that the run tells."""
+        return self._recorder.secrets
 
     def open(self) -> dict[str, str]:
         """Start Motion Server where a relay is named, and return the environment that points it here.
@@ -238,6 +258,7 @@ class Bench:
             )
             if kind == "client":
                 trial.examples, trial.shorter = self.profile.client_plans, ClientPlan.shorter
+            trial.secrets = self.secrets
             trial.on_trace = self._taping.whole if self._taping is not None else None
             self._trials[kind] = trial
         return self._trials[kind]
@@ -305,7 +326,8 @@ class Bench:
         else:
             testee = StdioTestee(options.client)
         self._stack.push_async_callback(testee.close)
-        return ClientSubject(testee, options.client or OUR_OWN, options.seed, options.patience.attach)
+        target = shown_subject(options.client) or OUR_OWN
+        return ClientSubject(testee, target, options.seed, options.patience.attach)
 
     async def _server(self) -> Subject[Plan]:
         options = self.options
@@ -319,7 +341,7 @@ class Bench:
         patience = options.patience
         if not place.find_lacks:
             patience = replace(patience, settle=max(patience.settle, _SERVICE_SETTLES_SECONDS))
-        return ServerSubject(place, Recorder(), options.seed, patience)
+        return ServerSubject(place, Recorder(secrets=self.secrets), options.seed, patience)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._loop.run(work, _START_SECONDS)
@@ -334,6 +356,5 @@ def _check_url(option: str, url: str, schemes: tuple[str, ...]) -> None:
     except ValueError:
         usable = False
     if not usable:
-        raise UsageError(
-            f"{option} {url!r}: a URL that begins with {' or '.join(f'{s}://' for s in schemes)} is needed"
-        )
+        begins = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise UsageError(f"{option} {shown_url(url)!r}: a URL that begins with {begins} is needed")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from spatius_sim.dialects import Dialect, dialect_named, dialect_names
 from spatius_sim.dialects.events import Audio, Failed, Frame, Garbage, Motion, Ready, RelayEvent, Speak, Start
 from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, speech
+from spatius_sim.model.known_secrets import KnownSecrets
 from spatius_sim.model.trace import Event, Received, read_upstream
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.net.relay_client import RelayAddress, RelayClient
@@ -30,13 +31,17 @@ def known_wires() -> list[Dialect]:
     return [*map(dialect_named, dialect_names()), find_wire("binary-header-bare")]
 
 
-async def find_out_wire(address: RelayAddress, open_seconds: float) -> Dialect:
+async def find_out_wire(
+    address: RelayAddress, open_seconds: float, secrets: KnownSecrets | None = None
+) -> Dialect:
     """The one wire by which this relay can be understood. Raises UnreachableError where the relay is not
-    there, and WireNotFoundError where none of them fits and where several do, with what was seen."""
+    there, and WireNotFoundError where none of them fits and where several do, with what was seen, but for the
+    secrets in it."""
     heard: list[Frame] = []
+    secrets = secrets or KnownSecrets()
     wires = known_wires()
     for wire, pcm in _approaches(wires):
-        heard += await _ask(address, wire, pcm, open_seconds)
+        heard += await _ask(address, wire, pcm, open_seconds, secrets)
         fitting = _fitting(wires, heard)
         if len(fitting) == 1:
             return fitting[0]
@@ -44,9 +49,9 @@ async def find_out_wire(address: RelayAddress, open_seconds: float) -> Dialect:
     seen = f"it may be {names}" if names else "none of the known wires fits"
     said = "; ".join(map(_shown, heard[:_MOST_SHOWN])) or "nothing"
     raise WireNotFoundError(
-        f"the wire of {address.url} was not found out: {seen}; it said: {said}. Name the wire (--wire), or "
+        f"the wire of {address.shown} was not found out: {seen}; it said: {said}. Name the wire (--wire), or "
         "declare it: `spatius-sim wire show typed-json` is a file to begin with, `spatius-sim wire try FILE "
-        f"{address.url}` shows what it understands"
+        f"{address.shown}` shows what it understands"
     )
 
 
@@ -61,7 +66,9 @@ def _approaches(wires: Sequence[Dialect]) -> list[tuple[Dialect, bytes]]:
     ]
 
 
-async def _ask(address: RelayAddress, wire: Dialect, pcm: bytes, open_seconds: float) -> list[Frame]:
+async def _ask(
+    address: RelayAddress, wire: Dialect, pcm: bytes, open_seconds: float, secrets: KnownSecrets
+) -> list[Frame]:
     """All that the relay says to a client on this wire, until it is understood or silent."""
     heard: list[Frame] = []
 
@@ -69,7 +76,7 @@ async def _ask(address: RelayAddress, wire: Dialect, pcm: bytes, open_seconds: f
         if isinstance(event.what, Received) and not event.what.part and len(heard) < _MOST_HEARD:
             heard.append(event.what.raw)
 
-    recorder = Recorder(dialect=wire, on_event=note)
+    recorder = Recorder(dialect=wire, secrets=secrets, on_event=note)
     async with RelayClient(address, wire, recorder, "wire", open_seconds) as client:
         first = await client.start(PLAN_SAMPLE_RATE, 0.0 if pcm else _LISTEN_SECONDS)
         if not pcm or isinstance(first, Garbage):

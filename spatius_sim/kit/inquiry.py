@@ -9,6 +9,7 @@ from spatius_sim.kit.hints import sign_of_trouble
 from spatius_sim.kit.plans import Plan, TurnPlan
 from spatius_sim.kit.subjects import RelaySubject
 from spatius_sim.kit.trial import Trial
+from spatius_sim.model.secret_places import texts_without_secrets
 from spatius_sim.model.trace import Closed, Lane, Opened, Received, Refused, TokenRequested, Trace
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import AudioInput
@@ -59,7 +60,8 @@ def ask(options: Options) -> Answers:
         trial = bench.trial("relay")
         answers = _ask(trial, options)
         subject = trial.subject
-        return replace(answers, last_output=subject.last_output if isinstance(subject, RelaySubject) else "")
+        last = subject.last_output if isinstance(subject, RelaySubject) else ""
+        return texts_without_secrets(replace(answers, last_output=last), bench.secrets)
     finally:
         bench.close()
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spatius_sim.kit.confidence import without_secrets
 from spatius_sim.protocol.errors import UsageError
 
 
@@ -56,8 +57,6 @@ REPORT_OPTIONS = (
     ),
 )
 
-_HEADER = "target-header"
-
 JUDGE_OPTIONS = (
     JudgeOption("target", "URL", "judge the relay at this ws:// URL"),
     JudgeOption(
@@ -73,7 +72,7 @@ JUDGE_OPTIONS = (
         repeatable=True,
     ),
     JudgeOption(
-        _HEADER,
+        "target-header",
         "NAME: VALUE",
         "a header that the relay wants of its clients (repeatable)",
         repeatable=True,
@@ -225,8 +224,5 @@ def as_arguments(values: Mapping[str, Any], prefix: str = "--") -> list[str]:
 
 
 def as_typed(values: Mapping[str, Any]) -> str:
-    """The same, as somebody would type it in a shell; the values of headers are left out, for they may be a
-    login."""
-    headers = [f"{header.partition(':')[0]}: ..." for header in values.get(_HEADER) or ()]
-    shown = {**values, _HEADER: headers} if headers else values
-    return " ".join(shlex.quote(argument) for argument in as_arguments(shown))
+    """The same, as somebody would type it in a shell, but for what may be a secret."""
+    return " ".join(shlex.quote(argument) for argument in as_arguments(without_secrets(values)))

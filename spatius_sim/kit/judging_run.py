@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from spatius_sim.kit.confidence import secrets_in, shown_subject
 from spatius_sim.kit.judge_options import (
     ASKED_OF_A_RELAY,
     CONFORMANCE_FILE,
@@ -21,6 +22,7 @@ from spatius_sim.kit.judge_options import (
     subject_named,
 )
 from spatius_sim.kit.outcomes import WORKERS_SEED, is_worker
+from spatius_sim.model.known_secrets import KnownSecrets
 from spatius_sim.protocol.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,9 +50,9 @@ def given_options(config: pytest.Config) -> dict[str, Any]:
 
 
 def named_subject(config: pytest.Config) -> dict[str, str]:
-    """The subject that the user named, by kind."""
+    """The subject that the user named, by kind, as it may be shown."""
     given = given_options(config)
-    return {kind: given[name] for name, kind in SUBJECTS.items() if name in given}
+    return {kind: shown_subject(given[name]) for name, kind in SUBJECTS.items() if name in given}
 
 
 def read_conformance_file(config: pytest.Config) -> "ConformanceFile | None":
@@ -105,7 +107,7 @@ def doctor_command(config: pytest.Config) -> str:
     asked = {option.name for option in ASKED_OF_A_RELAY} - filled.keys()
     given = given_options(config)
     again = {name: value for name, value in given.items() if name in asked}
-    named = [] if "target" in filled else [shlex.quote(given["target"])]
+    named = [] if "target" in filled else [shlex.quote(shown_subject(given["target"]))]
     if path not in ("", CONFORMANCE_FILE):
         again["conformance"] = path
     return " ".join(["spatius-sim doctor", *named, as_typed(again)]).rstrip()
@@ -180,6 +182,16 @@ def bench_of(config: pytest.Config) -> "Bench":
             raise
         config.stash[BENCH] = bench
     return config.stash[BENCH]
+
+
+def without_secrets(config: pytest.Config, text: str) -> str:
+    """The text without what this run was told in confidence."""
+    if BENCH in config.stash:
+        return config.stash[BENCH].secrets.text(text)
+    known = KnownSecrets()
+    for secret in secrets_in(given_options(config), os.environ):
+        known.hide(secret)
+    return known.text(text)
 
 
 @contextmanager

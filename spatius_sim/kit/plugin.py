@@ -27,6 +27,7 @@ from spatius_sim.kit.judging_run import (
     run_options,
     run_seed,
     usage_errors,
+    without_secrets,
 )
 from spatius_sim.kit.outcomes import (
     WORKERS_SEED,
@@ -142,7 +143,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if not named_subject(config):
         return []
     options = run_options(config)
-    subject = options.target or options.server or options.client
+    [subject] = named_subject(config).values()
     lines = [f"spatius-sim: judging {subject}, profile {options.profile}, from seed {options.seed}"]
     if FROM_FILE in config.stash:
         name, values = config.stash[FROM_FILE]
@@ -225,7 +226,8 @@ def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
             note_usage_error(request.node, str(error))
             pytest.fail(str(error), pytrace=False)
         except Exception as error:
-            outcome = RuleOutcome(rule.id, Verdict.ERRORED, reason=repr(error))
+            reason = without_secrets(request.config, repr(error))
+            outcome = RuleOutcome(rule.id, Verdict.ERRORED, reason=reason)
             note_outcome(request.node, rule.subject, "", outcome)
             raise
         told = complaints_of(outcome)
@@ -259,8 +261,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
         if report.failed:
             ours = isinstance(report.longrepr, str)
-            report.longrepr = some_lines(report.longreprtext, *([_LONGEST_FAILURE] if ours else []))
-        report.sections = [(title, some_lines(text)) for title, text in report.sections]
+            text = without_secrets(item.config, report.longreprtext)
+            report.longrepr = some_lines(text, *([_LONGEST_FAILURE] if ours else []))
+        sections = [(title, without_secrets(item.config, text)) for title, text in report.sections]
+        report.sections = [(title, some_lines(text)) for title, text in sections]
     return report
 
 

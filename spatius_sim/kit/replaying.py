@@ -9,6 +9,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from spatius_sim.dialects.events import Motion
+from spatius_sim.model.logins import shown_url
 from spatius_sim.model.replay import Script, script_of
 from spatius_sim.model.trace import Lane, Received, Sent, Trace
 from spatius_sim.protocol.errors import UnreachableError, UsageError
@@ -80,7 +81,7 @@ async def _play(trace: Trace, client: str, url: str, speed: float, settle: float
             url, max_size=_LARGEST_FRAME, open_timeout=_OPEN_SECONDS, compression=None, proxy=None
         )
     except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
-        raise UnreachableError(f"{url} cannot be reached: {error}") from error
+        raise UnreachableError(f"{shown_url(url)} cannot be reached: {error}") from error
     listening = asyncio.create_task(_listen(socket, received, last_sign))
     begun, sent = loop.time(), 0
     try:

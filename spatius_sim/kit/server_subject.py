@@ -21,6 +21,7 @@ from spatius_sim.kit.probes import (
 )
 from spatius_sim.kit.subjects import APP_ID, AVATAR_ID, Patience, canary_key
 from spatius_sim.kit.waiting import AdaptiveTimeout, Watch, chunks, wait_until
+from spatius_sim.model.logins import shown_url
 from spatius_sim.model.trace import (
     Closed,
     Intended,
@@ -118,7 +119,7 @@ class ServerSubject:
     wire = ""
 
     def __init__(self, place: Place, recorder: Recorder, seed: int, patience: Patience) -> None:
-        self.target = place.ingress
+        self.target = shown_url(place.ingress)
         self._place = place
         self._lacks = place.lacks
         self._recorder, self._seed, self._patience = recorder, seed, patience

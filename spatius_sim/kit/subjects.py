@@ -125,7 +125,7 @@ class RelaySubject:
         process: RelayProcess | None = None,
         starts: TurnStart | None = None,
     ) -> None:
-        self.target, self._declared_lacks = address.url, lacks
+        self.target, self._declared_lacks = address.shown, lacks
         self._address, self._process, self._starts = address, process, starts
         self._recorder, self._seed = recorder, seed
         self._wire_known = dialect is not None
@@ -147,7 +147,9 @@ class RelaySubject:
         while True:
             try:
                 if not self._wire_known:
-                    self._speak_on(await find_out_wire(self._address, self._patience.attach))
+                    self._speak_on(
+                        await find_out_wire(self._address, self._patience.attach, self._recorder.secrets)
+                    )
                     self._wire_known = True
                 async with self._client("greeting", open_seconds=self._patience.attach) as client:
                     await self._read_greeting(client)

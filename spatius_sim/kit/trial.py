@@ -17,6 +17,7 @@ from spatius_sim.kit.hints import what_was_seen
 from spatius_sim.kit.plans import PLAN_SAMPLE_RATE, Plan
 from spatius_sim.kit.search import SHRINK_SECONDS, P, shortest_failing, smallest_failing
 from spatius_sim.kit.subjects import Subject
+from spatius_sim.model.known_secrets import KnownSecrets
 from spatius_sim.model.trace import Lane, Received, Trace, WaitEnded
 from spatius_sim.net.testee import TesteeError
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError
@@ -55,7 +56,7 @@ class _Sighting(Generic[P]):
 @dataclass(slots=True)
 class Trial(Generic[P]):
     """Judges a subject. Every plan is run once, and judged by all rules; `traces` is the folder where the
-    traces of failures are saved; `shorter` gives the plans that a failing one is cut down to; `on_trace` is
+    traces of failures are saved, `shorter` gives the plans that a failing one is cut down to; `on_trace` is
     told of every trace. Past `deadline`, monotonic seconds, no scenario is begun, but to repeat one that
     broke a rule.
 
@@ -73,6 +74,8 @@ class Trial(Generic[P]):
     deadline: float = math.inf
     shorter: Callable[[P], Iterable[P]] = _nothing_shorter
     on_trace: Callable[[Trace], None] | None = None
+    secrets: KnownSecrets = field(default_factory=KnownSecrets)
+    """What must not stand in any outcome."""
     smallest: dict[str, P] = field(default_factory=dict)
     """The smallest failing plan of each rule that failed."""
     _judged: dict[P, dict[str, Judgement]] = field(default_factory=dict)
@@ -144,9 +147,10 @@ class Trial(Generic[P]):
                 raise lost[0]
         except TesteeError as error:
             self._attached = False
-            return RuleOutcome(rule_id, Verdict.ERRORED, 0, len(seen), reason=str(error))
+            reason = self.secrets.text(str(error))
+            return RuleOutcome(rule_id, Verdict.ERRORED, 0, len(seen), reason=reason)
         except UnreachableError as error:
-            return self._lost(rule_id, str(error), len(seen))
+            return self._lost(rule_id, self.secrets.text(str(error)), len(seen))
         if self._unconfirmed.get(rule_id):
             return self._undecided(rule_id, len(seen))
         if left_out and (self._clean_turn_completed or not seen):
@@ -186,7 +190,7 @@ class Trial(Generic[P]):
             try:
                 failed = self._repeated(rule_id, plan, 1)
             except (UnreachableError, TesteeError) as error:
-                self._unconfirmed.setdefault(rule_id, {})[plan] = f"it could not be repeated: {error}"
+                self._unconfirmed.setdefault(rule_id, {})[plan] = f"it could not be repeated: {self.secrets.text(str(error))}"
                 break
             if failed is not None:
                 return failed
@@ -215,7 +219,7 @@ class Trial(Generic[P]):
                 self.loop.run(self.subject.attach(), None)
                 self._attached = True
             except UnreachableError as error:
-                self._unreachable = str(error)
+                self._unreachable = self.secrets.text(str(error))
         return self._attached
 
     def _from_memory(self, rule_id: str) -> RuleOutcome:

@@ -30,7 +30,7 @@ class DocumentClient(RelayClient):
             async with asyncio.timeout(self._open_seconds):
                 _, writer = await asyncio.open_connection(parts.hostname, port)
         except (OSError, TimeoutError) as error:
-            raise UnreachableError(f"{self._address.url} cannot be reached: {error}") from error
+            raise UnreachableError(f"{self._address.shown} cannot be reached: {error}") from error
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()

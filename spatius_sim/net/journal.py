@@ -8,7 +8,7 @@ from time import monotonic_ns
 from typing import NamedTuple
 
 from spatius_sim.model.known_secrets import KnownSecrets
-from spatius_sim.model.secret_places import event_without_secrets, without_secrets
+from spatius_sim.model.secret_places import texts_without_secrets, without_secrets
 from spatius_sim.model.trace import Closed, Lane, Received, Sent, What, read_upstream
 from spatius_sim.net.recorder import Sink
 
@@ -69,7 +69,7 @@ class Journal:
     def emit(self, lane: Lane, connection: str, what: What) -> None:
         """An event that happened now."""
         self.onward.emit(lane, connection, what)
-        what = event_without_secrets(what, self.secrets)
+        what = texts_without_secrets(what, self.secrets)
         self._keep((len(getattr(what, "raw", b"")), monotonic_ns(), lane, connection, what, False, ""))
 
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
+from spatius_sim.model.logins import shown_url
 from spatius_sim.model.trace import Event, Lane, Opened, Refused, TokenRequested
 from spatius_sim.net.http_bodies import BodyFraming
 from spatius_sim.net.http_heads import Head
@@ -87,9 +88,9 @@ def _place(root: str, url: str) -> Place:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise UsageError(f"--upstream {url!r}: {error}") from error
+        raise UsageError(f"--upstream {shown_url(url)!r} is no URL") from error
     if parts.scheme not in ("http", "https", "ws", "wss") or not parts.hostname:
-        raise UsageError(f"--upstream {url!r}: an http(s):// or ws(s):// URL is needed")
+        raise UsageError(f"--upstream {shown_url(url)!r}: an http(s):// or ws(s):// URL is needed")
     tls = parts.scheme in ("https", "wss")
     return Place(root, parts.hostname, port or (443 if tls else 80), parts.path.rstrip("/"), tls)
 

@@ -9,12 +9,8 @@ from math import inf
 from time import monotonic_ns, perf_counter
 
 from spatius_sim.model.known_secrets import MOST_SECRETS, KnownSecrets
-from spatius_sim.model.secret_places import (
-    event_without_secrets,
-    secrets_in_header,
-    secrets_in_url,
-    without_secrets,
-)
+from spatius_sim.model.logins import secrets_in_header, secrets_in_url
+from spatius_sim.model.secret_places import texts_without_secrets, without_secrets
 from spatius_sim.model.trace import (
     Closed,
     Event,
@@ -237,5 +233,5 @@ class Book:
 
     def _tell(self, at_ns: int, lane: Lane, connection: str, what: What) -> None:
         if not isinstance(what, Sent | Received):
-            what = event_without_secrets(what, self._secrets)
+            what = texts_without_secrets(what, self._secrets)
         self._on_event(Event(0, at_ns, lane, connection, what))

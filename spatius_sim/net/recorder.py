@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from spatius_sim.dialects import Dialect
 from spatius_sim.model.known_secrets import MOST_SECRETS, KnownSecrets
-from spatius_sim.model.secret_places import event_without_secrets, without_secrets
+from spatius_sim.model.secret_places import texts_without_secrets, without_secrets
 from spatius_sim.model.trace import (
     Closed,
     Event,
@@ -153,7 +153,7 @@ class Recorder:
         """Write down an event that happened now."""
         size = len(what.raw) if isinstance(what, Sent | Received) else 0
         if not size:
-            what = event_without_secrets(what, self.secrets)
+            what = texts_without_secrets(what, self.secrets)
         event = Event(self._count, self.clock_ns(), lane, connection, what)
         if self._events is not None and not self._overflows(size):
             self._unread += (event.at_ns, connection, event, False, "")

@@ -15,6 +15,7 @@ from websockets.typing import Subprotocol
 
 from spatius_sim.dialects import Dialect
 from spatius_sim.dialects.events import ClientAction, Garbage, RelayEvent, Start
+from spatius_sim.model.logins import shown_url
 from spatius_sim.model.trace import Closed, Lane, Opened
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.protocol.errors import UnreachableError
@@ -39,7 +40,7 @@ class RelayAddress:
     """Where a relay's clients connect, and what they bring: the relay's own login, subprotocols that they
     speak, and whom they trust."""
 
-    url: str
+    url: str = field(repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     subprotocols: tuple[str, ...] = ()
     tls: ssl.SSLContext | None = None
@@ -47,6 +48,11 @@ class RelayAddress:
     """The reference of the Spatius session token among the headers; "" where there is none."""
     narrow: bool = False
     """Whether the link holds little on its way."""
+
+    @property
+    def shown(self) -> str:
+        """The URL as it may be shown."""
+        return shown_url(self.url)
 
 
 def bearing(address: RelayAddress, app_id: str, token: str) -> RelayAddress:
@@ -107,7 +113,7 @@ class RelayClient:
                 proxy=None,
             )
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
-            raise UnreachableError(f"{self._address.url} cannot be reached: {error}") from error
+            raise UnreachableError(f"{self._address.shown} cannot be reached: {error}") from error
         self._recorder.emit(Lane.DOWNSTREAM, self.name, Opened(self._address.bears))
         response = self._socket.response
         if response is not None:
@@ -176,7 +182,7 @@ class RelayClient:
             return
         except TimeoutError:
             self._socket.transport.abort()
-            told = f"{self._address.url} reads nothing of what its client sends, for {SEND_SECONDS:.0f} s"
+            told = f"{self._address.shown} reads nothing of what its client sends, for {SEND_SECONDS:.0f} s"
             raise UnreachableError(told) from None
 
     def break_protocol(self) -> None:

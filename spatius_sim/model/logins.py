@@ -1,0 +1,105 @@
+"""Logins in headers, settings and URLs: which part is the secret, and how the rest is shown without it.
+
+In a place of which no document says that it holds a secret, the name tells (`authToken`), or that the value
+looks drawn by lot: sixteen characters and more, in which letters and digits take turns four times.
+"""
+
+import binascii
+import re
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+HIDDEN = "..."
+"""What is shown in place of a value that may be a secret."""
+
+_SECRET_NAME = re.compile(
+    r"key|secret|token|auth|passw|passphrase|pwd|credential|jwt|signature|cookie|bearer", re.IGNORECASE
+)
+_SESSION_NAME = re.compile(r"sess|sid", re.IGNORECASE)
+_NO_LOGIN = re.compile(r"sec-websocket-", re.IGNORECASE)
+_BY_LOT = re.compile(r"[\w.~+=-]{16,}")
+_FEWEST_TURNS = 4
+
+_USER = re.compile(r"(?<=://)[^/?#\s]*(?=@)")
+_QUERY_VALUE = re.compile(r"([?&])([^=&#\s,]+)=[^&#\s,]+")
+_BARE_QUERY = re.compile(r"\?[^=&#\s,]+(?![^&#\s,])")
+
+StandIn = Callable[[str], str]
+"""What is shown in place of a secret, by the name of its place."""
+
+
+def hidden(name: str) -> str:
+    """The stand-in that tells nothing."""
+    return HIDDEN
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether what is named so is a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def secrets_in_header(name: str, value: str) -> Iterator[str]:
+    """The secrets in an HTTP header: its login, without the scheme; of a Basic one also the password."""
+    lowered = name.lower()
+    if lowered == "cookie":
+        for pair in value.split(";"):
+            cookie, _, crumb = pair.strip().partition("=")
+            if _SECRET_NAME.search(cookie) or _SESSION_NAME.search(cookie) or _looks_drawn(crumb):
+                yield crumb
+    elif lowered.endswith("authorization"):
+        scheme, _, login = value.strip().partition(" ")
+        yield login.strip() or scheme
+        if scheme.lower() == "basic":
+            yield from _basic(login.strip())
+    elif _SECRET_NAME.search(name) and not _NO_LOGIN.match(name):
+        yield value.strip()
+
+
+def secrets_in_setting(name: str, value: str) -> Iterator[str]:
+    """The secrets in a variable of the environment, or in another setting of that name."""
+    if "://" in value:
+        yield from secrets_in_url(value)
+    elif _SECRET_NAME.search(name) or _looks_drawn(value):
+        yield value
+
+
+def secrets_in_url(url: str) -> Iterator[str]:
+    """The secrets in a URL: its password, its user where there is none, and those in its query."""
+    try:
+        parts = urlsplit(url)
+        user, password = parts.username or "", parts.password or ""
+    except ValueError:
+        return
+    yield unquote(password) or unquote(user)
+    for name, value in parse_qsl(parts.query):
+        if _SECRET_NAME.search(name) or _looks_drawn(value):
+            yield value
+
+
+def shown_url(url: str, stand_in: StandIn = hidden) -> str:
+    """The URL (or several, in a text) as it may be shown: without its user and password (their place is
+    `login`), and without the values of its query (their place is their name)."""
+    url = _USER.sub(lambda found: stand_in("login"), url)
+    url = _QUERY_VALUE.sub(lambda found: f"{found[1]}{found[2]}={stand_in(found[2])}", url)
+    return _BARE_QUERY.sub(lambda found: f"?{stand_in('query')}", url)
+
+
+def _basic(login: str) -> Iterator[str]:
+    try:
+        both = b64decode(login, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return
+    yield both
+    yield both.partition(":")[2]
+
+
+def _looks_drawn(value: str) -> bool:
+    return _BY_LOT.fullmatch(value) is not None and _turns(value) >= _FEWEST_TURNS
+
+
+def _turns(value: str) -> int:
+    """How often letters follow digits, or digits letters."""
+    kinds = ["0" if character.isdigit() else "a" for character in value if character.isalnum()]
+    return sum(one != other for one, other in pairwise(kinds))
