@@ -5,7 +5,7 @@ is imported before a command needs it.
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,11 @@ def init(target: str, force: bool, **given: Any) -> int:
     if answers.unreachable or not answers.understood:
         _say("nothing was written; `spatius-sim doctor` with the same arguments says what to do")
         return _UNREACHABLE
-    path.write_text(_conformance_yaml(said, answers), encoding="utf-8")
+    text, variables = _conformance_yaml(said, answers)
+    path.write_text(text, encoding="utf-8")
+    if variables:
+        exports = " ".join(f"{name}=..." for name in variables)
+        _say(f"what may be a login stands in no file: export {exports}")
     _say(f"{CONFORMANCE_FILE} is written. Now: spatius-sim {'verify' if answers.whole_turn else 'doctor'}")
     return 0
 
@@ -143,20 +147,35 @@ def _options(said: Mapping[str, Any]) -> "Options":
     return options
 
 
-def _conformance_yaml(said: Mapping[str, Any], answers: "Answers") -> str:
-    """What was said and found out, as the file that every command reads."""
-    values = {**said, "wire": answers.wire, "level": "should"}
+def _conformance_yaml(said: Mapping[str, Any], answers: "Answers") -> tuple[str, list[str]]:
+    """What was said and found out, as the file that every command reads, and the variables that it needs."""
+    from spatius_sim.kit.confidence import Variables, without_secrets
+    from spatius_sim.kit.conformance_file import as_conformance_text
+
+    variables = Variables()
+    escaped = {name: _each(as_conformance_text, value) for name, value in said.items()}
+    values = {**without_secrets(escaped, variables), "wire": answers.wire, "level": "should"}
     lines = [
         "# What spatius-sim knows of this relay: `spatius-sim verify` judges it, and needs no arguments."
     ]
     lines.append("# `spatius-sim schema conformance` prints the JSON Schema of this file, for editors.")
+    if variables.names:
+        lines.append("# What may be a login stands in no file that is committed.")
+        lines.append(f"# Set these variables: {', '.join(variables.names)}")
     for name, value in values.items():
         lines.append(f"{name}: {json.dumps(list(value) if isinstance(value, tuple) else value)}")
     if answers.whole_turn and not answers.interrupts:
         lines.append("# Nothing answered an interrupt. Where it has none: lacks: [interrupts]")
     lines.append("# Failures that are known: take in this line, then spatius-sim verify --update-baseline")
     lines.append("# baseline: known-failures.yaml")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n", variables.names
+
+
+def _each(change: Callable[[str], str], value: Any) -> Any:
+    """The value with each of its texts changed."""
+    if isinstance(value, tuple):
+        return tuple(map(change, value))
+    return change(value) if isinstance(value, str) else value
 
 
 TEAM_COMMANDS: list[click.Command] = [init, doctor, schema, examples]

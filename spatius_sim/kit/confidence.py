@@ -7,7 +7,8 @@ Nothing heavy is imported: pytest loads this in every project that has us instal
 
 import re
 from collections.abc import Iterator, Mapping
-from itertools import chain
+from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any
 
 from spatius_sim.model.logins import (
@@ -28,6 +29,20 @@ _PLACEHOLDER = re.compile(r"\{\w+\}")
 _API_KEY = "SPATIUS_API_KEY"
 
 
+@dataclass(slots=True)
+class Variables:
+    """Stand-ins that refer to variables of the environment, one for each place."""
+
+    names: list[str] = field(default_factory=list)
+
+    def __call__(self, name: str) -> str:
+        """The reference to a variable of that name, or of the name and a number."""
+        name = re.sub(r"\W", "_", name, flags=re.ASCII)
+        free = (f"{name}_{number}" if number > 1 else name for number in count(1))
+        self.names.append(next(one for one in free if one not in self.names))
+        return f"${{{self.names[-1]}}}"
+
+
 def without_secrets(values: Mapping[str, Any], stand_in: StandIn = hidden) -> dict[str, Any]:
     """The values of options, by option name, with stand-ins for what may be a secret. Their places are the
     names of variables, and of those of headers and URLs `RELAY_NAME`."""
@@ -44,12 +59,12 @@ def without_secrets(values: Mapping[str, Any], stand_in: StandIn = hidden) -> di
         return f"{name}={stand_in(name)}" if equals and _PLACEHOLDER.sub("", value) else text
 
     shown = dict(values)
-    for option, show in ((_VARIABLES, variable), (_HEADERS, header)):
-        if shown.get(option):
-            shown[option] = [show(text) for text in shown[option]]
     for option in _SUBJECTS:
         if shown.get(option):
             shown[option] = shown_subject(shown[option], ours)
+    for option, show in ((_VARIABLES, variable), (_HEADERS, header)):
+        if shown.get(option):
+            shown[option] = [show(text) for text in shown[option]]
     return shown
 
 

@@ -1,16 +1,18 @@
 """conformance.yaml: what a team says once of its subject, read by every command.
 
 The command line beats the file, and the file beats the defaults. Every option of the table that does not
-belong to one run alone is a key of the file.
+belong to one run alone is a key of the file. `${NAME}` in a value is a variable of the environment, and `$${`
+stands for `${`: a login need not stand in a file that is committed.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from yaml.nodes import MappingNode, Node, SequenceNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from spatius_sim.kit import judge_options
 from spatius_sim.kit.judge_options import CONFORMANCE_FILE, SUBJECTS, JudgeOption, subject_named
@@ -20,6 +22,7 @@ from spatius_sim.tape.yaml_file import YamlFile, read_bytes
 _JSON_TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number"}
 _PAIR = re.compile("NAME(.+)VALUE")
 """The metavar of an option that is a mapping in the file, with what joins name and value."""
+_REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,11 @@ def read_conformance_file(path: Path, place: str) -> ConformanceFile:
     return ConformanceFile(Path(place), values, lines)
 
 
+def as_conformance_text(text: str) -> str:
+    """The text as a value in the file that means it: no variable is filled in."""
+    return text.replace("${", "$${")
+
+
 def conformance_schema() -> dict[str, Any]:
     """The JSON Schema of the file, for editors."""
     properties = {
@@ -102,12 +110,14 @@ def _value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> A
     pair = _PAIR.fullmatch(option.metavar)
     if isinstance(node, MappingNode) and pair:
         parts = reader.mapping(node, option.name)
-        return [f"{name}{pair[1]}{reader.text(value, name)}" for name, value in parts.items()]
+        return [f"{name}{pair[1]}{_part(reader, option, name, value)}" for name, value in parts.items()]
     items = reader.sequence(node, option.name) if isinstance(node, SequenceNode) else [node]
     return [_one(reader, option, item, folder) for item in items]
 
 
 def _one(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
+    if isinstance(node, ScalarNode):
+        node = _filled(reader, option, node)
     if option.parse is bool:
         return reader.flag(node, option.name)
     if option.parse is int:
@@ -120,6 +130,23 @@ def _one(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any
     by_name = "FILE" in option.metavar and text.endswith((".yaml", ".yml"))
     is_path = by_name or option.metavar in ("FILE", "DIR")
     return str(folder / text) if is_path else text
+
+
+def _part(reader: YamlFile, option: JudgeOption, name: str, node: Node) -> str:
+    return reader.text(_filled(reader, option, node) if isinstance(node, ScalarNode) else node, name)
+
+
+def _filled(reader: YamlFile, option: JudgeOption, node: ScalarNode) -> ScalarNode:
+    """The same with the variables of the environment in it."""
+
+    def value(reference: re.Match[str]) -> str:
+        if reference[1] is None:
+            return "${"
+        if reference[1] not in os.environ:
+            raise reader.error(node, f"{option.name}: the variable {reference[1]} is not set")
+        return os.environ[reference[1]]
+
+    return ScalarNode(node.tag, _REFERENCE.sub(value, node.value), node.start_mark, node.end_mark)
 
 
 def _schema_of(option: JudgeOption) -> dict[str, Any]:

@@ -138,7 +138,6 @@ def test_init_writes_a_file_that_doctor_and_verify_read(tmp_path: Path) -> None:
     assert judged.returncode == 0, judged.stdout
 
 
-@pytest.mark.xfail(strict=True, reason="the login stands in the file")
 def test_init_writes_references_in_place_of_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {
         "target": "ws://me:pass-word@127.0.0.1:{port}/ws?room=demo&token=abcdef",
