@@ -6,6 +6,7 @@ import pytest
 
 from spatius_sim.dialects.json_envelope import JsonEnvelope
 from spatius_sim.model.trace import (
+    Closed,
     Event,
     Injected,
     Lane,
@@ -18,7 +19,14 @@ from spatius_sim.model.trace import (
 )
 from spatius_sim.net.recorder import Recorder
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, Interrupt, ServerError
+from spatius_sim.protocol.messages import (
+    AgoraEgress,
+    AudioInput,
+    ConfigureSession,
+    ConfirmSession,
+    Interrupt,
+    ServerError,
+)
 
 HEADER = TraceHeader("relay", "", 0, "", "0")
 AUDIO, ERROR = AudioInput("r", b"\1\2"), ServerError("c", "r", 3, "no")
@@ -93,6 +101,18 @@ def test_frames_that_are_read_late_hold_no_secret() -> None:
     recorder.received(Lane.UPSTREAM, "u", encode(Interrupt(SECRET)))
     recorder.sent(Lane.UPSTREAM, "u", encode(ServerError("c", "r", 3, SECRET)))
     assert SECRET not in str(recorder.finish())
+
+
+def test_a_later_configuration_tells_its_secrets_before_anything_else_is_written_down() -> None:
+    recorder = Recorder()
+    recorder.start(HEADER)
+    shaken(recorder)
+    again = ConfigureSession(16000, agora_egress=AgoraEgress("channel", SECRET))
+    recorder.received(Lane.UPSTREAM, "u", encode(again))
+    recorder.emit(Lane.UPSTREAM, "u", Closed(True, 4001, f"{SECRET} is no good"))
+    trace = recorder.finish()
+    assert SECRET not in str(trace)
+    assert not [event for event in trace.events if isinstance(event.what, SecretKnown)]
 
 
 @pytest.mark.parametrize("text", ["the-key-0123456789", "x" * 10 + "the-key-0123456789"])
