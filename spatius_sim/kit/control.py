@@ -17,8 +17,9 @@ import numpy as np
 from aiohttp import web
 
 from spatius_sim.model.scenario import NO_FAULTS, Scenario
+from spatius_sim.model.secret_places import texts_without_secrets
 from spatius_sim.model.trace import Lane, read_upstream
-from spatius_sim.net.journal import Entry
+from spatius_sim.net.journal import Entry, SessionRecord
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.one_port import body_of
 from spatius_sim.protocol.errors import UsageError
@@ -62,14 +63,17 @@ class Control:
         journal = self._server.journal
         return _answer(
             {
-                "open": [asdict(record) for record in journal.open.values()],
-                "past": [asdict(record) for record in journal.past],
+                "open": [self._told(record) for record in journal.open.values()],
+                "past": [self._told(record) for record in journal.past],
             }
         )
 
     async def _session(self, request: web.Request) -> web.StreamResponse:
         record = self._server.journal.session(request.match_info["session"])
-        return _unknown("session") if record is None else _answer(asdict(record))
+        return _unknown("session") if record is None else _answer(self._told(record))
+
+    def _told(self, record: SessionRecord) -> dict[str, Any]:
+        return asdict(texts_without_secrets(record, self._server.journal.secrets))
 
     async def _trace(self, request: web.Request) -> web.StreamResponse:
         journal = self._server.journal

@@ -190,7 +190,8 @@ class Trial(Generic[P]):
             try:
                 failed = self._repeated(rule_id, plan, 1)
             except (UnreachableError, TesteeError) as error:
-                self._unconfirmed.setdefault(rule_id, {})[plan] = f"it could not be repeated: {self.secrets.text(str(error))}"
+                told = f"it could not be repeated: {self.secrets.text(str(error))}"
+                self._unconfirmed.setdefault(rule_id, {})[plan] = told
                 break
             if failed is not None:
                 return failed
