@@ -4,7 +4,7 @@ Nothing heavy is imported: pytest loads this in every project that has us instal
 """
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -187,6 +187,12 @@ JUDGE_OPTIONS = (
     ),
 )
 
+OPTION_GROUP = (
+    "spatius-sim",
+    "conformance of Spatius relays and Motion Servers; --NAME means --spatius-NAME, unless others own it",
+)
+"""The name and the title of the options in pytest."""
+
 CONFORMANCE_FILE = "conformance.yaml"
 """What stands there is read where nothing else is named."""
 
@@ -223,6 +229,9 @@ def as_arguments(values: Mapping[str, Any], prefix: str = "--") -> list[str]:
     return arguments
 
 
-def as_typed(values: Mapping[str, Any]) -> str:
-    """The same, as somebody would type it in a shell, but for what may be a secret."""
-    return " ".join(shlex.quote(argument) for argument in as_arguments(without_secrets(values)))
+def as_typed(values: Mapping[str, Any], owned: Collection[str] = ()) -> str:
+    """The same, as somebody would type it in a shell, but for what may be a secret. The names in `owned`
+    belong to others: ours is the long one."""
+    shown = without_secrets(values)
+    named = {f"spatius-{name}" if name in owned else name: value for name, value in shown.items()}
+    return " ".join(shlex.quote(argument) for argument in as_arguments(named))

@@ -22,6 +22,7 @@ from spatius_sim.kit.judge_options import (
     subject_named,
 )
 from spatius_sim.kit.outcomes import WORKERS_SEED, is_worker
+from spatius_sim.kit.short_names import owned_by_others
 from spatius_sim.model.known_secrets import KnownSecrets
 from spatius_sim.protocol.errors import UsageError
 
@@ -96,7 +97,7 @@ def repeat_command(config: pytest.Config, rule_id: str, token: str) -> str:
         again["conformance"] = path
     again["seed"] = run_seed(config)
     again |= {"rule": rule_id} | ({"plan": token} if token else {})
-    return f"pytest {as_typed(again)}"
+    return f"pytest {as_typed(again, owned_by_others(config, again))}"
 
 
 def doctor_command(config: pytest.Config) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from spatius_sim.kit import baseline_options, report_options
-from spatius_sim.kit.judge_options import JUDGE_OPTIONS
+from spatius_sim.kit.judge_options import JUDGE_OPTIONS, OPTION_GROUP
 from spatius_sim.kit.judging_run import (
     BENCH,
     ENVIRONMENT,
@@ -38,6 +38,7 @@ from spatius_sim.kit.outcomes import (
     note_suspects,
     note_usage_error,
 )
+from spatius_sim.kit.short_names import understand_short_names
 from spatius_sim.protocol.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ _OUTCOMES: "pytest.StashKey[Outcomes]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Every option as `--spatius-NAME`, and as `--NAME` where no other plugin owns that."""
-    group = parser.getgroup("spatius-sim", "conformance of Spatius relays and Motion Servers")
+    """Every option as `--spatius-NAME`, a name that nobody else has."""
+    group = parser.getgroup(*OPTION_GROUP)
     for option in JUDGE_OPTIONS:
         argument: dict[str, Any] = {"dest": option.field, "help": option.help, "action": "store_true"}
         if option.parse is not bool:
@@ -69,10 +70,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                 "choices": option.choices or None,
                 "action": "append" if option.repeatable else "store",
             }
-        try:
-            group.addoption(f"--{option.name}", f"--spatius-{option.name}", **argument)
-        except ValueError:
-            group.addoption(f"--spatius-{option.name}", **argument)
+        group.addoption(f"--spatius-{option.name}", **argument)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> None:
+    """`--NAME` means `--spatius-NAME`, if no plugin and no conftest.py owns it: they are all loaded now."""
+    understand_short_names(early_config, parser, args)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

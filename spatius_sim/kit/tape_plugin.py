@@ -2,11 +2,11 @@
 
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from spatius_sim.kit.judge_options import JUDGE_OPTIONS, subject_named
+from spatius_sim.kit.judge_options import JUDGE_OPTIONS, OPTION_GROUP, subject_named
 from spatius_sim.kit.outcomes import is_worker
 from spatius_sim.kit.report_options import check_reports, end_with_verdicts, where_reports_are, write_reports
 from spatius_sim.protocol.errors import UsageError
@@ -19,17 +19,9 @@ _SUITE = "tape"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--spatius-tape`, and `--tape` where no other plugin owns that."""
-    group = parser.getgroup("spatius-sim", "conformance of Spatius relays and Motion Servers")
-    argument: dict[str, Any] = {
-        "metavar": "FILE",
-        "help": "judge what is on this tape",
-        "dest": "spatius_tape",
-    }
-    try:
-        group.addoption("--tape", "--spatius-tape", **argument)
-    except ValueError:
-        group.addoption("--spatius-tape", **argument)
+    """`--spatius-tape`, a name that nobody else has."""
+    group = parser.getgroup(*OPTION_GROUP)
+    group.addoption("--spatius-tape", metavar="FILE", help="judge what is on this tape", dest="spatius_tape")
 
 
 @pytest.hookimpl(tryfirst=True)

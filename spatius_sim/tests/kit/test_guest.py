@@ -109,10 +109,8 @@ PLACES: dict[str, tuple[dict[str, str], list[str], dict[str, str]]] = {
     ),
 }
 places = pytest.mark.parametrize(("files", "arguments", "environment"), PLACES.values(), ids=PLACES)
-dies = pytest.mark.xfail(strict=True, reason="a short name that somebody owns kills the run")
 
 
-@dies
 @places
 def test_who_owns_the_short_names_keeps_them(
     files: dict[str, str], arguments: list[str], environment: dict[str, str], tmp_path: Path
@@ -126,7 +124,6 @@ def test_who_owns_the_short_names_keeps_them(
     assert "spatius-sim:" not in said(ran)
 
 
-@dies
 @pytest.mark.parametrize("place", list(PLACES)[::2])
 def test_and_the_long_names_judge(place: str, tmp_path: Path) -> None:
     files, arguments, environment = PLACES[place]
@@ -136,7 +133,6 @@ def test_and_the_long_names_judge(place: str, tmp_path: Path) -> None:
     assert ran.returncode == 0 and "spatius-sim: judging" in ran.stdout, said(ran)
 
 
-@dies
 def test_a_conftest_that_is_found_while_collecting_may_own_them(tmp_path: Path) -> None:
     quiet = "def test_theirs(pytestconfig):\n    assert pytestconfig.getoption('their_target') == 'unset'\n"
     write(tmp_path, {"a/b/conftest.py": THEIR_OPTIONS, "a/b/test_theirs.py": quiet})
@@ -144,7 +140,6 @@ def test_a_conftest_that_is_found_while_collecting_may_own_them(tmp_path: Path) 
     assert ran.returncode == 0 and "1 passed" in ran.stdout, said(ran)
 
 
-@dies
 def test_the_command_that_repeats_a_failure_works_beside_them(tmp_path: Path) -> None:
     write(
         tmp_path, {"conftest.py": THEIR_OPTIONS.replace(str(SHORT), "['seed', 'rule']"), "client.py": CLIENT}
@@ -214,6 +209,21 @@ def test_and_in_a_worker(tmp_path: Path) -> None:
     assert ran.returncode == 0 and "1 passed" in ran.stdout, said(ran)
 
 
+def test_a_value_may_have_spaces_and_an_option_of_theirs_be_required(tmp_path: Path) -> None:
+    option = (
+        "def pytest_addoption(parser):\n"
+        "    parser.addoption('--level', required=True, choices=['very high'])\n"
+    )
+    test = (
+        "def test_theirs(pytestconfig):\n"
+        "    assert pytestconfig.option.spatius_target_header == ['A: b', 'C: --seed=1']\n"
+    )
+    write(tmp_path, {"conftest.py": option, "test_theirs.py": test})
+    headers = ["--target-header=A: b", "--target-header", "C: --seed=1"]
+    ran = run(tmp_path, *headers, "--level=very high")
+    assert ran.returncode == 0 and "1 passed" in ran.stdout, said(ran)
+
+
 def test_a_value_of_a_short_name_is_no_place_to_look_for_tests(tmp_path: Path) -> None:
     option = "def pytest_addoption(parser):\n    parser.addoption('--theirs')\n"
     write(
@@ -242,7 +252,6 @@ def test_nothing_else_is_understood(argument: str, tmp_path: Path) -> None:
     assert f"unrecognized arguments: {argument}" in ran.stderr
 
 
-@dies
 def test_nothing_after_two_dashes_is_an_option_of_ours(tmp_path: Path) -> None:
     ran = run(tmp_path, "--", "--seed=3")
     assert ran.returncode == 4 and "--seed=3" in ran.stderr, said(ran)
