@@ -298,7 +298,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = int(code)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter", exitstatus: int) -> None:
     """The verdicts, last."""
     config = terminalreporter.config
     if not _judges(config):

@@ -24,7 +24,7 @@ class Progress:
     """Takes the place of pytest's dots where every item judges a rule. A live line wants a terminal, and no
     NO_COLOR in the environment."""
 
-    def __init__(self, reporter: pytest.TerminalReporter) -> None:
+    def __init__(self, reporter: "pytest.TerminalReporter") -> None:
         self._reporter = reporter
         self._began = time.monotonic()
         self._told = -QUIET_SECONDS

@@ -104,7 +104,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = int(code)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
     """The verdicts, last."""
     checked = terminalreporter.config.stash.get(_CHECKED, None)
     if checked is None:

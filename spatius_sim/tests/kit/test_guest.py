@@ -340,7 +340,6 @@ def test_an_option_of_ours_without_a_subject_selects_none_of_their_tests(
     assert ran.returncode == 0 and "1 passed" in ran.stdout, said(ran)
 
 
-@pytest.mark.xfail(strict=True, reason="an annotation that older versions of pytest lack is evaluated")
 def test_the_plugin_is_imported_by_a_pytest_that_names_no_terminal_reporter() -> None:
     code = (
         "import pytest; del pytest.TerminalReporter; import spatius_sim.kit.plugin, spatius_sim.kit.progress"
