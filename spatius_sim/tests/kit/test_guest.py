@@ -342,7 +342,7 @@ def test_an_option_of_ours_without_a_subject_selects_none_of_their_tests(
 
 def test_the_plugin_is_imported_by_a_pytest_that_names_no_terminal_reporter() -> None:
     code = (
-        "import pytest; del pytest.TerminalReporter; import spatius_sim.kit.plugin, spatius_sim.kit.progress"
+        "import pytest; vars(pytest).pop('TerminalReporter', None); import spatius_sim.kit.plugin, spatius_sim.kit.progress"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=TIMEOUT)
     assert ran.returncode == 0, said(ran)
