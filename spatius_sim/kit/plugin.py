@@ -51,7 +51,7 @@ pytest_plugins = ["spatius_sim.kit.tape_plugin"]
 _LONGEST_FAILURE = 100_000
 """Characters: several failures, each with its dialogue."""
 
-_OUR_FIXTURES = frozenset({"judge", "judge_tape"})
+_OUR_FIXTURES = frozenset({"spatius_judge", "spatius_judge_tape"})
 """What judges; the tests of a team that has us installed are none of our business."""
 
 _UPDATED: "pytest.StashKey[str]" = pytest.StashKey()
@@ -169,9 +169,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """`--rule` keeps the items of these rules and no other item, `--level` the rules of these levels."""
+    """`--rule` keeps the items of these rules and no other item, `--level` the rules of these levels. Nothing
+    of the kind is asked of the tests of a team, unless items of ours run beside them."""
     named = config.getoption("spatius_rule")
-    if not named and not config.getoption("spatius_level"):
+    if not (named or config.getoption("spatius_level")) or not any(map(_rule_of, items)):
         return
     with usage_errors():
         check_rules(config)
@@ -182,7 +183,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture
-def rule(request: pytest.FixtureRequest) -> "Rule":
+def spatius_rule(request: pytest.FixtureRequest) -> "Rule":
     """The rule that an item exercises."""
     from spatius_sim.rules import catalogue
 
@@ -190,12 +191,14 @@ def rule(request: pytest.FixtureRequest) -> "Rule":
 
 
 @pytest.fixture
-def judge(request: pytest.FixtureRequest, rule: "Rule") -> Callable[[], None]:
+def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Callable[[], None]:
     """Judges the rule over the plans that exercise it."""
     from spatius_sim.kit.plan_token import token_of
     from spatius_sim.reporting.summary import RuleOutcome
     from spatius_sim.reporting.text_report import failure_text, overturned_text
     from spatius_sim.rules.catalogue import Verdict
+
+    rule = spatius_rule
 
     def complaints_of(outcome: RuleOutcome, overturned: str = "") -> list[str]:
         trial = bench_of(request.config).trial(rule.subject)
@@ -346,4 +349,5 @@ def _summaries(config: pytest.Config) -> "list[Summary]":
 
 def _rule_of(item: pytest.Item) -> str:
     callspec = getattr(item, "callspec", None)
-    return str(callspec.params.get("rule") or callspec.params.get("taped_rule", "")) if callspec else ""
+    given = callspec.params if callspec else {}
+    return str(given.get("spatius_rule") or given.get("spatius_taped_rule", ""))

@@ -61,27 +61,30 @@ def _checked(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """The suite of tapes is nothing without a tape."""
-    ours = collection_path.name == _SUITE and collection_path.parent.name == "conformance"
-    return True if ours and _CHECKED not in config.stash else None
+    if collection_path.name != _SUITE or _CHECKED in config.stash:
+        return None
+    from spatius_sim.kit.resources import resource
+
+    return True if collection_path == resource("conformance") / _SUITE else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """An item for each rule of the subjects on the tape."""
-    if "taped_rule" in metafunc.fixturenames and _CHECKED in metafunc.config.stash:
-        summaries = metafunc.config.stash[_CHECKED]
-        metafunc.parametrize("taped_rule", [o.rule_id for s in summaries for o in s.outcomes])
+    if "spatius_taped_rule" in metafunc.fixturenames:
+        summaries = metafunc.config.stash.get(_CHECKED, ())
+        metafunc.parametrize("spatius_taped_rule", [o.rule_id for s in summaries for o in s.outcomes])
 
 
 @pytest.fixture
-def judge_tape(request: pytest.FixtureRequest, taped_rule: str) -> None:
+def spatius_judge_tape(request: pytest.FixtureRequest, spatius_taped_rule: str) -> None:
     """Judges one rule on the tape."""
     from spatius_sim.reporting.text_report import failure_text
     from spatius_sim.rules.catalogue import Verdict
 
     summaries = request.config.stash[_CHECKED]
-    summary, outcome = next((s, o) for s in summaries for o in s.outcomes if o.rule_id == taped_rule)
-    if taped_rule in summary.known:
-        pytest.xfail(f"known: {summary.known[taped_rule]}")
+    summary, outcome = next((s, o) for s in summaries for o in s.outcomes if o.rule_id == spatius_taped_rule)
+    if spatius_taped_rule in summary.known:
+        pytest.xfail(f"known: {summary.known[spatius_taped_rule]}")
     if outcome.failure is not None:
         pytest.fail(failure_text(outcome, outcome.failure), pytrace=False)
     if outcome.verdict is not Verdict.PASSED:

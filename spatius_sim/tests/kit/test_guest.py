@@ -287,14 +287,12 @@ def taped_rule():
 def judge_tape(taped_rule):
     return "theirs"
 """
-overrides = pytest.mark.xfail(strict=True, reason="our fixtures have names that a team may have, too")
 
 
 def in_their_place(files: dict[str, str]) -> dict[str, str]:
     return {name: THEIR_FIXTURES if text == THEIR_OPTIONS else text for name, text in files.items()}
 
 
-@overrides
 @pytest.mark.parametrize("place", ["a plugin by -p", "an installed plugin before ours"])
 def test_fixtures_of_the_same_name_as_ours_once_had_stay_theirs(place: str, tmp_path: Path) -> None:
     names = "rule, judge, taped_rule, judge_tape"
@@ -305,7 +303,6 @@ def test_fixtures_of_the_same_name_as_ours_once_had_stay_theirs(place: str, tmp_
     assert ran.returncode == 0 and "1 passed" in ran.stdout, said(ran)
 
 
-@overrides
 @pytest.mark.parametrize("place", ["a conftest.py", "an installed plugin after ours"])
 def test_and_break_no_suite_of_ours(place: str, tmp_path: Path) -> None:
     write(tmp_path, in_their_place(PLACES[place][0]) | {"client.py": CLIENT})
@@ -314,7 +311,6 @@ def test_and_break_no_suite_of_ours(place: str, tmp_path: Path) -> None:
     assert ran.returncode == 0 and "1 passed" in ran.stdout, said(ran)
 
 
-@overrides
 def test_every_fixture_of_ours_has_a_name_of_its_own(tmp_path: Path) -> None:
     ran = run(tmp_path, "--fixtures", "-p", "no:anyio")
     ours = set(re.findall(r"^(\w+).* -- .*spatius_sim/kit", ran.stdout, re.MULTILINE))
@@ -322,14 +318,12 @@ def test_every_fixture_of_ours_has_a_name_of_its_own(tmp_path: Path) -> None:
     assert all(name.startswith("spatius_") for name in ours - {"motion_server"}), ours
 
 
-@pytest.mark.xfail(strict=True, reason="the plugin takes their folder for its own suite")
 def test_a_folder_of_theirs_is_none_of_ours(tmp_path: Path) -> None:
     write(tmp_path, {"conformance/tape/test_theirs.py": "def test_theirs(): ..."})
     ran = run(tmp_path)
     assert ran.returncode == 0 and "1 passed" in ran.stdout, said(ran)
 
 
-@pytest.mark.xfail(strict=True, reason="their tests are deselected")
 @pytest.mark.parametrize("argument", ["--spatius-level=must", "--spatius-rule=R-ISOLATION"])
 def test_an_option_of_ours_without_a_subject_selects_none_of_their_tests(
     argument: str, tmp_path: Path
@@ -341,8 +335,7 @@ def test_an_option_of_ours_without_a_subject_selects_none_of_their_tests(
 
 
 def test_the_plugin_is_imported_by_a_pytest_that_names_no_terminal_reporter() -> None:
-    code = (
-        "import pytest; vars(pytest).pop('TerminalReporter', None); import spatius_sim.kit.plugin, spatius_sim.kit.progress"
-    )
+    code = "import pytest; vars(pytest).pop('TerminalReporter', None)\n"
+    code += "import spatius_sim.kit.plugin, spatius_sim.kit.progress, spatius_sim.kit.tape_plugin"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=TIMEOUT)
     assert ran.returncode == 0, said(ran)
