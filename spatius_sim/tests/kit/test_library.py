@@ -24,15 +24,7 @@ def test_the_library_example_meets_what_it_says() -> None:
 
 
 def test_the_fixture_example_passes(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        str(EXAMPLES / "test_fixture.py"),
-    ]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     ran = subprocess.run(
         [*command, f"--rootdir={tmp_path}", str(EXAMPLES / "test_fixture.py")],
         cwd=tmp_path,
