@@ -2,7 +2,6 @@
 
 import tomllib
 
-import pytest
 from packaging.requirements import Requirement
 
 from spatius_sim.kit.resources import resource
@@ -22,7 +21,6 @@ def lower_bounds() -> dict[str, str]:
     return found
 
 
-@pytest.mark.xfail(strict=True, reason="the kit does not work with the lowest versions that it allows")
 def test_the_lowest_versions_are_tested() -> None:
     pinned = map(Requirement, (ROOT / "constraints-lowest.txt").read_text().split())
     assert {pin.name: str(pin.specifier) for pin in pinned} == {
