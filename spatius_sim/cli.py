@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spatius_sim import __version__
-from spatius_sim.cli_report import as_click, report
+from spatius_sim.cli_report import as_click, report, subject_argument
 from spatius_sim.cli_tape import TAPE_COMMANDS
 from spatius_sim.cli_team import TEAM_COMMANDS
 from spatius_sim.cli_wire import wire
-from spatius_sim.kit.judge_options import JUDGE_OPTIONS, as_arguments, subject_named
+from spatius_sim.kit.judge_options import JUDGE_OPTIONS, as_arguments, refuse_empty, subject_named
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _judge_options(command: click.Command) -> click.Command:
 
 @_judge_options
 @cli.command()
-@click.argument("target", required=False)
+@subject_argument(required=False)
 def verify(target: str | None, **given: Any) -> int:
     """Judge the relay at TARGET (ws://...), rule by rule; or --server, or --client.
 
@@ -202,6 +202,7 @@ def verify(target: str | None, **given: Any) -> int:
     if not kind and (file := find_conformance_file(said["conformance"], Path.cwd())):
         kind, said["conformance"] = file.subject, str(file.path)
     if not kind:
+        refuse_empty({"SPATIUS_TARGET": said[_NAMED_BY_ARGUMENT]})
         raise UsageError(
             "nothing to judge: name a relay's URL, --server or --client, here or in conformance.yaml "
             "(`spatius-sim init URL` writes it)"

@@ -1,11 +1,25 @@
 """The options of the kit on the command line, where its reports go, and the commands on reports."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-from spatius_sim.kit.judge_options import JudgeOption
+from spatius_sim.kit.judge_options import JudgeOption, refuse_empty
+
+_C = TypeVar("_C", bound=Callable[..., Any])
+
+
+def subject_argument(*, required: bool, metavar: str | None = None) -> Callable[[_C], _C]:
+    """The positional argument that names a relay."""
+    return click.argument("target", required=required, metavar=metavar, callback=_not_empty)
+
+
+def _not_empty(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    named = isinstance(parameter, click.Option)
+    refuse_empty({parameter.opts[0] if named else parameter.make_metavar(context).strip("[]"): value})
+    return value
 
 
 def as_click(option: JudgeOption) -> click.Option:
@@ -15,6 +29,7 @@ def as_click(option: JudgeOption) -> click.Option:
         type=click.Choice(option.choices) if option.choices else option.parse,
         is_flag=option.parse is bool or None,
         multiple=option.repeatable,
+        callback=_not_empty,
         metavar=option.metavar or None,
         help=f"{option.help[0].upper()}{option.help[1:]}.",
     )

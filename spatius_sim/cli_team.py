@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spatius_sim.cli_report import as_click
+from spatius_sim.cli_report import as_click, subject_argument
 from spatius_sim.kit.judge_options import ASKED_OF_A_RELAY, CONFORMANCE_FILE
 from spatius_sim.protocol.errors import UsageError
 
@@ -36,7 +36,7 @@ def _say(*lines: str) -> None:
 
 @_relay_options
 @click.command()
-@click.argument("target", metavar="URL")
+@subject_argument(required=True, metavar="URL")
 @click.option("--force", is_flag=True, help="Write over a conformance.yaml that is there.")
 def init(target: str, force: bool, **given: Any) -> int:
     """Ask the relay at URL a few questions, and write conformance.yaml.
@@ -68,7 +68,7 @@ def init(target: str, force: bool, **given: Any) -> int:
 
 @_relay_options
 @click.command()
-@click.argument("target", required=False, metavar="[URL]")
+@subject_argument(required=False, metavar="[URL]")
 @click.option("--conformance", metavar="FILE", help="The conformance file (conformance.yaml).")
 def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
     """Find out why nothing comes from the relay at URL, or of conformance.yaml.

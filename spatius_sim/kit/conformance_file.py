@@ -125,6 +125,8 @@ def _one(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any
     if option.parse is float:
         return reader.number(node, option.name)
     text = reader.text(node, option.name)
+    if not text.strip():
+        raise reader.error(node, f"{option.name} is empty: say a value, or leave the line out")
     if option.choices and text not in option.choices:
         raise reader.error(node, f"{option.name}: {text!r} is none of {', '.join(option.choices)}")
     by_name = "FILE" in option.metavar and text.endswith((".yaml", ".yml"))

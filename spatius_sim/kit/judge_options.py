@@ -217,6 +217,15 @@ def subject_named(values: Mapping[str, Any]) -> str:
     return kinds[0] if kinds else ""
 
 
+def refuse_empty(values: Mapping[str, Any]) -> None:
+    """Raises UsageError for a value that is empty: nobody means that, but a variable that is not set leaves
+    it. `values` by what the user calls them, such as `--target`."""
+    for said, value in values.items():
+        several: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
+        if any(isinstance(one, str) and not one.strip() for one in several):
+            raise UsageError(f"{said} is empty: say a value, or leave it out (is a variable not set?)")
+
+
 def as_arguments(values: Mapping[str, Any], prefix: str = "--") -> list[str]:
     """The command-line arguments that say these values."""
     arguments: list[str] = []

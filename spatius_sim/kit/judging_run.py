@@ -19,6 +19,7 @@ from spatius_sim.kit.judge_options import (
     JUDGE_OPTIONS,
     SUBJECTS,
     as_typed,
+    refuse_empty,
     subject_named,
 )
 from spatius_sim.kit.outcomes import WORKERS_SEED, is_worker
@@ -38,6 +39,7 @@ FROM_FILE: "pytest.StashKey[tuple[str, dict[str, Any]]]" = pytest.StashKey()
 BENCH: "pytest.StashKey[Bench]" = pytest.StashKey()
 ENVIRONMENT: "pytest.StashKey[dict[str, str]]" = pytest.StashKey()
 """What points a relay at the bench's Motion Server."""
+_TARGET_VARIABLE = "SPATIUS_TARGET"
 _SEED: "pytest.StashKey[int]" = pytest.StashKey()
 
 
@@ -46,8 +48,18 @@ def given_options(config: pytest.Config) -> dict[str, Any]:
     tests of his own."""
     given = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
     if not (subject_named(given) or _names_tests(config) or config.getoption("spatius_tape")):
-        given["target"] = os.environ.get("SPATIUS_TARGET")
+        given["target"] = os.environ.get(_TARGET_VARIABLE)
     return {name: value for name, value in given.items() if value or (value == 0 and value is not False)}
+
+
+def refuse_empty_options(config: pytest.Config) -> None:
+    """Raises UsageError for an option without a value, and for an environment that names an empty target
+    where the judge is asked for something: the tests of a team's own would run, and nothing be judged."""
+    refuse_empty({f"--{option.name}": config.getoption(option.field) for option in JUDGE_OPTIONS})
+    given = given_options(config)
+    named = subject_named(given) or given.get("conformance") or config.getoption("spatius_tape")
+    if given and not (named or _names_tests(config)):
+        refuse_empty({_TARGET_VARIABLE: os.environ.get(_TARGET_VARIABLE)})
 
 
 def named_subject(config: pytest.Config) -> dict[str, str]:

@@ -23,6 +23,7 @@ from spatius_sim.kit.judging_run import (
     judged_rules,
     named_subject,
     read_conformance_file,
+    refuse_empty_options,
     repeat_command,
     run_options,
     run_seed,
@@ -94,6 +95,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_OUTCOMES] = outcomes = Outcomes()
     config.pluginmanager.register(outcomes)
     with usage_errors():
+        refuse_empty_options(config)
         file = read_conformance_file(config)
         if not is_worker(config):
             report_options.check_reports(config)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spatius_sim.kit.judge_options import JUDGE_OPTIONS, OPTION_GROUP, subject_named
+from spatius_sim.kit.judge_options import JUDGE_OPTIONS, OPTION_GROUP, refuse_empty, subject_named
 from spatius_sim.kit.outcomes import is_worker
 from spatius_sim.kit.report_options import check_reports, end_with_verdicts, where_reports_are, write_reports
 from spatius_sim.protocol.errors import UsageError
@@ -31,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if path is None:
         return
     try:
+        refuse_empty({"--tape": path})
         config.stash[_CHECKED] = _checked(config, Path(path))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
