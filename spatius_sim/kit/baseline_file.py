@@ -54,7 +54,8 @@ class Update:
 
 def update_baseline(path: Path, outcomes: Iterable[RuleOutcome], subject: str, today: date) -> Update:
     """Bring the file up to date with a whole run; it is made where it does not exist. What has expired stays
-    so, and what is flaky stays: these are for people to decide. Raises UsageError as `read_baseline` does."""
+    so, and what is flaky stays: these are for people to decide. Raises UsageError as `read_baseline` does,
+    and OSError where it cannot be written: it is as it was then."""
     text = path.read_text(encoding="utf-8") if path.exists() else _NEW_FILE
     reader = _Reader(str(path))
     known = reader.baseline(text.encode(), subject).known
@@ -77,9 +78,19 @@ def update_baseline(path: Path, outcomes: Iterable[RuleOutcome], subject: str, t
             editing.replace(reader.ways[outcome.rule_id], _quoted(failure.actual))
     if new:
         editing.append(reader.failures, [f"{reader.indent}{line}" for line in new])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(editing.done(), encoding="utf-8")
+    _write_whole(path.resolve(), editing.done())
     return update
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """All of it or nothing: a full disk must not cost what people wrote there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.new")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def baseline_schema() -> dict[str, Any]:

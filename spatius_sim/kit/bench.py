@@ -33,6 +33,7 @@ from spatius_sim.kit.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable,
 from spatius_sim.model.known_secrets import KnownSecrets
 from spatius_sim.model.logins import shown_url
 from spatius_sim.model.motion_server import Gate
+from spatius_sim.model.trace import Trace
 from spatius_sim.net.listening import free_port
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.net.recorder import Recorder
@@ -193,6 +194,8 @@ class Bench:
     relay is under test, for relays connect when they like."""
 
     options: Options
+    unwritten: list[str] = field(default_factory=list)
+    """Of each tape that could not be written, why: that costs no verdict."""
     _loop: BackgroundLoop = field(default_factory=BackgroundLoop)
     _recorder: Recorder = field(
         default_factory=lambda: Recorder(most_bytes=MOST_BYTES, most_events=MOST_EVENTS)
@@ -255,11 +258,12 @@ class Bench:
                 self.profile.plans,
                 self.profile.shrink_seconds,
                 self._deadline,
+                unwritten=self.unwritten,
             )
             if kind == "client":
                 trial.examples, trial.shorter = self.profile.client_plans, ClientPlan.shorter
             trial.secrets = self.secrets
-            trial.on_trace = self._taping.whole if self._taping is not None else None
+            trial.on_trace = self._record if self._taping is not None else None
             self._trials[kind] = trial
         return self._trials[kind]
 
@@ -268,7 +272,21 @@ class Bench:
         self._run(self._stack.aclose())
         self._loop.stop()
         if self._writer is not None:
-            self._writer.close()
+            try:
+                self._writer.close()
+            except UsageError as error:
+                self.unwritten.append(str(error))
+
+    def _record(self, trace: Trace) -> None:
+        """Put a run onto the tape that was asked for, as long as there is room for it."""
+        if self._taping is None or self._writer is None:
+            return
+        try:
+            self._taping.whole(trace)
+        except UsageError as error:
+            self.unwritten.append(str(error))
+            self._writer.abandon()
+            self._writer = self._taping = None
 
     async def _serve(self, port: int) -> dict[str, str]:
         server = MotionServer(port=port, seed=self.options.seed, sink=self._recorder)

@@ -20,7 +20,7 @@ from spatius_sim.kit.subjects import Subject
 from spatius_sim.model.known_secrets import KnownSecrets
 from spatius_sim.model.trace import Lane, Received, Trace, WaitEnded
 from spatius_sim.net.testee import TesteeError
-from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError
+from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.reporting.summary import Failure, RuleOutcome
 from spatius_sim.rules.catalogue import Verdict, rule
@@ -76,6 +76,8 @@ class Trial(Generic[P]):
     on_trace: Callable[[Trace], None] | None = None
     secrets: KnownSecrets = field(default_factory=KnownSecrets)
     """What must not stand in any outcome."""
+    unwritten: list[str] = field(default_factory=list)
+    """Of each trace that could not be saved, why."""
     smallest: dict[str, P] = field(default_factory=dict)
     """The smallest failing plan of each rule that failed."""
     _judged: dict[P, dict[str, Judgement]] = field(default_factory=dict)
@@ -318,10 +320,15 @@ class Trial(Generic[P]):
 
     def _failure(self, seen: _Sighting[P], *, confirmed: bool) -> Failure:
         path = self.traces / f"{seen.judgement.rule_id}.tape"
-        write_traces(path, suite_header(self.seed), [seen.trace])
         broken = seen.judgement.broken[0]
         failure = failure_of(broken, seen.trace, str(seen.plan), path, confirmed=confirmed)
-        return replace(failure, silence=seen.plan in self._in_silence)
+        failure = replace(failure, silence=seen.plan in self._in_silence)
+        try:
+            write_traces(path, suite_header(self.seed), [seen.trace])
+        except UsageError as error:
+            self.unwritten.append(str(error))
+            return replace(failure, trace="")
+        return failure
 
     def _lost(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
         """A subject that dies after its first clean turn fails the rule being exercised, and leaves the

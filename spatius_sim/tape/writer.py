@@ -64,7 +64,7 @@ class TapeWriter:
         if kind is None:
             self.close()
         else:
-            self._file.close()
+            self.abandon()
 
     def write(self, record: Record) -> None:
         """Add a record; it reaches the file with its neighbours, or with `flush`."""
@@ -92,6 +92,10 @@ class TapeWriter:
         """Write the footer, and close."""
         self.flush()
         self._write(FOOTER, msgpack.packb(self._counts | {"last_ns": self._last_ns}))
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Close without the footer: the tape is broken off."""
         self._file.close()
 
     def _open(self) -> FileIO:
