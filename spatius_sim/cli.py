@@ -182,7 +182,7 @@ def verify(target: str | None, **given: Any) -> int:
     Exit codes:
       0  every required rule passed
       1  a rule failed
-      2  interrupted
+      2  interrupted; the reports say what was found by then
       3  the kit failed
       4  usage
       5  a required rule was not exercised

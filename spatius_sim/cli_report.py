@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from spatius_sim.kit.judge_options import JudgeOption, refuse_empty
+from spatius_sim.protocol.errors import UsageError
 
 _C = TypeVar("_C", bound=Callable[..., Any])
 
@@ -63,7 +64,8 @@ def html(source: Path, out: Path) -> None:
     paths = {"html": out}
     found = read_report(source)
     make_room(paths)
-    write_reports(paths, found)
+    for told in write_reports(paths, found).values():
+        raise UsageError(told)
 
 
 @report.command("annotations")

@@ -215,7 +215,7 @@ def check(tape_path: Path, **given: Any) -> int:
             _say(failure_text(outcome, outcome.failure))
     code = exit_code(summaries)
     print_run(Console(), summaries, code)
-    write_reports(paths, report_of(summaries, code))
+    _say(*write_reports(paths, report_of(summaries, code)).values())
     return int(code)
 
 

@@ -2,6 +2,7 @@
 
 from xdist.scheduler import LoadScopeScheduling
 
+from spatius_sim.kit.outcomes import rule_in
 from spatius_sim.rules.catalogue import RULES
 
 
@@ -13,5 +14,4 @@ class OneWorkerForTheSubject(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        judged = nodeid.rpartition("[")[2].removesuffix("]")
-        return "spatius-sim" if judged in RULES else nodeid
+        return "spatius-sim" if rule_in(nodeid) in RULES else nodeid

@@ -32,11 +32,14 @@ if TYPE_CHECKING:
     from spatius_sim.kit.conformance_file import ConformanceFile
     from spatius_sim.kit.exercises import Exercise
     from spatius_sim.kit.turn_starts import Hook
+    from spatius_sim.reporting.summary import Summary
     from spatius_sim.rules.catalogue import Rule
 
 FROM_FILE: "pytest.StashKey[tuple[str, dict[str, Any]]]" = pytest.StashKey()
 """The path of the conformance file, and what it filled in."""
 BENCH: "pytest.StashKey[Bench]" = pytest.StashKey()
+CHECKED: "pytest.StashKey[tuple[Summary, ...]]" = pytest.StashKey()
+"""The verdicts on the tape that was named."""
 ENVIRONMENT: "pytest.StashKey[dict[str, str]]" = pytest.StashKey()
 """What points a relay at the bench's Motion Server."""
 _TARGET_VARIABLE = "SPATIUS_TARGET"

@@ -4,7 +4,7 @@ pytest-xdist the item runs in a worker, and the report is made in the controller
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _OUTCOME = "spatius_sim_outcome"
 _SUSPECTS = "spatius_sim_suspects"
 _USAGE = "spatius_sim_usage"
+_UNWRITTEN = "spatius_sim_unwritten"
 WORKERS_SEED = "spatius_sim_seed"
 
 
@@ -57,6 +58,16 @@ def note_usage_error(item: pytest.Item, text: str) -> None:
     item.user_properties.append((_USAGE, text))
 
 
+def note_unwritten(config: pytest.Config, lines: list[str]) -> None:
+    """What a worker could not write, for the report of the run."""
+    config.workeroutput[_UNWRITTEN] = lines  # type: ignore[attr-defined]
+
+
+def rule_in(nodeid: str) -> str:
+    """The id of the rule that an item judges, by the item's name."""
+    return nodeid.rpartition("[")[2].removesuffix("]")
+
+
 def outcomes_of(report: pytest.TestReport) -> "Iterator[tuple[str, str, str, RuleOutcome]]":
     """What the item noted: the kind of subject, the target, the wire, and the outcome."""
     for name, fact in report.user_properties:
@@ -68,28 +79,81 @@ def outcomes_of(report: pytest.TestReport) -> "Iterator[tuple[str, str, str, Rul
 
 
 class Outcomes:
-    """Hears the report of every item, a worker's too."""
+    """Hears the report of every item, a worker's too, and what else becomes of the session. `interruption`,
+    `usage_error` and `internal_error` are "" where there was none; `unwritten` says of each file that could
+    not be written why."""
 
     def __init__(self) -> None:
         self.targets: dict[str, str] = {}
         self.wires: dict[str, str] = {}
         self.of: dict[str, dict[str, RuleOutcome]] = {}
-        self.usage_error = ""
+        self.usage_error = self.internal_error = self.interruption = ""
+        self.unwritten: list[str] = []
+        self._others_failed: list[str] = []
 
     @property
     def count(self) -> int:
         """How many rules were judged."""
         return sum(map(len, self.of.values()))
 
+    @property
+    def others_failed(self) -> str:
+        """Which tests failed that judge no rule, in words."""
+        if not self._others_failed:
+            return "pytest counts a failure beside the rules"
+        more = len(self._others_failed) - 1
+        first = self._others_failed[0].replace("::", ": ")  # A CI system obeys what begins with "::".
+        return f"another test failed: {first}{f', and {more} more' if more else ''}"
+
+    def pytest_keyboard_interrupt(self, excinfo: "pytest.ExceptionInfo[BaseException]") -> None:
+        """Why the session ends early."""
+        self.interruption = str(excinfo.value) or "by a signal"
+
+    def pytest_internalerror(self, excinfo: "pytest.ExceptionInfo[BaseException]") -> None:
+        """The session is worth nothing."""
+        self.internal_error = excinfo.exconly().strip().rpartition("\n")[2]
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """What could not be collected counts as failed."""
+        if report.failed:
+            self._others_failed.append(report.nodeid)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str) -> None:
+        """The worker that judged a rule died: that it is kept in another one later does not mend this."""
+        from spatius_sim.reporting.summary import RuleOutcome
+        from spatius_sim.rules.catalogue import RULES, Verdict
+
+        judged = RULES.get(rule_in(crashitem))
+        if judged is not None:
+            reason = f"the process that judged {judged.id} died"
+            self._take(judged.subject, RuleOutcome(judged.id, Verdict.ERRORED, reason=reason))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """What a worker could not write."""
+        self.unwritten += getattr(node, "workeroutput", {}).get(_UNWRITTEN, [])
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Takes in what the item noted."""
+        if report.failed and not any(name == _OUTCOME for name, _ in report.user_properties):
+            self._others_failed.append(report.nodeid)
         if report.when != "call":
             return
         self.usage_error = str(dict(report.user_properties).get(_USAGE, self.usage_error))
         for subject, target, wire, outcome in outcomes_of(report):
             self.targets[subject] = self.targets.get(subject) or target
             self.wires[subject] = wire or self.wires.get(subject, "")
-            self.of.setdefault(subject, {})[outcome.rule_id] = outcome
+            self._take(subject, outcome)
+
+    def _take(self, subject: str, outcome: "RuleOutcome") -> None:
+        """What is known of a rule: what the kit failed at stays so, unless the rule is broken."""
+        from spatius_sim.rules.catalogue import Verdict
+
+        known = self.of.setdefault(subject, {})
+        before = known.get(outcome.rule_id)
+        if before is None or before.verdict is not Verdict.ERRORED or outcome.verdict is Verdict.FAILED:
+            known[outcome.rule_id] = outcome
 
     def summaries(
         self, named: Mapping[str, str], judged: frozenset[str], required: frozenset[str], options: "Options"
@@ -100,7 +164,8 @@ class Outcomes:
         from spatius_sim.rules.catalogue import REVISION, Verdict, rules_for
 
         summaries = []
-        for subject, target in (dict(named) | self.targets).items():
+        subjects = dict.fromkeys([*named, *self.of], "") | dict(named) | self.targets
+        for subject, target in subjects.items():
             outcomes = self.of.get(subject, {})
             sought = [
                 rule.id for rule in rules_for(subject) if rule.id in outcomes or (named and rule.id in judged)

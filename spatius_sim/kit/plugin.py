@@ -5,7 +5,6 @@ Nothing heavy is imported before it is needed, for pytest loads this in every pr
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
-from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,11 +13,11 @@ from spatius_sim.kit import baseline_options, report_options
 from spatius_sim.kit.judge_options import JUDGE_OPTIONS, OPTION_GROUP
 from spatius_sim.kit.judging_run import (
     BENCH,
+    CHECKED,
     ENVIRONMENT,
     FROM_FILE,
     bench_of,
     check_rules,
-    doctor_command,
     exercise,
     judged_rules,
     named_subject,
@@ -37,12 +36,14 @@ from spatius_sim.kit.outcomes import (
     is_worker,
     note_outcome,
     note_suspects,
+    note_unwritten,
     note_usage_error,
 )
 from spatius_sim.kit.short_names import understand_short_names
 from spatius_sim.protocol.errors import UsageError
 
 if TYPE_CHECKING:
+    from spatius_sim.kit.ending import Ending
     from spatius_sim.kit.running_server import RunningMotionServer
     from spatius_sim.reporting.summary import Summary
     from spatius_sim.rules.catalogue import Rule
@@ -55,7 +56,7 @@ _LONGEST_FAILURE = 100_000
 _OUR_FIXTURES = frozenset({"spatius_judge", "spatius_judge_tape"})
 """What judges; the tests of a team that has us installed are none of our business."""
 
-_UPDATED: "pytest.StashKey[str]" = pytest.StashKey()
+_ENDING: "pytest.StashKey[Ending]" = pytest.StashKey()
 _OUTCOMES: "pytest.StashKey[Outcomes]" = pytest.StashKey()
 
 
@@ -233,6 +234,7 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
             note_suspects(request.node, trial.broken_so_far(), judged_rules(request.config))
         except UsageError as error:
             if not is_worker(request.config):
+                request.config.stash[_OUTCOMES].usage_error = str(error)
                 pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
             note_usage_error(request.node, str(error))
             pytest.fail(str(error), pytrace=False)
@@ -281,61 +283,60 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """The exit code of a run in which rules were judged."""
+    """The ending of a run in which rules were judged: what the process, the text and the reports say."""
     config = session.config
-    bench = config.stash.get(BENCH, None)
-    if bench is not None:
-        bench.close()
-    finished = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-    if is_worker(config) or not finished or not _judges(config):
+    outcomes = config.stash[_OUTCOMES]
+    _close_bench(config, outcomes)
+    if is_worker(config):
+        note_unwritten(config, outcomes.unwritten)
+    if is_worker(config) or not _judges(config):
         return
-    if config.stash[_OUTCOMES].usage_error:
-        session.exitstatus = pytest.ExitCode.USAGE_ERROR
-        return
+    from spatius_sim.kit.ending import ending_of, is_told_by_pytest, print_ending
     from spatius_sim.reporting.report import report_of
-    from spatius_sim.reporting.summary import ExitCode, exit_code
 
-    config.stash[_UPDATED] = baseline_options.update(config, _summaries(config))
+    status = session.exitstatus
     summaries = _summaries(config)
-    code = exit_code(summaries)
-    report_options.write_reports(config, report_of(summaries, code))
-    if code is not ExitCode.PASSED:
-        session.exitstatus = int(code)
+    files = list(dict.fromkeys(outcomes.unwritten))
+    if named_subject(config):
+        if ending_of(summaries, outcomes, status).broken_off is None:
+            files.append(baseline_options.update(config, summaries))
+        summaries = baseline_options.with_baseline(config, summaries)
+    ending = ending_of(summaries, outcomes, status)
+    files += report_options.write_reports(config, report_of(ending.summaries, ending.code))
+    config.stash[_ENDING] = ending = replace(ending, files=tuple(filter(None, files)))
+    session.exitstatus = int(ending.code)
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and not is_told_by_pytest(status):
+        print_ending(reporter, ending)
 
 
-def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter", exitstatus: int) -> None:
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
     """The verdicts, last."""
-    config = terminalreporter.config
-    if not _judges(config):
-        return
-    usage_error = config.stash[_OUTCOMES].usage_error
-    if usage_error:
-        terminalreporter.write_line(f"spatius-sim: {usage_error}")
-        return
-    if exitstatus == pytest.ExitCode.INTERRUPTED:
-        judged = config.stash[_OUTCOMES].count
-        terminalreporter.write_line(f"spatius-sim: interrupted when {judged} rules were judged: no verdict")
-        return
-    from rich.console import Console
+    ending = terminalreporter.config.stash.get(_ENDING, None)
+    if ending is not None:
+        from spatius_sim.kit.ending import print_ending
 
-    from spatius_sim.reporting.summary import exit_code
-    from spatius_sim.reporting.text_report import print_run
+        print_ending(terminalreporter, ending)
 
-    terminalreporter.section("spatius-sim")
-    page = StringIO()
-    width = terminalreporter._tw.fullwidth
-    console = Console(file=page, width=width, force_terminal=terminalreporter.hasmarkup)
-    summaries = _summaries(config)
-    print_run(console, summaries, exit_code(summaries), doctor_command(config))
-    terminalreporter.write(page.getvalue())
-    for line in (config.stash.get(_UPDATED, ""), report_options.where_reports_are(config)):
-        if line:
-            terminalreporter.write_line(line)
+
+def _close_bench(config: pytest.Config, outcomes: Outcomes) -> None:
+    """End what was started; where even that is interrupted or fails, it is so told."""
+    bench = config.stash.get(BENCH, None)
+    if bench is None:
+        return
+    try:
+        bench.close()
+    except KeyboardInterrupt:
+        outcomes.interruption = "by a signal"
+    except Exception as error:
+        outcomes.internal_error = f"the kit could not end what it had started: {error!r}"
+    outcomes.unwritten += bench.unwritten
 
 
 def _judges(config: pytest.Config) -> bool:
     """Whether this is a run in which rules are judged."""
-    return bool(named_subject(config)) or config.stash[_OUTCOMES].count > 0 or BENCH in config.stash
+    judged = config.stash[_OUTCOMES].count > 0 or BENCH in config.stash or CHECKED in config.stash
+    return judged or bool(named_subject(config))
 
 
 def _summaries(config: pytest.Config) -> "list[Summary]":
@@ -345,8 +346,8 @@ def _summaries(config: pytest.Config) -> "list[Summary]":
     judged = judged_rules(config)
     profile = profile_named(options.profile)
     required = judged if config.getoption("spatius_rule") else frozenset(filter(profile.requires, judged))
-    summaries = config.stash[_OUTCOMES].summaries(named_subject(config), judged, required, options)
-    return baseline_options.with_baseline(config, summaries) if named_subject(config) else summaries
+    found = config.stash[_OUTCOMES].summaries(named_subject(config), judged, required, options)
+    return [*found, *config.stash.get(CHECKED, ())]
 
 
 def _rule_of(item: pytest.Item) -> str:

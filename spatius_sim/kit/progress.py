@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
-from spatius_sim.kit.outcomes import outcomes_of, suspects_of
+from spatius_sim.kit.outcomes import outcomes_of, rule_in, suspects_of
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -61,7 +61,7 @@ class Progress:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """A rule is under way."""
-        self._rule = nodeid.rpartition("[")[2].removesuffix("]")
+        self._rule = rule_in(nodeid)
         if self._live is None and self._seconds - self._told >= QUIET_SECONDS:
             self._told = self._seconds
             self._reporter.write_line(self._line())

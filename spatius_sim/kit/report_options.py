@@ -29,18 +29,16 @@ def check_reports(config: "pytest.Config") -> None:
         make_room(_paths(config))
 
 
-def write_reports(config: "pytest.Config", report: "Report") -> None:
-    """Write what is asked for."""
-    if _asked(config):
-        from spatius_sim.reporting import files
+def write_reports(config: "pytest.Config", report: "Report") -> list[str]:
+    """Write what is asked for; which files were written, in words, and which could not be."""
+    if not _asked(config):
+        return []
+    from spatius_sim.reporting import files
 
-        files.write_reports(_paths(config), report)
-
-
-def where_reports_are(config: "pytest.Config") -> str:
-    """Which files were written, in words; "" where none was asked for."""
-    paths = ", ".join(map(str, _paths(config).values())) if _asked(config) else ""
-    return f"spatius-sim: written: {paths}" if paths else ""
+    paths = _paths(config)
+    unwritten = files.write_reports(paths, report)
+    written = ", ".join(str(path) for name, path in paths.items() if name not in unwritten)
+    return [*([f"written: {written}"] if written else []), *unwritten.values()]
 
 
 def report_folder(config: "pytest.Config") -> str:

@@ -1,20 +1,19 @@
 """The part of the pytest plugin that judges a tape: `pytest --tape=FILE`. Inert without one."""
 
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from spatius_sim.kit.judge_options import JUDGE_OPTIONS, OPTION_GROUP, refuse_empty, subject_named
+from spatius_sim.kit.judging_run import CHECKED
 from spatius_sim.kit.outcomes import is_worker
-from spatius_sim.kit.report_options import check_reports, end_with_verdicts, where_reports_are, write_reports
+from spatius_sim.kit.report_options import check_reports, end_with_verdicts
 from spatius_sim.protocol.errors import UsageError
 
 if TYPE_CHECKING:
     from spatius_sim.reporting.summary import Summary
 
-_CHECKED: "pytest.StashKey[tuple[Summary, ...]]" = pytest.StashKey()
 _SUITE = "tape"
 
 
@@ -32,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     try:
         refuse_empty({"--tape": path})
-        config.stash[_CHECKED] = _checked(config, Path(path))
+        config.stash[CHECKED] = _checked(config, Path(path))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     end_with_verdicts(config)
@@ -62,7 +61,7 @@ def _checked(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """The suite of tapes is nothing without a tape."""
-    if collection_path.name != _SUITE or _CHECKED in config.stash:
+    if collection_path.name != _SUITE or CHECKED in config.stash:
         return None
     from spatius_sim.kit.resources import resource
 
@@ -72,7 +71,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """An item for each rule of the subjects on the tape."""
     if "spatius_taped_rule" in metafunc.fixturenames:
-        summaries = metafunc.config.stash.get(_CHECKED, ())
+        summaries = metafunc.config.stash.get(CHECKED, ())
         metafunc.parametrize("spatius_taped_rule", [o.rule_id for s in summaries for o in s.outcomes])
 
 
@@ -82,7 +81,7 @@ def spatius_judge_tape(request: pytest.FixtureRequest, spatius_taped_rule: str) 
     from spatius_sim.reporting.text_report import failure_text
     from spatius_sim.rules.catalogue import Verdict
 
-    summaries = request.config.stash[_CHECKED]
+    summaries = request.config.stash[CHECKED]
     summary, outcome = next((s, o) for s in summaries for o in s.outcomes if o.rule_id == spatius_taped_rule)
     if spatius_taped_rule in summary.known:
         pytest.xfail(f"known: {summary.known[spatius_taped_rule]}")
@@ -90,39 +89,3 @@ def spatius_judge_tape(request: pytest.FixtureRequest, spatius_taped_rule: str) 
         pytest.fail(failure_text(outcome, outcome.failure), pytrace=False)
     if outcome.verdict is not Verdict.PASSED:
         pytest.skip(f"{outcome.verdict}: {outcome.reason}")
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A tape on which nothing was exercised is no pass."""
-    checked = session.config.stash.get(_CHECKED, None)
-    finished = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-    if checked is None or session.exitstatus not in finished or is_worker(session.config):
-        return
-    from spatius_sim.reporting.report import report_of
-    from spatius_sim.reporting.summary import exit_code
-
-    code = exit_code(checked)
-    write_reports(session.config, report_of(checked, code))
-    if session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = int(code)
-
-
-def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
-    """The verdicts, last."""
-    checked = terminalreporter.config.stash.get(_CHECKED, None)
-    if checked is None:
-        return
-    from rich.console import Console
-
-    from spatius_sim.reporting.summary import exit_code
-    from spatius_sim.reporting.text_report import print_run
-
-    terminalreporter.section("spatius-sim")
-    page = StringIO()
-    width = terminalreporter._tw.fullwidth
-    console = Console(file=page, width=width, force_terminal=terminalreporter.hasmarkup)
-    print_run(console, checked, exit_code(checked))
-    terminalreporter.write(page.getvalue())
-    if written := where_reports_are(terminalreporter.config):
-        terminalreporter.write_line(written)

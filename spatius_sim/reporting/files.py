@@ -43,7 +43,13 @@ def make_room(paths: Mapping[str, Path]) -> None:
             raise UsageError(f"--report-{name} {str(path)!r} cannot be written: {error.strerror}") from error
 
 
-def write_reports(paths: Mapping[str, Path], report: Report) -> None:
-    """Write the report in every format that is asked for."""
+def write_reports(paths: Mapping[str, Path], report: Report) -> dict[str, str]:
+    """Write the report in every format that is asked for; what could not be written, and why, by format: a
+    full disk costs no verdict, and no other report."""
+    unwritten: dict[str, str] = {}
     for name, path in paths.items():
-        path.write_text(WRITERS[name][1](report, path.parent), encoding="utf-8")
+        try:
+            path.write_text(WRITERS[name][1](report, path.parent), encoding="utf-8")
+        except OSError as error:
+            unwritten[name] = f"{path} cannot be written: {error.strerror}"
+    return unwritten

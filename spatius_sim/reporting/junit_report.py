@@ -45,8 +45,8 @@ def _suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, passed: boo
     }
     for name, value in claims.items():
         suite.add_property(name, value)
-    some_passed = any(judged.verdict is Verdict.PASSED for judged in rules)
-    results = {judged.id: _results(judged, some_passed=some_passed) for judged in rules}
+    decided = any(judged.verdict is Verdict.PASSED or judged.known for judged in rules)
+    results = {judged.id: _results(judged, decided=decided) for judged in rules}
     for judged in rules:
         case = TestCase(judged.id, suite.name, 0)
         case.system_out = f"{judged.sentence} ({judged.level}; {judged.source})"
@@ -58,7 +58,7 @@ def _suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, passed: boo
     return suite
 
 
-def _results(judged: JudgedRule, *, some_passed: bool) -> list[FinalResult]:
+def _results(judged: JudgedRule, *, decided: bool) -> list[FinalResult]:
     reason = f"{judged.verdict}: {judged.reason}"
     match judged.verdict:
         case Verdict.PASSED:
@@ -74,7 +74,7 @@ def _results(judged: JudgedRule, *, some_passed: bool) -> list[FinalResult]:
             return [Skipped(reason, str(judged.verdict))]
         case Verdict.UNEXERCISED if not judged.required:
             return [Skipped(reason, str(judged.verdict))]
-        case Verdict.INCONCLUSIVE if some_passed and not judged.required and judged.failure is None:
+        case Verdict.INCONCLUSIVE if decided and not judged.required and judged.failure is None:
             return [Skipped(reason, str(judged.verdict))]
     open_still = Error(reason, str(judged.verdict))
     open_still.text = _told(judged.failure) if judged.failure else "This is no pass."

@@ -9,11 +9,20 @@ _START_IT = {
     "client": "start the client's testee, or mend its address (--wait gives it longer)",
 }
 
+_AFTER_BREAKING_OFF = {
+    ExitCode.RULE_FAILED: "mend the test that is named above",
+    ExitCode.INTERRUPTED: "run it again",
+    ExitCode.KIT_FAILED: "mend what is named above; if that is spatius-sim, report it as a fault",
+    ExitCode.USAGE: "mend the command line, or conformance.yaml",
+    ExitCode.NOT_EXERCISED: "let pytest collect the rules",
+}
+
 
 def next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> str:
     """What to do after a run that ended with that code; "" where all is well. `doctor` is the command that
     finds out why nothing comes, "" where there is none."""
-    step = _step(summaries, code, doctor)
+    broken_off = any(summary.broken_off for summary in summaries)
+    step = _AFTER_BREAKING_OFF[code] if broken_off else _step(summaries, code, doctor)
     return f"Exit code {int(code)}. Next: {step}" if step else ""
 
 

@@ -128,5 +128,5 @@ def _rule(summary: Summary, outcome: RuleOutcome) -> JudgedRule:
         failure=outcome.failure,
         measurements=outcome.measurements,
         unit=outcome.unit,
-        known=summary.known.get(outcome.rule_id, ""),
+        known=summary.known.get(outcome.rule_id, "") if outcome in summary.known_failures else "",
     )

@@ -30,6 +30,16 @@ class ExitCode(IntEnum):
     UNREACHABLE = 6
 
 
+_BROKEN_OFF = {
+    ExitCode.RULE_FAILED: "NO PASS",
+    ExitCode.INTERRUPTED: "INTERRUPTED",
+    ExitCode.KIT_FAILED: "ERRORED",
+    ExitCode.USAGE: "NOT RUN",
+    ExitCode.NOT_EXERCISED: "NOT EXERCISED",
+}
+"""How the claim of a run begins that ended with something else than verdicts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A broken rule: what was expected, what happened, in the smallest scenario found; `trace` is the tape's
@@ -77,11 +87,23 @@ class RuleOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenOff:
+    """What a run ended with beside the verdicts: the exit code that it has then, and why."""
+
+    code: ExitCode
+    why: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "why", one_line(self.why))
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """A run, and what it claims. `outcomes` in the catalogue's order; `level` and `profile` as they were
     chosen, "" where neither applies. `required` are the rules that the run promised to exercise: where nobody
     chose, every MUST. `wire` is "" where there is none. `known` says why a baseline tolerates a failure, by
-    rule id, and `complaints` what is wrong with the baseline."""
+    rule id, and `complaints` what is wrong with the baseline. `broken_off` is None where the verdicts alone
+    say how the run ended."""
 
     subject: str
     target: str
@@ -95,6 +117,7 @@ class Summary:
     wire: str = ""
     known: Mapping[str, str] = field(default_factory=dict)
     complaints: tuple[str, ...] = ()
+    broken_off: BrokenOff | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "known", {rule_id: one_line(why) for rule_id, why in self.known.items()})
@@ -121,6 +144,17 @@ class Summary:
         return [outcome for outcome in self.with_verdict(Verdict.FAILED) if outcome.rule_id not in self.known]
 
     @property
+    def known_failures(self) -> list[RuleOutcome]:
+        """The failed rules that a baseline tolerates."""
+        return [outcome for outcome in self.with_verdict(Verdict.FAILED) if outcome.rule_id in self.known]
+
+    @property
+    def decided(self) -> bool:
+        """Whether anything was found out of the subject that does not fail the run: a rule that it kept, or a
+        failure that was known."""
+        return bool(self.with_verdict(Verdict.PASSED) or self.known_failures)
+
+    @property
     def behind_known_failures(self) -> list[RuleOutcome]:
         """The rules that could not be judged, for known failures alone."""
         unexercised = self.with_verdict(Verdict.UNEXERCISED)
@@ -128,9 +162,10 @@ class Summary:
 
     @property
     def undecided(self) -> list[RuleOutcome]:
-        """The inconclusive rules, unless others passed and they are neither required nor were broken once."""
+        """The inconclusive rules, unless others were decided and they are neither required nor were broken
+        once."""
         inconclusive = [o for o in self.with_verdict(Verdict.INCONCLUSIVE) if o.rule_id not in self.known]
-        if self.with_verdict(Verdict.PASSED):
+        if self.decided:
             return [o for o in inconclusive if o.rule_id in self.required or o.failure is not None]
         return inconclusive
 
@@ -144,15 +179,20 @@ class Summary:
 
 
 def exit_code(summaries: Sequence[Summary]) -> ExitCode:
-    """Where several apply: kit failed, rule failed, unreachable, not exercised, in this order."""
+    """Where several apply: what broke the run off, kit failed, rule failed, unreachable, not exercised, in
+    this order."""
+    for summary in summaries:
+        if summary.broken_off is not None:
+            return summary.broken_off.code
     if any(summary.with_verdict(Verdict.ERRORED) for summary in summaries):
         return ExitCode.KIT_FAILED
     if any(summary.new_failures or summary.complaints for summary in summaries):
         return ExitCode.RULE_FAILED
     if any(summary.undecided for summary in summaries):
         return ExitCode.UNREACHABLE
-    passed = any(summary.with_verdict(Verdict.PASSED) for summary in summaries)
-    if not passed or any(summary.required_unexercised for summary in summaries):
+    if not any(summary.decided for summary in summaries) or any(
+        summary.required_unexercised for summary in summaries
+    ):
         return ExitCode.NOT_EXERCISED
     return ExitCode.PASSED
 
@@ -161,7 +201,12 @@ def claim(summary: Summary) -> str:
     """What the run claims, in one sentence."""
     passed = len(summary.with_verdict(Verdict.PASSED))
     total = len(summary.outcomes)
+    if summary.broken_off is not None:
+        return _claim_of_broken_off(summary, summary.broken_off)
     match exit_code([summary]):
+        case ExitCode.PASSED if not passed:
+            known = ", ".join(outcome.rule_id for outcome in summary.known_failures)
+            return f"PASSED: nothing failed but what is known: {known}{_behind_known(summary)}."
         case ExitCode.PASSED:
             if summary.known:
                 return f"PASSED: {passed} of {total} rules were exercised and kept{_but_known(summary)}."
@@ -174,7 +219,7 @@ def claim(summary: Summary) -> str:
         case ExitCode.UNREACHABLE:
             told = {o.reason for o in summary.undecided}
             reasons = sorted(r for r in told if not any(other.startswith(r) for other in told - {r}))
-            judged = f"{passed} of {total} rules passed" if passed else "No rule was judged"
+            judged = f"{passed} of {total} rules passed" if summary.decided else "No rule was judged"
             return f"INCONCLUSIVE: {'; '.join(reasons)}. {judged}."
         case ExitCode.KIT_FAILED:
             reasons = sorted({o.reason for o in summary.with_verdict(Verdict.ERRORED)})
@@ -184,7 +229,18 @@ def claim(summary: Summary) -> str:
             return f"NOT EXERCISED: {names or 'nothing ran'}; this is no pass."
 
 
+def _claim_of_broken_off(summary: Summary, broken_off: BrokenOff) -> str:
+    passed = f"{len(summary.with_verdict(Verdict.PASSED))} of {len(summary.outcomes)} rules passed"
+    failed = ", ".join(outcome.rule_id for outcome in summary.new_failures)
+    told = f"{passed}; failed by then: {failed}" if failed else passed
+    return f"{_BROKEN_OFF[broken_off.code]}: {broken_off.why}. {told}{_but_known(summary)}."
+
+
 def _but_known(summary: Summary) -> str:
     told = f"; known to fail: {', '.join(summary.known)}" if summary.known else ""
+    return told + _behind_known(summary)
+
+
+def _behind_known(summary: Summary) -> str:
     behind = ", ".join(outcome.rule_id for outcome in summary.behind_known_failures)
-    return f"{told}; not judged behind them: {behind}" if behind else told
+    return f"; not judged behind them: {behind}" if behind else ""

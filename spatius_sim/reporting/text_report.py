@@ -34,9 +34,11 @@ def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
         f"  Expected  {failure.expected}",
         f"  Actual    {failure.actual}",
     ]
-    if failure.trace:
+    if failure.scenario:
         again = f", {seen}" if failure.repeat else ""
-        lines += [f"  scenario  {failure.scenario}{again}", f"  trace     {failure.trace}"]
+        lines.append(f"  scenario  {failure.scenario}{again}")
+    if failure.trace:
+        lines.append(f"  trace     {failure.trace}")
     lines += [f"  event     {line}" for line in failure.evidence[:_MOST_EVENTS]]
     if failure.repeat:
         lines.append(f"  repeat    {failure.repeat}")
@@ -82,7 +84,8 @@ def print_summary(console: Console, summary: Summary) -> None:
             Text(rules, no_wrap=True),
             Text(f"known: {known}" if known else _remark(outcome)),
         )
-    if not summary.never_judged:
+    nothing = summary.broken_off is not None and not any(o.scenarios for o in summary.outcomes)
+    if not (summary.never_judged or nothing):
         console.print(table)  # Else the claim tells why.
     for complaint in summary.complaints:
         console.print(Text(complaint, style="bold red"))
@@ -91,12 +94,14 @@ def print_summary(console: Console, summary: Summary) -> None:
 
 def _rows(summary: Summary) -> Iterator[tuple[str, RuleOutcome]]:
     """The outcomes with the words for their rules: what is inconclusive is so of one reason, most often, and
-    that is told once."""
+    that is told once; so is what was not reached when the run broke off."""
+    open_alike = [Verdict.INCONCLUSIVE, *([Verdict.UNEXERCISED] if summary.broken_off else [])]
     alike: dict[str, list[RuleOutcome]] = {}
-    for outcome in summary.with_verdict(Verdict.INCONCLUSIVE):
-        alike.setdefault(outcome.reason, []).append(outcome)
     for outcome in summary.outcomes:
-        if outcome.verdict is not Verdict.INCONCLUSIVE:
+        if outcome.verdict in open_alike:
+            alike.setdefault(outcome.reason, []).append(outcome)
+    for outcome in summary.outcomes:
+        if outcome.verdict not in open_alike:
             yield outcome.rule_id, outcome
         elif outcome is alike[outcome.reason][0]:
             others = len(alike[outcome.reason]) - 1
