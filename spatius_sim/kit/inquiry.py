@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 
 from spatius_sim.dialects.events import Audio, Garbage, Interrupted, Motion, Ready
+from spatius_sim.kit.background_loop import BackgroundLoop
 from spatius_sim.kit.bench import Bench, Options
 from spatius_sim.kit.conduct import Act, Cue, Heard
 from spatius_sim.kit.hints import sign_of_trouble
 from spatius_sim.kit.plans import Plan, TurnPlan
-from spatius_sim.kit.subjects import RelaySubject
-from spatius_sim.kit.trial import Trial
+from spatius_sim.kit.subjects import RelaySubject, Subject
 from spatius_sim.model.secret_places import texts_without_secrets
 from spatius_sim.model.trace import Closed, Lane, Opened, Received, Refused, TokenRequested, Trace
 from spatius_sim.protocol.errors import UnreachableError
@@ -58,21 +58,22 @@ def ask(options: Options) -> Answers:
     try:
         bench.open()
         trial = bench.trial("relay")
-        answers = _ask(trial, options)
         subject = trial.subject
+        answers = ask_subject(subject, trial.loop, options)
         last = subject.last_output if isinstance(subject, RelaySubject) else ""
         return texts_without_secrets(replace(answers, last_output=last), bench.secrets)
     finally:
         bench.close()
 
 
-def _ask(trial: Trial[Plan], options: Options) -> Answers:
+def ask_subject(subject: Subject[Plan], loop: BackgroundLoop, options: Options) -> Answers:
+    """The answers of that relay; where it is lost, why."""
     try:
-        trial.loop.run(trial.subject.attach(), None)
-        answers = _answers(trial.loop.run(trial.subject.run(_plan()), _PLAN_SECONDS))
+        loop.run(subject.attach(), None)
+        answers = _answers(loop.run(subject.run(_plan()), _PLAN_SECONDS))
         if answers.whole_turn:
             interrupted = _plan(Cue(2, Heard.NOTHING), Act.INTERRUPT)
-            heard = _heard(trial.loop.run(trial.subject.run(interrupted), _PLAN_SECONDS))
+            heard = _heard(loop.run(subject.run(interrupted), _PLAN_SECONDS))
             return replace(answers, interrupts=any(isinstance(value, Interrupted) for value in heard))
         return answers
     except (UnreachableError, TimeoutError) as error:

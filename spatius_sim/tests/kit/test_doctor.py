@@ -11,12 +11,16 @@ import pytest
 from jsonschema import validate
 
 from spatius_sim.kit.attaching import Attachment
+from spatius_sim.kit.background_loop import BackgroundLoop
 from spatius_sim.kit.bench import Options
 from spatius_sim.kit.conformance_file import read_conformance_file
 from spatius_sim.kit.doctor import port_finding, relay_findings, telemetry_finding
-from spatius_sim.kit.inquiry import Answers
+from spatius_sim.kit.inquiry import Answers, ask_subject
 from spatius_sim.kit.judge_options import as_arguments
+from spatius_sim.kit.plans import Plan
 from spatius_sim.kit.running_server import running_motion_server
+from spatius_sim.model.trace import Trace
+from spatius_sim.protocol.errors import UnreachableError
 
 RELAY = Path(__file__).with_name("miniature_relay_process.py")
 START = f"{sys.executable} {RELAY} {{port}}"
@@ -74,6 +78,29 @@ def test_what_stands_in_the_way_is_found_with_what_to_do(answers: Answers, what:
     [wrong] = [finding for finding in findings if not finding.well]
     assert what in wrong.what
     assert advice in wrong.advice
+
+
+class Dies:
+    """A relay that is found on its wire, and is gone when it is to answer."""
+
+    kind, target, wire = "relay", "ws://r", "typed-json"
+
+    async def attach(self) -> None: ...
+
+    async def run(self, plan: Plan) -> Trace:
+        raise UnreachableError("it is gone")
+
+    async def detach(self) -> None: ...
+
+
+@pytest.mark.xfail(strict=True, reason="the wire that was found out is forgotten")
+def test_the_wire_of_a_relay_that_dies_is_remembered() -> None:
+    loop = BackgroundLoop()
+    try:
+        answers = ask_subject(Dies(), loop, Options(target="ws://r"))
+    finally:
+        loop.stop()
+    assert (answers.wire, answers.unreachable) == ("typed-json", "it is gone")
 
 
 def test_where_all_is_well_nothing_is_wrong() -> None:
