@@ -68,8 +68,10 @@ def ask(options: Options) -> Answers:
 
 def ask_subject(subject: Subject[Plan], loop: BackgroundLoop, options: Options) -> Answers:
     """The answers of that relay; where it is lost, why."""
+    wire = options.wire
     try:
         loop.run(subject.attach(), None)
+        wire = subject.wire
         answers = _answers(loop.run(subject.run(_plan()), _PLAN_SECONDS))
         if answers.whole_turn:
             interrupted = _plan(Cue(2, Heard.NOTHING), Act.INTERRUPT)
@@ -77,7 +79,7 @@ def ask_subject(subject: Subject[Plan], loop: BackgroundLoop, options: Options) 
             return replace(answers, interrupts=any(isinstance(value, Interrupted) for value in heard))
         return answers
     except (UnreachableError, TimeoutError) as error:
-        return Answers(options.wire, unreachable=str(error) or "it kept us waiting too long")
+        return Answers(wire, unreachable=str(error) or "it kept us waiting too long")
 
 
 def _plan(cue: Cue | None = None, act: Act = Act.GO_ON) -> Plan:

@@ -93,7 +93,6 @@ class Dies:
     async def detach(self) -> None: ...
 
 
-@pytest.mark.xfail(strict=True, reason="the wire that was found out is forgotten")
 def test_the_wire_of_a_relay_that_dies_is_remembered() -> None:
     loop = BackgroundLoop()
     try:
