@@ -160,3 +160,19 @@ def test_entries_in_one_line_are_not_torn_apart(tmp_path: Path) -> None:
 def test_the_schema_knows_every_rule() -> None:
     entries = baseline_schema()["properties"]["known-failures"]
     assert entries["propertyNames"]["enum"] == list(RULES)
+
+
+def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "known.yaml"
+    path.write_text("# ours\n")
+
+    def full(path: Path, text: str, **more: object) -> int:
+        path.open("w").close()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    failure = Failure("a", "b", "c", "d", confirmed=True)
+    outcome = RuleOutcome("R-TURNS", Verdict.FAILED, failure=failure)
+    with pytest.raises(OSError, match="No space"):
+        update_baseline(path, [outcome], "relay", date(2026, 1, 1))
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("known.yaml", "# ours\n")]

@@ -222,3 +222,22 @@ def test_a_tape_for_which_there_is_no_room_costs_nothing_else(front: str, tmp_pa
     assert ended == 0, output
     one_truth(tmp_path, 0, output)
     assert output.count("all.tape cannot be written: File too large") == 1
+
+
+def test_a_baseline_that_cannot_be_written_costs_no_verdict(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    arguments = (REPORTS, "--profile=ci", "--baseline=file/known.yaml", "--update-baseline")
+    ended, output = run(tmp_path, *arguments, subject=f"--client={BAD}", front="verify")
+    assert ended == 1, output
+    assert one_truth(tmp_path, 1, output).startswith("FAILED: C-EMPTY")
+    assert "file/known.yaml cannot be written: " in output
+
+
+@pytest.mark.parametrize(("test", "code"), [(THEIRS, 1), ("def test_theirs():\n    pass\n", 0)])
+def test_a_test_of_their_own_beside_a_tape(test: str, code: int, tmp_path: Path) -> None:
+    (tmp_path / "test_theirs.py").write_text(test)
+    tape = resources.resource("fixtures") / "tapes" / "wire-json-envelope.tape"
+    suite = str(resources.resource("conformance") / "tape")
+    ended, output = run(tmp_path, REPORTS, suite, "test_theirs.py", subject=f"--tape={tape}")
+    assert ended == code, output
+    one_truth(tmp_path, code, output)

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 import xmlschema
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatius_sim.kit.checking import check_tape
@@ -25,7 +25,7 @@ from spatius_sim.reporting.json_report import json_report, read_report, report_s
 from spatius_sim.reporting.junit_report import junit_report
 from spatius_sim.reporting.markdown_report import markdown_report
 from spatius_sim.reporting.report import Report, report_of
-from spatius_sim.reporting.summary import ExitCode, RuleOutcome, Summary, exit_code
+from spatius_sim.reporting.summary import BrokenOff, ExitCode, RuleOutcome, Summary, claim, exit_code
 from spatius_sim.rules.catalogue import Verdict
 from spatius_sim.tests.reporting.hostile import report_saying
 
@@ -33,6 +33,7 @@ JUNIT = Path(__file__).with_name("data") / "junit-10.xsd"
 """What Jenkins takes (github.com/jenkinsci/xunit-plugin), as pytest has it in its own tests."""
 TAPES = resource("fixtures") / "tapes"
 FAILED = "R-MOTION-ORDER"
+BREAKS_OFF = {1, 2, 3, 4, 5}
 RULE_IDS = ("U-TOKEN", "U-CONFIGURE", "U-AUDIO-END", "R-MOTION-ORDER", "R-SECRETS")
 
 
@@ -148,14 +149,20 @@ def test_junit_is_green_for_nothing_that_is_no_pass(report: Report, result: list
     assert results(report)["U-TOKEN"] == result
 
 
+@settings(deadline=None)  # The first example reads the schema.
 @given(
     st.lists(st.sampled_from(Verdict), max_size=5),
     st.sets(st.sampled_from(RULE_IDS)),
     st.sets(st.sampled_from(RULE_IDS)),
     st.booleans(),
+    st.none() | st.sampled_from([BrokenOff(code, "why") for code in ExitCode if code in BREAKS_OFF]),
 )
 def test_junit_is_green_where_the_run_passed_and_nowhere_else(
-    verdicts: list[Verdict], required: set[str], known: set[str], complains: bool
+    verdicts: list[Verdict],
+    required: set[str],
+    known: set[str],
+    complains: bool,
+    broken_off: BrokenOff | None,
 ) -> None:
     outcomes = tuple(
         RuleOutcome(rule_id, verdict, blocked_by=("U-TOKEN",))
@@ -171,11 +178,12 @@ def test_junit_is_green_where_the_run_passed_and_nowhere_else(
         required=frozenset(required),
         known=dict.fromkeys(known, "issue 7"),
         complaints=("stale",) * complains,
+        broken_off=broken_off,
     )
     code = exit_code([summary])
     found = results(report_of([summary], code))
     green = not any({"failure", "error"} & set(tags) for tags in found.values())
-    assert green == (code is ExitCode.PASSED)
+    assert green == (code is ExitCode.PASSED) == claim(summary).startswith("PASSED")
 
 
 def test_junit_of_nothing_is_an_error() -> None:

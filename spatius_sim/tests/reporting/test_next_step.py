@@ -3,7 +3,7 @@
 import pytest
 
 from spatius_sim.reporting.next_step import next_step
-from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary, exit_code
+from spatius_sim.reporting.summary import BrokenOff, ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
 from spatius_sim.rules.catalogue import Verdict
 
 IDS = ("U-TOKEN", "U-CONFIGURE", "U-AUDIO-END")
@@ -39,6 +39,16 @@ def step_after(*verdicts: Verdict, subject: str = "relay", doctor: str = "", com
 )
 def test_every_exit_code_comes_with_the_next_step(step: str, told: str) -> None:
     assert step.startswith(told) and bool(step) is bool(told)
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, 4, 5])
+def test_what_broke_a_run_off_is_the_first_to_be_mended(code: int) -> None:
+    outcomes = (RuleOutcome("U-TOKEN", FAILED),)
+    broken_off = BrokenOff(ExitCode(code), "why")
+    summary = Summary("relay", "t", 1, "0", 1, outcomes, broken_off=broken_off)
+    assert exit_code([summary]) == code
+    assert next_step([summary], exit_code([summary])).startswith(f"Exit code {code}. Next: ")
+    assert claim(summary).endswith(": why. 0 of 1 rules passed; failed by then: U-TOKEN.")
 
 
 def test_where_the_kit_was_late_nobody_is_ill() -> None:
