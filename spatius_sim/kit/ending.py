@@ -76,7 +76,7 @@ def _broken_off(outcomes: "Outcomes", status: int, verdicts: "ExitCode") -> "Bro
             return BrokenOff(ExitCode.RULE_FAILED, outcomes.others_failed) if passed else None
         case pytest.ExitCode.NO_TESTS_COLLECTED:
             return BrokenOff(ExitCode.NOT_EXERCISED, "pytest collected nothing") if passed else None
-    return BrokenOff(ExitCode.INTERRUPTED, outcomes.interruption or "pytest ended the run early")
+    return BrokenOff(ExitCode.INTERRUPTED, outcomes.interruption or "by a signal")
 
 
 def _usage_error_of_pytest() -> str:

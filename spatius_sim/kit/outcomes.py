@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _OUTCOME = "spatius_sim_outcome"
 _SUSPECTS = "spatius_sim_suspects"
 _USAGE = "spatius_sim_usage"
-_UNWRITTEN = "spatius_sim_unwritten"
+_END = "spatius_sim_end"
 WORKERS_SEED = "spatius_sim_seed"
 
 
@@ -56,11 +56,6 @@ def suspects_of(report: pytest.TestReport) -> dict[str, str]:
 def note_usage_error(item: pytest.Item, text: str) -> None:
     """Why nothing can be judged, from a worker: it cannot end the run itself."""
     item.user_properties.append((_USAGE, text))
-
-
-def note_unwritten(config: pytest.Config, lines: list[str]) -> None:
-    """What a worker could not write, for the report of the run."""
-    config.workeroutput[_UNWRITTEN] = lines  # type: ignore[attr-defined]
 
 
 def rule_in(nodeid: str) -> str:
@@ -107,7 +102,7 @@ class Outcomes:
 
     def pytest_keyboard_interrupt(self, excinfo: "pytest.ExceptionInfo[BaseException]") -> None:
         """Why the session ends early."""
-        self.interruption = str(excinfo.value) or "by a signal"
+        self.interruption = str(excinfo.value)
 
     def pytest_internalerror(self, excinfo: "pytest.ExceptionInfo[BaseException]") -> None:
         """The session is worth nothing."""
@@ -129,10 +124,16 @@ class Outcomes:
             reason = f"the process that judged {judged.id} died"
             self._take(judged.subject, RuleOutcome(judged.id, Verdict.ERRORED, reason=reason))
 
+    def note_end(self, config: pytest.Config) -> None:
+        """What a worker has to tell at its end."""
+        config.workeroutput[_END] = [self.unwritten, self.internal_error]  # type: ignore[attr-defined]
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """What a worker could not write."""
-        self.unwritten += getattr(node, "workeroutput", {}).get(_UNWRITTEN, [])
+        """What the worker told at its end, where it came so far."""
+        unwritten, internal_error = getattr(node, "workeroutput", {}).get(_END, ([], ""))
+        self.unwritten += unwritten
+        self.internal_error = self.internal_error or internal_error
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Takes in what the item noted."""

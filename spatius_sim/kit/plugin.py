@@ -36,7 +36,6 @@ from spatius_sim.kit.outcomes import (
     is_worker,
     note_outcome,
     note_suspects,
-    note_unwritten,
     note_usage_error,
 )
 from spatius_sim.kit.short_names import understand_short_names
@@ -286,9 +285,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """The ending of a run in which rules were judged: what the process, the text and the reports say."""
     config = session.config
     outcomes = config.stash[_OUTCOMES]
-    _close_bench(config, outcomes)
+    _close_bench(session, outcomes)
     if is_worker(config):
-        note_unwritten(config, outcomes.unwritten)
+        outcomes.note_end(config)
     if is_worker(config) or not _judges(config):
         return
     from spatius_sim.kit.ending import ending_of, is_told_by_pytest, print_ending
@@ -319,15 +318,15 @@ def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None
         print_ending(terminalreporter, ending)
 
 
-def _close_bench(config: pytest.Config, outcomes: Outcomes) -> None:
+def _close_bench(session: pytest.Session, outcomes: Outcomes) -> None:
     """End what was started; where even that is interrupted or fails, it is so told."""
-    bench = config.stash.get(BENCH, None)
+    bench = session.config.stash.get(BENCH, None)
     if bench is None:
         return
     try:
         bench.close()
     except KeyboardInterrupt:
-        outcomes.interruption = "by a signal"
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
     except Exception as error:
         outcomes.internal_error = f"the kit could not end what it had started: {error!r}"
     outcomes.unwritten += bench.unwritten

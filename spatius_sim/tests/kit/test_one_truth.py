@@ -45,6 +45,17 @@ def pytest_runtest_call(item):
     if "C-EMPTY" in item.name:
         {}
 """
+AT_THE_END = """\
+from spatius_sim.kit.bench import Bench
+
+close = Bench.close
+
+def interrupted(bench):
+    close(bench)
+    raise {}
+
+Bench.close = interrupted
+"""
 BROKEN_PLUGIN = "def pytest_runtest_logfinish():\n    raise RuntimeError('a plugin of theirs')\n"
 THEIRS = "def test_theirs():\n    assert not 'theirs'\n"
 
@@ -102,6 +113,9 @@ def one_truth(folder: Path, code: int, output: str) -> str:
         (AT_THE_SECOND.format("raise KeyboardInterrupt"), RULES, 2, "1 of 2 rules passed"),
         (AT_THE_SECOND.format("pytest.exit('enough', returncode=17)"), RULES, 2, "enough"),
         (AT_THE_SECOND.format("pytest.exit('enough', returncode=0)"), RULES, 5, "C-EMPTY"),
+        (AT_THE_END.format("KeyboardInterrupt"), RULES, 2, "by a signal. 2 of 2"),
+        (AT_THE_END.format("RuntimeError('it hangs')"), RULES, 3, "could not end what it had started"),
+        (AT_THE_END.format("RuntimeError('it hangs')"), ["-n1", *RULES], 3, "could not end what"),
         (AT_THE_SECOND.format("item.session.shouldstop = 'enough'"), RULES, 2, "enough"),
         ("", ["-k", "nothing_of_the_kind", *RULES], 5, "C-ID, C-EMPTY"),
         ("", ["no_such_folder", *RULES], 4, "no_such_folder"),
@@ -113,6 +127,9 @@ def one_truth(folder: Path, code: int, output: str) -> str:
         "interrupted",
         "17",
         "0",
+        "interrupted at the end",
+        "not ended",
+        "not ended in a worker",
         "stop",
         "none",
         "no such file",
