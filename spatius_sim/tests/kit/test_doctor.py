@@ -84,10 +84,11 @@ class Dies:
     """A relay that is found on its wire, and is gone when it is to answer."""
 
     kind, target, wire = "relay", "ws://r", "typed-json"
+    was_hasty = False
 
     async def attach(self) -> None: ...
 
-    async def run(self, plan: Plan) -> Trace:
+    async def run(self, plan: Plan, *, patient: bool = False) -> Trace:
         raise UnreachableError("it is gone")
 
     async def detach(self) -> None: ...
