@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import signal
 import sys
 from traceback import format_exc
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from spatius_sim.cli_report import as_click, report, subject_argument
 from spatius_sim.cli_tape import TAPE_COMMANDS
 from spatius_sim.cli_team import TEAM_COMMANDS
 from spatius_sim.cli_wire import wire
+from spatius_sim.kit.interruption import INTERRUPTION, told_to_end
 from spatius_sim.kit.judge_options import JUDGE_OPTIONS, as_arguments, refuse_empty, subject_named
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
 
@@ -33,6 +33,7 @@ _seed = click.option("--seed", default=1, show_default=True, help="What every ra
 
 def main() -> None:
     """Run the command line; every error that is ours to tell is one line."""
+    INTERRUPTION.listen()
     try:
         sys.exit(cli(standalone_mode=False))
     except click.ClickException as error:
@@ -269,10 +270,7 @@ for _command in (*TAPE_COMMANDS, *TEAM_COMMANDS, report, wire):
 
 
 async def _serve_until_told(server: "MotionServer", api_key: str, *, as_json: bool) -> None:
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
+    told = told_to_end()
     async with server:
         environment = server.relay_environment(api_key)
         if as_json:
@@ -290,7 +288,7 @@ async def _serve_until_told(server: "MotionServer", api_key: str, *, as_json: bo
             ]
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
-        await told.wait()
+        await told
 
 
 class _Watch:

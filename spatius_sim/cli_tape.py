@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from spatius_sim.cli_report import as_click, report_paths
+from spatius_sim.kit.interruption import told_to_end
 from spatius_sim.kit.judge_options import JUDGE_OPTIONS, REPORT_OPTIONS
 
 _FAILED = 1
@@ -247,7 +247,7 @@ async def _record(
     from spatius_sim.kit.recording import recording_proxy
 
     opened = recording_proxy(upstream, out, port=port, keep_audio=keep_audio, keep_names=keep_names)
-    told = _told()
+    told = told_to_end()
     collect_seldom()
     async with opened as (proxy, tape):
         _say(
@@ -311,7 +311,7 @@ async def _replay(tape_path: Path, port: int, match: str, speed: float, *, origi
 
     script = read_script(tape_path)
     playing = Playing(Match(match), speed, original_ids)
-    told = _told()
+    told = told_to_end()
     async with ReplayServer(script, playing, port=port, on_mismatch=_say) as server:
         _say(
             f"{len(script.turns)} requests of {tape_path} are ready. Ctrl-C ends it. Point a relay here:",
@@ -332,14 +332,6 @@ async def _replay_clients(tape_path: Path, relay: str, speed: float, settle: flo
             f"{one.payloads_now} payloads ({one.payloads_then})"
         )
     return _FAILED if any(one.difference for one in heard) else 0
-
-
-def _told() -> asyncio.Future[bool]:
-    """Done when the user ends the command; to be asked for before the command says that it is ready."""
-    told = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    return asyncio.ensure_future(told.wait())
 
 
 TAPE_COMMANDS: list[click.Command] = [tape, check, record, replay]

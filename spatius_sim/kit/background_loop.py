@@ -18,9 +18,14 @@ class BackgroundLoop:
 
     def run(self, work: Coroutine[Any, Any, T], seconds: float | None) -> T:
         """The result of `work`; raises TimeoutError when it takes longer than `seconds` (None: it bounds
-        itself)."""
+        itself). Who interrupts the waiting ends the work."""
         bounded = asyncio.wait_for(work, seconds)
-        return asyncio.run_coroutine_threadsafe(bounded, self._loop).result()
+        running = asyncio.run_coroutine_threadsafe(bounded, self._loop)
+        try:
+            return running.result()
+        except BaseException:
+            running.cancel()
+            raise
 
     def stop(self) -> None:
         """End what still runs, the loop and its thread."""

@@ -135,8 +135,9 @@ class Outcomes:
         self.unwritten += unwritten
         self.internal_error = self.internal_error or internal_error
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Takes in what the item noted."""
+        """Take in what the item noted, before anything of it is told: an interrupt may come between."""
         if report.failed and not any(name == _OUTCOME for name, _ in report.user_properties):
             self._others_failed.append(report.nodeid)
         if report.when != "call":

@@ -3,6 +3,7 @@
 Nothing heavy is imported before it is needed, for pytest loads this in every project that has us installed.
 """
 
+import signal
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from spatius_sim.kit import baseline_options, report_options
+from spatius_sim.kit.interruption import INTERRUPTION
 from spatius_sim.kit.judge_options import JUDGE_OPTIONS, OPTION_GROUP
 from spatius_sim.kit.judging_run import (
     BENCH,
@@ -110,6 +112,8 @@ def pytest_configure(config: pytest.Config) -> None:
         except UsageError as error:
             raise (file.placed(error) if file else error) from error
         check_rules(config, *named)
+        if not is_worker(config):
+            config.add_cleanup(INTERRUPTION.listen(signal.SIGINT))
         report_options.end_with_verdicts(config)
         baseline_options.check_baseline(config, *named)
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
@@ -266,7 +270,9 @@ def motion_server() -> "Iterator[RunningMotionServer]":
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Where the kit crashes, its traceback and its log may quote what a subject said."""
+    """Where the kit crashes, its traceback and its log may quote what a subject said. No rule is judged by
+    what an interrupt brought about."""
+    INTERRUPTION.check()
     report = yield
     if not _OUR_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) and _rule_of(item):
         from spatius_sim.reporting.harmless import some_lines

@@ -1,13 +1,12 @@
 """A relay that the kit starts itself: its output is read, and it ends with all its children."""
 
 import asyncio
-import os
 import shlex
-import signal
+from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 
+from spatius_sim.net.guarded_process import GuardedProcess
 from spatius_sim.protocol.errors import UsageError
 
 _LINES_KEPT = 50
@@ -23,46 +22,43 @@ class RelayProcess:
 
     def __init__(self, command: str, environment: Mapping[str, str]) -> None:
         self.command, self._environment = command, dict(environment)
-        self._process: asyncio.subprocess.Process | None = None
+        self._guarded: GuardedProcess | None = None
         self._reading: asyncio.Task[None] | None = None
         self._said: deque[str] = deque(maxlen=_LINES_KEPT)
         self.read_bytes = 0
 
     async def start(self) -> None:
         """Start it where it does not run; raises UsageError where the system cannot."""
-        if self._process is not None and self._process.returncode is None:
+        if self._guarded is not None and self._guarded.process.returncode is None:
             return
         await self.stop()
         self._said.clear()
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *shlex.split(self.command),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                env=self._environment,
-                start_new_session=True,
+            self._guarded = await GuardedProcess.start(
+                shlex.split(self.command),
+                grace=_GRACE_SECONDS,
+                stdin=DEVNULL,
+                stderr=STDOUT,
+                environment=self._environment,
             )
         except (OSError, ValueError) as error:
             raise UsageError(f"--target-cmd {self.command!r} cannot be started: {error}") from error
-        self._reading = asyncio.create_task(self._read(self._process))
+        self._reading = asyncio.create_task(self._read(self._guarded.process))
 
     async def obituary(self, grace: float = 0.0) -> str:
         """How it ended and its last lines; "" where it runs still after so many seconds: who finds its port
         closed may be faster than the news of its end."""
-        process = self._process
-        if process is None:
+        if self._guarded is None:
             return ""
-        if process.returncode is None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), grace)
-        if process.returncode is None:
+        await self._guarded.wait(grace)
+        code = self._guarded.process.returncode
+        if code is None:
             return ""
         if self._reading is not None:
-            # Its children may hold its output open when it has ended.
+            # What is out of our reach may hold its output open when it has ended.
             await asyncio.wait([self._reading], timeout=1.0)
         said = self.last_output() or "nothing"
-        return f"{self.command!r} ended with code {process.returncode}; its last output: {said}"
+        return f"{self.command!r} ended with code {code}; its last output: {said}"
 
     def last_output(self) -> str:
         """Its last lines, without what is indented: the frames of a stack trace, which hide the error."""
@@ -71,20 +67,15 @@ class RelayProcess:
 
     async def stop(self) -> None:
         """End it and all its children, politely at first."""
-        process, self._process = self._process, None
-        if process is None:
+        guarded, self._guarded = self._guarded, None
+        if guarded is None:
             return
-        if process.returncode is None:
-            _signal_group(process.pid, signal.SIGTERM)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), _GRACE_SECONDS)
-        _signal_group(process.pid, signal.SIGKILL)
-        await process.wait()
+        await guarded.end()
         if self._reading is not None:
             await asyncio.wait([self._reading], timeout=1.0)
             self._reading.cancel()
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
+    async def _read(self, process: Process) -> None:
         assert process.stdout is not None
         begun = ""
         while piece := await process.stdout.read(_PIECE):
@@ -94,8 +85,3 @@ class RelayProcess:
             begun = begun[:_LONGEST_LINE]
         if begun.strip():
             self._said.append(begun)
-
-
-def _signal_group(group: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)

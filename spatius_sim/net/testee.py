@@ -1,10 +1,9 @@
 """How a client under test is reached: as a process over stdio, or over a WebSocket that it opens to us."""
 
 import asyncio
-import os
 import shlex
-import signal
 import time
+from asyncio.subprocess import PIPE, Process
 from collections import deque
 from contextlib import suppress
 from typing import Protocol
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from spatius_sim.net.guarded_process import GuardedProcess
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
 
 _LARGEST_LINE = 16 * 1_048_576
@@ -43,11 +43,11 @@ class Testee(Protocol):
 
 
 class StdioTestee:
-    """A command in a process group of its own."""
+    """A command that answers on its standard output what it reads on its standard input."""
 
     def __init__(self, command: str) -> None:
         self._command = command
-        self._process: asyncio.subprocess.Process | None = None
+        self._guarded: GuardedProcess | None = None
         self._said: deque[str] = deque(maxlen=_LINES_KEPT)
         self._listening: asyncio.Task[None] | None = None
 
@@ -57,22 +57,17 @@ class StdioTestee:
             words = shlex.split(self._command)
             if not words:
                 raise UnreachableError("--client names no command")
-            self._process = await asyncio.create_subprocess_exec(
-                *words,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                limit=_LARGEST_LINE,
-                start_new_session=True,
+            self._guarded = await GuardedProcess.start(
+                words, grace=0, stdin=PIPE, stderr=PIPE, limit=_LARGEST_LINE
             )
         except (OSError, ValueError) as error:
             raise UnreachableError(f"{self._command!r} cannot be started: {error}") from error
-        self._listening = asyncio.create_task(self._listen(self._process))
+        self._listening = asyncio.create_task(self._listen(self._guarded.process))
 
     async def ask(self, line: str, seconds: float) -> str | bytes:
         """Write the line, read one back."""
-        process = self._process
-        assert process is not None
+        assert self._guarded is not None
+        process = self._guarded.process
         assert process.stdin is not None
         assert process.stdout is not None
         deadline = time.monotonic() + seconds
@@ -85,7 +80,7 @@ class StdioTestee:
                         await process.stdin.drain()
                         answer = await process.stdout.readline()
                 except TimeoutError:
-                    # Its children may hold its stdout open when it has ended.
+                    # What is out of our reach may hold its stdout open when it has ended.
                     if process.returncode is not None:
                         answer = b""
                     elif time.monotonic() >= deadline:
@@ -95,9 +90,7 @@ class StdioTestee:
         except ConnectionError:
             answer = b""
         if not answer.endswith(b"\n"):
-            if process.returncode is None:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), _EXIT_SECONDS)
+            await self._guarded.wait(_EXIT_SECONDS)
             raise TesteeError(f"it ended with code {process.returncode}")
         self._said.append(answer.decode(errors="replace").rstrip())
         return answer
@@ -107,31 +100,27 @@ class StdioTestee:
         return "\n".join(self._said)
 
     async def close(self) -> None:
-        """Close its stdin, and after a second kill the group by its id."""
-        process, self._process = self._process, None
-        if process is None:
+        """Close its stdin, and after a second kill it and all its children."""
+        guarded, self._guarded = self._guarded, None
+        if guarded is None:
             return
-        if process.stdin is not None:
-            process.stdin.close()
-        if process.returncode is None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), _EXIT_SECONDS)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        if guarded.process.stdin is not None:
+            guarded.process.stdin.close()
+        await guarded.wait(_EXIT_SECONDS)
+        await guarded.end()
         with suppress(TimeoutError):
             async with asyncio.timeout(_EXIT_SECONDS):
-                await self._read_out(process)
+                await self._read_out(guarded.process)
 
-    async def _read_out(self, process: asyncio.subprocess.Process) -> None:
+    async def _read_out(self, process: Process) -> None:
         """Read both pipes to their end, so that nothing of the process stays open."""
         assert process.stdout is not None
         assert self._listening is not None
         await process.stdout.read()
         await self._listening
-        await process.wait()
         await asyncio.sleep(0)
 
-    async def _listen(self, process: asyncio.subprocess.Process) -> None:
+    async def _listen(self, process: Process) -> None:
         assert process.stderr is not None
         with suppress(ValueError):
             async for line in process.stderr:

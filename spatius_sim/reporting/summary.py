@@ -224,6 +224,10 @@ def claim(summary: Summary) -> str:
         case ExitCode.KIT_FAILED:
             reasons = sorted({o.reason for o in summary.with_verdict(Verdict.ERRORED)})
             return f"ERRORED: {'; '.join(reasons)}. This says nothing of the subject."
+        case ExitCode.INTERRUPTED:
+            names = ", ".join(outcome.rule_id for outcome in summary.new_failures)
+            failed = f"{names} failed so far; " if names else ""
+            return f"INTERRUPTED: no verdict. {failed}{passed} of {total} rules passed."
         case _:
             names = ", ".join(outcome.rule_id for outcome in summary.required_unexercised)
             return f"NOT EXERCISED: {names or 'nothing ran'}; this is no pass."
