@@ -61,7 +61,7 @@ class Limits:
     """What one session may hold (ASSUMED, the service's own bounds are not documented): `held_bytes` of
     motion that is not due yet, `open_requests` that were not sent to their end."""
 
-    held_bytes: int = 8 * 1_048_576
+    held_bytes: int = 16 * 1_048_576
     open_requests: int = 64
 
 

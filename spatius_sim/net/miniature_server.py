@@ -9,8 +9,8 @@ from aiohttp import WSMsgType, web
 
 from spatius_sim.model.plain_server import PlainServer, PlainSession
 from spatius_sim.model.trace import read_upstream
+from spatius_sim.net.ingress_socket import ingress_socket
 from spatius_sim.net.one_port import OnePort, body_of, response
-from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
 from spatius_sim.protocol.console import (
     SESSION_TOKENS_PATH,
     WEBSOCKET_PATH,
@@ -56,7 +56,7 @@ class MiniatureServer(OnePort):
         session = self._brain.knock(session_key, query.get("id", ""), time.time())
         if isinstance(session, HttpAnswer):
             return response(session)
-        socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, compress=False)
+        socket = ingress_socket()
         await socket.prepare(request)
         self._sockets.append(socket)
         closing = asyncio.create_task(self._close_when_told(socket, session))

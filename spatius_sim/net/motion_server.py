@@ -19,14 +19,14 @@ from spatius_sim.model.rooms import Rooms
 from spatius_sim.model.scenario import NO_FAULTS, Moment, Refuse, Reset, Scenario, Stall
 from spatius_sim.model.server_session import Limits, ServerSession
 from spatius_sim.model.session_tokens import read_token
-from spatius_sim.model.trace import Closed, Injected, Lane, Opened, Refused, TokenRequested
+from spatius_sim.model.trace import Injected, Lane, Opened, Refused, TokenRequested
+from spatius_sim.net.ingress_socket import ingress_socket
 from spatius_sim.net.journal import Journal, SessionRecord
 from spatius_sim.net.one_port import OnePort, body_of, response
 from spatius_sim.net.opus import installed_codec
 from spatius_sim.net.recorder import Nobody, Sink
 from spatius_sim.net.slow_headers import HEADER_SECONDS
 from spatius_sim.net.upstream_connection import MOST_UNREAD, UpstreamConnection, reset
-from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
 from spatius_sim.protocol.console import (
     BOOTSTRAP_PATH,
     SESSION_TOKENS_PATH,
@@ -38,7 +38,6 @@ from spatius_sim.protocol.console import (
 )
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
 
-_ABNORMAL_CLOSE = 1006
 _LONGEST_STALL = 120.0
 """Seconds: longer than any SDK waits, and not for ever."""
 
@@ -199,7 +198,7 @@ class MotionServer(OnePort):
         if answer is None:
             self._tell_refused(name, HttpAnswer(0, "no answer"), session_key)
             return _response(None)
-        socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, compress=False)
+        socket = ingress_socket()
         if not socket.can_prepare(request):
             answer = HttpAnswer(426, '{"message":"a WebSocket upgrade is expected here"}\n')
             self._tell_refused(name, answer, session_key)
@@ -217,8 +216,7 @@ class MotionServer(OnePort):
             await connection.run()
         finally:
             del self._open[name]
-            code = socket.close_code or _ABNORMAL_CLOSE
-            self.journal.closed(name, Closed(connection.closed_by_us, code))
+            self.journal.closed(name, connection.how_closed())
         return socket
 
     async def _bootstrap_requested(self, request: web.Request) -> web.StreamResponse:

@@ -14,9 +14,16 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from spatius_sim.model.motion_server import Gate
 from spatius_sim.model.replay import Match, Matcher, Mismatch, Script, TapedTurn
 from spatius_sim.model.trace import Closed, Lane, Opened, Refused, TokenRequested, read_upstream
+from spatius_sim.net.ingress_socket import (
+    TOO_BIG,
+    closed_by_library,
+    ingress_socket,
+    is_too_big,
+    too_big,
+)
 from spatius_sim.net.one_port import OnePort, body_of, response
 from spatius_sim.net.recorder import Nobody, Sink
-from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES, encode
+from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import (
     SESSION_TOKENS_PATH,
     WEBSOCKET_PATH,
@@ -114,7 +121,7 @@ class ReplayServer(OnePort):
         taped = self._script.connections[self._attempts : self._attempts + 1]
         self._attempts += 1
         name = f"upstream-{self._attempts}"
-        socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, compress=False)
+        socket = ingress_socket()
         answer = None
         if taped and isinstance(taped[0], Refused):
             answer = HttpAnswer(taped[0].status, taped[0].reason + "\n")
@@ -140,8 +147,9 @@ class ReplayServer(OnePort):
             await session.run()
         finally:
             self._sockets.discard(socket)
-            by_us = session.closed_by_us
-            self._sink.emit(Lane.UPSTREAM, name, Closed(by_us, socket.close_code or _ABNORMAL_CLOSE))
+            code, reason = session.closed_with
+            how = Closed(session.closed_by_us, code or socket.close_code or _ABNORMAL_CLOSE, reason)
+            self._sink.emit(Lane.UPSTREAM, name, how)
         return socket
 
     def _new_id(self) -> str:
@@ -188,12 +196,18 @@ class _Session:
         self._asked: dict[str, _Asked] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.closed_by_us = False
+        self.closed_with = (0, "")
 
     async def run(self) -> None:
         """Until the connection is closed."""
         try:
             async for frame in self._socket:
                 if frame.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
+                    self.closed_with = closed_by_library(frame)
+                    self.closed_by_us |= self.closed_with[0] != 0
+                    continue
+                if is_too_big(frame.data):
+                    await self._close(TOO_BIG, too_big())
                     continue
                 self._stage.sink.received(Lane.UPSTREAM, self._name, frame.data)
                 match read_upstream(frame.data):
@@ -241,16 +255,19 @@ class _Session:
                 due = start + reply.delay_ns / 1e9 / playing.speed
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
             if not reply.raw:
-                self.closed_by_us = True
-                code = reply.close_code
                 transport = self._request.transport
-                if code in _UNSAYABLE_CODES and transport is not None:
+                if reply.close_code in _UNSAYABLE_CODES and transport is not None:
+                    self.closed_by_us = True
                     transport.abort()
                     return
-                await self._socket.close(code=code)
+                await self._close(reply.close_code)
                 return
             raw = reply.raw if playing.original_ids else readdressed(reply.raw, self._connection_id, req_id)
             await self._send(raw, req_id)
+
+    async def _close(self, code: int, reason: str = "") -> None:
+        self.closed_by_us, self.closed_with = True, (code, reason)
+        await self._socket.close(code=code, message=reason.encode())
 
     async def _send(self, raw: bytes, answers: str = "") -> None:
         self._stage.sink.sent(Lane.UPSTREAM, self._name, raw, answers)

@@ -23,13 +23,17 @@ from spatius_sim.model.commands import (
 )
 from spatius_sim.model.rooms import Rooms
 from spatius_sim.model.server_session import POLICY_VIOLATION, RESOURCE_EXHAUSTED, ServerSession
-from spatius_sim.model.trace import Injected, Joined, Lane, Published, read_upstream
+from spatius_sim.model.trace import Closed, Injected, Joined, Lane, Published, read_upstream
+from spatius_sim.net.ingress_socket import TOO_BIG, closed_by_library, is_too_big, too_big
 from spatius_sim.net.recorder import Sink
 from spatius_sim.protocol.codec import MessageReader, encode
 from spatius_sim.protocol.messages import ServerError
 
-MOST_UNREAD = 8 * 1_048_576
-"""Bytes that a peer may leave unread before its session is ended. ASSUMED: some ten minutes of motion."""
+MOST_UNREAD = 16 * 1_048_576
+"""Bytes that a peer may leave unread before its session is ended. ASSUMED: some twenty minutes of motion, and
+more than answers the largest message of audio."""
+
+ABNORMAL_CLOSE = 1006
 
 _FRAMES = (WSMsgType.BINARY, WSMsgType.TEXT)
 _ENDS = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
@@ -60,6 +64,7 @@ class UpstreamConnection:
     rooms: Rooms
     most_unread: int = MOST_UNREAD
     closed_by_us: bool = False
+    _closed_with: tuple[int, str] = (0, "")
     _reader: MessageReader = field(default_factory=MessageReader)
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -74,7 +79,12 @@ class UpstreamConnection:
         try:
             # Iterating over the socket costs as much again as receiving from it does.
             while (frame := await self.socket.receive()).type not in _ENDS:
-                if frame.type in _FRAMES:
+                if frame.type not in _FRAMES:
+                    self._closed_with = closed_by_library(frame)
+                    self.closed_by_us |= self._closed_with[0] != 0
+                elif is_too_big(frame.data):
+                    await self.close(TOO_BIG, too_big())
+                else:
                     commands = self._receive(frame.data)
                     if commands:
                         await self._carry_out(commands)
@@ -82,6 +92,11 @@ class UpstreamConnection:
             pass  # The peer left while we were sending to it: told as an abnormal close.
         finally:
             self._stop()
+
+    def how_closed(self) -> Closed:
+        """By whom and how the connection was closed."""
+        code, reason = self._closed_with
+        return Closed(self.closed_by_us, code or self.socket.close_code or ABNORMAL_CLOSE, reason)
 
     def cut(self) -> None:
         """End the TCP connection as a crashing server would."""
@@ -91,7 +106,8 @@ class UpstreamConnection:
 
     async def close(self, code: int, reason: str) -> None:
         """Close the connection, by force if the peer does not answer."""
-        self.closed_by_us = True
+        if not self.socket.closed:
+            self.closed_by_us, self._closed_with = True, (code, reason)
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.socket.close(code=code, message=reason.encode())

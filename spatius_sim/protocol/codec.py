@@ -21,7 +21,14 @@ from spatius_sim.protocol.messages import (
 )
 
 MAX_MESSAGE_BYTES = 1_048_576
-"""The largest message that the Python SDK takes; ours takes no larger one either (protocol.md section 2)."""
+"""The largest message that the Python SDK takes, and ours no larger one (protocol.md section 2)."""
+
+MAX_AUDIO_MESSAGE_BYTES = 16 * 1_048_576
+"""The largest message of audio that ours takes: relays send whole clips in one. How much the service takes is
+not known: ASSUMED."""
+
+_BEGINS_AS_AUDIO = b"\x08\x03"
+"""The envelope's type, which stands first."""
 
 _LIVEKIT_SCALARS = (
     "url",
@@ -71,15 +78,19 @@ def encode(message: Message) -> bytes:
 
 def decode(raw: bytes) -> Message:
     """The message in one envelope. Its `type` decides which it is; missing fields have their proto3 defaults
-    and unknown ones are tolerated. Raises RemoteProtocolError for bytes over the size that the SDK takes and
-    for bytes that no protobuf parser accepts.
+    and unknown ones are tolerated. Raises RemoteProtocolError for bytes that no protobuf parser accepts, and
+    for a message of audio, or any other, that is too large. What is no audio is not parsed to find that out:
+    it could become a hundred times as large.
     """
-    if len(raw) > MAX_MESSAGE_BYTES:
-        raise RemoteProtocolError(f"the message has {len(raw)} bytes, more than {MAX_MESSAGE_BYTES}")
+    largest = MAX_AUDIO_MESSAGE_BYTES if raw.startswith(_BEGINS_AS_AUDIO) else MAX_MESSAGE_BYTES
+    if len(raw) > largest:
+        raise RemoteProtocolError(f"the message has {len(raw)} bytes, more than {largest}")
     try:
         envelope = wire.Message.FromString(raw)
     except DecodeError as error:
         raise RemoteProtocolError(f"the message is not decodable: {error}") from error
+    if len(raw) > MAX_MESSAGE_BYTES and envelope.type != wire.CLIENT_AUDIO_INPUT:
+        raise RemoteProtocolError(f"the message has {len(raw)} bytes, more than {MAX_MESSAGE_BYTES}")
     return _value(envelope)
 
 

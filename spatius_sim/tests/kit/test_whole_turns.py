@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
-
 from spatius_sim.dialects.events import Ready
 from spatius_sim.kit.plans import Plan, TurnPlan
 from spatius_sim.model.plain_relay import PlainRelay, RelayCommand, RelayTurn, Tell
@@ -39,7 +37,6 @@ class HandsTurnsOverWhole(PlainRelay):
         return []
 
 
-@pytest.mark.xfail(strict=True, reason="Motion Server hangs up on an audio message of 1 MiB")
 async def test_a_minute_of_speech_in_one_message_breaks_no_rule() -> None:
     async with miniature_relay(HandsTurnsOverWhole) as subject:
         await subject.attach()

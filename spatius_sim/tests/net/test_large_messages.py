@@ -22,8 +22,6 @@ from spatius_sim.tests.net.test_replaying import script
 BOUND = 16 * 1_048_576
 A_MINUTE = bytes(60 * 48_000 * 2)
 
-pytestmark = pytest.mark.xfail(strict=True, reason="an audio message of 1 MiB ends the session")
-
 
 def message(size: int) -> AudioInput:
     """An audio message that is so many bytes long on the wire."""

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES, MessageReader, decode, encode
+from spatius_sim.protocol.codec import (
+    MAX_AUDIO_MESSAGE_BYTES,
+    MAX_MESSAGE_BYTES,
+    MessageReader,
+    decode,
+    encode,
+)
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.keyframes import WIDTH, Keyframes, encode_keyframes
 from spatius_sim.protocol.messages import (
@@ -157,9 +163,9 @@ of_each_wire_form = pytest.mark.parametrize(
 
 
 def of_size(size: int) -> bytes:
-    """An AudioInput message of exactly that many bytes."""
-    body = chunk(3, bytes(size - 2 - 4 - 4))
-    raw = number(1, 3) + chunk(4, body)
+    """A message of exactly that many bytes that is no audio."""
+    body = chunk(1, bytes(size - 2 - 4 - 4))
+    raw = number(1, 2) + chunk(3, body)
     assert len(raw) == size
     return raw
 
@@ -252,6 +258,21 @@ def test_the_largest_message_of_the_sdk_is_taken() -> None:
 def test_one_more_byte_is_refused() -> None:
     with pytest.raises(RemoteProtocolError, match="has 1048577 bytes, more than 1048576"):
         decode(of_size(1_048_577))
+
+
+def test_the_largest_audio_is_taken() -> None:
+    framing = len(encode(AudioInput("r", bytes(MAX_AUDIO_MESSAGE_BYTES)))) - MAX_AUDIO_MESSAGE_BYTES
+    whole = AudioInput("r", bytes(MAX_AUDIO_MESSAGE_BYTES - framing))
+    assert len(encode(whole)) == MAX_AUDIO_MESSAGE_BYTES == 16_777_216
+    assert decode(encode(whole)) == whole
+    with pytest.raises(RemoteProtocolError, match="has 16777217 bytes, more than 16777216"):
+        decode(encode(AudioInput("r", whole.audio + b"x")))
+
+
+def test_what_begins_as_audio_and_is_none_is_no_larger_than_others() -> None:
+    bomb = encode(AudioInput("r", bytes(MAX_MESSAGE_BYTES))) + number(1, 5)
+    with pytest.raises(RemoteProtocolError, match="more than 1048576"):
+        decode(bomb)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,36 @@
+"""The WebSocket of our Motion Servers: how large a message it takes, and how it says that one is larger."""
+
+from typing import Any
+
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from aiohttp.http import WebSocketError
+
+from spatius_sim.protocol.codec import MAX_AUDIO_MESSAGE_BYTES
+
+_MOST_READ = 2 * MAX_AUDIO_MESSAGE_BYTES
+"""Up to so many bytes a message is read to its end, so that its sender can hear why it is refused: it hears
+nothing while it sends. A larger one is cut off."""
+
+TOO_BIG = int(WSCloseCode.MESSAGE_TOO_BIG)
+
+
+def ingress_socket() -> web.WebSocketResponse:
+    """A socket that is yet to be opened."""
+    return web.WebSocketResponse(max_msg_size=_MOST_READ, compress=False)
+
+
+def is_too_big(data: Any) -> bool:
+    """Whether a message is larger than a Motion Server of ours takes."""
+    return len(data) > MAX_AUDIO_MESSAGE_BYTES
+
+
+def too_big() -> str:
+    """Why such a message closes the session."""
+    return f"a message has more than the {MAX_AUDIO_MESSAGE_BYTES} bytes that this mock takes"
+
+
+def closed_by_library(frame: WSMessage) -> tuple[int, str]:
+    """The code and reason with which aiohttp has closed the socket on its own, 0 if it has not."""
+    if frame.type is not WSMsgType.ERROR or not isinstance(frame.data, WebSocketError):
+        return 0, ""
+    return int(frame.data.code), too_big() if frame.data.code == TOO_BIG else str(frame.data)
