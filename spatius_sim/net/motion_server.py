@@ -1,7 +1,6 @@
 """Motion Server on one port of 127.0.0.1: Console API, bootstrap and ingress around the pure brain."""
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import Sequence
@@ -29,12 +28,13 @@ from spatius_sim.net.slow_headers import HEADER_SECONDS
 from spatius_sim.net.upstream_connection import MOST_UNREAD, UpstreamConnection, reset
 from spatius_sim.protocol.console import (
     BOOTSTRAP_PATH,
-    SESSION_TOKENS_PATH,
+    TOKEN_DOORS,
     WEBSOCKET_PATH,
     HttpAnswer,
     RequestRefusedError,
     answer_bootstrap,
     read_token_request,
+    token_answer,
 )
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
 
@@ -106,7 +106,8 @@ class MotionServer(OnePort):
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """The protocol's own."""
-        router.add_post(SESSION_TOKENS_PATH, self._token_requested)
+        for door in TOKEN_DOORS:
+            router.add_post(door, self._token_requested)
         router.add_get(WEBSOCKET_PATH, self._upgrade_requested)
         router.add_route("POST", BOOTSTRAP_PATH, self._bootstrap_requested)
         router.add_route("OPTIONS", BOOTSTRAP_PATH, self._bootstrap_preflight)
@@ -166,7 +167,7 @@ class MotionServer(OnePort):
             answer = await self._meet(request, entrance, Moment.TOKEN, "")
             if answer is not None:
                 token = self._gate.issue(key, body, now, self._new_id())
-                answer = HttpAnswer(200, json.dumps({"sessionToken": token}))
+                answer = token_answer(request.path, token)
         except RequestRefusedError as refused:
             answer = refused.answer
         what = TokenRequested(

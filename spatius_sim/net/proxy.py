@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -26,8 +26,10 @@ from spatius_sim.net.name_lookup import NameLookup
 from spatius_sim.net.proxy_book import Book, Line
 from spatius_sim.net.proxy_end import End, gone, part
 from spatius_sim.protocol.console import (
+    AUTH_ROOT,
     CONSOLE_ROOT,
     INGRESS_ROOT,
+    TOKEN_DOORS,
     RequestRefusedError,
     read_token_request,
 )
@@ -42,7 +44,7 @@ _CATCHING_UP_SECONDS = 0.5
 """How long what passed is still read when the proxy ends."""
 _LINGERING_SECONDS = 1.0
 """How long what a refused peer still says is thrown away."""
-_TOKEN_FIELDS = ("sessionToken", "sessionKey", "token")
+_TOKEN_FIELDS = (*TOKEN_DOORS.values(), "sessionKey", "token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,9 @@ class Place:
         return name if usual else f"{name}:{self.port}"
 
 
-def places(upstream: tuple[str, ...]) -> tuple[Place, Place]:
-    """Console and ingress from one base URL or from both endpoint URLs; raises UsageError for others."""
+def places(upstream: tuple[str, ...]) -> tuple[Place, ...]:
+    """Console, its second door and ingress, from one base URL or from both endpoint URLs; raises UsageError
+    for others."""
     console = ingress = ""
     for url in upstream:
         path = urlsplit(url).path.rstrip("/")
@@ -80,7 +83,9 @@ def places(upstream: tuple[str, ...]) -> tuple[Place, Place]:
             "--upstream: a base URL is needed, or two: one that ends in "
             f"{CONSOLE_ROOT} and one that ends in {INGRESS_ROOT}"
         )
-    return _place(CONSOLE_ROOT, console), _place(INGRESS_ROOT, ingress)
+    door = _place(CONSOLE_ROOT, console)
+    beside = replace(door, root=AUTH_ROOT, path=door.path.removesuffix(CONSOLE_ROOT) + AUTH_ROOT)
+    return door, beside, _place(INGRESS_ROOT, ingress)
 
 
 def _place(root: str, url: str) -> Place:
@@ -181,7 +186,7 @@ def _refusing(status: int, what: str) -> Iterator[None]:
 class _Conversation:
     """One connection of a relay, and the upstream connection that belongs to it."""
 
-    places: tuple[Place, Place]
+    places: tuple[Place, ...]
     book: Book
     client: End
     lookup: NameLookup
@@ -256,7 +261,7 @@ class _Conversation:
             known = token if answer.status != 400 else ""
             refused = Refused(answer.status, reason, known, app_id, avatar_id)
             self.book.emit(Lane.UPSTREAM, self.name, refused)
-        elif place is self.places[0]:
+        elif place.root != INGRESS_ROOT:
             self._token_requested(key, asked, answer.status, said)
         return request.keeps_alive and answer.keeps_alive and not framing.until_close
 

@@ -1,7 +1,6 @@
 """A Motion Server that answers as a tape did, on one port of 127.0.0.1."""
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import Callable
@@ -25,11 +24,12 @@ from spatius_sim.net.one_port import OnePort, body_of, response
 from spatius_sim.net.recorder import Nobody, Sink
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import (
-    SESSION_TOKENS_PATH,
+    TOKEN_DOORS,
     WEBSOCKET_PATH,
     HttpAnswer,
     RequestRefusedError,
     read_token_request,
+    token_answer,
 )
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
@@ -83,7 +83,8 @@ class ReplayServer(OnePort):
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """The protocol's own."""
-        router.add_post(SESSION_TOKENS_PATH, self._token_requested)
+        for door in TOKEN_DOORS:
+            router.add_post(door, self._token_requested)
         router.add_get(WEBSOCKET_PATH, self._upgrade_requested)
 
     async def __aenter__(self) -> Self:
@@ -107,7 +108,7 @@ class ReplayServer(OnePort):
         try:
             expire_at = read_token_request(body).expire_at
             token = self._gate.issue(key, body, now, self._new_id())
-            answer = HttpAnswer(200, json.dumps({"sessionToken": token}))
+            answer = token_answer(request.path, token)
         except RequestRefusedError as refused:
             answer = refused.answer
         references = self._sink.secret("key", key), self._sink.secret("token", token)

@@ -9,7 +9,11 @@ SESSION_TOKENS_PATH = "/v1/console/session-tokens"
 BOOTSTRAP_PATH = "/bootstrap"
 WEBSOCKET_PATH = "/v2/driveningress/websocket"
 
-CONSOLE_ROOT = "/v1/console"
+TOKEN_DOORS = {SESSION_TOKENS_PATH: "sessionToken", "/v1/auth/session-token": "session_token"}
+"""Where session tokens are issued, with the field of the answer. PyPI `spatialreal` 0.1.0 to 0.2.2 and its
+plugin ask at the second door (tried)."""
+
+CONSOLE_ROOT, AUTH_ROOT = "/v1/console", "/v1/auth"
 INGRESS_ROOT = "/v2/driveningress"
 
 AUTO_REGION, DEFAULT_REGION = "auto", "us-west"
@@ -76,6 +80,11 @@ def read_token_request(body: bytes) -> TokenRequest:
     if not isinstance(app_id, str):
         raise console_refusal(400, "INVALID_ARGUMENT", "appId must be a string")
     return TokenRequest(expire_at, app_id)
+
+
+def token_answer(path: str, token: str) -> HttpAnswer:
+    """The answer with which that door issues a token."""
+    return HttpAnswer(200, json.dumps({TOKEN_DOORS[path]: token}))
 
 
 def check_expiry(asked: TokenRequest, now: float) -> None:

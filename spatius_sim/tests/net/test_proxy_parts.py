@@ -212,10 +212,13 @@ def test_what_cannot_be_followed_is_told(deflate: str, stream: bytes) -> None:
 
 
 def test_upstreams_are_one_base_or_both_endpoints() -> None:
-    console, ingress = places(("http://127.0.0.1:8700",))
+    console, beside, ingress = places(("http://127.0.0.1:8700",))
     assert (console.path, console.port, console.tls) == ("/v1/console", 8700, False)
     assert ingress.path == "/v2/driveningress"
-    console, ingress = places(("https://a.example/v1/console", "wss://b.example:444/x/v2/driveningress/"))
+    assert (beside.root, beside.path, beside.port) == ("/v1/auth", "/v1/auth", 8700)
+    both = ("https://a.example/v1/console", "wss://b.example:444/x/v2/driveningress/")
+    console, beside, ingress = places(both)
+    assert (beside.host_header, beside.path) == ("a.example", "/v1/auth")
     assert (console.host_header, console.tls) == ("a.example", True)
     assert (ingress.host_header, ingress.path) == ("b.example:444", "/x/v2/driveningress")
     assert places(("http://[::1]:9",))[0].host_header == "[::1]:9"

@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 import aiohttp
-import pytest
 
 from spatius_sim.kit.recording import recording_proxy
 from spatius_sim.model.motion_server import Gate
@@ -17,8 +16,6 @@ from spatius_sim.tape.taping import read_traces
 from spatius_sim.tests.net.test_replaying import script
 
 KEY = "canary-of-the-api-key-0123456789"
-
-pytestmark = pytest.mark.xfail(strict=True, reason="there is no second door")
 
 
 async def knock(console_endpoint: str, key: str = KEY) -> tuple[int, dict[str, object]]:

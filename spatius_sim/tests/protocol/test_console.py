@@ -7,10 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatius_sim.protocol.console import (
+    AUTH_ROOT,
     CONSOLE_ROOT,
     INGRESS_ROOT,
     MAX_TOKEN_LIFE_SECONDS,
     SESSION_TOKENS_PATH,
+    TOKEN_DOORS,
     WEBSOCKET_PATH,
     HttpAnswer,
     RequestRefusedError,
@@ -19,6 +21,7 @@ from spatius_sim.protocol.console import (
     check_expiry,
     console_refusal,
     read_token_request,
+    token_answer,
     upgrade_refusal,
 )
 
@@ -60,6 +63,15 @@ def outcome(body: bytes) -> object:
 def test_the_paths_lie_under_their_roots() -> None:
     assert f"{CONSOLE_ROOT}/session-tokens" == SESSION_TOKENS_PATH == "/v1/console/session-tokens"
     assert f"{INGRESS_ROOT}/websocket" == WEBSOCKET_PATH == "/v2/driveningress/websocket"
+
+
+def test_each_door_answers_with_its_own_field() -> None:
+    answers = [(path, json.loads(token_answer(path, "t").body)) for path in TOKEN_DOORS]
+    assert answers == [
+        ("/v1/console/session-tokens", {"sessionToken": "t"}),
+        ("/v1/auth/session-token", {"session_token": "t"}),
+    ]
+    assert all(path.startswith((CONSOLE_ROOT, AUTH_ROOT)) for path, _ in answers)
 
 
 @pytest.mark.parametrize(
