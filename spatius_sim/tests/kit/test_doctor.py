@@ -8,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from jsonschema import validate
 
+from spatius_sim.cli_team import doctor
 from spatius_sim.kit.attaching import Attachment
 from spatius_sim.kit.background_loop import BackgroundLoop
 from spatius_sim.kit.bench import Options
 from spatius_sim.kit.conformance_file import read_conformance_file
-from spatius_sim.kit.doctor import port_finding, relay_findings, telemetry_finding
+from spatius_sim.kit.doctor import Finding, port_finding, relay_findings, telemetry_finding
 from spatius_sim.kit.inquiry import Answers, ask_subject
 from spatius_sim.kit.judge_options import as_arguments
 from spatius_sim.kit.plans import Plan
@@ -253,3 +255,14 @@ def test_doctor_tells_the_last_words_of_a_relay_that_dies_before_it_greets(
     assert looked_at.stdout.count("its last output: ") == 1
     assert "SPATIUS_FACE" in looked_at.stdout.partition("its last output: ")[2]
     assert "is it running" not in looked_at.stdout
+
+
+@pytest.mark.xfail(strict=True, reason="what stands in the way is found by its place in a list")
+def test_a_word_about_versions_stands_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [Finding(False, f"package {number} is old", "take a newer one") for number in range(3)]
+    monkeypatch.setattr("spatius_sim.kit.doctor.version_findings", lambda: iter(told))
+    monkeypatch.setattr("spatius_sim.kit.inquiry.ask", lambda options: WELL)
+    monkeypatch.chdir(tmp_path)
+    ran = CliRunner().invoke(doctor, ["ws://127.0.0.1:1"], standalone_mode=False)
+    assert "NO  package 2 is old" in ran.output
+    assert ran.return_value == 0

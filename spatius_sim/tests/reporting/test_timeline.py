@@ -10,7 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatius_sim.model.testee_messages import Answer, Request
-from spatius_sim.model.trace import Event, Lane, Received, Sent, Trace, TraceHeader
+from spatius_sim.model.trace import (
+    Event,
+    Lagged,
+    Lane,
+    Matter,
+    Published,
+    Received,
+    SecretKnown,
+    Sent,
+    Trace,
+    TraceHeader,
+    Watched,
+    What,
+)
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
@@ -30,7 +43,7 @@ def drawn(trace: Trace, *guilty: int) -> Timeline:
     return timeline
 
 
-def happened(subject: str, *events: tuple[Lane, str, Sent | Received]) -> Trace:
+def happened(subject: str, *events: tuple[Lane, str, What]) -> Trace:
     header = TraceHeader(subject, "", 1, "", "")
     return Trace(
         header,
@@ -171,3 +184,20 @@ def test_a_histogram_counts_every_measurement() -> None:
     assert max(bar.height for bar in found.bars) == found.height
     assert histogram_of([], "ms") is None
     assert histogram_of([5.0], "ms") is not None
+
+
+@pytest.mark.parametrize(
+    ("lane", "what", "words"),
+    [
+        (Lane.KIT, Lagged(0.25), "the kit itself was late by 0.25 s"),
+        (Lane.KIT, Watched(Matter.HANG_UP, False), "the wait for the upstream sessions of a client"),
+        (Lane.KIT, SecretKnown("key#1", 32), "key#1, 32 characters"),
+        (Lane.EGRESS, Published("studio", b"", motion([0.1])), "in the room studio: motion of request"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.xfail(strict=True, reason="it has no words, so that evidence is not drawn")
+def test_evidence_of_every_kind_is_drawn(lane: Lane, what: What, words: str) -> None:
+    (mark,) = drawn(happened("server", (lane, "", what)), 0).marks
+    assert mark.guilty
+    assert words in mark.words
