@@ -86,23 +86,22 @@ def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
     if not said.get("target"):
         raise UsageError("which relay? spatius-sim doctor ws://..., or a conformance.yaml with a target")
     options = _options(said)
-    findings = [*practice.version_findings(), practice.telemetry_finding(Path.cwd())]
+    beside = [*practice.version_findings(), practice.telemetry_finding(Path.cwd())]
     try:
         answers = ask(options)
     except UsageError as error:
         port = options.listens_at
         if port is None or f"port {port}" not in str(error):
             raise
-        findings.append(practice.port_finding(port, str(error)))
-        words = ""
+        findings, words = [practice.port_finding(port, str(error))], ""
     else:
-        findings += practice.relay_findings(answers, options)
+        findings = list(practice.relay_findings(answers, options))
         words = practice.last_words(answers)
-    for finding in filter(None, findings):
+    for finding in filter(None, [*beside, *findings]):
         _say(f"{'ok ' if finding.well else 'NO '} {finding.what}")
         if finding.advice:
             _say(f"    {finding.advice}")
-    in_the_way = any(not finding.well for finding in findings[2:] if finding)
+    in_the_way = not all(finding.well for finding in findings)
     if in_the_way and words:
         _say(f"    {words}")
     return _UNREACHABLE if in_the_way else 0

@@ -19,11 +19,22 @@ async def watch_hang_ups(recorder: Recorder, header: TraceHeader, clients: list[
     """Give the relay its time to close what these clients, who hung up a moment ago, have left open."""
     deadline = time.monotonic() + HANG_UP_SECONDS + _LATE_SECONDS
     while (open_still := _still_open(recorder, header, clients)) and time.monotonic() < deadline:
-        recorder.changed.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(recorder.changed.wait(), _LOOK_SECONDS)
+            await asyncio.wait_for(_a_session_closed(recorder), _LOOK_SECONDS)
     for client in clients:
         recorder.emit(Lane.KIT, client, Watched(Matter.HANG_UP, client not in open_still))
+
+
+async def _a_session_closed(recorder: Recorder) -> None:
+    """Wait for the next upstream session that closes: to join the trace at every event costs too much."""
+    seen = len(recorder.events)
+    while True:
+        recorder.changed.clear()
+        fresh = recorder.events[seen:]
+        if any(event.lane is Lane.UPSTREAM and isinstance(event.what, Closed) for event in fresh):
+            return
+        seen += len(fresh)
+        await recorder.changed.wait()
 
 
 def _still_open(recorder: Recorder, header: TraceHeader, clients: list[str]) -> set[str]:

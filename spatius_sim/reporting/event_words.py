@@ -1,6 +1,6 @@
 """What one event of a trace means on a time-line: who to whom, drawn how, in which words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +23,20 @@ from spatius_sim.model.trace import (
     Injected,
     Intended,
     Joined,
+    Lagged,
     Lane,
     Opened,
+    Published,
     Received,
     Refused,
+    SecretKnown,
     SecretSeen,
     Sent,
     TokenRequested,
     TurnStarted,
     Undecodable,
     WaitEnded,
+    Watched,
     read_upstream,
 )
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
@@ -93,10 +97,19 @@ def said(event: Event) -> Said | None:
             return Said(MarkKind.KIT, f"the kit does on purpose: {intent}")
         case Injected(fault):
             return Said(MarkKind.FAULT, f"the kit makes it fail: {fault}")
+        case Lagged(seconds):
+            return Said(MarkKind.KIT, f"the kit itself was late by {seconds:.2f} s")
+        case Watched(matter, complete):
+            return Said(MarkKind.KIT, f"the wait for {matter} {'is over' if complete else 'was in vain'}")
+        case SecretKnown(kind, length):
+            return Said(MarkKind.KIT, f"a secret is looked for: {kind}, {length} characters", minor=True)
         case SecretSeen(kind, place):
             return Said(MarkKind.FAULT, f"the {kind} was seen {place}")
         case Joined(room):
             return Said(MarkKind.CONNECTION, f"joins the room {room}")
+        case Published(room, _, value):
+            shown = _frame(value, event)
+            return replace(shown, words=f"in the room {room}: {shown.words}", upward=True)
         case MotionDiscarded(reason=reason):
             return Said(MarkKind.FAULT, f"motion is discarded: {reason}")
         case AudioOnlyEntered():

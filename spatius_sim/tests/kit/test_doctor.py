@@ -257,7 +257,6 @@ def test_doctor_tells_the_last_words_of_a_relay_that_dies_before_it_greets(
     assert "is it running" not in looked_at.stdout
 
 
-@pytest.mark.xfail(strict=True, reason="what stands in the way is found by its place in a list")
 def test_a_word_about_versions_stands_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = [Finding(False, f"package {number} is old", "take a newer one") for number in range(3)]
     monkeypatch.setattr("spatius_sim.kit.doctor.version_findings", lambda: iter(told))

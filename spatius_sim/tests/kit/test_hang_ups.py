@@ -40,7 +40,6 @@ def joins(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     return lambda: len(joined)
 
 
-@pytest.mark.xfail(strict=True, reason="the whole trace is joined again at every event")
 async def test_a_busy_relay_costs_no_joining_at_every_event(joins: Callable[[], int]) -> None:
     recorder = hung_up()
     watching = asyncio.create_task(watch_hang_ups(recorder, recorder._header, ["ann"]))  # type: ignore[arg-type]

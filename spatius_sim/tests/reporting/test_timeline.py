@@ -196,7 +196,6 @@ def test_a_histogram_counts_every_measurement() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-@pytest.mark.xfail(strict=True, reason="it has no words, so that evidence is not drawn")
 def test_evidence_of_every_kind_is_drawn(lane: Lane, what: What, words: str) -> None:
     (mark,) = drawn(happened("server", (lane, "", what)), 0).marks
     assert mark.guilty
