@@ -20,8 +20,6 @@ from spatius_sim.kit.plans import Plan
 from spatius_sim.kit.profiles import DEFAULT_LEVEL, DEFAULT_PROFILE, Profile, judged_at, profile_named
 from spatius_sim.kit.server_subject import Place, ServerSubject
 from spatius_sim.kit.subjects import (
-    APP_ID,
-    AVATAR_ID,
     Patience,
     RelaySubject,
     Subject,
@@ -32,6 +30,7 @@ from spatius_sim.kit.trial import Trial, suite_header
 from spatius_sim.kit.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, turn_start
 from spatius_sim.model.known_secrets import KnownSecrets
 from spatius_sim.model.logins import shown_url
+from spatius_sim.model.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.model.motion_server import Gate
 from spatius_sim.model.trace import Trace
 from spatius_sim.net.listening import free_port

@@ -3,7 +3,7 @@
 from websockets.asyncio.server import Server
 
 from spatius_sim.kit.resources import resource
-from spatius_sim.kit.subjects import APP_ID, AVATAR_ID
+from spatius_sim.model.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.protocol.errors import UsageError

@@ -19,9 +19,10 @@ from spatius_sim.kit.probes import (
     TokenProbe,
     UpgradeProbe,
 )
-from spatius_sim.kit.subjects import APP_ID, AVATAR_ID, Patience, canary_key
+from spatius_sim.kit.subjects import Patience, canary_key
 from spatius_sim.kit.waiting import AdaptiveTimeout, Watch, chunks, wait_until
 from spatius_sim.model.logins import shown_url
+from spatius_sim.model.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.model.trace import (
     Closed,
     Intended,

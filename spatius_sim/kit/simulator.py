@@ -9,14 +9,13 @@ from typing import Any
 from aiohttp import web
 
 from spatius_sim.kit.control import PREFIX, Control
+from spatius_sim.model.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.model.pace import PACES, Pace
 from spatius_sim.model.scenario import NO_FAULTS, Scenario
 from spatius_sim.net import motion_server
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.scenarios import find_scenario
-
-APP_ID, AVATAR_ID = "sim-app", "sim-avatar"
 
 
 class MotionServer(motion_server.MotionServer):

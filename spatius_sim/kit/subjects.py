@@ -20,6 +20,7 @@ from spatius_sim.kit.speaking import GREETING_SECONDS, Speaker
 from spatius_sim.kit.turn_starts import TurnStart, check_sayable
 from spatius_sim.kit.turn_watch import fallback_timeout
 from spatius_sim.kit.waiting import AdaptiveTimeout
+from spatius_sim.model.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.model.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.session_tokens import SessionToken, issue_token
 from spatius_sim.model.told_faults import longest_delay
@@ -35,8 +36,6 @@ from spatius_sim.net.relay_process import RelayProcess
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.rules.observed import with_speech
 
-APP_ID = "sim-app"
-AVATAR_ID = "sim-avatar"
 _LIKELIEST_WIRE = "json-envelope"
 _NO_GREETING_SECONDS = 0.3
 _GRACE_SECONDS = 1.0

@@ -19,6 +19,9 @@ from spatius_sim.model.scenario import (
     When,
 )
 
+APP_ID, AVATAR_ID = "sim-app", "sim-avatar"
+"""Ids that mean nothing: those that a relay is given unless it has its own."""
+
 AVATARS: dict[str, tuple[str, Fault]] = {
     "broke": (
         "no credits at connect",

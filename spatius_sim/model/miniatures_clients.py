@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from spatius_sim.dialects.events import (
-    Audio,
     ClientAction,
     Failed,
     Motion,
@@ -11,26 +10,14 @@ from spatius_sim.dialects.events import (
     SpeakEnd,
     Unclear,
 )
+from spatius_sim.model.honest_relays import NamesNoTurns
 from spatius_sim.model.plain_relay import ConnectUp, PlainRelay, RelayCommand, RelayTurn, Tell
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 
 _TWENTY_MS = 640
 
 
-class WithoutTurnIds(PlainRelay):
-    """Honest, on a wire without turn ids."""
-
-    def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
-        return [Tell(turn.client, Audio(pcm))]
-
-    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
-        return [Tell(turn.client, Audio(b"", last=True))]
-
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        return [Tell(turn.client, Motion((raw,), message.end))]
-
-
-class PassesStaleMotionOn(WithoutTurnIds):
+class PassesStaleMotionOn(NamesNoTurns):
     """Leaves the upstream session of a turn that was cut off open, and passes its motion on."""
 
     def client_left(self, client: str) -> list[RelayCommand]:

@@ -47,7 +47,7 @@ class DoublesSinglePayload(PlainRelay):
         return [Tell(turn.client, Motion((raw,) * (2 if alone else 1), message.end, turn.name))]
 
 
-class CutsLargePayloads(PlainRelay):
+class CutsPayloadsAbove32kB(PlainRelay):
     """Passes on no more than the first 32 kB of a payload."""
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
@@ -97,7 +97,7 @@ class GivesUpWhereRefused(KeepsItsSession):
 
 MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-MOTION-COMPLETE": (LosesInThirdTurn, LosesBehindAnInterrupt, DoublesSinglePayload),
-    "R-MOTION-VERBATIM": (CutsLargePayloads,),
+    "R-MOTION-VERBATIM": (CutsPayloadsAbove32kB,),
     "R-MOTION-ORDER": (SwapsInCompany,),
     "R-RECOVER": (GivesUpWhereRefused,),
     "R-END-AUDIO": (ForgetsOneMarkInSeven,),

@@ -66,7 +66,7 @@ class AnswersAnotherRequest(PlainServer):
         return super().motion(session, f"{req_id}-x", keyframes, end)
 
 
-class NeverMarksMotionEnd(PlainServer):
+class NeverEndsMotion(PlainServer):
     """Gives all motion, and no end=true."""
 
     def motion(self, session: PlainSession, req_id: str, keyframes: Keyframes, end: bool) -> bytes:
@@ -125,7 +125,7 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
     "S-CONFIRM": (ConfirmsWithoutId,),
     "S-HANDSHAKE-REFUSED": (RefusesWithoutWords,),
     "S-MOTION-IDS": (AnswersAnotherRequest,),
-    "S-MOTION-END": (NeverMarksMotionEnd,),
+    "S-MOTION-END": (NeverEndsMotion,),
     "S-MOTION-COUNT": (DropsLastKeyframe,),
     "S-MOTION-SEGMENTS": (HoldsMotionBack,),
     "S-MOTION-SHAPE": (GivesInfiniteJaw,),

@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from spatius_sim.dialects import Dialect
 from spatius_sim.dialects.events import Failed, Frame, Motion, RelayEvent, Start
 from spatius_sim.dialects.features import SEVERAL_TURNS
+from spatius_sim.model.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.model.plain_relay import (
     SAMPLE_RATE,
     ConnectUp,
@@ -120,8 +121,8 @@ class MiniatureRelay:
                 self._console,
                 self._ingress,
                 api_key=self._brain.api_key,
-                app_id="sim-app",
-                avatar_id="sim-avatar",
+                app_id=APP_ID,
+                avatar_id=AVATAR_ID,
                 expire_at=expire_at,
                 token=None if fresh else self._token,
             ) as session:

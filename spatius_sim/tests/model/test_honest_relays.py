@@ -19,7 +19,7 @@ from spatius_sim.model.honest_relays import (
 )
 from spatius_sim.model.miniatures import SwapsPayloads
 from spatius_sim.model.miniatures_mean import (
-    CutsLargePayloads,
+    CutsPayloadsAbove32kB,
     DoublesSinglePayload,
     ForgetsOneMarkInSeven,
     GivesUpWhereRefused,
@@ -202,12 +202,12 @@ def test_only_a_single_payload_is_doubled() -> None:
 
 
 def test_only_large_payloads_are_cut() -> None:
-    relay = new(CutsLargePayloads)
+    relay = new(CutsPayloadsAbove32kB)
     relay.client_did(ANN, Speak(SHORT))
     [event] = told(relay.upstream_said(UP, bytes(40_000), response(1, end=False)[1]))
     assert isinstance(event, Motion)
     assert event.payloads == (bytes(32 * 1024),)
-    assert motion_told(CutsLargePayloads) == motion_told(PlainRelay)
+    assert motion_told(CutsPayloadsAbove32kB) == motion_told(PlainRelay)
 
 
 def test_only_in_company_are_payloads_swapped() -> None:

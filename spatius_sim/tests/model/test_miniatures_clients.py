@@ -30,7 +30,6 @@ from spatius_sim.model.miniatures_clients import (
     PassesStaleMotionOn,
     SpeaksBehindTheEnd,
     TakesTokensAgain,
-    WithoutTurnIds,
 )
 from spatius_sim.model.plain_relay import ConnectUp, HangUp, PlainRelay, RelayCommand, SendUp, Tell
 from spatius_sim.protocol.codec import encode
@@ -78,11 +77,6 @@ class Talk:
 
 def motion(talk: Talk) -> list[tuple[bool, str]]:
     return [(m.last, m.turn_id) for m in talk.told(ANN) if isinstance(m, Motion)]
-
-
-def test_without_turn_ids() -> None:
-    told = Talk(WithoutTurnIds).speaks(ANN).answered("ann-turn-0").told(ANN)
-    assert told[1:] == [Audio(PCM), Audio(b"", last=True), Motion((encode(MOTION),), True)]
 
 
 @pytest.mark.parametrize(
