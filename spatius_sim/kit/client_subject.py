@@ -14,7 +14,7 @@ from spatius_sim.model.testee_messages import (
     write_request,
 )
 from spatius_sim.model.trace import Event, Lane, Received, Sent, Trace, TraceHeader, What
-from spatius_sim.net.testee import StdioTestee, Testee, TesteeError
+from spatius_sim.net.testee import Testee, TesteeError
 from spatius_sim.protocol.errors import RemoteProtocolError, UnreachableError
 
 OUR_OWN = "our own decoder"
@@ -147,8 +147,3 @@ class ClientSubject:
     def _next(self) -> int:
         self._number += 1
         return self._number
-
-
-def stdio_client(command: str, seed: int, start_seconds: float) -> ClientSubject:
-    """The client behind that command."""
-    return ClientSubject(StdioTestee(command), command, seed, start_seconds)

@@ -13,7 +13,6 @@ from spatius_sim.net.relay_client import RelayClient
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 
 CLIENT_AUDIO_START = "client-audio"
-HOOK_START = "hook"
 _REQUEST_SECONDS = 10.0
 _HOOK_SECONDS = 30.0
 _LONGEST_ANSWER = 200

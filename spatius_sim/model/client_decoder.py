@@ -17,7 +17,6 @@ from spatius_sim.model.conversation_table import (
 )
 from spatius_sim.model.decoder_events import (
     AudioOnlyEntered,
-    AudioToSend,
     ConversationStarted,
     DecoderEvent,
     DiscardReason,
@@ -72,7 +71,7 @@ class Conversation:
 
 
 class ClientDecoder:
-    """AvatarKit without the face: Backend Mode's `yield...` methods, and Direct Mode's `send`.
+    """AvatarKit without the face, in Backend Mode.
 
     `sample_rate` in Hz; `new_id` gives the conversation ids, each of them once. `now_ns` may start
     anywhere and only moves on through `advance`. `render` is called with every keyframe, shape (120,),
@@ -95,7 +94,6 @@ class ClientDecoder:
         self._conversation: Conversation | None = None
         self._latest_id = ""
         self._interrupted: deque[str] = deque(maxlen=_INTERRUPTED_IDS_KEPT)
-        self._fallen_back = False
         self._samples_played = 0
         self._events: list[DecoderEvent] = []
         self.state = PlaybackState.IDLE
@@ -117,13 +115,6 @@ class ClientDecoder:
         conversation.audio_bytes += len(audio)
         conversation.ended = conversation.ended or end
         return conversation.conversation_id
-
-    def send(self, audio: bytes, end: bool = False) -> str:
-        """Direct Mode: the same round, and an AudioToSend for whoever holds the connection to Motion Server;
-        its motion comes back through `yield_frames_data`. Web, iOS, Android, Flutter: `send`."""
-        conversation_id = self.yield_audio_data(audio, end)
-        self._events.append(AudioToSend(conversation_id, audio, end))
-        return conversation_id
 
     def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
         """Take encoded motion payloads for a conversation.
@@ -165,19 +156,6 @@ class ClientDecoder:
     def resume(self) -> None:
         """Go on where `pause` held (docs:audio-io). All platforms: `resume`."""
         self._change(PlaybackEvent.RESUME, StateReason.USER_ACTION)
-
-    def fail(self, reason: StateReason) -> None:
-        """Direct Mode: the connection failed (NETWORK_ERROR) or Motion Server did (SERVER_ERROR). What was
-        playing is cleared as by an interrupt (ASSUMED)."""
-        self._clear()
-        self._change(PlaybackEvent.ERROR, reason)
-
-    def fall_back(self) -> None:
-        """Direct Mode without Motion Server: this conversation and all later ones are audio-only, and state
-        changes to playing bear the reason fallbackMode (ASSUMED)."""
-        self._fallen_back = True
-        if self._conversation is not None and not self._conversation.audio_only:
-            self._switch_to_audio_only(self._conversation)
 
     def advance(self, to_ns: int) -> None:
         """Move the clock on to `to_ns`; raises ValueError for a time that lies behind."""
@@ -230,11 +208,10 @@ class ClientDecoder:
         return Round.ENDED if self._conversation.ended else Round.OPEN
 
     def _start_round(self) -> Conversation:
-        conversation = self._conversation = Conversation(self._new_id(), audio_only=self._fallen_back)
+        conversation = self._conversation = Conversation(self._new_id())
         self._latest_id = conversation.conversation_id
         self._events.append(ConversationStarted(conversation.conversation_id))
-        reason = StateReason.FALLBACK_MODE if self._fallen_back else StateReason.USER_ACTION
-        self._change(PlaybackEvent.AUDIO, reason)
+        self._change(PlaybackEvent.AUDIO, StateReason.USER_ACTION)
         return conversation
 
     def _standing(self, conversation_id: str) -> Standing:

@@ -138,9 +138,16 @@ class ForgetsAudioOnly(ClientDecoder):
 class AudioOnlyForEver(ClientDecoder):
     """An empty list makes all later sessions audio-only."""
 
+    _for_ever = False
+
     def _switch_to_audio_only(self, conversation: Conversation) -> None:
         super()._switch_to_audio_only(conversation)
-        self._fallen_back = True
+        self._for_ever = True
+
+    def _start_round(self) -> Conversation:
+        conversation = super()._start_round()
+        conversation.audio_only = self._for_ever
+        return conversation
 
 
 class SwitchesOnForeignEmpty(ClientDecoder):

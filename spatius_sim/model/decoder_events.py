@@ -17,9 +17,6 @@ class StateReason(StrEnum):
 
     USER_ACTION = "userAction"
     PLAYBACK_END = "playbackEnd"
-    NETWORK_ERROR = "networkError"
-    SERVER_ERROR = "serverError"
-    FALLBACK_MODE = "fallbackMode"
 
 
 class StarvationMode(StrEnum):
@@ -74,15 +71,6 @@ class StateChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class AudioToSend:
-    """Direct Mode: this audio has to go up to Motion Server under that id."""
-
-    conversation_id: str
-    audio: bytes
-    end: bool
-
-
-@dataclass(frozen=True, slots=True)
 class StallChanged:
     """strictSync: the audio stalls because motion is missing, or goes on again."""
 
@@ -91,11 +79,5 @@ class StallChanged:
 
 
 DecoderEvent = (
-    ConversationStarted
-    | MotionTaken
-    | MotionDiscarded
-    | AudioOnlyEntered
-    | StateChanged
-    | AudioToSend
-    | StallChanged
+    ConversationStarted | MotionTaken | MotionDiscarded | AudioOnlyEntered | StateChanged | StallChanged
 )

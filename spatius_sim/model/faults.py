@@ -29,9 +29,6 @@ class Entrance:
     faults: tuple[str, ...] = ()
 
 
-WELCOME = Entrance()
-
-
 class Spoken(NamedTuple):
     """How much audio has come: seconds of it, in so many messages."""
 

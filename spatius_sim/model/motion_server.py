@@ -3,10 +3,8 @@
 
 from dataclasses import dataclass
 
-from spatius_sim.model.commands import Close, Command, Send
 from spatius_sim.model.meaningful_ids import EXPIRED_TOKEN, MISSING_AVATAR, REVOKED_KEY, word
 from spatius_sim.model.scenario import Moment, Refuse
-from spatius_sim.model.server_session import ServerSession
 from spatius_sim.model.session_tokens import SessionToken, issue_token, read_token
 from spatius_sim.protocol.console import (
     HttpAnswer,
@@ -16,8 +14,6 @@ from spatius_sim.protocol.console import (
     read_token_request,
     upgrade_refusal,
 )
-
-__all__ = ["Close", "Command", "Gate", "Send", "ServerSession", "refusal"]
 
 
 @dataclass(frozen=True, slots=True)

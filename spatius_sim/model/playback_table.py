@@ -2,7 +2,7 @@
 
     IDLE --audio--> PLAYING --playback end--> IDLE
                     PLAYING <--pause / resume--> PAUSED
-    interrupt and error lead to IDLE from everywhere; every other pair changes nothing.
+    interrupt leads to IDLE from everywhere; every other pair changes nothing.
 
 That audio which comes while paused leaves the state paused is ASSUMED.
 """
@@ -18,7 +18,6 @@ class PlaybackEvent(Enum):
     RESUME = "resume"
     INTERRUPT = "interrupt"
     PLAYBACK_END = "playback end"
-    ERROR = "error"
 
 
 PLAYBACK_TABLE: dict[tuple[PlaybackState, PlaybackEvent], PlaybackState] = {
@@ -27,17 +26,14 @@ PLAYBACK_TABLE: dict[tuple[PlaybackState, PlaybackEvent], PlaybackState] = {
     (PlaybackState.IDLE, PlaybackEvent.RESUME): PlaybackState.IDLE,
     (PlaybackState.IDLE, PlaybackEvent.INTERRUPT): PlaybackState.IDLE,
     (PlaybackState.IDLE, PlaybackEvent.PLAYBACK_END): PlaybackState.IDLE,
-    (PlaybackState.IDLE, PlaybackEvent.ERROR): PlaybackState.IDLE,
     (PlaybackState.PLAYING, PlaybackEvent.AUDIO): PlaybackState.PLAYING,
     (PlaybackState.PLAYING, PlaybackEvent.PAUSE): PlaybackState.PAUSED,
     (PlaybackState.PLAYING, PlaybackEvent.RESUME): PlaybackState.PLAYING,
     (PlaybackState.PLAYING, PlaybackEvent.INTERRUPT): PlaybackState.IDLE,
     (PlaybackState.PLAYING, PlaybackEvent.PLAYBACK_END): PlaybackState.IDLE,
-    (PlaybackState.PLAYING, PlaybackEvent.ERROR): PlaybackState.IDLE,
     (PlaybackState.PAUSED, PlaybackEvent.AUDIO): PlaybackState.PAUSED,
     (PlaybackState.PAUSED, PlaybackEvent.PAUSE): PlaybackState.PAUSED,
     (PlaybackState.PAUSED, PlaybackEvent.RESUME): PlaybackState.PLAYING,
     (PlaybackState.PAUSED, PlaybackEvent.INTERRUPT): PlaybackState.IDLE,
     (PlaybackState.PAUSED, PlaybackEvent.PLAYBACK_END): PlaybackState.PAUSED,
-    (PlaybackState.PAUSED, PlaybackEvent.ERROR): PlaybackState.IDLE,
 }

@@ -10,18 +10,6 @@ from spatius_sim.protocol.errors import RemoteProtocolError
 PROTOCOL = 1
 """Version of the testee protocol."""
 
-CALLS = (
-    "hello",
-    "reset",
-    "yieldAudioData",
-    "yieldFramesData",
-    "interrupt",
-    "pause",
-    "resume",
-    "advance",
-    "observe",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -3,13 +3,12 @@
 import asyncio
 import random
 import time
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from aiohttp import WSCloseCode, web
 
-from spatius_sim.model.answers import Answer, AnswerFactory, RecordedAnswer, SynthesizedAnswer
+from spatius_sim.model.answers import Answer, AnswerFactory, SynthesizedAnswer
 from spatius_sim.model.faults import Director, Entrance
 from spatius_sim.model.meaningful_ids import faults_of
 from spatius_sim.model.motion_server import Gate, refusal
@@ -122,14 +121,6 @@ class MotionServer(OnePort):
         """Close every open connection with 1001."""
         closing = (c.close(WSCloseCode.GOING_AWAY, reason) for c in list(self._open.values()))
         await asyncio.gather(*closing)
-
-    def answer_with_recording(self, payloads: Sequence[bytes]) -> None:
-        """Answer every request from here on with these payloads, byte for byte, at the audio's pace."""
-
-        def recorded(connection_id: str, req_id: str, sample_rate: int) -> Answer:
-            return RecordedAnswer(payloads, sample_rate)
-
-        self.new_answer = recorded
 
     def play(self, scenario: Scenario, *, also_open: bool = False) -> None:
         """This goes wrong for those who come from now on; the next connection is the first, and the next

@@ -26,8 +26,3 @@ def keyframe_count(samples: int, sample_rate: int) -> int:
 def segment_end(segment: int) -> int:
     """The keyframe at which segment number `segment` (0, 1, ...) ends: 50, 150, 250, ... (recording)."""
     return FIRST_SEGMENT_KEYFRAMES + segment * SEGMENT_KEYFRAMES
-
-
-def duration_ns(samples: int, sample_rate: int) -> int:
-    """The duration of that much audio in nanoseconds, rounded down."""
-    return samples * 1_000_000_000 // sample_rate

@@ -1,12 +1,9 @@
 """Ids as Motion Server and the SDKs write them: `20251223042742_Oja7E-8NzYGi` (protocol.md section 2)."""
 
-import re
 from datetime import UTC, datetime
 
 NANOID_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz-"
 NANOID_LENGTH = 12
-
-_LOG_ID = re.compile(r"[0-9]{14}_[0-9A-Za-z_-]{12}")
 
 
 def log_id(unix_seconds: float, draws: bytes) -> str:
@@ -15,8 +12,3 @@ def log_id(unix_seconds: float, draws: bytes) -> str:
         raise ValueError(f"an id takes {NANOID_LENGTH} random bytes, not {len(draws)}")
     stamp = datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y%m%d%H%M%S")
     return f"{stamp}_{''.join(NANOID_ALPHABET[byte & 63] for byte in draws)}"
-
-
-def is_log_id(text: str) -> bool:
-    """Whether `text` has the form of an id."""
-    return _LOG_ID.fullmatch(text) is not None

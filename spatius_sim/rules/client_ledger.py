@@ -45,7 +45,7 @@ class _Walk:
         self.rounds: dict[str | None, Round] = {}
         self.origins: dict[float, tuple[MotionCall, int]] = {}
         self.strict = False
-        self.fog_audio = self.fog_pause = self.paused = self.overlap = False
+        self.fog_audio = self.fog_pause = self.paused = False
         self.low = self.high = self.wait = self.overshoot = 0
         self.over_ms = self.dry_ms = self.missing_ms = self.stall_ms = self.paused_ms = self.quiet_ms = 0
         self.clean_step = self.moved = self.shown = self.went_on = self.ended_well = False

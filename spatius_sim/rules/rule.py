@@ -81,5 +81,3 @@ FEATURES = (
     *(feature.name for feature in WIRE_FEATURES),
 )
 """What a subject may declare that it lacks."""
-
-_DOCUMENTED, _OBSERVED, _ASSUMED = Provenance

@@ -19,13 +19,14 @@ from spatius_sim.model.scenario import Fail, Fault, Moment, Scenario, When
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.protocol.codec import decode
-from spatius_sim.protocol.ids import is_log_id
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tape.recording import read_recording
 from spatius_sim.tape.scenarios import shipped_scenario
 from spatius_sim.tests.client_js.running import program
 from spatius_sim.tests.go_reader.running import SOURCE, Met, built, go, travel, travel_together, turn
+from spatius_sim.tests.log_ids import is_log_id
 from spatius_sim.tests.net.sdk_cases import AT_HANDSHAKE, AT_RUN_TIME, AT_TOKEN, AT_UPGRADE, CASES
+from spatius_sim.tests.recorded import answering
 
 PCM = speech("go reader", 324_800)
 """20.3 s at 16 kHz, as long as what was recorded of the service."""
@@ -125,8 +126,7 @@ async def test_with_an_egress_nothing_comes_back(reader: Path) -> None:
 async def test_what_the_service_itself_said_is_read_alike(reader: Path, path: Path) -> None:
     recording = read_recording(path)
     spoken = turn(recording.audio, req_id=recording.req_id)
-    async with MotionServer() as server:
-        server.answer_with_recording(recording.payloads)
+    async with MotionServer(new_answer=answering(recording)) as server:
         met = await travel(reader, server, spoken, sample_rate=recording.sample_rate)
     assert met.payloads == list(recording.payloads)
     agrees(met)

@@ -20,7 +20,7 @@ from spatius_sim.rules.catalogue import Verdict, rules_for
 
 MUTATIONS: dict[str, list[tuple[str, str]]] = {
     "C-ID": [("        return conversation.conversation_id\n", "        return self._new_id()\n")],
-    "C-ID-NEW": [("Conversation(self._new_id(),", "Conversation(self._latest_id or self._new_id(),")],
+    "C-ID-NEW": [("Conversation(self._new_id())", "Conversation(self._latest_id or self._new_id())")],
     "C-ID-CURRENT": [
         (
             "return self._conversation.conversation_id if self._conversation else None",
@@ -38,7 +38,7 @@ MUTATIONS: dict[str, list[tuple[str, str]]] = {
         )
     ],
     "C-INTERRUPT": [
-        ("audio_only=self._fallen_back)", "audio_only=self._fallen_back, motion=getattr(self, 'kept', []))"),
+        ("Conversation(self._new_id())", "Conversation(self._new_id(), motion=getattr(self, 'kept', []))"),
         (
             "            self._leave(self._conversation)\n",
             "            self.kept = self._conversation.motion\n"
@@ -54,7 +54,8 @@ MUTATIONS: dict[str, list[tuple[str, str]]] = {
         (" or conversation.audio_only or self.state is not", " or self.state is not"),
     ],
     "C-EMPTY-SCOPE": [
-        ("conversation.audio_only = True", "conversation.audio_only = self._fallen_back = True")
+        ("conversation.audio_only = True", "conversation.audio_only = self.fallen = True"),
+        ("Conversation(self._new_id())", "Conversation(self._new_id(), audio_only=hasattr(self, 'fallen'))"),
     ],
     "C-EMPTY-MISMATCH": [
         (

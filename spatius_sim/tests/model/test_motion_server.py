@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatius_sim.model.answers import Answer, RecordedAnswer, SynthesizedAnswer
-from spatius_sim.model.motion_server import Close, Command, Gate, Send, ServerSession, refusal
+from spatius_sim.model.commands import Close, Command, Send
+from spatius_sim.model.motion_server import Gate, refusal
 from spatius_sim.model.scenario import Moment, Refuse
+from spatius_sim.model.server_session import ServerSession
 from spatius_sim.model.session_tokens import SessionToken, issue_token, read_token
 from spatius_sim.model.trace import Undecodable, read_upstream
 from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES

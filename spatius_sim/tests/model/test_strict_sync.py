@@ -1,59 +1,13 @@
-"""Direct Mode, strictSync and the keyframes that are rendered."""
-
-import pytest
+"""strictSync, and the keyframes that are rendered."""
 
 from spatius_sim.model.client_decoder import ClientDecoder
 from spatius_sim.model.decoder_events import (
-    AudioOnlyEntered,
-    AudioToSend,
     PlaybackState,
     StallChanged,
     StarvationMode,
-    StateChanged,
-    StateReason,
 )
 from spatius_sim.protocol.keyframes import Keyframes
 from spatius_sim.tests.model.test_client_decoder import KEYFRAME_NS, PCM, SECOND, new_decoder, payload
-
-
-def test_send_is_a_round_whose_audio_goes_up() -> None:
-    decoder = new_decoder()
-    assert decoder.send(PCM) == "c1"
-    assert decoder.send(b"", True) == "c1"
-    sent = [event for event in decoder.take_events() if isinstance(event, AudioToSend)]
-    assert sent == [AudioToSend("c1", PCM, False), AudioToSend("c1", b"", True)]
-
-
-@pytest.mark.parametrize("reason", [StateReason.NETWORK_ERROR, StateReason.SERVER_ERROR])
-def test_an_error_ends_playback_and_says_why(reason: StateReason) -> None:
-    decoder = new_decoder()
-    decoder.send(PCM)
-    decoder.take_events()
-    decoder.fail(reason)
-    assert decoder.take_events() == [StateChanged(PlaybackState.IDLE, reason)]
-    assert decoder.get_current_conversation_id() is None
-
-
-def test_fallback_mode_is_audio_only_from_here_on() -> None:
-    decoder = new_decoder()
-    decoder.send(PCM)
-    decoder.take_events()
-    decoder.fall_back()
-    decoder.fall_back()
-    assert decoder.take_events() == [AudioOnlyEntered("c1")]
-    decoder.interrupt()
-    decoder.take_events()
-    decoder.send(PCM)
-    assert StateChanged(PlaybackState.PLAYING, StateReason.FALLBACK_MODE) in decoder.take_events()
-    assert decoder.audio_only
-
-
-def test_fallback_mode_without_a_conversation_waits_for_one() -> None:
-    decoder = new_decoder()
-    decoder.fall_back()
-    assert decoder.take_events() == []
-    decoder.send(PCM)
-    assert decoder.audio_only
 
 
 def strict(rendered: list[float]) -> ClientDecoder:

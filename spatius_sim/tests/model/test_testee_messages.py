@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatius_sim.model.testee_messages import (
-    CALLS,
     Answer,
     Request,
     read_answer,
@@ -42,10 +41,6 @@ def test_a_request_is_read_back(request_: Request) -> None:
     assert "\n" not in line
     assert read_request(line) == request_
     assert read_frame(Lane.CLIENT, line, sent=True, dialect=None) == request_
-
-
-def test_every_call_is_among_them() -> None:
-    assert {request.do for request in REQUESTS} == set(CALLS)
 
 
 @pytest.mark.parametrize("answer", ANSWERS)

@@ -9,8 +9,8 @@ from spatius_sim.kit.plans import speech
 from spatius_sim.net.motion_server import MotionServer
 from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.protocol.codec import decode
-from spatius_sim.protocol.ids import is_log_id
 from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.tests.log_ids import is_log_id
 from spatius_sim.tests.net.running_sdk import Life, live
 
 SAMPLES = 100_001

@@ -36,6 +36,7 @@ from spatius_sim.rules.judge import judge
 from spatius_sim.tape.recording import Recording, read_recording
 from spatius_sim.tests.net.running_relay import motion_ended, payloads, pipeline
 from spatius_sim.tests.net.running_sdk import live
+from spatius_sim.tests.recorded import answering
 
 FOLDER = os.environ.get("SPATIUS_SIM_RECORDINGS", "")
 
@@ -84,8 +85,7 @@ def test_it_keeps_the_rules_for_motion_servers(recording: Recording) -> None:
 
 
 async def test_the_sdk_gets_every_payload_byte_for_byte(recording: Recording) -> None:
-    async with MotionServer() as server:
-        server.answer_with_recording(recording.payloads)
+    async with MotionServer(new_answer=answering(recording)) as server:
         life = await live(server, [recording.audio], sample_rate=recording.sample_rate)
     assert life.payloads == list(recording.payloads)
     assert life.errors == []
@@ -93,7 +93,7 @@ async def test_the_sdk_gets_every_payload_byte_for_byte(recording: Recording) ->
 
 async def test_relay_and_client_get_every_payload_byte_for_byte(recording: Recording) -> None:
     async with pipeline() as pipe:
-        pipe.server.answer_with_recording(recording.payloads)
+        pipe.server.new_answer = answering(recording)
         await pipe.speak(recording.audio)
         heard = await pipe.hear(motion_ended)
     assert payloads(heard) == list(recording.payloads)

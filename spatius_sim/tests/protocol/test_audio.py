@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from spatius_sim.protocol.audio import (
     OPUS_SAMPLE_RATES,
     PCM_SAMPLE_RATES,
-    duration_ns,
     keyframe_count,
     segment_end,
 )
@@ -44,8 +43,3 @@ def test_the_recorded_20_3_seconds_have_507_keyframes(rate: int) -> None:
 @pytest.mark.parametrize(("segment", "end"), [(0, 50), (1, 150), (2, 250), (3, 350), (4, 450)])
 def test_segments_end_where_they_were_recorded(segment: int, end: int) -> None:
     assert segment_end(segment) == end
-
-
-@given(samples=sample_counts, rate=rates)
-def test_a_duration_is_cut_to_the_nanosecond(samples: int, rate: int) -> None:
-    assert duration_ns(samples, rate) == floor(Fraction(samples, rate) * 10**9)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.protocol.ids import NANOID_ALPHABET, is_log_id, log_id
+from spatius_sim.protocol.ids import NANOID_ALPHABET, log_id
+from spatius_sim.tests.log_ids import is_log_id
 
 RECORDED = "20251223042742_Oja7E-8NzYGi"
 RECORDED_AT = 1766464062.0
