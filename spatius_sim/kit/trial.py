@@ -199,10 +199,14 @@ class Trial(Generic[P]):
                 return failed
         return self._undecided(rule_id, 1) if self._unconfirmed.get(rule_id) else None
 
+    def judgements(self) -> Collection[dict[str, Judgement]]:
+        """What each rule said of each scenario that was run, in the order in which they were."""
+        return self._judged.values()
+
     def broken_so_far(self) -> dict[str, str]:
         """What was broken in any scenario yet, by rule: not confirmed, and maybe not to be judged at all."""
         found: dict[str, str] = {}
-        for judgements in self._judged.values():
+        for judgements in self.judgements():
             for rule_id, judgement in judgements.items():
                 if judgement.broken:
                     found.setdefault(rule_id, judgement.broken[0].actual)

@@ -132,7 +132,7 @@ class Hearing:
         """The rules that any scenario so far broke."""
         return {
             rule_id
-            for judgements in self._trial._judged.values()
+            for judgements in self._trial.judgements()
             for rule_id, judgement in judgements.items()
             if judgement.verdict is Verdict.FAILED
         }

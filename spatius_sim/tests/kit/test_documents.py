@@ -140,7 +140,7 @@ def test_a_wrong_backend_is_named(
     subject = loop.run(stack.enter_async_context(document_relay(brain)), 10.0)
     trial = Trial(subject, loop, SEED, tmp_path, EXAMPLES, shrink_seconds=0.0)
     assert trial.judge(rule_id, *exercise_of(rule_id)).verdict is Verdict.FAILED
-    assert {name for one in trial._judged.values() for name, j in one.items() if j.broken} == {rule_id}
+    assert trial.broken_so_far().keys() == {rule_id}
 
 
 def test_a_backend_that_wants_a_session_key_of_its_clients_is_named(

@@ -109,4 +109,4 @@ def test_a_wrong_relay_is_named_on_its_wire_too(
     assert outcome.verdict is Verdict.FAILED
     [taped] = read_traces(tmp_path / f"{rule_id}.tape")
     assert judge(taped)[rule_id].verdict is Verdict.FAILED
-    assert {name for one in trial._judged.values() for name, j in one.items() if j.broken} == {rule_id}
+    assert trial.broken_so_far().keys() == {rule_id}
