@@ -1,6 +1,6 @@
 """What every client must keep. Each item is one rule of the catalogue."""
 
-from spatius_sim.kit.suite import Judge, rule
+from spatius_sim.pytest_plugin.suite import Judge, rule
 
 
 @rule("C-ID")

@@ -5,8 +5,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from spatius_sim.model.trace import Lagged, Lane
-from spatius_sim.net.recorder import Recorder
+from spatius_sim.trace.events import Lagged, Lane
+from spatius_sim.trace.recorder import Recorder
 
 _EVERY_SECONDS = 0.05
 _LATE_SECONDS = 0.05

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from spatius_sim.reporting.harmless import one_line
 from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
 from spatius_sim.rules.catalogue import Level, Provenance, Verdict, rule
-from spatius_sim.rules.sources import Source, sources
+from spatius_sim.rules.rule import Source, sources
 
 FORMAT: Final = "spatius-sim report"
 VERSION: Final = 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from spatius_sim.reporting.harmless import one_line, some_lines
-from spatius_sim.reporting.timeline import Timeline
+from spatius_sim.reporting.timeline.timeline import Timeline
 from spatius_sim.rules.catalogue import RULES, Level, Verdict
 
 MUST_RULES = frozenset(rule_id for rule_id, described in RULES.items() if described.level is Level.MUST)

@@ -6,19 +6,8 @@ Source tags are explained at the head of every rule listing: `seed:NNN` and `doc
 
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules import catalogue_client, catalogue_relay, catalogue_server
-from spatius_sim.rules.rule import (
-    EGRESS,
-    FEATURES,
-    IDS,
-    KEYS,
-    OWN_STREAM,
-    OWN_UPSTREAM,
-    UPSTREAM,
-    Level,
-    Provenance,
-    Rule,
-    Verdict,
-)
+from spatius_sim.rules.rule import Level, Provenance, Rule, Verdict
+from spatius_sim.wires.features import EGRESS, FEATURES, IDS, KEYS, OWN_STREAM, OWN_UPSTREAM, UPSTREAM
 
 __all__ = [
     "EGRESS",

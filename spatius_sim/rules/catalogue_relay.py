@@ -1,15 +1,17 @@
 """The rules for a relay: U as Motion Server sees it, R as its client does."""
 
-from spatius_sim.dialects.features import (
+from spatius_sim.rules.rule import Level, Provenance, Rule
+from spatius_sim.wires.features import (
     AUDIO,
     CLIENT_AUDIO,
     ERRORS,
     MOTION_END,
+    OWN_STREAM,
+    OWN_UPSTREAM,
     PCM,
     SEVERAL_TURNS,
     STREAMING,
 )
-from spatius_sim.rules.rule import OWN_STREAM, OWN_UPSTREAM, Level, Provenance, Rule
 
 _DOCUMENTED, _OBSERVED, _ASSUMED = Provenance
 

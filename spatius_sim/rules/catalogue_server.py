@@ -1,6 +1,7 @@
 """The rules for a Motion Server."""
 
-from spatius_sim.rules.rule import EGRESS, IDS, KEYS, Level, Provenance, Rule
+from spatius_sim.rules.rule import Level, Provenance, Rule
+from spatius_sim.wires.features import EGRESS, IDS, KEYS
 
 _DOCUMENTED, _OBSERVED, _ASSUMED = Provenance
 

@@ -1,6 +1,6 @@
 """What a client must have for a rule to be judged: where it lacks that, the rule is NOT_APPLICABLE."""
 
-from spatius_sim.rules.client_story import ClientStory
+from spatius_sim.story.client_story import ClientStory
 
 _SHOWN = ("yieldFramesData", "advance", "observe", "observe.keyframesRendered")
 _PLAYED = ("advance", "observe", "observe.samplesPlayed", "observe.state")

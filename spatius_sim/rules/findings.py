@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from spatius_sim.rules.catalogue import Verdict
-from spatius_sim.rules.client_story import ClientStory
-from spatius_sim.rules.turns import Story
+from spatius_sim.story.client_story import ClientStory
+from spatius_sim.story.join import Story
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,32 +2,29 @@
 
 from collections.abc import Iterable, Sequence
 
-from spatius_sim.model.trace import Trace
-from spatius_sim.rules import (
-    client_ids,
-    client_motion,
-    client_playback,
-    relay_audio,
-    relay_conversation,
-    relay_faults,
-    relay_interrupts,
-    relay_latency,
-    relay_manners,
-    relay_motion,
-    relay_secrets,
-    relay_sizes,
-    server_gate,
-    server_motion,
-    server_session,
-    upstream,
-    upstream_audio,
-)
 from spatius_sim.rules.catalogue import UPSTREAM, Rule, Verdict, rules_for
-from spatius_sim.rules.client_ledger import join_client
+from spatius_sim.rules.client import ids as client_ids
+from spatius_sim.rules.client import motion as client_motion
+from spatius_sim.rules.client import playback as client_playback
 from spatius_sim.rules.client_needs import missing
 from spatius_sim.rules.findings import Broken, Check, ClientCheck, Judgement, Kept, Late
+from spatius_sim.rules.relay import audio as relay_audio
+from spatius_sim.rules.relay import bad_clients as relay_manners
+from spatius_sim.rules.relay import conversation as relay_conversation
+from spatius_sim.rules.relay import failures as relay_faults
+from spatius_sim.rules.relay import interrupts as relay_interrupts
+from spatius_sim.rules.relay import latency as relay_latency
+from spatius_sim.rules.relay import motion as relay_motion
+from spatius_sim.rules.relay import secrets as relay_secrets
+from spatius_sim.rules.relay import sizes as relay_sizes
+from spatius_sim.rules.relay import upstream, upstream_audio
 from spatius_sim.rules.scope import beyond
-from spatius_sim.rules.turns import join
+from spatius_sim.rules.server import gate as server_gate
+from spatius_sim.rules.server import motion as server_motion
+from spatius_sim.rules.server import session as server_session
+from spatius_sim.story.client_join import join_client
+from spatius_sim.story.join import join
+from spatius_sim.trace.events import Trace
 
 CHECKS: dict[str, Check] = {
     **server_gate.CHECKS,

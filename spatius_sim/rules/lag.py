@@ -1,7 +1,7 @@
 """Where the kit itself was late, time means nothing: how much of a span that was."""
 
-from spatius_sim.model.trace import Lagged, Lane, Trace
 from spatius_sim.rules.findings import Broken, Kept, Late
+from spatius_sim.trace.events import Lagged, Lane, Trace
 
 _NS = 1e9
 

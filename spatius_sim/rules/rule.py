@@ -1,9 +1,8 @@
 """What a rule is: its level, its provenance, whom it judges and what it needs."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
-
-from spatius_sim.dialects.features import WIRE_FEATURES
 
 
 class Level(StrEnum):
@@ -53,31 +52,47 @@ class Rule:
         return {"S": "server", "C": "client"}.get(self.id[0], "relay")
 
 
-KEYS = "keys"
-"""A server that lacks keys accepts every API key."""
+_DOCUMENTATION = "https://docs.spatius.ai"
+_INDEX = f"{_DOCUMENTATION}/llms.txt"
+"""The index of the documentation, from which every page of it can be found."""
 
-IDS = "ids"
-"""A server that lacks ids of its own replays a recording, with the ids of the recording."""
+_SEEDS = {
+    "seed:000": "Backend Mode Server SDK",
+    "seed:001": "Backend Mode Integration",
+    "seed:002": "Backend Mode with your own transport",
+    "seed:003": "the overview of the documentation",
+    "seed:004": "Host Mode, the older name of Backend Mode",
+}
+_ADDRESSES = {"docs:audio": f"{_DOCUMENTATION}/concepts/audio"}
+_SOFTWARE = {
+    "sdk-py": ("the Python Server SDK", "https://pypi.org/project/spatius/"),
+    "sdk-go": ("the Go Server SDK", "https://github.com/spatius-ai/spatius-sdk-go"),
+    "sdk-e2e": ("the Python Server SDK's end-to-end tests", "https://pypi.org/project/spatius/"),
+    "sdk-unit": ("the Server SDKs' unit tests", "https://pypi.org/project/spatius/"),
+    "recording": ("a request that the vendor recorded and published", ""),
+    "demos": ("the vendor's published relays and client apps", ""),
+    "changelog": ("the Web SDK's public changelog", ""),
+}
+_TAG = re.compile(rf"(?:seed|docs):[\w-]+|\b(?:{'|'.join(_SOFTWARE)})\b")
 
-EGRESS = "egress"
-"""A server that lacks egress, or for which the kit has no room to name, refuses every egress."""
 
-OWN_STREAM = "own-stream"
-"""A relay that lacks an own stream for each client lets all of them hear the same."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source: its tag, what it is, and its address ("" where it has none)."""
 
-OWN_UPSTREAM = "own-upstream"
-"""A relay that lacks upstream sessions of each client's own keeps a pool of them."""
+    tag: str
+    title: str
+    address: str
 
-UPSTREAM = "upstream"
-"""A relay that lacks upstream talks to another Motion Server than ours: it is observed only."""
 
-FEATURES = (
-    KEYS,
-    IDS,
-    EGRESS,
-    OWN_STREAM,
-    OWN_UPSTREAM,
-    UPSTREAM,
-    *(feature.name for feature in WIRE_FEATURES),
-)
-"""What a subject may declare that it lacks."""
+def sources(source: str) -> tuple[Source, ...]:
+    """The sources that a rule's `source` names, in its order."""
+    return tuple(_source(tag) for tag in _TAG.findall(source))
+
+
+def _source(tag: str) -> Source:
+    if tag in _SOFTWARE:
+        return Source(tag, *_SOFTWARE[tag])
+    kind, _, page = tag.partition(":")
+    title = _SEEDS.get(tag, tag) if kind == "seed" else f"the page {page} of the documentation"
+    return Source(tag, title, _ADDRESSES.get(tag, _INDEX))

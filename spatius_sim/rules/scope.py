@@ -1,7 +1,7 @@
 """What a tape can be judged by: absence of what could not be seen, or was taken out, is nobody's fault."""
 
-from spatius_sim.model.trace import Lane, SecretKnown, Trace
-from spatius_sim.rules.turns import Story
+from spatius_sim.story.join import Story
+from spatius_sim.trace.events import Lane, SecretKnown, Trace
 
 _OF_ONE_HALF = {
     "upstream": ("S-", "U-"),

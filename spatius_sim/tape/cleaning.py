@@ -10,27 +10,17 @@ from dataclasses import fields, replace
 from enum import StrEnum
 from typing import Any
 
-from spatius_sim.dialects.dialect import Dialect
-from spatius_sim.dialects.events import Audio, Garbage, Motion, Note, Say, Speak, Unclear
-from spatius_sim.model.speech_mark import speech_mark, stand_in
-from spatius_sim.model.trace import (
-    Event,
-    Lane,
-    Opened,
-    Received,
-    Refused,
-    Sent,
-    Undecodable,
-    Value,
-    What,
-    read_upstream,
-)
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse, UnknownMessage
 from spatius_sim.tape.blobs import SMALLEST_BLOB
 from spatius_sim.tape.contents import Content, Part, Piece, TapedEvent
 from spatius_sim.tape.names import Names
 from spatius_sim.tape.packing import MOST_PARTS
+from spatius_sim.trace.events import Event, Lane, Opened, Received, Refused, Sent, Undecodable, Value, What
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.speech_mark import speech_mark, stand_in
+from spatius_sim.wires.events import Audio, Garbage, Motion, Note, Say, Speak, Unclear
+from spatius_sim.wires.wire import Dialect
 
 _LONG_BASE64 = re.compile(rb"[A-Za-z0-9+/]{86,}={0,2}")
 _MOST_FRAMING = 256

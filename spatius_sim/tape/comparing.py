@@ -10,21 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from spatius_sim.dialects.events import Audio, Failed, Garbage, Interrupted, Motion, Speak
-from spatius_sim.model.testee_messages import Answer, Request
-from spatius_sim.model.trace import (
-    Closed,
-    Event,
-    Injected,
-    Lane,
-    Received,
-    Refused,
-    Sent,
-    TokenRequested,
-    Trace,
-    Undecodable,
-    read_upstream,
-)
 from spatius_sim.protocol.keyframes import FIELDS, Keyframes
 from spatius_sim.protocol.messages import (
     AudioInput,
@@ -36,6 +21,21 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.taping import read_traces
+from spatius_sim.trace.events import (
+    Closed,
+    Event,
+    Injected,
+    Lane,
+    Received,
+    Refused,
+    Sent,
+    TokenRequested,
+    Trace,
+    Undecodable,
+)
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.wires.events import Audio, Failed, Garbage, Interrupted, Motion, Speak
+from spatius_sim.wires.testee import Answer, Request
 
 
 @dataclass(slots=True)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from spatius_sim.model.speech_mark import SpeechMark, stand_in
-from spatius_sim.model.trace import FALLBACK_WAIT, Lane
+from spatius_sim.trace.events import FALLBACK_WAIT, Lane
+from spatius_sim.trace.speech_mark import SpeechMark, stand_in
 
 VERSION = 1
 

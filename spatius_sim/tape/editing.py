@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spatius_sim.model.trace import Lane
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.rules.rule import UPSTREAM
 from spatius_sim.tape.contents import Content, Piece, Record, Run, TapedEvent, TapeHeader
 from spatius_sim.tape.reader import header_of, records_of
 from spatius_sim.tape.writer import TapeWriter
+from spatius_sim.trace.events import Lane
+from spatius_sim.wires.features import UPSTREAM
 
 _ALWAYS = ("TokenRequested", "SecretKnown", "Opened")
 _HANDSHAKE_FRAMES = 2

@@ -11,31 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatius_sim.model.trace import (
-    Closed,
-    Event,
-    Lane,
-    Received,
-    Sent,
-    Trace,
-    TraceHeader,
-    What,
-    read_upstream,
-)
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.keyframes import FIELDS
-from spatius_sim.protocol.messages import (
-    AudioInput,
-    ConfigureSession,
-    ConfirmSession,
-    MotionResponse,
-)
+from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
 from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.recording import Recording, read_recording
 from spatius_sim.tape.taping import read_traces, write_traces
+from spatius_sim.trace.events import Closed, Event, Lane, Received, Sent, Trace, TraceHeader, What
+from spatius_sim.trace.reading import read_upstream
 
 _SEGMENT_NS = 1_000_000_000 // KEYFRAMES_PER_SECOND
 

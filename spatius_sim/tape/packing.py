@@ -7,11 +7,11 @@ from typing import Any
 
 import msgpack
 
-from spatius_sim.model.speech_mark import WINDOW_SAMPLES, SpeechMark
-from spatius_sim.model.trace import Lane
 from spatius_sim.tape.blobs import SMALLEST_BLOB, BlobWindow, MalformedError
 from spatius_sim.tape.contents import Content, Part, Piece, Record, Run, TapedEvent, TapeHeader
 from spatius_sim.tape.sections import LARGEST_BLOB, LARGEST_BODY
+from spatius_sim.trace.events import Lane
+from spatius_sim.trace.speech_mark import WINDOW_SAMPLES, SpeechMark
 
 MOST_PARTS = 256
 _LONGEST_NAME = 256

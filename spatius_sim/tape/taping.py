@@ -6,9 +6,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from spatius_sim.dialects import Dialect
-from spatius_sim.dialects.events import Garbage, Unclear
-from spatius_sim.model.trace import (
+from spatius_sim.files.wire_file import wire_of
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.tape.cleaning import Cleaner
+from spatius_sim.tape.contents import Content, Run, TapedEvent, TapeHeader
+from spatius_sim.tape.names import Names
+from spatius_sim.tape.reader import TapeReader, open_tape
+from spatius_sim.tape.writer import TapeWriter
+from spatius_sim.trace.events import (
     Closed,
     Event,
     Lane,
@@ -20,16 +26,10 @@ from spatius_sim.model.trace import (
     Undecodable,
     Value,
     What,
-    read_parts,
 )
-from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.tape.cleaning import Cleaner
-from spatius_sim.tape.contents import Content, Run, TapedEvent, TapeHeader
-from spatius_sim.tape.names import Names
-from spatius_sim.tape.reader import TapeReader, open_tape
-from spatius_sim.tape.wire_file import wire_of
-from spatius_sim.tape.writer import TapeWriter
+from spatius_sim.trace.reading import read_parts
+from spatius_sim.wires import Dialect
+from spatius_sim.wires.events import Garbage, Unclear
 
 MOST_BYTES = 1024 * 1_048_576
 """A run whose frames and keyframes take more memory than this is read piece by piece, or not at all."""

@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from spatius_sim.kit.profiles import profile_named
+from spatius_sim.engine.profiles import profile_named
 from spatius_sim.rules.catalogue import RULES, Verdict
 from spatius_sim.tests.suspects import HONEST, WRONG, Hearing, Suspect
 

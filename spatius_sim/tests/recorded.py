@@ -1,6 +1,6 @@
 """A Motion Server that answers with a recording."""
 
-from spatius_sim.model.answers import AnswerFactory, RecordedAnswer
+from spatius_sim.model.server.answers import AnswerFactory, RecordedAnswer
 from spatius_sim.tape.recording import Recording
 
 

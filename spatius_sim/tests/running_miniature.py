@@ -6,18 +6,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
 
-from spatius_sim.dialects import Dialect
-from spatius_sim.dialects.events import RelayEvent
-from spatius_sim.dialects.json_envelope import JsonEnvelope
-from spatius_sim.kit.plans import Plan
-from spatius_sim.kit.subjects import Patience, RelaySubject, Subject, canary_key
-from spatius_sim.model.plain_relay import PlainRelay
+from spatius_sim.files.wire_file import find_wire
+from spatius_sim.miniatures.serve_relay import MiniatureRelay
+from spatius_sim.model.relay.relay import PlainRelay
+from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.miniature_relay import MiniatureRelay
-from spatius_sim.net.motion_server import MotionServer
-from spatius_sim.net.recorder import Recorder
-from spatius_sim.net.relay_client import RelayAddress
-from spatius_sim.tape.wire_file import find_wire
+from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.plans.plan import Plan
+from spatius_sim.subjects.relay.subject import RelaySubject
+from spatius_sim.subjects.subject import Patience, Subject, canary_key
+from spatius_sim.trace.recorder import Recorder
+from spatius_sim.wires import Dialect
+from spatius_sim.wires.events import RelayEvent
+from spatius_sim.wires.json_envelope import JsonEnvelope
 
 SEED = 1
 UNKNOWN_MESSAGE = json.dumps({"type": "weather", "degrees": 21})

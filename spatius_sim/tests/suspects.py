@@ -7,28 +7,29 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from spatius_sim.kit.background_loop import BackgroundLoop
-from spatius_sim.kit.client_subject import ClientSubject, InProcessTestee
-from spatius_sim.kit.exercises import exercise_of
-from spatius_sim.kit.own_client import own_client
-from spatius_sim.kit.profiles import profile_named
-from spatius_sim.kit.server_subject import Place, ServerSubject
-from spatius_sim.kit.subjects import Patience, Subject, canary_key
-from spatius_sim.kit.trial import Trial
-from spatius_sim.model.client_decoder import ClientDecoder
-from spatius_sim.model.client_miniatures import CLIENT_MINIATURES, HONEST_CLIENTS
-from spatius_sim.model.honest_relays import HONEST_RELAYS
-from spatius_sim.model.miniatures import RELAY_MINIATURES
-from spatius_sim.model.miniatures_mean import MEAN_MINIATURES
-from spatius_sim.model.plain_relay import PlainRelay
-from spatius_sim.model.plain_server import PlainServer
-from spatius_sim.model.server_miniatures import SERVER_MINIATURES
-from spatius_sim.net.miniature_server import MiniatureServer
-from spatius_sim.net.recorder import Recorder
+from spatius_sim.engine.profiles import profile_named
+from spatius_sim.engine.trial import Trial
+from spatius_sim.files.wire_file import find_wire
+from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
+from spatius_sim.miniatures.honest_relays import HONEST_RELAYS
+from spatius_sim.miniatures.plain_server import PlainServer
+from spatius_sim.miniatures.seldom_wrong import MEAN_MINIATURES
+from spatius_sim.miniatures.serve_server import MiniatureServer
+from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
+from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
+from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
+from spatius_sim.model.client.decoder import ClientDecoder
+from spatius_sim.model.relay.relay import PlainRelay
+from spatius_sim.net.background_loop import BackgroundLoop
+from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.catalogue import Verdict, rules_for
-from spatius_sim.tape.wire_file import find_wire
+from spatius_sim.subjects.client import ClientSubject, InProcessTestee
+from spatius_sim.subjects.own_client import own_client
+from spatius_sim.subjects.server import Place, ServerSubject
+from spatius_sim.subjects.subject import Patience, Subject, canary_key
 from spatius_sim.tests.running_miniature import PATIENCE, Talkative, miniature_relay
+from spatius_sim.trace.recorder import Recorder
 
 _OPENING_SECONDS = 10.0
 

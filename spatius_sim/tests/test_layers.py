@@ -15,7 +15,7 @@ PLANTED = {
     "neighbours that know each other": ("tape/clip.py", "import spatius_sim.net.listening\n"),
     "a rule family that imports another": (
         "rules/upstream.py",
-        "import spatius_sim.rules.relay_motion\n",
+        "import spatius_sim.rules.relay.motion\n",
     ),
 }
 

@@ -17,14 +17,14 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.kit.client_plans import ClientPlan, Move, Say, Script, Step, Wait
-from spatius_sim.kit.own_client import OWN
-from spatius_sim.kit.strategies import client_plans
-from spatius_sim.kit.testee_shim import Shim
-from spatius_sim.model.decoder_events import StarvationMode
-from spatius_sim.model.testee_messages import Request, write_request
-from spatius_sim.net import testee as attached
+from spatius_sim.net.client import testee as attached
+from spatius_sim.plans.client_plan import ClientPlan, Move, Say, Script, Step, Wait
+from spatius_sim.plans.strategies import client_plans
+from spatius_sim.subjects.own_client import OWN
+from spatius_sim.subjects.testee_shim import Shim
 from spatius_sim.tests.client_js.running import CLIENT, SECONDS, node
+from spatius_sim.trace.decoder_events import StarvationMode
+from spatius_sim.wires.testee import Request, write_request
 
 _KEYFRAME_MS = 40
 _REST_MS = 7

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from spatius_sim.net import testee as attached
+from spatius_sim.net.client import testee as attached
 from spatius_sim.net.listening import free_port
 from spatius_sim.tests.client_js.dialogue import converse
 from spatius_sim.tests.client_js.judged import judged

@@ -4,15 +4,15 @@ rule's own miniature breaks that rule and no other."""
 from dataclasses import replace
 from functools import partial
 
-from spatius_sim.kit.client_plans import Do, Move, Payload, Ref, Say, Step, Wait
-from spatius_sim.kit.own_client import own_client
-from spatius_sim.model.client_decoder import ClientDecoder
-from spatius_sim.model.client_miniatures import CLIENT_MINIATURES
-from spatius_sim.model.trace import Trace
+from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
+from spatius_sim.model.client.decoder import ClientDecoder
+from spatius_sim.plans.client_plan import Do, Move, Payload, Ref, Say, Step, Wait
 from spatius_sim.rules.catalogue import Verdict
 from spatius_sim.rules.judge import judge
+from spatius_sim.subjects.own_client import own_client
 from spatius_sim.tests.corpus.failures import SMALLEST
-from spatius_sim.tests.rules.client_traces import motion, played
+from spatius_sim.tests.rules.client.client_traces import motion, played
+from spatius_sim.trace.events import Trace
 
 _TICK_NS = 1_000_000
 _ROUND = (Say(600, True), motion(15), Wait(600), Wait(900))

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from spatius_sim.model.trace import Trace
 from spatius_sim.tests.rules.traces import Dialogue
+from spatius_sim.trace.events import Trace
 
 SMALLEST: dict[str, Callable[[], Trace]] = {}
 

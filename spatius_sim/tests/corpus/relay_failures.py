@@ -1,12 +1,12 @@
 """The smallest failures of the rules for relays."""
 
-from spatius_sim.dialects.events import Failed
-from spatius_sim.model.payload_faults import grown_to
-from spatius_sim.model.trace import Intent, Lane, Opened
+from spatius_sim.model.scenario.payloads import grown_to
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tests.corpus.failures import breaks
 from spatius_sim.tests.rules.traces import DAY, Dialogue, req_of, up_of, voice
+from spatius_sim.trace.events import Intent, Lane, Opened
+from spatius_sim.wires.events import Failed
 
 ANN = "ann"
 UP, REQ = up_of(ANN, 0), req_of(ANN, 0)

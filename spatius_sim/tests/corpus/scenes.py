@@ -5,8 +5,15 @@ from itertools import count
 
 import numpy as np
 
-from spatius_sim.dialects import Dialect
-from spatius_sim.dialects.events import (
+from spatius_sim.files.wire_file import find_wire, wire_names
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.tests.rules.traces import RATE, Dialogue
+from spatius_sim.trace.events import Closed, Lane, Opened, Received, Sent, Trace, TraceHeader
+from spatius_sim.trace.reading import read_parts
+from spatius_sim.wires import Dialect
+from spatius_sim.wires.events import (
     Audio,
     ClientAction,
     Failed,
@@ -17,13 +24,7 @@ from spatius_sim.dialects.events import (
     SpeakEnd,
     Start,
 )
-from spatius_sim.dialects.features import PCM, SEVERAL_TURNS, STREAMING
-from spatius_sim.model.trace import Closed, Lane, Opened, Received, Sent, Trace, TraceHeader, read_parts
-from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.keyframes import WIDTH
-from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.tape.wire_file import find_wire, wire_names
-from spatius_sim.tests.rules.traces import RATE, Dialogue
+from spatius_sim.wires.features import PCM, SEVERAL_TURNS, STREAMING
 
 SEED = 1
 _SAMPLES = 6_400

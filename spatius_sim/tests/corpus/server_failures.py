@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from spatius_sim.model.trace import Intended, Intent, Lane, Matter, Opened, TokenRequested, Watched
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import (
@@ -16,6 +15,7 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.tests.corpus.failures import breaks
 from spatius_sim.tests.rules.traces import DAY, HOUR, KEYFRAME, NOW, RATE, Dialogue, voice
+from spatius_sim.trace.events import Intended, Intent, Lane, Matter, Opened, TokenRequested, Watched
 
 SERVER = "server"
 UP, REQ = "session-1", "request-1"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from spatius_sim.net.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServer
 from spatius_sim.tests.client_js.running import program
 
 SOURCE = Path(__file__).parent

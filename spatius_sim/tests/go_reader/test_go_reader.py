@@ -14,18 +14,18 @@ from typing import Any
 
 import pytest
 
-from spatius_sim.kit.plans import speech
-from spatius_sim.model.scenario import Fail, Fault, Moment, Scenario, When
-from spatius_sim.net.motion_server import MotionServer
+from spatius_sim.files.scenario_file import shipped_scenario
+from spatius_sim.model.scenario.scenario import Fail, Fault, Moment, Scenario, When
+from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tape.recording import read_recording
-from spatius_sim.tape.scenarios import shipped_scenario
 from spatius_sim.tests.client_js.running import program
 from spatius_sim.tests.go_reader.running import SOURCE, Met, built, go, travel, travel_together, turn
 from spatius_sim.tests.log_ids import is_log_id
-from spatius_sim.tests.net.sdk_cases import AT_HANDSHAKE, AT_RUN_TIME, AT_TOKEN, AT_UPGRADE, CASES
+from spatius_sim.tests.net.server.sdk_cases import AT_HANDSHAKE, AT_RUN_TIME, AT_TOKEN, AT_UPGRADE, CASES
 from spatius_sim.tests.recorded import answering
 
 PCM = speech("go reader", 324_800)

@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from spatius_sim.model.trace import Undecodable, read_upstream
-from spatius_sim.net.motion_server import MotionServer
-from spatius_sim.net.upstream_client import UpstreamClient
+from spatius_sim.net.client.motion_server import UpstreamClient
+from spatius_sim.net.server.motion_server import MotionServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import (
     AudioInput,
@@ -17,6 +16,8 @@ from spatius_sim.protocol.messages import (
     Message,
     MotionResponse,
 )
+from spatius_sim.trace.events import Undecodable
+from spatius_sim.trace.reading import read_upstream
 
 SECONDS = 20.0
 

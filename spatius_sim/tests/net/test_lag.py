@@ -3,9 +3,9 @@
 import asyncio
 import time
 
-from spatius_sim.model.trace import Lagged, TraceHeader
 from spatius_sim.net.lag import lag_marked
-from spatius_sim.net.recorder import Recorder
+from spatius_sim.trace.events import Lagged, TraceHeader
+from spatius_sim.trace.recorder import Recorder
 
 BUSY_SECONDS = 0.4
 

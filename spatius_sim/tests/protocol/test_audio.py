@@ -7,12 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatius_sim.protocol.audio import (
-    OPUS_SAMPLE_RATES,
-    PCM_SAMPLE_RATES,
-    keyframe_count,
-    segment_end,
-)
+from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES, keyframe_count, segment_end
 
 rates = st.sampled_from(sorted({*PCM_SAMPLE_RATES, *OPUS_SAMPLE_RATES}))
 sample_counts = st.integers(0, 10**12)

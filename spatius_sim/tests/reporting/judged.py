@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from spatius_sim import __version__
-from spatius_sim.kit.background_loop import BackgroundLoop
-from spatius_sim.kit.bench import Bench, Options
-from spatius_sim.kit.exercises import exercise_of
-from spatius_sim.kit.plans import Plan
-from spatius_sim.kit.trial import Trial
-from spatius_sim.model.plain_relay import PlainRelay
+from spatius_sim.engine.run import Bench
+from spatius_sim.engine.settings import Options
+from spatius_sim.engine.trial import Trial
+from spatius_sim.model.relay.relay import PlainRelay
+from spatius_sim.net.background_loop import BackgroundLoop
+from spatius_sim.plans.exercises import exercise_of
+from spatius_sim.plans.plan import Plan
 from spatius_sim.reporting.report import Report, report_of
 from spatius_sim.reporting.summary import RuleOutcome, Summary, exit_code
 from spatius_sim.rules.catalogue import REVISION

@@ -2,11 +2,11 @@
 
 import pytest
 
-from spatius_sim.dialects.events import Interrupted
-from spatius_sim.model.trace import Intent
 from spatius_sim.protocol.messages import AudioFormat, ConfigureSession, EgressType
 from spatius_sim.rules.catalogue import Verdict
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
+from spatius_sim.trace.events import Intent
+from spatius_sim.wires.events import Interrupted
 
 # Turns in which nothing is to be heard: what a relay makes of them, no document says.
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from spatius_sim.model.trace import Intent
 from spatius_sim.rules.catalogue import RULES, Verdict, rules_for
 from spatius_sim.rules.judge import judge
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
+from spatius_sim.trace.events import Intent
 
 
 def two_clients_two_turns(turn_ids: bool) -> Dialogue:

@@ -1,9 +1,9 @@
 """Where the kit itself was late, what took time is judged with care."""
 
-from spatius_sim.model.trace import Lagged, Lane, WaitEnded
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.lag import in_time, lag_seconds
 from spatius_sim.tests.rules.traces import Dialogue
+from spatius_sim.trace.events import Lagged, Lane, WaitEnded
 
 TOO_LATE = Broken("within 2 s", "later", ())
 

@@ -5,9 +5,22 @@ from itertools import count
 
 import numpy as np
 
-from spatius_sim.dialects.events import Audio, ClientAction, InterruptTurn, Motion, Ready, RelayEvent
-from spatius_sim.dialects.json_envelope import JsonEnvelope
-from spatius_sim.model.trace import (
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import (
+    AudioFormat,
+    AudioInput,
+    ConfigureSession,
+    ConfirmSession,
+    Interrupt,
+    Message,
+    MotionResponse,
+    ServerError,
+)
+from spatius_sim.rules.catalogue import UPSTREAM, Verdict
+from spatius_sim.rules.findings import Judgement
+from spatius_sim.rules.judge import judge
+from spatius_sim.trace.events import (
     Closed,
     Event,
     Injected,
@@ -29,23 +42,10 @@ from spatius_sim.model.trace import (
     WaitEnded,
     Watched,
     What,
-    read_upstream,
 )
-from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.keyframes import WIDTH
-from spatius_sim.protocol.messages import (
-    AudioFormat,
-    AudioInput,
-    ConfigureSession,
-    ConfirmSession,
-    Interrupt,
-    Message,
-    MotionResponse,
-    ServerError,
-)
-from spatius_sim.rules.catalogue import UPSTREAM, Verdict
-from spatius_sim.rules.findings import Judgement
-from spatius_sim.rules.judge import judge
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.wires.events import Audio, ClientAction, InterruptTurn, Motion, Ready, RelayEvent
+from spatius_sim.wires.json_envelope import JsonEnvelope
 
 RATE = 16000
 KEYFRAME = 640

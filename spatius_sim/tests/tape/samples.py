@@ -1,15 +1,17 @@
 """Traces for the tests of tapes."""
 
-from spatius_sim.dialects.events import Audio, Motion, Note, Ready, Speak
-from spatius_sim.dialects.json_envelope import JsonEnvelope
-from spatius_sim.model.decoder_events import (
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ServerError
+from spatius_sim.tape.contents import TapeHeader
+from spatius_sim.tests.rules.traces import Dialogue, voice
+from spatius_sim.trace.decoder_events import (
     DiscardReason,
     MotionDiscarded,
     PlaybackState,
     StateChanged,
     StateReason,
 )
-from spatius_sim.model.trace import (
+from spatius_sim.trace.events import (
     Closed,
     Event,
     Lane,
@@ -23,12 +25,10 @@ from spatius_sim.model.trace import (
     TurnStarted,
     WaitEnded,
     What,
-    read_frame,
 )
-from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ServerError
-from spatius_sim.tape.contents import TapeHeader
-from spatius_sim.tests.rules.traces import Dialogue, voice
+from spatius_sim.trace.reading import read_frame
+from spatius_sim.wires.events import Audio, Motion, Note, Ready, Speak
+from spatius_sim.wires.json_envelope import JsonEnvelope
 
 WIRE = JsonEnvelope()
 SPEECH = voice("a sentence", 2000)

@@ -9,20 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatius_sim.dialects.events import Audio, Garbage, Motion, Note, Speak, Unclear
-from spatius_sim.model.speech_mark import speech_mark, stand_in
-from spatius_sim.model.trace import (
-    Event,
-    Lane,
-    Opened,
-    Received,
-    Refused,
-    Sent,
-    Trace,
-    TurnStarted,
-    Undecodable,
-    What,
-)
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ServerError, UnknownMessage
 from spatius_sim.rules.catalogue import Verdict
@@ -40,6 +26,20 @@ from spatius_sim.tests.tape.samples import (
     sent,
     trace_of,
 )
+from spatius_sim.trace.events import (
+    Event,
+    Lane,
+    Opened,
+    Received,
+    Refused,
+    Sent,
+    Trace,
+    TurnStarted,
+    Undecodable,
+    What,
+)
+from spatius_sim.trace.speech_mark import speech_mark, stand_in
+from spatius_sim.wires.events import Audio, Garbage, Motion, Note, Speak, Unclear
 
 UP, DOWN = Lane.UPSTREAM, Lane.DOWNSTREAM
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatius_sim.model.trace import Closed, Event, Lane, Opened, Sent, Trace
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import ServerError
 from spatius_sim.tape.names import MOST_CHARACTERS, Names
 from spatius_sim.tape.taping import read_traces, write_traces
 from spatius_sim.tests.net.work import times_the_work
 from spatius_sim.tests.tape.samples import CLEANED, sent, trace_of
+from spatius_sim.trace.events import Closed, Event, Lane, Opened, Sent, Trace
 
 
 def known(number: int) -> Names:

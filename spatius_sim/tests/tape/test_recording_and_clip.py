@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.kit.resources import resource
+from spatius_sim.files.clip import read_clip
+from spatius_sim.files.resources import resource
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.tape.clip import read_clip
 from spatius_sim.tape.recording import read_recording
 
 STORED = {

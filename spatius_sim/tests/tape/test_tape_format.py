@@ -13,24 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatius_sim.model.trace import Lane, Trace, What
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.blobs import WINDOW_BYTES
 from spatius_sim.tape.contents import Content, Piece, Record, Run, TapedEvent, TapeHeader
 from spatius_sim.tape.reader import TapeReader, open_tape, records_of, repair
-from spatius_sim.tape.sections import (
-    BLOB,
-    FOOTER,
-    HEADER,
-    RECORDS,
-    IncompleteError,
-    SectionWriter,
-    TapeError,
-)
+from spatius_sim.tape.sections import BLOB, FOOTER, HEADER, RECORDS, IncompleteError, SectionWriter, TapeError
 from spatius_sim.tape.taping import read_traces, write_traces
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.tests.tape import tiny_reader
 from spatius_sim.tests.tape.samples import KEPT, MOTION, WHATS, trace_of
+from spatius_sim.trace.events import Lane, Trace, What
 
 HEAD = msgpack.packb({"format": "spatius-sim tape", "version": 1, "what": "suite"})
 NO_FOOTER = {"runs": 0, "events": 0, "blobs": 0, "blob_bytes": 0, "last_ns": 0}

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatius_sim.kit.client_plans import Do, Say, Step, Wait
-from spatius_sim.kit.own_client import own_client
-from spatius_sim.model.client_decoder import ClientDecoder
-from spatius_sim.model.client_miniatures import LagsBehind, OddIds
-from spatius_sim.model.trace import Lane, Sent, Trace, TraceHeader
+from spatius_sim.miniatures.honest_clients import OddIds
+from spatius_sim.miniatures.wrong_clients import LagsBehind
+from spatius_sim.model.client.decoder import ClientDecoder
+from spatius_sim.plans.client_plan import Do, Say, Step, Wait
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UsageError
@@ -21,20 +20,17 @@ from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.rules.catalogue import UPSTREAM, Verdict
 from spatius_sim.rules.judge import judge
+from spatius_sim.subjects.own_client import own_client
 from spatius_sim.tape.comparing import differences
 from spatius_sim.tape.dialogue import dialogue, statistics
 from spatius_sim.tape.editing import Piecework, cut, merge
-from spatius_sim.tape.exchange import (
-    export_motion,
-    export_recordings,
-    export_speech,
-    import_recordings,
-)
+from spatius_sim.tape.exchange import export_motion, export_recordings, export_speech, import_recordings
 from spatius_sim.tape.taping import read_traces, write_traces
 from spatius_sim.tests.corpus.scenes import Scene
-from spatius_sim.tests.rules.client_traces import motion, played
+from spatius_sim.tests.rules.client.client_traces import motion, played
 from spatius_sim.tests.rules.traces import TICK_NS, Dialogue, up_of, voice
 from spatius_sim.tests.tape.samples import CLEANED, KEPT, WHATS, trace_of
+from spatius_sim.trace.events import Lane, Sent, Trace, TraceHeader
 
 ONE = voice("one", 3200)
 

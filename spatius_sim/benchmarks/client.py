@@ -1,0 +1,107 @@
+"""How fast the decoder is, and how many plans a second the C suite runs: one function for each figure."""
+
+import asyncio
+import time
+from typing import NamedTuple
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from spatius_sim.model.client.decoder import ClientDecoder
+from spatius_sim.model.server.synthesis import MotionSynthesizer
+from spatius_sim.net.client.testee import StdioTestee, Testee
+from spatius_sim.plans.client_plan import ClientPlan
+from spatius_sim.plans.drawn_calls import client_plans_exercising
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.rules.catalogue import rules_for
+from spatius_sim.rules.judge import judge
+from spatius_sim.subjects.client import ClientSubject, InProcessTestee
+
+_SEED = 1
+_ROUNDS = 1500
+_OPERATIONS_A_ROUND = 15
+_RATE = 16000
+_CHUNK = bytes(2 * _RATE // 10)
+_TICK_NS = 100_000_000
+
+
+class Figure(NamedTuple):
+    """One measured figure; `mark` is what this class of machine should reach."""
+
+    name: str
+    value: float
+    unit: str
+    mark: float
+
+
+def decoder_operations() -> Figure:
+    """Operations a second of one decoder: audio, payloads of 50 keyframes, observing, steps of the clock."""
+    numbers = iter(range(10**9))
+    decoder = ClientDecoder(_RATE, lambda: f"c{next(numbers)}")
+    motion = MotionSynthesizer(_RATE, _SEED)
+    motion.feed(bytes(4 * _RATE))
+    payload = encode(MotionResponse("connection", "request", True, motion.finish()))
+    now_ns = 0
+    started = time.perf_counter()
+    for _ in range(_ROUNDS):
+        for _ in range(5):
+            conversation_id = decoder.yield_audio_data(_CHUNK)
+        decoder.yield_frames_data([payload], conversation_id)
+        decoder.yield_frames_data([payload], "another")
+        for _ in range(5):
+            now_ns += _TICK_NS
+            decoder.advance(now_ns)
+        decoder.get_current_conversation_id()
+        decoder.interrupt()
+        decoder.take_events()
+    passed = time.perf_counter() - started
+    return Figure("client decoder", _ROUNDS * _OPERATIONS_A_ROUND / passed, "operations/s", 20_000.0)
+
+
+def plans_in_process(plans: int = 1000) -> Figure:
+    """Plans a second, drawn, run and judged, against the Python decoder in this process."""
+    value = asyncio.run(_plans_a_second(InProcessTestee(), plans))
+    return Figure("C suite, Python in process", value, "plans/s", 1000 / 30)
+
+
+def plans_over_stdio(command: str, plans: int = 1000) -> Figure:
+    """The same against a command over stdio, such as `node reference_testee.js`. Raises UnreachableError."""
+    value = asyncio.run(_plans_a_second(StdioTestee(command), plans))
+    return Figure(f"C suite, {command}", value, "plans/s", 1000 / 60)
+
+
+async def _plans_a_second(testee: Testee, plans: int) -> float:
+    subject = ClientSubject(testee, "measured", _SEED)
+    await subject.attach()
+    ids = [rule.id for rule in rules_for("client")]
+    started = time.perf_counter()
+    ran = 0
+    try:
+        for number, rule_id in enumerate(ids):
+            drawn = _drawn(rule_id, plans // len(ids) + (number < plans % len(ids)))
+            for plan in drawn:
+                judge(await subject.run(plan))
+                ran += 1
+    finally:
+        await subject.detach()
+    return ran / (time.perf_counter() - started)
+
+
+def _drawn(rule_id: str, examples: int) -> list[ClientPlan]:
+    """That many plans that exercise the rule, as the suite draws them."""
+    plans: list[ClientPlan] = []
+
+    @seed(_SEED)
+    @settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(client_plans_exercising(rule_id))
+    def draw(plan: ClientPlan) -> None:
+        plans.append(plan)
+
+    draw()
+    return plans

@@ -1,0 +1,209 @@
+"""What the recording proxy costs, beside none and beside mitmproxy's reverse mode: rows of (name, value,
+unit, mark). The mark is what was promised, "" for nothing."""
+
+import asyncio
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import quantiles
+
+from spatius_sim.benchmarks.tape import CHUNK_BYTES, RATE, SECONDS_OF_SPEECH, Row, session
+from spatius_sim.model.server.replay import Script, script_of
+from spatius_sim.net.client.motion_server import UpstreamClient
+from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.server.replay_server import Playing, ReplayServer
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
+from spatius_sim.protocol.messages import AudioInput, ConfigureSession
+
+_LONGEST_SECONDS = 120.0
+_CHUNK_SECONDS = 0.1
+_SHORT_TURN_CHUNKS = 20
+
+Command = Callable[[int, int, Path], list[str]]
+"""The command line of a proxy, by the port of its upstream, its own port, and its file."""
+
+
+def proxying(sessions: int, rounds: int, mitmdump: str | None) -> list[Row]:
+    """The CPU time of a proxy that records for each second of a session, beside a client and a server alone
+    and beside mitmproxy; and what it adds to a payload when so many speak in real time."""
+    seconds = sessions * SECONDS_OF_SPEECH
+    direct = min(asyncio.run(_speaking(sessions, None)).own for _ in range(rounds)) / seconds * 1e6
+    ours = _cost(_our_proxy, sessions, rounds)
+    rows = [
+        ("a session-second without a proxy: client and server", direct, "µs", ""),
+        ("the recording proxy adds to a session-second", ours, "µs", ""),
+        ("a session-second: with the proxy to without", (direct + ours) / direct, "x", ""),
+    ]
+    found = mitmdump or shutil.which("mitmdump")
+    if found:
+        theirs = _cost(_mitmproxy(found), sessions, rounds)
+        rows += [
+            ("a recording mitmproxy adds to a session-second", theirs, "µs", ""),
+            ("proxy: how many times cheaper than mitmproxy", theirs / ours, "x", "at least 8"),
+        ]
+    else:
+        rows.append(("mitmproxy is not installed (--mitmdump PATH): nothing beside the proxy", 0.0, "", ""))
+    alone, through = (sorted(asyncio.run(_waiting(sessions, rounds, proxy))) for proxy in (None, _our_proxy))
+    for name, place in (("p50", 49), ("p99", 98)):
+        cuts = [quantiles(waits, n=100, method="inclusive")[place] * 1e3 for waits in (alone, through)]
+        rows.append((f"a payload without a proxy, {sessions} sessions, {name}", cuts[0], "ms", ""))
+        rows.append(
+            (f"the proxy adds to a payload, {sessions} sessions, {name}", cuts[1] - cuts[0], "ms", "")
+        )
+    return rows
+
+
+def _cost(proxy: Command, sessions: int, rounds: int) -> float:
+    """Microseconds of CPU of the proxy's process for each second of a session, its start-up aside."""
+    idle = min(asyncio.run(_speaking(0, proxy)).proxy for _ in range(rounds))
+    busy = min(asyncio.run(_speaking(sessions, proxy)).proxy for _ in range(rounds))
+    return max(busy - idle, 1e-6) / sessions / SECONDS_OF_SPEECH * 1e6
+
+
+def _our_proxy(upstream: int, port: int, file: Path) -> list[str]:
+    place = f"http://{LOOPBACK}:{upstream}"
+    arguments = ["record", "--upstream", place, "--port", str(port), "--out", str(file)]
+    return [sys.executable, "-m", "spatius_sim", *arguments]
+
+
+def _mitmproxy(program: str) -> Command:
+    def command(upstream: int, port: int, file: Path) -> list[str]:
+        mode = f"reverse:http://{LOOPBACK}:{upstream}"
+        return [program, "-q", "--mode", mode, "--listen-host", LOOPBACK, "-p", str(port), "-w", str(file)]
+
+    return command
+
+
+@dataclass(slots=True)
+class _Spent:
+    """CPU seconds of this process, and of the proxy's from its start to its end."""
+
+    own: float = 0.0
+    proxy: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    """Where a Server SDK finds Motion Server, or a proxy before it."""
+
+    port: int
+
+    def client(self) -> UpstreamClient:
+        return UpstreamClient(
+            f"http://{LOOPBACK}:{self.port}{CONSOLE_ROOT}",
+            f"ws://{LOOPBACK}:{self.port}{INGRESS_ROOT}",
+            api_key="a-key-of-the-benchmark",
+            app_id="app",
+            avatar_id="avatar",
+            expire_at=int(time.time()) + 600,
+        )
+
+
+@asynccontextmanager
+async def _proxied(script: Script, proxy: Command | None, spent: _Spent) -> AsyncIterator[_At]:
+    async with ReplayServer(script, Playing(speed=0)) as server:
+        if proxy is None:
+            yield _At(server.port)
+            return
+        with tempfile.TemporaryDirectory() as folder, socket.create_server((LOOPBACK, 0)) as free:
+            port = free.getsockname()[1]
+            free.close()
+            command = proxy(server.port, port, Path(folder) / "recorded")
+            process = _started(command)
+            try:
+                await _listening(port)
+                yield _At(port)
+            finally:
+                process.send_signal(signal.SIGINT)
+                used = await asyncio.to_thread(_usage_of, process)
+                spent.proxy = used.ru_utime + used.ru_stime
+
+
+def _started(command: list[str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+async def _listening(port: int) -> None:
+    async with asyncio.timeout(_LONGEST_SECONDS):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(LOOPBACK, port)
+            except OSError:
+                await asyncio.sleep(0.05)
+                continue
+            writer.close()
+            return
+
+
+def _usage_of(process: "subprocess.Popen[bytes]") -> resource.struct_rusage:
+    """What a process that is about to end has used."""
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return used
+
+
+async def _speaking(sessions: int, proxy: Command | None) -> _Spent:
+    """So many sessions at once, each as fast as it can."""
+    spent = _Spent()
+    script = script_of(session(0))
+    pcm = bytes(script.turns[0].audio)
+    script.turns *= max(1, sessions)
+    async with _proxied(script, proxy, spent) as place:
+        begun = time.process_time()
+        await asyncio.gather(*(_speak(place, pcm) for _ in range(sessions)))
+        spent.own = time.process_time() - begun
+    return spent
+
+
+async def _speak(place: _At, pcm: bytes) -> None:
+    async with asyncio.timeout(_LONGEST_SECONDS), place.client() as client:
+        await client.send(encode(ConfigureSession(RATE)))
+        for start in range(0, len(pcm), CHUNK_BYTES):
+            await client.send(encode(AudioInput("request", pcm[start : start + CHUNK_BYTES])))
+        await client.send(encode(AudioInput("request", end=True)))
+        async for frame in client.frames():
+            # Motion carries its end mark behind the two ids, within its first bytes.
+            if isinstance(frame, bytes) and b"\x18\x01" in frame[:64]:
+                break
+
+
+async def _waiting(sessions: int, turns: int, proxy: Command | None) -> list[float]:
+    """Seconds from the end of each short turn to its payload, while so many sessions speak in real time."""
+    script = script_of(session(0))
+    script.turns[0].replies = script.turns[0].replies[:1]
+    script.turns *= sessions * turns
+    async with _proxied(script, proxy, _Spent()) as place:
+        starts = (number * _CHUNK_SECONDS / sessions for number in range(sessions))
+        waits = await asyncio.gather(*(_speak_short_turns(place, start, turns) for start in starts))
+    return [seconds for of_one in waits for seconds in of_one]
+
+
+async def _speak_short_turns(place: _At, start: float, turns: int) -> list[float]:
+    waits = []
+    async with asyncio.timeout(_LONGEST_SECONDS), place.client() as client:
+        await client.send(encode(ConfigureSession(RATE)))
+        frames = client.frames()
+        await anext(frames)
+        await asyncio.sleep(start)
+        due = time.monotonic()
+        for turn in range(turns):
+            for chunk in range(_SHORT_TURN_CHUNKS):
+                due += _CHUNK_SECONDS
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                end = chunk == _SHORT_TURN_CHUNKS - 1
+                begun = time.perf_counter()
+                await client.send(encode(AudioInput(f"request {turn}", bytes(CHUNK_BYTES), end)))
+            await anext(frames)
+            waits.append(time.perf_counter() - begun)
+    return waits

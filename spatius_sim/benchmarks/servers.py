@@ -1,0 +1,165 @@
+"""`python -m spatius_sim.benchmarks.servers KIND`: a server in a process of its own, to be measured.
+
+It prints its port, then one line of figures for each line that it reads, and ends with its input. The kinds:
+`ours`, ours `traced`, and `bare`, the least that could do the job: an aiohttp handler that parses every
+message and answers with constant bytes, at the same places of the audio as ours. `keeping` is bare, and keeps
+all frames as a trace must: the least that could do that. `synthesizing` is keeping, and makes its motion from
+the audio as ours does: the least that could do all that ours does. Garbage is collected alike in all of them.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from aiohttp import WSMsgType, web
+
+from spatius_sim import __version__
+from spatius_sim.model.server.answers import SynthesizedAnswer
+from spatius_sim.net.garbage import collect_seldom
+from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.console import SESSION_TOKENS_PATH, WEBSOCKET_PATH
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import ConfirmSession, MotionResponse
+from spatius_sim.trace.events import TraceHeader
+from spatius_sim.trace.recorder import Recorder
+
+_RATE = 16000
+_CONFIRM = encode(ConfirmSession("constant"))
+_STATM = Path("/proc/self/statm")
+
+
+def _motion(keyframes: int, *, end: bool) -> bytes:
+    return encode(MotionResponse("constant", "constant", end, np.zeros((keyframes, WIDTH), np.float32)))
+
+
+_FIRST, _NEXT, _LAST = _motion(50, end=False), _motion(100, end=False), _motion(50, end=True)
+
+
+_KEPT = web.AppKey("kept", list[bytes])
+_SYNTHESIZES = web.AppKey("synthesizes", bool)
+
+
+async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse(compress=False)
+    await socket.prepare(request)
+    kept = request.app.get(_KEPT)
+    answer = _new_answer() if request.app[_SYNTHESIZES] else None
+    segment, heard = 0, 0
+    async for frame in socket:
+        if frame.type is not WSMsgType.BINARY:
+            continue
+        if kept is not None:
+            kept.append(frame.data)
+        message = wire.Message()
+        message.ParseFromString(frame.data)
+        if message.type == wire.CLIENT_CONFIGURE_SESSION:
+            await socket.send_bytes(_CONFIRM)
+            continue
+        if answer is not None and kept is not None:
+            made = [*answer.feed(message.client_audio_input.audio)]
+            if message.client_audio_input.end:
+                made += answer.finish()
+                answer = _new_answer()
+            for motion in made:
+                kept.append(motion)
+                await socket.send_bytes(motion)
+            continue
+        heard += len(message.client_audio_input.audio)
+        if heard * KEYFRAMES_PER_SECOND > segment_end(segment) * _RATE * BYTES_PER_SAMPLE:
+            motion = _NEXT if segment else _FIRST
+            if kept is not None:
+                # One that was made for this answer, as ours are.
+                motion = bytes(bytearray(motion))
+                kept.append(motion)
+            await socket.send_bytes(motion)
+            segment += 1
+        if message.client_audio_input.end:
+            await socket.send_bytes(_LAST)
+            segment, heard = 0, 0
+    return socket
+
+
+def _new_answer() -> SynthesizedAnswer:
+    return SynthesizedAnswer("constant", "constant", _RATE, 1)
+
+
+async def _token(request: web.Request) -> web.Response:
+    await request.read()
+    return web.Response(text='{"sessionToken":"constant"}', content_type="application/json")
+
+
+def _figures() -> dict[str, float]:
+    """CPU seconds and resident bytes of this process."""
+    if _STATM.exists():
+        resident = int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    else:
+        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"cpu": time.process_time(), "resident": resident}
+
+
+async def _report(port: int, begin_anew: Callable[[], object] = lambda: None) -> None:
+    """Answer every line on standard input; a trace begins anew with each."""
+    lines = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    told: dict[str, float] = {"port": port}
+    while True:
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
+        if not await lines.readline():
+            return
+        told = _figures()
+        begin_anew()
+
+
+async def serve_ours(*, traced: bool) -> None:
+    """Our Motion Server, with its synthesis, and with a trace where it is `traced`."""
+    if not traced:
+        async with MotionServer(seed=1) as server:
+            await _report(server.port)
+        return
+    recorder = Recorder()
+    begin_anew = partial(recorder.start, TraceHeader("relay", "", 0, "", __version__))
+    begin_anew()
+    async with MotionServer(seed=1, sink=recorder) as server:
+        await _report(server.port, begin_anew)
+
+
+async def serve_bare(*, keeping: bool, synthesizing: bool = False) -> None:
+    """The bare handler."""
+    app = web.Application()
+    app[_SYNTHESIZES] = synthesizing
+    kept: list[bytes] = []
+    if keeping:
+        app[_KEPT] = kept
+    app.router.add_post(SESSION_TOKENS_PATH, _token)
+    app.router.add_get(WEBSOCKET_PATH, _answer_bare)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, LOOPBACK, 0, backlog=1024).start()
+    await _report(int(runner.addresses[0][1]), kept.clear)
+    await runner.cleanup()
+
+
+_KINDS = {
+    "ours": partial(serve_ours, traced=False),
+    "traced": partial(serve_ours, traced=True),
+    "bare": partial(serve_bare, keeping=False),
+    "keeping": partial(serve_bare, keeping=True),
+    "synthesizing": partial(serve_bare, keeping=True, synthesizing=True),
+}
+
+if __name__ == "__main__":
+    collect_seldom()
+    asyncio.run(_KINDS[sys.argv[1]]())

@@ -1,0 +1,40 @@
+"""."""
+
+import json
+import sys
+
+import click
+
+from spatius_sim.cli.shared import _FAILED
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Every figure in a few seconds, none of them worth reading.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option(
+    "--mitmdump",
+    metavar="PATH",
+    help="Where mitmproxy's mitmdump is, to measure beside it; default: on the path.",
+)
+def bench(quick: bool, as_json: bool, mitmdump: str | None) -> int:
+    """How fast the simulator is, beside the least that could do its job.
+
+    Takes four minutes. Ends with 1 where a promised figure is missed on this machine.
+    """
+    from rich.console import Console
+
+    from spatius_sim.benchmarks.figures import FULL, QUICK, figures
+    from spatius_sim.benchmarks.table import print_figures
+
+    console = Console(stderr=True)
+    found = []
+    with console.status("measuring") as status:
+        for figure in figures(QUICK if quick else FULL, mitmdump):
+            status.update(f"measured: {figure.name}")
+            found.append(figure)
+    if as_json:
+        lines = [figure._asdict() | {"kept": figure.kept} for figure in found]
+        sys.stdout.write(json.dumps(lines, indent=2) + "\n")
+    else:
+        print_figures(Console(), [(*figure, figure.kept) for figure in found])
+    return 0 if quick or all(figure.kept for figure in found) else _FAILED

@@ -1,0 +1,50 @@
+"""."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spatius_sim.cli.shared import _ASKED, _say, _tape, as_click, report_paths
+
+
+def _check_options(command: click.Command) -> click.Command:
+    command.params.extend(as_click(option) for option in _ASKED)
+    return command
+
+
+@_check_options
+@click.command()
+@_tape
+def check(tape_path: Path, **given: Any) -> int:
+    """Judge what is on TAPE by every rule that it can exercise.
+
+    What is not said here stands in conformance.yaml, in the working directory. A tape is no whole run: an
+    entry of the baseline that passes here may stay.
+
+    \b
+    Exit codes:
+      0  no rule was broken, and at least one was kept
+      1  a rule was broken
+      4  this is no whole tape
+      5  no rule was exercised, or none of those that were named
+    """
+    from rich.console import Console
+
+    from spatius_sim.engine.check_tape import asked_of_tapes, check_tape
+    from spatius_sim.reporting.formats.files import make_room, write_reports
+    from spatius_sim.reporting.formats.text_report import failure_text, print_run
+    from spatius_sim.reporting.report import report_of
+    from spatius_sim.reporting.summary import exit_code
+
+    asked = asked_of_tapes({option.name: given[option.field] for option in _ASKED}, Path.cwd())
+    paths = report_paths(asked.reports)
+    make_room(paths)
+    summaries = check_tape(tape_path, asked)
+    for outcome in (outcome for summary in summaries for outcome in summary.new_failures):
+        if outcome.failure is not None:
+            _say(failure_text(outcome, outcome.failure))
+    code = exit_code(summaries)
+    print_run(Console(), summaries, code)
+    _say(*write_reports(paths, report_of(summaries, code)).values())
+    return int(code)

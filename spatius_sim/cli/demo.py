@@ -1,0 +1,96 @@
+"""."""
+
+import asyncio
+
+import click
+from rich.console import Console
+
+from spatius_sim.cli.demo_acts import Act, Stage
+from spatius_sim.cli.shared import _FAILED, _seed
+
+
+@click.command()
+@_seed
+def demo(seed: int) -> int:
+    """Two conversations through the whole pipeline.
+
+    Real speech goes through the reference relay (on the published Server SDK) and our Motion Server to our
+    client. The rules judge the first conversation; in the second Motion Server dies, and it shows how
+    audio-only looks.
+    """
+    from rich.console import Console
+
+    from spatius_sim.cli.demo_acts import clean_conversation, dying_motion_server
+    from spatius_sim.files.clip import read_clip
+    from spatius_sim.files.resources import resource
+
+    console = Console()
+    clip = read_clip(resource("fixtures") / "speech" / "hello.wav")
+    console.rule("act one: a clean conversation")
+    with _Watch(console, len(clip.pcm) // 2) as watch:
+        act = asyncio.run(clean_conversation(clip, seed, watch))
+    clean = _tell_clean(console, act, seed)
+    console.rule("act two: Motion Server dies in mid-turn")
+    with _Watch(console, len(clip.pcm) // 2) as watch:
+        act = asyncio.run(dying_motion_server(clip, seed, watch))
+    survived = _tell_survival(console, act)
+    return 0 if clean and survived else _FAILED
+
+
+class _Watch:
+    """Draws an act while it happens: live on a terminal, a line every two seconds elsewhere."""
+
+    _CALLS_FOR_A_PICTURE = 4
+    _CALLS_FOR_A_LINE = 80
+
+    def __init__(self, console: "Console", total_samples: int) -> None:
+        from rich.live import Live
+
+        from spatius_sim.cli.demo_view import ConversationView
+
+        self._console, self._total = console, total_samples
+        self._view = ConversationView()
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._calls = 0
+
+    def __enter__(self) -> "_Watch":
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def __call__(self, stage: "Stage", spoken: int) -> None:
+        from spatius_sim.cli.demo_acts import figures
+
+        now = figures(stage, spoken, self._total)
+        if self._live is not None and self._calls % self._CALLS_FOR_A_PICTURE == 0:
+            self._live.update(self._view.draw(now), refresh=True)
+        elif self._live is None and self._calls % self._CALLS_FOR_A_LINE == 0:
+            self._console.print(
+                f"{now.spoken:4.1f} s spoken, {now.payloads_taken} payloads taken, avatar {now.state}"
+            )
+        self._calls += 1
+
+
+def _tell_clean(console: "Console", act: "Act", seed: int) -> bool:
+    from spatius_sim.cli.demo_acts import summarise
+    from spatius_sim.reporting.formats.text_report import print_summary
+    from spatius_sim.reporting.summary import ExitCode, exit_code
+
+    summary = summarise(act.trace, seed)
+    print_summary(console, summary)
+    return exit_code([summary]) is ExitCode.PASSED
+
+
+def _tell_survival(console: "Console", act: "Act") -> bool:
+    steps = {
+        f"the relay told its client: {act.told or 'nothing'}": bool(act.told),
+        "the client called yieldFramesData with an empty list: audio-only": act.audio_only,
+        "the audio played out, and the avatar came back to idle": act.played_out,
+    }
+    for text, happened in steps.items():
+        console.print(f"{'yes' if happened else 'NO ':3}  {text}", highlight=False)
+    return all(steps.values())

@@ -1,0 +1,186 @@
+"""The demo: a conversation through the whole pipeline, and one in which Motion Server dies."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+
+from spatius_sim import __version__
+from spatius_sim.cli.demo_view import ConversationFigures
+from spatius_sim.files.clip import Clip
+from spatius_sim.net.client.avatar import AvatarClient
+from spatius_sim.net.client.relay import RelayAddress, RelayClient
+from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.protocol.keyframes import JAW_POSE
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.reporting.summary import RuleOutcome, Summary
+from spatius_sim.rules.catalogue import REVISION
+from spatius_sim.rules.judge import judge
+from spatius_sim.subjects.embedded import relay_url, start_reference_relay
+from spatius_sim.subjects.subject import canary_key
+from spatius_sim.trace.decoder_events import (
+    AudioOnlyEntered,
+    MotionDiscarded,
+    MotionTaken,
+    PlaybackState,
+    StateChanged,
+    StateReason,
+)
+from spatius_sim.trace.events import Lane, Received, Sent, Trace, TraceHeader, TurnStarted, WaitEnded, What
+from spatius_sim.trace.recorder import Recorder
+from spatius_sim.wires import dialect_named
+from spatius_sim.wires.events import Failed, Speak, SpeakEnd
+
+CLIENT = "client-1"
+_CHUNK_SECONDS = 0.1
+_TICK_SECONDS = 0.025
+"""Speech goes up four times as fast as it plays, as a TTS gives it: so motion comes before its moment."""
+_LONGEST_WAIT_SECONDS = 30.0
+_WIRE = "json-envelope"
+_OF_ONE_CLEAN_TURN = (
+    "U-TOKEN",
+    "U-CONFIGURE",
+    "U-AUDIO-END",
+    "R-MOTION-VERBATIM",
+    "R-MOTION-COMPLETE",
+    "R-MOTION-ORDER",
+    "R-END-AUDIO",
+    "R-AUDIO-COMPLETE",
+    "R-AUDIO-FIRST",
+    "R-CONVERSATION",
+    "R-SECRETS",
+)
+
+SPEECH_RATE = 16000
+"""Hz. What the reference relay takes."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything that one act needs, connected."""
+
+    server: MotionServer
+    relay: RelayClient
+    avatar: AvatarClient
+    recorder: Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What an act left behind; `played_out` where the avatar came back to idle by itself."""
+
+    trace: Trace
+    played_out: bool
+    audio_only: bool
+    told: str
+
+
+Watch = Callable[[Stage, int], None]
+"""Called forty times a second with the stage and the number of samples spoken so far."""
+
+
+async def clean_conversation(clip: Clip, seed: int, watch: Watch) -> Act:
+    """Real speech goes up, motion comes down, the avatar plays both to the end."""
+    async with _stage(seed, "one clean turn of real speech") as stage:
+        return await _perform(stage, clip, watch, dies=False)
+
+
+async def dying_motion_server(clip: Clip, seed: int, watch: Watch) -> Act:
+    """Motion Server is cut off as soon as the avatar has its first motion."""
+    async with _stage(seed, "Motion Server dies in mid-turn") as stage:
+        return await _perform(stage, clip, watch, dies=True)
+
+
+@asynccontextmanager
+async def _stage(seed: int, plan: str) -> AsyncIterator[Stage]:
+    dialect = dialect_named(_WIRE)
+    recorder = Recorder(dialect=dialect)
+    ids = (f"conversation-{number}" for number in count(1))
+    async with MotionServer(seed=seed, sink=recorder) as server:
+        relay = await start_reference_relay(server, canary_key(seed))
+        try:
+            recorder.start(TraceHeader("relay", _WIRE, seed, plan, __version__))
+            async with RelayClient(RelayAddress(relay_url(relay)), dialect, recorder, CLIENT) as client:
+                avatar = AvatarClient(client, recorder, CLIENT, lambda: next(ids))
+                try:
+                    yield Stage(server, client, avatar, recorder)
+                finally:
+                    await avatar.stop()
+        finally:
+            relay.close()
+            await relay.wait_closed()
+
+
+async def _perform(stage: Stage, clip: Clip, watch: Watch, *, dies: bool) -> Act:
+    recorder = stage.recorder
+    recorder.emit(Lane.KIT, CLIENT, TurnStarted(0, clip.pcm, clip.sample_rate))
+    size = int(clip.sample_rate * _CHUNK_SECONDS) * 2
+    for start in range(0, len(clip.pcm), size):
+        await stage.relay.do(Speak(clip.pcm[start : start + size]))
+        watch(stage, min(start + size, len(clip.pcm)) // 2)
+        await asyncio.sleep(_TICK_SECONDS)
+        if dies and _happened(recorder, lambda what: isinstance(what, MotionTaken)):
+            stage.server.die()
+            dies = False
+    await stage.relay.do(SpeakEnd())
+    for _ in range(int(_LONGEST_WAIT_SECONDS / _TICK_SECONDS)):
+        if _happened(recorder, _playback_ended):
+            break
+        watch(stage, len(clip.pcm) // 2)
+        await asyncio.sleep(_TICK_SECONDS)
+    played_out = _happened(recorder, _playback_ended)
+    recorder.emit(Lane.KIT, CLIENT, WaitEnded(0, played_out))
+    audio_only = _happened(recorder, lambda what: isinstance(what, AudioOnlyEntered))
+    failures = [
+        event.what.value.message
+        for event in recorder.events
+        if isinstance(event.what, Received) and isinstance(event.what.value, Failed)
+    ]
+    return Act(
+        trace=recorder.finish(),
+        played_out=played_out,
+        audio_only=audio_only,
+        told=failures[0] if failures else "",
+    )
+
+
+def _happened(recorder: Recorder, what: Callable[[What], bool]) -> bool:
+    return any(what(event.what) for event in recorder.events)
+
+
+def _playback_ended(what: What) -> bool:
+    return what == StateChanged(PlaybackState.IDLE, StateReason.PLAYBACK_END)
+
+
+def figures(stage: Stage, spoken: int, total: int) -> ConversationFigures:
+    """The figures of this moment; `spoken` and `total` in samples."""
+    decoder = stage.avatar.decoder
+    events = [event.what for event in stage.recorder.events]
+    row = decoder.keyframe_row
+    return ConversationFigures(
+        spoken=spoken / SPEECH_RATE,
+        total=total / SPEECH_RATE,
+        payloads_sent=sum(_is_motion_sent(what) for what in events),
+        payloads_taken=sum(isinstance(what, MotionTaken) for what in events),
+        payloads_discarded=sum(isinstance(what, MotionDiscarded) for what in events),
+        state=str(decoder.state),
+        conversation=decoder.get_current_conversation_id() or "no conversation",
+        played=decoder.played_seconds,
+        audio_only=decoder.audio_only,
+        jaw=None if row is None else float(row[JAW_POSE][0]),
+    )
+
+
+def summarise(trace: Trace, seed: int) -> Summary:
+    """What the rules say of an act. Rules that take more than one clean turn stay out of it."""
+    outcomes = tuple(
+        RuleOutcome(judgement.rule_id, judgement.verdict, judgement.exercised, 1, judgement.reason, None)
+        for judgement in judge(trace).values()
+        if judgement.rule_id in _OF_ONE_CLEAN_TURN
+    )
+    return Summary("relay", "reference relay", seed, __version__, REVISION, outcomes)
+
+
+def _is_motion_sent(what: What) -> bool:
+    return isinstance(what, Sent) and isinstance(what.value, MotionResponse)

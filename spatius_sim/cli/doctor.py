@@ -1,0 +1,51 @@
+"""."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spatius_sim.cli.report import subject_argument
+from spatius_sim.cli.shared import _UNREACHABLE, _options, _relay_options, _said, _say_each_on_a_line
+from spatius_sim.protocol.errors import UsageError
+
+
+@_relay_options
+@click.command()
+@subject_argument(required=False, metavar="[URL]")
+@click.option("--conformance", metavar="FILE", help="The conformance file (conformance.yaml).")
+def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
+    """Find out why nothing comes from the relay at URL, or of conformance.yaml.
+
+    Says what was looked at, and what to do; exits with 6 where something stands in the way of a whole turn.
+    """
+    from spatius_sim.cli import doctor_findings as practice
+    from spatius_sim.cli.diagnosis import ask
+    from spatius_sim.engine.conformance_file import find_conformance_file
+
+    said = {"target": target} | _said(given)
+    file = find_conformance_file(conformance, Path.cwd())
+    if file is not None:
+        said = file.fill(said) | {name: value for name, value in said.items() if value}
+    if not said.get("target"):
+        raise UsageError("which relay? spatius-sim doctor ws://..., or a conformance.yaml with a target")
+    options = _options(said)
+    beside = [*practice.version_findings(), practice.telemetry_finding(Path.cwd())]
+    try:
+        answers = ask(options)
+    except UsageError as error:
+        port = options.listens_at
+        if port is None or f"port {port}" not in str(error):
+            raise
+        findings, words = [practice.port_finding(port, str(error))], ""
+    else:
+        findings = list(practice.relay_findings(answers, options))
+        words = practice.last_words(answers)
+    for finding in filter(None, [*beside, *findings]):
+        _say_each_on_a_line(f"{'ok ' if finding.well else 'NO '} {finding.what}")
+        if finding.advice:
+            _say_each_on_a_line(f"    {finding.advice}")
+    in_the_way = not all(finding.well for finding in findings)
+    if in_the_way and words:
+        _say_each_on_a_line(f"    {words}")
+    return _UNREACHABLE if in_the_way else 0

@@ -1,0 +1,76 @@
+"""."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spatius_sim.cli.diagnosis import Answers
+from spatius_sim.cli.report import subject_argument
+from spatius_sim.cli.shared import _UNREACHABLE, _each, _options, _relay_options, _said, _say_each_on_a_line
+from spatius_sim.engine.options import CONFORMANCE_FILE
+from spatius_sim.protocol.errors import UsageError
+
+
+@_relay_options
+@click.command()
+@subject_argument(required=True, metavar="URL")
+@click.option("--force", is_flag=True, help="Write over a conformance.yaml that is there.")
+def init(target: str, force: bool, **given: Any) -> int:
+    """Ask the relay at URL a few questions, and write conformance.yaml.
+
+    The relay runs with its endpoints pointed at port 8700 of this machine, or --target-cmd starts it. Exits
+    with 6, and writes nothing, where no wire was found on which it answers.
+    """
+    from spatius_sim.cli.diagnosis import ask
+    from spatius_sim.cli.doctor_findings import relay_findings
+
+    path = Path(CONFORMANCE_FILE)
+    if path.exists() and not force:
+        raise UsageError(f"{CONFORMANCE_FILE} is there already: --force writes over it")
+    said = {"target": target} | _said(given)
+    options = _options(said)
+    answers = ask(options)
+    _say_each_on_a_line(
+        *(f"{'ok ' if found.well else 'NO '} {found.what}" for found in relay_findings(answers, options))
+    )
+    if answers.unreachable or not answers.understood:
+        _say_each_on_a_line(
+            "nothing was written; `spatius-sim doctor` with the same arguments says what to do"
+        )
+        return _UNREACHABLE
+    text, variables = _conformance_yaml(said, answers)
+    path.write_text(text, encoding="utf-8")
+    if variables:
+        exports = " ".join(f"{name}=..." for name in variables)
+        _say_each_on_a_line(f"what may be a login stands in no file: export {exports}")
+    _say_each_on_a_line(
+        f"{CONFORMANCE_FILE} is written. Now: spatius-sim {'verify' if answers.whole_turn else 'doctor'}"
+    )
+    return 0
+
+
+def _conformance_yaml(said: Mapping[str, Any], answers: "Answers") -> tuple[str, list[str]]:
+    """What was said and found out, as the file that every command reads, and the variables that it needs."""
+    from spatius_sim.engine.confidence import Variables, without_secrets
+    from spatius_sim.engine.conformance_file import as_conformance_text
+
+    variables = Variables()
+    escaped = {name: _each(as_conformance_text, value) for name, value in said.items()}
+    values = {**without_secrets(escaped, variables), "wire": answers.wire, "level": "should"}
+    lines = [
+        "# What spatius-sim knows of this relay: `spatius-sim verify` judges it, and needs no arguments."
+    ]
+    lines.append("# `spatius-sim schema conformance` prints the JSON Schema of this file, for editors.")
+    if variables.names:
+        lines.append("# What may be a login stands in no file that is committed.")
+        lines.append(f"# Set these variables: {', '.join(variables.names)}")
+    for name, value in values.items():
+        lines.append(f"{name}: {json.dumps(list(value) if isinstance(value, tuple) else value)}")
+    if answers.whole_turn and not answers.interrupts:
+        lines.append("# Nothing answered an interrupt. Where it has none: lacks: [interrupts]")
+    lines.append("# Failures that are known: take in this line, then spatius-sim verify --update-baseline")
+    lines.append("# baseline: known-failures.yaml")
+    return "\n".join(lines) + "\n", variables.names

@@ -1,0 +1,95 @@
+"""The command line: the composition root. Nothing heavy is imported before a command needs it."""
+
+import sys
+from traceback import format_exc
+from typing import TYPE_CHECKING
+
+import click
+
+from spatius_sim import __version__
+from spatius_sim.cli.bench import bench
+from spatius_sim.cli.demo import demo
+from spatius_sim.cli.doctor import doctor
+from spatius_sim.cli.init import init
+from spatius_sim.cli.report import report
+from spatius_sim.cli.schema import examples, schema
+from spatius_sim.cli.serve import scenarios, serve
+from spatius_sim.cli.tape import TAPE_COMMANDS
+from spatius_sim.cli.verify import verify
+from spatius_sim.cli.wire import wire
+from spatius_sim.engine.interruption import INTERRUPTION
+from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
+
+if TYPE_CHECKING:
+    pass
+
+
+_FAILED, _INTERRUPTED, _KIT_FAILED, _USAGE, _UNREACHABLE = 1, 2, 3, 4, 6
+
+
+def main() -> None:
+    """Run the command line; every error that is ours to tell is one line."""
+    INTERRUPTION.listen()
+    try:
+        sys.exit(cli(standalone_mode=False))
+    except click.ClickException as error:
+        _complain(error.format_message(), _USAGE)
+    except UsageError as error:
+        _complain(str(error), _USAGE)
+    except UnreachableError as error:
+        _complain(str(error), _UNREACHABLE)
+    except SpatiusSimError as error:
+        _complain(str(error), _KIT_FAILED)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(_INTERRUPTED)
+    except Exception:
+        _complain(f"the kit failed: {format_exc()}", _KIT_FAILED)
+
+
+def _complain(message: str, code: int) -> None:
+    from spatius_sim.reporting.harmless import some_lines
+
+    sys.stderr.write(f"spatius-sim: {some_lines(message)}\n")
+    sys.exit(code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="spatius-sim", message="%(prog)s %(version)s")
+def cli() -> None:
+    """A mock Motion Server and a conformance kit for Spatius relays and clients."""
+
+
+@cli.command()
+@click.argument("subject", type=click.Choice(["relay", "server", "client"]), required=False)
+@click.option("--markdown", "folder", metavar="DIR", help="Write a page for each rule there, as Markdown.")
+def rules(subject: str | None, folder: str | None) -> None:
+    """The catalogue: every rule with its sentence and its source."""
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from spatius_sim.miniatures.rule_pages import write_rule_pages
+    from spatius_sim.reporting.formats.text_report import print_catalogue
+    from spatius_sim.rules.catalogue import RULES, rules_for
+
+    if folder is not None:
+        write_rule_pages(Path(folder))
+    else:
+        print_catalogue(Console(), list(rules_for(subject) if subject else RULES.values()))
+
+
+for _command in (
+    *TAPE_COMMANDS,
+    serve,
+    scenarios,
+    demo,
+    verify,
+    bench,
+    init,
+    doctor,
+    schema,
+    examples,
+    report,
+    wire,
+):
+    cli.add_command(_command)

@@ -1,0 +1,82 @@
+"""."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from spatius_sim.cli.shared import _FAILED, _say, _tape
+from spatius_sim.engine.interruption import told_to_end
+
+
+@click.command()
+@_tape
+@click.argument("relay", required=False)
+@click.option("--as", "role", type=click.Choice(["server", "client"]), default="server", show_default=True)
+@click.option("--port", default=8700, show_default=True, help="Where to listen on 127.0.0.1; 0: a free port.")
+@click.option(
+    "--match",
+    type=click.Choice(["order", "audio"]),
+    default="order",
+    show_default=True,
+    help="Requests find their turn by order, or by what is said in them.",
+)
+@click.option("--speed", default=1.0, show_default=True, help="Times the recorded pace; 0: at once.")
+@click.option("--original-ids", is_flag=True, help="Send the recorded ids instead of fresh ones.")
+@click.option(
+    "--settle", default=3.0, show_default=True, help="As client: seconds of silence to leave after."
+)
+def replay(
+    tape_path: Path,
+    relay: str | None,
+    role: str,
+    port: int,
+    match: str,
+    speed: float,
+    original_ids: bool,
+    settle: float,
+) -> int:
+    """Play TAPE again: as the Motion Server of a relay until Ctrl-C, or with --as client RELAY (ws://...) as
+    the clients of a relay.
+
+    Exits 1 where a request came that the tape does not hold, or a client heard something else.
+    """
+    if speed < 0:
+        raise click.UsageError("--speed is a positive number, or 0")
+    if role == "client":
+        if relay is None:
+            raise click.UsageError("--as client needs the URL of a relay")
+        return asyncio.run(_replay_clients(tape_path, relay, speed, settle))
+    if relay is not None:
+        raise click.UsageError("a relay is named with --as client only")
+    return asyncio.run(_replay(tape_path, port, match, speed, original_ids=original_ids))
+
+
+async def _replay(tape_path: Path, port: int, match: str, speed: float, *, original_ids: bool) -> int:
+    from spatius_sim.engine.replay_tape import read_script
+    from spatius_sim.model.server.replay import Match
+    from spatius_sim.net.server.replay_server import Playing, ReplayServer
+
+    script = read_script(tape_path)
+    playing = Playing(Match(match), speed, original_ids)
+    told = told_to_end()
+    async with ReplayServer(script, playing, port=port, on_mismatch=_say) as server:
+        _say(
+            f"{len(script.turns)} requests of {tape_path} are ready. Ctrl-C ends it. Point a relay here:",
+            f"  export SPATIUS_CONSOLE_ENDPOINT={server.console_endpoint}",
+            f"  export SPATIUS_INGRESS_ENDPOINT={server.ingress_endpoint}",
+        )
+        await told
+    return _FAILED if server.mismatches else 0
+
+
+async def _replay_clients(tape_path: Path, relay: str, speed: float, settle: float) -> int:
+    from spatius_sim.engine.replay_tape import replay_clients
+
+    heard = await replay_clients(tape_path, relay, speed=speed, settle=settle)
+    for one in heard:
+        _say(
+            f"{one.client}: {one.sent} frames sent, {one.frames_now} heard ({one.frames_then} on the tape), "
+            f"{one.payloads_now} payloads ({one.payloads_then})"
+        )
+    return _FAILED if any(one.difference for one in heard) else 0

@@ -1,0 +1,82 @@
+"""The options of the kit on the command line, where its reports go, and the commands on reports."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from spatius_sim.engine.options import refuse_empty
+from spatius_sim.protocol.errors import UsageError
+
+_C = TypeVar("_C", bound=Callable[..., Any])
+
+
+def subject_argument(*, required: bool, metavar: str | None = None) -> Callable[[_C], _C]:
+    """The positional argument that names a relay."""
+    return click.argument("target", required=required, metavar=metavar, callback=_not_empty)
+
+
+def _not_empty(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    named = isinstance(parameter, click.Option)
+    refuse_empty({parameter.opts[0] if named else parameter.make_metavar(context).strip("[]"): value})
+    return value
+
+
+_file = click.Path(path_type=Path)
+
+
+@click.group("report")
+def report() -> None:
+    """Work on reports that were written as JSON (--report-json, --report-dir)."""
+
+
+@report.command("html")
+@click.argument("source", metavar="REPORT", type=_file)
+@click.argument("out", type=_file)
+def html(source: Path, out: Path) -> None:
+    """Draw the page of REPORT again."""
+    from spatius_sim.reporting.formats.files import make_room, write_reports
+    from spatius_sim.reporting.formats.json_report import read_report
+
+    paths = {"html": out}
+    found = read_report(source)
+    make_room(paths)
+    for told in write_reports(paths, found).values():
+        raise UsageError(told)
+
+
+@report.command("annotations")
+@click.argument("source", metavar="REPORT", type=_file)
+def annotations(source: Path) -> None:
+    """Print what GitHub is to mark in a run: ten lines at most, the worst first."""
+    from spatius_sim.reporting.formats.annotations import github_annotations
+    from spatius_sim.reporting.formats.json_report import read_report
+
+    for line in github_annotations(read_report(source)):
+        click.echo(line)
+
+
+@report.command("matrix")
+@click.argument("sources", metavar="REPORT...", nargs=-1, required=True, type=_file)
+@click.option("--html", "html_out", metavar="FILE", type=_file, help="Write it as a page.")
+@click.option("--markdown", "markdown_out", metavar="FILE", type=_file, help="Write it as Markdown.")
+def matrix(sources: tuple[Path, ...], html_out: Path | None, markdown_out: Path | None) -> None:
+    """Put subjects or releases side by side, and show what changed from left to right."""
+    from rich.console import Console
+
+    from spatius_sim.reporting.formats.files import make_room
+    from spatius_sim.reporting.formats.html_report import html_matrix
+    from spatius_sim.reporting.formats.json_report import read_report
+    from spatius_sim.reporting.formats.markdown_report import markdown_matrix
+    from spatius_sim.reporting.formats.matrix_table import print_matrix
+    from spatius_sim.reporting.matrix import matrix_of
+
+    found = matrix_of([(str(source), read_report(source)) for source in sources])
+    makers = {"html": (html_out, html_matrix), "markdown": (markdown_out, markdown_matrix)}
+    asked = {name: out for name, (out, _) in makers.items() if out is not None}
+    make_room(asked)
+    for name, out in asked.items():
+        out.write_text(makers[name][1](found), encoding="utf-8")
+    if not asked:
+        print_matrix(Console(), found)

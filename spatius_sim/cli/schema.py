@@ -1,0 +1,30 @@
+"""."""
+
+import json
+import sys
+
+import click
+
+from spatius_sim.cli.shared import _say_each_on_a_line
+
+
+@click.command()
+@click.argument("name", type=click.Choice(["conformance", "baseline", "report"]))
+def schema(name: str) -> None:
+    """Print the JSON Schema of conformance.yaml, of a baseline, or of a JSON report."""
+    from spatius_sim.engine.baseline_file import baseline_schema
+    from spatius_sim.engine.conformance_file import conformance_schema
+    from spatius_sim.reporting.formats.json_report import report_schema
+
+    ours = {"conformance": conformance_schema, "baseline": baseline_schema}
+    sys.stdout.write(json.dumps(ours[name](), indent=2) + "\n" if name in ours else report_schema())
+
+
+@click.command()
+def examples() -> None:
+    """Say where the example relays lie, and what a CI runs."""
+    from spatius_sim.files.resources import resource
+
+    folder = resource("conformance")
+    relays = sorted(path for path in (folder / "examples").glob("[!_]*") if path.is_dir())
+    _say_each_on_a_line(*map(str, (*relays, folder / "ci")))

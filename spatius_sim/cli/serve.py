@@ -1,0 +1,103 @@
+"""."""
+
+import asyncio
+import json
+import sys
+
+import click
+
+from spatius_sim.cli.shared import _seed
+from spatius_sim.engine.interruption import told_to_end
+from spatius_sim.mock_server.server import MotionServer
+
+
+@click.command()
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8700,
+    show_default=True,
+    help="Where to listen on 127.0.0.1; 0: a free port.",
+)
+@_seed
+@click.option("--api-key", multiple=True, help="Accept this API key only (repeatable). Default: any.")
+@click.option("--app-id", multiple=True, help="Accept this app id only (repeatable). Default: any.")
+@click.option(
+    "--scenario",
+    default="none",
+    metavar="NAME|FILE",
+    help="What goes wrong: see `spatius-sim scenarios`, or a .yaml file.",
+)
+@click.option(
+    "--pace",
+    type=click.Choice(["fast", "realtime"]),
+    default="fast",
+    show_default=True,
+    help="realtime: motion takes time, and comes no faster than the audio is spoken.",
+)
+@click.option("--latency", type=float, help="Seconds before a first response, whatever the pace.")
+@click.option("--jitter", type=float, help="Seconds at most that any response comes later.")
+@click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line when ready.")
+def serve(
+    port: int,
+    seed: int,
+    api_key: tuple[str, ...],
+    app_id: tuple[str, ...],
+    scenario: str,
+    pace: str,
+    latency: float | None,
+    jitter: float | None,
+    as_json: bool,
+) -> None:
+    """Run the mock Motion Server until Ctrl-C.
+
+    Point a relay at it with the export lines that it prints. Ids with a meaning go wrong without a
+    scenario: see `spatius-sim scenarios`.
+    """
+    from dataclasses import replace
+
+    from spatius_sim.mock_server.server import MotionServer
+    from spatius_sim.model.server.gate import Gate
+    from spatius_sim.model.server.pace import PACES
+    from spatius_sim.net.garbage import collect_seldom
+
+    given = {"latency": latency, "jitter": jitter}
+    exact = replace(PACES[pace], **{name: value for name, value in given.items() if value is not None})
+    gate = Gate(frozenset(api_key), frozenset(app_id))
+    server = MotionServer(port=port, seed=seed, gate=gate, scenario=scenario, pace=exact)
+    collect_seldom()
+    asyncio.run(_serve_until_told(server, min(api_key, default="any-key-will-do"), as_json=as_json))
+
+
+@click.command()
+def scenarios() -> None:
+    """What can go wrong, by name, and the ids that mean something."""
+    from spatius_sim.files.scenario_file import shipped_scenarios
+    from spatius_sim.model.scenario.meaningful_ids import glossary
+
+    lines = [f"{scenario.name:24}{scenario.about}" for scenario in shipped_scenarios()]
+    lines += ["", "Ids with a meaning, by how they begin, need no scenario:"]
+    lines += [f"{begins:24}{means}" for begins, means in glossary()]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+async def _serve_until_told(server: "MotionServer", api_key: str, *, as_json: bool) -> None:
+    told = told_to_end()
+    async with server:
+        environment = server.relay_environment(api_key)
+        if as_json:
+            ready = {"ready": True, "port": server.port, "seed": server.seed, "environment": environment}
+            lines = [json.dumps(ready | {"control": server.control_endpoint})]
+        else:
+            lines = [
+                f"Motion Server listens on port {server.port} (seed {server.seed}). Ctrl-C ends it.",
+                f"  console endpoint  {server.console_endpoint}",
+                f"  ingress endpoint  {server.ingress_endpoint}",
+                f"  control           {server.control_endpoint}/openapi.json",
+                f"  scenario          {server.scenario.name}: {server.scenario.about}",
+                "Point a relay here:",
+                *(f"  export {name}={value}" for name, value in environment.items()),
+            ]
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
+        await told

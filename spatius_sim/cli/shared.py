@@ -1,0 +1,104 @@
+"""."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spatius_sim.cli.report import _not_empty
+from spatius_sim.engine.options import (
+    ASKED_OF_A_RELAY,
+    JUDGE_OPTIONS,
+    REPORT_OPTIONS,
+    JudgeOption,
+)
+from spatius_sim.engine.settings import Options
+
+_NAMED_BY_ARGUMENT = "target"
+
+_seed = click.option("--seed", default=1, show_default=True, help="What every random choice comes from.")
+
+
+_FAILED = 1
+
+_OF_A_TAPE = ("conformance", "baseline", "level", "rule", "lacks")
+
+_ASKED = (*REPORT_OPTIONS, *(option for option in JUDGE_OPTIONS if option.name in _OF_A_TAPE))
+"""What may be asked of a tape."""
+
+_tape = click.argument("tape_path", metavar="TAPE", type=click.Path(path_type=Path))
+
+_out = click.argument("out", type=click.Path(path_type=Path))
+
+_keep_audio = click.option("--keep-audio", is_flag=True, help="Keep speech, not only its loudness and hash.")
+
+
+def _say(*lines: str) -> None:
+    from spatius_sim.reporting.harmless import harmless
+
+    sys.stdout.write("".join(f"{harmless(line)}\n" for line in lines))
+    sys.stdout.flush()
+
+
+_UNREACHABLE = 6
+
+
+def _relay_options(command: click.Command) -> click.Command:
+    command.params.extend(map(as_click, ASKED_OF_A_RELAY))
+    return command
+
+
+def _said(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given, by name."""
+    return {
+        option.name: given[option.field]
+        for option in ASKED_OF_A_RELAY
+        if given[option.field] not in (None, ())
+    }
+
+
+def _options(said: Mapping[str, Any]) -> "Options":
+    from spatius_sim.engine.settings import options_of
+
+    options = options_of(said, os.environ, 1)
+    options.check()
+    return options
+
+
+def as_click(option: JudgeOption) -> click.Option:
+    """An option of the judge as click has it."""
+    return click.Option(
+        [f"--{option.name}", option.field],
+        type=click.Choice(option.choices) if option.choices else option.parse,
+        is_flag=option.parse is bool or None,
+        multiple=option.repeatable,
+        callback=_not_empty,
+        metavar=option.metavar or None,
+        help=f"{option.help[0].upper()}{option.help[1:]}.",
+    )
+
+
+def report_paths(given: Mapping[str, str]) -> dict[str, Path]:
+    """Where each format goes, by the values of the options of reports, by name."""
+    from spatius_sim.reporting.formats.files import paths_of
+
+    named = {name.removeprefix("report-"): path for name, path in given.items()}
+    folder = named.pop("dir", "")
+    return paths_of(named, folder)
+
+
+def _say_each_on_a_line(*lines: str) -> None:
+    from spatius_sim.reporting.harmless import one_line
+
+    sys.stdout.write("".join(f"{one_line(line)}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def _each(change: Callable[[str], str], value: Any) -> Any:
+    """The value with each of its texts changed."""
+    if isinstance(value, tuple):
+        return tuple(map(change, value))
+    return change(value) if isinstance(value, str) else value

@@ -1,0 +1,162 @@
+"""The commands on tapes. Nothing heavy is imported before a command needs it."""
+
+import json
+from pathlib import Path
+
+import click
+
+from spatius_sim.cli.check import check
+from spatius_sim.cli.record import record
+from spatius_sim.cli.replay import replay
+from spatius_sim.cli.shared import _FAILED, _keep_audio, _out, _say, _tape
+
+
+@click.group("tape")
+def tape() -> None:
+    """Look at tapes, and work on them."""
+
+
+@tape.command()
+@_tape
+def show(tape_path: Path) -> None:
+    """The tape as a readable dialogue. Arrows point at Motion Server and at the client (->: received by the
+    kit, <-: sent by it)."""
+    from spatius_sim.tape.dialogue import dialogue
+
+    for line in dialogue(tape_path):
+        _say(line)
+
+
+@tape.command()
+@_tape
+@click.option("--json", "as_json", is_flag=True, help="As one machine-readable line.")
+def stats(tape_path: Path, as_json: bool) -> None:
+    """What is on the tape, in numbers."""
+    from spatius_sim.tape.dialogue import statistics
+
+    found = statistics(tape_path)
+    header = found.header
+    figures = {
+        "recorded by": header.what,
+        "taken out": ", ".join(header.redactions),
+        "note": header.note,
+        "runs": found.runs,
+        "connections": found.connections,
+        "seconds": round(found.seconds, 3),
+        "events": dict(sorted(found.kinds.items())),
+        "seconds of speech by rate": {str(r): round(s, 3) for r, s in sorted(found.speech_seconds.items())},
+        "payloads": found.payloads,
+        "keyframes": found.keyframes,
+        "bytes of frames": found.frame_bytes,
+        "bytes of the file": found.file_bytes,
+    }
+    if as_json:
+        _say(json.dumps(figures))
+        return
+    for name, figure in figures.items():
+        text = ", ".join(f"{k} {v}" for k, v in figure.items()) if isinstance(figure, dict) else str(figure)
+        _say(f"{name:26} {text}")
+
+
+@tape.command()
+@_tape
+@_out
+@click.option("--from", "from_seconds", default=0.0, help="Seconds from the start of the tape.")
+@click.option("--until", "until_seconds", type=float, help="Seconds from the start of the tape.")
+@click.option("--run", default=0, help="This run only (1, 2, ...).")
+@click.option("--connection", multiple=True, help="This connection only (repeatable).")
+def cut(
+    tape_path: Path,
+    out: Path,
+    from_seconds: float,
+    until_seconds: float | None,
+    run: int,
+    connection: tuple[str, ...],
+) -> None:
+    """Write a piece of TAPE to OUT; handshakes come along."""
+    from spatius_sim.tape import editing
+
+    until = None if until_seconds is None else int(until_seconds * 1e9)
+    piece = editing.Piecework(int(from_seconds * 1e9), until, run, frozenset(connection))
+    _say(f"{editing.cut(tape_path, out, piece)} events")
+
+
+@tape.command()
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+@_out
+def merge(first: Path, second: Path, out: Path) -> None:
+    """Make one tape of what was recorded before a relay and at its client."""
+    from spatius_sim.tape import editing
+
+    _say(f"the second tape was moved by {editing.merge(first, second, out) / 1e9:.3f} s")
+
+
+@tape.command()
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+def diff(first: Path, second: Path) -> int:
+    """How two tapes differ in meaning: ids, names, times and the cutting of audio aside.
+
+    Prints nothing and exits 0 where they do not differ, 1 where they do.
+    """
+    from spatius_sim.tape.comparing import differences
+
+    differing = False
+    for line in differences(first, second):
+        differing = True
+        _say(line)
+    return _FAILED if differing else 0
+
+
+@tape.command()
+@_tape
+@_out
+def repair(tape_path: Path, out: Path) -> int:
+    """Write what is whole of TAPE to OUT; exits 1 where something was missing."""
+    from spatius_sim.tape.editing import apart
+    from spatius_sim.tape.reader import repair as save
+
+    apart(out, tape_path)
+    repaired = save(tape_path, out)
+    _say(*repaired.damage, f"{repaired.events} events saved")
+    return _FAILED if repaired.damage else 0
+
+
+@tape.command("import")
+@click.argument("recordings", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_out
+@_keep_audio
+def import_(recordings: tuple[Path, ...], out: Path, keep_audio: bool) -> None:
+    """Make a tape of RECORDINGS in the JSON that the SDK's HTTP example writes."""
+    from spatius_sim import __version__
+    from spatius_sim.tape.exchange import import_recordings
+
+    import_recordings(list(recordings), out, __version__, keep_audio=keep_audio)
+    _say(f"{len(recordings)} runs")
+
+
+@tape.command()
+@_tape
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--as",
+    "shape",
+    type=click.Choice(["json", "wav", "npz"]),
+    default="json",
+    show_default=True,
+    help="json: the SDK example's shape; wav: the speech; npz: the motion as arrays.",
+)
+def export(tape_path: Path, folder: Path, shape: str) -> None:
+    """Write each request of TAPE to a file of its own in FOLDER."""
+    from spatius_sim.tape import exchange
+
+    writers = {
+        "json": exchange.export_recordings,
+        "wav": exchange.export_speech,
+        "npz": exchange.export_motion,
+    }
+    _say(*map(str, writers[shape](tape_path, folder)))
+
+
+TAPE_COMMANDS: list[click.Command] = [tape, check, record, replay]

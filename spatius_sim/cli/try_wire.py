@@ -1,0 +1,149 @@
+"""Tries a wire on a live relay: every frame, and what it is taken for, in words."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from spatius_sim.net.client.document import DocumentClient
+from spatius_sim.net.client.relay import RelayAddress, RelayClient
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.subjects.waiting import chunks
+from spatius_sim.trace.events import Closed, Event, Lane, Opened, Received, Sent
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.recorder import Recorder
+from spatius_sim.wires import Dialect
+from spatius_sim.wires.events import (
+    Audio,
+    Failed,
+    Frame,
+    Garbage,
+    Interrupted,
+    Motion,
+    Note,
+    Ready,
+    Speak,
+    SpeakEnd,
+    Start,
+    Unclear,
+)
+
+_CHUNK_BYTES = 6400
+_LONGEST_FRAME = 80
+_LONGEST_TEXT = 60
+_GREETING_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Tried:
+    """What a relay said: how many frames were understood and how many were not, and as which events."""
+
+    understood: int = 0
+    unclear: int = 0
+    kinds: set[str] = field(default_factory=set)
+
+    @property
+    def fits(self) -> bool:
+        """Whether everything was understood, motion among it."""
+        return not self.unclear and Motion.__name__ in self.kinds
+
+    def in_words(self) -> str:
+        """The result, and what to do."""
+        total = self.understood + self.unclear
+        if not total:
+            return "the relay said nothing: does it wait for a start message that the file does not declare?"
+        said = f"{self.understood} of {total} messages were understood"
+        if self.unclear:
+            return f"{said}: the others need a message in the file, be it a note"
+        if Motion.__name__ not in self.kinds:
+            return f"{said}, but no motion came: does the relay reach a Motion Server?"
+        return f"{said}, motion among them: the wire fits"
+
+
+async def try_wire(
+    wire: Dialect, address: RelayAddress, *, seconds: float, samples: int, say: Callable[[str], None]
+) -> Tried:
+    """Connect, speak so many samples (0: only listen), and tell everything until the relay is silent for so
+    many seconds, or hangs up. Raises UnreachableError where the relay is not there."""
+    tried = Tried()
+
+    def tell(event: Event) -> None:
+        line = _line(event, tried)
+        if event.lane is Lane.DOWNSTREAM and line:
+            say(line)
+
+    recorder = Recorder(dialect=wire, on_event=tell)
+    kind = RelayClient if address.url.startswith("ws") else DocumentClient
+    async with kind(address, wire, recorder, "client") as client:
+        await client.start(PLAN_SAMPLE_RATE, _GREETING_SECONDS if wire.greets else 0.0)
+        if samples:
+            for chunk in chunks(speech("trying a wire", samples), _CHUNK_BYTES):
+                await client.do(Speak(chunk))
+            await client.do(SpeakEnd())
+        while not client.closed.is_set():
+            recorder.changed.clear()
+            try:
+                await asyncio.wait_for(recorder.changed.wait(), seconds)
+            except TimeoutError:
+                break
+    return tried
+
+
+def _line(event: Event, tried: Tried) -> str:
+    match event.what:
+        case Opened():
+            return "connected"
+        case Closed(by_kit, code):
+            return f"closed by {'us' if by_kit else 'the relay'}, code {code}"
+        case Sent(raw, value):
+            return f"-> {_frame(raw)}  {_words(value)}"
+        case Received(raw, value, part):
+            tried.kinds.add(type(value).__name__)
+            if isinstance(value, Garbage):
+                tried.unclear += 1
+                return f"<- {_frame(raw)}  NOT UNDERSTOOD: {value.reason}\n   {raw[:_LONGEST_FRAME]!a}"
+            tried.understood += not part
+            return f"<- {_frame(raw)}  {'and ' if part else ''}{_words(value)}"
+    return ""
+
+
+def _frame(raw: Frame) -> str:
+    if isinstance(raw, str):
+        return f"text   {len(raw):7} characters"
+    return f"binary {len(raw):7} bytes     "
+
+
+def _words(value: object) -> str:
+    match value:
+        case Ready(session_id, output_rate, input_rate):
+            named = f"session {_short(session_id)}, " if session_id else ""
+            return f"ready: {named}audio at {output_rate} Hz, takes {input_rate} Hz"
+        case Audio(pcm, last, turn_id):
+            return f"audio: {len(pcm)} bytes{_marks(last, turn_id)}"
+        case Motion(payloads, last, turn_id):
+            strange = sum(not isinstance(read_upstream(payload), MotionResponse) for payload in payloads)
+            doubt = f", {strange} OF THEM NO ENVELOPE OF MOTION SERVER" if strange else ""
+            return f"motion: {len(payloads)} payloads{doubt}{_marks(last, turn_id)}"
+        case Interrupted(reason):
+            return f"interrupted: {_short(reason)}"
+        case Failed(message):
+            return f"failed: {_short(message)}"
+        case Note(kind):
+            return f"a note: {_short(kind)}"
+        case Start(rate):
+            return f"start: audio at {rate} Hz will come"
+        case Speak(pcm, last):
+            return f"speech: {len(pcm)} bytes{_marks(last, '')}"
+        case SpeakEnd():
+            return "the speech is complete"
+        case Unclear(reason):
+            return f"NOT READABLE BY A RELAY: {reason}"
+    return type(value).__name__
+
+
+def _marks(last: bool, turn_id: str) -> str:
+    return (", the last" if last else "") + (f", of turn {_short(turn_id)}" if turn_id else "")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."

@@ -1,0 +1,98 @@
+"""The commands about wires. Nothing heavy is imported before a command needs it."""
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+from spatius_sim.protocol.errors import UsageError
+
+if TYPE_CHECKING:
+    from spatius_sim.cli.try_wire import Tried
+    from spatius_sim.wires import Dialect
+
+_DOES_NOT_FIT = 1
+
+
+@click.group()
+def wire() -> None:
+    """What travels between a relay and its client."""
+
+
+@wire.command("list")
+def list_wires() -> None:
+    """The wires that are known by name."""
+    from spatius_sim.files.wire_file import shipped_wire, wire_names
+
+    for name in wire_names():
+        _say(f"{name:20}{shipped_wire(name).declares.about}")
+
+
+@wire.command()
+@click.argument("name")
+def show(name: str) -> None:
+    """The wire of this name as a file, to begin a declaration with."""
+    from spatius_sim.files.wire_file import shipped_wire
+
+    sys.stdout.write(shipped_wire(name).declaration)
+
+
+@wire.command("try")
+@click.argument("file", metavar="FILE|NAME")
+@click.argument("url")
+@click.option("--speak", default=2.0, show_default=True, help="Seconds of speech to send; 0: only listen.")
+@click.option("--silence", default=5.0, show_default=True, help="Stop when nothing came for so many seconds.")
+@click.option("--motion-port", default=8700, show_default=True, help="Where our Motion Server listens.")
+def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int) -> int:
+    """Speak this wire to the relay at URL, and show every frame: what it is taken for, and what is not
+    understood.
+
+    A Motion Server listens meanwhile, unless its port is taken: what listens there then answers the relay.
+    Exits with 0 where everything was understood, and motion came.
+    """
+    from spatius_sim.files.wire_file import find_wire
+    from spatius_sim.plans.plan import PLAN_SAMPLE_RATE
+    from spatius_sim.trace.logins import shown_url
+
+    if not url.startswith(("ws://", "wss://", "http://", "https://")):
+        raise UsageError(
+            f"{shown_url(url)}: a URL that begins with ws://, wss://, http:// or https:// is needed"
+        )
+    tried = asyncio.run(
+        _try(find_wire(file), url, silence, int(max(0.0, speak) * PLAN_SAMPLE_RATE), motion_port)
+    )
+    _say(tried.in_words())
+    return 0 if tried.fits else _DOES_NOT_FIT
+
+
+async def _try(dialect: "Dialect", url: str, silence: float, samples: int, motion_port: int) -> "Tried":
+    from spatius_sim.cli import try_wire as trying_wire
+    from spatius_sim.net.client.relay import RelayAddress
+    from spatius_sim.net.server.motion_server import MotionServer
+    from spatius_sim.subjects.subject import canary_key, relay_environment
+
+    async with AsyncExitStack() as stack:
+        try:
+            server = await stack.enter_async_context(MotionServer(port=motion_port))
+        except UsageError as error:
+            _say(f"{error}: what listens there answers the relay")
+        else:
+            _say("Motion Server listens; the relay needs this environment:")
+            environment = relay_environment(server, canary_key(1))
+            _say(*(f"  {name}={value}" for name, value in environment.items()))
+        return await trying_wire.try_wire(
+            dialect,
+            RelayAddress(url),
+            seconds=silence,
+            samples=samples,
+            say=lambda line: _say(*line.split("\n")),
+        )
+
+
+def _say(*lines: str) -> None:
+    from spatius_sim.reporting.harmless import one_line
+
+    sys.stdout.write("".join(f"{one_line(line)}\n" for line in lines))
+    sys.stdout.flush()

@@ -1,5 +1,0 @@
-"""Relay wires: what travels between a relay and its client, to relay events and back."""
-
-from spatius_sim.dialects.dialect import Dialect, dialect_named, dialect_names
-
-__all__ = ["Dialect", "dialect_named", "dialect_names"]

@@ -1,0 +1,163 @@
+"""conformance.yaml: what a team says once of its subject, read by every command.
+
+The command line beats the file, and the file beats the defaults. Every option of the table that does not
+belong to one run alone is a key of the file. `${NAME}` in a value is a variable of the environment, and `$${`
+stands for `${`: a login need not stand in a file that is committed.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from spatius_sim.engine import options as judge_options
+from spatius_sim.engine.options import CONFORMANCE_FILE, SUBJECTS, JudgeOption, subject_named
+from spatius_sim.files.yaml_file import YamlFile, read_bytes
+from spatius_sim.protocol.errors import UsageError
+
+_JSON_TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number"}
+_PAIR = re.compile("NAME(.+)VALUE")
+"""The metavar of an option that is a mapping in the file, with what joins name and value."""
+_REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class ConformanceFile:
+    """The values in a file by option name, and the line where each stands."""
+
+    path: Path
+    values: Mapping[str, Any]
+    lines: Mapping[str, int]
+
+    @property
+    def subject(self) -> str:
+        """The kind of subject that it is about; "" where it names none."""
+        return subject_named(self.values)
+
+    def fill(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What the file says to a run that was given these values: nothing of another kind of subject, no
+        subject where one is given, and no option that is given."""
+        named = subject_named(given)
+        if named and self.subject not in ("", named):
+            return {}
+        naming = SUBJECTS.keys() if named else ()
+        return {n: v for n, v in self.values.items() if given.get(n) is None and n not in naming}
+
+    def placed(self, error: UsageError) -> UsageError:
+        """The same error with file and line where it is about an option that stands here."""
+        option = str(error).split(" ", 1)[0].rstrip(":").removeprefix("--")
+        if option not in self.lines:
+            return error
+        return UsageError(f"{self.path}:{self.lines[option]}: {str(error).removeprefix('--')}")
+
+
+def find_conformance_file(named: str | None, folder: Path) -> ConformanceFile | None:
+    """The file that is named, or else the one in this folder, or None.
+
+    Raises UsageError that names file, line and key for a file that is wrong, and for a named one that is
+    missing.
+    """
+    if named:
+        return read_conformance_file(folder / named, named)
+    path = folder / CONFORMANCE_FILE
+    return read_conformance_file(path, CONFORMANCE_FILE) if path.is_file() else None
+
+
+def read_conformance_file(path: Path, place: str) -> ConformanceFile:
+    """The file at this path, which errors call `place`; raises UsageError that names file, line and key."""
+    reader = YamlFile(place)
+    root = reader.root(read_bytes(path))
+    if root is None:
+        raise UsageError(f"{place}:1: the file is empty: it says at least target, server or client")
+    options = _options_of_a_file()
+    nodes = reader.mapping(root, "the file", options.keys())
+    values = {name: _value(reader, options[name], node, path.parent) for name, node in nodes.items()}
+    lines = {name: node.start_mark.line + 1 for name, node in nodes.items()}
+    return ConformanceFile(Path(place), values, lines)
+
+
+def as_conformance_text(text: str) -> str:
+    """The text as a value in the file that means it: no variable is filled in."""
+    return text.replace("${", "$${")
+
+
+def conformance_schema() -> dict[str, Any]:
+    """The JSON Schema of the file, for editors."""
+    properties = {
+        name: {"description": option.help} | _schema_of(option)
+        for name, option in _options_of_a_file().items()
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "conformance.yaml of spatius-sim",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _options_of_a_file() -> dict[str, JudgeOption]:
+    return {option.name: option for option in judge_options.JUDGE_OPTIONS if not option.of_one_run}
+
+
+def _value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
+    if not option.repeatable:
+        return _one(reader, option, node, folder)
+    pair = _PAIR.fullmatch(option.metavar)
+    if isinstance(node, MappingNode) and pair:
+        parts = reader.mapping(node, option.name)
+        return [f"{name}{pair[1]}{_part(reader, option, name, value)}" for name, value in parts.items()]
+    items = reader.sequence(node, option.name) if isinstance(node, SequenceNode) else [node]
+    return [_one(reader, option, item, folder) for item in items]
+
+
+def _one(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
+    if isinstance(node, ScalarNode):
+        node = _filled(reader, option, node)
+    if option.parse is bool:
+        return reader.flag(node, option.name)
+    if option.parse is int:
+        return reader.integer(node, option.name)
+    if option.parse is float:
+        return reader.number(node, option.name)
+    text = reader.text(node, option.name)
+    if not text.strip():
+        raise reader.error(node, f"{option.name} is empty: say a value, or leave the line out")
+    if option.choices and text not in option.choices:
+        raise reader.error(node, f"{option.name}: {text!r} is none of {', '.join(option.choices)}")
+    by_name = "FILE" in option.metavar and text.endswith((".yaml", ".yml"))
+    is_path = by_name or option.metavar in ("FILE", "DIR")
+    return str(folder / text) if is_path else text
+
+
+def _part(reader: YamlFile, option: JudgeOption, name: str, node: Node) -> str:
+    return reader.text(_filled(reader, option, node) if isinstance(node, ScalarNode) else node, name)
+
+
+def _filled(reader: YamlFile, option: JudgeOption, node: ScalarNode) -> ScalarNode:
+    """The same with the variables of the environment in it."""
+
+    def value(reference: re.Match[str]) -> str:
+        if reference[1] is None:
+            return "${"
+        if reference[1] not in os.environ:
+            raise reader.error(node, f"{option.name}: the variable {reference[1]} is not set")
+        return os.environ[reference[1]]
+
+    return ScalarNode(node.tag, _REFERENCE.sub(value, node.value), node.start_mark, node.end_mark)
+
+
+def _schema_of(option: JudgeOption) -> dict[str, Any]:
+    one: dict[str, Any] = {"type": _JSON_TYPES.get(option.parse, "string")}
+    if option.choices:
+        one["enum"] = list(option.choices)
+    if not option.repeatable:
+        return one
+    shapes = [one, {"type": "array", "items": one}]
+    if _PAIR.fullmatch(option.metavar):
+        shapes.append({"type": "object", "additionalProperties": {"type": "string"}})
+    return {"oneOf": shapes}

@@ -1,0 +1,246 @@
+"""The options of the judge, once: `pytest`, `spatius-sim verify` and conformance.yaml offer what stands here.
+
+Nothing heavy is imported: pytest loads this in every project that has us installed.
+"""
+
+import shlex
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spatius_sim.engine.confidence import without_secrets
+from spatius_sim.protocol.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeOption:
+    """One option: `--NAME` and `--spatius-NAME`, whose value `parse` reads. Without a default: None, or no
+    value at all where it is `repeatable`.
+
+    In conformance.yaml it is the key NAME, unless it belongs to one run. There a repeatable one is a list,
+    and with a metavar such as NAME=VALUE a mapping, too; a path (metavar FILE or DIR, or NAME|FILE and a name
+    that ends in .yaml) starts where the file lies.
+
+    One that is parsed by `bool` is a flag, without a value on the command line, and true or false in the
+    file. `repeated` is what a command needs that runs the scenarios of one rule again.
+    """
+
+    name: str
+    metavar: str
+    help: str
+    parse: type[str] | type[int] | type[float] | type[bool] = str
+    repeatable: bool = False
+    choices: tuple[str, ...] = ()
+    of_one_run: bool = False
+    repeated: bool = True
+
+    @property
+    def field(self) -> str:
+        """What pytest and click call its value."""
+        return f"spatius_{self.name.replace('-', '_')}"
+
+
+REPORT_FORMATS = {
+    "html": "a page for people, which opens offline",
+    "json": "everything, for machines",
+    "junit": "a JUnit test case for each rule",
+    "markdown": "a job summary",
+    "badge": "a badge for shields.io",
+}
+"""What `--report-NAME FILE` writes, by name."""
+
+REPORT_OPTIONS = (
+    JudgeOption("report-dir", "DIR", "write every report there, and the tapes of failures", repeated=False),
+    *(
+        JudgeOption(f"report-{name}", "FILE", f"write {what}", repeated=False)
+        for name, what in REPORT_FORMATS.items()
+    ),
+)
+
+JUDGE_OPTIONS = (
+    JudgeOption("target", "URL", "judge the relay at this ws:// URL"),
+    JudgeOption(
+        "target-cmd",
+        "COMMAND",
+        "start the relay by this command, and end it; {port} in it and in --target is a free port",
+    ),
+    JudgeOption(
+        "target-env",
+        "NAME=VALUE",
+        "a variable for its process; {console}, {ingress}, {api_key}, {app_id}, {avatar_id} and {port} are "
+        "filled in (repeatable)",
+        repeatable=True,
+    ),
+    JudgeOption(
+        "target-header",
+        "NAME: VALUE",
+        "a header that the relay wants of its clients (repeatable)",
+        repeatable=True,
+    ),
+    JudgeOption(
+        "target-subprotocol", "NAME", "a WebSocket subprotocol that it wants (repeatable)", repeatable=True
+    ),
+    JudgeOption("target-ca", "FILE", "the certificates by which a wss:// target is trusted (PEM)"),
+    JudgeOption(
+        "server",
+        "URL",
+        "judge the Motion Server at this http:// URL; one that is no mock: console=URL,ingress=URL, "
+        "with SPATIUS_API_KEY, SPATIUS_APP_ID and SPATIUS_AVATAR_ID set",
+    ),
+    JudgeOption(
+        "client",
+        "COMMAND",
+        "judge the client behind this testee: a command, or the ws:// address where it finds us",
+    ),
+    JudgeOption(
+        "lacks",
+        "FEATURE",
+        "the subject lacks this, e.g. egress, interrupts, own-upstream, or upstream (it talks to another "
+        "Motion Server than ours): rules that need it do not apply (repeatable)",
+        repeatable=True,
+    ),
+    JudgeOption(
+        "wire",
+        "NAME|FILE",
+        "the relay's wire, as `spatius-sim wire list` names it, or a file that declares it; found out "
+        "where it is not named",
+    ),
+    JudgeOption(
+        "turn",
+        "HOW",
+        "how a turn is started: client-audio (the default), clip:NAME, text:WORDS, http:URL, or hook "
+        "(pytest_spatius_start_turn in a conftest.py)",
+    ),
+    JudgeOption("motion-port", "PORT", "where our Motion Server listens (8700)", int),
+    JudgeOption("wait", "SECONDS", "how long the subject may take to answer (10)", float),
+    JudgeOption(
+        "settle",
+        "SECONDS",
+        "how long without a sign of life before what is missing counts as missing (3)",
+        float,
+    ),
+    JudgeOption(
+        "fallback-wait",
+        "SECONDS",
+        "how long the relay may take to fall back to audio alone when Motion Server fails (15)",
+        float,
+    ),
+    JudgeOption(
+        "level",
+        "LEVEL",
+        "judge the rules of this level and those that bind more: must, should, may",
+        repeated=False,
+    ),
+    JudgeOption(
+        "profile",
+        "NAME",
+        "smoke takes seconds; ci (the default) exercises every MUST; nightly every rule over many more "
+        "scenarios, from a seed of its own",
+    ),
+    JudgeOption(
+        "time-budget",
+        "SECONDS",
+        "begin no scenario later than that; what is not reached is UNEXERCISED",
+        float,
+        repeated=False,
+    ),
+    JudgeOption(
+        "seed", "N", "what every random choice comes from (1; nightly draws one)", int, repeated=False
+    ),
+    JudgeOption(
+        "rule",
+        "ID",
+        "judge this rule only (exact; repeatable)",
+        repeatable=True,
+        of_one_run=True,
+        repeated=False,
+    ),
+    JudgeOption(
+        "plan",
+        "TOKEN",
+        "run this scenario alone, as the report of a failure names it; goes with one --rule",
+        of_one_run=True,
+        repeated=False,
+    ),
+    JudgeOption("save-tape", "FILE", "record every run onto this tape", repeated=False),
+    *REPORT_OPTIONS,
+    JudgeOption(
+        "baseline",
+        "FILE",
+        "known failures: new ones fail the run, and so does an entry that is out of date",
+        repeated=False,
+    ),
+    JudgeOption(
+        "update-baseline",
+        "",
+        "bring the baseline up to date with this run, which must be a whole one",
+        bool,
+        of_one_run=True,
+        repeated=False,
+    ),
+    JudgeOption(
+        "conformance",
+        "FILE",
+        "what this run does not say stands in this file (conformance.yaml in the working directory)",
+        of_one_run=True,
+        repeated=False,
+    ),
+)
+
+OPTION_GROUP = (
+    "spatius-sim",
+    "conformance of Spatius relays and Motion Servers; --NAME means --spatius-NAME, unless others own it",
+)
+"""The name and the title of the options in pytest."""
+
+CONFORMANCE_FILE = "conformance.yaml"
+"""What stands there is read where nothing else is named."""
+
+_NOT_OF_A_RELAY = {"target", "server", "client", "lacks", "profile"}
+ASKED_OF_A_RELAY = tuple(
+    option for option in JUDGE_OPTIONS if option.repeated and option.name not in _NOT_OF_A_RELAY
+)
+"""The options that say how a relay is reached and spoken to."""
+
+SUBJECTS = {"target": "relay", "server": "server", "client": "client"}
+"""The kind of subject, and its suite, for each option that names one."""
+
+
+def subject_named(values: Mapping[str, Any]) -> str:
+    """The kind of the subject that these values name, by option name; "" where they name none.
+
+    Raises UsageError where they name several.
+    """
+    kinds = [kind for name, kind in SUBJECTS.items() if values.get(name)]
+    if len(kinds) > 1:
+        raise UsageError("--target, --server and --client name several subjects: judge one in a run")
+    return kinds[0] if kinds else ""
+
+
+def refuse_empty(values: Mapping[str, Any]) -> None:
+    """Raises UsageError for a value that is empty: nobody means that, but a variable that is not set leaves
+    it. `values` by what the user calls them, such as `--target`."""
+    for said, value in values.items():
+        several: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
+        if any(isinstance(one, str) and not one.strip() for one in several):
+            raise UsageError(f"{said} is empty: say a value, or leave it out (is a variable not set?)")
+
+
+def as_arguments(values: Mapping[str, Any], prefix: str = "--") -> list[str]:
+    """The command-line arguments that say these values."""
+    arguments: list[str] = []
+    for name, value in values.items():
+        several: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
+        if value is True:
+            arguments.append(f"{prefix}{name}")
+        elif value is not False:
+            arguments += [f"{prefix}{name}={one}" for one in several if one is not None]
+    return arguments
+
+
+def as_typed(values: Mapping[str, Any], owned: Collection[str] = ()) -> str:
+    """The same, as somebody would type it in a shell, but for what may be a secret. The names in `owned`
+    belong to others: ours is the long one."""
+    shown = without_secrets(values)
+    named = {f"spatius-{name}" if name in owned else name: value for name, value in shown.items()}
+    return " ".join(shlex.quote(argument) for argument in as_arguments(named))

@@ -1,0 +1,225 @@
+"""The test bench of one run: the event loop, our Motion Server, and a trial for each kind of subject."""
+
+import math
+import time
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from spatius_sim.engine.confidence import shown_subject
+from spatius_sim.engine.profiles import Profile, profile_named
+from spatius_sim.engine.settings import _SOCKET_SCHEMES, Options
+from spatius_sim.engine.trial import Trial, suite_header
+from spatius_sim.files.wire_file import find_wire
+from spatius_sim.model.server.gate import Gate
+from spatius_sim.net.background_loop import BackgroundLoop
+from spatius_sim.net.client.relay_process import RelayProcess
+from spatius_sim.net.client.testee import SocketTestee, StdioTestee, Testee
+from spatius_sim.net.listening import free_port
+from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.plans.client_plan import ClientPlan
+from spatius_sim.plans.plan import Plan
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.rules.catalogue import UPSTREAM
+from spatius_sim.subjects.client import OUR_OWN, ClientSubject, InProcessTestee
+from spatius_sim.subjects.embedded import relay_url, start_reference_relay
+from spatius_sim.subjects.relay.attachment import with_port
+from spatius_sim.subjects.relay.subject import RelaySubject
+from spatius_sim.subjects.relay.turn_starts import turn_start
+from spatius_sim.subjects.server import Place, ServerSubject
+from spatius_sim.subjects.subject import Subject, canary_key, relay_environment
+from spatius_sim.tape.taping import Taping
+from spatius_sim.tape.writer import TapeWriter
+from spatius_sim.trace.events import Trace
+from spatius_sim.trace.known_secrets import KnownSecrets
+from spatius_sim.trace.recorder import Recorder
+
+T = TypeVar("T")
+
+DEFAULT_WIRE = "json-envelope"
+MOST_BYTES = 256_000_000
+MOST_EVENTS = 300_000
+"""What one scenario of a relay may come to; the largest planned one stays below a tenth of it."""
+
+_START_SECONDS = 30.0
+_SERVICE_SETTLES_SECONDS = 15.0
+"""What a service far away may need at least before its silence means anything. ASSUMED."""
+
+
+@dataclass(slots=True)
+class Bench:
+    """`open` before the first trial, `close` at the end. Our Motion Server listens from `open` on where a
+    relay is under test, for relays connect when they like."""
+
+    options: Options
+    unwritten: list[str] = field(default_factory=list)
+    """Of each tape that could not be written, why: that costs no verdict."""
+    _loop: BackgroundLoop = field(default_factory=BackgroundLoop)
+    _recorder: Recorder = field(
+        default_factory=lambda: Recorder(most_bytes=MOST_BYTES, most_events=MOST_EVENTS)
+    )
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _motion_server: MotionServer | None = None
+    _trials: dict[str, Trial[Any]] = field(default_factory=dict)
+    _writer: TapeWriter | None = None
+    _taping: Taping | None = None
+    _deadline: float = math.inf
+
+    def __post_init__(self) -> None:
+        for secret in self.options.secrets():
+            self.secrets.hide(secret)
+
+    @property
+    def secrets(self) -> KnownSecrets:
+        """What stands in nothing that the run tells."""
+        return self._recorder.secrets
+
+    def open(self) -> dict[str, str]:
+        """Start Motion Server where a relay is named, and return the environment that points it here.
+
+        Raises UsageError where the port is in use, and where the tape cannot be written.
+        """
+        if self.options.save_tape:
+            header = suite_header(self.options.seed)
+            self._writer = TapeWriter(Path(self.options.save_tape), header)
+            self._taping = Taping(self._writer, header)
+        options = self.options
+        port = options.listens_at
+        if UPSTREAM in options.lacks:
+            self._recorder.secret("key", options.environment.get("SPATIUS_API_KEY", ""))
+        return {} if port is None else self._run(self._serve(port))
+
+    @property
+    def profile(self) -> Profile:
+        """How thorough the run is."""
+        return profile_named(self.options.profile)
+
+    def trial(self, kind: str) -> Trial[Any]:
+        """The trial of the `relay`, `server` or `client`; raises UsageError where it cannot be had."""
+        if kind not in self._trials:
+            options = self.options
+            subject: Subject[Any]
+            match kind:
+                case "relay":
+                    subject = self._run(self._relay())
+                case "server":
+                    subject = self._run(self._server())
+                case _:
+                    subject = self._run(self._client())
+            if math.isinf(self._deadline):
+                self._deadline = time.monotonic() + options.time_budget
+            trial: Trial[Any] = Trial(
+                subject,
+                self._loop,
+                options.seed,
+                options.traces,
+                self.profile.plans,
+                self.profile.shrink_seconds,
+                self._deadline,
+                unwritten=self.unwritten,
+            )
+            if kind == "client":
+                trial.examples, trial.shorter = self.profile.client_plans, ClientPlan.shorter
+            trial.secrets = self.secrets
+            trial.on_trace = self._record if self._taping is not None else None
+            self._trials[kind] = trial
+        return self._trials[kind]
+
+    def close(self) -> None:
+        """End everything that was started."""
+        self._run(self._stack.aclose())
+        self._loop.stop()
+        if self._writer is not None:
+            try:
+                self._writer.close()
+            except UsageError as error:
+                self.unwritten.append(str(error))
+
+    def _record(self, trace: Trace) -> None:
+        """Put a run onto the tape that was asked for, as long as there is room for it."""
+        if self._taping is None or self._writer is None:
+            return
+        try:
+            self._taping.whole(trace)
+        except UsageError as error:
+            self.unwritten.append(str(error))
+            self._writer.abandon()
+            self._writer = self._taping = None
+
+    async def _serve(self, port: int) -> dict[str, str]:
+        server = MotionServer(port=port, seed=self.options.seed, sink=self._recorder)
+        self._motion_server = await self._stack.enter_async_context(server)
+        return relay_environment(server, canary_key(self.options.seed))
+
+    async def _relay(self) -> Subject[Plan]:
+        options = self.options
+        url = options.target
+        # The wire of the embedded relay is known, and another's is found out where it is not named.
+        wire = options.wire or ("" if url else DEFAULT_WIRE)
+        dialect = find_wire(wire) if wire else None
+        if not url:
+            await self._serve(0)
+            assert self._motion_server is not None
+            relay = await start_reference_relay(self._motion_server, canary_key(options.seed))
+            self._stack.push_async_callback(relay.wait_closed)
+            self._stack.callback(relay.close)
+            url = relay_url(relay)
+        process = None
+        if options.attachment.command:
+            port = free_port()
+            url = with_port(url, port)
+            process = self._process(port)
+            self._stack.push_async_callback(process.stop)
+        return RelaySubject(
+            options.attachment.address(url),
+            dialect,
+            self._recorder,
+            options.seed,
+            options.patience,
+            self._motion_server,
+            options.lacks,
+            process,
+            turn_start(options.turn, options.turn_hook),
+        )
+
+    def _process(self, port: int) -> RelayProcess:
+        options = self.options
+        ours = dict(options.environment)
+        if self._motion_server is not None:
+            ours |= relay_environment(self._motion_server, canary_key(options.seed))
+        environment = options.attachment.process_environment(ours, port)
+        return RelayProcess(with_port(options.attachment.command, port), environment)
+
+    async def _client(self) -> Subject[ClientPlan]:
+        options = self.options
+        testee: Testee
+        if not options.client:
+            testee = InProcessTestee()
+        elif options.client.startswith(_SOCKET_SCHEMES):
+            testee = SocketTestee(options.client)
+            await testee.listen()
+            self._stack.push_async_callback(testee.stop)
+        else:
+            testee = StdioTestee(options.client)
+        self._stack.push_async_callback(testee.close)
+        target = shown_subject(options.client) or OUR_OWN
+        return ClientSubject(testee, target, options.seed, options.patience.attach)
+
+    async def _server(self) -> Subject[Plan]:
+        options = self.options
+        if options.server:
+            place = options.place()
+        else:
+            key = canary_key(options.seed)
+            server = MotionServer(seed=options.seed, gate=Gate(frozenset({key})))
+            await self._stack.enter_async_context(server)
+            place = Place(server.console_endpoint, server.ingress_endpoint, key, lacks=options.lacks)
+        patience = options.patience
+        if not place.find_lacks:
+            patience = replace(patience, settle=max(patience.settle, _SERVICE_SETTLES_SECONDS))
+        return ServerSubject(place, Recorder(secrets=self.secrets), options.seed, patience)
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run(work, _START_SECONDS)

@@ -1,0 +1,199 @@
+"""."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from spatius_sim.engine.confidence import secrets_in
+from spatius_sim.engine.profiles import DEFAULT_LEVEL, DEFAULT_PROFILE, judged_at, profile_named
+from spatius_sim.files.wire_file import find_wire
+from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
+from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.rules.catalogue import EGRESS, FEATURES, UPSTREAM
+from spatius_sim.subjects.relay.attachment import START_SECONDS, Attachment, with_port
+from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, turn_start
+from spatius_sim.subjects.server import Place
+from spatius_sim.subjects.subject import Patience, canary_key
+from spatius_sim.trace.logins import shown_url
+from spatius_sim.wires.features import STREAMING
+
+DEFAULT_MOTION_PORT = 8700
+
+_SOCKET_SCHEMES = ("ws://", "wss://")
+
+_LARGEST_PORT = 65535
+
+_CREDENTIALS = {
+    "api_key": "SPATIUS_API_KEY",
+    "app_id": "SPATIUS_APP_ID",
+    "avatar_id": "SPATIUS_AVATAR_ID",
+}
+"""The environment variables that say who asks a Motion Server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for. `target` is a relay's URL, `server` a Motion Server's, or the two of one
+    that is no mock, `console=URL,ingress=URL`, `client` the command of a client's testee or the ws:// address
+    where it is to find us; where all are "" the embedded subjects are judged. `lacks` names features that the
+    subject is declared to lack, `environment` holds the credentials. `time_budget`: seconds
+    from the first rule on. `wire` is found out where it is "", and `turn` says who starts a turn."""
+
+    target: str = ""
+    server: str = ""
+    client: str = ""
+    wire: str = ""
+    turn: str = CLIENT_AUDIO_START
+    turn_hook: Hook | None = None
+    motion_port: int | None = None
+    seed: int = 1
+    patience: Patience = field(default_factory=Patience)
+    traces: Path = Path("reports")
+    level: str = DEFAULT_LEVEL
+    profile: str = DEFAULT_PROFILE
+    time_budget: float = math.inf
+    lacks: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    save_tape: str = ""
+    attachment: Attachment = field(default_factory=Attachment)
+
+    @property
+    def listens_at(self) -> int | None:
+        """Where our Motion Server waits for the relay that was named, 0 for any free port; None where it does
+        not."""
+        if not self.target or UPSTREAM in self.lacks:
+            return None
+        # A relay that we start is told where we are; another one looks for us at a fixed place.
+        usual = 0 if self.attachment.command else DEFAULT_MOTION_PORT
+        return usual if self.motion_port is None else self.motion_port
+
+    def secrets(self) -> Iterator[str]:
+        """What was told in confidence."""
+        attachment = self.attachment
+        told = {"target": self.target, "server": self.server, "client": self.client}
+        told_lists = {"target-env": attachment.environment, "target-header": attachment.headers}
+        return secrets_in({**told, **told_lists}, self.environment)
+
+    def check(self) -> None:
+        """Raises UsageError for what cannot be."""
+        try:
+            wire = find_wire(self.wire) if self.wire else None
+        except UsageError as error:
+            raise UsageError(f"--wire {self.wire}: {error}") from error
+        starts = turn_start(self.turn, self.turn_hook)
+        if wire is not None:
+            check_sayable(starts, wire)
+        profile_named(self.profile)
+        judged_at(self.level)
+        if not self.time_budget > 0:
+            raise UsageError(f"--time-budget {self.time_budget}: a number of seconds is needed")
+        if not 0 <= (self.motion_port or 0) <= _LARGEST_PORT:
+            raise UsageError(f"--motion-port {self.motion_port}: a port is a number up to {_LARGEST_PORT}")
+        self.attachment.check()
+        if self.attachment.command and with_port(self.target, 1) == self.target:
+            raise UsageError(
+                "--target-cmd needs a --target that says where the relay then is, such as "
+                "ws://127.0.0.1:{port}/ws/agent"
+            )
+        patience = self.patience
+        for option, seconds in (
+            ("--wait", patience.attach),
+            ("--settle", patience.settle),
+            ("--fallback-wait", patience.fallback),
+        ):
+            if not 0 <= seconds < math.inf:
+                raise UsageError(f"{option} {seconds}: a number of seconds is needed")
+        documents = wire is not None and STREAMING in wire.lacks
+        schemes = ("http", "https") if documents else ("ws", "wss")
+        _check_url("--target", with_port(self.target, 1), schemes)
+        if self.server:
+            self.place()
+        if self.client.startswith(_SOCKET_SCHEMES):
+            _check_url("--client", self.client, ("ws",))
+        for feature in self.lacks:
+            if feature not in FEATURES:
+                raise UsageError(
+                    f"--lacks {feature}: no feature is named so; there are {', '.join(FEATURES)}"
+                )
+
+    def place(self) -> Place:
+        """Where the Motion Server under test is, and with which credentials it is asked.
+
+        Raises UsageError for URLs that are none, and for a server that is no mock without credentials.
+        """
+        given = {field: self.environment.get(name, "") for field, name in _CREDENTIALS.items()}
+        key, app_id, avatar_id = given.values()
+        if "=" not in self.server.split("://")[0]:
+            _check_url("--server", self.server, ("http", "https"))
+            at = urlsplit(self.server).netloc
+            secure = "s" if urlsplit(self.server).scheme == "https" else ""
+            return Place(
+                f"http{secure}://{at}{CONSOLE_ROOT}",
+                f"ws{secure}://{at}{INGRESS_ROOT}",
+                key or canary_key(self.seed),
+                app_id or APP_ID,
+                avatar_id or AVATAR_ID,
+                lacks=self.lacks,
+            )
+        urls = dict(part.partition("=")[::2] for part in self.server.split(","))
+        shown = shown_url(self.server)
+        if set(urls) != {"console", "ingress"}:
+            raise UsageError(f"--server {shown!r}: console=URL,ingress=URL is needed, or one URL")
+        _check_url("--server console", urls["console"], ("http", "https"))
+        _check_url("--server ingress", urls["ingress"], ("ws", "wss", "http", "https"))
+        missing = [name for field, name in _CREDENTIALS.items() if not given[field]]
+        if missing:
+            raise UsageError(f"--server {shown!r} needs credentials: set {', '.join(missing)}")
+        console, ingress = urls["console"], urls["ingress"]
+        ingress = ingress.replace("http", "ws", 1) if ingress.startswith("http") else ingress
+        # The kit has no room of its own to name to a server that is no mock.
+        lacks = (*self.lacks, EGRESS)
+        return Place(console, ingress, key, app_id, avatar_id, lacks=lacks, find_lacks=False)
+
+
+def _check_url(option: str, url: str, schemes: tuple[str, ...]) -> None:
+    if not url:
+        return
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        begins = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise UsageError(f"{option} {shown_url(url)!r}: a URL that begins with {begins} is needed")
+
+
+def options_of(values: Mapping[str, Any], environment: Mapping[str, str], seed: int) -> Options:
+    """The options with these values, by option name; what is None or missing has its default."""
+
+    def given(**names: str) -> dict[str, Any]:
+        return {field: values[name] for field, name in names.items() if values.get(name) is not None}
+
+    def several(name: str) -> tuple[str, ...]:
+        return tuple(values.get(name) or ())
+
+    attachment = Attachment(
+        environment=several("target-env"),
+        headers=several("target-header"),
+        subprotocols=several("target-subprotocol"),
+        **given(command="target-cmd", ca="target-ca"),
+    )
+    # A process that ends is noticed at once, so one that has only just been started may take its time.
+    patience = {"attach": START_SECONDS} if attachment.command else {}
+    folder = values.get("report-dir")
+    return Options(
+        patience=Patience(**patience | given(attach="wait", settle="settle", fallback="fallback-wait")),
+        attachment=attachment,
+        lacks=several("lacks"),
+        environment=environment,
+        seed=seed,
+        **given(target="target", server="server", client="client", wire="wire", turn="turn")
+        | given(motion_port="motion-port", save_tape="save-tape")
+        | given(level="level", profile="profile", time_budget="time-budget")
+        | ({"traces": Path(folder)} if folder else {}),
+    )

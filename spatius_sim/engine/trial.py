@@ -1,0 +1,395 @@
+"""A trial: one subject, judged rule by rule over many plans."""
+
+import math
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Generic
+
+from hypothesis.strategies import SearchStrategy
+
+from spatius_sim import __version__
+from spatius_sim.engine.evidence import failure_of, what_was_seen
+from spatius_sim.engine.search import SHRINK_SECONDS, P, shortest_failing, smallest_failing
+from spatius_sim.net.background_loop import BackgroundLoop
+from spatius_sim.net.client.testee import TesteeError
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan
+from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
+from spatius_sim.protocol.messages import AudioInput, MotionResponse
+from spatius_sim.reporting.summary import Failure, RuleOutcome
+from spatius_sim.rules.catalogue import Verdict, rule
+from spatius_sim.rules.findings import Judgement
+from spatius_sim.rules.judge import judge
+from spatius_sim.subjects.subject import Subject
+from spatius_sim.tape.contents import TapeHeader
+from spatius_sim.tape.taping import write_traces
+from spatius_sim.trace.events import Lane, Received, Trace, WaitEnded
+from spatius_sim.trace.known_secrets import KnownSecrets
+from spatius_sim.wires.events import Motion
+
+REAL_CLOCK_PLANS = 4
+"""For a client without a settable clock: every plan takes as long as it says."""
+_PLAN_SECONDS = 400.0
+_LIFELESS_SCENARIOS = 3
+"""So many scenarios without a sign of life, and there will be none."""
+_BLOCKED_SCENARIOS = 3
+"""Where so many scenarios broke what a rule presumes, and none did not, no further one is run for it."""
+_REPETITIONS = 3
+"""A breach that is not seen again in so many repetitions of its scenario may be noise."""
+
+
+def _nothing_shorter(plan: object) -> tuple[()]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sighting(Generic[P]):
+    """The scenario that broke a rule, and the trace in which it did."""
+
+    plan: P
+    judgement: Judgement
+    trace: Trace
+
+
+@dataclass(slots=True)
+class Trial(Generic[P]):
+    """Judges a subject. Every plan is run once, and judged by all rules; `traces` is the folder where the
+    traces of failures are saved, `shorter` gives the plans that a failing one is cut down to; `on_trace` is
+    told of every trace. Past `deadline`, monotonic seconds, no scenario is begun, but to repeat one that
+    broke a rule.
+
+    What was seen broken is told in the end. Its scenario is repeated with all the patience that the user
+    allows: FAILED if it is broken again, INCONCLUSIVE if it is not. Only what a shortened wait missed, and a
+    whole one does not, was never broken.
+    """
+
+    subject: Subject[P]
+    loop: BackgroundLoop
+    seed: int
+    traces: Path
+    examples: int
+    shrink_seconds: float = SHRINK_SECONDS
+    deadline: float = math.inf
+    shorter: Callable[[P], Iterable[P]] = _nothing_shorter
+    on_trace: Callable[[Trace], None] | None = None
+    secrets: KnownSecrets = field(default_factory=KnownSecrets)
+    """What must not stand in any outcome."""
+    unwritten: list[str] = field(default_factory=list)
+    """Of each trace that could not be saved, why."""
+    smallest: dict[str, P] = field(default_factory=dict)
+    """The smallest failing plan of each rule that failed."""
+    _judged: dict[P, dict[str, Judgement]] = field(default_factory=dict)
+    _in_silence: set[P] = field(default_factory=set)
+    """The scenarios in which something was waited for in vain."""
+    _hasty: set[P] = field(default_factory=set)
+    """Those in which a wait was cut short: what they miss may have come later."""
+    _first_seen: dict[str, _Sighting[P]] = field(default_factory=dict)
+    """The first scenario that broke each rule."""
+    _unconfirmed: dict[str, dict[P, str]] = field(default_factory=dict)
+    """The scenarios that broke each rule and were not seen to do so again, with what became of that."""
+    _unbroken_yet: dict[str, None] = field(default_factory=dict)
+    """The rules that were judged, and that a scenario of another rule may still break."""
+    _unreachable: str = ""
+    _attached: bool = False
+    _clean_turn_completed: bool = False
+    _lifeless: int = 0
+    _silent: int = 0
+    """Scenarios in a row, since the last sign of life, in which nothing went wrong that we caused."""
+
+    def judge(
+        self, rule_id: str, plans: SearchStrategy[P], sure: Sequence[P] = (), most: int | None = None
+    ) -> RuleOutcome:
+        """The outcome of one rule over the plans that are `sure` to be run and those that are drawn, `most`
+        of them where that is less than there may be."""
+        if self._out_of_time():
+            return self.left_open(rule_id, "out of time: it was not reached")
+        if not self._attach():
+            return self._from_memory(rule_id)
+        examples = REAL_CLOCK_PLANS if getattr(self.subject, "real_clock", False) else self.examples
+        examples = examples if most is None else min(most, examples)
+        seen: dict[P, Judgement] = {}
+        lost: list[SpatiusSimError] = []
+        left_out: set[P] = set()
+
+        def fails(plan: P) -> bool:
+            if lost or any(judgement.verdict is Verdict.NOT_APPLICABLE for judgement in seen.values()):
+                return False
+            if plan not in self._judged and _are_all_blocked(seen.values()):
+                return False
+            if plan not in self._judged and self._out_of_time():
+                left_out.add(plan)
+                return False
+            try:
+                judgement = self._judgement(rule_id, plan)
+            except (UnreachableError, TesteeError) as error:
+                lost.append(error)
+                return False
+            seen[plan] = judgement
+            return self._may_fail(rule_id, plan)
+
+        def smallest() -> P | None:
+            plan = smallest_failing(
+                plans,
+                fails,
+                sure=sure,
+                examples=examples,
+                from_seed=self.seed,
+                shrink_seconds=self.shrink_seconds,
+            )
+            return None if plan is None else shortest_failing(plan, fails, self.shorter, self.shrink_seconds)
+
+        try:
+            while (plan := smallest()) is not None and not lost:
+                failed = self._repeated(rule_id, plan, len(seen))
+                if failed is not None:
+                    return failed
+            if lost:
+                raise lost[0]
+        except TesteeError as error:
+            self._attached = False
+            reason = self.secrets.text(str(error))
+            return RuleOutcome(rule_id, Verdict.ERRORED, 0, len(seen), reason=reason)
+        except UnreachableError as error:
+            return self._lost(rule_id, self.secrets.text(str(error)), len(seen))
+        if self._unconfirmed.get(rule_id):
+            return self._undecided(rule_id, len(seen))
+        if left_out and (self._clean_turn_completed or not seen):
+            reason = f"out of time after {len(seen)} of {len(seen) + len(left_out)} scenarios"
+            return self.left_open(rule_id, reason, len(seen))
+        outcome = self._unbroken(rule_id, list(seen.values()))
+        if outcome.verdict in (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE) and not outcome.blocked_by:
+            return self._broken_elsewhere(rule_id) or outcome
+        return outcome
+
+    def left_open(self, rule_id: str, reason: str, scenarios: int = 0) -> RuleOutcome:
+        """The outcome of a rule that is not judged any further: what another rule's scenarios broke of it, or
+        that it is not exercised, for this reason."""
+        open_still = RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, scenarios, reason=reason)
+        return self._broken_elsewhere(rule_id) or open_still
+
+    def overturned(self, outcome: RuleOutcome) -> list[RuleOutcome]:
+        """What becomes of rules that were not broken, that of the `outcome` or one before, if a scenario of
+        another rule has broken them since: FAILED or INCONCLUSIVE."""
+        if outcome.verdict in (Verdict.PASSED, Verdict.UNEXERCISED) and not outcome.blocked_by:
+            self._unbroken_yet[outcome.rule_id] = None
+        found = [broken for rule_id in self._unbroken_yet if (broken := self._broken_elsewhere(rule_id))]
+        for broken in found:
+            del self._unbroken_yet[broken.rule_id]
+        return found
+
+    def _may_fail(self, rule_id: str, plan: P) -> bool:
+        """Whether that scenario broke the rule, and was not repeated in vain."""
+        broken = self._judged[plan][rule_id].verdict is Verdict.FAILED
+        return broken and plan not in self._unconfirmed.get(rule_id, ())
+
+    def _broken_elsewhere(self, rule_id: str) -> RuleOutcome | None:
+        """What any scenario so far says against a rule: FAILED if it is broken again, INCONCLUSIVE if it is
+        not, None if nothing was seen. This has its time even where a run has none left: what was seen is
+        not kept to ourselves."""
+        for plan in [plan for plan in self._judged if self._may_fail(rule_id, plan)]:
+            try:
+                failed = self._repeated(rule_id, plan, 1)
+            except (UnreachableError, TesteeError) as error:
+                told = f"it could not be repeated: {self.secrets.text(str(error))}"
+                self._unconfirmed.setdefault(rule_id, {})[plan] = told
+                break
+            if failed is not None:
+                return failed
+        return self._undecided(rule_id, 1) if self._unconfirmed.get(rule_id) else None
+
+    def judgements(self) -> Collection[dict[str, Judgement]]:
+        """What each rule said of each scenario that was run, in the order in which they were."""
+        return self._judged.values()
+
+    def broken_so_far(self) -> dict[str, str]:
+        """What was broken in any scenario yet, by rule: not confirmed, and maybe not to be judged at all."""
+        found: dict[str, str] = {}
+        for judgements in self.judgements():
+            for rule_id, judgement in judgements.items():
+                if judgement.broken:
+                    found.setdefault(rule_id, judgement.broken[0].actual)
+        return found
+
+    def detach(self) -> None:
+        """Let go of the subject."""
+        if self._attached:
+            self.loop.run(self.subject.detach(), _PLAN_SECONDS)
+
+    def _out_of_time(self) -> bool:
+        return time.monotonic() >= self.deadline
+
+    def _attach(self) -> bool:
+        if not self._attached and not self._unreachable:
+            try:
+                self.loop.run(self.subject.attach(), None)
+                self._attached = True
+            except UnreachableError as error:
+                self._unreachable = self.secrets.text(str(error))
+        return self._attached
+
+    def _from_memory(self, rule_id: str) -> RuleOutcome:
+        """What the scenarios that were run before the subject was lost say of a rule: a breach that was seen
+        stays one, and nothing else is known."""
+        for plan, judgements in self._judged.items():
+            broken = judgements[rule_id].broken
+            if broken and plan in self._hasty:
+                told = "it was lost before it could be waited for with patience"
+                self._unconfirmed.setdefault(rule_id, {})[plan] = f"{told}: {self._unreachable}"
+            elif broken:
+                failure = Failure(broken[0].expected, broken[0].actual, str(plan), "", confirmed=False)
+                return RuleOutcome(rule_id, Verdict.FAILED, judgements[rule_id].exercised, 1, failure=failure)
+        if self._unconfirmed.get(rule_id):
+            return self._undecided(rule_id, 1)
+        return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=self._unreachable)
+
+    def _judgement(self, rule_id: str, plan: P) -> Judgement:
+        if plan not in self._judged:
+            trace = self._run(plan)
+            self._remember(plan, trace, judge(trace))
+            if self.subject.was_hasty:
+                self._hasty.add(plan)
+            if not self._clean_turn_completed and self._lifeless >= _LIFELESS_SCENARIOS:
+                self._attached = False
+                raise UnreachableError(self._unreachable)
+        return self._judged[plan][rule_id]
+
+    def _remember(self, plan: P, trace: Trace, judgements: dict[str, Judgement]) -> None:
+        self._judged[plan] = judgements
+        if any(isinstance(event.what, WaitEnded) and not event.what.complete for event in trace.events):
+            self._in_silence.add(plan)
+        for rule_id, judgement in judgements.items():
+            if judgement.verdict is Verdict.FAILED:
+                self._first_seen.setdefault(rule_id, _Sighting(plan, judgement, trace))
+
+    def _run(self, plan: P, *, patient: bool = False) -> Trace:
+        try:
+            trace = self.loop.run(self.subject.run(plan, patient=patient), _PLAN_SECONDS)
+        except TimeoutError as error:
+            raise UnreachableError(f"a scenario took longer than {_PLAN_SECONDS:.0f} s") from error
+        if _shows_life(trace):
+            self._clean_turn_completed = True
+            self._silent = 0
+        elif self._clean_turn_completed and _should_show_life(plan, trace):
+            self._silent += 1
+            if self._silent >= _LIFELESS_SCENARIOS:
+                self._silent = 0
+                raise UnreachableError(f"it does nothing any more: {what_was_seen(trace)}")
+        elif not self._clean_turn_completed:
+            self._lifeless += 1
+            if self._lifeless >= _LIFELESS_SCENARIOS:
+                self._unreachable = f"{self.subject.target} completed no turn: {what_was_seen(trace)}"
+        if self.on_trace is not None:
+            self.on_trace(trace)
+        return trace
+
+    def _repeated(self, rule_id: str, plan: P, scenarios: int) -> RuleOutcome | None:
+        """The failure of a rule, if the scenario that broke it breaks it again; the trace of the repetition
+        is the evidence. None if it is kept now: then the scenario is unconfirmed, unless its wait had been
+        cut short and only showed that more patience was needed."""
+        self.smallest[rule_id] = plan
+        for _ in range(_REPETITIONS):
+            trace = self._run(plan, patient=True)
+            judgements = judge(trace)
+            again = judgements[rule_id]
+            if again.verdict is Verdict.FAILED:
+                failure = self._failure(_Sighting(plan, again, trace), confirmed=True)
+                return RuleOutcome(rule_id, Verdict.FAILED, again.exercised, scenarios, failure=failure)
+            if again.verdict is Verdict.PASSED and plan in self._hasty:
+                self._hasty.discard(plan)
+                self._first_seen = {r: seen for r, seen in self._first_seen.items() if seen.plan != plan}
+                self._remember(plan, trace, judgements)
+                return None
+        told = f"it was not seen again when repeated {_REPETITIONS} times"
+        self._unconfirmed.setdefault(rule_id, {})[plan] = told
+        return None
+
+    def _undecided(self, rule_id: str, scenarios: int) -> RuleOutcome:
+        """The outcome of a rule that was broken, and not seen to be broken again."""
+        unconfirmed = self._unconfirmed[rule_id]
+        first = self._first_seen.get(rule_id)
+        plan = first.plan if first is not None and first.plan in unconfirmed else next(iter(unconfirmed))
+        self.smallest[rule_id] = plan
+        judgement = self._judged[plan][rule_id]
+        broken = judgement.broken[0]
+        if first is not None and first.plan == plan:
+            failure = self._failure(first, confirmed=False)
+        else:
+            failure = Failure(broken.expected, broken.actual, str(plan), "", confirmed=False)
+        reason = f"broken once ({broken.actual}), but {unconfirmed[plan]}"
+        return RuleOutcome(
+            rule_id, Verdict.INCONCLUSIVE, judgement.exercised, scenarios, reason=reason, failure=failure
+        )
+
+    def _failure(self, seen: _Sighting[P], *, confirmed: bool) -> Failure:
+        path = self.traces / f"{seen.judgement.rule_id}.tape"
+        broken = seen.judgement.broken[0]
+        failure = failure_of(broken, seen.trace, str(seen.plan), path, confirmed=confirmed)
+        failure = replace(failure, silence=seen.plan in self._in_silence)
+        try:
+            write_traces(path, suite_header(self.seed), [seen.trace])
+        except UsageError as error:
+            self.unwritten.append(str(error))
+            return replace(failure, trace="")
+        return failure
+
+    def _lost(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
+        """A subject that dies after its first clean turn fails the rule being exercised, and leaves the
+        others open unless it comes back."""
+        self._attached = False
+        if not self._clean_turn_completed:
+            self._unreachable = self._unreachable or reason
+            return self._from_memory(rule_id)
+        failure = Failure("the subject goes on answering", reason, "", "", confirmed=False)
+        return RuleOutcome(rule_id, Verdict.FAILED, 0, scenarios, failure=failure)
+
+    def _unbroken(self, rule_id: str, seen: list[Judgement]) -> RuleOutcome:
+        if not self._clean_turn_completed:
+            reason = f"{self.subject.target} completed no turn"
+            return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=reason)
+        for judgement in seen:
+            if judgement.verdict is Verdict.NOT_APPLICABLE:
+                return RuleOutcome(rule_id, Verdict.NOT_APPLICABLE, reason=judgement.reason)
+        exercised = sum(judgement.exercised for judgement in seen)
+        if exercised:
+            measured = tuple(value for judgement in seen for value in judgement.measurements)
+            unit = rule(rule_id).unit
+            return RuleOutcome(
+                rule_id, Verdict.PASSED, exercised, len(seen), measurements=measured, unit=unit
+            )
+        reason = next((judgement.reason for judgement in seen if judgement.reason), "")
+        late = [judgement for judgement in seen if judgement.verdict is Verdict.INCONCLUSIVE]
+        if late:
+            return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, 0, len(seen), reason=late[0].reason)
+        blocked_by = tuple(dict.fromkeys(name for judgement in seen for name in judgement.blocked_by))
+        return RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, len(seen), reason=reason, blocked_by=blocked_by)
+
+
+def suite_header(seed: int) -> TapeHeader:
+    """The header of a tape of ours: its speech is made from the seed, nobody's, and stays on it."""
+    redactions = ("secrets", "names")
+    return TapeHeader("suite", int(time.time() * 1000), __version__, seed, (PLAN_SAMPLE_RATE,), redactions)
+
+
+def _are_all_blocked(seen: Collection[Judgement]) -> bool:
+    return len(seen) >= _BLOCKED_SCENARIOS and all(judgement.blocked_by for judgement in seen)
+
+
+def _should_show_life(plan: object, trace: Trace) -> bool:
+    """Whether a whole turn was waited for, with a Motion Server that was well."""
+    waited = any(isinstance(event.what, WaitEnded) for event in trace.on(Lane.KIT))
+    return waited and not (isinstance(plan, Plan) and plan.motion_server.faults)
+
+
+def _shows_life(trace: Trace) -> bool:
+    """Whether a turn was waited for to its end and anything of it came: its audio at Motion Server, or
+    motion. Audio that comes back to the client alone says nothing of a relay: it may be an echo. A client
+    that answered a whole plan is alive."""
+    waited = any(isinstance(event.what, WaitEnded) for event in trace.on(Lane.KIT))
+    if trace.header.subject == "client":
+        return True
+    return waited and any(
+        isinstance(event.what, Received)
+        and isinstance(event.what.value, AudioInput | MotionResponse | Motion)
+        for event in trace.events
+    )

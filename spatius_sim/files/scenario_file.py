@@ -1,0 +1,120 @@
+"""Scenario files: what goes wrong, and when, as YAML."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from yaml.nodes import Node, ScalarNode
+
+from spatius_sim.files.yaml_file import YamlFile, read_bytes
+from spatius_sim.model.scenario.scenario import NAMES, Fault, Moment, Scenario, What, When
+from spatius_sim.protocol.errors import UsageError
+
+MOST_FAULTS = 256
+
+_SHIPPED = Path(__file__).resolve().parent / "scenarios"
+
+
+def shipped_scenarios() -> list[Scenario]:
+    """All that come with the package, by name."""
+    return [read_scenario(path) for path in sorted(_SHIPPED.glob("*.yaml"))]
+
+
+def shipped_scenario(name: str) -> Scenario:
+    """The shipped scenario of this name; raises UsageError where there is none."""
+    names = sorted(path.stem for path in _SHIPPED.glob("*.yaml"))
+    if name not in names:
+        raise UsageError(f"no scenario is named {name!r}: there are {', '.join(names)}")
+    return read_scenario(_SHIPPED / f"{name}.yaml")
+
+
+def find_scenario(wanted: str) -> Scenario:
+    """The scenario in a file whose name ends in .yaml or .yml, or else a shipped one by its name."""
+    if Path(wanted).suffix in (".yaml", ".yml"):
+        return read_scenario(Path(wanted))
+    try:
+        return shipped_scenario(wanted)
+    except UsageError as error:
+        raise UsageError(f"{error}; a file's name ends in .yaml") from error
+
+
+def read_scenario(path: Path) -> Scenario:
+    """The scenario in a file; raises UsageError that names file, line and key."""
+    return parse_scenario(read_bytes(path), str(path), path.stem)
+
+
+def parse_scenario(raw: bytes, place: str, name: str) -> Scenario:
+    """The scenario in this YAML, which comes from `place`; raises UsageError as `read_scenario` does."""
+    return _Reader(place).scenario(raw, name)
+
+
+class _Reader(YamlFile):
+    def scenario(self, raw: bytes, name: str) -> Scenario:
+        root = self.root(raw)
+        if root is None:
+            raise UsageError(f"{self.place}:1: the file is empty: about and faults are needed")
+        top = self.mapping(root, "the scenario", {"about", "faults"})
+        missing = {"about", "faults"} - set(top)
+        if missing:
+            raise self.error(root, f"{min(missing)} is missing")
+        faults = [self._fault(node) for node in self.sequence(top["faults"], "faults")]
+        if len(faults) > MOST_FAULTS:
+            raise self.error(root, f"more than {MOST_FAULTS} faults")
+        return Scenario(name, self.text(top["about"], "about"), tuple(faults))
+
+    def _fault(self, node: Node) -> Fault:
+        parts = self.mapping(node, "a fault", {"when", "what"})
+        for key in ("when", "what"):
+            if key not in parts:
+                raise self.error(node, f"{key} is missing")
+        when = self._when(parts["when"])
+        what = tuple(self._step(step) for step in self.sequence(parts["what"], "what"))
+        return self.made(parts["what"], lambda: Fault(when, what), "what")
+
+    def _when(self, node: Node) -> When:
+        if isinstance(node, ScalarNode):
+            return self.made(node, lambda: When(self._moment(node)), "when")
+        parts = self.mapping(node, "when", {field.name for field in fields(When)})
+        if "at" not in parts:
+            raise self.error(node, "at is missing")
+        values = {"at": self._moment(parts["at"])} | self._values(parts, When, skip={"at"})
+        return self.made(node, lambda: When(**values), "when")
+
+    def _moment(self, node: Node) -> Moment:
+        text = self.text(node, "at")
+        if text not in list(Moment):
+            raise self.error(node, f"at: {text!r} is none of {', '.join(Moment)}")
+        return Moment(text)
+
+    def _step(self, node: Node) -> What:
+        if isinstance(node, ScalarNode):
+            return self._what(node, node.value, {})
+        parts = self.mapping(node, "a step of what", set(NAMES))
+        if len(parts) != 1:
+            raise self.error(node, "what: one thing in each step")
+        [(name, inside)] = parts.items()
+        kind = NAMES[name]
+        if isinstance(inside, ScalarNode) and fields(kind):
+            # The short form: `delay: 2` is `delay: {seconds: 2}`.
+            return self._what(inside, name, {fields(kind)[0].name: inside})
+        return self._what(inside, name, self.mapping(inside, name, {f.name for f in fields(kind)}))
+
+    def _what(self, node: Node, name: str, parts: Mapping[str, Node]) -> What:
+        if name not in NAMES:
+            raise self.error(node, f"what: {name!r} is none of {', '.join(NAMES)}")
+        kind: Any = NAMES[name]
+        for field in fields(kind):
+            if field.name not in parts and field.default is MISSING:
+                raise self.error(node, f"{name}: {field.name} is missing")
+        made: What = self.made(node, lambda: kind(**self._values(parts, kind, skip=set())), name)
+        return made
+
+    def _values(self, parts: Mapping[str, Node], kind: type[Any], skip: set[str]) -> dict[str, Any]:
+        hints = get_type_hints(kind)
+        readers: dict[Any, Callable[[Node, str], Any]] = {int: self.integer, str: self.text}
+        return {
+            key: readers.get(hints[key], self.number)(node, key)
+            for key, node in parts.items()
+            if key not in skip
+        }

@@ -1,0 +1,168 @@
+"""An honest Motion Server, as small as can be: the ground from which the miniatures depart by one method.
+
+It refuses what it must, confirms, answers each request with motion in the recorded segments, and says
+nothing on the socket of an egress session.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from spatius_sim.model.server.session_tokens import SessionToken, issue_token, read_token
+from spatius_sim.model.server.synthesis import MotionSynthesizer
+from spatius_sim.protocol.audio import PCM_SAMPLE_RATES
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.console import (
+    HttpAnswer,
+    RequestRefusedError,
+    TokenRequest,
+    check_expiry,
+    console_refusal,
+    read_token_request,
+    upgrade_refusal,
+)
+from spatius_sim.protocol.keyframes import Keyframes
+from spatius_sim.protocol.messages import (
+    AudioInput,
+    ConfigureSession,
+    ConfirmSession,
+    EgressType,
+    Interrupt,
+    Message,
+    MotionResponse,
+    ServerError,
+)
+from spatius_sim.trace.events import Undecodable
+
+_UNAUTHENTICATED = 401
+
+
+@dataclass(slots=True)
+class PlainSession:
+    """One connection. `sample_rate` in Hz, 0 before it is configured; `expire_at` of its token in unix
+    seconds; `held` is motion that a wrong server keeps back."""
+
+    connection_id: str
+    expire_at: int
+    sample_rate: int = 0
+    egress: bool = False
+    requests: dict[str, MotionSynthesizer] = field(default_factory=dict)
+    interrupted: list[str] = field(default_factory=list)
+    held: list[Keyframes] = field(default_factory=list)
+
+
+class PlainServer:
+    """Takes one API key. Whatever a session receives, `receive` answers with the frames to send; it never
+    raises."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        self.api_key, self.new_id, self.seed = api_key, new_id, seed
+
+    # Console API and ingress.
+
+    def ask_token(self, key: str, body: bytes, now: float) -> HttpAnswer:
+        """The answer to a token request at `now` (unix seconds)."""
+        try:
+            self.check_key(key)
+            asked = read_token_request(body)
+            self.check_window(asked, now)
+        except RequestRefusedError as refused:
+            return refused.answer
+        token = issue_token(SessionToken(asked.expire_at, asked.app_id), self.new_id())
+        return HttpAnswer(200, json.dumps({"sessionToken": token}))
+
+    def check_key(self, key: str) -> None:
+        """Raises RequestRefusedError for a wrong API key."""
+        if key != self.api_key:
+            raise console_refusal(_UNAUTHENTICATED, "UNAUTHENTICATED", "the API key is missing or unknown")
+
+    def check_window(self, asked: TokenRequest, now: float) -> None:
+        """Raises RequestRefusedError for an expiry outside the window."""
+        check_expiry(asked, now)
+
+    def knock(self, session_key: str, avatar_id: str, now: float) -> HttpAnswer | PlainSession:
+        """A session, or the refusal of the upgrade."""
+        try:
+            return PlainSession(self.new_id(), self.admit(session_key, avatar_id, now))
+        except RequestRefusedError as refused:
+            return refused.answer
+
+    def admit(self, session_key: str, avatar_id: str, now: float) -> int:
+        """When the token expires; raises RequestRefusedError for a bad one, and for an unknown avatar."""
+        token = read_token(session_key)
+        if token is None:
+            raise upgrade_refusal(400, "Invalid session token")
+        self.check_expired(token, now)
+        if "missing" in avatar_id:
+            raise self.avatar_refusal(avatar_id)
+        return token.expire_at
+
+    def check_expired(self, token: SessionToken, now: float) -> None:
+        """Raises RequestRefusedError for an expired token."""
+        if token.expire_at <= now:
+            raise upgrade_refusal(401, "session token expired")
+
+    def avatar_refusal(self, avatar_id: str) -> RequestRefusedError:
+        """How an unknown avatar is refused."""
+        return upgrade_refusal(404, f"Avatar not found: {avatar_id}")
+
+    # Sessions.
+
+    def receive(self, session: PlainSession, value: Message | Undecodable) -> list[bytes]:
+        """The frames to send in answer to a frame."""
+        if not session.sample_rate:
+            return self.configure(session, value)
+        match value:
+            case AudioInput(req_id) if req_id not in session.interrupted:
+                return self.audio(session, value)
+            case Interrupt(req_id):
+                session.interrupted.append(req_id)
+        return []
+
+    def configure(self, session: PlainSession, value: Message | Undecodable) -> list[bytes]:
+        """The answer to the first message."""
+        match value:
+            case ConfigureSession(sample_rate=rate) if rate in PCM_SAMPLE_RATES:
+                session.sample_rate = rate
+                session.egress = value.egress_type != EgressType.UNSPECIFIED
+                return [encode(ConfirmSession(self.shown_id(session)))]
+            case ConfigureSession(sample_rate=rate):
+                return [self.refusal(f"unsupported sample rate: {rate}")]
+            case Undecodable(reason):
+                return [self.refusal(f"failed to unmarshal initial message: {reason}")]
+        return [self.refusal("expected ClientConfigureSession message")]
+
+    def shown_id(self, session: PlainSession) -> str:
+        """The connection_id that is told."""
+        return session.connection_id
+
+    def refusal(self, text: str) -> bytes:
+        """How a handshake is refused."""
+        return encode(ServerError(message=text))
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        """The motion that is due now that this audio has come."""
+        if audio.req_id not in session.requests:
+            session.requests[audio.req_id] = MotionSynthesizer(session.sample_rate, self.seed)
+        due = self.due(session, audio)
+        return [self.motion(session, audio.req_id, *one) for one in due] if self.answers(session) else []
+
+    def due(self, session: PlainSession, audio: AudioInput) -> list[tuple[Keyframes, bool]]:
+        """Segments and whether each is the last of its request."""
+        synthesizer = session.requests[audio.req_id]
+        segments = [(segment, False) for segment in synthesizer.feed(audio.audio)]
+        if audio.end:
+            segments.append((synthesizer.finish(), True))
+        return segments
+
+    def answers(self, session: PlainSession) -> bool:
+        """Whether motion comes back on the socket."""
+        return not session.egress
+
+    def motion(self, session: PlainSession, req_id: str, keyframes: Keyframes, end: bool) -> bytes:
+        """One response."""
+        return encode(MotionResponse(session.connection_id, req_id, end, keyframes))
+
+    def closes_at(self, session: PlainSession) -> float | None:
+        """When the server closes the session of its own accord, in unix seconds; None for never."""
+        return None

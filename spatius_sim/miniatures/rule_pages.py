@@ -1,0 +1,90 @@
+"""A page for each rule, made from the catalogue, as Markdown."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
+from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
+from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
+from spatius_sim.rules.catalogue import REVISION, RULES, Rule
+from spatius_sim.rules.rule import sources
+
+INDEX = "README.md"
+_MADE_BY = "<!-- Made by `spatius-sim rules --markdown DIR` from the catalogue. -->"
+_SUBJECTS = {"relay": "ws://...", "server": "--server=http://...", "client": '--client="..."'}
+_MINIATURES: tuple[Mapping[str, tuple[type, ...]], ...] = (
+    RELAY_MINIATURES,
+    SERVER_MINIATURES,
+    CLIENT_MINIATURES,
+)
+_PROVENANCES = {
+    "DOCUMENTED": "It stands in the vendor's documents.",
+    "OBSERVED": "It is what published software was seen to do.",
+    "ASSUMED": "No document says it; the kit had to decide.",
+}
+
+
+def rule_pages() -> dict[str, str]:
+    """The text of each page by file name: one for each rule, and an index."""
+    pages = {f"{rule.id}.md": _page(rule) for rule in RULES.values()}
+    return {INDEX: _index(RULES)} | pages
+
+
+def write_rule_pages(folder: Path) -> None:
+    """Write the pages into this folder; pages of rules that are no more go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = rule_pages()
+    for path in folder.glob("*.md"):
+        if path.name not in pages and path.read_text(encoding="utf-8").startswith(_MADE_BY):
+            path.unlink()
+    for name, text in pages.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _page(rule: Rule) -> str:
+    sentence = f"{rule.sentence[0].upper()}{rule.sentence[1:]}."
+    lines = [
+        _MADE_BY,
+        f"# {rule.id}",
+        f"**{rule.level}**, judges a {rule.subject}.",
+        sentence,
+        "## Where it comes from",
+        f"{rule.provenance}. {_PROVENANCES[rule.provenance]}",
+        "\n".join(
+            f"- `{source.tag}`: "
+            + (f"[{source.title}]({source.address})" if source.address else source.title)
+            for source in sources(rule.source)
+        ),
+    ]
+    wrong = [miniature for table in _MINIATURES for miniature in table.get(rule.id, ())]
+    if wrong:
+        lines.append(f"## A {rule.subject} that breaks it")
+        lines.append("\n".join(f"- {' '.join((miniature.__doc__ or '').split())}" for miniature in wrong))
+    after = [other.id for other in RULES.values() if rule.id in other.presumes]
+    if rule.presumes or after or rule.needs:
+        lines.append("## When it is judged")
+    if rule.presumes:
+        lines.append(f"Only where these were kept: {_links(rule.presumes)}.")
+    if after:
+        lines.append(f"While it fails, these are not judged: {_links(after)}.")
+    if rule.needs:
+        named = ", ".join(f"`{feature}`" for feature in rule.needs)
+        lines.append(f"It does not apply to a subject that lacks {named} (`--lacks`).")
+    command = f"spatius-sim verify {_SUBJECTS[rule.subject]} --rule {rule.id}"
+    return "\n\n".join([*lines, "## Judge it alone", f"```sh\n{command}\n```"]) + "\n"
+
+
+def _index(rules: Mapping[str, Rule]) -> str:
+    parts = [_MADE_BY, "# Every rule", f"{len(rules)} rules, revision {REVISION} of the catalogue."]
+    for subject in _SUBJECTS:
+        rows = [
+            f"| [{rule.id}]({rule.id}.md) | {rule.level} | {rule.sentence} |"
+            for rule in rules.values()
+            if rule.subject == subject
+        ]
+        parts += [f"## For a {subject}", "\n".join(["| rule | level | |", "|---|---|---|", *rows])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _links(rule_ids: Iterable[str]) -> str:
+    return ", ".join(f"[{rule_id}]({rule_id}.md)" for rule_id in rule_ids)

@@ -1,0 +1,160 @@
+"""Serves a relay brain over real sockets: any wire below, Motion Server above."""
+
+import asyncio
+import contextlib
+import time
+from itertools import count
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from spatius_sim.model.relay.relay import (
+    SAMPLE_RATE,
+    ConnectUp,
+    HangUp,
+    PlainRelay,
+    RelayCommand,
+    SendUp,
+    Tell,
+    Watch,
+)
+from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
+from spatius_sim.net.client.motion_server import UpstreamClient, ask_for_token, token_in
+from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.errors import UnreachableError
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.wires import Dialect
+from spatius_sim.wires.events import Failed, Frame, Motion, RelayEvent, Start
+from spatius_sim.wires.features import SEVERAL_TURNS
+
+_LARGEST_CLIENT_MESSAGE = 4 * 1_048_576
+
+_Outbox = asyncio.Queue[tuple[float, Frame] | None]
+"""Frames for a client, each with the time at which it was told, in monotonic seconds; None to hang up."""
+
+
+class MiniatureRelay:
+    """The shell of a relay brain. Frames go out in the order of the brain's commands."""
+
+    def __init__(
+        self, brain: PlainRelay, dialect: Dialect, console_endpoint: str, ingress_endpoint: str
+    ) -> None:
+        self._brain, self._dialect = brain, dialect
+        self._console, self._ingress = console_endpoint, ingress_endpoint
+        self._waits_for_start = bool(dialect.write_client(Start(SAMPLE_RATE)))
+        self._hangs_up = SEVERAL_TURNS in dialect.lacks
+        self._clients: dict[str, _Outbox] = {}
+        self._sending = asyncio.Lock()
+        self._token: str | None = None
+        self._upstreams: dict[str, asyncio.Queue[bytes]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._watches: dict[str, asyncio.TimerHandle] = {}
+        self._numbers = count(1)
+
+    async def listen(self) -> Server:
+        """Serve clients on a free port until the server that is returned is closed."""
+        return await serve(self.converse, LOOPBACK, 0, max_size=_LARGEST_CLIENT_MESSAGE)
+
+    async def converse(self, socket: ServerConnection) -> None:
+        """Serve one client until it leaves."""
+        client = f"c{next(self._numbers)}"
+        outbox: _Outbox = asyncio.Queue()
+        self._clients[client] = outbox
+        sending = asyncio.create_task(self._send_all(socket, outbox))
+        headers = socket.request.headers if socket.request is not None else {}
+        greeting = self._brain.client_came(client, headers.get("X-Session-Key", ""))
+        try:
+            if self._waits_for_start and not isinstance(
+                self._dialect.read_client(await socket.recv()), Start
+            ):
+                return
+            self._carry_out(greeting)
+            async for frame in socket:
+                action = self._dialect.read_client(frame)
+                self._carry_out(self._brain.client_did(client, action))
+        except ConnectionClosed:
+            pass
+        finally:
+            self._carry_out(self._brain.client_left(client))
+            del self._clients[client]
+            sending.cancel()
+
+    def _carry_out(self, commands: list[RelayCommand]) -> None:
+        for command in commands:
+            match command:
+                case Tell(client, event) if client in self._clients:
+                    for frame in self._dialect.write_relay(event):
+                        self._clients[client].put_nowait((time.monotonic(), frame))
+                    if self._hangs_up and _ends_turn(event):
+                        self._clients[client].put_nowait(None)
+                case ConnectUp(upstream, token_life, fresh):
+                    self._upstreams[upstream] = asyncio.Queue()
+                    running = self._run_upstream(upstream, token_life, fresh)
+                    self._tasks[upstream] = asyncio.create_task(running)
+                case SendUp(upstream, message) if upstream in self._upstreams:
+                    self._upstreams[upstream].put_nowait(encode(message))
+                case Watch(upstream, seconds):
+                    self._end_watch(upstream)
+                    loop = asyncio.get_running_loop()
+                    self._watches[upstream] = loop.call_later(seconds, self._ring, upstream)
+                case HangUp(upstream):
+                    self._end_watch(upstream)
+                    if upstream in self._tasks:
+                        self._tasks.pop(upstream).cancel()
+
+    def _ring(self, upstream: str) -> None:
+        self._carry_out(self._brain.upstream_silent(upstream))
+
+    def _end_watch(self, upstream: str) -> None:
+        watch = self._watches.pop(upstream, None)
+        if watch is not None:
+            watch.cancel()
+
+    async def _run_upstream(self, upstream: str, token_life: int, fresh: bool) -> None:
+        why = "Motion Server closed the session"
+        expire_at = int(time.time()) + token_life
+        try:
+            if not fresh and self._token is None:
+                self._token = token_in(await ask_for_token(self._console, self._brain.api_key, expire_at))
+            async with UpstreamClient(
+                self._console,
+                self._ingress,
+                api_key=self._brain.api_key,
+                app_id=APP_ID,
+                avatar_id=AVATAR_ID,
+                expire_at=expire_at,
+                token=None if fresh else self._token,
+            ) as session:
+                self._carry_out(self._brain.upstream_opened(upstream))
+                sending = asyncio.create_task(_send_up(session, self._upstreams[upstream]))
+                try:
+                    async for raw in session.frames():
+                        said = raw.encode() if isinstance(raw, str) else raw
+                        commands = self._brain.upstream_said(upstream, said, read_upstream(raw))
+                        self._carry_out(commands)
+                finally:
+                    sending.cancel()
+        except UnreachableError as error:
+            why = str(error)
+        self._carry_out(self._brain.upstream_lost(upstream, why))
+
+    async def _send_all(self, socket: ServerConnection, outbox: _Outbox) -> None:
+        """What is in the outbox, until None hangs up."""
+        with contextlib.suppress(ConnectionClosed):
+            while (waiting := await outbox.get()) is not None:
+                told_at, frame = waiting
+                if time.monotonic() - told_at > self._brain.drops_after:
+                    continue
+                async with self._sending if self._brain.waits_for_all else contextlib.nullcontext():
+                    await socket.send(frame)
+            await socket.close()
+
+
+def _ends_turn(event: RelayEvent) -> bool:
+    return isinstance(event, Failed) or (isinstance(event, Motion) and event.last)
+
+
+async def _send_up(session: UpstreamClient, outbox: asyncio.Queue[bytes]) -> None:
+    while True:
+        await session.send(await outbox.get())

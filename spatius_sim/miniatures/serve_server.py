@@ -1,0 +1,75 @@
+"""Serves the brain of a small Motion Server over real sockets."""
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Self
+
+from aiohttp import WSMsgType, web
+
+from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
+from spatius_sim.net.server.ingress_socket import ingress_socket
+from spatius_sim.net.server.one_port import OnePort, body_of, response
+from spatius_sim.protocol.console import SESSION_TOKENS_PATH, WEBSOCKET_PATH, HttpAnswer
+from spatius_sim.trace.reading import read_upstream
+
+
+class MiniatureServer(OnePort):
+    """`async with MiniatureServer(brain) as server:` serves on a free port of 127.0.0.1 until the block
+    ends."""
+
+    def __init__(self, brain: PlainServer) -> None:
+        super().__init__()
+        self._brain = brain
+        self._sockets: list[web.WebSocketResponse] = []
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """The protocol's own."""
+        router.add_post(SESSION_TOKENS_PATH, self._token)
+        router.add_get(WEBSOCKET_PATH, self._upgrade)
+
+    async def __aenter__(self) -> Self:
+        await self.listen()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for socket in self._sockets:
+            await socket.close()
+        await self.stop()
+
+    async def _token(self, request: web.Request) -> web.Response:
+        key = request.headers.get("X-Api-Key", "")
+        return response(self._brain.ask_token(key, await body_of(request), time.time()))
+
+    async def _upgrade(self, request: web.Request) -> web.StreamResponse:
+        query = request.query
+        session_key = request.headers.get("X-Session-Key", query.get("sessionKey", ""))
+        session = self._brain.knock(session_key, query.get("id", ""), time.time())
+        if isinstance(session, HttpAnswer):
+            return response(session)
+        socket = ingress_socket()
+        await socket.prepare(request)
+        self._sockets.append(socket)
+        closing = asyncio.create_task(self._close_when_told(socket, session))
+        try:
+            async for frame in socket:
+                if frame.type in (WSMsgType.BINARY, WSMsgType.TEXT):
+                    for raw in self._brain.receive(session, read_upstream(frame.data)):
+                        await socket.send_bytes(raw)
+        except ConnectionResetError:
+            pass  # The peer left while we were sending to it.
+        finally:
+            closing.cancel()
+            self._sockets.remove(socket)
+        return socket
+
+    async def _close_when_told(self, socket: web.WebSocketResponse, session: PlainSession) -> None:
+        at = self._brain.closes_at(session)
+        if at is not None:
+            await asyncio.sleep(at - time.time())
+            await socket.close()

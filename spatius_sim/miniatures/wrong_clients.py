@@ -1,0 +1,282 @@
+"""Clients wrong in exactly one named way, and honest ones that differ in what the rules leave open."""
+
+from collections.abc import Sequence
+
+from spatius_sim.model.client.decoder import ClientDecoder, Conversation
+from spatius_sim.model.client.playback_table import PlaybackEvent
+from spatius_sim.protocol.codec import decode, encode
+from spatius_sim.protocol.errors import RemoteProtocolError
+from spatius_sim.protocol.keyframes import Keyframes
+from spatius_sim.trace.decoder_events import PlaybackState, StarvationMode, StateReason
+
+_SECOND_NS = 1_000_000_000
+
+
+class NamesEveryChunk(ClientDecoder):
+    """Returns another id for each later chunk of a round."""
+
+    def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
+        before = self._conversation
+        returned = super().yield_audio_data(audio, end)
+        later = before is not None and before is self._conversation
+        return f"{returned}-{before.samples}" if later and before else returned
+
+
+class ReusesIds(ClientDecoder):
+    """Has one id for all rounds."""
+
+    def _start_round(self) -> Conversation:
+        new_id, known = self._new_id, self._latest_id
+        self._new_id = (lambda: known) if known else new_id
+        return super()._start_round()
+
+
+class KeepsIdOverInterrupt(ClientDecoder):
+    """Still gives the id that was interrupted."""
+
+    def get_current_conversation_id(self) -> str | None:
+        return super().get_current_conversation_id() or self._latest_id or None
+
+
+class ComparesReqId(ClientDecoder):
+    """Takes a payload only where its own req_id is the conversation's id."""
+
+    def _take(self, conversation: Conversation, payload: bytes) -> None:
+        if conversation.conversation_id.encode() in payload:
+            super()._take(conversation, payload)
+
+
+class ComparesIdPrefixes(ClientDecoder):
+    """Takes motion whose id is the beginning of the current one."""
+
+    def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
+        current = self.get_current_conversation_id() or ""
+        near = bool(frames) and current.startswith(conversation_id)
+        super().yield_frames_data(frames, current if near else conversation_id)
+
+
+class KeepsEarlyMotion(ClientDecoder):
+    """Gives the motion that came before any audio to the first round."""
+
+    _early: tuple[bytes, ...] = ()
+
+    def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
+        if not self._latest_id:
+            self._early += tuple(frames or ())
+        super().yield_frames_data(frames, conversation_id)
+
+    def _start_round(self) -> Conversation:
+        conversation = super()._start_round()
+        for payload in self._early:
+            self._take(conversation, payload)
+        self._early = ()
+        return conversation
+
+
+class KeepsMotionOverInterrupt(ClientDecoder):
+    """Interrupt clears the audio alone: the next round begins with the old motion."""
+
+    _kept: tuple[Keyframes, ...] = ()
+
+    def interrupt(self) -> None:
+        if self._conversation is not None:
+            self._kept = tuple(self._conversation.motion)
+        super().interrupt()
+
+    def _start_round(self) -> Conversation:
+        conversation = super()._start_round()
+        conversation.motion.extend(self._kept)
+        conversation.keyframes = sum(map(len, self._kept))
+        self._kept = ()
+        return conversation
+
+
+class DropsMotionInPause(ClientDecoder):
+    """Forgets the motion that it has when it is paused."""
+
+    def pause(self) -> None:
+        super().pause()
+        if self.state is PlaybackState.PAUSED and self._conversation is not None:
+            self._conversation.motion = [rows * 0 for rows in self._conversation.motion]
+
+
+class RunsOnInPause(ClientDecoder):
+    """Its audio goes on while it is paused."""
+
+    def advance(self, to_ns: int) -> None:
+        passed_ns = to_ns - self._now_ns
+        super().advance(to_ns)
+        conversation = self._conversation
+        if conversation is not None and self.state is PlaybackState.PAUSED:
+            end = conversation.samples * _SECOND_NS
+            conversation.played = min(end, conversation.played + passed_ns * self._sample_rate)
+
+
+class StopsOnEmpty(ClientDecoder):
+    """An empty list ends the audio, too."""
+
+    def _switch_to_audio_only(self, conversation: Conversation) -> None:
+        super()._switch_to_audio_only(conversation)
+        self._leave(conversation)
+        self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
+
+
+class ForgetsAudioOnly(ClientDecoder):
+    """New motion takes it out of audio-only."""
+
+    def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
+        current = self._conversation
+        if current is not None and frames and current.conversation_id == conversation_id:
+            current.audio_only = False
+        super().yield_frames_data(frames, conversation_id)
+
+
+class AudioOnlyForEver(ClientDecoder):
+    """An empty list makes all later sessions audio-only."""
+
+    _for_ever = False
+
+    def _switch_to_audio_only(self, conversation: Conversation) -> None:
+        super()._switch_to_audio_only(conversation)
+        self._for_ever = True
+
+    def _start_round(self) -> Conversation:
+        conversation = super()._start_round()
+        conversation.audio_only = self._for_ever
+        return conversation
+
+
+class SwitchesOnForeignEmpty(ClientDecoder):
+    """Takes an empty list with a foreign id as a switch."""
+
+    def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
+        current = self.get_current_conversation_id()
+        super().yield_frames_data(frames, conversation_id if frames or current is None else current)
+
+
+class StopsOnUndecodable(ClientDecoder):
+    """Bytes that it cannot decode end the audio."""
+
+    def _take(self, conversation: Conversation, payload: bytes) -> None:
+        try:
+            decode(payload)
+            super()._take(conversation, payload)
+        except RemoteProtocolError:
+            self._leave(conversation)
+            self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
+
+
+class GoesIdleWithoutEnd(ClientDecoder):
+    """Reports idle as soon as its audio runs out."""
+
+    def _play(self, conversation: Conversation, passed_ns: int) -> None:
+        super()._play(conversation, passed_ns)
+        if conversation.samples * _SECOND_NS == conversation.played:
+            self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
+
+    def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
+        returned = super().yield_audio_data(audio, end)
+        if self._conversation is not None:
+            self._change(PlaybackEvent.AUDIO, StateReason.USER_ACTION)
+        return returned
+
+
+class StallsAlways(ClientDecoder):
+    """Waits for motion whatever its mode."""
+
+    def _motion_end(self, conversation: Conversation) -> int:
+        mode, self._mode = self._mode, StarvationMode.STRICT_SYNC
+        end = super()._motion_end(conversation)
+        self._mode = mode
+        return end
+
+
+class NeverStalls(ClientDecoder):
+    """Goes on without motion whatever its mode."""
+
+    def _motion_end(self, conversation: Conversation) -> int:
+        return conversation.samples * _SECOND_NS
+
+
+class StallsInSilence(ClientDecoder):
+    """Stalls in strictSync, and does not say so."""
+
+    @property
+    def stalled(self) -> bool:
+        return False
+
+
+class StaysPlaying(ClientDecoder):
+    """Never reports that playback is over."""
+
+    def _change(self, event: PlaybackEvent, reason: StateReason) -> None:
+        if event is not PlaybackEvent.PLAYBACK_END:
+            super()._change(event, reason)
+
+
+class EndsEarly(ClientDecoder):
+    """Takes a round for over when half of its audio was played."""
+
+    def _motion_end(self, conversation: Conversation) -> int:
+        end, half = super()._motion_end(conversation), conversation.samples * _SECOND_NS // 2
+        return min(end, half) if conversation.ended else end
+
+    def _play(self, conversation: Conversation, passed_ns: int) -> None:
+        super()._play(conversation, passed_ns)
+        if (
+            self._conversation
+            and conversation.played >= self._motion_end(conversation)
+            and conversation.ended
+        ):
+            self._leave(conversation)
+            self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
+
+
+class RefusesUnknownFields(ClientDecoder):
+    """Drops a payload that has a field it does not know."""
+
+    def _take(self, conversation: Conversation, payload: bytes) -> None:
+        try:
+            message = decode(payload)
+        except RemoteProtocolError:
+            message = None
+        if message is None or encode(message) == payload:
+            super()._take(conversation, payload)
+
+
+class PutsNewMotionFirst(ClientDecoder):
+    """Plays a later payload before the earlier ones."""
+
+    def _take(self, conversation: Conversation, payload: bytes) -> None:
+        super()._take(conversation, payload)
+        conversation.motion.insert(0, conversation.motion.pop())
+
+
+class LagsBehind(ClientDecoder):
+    """Shows every keyframe five too late."""
+
+    def _due(self, conversation: Conversation) -> int:
+        return max(0, super()._due(conversation) - 5)
+
+
+CLIENT_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
+    "C-ID": (NamesEveryChunk,),
+    "C-ID-NEW": (ReusesIds,),
+    "C-ID-CURRENT": (KeepsIdOverInterrupt,),
+    "C-MISMATCH": (ComparesIdPrefixes,),
+    "C-EARLY": (KeepsEarlyMotion,),
+    "C-INTERRUPT": (KeepsMotionOverInterrupt,),
+    "C-PAUSE": (DropsMotionInPause, RunsOnInPause),
+    "C-EMPTY": (StopsOnEmpty,),
+    "C-EMPTY-STICKY": (ForgetsAudioOnly,),
+    "C-EMPTY-SCOPE": (AudioOnlyForEver,),
+    "C-EMPTY-MISMATCH": (SwitchesOnForeignEmpty,),
+    "C-ABNORMAL": (StopsOnUndecodable,),
+    "C-NOEND": (GoesIdleWithoutEnd,),
+    "C-STARVE": (StallsAlways, NeverStalls, StallsInSilence),
+    "C-STATES": (StaysPlaying, EndsEarly),
+    "C-UNKNOWN": (RefusesUnknownFields,),
+    "C-MATCH": (ComparesReqId, PutsNewMotionFirst),
+    "C-SYNC": (LagsBehind,),
+}
+"""Wrong clients by the rule that must name them."""

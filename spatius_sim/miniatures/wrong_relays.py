@@ -1,0 +1,171 @@
+"""Relays that are wrong in exactly one named way: the judge is judged by them."""
+
+from collections.abc import Callable
+
+from spatius_sim.miniatures import wrong_with_clients as miniatures_clients
+from spatius_sim.miniatures.wrong_with_faults import FAULT_MINIATURES
+from spatius_sim.model.relay.relay import (
+    SAMPLE_RATE,
+    TOKEN_LIFE_SECONDS,
+    PlainRelay,
+    RelayCommand,
+    RelayTurn,
+    Tell,
+)
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.messages import AudioInput, MotionResponse
+from spatius_sim.wires.events import Motion, Ready
+
+_DAY_SECONDS = 24 * 3600
+
+
+class RewritesReqId(PlainRelay):
+    """Re-encodes every payload under a req_id of its own."""
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        own = encode(MotionResponse(message.connection_id, turn.name, message.end, message.keyframes))
+        return super().motion_down(turn, own, message)
+
+
+class LosesLastPayload(PlainRelay):
+    """Drops the payload with the end mark when it is not the only one, and marks an empty list instead."""
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        if message.end and turn.payloads > 0:
+            return [Tell(turn.client, Motion((), True, turn.name))]
+        return super().motion_down(turn, raw, message)
+
+
+class SwapsPayloads(PlainRelay):
+    """Delivers the first payload of a turn behind the second."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._held: dict[str, bytes] = {}
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        if turn.payloads == 0 and not message.end:
+            self._held[turn.name] = raw
+            return []
+        held = self._held.pop(turn.name, None)
+        if held is None:
+            return super().motion_down(turn, raw, message)
+        return [Tell(turn.client, Motion((raw, held), message.end, turn.name))]
+
+
+class LosesAudio(PlainRelay):
+    """Passes on all but the first 20 ms of every longer chunk."""
+
+    def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
+        lost = 640 if len(pcm) > 640 else 0
+        return super().audio_down(turn, pcm[lost:])
+
+
+class SendsMotionFirst(PlainRelay):
+    """Holds a turn's audio back until its first motion has gone out."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._held: dict[str, list[RelayCommand]] = {}
+
+    def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
+        return self._hold(turn, super().audio_down(turn, pcm))
+
+    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+        return self._hold(turn, super().end_down(turn))
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        held = self._held.pop(turn.name, [])
+        return super().motion_down(turn, raw, message) + held
+
+    def _hold(self, turn: RelayTurn, commands: list[RelayCommand]) -> list[RelayCommand]:
+        if turn.payloads > 0:
+            return commands
+        self._held.setdefault(turn.name, []).extend(commands)
+        return []
+
+
+class NeverMarksAudioEnd(PlainRelay):
+    """Leaves the last audio of a turn unmarked."""
+
+    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+        return []
+
+
+class SendsEmptyFrames(PlainRelay):
+    """Sends an empty list before the first payload, as if to say that motion is about to come."""
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        empty: list[RelayCommand] = []
+        if turn.payloads == 0:
+            empty = [Tell(turn.client, Motion((), False, turn.name))]
+        return empty + super().motion_down(turn, raw, message)
+
+
+class MotionInEarlierTurn(PlainRelay):
+    """Labels the motion of every later turn with the turn before it."""
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        label = f"{turn.client}-turn-{max(0, turn.number - 1)}"
+        return [Tell(turn.client, Motion((raw,), message.end, label))]
+
+
+class BroadcastsMotion(PlainRelay):
+    """Sends every payload to all clients that are connected."""
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        own = super().motion_down(turn, raw, message)
+        others = [client for client in self.clients if client != turn.client]
+        return own + [Tell(client, Motion((raw,), message.end)) for client in others]
+
+
+class HandsOutApiKey(PlainRelay):
+    """Greets every client with the API key."""
+
+    def greet(self, client: str) -> list[RelayCommand]:
+        return [Tell(client, Ready(self.api_key, SAMPLE_RATE, SAMPLE_RATE))]
+
+
+class AsksForTwoDays(PlainRelay):
+    """First asks for a token that lives two days, and for an hour only when that was refused."""
+
+    attempts = 2
+
+    def token_life(self, attempt: int) -> int:
+        return 2 * _DAY_SECONDS if attempt == 0 else TOKEN_LIFE_SECONDS
+
+
+class TriesOddRate(PlainRelay):
+    """First configures 11,025 Hz, and 16,000 Hz only when that was refused."""
+
+    attempts = 2
+
+    def sample_rate(self, attempt: int) -> int:
+        return 11025 if attempt == 0 else SAMPLE_RATE
+
+
+class NeverEndsUpstream(PlainRelay):
+    """Never sends end=true up."""
+
+    def end_up(self, turn: RelayTurn) -> AudioInput:
+        return AudioInput(turn.req_id)
+
+
+RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
+    "R-MOTION-VERBATIM": (RewritesReqId,),
+    "R-MOTION-COMPLETE": (LosesLastPayload,),
+    "R-MOTION-ORDER": (SwapsPayloads,),
+    "R-AUDIO-COMPLETE": (LosesAudio,),
+    "R-AUDIO-FIRST": (SendsMotionFirst,),
+    "R-END-AUDIO": (NeverMarksAudioEnd,),
+    "R-CONVERSATION": (SendsEmptyFrames,),
+    "R-TURNS": (MotionInEarlierTurn,),
+    "R-ISOLATION": (BroadcastsMotion,),
+    "R-SECRETS": (HandsOutApiKey,),
+    "U-TOKEN": (AsksForTwoDays,),
+    "U-CONFIGURE": (TriesOddRate,),
+    "U-AUDIO-END": (NeverEndsUpstream,),
+    **FAULT_MINIATURES,
+    **miniatures_clients.MINIATURES,
+}
+"""The relays that break each rule, and it alone."""

@@ -1,0 +1,135 @@
+"""Motion Servers that are wrong in exactly one named way: the judge is judged by them."""
+
+import numpy as np
+
+from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
+from spatius_sim.model.server.session_tokens import SessionToken
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.console import RequestRefusedError, TokenRequest, upgrade_refusal
+from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH, Keyframes
+from spatius_sim.protocol.messages import AudioInput, MotionResponse, ServerError
+
+
+class GrantsAnyExpiry(PlainServer):
+    """Issues tokens for ever, and tokens that have expired."""
+
+    def check_window(self, asked: TokenRequest, now: float) -> None:
+        return
+
+
+class AcceptsAnyKey(PlainServer):
+    """Issues tokens to everybody, though it has keys."""
+
+    def check_key(self, key: str) -> None:
+        return
+
+
+class ForbidsUnknownAvatars(PlainServer):
+    """Refuses an unknown avatar with 403."""
+
+    def avatar_refusal(self, avatar_id: str) -> RequestRefusedError:
+        return upgrade_refusal(403, "forbidden")
+
+
+class ForgetsExpiry(PlainServer):
+    """Lets expired tokens in."""
+
+    def check_expired(self, token: SessionToken, now: float) -> None:
+        return
+
+
+class ClosesAtExpiry(PlainServer):
+    """Closes a session when its token expires."""
+
+    def closes_at(self, session: PlainSession) -> float | None:
+        return session.expire_at
+
+
+class ConfirmsWithoutId(PlainServer):
+    """Confirms with an empty connection_id."""
+
+    def shown_id(self, session: PlainSession) -> str:
+        return ""
+
+
+class RefusesWithoutWords(PlainServer):
+    """Refuses a handshake with a code and no known text."""
+
+    def refusal(self, text: str) -> bytes:
+        return encode(ServerError(code=3, message="no"))
+
+
+class AnswersAnotherRequest(PlainServer):
+    """Gives every response a req_id that nobody sent."""
+
+    def motion(self, session: PlainSession, req_id: str, keyframes: Keyframes, end: bool) -> bytes:
+        return super().motion(session, f"{req_id}-x", keyframes, end)
+
+
+class NeverEndsMotion(PlainServer):
+    """Gives all motion, and no end=true."""
+
+    def motion(self, session: PlainSession, req_id: str, keyframes: Keyframes, end: bool) -> bytes:
+        return super().motion(session, req_id, keyframes, end=False)
+
+
+class DropsLastKeyframe(PlainServer):
+    """Gives one keyframe less than belongs to the audio."""
+
+    def motion(self, session: PlainSession, req_id: str, keyframes: Keyframes, end: bool) -> bytes:
+        return super().motion(session, req_id, keyframes[:-1] if end else keyframes, end)
+
+
+class HoldsMotionBack(PlainServer):
+    """Gives all motion of a request in its last response."""
+
+    def due(self, session: PlainSession, audio: AudioInput) -> list[tuple[Keyframes, bool]]:
+        session.held += [keyframes for keyframes, _ in super().due(session, audio)]
+        if not audio.end:
+            return []
+        whole = np.concatenate(session.held)
+        session.held.clear()
+        return [(whole, True)]
+
+
+class GivesInfiniteJaw(PlainServer):
+    """Opens the jaw of a response's first keyframe infinitely wide."""
+
+    def motion(self, session: PlainSession, req_id: str, keyframes: Keyframes, end: bool) -> bytes:
+        wrong = keyframes.copy()
+        wrong[:1, JAW_POSE] = np.inf
+        return super().motion(session, req_id, wrong, end)
+
+
+class AnswersBesideEgress(PlainServer):
+    """Sends motion on the socket of an egress session too."""
+
+    def answers(self, session: PlainSession) -> bool:
+        return True
+
+
+class RemembersInterrupted(PlainServer):
+    """Sends a keyframe of an interrupted request when audio of another one comes."""
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        rest = np.zeros((1, WIDTH), np.float32)
+        late = [encode(MotionResponse(session.connection_id, r, False, rest)) for r in session.interrupted]
+        return late + super().audio(session, audio)
+
+
+SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
+    "S-TOKEN-WINDOW": (GrantsAnyExpiry,),
+    "S-TOKEN-KEY": (AcceptsAnyKey,),
+    "S-UPGRADE-REFUSED": (ForbidsUnknownAvatars,),
+    "S-TOKEN-EXPIRY": (ForgetsExpiry, ClosesAtExpiry),
+    "S-CONFIRM": (ConfirmsWithoutId,),
+    "S-HANDSHAKE-REFUSED": (RefusesWithoutWords,),
+    "S-MOTION-IDS": (AnswersAnotherRequest,),
+    "S-MOTION-END": (NeverEndsMotion,),
+    "S-MOTION-COUNT": (DropsLastKeyframe,),
+    "S-MOTION-SEGMENTS": (HoldsMotionBack,),
+    "S-MOTION-SHAPE": (GivesInfiniteJaw,),
+    "S-EGRESS-SILENT": (AnswersBesideEgress,),
+    "S-INTERRUPT": (RemembersInterrupted,),
+}
+"""The rule that each wrong Motion Server breaks, and it alone."""

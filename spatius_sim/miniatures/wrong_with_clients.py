@@ -1,0 +1,149 @@
+"""Relays that are wrong in exactly one way, which shows where clients interrupt, leave, misbehave or wait."""
+
+from collections.abc import Callable
+
+from spatius_sim.miniatures.honest_relays import NamesNoTurns
+from spatius_sim.model.relay.relay import ConnectUp, PlainRelay, RelayCommand, RelayTurn, Tell
+from spatius_sim.protocol.messages import AudioInput, MotionResponse
+from spatius_sim.wires.events import ClientAction, Failed, Motion, Speak, SpeakEnd, Unclear
+
+_TWENTY_MS = 640
+
+
+class PassesStaleMotionOn(NamesNoTurns):
+    """Leaves the upstream session of a turn that was cut off open, and passes its motion on."""
+
+    def client_left(self, client: str) -> list[RelayCommand]:
+        self.clients.remove(client)
+        return super()._drop(client)
+
+    def _drop(self, client: str) -> list[RelayCommand]:
+        self._speaking.pop(client, None)
+        return []
+
+
+class LabelsStaleMotionAnew(PassesStaleMotionOn):
+    """Does so under the id of the turn that came after it."""
+
+    def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
+        return PlainRelay.audio_down(self, turn, pcm)
+
+    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+        return PlainRelay.end_down(self, turn)
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        newest = f"{turn.client}-turn-{self._spoken[turn.client]}"
+        return [Tell(turn.client, Motion((raw,), message.end, newest))]
+
+
+class TakesTokensAgain(PlainRelay):
+    """Opens every session with the first token that it got."""
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        commands = super().client_did(client, action)
+        return [
+            ConnectUp(command.upstream, command.token_life, fresh=False)
+            if isinstance(command, ConnectUp)
+            else command
+            for command in commands
+        ]
+
+
+class EndsInMidSample(PlainRelay):
+    """Sends one byte more up than was spoken."""
+
+    def end_up(self, turn: RelayTurn) -> AudioInput:
+        return AudioInput(turn.req_id, b"\0", end=True)
+
+
+class SpeaksBehindTheEnd(PlainRelay):
+    """Sends 20 ms of silence up behind the end mark."""
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        turn = self._speaking.get(client)
+        commands = super().client_did(client, action)
+        if turn is not None and isinstance(action, SpeakEnd):
+            commands += self._send_up(turn, AudioInput(turn.req_id, bytes(_TWENTY_MS)))
+        return commands
+
+
+class CutsSpeech(PlainRelay):
+    """Neither sends up nor passes on the first 20 ms of every longer chunk."""
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        match action:
+            case Speak(pcm, last) if len(pcm) > _TWENTY_MS:
+                return super().client_did(client, Speak(pcm[_TWENTY_MS:], last))
+            case _:
+                return super().client_did(client, action)
+
+
+class LeavesSessionsOpen(PlainRelay):
+    """Does not close the upstream sessions of a client that left."""
+
+    def client_left(self, client: str) -> list[RelayCommand]:
+        self.clients.remove(client)
+        return []
+
+
+class NeverMarksMotionEnd(PlainRelay):
+    """Leaves the last motion of a turn unmarked."""
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        return [Tell(turn.client, Motion((raw,), False, turn.name))]
+
+
+class DemandsCredentials(PlainRelay):
+    """Serves nobody without a Spatius session token."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._refused: set[str] = set()
+
+    def client_came(self, client: str, session_key: str = "") -> list[RelayCommand]:
+        if not session_key:
+            self._refused.add(client)
+        return super().client_came(client)
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        if client in self._refused:
+            return [Tell(client, Failed("bring a session token"))]
+        return super().client_did(client, action)
+
+
+class KeepsAllWaiting(PlainRelay):
+    """Sends to one client at a time, however long it takes."""
+
+    waits_for_all = True
+
+
+class DropsForSlowClients(PlainRelay):
+    """Drops what a client has not taken soon."""
+
+    drops_after = 0.6
+
+
+class FallsOverRubbish(PlainRelay):
+    """Drops the turns of all clients when one sends what it does not understand."""
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        commands = super().client_did(client, action)
+        if isinstance(action, Unclear):
+            for other in self.clients:
+                commands += self._drop(other)
+        return commands
+
+
+MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
+    "R-TOKENLESS": (DemandsCredentials,),
+    "U-TOKEN-FRESH": (TakesTokensAgain,),
+    "U-TURN-ID": (SpeaksBehindTheEnd,),
+    "U-AUDIO-ALIGNED": (EndsInMidSample,),
+    "U-AUDIO-COMPLETE": (CutsSpeech,),
+    "R-END-MOTION": (NeverMarksMotionEnd,),
+    "R-STALE": (PassesStaleMotionOn, LabelsStaleMotionAnew),
+    "U-HANGUP": (LeavesSessionsOpen,),
+    "R-SLOWCLIENT": (KeepsAllWaiting, DropsForSlowClients),
+    "R-BADINPUT": (FallsOverRubbish,),
+}
+"""The relays that break each of these rules, and it alone."""

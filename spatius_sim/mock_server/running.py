@@ -1,0 +1,69 @@
+"""The mock Motion Server in a thread of its own, so that synchronous tests and any event loop can use it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from spatius_sim.mock_server.server import MotionServer
+from spatius_sim.model.scenario.scenario import Scenario
+from spatius_sim.net.background_loop import BackgroundLoop
+from spatius_sim.net.server.session_log import SessionRecord
+
+_SECONDS = 30.0
+
+
+class RunningMotionServer:
+    """What the fixture `motion_server` gives: endpoints, and what a test may do to the server."""
+
+    def __init__(self, server: MotionServer, loop: BackgroundLoop) -> None:
+        self._server, self._loop = server, loop
+        self.port = server.port
+        self.console_endpoint = server.console_endpoint
+        self.ingress_endpoint = server.ingress_endpoint
+        self.control_endpoint = server.control_endpoint
+        self.environment = server.environment
+        """The environment variables by which a relay finds the endpoints."""
+
+    def play(self, scenario: str | Scenario) -> None:
+        """This goes wrong for those who come from now on: a shipped name, the path of a .yaml file, or a
+        Scenario. Raises UsageError where there is none."""
+
+        async def playing() -> None:
+            self._server.play_named(scenario)
+
+        self._loop.run(playing(), _SECONDS)
+
+    def sessions(self) -> list[SessionRecord]:
+        """All sessions, the past ones first."""
+
+        async def asked() -> list[SessionRecord]:
+            return [*self._server.journal.past, *self._server.journal.open.values()]
+
+        return self._loop.run(asked(), _SECONDS)
+
+    def die(self) -> None:
+        """Cut every open connection off, as a crashing server would."""
+
+        async def dying() -> None:
+            self._server.die()
+
+        self._loop.run(dying(), _SECONDS)
+
+    def reset(self) -> None:
+        """As after the start: sessions closed and forgotten, nothing goes wrong."""
+        self._loop.run(self._server.reset(), _SECONDS)
+
+
+@contextmanager
+def running_motion_server(**options: Any) -> Iterator[RunningMotionServer]:
+    """`with running_motion_server(scenario=...) as server:`, with the keywords of MotionServer."""
+    loop = BackgroundLoop()
+    server = MotionServer(**options)
+    try:
+        loop.run(server.__aenter__(), _SECONDS)
+        try:
+            yield RunningMotionServer(server, loop)
+        finally:
+            loop.run(server.__aexit__(None, None, None), _SECONDS)
+    finally:
+        loop.stop()

@@ -1,0 +1,71 @@
+"""The mock Motion Server as a library, with names for its scenarios and its paces, and its control interface.
+
+async with MotionServer(scenario="credits-exhausted") as server:
+    connect_your_relay_to(server.console_endpoint, server.ingress_endpoint)
+"""
+
+from typing import Any
+
+from aiohttp import web
+
+from spatius_sim.files.scenario_file import find_scenario
+from spatius_sim.mock_server.control import PREFIX, Control
+from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
+from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
+from spatius_sim.model.server.pace import PACES, Pace
+from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.server import motion_server
+from spatius_sim.protocol.errors import UsageError
+
+
+class MotionServer(motion_server.MotionServer):
+    """`async with MotionServer(...) as server:` serves on 127.0.0.1 until the block ends.
+
+    `scenario` is the name of a shipped one, the path of a .yaml file, or a Scenario; `pace` is `fast`,
+    `realtime`, or a Pace. All other keywords are those of spatius_sim.net.server.motion_server.MotionServer, such
+    as `port` (0 takes a free one), `seed` and `gate`. Raises UsageError for what cannot be.
+    """
+
+    def __init__(
+        self, *, scenario: str | Scenario = NO_FAULTS, pace: str | Pace = "fast", **others: Any
+    ) -> None:
+        if isinstance(pace, str) and pace not in PACES:
+            raise UsageError(f"no pace is named {pace!r}: there are {', '.join(PACES)}")
+        super().__init__(
+            scenario=_scenario(scenario),
+            pace=PACES[pace] if isinstance(pace, str) else pace,
+            **others,
+        )
+
+    @property
+    def control_endpoint(self) -> str:
+        """Where the control interface answers."""
+        return f"http://{LOOPBACK}:{self.port}{PREFIX}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables by which a relay finds the endpoints."""
+        return {
+            "SPATIUS_CONSOLE_ENDPOINT": self.console_endpoint,
+            "SPATIUS_INGRESS_ENDPOINT": self.ingress_endpoint,
+        }
+
+    def relay_environment(self, api_key: str) -> dict[str, str]:
+        """All environment variables that our reference relay reads, with ids that mean nothing."""
+        ids = {"SPATIUS_API_KEY": api_key, "SPATIUS_APP_ID": APP_ID, "SPATIUS_AVATAR_ID": AVATAR_ID}
+        return self.environment | ids
+
+    def play_named(self, scenario: str | Scenario) -> None:
+        """This goes wrong for those who come from now on, by name, by path or as a value."""
+        self.play(_scenario(scenario))
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """The protocol's own, and the control interface."""
+        super().add_routes(router)
+        Control(self).add_routes(router)
+
+
+def _scenario(wanted: str | Scenario) -> Scenario:
+    if isinstance(wanted, Scenario):
+        return wanted
+    return NO_FAULTS if wanted == NO_FAULTS.name else find_scenario(wanted)

@@ -1,0 +1,307 @@
+"""The client decoder: what AvatarKit does with what a relay delivers (protocol.md section 3).
+
+It plays on the clock that it is given, and it leaves a reason for everything that it discards.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from spatius_sim.model.client.conversation_table import (
+    MOTION_TABLE,
+    STARTS_ROUND,
+    Given,
+    MotionAction,
+    Round,
+    Standing,
+)
+from spatius_sim.model.client.playback_table import PLAYBACK_TABLE, PlaybackEvent
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
+from spatius_sim.protocol.codec import decode
+from spatius_sim.protocol.errors import RemoteProtocolError
+from spatius_sim.protocol.keyframes import Keyframes
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.trace.decoder_events import (
+    AudioOnlyEntered,
+    ConversationStarted,
+    DecoderEvent,
+    DiscardReason,
+    MotionDiscarded,
+    MotionTaken,
+    PlaybackState,
+    StallChanged,
+    StarvationMode,
+    StateChanged,
+    StateReason,
+)
+
+_SECOND_NS = 1_000_000_000
+_INTERRUPTED_IDS_KEPT = 64
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One round. `played` counts in samples * 10^9, so that every rate divides without a rest."""
+
+    conversation_id: str
+    audio_bytes: int = 0
+    ended: bool = False
+    audio_only: bool = False
+    motion: list[Keyframes] = field(default_factory=list)
+    keyframes: int = 0
+    played: int = 0
+    next_keyframe: int = 0
+    stalled: bool = False
+    abnormal: bool = False
+    """Whether undecodable motion came: the audio waits for no motion any more."""
+
+    @property
+    def samples(self) -> int:
+        """Whole samples of audio that have come."""
+        return self.audio_bytes // BYTES_PER_SAMPLE
+
+    def keyframe(self, index: int) -> Keyframes | None:
+        """Keyframe number `index` (0, 1, ...), shape (120,), None where it has not come."""
+        for segment in self.motion:
+            if index < len(segment):
+                row: Keyframes = segment[index]
+                return row
+            index -= len(segment)
+        return None
+
+
+class ClientDecoder:
+    """AvatarKit without the face, in Backend Mode.
+
+    `sample_rate` in Hz; `new_id` gives the conversation ids, each of them once. `now_ns` may start
+    anywhere and only moves on through `advance`. `render` is called with every keyframe, shape (120,),
+    when it comes onto the face.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int,
+        new_id: Callable[[], str],
+        now_ns: int = 0,
+        mode: StarvationMode = StarvationMode.AUDIO_INDEPENDENT,
+        render: Callable[[Keyframes], None] | None = None,
+    ) -> None:
+        self._sample_rate = sample_rate
+        self._new_id = new_id
+        self._now_ns = now_ns
+        self._mode = mode
+        self._render = render
+        self._conversation: Conversation | None = None
+        self._latest_id = ""
+        self._interrupted: deque[str] = deque(maxlen=_INTERRUPTED_IDS_KEPT)
+        self._samples_played = 0
+        self._events: list[DecoderEvent] = []
+        self.state = PlaybackState.IDLE
+        self.discards: Counter[DiscardReason] = Counter()
+        """How many payloads were discarded, by reason: what AvatarKit does not tell."""
+
+    def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
+        """Take a chunk of a round's audio (mono s16le) and return the conversationId that it belongs to.
+
+        The chunks up to and including the one with `end` are one round; the next audio starts a new round
+        with a new id and cuts off what is still playing (docs:web-sdk). An empty chunk after the end of a
+        round starts nothing (ASSUMED). Web, iOS, Android, Flutter: `yieldAudioData`.
+        """
+        if STARTS_ROUND[self._round, bool(audio)]:
+            self._start_round()
+        conversation = self._conversation
+        if conversation is None:
+            return self._latest_id
+        conversation.audio_bytes += len(audio)
+        conversation.ended = conversation.ended or end
+        return conversation.conversation_id
+
+    def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
+        """Take encoded motion payloads for a conversation.
+
+        With another id than the current one they are discarded in silence; no list, or an empty one, makes
+        the conversation audio-only for the rest of it (seed:002). The argument decides: the payload's own
+        req_id is never compared. Motion after the end mark counts until the audio has been played. Web, iOS,
+        Android: `yieldFramesData`; Flutter: `yieldAnimations`.
+        """
+        given = Given.PAYLOADS if frames else Given.NOTHING
+        action = MOTION_TABLE[self._standing(conversation_id), given]
+        if isinstance(action, DiscardReason):
+            self._discard(frames or (), conversation_id, action)
+            return
+        conversation = self._conversation
+        assert conversation is not None
+        if action is MotionAction.SWITCH:
+            self._switch_to_audio_only(conversation)
+        else:
+            for payload in frames or ():
+                self._take(conversation, payload)
+            self._show(conversation)
+
+    def get_current_conversation_id(self) -> str | None:
+        """The id of the round that is open or playing, None where there is none (seed:004). Web, iOS,
+        Android: `getCurrentConversationId`."""
+        return self._conversation.conversation_id if self._conversation else None
+
+    def interrupt(self) -> None:
+        """Stop, clear pending audio and motion, reset the conversation (docs:audio-io). All platforms:
+        `interrupt`."""
+        self._clear()
+        self._change(PlaybackEvent.INTERRUPT, StateReason.USER_ACTION)
+
+    def pause(self) -> None:
+        """Hold playback; state and buffers are kept (docs:audio-io). All platforms: `pause`."""
+        self._change(PlaybackEvent.PAUSE, StateReason.USER_ACTION)
+
+    def resume(self) -> None:
+        """Go on where `pause` held (docs:audio-io). All platforms: `resume`."""
+        self._change(PlaybackEvent.RESUME, StateReason.USER_ACTION)
+
+    def advance(self, to_ns: int) -> None:
+        """Move the clock on to `to_ns`; raises ValueError for a time that lies behind."""
+        if to_ns < self._now_ns:
+            raise ValueError(f"the clock is at {self._now_ns} ns and cannot go back to {to_ns} ns")
+        passed_ns, self._now_ns = to_ns - self._now_ns, to_ns
+        conversation = self._conversation
+        if conversation is not None and self.state is PlaybackState.PLAYING:
+            self._play(conversation, passed_ns)
+
+    def take_events(self) -> list[DecoderEvent]:
+        """What has happened since the last call, in order."""
+        events, self._events = self._events, []
+        return events
+
+    @property
+    def audio_only(self) -> bool:
+        """Whether the current conversation is audio-only."""
+        return self._conversation is not None and self._conversation.audio_only
+
+    @property
+    def stalled(self) -> bool:
+        """Whether strictSync holds the audio because motion is missing."""
+        return self._conversation is not None and self._conversation.stalled
+
+    @property
+    def played_seconds(self) -> float:
+        """How much of the current conversation's audio has been played."""
+        return self._conversation.played / _SECOND_NS / self._sample_rate if self._conversation else 0.0
+
+    @property
+    def samples_played(self) -> int:
+        """Samples of the current round that have been played, of the last one where none is current."""
+        conversation = self._conversation
+        return conversation.played // _SECOND_NS if conversation else self._samples_played
+
+    @property
+    def keyframe_row(self) -> Keyframes | None:
+        """The keyframe that is on the face, shape (120,): number k from k/25 s on (recording). None while
+        there is no motion for the moment."""
+        conversation = self._conversation
+        if conversation is None or conversation.audio_only:
+            return None
+        return conversation.keyframe(self._due(conversation))
+
+    @property
+    def _round(self) -> Round:
+        if self._conversation is None:
+            return Round.OVER if self._latest_id else Round.NONE
+        return Round.ENDED if self._conversation.ended else Round.OPEN
+
+    def _start_round(self) -> Conversation:
+        conversation = self._conversation = Conversation(self._new_id())
+        self._latest_id = conversation.conversation_id
+        self._events.append(ConversationStarted(conversation.conversation_id))
+        self._change(PlaybackEvent.AUDIO, StateReason.USER_ACTION)
+        return conversation
+
+    def _standing(self, conversation_id: str) -> Standing:
+        conversation = self._conversation
+        if conversation is not None and conversation.conversation_id == conversation_id:
+            return Standing.AUDIO_ONLY if conversation.audio_only else Standing.CURRENT
+        if conversation_id in self._interrupted:
+            return Standing.INTERRUPTED
+        return Standing.NOTHING_CURRENT if conversation is None else Standing.FOREIGN
+
+    def _clear(self) -> None:
+        if self._conversation is not None:
+            self._interrupted.append(self._conversation.conversation_id)
+            self._leave(self._conversation)
+
+    def _leave(self, conversation: Conversation) -> None:
+        self._samples_played = conversation.played // _SECOND_NS
+        self._conversation = None
+
+    def _switch_to_audio_only(self, conversation: Conversation) -> None:
+        conversation.audio_only = True
+        self._stall(conversation, False)
+        self._events.append(AudioOnlyEntered(conversation.conversation_id))
+
+    def _due(self, conversation: Conversation) -> int:
+        return conversation.played * KEYFRAMES_PER_SECOND // (_SECOND_NS * self._sample_rate)
+
+    def _play(self, conversation: Conversation, passed_ns: int) -> None:
+        end = conversation.samples * _SECOND_NS
+        until = min(end, self._motion_end(conversation))
+        wanted = conversation.played + passed_ns * self._sample_rate
+        first = max(conversation.next_keyframe, self._due(conversation))
+        conversation.played = max(conversation.played, min(until, wanted))
+        self._stall(conversation, until < end and wanted >= until)
+        self._show(conversation, first)
+        if conversation.ended and conversation.played == end:
+            self._leave(conversation)
+            self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
+
+    def _motion_end(self, conversation: Conversation) -> int:
+        """How far strictSync may play: to where the first missing keyframe is due. The rest of a round that
+        fills no keyframe needs none."""
+        end = conversation.samples * _SECOND_NS
+        needed = keyframe_count(conversation.samples, self._sample_rate)
+        if self._mode is StarvationMode.AUDIO_INDEPENDENT or conversation.audio_only:
+            return end
+        if conversation.abnormal:
+            return end  # "abnormal motion: audio plays normally" (docs:faq).
+        if conversation.keyframes >= needed:
+            return end
+        return conversation.keyframes * self._sample_rate * _SECOND_NS // KEYFRAMES_PER_SECOND
+
+    def _stall(self, conversation: Conversation, stalled: bool) -> None:
+        if conversation.stalled is not stalled:
+            conversation.stalled = stalled
+            self._events.append(StallChanged(conversation.conversation_id, stalled))
+
+    def _show(self, conversation: Conversation, first: int | None = None) -> None:
+        """Put keyframes onto the face, from `first` (the one that is due) to the one that is due now."""
+        if self._render is None or conversation.audio_only or self.state is not PlaybackState.PLAYING:
+            return
+        due = self._due(conversation)
+        if conversation.ended:
+            # A keyframe whose moment is the end of the audio, or later, never comes onto the face.
+            due = min(due, (conversation.samples * KEYFRAMES_PER_SECOND - 1) // self._sample_rate)
+        for index in range(max(conversation.next_keyframe, due if first is None else first), due + 1):
+            row = conversation.keyframe(index)
+            if row is not None:
+                conversation.next_keyframe = index + 1
+                self._render(row)
+
+    def _take(self, conversation: Conversation, payload: bytes) -> None:
+        try:
+            message = decode(payload)
+        except RemoteProtocolError:
+            message = None
+        if isinstance(message, MotionResponse):
+            conversation.motion.append(message.keyframes)
+            conversation.keyframes += len(message.keyframes)
+            self._events.append(MotionTaken(conversation.conversation_id, len(message.keyframes)))
+        else:
+            conversation.abnormal = True
+            self._discard([payload], conversation.conversation_id, DiscardReason.UNDECODABLE)
+
+    def _discard(self, frames: Sequence[bytes], conversation_id: str, reason: DiscardReason) -> None:
+        self.discards[reason] += len(frames)
+        self._events.extend(MotionDiscarded(conversation_id, reason) for _ in frames)
+
+    def _change(self, event: PlaybackEvent, reason: StateReason) -> None:
+        state = PLAYBACK_TABLE[self.state, event]
+        if state is not self.state:
+            self.state = state
+            self._events.append(StateChanged(state, reason))

@@ -1,0 +1,107 @@
+"""Ids with a meaning: the commonest faults without any file.
+
+The word before the first hyphen of an avatar id, an app id, an API key or a session key decides:
+`broke-alice` is an avatar whose account has no credits. The words are our own (ASSUMED by nobody: they
+exist in this simulator only).
+"""
+
+from spatius_sim.model.scenario.scenario import (
+    Delay,
+    EmptyMotion,
+    Fail,
+    Fault,
+    Garbage,
+    Hangup,
+    Moment,
+    Refuse,
+    Reset,
+    Stall,
+    When,
+)
+
+APP_ID, AVATAR_ID = "sim-app", "sim-avatar"
+"""Ids that mean nothing: those that a relay is given unless it has its own."""
+
+AVATARS: dict[str, tuple[str, Fault]] = {
+    "broke": (
+        "no credits at connect",
+        Fault(When(Moment.UPGRADE), (Refuse(402, "session denied: insufficient credits"),)),
+    ),
+    "drained": (
+        "credits run out after 2 s of audio",
+        Fault(When(Moment.AUDIO, seconds=2.0), (Fail(4001, "Credits exhausted"),)),
+    ),
+    "timed": (
+        "the session time limit comes after 2 s of audio",
+        Fault(When(Moment.AUDIO, seconds=2.0), (Fail(4002, "session time limit reached"),)),
+    ),
+    "upstream": (
+        "the motion service fails at the first response",
+        Fault(When(Moment.RESPONSE, number=1), (Fail(0, "driven server request failed"),)),
+    ),
+    "crashing": (
+        "TCP reset at the second response",
+        Fault(When(Moment.RESPONSE, number=2), (Reset(),)),
+    ),
+    "closing": (
+        "an ordinary close (1000) at the second response, without an end",
+        Fault(When(Moment.RESPONSE, number=2), (Hangup(1000, "bye"),)),
+    ),
+    "silent": ("no motion ever comes", Fault(When(Moment.RESPONSE, number=1), (Stall(),))),
+    "slow": ("every response comes a second late", Fault(When(Moment.RESPONSE), (Delay(1.0),))),
+    "empty": ("every response is without keyframes", Fault(When(Moment.RESPONSE), (EmptyMotion(),))),
+    "garbled": ("every response is no protobuf", Fault(When(Moment.RESPONSE), (Garbage(),))),
+    "failing": ("the upgrade fails with HTTP 500", Fault(When(Moment.UPGRADE), (Refuse(500, "internal"),))),
+}
+"""Words of avatar ids: what happens, and the fault."""
+
+APPS: dict[str, tuple[str, Fault]] = {
+    "unknown": (
+        "the app is not known",
+        Fault(When(Moment.UPGRADE), (Refuse(404, "app id unrecognized"),)),
+    ),
+    "mismatched": (
+        "the token belongs to another app",
+        Fault(When(Moment.UPGRADE), (Refuse(400, "app id mismatch"),)),
+    ),
+}
+"""Words of app ids."""
+
+MISSING_AVATAR = "missing"
+"""In an avatar id, wherever it stands: the avatar does not exist."""
+
+REVOKED_KEY = "revoked"
+"""The word of an API key that is refused with 401."""
+
+EXPIRED_TOKEN = "expired"
+"""The word of a session key that counts as expired, so that no one needs to wait for one."""
+
+UNAVAILABLE_ROOM = "unavailable"
+"""The word of a room or channel that cannot be joined: ServerError 14."""
+
+UNAUTHORIZED_ROOM = "unauthorized"
+"""The word of a room or channel that lets nobody in: ServerError 16."""
+
+
+def word(identifier: str) -> str:
+    """What stands before the first hyphen."""
+    return identifier.partition("-")[0]
+
+
+def faults_of(app_id: str, avatar_id: str) -> list[Fault]:
+    """The faults that these ids ask for."""
+    meant = (APPS.get(word(app_id)), AVATARS.get(word(avatar_id)))
+    return [entry[1] for entry in meant if entry is not None]
+
+
+def glossary() -> list[tuple[str, str]]:
+    """Every word with what it means, for people."""
+    return [
+        ("avatar missing-...", "the avatar does not exist: 404"),
+        *((f"avatar {word}-...", meaning) for word, (meaning, _) in AVATARS.items()),
+        *((f"app {word}-...", meaning) for word, (meaning, _) in APPS.items()),
+        (f"API key {REVOKED_KEY}-...", "the key is refused: 401"),
+        (f"session key {EXPIRED_TOKEN}-...", "the token has expired: 401"),
+        (f"room {UNAVAILABLE_ROOM}-...", "the room cannot be joined: ServerError 14"),
+        (f"room {UNAUTHORIZED_ROOM}-...", "the room lets nobody in: ServerError 16"),
+    ]

@@ -1,0 +1,176 @@
+"""Which faults of a scenario happen now: counting, narrowing down, and the dice."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import NamedTuple
+
+from spatius_sim.model.scenario.dice import roll
+from spatius_sim.model.scenario.scenario import (
+    NO_FAULTS,
+    Delay,
+    Fault,
+    Moment,
+    Refuse,
+    Reset,
+    Scenario,
+    Stall,
+    What,
+)
+from spatius_sim.model.scenario.words import told
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """What a token request or an upgrade meets: a wait in seconds, and then `ending`, None to let it in."""
+
+    wait: float = 0.0
+    ending: Refuse | Stall | Reset | None = None
+    faults: tuple[str, ...] = ()
+
+
+class Spoken(NamedTuple):
+    """How much audio has come: seconds of it, in so many messages."""
+
+    seconds: float
+    messages: int
+
+
+@dataclass(slots=True)
+class ConnectionFaults:
+    """The faults that concern connection number `number`. `requests` counts those of all connections, from
+    1."""
+
+    seed: int = 0
+    number: int = 0
+    faults: Sequence[Fault] = ()
+    requests: Iterator[int] = field(default_factory=lambda: count(1))
+    _rolls: dict[int, int] = field(default_factory=dict)
+    _past: set[int] = field(default_factory=set)
+
+    def entrance(self) -> Entrance:
+        """What the upgrade meets."""
+        return _entrance(self.at(Moment.UPGRADE), self.seed, self.number)
+
+    def at(self, moment: Moment) -> list[What]:
+        """What happens at a moment that needs no counting."""
+        return [
+            step
+            for index, fault in enumerate(self.faults)
+            if fault.when.at is moment and self._drawn(index, fault)
+            for step in fault.what
+        ]
+
+    def response(self, number: int, request: int = 1) -> list[What]:
+        """What happens to response `number` (1, 2, ...) of request number `request`."""
+        return [
+            step
+            for index, fault in enumerate(self.faults)
+            if fault.when.at is Moment.RESPONSE
+            and fault.when.number in (0, number)
+            and fault.when.request in (0, request)
+            and self._drawn(index, fault)
+            for step in fault.what
+        ]
+
+    def audio(self, in_all: Spoken, request: int, in_request: Spoken) -> list[What]:
+        """What happens now that so much audio has come on this connection, and so much of it in request
+        number `request`."""
+        happening: list[What] = []
+        for index, fault in enumerate(self.faults):
+            when = fault.when
+            if when.at is not Moment.AUDIO or index in self._past or when.request not in (0, request):
+                continue
+            come = in_request if when.request else in_all
+            enough = come.messages >= when.messages if when.seconds is None else come.seconds >= when.seconds
+            if enough:
+                self._past.add(index)
+                happening += fault.what if self._drawn(index, fault) else ()
+        return happening
+
+    def timed(self, moment: Moment) -> dict[int, float]:
+        """The faults that wait for a time: their index, and the seconds."""
+        return {
+            index: fault.when.seconds or 0.0
+            for index, fault in enumerate(self.faults)
+            if fault.when.at is moment
+        }
+
+    def elapsed(self, index: int) -> Sequence[What]:
+        """The time that fault `index` waits for has passed."""
+        fault = self.faults[index]
+        return fault.what if self._drawn(index, fault) else ()
+
+    def concerns(self, moment: Moment) -> bool:
+        """Whether anything may happen then: what need not be counted is not."""
+        return any(fault.when.at is moment for fault in self.faults)
+
+    def _drawn(self, index: int, fault: Fault) -> bool:
+        rolls = self._rolls[index] = self._rolls.get(index, 0) + 1
+        probability = fault.when.probability
+        return probability >= 1 or roll(self.seed, "fault", self.number, index, rolls) < probability
+
+
+@dataclass(slots=True)
+class Director:
+    """Plays a scenario: counts what comes to the door."""
+
+    seed: int = 0
+    scenario: Scenario = NO_FAULTS
+    _connections: int = 0
+    _token_requests: int = 0
+    _requests: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def play(self, scenario: Scenario) -> None:
+        """Play this one, from the next token request and the next connection on, which are the first."""
+        self.scenario = scenario
+        self._connections = self._token_requests = 0
+        self._requests = count(1)
+
+    def token_requested(self, app_id: str) -> Entrance:
+        """What a token request meets."""
+        self._token_requests += 1
+        number = self._token_requests
+        faults = self._faults(number, app_id, "", token=True)
+        return _entrance(ConnectionFaults(self.seed, number, faults).at(Moment.TOKEN), self.seed, number)
+
+    def connected(self, app_id: str, avatar_id: str, meant: Iterable[Fault] = ()) -> ConnectionFaults:
+        """What awaits a new connection: the scenario's faults, and those that its ids ask for."""
+        self._connections += 1
+        number = self._connections
+        faults = (*self._faults(number, app_id, avatar_id, token=False), *meant)
+        return ConnectionFaults(self.seed, number, faults, self._requests)
+
+    def was_connected(self, app_id: str, avatar_id: str, meant: Iterable[Fault] = ()) -> ConnectionFaults:
+        """What awaits a connection that was open before the scenario began: only what names no connection."""
+        faults = (*self._faults(0, app_id, avatar_id, token=False), *meant)
+        return ConnectionFaults(self.seed, 0, faults, self._requests)
+
+    def _faults(self, number: int, app_id: str, avatar_id: str, *, token: bool) -> tuple[Fault, ...]:
+        return tuple(
+            fault
+            for fault in self.scenario.faults
+            if (fault.when.at is Moment.TOKEN) is token
+            and fault.when.connection in (0, number)
+            and fault.when.app in ("", app_id)
+            and fault.when.avatar in ("", avatar_id)
+        )
+
+
+def seconds_of(delay: Delay, seed: int, *drawn: str | int) -> float:
+    """How long this delay lasts."""
+    return delay.seconds + delay.jitter * roll(seed, "delay", *drawn)
+
+
+def _entrance(steps: Sequence[What], seed: int, number: int) -> Entrance:
+    wait, names = 0.0, []
+    for index, step in enumerate(steps):
+        names.append(told(step))
+        match step:
+            case Delay():
+                wait += seconds_of(step, seed, "entrance", number, index)
+            case Refuse() | Stall() | Reset():
+                return Entrance(wait, step, tuple(names))
+            case _:
+                raise AssertionError(f"{step} is not for the door: the table ALLOWED refuses it")
+    return Entrance(wait, None, tuple(names))

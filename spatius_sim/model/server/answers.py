@@ -1,0 +1,72 @@
+"""How Motion Server answers one request: payloads for the audio so far, and the rest at its end."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from spatius_sim.model.server.synthesis import MotionSynthesizer
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.keyframes import Keyframes
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.trace.reading import read_upstream
+
+
+class Answer(Protocol):
+    """The motion of one request, as encoded payloads."""
+
+    def feed(self, audio: bytes) -> Sequence[bytes]:
+        """The payloads that are due now that this audio has come."""
+
+    def finish(self) -> Sequence[bytes]:
+        """The payloads that are left, the last with end=true."""
+
+
+AnswerFactory = Callable[[str, str, int], Answer]
+"""From a connection_id, a req_id and a sample rate in Hz."""
+
+
+class SynthesizedAnswer:
+    """Motion made from the audio, in the recorded segment shape."""
+
+    def __init__(self, connection_id: str, req_id: str, sample_rate: int, seed: int) -> None:
+        self._connection_id, self._req_id = connection_id, req_id
+        self._synthesizer = MotionSynthesizer(sample_rate, seed)
+
+    def feed(self, audio: bytes) -> Sequence[bytes]:
+        """The segments for which a sample beyond their border has come."""
+        segments = self._synthesizer.feed(audio)
+        return [self._payload(segment, end=False) for segment in segments] if segments else ()
+
+    def finish(self) -> Sequence[bytes]:
+        """The rest, in one payload with end=true."""
+        return [self._payload(self._synthesizer.finish(), end=True)]
+
+    def _payload(self, keyframes: Keyframes, *, end: bool) -> bytes:
+        return encode(MotionResponse(self._connection_id, self._req_id, end, keyframes))
+
+
+class RecordedAnswer:
+    """Recorded payloads, byte for byte and with their original ids, each when its audio has come."""
+
+    def __init__(self, payloads: Sequence[bytes], sample_rate: int) -> None:
+        self._sample_rate = sample_rate
+        self._audio_bytes = 0
+        self._due: list[tuple[int, bytes]] = []
+        keyframes = 0
+        for payload in payloads:
+            message = read_upstream(payload)
+            keyframes += len(message.keyframes) if isinstance(message, MotionResponse) else 0
+            self._due.append((keyframes, payload))
+
+    def feed(self, audio: bytes) -> Sequence[bytes]:
+        """The payloads beyond whose last keyframe a sample has come."""
+        self._audio_bytes += len(audio)
+        reached = self._audio_bytes // BYTES_PER_SAMPLE * KEYFRAMES_PER_SECOND
+        ready = [payload for end, payload in self._due if reached > end * self._sample_rate]
+        self._due = self._due[len(ready) :]
+        return ready
+
+    def finish(self) -> Sequence[bytes]:
+        """All that is left."""
+        rest, self._due = self._due, []
+        return [payload for _, payload in rest]

@@ -1,0 +1,113 @@
+"""What faults make of one message: pure, one step after the other."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from spatius_sim.model.scenario.payloads import (
+    garbage,
+    grown_to,
+    with_connection_id,
+    with_req_id,
+    with_unknown_fields,
+    without_keyframes,
+    wrong_type,
+)
+from spatius_sim.model.scenario.player import ConnectionFaults, seconds_of
+from spatius_sim.model.scenario.scenario import (
+    Delay,
+    Drop,
+    Duplicate,
+    EmptyMotion,
+    Fail,
+    Garbage,
+    Hangup,
+    OtherConnectionId,
+    OtherReqId,
+    Reorder,
+    Reset,
+    Size,
+    Stall,
+    Text,
+    TruncatedFrame,
+    UnknownFields,
+    What,
+    WrongType,
+)
+from spatius_sim.model.scenario.words import told
+from spatius_sim.model.server.commands import Close, Output, ResetConnection, Send, SendText, SendTruncated
+
+
+@dataclass(slots=True)
+class Spoiled:
+    """What leaves instead of the message, after `delay` seconds; a Fail among it is a ServerError, which
+    only the session can write. `is_message`: what is sent is still the message, or copies of it.
+    `reordered`: it leaves after the next one; `stalled`: nothing follows."""
+
+    outputs: list[Output | Fail] = field(default_factory=list)
+    delay: float = 0.0
+    error: Fail | None = None
+    reordered: bool = False
+    stalled: bool = False
+    is_message: bool = True
+    told: list[str] = field(default_factory=list)
+
+
+def spoil(raw: bytes, steps: Iterable[What], faults: ConnectionFaults, *where: str | int) -> Spoiled:
+    """The message after all these steps; an empty `raw` where no message was due."""
+    spoiled = Spoiled()
+    messages = [raw] if raw else []
+    after: list[Output | Fail] = []
+    for index, step in enumerate(steps):
+        spoiled.told.append(told(step))
+        drawn = (faults.number, *where, index)
+        match step:
+            case Fail():
+                messages, spoiled.error = [], step
+                after.append(step)
+            case Hangup(code, reason):
+                messages = []
+                after.append(Close(code, reason))
+            case Reset():
+                messages = []
+                after.append(ResetConnection())
+            case TruncatedFrame():
+                cut = messages[0] if messages else garbage(64, faults.seed, *drawn)
+                messages = []
+                after.append(SendTruncated(cut))
+            case Stall():
+                messages, spoiled.stalled = [], True
+            case Delay():
+                spoiled.delay += seconds_of(step, faults.seed, *drawn)
+            case Drop():
+                messages = []
+            case Reorder():
+                messages, spoiled.reordered = [], True
+            case Text(text):
+                messages = []
+                after.append(SendText(text))
+            case Garbage(count):
+                messages, spoiled.is_message = [garbage(count, faults.seed, *drawn)], False
+            case WrongType():
+                messages, spoiled.is_message = [wrong_type()], False
+            case Duplicate():
+                messages *= 2
+            case _:
+                messages = [_changed(message, step) for message in messages]
+    spoiled.outputs = [*(Send(message) for message in messages), *after]
+    return spoiled
+
+
+def _changed(raw: bytes, step: What) -> bytes:
+    match step:
+        case EmptyMotion():
+            return without_keyframes(raw)
+        case OtherReqId(req_id):
+            return with_req_id(raw, req_id)
+        case OtherConnectionId(connection_id):
+            return with_connection_id(raw, connection_id)
+        case Size(size):
+            return grown_to(raw, size)
+        case UnknownFields():
+            return with_unknown_fields(raw)
+        case _:
+            raise AssertionError(f"{step} spoils no message: the table ALLOWED refuses it")

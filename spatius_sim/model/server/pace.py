@@ -1,0 +1,50 @@
+"""How fast Motion Server answers."""
+
+import math
+from dataclasses import dataclass
+
+from spatius_sim.model.scenario.dice import roll
+from spatius_sim.protocol.errors import UsageError
+
+REALTIME_LATENCY = 0.4
+"""Seconds from the audio of a request's first segment to its first response: ASSUMED, no document says."""
+
+REALTIME_JITTER = 0.1
+"""Seconds, at most, by which any response comes later than it might: ASSUMED, no document says."""
+
+
+REALTIME_LEAD = 5.0
+"""Seconds of audio that are taken ahead of real time: ASSUMED, no document says how fast motion is made of
+audio that comes faster than it is spoken. So every segment comes a second before the one before it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """No response leaves before its audio has come (the recording's segments), nor more than `lead` seconds
+    before the last of that audio would have been spoken in real time (None: whatever its speed). The first
+    of a request leaves `latency` seconds later, any up to `jitter` seconds later still.
+    """
+
+    latency: float = 0.0
+    jitter: float = 0.0
+    lead: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("latency", "jitter", "lead"):
+            seconds = getattr(self, name)
+            if seconds is not None and not (math.isfinite(seconds) and 0 <= seconds <= 3600):
+                raise UsageError(f"{name} must lie between 0 and 3600 seconds")
+
+    def delay(self, seed: int, connection: int, request: int, response: int, early: float) -> float:
+        """Seconds by which that response waits; connections, their requests and their responses count
+        from 1. `early`: seconds by which its audio came faster than it is spoken."""
+        late = self.jitter and self.jitter * roll(seed, "jitter", connection, request, response)
+        if response == 1:
+            late += self.latency
+        return late if self.lead is None else late + max(0.0, early - self.lead)
+
+
+FAST = Pace()
+REALTIME = Pace(REALTIME_LATENCY, REALTIME_JITTER, REALTIME_LEAD)
+
+PACES = {"fast": FAST, "realtime": REALTIME}

@@ -1,0 +1,100 @@
+"""The requests of one connection, of which only so many are kept."""
+
+from dataclasses import dataclass, field
+
+from spatius_sim.model.server.answers import Answer, RecordedAnswer
+from spatius_sim.model.server.audio_input import AudioIn, PcmIn
+from spatius_sim.protocol.turn_table import TurnState
+
+ENDED_KEPT = 256
+"""So many ended req_ids are remembered, to tell audio under one of them from a new request."""
+
+LONGEST_REQ_ID = 256
+"""Characters of a req_id. ASSUMED: the SDKs' have 27."""
+
+
+@dataclass(slots=True)
+class Request:
+    """All that shares a req_id; `number` counts the requests of a connection from 1, `ordinal` those of all
+    connections since a scenario began (0: it was open before). `messages` and `samples` of audio have come,
+    `payloads` with so many `keyframes` were found for it, `unmade` of which are still to be made, and
+    `responses` were sent; `held` is what a fault keeps back. It `began` then."""
+
+    req_id: str
+    number: int
+    answer: Answer
+    audio: AudioIn
+    ordinal: int
+    began: float
+    state: TurnState = TurnState.UPLOADING
+    messages: int = 0
+    samples: int = 0
+    payloads: int = 0
+    keyframes: int = 0
+    unmade: int = 0
+    responses: int = 0
+    failed: bool = False
+    ended: bool = False
+    held: list[bytes] = field(default_factory=list)
+
+    def fail(self) -> None:
+        """It gets no answer any more."""
+        self.failed = True
+        self.held.clear()
+        self.drop()
+
+    def drop(self) -> None:
+        """Let go of its audio and of what motion is made from."""
+        self.answer, self.audio = RecordedAnswer((), 1), PcmIn()
+
+
+@dataclass(slots=True)
+class Requests:
+    """By req_id."""
+
+    newest: Request | None = None
+    _all: dict[str, Request] = field(default_factory=dict)
+    _open: int = 0
+    _count: int = 0
+
+    def get(self, req_id: str) -> Request | None:
+        """The request of this id, if it is known."""
+        return self._all.get(req_id)
+
+    def unfit(self, req_id: str, most_open: int) -> str:
+        """Why no request of this id can be opened, "" where it can."""
+        if len(req_id) > LONGEST_REQ_ID:
+            return f"a req_id has at most {LONGEST_REQ_ID} characters"
+        if self._open >= most_open:
+            return f"{most_open} requests are open already: end one with end=true, or interrupt it"
+        return ""
+
+    def add(self, req_id: str, answer: Answer, audio: AudioIn, ordinal: int, began: float) -> Request:
+        """Open a request."""
+        self._count += 1
+        self._open += 1
+        request = Request(req_id, self._count, answer, audio, ordinal, began)
+        self._all[req_id] = self.newest = request
+        return request
+
+    def forget_ordinals(self) -> None:
+        """They were open before what begins now."""
+        for request in self._all.values():
+            request.ordinal = 0
+
+    def end(self, request: Request, state: TurnState) -> None:
+        """A request takes no more audio from here on."""
+        if not request.ended:
+            request.ended = True
+            self._open -= 1
+        request.state = state
+        request.drop()
+        if len(self._all) > ENDED_KEPT + self._open:
+            oldest = next(req_id for req_id, kept in self._all.items() if kept.ended)
+            del self._all[oldest]
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._all.clear()
+        self.newest = None
+        self._open = 0

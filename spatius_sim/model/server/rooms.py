@@ -1,0 +1,79 @@
+"""The rooms that egress sessions publish to: who is in, and how much of each request has come there."""
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse
+from spatius_sim.trace.events import Undecodable
+
+T = TypeVar("T")
+
+MOST_ROOMS = 128
+MOST_REQUESTS = 128
+"""Older ones are forgotten."""
+
+
+@dataclass(slots=True)
+class RoomRequest:
+    """What a room got of one request: bytes of audio as it went up, keyframes, and both end marks."""
+
+    audio_bytes: int = 0
+    audio_ended: bool = False
+    keyframes: int = 0
+    motion_ended: bool = False
+
+
+@dataclass(slots=True)
+class RoomState:
+    """One room. `publishers` are in it now."""
+
+    publishers: list[str] = field(default_factory=list)
+    requests: dict[str, RoomRequest] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Rooms:
+    """All rooms by name."""
+
+    by_name: dict[str, RoomState] = field(default_factory=dict)
+
+    def join(self, room: str, publisher: str) -> None:
+        """A publisher came in."""
+        if room not in self.by_name:
+            _forget_oldest(self.by_name, MOST_ROOMS)
+            self.by_name[room] = RoomState()
+        self.by_name[room].publishers.append(publisher)
+
+    def leave(self, room: str, publisher: str) -> None:
+        """A publisher left."""
+        state = self.by_name.get(room)
+        if state is not None and publisher in state.publishers:
+            state.publishers.remove(publisher)
+
+    def publish(self, room: str, req_id: str, value: Message | Undecodable) -> None:
+        """Audio or motion of a request came; anything else was spoilt on purpose and counts as nothing."""
+        state = self.by_name.get(room)
+        if state is None:
+            return
+        if req_id not in state.requests:
+            _forget_oldest(state.requests, MOST_REQUESTS)
+            state.requests[req_id] = RoomRequest()
+        request = state.requests[req_id]
+        match value:
+            case AudioInput():
+                request.audio_bytes += len(value.audio)
+                request.audio_ended = request.audio_ended or value.end
+            case MotionResponse():
+                request.keyframes += len(value.keyframes)
+                request.motion_ended = request.motion_ended or value.end
+            case _:
+                pass
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self.by_name.clear()
+
+
+def _forget_oldest(book: dict[str, T], most: int) -> None:
+    if len(book) >= most:
+        del book[next(iter(book))]

@@ -1,0 +1,31 @@
+"""Looks into what a relay answers its clients over HTTP, for secrets that must not be there."""
+
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+
+from spatius_sim.net.client.relay import RelayAddress
+from spatius_sim.trace.events import Lane
+from spatius_sim.trace.recorder import Recorder
+
+_SECONDS = 2.0
+_MOST_BYTES = 1_048_576
+
+
+async def search_answer(address: RelayAddress, path: str, recorder: Recorder, client: str) -> bool:
+    """Whether the relay answered GET `path`; what it said, up to 1 MiB and its headers, was searched."""
+    scheme, netloc, *_ = urlsplit(address.url)
+    url = urlunsplit((scheme.replace("ws", "http", 1), netloc, path, "", ""))
+    timeout = aiohttp.ClientTimeout(total=_SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, headers=dict(address.headers)) as http,
+            http.get(url, ssl=address.tls or True, allow_redirects=False) as answer,
+        ):
+            said = await answer.content.read(_MOST_BYTES)
+            headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        return False
+    recorder.searched(Lane.DOWNSTREAM, client, said, f"in the answer to GET {path}")
+    recorder.searched(Lane.DOWNSTREAM, client, headers, f"in a header of the answer to GET {path}")
+    return True

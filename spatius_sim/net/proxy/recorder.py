@@ -1,0 +1,237 @@
+"""What a proxy saw, as events. To read along costs more than to pass bytes on, so it is done behind it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from math import inf
+from time import monotonic_ns, perf_counter
+
+from spatius_sim.net.proxy.websocket_tap import WebSocketTap
+from spatius_sim.protocol.codec import MessageReader
+from spatius_sim.protocol.errors import RemoteProtocolError
+from spatius_sim.protocol.messages import Message
+from spatius_sim.trace.events import (
+    Closed,
+    Event,
+    Injected,
+    Lane,
+    Opened,
+    Received,
+    SecretKnown,
+    Sent,
+    Undecodable,
+    What,
+)
+from spatius_sim.trace.known_secrets import MOST_SECRETS, KnownSecrets
+from spatius_sim.trace.logins import secrets_in_header, secrets_in_url
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
+
+_UPSTREAM = Lane.UPSTREAM
+_BEHIND_SECONDS = 0.1
+_AT_ONCE_SECONDS = 0.001
+_MOMENT_SECONDS = 0.02
+"""How long what happens may wait, all in one turn of the event loop together."""
+_MOST_WAITING_BYTES = 1_048_576
+"""Of each line: the peer that speaks on it waits while more is to be read."""
+_ABNORMAL_CLOSE = 1006
+
+
+def _nothing() -> None:
+    """The usual hold and release of a line that nobody can hold."""
+
+
+@dataclass(slots=True)
+class Session:
+    """One WebSocket that is read along; `closed` as soon as one side said so."""
+
+    name: str
+    closed: Closed | None = None
+
+
+@dataclass(slots=True)
+class Line:
+    """One direction of a session. `hold` and `release` stop and start what speaks on it."""
+
+    session: Session
+    tap: WebSocketTap
+    follows: bool = True
+    waiting_bytes: int = 0
+    hold: Callable[[], None] = _nothing
+    release: Callable[[], None] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """Bytes that are still to be read."""
+
+    at_ns: int
+    line: Line
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Fact:
+    """What is told in its turn; it may be the end of a session, which knows better how it was closed."""
+
+    at_ns: int
+    lane: Lane
+    connection: str
+    what: What
+    ends: Session | None = None
+
+
+class Book:
+    """Tells `on_event` of everything in the order in which it happened, each event with its own time."""
+
+    def __init__(self, on_event: Callable[[Event], None]) -> None:
+        self._on_event = on_event
+        self._secrets = KnownSecrets(MOST_SECRETS)
+        self._waiting: deque[_Passed | _Fact] = deque()
+        self._steps: Iterator[None] | None = None
+        self._reader: asyncio.Handle | None = None
+        self._allowance = _MOMENT_SECONDS
+        self._now = 0
+
+    def emit(self, lane: Lane, connection: str, what: What) -> None:
+        """Something happened now."""
+        self._happened(_Fact(monotonic_ns(), lane, connection, what))
+
+    def secret(self, kind: str, secret: str, holder: str = "") -> str:
+        """The reference of a secret, which is learnt if it is new, and remembered at least until the session
+        `holder` ends."""
+        new = not self._secrets.known(secret)
+        name = self._secrets.reference(kind, secret, holder)
+        if name and new:
+            self.emit(Lane.KIT, "", SecretKnown(name, len(secret)))
+        return name
+
+    def asked(self, target: str, headers: Iterable[tuple[str, str]]) -> None:
+        """Learn the logins of a request."""
+        in_headers = (secrets_in_header(name, value) for name, value in headers)
+        for secret in chain(secrets_in_url(target), *in_headers):
+            self._secrets.hide(secret)
+
+    def opened(self, name: str, opened: Opened, deflate: str) -> tuple[Line, Line]:
+        """A session was opened: its lines up and down. `deflate` is the header of its extensions."""
+        self.emit(Lane.UPSTREAM, name, opened)
+        session = Session(name)
+        return self._line(session, deflate, up=True), self._line(session, deflate, up=False)
+
+    def passed(self, line: Line, data: bytes) -> None:
+        """Bytes went by. If the line is held then, no more should pass before it is released."""
+        self._waiting.append(_Passed(monotonic_ns(), line, data))
+        line.waiting_bytes += len(data)
+        if line.waiting_bytes > _MOST_WAITING_BYTES and line.follows:
+            line.hold()
+            self._read_soon()
+        elif self._reader is None:
+            self._reader = asyncio.get_running_loop().call_later(_BEHIND_SECONDS, self._read_some)
+
+    def lost(self, session: Session, *, by_server: bool) -> None:
+        """A session is over; who hung up is believed if neither side said it."""
+        closed = Closed(by_server, _ABNORMAL_CLOSE)
+        self._happened(_Fact(monotonic_ns(), Lane.UPSTREAM, session.name, closed, session))
+
+    def catch_up(self, seconds: float = inf) -> None:
+        """Read all that went by. What is still there after so many seconds is not read any more, and that
+        is told."""
+        self._read(perf_counter() + seconds)
+        while self._waiting:
+            passed = self._waiting[0]
+            if isinstance(passed, _Passed):
+                self._now = passed.at_ns
+                self._follow_no_more(passed.line, "there was too much to read when it ended")
+            self._read_first(0.0)
+
+    def _line(self, session: Session, deflate: str, *, up: bool) -> Line:
+        read = MessageReader().read
+
+        def said(raw: str | bytes) -> None:
+            self._frame(session.name, raw, read_upstream(raw, read), sent=not up)
+
+        def closed(code: int, reason: str) -> None:
+            session.closed = session.closed or Closed(not up, code, reason)
+
+        return Line(session, WebSocketTap(said, closed, deflate, from_client=up))
+
+    def _happened(self, fact: _Fact) -> None:
+        """It is told at once if all that passed before can be read within a moment."""
+        self._waiting.append(fact)
+        begun = perf_counter()
+        self._read(begun + self._allowance)
+        if self._waiting:
+            self._allowance -= perf_counter() - begun
+            self._read_soon()
+
+    def _read_soon(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+        self._reader = asyncio.get_running_loop().call_soon(self._read_some)
+
+    def _read_some(self) -> None:
+        self._reader = None
+        self._allowance = _MOMENT_SECONDS
+        self._read(perf_counter() + _AT_ONCE_SECONDS)
+        if self._waiting:
+            self._read_soon()
+
+    def _read(self, until: float) -> None:
+        while self._waiting and perf_counter() < until:
+            self._read_first(until)
+
+    def _read_first(self, until: float) -> None:
+        """Tell the first fact that waits, or read frames of the first bytes until then, one at least."""
+        first = self._waiting[0]
+        self._now = first.at_ns
+        if isinstance(first, _Fact):
+            self._waiting.popleft()
+            self._tell_fact(first)
+        elif not first.line.follows or self._read_frames(first, until):
+            self._waiting.popleft()
+            self._steps = None
+            first.line.waiting_bytes -= len(first.data)
+            if first.line.waiting_bytes <= _MOST_WAITING_BYTES // 2:
+                first.line.release()
+
+    def _read_frames(self, passed: _Passed, until: float) -> bool:
+        """Whether all frames of these bytes are read."""
+        if self._steps is None:
+            self._steps = passed.line.tap.read(passed.data)
+        try:
+            for _ in self._steps:
+                if perf_counter() >= until:
+                    return False
+        except RemoteProtocolError as error:
+            self._follow_no_more(passed.line, str(error))
+        return True
+
+    def _follow_no_more(self, line: Line, why: str) -> None:
+        if line.follows:
+            line.follows = False
+            what = Injected(f"the proxy could not read along: {why}")
+            self._tell(self._now, Lane.KIT, line.session.name, what)
+
+    def _tell_fact(self, fact: _Fact) -> None:
+        what = fact.what
+        if fact.ends is not None:
+            what = fact.ends.closed or what
+        self._tell(fact.at_ns, fact.lane, fact.connection, what)
+        if fact.ends is not None:
+            self._secrets.let_go(fact.ends.name)
+
+    def _frame(self, name: str, raw: str | bytes, value: Message | Undecodable, *, sent: bool) -> None:
+        if isinstance(raw, str):
+            hidden: str | bytes = self._secrets.text(raw)
+        else:
+            hidden = without_secrets(raw, value, self._secrets, name)
+        if hidden != raw:
+            value = read_upstream(hidden)
+        self._tell(self._now, _UPSTREAM, name, Sent(hidden, value) if sent else Received(hidden, value))
+
+    def _tell(self, at_ns: int, lane: Lane, connection: str, what: What) -> None:
+        if not isinstance(what, Sent | Received):
+            what = texts_without_secrets(what, self._secrets)
+        self._on_event(Event(0, at_ns, lane, connection, what))

@@ -1,0 +1,207 @@
+"""One connection to Motion Server: carries out what its brain decides, and owns its clock and timers."""
+
+import asyncio
+import socket
+import struct
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from aiohttp import WSMsgType, web
+
+from spatius_sim.model.server.commands import (
+    Close,
+    Command,
+    Inject,
+    Join,
+    Publish,
+    ResetConnection,
+    Send,
+    SendText,
+    SendTruncated,
+    SetTimer,
+)
+from spatius_sim.model.server.rooms import Rooms
+from spatius_sim.model.server.session import POLICY_VIOLATION, RESOURCE_EXHAUSTED, ServerSession
+from spatius_sim.net.server.ingress_socket import TOO_BIG, closed_by_library, is_too_big, too_big
+from spatius_sim.protocol.codec import MessageReader, encode
+from spatius_sim.protocol.messages import ServerError
+from spatius_sim.trace.events import Closed, Injected, Joined, Lane, Published
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.recorder import Sink
+
+MOST_UNREAD = 16 * 1_048_576
+"""Bytes that a peer may leave unread before its session is ended. ASSUMED: some twenty minutes of motion, and
+more than answers the largest message of audio."""
+
+ABNORMAL_CLOSE = 1006
+
+_FRAMES = (WSMsgType.BINARY, WSMsgType.TEXT)
+_ENDS = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
+_UPSTREAM = Lane.UPSTREAM
+_CLOSE_SECONDS = 5.0
+_EMPTY_CLOSE_FRAME = b"\x88\x00"
+
+
+def reset(transport: asyncio.Transport | None) -> None:
+    """Reset a TCP connection."""
+    if transport is None:
+        return
+    raw = transport.get_extra_info("socket")
+    if raw is not None and not transport.is_closing():
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+@dataclass(slots=True)
+class UpstreamConnection:
+    """`run` converses until the connection is gone."""
+
+    name: str
+    request: web.Request
+    socket: web.WebSocketResponse
+    session: ServerSession
+    sink: Sink
+    rooms: Rooms
+    most_unread: int = MOST_UNREAD
+    closed_by_us: bool = False
+    _closed_with: tuple[int, str] = (0, "")
+    _reader: MessageReader = field(default_factory=MessageReader)
+    _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def run(self) -> None:
+        """Receive, decide, send."""
+        transport = self.request.transport
+        if transport is None:
+            return
+        # Below this mark no send waits for the reader, so a slow one delays nobody, not even itself.
+        transport.set_write_buffer_limits(high=2 * self.most_unread)
+        try:
+            # Iterating over the socket costs as much again as receiving from it does.
+            while (frame := await self.socket.receive()).type not in _ENDS:
+                if frame.type not in _FRAMES:
+                    self._closed_with = closed_by_library(frame)
+                    self.closed_by_us |= self._closed_with[0] != 0
+                elif is_too_big(frame.data):
+                    await self.close(TOO_BIG, too_big())
+                else:
+                    commands = self._receive(frame.data)
+                    if commands:
+                        await self._carry_out(commands)
+        except ConnectionResetError:
+            pass  # The peer left while we were sending to it: told as an abnormal close.
+        finally:
+            self._stop()
+
+    def how_closed(self) -> Closed:
+        """By whom and how the connection was closed."""
+        code, reason = self._closed_with
+        return Closed(self.closed_by_us, code or self.socket.close_code or ABNORMAL_CLOSE, reason)
+
+    def cut(self) -> None:
+        """End the TCP connection as a crashing server would."""
+        self.closed_by_us = True
+        if self.request.transport is not None:
+            self.request.transport.abort()
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the connection, by force if the peer does not answer."""
+        if not self.socket.closed:
+            self.closed_by_us, self._closed_with = True, (code, reason)
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self.socket.close(code=code, message=reason.encode())
+        except TimeoutError:
+            self.cut()
+
+    def _receive(self, raw: str | bytes) -> list[Command]:
+        value = read_upstream(raw, self._reader.read)
+        self.sink.received(_UPSTREAM, self.name, raw)
+        return self.session.receive(value, time.monotonic())
+
+    async def _carry_out(self, commands: Iterable[Command]) -> None:
+        for command in commands:
+            match command:
+                case Send(raw, answers):
+                    if await self._send(raw, answers):
+                        return
+                case SendText(text):
+                    self.sink.sent(_UPSTREAM, self.name, text)
+                    await self.socket.send_str(text)
+                case SetTimer(name, seconds):
+                    self._set_timer(name, seconds)
+                case Inject(fault):
+                    self.sink.emit(Lane.KIT, self.name, Injected(fault))
+                case Join(room, publisher):
+                    self.rooms.join(room, publisher)
+                    self.sink.emit(Lane.EGRESS, self.name, Joined(room, publisher))
+                case Publish(room, raw, req_id):
+                    value = read_upstream(raw)
+                    self.rooms.publish(room, req_id, value)
+                    self.sink.emit(Lane.EGRESS, self.name, Published(room, raw, value))
+                case Close(0, _):
+                    self._close_without_code()
+                case Close(code, reason):
+                    await self.close(code, reason)
+                case ResetConnection():
+                    self.closed_by_us = True
+                    reset(self.request.transport)
+                case SendTruncated(raw):
+                    self._send_truncated(raw)
+
+    async def _send(self, raw: bytes, answers: str) -> bool:
+        """Whether that was more than the peer may leave unread, so that the session is over."""
+        if self.socket.closed:
+            return True
+        self.sink.sent(_UPSTREAM, self.name, raw, answers)
+        await self.socket.send_bytes(raw)
+        transport = self.request.transport
+        if transport is None or transport.get_write_buffer_size() <= self.most_unread:
+            return False
+        text = f"the peer left more than {self.most_unread} bytes unread"
+        error = ServerError(self.session.connection_id, "", RESOURCE_EXHAUSTED, text)
+        self.sink.sent(_UPSTREAM, self.name, encode(error))
+        await self.socket.send_bytes(encode(error))
+        self.session.closed()
+        await self.close(POLICY_VIOLATION, text)
+        return True
+
+    def _close_without_code(self) -> None:
+        self.closed_by_us = True
+        transport = self.request.transport
+        if transport is not None:
+            transport.write(_EMPTY_CLOSE_FRAME)
+            transport.close()
+
+    def _send_truncated(self, raw: bytes) -> None:
+        self.closed_by_us = True
+        transport = self.request.transport
+        if transport is not None:
+            transport.write(b"\x82\x7f" + len(raw).to_bytes(8) + raw[: len(raw) // 2])
+            transport.close()
+
+    def _set_timer(self, name: str, seconds: float) -> None:
+        if name in self._timers:
+            self._timers[name].cancel()
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, self._timer_ran_out, name)
+
+    def _timer_ran_out(self, name: str) -> None:
+        del self._timers[name]
+        task = asyncio.get_running_loop().create_task(self._timer(name))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _timer(self, name: str) -> None:
+        try:
+            await self._carry_out(self.session.timer(name, time.monotonic()))
+        except ConnectionResetError:
+            self.cut()
+
+    def _stop(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self.session.closed()
+        if self.session.room is not None:
+            self.rooms.leave(self.session.room.name, self.session.room.publisher)

@@ -1,0 +1,276 @@
+"""A Motion Server that answers as a tape did, on one port of 127.0.0.1."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from spatius_sim.model.server.gate import Gate
+from spatius_sim.model.server.replay import Match, Matcher, Mismatch, Script, TapedTurn
+from spatius_sim.net.server.ingress_socket import (
+    TOO_BIG,
+    closed_by_library,
+    ingress_socket,
+    is_too_big,
+    too_big,
+)
+from spatius_sim.net.server.one_port import OnePort, body_of, response
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.console import (
+    TOKEN_DOORS,
+    WEBSOCKET_PATH,
+    HttpAnswer,
+    RequestRefusedError,
+    read_token_request,
+    token_answer,
+)
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
+from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, ServerError
+from spatius_sim.protocol.readdress import readdressed
+from spatius_sim.trace.events import Closed, Lane, Opened, Refused, TokenRequested
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.recorder import Nobody, Sink
+
+_ABNORMAL_CLOSE = 1006
+_UNSAYABLE_CODES = (1004, 1005, 1006, 1015)
+
+
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """How a tape is replayed. `speed`: 1 is the recorded pace, 2 twice as fast, 0 at once, when the audio
+    of a request has ended. `original_ids`: as recorded, else fresh ones take their place everywhere."""
+
+    match: Match = Match.ORDER
+    speed: float = 1.0
+    original_ids: bool = False
+
+
+class ReplayServer(OnePort):
+    """`async with ReplayServer(...) as server:` serves until the block ends; `port` 0 takes a free one.
+
+    A request that the tape does not hold is answered with a ServerError, told to `on_mismatch`, and kept in
+    `mismatches`. Raises UsageError where the port cannot be had, or audio is to be matched and the tape has
+    none.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        playing: Playing,
+        *,
+        port: int = 0,
+        seed: int = 0,
+        sink: Sink | None = None,
+        on_mismatch: Callable[[str], None] | None = None,
+    ) -> None:
+        if playing.match is Match.AUDIO and not script.has_speech:
+            raise UsageError("the tape holds no speech: it can be replayed in turn order only")
+        super().__init__(port)
+        self.mismatches: list[str] = []
+        self._script = script
+        self._gate = Gate()
+        self._dice = random.Random(seed)
+        self._sink: Sink = sink or Nobody()
+        self._stage = _Stage(playing, Matcher(script.turns), self._sink, self._tell)
+        self._on_mismatch = on_mismatch
+        self._attempts = 0
+        self._sockets: set[web.WebSocketResponse] = set()
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """The protocol's own."""
+        for door in TOKEN_DOORS:
+            router.add_post(door, self._token_requested)
+        router.add_get(WEBSOCKET_PATH, self._upgrade_requested)
+
+    async def __aenter__(self) -> Self:
+        await self.listen()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop_listening()
+        for socket in list(self._sockets):
+            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"stopping")
+        await self.stop()
+
+    async def _token_requested(self, request: web.Request) -> web.Response:
+        key, body, now = request.headers.get("X-Api-Key", ""), await body_of(request), time.time()
+        token, expire_at = "", None
+        try:
+            expire_at = read_token_request(body).expire_at
+            token = self._gate.issue(key, body, now, self._new_id())
+            answer = token_answer(request.path, token)
+        except RequestRefusedError as refused:
+            answer = refused.answer
+        references = self._sink.secret("key", key), self._sink.secret("token", token)
+        what = TokenRequested(references[0], expire_at, now, answer.status, references[1])
+        self._sink.emit(Lane.CONSOLE, "", what)
+        return response(answer)
+
+    async def _upgrade_requested(self, request: web.Request) -> web.StreamResponse:
+        app_id = request.headers.get("X-App-ID", request.query.get("appId", ""))
+        session_key = request.headers.get("X-Session-Key", request.query.get("sessionKey", ""))
+        taped = self._script.connections[self._attempts : self._attempts + 1]
+        self._attempts += 1
+        name = f"upstream-{self._attempts}"
+        socket = ingress_socket()
+        answer = None
+        if taped and isinstance(taped[0], Refused):
+            answer = HttpAnswer(taped[0].status, taped[0].reason + "\n")
+        elif not socket.can_prepare(request):
+            answer = HttpAnswer(426, '{"message":"a WebSocket upgrade is expected here"}\n')
+        else:
+            try:
+                self._gate.admit(app_id, session_key, request.query.get("id", ""), time.time())
+            except RequestRefusedError as refused:
+                answer = refused.answer
+        if answer is not None:
+            self._sink.emit(Lane.UPSTREAM, name, Refused(answer.status, answer.body.strip()))
+            return response(answer)
+        await socket.prepare(request)
+        token = self._sink.secret("token", session_key)
+        self._sink.emit(Lane.UPSTREAM, name, Opened(token, app_id, request.query.get("id", "")))
+        original = (
+            taped[0] if taped and isinstance(taped[0], str) and self._stage.playing.original_ids else ""
+        )
+        session = _Session(self._stage, name, socket, request, original or self._new_id())
+        self._sockets.add(socket)
+        try:
+            await session.run()
+        finally:
+            self._sockets.discard(socket)
+            code, reason = session.closed_with
+            how = Closed(session.closed_by_us, code or socket.close_code or _ABNORMAL_CLOSE, reason)
+            self._sink.emit(Lane.UPSTREAM, name, how)
+        return socket
+
+    def _new_id(self) -> str:
+        return log_id(time.time(), self._dice.randbytes(NANOID_LENGTH))
+
+    def _tell(self, mismatch: Mismatch) -> None:
+        self.mismatches.append(mismatch.reason)
+        if self._on_mismatch is not None:
+            self._on_mismatch(mismatch.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What all sessions play on; `tell` is told what was asked for and is not on the tape."""
+
+    playing: Playing
+    matcher: Matcher
+    sink: Sink
+    tell: Callable[[Mismatch], None]
+
+
+@dataclass(slots=True)
+class _Asked:
+    first_at: float
+    audio: bytearray = field(default_factory=bytearray)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    ended_at: float = 0.0
+
+
+class _Session:
+    """One connection of a relay."""
+
+    def __init__(
+        self,
+        stage: _Stage,
+        name: str,
+        socket: web.WebSocketResponse,
+        request: web.Request,
+        connection_id: str,
+    ) -> None:
+        self._stage, self._name, self._socket, self._request = stage, name, socket, request
+        self._connection_id = connection_id
+        self._rate = 0
+        self._asked: dict[str, _Asked] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.closed_by_us = False
+        self.closed_with = (0, "")
+
+    async def run(self) -> None:
+        """Until the connection is closed."""
+        try:
+            async for frame in self._socket:
+                if frame.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
+                    self.closed_with = closed_by_library(frame)
+                    self.closed_by_us |= self.closed_with[0] != 0
+                    continue
+                if is_too_big(frame.data):
+                    await self._close(TOO_BIG, too_big())
+                    continue
+                self._stage.sink.received(Lane.UPSTREAM, self._name, frame.data)
+                match read_upstream(frame.data):
+                    case ConfigureSession(sample_rate=rate):
+                        self._rate = rate
+                        await self._send(encode(ConfirmSession(self._connection_id)))
+                    case AudioInput() as audio:
+                        self._take(audio)
+        except ConnectionResetError:
+            pass  # The peer left while we were sending to it: told as an abnormal close.
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _take(self, audio: AudioInput) -> None:
+        asked = self._asked.get(audio.req_id)
+        if asked is None:
+            asked = self._asked[audio.req_id] = _Asked(time.monotonic())
+            playing = self._stage.playing
+            turn = self._stage.matcher.next(self._rate) if playing.match is Match.ORDER else None
+            task = asyncio.create_task(self._answer(audio.req_id, asked, turn))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        asked.audio += audio.audio
+        if audio.end:
+            asked.ended_at = time.monotonic()
+            asked.ended.set()
+
+    async def _answer(self, req_id: str, asked: _Asked, turn: TapedTurn | Mismatch | None) -> None:
+        playing = self._stage.playing
+        if turn is None:
+            await asked.ended.wait()
+            turn = self._stage.matcher.like(bytes(asked.audio), self._rate)
+        if isinstance(turn, Mismatch):
+            self._stage.tell(turn)
+            error = ServerError(self._connection_id, req_id, 0, f"the tape does not hold this: {turn.reason}")
+            await self._send(encode(error), req_id)
+            return
+        for reply in turn.replies:
+            if reply.after_end or not playing.speed:
+                await asked.ended.wait()
+            start = asked.ended_at if reply.after_end else asked.first_at
+            if playing.speed:
+                due = start + reply.delay_ns / 1e9 / playing.speed
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+            if not reply.raw:
+                transport = self._request.transport
+                if reply.close_code in _UNSAYABLE_CODES and transport is not None:
+                    self.closed_by_us = True
+                    transport.abort()
+                    return
+                await self._close(reply.close_code)
+                return
+            raw = reply.raw if playing.original_ids else readdressed(reply.raw, self._connection_id, req_id)
+            await self._send(raw, req_id)
+
+    async def _close(self, code: int, reason: str = "") -> None:
+        self.closed_by_us, self.closed_with = True, (code, reason)
+        await self._socket.close(code=code, message=reason.encode())
+
+    async def _send(self, raw: bytes, answers: str = "") -> None:
+        self._stage.sink.sent(Lane.UPSTREAM, self._name, raw, answers)
+        await self._socket.send_bytes(raw)

@@ -1,0 +1,156 @@
+"""What Motion Server remembers of its sessions: a bounded book, for the control interface."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from time import monotonic_ns
+from typing import NamedTuple
+
+from spatius_sim.trace.events import Closed, Lane, Received, Sent, What
+from spatius_sim.trace.known_secrets import KnownSecrets
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.recorder import Sink
+from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
+
+MOST_EVENTS = 20_000
+MOST_BYTES = 16 * 1_048_576
+MOST_PAST_SESSIONS = 256
+"""What the book holds at most, for all sessions together; the oldest is forgotten first."""
+
+_AUDIO_AND_MOTION = (b"\x08\x03", b"\x08\x05")
+"""How a message begins that is one of these."""
+
+_Event = tuple[int, int, Lane, str, What | str | bytes, bool, str]
+"""How many bytes it holds, and the parts of an Entry."""
+
+
+class Entry(NamedTuple):
+    """One event; a frame is kept as its bytes and read when somebody asks."""
+
+    at_ns: int
+    lane: Lane
+    connection: str
+    what: What | str | bytes
+    sent: bool = False
+    answers: str = ""
+
+
+@dataclass(slots=True)
+class SessionRecord:
+    """One session. Times in unix seconds; `close_code` is 0 while it is open."""
+
+    name: str
+    connection_id: str
+    app_id: str
+    avatar_id: str
+    opened_at: float
+    closed_at: float = 0.0
+    close_code: int = 0
+    closed_by_us: bool = False
+    frames_received: int = 0
+    frames_sent: int = 0
+
+
+@dataclass(slots=True)
+class Journal:
+    """A sink that keeps the newest events, and a record of each session, and passes all of it on.
+
+    No secret is told of it. Audio and motion are kept as they came, and looked through when somebody asks.
+    """
+
+    onward: Sink
+    most_bytes: int = MOST_BYTES
+    most_events: int = MOST_EVENTS
+    open: dict[str, SessionRecord] = field(default_factory=dict)
+    past: deque[SessionRecord] = field(default_factory=lambda: deque(maxlen=MOST_PAST_SESSIONS))
+    _events: deque[_Event] = field(default_factory=deque)
+    _bytes: int = 0
+
+    def emit(self, lane: Lane, connection: str, what: What) -> None:
+        """An event that happened now."""
+        self.onward.emit(lane, connection, what)
+        what = texts_without_secrets(what, self.secrets)
+        self._keep((len(getattr(what, "raw", b"")), monotonic_ns(), lane, connection, what, False, ""))
+
+    def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
+        """A frame that the server sent."""
+        self.onward.sent(lane, connection, raw, answers)
+        record = self.open.get(connection)
+        if record is not None:
+            record.frames_sent += 1
+        kept = self._clean(connection, raw)
+        self._keep((len(raw), monotonic_ns(), lane, connection, kept, True, answers))
+
+    def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
+        """A frame that the server received."""
+        self.onward.received(lane, connection, raw)
+        record = self.open.get(connection)
+        if record is not None:
+            record.frames_received += 1
+        kept = self._clean(connection, raw)
+        self._keep((len(raw), monotonic_ns(), lane, connection, kept, False, ""))
+
+    @property
+    def secrets(self) -> KnownSecrets:
+        """Those that the next sink knows."""
+        return self.onward.secrets
+
+    def secret(self, kind: str, secret: str) -> str:
+        """The reference that the next sink gives it."""
+        return self.onward.secret(kind, secret)
+
+    def opened(self, record: SessionRecord) -> None:
+        """A session began."""
+        self.open[record.name] = record
+
+    def closed(self, name: str, what: Closed) -> None:
+        """A session ended."""
+        record = self.open.pop(name)
+        record.closed_at = time.time()
+        record.close_code, record.closed_by_us = what.code, what.by_kit
+        self.past.append(record)
+        self.emit(Lane.UPSTREAM, name, what)
+        self.secrets.let_go(name)
+
+    def session(self, key: str) -> SessionRecord | None:
+        """The newest session of this name or connection_id."""
+        for record in (*reversed(self.open.values()), *reversed(self.past)):
+            if key in (record.name, record.connection_id):
+                return record
+        return None
+
+    def trace(self, name: str) -> Iterator[Entry]:
+        """What is still known of a session, in order."""
+        for _, at_ns, lane, connection, what, sent, answers in self._events:
+            if connection == name:
+                kept = what if not isinstance(what, bytes) else self._read(connection, what)
+                yield Entry(at_ns, lane, connection, kept, sent, answers)
+
+    def is_whole(self, name: str) -> bool:
+        """Whether nothing of this session was forgotten."""
+        first = next(self.trace(name), None)
+        return first is not None and not isinstance(first.what, str | bytes | Sent | Received)
+
+    def forget(self) -> None:
+        """Forget all events, and the sessions that are over."""
+        self._events.clear()
+        self._bytes = 0
+        self.past.clear()
+
+    def _clean(self, connection: str, raw: str | bytes) -> str | bytes:
+        if isinstance(raw, str):
+            return self.secrets.text(raw)
+        # The hot path of every frame: audio and motion are read when somebody asks.
+        return raw if raw[:2] in _AUDIO_AND_MOTION else self._read(connection, raw)
+
+    def _read(self, connection: str, raw: bytes) -> bytes:
+        return without_secrets(raw, read_upstream(raw), self.secrets, connection)
+
+    def _keep(self, event: _Event) -> None:
+        # The hot path of every frame: a plain tuple.
+        events = self._events
+        events.append(event)
+        self._bytes += event[0]
+        while self._bytes > self.most_bytes or len(events) > self.most_events:
+            self._bytes -= events.popleft()[0]

@@ -1,0 +1,179 @@
+"""Plans of what clients do: they interrupt, speak over their own turns, hang up, read slowly, send rubbish.
+
+Each begins with turns that nothing disturbs: what goes wrong in these is another rule's matter.
+"""
+
+from collections.abc import Sequence
+
+from hypothesis import strategies as st
+
+from spatius_sim.model.scenario.scenario import NO_FAULTS, Delay, Fault, Moment, Scenario, When
+from spatius_sim.plans.behaviour import Act, Cue, Heard, Rubbish
+from spatius_sim.plans.drawn_turns import conversations, crowds, turn_plans
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
+
+_CHUNK_BYTES = (3200, 6400, 32_000)
+_PAUSES_MS = (0, 50, 300)
+_SHORT = TurnPlan(PLAN_SAMPLE_RATE, 3200)
+_LONG = TurnPlan(50 * PLAN_SAMPLE_RATE, 32_000)
+"""More than the kernel holds for a client that does not read."""
+
+_FIRST_MOTION_BYTES = segment_end(0) * PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND * BYTES_PER_SAMPLE
+"""The audio after which the first motion comes."""
+
+_AT_ONCE = Cue(None, Heard.NOTHING)
+_LATE_MOTION = tuple(
+    Scenario("late-motion", "", (Fault(When(Moment.RESPONSE, number=number), (Delay(0.25),)),))
+    for number in (1, 2)
+)
+"""From the first response of each turn on, or from the second."""
+
+_BAD = (*Rubbish, Act.VANISH)
+
+
+def _lengths() -> st.SearchStrategy[int]:
+    """Samples within the first segment, and beyond it."""
+    return st.integers(PLAN_SAMPLE_RATE // 2, 12 * PLAN_SAMPLE_RATE)
+
+
+@st.composite
+def _turns(draw: st.DrawFn, acts: Sequence[Act | Rubbish], cues: st.SearchStrategy[Cue]) -> TurnPlan:
+    samples, chunk = draw(_lengths()), draw(st.sampled_from(_CHUNK_BYTES))
+    act, cue = draw(st.sampled_from(acts)), draw(cues)
+    if act is Act.GO_ON or cue.heard in (Heard.LAST_AUDIO, Heard.ALL):
+        # Where nobody interrupts, nothing but its mark tells the end of a turn's audio.
+        cue = Cue(None, cue.heard)
+    elif cue.heard is Heard.MOTION:
+        first_motion = _FIRST_MOTION_BYTES // chunk + 1
+        cue = Cue(first_motion if first_motion * chunk < samples * BYTES_PER_SAMPLE else None, cue.heard)
+    return TurnPlan(samples, chunk, cue, act, draw(st.sampled_from(_PAUSES_MS)))
+
+
+def _cues() -> st.SearchStrategy[Cue]:
+    return st.builds(Cue, st.integers(0, 20) | st.none(), st.sampled_from([*Heard, *[Heard.MOTION] * 3]))
+
+
+def cut_off_turn() -> st.SearchStrategy[TurnPlan]:
+    """One that is interrupted at any moment, or spoken over."""
+    return _turns((Act.GO_ON, Act.INTERRUPT, Act.INTERRUPT_TWICE), _cues())
+
+
+@st.composite
+def cut_off_turns(draw: st.DrawFn) -> Plan:
+    """Two turns, then one or two that are cut off, each before one that is not."""
+    turns = [_SHORT, TurnPlan(draw(_lengths()), 6400)]
+    for _ in range(draw(st.integers(1, 2))):
+        turns += [draw(cut_off_turn()), TurnPlan(draw(_lengths()), draw(st.sampled_from(_CHUNK_BYTES)))]
+    return Plan((tuple(turns),), motion_server=draw(st.sampled_from([NO_FAULTS, *_LATE_MOTION])))
+
+
+@st.composite
+def interrupted_turns(draw: st.DrawFn) -> Plan:
+    """A turn, one that is interrupted, and one of several payloads that is not."""
+    interrupted = draw(_turns((Act.INTERRUPT, Act.INTERRUPT_TWICE), _cues()))
+    samples = draw(st.integers(_FIRST_MOTION_BYTES // BYTES_PER_SAMPLE + 1, 12 * PLAN_SAMPLE_RATE))
+    return Plan(((draw(turn_plans()), interrupted, TurnPlan(samples, draw(st.sampled_from(_CHUNK_BYTES)))),))
+
+
+def cut_off_with_motion_to_come() -> tuple[Plan, ...]:
+    """Long turns that are spoken over and interrupted when their motion is still to come."""
+    samples, next_one = 8 * PLAN_SAMPLE_RATE, TurnPlan(4 * PLAN_SAMPLE_RATE, 6400)
+    long = (
+        TurnPlan(samples, 6400, _AT_ONCE),
+        TurnPlan(samples, 6400, _AT_ONCE, Act.INTERRUPT),
+        TurnPlan(samples, 6400, Cue(None, Heard.MOTION)),
+        TurnPlan(samples, 6400, Cue(None, Heard.MOTION), Act.INTERRUPT_TWICE),
+    )
+    return tuple(Plan(((_SHORT, _SHORT, turn, next_one),), motion_server=_LATE_MOTION[1]) for turn in long)
+
+
+def turns_cut_off_or_not() -> st.SearchStrategy[Plan]:
+    """Conversations, and such with turns that are cut off."""
+    return conversations(least_turns=2) | cut_off_turns()
+
+
+@st.composite
+def crowds_with_cut_off_turns(draw: st.DrawFn) -> Plan:
+    """Clients that speak at the same time; some of them interrupt, some hang up."""
+    acts = (Act.GO_ON, Act.INTERRUPT, Act.HANG_UP)
+    clients = []
+    for _ in range(draw(st.integers(2, 3))):
+        turns = [TurnPlan(draw(_lengths()), 6400)]
+        if draw(st.booleans()):
+            turns.append(draw(_turns(acts, _cues())))
+        if turns[-1].act is not Act.HANG_UP:
+            turns.append(TurnPlan(draw(_lengths()), 6400))
+        clients.append(tuple(turns))
+    return Plan(tuple(clients))
+
+
+def all_crowds() -> st.SearchStrategy[Plan]:
+    """Clients that speak at the same time, whatever they do."""
+    return crowds() | crowds_with_cut_off_turns()
+
+
+@st.composite
+def leaving_turns(draw: st.DrawFn) -> TurnPlan:
+    """One in whose middle the client hangs up."""
+    samples, chunk = draw(st.integers(5, 12)) * PLAN_SAMPLE_RATE, draw(st.sampled_from(_CHUNK_BYTES))
+    spoken = draw(st.none() | st.just(_FIRST_MOTION_BYTES // chunk + 1))
+    cue = Cue(spoken, draw(st.sampled_from([Heard.AUDIO, Heard.MOTION, Heard.MOTION])))
+    return TurnPlan(samples, chunk, cue, Act.HANG_UP)
+
+
+@st.composite
+def hang_ups(draw: st.DrawFn) -> Plan:
+    """A turn, and one in whose middle the client hangs up; another client may speak on."""
+    leaving = (_SHORT, draw(leaving_turns()))
+    staying = ((_SHORT, _SHORT),) if draw(st.booleans()) else ()
+    return Plan((leaving, *staying), motion_server=_LATE_MOTION[1])
+
+
+def hang_ups_in_mid_turn() -> tuple[Plan, ...]:
+    """The client hangs up while it speaks."""
+    spoken = TurnPlan(8 * PLAN_SAMPLE_RATE, 6400, Cue(12, Heard.MOTION), Act.HANG_UP)
+    return (Plan(((_SHORT, spoken),)),)
+
+
+def unread_turns() -> st.SearchStrategy[TurnPlan]:
+    """One of which nothing is read at first."""
+    return st.builds(TurnPlan, _lengths(), st.sampled_from(_CHUNK_BYTES), reads=st.just(False))
+
+
+def slow_clients() -> st.SearchStrategy[Plan]:
+    """A client reads nothing while another one speaks, in turns that are as long as those before."""
+    slow = (_SHORT, _LONG, TurnPlan(_LONG.samples, _LONG.chunk_bytes, reads=False))
+    others = st.lists(st.sampled_from([_SHORT, TurnPlan(6 * PLAN_SAMPLE_RATE, 6400)]), min_size=1, max_size=2)
+    return others.map(lambda turns: Plan((slow, *((turn, turn, turn) for turn in turns)), step=True))
+
+
+def bad_turns() -> st.SearchStrategy[TurnPlan]:
+    """One in whose middle a client sends rubbish, or vanishes."""
+    return _turns(_BAD, st.builds(Cue, st.integers(0, 5), st.just(Heard.NOTHING)))
+
+
+def bad_clients() -> st.SearchStrategy[Plan]:
+    """A client misbehaves while another one speaks, who speaks once more."""
+    good = st.builds(TurnPlan, _lengths(), st.sampled_from(_CHUNK_BYTES))
+    return st.builds(
+        lambda bad, good: Plan(((_SHORT, bad), (good, good, _SHORT)), step=True),
+        bad_turns(),
+        good,
+    )
+
+
+def all_bad_clients() -> tuple[Plan, ...]:
+    """Every kind of misbehaviour, some at a time, beside a client that speaks on."""
+    good = TurnPlan(4 * PLAN_SAMPLE_RATE, 6400)
+
+    def misbehaving(kinds: Sequence[Act | Rubbish]) -> Plan:
+        bad = tuple((_SHORT, TurnPlan(PLAN_SAMPLE_RATE, 3200, Cue(2, Heard.NOTHING), kind)) for kind in kinds)
+        return Plan(((good, good, _SHORT), *bad), step=True)
+
+    return misbehaving(_BAD[:4]), misbehaving(_BAD[4:8]), misbehaving(_BAD[8:])
+
+
+def credentials() -> st.SearchStrategy[Plan]:
+    """A client as always, and one with credentials of its own."""
+    return st.just(Plan(((_SHORT,), (_SHORT,)), bears_credentials=True))

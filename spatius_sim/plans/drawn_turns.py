@@ -1,0 +1,84 @@
+"""."""
+
+from hypothesis import strategies as st
+
+from spatius_sim.plans.plan import (
+    _LONGEST_SECONDS,
+    _MINUTE,
+    _MOST_CHUNKS,
+    _SAMPLES_PER_KEYFRAME,
+    PLAN_SAMPLE_RATE,
+    Plan,
+    Sound,
+    TurnPlan,
+)
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, segment_end
+
+
+def _lengths() -> st.SearchStrategy[int]:
+    """Samples around the borders where keyframes and segments begin, and anything between."""
+    keyframes = (1, 2, *map(segment_end, range(3)))
+    offsets = (-PLAN_SAMPLE_RATE // 100, -1, 0, 1)
+    near = [_SAMPLES_PER_KEYFRAME * keyframe + offset for keyframe in keyframes for offset in offsets]
+    speakable = [samples for samples in near if samples >= _SAMPLES_PER_KEYFRAME]
+    longest = _LONGEST_SECONDS * PLAN_SAMPLE_RATE
+    short = st.integers(_SAMPLES_PER_KEYFRAME, longest)
+    # Faults that begin with the third payload show from six seconds on.
+    return st.sampled_from(speakable) | short | st.integers(longest // 2 + 1, longest)
+
+
+@st.composite
+def _in_chunks(
+    draw: st.DrawFn, lengths: st.SearchStrategy[int], sounds: st.SearchStrategy[Sound]
+) -> TurnPlan:
+    samples = draw(lengths)
+    smallest = max(BYTES_PER_SAMPLE, samples * BYTES_PER_SAMPLE // _MOST_CHUNKS)
+    chunk = draw(st.sampled_from([320, 640, 3200, 6400, 64000]) | st.integers(2, 64000))
+    chunk_bytes = max(smallest, chunk) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
+    return TurnPlan(samples, chunk_bytes, sound=draw(sounds))
+
+
+def turn_plans() -> st.SearchStrategy[TurnPlan]:
+    """One utterance of at least one keyframe, some with a long pause in the middle."""
+    return _in_chunks(_lengths(), st.sampled_from((*[Sound.SPEECH] * 4, Sound.PAUSES)))
+
+
+def soundless_turns() -> st.SearchStrategy[TurnPlan]:
+    """A turn that asks for no motion: with no sample, one, or not enough for a keyframe; or silence."""
+    slight = st.sampled_from((0, 1, _SAMPLES_PER_KEYFRAME - 1)) | st.integers(0, _SAMPLES_PER_KEYFRAME - 1)
+    return _in_chunks(slight, st.just(Sound.SPEECH)) | _in_chunks(_lengths(), st.just(Sound.SILENCE))
+
+
+def audible_conversations(least_turns: int = 1) -> st.SearchStrategy[Plan]:
+    """One client that speaks up to three times."""
+    turns = st.lists(turn_plans(), min_size=least_turns, max_size=3)
+    return turns.map(lambda drawn: Plan((tuple(drawn),)))
+
+
+@st.composite
+def conversations(draw: st.DrawFn, least_turns: int = 1) -> Plan:
+    """One client that speaks up to three times, so many times at least; now and then it says nothing between
+    two turns, before the first, or behind the last."""
+    [spoken] = draw(audible_conversations(least_turns)).clients
+    turns = list(spoken)
+    if draw(st.sampled_from((False, False, False, True))):
+        turns.insert(draw(st.integers(0, len(turns))), draw(soundless_turns()))
+    return Plan((tuple(turns),))
+
+
+def crowds() -> st.SearchStrategy[Plan]:
+    """Two or three clients that speak at the same time."""
+    turns = st.lists(turn_plans(), min_size=1, max_size=2).map(tuple)
+    return st.lists(turns, min_size=2, max_size=3).map(lambda drawn: Plan(tuple(drawn)))
+
+
+def alone_or_not() -> st.SearchStrategy[Plan]:
+    """Mostly one client; some relays err in company only."""
+    return st.one_of(conversations(), conversations(), crowds())
+
+
+def long_speeches() -> st.SearchStrategy[Plan]:
+    """One client that speaks for up to a minute, and a second time."""
+    lengths = st.sampled_from((_MINUTE // 2, _MINUTE)) | st.integers(_MINUTE // 2, _MINUTE)
+    long = _in_chunks(lengths, st.sampled_from((Sound.SPEECH, Sound.PAUSES)))
+    return st.builds(lambda long, short: Plan(((long, short),)), long, turn_plans())

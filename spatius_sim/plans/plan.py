@@ -1,0 +1,124 @@
+"""Plans: a whole scenario is drawn first, then run. The Hypothesis strategies that draw them."""
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
+from spatius_sim.model.scenario.words import in_words
+from spatius_sim.plans.behaviour import WHOLE_TURN, Act, Cue, Rubbish
+from spatius_sim.plans.probes import Probe
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
+
+PLAN_SAMPLE_RATE = 16000
+"""Hz. What json-envelope relays take from their clients."""
+
+_SAMPLES_PER_KEYFRAME = PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND
+_LONGEST_SECONDS = 12
+_MINUTE = 60 * PLAN_SAMPLE_RATE
+_MOST_CHUNKS = 60
+_VOICE_PEAK = 6000.0
+_SYLLABLES_PER_SECOND = 4.0
+
+
+class Sound(StrEnum):
+    """What is heard in a turn."""
+
+    SPEECH = "speech"
+    PAUSES = "speech with a long pause"
+    SILENCE = "silence"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPlan:
+    """One utterance: so many samples, sent in chunks of so many bytes. At the `cue` its client does what it
+    is to do, and rests for `pause_ms` before its next turn. One that does not `read` leaves all that comes
+    unread until the turns of the others are over."""
+
+    samples: int
+    chunk_bytes: int
+    cue: Cue = WHOLE_TURN
+    act: Act | Rubbish = Act.GO_ON
+    pause_ms: int = 0
+    reads: bool = True
+    sound: Sound = Sound.SPEECH
+
+    @property
+    def asks_for_motion(self) -> bool:
+        """Whether it is long enough for a keyframe, and not silent: what a relay, and Motion Server, make of
+        a shorter turn, or a relay of one in which nobody speaks, no document says."""
+        return keyframe_count(self.samples, PLAN_SAMPLE_RATE) > 0 and self.sound is not Sound.SILENCE
+
+    def __str__(self) -> str:
+        seconds = self.samples / PLAN_SAMPLE_RATE
+        spoken = f"{seconds:g} s of {self.sound} in chunks of {self.chunk_bytes} bytes"
+        if not self.samples:
+            spoken = "a turn that ends before anything was said"
+        if not self.reads:
+            spoken += ", nothing read until the others are through"
+        if isinstance(self.act, Rubbish):
+            spoken += f", {self.act} sent {self.cue}"
+        elif self.act is not Act.GO_ON or self.cue != WHOLE_TURN:
+            spoken += f", {self.act} {self.cue}"
+        return spoken + (f", a pause of {self.pause_ms} ms" if self.pause_ms else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The turns of each client. Clients speak at the same time, the turns of one behind each other; where
+    they keep `step`, each waits for the others before its next turn. A Motion Server is probed before. In
+    front of a relay, `motion_server` is what ours plays; where one `bears_credentials`, it is the last."""
+
+    clients: tuple[tuple[TurnPlan, ...], ...]
+    probes: tuple[Probe, ...] = ()
+    step: bool = False
+    motion_server: Scenario = NO_FAULTS
+    bears_credentials: bool = False
+
+    def __str__(self) -> str:
+        """The plan in words."""
+        in_step = ["in step"] if self.step else []
+        played = [f"Motion Server: {in_words(self.motion_server)}"] if self.motion_server.faults else []
+        borne = ["the last client bears Spatius credentials"] if self.bears_credentials else []
+        return "; ".join([*map(str, self.probes), *in_step, self._spoken(), *played, *borne])
+
+    def _spoken(self) -> str:
+        if len(self.clients) == 1:
+            return ", then ".join(map(str, self.clients[0]))
+        return "; at the same time: ".join(
+            f"client-{number}: " + ", then ".join(map(str, turns))
+            for number, turns in enumerate(self.clients, 1)
+        )
+
+
+SCARCELY_A_WORD = Plan(
+    (
+        (
+            TurnPlan(PLAN_SAMPLE_RATE, 3200),
+            TurnPlan(0, 3200),
+            TurnPlan(_SAMPLES_PER_KEYFRAME, 640),
+            TurnPlan(1, 3200),
+            TurnPlan(5 * PLAN_SAMPLE_RATE // 2, 3200, sound=Sound.SILENCE),
+            TurnPlan(_SAMPLES_PER_KEYFRAME - 1, 640),
+            TurnPlan(PLAN_SAMPLE_RATE, 3200),
+        ),
+    )
+)
+"""Every kind of turn in which nothing is to be heard, among others."""
+
+
+def speech(label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
+    """Audible PCM that nobody else speaks: noise in syllables, the same for the same label. A long
+    pause takes three fifths of it, and silence all."""
+    if sound is Sound.SILENCE:
+        return bytes(samples * BYTES_PER_SAMPLE)
+    seed = int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())
+    noise = np.random.Generator(np.random.PCG64(seed)).uniform(-1.0, 1.0, samples)
+    seconds = np.arange(samples) / PLAN_SAMPLE_RATE
+    loudness = 0.55 - 0.45 * np.cos(2 * np.pi * _SYLLABLES_PER_SECOND * seconds)
+    spoken = (noise * loudness * _VOICE_PEAK).astype("<i2")
+    if sound is Sound.PAUSES:
+        spoken[samples // 5 : samples * 4 // 5] = 0
+    return spoken.tobytes()

@@ -1,0 +1,72 @@
+"""Probes: what a scenario for a Motion Server does on purpose before its sessions speak."""
+
+from dataclasses import dataclass
+
+from spatius_sim.protocol.messages import EgressType
+from spatius_sim.trace.events import Intent
+
+
+@dataclass(frozen=True, slots=True)
+class TokenProbe:
+    """Asks for a token that expires so many seconds from now; `intent` where the key is bad."""
+
+    life: int
+    intent: Intent | None = None
+
+    def __str__(self) -> str:
+        return str(self.intent) if self.intent else f"a token asked for that expires in {self.life} s"
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeProbe:
+    """Knocks with a bad credential or id, in headers or in the query."""
+
+    intent: Intent
+    by_query: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.intent} ({'query' if self.by_query else 'headers'})"
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeProbe:
+    """Opens a session and sends something else than a valid configuration."""
+
+    intent: Intent
+
+    def __str__(self) -> str:
+        return str(self.intent)
+
+
+@dataclass(frozen=True, slots=True)
+class EgressProbe:
+    """Speaks for so many samples on a session with an egress."""
+
+    egress: EgressType
+    samples: int
+
+    def __str__(self) -> str:
+        return f"a turn of {self.samples} samples on a session with egress {self.egress.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryProbe:
+    """Outlives its token: a session opened in time speaks, and another upgrade comes too late."""
+
+    samples: int
+
+    def __str__(self) -> str:
+        return f"a turn of {self.samples} samples, and an upgrade, after the token has expired"
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptProbe:
+    """Interrupts a request after so many samples, and speaks again when the second has passed."""
+
+    samples: int
+
+    def __str__(self) -> str:
+        return f"an interrupt after {self.samples} samples, then a turn"
+
+
+Probe = TokenProbe | UpgradeProbe | HandshakeProbe | EgressProbe | ExpiryProbe | InterruptProbe

@@ -1,0 +1,174 @@
+"""Hypothesis strategies for teams' own tests, and for ours: audio, chunkings, motion payloads, sequences of
+client calls, and plans of what a relay has to endure.
+
+    from hypothesis import given
+    from spatius_sim.kit import strategies as spatius
+
+    @given(spatius.audio(), spatius.motion_payloads())
+    def test_my_client(pcm, payload): ...
+
+Everything is drawn before anything runs: a plan names ids by reference (kit/client_plans.py), for a client
+hands them out itself. *Legal* sequences hold only calls whose outcome the documents fix; *illegal* ones mix
+in what no document speaks of, which a client must survive, and may answer as it likes. Plans for relays
+(kit/plans.py) say what each client speaks and how it conducts itself, and what Motion Server plays.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import strategies as st
+
+from spatius_sim.plans.client_plan import CURRENT, JUNK, ClientPlan, Do, Move, Payload, Ref, Say, Step, Wait
+from spatius_sim.plans.drawn_behaviour import interrupted_turns
+from spatius_sim.plans.drawn_faults import failures
+from spatius_sim.plans.drawn_stress import tortures
+from spatius_sim.plans.drawn_turns import conversations, crowds, long_speeches
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.trace.decoder_events import StarvationMode
+
+__all__ = [
+    "audio",
+    "chunkings",
+    "client_plans",
+    "conversations",
+    "crowds",
+    "failures",
+    "foreign_refs",
+    "illegal_client_plans",
+    "interrupted_turns",
+    "long_speeches",
+    "motion_payloads",
+    "motions",
+    "steps",
+    "tortures",
+    "undecodable_payloads",
+    "waits",
+]
+
+_RATES = st.sampled_from((8000, 16000, 24000)) | st.sampled_from(PCM_SAMPLE_RATES)
+
+
+def audio(least_samples: int = 0, most_samples: int = 48_000) -> st.SearchStrategy[bytes]:
+    """PCM, mono s16le: silence, a tone or noise, of so many samples."""
+    lengths = st.integers(least_samples, most_samples)
+    return st.builds(
+        _sound, lengths, st.sampled_from(("silence", "tone", "noise")), st.integers(0, 2**32 - 1)
+    )
+
+
+def chunkings(pcm: bytes, most_chunks: int = 20, aligned: bool = True) -> st.SearchStrategy[list[bytes]]:
+    """The same bytes in up to so many chunks; empty ones occur. `aligned`: cut between samples only."""
+    unit = BYTES_PER_SAMPLE if aligned else 1
+    cuts = st.lists(st.integers(0, len(pcm) // unit), max_size=most_chunks - 1).map(sorted)
+    return cuts.map(lambda places: _cut(pcm, [place * unit for place in places]))
+
+
+def motion_payloads(
+    most_keyframes: int = 100, connection_id: str = "connection", req_id: str = "request"
+) -> st.SearchStrategy[bytes]:
+    """Encoded envelopes with motion, as a relay passes them on; every value is a finite float32."""
+    rows = st.builds(_keyframes, st.integers(1, most_keyframes), st.integers(0, 2**32 - 1))
+    return st.builds(
+        lambda keyframes, end: encode(MotionResponse(connection_id, req_id, end, keyframes)),
+        rows,
+        st.booleans(),
+    )
+
+
+def undecodable_payloads() -> st.SearchStrategy[bytes]:
+    """Bytes that no protobuf parser accepts: junk, or a payload that was cut off."""
+    return st.just(JUNK) | motion_payloads(3).map(lambda raw: raw[:-10])
+
+
+def waits(least_ms: int = 1, most_ms: int = 1500) -> st.SearchStrategy[Wait]:
+    """Steps of the clock: around the length of a keyframe (40 ms), or any."""
+    common = [ms for ms in (1, 39, 40, 41, 80, 200, 400, 1000) if least_ms <= ms <= most_ms]
+    drawn = st.integers(least_ms, most_ms)
+    return st.builds(Wait, st.sampled_from(common) | drawn if common else drawn)
+
+
+def foreign_refs() -> st.SearchStrategy[Ref]:
+    """References to ids that are not the current one: old, changed, empty, made up."""
+    twists = st.sampled_from(("cut", "longer", "other case", "blank", "made up"))
+    return st.builds(Ref, st.integers(1, 3)) | st.builds(Ref, st.integers(0, 1), twists)
+
+
+def motions(ref: Ref = CURRENT, most_keyframes: int = 60) -> st.SearchStrategy[Move]:
+    """Motion for an id, in one to three payloads."""
+    payloads = st.builds(Payload, st.integers(1, most_keyframes))
+    return st.lists(payloads, min_size=1, max_size=3).map(lambda drawn: Move(tuple(drawn), ref))
+
+
+def steps() -> st.SearchStrategy[Step]:
+    """One call: any operation, in any place. Whether its outcome is fixed depends on those before it."""
+    says = st.builds(Say, st.sampled_from((40, 100, 300, 1000, 2000)) | st.integers(1, 2000), st.booleans())
+    empty = st.builds(Move, st.sampled_from(((), None)), st.just(CURRENT) | foreign_refs())
+    odd = st.builds(
+        lambda form, ref: Move((Payload(10, form),), ref),
+        st.sampled_from(("unknown fields", "cut", "junk")),
+        st.just(CURRENT) | foreign_refs(),
+    )
+    foreign = foreign_refs().flatmap(motions)
+    does = st.builds(Do, st.sampled_from(("interrupt", "pause", "resume")))
+    return st.one_of(says, motions(), waits(), waits(), says, motions(), foreign, empty, odd, does)
+
+
+def client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
+    """Legal sequences: `pause` only while playing, `resume` only when paused, no audio while paused, no empty
+    audio outside a round."""
+    drawn = st.lists(steps(), min_size=2, max_size=most_steps).map(_legal)
+    return st.builds(ClientPlan, drawn.map(tuple), _RATES)
+
+
+def illegal_client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
+    """Any calls in any order, empty audio among them."""
+    empty = st.builds(Say, st.just(0), st.booleans())
+    drawn = st.lists(st.one_of(steps(), empty), min_size=1, max_size=most_steps).map(tuple)
+    return st.builds(ClientPlan, drawn, _RATES, st.sampled_from(tuple(StarvationMode)))
+
+
+def _legal(drawn: list[Step]) -> list[Step]:
+    """The same without what the documents do not fix, by a rough reckoning of where playback is."""
+    kept: list[Step] = []
+    left_ms = 0
+    paused = False
+    for step in drawn:
+        match step:
+            case Do("pause"):
+                if paused or left_ms <= 0:
+                    continue
+                paused = True
+            case Do("resume"):
+                if not paused:
+                    continue
+                paused = False
+            case Do(_):
+                paused, left_ms = False, 0
+            case Say(ms, _):
+                if paused:
+                    continue
+                left_ms += ms
+            case Wait(ms):
+                left_ms -= 0 if paused else ms
+        kept.append(step)
+    return kept
+
+
+def _sound(samples: int, kind: str, seed: int) -> bytes:
+    if kind == "noise":
+        return np.random.Generator(np.random.PCG64(seed)).integers(-6000, 6000, samples, "<i2").tobytes()
+    loudness = 0 if kind == "silence" else 6000
+    return (loudness * np.sin(np.arange(samples) * (seed % 97 + 1) / 100)).astype("<i2").tobytes()
+
+
+def _cut(pcm: bytes, places: list[int]) -> list[bytes]:
+    borders = [0, *places, len(pcm)]
+    return [pcm[start:stop] for start, stop in pairwise(borders)]
+
+
+def _keyframes(keyframes: int, seed: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+    drawn = np.random.Generator(np.random.PCG64(seed)).uniform(-1.0, 1.0, (keyframes, WIDTH))
+    return drawn.astype(np.float32)

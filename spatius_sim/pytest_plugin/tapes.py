@@ -1,0 +1,91 @@
+"""The part of the pytest plugin that judges a tape: `pytest --tape=FILE`. Inert without one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from spatius_sim.engine.options import JUDGE_OPTIONS, OPTION_GROUP, refuse_empty, subject_named
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.pytest_plugin.judging_run import CHECKED
+from spatius_sim.pytest_plugin.outcomes import is_worker
+from spatius_sim.pytest_plugin.reports import check_reports, end_with_verdicts
+
+if TYPE_CHECKING:
+    from spatius_sim.reporting.summary import Summary
+
+_SUITE = "tape"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--spatius-tape`, a name that nobody else has."""
+    group = parser.getgroup(*OPTION_GROUP)
+    group.addoption("--spatius-tape", metavar="FILE", help="judge what is on this tape", dest="spatius_tape")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Naming a tape judges it, and runs nothing else unless something else is named."""
+    path = config.getoption("spatius_tape")
+    if path is None:
+        return
+    try:
+        refuse_empty({"--tape": path})
+        config.stash[CHECKED] = _checked(config, Path(path))
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+    end_with_verdicts(config)
+    from spatius_sim.files.resources import resource
+
+    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        config.args[:] = [str(resource("conformance") / _SUITE)]
+
+
+def _checked(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
+    """What is on the tape, judged as the options and the conformance file ask."""
+    from spatius_sim.engine.check_tape import asked_of_tapes, check_tape
+
+    given = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
+    if subject_named(given):
+        raise UsageError("--tape names a subject, and another one is named, too: judge one in a run")
+    if given["update-baseline"]:
+        raise UsageError("--update-baseline needs a whole run, and a tape is none")
+    asked = asked_of_tapes(given, config.invocation_params.dir)
+    for option in JUDGE_OPTIONS:
+        if option.name in asked.reports:
+            setattr(config.option, option.field, asked.reports[option.name])
+    if not is_worker(config):
+        check_reports(config)
+    return check_tape(path, asked)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The suite of tapes is nothing without a tape."""
+    if collection_path.name != _SUITE or CHECKED in config.stash:
+        return None
+    from spatius_sim.files.resources import resource
+
+    return True if collection_path == resource("conformance") / _SUITE else None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """An item for each rule of the subjects on the tape."""
+    if "spatius_taped_rule" in metafunc.fixturenames:
+        summaries = metafunc.config.stash.get(CHECKED, ())
+        metafunc.parametrize("spatius_taped_rule", [o.rule_id for s in summaries for o in s.outcomes])
+
+
+@pytest.fixture
+def spatius_judge_tape(request: pytest.FixtureRequest, spatius_taped_rule: str) -> None:
+    """Judges one rule on the tape."""
+    from spatius_sim.reporting.formats.text_report import failure_text
+    from spatius_sim.rules.catalogue import Verdict
+
+    summaries = request.config.stash[CHECKED]
+    summary, outcome = next((s, o) for s in summaries for o in s.outcomes if o.rule_id == spatius_taped_rule)
+    if spatius_taped_rule in summary.known:
+        pytest.xfail(f"known: {summary.known[spatius_taped_rule]}")
+    if outcome.failure is not None:
+        pytest.fail(failure_text(outcome, outcome.failure), pytrace=False)
+    if outcome.verdict is not Verdict.PASSED:
+        pytest.skip(f"{outcome.verdict}: {outcome.reason}")

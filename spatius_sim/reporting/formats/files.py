@@ -1,0 +1,55 @@
+"""Reports as files: each under an option of its own, or all of them in one folder."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.reporting.formats.badge import badge
+from spatius_sim.reporting.formats.html_report import html_report
+from spatius_sim.reporting.formats.json_report import json_report
+from spatius_sim.reporting.formats.junit_report import junit_report
+from spatius_sim.reporting.formats.markdown_report import markdown_report
+from spatius_sim.reporting.report import Report
+
+Writer = Callable[[Report, Path], str]
+"""Makes the text of a report that will stand in a file in that folder."""
+
+WRITERS: dict[str, tuple[str, Writer]] = {
+    "html": ("report.html", html_report),
+    "json": ("report.json", lambda report, _: json_report(report)),
+    "junit": ("junit.xml", lambda report, _: junit_report(report)),
+    "markdown": ("summary.md", lambda report, _: markdown_report(report)),
+    "badge": ("badge.json", lambda report, _: badge(report)),
+}
+"""The formats by name: the file's name in a folder of all of them, and how it is made."""
+
+
+def paths_of(given: Mapping[str, str], folder: str) -> dict[str, Path]:
+    """Where each format goes: into the `folder` ("" for none) under its own name, and `given` by name."""
+    in_folder = {name: Path(folder) / file for name, (file, _) in WRITERS.items()} if folder else {}
+    return in_folder | {name: Path(path) for name, path in given.items()}
+
+
+def make_room(paths: Mapping[str, Path]) -> None:
+    """Make the folders of the files, and take away what an earlier run left there: a run that is broken off
+    must not leave the verdict of another. Raises UsageError for a file that could not be written."""
+    for name, path in paths.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"")
+            if path.is_file() and not path.is_symlink():  # and no /dev/stdout
+                path.unlink()
+        except OSError as error:
+            raise UsageError(f"--report-{name} {str(path)!r} cannot be written: {error.strerror}") from error
+
+
+def write_reports(paths: Mapping[str, Path], report: Report) -> dict[str, str]:
+    """Write the report in every format that is asked for; what could not be written, and why, by format: a
+    full disk costs no verdict, and no other report."""
+    unwritten: dict[str, str] = {}
+    for name, path in paths.items():
+        try:
+            path.write_text(WRITERS[name][1](report, path.parent), encoding="utf-8")
+        except OSError as error:
+            unwritten[name] = f"{path} cannot be written: {error.strerror}"
+    return unwritten

@@ -1,0 +1,188 @@
+"""The summary for a person at a terminal."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, claim
+from spatius_sim.rules.catalogue import RULES, Rule, Verdict, rule
+
+_COLOURS = {
+    Verdict.PASSED: "green",
+    Verdict.FAILED: "bold red",
+    Verdict.UNEXERCISED: "yellow",
+    Verdict.NOT_APPLICABLE: "dim",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.ERRORED: "bold magenta",
+}
+
+_MOST_EVENTS = 3
+
+
+def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
+    """A broken rule in ten lines at most, and its dialogue if it has one."""
+    broken = rule(outcome.rule_id)
+    seen = "seen again when repeated" if failure.confirmed else "not seen again when repeated"
+    if failure.silence and not failure.confirmed:
+        seen += "; a slow subject may want a longer --settle"
+    lines = [
+        f"{broken.id} ({broken.level}): {broken.sentence}",
+        f"  source    {broken.source} ({broken.provenance})",
+        f"  Expected  {failure.expected}",
+        f"  Actual    {failure.actual}",
+    ]
+    if failure.scenario:
+        again = f", {seen}" if failure.repeat else ""
+        lines.append(f"  scenario  {failure.scenario}{again}")
+    if failure.trace:
+        lines.append(f"  trace     {failure.trace}")
+    lines += [f"  event     {line}" for line in failure.evidence[:_MOST_EVENTS]]
+    if failure.repeat:
+        lines.append(f"  repeat    {failure.repeat}")
+    if failure.dialogue:
+        lines += ["  dialogue  (=> is where it differs)", failure.dialogue]
+    return "\n".join(lines)
+
+
+def overturned_text(failed: RuleOutcome, judged: RuleOutcome) -> str:
+    """What stands above the failure of a rule that was not broken by its own scenarios, under the item of
+    the one `judged` last."""
+    head = f"{failed.rule_id} was not broken by its own scenarios, and one of another rule broke it."
+    if judged.rule_id == failed.rule_id:
+        return f"{head}\n"
+    return f"{head} {judged.rule_id}, under which this stands, is {judged.verdict}.\n"
+
+
+def print_run(console: Console, summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> None:
+    """Every subject with its rules, what the run claims of it, and what to do next; `doctor` is the command
+    that finds out why nothing comes."""
+    for summary in summaries:
+        print_summary(console, summary)
+    step = next_step(summaries, code, doctor)
+    if step:
+        console.print(Text(step), soft_wrap=True)  # A command that is cut into lines cannot be copied.
+
+
+def print_summary(console: Console, summary: Summary) -> None:
+    """The rules with their verdicts, and what the run claims."""
+    chosen = "".join(
+        f", {what} {name}"
+        for what, name in (("wire", summary.wire), ("profile", summary.profile), ("level", summary.level))
+        if name
+    )
+    title = f"{summary.subject} {summary.target}, seed {summary.seed}{chosen}"
+    console.print(Text(title, style="bold"))
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    rows = list(_rows(summary))
+    for rules, outcome in rows:
+        known = summary.known.get(outcome.rule_id)
+        table.add_row(
+            Text(str(outcome.verdict), style="yellow" if known else _COLOURS[outcome.verdict]),
+            Text(rules, no_wrap=True),
+            Text(f"known: {known}" if known else _remark(outcome)),
+        )
+    nothing = summary.broken_off is not None and not any(o.scenarios for o in summary.outcomes)
+    if not (summary.never_judged or nothing):
+        console.print(table)  # Else the claim tells why.
+    for complaint in summary.complaints:
+        console.print(Text(complaint, style="bold red"))
+    console.print(Text(claim(summary), style="bold"))
+
+
+def _rows(summary: Summary) -> Iterator[tuple[str, RuleOutcome]]:
+    """The outcomes with the words for their rules: what is inconclusive is so of one reason, most often, and
+    that is told once; so is what was not reached when the run broke off."""
+    open_alike = [Verdict.INCONCLUSIVE, *([Verdict.UNEXERCISED] if summary.broken_off else [])]
+    alike: dict[str, list[RuleOutcome]] = {}
+    for outcome in summary.outcomes:
+        if outcome.verdict in open_alike:
+            alike.setdefault(outcome.reason, []).append(outcome)
+    for outcome in summary.outcomes:
+        if outcome.verdict not in open_alike:
+            yield outcome.rule_id, outcome
+        elif outcome is alike[outcome.reason][0]:
+            others = len(alike[outcome.reason]) - 1
+            yield f"{outcome.rule_id} and {others} more" if others else outcome.rule_id, outcome
+
+
+def print_catalogue(console: Console, rules: list[Rule]) -> None:
+    """The rules as a table."""
+    table = Table(box=None, padding=(0, 2, 1, 0))
+    for heading in ("rule", "level", "sentence", "source"):
+        table.add_column(heading, no_wrap=heading in ("rule", "level"))
+    for described in rules:
+        source = f"{described.source} ({described.provenance})"
+        table.add_row(described.id, str(described.level), described.sentence, source)
+    console.print(table)
+    console.print(f"{len(rules)} of {len(RULES)} rules. Tags such as seed:002 name the document.")
+
+
+def _remark(outcome: RuleOutcome) -> str:
+    if outcome.failure is not None and outcome.verdict is Verdict.FAILED:
+        return outcome.failure.actual
+    if outcome.verdict is Verdict.PASSED:
+        exercised = _counted(outcome.exercised, "time")
+        remark = f"{exercised} over {_counted(outcome.scenarios, 'scenario')}"
+        return f"{remark}: {_percentiles(outcome)}" if outcome.measurements else remark
+    return outcome.reason
+
+
+def _percentiles(outcome: RuleOutcome) -> str:
+    ordered = sorted(outcome.measurements)
+    p50, p99 = (ordered[round(share * (len(ordered) - 1))] for share in (0.5, 0.99))
+    return f"p50 {p50:.1f} {outcome.unit}, p99 {p99:.1f} {outcome.unit}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+_START_IT = {
+    "server": "start the Motion Server, or mend its URL (--wait gives it longer)",
+    "client": "start the client's testee, or mend its address (--wait gives it longer)",
+}
+
+_AFTER_BREAKING_OFF = {
+    ExitCode.RULE_FAILED: "mend the test that is named above",
+    ExitCode.INTERRUPTED: "run it again",
+    ExitCode.KIT_FAILED: "mend what is named above; if that is spatius-sim, report it as a fault",
+    ExitCode.USAGE: "mend the command line, or conformance.yaml",
+    ExitCode.NOT_EXERCISED: "let pytest collect the rules",
+}
+
+
+def next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> str:
+    """What to do after a run that ended with that code; "" where all is well. `doctor` is the command that
+    finds out why nothing comes, "" where there is none."""
+    broken_off = any(summary.broken_off for summary in summaries)
+    step = _AFTER_BREAKING_OFF[code] if broken_off else _step(summaries, code, doctor)
+    return f"Exit code {int(code)}. Next: {step}" if step else ""
+
+
+def _step(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
+    match code:
+        case ExitCode.RULE_FAILED:
+            return _mend(summaries)
+        case ExitCode.UNREACHABLE:
+            unheard = [summary for summary in summaries if summary.never_judged]
+            once = [o.rule_id for summary in summaries for o in summary.undecided if o.failure is not None]
+            if once:
+                return f"repeat the scenario of {once[0]}, which broke it once: its command stands above"
+            if not unheard:
+                return "run it again, on a machine that is less busy"
+            return f"{doctor}  (finds out why)" if doctor else _START_IT.get(unheard[0].subject, "start it")
+        case ExitCode.NOT_EXERCISED:
+            return "beside each rule above stands why it was not exercised"
+        case ExitCode.KIT_FAILED:
+            return "mend the shim if it is named above; else report this as a fault of spatius-sim"
+    return ""
+
+
+def _mend(summaries: Sequence[Summary]) -> str:
+    failed = [outcome.rule_id for summary in summaries for outcome in summary.new_failures]
+    steps = [f"mend {failed[0]}{' first' if failed[1:] else ''}, then run again"] if failed else []
+    if any(summary.complaints for summary in summaries):
+        steps.append("mend the lines of the baseline that are named above")
+    return "; ".join(steps)

@@ -1,0 +1,148 @@
+"""C rules on the motion that counts, and on the motion that does not."""
+
+from collections.abc import Iterator
+
+from spatius_sim.rules.findings import Broken, ClientCheck, Kept
+from spatius_sim.story.client_story import ClientStory, Kind, MotionCall, Round
+
+_VIRTUAL_TOLERANCE, _REAL_TOLERANCE = 1, 4
+"""How many keyframes beside k/25 s still count as in step, on a virtual and on a real clock."""
+
+
+def match(story: ClientStory) -> Iterator[Kept | Broken]:
+    """C-MATCH."""
+    for seen in story.observations:
+        cut_off = [call for _, call in seen.foreign if call.kind is Kind.MATCH and not _interrupted(call)]
+        if cut_off and seen.moved:
+            actual = "motion of a round that was cut off was rendered"
+            yield Broken("motion of the current round alone", actual, (cut_off[0].seq, seen.seq))
+        elif not seen.in_order:
+            yield Broken("keyframes in the order in which they were given", f"{seen.own}", (seen.seq,))
+        elif seen.due is not None and not seen.taints:
+            if seen.own:
+                yield Kept()
+            elif seen.blank:
+                expected = f"keyframe {seen.due} of the motion that was given, or one before it"
+                yield Broken(expected, "nothing was rendered", (seen.previous_seq, seen.seq))
+
+
+def sync(story: ClientStory) -> Iterator[Kept | Broken]:
+    """C-SYNC."""
+    tolerance = _REAL_TOLERANCE if story.real_clock else _VIRTUAL_TOLERANCE
+    for seen in story.observations:
+        if seen.due is None or seen.taints or not _alone(seen.round) or not seen.own:
+            continue
+        if abs(seen.own[-1] - seen.due) <= tolerance:
+            yield Kept()
+        else:
+            expected = f"keyframe {seen.due} at {seen.played} samples"
+            yield Broken(expected, f"keyframe {seen.own[-1]}", (seen.seq,))
+
+
+def mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
+    """C-MISMATCH."""
+    yield from _silence(story, Kind.MISMATCH)
+    yield from _without(story, Kind.MISMATCH, "C-MISMATCH")
+
+
+def early(story: ClientStory) -> Iterator[Kept | Broken]:
+    """C-EARLY."""
+    yield from _silence(story, Kind.EARLY)
+    yield from _without(story, Kind.EARLY, "C-EARLY")
+
+
+def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
+    """C-INTERRUPT."""
+    for seen in story.observations:
+        kept_over = [call for _, call in seen.foreign if call.kind is Kind.MATCH and _interrupted(call)]
+        if kept_over and seen.moved:
+            actual = "motion from before the interrupt was rendered"
+            yield Broken("cleared motion", actual, (kept_over[0].seq, seen.seq))
+        elif (
+            seen.round is not None
+            and "C-INTERRUPT" in seen.round.taints
+            and seen.played is not None
+            and seen.played > seen.high + story.samples(story.slack_ms)
+        ):
+            expected = f"at most {seen.high} samples of the new round"
+            yield Broken(expected, f"{seen.played}: audio was kept", (seen.seq,))
+    yield from _without(story, Kind.LATE, "C-INTERRUPT")
+
+
+def unknown(story: ClientStory) -> Iterator[Kept | Broken]:
+    """C-UNKNOWN."""
+    for call in story.motion_calls:
+        if call.unknown_fields and call.kind is Kind.MATCH and call.error is not None:
+            yield Broken("unknown fields skipped", f"it threw: {call.error}", (call.seq, call.answered))
+    yield from _still_shown(story, "C-UNKNOWN")
+
+
+def empty_sticky(story: ClientStory) -> Iterator[Kept | Broken]:
+    """C-EMPTY-STICKY."""
+    yield from _without(story, Kind.STICKY, "")
+
+
+def empty_scope(story: ClientStory) -> Iterator[Kept | Broken]:
+    """C-EMPTY-SCOPE."""
+    yield from _still_shown(story, "C-EMPTY-SCOPE")
+
+
+def empty_mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
+    """C-EMPTY-MISMATCH."""
+    yield from _still_shown(story, "C-EMPTY-MISMATCH")
+
+
+def _alone(current: Round | None) -> bool:
+    """Whether the round's motion came in time and in one payload: order is another rule's."""
+    return current is not None and not current.late and current.payloads == 1
+
+
+def _silence(story: ClientStory, kind: Kind) -> Iterator[Broken]:
+    """Motion that does not count is discarded without a word."""
+    for call in story.motion_calls:
+        if call.kind is kind and call.error is not None:
+            yield Broken("silence", f"it threw: {call.error}", (call.seq, call.answered))
+
+
+def _interrupted(call: MotionCall) -> bool:
+    return call.round is not None and call.round.interrupted
+
+
+def _without(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Kept | Broken]:
+    """Motion of that kind is never rendered, and what counts is rendered as before."""
+    calls = [call for call in story.motion_calls if call.kind is kind]
+    for call in calls:
+        shown = [seen for seen in story.observations if any(origin is call for _, origin in seen.foreign)]
+        later = any(seen.moved for seen in story.observations if seen.seq > call.seq)
+        if shown:
+            actual = f"motion {kind.value} was rendered"
+            yield Broken(f"motion {kind.value} discarded", actual, (call.seq, shown[0].seq))
+        elif later:
+            yield Kept()
+    yield from _still_shown(story, rule_id)
+
+
+def _still_shown(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
+    """Where this rule's situation is all that sets a round apart, its motion is rendered as it was before."""
+    for seen in story.observations:
+        if seen.due is None or seen.taints != {rule_id} or not seen.shown_before:
+            continue
+        if seen.own:
+            yield Kept()
+        elif seen.blank:
+            expected = f"keyframe {seen.due} of the motion that was given, or one before it"
+            yield Broken(expected, "nothing was rendered", (seen.previous_seq, seen.seq))
+
+
+CHECKS: dict[str, ClientCheck] = {
+    "C-MATCH": match,
+    "C-SYNC": sync,
+    "C-MISMATCH": mismatch,
+    "C-EARLY": early,
+    "C-INTERRUPT": interrupt,
+    "C-UNKNOWN": unknown,
+    "C-EMPTY-STICKY": empty_sticky,
+    "C-EMPTY-SCOPE": empty_scope,
+    "C-EMPTY-MISMATCH": empty_mismatch,
+}
+"""Each rule with its check."""

@@ -1,0 +1,139 @@
+"""C rules on playback: states, pauses, ends, and audio that plays whatever becomes of its motion."""
+
+from collections.abc import Iterator
+
+from spatius_sim.rules.findings import Broken, ClientCheck, Kept
+from spatius_sim.story.client_story import APART, ClientStory, Kind, Observation
+from spatius_sim.trace.decoder_events import PlaybackState
+
+_TOLERANCE_MS = 40
+"""Audio is played in blocks: a keyframe's length more or less says nothing."""
+_LONGEST_DRY_MS = 10_000
+_DRY_MS = 1_000
+
+
+def states(story: ClientStory) -> Iterator[Kept | Broken]:
+    """C-STATES."""
+    for seen in story.observations:
+        if seen.expected_state is None or (seen.over and seen.played != seen.samples):
+            continue
+        if seen.state == seen.expected_state:
+            yield Kept()
+        else:
+            yield Broken(f"the state {seen.expected_state}", f"{seen.state}", (seen.seq,))
+    yield from _played_out(story, "")
+
+
+def no_end(story: ClientStory) -> Iterator[Kept | Broken]:
+    """C-NOEND."""
+    for seen in story.observations:
+        if seen.dry_ms is None or seen.low < seen.samples or seen.dry_ms > _LONGEST_DRY_MS:
+            continue
+        if seen.state == PlaybackState.IDLE:
+            expected = "another state than idle while no end mark has come"
+            yield Broken(expected, f"idle {seen.dry_ms} ms past the audio", (seen.seq,))
+        elif seen.dry_ms >= _DRY_MS:
+            yield Kept()
+
+
+def empty(story: ClientStory) -> Iterator[Kept | Broken]:
+    """C-EMPTY."""
+    for call in story.motion_calls:
+        if call.kind is Kind.EMPTY and call.error is not None:
+            yield Broken("audio-only from here on", f"it threw: {call.error}", (call.seq, call.answered))
+    yield from _played_out(story, "C-EMPTY")
+
+
+def abnormal(story: ClientStory) -> Iterator[Kept | Broken]:
+    """C-ABNORMAL."""
+    yield from _played_out(story, "C-ABNORMAL")
+
+
+def pause(story: ClientStory) -> Iterator[Kept | Broken]:
+    """C-PAUSE."""
+    held: Observation | None = None
+    for seen in story.observations:
+        if not seen.held:
+            held = None
+            continue
+        if held is not None and seen.played is not None and held.played is not None:
+            if abs(seen.played - held.played) <= story.samples(_TOLERANCE_MS):
+                yield Kept()
+            else:
+                expected = f"{held.played} samples played, as when it was paused"
+                yield Broken(expected, f"{seen.played} samples", (held.seq, seen.seq))
+        held = held or seen
+    for seen in story.observations:
+        if seen.due is not None and seen.taints == {"C-PAUSE"} and seen.shown_before:
+            if seen.own:
+                yield Kept()
+            elif seen.blank:
+                expected = f"keyframe {seen.due}, given before or after the pause"
+                yield Broken(expected, "nothing was rendered", (seen.previous_seq, seen.seq))
+    yield from _played_out(story, "C-PAUSE")
+
+
+def starve(story: ClientStory) -> Iterator[Kept | Broken]:
+    """C-STARVE."""
+    tolerance = story.samples(_TOLERANCE_MS)
+    for seen in story.observations:
+        if seen.strict:
+            yield from _strict(seen, tolerance)
+        elif (
+            seen.round is not None
+            and seen.missing_ms > story.slack_ms
+            and seen.played is not None
+            and seen.state != PlaybackState.IDLE
+            and not seen.round.taints & APART
+        ):
+            if seen.played >= seen.low - tolerance:
+                yield Kept()
+            else:
+                expected = f"audio that goes on without motion: {seen.low} samples by now"
+                yield Broken(expected, f"{seen.played} samples", (seen.seq,))
+
+
+def _strict(seen: Observation, tolerance: int) -> Iterator[Kept | Broken]:
+    played = seen.played or 0
+    runs = seen.runs and seen.round is not None and seen.round.last_shown >= 0
+    if seen.stalls and played > seen.motion_end + tolerance:
+        expected = f"audio that stalls at {seen.motion_end} samples, where its motion is missing"
+        yield Broken(expected, f"{played} samples played", (seen.seq,))
+    elif seen.stalls and seen.stalled is not True:
+        yield Broken("a stall that is told", f"stalled is {seen.stalled}", (seen.seq,))
+    elif runs and seen.stalled is True:
+        yield Broken("no stall while motion is there", "stalled is True", (seen.seq,))
+    elif runs and played < seen.low - tolerance:
+        expected = f"audio that goes on once motion has come: {seen.low} samples by now"
+        yield Broken(expected, f"{played} samples", (seen.seq,))
+    elif seen.stalls:
+        yield Kept()
+
+
+def _played_out(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
+    """Rounds that only this rule's situation sets apart are played to their end; where there is one, only
+    for a client that was seen to do so before."""
+    wanted = {rule_id} if rule_id else set()
+    for seen in story.observations:
+        if not seen.over or seen.round is None or seen.played is None:
+            continue
+        if seen.round.taints & APART != wanted or (rule_id and not seen.ended_well_before):
+            continue
+        if rule_id == "C-ABNORMAL" and seen.missing_ms and not seen.went_on_before:
+            continue  # It may be one that stalls without motion.
+        if seen.played == seen.samples:
+            yield Kept()
+        else:
+            expected = f"the audio played to its end, {seen.samples} samples"
+            yield Broken(expected, f"{seen.played} samples", (seen.round.first_seq, seen.seq))
+
+
+CHECKS: dict[str, ClientCheck] = {
+    "C-STATES": states,
+    "C-NOEND": no_end,
+    "C-EMPTY": empty,
+    "C-ABNORMAL": abnormal,
+    "C-PAUSE": pause,
+    "C-STARVE": starve,
+}
+"""Each rule with its check."""

@@ -1,0 +1,109 @@
+"""R rules on audio: complete, before the motion, marked at its end."""
+
+from collections.abc import Iterator
+
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
+from spatius_sim.protocol.messages import AudioFormat
+from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.story.join import Conversation, Story, Turn, bad_manners_since
+
+
+def audio_complete(story: Story) -> Iterator[Kept | Broken]:
+    """R-AUDIO-COMPLETE. Audio that went up as Ogg Opus has no length that bytes tell: not judged."""
+    for turn in story.clean_turns:
+        requests = [request for request in turn.requests if not request.broken_off]
+        if not requests or requests[0].configured.audio_format != AudioFormat.PCM_S16LE:
+            continue
+        up_rate = requests[0].sample_rate
+        down_rate = story.output_rates.get(turn.client, up_rate)
+        up = b"".join(bytes(request.audio) for request in requests)
+        down = turn.audio_down
+        same_rate = up_rate == down_rate
+        if up == down if same_rate else _alike_in_length(up, up_rate, down, down_rate):
+            yield Kept()
+        else:
+            yield Broken(
+                f"all {len(up)} bytes of audio of {turn.name} that went up ({up_rate} Hz)",
+                f"{len(down)} bytes came down ({down_rate} Hz)" + _difference(up, down, down_rate - up_rate),
+                _events(turn),
+            )
+
+
+def audio_first(story: Story) -> Iterator[Kept | Broken]:
+    """R-AUDIO-FIRST. Where the upstream half was not there to see, motion before a later turn's audio may be
+    the earlier turn's: a client's first turn alone is judged."""
+    for turn in story.turns:
+        arrived = [
+            delivery.seq
+            for payload in turn.payloads
+            for delivery in payload.deliveries
+            if delivery.client == turn.client
+        ]
+        if story.upstream_unseen and turn.number == 0:
+            arrived = [delivery.seq for delivery in story.arrived_during(turn)]
+        heard = [c.first_audio_seq for c in turn.conversations if c.first_audio_seq is not None]
+        if not arrived or not turn.clean:
+            continue
+        if heard and min(heard) < min(arrived):
+            yield Kept()
+        else:
+            yield Broken(
+                f"audio of {turn.name} before its first motion",
+                f"motion came as event {min(arrived)}, "
+                + (f"the first audio as event {min(heard)}" if heard else "and no audio at all"),
+                (min(arrived), *heard[:1]),
+            )
+
+
+def end_audio(story: Story) -> Iterator[Kept | Broken]:
+    """R-END-AUDIO. A mark may answer what a client says out of turn: R-BADINPUT."""
+    until = bad_manners_since(story.trace)
+    for turn in story.clean_turns:
+        if turn.swallowed_by is not None:
+            yield _unmarked(turn, "its audio went on in an unmarked conversation", turn.swallowed_by)
+        heard = [c for c in turn.conversations if c.pieces]
+        stray = [c for c in turn.conversations if not c.pieces]
+        for conversation in heard:
+            marks = [mark for mark in conversation.marks if mark < until] or conversation.marks
+            last = max((p.seq for p in conversation.pieces if p.turn in (None, turn)), default=0)
+            if len(marks) != 1:
+                actual = f"it was marked {len(marks)} times" if marks else "it was never marked"
+                yield _unmarked(turn, actual, conversation)
+            elif marks[0] < last:
+                yield _unmarked(turn, "audio came behind the mark", conversation)
+            elif stray:
+                yield _unmarked(turn, "a mark without audio came as well", stray[0])
+            else:
+                yield Kept()
+
+
+def _unmarked(turn: Turn, actual: str, conversation: Conversation) -> Broken:
+    expected = f"the last audio of {turn.name} marked as last, once"
+    return Broken(expected, actual, (conversation.first_seq, *conversation.marks))
+
+
+def _alike_in_length(up: bytes, up_rate: int, down: bytes, down_rate: int) -> bool:
+    """To 40 ms, one keyframe (rules.md), in integers."""
+    up_samples, down_samples = len(up) // BYTES_PER_SAMPLE, len(down) // BYTES_PER_SAMPLE
+    apart = abs(up_samples * down_rate - down_samples * up_rate)
+    return apart * KEYFRAMES_PER_SECOND <= up_rate * down_rate
+
+
+def _difference(up: bytes, down: bytes, rates_apart: int) -> str:
+    if rates_apart or not down:
+        return ""
+    shorter = min(len(up), len(down))
+    first = next((i for i in range(shorter) if up[i] != down[i]), shorter)
+    return f"; the first difference is at byte {first}"
+
+
+def _events(turn: Turn) -> tuple[int, ...]:
+    firsts = [request.first_seq for request in turn.requests]
+    return (*firsts, *(conversation.first_seq for conversation in turn.conversations))
+
+
+CHECKS: dict[str, Check] = {
+    "R-AUDIO-COMPLETE": audio_complete,
+    "R-AUDIO-FIRST": audio_first,
+    "R-END-AUDIO": end_audio,
+}

@@ -1,0 +1,113 @@
+"""R rules on clients that read slowly, send rubbish or are cut off: nobody else is to suffer."""
+
+from collections.abc import Iterator
+
+from spatius_sim.protocol.messages import AudioFormat
+from spatius_sim.rules.findings import Broken, Check, Kept, Late
+from spatius_sim.rules.lag import lag_seconds
+from spatius_sim.story.join import CUT_OFF, ORDINARY_BYTES, Story, Turn
+from spatius_sim.trace.events import Closed, Intended, Intent, Lane
+from spatius_sim.wires.features import AUDIO
+
+_MOST_LAG_SECONDS = 0.2
+"""Where the kit itself did nothing for longer, who was late is not known."""
+
+
+def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
+    """R-BADINPUT. Who sends rubbish may be hung up on; who was there before or comes later is served."""
+    bad = {
+        event.connection: event.seq
+        for event in reversed(story.trace.events)
+        if event.what == Intended(Intent.RUBBISH)
+        or (event.lane is Lane.DOWNSTREAM and event.what == Closed(by_kit=True, code=CUT_OFF))
+    }
+    for client, seq in bad.items():
+        for turn in story.turns:
+            late = (turn.waited_seq or 0) > seq and _undisturbed(turn)
+            if turn.client not in bad and late and _was_served(story, turn):
+                yield _whole(story, turn, f"{client} misbehaved", seq)
+
+
+def slow_client(story: Story) -> Iterator[Kept | Broken | Late]:
+    """R-SLOWCLIENT."""
+    for turn in story.turns:
+        window = _unread(story, turn)
+        if window is None or not (_undisturbed(turn) and _was_served(story, turn)):
+            continue
+        yield _whole(story, turn, "its client read on", window[1])
+        for other in story.turns:
+            during = window[0] < (other.waited_seq or 0) < window[1]
+            if other.client != turn.client and during and _undisturbed(other) and _was_served(story, other):
+                yield _in_time(story, other, turn, window)
+
+
+def _undisturbed(turn: Turn) -> bool:
+    """Whether bad manners are all that could disturb this turn."""
+    return turn.has_keyframe and not turn.unfinished and turn.largest <= ORDINARY_BYTES
+
+
+def _was_served(story: Story, turn: Turn) -> bool:
+    """Whether a turn of this client was served before: only then has anything changed."""
+    before = (t for t in story.clean_turns if t.client == turn.client and t.number < turn.number)
+    return any(t.complete and not _missing(story, t, len(story.trace.events)) for t in before)
+
+
+def _in_time(story: Story, other: Turn, slow: Turn, window: tuple[int, int]) -> Kept | Broken | Late:
+    if other.complete:
+        return Kept()
+    late = lag_seconds(story.trace, *window)
+    if late > _MOST_LAG_SECONDS:
+        return Late(late)
+    return Broken(
+        f"{other.name} served while {slow.client} read nothing",
+        _missing(story, other, window[1]) or "it did not come to its end",
+        (window[0], other.started_seq, other.waited_seq or window[1]),
+    )
+
+
+def _whole(story: Story, turn: Turn, when: str, seq: int) -> Kept | Broken | Late:
+    missing = _missing(story, turn, len(story.trace.events))
+    late = lag_seconds(story.trace, turn.started_seq, turn.waited_seq or turn.started_seq)
+    if missing and late > _MOST_LAG_SECONDS:
+        return Late(late)
+    if missing:
+        return Broken(f"all of {turn.name} when {when}", missing, (seq, turn.started_seq))
+    return Kept()
+
+
+def _unread(story: Story, turn: Turn) -> tuple[int, int] | None:
+    """From where to where the client of this turn read nothing."""
+    seqs = [
+        event.seq
+        for intent in (Intent.UNREAD, Intent.READ_ON)
+        for event in story.trace.on(Lane.KIT)
+        if event.connection == turn.client
+        and event.what == Intended(intent)
+        and turn.started_seq < event.seq < turn.until_seq
+    ]
+    return (seqs[0], seqs[1]) if len(seqs) == 2 else None
+
+
+def _missing(story: Story, turn: Turn, until: int) -> str:
+    """What of a turn had not come by then; "" for nothing."""
+    requests = [r for r in turn.requests if r.told_by_audio and not r.broken_off]
+    if not any(request.ends and request.ends[0] < until for request in requests):
+        return "its audio did not go up to its end"
+    lost = [
+        p for p in turn.payloads if not any(d.client == turn.client and d.seq < until for d in p.deliveries)
+    ]
+    if lost:
+        return f"{len(lost)} of its {len(turn.payloads)} payloads never arrived"
+    if AUDIO in story.trace.header.lacks:
+        return ""
+    if not any(mark < until for conversation in turn.conversations for mark in conversation.marks):
+        return "its audio was never marked as ended"
+    up, down = b"".join(bytes(request.audio) for request in requests), turn.audio_down
+    same_rate = story.output_rates.get(turn.client, turn.sample_rate) == requests[0].sample_rate
+    is_pcm = requests[0].configured.audio_format == AudioFormat.PCM_S16LE
+    if is_pcm and same_rate and up != down:
+        return f"{len(down)} of its {len(up)} bytes of audio came down"
+    return ""
+
+
+CHECKS: dict[str, Check] = {"R-BADINPUT": bad_input, "R-SLOWCLIENT": slow_client}

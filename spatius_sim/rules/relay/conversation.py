@@ -1,0 +1,124 @@
+"""R rules on what belongs together: conversations, turns, clients."""
+
+from collections.abc import Iterator
+from itertools import count
+
+from spatius_sim.model.client.decoder import ClientDecoder
+from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.story.heard import heard
+from spatius_sim.story.join import Story, Turn
+from spatius_sim.trace.decoder_events import AudioOnlyEntered, MotionDiscarded, PlaybackState
+from spatius_sim.wires.events import Audio, Motion
+
+_AN_HOUR_NS = 3_600_000_000_000
+"""Longer than any turn: playback is run to its end."""
+
+
+def conversation(story: Story) -> Iterator[Kept | Broken]:
+    """R-CONVERSATION. A turn that got nowhere while another turn was served is a still face, too, but for one
+    in which nobody spoke: whether a relay passes silence on is its own matter (ASSUMED)."""
+    served = any(turn.payloads for turn in story.turns)
+    for turn in story.clean_turns:
+        owed = story.arrived_during(turn) if story.upstream_unseen else turn.payloads
+        if turn.conversations and owed:
+            yield _play(story, turn)
+        elif served and not turn.requests and any(turn.pcm):
+            yield _unplayable(turn, "its audio never went up, and no motion came", turn.started_seq)
+
+
+def turns(story: Story) -> Iterator[Kept | Broken]:
+    """R-TURNS. Rounds within one turn are not told apart: no document ties a req_id to a conversation."""
+    several = {turn.client for turn in story.clean_turns if turn.number > 0}
+    for delivery in story.deliveries:
+        sent = delivery.sent
+        meant = sent.request.turn if sent else None
+        joined = delivery.conversation.turn if delivery.conversation else None
+        if meant is None or not meant.clean or delivery.client not in several:
+            continue
+        if joined is not None and joined.abandoned:
+            continue  # R-STALE.
+        if joined is None or joined is meant or joined.client != meant.client:
+            yield Kept()
+        else:
+            yield Broken(
+                f"motion of {meant.name} in that turn's conversation",
+                f"it arrived in the conversation of {joined.name}",
+                (sent.seq if sent else delivery.seq, delivery.seq),
+            )
+
+
+def isolation(story: Story) -> Iterator[Kept | Broken]:
+    """R-ISOLATION. Where one client alone was served, there was nobody to keep apart."""
+    served = {delivery.client for delivery in story.deliveries}
+    if len(served | {conversation.client for conversation in story.conversations}) < 2:
+        return
+    for delivery in story.deliveries:
+        meant = delivery.sent.request.turn if delivery.sent else None
+        if meant is not None:
+            yield _own(delivery.client, meant, delivery.seq, "motion")
+    for conversation in story.conversations:
+        spoken = {id(piece.turn): (piece.turn, piece.seq) for piece in reversed(conversation.pieces)}
+        for turn, seq in spoken.values():
+            if turn is not None:
+                yield _own(conversation.client, turn, seq, "audio")
+
+
+def _own(client: str, turn: Turn, seq: int, what: str) -> Kept | Broken:
+    if turn.client == client:
+        return Kept()
+    return Broken(
+        f"{what} of {turn.client} at {turn.client} alone", f"{client} got {what} of {turn.name}", (seq,)
+    )
+
+
+def _play(story: Story, turn: Turn) -> Kept | Broken:
+    """The turn as AvatarKit would see it: fed in arrival order with playback held, then run to its end."""
+    numbers = count(1)
+    rate = story.output_rates.get(turn.client, turn.sample_rate)
+    decoder = ClientDecoder(rate, lambda: f"conversation-{next(numbers)}")
+    ids: dict[str, str] = {}
+    left_over = _left_over(story, turn)
+    for event, said in heard(story.trace, turn.started_seq, turn.until_seq):
+        if event.connection != turn.client:
+            continue
+        match said:
+            case Audio() | Motion() if event.seq in left_over:
+                continue  # R-STALE.
+            case Audio(pcm, last, turn_id):
+                ids[turn_id] = decoder.yield_audio_data(pcm, last)
+            case Motion((), True):
+                continue  # An empty list that bears the end mark is a mark (ASSUMED).
+            case Motion(payloads, _, turn_id):
+                # A wire that labels only one of the two halves leaves the client its current conversation.
+                labelled = turn_id and "" not in ids
+                current = decoder.get_current_conversation_id() or ""
+                decoder.yield_frames_data(payloads, ids.get(turn_id, "") if labelled else current)
+            case _:
+                continue
+        for happened in decoder.take_events():
+            if isinstance(happened, MotionDiscarded):
+                return _unplayable(turn, f"a payload was discarded: {happened.reason}", event.seq)
+            if isinstance(happened, AudioOnlyEntered):
+                return _unplayable(turn, "an empty list made it audio-only", event.seq)
+    decoder.advance(_AN_HOUR_NS)
+    if decoder.state is not PlaybackState.IDLE:
+        return _unplayable(turn, f"the state stayed {decoder.state}", turn.until_seq - 1)
+    return Kept()
+
+
+def _left_over(story: Story, turn: Turn) -> set[int]:
+    """Where something came that is left of a turn which the client cut off."""
+    pieces = ((p.seq, p.turn) for conversation in story.conversations for p in conversation.pieces)
+    sent = ((d.seq, d.sent.request.turn) for d in story.deliveries if d.sent is not None)
+    return {seq for seq, of in (*pieces, *sent) if of is not None and of is not turn and of.abandoned}
+
+
+def _unplayable(turn: Turn, actual: str, seq: int) -> Broken:
+    return Broken(f"{turn.name} played with all its motion, then idle", actual, (seq,))
+
+
+CHECKS: dict[str, Check] = {
+    "R-CONVERSATION": conversation,
+    "R-TURNS": turns,
+    "R-ISOLATION": isolation,
+}

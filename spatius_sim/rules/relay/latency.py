@@ -1,0 +1,23 @@
+"""The R rule on time: what a relay adds to each payload."""
+
+from collections.abc import Iterator
+
+from spatius_sim.rules.findings import Check, Kept, Late
+from spatius_sim.rules.lag import lag_seconds
+from spatius_sim.story.join import Story
+
+_NS_IN_A_MS = 1e6
+
+
+def latency(story: Story) -> Iterator[Kept | Late]:
+    """R-LATENCY: milliseconds from Motion Server's send to the client's receipt."""
+    events = story.trace.events
+    for turn in story.clean_turns:
+        for payload in turn.payloads:
+            for delivery in payload.deliveries[:1]:
+                late = lag_seconds(story.trace, payload.seq, delivery.seq)
+                took = (events[delivery.seq].at_ns - events[payload.seq].at_ns) / _NS_IN_A_MS
+                yield Late(late) if late else Kept(took)
+
+
+CHECKS: dict[str, Check] = {"R-LATENCY": latency}

@@ -1,0 +1,109 @@
+"""R rules on motion: verbatim, complete, in order."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.story.join import ORDINARY_BYTES, Delivery, SentPayload, Story
+
+
+def motion_verbatim(story: Story) -> Iterator[Kept | Broken]:
+    """R-MOTION-VERBATIM."""
+    for delivery in story.deliveries:
+        if delivery.sent is not None:
+            yield Kept()
+        elif not _beside_a_larger_one(story, delivery):
+            yield Broken(
+                "the bytes of a payload that Motion Server sent",
+                f"{delivery.client} got {len(delivery.raw)} bytes that Motion Server never sent",
+                (delivery.seq,),
+            )
+
+
+def _beside_a_larger_one(story: Story, delivery: Delivery) -> bool:
+    """Whether it came in a turn with larger payloads than usual: what becomes of these is for R-LARGE and
+    R-HUGE."""
+    return any(
+        turn.client == delivery.client
+        and turn.started_seq < delivery.seq < turn.until_seq
+        and turn.largest > ORDINARY_BYTES
+        for turn in story.turns
+    )
+
+
+def motion_complete(story: Story) -> Iterator[Kept | Broken]:
+    """R-MOTION-COMPLETE."""
+    for turn in story.clean_turns:
+        payloads = turn.payloads
+        for number, payload in enumerate(payloads, 1):
+            arrived = [d for d in payload.deliveries if d.client == turn.client]
+            if len(arrived) == 1:
+                yield Kept()
+                continue
+            arrival = f"arrived {len(arrived)} times" if arrived else "never arrived"
+            yield Broken(
+                f"each of the {len(payloads)} payloads of {turn.name} once",
+                f"payload {number} of {len(payloads)} {arrival}",
+                (payload.seq, *(delivery.seq for delivery in arrived)),
+            )
+
+
+def motion_order(story: Story) -> Iterator[Kept | Broken]:
+    """R-MOTION-ORDER. Between requests that were answered at the same time either order passes."""
+    for arrived in _by_conversation(story).values():
+        for (sent_before, before), (sent_after, after) in pairwise(arrived):
+            started_before = sent_before.request.first_seq
+            if sent_before.seq < sent_after.seq or started_before < sent_after.request.first_seq:
+                yield Kept()
+            else:
+                yield Broken(
+                    "payloads of one conversation in the order in which they were sent",
+                    f"{after.client} got the payload sent as event {sent_after.seq} behind the one sent "
+                    f"as event {sent_before.seq}",
+                    (sent_after.seq, sent_before.seq, before.seq, after.seq),
+                )
+
+
+def end_motion(story: Story) -> Iterator[Kept | Broken]:
+    """R-END-MOTION. A mark may come on its own, behind the motion; each request may bear one."""
+    for turn in story.clean_turns:
+        arrived = [d for payload in turn.payloads for d in payload.deliveries if d.client == turn.client]
+        if not arrived or not any(payload.response.end for payload in turn.payloads):
+            continue
+        last = max(arrived, key=lambda delivery: delivery.seq)
+        marks = last.conversation.motion_marks if last.conversation is not None else []
+        early = [mark for mark in marks if any(_goes_on(delivery, mark, arrived) for delivery in arrived)]
+        if any(mark >= last.seq for mark in marks) and not early:
+            yield Kept()
+        else:
+            actual = "motion came behind the mark" if marks else "it was never marked"
+            yield Broken(f"the last motion of {turn.name} marked as last", actual, (*marks, last.seq))
+
+
+def _goes_on(marked: Delivery, mark: int, arrived: list[Delivery]) -> bool:
+    """Whether the request of a marked payload had more to come behind the mark."""
+    if marked.seq != mark or marked.sent is None:
+        return False
+    request = marked.sent.request
+    return any(d.seq > mark and d.sent is not None and d.sent.request is request for d in arrived)
+
+
+def _by_conversation(story: Story) -> dict[tuple[str, int], list[tuple[SentPayload, Delivery]]]:
+    """What arrived in each conversation, doubles and what belongs to other clients aside."""
+    arrived: dict[tuple[str, int], list[tuple[SentPayload, Delivery]]] = {}
+    for delivery in story.deliveries:
+        if delivery.sent is None or delivery.doubled:
+            continue
+        meant = delivery.sent.request.turn
+        if meant is None or meant.client == delivery.client:
+            key = (delivery.client, id(delivery.conversation))
+            arrived.setdefault(key, []).append((delivery.sent, delivery))
+    return arrived
+
+
+CHECKS: dict[str, Check] = {
+    "R-MOTION-VERBATIM": motion_verbatim,
+    "R-MOTION-COMPLETE": motion_complete,
+    "R-MOTION-ORDER": motion_order,
+    "R-END-MOTION": end_motion,
+}

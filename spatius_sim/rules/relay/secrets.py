@@ -1,0 +1,56 @@
+"""R rules on what must stay on the backend."""
+
+from collections.abc import Iterator
+
+from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.story.join import Story
+from spatius_sim.trace.events import Lane, Opened, Received, SecretKnown, SecretSeen
+
+_TELLING_LENGTH = 16
+"""A shorter key could stand in a message by chance (rules.md)."""
+
+_UNNAMED_FORM = ", hex"
+"""A form that the rule does not name."""
+
+
+def secrets(story: Story) -> Iterator[Kept | Broken]:
+    """R-SECRETS."""
+    known = [
+        event.what
+        for event in story.trace.on(Lane.KIT)
+        if isinstance(event.what, SecretKnown) and event.what.length >= _TELLING_LENGTH
+    ]
+    kinds = {secret.kind for secret in known}
+    a_key_is_known = any(kind.startswith("key") for kind in kinds)
+    for event in story.trace.on(Lane.DOWNSTREAM):
+        match event.what:
+            case SecretSeen(kind, place) if kind in kinds and not place.endswith(_UNNAMED_FORM):
+                actual = f"{event.connection} was sent {kind}, {place}"
+                yield Broken("no API key and no session token", actual, (event.seq,))
+            case Received() if a_key_is_known:
+                yield Kept()
+
+
+def tokenless(story: Story) -> Iterator[Kept | Broken]:
+    """R-TOKENLESS. Our clients hold no credentials, but for one that may be there to show that it is served
+    and they are not: that they lack a login of the relay's own shows nothing."""
+    served = [turn for turn in story.turns if any(payload.deliveries for payload in turn.payloads)]
+    holders = {
+        event.connection: event.seq
+        for event in story.trace.on(Lane.DOWNSTREAM)
+        if isinstance(event.what, Opened) and event.what.token
+    }
+    for turn in served:
+        if turn.client not in holders:
+            yield Kept()
+    if served and all(turn.client in holders for turn in served):
+        for turn in story.clean_turns:
+            if turn.client not in holders:
+                yield Broken(
+                    f"{turn.name} served without Spatius credentials",
+                    f"it was not, and {served[0].name}, which bore some, was",
+                    (turn.started_seq, holders[served[0].client]),
+                )
+
+
+CHECKS: dict[str, Check] = {"R-SECRETS": secrets, "R-TOKENLESS": tokenless}

@@ -1,0 +1,41 @@
+"""R rules on payloads that are larger than usual."""
+
+from collections.abc import Iterator
+
+from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.story.join import ORDINARY_BYTES, Story
+
+LARGE_BYTES = 65_536
+HUGE_BYTES = 1_048_576
+"""The most that sdk-py takes."""
+
+
+def large(story: Story) -> Iterator[Kept | Broken]:
+    """R-LARGE."""
+    return _passed(story, ORDINARY_BYTES, LARGE_BYTES)
+
+
+def huge(story: Story) -> Iterator[Kept | Broken]:
+    """R-HUGE."""
+    return _passed(story, LARGE_BYTES, HUGE_BYTES)
+
+
+def _passed(story: Story, more_than: int, at_most: int) -> Iterator[Kept | Broken]:
+    """Every payload of the turns whose largest one has so many bytes."""
+    for turn in story.turns:
+        if not turn.calm or turn.failures or not more_than < turn.largest <= at_most:
+            continue
+        for number, payload in enumerate(turn.payloads, 1):
+            arrived = [d for d in payload.deliveries if d.client == turn.client]
+            if len(arrived) == 1:
+                yield Kept()
+                continue
+            arrival = f"arrived {len(arrived)} times" if arrived else "never arrived"
+            yield Broken(
+                f"the payloads of {turn.name} once and byte for byte, the largest of {turn.largest} bytes",
+                f"payload {number}, of {len(payload.raw)} bytes, {arrival}",
+                (payload.seq, *(delivery.seq for delivery in arrived)),
+            )
+
+
+CHECKS: dict[str, Check] = {"R-LARGE": large, "R-HUGE": huge}

@@ -1,0 +1,137 @@
+"""U rules: the relay, seen from Motion Server."""
+
+from collections.abc import Iterator
+
+from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
+from spatius_sim.protocol.console import MAX_TOKEN_LIFE_SECONDS
+from spatius_sim.protocol.messages import AudioFormat, ConfigureSession
+from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.story.join import Story
+from spatius_sim.trace.events import (
+    Event,
+    Lane,
+    Opened,
+    Received,
+    Refused,
+    TokenRequested,
+    TurnStarted,
+    Undecodable,
+)
+
+_BAD_TOKEN_STATUSES = (400, 401)
+_MOST_ATTEMPTS = 5
+_ATTEMPTS_NS = 10_000_000_000
+
+
+def token(story: Story) -> Iterator[Kept | Broken]:
+    """U-TOKEN. Motion Server opens a session only for a token that a Console API has issued."""
+    for event in story.trace.events:
+        match event.what:
+            case TokenRequested(_, int(expire_at), now) if not now < expire_at < now + MAX_TOKEN_LIFE_SECONDS:
+                life = expire_at - now
+                actual = f"expireAt lay {life:.0f} s ahead"
+                yield Broken("expireAt within the next 24 h", actual, (event.seq,))
+            case TokenRequested(expire_at=None):
+                yield Broken("a body with expireAt", "the body named no expireAt", (event.seq,))
+            case Refused(status, reason, "") if status in _BAD_TOKEN_STATUSES:
+                actual = f"it connected with something else and was refused: {reason}"
+                yield Broken("a token that the Console API issued", actual, (event.seq,))
+            case Opened() if event.lane is Lane.UPSTREAM:
+                yield Kept()
+
+
+def configure(story: Story) -> Iterator[Kept | Broken]:
+    """U-CONFIGURE."""
+    seen: set[str] = set()
+    for event in story.trace.on(Lane.UPSTREAM):
+        if not isinstance(event.what, Received) or event.connection in seen:
+            continue
+        seen.add(event.connection)
+        fault = _configuration_fault(event.what)
+        if fault:
+            expected = "first a ClientConfigureSession with a supported rate and format"
+            yield Broken(expected, fault, (event.seq,))
+        else:
+            yield Kept()
+
+
+def token_fresh(story: Story) -> Iterator[Kept | Broken]:
+    """U-TOKEN-FRESH. The first connection shows nothing."""
+    used: dict[str, int] = {}
+    for event in story.trace.on(Lane.UPSTREAM):
+        if not isinstance(event.what, Opened) or not event.what.token:
+            continue
+        token = event.what.token
+        if token in used:
+            actual = f"{token} opened this one and another one before"
+            yield Broken("a token of its own for each connection", actual, (used[token], event.seq))
+        elif used:
+            yield Kept()
+        used[token] = event.seq
+
+
+def audio_end(story: Story) -> Iterator[Kept | Broken]:
+    """U-AUDIO-END."""
+    for request in story.requests:
+        turn = request.turn
+        if turn is None or not turn.clean or request.broken_off:
+            continue
+        if len(request.ends) == 1:
+            yield Kept()
+            continue
+        times = "none" if not request.ends else str(len(request.ends))
+        yield Broken(
+            f"one end=true for {turn.name}", f"its req_id carried {times}", (request.first_seq, *request.ends)
+        )
+
+
+def retry(story: Story) -> Iterator[Kept | Broken]:
+    """U-RETRY. A turn that begins is a reason for one attempt more. An attempt asks for a token, or opens a
+    session, or both. That there were no more is known where the trace goes on for so long, and how many there
+    may be where clients are seen. Who tries more seldom may do so for ever: no document bounds it."""
+    events = story.trace.events
+    clients = {event.connection for event in story.trace.on(Lane.DOWNSTREAM)}
+    for refusal in filter(_is_refusal, events if clients else ()):
+        soon = [e for e in events[refusal.seq + 1 :] if e.at_ns <= refusal.at_ns + _ATTEMPTS_NS]
+        tokens = [event.seq for event in soon if isinstance(event.what, TokenRequested)]
+        upgrades = [e.seq for e in soon if e.lane is Lane.UPSTREAM and isinstance(e.what, Opened | Refused)]
+        turns = sum(isinstance(event.what, TurnStarted) for event in soon)
+        attempts = max(tokens, upgrades, key=len)
+        allowed = _MOST_ATTEMPTS * len(clients) + turns
+        if len(attempts) > allowed:
+            expected = f"at most {_MOST_ATTEMPTS} attempts for each client in the 10 s after a refusal"
+            beside = f", beside the {turns} of new turns" if turns else ""
+            actual = f"{len(attempts)} for {len(clients)}{beside}"
+            yield Broken(expected, actual, (refusal.seq, *attempts))
+        elif len(soon) < len(events) - refusal.seq - 1:
+            yield Kept()
+
+
+def _is_refusal(event: Event) -> bool:
+    match event.what:
+        case TokenRequested(status=status) | Refused(status=status):
+            return 400 <= status < 500
+    return False
+
+
+def _configuration_fault(first: Received) -> str:
+    match first.value:
+        case Undecodable(reason):
+            return reason
+        case ConfigureSession(sample_rate=rate, audio_format=AudioFormat.PCM_S16LE):
+            return "" if rate in PCM_SAMPLE_RATES else f"{rate} Hz for PCM"
+        case ConfigureSession(sample_rate=rate, audio_format=AudioFormat.OGG_OPUS):
+            return "" if rate in OPUS_SAMPLE_RATES else f"{rate} Hz for Ogg Opus"
+        case ConfigureSession(audio_format=number):
+            return f"audio format {number}"
+        case other:
+            return f"first a {type(other).__name__}"
+
+
+CHECKS: dict[str, Check] = {
+    "U-TOKEN": token,
+    "U-TOKEN-FRESH": token_fresh,
+    "U-CONFIGURE": configure,
+    "U-AUDIO-END": audio_end,
+    "U-RETRY": retry,
+}

@@ -1,0 +1,76 @@
+"""U rules on the audio that a relay sends up."""
+
+from collections.abc import Iterator
+
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
+from spatius_sim.protocol.messages import AudioFormat
+from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.story.join import Request, Story
+
+
+def audio_aligned(story: Story) -> Iterator[Kept | Broken]:
+    """U-AUDIO-ALIGNED. A request that was broken off may break off anywhere."""
+    for request in story.requests:
+        if not _is_pcm(request) or not request.ends or request.broken_off or not request.audio:
+            continue
+        if len(request.audio) % BYTES_PER_SAMPLE == 0:
+            yield Kept()
+        else:
+            yield Broken(
+                "a whole number of 16-bit samples under one req_id",
+                f"{len(request.audio)} bytes under {request.req_id}",
+                (request.first_seq, *request.ends),
+            )
+
+
+def turn_id(story: Story) -> Iterator[Kept | Broken]:
+    """U-TURN-ID."""
+    for request in story.requests:
+        before = request.reuses
+        if before is not None:
+            how = "its end=true" if before.ends else "its interrupt"
+            over = before.ends[-1] if before.ends else before.interrupted_seq or before.first_seq
+            yield Broken(
+                f"no audio under {request.req_id} after {how}",
+                f"{len(request.audio)} bytes more",
+                (over, request.first_seq),
+            )
+        elif request.ends or request.interrupted_seq is not None:
+            yield Kept()
+
+
+def audio_complete(story: Story) -> Iterator[Kept | Broken]:
+    """U-AUDIO-COMPLETE. Where the relay sends up something else than its client spoke, or at another rate,
+    nothing is compared."""
+    for turn in story.clean_turns:
+        requests = [request for request in turn.requests if not request.broken_off]
+        if not requests or not all(
+            _is_pcm(request) and request.told_by_audio and request.sample_rate == turn.sample_rate
+            for request in requests
+        ):
+            continue
+        up = b"".join(bytes(request.audio) for request in requests)
+        if up == turn.pcm:
+            yield Kept()
+        else:
+            yield Broken(
+                f"all {len(turn.pcm)} bytes that were spoken in {turn.name}, as they were spoken",
+                f"{len(up)} bytes went up; the first difference is at byte {_first_difference(up, turn.pcm)}",
+                tuple(request.first_seq for request in requests),
+            )
+
+
+def _is_pcm(request: Request) -> bool:
+    return request.configured.audio_format == AudioFormat.PCM_S16LE
+
+
+def _first_difference(one: bytes, other: bytes) -> int:
+    shorter = min(len(one), len(other))
+    return next((i for i in range(shorter) if one[i] != other[i]), shorter)
+
+
+CHECKS: dict[str, Check] = {
+    "U-AUDIO-ALIGNED": audio_aligned,
+    "U-TURN-ID": turn_id,
+    "U-AUDIO-COMPLETE": audio_complete,
+}

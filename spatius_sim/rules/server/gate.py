@@ -1,0 +1,154 @@
+"""S rules: who gets a token, and whom the ingress lets in."""
+
+import json
+from collections.abc import Iterator
+
+from spatius_sim.protocol.console import MAX_TOKEN_LIFE_SECONDS
+from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.story.join import Story
+from spatius_sim.trace.events import Closed, Event, Intended, Intent, Lane, Opened, Refused, TokenRequested
+
+_CLOCKS_DIFFER_SECONDS = 60
+"""So near to a border of the window the kit's clock and the server's may disagree: not judged."""
+
+_BAD_KEYS = (Intent.WRONG_KEY, Intent.MISSING_KEY)
+
+_REFUSALS = {
+    Intent.INVENTED_TOKEN: (400, "invalid session token"),
+    Intent.UNKNOWN_AVATAR: (404, "avatar not found"),
+    Intent.MISSING_TOKEN: (0, ""),
+}
+"""Status and words of the refusals that the service was seen to give (sdk-e2e); 0 is any 4xx: what the
+service says to no token at all is not known."""
+
+
+def token_window(story: Story) -> Iterator[Kept | Broken]:
+    """S-TOKEN-WINDOW."""
+    intents = _intents(story)
+    bodies = {
+        event.connection: event.what.reason
+        for event in story.trace.on(Lane.CONSOLE)
+        if isinstance(event.what, Refused)
+    }
+    for event in story.trace.on(Lane.CONSOLE):
+        if event.connection in intents or not isinstance(event.what, TokenRequested):
+            continue
+        asked = event.what
+        if asked.expire_at is None or not _outside(asked.expire_at - asked.now):
+            continue
+        what = f"expireAt {asked.expire_at - asked.now:.0f} s ahead"
+        body = bodies.get(event.connection, "")
+        if asked.token or asked.status == 200:
+            yield Broken(f"a refusal of {what}", f"HTTP {asked.status} and a token", (event.seq,))
+        elif not 400 <= asked.status < 500 or not body.strip():
+            actual = f"HTTP {asked.status} {body.strip() or 'with no body'}"
+            yield Broken(f"{what} refused by a 4xx with a readable error", actual, (event.seq,))
+        else:
+            yield Kept()
+
+
+def token_key(story: Story) -> Iterator[Kept | Broken]:
+    """S-TOKEN-KEY."""
+    intents = _intents(story)
+    for event in story.trace.on(Lane.CONSOLE):
+        intent = intents.get(event.connection)
+        if intent not in _BAD_KEYS or not isinstance(event.what, TokenRequested):
+            continue
+        if event.what.status >= 400 and not event.what.token:
+            yield Kept()
+        else:
+            actual = f"HTTP {event.what.status}{' and a token' if event.what.token else ''}"
+            yield Broken(f"a refusal of {intent}", actual, (event.seq,))
+
+
+def upgrade_refused(story: Story) -> Iterator[Kept | Broken]:
+    """S-UPGRADE-REFUSED."""
+    for event, intent in _attempts(story):
+        if intent not in _REFUSALS:
+            continue
+        status, words = _REFUSALS[intent]
+        wanted = f"{intent} refused with {status or 'a 4xx'}{f' {words!r}' if words else ''}"
+        match event.what:
+            case Refused(got, body) if _alike(got, status) and words in _message(body):
+                yield Kept()
+            case Refused(got, body):
+                yield Broken(wanted, f"HTTP {got} {body}", (event.seq,))
+            case _:
+                yield Broken(wanted, "a WebSocket was opened", (event.seq,))
+
+
+def token_expiry(story: Story) -> Iterator[Kept | Broken]:
+    """S-TOKEN-EXPIRY."""
+    for event, intent in _attempts(story):
+        if intent is not Intent.EXPIRED_TOKEN:
+            continue
+        if isinstance(event.what, Refused):
+            yield Kept()
+        else:
+            yield Broken(f"{intent} refused", "a WebSocket was opened", (event.seq,))
+    for turn in story.turns:
+        if not _happened(story, turn.client, turn.started_seq) or turn.waited_seq is None:
+            continue
+        closed = [
+            event.seq
+            for event in story.trace.on(Lane.UPSTREAM)
+            if event.connection == turn.client
+            and isinstance(event.what, Closed)
+            and not event.what.by_kit
+            and event.seq < turn.waited_seq
+        ]
+        if closed:
+            yield Broken("what is open stays open past its token's expiry", "it was closed", tuple(closed))
+        else:
+            yield Kept()
+
+
+def _intents(story: Story) -> dict[str, Intent]:
+    """What the kit did on purpose, by connection."""
+    return {
+        event.connection: event.what.intent
+        for event in story.trace.on(Lane.KIT)
+        if isinstance(event.what, Intended)
+    }
+
+
+def _attempts(story: Story) -> Iterator[tuple[Event, Intent]]:
+    """What became of the upgrades that were meant to be refused."""
+    intents = _intents(story)
+    for event in story.trace.on(Lane.UPSTREAM):
+        if isinstance(event.what, Opened | Refused) and event.connection in intents:
+            yield event, intents[event.connection]
+
+
+def _happened(story: Story, connection: str, before: int) -> bool:
+    """Whether the token of this connection had expired by then."""
+    return any(
+        event.connection == connection and event.what == Intended(Intent.OUTLIVED_TOKEN)
+        for event in story.trace.on(Lane.KIT)
+        if event.seq < before
+    )
+
+
+def _outside(life: float) -> bool:
+    return not -_CLOCKS_DIFFER_SECONDS < life < MAX_TOKEN_LIFE_SECONDS + _CLOCKS_DIFFER_SECONDS
+
+
+def _alike(status: int, wanted: int) -> bool:
+    return status == wanted if wanted else 400 <= status < 500
+
+
+def _message(body: str) -> str:
+    """The words of a refusal, in small letters: its `message`, or all of it where it has none."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return body.lower()
+    return str(said.get("message", body) if isinstance(said, dict) else body).lower()
+
+
+CHECKS: dict[str, Check] = {
+    "S-TOKEN-WINDOW": token_window,
+    "S-TOKEN-KEY": token_key,
+    "S-UPGRADE-REFUSED": upgrade_refused,
+    "S-TOKEN-EXPIRY": token_expiry,
+}

@@ -1,0 +1,142 @@
+"""S rules: the motion that Motion Server returns."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count, segment_end
+from spatius_sim.protocol.messages import AudioInput, ConfirmSession, EgressType, MotionResponse
+from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.story.join import Request, Story
+from spatius_sim.trace.events import Closed, Intended, Intent, Lane, Received, Sent
+
+
+def motion_ids(story: Story) -> Iterator[Kept | Broken]:
+    """S-MOTION-IDS."""
+    connection_ids: dict[str, str] = {}
+    asked: dict[str, set[str]] = {}
+    for event in story.trace.on(Lane.UPSTREAM):
+        match event.what:
+            case Sent(value=AudioInput(req_id=req_id)):
+                asked.setdefault(event.connection, set()).add(req_id)
+            case Received(value=ConfirmSession(connection_id)):
+                connection_ids.setdefault(event.connection, connection_id)
+            case Received(value=MotionResponse(connection_id, req_id)):
+                own = connection_ids.get(event.connection, "")
+                if connection_id != own:
+                    yield Broken(f"connection_id {own!r}", f"{connection_id!r}", (event.seq,))
+                elif req_id not in asked.get(event.connection, ()):
+                    expected = "a req_id that was sent on this connection"
+                    yield Broken(expected, f"req_id {req_id!r}", (event.seq,))
+                else:
+                    yield Kept()
+
+
+def motion_end(story: Story) -> Iterator[Kept | Broken]:
+    """S-MOTION-END."""
+    for request in _answered(story):
+        ends = [payload.seq for payload in request.payloads if payload.response.end]
+        if len(ends) == 1 and request.payloads[-1].response.end:
+            yield Kept()
+            continue
+        actual = f"{len(ends)} of its {len(request.payloads)} responses had end=true"
+        expected = f"end=true on the last response for {request.req_id}, once"
+        yield Broken(expected, actual, (request.first_seq, *ends))
+
+
+def motion_count(story: Story) -> Iterator[Kept | Broken]:
+    """S-MOTION-COUNT."""
+    for request in _answered(story):
+        samples = len(request.audio) // BYTES_PER_SAMPLE
+        wanted = keyframe_count(samples, request.sample_rate)
+        got = sum(len(payload.response.keyframes) for payload in request.payloads)
+        if got == wanted:
+            yield Kept()
+        else:
+            expected = f"{wanted} keyframes for {samples} samples at {request.sample_rate} Hz"
+            events = (request.first_seq, *(payload.seq for payload in request.payloads))
+            yield Broken(expected, f"{got} keyframes", events)
+
+
+def motion_segments(story: Story) -> Iterator[Kept | Broken]:
+    """S-MOTION-SEGMENTS."""
+    for request in _answered(story):
+        got = [len(payload.response.keyframes) for payload in request.payloads]
+        wanted = _segments(sum(got))
+        if len(wanted) < 2 and len(got) < 2:
+            continue
+        if got in (wanted, [*wanted, 0]):
+            yield Kept()
+        else:
+            events = (request.first_seq, *(payload.seq for payload in request.payloads))
+            yield Broken(f"segments of {_listed(wanted)} keyframes", _listed(got), events)
+
+
+def motion_shape(story: Story) -> Iterator[Kept | Broken]:
+    """S-MOTION-SHAPE."""
+    expected = "seven fields in their sizes in every keyframe, all finite"
+    for request in story.requests:
+        for payload in request.payloads:
+            response = payload.response
+            if response.shape_fault:
+                yield Broken(expected, response.shape_fault, (payload.seq,))
+            elif not np.isfinite(response.keyframes).all():
+                row = int(np.argmin(np.isfinite(response.keyframes).all(axis=1)))
+                yield Broken(expected, f"keyframe {row} is not finite", (payload.seq,))
+            else:
+                yield Kept()
+
+
+def _segments(keyframes: int) -> list[int]:
+    """How many keyframes each response carries, as recorded; none for an answer without motion."""
+    segments: list[int] = []
+    done = 0
+    while done < keyframes:
+        end = min(segment_end(len(segments)), keyframes)
+        segments.append(end - done)
+        done = end
+    return segments
+
+
+def _listed(counts: list[int]) -> str:
+    return ", ".join(map(str, counts)) or "no"
+
+
+def _outlived_and_closed(story: Story) -> set[str]:
+    """Sessions that the server closed after their token had expired: S-TOKEN-EXPIRY is about these."""
+    outlived = {
+        event.connection
+        for event in story.trace.on(Lane.KIT)
+        if event.what == Intended(Intent.OUTLIVED_TOKEN)
+    }
+    return {
+        event.connection
+        for event in story.trace.on(Lane.UPSTREAM)
+        if event.connection in outlived and isinstance(event.what, Closed) and not event.what.by_kit
+    }
+
+
+def _answered(story: Story) -> list[Request]:
+    """Requests that were configured and sent to their end, neither interrupted nor failed, waited for, and
+    answered on the socket (no egress)."""
+    closed = _outlived_and_closed(story)
+    return [
+        request
+        for request in story.requests
+        if request.ends
+        and request.connection not in closed
+        and request.sample_rate > 0
+        and request.configured.egress_type == EgressType.UNSPECIFIED
+        and not request.broken_off
+        and request.turn is not None
+        and request.turn.waited_seq is not None
+    ]
+
+
+CHECKS: dict[str, Check] = {
+    "S-MOTION-IDS": motion_ids,
+    "S-MOTION-END": motion_end,
+    "S-MOTION-COUNT": motion_count,
+    "S-MOTION-SEGMENTS": motion_segments,
+    "S-MOTION-SHAPE": motion_shape,
+}

@@ -1,0 +1,171 @@
+"""S rules: the handshake of a session, its egress, its interrupts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from spatius_sim.protocol.audio import PCM_SAMPLE_RATES
+from spatius_sim.protocol.messages import (
+    AudioFormat,
+    ConfigureSession,
+    ConfirmSession,
+    EgressType,
+    MotionResponse,
+    ServerError,
+)
+from spatius_sim.rules.findings import Broken, Check, Kept, Late
+from spatius_sim.rules.lag import lag_seconds
+from spatius_sim.story.join import Story
+from spatius_sim.trace.events import Closed, Event, Intended, Intent, Lane, Matter, Received, Sent, Watched
+
+_MOST_LAG_SECONDS = 0.2
+"""The kit waits this much longer than the second."""
+
+_NOT_A_CONFIGURATION = (
+    "expected clientconfiguresession message",
+    "clientconfiguresession message is nil",
+    "unexpected message type",
+    "failed to unmarshal initial message",
+)
+_KNOWN_TEXTS: dict[Intent, tuple[str, ...]] = {
+    Intent.WRONG_MESSAGE: _NOT_A_CONFIGURATION,
+    Intent.TEXT: _NOT_A_CONFIGURATION,
+    Intent.UNDECODABLE: _NOT_A_CONFIGURATION,
+    Intent.UNSUPPORTED_RATE: ("unsupported sample rate",),
+}
+"""What the SDKs look for in a refused handshake, in small letters; which of the four texts says that no
+configuration came is not fixed (sdk-py)."""
+
+
+@dataclass(slots=True)
+class _Session:
+    """What one connection asked first, what came first, and where the kit stopped waiting for it."""
+
+    asked: Event
+    intent: Intent | None
+    answers: list[Event] = field(default_factory=list)
+    waited: bool = False
+
+
+def confirm(story: Story) -> Iterator[Kept | Broken]:
+    """S-CONFIRM."""
+    expected = "first a ServerConfirmSession with a connection_id"
+    for session in _sessions(story):
+        if session.intent not in (None, Intent.OUTLIVED_TOKEN) or not _is_valid(session.asked):
+            continue
+        first = _first_value(session)
+        if isinstance(first, ConfirmSession) and first.connection_id:
+            yield Kept()
+        elif first is not None:
+            yield Broken(expected, _told(first), (session.asked.seq, session.answers[0].seq))
+        elif session.waited:
+            yield Broken(expected, "nothing", (session.asked.seq,))
+
+
+def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
+    """S-HANDSHAKE-REFUSED."""
+    for session in _sessions(story):
+        if session.intent not in _KNOWN_TEXTS:
+            continue
+        texts = _KNOWN_TEXTS[session.intent]
+        expected = f"{session.intent} answered with a ServerError that says {texts[0]!r}"
+        first = _first_value(session)
+        if isinstance(first, ServerError) and any(text in first.message.lower() for text in texts):
+            yield Kept()
+        elif first is not None:
+            yield Broken(expected, _told(first), (session.asked.seq, session.answers[0].seq))
+        elif session.waited:
+            yield Broken(expected, "nothing", (session.asked.seq,))
+
+
+def egress_silent(story: Story) -> Iterator[Kept | Broken]:
+    """S-EGRESS-SILENT."""
+    for request in story.requests:
+        if request.configured.egress_type == EgressType.UNSPECIFIED:
+            continue
+        if request.payloads:
+            seqs = tuple(payload.seq for payload in request.payloads)
+            yield Broken("no motion on the socket of an egress session", f"{len(seqs)} responses", seqs)
+        elif request.turn is not None and request.turn.waited_seq is not None:
+            yield Kept()
+
+
+def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
+    """S-INTERRUPT."""
+    for request in story.requests:
+        if request.interrupted_seq is None:
+            continue
+        over = [
+            event.seq
+            for event in story.trace.on(Lane.KIT)
+            if event.connection == request.connection
+            and event.what == Watched(Matter.SILENCE, True)
+            and event.seq > request.interrupted_seq
+        ]
+        if not over:
+            continue
+        late = [payload.seq for payload in request.payloads if payload.seq > over[0]]
+        lag = lag_seconds(story.trace, request.interrupted_seq, over[0])
+        if late and lag > _MOST_LAG_SECONDS:
+            yield Late(lag)
+        elif late:
+            expected = f"nothing for {request.req_id} later than 1 s after its interrupt"
+            yield Broken(expected, f"{len(late)} responses", (request.interrupted_seq, *late))
+        else:
+            yield Kept()
+
+
+def _sessions(story: Story) -> list[_Session]:
+    intents = {
+        event.connection: event.what.intent
+        for event in story.trace.on(Lane.KIT)
+        if isinstance(event.what, Intended)
+    }
+    sessions: dict[str, _Session] = {}
+    for event in story.trace.events:
+        session = sessions.get(event.connection)
+        match event.what:
+            case Sent() if event.lane is Lane.UPSTREAM and session is None:
+                sessions[event.connection] = _Session(event, intents.get(event.connection))
+            case Received() if session is not None:
+                session.answers.append(event)
+            case Watched(Matter.HANDSHAKE) | Closed() if session is not None:
+                session.waited = True
+    return list(sessions.values())
+
+
+def _is_valid(asked: Event) -> bool:
+    """Whether it configures what the service is known to take. An egress may be refused for its own sake."""
+    match asked.what:
+        case Sent(
+            value=ConfigureSession(
+                sample_rate=rate,
+                audio_format=AudioFormat.PCM_S16LE,
+                egress_type=EgressType.UNSPECIFIED,
+            )
+        ):
+            return rate in PCM_SAMPLE_RATES
+    return False
+
+
+def _first_value(session: _Session) -> object:
+    first = session.answers[0].what if session.answers else None
+    return first.value if isinstance(first, Received) else None
+
+
+def _told(value: object) -> str:
+    match value:
+        case ServerError(code=code, message=message):
+            return f"a ServerError {code} {message!r}"
+        case ConfirmSession(connection_id):
+            return f"a ServerConfirmSession with the connection_id {connection_id!r}"
+        case MotionResponse():
+            return "motion"
+    return f"a {type(value).__name__}"
+
+
+CHECKS: dict[str, Check] = {
+    "S-CONFIRM": confirm,
+    "S-HANDSHAKE-REFUSED": handshake_refused,
+    "S-EGRESS-SILENT": egress_silent,
+    "S-INTERRUPT": interrupt,
+}

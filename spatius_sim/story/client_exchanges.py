@@ -1,0 +1,52 @@
+"""Requests with their answers, and what the motion in them holds."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from spatius_sim.protocol.codec import decode, encode
+from spatius_sim.protocol.errors import RemoteProtocolError
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.trace.events import Lane, Received, Sent, Trace
+from spatius_sim.wires.testee import Answer, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request and its answer, with their sequence numbers and when the answer came."""
+
+    seq: int
+    request: Request
+    answered: int
+    answer: Answer
+    at_ns: int
+
+
+def exchanges(trace: Trace) -> Iterator[Exchange]:
+    """Requests with their answers, in order; a request that was never answered is left out."""
+    asked: tuple[int, Request] | None = None
+    for event in trace.on(Lane.CLIENT):
+        if isinstance(event.what, Sent) and isinstance(event.what.value, Request):
+            asked = event.seq, event.what.value
+        elif asked and isinstance(event.what, Received) and isinstance(event.what.value, Answer):
+            yield Exchange(*asked, event.seq, event.what.value, event.at_ns)
+            asked = None
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Its keyframes by their translation[0]; `unknown`: there are fields in it that the protocol lacks."""
+
+    values: tuple[float, ...]
+    unknown: bool
+
+
+def read_payload(raw: bytes) -> Payload | None:
+    """A payload's keyframes by their translation[0]; None for bytes that are no motion."""
+    try:
+        message = decode(raw)
+    except RemoteProtocolError:
+        return None
+    if not isinstance(message, MotionResponse):
+        return None
+    values = tuple(float(value) for value in message.keyframes[:, 0])
+    return Payload(values, encode(message) != raw)

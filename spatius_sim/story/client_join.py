@@ -1,0 +1,407 @@
+"""Joins what a client under test was asked and what it answered into a story.
+
+What the rules leave open stays open here: between the earliest and the latest that an honest client may play
+(`high` and `low`) nothing is fixed, and after a call whose outcome no document fixes the ledger is in fog
+until the next round or interrupt that ends it.
+"""
+
+from typing import Any
+
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
+from spatius_sim.story.client_exchanges import Exchange, Payload, exchanges, read_payload
+from spatius_sim.story.client_story import APART, AudioCall, ClientStory, Kind, MotionCall, Observation, Round
+from spatius_sim.trace.decoder_events import PlaybackState, StarvationMode
+from spatius_sim.trace.events import Trace
+
+_NS_PER_MS = 1_000_000
+
+
+def join_client(trace: Trace) -> ClientStory:
+    """The story of a client's trace."""
+    story = ClientStory(trace)
+    walk = _Walk(story)
+    for exchange in exchanges(trace):
+        if exchange.answer.unimplemented:
+            story.lacks.add(exchange.request.do)
+        else:
+            walk.take(exchange)
+    return story
+
+
+class _Walk:
+    """The ledger. `low` and `high` in samples * 1000, so that a millisecond adds the rate."""
+
+    def __init__(self, story: ClientStory) -> None:
+        self.story = story
+        self.round: Round | None = None
+        self.rounds: dict[str | None, Round] = {}
+        self.origins: dict[float, tuple[MotionCall, int]] = {}
+        self.strict = False
+        self.fog_audio = self.fog_pause = self.paused = False
+        self.low = self.high = self.wait = self.overshoot = 0
+        self.over_ms = self.dry_ms = self.missing_ms = self.stall_ms = self.paused_ms = self.quiet_ms = 0
+        self.clean_step = self.moved = self.shown = self.went_on = self.ended_well = False
+        self.last: Observation | None = None
+        self.expected_before: PlaybackState | None = PlaybackState.IDLE
+        self.last_ns = 0
+        self.since_reset: set[str] = set()
+
+    def take(self, exchange: Exchange) -> None:
+        request, answer = exchange.request, exchange.answer
+        if self.story.real_clock:
+            self.pass_time((exchange.at_ns - self.last_ns) // _NS_PER_MS)
+        elif request.do == "advance" and answer.error is None:
+            self.pass_time(request.ms)
+        self.last_ns = exchange.at_ns
+        match request.do:
+            case "hello":
+                self.hello(answer.result)
+            case "reset":
+                self.story.sample_rate = request.sample_rate
+                self.strict = request.mode == StarvationMode.STRICT_SYNC
+            case "yieldAudioData":
+                self.audio(exchange)
+            case "yieldFramesData":
+                self.motion(exchange)
+            case "interrupt":
+                self.interrupt()
+            case "pause":
+                self.pause()
+            case "resume":
+                self.resume()
+            case "observe":
+                self.observe(exchange)
+        if request.do not in ("advance", "observe"):
+            self.clean_step = False
+
+    def hello(self, result: dict[str, Any]) -> None:
+        self.story.real_clock = result.get("clock") == "real"
+        self.story.modes = tuple(str(mode) for mode in result.get("modes") or ())
+        self.story.lacks.update(str(name) for name in result.get("lacks") or ())
+
+    @property
+    def end(self) -> int:
+        return self.round.samples * 1000 if self.round else 0
+
+    @property
+    def limit(self) -> int:
+        """How far audio can be played now: strictSync waits for the motion."""
+        current = self.round
+        if current is None or not self.strict or current.audio_only or current.open_motion:
+            return self.end
+        needed = keyframe_count(current.samples, self.story.sample_rate)
+        if len(current.values) >= needed:
+            return self.end
+        return len(current.values) * self.story.sample_rate * 1000 // KEYFRAMES_PER_SECOND
+
+    @property
+    def surely_current(self) -> bool:
+        return self.round is not None and not self.fog_audio and not self.maybe_over
+
+    @property
+    def maybe_over(self) -> bool:
+        return self.round is not None and self.round.ended and self.high >= self.end
+
+    def pass_time(self, ms: int) -> None:
+        rate, limit = self.story.sample_rate, self.limit
+        self.moved = self.moved or ms > 0
+        self.quiet_ms += ms
+        if self.round is None:
+            return
+        if self.paused and not self.fog_pause:
+            self.paused_ms += ms
+            late = min(ms, self.overshoot)
+            self.overshoot -= late
+            self.high = min(limit, self.high + late * rate)
+            return
+        self.high = min(limit, self.high + ms * rate)
+        if self.fog_pause:
+            return
+        waited = min(self.wait, ms)
+        self.wait -= waited
+        wanted = self.low + (ms - waited) * rate
+        left_ms = max(0, wanted - limit) // rate
+        self.low = min(limit, wanted)
+        if limit < self.end:
+            self.stall_ms += left_ms
+        elif self.round.ended:
+            self.over_ms += left_ms
+        else:
+            self.dry_ms += left_ms
+        last = keyframe_count(self.round.samples, rate) - 1
+        if min(last, self.story.keyframe_at(self.low // 1000)) >= len(self.round.values):
+            self.missing_ms += ms - waited
+
+    def audio(self, exchange: Exchange) -> None:
+        request, answer = exchange.request, exchange.answer
+        told = answer.result.get("conversationId")
+        returned = told if isinstance(told, str) else None
+        outside = self.round is None or self.round.ended
+        if outside and not request.audio:
+            call = AudioCall(exchange.seq, exchange.answered, returned, answer.error, None, False)
+            self.story.audio_calls.append(call)
+            self.fog_audio = True
+            return
+        if outside:
+            self.begin(exchange.seq, returned)
+        if self.paused:
+            self.fog_pause = True
+        current = self.round
+        assert current is not None
+        call = AudioCall(exchange.seq, exchange.answered, returned, answer.error, current, outside)
+        self.story.audio_calls.append(call)
+        if request.audio and self.high >= self.end:
+            self.wait += self.story.slack_ms
+        current.samples += len(request.audio) // BYTES_PER_SAMPLE
+        current.ended = current.ended or request.end
+        self.dry_ms = 0
+
+    def begin(self, seq: int, returned: str | None) -> None:
+        self.round = self.rounds[returned] = Round(returned, seq, taints=set(self.since_reset))
+        self.fog_audio = self.moved = False
+        self.low = self.high = self.wait = 0
+        self.over_ms = self.dry_ms = self.missing_ms = self.stall_ms = 0
+
+    def motion(self, exchange: Exchange) -> None:
+        frames = exchange.request.frames or ()
+        payloads = [read_payload(raw) for raw in frames]
+        if self.stall_ms:
+            self.wait, self.stall_ms = self.wait + self.story.slack_ms, 0
+        kind = self.kind(exchange.request.conversation_id, frames, payloads)
+        unknown = any(p is not None and p.unknown for p in payloads)
+        given_for = self.round if kind is not Kind.LATE else None
+        call = MotionCall(exchange.seq, exchange.answered, kind, exchange.answer.error, unknown, given_for)
+        self.story.motion_calls.append(call)
+        if kind is Kind.MATCH and self.round:
+            self.round.payloads += len(payloads)
+        for payload in payloads:
+            for value in payload.values if payload else ():
+                number = len(self.round.values) if kind is Kind.MATCH and self.round else -1
+                self.origins[value] = call, number
+                if kind is Kind.MATCH and self.round:
+                    self.add(self.round, value, unknown)
+        self.taint(kind)
+
+    def add(self, current: Round, value: float, unknown: bool) -> None:
+        due_ms = len(current.values) * 1000 // KEYFRAMES_PER_SECOND
+        current.late = current.late or self.high > due_ms * self.story.sample_rate
+        if unknown and current.unknown_from is None:
+            current.unknown_from = len(current.values)
+        current.values.append(value)
+
+    def kind(self, given: str, frames: tuple[bytes, ...], payloads: "list[Payload | None]") -> Kind:
+        current = self.round
+        if self.fog_audio:
+            return Kind.OPEN
+        if current is None or current.id != given:
+            interrupted = current is None and given in self.rounds and self.rounds[given].interrupted
+            if not frames:
+                return Kind.EMPTY_MISMATCH
+            if interrupted:
+                return Kind.LATE
+            return Kind.EARLY if current is None and not self.rounds else Kind.MISMATCH
+        if self.maybe_over:
+            return Kind.OPEN
+        if not frames:
+            return Kind.EMPTY
+        if current.audio_only:
+            return Kind.STICKY
+        if any(raw and payload is None for raw, payload in zip(frames, payloads, strict=True)):
+            return Kind.ABNORMAL
+        if current.open_motion or any(payload is None or not payload.values for payload in payloads):
+            return Kind.OPEN
+        return Kind.MATCH
+
+    def taint(self, kind: Kind) -> None:
+        current = self.round
+        match kind:
+            case Kind.EMPTY if current:
+                current.audio_only = True
+                current.taints.add("C-EMPTY")
+                self.since_reset.add("C-EMPTY-SCOPE")
+            case Kind.ABNORMAL if current:
+                current.open_motion = True
+                current.taints.add("C-ABNORMAL")
+                self.since_reset.add("C-ABNORMAL")
+            case Kind.OPEN if current:
+                current.open_motion = True
+            case Kind.EMPTY_MISMATCH:
+                self.since_reset.add("C-EMPTY-MISMATCH")
+            case Kind.EARLY:
+                self.since_reset.add("C-EARLY")
+            case Kind.LATE:
+                self.since_reset.add("C-INTERRUPT")
+            case Kind.MISMATCH if current:
+                current.taints.add("C-MISMATCH")
+        if current and kind is Kind.EMPTY_MISMATCH:
+            current.taints.add("C-EMPTY-MISMATCH")
+
+    def interrupt(self) -> None:
+        if self.round is not None:
+            self.round.interrupted = True
+            self.since_reset.add("C-INTERRUPT")
+        elif self.fog_audio:
+            self.since_reset.add("C-INTERRUPT")
+        self.round = None
+        self.fog_audio = self.fog_pause = self.paused = self.moved = False
+        self.quiet_ms = 0
+
+    def pause(self) -> None:
+        sure = self.surely_current and not self.paused and self.wait == 0 and self.high < self.end
+        self.fog_pause = self.fog_pause or not sure
+        self.paused = True
+        self.overshoot, self.paused_ms = self.story.slack_ms, 0
+        if self.round is not None:
+            self.round.taints.add("C-PAUSE")
+
+    def resume(self) -> None:
+        self.fog_pause = self.fog_pause or not self.paused
+        self.paused = False
+        self.wait += self.story.slack_ms
+
+    def observe(self, exchange: Exchange) -> None:
+        result, story, current = exchange.answer.result, self.story, self.round
+        for member in ("state", "conversationId", "samplesPlayed", "keyframesRendered"):
+            if exchange.answer.error is None and member not in result:
+                story.lacks.add(f"observe.{member}")
+        played = result.get("samplesPlayed")
+        played = played if isinstance(played, int) else None
+        own, foreign = self.rendered(result.get("keyframesRendered"))
+        in_order = all(
+            a < b for a, b in zip((current.last_shown if current else -1, *own), own, strict=False)
+        )
+        first, due = self.due(played)
+        expected = self.expected_state()
+        slack_keyframes = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
+        lags = current is None or due is None or current.last_shown >= due or due - first <= slack_keyframes
+        lags = lags or self.at_end(played)
+        taints = frozenset(self.taints_for(due))
+        seen = Observation(
+            seq=exchange.answered,
+            previous_seq=self.last.seq if self.last else exchange.seq,
+            state=result.get("state"),
+            played=played,
+            stalled=result.get("stalled"),
+            conversation_id=result.get("conversationId"),
+            round=current,
+            samples=current.samples if current else 0,
+            low=self.low // 1000,
+            high=self.high // 1000,
+            expected_state=expected if self.settled(expected) else None,
+            id_fixed=self.id_fixed(result.get("state")),
+            current_id=current.id if current else None,
+            over=self.timed and self.over_ms >= story.slack_ms,
+            dry_ms=self.dry_ms if self.timed and current and not current.ended else None,
+            held=self.paused and not self.fog_pause and self.paused_ms >= story.slack_ms,
+            missing_ms=self.missing_ms,
+            motion_end=len(current.values) * story.sample_rate // KEYFRAMES_PER_SECOND if current else 0,
+            strict=self.strict,
+            stalls=self.starving and self.stall_ms >= story.slack_ms,
+            runs=self.starving and self.wait == 0 and self.high + self.slack < self.limit,
+            due=due,
+            blank=not (own or lags),
+            own=own,
+            in_order=in_order,
+            foreign=foreign,
+            moved=self.moved,
+            taints=taints,
+            shown_before=self.shown,
+            went_on_before=self.went_on,
+            ended_well_before=self.ended_well,
+        )
+        story.observations.append(seen)
+        self.went_on = self.went_on or _goes_on(seen, story)
+        self.shown = self.shown or (due is not None and not taints and bool(own))
+        plain = not (current.taints & APART) if current else False
+        idle = seen.state == PlaybackState.IDLE
+        self.ended_well = self.ended_well or (seen.over and plain and idle and played == seen.samples)
+        if current and own:
+            current.last_shown = max(current.last_shown, *own)
+        self.last, self.clean_step, self.expected_before = seen, True, expected
+
+    @property
+    def timed(self) -> bool:
+        return self.round is not None and not (self.fog_audio or self.fog_pause or self.strict)
+
+    def id_fixed(self, state: object) -> bool:
+        """Whether the current id is. One that went idle too early is C-STATES' business."""
+        if self.fog_audio or self.maybe_over:
+            return False
+        return self.round is None or not (self.strict or state == PlaybackState.IDLE)
+
+    @property
+    def slack(self) -> int:
+        return self.story.slack_ms * self.story.sample_rate
+
+    @property
+    def starving(self) -> bool:
+        """Whether strictSync is judged now."""
+        current = self.round
+        if current is None or not self.strict or current.audio_only or current.open_motion:
+            return False
+        return not (self.fog_audio or self.fog_pause or self.paused)
+
+    def rendered(self, told: Any) -> tuple[tuple[int, ...], tuple[tuple[float, MotionCall], ...]]:
+        own: list[int] = []
+        foreign: list[tuple[float, MotionCall]] = []
+        numbers = told if isinstance(told, list) else []
+        for value in (one for one in numbers if isinstance(one, int | float)):
+            if value not in self.origins:
+                continue
+            call, number = self.origins[value]
+            if call.kind is Kind.MATCH and call.round is self.round:
+                own.append(number)
+            elif call.kind is not Kind.OPEN:
+                foreign.append((value, call))
+        return tuple(own), tuple(foreign)
+
+    def due(self, played: int | None) -> tuple[int, int | None]:
+        """The keyframes that a step leads from and to; the latter None where it is not fixed."""
+        current, last = self.round, self.last
+        if not (current and last and self.clean_step and self.timed) or last.round is not current:
+            return 0, None
+        if current.audio_only or current.open_motion or self.paused:
+            return 0, None
+        before = last.high if last.played is None else last.played
+        now = self.low // 1000 if played is None else played
+        count = keyframe_count(current.samples, self.story.sample_rate)
+        first, target = self.story.keyframe_at(before), min(self.story.keyframe_at(now), count - 1)
+        return first, target if first < target < len(current.values) else None
+
+    def at_end(self, played: int | None) -> bool:
+        """Whether the audio may be over, so that nothing has to be drawn any more."""
+        at = self.high // 1000 if played is None else played
+        return self.round is not None and at >= self.round.samples
+
+    def taints_for(self, due: int | None) -> set[str]:
+        current = self.round
+        if current is None:
+            return set()
+        taints = current.taints | self.since_reset & {"C-EARLY"}
+        if due is not None and current.unknown_from is not None and current.unknown_from <= due:
+            taints = taints | {"C-UNKNOWN"}
+        return taints
+
+    def settled(self, expected: PlaybackState | None) -> bool:
+        """Whether a state that is reported one step of the clock late must be told by now."""
+        return not self.rounds or (self.clean_step and expected is self.expected_before)
+
+    def expected_state(self) -> PlaybackState | None:
+        slack = self.story.slack_ms
+        if self.fog_audio or self.fog_pause:
+            return None
+        if self.round is None:
+            settled = not self.rounds or self.quiet_ms >= slack
+            return PlaybackState.IDLE if settled else None
+        if self.paused:
+            return PlaybackState.PAUSED if self.paused_ms >= slack else None
+        if self.timed and self.over_ms >= slack:
+            return PlaybackState.IDLE
+        playing = self.timed and self.wait == 0 and self.high < self.end
+        return PlaybackState.PLAYING if playing else None
+
+
+def _goes_on(seen: Observation, story: ClientStory) -> bool:
+    """Whether audio was seen to go on without motion."""
+    missing = seen.missing_ms > story.slack_ms and seen.round is not None and not seen.round.taints & APART
+    return missing and seen.played is not None and seen.played >= seen.low > 0

@@ -1,0 +1,143 @@
+"""A client under test: a plan is run against it, call by call, through the testee protocol."""
+
+import time
+
+from spatius_sim import __version__
+from spatius_sim.net.client.testee import Testee, TesteeError
+from spatius_sim.plans.client_plan import ClientPlan, Script
+from spatius_sim.protocol.errors import RemoteProtocolError, UnreachableError
+from spatius_sim.subjects.own_client import OWN
+from spatius_sim.subjects.testee_shim import Factory, Shim
+from spatius_sim.trace.events import Event, Lane, Received, Sent, Trace, TraceHeader, What
+from spatius_sim.wires.testee import PROTOCOL, Answer, Request, read_answer, write_request
+
+OUR_OWN = "our own decoder"
+_ANSWER_SECONDS = 10.0
+_OUTPUT_SHOWN = 600
+
+
+class InProcessTestee:
+    """A Python client in this process."""
+
+    def __init__(self, make: Factory = OWN) -> None:
+        self._shim = Shim(make, OUR_OWN)
+
+    async def open(self, seconds: float) -> None:
+        """It is there."""
+
+    async def ask(self, line: str, seconds: float) -> str | bytes:
+        """Its answer."""
+        return self._shim.answer(line)
+
+    def last_output(self) -> str:
+        """It has none of its own."""
+        return ""
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class ClientSubject:
+    """A client behind a testee. `answer_seconds`: how long an answer may take, beyond what `advance` asks."""
+
+    kind = "client"
+    wire = ""
+
+    def __init__(
+        self,
+        testee: Testee,
+        target: str,
+        seed: int,
+        start_seconds: float = 10.0,
+        answer_seconds: float = _ANSWER_SECONDS,
+    ) -> None:
+        self.target = target
+        self._testee, self._seed = testee, seed
+        self._start_seconds, self._answer_seconds = start_seconds, answer_seconds
+        self._number = 0
+        self._hello: tuple[Event, ...] = ()
+        self._events: list[Event] = []
+        self._modes: tuple[str, ...] = ()
+        self._lacks: set[str] = set()
+        self.real_clock = False
+
+    async def attach(self) -> None:
+        """Start it and say hello; raises UnreachableError where that cannot be."""
+        await self._testee.open(self._start_seconds)
+        self._events = []
+        try:
+            answer = await self._ask(Request(self._next(), "hello"))
+        except TesteeError as error:
+            await self._testee.close()
+            raise UnreachableError(f"{self.target} did not say hello: {error}".replace("\n", " | ")) from None
+        result = answer.result
+        modes, lacks = result.get("modes", []), result.get("lacks", [])
+        usable = isinstance(modes, list) and isinstance(lacks, list)
+        if result.get("protocol") != PROTOCOL or not usable:
+            await self._testee.close()
+            said = answer.error or result
+            raise UnreachableError(f"{self.target} does not speak testee protocol {PROTOCOL}: {said}")
+        self._hello = tuple(self._events)
+        self._modes = tuple(map(str, modes))
+        self._lacks = set(map(str, lacks))
+        self.real_clock = result.get("clock") == "real"
+
+    @property
+    def was_hasty(self) -> bool:
+        """A client is never given less time than a run before it had."""
+        return False
+
+    async def run(self, plan: ClientPlan, *, patient: bool = False) -> Trace:
+        """Every call of the plan, each with an `observe` behind it; raises TesteeError."""
+        self._events = list(self._hello)
+        mode = plan.mode if plan.mode in self._modes or not self._modes else self._modes[0]
+        script = Script(plan)
+        try:
+            await self._ask(Request(self._next(), "reset", sample_rate=plan.sample_rate, mode=mode))
+            await self._do(Request(self._next(), "observe"))
+            for step in plan.steps:
+                answer = await self._do(script.request(self._next(), step))
+                script.learn(answer.result.get("conversationId"))
+                await self._do(Request(self._next(), "observe"))
+        except TesteeError:
+            await self._testee.close()
+            raise
+        header = TraceHeader("client", "", self._seed, str(plan), __version__)
+        return Trace(header, tuple(self._events))
+
+    async def detach(self) -> None:
+        """End the testee."""
+        await self._testee.close()
+
+    async def _do(self, request: Request) -> Answer:
+        """The answer; what the testee is known to lack is not asked again."""
+        if request.do in self._lacks:
+            return Answer(request.id, unimplemented=True)
+        answer = await self._ask(request)
+        if answer.unimplemented:
+            self._lacks.add(request.do)
+        return answer
+
+    async def _ask(self, request: Request) -> Answer:
+        line = write_request(request)
+        self._note(Sent(line, request))
+        raw = b""
+        try:
+            said = await self._testee.ask(line, self._answer_seconds + request.ms / 1000)
+            raw = said.encode() if isinstance(said, str) else said
+            answer = read_answer(raw)
+            if answer.id != request.id:
+                raise TesteeError(f"it answered request {answer.id} when {request.id} was asked")
+        except (RemoteProtocolError, TesteeError) as error:
+            shown = self._testee.last_output()[-_OUTPUT_SHOWN:]
+            text = f"asked {request.do}: {error}; its last output:\n{shown or '(none)'}"
+            raise TesteeError(text) from None
+        self._note(Received(raw.decode(errors="replace").rstrip("\n"), answer))
+        return answer
+
+    def _note(self, what: What) -> None:
+        self._events.append(Event(len(self._events), time.monotonic_ns(), Lane.CLIENT, "client", what))
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number

@@ -1,0 +1,37 @@
+"""The subjects that are judged where the user names none: our own relay and our own Motion Server."""
+
+from websockets.asyncio.server import Server
+
+from spatius_sim.files.resources import resource
+from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
+from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.protocol.errors import UsageError
+
+
+async def start_reference_relay(server: MotionServer, api_key: str, port: int = 0) -> Server:
+    """The reference relay on a port of 127.0.0.1, pointed at this Motion Server.
+
+    Raises UsageError where the Server SDK is not installed.
+    """
+    try:
+        from spatius_sim.subjects.reference_relay import RelaySettings, serve_relay
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"the reference relay needs {error.name}: pip install 'spatius-sim[relay]'"
+        ) from error
+    settings = RelaySettings(
+        server.console_endpoint,
+        server.ingress_endpoint,
+        api_key,
+        APP_ID,
+        AVATAR_ID,
+        clips=resource("fixtures") / "speech",
+    )
+    return await serve_relay(settings, host=LOOPBACK, port=port)
+
+
+def relay_url(relay: Server) -> str:
+    """Where clients connect."""
+    port = next(iter(relay.sockets)).getsockname()[1]
+    return f"ws://{LOOPBACK}:{port}/ws/agent"

@@ -1,0 +1,63 @@
+"""Our own decoder, or a variation of it, as the shim wants a client."""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from spatius_sim.model.client.decoder import ClientDecoder
+from spatius_sim.protocol.keyframes import TRANSLATION, Keyframes
+from spatius_sim.subjects.testee_shim import Factory
+from spatius_sim.trace.decoder_events import StarvationMode
+
+_NS_PER_MS = 1_000_000
+
+
+class OwnClient:
+    """A decoder on a virtual clock that begins at 0, whose rendered keyframes are kept until they are
+    taken. All other names are the decoder's own."""
+
+    modes = tuple(StarvationMode)
+
+    def __init__(self, sample_rate: int, mode: str, brain: type[ClientDecoder] = ClientDecoder) -> None:
+        numbers = count(1)
+        self._rendered: list[float] = []
+        self._now_ns = 0
+        self.decoder = brain(
+            sample_rate,
+            lambda: f"conversation-{next(numbers)}",
+            mode=StarvationMode(mode or StarvationMode.AUDIO_INDEPENDENT),
+            render=self._render,
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.decoder, name)
+
+    @property
+    def state(self) -> str:
+        """As the decoder reports it."""
+        return str(getattr(self.decoder, "reported_state", self.decoder.state))
+
+    def advance(self, ms: int) -> None:
+        """Move the clock on by that many milliseconds."""
+        self._now_ns += ms * _NS_PER_MS
+        self.decoder.advance(self._now_ns)
+
+    def take_rendered(self) -> list[float]:
+        """The keyframes rendered since the last call, by their translation[0]."""
+        rendered, self._rendered = self._rendered, []
+        return rendered
+
+    def _render(self, row: Keyframes) -> None:
+        self._rendered.append(float(row[TRANSLATION.start]))
+
+
+def own_client(brain: type[ClientDecoder] = ClientDecoder) -> Callable[[int, str], OwnClient]:
+    """Makes clients with that brain."""
+
+    def make(sample_rate: int, mode: str) -> OwnClient:
+        return OwnClient(sample_rate, mode, brain)
+
+    return make
+
+
+OWN: Factory = own_client()

@@ -1,0 +1,295 @@
+"""The reference relay: the one that you would want a team to copy.
+
+Clients speak json-envelope over WebSocket; Motion Server is reached through the published Server SDK
+(`spatius`). Each turn has an upstream session of its own, so that nothing which belongs to an earlier
+turn can come out of it: to interrupt a turn is to close its session.
+
+Copy it freely. It needs `spatius` and `websockets`, nothing else of this project.
+`python -m spatius_sim.subjects.reference_relay` serves it, as its environment says: the SPATIUS_... variables that
+`spatius-sim serve` prints, and PORT (8765).
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import wave
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import spatius
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+spatius.configure_telemetry("")
+
+SAMPLE_RATE = 16000
+CLIP_CHUNK_BYTES = 3200
+SILENCE_SECONDS = 5.0
+"""How long Motion Server may be silent when it is asked to speak: spoken at real-time pace, its segments lie
+four seconds apart."""
+
+LARGEST_CLIENT_MESSAGE = 1_048_576
+MOST_MESSAGES_WAITING = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """Where Motion Server is and who we are to it. The API key stays on this side."""
+
+    console_endpoint: str
+    ingress_endpoint: str
+    api_key: str
+    app_id: str
+    avatar_id: str
+    clips: Path | None = None
+
+
+class Turn:
+    """One utterance on its way through Motion Server, and what the client is told of it."""
+
+    def __init__(self, relay: "ClientConversation", turn_id: str) -> None:
+        self._relay = relay
+        self._turn_id = turn_id
+        self._audio: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue()
+        self._motion_ended = asyncio.Event()
+        self._payloads = 0
+        self._task = asyncio.create_task(self._run())
+
+    def speak(self, pcm: bytes, *, end: bool = False) -> None:
+        """Pass audio on, first to the client, so that its conversation exists before any motion comes."""
+        self._relay.tell("avatar_audio", audio=_text(pcm), isLast=end, turnId=self._turn_id)
+        self._audio.put_nowait((pcm, end))
+
+    async def drop(self) -> None:
+        """Stop here. Closing the session is what stops Motion Server; nothing of this turn follows."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _run(self) -> None:
+        settings = self._relay.settings
+        session = spatius.new_avatar_session(
+            console_endpoint_url=settings.console_endpoint,
+            ingress_endpoint_url=settings.ingress_endpoint,
+            api_key=settings.api_key,
+            app_id=settings.app_id,
+            avatar_id=self._relay.avatar_id,
+            sample_rate=SAMPLE_RATE,
+            transport_frames=self._on_frames,
+            on_error=lambda error: self._fail(str(error)),
+            on_close=lambda: self._fail("Motion Server closed the session"),
+        )
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                await session.init()
+                await session.start()
+            end = False
+            while not end:
+                pcm, end = await self._audio.get()
+                await session.send_audio(pcm, end=end)
+            await self._watch_for_silence()
+        except TimeoutError:
+            self._fail("Motion Server went silent")
+        except (spatius.AvatarSDKError, spatius.SessionTokenError, ValueError) as error:
+            self._fail(str(error))
+        finally:
+            self._motion_ended.set()  # Our own close is no failure.
+            await session.close()
+
+    async def _watch_for_silence(self) -> None:
+        """Return when the motion has ended; raises TimeoutError when nothing more of it comes."""
+        payloads = -1
+        while payloads < self._payloads and not self._motion_ended.is_set():
+            payloads = self._payloads
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._motion_ended.wait(), SILENCE_SECONDS)
+        if not self._motion_ended.is_set():
+            raise TimeoutError
+
+    def _on_frames(self, payload: bytes, last: bool) -> None:
+        if self._motion_ended.is_set():
+            return
+        self._payloads += 1
+        self._relay.tell("avatar_frames", frames=[_text(payload)], isLast=last, turnId=self._turn_id)
+        if last:
+            self._motion_ended.set()
+
+    def _fail(self, reason: str) -> None:
+        """Tell the client once that no motion will come. The SDK reports a plain close through on_close
+        alone, and a close that follows an error a second time."""
+        if not self._motion_ended.is_set():
+            self._motion_ended.set()
+            self._relay.tell("error", message=f"motion failed: {reason}", turnId=self._turn_id)
+
+
+class ClientConversation:
+    """One client from its first message to its last."""
+
+    def __init__(self, socket: ServerConnection, settings: RelaySettings) -> None:
+        self.settings = settings
+        self.avatar_id = settings.avatar_id
+        self._socket = socket
+        self._outbox: asyncio.Queue[str] = asyncio.Queue()
+        self._turn_ids = (f"turn-{number}" for number in count(1))
+        self._turn: Turn | None = None
+        self._listening = False
+        self._clip: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Serve the client until it leaves; then nothing of it is left upstream either."""
+        sending = asyncio.create_task(self._send_outbox())
+        try:
+            self._greet()
+            async for frame in self._socket:
+                await self._take(frame)
+        except ConnectionClosed:
+            pass
+        finally:
+            await self._drop_turn()
+            sending.cancel()
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        """Queue a message. A client that has stopped reading is let go instead of filling our memory."""
+        if self._outbox.qsize() >= MOST_MESSAGES_WAITING:
+            self._socket.transport.abort()
+        else:
+            self._outbox.put_nowait(json.dumps({"type": kind, **fields}))
+
+    async def _send_outbox(self) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self._socket.send(await self._outbox.get())
+
+    def _greet(self) -> None:
+        avatar = {
+            "appId": self.settings.app_id,
+            "avatarId": self.avatar_id,
+            "outputSampleRate": SAMPLE_RATE,
+            "inputSampleRate": SAMPLE_RATE,
+        }
+        self.tell("ready", sessionId=str(self._socket.id), avatar=avatar)
+
+    async def _take(self, frame: str | bytes) -> None:
+        try:
+            message = json.loads(frame)
+            kind = message["type"]
+            audio = b64decode(message.get("audio", ""), validate=True)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            self.tell("error", message=f"not understood: {error}")
+            return
+        match kind:
+            case "mic_audio":
+                if not self._listening:
+                    await self._begin_turn()
+                    self._listening = True
+                self._speak(audio)
+            case "mic_end":
+                if self._listening:
+                    self._listening = False
+                    self._speak(b"", end=True)
+            case "play_sample":
+                await self._begin_turn()
+                self._clip = asyncio.create_task(self._play(str(message.get("clip", ""))))
+            case "interrupt":
+                await self._drop_turn()
+                self.tell("interrupt", reason="asked by the client")
+            case "set_avatar":
+                self.avatar_id = str(message.get("avatarId") or self.settings.avatar_id)
+            case "ping":
+                self.tell("pong")
+            case _:
+                self.tell("error", message=f"not understood: type {kind!r}")
+
+    async def _begin_turn(self) -> None:
+        await self._drop_turn()
+        self._turn = Turn(self, next(self._turn_ids))
+
+    async def _drop_turn(self) -> None:
+        turn, self._turn, self._listening = self._turn, None, False
+        if self._clip is not None:
+            self._clip.cancel()
+        if turn is not None:
+            await turn.drop()
+
+    def _speak(self, pcm: bytes, *, end: bool = False) -> None:
+        if self._turn is not None:
+            self._turn.speak(pcm, end=end)
+
+    async def _play(self, name: str) -> None:
+        clip = next((path for path in _clips(self.settings) if path.stem == name), None)
+        if clip is None:
+            self.tell("error", message=f"no clip is named {name!r}")
+            await self._drop_turn()
+            return
+        pcm = _read_clip(clip)
+        for start in range(0, len(pcm), CLIP_CHUNK_BYTES):
+            self._speak(pcm[start : start + CLIP_CHUNK_BYTES])
+            await asyncio.sleep(0)
+        self._speak(b"", end=True)
+
+
+async def serve_relay(settings: RelaySettings, *, host: str, port: int) -> Server:
+    """Serve clients at `ws://host:port/ws/agent` until the server that is returned is closed."""
+
+    async def converse(socket: ServerConnection) -> None:
+        await ClientConversation(socket, settings).run()
+
+    def answer_http(socket: ServerConnection, request: Request) -> Response | None:
+        match request.path.partition("?")[0]:
+            case "/ws/agent":
+                return None
+            case "/healthz":
+                return socket.respond(HTTPStatus.OK, '{"status":"ok"}\n')
+            case "/api/config":
+                clips = [{"name": path.stem, "clip": path.stem} for path in _clips(settings)]
+                return socket.respond(HTTPStatus.OK, json.dumps({"clips": clips}) + "\n")
+        return socket.respond(HTTPStatus.NOT_FOUND, "clients connect at /ws/agent\n")
+
+    return await serve(converse, host, port, process_request=answer_http, max_size=LARGEST_CLIENT_MESSAGE)
+
+
+def _clips(settings: RelaySettings) -> list[Path]:
+    return sorted(settings.clips.glob("*.wav")) if settings.clips else []
+
+
+def _read_clip(path: Path) -> bytes:
+    with wave.open(str(path), "rb") as clip:
+        return clip.readframes(clip.getnframes())
+
+
+def _text(binary: bytes) -> str:
+    return b64encode(binary).decode("ascii")
+
+
+def _settings_from(environment: Mapping[str, str]) -> RelaySettings:
+    try:
+        return RelaySettings(
+            console_endpoint=environment["SPATIUS_CONSOLE_ENDPOINT"],
+            ingress_endpoint=environment["SPATIUS_INGRESS_ENDPOINT"],
+            api_key=environment["SPATIUS_API_KEY"],
+            app_id=environment["SPATIUS_APP_ID"],
+            avatar_id=environment["SPATIUS_AVATAR_ID"],
+        )
+    except KeyError as missing:
+        sys.exit(f"{missing.args[0]} is not set: `spatius-sim serve` prints what a relay needs")
+
+
+async def _main(settings: RelaySettings, port: int) -> None:
+    told = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    async with await serve_relay(settings, host="127.0.0.1", port=port):
+        await told.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(_settings_from(os.environ), int(os.environ.get("PORT", "8765"))))

@@ -1,0 +1,127 @@
+"""Finds out which of the known wires a relay speaks: by what it says first, or else in a short turn."""
+
+import asyncio
+from collections.abc import Sequence
+
+from spatius_sim.files.wire_file import find_wire
+from spatius_sim.net.client.relay import RelayAddress, RelayClient
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
+from spatius_sim.protocol.errors import UnreachableError
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.trace.events import Event, Received
+from spatius_sim.trace.known_secrets import KnownSecrets
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.recorder import Recorder
+from spatius_sim.wires import Dialect, dialect_named, dialect_names
+from spatius_sim.wires.events import Audio, Failed, Frame, Garbage, Motion, Ready, RelayEvent, Speak, Start
+
+_LISTEN_SECONDS = 1.0
+_TURN_SECONDS = 3.0
+_SAMPLES = PLAN_SAMPLE_RATE // 2
+_LONGEST_SHOWN = 60
+_MOST_SHOWN = 3
+_MOST_HEARD = 200
+
+
+class WireNotFoundError(UnreachableError):
+    """A relay that is there, and cannot be understood."""
+
+
+def known_wires() -> list[Dialect]:
+    """The wires that were seen in the wild."""
+    return [*map(dialect_named, dialect_names()), find_wire("binary-header-bare")]
+
+
+async def find_out_wire(
+    address: RelayAddress, open_seconds: float, secrets: KnownSecrets | None = None
+) -> Dialect:
+    """The one wire by which this relay can be understood. Raises UnreachableError where the relay is not
+    there, and WireNotFoundError where none of them fits and where several do, with what was seen, but for the
+    secrets in it."""
+    heard: list[Frame] = []
+    secrets = secrets or KnownSecrets()
+    wires = known_wires()
+    for wire, pcm in _approaches(wires):
+        heard += await _ask(address, wire, pcm, open_seconds, secrets)
+        fitting = _fitting(wires, heard)
+        if len(fitting) == 1:
+            return fitting[0]
+    names = ", ".join(wire.name for wire in _fitting(wires, heard))
+    seen = f"it may be {names}" if names else "none of the known wires fits"
+    said = "; ".join(map(_shown, heard[:_MOST_SHOWN])) or "nothing"
+    raise WireNotFoundError(
+        f"the wire of {address.shown} was not found out: {seen}; it said: {said}. Name the wire (--wire), or "
+        "declare it: `spatius-sim wire show typed-json` is a file to begin with, `spatius-sim wire try FILE "
+        f"{address.shown}` shows what it understands"
+    )
+
+
+def _approaches(wires: Sequence[Dialect]) -> list[tuple[Dialect, bytes]]:
+    """First listen, then start, then speak, on each wire that this is different on."""
+    quiet = [wire for wire in wires if not wire.write_client(Start(PLAN_SAMPLE_RATE))]
+    starting = [wire for wire in wires if wire not in quiet]
+    pcm = speech("which wire", _SAMPLES)
+    return [
+        *((wire, b"") for wire in (quiet[0], starting[0])),
+        *((wire, pcm) for wire in (*quiet, *starting)),
+    ]
+
+
+async def _ask(
+    address: RelayAddress, wire: Dialect, pcm: bytes, open_seconds: float, secrets: KnownSecrets
+) -> list[Frame]:
+    """All that the relay says to a client on this wire, until it is understood or silent."""
+    heard: list[Frame] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event.what, Received) and not event.what.part and len(heard) < _MOST_HEARD:
+            heard.append(event.what.raw)
+
+    recorder = Recorder(dialect=wire, secrets=secrets, on_event=note)
+    async with RelayClient(address, wire, recorder, "wire", open_seconds) as client:
+        first = await client.start(PLAN_SAMPLE_RATE, 0.0 if pcm else _LISTEN_SECONDS)
+        if not pcm or isinstance(first, Garbage):
+            return heard
+        await client.do(Speak(pcm, last=True))
+        deadline = asyncio.get_running_loop().time() + _TURN_SECONDS
+        while not (client.closed.is_set() or any(_is_motion(event) for event in _told(wire, heard))):
+            left = deadline - asyncio.get_running_loop().time()
+            recorder.changed.clear()
+            try:
+                await asyncio.wait_for(recorder.changed.wait(), left)
+            except TimeoutError:
+                break
+    return heard
+
+
+def _fitting(wires: Sequence[Dialect], heard: Sequence[Frame]) -> list[Dialect]:
+    """The wires that make something of what was heard, and of which no other leaves less unexplained."""
+    unclear: dict[str, int] = {}
+    for wire in wires:
+        told = _told(wire, heard)
+        if any(isinstance(event, Ready | Audio | Failed) or _is_motion(event) for event in told):
+            unclear[wire.name] = sum(map(_is_unclear, told))
+    least = min(unclear.values(), default=0)
+    return [wire for wire in wires if unclear.get(wire.name, least + 1) == least]
+
+
+def _told(wire: Dialect, heard: Sequence[Frame]) -> list[RelayEvent]:
+    return [event for frame in heard for event in wire.read_relay(frame)]
+
+
+def _is_motion(event: RelayEvent) -> bool:
+    """Whether it is what Motion Server sends: bytes alone may be anything."""
+    return isinstance(event, Motion) and any(
+        isinstance(read_upstream(payload), MotionResponse) for payload in event.payloads
+    )
+
+
+def _is_unclear(event: RelayEvent) -> bool:
+    return isinstance(event, Garbage) or (
+        isinstance(event, Motion) and bool(event.payloads) and not _is_motion(event)
+    )
+
+
+def _shown(frame: Frame) -> str:
+    start = ascii(frame[:_LONGEST_SHOWN])
+    return start if len(frame) <= _LONGEST_SHOWN else f"{start} ({len(frame)} in all)"

@@ -1,0 +1,292 @@
+"""Subjects: how a thing under test is attached, and how a plan is run against it."""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+from spatius_sim import __version__
+from spatius_sim.model.scenario.meaningful_ids import APP_ID
+from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
+from spatius_sim.model.scenario.words import longest_delay
+from spatius_sim.model.server.session_tokens import SessionToken, issue_token
+from spatius_sim.net.client.document import DocumentClient
+from spatius_sim.net.client.http_answers import search_answer
+from spatius_sim.net.client.relay import RelayAddress, RelayClient, bearing
+from spatius_sim.net.client.relay_process import RelayProcess
+from spatius_sim.net.lag import lag_marked
+from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.plans.behaviour import Act
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
+from spatius_sim.protocol.errors import UnreachableError
+from spatius_sim.story.observed import with_speech
+from spatius_sim.subjects.relay.finding_wire import WireNotFoundError, find_out_wire
+from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
+from spatius_sim.subjects.relay.speaker import GREETING_SECONDS, Speaker
+from spatius_sim.subjects.relay.turn_starts import TurnStart, check_sayable
+from spatius_sim.subjects.relay.turn_watch import fallback_timeout
+from spatius_sim.subjects.subject import Patience
+from spatius_sim.subjects.waiting import AdaptiveTimeout
+from spatius_sim.trace.events import Trace, TraceHeader
+from spatius_sim.trace.recorder import Recorder
+from spatius_sim.wires import Dialect, dialect_named
+from spatius_sim.wires.events import Garbage, Ready
+from spatius_sim.wires.features import CLIENT_AUDIO
+
+_LIKELIEST_WIRE = "json-envelope"
+_NO_GREETING_SECONDS = 0.3
+_GRACE_SECONDS = 1.0
+_RETRY_SECONDS = 0.2
+_LINGER_SECONDS = 0.1
+_TOKEN_LIFE_SECONDS = 3600
+_LEAD_SECONDS = 1.0
+"""By then a relay has filled whatever holds what is not read."""
+
+
+class RelaySubject:
+    """A relay whose upstream is our Motion Server, unless it `lacks` that. The recorder is the one that the
+    server tells; `process` is the relay's, where the kit starts it."""
+
+    kind = "relay"
+
+    def __init__(
+        self,
+        address: RelayAddress,
+        dialect: Dialect | None,
+        recorder: Recorder,
+        seed: int,
+        patience: Patience,
+        motion_server: MotionServer | None,
+        lacks: tuple[str, ...] = (),
+        process: RelayProcess | None = None,
+        starts: TurnStart | None = None,
+    ) -> None:
+        self.target, self._declared_lacks = address.shown, lacks
+        self._address, self._process, self._starts = address, process, starts
+        self._recorder, self._seed = recorder, seed
+        self._wire_known = dialect is not None
+        self._speak_on(dialect or dialect_named(_LIKELIEST_WIRE))
+        self._motion_server = motion_server
+        self._patience, self._settling = patience, AdaptiveTimeout(patience.settle)
+        self._settling_of_nothing = AdaptiveTimeout(patience.settle)
+        self._recovering = AdaptiveTimeout(patience.fallback)
+        self._fallback = fallback_timeout(patience.fallback)
+        self._runs = 0
+        self._greets, self._sample_rate = False, PLAN_SAMPLE_RATE
+
+    async def attach(self) -> None:
+        """Start the relay where that is ours to do, wait for it, and for a greeting that the wire understands
+        where it sends one."""
+        if self._process is not None:
+            await self._process.start()
+        deadline = time.monotonic() + self._patience.attach
+        while True:
+            try:
+                if not self._wire_known:
+                    self._speak_on(
+                        await find_out_wire(self._address, self._patience.attach, self._recorder.secrets)
+                    )
+                    self._wire_known = True
+                async with self._client("greeting", open_seconds=self._patience.attach) as client:
+                    await self._read_greeting(client)
+                    return
+            except WireNotFoundError:
+                raise
+            except UnreachableError:
+                await self._tell_its_end()
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    @property
+    def was_hasty(self) -> bool:
+        """Whether the last run cut a wait short."""
+        return any(wait.cut_short for wait in self._waits)
+
+    @property
+    def _waits(self) -> tuple[AdaptiveTimeout, ...]:
+        return self._settling, self._settling_of_nothing, self._recovering, self._fallback
+
+    async def run(self, plan: Plan, *, patient: bool = False) -> Trace:
+        """Every client speaks its turns; a turn is over when both halves have come down."""
+        self._runs += 1
+        for wait in self._waits:
+            wait.begin_run(patient=patient)
+        header = TraceHeader(
+            "relay",
+            self._dialect.name,
+            self._seed,
+            str(plan),
+            __version__,
+            self._lacks,
+            "downstream" if self._motion_server is None else "both",
+            # How long is waited and what counts as absence are one value.
+            fallback_wait=self._fallback.now,
+            declaration=self._dialect.declaration,
+        )
+        self._recorder.start(header)
+        self._play(plan.motion_server)
+        try:
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(lag_marked(self._recorder))
+                clients = [
+                    await stack.enter_async_context(
+                        self._client(
+                            f"client-{number}",
+                            bears_credentials=plan.bears_credentials and number == len(plan.clients),
+                            narrow=not all(turn.reads for turn in turns),
+                        )
+                    )
+                    for number, turns in enumerate(plan.clients, 1)
+                ]
+                slowed_by = longest_delay(plan.motion_server)
+                speakers = [self._speaker(client, slowed_by) for client in clients]
+                await asyncio.gather(*(speaker.begin() for speaker in speakers))
+                await asyncio.gather(self._converse(plan, speakers), self._search_http_answers())
+                await asyncio.sleep(_LINGER_SECONDS)
+                self._check_flood()
+                hung_up = [
+                    client.name
+                    for client, turns in zip(clients, plan.clients, strict=True)
+                    if turns[-1].act is Act.HANG_UP
+                ]
+                if hung_up:
+                    await watch_hang_ups(self._recorder, header, hung_up)
+        except UnreachableError:
+            await self._tell_its_end(_GRACE_SECONDS)
+            raise
+        finally:
+            self._play(NO_FAULTS)
+            trace = self._recorder.finish()
+        return trace if self._starts is None else with_speech(trace)
+
+    def _check_flood(self) -> None:
+        if self._recorder.flooded:
+            events, size = self._recorder.most_events, self._recorder.most_bytes
+            told = f"more than {events:,.0f} messages or {size / 1e6:,.0f} MB in one scenario"
+            raise UnreachableError(f"{self.target} floods: {told}")
+
+    async def detach(self) -> None:
+        """End the relay's process where there is one."""
+        if self._process is not None:
+            await self._process.stop()
+
+    @property
+    def wire(self) -> str:
+        """The name of the wire that is spoken."""
+        return self._dialect.name
+
+    def _speak_on(self, dialect: Dialect) -> None:
+        self._dialect = self._recorder.dialect = dialect
+        chosen = {CLIENT_AUDIO} if self._starts is not None else set()
+        self._lacks = tuple(sorted({*self._declared_lacks, *dialect.lacks, *chosen}))
+        self._http_paths = list(dialect.http_paths)
+        check_sayable(self._starts, dialect)
+
+    async def _search_http_answers(self) -> None:
+        """A path that is not answered is not asked again."""
+        for path in list(self._http_paths):
+            if not await search_answer(self._address, path, self._recorder, "client-1"):
+                self._http_paths.remove(path)
+
+    def _play(self, scenario: Scenario) -> None:
+        if self._motion_server is not None:
+            self._motion_server.play(scenario, also_open=True)
+
+    @property
+    def last_output(self) -> str:
+        """What the relay's process wrote last; "" where the kit did not start it."""
+        return self._process.last_output() if self._process is not None else ""
+
+    async def _tell_its_end(self, grace: float = 0.0) -> None:
+        """Raises UnreachableError where the relay's process has ended, or does within so many seconds."""
+        obituary = await self._process.obituary(grace) if self._process is not None else ""
+        if obituary:
+            raise UnreachableError(obituary)
+
+    def _speaker(self, client: RelayClient, slowed_by: float) -> Speaker:
+        return Speaker(
+            client.name,
+            client,
+            self._dialect,
+            self._recorder,
+            self._settling,
+            self._settling_of_nothing,
+            self._recovering,
+            lacks=frozenset(self._lacks),
+            greets=self._greets,
+            sample_rate=self._sample_rate,
+            fallback=self._fallback,
+            slowed_by=slowed_by,
+            starts=self._starts,
+        )
+
+    def _client(
+        self,
+        name: str,
+        open_seconds: float = 10.0,
+        *,
+        bears_credentials: bool = False,
+        narrow: bool = False,
+    ) -> RelayClient:
+        address = self._address
+        if bears_credentials:
+            expire_at = int(time.time()) + _TOKEN_LIFE_SECONDS
+            address = bearing(address, APP_ID, issue_token(SessionToken(expire_at, APP_ID), name))
+        address = replace(address, narrow=narrow)
+        kind = RelayClient if self.target.startswith("ws") else DocumentClient
+        return kind(address, self._dialect, self._recorder, name, open_seconds)
+
+    async def _read_greeting(self, client: RelayClient) -> None:
+        seconds = GREETING_SECONDS if self._dialect.greets else _NO_GREETING_SECONDS
+        heard = await client.start(PLAN_SAMPLE_RATE, seconds)
+        if isinstance(heard, Ready):
+            # Not every relay greets.
+            self._greets, self._sample_rate = True, heard.input_sample_rate or PLAN_SAMPLE_RATE
+        if isinstance(heard, Garbage):
+            raise WireNotFoundError(
+                f"{self.target} speaks another wire than {self._dialect.name}: {heard.reason}"
+            )
+
+    async def _converse(self, plan: Plan, speakers: Sequence[Speaker]) -> None:
+        if not plan.step:
+            conversations = zip(speakers, plan.clients, strict=True)
+            await asyncio.gather(*(self._speak_turns(*conversation) for conversation in conversations))
+            return
+        for number in range(max(map(len, plan.clients))):
+            speaking = [
+                (speaker, turns[number])
+                for speaker, turns in zip(speakers, plan.clients, strict=True)
+                if number < len(turns)
+            ]
+            await self._speak_in_step(number, speaking)
+
+    async def _speak_turns(self, speaker: Speaker, turns: Sequence[TurnPlan]) -> None:
+        for number, turn in enumerate(turns):
+            await speaker.speak(number, turn, self._pcm(speaker, number, turn))
+
+    async def _speak_in_step(self, number: int, speaking: Sequence[tuple[Speaker, TurnPlan]]) -> None:
+        """One turn of each; whoever reads nothing reads on when those who read are through."""
+        readers_through = asyncio.Event()
+
+        def spoken(reads: bool) -> list[Coroutine[None, None, None]]:
+            return [
+                speaker.speak(
+                    number, turn, self._pcm(speaker, number, turn), None if reads else readers_through
+                )
+                for speaker, turn in speaking
+                if turn.reads is reads
+            ]
+
+        slow = spoken(False)
+        unread = asyncio.gather(*slow)
+        try:
+            await asyncio.sleep(_LEAD_SECONDS if slow else 0.0)
+            await asyncio.gather(*spoken(True))
+        finally:
+            readers_through.set()
+        await unread
+
+    def _pcm(self, speaker: Speaker, number: int, turn: TurnPlan) -> bytes:
+        return speech(f"{self._seed}/{self._runs}/{speaker.name}/{number}", turn.samples, turn.sound)

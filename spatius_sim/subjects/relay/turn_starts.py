@@ -1,0 +1,121 @@
+"""Ways to start a turn: the client speaks, or the relay is asked to, in one way or another."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import aiohttp
+
+from spatius_sim.net.client.relay import RelayClient
+from spatius_sim.protocol.errors import UnreachableError, UsageError
+from spatius_sim.wires import Dialect
+from spatius_sim.wires.events import ClientAction, PlayClip, Say
+
+CLIENT_AUDIO_START = "client-audio"
+_REQUEST_SECONDS = 10.0
+_HOOK_SECONDS = 30.0
+_LONGEST_ANSWER = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TurnToStart:
+    """The turn that a hook is to start: number `number` (0, 1, ...) of this `client`, to whom the relay gave
+    this `session_id` ("" where it gave none). `pcm` is speech (mono s16le at `sample_rate` Hz) that the hook
+    may hand to the relay; what went up to Motion Server is what counts."""
+
+    client: str
+    number: int
+    session_id: str
+    pcm: bytes
+    sample_rate: int
+
+
+class TurnStart(Protocol):
+    """Starts a turn whose speech the relay chooses."""
+
+    async def start(self, client: RelayClient, turn: TurnToStart) -> None:
+        """Start it; raises UnreachableError where that cannot be done."""
+
+
+Hook = Callable[[TurnToStart], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """By a message of the wire."""
+
+    action: ClientAction
+
+    async def start(self, client: RelayClient, turn: TurnToStart) -> None:
+        """Send it."""
+        await client.do(self.action)
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """By an HTTP POST without a body; `{session}` in the URL stands for the session id."""
+
+    url: str
+
+    async def start(self, client: RelayClient, turn: TurnToStart) -> None:
+        """Post it."""
+        url = self.url.replace("{session}", turn.session_id)
+        timeout = aiohttp.ClientTimeout(total=_REQUEST_SECONDS)
+        try:
+            async with aiohttp.ClientSession(timeout=timeout) as http, http.post(url) as answer:
+                said = await answer.content.read(_LONGEST_ANSWER)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise UnreachableError(f"the request that starts a turn failed: {url}: {error!r}") from error
+        if answer.status >= 400:
+            text = said.decode(errors="replace")
+            raise UnreachableError(
+                f"the request that starts a turn failed: {url}: HTTP {answer.status} {text}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Hooked:
+    """By a function of the team's own, in a thread."""
+
+    hook: Hook
+
+    async def start(self, client: RelayClient, turn: TurnToStart) -> None:
+        """Call it."""
+        try:
+            await asyncio.wait_for(asyncio.to_thread(self.hook, turn), _HOOK_SECONDS)
+        except TimeoutError:
+            raise UnreachableError(
+                f"the hook that starts a turn took more than {_HOOK_SECONDS:.0f} s"
+            ) from None
+        except Exception as error:
+            raise UsageError(f"pytest_spatius_start_turn raised {error!r}") from error
+
+
+def turn_start(wanted: str, hook: Hook | None) -> TurnStart | None:
+    """What `--turn` means: None where the client speaks; raises UsageError for what cannot be."""
+    kind, _, rest = wanted.partition(":")
+    match kind:
+        case "client-audio" if not rest:
+            return None
+        case "clip" if rest:
+            return Asked(PlayClip(rest))
+        case "text" if rest:
+            return Asked(Say(rest))
+        case "http" if rest.startswith(("http://", "https://")):
+            return Requested(rest)
+        case "hook" if not rest:
+            if hook is None:
+                raise UsageError("--turn hook: no conftest.py defines pytest_spatius_start_turn")
+            return Hooked(hook)
+    raise UsageError(
+        f"--turn {wanted}: client-audio, clip:NAME, text:WORDS, hook or http:URL is needed; a URL begins "
+        "with http:// or https://"
+    )
+
+
+def check_sayable(start: TurnStart | None, dialect: Dialect) -> None:
+    """Raises UsageError where the wire has no way to ask for such a turn."""
+    if isinstance(start, Asked) and not dialect.write_client(start.action):
+        what = type(start.action).__name__
+        raise UsageError(f"--turn: the wire {dialect.name} has no message for it ({what})")

@@ -1,0 +1,161 @@
+"""Watches a turn at its client: its two halves, and what comes in their stead when Motion Server fails."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Container
+
+from spatius_sim.plans.behaviour import Heard
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.story.join import failures_among
+from spatius_sim.subjects.waiting import AdaptiveTimeout, Watch, wait_until
+from spatius_sim.trace.events import Injected, Received
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.recorder import Recorder
+from spatius_sim.wires.events import Audio, Failed, Motion
+from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, END_MARKS, ERRORS, PCM
+
+_LATE_SECONDS = 0.2
+"""What came in the last moment is written down a little later."""
+
+_QUIET_SECONDS = 0.3
+
+
+def fallback_timeout(seconds: float) -> AdaptiveTimeout:
+    """The wait for a relay to do without a Motion Server that fails: `seconds`, and two at least."""
+    return AdaptiveTimeout(seconds, least=2.0, patient_waits=2)
+
+
+class TurnWatch:
+    """What of a turn has come at its client, from here on, `owed` bytes of audio where all comes; what has
+    gone wrong since event number `since` concerns it. A client whose relay `lacks` audio has its own; one
+    whose relay lacks end marks has all when the connection is `closed`."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        client: str,
+        since: int,
+        owed: int,
+        lacks: Container[str] = (),
+        closed: Callable[[], bool] = bool,
+    ) -> None:
+        self._recorder, self._client, self._since = recorder, client, since
+        self._begun = len(recorder.events)
+        self._owed = 0 if PCM in lacks or CLIENT_AUDIO in lacks else owed
+        self._has_audio = AUDIO in lacks
+        self._speechless = ERRORS in lacks
+        self._all_over = closed if END_MARKS in lacks else bool
+        self._watches = {
+            Heard.AUDIO: Watch(recorder, client, _is_audio),
+            Heard.MOTION: Watch(recorder, client, _is_motion),
+            Heard.LAST_AUDIO: Watch(recorder, client, _ends_audio),
+        }
+        self._motion_end = Watch(recorder, client, _ends_motion)
+        self._word = Watch(recorder, client, _gives_motion_up)
+
+    def have_come(self) -> bool:
+        """Whether both halves, marked as ended, have been received by now."""
+        audio, motion = self._audio_ended(), self._motion_end.has_come()
+        return (audio and motion) or self._all_over()
+
+    def by(self, heard: Heard) -> Callable[[], bool]:
+        """Whether that much has been received by now."""
+        if self._has_audio and heard in (Heard.AUDIO, Heard.LAST_AUDIO):
+            return self._audio_ended
+        return self._watches[heard].has_come if heard in self._watches else self.have_come
+
+    async def wait(
+        self,
+        settling: AdaptiveTimeout,
+        fallback: AdaptiveTimeout,
+        gone: Callable[[], bool],
+        *,
+        slowed_by: float,
+        spoken: float,
+        behind_unfinished: bool,
+    ) -> bool:
+        """Whether both halves have come. Where Motion Server is slowed down by so many seconds, the relay has
+        as many more to show life; where it fails, it has time to end the audio and to say so. One that plays
+        `spoken` seconds at their own pace may take as long. Behind a turn that was not finished, what has
+        come may be what was left of it: then this turn is over when nothing more comes."""
+        spoken_at = time.monotonic()
+
+        def over() -> bool:
+            return self.have_come() or self._failed_at() is not None
+
+        await wait_until(self._recorder, over, settling, gone, grace=slowed_by, spoken=spoken)
+        failed_at = self._failed_at()
+        if failed_at is None and behind_unfinished and self.have_come():
+            await wait_until(self._recorder, bool, AdaptiveTimeout(_QUIET_SECONDS), gone, spoken=spoken)
+        elif failed_at is not None:
+            await self._wait_for_fallback(max(spoken_at, failed_at), fallback, gone)
+        return self.have_come()
+
+    @property
+    def failed(self) -> bool:
+        """Whether Motion Server has failed by now."""
+        return self._failed_at() is not None
+
+    async def _wait_for_fallback(
+        self, since: float, fallback: AdaptiveTimeout, gone: Callable[[], bool]
+    ) -> None:
+        changed = self._recorder.changed
+        deadline = since + fallback.now + _LATE_SECONDS
+        while not (self.have_come() or gone()):
+            now = time.monotonic()
+            if self._has_fallen_back():
+                fallback.took(now - since)
+                return
+            left = deadline - now
+            if left <= 0:
+                fallback.ended_in_vain()
+                return
+            changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), left)
+
+    def _has_fallen_back(self) -> bool:
+        audio, word = self._audio_ended(), self._speechless or self._word.has_come()
+        return audio and word and (self._has_audio or self._audio_bytes() >= self._owed)
+
+    def _audio_bytes(self) -> int:
+        heard = (
+            event.what.value
+            for event in self._recorder.events[self._begun :]
+            if event.connection == self._client and isinstance(event.what, Received)
+        )
+        return sum(len(said.pcm) for said in heard if isinstance(said, Audio))
+
+    def _audio_ended(self) -> bool:
+        return self._has_audio or self._watches[Heard.LAST_AUDIO].has_come()
+
+    def _failed_at(self) -> float | None:
+        """Seconds on the monotonic clock; None where nothing failed."""
+        events = self._recorder.events[self._since :]
+        faults = [event for event in events if isinstance(event.what, Injected)]
+        return min((event.at_ns / 1e9 for event in failures_among(faults)), default=None)
+
+
+def _is_audio(heard: object) -> bool:
+    return isinstance(heard, Audio) and bool(heard.pcm)
+
+
+def _is_motion(heard: object) -> bool:
+    return isinstance(heard, Motion) and bool(heard.payloads)
+
+
+def _ends_audio(heard: object) -> bool:
+    return isinstance(heard, Audio) and heard.last
+
+
+def _ends_motion(heard: object) -> bool:
+    if not isinstance(heard, Motion):
+        return False
+    messages = map(read_upstream, heard.payloads)
+    return heard.last or any(isinstance(m, MotionResponse) and m.end for m in messages)
+
+
+def _gives_motion_up(heard: object) -> bool:
+    """An empty list makes a client go on with audio alone (seed:002)."""
+    return isinstance(heard, Failed) or (isinstance(heard, Motion) and not heard.payloads)

@@ -1,0 +1,128 @@
+"""Waits for what a recorder writes down."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from spatius_sim.trace.events import Event, Lane, Received
+from spatius_sim.trace.recorder import Recorder
+from spatius_sim.wires.events import Failed, Garbage, Note
+
+
+class Watch:
+    """Looks for one message in what a connection receives from here on."""
+
+    def __init__(self, recorder: Recorder, connection: str, wanted: Callable[[object], bool]) -> None:
+        self._recorder, self._connection, self._wanted = recorder, connection, wanted
+        self._next = len(recorder.events)
+        self._come = False
+
+    def has_come(self) -> bool:
+        """Whether it has been received by now."""
+        events = self._recorder.events
+        while self._next < len(events) and not self._come:
+            event = events[self._next]
+            self._next += 1
+            if event.connection == self._connection and isinstance(event.what, Received):
+                self._come = self._wanted(event.what.value)
+        return self._come
+
+
+LONGEST_TURN_SECONDS = 60.0
+"""However lively a subject is, a turn that lasts so much longer than its speech never ends."""
+
+_GLANCE_SECONDS = 0.05
+_ROOM_FOR_SLOWNESS = 3.0
+
+
+@dataclass(slots=True)
+class AdaptiveTimeout:
+    """How long a subject is waited for, in seconds, before what is missing counts as missing.
+
+    That is `seconds` at first. After `patient_waits` waits in vain the next runs wait three times as long as
+    the subject was ever seen to take, and `least` at least, for it is not slow but silent. All waits of one
+    run are of one length. What a shortened wait shows is a suspicion: a run with patience confirms it.
+    """
+
+    seconds: float
+    least: float = 1.0
+    patient_waits: int = 3
+    longest: float = 0.0
+    in_vain: int = 0
+    now: float = field(init=False)
+    """The length of a wait in this run."""
+    cut_short: bool = field(init=False, default=False)
+    """Whether a wait of this run ended in vain before all its `seconds` were over."""
+
+    def __post_init__(self) -> None:
+        self.now = self.seconds
+
+    def begin_run(self, *, patient: bool) -> None:
+        """Fix the length of the waits of one run: all the `seconds` if it is to be `patient`."""
+        self.cut_short = False
+        self.now = self.seconds
+        if not patient and self.in_vain >= self.patient_waits:
+            self.now = min(self.seconds, max(self.least, _ROOM_FOR_SLOWNESS * self.longest))
+
+    def ended_in_vain(self) -> None:
+        """Remember a wait in which nothing came."""
+        self.in_vain += 1
+        self.cut_short = self.cut_short or self.now < self.seconds
+
+    def took(self, seconds: float) -> None:
+        """Remember how long the subject took."""
+        self.longest = max(self.longest, seconds)
+
+
+def _never() -> bool:
+    return False
+
+
+async def wait_until(
+    recorder: Recorder,
+    over: Callable[[], bool],
+    settling: AdaptiveTimeout,
+    gone: Callable[[], bool] = _never,
+    grace: float = 0.0,
+    spoken: float = 0.0,
+) -> bool:
+    """Whether `over` came true before the subject was `gone`, or silent for longer than it may be, and than
+    `grace` seconds more; `spoken` is how many seconds of speech it may have to play. Audio, motion
+    and what happens upstream are signs of life; status messages and the word that it failed are none."""
+    started = time.monotonic()
+    silent = 0.0
+    seen = len(recorder.events)
+    while not over():
+        if any(map(_is_sign_of_life, recorder.events[seen:])):
+            settling.took(silent)
+            silent = 0.0
+        seen = len(recorder.events)
+        began = time.monotonic()
+        left = min(settling.now + grace - silent, started + LONGEST_TURN_SECONDS + spoken - began)
+        if gone() or recorder.flooded or left <= 0:
+            settling.ended_in_vain()
+            return over()
+        recorder.changed.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(recorder.changed.wait(), min(left, _GLANCE_SECONDS))
+        silent += silence_within(time.monotonic() - began)
+    return True
+
+
+def silence_within(seconds: float) -> float:
+    """How much of a look that took so long was the silence of the subject. Where the kit itself was late, the
+    machine may have held up both: the later it was, the less it knows."""
+    return seconds if seconds <= _GLANCE_SECONDS else _GLANCE_SECONDS**2 / seconds
+
+
+def _is_sign_of_life(event: Event) -> bool:
+    if event.lane is Lane.DOWNSTREAM and isinstance(event.what, Received):
+        return not isinstance(event.what.value, Note | Garbage | Failed)
+    return event.lane in (Lane.UPSTREAM, Lane.CONSOLE, Lane.EGRESS)
+
+
+def chunks(pcm: bytes, size: int) -> list[bytes]:
+    """The audio in pieces of so many bytes."""
+    return [pcm[start : start + size] for start in range(0, len(pcm), size)]

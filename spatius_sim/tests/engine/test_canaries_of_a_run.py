@@ -1,0 +1,135 @@
+"""What a run is told in confidence stands nowhere: not on the terminal, in a report, on a tape."""
+
+import json
+import shlex
+import subprocess
+import sys
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spatius_sim.engine.options import as_typed
+from spatius_sim.engine.settings import options_of
+from spatius_sim.net.proxy.proxy import places
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.tests.canaries import artefacts_of, leaks
+from spatius_sim.tests.processes import PROCESSES
+
+TELLTALE = PROCESSES / "telltale_relay_process.py"
+BEARER, PASSWORD, COOKIE = (
+    "canary-bearer-8f7e6d5c4b3a",
+    "canary-basic-pass&word=17",
+    "canary-cookie-5a6b7c8d9e",
+)
+VARIABLE, DATABASE = "canary-variable-sk-4f5g6h7j", "canary-database-pw-1x2y3z"
+URL_USER, URL_QUERY = "canary-url-password-3Q", "canary-url-query-61w"
+SECRETS = {
+    "bearer": BEARER,
+    "basic": PASSWORD,
+    "cookie": COOKIE,
+    "variable": VARIABLE,
+    "database": DATABASE,
+    "password in the URL": URL_USER,
+    "query of the URL": URL_QUERY,
+}
+OPTIONS = {
+    "target": f"ws://me:{URL_USER}@127.0.0.1:{{port}}/ws?token={URL_QUERY}",
+    "target-cmd": shlex.join([sys.executable, str(TELLTALE), "{port}"]),
+    "target-env": [f"MODEL_KEY={VARIABLE}", f"DATABASE_URL=postgres://me:{DATABASE}@h/db", "AT={port}"],
+    "target-header": [
+        f"Authorization: Bearer {BEARER}",
+        "Proxy-Authorization: Basic " + b64encode(f"me:{PASSWORD}".encode()).decode(),
+        f"Cookie: session={COOKIE}",
+    ],
+}
+SECONDS = 120.0
+WRONG_URL = f"ftp://me:{URL_USER}@h/?token={URL_QUERY}"
+
+
+def ran(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "spatius_sim", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS)
+
+
+def arguments(**others: str) -> list[str]:
+    given = OPTIONS | others
+    target = given.pop("target")
+    several = [(name, value if isinstance(value, list) else [value]) for name, value in given.items()]
+    return [str(target), *(f"--{name}={one}" for name, values in several for one in values)]
+
+
+def artefacts(folder: Path, made: subprocess.CompletedProcess[str]) -> dict[str, bytes]:
+    found = {"terminal": made.stdout.encode(), "errors": made.stderr.encode()}
+    for path in folder.rglob("*"):
+        if path.suffix == ".tape":
+            found |= {f"{path.name}: {name}": raw for name, raw in artefacts_of(path).items()}
+        elif path.is_file():
+            found[path.name] = path.read_bytes()
+    return found
+
+
+@pytest.mark.parametrize("manner", ["breaks a rule", "dies"])
+def test_a_run_and_all_that_it_leaves(manner: str, tmp_path: Path) -> None:
+    made = ran(
+        tmp_path,
+        "verify",
+        *arguments(**{"wire": "json-envelope", "wait": "10", "settle": "1", "report-dir": "reports"}),
+        *(["--target-env=DIES=1"] if manner == "dies" else []),
+        "--save-tape=whole.tape",
+        "--rule=R-SECRETS",
+        "--profile=smoke",
+    )
+    assert made.returncode == (6 if manner == "dies" else 1), made.stdout + made.stderr
+    found = artefacts(tmp_path, made)
+    assert {"report.html", "report.json", "junit.xml", "summary.md", "badge.json"} <= found.keys()
+    assert leaks(SECRETS, found) == []
+    if manner == "breaks a rule":
+        assert "R-SECRETS.tape: tape show" in found
+        failed = json.loads(found["report.json"])
+        assert "AT={port}" in json.dumps(failed)
+
+
+def test_doctor_and_init_say_nothing_of_it(tmp_path: Path) -> None:
+    for command in ("doctor", "init"):
+        made = ran(tmp_path, command, *arguments(wait="10", settle="0.3"), "--target-env=DIES=1")
+        assert made.returncode == 6, made.stdout + made.stderr
+        assert leaks(SECRETS, artefacts(tmp_path, made)) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"target": WRONG_URL},
+        {"server": WRONG_URL},
+        {"server": f"console={WRONG_URL}"},
+        {"server": f"console={WRONG_URL},ingress={WRONG_URL}"},
+        {"client": WRONG_URL.replace("ftp", "ws").replace("@h", "@h:0")},
+        {"target": "ws://h:{port}", "target-cmd": "x", "target-env": [f"KEY={{nothing}}{VARIABLE}"]},
+        {"target": "ws://h:{port}", "target-cmd": "x", "target-env": [VARIABLE]},
+        {"target": "ws://h", "target-header": [BEARER]},
+        {"target": "ws://h", "target-header": [f"Cookie: {COOKIE}\r\nEvil: b"]},
+    ],
+    ids=repr,
+)
+def test_a_usage_error_quotes_none_of_it(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError) as error:
+        options_of(wrong, {}, 1).check()
+    assert leaks(SECRETS, {"told": str(error.value).encode()}) == []
+
+
+@pytest.mark.parametrize("wrong", [WRONG_URL, f"http://me:{URL_USER}@h:x/"])
+def test_neither_does_that_of_a_proxy(wrong: str) -> None:
+    with pytest.raises(UsageError, match="--upstream") as error:
+        places((wrong,))
+    assert leaks(SECRETS, {"told": str(error.value).encode()}) == []
+
+
+def test_the_command_that_repeats_a_failure_shows_placeholders_alone() -> None:
+    typed = as_typed(OPTIONS | {"target-env": ["KEY=x", "AT={port}", "URL={ingress}{port}", "NONE="]})
+    assert "'--target=ws://...@127.0.0.1:{port}/ws?token=...'" in typed
+    assert "--target-env=KEY=..." in typed
+    for shown in ("AT={port}", "URL={ingress}{port}", "NONE="):
+        assert f"--target-env={shown}" in typed.replace("'", "")
+    assert leaks(SECRETS, {"typed": typed.encode()}) == []

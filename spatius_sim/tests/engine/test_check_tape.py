@@ -1,0 +1,135 @@
+"""A tape is judged as conformance.yaml, a baseline and the options ask, by `check` and by pytest."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from spatius_sim.cli.main import cli
+from spatius_sim.files.resources import resource
+from spatius_sim.protocol.errors import UsageError
+
+TAPES = resource("fixtures") / "tapes"
+GOOD, BAD = str(TAPES / "wire-json-envelope.tape"), str(TAPES / "fails-R-MOTION-ORDER.tape")
+KNOWN = """\
+known-failures:
+  R-MOTION-ORDER:
+    reason: two workers race
+    fails-with: "*"
+"""
+
+
+def check(*arguments: str) -> tuple[int, str]:
+    ran = CliRunner().invoke(cli, ["check", *arguments], standalone_mode=False)
+    if isinstance(ran.exception, UsageError):
+        return 4, str(ran.exception)
+    assert ran.exception is None, ran.exception
+    return int(ran.return_value), " ".join(ran.output.split())
+
+
+def by_pytest(*arguments: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "pytest", f"--rootdir={resource('conformance').parent}"]
+    command += ["-p", "no:cacheprovider", f"--tape={arguments[0]}", *arguments[1:]]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return ran.returncode, " ".join((ran.stdout + ran.stderr).split())
+
+
+@pytest.fixture(autouse=True)
+def _there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+
+
+@pytest.mark.parametrize(
+    ("tape", "baseline", "code", "told"),
+    [
+        (BAD, KNOWN, 0, "known to fail: R-MOTION-ORDER"),
+        (BAD, KNOWN.replace('"*"', "it sings"), 1, "known.yaml:4: R-MOTION-ORDER fails otherwise"),
+        (BAD, KNOWN + "    expires: 2020-02-29\n", 1, "known.yaml:5: R-MOTION-ORDER expired on 2020"),
+        (
+            BAD,
+            "known-failures:\n  C-ID: {}\n",
+            4,
+            "known.yaml:2: C-ID is a rule for a client, not for a relay",
+        ),
+        (GOOD, KNOWN, 0, "all were kept"),
+    ],
+    ids=[
+        "tolerated",
+        "fails otherwise",
+        "expired",
+        "another subject's",
+        "a whole run alone says that it passes",
+    ],
+)
+@pytest.mark.parametrize("judged", [check, by_pytest])
+def test_a_tape_with_the_baseline_of_conformance_yaml(
+    judged: object, tape: str, baseline: str, code: int, told: str
+) -> None:
+    Path("known.yaml").write_text(baseline)
+    Path("conformance.yaml").write_text("target: ws://127.0.0.1:9\nbaseline: known.yaml\n")
+    assert callable(judged)
+    ended, output = judged(tape)
+    assert ended == code, output
+    assert told in output
+
+
+def test_workers_say_the_same() -> None:
+    Path("known.yaml").write_text(KNOWN)
+    assert by_pytest(BAD, "-n", "2", "--baseline=known.yaml", "--report-json=r.json")[0] == 0
+    code, output = by_pytest(BAD, "-n", "2")
+    assert code == 1
+    assert "FAILED: R-MOTION-ORDER. " in output and "Exit code 1. Next: mend R-MOTION-ORDER" in output
+    assert Path("r.json").is_file()
+
+
+def test_what_the_file_says_of_another_kind_of_subject_is_left_alone() -> None:
+    Path("conformance.yaml").write_text("server: http://127.0.0.1:9\nbaseline: missing.yaml\nlevel: may\n")
+    assert check(BAD)[0] == 1
+
+
+def test_level_lacks_and_rule_choose_what_is_judged() -> None:
+    Path("conformance.yaml").write_text("target: ws://127.0.0.1:9\nlevel: must\nreport-dir: all\n")
+    code, output = check(BAD, "--lacks=own-stream")
+    assert code == 1
+    assert "NOT_APPLICABLE R-ISOLATION the subject lacks own-stream" in output
+    assert "R-LATENCY" not in output and "R-LATENCY" in check(BAD, "--level=may")[1]
+    assert Path("all/report.html").is_file()
+    for judged in (check, by_pytest):
+        assert judged(BAD, "--rule=U-TOKEN", "--rule=R-MOTION-COMPLETE")[0] == 0
+        assert "NOT EXERCISED: R-FALLBACK; this is no pass" in judged(BAD, "--rule=R-FALLBACK")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--rule=R-NONSENSE"], "no rule has the id"),
+        (["--rule=C-ID"], "C-ID is a rule for a client, and"),
+        (["--lacks=grace"], "no feature is named so"),
+        (["--level=can"], "there are must, should, may"),
+        (["--conformance=missing.yaml"], "missing.yaml"),
+    ],
+)
+@pytest.mark.parametrize("judged", [check, by_pytest])
+def test_what_cannot_be_asked(judged: object, arguments: list[str], told: str) -> None:
+    assert callable(judged)
+    code, output = judged(BAD, *arguments)
+    assert code == 4, output
+    assert told in output
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [("--target=ws://127.0.0.1:9", "judge one in a run"), ("--update-baseline", "needs a whole run")],
+)
+def test_a_tape_is_no_subject_of_a_whole_run(argument: str, told: str) -> None:
+    code, output = by_pytest(BAD, argument, "--baseline=known.yaml")
+    assert code == 4
+    assert told in output
+
+
+def test_a_wrong_line_of_the_file_is_named() -> None:
+    Path("conformance.yaml").write_text("target: ws://127.0.0.1:9\nlacks: [grace]\n")
+    assert check(BAD)[1].startswith("conformance.yaml:2: lacks grace: no feature")

@@ -1,0 +1,165 @@
+"""A run that is ended from outside leaves no process behind, and the report of what it had found."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from spatius_sim.tests.engine.test_exit_codes import RELAY, TIMEOUT, all_fronts, command_for, fronts
+from spatius_sim.tests.subjects.test_client import is_running
+
+FAMILY = Path(__file__).with_name("family_of_processes.py")
+GONE_SECONDS = 15.0
+SLEEPER = (sys.executable, "-c", "import time; time.sleep(600)")
+AT = "ws://127.0.0.1:{port}"
+
+asked_to_end = pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
+)
+
+
+def family(pids: Path, *command: str) -> str:
+    """The command that becomes that one, with children."""
+    return shlex.join([sys.executable, str(FAMILY), str(pids), *command])
+
+
+@contextmanager
+def running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """The command in a group of its own, as a shell or `timeout` runs it; its group is killed at the end."""
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate(timeout=TIMEOUT)
+
+
+def within(seconds: float, holds: Callable[[], bool]) -> bool:
+    """Whether it holds, or does within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def have_started(pids: Path) -> bool:
+    return pids.exists() and pids.read_text().count("\n") >= 4
+
+
+def left_over(pids: Path) -> list[int]:
+    """The processes of the family that are there still after a bounded time; they are killed then."""
+    noted = [int(line) for line in pids.read_text().split()]
+    within(GONE_SECONDS, lambda: not any(map(is_running, noted)))
+    left = [pid for pid in noted if is_running(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    return left
+
+
+def read_until(process: subprocess.Popen[str], word: str) -> str:
+    """The output up to the line that contains the word; the tests' own bound is that of the process."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    while not lines or word not in lines[-1]:
+        lines.append(process.stdout.readline())
+        assert lines[-1], "".join(lines)
+    return "".join(lines)
+
+
+@all_fronts
+@asked_to_end
+def test_a_run_that_is_asked_to_end_is_interrupted_and_reports(
+    front: str, number: signal.Signals, tmp_path: Path
+) -> None:
+    """The whole group is told a second time, as `timeout` does it."""
+    pids, report = tmp_path / "pids", tmp_path / "report.json"
+    relay = family(pids, sys.executable, str(RELAY), "{port}", "R-MOTION-ORDER")
+    command = command_for(front, AT, "--target-cmd", relay, "--report-json", str(report))
+    command += ["--rule", "R-MOTION-ORDER", "--rule", "R-SLOWCLIENT"]
+    with running(command, tmp_path) as process:
+        told = read_until(process, "FAILED R-MOTION-ORDER")
+        process.send_signal(number)
+        os.killpg(process.pid, number)
+        rest, _ = process.communicate(timeout=TIMEOUT)
+    left = left_over(pids)
+    assert not left
+    assert process.returncode == 2, told + rest
+    plain = json.loads(report.read_text())
+    assert plain["exit_code"] == 2
+    verdicts = {rule["id"]: rule["verdict"] for rule in plain["rules"]}
+    assert verdicts == {"R-MOTION-ORDER": "FAILED", "R-SLOWCLIENT": "UNEXERCISED"}
+    assert "interrupted" in rest.lower()
+
+
+@all_fronts
+def test_a_judge_that_is_killed_leaves_no_relay(front: str, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    command = command_for(front, AT, "--target-cmd", family(pids, *SLEEPER), "--wait", "60")
+    with running(command, tmp_path) as process:
+        assert within(TIMEOUT, lambda: have_started(pids))
+        process.kill()
+        process.communicate(timeout=TIMEOUT)
+    left = left_over(pids)
+    assert not left
+
+
+@pytest.mark.parametrize("command", ["doctor", "init"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda n: n.name)
+def test_a_question_that_is_cut_short_leaves_no_relay(
+    command: str, number: signal.Signals, tmp_path: Path
+) -> None:
+    pids = tmp_path / "pids"
+    words = [sys.executable, "-m", "spatius_sim", command, AT, "--target-cmd", family(pids, *SLEEPER)]
+    with running([*words, "--wait", "60"], tmp_path) as process:
+        assert within(TIMEOUT, lambda: have_started(pids))
+        process.send_signal(number)
+        process.communicate(timeout=TIMEOUT)
+    left = left_over(pids)
+    assert not left
+    assert process.returncode == (-number if number == signal.SIGKILL else 2)
+
+
+@fronts
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda n: n.name)
+def test_a_testee_ends_with_the_judge(front: str, number: signal.Signals, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    client = f"--client={family(pids, *SLEEPER)}"
+    command = [word for word in command_for(front, "TARGET", "--rule=C-ID") if "TARGET" not in word]
+    with running([*command, client], tmp_path) as process:
+        assert within(TIMEOUT, lambda: have_started(pids))
+        process.send_signal(number)
+        process.communicate(timeout=TIMEOUT)
+    left = left_over(pids)
+    assert not left
+    assert process.returncode == (-number if number == signal.SIGKILL else 2)
+
+
+def test_who_is_told_to_ignore_hang_ups_ignores_them(tmp_path: Path) -> None:
+    """As under `nohup`."""
+    pids = tmp_path / "pids"
+    relay = family(pids, sys.executable, str(RELAY), "{port}")
+    command = ["nohup", *command_for("verify", AT, "--target-cmd", relay, "--rule", "R-AUDIO-FIRST")]
+    with running(command, tmp_path) as process:
+        assert within(TIMEOUT, lambda: have_started(pids))
+        process.send_signal(signal.SIGHUP)
+        output, _ = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, output
+    assert not left_over(pids)

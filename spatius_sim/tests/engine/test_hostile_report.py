@@ -1,0 +1,75 @@
+"""A relay that means harm is judged: the log and every report stay harmless and small."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spatius_sim.reporting.formats.files import WRITERS
+from spatius_sim.tests.processes import PROCESSES
+from spatius_sim.tests.reporting.formats.test_hostile_text import OBEYED, Page
+
+RELAY = PROCESSES / "hostile_relay_process.py"
+MINIATURE = PROCESSES / "miniature_relay_process.py"
+TARGET = "ws://127.0.0.1:{port}"
+RULE = "R-END-AUDIO"
+TIMEOUT = 120
+
+
+def test_a_hostile_relay_reaches_neither_the_log_nor_a_report(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "spatius_sim", "verify", TARGET]
+    command += ["--target-cmd", shlex.join([sys.executable, str(RELAY), "{port}"]), "--profile", "smoke"]
+    command += ["--rule", RULE, "--settle", "0.4", "--report-dir", "all"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
+    log = ran.stdout + ran.stderr
+    assert ran.returncode == 1, log
+    assert len(log) < 20_000
+    assert not OBEYED.search(log)
+    assert not re.search(r"^\s*::|##\[|##vso", log, re.MULTILINE)
+
+    files = {path.name: path for path in (tmp_path / "all").iterdir()}
+    assert files.keys() == {file for file, _ in WRITERS.values()} | {f"{RULE}.tape"}
+    for name in files.keys() - {f"{RULE}.tape"}:
+        text = files[name].read_text("utf-8")
+        assert len(text) < 200_000, name
+        assert not OBEYED.search(text), name
+    page = Page(files["report.html"].read_text("utf-8"))
+    assert "<img src=x onerror=alert(1)>" in page.text
+    assert "img" not in page.elements
+    (judged,) = json.loads(files["report.json"].read_text("utf-8"))["rules"]
+    assert (judged["id"], judged["verdict"]) == (RULE, "FAILED")
+
+
+@pytest.mark.parametrize("front", ["verify", "xdist"])
+def test_where_the_kit_crashes_over_what_was_said_that_is_harmless(front: str, tmp_path: Path) -> None:
+    fronts = {"verify": ["spatius_sim", "verify", TARGET], "xdist": ["pytest", "-n", "2", "--target", TARGET]}
+    command = [sys.executable, "-m", *fronts[front]]
+    command += ["--target-cmd", shlex.join([sys.executable, str(MINIATURE), "{port}"]), "--profile", "smoke"]
+    command += ["--rule", RULE, "--report-json", "report.json"]
+    environment = os.environ | {"PYTEST_ADDOPTS": "-p spatius_sim.tests.engine.crashing_kit"}
+    ran = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT, env=environment
+    )
+    log = ran.stdout + ran.stderr
+    assert ran.returncode == 3, log[-3000:]
+    assert f"ERRORED {RULE}: RuntimeError(" in log
+    assert re.search(r"crashing_kit\.py:\d+: RuntimeError", log), log[-3000:]
+    assert "Exit code 3. Next: " in log
+    assert len(log) < 60_000
+    assert not OBEYED.search(log)
+    assert not re.search(r"^\s*::|##\[|##vso", log, re.MULTILINE)
+    marked = subprocess.run(
+        [sys.executable, "-m", "spatius_sim", "report", "annotations", "report.json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    ).stdout
+    assert marked.startswith(f"::error title={RULE}::the kit failed: RuntimeError(")
+    assert (len(marked.splitlines()), len(marked) < 1000) == (1, True)
+    assert not OBEYED.search(marked)

@@ -1,0 +1,131 @@
+"""A rule that passed fails after all where a scenario of another rule breaks it."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis.strategies import just
+
+from spatius_sim.engine.trial import Trial
+from spatius_sim.miniatures.wrong_relays import LosesLastPayload
+from spatius_sim.model.relay.relay import PlainRelay, RelayCommand, RelayTurn
+from spatius_sim.net.background_loop import BackgroundLoop
+from spatius_sim.plans.behaviour import Act, Cue, Heard
+from spatius_sim.plans.plan import Plan, TurnPlan
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.tests.processes import PROCESSES
+from spatius_sim.tests.running_miniature import SEED, miniature_relay
+from spatius_sim.wires.events import ClientAction, InterruptTurn
+
+LOSING = PROCESSES / "losing_relay_process.py"
+TURN = TurnPlan(16_000, 3200)
+LONG = TurnPlan(80_000, 6400)
+INTERRUPTED = TurnPlan(80_000, 6400, Cue(None, Heard.AUDIO), Act.INTERRUPT)
+UNDISTURBED = Plan(((TURN, TURN),))
+DISTURBED = Plan(((TURN, INTERRUPTED, LONG),))
+
+
+class LosesBehindAnInterrupt(LosesLastPayload):
+    """Drops the last payload of every long turn once its client has interrupted one, `losses` at most."""
+
+    lossy = False
+    losses = 1_000
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        self.lossy = self.lossy or isinstance(action, InterruptTurn)
+        return super().client_did(client, action)
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        if self.lossy and self.losses and message.end:
+            self.losses -= 1
+            return super().motion_down(turn, raw, message)
+        return PlainRelay.motion_down(self, turn, raw, message)
+
+
+class LosesOneBehindAnInterrupt(LosesBehindAnInterrupt):
+    """Drops no more than one payload."""
+
+    losses = 1
+
+
+@contextmanager
+def trial_of(brain: type[PlainRelay], folder: Path) -> Iterator[Trial[Plan]]:
+    loop = BackgroundLoop()
+    running = miniature_relay(brain)
+    try:
+        yield Trial(loop.run(running.__aenter__(), 10.0), loop, SEED, folder, 1, shrink_seconds=0.0)
+    finally:
+        loop.run(running.__aexit__(None, None, None), 10.0)
+        loop.stop()
+
+
+def overturned(brain: type[PlainRelay], folder: Path, plans: dict[str, Plan]) -> list[tuple[str, Verdict]]:
+    """What each rule, judged over its plan, overturns of those before it."""
+    with trial_of(brain, folder) as trial:
+        found = [o for name, plan in plans.items() for o in trial.overturned(trial.judge(name, just(plan)))]
+        assert all(trial.smallest[outcome.rule_id] == DISTURBED for outcome in found)
+        return [(outcome.rule_id, outcome.verdict) for outcome in found]
+
+
+def test_what_the_scenarios_of_another_rule_break_has_not_passed(tmp_path: Path) -> None:
+    plans = {"R-MOTION-COMPLETE": UNDISTURBED, "R-STALE": DISTURBED}
+    accused = [("R-MOTION-COMPLETE", Verdict.FAILED)]
+    assert overturned(LosesBehindAnInterrupt, tmp_path, plans) == accused
+    assert overturned(LosesBehindAnInterrupt, tmp_path, dict(reversed(plans.items()))) == accused
+
+
+def test_what_is_broken_once_and_kept_when_repeated_is_told_as_open(tmp_path: Path) -> None:
+    plans = {"R-MOTION-COMPLETE": UNDISTURBED, "R-STALE": DISTURBED}
+    open_still = [("R-MOTION-COMPLETE", Verdict.INCONCLUSIVE)]
+    assert overturned(LosesOneBehindAnInterrupt, tmp_path, plans) == open_still
+
+
+def test_a_rule_that_is_not_to_be_judged_is_not_accused(tmp_path: Path) -> None:
+    assert overturned(LosesBehindAnInterrupt, tmp_path, {"R-STALE": DISTURBED}) == []
+
+
+@pytest.mark.parametrize(
+    ("brain", "verdict"),
+    [
+        (LosesBehindAnInterrupt, Verdict.FAILED),
+        (LosesOneBehindAnInterrupt, Verdict.INCONCLUSIVE),
+        (PlainRelay, Verdict.UNEXERCISED),
+    ],
+)
+def test_what_was_seen_is_told_though_the_rule_was_not_reached(
+    brain: type[PlainRelay], verdict: Verdict, tmp_path: Path
+) -> None:
+    with trial_of(brain, tmp_path) as trial:
+        trial.judge("R-STALE", just(DISTURBED))
+        trial.deadline = 0.0
+        assert trial.judge("R-MOTION-COMPLETE", just(UNDISTURBED)).verdict is verdict
+
+
+def test_what_is_seen_in_the_last_scenario_overturns_though_time_is_over(tmp_path: Path) -> None:
+    with trial_of(LosesBehindAnInterrupt, tmp_path) as trial:
+        assert trial.overturned(trial.judge("R-MOTION-COMPLETE", just(UNDISTURBED))) == []
+        last = trial.judge("R-STALE", just(DISTURBED))
+        trial.deadline = 0.0
+        assert [outcome.rule_id for outcome in trial.overturned(last)] == ["R-MOTION-COMPLETE"]
+
+
+def test_the_reader_sees_which_rule_failed_though_another_item_tells_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "spatius_sim", "verify", "ws://127.0.0.1:{port}", "--settle=0.4"]
+    command += [f"--target-cmd={sys.executable} {LOSING} {{port}}", "--wire=json-envelope"]
+    command += ["--profile=smoke", "--rule=R-MOTION-COMPLETE", "--rule=R-STALE"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 1, ran.stdout
+    progress, _, explained = ran.stdout.partition(" FAILURES ")
+    assert "\nFAILED R-MOTION-COMPLETE: payload 2 of 2 never arrived (" in progress
+    heading, first, second, *_ = explained.split("\n")[1:]
+    assert heading.strip("_ ").endswith("[R-STALE]")
+    assert first == (
+        "R-MOTION-COMPLETE was not broken by its own scenarios, and one of another rule broke it. "
+        "R-STALE, under which this stands, is PASSED."
+    )
+    assert second.startswith("R-MOTION-COMPLETE (MUST): ")
+    assert "\nFAILED: R-MOTION-COMPLETE. 1 of 2 rules passed.\n" in explained

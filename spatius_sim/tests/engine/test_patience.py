@@ -1,0 +1,49 @@
+"""What was seen broken is repeated with all the patience that the user allows, and told in the end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis.strategies import just
+
+from spatius_sim.engine.trial import Trial
+from spatius_sim.miniatures.wrong_with_faults import TellsNoFailure
+from spatius_sim.model.relay.relay import PlainRelay
+from spatius_sim.net.background_loop import BackgroundLoop
+from spatius_sim.plans.drawn_faults import FAILURES
+from spatius_sim.plans.plan import Plan
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.subjects.subject import Patience
+from spatius_sim.tests.running_miniature import SEED, miniature_relay
+
+PATIENCE = Patience(attach=5.0, settle=0.4, fallback=4.0)
+"""Longer than the two seconds that a relay is given which has never fallen back."""
+
+
+@contextmanager
+def trial_of(brain: type[PlainRelay], folder: Path) -> Iterator[Trial[Plan]]:
+    loop = BackgroundLoop()
+    running = miniature_relay(brain, patience=PATIENCE)
+    try:
+        yield Trial(loop.run(running.__aenter__(), 10.0), loop, SEED, folder, 1, shrink_seconds=0.0)
+    finally:
+        loop.run(running.__aexit__(None, None, None), 10.0)
+        loop.stop()
+
+
+def test_a_relay_that_never_tells_is_failed_after_other_rules_have_waited_in_vain(tmp_path: Path) -> None:
+    spoken, listening, later, *_ = FAILURES[1:]
+    with trial_of(TellsNoFailure, tmp_path) as trial:
+        assert trial.judge("R-RECOVER", just(spoken), (spoken, listening)).verdict is Verdict.PASSED
+        outcome = trial.judge("R-ERROR-TOLD", just(later))
+    assert outcome.verdict is Verdict.FAILED
+    assert outcome.failure is not None and outcome.failure.confirmed
+
+
+def test_what_another_rule_s_scenarios_broke_never_becomes_unexercised(tmp_path: Path) -> None:
+    failing = FAILURES[1]
+    undisturbed = replace(failing, motion_server=replace(failing.motion_server, faults=()))
+    with trial_of(TellsNoFailure, tmp_path) as trial:
+        trial.judge("R-RECOVER", just(failing))
+        assert trial.judge("R-ERROR-TOLD", just(undisturbed)).verdict is Verdict.FAILED

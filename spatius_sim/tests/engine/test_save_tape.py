@@ -1,0 +1,69 @@
+"""`--save-tape`: what the suite saw is on the tape, whatever the subject, and is judged alike."""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spatius_sim.engine.check_tape import check_tape
+from spatius_sim.files.resources import resource
+from spatius_sim.reporting.summary import ExitCode, exit_code
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.tape.reader import header_of
+
+TIMEOUT = 120
+REUSES_IDS = (
+    "from spatius_sim.subjects.own_client import own_client; from spatius_sim.subjects.testee_shim import serve_stdio; "
+    "from spatius_sim.miniatures.wrong_clients import ReusesIds; serve_stdio(own_client(ReusesIds))"
+)
+
+
+def saved(folder: Path, tape: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", *arguments, f"--save-tape={tape}", f"--report-dir={folder}"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, cwd=folder)
+
+
+def pytest_of(subject: str) -> tuple[str, ...]:
+    return "pytest", str(resource("conformance") / subject), "-p", "no:cacheprovider"
+
+
+@pytest.mark.parametrize(
+    ("subject", "rule_id"), [("relay", "R-MOTION-ORDER"), ("server", "S-CONFIRM"), ("client", "C-ID")]
+)
+def test_a_good_subject_is_good_on_its_tape(subject: str, rule_id: str, tmp_path: Path) -> None:
+    tape = tmp_path / "a.tape"
+    ran = saved(tmp_path, tape, *pytest_of(subject), f"--rule={rule_id}", "--profile=smoke")
+    assert ran.returncode == 0, ran.stdout
+    (summary,) = check_tape(tape)
+    assert summary.subject == subject
+    verdicts = {outcome.rule_id: outcome.verdict for outcome in summary.outcomes}
+    assert verdicts[rule_id] is Verdict.PASSED
+    assert exit_code((summary,)) is ExitCode.PASSED
+    assert header_of(tape).what == "suite"
+
+
+def test_a_bad_client_is_bad_on_the_tape_that_verify_saved(tmp_path: Path) -> None:
+    tape = tmp_path / "a.tape"
+    client = shlex.join([sys.executable, "-c", REUSES_IDS])
+    ran = saved(
+        tmp_path, tape, "spatius_sim", "verify", f"--client={client}", "--rule=C-ID-NEW", "--profile=smoke"
+    )
+    assert ran.returncode == ExitCode.RULE_FAILED, ran.stdout + ran.stderr
+    (summary,) = check_tape(tape)
+    failed = [outcome.rule_id for outcome in summary.outcomes if outcome.verdict is Verdict.FAILED]
+    assert failed == ["C-ID-NEW"]
+
+
+def test_a_tape_that_cannot_be_written_is_told_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = saved(tmp_path, tmp_path / "file" / "a.tape", *pytest_of("client"), "--client=whatever")
+    assert ran.returncode == ExitCode.USAGE
+    assert "cannot be written" in ran.stderr + ran.stdout
+
+
+def test_several_workers_do_not_write_over_each_other(tmp_path: Path) -> None:
+    ran = saved(tmp_path, tmp_path / "a.tape", *pytest_of("client"), "-n", "2")
+    assert ran.returncode == ExitCode.USAGE
+    assert "several workers cannot write one tape" in ran.stderr + ran.stdout

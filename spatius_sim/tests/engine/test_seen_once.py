@@ -1,0 +1,67 @@
+"""A breach that is not seen again is INCONCLUSIVE; more patience may help if something was waited for."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis.strategies import just
+
+from spatius_sim.engine.trial import Trial
+from spatius_sim.model.relay.relay import PlainRelay, RelayCommand, RelayTurn
+from spatius_sim.net.background_loop import BackgroundLoop
+from spatius_sim.plans.plan import Plan, TurnPlan
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.reporting.formats.text_report import failure_text
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.tests.running_miniature import SEED, miniature_relay
+
+PLAN = Plan(((TurnPlan(6400, 3200),),))
+
+
+class DoublesOnce(PlainRelay):
+    """Sends its first payload twice."""
+
+    first = True
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        times, self.first = 2 if self.first else 1, False
+        return [
+            command
+            for _ in range(times)
+            for command in super(DoublesOnce, self).motion_down(turn, raw, message)
+        ]
+
+
+class ForgetsOnce(PlainRelay):
+    """Does not mark the end of its first turn's audio."""
+
+    first = True
+
+    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+        forgets, self.first = self.first, False
+        return [] if forgets else super().end_down(turn)
+
+
+@pytest.mark.parametrize(
+    ("brain", "rule_id", "silence"),
+    [(DoublesOnce, "R-MOTION-COMPLETE", False), (ForgetsOnce, "R-END-AUDIO", True)],
+)
+def test_more_patience_is_advised_where_silence_was_the_finding(
+    brain: type[PlainRelay], rule_id: str, silence: bool, tmp_path: Path
+) -> None:
+    loop = BackgroundLoop()
+    running = miniature_relay(brain)
+    trial = Trial(loop.run(running.__aenter__(), 10.0), loop, SEED, tmp_path, 1, shrink_seconds=0.0)
+    try:
+        outcome = trial.judge(rule_id, just(PLAN))
+    finally:
+        loop.run(running.__aexit__(None, None, None), 10.0)
+        loop.stop()
+    assert outcome.verdict is Verdict.INCONCLUSIVE
+    assert outcome.failure is not None and not outcome.failure.confirmed
+    assert outcome.failure.evidence, "the tape is of the run that broke it"
+    assert "but it was not seen again when repeated 3 times" in outcome.reason
+    assert outcome.failure.silence is silence
+    told = failure_text(outcome, replace(outcome.failure, repeat="pytest"))
+    assert "not seen again when repeated" in told
+    assert ("a longer --settle" in told) is silence

@@ -1,0 +1,112 @@
+"""Relays on every wire: an honest one passes whatever the wire can break, a wrong one is named."""
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from spatius_sim.engine.trial import Trial
+from spatius_sim.files.wire_file import find_wire
+from spatius_sim.miniatures.wrong_relays import (
+    BroadcastsMotion,
+    HandsOutApiKey,
+    LosesAudio,
+    LosesLastPayload,
+    NeverMarksAudioEnd,
+    RewritesReqId,
+    SwapsPayloads,
+)
+from spatius_sim.model.relay.relay import PlainRelay, RelayCommand, RelayTurn, Tell
+from spatius_sim.net.background_loop import BackgroundLoop
+from spatius_sim.plans.exercises import exercise_of
+from spatius_sim.rules.catalogue import RULES, Verdict, rules_for
+from spatius_sim.rules.judge import judge
+from spatius_sim.tape.taping import read_traces
+from spatius_sim.tests.running_miniature import SEED, miniature_relay
+from spatius_sim.wires.events import Audio
+
+EXAMPLES = 2
+IN_REAL_TIME = frozenset({"U-RETRY", "R-RECOVER", "U-HANGUP"})
+"""They wait for ten seconds and more, and look upstream: judged over json-envelope alone."""
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[BackgroundLoop]:
+    loop = BackgroundLoop()
+    yield loop
+    loop.stop()
+
+
+@pytest.fixture
+def stack(loop: BackgroundLoop) -> Iterator[AsyncExitStack]:
+    stack = AsyncExitStack()
+    yield stack
+    loop.run(stack.aclose(), 10.0)
+
+
+class SendsAudioWhole(PlainRelay):
+    """Sends a turn's audio in one piece, as soon as it has all of it."""
+
+    def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
+        self._kept = getattr(self, "_kept", {})
+        self._kept[turn.name] = self._kept.get(turn.name, b"") + pcm
+        return []
+
+    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
+        return [Tell(turn.client, Audio(self._kept.pop(turn.name), last=True, turn_id=turn.name))]
+
+
+HONEST: dict[str, type[PlainRelay]] = {
+    "binary-header": PlainRelay,
+    "typed-json": PlainRelay,
+    "binary-header-bare": SendsAudioWhole,
+    "messagepack": PlainRelay,
+}
+WRONG: list[tuple[str, type[PlainRelay], str]] = [
+    ("binary-header", LosesLastPayload, "R-MOTION-COMPLETE"),
+    ("binary-header", HandsOutApiKey, "R-SECRETS"),
+    ("typed-json", BroadcastsMotion, "R-ISOLATION"),
+    ("typed-json", LosesAudio, "R-AUDIO-COMPLETE"),
+    ("typed-json", NeverMarksAudioEnd, "R-END-AUDIO"),
+    ("typed-json", SwapsPayloads, "R-MOTION-ORDER"),
+    ("binary-header-bare", RewritesReqId, "R-MOTION-VERBATIM"),
+    ("messagepack", LosesAudio, "R-AUDIO-COMPLETE"),
+    ("messagepack", RewritesReqId, "R-MOTION-VERBATIM"),
+]
+
+
+@pytest.mark.parametrize("wire", HONEST)
+def test_an_honest_relay_passes_all_that_its_wire_can_break(
+    wire: str, loop: BackgroundLoop, stack: AsyncExitStack, tmp_path: Path
+) -> None:
+    subject = loop.run(stack.enter_async_context(miniature_relay(HONEST[wire], wire)), 10.0)
+    trial = Trial(subject, loop, SEED, tmp_path, EXAMPLES)
+    outcomes = {
+        rule.id: trial.judge(rule.id, *exercise_of(rule.id))
+        for rule in rules_for("relay")
+        if rule.id not in IN_REAL_TIME
+    }
+    lacks = find_wire(wire).lacks
+    for rule_id, outcome in outcomes.items():
+        lacking = lacks & set(RULES[rule_id].needs)
+        expected = Verdict.NOT_APPLICABLE if lacking else Verdict.PASSED
+        assert outcome.verdict is expected, (rule_id, outcome)
+
+
+@pytest.mark.parametrize(("wire", "brain", "rule_id"), WRONG)
+def test_a_wrong_relay_is_named_on_its_wire_too(
+    wire: str,
+    brain: type[PlainRelay],
+    rule_id: str,
+    loop: BackgroundLoop,
+    stack: AsyncExitStack,
+    tmp_path: Path,
+) -> None:
+    subject = loop.run(stack.enter_async_context(miniature_relay(brain, wire)), 10.0)
+    trial = Trial(subject, loop, SEED, tmp_path, EXAMPLES, shrink_seconds=0.0)
+    outcome = trial.judge(rule_id, *exercise_of(rule_id))
+    assert outcome.verdict is Verdict.FAILED
+    [taped] = read_traces(tmp_path / f"{rule_id}.tape")
+    assert judge(taped)[rule_id].verdict is Verdict.FAILED
+    assert trial.broken_so_far().keys() == {rule_id}

@@ -1,0 +1,231 @@
+"""Each miniature departs from the honest ground in its one named way, and in no other."""
+
+from itertools import count
+
+import numpy as np
+import pytest
+
+from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
+from spatius_sim.miniatures.wrong_relays import (
+    RELAY_MINIATURES,
+    AsksForTwoDays,
+    BroadcastsMotion,
+    HandsOutApiKey,
+    LosesAudio,
+    LosesLastPayload,
+    MotionInEarlierTurn,
+    NeverEndsUpstream,
+    NeverMarksAudioEnd,
+    RewritesReqId,
+    SendsEmptyFrames,
+    SendsMotionFirst,
+    SwapsPayloads,
+    TriesOddRate,
+)
+from spatius_sim.model.relay.relay import (
+    SAMPLE_RATE,
+    TOKEN_LIFE_SECONDS,
+    ConnectUp,
+    PlainRelay,
+    RelayCommand,
+    SendUp,
+    Tell,
+)
+from spatius_sim.protocol.codec import decode, encode
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
+from spatius_sim.rules.catalogue import RULES, Level, Rule, rules_for
+from spatius_sim.wires.events import Audio, Motion, Ready, Speak, SpeakEnd
+
+ANN, BOB = "ann", "bob"
+KEY = "the API key"
+SHORT, LONG = bytes(640), bytes(range(256)) * 5
+"""20 ms and 40 ms of audio."""
+
+
+def response(number: int, *, end: bool) -> tuple[bytes, MotionResponse]:
+    message = MotionResponse("id", "req-1", end, np.full((1, WIDTH), number, np.float32))
+    return encode(message), message
+
+
+def responses(payloads: int) -> list[tuple[bytes, MotionResponse]]:
+    return [response(number, end=number == payloads) for number in range(1, payloads + 1)]
+
+
+def raws(payloads: int) -> list[bytes]:
+    return [raw for raw, _ in responses(payloads)]
+
+
+def whole_run(kind: type[PlainRelay], payloads: int = 3, turns: int = 1) -> list[RelayCommand]:
+    """All commands of a relay with two clients, of whom ann speaks."""
+    numbers = count(1)
+    relay = kind(KEY, lambda: f"req-{next(numbers)}")
+    commands = relay.client_came(ANN) + relay.client_came(BOB)
+    for number in range(turns):
+        up = f"ann-turn-{number}"
+        commands += relay.client_did(ANN, Speak(SHORT))
+        commands += relay.upstream_opened(up)
+        commands += relay.upstream_said(up, b"", ConfirmSession("id"))
+        commands += relay.client_did(ANN, Speak(LONG))
+        commands += relay.client_did(ANN, SpeakEnd())
+        for raw, message in responses(payloads):
+            commands += relay.upstream_said(up, raw, message)
+    return commands
+
+
+def told(commands: list[RelayCommand], client: str = ANN) -> list[Audio | Motion]:
+    """The audio and motion that a client was told."""
+    events = [command.event for command in commands if isinstance(command, Tell) and command.client == client]
+    return [event for event in events if isinstance(event, Audio | Motion)]
+
+
+def audio_told(kind: type[PlainRelay]) -> list[Audio]:
+    return [event for event in told(whole_run(kind)) if isinstance(event, Audio)]
+
+
+def motion_told(kind: type[PlainRelay], payloads: int = 3, turns: int = 1) -> list[Motion]:
+    return [event for event in told(whole_run(kind, payloads, turns)) if isinstance(event, Motion)]
+
+
+def without(kind: type, commands: list[RelayCommand]) -> list[RelayCommand]:
+    """The commands but for what a client is told of that kind."""
+    return [c for c in commands if not (isinstance(c, Tell) and isinstance(c.event, kind))]
+
+
+@pytest.mark.parametrize("rule_id", RELAY_MINIATURES)
+def test_a_miniature_is_named_by_a_rule(rule_id: str) -> None:
+    assert rule_id in RULES
+
+
+CAN_BE_BROKEN = [rule for rule in (*rules_for("relay"), *rules_for("client")) if rule.level is not Level.MAY]
+
+
+@pytest.mark.parametrize("rule", CAN_BE_BROKEN, ids=lambda rule: rule.id)
+def test_every_rule_has_a_miniature_that_breaks_it(rule: Rule) -> None:
+    assert rule.id in {*RELAY_MINIATURES, *CLIENT_MINIATURES}
+
+
+WRONG_IN_MOTION = [
+    RewritesReqId,
+    LosesLastPayload,
+    SwapsPayloads,
+    SendsEmptyFrames,
+    MotionInEarlierTurn,
+    BroadcastsMotion,
+]
+
+
+@pytest.mark.parametrize("kind", WRONG_IN_MOTION)
+def test_a_miniature_wrong_in_motion_is_honest_in_all_else(kind: type[PlainRelay]) -> None:
+    wrong, honest = whole_run(kind, turns=2), whole_run(PlainRelay, turns=2)
+    assert wrong != honest
+    assert without(Motion, wrong) == without(Motion, honest)
+
+
+@pytest.mark.parametrize("kind", [LosesAudio, NeverMarksAudioEnd])
+def test_a_miniature_wrong_in_audio_is_honest_in_all_else(kind: type[PlainRelay]) -> None:
+    wrong, honest = whole_run(kind, turns=2), whole_run(PlainRelay, turns=2)
+    assert wrong != honest
+    assert without(Audio, wrong) == without(Audio, honest)
+
+
+def test_rewrites_the_req_id() -> None:
+    for event, (_, sent) in zip(motion_told(RewritesReqId), responses(3), strict=True):
+        got = decode(event.payloads[0])
+        assert got == MotionResponse(sent.connection_id, "ann-turn-0", sent.end, sent.keyframes)
+
+
+def test_loses_the_last_payload_and_marks_an_empty_list() -> None:
+    events = motion_told(LosesLastPayload)
+    assert [event.payloads for event in events] == [(raw,) for raw in raws(3)[:2]] + [()]
+    assert [event.last for event in events] == [False, False, True]
+
+
+@pytest.mark.parametrize("kind", [LosesLastPayload, SwapsPayloads, MotionInEarlierTurn])
+def test_where_there_is_one_payload_and_one_turn_nothing_can_be_wrong(kind: type[PlainRelay]) -> None:
+    assert whole_run(kind, payloads=1) == whole_run(PlainRelay, payloads=1)
+
+
+@pytest.mark.parametrize(("payloads", "order"), [(2, [2, 1]), (3, [2, 1, 3])])
+def test_swaps_the_first_two_payloads(payloads: int, order: list[int]) -> None:
+    events = motion_told(SwapsPayloads, payloads)
+    sent = raws(payloads)
+    assert [raw for event in events for raw in event.payloads] == [sent[number - 1] for number in order]
+    assert [event.last for event in events][-1]
+
+
+def test_loses_20_ms_of_every_longer_chunk() -> None:
+    assert [event.pcm for event in audio_told(LosesAudio)] == [SHORT, LONG[640:], b""]
+
+
+def test_sends_motion_first_and_then_all_that_it_held() -> None:
+    events = told(whole_run(SendsMotionFirst))
+    honest = told(whole_run(PlainRelay))
+    audio, motion = honest[:3], honest[3:]
+    assert events == [motion[0], *audio, *motion[1:]]
+
+
+def test_sends_audio_at_once_when_motion_has_gone_out() -> None:
+    relay = SendsMotionFirst(KEY, lambda: "req-1")
+    relay.client_came(ANN)
+    relay.client_did(ANN, Speak(SHORT))
+    relay.upstream_opened("ann-turn-0")
+    relay.upstream_said("ann-turn-0", b"", ConfirmSession("id"))
+    relay.upstream_said("ann-turn-0", *response(1, end=False))
+    assert Tell(ANN, Audio(LONG, turn_id="ann-turn-0")) in relay.client_did(ANN, Speak(LONG))
+
+
+def test_never_marks_the_end_of_audio() -> None:
+    assert [(event.pcm, event.last) for event in audio_told(NeverMarksAudioEnd)] == [
+        (SHORT, False),
+        (LONG, False),
+    ]
+
+
+def test_sends_an_empty_list_before_the_first_payload() -> None:
+    empty = Motion((), False, "ann-turn-0")
+    assert motion_told(SendsEmptyFrames) == [empty, *motion_told(PlainRelay)]
+
+
+def test_labels_motion_with_the_turn_before() -> None:
+    labels = [event.turn_id for event in motion_told(MotionInEarlierTurn, payloads=1, turns=3)]
+    assert labels == ["ann-turn-0", "ann-turn-0", "ann-turn-1"]
+
+
+def test_broadcasts_motion() -> None:
+    commands = whole_run(BroadcastsMotion)
+    assert told(commands) == told(whole_run(PlainRelay))
+    payloads = [event.payloads for event in told(commands, BOB) if isinstance(event, Motion)]
+    assert payloads == [(raw,) for raw in raws(3)]
+
+
+def test_hands_out_the_api_key() -> None:
+    greetings = whole_run(HandsOutApiKey)[:2]
+    assert greetings == [Tell(client, Ready(KEY, SAMPLE_RATE, SAMPLE_RATE)) for client in (ANN, BOB)]
+    assert whole_run(HandsOutApiKey)[2:] == whole_run(PlainRelay)[2:]
+
+
+def test_never_ends_upstream() -> None:
+    ends = [
+        command.message.end
+        for command in whole_run(NeverEndsUpstream)
+        if isinstance(command, SendUp) and isinstance(command.message, AudioInput)
+    ]
+    assert ends == [False, False, False]
+
+
+def test_asks_for_two_days_and_for_an_hour_when_refused() -> None:
+    relay = AsksForTwoDays(KEY, lambda: "req-1")
+    relay.client_came(ANN)
+    assert ConnectUp("ann-turn-0", 2 * 24 * 3600) in relay.client_did(ANN, Speak(SHORT))
+    assert relay.upstream_lost("ann-turn-0", "refused") == [ConnectUp("ann-turn-0", TOKEN_LIFE_SECONDS)]
+    assert relay.upstream_opened("ann-turn-0") == [SendUp("ann-turn-0", ConfigureSession(SAMPLE_RATE))]
+
+
+def test_tries_an_odd_rate_and_a_good_one_when_refused() -> None:
+    relay = TriesOddRate(KEY, lambda: "req-1")
+    relay.client_came(ANN)
+    relay.client_did(ANN, Speak(SHORT))
+    assert relay.upstream_opened("ann-turn-0") == [SendUp("ann-turn-0", ConfigureSession(11025))]
+    relay.upstream_lost("ann-turn-0", "refused")
+    assert relay.upstream_opened("ann-turn-0") == [SendUp("ann-turn-0", ConfigureSession(SAMPLE_RATE))]

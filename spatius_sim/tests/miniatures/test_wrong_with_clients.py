@@ -1,0 +1,153 @@
+"""The miniatures that show where clients interrupt, leave, misbehave or wait: each in its one way."""
+
+from itertools import count
+
+import numpy as np
+import pytest
+
+from spatius_sim.miniatures.wrong_with_clients import (
+    MINIATURES,
+    CutsSpeech,
+    DemandsCredentials,
+    EndsInMidSample,
+    FallsOverRubbish,
+    LabelsStaleMotionAnew,
+    LeavesSessionsOpen,
+    NeverMarksMotionEnd,
+    PassesStaleMotionOn,
+    SpeaksBehindTheEnd,
+    TakesTokensAgain,
+)
+from spatius_sim.model.relay.relay import ConnectUp, HangUp, PlainRelay, RelayCommand, SendUp, Tell
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import AudioInput, ConfirmSession, MotionResponse
+from spatius_sim.wires.events import (
+    Audio,
+    Failed,
+    Interrupted,
+    InterruptTurn,
+    Motion,
+    Note,
+    Ready,
+    RelayEvent,
+    Speak,
+    SpeakEnd,
+    Unclear,
+)
+
+ANN, BOB = "ann", "bob"
+PCM = bytes(range(256)) * 5
+MOTION = MotionResponse("id", "req-1", True, np.zeros((1, WIDTH), np.float32))
+
+
+class Talk:
+    """A relay in talk with Ann and Bob, and what it has said and done."""
+
+    def __init__(self, kind: type[PlainRelay]) -> None:
+        numbers = count(1)
+        self.relay = kind("key", lambda: f"req-{next(numbers)}")
+        self.commands: list[RelayCommand] = self.relay.client_came(ANN) + self.relay.client_came(BOB)
+
+    def speaks(self, client: str, number: int = 0, *, end: bool = True) -> "Talk":
+        self.commands += self.relay.client_did(client, Speak(PCM))
+        up = f"{client}-turn-{number}"
+        self.commands += self.relay.upstream_opened(up)
+        self.commands += self.relay.upstream_said(up, b"", ConfirmSession("id"))
+        if end:
+            self.commands += self.relay.client_did(client, SpeakEnd())
+        return self
+
+    def answered(self, up: str) -> "Talk":
+        self.commands += self.relay.upstream_said(up, encode(MOTION), MOTION)
+        return self
+
+    def told(self, client: str) -> list[RelayEvent]:
+        return [c.event for c in self.commands if isinstance(c, Tell) and c.client == client]
+
+    @property
+    def audio_up(self) -> list[AudioInput]:
+        messages = (command.message for command in self.commands if isinstance(command, SendUp))
+        return [message for message in messages if isinstance(message, AudioInput)]
+
+    @property
+    def hung_up(self) -> list[str]:
+        return [command.upstream for command in self.commands if isinstance(command, HangUp)]
+
+
+def motion(talk: Talk) -> list[tuple[bool, str]]:
+    return [(m.last, m.turn_id) for m in talk.told(ANN) if isinstance(m, Motion)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "label"), [(PassesStaleMotionOn, ""), (LabelsStaleMotionAnew, "ann-turn-1")]
+)
+def test_stale_motion(kind: type[PlainRelay], label: str) -> None:
+    talk = Talk(kind).speaks(ANN)
+    talk.commands += talk.relay.client_did(ANN, InterruptTurn())
+    talk.speaks(ANN, 1)
+    assert talk.hung_up == []
+    assert Interrupted("asked") in talk.told(ANN)
+    talk.answered("ann-turn-0")
+    assert motion(talk) == [(True, label)]
+    assert next(c.turn_id for c in talk.told(ANN) if isinstance(c, Audio)) == ("ann-turn-0" if label else "")
+    talk.commands += talk.relay.client_left(ANN)
+    assert set(talk.hung_up) == {"ann-turn-0", "ann-turn-1"}
+
+
+def test_tokens_are_taken_again() -> None:
+    connects = [c for c in Talk(TakesTokensAgain).speaks(ANN).commands if isinstance(c, ConnectUp)]
+    assert [connect.fresh for connect in connects] == [False]
+
+
+def test_one_byte_too_many() -> None:
+    assert Talk(EndsInMidSample).speaks(ANN).audio_up[-1] == AudioInput("req-1", b"\0", end=True)
+
+
+def test_speech_behind_the_end() -> None:
+    talk = Talk(SpeaksBehindTheEnd).speaks(ANN)
+    assert [(bool(a.audio), a.end) for a in talk.audio_up] == [(True, False), (False, True), (True, False)]
+    talk.commands += talk.relay.client_did(ANN, SpeakEnd())
+    assert len(talk.audio_up) == 3
+
+
+def test_speech_that_is_cut() -> None:
+    talk = Talk(CutsSpeech).speaks(ANN)
+    talk.commands += talk.relay.client_did(BOB, Speak(PCM[:640]))
+    assert talk.audio_up[0].audio == PCM[640:]
+    assert [e.pcm for e in (*talk.told(ANN), *talk.told(BOB)) if isinstance(e, Audio) and e.pcm] == [
+        PCM[640:],
+        PCM[:640],
+    ]
+
+
+def test_sessions_that_are_left_open() -> None:
+    talk = Talk(LeavesSessionsOpen).speaks(ANN)
+    talk.commands += talk.relay.client_left(ANN)
+    assert talk.hung_up == []
+
+
+def test_a_motion_end_that_is_never_marked() -> None:
+    assert motion(Talk(NeverMarksMotionEnd).speaks(ANN).answered("ann-turn-0")) == [(False, "ann-turn-0")]
+
+
+def test_credentials_that_are_demanded() -> None:
+    relay = DemandsCredentials("key", lambda: "req")
+    assert isinstance(relay.client_came(ANN)[0], Tell)
+    relay.client_came(BOB, "a session token")
+    assert relay.client_did(ANN, Speak(PCM)) == [Tell(ANN, Failed("bring a session token"))]
+    assert Tell(BOB, Audio(PCM, turn_id="bob-turn-0")) in relay.client_did(BOB, Speak(PCM))
+
+
+def test_rubbish_that_costs_everybody_a_turn() -> None:
+    talk = Talk(FallsOverRubbish).speaks(ANN).speaks(BOB)
+    talk.commands += talk.relay.client_did(ANN, Note("ping"))
+    assert talk.hung_up == []
+    talk.commands += talk.relay.client_did(ANN, Unclear("?"))
+    assert set(talk.hung_up) == {"ann-turn-0", "bob-turn-0"}
+
+
+def test_every_other_thing_is_honest() -> None:
+    for kinds in MINIATURES.values():
+        for kind in kinds:
+            assert isinstance(Talk(kind).told(BOB)[0], Ready)

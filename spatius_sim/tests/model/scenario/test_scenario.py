@@ -1,0 +1,202 @@
+"""Scenarios as values refuse what cannot be, and their faults happen when they should."""
+
+from collections import Counter
+
+import pytest
+
+from spatius_sim.model.scenario.dice import noise, roll
+from spatius_sim.model.scenario.meaningful_ids import APPS, AVATARS, faults_of, glossary
+from spatius_sim.model.scenario.player import ConnectionFaults, Director, Entrance, Spoken
+from spatius_sim.model.scenario.scenario import (
+    ALLOWED,
+    NAMES,
+    NO_FAULTS,
+    WORDS,
+    Delay,
+    Drop,
+    Fail,
+    Fault,
+    Garbage,
+    Hangup,
+    Moment,
+    Refuse,
+    Reset,
+    Scenario,
+    Size,
+    Stall,
+    What,
+    When,
+)
+from spatius_sim.protocol.errors import UsageError
+
+UPGRADE = When(Moment.UPGRADE)
+
+
+@pytest.mark.parametrize(
+    ("make", "told_why"),
+    [
+        (lambda: When(Moment.TOKEN, seconds=1), "seconds does not go"),
+        (lambda: When(Moment.OPEN, seconds=1, messages=1), "messages does not go"),
+        (lambda: When(Moment.AUDIO, seconds=1, number=1), "number does not go"),
+        (lambda: When(Moment.TOKEN, avatar="a"), "avatar does not go"),
+        (lambda: When(Moment.UPGRADE, request=1), "request does not go"),
+        (lambda: When(Moment.OPEN), "needs seconds"),
+        (lambda: When(Moment.AUDIO), "needs seconds or messages"),
+        (lambda: When(Moment.AUDIO, seconds=1, messages=1), "needs seconds or messages"),
+        (lambda: When(Moment.AUDIO, seconds=float("nan")), "seconds must lie"),
+        (lambda: When(Moment.UPGRADE, probability=1.1), "probability must lie"),
+        (lambda: When(Moment.UPGRADE, connection=-1), "connection must lie"),
+        (lambda: Refuse(199), "status must lie"),
+        (lambda: Refuse(400, "a", "b"), "exclude each other"),
+        (lambda: Fail(2**31, "x"), "code must lie"),
+        (lambda: Hangup(1006), "cannot be sent"),
+        (lambda: Hangup(999), "cannot be sent"),
+        (lambda: Hangup(1000, "x" * 124), "123 bytes"),
+        (lambda: Delay(-1), "seconds must lie"),
+        (lambda: Delay(1, float("inf")), "jitter must lie"),
+        (lambda: Garbage(0), "bytes must lie"),
+        (lambda: Size(2**30), "bytes must lie"),
+        (lambda: Fault(UPGRADE, ()), "something that happens"),
+        (lambda: Fault(UPGRADE, (Drop(),)), "drop does not go with at: upgrade"),
+    ],
+)
+def test_what_cannot_be_is_a_usage_error(make: object, told_why: str) -> None:
+    assert callable(make)
+    with pytest.raises(UsageError, match=told_why):
+        make()
+
+
+def test_every_fault_has_a_name_and_a_moment() -> None:
+    assert set(NAMES.values()) == set().union(*ALLOWED.values())
+    assert WORDS[Fail] == "error"
+
+
+def test_dice_are_a_function_of_the_seed() -> None:
+    assert roll(1, "a", 2) == roll(1, "a", 2) != roll(2, "a", 2)
+    assert 0 <= min(roll(1, n) for n in range(500)) < 0.01
+    assert 0.99 < max(roll(1, n) for n in range(500)) < 1
+    assert noise(1, 100, "x")[:50] == noise(1, 50, "x") != noise(2, 50, "x")
+    assert len(noise(1, 100)) == 100
+
+
+def faults(*steps: tuple[When, What], seed: int = 0, number: int = 1) -> ConnectionFaults:
+    return ConnectionFaults(seed, number, [Fault(when, (what,)) for when, what in steps])
+
+
+def test_audio_faults_happen_once_when_enough_has_come() -> None:
+    awaiting = faults(
+        (When(Moment.AUDIO, seconds=2), Stall()),
+        (When(Moment.AUDIO, messages=3), Reset()),
+        (When(Moment.AUDIO, messages=1, probability=0), Hangup()),
+        (When(Moment.INTERRUPT), Hangup()),
+    )
+    came = [awaiting.audio(Spoken(0.9 * n, n), 1, Spoken(0, 0)) for n in range(1, 5)]
+    assert came == [[], [], [Stall(), Reset()], []]
+    assert awaiting.concerns(Moment.AUDIO)
+    assert not awaiting.concerns(Moment.RESPONSE)
+
+
+def test_audio_of_a_named_request_is_counted_in_it_alone() -> None:
+    awaiting = faults(
+        (When(Moment.AUDIO, seconds=1, request=2), Stall()), (When(Moment.AUDIO, messages=5), Reset())
+    )
+    first, second = Spoken(1.5, 4), Spoken(3, 9)
+    assert awaiting.audio(first, 1, first) == []
+    assert awaiting.audio(second, 2, Spoken(0.5, 1)) == [Reset()]
+    assert awaiting.audio(second, 2, Spoken(1, 2)) == [Stall()]
+
+
+def test_the_responses_of_a_named_request_alone_are_spoilt() -> None:
+    awaiting = faults((When(Moment.RESPONSE, number=1, request=2), Drop()))
+    assert [awaiting.response(1, request) for request in (1, 2, 3)] == [[], [Drop()], []]
+
+
+def test_requests_are_counted_over_all_connections() -> None:
+    director = Director()
+    first, second = director.connected("", ""), director.connected("", "")
+    assert [next(first.requests), next(second.requests), next(first.requests)] == [1, 2, 3]
+    director.play(NO_FAULTS)
+    assert next(director.was_connected("", "").requests) == 1
+
+
+def test_what_names_a_connection_spares_those_that_are_open() -> None:
+    named = Fault(When(Moment.AUDIO, messages=1, connection=1), (Stall(),))
+    unnamed = Fault(When(Moment.AUDIO, messages=1), (Reset(),))
+    director = Director(0, Scenario("x", "x", (named, unnamed)))
+    assert director.was_connected("", "").faults == (unnamed,)
+    assert director.connected("", "").faults == (named, unnamed)
+
+
+def test_response_faults_happen_at_their_number_or_always() -> None:
+    awaiting = faults((When(Moment.RESPONSE, number=2), Drop()), (When(Moment.RESPONSE), Stall()))
+    assert [awaiting.response(n) for n in (1, 2, 3)] == [[Stall()], [Drop(), Stall()], [Stall()]]
+
+
+def test_a_probability_is_drawn_each_time_and_from_the_seed() -> None:
+    def drawn(seed: int) -> list[int]:
+        often = faults((When(Moment.RESPONSE, probability=0.25), Drop()), seed=seed)
+        return [len(often.response(n)) for n in range(400)]
+
+    assert drawn(1) == drawn(1) != drawn(2)
+    assert 70 < Counter(drawn(1))[1] < 130
+
+
+def test_timed_faults_tell_their_seconds() -> None:
+    timed = faults(
+        (When(Moment.OPEN, seconds=3), Reset()), (When(Moment.SILENCE, seconds=2, probability=0), Stall())
+    )
+    assert timed.timed(Moment.OPEN) == {0: 3}
+    assert timed.timed(Moment.SILENCE) == {1: 2}
+    assert list(timed.elapsed(0)) == [Reset()]
+    assert list(timed.elapsed(1)) == []
+
+
+def test_a_door_waits_and_then_ends() -> None:
+    both = (Delay(2), Refuse(503), Stall())
+    entrance = ConnectionFaults(0, 1, [Fault(UPGRADE, both)]).entrance()
+    assert entrance == Entrance(2.0, Refuse(503), ("delay: seconds 2", "refuse: status 503"))
+    jittery = ConnectionFaults(0, 1, [Fault(UPGRADE, (Delay(1, 1),))]).entrance()
+    assert 1 < jittery.wait < 2
+    assert jittery.ending is None
+    assert ConnectionFaults().entrance() == Entrance()
+
+
+def test_a_fault_of_another_place_is_a_fault_of_ours() -> None:
+    connected = Director(0, Scenario("x", "x", (wrong(),))).connected("", "")
+    with pytest.raises(AssertionError):
+        connected.entrance()
+
+
+def wrong() -> Fault:
+    """A fault that the constructor would refuse."""
+    fault = Fault(UPGRADE, (Reset(),))
+    object.__setattr__(fault, "what", (Drop(),))
+    return fault
+
+
+def test_a_scenario_concerns_those_whom_it_names() -> None:
+    played = Scenario(
+        "x",
+        "x",
+        (
+            Fault(When(Moment.TOKEN, connection=2), (Refuse(401),)),
+            Fault(When(Moment.UPGRADE, app="a"), (Refuse(404),)),
+            Fault(When(Moment.UPGRADE, avatar="v"), (Refuse(402),)),
+            Fault(When(Moment.UPGRADE, connection=4), (Refuse(500),)),
+        ),
+    )
+    director = Director(1, played)
+    assert [director.token_requested("").ending for _ in range(3)] == [None, Refuse(401), None]
+    came = [("a", ""), ("", "v"), ("", ""), ("", ""), ("", "")]
+    endings = [director.connected(app, avatar).entrance().ending for app, avatar in came]
+    assert endings == [Refuse(404), Refuse(402), None, Refuse(500), None]
+    director.play(played)
+    assert [director.token_requested("").ending for _ in range(2)] == [None, Refuse(401)]
+    director.play(NO_FAULTS)
+    assert director.connected("a", "v").faults == ()
+
+
+def test_ids_mean_what_the_glossary_says() -> None:
+    assert faults_of("sim-app", "sim-avatar") == []
+    assert faults_of("unknown-1", "broke-1") == [APPS["unknown"][1], AVATARS["broke"][1]]
+    assert len(glossary()) == len(APPS) + len(AVATARS) + 5

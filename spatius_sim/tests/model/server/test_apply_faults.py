@@ -1,0 +1,141 @@
+"""What faults make of one message."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spatius_sim.model.scenario.payloads import (
+    garbage,
+    grown_to,
+    with_connection_id,
+    with_req_id,
+    with_unknown_fields,
+    without_keyframes,
+    wrong_type,
+)
+from spatius_sim.model.scenario.player import ConnectionFaults
+from spatius_sim.model.scenario.scenario import (
+    Delay,
+    Drop,
+    Duplicate,
+    EmptyMotion,
+    Fail,
+    Garbage,
+    Hangup,
+    OtherConnectionId,
+    OtherReqId,
+    Refuse,
+    Reorder,
+    Reset,
+    Size,
+    Stall,
+    Text,
+    TruncatedFrame,
+    UnknownFields,
+    What,
+    WrongType,
+)
+from spatius_sim.model.server.apply_faults import Spoiled, spoil
+from spatius_sim.model.server.commands import Close, ResetConnection, Send, SendText, SendTruncated
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import ConfirmSession, Interrupt, Message, MotionResponse, UnknownMessage
+from spatius_sim.trace.events import Undecodable
+from spatius_sim.trace.reading import read_upstream
+
+MOTION = MotionResponse("c", "r", True, np.ones((3, WIDTH), np.float32))
+RAW = encode(MOTION)
+
+
+def spoilt(*steps: What, raw: bytes = RAW) -> Spoiled:
+    return spoil(raw, steps, ConnectionFaults(), "test")
+
+
+def message(raw: bytes) -> Message:
+    read = read_upstream(raw)
+    assert not isinstance(read, Undecodable)
+    return read
+
+
+def test_without_a_step_it_stays_as_it_is() -> None:
+    assert spoilt() == Spoiled([Send(RAW)])
+
+
+@pytest.mark.parametrize(
+    ("step", "outputs"),
+    [
+        (Fail(3, "x"), [Fail(3, "x")]),
+        (Hangup(1011, "bye"), [Close(1011, "bye")]),
+        (Reset(), [ResetConnection()]),
+        (TruncatedFrame(), [SendTruncated(RAW)]),
+        (Stall(), []),
+        (Drop(), []),
+        (Reorder(), []),
+        (Text("hello"), [SendText("hello")]),
+        (Duplicate(), [Send(RAW), Send(RAW)]),
+        (OtherReqId("q"), [Send(encode(MotionResponse("c", "q", True, MOTION.keyframes)))]),
+        (OtherConnectionId("d"), [Send(encode(MotionResponse("d", "r", True, MOTION.keyframes)))]),
+        (EmptyMotion(), [Send(encode(MotionResponse("c", "r", True, MOTION.keyframes[:0])))]),
+        (Size(9999), [Send(grown_to(RAW, 9999))]),
+        (UnknownFields(), [Send(with_unknown_fields(RAW))]),
+        (WrongType(), [Send(wrong_type())]),
+    ],
+)
+def test_each_step_does_its_own(step: What, outputs: list[object]) -> None:
+    assert spoilt(step).outputs == outputs
+
+
+def test_garbage_is_garbage_and_always_the_same() -> None:
+    (one,), (other,) = spoilt(Garbage(99)).outputs, spoilt(Garbage(99)).outputs
+    assert one == other
+    assert isinstance(one, Send)
+    assert len(one.raw) == 99
+    assert isinstance(read_upstream(one.raw), Undecodable)
+
+
+def test_steps_add_up_and_are_told() -> None:
+    result = spoilt(Delay(1), Delay(2), EmptyMotion(), Duplicate(), Stall(), Hangup())
+    assert (result.delay, result.stalled) == (3, True)
+    assert result.outputs == [Close(0, "")]
+    assert result.told == [
+        "delay: seconds 1",
+        "delay: seconds 2",
+        "empty-motion",
+        "duplicate",
+        "stall",
+        "close",
+    ]
+
+
+def test_a_frame_is_truncated_where_none_was_due() -> None:
+    (cut,) = spoilt(TruncatedFrame(), raw=b"").outputs
+    assert isinstance(cut, SendTruncated)
+    assert len(cut.raw) == 64
+
+
+def test_what_belongs_to_the_door_spoils_no_message() -> None:
+    with pytest.raises(AssertionError):
+        spoilt(Refuse(500))
+
+
+@given(st.integers(1, 300_000))
+def test_a_message_grows_to_any_size_and_means_the_same(size: int) -> None:
+    grown = grown_to(RAW, size)
+    assert len(grown) == (size if size >= len(RAW) + 7 else len(RAW))
+    assert message(grown) == MOTION
+
+
+@pytest.mark.parametrize("plain", [MOTION, ConfirmSession("c")])
+def test_unknown_fields_change_nothing_that_is_known(plain: Message) -> None:
+    raw = with_unknown_fields(encode(plain))
+    assert message(raw) == plain
+    assert raw.count(b"new") == 2
+
+
+def test_only_what_bears_an_id_gets_another() -> None:
+    other = encode(Interrupt("r"))
+    assert without_keyframes(other) == with_req_id(other, "x") == with_connection_id(other, "x") == other
+    assert message(with_connection_id(encode(ConfirmSession("c")), "")) == ConfirmSession("")
+    assert message(wrong_type()) == UnknownMessage(6)
+    assert len(garbage(1, 0)) == 1

@@ -1,0 +1,114 @@
+"""Egress configurations are validated, their secrets stay out of traces, and rooms count what they get."""
+
+import json
+from base64 import urlsafe_b64encode
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spatius_sim.model.server.egress import EgressFault, Room, read_egress
+from spatius_sim.model.server.rooms import MOST_REQUESTS, MOST_ROOMS, RoomRequest, Rooms
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import (
+    AgoraEgress,
+    AudioInput,
+    ConfigureSession,
+    EgressType,
+    LiveKitEgress,
+    MotionResponse,
+    UnknownMessage,
+)
+
+
+def jwt(*parts: object) -> str:
+    encoded = [urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join([*encoded, "signature"])
+
+
+LIVEKIT = LiveKitEgress("wss://l", room_name="room", publisher_id="p", api_token=jwt({}, {"sub": "p"}))
+AGORA = AgoraEgress("channel", uid=7)
+
+
+def livekit(**changes: object) -> ConfigureSession:
+    changed = replace(LIVEKIT, **changes)  # type: ignore[arg-type]
+    return ConfigureSession(16000, egress_type=EgressType.LIVEKIT, livekit_egress=changed)
+
+
+def agora(**changes: object) -> ConfigureSession:
+    changed = replace(AGORA, **changes)  # type: ignore[arg-type]
+    return ConfigureSession(16000, egress_type=EgressType.AGORA, agora_egress=changed)
+
+
+@pytest.mark.parametrize(
+    ("asked", "room"),
+    [
+        (ConfigureSession(16000), None),
+        (livekit(idle_timeout=9), Room("room", "p", 9)),
+        (livekit(api_token="", api_key="k", api_secret="s"), Room("room", "p")),
+        (agora(), Room("channel", "7")),
+        (agora(publisher_id="p", token="any"), Room("channel", "p")),
+    ],
+)
+def test_a_valid_configuration_names_its_room(asked: ConfigureSession, room: Room | None) -> None:
+    assert read_egress(asked) == room
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "text"),
+    [
+        (livekit(url="example.com"), 3, "livekit_egress.url"),
+        (livekit(room_name=""), 3, "livekit_egress.room_name"),
+        (livekit(idle_timeout=-1), 3, "livekit_egress.idle_timeout"),
+        (livekit(api_token=""), 3, "missing livekit credentials"),
+        (livekit(api_token="", api_key="k"), 3, "provide api_token or both api_key and api_secret"),
+        (livekit(api_token="no-jwt"), 16, "unauthorized"),
+        (livekit(api_token="a.b.c"), 16, "unauthorized"),
+        (livekit(api_token="a.b."), 16, "unauthorized"),
+        (livekit(api_token=jwt([], {})), 16, "unauthorized"),
+        (livekit(room_name="unauthorized-room"), 16, "unauthorized"),
+        (livekit(room_name="unavailable-room"), 14, "failed to create egress connection"),
+        (agora(channel_name=""), 3, "agora_egress.channel_name"),
+        (agora(channel_name="unavailable"), 14, "failed to create egress connection"),
+        (ConfigureSession(16000, egress_type=EgressType.LIVEKIT), 3, "livekit_egress is required"),
+        (ConfigureSession(16000, egress_type=EgressType.AGORA), 3, "agora_egress is required"),
+        (ConfigureSession(16000, egress_type=9), 3, "egress_type 9"),
+        (replace(livekit(), egress_type=0), 3, "egress_type is missing"),
+        (replace(agora(), egress_type=0), 3, "egress_type is missing"),
+        (replace(livekit(), agora_egress=AGORA), 3, "exclude each other"),
+    ],
+)
+def test_an_invalid_one_is_refused_with_its_code(asked: ConfigureSession, code: int, text: str) -> None:
+    fault = read_egress(asked)
+    assert isinstance(fault, EgressFault)
+    assert fault.code == code
+    assert text in fault.message
+
+
+def test_a_room_counts_what_comes() -> None:
+    rooms = Rooms()
+    rooms.join("a", "p")
+    rooms.join("a", "q")
+    rooms.publish("a", "r", AudioInput("r", b"12"))
+    rooms.publish("a", "r", AudioInput("r", b"", True))
+    rooms.publish("a", "r", MotionResponse("c", "r", False, np.ones((3, WIDTH), np.float32)))
+    rooms.publish("a", "r", MotionResponse("c", "r", True, np.ones((1, WIDTH), np.float32)))
+    rooms.publish("a", "r", UnknownMessage(6))
+    rooms.publish("nowhere", "r", AudioInput("r"))
+    assert rooms.by_name["a"].requests == {"r": RoomRequest(2, True, 4, True)}
+    rooms.leave("a", "p")
+    rooms.leave("a", "p")
+    rooms.leave("nowhere", "p")
+    assert rooms.by_name["a"].publishers == ["q"]
+    rooms.clear()
+    assert rooms.by_name == {}
+
+
+def test_rooms_and_requests_are_bounded() -> None:
+    rooms = Rooms()
+    for number in range(MOST_ROOMS + 5):
+        rooms.join(f"room-{number}", "p")
+    for number in range(MOST_REQUESTS + 5):
+        rooms.publish(f"room-{MOST_ROOMS}", f"r-{number}", AudioInput("r"))
+    assert len(rooms.by_name) == MOST_ROOMS
+    assert len(rooms.by_name[f"room-{MOST_ROOMS}"].requests) == MOST_REQUESTS

@@ -1,0 +1,38 @@
+"""The journal is bounded, and says so."""
+
+from spatius_sim.net.server.session_log import MOST_PAST_SESSIONS, Journal, SessionRecord
+from spatius_sim.trace.events import Closed, Lane, Opened
+from spatius_sim.trace.recorder import Nobody
+
+
+def opened(journal: Journal, name: str) -> None:
+    journal.opened(SessionRecord(name, f"id of {name}", "app", "avatar", 0.0))
+    journal.emit(Lane.UPSTREAM, name, Opened())
+
+
+def test_the_oldest_is_forgotten_first() -> None:
+    journal = Journal(Nobody(), most_bytes=1000, most_events=6)
+    for name in ("a", "b"):
+        opened(journal, name)
+        journal.received(Lane.UPSTREAM, name, b"x" * 10)
+        journal.sent(Lane.UPSTREAM, name, "y" * 10)
+    assert journal.is_whole("a")
+    journal.received(Lane.UPSTREAM, "b", b"z" * 10)
+    assert not journal.is_whole("a")
+    assert journal.is_whole("b")
+    journal.received(Lane.UPSTREAM, "b", b"z" * 1000)
+    assert [entry.what for entry in journal.trace("b")] == [b"z" * 1000]
+
+
+def test_past_sessions_are_found_by_both_their_names_and_bounded() -> None:
+    journal = Journal(Nobody())
+    for number in range(MOST_PAST_SESSIONS + 3):
+        opened(journal, f"s{number}")
+        journal.closed(f"s{number}", Closed(False, 1000))
+    assert len(journal.past) == MOST_PAST_SESSIONS
+    assert journal.session("s0") is None
+    newest = journal.session(f"id of s{MOST_PAST_SESSIONS + 2}")
+    assert newest is not None
+    assert newest.close_code == 1000
+    journal.forget()
+    assert journal.session(newest.name) is None

@@ -1,0 +1,75 @@
+"""Tortures mix everything that may go wrong, and an honest relay survives them."""
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+from hypothesis.strategies import SearchStrategy
+
+from spatius_sim.engine.profiles import profile_named
+from spatius_sim.engine.search import smallest_failing
+from spatius_sim.miniatures.honest_relays import KeepsItsSession
+from spatius_sim.model.relay.relay import PlainRelay
+from spatius_sim.plans.behaviour import Act, Rubbish
+from spatius_sim.plans.drawn_stress import tortures
+from spatius_sim.plans.exercises import exercise_of
+from spatius_sim.plans.plan import Plan, TurnPlan
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.judge import judge
+from spatius_sim.tests.running_miniature import miniature_relay
+
+TORTURES = tortures()
+
+
+def drawn(seed: int, examples: int, strategy: SearchStrategy[Plan] = TORTURES) -> list[Plan]:
+    plans: list[Plan] = []
+
+    def look(plan: Plan) -> bool:
+        plans.append(plan)
+        return False
+
+    smallest_failing(strategy, look, examples=examples, from_seed=seed)
+    return plans
+
+
+def turns(plans: Iterable[Plan]) -> list[TurnPlan]:
+    return [turn for plan in plans for client in plan.clients for turn in client]
+
+
+def test_they_mix_everything() -> None:
+    plans = [plan for seed in range(4) for plan in drawn(seed, 40)]
+    acts = {turn.act for turn in turns(plans)}
+    assert acts >= set(Act)
+    assert acts & set(Rubbish)
+    assert not all(turn.reads for turn in turns(plans))
+    assert not all(turn.asks_for_motion for turn in turns(plans))
+    mixed = [plan for plan in plans if len(plan.clients) > 1 and len(plan.motion_server.faults) > 1]
+    assert mixed
+    assert all(plan.step for plan in plans if not all(turn.reads for turn in turns([plan])))
+
+
+def test_nightly_runs_draw_them_and_others_do_not() -> None:
+    def faults(*, thorough: bool) -> int:
+        plans = drawn(1, 60, exercise_of("R-MOTION-COMPLETE", thorough=thorough).plans)
+        return max(len(plan.motion_server.faults) for plan in plans)
+
+    assert profile_named("nightly").thorough
+    assert not profile_named("ci").thorough
+    assert faults(thorough=True) > 2 >= faults(thorough=False)
+
+
+@pytest.mark.parametrize("kind", [PlainRelay, KeepsItsSession])
+def test_an_honest_relay_survives_them(kind: type[PlainRelay]) -> None:
+    async def accusations() -> list[tuple[str, str]]:
+        async with miniature_relay(kind) as subject:
+            judged = [(plan, judge(await subject.run(plan))) for plan in drawn(1, 6)]
+        passed = {rule_id for _, rules in judged for rule_id in rules if rules[rule_id].exercised}
+        assert {"R-CONVERSATION", "R-MOTION-COMPLETE", "R-AUDIO-COMPLETE"} <= passed
+        return [
+            (rule_id, str(plan))
+            for plan, rules in judged
+            for rule_id, judgement in rules.items()
+            if judgement.verdict is Verdict.FAILED
+        ]
+
+    assert asyncio.run(accusations()) == []

@@ -1,0 +1,48 @@
+"""A plan survives the way through its token, whatever is in it."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spatius_sim.model.scenario.scenario import Fault, Hangup, Moment, Scenario, When
+from spatius_sim.plans.client_plan import ClientPlan
+from spatius_sim.plans.exercises import exercise_of
+from spatius_sim.plans.plan import Plan, TurnPlan
+from spatius_sim.plans.probes import TokenProbe
+from spatius_sim.plans.token import plan_of, token_of
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.rules.catalogue import RULES, rule
+from spatius_sim.trace.events import Intent
+
+TURN = TurnPlan(16_000, 640)
+FAULTS = Scenario("", "", (Fault(When(Moment.AUDIO, seconds=1.5), (Hangup(1000),)),))
+
+
+@settings(max_examples=40, database=None, deadline=None, derandomize=True)
+@given(rule_id=st.sampled_from(sorted(RULES)), data=st.data())
+def test_every_plan_that_is_drawn(rule_id: str, data: st.DataObject) -> None:
+    plan: Plan | ClientPlan = data.draw(exercise_of(rule_id).plans)
+    assert plan_of(token_of(plan), rule(rule_id).subject) == plan
+
+
+@pytest.mark.parametrize("rule_id", RULES)
+def test_every_plan_that_is_sure_to_be_run(rule_id: str) -> None:
+    for plan in exercise_of(rule_id).sure:
+        assert plan_of(token_of(plan), rule(rule_id).subject) == plan
+
+
+def test_a_token_is_one_short_word() -> None:
+    plan = Plan(((TURN,), (TURN, TURN)), (TokenProbe(3600, Intent.WRONG_KEY),), motion_server=FAULTS)
+    token = token_of(plan)
+    assert plan_of(token, "relay") == plan
+    assert token.replace("-", "").replace("_", "").isalnum()
+    assert len(token) < 400
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "nonsense", "é", token_of(ClientPlan(())), token_of(Plan(((TURN,),)))[:-8], "eJyrVgIAAT8AoA"],
+)
+def test_what_is_no_plan_for_a_relay(token: str) -> None:
+    with pytest.raises(UsageError, match="names no scenario for a relay"):
+        plan_of(token, "relay")

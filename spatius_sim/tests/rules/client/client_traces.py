@@ -1,0 +1,87 @@
+"""Traces of clients: plans run against a brain in process, and dialogues written by hand."""
+
+import asyncio
+from typing import Any
+
+from spatius_sim.model.client.decoder import ClientDecoder
+from spatius_sim.plans.client_plan import ClientPlan, Move, Payload, Ref, Step
+from spatius_sim.rules.findings import Judgement
+from spatius_sim.rules.judge import judge
+from spatius_sim.subjects.client import ClientSubject, InProcessTestee
+from spatius_sim.subjects.own_client import own_client
+from spatius_sim.subjects.testee_shim import Factory
+from spatius_sim.trace.decoder_events import StarvationMode
+from spatius_sim.trace.events import Event, Lane, Received, Sent, Trace, TraceHeader
+from spatius_sim.wires.testee import Answer, Request
+
+INDEPENDENT, STRICT = StarvationMode
+
+
+def motion(keyframes: int, ref: Ref | None = None, form: str = "plain") -> Move:
+    return Move((Payload(keyframes, form),), ref or Ref())
+
+
+def played(*steps: Step, client: Factory | None = None, mode: str = INDEPENDENT) -> Trace:
+    """Those steps, at 16 kHz, against a client; without one, against our own decoder."""
+    subject = ClientSubject(InProcessTestee(client or own_client(ClientDecoder)), "in process", 1)
+
+    async def run() -> Trace:
+        await subject.attach()
+        return await subject.run(ClientPlan(steps, mode=mode))
+
+    return asyncio.run(run())
+
+
+def judged(*steps: Step, client: Factory | None = None, mode: str = INDEPENDENT) -> dict[str, Judgement]:
+    return judge(played(*steps, client=client, mode=mode))
+
+
+class Said:
+    """A dialogue written by hand: what was asked, and what was answered."""
+
+    def __init__(self, **hello: Any) -> None:
+        self._events: list[Event] = []
+        self._number = 0
+        self.now_ms = 0
+        self.says(Request(0, "hello"), {"modes": ["audioIndependent", "strictSync"], **hello})
+        self.says(Request(0, "reset", sample_rate=16000, mode="audioIndependent"))
+
+    def says(self, request: Request, result: dict[str, Any] | None = None, error: str | None = None) -> None:
+        """One exchange; without a result it is answered with an empty one."""
+        self.now_ms += request.ms
+        self._note(Sent("", request))
+        self._note(Received("", Answer(request.id, result or {}, error=error)))
+
+    def audio(self, samples: int, end: bool, returned: Any, error: str | None = None) -> None:
+        result = {"conversationId": returned}
+        self.says(Request(0, "yieldAudioData", audio=bytes(2 * samples), end=end), result, error)
+
+    def seen(self, **members: Any) -> None:
+        everything: dict[str, Any] = {
+            "state": "idle",
+            "conversationId": None,
+            "samplesPlayed": 0,
+            "keyframesRendered": [],
+        }
+        self.says(Request(0, "observe"), everything | members)
+
+    def lacks(self, request: Request) -> None:
+        self.asks(request)
+        self._note(Received("", Answer(request.id, unimplemented=True)))
+
+    def answers(self) -> None:
+        self._note(Received("", Answer(0)))
+
+    def asks(self, request: Request) -> None:
+        self._note(Sent("", request))
+
+    @property
+    def trace(self) -> Trace:
+        return Trace(TraceHeader("client", "", 1, "", "0"), tuple(self._events))
+
+    def judged(self) -> dict[str, Judgement]:
+        return judge(self.trace)
+
+    def _note(self, what: Sent | Received) -> None:
+        at_ns = self.now_ms * 1_000_000
+        self._events.append(Event(len(self._events), at_ns, Lane.CLIENT, "client", what))

@@ -1,0 +1,252 @@
+"""C rules: each wrong client is caught by its rule, and what is left open fails nobody."""
+
+import asyncio
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
+from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
+from spatius_sim.model.client.decoder import ClientDecoder, Conversation
+from spatius_sim.plans.client_plan import ClientPlan, Do, Move, Ref, Say, Step, Wait
+from spatius_sim.plans.drawn_calls import client_plans_exercising
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.messages import Interrupt
+from spatius_sim.rules.catalogue import Verdict, rules_for
+from spatius_sim.rules.judge import judge
+from spatius_sim.story.client_exchanges import exchanges, read_payload
+from spatius_sim.subjects.client import ClientSubject, InProcessTestee
+from spatius_sim.subjects.own_client import own_client
+from spatius_sim.tests.rules.client.client_traces import STRICT, Said, judged, motion
+from spatius_sim.wires.testee import Request
+
+MINIATURES = [(rule_id, brain) for rule_id, brains in CLIENT_MINIATURES.items() for brain in brains]
+PLANS = 25
+
+
+def verdicts(rule_id: str, brain: type[ClientDecoder]) -> set[tuple[str, Verdict]]:
+    """What every rule says over some plans that exercise this one."""
+    loop = asyncio.new_event_loop()
+    subject = ClientSubject(InProcessTestee(own_client(brain)), brain.__name__, 1)
+    loop.run_until_complete(subject.attach())
+    said: set[tuple[str, Verdict]] = set()
+
+    @seed(1)
+    @settings(
+        max_examples=PLANS,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(client_plans_exercising(rule_id))
+    def run(plan: ClientPlan) -> None:
+        trace = loop.run_until_complete(subject.run(plan))
+        said.update((judgement.rule_id, judgement.verdict) for judgement in judge(trace).values())
+
+    run()
+    loop.close()
+    return said
+
+
+@pytest.mark.parametrize(("rule_id", "brain"), MINIATURES)
+def test_a_wrong_client_is_caught_by_its_rule_alone(rule_id: str, brain: type[ClientDecoder]) -> None:
+    said = verdicts(rule_id, brain)
+    assert {name for name, verdict in said if verdict is Verdict.FAILED} == {rule_id}
+
+
+@pytest.mark.parametrize("rule_id", CLIENT_MINIATURES)
+def test_our_own_decoder_passes(rule_id: str) -> None:
+    said = verdicts(rule_id, ClientDecoder)
+    assert (rule_id, Verdict.PASSED) in said
+    assert not [name for name, verdict in said if verdict is Verdict.FAILED]
+
+
+@pytest.mark.parametrize("brain", HONEST_CLIENTS)
+@pytest.mark.parametrize("rule_id", ["C-ID-CURRENT", "C-INTERRUPT", "C-STATES", "C-SYNC"])
+def test_an_honest_client_passes(rule_id: str, brain: type[ClientDecoder]) -> None:
+    said = verdicts(rule_id, brain)
+    assert (rule_id, Verdict.PASSED) in said
+    assert not [name for name, verdict in said if verdict is Verdict.FAILED]
+
+
+def test_a_client_is_judged_by_the_c_rules_and_no_other() -> None:
+    assert list(judged(Say(100))) == [rule.id for rule in rules_for("client")]
+
+
+def test_nothing_is_judged_where_nothing_happened() -> None:
+    passed = [name for name, one in judged().items() if one.verdict is Verdict.PASSED]
+    assert passed == ["C-STATES", "C-ID-CURRENT"]
+
+
+LACKS = [
+    ("yieldFramesData", "C-MATCH"),
+    ("yieldAudioData", "C-ID"),
+    ("observe.samplesPlayed", "C-SYNC"),
+    ("interrupt", "C-INTERRUPT"),
+    ("pause", "C-PAUSE"),
+]
+
+
+def test_an_unimplemented_request_is_not_applicable() -> None:
+    said = Said()
+    said.lacks(Request(0, "pause"))
+    assert said.judged()["C-PAUSE"].verdict is Verdict.NOT_APPLICABLE
+
+
+def test_a_message_that_is_no_motion_counts_as_undecodable() -> None:
+    assert read_payload(encode(Interrupt("r"))) is None
+
+
+def test_a_request_that_was_never_answered_is_left_out() -> None:
+    said = Said()
+    said.asks(Request(0, "observe"))
+    said.asks(Request(0, "pause"))
+    said.answers()
+    said.answers()
+    assert [one.request.do for one in exchanges(said.trace)] == ["hello", "reset", "pause"]
+
+
+def test_a_stall_without_motion_is_not_taken_for_abnormal_motion() -> None:
+    settle = (Wait(400), Wait(400), Wait(300))
+    first = (Say(600, True), motion(15), *settle)
+    said = judged(*first, Say(600, True), motion(5, form="junk"), *settle)
+    assert said["C-ABNORMAL"].verdict is Verdict.UNEXERCISED
+
+
+@pytest.mark.parametrize(("lacking", "rule_id"), LACKS)
+def test_what_a_client_lacks_is_not_applicable(lacking: str, rule_id: str) -> None:
+    judgement = Said(lacks=[lacking]).judged()[rule_id]
+    assert judgement.verdict is Verdict.NOT_APPLICABLE
+    assert lacking in judgement.reason
+
+
+def test_a_client_without_modes_is_not_judged_on_starving() -> None:
+    assert Said(modes=[]).judged()["C-STARVE"].verdict is Verdict.NOT_APPLICABLE
+
+
+def test_a_member_that_observe_leaves_out_is_lacking() -> None:
+    said = Said()
+    said.says(Request(0, "observe"), {"state": "idle"})
+    assert said.judged()["C-ID-CURRENT"].verdict is Verdict.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize("returned", ["", None, 7, ["c"]])
+def test_an_id_is_a_non_empty_string(returned: object) -> None:
+    said = Said()
+    said.audio(160, False, returned)
+    assert said.judged()["C-ID"].verdict is Verdict.FAILED
+
+
+def test_audio_that_throws_breaks_c_id() -> None:
+    said = Said()
+    said.audio(160, False, None, error="no")
+    assert said.judged()["C-ID"].broken[0].actual == "it threw: no"
+
+
+def throws_on(kind: str, *steps: Step) -> Verdict:
+    class Throws(ClientDecoder):
+        def yield_frames_data(self, frames: object, conversation_id: str) -> None:
+            raise ValueError("no")
+
+    return judged(*steps, client=own_client(Throws))[kind].verdict
+
+
+def test_motion_that_does_not_count_is_discarded_in_silence() -> None:
+    foreign = Ref(0, "made up")
+    assert throws_on("C-MISMATCH", Say(100), motion(1, foreign)) is Verdict.FAILED
+    assert throws_on("C-EARLY", motion(1, foreign)) is Verdict.FAILED
+
+
+def test_an_empty_list_and_unknown_fields_must_not_throw() -> None:
+    assert throws_on("C-EMPTY", Say(100), Move(())) is Verdict.FAILED
+    assert throws_on("C-UNKNOWN", Say(100), motion(1, form="unknown fields")) is Verdict.FAILED
+
+
+def test_audio_that_outlives_an_interrupt_breaks_c_interrupt() -> None:
+    said = Said()
+    said.audio(16000, False, "c1")
+    said.says(Request(0, "interrupt"))
+    said.audio(16000, False, "c2")
+    said.seen(state="playing", conversationId="c2", samplesPlayed=16000)
+    assert said.judged()["C-INTERRUPT"].verdict is Verdict.FAILED
+
+
+def test_motion_of_a_round_that_was_cut_off_breaks_c_match() -> None:
+    class KeepsMotion(ClientDecoder):
+        def _start_round(self) -> Conversation:
+            kept = self._conversation.motion if self._conversation else []
+            conversation = super()._start_round()
+            conversation.motion.extend(kept)
+            return conversation
+
+    steps = (Say(2000, True), motion(50), Wait(400), Say(2000), Wait(240), Wait(280))
+    assert judged(*steps, client=own_client(KeepsMotion))["C-MATCH"].verdict is Verdict.FAILED
+
+
+def test_a_stall_that_motion_has_ended_must_end() -> None:
+    class StaysStalled(ClientDecoder):
+        def _motion_end(self, conversation: object) -> int:
+            return 160 * 10**9
+
+    class SaysStalled(ClientDecoder):
+        @property
+        def stalled(self) -> bool:
+            return True
+
+    class StaysSilently(StaysStalled):
+        @property
+        def stalled(self) -> bool:
+            return self.samples_played == 5 * 640 and self._now_ns < 900_000_000
+
+        def _motion_end(self, conversation: object) -> int:
+            return 5 * 640 * 10**9
+
+    steps = (Say(2000), motion(5), Wait(100), Wait(700), motion(40), Wait(240), Wait(300))
+    for brain in (StaysStalled, SaysStalled, StaysSilently):
+        judgement = judged(*steps, client=own_client(brain), mode=STRICT)["C-STARVE"]
+        assert judgement.verdict is Verdict.FAILED, brain
+
+
+def test_a_real_clock_is_judged_with_more_patience() -> None:
+    said = Said(clock="real")
+    said.audio(16000, True, "c1")
+    said.says(Request(0, "advance", ms=300))
+    said.seen(conversationId="c1")
+    said.says(Request(0, "advance", ms=300))
+    said.seen(conversationId="c1")
+    assert said.judged()["C-STATES"].verdict is Verdict.UNEXERCISED
+    said.says(Request(0, "advance", ms=200))
+    said.seen(conversationId="c1")
+    said.says(Request(0, "advance", ms=50))
+    said.seen(conversationId="c1")
+    assert said.judged()["C-STATES"].verdict is Verdict.FAILED
+
+
+def test_what_a_client_renders_beside_the_motion_it_was_given_is_its_own_affair() -> None:
+    said = Said()
+    said.audio(16000, False, "c1")
+    said.seen(conversationId="c1", keyframesRendered=[0.25, "rest pose", None, 7])
+    said.seen(conversationId="c1", keyframesRendered="none", samplesPlayed="many")
+    assert said.judged()["C-MATCH"].verdict is Verdict.UNEXERCISED
+
+
+OPEN: list[tuple[Step, ...]] = [
+    (Say(0), Wait(300), Wait(300), motion(5), Do("interrupt"), Wait(300)),
+    (Say(0, True), Say(100), Wait(300)),
+    (Do("pause"), Say(600), Wait(300), Wait(300)),
+    (Say(600), Wait(300), Do("resume"), Wait(100), Wait(100)),
+    (Say(600), Wait(300), Do("pause"), Say(600), Wait(300), Wait(300)),
+    (Say(200, True), Wait(500), motion(5), Wait(300), motion(5, Ref(0, "cut"))),
+    (Say(600), Move(()), Move(()), Wait(300)),
+    (Say(600), motion(0), motion(5), Wait(240), Wait(240)),
+    (Say(600), motion(5, form="junk"), motion(5), Move(None), motion(3), Wait(300)),
+    (Do("interrupt"), Say(0), Do("interrupt"), Wait(300)),
+]
+
+
+@pytest.mark.parametrize("steps", OPEN)
+@pytest.mark.parametrize("mode", ["audioIndependent", "strictSync"])
+def test_what_is_left_open_fails_nobody(steps: tuple[Step, ...], mode: str) -> None:
+    said = judged(*steps, mode=mode)
+    assert [name for name, one in said.items() if one.verdict is Verdict.FAILED] == []

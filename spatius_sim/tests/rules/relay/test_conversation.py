@@ -1,0 +1,247 @@
+"""R rules on what belongs together: conversations, turns, clients."""
+
+import pytest
+
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.relay.conversation import conversation, isolation
+from spatius_sim.story.join import join
+from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
+from spatius_sim.wires.events import Failed, Note
+
+with_and_without_turn_ids = pytest.mark.parametrize("turn_id", ["", "turn-1"])
+
+
+def answered_turn(said: Dialogue, number: int = 0, turn_id: str = "") -> tuple[bytes, bytes]:
+    """All of a turn but the motion on its way down."""
+    said.echoes("ann", number, said.speaks("ann", number), turn_id)
+    return said.answers("ann", number)
+
+
+# R-CONVERSATION.
+
+
+@with_and_without_turn_ids
+def test_a_turn_that_plays(turn_id: str) -> None:
+    said = Dialogue()
+    said.turn(turn_id=turn_id)
+    assert said.verdict("R-CONVERSATION") is Verdict.PASSED
+
+
+def test_a_turn_that_plays_among_other_messages() -> None:
+    said = Dialogue()
+    said.ready("ann", 16000)
+    motion = answered_turn(said)
+    said.hears("ann", Note("status"))
+    said.client_interrupts("bob")
+    said.motion_down("ann", *motion)
+    said.hears("bob", Note("status"))
+    said.ends("ann", 0)
+    assert said.verdict("R-CONVERSATION") is Verdict.PASSED
+
+
+def test_an_empty_list_with_the_end_mark_is_a_mark() -> None:
+    said = Dialogue()
+    said.motion_down("ann", *answered_turn(said))
+    said.motion_down("ann", last=True)
+    said.ends("ann", 0)
+    assert said.verdict("R-CONVERSATION") is Verdict.PASSED
+
+
+@with_and_without_turn_ids
+def test_an_empty_list_makes_a_turn_audio_only(turn_id: str) -> None:
+    said = Dialogue()
+    motion = answered_turn(said, turn_id=turn_id)
+    empty = said.motion_down("ann", turn_id=turn_id)
+    said.motion_down("ann", *motion, turn_id=turn_id)
+    said.ends("ann", 0)
+    assert said.guilty("R-CONVERSATION") == [(empty,)]
+    assert said.failed == ["R-CONVERSATION"]
+    assert said.judged("R-CONVERSATION").broken[0].actual == "an empty list made it audio-only"
+
+
+def test_motion_under_an_unknown_turn_id_is_discarded() -> None:
+    said = Dialogue()
+    first, second = answered_turn(said, turn_id="turn-1")
+    said.motion_down("ann", first, turn_id="turn-1")
+    stray = said.motion_down("ann", second, turn_id="turn-7")
+    said.ends("ann", 0)
+    assert said.guilty("R-CONVERSATION") == [(stray,)]
+    assert said.failed == ["R-CONVERSATION"]
+    assert said.judged("R-CONVERSATION").broken[0].actual == "a payload was discarded: mismatched id"
+
+
+def test_a_turn_without_its_end_mark_does_not_come_back_to_idle() -> None:
+    said = Dialogue()
+    pcm = said.speaks()
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), pcm, end=True)
+    said.audio_down("ann", pcm)
+    said.motion_down("ann", *said.answers())
+    said.ends("ann", 0, complete=False)
+    assert said.verdict("R-CONVERSATION") is Verdict.UNEXERCISED, "R-END-AUDIO failed"
+    (outcome,) = conversation(join(said.trace))
+    assert isinstance(outcome, Broken)
+    assert (outcome.actual, outcome.events) == ("the state stayed playing", (said.last,))
+
+
+def test_a_turn_without_motion_is_no_conversation() -> None:
+    said = Dialogue()
+    said.echoes("ann", 0, said.speaks())
+    said.ends("ann", 0)
+    assert said.verdict("R-CONVERSATION") is Verdict.UNEXERCISED
+
+
+def test_a_turn_with_a_fault_need_not_play() -> None:
+    said = Dialogue()
+    answered_turn(said)
+    said.fault()
+    said.hears("ann", Failed("no motion"))
+    said.motion_down("ann")
+    said.ends("ann", 0)
+    assert said.verdict("R-CONVERSATION") is Verdict.UNEXERCISED
+
+
+# R-TURNS.
+
+
+@pytest.mark.parametrize("turn_ids", [("", ""), ("a", "b")], ids=["without turn ids", "with turn ids"])
+def test_two_turns_that_stay_apart(turn_ids: tuple[str, str]) -> None:
+    said = Dialogue()
+    for number, turn_id in enumerate(turn_ids):
+        said.turn("ann", number, turn_id)
+    assert said.verdict("R-TURNS") is Verdict.PASSED
+
+
+def test_one_turn_alone_stays_apart_from_none() -> None:
+    said = Dialogue()
+    said.turn()
+    assert said.verdict("R-TURNS") is Verdict.UNEXERCISED
+
+
+def test_the_second_turns_motion_in_the_first_turn() -> None:
+    said = Dialogue()
+    said.turn("ann", 0, "a")
+    first, second = answered_turn(said, 1, "b")
+    sent = said.last
+    wrong = [
+        said.motion_down("ann", first, turn_id="a"),
+        said.motion_down("ann", second, last=True, turn_id="a"),
+    ]
+    said.ends("ann", 1)
+    assert said.guilty("R-TURNS") == [(sent - 1, wrong[0]), (sent, wrong[1])]
+    assert said.failed == ["R-TURNS"]
+
+
+def test_the_first_turns_motion_in_the_second_turn() -> None:
+    said = Dialogue()
+    first, late = answered_turn(said, 0)
+    said.motion_down("ann", first)
+    said.ends("ann", 0, complete=False)
+    motion = answered_turn(said, 1)
+    wrong = said.motion_down("ann", late)
+    said.motion_down("ann", *motion)
+    said.ends("ann", 1)
+    assert [events[1] for events in said.guilty("R-TURNS")] == [wrong]
+    assert said.failed == ["R-TURNS"]
+
+
+def test_motion_of_a_turn_with_a_fault_may_be_anywhere() -> None:
+    said = Dialogue()
+    late = answered_turn(said, 0)
+    said.fault()
+    said.ends("ann", 0, complete=False)
+    said.echoes("ann", 1, said.speaks("ann", 1))
+    said.motion_down("ann", *late)
+    said.ends("ann", 1)
+    assert said.verdict("R-TURNS") is Verdict.UNEXERCISED
+
+
+def test_anothers_motion_is_no_matter_of_turns() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    said.turn("ann", 1)
+    said.motion_down("ann", *said.turn("bob"))
+    assert said.verdict("R-TURNS") is Verdict.PASSED
+    assert said.failed == ["R-ISOLATION"]
+
+
+# R-ISOLATION.
+
+
+def test_two_clients_that_get_their_own() -> None:
+    said = Dialogue()
+    said.turn("ann", turn_id="turn-1")
+    said.turn("bob", turn_id="turn-1")
+    assert said.verdict("R-ISOLATION") is Verdict.PASSED
+
+
+def test_a_client_alone_is_isolated_from_nobody() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    said.turn("ann", 1)
+    assert said.verdict("R-ISOLATION") is Verdict.UNEXERCISED
+
+
+def test_motion_at_another_client() -> None:
+    said = Dialogue()
+    said.turn("bob")
+    payload, _ = said.turn("ann")
+    leaked = said.motion_down("bob", payload)
+    assert said.guilty("R-ISOLATION") == [(leaked,)]
+    assert said.failed == ["R-ISOLATION"]
+    assert said.judged("R-ISOLATION").broken[0].actual == "bob got motion of turn 1 of ann"
+
+
+def test_audio_at_another_client() -> None:
+    said = Dialogue()
+    said.turn("bob", turn_id="b")
+    said.turn("ann", turn_id="a")
+    leaked = said.audio_down("bob", voice("ann 0"), turn_id="a")
+    said.audio_down("bob", last=True, turn_id="a")
+    assert said.guilty("R-ISOLATION") == [(leaked,)]
+    assert said.failed == ["R-ISOLATION"]
+
+
+def test_isolation_is_judged_beside_a_fault_too() -> None:
+    said = Dialogue()
+    said.turn("bob")
+    motion = answered_turn(said)
+    said.fault()
+    said.motion_down("bob", motion[0])
+    assert said.failed == ["R-ISOLATION"]
+
+
+def test_what_belongs_to_no_turn_is_nobodys() -> None:
+    said = Dialogue()
+    said.audio_down("ann", voice("welcome"), last=True)
+    said.audio_down("bob", voice("welcome"), last=True)
+    said.starts("ann", 0, voice("ann"))
+    said.starts("bob", 0, voice("bob"))
+    assert said.verdict("R-ISOLATION") is Verdict.UNEXERCISED
+
+
+def test_motion_that_came_from_nowhere_is_nobodys() -> None:
+    said = Dialogue()
+    said.turn("ann")
+    said.turn("bob")
+    said.motion_down("ann", b"invented")
+    outcomes = list(isolation(join(said.trace)))
+    assert outcomes == [Kept()] * 6
+
+
+def test_a_pooled_connection_serves_two_clients() -> None:
+    said = Dialogue()
+    said.connects("pool")
+    for client in ("ann", "bob"):
+        said.starts(client, 0, voice(client))
+    for client in ("ann", "bob"):
+        said.audio_up("pool", f"req of {client}", voice(client), end=True)
+        said.audio_down(client, voice(client), last=True)
+    of_bob = said.motion("pool", "req of bob", 5, end=True)
+    of_ann = said.motion("pool", "req of ann", 5, end=True)
+    said.motion_down("ann", of_ann)
+    said.motion_down("bob", of_bob)
+    for client in ("ann", "bob"):
+        said.ends(client, 0)
+    assert said.failed == []
+    assert said.judged("R-ISOLATION").exercised == 4

@@ -1,0 +1,339 @@
+"""A Motion Server that refuses, fails or goes silent: what its relay owes the client then, and after."""
+
+import pytest
+
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.story.join import join
+from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
+from spatius_sim.trace.events import Closed, Lane, Opened
+from spatius_sim.wires.events import Failed, Speak
+from spatius_sim.wires.features import CLIENT_AUDIO, PCM
+
+WAIT = 15.0
+
+
+def failing(said: Dialogue, number: int = 1, *, fault: str = "close: code 1000") -> bytes:
+    """Motion Server fails in a turn whose audio goes up; what the client says in it."""
+    pcm = said.speaks("ann", number)
+    said.audio_up(up_of("ann", number), req_of("ann", number), pcm, end=True)
+    said.fault(fault)
+    return pcm
+
+
+def told(said: Dialogue, message: str = "motion failed") -> int:
+    return said.hears("ann", Failed(message))
+
+
+def fallen_back(lacks: tuple[str, ...] = ()) -> Dialogue:
+    """A turn as it should be, and one in which Motion Server fails and the relay does as it should."""
+    said = Dialogue(lacks=lacks)
+    said.turn("ann", 0)
+    pcm = failing(said)
+    said.audio_down("ann", pcm, last=True)
+    told(said)
+    said.ends("ann", 1, complete=False)
+    return said
+
+
+# The next turn.
+
+
+def test_a_turn_after_a_failure_works() -> None:
+    said = fallen_back()
+    said.turn("ann", 2)
+    assert said.failed == []
+    assert {rule: said.verdict(rule) for rule in ("R-RECOVER", "R-FALLBACK", "R-ERROR-TOLD")} == {
+        "R-RECOVER": Verdict.PASSED,
+        "R-FALLBACK": Verdict.PASSED,
+        "R-ERROR-TOLD": Verdict.PASSED,
+    }
+
+
+@pytest.mark.parametrize(
+    ("goes_up", "comes_down", "missing"),
+    [(False, True, "no motion"), (True, False, "no audio"), (False, False, "no audio and no motion")],
+)
+def test_one_that_does_not_is_named_alone(goes_up: bool, comes_down: bool, missing: str) -> None:
+    said = fallen_back()
+    pcm = said.speaks("ann", 2)
+    if goes_up:
+        said.audio_up(up_of("ann", 2), req_of("ann", 2), pcm, end=True)
+        said.motion_down("ann", *said.answers("ann", 2))
+    if comes_down:
+        said.audio_down("ann", pcm, last=True)
+    said.ends("ann", 2, complete=False)
+    assert said.failed == ["R-RECOVER"]
+    [broken] = said.judged("R-RECOVER").broken
+    assert broken.actual == f"{missing} of it came"
+    assert "close: code 1000" in broken.expected
+
+
+def test_a_turn_after_a_failure_may_be_on_a_new_connection() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    said.audio_down("ann", failing(said))
+    said.happens(Lane.DOWNSTREAM, "ann", Closed(False, 1011))
+    said.ends("ann", 1, complete=False)
+    said.happens(Lane.DOWNSTREAM, "ann", Opened())
+    said.turn("ann", 2)
+    story = join(said.trace)
+    assert story.turns[2].audio_down == voice("ann 2")
+    assert said.verdict("R-RECOVER") is Verdict.PASSED
+    assert said.failed == ["R-FALLBACK"]
+
+
+@pytest.mark.parametrize("fault", ["size: bytes 60000", "stall"])
+def test_where_no_motion_was_lost_or_the_next_turn_fails_too_nothing_is_asked(fault: str) -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    for number in (1, 2):
+        said.starts("ann", number, voice(f"ann {number}"))
+        said.fault(fault)
+        said.ends("ann", number, complete=False)
+    assert said.verdict("R-RECOVER") is Verdict.UNEXERCISED
+
+
+# What is a loss of motion.
+
+
+def test_motion_that_was_sent_to_its_end_is_not_lost() -> None:
+    said = Dialogue()
+    pcm = said.speaks()
+    said.echoes("ann", 0, pcm)
+    said.fault("duplicate")
+    said.motion_down("ann", *said.answers(), last=True)
+    said.ends("ann", 0)
+    turn = join(said.trace).turns[0]
+    assert (turn.clean, turn.lost_motion) == (False, False)
+    assert said.verdict("R-ERROR-TOLD") is Verdict.UNEXERCISED
+
+
+def test_motion_that_was_asked_for_again_is_not_lost() -> None:
+    said = Dialogue()
+    pcm = failing(said, 0)
+    said.connects("second try")
+    said.audio_up("second try", "again", pcm, end=True)
+    said.audio_down("ann", pcm, last=True)
+    said.motion_down("ann", said.motion("second try", "again", 5, end=True))
+    said.ends("ann", 0)
+    assert not join(said.trace).turns[0].lost_motion
+    assert said.failed == []
+
+
+def test_a_refused_session_loses_the_motion() -> None:
+    said = Dialogue()
+    said.starts("ann", 0, voice("ann 0"))
+    said.fault("refuse: status 401")
+    said.ends("ann", 0, complete=False)
+    assert join(said.trace).turns[0].lost_motion
+
+
+# Audio without motion.
+
+
+def test_audio_and_word_may_come_in_either_order_and_late() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    pcm = failing(said)
+    told(said)
+    said.passes(WAIT - 1)
+    said.audio_down("ann", pcm[:640])
+    said.audio_down("ann", pcm[640:], last=True)
+    said.ends("ann", 1, complete=False)
+    said.turn("ann", 2)
+    assert said.failed == []
+
+
+def test_an_apology_behind_the_audio_is_nobodys_harm() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    pcm = failing(said)
+    said.audio_down("ann", pcm, last=True)
+    said.audio_down("ann", voice("sorry"), last=True)
+    told(said)
+    said.ends("ann", 1, complete=False)
+    said.turn("ann", 2)
+    assert said.failed == []
+    assert said.verdict("R-FALLBACK") is Verdict.PASSED
+
+
+def test_an_apology_instead_of_the_audio_is_no_fallback() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    failing(said)
+    said.audio_down("ann", voice("sorry, sorry", 8 * 640), last=True)
+    told(said)
+    said.passes(WAIT + 1)
+    said.ends("ann", 1, complete=False)
+    assert said.failed == ["R-FALLBACK"]
+
+
+def test_a_relay_that_changes_audio_owes_its_length() -> None:
+    said = Dialogue()
+    changed = voice("changed 0")
+    said.starts("ann", 0, voice("ann 0"))
+    said.connects("up")
+    said.audio_up("up", "r", changed, end=True)
+    said.audio_down("ann", changed, last=True)
+    said.motion_down("ann", said.motion("up", "r", 5, end=True))
+    said.ends("ann", 0)
+    failing(said)
+    said.audio_down("ann", voice("changed 1")[:-1200], last=True)
+    told(said)
+    said.ends("ann", 1, complete=False)
+    assert said.verdict("R-FALLBACK") is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("mark", "came", "actual"),
+    [(True, 0.5, "6400"), (False, 1.0, "never marked"), (False, 0.0, "0 bytes of audio came")],
+)
+def test_audio_that_stops_short_or_has_no_end(mark: bool, came: float, actual: str) -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    pcm = failing(said, fault="stall")
+    told(said)
+    if came:
+        said.audio_down("ann", pcm[: int(len(pcm) * came)], last=mark)
+    said.passes(WAIT + 0.1)
+    said.ends("ann", 1, complete=False)
+    said.turn("ann", 2)
+    assert said.failed == ["R-FALLBACK"]
+    [broken] = said.judged("R-FALLBACK").broken
+    assert actual in broken.actual
+    assert "15 s" in broken.expected
+
+
+def test_a_mark_that_comes_too_late() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    said.audio_down("ann", failing(said))
+    told(said)
+    said.passes(WAIT + 1)
+    said.audio_down("ann", last=True)
+    said.ends("ann", 1, complete=False)
+    [broken] = said.judged("R-FALLBACK").broken
+    assert broken.actual == "the mark came later"
+
+
+def test_the_time_runs_from_the_clients_last_word() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    pcm = said.speaks("ann", 1)
+    said.fault("refuse: status 503")
+    said.passes(WAIT)
+    said.client_sends("ann", Speak(pcm))
+    said.passes(1.0)
+    said.audio_down("ann", pcm, last=True)
+    told(said)
+    said.ends("ann", 1, complete=False)
+    assert said.failed == []
+
+
+def test_a_wait_that_ended_early_proves_nothing() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    failing(said)
+    said.passes(3.0)
+    said.ends("ann", 1, complete=False)
+    assert said.verdict("R-FALLBACK") is said.verdict("R-ERROR-TOLD") is Verdict.UNEXERCISED
+
+
+def test_where_the_kit_slept_nothing_is_proved() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    failing(said)
+    said.lags(WAIT + 1)
+    said.ends("ann", 1, complete=False)
+    assert said.verdict("R-FALLBACK") is said.verdict("R-ERROR-TOLD") is Verdict.INCONCLUSIVE
+
+
+def test_where_the_relay_speaks_what_went_up_is_owed() -> None:
+    said = Dialogue(lacks=(CLIENT_AUDIO,))
+    pcm = voice("what the relay says")
+    said.starts("ann", 0, b"")
+    said.connects("up")
+    said.audio_up("up", "r", pcm[:3200])
+    said.fault("reset")
+    said.audio_down("ann", pcm[:3200], last=True)
+    told(said)
+    said.ends("ann", 0, complete=False)
+    assert said.failed == []
+
+
+def test_where_the_relay_speaks_and_nothing_went_up_nothing_is_owed() -> None:
+    said = Dialogue(lacks=(CLIENT_AUDIO,))
+    said.starts("ann", 0, voice("never sent"))
+    said.fault("refuse: status 401")
+    said.passes(WAIT + 1)
+    said.ends("ann", 0, complete=False)
+    assert said.verdict("R-FALLBACK") is Verdict.UNEXERCISED
+
+
+def test_of_opus_the_mark_alone_can_be_judged() -> None:
+    said = Dialogue(lacks=(PCM,))
+    failing(said, 0)
+    said.audio_down("ann", b"an Ogg page", last=True)
+    told(said)
+    said.ends("ann", 0, complete=False)
+    assert said.verdict("R-FALLBACK") is Verdict.PASSED
+
+
+# The word.
+
+
+@pytest.mark.parametrize("way", ["an error", "an empty list", "a close with 1011"])
+def test_a_client_is_told_in_more_ways_than_one(way: str) -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    said.audio_down("ann", failing(said), last=True)
+    match way:
+        case "an error":
+            told(said)
+        case "an empty list":
+            said.motion_down("ann", last=True)
+        case _:
+            said.happens(Lane.DOWNSTREAM, "ann", Closed(False, 1011))
+    said.passes(WAIT + 1)
+    said.ends("ann", 1, complete=False)
+    assert said.failed == []
+    assert said.verdict("R-ERROR-TOLD") is Verdict.PASSED
+
+
+@pytest.mark.parametrize("closes", [True, False], ids=["a plain close", "nothing"])
+def test_a_plain_close_tells_no_more_than_nothing(closes: bool) -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    told(said, "an older one")
+    said.audio_down("ann", failing(said), last=True)
+    if closes:
+        said.happens(Lane.DOWNSTREAM, "ann", Closed(False, 1000))
+    else:
+        said.passes(WAIT + 1)
+    said.ends("ann", 1, complete=False)
+    assert said.failed == ["R-ERROR-TOLD"]
+
+
+def test_a_word_that_comes_too_late() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    said.audio_down("ann", failing(said), last=True)
+    said.passes(WAIT + 1)
+    told(said)
+    said.ends("ann", 1, complete=False)
+    [broken] = said.judged("R-ERROR-TOLD").broken
+    assert broken.actual == "it was told later"
+
+
+# Between turns that end without their marks.
+
+
+def test_audio_behind_an_unmarked_turn_that_failed_is_the_next_turns() -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    said.audio_down("ann", failing(said))
+    told(said)
+    said.passes(WAIT + 1)
+    said.ends("ann", 1, complete=False)
+    said.turn("ann", 2)
+    assert said.failed == ["R-FALLBACK"]

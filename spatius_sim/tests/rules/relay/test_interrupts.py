@@ -1,0 +1,197 @@
+"""Rules on turns that a client cuts off, and on what it leaves open."""
+
+import pytest
+
+from spatius_sim.rules.catalogue import OWN_UPSTREAM, Verdict
+from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
+from spatius_sim.wires.events import Speak, SpeakEnd
+from spatius_sim.wires.features import AUDIO
+
+
+def cut_off(turn_id: str = "", number: int = 0, said: Dialogue | None = None) -> Dialogue:
+    """A turn of Ann's that she interrupts when all of it has gone up, and none of its motion come down."""
+    said = said or Dialogue()
+    pcm = said.speaks("ann", number)
+    said.audio_up(up_of("ann", number), req_of("ann", number), pcm, end=True)
+    said.audio_down("ann", pcm[:3200], turn_id=turn_id)
+    said.client_interrupts("ann")
+    return said
+
+
+def late_motion(said: Dialogue) -> bytes:
+    return said.motion(up_of("ann", 0), req_of("ann", 0))
+
+
+def test_motion_of_the_old_turn_behind_the_new_turns_first_audio() -> None:
+    said = cut_off()
+    pcm = said.speaks("ann", 1)
+    begun = said.echoes("ann", 1, pcm) - 2
+    late = said.motion_down("ann", late_motion(said))
+    said.motion_down("ann", *said.answers("ann", 1))
+    said.ends("ann", 1)
+    assert said.failed == ["R-STALE"]
+    assert said.guilty("R-STALE") == [(begun, late)]
+
+
+def test_audio_of_the_old_turn_behind_the_new_turns_first_audio() -> None:
+    said = cut_off()
+    pcm = said.speaks("ann", 1)
+    said.echoes("ann", 1, pcm)
+    said.audio_down("ann", voice("ann 0")[3200:])
+    said.motion_down("ann", *said.answers("ann", 1))
+    said.ends("ann", 1)
+    assert said.failed == ["R-STALE"]
+
+
+@pytest.mark.parametrize("turn_id", ["t0", "t1"])
+def test_a_turn_id_tells_the_old_turns_motion_apart(turn_id: str) -> None:
+    said = cut_off("t0")
+    pcm = said.speaks("ann", 1)
+    said.echoes("ann", 1, pcm, "t1")
+    said.motion_down("ann", late_motion(said), turn_id=turn_id)
+    said.motion_down("ann", *said.answers("ann", 1), turn_id="t1")
+    said.ends("ann", 1)
+    assert said.failed == ([] if turn_id == "t0" else ["R-STALE"])
+
+
+def test_the_new_turns_motion_under_the_old_turns_id() -> None:
+    said = cut_off("t0")
+    pcm = said.speaks("ann", 1)
+    said.echoes("ann", 1, pcm, "t1")
+    said.motion_down("ann", *said.answers("ann", 1), turn_id="t0")
+    said.ends("ann", 1)
+    assert "R-STALE" in said.failed
+
+
+def test_the_old_turns_audio_under_the_new_turns_id() -> None:
+    said = cut_off("t0")
+    pcm = said.speaks("ann", 1)
+    said.echoes("ann", 1, pcm, "t1")
+    said.audio_down("ann", voice("ann 0")[3200:], turn_id="t1")
+    said.motion_down("ann", *said.answers("ann", 1), turn_id="t1")
+    said.ends("ann", 1)
+    assert "R-STALE" in said.failed
+
+
+def test_motion_under_an_id_that_the_client_never_heard_is_no_other_turns() -> None:
+    said = cut_off("t0")
+    said.echoes("ann", 1, said.speaks("ann", 1), "t1")
+    said.motion_down("ann", late_motion(said), turn_id="dropped")
+    said.motion_down("ann", *said.answers("ann", 1), turn_id="t1")
+    said.ends("ann", 1)
+    assert said.failed == []
+
+
+def test_a_turn_before_the_last_may_be_stale_too() -> None:
+    said = cut_off(number=1, said=cut_off())
+    said.echoes("ann", 2, said.speaks("ann", 2))
+    said.motion_down("ann", late_motion(said))
+    said.motion_down("ann", *said.answers("ann", 2))
+    said.ends("ann", 2)
+    assert said.failed == ["R-STALE"]
+
+
+def test_motion_of_the_old_turn_at_another_client_is_a_matter_of_isolation() -> None:
+    said = cut_off()
+    said.echoes("ann", 1, said.speaks("ann", 1))
+    said.motion_down("bob", late_motion(said))
+    said.motion_down("ann", *said.answers("ann", 1))
+    said.ends("ann", 1)
+    assert said.failed == ["R-ISOLATION"]
+
+
+def test_a_turn_that_never_went_up_leaves_nothing() -> None:
+    said = Dialogue()
+    said.starts("ann", 0, voice("ann 0"))
+    said.client_interrupts("ann")
+    said.turn("ann", 1)
+    assert said.verdict("R-STALE") is Verdict.UNEXERCISED
+
+
+def test_a_new_turn_without_audio_shows_nothing() -> None:
+    said = cut_off()
+    said.starts("ann", 1, voice("ann 1"))
+    said.motion_down("ann", late_motion(said))
+    said.ends("ann", 1, complete=False)
+    assert said.verdict("R-STALE") is Verdict.UNEXERCISED
+
+
+# Where the client plays what it spoke itself.
+
+
+@pytest.mark.parametrize("too_late", [False, True])
+def test_what_motion_server_sent_before_it_had_the_new_turn_may_come(too_late: bool) -> None:
+    said = Dialogue(lacks=(AUDIO,))
+    pcm = said.speaks()
+    said.client_sends("ann", Speak(pcm), SpeakEnd())
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), pcm, end=True)
+    said.client_interrupts("ann")
+    early = late_motion(said)
+    pcm = said.speaks("ann", 1)
+    said.client_sends("ann", Speak(pcm), SpeakEnd())
+    said.audio_up(up_of("ann", 1), req_of("ann", 1), pcm, end=True)
+    said.motion_down("ann", late_motion(said) if too_late else early)
+    said.motion_down("ann", *said.answers("ann", 1))
+    said.ends("ann", 1)
+    assert said.verdict("R-STALE") is (Verdict.FAILED if too_late else Verdict.PASSED)
+
+
+# Hanging up.
+
+
+def left_in_mid_turn(*, lacks: tuple[str, ...] = ()) -> Dialogue:
+    said = Dialogue(lacks=lacks)
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), said.speaks())
+    said.hangs_up("ann")
+    return said
+
+
+def after(said: Dialogue, seconds: float) -> Dialogue:
+    said.passes(seconds)
+    return said
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(4.9, Verdict.PASSED), (5.1, Verdict.FAILED)])
+def test_five_seconds_to_close_the_upstream_session(seconds: float, verdict: Verdict) -> None:
+    said = after(left_in_mid_turn(), seconds)
+    said.closed(up_of("ann", 0), by_kit=False)
+    said.watched_hang_up("ann")
+    assert said.verdict("U-HANGUP") is verdict
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(5.2, Verdict.FAILED), (1.0, Verdict.UNEXERCISED)])
+def test_a_session_that_stays_open_while_it_was_watched(seconds: float, verdict: Verdict) -> None:
+    said = after(left_in_mid_turn(), seconds)
+    said.watched_hang_up("ann", complete=False)
+    assert said.verdict("U-HANGUP") is verdict
+
+
+def test_where_the_kit_itself_was_late_nobody_is_accused() -> None:
+    said = after(left_in_mid_turn(), 2.0)
+    said.lags(4.0)
+    said.closed(up_of("ann", 0), by_kit=False)
+    said.watched_hang_up("ann")
+    assert said.verdict("U-HANGUP") is Verdict.INCONCLUSIVE
+
+
+def test_a_pool_that_was_declared_may_stay_open() -> None:
+    said = after(left_in_mid_turn(lacks=(OWN_UPSTREAM,)), 5.2)
+    said.watched_hang_up("ann", complete=False)
+    assert said.verdict("U-HANGUP") is Verdict.NOT_APPLICABLE
+
+
+def test_a_session_that_was_closed_before_its_client_left_shows_nothing() -> None:
+    said = Dialogue()
+    said.turn()
+    said.closed(up_of("ann", 0), by_kit=False)
+    said.hangs_up("ann")
+    said.watched_hang_up("ann")
+    assert said.verdict("U-HANGUP") is Verdict.UNEXERCISED
+
+
+def test_who_was_cut_off_has_said_no_goodbye() -> None:
+    said = Dialogue()
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), said.speaks())
+    said.hangs_up("ann", 1006)
+    after(said, 5.2).watched_hang_up("ann", complete=False)
+    assert said.verdict("U-HANGUP") is Verdict.UNEXERCISED

@@ -1,0 +1,272 @@
+"""S rules: the motion that Motion Server returns."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.tests.rules.traces import KEYFRAME, RATE, Dialogue, voice
+from spatius_sim.trace.events import Intended, Intent, Lane
+
+RULES = ("S-MOTION-END", "S-MOTION-COUNT", "S-MOTION-SHAPE")
+SESSION, REQ = "session-1", "req-1"
+
+
+def asked(samples: int = 5 * KEYFRAME, rate: int = RATE) -> Dialogue:
+    """A session that has sent so much audio, marked at its end."""
+    said = Dialogue("server")
+    said.opened(SESSION)
+    said.configures(SESSION, rate)
+    said.confirms(SESSION)
+    pcm = voice("asked", samples)
+    said.starts(SESSION, 0, pcm, rate)
+    said.audio_up(SESSION, REQ, pcm[:100])
+    said.audio_up(SESSION, REQ, pcm[100:], end=True)
+    return said
+
+
+FIRST = 4
+"""The number of the first audio event that `asked` writes."""
+
+
+@pytest.mark.parametrize("rule_id", RULES)
+def test_a_request_answered_in_full(rule_id: str) -> None:
+    said = asked()
+    said.motion(SESSION, REQ, 3)
+    said.motion(SESSION, REQ, 2, end=True)
+    said.ends(SESSION, 0)
+    assert said.verdict(rule_id) is Verdict.PASSED
+
+
+@pytest.mark.parametrize("rule_id", RULES)
+def test_a_closing_response_may_carry_no_keyframe(rule_id: str) -> None:
+    said = asked()
+    said.motion(SESSION, REQ, 5)
+    said.motion(SESSION, REQ, 0, end=True)
+    said.ends(SESSION, 0)
+    assert said.verdict(rule_id) is Verdict.PASSED
+
+
+@pytest.mark.parametrize("rule_id", RULES)
+def test_a_session_without_audio(rule_id: str) -> None:
+    said = Dialogue("server")
+    said.opened(SESSION)
+    said.configures(SESSION)
+    said.confirms(SESSION)
+    assert said.verdict(rule_id) is Verdict.UNEXERCISED
+
+
+def interrupted(said: Dialogue) -> None:
+    said.interrupt_up(SESSION, REQ)
+    said.ends(SESSION, 0)
+
+
+def failed(said: Dialogue) -> None:
+    said.error(SESSION, REQ)
+    said.ends(SESSION, 0)
+
+
+def not_waited_for(said: Dialogue) -> None:
+    said.motion(SESSION, REQ, 3)
+
+
+@pytest.mark.parametrize("rule_id", ["S-MOTION-END", "S-MOTION-COUNT"])
+@pytest.mark.parametrize("excuse", [interrupted, failed, not_waited_for])
+def test_a_request_that_owes_no_full_answer(rule_id: str, excuse: Callable[[Dialogue], None]) -> None:
+    said = asked()
+    excuse(said)
+    assert said.verdict(rule_id) is Verdict.UNEXERCISED
+
+
+@pytest.mark.parametrize("rule_id", ["S-MOTION-END", "S-MOTION-COUNT"])
+def test_a_request_without_an_end_owes_no_full_answer(rule_id: str) -> None:
+    said = Dialogue("server")
+    said.configures(SESSION)
+    said.starts(SESSION, 0, voice("asked"))
+    said.audio_up(SESSION, REQ, voice("asked"))
+    said.motion(SESSION, REQ, 3)
+    said.closed(SESSION, by_kit=True)
+    said.ends(SESSION, 0, complete=False)
+    assert said.verdict(rule_id) is Verdict.UNEXERCISED
+
+
+def test_no_response_has_the_end() -> None:
+    said = asked()
+    said.motion(SESSION, REQ, 5)
+    said.ends(SESSION, 0, complete=False)
+    assert said.guilty("S-MOTION-END") == [(FIRST,)]
+    assert [name for name in said.failed if name != "S-MOTION-SEGMENTS"] == ["S-MOTION-END"]
+    assert said.judged("S-MOTION-END").broken[0].actual == "0 of its 1 responses had end=true"
+
+
+def test_two_responses_have_the_end() -> None:
+    said = asked()
+    said.motion(SESSION, REQ, 3, end=True)
+    said.motion(SESSION, REQ, 2, end=True)
+    said.ends(SESSION, 0)
+    assert said.guilty("S-MOTION-END") == [(FIRST, said.last - 2, said.last - 1)]
+    assert [name for name in said.failed if name != "S-MOTION-SEGMENTS"] == ["S-MOTION-END"]
+
+
+def test_the_end_is_not_on_the_last_response() -> None:
+    said = asked()
+    said.motion(SESSION, REQ, 3, end=True)
+    said.motion(SESSION, REQ, 2)
+    said.ends(SESSION, 0)
+    assert [name for name in said.failed if name != "S-MOTION-SEGMENTS"] == ["S-MOTION-END"]
+
+
+def test_a_server_that_hangs_up_owes_the_end() -> None:
+    said = asked()
+    said.motion(SESSION, REQ, 5)
+    said.closed(SESSION, by_kit=False)
+    said.ends(SESSION, 0, complete=False)
+    assert [name for name in said.failed if name != "S-MOTION-SEGMENTS"] == ["S-MOTION-END"]
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "keyframes"),
+    [
+        (640, 16000, 1),
+        (1279, 16000, 1),
+        (1280, 16000, 2),
+        (1764, 44100, 1),
+        (881, 22050, 0),
+        (882, 22050, 1),
+        (324_608, 16000, 507),
+    ],
+)
+def test_the_keyframes_are_those_of_the_audio(samples: int, rate: int, keyframes: int) -> None:
+    said = asked(samples, rate)
+    said.motion(SESSION, REQ, keyframes, end=True)
+    said.ends(SESSION, 0)
+    assert said.verdict("S-MOTION-COUNT") is Verdict.PASSED
+
+
+@pytest.mark.parametrize("keyframes", [4, 6])
+def test_too_few_and_too_many_keyframes(keyframes: int) -> None:
+    said = asked()
+    said.motion(SESSION, REQ, keyframes, end=True)
+    answer = said.last
+    said.ends(SESSION, 0)
+    assert said.guilty("S-MOTION-COUNT") == [(FIRST, answer)]
+    assert said.failed == ["S-MOTION-COUNT"]
+    assert said.judged("S-MOTION-COUNT").broken[0].actual == f"{keyframes} keyframes"
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_a_keyframe_that_is_not_finite(wrong: float) -> None:
+    said = asked()
+    keyframes = np.zeros((5, WIDTH), np.float32)
+    keyframes[3, 7] = wrong
+    answer = said.server_says(SESSION, MotionResponse(f"id of {SESSION}", REQ, True, keyframes))
+    said.ends(SESSION, 0)
+    assert said.guilty("S-MOTION-SHAPE") == [(answer,)]
+    assert said.failed == ["S-MOTION-SHAPE"]
+    assert said.judged("S-MOTION-SHAPE").broken[0].actual == "keyframe 3 is not finite"
+
+
+def test_a_keyframe_with_a_field_too_short() -> None:
+    said = asked(KEYFRAME)
+    envelope = wire.Message()
+    envelope.ParseFromString(
+        encode(MotionResponse(f"id of {SESSION}", REQ, True, np.zeros((1, WIDTH), np.float32)))
+    )
+    motion = wire.Motion()
+    motion.ParseFromString(envelope.server_response_animation.animation)
+    del motion.keyframes[0].jaw_pose[2]
+    envelope.server_response_animation.animation = motion.SerializeToString()
+    answer = said.server_says_raw(SESSION, envelope.SerializeToString())
+    said.ends(SESSION, 0)
+    assert said.guilty("S-MOTION-SHAPE") == [(answer,)]
+    assert said.failed == ["S-MOTION-SHAPE"]
+    assert "jaw_pose" in said.judged("S-MOTION-SHAPE").broken[0].actual
+
+
+def test_the_shape_is_judged_even_where_the_rest_is_owed_no_more() -> None:
+    said = asked()
+    said.motion(SESSION, REQ, 3)
+    said.interrupt_up(SESSION, REQ)
+    said.ends(SESSION, 0)
+    assert said.verdict("S-MOTION-SHAPE") is Verdict.PASSED
+
+
+def test_every_request_of_a_session_is_judged() -> None:
+    said = asked()
+    said.motion(SESSION, REQ, 5, end=True)
+    said.ends(SESSION, 0)
+    pcm = voice("asked again")
+    said.starts(SESSION, 1, pcm)
+    said.audio_up(SESSION, "req-2", pcm, end=True)
+    said.motion(SESSION, "req-2", 5)
+    said.ends(SESSION, 1, complete=False)
+    judgement = said.judged("S-MOTION-END")
+    assert (judgement.exercised, len(judgement.broken)) == (2, 1)
+
+
+def answered_in(*keyframes: int) -> Dialogue:
+    said = asked(sum(keyframes) * KEYFRAME)
+    for number, count in enumerate(keyframes, 1):
+        said.motion(SESSION, REQ, count, end=number == len(keyframes))
+    said.ends(SESSION, 0)
+    return said
+
+
+@pytest.mark.parametrize("keyframes", [(50, 100, 57), (50, 100), (50, 0), (50, 100, 0)])
+def test_the_recorded_segments(keyframes: tuple[int, ...]) -> None:
+    assert answered_in(*keyframes).verdict("S-MOTION-SEGMENTS") is Verdict.PASSED
+
+
+def test_one_short_answer_says_nothing_of_segments() -> None:
+    assert answered_in(50).verdict("S-MOTION-SEGMENTS") is Verdict.UNEXERCISED
+
+
+@pytest.mark.parametrize("keyframes", [(51, 100), (100, 57), (3, 2), (50, 0, 0)])
+def test_other_segments(keyframes: tuple[int, ...]) -> None:
+    said = answered_in(*keyframes)
+    assert said.failed == ["S-MOTION-SEGMENTS"]
+
+
+def test_two_responses_without_motion() -> None:
+    said = asked(1)
+    said.motion(SESSION, REQ, 0)
+    said.motion(SESSION, REQ, 0, end=True)
+    said.ends(SESSION, 0)
+    [broken] = said.judged("S-MOTION-SEGMENTS").broken
+    assert broken.expected == "segments of no keyframes"
+
+
+def test_the_id_of_another_connection() -> None:
+    said = asked()
+    said.server_says(SESSION, MotionResponse("another", REQ, True, np.zeros((5, WIDTH), np.float32)))
+    said.ends(SESSION, 0)
+    assert said.failed == ["S-MOTION-IDS"]
+
+
+def test_a_req_id_that_nobody_sent() -> None:
+    said = asked()
+    said.motion(SESSION, "req-2", 5, end=True)
+    said.ends(SESSION, 0)
+    assert said.failed == ["S-MOTION-IDS"]
+    assert said.verdict("S-MOTION-END") is Verdict.UNEXERCISED
+
+
+@pytest.mark.parametrize("outlived", [True, False])
+def test_a_session_that_the_server_closes_after_its_token_has_expired(outlived: bool) -> None:
+    said = Dialogue("server")
+    said.opened(SESSION)
+    said.configures(SESSION)
+    said.confirms(SESSION)
+    if outlived:
+        said.happens(Lane.KIT, SESSION, Intended(Intent.OUTLIVED_TOKEN))
+    pcm = voice("asked")
+    said.starts(SESSION, 0, pcm)
+    said.audio_up(SESSION, REQ, pcm, end=True)
+    said.closed(SESSION, by_kit=False)
+    said.ends(SESSION, 0)
+    assert said.failed == (["S-TOKEN-EXPIRY"] if outlived else ["S-MOTION-END"])

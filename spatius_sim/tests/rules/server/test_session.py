@@ -1,0 +1,154 @@
+"""S rules: the handshake of a session, its egress, its interrupts."""
+
+import numpy as np
+import pytest
+
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import (
+    AudioFormat,
+    AudioInput,
+    ConfigureSession,
+    ConfirmSession,
+    EgressType,
+    Interrupt,
+    Message,
+    MotionResponse,
+    ServerError,
+)
+from spatius_sim.rules.catalogue import EGRESS, Verdict
+from spatius_sim.tests.rules.traces import RATE, Dialogue, voice
+from spatius_sim.trace.events import Intended, Intent, Lane, Matter, Watched
+
+SESSION, REQ = "session-1", "req-1"
+MOTION = MotionResponse(f"id of {SESSION}", REQ, True, np.zeros((1, WIDTH), np.float32))
+VALID = ConfigureSession(RATE)
+ROOM = ConfigureSession(RATE, egress_type=EgressType.LIVEKIT)
+
+
+def greeted(asked: Message | str, answer: Message | str | None, intent: Intent | None = None) -> Dialogue:
+    said = Dialogue("server")
+    if intent is not None:
+        said.happens(Lane.KIT, SESSION, Intended(intent))
+    said.opened(SESSION)
+    said.client_says_raw(SESSION, asked if isinstance(asked, str) else encode(asked))
+    if answer is not None:
+        raw = answer.encode() if isinstance(answer, str) else encode(answer)
+        said.server_says_raw(SESSION, raw)
+    return said
+
+
+def test_a_valid_configuration_is_confirmed() -> None:
+    assert greeted(VALID, ConfirmSession("id")).verdict("S-CONFIRM") is Verdict.PASSED
+
+
+@pytest.mark.parametrize("answer", [ConfirmSession(""), ServerError(code=3), MOTION, "junk"])
+def test_a_valid_configuration_is_answered_otherwise(answer: Message | str) -> None:
+    assert greeted(VALID, answer).verdict("S-CONFIRM") is Verdict.FAILED
+
+
+@pytest.mark.parametrize("rule_id", ["S-CONFIRM", "S-HANDSHAKE-REFUSED"])
+def test_silence_is_judged_where_a_wait_for_it_ended(rule_id: str) -> None:
+    intent = None if rule_id == "S-CONFIRM" else Intent.TEXT
+    said = greeted(VALID, None, intent)
+    assert said.verdict(rule_id) is Verdict.UNEXERCISED
+    said.happens(Lane.KIT, SESSION, Watched(Matter.HANDSHAKE, False))
+    assert said.failed == [rule_id]
+
+
+def test_a_close_is_no_answer() -> None:
+    said = greeted(VALID, None)
+    said.closed(SESSION, by_kit=False)
+    assert said.failed == ["S-CONFIRM"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ConfigureSession(11025),
+        ConfigureSession(RATE, audio_format=AudioFormat.OGG_OPUS),
+        ROOM,
+        AudioInput(REQ),
+    ],
+)
+def test_what_the_service_may_refuse_needs_no_confirmation(asked: Message) -> None:
+    assert greeted(asked, ServerError(message="no")).verdict("S-CONFIRM") is Verdict.UNEXERCISED
+
+
+@pytest.mark.parametrize(
+    ("intent", "text"),
+    [
+        (Intent.WRONG_MESSAGE, "expected ClientConfigureSession message"),
+        (Intent.TEXT, "Failed to unmarshal initial message: text"),
+        (Intent.UNDECODABLE, "unexpected message type"),
+        (Intent.UNSUPPORTED_RATE, "unsupported sample rate: 11025"),
+    ],
+)
+def test_a_bad_first_message_is_refused_in_known_words(intent: Intent, text: str) -> None:
+    said = greeted("hello", ServerError(message=text), intent)
+    assert said.verdict("S-HANDSHAKE-REFUSED") is Verdict.PASSED
+    assert greeted("hello", ServerError(message="no"), intent).failed == ["S-HANDSHAKE-REFUSED"]
+
+
+@pytest.mark.parametrize("answer", [ConfirmSession("id"), "junk"])
+def test_a_bad_first_message_is_taken(answer: Message | str) -> None:
+    assert greeted("hello", answer, Intent.TEXT).failed == ["S-HANDSHAKE-REFUSED"]
+
+
+def test_what_the_server_says_before_it_is_asked_is_no_answer() -> None:
+    said = Dialogue("server")
+    said.confirms(SESSION)
+    assert said.verdict("S-CONFIRM") is Verdict.UNEXERCISED
+
+
+def into_a_room(*, motion: bool, waited: bool) -> Dialogue:
+    said = greeted(ROOM, ConfirmSession(f"id of {SESSION}"))
+    pcm = voice("room")
+    said.starts(SESSION, 0, pcm)
+    said.audio_up(SESSION, REQ, pcm, end=True)
+    if motion:
+        said.server_says(SESSION, MOTION)
+    if waited:
+        said.ends(SESSION, 0)
+    return said
+
+
+def test_nothing_comes_back_beside_an_egress() -> None:
+    assert into_a_room(motion=False, waited=True).verdict("S-EGRESS-SILENT") is Verdict.PASSED
+    assert into_a_room(motion=True, waited=True).failed == ["S-EGRESS-SILENT"]
+    assert into_a_room(motion=False, waited=False).verdict("S-EGRESS-SILENT") is Verdict.UNEXERCISED
+
+
+def test_a_server_without_egress() -> None:
+    assert Dialogue("server", (EGRESS,)).verdict("S-EGRESS-SILENT") is Verdict.NOT_APPLICABLE
+
+
+def interrupted() -> Dialogue:
+    said = greeted(VALID, ConfirmSession(f"id of {SESSION}"))
+    said.audio_up(SESSION, REQ, voice("cut"))
+    said.client_says(SESSION, Interrupt(REQ))
+    return said
+
+
+def test_motion_within_the_second() -> None:
+    said = interrupted()
+    said.server_says(SESSION, MOTION)
+    assert said.verdict("S-INTERRUPT") is Verdict.UNEXERCISED
+    said.happens(Lane.KIT, SESSION, Watched(Matter.SILENCE, True))
+    assert said.verdict("S-INTERRUPT") is Verdict.PASSED
+
+
+def test_motion_later_than_that() -> None:
+    said = interrupted()
+    said.happens(Lane.KIT, SESSION, Watched(Matter.SILENCE, True))
+    said.server_says(SESSION, MOTION)
+    assert said.failed == ["S-INTERRUPT"]
+
+
+def test_a_kit_that_was_late_itself_judges_nothing() -> None:
+    said = interrupted()
+    said.lags(0.5)
+    said.happens(Lane.KIT, SESSION, Watched(Matter.SILENCE, True))
+    assert said.verdict("S-INTERRUPT") is Verdict.PASSED
+    said.server_says(SESSION, MOTION)
+    assert said.verdict("S-INTERRUPT") is Verdict.INCONCLUSIVE

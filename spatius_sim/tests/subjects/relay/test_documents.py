@@ -1,0 +1,192 @@
+"""HTTP backends that answer a whole turn as one JSON document."""
+
+import asyncio
+import json
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from spatius_sim.engine.settings import Options
+from spatius_sim.engine.trial import Trial
+from spatius_sim.files.wire_file import find_wire
+from spatius_sim.miniatures.serve_relay import MiniatureRelay
+from spatius_sim.miniatures.wrong_relays import LosesAudio, LosesLastPayload
+from spatius_sim.model.relay.relay import PlainRelay
+from spatius_sim.net.background_loop import BackgroundLoop
+from spatius_sim.net.client.document import DocumentClient
+from spatius_sim.net.client.relay import RelayAddress
+from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.plans.exercises import exercise_of
+from spatius_sim.plans.plan import Plan
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.rules.catalogue import RULES, Verdict, rules_for
+from spatius_sim.subjects.relay.subject import RelaySubject
+from spatius_sim.subjects.subject import Subject, canary_key
+from spatius_sim.tests.engine.test_wires_bite import IN_REAL_TIME
+from spatius_sim.tests.running_miniature import PATIENCE, SEED
+from spatius_sim.trace.events import Closed, Lane, Received, TraceHeader
+from spatius_sim.trace.recorder import Recorder
+from spatius_sim.wires.events import Garbage
+from spatius_sim.wires.features import STREAMING
+
+EXAMPLES = 2
+
+
+class DocumentRelay(MiniatureRelay):
+    """Gathers all that its brain tells of a turn, and answers with it."""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        client = f"c{next(self._numbers)}"
+        outbox = self._clients[client] = asyncio.Queue()
+        self._hangs_up = True
+        self._carry_out(self._brain.client_came(client))
+        self._carry_out(self._brain.client_did(client, self._dialect.read_client(await request.text())))
+        parts = []
+        while (told := await outbox.get()) is not None:
+            parts.append(json.loads(told[1]))
+        self._carry_out(self._brain.client_left(client))
+        audio = b"".join(b64decode(part.get("audio_base64", "")) for part in parts)
+        motion = [payload for part in parts for payload in part.get("animation_messages_base64", [])]
+        document = {"audio_base64": b64encode(audio).decode(), "animation_messages_base64": motion}
+        return web.json_response(document, headers={"X-Key": getattr(self._brain, "told", "")})
+
+
+class DemandsCredentials(DocumentRelay):
+    """Serves whoever bears a session key of Spatius, and nobody else."""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        if "X-Session-Key" not in request.headers:
+            return web.Response(status=401, text="a session key is needed")
+        return await super().answer(request)
+
+
+class TellsInAHeader(PlainRelay):
+    @property
+    def told(self) -> str:
+        return self.api_key
+
+
+@asynccontextmanager
+async def serving(handler: object) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_post("/turn", handler)  # type: ignore[arg-type]
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, LOOPBACK, 0).start()
+    try:
+        yield f"http://{LOOPBACK}:{runner.addresses[0][1]}/turn"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def document_relay(
+    brain: type[PlainRelay], server_of: type[DocumentRelay] = DocumentRelay
+) -> AsyncIterator[Subject[Plan]]:
+    wire, recorder = find_wire("http-document"), Recorder()
+    async with MotionServer(seed=SEED, sink=recorder) as server:
+        numbers = count(1)
+        made = brain(canary_key(SEED), lambda: f"request-{next(numbers)}")
+        relay = server_of(made, wire, server.console_endpoint, server.ingress_endpoint)
+        async with serving(relay.answer) as url:
+            yield RelaySubject(RelayAddress(url), wire, recorder, SEED, PATIENCE, server)
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[BackgroundLoop]:
+    loop = BackgroundLoop()
+    yield loop
+    loop.stop()
+
+
+@pytest.fixture
+def stack(loop: BackgroundLoop) -> Iterator[AsyncExitStack]:
+    stack = AsyncExitStack()
+    yield stack
+    loop.run(stack.aclose(), 10.0)
+
+
+def test_an_honest_backend_passes_all_that_a_document_can_break(
+    loop: BackgroundLoop, stack: AsyncExitStack, tmp_path: Path
+) -> None:
+    subject = loop.run(stack.enter_async_context(document_relay(PlainRelay)), 10.0)
+    trial = Trial(subject, loop, SEED, tmp_path, EXAMPLES)
+    lacks = find_wire("http-document").lacks
+    assert STREAMING in lacks
+    for rule in rules_for("relay"):
+        if rule.id in IN_REAL_TIME:
+            continue
+        outcome = trial.judge(rule.id, *exercise_of(rule.id))
+        expected = Verdict.NOT_APPLICABLE if lacks & set(RULES[rule.id].needs) else Verdict.PASSED
+        assert outcome.verdict is expected, outcome
+
+
+@pytest.mark.parametrize(
+    ("brain", "rule_id"),
+    [
+        (LosesLastPayload, "R-MOTION-COMPLETE"),
+        (LosesAudio, "R-AUDIO-COMPLETE"),
+        (TellsInAHeader, "R-SECRETS"),
+    ],
+)
+def test_a_wrong_backend_is_named(
+    brain: type[PlainRelay], rule_id: str, loop: BackgroundLoop, stack: AsyncExitStack, tmp_path: Path
+) -> None:
+    subject = loop.run(stack.enter_async_context(document_relay(brain)), 10.0)
+    trial = Trial(subject, loop, SEED, tmp_path, EXAMPLES, shrink_seconds=0.0)
+    assert trial.judge(rule_id, *exercise_of(rule_id)).verdict is Verdict.FAILED
+    assert trial.broken_so_far().keys() == {rule_id}
+
+
+def test_a_backend_that_wants_a_session_key_of_its_clients_is_named(
+    loop: BackgroundLoop, stack: AsyncExitStack, tmp_path: Path
+) -> None:
+    demanding = document_relay(PlainRelay, DemandsCredentials)
+    subject = loop.run(stack.enter_async_context(demanding), 10.0)
+    trial = Trial(subject, loop, SEED, tmp_path, EXAMPLES, shrink_seconds=0.0)
+    outcome = trial.judge("R-TOKENLESS", *exercise_of("R-TOKENLESS"))
+    assert outcome.verdict is Verdict.FAILED
+
+
+async def test_an_answer_that_is_none_and_one_that_breaks_off() -> None:
+    async def refuses(request: web.Request) -> web.Response:
+        return web.Response(status=500, text="Internal Server Error")
+
+    async def breaks_off(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    recorder, wire = Recorder(), find_wire("http-document")
+    recorder.dialect = wire
+    recorder.start(TraceHeader("relay", wire.name, 1, "", ""))
+    for handler in (refuses, breaks_off):
+        async with (
+            serving(handler) as url,
+            DocumentClient(RelayAddress(url), wire, recorder, "ann") as client,
+        ):
+            await client.send('{"audio_base64": ""}')
+            assert client._posting is not None
+            await client._posting
+    whats = [event.what for event in recorder.finish().on(Lane.DOWNSTREAM)]
+    [answer] = [what for what in whats if isinstance(what, Received)]
+    assert isinstance(answer.value, Garbage)
+    assert Closed(by_kit=False, code=1006) in whats
+
+
+@pytest.mark.parametrize(
+    ("target", "wire"), [("http://a/b", "json-envelope"), ("http://a/b", ""), ("ws://a/b", "http-document")]
+)
+def test_documents_come_over_http_and_nothing_else_does(target: str, wire: str) -> None:
+    with pytest.raises(UsageError, match="--target"):
+        Options(target=target, wire=wire).check()
+
+
+def test_a_document_s_target_is_a_url() -> None:
+    Options(target="http://127.0.0.1:8000/turn", wire="http-document").check()

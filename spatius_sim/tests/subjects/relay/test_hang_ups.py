@@ -1,0 +1,61 @@
+"""What becomes of upstream sessions whose client hung up is waited for, at little cost."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from spatius_sim.story.join import join
+from spatius_sim.subjects.relay import hang_ups
+from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
+from spatius_sim.tests.rules.traces import Dialogue, up_of
+from spatius_sim.trace.events import Closed, Injected, Lane, Matter, Trace, Watched
+from spatius_sim.trace.recorder import Recorder
+
+EVENTS = 500
+
+
+def hung_up() -> Recorder:
+    """Ann speaks, her relay passes it on, and she leaves; the upstream session is open still."""
+    said = Dialogue()
+    said.echoes("ann", 0, said.speaks("ann"))
+    said.hangs_up("ann")
+    recorder = Recorder()
+    recorder.start(said.trace.header)
+    for event in said.trace.events:
+        recorder.emit(event.lane, event.connection, event.what)
+    return recorder
+
+
+@pytest.fixture
+def joins(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How often the whole trace was joined."""
+    joined: list[int] = []
+
+    def counted(trace: Trace) -> object:
+        joined.append(len(trace.events))
+        return join(trace)
+
+    monkeypatch.setattr(hang_ups, "join", counted)
+    return lambda: len(joined)
+
+
+async def test_a_busy_relay_costs_no_joining_at_every_event(joins: Callable[[], int]) -> None:
+    recorder = hung_up()
+    watching = asyncio.create_task(watch_hang_ups(recorder, recorder._header, ["ann"]))  # type: ignore[arg-type]
+    for _ in range(EVENTS):
+        recorder.emit(Lane.KIT, "", Injected("something else happens"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    recorder.emit(Lane.UPSTREAM, up_of("ann", 0), Closed(False, 1000))
+    await watching
+    assert recorder.events[-1].what == Watched(Matter.HANG_UP, True)
+    assert joins() < EVENTS / 10
+
+
+async def test_a_session_that_stays_open_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hang_ups, "HANG_UP_SECONDS", 0.1)
+    recorder = hung_up()
+    assert recorder._header is not None
+    await watch_hang_ups(recorder, recorder._header, ["ann"])
+    assert recorder.events[-1].what == Watched(Matter.HANG_UP, False)

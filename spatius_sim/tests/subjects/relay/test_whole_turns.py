@@ -1,0 +1,47 @@
+"""Relays that hand a whole turn over in one message, as the vendor's clip examples do."""
+
+from collections.abc import Callable
+
+from spatius_sim.model.relay.relay import PlainRelay, RelayCommand, RelayTurn, Tell
+from spatius_sim.plans.plan import Plan, TurnPlan
+from spatius_sim.protocol.messages import AudioInput
+from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.judge import judge
+from spatius_sim.tests.running_miniature import miniature_relay
+from spatius_sim.wires.events import Ready
+
+RATE = 48_000
+A_MINUTE = Plan(((TurnPlan(60 * RATE, 96_000), TurnPlan(RATE, 9_600)),))
+
+
+class HandsTurnsOverWhole(PlainRelay):
+    """Speaks at 48 kHz, and sends a turn up when it has ended, in one message."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._kept: dict[str, bytearray] = {}
+
+    def greet(self, client: str) -> list[RelayCommand]:
+        return [Tell(client, Ready(client, RATE, RATE))]
+
+    def sample_rate(self, attempt: int) -> int:
+        return RATE
+
+    def end_up(self, turn: RelayTurn) -> AudioInput:
+        return AudioInput(turn.req_id, bytes(self._kept.pop(turn.name)), end=True)
+
+    def _send_up(self, turn: RelayTurn, audio: AudioInput) -> list[RelayCommand]:
+        if audio.end:
+            return super()._send_up(turn, audio)
+        self._kept.setdefault(turn.name, bytearray()).extend(audio.audio)
+        return []
+
+
+async def test_a_minute_of_speech_in_one_message_breaks_no_rule() -> None:
+    async with miniature_relay(HandsTurnsOverWhole) as subject:
+        await subject.attach()
+        trace = await subject.run(A_MINUTE)
+    verdicts = {rule_id: found.verdict for rule_id, found in judge(trace).items()}
+    assert Verdict.FAILED not in verdicts.values(), verdicts
+    for rule_id in ("R-CONVERSATION", "R-TURNS", "R-END-MOTION", "R-MOTION-COMPLETE", "U-AUDIO-COMPLETE"):
+        assert verdicts[rule_id] is Verdict.PASSED, rule_id

@@ -1,0 +1,66 @@
+"""A Motion Server, the reference relay and one client, connected."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from spatius_sim.net.client.relay import RelayAddress, RelayClient
+from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.subjects.embedded import relay_url, start_reference_relay
+from spatius_sim.trace.recorder import Recorder
+from spatius_sim.wires import dialect_named
+from spatius_sim.wires.events import ClientAction, Motion, RelayEvent, Speak, SpeakEnd
+
+API_KEY = "a-canary-key-of-thirty-two-chars"
+_SECONDS = 20.0
+
+
+@dataclass
+class Pipeline:
+    server: MotionServer
+    recorder: Recorder
+    url: str
+    client: RelayClient
+
+    async def do(self, *actions: ClientAction) -> None:
+        for action in actions:
+            await self.client.do(action)
+
+    async def speak(self, pcm: bytes, chunk: int = 6400) -> None:
+        for start in range(0, len(pcm), chunk):
+            await self.do(Speak(pcm[start : start + chunk]))
+        await self.do(SpeakEnd())
+
+    async def hear(self, until: Callable[[RelayEvent], bool]) -> list[RelayEvent]:
+        """What the client hears, up to and including the first event that `until` names."""
+        heard: list[RelayEvent] = []
+        while not heard or not until(heard[-1]):
+            heard.append(await asyncio.wait_for(self.client.heard.get(), _SECONDS))
+        return heard
+
+    def another_client(self, name: str) -> RelayClient:
+        return RelayClient(RelayAddress(self.url), dialect_named("json-envelope"), self.recorder, name)
+
+
+@asynccontextmanager
+async def pipeline(server: MotionServer | None = None) -> AsyncIterator[Pipeline]:
+    dialect = dialect_named("json-envelope")
+    recorder = Recorder(dialect=dialect)
+    async with server or MotionServer(sink=recorder) as motion_server:
+        relay = await start_reference_relay(motion_server, API_KEY)
+        try:
+            url = relay_url(relay)
+            async with RelayClient(RelayAddress(url), dialect, recorder, "client-1") as client:
+                yield Pipeline(motion_server, recorder, url, client)
+        finally:
+            relay.close()
+            await relay.wait_closed()
+
+
+def motion_ended(event: RelayEvent) -> bool:
+    return isinstance(event, Motion) and event.last
+
+
+def payloads(heard: list[RelayEvent]) -> list[bytes]:
+    return [payload for event in heard if isinstance(event, Motion) for payload in event.payloads]

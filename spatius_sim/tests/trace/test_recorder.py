@@ -1,0 +1,126 @@
+"""The recorder reads a session's frames when the trace is looked at, and the trace is the same."""
+
+from itertools import count
+
+import pytest
+
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.messages import (
+    AgoraEgress,
+    AudioInput,
+    ConfigureSession,
+    ConfirmSession,
+    Interrupt,
+    ServerError,
+)
+from spatius_sim.trace.events import (
+    Closed,
+    Event,
+    Injected,
+    Lane,
+    Opened,
+    Received,
+    SecretKnown,
+    SecretSeen,
+    Sent,
+    TraceHeader,
+)
+from spatius_sim.trace.recorder import Recorder
+from spatius_sim.wires.json_envelope import JsonEnvelope
+
+HEADER = TraceHeader("relay", "", 0, "", "0")
+AUDIO, ERROR = AudioInput("r", b"\1\2"), ServerError("c", "r", 3, "no")
+SECRET = "a-token-of-some-length"
+
+
+def shaken(recorder: Recorder) -> None:
+    """A session after its handshake."""
+    recorder.emit(Lane.UPSTREAM, "u", Opened())
+    recorder.received(Lane.UPSTREAM, "u", encode(ConfigureSession(16000)))
+    recorder.sent(Lane.UPSTREAM, "u", encode(ConfirmSession("c")))
+
+
+def spoken(recorder: Recorder) -> None:
+    """What a session says then, with an event of the kit in between."""
+    recorder.received(Lane.UPSTREAM, "u", encode(AUDIO))
+    recorder.emit(Lane.KIT, "", Injected("a fault"))
+    recorder.sent(Lane.UPSTREAM, "u", encode(ERROR), "r")
+    recorder.received(Lane.UPSTREAM, "u", "text")
+
+
+def test_a_trace_is_the_same_whether_it_is_read_at_once_or_late() -> None:
+    told: list[Event] = []
+    traces = []
+    for on_event in (None, told.append):
+        recorder = Recorder(clock_ns=count(1000, 10).__next__, on_event=on_event)
+        recorder.start(HEADER)
+        shaken(recorder)
+        spoken(recorder)
+        assert recorder.last_sign_ns["u"] == 1060
+        traces.append(recorder.finish())
+    assert traces[0] == traces[1]
+    assert traces[0].events == tuple(told)
+    assert [event.seq for event in told] == list(range(7))
+    assert [event.at_ns for event in told] == list(range(1000, 1070, 10))
+    match [event.what for event in traces[0].events[3:]]:
+        case [Received(_, audio), Injected("a fault"), Sent(_, error, "r"), Received("text", _)]:
+            assert (audio, error) == (AUDIO, ERROR)
+        case other:
+            raise AssertionError(other)
+
+
+def test_a_trace_can_be_looked_at_while_it_grows() -> None:
+    recorder = Recorder()
+    recorder.start(HEADER)
+    shaken(recorder)
+    seen = []
+    for _ in range(3):
+        recorder.received(Lane.UPSTREAM, "u", encode(AUDIO))
+        seen.append(len(recorder.events))
+    assert seen == [4, 5, 6]
+    assert [event.seq for event in recorder.finish().events] == list(range(6))
+
+
+def test_nothing_is_written_down_between_two_traces() -> None:
+    recorder = Recorder()
+    shaken(recorder)
+    spoken(recorder)
+    assert recorder.events == []
+    recorder.secret("token", SECRET)
+    recorder.start(HEADER)
+    events = recorder.finish().events
+    assert [type(event.what) for event in events] == [SecretKnown, Opened, Received, Sent]
+    assert [event.seq for event in events] == list(range(4))
+
+
+def test_frames_that_are_read_late_hold_no_secret() -> None:
+    recorder = Recorder()
+    recorder.start(HEADER)
+    recorder.secret("token", SECRET)
+    shaken(recorder)
+    recorder.received(Lane.UPSTREAM, "u", encode(Interrupt(SECRET)))
+    recorder.sent(Lane.UPSTREAM, "u", encode(ServerError("c", "r", 3, SECRET)))
+    assert SECRET not in str(recorder.finish())
+
+
+def test_a_later_configuration_tells_its_secrets_before_anything_else_is_written_down() -> None:
+    recorder = Recorder()
+    recorder.start(HEADER)
+    shaken(recorder)
+    again = ConfigureSession(16000, agora_egress=AgoraEgress("channel", SECRET))
+    recorder.received(Lane.UPSTREAM, "u", encode(again))
+    recorder.emit(Lane.UPSTREAM, "u", Closed(True, 4001, f"{SECRET} is no good"))
+    trace = recorder.finish()
+    assert SECRET not in str(trace)
+    assert not [event for event in trace.events if isinstance(event.what, SecretKnown)]
+
+
+@pytest.mark.parametrize("text", ["the-key-0123456789", "x" * 10 + "the-key-0123456789"])
+def test_a_trace_names_the_secret_and_never_holds_it(text: str) -> None:
+    recorder = Recorder(dialect=JsonEnvelope())
+    recorder.secret("key", "the-key-0123456789")
+    recorder.start(TraceHeader("relay", "json-envelope", 0, "", ""))
+    recorder.received(Lane.DOWNSTREAM, "client-1", text)
+    trace = recorder.finish()
+    assert [type(event.what) for event in trace.events] == [SecretKnown, SecretSeen, Received]
+    assert "the-key" not in repr(trace)

@@ -1,0 +1,84 @@
+"""Where secrets stand: they are learnt there, and taken out, whatever their length."""
+
+import numpy as np
+import pytest
+
+from spatius_sim.protocol.codec import decode, encode
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import (
+    AgoraEgress,
+    AudioInput,
+    ConfigureSession,
+    LiveKitEgress,
+    Message,
+    MotionResponse,
+    ServerError,
+)
+from spatius_sim.trace.events import Closed, Intended, Intent, Refused, TokenRequested
+from spatius_sim.trace.known_secrets import KnownSecrets
+from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
+
+SECRET = "a-secret-of-some-length"
+DRAWN = "f3Kd82Lm9Qp4Zx7c"
+
+
+def clean(message: Message, known: KnownSecrets | None = None) -> Message:
+    return decode(without_secrets(encode(message), message, known or KnownSecrets()))
+
+
+@pytest.mark.parametrize("secret", ["short", SECRET])
+def test_the_credentials_of_an_egress_are_taken_out_and_learnt(secret: str) -> None:
+    stars = "*" * len(secret)
+    livekit = LiveKitEgress(
+        f"wss://me:{secret}@room.example/x?token={secret}#f", secret, secret, secret, "room", "publisher"
+    )
+    asked = ConfigureSession(16000, livekit_egress=livekit, agora_egress=AgoraEgress("channel", secret))
+    known = KnownSecrets()
+    told = clean(asked, known)
+    assert isinstance(told, ConfigureSession) and told.agora_egress is not None
+    assert told.livekit_egress == LiveKitEgress(
+        "wss://room.example/x", stars, stars, stars, "room", "publisher"
+    )
+    assert told.agora_egress == AgoraEgress("channel", stars)
+    hidden = known.text(secret) == stars
+    assert hidden == (secret == SECRET)
+    assert known.lengths() == {}
+
+
+def test_pairs_are_taken_out_where_their_name_or_their_look_says_so() -> None:
+    pairs = (("authToken", "x"), ("colour", "light-blue"), ("ref", DRAWN), ("at", f"https://u:{SECRET}@h/"))
+    asked = ConfigureSession(16000, livekit_egress=LiveKitEgress(extra_attributes=pairs), extra_params=pairs)
+    told = clean(asked)
+    assert isinstance(told, ConfigureSession) and told.livekit_egress is not None
+    kept = {"authToken": "*", "colour": "light-blue", "ref": "*" * 16, "at": f"https://u:{'*' * 23}@h/"}
+    assert dict(told.extra_params) == dict(told.livekit_egress.extra_attributes) == kept
+
+
+def test_a_url_that_is_none_is_taken_out_whole() -> None:
+    told = clean(ConfigureSession(16000, livekit_egress=LiveKitEgress("wss://[bad")))
+    assert isinstance(told, ConfigureSession) and told.livekit_egress is not None
+    assert told.livekit_egress.url == "*" * 10
+    assert clean(ConfigureSession(16000)) == ConfigureSession(16000)
+
+
+def test_other_messages_are_searched_but_for_motion_and_plain_audio() -> None:
+    known = KnownSecrets()
+    known.hide(SECRET)
+    stars = "*" * len(SECRET)
+    assert clean(ServerError("c", "", 3, f"no {SECRET}"), known) == ServerError("c", "", 3, f"no {stars}")
+    assert clean(AudioInput("r", SECRET.encode()), known) == AudioInput("r", SECRET.encode())
+    long = AudioInput(SECRET, b"\1\2" * 50, traceparent=SECRET)
+    assert clean(long, known) == AudioInput(stars, b"\1\2" * 50, traceparent=stars)
+    assert clean(AudioInput(SECRET, tracestate=SECRET), known) == AudioInput(stars, tracestate=stars)
+    motion = MotionResponse("c", SECRET, True, np.zeros((0, WIDTH), np.float32))
+    assert without_secrets(b"raw", motion, known) == b"raw"
+
+
+def test_the_texts_of_an_event_are_searched() -> None:
+    known = KnownSecrets()
+    known.hide(SECRET)
+    refused = Refused(403, f"no {SECRET}", "token#1", SECRET)
+    stars = "*" * len(SECRET)
+    assert texts_without_secrets(refused, known) == Refused(403, f"no {stars}", "token#1", stars)
+    for clean in (Closed(True, 1000, "bye"), TokenRequested("key#1", None, 1.0, 200), Intended(Intent.TEXT)):
+        assert texts_without_secrets(clean, known) is clean

@@ -1,0 +1,33 @@
+"""What is kept of speech: its length and its loudness, and nothing that could be understood."""
+
+import numpy as np
+import pytest
+
+from spatius_sim.trace.speech_mark import WINDOW_SAMPLES, speech_mark, stand_in
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 1279, 1280, 1281, 5000])
+def test_noise_of_the_same_length_stands_in(length: int) -> None:
+    audio = bytes(index * 37 % 256 for index in range(length))
+    mark = speech_mark(audio)
+    assert mark.length == len(stand_in(mark)) == length
+    assert len(mark.levels) == -(-(length // 2) // WINDOW_SAMPLES)
+    assert stand_in(mark) == stand_in(speech_mark(audio))
+
+
+def test_it_is_as_loud_as_the_speech_and_not_the_speech() -> None:
+    loud = (np.ones(WINDOW_SAMPLES) * 20000).astype("<i2").tobytes()
+    silent = bytes(2 * WINDOW_SAMPLES)
+    mark = speech_mark(loud + silent)
+    assert mark.levels[0] > 150 and mark.levels[1] == 0
+    noise = np.frombuffer(stand_in(mark), "<i2").astype(float)
+    assert np.sqrt(np.square(noise[:WINDOW_SAMPLES]).mean()) > 8000
+    assert not noise[WINDOW_SAMPLES:].any()
+    assert loud not in stand_in(mark)
+    assert speech_mark(silent).digest != speech_mark(loud).digest
+
+
+def test_of_ogg_no_levels_can_be_told() -> None:
+    mark = speech_mark(b"OggS" + bytes(1000))
+    assert mark.levels == b""
+    assert len(stand_in(mark)) == mark.length == 1004

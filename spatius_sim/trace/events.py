@@ -1,0 +1,281 @@
+"""The trace: all that happened in one run, in one order, so that pure checks can judge it.
+
+Secrets never enter a trace: an API key or a session token stands in it as a reference such as `token#2`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from spatius_sim.protocol.messages import Message
+from spatius_sim.trace.decoder_events import DecoderEvent
+from spatius_sim.wires.events import ClientAction, RelayEvent
+from spatius_sim.wires.testee import Answer, Request
+
+
+class Lane(StrEnum):
+    """Where an event happened."""
+
+    KIT = "kit"
+    """What the kit did on purpose, and what it knows."""
+    CONSOLE = "console"
+    UPSTREAM = "upstream"
+    """Between the relay (or another Server SDK user) and Motion Server."""
+    DOWNSTREAM = "downstream"
+    """Between the relay and its client."""
+    EGRESS = "egress"
+    """Between Motion Server and the room of a session with an egress."""
+    DECODER = "decoder"
+    CLIENT = "client"
+    """Between the kit and a client under test: the testee protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A frame that is no message of the protocol, and why."""
+
+    reason: str
+
+
+Value = Message | Undecodable | RelayEvent | ClientAction | Request | Answer
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequested:
+    """A token request. `now` and `expire_at` in unix seconds, `expire_at` None where the body named none;
+    `token` is the reference of what was issued, "" where nothing was; `status` is 0 where a fault kept the
+    answer back."""
+
+    key: str
+    expire_at: int | None
+    now: float
+    status: int
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A WebSocket was opened. Upstream: with which token, for which app and avatar."""
+
+    token: str = ""
+    app_id: str = ""
+    avatar_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An upgrade was refused with that HTTP status, 0 where a fault kept the answer back. `app_id` and
+    `avatar_id` as far as they are known."""
+
+    status: int
+    reason: str
+    token: str = ""
+    app_id: str = ""
+    avatar_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A WebSocket was closed, by the kit or by its peer; code 1006 where no closing frame came."""
+
+    by_kit: bool
+    code: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The kit sent a frame; `answers` is the req_id that a recorded payload of another id answers."""
+
+    raw: str | bytes
+    value: Value = field(compare=False)
+    answers: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The kit received a frame. Of several things that it tells each is an event: `part` counts them."""
+
+    raw: str | bytes
+    value: Value = field(compare=False)
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A session's egress joined a room."""
+
+    room: str
+    publisher: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Audio or motion went to a room, as the envelope that carries it."""
+
+    room: str
+    raw: bytes
+    value: Value = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """The kit began turn number `turn` (0, 1, ...) of this client; `pcm` is all that is to be spoken."""
+
+    turn: int
+    pcm: bytes
+    sample_rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitEnded:
+    """The kit stopped waiting for that turn: both halves had come (`complete`), or the settle time passed
+    without a sign of life. Absence can be judged only where a wait for it ended."""
+
+    turn: int
+    complete: bool
+
+
+class Intent(StrEnum):
+    """What the kit does on purpose, as a Server SDK or a client that errs or waits would."""
+
+    WRONG_KEY = "a token request with a wrong API key"
+    MISSING_KEY = "a token request without an API key"
+    INVENTED_TOKEN = "an upgrade with an invented session token"
+    MISSING_TOKEN = "an upgrade without a session token"
+    UNKNOWN_AVATAR = "an upgrade for an unknown avatar"
+    EXPIRED_TOKEN = "an upgrade with an expired session token"
+    OUTLIVED_TOKEN = "a turn on a session whose token has expired"
+    WRONG_MESSAGE = "audio as the first message"
+    TEXT = "text as the first message"
+    UNDECODABLE = "undecodable bytes as the first message"
+    UNSUPPORTED_RATE = "a configuration of an unsupported rate"
+    RUBBISH = "what no relay has a use for"
+    UNREAD = "a client that reads nothing from here on"
+    READ_ON = "a client that reads on"
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """The kit is about to do this on that connection."""
+
+    intent: Intent
+
+
+class Matter(StrEnum):
+    """What the kit gives a subject time for."""
+
+    HANDSHAKE = "the answer to the first message"
+    SILENCE = "the second in which motion of an interrupted request may still come"
+    HANG_UP = "the upstream sessions of a client that hung up, to be closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The kit gave a connection time for this; `complete` where what it waited for came. For silence: where
+    the time passed."""
+
+    matter: Matter
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lagged:
+    """The kit itself was late: for so many seconds up to here it did nothing, and what happened meanwhile is
+    written down behind this."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """A fault that the kit caused on purpose."""
+
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKnown:
+    """A secret that must not come down, by kind and reference, and how many characters it has."""
+
+    kind: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSeen:
+    """A known secret was found in something that the client was sent."""
+
+    kind: str
+    place: str
+
+
+What = (
+    TokenRequested
+    | Opened
+    | Refused
+    | Closed
+    | Sent
+    | Received
+    | Joined
+    | Published
+    | TurnStarted
+    | WaitEnded
+    | Intended
+    | Watched
+    | Lagged
+    | Injected
+    | SecretKnown
+    | SecretSeen
+    | DecoderEvent
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: `seq` counts from 0, `at_ns` is monotonic and taken at the socket, `connection` names the
+    connection that it belongs to ("" for the kit's own)."""
+
+    seq: int
+    at_ns: int
+    lane: Lane
+    connection: str
+    what: What
+
+
+FALLBACK_WAIT = 15.0
+"""Seconds (rules.md, R-FALLBACK)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceHeader:
+    """What was judged (`relay`, `server`, `client`), over which wire ("" for none), from which seed, plan.
+    `lacks` names the features that the subject declares it lacks: rules that need one are NOT_APPLICABLE.
+
+    `halves` is what could be seen: `both`, or `upstream` or `downstream` alone; `speech`: whether audio is
+    what was spoken, and not noise of its length and loudness. `fallback_wait`: the seconds that a relay has
+    to fall back to audio alone; `declaration`: the YAML that describes the wire, "" for one that is built in.
+    """
+
+    subject: str
+    wire: str
+    seed: int
+    plan: str
+    kit_version: str
+    lacks: tuple[str, ...] = ()
+    halves: str = "both"
+    speech: bool = True
+    fallback_wait: float = FALLBACK_WAIT
+    declaration: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A complete run. One that broke off is no trace."""
+
+    header: TraceHeader
+    events: tuple[Event, ...]
+
+    def on(self, lane: Lane) -> Iterator[Event]:
+        """The events of one lane, in order."""
+        return (event for event in self.events if event.lane is lane)

@@ -1,0 +1,149 @@
+"""binary-header: the wire of the vendor's host-mode server (protocol.md section 4).
+
+Binary frames `[type u8][flags u8][payload]`, flag bit 0 marks the last. The client opens with JSON text and
+brings the audio; the relay answers with metadata, returns motion only, and hangs up after one request.
+"""
+
+import json
+from struct import Struct
+from typing import Any
+
+from spatius_sim.wires.events import (
+    ClientAction,
+    Failed,
+    Frame,
+    Garbage,
+    Motion,
+    Ready,
+    RelayEvent,
+    Speak,
+    SpeakEnd,
+    Start,
+    Unclear,
+)
+from spatius_sim.wires.features import AUDIO, INTERRUPTS, SEVERAL_TURNS, TURN_IDS
+from spatius_sim.wires.json_reading import NotUnderstoodError, optional_text, parsed, rate
+
+_AUDIO, _MOTION, _METADATA, _ERROR = 1, 2, 3, 4
+_LAST = 1
+_HEADER = Struct(">BB")
+_U32 = Struct(">I")
+
+
+class BinaryHeader:
+    """The binary-header wire."""
+
+    name = "binary-header"
+    lacks = frozenset({AUDIO, SEVERAL_TURNS, TURN_IDS, INTERRUPTS})
+    greets = True
+    http_paths = ()
+    declaration = ""
+
+    def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
+        """A frame from the relay; never raises."""
+        try:
+            return (_relay_event(*_split(frame)),)
+        except NotUnderstoodError as fault:
+            return (Garbage(str(fault)),)
+
+    def write_relay(self, event: RelayEvent) -> tuple[Frame, ...]:
+        """The frame by which a relay says `event`; none for audio, which it does not return."""
+        match event:
+            case Ready(session_id, output_rate):
+                metadata = {"sample_rate": output_rate, "channels": 1, "connection_id": session_id}
+                return (_frame(_METADATA, _json(metadata)),)
+            case Motion(payloads, last):
+                counted = _U32.pack(len(payloads))
+                listed = (_U32.pack(len(payload)) + payload for payload in payloads)
+                return (_frame(_MOTION, b"".join([counted, *listed]), last),)
+            case Failed(message):
+                return (_frame(_ERROR, _json({"error": message})),)
+            case Garbage(reason):
+                return (reason,)
+        return ()
+
+    def read_client(self, frame: Frame) -> ClientAction:
+        """A frame from the client; never raises."""
+        try:
+            if isinstance(frame, str):
+                return _start(parsed(frame))
+            kind, last, payload = _split(frame)
+            if kind != _AUDIO:
+                raise NotUnderstoodError(f"type {kind:#04x} is not one of a binary-header client's")
+            return Speak(payload, last)
+        except NotUnderstoodError as fault:
+            return Unclear(str(fault))
+
+    def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
+        """The frame by which a client does `action`; none for what this wire cannot ask."""
+        match action:
+            case Start(sample_rate, avatar_id):
+                avatar = {"avatar_id": avatar_id} if avatar_id else {}
+                return (json.dumps({"action": "start", **avatar, "sample_rate": sample_rate}),)
+            case Speak(pcm, last):
+                return (_frame(_AUDIO, pcm, last),)
+            case SpeakEnd():
+                return (_frame(_AUDIO, b"", True),)
+            case Unclear(reason):
+                return (reason,)
+        return ()
+
+
+def _frame(kind: int, payload: bytes, last: bool = False) -> bytes:
+    return _HEADER.pack(kind, _LAST if last else 0) + payload
+
+
+def _json(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode()
+
+
+def _split(frame: Frame) -> tuple[int, bool, bytes]:
+    """Type, whether it is the last, payload."""
+    if isinstance(frame, str):
+        raise NotUnderstoodError("a text frame; a binary-header relay sends binary frames")
+    if len(frame) < _HEADER.size:
+        raise NotUnderstoodError(f"{len(frame)} bytes; a header alone has {_HEADER.size}")
+    kind, flags = _HEADER.unpack_from(frame)
+    return kind, bool(flags & _LAST), frame[_HEADER.size :]
+
+
+def _start(message: dict[str, Any]) -> Start:
+    if message.get("action") != "start":
+        raise NotUnderstoodError(f"action {message.get('action')!r} is not start")
+    return Start(rate(message.get("sample_rate")), optional_text(message, "avatar_id"))
+
+
+def _relay_event(kind: int, last: bool, payload: bytes) -> RelayEvent:
+    match kind:
+        case 2:
+            return Motion(_payloads(payload), last)
+        case 3:
+            metadata = parsed(payload)
+            sample_rate = rate(metadata.get("sample_rate"))
+            return Ready(optional_text(metadata, "connection_id"), sample_rate, sample_rate)
+        case 4:
+            return Failed(optional_text(parsed(payload), "error"))
+    raise NotUnderstoodError(f"type {kind:#04x} is not one of a binary-header relay's")
+
+
+def _payloads(listed: bytes) -> tuple[bytes, ...]:
+    """Motion payloads behind their count, each behind its length."""
+    place = _U32.size
+    count = _number(listed, 0)
+    payloads: list[bytes] = []
+    while place < len(listed) and len(payloads) < count:
+        start = place + _U32.size
+        place = start + _number(listed, place)
+        if place > len(listed):
+            raise NotUnderstoodError(f"payload {len(payloads) + 1} breaks off")
+        payloads.append(listed[start:place])
+    if len(payloads) != count or place < len(listed):
+        raise NotUnderstoodError(f"{count} payloads are announced, and not there")
+    return tuple(payloads)
+
+
+def _number(data: bytes, place: int) -> int:
+    if place + _U32.size > len(data):
+        raise NotUnderstoodError("a count or a length breaks off")
+    number: int = _U32.unpack_from(data, place)[0]
+    return number

@@ -1,0 +1,175 @@
+"""Reading a declared wire: a frame becomes a document, and the first message that it can be says what.
+
+Every doubt is a NotUnderstoodError with its reason.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from spatius_sim.wires.declared.declaration import Meaning, Message, Path
+from spatius_sim.wires.declared.forms import Document, Form, Layout, OtherFrameError
+from spatius_sim.wires.events import (
+    Audio,
+    ClientAction,
+    Failed,
+    Frame,
+    Interrupted,
+    InterruptTurn,
+    Motion,
+    Note,
+    PlayClip,
+    Ready,
+    RelayEvent,
+    Say,
+    Speak,
+    SpeakEnd,
+    Start,
+)
+from spatius_sim.wires.json_reading import NotUnderstoodError, base64_bytes, rate
+
+_KIND = "kind"
+"""The field that a note has without declaring it: what it was recognised by."""
+
+_MISSING = object()
+_MOST_KEYS, _LONGEST_VALUE = 8, 40
+
+
+def told(
+    messages: tuple[Message, ...], frame: Frame, meanings: Mapping[str, Meaning]
+) -> list[tuple[str, Document]]:
+    """What the first message that a frame can be says, with its fields; raises NotUnderstoodError."""
+    decoded: dict[Form, Document] = {}
+    doubts: dict[Form, NotUnderstoodError] = {}
+    for message in messages:
+        form = message.form
+        if form not in decoded and form not in doubts:
+            try:
+                decoded[form] = form.decode(frame)
+            except NotUnderstoodError as doubt:
+                doubts[form] = doubt
+        if form in decoded and _is(message, decoded[form]):
+            told = list(_meant(message, decoded[form], meanings))
+            if told:
+                return told
+    if decoded:
+        sketches = dict.fromkeys(map(_sketch, decoded.values()))
+        raise NotUnderstoodError(f"no message of this wire looks so: {' or '.join(sketches)}")
+    telling = [doubt for doubt in doubts.values() if not isinstance(doubt, OtherFrameError)]
+    raise NotUnderstoodError("; ".join(dict.fromkeys(map(str, telling or doubts.values()))))
+
+
+def _is(message: Message, document: Document) -> bool:
+    return all(
+        any(type(found) is type(constant) and found == constant for constant in constants)
+        for found, constants in (
+            (_at(document, place), constants) for place, constants in message.when.items()
+        )
+    )
+
+
+def _meant(
+    message: Message, document: Document, meanings: Mapping[str, Meaning]
+) -> Iterator[tuple[str, Document]]:
+    """A message that means one thing and is recognised by a constant or its layout means it, whatever it
+    lacks."""
+    recognised = bool(message.when) or isinstance(message.form, Layout)
+    for kind, places in message.meanings.items():
+        fields = {name: _at(document, place) for name, place in places.items()}
+        fields = {name: value for name, value in fields.items() if value is not _MISSING}
+        needed = meanings[kind].needs or set(places)
+        if (recognised and len(message.meanings) == 1) or not needed or needed & set(fields):
+            if kind == "note":
+                fields[_KIND] = next((str(_at(document, place)) for place in message.when), "other")
+            yield kind, fields
+
+
+def _at(document: Any, place: Path) -> Any:
+    for key in place:
+        if not isinstance(document, dict) or key not in document:
+            return _MISSING
+        document = document[key]
+    return _MISSING if document is None else document
+
+
+def _sketch(document: Document) -> str:
+    sketches = []
+    for key, value in list(document.items())[:_MOST_KEYS]:
+        short = (
+            isinstance(value, str | int | float) and len(str(value)[: _LONGEST_VALUE + 1]) <= _LONGEST_VALUE
+        )
+        sketches.append(f"{str(key)[:_LONGEST_VALUE]}: {value if short else type(value).__name__}")
+    more = ", ..." if len(document) > _MOST_KEYS else ""
+    return "{" + ", ".join(sketches) + more + "}"
+
+
+def relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
+    match kind:
+        case "ready":
+            rates = rate(fields.get("output-rate")), rate(fields.get("input-rate"))
+            return Ready(_text(fields, "session"), *rates)
+        case "audio":
+            return Audio(_binary(fields, "pcm"), whole or _flag(fields), _turn(fields))
+        case "last-audio":
+            return Audio(_binary(fields, "pcm") if "pcm" in fields else b"", True, _turn(fields))
+        case "motion":
+            return Motion(_payloads(fields), whole or _flag(fields), _turn(fields))
+        case "last-motion":
+            carried = "payloads" in fields or "payload" in fields
+            return Motion(_payloads(fields) if carried else (), True, _turn(fields))
+        case "interrupted":
+            return Interrupted(_text(fields, "reason"))
+        case "failed":
+            return Failed(_text(fields, "message"))
+    return Note(_text(fields, _KIND))
+
+
+def client_action(kind: str, fields: Document, whole: bool) -> ClientAction:
+    match kind:
+        case "start":
+            return Start(rate(fields.get("rate")), _text(fields, "avatar"))
+        case "speech":
+            return Speak(_binary(fields, "pcm"), whole or _flag(fields))
+        case "last-speech":
+            return Speak(_binary(fields, "pcm"), True) if "pcm" in fields else SpeakEnd()
+        case "play-clip":
+            return PlayClip(_text(fields, "clip"))
+        case "say":
+            return Say(_text(fields, "words"))
+        case "interrupt":
+            return InterruptTurn()
+    return Note(_text(fields, _KIND))
+
+
+def _text(fields: Document, name: str) -> str:
+    value = fields.get(name, "")
+    if not isinstance(value, str):
+        raise NotUnderstoodError(f"{name} is not a text")
+    return value
+
+
+def _turn(fields: Document) -> str:
+    value = fields.get("turn", "")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise NotUnderstoodError("turn is neither a text nor a number")
+    return str(value)
+
+
+def _flag(fields: Document) -> bool:
+    value = fields.get("last", False)
+    if not isinstance(value, bool):
+        raise NotUnderstoodError("last is neither true nor false")
+    return value
+
+
+def _binary(fields: Document, name: str) -> bytes:
+    value = fields.get(name)
+    return value if isinstance(value, bytes) else base64_bytes(value, name)
+
+
+def _payloads(fields: Document) -> tuple[bytes, ...]:
+    if "payload" in fields:
+        return (_binary(fields, "payload"),)
+    listed = fields.get("payloads")
+    if not isinstance(listed, list):
+        raise NotUnderstoodError("payloads is not a list")
+    return tuple(_binary({"payloads": payload}, "payloads") for payload in listed)

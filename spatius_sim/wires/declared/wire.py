@@ -1,0 +1,139 @@
+"""Wires that a team declares."""
+
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from spatius_sim.wires.declared.declaration import (
+    CLIENT_MEANINGS,
+    RELAY_MEANINGS,
+    Declaration,
+    has_meaning,
+    places_of,
+)
+from spatius_sim.wires.declared.reading import client_action, relay_event, told
+from spatius_sim.wires.declared.writing import audio, motion, note, written
+from spatius_sim.wires.events import (
+    Audio,
+    ClientAction,
+    Failed,
+    Frame,
+    Garbage,
+    Interrupted,
+    InterruptTurn,
+    Motion,
+    Note,
+    PlayClip,
+    Ready,
+    RelayEvent,
+    Say,
+    Speak,
+    SpeakEnd,
+    Start,
+    Unclear,
+)
+from spatius_sim.wires.features import AUDIO, ERRORS, INTERRUPTS, MOTION_END, STREAMING, TURN_IDS
+from spatius_sim.wires.json_reading import NotUnderstoodError
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The wire that a declaration describes."""
+
+    name: str
+    declares: Declaration = field(repr=False)
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """What was declared to be lacking, and what none of the messages can say."""
+        relay, client = self.declares.relay, self.declares.client
+        says = {
+            AUDIO: has_meaning(relay, "audio") or has_meaning(relay, "last-audio"),
+            MOTION_END: has_meaning(relay, "last-motion") or "last" in places_of(relay, "motion"),
+            TURN_IDS: any("turn" in places_of(relay, kind) for kind in ("audio", "last-audio", "motion")),
+            ERRORS: has_meaning(relay, "failed"),
+            INTERRUPTS: has_meaning(client, "interrupt"),
+        }
+        says[MOTION_END] |= self._whole
+        return self.declares.lacks | {feature for feature, said in says.items() if not said}
+
+    @property
+    def greets(self) -> bool:
+        """Whether a message says ready."""
+        return has_meaning(self.declares.relay, "ready")
+
+    @property
+    def http_paths(self) -> tuple[str, ...]:
+        """As declared."""
+        return self.declares.http_paths
+
+    @property
+    def declaration(self) -> str:
+        """The file."""
+        return self.declares.text
+
+    def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
+        """A frame from the relay; never raises."""
+        try:
+            return tuple(
+                relay_event(kind, fields, self._whole)
+                for kind, fields in told(self.declares.relay, frame, RELAY_MEANINGS)
+            )
+        except NotUnderstoodError as fault:
+            return (Garbage(str(fault)),)
+
+    def write_relay(self, event: RelayEvent) -> tuple[Frame, ...]:
+        """The frames by which a relay says `event`; none where no message can."""
+        messages = self.declares.relay
+        match event:
+            case Ready(session_id, output_rate, input_rate):
+                rates = {"output-rate": output_rate, "input-rate": input_rate}
+                return written(messages, "ready", {"session": session_id} | rates)
+            case Audio(pcm, last, turn_id):
+                return audio(messages, "audio", pcm, last, turn_id)
+            case Motion(payloads, last, turn_id):
+                return motion(messages, payloads, last, turn_id)
+            case Interrupted(reason):
+                return written(messages, "interrupted", {"reason": reason})
+            case Failed(message):
+                return written(messages, "failed", {"message": message})
+            case Note(kind):
+                return note(messages, kind)
+            case Garbage(reason):
+                return (reason,)
+            case _:
+                assert_never(event)
+
+    def read_client(self, frame: Frame) -> ClientAction:
+        """A frame from the client; never raises."""
+        try:
+            kind, fields = next(iter(told(self.declares.client, frame, CLIENT_MEANINGS)))
+            return client_action(kind, fields, self._whole)
+        except NotUnderstoodError as fault:
+            return Unclear(str(fault))
+
+    def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
+        """The frames by which a client does `action`; none where no message can."""
+        messages = self.declares.client
+        match action:
+            case Start(sample_rate, avatar_id):
+                return written(messages, "start", {"rate": sample_rate, "avatar": avatar_id})
+            case Speak(pcm, last):
+                return audio(messages, "speech", pcm, last, "")
+            case SpeakEnd():
+                return audio(messages, "speech", b"", True, "")
+            case PlayClip(clip):
+                return written(messages, "play-clip", {"clip": clip})
+            case Say(words):
+                return written(messages, "say", {"words": words})
+            case InterruptTurn():
+                return written(messages, "interrupt", {})
+            case Note(kind):
+                return note(messages, kind)
+            case Unclear(reason):
+                return (reason,)
+            case _:
+                assert_never(action)
+
+    @property
+    def _whole(self) -> bool:
+        return STREAMING in self.declares.lacks

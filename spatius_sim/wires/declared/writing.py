@@ -1,0 +1,82 @@
+"""Writing a declared wire: the frames that say it, none where no message can."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from spatius_sim.wires.declared.declaration import Message, Path, places_of
+from spatius_sim.wires.declared.forms import Document
+from spatius_sim.wires.events import Frame
+from spatius_sim.wires.json_reading import base64_text
+
+
+def written(messages: tuple[Message, ...], kind: str, fields: Mapping[str, Any]) -> tuple[Frame, ...]:
+    """The first message of that kind, with what of these fields it has a place for; none where there is no
+    such message."""
+    for message in messages:
+        if kind in message.meanings:
+            return (_filled(message, kind, fields),)
+    return ()
+
+
+def _filled(message: Message, kind: str, fields: Mapping[str, Any]) -> Frame:
+    document: Document = {}
+    for place, constants in message.when.items():
+        _put(document, place, constants[0])
+    for name, place in message.meanings[kind].items():
+        value = fields.get(name, "")
+        if value != "":
+            _put(document, place, value if message.form.raw else _as_base64(value))
+    return message.form.encode(document)
+
+
+def _put(document: Document, place: Path, value: Any) -> None:
+    for key in place[:-1]:
+        document = document.setdefault(key, {})
+    document[place[-1]] = value
+
+
+def _as_base64(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_as_base64(inner) for inner in value]
+    return base64_text(value) if isinstance(value, bytes) else value
+
+
+def audio(
+    messages: tuple[Message, ...], kind: str, pcm: bytes, last: bool, turn_id: str
+) -> tuple[Frame, ...]:
+    fields = {"pcm": pcm, "last": last, "turn": turn_id}
+    if last and "last" not in places_of(messages, kind):
+        end = f"last-{kind}"
+        carried = "pcm" in places_of(messages, end)
+        before = () if carried or not pcm else written(messages, kind, fields)
+        return before + written(messages, end, fields)
+    return written(messages, kind, fields)
+
+
+def motion(
+    messages: tuple[Message, ...], payloads: tuple[bytes, ...], last: bool, turn_id: str
+) -> tuple[Frame, ...]:
+    places, end = places_of(messages, "motion"), places_of(messages, "last-motion")
+    one_by_one = "payload" in places
+    groups = [[payload] for payload in payloads] if one_by_one else [list(payloads)]
+    frames: tuple[Frame, ...] = ()
+    for number, group in enumerate(groups, 1):
+        at_the_end = last and number == len(groups)
+        carried = at_the_end and "last" not in places and bool({"payload", "payloads"} & set(end))
+        marked = carried or (at_the_end and "last" in places)
+        if group or marked or not last:
+            payload = group[0] if one_by_one else ""
+            fields = {"payload": payload, "payloads": group, "last": at_the_end, "turn": turn_id}
+            frames += written(messages, "last-motion" if carried else "motion", fields)
+    if last and "last" not in places and not {"payload", "payloads"} & set(end):
+        frames += written(messages, "last-motion", {"turn": turn_id})
+    return frames
+
+
+def note(messages: tuple[Message, ...], kind: str) -> tuple[Frame, ...]:
+    for message in messages:
+        for place, constants in message.when.items():
+            if "note" in message.meanings and kind in constants:
+                return (_filled(replace(message, when={**message.when, place: (kind,)}), "note", {}),)
+    return ()

@@ -1,0 +1,65 @@
+"""What a relay and its wire may lack, by name. It is not asked for, and what needs it is not judged."""
+
+from typing import NamedTuple
+
+
+class Feature(NamedTuple):
+    """A feature, and what it means to lack it."""
+
+    name: str
+    lacking: str
+
+
+AUDIO = "audio"
+PCM = "pcm"
+STREAMING = "streaming"
+SEVERAL_TURNS = "several-turns"
+END_MARKS = "end-marks"
+MOTION_END = "motion-end"
+TURN_IDS = "turn-ids"
+INTERRUPTS = "interrupts"
+ERRORS = "errors"
+CLIENT_AUDIO = "client-audio"
+
+WIRE_FEATURES = (
+    Feature(AUDIO, "only motion comes down: the client plays the audio that it sent itself"),
+    Feature(PCM, "audio comes down as Ogg Opus, whose bytes tell no length"),
+    Feature(STREAMING, "one document holds the whole turn"),
+    Feature(SEVERAL_TURNS, "each turn needs a connection of its own"),
+    Feature(END_MARKS, "closing the connection marks the end of a turn"),
+    Feature(MOTION_END, "nothing marks the last motion"),
+    Feature(TURN_IDS, "nothing says which turn a message belongs to"),
+    Feature(INTERRUPTS, "a client cannot interrupt"),
+    Feature(ERRORS, "the client cannot be told of a failure"),
+    Feature(CLIENT_AUDIO, "the relay chooses what is spoken"),
+)
+
+
+KEYS = "keys"
+"""A server that lacks keys accepts every API key."""
+
+IDS = "ids"
+"""A server that lacks ids of its own replays a recording, with the ids of the recording."""
+
+EGRESS = "egress"
+"""A server that lacks egress, or for which the kit has no room to name, refuses every egress."""
+
+OWN_STREAM = "own-stream"
+"""A relay that lacks an own stream for each client lets all of them hear the same."""
+
+OWN_UPSTREAM = "own-upstream"
+"""A relay that lacks upstream sessions of each client's own keeps a pool of them."""
+
+UPSTREAM = "upstream"
+"""A relay that lacks upstream talks to another Motion Server than ours: it is observed only."""
+
+FEATURES = (
+    KEYS,
+    IDS,
+    EGRESS,
+    OWN_STREAM,
+    OWN_UPSTREAM,
+    UPSTREAM,
+    *(feature.name for feature in WIRE_FEATURES),
+)
+"""What a subject may declare that it lacks."""

@@ -1,0 +1,168 @@
+"""json-envelope: the wire of the vendor's Backend Mode demo (protocol.md section 4).
+
+JSON text frames, binary as base64. Generation 1 has `turnId`, generation 2 dropped it; both are read, and
+`turnId` is written where a turn has an id.
+"""
+
+import json
+from typing import Any, assert_never
+
+from spatius_sim.wires.events import (
+    Audio,
+    ClientAction,
+    Failed,
+    Frame,
+    Garbage,
+    Interrupted,
+    InterruptTurn,
+    Motion,
+    Note,
+    PlayClip,
+    Ready,
+    RelayEvent,
+    Say,
+    Speak,
+    SpeakEnd,
+    Start,
+    Unclear,
+)
+from spatius_sim.wires.json_reading import (
+    NotUnderstoodError,
+    base64_bytes,
+    base64_text,
+    flag,
+    json_object,
+    optional_text,
+    rate,
+)
+
+_NAME = "json-envelope"
+_RELAY_NOTES = frozenset({"status", "agent_ready", "transcript", "agent_event", "pong"})
+_CLIENT_NOTES = frozenset({"ping", "set_avatar", "start_agent"})
+
+
+class JsonEnvelope:
+    """The json-envelope wire."""
+
+    name = _NAME
+    lacks: frozenset[str] = frozenset()
+    greets = True
+    http_paths = ("/api/config", "/healthz")
+    declaration = ""
+
+    def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
+        """A frame from the relay; never raises."""
+        try:
+            return (_relay_event(json_object(frame, _NAME)),)
+        except NotUnderstoodError as fault:
+            return (Garbage(str(fault)),)
+
+    def write_relay(self, event: RelayEvent) -> tuple[str, ...]:
+        """The text frame by which a relay says `event`."""
+        return (_said(event),)
+
+    def read_client(self, frame: Frame) -> ClientAction:
+        """A frame from the client; never raises."""
+        try:
+            return _client_action(json_object(frame, _NAME))
+        except NotUnderstoodError as fault:
+            return Unclear(str(fault))
+
+    def write_client(self, action: ClientAction) -> tuple[str, ...]:
+        """The text frames by which a client does `action`."""
+        match action:
+            case Start():
+                return ()
+            case Speak(pcm, last):
+                said = json.dumps({"type": "mic_audio", "audio": base64_text(pcm)})
+                end = self.write_client(SpeakEnd()) if last else ()
+                return (said, *end) if pcm or not last else end
+            case SpeakEnd():
+                return (json.dumps({"type": "mic_end"}),)
+            case PlayClip(clip):
+                return (json.dumps({"type": "play_sample", "clip": clip}),)
+            case Say(words):
+                return (json.dumps({"type": "text", "text": words}),)
+            case InterruptTurn():
+                return (json.dumps({"type": "interrupt"}),)
+            case Note(kind):
+                return (json.dumps({"type": kind}),)
+            case Unclear(reason):
+                return (reason,)
+            case _:
+                assert_never(action)
+
+
+def _said(event: RelayEvent) -> str:
+    match event:
+        case Ready(session_id, output_rate, input_rate):
+            avatar = {"outputSampleRate": output_rate, "inputSampleRate": input_rate}
+            return json.dumps({"type": "ready", "sessionId": session_id, "avatar": avatar})
+        case Audio(pcm, last, turn_id):
+            audio = {"type": "avatar_audio", "audio": base64_text(pcm), "isLast": last}
+            return json.dumps(audio | _turn(turn_id))
+        case Motion(payloads, last, turn_id):
+            frames = [base64_text(payload) for payload in payloads]
+            motion = {"type": "avatar_frames", "frames": frames, "isLast": last}
+            return json.dumps(motion | _turn(turn_id))
+        case Interrupted(reason):
+            return json.dumps({"type": "interrupt", "reason": reason})
+        case Failed(message):
+            return json.dumps({"type": "error", "message": message})
+        case Note(kind):
+            return json.dumps({"type": kind})
+        case Garbage(reason):
+            return reason
+        case _:
+            assert_never(event)
+
+
+def _relay_event(message: dict[str, Any]) -> RelayEvent:
+    match message.get("type"):
+        case "ready":
+            avatar = message.get("avatar")
+            rates = avatar if isinstance(avatar, dict) else {}
+            return Ready(
+                optional_text(message, "sessionId"),
+                rate(rates.get("outputSampleRate")),
+                rate(rates.get("inputSampleRate")),
+            )
+        case "avatar_audio":
+            pcm = base64_bytes(message.get("audio"), "audio")
+            return Audio(pcm, flag(message, "isLast"), optional_text(message, "turnId"))
+        case "avatar_frames":
+            frames = message.get("frames")
+            if not isinstance(frames, list):
+                raise NotUnderstoodError("avatar_frames.frames is not a list")
+            payloads = tuple(base64_bytes(frame, "frames") for frame in frames)
+            return Motion(payloads, flag(message, "isLast"), optional_text(message, "turnId"))
+        case "interrupt":
+            return Interrupted(optional_text(message, "reason"))
+        case "error":
+            return Failed(optional_text(message, "message"))
+        case str(kind) if kind in _RELAY_NOTES:
+            return Note(kind)
+        case other:
+            raise NotUnderstoodError(f"type {other!r} is not one of a json-envelope relay's")
+
+
+def _client_action(message: dict[str, Any]) -> ClientAction:
+    match message.get("type"):
+        case "mic_audio":
+            return Speak(base64_bytes(message.get("audio"), "audio"))
+        case "mic_end":
+            return SpeakEnd()
+        case "play_sample":
+            return PlayClip(optional_text(message, "clip"))
+        case "text" | "text_query":
+            return Say(optional_text(message, "text"))
+        case "interrupt":
+            return InterruptTurn()
+        case str(kind) if kind in _CLIENT_NOTES:
+            return Note(kind)
+        case other:
+            raise NotUnderstoodError(f"type {other!r} is not one of a json-envelope client's")
+
+
+def _turn(turn_id: str) -> dict[str, str]:
+    return {"turnId": turn_id} if turn_id else {}

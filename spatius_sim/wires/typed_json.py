@@ -1,0 +1,93 @@
+"""typed-json: the wire of third-party apps (protocol.md section 4).
+
+JSON text frames, binary as base64: `{"type":"audio","data":...,"end":...}` and
+`{"type":"motion","data":[...]}`.
+What a client sends was not seen: we take it to be the same audio message (ASSUMED).
+"""
+
+import json
+from typing import Any
+
+from spatius_sim.wires.events import (
+    Audio,
+    ClientAction,
+    Frame,
+    Garbage,
+    Motion,
+    RelayEvent,
+    Speak,
+    SpeakEnd,
+    Unclear,
+)
+from spatius_sim.wires.features import ERRORS, INTERRUPTS, MOTION_END, TURN_IDS
+from spatius_sim.wires.json_reading import NotUnderstoodError, base64_bytes, base64_text, flag, json_object
+
+_NAME = "typed-json"
+
+
+class TypedJson:
+    """The typed-json wire."""
+
+    name = _NAME
+    lacks = frozenset({MOTION_END, TURN_IDS, INTERRUPTS, ERRORS})
+    greets = False
+    http_paths = ()
+    declaration = ""
+
+    def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
+        """A frame from the relay; never raises."""
+        try:
+            return (_relay_event(json_object(frame, _NAME)),)
+        except NotUnderstoodError as fault:
+            return (Garbage(str(fault)),)
+
+    def write_relay(self, event: RelayEvent) -> tuple[str, ...]:
+        """The text frame by which a relay says `event`; none for what is neither audio nor motion."""
+        match event:
+            case Audio(pcm, last):
+                return (_audio(pcm, last),)
+            case Motion((), True):
+                return ()
+            case Motion(payloads):
+                return (json.dumps({"type": "motion", "data": list(map(base64_text, payloads))}),)
+            case Garbage(reason):
+                return (reason,)
+        return ()
+
+    def read_client(self, frame: Frame) -> ClientAction:
+        """A frame from the client; never raises."""
+        try:
+            message = json_object(frame, _NAME)
+            if message.get("type") != "audio":
+                raise NotUnderstoodError(f"type {message.get('type')!r} is not one of a {_NAME} client's")
+            return Speak(base64_bytes(message.get("data"), "data"), flag(message, "end"))
+        except NotUnderstoodError as fault:
+            return Unclear(str(fault))
+
+    def write_client(self, action: ClientAction) -> tuple[str, ...]:
+        """The text frame by which a client does `action`; none for what is no audio."""
+        match action:
+            case Speak(pcm, last):
+                return (_audio(pcm, last),)
+            case SpeakEnd():
+                return (_audio(b"", True),)
+            case Unclear(reason):
+                return (reason,)
+        return ()
+
+
+def _audio(pcm: bytes, end: bool) -> str:
+    return json.dumps({"type": "audio", "data": base64_text(pcm), "end": end})
+
+
+def _relay_event(message: dict[str, Any]) -> RelayEvent:
+    match message.get("type"):
+        case "audio":
+            return Audio(base64_bytes(message.get("data"), "data"), flag(message, "end"))
+        case "motion":
+            payloads = message.get("data")
+            if not isinstance(payloads, list):
+                raise NotUnderstoodError("motion.data is not a list")
+            return Motion(tuple(base64_bytes(payload, "data") for payload in payloads))
+        case other:
+            raise NotUnderstoodError(f"type {other!r} is not one of a {_NAME} relay's")
