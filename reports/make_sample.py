@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from spatius_sim.miniatures.wrong_relays import NeverMarksAudioEnd, SwapsPayloads
 from spatius_sim.reporting.formats.html_report import html_report
 from spatius_sim.reporting.formats.json_report import report_schema
-from spatius_sim.rules.catalogue import Level, rules_for
+from spatius_sim.rules.catalogue import rules_for
+from spatius_sim.rules.rule import Level
 from spatius_sim.tests.reporting.judged import report_of_relay
 
 

@@ -16,7 +16,7 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.baseline import Baseline, Known
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules import catalogue
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 
 FAILURES, FLAKY = "known-failures", "known-flaky"
 LIFE_OF_A_NEW_ENTRY = timedelta(days=90)
@@ -164,7 +164,7 @@ class _Reader(YamlFile):
     def _check_rule(self, at: Node, rule_id: str, subjects: Sequence[str]) -> None:
         if rule_id not in catalogue.RULES:
             raise self.error(at, f"no rule has the id {rule_id!r}")
-        judged = catalogue.rule(rule_id).subject
+        judged = catalogue.find_rule(rule_id).subject
         if judged not in subjects:
             raise self.error(at, f"{rule_id} is a rule for a {judged}, not for a {' or a '.join(subjects)}")
 

@@ -15,13 +15,14 @@ from spatius_sim.engine.profiles import DEFAULT_LEVEL, judged_at, rules_to_judge
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.baseline import Baseline, review
 from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary
-from spatius_sim.rules.catalogue import FEATURES, REVISION, RULES, Verdict, rule
-from spatius_sim.rules.findings import Judgement
+from spatius_sim.rules.catalogue import REVISION, RULES, find_rule
+from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.story.observed import with_turns
 from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.taping import read_traces
 from spatius_sim.trace.events import Trace
+from spatius_sim.wires.features import FEATURES
 
 NOTHING_PROMISED: frozenset[str] = frozenset()
 """A tape need not exercise every rule: a broken one fails it, and one that was kept is enough to pass."""
@@ -101,7 +102,7 @@ def check_tape(path: Path, asked: Asked | None = None) -> tuple[Summary, ...]:
                 tally = tallies.setdefault(subject, {}).setdefault(rule_id, _Tally())
                 _add(tally, judgement, path, judged, number)
     for rule_id in asked.given.get("rule", ()):
-        judged_kind = rule(rule_id).subject
+        judged_kind = find_rule(rule_id).subject
         if tallies and judged_kind not in tallies:
             about = " and a ".join(tallies)
             raise UsageError(f"{rule_id} is a rule for a {judged_kind}, and {path} is about a {about}")

@@ -5,7 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.rules.catalogue import RULES, Level, rule
+from spatius_sim.rules.catalogue import RULES, find_rule
+from spatius_sim.rules.rule import Level
 
 DEFAULT_PROFILE = "ci"
 DEFAULT_LEVEL = "may"
@@ -35,26 +36,15 @@ class Profile:
 
     def requires(self, rule_id: str) -> bool:
         """Whether a run without it is no pass."""
-        return rule(rule_id).level in self.promises and not self.leaves_out(rule_id)
+        return find_rule(rule_id).level in self.promises and not self.leaves_out(rule_id)
 
     def leaves_out(self, rule_id: str) -> str:
         """Why it does not exercise that rule; "" where it does."""
-        wait = _WAITS.get(rule_id)
-        if self.patience or wait is None:
+        wait = find_rule(rule_id).waits
+        if self.patience or not wait:
             return ""
         return f"the {self.name} profile leaves it out, for {wait}: take --profile {DEFAULT_PROFILE}"
 
-
-_WAITS: dict[str, str] = {
-    "S-TOKEN-EXPIRY": "a token has to expire",
-    "S-INTERRUPT": "late motion has a second to come",
-    "U-RETRY": "ten seconds have to pass after a refusal",
-    "R-FALLBACK": "a relay needs time to notice that Motion Server is silent",
-    "R-ERROR-TOLD": "a relay needs time to notice that Motion Server is silent",
-    "U-HANGUP": "the relay has five seconds to hang up",
-    "R-SLOWCLIENT": "a client has to be slow",
-}
-"""The rules that cannot be exercised in a moment, and why."""
 
 PROFILES = {
     profile.name: profile

@@ -22,7 +22,6 @@ from spatius_sim.net.server.motion_server import MotionServer
 from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.plan import Plan
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.rules.catalogue import UPSTREAM
 from spatius_sim.subjects.client import OUR_OWN, ClientSubject, InProcessTestee
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.attachment import with_port
@@ -35,6 +34,7 @@ from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Trace
 from spatius_sim.trace.known_secrets import KnownSecrets
 from spatius_sim.trace.recorder import Recorder
+from spatius_sim.wires.features import UPSTREAM
 
 T = TypeVar("T")
 

@@ -13,13 +13,12 @@ from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.rules.catalogue import EGRESS, FEATURES, UPSTREAM
 from spatius_sim.subjects.relay.attachment import START_SECONDS, Attachment, with_port
 from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, turn_start
 from spatius_sim.subjects.server import Place
 from spatius_sim.subjects.subject import Patience, canary_key
 from spatius_sim.trace.logins import shown_url
-from spatius_sim.wires.features import STREAMING
+from spatius_sim.wires.features import EGRESS, FEATURES, STREAMING, UPSTREAM
 
 DEFAULT_MOTION_PORT = 8700
 

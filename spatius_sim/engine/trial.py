@@ -18,8 +18,8 @@ from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.reporting.summary import Failure, RuleOutcome
-from spatius_sim.rules.catalogue import Verdict, rule
-from spatius_sim.rules.findings import Judgement
+from spatius_sim.rules.catalogue import find_rule
+from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.subjects.subject import Subject
 from spatius_sim.tape.contents import TapeHeader
@@ -353,7 +353,7 @@ class Trial(Generic[P]):
         exercised = sum(judgement.exercised for judgement in seen)
         if exercised:
             measured = tuple(value for judgement in seen for value in judgement.measurements)
-            unit = rule(rule_id).unit
+            unit = find_rule(rule_id).unit
             return RuleOutcome(
                 rule_id, Verdict.PASSED, exercised, len(seen), measurements=measured, unit=unit
             )

@@ -6,8 +6,9 @@ from pathlib import Path
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
 from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
-from spatius_sim.rules.catalogue import REVISION, RULES, Rule
-from spatius_sim.rules.rule import sources
+from spatius_sim.rules.catalogue import REVISION, RULES
+from spatius_sim.rules.rule import Rule
+from spatius_sim.rules.sources import sources
 
 INDEX = "README.md"
 _MADE_BY = "<!-- Made by `spatius-sim rules --markdown DIR` from the catalogue. -->"

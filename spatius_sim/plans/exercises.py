@@ -17,7 +17,7 @@ from spatius_sim.plans.drawn_turns import (
     long_speeches,
 )
 from spatius_sim.plans.plan import SCARCELY_A_WORD, Plan
-from spatius_sim.rules.catalogue import rule
+from spatius_sim.rules.catalogue import find_rule
 
 
 class Exercise(NamedTuple):
@@ -62,10 +62,10 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
     """The plans from which the situation of that rule comes up; for a C rule they are client plans. Where a
     run is to be `thorough`, those in which a relay has nothing in particular to endure are joined by such in
     which it has everything to endure at once, and by speech that lasts a minute."""
-    if rule(rule_id).subject == "client":
+    if find_rule(rule_id).subject == "client":
         return Exercise(client_plans_exercising(rule_id))
     found = _OTHER_THAN_ONE_CONVERSATION.get(rule_id)
-    if found is None and rule(rule_id).subject == "relay":
+    if found is None and find_rule(rule_id).subject == "relay":
         slowed = fault_plans.slowed(alone_or_not())
         drawn = (conversations(), crowds(), conduct_plans.interrupted_turns(), slowed)
         found = one_of(*drawn, tortures(), long_speeches()) if thorough else one_of(*drawn)

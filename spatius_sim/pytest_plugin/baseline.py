@@ -68,7 +68,7 @@ def update(config: pytest.Config, summaries: "Sequence[Summary]") -> str:
         return ""
     path = str(config.getoption("spatius_baseline"))
     from spatius_sim.engine.baseline_file import update_baseline
-    from spatius_sim.rules.catalogue import Verdict
+    from spatius_sim.rules.findings import Verdict
 
     summary = summaries[0]  # Of the subject that was named; what else was judged has no baseline.
     unknown = [

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from spatius_sim.engine.settings import Options
     from spatius_sim.plans.exercises import Exercise
     from spatius_sim.reporting.summary import Summary
-    from spatius_sim.rules.catalogue import Rule
+    from spatius_sim.rules.rule import Rule
     from spatius_sim.subjects.relay.turn_starts import Hook
 
 FROM_FILE: "pytest.StashKey[tuple[str, dict[str, Any]]]" = pytest.StashKey()
@@ -145,9 +145,9 @@ def check_rules(config: pytest.Config, *subjects: str) -> None:
 
         if len(named) != 1:
             raise UsageError("--plan goes with one --rule, as the report of a failure names both")
-        plan_of(token, catalogue.rule(named[0]).subject)
+        plan_of(token, catalogue.find_rule(named[0]).subject)
     for rule_id in named:
-        judged = catalogue.rule(rule_id).subject
+        judged = catalogue.find_rule(rule_id).subject
         if subjects and judged not in subjects:
             raise UsageError(f"{rule_id} is a rule for a {judged}, and a {subjects[0]} is to be judged")
 

@@ -117,7 +117,8 @@ class Outcomes:
     def pytest_handlecrashitem(self, crashitem: str) -> None:
         """The worker that judged a rule died: that it is kept in another one later does not mend this."""
         from spatius_sim.reporting.summary import RuleOutcome
-        from spatius_sim.rules.catalogue import RULES, Verdict
+        from spatius_sim.rules.catalogue import RULES
+        from spatius_sim.rules.findings import Verdict
 
         judged = RULES.get(rule_in(crashitem))
         if judged is not None:
@@ -150,7 +151,7 @@ class Outcomes:
 
     def _take(self, subject: str, outcome: "RuleOutcome") -> None:
         """What is known of a rule: what the kit failed at stays so, unless the rule is broken."""
-        from spatius_sim.rules.catalogue import Verdict
+        from spatius_sim.rules.findings import Verdict
 
         known = self.of.setdefault(subject, {})
         before = known.get(outcome.rule_id)
@@ -163,7 +164,8 @@ class Outcomes:
         """One for each subject. Where it was named, every rule that was to be `judged` is in it."""
         from spatius_sim import __version__
         from spatius_sim.reporting.summary import RuleOutcome, Summary
-        from spatius_sim.rules.catalogue import REVISION, Verdict, rules_for
+        from spatius_sim.rules.catalogue import REVISION, rules_for
+        from spatius_sim.rules.findings import Verdict
 
         summaries = []
         subjects = dict.fromkeys([*named, *self.of], "") | dict(named) | self.targets

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from spatius_sim.mock_server.running import RunningMotionServer
     from spatius_sim.pytest_plugin.ending import Ending
     from spatius_sim.reporting.summary import Summary
-    from spatius_sim.rules.catalogue import Rule
+    from spatius_sim.rules.rule import Rule
 
 pytest_plugins = ["spatius_sim.pytest_plugin.tapes"]
 
@@ -194,7 +194,7 @@ def spatius_rule(request: pytest.FixtureRequest) -> "Rule":
     """The rule that an item exercises."""
     from spatius_sim.rules import catalogue
 
-    return catalogue.rule(request.param)
+    return catalogue.find_rule(request.param)
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
     from spatius_sim.plans.token import token_of
     from spatius_sim.reporting.formats.text_report import failure_text, overturned_text
     from spatius_sim.reporting.summary import RuleOutcome
-    from spatius_sim.rules.catalogue import Verdict
+    from spatius_sim.rules.findings import Verdict
 
     rule = spatius_rule
 

@@ -79,7 +79,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def spatius_judge_tape(request: pytest.FixtureRequest, spatius_taped_rule: str) -> None:
     """Judges one rule on the tape."""
     from spatius_sim.reporting.formats.text_report import failure_text
-    from spatius_sim.rules.catalogue import Verdict
+    from spatius_sim.rules.findings import Verdict
 
     summaries = request.config.stash[CHECKED]
     summary, outcome = next((s, o) for s in summaries for o in s.outcomes if o.rule_id == spatius_taped_rule)

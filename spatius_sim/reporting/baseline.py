@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from spatius_sim.reporting.summary import RuleOutcome
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 

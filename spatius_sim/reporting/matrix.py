@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from spatius_sim.reporting.harmless import one_line
 from spatius_sim.reporting.report import JudgedRule, JudgedSubject, Report
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ from typing import Final, Literal
 
 from spatius_sim.reporting.harmless import one_line
 from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
-from spatius_sim.rules.catalogue import Level, Provenance, Verdict, rule
-from spatius_sim.rules.rule import Source, sources
+from spatius_sim.rules.catalogue import find_rule
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.rule import Level, Provenance
+from spatius_sim.rules.sources import Source, sources
 
 FORMAT: Final = "spatius-sim report"
 VERSION: Final = 1
@@ -111,7 +113,7 @@ def _subject(summary: Summary) -> JudgedSubject:
 
 
 def _rule(summary: Summary, outcome: RuleOutcome) -> JudgedRule:
-    described = rule(outcome.rule_id)
+    described = find_rule(outcome.rule_id)
     return JudgedRule(
         id=outcome.rule_id,
         subject=summary.subject,

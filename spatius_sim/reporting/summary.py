@@ -9,7 +9,9 @@ from enum import IntEnum
 
 from spatius_sim.reporting.harmless import one_line, some_lines
 from spatius_sim.reporting.timeline.timeline import Timeline
-from spatius_sim.rules.catalogue import RULES, Level, Verdict
+from spatius_sim.rules.catalogue import RULES
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.rule import Level
 
 MUST_RULES = frozenset(rule_id for rule_id, described in RULES.items() if described.level is Level.MUST)
 

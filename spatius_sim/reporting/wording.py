@@ -1,7 +1,7 @@
 """What verdicts, exit codes and families are called in reports."""
 
 from spatius_sim.reporting.summary import ExitCode
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 
 VERDICTS = {
     Verdict.FAILED: ("bad", "✕", "failed", "The rule was broken."),

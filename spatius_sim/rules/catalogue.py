@@ -1,42 +1,118 @@
-"""The catalogue as data. An id never changes its meaning and is never reused.
+"""The table of contents: every rule, in the order in which they are judged.
 
-Source tags are explained at the head of every rule listing: `seed:NNN` and `docs:PAGE` are documents,
-`recording`, `sdk-py`, `sdk-e2e` and `demos` are what published software was seen to do.
+An id never changes its meaning and is never reused. Each rule stands above its check, in the module that is
+named here. Source tags: `seed:NNN` and `docs:PAGE` are documents; `recording`, `sdk-py`, `sdk-e2e` and `demos`
+are what published software was seen to do.
 """
 
-from spatius_sim.protocol.errors import UsageError
-from spatius_sim.rules import catalogue_client, catalogue_relay, catalogue_server
-from spatius_sim.rules.rule import Level, Provenance, Rule, Verdict
-from spatius_sim.wires.features import EGRESS, FEATURES, IDS, KEYS, OWN_STREAM, OWN_UPSTREAM, UPSTREAM
+from collections.abc import Iterable
 
-__all__ = [
-    "EGRESS",
-    "FEATURES",
-    "IDS",
-    "KEYS",
-    "OWN_STREAM",
-    "OWN_UPSTREAM",
-    "REVISION",
-    "RULES",
-    "UPSTREAM",
-    "Level",
-    "Provenance",
-    "Rule",
-    "Verdict",
-    "rule",
-    "rules_for",
-]
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.rules.client import ids as client_ids
+from spatius_sim.rules.client import motion as client_motion
+from spatius_sim.rules.client import playback as client_playback
+from spatius_sim.rules.relay import audio as relay_audio
+from spatius_sim.rules.relay import bad_clients as relay_bad_clients
+from spatius_sim.rules.relay import conversation as relay_conversation
+from spatius_sim.rules.relay import failures as relay_failures
+from spatius_sim.rules.relay import interrupts as relay_interrupts
+from spatius_sim.rules.relay import latency as relay_latency
+from spatius_sim.rules.relay import motion as relay_motion
+from spatius_sim.rules.relay import secrets as relay_secrets
+from spatius_sim.rules.relay import sizes as relay_sizes
+from spatius_sim.rules.relay import upstream as relay_upstream
+from spatius_sim.rules.relay import upstream_audio as relay_upstream_audio
+from spatius_sim.rules.rule import Rule
+from spatius_sim.rules.server import gate as server_gate
+from spatius_sim.rules.server import motion as server_motion
+from spatius_sim.rules.server import session as server_session
 
 REVISION = 3
 """Raised whenever a rule is added, retired or judged otherwise."""
 
-RULES: dict[str, Rule] = {
-    rule.id: rule for rule in (*catalogue_server.RULES, *catalogue_relay.RULES, *catalogue_client.RULES)
-}
-"""All rules by id, each behind those that it presumes."""
+
+def in_order(rules: Iterable[Rule]) -> dict[str, Rule]:
+    """The rules by id. Raises ValueError if an id stands twice, or a rule before one that it presumes."""
+    found: dict[str, Rule] = {}
+    for rule in rules:
+        if rule.id in found:
+            raise ValueError(f"{rule.id} stands twice in the catalogue")
+        missing = [name for name in rule.presumes if name not in found]
+        if missing:
+            raise ValueError(f"{rule.id} presumes {', '.join(missing)}, which must stand before it")
+        found[rule.id] = rule
+    return found
 
 
-def rule(rule_id: str) -> Rule:
+_CONTENTS = (
+    server_gate.token_window,  # S-TOKEN-WINDOW
+    server_gate.token_key,  # S-TOKEN-KEY
+    server_gate.upgrade_refused,  # S-UPGRADE-REFUSED
+    server_gate.token_expiry,  # S-TOKEN-EXPIRY
+    server_session.confirm,  # S-CONFIRM
+    server_session.handshake_refused,  # S-HANDSHAKE-REFUSED
+    server_motion.motion_ids,  # S-MOTION-IDS
+    server_motion.motion_end,  # S-MOTION-END
+    server_motion.motion_count,  # S-MOTION-COUNT
+    server_motion.motion_segments,  # S-MOTION-SEGMENTS
+    server_motion.motion_shape,  # S-MOTION-SHAPE
+    server_session.egress_silent,  # S-EGRESS-SILENT
+    server_session.interrupt,  # S-INTERRUPT
+    relay_secrets.tokenless,  # R-TOKENLESS
+    relay_upstream.token,  # U-TOKEN
+    relay_upstream.token_fresh,  # U-TOKEN-FRESH
+    relay_upstream.configure,  # U-CONFIGURE
+    relay_upstream_audio.turn_id,  # U-TURN-ID
+    relay_upstream_audio.audio_aligned,  # U-AUDIO-ALIGNED
+    relay_upstream.audio_end,  # U-AUDIO-END
+    relay_upstream_audio.audio_complete,  # U-AUDIO-COMPLETE
+    relay_upstream.retry,  # U-RETRY
+    relay_failures.recover,  # R-RECOVER
+    relay_motion.motion_verbatim,  # R-MOTION-VERBATIM
+    relay_motion.motion_complete,  # R-MOTION-COMPLETE
+    relay_motion.motion_order,  # R-MOTION-ORDER
+    relay_audio.end_audio,  # R-END-AUDIO
+    relay_audio.audio_complete,  # R-AUDIO-COMPLETE
+    relay_audio.audio_first,  # R-AUDIO-FIRST
+    relay_conversation.turns,  # R-TURNS
+    relay_conversation.isolation,  # R-ISOLATION
+    relay_conversation.conversation,  # R-CONVERSATION
+    relay_failures.fallback,  # R-FALLBACK
+    relay_failures.error_told,  # R-ERROR-TOLD
+    relay_sizes.large,  # R-LARGE
+    relay_sizes.huge,  # R-HUGE
+    relay_latency.latency,  # R-LATENCY
+    relay_motion.end_motion,  # R-END-MOTION
+    relay_interrupts.stale,  # R-STALE
+    relay_interrupts.hang_up,  # U-HANGUP
+    relay_bad_clients.slow_client,  # R-SLOWCLIENT
+    relay_bad_clients.bad_input,  # R-BADINPUT
+    relay_secrets.secrets,  # R-SECRETS
+    client_ids.ids,  # C-ID
+    client_ids.new_ids,  # C-ID-NEW
+    client_motion.mismatch,  # C-MISMATCH
+    client_motion.early,  # C-EARLY
+    client_motion.interrupt,  # C-INTERRUPT
+    client_playback.pause,  # C-PAUSE
+    client_playback.empty,  # C-EMPTY
+    client_motion.empty_sticky,  # C-EMPTY-STICKY
+    client_motion.empty_scope,  # C-EMPTY-SCOPE
+    client_motion.empty_mismatch,  # C-EMPTY-MISMATCH
+    client_playback.abnormal,  # C-ABNORMAL
+    client_playback.no_end,  # C-NOEND
+    client_playback.starve,  # C-STARVE
+    client_playback.states,  # C-STATES
+    client_ids.current_id,  # C-ID-CURRENT
+    client_motion.unknown,  # C-UNKNOWN
+    client_motion.match,  # C-MATCH
+    client_motion.sync,  # C-SYNC
+)
+
+RULES = in_order(_CONTENTS)
+"""All rules by id, each after those that it presumes."""
+
+
+def find_rule(rule_id: str) -> Rule:
     """The rule of that id; raises UsageError for an unknown one."""
     try:
         return RULES[rule_id]

@@ -1,11 +1,18 @@
 """What a check says: instances kept and instances broken."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
-from spatius_sim.rules.catalogue import Verdict
-from spatius_sim.story.client_story import ClientStory
-from spatius_sim.story.join import Story
+
+class Verdict(StrEnum):
+    """What a run says of a rule."""
+
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    UNEXERCISED = "UNEXERCISED"
+    NOT_APPLICABLE = "NOT_APPLICABLE"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    ERRORED = "ERRORED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +36,6 @@ class Late:
     """What took time cannot be judged, for the kit itself was late by so many seconds meanwhile."""
 
     seconds: float
-
-
-Check = Callable[[Story], Iterator[Kept | Broken | Late]]
-"""Judges one rule on one joined trace. A check that yields nothing never saw its situation."""
-
-ClientCheck = Callable[[ClientStory], Iterator[Kept | Broken]]
-"""The same on the joined trace of a client."""
 
 
 @dataclass(frozen=True, slots=True)

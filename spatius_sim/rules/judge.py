@@ -2,53 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from spatius_sim.rules.catalogue import UPSTREAM, Rule, Verdict, rules_for
-from spatius_sim.rules.client import ids as client_ids
-from spatius_sim.rules.client import motion as client_motion
-from spatius_sim.rules.client import playback as client_playback
-from spatius_sim.rules.client_needs import missing
-from spatius_sim.rules.findings import Broken, Check, ClientCheck, Judgement, Kept, Late
-from spatius_sim.rules.relay import audio as relay_audio
-from spatius_sim.rules.relay import bad_clients as relay_manners
-from spatius_sim.rules.relay import conversation as relay_conversation
-from spatius_sim.rules.relay import failures as relay_faults
-from spatius_sim.rules.relay import interrupts as relay_interrupts
-from spatius_sim.rules.relay import latency as relay_latency
-from spatius_sim.rules.relay import motion as relay_motion
-from spatius_sim.rules.relay import secrets as relay_secrets
-from spatius_sim.rules.relay import sizes as relay_sizes
-from spatius_sim.rules.relay import upstream, upstream_audio
-from spatius_sim.rules.scope import beyond
-from spatius_sim.rules.server import gate as server_gate
-from spatius_sim.rules.server import motion as server_motion
-from spatius_sim.rules.server import session as server_session
+from spatius_sim.rules.catalogue import rules_for
+from spatius_sim.rules.findings import Broken, Judgement, Kept, Late, Verdict
+from spatius_sim.rules.rule import MODES, Half, Rule, Speech
 from spatius_sim.story.client_join import join_client
-from spatius_sim.story.join import join
+from spatius_sim.story.client_story import ClientStory
+from spatius_sim.story.join import Story, join
 from spatius_sim.trace.events import Trace
-
-CHECKS: dict[str, Check] = {
-    **server_gate.CHECKS,
-    **server_session.CHECKS,
-    **server_motion.CHECKS,
-    **upstream.CHECKS,
-    **upstream_audio.CHECKS,
-    **relay_motion.CHECKS,
-    **relay_audio.CHECKS,
-    **relay_conversation.CHECKS,
-    **relay_interrupts.CHECKS,
-    **relay_manners.CHECKS,
-    **relay_secrets.CHECKS,
-    **relay_faults.CHECKS,
-    **relay_sizes.CHECKS,
-    **relay_latency.CHECKS,
-}
-
-
-CLIENT_CHECKS: dict[str, ClientCheck] = {
-    **client_ids.CHECKS,
-    **client_motion.CHECKS,
-    **client_playback.CHECKS,
-}
+from spatius_sim.wires.features import UPSTREAM
 
 
 def judge(trace: Trace) -> dict[str, Judgement]:
@@ -57,17 +18,17 @@ def judge(trace: Trace) -> dict[str, Judgement]:
     if trace.header.subject == "client":
         client_story = join_client(trace)
         for rule in rules_for("client"):
-            outcomes = CLIENT_CHECKS[rule.id](client_story)
-            lacking = missing(rule.id, client_story)
+            outcomes = rule.check(client_story)
+            lacking = _lacking_of_client(rule, client_story)
             judgements[rule.id] = _judge(rule, lacking, "", outcomes, judgements)
         return judgements
     story = join(trace)
     for rule in rules_for(trace.header.subject):
         lacking = [feature for feature in rule.needs if feature in trace.header.lacks]
-        unseen = beyond(rule.id, story)
+        unseen = _why_unseen(rule, story)
         if unseen and UPSTREAM in trace.header.lacks:
             lacking = [UPSTREAM]
-        judgements[rule.id] = _judge(rule, lacking, unseen, CHECKS[rule.id](story), judgements)
+        judgements[rule.id] = _judge(rule, lacking, unseen, rule.check(story), judgements)
     return judgements
 
 
@@ -110,3 +71,24 @@ def _guilty(rule: Rule, before: dict[str, Judgement]) -> tuple[str, ...]:
             guilty[name] = None
         guilty |= dict.fromkeys(before[name].blocked_by)
     return tuple(guilty)
+
+
+def _lacking_of_client(rule: Rule, story: ClientStory) -> list[str]:
+    """What the rule needs and the client lacks."""
+    lacking = [name for name in ("reset", "yieldAudioData", *rule.needs) if name in story.lacks]
+    if MODES in rule.needs and not story.modes:
+        lacking.append("the modes audioIndependent and strictSync")
+    return lacking
+
+
+def _why_unseen(rule: Rule, story: Story) -> str:
+    """Why this rule cannot be judged on this trace; "" if it can. The absence of what could not be seen, or
+    was taken out, is nobody's fault."""
+    header = story.trace.header
+    if header.halves not in (Half.BOTH, rule.seen_in):
+        return f"the tape holds the {header.halves} half alone"
+    if header.speech or rule.speech is Speech.NOT_COMPARED:
+        return ""
+    # On the tape of a proxy every request is a turn of its own.
+    apart = len(story.turns) == 1 or header.halves == Half.UPSTREAM
+    return "" if rule.speech is Speech.TELLS_TURNS_APART and apart else "the tape holds no speech"

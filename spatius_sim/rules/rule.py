@@ -1,8 +1,13 @@
-"""What a rule is: its level, its provenance, whom it judges and what it needs."""
+"""What a rule is: one value with its sentence, its source, its check, and what it needs to be judged."""
 
-import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+from spatius_sim.rules.findings import Broken, Kept, Late
+from spatius_sim.story.client_story import ClientStory
+from spatius_sim.story.join import Story
 
 
 class Level(StrEnum):
@@ -21,30 +26,53 @@ class Provenance(StrEnum):
     ASSUMED = "ASSUMED"
 
 
-class Verdict(StrEnum):
-    """What a run says of a rule."""
+class Half(StrEnum):
+    """The half of a trace that a rule looks at."""
 
-    PASSED = "PASSED"
-    FAILED = "FAILED"
-    UNEXERCISED = "UNEXERCISED"
-    NOT_APPLICABLE = "NOT_APPLICABLE"
-    INCONCLUSIVE = "INCONCLUSIVE"
-    ERRORED = "ERRORED"
+    UPSTREAM = "upstream"
+    DOWNSTREAM = "downstream"
+    BOTH = "both"
+
+
+class Speech(StrEnum):
+    """What a rule needs to know of the speech, which many tapes do not hold."""
+
+    COMPARED = "compared"
+    """It compares the speech with what became of it."""
+    TELLS_TURNS_APART = "tells turns apart"
+    """It needs no speech if the trace holds one turn alone."""
+    NOT_COMPARED = "not compared"
+
+
+Outcome = Kept | Broken | Late
+"""What a check says of one instance."""
+
+Check = Callable[[Story], Iterator[Outcome]] | Callable[[ClientStory], Iterator[Outcome]]
+"""Judges one rule on one joined trace. A check that yields nothing never saw its situation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. `presumes` names the rules without which it cannot be judged, `needs` the features of a
-    subject without which it is NOT_APPLICABLE. `unit` is that of its measurements, where it measures."""
+    """One rule, and the check that judges it.
+
+    `presumes` names the rules without which it cannot be judged, `needs` the features of a subject without
+    which it is NOT_APPLICABLE: for a client, the requests and the members of `observe` beside `reset` and
+    `yieldAudioData`, which every rule needs. `unit` is that of its measurements, if it measures. `waits` says
+    why it cannot be exercised in a moment, "" if it can. `seen_in` and `speech` say what a tape must hold.
+    """
 
     id: str
     level: Level
     sentence: str
     source: str
     provenance: Provenance
+    check: Callable[[Any], Iterator[Outcome]]
     presumes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     unit: str = ""
+    waits: str = ""
+    seen_in: Half = Half.BOTH
+    speech: Speech = Speech.COMPARED
 
     @property
     def subject(self) -> str:
@@ -52,47 +80,46 @@ class Rule:
         return {"S": "server", "C": "client"}.get(self.id[0], "relay")
 
 
-_DOCUMENTATION = "https://docs.spatius.ai"
-_INDEX = f"{_DOCUMENTATION}/llms.txt"
-"""The index of the documentation, from which every page of it can be found."""
+def rule(
+    rule_id: str,
+    level: Level,
+    sentence: str,
+    source: str,
+    provenance: Provenance,
+    *,
+    presumes: tuple[str, ...] = (),
+    needs: tuple[str, ...] = (),
+    unit: str = "",
+    waits: str = "",
+    seen_in: Half = Half.BOTH,
+    speech: Speech = Speech.COMPARED,
+) -> Callable[[Check], Rule]:
+    """Make a rule of the check below, which yields an outcome for each instance that it sees in a story."""
 
-_SEEDS = {
-    "seed:000": "Backend Mode Server SDK",
-    "seed:001": "Backend Mode Integration",
-    "seed:002": "Backend Mode with your own transport",
-    "seed:003": "the overview of the documentation",
-    "seed:004": "Host Mode, the older name of Backend Mode",
-}
-_ADDRESSES = {"docs:audio": f"{_DOCUMENTATION}/concepts/audio"}
-_SOFTWARE = {
-    "sdk-py": ("the Python Server SDK", "https://pypi.org/project/spatius/"),
-    "sdk-go": ("the Go Server SDK", "https://github.com/spatius-ai/spatius-sdk-go"),
-    "sdk-e2e": ("the Python Server SDK's end-to-end tests", "https://pypi.org/project/spatius/"),
-    "sdk-unit": ("the Server SDKs' unit tests", "https://pypi.org/project/spatius/"),
-    "recording": ("a request that the vendor recorded and published", ""),
-    "demos": ("the vendor's published relays and client apps", ""),
-    "changelog": ("the Web SDK's public changelog", ""),
-}
-_TAG = re.compile(rf"(?:seed|docs):[\w-]+|\b(?:{'|'.join(_SOFTWARE)})\b")
+    def rule_with(check: Check) -> Rule:
+        return Rule(
+            rule_id,
+            level,
+            sentence,
+            source,
+            provenance,
+            check,
+            presumes=presumes,
+            needs=needs,
+            unit=unit,
+            waits=waits,
+            seen_in=seen_in,
+            speech=speech,
+        )
 
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One source: its tag, what it is, and its address ("" where it has none)."""
-
-    tag: str
-    title: str
-    address: str
-
-
-def sources(source: str) -> tuple[Source, ...]:
-    """The sources that a rule's `source` names, in its order."""
-    return tuple(_source(tag) for tag in _TAG.findall(source))
+    return rule_with
 
 
-def _source(tag: str) -> Source:
-    if tag in _SOFTWARE:
-        return Source(tag, *_SOFTWARE[tag])
-    kind, _, page = tag.partition(":")
-    title = _SEEDS.get(tag, tag) if kind == "seed" else f"the page {page} of the documentation"
-    return Source(tag, title, _ADDRESSES.get(tag, _INDEX))
+SHOWN = ("yieldFramesData", "advance", "observe", "observe.keyframesRendered")
+"""What a client needs that shows motion."""
+
+PLAYED = ("advance", "observe", "observe.samplesPlayed", "observe.state")
+"""What a client needs that plays audio."""
+
+MODES = "modes"
+"""What a client needs that knows audioIndependent and strictSync."""

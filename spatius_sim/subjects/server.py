@@ -38,7 +38,6 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     ServerError,
 )
-from spatius_sim.rules.catalogue import EGRESS, KEYS
 from spatius_sim.subjects.subject import Patience, canary_key
 from spatius_sim.subjects.waiting import AdaptiveTimeout, Watch, chunks, wait_until
 from spatius_sim.trace.events import (
@@ -58,6 +57,7 @@ from spatius_sim.trace.events import (
 )
 from spatius_sim.trace.logins import shown_url
 from spatius_sim.trace.recorder import Recorder
+from spatius_sim.wires.features import EGRESS, KEYS
 
 _RETRY_SECONDS = 0.2
 _TOKEN_LIFE_SECONDS = 3600

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spatius_sim.engine.profiles import profile_named
-from spatius_sim.rules.catalogue import RULES, Verdict
+from spatius_sim.rules.catalogue import RULES
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.suspects import HONEST, WRONG, Hearing, Suspect
 
 

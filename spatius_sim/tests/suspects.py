@@ -23,7 +23,8 @@ from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome
-from spatius_sim.rules.catalogue import Verdict, rules_for
+from spatius_sim.rules.catalogue import rules_for
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.client import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
 from spatius_sim.subjects.server import Place, ServerSubject

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.rules.catalogue import RULES, Level, Verdict
+from spatius_sim.rules.catalogue import RULES
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.rule import Level
 from spatius_sim.tests.kill_matrix import SUSPECTS, row, run_all
 from spatius_sim.tests.suspects import WRONG, Hearing, Suspect
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from spatius_sim.reporting.harmless import one_line
 from spatius_sim.reporting.report import JudgedRule, Report
-from spatius_sim.rules.catalogue import Level, Verdict
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.rule import Level
 
 MOST = 10
 """GitHub shows so many of a kind in a step."""

@@ -5,7 +5,7 @@ import json
 from spatius_sim.reporting.report import Report
 from spatius_sim.reporting.summary import ExitCode
 from spatius_sim.reporting.wording import HEADLINES
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 
 _COLOURS = {"good": "brightgreen", "bad": "red", "open": "yellow"}
 

@@ -20,7 +20,7 @@ from spatius_sim.reporting.report import JudgedRule, Report
 from spatius_sim.reporting.summary import Failure
 from spatius_sim.reporting.timeline.picture import picture_of
 from spatius_sim.reporting.wording import FAMILIES, HEADLINES, VERDICTS
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 
 LARGEST_EMBEDDED_TAPE = 262_144
 """Bytes of a tape that travels inside the report; a larger one lies beside it."""

@@ -9,7 +9,7 @@ from junitparser.junitparser import FinalResult
 
 from spatius_sim.reporting.report import JudgedRule, JudgedSubject, Report
 from spatius_sim.reporting.summary import ExitCode, Failure
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 
 _NOTHING_RAN = "nothing ran; this is no pass"
 

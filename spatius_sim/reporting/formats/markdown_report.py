@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from spatius_sim.reporting.matrix import Change, Matrix
 from spatius_sim.reporting.report import JudgedRule, JudgedSubject, Report
 from spatius_sim.reporting.wording import HEADLINES, VERDICTS
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 
 LARGEST = 65_536
 """Bytes. A step summary of GitHub holds 1 MiB, a comment some 65,000 characters."""

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from spatius_sim.reporting.matrix import Matrix
 from spatius_sim.reporting.wording import VERDICTS
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 
 _STYLES = {"good": "green", "bad": "bold red", "open": "yellow", "none": "dim"}
 

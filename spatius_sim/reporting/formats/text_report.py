@@ -7,7 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, claim
-from spatius_sim.rules.catalogue import RULES, Rule, Verdict, rule
+from spatius_sim.rules.catalogue import RULES, find_rule
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.rule import Rule
 
 _COLOURS = {
     Verdict.PASSED: "green",
@@ -23,7 +25,7 @@ _MOST_EVENTS = 3
 
 def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
     """A broken rule in ten lines at most, and its dialogue if it has one."""
-    broken = rule(outcome.rule_id)
+    broken = find_rule(outcome.rule_id)
     seen = "seen again when repeated" if failure.confirmed else "not seen again when repeated"
     if failure.silence and not failure.confirmed:
         seen += "; a slow subject may want a longer --settle"

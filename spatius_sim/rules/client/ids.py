@@ -2,10 +2,18 @@
 
 from collections.abc import Iterator
 
-from spatius_sim.rules.findings import Broken, ClientCheck, Kept
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import Level, Provenance, rule
 from spatius_sim.story.client_story import ClientStory
 
 
+@rule(
+    "C-ID",
+    Level.MUST,
+    "yieldAudioData MUST return a non-empty conversationId, the same one for every chunk of a round",
+    "seed:002",
+    Provenance.DOCUMENTED,
+)
 def ids(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-ID."""
     for call in story.audio_calls:
@@ -20,6 +28,14 @@ def ids(story: ClientStory) -> Iterator[Kept | Broken]:
             yield Kept()
 
 
+@rule(
+    "C-ID-NEW",
+    Level.MUST,
+    "the first non-empty audio after an end mark or an interrupt MUST get a new id, unique for this decoder",
+    "docs:web-sdk",
+    Provenance.DOCUMENTED,
+    presumes=("C-ID",),
+)
 def new_ids(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-ID-NEW."""
     used: set[str | None] = set()
@@ -34,6 +50,16 @@ def new_ids(story: ClientStory) -> Iterator[Kept | Broken]:
         used.add(call.returned)
 
 
+@rule(
+    "C-ID-CURRENT",
+    Level.MUST,
+    "getCurrentConversationId MUST give the active id, and none before the first audio and "
+    "after an interrupt",
+    "seed:004",
+    Provenance.DOCUMENTED,
+    presumes=("C-ID", "C-ID-NEW", "C-STATES"),
+    needs=("observe", "observe.conversationId"),
+)
 def current_id(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-ID-CURRENT."""
     for seen in story.observations:
@@ -43,7 +69,3 @@ def current_id(story: ClientStory) -> Iterator[Kept | Broken]:
             yield Kept()
         else:
             yield Broken(f"{seen.current_id!r} as current id", f"{seen.conversation_id!r}", (seen.seq,))
-
-
-CHECKS: dict[str, ClientCheck] = {"C-ID": ids, "C-ID-NEW": new_ids, "C-ID-CURRENT": current_id}
-"""Each rule with its check."""

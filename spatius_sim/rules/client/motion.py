@@ -2,13 +2,35 @@
 
 from collections.abc import Iterator
 
-from spatius_sim.rules.findings import Broken, ClientCheck, Kept
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import SHOWN, Level, Provenance, rule
 from spatius_sim.story.client_story import ClientStory, Kind, MotionCall, Round
 
 _VIRTUAL_TOLERANCE, _REAL_TOLERANCE = 1, 4
 """How many keyframes beside k/25 s still count as in step, on a virtual and on a real clock."""
 
 
+@rule(
+    "C-MATCH",
+    Level.MUST,
+    "motion given with the current id MUST be decoded and played in order; the argument "
+    "decides, the payload's own req_id is never compared",
+    "seed:002",
+    Provenance.DOCUMENTED,
+    presumes=(
+        "C-ID",
+        "C-ID-NEW",
+        "C-MISMATCH",
+        "C-EARLY",
+        "C-INTERRUPT",
+        "C-PAUSE",
+        "C-EMPTY-STICKY",
+        "C-EMPTY-SCOPE",
+        "C-EMPTY-MISMATCH",
+        "C-UNKNOWN",
+    ),
+    needs=SHOWN,
+)
 def match(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-MATCH."""
     for seen in story.observations:
@@ -26,6 +48,20 @@ def match(story: ClientStory) -> Iterator[Kept | Broken]:
                 yield Broken(expected, "nothing was rendered", (seen.previous_seq, seen.seq))
 
 
+@rule(
+    "C-SYNC",
+    Level.SHOULD,
+    "keyframe k SHOULD play at k/25 s of the audio clock",
+    "recording",
+    Provenance.OBSERVED,
+    presumes=(
+        "C-ID",
+        "C-ID-NEW",
+        "C-STARVE",
+        "C-MATCH",
+    ),
+    needs=(*SHOWN, "observe.samplesPlayed"),
+)
 def sync(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-SYNC."""
     tolerance = _REAL_TOLERANCE if story.real_clock else _VIRTUAL_TOLERANCE
@@ -39,18 +75,54 @@ def sync(story: ClientStory) -> Iterator[Kept | Broken]:
             yield Broken(expected, f"keyframe {seen.own[-1]}", (seen.seq,))
 
 
+@rule(
+    "C-MISMATCH",
+    Level.MUST,
+    "motion with any other id than the current one MUST change nothing and raise nothing",
+    "seed:002, seed:004",
+    Provenance.DOCUMENTED,
+    presumes=(
+        "C-ID",
+        "C-ID-NEW",
+    ),
+    needs=SHOWN,
+)
 def mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-MISMATCH."""
     yield from _silence(story, Kind.MISMATCH)
     yield from _without(story, Kind.MISMATCH, "C-MISMATCH")
 
 
+@rule(
+    "C-EARLY",
+    Level.MUST,
+    "motion before any audio MUST be discarded",
+    "seed:002",
+    Provenance.DOCUMENTED,
+    presumes=(
+        "C-ID",
+        "C-ID-NEW",
+    ),
+    needs=SHOWN,
+)
 def early(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-EARLY."""
     yield from _silence(story, Kind.EARLY)
     yield from _without(story, Kind.EARLY, "C-EARLY")
 
 
+@rule(
+    "C-INTERRUPT",
+    Level.MUST,
+    "interrupt MUST clear audio and motion, and late motion of the old id is discarded",
+    "docs:audio-io",
+    Provenance.DOCUMENTED,
+    presumes=(
+        "C-ID",
+        "C-ID-NEW",
+    ),
+    needs=("interrupt", *SHOWN),
+)
 def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-INTERRUPT."""
     for seen in story.observations:
@@ -69,6 +141,18 @@ def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
     yield from _without(story, Kind.LATE, "C-INTERRUPT")
 
 
+@rule(
+    "C-UNKNOWN",
+    Level.MUST,
+    "unknown protobuf fields MUST be tolerated",
+    "proto3; no document says it in words",
+    Provenance.ASSUMED,
+    presumes=(
+        "C-ID",
+        "C-ID-NEW",
+    ),
+    needs=SHOWN,
+)
 def unknown(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-UNKNOWN."""
     for call in story.motion_calls:
@@ -77,16 +161,52 @@ def unknown(story: ClientStory) -> Iterator[Kept | Broken]:
     yield from _still_shown(story, "C-UNKNOWN")
 
 
+@rule(
+    "C-EMPTY-STICKY",
+    Level.MUST,
+    "in audio-only, later motion for that session MUST be ignored",
+    "seed:002",
+    Provenance.DOCUMENTED,
+    presumes=(
+        "C-ID",
+        "C-ID-NEW",
+    ),
+    needs=SHOWN,
+)
 def empty_sticky(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-EMPTY-STICKY."""
     yield from _without(story, Kind.STICKY, "")
 
 
+@rule(
+    "C-EMPTY-SCOPE",
+    Level.MUST,
+    "the session after one that was audio-only MUST start with motion again",
+    'seed:002 ("for that session")',
+    Provenance.DOCUMENTED,
+    presumes=(
+        "C-ID",
+        "C-ID-NEW",
+    ),
+    needs=SHOWN,
+)
 def empty_scope(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-EMPTY-SCOPE."""
     yield from _still_shown(story, "C-EMPTY-SCOPE")
 
 
+@rule(
+    "C-EMPTY-MISMATCH",
+    Level.MUST,
+    "an empty list with a mismatched id MUST NOT switch anything",
+    "seed:002 (discarded)",
+    Provenance.DOCUMENTED,
+    presumes=(
+        "C-ID",
+        "C-ID-NEW",
+    ),
+    needs=SHOWN,
+)
 def empty_mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-EMPTY-MISMATCH."""
     yield from _still_shown(story, "C-EMPTY-MISMATCH")
@@ -132,17 +252,3 @@ def _still_shown(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
         elif seen.blank:
             expected = f"keyframe {seen.due} of the motion that was given, or one before it"
             yield Broken(expected, "nothing was rendered", (seen.previous_seq, seen.seq))
-
-
-CHECKS: dict[str, ClientCheck] = {
-    "C-MATCH": match,
-    "C-SYNC": sync,
-    "C-MISMATCH": mismatch,
-    "C-EARLY": early,
-    "C-INTERRUPT": interrupt,
-    "C-UNKNOWN": unknown,
-    "C-EMPTY-STICKY": empty_sticky,
-    "C-EMPTY-SCOPE": empty_scope,
-    "C-EMPTY-MISMATCH": empty_mismatch,
-}
-"""Each rule with its check."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from spatius_sim.rules.findings import Broken, ClientCheck, Kept
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import MODES, PLAYED, Level, Provenance, rule
 from spatius_sim.story.client_story import APART, ClientStory, Kind, Observation
 from spatius_sim.trace.decoder_events import PlaybackState
 
@@ -12,6 +13,24 @@ _LONGEST_DRY_MS = 10_000
 _DRY_MS = 1_000
 
 
+@rule(
+    "C-STATES",
+    Level.MUST,
+    "idle, playing and paused MUST change as documented, and idle comes back after the end",
+    "docs:state-events",
+    Provenance.DOCUMENTED,
+    presumes=(
+        "C-ID",
+        "C-ID-NEW",
+        "C-INTERRUPT",
+        "C-PAUSE",
+        "C-EMPTY",
+        "C-ABNORMAL",
+        "C-NOEND",
+        "C-STARVE",
+    ),
+    needs=("advance", "observe", "observe.state"),
+)
 def states(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-STATES."""
     for seen in story.observations:
@@ -24,6 +43,19 @@ def states(story: ClientStory) -> Iterator[Kept | Broken]:
     yield from _played_out(story, "")
 
 
+@rule(
+    "C-NOEND",
+    Level.MUST,
+    "without an end mark, interrupt, close or error the state MUST NOT return to idle for 10 s "
+    "past the audio",
+    "docs:audio-io",
+    Provenance.DOCUMENTED,
+    presumes=(
+        "C-ID",
+        "C-ID-NEW",
+    ),
+    needs=("advance", "observe", "observe.state"),
+)
 def no_end(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-NOEND."""
     for seen in story.observations:
@@ -36,6 +68,19 @@ def no_end(story: ClientStory) -> Iterator[Kept | Broken]:
             yield Kept()
 
 
+@rule(
+    "C-EMPTY",
+    Level.MUST,
+    "no list, or one with no elements, with the current id MUST make that session audio-only, "
+    "and the audio plays to its end",
+    "seed:002",
+    Provenance.DOCUMENTED,
+    presumes=(
+        "C-ID",
+        "C-ID-NEW",
+    ),
+    needs=("yieldFramesData", *PLAYED),
+)
 def empty(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-EMPTY."""
     for call in story.motion_calls:
@@ -44,11 +89,35 @@ def empty(story: ClientStory) -> Iterator[Kept | Broken]:
     yield from _played_out(story, "C-EMPTY")
 
 
+@rule(
+    "C-ABNORMAL",
+    Level.MUST,
+    "with bytes that no protobuf parser accepts the audio MUST play to its end, and nothing crashes",
+    "docs:faq",
+    Provenance.DOCUMENTED,
+    presumes=(
+        "C-ID",
+        "C-ID-NEW",
+    ),
+    needs=("yieldFramesData", *PLAYED),
+)
 def abnormal(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-ABNORMAL."""
     yield from _played_out(story, "C-ABNORMAL")
 
 
+@rule(
+    "C-PAUSE",
+    Level.MUST,
+    "pause and resume MUST lose nothing",
+    "docs:audio-io",
+    Provenance.DOCUMENTED,
+    presumes=(
+        "C-ID",
+        "C-ID-NEW",
+    ),
+    needs=("pause", "resume", *PLAYED),
+)
 def pause(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-PAUSE."""
     held: Observation | None = None
@@ -73,6 +142,18 @@ def pause(story: ClientStory) -> Iterator[Kept | Broken]:
     yield from _played_out(story, "C-PAUSE")
 
 
+@rule(
+    "C-STARVE",
+    Level.MUST,
+    "with motion late, audioIndependent MUST keep audio going, and strictSync stalls it and says so",
+    "docs:sdk-capabilities",
+    Provenance.DOCUMENTED,
+    presumes=(
+        "C-ID",
+        "C-ID-NEW",
+    ),
+    needs=(*PLAYED, MODES),
+)
 def starve(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-STARVE."""
     tolerance = story.samples(_TOLERANCE_MS)
@@ -126,14 +207,3 @@ def _played_out(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
         else:
             expected = f"the audio played to its end, {seen.samples} samples"
             yield Broken(expected, f"{seen.played} samples", (seen.round.first_seq, seen.seq))
-
-
-CHECKS: dict[str, ClientCheck] = {
-    "C-STATES": states,
-    "C-NOEND": no_end,
-    "C-EMPTY": empty,
-    "C-ABNORMAL": abnormal,
-    "C-PAUSE": pause,
-    "C-STARVE": starve,
-}
-"""Each rule with its check."""

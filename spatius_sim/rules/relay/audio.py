@@ -4,10 +4,22 @@ from collections.abc import Iterator
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.messages import AudioFormat
-from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join import Conversation, Story, Turn, bad_manners_since
+from spatius_sim.wires.features import AUDIO, PCM, STREAMING
 
 
+@rule(
+    "R-AUDIO-COMPLETE",
+    Level.MUST,
+    "in a clean turn the audio delivered MUST equal the audio sent up: byte for byte where format "
+    "and rate agree, else in length to 40 ms",
+    "seed:001",
+    Provenance.DOCUMENTED,
+    presumes=("R-RECOVER", "R-END-AUDIO", "U-AUDIO-ALIGNED"),
+    needs=(AUDIO, PCM),
+)
 def audio_complete(story: Story) -> Iterator[Kept | Broken]:
     """R-AUDIO-COMPLETE. Audio that went up as Ogg Opus has no length that bytes tell: not judged."""
     for turn in story.clean_turns:
@@ -29,6 +41,17 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
             )
 
 
+@rule(
+    "R-AUDIO-FIRST",
+    Level.MUST,
+    "some non-empty audio of a conversation MUST arrive before its first motion",
+    "seed:002",
+    Provenance.DOCUMENTED,
+    presumes=("R-MOTION-VERBATIM", "R-AUDIO-COMPLETE"),
+    needs=(AUDIO, STREAMING),
+    seen_in=Half.DOWNSTREAM,
+    speech=Speech.TELLS_TURNS_APART,
+)
 def audio_first(story: Story) -> Iterator[Kept | Broken]:
     """R-AUDIO-FIRST. Where the upstream half was not there to see, motion before a later turn's audio may be
     the earlier turn's: a client's first turn alone is judged."""
@@ -55,6 +78,16 @@ def audio_first(story: Story) -> Iterator[Kept | Broken]:
             )
 
 
+@rule(
+    "R-END-AUDIO",
+    Level.MUST,
+    "the last audio of a turn MUST be marked as last, once",
+    "docs:audio-io",
+    Provenance.DOCUMENTED,
+    needs=(AUDIO,),
+    seen_in=Half.DOWNSTREAM,
+    speech=Speech.TELLS_TURNS_APART,
+)
 def end_audio(story: Story) -> Iterator[Kept | Broken]:
     """R-END-AUDIO. A mark may answer what a client says out of turn: R-BADINPUT."""
     until = bad_manners_since(story.trace)
@@ -100,10 +133,3 @@ def _difference(up: bytes, down: bytes, rates_apart: int) -> str:
 def _events(turn: Turn) -> tuple[int, ...]:
     firsts = [request.first_seq for request in turn.requests]
     return (*firsts, *(conversation.first_seq for conversation in turn.conversations))
-
-
-CHECKS: dict[str, Check] = {
-    "R-AUDIO-COMPLETE": audio_complete,
-    "R-AUDIO-FIRST": audio_first,
-    "R-END-AUDIO": end_audio,
-}

@@ -3,16 +3,26 @@
 from collections.abc import Iterator
 
 from spatius_sim.protocol.messages import AudioFormat
-from spatius_sim.rules.findings import Broken, Check, Kept, Late
+from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.lag import lag_seconds
+from spatius_sim.rules.rule import Level, Provenance, rule
 from spatius_sim.story.join import CUT_OFF, ORDINARY_BYTES, Story, Turn
 from spatius_sim.trace.events import Closed, Intended, Intent, Lane
-from spatius_sim.wires.features import AUDIO
+from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, OWN_STREAM, STREAMING
 
 _MOST_LAG_SECONDS = 0.2
 """Where the kit itself did nothing for longer, who was late is not known."""
 
 
+@rule(
+    "R-BADINPUT",
+    Level.MUST,
+    "malformed client input, and a client that is cut off, MUST harm neither the relay nor other clients",
+    "the relay serves several clients; no document says it in words",
+    Provenance.ASSUMED,
+    presumes=("R-CONVERSATION", "U-AUDIO-END", "U-AUDIO-COMPLETE"),
+    needs=(CLIENT_AUDIO, OWN_STREAM),
+)
 def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
     """R-BADINPUT. Who sends rubbish may be hung up on; who was there before or comes later is served."""
     bad = {
@@ -28,6 +38,16 @@ def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
                 yield _whole(story, turn, f"{client} misbehaved", seq)
 
 
+@rule(
+    "R-SLOWCLIENT",
+    Level.SHOULD,
+    "a client that reads slowly SHOULD lose nothing and delay nobody else",
+    "the relay serves several clients; no document says it in words",
+    Provenance.ASSUMED,
+    presumes=("R-CONVERSATION", "U-AUDIO-END", "U-AUDIO-COMPLETE"),
+    needs=(CLIENT_AUDIO, OWN_STREAM, STREAMING),
+    waits="a client has to be slow",
+)
 def slow_client(story: Story) -> Iterator[Kept | Broken | Late]:
     """R-SLOWCLIENT."""
     for turn in story.turns:
@@ -108,6 +128,3 @@ def _missing(story: Story, turn: Turn, until: int) -> str:
     if is_pcm and same_rate and up != down:
         return f"{len(down)} of its {len(up)} bytes of audio came down"
     return ""
-
-
-CHECKS: dict[str, Check] = {"R-BADINPUT": bad_input, "R-SLOWCLIENT": slow_client}

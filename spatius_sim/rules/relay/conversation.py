@@ -4,16 +4,39 @@ from collections.abc import Iterator
 from itertools import count
 
 from spatius_sim.model.client.decoder import ClientDecoder
-from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.heard import heard
 from spatius_sim.story.join import Story, Turn
 from spatius_sim.trace.decoder_events import AudioOnlyEntered, MotionDiscarded, PlaybackState
 from spatius_sim.wires.events import Audio, Motion
+from spatius_sim.wires.features import CLIENT_AUDIO, OWN_STREAM, SEVERAL_TURNS
 
 _AN_HOUR_NS = 3_600_000_000_000
 """Longer than any turn: playback is run to its end."""
 
 
+@rule(
+    "R-CONVERSATION",
+    Level.MUST,
+    "a clean turn fed to the reference decoder MUST play with nothing discarded, nothing audio-only, "
+    "and come back to idle",
+    "seed:002",
+    Provenance.DOCUMENTED,
+    presumes=(
+        "R-MOTION-VERBATIM",
+        "R-MOTION-COMPLETE",
+        "R-MOTION-ORDER",
+        "R-AUDIO-COMPLETE",
+        "R-AUDIO-FIRST",
+        "R-END-AUDIO",
+        "R-TURNS",
+        "R-ISOLATION",
+        "R-TOKENLESS",
+    ),
+    seen_in=Half.DOWNSTREAM,
+    speech=Speech.TELLS_TURNS_APART,
+)
 def conversation(story: Story) -> Iterator[Kept | Broken]:
     """R-CONVERSATION. A turn that got nowhere while another turn was served is a still face, too, but for one
     in which nobody spoke: whether a relay passes silence on is its own matter (ASSUMED)."""
@@ -26,6 +49,15 @@ def conversation(story: Story) -> Iterator[Kept | Broken]:
             yield _unplayable(turn, "its audio never went up, and no motion came", turn.started_seq)
 
 
+@rule(
+    "R-TURNS",
+    Level.MUST,
+    "clean turns on one connection MUST stay apart: motion never lands in another turn's conversation",
+    "seed:002",
+    Provenance.DOCUMENTED,
+    presumes=("R-MOTION-VERBATIM", "R-AUDIO-FIRST", "R-END-AUDIO"),
+    needs=(SEVERAL_TURNS,),
+)
 def turns(story: Story) -> Iterator[Kept | Broken]:
     """R-TURNS. Rounds within one turn are not told apart: no document ties a req_id to a conversation."""
     several = {turn.client for turn in story.clean_turns if turn.number > 0}
@@ -47,6 +79,15 @@ def turns(story: Story) -> Iterator[Kept | Broken]:
             )
 
 
+@rule(
+    "R-ISOLATION",
+    Level.MUST,
+    "with distinct, audible client audio, one client MUST never get another's audio or motion",
+    "the relay serves several clients; no document says it in words",
+    Provenance.ASSUMED,
+    presumes=("R-MOTION-VERBATIM",),
+    needs=(CLIENT_AUDIO, OWN_STREAM),
+)
 def isolation(story: Story) -> Iterator[Kept | Broken]:
     """R-ISOLATION. Where one client alone was served, there was nobody to keep apart."""
     served = {delivery.client for delivery in story.deliveries}
@@ -115,10 +156,3 @@ def _left_over(story: Story, turn: Turn) -> set[int]:
 
 def _unplayable(turn: Turn, actual: str, seq: int) -> Broken:
     return Broken(f"{turn.name} played with all its motion, then idle", actual, (seq,))
-
-
-CHECKS: dict[str, Check] = {
-    "R-CONVERSATION": conversation,
-    "R-TURNS": turns,
-    "R-ISOLATION": isolation,
-}

@@ -3,18 +3,26 @@
 from collections.abc import Iterator
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
-from spatius_sim.rules.findings import Broken, Check, Kept, Late
+from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.lag import in_time
+from spatius_sim.rules.rule import Level, Provenance, rule
 from spatius_sim.story.heard import heard
 from spatius_sim.story.join import Story, Turn
 from spatius_sim.trace.events import Closed, Injected, Lane, Sent
 from spatius_sim.wires.events import Failed, Motion
-from spatius_sim.wires.features import CLIENT_AUDIO, PCM
+from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, ERRORS, PCM
 
 _ORDINARY_CLOSES = (1000, 1001, 1005)
 """Codes that tell a client of no failure; 1005 stands for none."""
 
 
+@rule(
+    "R-RECOVER",
+    Level.MUST,
+    "after an upstream failure the next turn MUST work, on the same or a new connection",
+    "docs:state-events",
+    Provenance.DOCUMENTED,
+)
 def recover(story: Story) -> Iterator[Kept | Broken]:
     """R-RECOVER. How well the next turn works is for other rules: this one asks for some audio and some
     motion of it."""
@@ -34,6 +42,17 @@ def recover(story: Story) -> Iterator[Kept | Broken]:
         yield Broken(expected, f"no {' and no '.join(missing)} of it came", events)
 
 
+@rule(
+    "R-FALLBACK",
+    Level.SHOULD,
+    "when Motion Server refuses, fails or goes silent, the client SHOULD still get the audio, marked as "
+    "ended, within the fallback wait: all that it said, or else what went up",
+    "seed:002; the wait is our reading",
+    Provenance.DOCUMENTED,
+    presumes=("R-END-AUDIO", "R-AUDIO-COMPLETE", "R-AUDIO-FIRST"),
+    needs=(AUDIO,),
+    waits="a relay needs time to notice that Motion Server is silent",
+)
 def fallback(story: Story) -> Iterator[Kept | Broken | Late]:
     """R-FALLBACK."""
     wait = story.trace.header.fallback_wait
@@ -57,6 +76,15 @@ def fallback(story: Story) -> Iterator[Kept | Broken | Late]:
             yield in_time(story.trace, since, came, wait, late)
 
 
+@rule(
+    "R-ERROR-TOLD",
+    Level.SHOULD,
+    "the client SHOULD be told, in the wire's own way, that motion failed",
+    "docs:state-events",
+    Provenance.DOCUMENTED,
+    needs=(ERRORS,),
+    waits="a relay needs time to notice that Motion Server is silent",
+)
 def error_told(story: Story) -> Iterator[Kept | Broken | Late]:
     """R-ERROR-TOLD. An empty list of motion tells a client, too, to go on with audio alone (seed:002), and so
     does a close with a code that no ordinary close has."""
@@ -155,10 +183,3 @@ def _told(turn: Turn) -> str:
 
 def _proof(turn: Turn) -> tuple[int, ...]:
     return turn.failures[0].seq, turn.started_seq
-
-
-CHECKS: dict[str, Check] = {
-    "R-RECOVER": recover,
-    "R-FALLBACK": fallback,
-    "R-ERROR-TOLD": error_told,
-}

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from spatius_sim.rules.findings import Broken, Check, Kept, Late
+from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.lag import in_time
+from spatius_sim.rules.rule import Half, Level, Provenance, rule
 from spatius_sim.story.join import Delivery, Story, Turn
 from spatius_sim.trace.events import Closed, Event, Lane, Matter, Opened, Watched
-from spatius_sim.wires.features import AUDIO
+from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, OWN_UPSTREAM, SEVERAL_TURNS, STREAMING
 
 HANG_UP_SECONDS = 5.0
 """How long an upstream session may outlive its client (rules.md)."""
@@ -14,6 +15,17 @@ HANG_UP_SECONDS = 5.0
 _HUNG_UP = Closed(by_kit=True, code=1000)
 
 
+@rule(
+    "R-STALE",
+    Level.MUST,
+    "after an interrupt or over a new turn no payload MUST bear another turn's id and, on a wire without "
+    "turn ids, nothing of the old turn follow the new turn's first audio; where the client brings the "
+    "audio, what Motion Server sent before it had the new turn's may still come",
+    "seed:002",
+    Provenance.DOCUMENTED,
+    presumes=("R-MOTION-VERBATIM", "R-TURNS", "U-TURN-ID"),
+    needs=(CLIENT_AUDIO, SEVERAL_TURNS),
+)
 def stale(story: Story) -> Iterator[Kept | Broken]:
     """R-STALE. What is on its way when the next turn begins may come until the next turn's audio does."""
     for turn in story.turns:
@@ -24,6 +36,17 @@ def stale(story: Story) -> Iterator[Kept | Broken]:
                 yield from broken or (Kept(),)
 
 
+@rule(
+    "U-HANGUP",
+    Level.SHOULD,
+    "after its client's closing handshake the upstream session SHOULD be closed within 5 s",
+    "docs:lifecycle",
+    Provenance.DOCUMENTED,
+    presumes=(),
+    needs=(OWN_UPSTREAM, CLIENT_AUDIO, STREAMING),
+    waits="the relay has five seconds to hang up",
+    seen_in=Half.UPSTREAM,
+)
 def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
     """U-HANGUP. Sessions that carried no audio of the client are nobody's."""
     waits = [
@@ -137,6 +160,3 @@ def _life(story: Story, upstream: str) -> tuple[int, int]:
     opened = next((event.seq for event in events if isinstance(event.what, Opened)), 0)
     closed = next((event.seq for event in events if isinstance(event.what, Closed)), len(story.trace.events))
     return opened, closed
-
-
-CHECKS: dict[str, Check] = {"R-STALE": stale, "U-HANGUP": hang_up}

@@ -2,13 +2,22 @@
 
 from collections.abc import Iterator
 
-from spatius_sim.rules.findings import Check, Kept, Late
+from spatius_sim.rules.findings import Kept, Late
 from spatius_sim.rules.lag import lag_seconds
+from spatius_sim.rules.rule import Level, Provenance, rule
 from spatius_sim.story.join import Story
 
 _NS_IN_A_MS = 1e6
 
 
+@rule(
+    "R-LATENCY",
+    Level.MAY,
+    "the time that a relay adds to each payload is measured, and MAY be anything",
+    "no document says it",
+    Provenance.ASSUMED,
+    unit="ms",
+)
 def latency(story: Story) -> Iterator[Kept | Late]:
     """R-LATENCY: milliseconds from Motion Server's send to the client's receipt."""
     events = story.trace.events
@@ -18,6 +27,3 @@ def latency(story: Story) -> Iterator[Kept | Late]:
                 late = lag_seconds(story.trace, payload.seq, delivery.seq)
                 took = (events[delivery.seq].at_ns - events[payload.seq].at_ns) / _NS_IN_A_MS
                 yield Late(late) if late else Kept(took)
-
-
-CHECKS: dict[str, Check] = {"R-LATENCY": latency}

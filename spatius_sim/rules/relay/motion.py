@@ -3,10 +3,20 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import Level, Provenance, Speech, rule
 from spatius_sim.story.join import ORDINARY_BYTES, Delivery, SentPayload, Story
+from spatius_sim.wires.features import MOTION_END
 
 
+@rule(
+    "R-MOTION-VERBATIM",
+    Level.MUST,
+    "every motion payload MUST arrive byte for byte as Motion Server sent it",
+    "seed:002, seed:004",
+    Provenance.DOCUMENTED,
+    speech=Speech.NOT_COMPARED,
+)
 def motion_verbatim(story: Story) -> Iterator[Kept | Broken]:
     """R-MOTION-VERBATIM."""
     for delivery in story.deliveries:
@@ -31,6 +41,15 @@ def _beside_a_larger_one(story: Story, delivery: Delivery) -> bool:
     )
 
 
+@rule(
+    "R-MOTION-COMPLETE",
+    Level.MUST,
+    "in a clean turn no motion payload MUST be lost and none doubled",
+    "seed:001",
+    Provenance.DOCUMENTED,
+    presumes=("R-RECOVER", "R-MOTION-VERBATIM"),
+    speech=Speech.TELLS_TURNS_APART,
+)
 def motion_complete(story: Story) -> Iterator[Kept | Broken]:
     """R-MOTION-COMPLETE."""
     for turn in story.clean_turns:
@@ -48,6 +67,15 @@ def motion_complete(story: Story) -> Iterator[Kept | Broken]:
             )
 
 
+@rule(
+    "R-MOTION-ORDER",
+    Level.MUST,
+    "payloads of one conversation MUST arrive in the order in which they were sent",
+    "seed:002",
+    Provenance.DOCUMENTED,
+    presumes=("R-MOTION-VERBATIM",),
+    speech=Speech.NOT_COMPARED,
+)
 def motion_order(story: Story) -> Iterator[Kept | Broken]:
     """R-MOTION-ORDER. Between requests that were answered at the same time either order passes."""
     for arrived in _by_conversation(story).values():
@@ -64,6 +92,16 @@ def motion_order(story: Story) -> Iterator[Kept | Broken]:
                 )
 
 
+@rule(
+    "R-END-MOTION",
+    Level.SHOULD,
+    "the last motion of a turn SHOULD be marked as last, where the wire can say so",
+    "sdk-py",
+    Provenance.OBSERVED,
+    presumes=("R-CONVERSATION",),
+    needs=(MOTION_END,),
+    speech=Speech.TELLS_TURNS_APART,
+)
 def end_motion(story: Story) -> Iterator[Kept | Broken]:
     """R-END-MOTION. A mark may come on its own, behind the motion; each request may bear one."""
     for turn in story.clean_turns:
@@ -99,11 +137,3 @@ def _by_conversation(story: Story) -> dict[tuple[str, int], list[tuple[SentPaylo
             key = (delivery.client, id(delivery.conversation))
             arrived.setdefault(key, []).append((delivery.sent, delivery))
     return arrived
-
-
-CHECKS: dict[str, Check] = {
-    "R-MOTION-VERBATIM": motion_verbatim,
-    "R-MOTION-COMPLETE": motion_complete,
-    "R-MOTION-ORDER": motion_order,
-    "R-END-MOTION": end_motion,
-}

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join import Story
 from spatius_sim.trace.events import Lane, Opened, Received, SecretKnown, SecretSeen
 
@@ -13,6 +14,16 @@ _UNNAMED_FORM = ", hex"
 """A form that the rule does not name."""
 
 
+@rule(
+    "R-SECRETS",
+    Level.MUST,
+    "no API key or session token MUST reach the client, in any message or header, plain, base64 or "
+    "URL-encoded",
+    "seed:000, seed:001",
+    Provenance.DOCUMENTED,
+    seen_in=Half.DOWNSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def secrets(story: Story) -> Iterator[Kept | Broken]:
     """R-SECRETS."""
     known = [
@@ -31,6 +42,13 @@ def secrets(story: Story) -> Iterator[Kept | Broken]:
                 yield Kept()
 
 
+@rule(
+    "R-TOKENLESS",
+    Level.MUST,
+    "the client MUST be served without Spatius credentials (a login of the relay's own is none)",
+    "seed:002",
+    Provenance.DOCUMENTED,
+)
 def tokenless(story: Story) -> Iterator[Kept | Broken]:
     """R-TOKENLESS. Our clients hold no credentials, but for one that may be there to show that it is served
     and they are not: that they lack a login of the relay's own shows nothing."""
@@ -51,6 +69,3 @@ def tokenless(story: Story) -> Iterator[Kept | Broken]:
                     f"it was not, and {served[0].name}, which bore some, was",
                     (turn.started_seq, holders[served[0].client]),
                 )
-
-
-CHECKS: dict[str, Check] = {"R-SECRETS": secrets, "R-TOKENLESS": tokenless}

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import Level, Provenance, rule
 from spatius_sim.story.join import ORDINARY_BYTES, Story
 
 LARGE_BYTES = 65_536
@@ -10,11 +11,27 @@ HUGE_BYTES = 1_048_576
 """The most that sdk-py takes."""
 
 
+@rule(
+    "R-LARGE",
+    Level.MUST,
+    "payloads of up to 65,536 bytes MUST pass",
+    "recording (49.9 kB)",
+    Provenance.OBSERVED,
+    presumes=("R-MOTION-COMPLETE",),
+)
 def large(story: Story) -> Iterator[Kept | Broken]:
     """R-LARGE."""
     return _passed(story, ORDINARY_BYTES, LARGE_BYTES)
 
 
+@rule(
+    "R-HUGE",
+    Level.SHOULD,
+    "payloads of up to 1,048,576 bytes, the most that sdk-py takes, SHOULD pass",
+    "sdk-py; no document names a size",
+    Provenance.ASSUMED,
+    presumes=("R-LARGE",),
+)
 def huge(story: Story) -> Iterator[Kept | Broken]:
     """R-HUGE."""
     return _passed(story, LARGE_BYTES, HUGE_BYTES)
@@ -36,6 +53,3 @@ def _passed(story: Story, more_than: int, at_most: int) -> Iterator[Kept | Broke
                 f"payload {number}, of {len(payload.raw)} bytes, {arrival}",
                 (payload.seq, *(delivery.seq for delivery in arrived)),
             )
-
-
-CHECKS: dict[str, Check] = {"R-LARGE": large, "R-HUGE": huge}

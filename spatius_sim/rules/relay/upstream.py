@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
 from spatius_sim.protocol.console import MAX_TOKEN_LIFE_SECONDS
 from spatius_sim.protocol.messages import AudioFormat, ConfigureSession
-from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join import Story
 from spatius_sim.trace.events import (
     Event,
@@ -17,12 +18,22 @@ from spatius_sim.trace.events import (
     TurnStarted,
     Undecodable,
 )
+from spatius_sim.wires.features import OWN_UPSTREAM
 
 _BAD_TOKEN_STATUSES = (400, 401)
 _MOST_ATTEMPTS = 5
 _ATTEMPTS_NS = 10_000_000_000
 
 
+@rule(
+    "U-TOKEN",
+    Level.MUST,
+    "the relay MUST ask the Console API for a token, with an expiry in the window, before it connects",
+    "seed:000",
+    Provenance.DOCUMENTED,
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def token(story: Story) -> Iterator[Kept | Broken]:
     """U-TOKEN. Motion Server opens a session only for a token that a Console API has issued."""
     for event in story.trace.events:
@@ -40,6 +51,15 @@ def token(story: Story) -> Iterator[Kept | Broken]:
                 yield Kept()
 
 
+@rule(
+    "U-CONFIGURE",
+    Level.MUST,
+    "the relay's first message MUST configure a supported rate, mono s16le or Ogg Opus",
+    "docs:audio",
+    Provenance.DOCUMENTED,
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def configure(story: Story) -> Iterator[Kept | Broken]:
     """U-CONFIGURE."""
     seen: set[str] = set()
@@ -55,6 +75,15 @@ def configure(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
 
 
+@rule(
+    "U-TOKEN-FRESH",
+    Level.SHOULD,
+    "the relay SHOULD ask for a fresh token for each connection",
+    "docs:auth",
+    Provenance.DOCUMENTED,
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def token_fresh(story: Story) -> Iterator[Kept | Broken]:
     """U-TOKEN-FRESH. The first connection shows nothing."""
     used: dict[str, int] = {}
@@ -70,6 +99,16 @@ def token_fresh(story: Story) -> Iterator[Kept | Broken]:
         used[token] = event.seq
 
 
+@rule(
+    "U-AUDIO-END",
+    Level.MUST,
+    "each req_id that was not interrupted, hung up on or failed MUST carry exactly one end=true",
+    "docs:audio-io, sdk-py",
+    Provenance.DOCUMENTED,
+    presumes=("U-TURN-ID",),
+    seen_in=Half.UPSTREAM,
+    speech=Speech.TELLS_TURNS_APART,
+)
 def audio_end(story: Story) -> Iterator[Kept | Broken]:
     """U-AUDIO-END."""
     for request in story.requests:
@@ -85,6 +124,17 @@ def audio_end(story: Story) -> Iterator[Kept | Broken]:
         )
 
 
+@rule(
+    "U-RETRY",
+    Level.SHOULD,
+    "after a 4xx refusal a relay SHOULD make at most 5 attempts in 10 s for each client",
+    "docs:state-events, docs:server-error; the figures are our reading",
+    Provenance.ASSUMED,
+    needs=(OWN_UPSTREAM,),
+    waits="ten seconds have to pass after a refusal",
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def retry(story: Story) -> Iterator[Kept | Broken]:
     """U-RETRY. A turn that begins is a reason for one attempt more. An attempt asks for a token, or opens a
     session, or both. That there were no more is known where the trace goes on for so long, and how many there
@@ -126,12 +176,3 @@ def _configuration_fault(first: Received) -> str:
             return f"audio format {number}"
         case other:
             return f"first a {type(other).__name__}"
-
-
-CHECKS: dict[str, Check] = {
-    "U-TOKEN": token,
-    "U-TOKEN-FRESH": token_fresh,
-    "U-CONFIGURE": configure,
-    "U-AUDIO-END": audio_end,
-    "U-RETRY": retry,
-}

@@ -4,10 +4,22 @@ from collections.abc import Iterator
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.messages import AudioFormat
-from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join import Request, Story
+from spatius_sim.wires.features import CLIENT_AUDIO
 
 
+@rule(
+    "U-AUDIO-ALIGNED",
+    Level.MUST,
+    "PCM sent under one req_id MUST be a whole number of 16-bit samples",
+    "docs:audio",
+    Provenance.DOCUMENTED,
+    presumes=("U-TURN-ID",),
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def audio_aligned(story: Story) -> Iterator[Kept | Broken]:
     """U-AUDIO-ALIGNED. A request that was broken off may break off anywhere."""
     for request in story.requests:
@@ -23,6 +35,15 @@ def audio_aligned(story: Story) -> Iterator[Kept | Broken]:
             )
 
 
+@rule(
+    "U-TURN-ID",
+    Level.MUST,
+    "no audio MUST go up under a req_id after its end=true or its interrupt",
+    "sdk-py",
+    Provenance.OBSERVED,
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def turn_id(story: Story) -> Iterator[Kept | Broken]:
     """U-TURN-ID."""
     for request in story.requests:
@@ -39,6 +60,16 @@ def turn_id(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
 
 
+@rule(
+    "U-AUDIO-COMPLETE",
+    Level.SHOULD,
+    "what a client speaks SHOULD go up whole where the relay passes it on, byte for byte at one rate",
+    "no document says it in words: what neither goes up nor comes down is lost to both",
+    Provenance.ASSUMED,
+    presumes=("U-TURN-ID", "U-AUDIO-ALIGNED"),
+    needs=(CLIENT_AUDIO,),
+    seen_in=Half.BOTH,
+)
 def audio_complete(story: Story) -> Iterator[Kept | Broken]:
     """U-AUDIO-COMPLETE. Where the relay sends up something else than its client spoke, or at another rate,
     nothing is compared."""
@@ -67,10 +98,3 @@ def _is_pcm(request: Request) -> bool:
 def _first_difference(one: bytes, other: bytes) -> int:
     shorter = min(len(one), len(other))
     return next((i for i in range(shorter) if one[i] != other[i]), shorter)
-
-
-CHECKS: dict[str, Check] = {
-    "U-AUDIO-ALIGNED": audio_aligned,
-    "U-TURN-ID": turn_id,
-    "U-AUDIO-COMPLETE": audio_complete,
-}

@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterator
 
 from spatius_sim.protocol.console import MAX_TOKEN_LIFE_SECONDS
-from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join import Story
 from spatius_sim.trace.events import Closed, Event, Intended, Intent, Lane, Opened, Refused, TokenRequested
+from spatius_sim.wires.features import KEYS
 
 _CLOCKS_DIFFER_SECONDS = 60
 """So near to a border of the window the kit's clock and the server's may disagree: not judged."""
@@ -22,6 +24,15 @@ _REFUSALS = {
 service says to no token at all is not known."""
 
 
+@rule(
+    "S-TOKEN-WINDOW",
+    Level.MUST,
+    "a token request whose expireAt lies outside (now, now + 24 h) MUST be refused with a readable error",
+    "docs:api-reference, sdk-py",
+    Provenance.DOCUMENTED,
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def token_window(story: Story) -> Iterator[Kept | Broken]:
     """S-TOKEN-WINDOW."""
     intents = _intents(story)
@@ -47,6 +58,16 @@ def token_window(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
 
 
+@rule(
+    "S-TOKEN-KEY",
+    Level.MUST,
+    "a token request with a wrong or no X-Api-Key MUST be refused, and no token come back",
+    "docs:api-reference",
+    Provenance.DOCUMENTED,
+    needs=(KEYS,),
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def token_key(story: Story) -> Iterator[Kept | Broken]:
     """S-TOKEN-KEY."""
     intents = _intents(story)
@@ -61,6 +82,15 @@ def token_key(story: Story) -> Iterator[Kept | Broken]:
             yield Broken(f"a refusal of {intent}", actual, (event.seq,))
 
 
+@rule(
+    "S-UPGRADE-REFUSED",
+    Level.MUST,
+    "a bad credential or id MUST be refused at the upgrade, with its status and body where these are known",
+    "sdk-e2e",
+    Provenance.OBSERVED,
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def upgrade_refused(story: Story) -> Iterator[Kept | Broken]:
     """S-UPGRADE-REFUSED."""
     for event, intent in _attempts(story):
@@ -77,6 +107,16 @@ def upgrade_refused(story: Story) -> Iterator[Kept | Broken]:
                 yield Broken(wanted, "a WebSocket was opened", (event.seq,))
 
 
+@rule(
+    "S-TOKEN-EXPIRY",
+    Level.MUST,
+    "an expired token MUST open nothing new, and what is open stays open",
+    "docs:auth",
+    Provenance.DOCUMENTED,
+    waits="a token has to expire",
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def token_expiry(story: Story) -> Iterator[Kept | Broken]:
     """S-TOKEN-EXPIRY."""
     for event, intent in _attempts(story):
@@ -144,11 +184,3 @@ def _message(body: str) -> str:
     except (ValueError, RecursionError):
         return body.lower()
     return str(said.get("message", body) if isinstance(said, dict) else body).lower()
-
-
-CHECKS: dict[str, Check] = {
-    "S-TOKEN-WINDOW": token_window,
-    "S-TOKEN-KEY": token_key,
-    "S-UPGRADE-REFUSED": upgrade_refused,
-    "S-TOKEN-EXPIRY": token_expiry,
-}

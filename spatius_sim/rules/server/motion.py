@@ -6,11 +6,24 @@ import numpy as np
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count, segment_end
 from spatius_sim.protocol.messages import AudioInput, ConfirmSession, EgressType, MotionResponse
-from spatius_sim.rules.findings import Broken, Check, Kept
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join import Request, Story
 from spatius_sim.trace.events import Closed, Intended, Intent, Lane, Received, Sent
+from spatius_sim.wires.features import IDS
 
 
+@rule(
+    "S-MOTION-IDS",
+    Level.MUST,
+    "every response MUST carry the connection's id and the req_id of its audio",
+    "recording",
+    Provenance.OBSERVED,
+    presumes=("S-CONFIRM",),
+    needs=(IDS,),
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def motion_ids(story: Story) -> Iterator[Kept | Broken]:
     """S-MOTION-IDS."""
     connection_ids: dict[str, str] = {}
@@ -32,6 +45,17 @@ def motion_ids(story: Story) -> Iterator[Kept | Broken]:
                     yield Kept()
 
 
+@rule(
+    "S-MOTION-END",
+    Level.MUST,
+    "each req_id, uninterrupted, unfailed and without egress, MUST get exactly one response with "
+    "end=true, its last",
+    "recording, sdk-py",
+    Provenance.OBSERVED,
+    presumes=("S-MOTION-IDS",),
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def motion_end(story: Story) -> Iterator[Kept | Broken]:
     """S-MOTION-END."""
     for request in _answered(story):
@@ -44,6 +68,16 @@ def motion_end(story: Story) -> Iterator[Kept | Broken]:
         yield Broken(expected, actual, (request.first_seq, *ends))
 
 
+@rule(
+    "S-MOTION-COUNT",
+    Level.MUST,
+    "the keyframes of a req_id MUST be samples * 25 // rate, however the audio was cut",
+    "recording",
+    Provenance.OBSERVED,
+    presumes=("S-MOTION-END",),
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def motion_count(story: Story) -> Iterator[Kept | Broken]:
     """S-MOTION-COUNT."""
     for request in _answered(story):
@@ -58,6 +92,17 @@ def motion_count(story: Story) -> Iterator[Kept | Broken]:
             yield Broken(expected, f"{got} keyframes", events)
 
 
+@rule(
+    "S-MOTION-SEGMENTS",
+    Level.SHOULD,
+    "motion SHOULD come in segments of 50 keyframes first, then 100 each, the rest at the end; a "
+    "closing response with none is allowed",
+    "recording",
+    Provenance.OBSERVED,
+    presumes=("S-MOTION-IDS",),
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def motion_segments(story: Story) -> Iterator[Kept | Broken]:
     """S-MOTION-SEGMENTS."""
     for request in _answered(story):
@@ -72,6 +117,15 @@ def motion_segments(story: Story) -> Iterator[Kept | Broken]:
             yield Broken(f"segments of {_listed(wanted)} keyframes", _listed(got), events)
 
 
+@rule(
+    "S-MOTION-SHAPE",
+    Level.MUST,
+    "every keyframe MUST have the seven fields in their sizes, all finite",
+    "recording",
+    Provenance.OBSERVED,
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def motion_shape(story: Story) -> Iterator[Kept | Broken]:
     """S-MOTION-SHAPE."""
     expected = "seven fields in their sizes in every keyframe, all finite"
@@ -131,12 +185,3 @@ def _answered(story: Story) -> list[Request]:
         and request.turn is not None
         and request.turn.waited_seq is not None
     ]
-
-
-CHECKS: dict[str, Check] = {
-    "S-MOTION-IDS": motion_ids,
-    "S-MOTION-END": motion_end,
-    "S-MOTION-COUNT": motion_count,
-    "S-MOTION-SEGMENTS": motion_segments,
-    "S-MOTION-SHAPE": motion_shape,
-}

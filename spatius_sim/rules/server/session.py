@@ -12,10 +12,12 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     ServerError,
 )
-from spatius_sim.rules.findings import Broken, Check, Kept, Late
+from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.lag import lag_seconds
+from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join import Story
 from spatius_sim.trace.events import Closed, Event, Intended, Intent, Lane, Matter, Received, Sent, Watched
+from spatius_sim.wires.features import EGRESS
 
 _MOST_LAG_SECONDS = 0.2
 """The kit waits this much longer than the second."""
@@ -46,6 +48,15 @@ class _Session:
     waited: bool = False
 
 
+@rule(
+    "S-CONFIRM",
+    Level.MUST,
+    "a valid configuration MUST be answered first with ServerConfirmSession and a non-empty connection_id",
+    "sdk-py",
+    Provenance.OBSERVED,
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def confirm(story: Story) -> Iterator[Kept | Broken]:
     """S-CONFIRM."""
     expected = "first a ServerConfirmSession with a connection_id"
@@ -61,6 +72,16 @@ def confirm(story: Story) -> Iterator[Kept | Broken]:
             yield Broken(expected, "nothing", (session.asked.seq,))
 
 
+@rule(
+    "S-HANDSHAKE-REFUSED",
+    Level.MUST,
+    "a wrong first message, text, undecodable bytes and an unsupported rate MUST be answered with a "
+    "ServerError with the known text",
+    "sdk-py",
+    Provenance.OBSERVED,
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
     """S-HANDSHAKE-REFUSED."""
     for session in _sessions(story):
@@ -77,6 +98,16 @@ def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
             yield Broken(expected, "nothing", (session.asked.seq,))
 
 
+@rule(
+    "S-EGRESS-SILENT",
+    Level.MUST,
+    "with an egress configured no motion MUST come back on the socket",
+    "docs:python-sdk",
+    Provenance.DOCUMENTED,
+    needs=(EGRESS,),
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def egress_silent(story: Story) -> Iterator[Kept | Broken]:
     """S-EGRESS-SILENT."""
     for request in story.requests:
@@ -89,6 +120,17 @@ def egress_silent(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
 
 
+@rule(
+    "S-INTERRUPT",
+    Level.MUST,
+    "later than 1 s after ClientInterrupt nothing MUST come for that req_id",
+    "documented for egress sessions only; elsewhere the second is our reading",
+    Provenance.ASSUMED,
+    presumes=("S-MOTION-IDS",),
+    waits="late motion has a second to come",
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
 def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
     """S-INTERRUPT."""
     for request in story.requests:
@@ -161,11 +203,3 @@ def _told(value: object) -> str:
         case MotionResponse():
             return "motion"
     return f"a {type(value).__name__}"
-
-
-CHECKS: dict[str, Check] = {
-    "S-CONFIRM": confirm,
-    "S-HANDSHAKE-REFUSED": handshake_refused,
-    "S-EGRESS-SILENT": egress_silent,
-    "S-INTERRUPT": interrupt,
-}

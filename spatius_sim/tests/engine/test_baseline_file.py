@@ -8,7 +8,8 @@ import pytest
 from spatius_sim.engine.baseline_file import baseline_schema, read_baseline, update_baseline
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.summary import Failure, RuleOutcome
-from spatius_sim.rules.catalogue import RULES, Verdict
+from spatius_sim.rules.catalogue import RULES
+from spatius_sim.rules.findings import Verdict
 
 TODAY = date(2026, 11, 21)
 

@@ -12,7 +12,7 @@ from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.reporting.summary import RuleOutcome
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 
 EXAMPLES = 5

@@ -16,7 +16,7 @@ from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.behaviour import Act, Cue, Heard
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.processes import PROCESSES
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 from spatius_sim.wires.events import ClientAction, InterruptTurn

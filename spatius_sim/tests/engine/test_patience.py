@@ -13,7 +13,7 @@ from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.drawn_faults import FAILURES
 from spatius_sim.plans.plan import Plan
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.subject import Patience
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 

@@ -11,7 +11,9 @@ from spatius_sim.engine.trial import Trial
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.drawn_calls import client_plans_exercising
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.rules.catalogue import RULES, Level, Verdict
+from spatius_sim.rules.catalogue import RULES
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.rule import Level
 from spatius_sim.subjects.client import ClientSubject, InProcessTestee
 
 PLANS = client_plans_exercising("C-ID")

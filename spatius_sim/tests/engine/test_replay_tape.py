@@ -21,7 +21,7 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     ServerError,
 )
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
 from spatius_sim.tape.editing import merge

@@ -10,7 +10,7 @@ import pytest
 from spatius_sim.engine.check_tape import check_tape
 from spatius_sim.files.resources import resource
 from spatius_sim.reporting.summary import ExitCode, exit_code
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.tape.reader import header_of
 
 TIMEOUT = 120

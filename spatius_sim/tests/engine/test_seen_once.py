@@ -12,7 +12,7 @@ from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.formats.text_report import failure_text
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 
 PLAN = Plan(((TurnPlan(6400, 3200),),))

@@ -20,7 +20,8 @@ from spatius_sim.miniatures.wrong_relays import (
 from spatius_sim.model.relay.relay import PlainRelay, RelayCommand, RelayTurn, Tell
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.exercises import exercise_of
-from spatius_sim.rules.catalogue import RULES, Verdict, rules_for
+from spatius_sim.rules.catalogue import RULES, rules_for
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.tape.taping import read_traces
 from spatius_sim.tests.running_miniature import SEED, miniature_relay

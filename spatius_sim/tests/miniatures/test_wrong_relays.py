@@ -34,7 +34,8 @@ from spatius_sim.model.relay.relay import (
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
-from spatius_sim.rules.catalogue import RULES, Level, Rule, rules_for
+from spatius_sim.rules.catalogue import RULES, rules_for
+from spatius_sim.rules.rule import Level, Rule
 from spatius_sim.wires.events import Audio, Motion, Ready, Speak, SpeakEnd
 
 ANN, BOB = "ann", "bob"

@@ -22,7 +22,7 @@ from spatius_sim.net.server.motion_server import MotionServer
 from spatius_sim.plans.drawn_faults import SILENCES
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import Plan, TurnPlan
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.story.join import join
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay

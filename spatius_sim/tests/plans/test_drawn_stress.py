@@ -14,7 +14,7 @@ from spatius_sim.plans.behaviour import Act, Rubbish
 from spatius_sim.plans.drawn_stress import tortures
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import Plan, TurnPlan
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.tests.running_miniature import miniature_relay
 

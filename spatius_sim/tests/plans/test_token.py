@@ -11,7 +11,7 @@ from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.plans.probes import TokenProbe
 from spatius_sim.plans.token import plan_of, token_of
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.rules.catalogue import RULES, rule
+from spatius_sim.rules.catalogue import RULES, find_rule
 from spatius_sim.trace.events import Intent
 
 TURN = TurnPlan(16_000, 640)
@@ -22,13 +22,13 @@ FAULTS = Scenario("", "", (Fault(When(Moment.AUDIO, seconds=1.5), (Hangup(1000),
 @given(rule_id=st.sampled_from(sorted(RULES)), data=st.data())
 def test_every_plan_that_is_drawn(rule_id: str, data: st.DataObject) -> None:
     plan: Plan | ClientPlan = data.draw(exercise_of(rule_id).plans)
-    assert plan_of(token_of(plan), rule(rule_id).subject) == plan
+    assert plan_of(token_of(plan), find_rule(rule_id).subject) == plan
 
 
 @pytest.mark.parametrize("rule_id", RULES)
 def test_every_plan_that_is_sure_to_be_run(rule_id: str) -> None:
     for plan in exercise_of(rule_id).sure:
-        assert plan_of(token_of(plan), rule(rule_id).subject) == plan
+        assert plan_of(token_of(plan), find_rule(rule_id).subject) == plan
 
 
 def test_a_token_is_one_short_word() -> None:

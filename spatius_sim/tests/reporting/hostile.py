@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from spatius_sim.reporting.report import Report, report_of
 from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary, exit_code
 from spatius_sim.reporting.timeline.timeline import Curve, CurveKind, Mark, MarkKind, Timeline
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 
 ATTACKS = (
     "</script><img src=x onerror=alert(1)>",

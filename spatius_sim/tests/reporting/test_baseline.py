@@ -6,7 +6,7 @@ import pytest
 
 from spatius_sim.reporting.baseline import Baseline, Known, Review, review
 from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 
 TODAY = date(2026, 11, 21)
 ORDER = "R-MOTION-ORDER"

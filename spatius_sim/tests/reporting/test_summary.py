@@ -13,7 +13,7 @@ from spatius_sim.reporting.formats.text_report import failure_text, print_summar
 from spatius_sim.reporting.harmless import harmless
 from spatius_sim.reporting.report import report_of
 from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 
 PASSED, FAILED, UNEXERCISED = Verdict.PASSED, Verdict.FAILED, Verdict.UNEXERCISED
 NOT_APPLICABLE, INCONCLUSIVE, ERRORED = (

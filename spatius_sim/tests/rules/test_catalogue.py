@@ -5,8 +5,9 @@ import re
 import pytest
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.rules.catalogue import RULES, Provenance, rule, rules_for
+from spatius_sim.rules.catalogue import RULES, find_rule, rules_for
 from spatius_sim.rules.judge import CHECKS, CLIENT_CHECKS
+from spatius_sim.rules.rule import Provenance
 
 every_rule = pytest.mark.parametrize("rule_id", RULES)
 LEVEL_WORD = re.compile(r"\b(MUST|SHOULD|MAY)\b")
@@ -38,7 +39,7 @@ def test_a_rule_names_its_source(rule_id: str) -> None:
 
 @every_rule
 def test_a_rule_is_found_under_its_own_id(rule_id: str) -> None:
-    assert rule(rule_id).id == rule_id
+    assert find_rule(rule_id).id == rule_id
 
 
 def test_ids_have_the_form_of_an_id() -> None:
@@ -55,7 +56,7 @@ def test_no_check_judges_two_rules() -> None:
 
 def test_an_unknown_id_is_a_usage_error_that_says_where_the_ids_are() -> None:
     with pytest.raises(UsageError, match=r"'R-NOTHING'.*spatius-sim rules"):
-        rule("R-NOTHING")
+        find_rule("R-NOTHING")
 
 
 def test_s_rules_judge_a_server_c_rules_a_client_and_all_others_a_relay() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from spatius_sim.protocol.messages import AudioFormat, ConfigureSession, EgressType
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Intent
 from spatius_sim.wires.events import Interrupted

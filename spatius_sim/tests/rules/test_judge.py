@@ -2,7 +2,8 @@
 
 import pytest
 
-from spatius_sim.rules.catalogue import RULES, Verdict, rules_for
+from spatius_sim.rules.catalogue import RULES, rules_for
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
 from spatius_sim.trace.events import Intent

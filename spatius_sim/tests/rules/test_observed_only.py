@@ -6,9 +6,11 @@ import pytest
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.rules.catalogue import UPSTREAM, Verdict, rules_for
+from spatius_sim.rules.catalogue import rules_for
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.tests.rules.traces import Dialogue
+from spatius_sim.wires.features import UPSTREAM
 
 JUDGED = ["R-END-AUDIO", "R-AUDIO-FIRST", "R-CONVERSATION"]
 ROW = np.zeros((1, WIDTH), np.float32)

@@ -17,8 +17,7 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     ServerError,
 )
-from spatius_sim.rules.catalogue import UPSTREAM, Verdict
-from spatius_sim.rules.findings import Judgement
+from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.trace.events import (
     Closed,
@@ -45,6 +44,7 @@ from spatius_sim.trace.events import (
 )
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.wires.events import Audio, ClientAction, InterruptTurn, Motion, Ready, RelayEvent
+from spatius_sim.wires.features import UPSTREAM
 from spatius_sim.wires.json_envelope import JsonEnvelope
 
 RATE = 16000

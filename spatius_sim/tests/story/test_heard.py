@@ -2,7 +2,7 @@
 
 import pytest
 
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.story.heard import heard
 from spatius_sim.story.join import join
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of

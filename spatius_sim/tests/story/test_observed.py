@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.story.observed import with_speech, with_turns
 from spatius_sim.story.utterances import WAIT_NS

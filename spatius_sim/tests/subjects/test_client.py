@@ -24,7 +24,7 @@ from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.drawn_calls import client_plans_exercising
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.reporting.summary import RuleOutcome
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.client import ClientSubject
 from spatius_sim.subjects.own_client import OWN, OwnClient
 from spatius_sim.subjects.testee_shim import serve_websocket

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ServerError, UnknownMessage
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.tape.taping import read_traces, write_traces
 from spatius_sim.tests.rules.traces import Dialogue, voice

@@ -18,7 +18,7 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.rules.catalogue import UPSTREAM, Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.subjects.own_client import own_client
 from spatius_sim.tape.comparing import differences
@@ -31,6 +31,7 @@ from spatius_sim.tests.rules.client.client_traces import motion, played
 from spatius_sim.tests.rules.traces import TICK_NS, Dialogue, up_of, voice
 from spatius_sim.tests.tape.samples import CLEANED, KEPT, WHATS, trace_of
 from spatius_sim.trace.events import Lane, Sent, Trace, TraceHeader
+from spatius_sim.wires.features import UPSTREAM
 
 ONE = voice("one", 3200)
 

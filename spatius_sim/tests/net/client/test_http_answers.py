@@ -5,7 +5,7 @@ from aiohttp import web
 from spatius_sim.net.client.http_answers import search_answer
 from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.trace.events import SecretSeen, TraceHeader
 from spatius_sim.trace.recorder import Recorder

@@ -12,7 +12,7 @@ from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.net.server.motion_server import MotionServer
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.tape.recording import Recording, read_recording
 from spatius_sim.tests.net.server.running_sdk import live

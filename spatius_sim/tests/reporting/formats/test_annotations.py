@@ -8,7 +8,8 @@ from hypothesis import given
 from spatius_sim.reporting.formats.annotations import MOST, github_annotations
 from spatius_sim.reporting.report import report_of
 from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary, exit_code
-from spatius_sim.rules.catalogue import Verdict, rules_for
+from spatius_sim.rules.catalogue import rules_for
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.reporting.hostile import ATTACKS, HUGE, report_saying, texts
 
 LINE = re.compile(r"::(?:error|warning) title=([^:,]*)::(.*)")

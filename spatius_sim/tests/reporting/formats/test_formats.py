@@ -26,7 +26,7 @@ from spatius_sim.reporting.formats.junit_report import junit_report
 from spatius_sim.reporting.formats.markdown_report import markdown_report
 from spatius_sim.reporting.report import Report, report_of
 from spatius_sim.reporting.summary import BrokenOff, ExitCode, RuleOutcome, Summary, claim, exit_code
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.reporting.hostile import report_saying
 
 JUNIT = Path(__file__).with_name("data") / "junit-10.xsd"

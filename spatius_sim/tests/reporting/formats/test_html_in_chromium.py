@@ -11,7 +11,7 @@ from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.reporting.formats.html_report import html_matrix, html_report
 from spatius_sim.reporting.matrix import matrix_of
 from spatius_sim.reporting.report import Report
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.reporting.browser import Page, axe, page
 from spatius_sim.tests.reporting.hostile import ATTACKS, report_saying
 from spatius_sim.tests.reporting.judged import report_of_reference_relay, report_of_relay

@@ -9,7 +9,7 @@ from spatius_sim.reporting.formats.markdown_report import markdown_matrix
 from spatius_sim.reporting.matrix import matrix_of
 from spatius_sim.reporting.report import Report, report_of
 from spatius_sim.reporting.summary import RuleOutcome, Summary, exit_code
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.cli.test_main import run
 
 PASSED, FAILED, UNEXERCISED = Verdict.PASSED, Verdict.FAILED, Verdict.UNEXERCISED

@@ -4,7 +4,7 @@ import pytest
 
 from spatius_sim.reporting.formats.text_report import next_step
 from spatius_sim.reporting.summary import BrokenOff, ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 
 IDS = ("U-TOKEN", "U-CONFIGURE", "U-AUDIO-END")
 PASSED, FAILED, INCONCLUSIVE = Verdict.PASSED, Verdict.FAILED, Verdict.INCONCLUSIVE

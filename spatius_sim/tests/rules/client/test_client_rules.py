@@ -12,7 +12,8 @@ from spatius_sim.plans.client_plan import ClientPlan, Do, Move, Ref, Say, Step, 
 from spatius_sim.plans.drawn_calls import client_plans_exercising
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import Interrupt
-from spatius_sim.rules.catalogue import Verdict, rules_for
+from spatius_sim.rules.catalogue import rules_for
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.story.client_exchanges import exchanges, read_payload
 from spatius_sim.subjects.client import ClientSubject, InProcessTestee

@@ -2,8 +2,7 @@
 
 import pytest
 
-from spatius_sim.rules.catalogue import Verdict
-from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.findings import Broken, Kept, Verdict
 from spatius_sim.rules.relay.conversation import conversation, isolation
 from spatius_sim.story.join import join
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
 
 RULES = ("R-MOTION-VERBATIM", "R-MOTION-COMPLETE", "R-MOTION-ORDER")

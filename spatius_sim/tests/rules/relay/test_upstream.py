@@ -6,7 +6,7 @@ import pytest
 
 from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
 from spatius_sim.protocol.messages import AudioFormat, AudioInput
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import DAY, Dialogue, req_of, up_of, voice
 
 UP, REQ = up_of("ann", 0), req_of("ann", 0)

@@ -3,7 +3,7 @@
 import pytest
 
 from spatius_sim.protocol.messages import AudioFormat
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import Dialogue, voice
 
 

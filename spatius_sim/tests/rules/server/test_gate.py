@@ -2,9 +2,10 @@
 
 import pytest
 
-from spatius_sim.rules.catalogue import KEYS, Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import DAY, HOUR, NOW, Dialogue, voice
 from spatius_sim.trace.events import Intended, Intent, Lane, Opened, Refused, TokenRequested
+from spatius_sim.wires.features import KEYS
 
 ASK, KNOCK, SESSION = "ask-1", "knock-1", "session-1"
 READABLE = '{"errors":[{"detail":"expire_at must be in the future"}]}'

@@ -9,7 +9,7 @@ from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import KEYFRAME, RATE, Dialogue, voice
 from spatius_sim.trace.events import Intended, Intent, Lane
 

@@ -16,9 +16,10 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     ServerError,
 )
-from spatius_sim.rules.catalogue import EGRESS, Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import RATE, Dialogue, voice
 from spatius_sim.trace.events import Intended, Intent, Lane, Matter, Watched
+from spatius_sim.wires.features import EGRESS
 
 SESSION, REQ = "session-1", "req-1"
 MOTION = MotionResponse(f"id of {SESSION}", REQ, True, np.zeros((1, WIDTH), np.float32))

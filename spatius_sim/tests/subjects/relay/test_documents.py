@@ -25,7 +25,8 @@ from spatius_sim.net.server.motion_server import MotionServer
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import Plan
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.rules.catalogue import RULES, Verdict, rules_for
+from spatius_sim.rules.catalogue import RULES, rules_for
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.subject import Subject, canary_key
 from spatius_sim.tests.engine.test_wires_bite import IN_REAL_TIME

@@ -16,7 +16,7 @@ from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.server.motion_server import MotionServer
 from spatius_sim.plans.plan import Plan, TurnPlan, speech
 from spatius_sim.protocol.errors import UnreachableError, UsageError
-from spatius_sim.rules.catalogue import Verdict
+from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.subject import RelaySubject

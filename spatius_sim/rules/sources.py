@@ -1,0 +1,49 @@
+"""Where the sources of a rule can be read: the tags of its `source`, in words and with their address."""
+
+import re
+from dataclasses import dataclass
+
+_DOCUMENTATION = "https://docs.spatius.ai"
+_INDEX = f"{_DOCUMENTATION}/llms.txt"
+"""The index of the documentation, from which every page of it can be found."""
+
+_SEEDS = {
+    "seed:000": "Backend Mode Server SDK",
+    "seed:001": "Backend Mode Integration",
+    "seed:002": "Backend Mode with your own transport",
+    "seed:003": "the overview of the documentation",
+    "seed:004": "Host Mode, the older name of Backend Mode",
+}
+_ADDRESSES = {"docs:audio": f"{_DOCUMENTATION}/concepts/audio"}
+_SOFTWARE = {
+    "sdk-py": ("the Python Server SDK", "https://pypi.org/project/spatius/"),
+    "sdk-go": ("the Go Server SDK", "https://github.com/spatius-ai/spatius-sdk-go"),
+    "sdk-e2e": ("the Python Server SDK's end-to-end tests", "https://pypi.org/project/spatius/"),
+    "sdk-unit": ("the Server SDKs' unit tests", "https://pypi.org/project/spatius/"),
+    "recording": ("a request that the vendor recorded and published", ""),
+    "demos": ("the vendor's published relays and client apps", ""),
+    "changelog": ("the Web SDK's public changelog", ""),
+}
+_TAG = re.compile(rf"(?:seed|docs):[\w-]+|\b(?:{'|'.join(_SOFTWARE)})\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source: its tag, what it is, and its address ("" where it has none)."""
+
+    tag: str
+    title: str
+    address: str
+
+
+def sources(source: str) -> tuple[Source, ...]:
+    """The sources that a rule's `source` names, in its order."""
+    return tuple(_source(tag) for tag in _TAG.findall(source))
+
+
+def _source(tag: str) -> Source:
+    if tag in _SOFTWARE:
+        return Source(tag, *_SOFTWARE[tag])
+    kind, _, page = tag.partition(":")
+    title = _SEEDS.get(tag, tag) if kind == "seed" else f"the page {page} of the documentation"
+    return Source(tag, title, _ADDRESSES.get(tag, _INDEX))
