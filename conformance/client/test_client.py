@@ -4,12 +4,12 @@ from spatius_sim.pytest_plugin.suite import Judge, rule
 
 
 @rule("C-ID")
-def test_a_round_has_one_id(spatius_judge: Judge) -> None:
+def test_a_conversation_has_one_id(spatius_judge: Judge) -> None:
     spatius_judge()
 
 
 @rule("C-ID-NEW")
-def test_a_new_round_has_a_new_id(spatius_judge: Judge) -> None:
+def test_a_new_conversation_has_a_new_id(spatius_judge: Judge) -> None:
     spatius_judge()
 
 

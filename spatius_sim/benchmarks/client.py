@@ -25,7 +25,7 @@ _CHUNK = bytes(2 * _RATE // 10)
 _TICK_NS = 100_000_000
 
 
-class Figure(NamedTuple):
+class ClientFigure(NamedTuple):
     """One measured figure; `mark` is what this class of machine should reach."""
 
     name: str
@@ -34,7 +34,7 @@ class Figure(NamedTuple):
     mark: float
 
 
-def decoder_operations() -> Figure:
+def decoder_operations() -> ClientFigure:
     """Operations a second of one decoder: audio, payloads of 50 keyframes, observing, steps of the clock."""
     numbers = iter(range(10**9))
     decoder = ClientDecoder(_RATE, lambda: f"c{next(numbers)}")
@@ -55,19 +55,19 @@ def decoder_operations() -> Figure:
         decoder.interrupt()
         decoder.take_events()
     passed = time.perf_counter() - started
-    return Figure("client decoder", _ROUNDS * _OPERATIONS_A_ROUND / passed, "operations/s", 20_000.0)
+    return ClientFigure("client decoder", _ROUNDS * _OPERATIONS_A_ROUND / passed, "operations/s", 20_000.0)
 
 
-def plans_in_process(plans: int = 1000) -> Figure:
+def plans_in_process(plans: int = 1000) -> ClientFigure:
     """Plans a second, drawn, run and judged, against the Python decoder in this process."""
     value = asyncio.run(_plans_a_second(InProcessTestee(), plans))
-    return Figure("C suite, Python in process", value, "plans/s", 1000 / 30)
+    return ClientFigure("C suite, Python in process", value, "plans/s", 1000 / 30)
 
 
-def plans_over_stdio(command: str, plans: int = 1000) -> Figure:
+def plans_over_stdio(command: str, plans: int = 1000) -> ClientFigure:
     """The same against a command over stdio, such as `node reference_testee.js`. Raises UnreachableError."""
     value = asyncio.run(_plans_a_second(StdioTestee(command), plans))
-    return Figure(f"C suite, {command}", value, "plans/s", 1000 / 60)
+    return ClientFigure(f"C suite, {command}", value, "plans/s", 1000 / 60)
 
 
 async def _plans_a_second(testee: Testee, plans: int) -> float:

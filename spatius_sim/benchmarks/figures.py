@@ -45,7 +45,7 @@ class Figure(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class BenchSize:
     """How much is measured. Rounds are repeated and the least is taken; `spoken` in seconds."""
 
     payloads: int = 100
@@ -62,12 +62,12 @@ class Size:
     proxied: int = 100
 
 
-FULL = Size()
-QUICK = Size(2, 1, 2, 3, 2, 2.5, 5, 20, 1, 18, 2, 2)
+FULL = BenchSize()
+QUICK = BenchSize(2, 1, 2, 3, 2, 2.5, 5, 20, 1, 18, 2, 2)
 """Every figure, and none of them worth reading."""
 
 
-def figures(size: Size, mitmdump: str | None = None) -> Iterator[Figure]:
+def figures(size: BenchSize, mitmdump: str | None = None) -> Iterator[Figure]:
     """All figures, each as soon as it is known; `mitmdump` is where that program is, if not on the path."""
     yield from _codec(size)
     yield from asyncio.run(_unpaced(size))
@@ -82,7 +82,7 @@ def figures(size: Size, mitmdump: str | None = None) -> Iterator[Figure]:
 # Tapes.
 
 
-def _tapes(size: Size, mitmdump: str | None) -> Iterator[Figure]:
+def _tapes(size: BenchSize, mitmdump: str | None) -> Iterator[Figure]:
     from spatius_sim.benchmarks.proxy import proxying
     from spatius_sim.benchmarks.tape import reading, replaying
 
@@ -94,7 +94,7 @@ def _tapes(size: Size, mitmdump: str | None) -> Iterator[Figure]:
 # The client suite.
 
 
-def _client(size: Size) -> Iterator[Figure]:
+def _client(size: BenchSize) -> Iterator[Figure]:
     from spatius_sim.benchmarks import client as client
 
     measured = [client.decoder_operations(), client.plans_in_process(size.plans)]
@@ -135,7 +135,7 @@ def _encode_by_objects(response: MotionResponse) -> bytes:
     return envelope.SerializeToString()
 
 
-def _codec(size: Size) -> Iterator[Figure]:
+def _codec(size: BenchSize) -> Iterator[Figure]:
     rows = np.random.Generator(np.random.PCG64(1)).uniform(-1, 1, (100, WIDTH)).astype(np.float32)
     response = MotionResponse("connection", "request", True, rows)
     raw = encode(response)
@@ -213,7 +213,7 @@ async def _server(kind: str) -> AsyncIterator[tuple[_Server, Driver]]:
         await process.wait()
 
 
-async def _unpaced(size: Size) -> list[Figure]:
+async def _unpaced(size: BenchSize) -> list[Figure]:
     """CPU of the server for each second of speech, as fast as it can."""
     frames = speech_frames(size.spoken)
     responses = len(_borders(size.spoken)) + 1
@@ -237,7 +237,7 @@ async def _unpaced(size: Size) -> list[Figure]:
     ]
 
 
-async def _paced(size: Size) -> list[Figure]:
+async def _paced(size: BenchSize) -> list[Figure]:
     """Lateness of responses and CPU share while many sessions speak in real time."""
     told = []
     shares: dict[str, float] = {}
@@ -268,7 +268,7 @@ def _borders(seconds: float) -> list[int]:
     return list(range(20, int(seconds * 10), 40))
 
 
-async def _idle(size: Size) -> list[Figure]:
+async def _idle(size: BenchSize) -> list[Figure]:
     held: dict[str, float] = {}
     for name in ("ours", "bare"):
         async with _server(name) as (server, driver):
@@ -285,7 +285,7 @@ async def _idle(size: Size) -> list[Figure]:
     ]
 
 
-async def _growth(size: Size) -> list[Figure]:
+async def _growth(size: BenchSize) -> list[Figure]:
     frames = speech_frames(0.2)
     async with _server("ours") as (server, driver):
         # The server's book of past events is bounded, and full after some 8,000 such sessions.
@@ -301,7 +301,7 @@ async def _growth(size: Size) -> list[Figure]:
 # Start-up.
 
 
-def _startup(size: Size) -> Iterator[Figure]:
+def _startup(size: BenchSize) -> Iterator[Figure]:
     commands = {
         "a bare interpreter": ["-c", ""],
         "an interpreter that imports aiohttp": ["-c", "import aiohttp"],

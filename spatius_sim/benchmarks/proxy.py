@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import quantiles
 
 from spatius_sim.benchmarks.tape import CHUNK_BYTES, RATE, SECONDS_OF_SPEECH, Row, session
-from spatius_sim.model.server.replay import Script, script_of
+from spatius_sim.model.server.replay import RecordedRun, script_of
 from spatius_sim.net.client.motion_server import UpstreamClient
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
@@ -30,7 +30,7 @@ _LONGEST_SECONDS = 120.0
 _CHUNK_SECONDS = 0.1
 _SHORT_TURN_CHUNKS = 20
 
-Command = Callable[[int, int, Path], list[str]]
+ProxyCommand = Callable[[int, int, Path], list[str]]
 """The command line of a proxy, by the port of its upstream, its own port, and its file."""
 
 
@@ -64,7 +64,7 @@ def proxying(sessions: int, rounds: int, mitmdump: str | None) -> list[Row]:
     return rows
 
 
-def _cost(proxy: Command, sessions: int, rounds: int) -> float:
+def _cost(proxy: ProxyCommand, sessions: int, rounds: int) -> float:
     """Microseconds of CPU of the proxy's process for each second of a session, its start-up aside."""
     idle = min(asyncio.run(_speaking(0, proxy)).proxy for _ in range(rounds))
     busy = min(asyncio.run(_speaking(sessions, proxy)).proxy for _ in range(rounds))
@@ -77,7 +77,7 @@ def _our_proxy(upstream: int, port: int, file: Path) -> list[str]:
     return [sys.executable, "-m", "spatius_sim", *arguments]
 
 
-def _mitmproxy(program: str) -> Command:
+def _mitmproxy(program: str) -> ProxyCommand:
     def command(upstream: int, port: int, file: Path) -> list[str]:
         mode = f"reverse:http://{LOOPBACK}:{upstream}"
         return [program, "-q", "--mode", mode, "--listen-host", LOOPBACK, "-p", str(port), "-w", str(file)]
@@ -111,7 +111,7 @@ class _At:
 
 
 @asynccontextmanager
-async def _proxied(script: Script, proxy: Command | None, spent: _Spent) -> AsyncIterator[_At]:
+async def _proxied(script: RecordedRun, proxy: ProxyCommand | None, spent: _Spent) -> AsyncIterator[_At]:
     async with ReplayServer(script, Playing(speed=0)) as server:
         if proxy is None:
             yield _At(server.port)
@@ -153,7 +153,7 @@ def _usage_of(process: "subprocess.Popen[bytes]") -> resource.struct_rusage:
     return used
 
 
-async def _speaking(sessions: int, proxy: Command | None) -> _Spent:
+async def _speaking(sessions: int, proxy: ProxyCommand | None) -> _Spent:
     """So many sessions at once, each as fast as it can."""
     spent = _Spent()
     script = script_of(session(0))
@@ -178,7 +178,7 @@ async def _speak(place: _At, pcm: bytes) -> None:
                 break
 
 
-async def _waiting(sessions: int, turns: int, proxy: Command | None) -> list[float]:
+async def _waiting(sessions: int, turns: int, proxy: ProxyCommand | None) -> list[float]:
     """Seconds from the end of each short turn to its payload, while so many sessions speak in real time."""
     script = script_of(session(0))
     script.turns[0].replies = script.turns[0].replies[:1]

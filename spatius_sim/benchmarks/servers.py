@@ -24,7 +24,7 @@ from spatius_sim import __version__
 from spatius_sim.model.server.answers import SynthesizedAnswer
 from spatius_sim.net.garbage import collect_seldom
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
 from spatius_sim.protocol.codec import encode
@@ -126,13 +126,13 @@ async def _report(port: int, begin_anew: Callable[[], object] = lambda: None) ->
 async def serve_ours(*, traced: bool) -> None:
     """Our Motion Server, with its synthesis, and with a trace where it is `traced`."""
     if not traced:
-        async with MotionServer(seed=1) as server:
+        async with MotionServerShell(seed=1) as server:
             await _report(server.port)
         return
     recorder = Recorder()
     begin_anew = partial(recorder.start, TraceHeader("relay", "", 0, "", __version__))
     begin_anew()
-    async with MotionServer(seed=1, sink=recorder) as server:
+    async with MotionServerShell(seed=1, sink=recorder) as server:
         await _report(server.port, begin_anew)
 
 

@@ -38,7 +38,7 @@ def speech_frames(seconds: float) -> list[bytes]:
 
 
 @dataclass(slots=True)
-class Session(asyncio.Protocol):
+class BenchSession(asyncio.Protocol):
     """One connection: counts the frames that come, and when (monotonic seconds)."""
 
     upgrade: bytes
@@ -129,10 +129,10 @@ class Driver:
         ]
         return cls(port, "\r\n".join([*lines, "", ""]).encode())
 
-    async def open(self) -> Session:
+    async def open(self) -> BenchSession:
         """A session that has been confirmed."""
         loop = asyncio.get_running_loop()
-        _, session = await loop.create_connection(lambda: Session(self.upgrade), LOOPBACK, self.port)
+        _, session = await loop.create_connection(lambda: BenchSession(self.upgrade), LOOPBACK, self.port)
         await session.received(1)
         return session
 

@@ -13,7 +13,7 @@ import msgpack
 
 from spatius_sim.engine.replay_tape import read_script
 from spatius_sim.model.server.answers import SynthesizedAnswer
-from spatius_sim.model.server.replay import Script
+from spatius_sim.model.server.replay import RecordedRun
 from spatius_sim.net.client.motion_server import UpstreamClient
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.plans.plan import speech
@@ -22,7 +22,7 @@ from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmS
 from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.reader import TapeReader, open_tape, records_of
 from spatius_sim.tape.taping import write_traces
-from spatius_sim.trace.events import Event, Lane, Received, Sent, Trace, TraceHeader, What
+from spatius_sim.trace.events import Event, EventKind, Lane, Received, Sent, Trace, TraceHeader
 from spatius_sim.trace.reading import read_upstream
 
 Row = tuple[str, float, str, str]
@@ -68,7 +68,7 @@ def session(number: int) -> Trace:
     events: list[Event] = []
 
     def told(raw: bytes, *, sent: bool) -> None:
-        what: What = Sent(raw, read_upstream(raw)) if sent else Received(raw, read_upstream(raw))
+        what: EventKind = Sent(raw, read_upstream(raw)) if sent else Received(raw, read_upstream(raw))
         events.append(Event(len(events), len(events), Lane.UPSTREAM, "upstream-1", what))
 
     told(encode(ConfigureSession(RATE)), sent=False)
@@ -108,7 +108,7 @@ def _seconds(work: Callable[[], None]) -> float:
     return time.perf_counter() - begun
 
 
-async def _replay(script: Script, sessions: int) -> float:
+async def _replay(script: RecordedRun, sessions: int) -> float:
     pcm = bytes(script.turns[0].audio)
     async with ReplayServer(script, Playing(speed=0)) as server:
         begun = time.perf_counter()

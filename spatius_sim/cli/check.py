@@ -31,13 +31,13 @@ def check(tape_path: Path, **given: Any) -> int:
     """
     from rich.console import Console
 
-    from spatius_sim.engine.check_tape import asked_of_tapes, check_tape
+    from spatius_sim.engine.check_tape import check_tape, settings_of_tapes
     from spatius_sim.reporting.formats.files import make_room, write_reports
     from spatius_sim.reporting.formats.text_report import failure_text, print_run
     from spatius_sim.reporting.report import report_of
     from spatius_sim.reporting.summary import exit_code
 
-    asked = asked_of_tapes({option.name: given[option.field] for option in _ASKED}, Path.cwd())
+    asked = settings_of_tapes({option.name: given[option.field] for option in _ASKED}, Path.cwd())
     paths = report_paths(asked.reports)
     make_room(paths)
     summaries = check_tape(tape_path, asked)

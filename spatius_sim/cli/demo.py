@@ -5,7 +5,7 @@ import asyncio
 import click
 from rich.console import Console
 
-from spatius_sim.cli.demo_acts import Act, Stage
+from spatius_sim.cli.demo_acts import DemoResult, Stage
 from spatius_sim.cli.shared import _FAILED, _seed
 
 
@@ -75,7 +75,7 @@ class _Watch:
         self._calls += 1
 
 
-def _tell_clean(console: "Console", act: "Act", seed: int) -> bool:
+def _tell_clean(console: "Console", act: "DemoResult", seed: int) -> bool:
     from spatius_sim.cli.demo_acts import summarise
     from spatius_sim.reporting.formats.text_report import print_summary
     from spatius_sim.reporting.summary import ExitCode, exit_code
@@ -85,7 +85,7 @@ def _tell_clean(console: "Console", act: "Act", seed: int) -> bool:
     return exit_code([summary]) is ExitCode.PASSED
 
 
-def _tell_survival(console: "Console", act: "Act") -> bool:
+def _tell_survival(console: "Console", act: "DemoResult") -> bool:
     steps = {
         f"the relay told its client: {act.told or 'nothing'}": bool(act.told),
         "the client called yieldFramesData with an empty list: audio-only": act.audio_only,

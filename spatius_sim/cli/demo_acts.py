@@ -11,7 +11,7 @@ from spatius_sim.cli.demo_view import ConversationFigures
 from spatius_sim.files.clip import Clip
 from spatius_sim.net.client.avatar import AvatarClient
 from spatius_sim.net.client.relay import RelayAddress, RelayClient
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.keyframes import JAW_POSE
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.summary import RuleOutcome, Summary
@@ -27,9 +27,18 @@ from spatius_sim.trace.decoder_events import (
     StateChanged,
     StateReason,
 )
-from spatius_sim.trace.events import Lane, Received, Sent, Trace, TraceHeader, TurnStarted, WaitEnded, What
+from spatius_sim.trace.events import (
+    EventKind,
+    Lane,
+    Received,
+    Sent,
+    Trace,
+    TraceHeader,
+    TurnStarted,
+    WaitEnded,
+)
 from spatius_sim.trace.recorder import Recorder
-from spatius_sim.wires import dialect_named
+from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import Failed, Speak, SpeakEnd
 
 CLIENT = "client-1"
@@ -60,14 +69,14 @@ SPEECH_RATE = 16000
 class Stage:
     """Everything that one act needs, connected."""
 
-    server: MotionServer
+    server: MotionServerShell
     relay: RelayClient
     avatar: AvatarClient
     recorder: Recorder
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class DemoResult:
     """What an act left behind; `played_out` where the avatar came back to idle by itself."""
 
     trace: Trace
@@ -76,17 +85,17 @@ class Act:
     told: str
 
 
-Watch = Callable[[Stage, int], None]
+DemoWatcher = Callable[[Stage, int], None]
 """Called forty times a second with the stage and the number of samples spoken so far."""
 
 
-async def clean_conversation(clip: Clip, seed: int, watch: Watch) -> Act:
+async def clean_conversation(clip: Clip, seed: int, watch: DemoWatcher) -> DemoResult:
     """Real speech goes up, motion comes down, the avatar plays both to the end."""
     async with _stage(seed, "one clean turn of real speech") as stage:
         return await _perform(stage, clip, watch, dies=False)
 
 
-async def dying_motion_server(clip: Clip, seed: int, watch: Watch) -> Act:
+async def dying_motion_server(clip: Clip, seed: int, watch: DemoWatcher) -> DemoResult:
     """Motion Server is cut off as soon as the avatar has its first motion."""
     async with _stage(seed, "Motion Server dies in mid-turn") as stage:
         return await _perform(stage, clip, watch, dies=True)
@@ -94,14 +103,14 @@ async def dying_motion_server(clip: Clip, seed: int, watch: Watch) -> Act:
 
 @asynccontextmanager
 async def _stage(seed: int, plan: str) -> AsyncIterator[Stage]:
-    dialect = dialect_named(_WIRE)
-    recorder = Recorder(dialect=dialect)
+    wire = published_wire(_WIRE)
+    recorder = Recorder(wire=wire)
     ids = (f"conversation-{number}" for number in count(1))
-    async with MotionServer(seed=seed, sink=recorder) as server:
+    async with MotionServerShell(seed=seed, sink=recorder) as server:
         relay = await start_reference_relay(server, canary_key(seed))
         try:
             recorder.start(TraceHeader("relay", _WIRE, seed, plan, __version__))
-            async with RelayClient(RelayAddress(relay_url(relay)), dialect, recorder, CLIENT) as client:
+            async with RelayClient(RelayAddress(relay_url(relay)), wire, recorder, CLIENT) as client:
                 avatar = AvatarClient(client, recorder, CLIENT, lambda: next(ids))
                 try:
                     yield Stage(server, client, avatar, recorder)
@@ -112,7 +121,7 @@ async def _stage(seed: int, plan: str) -> AsyncIterator[Stage]:
             await relay.wait_closed()
 
 
-async def _perform(stage: Stage, clip: Clip, watch: Watch, *, dies: bool) -> Act:
+async def _perform(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: bool) -> DemoResult:
     recorder = stage.recorder
     recorder.emit(Lane.KIT, CLIENT, TurnStarted(0, clip.pcm, clip.sample_rate))
     size = int(clip.sample_rate * _CHUNK_SECONDS) * 2
@@ -137,7 +146,7 @@ async def _perform(stage: Stage, clip: Clip, watch: Watch, *, dies: bool) -> Act
         for event in recorder.events
         if isinstance(event.what, Received) and isinstance(event.what.value, Failed)
     ]
-    return Act(
+    return DemoResult(
         trace=recorder.finish(),
         played_out=played_out,
         audio_only=audio_only,
@@ -145,11 +154,11 @@ async def _perform(stage: Stage, clip: Clip, watch: Watch, *, dies: bool) -> Act
     )
 
 
-def _happened(recorder: Recorder, what: Callable[[What], bool]) -> bool:
+def _happened(recorder: Recorder, what: Callable[[EventKind], bool]) -> bool:
     return any(what(event.what) for event in recorder.events)
 
 
-def _playback_ended(what: What) -> bool:
+def _playback_ended(what: EventKind) -> bool:
     return what == StateChanged(PlaybackState.IDLE, StateReason.PLAYBACK_END)
 
 
@@ -182,5 +191,5 @@ def summarise(trace: Trace, seed: int) -> Summary:
     return Summary("relay", "reference relay", seed, __version__, REVISION, outcomes)
 
 
-def _is_motion_sent(what: What) -> bool:
+def _is_motion_sent(what: EventKind) -> bool:
     return isinstance(what, Sent) and isinstance(what.value, MotionResponse)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, replace
 
 from spatius_sim.engine.evidence import sign_of_trouble
-from spatius_sim.engine.run import Bench
-from spatius_sim.engine.settings import Options
+from spatius_sim.engine.run import Run
+from spatius_sim.engine.settings import Settings
 from spatius_sim.net.background_loop import BackgroundLoop
-from spatius_sim.plans.behaviour import Act, Cue, Heard
+from spatius_sim.plans.behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import AudioInput
@@ -14,14 +14,14 @@ from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.subject import Subject
 from spatius_sim.trace.events import Closed, Lane, Opened, Received, Refused, TokenRequested, Trace
 from spatius_sim.trace.secret_places import texts_without_secrets
-from spatius_sim.wires.events import Audio, Garbage, Interrupted, Motion, Ready
+from spatius_sim.wires.events import Audio, Interrupted, Motion, NotUnderstood, Ready
 
 _SAMPLES, _CHUNK_BYTES = 8000, 3200
 _PLAN_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class RelayDiagnosis:
     """What a relay showed on one wire. `unreachable` is why it could not be asked at all; `garbage` counts
     the messages that are none on this wire, and `understood` those that are; `closed` is the code with which
     it hung up; `seen` is what was refused, or what the relay itself said, "" for nothing, and `last_output`
@@ -51,12 +51,12 @@ class Answers:
         return self.spoke_up and self.motion_down
 
 
-def ask(options: Options) -> Answers:
+def diagnose(options: Settings) -> RelayDiagnosis:
     """The answers on the wire of these options, or on the one that is found out.
 
     Raises UsageError as a run of the judge does.
     """
-    bench = Bench(options)
+    bench = Run(options)
     try:
         bench.open()
         trial = bench.trial("relay")
@@ -68,7 +68,7 @@ def ask(options: Options) -> Answers:
         bench.close()
 
 
-def ask_subject(subject: Subject[Plan], loop: BackgroundLoop, options: Options) -> Answers:
+def ask_subject(subject: Subject[Plan], loop: BackgroundLoop, options: Settings) -> RelayDiagnosis:
     """The answers of that relay; where it is lost, why."""
     wire = options.wire
     try:
@@ -76,21 +76,21 @@ def ask_subject(subject: Subject[Plan], loop: BackgroundLoop, options: Options) 
         wire = subject.wire
         answers = _answers(loop.run(subject.run(_plan()), _PLAN_SECONDS))
         if answers.whole_turn:
-            interrupted = _plan(Cue(2, Heard.NOTHING), Act.INTERRUPT)
+            interrupted = _plan(Cue(2, TurnProgress.NOTHING), Behaviour.INTERRUPT)
             heard = _heard(loop.run(subject.run(interrupted), _PLAN_SECONDS))
             return replace(answers, interrupts=any(isinstance(value, Interrupted) for value in heard))
         return answers
     except (UnreachableError, TimeoutError) as error:
-        return Answers(wire, unreachable=str(error) or "it kept us waiting too long")
+        return RelayDiagnosis(wire, unreachable=str(error) or "it kept us waiting too long")
 
 
-def _plan(cue: Cue | None = None, act: Act = Act.GO_ON) -> Plan:
+def _plan(cue: Cue | None = None, act: Behaviour = Behaviour.GO_ON) -> Plan:
     return Plan(((TurnPlan(_SAMPLES, _CHUNK_BYTES, cue or Cue(), act),),))
 
 
-def _answers(trace: Trace) -> Answers:
+def _answers(trace: Trace) -> RelayDiagnosis:
     heard = _heard(trace)
-    garbage = [value.reason for value in heard if isinstance(value, Garbage)]
+    garbage = [value.reason for value in heard if isinstance(value, NotUnderstood)]
     tokens = [event.what for event in trace.on(Lane.CONSOLE) if isinstance(event.what, TokenRequested)]
     refusals = [event.what for event in trace.events if isinstance(event.what, Refused)]
     closes = [
@@ -101,7 +101,7 @@ def _answers(trace: Trace) -> Answers:
     upstream = [event.what for event in trace.on(Lane.UPSTREAM)]
     spoke_up = any(isinstance(what, Received) and isinstance(what.value, AudioInput) for what in upstream)
     motion_down = any(isinstance(value, Motion) and value.payloads for value in heard)
-    return Answers(
+    return RelayDiagnosis(
         trace.header.wire,
         greets=any(isinstance(value, Ready) for value in heard),
         understood=sum(isinstance(value, Ready | Audio | Motion) for value in heard),

@@ -20,7 +20,7 @@ def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
     Says what was looked at, and what to do; exits with 6 where something stands in the way of a whole turn.
     """
     from spatius_sim.cli import doctor_findings as practice
-    from spatius_sim.cli.diagnosis import ask
+    from spatius_sim.cli.diagnosis import diagnose
     from spatius_sim.engine.conformance_file import find_conformance_file
 
     said = {"target": target} | _said(given)
@@ -32,7 +32,7 @@ def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
     options = _options(said)
     beside = [*practice.version_findings(), practice.telemetry_finding(Path.cwd())]
     try:
-        answers = ask(options)
+        answers = diagnose(options)
     except UsageError as error:
         port = options.listens_at
         if port is None or f"port {port}" not in str(error):

@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from spatius_sim.cli.diagnosis import Answers
-from spatius_sim.engine.settings import Options
+from spatius_sim.cli.diagnosis import RelayDiagnosis
+from spatius_sim.engine.settings import Settings
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 
 _PACKAGES = ("spatius-sim", "spatius", "avatarkit", "websockets")
@@ -35,7 +35,7 @@ class Finding:
     advice: str = ""
 
 
-def relay_findings(answers: Answers, options: Options) -> Iterator[Finding]:
+def relay_findings(answers: RelayDiagnosis, options: Settings) -> Iterator[Finding]:
     """The way of a turn from the client to Motion Server and back, up to where it ends."""
     if answers.unreachable:
         yield Finding(False, answers.unreachable, _unreachable_advice(answers.unreachable))
@@ -55,7 +55,7 @@ def relay_findings(answers: Answers, options: Options) -> Iterator[Finding]:
     yield from _upstream_findings(answers, _pointing_here(options))
 
 
-def _upstream_findings(answers: Answers, pointing_here: str) -> Iterator[Finding]:
+def _upstream_findings(answers: RelayDiagnosis, pointing_here: str) -> Iterator[Finding]:
     seen = f": {answers.seen}" if answers.seen else ""
     if not answers.asked_for_token and not answers.reached_us and not answers.refused:
         if answers.closed:
@@ -94,7 +94,7 @@ def _upstream_findings(answers: Answers, pointing_here: str) -> Iterator[Finding
     yield Finding(True, "motion comes down")
 
 
-def last_words(answers: Answers) -> str:
+def last_words(answers: RelayDiagnosis) -> str:
     """What the relay's process wrote last, where that is not told yet; "" for nothing."""
     told = answers.last_output in answers.unreachable
     return "" if told else f"its last output: {answers.last_output}"
@@ -154,7 +154,7 @@ def _unreachable_advice(told: str) -> str:
     return "is it running, and on that port? --target-cmd lets us start it ourselves"
 
 
-def _pointing_here(options: Options) -> str:
+def _pointing_here(options: Settings) -> str:
     """How the relay is pointed at us."""
     if options.attachment.command:
         return (

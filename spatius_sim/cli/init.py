@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from spatius_sim.cli.diagnosis import Answers
+from spatius_sim.cli.diagnosis import RelayDiagnosis
 from spatius_sim.cli.report import subject_argument
 from spatius_sim.cli.shared import _UNREACHABLE, _each, _options, _relay_options, _said, _say_each_on_a_line
 from spatius_sim.engine.options import CONFORMANCE_FILE
@@ -24,7 +24,7 @@ def init(target: str, force: bool, **given: Any) -> int:
     The relay runs with its endpoints pointed at port 8700 of this machine, or --target-cmd starts it. Exits
     with 6, and writes nothing, where no wire was found on which it answers.
     """
-    from spatius_sim.cli.diagnosis import ask
+    from spatius_sim.cli.diagnosis import diagnose
     from spatius_sim.cli.doctor_findings import relay_findings
 
     path = Path(CONFORMANCE_FILE)
@@ -32,7 +32,7 @@ def init(target: str, force: bool, **given: Any) -> int:
         raise UsageError(f"{CONFORMANCE_FILE} is there already: --force writes over it")
     said = {"target": target} | _said(given)
     options = _options(said)
-    answers = ask(options)
+    answers = diagnose(options)
     _say_each_on_a_line(
         *(f"{'ok ' if found.well else 'NO '} {found.what}" for found in relay_findings(answers, options))
     )
@@ -52,7 +52,7 @@ def init(target: str, force: bool, **given: Any) -> int:
     return 0
 
 
-def _conformance_yaml(said: Mapping[str, Any], answers: "Answers") -> tuple[str, list[str]]:
+def _conformance_yaml(said: Mapping[str, Any], answers: "RelayDiagnosis") -> tuple[str, list[str]]:
     """What was said and found out, as the file that every command reads, and the variables that it needs."""
     from spatius_sim.engine.confidence import Variables, without_secrets
     from spatius_sim.engine.conformance_file import as_conformance_text

@@ -15,7 +15,7 @@ from spatius_sim.engine.options import (
     REPORT_OPTIONS,
     JudgeOption,
 )
-from spatius_sim.engine.settings import Options
+from spatius_sim.engine.settings import Settings
 
 _NAMED_BY_ARGUMENT = "target"
 
@@ -60,10 +60,10 @@ def _said(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _options(said: Mapping[str, Any]) -> "Options":
-    from spatius_sim.engine.settings import options_of
+def _options(said: Mapping[str, Any]) -> "Settings":
+    from spatius_sim.engine.settings import settings_of
 
-    options = options_of(said, os.environ, 1)
+    options = settings_of(said, os.environ, 1)
     options.check()
     return options
 

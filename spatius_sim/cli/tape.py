@@ -77,7 +77,7 @@ def cut(
     from spatius_sim.tape import editing
 
     until = None if until_seconds is None else int(until_seconds * 1e9)
-    piece = editing.Piecework(int(from_seconds * 1e9), until, run, frozenset(connection))
+    piece = editing.TapeSlice(int(from_seconds * 1e9), until, run, frozenset(connection))
     _say(f"{editing.cut(tape_path, out, piece)} events")
 
 

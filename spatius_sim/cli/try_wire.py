@@ -12,15 +12,15 @@ from spatius_sim.subjects.waiting import chunks
 from spatius_sim.trace.events import Closed, Event, Lane, Opened, Received, Sent
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.recorder import Recorder
-from spatius_sim.wires import Dialect
+from spatius_sim.wires import Wire
 from spatius_sim.wires.events import (
     Audio,
     Failed,
     Frame,
-    Garbage,
     Interrupted,
     Motion,
     Note,
+    NotUnderstood,
     Ready,
     Speak,
     SpeakEnd,
@@ -61,7 +61,7 @@ class Tried:
 
 
 async def try_wire(
-    wire: Dialect, address: RelayAddress, *, seconds: float, samples: int, say: Callable[[str], None]
+    wire: Wire, address: RelayAddress, *, seconds: float, samples: int, say: Callable[[str], None]
 ) -> Tried:
     """Connect, speak so many samples (0: only listen), and tell everything until the relay is silent for so
     many seconds, or hangs up. Raises UnreachableError where the relay is not there."""
@@ -72,7 +72,7 @@ async def try_wire(
         if event.lane is Lane.DOWNSTREAM and line:
             say(line)
 
-    recorder = Recorder(dialect=wire, on_event=tell)
+    recorder = Recorder(wire=wire, on_event=tell)
     kind = RelayClient if address.url.startswith("ws") else DocumentClient
     async with kind(address, wire, recorder, "client") as client:
         await client.start(PLAN_SAMPLE_RATE, _GREETING_SECONDS if wire.greets else 0.0)
@@ -99,7 +99,7 @@ def _line(event: Event, tried: Tried) -> str:
             return f"-> {_frame(raw)}  {_words(value)}"
         case Received(raw, value, part):
             tried.kinds.add(type(value).__name__)
-            if isinstance(value, Garbage):
+            if isinstance(value, NotUnderstood):
                 tried.unclear += 1
                 return f"<- {_frame(raw)}  NOT UNDERSTOOD: {value.reason}\n   {raw[:_LONGEST_FRAME]!a}"
             tried.understood += not part

@@ -11,7 +11,7 @@ from spatius_sim.protocol.errors import UsageError
 
 if TYPE_CHECKING:
     from spatius_sim.cli.try_wire import Tried
-    from spatius_sim.wires import Dialect
+    from spatius_sim.wires import Wire
 
 _DOES_NOT_FIT = 1
 
@@ -67,15 +67,15 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
     return 0 if tried.fits else _DOES_NOT_FIT
 
 
-async def _try(dialect: "Dialect", url: str, silence: float, samples: int, motion_port: int) -> "Tried":
+async def _try(wire: "Wire", url: str, silence: float, samples: int, motion_port: int) -> "Tried":
     from spatius_sim.cli import try_wire as trying_wire
     from spatius_sim.net.client.relay import RelayAddress
-    from spatius_sim.net.server.motion_server import MotionServer
+    from spatius_sim.net.server.motion_server import MotionServerShell
     from spatius_sim.subjects.subject import canary_key, relay_environment
 
     async with AsyncExitStack() as stack:
         try:
-            server = await stack.enter_async_context(MotionServer(port=motion_port))
+            server = await stack.enter_async_context(MotionServerShell(port=motion_port))
         except UsageError as error:
             _say(f"{error}: what listens there answers the relay")
         else:
@@ -83,7 +83,7 @@ async def _try(dialect: "Dialect", url: str, silence: float, samples: int, motio
             environment = relay_environment(server, canary_key(1))
             _say(*(f"  {name}={value}" for name, value in environment.items()))
         return await trying_wire.try_wire(
-            dialect,
+            wire,
             RelayAddress(url),
             seconds=silence,
             samples=samples,

@@ -13,7 +13,7 @@ from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNo
 
 from spatius_sim.files.yaml_file import YamlFile, read_bytes
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.reporting.baseline import Baseline, Known
+from spatius_sim.reporting.baseline import Baseline, KnownFailure
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules import catalogue
 from spatius_sim.rules.findings import Verdict
@@ -147,7 +147,7 @@ class _Reader(YamlFile):
 
     def baseline(self, raw: bytes, *subjects: str) -> Baseline:
         root = self.root(raw)
-        known: dict[str, Known] = {}
+        known: dict[str, KnownFailure] = {}
         sections = {} if root is None else self.items(root, "the file", (FAILURES, FLAKY))
         for section, (key, node) in sections.items():
             entries = {} if isinstance(node, ScalarNode) and not node.value else self.items(node, section)
@@ -168,7 +168,7 @@ class _Reader(YamlFile):
         if judged not in subjects:
             raise self.error(at, f"{rule_id} is a rule for a {judged}, not for a {' or a '.join(subjects)}")
 
-    def _known(self, rule_id: str, at: Node, entry: Node, *, flaky: bool) -> Known:
+    def _known(self, rule_id: str, at: Node, entry: Node, *, flaky: bool) -> KnownFailure:
         parts = self.items(entry, rule_id, _KEYS)
         for key in _NEEDED:
             if key not in parts:
@@ -178,7 +178,7 @@ class _Reader(YamlFile):
         self.ways[rule_id] = way
         at_expiry, expiry = parts.get("expires", (at, None))
         issue = parts.get("issue")
-        return Known(
+        return KnownFailure(
             rule_id,
             self._filled(parts["reason"][1], "reason"),
             tuple(self._filled(one, "fails-with") for one in ways),

@@ -37,7 +37,7 @@ _GRAVEST = (
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TapeSettings:
     """What is asked of a tape, by option name: what is `given`, and beyond that what the file says, where
     that is about the same kind of subject."""
 
@@ -56,7 +56,7 @@ class Asked:
         return {option.name: said[option.name] for option in REPORT_OPTIONS if option.name in said}
 
 
-def asked_of_tapes(given: Mapping[str, Any], folder: Path) -> Asked:
+def settings_of_tapes(given: Mapping[str, Any], folder: Path) -> TapeSettings:
     """What the command line and the conformance file in this folder ask; raises UsageError for what cannot
     be asked."""
     said = {name: value for name, value in given.items() if value}
@@ -67,7 +67,7 @@ def asked_of_tapes(given: Mapping[str, Any], folder: Path) -> Asked:
             _check(file.values)
         except UsageError as error:
             raise file.placed(error) from error
-    return Asked(said, file)
+    return TapeSettings(said, file)
 
 
 def _check(values: Mapping[str, Any]) -> None:
@@ -87,10 +87,10 @@ class _Tally:
     blocked_by: dict[str, None] = field(default_factory=dict)
 
 
-def check_tape(path: Path, asked: Asked | None = None) -> tuple[Summary, ...]:
+def check_tape(path: Path, asked: TapeSettings | None = None) -> tuple[Summary, ...]:
     """Judge every run of a tape, one at a time, a summary for each subject on it; raises UsageError for what
     is no whole tape, and for a baseline or a rule that is not about it."""
-    asked = asked or Asked()
+    asked = asked or TapeSettings()
     tallies: dict[str, dict[str, _Tally]] = {}
     wires: dict[str, str] = {}
     for number, trace in enumerate(read_traces(path), 1):

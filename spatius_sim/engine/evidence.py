@@ -9,7 +9,7 @@ from spatius_sim.reporting.timeline.of_trace import timeline_of
 from spatius_sim.rules.findings import Broken
 from spatius_sim.trace.events import Closed, Lane, Received, Refused, TokenRequested, Trace
 from spatius_sim.trace.words import line_of
-from spatius_sim.wires.events import Failed, Garbage
+from spatius_sim.wires.events import Failed, NotUnderstood
 
 _MOST_EVENTS = 6
 
@@ -66,6 +66,6 @@ def what_was_not_understood(trace: Trace) -> str:
     reasons = [
         event.what.value.reason
         for event in trace.on(Lane.DOWNSTREAM)
-        if isinstance(event.what, Received) and isinstance(event.what.value, Garbage)
+        if isinstance(event.what, Received) and isinstance(event.what.value, NotUnderstood)
     ]
     return f" ({len(reasons)} messages were not understood; the first: {reasons[0]})" if reasons else ""

@@ -11,20 +11,20 @@ from spatius_sim import __version__
 from spatius_sim.net.proxy.proxy import RecordingProxy, places
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.contents import TapeHeader
-from spatius_sim.tape.taping import Taping
+from spatius_sim.tape.taping import TapeRecorder
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Event, TraceHeader
 
 _FLUSH_SECONDS = 1.0
 
 
-class OpenTape:
+class LiveTape:
     """A tape that events are written to while they happen. Where it cannot be written any more (the disk is
     full), `fault` says so, `failed` is set, and what is recorded goes on undisturbed."""
 
     def __init__(self, path: Path, header: TapeHeader) -> None:
         self._writer = TapeWriter(path, header)
-        self._taping = Taping(self._writer, header)
+        self._taping = TapeRecorder(self._writer, header)
         self.fault = ""
         self.failed = asyncio.Event()
 
@@ -70,12 +70,12 @@ def proxy_header(*, keep_audio: bool, keep_names: bool) -> TapeHeader:
 @asynccontextmanager
 async def recording_proxy(
     upstream: tuple[str, ...], out: Path, *, port: int = 0, keep_audio: bool = False, keep_names: bool = False
-) -> AsyncIterator[tuple[RecordingProxy, OpenTape]]:
+) -> AsyncIterator[tuple[RecordingProxy, LiveTape]]:
     """A proxy whose sessions go onto the tape `out`; raises UsageError where the port or the file cannot be
     had, and at the end where the tape could not be written."""
     # An upstream that cannot be is told before a file is made.
     places(upstream)
-    tape = OpenTape(out, proxy_header(keep_audio=keep_audio, keep_names=keep_names))
+    tape = LiveTape(out, proxy_header(keep_audio=keep_audio, keep_names=keep_names))
     tape.start(TraceHeader("relay", "", 0, "", __version__, halves="upstream"))
     async with RecordingProxy(upstream, tape.take, port=port) as proxy:
         flushing = asyncio.create_task(tape.flush_now_and_then())

@@ -9,7 +9,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from spatius_sim.files.wire_file import wire_of
-from spatius_sim.model.server.replay import Script, script_of
+from spatius_sim.model.server.replay import RecordedRun, script_of
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.tape.taping import read_traces
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
@@ -20,10 +20,10 @@ _LARGEST_FRAME = 16 * 1_048_576
 _OPEN_SECONDS = 10.0
 
 
-def read_script(path: Path) -> Script:
+def read_script(path: Path) -> RecordedRun:
     """What Motion Server did on a tape, all its runs behind each other; raises UsageError where no request
     is on it."""
-    whole = Script()
+    whole = RecordedRun()
     for trace in read_traces(path):
         script = script_of(trace)
         whole.turns += script.turns
@@ -35,7 +35,7 @@ def read_script(path: Path) -> Script:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReplayResult:
     """What one client of the tape heard, then and now: frames, and payloads of motion in them."""
 
     client: str
@@ -53,14 +53,14 @@ class Heard:
         return ""
 
 
-async def replay_clients(path: Path, url: str, *, speed: float, settle: float) -> list[Heard]:
+async def replay_clients(path: Path, url: str, *, speed: float, settle: float) -> list[ReplayResult]:
     """Play the clients' half of a tape against the relay at `url`, run after run: each client on a
     connection of its own, its frames as recorded, at `speed` times the recorded pace (0: at once). A client
     leaves when nothing has come for `settle` seconds.
 
     Raises UsageError where no client is on the tape, UnreachableError where the relay is not there.
     """
-    heard: list[Heard] = []
+    heard: list[ReplayResult] = []
     for trace in read_traces(path):
         clients = sorted({e.connection for e in trace.on(Lane.DOWNSTREAM) if isinstance(e.what, Sent)})
         playing = (_play(trace, client, url, speed, settle) for client in clients)
@@ -70,7 +70,7 @@ async def replay_clients(path: Path, url: str, *, speed: float, settle: float) -
     return heard
 
 
-async def _play(trace: Trace, client: str, url: str, speed: float, settle: float) -> Heard:
+async def _play(trace: Trace, client: str, url: str, speed: float, settle: float) -> ReplayResult:
     own = [event for event in trace.on(Lane.DOWNSTREAM) if event.connection == client]
     start = next((event.at_ns for event in trace.on(Lane.DOWNSTREAM)), 0)
     received: list[str | bytes] = []
@@ -104,7 +104,7 @@ async def _play(trace: Trace, client: str, url: str, speed: float, settle: float
         await listening
     then = [event.what.raw for event in own if isinstance(event.what, Received) and not event.what.part]
     payloads = (_payloads(trace, then), _payloads(trace, received))
-    return Heard(client, sent, len(then), len(received), *payloads)
+    return ReplayResult(client, sent, len(then), len(received), *payloads)
 
 
 async def _listen(socket: ClientConnection, received: list[str | bytes], sign: asyncio.Event) -> None:
@@ -116,6 +116,6 @@ async def _listen(socket: ClientConnection, received: list[str | bytes], sign: a
 
 
 def _payloads(trace: Trace, frames: list[str | bytes]) -> int:
-    dialect = wire_of(trace.header.wire, trace.header.declaration)
-    read = (event for frame in frames for event in dialect.read_relay(frame))
+    spoken_wire = wire_of(trace.header.wire, trace.header.declaration)
+    read = (event for frame in frames for event in spoken_wire.read_relay(frame))
     return sum(len(event.payloads) for event in read if isinstance(event, Motion))

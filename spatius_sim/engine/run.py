@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from spatius_sim.engine.confidence import shown_subject
 from spatius_sim.engine.profiles import Profile, profile_named
-from spatius_sim.engine.settings import _SOCKET_SCHEMES, Options
+from spatius_sim.engine.settings import _SOCKET_SCHEMES, Settings
 from spatius_sim.engine.trial import Trial, suite_header
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.server.gate import Gate
@@ -18,7 +18,7 @@ from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.client.testee import SocketTestee, StdioTestee, Testee
 from spatius_sim.net.listening import free_port
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.plan import Plan
 from spatius_sim.protocol.errors import UsageError
@@ -27,9 +27,9 @@ from spatius_sim.subjects.embedded import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.attachment import with_port
 from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.relay.turn_starts import turn_start
-from spatius_sim.subjects.server import Place, ServerSubject
+from spatius_sim.subjects.server import ServerAddress, ServerSubject
 from spatius_sim.subjects.subject import Subject, canary_key, relay_environment
-from spatius_sim.tape.taping import Taping
+from spatius_sim.tape.taping import TapeRecorder
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Trace
 from spatius_sim.trace.known_secrets import KnownSecrets
@@ -49,11 +49,11 @@ _SERVICE_SETTLES_SECONDS = 15.0
 
 
 @dataclass(slots=True)
-class Bench:
+class Run:
     """`open` before the first trial, `close` at the end. Our Motion Server listens from `open` on where a
     relay is under test, for relays connect when they like."""
 
-    options: Options
+    options: Settings
     unwritten: list[str] = field(default_factory=list)
     """Of each tape that could not be written, why: that costs no verdict."""
     _loop: BackgroundLoop = field(default_factory=BackgroundLoop)
@@ -61,10 +61,10 @@ class Bench:
         default_factory=lambda: Recorder(most_bytes=MOST_BYTES, most_events=MOST_EVENTS)
     )
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
-    _motion_server: MotionServer | None = None
+    _motion_server: MotionServerShell | None = None
     _trials: dict[str, Trial[Any]] = field(default_factory=dict)
     _writer: TapeWriter | None = None
-    _taping: Taping | None = None
+    _taping: TapeRecorder | None = None
     _deadline: float = math.inf
 
     def __post_init__(self) -> None:
@@ -84,7 +84,7 @@ class Bench:
         if self.options.save_tape:
             header = suite_header(self.options.seed)
             self._writer = TapeWriter(Path(self.options.save_tape), header)
-            self._taping = Taping(self._writer, header)
+            self._taping = TapeRecorder(self._writer, header)
         options = self.options
         port = options.listens_at
         if UPSTREAM in options.lacks:
@@ -149,7 +149,7 @@ class Bench:
             self._writer = self._taping = None
 
     async def _serve(self, port: int) -> dict[str, str]:
-        server = MotionServer(port=port, seed=self.options.seed, sink=self._recorder)
+        server = MotionServerShell(port=port, seed=self.options.seed, sink=self._recorder)
         self._motion_server = await self._stack.enter_async_context(server)
         return relay_environment(server, canary_key(self.options.seed))
 
@@ -158,7 +158,7 @@ class Bench:
         url = options.target
         # The wire of the embedded relay is known, and another's is found out where it is not named.
         wire = options.wire or ("" if url else DEFAULT_WIRE)
-        dialect = find_wire(wire) if wire else None
+        spoken_wire = find_wire(wire) if wire else None
         if not url:
             await self._serve(0)
             assert self._motion_server is not None
@@ -174,7 +174,7 @@ class Bench:
             self._stack.push_async_callback(process.stop)
         return RelaySubject(
             options.attachment.address(url),
-            dialect,
+            spoken_wire,
             self._recorder,
             options.seed,
             options.patience,
@@ -213,9 +213,9 @@ class Bench:
             place = options.place()
         else:
             key = canary_key(options.seed)
-            server = MotionServer(seed=options.seed, gate=Gate(frozenset({key})))
+            server = MotionServerShell(seed=options.seed, gate=Gate(frozenset({key})))
             await self._stack.enter_async_context(server)
-            place = Place(server.console_endpoint, server.ingress_endpoint, key, lacks=options.lacks)
+            place = ServerAddress(server.console_endpoint, server.ingress_endpoint, key, lacks=options.lacks)
         patience = options.patience
         if not place.find_lacks:
             patience = replace(patience, settle=max(patience.settle, _SERVICE_SETTLES_SECONDS))

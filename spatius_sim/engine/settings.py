@@ -15,7 +15,7 @@ from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.relay.attachment import START_SECONDS, Attachment, with_port
 from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, turn_start
-from spatius_sim.subjects.server import Place
+from spatius_sim.subjects.server import ServerAddress
 from spatius_sim.subjects.subject import Patience, canary_key
 from spatius_sim.trace.logins import shown_url
 from spatius_sim.wires.features import EGRESS, FEATURES, STREAMING, UPSTREAM
@@ -35,7 +35,7 @@ _CREDENTIALS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Settings:
     """What the user asked for. `target` is a relay's URL, `server` a Motion Server's, or the two of one
     that is no mock, `console=URL,ingress=URL`, `client` the command of a client's testee or the ws:// address
     where it is to find us; where all are "" the embedded subjects are judged. `lacks` names features that the
@@ -119,7 +119,7 @@ class Options:
                     f"--lacks {feature}: no feature is named so; there are {', '.join(FEATURES)}"
                 )
 
-    def place(self) -> Place:
+    def place(self) -> ServerAddress:
         """Where the Motion Server under test is, and with which credentials it is asked.
 
         Raises UsageError for URLs that are none, and for a server that is no mock without credentials.
@@ -130,7 +130,7 @@ class Options:
             _check_url("--server", self.server, ("http", "https"))
             at = urlsplit(self.server).netloc
             secure = "s" if urlsplit(self.server).scheme == "https" else ""
-            return Place(
+            return ServerAddress(
                 f"http{secure}://{at}{CONSOLE_ROOT}",
                 f"ws{secure}://{at}{INGRESS_ROOT}",
                 key or canary_key(self.seed),
@@ -151,7 +151,7 @@ class Options:
         ingress = ingress.replace("http", "ws", 1) if ingress.startswith("http") else ingress
         # The kit has no room of its own to name to a server that is no mock.
         lacks = (*self.lacks, EGRESS)
-        return Place(console, ingress, key, app_id, avatar_id, lacks=lacks, find_lacks=False)
+        return ServerAddress(console, ingress, key, app_id, avatar_id, lacks=lacks, find_lacks=False)
 
 
 def _check_url(option: str, url: str, schemes: tuple[str, ...]) -> None:
@@ -167,7 +167,7 @@ def _check_url(option: str, url: str, schemes: tuple[str, ...]) -> None:
         raise UsageError(f"{option} {shown_url(url)!r}: a URL that begins with {begins} is needed")
 
 
-def options_of(values: Mapping[str, Any], environment: Mapping[str, str], seed: int) -> Options:
+def settings_of(values: Mapping[str, Any], environment: Mapping[str, str], seed: int) -> Settings:
     """The options with these values, by option name; what is None or missing has its default."""
 
     def given(**names: str) -> dict[str, Any]:
@@ -185,7 +185,7 @@ def options_of(values: Mapping[str, Any], environment: Mapping[str, str], seed: 
     # A process that ends is noticed at once, so one that has only just been started may take its time.
     patience = {"attach": START_SECONDS} if attachment.command else {}
     folder = values.get("report-dir")
-    return Options(
+    return Settings(
         patience=Patience(**patience | given(attach="wait", settle="settle", fallback="fallback-wait")),
         attachment=attachment,
         lacks=several("lacks"),

@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 from yaml.nodes import Node, ScalarNode
 
 from spatius_sim.files.yaml_file import YamlFile, read_bytes
-from spatius_sim.model.scenario.scenario import NAMES, Fault, Moment, Scenario, What, When
+from spatius_sim.model.scenario.scenario import NAMES, Fault, FaultAction, Moment, Scenario, When
 from spatius_sim.protocol.errors import UsageError
 
 MOST_FAULTS = 256
@@ -87,7 +87,7 @@ class _Reader(YamlFile):
             raise self.error(node, f"at: {text!r} is none of {', '.join(Moment)}")
         return Moment(text)
 
-    def _step(self, node: Node) -> What:
+    def _step(self, node: Node) -> FaultAction:
         if isinstance(node, ScalarNode):
             return self._what(node, node.value, {})
         parts = self.mapping(node, "a step of what", set(NAMES))
@@ -100,14 +100,14 @@ class _Reader(YamlFile):
             return self._what(inside, name, {fields(kind)[0].name: inside})
         return self._what(inside, name, self.mapping(inside, name, {f.name for f in fields(kind)}))
 
-    def _what(self, node: Node, name: str, parts: Mapping[str, Node]) -> What:
+    def _what(self, node: Node, name: str, parts: Mapping[str, Node]) -> FaultAction:
         if name not in NAMES:
             raise self.error(node, f"what: {name!r} is none of {', '.join(NAMES)}")
         kind: Any = NAMES[name]
         for field in fields(kind):
             if field.name not in parts and field.default is MISSING:
                 raise self.error(node, f"{name}: {field.name} is missing")
-        made: What = self.made(node, lambda: kind(**self._values(parts, kind, skip=set())), name)
+        made: FaultAction = self.made(node, lambda: kind(**self._values(parts, kind, skip=set())), name)
         return made
 
     def _values(self, parts: Mapping[str, Node], kind: type[Any], skip: set[str]) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from yaml.nodes import Node, ScalarNode
 
 from spatius_sim.files.yaml_file import YamlFile, read_bytes
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.wires import Dialect, dialect_named, dialect_names
+from spatius_sim.wires import Wire, published_wire, published_wire_names
 from spatius_sim.wires.declared.declaration import (
     CLIENT_MEANINGS,
     RELAY_MEANINGS,
     Constant,
     Declaration,
+    DeclaredMessage,
     Meaning,
-    Message,
 )
 from spatius_sim.wires.declared.declaration import Path as Place
 from spatius_sim.wires.declared.forms import (
@@ -28,8 +28,8 @@ from spatius_sim.wires.declared.forms import (
     Form,
     JsonForm,
     Layout,
+    LayoutPart,
     MessagePackForm,
-    Part,
     Skip,
     TurnNumber,
 )
@@ -63,16 +63,16 @@ _LAST_FLAG = re.compile(r"last=0x([0-9a-fA-F]{2})")
 
 def wire_names() -> list[str]:
     """All wires that need no file: those built in, and those that are shipped as files."""
-    return sorted({*dialect_names(), *(path.stem for path in _SHIPPED.glob("*.yaml"))})
+    return sorted({*published_wire_names(), *(path.stem for path in _SHIPPED.glob("*.yaml"))})
 
 
-def find_wire(wanted: str) -> Dialect:
+def find_wire(wanted: str) -> Wire:
     """The wire that a file declares whose name ends in .yaml or .yml, or else the one of that name; raises
     UsageError."""
     if Path(wanted).suffix in (".yaml", ".yml"):
         return read_wire(Path(wanted))
-    if wanted in dialect_names():
-        return dialect_named(wanted)
+    if wanted in published_wire_names():
+        return published_wire(wanted)
     if wanted in wire_names():
         return read_wire(_SHIPPED / f"{wanted}.yaml")
     known = ", ".join(wire_names())
@@ -87,10 +87,10 @@ def shipped_wire(name: str) -> Declared:
 
 
 @lru_cache(maxsize=16)
-def wire_of(name: str, declaration: str) -> Dialect:
+def wire_of(name: str, declaration: str) -> Wire:
     """The wire that a trace names: the one that it carries the declaration of, or a built-in one; raises
     UsageError."""
-    return parse_wire(declaration.encode(), f"the wire {name}", name) if declaration else dialect_named(name)
+    return parse_wire(declaration.encode(), f"the wire {name}", name) if declaration else published_wire(name)
 
 
 def read_wire(path: Path) -> Declared:
@@ -143,7 +143,7 @@ class _Reader(YamlFile):
 
     def _messages(
         self, node: Node, side: str, form: Form, known: Mapping[str, Meaning]
-    ) -> tuple[Message, ...]:
+    ) -> tuple[DeclaredMessage, ...]:
         listed = self.sequence(node, side)
         if not listed:
             raise self.error(node, f"{side}: no message stands here")
@@ -151,7 +151,7 @@ class _Reader(YamlFile):
             raise self.error(node, f"{side}: more than {MOST_MESSAGES} messages")
         return tuple(self._message(message, side, form, known) for message in listed)
 
-    def _message(self, node: Node, side: str, form: Form, known: Mapping[str, Meaning]) -> Message:
+    def _message(self, node: Node, side: str, form: Form, known: Mapping[str, Meaning]) -> DeclaredMessage:
         parts = self.mapping(node, f"a message of {side}", {"when", "form", "layout", *known})
         if "form" in parts and "layout" in parts:
             raise self.error(parts["layout"], "layout: a message has a form or a layout")
@@ -166,7 +166,7 @@ class _Reader(YamlFile):
             raise self.error(node, f"what it means is missing: {', '.join(known)}")
         if side == "client" and len(kinds) > 1:
             raise self.error(node, f"a client's message means one thing, not {' and '.join(kinds)}")
-        return Message(
+        return DeclaredMessage(
             form, when, {kind: self._fields(parts[kind], kind, known[kind], form) for kind in kinds}
         )
 
@@ -224,7 +224,7 @@ class _Reader(YamlFile):
         listed = self.sequence(node, "layout")
         if not 0 < len(listed) <= _MOST_PARTS:
             raise self.error(node, f"layout: 1 to {_MOST_PARTS} parts are needed")
-        parts: list[Part] = []
+        parts: list[LayoutPart] = []
         count = length = ""
         for number, part in enumerate(listed, 1):
             words = self.text(part, "layout").split()
@@ -252,7 +252,7 @@ class _Reader(YamlFile):
             raise self.error(node, "layout: a body stands here twice")
         return Layout(tuple(parts))
 
-    def _part(self, node: Node, words: list[str]) -> Part:
+    def _part(self, node: Node, words: list[str]) -> LayoutPart:
         match words:
             case ["bytes", text] if found := _HEX.fullmatch(text):
                 return Fixed(bytes.fromhex(found[1]))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from spatius_sim.miniatures.wrong_clients import _SECOND_NS
-from spatius_sim.model.client.decoder import ClientDecoder, Conversation
+from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, keyframe_count
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.keyframes import Keyframes
@@ -20,11 +20,11 @@ class BuffersFirst(ClientDecoder):
 
     _held_ns = 0
 
-    def _start_round(self) -> Conversation:
+    def _start_conversation(self) -> DecodedConversation:
         self._held_ns = _HELD_NS
-        return super()._start_round()
+        return super()._start_conversation()
 
-    def _play(self, conversation: Conversation, passed_ns: int) -> None:
+    def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
         held = min(self._held_ns, passed_ns)
         self._held_ns -= held
         super()._play(conversation, passed_ns - held)
@@ -80,12 +80,12 @@ class ReportsLate(ClientDecoder):
 class DrawsOnce(ClientDecoder):
     """Draws one keyframe for each step of the clock: the one that is due at its end."""
 
-    def _show(self, conversation: Conversation, first: int | None = None) -> None:
+    def _show(self, conversation: DecodedConversation, first: int | None = None) -> None:
         super()._show(conversation, None)
 
 
 class KeepsIdAfterEnd(ClientDecoder):
-    """Gives the id of the round that was played until the next begins; interrupt clears it."""
+    """Gives the id of the conversation that was played until the next begins; interrupt clears it."""
 
     def get_current_conversation_id(self) -> str | None:
         current = super().get_current_conversation_id()
@@ -93,12 +93,12 @@ class KeepsIdAfterEnd(ClientDecoder):
 
 
 class ThrowsWhereNothingIsFixed(ClientDecoder):
-    """Throws on empty audio outside a round, on a pause unless it plays, and on undecodable motion."""
+    """Throws on empty audio outside a conversation, on a pause unless it plays, and on undecodable motion."""
 
     def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
         outside = self._conversation is None or self._conversation.ended
         if outside and not audio:
-            raise ValueError("there is no round")
+            raise ValueError("there is no conversation")
         return super().yield_audio_data(audio, end)
 
     def pause(self) -> None:
@@ -106,7 +106,7 @@ class ThrowsWhereNothingIsFixed(ClientDecoder):
             raise ValueError("nothing plays")
         super().pause()
 
-    def _take(self, conversation: Conversation, payload: bytes) -> None:
+    def _take(self, conversation: DecodedConversation, payload: bytes) -> None:
         message = decode(payload)
         assert isinstance(message, MotionResponse)
         super()._take(conversation, payload)
@@ -115,7 +115,7 @@ class ThrowsWhereNothingIsFixed(ClientDecoder):
 class StopsAtTheLastKeyframe(ClientDecoder):
     """Motion beyond the audio's keyframes is never shown, not even on the last sample."""
 
-    def _due(self, conversation: Conversation) -> int:
+    def _due(self, conversation: DecodedConversation) -> int:
         last = keyframe_count(conversation.samples, self._sample_rate) - 1
         due = conversation.played * KEYFRAMES_PER_SECOND // (_SECOND_NS * self._sample_rate)
         return min(due, max(0, last)) if conversation.ended else due

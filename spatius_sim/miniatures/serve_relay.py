@@ -16,7 +16,7 @@ from spatius_sim.model.relay.relay import (
     RelayCommand,
     SendUp,
     Tell,
-    Watch,
+    WatchSilence,
 )
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.net.client.motion_server import UpstreamClient, ask_for_token, token_in
@@ -24,7 +24,7 @@ from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.trace.reading import read_upstream
-from spatius_sim.wires import Dialect
+from spatius_sim.wires import Wire
 from spatius_sim.wires.events import Failed, Frame, Motion, RelayEvent, Start
 from spatius_sim.wires.features import SEVERAL_TURNS
 
@@ -37,13 +37,11 @@ _Outbox = asyncio.Queue[tuple[float, Frame] | None]
 class MiniatureRelay:
     """The shell of a relay brain. Frames go out in the order of the brain's commands."""
 
-    def __init__(
-        self, brain: PlainRelay, dialect: Dialect, console_endpoint: str, ingress_endpoint: str
-    ) -> None:
-        self._brain, self._dialect = brain, dialect
+    def __init__(self, brain: PlainRelay, wire: Wire, console_endpoint: str, ingress_endpoint: str) -> None:
+        self._brain, self._wire = brain, wire
         self._console, self._ingress = console_endpoint, ingress_endpoint
-        self._waits_for_start = bool(dialect.write_client(Start(SAMPLE_RATE)))
-        self._hangs_up = SEVERAL_TURNS in dialect.lacks
+        self._waits_for_start = bool(wire.write_client(Start(SAMPLE_RATE)))
+        self._hangs_up = SEVERAL_TURNS in wire.lacks
         self._clients: dict[str, _Outbox] = {}
         self._sending = asyncio.Lock()
         self._token: str | None = None
@@ -65,13 +63,11 @@ class MiniatureRelay:
         headers = socket.request.headers if socket.request is not None else {}
         greeting = self._brain.client_came(client, headers.get("X-Session-Key", ""))
         try:
-            if self._waits_for_start and not isinstance(
-                self._dialect.read_client(await socket.recv()), Start
-            ):
+            if self._waits_for_start and not isinstance(self._wire.read_client(await socket.recv()), Start):
                 return
             self._carry_out(greeting)
             async for frame in socket:
-                action = self._dialect.read_client(frame)
+                action = self._wire.read_client(frame)
                 self._carry_out(self._brain.client_did(client, action))
         except ConnectionClosed:
             pass
@@ -84,7 +80,7 @@ class MiniatureRelay:
         for command in commands:
             match command:
                 case Tell(client, event) if client in self._clients:
-                    for frame in self._dialect.write_relay(event):
+                    for frame in self._wire.write_relay(event):
                         self._clients[client].put_nowait((time.monotonic(), frame))
                     if self._hangs_up and _ends_turn(event):
                         self._clients[client].put_nowait(None)
@@ -94,7 +90,7 @@ class MiniatureRelay:
                     self._tasks[upstream] = asyncio.create_task(running)
                 case SendUp(upstream, message) if upstream in self._upstreams:
                     self._upstreams[upstream].put_nowait(encode(message))
-                case Watch(upstream, seconds):
+                case WatchSilence(upstream, seconds):
                     self._end_watch(upstream)
                     loop = asyncio.get_running_loop()
                     self._watches[upstream] = loop.call_later(seconds, self._ring, upstream)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from spatius_sim.model.client.decoder import ClientDecoder, Conversation
+from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
 from spatius_sim.model.client.playback_table import PlaybackEvent
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.errors import RemoteProtocolError
@@ -13,7 +13,7 @@ _SECOND_NS = 1_000_000_000
 
 
 class NamesEveryChunk(ClientDecoder):
-    """Returns another id for each later chunk of a round."""
+    """Returns another id for each later chunk of a conversation."""
 
     def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
         before = self._conversation
@@ -25,10 +25,10 @@ class NamesEveryChunk(ClientDecoder):
 class ReusesIds(ClientDecoder):
     """Has one id for all rounds."""
 
-    def _start_round(self) -> Conversation:
+    def _start_conversation(self) -> DecodedConversation:
         new_id, known = self._new_id, self._latest_id
         self._new_id = (lambda: known) if known else new_id
-        return super()._start_round()
+        return super()._start_conversation()
 
 
 class KeepsIdOverInterrupt(ClientDecoder):
@@ -41,7 +41,7 @@ class KeepsIdOverInterrupt(ClientDecoder):
 class ComparesReqId(ClientDecoder):
     """Takes a payload only where its own req_id is the conversation's id."""
 
-    def _take(self, conversation: Conversation, payload: bytes) -> None:
+    def _take(self, conversation: DecodedConversation, payload: bytes) -> None:
         if conversation.conversation_id.encode() in payload:
             super()._take(conversation, payload)
 
@@ -56,7 +56,7 @@ class ComparesIdPrefixes(ClientDecoder):
 
 
 class KeepsEarlyMotion(ClientDecoder):
-    """Gives the motion that came before any audio to the first round."""
+    """Gives the motion that came before any audio to the first conversation."""
 
     _early: tuple[bytes, ...] = ()
 
@@ -65,8 +65,8 @@ class KeepsEarlyMotion(ClientDecoder):
             self._early += tuple(frames or ())
         super().yield_frames_data(frames, conversation_id)
 
-    def _start_round(self) -> Conversation:
-        conversation = super()._start_round()
+    def _start_conversation(self) -> DecodedConversation:
+        conversation = super()._start_conversation()
         for payload in self._early:
             self._take(conversation, payload)
         self._early = ()
@@ -74,7 +74,7 @@ class KeepsEarlyMotion(ClientDecoder):
 
 
 class KeepsMotionOverInterrupt(ClientDecoder):
-    """Interrupt clears the audio alone: the next round begins with the old motion."""
+    """Interrupt clears the audio alone: the next conversation begins with the old motion."""
 
     _kept: tuple[Keyframes, ...] = ()
 
@@ -83,8 +83,8 @@ class KeepsMotionOverInterrupt(ClientDecoder):
             self._kept = tuple(self._conversation.motion)
         super().interrupt()
 
-    def _start_round(self) -> Conversation:
-        conversation = super()._start_round()
+    def _start_conversation(self) -> DecodedConversation:
+        conversation = super()._start_conversation()
         conversation.motion.extend(self._kept)
         conversation.keyframes = sum(map(len, self._kept))
         self._kept = ()
@@ -115,7 +115,7 @@ class RunsOnInPause(ClientDecoder):
 class StopsOnEmpty(ClientDecoder):
     """An empty list ends the audio, too."""
 
-    def _switch_to_audio_only(self, conversation: Conversation) -> None:
+    def _switch_to_audio_only(self, conversation: DecodedConversation) -> None:
         super()._switch_to_audio_only(conversation)
         self._leave(conversation)
         self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
@@ -136,12 +136,12 @@ class AudioOnlyForEver(ClientDecoder):
 
     _for_ever = False
 
-    def _switch_to_audio_only(self, conversation: Conversation) -> None:
+    def _switch_to_audio_only(self, conversation: DecodedConversation) -> None:
         super()._switch_to_audio_only(conversation)
         self._for_ever = True
 
-    def _start_round(self) -> Conversation:
-        conversation = super()._start_round()
+    def _start_conversation(self) -> DecodedConversation:
+        conversation = super()._start_conversation()
         conversation.audio_only = self._for_ever
         return conversation
 
@@ -157,7 +157,7 @@ class SwitchesOnForeignEmpty(ClientDecoder):
 class StopsOnUndecodable(ClientDecoder):
     """Bytes that it cannot decode end the audio."""
 
-    def _take(self, conversation: Conversation, payload: bytes) -> None:
+    def _take(self, conversation: DecodedConversation, payload: bytes) -> None:
         try:
             decode(payload)
             super()._take(conversation, payload)
@@ -169,7 +169,7 @@ class StopsOnUndecodable(ClientDecoder):
 class GoesIdleWithoutEnd(ClientDecoder):
     """Reports idle as soon as its audio runs out."""
 
-    def _play(self, conversation: Conversation, passed_ns: int) -> None:
+    def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
         super()._play(conversation, passed_ns)
         if conversation.samples * _SECOND_NS == conversation.played:
             self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
@@ -184,7 +184,7 @@ class GoesIdleWithoutEnd(ClientDecoder):
 class StallsAlways(ClientDecoder):
     """Waits for motion whatever its mode."""
 
-    def _motion_end(self, conversation: Conversation) -> int:
+    def _motion_end(self, conversation: DecodedConversation) -> int:
         mode, self._mode = self._mode, StarvationMode.STRICT_SYNC
         end = super()._motion_end(conversation)
         self._mode = mode
@@ -194,7 +194,7 @@ class StallsAlways(ClientDecoder):
 class NeverStalls(ClientDecoder):
     """Goes on without motion whatever its mode."""
 
-    def _motion_end(self, conversation: Conversation) -> int:
+    def _motion_end(self, conversation: DecodedConversation) -> int:
         return conversation.samples * _SECOND_NS
 
 
@@ -215,13 +215,13 @@ class StaysPlaying(ClientDecoder):
 
 
 class EndsEarly(ClientDecoder):
-    """Takes a round for over when half of its audio was played."""
+    """Takes a conversation for over when half of its audio was played."""
 
-    def _motion_end(self, conversation: Conversation) -> int:
+    def _motion_end(self, conversation: DecodedConversation) -> int:
         end, half = super()._motion_end(conversation), conversation.samples * _SECOND_NS // 2
         return min(end, half) if conversation.ended else end
 
-    def _play(self, conversation: Conversation, passed_ns: int) -> None:
+    def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
         super()._play(conversation, passed_ns)
         if (
             self._conversation
@@ -235,7 +235,7 @@ class EndsEarly(ClientDecoder):
 class RefusesUnknownFields(ClientDecoder):
     """Drops a payload that has a field it does not know."""
 
-    def _take(self, conversation: Conversation, payload: bytes) -> None:
+    def _take(self, conversation: DecodedConversation, payload: bytes) -> None:
         try:
             message = decode(payload)
         except RemoteProtocolError:
@@ -247,7 +247,7 @@ class RefusesUnknownFields(ClientDecoder):
 class PutsNewMotionFirst(ClientDecoder):
     """Plays a later payload before the earlier ones."""
 
-    def _take(self, conversation: Conversation, payload: bytes) -> None:
+    def _take(self, conversation: DecodedConversation, payload: bytes) -> None:
         super()._take(conversation, payload)
         conversation.motion.insert(0, conversation.motion.pop())
 
@@ -255,7 +255,7 @@ class PutsNewMotionFirst(ClientDecoder):
 class LagsBehind(ClientDecoder):
     """Shows every keyframe five too late."""
 
-    def _due(self, conversation: Conversation) -> int:
+    def _due(self, conversation: DecodedConversation) -> int:
         return max(0, super()._due(conversation) - 5)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from spatius_sim.model.relay.relay import PlainRelay, RelayCommand, RelayTurn, Tell, Watch
+from spatius_sim.model.relay.relay import PlainRelay, RelayCommand, RelayTurn, Tell, WatchSilence
 from spatius_sim.protocol.messages import ConfirmSession, Message, MotionResponse
 from spatius_sim.trace.events import Undecodable
 from spatius_sim.wires.events import Audio, Failed
@@ -122,7 +122,7 @@ class InsistsForEver(PlainRelay):
             return super().upstream_lost(upstream, why)
         turn.attempt += 1
         told: list[RelayCommand] = [Tell(turn.client, Failed(why))] if turn.attempt == 1 else []
-        return [*told, Watch(upstream, _OFTEN_SECONDS)]
+        return [*told, WatchSilence(upstream, _OFTEN_SECONDS)]
 
     def upstream_silent(self, upstream: str) -> list[RelayCommand]:
         turn = self.turns.get(upstream)

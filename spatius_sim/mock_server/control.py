@@ -18,7 +18,7 @@ from aiohttp import web
 
 from spatius_sim.files.scenario_file import parse_scenario, shipped_scenario, shipped_scenarios
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.net.server.one_port import body_of
 from spatius_sim.net.server.session_log import Entry, SessionRecord
 from spatius_sim.protocol.errors import UsageError
@@ -37,7 +37,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Control:
     """The handlers."""
 
-    def __init__(self, server: MotionServer) -> None:
+    def __init__(self, server: MotionServerShell) -> None:
         self._server = server
 
     def add_routes(self, router: web.UrlDispatcher) -> None:

@@ -18,11 +18,11 @@ from spatius_sim.net.server import motion_server
 from spatius_sim.protocol.errors import UsageError
 
 
-class MotionServer(motion_server.MotionServer):
+class MotionServer(motion_server.MotionServerShell):
     """`async with MotionServer(...) as server:` serves on 127.0.0.1 until the block ends.
 
     `scenario` is the name of a shipped one, the path of a .yaml file, or a Scenario; `pace` is `fast`,
-    `realtime`, or a Pace. All other keywords are those of spatius_sim.net.server.motion_server.MotionServer, such
+    `realtime`, or a Pace. All other keywords are those of spatius_sim.net.server.motion_server.MotionServerShell, such
     as `port` (0 takes a free one), `seed` and `gate`. Raises UsageError for what cannot be.
     """
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from spatius_sim.trace.events import Lagged, Lane
+from spatius_sim.trace.events import KitStalled, Lane
 from spatius_sim.trace.recorder import Recorder
 
 _EVERY_SECONDS = 0.05
@@ -28,4 +28,4 @@ async def _watch(recorder: Recorder) -> None:
         await asyncio.sleep(_EVERY_SECONDS)
         late = time.monotonic() - slept_at - _EVERY_SECONDS
         if late > _LATE_SECONDS:
-            recorder.emit(Lane.KIT, "", Lagged(late))
+            recorder.emit(Lane.KIT, "", KitStalled(late))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Heard(StrEnum):
+class TurnProgress(StrEnum):
     """What has come of a turn when its client goes on."""
 
     NOTHING = "at once"
@@ -20,7 +20,7 @@ class Cue:
     that has come back, or is waited for in vain."""
 
     chunks: int | None = None
-    heard: Heard = Heard.ALL
+    heard: TurnProgress = TurnProgress.ALL
 
     def __str__(self) -> str:
         spoken = "" if self.chunks is None else f"after {self.chunks} chunks, "
@@ -31,7 +31,7 @@ WHOLE_TURN = Cue()
 """The client lets the relay finish."""
 
 
-class Act(StrEnum):
+class Behaviour(StrEnum):
     """What a client does at its cue."""
 
     GO_ON = "cut off by what follows"
@@ -41,7 +41,7 @@ class Act(StrEnum):
     VANISH = "its connection cut"
 
 
-class Rubbish(StrEnum):
+class MalformedInput(StrEnum):
     """What a client may send that no relay has a use for."""
 
     TEXT = "text that is no message"

@@ -11,7 +11,7 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import TRANSLATION, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.trace.decoder_events import StarvationMode
-from spatius_sim.wires.testee import Request
+from spatius_sim.wires.testee import TesteeRequest
 
 JUNK = b"\xff" * 16
 """Bytes that no protobuf parser accepts: a tag that never ends."""
@@ -24,8 +24,8 @@ _CUT_BYTES = 10
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """Which id: that of the last round (`back` 0) or of one before it, changed as `twist` says: `cut`,
-    `longer`, `other case`, `blank`, or `made up`. Where there is no such round the id is made up."""
+    """Which id: that of the last conversation (`back` 0) or of one before it, changed as `twist` says: `cut`,
+    `longer`, `other case`, `blank`, or `made up`. Where there is no such conversation the id is made up."""
 
     back: int = 0
     twist: str = ""
@@ -47,7 +47,11 @@ class Ref:
         return known
 
     def __str__(self) -> str:
-        place = ("this round's id", "the id before")[self.back] if self.back < 2 else f"id {self.back} back"
+        place = (
+            ("this conversation's id", "the id before")[self.back]
+            if self.back < 2
+            else f"id {self.back} back"
+        )
         return place if not self.twist else f"{place}, {self.twist}"
 
 
@@ -55,7 +59,7 @@ CURRENT = Ref()
 
 
 @dataclass(frozen=True, slots=True)
-class Payload:
+class PlannedPayload:
     """One payload of motion. `form`: `plain`, `unknown fields`, `cut` or `junk` (both undecodable)."""
 
     keyframes: int
@@ -72,7 +76,7 @@ class Payload:
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class GiveAudio:
     """Audio, so many milliseconds of it."""
 
     ms: int
@@ -86,7 +90,7 @@ class Say:
 class Move:
     """Motion for an id; `payloads` None: no list at all."""
 
-    payloads: tuple[Payload, ...] | None
+    payloads: tuple[PlannedPayload, ...] | None
     ref: Ref = CURRENT
 
     def __str__(self) -> str:
@@ -120,7 +124,7 @@ class Wait:
         return f"{self.ms} ms"
 
 
-Step = Say | Move | Do | Wait
+Step = GiveAudio | Move | Do | Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ class ClientPlan:
         return f"{self.mode} at {self.sample_rate} Hz: " + "; ".join(map(str, self.steps))
 
 
-class Script:
+class RequestWriter:
     """Turns the steps of one plan into requests, while the ids come in."""
 
     def __init__(self, plan: ClientPlan) -> None:
@@ -155,20 +159,24 @@ class Script:
         if isinstance(conversation_id, str) and conversation_id not in self._ids[-1:]:
             self._ids.append(conversation_id)
 
-    def request(self, number: int, step: Step) -> Request:
+    def request(self, number: int, step: Step) -> TesteeRequest:
         """The request of a step."""
         match step:
-            case Say(ms, end):
-                return Request(number, "yieldAudioData", audio=_audio(self._plan.sample_rate, ms), end=end)
+            case GiveAudio(ms, end):
+                return TesteeRequest(
+                    number, "yieldAudioData", audio=_audio(self._plan.sample_rate, ms), end=end
+                )
             case Move(payloads, ref):
                 frames = None if payloads is None else tuple(map(self._encoded, payloads))
-                return Request(number, "yieldFramesData", frames=frames, conversation_id=ref.of(self._ids))
+                return TesteeRequest(
+                    number, "yieldFramesData", frames=frames, conversation_id=ref.of(self._ids)
+                )
             case Wait(ms):
-                return Request(number, "advance", ms=ms)
+                return TesteeRequest(number, "advance", ms=ms)
             case Do(what):
-                return Request(number, what)
+                return TesteeRequest(number, what)
 
-    def _encoded(self, payload: Payload) -> bytes:
+    def _encoded(self, payload: PlannedPayload) -> bytes:
         raw = payload.encoded(self._next_value)
         self._next_value += payload.keyframes
         return raw

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Delay, Fault, Moment, Scenario, When
-from spatius_sim.plans.behaviour import Act, Cue, Heard, Rubbish
+from spatius_sim.plans.behaviour import Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.plans.drawn_turns import conversations, crowds, turn_plans
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
@@ -22,14 +22,14 @@ _LONG = TurnPlan(50 * PLAN_SAMPLE_RATE, 32_000)
 _FIRST_MOTION_BYTES = segment_end(0) * PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND * BYTES_PER_SAMPLE
 """The audio after which the first motion comes."""
 
-_AT_ONCE = Cue(None, Heard.NOTHING)
+_AT_ONCE = Cue(None, TurnProgress.NOTHING)
 _LATE_MOTION = tuple(
     Scenario("late-motion", "", (Fault(When(Moment.RESPONSE, number=number), (Delay(0.25),)),))
     for number in (1, 2)
 )
 """From the first response of each turn on, or from the second."""
 
-_BAD = (*Rubbish, Act.VANISH)
+_BAD = (*MalformedInput, Behaviour.VANISH)
 
 
 def _lengths() -> st.SearchStrategy[int]:
@@ -38,25 +38,29 @@ def _lengths() -> st.SearchStrategy[int]:
 
 
 @st.composite
-def _turns(draw: st.DrawFn, acts: Sequence[Act | Rubbish], cues: st.SearchStrategy[Cue]) -> TurnPlan:
+def _turns(
+    draw: st.DrawFn, acts: Sequence[Behaviour | MalformedInput], cues: st.SearchStrategy[Cue]
+) -> TurnPlan:
     samples, chunk = draw(_lengths()), draw(st.sampled_from(_CHUNK_BYTES))
     act, cue = draw(st.sampled_from(acts)), draw(cues)
-    if act is Act.GO_ON or cue.heard in (Heard.LAST_AUDIO, Heard.ALL):
+    if act is Behaviour.GO_ON or cue.heard in (TurnProgress.LAST_AUDIO, TurnProgress.ALL):
         # Where nobody interrupts, nothing but its mark tells the end of a turn's audio.
         cue = Cue(None, cue.heard)
-    elif cue.heard is Heard.MOTION:
+    elif cue.heard is TurnProgress.MOTION:
         first_motion = _FIRST_MOTION_BYTES // chunk + 1
         cue = Cue(first_motion if first_motion * chunk < samples * BYTES_PER_SAMPLE else None, cue.heard)
     return TurnPlan(samples, chunk, cue, act, draw(st.sampled_from(_PAUSES_MS)))
 
 
 def _cues() -> st.SearchStrategy[Cue]:
-    return st.builds(Cue, st.integers(0, 20) | st.none(), st.sampled_from([*Heard, *[Heard.MOTION] * 3]))
+    return st.builds(
+        Cue, st.integers(0, 20) | st.none(), st.sampled_from([*TurnProgress, *[TurnProgress.MOTION] * 3])
+    )
 
 
 def cut_off_turn() -> st.SearchStrategy[TurnPlan]:
     """One that is interrupted at any moment, or spoken over."""
-    return _turns((Act.GO_ON, Act.INTERRUPT, Act.INTERRUPT_TWICE), _cues())
+    return _turns((Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _cues())
 
 
 @st.composite
@@ -71,7 +75,7 @@ def cut_off_turns(draw: st.DrawFn) -> Plan:
 @st.composite
 def interrupted_turns(draw: st.DrawFn) -> Plan:
     """A turn, one that is interrupted, and one of several payloads that is not."""
-    interrupted = draw(_turns((Act.INTERRUPT, Act.INTERRUPT_TWICE), _cues()))
+    interrupted = draw(_turns((Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _cues()))
     samples = draw(st.integers(_FIRST_MOTION_BYTES // BYTES_PER_SAMPLE + 1, 12 * PLAN_SAMPLE_RATE))
     return Plan(((draw(turn_plans()), interrupted, TurnPlan(samples, draw(st.sampled_from(_CHUNK_BYTES)))),))
 
@@ -81,9 +85,9 @@ def cut_off_with_motion_to_come() -> tuple[Plan, ...]:
     samples, next_one = 8 * PLAN_SAMPLE_RATE, TurnPlan(4 * PLAN_SAMPLE_RATE, 6400)
     long = (
         TurnPlan(samples, 6400, _AT_ONCE),
-        TurnPlan(samples, 6400, _AT_ONCE, Act.INTERRUPT),
-        TurnPlan(samples, 6400, Cue(None, Heard.MOTION)),
-        TurnPlan(samples, 6400, Cue(None, Heard.MOTION), Act.INTERRUPT_TWICE),
+        TurnPlan(samples, 6400, _AT_ONCE, Behaviour.INTERRUPT),
+        TurnPlan(samples, 6400, Cue(None, TurnProgress.MOTION)),
+        TurnPlan(samples, 6400, Cue(None, TurnProgress.MOTION), Behaviour.INTERRUPT_TWICE),
     )
     return tuple(Plan(((_SHORT, _SHORT, turn, next_one),), motion_server=_LATE_MOTION[1]) for turn in long)
 
@@ -96,13 +100,13 @@ def turns_cut_off_or_not() -> st.SearchStrategy[Plan]:
 @st.composite
 def crowds_with_cut_off_turns(draw: st.DrawFn) -> Plan:
     """Clients that speak at the same time; some of them interrupt, some hang up."""
-    acts = (Act.GO_ON, Act.INTERRUPT, Act.HANG_UP)
+    acts = (Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.HANG_UP)
     clients = []
     for _ in range(draw(st.integers(2, 3))):
         turns = [TurnPlan(draw(_lengths()), 6400)]
         if draw(st.booleans()):
             turns.append(draw(_turns(acts, _cues())))
-        if turns[-1].act is not Act.HANG_UP:
+        if turns[-1].act is not Behaviour.HANG_UP:
             turns.append(TurnPlan(draw(_lengths()), 6400))
         clients.append(tuple(turns))
     return Plan(tuple(clients))
@@ -118,8 +122,8 @@ def leaving_turns(draw: st.DrawFn) -> TurnPlan:
     """One in whose middle the client hangs up."""
     samples, chunk = draw(st.integers(5, 12)) * PLAN_SAMPLE_RATE, draw(st.sampled_from(_CHUNK_BYTES))
     spoken = draw(st.none() | st.just(_FIRST_MOTION_BYTES // chunk + 1))
-    cue = Cue(spoken, draw(st.sampled_from([Heard.AUDIO, Heard.MOTION, Heard.MOTION])))
-    return TurnPlan(samples, chunk, cue, Act.HANG_UP)
+    cue = Cue(spoken, draw(st.sampled_from([TurnProgress.AUDIO, TurnProgress.MOTION, TurnProgress.MOTION])))
+    return TurnPlan(samples, chunk, cue, Behaviour.HANG_UP)
 
 
 @st.composite
@@ -132,7 +136,7 @@ def hang_ups(draw: st.DrawFn) -> Plan:
 
 def hang_ups_in_mid_turn() -> tuple[Plan, ...]:
     """The client hangs up while it speaks."""
-    spoken = TurnPlan(8 * PLAN_SAMPLE_RATE, 6400, Cue(12, Heard.MOTION), Act.HANG_UP)
+    spoken = TurnPlan(8 * PLAN_SAMPLE_RATE, 6400, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP)
     return (Plan(((_SHORT, spoken),)),)
 
 
@@ -150,7 +154,7 @@ def slow_clients() -> st.SearchStrategy[Plan]:
 
 def bad_turns() -> st.SearchStrategy[TurnPlan]:
     """One in whose middle a client sends rubbish, or vanishes."""
-    return _turns(_BAD, st.builds(Cue, st.integers(0, 5), st.just(Heard.NOTHING)))
+    return _turns(_BAD, st.builds(Cue, st.integers(0, 5), st.just(TurnProgress.NOTHING)))
 
 
 def bad_clients() -> st.SearchStrategy[Plan]:
@@ -167,8 +171,10 @@ def all_bad_clients() -> tuple[Plan, ...]:
     """Every kind of misbehaviour, some at a time, beside a client that speaks on."""
     good = TurnPlan(4 * PLAN_SAMPLE_RATE, 6400)
 
-    def misbehaving(kinds: Sequence[Act | Rubbish]) -> Plan:
-        bad = tuple((_SHORT, TurnPlan(PLAN_SAMPLE_RATE, 3200, Cue(2, Heard.NOTHING), kind)) for kind in kinds)
+    def misbehaving(kinds: Sequence[Behaviour | MalformedInput]) -> Plan:
+        bad = tuple(
+            (_SHORT, TurnPlan(PLAN_SAMPLE_RATE, 3200, Cue(2, TurnProgress.NOTHING), kind)) for kind in kinds
+        )
         return Plan(((good, good, _SHORT), *bad), step=True)
 
     return misbehaving(_BAD[:4]), misbehaving(_BAD[4:8]), misbehaving(_BAD[8:])

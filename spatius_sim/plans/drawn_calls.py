@@ -5,7 +5,17 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from spatius_sim.plans.client_plan import CURRENT, ClientPlan, Do, Move, Payload, Ref, Say, Step, Wait
+from spatius_sim.plans.client_plan import (
+    CURRENT,
+    ClientPlan,
+    Do,
+    GiveAudio,
+    Move,
+    PlannedPayload,
+    Ref,
+    Step,
+    Wait,
+)
 from spatius_sim.plans.strategies import client_plans, foreign_refs, illegal_client_plans, motions, waits
 from spatius_sim.trace.decoder_events import StarvationMode
 
@@ -21,17 +31,17 @@ def _speech(draw: st.DrawFn, ms: int, end: bool) -> list[Step]:
     """So much audio in one to four chunks; an end mark may be a chunk of its own."""
     chunks = draw(st.sampled_from((1, 1, 2, 4)))
     said = [ms // chunks] * (chunks - 1)
-    whole: list[Step] = [Say(chunk) for chunk in said]
+    whole: list[Step] = [GiveAudio(chunk) for chunk in said]
     if end and draw(st.booleans()):
-        return [*whole, Say(ms - sum(said)), Say(0, True)]
-    return [*whole, Say(ms - sum(said), end)]
+        return [*whole, GiveAudio(ms - sum(said)), GiveAudio(0, True)]
+    return [*whole, GiveAudio(ms - sum(said), end)]
 
 
 def _moving(draw: st.DrawFn, ms: int, form: str = "plain") -> list[Step]:
     """All the motion of so much audio, in one call or in several."""
     keyframes = ms * 25 // 1000
     cut = draw(st.integers(1, keyframes))
-    parts = [Payload(count, form) for count in (cut, keyframes - cut) if count]
+    parts = [PlannedPayload(count, form) for count in (cut, keyframes - cut) if count]
     if draw(st.booleans()):
         return [Move(tuple(parts))]
     return [Move((part,)) for part in parts]
@@ -43,12 +53,12 @@ def _played(draw: st.DrawFn, ms: int) -> list[Step]:
     return [Wait(first), *([Wait(ms - first)] if ms > first else []), *_SETTLE]
 
 
-def _plain_round(draw: st.DrawFn, ms: int = 600) -> list[Step]:
+def _plain_conversation(draw: st.DrawFn, ms: int = 600) -> list[Step]:
     return [*_speech(draw, ms, True), *_moving(draw, ms), *_played(draw, ms)]
 
 
-def _shown_round(draw: st.DrawFn, ms: int, end: bool = False) -> list[Step]:
-    """A round whose motion has come, and was seen to play."""
+def _shown_conversation(draw: st.DrawFn, ms: int, end: bool = False) -> list[Step]:
+    """A conversation whose motion has come, and was seen to play."""
     return [*_speech(draw, ms, end), *_moving(draw, ms), Wait(240), Wait(280), Wait(200)]
 
 
@@ -56,21 +66,29 @@ def _empty(draw: st.DrawFn, ref: Ref = CURRENT) -> Move:
     return Move(draw(st.sampled_from(((), None))), ref)
 
 
-def _rounds(draw: st.DrawFn) -> list[Step]:
+def _conversations(draw: st.DrawFn) -> list[Step]:
     steps: list[Step] = []
     for _ in range(draw(st.integers(2, 4))):
         steps += _speech(draw, draw(st.integers(40, 400)), draw(st.booleans()))
-        after: tuple[Step, ...] = (Say(0, True), Wait(100), Do("interrupt"))
+        after: tuple[Step, ...] = (GiveAudio(0, True), Wait(100), Do("interrupt"))
         steps.append(draw(st.sampled_from(after)))
-    return [*steps, Say(100)]
+    return [*steps, GiveAudio(100)]
 
 
 def _current(draw: st.DrawFn) -> list[Step]:
-    return [Wait(40), *_rounds(draw), Wait(40), Do("interrupt"), draw(waits()), Say(100), Wait(40)]
+    return [
+        Wait(40),
+        *_conversations(draw),
+        Wait(40),
+        Do("interrupt"),
+        draw(waits()),
+        GiveAudio(100),
+        Wait(40),
+    ]
 
 
 def _mismatch(draw: st.DrawFn) -> list[Step]:
-    before = _plain_round(draw) if draw(st.booleans()) else []
+    before = _plain_conversation(draw) if draw(st.booleans()) else []
     foreign = draw(st.lists(foreign_refs().flatmap(motions), min_size=1, max_size=4))
     if draw(st.booleans()):
         return [*before, *_speech(draw, 2000, False), *foreign, *_WATCH]
@@ -79,26 +97,26 @@ def _mismatch(draw: st.DrawFn) -> list[Step]:
 
 
 def _early(draw: st.DrawFn) -> list[Step]:
-    return [draw(motions(Ref(0, draw(st.sampled_from(("made up", "blank")))))), Say(2000), *_WATCH]
+    return [draw(motions(Ref(0, draw(st.sampled_from(("made up", "blank")))))), GiveAudio(2000), *_WATCH]
 
 
 def _interrupted(draw: st.DrawFn) -> list[Step]:
     late = [draw(motions())] if draw(st.booleans()) else []
-    steps = [*_shown_round(draw, draw(_LONG)), Do("interrupt"), *late, draw(waits()), Wait(240)]
+    steps = [*_shown_conversation(draw, draw(_LONG)), Do("interrupt"), *late, draw(waits()), Wait(240)]
     steps += _speech(draw, 1500, draw(st.booleans()))
     return [*steps, *(_moving(draw, 1500) if draw(st.booleans()) else []), *_WATCH]
 
 
 def _paused(draw: st.DrawFn) -> list[Step]:
     ms = draw(_LONG)
-    steps = [*_plain_round(draw), *_shown_round(draw, ms, end=True), Do("pause"), Wait(700)]
+    steps = [*_plain_conversation(draw), *_shown_conversation(draw, ms, end=True), Do("pause"), Wait(700)]
     return [*steps, draw(waits(200, 4000)), Do("resume"), Wait(240), Wait(280), *_played(draw, ms)]
 
 
 def _emptied(draw: st.DrawFn) -> list[Step]:
     ms = draw(_LONG)
     return [
-        *_plain_round(draw),
+        *_plain_conversation(draw),
         *_speech(draw, ms, True),
         draw(waits(1, 800)),
         _empty(draw),
@@ -107,25 +125,25 @@ def _emptied(draw: st.DrawFn) -> list[Step]:
 
 
 def _sticky(draw: st.DrawFn) -> list[Step]:
-    begun = _shown_round(draw, 2000) if draw(st.booleans()) else _speech(draw, 2000, False)
+    begun = _shown_conversation(draw, 2000) if draw(st.booleans()) else _speech(draw, 2000, False)
     return [*begun, _empty(draw), draw(motions()), draw(waits()), draw(motions()), *_WATCH]
 
 
 def _scope(draw: st.DrawFn) -> list[Step]:
-    first = [*_shown_round(draw, 1500, end=True), _empty(draw), draw(waits())]
+    first = [*_shown_conversation(draw, 1500, end=True), _empty(draw), draw(waits())]
     return [*first, *_speech(draw, 2000, draw(st.booleans())), *_moving(draw, 2000), *_WATCH]
 
 
 def _empty_elsewhere(draw: st.DrawFn) -> list[Step]:
-    before = _plain_round(draw) if draw(st.booleans()) else []
-    return [*before, *_shown_round(draw, 2000), _empty(draw, draw(foreign_refs())), *_WATCH]
+    before = _plain_conversation(draw) if draw(st.booleans()) else []
+    return [*before, *_shown_conversation(draw, 2000), _empty(draw, draw(foreign_refs())), *_WATCH]
 
 
 def _abnormal(draw: st.DrawFn) -> list[Step]:
     ms = draw(_LONG)
-    bad = Move((Payload(10, draw(st.sampled_from(("cut", "junk")))),))
+    bad = Move((PlannedPayload(10, draw(st.sampled_from(("cut", "junk")))),))
     if draw(st.booleans()):
-        before, begun = _plain_round(draw), _moving(draw, ms)
+        before, begun = _plain_conversation(draw), _moving(draw, ms)
     else:
         before, begun = [*_speech(draw, 1000, True), *_played(draw, 1000)], []
     return [*before, *_speech(draw, ms, True), *begun, bad, *_played(draw, ms)]
@@ -144,8 +162,8 @@ def _starved(draw: st.DrawFn) -> list[Step]:
 
 
 def _stalled(draw: st.DrawFn) -> list[Step]:
-    motion = [Move((Payload(draw(st.integers(1, 10))),))] if draw(st.booleans()) else []
-    later: list[Step] = [Move((Payload(60),)), Wait(240), Wait(200), Wait(400)]
+    motion = [Move((PlannedPayload(draw(st.integers(1, 10))),))] if draw(st.booleans()) else []
+    later: list[Step] = [Move((PlannedPayload(60),)), Wait(240), Wait(200), Wait(400)]
     return [*_speech(draw, 4000, False), *motion, Wait(700), draw(waits(200, 1000)), *later]
 
 
@@ -165,8 +183,8 @@ def _stated(draw: st.DrawFn) -> list[Step]:
 
 
 def _unknown(draw: st.DrawFn) -> list[Step]:
-    shown: list[Step] = [*_speech(draw, 3000, False), Move((Payload(10),)), Wait(240), Wait(280)]
-    odd = Move((Payload(draw(st.integers(20, 60)), "unknown fields"),))
+    shown: list[Step] = [*_speech(draw, 3000, False), Move((PlannedPayload(10),)), Wait(240), Wait(280)]
+    odd = Move((PlannedPayload(draw(st.integers(20, 60)), "unknown fields"),))
     return [*shown, odd, Wait(200), *_WATCH, Wait(400)]
 
 
@@ -179,14 +197,14 @@ def _matched(draw: st.DrawFn) -> list[Step]:
 
 def _in_step(draw: st.DrawFn) -> list[Step]:
     ms = draw(_LONG)
-    whole = Move((Payload(ms * 25 // 1000),))
+    whole = Move((PlannedPayload(ms * 25 // 1000),))
     steps = [*_speech(draw, ms, draw(st.booleans())), whole]
     return [*steps, *[draw(waits(40, 600)) for _ in range(6)]]
 
 
 _SITUATIONS: dict[str, Situation] = {
-    "C-ID": _rounds,
-    "C-ID-NEW": _rounds,
+    "C-ID": _conversations,
+    "C-ID-NEW": _conversations,
     "C-ID-CURRENT": _current,
     "C-MISMATCH": _mismatch,
     "C-EARLY": _early,

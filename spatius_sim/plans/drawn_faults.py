@@ -5,23 +5,23 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from spatius_sim.model.scenario.scenario import (
+    CloseWith,
     Delay,
     Drop,
     EmptyMotion,
-    Fail,
     Fault,
-    Garbage,
-    Hangup,
+    FaultAction,
+    GrowTo,
     Moment,
     Refuse,
     Reset,
     Scenario,
-    Size,
+    SendError,
+    SendGarbage,
     Stall,
     Text,
     TruncatedFrame,
     UnknownFields,
-    What,
     When,
 )
 from spatius_sim.plans.drawn_turns import turn_plans
@@ -44,7 +44,7 @@ _AT_THE_UPGRADE = When(Moment.UPGRADE, connection=_FAILING)
 _AT_THE_TOKEN = When(Moment.TOKEN, connection=_FAILING)
 _AT_THE_HANDSHAKE = When(Moment.CONFIGURE, connection=_FAILING)
 
-_REFUSALS: tuple[What, ...] = (
+_REFUSALS: tuple[FaultAction, ...] = (
     Refuse(400, "Invalid session token"),
     Refuse(401, "session token expired"),
     Refuse(402, "session denied: no credits"),
@@ -53,17 +53,17 @@ _REFUSALS: tuple[What, ...] = (
     Refuse(500),
     Refuse(503),
 )
-_ERRORS: tuple[What, ...] = (
-    Fail(4001, "Credits exhausted"),
-    Fail(4002, "session time limit reached"),
-    Fail(13, "driven server request failed"),
+_ERRORS: tuple[FaultAction, ...] = (
+    SendError(4001, "Credits exhausted"),
+    SendError(4002, "session time limit reached"),
+    SendError(13, "driven server request failed"),
 )
-_ENDS: tuple[What, ...] = (
-    Hangup(1000),
-    Hangup(1001, "going away"),
-    Hangup(),
-    Hangup(1011, "internal error"),
-    Hangup(4010),
+_ENDS: tuple[FaultAction, ...] = (
+    CloseWith(1000),
+    CloseWith(1001, "going away"),
+    CloseWith(),
+    CloseWith(1011, "internal error"),
+    CloseWith(4010),
     Reset(),
     TruncatedFrame(),
 )
@@ -73,16 +73,16 @@ def _played(*faults: Fault) -> Scenario:
     return Scenario("drawn", "", faults)
 
 
-def _failing_turn(when: When, *what: What) -> Plan:
+def _failing_turn(when: When, *what: FaultAction) -> Plan:
     return Plan(((_ORDINARY, _LONG, _ORDINARY),), motion_server=_played(Fault(when, what)))
 
 
 def _session_lost(request: int) -> Fault:
     """As Motion Server starts to listen."""
-    return Fault(When(Moment.AUDIO, messages=1, request=request), (Hangup(1011, "internal error"),))
+    return Fault(When(Moment.AUDIO, messages=1, request=request), (CloseWith(1011, "internal error"),))
 
 
-def _failing_door(when: When, what: What) -> Plan:
+def _failing_door(when: When, what: FaultAction) -> Plan:
     """A relay that keeps its session comes to the door again only where it has lost it."""
     turns = (_ORDINARY, _LONG, _ORDINARY, _ORDINARY)
     return Plan((turns,), motion_server=_played(_session_lost(_FAILING), Fault(when, (what,))))
@@ -90,13 +90,13 @@ def _failing_door(when: When, what: What) -> Plan:
 
 FAILURES = (
     _failing_door(_AT_THE_UPGRADE, Refuse(402, "session denied: no credits")),
-    _failing_turn(_AS_IT_SPEAKS, Hangup(1000)),
-    _failing_turn(_WHILE_IT_LISTENS, Hangup(1000)),
-    _failing_turn(_BEFORE_THE_LAST, Hangup(1011, "internal error")),
-    _failing_turn(_BEFORE_THE_LAST, Fail(4001, "Credits exhausted")),
+    _failing_turn(_AS_IT_SPEAKS, CloseWith(1000)),
+    _failing_turn(_WHILE_IT_LISTENS, CloseWith(1000)),
+    _failing_turn(_BEFORE_THE_LAST, CloseWith(1011, "internal error")),
+    _failing_turn(_BEFORE_THE_LAST, SendError(4001, "Credits exhausted")),
     _failing_turn(_WHILE_IT_LISTENS, Reset()),
     _failing_door(_AT_THE_TOKEN, Refuse(500)),
-    _failing_door(_AT_THE_HANDSHAKE, Fail(13, "driven server request failed")),
+    _failing_door(_AT_THE_HANDSHAKE, SendError(13, "driven server request failed")),
 )
 """What a relay notices at once: Motion Server fails in the second turn; at the door it may be the third."""
 
@@ -106,8 +106,8 @@ SILENCES = (_failing_turn(_BEFORE_THE_LAST, Stall()),)
 LARGE = Plan(
     ((_LONG, _LONG, _LONG),),
     motion_server=_played(
-        Fault(When(Moment.RESPONSE, request=2), (Size(LARGE_BYTES),)),
-        Fault(When(Moment.RESPONSE, request=3), (Size(HUGE_BYTES),)),
+        Fault(When(Moment.RESPONSE, request=2), (GrowTo(LARGE_BYTES),)),
+        Fault(When(Moment.RESPONSE, request=3), (GrowTo(HUGE_BYTES),)),
     ),
 )
 """An ordinary turn, one with the largest payloads that must pass, and one with the largest that should."""
@@ -181,7 +181,8 @@ def huge_payloads() -> st.SearchStrategy[Plan]:
 def _growing(turn: TurnPlan, *sizes: int) -> Plan:
     """The turn, and once more for each of these sizes that all payloads have then, at least."""
     faults = (
-        Fault(When(Moment.RESPONSE, request=request), (Size(size),)) for request, size in enumerate(sizes, 2)
+        Fault(When(Moment.RESPONSE, request=request), (GrowTo(size),))
+        for request, size in enumerate(sizes, 2)
     )
     return Plan(((turn,) * (1 + len(sizes)),), motion_server=_played(*faults))
 
@@ -225,13 +226,13 @@ def _turned_away(connection: int) -> st.SearchStrategy[Fault]:
         doors,
         st.sampled_from(_REFUSALS),
     )
-    what = st.sampled_from((*_ERRORS, *_ENDS, Garbage(), Text("no")))
+    what = st.sampled_from((*_ERRORS, *_ENDS, SendGarbage(), Text("no")))
     return refused | what.map(lambda what: Fault(When(Moment.CONFIGURE, connection=connection), (what,)))
 
 
 def _odd() -> st.SearchStrategy[Fault]:
     """What the protocol does not foresee, and what makes for silence."""
-    whats = st.sampled_from((Stall(), Drop(), EmptyMotion(), Garbage(), Text("hello"), Size(60_000)))
+    whats = st.sampled_from((Stall(), Drop(), EmptyMotion(), SendGarbage(), Text("hello"), GrowTo(60_000)))
     whens = st.builds(
         lambda number, request: When(Moment.RESPONSE, number=number, request=request),
         st.sampled_from((0, 1, 2)),

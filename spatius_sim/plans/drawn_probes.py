@@ -15,7 +15,7 @@ from spatius_sim.plans.probes import (
     UpgradeProbe,
 )
 from spatius_sim.protocol.messages import EgressType
-from spatius_sim.trace.events import Intent
+from spatius_sim.trace.events import Provocation
 
 _HOUR, _DAY = 3600, 24 * 3600
 _LIVES_OUTSIDE = (-10 * _DAY, -_HOUR, -120, _DAY + 120, _DAY + _HOUR, 30 * _DAY)
@@ -32,18 +32,25 @@ def token_windows() -> st.SearchStrategy[Plan]:
 
 def bad_keys() -> st.SearchStrategy[Plan]:
     """Token requests with a wrong key, and with none."""
-    return _probing([TokenProbe(_HOUR, intent) for intent in (Intent.WRONG_KEY, Intent.MISSING_KEY)])
+    return _probing(
+        [TokenProbe(_HOUR, intent) for intent in (Provocation.WRONG_KEY, Provocation.MISSING_KEY)]
+    )
 
 
 def bad_upgrades() -> st.SearchStrategy[Plan]:
     """Upgrades with a bad credential or id, in both styles."""
-    intents = (Intent.INVENTED_TOKEN, Intent.MISSING_TOKEN, Intent.UNKNOWN_AVATAR)
+    intents = (Provocation.INVENTED_TOKEN, Provocation.MISSING_TOKEN, Provocation.UNKNOWN_AVATAR)
     return _probing([UpgradeProbe(intent, by_query) for intent in intents for by_query in (False, True)])
 
 
 def bad_handshakes() -> st.SearchStrategy[Plan]:
     """First messages that configure nothing, or an unsupported rate."""
-    intents = (Intent.WRONG_MESSAGE, Intent.TEXT, Intent.UNDECODABLE, Intent.UNSUPPORTED_RATE)
+    intents = (
+        Provocation.WRONG_MESSAGE,
+        Provocation.TEXT,
+        Provocation.UNDECODABLE,
+        Provocation.UNSUPPORTED_RATE,
+    )
     return _probing([HandshakeProbe(intent) for intent in intents])
 
 

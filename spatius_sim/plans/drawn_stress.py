@@ -10,7 +10,7 @@ from spatius_sim.plans.plan import Plan, TurnPlan
 _MOST_FAULTS = 5
 
 
-def tortures() -> st.SearchStrategy[Plan]:
+def combined_faults() -> st.SearchStrategy[Plan]:
     """One or two clients that interrupt, speak over themselves or say nothing between ordinary turns, beside
     up to two that leave in mid-turn, read nothing or send rubbish, in front of a Motion Server that is late,
     fails, refuses, goes silent or talks nonsense, up to five times. What a relay owes nobody in such a plan

@@ -8,7 +8,7 @@ from spatius_sim.plans import drawn_behaviour as conduct_plans
 from spatius_sim.plans import drawn_faults as fault_plans
 from spatius_sim.plans import drawn_probes as server_plans
 from spatius_sim.plans.drawn_calls import client_plans_exercising
-from spatius_sim.plans.drawn_stress import tortures
+from spatius_sim.plans.drawn_stress import combined_faults
 from spatius_sim.plans.drawn_turns import (
     alone_or_not,
     audible_conversations,
@@ -68,7 +68,7 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
     if found is None and find_rule(rule_id).subject == "relay":
         slowed = fault_plans.slowed(alone_or_not())
         drawn = (conversations(), crowds(), conduct_plans.interrupted_turns(), slowed)
-        found = one_of(*drawn, tortures(), long_speeches()) if thorough else one_of(*drawn)
+        found = one_of(*drawn, combined_faults(), long_speeches()) if thorough else one_of(*drawn)
     if found is None:
         found = audible_conversations()
     return found if isinstance(found, Exercise) else Exercise(found)

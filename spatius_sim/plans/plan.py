@@ -8,7 +8,7 @@ import numpy as np
 
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.scenario.words import in_words
-from spatius_sim.plans.behaviour import WHOLE_TURN, Act, Cue, Rubbish
+from spatius_sim.plans.behaviour import WHOLE_TURN, Behaviour, Cue, MalformedInput
 from spatius_sim.plans.probes import Probe
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
 
@@ -40,7 +40,7 @@ class TurnPlan:
     samples: int
     chunk_bytes: int
     cue: Cue = WHOLE_TURN
-    act: Act | Rubbish = Act.GO_ON
+    act: Behaviour | MalformedInput = Behaviour.GO_ON
     pause_ms: int = 0
     reads: bool = True
     sound: Sound = Sound.SPEECH
@@ -58,9 +58,9 @@ class TurnPlan:
             spoken = "a turn that ends before anything was said"
         if not self.reads:
             spoken += ", nothing read until the others are through"
-        if isinstance(self.act, Rubbish):
+        if isinstance(self.act, MalformedInput):
             spoken += f", {self.act} sent {self.cue}"
-        elif self.act is not Act.GO_ON or self.cue != WHOLE_TURN:
+        elif self.act is not Behaviour.GO_ON or self.cue != WHOLE_TURN:
             spoken += f", {self.act} {self.cue}"
         return spoken + (f", a pause of {self.pause_ms} ms" if self.pause_ms else "")
 

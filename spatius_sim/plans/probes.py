@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from spatius_sim.protocol.messages import EgressType
-from spatius_sim.trace.events import Intent
+from spatius_sim.trace.events import Provocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +11,7 @@ class TokenProbe:
     """Asks for a token that expires so many seconds from now; `intent` where the key is bad."""
 
     life: int
-    intent: Intent | None = None
+    intent: Provocation | None = None
 
     def __str__(self) -> str:
         return str(self.intent) if self.intent else f"a token asked for that expires in {self.life} s"
@@ -21,7 +21,7 @@ class TokenProbe:
 class UpgradeProbe:
     """Knocks with a bad credential or id, in headers or in the query."""
 
-    intent: Intent
+    intent: Provocation
     by_query: bool = False
 
     def __str__(self) -> str:
@@ -32,7 +32,7 @@ class UpgradeProbe:
 class HandshakeProbe:
     """Opens a session and sends something else than a valid configuration."""
 
-    intent: Intent
+    intent: Provocation
 
     def __str__(self) -> str:
         return str(self.intent)

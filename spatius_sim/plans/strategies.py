@@ -18,10 +18,21 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import strategies as st
 
-from spatius_sim.plans.client_plan import CURRENT, JUNK, ClientPlan, Do, Move, Payload, Ref, Say, Step, Wait
+from spatius_sim.plans.client_plan import (
+    CURRENT,
+    JUNK,
+    ClientPlan,
+    Do,
+    GiveAudio,
+    Move,
+    PlannedPayload,
+    Ref,
+    Step,
+    Wait,
+)
 from spatius_sim.plans.drawn_behaviour import interrupted_turns
 from spatius_sim.plans.drawn_faults import failures
-from spatius_sim.plans.drawn_stress import tortures
+from spatius_sim.plans.drawn_stress import combined_faults
 from spatius_sim.plans.drawn_turns import conversations, crowds, long_speeches
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES
 from spatius_sim.protocol.codec import encode
@@ -43,7 +54,7 @@ __all__ = [
     "motion_payloads",
     "motions",
     "steps",
-    "tortures",
+    "combined_faults",
     "undecodable_payloads",
     "waits",
 ]
@@ -98,16 +109,18 @@ def foreign_refs() -> st.SearchStrategy[Ref]:
 
 def motions(ref: Ref = CURRENT, most_keyframes: int = 60) -> st.SearchStrategy[Move]:
     """Motion for an id, in one to three payloads."""
-    payloads = st.builds(Payload, st.integers(1, most_keyframes))
+    payloads = st.builds(PlannedPayload, st.integers(1, most_keyframes))
     return st.lists(payloads, min_size=1, max_size=3).map(lambda drawn: Move(tuple(drawn), ref))
 
 
 def steps() -> st.SearchStrategy[Step]:
     """One call: any operation, in any place. Whether its outcome is fixed depends on those before it."""
-    says = st.builds(Say, st.sampled_from((40, 100, 300, 1000, 2000)) | st.integers(1, 2000), st.booleans())
+    says = st.builds(
+        GiveAudio, st.sampled_from((40, 100, 300, 1000, 2000)) | st.integers(1, 2000), st.booleans()
+    )
     empty = st.builds(Move, st.sampled_from(((), None)), st.just(CURRENT) | foreign_refs())
     odd = st.builds(
-        lambda form, ref: Move((Payload(10, form),), ref),
+        lambda form, ref: Move((PlannedPayload(10, form),), ref),
         st.sampled_from(("unknown fields", "cut", "junk")),
         st.just(CURRENT) | foreign_refs(),
     )
@@ -118,14 +131,14 @@ def steps() -> st.SearchStrategy[Step]:
 
 def client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
     """Legal sequences: `pause` only while playing, `resume` only when paused, no audio while paused, no empty
-    audio outside a round."""
+    audio outside a conversation."""
     drawn = st.lists(steps(), min_size=2, max_size=most_steps).map(_legal)
     return st.builds(ClientPlan, drawn.map(tuple), _RATES)
 
 
 def illegal_client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
     """Any calls in any order, empty audio among them."""
-    empty = st.builds(Say, st.just(0), st.booleans())
+    empty = st.builds(GiveAudio, st.just(0), st.booleans())
     drawn = st.lists(st.one_of(steps(), empty), min_size=1, max_size=most_steps).map(tuple)
     return st.builds(ClientPlan, drawn, _RATES, st.sampled_from(tuple(StarvationMode)))
 
@@ -147,7 +160,7 @@ def _legal(drawn: list[Step]) -> list[Step]:
                 paused = False
             case Do(_):
                 paused, left_ms = False, 0
-            case Say(ms, _):
+            case GiveAudio(ms, _):
                 if paused:
                     continue
                 left_ms += ms

@@ -11,7 +11,7 @@ import pytest
 from spatius_sim.protocol.errors import UsageError
 
 if TYPE_CHECKING:
-    from spatius_sim.reporting.baseline import Baseline, Remark
+    from spatius_sim.reporting.baseline import Baseline, BaselineCheck
     from spatius_sim.reporting.summary import RuleOutcome, Summary
 
 _PARTIAL = {"spatius_rule": "--rule", "spatius_time_budget": "--time-budget"}
@@ -36,14 +36,14 @@ def check_baseline(config: pytest.Config, subject: str) -> None:
     _baseline(config, [subject])
 
 
-def remark_on(config: pytest.Config, outcome: "RuleOutcome") -> "Remark":
+def remark_on(config: pytest.Config, outcome: "RuleOutcome") -> "BaselineCheck":
     """What the baseline says of an outcome; where it is brought up to date, that what it does not say yet."""
-    from spatius_sim.reporting.baseline import Remark, remark
+    from spatius_sim.reporting.baseline import BaselineCheck, remark
 
     baseline = _baseline(config)
-    said = Remark() if baseline is None else remark(baseline, outcome, date.today())
+    said = BaselineCheck() if baseline is None else remark(baseline, outcome, date.today())
     if _updating(config) and not said.tolerated:
-        return Remark(tolerated="to be written to the baseline" if outcome.failure else "")
+        return BaselineCheck(tolerated="to be written to the baseline" if outcome.failure else "")
     return said
 
 

@@ -29,8 +29,8 @@ from spatius_sim.trace.known_secrets import KnownSecrets
 
 if TYPE_CHECKING:
     from spatius_sim.engine.conformance_file import ConformanceFile
-    from spatius_sim.engine.run import Bench
-    from spatius_sim.engine.settings import Options
+    from spatius_sim.engine.run import Run
+    from spatius_sim.engine.settings import Settings
     from spatius_sim.plans.exercises import Exercise
     from spatius_sim.reporting.summary import Summary
     from spatius_sim.rules.rule import Rule
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 FROM_FILE: "pytest.StashKey[tuple[str, dict[str, Any]]]" = pytest.StashKey()
 """The path of the conformance file, and what it filled in."""
-BENCH: "pytest.StashKey[Bench]" = pytest.StashKey()
+BENCH: "pytest.StashKey[Run]" = pytest.StashKey()
 CHECKED: "pytest.StashKey[tuple[Summary, ...]]" = pytest.StashKey()
 """The verdicts on the tape that was named."""
 ENVIRONMENT: "pytest.StashKey[dict[str, str]]" = pytest.StashKey()
@@ -160,11 +160,11 @@ def judged_rules(config: pytest.Config) -> frozenset[str]:
     return rules_to_judge(config.getoption("spatius_rule") or (), level)
 
 
-def run_options(config: pytest.Config) -> "Options":
+def run_options(config: pytest.Config) -> "Settings":
     """What the user asked for. Raises UsageError."""
-    from spatius_sim.engine.settings import options_of
+    from spatius_sim.engine.settings import settings_of
 
-    asked = options_of(given_options(config), os.environ, run_seed(config))
+    asked = settings_of(given_options(config), os.environ, run_seed(config))
     return replace(asked, turn_hook=_turn_hook(config))
 
 
@@ -186,12 +186,12 @@ def run_seed(config: pytest.Config) -> int:
     return config.stash[_SEED]
 
 
-def bench_of(config: pytest.Config) -> "Bench":
+def bench_of(config: pytest.Config) -> "Run":
     """The one bench of this run, open. Raises UsageError."""
     if BENCH not in config.stash:
-        from spatius_sim.engine.run import Bench
+        from spatius_sim.engine.run import Run
 
-        bench = Bench(run_options(config))
+        bench = Run(run_options(config))
         try:
             config.stash[ENVIRONMENT] = bench.open()
         except UsageError:

@@ -11,7 +11,7 @@ import pytest
 from spatius_sim.pytest_plugin.baseline import NEVER_RUN
 
 if TYPE_CHECKING:
-    from spatius_sim.engine.settings import Options
+    from spatius_sim.engine.settings import Settings
     from spatius_sim.reporting.summary import RuleOutcome, Summary
 
 _OUTCOME = "spatius_sim_outcome"
@@ -159,7 +159,7 @@ class Outcomes:
             known[outcome.rule_id] = outcome
 
     def summaries(
-        self, named: Mapping[str, str], judged: frozenset[str], required: frozenset[str], options: "Options"
+        self, named: Mapping[str, str], judged: frozenset[str], required: frozenset[str], options: "Settings"
     ) -> "list[Summary]":
         """One for each subject. Where it was named, every rule that was to be `judged` is in it."""
         from spatius_sim import __version__

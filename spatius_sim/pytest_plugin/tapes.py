@@ -43,14 +43,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _checked(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
     """What is on the tape, judged as the options and the conformance file ask."""
-    from spatius_sim.engine.check_tape import asked_of_tapes, check_tape
+    from spatius_sim.engine.check_tape import check_tape, settings_of_tapes
 
     given = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
     if subject_named(given):
         raise UsageError("--tape names a subject, and another one is named, too: judge one in a run")
     if given["update-baseline"]:
         raise UsageError("--update-baseline needs a whole run, and a tape is none")
-    asked = asked_of_tapes(given, config.invocation_params.dir)
+    asked = settings_of_tapes(given, config.invocation_params.dir)
     for option in JUDGE_OPTIONS:
         if option.name in asked.reports:
             setattr(config.option, option.field, asked.reports[option.name])

@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownFailure:
     """One entry: `fails_with` are the ways in which it may fail, as the report's Actual has them; numbers are
     alike, and `*` is anything. A flaky one may pass, too. The lines are those of the file, counted from 1."""
 
@@ -45,11 +45,11 @@ class Baseline:
     """All entries of one file, by rule id."""
 
     place: str
-    known: Mapping[str, Known]
+    known: Mapping[str, KnownFailure]
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class BaselineCheck:
     """What a baseline says of one outcome: the reason why it is tolerated, or the complaint, or neither."""
 
     tolerated: str = ""
@@ -64,23 +64,23 @@ class Review:
     complaints: tuple[str, ...]
 
 
-def remark(baseline: Baseline, outcome: RuleOutcome, today: date) -> Remark:
+def remark(baseline: Baseline, outcome: RuleOutcome, today: date) -> BaselineCheck:
     """What the baseline says of one outcome on that day."""
     known = baseline.known.get(outcome.rule_id)
     if known is None:
-        return Remark()
+        return BaselineCheck()
     if known.expires is not None and known.expires < today:
         told = f"expired on {known.expires}: mend it, or look at it again and write a later day here"
-        return Remark(complaint=_at(baseline, known.expires_line, known, told))
+        return BaselineCheck(complaint=_at(baseline, known.expires_line, known, told))
     if outcome.verdict is Verdict.PASSED and not known.flaky:
         told = f"passes now: delete lines {known.line} to {known.last_line}"
-        return Remark(complaint=_at(baseline, known.line, known, told))
+        return BaselineCheck(complaint=_at(baseline, known.line, known, told))
     if outcome.failure is None:
-        return Remark()
+        return BaselineCheck()
     if not known.covers(outcome.failure.actual):
         told = f"fails otherwise than it says here: {outcome.failure.actual}"
-        return Remark(complaint=_at(baseline, known.fails_with_line, known, told))
-    return Remark(tolerated=str(known))
+        return BaselineCheck(complaint=_at(baseline, known.fails_with_line, known, told))
+    return BaselineCheck(tolerated=str(known))
 
 
 def review(baseline: Baseline, outcomes: Iterable[RuleOutcome], today: date) -> Review:
@@ -92,7 +92,7 @@ def review(baseline: Baseline, outcomes: Iterable[RuleOutcome], today: date) -> 
     )
 
 
-def _at(baseline: Baseline, line: int, known: Known, told: str) -> str:
+def _at(baseline: Baseline, line: int, known: KnownFailure, told: str) -> str:
     return f"{baseline.place}:{line}: {known.rule_id} {told}"
 
 

@@ -1,7 +1,7 @@
 """Where the kit itself was late, time means nothing: how much of a span that was."""
 
 from spatius_sim.rules.findings import Broken, Kept, Late
-from spatius_sim.trace.events import Lagged, Lane, Trace
+from spatius_sim.trace.events import KitStalled, Lane, Trace
 
 _NS = 1e9
 
@@ -11,7 +11,7 @@ def lag_seconds(trace: Trace, since: int, until: int) -> float:
     begun, ended = trace.events[since].at_ns, trace.events[until].at_ns
     late = 0.0
     for event in trace.on(Lane.KIT):
-        if isinstance(event.what, Lagged):
+        if isinstance(event.what, KitStalled):
             woke = event.at_ns / _NS
             late += max(0.0, min(woke, ended / _NS) - max(woke - event.what.seconds, begun / _NS))
     return late

@@ -7,7 +7,7 @@ from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
-from spatius_sim.wires.testee import Answer, Request
+from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,32 +15,32 @@ class Exchange:
     """A request and its answer, with their sequence numbers and when the answer came."""
 
     seq: int
-    request: Request
+    request: TesteeRequest
     answered: int
-    answer: Answer
+    answer: TesteeAnswer
     at_ns: int
 
 
 def exchanges(trace: Trace) -> Iterator[Exchange]:
     """Requests with their answers, in order; a request that was never answered is left out."""
-    asked: tuple[int, Request] | None = None
+    asked: tuple[int, TesteeRequest] | None = None
     for event in trace.on(Lane.CLIENT):
-        if isinstance(event.what, Sent) and isinstance(event.what.value, Request):
+        if isinstance(event.what, Sent) and isinstance(event.what.value, TesteeRequest):
             asked = event.seq, event.what.value
-        elif asked and isinstance(event.what, Received) and isinstance(event.what.value, Answer):
+        elif asked and isinstance(event.what, Received) and isinstance(event.what.value, TesteeAnswer):
             yield Exchange(*asked, event.seq, event.what.value, event.at_ns)
             asked = None
 
 
 @dataclass(frozen=True, slots=True)
-class Payload:
+class GivenPayload:
     """Its keyframes by their translation[0]; `unknown`: there are fields in it that the protocol lacks."""
 
     values: tuple[float, ...]
     unknown: bool
 
 
-def read_payload(raw: bytes) -> Payload | None:
+def read_payload(raw: bytes) -> GivenPayload | None:
     """A payload's keyframes by their translation[0]; None for bytes that are no motion."""
     try:
         message = decode(raw)
@@ -49,4 +49,4 @@ def read_payload(raw: bytes) -> Payload | None:
     if not isinstance(message, MotionResponse):
         return None
     values = tuple(float(value) for value in message.keyframes[:, 0])
-    return Payload(values, encode(message) != raw)
+    return GivenPayload(values, encode(message) != raw)

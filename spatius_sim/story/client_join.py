@@ -2,14 +2,22 @@
 
 What the rules leave open stays open here: between the earliest and the latest that an honest client may play
 (`high` and `low`) nothing is fixed, and after a call whose outcome no document fixes the ledger is in fog
-until the next round or interrupt that ends it.
+until the next conversation or interrupt that ends it.
 """
 
 from typing import Any
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
-from spatius_sim.story.client_exchanges import Exchange, Payload, exchanges, read_payload
-from spatius_sim.story.client_story import APART, AudioCall, ClientStory, Kind, MotionCall, Observation, Round
+from spatius_sim.story.client_exchanges import Exchange, GivenPayload, exchanges, read_payload
+from spatius_sim.story.client_story import (
+    APART,
+    AudioCall,
+    ClientConversation,
+    ClientStory,
+    Kind,
+    MotionCall,
+    Observation,
+)
 from spatius_sim.trace.decoder_events import PlaybackState, StarvationMode
 from spatius_sim.trace.events import Trace
 
@@ -33,8 +41,8 @@ class _Walk:
 
     def __init__(self, story: ClientStory) -> None:
         self.story = story
-        self.round: Round | None = None
-        self.rounds: dict[str | None, Round] = {}
+        self.conversation: ClientConversation | None = None
+        self.conversations: dict[str | None, ClientConversation] = {}
         self.origins: dict[float, tuple[MotionCall, int]] = {}
         self.strict = False
         self.fog_audio = self.fog_pause = self.paused = False
@@ -81,12 +89,12 @@ class _Walk:
 
     @property
     def end(self) -> int:
-        return self.round.samples * 1000 if self.round else 0
+        return self.conversation.samples * 1000 if self.conversation else 0
 
     @property
     def limit(self) -> int:
         """How far audio can be played now: strictSync waits for the motion."""
-        current = self.round
+        current = self.conversation
         if current is None or not self.strict or current.audio_only or current.open_motion:
             return self.end
         needed = keyframe_count(current.samples, self.story.sample_rate)
@@ -96,17 +104,17 @@ class _Walk:
 
     @property
     def surely_current(self) -> bool:
-        return self.round is not None and not self.fog_audio and not self.maybe_over
+        return self.conversation is not None and not self.fog_audio and not self.maybe_over
 
     @property
     def maybe_over(self) -> bool:
-        return self.round is not None and self.round.ended and self.high >= self.end
+        return self.conversation is not None and self.conversation.ended and self.high >= self.end
 
     def pass_time(self, ms: int) -> None:
         rate, limit = self.story.sample_rate, self.limit
         self.moved = self.moved or ms > 0
         self.quiet_ms += ms
-        if self.round is None:
+        if self.conversation is None:
             return
         if self.paused and not self.fog_pause:
             self.paused_ms += ms
@@ -124,19 +132,19 @@ class _Walk:
         self.low = min(limit, wanted)
         if limit < self.end:
             self.stall_ms += left_ms
-        elif self.round.ended:
+        elif self.conversation.ended:
             self.over_ms += left_ms
         else:
             self.dry_ms += left_ms
-        last = keyframe_count(self.round.samples, rate) - 1
-        if min(last, self.story.keyframe_at(self.low // 1000)) >= len(self.round.values):
+        last = keyframe_count(self.conversation.samples, rate) - 1
+        if min(last, self.story.keyframe_at(self.low // 1000)) >= len(self.conversation.values):
             self.missing_ms += ms - waited
 
     def audio(self, exchange: Exchange) -> None:
         request, answer = exchange.request, exchange.answer
         told = answer.result.get("conversationId")
         returned = told if isinstance(told, str) else None
-        outside = self.round is None or self.round.ended
+        outside = self.conversation is None or self.conversation.ended
         if outside and not request.audio:
             call = AudioCall(exchange.seq, exchange.answered, returned, answer.error, None, False)
             self.story.audio_calls.append(call)
@@ -146,7 +154,7 @@ class _Walk:
             self.begin(exchange.seq, returned)
         if self.paused:
             self.fog_pause = True
-        current = self.round
+        current = self.conversation
         assert current is not None
         call = AudioCall(exchange.seq, exchange.answered, returned, answer.error, current, outside)
         self.story.audio_calls.append(call)
@@ -157,7 +165,9 @@ class _Walk:
         self.dry_ms = 0
 
     def begin(self, seq: int, returned: str | None) -> None:
-        self.round = self.rounds[returned] = Round(returned, seq, taints=set(self.since_reset))
+        self.conversation = self.conversations[returned] = ClientConversation(
+            returned, seq, taints=set(self.since_reset)
+        )
         self.fog_audio = self.moved = False
         self.low = self.high = self.wait = 0
         self.over_ms = self.dry_ms = self.missing_ms = self.stall_ms = 0
@@ -169,37 +179,39 @@ class _Walk:
             self.wait, self.stall_ms = self.wait + self.story.slack_ms, 0
         kind = self.kind(exchange.request.conversation_id, frames, payloads)
         unknown = any(p is not None and p.unknown for p in payloads)
-        given_for = self.round if kind is not Kind.LATE else None
+        given_for = self.conversation if kind is not Kind.LATE else None
         call = MotionCall(exchange.seq, exchange.answered, kind, exchange.answer.error, unknown, given_for)
         self.story.motion_calls.append(call)
-        if kind is Kind.MATCH and self.round:
-            self.round.payloads += len(payloads)
+        if kind is Kind.MATCH and self.conversation:
+            self.conversation.payloads += len(payloads)
         for payload in payloads:
             for value in payload.values if payload else ():
-                number = len(self.round.values) if kind is Kind.MATCH and self.round else -1
+                number = len(self.conversation.values) if kind is Kind.MATCH and self.conversation else -1
                 self.origins[value] = call, number
-                if kind is Kind.MATCH and self.round:
-                    self.add(self.round, value, unknown)
+                if kind is Kind.MATCH and self.conversation:
+                    self.add(self.conversation, value, unknown)
         self.taint(kind)
 
-    def add(self, current: Round, value: float, unknown: bool) -> None:
+    def add(self, current: ClientConversation, value: float, unknown: bool) -> None:
         due_ms = len(current.values) * 1000 // KEYFRAMES_PER_SECOND
         current.late = current.late or self.high > due_ms * self.story.sample_rate
         if unknown and current.unknown_from is None:
             current.unknown_from = len(current.values)
         current.values.append(value)
 
-    def kind(self, given: str, frames: tuple[bytes, ...], payloads: "list[Payload | None]") -> Kind:
-        current = self.round
+    def kind(self, given: str, frames: tuple[bytes, ...], payloads: "list[GivenPayload | None]") -> Kind:
+        current = self.conversation
         if self.fog_audio:
             return Kind.OPEN
         if current is None or current.id != given:
-            interrupted = current is None and given in self.rounds and self.rounds[given].interrupted
+            interrupted = (
+                current is None and given in self.conversations and self.conversations[given].interrupted
+            )
             if not frames:
                 return Kind.EMPTY_MISMATCH
             if interrupted:
                 return Kind.LATE
-            return Kind.EARLY if current is None and not self.rounds else Kind.MISMATCH
+            return Kind.EARLY if current is None and not self.conversations else Kind.MISMATCH
         if self.maybe_over:
             return Kind.OPEN
         if not frames:
@@ -213,7 +225,7 @@ class _Walk:
         return Kind.MATCH
 
     def taint(self, kind: Kind) -> None:
-        current = self.round
+        current = self.conversation
         match kind:
             case Kind.EMPTY if current:
                 current.audio_only = True
@@ -237,12 +249,12 @@ class _Walk:
             current.taints.add("C-EMPTY-MISMATCH")
 
     def interrupt(self) -> None:
-        if self.round is not None:
-            self.round.interrupted = True
+        if self.conversation is not None:
+            self.conversation.interrupted = True
             self.since_reset.add("C-INTERRUPT")
         elif self.fog_audio:
             self.since_reset.add("C-INTERRUPT")
-        self.round = None
+        self.conversation = None
         self.fog_audio = self.fog_pause = self.paused = self.moved = False
         self.quiet_ms = 0
 
@@ -251,8 +263,8 @@ class _Walk:
         self.fog_pause = self.fog_pause or not sure
         self.paused = True
         self.overshoot, self.paused_ms = self.story.slack_ms, 0
-        if self.round is not None:
-            self.round.taints.add("C-PAUSE")
+        if self.conversation is not None:
+            self.conversation.taints.add("C-PAUSE")
 
     def resume(self) -> None:
         self.fog_pause = self.fog_pause or not self.paused
@@ -260,7 +272,7 @@ class _Walk:
         self.wait += self.story.slack_ms
 
     def observe(self, exchange: Exchange) -> None:
-        result, story, current = exchange.answer.result, self.story, self.round
+        result, story, current = exchange.answer.result, self.story, self.conversation
         for member in ("state", "conversationId", "samplesPlayed", "keyframesRendered"):
             if exchange.answer.error is None and member not in result:
                 story.lacks.add(f"observe.{member}")
@@ -283,7 +295,7 @@ class _Walk:
             played=played,
             stalled=result.get("stalled"),
             conversation_id=result.get("conversationId"),
-            round=current,
+            conversation=current,
             samples=current.samples if current else 0,
             low=self.low // 1000,
             high=self.high // 1000,
@@ -321,13 +333,13 @@ class _Walk:
 
     @property
     def timed(self) -> bool:
-        return self.round is not None and not (self.fog_audio or self.fog_pause or self.strict)
+        return self.conversation is not None and not (self.fog_audio or self.fog_pause or self.strict)
 
     def id_fixed(self, state: object) -> bool:
         """Whether the current id is. One that went idle too early is C-STATES' business."""
         if self.fog_audio or self.maybe_over:
             return False
-        return self.round is None or not (self.strict or state == PlaybackState.IDLE)
+        return self.conversation is None or not (self.strict or state == PlaybackState.IDLE)
 
     @property
     def slack(self) -> int:
@@ -336,7 +348,7 @@ class _Walk:
     @property
     def starving(self) -> bool:
         """Whether strictSync is judged now."""
-        current = self.round
+        current = self.conversation
         if current is None or not self.strict or current.audio_only or current.open_motion:
             return False
         return not (self.fog_audio or self.fog_pause or self.paused)
@@ -349,7 +361,7 @@ class _Walk:
             if value not in self.origins:
                 continue
             call, number = self.origins[value]
-            if call.kind is Kind.MATCH and call.round is self.round:
+            if call.kind is Kind.MATCH and call.conversation is self.conversation:
                 own.append(number)
             elif call.kind is not Kind.OPEN:
                 foreign.append((value, call))
@@ -357,8 +369,8 @@ class _Walk:
 
     def due(self, played: int | None) -> tuple[int, int | None]:
         """The keyframes that a step leads from and to; the latter None where it is not fixed."""
-        current, last = self.round, self.last
-        if not (current and last and self.clean_step and self.timed) or last.round is not current:
+        current, last = self.conversation, self.last
+        if not (current and last and self.clean_step and self.timed) or last.conversation is not current:
             return 0, None
         if current.audio_only or current.open_motion or self.paused:
             return 0, None
@@ -371,10 +383,10 @@ class _Walk:
     def at_end(self, played: int | None) -> bool:
         """Whether the audio may be over, so that nothing has to be drawn any more."""
         at = self.high // 1000 if played is None else played
-        return self.round is not None and at >= self.round.samples
+        return self.conversation is not None and at >= self.conversation.samples
 
     def taints_for(self, due: int | None) -> set[str]:
-        current = self.round
+        current = self.conversation
         if current is None:
             return set()
         taints = current.taints | self.since_reset & {"C-EARLY"}
@@ -384,14 +396,14 @@ class _Walk:
 
     def settled(self, expected: PlaybackState | None) -> bool:
         """Whether a state that is reported one step of the clock late must be told by now."""
-        return not self.rounds or (self.clean_step and expected is self.expected_before)
+        return not self.conversations or (self.clean_step and expected is self.expected_before)
 
     def expected_state(self) -> PlaybackState | None:
         slack = self.story.slack_ms
         if self.fog_audio or self.fog_pause:
             return None
-        if self.round is None:
-            settled = not self.rounds or self.quiet_ms >= slack
+        if self.conversation is None:
+            settled = not self.conversations or self.quiet_ms >= slack
             return PlaybackState.IDLE if settled else None
         if self.paused:
             return PlaybackState.PAUSED if self.paused_ms >= slack else None
@@ -403,5 +415,9 @@ class _Walk:
 
 def _goes_on(seen: Observation, story: ClientStory) -> bool:
     """Whether audio was seen to go on without motion."""
-    missing = seen.missing_ms > story.slack_ms and seen.round is not None and not seen.round.taints & APART
+    missing = (
+        seen.missing_ms > story.slack_ms
+        and seen.conversation is not None
+        and not seen.conversation.taints & APART
+    )
     return missing and seen.played is not None and seen.played >= seen.low > 0

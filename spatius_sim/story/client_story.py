@@ -1,4 +1,4 @@
-"""What client rules judge: rounds, calls and observations. The ledger makes them; no client rule joins by
+"""What client rules judge: conversations, calls and observations. The ledger makes them; no client rule joins by
 itself."""
 
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ REAL_SLACK_MS = 600
 """How late a client may start something, or report it (the testee protocol)."""
 
 APART = frozenset({"C-EMPTY", "C-ABNORMAL", "C-PAUSE"})
-"""The rules whose situation sets the whole playback of a round apart."""
+"""The rules whose situation sets the whole playback of a conversation apart."""
 
 
 class Kind(Enum):
-    """What a call with motion was, seen from the round that was current."""
+    """What a call with motion was, seen from the conversation that was current."""
 
     MATCH = "matched"
     MISMATCH = "given with another id"
@@ -31,8 +31,8 @@ class Kind(Enum):
 
 
 @dataclass(slots=True)
-class Round:
-    """One round of audio. `values` are the keyframes that belong to it, told by their translation[0];
+class ClientConversation:
+    """One conversation of audio. `values` are the keyframes that belong to it, told by their translation[0];
     `taints` are the rules whose situation came up in it."""
 
     id: str | None
@@ -52,13 +52,13 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class AudioCall:
-    """`round` is None for empty audio outside a round; `first` where the call started its round."""
+    """`conversation` is None for empty audio outside a conversation; `first` where the call started its conversation."""
 
     seq: int
     answered: int
     returned: str | None
     error: str | None
-    round: Round | None
+    conversation: ClientConversation | None
     first: bool
 
 
@@ -69,20 +69,20 @@ class MotionCall:
     kind: Kind
     error: str | None
     unknown_fields: bool
-    round: Round | None
+    conversation: ClientConversation | None
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What was seen, and what is fixed of it. Positions in samples; None for what is not fixed or not told.
 
-    `low` and `high`: the latest and the earliest client. `over`: the round is over for the latest one, too;
-    `dry_ms`: how long ago the audio of a round without an end mark ran out for it; `missing_ms`: how long it
+    `low` and `high`: the latest and the earliest client. `over`: the conversation is over for the latest one, too;
+    `dry_ms`: how long ago the audio of a conversation without an end mark ran out for it; `missing_ms`: how long it
     has played without motion. `held`: paused, and settled. `stalls` and `runs`: strictSync surely stalls, or
     surely does not. `due`: the keyframe that this step leads to; `blank`: it leads so far that even a client
-    that lags must have rendered something, and nothing was; `own`: keyframes of this round that were
+    that lags must have rendered something, and nothing was; `own`: keyframes of this conversation that were
     rendered, by number; `foreign`: others, as (value, their call). `shown_before`, `went_on_before`,
-    `ended_well_before`: this client was seen to render motion, to play on without it, to play a plain round
+    `ended_well_before`: this client was seen to render motion, to play on without it, to play a plain conversation
     to its end. `id_fixed` says whether `current_id` is.
     """
 
@@ -92,7 +92,7 @@ class Observation:
     played: int | None
     stalled: bool | None
     conversation_id: object
-    round: Round | None
+    conversation: ClientConversation | None
     samples: int
     low: int
     high: int
@@ -142,5 +142,5 @@ class ClientStory:
         return ms * self.sample_rate // 1000
 
     def keyframe_at(self, samples: int) -> int:
-        """The keyframe that is on the face at that place of a round."""
+        """The keyframe that is on the face at that place of a conversation."""
         return samples * KEYFRAMES_PER_SECOND // self.sample_rate

@@ -7,7 +7,9 @@ from spatius_sim.wires.events import Audio, RelayEvent, Speak, SpeakEnd
 from spatius_sim.wires.features import AUDIO, END_MARKS
 
 
-def heard(trace: Trace, since: int = 0, until: int | None = None) -> Iterator[tuple[Event, RelayEvent]]:
+def client_hears(
+    trace: Trace, since: int = 0, until: int | None = None
+) -> Iterator[tuple[Event, RelayEvent]]:
     """Of the events with these numbers those that a decoder learns of. Where a relay returns no audio, its
     client plays what it sent itself; where closing is the end mark, it marks the audio that is still open."""
     plays_its_own = AUDIO in trace.header.lacks

@@ -12,25 +12,25 @@ from functools import partial
 
 from spatius_sim.model.scenario.words import LONGEST_EXCUSED_DELAY, delay_of, is_harmless
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, Interrupt, MotionResponse, ServerError
-from spatius_sim.story.heard import heard
+from spatius_sim.story.heard import client_hears
 from spatius_sim.story.story import (
     ORDINARY_BYTES,
+    AudioPiece,
     Conversation,
     Delivery,
-    Piece,
-    Request,
     SentPayload,
     Story,
     Turn,
+    UpstreamRequest,
 )
 from spatius_sim.trace.events import (
     Closed,
     Event,
     Injected,
-    Intended,
-    Intent,
     Lane,
     Opened,
+    Provocation,
+    Provoked,
     Received,
     Sent,
     Trace,
@@ -43,8 +43,8 @@ __all__ = [
     "ORDINARY_BYTES",
     "Conversation",
     "Delivery",
-    "Piece",
-    "Request",
+    "AudioPiece",
+    "UpstreamRequest",
     "SentPayload",
     "Story",
     "Turn",
@@ -104,9 +104,9 @@ def _planned_turns(trace: Trace) -> list[Turn]:
 _NOT_CONFIGURED = ConfigureSession(0)
 
 
-def _requests(trace: Trace) -> list[Request]:
-    found: list[Request] = []
-    requests: dict[tuple[str, str], Request] = {}
+def _requests(trace: Trace) -> list[UpstreamRequest]:
+    found: list[UpstreamRequest] = []
+    requests: dict[tuple[str, str], UpstreamRequest] = {}
     configured: dict[str, ConfigureSession] = {}
     for event in trace.on(Lane.UPSTREAM):
         message = event.what.value if isinstance(event.what, Sent | Received) else None
@@ -118,7 +118,7 @@ def _requests(trace: Trace) -> list[Request]:
                 known = requests.get(key)
                 if known is None or (audio and (known.ends or known.interrupted_seq is not None)):
                     session = configured.get(event.connection, _NOT_CONFIGURED)
-                    requests[key] = Request(*key, event.seq, session, reuses=known)
+                    requests[key] = UpstreamRequest(*key, event.seq, session, reuses=known)
                     found.append(requests[key])
                 requests[key].audio += audio
                 requests[key].messages.append(audio)
@@ -141,7 +141,7 @@ def _requests(trace: Trace) -> list[Request]:
     return found
 
 
-def _under_way(requests: dict[tuple[str, str], Request], connection: str) -> list[Request]:
+def _under_way(requests: dict[tuple[str, str], UpstreamRequest], connection: str) -> list[UpstreamRequest]:
     """The requests of a connection that have not been answered to their end."""
     return [
         request
@@ -168,7 +168,7 @@ def _conversations(
     for event in trace.on(Lane.DOWNSTREAM):
         if isinstance(event.what, Opened):
             opened[event.connection].append(event.seq)
-    for event, said in heard(trace):
+    for event, said in client_hears(trace):
         client = event.connection
         # Nothing goes on behind a new connection of the same client.
         place = (client, bisect(opened[client], event.seq))
@@ -180,7 +180,7 @@ def _conversations(
             case Audio(pcm, last, turn_id):
                 key = (*place, turn_id)
                 conversation = by_turn_id.get(key) if turn_id else current.get(place)
-                piece = Piece(event.seq, pcm, _by_audio(pcm, turns))
+                piece = AudioPiece(event.seq, pcm, _by_audio(pcm, turns))
                 if (
                     conversation is None
                     or (pcm and not turn_id and _is_over(conversation, piece))
@@ -204,7 +204,7 @@ def _conversations(
     return conversations, deliveries, rates
 
 
-def _is_over(conversation: Conversation, piece: Piece) -> bool:
+def _is_over(conversation: Conversation, piece: AudioPiece) -> bool:
     """Whether audio without a turn id starts a new round: behind an end mark, and where a turn begins behind
     one that its client has cut off, or in which Motion Server failed. A further mark alone starts none."""
     if conversation.marks:
@@ -221,7 +221,7 @@ def _asks_for_nothing(event: Event, turns: list[Turn]) -> bool:
     return turn is not None and turn.sample_rate > 0 and not turn.has_keyframe
 
 
-def _tie_deliveries(requests: list[Request], deliveries: list[Delivery]) -> None:
+def _tie_deliveries(requests: list[UpstreamRequest], deliveries: list[Delivery]) -> None:
     """Each delivery to a payload of the same bytes that was sent before and that this client has not had
     yet: of its own turn and its conversation's rather than of another, and the earliest of these."""
     by_bytes: dict[bytes, list[SentPayload]] = defaultdict(list)
@@ -248,7 +248,7 @@ def _distance(delivery: Delivery, payload: SentPayload) -> tuple[bool, bool]:
     return turn is None or turn.client != delivery.client, turn is None or turn is not joined
 
 
-def _tie_requests(requests: list[Request], turns: list[Turn]) -> None:
+def _tie_requests(requests: list[UpstreamRequest], turns: list[Turn]) -> None:
     for request in requests:
         if request.turn is None:
             receivers = {d.client for payload in request.payloads for d in payload.deliveries}
@@ -279,7 +279,7 @@ def _tie_conversations(conversations: list[Conversation], turns: list[Turn]) -> 
             )
 
 
-def _by_messages(request: Request, turns: list[Turn]) -> Turn | None:
+def _by_messages(request: UpstreamRequest, turns: list[Turn]) -> Turn | None:
     """The turn that the first message tells which can be told: something may be missing between two."""
     told = (_by_audio(message, turns) for message in request.messages)
     return next((turn for turn in told if turn is not None), None)
@@ -318,7 +318,7 @@ def _latest(seq: int, turns: list[Turn]) -> Turn | None:
     return max(begun, key=lambda turn: turn.started_seq, default=None)
 
 
-_BAD_MANNERS = (Intended(Intent.RUBBISH), Intended(Intent.UNREAD))
+_BAD_MANNERS = (Provoked(Provocation.RUBBISH), Provoked(Provocation.UNREAD))
 
 
 def bad_manners_since(trace: Trace) -> int:

@@ -17,12 +17,12 @@ class SentPayload:
     seq: int
     raw: bytes
     response: MotionResponse
-    request: "Request"
+    request: "UpstreamRequest"
     deliveries: list["Delivery"] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Request:
+class UpstreamRequest:
     """All that shared one req_id on one upstream connection."""
 
     connection: str
@@ -36,7 +36,7 @@ class Request:
     payloads: list[SentPayload] = field(default_factory=list)
     broken_off: bool = False
     interrupted_seq: int | None = None
-    reuses: "Request | None" = None
+    reuses: "UpstreamRequest | None" = None
     """The request before it, whose req_id it takes after its end or interrupt."""
     turn: "Turn | None" = None
     told_by_audio: bool = False
@@ -68,7 +68,7 @@ class Delivery:
 
 
 @dataclass(slots=True)
-class Piece:
+class AudioPiece:
     """Audio as it arrived at a client, and the turn that it was spoken in, where the audio itself tells."""
 
     seq: int
@@ -85,7 +85,7 @@ class Conversation:
     labelled: bool = False
     """Whether a turn id tells it from others."""
     audio: bytearray = field(default_factory=bytearray)
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[AudioPiece] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
     motion_marks: list[int] = field(default_factory=list)
     turn: "Turn | None" = None
@@ -124,7 +124,7 @@ class Turn:
     clean: bool = False
     faults: list[Event] = field(default_factory=list)
     failures: list[Event] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
+    requests: list[UpstreamRequest] = field(default_factory=list)
     conversations: list[Conversation] = field(default_factory=list)
     swallowed_by: Conversation | None = None
     """The conversation of an earlier turn in which this turn's audio went on, unseparated."""
@@ -183,7 +183,7 @@ class Story:
 
     trace: Trace
     turns: list[Turn]
-    requests: list[Request]
+    requests: list[UpstreamRequest]
     conversations: list[Conversation]
     deliveries: list[Delivery]
     output_rates: dict[str, int]

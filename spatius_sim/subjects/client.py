@@ -4,12 +4,12 @@ import time
 
 from spatius_sim import __version__
 from spatius_sim.net.client.testee import Testee, TesteeError
-from spatius_sim.plans.client_plan import ClientPlan, Script
+from spatius_sim.plans.client_plan import ClientPlan, RequestWriter
 from spatius_sim.protocol.errors import RemoteProtocolError, UnreachableError
 from spatius_sim.subjects.own_client import OWN
 from spatius_sim.subjects.testee_shim import Factory, Shim
-from spatius_sim.trace.events import Event, Lane, Received, Sent, Trace, TraceHeader, What
-from spatius_sim.wires.testee import PROTOCOL, Answer, Request, read_answer, write_request
+from spatius_sim.trace.events import Event, EventKind, Lane, Received, Sent, Trace, TraceHeader
+from spatius_sim.wires.testee import PROTOCOL, TesteeAnswer, TesteeRequest, read_answer, write_request
 
 OUR_OWN = "our own decoder"
 _ANSWER_SECONDS = 10.0
@@ -66,7 +66,7 @@ class ClientSubject:
         await self._testee.open(self._start_seconds)
         self._events = []
         try:
-            answer = await self._ask(Request(self._next(), "hello"))
+            answer = await self._ask(TesteeRequest(self._next(), "hello"))
         except TesteeError as error:
             await self._testee.close()
             raise UnreachableError(f"{self.target} did not say hello: {error}".replace("\n", " | ")) from None
@@ -91,14 +91,14 @@ class ClientSubject:
         """Every call of the plan, each with an `observe` behind it; raises TesteeError."""
         self._events = list(self._hello)
         mode = plan.mode if plan.mode in self._modes or not self._modes else self._modes[0]
-        script = Script(plan)
+        script = RequestWriter(plan)
         try:
-            await self._ask(Request(self._next(), "reset", sample_rate=plan.sample_rate, mode=mode))
-            await self._do(Request(self._next(), "observe"))
+            await self._ask(TesteeRequest(self._next(), "reset", sample_rate=plan.sample_rate, mode=mode))
+            await self._do(TesteeRequest(self._next(), "observe"))
             for step in plan.steps:
                 answer = await self._do(script.request(self._next(), step))
                 script.learn(answer.result.get("conversationId"))
-                await self._do(Request(self._next(), "observe"))
+                await self._do(TesteeRequest(self._next(), "observe"))
         except TesteeError:
             await self._testee.close()
             raise
@@ -109,16 +109,16 @@ class ClientSubject:
         """End the testee."""
         await self._testee.close()
 
-    async def _do(self, request: Request) -> Answer:
+    async def _do(self, request: TesteeRequest) -> TesteeAnswer:
         """The answer; what the testee is known to lack is not asked again."""
         if request.do in self._lacks:
-            return Answer(request.id, unimplemented=True)
+            return TesteeAnswer(request.id, unimplemented=True)
         answer = await self._ask(request)
         if answer.unimplemented:
             self._lacks.add(request.do)
         return answer
 
-    async def _ask(self, request: Request) -> Answer:
+    async def _ask(self, request: TesteeRequest) -> TesteeAnswer:
         line = write_request(request)
         self._note(Sent(line, request))
         raw = b""
@@ -135,7 +135,7 @@ class ClientSubject:
         self._note(Received(raw.decode(errors="replace").rstrip("\n"), answer))
         return answer
 
-    def _note(self, what: What) -> None:
+    def _note(self, what: EventKind) -> None:
         self._events.append(Event(len(self._events), time.monotonic_ns(), Lane.CLIENT, "client", what))
 
     def _next(self) -> int:

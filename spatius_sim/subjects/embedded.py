@@ -5,11 +5,11 @@ from websockets.asyncio.server import Server
 from spatius_sim.files.resources import resource
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.errors import UsageError
 
 
-async def start_reference_relay(server: MotionServer, api_key: str, port: int = 0) -> Server:
+async def start_reference_relay(server: MotionServerShell, api_key: str, port: int = 0) -> Server:
     """The reference relay on a port of 127.0.0.1, pointed at this Motion Server.
 
     Raises UsageError where the Server SDK is not installed.

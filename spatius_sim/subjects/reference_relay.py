@@ -53,7 +53,7 @@ class RelaySettings:
     clips: Path | None = None
 
 
-class Turn:
+class ReferenceTurn:
     """One utterance on its way through Motion Server, and what the client is told of it."""
 
     def __init__(self, relay: "ClientConversation", turn_id: str) -> None:
@@ -140,7 +140,7 @@ class ClientConversation:
         self._socket = socket
         self._outbox: asyncio.Queue[str] = asyncio.Queue()
         self._turn_ids = (f"turn-{number}" for number in count(1))
-        self._turn: Turn | None = None
+        self._turn: ReferenceTurn | None = None
         self._listening = False
         self._clip: asyncio.Task[None] | None = None
 
@@ -211,7 +211,7 @@ class ClientConversation:
 
     async def _begin_turn(self) -> None:
         await self._drop_turn()
-        self._turn = Turn(self, next(self._turn_ids))
+        self._turn = ReferenceTurn(self, next(self._turn_ids))
 
     async def _drop_turn(self) -> None:
         turn, self._turn, self._listening = self._turn, None, False

@@ -39,14 +39,14 @@ from spatius_sim.protocol.messages import (
     ServerError,
 )
 from spatius_sim.subjects.subject import Patience, canary_key
-from spatius_sim.subjects.waiting import AdaptiveTimeout, Watch, chunks, wait_until
+from spatius_sim.subjects.waiting import AdaptiveTimeout, MessageWatch, chunks, wait_until
 from spatius_sim.trace.events import (
     Closed,
-    Intended,
-    Intent,
     Lane,
     Matter,
     Opened,
+    Provocation,
+    Provoked,
     Refused,
     TokenRequested,
     Trace,
@@ -74,11 +74,11 @@ _LONGEST_SEGMENT_SECONDS = SEGMENT_KEYFRAMES / KEYFRAMES_PER_SECOND
 
 _TURN_CHUNK_BYTES = 3200
 _UNSUPPORTED_RATE = 11025
-_FIRST_FRAMES: dict[Intent, str | bytes] = {
-    Intent.WRONG_MESSAGE: encode(AudioInput("too-early", bytes(320))),
-    Intent.TEXT: "hello",
-    Intent.UNDECODABLE: b"\xff" * 16,
-    Intent.UNSUPPORTED_RATE: encode(ConfigureSession(_UNSUPPORTED_RATE)),
+_FIRST_FRAMES: dict[Provocation, str | bytes] = {
+    Provocation.WRONG_MESSAGE: encode(AudioInput("too-early", bytes(320))),
+    Provocation.TEXT: "hello",
+    Provocation.UNDECODABLE: b"\xff" * 16,
+    Provocation.UNSUPPORTED_RATE: encode(ConfigureSession(_UNSUPPORTED_RATE)),
 }
 _EGRESSES = {
     EgressType.LIVEKIT: ConfigureSession(
@@ -95,7 +95,7 @@ _EGRESSES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ServerAddress:
     """Where a Motion Server is, and who asks. `lacks` is what it is declared to lack; a mock may accept
     every key and refuse every egress, and where `find_lacks` both are found out when it is attached."""
 
@@ -114,7 +114,7 @@ class ServerSubject:
     kind = "server"
     wire = ""
 
-    def __init__(self, place: Place, recorder: Recorder, seed: int, patience: Patience) -> None:
+    def __init__(self, place: ServerAddress, recorder: Recorder, seed: int, patience: Patience) -> None:
         self.target = shown_url(place.ingress)
         self._place = place
         self._lacks = place.lacks
@@ -187,12 +187,12 @@ class ServerSubject:
             case InterruptProbe(samples):
                 await self._interrupt(name, samples)
 
-    async def _ask(self, name: str, life: int, intent: Intent | None = None) -> str:
+    async def _ask(self, name: str, life: int, intent: Provocation | None = None) -> str:
         """The token that came, "" where none did."""
         key = self._place.api_key
         if intent is not None:
-            key = canary_key(-1) if intent is Intent.WRONG_KEY else ""
-            self._recorder.emit(Lane.KIT, name, Intended(intent))
+            key = canary_key(-1) if intent is Provocation.WRONG_KEY else ""
+            self._recorder.emit(Lane.KIT, name, Provoked(intent))
         now, expire_at = time.time(), _unix_in(life)
         answer = await ask_for_token(self._place.console, key, expire_at)
         token = token_in(answer) if answer.status == 200 else ""
@@ -205,19 +205,19 @@ class ServerSubject:
 
     async def _knock(self, name: str, probe: UpgradeProbe) -> None:
         token = {
-            Intent.INVENTED_TOKEN: f"invented-{canary_key(-1)}",
-            Intent.MISSING_TOKEN: "",
+            Provocation.INVENTED_TOKEN: f"invented-{canary_key(-1)}",
+            Provocation.MISSING_TOKEN: "",
         }.get(probe.intent)
         if token is None:
             token = await self._ask(f"{name}-token", _TOKEN_LIFE_SECONDS)
-        avatar = "missing-avatar" if probe.intent is Intent.UNKNOWN_AVATAR else self._place.avatar_id
+        avatar = "missing-avatar" if probe.intent is Provocation.UNKNOWN_AVATAR else self._place.avatar_id
         place = replace(self._place, avatar_id=avatar)
         await self._try_upgrade(name, place, token, probe.intent, by_query=probe.by_query)
 
     async def _try_upgrade(
-        self, name: str, place: Place, token: str, intent: Intent, *, by_query: bool = False
+        self, name: str, place: ServerAddress, token: str, intent: Provocation, *, by_query: bool = False
     ) -> None:
-        self._recorder.emit(Lane.KIT, name, Intended(intent))
+        self._recorder.emit(Lane.KIT, name, Provoked(intent))
         try:
             async with _client(place, token, by_query=by_query):
                 self._recorder.emit(Lane.UPSTREAM, name, Opened("", place.app_id, place.avatar_id))
@@ -225,8 +225,8 @@ class ServerSubject:
             answer = refused.answer
             self._recorder.emit(Lane.UPSTREAM, name, self._refused(answer.status, answer.body))
 
-    async def _greet_wrongly(self, name: str, intent: Intent) -> None:
-        self._recorder.emit(Lane.KIT, name, Intended(intent))
+    async def _greet_wrongly(self, name: str, intent: Provocation) -> None:
+        self._recorder.emit(Lane.KIT, name, Provoked(intent))
         async with self._session() as session, self._heard(name, session):
             await self._say_first(name, session, _FIRST_FRAMES[intent])
 
@@ -241,9 +241,9 @@ class ServerSubject:
             if not await self._configure(name, session, ConfigureSession(PLAN_SAMPLE_RATE)):
                 return
             await asyncio.sleep(expired_at - time.monotonic())
-            self._recorder.emit(Lane.KIT, name, Intended(Intent.OUTLIVED_TOKEN))
+            self._recorder.emit(Lane.KIT, name, Provoked(Provocation.OUTLIVED_TOKEN))
             await self._speak(name, session, 0, _turn(samples))
-        await self._try_upgrade(f"{name}-late", place, unused, Intent.EXPIRED_TOKEN)
+        await self._try_upgrade(f"{name}-late", place, unused, Provocation.EXPIRED_TOKEN)
 
     async def _interrupt(self, name: str, samples: int) -> None:
         async with self._live(name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
@@ -264,8 +264,8 @@ class ServerSubject:
             await session.send(encode(_EGRESSES[EgressType.LIVEKIT]))
             recorder = Recorder()
             recorder.start(TraceHeader("server", "", self._seed, "", __version__))
-            answered = Watch(recorder, "", lambda message: True)
-            confirmed = Watch(recorder, "", lambda message: isinstance(message, ConfirmSession))
+            answered = MessageWatch(recorder, "", lambda message: True)
+            confirmed = MessageWatch(recorder, "", lambda message: isinstance(message, ConfirmSession))
             listening = asyncio.create_task(_listen(recorder, "", session))
             try:
                 await wait_until(recorder, answered.has_come, self._settling)
@@ -300,12 +300,12 @@ class ServerSubject:
             yield session if confirmed else None
 
     async def _configure(self, name: str, session: UpstreamClient, configuration: ConfigureSession) -> bool:
-        confirmed = Watch(self._recorder, name, lambda message: isinstance(message, ConfirmSession))
+        confirmed = MessageWatch(self._recorder, name, lambda message: isinstance(message, ConfirmSession))
         await self._say_first(name, session, encode(configuration))
         return confirmed.has_come()
 
     async def _say_first(self, name: str, session: UpstreamClient, frame: str | bytes) -> None:
-        answered = Watch(self._recorder, name, lambda message: True)
+        answered = MessageWatch(self._recorder, name, lambda message: True)
         await self._send(name, session, frame)
         complete = await wait_until(self._recorder, answered.has_come, self._settling)
         self._recorder.emit(Lane.KIT, name, Watched(Matter.HANDSHAKE, complete))
@@ -320,7 +320,7 @@ class ServerSubject:
         req_id = self._req_id(f"{name}/{number}")
         pcm = self._pcm(f"{name}/{number}", turn.samples, turn.sound)
         self._recorder.emit(Lane.KIT, name, TurnStarted(number, pcm, PLAN_SAMPLE_RATE))
-        answered = Watch(self._recorder, name, lambda message: _ends(message, req_id))
+        answered = MessageWatch(self._recorder, name, lambda message: _ends(message, req_id))
         for chunk in chunks(pcm, turn.chunk_bytes):
             await self._send(name, session, encode(AudioInput(req_id, chunk)))
         await self._send(name, session, encode(AudioInput(req_id, end=True)))
@@ -344,7 +344,7 @@ class ServerSubject:
         return log_id(time.time(), hashlib.blake2b(seeded, digest_size=NANOID_LENGTH).digest())
 
 
-def _client(place: Place, token: str | None, *, by_query: bool = False) -> UpstreamClient:
+def _client(place: ServerAddress, token: str | None, *, by_query: bool = False) -> UpstreamClient:
     return UpstreamClient(
         place.console,
         place.ingress,

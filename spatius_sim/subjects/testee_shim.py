@@ -20,7 +20,7 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
 
-from spatius_sim.wires.testee import PROTOCOL, Answer, Request, read_request, write_answer
+from spatius_sim.wires.testee import PROTOCOL, TesteeAnswer, TesteeRequest, read_request, write_answer
 
 Factory = Callable[[int, str], Any]
 """Makes a fresh client, from a sample rate in Hz and a mode."""
@@ -43,12 +43,12 @@ class Shim:
         try:
             result = self._do(request)
         except Exception as error:
-            return write_answer(Answer(request.id, error=f"{type(error).__name__}: {error}"))
+            return write_answer(TesteeAnswer(request.id, error=f"{type(error).__name__}: {error}"))
         if result is None:
-            return write_answer(Answer(request.id, unimplemented=True))
-        return write_answer(Answer(request.id, result))
+            return write_answer(TesteeAnswer(request.id, unimplemented=True))
+        return write_answer(TesteeAnswer(request.id, result))
 
-    def _do(self, request: Request) -> dict[str, Any] | None:
+    def _do(self, request: TesteeRequest) -> dict[str, Any] | None:
         client = self._client
         match request.do:
             case "hello":

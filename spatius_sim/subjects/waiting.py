@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from spatius_sim.trace.events import Event, Lane, Received
 from spatius_sim.trace.recorder import Recorder
-from spatius_sim.wires.events import Failed, Garbage, Note
+from spatius_sim.wires.events import Failed, Note, NotUnderstood
 
 
-class Watch:
+class MessageWatch:
     """Looks for one message in what a connection receives from here on."""
 
     def __init__(self, recorder: Recorder, connection: str, wanted: Callable[[object], bool]) -> None:
@@ -119,7 +119,7 @@ def silence_within(seconds: float) -> float:
 
 def _is_sign_of_life(event: Event) -> bool:
     if event.lane is Lane.DOWNSTREAM and isinstance(event.what, Received):
-        return not isinstance(event.what.value, Note | Garbage | Failed)
+        return not isinstance(event.what.value, Note | NotUnderstood | Failed)
     return event.lane in (Lane.UPSTREAM, Lane.CONSOLE, Lane.EGRESS)
 
 

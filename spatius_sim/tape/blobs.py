@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable
 
-from spatius_sim.tape.sections import Place
+from spatius_sim.tape.sections import SectionPlace
 
 SMALLEST_BLOB = 64
 """Bytes. Shorter contents stand where they are used."""
@@ -24,10 +24,10 @@ class BlobWindow:
     """Blobs by number. Those of the newest sections are in memory; `again` reads an older section once more,
     and gives its blobs."""
 
-    def __init__(self, again: Callable[[Place], list[bytes]]) -> None:
+    def __init__(self, again: Callable[[SectionPlace], list[bytes]]) -> None:
         self._again = again
         self._firsts: list[int] = []
-        self._sections: list[tuple[int, int, Place]] = []
+        self._sections: list[tuple[int, int, SectionPlace]] = []
         """To each of `_firsts`: how many blobs, how large they count, and where they are."""
         self._bytes = 0
         self._next = 0
@@ -35,7 +35,7 @@ class BlobWindow:
         """By their first number: blobs, and how many bytes they have."""
         self._bytes_at_hand = 0
 
-    def add(self, first: int, blobs: list[bytes], place: Place) -> int:
+    def add(self, first: int, blobs: list[bytes], place: SectionPlace) -> int:
         """Take the blobs of a section, numbered from `first` on; how many bytes they have. Raises
         MalformedError where the numbers do not rise, or a blob is none."""
         if not blobs:

@@ -13,14 +13,24 @@ from typing import Any
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse, UnknownMessage
 from spatius_sim.tape.blobs import SMALLEST_BLOB
-from spatius_sim.tape.contents import Content, Part, Piece, TapedEvent
+from spatius_sim.tape.contents import Content, ContentPart, TapedEvent, TapedPiece
 from spatius_sim.tape.names import Names
 from spatius_sim.tape.packing import MOST_PARTS
-from spatius_sim.trace.events import Event, Lane, Opened, Received, Refused, Sent, Undecodable, Value, What
+from spatius_sim.trace.events import (
+    Event,
+    EventKind,
+    Lane,
+    Opened,
+    Received,
+    Refused,
+    Sent,
+    Undecodable,
+    Value,
+)
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.speech_mark import speech_mark, stand_in
-from spatius_sim.wires.events import Audio, Garbage, Motion, Note, Say, Speak, Unclear
-from spatius_sim.wires.wire import Dialect
+from spatius_sim.wires.events import Audio, Motion, Note, NotUnderstood, Say, Speak, Unclear
+from spatius_sim.wires.wire import Wire
 
 _LONG_BASE64 = re.compile(rb"[A-Za-z0-9+/]{86,}={0,2}")
 _MOST_FRAMING = 256
@@ -28,10 +38,10 @@ _MOST_FRAMING = 256
 
 
 class Cleaner:
-    """Cleans the events of one run, whose wire is `dialect`."""
+    """Cleans the events of one run, whose wire is `wire`."""
 
-    def __init__(self, dialect: Dialect | None, names: Names | None, *, keep_speech: bool) -> None:
-        self._dialect, self._names, self._keep_speech = dialect, names, keep_speech
+    def __init__(self, wire: Wire | None, names: Names | None, *, keep_speech: bool) -> None:
+        self._wire, self._names, self._keep_speech = wire, names, keep_speech
 
     def clean(self, event: Event, start_ns: int = 0) -> TapedEvent:
         """The event as a tape may hold it, its time counted from `start_ns`."""
@@ -48,7 +58,7 @@ class Cleaner:
             max(0, event.at_ns - start_ns), event.lane, event.connection, type(what).__name__, plain
         )
 
-    def _fields(self, what: What) -> dict[str, Any]:
+    def _fields(self, what: EventKind) -> dict[str, Any]:
         if isinstance(what, Opened | Refused) and self._names is not None:
             self._names.learn("app", what.app_id)
             self._names.learn("avatar", what.avatar_id)
@@ -66,18 +76,18 @@ class Cleaner:
             return self._names.hide(value)
         return value
 
-    def _speech(self, audio: bytes, *, base64: bool = False) -> Piece:
-        return Piece(audio if self._keep_speech else speech_mark(audio), base64)
+    def _speech(self, audio: bytes, *, base64: bool = False) -> TapedPiece:
+        return TapedPiece(audio if self._keep_speech else speech_mark(audio), base64)
 
     def _frame(self, lane: Lane, raw: str | bytes, value: Value) -> dict[str, Any]:
         if isinstance(raw, str):
             raw = self._names.hide_in_json(raw) if self._names is not None else raw
             return self._text_frame(raw, value)
         if isinstance(value, MotionResponse):
-            return {"raw": Content(False, (Piece(raw),))}
+            return {"raw": Content(False, (TapedPiece(raw),))}
         if self._keep_speech:
             known = _blobs_in(value)
-            return {"raw": Content(False, tuple(_split(raw, [(blob, Piece(blob)) for blob in known])))}
+            return {"raw": Content(False, tuple(_split(raw, [(blob, TapedPiece(blob)) for blob in known])))}
         if lane is Lane.UPSTREAM and not isinstance(value, Undecodable):
             return {"raw": self._message(raw, value)}
         pieces = [(blob, self._piece(blob, value)) for blob in _blobs_in(value)]
@@ -102,13 +112,13 @@ class Cleaner:
 
     def _text_frame(self, raw: str, value: Value) -> dict[str, Any]:
         if self._keep_speech:
-            pieces = [(b64encode(blob), Piece(blob, True)) for blob in _base64_in(raw)]
+            pieces = [(b64encode(blob), TapedPiece(blob, True)) for blob in _base64_in(raw)]
             return {"raw": Content(True, tuple(_split(raw.encode(), pieces, text=True)))}
-        if isinstance(value, Note | Say) and self._dialect is not None:
+        if isinstance(value, Note | Say) and self._wire is not None:
             # What was said stands in transcripts, too.
             bare: Note | Say = value if isinstance(value, Note) else Say("")
-            frames = self._dialect.write_relay(bare) if isinstance(bare, Note) else ()
-            wordless = "".join(map(str, frames or self._dialect.write_client(bare)))
+            frames = self._wire.write_relay(bare) if isinstance(bare, Note) else ()
+            wordless = "".join(map(str, frames or self._wire.write_client(bare)))
             return {"raw": Content(True, (wordless,))}
         pieces = [(b64encode(blob), self._piece(blob, value, base64=True)) for blob in _base64_in(raw)]
         short = [blob for blob in _blobs_in(value) if 0 < len(blob) < SMALLEST_BLOB]
@@ -116,21 +126,21 @@ class Cleaner:
             pieces.append((b'"' + b64encode(blob) + b'"', self._piece(blob, value, base64=True)))
         return self._checked(raw.encode(), True, _split(raw.encode(), pieces, text=True), value)
 
-    def _checked(self, raw: bytes, text: bool, parts: list[Part], value: Value) -> dict[str, Any]:
+    def _checked(self, raw: bytes, text: bool, parts: list[ContentPart], value: Value) -> dict[str, Any]:
         """The parts, unless what is around them is more than a frame needs: then speech stands for it."""
-        around = sum(len(part) for part in parts if not isinstance(part, Piece))
-        understood = not isinstance(value, Garbage | Unclear | Undecodable)
+        around = sum(len(part) for part in parts if not isinstance(part, TapedPiece))
+        understood = not isinstance(value, NotUnderstood | Unclear | Undecodable)
         kept = text or understood
         if around <= (4 * _MOST_FRAMING if understood and text else _MOST_FRAMING) and kept:
             return {"raw": Content(text, tuple(parts))}
-        reason = value.reason if isinstance(value, Garbage | Unclear | Undecodable) else "taken out"
-        return {"raw": Content(False, (Piece(speech_mark(raw)),)), "reason": self._plain(reason)}
+        reason = value.reason if isinstance(value, NotUnderstood | Unclear | Undecodable) else "taken out"
+        return {"raw": Content(False, (TapedPiece(speech_mark(raw)),)), "reason": self._plain(reason)}
 
-    def _piece(self, blob: bytes, value: Value, *, base64: bool = False) -> Piece:
+    def _piece(self, blob: bytes, value: Value, *, base64: bool = False) -> TapedPiece:
         """A blob as it may be kept: motion as it is, everything else as speech."""
         said_motion = isinstance(value, Motion) and blob in value.payloads
         if said_motion and isinstance(read_upstream(blob), MotionResponse):
-            return Piece(blob, base64)
+            return TapedPiece(blob, base64)
         return self._speech(blob, base64=base64)
 
 
@@ -156,9 +166,9 @@ def _base64_in(raw: str) -> list[bytes]:
     return found
 
 
-def _split(raw: bytes, pieces: list[tuple[bytes, Piece]], *, text: bool = False) -> list[Part]:
+def _split(raw: bytes, pieces: list[tuple[bytes, TapedPiece]], *, text: bool = False) -> list[ContentPart]:
     """The frame cut into what stands around the pieces, and the pieces, in the order in which they occur."""
-    parts: list[Part] = []
+    parts: list[ContentPart] = []
     occurring = [(wanted, piece) for wanted, piece in pieces if wanted and wanted in raw]
     for wanted, piece in sorted(occurring, key=lambda one: raw.index(one[0])):
         before, found, rest = raw.partition(wanted)

@@ -34,8 +34,8 @@ from spatius_sim.trace.events import (
     Undecodable,
 )
 from spatius_sim.trace.reading import read_upstream
-from spatius_sim.wires.events import Audio, Failed, Garbage, Interrupted, Motion, Speak
-from spatius_sim.wires.testee import Answer, Request
+from spatius_sim.wires.events import Audio, Failed, Interrupted, Motion, NotUnderstood, Speak
+from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
 
 @dataclass(slots=True)
@@ -91,30 +91,32 @@ class _Calls:
     """The calls of a client under test, each with its answer; its ids by the order in which it gave them."""
 
     def __init__(self) -> None:
-        self._rounds: dict[str, str] = {}
+        self._conversations: dict[str, str] = {}
         self._call = Utterance()
 
     def take(self, told: dict[str, Utterance], what: Sent | Received) -> None:
         match what.value:
-            case Request() as request:
+            case TesteeRequest() as request:
                 self._call = told[f"call {len(told) + 1}"] = self._asked(request)
-            case Answer(_, result, unimplemented, error):
+            case TesteeAnswer(_, result, unimplemented, error):
                 said = "is not implemented" if unimplemented else f"throws {error!r}" if error else ""
                 self._call.other.append(said or f"answers {self._plain(result)}")
             case Undecodable(text):
                 self._call.other.append(f"not understood: {text}")
 
-    def _asked(self, request: Request) -> Utterance:
+    def _asked(self, request: TesteeRequest) -> Utterance:
         detail = ""
         match request.do:
             case "reset":
-                self._rounds.clear()
+                self._conversations.clear()
                 detail = f" {request.sample_rate} Hz {request.mode}"
             case "advance":
                 detail = f" {request.ms} ms"
             case "yieldFramesData":
                 count = "no list" if request.frames is None else f"{len(request.frames)} payloads"
-                detail = f" {count} for {self._rounds.get(request.conversation_id, 'an id it never gave')}"
+                detail = (
+                    f" {count} for {self._conversations.get(request.conversation_id, 'an id it never gave')}"
+                )
         asked = Utterance(bytearray(request.audio), int(request.end), other=[request.do + detail])
         for payload in request.frames or ():
             message = read_upstream(payload)
@@ -128,9 +130,11 @@ class _Calls:
         given = result.get("conversationId")
         rest = {key: value for key, value in result.items() if key not in ("conversationId", "name")}
         if isinstance(given, str) and given:
-            rest["round"] = self._rounds.setdefault(given, f"round {len(self._rounds) + 1}")
+            rest["conversation"] = self._conversations.setdefault(
+                given, f"conversation {len(self._conversations) + 1}"
+            )
         elif "conversationId" in result:
-            rest["round"] = given
+            rest["conversation"] = given
         return json.dumps(rest, sort_keys=True)
 
 
@@ -176,7 +180,7 @@ def _frame(found: Talks, talk: str, what: Sent | Received, turns: dict[tuple[str
             _utterance(found, talk, turn_id, turns).payloads += motions
         case Failed(text) | Interrupted(text):
             _other(found, talk, f"{type(what.value).__name__} {text!r}")
-        case Garbage(text) | Undecodable(text):
+        case NotUnderstood(text) | Undecodable(text):
             _other(found, talk, f"not understood: {text}")
         case UnknownMessage(number):
             _other(found, talk, f"a message of type {number}")

@@ -49,7 +49,7 @@ class Run:
     declaration: str = ""
 
 
-class Piece(NamedTuple):
+class TapedPiece(NamedTuple):
     """Bytes that may occur again (`content`), or speech that was taken out; `base64` where they stand in a
     text."""
 
@@ -62,21 +62,25 @@ class Piece(NamedTuple):
         return b64encode(content) if self.base64 else content
 
 
-Part = str | bytes | Piece
+ContentPart = str | bytes | TapedPiece
 
 
 class Content(NamedTuple):
     """A frame or a piece of audio: its parts behind each other."""
 
     text: bool
-    parts: tuple[Part, ...]
+    parts: tuple[ContentPart, ...]
 
     def joined(self) -> str | bytes:
         """The whole; where speech was taken out, noise of its length and loudness stands in."""
         if not self.text and len(self.parts) == 1 and isinstance(self.parts[0], bytes):
             return self.parts[0]
         whole = b"".join(
-            part.written() if isinstance(part, Piece) else part.encode() if isinstance(part, str) else part
+            part.written()
+            if isinstance(part, TapedPiece)
+            else part.encode()
+            if isinstance(part, str)
+            else part
             for part in self.parts
         )
         return whole.decode(errors="replace") if self.text else whole

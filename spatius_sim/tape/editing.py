@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.tape.contents import Content, Piece, Record, Run, TapedEvent, TapeHeader
+from spatius_sim.tape.contents import Content, Record, Run, TapedEvent, TapedPiece, TapeHeader
 from spatius_sim.tape.reader import header_of, records_of
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Lane
@@ -19,7 +19,7 @@ _MOTION = b"\x08\x05"
 
 
 @dataclass(frozen=True, slots=True)
-class Piecework:
+class TapeSlice:
     """What is to be cut out: nanoseconds of the tape (`until_ns` None: to its end), a run (1, 2, ...; 0:
     all) and connections (none: all)."""
 
@@ -38,7 +38,7 @@ class Piecework:
         )
 
 
-def cut(path: Path, out: Path, piece: Piecework) -> int:
+def cut(path: Path, out: Path, piece: TapeSlice) -> int:
     """Write a piece of a tape to `out`; how many events it has. The handshake of every connection in it
     comes along. Raises UsageError where nothing is in it, and where `out` is the tape itself."""
     apart(out, path)
@@ -195,7 +195,7 @@ def _shift(first: _Side, second: _Side) -> int:
 
 def _payloads(event: TapedEvent) -> Iterator[bytes]:
     contents = (value for value in event.fields.values() if isinstance(value, Content))
-    pieces = (part.content for content in contents for part in content.parts if isinstance(part, Piece))
+    pieces = (part.content for content in contents for part in content.parts if isinstance(part, TapedPiece))
     for piece in pieces:
         if isinstance(piece, bytes) and piece.startswith(_MOTION):
             yield hashlib.blake2b(piece, digest_size=16).digest()

@@ -20,7 +20,7 @@ from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.recording import Recording, read_recording
 from spatius_sim.tape.taping import read_traces, write_traces
-from spatius_sim.trace.events import Closed, Event, Lane, Received, Sent, Trace, TraceHeader, What
+from spatius_sim.trace.events import Closed, Event, EventKind, Lane, Received, Sent, Trace, TraceHeader
 from spatius_sim.trace.reading import read_upstream
 
 _SEGMENT_NS = 1_000_000_000 // KEYFRAMES_PER_SECOND
@@ -52,7 +52,7 @@ def _trace(recording: Recording, kit_version: str) -> Trace:
         encode(ConfigureSession(recording.sample_rate)),
         encode(AudioInput(recording.req_id, recording.audio, True)),
     ]
-    events: list[tuple[int, What]] = [(0, Received(up[0], read_upstream(up[0])))]
+    events: list[tuple[int, EventKind]] = [(0, Received(up[0], read_upstream(up[0])))]
     confirm = encode(ConfirmSession(recording.connection_id))
     events += [(0, Sent(confirm, read_upstream(confirm))), (0, Received(up[1], read_upstream(up[1])))]
     at_ns = 0

@@ -8,7 +8,7 @@ from typing import Any
 import msgpack
 
 from spatius_sim.tape.blobs import SMALLEST_BLOB, BlobWindow, MalformedError
-from spatius_sim.tape.contents import Content, Part, Piece, Record, Run, TapedEvent, TapeHeader
+from spatius_sim.tape.contents import Content, ContentPart, Record, Run, TapedEvent, TapedPiece, TapeHeader
 from spatius_sim.tape.sections import LARGEST_BLOB, LARGEST_BODY
 from spatius_sim.trace.events import Lane
 from spatius_sim.trace.speech_mark import WINDOW_SAMPLES, SpeechMark
@@ -114,8 +114,8 @@ def _pack_content(content: Content, number_of: Callable[[bytes], int]) -> list[A
     return [content.text, *[_pack_part(part, number_of) for part in content.parts]]
 
 
-def _pack_part(part: Part, number_of: Callable[[bytes], int]) -> Any:
-    if isinstance(part, Piece):
+def _pack_part(part: ContentPart, number_of: Callable[[bytes], int]) -> Any:
+    if isinstance(part, TapedPiece):
         if isinstance(part.content, SpeechMark):
             mark = part.content
             packed: Any = {"length": mark.length, "hash": mark.digest, "levels": mark.levels}
@@ -137,15 +137,15 @@ def _read_value(value: Any, blobs: BlobWindow) -> Any:
     raise MalformedError(f"a field is a {type(value).__name__}")
 
 
-def _read_part(part: Any, text: bool, blobs: BlobWindow) -> Part:
+def _read_part(part: Any, text: bool, blobs: BlobWindow) -> ContentPart:
     kind = type(part)
     if kind is (str if text else bytes):
         return part  # type: ignore[no-any-return]
     if kind is int:
-        return Piece(blobs[part])
+        return TapedPiece(blobs[part])
     if kind is list and text and len(part) == 1:
-        return Piece(_read_piece(part[0], blobs), base64=True)
-    return Piece(_read_piece(part, blobs))
+        return TapedPiece(_read_piece(part[0], blobs), base64=True)
+    return TapedPiece(_read_piece(part, blobs))
 
 
 def _read_piece(stored: Any, blobs: BlobWindow) -> bytes | SpeechMark:

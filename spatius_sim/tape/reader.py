@@ -17,7 +17,7 @@ from spatius_sim.tape.sections import (
     HEADER,
     RECORDS,
     BodyError,
-    Place,
+    SectionPlace,
     SectionReader,
     TapeError,
 )
@@ -111,7 +111,7 @@ class TapeReader:
                 return first, blobs, records
         raise self._error("a section of records is no array of a number, blobs and records")
 
-    def _blobs_again(self, place: Place) -> list[bytes]:
+    def _blobs_again(self, place: SectionPlace) -> list[bytes]:
         return self._contents(*self._sections.again(place))[1]
 
     def _keep(self, first: int, blobs: list[bytes]) -> None:

@@ -53,7 +53,7 @@ def checksum(kind: bytes, body: bytes | memoryview, before: int) -> int:
     return hashed.intdigest()
 
 
-class Place(NamedTuple):
+class SectionPlace(NamedTuple):
     """Where a section begins, and the checksum of the section before it."""
 
     offset: int
@@ -82,7 +82,7 @@ class SectionReader:
         self._file, self._name = file, name
         self._buffer = bytearray()
         self._before = self._end = 0
-        self.place = Place(0, 0)
+        self.place = SectionPlace(0, 0)
         """Of the section that was read last."""
 
     def next(self) -> tuple[bytes, memoryview]:
@@ -92,7 +92,7 @@ class SectionReader:
         for what is no section.
         """
         offset = self._end
-        self.place = Place(offset, self._before)
+        self.place = SectionPlace(offset, self._before)
         head = self._file.read(HEAD_BYTES)
         if not head and offset:
             raise self.incomplete("the tape ends here, without its footer")
@@ -117,7 +117,7 @@ class SectionReader:
             raise BodyError(self._name, offset, "damaged: a section does not match its checksum")
         return kind, body
 
-    def again(self, place: Place) -> tuple[bytes, memoryview]:
+    def again(self, place: SectionPlace) -> tuple[bytes, memoryview]:
         """A section that was read before, as `next` gave it."""
         now = self.place, self._end, self._before
         self._end, self._before = place

@@ -17,6 +17,7 @@ from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import (
     Closed,
     Event,
+    EventKind,
     Lane,
     Opened,
     Received,
@@ -25,20 +26,19 @@ from spatius_sim.trace.events import (
     TraceHeader,
     Undecodable,
     Value,
-    What,
 )
 from spatius_sim.trace.reading import read_parts
-from spatius_sim.wires import Dialect
-from spatius_sim.wires.events import Garbage, Unclear
+from spatius_sim.wires import Wire
+from spatius_sim.wires.events import NotUnderstood, Unclear
 
 MOST_BYTES = 1024 * 1_048_576
 """A run whose frames and keyframes take more memory than this is read piece by piece, or not at all."""
 
-_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(What)}
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(EventKind)}
 _HINTS: dict[str, dict[str, Any]] = {name: get_type_hints(kind) for name, kind in _KINDS.items()}
 
 
-class Taping:
+class TapeRecorder:
     """What records onto a tape: run by run, every event cleaned before the writer sees it."""
 
     def __init__(self, writer: TapeWriter, header: TapeHeader) -> None:
@@ -50,8 +50,8 @@ class Taping:
 
     def start(self, header: TraceHeader) -> None:
         """A run begins."""
-        dialect = wire_of(header.wire, header.declaration) if header.wire else None
-        self._cleaner = Cleaner(dialect, self._names, keep_speech=self._keep_speech)
+        spoken_wire = wire_of(header.wire, header.declaration) if header.wire else None
+        self._cleaner = Cleaner(spoken_wire, self._names, keep_speech=self._keep_speech)
         stored = {name: value for name, value in asdict(header).items() if name != "speech"}
         self._writer.write(Run(**stored | {"lacks": " ".join(header.lacks)}))
 
@@ -81,7 +81,7 @@ class Taping:
 def write_traces(path: Path, header: TapeHeader, traces: list[Trace]) -> None:
     """A tape of these runs; raises UsageError where it cannot be written."""
     with TapeWriter(path, header) as writer:
-        taping = Taping(writer, header)
+        taping = TapeRecorder(writer, header)
         for trace in traces:
             taping.whole(trace)
 
@@ -109,7 +109,7 @@ def read_traces(path: Path) -> Iterator[Trace]:
 class _OpenRun:
     def __init__(self, path: Path, run: Run, has_speech: bool) -> None:
         self._path = path
-        self._dialect = _dialect(path, run)
+        self._wire = _wire(path, run)
         stored = asdict(run) | {"lacks": tuple(run.lacks.split())}
         self._header = TraceHeader(**stored, speech=has_speech)
         self._events: list[Event] = []
@@ -117,7 +117,7 @@ class _OpenRun:
 
     def add(self, taped: TapedEvent) -> None:
         try:
-            what, size = event_of(taped, self._dialect)
+            what, size = event_of(taped, self._wire)
         except (TypeError, ValueError, KeyError) as error:
             raise UsageError(f"{self._path}: event {len(self._events)} is malformed: {error}") from error
         self._bytes += size
@@ -130,7 +130,7 @@ class _OpenRun:
         return Trace(self._header, tuple(self._events))
 
 
-def event_of(taped: TapedEvent, dialect: Dialect | None) -> tuple[What, int]:
+def event_of(taped: TapedEvent, spoken_wire: Wire | None) -> tuple[EventKind, int]:
     """What happened, and how many bytes of memory it takes; raises TypeError, ValueError or KeyError for
     what no writer has written."""
     kind = _KINDS.get(taped.kind)
@@ -145,25 +145,27 @@ def event_of(taped: TapedEvent, dialect: Dialect | None) -> tuple[What, int]:
         given[name] = _checked(taped.kind, name, value)
     if kind in (Sent, Received):
         part: Any = given.get("part", 0)
-        value = _value(taped.lane, given["raw"], part, sent=kind is Sent, dialect=dialect, reason=reason)
+        value = _value(
+            taped.lane, given["raw"], part, sent=kind is Sent, spoken_wire=spoken_wire, reason=reason
+        )
         given["value"] = value
         if isinstance(value, MotionResponse):
             size += value.keyframes.nbytes
-    what: What = kind(**given)
+    what: EventKind = kind(**given)
     return what, size
 
 
 def _value(
-    lane: Lane, raw: str | bytes, part: int, *, sent: bool, dialect: Dialect | None, reason: Any
+    lane: Lane, raw: str | bytes, part: int, *, sent: bool, spoken_wire: Wire | None, reason: Any
 ) -> Value:
     if reason is None:
-        told = read_parts(lane, raw, sent=sent, dialect=dialect)
+        told = read_parts(lane, raw, sent=sent, wire=spoken_wire)
         if not 0 <= part < len(told):
             raise ValueError(f"a frame tells {len(told)} things, and this is number {part}")
         return told[part]
-    if lane is Lane.UPSTREAM or dialect is None:
+    if lane is Lane.UPSTREAM or spoken_wire is None:
         return Undecodable(str(reason))
-    return Unclear(str(reason)) if sent else Garbage(str(reason))
+    return Unclear(str(reason)) if sent else NotUnderstood(str(reason))
 
 
 def _checked(kind: str, name: str, value: Any) -> Any:
@@ -180,7 +182,7 @@ def _checked(kind: str, name: str, value: Any) -> Any:
     return value
 
 
-def _dialect(path: Path, run: Run) -> Dialect | None:
+def _wire(path: Path, run: Run) -> Wire | None:
     try:
         return wire_of(run.wire, run.declaration) if run.wire else None
     except UsageError as error:

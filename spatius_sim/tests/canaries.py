@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from spatius_sim.tape.contents import Content, Piece, Run
+from spatius_sim.tape.contents import Content, Run, TapedPiece
 from spatius_sim.tape.dialogue import dialogue
 from spatius_sim.tape.reader import header_of, records_of
 
@@ -88,7 +88,7 @@ def _unpacked(path: Path) -> Iterable[bytes]:
         for value in record.fields.values():
             if isinstance(value, Content):
                 for part in value.parts:
-                    content = part.content if isinstance(part, Piece) else part
+                    content = part.content if isinstance(part, TapedPiece) else part
                     yield content if isinstance(content, bytes) else str(content).encode()
             else:
                 yield str(value).encode()

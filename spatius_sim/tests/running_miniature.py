@@ -11,12 +11,12 @@ from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import Plan
 from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.subject import Patience, Subject, canary_key
 from spatius_sim.trace.recorder import Recorder
-from spatius_sim.wires import Dialect
+from spatius_sim.wires import Wire
 from spatius_sim.wires.events import RelayEvent
 from spatius_sim.wires.json_envelope import JsonEnvelope
 
@@ -38,17 +38,17 @@ async def miniature_relay(
     brain: type[PlainRelay],
     wire: str = "json-envelope",
     seed: int = SEED,
-    speaks: Dialect | None = None,
+    speaks: Wire | None = None,
     most_events: float = math.inf,
     patience: Patience = PATIENCE,
 ) -> AsyncIterator[Subject[Plan]]:
-    dialect = find_wire(wire)
-    recorder = Recorder(dialect=dialect, most_events=most_events)
-    async with MotionServer(seed=seed, sink=recorder) as server:
+    spoken_wire = find_wire(wire)
+    recorder = Recorder(wire=spoken_wire, most_events=most_events)
+    async with MotionServerShell(seed=seed, sink=recorder) as server:
         numbers = count(1)
         relay = MiniatureRelay(
             brain(canary_key(seed), lambda: f"request-{next(numbers)}"),
-            speaks or dialect,
+            speaks or spoken_wire,
             server.console_endpoint,
             server.ingress_endpoint,
         )
@@ -56,4 +56,4 @@ async def miniature_relay(
             port = next(iter(listening.sockets)).getsockname()[1]
             url = f"ws://{LOOPBACK}:{port}"
             address = RelayAddress(url)
-            yield RelaySubject(address, dialect, recorder, seed, patience, server)
+            yield RelaySubject(address, spoken_wire, recorder, seed, patience, server)

@@ -27,7 +27,7 @@ from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.client import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
-from spatius_sim.subjects.server import Place, ServerSubject
+from spatius_sim.subjects.server import ServerAddress, ServerSubject
 from spatius_sim.subjects.subject import Patience, Subject, canary_key
 from spatius_sim.tests.running_miniature import PATIENCE, Talkative, miniature_relay
 from spatius_sim.trace.recorder import Recorder
@@ -95,7 +95,7 @@ async def attached(suspect: Suspect, seed: int) -> AsyncIterator[Subject[Any]]:
             key, numbers = canary_key(seed), count(1)
             brain = suspect.brain(key, lambda: f"connection-{next(numbers)}", seed)
             async with MiniatureServer(brain) as server:
-                place = Place(server.console_endpoint, server.ingress_endpoint, key, find_lacks=False)
+                place = ServerAddress(server.console_endpoint, server.ingress_endpoint, key, find_lacks=False)
                 yield ServerSubject(place, Recorder(), seed, PATIENCE)
         case _:
             yield ClientSubject(InProcessTestee(own_client(suspect.brain)), suspect.name, seed)

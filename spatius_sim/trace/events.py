@@ -10,7 +10,7 @@ from enum import StrEnum
 from spatius_sim.protocol.messages import Message
 from spatius_sim.trace.decoder_events import DecoderEvent
 from spatius_sim.wires.events import ClientAction, RelayEvent
-from spatius_sim.wires.testee import Answer, Request
+from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
 
 class Lane(StrEnum):
@@ -37,7 +37,7 @@ class Undecodable:
     reason: str
 
 
-Value = Message | Undecodable | RelayEvent | ClientAction | Request | Answer
+Value = Message | Undecodable | RelayEvent | ClientAction | TesteeRequest | TesteeAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class WaitEnded:
     complete: bool
 
 
-class Intent(StrEnum):
+class Provocation(StrEnum):
     """What the kit does on purpose, as a Server SDK or a client that errs or waits would."""
 
     WRONG_KEY = "a token request with a wrong API key"
@@ -156,10 +156,10 @@ class Intent(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Intended:
+class Provoked:
     """The kit is about to do this on that connection."""
 
-    intent: Intent
+    intent: Provocation
 
 
 class Matter(StrEnum):
@@ -180,7 +180,7 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True)
-class Lagged:
+class KitStalled:
     """The kit itself was late: for so many seconds up to here it did nothing, and what happened meanwhile is
     written down behind this."""
 
@@ -210,7 +210,7 @@ class SecretSeen:
     place: str
 
 
-What = (
+EventKind = (
     TokenRequested
     | Opened
     | Refused
@@ -221,9 +221,9 @@ What = (
     | Published
     | TurnStarted
     | WaitEnded
-    | Intended
+    | Provoked
     | Watched
-    | Lagged
+    | KitStalled
     | Injected
     | SecretKnown
     | SecretSeen
@@ -240,7 +240,7 @@ class Event:
     at_ns: int
     lane: Lane
     connection: str
-    what: What
+    what: EventKind
 
 
 FALLBACK_WAIT = 15.0

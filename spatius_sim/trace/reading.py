@@ -7,7 +7,7 @@ from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.messages import Message
 from spatius_sim.trace.events import Lane, Undecodable, Value
 from spatius_sim.wires.testee import read_answer, read_request
-from spatius_sim.wires.wire import Dialect
+from spatius_sim.wires.wire import Wire
 
 
 def read_upstream(raw: str | bytes, read: Callable[[bytes], Message] = decode) -> Message | Undecodable:
@@ -20,21 +20,21 @@ def read_upstream(raw: str | bytes, read: Callable[[bytes], Message] = decode) -
         return Undecodable(str(error))
 
 
-def read_frame(lane: Lane, raw: str | bytes, *, sent: bool, dialect: Dialect | None, part: int = 0) -> Value:
+def read_frame(lane: Lane, raw: str | bytes, *, sent: bool, wire: Wire | None, part: int = 0) -> Value:
     """What a frame means, by its lane and by whether the kit sent it; of several things that it tells, the
     one of that number. Raises IndexError where there is none."""
-    return read_parts(lane, raw, sent=sent, dialect=dialect)[part]
+    return read_parts(lane, raw, sent=sent, wire=wire)[part]
 
 
-def read_parts(lane: Lane, raw: str | bytes, *, sent: bool, dialect: Dialect | None) -> tuple[Value, ...]:
+def read_parts(lane: Lane, raw: str | bytes, *, sent: bool, wire: Wire | None) -> tuple[Value, ...]:
     """All that a frame tells, one thing at least."""
     if lane in (Lane.UPSTREAM, Lane.EGRESS):
         return (read_upstream(raw),)
     if lane is Lane.CLIENT:
         return (_read_testee(raw, sent=sent),)
-    if dialect is None:
+    if wire is None:
         return (Undecodable("this trace names no wire"),)
-    return (dialect.read_client(raw),) if sent else dialect.read_relay(raw)
+    return (wire.read_client(raw),) if sent else wire.read_relay(raw)
 
 
 def _read_testee(raw: str | bytes, *, sent: bool) -> Value:

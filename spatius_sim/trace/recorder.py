@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from spatius_sim.trace.events import (
     Closed,
     Event,
+    EventKind,
     Lane,
     Opened,
     Received,
@@ -21,12 +22,11 @@ from spatius_sim.trace.events import (
     Trace,
     TraceHeader,
     Value,
-    What,
 )
 from spatius_sim.trace.known_secrets import MOST_SECRETS, KnownSecrets
 from spatius_sim.trace.reading import read_frame, read_parts
 from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
-from spatius_sim.wires import Dialect
+from spatius_sim.wires import Wire
 
 _HANDSHAKE_EVENTS = 3
 CONFIGURATION = b"\x08\x01"
@@ -41,7 +41,7 @@ class Sink(Protocol):
     def secrets(self) -> KnownSecrets:
         """What must not stand in anything that is told."""
 
-    def emit(self, lane: Lane, connection: str, what: What) -> None:
+    def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
         """An event that happened now."""
 
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
@@ -54,13 +54,13 @@ class Sink(Protocol):
         """The reference by which a trace may name this secret."""
 
 
-class Nobody:
+class NullSink:
     """A sink for a server that nobody records. It knows the secrets all the same, for others tell of them."""
 
     def __init__(self) -> None:
         self.secrets = KnownSecrets(MOST_SECRETS)
 
-    def emit(self, lane: Lane, connection: str, what: What) -> None:
+    def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
         """Not written down."""
 
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
@@ -85,7 +85,7 @@ class Recorder:
     A trace of more than `most_bytes` of frames, or more than `most_events`, is `flooded`: nothing more is
     written into it."""
 
-    dialect: Dialect | None = None
+    wire: Wire | None = None
     secrets: KnownSecrets = field(default_factory=KnownSecrets)
     clock_ns: Callable[[], int] = time.monotonic_ns
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -148,7 +148,7 @@ class Recorder:
         self._unread.clear()
         return events
 
-    def emit(self, lane: Lane, connection: str, what: What) -> None:
+    def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
         """Write down an event that happened now."""
         size = len(what.raw) if isinstance(what, Sent | Received) else 0
         if not size:
@@ -174,7 +174,7 @@ class Recorder:
             self.emit(lane, connection, self._what(lane, raw))
             return
         raw = self.searched(lane, connection, raw, "in a message")
-        for part, event in enumerate(read_parts(lane, raw, sent=False, dialect=self.dialect)):
+        for part, event in enumerate(read_parts(lane, raw, sent=False, wire=self.wire)):
             self.emit(lane, connection, Received(raw, event, part))
 
     def searched(self, lane: Lane, connection: str, raw: str | bytes, place: str) -> str | bytes:
@@ -234,7 +234,7 @@ class Recorder:
         return hidden, value if hidden == raw else self._read(lane, hidden, sent=sent)
 
     def _read(self, lane: Lane, raw: str | bytes, *, sent: bool) -> Value:
-        return read_frame(lane, raw, sent=sent, dialect=self.dialect)
+        return read_frame(lane, raw, sent=sent, wire=self.wire)
 
     def _keep_in_mind(self, event: Event) -> None:
         self.last_sign_ns[event.connection] = event.at_ns

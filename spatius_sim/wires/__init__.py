@@ -1,5 +1,5 @@
 """Relay wires: what travels between a relay and its client, to relay events and back."""
 
-from spatius_sim.wires.wire import Dialect, dialect_named, dialect_names
+from spatius_sim.wires.wire import Wire, published_wire, published_wire_names
 
-__all__ = ["Dialect", "dialect_named", "dialect_names"]
+__all__ = ["Wire", "published_wire", "published_wire_names"]

@@ -12,8 +12,8 @@ from spatius_sim.wires.events import (
     ClientAction,
     Failed,
     Frame,
-    Garbage,
     Motion,
+    NotUnderstood,
     Ready,
     RelayEvent,
     Speak,
@@ -44,7 +44,7 @@ class BinaryHeader:
         try:
             return (_relay_event(*_split(frame)),)
         except NotUnderstoodError as fault:
-            return (Garbage(str(fault)),)
+            return (NotUnderstood(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[Frame, ...]:
         """The frame by which a relay says `event`; none for audio, which it does not return."""
@@ -58,7 +58,7 @@ class BinaryHeader:
                 return (_frame(_MOTION, b"".join([counted, *listed]), last),)
             case Failed(message):
                 return (_frame(_ERROR, _json({"error": message})),)
-            case Garbage(reason):
+            case NotUnderstood(reason):
                 return (reason,)
         return ()
 

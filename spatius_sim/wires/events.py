@@ -52,13 +52,13 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Garbage:
+class NotUnderstood:
     """A message that the wire does not know, and why."""
 
     reason: str
 
 
-RelayEvent = Ready | Audio | Motion | Interrupted | Failed | Note | Garbage
+RelayEvent = Ready | Audio | Motion | Interrupted | Failed | Note | NotUnderstood
 
 
 @dataclass(frozen=True, slots=True)

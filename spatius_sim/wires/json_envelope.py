@@ -12,11 +12,11 @@ from spatius_sim.wires.events import (
     ClientAction,
     Failed,
     Frame,
-    Garbage,
     Interrupted,
     InterruptTurn,
     Motion,
     Note,
+    NotUnderstood,
     PlayClip,
     Ready,
     RelayEvent,
@@ -55,7 +55,7 @@ class JsonEnvelope:
         try:
             return (_relay_event(json_object(frame, _NAME)),)
         except NotUnderstoodError as fault:
-            return (Garbage(str(fault)),)
+            return (NotUnderstood(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[str, ...]:
         """The text frame by which a relay says `event`."""
@@ -111,7 +111,7 @@ def _said(event: RelayEvent) -> str:
             return json.dumps({"type": "error", "message": message})
         case Note(kind):
             return json.dumps({"type": kind})
-        case Garbage(reason):
+        case NotUnderstood(reason):
             return reason
         case _:
             assert_never(event)

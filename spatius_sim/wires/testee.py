@@ -12,7 +12,7 @@ PROTOCOL = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class TesteeRequest:
     """One request. Only the members of its `do` matter: `audio` (mono s16le) and `end`; `frames` (None: no
     list) and `conversation_id`; `ms` to advance; `sample_rate` in Hz and `mode` of a reset."""
 
@@ -28,7 +28,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TesteeAnswer:
     """One answer: `result`, or `unimplemented`, or the `error` that the client threw."""
 
     id: int
@@ -37,7 +37,7 @@ class Answer:
     error: str | None = None
 
 
-def write_request(request: Request) -> str:
+def write_request(request: TesteeRequest) -> str:
     """The request as one line of JSON."""
     line: dict[str, Any] = {"id": request.id, "do": request.do}
     match request.do:
@@ -56,12 +56,12 @@ def write_request(request: Request) -> str:
     return json.dumps(line, separators=(",", ":"))
 
 
-def read_request(line: str | bytes) -> Request:
+def read_request(line: str | bytes) -> TesteeRequest:
     """The request of a line; raises RemoteProtocolError where it is none."""
     try:
         plain = json.loads(line)
         frames = plain.get("frames")
-        return Request(
+        return TesteeRequest(
             id=int(plain["id"]),
             do=str(plain["do"]),
             audio=b64decode(plain.get("audio", ""), validate=True),
@@ -76,7 +76,7 @@ def read_request(line: str | bytes) -> Request:
         raise RemoteProtocolError(f"this is no request: {error}") from error
 
 
-def write_answer(answer: Answer) -> str:
+def write_answer(answer: TesteeAnswer) -> str:
     """The answer as one line of JSON."""
     line: dict[str, Any] = {"id": answer.id}
     if answer.unimplemented:
@@ -88,18 +88,18 @@ def write_answer(answer: Answer) -> str:
     return json.dumps(line, separators=(",", ":"))
 
 
-def read_answer(line: str | bytes) -> Answer:
+def read_answer(line: str | bytes) -> TesteeAnswer:
     """The answer of a line; raises RemoteProtocolError where it is none."""
     try:
         plain = json.loads(line)
         number = plain["id"]
         if plain.get("unimplemented") is True:
-            return Answer(number, unimplemented=True)
+            return TesteeAnswer(number, unimplemented=True)
         if "error" in plain:
-            return Answer(number, error=str(plain["error"]))
+            return TesteeAnswer(number, error=str(plain["error"]))
         result = plain["result"]
         if not isinstance(result, dict) or not isinstance(number, int):
             raise ValueError("id is an integer and result an object")
-        return Answer(number, result)
+        return TesteeAnswer(number, result)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RemoteProtocolError(f"this is no answer: {error!r}") from error

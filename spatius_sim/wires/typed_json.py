@@ -12,8 +12,8 @@ from spatius_sim.wires.events import (
     Audio,
     ClientAction,
     Frame,
-    Garbage,
     Motion,
+    NotUnderstood,
     RelayEvent,
     Speak,
     SpeakEnd,
@@ -39,7 +39,7 @@ class TypedJson:
         try:
             return (_relay_event(json_object(frame, _NAME)),)
         except NotUnderstoodError as fault:
-            return (Garbage(str(fault)),)
+            return (NotUnderstood(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[str, ...]:
         """The text frame by which a relay says `event`; none for what is neither audio nor motion."""
@@ -50,7 +50,7 @@ class TypedJson:
                 return ()
             case Motion(payloads):
                 return (json.dumps({"type": "motion", "data": list(map(base64_text, payloads))}),)
-            case Garbage(reason):
+            case NotUnderstood(reason):
                 return (reason,)
         return ()
 

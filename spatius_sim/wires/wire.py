@@ -9,7 +9,7 @@ from spatius_sim.wires.json_envelope import JsonEnvelope
 from spatius_sim.wires.typed_json import TypedJson
 
 
-class Dialect(Protocol):
+class Wire(Protocol):
     """One relay wire. Reading never raises: what cannot be understood becomes Garbage or Unclear. Writing
     gives the frames in their order, and none where the wire has no way to say it."""
 
@@ -46,19 +46,19 @@ class Dialect(Protocol):
         """The frames by which a client does `action`."""
 
 
-_BUILT_IN: tuple[Dialect, ...] = (JsonEnvelope(), BinaryHeader(), TypedJson())
-_DIALECTS = {dialect.name: dialect for dialect in _BUILT_IN}
+_BUILT_IN: tuple[Wire, ...] = (JsonEnvelope(), BinaryHeader(), TypedJson())
+_WIRES = {wire.name: wire for wire in _BUILT_IN}
 
 
-def dialect_names() -> list[str]:
+def published_wire_names() -> list[str]:
     """The wires that `--wire` knows."""
-    return sorted(_DIALECTS)
+    return sorted(_WIRES)
 
 
-def dialect_named(name: str) -> Dialect:
+def published_wire(name: str) -> Wire:
     """The wire of that name; raises UsageError for an unknown one."""
     try:
-        return _DIALECTS[name]
+        return _WIRES[name]
     except KeyError:
-        known = ", ".join(dialect_names())
+        known = ", ".join(published_wire_names())
         raise UsageError(f"no wire is named {name!r}; known wires: {known}") from None

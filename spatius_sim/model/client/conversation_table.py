@@ -1,7 +1,7 @@
 """What audio and motion do to a conversation, as two tables (protocol.md section 3).
 
-Audio: the first of all starts a round, and so does non-empty audio after the end mark; all other audio
-joins the round that is there. Motion: it counts for the current conversation alone, unless that is
+Audio: the first of all starts a conversation, and so does non-empty audio after the end mark; all other audio
+joins the conversation that is there. Motion: it counts for the current conversation alone, unless that is
 audio-only; empty motion with the current id is what makes it so.
 """
 
@@ -10,8 +10,8 @@ from enum import Enum
 from spatius_sim.trace.decoder_events import DiscardReason
 
 
-class Round(Enum):
-    """How far the current round's audio has come."""
+class AudioState(Enum):
+    """How far the current conversation's audio has come."""
 
     NONE = "none yet"
     OVER = "played or interrupted"
@@ -41,17 +41,17 @@ class MotionAction(Enum):
     SWITCH = "switch to audio-only"
 
 
-STARTS_ROUND: dict[tuple[Round, bool], bool] = {
-    (Round.NONE, True): True,
-    (Round.NONE, False): True,
-    (Round.OVER, True): True,
-    (Round.OVER, False): False,
-    (Round.OPEN, True): False,
-    (Round.OPEN, False): False,
-    (Round.ENDED, True): True,
-    (Round.ENDED, False): False,
+STARTS_CONVERSATION: dict[tuple[AudioState, bool], bool] = {
+    (AudioState.NONE, True): True,
+    (AudioState.NONE, False): True,
+    (AudioState.OVER, True): True,
+    (AudioState.OVER, False): False,
+    (AudioState.OPEN, True): False,
+    (AudioState.OPEN, False): False,
+    (AudioState.ENDED, True): True,
+    (AudioState.ENDED, False): False,
 }
-"""Whether audio starts a new round: by the round that is there, and by whether the audio is non-empty. That
+"""Whether audio starts a new conversation: by the conversation that is there, and by whether the audio is non-empty. That
 empty audio starts one before all others, and none after an end mark or an interrupt, is ASSUMED."""
 
 MOTION_TABLE: dict[tuple[Standing, Given], MotionAction | DiscardReason] = {

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from spatius_sim.model.client.conversation_table import (
     MOTION_TABLE,
-    STARTS_ROUND,
+    STARTS_CONVERSATION,
+    AudioState,
     Given,
     MotionAction,
-    Round,
     Standing,
 )
 from spatius_sim.model.client.playback_table import PLAYBACK_TABLE, PlaybackEvent
@@ -40,8 +40,8 @@ _INTERRUPTED_IDS_KEPT = 64
 
 
 @dataclass(slots=True)
-class Conversation:
-    """One round. `played` counts in samples * 10^9, so that every rate divides without a rest."""
+class DecodedConversation:
+    """One conversation. `played` counts in samples * 10^9, so that every rate divides without a rest."""
 
     conversation_id: str
     audio_bytes: int = 0
@@ -91,7 +91,7 @@ class ClientDecoder:
         self._now_ns = now_ns
         self._mode = mode
         self._render = render
-        self._conversation: Conversation | None = None
+        self._conversation: DecodedConversation | None = None
         self._latest_id = ""
         self._interrupted: deque[str] = deque(maxlen=_INTERRUPTED_IDS_KEPT)
         self._samples_played = 0
@@ -101,14 +101,14 @@ class ClientDecoder:
         """How many payloads were discarded, by reason: what AvatarKit does not tell."""
 
     def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
-        """Take a chunk of a round's audio (mono s16le) and return the conversationId that it belongs to.
+        """Take a chunk of a conversation's audio (mono s16le) and return the conversationId that it belongs to.
 
-        The chunks up to and including the one with `end` are one round; the next audio starts a new round
+        The chunks up to and including the one with `end` are one conversation; the next audio starts a new conversation
         with a new id and cuts off what is still playing (docs:web-sdk). An empty chunk after the end of a
-        round starts nothing (ASSUMED). Web, iOS, Android, Flutter: `yieldAudioData`.
+        conversation starts nothing (ASSUMED). Web, iOS, Android, Flutter: `yieldAudioData`.
         """
-        if STARTS_ROUND[self._round, bool(audio)]:
-            self._start_round()
+        if STARTS_CONVERSATION[self._audio_state, bool(audio)]:
+            self._start_conversation()
         conversation = self._conversation
         if conversation is None:
             return self._latest_id
@@ -139,7 +139,7 @@ class ClientDecoder:
             self._show(conversation)
 
     def get_current_conversation_id(self) -> str | None:
-        """The id of the round that is open or playing, None where there is none (seed:004). Web, iOS,
+        """The id of the conversation that is open or playing, None where there is none (seed:004). Web, iOS,
         Android: `getCurrentConversationId`."""
         return self._conversation.conversation_id if self._conversation else None
 
@@ -188,7 +188,7 @@ class ClientDecoder:
 
     @property
     def samples_played(self) -> int:
-        """Samples of the current round that have been played, of the last one where none is current."""
+        """Samples of the current conversation that have been played, of the last one where none is current."""
         conversation = self._conversation
         return conversation.played // _SECOND_NS if conversation else self._samples_played
 
@@ -202,13 +202,13 @@ class ClientDecoder:
         return conversation.keyframe(self._due(conversation))
 
     @property
-    def _round(self) -> Round:
+    def _audio_state(self) -> AudioState:
         if self._conversation is None:
-            return Round.OVER if self._latest_id else Round.NONE
-        return Round.ENDED if self._conversation.ended else Round.OPEN
+            return AudioState.OVER if self._latest_id else AudioState.NONE
+        return AudioState.ENDED if self._conversation.ended else AudioState.OPEN
 
-    def _start_round(self) -> Conversation:
-        conversation = self._conversation = Conversation(self._new_id())
+    def _start_conversation(self) -> DecodedConversation:
+        conversation = self._conversation = DecodedConversation(self._new_id())
         self._latest_id = conversation.conversation_id
         self._events.append(ConversationStarted(conversation.conversation_id))
         self._change(PlaybackEvent.AUDIO, StateReason.USER_ACTION)
@@ -227,19 +227,19 @@ class ClientDecoder:
             self._interrupted.append(self._conversation.conversation_id)
             self._leave(self._conversation)
 
-    def _leave(self, conversation: Conversation) -> None:
+    def _leave(self, conversation: DecodedConversation) -> None:
         self._samples_played = conversation.played // _SECOND_NS
         self._conversation = None
 
-    def _switch_to_audio_only(self, conversation: Conversation) -> None:
+    def _switch_to_audio_only(self, conversation: DecodedConversation) -> None:
         conversation.audio_only = True
         self._stall(conversation, False)
         self._events.append(AudioOnlyEntered(conversation.conversation_id))
 
-    def _due(self, conversation: Conversation) -> int:
+    def _due(self, conversation: DecodedConversation) -> int:
         return conversation.played * KEYFRAMES_PER_SECOND // (_SECOND_NS * self._sample_rate)
 
-    def _play(self, conversation: Conversation, passed_ns: int) -> None:
+    def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
         end = conversation.samples * _SECOND_NS
         until = min(end, self._motion_end(conversation))
         wanted = conversation.played + passed_ns * self._sample_rate
@@ -251,8 +251,8 @@ class ClientDecoder:
             self._leave(conversation)
             self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
 
-    def _motion_end(self, conversation: Conversation) -> int:
-        """How far strictSync may play: to where the first missing keyframe is due. The rest of a round that
+    def _motion_end(self, conversation: DecodedConversation) -> int:
+        """How far strictSync may play: to where the first missing keyframe is due. The rest of a conversation that
         fills no keyframe needs none."""
         end = conversation.samples * _SECOND_NS
         needed = keyframe_count(conversation.samples, self._sample_rate)
@@ -264,12 +264,12 @@ class ClientDecoder:
             return end
         return conversation.keyframes * self._sample_rate * _SECOND_NS // KEYFRAMES_PER_SECOND
 
-    def _stall(self, conversation: Conversation, stalled: bool) -> None:
+    def _stall(self, conversation: DecodedConversation, stalled: bool) -> None:
         if conversation.stalled is not stalled:
             conversation.stalled = stalled
             self._events.append(StallChanged(conversation.conversation_id, stalled))
 
-    def _show(self, conversation: Conversation, first: int | None = None) -> None:
+    def _show(self, conversation: DecodedConversation, first: int | None = None) -> None:
         """Put keyframes onto the face, from `first` (the one that is due) to the one that is due now."""
         if self._render is None or conversation.audio_only or self.state is not PlaybackState.PLAYING:
             return
@@ -283,7 +283,7 @@ class ClientDecoder:
                 conversation.next_keyframe = index + 1
                 self._render(row)
 
-    def _take(self, conversation: Conversation, payload: bytes) -> None:
+    def _take(self, conversation: DecodedConversation, payload: bytes) -> None:
         try:
             message = decode(payload)
         except RemoteProtocolError:

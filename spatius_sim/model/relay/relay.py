@@ -65,7 +65,7 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class WatchSilence:
     """Say so when this upstream session has been silent for `seconds` from now; an earlier watch over it
     ends."""
 
@@ -73,7 +73,7 @@ class Watch:
     seconds: float
 
 
-RelayCommand = Tell | ConnectUp | SendUp | HangUp | Watch
+RelayCommand = Tell | ConnectUp | SendUp | HangUp | WatchSilence
 
 
 @dataclass(slots=True)
@@ -225,7 +225,7 @@ class PlainRelay:
         return turn
 
     def watch(self, turn: RelayTurn) -> list[RelayCommand]:
-        return [Watch(turn.name, self.silence_seconds)] if turn.name in self.turns else []
+        return [WatchSilence(turn.name, self.silence_seconds)] if turn.name in self.turns else []
 
     def _fail(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
         del self.turns[turn.name]

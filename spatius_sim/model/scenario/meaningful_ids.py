@@ -6,15 +6,15 @@ exist in this simulator only).
 """
 
 from spatius_sim.model.scenario.scenario import (
+    CloseWith,
     Delay,
     EmptyMotion,
-    Fail,
     Fault,
-    Garbage,
-    Hangup,
     Moment,
     Refuse,
     Reset,
+    SendError,
+    SendGarbage,
     Stall,
     When,
 )
@@ -29,15 +29,15 @@ AVATARS: dict[str, tuple[str, Fault]] = {
     ),
     "drained": (
         "credits run out after 2 s of audio",
-        Fault(When(Moment.AUDIO, seconds=2.0), (Fail(4001, "Credits exhausted"),)),
+        Fault(When(Moment.AUDIO, seconds=2.0), (SendError(4001, "Credits exhausted"),)),
     ),
     "timed": (
         "the session time limit comes after 2 s of audio",
-        Fault(When(Moment.AUDIO, seconds=2.0), (Fail(4002, "session time limit reached"),)),
+        Fault(When(Moment.AUDIO, seconds=2.0), (SendError(4002, "session time limit reached"),)),
     ),
     "upstream": (
         "the motion service fails at the first response",
-        Fault(When(Moment.RESPONSE, number=1), (Fail(0, "driven server request failed"),)),
+        Fault(When(Moment.RESPONSE, number=1), (SendError(0, "driven server request failed"),)),
     ),
     "crashing": (
         "TCP reset at the second response",
@@ -45,12 +45,12 @@ AVATARS: dict[str, tuple[str, Fault]] = {
     ),
     "closing": (
         "an ordinary close (1000) at the second response, without an end",
-        Fault(When(Moment.RESPONSE, number=2), (Hangup(1000, "bye"),)),
+        Fault(When(Moment.RESPONSE, number=2), (CloseWith(1000, "bye"),)),
     ),
     "silent": ("no motion ever comes", Fault(When(Moment.RESPONSE, number=1), (Stall(),))),
     "slow": ("every response comes a second late", Fault(When(Moment.RESPONSE), (Delay(1.0),))),
     "empty": ("every response is without keyframes", Fault(When(Moment.RESPONSE), (EmptyMotion(),))),
-    "garbled": ("every response is no protobuf", Fault(When(Moment.RESPONSE), (Garbage(),))),
+    "garbled": ("every response is no protobuf", Fault(When(Moment.RESPONSE), (SendGarbage(),))),
     "failing": ("the upgrade fails with HTTP 500", Fault(When(Moment.UPGRADE), (Refuse(500, "internal"),))),
 }
 """Words of avatar ids: what happens, and the fault."""

@@ -10,18 +10,18 @@ from spatius_sim.model.scenario.scenario import (
     NO_FAULTS,
     Delay,
     Fault,
+    FaultAction,
     Moment,
     Refuse,
     Reset,
     Scenario,
     Stall,
-    What,
 )
 from spatius_sim.model.scenario.words import told
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
+class Admission:
     """What a token request or an upgrade meets: a wait in seconds, and then `ending`, None to let it in."""
 
     wait: float = 0.0
@@ -48,11 +48,11 @@ class ConnectionFaults:
     _rolls: dict[int, int] = field(default_factory=dict)
     _past: set[int] = field(default_factory=set)
 
-    def entrance(self) -> Entrance:
+    def entrance(self) -> Admission:
         """What the upgrade meets."""
         return _entrance(self.at(Moment.UPGRADE), self.seed, self.number)
 
-    def at(self, moment: Moment) -> list[What]:
+    def at(self, moment: Moment) -> list[FaultAction]:
         """What happens at a moment that needs no counting."""
         return [
             step
@@ -61,7 +61,7 @@ class ConnectionFaults:
             for step in fault.what
         ]
 
-    def response(self, number: int, request: int = 1) -> list[What]:
+    def response(self, number: int, request: int = 1) -> list[FaultAction]:
         """What happens to response `number` (1, 2, ...) of request number `request`."""
         return [
             step
@@ -73,10 +73,10 @@ class ConnectionFaults:
             for step in fault.what
         ]
 
-    def audio(self, in_all: Spoken, request: int, in_request: Spoken) -> list[What]:
+    def audio(self, in_all: Spoken, request: int, in_request: Spoken) -> list[FaultAction]:
         """What happens now that so much audio has come on this connection, and so much of it in request
         number `request`."""
-        happening: list[What] = []
+        happening: list[FaultAction] = []
         for index, fault in enumerate(self.faults):
             when = fault.when
             if when.at is not Moment.AUDIO or index in self._past or when.request not in (0, request):
@@ -96,7 +96,7 @@ class ConnectionFaults:
             if fault.when.at is moment
         }
 
-    def elapsed(self, index: int) -> Sequence[What]:
+    def elapsed(self, index: int) -> Sequence[FaultAction]:
         """The time that fault `index` waits for has passed."""
         fault = self.faults[index]
         return fault.what if self._drawn(index, fault) else ()
@@ -112,7 +112,7 @@ class ConnectionFaults:
 
 
 @dataclass(slots=True)
-class Director:
+class ScenarioPlayer:
     """Plays a scenario: counts what comes to the door."""
 
     seed: int = 0
@@ -127,7 +127,7 @@ class Director:
         self._connections = self._token_requests = 0
         self._requests = count(1)
 
-    def token_requested(self, app_id: str) -> Entrance:
+    def token_requested(self, app_id: str) -> Admission:
         """What a token request meets."""
         self._token_requests += 1
         number = self._token_requests
@@ -162,7 +162,7 @@ def seconds_of(delay: Delay, seed: int, *drawn: str | int) -> float:
     return delay.seconds + delay.jitter * roll(seed, "delay", *drawn)
 
 
-def _entrance(steps: Sequence[What], seed: int, number: int) -> Entrance:
+def _entrance(steps: Sequence[FaultAction], seed: int, number: int) -> Admission:
     wait, names = 0.0, []
     for index, step in enumerate(steps):
         names.append(told(step))
@@ -170,7 +170,7 @@ def _entrance(steps: Sequence[What], seed: int, number: int) -> Entrance:
             case Delay():
                 wait += seconds_of(step, seed, "entrance", number, index)
             case Refuse() | Stall() | Reset():
-                return Entrance(wait, step, tuple(names))
+                return Admission(wait, step, tuple(names))
             case _:
                 raise AssertionError(f"{step} is not for the door: the table ALLOWED refuses it")
-    return Entrance(wait, None, tuple(names))
+    return Admission(wait, None, tuple(names))

@@ -91,7 +91,7 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
-class Fail:
+class SendError:
     """A ServerError. At the handshake it refuses the session; later it ends the current request."""
 
     code: int
@@ -102,7 +102,7 @@ class Fail:
 
 
 @dataclass(frozen=True, slots=True)
-class Hangup:
+class CloseWith:
     """A closing handshake with this code; 0 sends a closing frame without one."""
 
     code: int = 0
@@ -173,7 +173,7 @@ class OtherConnectionId:
 
 
 @dataclass(frozen=True, slots=True)
-class Garbage:
+class SendGarbage:
     """A binary message of so many bytes that no protobuf parser accepts, instead of what was due."""
 
     bytes: int = 64
@@ -200,7 +200,7 @@ class TruncatedFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class GrowTo:
     """The message, grown to so many bytes with an unknown field; one that is larger stays as it is."""
 
     bytes: int
@@ -214,10 +214,10 @@ class UnknownFields:
     """The message with protobuf fields that no document names, on the envelope and inside it."""
 
 
-What = (
+FaultAction = (
     Refuse
-    | Fail
-    | Hangup
+    | SendError
+    | CloseWith
     | Reset
     | Delay
     | Stall
@@ -227,18 +227,18 @@ What = (
     | EmptyMotion
     | OtherReqId
     | OtherConnectionId
-    | Garbage
+    | SendGarbage
     | Text
     | WrongType
     | TruncatedFrame
-    | Size
+    | GrowTo
     | UnknownFields
 )
 
-NAMES: dict[str, type[What]] = {
+NAMES: dict[str, type[FaultAction]] = {
     "refuse": Refuse,
-    "error": Fail,
-    "close": Hangup,
+    "error": SendError,
+    "close": CloseWith,
     "reset": Reset,
     "delay": Delay,
     "stall": Stall,
@@ -248,22 +248,22 @@ NAMES: dict[str, type[What]] = {
     "empty-motion": EmptyMotion,
     "other-req-id": OtherReqId,
     "other-connection-id": OtherConnectionId,
-    "garbage": Garbage,
+    "garbage": SendGarbage,
     "text": Text,
     "wrong-type": WrongType,
     "truncated-frame": TruncatedFrame,
-    "size": Size,
+    "size": GrowTo,
     "unknown-fields": UnknownFields,
 }
 """What a scenario file calls each of them."""
 
-WORDS: dict[type[What], str] = {kind: name for name, kind in NAMES.items()}
+WORDS: dict[type[FaultAction], str] = {kind: name for name, kind in NAMES.items()}
 
 _HTTP = frozenset({Refuse, Delay, Stall, Reset})
-_SOCKET = frozenset({Fail, Hangup, Reset, Delay, Stall, Garbage, Text, WrongType, TruncatedFrame})
-_MESSAGE = _SOCKET | {OtherConnectionId, Size, UnknownFields}
+_SOCKET = frozenset({SendError, CloseWith, Reset, Delay, Stall, SendGarbage, Text, WrongType, TruncatedFrame})
+_MESSAGE = _SOCKET | {OtherConnectionId, GrowTo, UnknownFields}
 
-ALLOWED: dict[Moment, frozenset[type[What]]] = {
+ALLOWED: dict[Moment, frozenset[type[FaultAction]]] = {
     Moment.TOKEN: _HTTP,
     Moment.UPGRADE: _HTTP,
     Moment.CONFIGURE: _MESSAGE,
@@ -281,7 +281,7 @@ class Fault:
     """At that moment, these things in this order."""
 
     when: When
-    what: tuple[What, ...]
+    what: tuple[FaultAction, ...]
 
     def __post_init__(self) -> None:
         if not self.what:

@@ -6,11 +6,11 @@ from spatius_sim.model.scenario.scenario import (
     WORDS,
     Delay,
     Fault,
+    FaultAction,
+    GrowTo,
     Moment,
     Scenario,
-    Size,
     UnknownFields,
-    What,
     When,
 )
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
@@ -30,7 +30,7 @@ _MOMENTS = {
 }
 
 
-def told(step: What) -> str:
+def told(step: FaultAction) -> str:
     """A fault as a trace names it."""
     figures = {
         name: value for name in type(step).__slots__ if (value := getattr(step, name)) not in ("", 0, None)
@@ -43,7 +43,7 @@ def is_harmless(fault: str) -> bool:
     """Whether a turn into which this fault fell may stay clean: a relay has no excuse in slowness, unknown
     fields, and a size that an SDK takes. `fault` as a trace names it."""
     word, _, figures = fault.partition(":")
-    if word == WORDS[Size]:
+    if word == WORDS[GrowTo]:
         return int(figures.removeprefix(" bytes ")) <= MAX_MESSAGE_BYTES
     return word in _HARMLESS
 

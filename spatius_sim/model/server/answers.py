@@ -11,7 +11,7 @@ from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.trace.reading import read_upstream
 
 
-class Answer(Protocol):
+class RequestMotion(Protocol):
     """The motion of one request, as encoded payloads."""
 
     def feed(self, audio: bytes) -> Sequence[bytes]:
@@ -21,7 +21,7 @@ class Answer(Protocol):
         """The payloads that are left, the last with end=true."""
 
 
-AnswerFactory = Callable[[str, str, int], Answer]
+AnswerFactory = Callable[[str, str, int], RequestMotion]
 """From a connection_id, a req_id and a sample rate in Hz."""
 
 

@@ -14,23 +14,23 @@ from spatius_sim.model.scenario.payloads import (
 )
 from spatius_sim.model.scenario.player import ConnectionFaults, seconds_of
 from spatius_sim.model.scenario.scenario import (
+    CloseWith,
     Delay,
     Drop,
     Duplicate,
     EmptyMotion,
-    Fail,
-    Garbage,
-    Hangup,
+    FaultAction,
+    GrowTo,
     OtherConnectionId,
     OtherReqId,
     Reorder,
     Reset,
-    Size,
+    SendError,
+    SendGarbage,
     Stall,
     Text,
     TruncatedFrame,
     UnknownFields,
-    What,
     WrongType,
 )
 from spatius_sim.model.scenario.words import told
@@ -38,33 +38,35 @@ from spatius_sim.model.server.commands import Close, Output, ResetConnection, Se
 
 
 @dataclass(slots=True)
-class Spoiled:
+class FaultedMessage:
     """What leaves instead of the message, after `delay` seconds; a Fail among it is a ServerError, which
     only the session can write. `is_message`: what is sent is still the message, or copies of it.
     `reordered`: it leaves after the next one; `stalled`: nothing follows."""
 
-    outputs: list[Output | Fail] = field(default_factory=list)
+    outputs: list[Output | SendError] = field(default_factory=list)
     delay: float = 0.0
-    error: Fail | None = None
+    error: SendError | None = None
     reordered: bool = False
     stalled: bool = False
     is_message: bool = True
     told: list[str] = field(default_factory=list)
 
 
-def spoil(raw: bytes, steps: Iterable[What], faults: ConnectionFaults, *where: str | int) -> Spoiled:
+def apply_faults(
+    raw: bytes, steps: Iterable[FaultAction], faults: ConnectionFaults, *where: str | int
+) -> FaultedMessage:
     """The message after all these steps; an empty `raw` where no message was due."""
-    spoiled = Spoiled()
+    spoiled = FaultedMessage()
     messages = [raw] if raw else []
-    after: list[Output | Fail] = []
+    after: list[Output | SendError] = []
     for index, step in enumerate(steps):
         spoiled.told.append(told(step))
         drawn = (faults.number, *where, index)
         match step:
-            case Fail():
+            case SendError():
                 messages, spoiled.error = [], step
                 after.append(step)
-            case Hangup(code, reason):
+            case CloseWith(code, reason):
                 messages = []
                 after.append(Close(code, reason))
             case Reset():
@@ -85,7 +87,7 @@ def spoil(raw: bytes, steps: Iterable[What], faults: ConnectionFaults, *where: s
             case Text(text):
                 messages = []
                 after.append(SendText(text))
-            case Garbage(count):
+            case SendGarbage(count):
                 messages, spoiled.is_message = [garbage(count, faults.seed, *drawn)], False
             case WrongType():
                 messages, spoiled.is_message = [wrong_type()], False
@@ -97,7 +99,7 @@ def spoil(raw: bytes, steps: Iterable[What], faults: ConnectionFaults, *where: s
     return spoiled
 
 
-def _changed(raw: bytes, step: What) -> bytes:
+def _changed(raw: bytes, step: FaultAction) -> bytes:
     match step:
         case EmptyMotion():
             return without_keyframes(raw)
@@ -105,7 +107,7 @@ def _changed(raw: bytes, step: What) -> bytes:
             return with_req_id(raw, req_id)
         case OtherConnectionId(connection_id):
             return with_connection_id(raw, connection_id)
-        case Size(size):
+        case GrowTo(size):
             return grown_to(raw, size)
         case UnknownFields():
             return with_unknown_fields(raw)

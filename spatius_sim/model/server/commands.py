@@ -73,4 +73,4 @@ class Inject:
 Output = Send | SendText | Close | ResetConnection | SendTruncated | Publish
 """What leaves a session in order."""
 
-Command = Output | Join | SetTimer | Inject
+ServerCommand = Output | Join | SetTimer | Inject

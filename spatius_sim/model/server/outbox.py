@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from spatius_sim.model.server.commands import (
     Close,
-    Command,
     Output,
     Publish,
     ResetConnection,
     Send,
     SendTruncated,
+    ServerCommand,
     SetTimer,
 )
 
@@ -30,7 +30,7 @@ class Outbox:
     _not_before: float = 0.0
     _ended: bool = False
 
-    def put(self, output: Output, now: float) -> list[Command]:
+    def put(self, output: Output, now: float) -> list[ServerCommand]:
         """Send this, after all that is held."""
         if self.stalled or self._ended:
             return []
@@ -46,9 +46,9 @@ class Outbox:
         """What is put in from here on leaves at `until` at the earliest."""
         self._not_before = max(until, self._not_before)
 
-    def due(self, now: float) -> list[Command]:
+    def due(self, now: float) -> list[ServerCommand]:
         """What leaves now, and the timer for what does not."""
-        leaving: list[Command] = []
+        leaving: list[ServerCommand] = []
         while self._held and self._held[0][0] <= now + _AT_ONCE:
             output = self._held.popleft()[1]
             self.held_bytes -= _size(output)

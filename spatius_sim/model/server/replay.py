@@ -42,7 +42,7 @@ class TapedTurn:
 
 
 @dataclass(slots=True)
-class Script:
+class RecordedRun:
     """A run on a tape as Motion Server played it: its turns in the order in which they began, and for each
     connection, in order, its connection_id or how it was refused."""
 
@@ -51,9 +51,9 @@ class Script:
     has_speech: bool = True
 
 
-def script_of(trace: Trace) -> Script:
+def script_of(trace: Trace) -> RecordedRun:
     """What Motion Server did in a trace."""
-    script = Script(has_speech=trace.header.speech)
+    script = RecordedRun(has_speech=trace.header.speech)
     rates: dict[str, int] = {}
     numbers: dict[str, int] = {}
     turns: dict[tuple[str, str], TapedTurn] = {}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from spatius_sim.model.server.answers import Answer, RecordedAnswer
+from spatius_sim.model.server.answers import RecordedAnswer, RequestMotion
 from spatius_sim.model.server.audio_input import AudioIn, PcmIn
 from spatius_sim.protocol.turn_table import TurnState
 
@@ -14,7 +14,7 @@ LONGEST_REQ_ID = 256
 
 
 @dataclass(slots=True)
-class Request:
+class OpenRequest:
     """All that shares a req_id; `number` counts the requests of a connection from 1, `ordinal` those of all
     connections since a scenario began (0: it was open before). `messages` and `samples` of audio have come,
     `payloads` with so many `keyframes` were found for it, `unmade` of which are still to be made, and
@@ -22,7 +22,7 @@ class Request:
 
     req_id: str
     number: int
-    answer: Answer
+    answer: RequestMotion
     audio: AudioIn
     ordinal: int
     began: float
@@ -52,12 +52,12 @@ class Request:
 class Requests:
     """By req_id."""
 
-    newest: Request | None = None
-    _all: dict[str, Request] = field(default_factory=dict)
+    newest: OpenRequest | None = None
+    _all: dict[str, OpenRequest] = field(default_factory=dict)
     _open: int = 0
     _count: int = 0
 
-    def get(self, req_id: str) -> Request | None:
+    def get(self, req_id: str) -> OpenRequest | None:
         """The request of this id, if it is known."""
         return self._all.get(req_id)
 
@@ -69,11 +69,13 @@ class Requests:
             return f"{most_open} requests are open already: end one with end=true, or interrupt it"
         return ""
 
-    def add(self, req_id: str, answer: Answer, audio: AudioIn, ordinal: int, began: float) -> Request:
+    def add(
+        self, req_id: str, answer: RequestMotion, audio: AudioIn, ordinal: int, began: float
+    ) -> OpenRequest:
         """Open a request."""
         self._count += 1
         self._open += 1
-        request = Request(req_id, self._count, answer, audio, ordinal, began)
+        request = OpenRequest(req_id, self._count, answer, audio, ordinal, began)
         self._all[req_id] = self.newest = request
         return request
 
@@ -82,7 +84,7 @@ class Requests:
         for request in self._all.values():
             request.ordinal = 0
 
-    def end(self, request: Request, state: TurnState) -> None:
+    def end(self, request: OpenRequest, state: TurnState) -> None:
         """A request takes no more audio from here on."""
         if not request.ended:
             request.ended = True

@@ -8,16 +8,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from spatius_sim.model.scenario.player import ConnectionFaults, Spoken
-from spatius_sim.model.scenario.scenario import Fail, Moment, What
+from spatius_sim.model.scenario.scenario import FaultAction, Moment, SendError
 from spatius_sim.model.server.answers import AnswerFactory
-from spatius_sim.model.server.apply_faults import Spoiled, spoil
+from spatius_sim.model.server.apply_faults import FaultedMessage, apply_faults
 from spatius_sim.model.server.audio_input import AudioIn, OggOpusIn, OpusCodec, PcmIn
-from spatius_sim.model.server.commands import Close, Command, Inject, Join, Output, Publish, Send, SetTimer
+from spatius_sim.model.server.commands import (
+    Close,
+    Inject,
+    Join,
+    Output,
+    Publish,
+    Send,
+    ServerCommand,
+    SetTimer,
+)
 from spatius_sim.model.server.egress import INVALID_ARGUMENT, EgressFault, Room, read_egress
 from spatius_sim.model.server.outbox import SEND_TIMER, Outbox
 from spatius_sim.model.server.pace import FAST, Pace
-from spatius_sim.model.server.pending import Making
-from spatius_sim.model.server.requests import Request, Requests
+from spatius_sim.model.server.pending import PendingMotion
+from spatius_sim.model.server.requests import OpenRequest, Requests
 from spatius_sim.protocol.audio import (
     BYTES_PER_SAMPLE,
     KEYFRAMES_PER_SECOND,
@@ -79,7 +88,7 @@ class ServerSession:
     room: Room | None = None
     _audio_rate: int = 0
     _requests: Requests = field(default_factory=Requests)
-    _making: Making = field(default_factory=Making)
+    _making: PendingMotion = field(default_factory=PendingMotion)
     _outbox: Outbox = field(default_factory=Outbox)
     _opus_session: bool = False
     _audio_messages: int = 0
@@ -89,7 +98,7 @@ class ServerSession:
     _faulty_responses: bool = False
     _timers_hold: bool = False
 
-    def receive(self, value: Message | Undecodable, now: float = 0.0) -> list[Command]:
+    def receive(self, value: Message | Undecodable, now: float = 0.0) -> list[ServerCommand]:
         """What to do about a frame from the peer."""
         if self.state is _IN_SESSION:
             match value:
@@ -105,7 +114,7 @@ class ServerSession:
             return self._configure(value, now)
         return []
 
-    def timer(self, name: str, now: float) -> list[Command]:
+    def timer(self, name: str, now: float) -> list[ServerCommand]:
         """What to do now that a timer has run out."""
         if name == SEND_TIMER:
             return self._outbox.due(now)
@@ -137,7 +146,7 @@ class ServerSession:
         self._making.clear()
         self._outbox.clear()
 
-    def _configure(self, value: Message | Undecodable, now: float) -> list[Command]:
+    def _configure(self, value: Message | Undecodable, now: float) -> list[ServerCommand]:
         match value:
             case Undecodable(reason):
                 return self._refuse(0, f"failed to unmarshal initial message: {reason}", now)
@@ -171,9 +180,9 @@ class ServerSession:
             return (0, f"unsupported sample rate: {asked.sample_rate}")
         return None
 
-    def _confirm(self, now: float) -> list[Command]:
+    def _confirm(self, now: float) -> list[ServerCommand]:
         raw = encode(ConfirmSession(self.connection_id))
-        spoiled = spoil(raw, self.faults.at(Moment.CONFIGURE), self.faults, "configure")
+        spoiled = apply_faults(raw, self.faults.at(Moment.CONFIGURE), self.faults, "configure")
         commands = self._leave(spoiled, None, now)
         if spoiled.error is not None:
             return commands + self._turn_away(spoiled.error.message, now)
@@ -191,7 +200,7 @@ class ServerSession:
                 commands.append(SetTimer(_IDLE, self.room.idle_timeout))
         return commands
 
-    def _audio(self, audio: AudioInput, now: float) -> list[Command]:
+    def _audio(self, audio: AudioInput, now: float) -> list[ServerCommand]:
         self._last_audio = now
         request = self._requests.get(audio.req_id)
         if request is None:
@@ -212,7 +221,7 @@ class ServerSession:
                 text = f"request is already {request.state.value}"
                 return self._error(INVALID_ARGUMENT, text, now, audio.req_id)
             request.state = after
-        commands: list[Command] = []
+        commands: list[ServerCommand] = []
         if self.room is not None:
             commands += self._put(Publish(self.room.name, encode(audio), audio.req_id), now)
         try:
@@ -238,7 +247,7 @@ class ServerSession:
     def _new_audio_in(self) -> AudioIn:
         return OggOpusIn(self.opus) if self._opus_session and self.opus is not None else PcmIn()
 
-    def _audio_came(self, request: Request, samples: int, now: float) -> list[Command]:
+    def _audio_came(self, request: OpenRequest, samples: int, now: float) -> list[ServerCommand]:
         self._audio_messages += 1
         self._audio_samples += samples
         request.messages += 1
@@ -250,7 +259,7 @@ class ServerSession:
         )
         return self._happen(happening, now, request) if happening else []
 
-    def _make(self, request: Request, payload: bytes, now: float) -> list[Command]:
+    def _make(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
         """The payload is sent when the pace has it made."""
         request.payloads += 1
         request.keyframes += len(payload) // KEYFRAME_BYTES
@@ -263,8 +272,8 @@ class ServerSession:
         self._making.put(request, payload, now + late)
         return [SetTimer(_MADE, late)] if first else []
 
-    def _made(self, now: float) -> list[Command]:
-        commands: list[Command] = []
+    def _made(self, now: float) -> list[ServerCommand]:
+        commands: list[ServerCommand] = []
         for request, payload in self._making.made(now):
             commands += self._respond(request, payload, now)
             if request.ended and not request.unmade:
@@ -272,23 +281,23 @@ class ServerSession:
         due = self._making.next_due
         return commands if due is None else [*commands, SetTimer(_MADE, due - now)]
 
-    def _respond(self, request: Request, payload: bytes, now: float) -> list[Command]:
+    def _respond(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
         request.responses += 1
         if request.failed:
             return []
         if not self._faulty_responses:
             return self._put(self._motion(payload, request.req_id), now)
         steps = self.faults.response(request.responses, request.ordinal)
-        spoiled = spoil(payload, steps, self.faults, "response", request.number, request.responses)
+        spoiled = apply_faults(payload, steps, self.faults, "response", request.number, request.responses)
         commands = self._leave(spoiled, request, now)
         if spoiled.reordered:
             request.held.append(payload)
             return commands
         return commands + self._flush(request, now)
 
-    def _flush(self, request: Request, now: float) -> list[Command]:
+    def _flush(self, request: OpenRequest, now: float) -> list[ServerCommand]:
         """A response that was held back leaves after the one that it was to follow."""
-        commands: list[Command] = []
+        commands: list[ServerCommand] = []
         for payload in request.held:
             commands += self._put(self._motion(payload, request.req_id), now)
         request.held.clear()
@@ -297,7 +306,7 @@ class ServerSession:
     def _motion(self, raw: bytes, req_id: str) -> Output:
         return Send(raw, req_id) if self.room is None else Publish(self.room.name, raw, req_id)
 
-    def _interrupt(self, req_id: str, now: float) -> list[Command]:
+    def _interrupt(self, req_id: str, now: float) -> list[ServerCommand]:
         request = self._requests.get(req_id)
         if request is not None:
             self._requests.end(request, TurnState.INTERRUPTED)
@@ -306,21 +315,23 @@ class ServerSession:
             self._outbox.forget(req_id)
         return self._happen(self.faults.at(Moment.INTERRUPT), now)
 
-    def _happen(self, steps: Iterable[What], now: float, request: Request | None = None) -> list[Command]:
+    def _happen(
+        self, steps: Iterable[FaultAction], now: float, request: OpenRequest | None = None
+    ) -> list[ServerCommand]:
         """Faults at a moment at which nothing was due to be sent."""
         newest = self._requests.newest
         if request is None and newest is not None and not newest.ended:
             request = newest
-        spoiled = spoil(b"", steps, self.faults, "moment", self._audio_messages)
+        spoiled = apply_faults(b"", steps, self.faults, "moment", self._audio_messages)
         return self._leave(spoiled, request, now)
 
-    def _leave(self, spoiled: Spoiled, request: Request | None, now: float) -> list[Command]:
+    def _leave(self, spoiled: FaultedMessage, request: OpenRequest | None, now: float) -> list[ServerCommand]:
         """Send what became of a message, and what else happens with it."""
-        commands: list[Command] = [Inject(name) for name in spoiled.told]
+        commands: list[ServerCommand] = [Inject(name) for name in spoiled.told]
         if spoiled.delay:
             self._outbox.hold(now + spoiled.delay)
         for output in spoiled.outputs:
-            if isinstance(output, Fail):
+            if isinstance(output, SendError):
                 commands += self._fail(request, output.code, output.message, now)
             elif isinstance(output, Send) and spoiled.is_message and request is not None:
                 commands += self._put(self._motion(output.raw, request.req_id), now)
@@ -330,7 +341,7 @@ class ServerSession:
             self._outbox.stall()
         return commands
 
-    def _idle(self, now: float) -> list[Command]:
+    def _idle(self, now: float) -> list[ServerCommand]:
         assert self.room is not None
         left = self._last_audio + self.room.idle_timeout - now
         if left > 0:
@@ -338,13 +349,13 @@ class ServerSession:
         text = f"no audio input for {self.room.idle_timeout}s"
         return [*self._error(0, text, now), *self._put(Close(IDLE_CLOSE, text), now)]
 
-    def _silence(self, index: int, now: float) -> list[Command]:
+    def _silence(self, index: int, now: float) -> list[ServerCommand]:
         left = self._last_audio + self.faults.timed(Moment.SILENCE)[index] - now
         if left > 0:
             return [SetTimer(f"{_SILENCE}{index}", left)]
         return self._happen(self.faults.elapsed(index), now)
 
-    def _fail(self, request: Request | None, code: int, message: str, now: float) -> list[Command]:
+    def _fail(self, request: OpenRequest | None, code: int, message: str, now: float) -> list[ServerCommand]:
         """An error that ends this request, where there is one."""
         if request is None:
             return self._error(code, message, now)
@@ -353,7 +364,7 @@ class ServerSession:
         self._requests.end(request, request.state)
         return self._error(code, message, now, request.req_id)
 
-    def _overflow(self, now: float) -> list[Command]:
+    def _overflow(self, now: float) -> list[ServerCommand]:
         self._making.clear()
         self._outbox.clear()
         text = f"more than {self.limits.held_bytes} bytes wait to be sent"
@@ -362,19 +373,19 @@ class ServerSession:
             *self._put(Close(POLICY_VIOLATION, text), now),
         ]
 
-    def _refuse(self, code: int, message: str, now: float) -> list[Command]:
+    def _refuse(self, code: int, message: str, now: float) -> list[ServerCommand]:
         return [*self._error(code, message, now), *self._turn_away(message, now)]
 
-    def _turn_away(self, message: str, now: float) -> list[Command]:
+    def _turn_away(self, message: str, now: float) -> list[ServerCommand]:
         """After its error at the handshake, the connection is closed."""
         self._step(SessionEvent.ERROR)
         close = Close(POLICY_VIOLATION, message.encode()[:100].decode(errors="ignore"))
         return self._put(close, now)
 
-    def _error(self, code: int, message: str, now: float, req_id: str = "") -> list[Command]:
+    def _error(self, code: int, message: str, now: float, req_id: str = "") -> list[ServerCommand]:
         return self._put(Send(encode(ServerError(self.connection_id, req_id, code, message))), now)
 
-    def _put(self, output: Output, now: float) -> list[Command]:
+    def _put(self, output: Output, now: float) -> list[ServerCommand]:
         return self._outbox.put(output, now)
 
     def _step(self, event: SessionEvent) -> None:

@@ -110,5 +110,5 @@ class DocumentClient(RelayClient):
         self._recorder.searched(Lane.DOWNSTREAM, self.name, lines, "in a header")
         document: Frame = said.decode(errors="replace") if textual else said
         self._recorder.received(Lane.DOWNSTREAM, self.name, document)
-        for event in self._dialect.read_relay(document):
+        for event in self._wire.read_relay(document):
             self.heard.put_nowait(event)

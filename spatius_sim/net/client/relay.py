@@ -17,8 +17,8 @@ from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.trace.events import Closed, Lane, Opened
 from spatius_sim.trace.logins import shown_url
 from spatius_sim.trace.recorder import Recorder
-from spatius_sim.wires import Dialect
-from spatius_sim.wires.events import ClientAction, Garbage, RelayEvent, Start
+from spatius_sim.wires import Wire
+from spatius_sim.wires.events import ClientAction, NotUnderstood, RelayEvent, Start
 
 LARGEST_FRAME = 16 * 1_048_576
 _CLOSE_SECONDS = 2.0
@@ -73,12 +73,12 @@ class RelayClient:
     def __init__(
         self,
         address: RelayAddress,
-        dialect: Dialect,
+        wire: Wire,
         recorder: Recorder,
         name: str,
         open_seconds: float = 10.0,
     ) -> None:
-        self._address, self._dialect, self._recorder = address, dialect, recorder
+        self._address, self._wire, self._recorder = address, wire, recorder
         self.name = name
         self._open_seconds = open_seconds
         self._socket: ClientConnection | None = None
@@ -132,7 +132,7 @@ class RelayClient:
         """Say what the wire wants to hear first, and give the first thing that the relay says and the wire
         knows, or else the first that it said; None where it says nothing for so many seconds, or hangs up."""
         await self.do(Start(sample_rate))
-        unknown: Garbage | None = None
+        unknown: NotUnderstood | None = None
         closing = asyncio.create_task(self.closed.wait())
         try:
             async with asyncio.timeout(seconds):
@@ -141,7 +141,7 @@ class RelayClient:
                     await asyncio.wait({hearing, closing}, return_when=asyncio.FIRST_COMPLETED)
                     if not hearing.done():
                         hearing.cancel()
-                    elif not isinstance(heard := hearing.result(), Garbage):
+                    elif not isinstance(heard := hearing.result(), NotUnderstood):
                         return heard
                     else:
                         unknown = unknown or heard
@@ -166,7 +166,7 @@ class RelayClient:
 
     async def do(self, action: ClientAction) -> None:
         """Send an action; nothing happens on a connection that the relay has closed."""
-        for frame in self._dialect.write_client(action):
+        for frame in self._wire.write_client(action):
             await self.send(frame)
 
     async def send(self, frame: str | bytes) -> None:
@@ -226,7 +226,7 @@ class RelayClient:
                 if self._recorder.flooded:
                     self._socket.transport.abort()
                     break
-                for event in self._dialect.read_relay(frame):
+                for event in self._wire.read_relay(frame):
                     self.heard.put_nowait(event)
         if not self._left:
             code = self._socket.close_code or _ABNORMAL_CLOSE

@@ -22,7 +22,7 @@ from spatius_sim.net.proxy.connection_end import End, gone, part
 from spatius_sim.net.proxy.http_bodies import BodyFraming
 from spatius_sim.net.proxy.http_heads import Head
 from spatius_sim.net.proxy.name_lookup import NameLookup
-from spatius_sim.net.proxy.recorder import Book, Line
+from spatius_sim.net.proxy.recorder import Direction, ProxyRecorder
 from spatius_sim.protocol.console import (
     AUTH_ROOT,
     CONSOLE_ROOT,
@@ -48,7 +48,7 @@ _TOKEN_FIELDS = (*TOKEN_DOORS.values(), "sessionKey", "token")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProxyTarget:
     """Where requests go whose path begins with `root`."""
 
     root: str
@@ -65,7 +65,7 @@ class Place:
         return name if usual else f"{name}:{self.port}"
 
 
-def places(upstream: tuple[str, ...]) -> tuple[Place, ...]:
+def places(upstream: tuple[str, ...]) -> tuple[ProxyTarget, ...]:
     """Console, its second door and ingress, from one base URL or from both endpoint URLs; raises UsageError
     for others."""
     console = ingress = ""
@@ -88,7 +88,7 @@ def places(upstream: tuple[str, ...]) -> tuple[Place, ...]:
     return door, beside, _place(INGRESS_ROOT, ingress)
 
 
-def _place(root: str, url: str) -> Place:
+def _place(root: str, url: str) -> ProxyTarget:
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -97,7 +97,7 @@ def _place(root: str, url: str) -> Place:
     if parts.scheme not in ("http", "https", "ws", "wss") or not parts.hostname:
         raise UsageError(f"--upstream {shown_url(url)!r}: an http(s):// or ws(s):// URL is needed")
     tls = parts.scheme in ("https", "wss")
-    return Place(root, parts.hostname, port or (443 if tls else 80), parts.path.rstrip("/"), tls)
+    return ProxyTarget(root, parts.hostname, port or (443 if tls else 80), parts.path.rstrip("/"), tls)
 
 
 class RecordingProxy:
@@ -109,7 +109,7 @@ class RecordingProxy:
     ) -> None:
         self.port = port
         self._places = places(upstream)
-        self._book = Book(on_event)
+        self._book = ProxyRecorder(on_event)
         self._lookup = NameLookup()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -186,13 +186,13 @@ def _refusing(status: int, what: str) -> Iterator[None]:
 class _Conversation:
     """One connection of a relay, and the upstream connection that belongs to it."""
 
-    places: tuple[Place, ...]
-    book: Book
+    places: tuple[ProxyTarget, ...]
+    book: ProxyRecorder
     client: End
     lookup: NameLookup
     next_name: Callable[[], str]
     upstream: End | None = None
-    connected_to: Place | None = None
+    connected_to: ProxyTarget | None = None
     name: str = ""
     """Of the session that the request wants to open, if it wants to."""
 
@@ -274,7 +274,7 @@ class _Conversation:
             await self.client.send(answer.written())
         raise RemoteProtocolError("it hung up before it answered")
 
-    async def _connected(self, place: Place) -> End:
+    async def _connected(self, place: ProxyTarget) -> End:
         old = self.upstream
         if old is not None:
             if self.connected_to is place and not old.lost.is_set() and not old.waiting:
@@ -289,7 +289,7 @@ class _Conversation:
             raise _RefusedError(502, reason) from error
         return self.upstream
 
-    async def _connect(self, place: Place) -> End:
+    async def _connect(self, place: ProxyTarget) -> End:
         context = ssl.create_default_context() if place.tls else None
         name = place.host if place.tls else None
         loop = asyncio.get_running_loop()
@@ -338,7 +338,7 @@ class _Conversation:
         token = self.book.secret("token", named("x-session-key", "sessionKey"), holder)
         return token, named("x-app-id", "appId"), query.get("id", [""])[0]
 
-    async def _tunnel(self, upstream: End, up: Line, down: Line) -> None:
+    async def _tunnel(self, upstream: End, up: Direction, down: Direction) -> None:
         client = self.client
         client.on_lost = None
         client.other, upstream.other = upstream, client
@@ -357,7 +357,7 @@ class _Conversation:
                 other.transport.abort()
             self.book.lost(up.session, by_server=by_server)
 
-    def _passing(self, to: End, line: Line) -> Callable[[bytes], None]:
+    def _passing(self, to: End, line: Direction) -> Callable[[bytes], None]:
         write, passed = to.transport.write, self.book.passed
 
         def passing(data: bytes) -> None:

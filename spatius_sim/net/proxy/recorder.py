@@ -15,6 +15,7 @@ from spatius_sim.protocol.messages import Message
 from spatius_sim.trace.events import (
     Closed,
     Event,
+    EventKind,
     Injected,
     Lane,
     Opened,
@@ -22,7 +23,6 @@ from spatius_sim.trace.events import (
     SecretKnown,
     Sent,
     Undecodable,
-    What,
 )
 from spatius_sim.trace.known_secrets import MOST_SECRETS, KnownSecrets
 from spatius_sim.trace.logins import secrets_in_header, secrets_in_url
@@ -44,7 +44,7 @@ def _nothing() -> None:
 
 
 @dataclass(slots=True)
-class Session:
+class ProxySession:
     """One WebSocket that is read along; `closed` as soon as one side said so."""
 
     name: str
@@ -52,10 +52,10 @@ class Session:
 
 
 @dataclass(slots=True)
-class Line:
+class Direction:
     """One direction of a session. `hold` and `release` stop and start what speaks on it."""
 
-    session: Session
+    session: ProxySession
     tap: WebSocketTap
     follows: bool = True
     waiting_bytes: int = 0
@@ -68,7 +68,7 @@ class _Passed:
     """Bytes that are still to be read."""
 
     at_ns: int
-    line: Line
+    line: Direction
     data: bytes
 
 
@@ -79,11 +79,11 @@ class _Fact:
     at_ns: int
     lane: Lane
     connection: str
-    what: What
-    ends: Session | None = None
+    what: EventKind
+    ends: ProxySession | None = None
 
 
-class Book:
+class ProxyRecorder:
     """Tells `on_event` of everything in the order in which it happened, each event with its own time."""
 
     def __init__(self, on_event: Callable[[Event], None]) -> None:
@@ -95,7 +95,7 @@ class Book:
         self._allowance = _MOMENT_SECONDS
         self._now = 0
 
-    def emit(self, lane: Lane, connection: str, what: What) -> None:
+    def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
         """Something happened now."""
         self._happened(_Fact(monotonic_ns(), lane, connection, what))
 
@@ -114,13 +114,13 @@ class Book:
         for secret in chain(secrets_in_url(target), *in_headers):
             self._secrets.hide(secret)
 
-    def opened(self, name: str, opened: Opened, deflate: str) -> tuple[Line, Line]:
+    def opened(self, name: str, opened: Opened, deflate: str) -> tuple[Direction, Direction]:
         """A session was opened: its lines up and down. `deflate` is the header of its extensions."""
         self.emit(Lane.UPSTREAM, name, opened)
-        session = Session(name)
+        session = ProxySession(name)
         return self._line(session, deflate, up=True), self._line(session, deflate, up=False)
 
-    def passed(self, line: Line, data: bytes) -> None:
+    def passed(self, line: Direction, data: bytes) -> None:
         """Bytes went by. If the line is held then, no more should pass before it is released."""
         self._waiting.append(_Passed(monotonic_ns(), line, data))
         line.waiting_bytes += len(data)
@@ -130,7 +130,7 @@ class Book:
         elif self._reader is None:
             self._reader = asyncio.get_running_loop().call_later(_BEHIND_SECONDS, self._read_some)
 
-    def lost(self, session: Session, *, by_server: bool) -> None:
+    def lost(self, session: ProxySession, *, by_server: bool) -> None:
         """A session is over; who hung up is believed if neither side said it."""
         closed = Closed(by_server, _ABNORMAL_CLOSE)
         self._happened(_Fact(monotonic_ns(), Lane.UPSTREAM, session.name, closed, session))
@@ -146,7 +146,7 @@ class Book:
                 self._follow_no_more(passed.line, "there was too much to read when it ended")
             self._read_first(0.0)
 
-    def _line(self, session: Session, deflate: str, *, up: bool) -> Line:
+    def _line(self, session: ProxySession, deflate: str, *, up: bool) -> Direction:
         read = MessageReader().read
 
         def said(raw: str | bytes) -> None:
@@ -155,7 +155,7 @@ class Book:
         def closed(code: int, reason: str) -> None:
             session.closed = session.closed or Closed(not up, code, reason)
 
-        return Line(session, WebSocketTap(said, closed, deflate, from_client=up))
+        return Direction(session, WebSocketTap(said, closed, deflate, from_client=up))
 
     def _happened(self, fact: _Fact) -> None:
         """It is told at once if all that passed before can be read within a moment."""
@@ -208,7 +208,7 @@ class Book:
             self._follow_no_more(passed.line, str(error))
         return True
 
-    def _follow_no_more(self, line: Line, why: str) -> None:
+    def _follow_no_more(self, line: Direction, why: str) -> None:
         if line.follows:
             line.follows = False
             what = Injected(f"the proxy could not read along: {why}")
@@ -231,7 +231,7 @@ class Book:
             value = read_upstream(hidden)
         self._tell(self._now, _UPSTREAM, name, Sent(hidden, value) if sent else Received(hidden, value))
 
-    def _tell(self, at_ns: int, lane: Lane, connection: str, what: What) -> None:
+    def _tell(self, at_ns: int, lane: Lane, connection: str, what: EventKind) -> None:
         if not isinstance(what, Sent | Received):
             what = texts_without_secrets(what, self._secrets)
         self._on_event(Event(0, at_ns, lane, connection, what))

@@ -11,7 +11,6 @@ from aiohttp import WSMsgType, web
 
 from spatius_sim.model.server.commands import (
     Close,
-    Command,
     Inject,
     Join,
     Publish,
@@ -19,6 +18,7 @@ from spatius_sim.model.server.commands import (
     Send,
     SendText,
     SendTruncated,
+    ServerCommand,
     SetTimer,
 )
 from spatius_sim.model.server.rooms import Rooms
@@ -115,12 +115,12 @@ class UpstreamConnection:
         except TimeoutError:
             self.cut()
 
-    def _receive(self, raw: str | bytes) -> list[Command]:
+    def _receive(self, raw: str | bytes) -> list[ServerCommand]:
         value = read_upstream(raw, self._reader.read)
         self.sink.received(_UPSTREAM, self.name, raw)
         return self.session.receive(value, time.monotonic())
 
-    async def _carry_out(self, commands: Iterable[Command]) -> None:
+    async def _carry_out(self, commands: Iterable[ServerCommand]) -> None:
         for command in commands:
             match command:
                 case Send(raw, answers):

@@ -9,9 +9,9 @@ from typing import Self
 from aiohttp import WSCloseCode, web
 
 from spatius_sim.model.scenario.meaningful_ids import faults_of
-from spatius_sim.model.scenario.player import Director, Entrance
+from spatius_sim.model.scenario.player import Admission, ScenarioPlayer
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Moment, Refuse, Reset, Scenario, Stall
-from spatius_sim.model.server.answers import Answer, AnswerFactory, SynthesizedAnswer
+from spatius_sim.model.server.answers import AnswerFactory, RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.gate import Gate, refusal
 from spatius_sim.model.server.pace import FAST, Pace
 from spatius_sim.model.server.rooms import Rooms
@@ -21,7 +21,7 @@ from spatius_sim.net.server.connection import MOST_UNREAD, UpstreamConnection, r
 from spatius_sim.net.server.ingress_socket import ingress_socket
 from spatius_sim.net.server.one_port import OnePort, body_of, response
 from spatius_sim.net.server.opus import installed_codec
-from spatius_sim.net.server.session_log import Journal, SessionRecord
+from spatius_sim.net.server.session_log import SessionLog, SessionRecord
 from spatius_sim.net.server.slow_headers import HEADER_SECONDS
 from spatius_sim.protocol.console import (
     BOOTSTRAP_PATH,
@@ -35,13 +35,13 @@ from spatius_sim.protocol.console import (
 )
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
 from spatius_sim.trace.events import Injected, Lane, Opened, Refused, TokenRequested
-from spatius_sim.trace.recorder import Nobody, Sink
+from spatius_sim.trace.recorder import NullSink, Sink
 
 _LONGEST_STALL = 120.0
 """Seconds: longer than any SDK waits, and not for ever."""
 
 
-class MotionServer(OnePort):
+class MotionServerShell(OnePort):
     """`async with MotionServer(...) as server:` serves until the block ends.
 
     `port` 0 takes a free one. `gate` says who may come in, `new_answer` how requests are answered (motion
@@ -68,14 +68,14 @@ class MotionServer(OnePort):
         super().__init__(port, header_seconds)
         self.seed = seed
         self.new_answer: AnswerFactory = new_answer or self._synthesize
-        self.journal = Journal(sink or Nobody())
+        self.journal = SessionLog(sink or NullSink())
         self.rooms = Rooms()
         self.pace = pace
         self._gate = gate or Gate()
         self._limits = limits or Limits()
         self._most_unread = most_unread
         self._opus = installed_codec()
-        self._director = Director(seed, scenario)
+        self._director = ScenarioPlayer(seed, scenario)
         self._first_scenario = scenario
         self._dice = random.Random(seed)
         self._connections = 0
@@ -140,7 +140,7 @@ class MotionServer(OnePort):
         self.rooms.clear()
         self.play(self._first_scenario)
 
-    def _synthesize(self, connection_id: str, req_id: str, sample_rate: int) -> Answer:
+    def _synthesize(self, connection_id: str, req_id: str, sample_rate: int) -> RequestMotion:
         return SynthesizedAnswer(connection_id, req_id, sample_rate, self.seed)
 
     def _new_id(self) -> str:
@@ -226,7 +226,7 @@ class MotionServer(OnePort):
         return web.Response(status=204, headers=allowed)
 
     async def _meet(
-        self, request: web.Request, entrance: Entrance, moment: Moment, connection: str, avatar_id: str = ""
+        self, request: web.Request, entrance: Admission, moment: Moment, connection: str, avatar_id: str = ""
     ) -> HttpAnswer | None:
         """An answer that is still to be filled in where the request passes, None where it got no answer.
 

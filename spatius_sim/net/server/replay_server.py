@@ -11,7 +11,7 @@ from typing import Self
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from spatius_sim.model.server.gate import Gate
-from spatius_sim.model.server.replay import Match, Matcher, Mismatch, Script, TapedTurn
+from spatius_sim.model.server.replay import Match, Matcher, Mismatch, RecordedRun, TapedTurn
 from spatius_sim.net.server.ingress_socket import (
     TOO_BIG,
     closed_by_library,
@@ -35,7 +35,7 @@ from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmS
 from spatius_sim.protocol.readdress import readdressed
 from spatius_sim.trace.events import Closed, Lane, Opened, Refused, TokenRequested
 from spatius_sim.trace.reading import read_upstream
-from spatius_sim.trace.recorder import Nobody, Sink
+from spatius_sim.trace.recorder import NullSink, Sink
 
 _ABNORMAL_CLOSE = 1006
 _UNSAYABLE_CODES = (1004, 1005, 1006, 1015)
@@ -61,7 +61,7 @@ class ReplayServer(OnePort):
 
     def __init__(
         self,
-        script: Script,
+        script: RecordedRun,
         playing: Playing,
         *,
         port: int = 0,
@@ -76,7 +76,7 @@ class ReplayServer(OnePort):
         self._script = script
         self._gate = Gate()
         self._dice = random.Random(seed)
-        self._sink: Sink = sink or Nobody()
+        self._sink: Sink = sink or NullSink()
         self._stage = _Stage(playing, Matcher(script.turns), self._sink, self._tell)
         self._on_mismatch = on_mismatch
         self._attempts = 0

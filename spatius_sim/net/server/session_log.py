@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from time import monotonic_ns
 from typing import NamedTuple
 
-from spatius_sim.trace.events import Closed, Lane, Received, Sent, What
+from spatius_sim.trace.events import Closed, EventKind, Lane, Received, Sent
 from spatius_sim.trace.known_secrets import KnownSecrets
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.recorder import Sink
@@ -21,7 +21,7 @@ MOST_PAST_SESSIONS = 256
 _AUDIO_AND_MOTION = (b"\x08\x03", b"\x08\x05")
 """How a message begins that is one of these."""
 
-_Event = tuple[int, int, Lane, str, What | str | bytes, bool, str]
+_Event = tuple[int, int, Lane, str, EventKind | str | bytes, bool, str]
 """How many bytes it holds, and the parts of an Entry."""
 
 
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
     at_ns: int
     lane: Lane
     connection: str
-    what: What | str | bytes
+    what: EventKind | str | bytes
     sent: bool = False
     answers: str = ""
 
@@ -53,7 +53,7 @@ class SessionRecord:
 
 
 @dataclass(slots=True)
-class Journal:
+class SessionLog:
     """A sink that keeps the newest events, and a record of each session, and passes all of it on.
 
     No secret is told of it. Audio and motion are kept as they came, and looked through when somebody asks.
@@ -67,7 +67,7 @@ class Journal:
     _events: deque[_Event] = field(default_factory=deque)
     _bytes: int = 0
 
-    def emit(self, lane: Lane, connection: str, what: What) -> None:
+    def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
         """An event that happened now."""
         self.onward.emit(lane, connection, what)
         what = texts_without_secrets(what, self.secrets)

@@ -7,11 +7,11 @@ import numpy as np
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.reporting.timeline.event_words import Said, jaw_of
+from spatius_sim.reporting.timeline.event_words import EventWords, jaw_of
 from spatius_sim.reporting.timeline.timeline import MarkKind
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
 from spatius_sim.trace.reading import read_upstream
-from spatius_sim.wires.testee import Answer, Request
+from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
 _MARK, _PLAIN = "    => ", "       "
 _DRAWN = {"yieldAudioData": MarkKind.AUDIO, "yieldFramesData": MarkKind.MOTION}
@@ -26,27 +26,27 @@ def dialogue(trace: Trace | None, marked: Sequence[int]) -> str:
     call, seqs = "", set[int]()
     for event in trace.on(Lane.CLIENT):
         value = getattr(event.what, "value", None)
-        if isinstance(event.what, Sent) and isinstance(value, Request):
+        if isinstance(event.what, Sent) and isinstance(value, TesteeRequest):
             if value.do not in ("hello", "observe"):
                 lines, call, seqs = _flush(lines, call, seqs, marked), _call(value), set()
-        elif isinstance(event.what, Received) and isinstance(value, Answer):
+        elif isinstance(event.what, Received) and isinstance(value, TesteeAnswer):
             call += _answer(value)
         seqs.add(event.seq)
     return "\n".join(_flush(lines, call, seqs, marked))
 
 
-def call_said(said: Request | Answer) -> Said:
+def call_said(said: TesteeRequest | TesteeAnswer) -> EventWords:
     """A call, or what came back, as a time-line shows it: of the answers only those that say something."""
-    if isinstance(said, Answer):
+    if isinstance(said, TesteeAnswer):
         told = _answer(said).removeprefix(" -> ").strip()
         kind = MarkKind.FAULT if said.error is not None else MarkKind.MESSAGE
-        return Said(kind, told, minor=said.error is None)
+        return EventWords(kind, told, minor=said.error is None)
     kind = _DRAWN.get(said.do, MarkKind.MESSAGE)
     read = map(read_upstream, said.frames or ())
     payloads = [message for message in read if isinstance(message, MotionResponse)]
     jaw = np.concatenate([jaw_of(message) for message in payloads]) if payloads else None
     minor = said.do in ("hello", "observe")
-    return Said(kind, _call(said), minor=minor, stream=said.conversation_id, pcm=said.audio, jaw=jaw)
+    return EventWords(kind, _call(said), minor=minor, stream=said.conversation_id, pcm=said.audio, jaw=jaw)
 
 
 def _flush(lines: list[str], call: str, seqs: set[int], marked: Sequence[int]) -> list[str]:
@@ -56,7 +56,7 @@ def _flush(lines: list[str], call: str, seqs: set[int], marked: Sequence[int]) -
     return [*lines, f"{mark}{call}"]
 
 
-def _call(request: Request) -> str:
+def _call(request: TesteeRequest) -> str:
     match request.do:
         case "yieldAudioData":
             samples = len(request.audio) // BYTES_PER_SAMPLE
@@ -71,7 +71,7 @@ def _call(request: Request) -> str:
     return f"{request.do}()"
 
 
-def _answer(answer: Answer) -> str:
+def _answer(answer: TesteeAnswer) -> str:
     if answer.unimplemented:
         return " -> unimplemented"
     if answer.error is not None:

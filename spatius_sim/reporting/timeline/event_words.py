@@ -21,11 +21,11 @@ from spatius_sim.trace.events import (
     Closed,
     Event,
     Injected,
-    Intended,
     Joined,
-    Lagged,
+    KitStalled,
     Lane,
     Opened,
+    Provoked,
     Published,
     Received,
     Refused,
@@ -42,10 +42,10 @@ from spatius_sim.trace.reading import read_upstream
 from spatius_sim.wires.events import (
     Audio,
     Failed,
-    Garbage,
     InterruptTurn,
     Motion,
     Note,
+    NotUnderstood,
     Ready,
     Speak,
     SpeakEnd,
@@ -58,7 +58,7 @@ Jaw = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class EventWords:
     """An event in words; `upward` where it went towards Motion Server, None where it went nowhere. `minor`
     events are drawn where they are evidence only. `stream` names the request or turn that `pcm` and `jaw`
     belong to."""
@@ -72,106 +72,110 @@ class Said:
     jaw: Jaw | None = None
 
 
-def said(event: Event) -> Said | None:
+def said(event: Event) -> EventWords | None:
     """The event in words; None for one that no time-line shows."""
     match event.what:
         case Sent(_, value) | Received(_, value):
             return _frame(value, event)
         case Opened():
-            return Said(MarkKind.CONNECTION, "opens a connection", upward=True)
+            return EventWords(MarkKind.CONNECTION, "opens a connection", upward=True)
         case Refused(status, reason):
-            return Said(MarkKind.FAULT, f"refuses the connection: HTTP {status} {reason}", upward=False)
+            return EventWords(MarkKind.FAULT, f"refuses the connection: HTTP {status} {reason}", upward=False)
         case Closed(by_kit, code):
             from_above = by_kit == (event.lane is Lane.UPSTREAM)
-            return Said(MarkKind.CONNECTION, f"closes the connection: {code}", upward=not from_above)
+            return EventWords(MarkKind.CONNECTION, f"closes the connection: {code}", upward=not from_above)
         case TokenRequested(status=status):
             kind = MarkKind.CONNECTION if status == _HTTP_OK else MarkKind.FAULT
             answer = "and gets it" if status == _HTTP_OK else f"and gets HTTP {status}"
-            return Said(kind, f"asks for a session token {answer}", upward=True)
+            return EventWords(kind, f"asks for a session token {answer}", upward=True)
         case TurnStarted(turn, pcm, rate):
-            return Said(MarkKind.KIT, f"turn {turn + 1} begins: {_seconds(pcm, rate)} of speech")
+            return EventWords(MarkKind.KIT, f"turn {turn + 1} begins: {_seconds(pcm, rate)} of speech")
         case WaitEnded(turn, complete):
             ended = "both halves have come" if complete else "nothing more came"
-            return Said(MarkKind.KIT, f"the wait for turn {turn + 1} ends: {ended}")
-        case Intended(intent):
-            return Said(MarkKind.KIT, f"the kit does on purpose: {intent}")
+            return EventWords(MarkKind.KIT, f"the wait for turn {turn + 1} ends: {ended}")
+        case Provoked(intent):
+            return EventWords(MarkKind.KIT, f"the kit does on purpose: {intent}")
         case Injected(fault):
-            return Said(MarkKind.FAULT, f"the kit makes it fail: {fault}")
-        case Lagged(seconds):
-            return Said(MarkKind.KIT, f"the kit itself was late by {seconds:.2f} s")
+            return EventWords(MarkKind.FAULT, f"the kit makes it fail: {fault}")
+        case KitStalled(seconds):
+            return EventWords(MarkKind.KIT, f"the kit itself was late by {seconds:.2f} s")
         case Watched(matter, complete):
-            return Said(MarkKind.KIT, f"the wait for {matter} {'is over' if complete else 'was in vain'}")
+            return EventWords(
+                MarkKind.KIT, f"the wait for {matter} {'is over' if complete else 'was in vain'}"
+            )
         case SecretKnown(kind, length):
-            return Said(MarkKind.KIT, f"a secret is looked for: {kind}, {length} characters", minor=True)
+            return EventWords(
+                MarkKind.KIT, f"a secret is looked for: {kind}, {length} characters", minor=True
+            )
         case SecretSeen(kind, place):
-            return Said(MarkKind.FAULT, f"the {kind} was seen {place}")
+            return EventWords(MarkKind.FAULT, f"the {kind} was seen {place}")
         case Joined(room):
-            return Said(MarkKind.CONNECTION, f"joins the room {room}")
+            return EventWords(MarkKind.CONNECTION, f"joins the room {room}")
         case Published(room, _, value):
             shown = _frame(value, event)
             return replace(shown, words=f"in the room {room}: {shown.words}", upward=True)
         case MotionDiscarded(reason=reason):
-            return Said(MarkKind.FAULT, f"motion is discarded: {reason}")
+            return EventWords(MarkKind.FAULT, f"motion is discarded: {reason}")
         case AudioOnlyEntered():
-            return Said(MarkKind.FAULT, "falls to audio-only")
+            return EventWords(MarkKind.FAULT, "falls to audio-only")
         case StateChanged(state):
-            return Said(MarkKind.KIT, f"is {state}")
+            return EventWords(MarkKind.KIT, f"is {state}")
     return None
 
 
-def _frame(value: object, event: Event) -> Said:
+def _frame(value: object, event: Event) -> EventWords:
     match value:
         case Speak(pcm):
             words = f"{len(pcm):,} bytes of audio to be spoken"
-            return Said(MarkKind.AUDIO, words, True, minor=True, pcm=pcm)
+            return EventWords(MarkKind.AUDIO, words, True, minor=True, pcm=pcm)
         case SpeakEnd():
-            return Said(MarkKind.END, "the audio to be spoken is complete", True)
+            return EventWords(MarkKind.END, "the audio to be spoken is complete", True)
         case Audio(pcm, last, turn_id):
             words = f"{len(pcm):,} bytes of audio{', marked as the last' * last}"
             words = words if pcm else "the end mark of the audio"
             kind = MarkKind.AUDIO if pcm else MarkKind.END
-            return Said(kind, words, False, minor=not last, stream=turn_id, pcm=pcm)
+            return EventWords(kind, words, False, minor=not last, stream=turn_id, pcm=pcm)
         case Motion(payloads, last, turn_id):
             return _delivered(payloads, last, turn_id)
         case AudioInput(req_id, audio, end):
             words = f"{len(audio):,} bytes of audio of {req_id}{', the end' * end}"
             words = words if audio else f"the end mark of {req_id}"
             kind = MarkKind.AUDIO if audio else MarkKind.END
-            return Said(kind, words, True, minor=not end, stream=req_id, pcm=audio)
+            return EventWords(kind, words, True, minor=not end, stream=req_id, pcm=audio)
         case MotionResponse(req_id=req_id):
             words = f"motion of {req_id}: {_keyframes(value)}{', the end' * value.end}"
-            return Said(MarkKind.MOTION, words, False, stream=req_id, jaw=jaw_of(value))
+            return EventWords(MarkKind.MOTION, words, False, stream=req_id, jaw=jaw_of(value))
         case ConfigureSession(sample_rate=rate):
-            return Said(MarkKind.MESSAGE, f"configures {rate:,} Hz", True)
+            return EventWords(MarkKind.MESSAGE, f"configures {rate:,} Hz", True)
         case ConfirmSession():
-            return Said(MarkKind.MESSAGE, "confirms the session", False)
+            return EventWords(MarkKind.MESSAGE, "confirms the session", False)
         case Interrupt(req_id):
-            return Said(MarkKind.MESSAGE, f"interrupts {req_id}", True)
+            return EventWords(MarkKind.MESSAGE, f"interrupts {req_id}", True)
         case ServerError(code=code, message=message):
-            return Said(MarkKind.FAULT, f"error {code}: {message}", False)
+            return EventWords(MarkKind.FAULT, f"error {code}: {message}", False)
         case InterruptTurn():
-            return Said(MarkKind.MESSAGE, "interrupts", True)
+            return EventWords(MarkKind.MESSAGE, "interrupts", True)
         case Ready():
-            return Said(MarkKind.MESSAGE, "greets", False)
+            return EventWords(MarkKind.MESSAGE, "greets", False)
         case Failed(message):
-            return Said(MarkKind.FAULT, f"says that it failed: {message}", False)
-        case Garbage(reason) | Undecodable(reason):
-            return Said(MarkKind.FAULT, f"not understood: {reason}", _upward(event))
+            return EventWords(MarkKind.FAULT, f"says that it failed: {message}", False)
+        case NotUnderstood(reason) | Undecodable(reason):
+            return EventWords(MarkKind.FAULT, f"not understood: {reason}", _upward(event))
         case Note(kind):
-            return Said(MarkKind.MESSAGE, kind, _upward(event), minor=True)
-    return Said(MarkKind.MESSAGE, type(value).__name__, _upward(event))
+            return EventWords(MarkKind.MESSAGE, kind, _upward(event), minor=True)
+    return EventWords(MarkKind.MESSAGE, type(value).__name__, _upward(event))
 
 
-def _delivered(payloads: tuple[bytes, ...], last: bool, turn_id: str) -> Said:
+def _delivered(payloads: tuple[bytes, ...], last: bool, turn_id: str) -> EventWords:
     mark = ", marked as the last" * last
     if not payloads:
-        return Said(MarkKind.END, f"an empty list of motion{mark}", False, stream=turn_id)
+        return EventWords(MarkKind.END, f"an empty list of motion{mark}", False, stream=turn_id)
     read = [message for message in map(read_upstream, payloads) if isinstance(message, MotionResponse)]
     named = ", ".join(dict.fromkeys(message.req_id for message in read))
     inside = " + ".join(_keyframes(message) for message in read) or "nothing that can be decoded"
     jaw = np.concatenate([jaw_of(message) for message in read]) if read else None
     stream = turn_id or named
-    return Said(MarkKind.MOTION, f"motion of {named}: {inside}{mark}", False, stream=stream, jaw=jaw)
+    return EventWords(MarkKind.MOTION, f"motion of {named}: {inside}{mark}", False, stream=stream, jaw=jaw)
 
 
 def _upward(event: Event) -> bool:

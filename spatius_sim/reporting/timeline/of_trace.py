@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.messages import AudioFormat, ConfigureSession
 from spatius_sim.reporting.timeline.client_dialogue import call_said
-from spatius_sim.reporting.timeline.event_words import Said, said
+from spatius_sim.reporting.timeline.event_words import EventWords, said
 from spatius_sim.reporting.timeline.timeline import Curve, CurveKind, Mark, MarkKind, Timeline
 from spatius_sim.trace.events import Event, Lane, Received, Sent, Trace, TurnStarted
-from spatius_sim.wires.testee import Answer, Request
+from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
 CLIENT, RELAY, SERVER, ROOM, KIT = "client", "relay", "Motion Server", "room", "kit"
 
@@ -42,7 +42,7 @@ class _Step:
     source: str
     target: str
     shown: str
-    said: Said
+    said: EventWords
     rate: int
 
 
@@ -125,12 +125,12 @@ def _calls(trace: Trace) -> Iterator[_Step]:
     for event in trace.on(Lane.CLIENT):
         value = getattr(event.what, "value", None)
         at = elapsed_ms / 1000
-        if isinstance(value, Request):
+        if isinstance(value, TesteeRequest):
             rate = value.sample_rate or rate
             elapsed_ms += value.ms if value.do == "advance" else 0
-        if isinstance(value, Request | Answer):
+        if isinstance(value, TesteeRequest | TesteeAnswer):
             one = call_said(value)
-            source, target = (KIT, CLIENT) if isinstance(value, Request) else (CLIENT, KIT)
+            source, target = (KIT, CLIENT) if isinstance(value, TesteeRequest) else (CLIENT, KIT)
             yield _Step(at, event.seq, source, target, CLIENT, one, rate)
 
 

@@ -29,7 +29,7 @@ _ROUNDS = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class DrawnLane:
     name: str
     y: float
 
@@ -70,7 +70,7 @@ class Picture:
     height: float
     left: float
     right: float
-    lanes: tuple[Lane, ...]
+    lanes: tuple[DrawnLane, ...]
     shapes: tuple[Shape, ...]
     arrows: tuple[Arrow, ...]
     ticks: tuple[Tick, ...]
@@ -153,7 +153,7 @@ class _Scale:
 def picture_of(timeline: Timeline) -> Picture:
     """The picture of that time-line."""
     scale = _Scale(timeline)
-    lanes = tuple(Lane(name, _TOP + _LANE * (n + 0.5)) for n, name in enumerate(timeline.lanes))
+    lanes = tuple(DrawnLane(name, _TOP + _LANE * (n + 0.5)) for n, name in enumerate(timeline.lanes))
     heights = {lane.name: lane.y for lane in lanes}
     arrows = _arrows(timeline.marks, heights, scale)
     right = max([scale.places[-1], *(arrow.x for arrow in arrows)])

@@ -10,19 +10,21 @@ from spatius_sim.story.client_story import ClientStory
 @rule(
     "C-ID",
     Level.MUST,
-    "yieldAudioData MUST return a non-empty conversationId, the same one for every chunk of a round",
+    "yieldAudioData MUST return a non-empty conversationId, the same one for every chunk of a conversation",
     "seed:002",
     Provenance.DOCUMENTED,
 )
 def ids(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-ID."""
     for call in story.audio_calls:
-        if call.round is None:
+        if call.conversation is None:
             continue
-        wanted = "a non-empty conversationId" if call.first else f"the conversationId {call.round.id!r}"
+        wanted = (
+            "a non-empty conversationId" if call.first else f"the conversationId {call.conversation.id!r}"
+        )
         if call.error is not None:
             yield Broken(wanted, f"it threw: {call.error}", (call.seq, call.answered))
-        elif not call.returned or call.returned != call.round.id:
+        elif not call.returned or call.returned != call.conversation.id:
             yield Broken(wanted, f"it returned {call.returned!r}", (call.seq, call.answered))
         else:
             yield Kept()
@@ -43,7 +45,7 @@ def new_ids(story: ClientStory) -> Iterator[Kept | Broken]:
         if not call.first:
             continue
         if call.returned in used:
-            expected = "a new conversationId for a new round"
+            expected = "a new conversationId for a new conversation"
             yield Broken(expected, f"{call.returned!r} once more", (call.seq, call.answered))
         elif used:
             yield Kept()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import SHOWN, Level, Provenance, rule
-from spatius_sim.story.client_story import ClientStory, Kind, MotionCall, Round
+from spatius_sim.story.client_story import ClientConversation, ClientStory, Kind, MotionCall
 
 _VIRTUAL_TOLERANCE, _REAL_TOLERANCE = 1, 4
 """How many keyframes beside k/25 s still count as in step, on a virtual and on a real clock."""
@@ -36,8 +36,8 @@ def match(story: ClientStory) -> Iterator[Kept | Broken]:
     for seen in story.observations:
         cut_off = [call for _, call in seen.foreign if call.kind is Kind.MATCH and not _interrupted(call)]
         if cut_off and seen.moved:
-            actual = "motion of a round that was cut off was rendered"
-            yield Broken("motion of the current round alone", actual, (cut_off[0].seq, seen.seq))
+            actual = "motion of a conversation that was cut off was rendered"
+            yield Broken("motion of the current conversation alone", actual, (cut_off[0].seq, seen.seq))
         elif not seen.in_order:
             yield Broken("keyframes in the order in which they were given", f"{seen.own}", (seen.seq,))
         elif seen.due is not None and not seen.taints:
@@ -66,7 +66,7 @@ def sync(story: ClientStory) -> Iterator[Kept | Broken]:
     """C-SYNC."""
     tolerance = _REAL_TOLERANCE if story.real_clock else _VIRTUAL_TOLERANCE
     for seen in story.observations:
-        if seen.due is None or seen.taints or not _alone(seen.round) or not seen.own:
+        if seen.due is None or seen.taints or not _alone(seen.conversation) or not seen.own:
             continue
         if abs(seen.own[-1] - seen.due) <= tolerance:
             yield Kept()
@@ -131,12 +131,12 @@ def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
             actual = "motion from before the interrupt was rendered"
             yield Broken("cleared motion", actual, (kept_over[0].seq, seen.seq))
         elif (
-            seen.round is not None
-            and "C-INTERRUPT" in seen.round.taints
+            seen.conversation is not None
+            and "C-INTERRUPT" in seen.conversation.taints
             and seen.played is not None
             and seen.played > seen.high + story.samples(story.slack_ms)
         ):
-            expected = f"at most {seen.high} samples of the new round"
+            expected = f"at most {seen.high} samples of the new conversation"
             yield Broken(expected, f"{seen.played}: audio was kept", (seen.seq,))
     yield from _without(story, Kind.LATE, "C-INTERRUPT")
 
@@ -212,8 +212,8 @@ def empty_mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
     yield from _still_shown(story, "C-EMPTY-MISMATCH")
 
 
-def _alone(current: Round | None) -> bool:
-    """Whether the round's motion came in time and in one payload: order is another rule's."""
+def _alone(current: ClientConversation | None) -> bool:
+    """Whether the conversation's motion came in time and in one payload: order is another rule's."""
     return current is not None and not current.late and current.payloads == 1
 
 
@@ -225,7 +225,7 @@ def _silence(story: ClientStory, kind: Kind) -> Iterator[Broken]:
 
 
 def _interrupted(call: MotionCall) -> bool:
-    return call.round is not None and call.round.interrupted
+    return call.conversation is not None and call.conversation.interrupted
 
 
 def _without(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Kept | Broken]:
@@ -243,7 +243,7 @@ def _without(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Kept | Br
 
 
 def _still_shown(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Where this rule's situation is all that sets a round apart, its motion is rendered as it was before."""
+    """Where this rule's situation is all that sets a conversation apart, its motion is rendered as it was before."""
     for seen in story.observations:
         if seen.due is None or seen.taints != {rule_id} or not seen.shown_before:
             continue

@@ -161,11 +161,11 @@ def starve(story: ClientStory) -> Iterator[Kept | Broken]:
         if seen.strict:
             yield from _strict(seen, tolerance)
         elif (
-            seen.round is not None
+            seen.conversation is not None
             and seen.missing_ms > story.slack_ms
             and seen.played is not None
             and seen.state != PlaybackState.IDLE
-            and not seen.round.taints & APART
+            and not seen.conversation.taints & APART
         ):
             if seen.played >= seen.low - tolerance:
                 yield Kept()
@@ -176,7 +176,7 @@ def starve(story: ClientStory) -> Iterator[Kept | Broken]:
 
 def _strict(seen: Observation, tolerance: int) -> Iterator[Kept | Broken]:
     played = seen.played or 0
-    runs = seen.runs and seen.round is not None and seen.round.last_shown >= 0
+    runs = seen.runs and seen.conversation is not None and seen.conversation.last_shown >= 0
     if seen.stalls and played > seen.motion_end + tolerance:
         expected = f"audio that stalls at {seen.motion_end} samples, where its motion is missing"
         yield Broken(expected, f"{played} samples played", (seen.seq,))
@@ -192,13 +192,13 @@ def _strict(seen: Observation, tolerance: int) -> Iterator[Kept | Broken]:
 
 
 def _played_out(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Rounds that only this rule's situation sets apart are played to their end; where there is one, only
+    """Conversations that only this rule's situation sets apart are played to their end; where there is one, only
     for a client that was seen to do so before."""
     wanted = {rule_id} if rule_id else set()
     for seen in story.observations:
-        if not seen.over or seen.round is None or seen.played is None:
+        if not seen.over or seen.conversation is None or seen.played is None:
             continue
-        if seen.round.taints & APART != wanted or (rule_id and not seen.ended_well_before):
+        if seen.conversation.taints & APART != wanted or (rule_id and not seen.ended_well_before):
             continue
         if rule_id == "C-ABNORMAL" and seen.missing_ms and not seen.went_on_before:
             continue  # It may be one that stalls without motion.
@@ -206,4 +206,4 @@ def _played_out(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
             yield Kept()
         else:
             expected = f"the audio played to its end, {seen.samples} samples"
-            yield Broken(expected, f"{seen.played} samples", (seen.round.first_seq, seen.seq))
+            yield Broken(expected, f"{seen.played} samples", (seen.conversation.first_seq, seen.seq))

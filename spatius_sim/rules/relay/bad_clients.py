@@ -7,7 +7,7 @@ from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.lag import lag_seconds
 from spatius_sim.rules.rule import Level, Provenance, rule
 from spatius_sim.story.join import CUT_OFF, ORDINARY_BYTES, Story, Turn
-from spatius_sim.trace.events import Closed, Intended, Intent, Lane
+from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
 from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, OWN_STREAM, STREAMING
 
 _MOST_LAG_SECONDS = 0.2
@@ -28,7 +28,7 @@ def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
     bad = {
         event.connection: event.seq
         for event in reversed(story.trace.events)
-        if event.what == Intended(Intent.RUBBISH)
+        if event.what == Provoked(Provocation.RUBBISH)
         or (event.lane is Lane.DOWNSTREAM and event.what == Closed(by_kit=True, code=CUT_OFF))
     }
     for client, seq in bad.items():
@@ -99,10 +99,10 @@ def _unread(story: Story, turn: Turn) -> tuple[int, int] | None:
     """From where to where the client of this turn read nothing."""
     seqs = [
         event.seq
-        for intent in (Intent.UNREAD, Intent.READ_ON)
+        for intent in (Provocation.UNREAD, Provocation.READ_ON)
         for event in story.trace.on(Lane.KIT)
         if event.connection == turn.client
-        and event.what == Intended(intent)
+        and event.what == Provoked(intent)
         and turn.started_seq < event.seq < turn.until_seq
     ]
     return (seqs[0], seqs[1]) if len(seqs) == 2 else None

@@ -6,7 +6,7 @@ from itertools import count
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
-from spatius_sim.story.heard import heard
+from spatius_sim.story.heard import client_hears
 from spatius_sim.story.join import Story, Turn
 from spatius_sim.trace.decoder_events import AudioOnlyEntered, MotionDiscarded, PlaybackState
 from spatius_sim.wires.events import Audio, Motion
@@ -119,7 +119,7 @@ def _play(story: Story, turn: Turn) -> Kept | Broken:
     decoder = ClientDecoder(rate, lambda: f"conversation-{next(numbers)}")
     ids: dict[str, str] = {}
     left_over = _left_over(story, turn)
-    for event, said in heard(story.trace, turn.started_seq, turn.until_seq):
+    for event, said in client_hears(story.trace, turn.started_seq, turn.until_seq):
         if event.connection != turn.client:
             continue
         match said:

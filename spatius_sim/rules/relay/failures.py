@@ -6,7 +6,7 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.lag import in_time
 from spatius_sim.rules.rule import Level, Provenance, rule
-from spatius_sim.story.heard import heard
+from spatius_sim.story.heard import client_hears
 from spatius_sim.story.join import Story, Turn
 from spatius_sim.trace.events import Closed, Injected, Lane, Sent
 from spatius_sim.wires.events import Failed, Motion
@@ -133,7 +133,7 @@ def _first_word(story: Story, turn: Turn) -> int | None:
     since, until = turn.failures[0].seq, turn.until_seq
     words = [
         event.seq
-        for event, said in heard(story.trace, since, until)
+        for event, said in client_hears(story.trace, since, until)
         if event.connection == turn.client
         and (isinstance(said, Failed) or (isinstance(said, Motion) and not said.payloads))
     ]

@@ -6,7 +6,7 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
-from spatius_sim.story.join import Request, Story
+from spatius_sim.story.join import Story, UpstreamRequest
 from spatius_sim.wires.features import CLIENT_AUDIO
 
 
@@ -91,7 +91,7 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
             )
 
 
-def _is_pcm(request: Request) -> bool:
+def _is_pcm(request: UpstreamRequest) -> bool:
     return request.configured.audio_format == AudioFormat.PCM_S16LE
 
 

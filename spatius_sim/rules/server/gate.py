@@ -7,18 +7,27 @@ from spatius_sim.protocol.console import MAX_TOKEN_LIFE_SECONDS
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join import Story
-from spatius_sim.trace.events import Closed, Event, Intended, Intent, Lane, Opened, Refused, TokenRequested
+from spatius_sim.trace.events import (
+    Closed,
+    Event,
+    Lane,
+    Opened,
+    Provocation,
+    Provoked,
+    Refused,
+    TokenRequested,
+)
 from spatius_sim.wires.features import KEYS
 
 _CLOCKS_DIFFER_SECONDS = 60
 """So near to a border of the window the kit's clock and the server's may disagree: not judged."""
 
-_BAD_KEYS = (Intent.WRONG_KEY, Intent.MISSING_KEY)
+_BAD_KEYS = (Provocation.WRONG_KEY, Provocation.MISSING_KEY)
 
 _REFUSALS = {
-    Intent.INVENTED_TOKEN: (400, "invalid session token"),
-    Intent.UNKNOWN_AVATAR: (404, "avatar not found"),
-    Intent.MISSING_TOKEN: (0, ""),
+    Provocation.INVENTED_TOKEN: (400, "invalid session token"),
+    Provocation.UNKNOWN_AVATAR: (404, "avatar not found"),
+    Provocation.MISSING_TOKEN: (0, ""),
 }
 """Status and words of the refusals that the service was seen to give (sdk-e2e); 0 is any 4xx: what the
 service says to no token at all is not known."""
@@ -120,7 +129,7 @@ def upgrade_refused(story: Story) -> Iterator[Kept | Broken]:
 def token_expiry(story: Story) -> Iterator[Kept | Broken]:
     """S-TOKEN-EXPIRY."""
     for event, intent in _attempts(story):
-        if intent is not Intent.EXPIRED_TOKEN:
+        if intent is not Provocation.EXPIRED_TOKEN:
             continue
         if isinstance(event.what, Refused):
             yield Kept()
@@ -143,16 +152,16 @@ def token_expiry(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
 
 
-def _intents(story: Story) -> dict[str, Intent]:
+def _intents(story: Story) -> dict[str, Provocation]:
     """What the kit did on purpose, by connection."""
     return {
         event.connection: event.what.intent
         for event in story.trace.on(Lane.KIT)
-        if isinstance(event.what, Intended)
+        if isinstance(event.what, Provoked)
     }
 
 
-def _attempts(story: Story) -> Iterator[tuple[Event, Intent]]:
+def _attempts(story: Story) -> Iterator[tuple[Event, Provocation]]:
     """What became of the upgrades that were meant to be refused."""
     intents = _intents(story)
     for event in story.trace.on(Lane.UPSTREAM):
@@ -163,7 +172,7 @@ def _attempts(story: Story) -> Iterator[tuple[Event, Intent]]:
 def _happened(story: Story, connection: str, before: int) -> bool:
     """Whether the token of this connection had expired by then."""
     return any(
-        event.connection == connection and event.what == Intended(Intent.OUTLIVED_TOKEN)
+        event.connection == connection and event.what == Provoked(Provocation.OUTLIVED_TOKEN)
         for event in story.trace.on(Lane.KIT)
         if event.seq < before
     )

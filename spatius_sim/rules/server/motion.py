@@ -8,8 +8,8 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count, segment
 from spatius_sim.protocol.messages import AudioInput, ConfirmSession, EgressType, MotionResponse
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
-from spatius_sim.story.join import Request, Story
-from spatius_sim.trace.events import Closed, Intended, Intent, Lane, Received, Sent
+from spatius_sim.story.join import Story, UpstreamRequest
+from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked, Received, Sent
 from spatius_sim.wires.features import IDS
 
 
@@ -161,7 +161,7 @@ def _outlived_and_closed(story: Story) -> set[str]:
     outlived = {
         event.connection
         for event in story.trace.on(Lane.KIT)
-        if event.what == Intended(Intent.OUTLIVED_TOKEN)
+        if event.what == Provoked(Provocation.OUTLIVED_TOKEN)
     }
     return {
         event.connection
@@ -170,7 +170,7 @@ def _outlived_and_closed(story: Story) -> set[str]:
     }
 
 
-def _answered(story: Story) -> list[Request]:
+def _answered(story: Story) -> list[UpstreamRequest]:
     """Requests that were configured and sent to their end, neither interrupted nor failed, waited for, and
     answered on the socket (no egress)."""
     closed = _outlived_and_closed(story)

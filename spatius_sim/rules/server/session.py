@@ -16,7 +16,17 @@ from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.lag import lag_seconds
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join import Story
-from spatius_sim.trace.events import Closed, Event, Intended, Intent, Lane, Matter, Received, Sent, Watched
+from spatius_sim.trace.events import (
+    Closed,
+    Event,
+    Lane,
+    Matter,
+    Provocation,
+    Provoked,
+    Received,
+    Sent,
+    Watched,
+)
 from spatius_sim.wires.features import EGRESS
 
 _MOST_LAG_SECONDS = 0.2
@@ -28,11 +38,11 @@ _NOT_A_CONFIGURATION = (
     "unexpected message type",
     "failed to unmarshal initial message",
 )
-_KNOWN_TEXTS: dict[Intent, tuple[str, ...]] = {
-    Intent.WRONG_MESSAGE: _NOT_A_CONFIGURATION,
-    Intent.TEXT: _NOT_A_CONFIGURATION,
-    Intent.UNDECODABLE: _NOT_A_CONFIGURATION,
-    Intent.UNSUPPORTED_RATE: ("unsupported sample rate",),
+_KNOWN_TEXTS: dict[Provocation, tuple[str, ...]] = {
+    Provocation.WRONG_MESSAGE: _NOT_A_CONFIGURATION,
+    Provocation.TEXT: _NOT_A_CONFIGURATION,
+    Provocation.UNDECODABLE: _NOT_A_CONFIGURATION,
+    Provocation.UNSUPPORTED_RATE: ("unsupported sample rate",),
 }
 """What the SDKs look for in a refused handshake, in small letters; which of the four texts says that no
 configuration came is not fixed (sdk-py)."""
@@ -43,7 +53,7 @@ class _Session:
     """What one connection asked first, what came first, and where the kit stopped waiting for it."""
 
     asked: Event
-    intent: Intent | None
+    intent: Provocation | None
     answers: list[Event] = field(default_factory=list)
     waited: bool = False
 
@@ -61,7 +71,7 @@ def confirm(story: Story) -> Iterator[Kept | Broken]:
     """S-CONFIRM."""
     expected = "first a ServerConfirmSession with a connection_id"
     for session in _sessions(story):
-        if session.intent not in (None, Intent.OUTLIVED_TOKEN) or not _is_valid(session.asked):
+        if session.intent not in (None, Provocation.OUTLIVED_TOKEN) or not _is_valid(session.asked):
             continue
         first = _first_value(session)
         if isinstance(first, ConfirmSession) and first.connection_id:
@@ -160,7 +170,7 @@ def _sessions(story: Story) -> list[_Session]:
     intents = {
         event.connection: event.what.intent
         for event in story.trace.on(Lane.KIT)
-        if isinstance(event.what, Intended)
+        if isinstance(event.what, Provoked)
     }
     sessions: dict[str, _Session] = {}
     for event in story.trace.events:

@@ -12,8 +12,18 @@ from spatius_sim.trace.events import Event, Received
 from spatius_sim.trace.known_secrets import KnownSecrets
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.recorder import Recorder
-from spatius_sim.wires import Dialect, dialect_named, dialect_names
-from spatius_sim.wires.events import Audio, Failed, Frame, Garbage, Motion, Ready, RelayEvent, Speak, Start
+from spatius_sim.wires import Wire, published_wire, published_wire_names
+from spatius_sim.wires.events import (
+    Audio,
+    Failed,
+    Frame,
+    Motion,
+    NotUnderstood,
+    Ready,
+    RelayEvent,
+    Speak,
+    Start,
+)
 
 _LISTEN_SECONDS = 1.0
 _TURN_SECONDS = 3.0
@@ -27,14 +37,14 @@ class WireNotFoundError(UnreachableError):
     """A relay that is there, and cannot be understood."""
 
 
-def known_wires() -> list[Dialect]:
+def known_wires() -> list[Wire]:
     """The wires that were seen in the wild."""
-    return [*map(dialect_named, dialect_names()), find_wire("binary-header-bare")]
+    return [*map(published_wire, published_wire_names()), find_wire("binary-header-bare")]
 
 
 async def find_out_wire(
     address: RelayAddress, open_seconds: float, secrets: KnownSecrets | None = None
-) -> Dialect:
+) -> Wire:
     """The one wire by which this relay can be understood. Raises UnreachableError where the relay is not
     there, and WireNotFoundError where none of them fits and where several do, with what was seen, but for the
     secrets in it."""
@@ -56,7 +66,7 @@ async def find_out_wire(
     )
 
 
-def _approaches(wires: Sequence[Dialect]) -> list[tuple[Dialect, bytes]]:
+def _approaches(wires: Sequence[Wire]) -> list[tuple[Wire, bytes]]:
     """First listen, then start, then speak, on each wire that this is different on."""
     quiet = [wire for wire in wires if not wire.write_client(Start(PLAN_SAMPLE_RATE))]
     starting = [wire for wire in wires if wire not in quiet]
@@ -68,7 +78,7 @@ def _approaches(wires: Sequence[Dialect]) -> list[tuple[Dialect, bytes]]:
 
 
 async def _ask(
-    address: RelayAddress, wire: Dialect, pcm: bytes, open_seconds: float, secrets: KnownSecrets
+    address: RelayAddress, wire: Wire, pcm: bytes, open_seconds: float, secrets: KnownSecrets
 ) -> list[Frame]:
     """All that the relay says to a client on this wire, until it is understood or silent."""
     heard: list[Frame] = []
@@ -77,10 +87,10 @@ async def _ask(
         if isinstance(event.what, Received) and not event.what.part and len(heard) < _MOST_HEARD:
             heard.append(event.what.raw)
 
-    recorder = Recorder(dialect=wire, secrets=secrets, on_event=note)
+    recorder = Recorder(wire=wire, secrets=secrets, on_event=note)
     async with RelayClient(address, wire, recorder, "wire", open_seconds) as client:
         first = await client.start(PLAN_SAMPLE_RATE, 0.0 if pcm else _LISTEN_SECONDS)
-        if not pcm or isinstance(first, Garbage):
+        if not pcm or isinstance(first, NotUnderstood):
             return heard
         await client.do(Speak(pcm, last=True))
         deadline = asyncio.get_running_loop().time() + _TURN_SECONDS
@@ -94,7 +104,7 @@ async def _ask(
     return heard
 
 
-def _fitting(wires: Sequence[Dialect], heard: Sequence[Frame]) -> list[Dialect]:
+def _fitting(wires: Sequence[Wire], heard: Sequence[Frame]) -> list[Wire]:
     """The wires that make something of what was heard, and of which no other leaves less unexplained."""
     unclear: dict[str, int] = {}
     for wire in wires:
@@ -105,7 +115,7 @@ def _fitting(wires: Sequence[Dialect], heard: Sequence[Frame]) -> list[Dialect]:
     return [wire for wire in wires if unclear.get(wire.name, least + 1) == least]
 
 
-def _told(wire: Dialect, heard: Sequence[Frame]) -> list[RelayEvent]:
+def _told(wire: Wire, heard: Sequence[Frame]) -> list[RelayEvent]:
     return [event for frame in heard for event in wire.read_relay(frame)]
 
 
@@ -117,7 +127,7 @@ def _is_motion(event: RelayEvent) -> bool:
 
 
 def _is_unclear(event: RelayEvent) -> bool:
-    return isinstance(event, Garbage) or (
+    return isinstance(event, NotUnderstood) or (
         isinstance(event, Motion) and bool(event.payloads) and not _is_motion(event)
     )
 

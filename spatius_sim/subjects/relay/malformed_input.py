@@ -4,8 +4,8 @@ import json
 from hashlib import shake_128
 from typing import Any
 
-from spatius_sim.plans.behaviour import Rubbish
-from spatius_sim.wires import Dialect
+from spatius_sim.plans.behaviour import MalformedInput
+from spatius_sim.wires import Wire
 from spatius_sim.wires.events import Frame, InterruptTurn, Speak, SpeakEnd
 
 _DEPTH = 3000
@@ -14,30 +14,30 @@ _NO_TYPE = "no-such-type"
 _OTHER_VALUES: tuple[Any, ...] = (None, 7, -1.5, True, [], {}, "?")
 
 
-def rubbish_frames(rubbish: Rubbish, dialect: Dialect, pcm: bytes) -> list[Frame]:
+def malformed_frames(rubbish: MalformedInput, wire: Wire, pcm: bytes) -> list[Frame]:
     """The frames of one kind of rubbish; none for a broken WebSocket frame, which is no message."""
-    frames = dialect.write_client(Speak(pcm))
+    frames = wire.write_client(Speak(pcm))
     spoken = frames[0] if frames else ""
     match rubbish:
-        case Rubbish.TEXT:
+        case MalformedInput.TEXT:
             return ["hello", '{"type":', "\x00\ufeff\u202e", "null", "[]", "7"]
-        case Rubbish.BINARY:
+        case MalformedInput.BINARY:
             return [shake_128(b"rubbish").digest(512), bytes(64), b"\xff" * 64]
-        case Rubbish.EMPTY:
+        case MalformedInput.EMPTY:
             return ["", b""]
-        case Rubbish.HALF:
+        case MalformedInput.HALF:
             return [spoken[: len(spoken) // 2]]
-        case Rubbish.OTHER_TYPES:
+        case MalformedInput.OTHER_TYPES:
             return _of_other_types(spoken)
-        case Rubbish.UNKNOWN:
+        case MalformedInput.UNKNOWN:
             return [json.dumps({"type": _NO_TYPE}), json.dumps({_NO_TYPE: 1}), json.dumps({})]
-        case Rubbish.DEEP:
+        case MalformedInput.DEEP:
             return ["[" * _DEPTH + "]" * _DEPTH, '{"type":' * _DEPTH + "1" + "}" * _DEPTH]
-        case Rubbish.LARGE:
+        case MalformedInput.LARGE:
             return ["x" * _LARGE_BYTES if isinstance(spoken, str) else bytes(_LARGE_BYTES)]
-        case Rubbish.OUT_OF_PLACE:
-            return [*dialect.write_client(SpeakEnd()), *dialect.write_client(InterruptTurn())]
-        case Rubbish.BROKEN_FRAME:
+        case MalformedInput.OUT_OF_PLACE:
+            return [*wire.write_client(SpeakEnd()), *wire.write_client(InterruptTurn())]
+        case MalformedInput.BROKEN_FRAME:
             return []
 
 

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from spatius_sim.net.client.relay import RelayClient
-from spatius_sim.plans.behaviour import WHOLE_TURN, Act, Cue, Heard, Rubbish
+from spatius_sim.plans.behaviour import WHOLE_TURN, Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
-from spatius_sim.subjects.relay.malformed_input import rubbish_frames
+from spatius_sim.subjects.relay.malformed_input import malformed_frames
 from spatius_sim.subjects.relay.turn_starts import TurnStart, TurnToStart
 from spatius_sim.subjects.relay.turn_watch import TurnWatch
 from spatius_sim.subjects.waiting import AdaptiveTimeout, chunks, wait_until
-from spatius_sim.trace.events import Intended, Intent, Lane, TurnStarted, WaitEnded
+from spatius_sim.trace.events import Lane, Provocation, Provoked, TurnStarted, WaitEnded
 from spatius_sim.trace.recorder import Recorder
-from spatius_sim.wires import Dialect
+from spatius_sim.wires import Wire
 from spatius_sim.wires.events import InterruptTurn, Ready, Speak, SpeakEnd
 from spatius_sim.wires.features import INTERRUPTS, SEVERAL_TURNS
 
@@ -39,7 +39,7 @@ class Speaker:
 
     name: str
     client: RelayClient
-    dialect: Dialect
+    wire: Wire
     recorder: Recorder
     settling: AdaptiveTimeout
     settling_of_nothing: AdaptiveTimeout
@@ -70,8 +70,8 @@ class Speaker:
         """Turn number `number`, on a new connection where each turn needs one, and where the relay has ended
         the last; what comes is left unread until `others_through`, where it is to be. Where nobody can
         interrupt, a turn is spoken to its end, and spoken over. Raises UnreachableError."""
-        if turn.act in (Act.INTERRUPT, Act.INTERRUPT_TWICE) and INTERRUPTS in self.lacks:
-            turn = replace(turn, act=Act.GO_ON, cue=Cue(None, turn.cue.heard))
+        if turn.act in (Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE) and INTERRUPTS in self.lacks:
+            turn = replace(turn, act=Behaviour.GO_ON, cue=Cue(None, turn.cue.heard))
         if number and (SEVERAL_TURNS in self.lacks or self.client.was_hung_up_on):
             await self.client.renew()
             await self.begin()
@@ -97,7 +97,7 @@ class Speaker:
                 behind_unfinished=self._behind_unfinished,
             )
             self._tell(WaitEnded(number, complete))
-        elif turn.cue.heard is not Heard.NOTHING:
+        elif turn.cue.heard is not TurnProgress.NOTHING:
             await self._wait(watch.by(turn.cue.heard), self._hears)
         self._through, self._recovering = len(self.recorder.events), watch.failed
         self._behind_unfinished = not complete
@@ -114,7 +114,7 @@ class Speaker:
             await self.starts.start(self.client, order)
             return
         # Who cannot interrupt cannot cut a turn short: a relay would take what follows for the rest of it.
-        interrupts = turn.act in (Act.INTERRUPT, Act.INTERRUPT_TWICE)
+        interrupts = turn.act in (Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE)
         spoken = None if interrupts and INTERRUPTS in self.lacks else turn.cue.chunks
         for chunk in chunks(pcm, turn.chunk_bytes)[:spoken]:
             await self.client.do(Speak(chunk))
@@ -124,30 +124,30 @@ class Speaker:
     async def _say_unread(
         self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event
     ) -> None:
-        self._tell(Intended(Intent.UNREAD))
+        self._tell(Provoked(Provocation.UNREAD))
         self.client.stop_reading()
         # A relay that answers within its reader may take nothing more from us until we read.
         saying = asyncio.create_task(self._say(number, turn, pcm))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(others_through.wait(), _UNREAD_SECONDS)
-        self._tell(Intended(Intent.READ_ON))
+        self._tell(Provoked(Provocation.READ_ON))
         self.client.read_on()
         await saying
 
     async def _act(self, turn: TurnPlan, pcm: bytes) -> None:
         match turn.act:
-            case Act.INTERRUPT | Act.INTERRUPT_TWICE:
-                for _ in range(2 if turn.act is Act.INTERRUPT_TWICE else 1):
+            case Behaviour.INTERRUPT | Behaviour.INTERRUPT_TWICE:
+                for _ in range(2 if turn.act is Behaviour.INTERRUPT_TWICE else 1):
                     await self.client.do(InterruptTurn())
-            case Act.HANG_UP:
+            case Behaviour.HANG_UP:
                 await self.client.hang_up()
-            case Act.VANISH:
+            case Behaviour.VANISH:
                 self.client.vanish()
-            case Rubbish():
-                self._tell(Intended(Intent.RUBBISH))
-                for frame in rubbish_frames(turn.act, self.dialect, pcm[: turn.chunk_bytes]):
+            case MalformedInput():
+                self._tell(Provoked(Provocation.RUBBISH))
+                for frame in malformed_frames(turn.act, self.wire, pcm[: turn.chunk_bytes]):
                     await self.client.send(frame)
-                if turn.act is Rubbish.BROKEN_FRAME:
+                if turn.act is MalformedInput.BROKEN_FRAME:
                     self.client.break_protocol()
             case _:
                 return
@@ -155,5 +155,5 @@ class Speaker:
     async def _wait(self, over: Callable[[], bool], settling: AdaptiveTimeout) -> bool:
         return await wait_until(self.recorder, over, settling, self.client.closed.is_set)
 
-    def _tell(self, what: TurnStarted | WaitEnded | Intended) -> None:
+    def _tell(self, what: TurnStarted | WaitEnded | Provoked) -> None:
         self.recorder.emit(Lane.KIT, self.name, what)

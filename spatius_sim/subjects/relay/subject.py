@@ -16,8 +16,8 @@ from spatius_sim.net.client.http_answers import search_answer
 from spatius_sim.net.client.relay import RelayAddress, RelayClient, bearing
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.lag import lag_marked
-from spatius_sim.net.server.motion_server import MotionServer
-from spatius_sim.plans.behaviour import Act
+from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.plans.behaviour import Behaviour
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.story.observed import with_speech
@@ -30,8 +30,8 @@ from spatius_sim.subjects.subject import Patience
 from spatius_sim.subjects.waiting import AdaptiveTimeout
 from spatius_sim.trace.events import Trace, TraceHeader
 from spatius_sim.trace.recorder import Recorder
-from spatius_sim.wires import Dialect, dialect_named
-from spatius_sim.wires.events import Garbage, Ready
+from spatius_sim.wires import Wire, published_wire
+from spatius_sim.wires.events import NotUnderstood, Ready
 from spatius_sim.wires.features import CLIENT_AUDIO
 
 _LIKELIEST_WIRE = "json-envelope"
@@ -53,11 +53,11 @@ class RelaySubject:
     def __init__(
         self,
         address: RelayAddress,
-        dialect: Dialect | None,
+        wire: Wire | None,
         recorder: Recorder,
         seed: int,
         patience: Patience,
-        motion_server: MotionServer | None,
+        motion_server: MotionServerShell | None,
         lacks: tuple[str, ...] = (),
         process: RelayProcess | None = None,
         starts: TurnStart | None = None,
@@ -65,8 +65,8 @@ class RelaySubject:
         self.target, self._declared_lacks = address.shown, lacks
         self._address, self._process, self._starts = address, process, starts
         self._recorder, self._seed = recorder, seed
-        self._wire_known = dialect is not None
-        self._speak_on(dialect or dialect_named(_LIKELIEST_WIRE))
+        self._wire_known = wire is not None
+        self._speak_on(wire or published_wire(_LIKELIEST_WIRE))
         self._motion_server = motion_server
         self._patience, self._settling = patience, AdaptiveTimeout(patience.settle)
         self._settling_of_nothing = AdaptiveTimeout(patience.settle)
@@ -115,7 +115,7 @@ class RelaySubject:
             wait.begin_run(patient=patient)
         header = TraceHeader(
             "relay",
-            self._dialect.name,
+            self._wire.name,
             self._seed,
             str(plan),
             __version__,
@@ -123,7 +123,7 @@ class RelaySubject:
             "downstream" if self._motion_server is None else "both",
             # How long is waited and what counts as absence are one value.
             fallback_wait=self._fallback.now,
-            declaration=self._dialect.declaration,
+            declaration=self._wire.declaration,
         )
         self._recorder.start(header)
         self._play(plan.motion_server)
@@ -149,7 +149,7 @@ class RelaySubject:
                 hung_up = [
                     client.name
                     for client, turns in zip(clients, plan.clients, strict=True)
-                    if turns[-1].act is Act.HANG_UP
+                    if turns[-1].act is Behaviour.HANG_UP
                 ]
                 if hung_up:
                     await watch_hang_ups(self._recorder, header, hung_up)
@@ -175,14 +175,14 @@ class RelaySubject:
     @property
     def wire(self) -> str:
         """The name of the wire that is spoken."""
-        return self._dialect.name
+        return self._wire.name
 
-    def _speak_on(self, dialect: Dialect) -> None:
-        self._dialect = self._recorder.dialect = dialect
+    def _speak_on(self, wire: Wire) -> None:
+        self._wire = self._recorder.wire = wire
         chosen = {CLIENT_AUDIO} if self._starts is not None else set()
-        self._lacks = tuple(sorted({*self._declared_lacks, *dialect.lacks, *chosen}))
-        self._http_paths = list(dialect.http_paths)
-        check_sayable(self._starts, dialect)
+        self._lacks = tuple(sorted({*self._declared_lacks, *wire.lacks, *chosen}))
+        self._http_paths = list(wire.http_paths)
+        check_sayable(self._starts, wire)
 
     async def _search_http_answers(self) -> None:
         """A path that is not answered is not asked again."""
@@ -209,7 +209,7 @@ class RelaySubject:
         return Speaker(
             client.name,
             client,
-            self._dialect,
+            self._wire,
             self._recorder,
             self._settling,
             self._settling_of_nothing,
@@ -236,17 +236,17 @@ class RelaySubject:
             address = bearing(address, APP_ID, issue_token(SessionToken(expire_at, APP_ID), name))
         address = replace(address, narrow=narrow)
         kind = RelayClient if self.target.startswith("ws") else DocumentClient
-        return kind(address, self._dialect, self._recorder, name, open_seconds)
+        return kind(address, self._wire, self._recorder, name, open_seconds)
 
     async def _read_greeting(self, client: RelayClient) -> None:
-        seconds = GREETING_SECONDS if self._dialect.greets else _NO_GREETING_SECONDS
+        seconds = GREETING_SECONDS if self._wire.greets else _NO_GREETING_SECONDS
         heard = await client.start(PLAN_SAMPLE_RATE, seconds)
         if isinstance(heard, Ready):
             # Not every relay greets.
             self._greets, self._sample_rate = True, heard.input_sample_rate or PLAN_SAMPLE_RATE
-        if isinstance(heard, Garbage):
+        if isinstance(heard, NotUnderstood):
             raise WireNotFoundError(
-                f"{self.target} speaks another wire than {self._dialect.name}: {heard.reason}"
+                f"{self.target} speaks another wire than {self._wire.name}: {heard.reason}"
             )
 
     async def _converse(self, plan: Plan, speakers: Sequence[Speaker]) -> None:

@@ -9,7 +9,7 @@ import aiohttp
 
 from spatius_sim.net.client.relay import RelayClient
 from spatius_sim.protocol.errors import UnreachableError, UsageError
-from spatius_sim.wires import Dialect
+from spatius_sim.wires import Wire
 from spatius_sim.wires.events import ClientAction, PlayClip, Say
 
 CLIENT_AUDIO_START = "client-audio"
@@ -42,7 +42,7 @@ Hook = Callable[[TurnToStart], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class StartByMessage:
     """By a message of the wire."""
 
     action: ClientAction
@@ -99,9 +99,9 @@ def turn_start(wanted: str, hook: Hook | None) -> TurnStart | None:
         case "client-audio" if not rest:
             return None
         case "clip" if rest:
-            return Asked(PlayClip(rest))
+            return StartByMessage(PlayClip(rest))
         case "text" if rest:
-            return Asked(Say(rest))
+            return StartByMessage(Say(rest))
         case "http" if rest.startswith(("http://", "https://")):
             return Requested(rest)
         case "hook" if not rest:
@@ -114,8 +114,8 @@ def turn_start(wanted: str, hook: Hook | None) -> TurnStart | None:
     )
 
 
-def check_sayable(start: TurnStart | None, dialect: Dialect) -> None:
+def check_sayable(start: TurnStart | None, wire: Wire) -> None:
     """Raises UsageError where the wire has no way to ask for such a turn."""
-    if isinstance(start, Asked) and not dialect.write_client(start.action):
+    if isinstance(start, StartByMessage) and not wire.write_client(start.action):
         what = type(start.action).__name__
-        raise UsageError(f"--turn: the wire {dialect.name} has no message for it ({what})")
+        raise UsageError(f"--turn: the wire {wire.name} has no message for it ({what})")

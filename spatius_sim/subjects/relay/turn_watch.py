@@ -5,10 +5,10 @@ import contextlib
 import time
 from collections.abc import Callable, Container
 
-from spatius_sim.plans.behaviour import Heard
+from spatius_sim.plans.behaviour import TurnProgress
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.story.join import failures_among
-from spatius_sim.subjects.waiting import AdaptiveTimeout, Watch, wait_until
+from spatius_sim.subjects.waiting import AdaptiveTimeout, MessageWatch, wait_until
 from spatius_sim.trace.events import Injected, Received
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.recorder import Recorder
@@ -47,21 +47,21 @@ class TurnWatch:
         self._speechless = ERRORS in lacks
         self._all_over = closed if END_MARKS in lacks else bool
         self._watches = {
-            Heard.AUDIO: Watch(recorder, client, _is_audio),
-            Heard.MOTION: Watch(recorder, client, _is_motion),
-            Heard.LAST_AUDIO: Watch(recorder, client, _ends_audio),
+            TurnProgress.AUDIO: MessageWatch(recorder, client, _is_audio),
+            TurnProgress.MOTION: MessageWatch(recorder, client, _is_motion),
+            TurnProgress.LAST_AUDIO: MessageWatch(recorder, client, _ends_audio),
         }
-        self._motion_end = Watch(recorder, client, _ends_motion)
-        self._word = Watch(recorder, client, _gives_motion_up)
+        self._motion_end = MessageWatch(recorder, client, _ends_motion)
+        self._word = MessageWatch(recorder, client, _gives_motion_up)
 
     def have_come(self) -> bool:
         """Whether both halves, marked as ended, have been received by now."""
         audio, motion = self._audio_ended(), self._motion_end.has_come()
         return (audio and motion) or self._all_over()
 
-    def by(self, heard: Heard) -> Callable[[], bool]:
+    def by(self, heard: TurnProgress) -> Callable[[], bool]:
         """Whether that much has been received by now."""
-        if self._has_audio and heard in (Heard.AUDIO, Heard.LAST_AUDIO):
+        if self._has_audio and heard in (TurnProgress.AUDIO, TurnProgress.LAST_AUDIO):
             return self._audio_ended
         return self._watches[heard].has_come if heard in self._watches else self.have_come
 
@@ -128,7 +128,7 @@ class TurnWatch:
         return sum(len(said.pcm) for said in heard if isinstance(said, Audio))
 
     def _audio_ended(self) -> bool:
-        return self._has_audio or self._watches[Heard.LAST_AUDIO].has_come()
+        return self._has_audio or self._watches[TurnProgress.LAST_AUDIO].has_come()
 
     def _failed_at(self) -> float | None:
         """Seconds on the monotonic clock; None where nothing failed."""

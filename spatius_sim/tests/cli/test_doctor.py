@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner
 from jsonschema import validate
 
-from spatius_sim.cli.diagnosis import Answers, ask_subject
+from spatius_sim.cli.diagnosis import RelayDiagnosis, ask_subject
 from spatius_sim.cli.doctor import doctor
 from spatius_sim.cli.doctor_findings import Finding, port_finding, relay_findings, telemetry_finding
 from spatius_sim.engine.conformance_file import read_conformance_file
 from spatius_sim.engine.options import as_arguments
-from spatius_sim.engine.settings import Options
+from spatius_sim.engine.settings import Settings
 from spatius_sim.mock_server.running import running_motion_server
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.plan import Plan
@@ -28,7 +28,7 @@ from spatius_sim.trace.events import Trace
 RELAY = PROCESSES / "miniature_relay_process.py"
 START = f"{sys.executable} {RELAY} {{port}}"
 AT = "ws://127.0.0.1:{port}"
-WELL = Answers(
+WELL = RelayDiagnosis(
     "json-envelope",
     greets=True,
     understood=5,
@@ -76,8 +76,10 @@ NOWHERE = replace(
         (replace(NOWHERE, closed=1006), "it hung up with code 1006, and never came", "its own output"),
     ],
 )
-def test_what_stands_in_the_way_is_found_with_what_to_do(answers: Answers, what: str, advice: str) -> None:
-    findings = list(relay_findings(answers, Options(target="ws://r")))
+def test_what_stands_in_the_way_is_found_with_what_to_do(
+    answers: RelayDiagnosis, what: str, advice: str
+) -> None:
+    findings = list(relay_findings(answers, Settings(target="ws://r")))
     [wrong] = [finding for finding in findings if not finding.well]
     assert what in wrong.what
     assert advice in wrong.advice
@@ -100,18 +102,18 @@ class Dies:
 def test_the_wire_of_a_relay_that_dies_is_remembered() -> None:
     loop = BackgroundLoop()
     try:
-        answers = ask_subject(Dies(), loop, Options(target="ws://r"))
+        answers = ask_subject(Dies(), loop, Settings(target="ws://r"))
     finally:
         loop.stop()
     assert (answers.wire, answers.unreachable) == ("typed-json", "it is gone")
 
 
 def test_where_all_is_well_nothing_is_wrong() -> None:
-    assert all(finding.well for finding in relay_findings(WELL, Options(target="ws://r")))
+    assert all(finding.well for finding in relay_findings(WELL, Settings(target="ws://r")))
 
 
 def test_a_relay_that_we_start_is_pointed_here_by_its_own_variables() -> None:
-    options = Options(target=AT, attachment=Attachment(command=START))
+    options = Settings(target=AT, attachment=Attachment(command=START))
     assert any("target-env" in finding.advice for finding in relay_findings(NOWHERE, options))
 
 

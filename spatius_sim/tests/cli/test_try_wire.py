@@ -15,7 +15,7 @@ from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.subjects.subject import canary_key
 from spatius_sim.tests.running_miniature import SEED
@@ -23,7 +23,7 @@ from spatius_sim.tests.running_miniature import SEED
 
 @asynccontextmanager
 async def relay_on(wire: str) -> AsyncIterator[RelayAddress]:
-    async with MotionServer(seed=SEED) as server:
+    async with MotionServerShell(seed=SEED) as server:
         numbers = count(1)
         brain = PlainRelay(canary_key(SEED), lambda: f"request-{next(numbers)}")
         relay = MiniatureRelay(brain, find_wire(wire), server.console_endpoint, server.ingress_endpoint)

@@ -67,7 +67,7 @@ async def converse(testee: attached.Testee) -> None:
 
 
 async def converse_in_real_time(testee: attached.Testee) -> None:
-    """A short round: to advance is to wait, and a little later its audio is over."""
+    """A short conversation: to advance is to wait, and a little later its audio is over."""
     ask = Asker(testee)
     assert (await ask.result("hello", protocol=1))["clock"] == "real"
     await ask.result("reset", sampleRate=RATE, mode="audioIndependent")

@@ -3,7 +3,7 @@ Python model show the same after each step of the clock, in both modes.
 
 Left out is what the documents leave open: what shows before time passes, undecodable motion and what follows
 it, whether a paused client still counts as stalled. And two finer points, which the two read differently: an
-open round whose audio ends within a keyframe, and a keyframe that would begin with the very end of a round.
+open conversation whose audio ends within a keyframe, and a keyframe that would begin with the very end of a conversation.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spatius_sim.net.client import testee as attached
-from spatius_sim.plans.client_plan import ClientPlan, Move, Say, Script, Step, Wait
+from spatius_sim.plans.client_plan import ClientPlan, GiveAudio, Move, RequestWriter, Step, Wait
 from spatius_sim.plans.strategies import client_plans
 from spatius_sim.subjects.own_client import OWN
 from spatius_sim.subjects.testee_shim import Shim
 from spatius_sim.tests.client_js.running import CLIENT, SECONDS, node
 from spatius_sim.trace.decoder_events import StarvationMode
-from spatius_sim.wires.testee import Request, write_request
+from spatius_sim.wires.testee import TesteeRequest, write_request
 
 _KEYFRAME_MS = 40
 _REST_MS = 7
@@ -38,11 +38,11 @@ def _decodable(step: Step) -> bool:
 
 
 def _settled(step: Step) -> Step:
-    """Open audio ends with a keyframe, a round within one."""
-    if not isinstance(step, Say):
+    """Open audio ends with a keyframe, a conversation within one."""
+    if not isinstance(step, GiveAudio):
         return step
     whole = max(step.ms // _KEYFRAME_MS, 1) * _KEYFRAME_MS
-    return Say(whole + (_REST_MS if step.end else 0), step.end)
+    return GiveAudio(whole + (_REST_MS if step.end else 0), step.end)
 
 
 def _fixed(plan: ClientPlan, mode: StarvationMode) -> ClientPlan:
@@ -51,22 +51,22 @@ def _fixed(plan: ClientPlan, mode: StarvationMode) -> ClientPlan:
 
 async def _shown(answering: Answering, plan: ClientPlan) -> list[dict[str, Any]]:
     """What the client lets see after each step of the clock; its ids by their number."""
-    script, ids, shown = Script(plan), [None], list[dict[str, Any]]()
+    script, ids, shown = RequestWriter(plan), [None], list[dict[str, Any]]()
     rendered: list[float] = []
 
-    async def ask(request: Request) -> dict[str, Any]:
+    async def ask(request: TesteeRequest) -> dict[str, Any]:
         answer = json.loads(await answering(write_request(request)))
         assert answer["id"] == request.id
         result: dict[str, Any] = answer["result"]
         return result
 
-    await ask(Request(0, "reset", sample_rate=plan.sample_rate, mode=plan.mode))
+    await ask(TesteeRequest(0, "reset", sample_rate=plan.sample_rate, mode=plan.mode))
     for number, step in enumerate(plan.steps):
         result = await ask(script.request(2 * number + 1, step))
-        if isinstance(step, Say):
+        if isinstance(step, GiveAudio):
             script.learn(result["conversationId"])
             ids += [result["conversationId"]] if result["conversationId"] not in ids else []
-        seen = await ask(Request(2 * number + 2, "observe"))
+        seen = await ask(TesteeRequest(2 * number + 2, "observe"))
         rendered += seen["keyframesRendered"]
         if isinstance(step, Wait):
             stalled = None if seen["state"] == "paused" else seen["stalled"]

@@ -6,7 +6,7 @@ from functools import partial
 
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder
-from spatius_sim.plans.client_plan import Do, Move, Payload, Ref, Say, Step, Wait
+from spatius_sim.plans.client_plan import Do, GiveAudio, Move, PlannedPayload, Ref, Step, Wait
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.subjects.own_client import own_client
@@ -15,31 +15,40 @@ from spatius_sim.tests.rules.client.client_traces import motion, played
 from spatius_sim.trace.events import Trace
 
 _TICK_NS = 1_000_000
-_ROUND = (Say(600, True), motion(15), Wait(600), Wait(900))
-_BEGUN = (Say(2000), motion(50), Wait(240), Wait(280), Wait(200))
+_ROUND = (GiveAudio(600, True), motion(15), Wait(600), Wait(900))
+_BEGUN = (GiveAudio(2000), motion(50), Wait(240), Wait(280), Wait(200))
 _WATCH = (Wait(240), Wait(280), Wait(320))
 _TO_THE_END = (Wait(1000), Wait(1000), Wait(900))
 _MADE_UP = Ref(0, "made up")
 
 PLANS: tuple[tuple[Step, ...], ...] = (
-    (Say(100), Say(100)),
-    (Say(100, True), Say(100)),
-    (Say(100), Do("interrupt")),
+    (GiveAudio(100), GiveAudio(100)),
+    (GiveAudio(100, True), GiveAudio(100)),
+    (GiveAudio(100), Do("interrupt")),
     _ROUND,
-    (Say(2000), motion(20), *_WATCH),
-    (Say(2000), motion(20), motion(30, form="unknown fields"), Wait(480), Wait(560), Wait(640)),
-    (Say(1200), *_WATCH),
-    (motion(20, _MADE_UP), Say(2000), *_WATCH),
-    (Say(2000), motion(20, Ref(0, "cut")), *_WATCH),
-    (Say(400), motion(10), Wait(600), Wait(5000), Wait(5000), Wait(2500)),
-    (Say(2000), Move(()), motion(20), *_WATCH),
+    (GiveAudio(2000), motion(20), *_WATCH),
+    (GiveAudio(2000), motion(20), motion(30, form="unknown fields"), Wait(480), Wait(560), Wait(640)),
+    (GiveAudio(1200), *_WATCH),
+    (motion(20, _MADE_UP), GiveAudio(2000), *_WATCH),
+    (GiveAudio(2000), motion(20, Ref(0, "cut")), *_WATCH),
+    (GiveAudio(400), motion(10), Wait(600), Wait(5000), Wait(5000), Wait(2500)),
+    (GiveAudio(2000), Move(()), motion(20), *_WATCH),
     (*_BEGUN, *_WATCH),
     (*_BEGUN, Move((), _MADE_UP), *_WATCH),
-    (*_BEGUN, Do("interrupt"), Wait(240), Say(1500), *_WATCH),
-    (Say(2000, True), motion(50), Wait(240), Do("pause"), Wait(700), Do("resume"), *_WATCH, *_TO_THE_END),
-    (*_ROUND, Say(1500, True), Wait(200), Move(()), *_TO_THE_END),
-    (*_ROUND, Say(1500, True), motion(37), Move((Payload(10, "junk"),)), *_TO_THE_END),
-    (Say(2000, True), motion(50), Wait(240), Move(()), Wait(200), Say(2000), motion(50), *_WATCH),
+    (*_BEGUN, Do("interrupt"), Wait(240), GiveAudio(1500), *_WATCH),
+    (
+        GiveAudio(2000, True),
+        motion(50),
+        Wait(240),
+        Do("pause"),
+        Wait(700),
+        Do("resume"),
+        *_WATCH,
+        *_TO_THE_END,
+    ),
+    (*_ROUND, GiveAudio(1500, True), Wait(200), Move(()), *_TO_THE_END),
+    (*_ROUND, GiveAudio(1500, True), motion(37), Move((PlannedPayload(10, "junk"),)), *_TO_THE_END),
+    (GiveAudio(2000, True), motion(50), Wait(240), Move(()), Wait(200), GiveAudio(2000), motion(50), *_WATCH),
 )
 
 

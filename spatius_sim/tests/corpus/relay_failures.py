@@ -5,7 +5,7 @@ from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tests.corpus.failures import breaks
 from spatius_sim.tests.rules.traces import DAY, Dialogue, req_of, up_of, voice
-from spatius_sim.trace.events import Intent, Lane, Opened
+from spatius_sim.trace.events import Lane, Opened, Provocation
 from spatius_sim.wires.events import Failed
 
 ANN = "ann"
@@ -246,10 +246,10 @@ def a_client_that_waits_for_a_slow_one(said: Dialogue) -> None:
     said.turn(ANN)
     said.turn("bob")
     spoken = said.speaks(ANN, 1)
-    said.intends(ANN, Intent.UNREAD)
+    said.intends(ANN, Provocation.UNREAD)
     said.speaks("bob", 1)
     said.ends("bob", 1, complete=False)
-    said.intends(ANN, Intent.READ_ON)
+    said.intends(ANN, Provocation.READ_ON)
     said.echoes(ANN, 1, spoken)
     first, second = said.answers(ANN, 1)
     said.motion_down(ANN, first)
@@ -260,6 +260,6 @@ def a_client_that_waits_for_a_slow_one(said: Dialogue) -> None:
 @breaks("R-BADINPUT")
 def a_turn_that_is_lost_to_anothers_rubbish(said: Dialogue) -> None:
     said.turn("bob")
-    said.intends(ANN, Intent.RUBBISH)
+    said.intends(ANN, Provocation.RUBBISH)
     said.speaks("bob", 1)
     said.ends("bob", 1, complete=False)

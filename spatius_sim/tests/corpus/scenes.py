@@ -12,7 +12,7 @@ from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tests.rules.traces import RATE, Dialogue
 from spatius_sim.trace.events import Closed, Lane, Opened, Received, Sent, Trace, TraceHeader
 from spatius_sim.trace.reading import read_parts
-from spatius_sim.wires import Dialect
+from spatius_sim.wires import Wire
 from spatius_sim.wires.events import (
     Audio,
     ClientAction,
@@ -34,7 +34,7 @@ _KEYFRAMES = (6, 4)
 SCENES = ("Motion Server dies", "refused", "credits exhausted")
 """Faults of Motion Server that a good relay survives, by name."""
 
-WIRES: tuple[Dialect, ...] = tuple(
+WIRES: tuple[Wire, ...] = tuple(
     wire for wire in map(find_wire, wire_names()) if not wire.lacks & {STREAMING, PCM}
 )
 """The wires on which a scene can be told frame by frame."""
@@ -45,7 +45,7 @@ class Scene(Dialogue):
 
     def __init__(self, wire: str = "json-envelope", fault: str = "") -> None:
         super().__init__()
-        self._wire: Dialect = find_wire(wire)
+        self._wire: Wire = find_wire(wire)
         self._fault = fault
         self._numbers = count(1)
 
@@ -119,7 +119,7 @@ class Scene(Dialogue):
 
     def hears(self, client: str, event: RelayEvent) -> int:
         for raw in self._wire.write_relay(event):
-            for part, value in enumerate(read_parts(Lane.DOWNSTREAM, raw, sent=False, dialect=self._wire)):
+            for part, value in enumerate(read_parts(Lane.DOWNSTREAM, raw, sent=False, wire=self._wire)):
                 self.happens(Lane.DOWNSTREAM, client, Received(raw, value, part))
         return self.last
 

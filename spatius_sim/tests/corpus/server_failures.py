@@ -15,7 +15,7 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.tests.corpus.failures import breaks
 from spatius_sim.tests.rules.traces import DAY, HOUR, KEYFRAME, NOW, RATE, Dialogue, voice
-from spatius_sim.trace.events import Intended, Intent, Lane, Matter, Opened, TokenRequested, Watched
+from spatius_sim.trace.events import Lane, Matter, Opened, Provocation, Provoked, TokenRequested, Watched
 
 SERVER = "server"
 UP, REQ = "session-1", "request-1"
@@ -31,8 +31,8 @@ def asked(said: Dialogue, keyframes: int = 5, configuration: ConfigureSession | 
     said.audio_up(UP, REQ, pcm, end=True)
 
 
-def means(said: Dialogue, connection: str, intent: Intent) -> None:
-    said.happens(Lane.KIT, connection, Intended(intent))
+def means(said: Dialogue, connection: str, intent: Provocation) -> None:
+    said.happens(Lane.KIT, connection, Provoked(intent))
 
 
 @breaks("S-TOKEN-WINDOW", SERVER)
@@ -42,20 +42,20 @@ def a_token_for_two_days(said: Dialogue) -> None:
 
 @breaks("S-TOKEN-KEY", SERVER)
 def a_token_for_a_wrong_key(said: Dialogue) -> None:
-    means(said, "ask-1", Intent.WRONG_KEY)
+    means(said, "ask-1", Provocation.WRONG_KEY)
     granted = TokenRequested("key#2", int(NOW) + HOUR, NOW, 200, "token#1")
     said.happens(Lane.CONSOLE, "ask-1", granted)
 
 
 @breaks("S-UPGRADE-REFUSED", SERVER)
 def an_unknown_avatar_is_let_in(said: Dialogue) -> None:
-    means(said, UP, Intent.UNKNOWN_AVATAR)
+    means(said, UP, Provocation.UNKNOWN_AVATAR)
     said.happens(Lane.UPSTREAM, UP, Opened())
 
 
 @breaks("S-TOKEN-EXPIRY", SERVER)
 def an_expired_token_is_let_in(said: Dialogue) -> None:
-    means(said, UP, Intent.EXPIRED_TOKEN)
+    means(said, UP, Provocation.EXPIRED_TOKEN)
     said.happens(Lane.UPSTREAM, UP, Opened())
 
 
@@ -68,7 +68,7 @@ def confirmed_without_an_id(said: Dialogue) -> None:
 
 @breaks("S-HANDSHAKE-REFUSED", SERVER)
 def refused_without_words(said: Dialogue) -> None:
-    means(said, UP, Intent.TEXT)
+    means(said, UP, Provocation.TEXT)
     said.opened(UP)
     said.client_says_raw(UP, "hello")
     said.server_says(UP, ServerError(code=3, message="no"))

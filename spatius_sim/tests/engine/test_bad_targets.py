@@ -17,7 +17,7 @@ from spatius_sim.model.relay.relay import PlainRelay, RelayCommand, RelayTurn, T
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client import relay as relay_client
 from spatius_sim.net.client.relay import RelayAddress, RelayClient
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import MotionResponse
@@ -27,7 +27,7 @@ from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.subject import Patience, Subject
 from spatius_sim.tests.running_miniature import miniature_relay
 from spatius_sim.trace.recorder import Recorder
-from spatius_sim.wires import dialect_named
+from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import ClientAction, Note
 
 RULE = "R-MOTION-COMPLETE"
@@ -113,10 +113,10 @@ async def bad_tcp(said: bytes, *, close: bool) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def pointed_at(target: Any) -> AsyncIterator[Subject[Any]]:
-    dialect = dialect_named("json-envelope")
-    recorder = Recorder(dialect=dialect, most_bytes=MOST_BYTES, most_events=MOST_EVENTS)
-    async with MotionServer(sink=recorder) as server, target as port:
-        yield RelaySubject(RelayAddress(f"ws://127.0.0.1:{port}"), dialect, recorder, 1, SOON, server)
+    wire = published_wire("json-envelope")
+    recorder = Recorder(wire=wire, most_bytes=MOST_BYTES, most_events=MOST_EVENTS)
+    async with MotionServerShell(sink=recorder) as server, target as port:
+        yield RelaySubject(RelayAddress(f"ws://127.0.0.1:{port}"), wire, recorder, 1, SOON, server)
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ async def test_one_that_takes_nothing_more_is_not_waited_for(monkeypatch: pytest
     monkeypatch.setattr(relay_client, "_CLOSE_SECONDS", 0.2)
     async with bad_websocket(never_reading) as port:
         address = RelayAddress(f"ws://127.0.0.1:{port}")
-        async with RelayClient(address, dialect_named("json-envelope"), Recorder(), "ann") as client:
+        async with RelayClient(address, published_wire("json-envelope"), Recorder(), "ann") as client:
             with pytest.raises(UnreachableError, match="reads nothing"):
                 await client.send(bytes(50_000_000))
 

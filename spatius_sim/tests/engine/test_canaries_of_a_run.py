@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from spatius_sim.engine.options import as_typed
-from spatius_sim.engine.settings import options_of
+from spatius_sim.engine.settings import settings_of
 from spatius_sim.net.proxy.proxy import places
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tests.canaries import artefacts_of, leaks
@@ -115,7 +115,7 @@ def test_doctor_and_init_say_nothing_of_it(tmp_path: Path) -> None:
 )
 def test_a_usage_error_quotes_none_of_it(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as error:
-        options_of(wrong, {}, 1).check()
+        settings_of(wrong, {}, 1).check()
     assert leaks(SECRETS, {"told": str(error.value).encode()}) == []
 
 

@@ -33,7 +33,7 @@ MUTATIONS: dict[str, list[tuple[str, str]]] = {
         (
             "        given = Given.PAYLOADS",
             "        if frames and self._conversation is None and not self._latest_id:\n"
-            "            self._start_round()\n"
+            "            self._start_conversation()\n"
             "            self._conversation.conversation_id = conversation_id\n"
             "        given = Given.PAYLOADS",
         )

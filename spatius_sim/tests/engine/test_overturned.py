@@ -13,7 +13,7 @@ from spatius_sim.engine.trial import Trial
 from spatius_sim.miniatures.wrong_relays import LosesLastPayload
 from spatius_sim.model.relay.relay import PlainRelay, RelayCommand, RelayTurn
 from spatius_sim.net.background_loop import BackgroundLoop
-from spatius_sim.plans.behaviour import Act, Cue, Heard
+from spatius_sim.plans.behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.rules.findings import Verdict
@@ -24,7 +24,7 @@ from spatius_sim.wires.events import ClientAction, InterruptTurn
 LOSING = PROCESSES / "losing_relay_process.py"
 TURN = TurnPlan(16_000, 3200)
 LONG = TurnPlan(80_000, 6400)
-INTERRUPTED = TurnPlan(80_000, 6400, Cue(None, Heard.AUDIO), Act.INTERRUPT)
+INTERRUPTED = TurnPlan(80_000, 6400, Cue(None, TurnProgress.AUDIO), Behaviour.INTERRUPT)
 UNDISTURBED = Plan(((TURN, TURN),))
 DISTURBED = Plan(((TURN, INTERRUPTED, LONG),))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.engine.replay_tape import read_script, replay_clients
-from spatius_sim.model.server.replay import Match, Script
+from spatius_sim.model.server.replay import Match, RecordedRun
 from spatius_sim.net.client.motion_server import UpstreamClient
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.errors import UnreachableError, UsageError
@@ -31,7 +31,7 @@ from spatius_sim.tests.subjects.running_relay import motion_ended, pipeline
 from spatius_sim.tests.tape.samples import CLEANED, KEPT
 from spatius_sim.trace.events import Closed, Lane, TraceHeader, TurnStarted, WaitEnded
 from spatius_sim.trace.recorder import Recorder
-from spatius_sim.wires import dialect_named
+from spatius_sim.wires import published_wire
 
 ONE, TWO = voice("one", 16000), voice("two", 20000)
 SECONDS = 20.0
@@ -48,11 +48,11 @@ def tape(folder: Path) -> Path:
     return folder / "a.tape"
 
 
-def script(folder: Path) -> Script:
+def script(folder: Path) -> RecordedRun:
     return read_script(tape(folder))
 
 
-async def ask(server: ReplayServer | MotionServer, *speech: bytes, count: int = 3) -> list[object]:
+async def ask(server: ReplayServer | MotionServerShell, *speech: bytes, count: int = 3) -> list[object]:
     """What a Server SDK hears that says this in one session, each under an id of its own."""
     client = UpstreamClient(
         server.console_endpoint,
@@ -178,7 +178,7 @@ async def recorded_pipeline(folder: Path) -> Path:
 async def test_the_client_half_is_played_against_a_relay(tmp_path: Path) -> None:
     pytest.importorskip("spatius")
     path = await recorded_pipeline(tmp_path)
-    async with MotionServer() as server:
+    async with MotionServerShell() as server:
         relay = await start_reference_relay(server, "a-key-of-thirty-two-characters-ab")
         try:
             (heard,) = await replay_clients(path, relay_url(relay), speed=0, settle=1.0)
@@ -210,4 +210,4 @@ async def test_both_halves_recorded_apart_are_merged_into_one_trace(tmp_path: Pa
         merge(tmp_path / "up.tape", tmp_path / "both.tape", tmp_path / "x.tape")
     with pytest.raises(UsageError, match="cannot be written at once"):
         merge(tmp_path / "up.tape", tmp_path / "down.tape", tmp_path / "up.tape")
-    assert dialect_named(merged.header.wire).name == "json-envelope"
+    assert published_wire(merged.header.wire).name == "json-envelope"

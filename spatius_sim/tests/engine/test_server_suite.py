@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.settings import Options
+from spatius_sim.engine.settings import Settings
 from spatius_sim.files.resources import resource
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.wires.features import EGRESS
@@ -59,7 +59,7 @@ def test_a_server_named_by_its_two_urls_is_asked_with_the_credentials(tmp_path: 
 
 
 def test_a_url_alone_names_both_places() -> None:
-    place = Options(server="https://host:1", environment={"SPATIUS_APP_ID": "app-1"}).place()
+    place = Settings(server="https://host:1", environment={"SPATIUS_APP_ID": "app-1"}).place()
     assert place.console == "https://host:1/v1/console"
     assert place.ingress == "wss://host:1/v2/driveningress"
     assert place.app_id == "app-1"
@@ -67,7 +67,7 @@ def test_a_url_alone_names_both_places() -> None:
 
 
 def test_two_urls_name_a_server_that_is_judged_strictly() -> None:
-    place = Options(server=TWO_URLS, environment=CREDENTIALS, lacks=("ids",)).place()
+    place = Settings(server=TWO_URLS, environment=CREDENTIALS, lacks=("ids",)).place()
     assert place.console == "http://a/v1/console"
     assert place.ingress == "wss://b/v2/driveningress"
     assert (place.api_key, place.app_id, place.avatar_id) == ("key-1", "app-1", "avatar-1")
@@ -78,13 +78,13 @@ def test_two_urls_name_a_server_that_is_judged_strictly() -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (Options(server=TWO_URLS), "set SPATIUS_API_KEY, SPATIUS_APP_ID, SPATIUS_AVATAR_ID"),
-        (Options(server="console=http://a"), "console=URL,ingress=URL"),
-        (Options(server="console=a,ingress=http://b"), "--server console 'a'"),
-        (Options(server="ws://a"), "http:// or https://"),
-        (Options(lacks=("wings",)), "--lacks wings: no feature is named so; there are keys, ids, egress"),
+        (Settings(server=TWO_URLS), "set SPATIUS_API_KEY, SPATIUS_APP_ID, SPATIUS_AVATAR_ID"),
+        (Settings(server="console=http://a"), "console=URL,ingress=URL"),
+        (Settings(server="console=a,ingress=http://b"), "--server console 'a'"),
+        (Settings(server="ws://a"), "http:// or https://"),
+        (Settings(lacks=("wings",)), "--lacks wings: no feature is named so; there are keys, ids, egress"),
     ],
 )
-def test_usage(options: Options, told: str) -> None:
+def test_usage(options: Settings, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         options.check()

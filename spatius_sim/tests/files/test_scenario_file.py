@@ -14,10 +14,10 @@ from spatius_sim.model.scenario.scenario import (
     NAMES,
     Delay,
     EmptyMotion,
-    Fail,
     Fault,
     Moment,
     Refuse,
+    SendError,
     When,
 )
 from spatius_sim.protocol.errors import UsageError
@@ -71,7 +71,7 @@ def test_a_scenario_says_when_and_what() -> None:
     assert (scenario.name, scenario.about) == ("a", "no")
     audio, response, upgrade = scenario.faults
     when = When(Moment.AUDIO, seconds=2.5, probability=0.5, avatar="a-1", app="7", connection=3)
-    assert audio == Fault(when, (Fail(4001, "12:30:45"), Delay(2.0)))
+    assert audio == Fault(when, (SendError(4001, "12:30:45"), Delay(2.0)))
     assert response == Fault(When(Moment.RESPONSE), (EmptyMotion(), Delay(1.0, 0.5)))
     assert upgrade.what == (Refuse(503),)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from spatius_sim.files.resources import resource
 from spatius_sim.files.wire_file import find_wire, parse_wire, read_wire, shipped_wire, wire_names
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.wires import dialect_named
+from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import Motion
 
 GOOD = """about: ours
@@ -133,7 +133,7 @@ def test_a_good_file_is_a_wire_of_its_name(tmp_path: Path) -> None:
 
 
 def test_wires_are_found_by_name() -> None:
-    assert find_wire("json-envelope") is dialect_named("json-envelope")
+    assert find_wire("json-envelope") is published_wire("json-envelope")
     assert find_wire("http-document").declaration
     for unknown in ("no-such-wire", "", "../x"):
         with pytest.raises(UsageError, match="no wire is named"):

@@ -26,7 +26,15 @@ from spatius_sim.miniatures.seldom_wrong import (
     SwapsInCompany,
 )
 from spatius_sim.miniatures.wrong_relays import SwapsPayloads
-from spatius_sim.model.relay.relay import ConnectUp, HangUp, PlainRelay, RelayCommand, SendUp, Tell, Watch
+from spatius_sim.model.relay.relay import (
+    ConnectUp,
+    HangUp,
+    PlainRelay,
+    RelayCommand,
+    SendUp,
+    Tell,
+    WatchSilence,
+)
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession
 from spatius_sim.tests.miniatures.test_wrong_relays import (
     ANN,
@@ -138,7 +146,7 @@ def speaks(relay: PlainRelay, pcm: bytes) -> list[RelayCommand]:
 
 
 def ups(commands: list[RelayCommand]) -> list[RelayCommand]:
-    return [command for command in commands if not isinstance(command, Tell | Watch)]
+    return [command for command in commands if not isinstance(command, Tell | WatchSilence)]
 
 
 def test_keeps_one_session_for_all_turns() -> None:
@@ -180,7 +188,7 @@ def test_asks_no_session_again_that_went_silent() -> None:
     relay = new(KeepsItsSession)
     relay.client_did(ANN, Speak(SHORT))
     relay.upstream_said(SESSION, b"", ConfirmSession("id"))
-    assert relay.upstream_silent(UP) == [Watch(UP, PlainRelay.silence_seconds)]
+    assert relay.upstream_silent(UP) == [WatchSilence(UP, PlainRelay.silence_seconds)]
     relay.client_did(ANN, SpeakEnd())
     assert relay.upstream_silent(UP)[-1] == HangUp(SESSION)
     assert relay.upstream_silent(UP) == []

@@ -17,7 +17,7 @@ from spatius_sim.miniatures.wrong_with_faults import (
     TellsNoClose,
     TellsNoFailure,
 )
-from spatius_sim.model.relay.relay import ConnectUp, HangUp, PlainRelay, RelayCommand, Tell, Watch
+from spatius_sim.model.relay.relay import ConnectUp, HangUp, PlainRelay, RelayCommand, Tell, WatchSilence
 from spatius_sim.model.scenario.payloads import grown_to
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
@@ -121,9 +121,9 @@ def test_insists_at_once() -> None:
 
 def test_insists_for_ever() -> None:
     relay = speaking(InsistsForEver, confirmed=False)
-    again = Watch(UP, 0.25)
+    again = WatchSilence(UP, 0.25)
     assert relay.upstream_lost(UP, "refused") == [Tell(ANN, Failed("refused")), again]
     assert [type(command) for command in relay.upstream_silent(UP)] == [ConnectUp]
     assert relay.upstream_lost(UP, "refused") == [again]
     assert told(speaking(InsistsForEver).upstream_lost(UP, "gone")) == [Failed("gone")]
-    assert speaking(InsistsForEver).upstream_silent(UP) == [Watch(UP, PlainRelay.silence_seconds)]
+    assert speaking(InsistsForEver).upstream_silent(UP) == [WatchSilence(UP, PlainRelay.silence_seconds)]

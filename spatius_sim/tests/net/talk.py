@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from spatius_sim.net.client.motion_server import UpstreamClient
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import (
     AudioInput,
@@ -52,7 +52,7 @@ class Talk:
 
 @asynccontextmanager
 async def talk(
-    server: MotionServer, configure: ConfigureSession | None = None, *, avatar_id: str = "sim-avatar"
+    server: MotionServerShell, configure: ConfigureSession | None = None, *, avatar_id: str = "sim-avatar"
 ) -> AsyncIterator[Talk]:
     """A session that is confirmed already, unless `configure` asks for what is refused."""
     client = UpstreamClient(

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from spatius_sim.net.lag import lag_marked
-from spatius_sim.trace.events import Lagged, TraceHeader
+from spatius_sim.trace.events import KitStalled, TraceHeader
 from spatius_sim.trace.recorder import Recorder
 
 BUSY_SECONDS = 0.4
@@ -21,5 +21,5 @@ async def test_a_busy_event_loop_is_marked() -> None:
         recorder.changed.clear()
         await asyncio.wait_for(recorder.changed.wait(), 5.0)
     marks = [event.what for event in recorder.finish().events]
-    assert all(isinstance(mark, Lagged) for mark in marks)
-    assert any(isinstance(mark, Lagged) and mark.seconds > BUSY_SECONDS / 2 for mark in marks)
+    assert all(isinstance(mark, KitStalled) for mark in marks)
+    assert any(isinstance(mark, KitStalled) and mark.seconds > BUSY_SECONDS / 2 for mark in marks)

@@ -5,15 +5,15 @@ import asyncio
 import pytest
 
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.plans.behaviour import Act, Cue, Heard, Rubbish
+from spatius_sim.plans.behaviour import Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.tests.running_miniature import miniature_relay
 from spatius_sim.trace.events import (
     Closed,
     Event,
-    Intended,
-    Intent,
     Lane,
+    Provocation,
+    Provoked,
     Received,
     Sent,
     Trace,
@@ -50,7 +50,7 @@ def waits(trace: Trace, client: str = "client-1") -> list[WaitEnded]:
 
 
 def test_an_interrupt_after_so_many_chunks() -> None:
-    trace = run((TurnPlan(48_000, 3200, Cue(3, Heard.NOTHING), Act.INTERRUPT), TURN))
+    trace = run((TurnPlan(48_000, 3200, Cue(3, TurnProgress.NOTHING), Behaviour.INTERRUPT), TURN))
     interrupt = sent(trace, InterruptTurn)[0]
     assert len([seq for seq in sent(trace, Speak) if seq < interrupt]) == 3
     assert min(sent(trace, SpeakEnd)) > interrupt
@@ -60,28 +60,28 @@ def test_an_interrupt_after_so_many_chunks() -> None:
 @pytest.mark.parametrize(
     ("cue", "come", "not_come"),
     [
-        (Cue(0, Heard.NOTHING), [], [Audio, Motion]),
-        (Cue(5, Heard.AUDIO), [Audio], [Motion]),
-        (Cue(None, Heard.MOTION), [Audio, Motion], []),
-        (Cue(None, Heard.LAST_AUDIO), [Audio], []),
+        (Cue(0, TurnProgress.NOTHING), [], [Audio, Motion]),
+        (Cue(5, TurnProgress.AUDIO), [Audio], [Motion]),
+        (Cue(None, TurnProgress.MOTION), [Audio, Motion], []),
+        (Cue(None, TurnProgress.LAST_AUDIO), [Audio], []),
         (Cue(), [Audio, Motion], []),
     ],
     ids=str,
 )
 def test_a_cue_is_what_has_come(cue: Cue, come: list[type], not_come: list[type]) -> None:
-    trace = run((TurnPlan(48_000, 3200, cue, Act.INTERRUPT), TURN))
+    trace = run((TurnPlan(48_000, 3200, cue, Behaviour.INTERRUPT), TURN))
     interrupt = sent(trace, InterruptTurn)[0]
     assert all(min(heard(trace, kind)) < interrupt for kind in come)
     assert all(min(heard(trace, kind)) > interrupt for kind in not_come)
 
 
 def test_a_cue_that_never_comes_is_not_waited_for_for_ever() -> None:
-    trace = run((TurnPlan(48_000, 3200, Cue(1, Heard.MOTION), Act.INTERRUPT_TWICE),))
+    trace = run((TurnPlan(48_000, 3200, Cue(1, TurnProgress.MOTION), Behaviour.INTERRUPT_TWICE),))
     assert len(sent(trace, InterruptTurn)) == 2
 
 
 def test_a_new_turn_over_one_that_is_still_answered() -> None:
-    trace = run((TurnPlan(48_000, 3200, Cue(None, Heard.NOTHING)), TURN))
+    trace = run((TurnPlan(48_000, 3200, Cue(None, TurnProgress.NOTHING)), TURN))
     assert waits(trace) == [WaitEnded(1, True)]
     assert len(sent(trace, SpeakEnd)) == 2
 
@@ -93,26 +93,26 @@ def test_a_pause_before_the_next_turn() -> None:
     assert started[1] - over >= 50_000_000
 
 
-@pytest.mark.parametrize(("act", "code"), [(Act.HANG_UP, 1000), (Act.VANISH, 1006)])
-def test_who_leaves_in_the_middle_disturbs_nobody(act: Act, code: int) -> None:
-    trace = run((TurnPlan(48_000, 3200, Cue(3, Heard.AUDIO), act),), (TURN, TURN))
+@pytest.mark.parametrize(("act", "code"), [(Behaviour.HANG_UP, 1000), (Behaviour.VANISH, 1006)])
+def test_who_leaves_in_the_middle_disturbs_nobody(act: Behaviour, code: int) -> None:
+    trace = run((TurnPlan(48_000, 3200, Cue(3, TurnProgress.AUDIO), act),), (TURN, TURN))
     assert [event.what for event in of(trace) if isinstance(event.what, Closed)] == [Closed(True, code)]
     assert waits(trace, "client-2") == [WaitEnded(0, True), WaitEnded(1, True)]
 
 
-@pytest.mark.parametrize("rubbish", Rubbish)
-def test_rubbish_harms_no_honest_relay(rubbish: Rubbish) -> None:
-    bad = TurnPlan(48_000, 3200, Cue(3, Heard.NOTHING), rubbish)
+@pytest.mark.parametrize("rubbish", MalformedInput)
+def test_rubbish_harms_no_honest_relay(rubbish: MalformedInput) -> None:
+    bad = TurnPlan(48_000, 3200, Cue(3, TurnProgress.NOTHING), rubbish)
     trace = run((TURN, bad), (TURN, TURN), step=True)
-    assert [event.what for event in of(trace) if isinstance(event.what, Intended)] == [
-        Intended(Intent.RUBBISH)
+    assert [event.what for event in of(trace) if isinstance(event.what, Provoked)] == [
+        Provoked(Provocation.RUBBISH)
     ]
     assert waits(trace, "client-2") == [WaitEnded(0, True), WaitEnded(1, True)]
 
 
 def test_who_does_not_read_reads_on_when_the_others_are_through() -> None:
     trace = run((TURN, TurnPlan(48_000, 3200, reads=False)), (TURN, TURN), step=True)
-    unread, read_on = (event.seq for event in of(trace) if isinstance(event.what, Intended))
+    unread, read_on = (event.seq for event in of(trace) if isinstance(event.what, Provoked))
     through = max(e.seq for e in of(trace, "client-2") if isinstance(e.what, WaitEnded))
     received = [event.seq for event in of(trace) if isinstance(event.what, Received)]
     assert unread < through < read_on
@@ -128,14 +128,14 @@ def test_in_step_nobody_begins_before_all_are_through() -> None:
 
 
 def test_a_plan_of_tortured_turns_reads_as_words() -> None:
-    turn = TurnPlan(32_000, 640, Cue(3, Heard.AUDIO), Act.INTERRUPT_TWICE, 50)
+    turn = TurnPlan(32_000, 640, Cue(3, TurnProgress.AUDIO), Behaviour.INTERRUPT_TWICE, 50)
     assert str(turn) == (
         "2 s of speech in chunks of 640 bytes, interrupted twice after 3 chunks, once its first audio has "
         "come, a pause of 50 ms"
     )
-    over = TurnPlan(32_000, 640, Cue(None, Heard.NOTHING))
+    over = TurnPlan(32_000, 640, Cue(None, TurnProgress.NOTHING))
     assert str(over).endswith("bytes, cut off by what follows at once")
-    bad = TurnPlan(32_000, 640, Cue(3, Heard.NOTHING), Rubbish.HALF, reads=False)
+    bad = TurnPlan(32_000, 640, Cue(3, TurnProgress.NOTHING), MalformedInput.HALF, reads=False)
     assert str(bad).endswith(
         "nothing read until the others are through, half a message sent after 3 chunks, at once"
     )

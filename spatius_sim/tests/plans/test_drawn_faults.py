@@ -7,18 +7,18 @@ import pytest
 
 from spatius_sim.model.scenario.scenario import (
     NO_FAULTS,
+    CloseWith,
     Delay,
-    Fail,
     Fault,
-    Hangup,
+    FaultAction,
     Moment,
     Refuse,
     Scenario,
-    What,
+    SendError,
     When,
 )
 from spatius_sim.net.client.relay import RelayAddress
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.drawn_faults import SILENCES
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import Plan, TurnPlan
@@ -29,21 +29,21 @@ from spatius_sim.subjects.embedded import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.subject import Patience
 from spatius_sim.trace.recorder import Recorder
-from spatius_sim.wires import dialect_named
+from spatius_sim.wires import published_wire
 
 TURN = TurnPlan(640, 640)
 
 
 @asynccontextmanager
-async def reference_relay() -> AsyncIterator[tuple[RelaySubject, MotionServer]]:
-    dialect = dialect_named("json-envelope")
-    recorder = Recorder(dialect=dialect)
-    async with MotionServer(sink=recorder) as server:
+async def reference_relay() -> AsyncIterator[tuple[RelaySubject, MotionServerShell]]:
+    wire = published_wire("json-envelope")
+    recorder = Recorder(wire=wire)
+    async with MotionServerShell(sink=recorder) as server:
         relay = await start_reference_relay(server, "a-canary-key-of-thirty-two-chars")
         try:
             yield (
                 RelaySubject(
-                    RelayAddress(relay_url(relay)), dialect, recorder, 1, Patience(fallback=5.0), server
+                    RelayAddress(relay_url(relay)), wire, recorder, 1, Patience(fallback=5.0), server
                 ),
                 server,
             )
@@ -55,13 +55,13 @@ async def reference_relay() -> AsyncIterator[tuple[RelaySubject, MotionServer]]:
 @pytest.mark.parametrize(
     ("when", "what"),
     [
-        (When(Moment.RESPONSE, request=2), Fail(13, "no")),
-        (When(Moment.AUDIO, messages=1, request=2), Hangup(1000)),
+        (When(Moment.RESPONSE, request=2), SendError(13, "no")),
+        (When(Moment.AUDIO, messages=1, request=2), CloseWith(1000)),
         (When(Moment.UPGRADE, connection=2), Refuse(401)),
         (When(Moment.TOKEN, connection=2), Refuse(500)),
     ],
 )
-async def test_it_hits_the_turn_that_it_is_meant_for(when: When, what: What) -> None:
+async def test_it_hits_the_turn_that_it_is_meant_for(when: When, what: FaultAction) -> None:
     plan = Plan(((TURN, TURN, TURN),), motion_server=Scenario("drawn", "", (Fault(when, (what,)),)))
     async with reference_relay() as (subject, server):
         trace = await subject.run(plan)

@@ -10,15 +10,15 @@ from spatius_sim.engine.profiles import profile_named
 from spatius_sim.engine.search import smallest_failing
 from spatius_sim.miniatures.honest_relays import KeepsItsSession
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.plans.behaviour import Act, Rubbish
-from spatius_sim.plans.drawn_stress import tortures
+from spatius_sim.plans.behaviour import Behaviour, MalformedInput
+from spatius_sim.plans.drawn_stress import combined_faults
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.tests.running_miniature import miniature_relay
 
-TORTURES = tortures()
+TORTURES = combined_faults()
 
 
 def drawn(seed: int, examples: int, strategy: SearchStrategy[Plan] = TORTURES) -> list[Plan]:
@@ -39,8 +39,8 @@ def turns(plans: Iterable[Plan]) -> list[TurnPlan]:
 def test_they_mix_everything() -> None:
     plans = [plan for seed in range(4) for plan in drawn(seed, 40)]
     acts = {turn.act for turn in turns(plans)}
-    assert acts >= set(Act)
-    assert acts & set(Rubbish)
+    assert acts >= set(Behaviour)
+    assert acts & set(MalformedInput)
     assert not all(turn.reads for turn in turns(plans))
     assert not all(turn.asks_for_motion for turn in turns(plans))
     mixed = [plan for plan in plans if len(plan.clients) > 1 and len(plan.motion_server.faults) > 1]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatius_sim.plans import strategies as spatius
-from spatius_sim.plans.client_plan import CURRENT, ClientPlan, Do, Ref, Say
+from spatius_sim.plans.client_plan import CURRENT, ClientPlan, Do, GiveAudio, Ref
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.trace.events import Undecodable
 from spatius_sim.trace.reading import read_upstream
@@ -47,7 +47,7 @@ def test_a_foreign_reference_is_never_the_current_id(ref: Ref, ids: list[str]) -
 def test_a_legal_plan_resumes_only_what_was_paused(plan: ClientPlan) -> None:
     paused = False
     for step in plan.steps:
-        assert not (paused and isinstance(step, Say))
+        assert not (paused and isinstance(step, GiveAudio))
         assert paused or step != Do("resume")
         if isinstance(step, Do):
             paused = step.what == "pause"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.model.scenario.scenario import Fault, Hangup, Moment, Scenario, When
+from spatius_sim.model.scenario.scenario import CloseWith, Fault, Moment, Scenario, When
 from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import Plan, TurnPlan
@@ -12,10 +12,10 @@ from spatius_sim.plans.probes import TokenProbe
 from spatius_sim.plans.token import plan_of, token_of
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import RULES, find_rule
-from spatius_sim.trace.events import Intent
+from spatius_sim.trace.events import Provocation
 
 TURN = TurnPlan(16_000, 640)
-FAULTS = Scenario("", "", (Fault(When(Moment.AUDIO, seconds=1.5), (Hangup(1000),)),))
+FAULTS = Scenario("", "", (Fault(When(Moment.AUDIO, seconds=1.5), (CloseWith(1000),)),))
 
 
 @settings(max_examples=40, database=None, deadline=None, derandomize=True)
@@ -32,7 +32,7 @@ def test_every_plan_that_is_sure_to_be_run(rule_id: str) -> None:
 
 
 def test_a_token_is_one_short_word() -> None:
-    plan = Plan(((TURN,), (TURN, TURN)), (TokenProbe(3600, Intent.WRONG_KEY),), motion_server=FAULTS)
+    plan = Plan(((TURN,), (TURN, TURN)), (TokenProbe(3600, Provocation.WRONG_KEY),), motion_server=FAULTS)
     token = token_of(plan)
     assert plan_of(token, "relay") == plan
     assert token.replace("-", "").replace("_", "").isalnum()

@@ -6,7 +6,7 @@ import asyncio
 from spatius_sim.model.relay.relay import SAMPLE_RATE, PlainRelay, RelayCommand, RelayTurn, Tell
 from spatius_sim.tests.processes.miniature_relay_process import main
 from spatius_sim.tests.reporting.hostile import ATTACKS, HUGE
-from spatius_sim.wires.events import Failed, Garbage, Interrupted, Ready, RelayEvent
+from spatius_sim.wires.events import Failed, Interrupted, NotUnderstood, Ready, RelayEvent
 
 ALL = "\n".join(attack.encode("utf-8", "replace").decode() for attack in ATTACKS)
 
@@ -17,7 +17,13 @@ class HostileRelay(PlainRelay):
         return [Tell(client, Ready(ALL, SAMPLE_RATE, SAMPLE_RATE))]
 
     def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
-        said: list[RelayEvent] = [Failed(ALL), Failed(HUGE), Interrupted(ALL), Garbage(ALL), Garbage(HUGE)]
+        said: list[RelayEvent] = [
+            Failed(ALL),
+            Failed(HUGE),
+            Interrupted(ALL),
+            NotUnderstood(ALL),
+            NotUnderstood(HUGE),
+        ]
         return [Tell(turn.client, one) for one in said]
 
 

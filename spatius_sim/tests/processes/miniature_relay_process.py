@@ -12,14 +12,14 @@ from websockets.asyncio.server import serve
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.wires import dialect_named
+from spatius_sim.wires import published_wire
 
 
 async def main(brain: type[PlainRelay]) -> None:
     numbers = count(1)
     relay = MiniatureRelay(
         brain(os.environ["SPATIUS_API_KEY"], lambda: f"request-{next(numbers)}"),
-        dialect_named("json-envelope"),
+        published_wire("json-envelope"),
         os.environ["SPATIUS_CONSOLE_ENDPOINT"],
         os.environ["SPATIUS_INGRESS_ENDPOINT"],
     )

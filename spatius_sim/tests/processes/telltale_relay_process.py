@@ -12,7 +12,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
-from spatius_sim.wires import dialect_named
+from spatius_sim.wires import published_wire
 
 TOLD = ("MODEL_KEY", "DATABASE_URL")
 BROUGHT = ("Authorization", "Proxy-Authorization", "Cookie")
@@ -25,7 +25,7 @@ async def main(port: int) -> None:
     brain = RELAY_MINIATURES["R-SECRETS"][0]
     relay = MiniatureRelay(
         brain(os.environ["SPATIUS_API_KEY"], lambda: f"request-{next(numbers)}"),
-        dialect_named("json-envelope"),
+        published_wire("json-envelope"),
         os.environ["SPATIUS_CONSOLE_ENDPOINT"],
         os.environ["SPATIUS_INGRESS_ENDPOINT"],
     )

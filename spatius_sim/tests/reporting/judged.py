@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from spatius_sim import __version__
-from spatius_sim.engine.run import Bench
-from spatius_sim.engine.settings import Options
+from spatius_sim.engine.run import Run
+from spatius_sim.engine.settings import Settings
 from spatius_sim.engine.trial import Trial
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.background_loop import BackgroundLoop
@@ -37,7 +37,7 @@ def report_of_relay(
 
 def report_of_reference_relay(rules: Sequence[str], folder: Path) -> Report:
     """The report of the relay on the published SDK."""
-    bench = Bench(Options(seed=SEED, traces=folder, profile="smoke"))
+    bench = Run(Settings(seed=SEED, traces=folder, profile="smoke"))
     try:
         return _report(bench.trial("relay"), rules)
     finally:

@@ -4,13 +4,13 @@ from datetime import date
 
 import pytest
 
-from spatius_sim.reporting.baseline import Baseline, Known, Review, review
+from spatius_sim.reporting.baseline import Baseline, KnownFailure, Review, review
 from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
 from spatius_sim.rules.findings import Verdict
 
 TODAY = date(2026, 11, 21)
 ORDER = "R-MOTION-ORDER"
-KNOWN = Known(
+KNOWN = KnownFailure(
     ORDER,
     "the second worker overtakes the first",
     ("c1 got the payload sent as event 41 behind the one sent as event 40",),
@@ -21,7 +21,9 @@ KNOWN = Known(
     fails_with_line=5,
     expires_line=7,
 )
-FLAKY = Known(ORDER, "now and then", ("it came * times",), flaky=True, line=3, last_line=5, fails_with_line=5)
+FLAKY = KnownFailure(
+    ORDER, "now and then", ("it came * times",), flaky=True, line=3, last_line=5, fails_with_line=5
+)
 AS_KNOWN = "c2 got the payload sent as event 9 behind the one sent as event 7"
 
 
@@ -30,7 +32,7 @@ def outcome(verdict: Verdict, actual: str = "", rule_id: str = ORDER) -> RuleOut
     return RuleOutcome(rule_id, verdict, 1, 1, failure=failure)
 
 
-def reviewed(known: Known, *outcomes: RuleOutcome, today: date = TODAY) -> Review:
+def reviewed(known: KnownFailure, *outcomes: RuleOutcome, today: date = TODAY) -> Review:
     return review(Baseline("known.yaml", {known.rule_id: known}), outcomes, today)
 
 
@@ -83,7 +85,7 @@ def reviewed(known: Known, *outcomes: RuleOutcome, today: date = TODAY) -> Revie
     ],
 )
 def test_what_a_baseline_says(
-    known: Known, seen: RuleOutcome, today: date, tolerated: bool, complaint: str
+    known: KnownFailure, seen: RuleOutcome, today: date, tolerated: bool, complaint: str
 ) -> None:
     said = reviewed(known, seen, today=today)
     assert bool(said.tolerated) is tolerated
@@ -91,7 +93,7 @@ def test_what_a_baseline_says(
     assert all(told.startswith(complaint) for told in said.complaints)
 
 
-def summary(known: Known, *outcomes: RuleOutcome) -> Summary:
+def summary(known: KnownFailure, *outcomes: RuleOutcome) -> Summary:
     said = reviewed(known, *outcomes)
     required = frozenset(one.rule_id for one in outcomes)
     return Summary(

@@ -1,12 +1,12 @@
 """The catalogue as data: what a reader and a baseline may rely on."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.rules.catalogue import RULES, find_rule, rules_for
-from spatius_sim.rules.judge import CHECKS, CLIENT_CHECKS
+from spatius_sim.rules.catalogue import RULES, find_rule, in_order, rules_for
 from spatius_sim.rules.rule import Provenance
 
 every_rule = pytest.mark.parametrize("rule_id", RULES)
@@ -46,12 +46,18 @@ def test_ids_have_the_form_of_an_id() -> None:
     assert [name for name in RULES if not re.fullmatch(r"[SURC](-[A-Z]+)+", name)] == []
 
 
-def test_every_rule_has_a_check_and_every_check_a_rule() -> None:
-    assert {*CHECKS, *CLIENT_CHECKS} == set(RULES)
-
-
 def test_no_check_judges_two_rules() -> None:
-    assert len({*CHECKS.values(), *CLIENT_CHECKS.values()}) == len(CHECKS) + len(CLIENT_CHECKS)
+    assert len({judged.check for judged in RULES.values()}) == len(RULES)
+
+
+def test_an_id_stands_once_and_after_those_that_it_presumes() -> None:
+    first, *others = (replace(RULES["R-TURNS"], id=rule_id, presumes=()) for rule_id in ("R-A", "R-B"))
+    behind = replace(first, id="R-C", presumes=("R-A",))
+    assert list(in_order([first, *others, behind])) == ["R-A", "R-B", "R-C"]
+    with pytest.raises(ValueError, match="R-A stands twice"):
+        in_order([first, first])
+    with pytest.raises(ValueError, match="R-C presumes R-A, which must stand before it"):
+        in_order([behind, first])
 
 
 def test_an_unknown_id_is_a_usage_error_that_says_where_the_ids_are() -> None:

@@ -5,7 +5,7 @@ import pytest
 from spatius_sim.protocol.messages import AudioFormat, ConfigureSession, EgressType
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
-from spatius_sim.trace.events import Intent
+from spatius_sim.trace.events import Provocation
 from spatius_sim.wires.events import Interrupted
 
 # Turns in which nothing is to be heard: what a relay makes of them, no document says.
@@ -120,7 +120,7 @@ def test_beside_a_client_that_misbehaves_what_else_went_wrong_excuses_a_relay(sp
     said = Dialogue()
     said.turn("ann", 0)
     said.starts("bob", 0, voice("bob"))
-    said.intends("bob", Intent.RUBBISH)
+    said.intends("bob", Provocation.RUBBISH)
     pcm = said.speaks("ann", 1)
     if spoiled == "a fault":
         said.fault()

@@ -6,7 +6,7 @@ from spatius_sim.rules.catalogue import RULES, rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
-from spatius_sim.trace.events import Intent
+from spatius_sim.trace.events import Provocation
 
 
 def two_clients_two_turns(turn_ids: bool) -> Dialogue:
@@ -34,14 +34,14 @@ def clients_who_misbehave(turn_ids: bool) -> Dialogue:
     said.client_interrupts("ann")
     turn("ann", 3)
     pcm = said.speaks("ann", 4)
-    said.intends("ann", Intent.UNREAD)
+    said.intends("ann", Provocation.UNREAD)
     turn("bob", 2)
-    said.intends("ann", Intent.READ_ON)
+    said.intends("ann", Provocation.READ_ON)
     turn_id = "ann-4" if turn_ids else ""
     said.echoes("ann", 4, pcm, turn_id)
     said.motion_down("ann", *said.answers("ann", 4), turn_id=turn_id)
     said.ends("ann", 4)
-    said.intends("ann", Intent.RUBBISH)
+    said.intends("ann", Provocation.RUBBISH)
     turn("bob", 3)
     said.hangs_up("bob")
     for number in range(4):

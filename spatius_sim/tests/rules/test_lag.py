@@ -3,7 +3,7 @@
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.lag import in_time, lag_seconds
 from spatius_sim.tests.rules.traces import Dialogue
-from spatius_sim.trace.events import Lagged, Lane, WaitEnded
+from spatius_sim.trace.events import KitStalled, Lane, WaitEnded
 
 TOO_LATE = Broken("within 2 s", "later", ())
 
@@ -53,6 +53,6 @@ def test_a_lag_that_began_before_counts_from_the_first_event_on() -> None:
     said = Dialogue()
     since = said.starts("ann", 0, b"")
     said.passes(1.0)
-    said.happens(Lane.KIT, "", Lagged(3.0))
+    said.happens(Lane.KIT, "", KitStalled(3.0))
     until = said.ends("ann", 0)
     assert round(lag_seconds(said.trace, since, until), 2) == 1.0

@@ -22,13 +22,14 @@ from spatius_sim.rules.judge import judge
 from spatius_sim.trace.events import (
     Closed,
     Event,
+    EventKind,
     Injected,
-    Intended,
-    Intent,
-    Lagged,
+    KitStalled,
     Lane,
     Matter,
     Opened,
+    Provocation,
+    Provoked,
     Received,
     Refused,
     SecretKnown,
@@ -40,7 +41,6 @@ from spatius_sim.trace.events import (
     TurnStarted,
     WaitEnded,
     Watched,
-    What,
 )
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.wires.events import Audio, ClientAction, InterruptTurn, Motion, Ready, RelayEvent
@@ -86,7 +86,7 @@ class Dialogue:
     def lags(self, seconds: float) -> int:
         """The kit itself does nothing for so long."""
         self.passes(seconds)
-        return self.happens(Lane.KIT, "", Lagged(seconds))
+        return self.happens(Lane.KIT, "", KitStalled(seconds))
 
     def fault(self, fault: str = "Motion Server dies") -> int:
         return self.happens(Lane.KIT, "", Injected(fault))
@@ -208,8 +208,8 @@ class Dialogue:
         """The relay was given its time to close what is left upstream."""
         return self.happens(Lane.KIT, client, Watched(Matter.HANG_UP, complete))
 
-    def intends(self, client: str, intent: Intent) -> int:
-        return self.happens(Lane.KIT, client, Intended(intent))
+    def intends(self, client: str, intent: Provocation) -> int:
+        return self.happens(Lane.KIT, client, Provoked(intent))
 
     # Whole turns of an honest relay, and of an honest Motion Server.
 
@@ -245,7 +245,7 @@ class Dialogue:
 
     # The trace and its judgement.
 
-    def happens(self, lane: Lane, connection: str, what: What) -> int:
+    def happens(self, lane: Lane, connection: str, what: EventKind) -> int:
         """Write an event down; its number."""
         seq = len(self._events)
         self._events.append(Event(seq, self._passed_ns + seq * TICK_NS, lane, connection, what))

@@ -5,8 +5,8 @@ import pytest
 from spatius_sim.protocol.messages import ConfirmSession, Interrupt, ServerError
 from spatius_sim.story.join import Story, Turn, join
 from spatius_sim.tests.rules.traces import KEYFRAME, Dialogue, req_of, up_of, voice
-from spatius_sim.trace.events import Closed, Intended, Intent, Lane
-from spatius_sim.wires.events import Failed, Garbage
+from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
+from spatius_sim.wires.events import Failed, NotUnderstood
 
 
 def joined(said: Dialogue) -> Story:
@@ -75,8 +75,10 @@ def test_a_fault_soils_the_turns_that_it_fell_into() -> None:
     assert [(turn.client, turn.number) for turn in joined(said).clean_turns] == [("ann", 0), ("ann", 2)]
 
 
-@pytest.mark.parametrize("manner", [Intended(Intent.RUBBISH), Intended(Intent.UNREAD), Closed(True, 1006)])
-def test_a_bad_client_soils_the_turns_of_all_from_then_on(manner: Intended | Closed) -> None:
+@pytest.mark.parametrize(
+    "manner", [Provoked(Provocation.RUBBISH), Provoked(Provocation.UNREAD), Closed(True, 1006)]
+)
+def test_a_bad_client_soils_the_turns_of_all_from_then_on(manner: Provoked | Closed) -> None:
     said = Dialogue()
     said.turn("ann", 0)
     said.starts("bob", 0, voice("bob"))
@@ -366,7 +368,7 @@ def test_a_conversation_before_every_turn_has_none() -> None:
 def test_other_messages_are_neither_audio_nor_motion() -> None:
     said = Dialogue()
     said.hears("ann", Failed("no motion"))
-    said.hears("ann", Garbage("not JSON"))
+    said.hears("ann", NotUnderstood("not JSON"))
     said.client_interrupts("ann")
     story = joined(said)
     assert (story.conversations, story.deliveries) == ([], [])

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from spatius_sim.net.client.relay import RelayAddress, RelayClient
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
 from spatius_sim.trace.recorder import Recorder
-from spatius_sim.wires import dialect_named
+from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import ClientAction, Motion, RelayEvent, Speak, SpeakEnd
 
 API_KEY = "a-canary-key-of-thirty-two-chars"
@@ -18,7 +18,7 @@ _SECONDS = 20.0
 
 @dataclass
 class Pipeline:
-    server: MotionServer
+    server: MotionServerShell
     recorder: Recorder
     url: str
     client: RelayClient
@@ -40,18 +40,18 @@ class Pipeline:
         return heard
 
     def another_client(self, name: str) -> RelayClient:
-        return RelayClient(RelayAddress(self.url), dialect_named("json-envelope"), self.recorder, name)
+        return RelayClient(RelayAddress(self.url), published_wire("json-envelope"), self.recorder, name)
 
 
 @asynccontextmanager
-async def pipeline(server: MotionServer | None = None) -> AsyncIterator[Pipeline]:
-    dialect = dialect_named("json-envelope")
-    recorder = Recorder(dialect=dialect)
-    async with server or MotionServer(sink=recorder) as motion_server:
+async def pipeline(server: MotionServerShell | None = None) -> AsyncIterator[Pipeline]:
+    wire = published_wire("json-envelope")
+    recorder = Recorder(wire=wire)
+    async with server or MotionServerShell(sink=recorder) as motion_server:
         relay = await start_reference_relay(motion_server, API_KEY)
         try:
             url = relay_url(relay)
-            async with RelayClient(RelayAddress(url), dialect, recorder, "client-1") as client:
+            async with RelayClient(RelayAddress(url), wire, recorder, "client-1") as client:
                 yield Pipeline(motion_server, recorder, url, client)
         finally:
             relay.close()

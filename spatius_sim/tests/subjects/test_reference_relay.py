@@ -4,7 +4,7 @@ import asyncio
 
 from spatius_sim.files.clip import read_clip
 from spatius_sim.files.resources import resource
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.protocol.codec import decode
@@ -177,7 +177,7 @@ async def test_two_clients_are_served_apart() -> None:
 async def test_a_motion_server_of_a_named_key_refuses_it() -> None:
     from spatius_sim.model.server.gate import Gate
 
-    server = MotionServer(gate=Gate(api_keys=frozenset({"another key"})))
+    server = MotionServerShell(gate=Gate(api_keys=frozenset({"another key"})))
     async with pipeline(server) as pipe:
         await pipe.speak(PCM[:6400])
         assert "API key" in str((await pipe.hear(failed))[-1])

@@ -14,6 +14,7 @@ from spatius_sim.trace.decoder_events import (
 from spatius_sim.trace.events import (
     Closed,
     Event,
+    EventKind,
     Lane,
     Opened,
     Received,
@@ -24,7 +25,6 @@ from spatius_sim.trace.events import (
     TraceHeader,
     TurnStarted,
     WaitEnded,
-    What,
 )
 from spatius_sim.trace.reading import read_frame
 from spatius_sim.wires.events import Audio, Motion, Note, Ready, Speak
@@ -38,14 +38,14 @@ CLEANED = TapeHeader("proxy", 1_760_000_000_000, "0", 7)
 
 
 def received(lane: Lane, raw: str | bytes) -> Received:
-    return Received(raw, read_frame(lane, raw, sent=False, dialect=WIRE))
+    return Received(raw, read_frame(lane, raw, sent=False, wire=WIRE))
 
 
 def sent(lane: Lane, raw: str | bytes, answers: str = "") -> Sent:
-    return Sent(raw, read_frame(lane, raw, sent=True, dialect=WIRE), answers)
+    return Sent(raw, read_frame(lane, raw, sent=True, wire=WIRE), answers)
 
 
-WHATS: list[tuple[Lane, What]] = [
+WHATS: list[tuple[Lane, EventKind]] = [
     (Lane.KIT, TurnStarted(0, SPEECH, 16000)),
     (Lane.CONSOLE, TokenRequested("key#1", None, 1.5, 400)),
     (Lane.UPSTREAM, Opened("token#1", "talking-app", "grandmother")),
@@ -71,6 +71,6 @@ WHATS: list[tuple[Lane, What]] = [
 ]
 
 
-def trace_of(whats: list[tuple[Lane, What]], *, speech: bool = True) -> Trace:
+def trace_of(whats: list[tuple[Lane, EventKind]], *, speech: bool = True) -> Trace:
     events = tuple(Event(i, i * 10, lane, "c", what) for i, (lane, what) in enumerate(whats))
     return Trace(TraceHeader("relay", "json-envelope", 7, "a plan", "0", speech=speech), events)

@@ -28,6 +28,7 @@ from spatius_sim.tests.tape.samples import (
 )
 from spatius_sim.trace.events import (
     Event,
+    EventKind,
     Lane,
     Opened,
     Received,
@@ -36,15 +37,14 @@ from spatius_sim.trace.events import (
     Trace,
     TurnStarted,
     Undecodable,
-    What,
 )
 from spatius_sim.trace.speech_mark import speech_mark, stand_in
-from spatius_sim.wires.events import Audio, Garbage, Motion, Note, Speak, Unclear
+from spatius_sim.wires.events import Audio, Motion, Note, NotUnderstood, Speak, Unclear
 
 UP, DOWN = Lane.UPSTREAM, Lane.DOWNSTREAM
 
 
-def taped(folder: Path, whats: list[tuple[Lane, What]]) -> tuple[bytes, list[What]]:
+def taped(folder: Path, whats: list[tuple[Lane, EventKind]]) -> tuple[bytes, list[EventKind]]:
     path = folder / "a.tape"
     write_traces(path, CLEANED, [trace_of(whats)])
     (trace,) = read_traces(path)
@@ -74,7 +74,7 @@ def test_what_it_means_is_the_same_but_for_speech(tmp_path: Path, index: int) ->
     assert type(back) is type(what)
     if isinstance(what, Sent | Received) and isinstance(back, Sent | Received):
         assert type(back.value) is type(what.value)
-        if isinstance(what.value, Undecodable | Garbage | Unclear | Note | Motion):
+        if isinstance(what.value, Undecodable | NotUnderstood | Unclear | Note | Motion):
             assert back.value == what.value
 
 
@@ -121,7 +121,7 @@ READY = json.dumps({"type": "ready", "sessionId": "s", "avatar": {"appId": "our-
 
 
 def test_names_are_learnt_where_they_occur_and_replaced_alike(tmp_path: Path) -> None:
-    whats: list[tuple[Lane, What]] = [
+    whats: list[tuple[Lane, EventKind]] = [
         (DOWN, received(DOWN, READY)),
         (UP, Opened("", "our-app", "avatar")),
         (UP, sent(UP, encode(ServerError("c", "r", 3, "avatar of our-app is away, our-apple is not")))),
@@ -183,7 +183,7 @@ def test_a_tape_without_speech_is_never_judged_otherwise(tmp_path: Path, fault: 
 
 @given(audio=st.binary(min_size=1, max_size=400))
 def test_any_audio_keeps_its_frame_whole(audio: bytes) -> None:
-    frames: list[tuple[Lane, What]] = [
+    frames: list[tuple[Lane, EventKind]] = [
         (UP, received(UP, encode(AudioInput("request", audio, True, "trace")))),
         (DOWN, received(DOWN, WIRE.write_relay(Audio(audio, True, "turn"))[0])),
         (DOWN, sent(DOWN, WIRE.write_client(Speak(audio))[0])),

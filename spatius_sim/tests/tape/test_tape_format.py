@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.blobs import WINDOW_BYTES
-from spatius_sim.tape.contents import Content, Piece, Record, Run, TapedEvent, TapeHeader
+from spatius_sim.tape.contents import Content, Record, Run, TapedEvent, TapedPiece, TapeHeader
 from spatius_sim.tape.reader import TapeReader, open_tape, records_of, repair
 from spatius_sim.tape.sections import BLOB, FOOTER, HEADER, RECORDS, IncompleteError, SectionWriter, TapeError
 from spatius_sim.tape.taping import read_traces, write_traces
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.tests.tape import tiny_reader
 from spatius_sim.tests.tape.samples import KEPT, MOTION, WHATS, trace_of
-from spatius_sim.trace.events import Lane, Trace, What
+from spatius_sim.trace.events import EventKind, Lane, Trace
 
 HEAD = msgpack.packb({"format": "spatius-sim tape", "version": 1, "what": "suite"})
 NO_FOOTER = {"runs": 0, "events": 0, "blobs": 0, "blob_bytes": 0, "last_ns": 0}
@@ -43,7 +43,7 @@ def written_by_hand(path: Path, *sections: tuple[bytes, bytes]) -> Path:
 
 
 @given(st.lists(st.lists(st.sampled_from(WHATS), max_size=12), max_size=3))
-def test_any_trace_is_read_back_as_it_was_written(runs: list[list[tuple[Lane, What]]]) -> None:
+def test_any_trace_is_read_back_as_it_was_written(runs: list[list[tuple[Lane, EventKind]]]) -> None:
     traces = [trace_of(whats) for whats in runs]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "new" / "a.tape"
@@ -56,12 +56,12 @@ def test_any_trace_is_read_back_as_it_was_written(runs: list[list[tuple[Lane, Wh
         assert values == [getattr(event.what, "value", None) for event in other.events]
 
 
-def timeless(trace: Trace) -> list[tuple[Lane, str, What]]:
+def timeless(trace: Trace) -> list[tuple[Lane, str, EventKind]]:
     return [(event.lane, event.connection, event.what) for event in trace.events]
 
 
 plain = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=20)
-pieces = st.binary(min_size=64, max_size=300).map(Piece)
+pieces = st.binary(min_size=64, max_size=300).map(TapedPiece)
 contents = st.one_of(
     st.builds(
         lambda parts: Content(False, tuple(parts)),
@@ -71,7 +71,7 @@ contents = st.one_of(
         lambda parts: Content(True, tuple(parts)),
         st.lists(
             st.text(min_size=1, max_size=90)
-            | st.builds(Piece, st.binary(min_size=64, max_size=99), st.just(True)),
+            | st.builds(TapedPiece, st.binary(min_size=64, max_size=99), st.just(True)),
             max_size=5,
         ),
     ),
@@ -151,7 +151,7 @@ def test_hours_are_written_and_read_in_constant_memory(tmp_path: Path) -> None:
         with TapeWriter(path, KEPT) as writer:
             writer.write(Run("relay"))
             for number in range(6000):
-                content = Content(False, (Piece(noise.randbytes(20_000)),))
+                content = Content(False, (TapedPiece(noise.randbytes(20_000)),))
                 writer.write(TapedEvent(number, Lane.UPSTREAM, "c", "Received", {"raw": content}))
 
     def read() -> None:
@@ -165,11 +165,11 @@ def test_hours_are_written_and_read_in_constant_memory(tmp_path: Path) -> None:
 def test_what_was_stored_long_ago_is_read_again_and_stored_again_after_the_window(tmp_path: Path) -> None:
     path, noise = tmp_path / "a.tape", random.Random(1)
     repeated = noise.randbytes(20_000)
-    often = Content(False, (Piece(repeated),))
+    often = Content(False, (TapedPiece(repeated),))
     stored: list[Record] = []
     with TapeWriter(path, KEPT) as writer:
         for number in range(2 * WINDOW_BYTES // 20_000):
-            once = Content(False, (Piece(noise.randbytes(20_000)),))
+            once = Content(False, (TapedPiece(noise.randbytes(20_000)),))
             stored.append(TapedEvent(number, Lane.UPSTREAM, "c", "Received", {"raw": once}))
             if number % 400 == 0:
                 stored.append(TapedEvent(number, Lane.UPSTREAM, "c", "Received", {"raw": often}))
@@ -362,7 +362,7 @@ def many(path: Path, count: int = 60) -> list[Record]:
     stored: list[Record] = [Run("relay", "json-envelope", halves="both")]
     with TapeWriter(path, KEPT) as writer:
         for number in range(count):
-            content = Content(False, (Piece(noise.randbytes(200_000 if number % 20 == 9 else 2_000)),))
+            content = Content(False, (TapedPiece(noise.randbytes(200_000 if number % 20 == 9 else 2_000)),))
             stored.append(TapedEvent(number, Lane.UPSTREAM, "c", "Received", {"raw": content}))
         for record in stored:
             writer.write(record)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.tape.editing import Piecework, cut, merge
+from spatius_sim.tape.editing import TapeSlice, cut, merge
 from spatius_sim.tape.reader import repair
 from spatius_sim.tape.taping import write_traces
 from spatius_sim.tests.rules.traces import Dialogue
@@ -33,7 +33,7 @@ def test_a_new_one_and_what_is_made_of_it(tmp_path: Path) -> None:
     write_traces(up, KEPT, [above.trace])
     write_traces(down, KEPT, [below.trace])
     merge(up, down, tmp_path / "merged.tape")
-    cut(down, tmp_path / "cut.tape", Piecework())
+    cut(down, tmp_path / "cut.tape", TapeSlice())
     repair(down, tmp_path / "repaired.tape")
     assert {path.name: oct(mode_of(path)) for path in tmp_path.iterdir()} == {
         f"{name}.tape": "0o600" for name in ("up", "down", "merged", "cut", "repaired")

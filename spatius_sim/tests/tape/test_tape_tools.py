@@ -12,7 +12,7 @@ import pytest
 from spatius_sim.miniatures.honest_clients import OddIds
 from spatius_sim.miniatures.wrong_clients import LagsBehind
 from spatius_sim.model.client.decoder import ClientDecoder
-from spatius_sim.plans.client_plan import Do, Say, Step, Wait
+from spatius_sim.plans.client_plan import Do, GiveAudio, Step, Wait
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UsageError
@@ -23,7 +23,7 @@ from spatius_sim.rules.judge import judge
 from spatius_sim.subjects.own_client import own_client
 from spatius_sim.tape.comparing import differences
 from spatius_sim.tape.dialogue import dialogue, statistics
-from spatius_sim.tape.editing import Piecework, cut, merge
+from spatius_sim.tape.editing import TapeSlice, cut, merge
 from spatius_sim.tape.exchange import export_motion, export_recordings, export_speech, import_recordings
 from spatius_sim.tape.taping import read_traces, write_traces
 from spatius_sim.tests.corpus.scenes import Scene
@@ -124,21 +124,21 @@ def test_a_piece_is_cut_out_with_its_handshake(tmp_path: Path) -> None:
     said.turn("bob")
     path, out = taped(tmp_path, "a", said.trace), tmp_path / "b.tape"
     bob = frozenset({"bob", up_of("bob", 0)})
-    whole = cut(path, out, Piecework(connections=bob))
+    whole = cut(path, out, TapeSlice(connections=bob))
     (trace,) = read_traces(out)
     assert {event.connection for event in trace.events} == {*bob, ""}
     assert whole == len(trace.events)
     middle = said.last * 2 // 3 * TICK_NS
-    cut(path, out, Piecework(from_ns=middle, connections=bob))
+    cut(path, out, TapeSlice(from_ns=middle, connections=bob))
     (trace,) = read_traces(out)
     early = [event for event in trace.events if event.at_ns < middle]
     assert {event.lane for event in early} <= {Lane.UPSTREAM, Lane.CONSOLE, Lane.KIT}
     assert early
     with pytest.raises(UsageError, match="nothing of it"):
-        cut(path, out, Piecework(run=2))
+        cut(path, out, TapeSlice(run=2))
     with pytest.raises(UsageError, match="cannot be written at once"):
-        cut(path, path, Piecework())
-    assert cut(taped(tmp_path, "c", said.trace, said.trace), out, Piecework(run=2, until_ns=3 * TICK_NS)) > 0
+        cut(path, path, TapeSlice())
+    assert cut(taped(tmp_path, "c", said.trace, said.trace), out, TapeSlice(run=2, until_ns=3 * TICK_NS)) > 0
 
 
 def test_without_a_common_payload_the_wall_clocks_are_believed(tmp_path: Path) -> None:
@@ -225,7 +225,13 @@ def test_speech_that_was_not_kept_cannot_be_exported(tmp_path: Path) -> None:
         export_motion(tmp_path / "a.tape", tmp_path / "file")
 
 
-ROUND: tuple[Step, ...] = (Say(600, True), motion(15), Wait(300), Do("interrupt"), motion(5, form="junk"))
+ROUND: tuple[Step, ...] = (
+    GiveAudio(600, True),
+    motion(15),
+    Wait(300),
+    Do("interrupt"),
+    motion(5, form="junk"),
+)
 
 
 def test_diff_of_clients_compares_calls_and_answers_and_leaves_ids_aside(tmp_path: Path) -> None:
@@ -235,7 +241,7 @@ def test_diff_of_clients_compares_calls_and_answers_and_leaves_ids_aside(tmp_pat
     assert list(differences(tmp_path / "a.tape", others_ids)) == []
     silent = taped(tmp_path, "d", played(*ROUND, client=own_client(LagsBehind)))
     assert any('"keyframesRendered"' in line for line in differences(tmp_path / "a.tape", silent))
-    shorter = taped(tmp_path, "e", played(Say(640, True), motion(16), *ROUND[2:]))
+    shorter = taped(tmp_path, "e", played(GiveAudio(640, True), motion(16), *ROUND[2:]))
     lines = list(differences(tmp_path / "a.tape", shorter))
     assert any("19200 bytes of audio against 20480" in line for line in lines)
     assert any("15 keyframes against 16" in line for line in lines)

@@ -6,7 +6,7 @@ from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES, encode
 from spatius_sim.protocol.messages import ConfirmSession, Interrupt, UnknownMessage
 from spatius_sim.trace.events import Event, Injected, Lane, Received, Sent, Trace, TraceHeader, Undecodable
 from spatius_sim.trace.reading import read_frame, read_upstream
-from spatius_sim.wires.events import Audio, Garbage, Speak, Unclear
+from spatius_sim.wires.events import Audio, NotUnderstood, Speak, Unclear
 from spatius_sim.wires.json_envelope import JsonEnvelope
 
 WIRE = JsonEnvelope()
@@ -49,23 +49,21 @@ def test_an_upstream_frame_that_is_no_message_says_why(raw: str | bytes, reason:
 @pytest.mark.parametrize("sent", [True, False])
 def test_the_upstream_lane_needs_no_wire(sent: bool) -> None:
     raw = encode(Interrupt("req"))
-    assert read_frame(Lane.UPSTREAM, raw, sent=sent, dialect=None) == Interrupt("req")
+    assert read_frame(Lane.UPSTREAM, raw, sent=sent, wire=None) == Interrupt("req")
 
 
 def test_what_the_kit_sends_down_is_a_clients() -> None:
     [frame] = WIRE.write_client(Speak(b"12"))
-    assert read_frame(Lane.DOWNSTREAM, frame, sent=True, dialect=WIRE) == Speak(b"12")
-    assert isinstance(read_frame(Lane.DOWNSTREAM, frame, sent=False, dialect=WIRE), Garbage)
+    assert read_frame(Lane.DOWNSTREAM, frame, sent=True, wire=WIRE) == Speak(b"12")
+    assert isinstance(read_frame(Lane.DOWNSTREAM, frame, sent=False, wire=WIRE), NotUnderstood)
 
 
 def test_what_the_kit_receives_from_below_is_a_relays() -> None:
     [frame] = WIRE.write_relay(Audio(b"12", last=True))
-    assert read_frame(Lane.DOWNSTREAM, frame, sent=False, dialect=WIRE) == Audio(b"12", last=True)
-    assert isinstance(read_frame(Lane.DOWNSTREAM, frame, sent=True, dialect=WIRE), Unclear)
+    assert read_frame(Lane.DOWNSTREAM, frame, sent=False, wire=WIRE) == Audio(b"12", last=True)
+    assert isinstance(read_frame(Lane.DOWNSTREAM, frame, sent=True, wire=WIRE), Unclear)
 
 
 @pytest.mark.parametrize("sent", [True, False])
 def test_without_a_wire_nothing_below_can_be_read(sent: bool) -> None:
-    assert read_frame(Lane.DOWNSTREAM, "{}", sent=sent, dialect=None) == Undecodable(
-        "this trace names no wire"
-    )
+    assert read_frame(Lane.DOWNSTREAM, "{}", sent=sent, wire=None) == Undecodable("this trace names no wire")

@@ -117,7 +117,7 @@ def test_a_later_configuration_tells_its_secrets_before_anything_else_is_written
 
 @pytest.mark.parametrize("text", ["the-key-0123456789", "x" * 10 + "the-key-0123456789"])
 def test_a_trace_names_the_secret_and_never_holds_it(text: str) -> None:
-    recorder = Recorder(dialect=JsonEnvelope())
+    recorder = Recorder(wire=JsonEnvelope())
     recorder.secret("key", "the-key-0123456789")
     recorder.start(TraceHeader("relay", "json-envelope", 0, "", ""))
     recorder.received(Lane.DOWNSTREAM, "client-1", text)

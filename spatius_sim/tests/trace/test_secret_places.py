@@ -14,7 +14,7 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     ServerError,
 )
-from spatius_sim.trace.events import Closed, Intended, Intent, Refused, TokenRequested
+from spatius_sim.trace.events import Closed, Provocation, Provoked, Refused, TokenRequested
 from spatius_sim.trace.known_secrets import KnownSecrets
 from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
 
@@ -80,5 +80,9 @@ def test_the_texts_of_an_event_are_searched() -> None:
     refused = Refused(403, f"no {SECRET}", "token#1", SECRET)
     stars = "*" * len(SECRET)
     assert texts_without_secrets(refused, known) == Refused(403, f"no {stars}", "token#1", stars)
-    for clean in (Closed(True, 1000, "bye"), TokenRequested("key#1", None, 1.0, 200), Intended(Intent.TEXT)):
+    for clean in (
+        Closed(True, 1000, "bye"),
+        TokenRequested("key#1", None, 1.0, 200),
+        Provoked(Provocation.TEXT),
+    ):
         assert texts_without_secrets(clean, known) is clean

@@ -9,11 +9,11 @@ from spatius_sim.wires.events import (
     Audio,
     ClientAction,
     Failed,
-    Garbage,
     Interrupted,
     InterruptTurn,
     Motion,
     Note,
+    NotUnderstood,
     PlayClip,
     Ready,
     RelayEvent,
@@ -85,7 +85,7 @@ def test_a_relay_reads_a_client(frame: str | bytes, action: ClientAction) -> Non
 @pytest.mark.parametrize(("frame", "reason"), NO_RELAY_EVENT, ids=lambda value: ascii(value)[:40])
 def test_what_a_client_cannot_read_is_garbage(frame: str | bytes, reason: str) -> None:
     [event] = WIRE.read_relay(frame)
-    assert isinstance(event, Garbage)
+    assert isinstance(event, NotUnderstood)
     assert event.reason.startswith(reason)
 
 

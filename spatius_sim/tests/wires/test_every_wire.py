@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from spatius_sim.files.wire_file import shipped_wire, wire_names
 from spatius_sim.tests.wires.frames import any_frames
-from spatius_sim.wires import Dialect, dialect_named, dialect_names
+from spatius_sim.wires import Wire, published_wire, published_wire_names
 from spatius_sim.wires.events import (
     Audio,
     ClientAction,
     Failed,
-    Garbage,
     InterruptTurn,
     Motion,
+    NotUnderstood,
     PlayClip,
     Ready,
     RelayEvent,
@@ -36,7 +36,7 @@ from spatius_sim.wires.features import (
     WIRE_FEATURES,
 )
 
-WIRES = [dialect_named(name) for name in dialect_names()]
+WIRES = [published_wire(name) for name in published_wire_names()]
 DECLARED = [shipped_wire(name) for name in wire_names()]
 built_in = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.name)
 every_wire = pytest.mark.parametrize(
@@ -50,7 +50,7 @@ payloads = st.lists(st.binary(max_size=20), max_size=4).map(tuple)
 @settings(deadline=None, max_examples=100)
 @given(pcm=st.binary(), last=st.booleans(), listed=payloads)
 def test_a_client_reads_what_a_relay_writes(
-    wire: Dialect, pcm: bytes, last: bool, listed: tuple[bytes, ...]
+    wire: Wire, pcm: bytes, last: bool, listed: tuple[bytes, ...]
 ) -> None:
     written = [
         frame for event in (Audio(pcm, last), Motion(listed, last)) for frame in wire.write_relay(event)
@@ -65,7 +65,7 @@ def test_a_client_reads_what_a_relay_writes(
 @every_wire
 @settings(deadline=None, max_examples=100)
 @given(pcm=st.binary(min_size=1), last=st.booleans())
-def test_a_relay_reads_what_a_client_writes(wire: Dialect, pcm: bytes, last: bool) -> None:
+def test_a_relay_reads_what_a_client_writes(wire: Wire, pcm: bytes, last: bool) -> None:
     read = [wire.read_client(frame) for frame in wire.write_client(Speak(pcm, last))]
     whole = b"".join(action.pcm for action in read if isinstance(action, Speak))
     ends = [action for action in read if action == SpeakEnd() or (isinstance(action, Speak) and action.last)]
@@ -76,7 +76,7 @@ def test_a_relay_reads_what_a_client_writes(wire: Dialect, pcm: bytes, last: boo
 @every_wire
 @settings(deadline=None, max_examples=300)
 @given(frame=any_frames)
-def test_reading_never_raises(wire: Dialect, frame: str | bytes) -> None:
+def test_reading_never_raises(wire: Wire, frame: str | bytes) -> None:
     told = wire.read_relay(frame)
     assert told
     assert all(isinstance(event, RelayEvent) for event in told)
@@ -96,22 +96,22 @@ LARGE: list[str | bytes] = [
 
 @every_wire
 @pytest.mark.parametrize("frame", LARGE, ids=lambda frame: ascii(frame[:5]))
-def test_a_large_frame_is_refused_and_not_unfolded(wire: Dialect, frame: str | bytes) -> None:
+def test_a_large_frame_is_refused_and_not_unfolded(wire: Wire, frame: str | bytes) -> None:
     [event] = wire.read_relay(frame)
-    assert isinstance(event, Garbage) or (isinstance(event, Motion) and event.payloads == (frame[2:],))
+    assert isinstance(event, NotUnderstood) or (isinstance(event, Motion) and event.payloads == (frame[2:],))
     assert isinstance(wire.read_client(frame), ClientAction)
 
 
 @every_wire
-def test_what_is_no_message_is_written_as_it_is(wire: Dialect) -> None:
-    assert wire.write_relay(Garbage("not a message")) == ("not a message",)
+def test_what_is_no_message_is_written_as_it_is(wire: Wire) -> None:
+    assert wire.write_relay(NotUnderstood("not a message")) == ("not a message",)
     assert wire.write_client(Unclear("not a message")) == ("not a message",)
-    assert isinstance(wire.read_relay("not a message")[0], Garbage)
+    assert isinstance(wire.read_relay("not a message")[0], NotUnderstood)
     assert isinstance(wire.read_client("not a message"), Unclear)
 
 
 @every_wire
-def test_what_a_wire_lacks_it_cannot_say(wire: Dialect) -> None:
+def test_what_a_wire_lacks_it_cannot_say(wire: Wire) -> None:
     assert wire.lacks <= {feature.name for feature in WIRE_FEATURES}
     [motion] = wire.write_relay(Motion((b"fir",), last=True, turn_id="7"))
     assert wire.read_relay(motion) == (
@@ -139,6 +139,6 @@ def test_what_the_published_wires_lack() -> None:
 
 
 @built_in
-def test_a_built_in_wire_needs_no_declaration(wire: Dialect) -> None:
+def test_a_built_in_wire_needs_no_declaration(wire: Wire) -> None:
     assert wire.declaration == ""
     assert all(path.startswith("/") for path in wire.http_paths)

@@ -10,11 +10,11 @@ from spatius_sim.wires.events import (
     Audio,
     ClientAction,
     Failed,
-    Garbage,
     Interrupted,
     InterruptTurn,
     Motion,
     Note,
+    NotUnderstood,
     PlayClip,
     Ready,
     RelayEvent,
@@ -202,7 +202,7 @@ def test_a_relay_reads_a_client_of_either_generation(frame: str, action: ClientA
 @pytest.mark.parametrize(("frame", "reason"), [*NO_MESSAGE, *NO_RELAY_EVENT], ids=shortly)
 def test_what_a_client_cannot_read_is_garbage(frame: str | bytes, reason: str) -> None:
     [event] = WIRE.read_relay(frame)
-    assert isinstance(event, Garbage)
+    assert isinstance(event, NotUnderstood)
     assert event.reason.startswith(reason)
 
 
@@ -274,8 +274,8 @@ def test_the_last_speech_is_two_messages_and_a_start_none() -> None:
 
 
 def test_garbage_is_written_as_it_is_and_read_as_garbage() -> None:
-    assert WIRE.write_relay(Garbage("not a message")) == ("not a message",)
-    assert isinstance(WIRE.read_relay("not a message")[0], Garbage)
+    assert WIRE.write_relay(NotUnderstood("not a message")) == ("not a message",)
+    assert isinstance(WIRE.read_relay("not a message")[0], NotUnderstood)
 
 
 def test_the_unclear_is_written_as_it_is_and_read_as_unclear() -> None:

@@ -9,39 +9,46 @@ from hypothesis import strategies as st
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.trace.events import Lane, Undecodable
 from spatius_sim.trace.reading import read_frame
-from spatius_sim.wires.testee import Answer, Request, read_answer, read_request, write_answer, write_request
+from spatius_sim.wires.testee import (
+    TesteeAnswer,
+    TesteeRequest,
+    read_answer,
+    read_request,
+    write_answer,
+    write_request,
+)
 
 REQUESTS = [
-    Request(1, "hello"),
-    Request(2, "reset", sample_rate=16000, mode="strictSync"),
-    Request(3, "yieldAudioData", audio=b"ab", end=True),
-    Request(4, "yieldFramesData", frames=(b"", b"\xff"), conversation_id='c"é'),
-    Request(5, "yieldFramesData", frames=None, conversation_id="c"),
-    Request(6, "yieldFramesData", frames=(), conversation_id=""),
-    Request(7, "advance", ms=40),
-    *(Request(8, call) for call in ("interrupt", "pause", "resume", "observe")),
+    TesteeRequest(1, "hello"),
+    TesteeRequest(2, "reset", sample_rate=16000, mode="strictSync"),
+    TesteeRequest(3, "yieldAudioData", audio=b"ab", end=True),
+    TesteeRequest(4, "yieldFramesData", frames=(b"", b"\xff"), conversation_id='c"é'),
+    TesteeRequest(5, "yieldFramesData", frames=None, conversation_id="c"),
+    TesteeRequest(6, "yieldFramesData", frames=(), conversation_id=""),
+    TesteeRequest(7, "advance", ms=40),
+    *(TesteeRequest(8, call) for call in ("interrupt", "pause", "resume", "observe")),
 ]
 ANSWERS = [
-    Answer(1, {"conversationId": "c"}),
-    Answer(2, {}),
-    Answer(3, unimplemented=True),
-    Answer(4, error="it threw"),
+    TesteeAnswer(1, {"conversationId": "c"}),
+    TesteeAnswer(2, {}),
+    TesteeAnswer(3, unimplemented=True),
+    TesteeAnswer(4, error="it threw"),
 ]
 
 
 @pytest.mark.parametrize("request_", REQUESTS)
-def test_a_request_is_read_back(request_: Request) -> None:
+def test_a_request_is_read_back(request_: TesteeRequest) -> None:
     line = write_request(request_)
     assert "\n" not in line
     assert read_request(line) == request_
-    assert read_frame(Lane.CLIENT, line, sent=True, dialect=None) == request_
+    assert read_frame(Lane.CLIENT, line, sent=True, wire=None) == request_
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_an_answer_is_read_back(answer: Answer) -> None:
+def test_an_answer_is_read_back(answer: TesteeAnswer) -> None:
     line = write_answer(answer)
     assert read_answer(line) == answer
-    assert read_frame(Lane.CLIENT, line.encode(), sent=False, dialect=None) == answer
+    assert read_frame(Lane.CLIENT, line.encode(), sent=False, wire=None) == answer
 
 
 RUBBISH = [
@@ -62,7 +69,7 @@ RUBBISH = [
 def test_what_is_no_answer_is_said_to_be_none(line: str | bytes) -> None:
     with pytest.raises(RemoteProtocolError, match="no answer"):
         read_answer(line)
-    assert isinstance(read_frame(Lane.CLIENT, line, sent=False, dialect=None), Undecodable)
+    assert isinstance(read_frame(Lane.CLIENT, line, sent=False, wire=None), Undecodable)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +78,7 @@ def test_what_is_no_answer_is_said_to_be_none(line: str | bytes) -> None:
 def test_what_is_no_request_is_said_to_be_none(line: str) -> None:
     with pytest.raises(RemoteProtocolError, match="no request"):
         read_request(line)
-    assert isinstance(read_frame(Lane.CLIENT, line, sent=True, dialect=None), Undecodable)
+    assert isinstance(read_frame(Lane.CLIENT, line, sent=True, wire=None), Undecodable)
 
 
 @given(st.binary())

@@ -6,11 +6,11 @@ from spatius_sim.wires.events import (
     Audio,
     ClientAction,
     Failed,
-    Garbage,
     Interrupted,
     InterruptTurn,
     Motion,
     Note,
+    NotUnderstood,
     PlayClip,
     Ready,
     RelayEvent,
@@ -50,7 +50,7 @@ def test_a_client_reads_a_relay(frame: str, event: RelayEvent) -> None:
 @pytest.mark.parametrize(("frame", "reason"), NO_RELAY_EVENT)
 def test_what_a_client_cannot_read_is_garbage(frame: str | bytes, reason: str) -> None:
     [event] = WIRE.read_relay(frame)
-    assert isinstance(event, Garbage)
+    assert isinstance(event, NotUnderstood)
     assert event.reason.startswith(reason)
 
 

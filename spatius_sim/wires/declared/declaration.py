@@ -45,7 +45,7 @@ CLIENT_MEANINGS: Mapping[str, Meaning] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class DeclaredMessage:
     """One message: its form, the constants that it is recognised by (at each place one of several, the
     first of which is written), and what it means, each meaning with the places of its fields."""
 
@@ -59,18 +59,18 @@ class Declaration:
     """A whole wire. `lacks` is what cannot be seen from its messages; `text` is the file it stands in."""
 
     about: str
-    relay: tuple[Message, ...]
-    client: tuple[Message, ...]
+    relay: tuple[DeclaredMessage, ...]
+    client: tuple[DeclaredMessage, ...]
     lacks: frozenset[str] = frozenset()
     http_paths: tuple[str, ...] = ()
     text: str = ""
 
 
-def has_meaning(messages: tuple[Message, ...], kind: str) -> bool:
+def has_meaning(messages: tuple[DeclaredMessage, ...], kind: str) -> bool:
     """Whether one of them may mean that."""
     return any(kind in message.meanings for message in messages)
 
 
-def places_of(messages: tuple[Message, ...], kind: str) -> Mapping[str, Path]:
+def places_of(messages: tuple[DeclaredMessage, ...], kind: str) -> Mapping[str, Path]:
     """Where the fields of that kind stand in the message that is written for it."""
     return next((message.meanings[kind] for message in messages if kind in message.meanings), {})

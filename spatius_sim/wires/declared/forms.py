@@ -142,7 +142,7 @@ class Counted:
     length: str
 
 
-Part = Fixed | Flags | Skip | TurnNumber | Body | Counted
+LayoutPart = Fixed | Flags | Skip | TurnNumber | Body | Counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class Layout:
     """Bytes behind each other, in a binary frame. A document of it has `last`, `turn`, `pcm`, `payload`,
     `payloads` and `json`, as far as it has these parts."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[LayoutPart, ...]
     raw: bool = True
 
     @property

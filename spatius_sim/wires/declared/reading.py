@@ -6,7 +6,7 @@ Every doubt is a NotUnderstoodError with its reason.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from spatius_sim.wires.declared.declaration import Meaning, Message, Path
+from spatius_sim.wires.declared.declaration import DeclaredMessage, Meaning, Path
 from spatius_sim.wires.declared.forms import Document, Form, Layout, OtherFrameError
 from spatius_sim.wires.events import (
     Audio,
@@ -35,7 +35,7 @@ _MOST_KEYS, _LONGEST_VALUE = 8, 40
 
 
 def told(
-    messages: tuple[Message, ...], frame: Frame, meanings: Mapping[str, Meaning]
+    messages: tuple[DeclaredMessage, ...], frame: Frame, meanings: Mapping[str, Meaning]
 ) -> list[tuple[str, Document]]:
     """What the first message that a frame can be says, with its fields; raises NotUnderstoodError."""
     decoded: dict[Form, Document] = {}
@@ -58,7 +58,7 @@ def told(
     raise NotUnderstoodError("; ".join(dict.fromkeys(map(str, telling or doubts.values()))))
 
 
-def _is(message: Message, document: Document) -> bool:
+def _is(message: DeclaredMessage, document: Document) -> bool:
     return all(
         any(type(found) is type(constant) and found == constant for constant in constants)
         for found, constants in (
@@ -68,7 +68,7 @@ def _is(message: Message, document: Document) -> bool:
 
 
 def _meant(
-    message: Message, document: Document, meanings: Mapping[str, Meaning]
+    message: DeclaredMessage, document: Document, meanings: Mapping[str, Meaning]
 ) -> Iterator[tuple[str, Document]]:
     """A message that means one thing and is recognised by a constant or its layout means it, whatever it
     lacks."""

@@ -17,11 +17,11 @@ from spatius_sim.wires.events import (
     ClientAction,
     Failed,
     Frame,
-    Garbage,
     Interrupted,
     InterruptTurn,
     Motion,
     Note,
+    NotUnderstood,
     PlayClip,
     Ready,
     RelayEvent,
@@ -79,7 +79,7 @@ class Declared:
                 for kind, fields in told(self.declares.relay, frame, RELAY_MEANINGS)
             )
         except NotUnderstoodError as fault:
-            return (Garbage(str(fault)),)
+            return (NotUnderstood(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[Frame, ...]:
         """The frames by which a relay says `event`; none where no message can."""
@@ -98,7 +98,7 @@ class Declared:
                 return written(messages, "failed", {"message": message})
             case Note(kind):
                 return note(messages, kind)
-            case Garbage(reason):
+            case NotUnderstood(reason):
                 return (reason,)
             case _:
                 assert_never(event)

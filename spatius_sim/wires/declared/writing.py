@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from spatius_sim.wires.declared.declaration import Message, Path, places_of
+from spatius_sim.wires.declared.declaration import DeclaredMessage, Path, places_of
 from spatius_sim.wires.declared.forms import Document
 from spatius_sim.wires.events import Frame
 from spatius_sim.wires.json_reading import base64_text
 
 
-def written(messages: tuple[Message, ...], kind: str, fields: Mapping[str, Any]) -> tuple[Frame, ...]:
+def written(messages: tuple[DeclaredMessage, ...], kind: str, fields: Mapping[str, Any]) -> tuple[Frame, ...]:
     """The first message of that kind, with what of these fields it has a place for; none where there is no
     such message."""
     for message in messages:
@@ -19,7 +19,7 @@ def written(messages: tuple[Message, ...], kind: str, fields: Mapping[str, Any])
     return ()
 
 
-def _filled(message: Message, kind: str, fields: Mapping[str, Any]) -> Frame:
+def _filled(message: DeclaredMessage, kind: str, fields: Mapping[str, Any]) -> Frame:
     document: Document = {}
     for place, constants in message.when.items():
         _put(document, place, constants[0])
@@ -43,7 +43,7 @@ def _as_base64(value: Any) -> Any:
 
 
 def audio(
-    messages: tuple[Message, ...], kind: str, pcm: bytes, last: bool, turn_id: str
+    messages: tuple[DeclaredMessage, ...], kind: str, pcm: bytes, last: bool, turn_id: str
 ) -> tuple[Frame, ...]:
     fields = {"pcm": pcm, "last": last, "turn": turn_id}
     if last and "last" not in places_of(messages, kind):
@@ -55,7 +55,7 @@ def audio(
 
 
 def motion(
-    messages: tuple[Message, ...], payloads: tuple[bytes, ...], last: bool, turn_id: str
+    messages: tuple[DeclaredMessage, ...], payloads: tuple[bytes, ...], last: bool, turn_id: str
 ) -> tuple[Frame, ...]:
     places, end = places_of(messages, "motion"), places_of(messages, "last-motion")
     one_by_one = "payload" in places
@@ -74,7 +74,7 @@ def motion(
     return frames
 
 
-def note(messages: tuple[Message, ...], kind: str) -> tuple[Frame, ...]:
+def note(messages: tuple[DeclaredMessage, ...], kind: str) -> tuple[Frame, ...]:
     for message in messages:
         for place, constants in message.when.items():
             if "note" in message.meanings and kind in constants:

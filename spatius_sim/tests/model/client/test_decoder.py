@@ -74,7 +74,7 @@ def played_on(decoder: ClientDecoder) -> list[DecoderEvent]:
     return decoder.take_events()
 
 
-# Rounds and their ids.
+# Conversations and their ids.
 
 
 def test_the_first_audio_starts_a_conversation() -> None:
@@ -83,13 +83,13 @@ def test_the_first_audio_starts_a_conversation() -> None:
     assert decoder.take_events() == [ConversationStarted("c1"), PLAYING]
 
 
-def test_every_chunk_of_a_round_has_its_id() -> None:
+def test_every_chunk_of_a_conversation_has_its_id() -> None:
     decoder = new_decoder()
     ids = [decoder.yield_audio_data(PCM), decoder.yield_audio_data(b""), decoder.yield_audio_data(PCM, True)]
     assert ids == ["c1", "c1", "c1"]
 
 
-def test_audio_behind_the_end_mark_starts_a_new_round() -> None:
+def test_audio_behind_the_end_mark_starts_a_new_conversation() -> None:
     decoder = speaking(end=True)
     assert decoder.yield_audio_data(PCM) == "c2"
     assert decoder.take_events() == [ConversationStarted("c2")]
@@ -111,7 +111,7 @@ def test_an_empty_chunk_after_the_end_of_playback_starts_nothing() -> None:
     assert decoder.state is PlaybackState.IDLE
 
 
-def test_a_new_round_cuts_off_what_is_still_playing() -> None:
+def test_a_new_conversation_cuts_off_what_is_still_playing() -> None:
     decoder = speaking(end=True)
     decoder.yield_frames_data([payload(*range(25))], "c1")
     decoder.advance(400 * MS)
@@ -121,19 +121,19 @@ def test_a_new_round_cuts_off_what_is_still_playing() -> None:
     assert decoder.state is PlaybackState.PLAYING
 
 
-def test_audio_after_an_interrupt_starts_a_new_round() -> None:
+def test_audio_after_an_interrupt_starts_a_new_conversation() -> None:
     decoder = speaking()
     decoder.interrupt()
     assert decoder.yield_audio_data(PCM) == "c2"
 
 
-def test_audio_after_the_end_of_playback_starts_a_new_round() -> None:
+def test_audio_after_the_end_of_playback_starts_a_new_conversation() -> None:
     decoder = speaking(end=True)
     decoder.advance(SECOND)
     assert decoder.yield_audio_data(PCM) == "c2"
 
 
-def test_the_current_id_is_that_of_the_open_round() -> None:
+def test_the_current_id_is_that_of_the_open_conversation() -> None:
     decoder = new_decoder()
     assert decoder.get_current_conversation_id() is None
     decoder.yield_audio_data(PCM)
@@ -181,7 +181,7 @@ def test_motion_before_any_audio_is_discarded() -> None:
     assert decoder.keyframe_row is None
 
 
-def test_late_motion_of_a_round_that_was_cut_off_is_discarded() -> None:
+def test_late_motion_of_a_conversation_that_was_cut_off_is_discarded() -> None:
     decoder = speaking(end=True)
     decoder.yield_audio_data(PCM)
     decoder.take_events()
@@ -469,7 +469,7 @@ def test_undecodable_motion_stalls_no_audio_under_strict_sync() -> None:
     assert decoder.state is PlaybackState.IDLE
 
 
-def test_a_keyframe_beyond_the_audio_of_an_ended_round_is_not_shown() -> None:
+def test_a_keyframe_beyond_the_audio_of_an_ended_conversation_is_not_shown() -> None:
     shown: list[float] = []
     decoder = ClientDecoder(RATE, lambda: "c1", render=lambda row: shown.append(float(row[0])))
     decoder.yield_audio_data(PCM, end=True)

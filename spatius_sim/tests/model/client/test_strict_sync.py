@@ -58,7 +58,7 @@ def test_late_motion_after_the_end_mark_still_counts() -> None:
     assert row is not None
 
 
-def test_after_the_end_the_samples_of_the_last_round_are_told() -> None:
+def test_after_the_end_the_samples_of_the_last_conversation_are_told() -> None:
     decoder = new_decoder()
     assert decoder.samples_played == 0
     decoder.yield_audio_data(PCM, True)

@@ -14,7 +14,7 @@ from spatius_sim.model.relay.relay import (
     RelayCommand,
     SendUp,
     Tell,
-    Watch,
+    WatchSilence,
 )
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
@@ -44,7 +44,7 @@ from spatius_sim.wires.events import (
 ANN, BOB = "ann", "bob"
 UP = "ann-turn-0"
 """The upstream session and the turn id of ann's first turn."""
-WATCH = Watch(UP, PlainRelay.silence_seconds)
+WATCH = WatchSilence(UP, PlainRelay.silence_seconds)
 
 
 class Retrying(PlainRelay):
@@ -130,7 +130,7 @@ def test_the_next_turn_has_a_session_and_a_req_id_of_its_own() -> None:
     assert relay.client_did(ANN, Speak(b"56")) == [
         HangUp(UP),
         ConnectUp("ann-turn-1", TOKEN_LIFE_SECONDS),
-        Watch("ann-turn-1", PlainRelay.silence_seconds),
+        WatchSilence("ann-turn-1", PlainRelay.silence_seconds),
         Tell(ANN, Audio(b"56", turn_id="ann-turn-1")),
     ]
     assert confirmed(relay, "ann-turn-1")[0] == SendUp("ann-turn-1", AudioInput("req-2", b"56"))

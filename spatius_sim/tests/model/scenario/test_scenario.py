@@ -6,25 +6,25 @@ import pytest
 
 from spatius_sim.model.scenario.dice import noise, roll
 from spatius_sim.model.scenario.meaningful_ids import APPS, AVATARS, faults_of, glossary
-from spatius_sim.model.scenario.player import ConnectionFaults, Director, Entrance, Spoken
+from spatius_sim.model.scenario.player import Admission, ConnectionFaults, ScenarioPlayer, Spoken
 from spatius_sim.model.scenario.scenario import (
     ALLOWED,
     NAMES,
     NO_FAULTS,
     WORDS,
+    CloseWith,
     Delay,
     Drop,
-    Fail,
     Fault,
-    Garbage,
-    Hangup,
+    FaultAction,
+    GrowTo,
     Moment,
     Refuse,
     Reset,
     Scenario,
-    Size,
+    SendError,
+    SendGarbage,
     Stall,
-    What,
     When,
 )
 from spatius_sim.protocol.errors import UsageError
@@ -48,14 +48,14 @@ UPGRADE = When(Moment.UPGRADE)
         (lambda: When(Moment.UPGRADE, connection=-1), "connection must lie"),
         (lambda: Refuse(199), "status must lie"),
         (lambda: Refuse(400, "a", "b"), "exclude each other"),
-        (lambda: Fail(2**31, "x"), "code must lie"),
-        (lambda: Hangup(1006), "cannot be sent"),
-        (lambda: Hangup(999), "cannot be sent"),
-        (lambda: Hangup(1000, "x" * 124), "123 bytes"),
+        (lambda: SendError(2**31, "x"), "code must lie"),
+        (lambda: CloseWith(1006), "cannot be sent"),
+        (lambda: CloseWith(999), "cannot be sent"),
+        (lambda: CloseWith(1000, "x" * 124), "123 bytes"),
         (lambda: Delay(-1), "seconds must lie"),
         (lambda: Delay(1, float("inf")), "jitter must lie"),
-        (lambda: Garbage(0), "bytes must lie"),
-        (lambda: Size(2**30), "bytes must lie"),
+        (lambda: SendGarbage(0), "bytes must lie"),
+        (lambda: GrowTo(2**30), "bytes must lie"),
         (lambda: Fault(UPGRADE, ()), "something that happens"),
         (lambda: Fault(UPGRADE, (Drop(),)), "drop does not go with at: upgrade"),
     ],
@@ -68,7 +68,7 @@ def test_what_cannot_be_is_a_usage_error(make: object, told_why: str) -> None:
 
 def test_every_fault_has_a_name_and_a_moment() -> None:
     assert set(NAMES.values()) == set().union(*ALLOWED.values())
-    assert WORDS[Fail] == "error"
+    assert WORDS[SendError] == "error"
 
 
 def test_dice_are_a_function_of_the_seed() -> None:
@@ -79,7 +79,7 @@ def test_dice_are_a_function_of_the_seed() -> None:
     assert len(noise(1, 100)) == 100
 
 
-def faults(*steps: tuple[When, What], seed: int = 0, number: int = 1) -> ConnectionFaults:
+def faults(*steps: tuple[When, FaultAction], seed: int = 0, number: int = 1) -> ConnectionFaults:
     return ConnectionFaults(seed, number, [Fault(when, (what,)) for when, what in steps])
 
 
@@ -87,8 +87,8 @@ def test_audio_faults_happen_once_when_enough_has_come() -> None:
     awaiting = faults(
         (When(Moment.AUDIO, seconds=2), Stall()),
         (When(Moment.AUDIO, messages=3), Reset()),
-        (When(Moment.AUDIO, messages=1, probability=0), Hangup()),
-        (When(Moment.INTERRUPT), Hangup()),
+        (When(Moment.AUDIO, messages=1, probability=0), CloseWith()),
+        (When(Moment.INTERRUPT), CloseWith()),
     )
     came = [awaiting.audio(Spoken(0.9 * n, n), 1, Spoken(0, 0)) for n in range(1, 5)]
     assert came == [[], [], [Stall(), Reset()], []]
@@ -112,7 +112,7 @@ def test_the_responses_of_a_named_request_alone_are_spoilt() -> None:
 
 
 def test_requests_are_counted_over_all_connections() -> None:
-    director = Director()
+    director = ScenarioPlayer()
     first, second = director.connected("", ""), director.connected("", "")
     assert [next(first.requests), next(second.requests), next(first.requests)] == [1, 2, 3]
     director.play(NO_FAULTS)
@@ -122,7 +122,7 @@ def test_requests_are_counted_over_all_connections() -> None:
 def test_what_names_a_connection_spares_those_that_are_open() -> None:
     named = Fault(When(Moment.AUDIO, messages=1, connection=1), (Stall(),))
     unnamed = Fault(When(Moment.AUDIO, messages=1), (Reset(),))
-    director = Director(0, Scenario("x", "x", (named, unnamed)))
+    director = ScenarioPlayer(0, Scenario("x", "x", (named, unnamed)))
     assert director.was_connected("", "").faults == (unnamed,)
     assert director.connected("", "").faults == (named, unnamed)
 
@@ -154,15 +154,15 @@ def test_timed_faults_tell_their_seconds() -> None:
 def test_a_door_waits_and_then_ends() -> None:
     both = (Delay(2), Refuse(503), Stall())
     entrance = ConnectionFaults(0, 1, [Fault(UPGRADE, both)]).entrance()
-    assert entrance == Entrance(2.0, Refuse(503), ("delay: seconds 2", "refuse: status 503"))
+    assert entrance == Admission(2.0, Refuse(503), ("delay: seconds 2", "refuse: status 503"))
     jittery = ConnectionFaults(0, 1, [Fault(UPGRADE, (Delay(1, 1),))]).entrance()
     assert 1 < jittery.wait < 2
     assert jittery.ending is None
-    assert ConnectionFaults().entrance() == Entrance()
+    assert ConnectionFaults().entrance() == Admission()
 
 
 def test_a_fault_of_another_place_is_a_fault_of_ours() -> None:
-    connected = Director(0, Scenario("x", "x", (wrong(),))).connected("", "")
+    connected = ScenarioPlayer(0, Scenario("x", "x", (wrong(),))).connected("", "")
     with pytest.raises(AssertionError):
         connected.entrance()
 
@@ -185,7 +185,7 @@ def test_a_scenario_concerns_those_whom_it_names() -> None:
             Fault(When(Moment.UPGRADE, connection=4), (Refuse(500),)),
         ),
     )
-    director = Director(1, played)
+    director = ScenarioPlayer(1, played)
     assert [director.token_requested("").ending for _ in range(3)] == [None, Refuse(401), None]
     came = [("a", ""), ("", "v"), ("", ""), ("", ""), ("", "")]
     endings = [director.connected(app, avatar).entrance().ending for app, avatar in came]

@@ -3,18 +3,18 @@
 import pytest
 
 from spatius_sim.model.scenario.scenario import (
+    CloseWith,
     Delay,
     EmptyMotion,
-    Fail,
     Fault,
-    Hangup,
+    FaultAction,
+    GrowTo,
     Moment,
     Refuse,
     Scenario,
-    Size,
+    SendError,
     Stall,
     UnknownFields,
-    What,
     When,
 )
 from spatius_sim.model.scenario.words import delay_of, in_words, is_harmless, longest_delay, told
@@ -22,19 +22,20 @@ from spatius_sim.model.scenario.words import delay_of, in_words, is_harmless, lo
 
 def test_a_trace_names_a_fault_with_its_figures() -> None:
     assert told(Stall()) == "stall"
-    assert told(Fail(4001, "Credits exhausted")) == "error: code 4001, message Credits exhausted"
-    assert told(Hangup()) == "close"
+    assert told(SendError(4001, "Credits exhausted")) == "error: code 4001, message Credits exhausted"
+    assert told(CloseWith()) == "close"
 
 
-@pytest.mark.parametrize("step", [Delay(2), Size(1_048_576), UnknownFields()])
-def test_slowness_size_and_unknown_fields_excuse_nobody(step: What) -> None:
+@pytest.mark.parametrize("step", [Delay(2), GrowTo(1_048_576), UnknownFields()])
+def test_slowness_size_and_unknown_fields_excuse_nobody(step: FaultAction) -> None:
     assert is_harmless(told(step))
 
 
 @pytest.mark.parametrize(
-    "step", [Refuse(401), Size(1_048_577), Fail(13, "delay: 1"), Hangup(1000), Stall(), EmptyMotion()]
+    "step",
+    [Refuse(401), GrowTo(1_048_577), SendError(13, "delay: 1"), CloseWith(1000), Stall(), EmptyMotion()],
 )
-def test_what_withholds_motion_excuses(step: What) -> None:
+def test_what_withholds_motion_excuses(step: FaultAction) -> None:
     assert not is_harmless(told(step))
 
 
@@ -43,9 +44,10 @@ def test_what_the_kit_does_beside_a_scenario_excuses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "seconds"), [(Delay(1.5, 0.25), 1.75), (Delay(2e-5), 2e-5), (Fail(1, "delay: seconds 3"), 0)]
+    ("step", "seconds"),
+    [(Delay(1.5, 0.25), 1.75), (Delay(2e-5), 2e-5), (SendError(1, "delay: seconds 3"), 0)],
 )
-def test_a_delay_is_read_back(step: What, seconds: float) -> None:
+def test_a_delay_is_read_back(step: FaultAction, seconds: float) -> None:
     assert delay_of(told(step)) == seconds
 
 

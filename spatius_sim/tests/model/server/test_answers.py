@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.model.server.answers import Answer, RecordedAnswer, SynthesizedAnswer
+from spatius_sim.model.server.answers import RecordedAnswer, RequestMotion, SynthesizedAnswer
 from spatius_sim.protocol.audio import PCM_SAMPLE_RATES, keyframe_count
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.keyframes import WIDTH
@@ -25,7 +25,7 @@ def read(payload: bytes) -> MotionResponse:
     return message
 
 
-def all_of(answer: Answer, chunks: list[bytes]) -> list[bytes]:
+def all_of(answer: RequestMotion, chunks: list[bytes]) -> list[bytes]:
     fed = [payload for chunk in chunks for payload in answer.feed(chunk)]
     return [*fed, *answer.finish()]
 

@@ -16,27 +16,27 @@ from spatius_sim.model.scenario.payloads import (
 )
 from spatius_sim.model.scenario.player import ConnectionFaults
 from spatius_sim.model.scenario.scenario import (
+    CloseWith,
     Delay,
     Drop,
     Duplicate,
     EmptyMotion,
-    Fail,
-    Garbage,
-    Hangup,
+    FaultAction,
+    GrowTo,
     OtherConnectionId,
     OtherReqId,
     Refuse,
     Reorder,
     Reset,
-    Size,
+    SendError,
+    SendGarbage,
     Stall,
     Text,
     TruncatedFrame,
     UnknownFields,
-    What,
     WrongType,
 )
-from spatius_sim.model.server.apply_faults import Spoiled, spoil
+from spatius_sim.model.server.apply_faults import FaultedMessage, apply_faults
 from spatius_sim.model.server.commands import Close, ResetConnection, Send, SendText, SendTruncated
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
@@ -48,8 +48,8 @@ MOTION = MotionResponse("c", "r", True, np.ones((3, WIDTH), np.float32))
 RAW = encode(MOTION)
 
 
-def spoilt(*steps: What, raw: bytes = RAW) -> Spoiled:
-    return spoil(raw, steps, ConnectionFaults(), "test")
+def spoilt(*steps: FaultAction, raw: bytes = RAW) -> FaultedMessage:
+    return apply_faults(raw, steps, ConnectionFaults(), "test")
 
 
 def message(raw: bytes) -> Message:
@@ -59,14 +59,14 @@ def message(raw: bytes) -> Message:
 
 
 def test_without_a_step_it_stays_as_it_is() -> None:
-    assert spoilt() == Spoiled([Send(RAW)])
+    assert spoilt() == FaultedMessage([Send(RAW)])
 
 
 @pytest.mark.parametrize(
     ("step", "outputs"),
     [
-        (Fail(3, "x"), [Fail(3, "x")]),
-        (Hangup(1011, "bye"), [Close(1011, "bye")]),
+        (SendError(3, "x"), [SendError(3, "x")]),
+        (CloseWith(1011, "bye"), [Close(1011, "bye")]),
         (Reset(), [ResetConnection()]),
         (TruncatedFrame(), [SendTruncated(RAW)]),
         (Stall(), []),
@@ -77,17 +77,17 @@ def test_without_a_step_it_stays_as_it_is() -> None:
         (OtherReqId("q"), [Send(encode(MotionResponse("c", "q", True, MOTION.keyframes)))]),
         (OtherConnectionId("d"), [Send(encode(MotionResponse("d", "r", True, MOTION.keyframes)))]),
         (EmptyMotion(), [Send(encode(MotionResponse("c", "r", True, MOTION.keyframes[:0])))]),
-        (Size(9999), [Send(grown_to(RAW, 9999))]),
+        (GrowTo(9999), [Send(grown_to(RAW, 9999))]),
         (UnknownFields(), [Send(with_unknown_fields(RAW))]),
         (WrongType(), [Send(wrong_type())]),
     ],
 )
-def test_each_step_does_its_own(step: What, outputs: list[object]) -> None:
+def test_each_step_does_its_own(step: FaultAction, outputs: list[object]) -> None:
     assert spoilt(step).outputs == outputs
 
 
 def test_garbage_is_garbage_and_always_the_same() -> None:
-    (one,), (other,) = spoilt(Garbage(99)).outputs, spoilt(Garbage(99)).outputs
+    (one,), (other,) = spoilt(SendGarbage(99)).outputs, spoilt(SendGarbage(99)).outputs
     assert one == other
     assert isinstance(one, Send)
     assert len(one.raw) == 99
@@ -95,7 +95,7 @@ def test_garbage_is_garbage_and_always_the_same() -> None:
 
 
 def test_steps_add_up_and_are_told() -> None:
-    result = spoilt(Delay(1), Delay(2), EmptyMotion(), Duplicate(), Stall(), Hangup())
+    result = spoilt(Delay(1), Delay(2), EmptyMotion(), Duplicate(), Stall(), CloseWith())
     assert (result.delay, result.stalled) == (3, True)
     assert result.outputs == [Close(0, "")]
     assert result.told == [

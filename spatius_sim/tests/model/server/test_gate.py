@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatius_sim.model.scenario.scenario import Moment, Refuse
-from spatius_sim.model.server.answers import Answer, RecordedAnswer, SynthesizedAnswer
-from spatius_sim.model.server.commands import Close, Command, Send
+from spatius_sim.model.server.answers import RecordedAnswer, RequestMotion, SynthesizedAnswer
+from spatius_sim.model.server.commands import Close, Send, ServerCommand
 from spatius_sim.model.server.gate import Gate, refusal
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token, read_token
@@ -156,7 +156,7 @@ def test_a_valid_upgrade_passes(gate: Gate, token: str) -> None:
 # The handshake.
 
 
-def synthesize(connection_id: str, req_id: str, sample_rate: int) -> Answer:
+def synthesize(connection_id: str, req_id: str, sample_rate: int) -> RequestMotion:
     return SynthesizedAnswer(connection_id, req_id, sample_rate, 1)
 
 
@@ -170,7 +170,7 @@ def open_session() -> ServerSession:
     return session
 
 
-def said(command: Command) -> Message:
+def said(command: ServerCommand) -> Message:
     assert isinstance(command, Send)
     return decode(command.raw)
 
@@ -236,15 +236,15 @@ def test_a_closed_session_answers_nothing_more() -> None:
 # Requests.
 
 
-def motion_of(commands: list[Command]) -> list[MotionResponse]:
+def motion_of(commands: list[ServerCommand]) -> list[MotionResponse]:
     return [message for message in map(said, commands) if isinstance(message, MotionResponse)]
 
 
-def errors_of(commands: list[Command]) -> list[ServerError]:
+def errors_of(commands: list[ServerCommand]) -> list[ServerError]:
     return [message for message in map(said, commands) if isinstance(message, ServerError)]
 
 
-def ask(session: ServerSession, req_id: str, *chunks: bytes) -> list[Command]:
+def ask(session: ServerSession, req_id: str, *chunks: bytes) -> list[ServerCommand]:
     """All answers to a request of these chunks."""
     answers = [command for chunk in chunks for command in session.receive(AudioInput(req_id, chunk))]
     return answers + session.receive(AudioInput(req_id, end=True))
@@ -349,7 +349,7 @@ def test_a_recording_is_answered_byte_for_byte() -> None:
 def test_an_answer_is_made_for_the_rate_that_was_configured() -> None:
     made: list[tuple[str, str, int]] = []
 
-    def watched(connection_id: str, req_id: str, sample_rate: int) -> Answer:
+    def watched(connection_id: str, req_id: str, sample_rate: int) -> RequestMotion:
         made.append((connection_id, req_id, sample_rate))
         return synthesize(connection_id, req_id, sample_rate)
 

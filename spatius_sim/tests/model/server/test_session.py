@@ -8,32 +8,32 @@ import pytest
 
 from spatius_sim.model.scenario.player import ConnectionFaults
 from spatius_sim.model.scenario.scenario import (
+    CloseWith,
     Delay,
     Drop,
     Duplicate,
-    Fail,
     Fault,
-    Garbage,
-    Hangup,
+    FaultAction,
     Moment,
     OtherConnectionId,
     Reorder,
     Reset,
+    SendError,
+    SendGarbage,
     Stall,
     Text,
-    What,
     When,
 )
-from spatius_sim.model.server.answers import Answer, RecordedAnswer
+from spatius_sim.model.server.answers import RecordedAnswer, RequestMotion
 from spatius_sim.model.server.commands import (
     Close,
-    Command,
     Inject,
     Join,
     Publish,
     ResetConnection,
     Send,
     SendText,
+    ServerCommand,
     SetTimer,
 )
 from spatius_sim.model.server.pace import Pace
@@ -71,12 +71,12 @@ PAYLOADS = [payload(number) for number in (1, 2, 3)]
 """Due after 2 s, after 4 s, and at the end."""
 
 
-def recorded(connection_id: str, req_id: str, sample_rate: int) -> Answer:
+def recorded(connection_id: str, req_id: str, sample_rate: int) -> RequestMotion:
     return RecordedAnswer(PAYLOADS, sample_rate)
 
 
 def session(
-    *faults: tuple[When, tuple[What, ...]],
+    *faults: tuple[When, tuple[FaultAction, ...]],
     pace: Pace | None = None,
     limits: Limits | None = None,
     configure: ConfigureSession | None = None,
@@ -92,14 +92,14 @@ def session(
     return made
 
 
-def speak(made: ServerSession, req_id: str = "r", now: float = 100.0) -> list[Command]:
+def speak(made: ServerSession, req_id: str = "r", now: float = 100.0) -> list[ServerCommand]:
     commands = []
     for _ in range(5):
         commands += made.receive(AudioInput(req_id, SECOND), now)
     return commands + made.receive(AudioInput(req_id, b"", True), now)
 
 
-def numbers(commands: Iterable[Command]) -> list[int]:
+def numbers(commands: Iterable[ServerCommand]) -> list[int]:
     """Which payloads are sent or published, by what stands in their keyframes."""
     found = []
     for command in commands:
@@ -110,7 +110,7 @@ def numbers(commands: Iterable[Command]) -> list[int]:
     return found
 
 
-def errors(commands: Iterable[Command]) -> list[tuple[int, str, str]]:
+def errors(commands: Iterable[ServerCommand]) -> list[tuple[int, str, str]]:
     messages = [read_upstream(command.raw) for command in commands if isinstance(command, Send)]
     return [(m.code, m.message, m.req_id) for m in messages if isinstance(m, ServerError)]
 
@@ -128,15 +128,15 @@ def test_without_a_fault_all_comes_in_order() -> None:
         (3, Reorder(), [1, 2, 3]),
         (2, Stall(), [1]),
         (0, Reorder(), [1, 2, 3]),
-        (2, Garbage(), [1, 3]),
+        (2, SendGarbage(), [1, 3]),
     ],
 )
-def test_responses_are_lost_doubled_and_reordered(number: int, what: What, left: list[int]) -> None:
+def test_responses_are_lost_doubled_and_reordered(number: int, what: FaultAction, left: list[int]) -> None:
     assert numbers(speak(session((When(Moment.RESPONSE, number=number), (what,))))) == left
 
 
 def test_a_fault_is_told_before_it_happens() -> None:
-    commands = speak(session((When(Moment.RESPONSE, number=1), (Text("hello"), Hangup(1011, "bye")))))
+    commands = speak(session((When(Moment.RESPONSE, number=1), (Text("hello"), CloseWith(1011, "bye")))))
     assert commands[:4] == [
         Inject("text: text hello"),
         Inject("close: code 1011, reason bye"),
@@ -146,7 +146,7 @@ def test_a_fault_is_told_before_it_happens() -> None:
 
 
 def test_an_error_ends_its_request_and_no_other() -> None:
-    made = session((When(Moment.RESPONSE, number=2), (Fail(4001, "Credits exhausted"),)))
+    made = session((When(Moment.RESPONSE, number=2), (SendError(4001, "Credits exhausted"),)))
     first = speak(made, "a")
     assert numbers(first) == [1]
     assert errors(first) == [(4001, "Credits exhausted", "a")]
@@ -155,14 +155,14 @@ def test_an_error_ends_its_request_and_no_other() -> None:
 
 
 def test_an_error_in_the_middle_of_a_batch_ends_it() -> None:
-    made = session((When(Moment.RESPONSE, number=1), (Fail(13, "no"),)))
+    made = session((When(Moment.RESPONSE, number=1), (SendError(13, "no"),)))
     commands = made.receive(AudioInput("a", SECOND * 5, True), 100.0)
     assert (numbers(commands), len(errors(commands))) == ([], 1)
 
 
 def test_audio_faults_come_after_so_much_of_it() -> None:
     made = session(
-        (When(Moment.AUDIO, seconds=3), (Fail(4002, "session time limit reached"),)),
+        (When(Moment.AUDIO, seconds=3), (SendError(4002, "session time limit reached"),)),
         (When(Moment.AUDIO, messages=6), (Reset(),)),
     )
     commands = speak(made)
@@ -186,7 +186,7 @@ def test_a_pace_holds_the_first_response_back() -> None:
     assert numbers(made.timer("made", 100.5)) == [1, 2, 3]
 
 
-def made_by_timers(made: ServerSession, commands: list[Command]) -> dict[float, list[int]]:
+def made_by_timers(made: ServerSession, commands: list[ServerCommand]) -> dict[float, list[int]]:
     """When each payload is sent, as all timers run out one after the other."""
     left: dict[float, list[int]] = {}
     timers: dict[str, float] = {}
@@ -227,18 +227,18 @@ def test_audio_in_real_time_is_answered_when_it_has_come() -> None:
         (1, Reorder(), {101.0: [2, 1], 103.0: [3]}),
         (2, Reorder(), {100.5: [1], 103.0: [3, 2]}),
         (3, Reorder(), {100.5: [1], 101.0: [2], 103.0: [3]}),
-        (2, Fail(13, "no"), {100.5: [1]}),
+        (2, SendError(13, "no"), {100.5: [1]}),
     ],
 )
 def test_a_fault_at_a_response_waits_until_it_is_made(
-    number: int, fault: What, sent: dict[float, list[int]]
+    number: int, fault: FaultAction, sent: dict[float, list[int]]
 ) -> None:
     made = session((When(Moment.RESPONSE, number=number), (fault,)), pace=Pace(latency=0.5, lead=3.0))
     assert made_by_timers(made, speak(made)) == sent
 
 
 def test_motion_that_is_still_to_be_made_holds_nothing_else_up() -> None:
-    made = session((When(Moment.AUDIO, seconds=3), (Fail(4001, "no"),)), pace=Pace(latency=0.5))
+    made = session((When(Moment.AUDIO, seconds=3), (SendError(4001, "no"),)), pace=Pace(latency=0.5))
     commands = speak(made)
     assert errors(commands) == [(4001, "no", "r")]
     assert made_by_timers(made, commands) == {}
@@ -253,7 +253,7 @@ def test_an_interrupt_forgets_what_is_held() -> None:
 
 
 def test_a_fault_between_requests_names_none() -> None:
-    made = session((When(Moment.INTERRUPT), (Fail(13, "no"),)))
+    made = session((When(Moment.INTERRUPT), (SendError(13, "no"),)))
     assert errors(made.receive(Interrupt("nobody"), 100.0)) == [(13, "no", "")]
     made.receive(AudioInput("a"), 100.0)
     assert errors(made.receive(Interrupt("nobody"), 100.0)) == [(13, "no", "a")]
@@ -262,7 +262,7 @@ def test_a_fault_between_requests_names_none() -> None:
 def test_times_run_from_the_confirmation() -> None:
     when_open, when_silent = When(Moment.OPEN, seconds=3), When(Moment.SILENCE, seconds=2)
     faults = ConnectionFaults(
-        0, 1, [Fault(when_open, (Text("now"),)), Fault(when_silent, (Hangup(1000, "idle"),))]
+        0, 1, [Fault(when_open, (Text("now"),)), Fault(when_silent, (CloseWith(1000, "idle"),))]
     )
     made = ServerSession("c", recorded, faults)
     commands = made.receive(ConfigureSession(16000), 100.0)
@@ -297,7 +297,7 @@ def test_new_faults_take_the_place_of_the_old_ones() -> None:
         (OtherConnectionId(""), Send(encode(ConfirmSession("")))),
     ],
 )
-def test_a_confirmation_may_be_spoilt(what: What, first: Command | None) -> None:
+def test_a_confirmation_may_be_spoilt(what: FaultAction, first: ServerCommand | None) -> None:
     made = ServerSession("c", recorded, ConnectionFaults(0, 1, [Fault(When(Moment.CONFIGURE), (what,))]))
     commands = made.receive(ConfigureSession(16000), 0.0)
     assert commands[1:] == ([first] if first else [])
@@ -305,7 +305,7 @@ def test_a_confirmation_may_be_spoilt(what: What, first: Command | None) -> None
 
 
 def test_a_handshake_may_be_refused_late() -> None:
-    steps = (Delay(1), Fail(14, "egress is down"))
+    steps = (Delay(1), SendError(14, "egress is down"))
     made = ServerSession("c", recorded, ConnectionFaults(0, 1, [Fault(When(Moment.CONFIGURE), steps)]))
     assert made.receive(ConfigureSession(16000), 0.0)[-1] == SetTimer("send", 1.0)
     late = made.timer("send", 1.0)

@@ -16,10 +16,10 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from spatius_sim.engine.check_tape import check_tape
-from spatius_sim.engine.record_tape import OpenTape, proxy_header, recording_proxy
+from spatius_sim.engine.record_tape import LiveTape, proxy_header, recording_proxy
 from spatius_sim.net.client.motion_server import UpstreamClient
 from spatius_sim.net.proxy.proxy import RecordingProxy
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.protocol.messages import AgoraEgress, AudioInput, ConfigureSession, EgressType, LiveKitEgress
@@ -89,9 +89,9 @@ async def speak(
 @asynccontextmanager
 async def proxied(
     out: Path, *, keep_audio: bool = False, keep_names: bool = False
-) -> AsyncIterator[tuple[MotionServer, RecordingProxy]]:
+) -> AsyncIterator[tuple[MotionServerShell, RecordingProxy]]:
     async with (
-        MotionServer(seed=3) as server,
+        MotionServerShell(seed=3) as server,
         recording_proxy(
             (f"http://127.0.0.1:{server.port}",), out, keep_audio=keep_audio, keep_names=keep_names
         ) as (proxy, _),
@@ -314,7 +314,7 @@ async def test_a_taken_port_and_an_upstream_that_cannot_be_are_usage_errors(tmp_
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full disk to offer")
 async def test_on_a_full_disk_the_relay_goes_on_and_the_tape_is_told_to_be_incomplete(tmp_path: Path) -> None:
-    tape = OpenTape(tmp_path / "a.tape", proxy_header(keep_audio=True, keep_names=True))
+    tape = LiveTape(tmp_path / "a.tape", proxy_header(keep_audio=True, keep_names=True))
     tape.start(TraceHeader("relay", "", 0, "", "", halves="upstream"))
     tape._writer._file.close()
     tape._writer._file = FileIO("/dev/full", "w")

@@ -12,7 +12,7 @@ from websockets.frames import Frame, Opcode
 from spatius_sim.net.proxy.http_bodies import BodyFraming
 from spatius_sim.net.proxy.http_heads import read_answer, read_number, read_request
 from spatius_sim.net.proxy.proxy import places
-from spatius_sim.net.proxy.recorder import Book
+from spatius_sim.net.proxy.recorder import ProxyRecorder
 from spatius_sim.net.proxy.websocket_tap import LARGEST_MESSAGE, WebSocketTap
 from spatius_sim.protocol.errors import RemoteProtocolError, UsageError
 from spatius_sim.trace.events import Closed, Event, Opened, Received, Sent
@@ -229,7 +229,7 @@ def test_upstreams_are_one_base_or_both_endpoints() -> None:
 
 def test_a_proxy_that_runs_for_months_remembers_the_newest_secrets_and_those_of_open_sessions() -> None:
     told: list[Event] = []
-    book = Book(told.append)
+    book = ProxyRecorder(told.append)
     kept = book.secret("token", "the session token of a long call", "upstream-1")
     up, _ = book.opened("upstream-1", Opened(kept), "")
     for number in range(2 * MOST_SECRETS):
@@ -255,7 +255,7 @@ def test_what_passes_is_told_in_order_with_the_time_at_which_it_passed() -> None
             all_told.set()
 
     async def pass_by() -> None:
-        book = Book(on_event)
+        book = ProxyRecorder(on_event)
         up, down = book.opened("upstream-1", Opened("token#1"), "")
         for number in range(300):
             line = down if number % 3 else up

@@ -7,7 +7,7 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 
 _LIFE = Path(__file__).with_name("sdk_life.py")
 
@@ -22,7 +22,7 @@ class Life:
 
 
 async def live(
-    server: MotionServer,
+    server: MotionServerShell,
     turns: list[bytes],
     *,
     sdk: str = "spatius",

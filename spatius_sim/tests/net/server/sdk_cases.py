@@ -5,18 +5,18 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from spatius_sim.model.scenario.scenario import (
-    Fail,
+    CloseWith,
     Fault,
-    Garbage,
-    Hangup,
+    FaultAction,
     Moment,
     OtherConnectionId,
     Refuse,
     Reset,
     Scenario,
+    SendError,
+    SendGarbage,
     Stall,
     Text,
-    What,
     When,
     WrongType,
 )
@@ -37,7 +37,7 @@ class Case(NamedTuple):
     code: str
     phase: str
     when: When | None = None
-    what: What | None = None
+    what: FaultAction | None = None
     status: int | None = None
     server: str | None = None
     close: int | None = None
@@ -89,7 +89,7 @@ CASES = {
     "upgrade: silent": Case("connectionFailed", AT_UPGRADE, UPGRADE, Stall()),
     "handshake: silent": Case("connectionFailed", AT_HANDSHAKE, CONFIGURE, Stall()),
     "handshake: text": Case("protocolError", AT_HANDSHAKE, CONFIGURE, Text("hello")),
-    "handshake: garbage": Case("protocolError", AT_HANDSHAKE, CONFIGURE, Garbage()),
+    "handshake: garbage": Case("protocolError", AT_HANDSHAKE, CONFIGURE, SendGarbage()),
     "handshake: empty id": Case("protocolError", AT_HANDSHAKE, CONFIGURE, OtherConnectionId("")),
     "handshake: wrong type": Case("protocolError", AT_HANDSHAKE, CONFIGURE, WrongType()),
     "handshake: unsupported rate": Case(
@@ -105,12 +105,12 @@ CASES = {
         "egressUnavailable",
         AT_HANDSHAKE,
         CONFIGURE,
-        Fail(14, "failed to create egress connection"),
+        SendError(14, "failed to create egress connection"),
         None,
         "14",
     ),
-    "handshake: invalid": Case("invalidRequest", AT_HANDSHAKE, CONFIGURE, Fail(3, "no"), None, "3"),
-    "handshake: 1000": Case("connectionClosed", AT_HANDSHAKE, CONFIGURE, Hangup(1000), close=1000),
+    "handshake: invalid": Case("invalidRequest", AT_HANDSHAKE, CONFIGURE, SendError(3, "no"), None, "3"),
+    "handshake: 1000": Case("connectionClosed", AT_HANDSHAKE, CONFIGURE, CloseWith(1000), close=1000),
     "run time: credits exhausted": Case(
         "creditsExhausted", AT_RUN_TIME, server="4001", job={"avatar_id": "drained-1"}
     ),
@@ -121,18 +121,18 @@ CASES = {
         "idleTimeout",
         AT_RUN_TIME,
         When(Moment.SILENCE, seconds=0.2),
-        Fail(0, "no audio input for 0.2s"),
+        SendError(0, "no audio input for 0.2s"),
         None,
         "0",
     ),
     "run time: upstream": Case(
-        "upstreamError", AT_RUN_TIME, RESPONSE, Fail(0, "driven server request failed"), None, "0"
+        "upstreamError", AT_RUN_TIME, RESPONSE, SendError(0, "driven server request failed"), None, "0"
     ),
-    "run time: 13": Case("serverError", AT_RUN_TIME, AUDIO, Fail(13, "internal"), None, "13"),
-    "run time: garbage": Case("protocolError", AT_RUN_TIME, RESPONSE, Garbage()),
-    "run time: 1011": Case("connectionClosed", AT_RUN_TIME, RESPONSE, Hangup(1011, "bye"), close=1011),
-    "run time: 4010": Case("connectionClosed", AT_RUN_TIME, RESPONSE, Hangup(4010), close=4010),
+    "run time: 13": Case("serverError", AT_RUN_TIME, AUDIO, SendError(13, "internal"), None, "13"),
+    "run time: garbage": Case("protocolError", AT_RUN_TIME, RESPONSE, SendGarbage()),
+    "run time: 1011": Case("connectionClosed", AT_RUN_TIME, RESPONSE, CloseWith(1011, "bye"), close=1011),
+    "run time: 4010": Case("connectionClosed", AT_RUN_TIME, RESPONSE, CloseWith(4010), close=4010),
     "run time: reset": Case("connectionClosed", AT_RUN_TIME, RESPONSE, Reset()),
-    "run time: 1000": Case("closed without an error", "", RESPONSE, Hangup(1000)),
-    "run time: no code": Case("closed without an error", "", RESPONSE, Hangup(0)),
+    "run time: 1000": Case("closed without an error", "", RESPONSE, CloseWith(1000)),
+    "run time: no code": Case("closed without an error", "", RESPONSE, CloseWith(0)),
 }

@@ -8,7 +8,7 @@ import pytest
 
 from spatius_sim.engine.record_tape import recording_proxy
 from spatius_sim.net.client.motion_server import UpstreamClient
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.net.server.one_port import OnePort
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.protocol.codec import encode
@@ -48,7 +48,7 @@ def closes(trace: Trace) -> list[Closed]:
     ids=["a minute at 48 kHz", "1 MiB", "16 MiB at 8 kHz"],
 )
 async def test_a_large_message_is_answered(rate: int, clip: AudioInput) -> None:
-    async with MotionServer() as server, talk(server, ConfigureSession(rate)) as session:
+    async with MotionServerShell() as server, talk(server, ConfigureSession(rate)) as session:
         assert isinstance(await session.hear(), ConfirmSession)
         await session.say(clip)
         responses = await session.hear_motion()
@@ -76,7 +76,7 @@ async def refused(server: OnePort, size: int) -> tuple[int, str]:
 
 async def test_a_larger_one_is_refused_and_the_bound_is_named() -> None:
     recorder = recording()
-    async with MotionServer(sink=recorder) as server:
+    async with MotionServerShell(sink=recorder) as server:
         code, reason = await refused(server, BOUND + 1)
         [past] = server.journal.past
     assert (code, "16777216 bytes" in reason) == (1009, True)
@@ -86,7 +86,7 @@ async def test_a_larger_one_is_refused_and_the_bound_is_named() -> None:
 
 async def test_one_that_nobody_would_read_to_its_end_is_told_alike() -> None:
     recorder = recording()
-    async with MotionServer(sink=recorder) as server:
+    async with MotionServerShell(sink=recorder) as server:
         await refused(server, 4 * BOUND)
         [past] = server.journal.past
     assert (past.close_code, past.closed_by_us) == (1009, True)
@@ -109,7 +109,7 @@ async def test_a_replayed_tape_has_the_same_bound(tmp_path: Path) -> None:
 async def test_a_proxy_passes_a_large_message_on_and_records_it(keep_audio: bool, tmp_path: Path) -> None:
     path = tmp_path / "a.tape"
     clips = [AudioInput("clip", A_MINUTE, True), message(BOUND)]
-    async with MotionServer() as server:
+    async with MotionServerShell() as server:
         upstream = (f"http://127.0.0.1:{server.port}",)
         async with recording_proxy(upstream, path, keep_audio=keep_audio) as (proxy, _):
             for clip in clips:

@@ -12,12 +12,21 @@ import aiohttp
 import pytest
 
 from spatius_sim.files.scenario_file import shipped_scenario
-from spatius_sim.model.scenario.scenario import Fault, Hangup, Moment, Reorder, Scenario, Size, What, When
+from spatius_sim.model.scenario.scenario import (
+    CloseWith,
+    Fault,
+    FaultAction,
+    GrowTo,
+    Moment,
+    Reorder,
+    Scenario,
+    When,
+)
 from spatius_sim.model.server.gate import Gate
 from spatius_sim.model.server.pace import Pace
 from spatius_sim.model.server.session import RESOURCE_EXHAUSTED, Limits
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import SESSION_TOKENS_PATH, WEBSOCKET_PATH
@@ -41,12 +50,12 @@ PCM = speech("motion server", 100_000)
 LIVEKIT = LiveKitEgress("wss://room.example", "key", "secret-of-a-room", room_name="room-1", idle_timeout=0)
 
 
-def at_response(*what: What, number: int = 0) -> Scenario:
+def at_response(*what: FaultAction, number: int = 0) -> Scenario:
     return Scenario("test", "test", (Fault(When(Moment.RESPONSE, number=number), what),))
 
 
 async def test_a_pace_holds_the_first_response_back() -> None:
-    async with MotionServer(pace=Pace(latency=0.3)) as server, talk(server) as session:
+    async with MotionServerShell(pace=Pace(latency=0.3)) as server, talk(server) as session:
         begun = time.monotonic()
         await session.say(*utterance("a", PCM))
         responses = await session.hear_motion()
@@ -55,20 +64,23 @@ async def test_a_pace_holds_the_first_response_back() -> None:
 
 
 async def test_reordered_responses_all_come() -> None:
-    async with MotionServer(scenario=at_response(Reorder(), number=1)) as server, talk(server) as session:
+    async with (
+        MotionServerShell(scenario=at_response(Reorder(), number=1)) as server,
+        talk(server) as session,
+    ):
         await session.say(*utterance("a", PCM))
         heard = [await session.hear() for _ in range(3)]
     assert [len(m.keyframes) for m in heard if isinstance(m, MotionResponse)] == [100, 50, 6]
 
 
 async def test_a_payload_may_have_any_size() -> None:
-    async with MotionServer(scenario=at_response(Size(1_000_000))) as server, talk(server) as session:
+    async with MotionServerShell(scenario=at_response(GrowTo(1_000_000))) as server, talk(server) as session:
         await session.say(*utterance("a", PCM[:6400]))
         assert [len(response.keyframes) for response in await session.hear_motion()] == [5]
 
 
 async def test_a_close_without_a_code_has_none() -> None:
-    async with MotionServer(scenario=at_response(Hangup())) as server, talk(server) as session:
+    async with MotionServerShell(scenario=at_response(CloseWith())) as server, talk(server) as session:
         await session.say(*utterance("a", PCM[:6400]))
         assert await session.hear() is None
         assert session.client.close_code == 1005
@@ -76,7 +88,7 @@ async def test_a_close_without_a_code_has_none() -> None:
 
 @pytest.mark.parametrize("name", ["truncated-frame", "mid-turn-reset"])
 async def test_a_frame_that_never_ends_is_an_abnormal_close(name: str) -> None:
-    async with MotionServer(scenario=shipped_scenario(name)) as server, talk(server) as session:
+    async with MotionServerShell(scenario=shipped_scenario(name)) as server, talk(server) as session:
         await session.say(*utterance("a", PCM))
         assert isinstance(await session.hear(), MotionResponse)
         assert await session.hear() is None
@@ -84,14 +96,17 @@ async def test_a_frame_that_never_ends_is_an_abnormal_close(name: str) -> None:
 
 
 async def test_a_text_message_comes() -> None:
-    async with MotionServer(scenario=shipped_scenario("text-message")) as server, talk(server) as session:
+    async with (
+        MotionServerShell(scenario=shipped_scenario("text-message")) as server,
+        talk(server) as session,
+    ):
         await session.say(*utterance("a", PCM))
         assert isinstance(await session.hear(), MotionResponse)
         assert isinstance(await session.hear(), Undecodable)
 
 
 async def test_only_the_first_try_fails() -> None:
-    async with MotionServer(scenario=shipped_scenario("second-try")) as server:
+    async with MotionServerShell(scenario=shipped_scenario("second-try")) as server:
         with pytest.raises(UnreachableError, match="HTTP 503"):
             async with talk(server):
                 pass
@@ -104,7 +119,7 @@ async def test_an_egress_session_is_silent_and_its_room_is_not() -> None:
     recorder = Recorder()
     recorder.start(TraceHeader("server", "", 0, "", ""))
     asked = ConfigureSession(16000, egress_type=EgressType.LIVEKIT, livekit_egress=LIVEKIT)
-    async with MotionServer(sink=recorder) as server, talk(server, asked) as session:
+    async with MotionServerShell(sink=recorder) as server, talk(server, asked) as session:
         assert isinstance(await session.hear(), ConfirmSession)
         await session.say(*utterance("a", PCM), AudioInput("b", PCM), Interrupt("b"), AudioInput("b", PCM))
         refused = await session.hear()
@@ -126,7 +141,7 @@ async def test_an_idle_egress_session_is_told_and_closed() -> None:
         egress_type=EgressType.LIVEKIT,
         livekit_egress=LiveKitEgress("wss://r", "key", "secret", room_name="r", idle_timeout=1),
     )
-    async with MotionServer() as server, talk(server, asked) as session:
+    async with MotionServerShell() as server, talk(server, asked) as session:
         assert isinstance(await session.hear(), ConfirmSession)
         told = await session.hear()
         assert isinstance(told, ServerError)
@@ -139,7 +154,7 @@ async def test_an_idle_egress_session_is_told_and_closed() -> None:
 async def test_an_unavailable_room_is_14() -> None:
     agora = AgoraEgress("unavailable-1", publisher_id="p")
     asked = ConfigureSession(16000, egress_type=EgressType.AGORA, agora_egress=agora)
-    async with MotionServer() as server, talk(server, asked) as session:
+    async with MotionServerShell() as server, talk(server, asked) as session:
         refused = await session.hear()
         assert isinstance(refused, ServerError)
         assert refused.code == 14
@@ -147,7 +162,7 @@ async def test_an_unavailable_room_is_14() -> None:
 
 
 async def test_what_waits_to_be_sent_is_bounded() -> None:
-    server = MotionServer(pace=Pace(latency=60), limits=Limits(held_bytes=40_000))
+    server = MotionServerShell(pace=Pace(latency=60), limits=Limits(held_bytes=40_000))
     async with server, talk(server) as session:
         await session.say(*utterance("a", PCM))
         told = await session.hear()
@@ -158,8 +173,8 @@ async def test_what_waits_to_be_sent_is_bounded() -> None:
 
 async def test_a_slow_reader_is_ended_and_delays_nobody() -> None:
     recorder = Recorder()
-    scenario = at_response(Size(900_000))
-    async with MotionServer(sink=recorder, scenario=scenario, most_unread=1_000_000) as server:
+    scenario = at_response(GrowTo(900_000))
+    async with MotionServerShell(sink=recorder, scenario=scenario, most_unread=1_000_000) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
         token = issue_token(SessionToken(int(time.time()) + 60, ""), "n")
         query = urlencode({"id": "slow-reader", "appId": "sim-app", "sessionKey": token}).replace(
@@ -184,7 +199,7 @@ async def test_a_slow_reader_is_ended_and_delays_nobody() -> None:
 
 
 async def test_slow_headers_are_cut_off_and_others_are_not() -> None:
-    async with MotionServer(header_seconds=0.2) as server, talk(server) as session:
+    async with MotionServerShell(header_seconds=0.2) as server, talk(server) as session:
         with socket.create_connection(("127.0.0.1", server.port)) as slow:
             slow.setblocking(False)
             loop = asyncio.get_running_loop()
@@ -196,7 +211,7 @@ async def test_slow_headers_are_cut_off_and_others_are_not() -> None:
 
 
 async def test_who_was_in_time_is_served_though_the_server_paused() -> None:
-    async with MotionServer(header_seconds=0.1) as server:
+    async with MotionServerShell(header_seconds=0.1) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         for _ in range(10):
             await asyncio.sleep(0)  # The server takes the connection.
@@ -210,7 +225,7 @@ async def test_who_was_in_time_is_served_though_the_server_paused() -> None:
 async def test_who_leaves_in_the_middle_of_a_body_is_no_error(
     path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with MotionServer() as server:
+    async with MotionServerShell() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         lines = [f"POST {path} HTTP/1.1", "Host: a", "Content-Length: 9", "Expect: 100-continue", "", ""]
         writer.write("\r\n".join(lines).encode())
@@ -224,14 +239,14 @@ async def test_who_leaves_in_the_middle_of_a_body_is_no_error(
 
 
 async def test_a_body_is_bounded() -> None:
-    async with MotionServer() as server, aiohttp.ClientSession() as http:
+    async with MotionServerShell() as server, aiohttp.ClientSession() as http:
         url = f"http://127.0.0.1:{server.port}{SESSION_TOKENS_PATH}"
         async with http.post(url, data=b" " * 1_000_000) as answer:
             assert answer.status == 413
 
 
 async def test_direct_mode_gets_a_region_and_comes_in_with_a_query() -> None:
-    async with MotionServer() as server, aiohttp.ClientSession() as http:
+    async with MotionServerShell() as server, aiohttp.ClientSession() as http:
         root = f"http://127.0.0.1:{server.port}"
         async with http.post(f"{root}/bootstrap", json={"app_id": "a", "region": "auto"}) as answer:
             assert (await answer.json())["region"] == {"current": "us-west"}
@@ -248,7 +263,7 @@ async def test_direct_mode_gets_a_region_and_comes_in_with_a_query() -> None:
 
 
 async def test_keys_and_tokens_with_a_meaning() -> None:
-    async with MotionServer(gate=Gate()) as server, aiohttp.ClientSession() as http:
+    async with MotionServerShell(gate=Gate()) as server, aiohttp.ClientSession() as http:
         headers = {"X-Api-Key": "revoked-key"}
         body = {"expireAt": int(time.time()) + 60}
         async with http.post(
@@ -262,7 +277,7 @@ async def test_keys_and_tokens_with_a_meaning() -> None:
 
 async def test_a_stall_ends_with_the_server() -> None:
     recorder = Recorder()
-    async with MotionServer(sink=recorder, scenario=shipped_scenario("ingress-silent")) as server:
+    async with MotionServerShell(sink=recorder, scenario=shipped_scenario("ingress-silent")) as server:
         url = f"http://127.0.0.1:{server.port}{WEBSOCKET_PATH}"
         async with aiohttp.ClientSession() as http:
             asking = asyncio.create_task(http.get(url))
@@ -273,9 +288,9 @@ async def test_a_stall_ends_with_the_server() -> None:
 
 
 async def test_a_taken_port_is_a_usage_error() -> None:
-    async with MotionServer() as server:
+    async with MotionServerShell() as server:
         with pytest.raises(UsageError, match="is in use"):
-            await MotionServer(port=server.port).__aenter__()
+            await MotionServerShell(port=server.port).__aenter__()
 
 
 async def until(recorder: Recorder, condition: Callable[[], bool]) -> None:

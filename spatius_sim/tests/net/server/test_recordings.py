@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.model.client.decoder import ClientDecoder
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
 from spatius_sim.rules.findings import Verdict
@@ -21,6 +21,7 @@ from spatius_sim.tests.subjects.running_relay import motion_ended, payloads, pip
 from spatius_sim.trace.decoder_events import MotionDiscarded, MotionTaken, PlaybackState
 from spatius_sim.trace.events import (
     Event,
+    EventKind,
     Lane,
     Received,
     Sent,
@@ -28,7 +29,6 @@ from spatius_sim.trace.events import (
     TraceHeader,
     TurnStarted,
     WaitEnded,
-    What,
 )
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.wires.events import Audio, Motion
@@ -52,7 +52,7 @@ def as_trace(recording: Recording) -> Trace:
     configured = ConfigureSession(recording.sample_rate)
     confirmed = ConfirmSession(recording.connection_id)
     spoken = AudioInput(recording.req_id, recording.audio, True)
-    whats: list[tuple[Lane, What]] = [
+    whats: list[tuple[Lane, EventKind]] = [
         (Lane.KIT, TurnStarted(0, recording.audio, recording.sample_rate)),
         (Lane.UPSTREAM, Sent(encode(configured), configured)),
         (Lane.UPSTREAM, Received(encode(confirmed), confirmed)),
@@ -80,7 +80,7 @@ def test_it_keeps_the_rules_for_motion_servers(recording: Recording) -> None:
 
 
 async def test_the_sdk_gets_every_payload_byte_for_byte(recording: Recording) -> None:
-    async with MotionServer(new_answer=answering(recording)) as server:
+    async with MotionServerShell(new_answer=answering(recording)) as server:
         life = await live(server, [recording.audio], sample_rate=recording.sample_rate)
     assert life.payloads == list(recording.payloads)
     assert life.errors == []

@@ -9,7 +9,7 @@ from spatius_sim.engine.record_tape import recording_proxy
 from spatius_sim.model.scenario.scenario import Fault, Moment, Refuse, Scenario, When
 from spatius_sim.model.server.gate import Gate
 from spatius_sim.net.client.motion_server import UpstreamClient
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.tape.taping import read_traces
 from spatius_sim.tests.engine.test_replay_tape import script
@@ -36,7 +36,7 @@ async def enter(console: str, ingress: str, token: str) -> None:
 
 
 async def test_its_token_opens_a_session() -> None:
-    async with MotionServer() as server:
+    async with MotionServerShell() as server:
         status, said = await knock(server.console_endpoint)
         assert (status, list(said)) == (200, ["session_token"])
         await enter(server.console_endpoint, server.ingress_endpoint, str(said["session_token"]))
@@ -44,7 +44,7 @@ async def test_its_token_opens_a_session() -> None:
 
 async def test_it_refuses_as_the_first_one_does() -> None:
     denies = Scenario("test", "test", (Fault(When(Moment.TOKEN), (Refuse(402),)),))
-    async with MotionServer(gate=Gate(frozenset({KEY}))) as server:
+    async with MotionServerShell(gate=Gate(frozenset({KEY}))) as server:
         status, said = await knock(server.console_endpoint, "another")
         assert (status, list(said)) == (401, ["errors"])
         server.play(denies)
@@ -59,7 +59,7 @@ async def test_a_replayed_tape_has_it_too(tmp_path: Path) -> None:
 
 async def test_a_proxy_passes_it_on_and_learns_the_token(tmp_path: Path) -> None:
     path = tmp_path / "a.tape"
-    async with MotionServer() as server:
+    async with MotionServerShell() as server:
         upstream = (f"http://127.0.0.1:{server.port}",)
         async with recording_proxy(upstream, path, keep_audio=True, keep_names=True) as (proxy, _):
             _, said = await knock(proxy.console_endpoint)

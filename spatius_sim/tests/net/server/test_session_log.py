@@ -1,17 +1,17 @@
 """The journal is bounded, and says so."""
 
-from spatius_sim.net.server.session_log import MOST_PAST_SESSIONS, Journal, SessionRecord
+from spatius_sim.net.server.session_log import MOST_PAST_SESSIONS, SessionLog, SessionRecord
 from spatius_sim.trace.events import Closed, Lane, Opened
-from spatius_sim.trace.recorder import Nobody
+from spatius_sim.trace.recorder import NullSink
 
 
-def opened(journal: Journal, name: str) -> None:
+def opened(journal: SessionLog, name: str) -> None:
     journal.opened(SessionRecord(name, f"id of {name}", "app", "avatar", 0.0))
     journal.emit(Lane.UPSTREAM, name, Opened())
 
 
 def test_the_oldest_is_forgotten_first() -> None:
-    journal = Journal(Nobody(), most_bytes=1000, most_events=6)
+    journal = SessionLog(NullSink(), most_bytes=1000, most_events=6)
     for name in ("a", "b"):
         opened(journal, name)
         journal.received(Lane.UPSTREAM, name, b"x" * 10)
@@ -25,7 +25,7 @@ def test_the_oldest_is_forgotten_first() -> None:
 
 
 def test_past_sessions_are_found_by_both_their_names_and_bounded() -> None:
-    journal = Journal(Nobody())
+    journal = SessionLog(NullSink())
     for number in range(MOST_PAST_SESSIONS + 3):
         opened(journal, f"s{number}")
         journal.closed(f"s{number}", Closed(False, 1000))

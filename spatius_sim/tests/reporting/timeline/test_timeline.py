@@ -20,7 +20,8 @@ from spatius_sim.tests.corpus import SMALLEST
 from spatius_sim.tests.corpus.scenes import SCENES, Scene
 from spatius_sim.trace.events import (
     Event,
-    Lagged,
+    EventKind,
+    KitStalled,
     Lane,
     Matter,
     Published,
@@ -30,9 +31,8 @@ from spatius_sim.trace.events import (
     Trace,
     TraceHeader,
     Watched,
-    What,
 )
-from spatius_sim.wires.testee import Answer, Request
+from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
 RATE = 16000
 
@@ -43,7 +43,7 @@ def drawn(trace: Trace, *guilty: int) -> Timeline:
     return timeline
 
 
-def happened(subject: str, *events: tuple[Lane, str, What]) -> Trace:
+def happened(subject: str, *events: tuple[Lane, str, EventKind]) -> Trace:
     header = TraceHeader(subject, "", 1, "", "")
     return Trace(
         header,
@@ -129,14 +129,14 @@ def test_what_failed_is_drawn_as_a_fault(fault: str) -> None:
 def test_a_client_is_shown_on_its_own_clock() -> None:
     pcm = bytes(RATE)
     calls = [
-        Request(1, "reset", sample_rate=RATE),
-        Request(2, "yieldAudioData", audio=pcm),
-        Request(3, "yieldFramesData", frames=(encode(motion([0.03])),), conversation_id="c"),
-        Request(4, "advance", ms=400),
-        Request(5, "interrupt"),
+        TesteeRequest(1, "reset", sample_rate=RATE),
+        TesteeRequest(2, "yieldAudioData", audio=pcm),
+        TesteeRequest(3, "yieldFramesData", frames=(encode(motion([0.03])),), conversation_id="c"),
+        TesteeRequest(4, "advance", ms=400),
+        TesteeRequest(5, "interrupt"),
     ]
     events = [(Lane.CLIENT, "client", Sent("", call)) for call in calls]
-    answer = (Lane.CLIENT, "client", Received("", Answer(5, error="boom")))
+    answer = (Lane.CLIENT, "client", Received("", TesteeAnswer(5, error="boom")))
     timeline = drawn(happened("client", *events, answer), 4)
     assert timeline.lanes == ("kit", "client")
     assert timeline.clock == "of the client's clock"
@@ -189,14 +189,14 @@ def test_a_histogram_counts_every_measurement() -> None:
 @pytest.mark.parametrize(
     ("lane", "what", "words"),
     [
-        (Lane.KIT, Lagged(0.25), "the kit itself was late by 0.25 s"),
+        (Lane.KIT, KitStalled(0.25), "the kit itself was late by 0.25 s"),
         (Lane.KIT, Watched(Matter.HANG_UP, False), "the wait for the upstream sessions of a client"),
         (Lane.KIT, SecretKnown("key#1", 32), "key#1, 32 characters"),
         (Lane.EGRESS, Published("studio", b"", motion([0.1])), "in the room studio: motion of request"),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_evidence_of_every_kind_is_drawn(lane: Lane, what: What, words: str) -> None:
+def test_evidence_of_every_kind_is_drawn(lane: Lane, what: EventKind, words: str) -> None:
     (mark,) = drawn(happened("server", (lane, "", what)), 0).marks
     assert mark.guilty
     assert words in mark.words

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from spatius_sim.model.client.decoder import ClientDecoder
-from spatius_sim.plans.client_plan import ClientPlan, Move, Payload, Ref, Step
+from spatius_sim.plans.client_plan import ClientPlan, Move, PlannedPayload, Ref, Step
 from spatius_sim.rules.findings import Judgement
 from spatius_sim.rules.judge import judge
 from spatius_sim.subjects.client import ClientSubject, InProcessTestee
@@ -12,13 +12,13 @@ from spatius_sim.subjects.own_client import own_client
 from spatius_sim.subjects.testee_shim import Factory
 from spatius_sim.trace.decoder_events import StarvationMode
 from spatius_sim.trace.events import Event, Lane, Received, Sent, Trace, TraceHeader
-from spatius_sim.wires.testee import Answer, Request
+from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
 INDEPENDENT, STRICT = StarvationMode
 
 
 def motion(keyframes: int, ref: Ref | None = None, form: str = "plain") -> Move:
-    return Move((Payload(keyframes, form),), ref or Ref())
+    return Move((PlannedPayload(keyframes, form),), ref or Ref())
 
 
 def played(*steps: Step, client: Factory | None = None, mode: str = INDEPENDENT) -> Trace:
@@ -43,18 +43,20 @@ class Said:
         self._events: list[Event] = []
         self._number = 0
         self.now_ms = 0
-        self.says(Request(0, "hello"), {"modes": ["audioIndependent", "strictSync"], **hello})
-        self.says(Request(0, "reset", sample_rate=16000, mode="audioIndependent"))
+        self.says(TesteeRequest(0, "hello"), {"modes": ["audioIndependent", "strictSync"], **hello})
+        self.says(TesteeRequest(0, "reset", sample_rate=16000, mode="audioIndependent"))
 
-    def says(self, request: Request, result: dict[str, Any] | None = None, error: str | None = None) -> None:
+    def says(
+        self, request: TesteeRequest, result: dict[str, Any] | None = None, error: str | None = None
+    ) -> None:
         """One exchange; without a result it is answered with an empty one."""
         self.now_ms += request.ms
         self._note(Sent("", request))
-        self._note(Received("", Answer(request.id, result or {}, error=error)))
+        self._note(Received("", TesteeAnswer(request.id, result or {}, error=error)))
 
     def audio(self, samples: int, end: bool, returned: Any, error: str | None = None) -> None:
         result = {"conversationId": returned}
-        self.says(Request(0, "yieldAudioData", audio=bytes(2 * samples), end=end), result, error)
+        self.says(TesteeRequest(0, "yieldAudioData", audio=bytes(2 * samples), end=end), result, error)
 
     def seen(self, **members: Any) -> None:
         everything: dict[str, Any] = {
@@ -63,16 +65,16 @@ class Said:
             "samplesPlayed": 0,
             "keyframesRendered": [],
         }
-        self.says(Request(0, "observe"), everything | members)
+        self.says(TesteeRequest(0, "observe"), everything | members)
 
-    def lacks(self, request: Request) -> None:
+    def lacks(self, request: TesteeRequest) -> None:
         self.asks(request)
-        self._note(Received("", Answer(request.id, unimplemented=True)))
+        self._note(Received("", TesteeAnswer(request.id, unimplemented=True)))
 
     def answers(self) -> None:
-        self._note(Received("", Answer(0)))
+        self._note(Received("", TesteeAnswer(0)))
 
-    def asks(self, request: Request) -> None:
+    def asks(self, request: TesteeRequest) -> None:
         self._note(Sent("", request))
 
     @property

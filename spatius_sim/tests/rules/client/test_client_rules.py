@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
-from spatius_sim.model.client.decoder import ClientDecoder, Conversation
-from spatius_sim.plans.client_plan import ClientPlan, Do, Move, Ref, Say, Step, Wait
+from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
+from spatius_sim.plans.client_plan import ClientPlan, Do, GiveAudio, Move, Ref, Step, Wait
 from spatius_sim.plans.drawn_calls import client_plans_exercising
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import Interrupt
@@ -19,7 +19,7 @@ from spatius_sim.story.client_exchanges import exchanges, read_payload
 from spatius_sim.subjects.client import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
 from spatius_sim.tests.rules.client.client_traces import STRICT, Said, judged, motion
-from spatius_sim.wires.testee import Request
+from spatius_sim.wires.testee import TesteeRequest
 
 MINIATURES = [(rule_id, brain) for rule_id, brains in CLIENT_MINIATURES.items() for brain in brains]
 PLANS = 25
@@ -72,7 +72,7 @@ def test_an_honest_client_passes(rule_id: str, brain: type[ClientDecoder]) -> No
 
 
 def test_a_client_is_judged_by_the_c_rules_and_no_other() -> None:
-    assert list(judged(Say(100))) == [rule.id for rule in rules_for("client")]
+    assert list(judged(GiveAudio(100))) == [rule.id for rule in rules_for("client")]
 
 
 def test_nothing_is_judged_where_nothing_happened() -> None:
@@ -91,7 +91,7 @@ LACKS = [
 
 def test_an_unimplemented_request_is_not_applicable() -> None:
     said = Said()
-    said.lacks(Request(0, "pause"))
+    said.lacks(TesteeRequest(0, "pause"))
     assert said.judged()["C-PAUSE"].verdict is Verdict.NOT_APPLICABLE
 
 
@@ -101,8 +101,8 @@ def test_a_message_that_is_no_motion_counts_as_undecodable() -> None:
 
 def test_a_request_that_was_never_answered_is_left_out() -> None:
     said = Said()
-    said.asks(Request(0, "observe"))
-    said.asks(Request(0, "pause"))
+    said.asks(TesteeRequest(0, "observe"))
+    said.asks(TesteeRequest(0, "pause"))
     said.answers()
     said.answers()
     assert [one.request.do for one in exchanges(said.trace)] == ["hello", "reset", "pause"]
@@ -110,8 +110,8 @@ def test_a_request_that_was_never_answered_is_left_out() -> None:
 
 def test_a_stall_without_motion_is_not_taken_for_abnormal_motion() -> None:
     settle = (Wait(400), Wait(400), Wait(300))
-    first = (Say(600, True), motion(15), *settle)
-    said = judged(*first, Say(600, True), motion(5, form="junk"), *settle)
+    first = (GiveAudio(600, True), motion(15), *settle)
+    said = judged(*first, GiveAudio(600, True), motion(5, form="junk"), *settle)
     assert said["C-ABNORMAL"].verdict is Verdict.UNEXERCISED
 
 
@@ -128,7 +128,7 @@ def test_a_client_without_modes_is_not_judged_on_starving() -> None:
 
 def test_a_member_that_observe_leaves_out_is_lacking() -> None:
     said = Said()
-    said.says(Request(0, "observe"), {"state": "idle"})
+    said.says(TesteeRequest(0, "observe"), {"state": "idle"})
     assert said.judged()["C-ID-CURRENT"].verdict is Verdict.NOT_APPLICABLE
 
 
@@ -155,33 +155,33 @@ def throws_on(kind: str, *steps: Step) -> Verdict:
 
 def test_motion_that_does_not_count_is_discarded_in_silence() -> None:
     foreign = Ref(0, "made up")
-    assert throws_on("C-MISMATCH", Say(100), motion(1, foreign)) is Verdict.FAILED
+    assert throws_on("C-MISMATCH", GiveAudio(100), motion(1, foreign)) is Verdict.FAILED
     assert throws_on("C-EARLY", motion(1, foreign)) is Verdict.FAILED
 
 
 def test_an_empty_list_and_unknown_fields_must_not_throw() -> None:
-    assert throws_on("C-EMPTY", Say(100), Move(())) is Verdict.FAILED
-    assert throws_on("C-UNKNOWN", Say(100), motion(1, form="unknown fields")) is Verdict.FAILED
+    assert throws_on("C-EMPTY", GiveAudio(100), Move(())) is Verdict.FAILED
+    assert throws_on("C-UNKNOWN", GiveAudio(100), motion(1, form="unknown fields")) is Verdict.FAILED
 
 
 def test_audio_that_outlives_an_interrupt_breaks_c_interrupt() -> None:
     said = Said()
     said.audio(16000, False, "c1")
-    said.says(Request(0, "interrupt"))
+    said.says(TesteeRequest(0, "interrupt"))
     said.audio(16000, False, "c2")
     said.seen(state="playing", conversationId="c2", samplesPlayed=16000)
     assert said.judged()["C-INTERRUPT"].verdict is Verdict.FAILED
 
 
-def test_motion_of_a_round_that_was_cut_off_breaks_c_match() -> None:
+def test_motion_of_a_conversation_that_was_cut_off_breaks_c_match() -> None:
     class KeepsMotion(ClientDecoder):
-        def _start_round(self) -> Conversation:
+        def _start_conversation(self) -> DecodedConversation:
             kept = self._conversation.motion if self._conversation else []
-            conversation = super()._start_round()
+            conversation = super()._start_conversation()
             conversation.motion.extend(kept)
             return conversation
 
-    steps = (Say(2000, True), motion(50), Wait(400), Say(2000), Wait(240), Wait(280))
+    steps = (GiveAudio(2000, True), motion(50), Wait(400), GiveAudio(2000), Wait(240), Wait(280))
     assert judged(*steps, client=own_client(KeepsMotion))["C-MATCH"].verdict is Verdict.FAILED
 
 
@@ -203,7 +203,7 @@ def test_a_stall_that_motion_has_ended_must_end() -> None:
         def _motion_end(self, conversation: object) -> int:
             return 5 * 640 * 10**9
 
-    steps = (Say(2000), motion(5), Wait(100), Wait(700), motion(40), Wait(240), Wait(300))
+    steps = (GiveAudio(2000), motion(5), Wait(100), Wait(700), motion(40), Wait(240), Wait(300))
     for brain in (StaysStalled, SaysStalled, StaysSilently):
         judgement = judged(*steps, client=own_client(brain), mode=STRICT)["C-STARVE"]
         assert judgement.verdict is Verdict.FAILED, brain
@@ -212,14 +212,14 @@ def test_a_stall_that_motion_has_ended_must_end() -> None:
 def test_a_real_clock_is_judged_with_more_patience() -> None:
     said = Said(clock="real")
     said.audio(16000, True, "c1")
-    said.says(Request(0, "advance", ms=300))
+    said.says(TesteeRequest(0, "advance", ms=300))
     said.seen(conversationId="c1")
-    said.says(Request(0, "advance", ms=300))
+    said.says(TesteeRequest(0, "advance", ms=300))
     said.seen(conversationId="c1")
     assert said.judged()["C-STATES"].verdict is Verdict.UNEXERCISED
-    said.says(Request(0, "advance", ms=200))
+    said.says(TesteeRequest(0, "advance", ms=200))
     said.seen(conversationId="c1")
-    said.says(Request(0, "advance", ms=50))
+    said.says(TesteeRequest(0, "advance", ms=50))
     said.seen(conversationId="c1")
     assert said.judged()["C-STATES"].verdict is Verdict.FAILED
 
@@ -233,16 +233,16 @@ def test_what_a_client_renders_beside_the_motion_it_was_given_is_its_own_affair(
 
 
 OPEN: list[tuple[Step, ...]] = [
-    (Say(0), Wait(300), Wait(300), motion(5), Do("interrupt"), Wait(300)),
-    (Say(0, True), Say(100), Wait(300)),
-    (Do("pause"), Say(600), Wait(300), Wait(300)),
-    (Say(600), Wait(300), Do("resume"), Wait(100), Wait(100)),
-    (Say(600), Wait(300), Do("pause"), Say(600), Wait(300), Wait(300)),
-    (Say(200, True), Wait(500), motion(5), Wait(300), motion(5, Ref(0, "cut"))),
-    (Say(600), Move(()), Move(()), Wait(300)),
-    (Say(600), motion(0), motion(5), Wait(240), Wait(240)),
-    (Say(600), motion(5, form="junk"), motion(5), Move(None), motion(3), Wait(300)),
-    (Do("interrupt"), Say(0), Do("interrupt"), Wait(300)),
+    (GiveAudio(0), Wait(300), Wait(300), motion(5), Do("interrupt"), Wait(300)),
+    (GiveAudio(0, True), GiveAudio(100), Wait(300)),
+    (Do("pause"), GiveAudio(600), Wait(300), Wait(300)),
+    (GiveAudio(600), Wait(300), Do("resume"), Wait(100), Wait(100)),
+    (GiveAudio(600), Wait(300), Do("pause"), GiveAudio(600), Wait(300), Wait(300)),
+    (GiveAudio(200, True), Wait(500), motion(5), Wait(300), motion(5, Ref(0, "cut"))),
+    (GiveAudio(600), Move(()), Move(()), Wait(300)),
+    (GiveAudio(600), motion(0), motion(5), Wait(240), Wait(240)),
+    (GiveAudio(600), motion(5, form="junk"), motion(5), Move(None), motion(3), Wait(300)),
+    (Do("interrupt"), GiveAudio(0), Do("interrupt"), Wait(300)),
 ]
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import RATE, Dialogue, req_of, up_of, voice
-from spatius_sim.trace.events import Intent
+from spatius_sim.trace.events import Provocation
 
 RULES = ("R-AUDIO-COMPLETE", "R-AUDIO-FIRST", "R-END-AUDIO")
 UP, REQ = up_of("ann", 0), req_of("ann", 0)
@@ -198,7 +198,7 @@ def test_a_mark_that_answers_an_end_out_of_turn_is_none_of_the_turn_before() -> 
     said = Dialogue()
     said.turn()
     said.speaks(number=1)
-    said.intends("ann", Intent.RUBBISH)
+    said.intends("ann", Provocation.RUBBISH)
     said.audio_down("ann", last=True)
     assert said.verdict("R-END-AUDIO") is Verdict.PASSED
 

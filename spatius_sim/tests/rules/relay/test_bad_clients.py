@@ -4,7 +4,7 @@ import pytest
 
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
-from spatius_sim.trace.events import Intent
+from spatius_sim.trace.events import Provocation
 from spatius_sim.wires.events import Speak, SpeakEnd
 from spatius_sim.wires.features import AUDIO, OWN_STREAM
 
@@ -37,7 +37,7 @@ PARTS = ["the end that goes up", "audio", "the mark", "motion"]
 def test_a_bad_client_costs_others_nothing(how: str, part: str) -> None:
     said = served_before()
     if how == "sends rubbish":
-        said.intends("ann", Intent.RUBBISH)
+        said.intends("ann", Provocation.RUBBISH)
     else:
         said.hangs_up("ann", 1006)
     turn(said, "bob", part)
@@ -47,7 +47,7 @@ def test_a_bad_client_costs_others_nothing(how: str, part: str) -> None:
 
 def test_where_the_kit_itself_was_late_bad_input_harmed_nobody() -> None:
     said = served_before()
-    said.intends("ann", Intent.RUBBISH)
+    said.intends("ann", Provocation.RUBBISH)
     pcm = said.speaks("bob", 1)
     said.audio_up(up_of("bob", 1), req_of("bob", 1), pcm, end=True)
     said.lags(1.0)
@@ -57,19 +57,19 @@ def test_where_the_kit_itself_was_late_bad_input_harmed_nobody() -> None:
 
 def test_what_becomes_of_the_bad_client_itself_is_its_own_affair() -> None:
     said = served_before()
-    said.intends("ann", Intent.RUBBISH)
+    said.intends("ann", Provocation.RUBBISH)
     turn(said, "ann", "motion")
     assert said.verdict("R-BADINPUT") is Verdict.UNEXERCISED
 
 
 def test_rubbish_that_comes_after_all_turns_shows_nothing() -> None:
     said = served_before()
-    said.intends("ann", Intent.RUBBISH)
+    said.intends("ann", Provocation.RUBBISH)
     assert said.verdict("R-BADINPUT") is Verdict.UNEXERCISED
 
 
-@pytest.mark.parametrize("intent", [Intent.RUBBISH, Intent.UNREAD])
-def test_who_was_never_served_has_not_lost_anything(intent: Intent) -> None:
+@pytest.mark.parametrize("intent", [Provocation.RUBBISH, Provocation.UNREAD])
+def test_who_was_never_served_has_not_lost_anything(intent: Provocation) -> None:
     said = Dialogue()
     said.intends("ann", intent)
     said.starts("bob", 0, voice("bob"))
@@ -83,10 +83,10 @@ def slow(part: str = "nothing", of_the_other: str = "nothing", lag: float = 0.0)
     """Ann reads nothing while Bob speaks."""
     said = served_before()
     pcm = said.speaks("ann", 1)
-    said.intends("ann", Intent.UNREAD)
+    said.intends("ann", Provocation.UNREAD)
     said.lags(lag)
     turn(said, "bob", of_the_other)
-    said.intends("ann", Intent.READ_ON)
+    said.intends("ann", Provocation.READ_ON)
     said.audio_up(up_of("ann", 1), req_of("ann", 1), pcm, end=True)
     said.audio_down("ann", pcm, last=True)
     first, second = said.answers("ann", 1)
@@ -115,12 +115,12 @@ def test_another_client_waits_for_the_slow_one(part: str) -> None:
 def test_another_clients_turn_that_is_all_there_and_was_not_seen_to_be() -> None:
     said = served_before()
     said.starts("ann", 1, voice("ann 1"))
-    said.intends("ann", Intent.UNREAD)
+    said.intends("ann", Provocation.UNREAD)
     pcm = said.speaks("bob", 1)
     said.echoes("bob", 1, pcm)
     said.motion_down("bob", *said.answers("bob", 1))
     said.ends("bob", 1, complete=False)
-    said.intends("ann", Intent.READ_ON)
+    said.intends("ann", Provocation.READ_ON)
     said.ends("ann", 1)
     actual = [broken.actual for broken in said.judged("R-SLOWCLIENT").broken]
     assert "it did not come to its end" in actual
@@ -134,7 +134,7 @@ def test_where_the_kit_itself_was_late_the_slow_client_delayed_nobody() -> None:
 def test_a_client_that_never_read_on_shows_nothing() -> None:
     said = served_before()
     said.starts("ann", 1, voice("ann 1"))
-    said.intends("ann", Intent.UNREAD)
+    said.intends("ann", Provocation.UNREAD)
     turn(said, "bob", "motion")
     assert said.verdict("R-SLOWCLIENT") is Verdict.UNEXERCISED
 
@@ -156,7 +156,7 @@ def test_where_the_client_plays_what_it_spoke_no_audio_is_missed() -> None:
 
     turn("ann", 0)
     turn("bob", 0)
-    said.intends("ann", Intent.RUBBISH)
+    said.intends("ann", Provocation.RUBBISH)
     turn("bob", 1)
     assert said.verdict("R-BADINPUT") is Verdict.PASSED
 
@@ -170,5 +170,5 @@ def test_resampled_audio_is_not_counted_in_bytes() -> None:
         said.audio_down("bob", voice(f"resampled {number}", 4800), last=True)
         said.motion_down("bob", *said.answers("bob", number))
         said.ends("bob", number)
-        said.intends("ann", Intent.RUBBISH)
+        said.intends("ann", Provocation.RUBBISH)
     assert said.verdict("R-BADINPUT") is Verdict.PASSED

@@ -78,7 +78,7 @@ def test_a_turn_without_its_end_mark_does_not_come_back_to_idle() -> None:
     said.motion_down("ann", *said.answers())
     said.ends("ann", 0, complete=False)
     assert said.verdict("R-CONVERSATION") is Verdict.UNEXERCISED, "R-END-AUDIO failed"
-    (outcome,) = conversation(join(said.trace))
+    (outcome,) = conversation.check(join(said.trace))
     assert isinstance(outcome, Broken)
     assert (outcome.actual, outcome.events) == ("the state stayed playing", (said.last,))
 
@@ -224,7 +224,7 @@ def test_motion_that_came_from_nowhere_is_nobodys() -> None:
     said.turn("ann")
     said.turn("bob")
     said.motion_down("ann", b"invented")
-    outcomes = list(isolation(join(said.trace)))
+    outcomes = list(isolation.check(join(said.trace)))
     assert outcomes == [Kept()] * 6
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import DAY, HOUR, NOW, Dialogue, voice
-from spatius_sim.trace.events import Intended, Intent, Lane, Opened, Refused, TokenRequested
+from spatius_sim.trace.events import Lane, Opened, Provocation, Provoked, Refused, TokenRequested
 from spatius_sim.wires.features import KEYS
 
 ASK, KNOCK, SESSION = "ask-1", "knock-1", "session-1"
@@ -12,11 +12,11 @@ READABLE = '{"errors":[{"detail":"expire_at must be in the future"}]}'
 
 
 def asked(
-    life: int | None, status: int, *, token: str = "", body: str = "", intent: Intent | None = None
+    life: int | None, status: int, *, token: str = "", body: str = "", intent: Provocation | None = None
 ) -> Dialogue:
     said = Dialogue("server")
     if intent is not None:
-        said.happens(Lane.KIT, ASK, Intended(intent))
+        said.happens(Lane.KIT, ASK, Provoked(intent))
     expire_at = None if life is None else int(NOW) + life
     said.happens(Lane.CONSOLE, ASK, TokenRequested("key#1", expire_at, NOW, status, token))
     if body:
@@ -44,12 +44,12 @@ def test_an_expiry_inside_the_window_or_too_near_to_its_border(life: int | None)
     assert asked(life, 200, token="token#1").verdict("S-TOKEN-WINDOW") is Verdict.UNEXERCISED
 
 
-BAD_KEYS = [Intent.WRONG_KEY, Intent.MISSING_KEY]
+BAD_KEYS = [Provocation.WRONG_KEY, Provocation.MISSING_KEY]
 
 
 @pytest.mark.parametrize("intent", BAD_KEYS)
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_bad_key_is_refused(intent: Intent, status: int) -> None:
+def test_a_bad_key_is_refused(intent: Provocation, status: int) -> None:
     said = asked(HOUR, status, body="no", intent=intent)
     assert said.verdict("S-TOKEN-KEY") is Verdict.PASSED
     assert said.verdict("S-TOKEN-WINDOW") is Verdict.UNEXERCISED
@@ -57,7 +57,7 @@ def test_a_bad_key_is_refused(intent: Intent, status: int) -> None:
 
 @pytest.mark.parametrize("intent", BAD_KEYS)
 @pytest.mark.parametrize(("status", "token"), [(200, "token#1"), (200, ""), (401, "token#1")])
-def test_a_bad_key_is_taken(intent: Intent, status: int, token: str) -> None:
+def test_a_bad_key_is_taken(intent: Provocation, status: int, token: str) -> None:
     assert asked(HOUR, status, token=token, intent=intent).failed == ["S-TOKEN-KEY"]
 
 
@@ -71,9 +71,9 @@ def test_a_server_without_keys_need_not_refuse_any() -> None:
     assert judgement.reason == "the subject lacks keys"
 
 
-def knocked(intent: Intent, outcome: Opened | Refused) -> Dialogue:
+def knocked(intent: Provocation, outcome: Opened | Refused) -> Dialogue:
     said = Dialogue("server")
-    said.happens(Lane.KIT, KNOCK, Intended(intent))
+    said.happens(Lane.KIT, KNOCK, Provoked(intent))
     said.happens(Lane.UPSTREAM, KNOCK, outcome)
     return said
 
@@ -81,44 +81,44 @@ def knocked(intent: Intent, outcome: Opened | Refused) -> Dialogue:
 @pytest.mark.parametrize(
     ("intent", "status", "body"),
     [
-        (Intent.INVENTED_TOKEN, 400, '{"message":"Invalid session token"}\n'),
-        (Intent.MISSING_TOKEN, 400, ""),
-        (Intent.MISSING_TOKEN, 401, "anything"),
-        (Intent.UNKNOWN_AVATAR, 404, '{"message":"Avatar not found: missing-avatar"}'),
-        (Intent.UNKNOWN_AVATAR, 404, "avatar not found"),
-        (Intent.UNKNOWN_AVATAR, 404, '["Avatar not found"]'),
-        (Intent.UNKNOWN_AVATAR, 404, '{"error":"avatar not found"}'),
+        (Provocation.INVENTED_TOKEN, 400, '{"message":"Invalid session token"}\n'),
+        (Provocation.MISSING_TOKEN, 400, ""),
+        (Provocation.MISSING_TOKEN, 401, "anything"),
+        (Provocation.UNKNOWN_AVATAR, 404, '{"message":"Avatar not found: missing-avatar"}'),
+        (Provocation.UNKNOWN_AVATAR, 404, "avatar not found"),
+        (Provocation.UNKNOWN_AVATAR, 404, '["Avatar not found"]'),
+        (Provocation.UNKNOWN_AVATAR, 404, '{"error":"avatar not found"}'),
     ],
 )
-def test_a_bad_upgrade_is_refused(intent: Intent, status: int, body: str) -> None:
+def test_a_bad_upgrade_is_refused(intent: Provocation, status: int, body: str) -> None:
     assert knocked(intent, Refused(status, body)).verdict("S-UPGRADE-REFUSED") is Verdict.PASSED
 
 
 @pytest.mark.parametrize(
     ("intent", "outcome"),
     [
-        (Intent.INVENTED_TOKEN, Refused(401, '{"message":"Invalid session token"}')),
-        (Intent.INVENTED_TOKEN, Refused(400, '{"message":"no"}')),
-        (Intent.MISSING_TOKEN, Refused(500, "")),
-        (Intent.UNKNOWN_AVATAR, Refused(404, "")),
-        (Intent.UNKNOWN_AVATAR, Opened()),
+        (Provocation.INVENTED_TOKEN, Refused(401, '{"message":"Invalid session token"}')),
+        (Provocation.INVENTED_TOKEN, Refused(400, '{"message":"no"}')),
+        (Provocation.MISSING_TOKEN, Refused(500, "")),
+        (Provocation.UNKNOWN_AVATAR, Refused(404, "")),
+        (Provocation.UNKNOWN_AVATAR, Opened()),
     ],
 )
-def test_a_bad_upgrade_is_refused_otherwise_or_let_in(intent: Intent, outcome: Opened | Refused) -> None:
+def test_a_bad_upgrade_is_refused_otherwise_or_let_in(intent: Provocation, outcome: Opened | Refused) -> None:
     assert knocked(intent, outcome).failed == ["S-UPGRADE-REFUSED"]
 
 
 def test_an_expired_token_opens_nothing() -> None:
-    refused = knocked(Intent.EXPIRED_TOKEN, Refused(401, "session token expired"))
+    refused = knocked(Provocation.EXPIRED_TOKEN, Refused(401, "session token expired"))
     assert refused.verdict("S-TOKEN-EXPIRY") is Verdict.PASSED
     assert refused.verdict("S-UPGRADE-REFUSED") is Verdict.UNEXERCISED
-    assert knocked(Intent.EXPIRED_TOKEN, Opened()).failed == ["S-TOKEN-EXPIRY"]
+    assert knocked(Provocation.EXPIRED_TOKEN, Opened()).failed == ["S-TOKEN-EXPIRY"]
 
 
 def outlived(*, waited: bool, closed: bool) -> Dialogue:
     said = Dialogue("server")
     said.opened(SESSION)
-    said.happens(Lane.KIT, SESSION, Intended(Intent.OUTLIVED_TOKEN))
+    said.happens(Lane.KIT, SESSION, Provoked(Provocation.OUTLIVED_TOKEN))
     said.starts(SESSION, 0, voice("late"))
     if closed:
         said.closed(SESSION, by_kit=False)
@@ -138,5 +138,5 @@ def test_a_turn_before_the_token_expired_says_nothing() -> None:
     said = Dialogue("server")
     said.starts(SESSION, 0, voice("early"))
     said.ends(SESSION, 0)
-    said.happens(Lane.KIT, SESSION, Intended(Intent.OUTLIVED_TOKEN))
+    said.happens(Lane.KIT, SESSION, Provoked(Provocation.OUTLIVED_TOKEN))
     assert said.verdict("S-TOKEN-EXPIRY") is Verdict.UNEXERCISED

@@ -11,7 +11,7 @@ from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import KEYFRAME, RATE, Dialogue, voice
-from spatius_sim.trace.events import Intended, Intent, Lane
+from spatius_sim.trace.events import Lane, Provocation, Provoked
 
 RULES = ("S-MOTION-END", "S-MOTION-COUNT", "S-MOTION-SHAPE")
 SESSION, REQ = "session-1", "req-1"
@@ -263,7 +263,7 @@ def test_a_session_that_the_server_closes_after_its_token_has_expired(outlived: 
     said.configures(SESSION)
     said.confirms(SESSION)
     if outlived:
-        said.happens(Lane.KIT, SESSION, Intended(Intent.OUTLIVED_TOKEN))
+        said.happens(Lane.KIT, SESSION, Provoked(Provocation.OUTLIVED_TOKEN))
     pcm = voice("asked")
     said.starts(SESSION, 0, pcm)
     said.audio_up(SESSION, REQ, pcm, end=True)

@@ -18,7 +18,7 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import RATE, Dialogue, voice
-from spatius_sim.trace.events import Intended, Intent, Lane, Matter, Watched
+from spatius_sim.trace.events import Lane, Matter, Provocation, Provoked, Watched
 from spatius_sim.wires.features import EGRESS
 
 SESSION, REQ = "session-1", "req-1"
@@ -27,10 +27,12 @@ VALID = ConfigureSession(RATE)
 ROOM = ConfigureSession(RATE, egress_type=EgressType.LIVEKIT)
 
 
-def greeted(asked: Message | str, answer: Message | str | None, intent: Intent | None = None) -> Dialogue:
+def greeted(
+    asked: Message | str, answer: Message | str | None, intent: Provocation | None = None
+) -> Dialogue:
     said = Dialogue("server")
     if intent is not None:
-        said.happens(Lane.KIT, SESSION, Intended(intent))
+        said.happens(Lane.KIT, SESSION, Provoked(intent))
     said.opened(SESSION)
     said.client_says_raw(SESSION, asked if isinstance(asked, str) else encode(asked))
     if answer is not None:
@@ -50,7 +52,7 @@ def test_a_valid_configuration_is_answered_otherwise(answer: Message | str) -> N
 
 @pytest.mark.parametrize("rule_id", ["S-CONFIRM", "S-HANDSHAKE-REFUSED"])
 def test_silence_is_judged_where_a_wait_for_it_ended(rule_id: str) -> None:
-    intent = None if rule_id == "S-CONFIRM" else Intent.TEXT
+    intent = None if rule_id == "S-CONFIRM" else Provocation.TEXT
     said = greeted(VALID, None, intent)
     assert said.verdict(rule_id) is Verdict.UNEXERCISED
     said.happens(Lane.KIT, SESSION, Watched(Matter.HANDSHAKE, False))
@@ -79,13 +81,13 @@ def test_what_the_service_may_refuse_needs_no_confirmation(asked: Message) -> No
 @pytest.mark.parametrize(
     ("intent", "text"),
     [
-        (Intent.WRONG_MESSAGE, "expected ClientConfigureSession message"),
-        (Intent.TEXT, "Failed to unmarshal initial message: text"),
-        (Intent.UNDECODABLE, "unexpected message type"),
-        (Intent.UNSUPPORTED_RATE, "unsupported sample rate: 11025"),
+        (Provocation.WRONG_MESSAGE, "expected ClientConfigureSession message"),
+        (Provocation.TEXT, "Failed to unmarshal initial message: text"),
+        (Provocation.UNDECODABLE, "unexpected message type"),
+        (Provocation.UNSUPPORTED_RATE, "unsupported sample rate: 11025"),
     ],
 )
-def test_a_bad_first_message_is_refused_in_known_words(intent: Intent, text: str) -> None:
+def test_a_bad_first_message_is_refused_in_known_words(intent: Provocation, text: str) -> None:
     said = greeted("hello", ServerError(message=text), intent)
     assert said.verdict("S-HANDSHAKE-REFUSED") is Verdict.PASSED
     assert greeted("hello", ServerError(message="no"), intent).failed == ["S-HANDSHAKE-REFUSED"]
@@ -93,7 +95,7 @@ def test_a_bad_first_message_is_refused_in_known_words(intent: Intent, text: str
 
 @pytest.mark.parametrize("answer", [ConfirmSession("id"), "junk"])
 def test_a_bad_first_message_is_taken(answer: Message | str) -> None:
-    assert greeted("hello", answer, Intent.TEXT).failed == ["S-HANDSHAKE-REFUSED"]
+    assert greeted("hello", answer, Provocation.TEXT).failed == ["S-HANDSHAKE-REFUSED"]
 
 
 def test_what_the_server_says_before_it_is_asked_is_no_answer() -> None:

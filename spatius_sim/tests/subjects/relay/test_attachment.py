@@ -16,7 +16,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from spatius_sim.engine.options import as_typed
-from spatius_sim.engine.settings import Options
+from spatius_sim.engine.settings import Settings
 from spatius_sim.mock_server.running import RunningMotionServer
 from spatius_sim.net.client.relay import RelayAddress, RelayClient
 from spatius_sim.net.client.relay_process import RelayProcess
@@ -25,7 +25,7 @@ from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.subjects.relay.attachment import Attachment
 from spatius_sim.tests.engine.test_exit_codes import RELAY, Ran, fronts, judge, relay
 from spatius_sim.trace.recorder import Recorder
-from spatius_sim.wires import dialect_named
+from spatius_sim.wires import published_wire
 
 TARGET = "ws://127.0.0.1:{port}"
 SECONDS = 20.0
@@ -152,7 +152,7 @@ def test_a_login_and_a_subprotocol_are_brought_along() -> None:
         async with serve(_hold, LOOPBACK, 0, process_request=refuse_strangers, subprotocols=known) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             address = attachment.address(f"ws://{LOOPBACK}:{port}")
-            async with RelayClient(address, dialect_named("json-envelope"), Recorder(), "ann"):
+            async with RelayClient(address, published_wire("json-envelope"), Recorder(), "ann"):
                 return str(next(iter(server.connections)).subprotocol)
 
     headers = ("Authorization: Bearer the relay's own",)
@@ -171,7 +171,7 @@ def test_a_relay_is_trusted_by_its_own_certificates(tmp_path: Path) -> None:
         async with serve(_hold, LOOPBACK, 0, ssl=context) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             address = Attachment(ca=ca).address(f"wss://{LOOPBACK}:{port}")
-            async with RelayClient(address, dialect_named("json-envelope"), Recorder(), "ann"):
+            async with RelayClient(address, published_wire("json-envelope"), Recorder(), "ann"):
                 pass
 
     asyncio.run(connect(str(tmp_path / "ca.pem")))
@@ -199,7 +199,7 @@ def test_what_cannot_be_is_a_usage_error(wrong: Attachment, told: str) -> None:
 
 
 def test_a_started_relay_needs_a_place() -> None:
-    options = Options(target="ws://127.0.0.1:8765", attachment=Attachment(command="relay --port {port}"))
+    options = Settings(target="ws://127.0.0.1:8765", attachment=Attachment(command="relay --port {port}"))
     with pytest.raises(UsageError, match="needs a --target that says where"):
         options.check()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from spatius_sim.engine.settings import Options
+from spatius_sim.engine.settings import Settings
 from spatius_sim.engine.trial import Trial
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
@@ -21,7 +21,7 @@ from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.document import DocumentClient
 from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import Plan
 from spatius_sim.protocol.errors import UsageError
@@ -33,7 +33,7 @@ from spatius_sim.tests.engine.test_wires_bite import IN_REAL_TIME
 from spatius_sim.tests.running_miniature import PATIENCE, SEED
 from spatius_sim.trace.events import Closed, Lane, Received, TraceHeader
 from spatius_sim.trace.recorder import Recorder
-from spatius_sim.wires.events import Garbage
+from spatius_sim.wires.events import NotUnderstood
 from spatius_sim.wires.features import STREAMING
 
 EXAMPLES = 2
@@ -47,7 +47,7 @@ class DocumentRelay(MiniatureRelay):
         outbox = self._clients[client] = asyncio.Queue()
         self._hangs_up = True
         self._carry_out(self._brain.client_came(client))
-        self._carry_out(self._brain.client_did(client, self._dialect.read_client(await request.text())))
+        self._carry_out(self._brain.client_did(client, self._wire.read_client(await request.text())))
         parts = []
         while (told := await outbox.get()) is not None:
             parts.append(json.loads(told[1]))
@@ -91,7 +91,7 @@ async def document_relay(
     brain: type[PlainRelay], server_of: type[DocumentRelay] = DocumentRelay
 ) -> AsyncIterator[Subject[Plan]]:
     wire, recorder = find_wire("http-document"), Recorder()
-    async with MotionServer(seed=SEED, sink=recorder) as server:
+    async with MotionServerShell(seed=SEED, sink=recorder) as server:
         numbers = count(1)
         made = brain(canary_key(SEED), lambda: f"request-{next(numbers)}")
         relay = server_of(made, wire, server.console_endpoint, server.ingress_endpoint)
@@ -165,7 +165,7 @@ async def test_an_answer_that_is_none_and_one_that_breaks_off() -> None:
         return web.Response()
 
     recorder, wire = Recorder(), find_wire("http-document")
-    recorder.dialect = wire
+    recorder.wire = wire
     recorder.start(TraceHeader("relay", wire.name, 1, "", ""))
     for handler in (refuses, breaks_off):
         async with (
@@ -177,7 +177,7 @@ async def test_an_answer_that_is_none_and_one_that_breaks_off() -> None:
             await client._posting
     whats = [event.what for event in recorder.finish().on(Lane.DOWNSTREAM)]
     [answer] = [what for what in whats if isinstance(what, Received)]
-    assert isinstance(answer.value, Garbage)
+    assert isinstance(answer.value, NotUnderstood)
     assert Closed(by_kit=False, code=1006) in whats
 
 
@@ -186,8 +186,8 @@ async def test_an_answer_that_is_none_and_one_that_breaks_off() -> None:
 )
 def test_documents_come_over_http_and_nothing_else_does(target: str, wire: str) -> None:
     with pytest.raises(UsageError, match="--target"):
-        Options(target=target, wire=wire).check()
+        Settings(target=target, wire=wire).check()
 
 
 def test_a_document_s_target_is_a_url() -> None:
-    Options(target="http://127.0.0.1:8000/turn", wire="http-document").check()
+    Settings(target="http://127.0.0.1:8000/turn", wire="http-document").check()

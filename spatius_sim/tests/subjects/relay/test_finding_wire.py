@@ -12,7 +12,7 @@ from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.relay import PlainRelay, RelayCommand
 from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.subjects.relay.finding_wire import WireNotFoundError, find_out_wire
 from spatius_sim.subjects.relay.subject import RelaySubject
@@ -34,7 +34,7 @@ class GreetsNobody(PlainRelay):
 
 @asynccontextmanager
 async def relay_on(wire: str, brain: type[PlainRelay]) -> AsyncIterator[RelayAddress]:
-    async with MotionServer(seed=SEED) as server:
+    async with MotionServerShell(seed=SEED) as server:
         numbers = count(1)
         relay = MiniatureRelay(
             brain(canary_key(SEED), lambda: f"request-{next(numbers)}"),
@@ -69,7 +69,7 @@ async def test_a_subject_without_a_wire_finds_it_out() -> None:
         subject = RelaySubject(address, None, recorder, SEED, PATIENCE, None)
         await subject.attach()
     assert subject.wire == "binary-header"
-    assert recorder.dialect is find_wire("binary-header")
+    assert recorder.wire is find_wire("binary-header")
 
 
 @asynccontextmanager

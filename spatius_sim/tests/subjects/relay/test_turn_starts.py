@@ -13,7 +13,7 @@ from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.relay import PlainRelay, RelayCommand
 from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.server.motion_server import MotionServer
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import Plan, TurnPlan, speech
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.rules.findings import Verdict
@@ -21,9 +21,9 @@ from spatius_sim.rules.judge import judge
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.relay.turn_starts import (
-    Asked,
     Hooked,
     Requested,
+    StartByMessage,
     TurnStart,
     TurnToStart,
     turn_start,
@@ -57,9 +57,9 @@ class SaysItsOwn(PlainRelay):
 @asynccontextmanager
 async def says_its_own(
     brain: type[PlainRelay] = SaysItsOwn,
-) -> AsyncIterator[tuple[MotionServer, MiniatureRelay, str, Recorder]]:
+) -> AsyncIterator[tuple[MotionServerShell, MiniatureRelay, str, Recorder]]:
     recorder = Recorder()
-    async with MotionServer(seed=SEED, sink=recorder) as server:
+    async with MotionServerShell(seed=SEED, sink=recorder) as server:
         numbers = count(1)
         relay = MiniatureRelay(
             SaysItsOwn(canary_key(SEED), lambda: f"request-{next(numbers)}"),
@@ -72,7 +72,7 @@ async def says_its_own(
             yield server, relay, f"ws://{LOOPBACK}:{port}", recorder
 
 
-async def two_turns(server: MotionServer, url: str, recorder: Recorder, starts: TurnStart) -> Trace:
+async def two_turns(server: MotionServerShell, url: str, recorder: Recorder, starts: TurnStart) -> Trace:
     subject = RelaySubject(
         RelayAddress(url), find_wire("json-envelope"), recorder, SEED, PATIENCE, server, starts=starts
     )
@@ -93,7 +93,7 @@ def spoken(trace: Trace) -> list[bytes]:
 
 async def test_words_are_said_and_what_went_up_is_the_truth() -> None:
     async with says_its_own() as (server, _, url, recorder):
-        trace = await two_turns(server, url, recorder, Asked(Say("hello")))
+        trace = await two_turns(server, url, recorder, StartByMessage(Say("hello")))
     assert spoken(trace) == [PCM, PCM]
     judged(trace)
 
@@ -101,11 +101,11 @@ async def test_words_are_said_and_what_went_up_is_the_truth() -> None:
 async def test_a_clip_is_played_by_the_reference_relay() -> None:
     recorder = Recorder()
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(MotionServer(seed=SEED, sink=recorder))
+        server = await stack.enter_async_context(MotionServerShell(seed=SEED, sink=recorder))
         relay = await start_reference_relay(server, canary_key(SEED))
         stack.push_async_callback(relay.wait_closed)
         stack.callback(relay.close)
-        trace = await two_turns(server, relay_url(relay), recorder, Asked(PlayClip("hello")))
+        trace = await two_turns(server, relay_url(relay), recorder, StartByMessage(PlayClip("hello")))
     first, second = spoken(trace)
     assert first == second
     assert len(first) > 100_000
@@ -166,7 +166,7 @@ async def test_several_clients_whose_speech_nobody_knows_are_not_taken_for_each_
     plan = Plan(((TurnPlan(6400, 3200),), (TurnPlan(6400, 3200),)))
     async with says_its_own() as (server, _, url, recorder):
         wire = find_wire("json-envelope")
-        starts = Asked(Say("hello"))
+        starts = StartByMessage(Say("hello"))
         subject = RelaySubject(RelayAddress(url), wire, recorder, SEED, PATIENCE, server, starts=starts)
         trace = await subject.run(plan)
     assert Verdict.FAILED not in {one.verdict for one in judge(trace).values()}
@@ -182,8 +182,8 @@ def test_what_no_turn_can_be_started_by(wanted: str) -> None:
 
 def test_ways_to_start_a_turn() -> None:
     assert turn_start("client-audio", None) is None
-    assert turn_start("clip:hello", None) == Asked(PlayClip("hello"))
-    assert turn_start("text:say: hi", None) == Asked(Say("say: hi"))
+    assert turn_start("clip:hello", None) == StartByMessage(PlayClip("hello"))
+    assert turn_start("text:say: hi", None) == StartByMessage(Say("say: hi"))
     assert turn_start("http:https://a/b", None) == Requested("https://a/b")
     assert turn_start("hook", print) == Hooked(print)
     with pytest.raises(UsageError, match=r"no conftest\.py defines pytest_spatius_start_turn"):
@@ -199,5 +199,5 @@ def test_a_wire_without_clips_is_not_asked_for_one() -> None:
             SEED,
             Patience(),
             None,
-            starts=Asked(PlayClip("hello")),
+            starts=StartByMessage(PlayClip("hello")),
         )

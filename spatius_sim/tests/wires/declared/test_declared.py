@@ -9,11 +9,11 @@ from spatius_sim.wires.events import (
     Audio,
     ClientAction,
     Failed,
-    Garbage,
     Interrupted,
     InterruptTurn,
     Motion,
     Note,
+    NotUnderstood,
     PlayClip,
     Ready,
     RelayEvent,
@@ -45,7 +45,7 @@ def wire(relay: str, client: str = CLIENT, top: str = "") -> Declared:
 
 def garbage(told: tuple[RelayEvent, ...]) -> str:
     [event] = told
-    assert isinstance(event, Garbage)
+    assert isinstance(event, NotUnderstood)
     return event.reason
 
 

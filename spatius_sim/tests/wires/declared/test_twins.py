@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 
 from spatius_sim.files.wire_file import shipped_wire
 from spatius_sim.tests.wires.frames import any_frames
-from spatius_sim.wires import Dialect, dialect_named, dialect_names
+from spatius_sim.wires import Wire, published_wire, published_wire_names
 from spatius_sim.wires.events import (
     Audio,
     ClientAction,
     Failed,
     Frame,
-    Garbage,
     Interrupted,
     InterruptTurn,
     Motion,
     Note,
+    NotUnderstood,
     PlayClip,
     Ready,
     RelayEvent,
@@ -31,7 +31,7 @@ from spatius_sim.wires.events import (
 
 twins = pytest.mark.parametrize(
     ("wire", "twin"),
-    [(dialect_named(name), shipped_wire(name)) for name in dialect_names()],
+    [(published_wire(name), shipped_wire(name)) for name in published_wire_names()],
     ids=lambda wire: wire.name,
 )
 
@@ -44,7 +44,7 @@ relay_events: st.SearchStrategy[RelayEvent] = st.one_of(
     st.builds(Interrupted, st.text(min_size=1)),
     st.builds(Failed, st.text(min_size=1)),
     st.builds(Note, st.sampled_from(["status", "agent_ready", "transcript", "pong", "no-such-kind"])),
-    st.builds(Garbage, texts),
+    st.builds(NotUnderstood, texts),
 )
 client_actions: st.SearchStrategy[ClientAction] = st.one_of(
     st.builds(Start, rates, texts),
@@ -78,7 +78,7 @@ def _value(frame: Frame) -> object:
 @twins
 @settings(deadline=None, max_examples=300)
 @given(event=relay_events)
-def test_they_write_the_same_for_a_relay(wire: Dialect, twin: Dialect, event: RelayEvent) -> None:
+def test_they_write_the_same_for_a_relay(wire: Wire, twin: Wire, event: RelayEvent) -> None:
     if isinstance(event, Note) and event.kind == "no-such-kind":
         assert twin.write_relay(event) == ()
     else:
@@ -88,17 +88,17 @@ def test_they_write_the_same_for_a_relay(wire: Dialect, twin: Dialect, event: Re
 @twins
 @settings(deadline=None, max_examples=300)
 @given(action=client_actions)
-def test_they_write_the_same_for_a_client(wire: Dialect, twin: Dialect, action: ClientAction) -> None:
+def test_they_write_the_same_for_a_client(wire: Wire, twin: Wire, action: ClientAction) -> None:
     assert plain(twin.write_client(action)) == plain(wire.write_client(action))
 
 
 @twins
 @settings(deadline=None, max_examples=500)
 @given(frame=any_frames)
-def test_they_read_the_same(wire: Dialect, twin: Dialect, frame: Frame) -> None:
+def test_they_read_the_same(wire: Wire, twin: Wire, frame: Frame) -> None:
     told, twin_told = wire.read_relay(frame), twin.read_relay(frame)
-    if isinstance(told[0], Garbage):
-        assert [type(event) for event in twin_told] == [Garbage]
+    if isinstance(told[0], NotUnderstood):
+        assert [type(event) for event in twin_told] == [NotUnderstood]
     else:
         assert twin_told == told
     did, twin_did = wire.read_client(frame), twin.read_client(frame)
@@ -108,7 +108,7 @@ def test_they_read_the_same(wire: Dialect, twin: Dialect, frame: Frame) -> None:
 @twins
 @given(events=st.lists(relay_events, max_size=5), actions=st.lists(client_actions, max_size=5))
 def test_each_reads_what_the_other_writes(
-    wire: Dialect, twin: Dialect, events: list[RelayEvent], actions: list[ClientAction]
+    wire: Wire, twin: Wire, events: list[RelayEvent], actions: list[ClientAction]
 ) -> None:
     for event in events:
         for frame in twin.write_relay(event):
@@ -119,14 +119,14 @@ def test_each_reads_what_the_other_writes(
 
 
 def assert_alike(one: RelayEvent | ClientAction, other: RelayEvent | ClientAction) -> None:
-    if isinstance(one, Garbage | Unclear):
+    if isinstance(one, NotUnderstood | Unclear):
         assert type(one) is type(other)
     else:
         assert one == other
 
 
 @twins
-def test_they_lack_the_same(wire: Dialect, twin: Dialect) -> None:
+def test_they_lack_the_same(wire: Wire, twin: Wire) -> None:
     assert twin.lacks == wire.lacks
     assert (twin.name, twin.greets, twin.http_paths) == (wire.name, wire.greets, wire.http_paths)
     assert twin.declaration
