@@ -24,6 +24,7 @@ from spatius_sim import __version__
 from spatius_sim.model.server.answers import SynthesizedAnswer
 from spatius_sim.net.garbage import collect_seldom
 from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
@@ -32,7 +33,6 @@ from spatius_sim.protocol.console import SESSION_TOKENS_PATH, WEBSOCKET_PATH
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import ConfirmSession, MotionResponse
 from spatius_sim.trace.events import TraceHeader
-from spatius_sim.trace.recorder import Recorder
 
 _RATE = 16000
 _CONFIRM = encode(ConfirmSession("constant"))
@@ -129,7 +129,7 @@ async def serve_ours(*, traced: bool) -> None:
         async with MotionServerShell(seed=1) as server:
             await _report(server.port)
         return
-    recorder = Recorder()
+    recorder = LiveRecorder()
     begin_anew = partial(recorder.start, TraceHeader("relay", "", 0, "", __version__))
     begin_anew()
     async with MotionServerShell(seed=1, sink=recorder) as server:

@@ -11,6 +11,7 @@ from spatius_sim.cli.demo_view import ConversationFigures
 from spatius_sim.files.clip import Clip
 from spatius_sim.net.client.avatar import AvatarClient
 from spatius_sim.net.client.relay import RelayAddress, RelayClient
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.keyframes import JAW_POSE
 from spatius_sim.protocol.messages import MotionResponse
@@ -37,7 +38,6 @@ from spatius_sim.trace.events import (
     TurnStarted,
     WaitEnded,
 )
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import Failed, Speak, SpeakEnd
 
@@ -72,7 +72,7 @@ class Stage:
     server: MotionServerShell
     relay: RelayClient
     avatar: AvatarClient
-    recorder: Recorder
+    recorder: LiveRecorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ async def dying_motion_server(clip: Clip, seed: int, watch: DemoWatcher) -> Demo
 @asynccontextmanager
 async def _stage(seed: int, plan: str) -> AsyncIterator[Stage]:
     wire = published_wire(_WIRE)
-    recorder = Recorder(wire=wire)
+    recorder = LiveRecorder(wire=wire)
     ids = (f"conversation-{number}" for number in count(1))
     async with MotionServerShell(seed=seed, sink=recorder) as server:
         relay = await start_reference_relay(server, canary_key(seed))
@@ -154,7 +154,7 @@ async def _perform(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: bool) 
     )
 
 
-def _happened(recorder: Recorder, what: Callable[[EventKind], bool]) -> bool:
+def _happened(recorder: LiveRecorder, what: Callable[[EventKind], bool]) -> bool:
     return any(what(event.what) for event in recorder.events)
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from spatius_sim.net.client.document import DocumentClient
 from spatius_sim.net.client.relay import RelayAddress, RelayClient
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.subjects.waiting import chunks
 from spatius_sim.trace.events import Closed, Event, Lane, Opened, Received, Sent
 from spatius_sim.trace.reading import read_upstream
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import (
     Audio,
@@ -72,7 +72,7 @@ async def try_wire(
         if event.lane is Lane.DOWNSTREAM and line:
             say(line)
 
-    recorder = Recorder(wire=wire, on_event=tell)
+    recorder = LiveRecorder(wire=wire, on_event=tell)
     kind = RelayClient if address.url.startswith("ws") else DocumentClient
     async with kind(address, wire, recorder, "client") as client:
         await client.start(PLAN_SAMPLE_RATE, _GREETING_SECONDS if wire.greets else 0.0)

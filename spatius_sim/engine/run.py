@@ -18,6 +18,7 @@ from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.client.testee import SocketTestee, StdioTestee, Testee
 from spatius_sim.net.listening import free_port
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.plan import Plan
@@ -33,7 +34,6 @@ from spatius_sim.tape.taping import TapeRecorder
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Trace
 from spatius_sim.trace.known_secrets import KnownSecrets
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires.features import UPSTREAM
 
 T = TypeVar("T")
@@ -57,8 +57,8 @@ class Run:
     unwritten: list[str] = field(default_factory=list)
     """Of each tape that could not be written, why: that costs no verdict."""
     _loop: BackgroundLoop = field(default_factory=BackgroundLoop)
-    _recorder: Recorder = field(
-        default_factory=lambda: Recorder(most_bytes=MOST_BYTES, most_events=MOST_EVENTS)
+    _recorder: LiveRecorder = field(
+        default_factory=lambda: LiveRecorder(most_bytes=MOST_BYTES, most_events=MOST_EVENTS)
     )
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _motion_server: MotionServerShell | None = None
@@ -219,7 +219,7 @@ class Run:
         patience = options.patience
         if not place.find_lacks:
             patience = replace(patience, settle=max(patience.settle, _SERVICE_SETTLES_SECONDS))
-        return ServerSubject(place, Recorder(secrets=self.secrets), options.seed, patience)
+        return ServerSubject(place, LiveRecorder(secrets=self.secrets), options.seed, patience)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._loop.run(work, _START_SECONDS)

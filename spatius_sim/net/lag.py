@@ -5,15 +5,15 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.trace.events import KitStalled, Lane
-from spatius_sim.trace.recorder import Recorder
 
 _EVERY_SECONDS = 0.05
 _LATE_SECONDS = 0.05
 
 
 @asynccontextmanager
-async def lag_marked(recorder: Recorder) -> AsyncIterator[None]:
+async def lag_marked(recorder: LiveRecorder) -> AsyncIterator[None]:
     """While this is open, the recorder is told of every lag of more than 50 ms, when it is over."""
     watching = asyncio.create_task(_watch(recorder))
     try:
@@ -22,7 +22,7 @@ async def lag_marked(recorder: Recorder) -> AsyncIterator[None]:
         watching.cancel()
 
 
-async def _watch(recorder: Recorder) -> None:
+async def _watch(recorder: LiveRecorder) -> None:
     while True:
         slept_at = time.monotonic()
         await asyncio.sleep(_EVERY_SECONDS)

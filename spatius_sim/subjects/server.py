@@ -13,6 +13,7 @@ from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.net.client.motion_server import UpgradeRefusedError, UpstreamClient, ask_for_token, token_in
 from spatius_sim.net.lag import lag_marked
 from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, Sound, TurnPlan, speech
 from spatius_sim.plans.probes import (
     EgressProbe,
@@ -56,7 +57,6 @@ from spatius_sim.trace.events import (
     Watched,
 )
 from spatius_sim.trace.logins import shown_url
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires.features import EGRESS, KEYS
 
 _RETRY_SECONDS = 0.2
@@ -114,7 +114,7 @@ class ServerSubject:
     kind = "server"
     wire = ""
 
-    def __init__(self, place: ServerAddress, recorder: Recorder, seed: int, patience: Patience) -> None:
+    def __init__(self, place: ServerAddress, recorder: LiveRecorder, seed: int, patience: Patience) -> None:
         self.target = shown_url(place.ingress)
         self._place = place
         self._lacks = place.lacks
@@ -262,7 +262,7 @@ class ServerSubject:
         """Whether a session with an egress is confirmed."""
         async with self._session() as session:
             await session.send(encode(_EGRESSES[EgressType.LIVEKIT]))
-            recorder = Recorder()
+            recorder = LiveRecorder()
             recorder.start(TraceHeader("server", "", self._seed, "", __version__))
             answered = MessageWatch(recorder, "", lambda message: True)
             confirmed = MessageWatch(recorder, "", lambda message: isinstance(message, ConfirmSession))
@@ -357,7 +357,7 @@ def _client(place: ServerAddress, token: str | None, *, by_query: bool = False) 
     )
 
 
-async def _listen(recorder: Recorder, name: str, session: UpstreamClient) -> None:
+async def _listen(recorder: LiveRecorder, name: str, session: UpstreamClient) -> None:
     async for raw in session.frames():
         recorder.received(Lane.UPSTREAM, name, raw)
     recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=False, code=session.close_code))

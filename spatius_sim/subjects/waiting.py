@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.trace.events import Event, Lane, Received
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires.events import Failed, Note, NotUnderstood
 
 
 class MessageWatch:
     """Looks for one message in what a connection receives from here on."""
 
-    def __init__(self, recorder: Recorder, connection: str, wanted: Callable[[object], bool]) -> None:
+    def __init__(self, recorder: LiveRecorder, connection: str, wanted: Callable[[object], bool]) -> None:
         self._recorder, self._connection, self._wanted = recorder, connection, wanted
         self._next = len(recorder.events)
         self._come = False
@@ -81,7 +81,7 @@ def _never() -> bool:
 
 
 async def wait_until(
-    recorder: Recorder,
+    recorder: LiveRecorder,
     over: Callable[[], bool],
     settling: AdaptiveTimeout,
     gone: Callable[[], bool] = _never,

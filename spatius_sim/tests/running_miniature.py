@@ -11,11 +11,11 @@ from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import Plan
 from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.subject import Patience, Subject, canary_key
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import RelayEvent
 from spatius_sim.wires.json_envelope import JsonEnvelope
@@ -43,7 +43,7 @@ async def miniature_relay(
     patience: Patience = PATIENCE,
 ) -> AsyncIterator[Subject[Plan]]:
     spoken_wire = find_wire(wire)
-    recorder = Recorder(wire=spoken_wire, most_events=most_events)
+    recorder = LiveRecorder(wire=spoken_wire, most_events=most_events)
     async with MotionServerShell(seed=seed, sink=recorder) as server:
         numbers = count(1)
         relay = MiniatureRelay(

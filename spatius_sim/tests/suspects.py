@@ -21,6 +21,7 @@ from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.background_loop import BackgroundLoop
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.catalogue import rules_for
@@ -30,7 +31,6 @@ from spatius_sim.subjects.own_client import own_client
 from spatius_sim.subjects.server import ServerAddress, ServerSubject
 from spatius_sim.subjects.subject import Patience, Subject, canary_key
 from spatius_sim.tests.running_miniature import PATIENCE, Talkative, miniature_relay
-from spatius_sim.trace.recorder import Recorder
 
 _OPENING_SECONDS = 10.0
 
@@ -96,7 +96,7 @@ async def attached(suspect: Suspect, seed: int) -> AsyncIterator[Subject[Any]]:
             brain = suspect.brain(key, lambda: f"connection-{next(numbers)}", seed)
             async with MiniatureServer(brain) as server:
                 place = ServerAddress(server.console_endpoint, server.ingress_endpoint, key, find_lacks=False)
-                yield ServerSubject(place, Recorder(), seed, PATIENCE)
+                yield ServerSubject(place, LiveRecorder(), seed, PATIENCE)
         case _:
             yield ClientSubject(InProcessTestee(own_client(suspect.brain)), suspect.name, seed)
 

@@ -10,14 +10,21 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 PLANTED = {
-    "a room that looks up": ("protocol/audio.py", "import spatius_sim.rules.catalogue\n"),
-    "a clock in a pure room": ("model/answers.py", "import time\n"),
-    "neighbours that know each other": ("tape/clip.py", "import spatius_sim.net.listening\n"),
-    "a rule family that imports another": (
-        "rules/upstream.py",
-        "import spatius_sim.rules.relay.motion\n",
+    "a room that looks up": ("protocol/audio.py", "spatius_sim.rules.catalogue"),
+    "neighbours that know each other": ("tape/clip_of_a_tape.py", "spatius_sim.reporting.summary"),
+    "a clock in a pure room": ("model/server/answers.py", "time"),
+    "a rule family that imports another": ("rules/relay/upstream.py", "spatius_sim.rules.relay.motion"),
+    "a rule of a server that imports one of a client": (
+        "rules/server/gate.py",
+        "spatius_sim.rules.client.ids",
     ),
+    "a server that knows its clients": ("net/server/one_port.py", "spatius_sim.net.client.http_answers"),
+    "a brain that knows its peer": ("model/server/pace.py", "spatius_sim.model.client.decoder"),
+    "a kind of subject that knows another": ("subjects/client.py", "spatius_sim.subjects.server"),
+    "a room that imports the wrong subjects": ("engine/profiles.py", "spatius_sim.miniatures.plain_server"),
+    "a room that imports the tests": ("cli/schema.py", "spatius_sim.tests.suspects"),
 }
+"""What is wrong, the module in which it is planted, and what that imports."""
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -44,9 +51,9 @@ def test_the_house_keeps_its_laws(copy: Path) -> None:
 
 @pytest.mark.parametrize("violation", PLANTED)
 def test_a_planted_violation_is_caught(copy: Path, violation: str) -> None:
-    name, line = PLANTED[violation]
-    path = copy / "spatius_sim" / name
-    path.write_text(path.read_text() + line)
+    name, imported = PLANTED[violation]
+    with (copy / "spatius_sim" / name).open("a") as module:
+        module.write(f"import {imported}\n")
     checked = lint_imports(copy)
     assert checked.returncode == 1
     assert "1 broken" in checked.stdout

@@ -1,8 +1,7 @@
-"""Writes down what happens at the sockets, as a trace."""
+"""Writes down what happens, as a trace. The clock comes in as a value, so that every driver feeds the same
+recorder."""
 
-import asyncio
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -32,6 +31,10 @@ _HANDSHAKE_EVENTS = 3
 CONFIGURATION = b"\x08\x01"
 """How a ClientConfigureSession begins."""
 _UPSTREAM = Lane.UPSTREAM
+
+
+def _nobody_waits() -> None:
+    """Do nothing when something has happened."""
 
 
 class Sink(Protocol):
@@ -83,12 +86,15 @@ class Recorder:
     costs more than all else that is done about it.
 
     A trace of more than `most_bytes` of frames, or more than `most_events`, is `flooded`: nothing more is
-    written into it."""
+    written into it.
 
+    `clock_ns` gives the time of each event in nanoseconds, and never goes back. `on_change` is called when
+    anything has happened, so that whoever waits can look."""
+
+    clock_ns: Callable[[], int]
+    on_change: Callable[[], None] = _nobody_waits
     wire: Wire | None = None
     secrets: KnownSecrets = field(default_factory=KnownSecrets)
-    clock_ns: Callable[[], int] = time.monotonic_ns
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
     last_sign_ns: dict[str, int] = field(default_factory=dict)
     on_event: Callable[[Event], None] | None = None
     """Told of every event at once, whether a trace is open or not: a tape, for one."""
@@ -159,7 +165,7 @@ class Recorder:
         self._keep_in_mind(event)
         if self.on_event is not None:
             self.on_event(event)
-        self.changed.set()
+        self.on_change()
 
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Write down a frame that the kit sent."""
@@ -206,7 +212,7 @@ class Recorder:
         at_ns = self.last_sign_ns[connection] = self.clock_ns()
         if self._events is not None and not self._overflows(len(raw)):
             self._unread += (at_ns, connection, raw, sent, answers)
-        self.changed.set()
+        self.on_change()
         return True
 
     def _overflows(self, added: int) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.net.client.relay import RelayClient
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.trace.events import Lane
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires.events import Audio, Failed, Interrupted, Motion, Ready, RelayEvent
 
 _TICK_SECONDS = 0.04
@@ -20,7 +20,7 @@ class AvatarClient:
     def __init__(
         self,
         relay: RelayClient,
-        recorder: Recorder,
+        recorder: LiveRecorder,
         name: str,
         new_id: Callable[[], str],
         sample_rate: int = 16000,

@@ -5,14 +5,14 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 
 from spatius_sim.net.client.relay import RelayAddress
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.trace.events import Lane
-from spatius_sim.trace.recorder import Recorder
 
 _SECONDS = 2.0
 _MOST_BYTES = 1_048_576
 
 
-async def search_answer(address: RelayAddress, path: str, recorder: Recorder, client: str) -> bool:
+async def search_answer(address: RelayAddress, path: str, recorder: LiveRecorder, client: str) -> bool:
     """Whether the relay answered GET `path`; what it said, up to 1 MiB and its headers, was searched."""
     scheme, netloc, *_ = urlsplit(address.url)
     url = urlunsplit((scheme.replace("ws", "http", 1), netloc, path, "", ""))

@@ -13,10 +13,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.trace.events import Closed, Lane, Opened
 from spatius_sim.trace.logins import shown_url
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import ClientAction, NotUnderstood, RelayEvent, Start
 
@@ -74,7 +74,7 @@ class RelayClient:
         self,
         address: RelayAddress,
         wire: Wire,
-        recorder: Recorder,
+        recorder: LiveRecorder,
         name: str,
         open_seconds: float = 10.0,
     ) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.net.client.relay import RelayAddress, RelayClient
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.trace.events import Event, Received
 from spatius_sim.trace.known_secrets import KnownSecrets
 from spatius_sim.trace.reading import read_upstream
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires import Wire, published_wire, published_wire_names
 from spatius_sim.wires.events import (
     Audio,
@@ -87,7 +87,7 @@ async def _ask(
         if isinstance(event.what, Received) and not event.what.part and len(heard) < _MOST_HEARD:
             heard.append(event.what.raw)
 
-    recorder = Recorder(wire=wire, secrets=secrets, on_event=note)
+    recorder = LiveRecorder(wire=wire, secrets=secrets, on_event=note)
     async with RelayClient(address, wire, recorder, "wire", open_seconds) as client:
         first = await client.start(PLAN_SAMPLE_RATE, 0.0 if pcm else _LISTEN_SECONDS)
         if not pcm or isinstance(first, NotUnderstood):

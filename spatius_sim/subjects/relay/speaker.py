@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from spatius_sim.net.client.relay import RelayClient
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.plans.behaviour import WHOLE_TURN, Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
@@ -14,7 +15,6 @@ from spatius_sim.subjects.relay.turn_starts import TurnStart, TurnToStart
 from spatius_sim.subjects.relay.turn_watch import TurnWatch
 from spatius_sim.subjects.waiting import AdaptiveTimeout, chunks, wait_until
 from spatius_sim.trace.events import Lane, Provocation, Provoked, TurnStarted, WaitEnded
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import InterruptTurn, Ready, Speak, SpeakEnd
 from spatius_sim.wires.features import INTERRUPTS, SEVERAL_TURNS
@@ -40,7 +40,7 @@ class Speaker:
     name: str
     client: RelayClient
     wire: Wire
-    recorder: Recorder
+    recorder: LiveRecorder
     settling: AdaptiveTimeout
     settling_of_nothing: AdaptiveTimeout
     recovering: AdaptiveTimeout

@@ -16,6 +16,7 @@ from spatius_sim.net.client.http_answers import search_answer
 from spatius_sim.net.client.relay import RelayAddress, RelayClient, bearing
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.lag import lag_marked
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.behaviour import Behaviour
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
@@ -29,7 +30,6 @@ from spatius_sim.subjects.relay.turn_watch import fallback_timeout
 from spatius_sim.subjects.subject import Patience
 from spatius_sim.subjects.waiting import AdaptiveTimeout
 from spatius_sim.trace.events import Trace, TraceHeader
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires import Wire, published_wire
 from spatius_sim.wires.events import NotUnderstood, Ready
 from spatius_sim.wires.features import CLIENT_AUDIO
@@ -54,7 +54,7 @@ class RelaySubject:
         self,
         address: RelayAddress,
         wire: Wire | None,
-        recorder: Recorder,
+        recorder: LiveRecorder,
         seed: int,
         patience: Patience,
         motion_server: MotionServerShell | None,

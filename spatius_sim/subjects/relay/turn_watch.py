@@ -5,13 +5,13 @@ import contextlib
 import time
 from collections.abc import Callable, Container
 
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.plans.behaviour import TurnProgress
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.story.join import failures_among
 from spatius_sim.subjects.waiting import AdaptiveTimeout, MessageWatch, wait_until
 from spatius_sim.trace.events import Injected, Received
 from spatius_sim.trace.reading import read_upstream
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires.events import Audio, Failed, Motion
 from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, END_MARKS, ERRORS, PCM
 
@@ -33,7 +33,7 @@ class TurnWatch:
 
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: LiveRecorder,
         client: str,
         since: int,
         owed: int,

@@ -3,7 +3,8 @@ Python model show the same after each step of the clock, in both modes.
 
 Left out is what the documents leave open: what shows before time passes, undecodable motion and what follows
 it, whether a paused client still counts as stalled. And two finer points, which the two read differently: an
-open conversation whose audio ends within a keyframe, and a keyframe that would begin with the very end of a conversation.
+open conversation whose audio ends within a keyframe, and a keyframe that would begin with the very end of a
+conversation.
 """
 
 import asyncio

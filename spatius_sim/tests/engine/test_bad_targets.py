@@ -17,6 +17,7 @@ from spatius_sim.model.relay.relay import PlainRelay, RelayCommand, RelayTurn, T
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client import relay as relay_client
 from spatius_sim.net.client.relay import RelayAddress, RelayClient
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.protocol.errors import UnreachableError
@@ -26,7 +27,6 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.subject import Patience, Subject
 from spatius_sim.tests.running_miniature import miniature_relay
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import ClientAction, Note
 
@@ -114,7 +114,7 @@ async def bad_tcp(said: bytes, *, close: bool) -> AsyncIterator[int]:
 @asynccontextmanager
 async def pointed_at(target: Any) -> AsyncIterator[Subject[Any]]:
     wire = published_wire("json-envelope")
-    recorder = Recorder(wire=wire, most_bytes=MOST_BYTES, most_events=MOST_EVENTS)
+    recorder = LiveRecorder(wire=wire, most_bytes=MOST_BYTES, most_events=MOST_EVENTS)
     async with MotionServerShell(sink=recorder) as server, target as port:
         yield RelaySubject(RelayAddress(f"ws://127.0.0.1:{port}"), wire, recorder, 1, SOON, server)
 
@@ -171,7 +171,7 @@ async def test_one_that_takes_nothing_more_is_not_waited_for(monkeypatch: pytest
     monkeypatch.setattr(relay_client, "_CLOSE_SECONDS", 0.2)
     async with bad_websocket(never_reading) as port:
         address = RelayAddress(f"ws://127.0.0.1:{port}")
-        async with RelayClient(address, published_wire("json-envelope"), Recorder(), "ann") as client:
+        async with RelayClient(address, published_wire("json-envelope"), LiveRecorder(), "ann") as client:
             with pytest.raises(UnreachableError, match="reads nothing"):
                 await client.send(bytes(50_000_000))
 

@@ -10,6 +10,7 @@ import pytest
 from spatius_sim.engine.replay_tape import read_script, replay_clients
 from spatius_sim.model.server.replay import Match, RecordedRun
 from spatius_sim.net.client.motion_server import UpstreamClient
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.protocol.codec import decode, encode
@@ -30,7 +31,6 @@ from spatius_sim.tests.rules.traces import Dialogue, voice
 from spatius_sim.tests.subjects.running_relay import motion_ended, pipeline
 from spatius_sim.tests.tape.samples import CLEANED, KEPT
 from spatius_sim.trace.events import Closed, Lane, TraceHeader, TurnStarted, WaitEnded
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires import published_wire
 
 ONE, TWO = voice("one", 16000), voice("two", 20000)
@@ -88,7 +88,7 @@ async def test_fresh_ids_take_the_place_of_the_recorded_ones(tmp_path: Path, spe
 
 
 async def test_original_ids_stay_byte_for_byte(tmp_path: Path) -> None:
-    recorder = Recorder()
+    recorder = LiveRecorder()
     taped = script(tmp_path)
     async with ReplayServer(taped, Playing(speed=0, original_ids=True), sink=recorder) as server:
         confirm, first, _ = await ask(server, ONE)

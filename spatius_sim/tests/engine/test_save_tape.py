@@ -15,7 +15,8 @@ from spatius_sim.tape.reader import header_of
 
 TIMEOUT = 120
 REUSES_IDS = (
-    "from spatius_sim.subjects.own_client import own_client; from spatius_sim.subjects.testee_shim import serve_stdio; "
+    "from spatius_sim.subjects.own_client import own_client; "
+    "from spatius_sim.subjects.testee_shim import serve_stdio; "
     "from spatius_sim.miniatures.wrong_clients import ReusesIds; serve_stdio(own_client(ReusesIds))"
 )
 

@@ -4,14 +4,14 @@ import asyncio
 import time
 
 from spatius_sim.net.lag import lag_marked
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.trace.events import KitStalled, TraceHeader
-from spatius_sim.trace.recorder import Recorder
 
 BUSY_SECONDS = 0.4
 
 
 async def test_a_busy_event_loop_is_marked() -> None:
-    recorder = Recorder()
+    recorder = LiveRecorder()
     recorder.start(TraceHeader("relay", "", 1, "", "0"))
     async with lag_marked(recorder):
         await asyncio.sleep(0.01)

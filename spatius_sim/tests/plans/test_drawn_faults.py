@@ -18,6 +18,7 @@ from spatius_sim.model.scenario.scenario import (
     When,
 )
 from spatius_sim.net.client.relay import RelayAddress
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.drawn_faults import SILENCES
 from spatius_sim.plans.exercises import exercise_of
@@ -28,7 +29,6 @@ from spatius_sim.story.join import join
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.subject import Patience
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires import published_wire
 
 TURN = TurnPlan(640, 640)
@@ -37,7 +37,7 @@ TURN = TurnPlan(640, 640)
 @asynccontextmanager
 async def reference_relay() -> AsyncIterator[tuple[RelaySubject, MotionServerShell]]:
     wire = published_wire("json-envelope")
-    recorder = Recorder(wire=wire)
+    recorder = LiveRecorder(wire=wire)
     async with MotionServerShell(sink=recorder) as server:
         relay = await start_reference_relay(server, "a-canary-key-of-thirty-two-chars")
         try:

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from spatius_sim.net.client.relay import RelayAddress, RelayClient
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import ClientAction, Motion, RelayEvent, Speak, SpeakEnd
 
@@ -19,7 +19,7 @@ _SECONDS = 20.0
 @dataclass
 class Pipeline:
     server: MotionServerShell
-    recorder: Recorder
+    recorder: LiveRecorder
     url: str
     client: RelayClient
 
@@ -46,7 +46,7 @@ class Pipeline:
 @asynccontextmanager
 async def pipeline(server: MotionServerShell | None = None) -> AsyncIterator[Pipeline]:
     wire = published_wire("json-envelope")
-    recorder = Recorder(wire=wire)
+    recorder = LiveRecorder(wire=wire)
     async with server or MotionServerShell(sink=recorder) as motion_server:
         relay = await start_reference_relay(motion_server, API_KEY)
         try:

@@ -1,17 +1,17 @@
 """A Motion Server under test is given the time that it lawfully takes."""
 
 from spatius_sim.model.server.pace import Pace
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.subjects.server import ServerAddress, ServerSubject
 from spatius_sim.subjects.subject import Patience
 from spatius_sim.trace.events import Lane, WaitEnded
-from spatius_sim.trace.recorder import Recorder
 
 
 async def test_one_that_answers_in_real_time_is_waited_for() -> None:
     async with MotionServerShell(pace=Pace(lead=1.0)) as server:
         place = ServerAddress(server.console_endpoint, server.ingress_endpoint, "any")
-        subject = ServerSubject(place, Recorder(), 1, Patience(settle=0.3))
+        subject = ServerSubject(place, LiveRecorder(), 1, Patience(settle=0.3))
         trace = await subject.run(Plan(((TurnPlan(3 * PLAN_SAMPLE_RATE, 3200),),)))
     assert [e.what for e in trace.on(Lane.KIT) if isinstance(e.what, WaitEnded)] == [WaitEnded(0, True)]

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from spatius_sim import __version__
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.subjects.waiting import AdaptiveTimeout, silence_within, wait_until
 from spatius_sim.trace.events import Lane, Opened, Received, TraceHeader
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires.events import Audio, Failed, Note, RelayEvent
 
 
@@ -16,7 +16,7 @@ async def test_who_plays_speech_at_its_own_pace_is_given_as_long(
     monkeypatch: pytest.MonkeyPatch, spoken: float, comes: bool
 ) -> None:
     monkeypatch.setattr("spatius_sim.subjects.waiting.LONGEST_TURN_SECONDS", 0.1)
-    recorder = Recorder()
+    recorder = LiveRecorder()
     recorder.start(TraceHeader("relay", "", 1, "", __version__))
 
     async def plays() -> None:
@@ -30,7 +30,7 @@ async def test_who_plays_speech_at_its_own_pace_is_given_as_long(
 
 
 async def test_who_is_silent_is_not_waited_for_however_much_there_was_to_play() -> None:
-    recorder = Recorder()
+    recorder = LiveRecorder()
     recorder.start(TraceHeader("relay", "", 1, "", __version__))
     async with asyncio.timeout(5):
         assert not await wait_until(recorder, bool, AdaptiveTimeout(0.1), spoken=60.0)
@@ -38,7 +38,7 @@ async def test_who_is_silent_is_not_waited_for_however_much_there_was_to_play() 
 
 async def _silence_seen(said: RelayEvent) -> float:
     """The longest pause that counts, of a relay that says this after a while and nothing more."""
-    recorder, settling = Recorder(), AdaptiveTimeout(0.4)
+    recorder, settling = LiveRecorder(), AdaptiveTimeout(0.4)
     recorder.start(TraceHeader("relay", "", 1, "", __version__))
 
     async def says() -> None:

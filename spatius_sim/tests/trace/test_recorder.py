@@ -70,7 +70,7 @@ def test_a_trace_is_the_same_whether_it_is_read_at_once_or_late() -> None:
 
 
 def test_a_trace_can_be_looked_at_while_it_grows() -> None:
-    recorder = Recorder()
+    recorder = Recorder(count().__next__)
     recorder.start(HEADER)
     shaken(recorder)
     seen = []
@@ -82,7 +82,7 @@ def test_a_trace_can_be_looked_at_while_it_grows() -> None:
 
 
 def test_nothing_is_written_down_between_two_traces() -> None:
-    recorder = Recorder()
+    recorder = Recorder(count().__next__)
     shaken(recorder)
     spoken(recorder)
     assert recorder.events == []
@@ -94,7 +94,7 @@ def test_nothing_is_written_down_between_two_traces() -> None:
 
 
 def test_frames_that_are_read_late_hold_no_secret() -> None:
-    recorder = Recorder()
+    recorder = Recorder(count().__next__)
     recorder.start(HEADER)
     recorder.secret("token", SECRET)
     shaken(recorder)
@@ -104,7 +104,7 @@ def test_frames_that_are_read_late_hold_no_secret() -> None:
 
 
 def test_a_later_configuration_tells_its_secrets_before_anything_else_is_written_down() -> None:
-    recorder = Recorder()
+    recorder = Recorder(count().__next__)
     recorder.start(HEADER)
     shaken(recorder)
     again = ConfigureSession(16000, agora_egress=AgoraEgress("channel", SECRET))
@@ -117,7 +117,7 @@ def test_a_later_configuration_tells_its_secrets_before_anything_else_is_written
 
 @pytest.mark.parametrize("text", ["the-key-0123456789", "x" * 10 + "the-key-0123456789"])
 def test_a_trace_names_the_secret_and_never_holds_it(text: str) -> None:
-    recorder = Recorder(wire=JsonEnvelope())
+    recorder = Recorder(count().__next__, wire=JsonEnvelope())
     recorder.secret("key", "the-key-0123456789")
     recorder.start(TraceHeader("relay", "json-envelope", 0, "", ""))
     recorder.received(Lane.DOWNSTREAM, "client-1", text)

@@ -5,10 +5,10 @@ from aiohttp import web
 from spatius_sim.net.client.http_answers import search_answer
 from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.trace.events import SecretSeen, TraceHeader
-from spatius_sim.trace.recorder import Recorder
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -23,7 +23,7 @@ async def test_the_vendor_s_demo_hands_its_api_key_out() -> None:
     await runner.setup()
     await web.TCPSite(runner, LOOPBACK, 0).start()
     address = RelayAddress(f"ws://{LOOPBACK}:{runner.addresses[0][1]}/ws/agent", (("Login", KEY),))
-    recorder = Recorder()
+    recorder = LiveRecorder()
     recorder.secret("key", KEY)
     recorder.start(TraceHeader("relay", "json-envelope", 1, "", ""))
     try:

@@ -8,6 +8,7 @@ import pytest
 
 from spatius_sim.engine.record_tape import recording_proxy
 from spatius_sim.net.client.motion_server import UpstreamClient
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.net.server.one_port import OnePort
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
@@ -18,7 +19,6 @@ from spatius_sim.tests.engine.test_replay_tape import script
 from spatius_sim.tests.net.talk import SECONDS, talk
 from spatius_sim.trace.events import Closed, Lane, Received, Trace, TraceHeader
 from spatius_sim.trace.reading import read_upstream
-from spatius_sim.trace.recorder import Recorder
 
 BOUND = 16 * 1_048_576
 A_MINUTE = bytes(60 * 48_000 * 2)
@@ -32,8 +32,8 @@ def message(size: int) -> AudioInput:
     return told
 
 
-def recording() -> Recorder:
-    recorder = Recorder()
+def recording() -> LiveRecorder:
+    recorder = LiveRecorder()
     recorder.start(TraceHeader("server", "", 0, "", ""))
     return recorder
 

@@ -26,6 +26,7 @@ from spatius_sim.model.server.gate import Gate
 from spatius_sim.model.server.pace import Pace
 from spatius_sim.model.server.session import RESOURCE_EXHAUSTED, Limits
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.codec import encode
@@ -44,7 +45,6 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.tests.net.talk import SECONDS, talk, utterance
 from spatius_sim.trace.events import Lane, Published, TraceHeader, Undecodable
-from spatius_sim.trace.recorder import Recorder
 
 PCM = speech("motion server", 100_000)
 LIVEKIT = LiveKitEgress("wss://room.example", "key", "secret-of-a-room", room_name="room-1", idle_timeout=0)
@@ -116,7 +116,7 @@ async def test_only_the_first_try_fails() -> None:
 
 
 async def test_an_egress_session_is_silent_and_its_room_is_not() -> None:
-    recorder = Recorder()
+    recorder = LiveRecorder()
     recorder.start(TraceHeader("server", "", 0, "", ""))
     asked = ConfigureSession(16000, egress_type=EgressType.LIVEKIT, livekit_egress=LIVEKIT)
     async with MotionServerShell(sink=recorder) as server, talk(server, asked) as session:
@@ -172,7 +172,7 @@ async def test_what_waits_to_be_sent_is_bounded() -> None:
 
 
 async def test_a_slow_reader_is_ended_and_delays_nobody() -> None:
-    recorder = Recorder()
+    recorder = LiveRecorder()
     scenario = at_response(GrowTo(900_000))
     async with MotionServerShell(sink=recorder, scenario=scenario, most_unread=1_000_000) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
@@ -276,7 +276,7 @@ async def test_keys_and_tokens_with_a_meaning() -> None:
 
 
 async def test_a_stall_ends_with_the_server() -> None:
-    recorder = Recorder()
+    recorder = LiveRecorder()
     async with MotionServerShell(sink=recorder, scenario=shipped_scenario("ingress-silent")) as server:
         url = f"http://127.0.0.1:{server.port}{WEBSOCKET_PATH}"
         async with aiohttp.ClientSession() as http:
@@ -293,7 +293,7 @@ async def test_a_taken_port_is_a_usage_error() -> None:
             await MotionServerShell(port=server.port).__aenter__()
 
 
-async def until(recorder: Recorder, condition: Callable[[], bool]) -> None:
+async def until(recorder: LiveRecorder, condition: Callable[[], bool]) -> None:
     """Wait until this holds, looking again whenever something has happened."""
     async with asyncio.timeout(SECONDS):
         while not condition():

@@ -21,10 +21,10 @@ from spatius_sim.mock_server.running import RunningMotionServer
 from spatius_sim.net.client.relay import RelayAddress, RelayClient
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.listening import LOOPBACK, free_port
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.subjects.relay.attachment import Attachment
 from spatius_sim.tests.engine.test_exit_codes import RELAY, Ran, fronts, judge, relay
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires import published_wire
 
 TARGET = "ws://127.0.0.1:{port}"
@@ -152,7 +152,7 @@ def test_a_login_and_a_subprotocol_are_brought_along() -> None:
         async with serve(_hold, LOOPBACK, 0, process_request=refuse_strangers, subprotocols=known) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             address = attachment.address(f"ws://{LOOPBACK}:{port}")
-            async with RelayClient(address, published_wire("json-envelope"), Recorder(), "ann"):
+            async with RelayClient(address, published_wire("json-envelope"), LiveRecorder(), "ann"):
                 return str(next(iter(server.connections)).subprotocol)
 
     headers = ("Authorization: Bearer the relay's own",)
@@ -171,7 +171,7 @@ def test_a_relay_is_trusted_by_its_own_certificates(tmp_path: Path) -> None:
         async with serve(_hold, LOOPBACK, 0, ssl=context) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             address = Attachment(ca=ca).address(f"wss://{LOOPBACK}:{port}")
-            async with RelayClient(address, published_wire("json-envelope"), Recorder(), "ann"):
+            async with RelayClient(address, published_wire("json-envelope"), LiveRecorder(), "ann"):
                 pass
 
     asyncio.run(connect(str(tmp_path / "ca.pem")))

@@ -21,6 +21,7 @@ from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.document import DocumentClient
 from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import Plan
@@ -32,7 +33,6 @@ from spatius_sim.subjects.subject import Subject, canary_key
 from spatius_sim.tests.engine.test_wires_bite import IN_REAL_TIME
 from spatius_sim.tests.running_miniature import PATIENCE, SEED
 from spatius_sim.trace.events import Closed, Lane, Received, TraceHeader
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires.events import NotUnderstood
 from spatius_sim.wires.features import STREAMING
 
@@ -90,7 +90,7 @@ async def serving(handler: object) -> AsyncIterator[str]:
 async def document_relay(
     brain: type[PlainRelay], server_of: type[DocumentRelay] = DocumentRelay
 ) -> AsyncIterator[Subject[Plan]]:
-    wire, recorder = find_wire("http-document"), Recorder()
+    wire, recorder = find_wire("http-document"), LiveRecorder()
     async with MotionServerShell(seed=SEED, sink=recorder) as server:
         numbers = count(1)
         made = brain(canary_key(SEED), lambda: f"request-{next(numbers)}")
@@ -164,7 +164,7 @@ async def test_an_answer_that_is_none_and_one_that_breaks_off() -> None:
         request.transport.close()
         return web.Response()
 
-    recorder, wire = Recorder(), find_wire("http-document")
+    recorder, wire = LiveRecorder(), find_wire("http-document")
     recorder.wire = wire
     recorder.start(TraceHeader("relay", wire.name, 1, "", ""))
     for handler in (refuses, breaks_off):

@@ -12,13 +12,13 @@ from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.relay import PlainRelay, RelayCommand
 from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.subjects.relay.finding_wire import WireNotFoundError, find_out_wire
 from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.subject import canary_key
 from spatius_sim.tests.running_miniature import PATIENCE, SEED
-from spatius_sim.trace.recorder import Recorder
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ async def test_a_known_wire_is_found_out(wire: str, brain: type[PlainRelay]) -> 
 
 async def test_a_subject_without_a_wire_finds_it_out() -> None:
     async with relay_on("binary-header", PlainRelay) as address:
-        recorder = Recorder()
+        recorder = LiveRecorder()
         subject = RelaySubject(address, None, recorder, SEED, PATIENCE, None)
         await subject.attach()
     assert subject.wire == "binary-header"

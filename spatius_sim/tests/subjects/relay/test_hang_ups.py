@@ -5,22 +5,22 @@ from collections.abc import Callable
 
 import pytest
 
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.story.join import join
 from spatius_sim.subjects.relay import hang_ups
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
 from spatius_sim.tests.rules.traces import Dialogue, up_of
 from spatius_sim.trace.events import Closed, Injected, Lane, Matter, Trace, Watched
-from spatius_sim.trace.recorder import Recorder
 
 EVENTS = 500
 
 
-def hung_up() -> Recorder:
+def hung_up() -> LiveRecorder:
     """Ann speaks, her relay passes it on, and she leaves; the upstream session is open still."""
     said = Dialogue()
     said.echoes("ann", 0, said.speaks("ann"))
     said.hangs_up("ann")
-    recorder = Recorder()
+    recorder = LiveRecorder()
     recorder.start(said.trace.header)
     for event in said.trace.events:
         recorder.emit(event.lane, event.connection, event.what)

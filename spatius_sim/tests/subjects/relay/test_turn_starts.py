@@ -13,6 +13,7 @@ from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.relay import PlainRelay, RelayCommand
 from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import Plan, TurnPlan, speech
 from spatius_sim.protocol.errors import UnreachableError, UsageError
@@ -31,7 +32,6 @@ from spatius_sim.subjects.relay.turn_starts import (
 from spatius_sim.subjects.subject import Patience, canary_key
 from spatius_sim.tests.running_miniature import PATIENCE, SEED
 from spatius_sim.trace.events import Trace, TurnStarted
-from spatius_sim.trace.recorder import Recorder
 from spatius_sim.wires.events import ClientAction, PlayClip, Say, Speak
 
 TWO_TURNS = Plan(((TurnPlan(6400, 3200), TurnPlan(6400, 3200)),))
@@ -57,8 +57,8 @@ class SaysItsOwn(PlainRelay):
 @asynccontextmanager
 async def says_its_own(
     brain: type[PlainRelay] = SaysItsOwn,
-) -> AsyncIterator[tuple[MotionServerShell, MiniatureRelay, str, Recorder]]:
-    recorder = Recorder()
+) -> AsyncIterator[tuple[MotionServerShell, MiniatureRelay, str, LiveRecorder]]:
+    recorder = LiveRecorder()
     async with MotionServerShell(seed=SEED, sink=recorder) as server:
         numbers = count(1)
         relay = MiniatureRelay(
@@ -72,7 +72,7 @@ async def says_its_own(
             yield server, relay, f"ws://{LOOPBACK}:{port}", recorder
 
 
-async def two_turns(server: MotionServerShell, url: str, recorder: Recorder, starts: TurnStart) -> Trace:
+async def two_turns(server: MotionServerShell, url: str, recorder: LiveRecorder, starts: TurnStart) -> Trace:
     subject = RelaySubject(
         RelayAddress(url), find_wire("json-envelope"), recorder, SEED, PATIENCE, server, starts=starts
     )
@@ -99,7 +99,7 @@ async def test_words_are_said_and_what_went_up_is_the_truth() -> None:
 
 
 async def test_a_clip_is_played_by_the_reference_relay() -> None:
-    recorder = Recorder()
+    recorder = LiveRecorder()
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(MotionServerShell(seed=SEED, sink=recorder))
         relay = await start_reference_relay(server, canary_key(SEED))
@@ -195,7 +195,7 @@ def test_a_wire_without_clips_is_not_asked_for_one() -> None:
         RelaySubject(
             RelayAddress("ws://127.0.0.1:1"),
             find_wire("binary-header"),
-            Recorder(),
+            LiveRecorder(),
             SEED,
             Patience(),
             None,
