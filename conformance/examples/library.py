@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import spatius
 
-from spatius_sim.mock_server.server import MotionServer
+from spatius_sim import MotionServer
 
 
 async def main() -> str:
