@@ -165,8 +165,12 @@ class Summary:
     @property
     def undecided(self) -> list[RuleOutcome]:
         """The inconclusive rules, unless others were decided and they are neither required nor were broken
-        once."""
-        inconclusive = [o for o in self.with_verdict(Verdict.INCONCLUSIVE) if o.rule_id not in self.known]
+        once. A known failure that was seen but once is none of them."""
+        inconclusive = [
+            outcome
+            for outcome in self.with_verdict(Verdict.INCONCLUSIVE)
+            if outcome.failure is None or outcome.rule_id not in self.known
+        ]
         if self.decided:
             return [o for o in inconclusive if o.rule_id in self.required or o.failure is not None]
         return inconclusive

@@ -74,6 +74,8 @@ def _results(judged: JudgedRule, *, decided: bool) -> list[FinalResult]:
             return [Skipped(reason, str(judged.verdict))]
         case Verdict.UNEXERCISED if not judged.required:
             return [Skipped(reason, str(judged.verdict))]
+        case Verdict.INCONCLUSIVE if judged.failure is not None and judged.known:
+            return [Skipped(f"{reason}, but known: {judged.known}", "KNOWN")]
         case Verdict.INCONCLUSIVE if decided and not judged.required and judged.failure is None:
             return [Skipped(reason, str(judged.verdict))]
     open_still = Error(reason, str(judged.verdict))

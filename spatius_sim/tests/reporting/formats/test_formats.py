@@ -25,7 +25,7 @@ from spatius_sim.reporting.formats.json_report import json_report, read_report, 
 from spatius_sim.reporting.formats.junit_report import junit_report
 from spatius_sim.reporting.formats.markdown_report import markdown_report
 from spatius_sim.reporting.report import Report, report_of
-from spatius_sim.reporting.summary import BrokenOff, ExitCode, RuleOutcome, Summary, claim, exit_code
+from spatius_sim.reporting.summary import BrokenOff, ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.reporting.hostile import report_saying
 
@@ -155,6 +155,7 @@ def test_junit_is_green_for_nothing_that_is_no_pass(report: Report, result: list
     st.sets(st.sampled_from(RULE_IDS)),
     st.sets(st.sampled_from(RULE_IDS)),
     st.booleans(),
+    st.booleans(),
     st.none() | st.sampled_from([BrokenOff(code, "why") for code in ExitCode if code in BREAKS_OFF]),
 )
 def test_junit_is_green_where_the_run_passed_and_nowhere_else(
@@ -162,10 +163,17 @@ def test_junit_is_green_where_the_run_passed_and_nowhere_else(
     required: set[str],
     known: set[str],
     complains: bool,
+    seen_once: bool,
     broken_off: BrokenOff | None,
 ) -> None:
+    once = Failure("a", "b", "c", "", confirmed=False) if seen_once else None
     outcomes = tuple(
-        RuleOutcome(rule_id, verdict, blocked_by=("U-TOKEN",))
+        RuleOutcome(
+            rule_id,
+            verdict,
+            blocked_by=("U-TOKEN",),
+            failure=once if verdict is Verdict.INCONCLUSIVE else None,
+        )
         for rule_id, verdict in zip(RULE_IDS, verdicts, strict=False)
     )
     summary = Summary(
