@@ -263,7 +263,7 @@ def test_doctor_tells_the_last_words_of_a_relay_that_dies_before_it_greets(
 def test_a_word_about_versions_stands_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = [Finding(False, f"package {number} is old", "take a newer one") for number in range(3)]
     monkeypatch.setattr("spatius_sim.cli.doctor_findings.version_findings", lambda: iter(told))
-    monkeypatch.setattr("spatius_sim.cli.diagnosis.ask", lambda options: WELL)
+    monkeypatch.setattr("spatius_sim.cli.diagnosis.diagnose", lambda options: WELL)
     monkeypatch.chdir(tmp_path)
     ran = CliRunner().invoke(doctor, ["ws://127.0.0.1:1"], standalone_mode=False)
     assert "NO  package 2 is old" in ran.output
