@@ -1,4 +1,4 @@
-"""."""
+"""`spatius-sim bench`: measures the simulator."""
 
 import json
 import sys

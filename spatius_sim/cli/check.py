@@ -1,4 +1,4 @@
-"""."""
+"""`spatius-sim check`: judges a tape."""
 
 from pathlib import Path
 from typing import Any

@@ -1,12 +1,16 @@
-"""."""
+"""`spatius-sim demo`: prints two conversations while they happen."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
-from spatius_sim.cli.demo_acts import DemoResult, Stage
 from spatius_sim.cli.shared import _FAILED, _seed
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from spatius_sim.cli.demo_acts import DemoResult, Stage
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""."""
+"""`spatius-sim doctor`: finds out why nothing comes from a relay."""
 
 from pathlib import Path
 from typing import Any

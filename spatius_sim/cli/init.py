@@ -1,17 +1,19 @@
-"""."""
+"""`spatius-sim init`: writes conformance.yaml after a few questions to the relay."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from spatius_sim.cli.diagnosis import RelayDiagnosis
 from spatius_sim.cli.report import subject_argument
 from spatius_sim.cli.shared import _UNREACHABLE, _each, _options, _relay_options, _said, _say_each_on_a_line
 from spatius_sim.engine.options import CONFORMANCE_FILE
 from spatius_sim.protocol.errors import UsageError
+
+if TYPE_CHECKING:
+    from spatius_sim.cli.diagnosis import RelayDiagnosis
 
 
 @_relay_options

@@ -2,7 +2,6 @@
 
 import sys
 from traceback import format_exc
-from typing import TYPE_CHECKING
 
 import click
 
@@ -19,10 +18,6 @@ from spatius_sim.cli.verify import verify
 from spatius_sim.cli.wire import wire
 from spatius_sim.engine.interruption import INTERRUPTION
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
-
-if TYPE_CHECKING:
-    pass
-
 
 _FAILED, _INTERRUPTED, _KIT_FAILED, _USAGE, _UNREACHABLE = 1, 2, 3, 4, 6
 

@@ -1,4 +1,4 @@
-"""."""
+"""`spatius-sim record`: records what passes between a subject and its Motion Server."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""."""
+"""`spatius-sim replay`: answers with what is on a tape."""
 
 import asyncio
 from pathlib import Path

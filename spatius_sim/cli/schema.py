@@ -1,4 +1,4 @@
-"""."""
+"""`spatius-sim schema` and `examples`: what a team copies."""
 
 import json
 import sys

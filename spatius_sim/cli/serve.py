@@ -1,14 +1,17 @@
-"""."""
+"""`spatius-sim serve` and `scenarios`: the mock Motion Server, and what can go wrong at it."""
 
 import asyncio
 import json
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from spatius_sim.cli.shared import _seed
 from spatius_sim.engine.interruption import told_to_end
-from spatius_sim.mock_server.server import MotionServer
+
+if TYPE_CHECKING:
+    from spatius_sim.mock_server.server import MotionServer
 
 
 @click.command()

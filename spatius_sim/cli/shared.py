@@ -1,10 +1,10 @@
-"""."""
+"""What several commands share: options, arguments, and how they print. Nothing heavy is imported."""
 
 import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,9 @@ from spatius_sim.engine.options import (
     REPORT_OPTIONS,
     JudgeOption,
 )
-from spatius_sim.engine.settings import Settings
+
+if TYPE_CHECKING:
+    from spatius_sim.engine.settings import Settings
 
 _NAMED_BY_ARGUMENT = "target"
 

@@ -1,4 +1,4 @@
-"""."""
+"""`spatius-sim verify`: judges a subject. Nothing heavy is imported before a command needs it."""
 
 import os
 from typing import Any

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.tests.engine.test_exit_codes import RELAY, TIMEOUT, all_fronts, command_for, fronts
+from spatius_sim.tests.processes import PROCESSES
 from spatius_sim.tests.subjects.test_client import is_running
 
-FAMILY = Path(__file__).with_name("family_of_processes.py")
+FAMILY = PROCESSES / "family_of_processes.py"
 GONE_SECONDS = 15.0
 SLEEPER = (sys.executable, "-c", "import time; time.sleep(600)")
 AT = "ws://127.0.0.1:{port}"

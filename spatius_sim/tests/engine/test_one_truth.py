@@ -14,7 +14,7 @@ import pytest
 from spatius_sim.files import resources
 
 TIMEOUT = 120
-CLIENT = "from spatius_sim.kit import own_client, testee_shim; testee_shim.serve_stdio(own_client.{})"
+CLIENT = "from spatius_sim.subjects import own_client, testee_shim; testee_shim.serve_stdio(own_client.{})"
 GOOD = shlex.join([sys.executable, "-c", CLIENT.format("OWN")])
 BAD = shlex.join(
     [
@@ -46,15 +46,15 @@ def pytest_runtest_call(item):
         {}
 """
 AT_THE_END = """\
-from spatius_sim.engine.run import Bench
+from spatius_sim.engine.run import Run
 
-close = Bench.close
+close = Run.close
 
-def interrupted(bench):
-    close(bench)
+def interrupted(run):
+    close(run)
     raise {}
 
-Bench.close = interrupted
+Run.close = interrupted
 """
 BROKEN_PLUGIN = "def pytest_runtest_logfinish():\n    raise RuntimeError('a plugin of theirs')\n"
 THEIRS = "def test_theirs():\n    assert not 'theirs'\n"

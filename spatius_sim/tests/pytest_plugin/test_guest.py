@@ -313,7 +313,7 @@ def test_and_break_no_suite_of_ours(place: str, tmp_path: Path) -> None:
 
 def test_every_fixture_of_ours_has_a_name_of_its_own(tmp_path: Path) -> None:
     ran = run(tmp_path, "--fixtures", "-p", "no:anyio")
-    ours = set(re.findall(r"^(\w+).* -- .*spatius_sim/kit", ran.stdout, re.MULTILINE))
+    ours = set(re.findall(r"^(\w+).* -- .*spatius_sim/pytest_plugin", ran.stdout, re.MULTILINE))
     assert "motion_server" in ours, said(ran)
     assert all(name.startswith("spatius_") for name in ours - {"motion_server"}), ours
 
