@@ -1,18 +1,28 @@
 """`spatius-sim verify`: judges a subject. Nothing heavy is imported before a command needs it."""
 
 import os
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from spatius_sim.cli.report import subject_argument
 from spatius_sim.cli.shared import _NAMED_BY_ARGUMENT, as_click
-from spatius_sim.engine.options import JUDGE_OPTIONS, as_arguments, refuse_empty, subject_named
+from spatius_sim.engine.options import (
+    HOOK_START,
+    JUDGE_OPTIONS,
+    TARGET_VARIABLE,
+    refuse_empty,
+    subject_named,
+)
 from spatius_sim.protocol.errors import UsageError
+
+if TYPE_CHECKING:
+    from spatius_sim.engine.run_request import RunRequest
 
 
 def _judge_options(command: click.Command) -> click.Command:
-    """Gives a command every option of the judge."""
+    """Give a command every option of the judge."""
     for option in JUDGE_OPTIONS:
         if option.name != _NAMED_BY_ARGUMENT:
             command.params.append(as_click(option))
@@ -39,26 +49,37 @@ def verify(target: str | None, **given: Any) -> int:
       5  a required rule was not exercised
       6  the relay was not reached, or completed no turn
     """
-    from pathlib import Path
+    from spatius_sim.cli.verify_view import VerifyView
+    from spatius_sim.engine.judge_run import judge_run
 
-    import pytest
+    request = _request({option.name: given.get(option.field) for option in JUDGE_OPTIONS}, target)
+    view = VerifyView(request)
+    try:
+        ending = judge_run(request, view)
+    finally:
+        view.stop()
+    view.print_ending(ending)
+    return int(ending.code)
 
+
+def _request(values: dict[str, Any], target: str | None) -> "RunRequest":
+    """The request of the command line, the environment and conformance.yaml. Raises UsageError if they name
+    no subject, or need a conftest.py."""
     from spatius_sim.engine.conformance_file import find_conformance_file
-    from spatius_sim.files.resources import resource
+    from spatius_sim.engine.run_request import request_of
 
-    said = {option.name: given.get(option.field) for option in JUDGE_OPTIONS} | {_NAMED_BY_ARGUMENT: target}
-    if not subject_named(said):
-        said[_NAMED_BY_ARGUMENT] = os.environ.get("SPATIUS_TARGET")
-    kind = subject_named(said)
-    if not kind and (file := find_conformance_file(said["conformance"], Path.cwd())):
-        kind, said["conformance"] = file.subject, str(file.path)
-    if not kind:
-        refuse_empty({"SPATIUS_TARGET": said[_NAMED_BY_ARGUMENT]})
+    values[_NAMED_BY_ARGUMENT] = target
+    if not subject_named(values):
+        values[_NAMED_BY_ARGUMENT] = os.environ.get(TARGET_VARIABLE)
+        refuse_empty({TARGET_VARIABLE: values[_NAMED_BY_ARGUMENT]})
+    file = find_conformance_file(values["conformance"], Path.cwd())
+    request = request_of(values, os.environ, file)
+    if not request.kind:
         raise UsageError(
             "nothing to judge: name a relay's URL, --server or --client, here or in conformance.yaml "
             "(`spatius-sim init URL` writes it)"
         )
-    suite = resource("conformance") / kind
-    arguments = [str(suite), f"--rootdir={suite}", "-c", str(suite.parent / "pytest.ini")]
-    arguments += ["-p", "no:cacheprovider", *as_arguments(said, "--spatius-")]
-    return int(pytest.main(arguments))
+    if request.settings.turn == HOOK_START:
+        told = f"--turn {HOOK_START}: the hook stands in a conftest.py, which pytest alone reads"
+        raise request.placed(UsageError(f"{told}: judge by `pytest --target=URL --turn={HOOK_START}`"))
+    return request

@@ -193,6 +193,12 @@ OPTION_GROUP = (
 )
 """The name and the title of the options in pytest."""
 
+TARGET_VARIABLE = "SPATIUS_TARGET"
+"""The variable of the environment that names a relay if nothing else names a subject."""
+
+HOOK_START = "hook"
+"""The value of `--turn` by which a conftest.py starts the turns."""
+
 CONFORMANCE_FILE = "conformance.yaml"
 """What stands there is read where nothing else is named."""
 
@@ -226,15 +232,20 @@ def refuse_empty(values: Mapping[str, Any]) -> None:
             raise UsageError(f"{said} is empty: say a value, or leave it out (is a variable not set?)")
 
 
-def as_arguments(values: Mapping[str, Any], prefix: str = "--") -> list[str]:
+def values_given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of these values that somebody gave: 0 is a value, while False, "" and nothing are none."""
+    return {name: value for name, value in values.items() if value or (value == 0 and value is not False)}
+
+
+def as_arguments(values: Mapping[str, Any]) -> list[str]:
     """The command-line arguments that say these values."""
     arguments: list[str] = []
     for name, value in values.items():
         several: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
         if value is True:
-            arguments.append(f"{prefix}{name}")
+            arguments.append(f"--{name}")
         elif value is not False:
-            arguments += [f"{prefix}{name}={one}" for one in several if one is not None]
+            arguments += [f"--{name}={one}" for one in several if one is not None]
     return arguments
 
 

@@ -2,17 +2,15 @@
 pytest-xdist the item runs in a worker, and the report is made in the controller."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spatius_sim.pytest_plugin.baseline import NEVER_RUN
-
 if TYPE_CHECKING:
-    from spatius_sim.engine.settings import Settings
-    from spatius_sim.reporting.summary import RuleOutcome, Summary
+    from spatius_sim.engine.judging import RuleResult
+    from spatius_sim.engine.run_outcomes import RunOutcomes
+    from spatius_sim.reporting.summary import RuleOutcome
 
 _OUTCOME = "spatius_sim_outcome"
 _SUSPECTS = "spatius_sim_suspects"
@@ -31,25 +29,18 @@ def is_distributed(config: pytest.Config) -> bool:
     return not is_worker(config) and config.getoption("dist", "no") != "no"
 
 
-def note_outcome(
-    item: pytest.Item, subject: str, target: str, outcome: "RuleOutcome", wire: str = ""
-) -> None:
-    """What an item found out about a subject, and the wire that it speaks."""
+def note_result(item: pytest.Item, result: "RuleResult") -> None:
+    """Write what an item found out onto its report."""
     from spatius_sim.reporting.formats.json_report import outcome_to_json
 
-    item.user_properties.append((_OUTCOME, json.dumps([subject, target, wire, outcome_to_json(outcome)])))
-
-
-def note_suspects(item: pytest.Item, suspects: Mapping[str, str], judged: frozenset[str]) -> None:
-    """The rules that were broken in a scenario so far, each with what happened, and are to be judged."""
-    from spatius_sim.reporting.harmless import one_line
-
-    told = {rule_id: one_line(actual) for rule_id, actual in suspects.items() if rule_id in judged}
-    item.user_properties.append((_SUSPECTS, json.dumps(told)))
+    for outcome in result.outcomes:
+        fact = [result.subject, result.target, result.wire, outcome_to_json(outcome)]
+        item.user_properties.append((_OUTCOME, json.dumps(fact)))
+    item.user_properties.append((_SUSPECTS, json.dumps(dict(result.suspects))))
 
 
 def suspects_of(report: pytest.TestReport) -> dict[str, str]:
-    """What the item noted of them."""
+    """What was broken so far of rules that are to be judged, by rule."""
     return dict(json.loads(str(dict(report.user_properties).get(_SUSPECTS, "{}"))))
 
 
@@ -73,23 +64,26 @@ def outcomes_of(report: pytest.TestReport) -> "Iterator[tuple[str, str, str, Rul
             yield subject, target, wire, outcome_from_json(plain)
 
 
-class Outcomes:
-    """Hears the report of every item, a worker's too, and what else becomes of the session. `interruption`,
-    `usage_error` and `internal_error` are "" where there was none; `unwritten` says of each file that could
-    not be written why."""
+class SessionOutcomes:
+    """Hears the report of every item, a worker's too, and what else becomes of the session."""
 
     def __init__(self) -> None:
-        self.targets: dict[str, str] = {}
-        self.wires: dict[str, str] = {}
-        self.of: dict[str, dict[str, RuleOutcome]] = {}
-        self.usage_error = self.internal_error = self.interruption = ""
-        self.unwritten: list[str] = []
+        self._found: RunOutcomes | None = None
         self._others_failed: list[str] = []
 
     @property
-    def count(self) -> int:
-        """How many rules were judged."""
-        return sum(map(len, self.of.values()))
+    def found(self) -> "RunOutcomes":
+        """What was found out so far."""
+        if self._found is None:
+            from spatius_sim.engine.run_outcomes import RunOutcomes
+
+            self._found = RunOutcomes()
+        return self._found
+
+    @property
+    def any(self) -> bool:
+        """Whether any rule was judged."""
+        return self._found is not None and self._found.count > 0
 
     @property
     def others_failed(self) -> str:
@@ -101,21 +95,22 @@ class Outcomes:
         return f"another test failed: {first}{f', and {more} more' if more else ''}"
 
     def pytest_keyboard_interrupt(self, excinfo: "pytest.ExceptionInfo[BaseException]") -> None:
-        """Why the session ends early."""
-        self.interruption = str(excinfo.value)
+        """Remember why the session ends early."""
+        self.found.interruption = str(excinfo.value)
 
     def pytest_internalerror(self, excinfo: "pytest.ExceptionInfo[BaseException]") -> None:
-        """The session is worth nothing."""
-        self.internal_error = excinfo.exconly().strip().rpartition("\n")[2]
+        """Remember why the session is worth nothing."""
+        self.found.internal_error = excinfo.exconly().strip().rpartition("\n")[2]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """What could not be collected counts as failed."""
+        """Count as failed what could not be collected."""
         if report.failed:
             self._others_failed.append(report.nodeid)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str) -> None:
-        """The worker that judged a rule died: that it is kept in another one later does not mend this."""
+        """Take in that the worker died that judged a rule: a later PASSED in another worker does not mend
+        this."""
         from spatius_sim.reporting.summary import RuleOutcome
         from spatius_sim.rules.catalogue import RULES
         from spatius_sim.rules.findings import Verdict
@@ -123,70 +118,31 @@ class Outcomes:
         judged = RULES.get(rule_in(crashitem))
         if judged is not None:
             reason = f"the process that judged {judged.id} died"
-            self._take(judged.subject, RuleOutcome(judged.id, Verdict.ERRORED, reason=reason))
+            self.found.take(judged.subject, RuleOutcome(judged.id, Verdict.ERRORED, reason=reason))
 
     def note_end(self, config: pytest.Config) -> None:
-        """What a worker has to tell at its end."""
-        config.workeroutput[_END] = [self.unwritten, self.internal_error]  # type: ignore[attr-defined]
+        """Write what a worker has to tell at its end."""
+        if self._found is not None:
+            told = [self._found.unwritten, self._found.internal_error]
+            config.workeroutput[_END] = told  # type: ignore[attr-defined]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """What the worker told at its end, where it came so far."""
+        """Take in what the worker told at its end, if it came so far."""
         unwritten, internal_error = getattr(node, "workeroutput", {}).get(_END, ([], ""))
-        self.unwritten += unwritten
-        self.internal_error = self.internal_error or internal_error
+        if unwritten or internal_error:
+            self.found.unwritten += unwritten
+            self.found.internal_error = self.found.internal_error or internal_error
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take in what the item noted, before anything of it is told: an interrupt may come between."""
-        if report.failed and not any(name == _OUTCOME for name, _ in report.user_properties):
+        facts = dict(report.user_properties)
+        if report.failed and _OUTCOME not in facts:
             self._others_failed.append(report.nodeid)
         if report.when != "call":
             return
-        self.usage_error = str(dict(report.user_properties).get(_USAGE, self.usage_error))
+        if _USAGE in facts:
+            self.found.usage_error = str(facts[_USAGE])
         for subject, target, wire, outcome in outcomes_of(report):
-            self.targets[subject] = self.targets.get(subject) or target
-            self.wires[subject] = wire or self.wires.get(subject, "")
-            self._take(subject, outcome)
-
-    def _take(self, subject: str, outcome: "RuleOutcome") -> None:
-        """What is known of a rule: what the kit failed at stays so, unless the rule is broken."""
-        from spatius_sim.rules.findings import Verdict
-
-        known = self.of.setdefault(subject, {})
-        before = known.get(outcome.rule_id)
-        if before is None or before.verdict is not Verdict.ERRORED or outcome.verdict is Verdict.FAILED:
-            known[outcome.rule_id] = outcome
-
-    def summaries(
-        self, named: Mapping[str, str], judged: frozenset[str], required: frozenset[str], options: "Settings"
-    ) -> "list[Summary]":
-        """One for each subject. Where it was named, every rule that was to be `judged` is in it."""
-        from spatius_sim import __version__
-        from spatius_sim.reporting.summary import RuleOutcome, Summary
-        from spatius_sim.rules.catalogue import REVISION, rules_for
-        from spatius_sim.rules.findings import Verdict
-
-        summaries = []
-        subjects = dict.fromkeys([*named, *self.of], "") | dict(named) | self.targets
-        for subject, target in subjects.items():
-            outcomes = self.of.get(subject, {})
-            sought = [
-                rule.id for rule in rules_for(subject) if rule.id in outcomes or (named and rule.id in judged)
-            ]
-            never = RuleOutcome("", Verdict.UNEXERCISED, reason=NEVER_RUN)
-            summaries.append(
-                Summary(
-                    subject,
-                    target,
-                    options.seed,
-                    __version__,
-                    REVISION,
-                    tuple(outcomes.get(rule_id) or replace(never, rule_id=rule_id) for rule_id in sought),
-                    options.level,
-                    options.profile,
-                    required,
-                    self.wires.get(subject, ""),
-                )
-            )
-        return summaries
+            self.found.take(subject, outcome, target, wire)

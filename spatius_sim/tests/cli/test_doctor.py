@@ -177,7 +177,7 @@ def test_init_writes_references_in_place_of_logins(tmp_path: Path, monkeypatch: 
         "target-env": ["KEY=for the model", "AT={port}"],
         "target-header": ["Authorization: Bearer for-tests", "Cookie: a=b", "cookie: c=d"],
     }
-    url, *options = [f"--{argument}" for argument in as_arguments(given, "")]
+    url, *options = as_arguments(given)
     made = ran(tmp_path, "init", url.partition("=")[2], *options, "--settle", "0.5")
     assert made.returncode == 0, made.stdout + made.stderr
     written = (tmp_path / "conformance.yaml").read_text()

@@ -1,5 +1,6 @@
-"""A pytest plugin that makes the kit crash over what a subject said."""
+"""Makes the kit crash over what a subject said, if it is imported: as a pytest plugin, or before `verify`."""
 
+import logging
 from typing import NoReturn
 
 from spatius_sim.engine import trial
@@ -8,7 +9,7 @@ from spatius_sim.tests.reporting.hostile import ATTACKS, HUGE
 
 def crash(*_: object) -> NoReturn:
     said = "\n".join(ATTACKS).encode("utf-8", "replace").decode()
-    print(said)
+    logging.getLogger(__name__).error(said)
     raise RuntimeError(f"{said}{HUGE[:100_000]}")
 
 

@@ -165,11 +165,7 @@ def test_a_choice_is_one_of_those_that_there_are(tmp_path: Path, monkeypatch: py
 
 def test_values_become_arguments_and_can_be_typed() -> None:
     values = {"target": "ws://a b", "lacks": ["keys", "ids"], "wire": None}
-    assert as_arguments(values, "--spatius-") == [
-        "--spatius-target=ws://a b",
-        "--spatius-lacks=keys",
-        "--spatius-lacks=ids",
-    ]
+    assert as_arguments(values) == ["--target=ws://a b", "--lacks=keys", "--lacks=ids"]
     assert as_typed({"target": "ws://a b"}) == "'--target=ws://a b'"
 
 

@@ -1,7 +1,6 @@
 """A relay that means harm is judged: the log and every report stay harmless and small."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -47,18 +46,20 @@ def test_a_hostile_relay_reaches_neither_the_log_nor_a_report(tmp_path: Path) ->
 
 @pytest.mark.parametrize("front", ["verify", "xdist"])
 def test_where_the_kit_crashes_over_what_was_said_that_is_harmless(front: str, tmp_path: Path) -> None:
-    fronts = {"verify": ["spatius_sim", "verify", TARGET], "xdist": ["pytest", "-n", "2", "--target", TARGET]}
-    command = [sys.executable, "-m", *fronts[front]]
+    plugin = "spatius_sim.tests.engine.crashing_kit"
+    crashing = f"import {plugin}; from spatius_sim.cli.main import main; main()"
+    fronts = {
+        "verify": ["-c", crashing, "verify", TARGET],
+        "xdist": ["-m", "pytest", "-p", plugin, "-n", "2", "--target", TARGET],
+    }
+    command = [sys.executable, *fronts[front]]
     command += ["--target-cmd", shlex.join([sys.executable, str(MINIATURE), "{port}"]), "--profile", "smoke"]
     command += ["--rule", RULE, "--report-json", "report.json"]
-    environment = os.environ | {"PYTEST_ADDOPTS": "-p spatius_sim.tests.engine.crashing_kit"}
-    ran = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT, env=environment
-    )
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
     log = ran.stdout + ran.stderr
     assert ran.returncode == 3, log[-3000:]
     assert f"ERRORED {RULE}: RuntimeError(" in log
-    assert re.search(r"crashing_kit\.py:\d+: RuntimeError", log), log[-3000:]
+    assert re.search(r"crashing_kit\.py(:\d+: RuntimeError|\", line \d+, in crash)", log), log[-3000:]
     assert "Exit code 3. Next: " in log
     assert len(log) < 60_000
     assert not OBEYED.search(log)

@@ -1,0 +1,61 @@
+"""What `spatius-sim verify` prints: the header, the progress, the failures and the verdicts."""
+
+import sys
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.text import Text
+
+from spatius_sim.engine.ending import Ending
+from spatius_sim.engine.judging import RuleResult
+from spatius_sim.engine.run_header import header_lines
+from spatius_sim.engine.run_request import RunRequest
+from spatius_sim.reporting.formats.progress import ProgressLines
+from spatius_sim.reporting.formats.text_report import print_run
+
+
+class VerifyView:
+    """Watches one run, and prints its ending."""
+
+    def __init__(self, request: RunRequest) -> None:
+        self._request = request
+        self._console = Console()
+        self._progress = ProgressLines(self._print)
+        self._complaints: dict[str, tuple[str, ...]] = {}
+
+    def run_begins(self, environment: Mapping[str, str]) -> None:
+        """Print the header, and start the live line if this is a terminal."""
+        self._print(*header_lines(self._request, environment))
+        if self._console.is_terminal:
+            self._progress.start_live(sys.stdout)
+
+    def rule_begins(self, rule_id: str, number: int, total: int) -> None:
+        """Say that a rule is judged next."""
+        self._progress.rule_begins(rule_id, number, total)
+
+    def rule_ends(self, result: RuleResult) -> None:
+        """Tell what failed, and keep its text for the end."""
+        complaint = "\n".join(result.complaints)
+        self._progress.rule_ends(result.outcomes, result.suspects, complaint)
+        if complaint:
+            self._complaints[result.outcomes[0].rule_id] = result.complaints
+
+    def stop(self) -> None:
+        """Take the live line away."""
+        self._progress.stop()
+
+    def print_ending(self, ending: Ending) -> None:
+        """Print the failures, the verdicts, what the run claims, what to do next, and the files."""
+        if self._complaints:
+            self._console.rule("FAILURES", characters="=", style="")
+        for rule_id, complaints in self._complaints.items():
+            self._console.rule(Text(rule_id, style="bold red"), characters="_", style="red")
+            self._print(*complaints)
+        self._console.rule("spatius-sim", characters="=", style="")
+        print_run(self._console, ending.summaries, ending.code, self._request.doctor_command())
+        self._print(*(f"spatius-sim: {line}" for line in ending.files))
+
+    def _print(self, *lines: str) -> None:
+        for line in lines:
+            self._console.out(line, highlight=False)
+        sys.stdout.flush()

@@ -1,0 +1,44 @@
+"""How a run ends. This is worked out once: the exit code, the text at the end and every report follow."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from spatius_sim.engine.run_baseline import RunBaseline
+from spatius_sim.engine.run_reports import write_reports
+from spatius_sim.reporting.report import report_of
+from spatius_sim.reporting.summary import BrokenOff, ExitCode, Summary, exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The summaries, the exit code, and what became of files, a line for each."""
+
+    summaries: tuple[Summary, ...]
+    code: ExitCode
+    files: tuple[str, ...] = ()
+
+
+def end_run(
+    summaries: Sequence[Summary],
+    broken_off: Callable[[ExitCode], BrokenOff | None],
+    baseline: RunBaseline | None,
+    reports: Mapping[str, Path],
+    unwritten: Sequence[str] = (),
+) -> Ending:
+    """Update the baseline, if that is asked for and the run was not broken off, and write the reports.
+
+    `broken_off` says what the run ended with beside verdicts that mean this exit code. `unwritten` says of
+    each file that could not be written why.
+    """
+    files = list(dict.fromkeys(unwritten))
+    if baseline is not None:
+        if broken_off(exit_code(summaries)) is None:
+            files.append(baseline.update(summaries[0]))  # What else was judged has no baseline.
+        summaries = baseline.review(summaries)
+    why = broken_off(exit_code(summaries))
+    if why is not None:
+        summaries = [replace(summary, broken_off=why) for summary in summaries]
+    code = exit_code(summaries) if why is None else why.code
+    files += write_reports(reports, report_of(summaries, code))
+    return Ending(tuple(summaries), code, tuple(filter(None, files)))

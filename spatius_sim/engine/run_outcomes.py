@@ -1,0 +1,81 @@
+"""What a run found out so far, and what else became of it."""
+
+from dataclasses import dataclass, field, replace
+
+from spatius_sim import __version__
+from spatius_sim.engine.run_request import RunRequest
+from spatius_sim.reporting.summary import BrokenOff, ExitCode, RuleOutcome, Summary
+from spatius_sim.rules.catalogue import REVISION, rules_for
+from spatius_sim.rules.findings import Verdict
+
+NEVER_RUN = "it was never run"
+"""Why a rule is UNEXERCISED that was to be judged and was not."""
+
+BY_A_SIGNAL = "by a signal"
+"""Who interrupted a run, if nobody says more."""
+
+
+@dataclass(slots=True)
+class RunOutcomes:
+    """`interruption`, `usage_error` and `internal_error` are "" if there was none; `unwritten` says of each
+    file that could not be written why."""
+
+    usage_error: str = ""
+    internal_error: str = ""
+    interruption: str = ""
+    unwritten: list[str] = field(default_factory=list)
+    _targets: dict[str, str] = field(default_factory=dict)
+    _wires: dict[str, str] = field(default_factory=dict)
+    _by_subject: dict[str, dict[str, RuleOutcome]] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many rules were judged."""
+        return sum(map(len, self._by_subject.values()))
+
+    def take(self, subject: str, outcome: RuleOutcome, target: str = "", wire: str = "") -> None:
+        """Take in an outcome of a rule for a subject of that kind. If the kit failed at a rule before, that
+        stays so, unless the rule is broken."""
+        self._targets[subject] = self._targets.get(subject) or target
+        self._wires[subject] = wire or self._wires.get(subject, "")
+        known = self._by_subject.setdefault(subject, {})
+        before = known.get(outcome.rule_id)
+        if before is None or before.verdict is not Verdict.ERRORED or outcome.verdict is Verdict.FAILED:
+            known[outcome.rule_id] = outcome
+
+    def broken_off(self) -> BrokenOff | None:
+        """What the run ended with beside the verdicts; None if they alone say it."""
+        if self.internal_error:
+            return BrokenOff(ExitCode.KIT_FAILED, self.internal_error)
+        if self.usage_error:
+            return BrokenOff(ExitCode.USAGE, self.usage_error)
+        if self.interruption:
+            return BrokenOff(ExitCode.INTERRUPTED, self.interruption)
+        return None
+
+    def summaries(self, request: RunRequest) -> list[Summary]:
+        """A summary for each subject. If one was named, every rule that was to be judged is in it."""
+        subjects = {**dict.fromkeys([*request.subject, *self._by_subject], ""), **request.subject}
+        subjects |= {kind: target for kind, target in self._targets.items() if target}
+        return [self._summary(request, kind, target) for kind, target in subjects.items()]
+
+    def _summary(self, request: RunRequest, kind: str, target: str) -> Summary:
+        outcomes = self._by_subject.get(kind, {})
+        wanted = request.judged if request.subject else frozenset()
+        never = RuleOutcome("", Verdict.UNEXERCISED, reason=NEVER_RUN)
+        return Summary(
+            kind,
+            target,
+            request.settings.seed,
+            __version__,
+            REVISION,
+            tuple(
+                outcomes.get(rule.id) or replace(never, rule_id=rule.id)
+                for rule in rules_for(kind)
+                if rule.id in outcomes or rule.id in wanted
+            ),
+            request.settings.level,
+            request.settings.profile,
+            request.required,
+            self._wires.get(kind, ""),
+        )
