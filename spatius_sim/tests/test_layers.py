@@ -22,6 +22,7 @@ PLANTED = {
     "a brain that knows its peer": ("model/server/pace.py", "spatius_sim.model.client.decoder"),
     "a kind of subject that knows another": ("subjects/client.py", "spatius_sim.subjects.server"),
     "a room that imports the wrong subjects": ("engine/profiles.py", "spatius_sim.miniatures.plain_server"),
+    "pytest in the engine": ("engine/profiles.py", "pytest"),
     "a room that imports the tests": ("cli/schema.py", "spatius_sim.tests.suspects"),
 }
 """What is wrong, the module in which it is planted, and what that imports."""
