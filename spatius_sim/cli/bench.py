@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from spatius_sim.cli.shared import _FAILED
+from spatius_sim.reporting.exit_code import ExitCode
 
 
 @click.command()
@@ -37,4 +37,4 @@ def bench(quick: bool, as_json: bool, mitmdump: str | None) -> int:
         sys.stdout.write(json.dumps(lines, indent=2) + "\n")
     else:
         print_figures(Console(), [(*figure, figure.kept) for figure in found])
-    return 0 if quick or all(figure.kept for figure in found) else _FAILED
+    return 0 if quick or all(figure.kept for figure in found) else ExitCode.RULE_FAILED

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spatius_sim.cli.shared import _FAILED, _seed
+from spatius_sim.cli.shared import _seed
+from spatius_sim.reporting.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +39,7 @@ def demo(seed: int) -> int:
     with _Watch(console, len(clip.pcm) // 2) as watch:
         act = asyncio.run(dying_motion_server(clip, seed, watch))
     survived = _tell_survival(console, act)
-    return 0 if clean and survived else _FAILED
+    return 0 if clean and survived else ExitCode.RULE_FAILED
 
 
 class _Watch:
@@ -82,7 +83,7 @@ class _Watch:
 def _tell_clean(console: "Console", act: "DemoResult", seed: int) -> bool:
     from spatius_sim.cli.demo_acts import summarise
     from spatius_sim.reporting.formats.text_report import print_summary
-    from spatius_sim.reporting.summary import ExitCode, exit_code
+    from spatius_sim.reporting.summary import exit_code
 
     summary = summarise(act.trace, seed)
     print_summary(console, summary)

@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from spatius_sim.cli.report import subject_argument
-from spatius_sim.cli.shared import _UNREACHABLE, _options, _relay_options, _said, _say_each_on_a_line
+from spatius_sim.cli.shared import _options, _relay_options, _said, _say_each_on_a_line
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.reporting.exit_code import ExitCode
 
 
 @_relay_options
@@ -48,4 +49,4 @@ def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
     in_the_way = not all(finding.well for finding in findings)
     if in_the_way and words:
         _say_each_on_a_line(f"    {words}")
-    return _UNREACHABLE if in_the_way else 0
+    return ExitCode.UNREACHABLE if in_the_way else 0

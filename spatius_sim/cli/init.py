@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spatius_sim.cli.report import subject_argument
-from spatius_sim.cli.shared import _UNREACHABLE, _each, _options, _relay_options, _said, _say_each_on_a_line
+from spatius_sim.cli.shared import _each, _options, _relay_options, _said, _say_each_on_a_line
 from spatius_sim.engine.options import CONFORMANCE_FILE
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.reporting.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from spatius_sim.cli.diagnosis import RelayDiagnosis
@@ -42,7 +43,7 @@ def init(target: str, force: bool, **given: Any) -> int:
         _say_each_on_a_line(
             "nothing was written; `spatius-sim doctor` with the same arguments says what to do"
         )
-        return _UNREACHABLE
+        return ExitCode.UNREACHABLE
     text, variables = _conformance_yaml(said, answers)
     path.write_text(text, encoding="utf-8")
     if variables:

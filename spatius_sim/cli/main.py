@@ -18,8 +18,7 @@ from spatius_sim.cli.verify import verify
 from spatius_sim.cli.wire import wire
 from spatius_sim.engine.interruption import INTERRUPTION
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
-
-_FAILED, _INTERRUPTED, _KIT_FAILED, _USAGE, _UNREACHABLE = 1, 2, 3, 4, 6
+from spatius_sim.reporting.exit_code import ExitCode
 
 
 def main() -> None:
@@ -28,20 +27,20 @@ def main() -> None:
     try:
         sys.exit(cli(standalone_mode=False))
     except click.ClickException as error:
-        _complain(error.format_message(), _USAGE)
+        _complain(error.format_message(), ExitCode.USAGE)
     except UsageError as error:
-        _complain(str(error), _USAGE)
+        _complain(str(error), ExitCode.USAGE)
     except UnreachableError as error:
-        _complain(str(error), _UNREACHABLE)
+        _complain(str(error), ExitCode.UNREACHABLE)
     except SpatiusSimError as error:
-        _complain(str(error), _KIT_FAILED)
+        _complain(str(error), ExitCode.KIT_FAILED)
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(_INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
     except Exception:
-        _complain(f"the kit failed: {format_exc()}", _KIT_FAILED)
+        _complain(f"the kit failed: {format_exc()}", ExitCode.KIT_FAILED)
 
 
-def _complain(message: str, code: int) -> None:
+def _complain(message: str, code: ExitCode) -> None:
     from spatius_sim.reporting.harmless import some_lines
 
     sys.stderr.write(f"spatius-sim: {some_lines(message)}\n")

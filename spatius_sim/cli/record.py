@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from spatius_sim.cli.shared import _keep_audio, _say
+from spatius_sim.cli.shared import _endpoint_lines, _keep_audio, _port, _say
 from spatius_sim.engine.interruption import told_to_end
 
 
@@ -17,7 +17,7 @@ from spatius_sim.engine.interruption import told_to_end
     metavar="URL",
     help="Motion Server: its base URL, or --upstream twice with the console and the ingress endpoint.",
 )
-@click.option("--port", default=8700, show_default=True, help="Where to listen on 127.0.0.1; 0: a free port.")
+@_port
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The tape.")
 @_keep_audio
 @click.option("--keep-names", is_flag=True, help="Keep the names of apps and avatars.")
@@ -42,8 +42,7 @@ async def _record(
     async with opened as (proxy, tape):
         _say(
             f"Recording onto {out}. Ctrl-C ends it. Point a relay here:",
-            f"  export SPATIUS_CONSOLE_ENDPOINT={proxy.console_endpoint}",
-            f"  export SPATIUS_INGRESS_ENDPOINT={proxy.ingress_endpoint}",
+            *_endpoint_lines(proxy.console_endpoint, proxy.ingress_endpoint),
         )
         failed = asyncio.ensure_future(tape.failed.wait())
         await asyncio.wait((told, failed), return_when=asyncio.FIRST_COMPLETED)

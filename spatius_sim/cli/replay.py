@@ -5,15 +5,16 @@ from pathlib import Path
 
 import click
 
-from spatius_sim.cli.shared import _FAILED, _say, _tape
+from spatius_sim.cli.shared import _endpoint_lines, _port, _say, _tape
 from spatius_sim.engine.interruption import told_to_end
+from spatius_sim.reporting.exit_code import ExitCode
 
 
 @click.command()
 @_tape
 @click.argument("relay", required=False)
 @click.option("--as", "role", type=click.Choice(["server", "client"]), default="server", show_default=True)
-@click.option("--port", default=8700, show_default=True, help="Where to listen on 127.0.0.1; 0: a free port.")
+@_port
 @click.option(
     "--match",
     type=click.Choice(["order", "audio"]),
@@ -63,11 +64,10 @@ async def _replay(tape_path: Path, port: int, match: str, speed: float, *, origi
     async with ReplayServer(script, playing, port=port, on_mismatch=_say) as server:
         _say(
             f"{len(script.turns)} requests of {tape_path} are ready. Ctrl-C ends it. Point a relay here:",
-            f"  export SPATIUS_CONSOLE_ENDPOINT={server.console_endpoint}",
-            f"  export SPATIUS_INGRESS_ENDPOINT={server.ingress_endpoint}",
+            *_endpoint_lines(server.console_endpoint, server.ingress_endpoint),
         )
         await told
-    return _FAILED if server.mismatches else 0
+    return ExitCode.RULE_FAILED if server.mismatches else 0
 
 
 async def _replay_clients(tape_path: Path, relay: str, speed: float, settle: float) -> int:
@@ -79,4 +79,4 @@ async def _replay_clients(tape_path: Path, relay: str, speed: float, settle: flo
             f"{one.client}: {one.sent} frames sent, {one.frames_now} heard ({one.frames_then} on the tape), "
             f"{one.payloads_now} payloads ({one.payloads_then})"
         )
-    return _FAILED if any(one.difference for one in heard) else 0
+    return ExitCode.RULE_FAILED if any(one.difference for one in heard) else 0

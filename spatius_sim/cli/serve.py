@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spatius_sim.cli.shared import _seed
+from spatius_sim.cli.shared import _port, _seed
 from spatius_sim.engine.interruption import told_to_end
 
 if TYPE_CHECKING:
@@ -15,13 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8700,
-    show_default=True,
-    help="Where to listen on 127.0.0.1; 0: a free port.",
-)
+@_port
 @_seed
 @click.option("--api-key", multiple=True, help="Accept this API key only (repeatable). Default: any.")
 @click.option("--app-id", multiple=True, help="Accept this app id only (repeatable). Default: any.")

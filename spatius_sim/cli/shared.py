@@ -11,6 +11,7 @@ import click
 from spatius_sim.cli.report import _not_empty
 from spatius_sim.engine.options import (
     ASKED_OF_A_RELAY,
+    DEFAULT_MOTION_PORT,
     JUDGE_OPTIONS,
     REPORT_OPTIONS,
     JudgeOption,
@@ -23,8 +24,13 @@ _NAMED_BY_ARGUMENT = "target"
 
 _seed = click.option("--seed", default=1, show_default=True, help="What every random choice comes from.")
 
-
-_FAILED = 1
+_port = click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=DEFAULT_MOTION_PORT,
+    show_default=True,
+    help="Where to listen on 127.0.0.1; 0: a free port.",
+)
 
 _OF_A_TAPE = ("conformance", "baseline", "level", "rule", "lacks")
 
@@ -45,7 +51,9 @@ def _say(*lines: str) -> None:
     sys.stdout.flush()
 
 
-_UNREACHABLE = 6
+def _endpoint_lines(console: str, ingress: str) -> list[str]:
+    """The lines that point a relay at these two endpoints, for a shell."""
+    return [f"  export SPATIUS_CONSOLE_ENDPOINT={console}", f"  export SPATIUS_INGRESS_ENDPOINT={ingress}"]
 
 
 def _relay_options(command: click.Command) -> click.Command:

@@ -8,7 +8,8 @@ import click
 from spatius_sim.cli.check import check
 from spatius_sim.cli.record import record
 from spatius_sim.cli.replay import replay
-from spatius_sim.cli.shared import _FAILED, _keep_audio, _out, _say, _tape
+from spatius_sim.cli.shared import _keep_audio, _out, _say, _tape
+from spatius_sim.reporting.exit_code import ExitCode
 
 
 @click.group("tape")
@@ -106,7 +107,7 @@ def diff(first: Path, second: Path) -> int:
     for line in differences(first, second):
         differing = True
         _say(line)
-    return _FAILED if differing else 0
+    return ExitCode.RULE_FAILED if differing else 0
 
 
 @tape.command()
@@ -120,7 +121,7 @@ def repair(tape_path: Path, out: Path) -> int:
     apart(out, tape_path)
     repaired = save(tape_path, out)
     _say(*repaired.damage, f"{repaired.events} events saved")
-    return _FAILED if repaired.damage else 0
+    return ExitCode.RULE_FAILED if repaired.damage else 0
 
 
 @tape.command("import")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from spatius_sim.engine.options import DEFAULT_MOTION_PORT
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.reporting.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from spatius_sim.cli.try_wire import Tried
     from spatius_sim.wires import Wire
-
-_DOES_NOT_FIT = 1
 
 
 @click.group()
@@ -44,7 +44,9 @@ def show(name: str) -> None:
 @click.argument("url")
 @click.option("--speak", default=2.0, show_default=True, help="Seconds of speech to send; 0: only listen.")
 @click.option("--silence", default=5.0, show_default=True, help="Stop when nothing came for so many seconds.")
-@click.option("--motion-port", default=8700, show_default=True, help="Where our Motion Server listens.")
+@click.option(
+    "--motion-port", default=DEFAULT_MOTION_PORT, show_default=True, help="Where our Motion Server listens."
+)
 def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int) -> int:
     """Speak this wire to the relay at URL, and show every frame: what it is taken for, and what is not
     understood.
@@ -64,7 +66,7 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
         _try(find_wire(file), url, silence, int(max(0.0, speak) * PLAN_SAMPLE_RATE), motion_port)
     )
     _say(tried.in_words())
-    return 0 if tried.fits else _DOES_NOT_FIT
+    return 0 if tried.fits else ExitCode.RULE_FAILED
 
 
 async def _try(wire: "Wire", url: str, silence: float, samples: int, motion_port: int) -> "Tried":

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from spatius_sim.engine.run_baseline import RunBaseline
 from spatius_sim.engine.run_reports import write_reports
+from spatius_sim.reporting.exit_code import ExitCode
 from spatius_sim.reporting.report import report_of
-from spatius_sim.reporting.summary import BrokenOff, ExitCode, Summary, exit_code
+from spatius_sim.reporting.summary import BrokenOff, Summary, exit_code
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,9 @@ REPORT_OPTIONS = (
     ),
 )
 
+DEFAULT_MOTION_PORT = 8700
+"""Where our Motion Server listens if nobody says where, whichever command starts it."""
+
 JUDGE_OPTIONS = (
     JudgeOption("target", "URL", "judge the relay at this ws:// URL"),
     JudgeOption(
@@ -111,7 +114,7 @@ JUDGE_OPTIONS = (
         "how a turn is started: client-audio (the default), clip:NAME, text:WORDS, http:URL, or hook "
         "(pytest_spatius_start_turn in a conftest.py)",
     ),
-    JudgeOption("motion-port", "PORT", "where our Motion Server listens (8700)", int),
+    JudgeOption("motion-port", "PORT", f"where our Motion Server listens ({DEFAULT_MOTION_PORT})", int),
     JudgeOption("wait", "SECONDS", "how long the subject may take to answer (10)", float),
     JudgeOption(
         "settle",

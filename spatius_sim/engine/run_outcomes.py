@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 
 from spatius_sim import __version__
 from spatius_sim.engine.run_request import RunRequest
-from spatius_sim.reporting.summary import BrokenOff, ExitCode, RuleOutcome, Summary
+from spatius_sim.reporting.exit_code import ExitCode
+from spatius_sim.reporting.summary import BrokenOff, RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION, rules_for
 from spatius_sim.rules.findings import Verdict
 

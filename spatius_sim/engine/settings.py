@@ -1,4 +1,4 @@
-"""."""
+"""The settings of a run: what its options mean, with every default filled in."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from spatius_sim.engine.confidence import secrets_in
+from spatius_sim.engine.options import DEFAULT_MOTION_PORT
 from spatius_sim.engine.profiles import DEFAULT_LEVEL, DEFAULT_PROFILE, judged_at, profile_named
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
@@ -19,8 +20,6 @@ from spatius_sim.subjects.server import ServerAddress
 from spatius_sim.subjects.subject import Patience, canary_key
 from spatius_sim.trace.logins import shown_url
 from spatius_sim.wires.features import EGRESS, FEATURES, STREAMING, UPSTREAM
-
-DEFAULT_MOTION_PORT = 8700
 
 _SOCKET_SCHEMES = ("ws://", "wss://")
 

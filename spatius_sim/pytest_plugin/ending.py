@@ -11,7 +11,8 @@ from spatius_sim.pytest_plugin.judging_run import request_in
 if TYPE_CHECKING:
     from spatius_sim.engine.ending import Ending
     from spatius_sim.pytest_plugin.outcomes import SessionOutcomes
-    from spatius_sim.reporting.summary import BrokenOff, ExitCode
+    from spatius_sim.reporting.exit_code import ExitCode
+    from spatius_sim.reporting.summary import BrokenOff
 
 _TOLD_BY_PYTEST = frozenset(pytest.ExitCode) - {pytest.ExitCode.INTERNAL_ERROR}
 """The statuses of a session after which pytest asks its plugins for their summaries."""
@@ -21,7 +22,8 @@ def broken_off(outcomes: "SessionOutcomes", status: int, verdicts: "ExitCode") -
     """What a session to which pytest gave that status ended with, beside verdicts that mean this exit code;
     None if they alone say it."""
     from spatius_sim.engine.run_outcomes import BY_A_SIGNAL
-    from spatius_sim.reporting.summary import BrokenOff, ExitCode
+    from spatius_sim.reporting.exit_code import ExitCode
+    from spatius_sim.reporting.summary import BrokenOff
 
     found = outcomes.found
     if status == pytest.ExitCode.INTERNAL_ERROR:

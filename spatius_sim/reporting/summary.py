@@ -5,8 +5,8 @@ All text in it is harmless and bounded from the moment that it enters.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 
+from spatius_sim.reporting.exit_code import ExitCode as ExitCode
 from spatius_sim.reporting.harmless import one_line, some_lines
 from spatius_sim.reporting.timeline.timeline import Timeline
 from spatius_sim.rules.catalogue import RULES
@@ -18,18 +18,6 @@ MUST_RULES = frozenset(rule_id for rule_id, described in RULES.items() if descri
 
 _LONGEST_COMMAND = 8_000
 """Characters: a command that is cut off repeats nothing."""
-
-
-class ExitCode(IntEnum):
-    """What the process says; the same from pytest and from `spatius-sim verify`."""
-
-    PASSED = 0
-    RULE_FAILED = 1
-    INTERRUPTED = 2
-    KIT_FAILED = 3
-    USAGE = 4
-    NOT_EXERCISED = 5
-    UNREACHABLE = 6
 
 
 _BROKEN_OFF = {
