@@ -1,14 +1,14 @@
-"""Relays that are wrong in one named way, but seldom: only in some turn, some payload, some company."""
+"""Relays that are wrong in one named way, but seldom: only in one turn, one payload or one company."""
 
 from collections.abc import Callable
 
-from spatius_sim.miniatures.honest_relays import KeepsItsSession
+from spatius_sim.miniatures.honest_relays import KEEPS_ITS_SESSION
 from spatius_sim.miniatures.wrong_relays import LosesLastPayload, NeverMarksAudioEnd, SwapsPayloads
-from spatius_sim.model.relay.relay import ConnectUp, PlainRelay, RelayCommand, RelayTurn, Tell
+from spatius_sim.miniatures.wrong_with_faults import CutsLargePayloads
+from spatius_sim.model.relay.commands import RelayCommand
+from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.wires.events import ClientAction, InterruptTurn, Motion
-
-_LARGE_BYTES = 32 * 1024
+from spatius_sim.wires.events import ClientAction, InterruptTurn
 
 
 class LosesInThirdTurn(LosesLastPayload):
@@ -44,18 +44,17 @@ class DoublesSinglePayload(PlainRelay):
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
         alone = message.end and turn.payloads == 0
-        return [Tell(turn.client, Motion((raw,) * (2 if alone else 1), message.end, turn.name))]
+        return [self.tell_motion(turn, *([raw, raw] if alone else [raw]), last=message.end)]
 
 
-class CutsPayloadsAbove32kB(PlainRelay):
-    """Passes on no more than the first 32 kB of a payload."""
+class CutsPayloadsAbove32kB(CutsLargePayloads):
+    """Passes on at most the first 32 kB of a payload."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        return super().motion_down(turn, raw[:_LARGE_BYTES], message)
+    most_bytes = 32 * 1024
 
 
 class SwapsInCompany(SwapsPayloads):
-    """Delivers the first payload of a turn behind the second, while two clients are connected."""
+    """Delivers the first payload of a turn after the second, while two clients are connected."""
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
         if len(self.clients) > 1:
@@ -77,20 +76,22 @@ class ForgetsOneMarkInSeven(NeverMarksAudioEnd):
         return PlainRelay.end_down(self, turn)
 
 
-class GivesUpWhereRefused(KeepsItsSession):
-    """Keeps one upstream session for all turns of a client, opens another where it was lost, and none any
-    more where it is turned away."""
+class GivesUpWhereRefused(PlainRelay):
+    """Keeps one upstream session for all turns of a client. It opens another when that is lost, and none any
+    more when it is turned away."""
+
+    policy = KEEPS_ITS_SESSION
 
     def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
         super().__init__(api_key, new_id)
         self._turned_away: set[str] = set()
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        commands = super().client_did(client, action)
-        return [c for c in commands if not isinstance(c, ConnectUp) or c.upstream not in self._turned_away]
+    def connect_up(self, session: RelaySession) -> list[RelayCommand]:
+        return [] if session.name in self._turned_away else super().connect_up(session)
 
     def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
-        if not self._confirmed.get(upstream):
+        session = self.sessions.get(upstream)
+        if session is not None and not session.confirmed:
             self._turned_away.add(upstream)
         return super().upstream_lost(upstream, why)
 
@@ -102,4 +103,4 @@ MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-RECOVER": (GivesUpWhereRefused,),
     "R-END-AUDIO": (ForgetsOneMarkInSeven,),
 }
-"""The relays that break each rule, and it alone, where few plans find it."""
+"""The relays that break each rule, and it alone, though few plans find it."""

@@ -8,16 +8,8 @@ from itertools import count
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from spatius_sim.model.relay.relay import (
-    SAMPLE_RATE,
-    ConnectUp,
-    HangUp,
-    PlainRelay,
-    RelayCommand,
-    SendUp,
-    Tell,
-    WatchSilence,
-)
+from spatius_sim.model.relay.commands import ConnectUp, HangUp, RelayCommand, SendUp, Tell, WatchSilence
+from spatius_sim.model.relay.relay import SAMPLE_RATE, PlainRelay
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.net.client.motion_server import UpstreamClient, ask_for_token, token_in
 from spatius_sim.net.listening import LOOPBACK

@@ -1,16 +1,15 @@
 """Relays that are wrong in exactly one named way: the judge is judged by them."""
 
-from collections.abc import Callable
-
 from spatius_sim.miniatures import wrong_with_clients as miniatures_clients
 from spatius_sim.miniatures.wrong_with_faults import FAULT_MINIATURES
+from spatius_sim.model.relay.commands import RelayCommand, Tell
+from spatius_sim.model.relay.policy import RelayPolicy
 from spatius_sim.model.relay.relay import (
     SAMPLE_RATE,
     TOKEN_LIFE_SECONDS,
     PlainRelay,
-    RelayCommand,
     RelayTurn,
-    Tell,
+    turn_name,
 )
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
@@ -32,25 +31,19 @@ class LosesLastPayload(PlainRelay):
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
         if message.end and turn.payloads > 0:
-            return [Tell(turn.client, Motion((), True, turn.name))]
+            return [self.tell_motion(turn, last=True)]
         return super().motion_down(turn, raw, message)
 
 
 class SwapsPayloads(PlainRelay):
-    """Delivers the first payload of a turn behind the second."""
-
-    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
-        super().__init__(api_key, new_id)
-        self._held: dict[str, bytes] = {}
+    """Delivers the first payload of a turn after the second."""
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
         if turn.payloads == 0 and not message.end:
-            self._held[turn.name] = raw
+            turn.held_payloads.append(raw)
             return []
-        held = self._held.pop(turn.name, None)
-        if held is None:
-            return super().motion_down(turn, raw, message)
-        return [Tell(turn.client, Motion((raw, held), message.end, turn.name))]
+        first, turn.held_payloads = turn.held_payloads, []
+        return [self.tell_motion(turn, raw, *first, last=message.end)]
 
 
 class LosesAudio(PlainRelay):
@@ -64,25 +57,12 @@ class LosesAudio(PlainRelay):
 class SendsMotionFirst(PlainRelay):
     """Holds a turn's audio back until its first motion has gone out."""
 
-    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
-        super().__init__(api_key, new_id)
-        self._held: dict[str, list[RelayCommand]] = {}
-
-    def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
-        return self._hold(turn, super().audio_down(turn, pcm))
-
-    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
-        return self._hold(turn, super().end_down(turn))
+    def may_start(self, turn: RelayTurn) -> bool:
+        return turn.payloads > 0
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        held = self._held.pop(turn.name, [])
-        return super().motion_down(turn, raw, message) + held
-
-    def _hold(self, turn: RelayTurn, commands: list[RelayCommand]) -> list[RelayCommand]:
-        if turn.payloads > 0:
-            return commands
-        self._held.setdefault(turn.name, []).extend(commands)
-        return []
+        audio, turn.held_until_start = turn.held_until_start, []
+        return super().motion_down(turn, raw, message) + audio
 
 
 class NeverMarksAudioEnd(PlainRelay):
@@ -96,9 +76,7 @@ class SendsEmptyFrames(PlainRelay):
     """Sends an empty list before the first payload, as if to say that motion is about to come."""
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        empty: list[RelayCommand] = []
-        if turn.payloads == 0:
-            empty = [Tell(turn.client, Motion((), False, turn.name))]
+        empty = [self.tell_motion(turn, last=False)] if turn.payloads == 0 else []
         return empty + super().motion_down(turn, raw, message)
 
 
@@ -106,7 +84,7 @@ class MotionInEarlierTurn(PlainRelay):
     """Labels the motion of every later turn with the turn before it."""
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        label = f"{turn.client}-turn-{max(0, turn.number - 1)}"
+        label = turn_name(turn.client, max(0, turn.number - 1))
         return [Tell(turn.client, Motion((raw,), message.end, label))]
 
 
@@ -129,7 +107,7 @@ class HandsOutApiKey(PlainRelay):
 class AsksForTwoDays(PlainRelay):
     """First asks for a token that lives two days, and for an hour only when that was refused."""
 
-    attempts = 2
+    policy = RelayPolicy(attempts=2)
 
     def token_life(self, attempt: int) -> int:
         return 2 * _DAY_SECONDS if attempt == 0 else TOKEN_LIFE_SECONDS
@@ -138,7 +116,7 @@ class AsksForTwoDays(PlainRelay):
 class TriesOddRate(PlainRelay):
     """First configures 11,025 Hz, and 16,000 Hz only when that was refused."""
 
-    attempts = 2
+    policy = RelayPolicy(attempts=2)
 
     def sample_rate(self, attempt: int) -> int:
         return 11025 if attempt == 0 else SAMPLE_RATE

@@ -1,21 +1,20 @@
-"""Relays that are wrong in exactly one way, which shows where clients interrupt, leave, misbehave or wait."""
+"""Relays that are wrong in exactly one way, which shows if clients interrupt, leave, misbehave or wait."""
 
 from collections.abc import Callable
 
-from spatius_sim.miniatures.honest_relays import NamesNoTurns
-from spatius_sim.model.relay.relay import ConnectUp, PlainRelay, RelayCommand, RelayTurn, Tell
+from spatius_sim.miniatures.honest_relays import NAMES_NO_TURNS, PLAIN
+from spatius_sim.model.relay.commands import ConnectUp, RelayCommand, Tell
+from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn, turn_name
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.wires.events import ClientAction, Failed, Motion, Speak, SpeakEnd, Unclear
 
 _TWENTY_MS = 640
 
 
-class PassesStaleMotionOn(NamesNoTurns):
+class PassesStaleMotionOn(PlainRelay):
     """Leaves the upstream session of a turn that was cut off open, and passes its motion on."""
 
-    def client_left(self, client: str) -> list[RelayCommand]:
-        self.clients.remove(client)
-        return super()._drop(client)
+    policy = NAMES_NO_TURNS
 
     def _drop(self, client: str) -> list[RelayCommand]:
         self._speaking.pop(client, None)
@@ -23,30 +22,20 @@ class PassesStaleMotionOn(NamesNoTurns):
 
 
 class LabelsStaleMotionAnew(PassesStaleMotionOn):
-    """Does so under the id of the turn that came after it."""
+    """Leaves such a session open, and passes its motion on under the id of the client's newest turn."""
 
-    def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
-        return PlainRelay.audio_down(self, turn, pcm)
-
-    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
-        return PlainRelay.end_down(self, turn)
+    policy = PLAIN
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        newest = f"{turn.client}-turn-{self._spoken[turn.client]}"
+        newest = turn_name(turn.client, self._spoken[turn.client])
         return [Tell(turn.client, Motion((raw,), message.end, newest))]
 
 
 class TakesTokensAgain(PlainRelay):
     """Opens every session with the first token that it got."""
 
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        commands = super().client_did(client, action)
-        return [
-            ConnectUp(command.upstream, command.token_life, fresh=False)
-            if isinstance(command, ConnectUp)
-            else command
-            for command in commands
-        ]
+    def connect_up(self, session: RelaySession) -> list[RelayCommand]:
+        return [ConnectUp(session.name, self.token_life(session.attempt), fresh=False)]
 
 
 class EndsInMidSample(PlainRelay):
@@ -57,7 +46,7 @@ class EndsInMidSample(PlainRelay):
 
 
 class SpeaksBehindTheEnd(PlainRelay):
-    """Sends 20 ms of silence up behind the end mark."""
+    """Sends 20 ms of silence up after the end mark."""
 
     def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
         turn = self._speaking.get(client)
@@ -90,7 +79,7 @@ class NeverMarksMotionEnd(PlainRelay):
     """Leaves the last motion of a turn unmarked."""
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        return [Tell(turn.client, Motion((raw,), False, turn.name))]
+        return [self.tell_motion(turn, raw, last=False)]
 
 
 class DemandsCredentials(PlainRelay):
@@ -103,7 +92,7 @@ class DemandsCredentials(PlainRelay):
     def client_came(self, client: str, session_key: str = "") -> list[RelayCommand]:
         if not session_key:
             self._refused.add(client)
-        return super().client_came(client)
+        return super().client_came(client, session_key)
 
     def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
         if client in self._refused:
@@ -118,13 +107,13 @@ class KeepsAllWaiting(PlainRelay):
 
 
 class DropsForSlowClients(PlainRelay):
-    """Drops what a client has not taken soon."""
+    """Drops a message that its client has not taken within 0.6 seconds."""
 
     drops_after = 0.6
 
 
 class FallsOverRubbish(PlainRelay):
-    """Drops the turns of all clients when one sends what it does not understand."""
+    """Drops the turns of all clients when one client sends a message that it does not understand."""
 
     def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
         commands = super().client_did(client, action)

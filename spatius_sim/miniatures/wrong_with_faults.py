@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 
-from spatius_sim.model.relay.relay import PlainRelay, RelayCommand, RelayTurn, Tell, WatchSilence
-from spatius_sim.protocol.messages import ConfirmSession, Message, MotionResponse
-from spatius_sim.trace.events import Undecodable
-from spatius_sim.wires.events import Audio, Failed
+from spatius_sim.miniatures.honest_relays import STARTS_SLOWLY
+from spatius_sim.model.relay.commands import RelayCommand, Tell, WatchSilence
+from spatius_sim.model.relay.policy import RelayPolicy
+from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.wires.events import Failed
 
-_LARGE_BYTES = 60_000
-_HUGE_BYTES = 1_000_000
-_MANY_ATTEMPTS = 40
 _OFTEN_SECONDS = 0.25
 
 
@@ -25,31 +24,16 @@ class EndsAudioWithMotion(PlainRelay):
 
 
 class KeepsAudioForMotion(PlainRelay):
-    """Keeps a turn's audio until its session is confirmed, and drops it where that never happens."""
+    """Keeps a turn's audio until its session is confirmed, and drops it if that never happens."""
 
-    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
-        super().__init__(api_key, new_id)
-        self._kept: dict[str, list[RelayCommand]] = {}
+    policy = STARTS_SLOWLY
 
-    def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
-        return self._keep(turn, super().audio_down(turn, pcm))
-
-    def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
-        return self._keep(turn, super().end_down(turn))
-
-    def upstream_said(self, upstream: str, raw: bytes, value: Message | Undecodable) -> list[RelayCommand]:
-        kept = self._kept.pop(upstream, []) if isinstance(value, ConfirmSession) else []
-        return kept + super().upstream_said(upstream, raw, value)
+    def may_start(self, turn: RelayTurn) -> bool:
+        return turn.session.confirmed
 
     def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        mark = Tell(turn.client, Audio(b"", last=True, turn_id=turn.name))
-        return [*super().failure_down(turn, why), *([] if turn.confirmed else [mark])]
-
-    def _keep(self, turn: RelayTurn, commands: list[RelayCommand]) -> list[RelayCommand]:
-        if turn.confirmed:
-            return commands
-        self._kept.setdefault(turn.name, []).extend(commands)
-        return []
+        mark = [] if turn.session.confirmed else [self.tell_audio(turn, b"", last=True)]
+        return super().failure_down(turn, why) + mark
 
 
 class TellsNoFailure(PlainRelay):
@@ -64,11 +48,11 @@ class TellsNoClose(PlainRelay):
     close."""
 
     def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
-        turn = self.turns.get(upstream)
-        if turn is not None and turn.confirmed and not turn.motion_ended:
-            del self.turns[upstream]
-            return []
-        return super().upstream_lost(upstream, why)
+        session = self.sessions.get(upstream)
+        commands = super().upstream_lost(upstream, why)
+        if session is None or not session.confirmed:
+            return commands
+        return [command for command in commands if not isinstance(command, Tell)]
 
 
 class GivesUp(PlainRelay):
@@ -82,53 +66,56 @@ class GivesUp(PlainRelay):
         self._given_up.add(turn.client)
         return super().failure_down(turn, why)
 
-    def connect_up(self, turn: RelayTurn) -> list[RelayCommand]:
-        return [] if turn.client in self._given_up else super().connect_up(turn)
+    def connect_up(self, session: RelaySession) -> list[RelayCommand]:
+        return [] if session.client in self._given_up else super().connect_up(session)
 
 
 class LosesLargePayloads(PlainRelay):
     """Drops payloads of more than 60,000 bytes."""
 
+    most_bytes = 60_000
+
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        return [] if len(raw) > _LARGE_BYTES else super().motion_down(turn, raw, message)
+        return [] if len(raw) > self.most_bytes else super().motion_down(turn, raw, message)
+
+
+class LosesHugePayloads(LosesLargePayloads):
+    """Drops payloads of more than 1,000,000 bytes."""
+
+    most_bytes = 1_000_000
 
 
 class CutsLargePayloads(PlainRelay):
     """Passes on the first 60,000 bytes of a payload."""
 
-    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        return super().motion_down(turn, raw[:_LARGE_BYTES], message)
-
-
-class LosesHugePayloads(PlainRelay):
-    """Drops payloads of more than 1,000,000 bytes."""
+    most_bytes = 60_000
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        return [] if len(raw) > _HUGE_BYTES else super().motion_down(turn, raw, message)
+        return super().motion_down(turn, raw[: self.most_bytes], message)
 
 
 class InsistsAtOnce(PlainRelay):
     """Tries again at once when it is refused, and again."""
 
-    attempts = _MANY_ATTEMPTS
+    policy = RelayPolicy(attempts=40)
 
 
 class InsistsForEver(PlainRelay):
-    """Says that it was refused, and tries again four times a second as long as the turn lasts."""
+    """Tells that it was refused, and tries again four times a second as long as the turn lasts."""
 
     def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
-        turn = self.turns.get(upstream)
-        if turn is None or turn.confirmed:
+        session = self.sessions.get(upstream)
+        if session is None or session.confirmed:
             return super().upstream_lost(upstream, why)
-        turn.attempt += 1
-        told: list[RelayCommand] = [Tell(turn.client, Failed(why))] if turn.attempt == 1 else []
-        return [*told, WatchSilence(upstream, _OFTEN_SECONDS)]
+        session.attempt += 1
+        failure: list[RelayCommand] = [Tell(session.client, Failed(why))] if session.attempt == 1 else []
+        return [*failure, WatchSilence(upstream, _OFTEN_SECONDS)]
 
     def upstream_silent(self, upstream: str) -> list[RelayCommand]:
-        turn = self.turns.get(upstream)
-        if turn is None or turn.confirmed or not turn.attempt:
+        session = self.sessions.get(upstream)
+        if session is None or session.confirmed or not session.attempt:
             return super().upstream_silent(upstream)
-        return self.connect_up(turn)
+        return self.connect_up(session)
 
 
 FAULT_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {

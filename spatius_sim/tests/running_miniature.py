@@ -8,7 +8,6 @@ from itertools import count
 
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
-from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.recorder import LiveRecorder
@@ -16,6 +15,7 @@ from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import Plan
 from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.subject import Patience, Subject, canary_key
+from spatius_sim.tests.model.relay.dialogue import MakeRelay
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import RelayEvent
 from spatius_sim.wires.json_envelope import JsonEnvelope
@@ -35,13 +35,14 @@ class Talkative(JsonEnvelope):
 
 @asynccontextmanager
 async def miniature_relay(
-    brain: type[PlainRelay],
+    brain: MakeRelay,
     wire: str = "json-envelope",
     seed: int = SEED,
     speaks: Wire | None = None,
     most_events: float = math.inf,
     patience: Patience = PATIENCE,
 ) -> AsyncIterator[Subject[Plan]]:
+    """Serve this brain over a Motion Server of our own while the block runs."""
     spoken_wire = find_wire(wire)
     recorder = LiveRecorder(wire=spoken_wire, most_events=most_events)
     async with MotionServerShell(seed=seed, sink=recorder) as server:

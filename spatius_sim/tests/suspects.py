@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from spatius_sim.subjects.client import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
 from spatius_sim.subjects.server import ServerAddress, ServerSubject
 from spatius_sim.subjects.subject import Patience, Subject, canary_key
+from spatius_sim.tests.model.relay.dialogue import MakeRelay
 from spatius_sim.tests.running_miniature import PATIENCE, Talkative, miniature_relay
 
 _OPENING_SECONDS = 10.0
@@ -40,23 +42,27 @@ _WAITING_RULES = frozenset({"R-RECOVER", "R-FALLBACK", "R-ERROR-TOLD"})
 
 @dataclass(frozen=True)
 class Suspect:
-    """A subject of that kind whose brain breaks `rule_id`, or none where that is ""."""
+    """A subject of that kind whose brain breaks `rule_id`, or no rule if that is "".
+
+    `policy` names the policy of an honest relay in HONEST_RELAYS; that is then the suspect's name, too.
+    """
 
     kind: str
     brain: type[Any]
     rule_id: str = ""
     wire: str = "json-envelope"
     talkative: bool = False
+    policy: str = ""
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Return what tables call it."""
         wire = "" if self.wire == "json-envelope" else f" on {self.wire}"
-        return f"{self.brain.__name__}{wire}{', talkative' if self.talkative else ''}"
+        return f"{self.policy or self.brain.__name__}{wire}{', talkative' if self.talkative else ''}"
 
     @property
     def lacks(self) -> frozenset[str]:
-        """What its wire cannot carry."""
+        """Return the features that its wire cannot carry."""
         return find_wire(self.wire).lacks if self.kind == "relay" else frozenset()
 
 
@@ -72,7 +78,7 @@ WRONG = [
 ]
 
 HONEST = [
-    *(Suspect("relay", brain) for brain in HONEST_RELAYS),
+    *(Suspect("relay", PlainRelay, policy=name) for name in HONEST_RELAYS),
     *(Suspect("relay", PlainRelay, wire=wire) for wire in ("binary-header", "typed-json", "messagepack")),
     Suspect("relay", PlainRelay, talkative=True),
     Suspect("server", PlainServer),
@@ -83,12 +89,14 @@ HONEST = [
 
 @asynccontextmanager
 async def attached(suspect: Suspect, seed: int) -> AsyncIterator[Subject[Any]]:
-    """The suspect, over real sockets where it has any."""
+    """Attach the suspect while the block runs, over real sockets if it has any."""
     match suspect.kind:
         case "relay":
             speaks = Talkative() if suspect.talkative else None
             patience = Patience() if suspect.rule_id in _WAITING_RULES else PATIENCE
-            relay = miniature_relay(suspect.brain, suspect.wire, seed, speaks, patience=patience)
+            policy = HONEST_RELAYS.get(suspect.policy)
+            make: MakeRelay = partial(PlainRelay, policy=policy) if policy else suspect.brain
+            relay = miniature_relay(make, suspect.wire, seed, speaks, patience=patience)
             async with relay as subject:
                 yield subject
         case "server":

@@ -13,7 +13,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from spatius_sim.engine.trial import Trial
-from spatius_sim.model.relay.relay import PlainRelay, RelayCommand, RelayTurn, Tell
+from spatius_sim.model.relay.commands import RelayCommand, Tell
+from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client import relay as relay_client
 from spatius_sim.net.client.relay import RelayAddress, RelayClient

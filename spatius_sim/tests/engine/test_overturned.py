@@ -11,7 +11,8 @@ from hypothesis.strategies import just
 
 from spatius_sim.engine.trial import Trial
 from spatius_sim.miniatures.wrong_relays import LosesLastPayload
-from spatius_sim.model.relay.relay import PlainRelay, RelayCommand, RelayTurn
+from spatius_sim.model.relay.commands import RelayCommand
+from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.plans.plan import Plan, TurnPlan

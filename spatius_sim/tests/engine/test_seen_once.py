@@ -7,7 +7,8 @@ import pytest
 from hypothesis.strategies import just
 
 from spatius_sim.engine.trial import Trial
-from spatius_sim.model.relay.relay import PlainRelay, RelayCommand, RelayTurn
+from spatius_sim.model.relay.commands import RelayCommand
+from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.messages import MotionResponse

@@ -17,7 +17,8 @@ from spatius_sim.miniatures.wrong_relays import (
     RewritesReqId,
     SwapsPayloads,
 )
-from spatius_sim.model.relay.relay import PlainRelay, RelayCommand, RelayTurn, Tell
+from spatius_sim.model.relay.commands import RelayCommand, Tell
+from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.rules.catalogue import RULES, rules_for

@@ -1,8 +1,5 @@
 """Each miniature departs from the honest ground in its one named way, and in no other."""
 
-from itertools import count
-
-import numpy as np
 import pytest
 
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
@@ -22,70 +19,27 @@ from spatius_sim.miniatures.wrong_relays import (
     SwapsPayloads,
     TriesOddRate,
 )
-from spatius_sim.model.relay.relay import (
-    SAMPLE_RATE,
-    TOKEN_LIFE_SECONDS,
-    ConnectUp,
-    PlainRelay,
-    RelayCommand,
-    SendUp,
-    Tell,
-)
-from spatius_sim.protocol.codec import decode, encode
-from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.model.relay.commands import ConnectUp, RelayCommand, SendUp, Tell
+from spatius_sim.model.relay.relay import SAMPLE_RATE, TOKEN_LIFE_SECONDS, PlainRelay
+from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
 from spatius_sim.rules.catalogue import RULES, rules_for
 from spatius_sim.rules.rule import Level, Rule
-from spatius_sim.wires.events import Audio, Motion, Ready, Speak, SpeakEnd
-
-ANN, BOB = "ann", "bob"
-KEY = "the API key"
-SHORT, LONG = bytes(640), bytes(range(256)) * 5
-"""20 ms and 40 ms of audio."""
-
-
-def response(number: int, *, end: bool) -> tuple[bytes, MotionResponse]:
-    message = MotionResponse("id", "req-1", end, np.full((1, WIDTH), number, np.float32))
-    return encode(message), message
-
-
-def responses(payloads: int) -> list[tuple[bytes, MotionResponse]]:
-    return [response(number, end=number == payloads) for number in range(1, payloads + 1)]
-
-
-def raws(payloads: int) -> list[bytes]:
-    return [raw for raw, _ in responses(payloads)]
-
-
-def whole_run(kind: type[PlainRelay], payloads: int = 3, turns: int = 1) -> list[RelayCommand]:
-    """All commands of a relay with two clients, of whom ann speaks."""
-    numbers = count(1)
-    relay = kind(KEY, lambda: f"req-{next(numbers)}")
-    commands = relay.client_came(ANN) + relay.client_came(BOB)
-    for number in range(turns):
-        up = f"ann-turn-{number}"
-        commands += relay.client_did(ANN, Speak(SHORT))
-        commands += relay.upstream_opened(up)
-        commands += relay.upstream_said(up, b"", ConfirmSession("id"))
-        commands += relay.client_did(ANN, Speak(LONG))
-        commands += relay.client_did(ANN, SpeakEnd())
-        for raw, message in responses(payloads):
-            commands += relay.upstream_said(up, raw, message)
-    return commands
-
-
-def told(commands: list[RelayCommand], client: str = ANN) -> list[Audio | Motion]:
-    """The audio and motion that a client was told."""
-    events = [command.event for command in commands if isinstance(command, Tell) and command.client == client]
-    return [event for event in events if isinstance(event, Audio | Motion)]
-
-
-def audio_told(kind: type[PlainRelay]) -> list[Audio]:
-    return [event for event in told(whole_run(kind)) if isinstance(event, Audio)]
-
-
-def motion_told(kind: type[PlainRelay], payloads: int = 3, turns: int = 1) -> list[Motion]:
-    return [event for event in told(whole_run(kind, payloads, turns)) if isinstance(event, Motion)]
+from spatius_sim.tests.model.relay.dialogue import (
+    ANN,
+    BOB,
+    KEY,
+    LONG,
+    SHORT,
+    audio_told,
+    motion_told,
+    raws,
+    response,
+    responses,
+    told,
+    whole_run,
+)
+from spatius_sim.wires.events import Audio, Motion, Ready, Speak
 
 
 def without(kind: type, commands: list[RelayCommand]) -> list[RelayCommand]:

@@ -18,7 +18,8 @@ from spatius_sim.miniatures.wrong_with_clients import (
     SpeaksBehindTheEnd,
     TakesTokensAgain,
 )
-from spatius_sim.model.relay.relay import ConnectUp, HangUp, PlainRelay, RelayCommand, SendUp, Tell
+from spatius_sim.model.relay.commands import ConnectUp, HangUp, RelayCommand, SendUp, Tell
+from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import AudioInput, ConfirmSession, MotionResponse

@@ -17,7 +17,8 @@ from spatius_sim.miniatures.wrong_with_faults import (
     TellsNoClose,
     TellsNoFailure,
 )
-from spatius_sim.model.relay.relay import ConnectUp, HangUp, PlainRelay, RelayCommand, Tell, WatchSilence
+from spatius_sim.model.relay.commands import ConnectUp, HangUp, RelayCommand, Tell, WatchSilence
+from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.model.scenario.payloads import grown_to
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
@@ -81,7 +82,7 @@ def test_tells_no_failure() -> None:
 
 
 def test_tells_no_close_but_all_else() -> None:
-    assert speaking(TellsNoClose).upstream_lost(UP, "gone") == []
+    assert speaking(TellsNoClose).upstream_lost(UP, "gone") == [HangUp(UP)]
     refused = speaking(TellsNoClose, confirmed=False)
     assert told(refused.upstream_lost(UP, "refused")) == [Failed("refused")]
     failed = speaking(TellsNoClose)
@@ -126,4 +127,5 @@ def test_insists_for_ever() -> None:
     assert [type(command) for command in relay.upstream_silent(UP)] == [ConnectUp]
     assert relay.upstream_lost(UP, "refused") == [again]
     assert told(speaking(InsistsForEver).upstream_lost(UP, "gone")) == [Failed("gone")]
-    assert speaking(InsistsForEver).upstream_silent(UP) == [WatchSilence(UP, PlainRelay.silence_seconds)]
+    watch = WatchSilence(UP, PlainRelay.policy.silence_seconds)
+    assert speaking(InsistsForEver).upstream_silent(UP) == [watch]

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 
 import pytest
 from hypothesis.strategies import SearchStrategy
 
 from spatius_sim.engine.profiles import profile_named
 from spatius_sim.engine.search import smallest_failing
-from spatius_sim.miniatures.honest_relays import KeepsItsSession
+from spatius_sim.miniatures.honest_relays import KEEPS_ITS_SESSION, PLAIN
+from spatius_sim.model.relay.policy import RelayPolicy
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.plans.behaviour import Behaviour, MalformedInput
 from spatius_sim.plans.drawn_stress import combined_faults
@@ -58,10 +60,10 @@ def test_nightly_runs_draw_them_and_others_do_not() -> None:
     assert faults(thorough=True) > 2 >= faults(thorough=False)
 
 
-@pytest.mark.parametrize("kind", [PlainRelay, KeepsItsSession])
-def test_an_honest_relay_survives_them(kind: type[PlainRelay]) -> None:
+@pytest.mark.parametrize("policy", [PLAIN, KEEPS_ITS_SESSION], ids=["plain", "keeps its session"])
+def test_an_honest_relay_survives_them(policy: RelayPolicy) -> None:
     async def accusations() -> list[tuple[str, str]]:
-        async with miniature_relay(kind) as subject:
+        async with miniature_relay(partial(PlainRelay, policy=policy)) as subject:
             judged = [(plan, judge(await subject.run(plan))) for plan in drawn(1, 6)]
         passed = {rule_id for _, rules in judged for rule_id in rules if rules[rule_id].exercised}
         assert {"R-CONVERSATION", "R-MOTION-COMPLETE", "R-AUDIO-COMPLETE"} <= passed

@@ -3,7 +3,8 @@ the audio."""
 
 import asyncio
 
-from spatius_sim.model.relay.relay import SAMPLE_RATE, PlainRelay, RelayCommand, RelayTurn, Tell
+from spatius_sim.model.relay.commands import RelayCommand, Tell
+from spatius_sim.model.relay.relay import SAMPLE_RATE, PlainRelay, RelayTurn
 from spatius_sim.tests.processes.miniature_relay_process import main
 from spatius_sim.tests.reporting.hostile import ATTACKS, HUGE
 from spatius_sim.wires.events import Failed, Interrupted, NotUnderstood, Ready, RelayEvent

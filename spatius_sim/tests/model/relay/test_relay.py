@@ -1,21 +1,13 @@
-"""The plain relay: events in, commands out."""
+"""The plain relay: events in, commands out. What other policies do stands in test_policy.py."""
 
 from itertools import count
 
 import numpy as np
 import pytest
 
-from spatius_sim.model.relay.relay import (
-    SAMPLE_RATE,
-    TOKEN_LIFE_SECONDS,
-    ConnectUp,
-    HangUp,
-    PlainRelay,
-    RelayCommand,
-    SendUp,
-    Tell,
-    WatchSilence,
-)
+from spatius_sim.model.relay.commands import ConnectUp, HangUp, RelayCommand, SendUp, Tell, WatchSilence
+from spatius_sim.model.relay.policy import RelayPolicy
+from spatius_sim.model.relay.relay import SAMPLE_RATE, TOKEN_LIFE_SECONDS, PlainRelay
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import (
@@ -44,16 +36,12 @@ from spatius_sim.wires.events import (
 ANN, BOB = "ann", "bob"
 UP = "ann-turn-0"
 """The upstream session and the turn id of ann's first turn."""
-WATCH = WatchSilence(UP, PlainRelay.silence_seconds)
+WATCH = WatchSilence(UP, RelayPolicy().silence_seconds)
 
 
-class Retrying(PlainRelay):
-    attempts = 2
-
-
-def new_relay(kind: type[PlainRelay] = PlainRelay) -> PlainRelay:
+def new_relay(policy: RelayPolicy | None = None) -> PlainRelay:
     numbers = count(1)
-    relay = kind("api key", lambda: f"req-{next(numbers)}")
+    relay = PlainRelay("api key", lambda: f"req-{next(numbers)}", policy)
     for client in (ANN, BOB):
         relay.client_came(client)
     return relay
@@ -128,9 +116,8 @@ def test_the_next_turn_has_a_session_and_a_req_id_of_its_own() -> None:
     relay.client_did(ANN, SpeakEnd())
     relay.upstream_said(UP, *response(end=True))
     assert relay.client_did(ANN, Speak(b"56")) == [
-        HangUp(UP),
         ConnectUp("ann-turn-1", TOKEN_LIFE_SECONDS),
-        WatchSilence("ann-turn-1", PlainRelay.silence_seconds),
+        WatchSilence("ann-turn-1", RelayPolicy().silence_seconds),
         Tell(ANN, Audio(b"56", turn_id="ann-turn-1")),
     ]
     assert confirmed(relay, "ann-turn-1")[0] == SendUp("ann-turn-1", AudioInput("req-2", b"56"))
@@ -224,7 +211,7 @@ def test_the_turn_after_a_loss_connects_again() -> None:
 
 
 def test_a_relay_with_a_second_attempt_sends_the_audio_then() -> None:
-    relay = new_relay(Retrying)
+    relay = new_relay(RelayPolicy(attempts=2))
     relay.client_did(ANN, Speak(b"12"))
     assert relay.upstream_lost(UP, "refused") == [ConnectUp(UP, TOKEN_LIFE_SECONDS)]
     assert confirmed(relay)[0] == SendUp(UP, AudioInput("req-1", b"12"))
@@ -232,7 +219,7 @@ def test_a_relay_with_a_second_attempt_sends_the_audio_then() -> None:
 
 @pytest.mark.parametrize("confirms", [True, False], ids=["after the confirmation", "twice"])
 def test_a_second_attempt_is_the_last(confirms: bool) -> None:
-    relay = new_relay(Retrying)
+    relay = new_relay(RelayPolicy(attempts=2))
     relay.client_did(ANN, Speak(b"12"))
     if confirms:
         confirmed(relay)

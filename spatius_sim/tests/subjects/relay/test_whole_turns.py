@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from spatius_sim.model.relay.relay import PlainRelay, RelayCommand, RelayTurn, Tell
+from spatius_sim.model.relay.commands import RelayCommand, Tell
+from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.messages import AudioInput
 from spatius_sim.rules.findings import Verdict
