@@ -55,21 +55,14 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("subject", type=click.Choice(["relay", "server", "client"]), required=False)
-@click.option("--markdown", "folder", metavar="DIR", help="Write a page for each rule there, as Markdown.")
-def rules(subject: str | None, folder: str | None) -> None:
+def rules(subject: str | None) -> None:
     """The catalogue: every rule with its sentence and its source."""
-    from pathlib import Path
-
     from rich.console import Console
 
-    from spatius_sim.miniatures.rule_pages import write_rule_pages
     from spatius_sim.reporting.formats.text_report import print_catalogue
     from spatius_sim.rules.catalogue import RULES, rules_for
 
-    if folder is not None:
-        write_rule_pages(Path(folder))
-    else:
-        print_catalogue(Console(), list(rules_for(subject) if subject else RULES.values()))
+    print_catalogue(Console(), list(rules_for(subject) if subject else RULES.values()))
 
 
 for _command in (

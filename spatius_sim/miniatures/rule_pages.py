@@ -1,5 +1,6 @@
-"""A page for each rule, made from the catalogue, as Markdown."""
+"""`python -m spatius_sim.miniatures.rule_pages DIR`: writes a Markdown page for each rule."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from spatius_sim.rules.rule import Rule
 from spatius_sim.rules.sources import sources
 
 INDEX = "README.md"
-_MADE_BY = "<!-- Made by `spatius-sim rules --markdown DIR` from the catalogue. -->"
+_MADE_BY = "<!-- Made by `python -m spatius_sim.miniatures.rule_pages DIR` from the catalogue. -->"
 _SUBJECTS = {"relay": "ws://...", "server": "--server=http://...", "client": '--client="..."'}
 _MINIATURES: tuple[Mapping[str, tuple[type, ...]], ...] = (
     RELAY_MINIATURES,
@@ -26,13 +27,13 @@ _PROVENANCES = {
 
 
 def rule_pages() -> dict[str, str]:
-    """The text of each page by file name: one for each rule, and an index."""
+    """Return the text of each page by file name: one page for each rule, and an index."""
     pages = {f"{rule.id}.md": _page(rule) for rule in RULES.values()}
     return {INDEX: _index(RULES)} | pages
 
 
 def write_rule_pages(folder: Path) -> None:
-    """Write the pages into this folder; pages of rules that are no more go."""
+    """Write the pages into this folder, and delete the pages of rules that no longer exist."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = rule_pages()
     for path in folder.glob("*.md"):
@@ -43,6 +44,7 @@ def write_rule_pages(folder: Path) -> None:
 
 
 def _page(rule: Rule) -> str:
+    """Compose a rule's page: sentence, sources, who breaks it, what it presumes, how to judge it alone."""
     sentence = f"{rule.sentence[0].upper()}{rule.sentence[1:]}."
     lines = [
         _MADE_BY,
@@ -65,17 +67,20 @@ def _page(rule: Rule) -> str:
     if rule.presumes or after or rule.needs:
         lines.append("## When it is judged")
     if rule.presumes:
-        lines.append(f"Only where these were kept: {_links(rule.presumes)}.")
+        lines.append(f"Only if these were kept: {_links(rule.presumes)}.")
     if after:
         lines.append(f"While it fails, these are not judged: {_links(after)}.")
     if rule.needs:
         named = ", ".join(f"`{feature}`" for feature in rule.needs)
-        lines.append(f"It does not apply to a subject that lacks {named} (`--lacks`).")
+        # A client's testee says itself what it lacks.
+        option = "" if rule.subject == "client" else " (`--lacks`)"
+        lines.append(f"It does not apply to a {rule.subject} that lacks {named}{option}.")
     command = f"spatius-sim verify {_SUBJECTS[rule.subject]} --rule {rule.id}"
     return "\n\n".join([*lines, "## Judge it alone", f"```sh\n{command}\n```"]) + "\n"
 
 
 def _index(rules: Mapping[str, Rule]) -> str:
+    """Compose the table of contents: all rules by the kind of subject that they judge."""
     parts = [_MADE_BY, "# Every rule", f"{len(rules)} rules, revision {REVISION} of the catalogue."]
     for subject in _SUBJECTS:
         rows = [
@@ -89,3 +94,7 @@ def _index(rules: Mapping[str, Rule]) -> str:
 
 def _links(rule_ids: Iterable[str]) -> str:
     return ", ".join(f"[{rule_id}]({rule_id}.md)" for rule_id in rule_ids)
+
+
+if __name__ == "__main__":
+    write_rule_pages(Path(sys.argv[1]))

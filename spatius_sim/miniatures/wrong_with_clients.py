@@ -22,7 +22,7 @@ class PassesStaleMotionOn(PlainRelay):
 
 
 class LabelsStaleMotionAnew(PassesStaleMotionOn):
-    """Leaves such a session open, and passes its motion on under the id of the client's newest turn."""
+    """Leaves the session of a turn that was cut off open, and passes its motion on as the newest turn's."""
 
     policy = PLAIN
 
