@@ -1,4 +1,4 @@
-"""Relays that are wrong in one named way, but seldom: only in one turn, one payload or one company."""
+"""Relays that are wrong in one named way, but seldom: only in some turn, some payload or some company."""
 
 from collections.abc import Callable
 
@@ -40,7 +40,7 @@ class LosesBehindAnInterrupt(LosesLastPayload):
 
 
 class DoublesSinglePayload(PlainRelay):
-    """Delivers the payload of a turn that has only one twice."""
+    """Delivers the payload twice if a turn has only one payload."""
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
         alone = message.end and turn.payloads == 0
@@ -77,8 +77,8 @@ class ForgetsOneMarkInSeven(NeverMarksAudioEnd):
 
 
 class GivesUpWhereRefused(PlainRelay):
-    """Keeps one upstream session for all turns of a client. It opens another when that is lost, and none any
-    more when it is turned away."""
+    """Keeps one upstream session for all turns of a client. It opens another session if that is
+    lost, and gives up if Motion Server turns it away."""
 
     policy = KEEPS_ITS_SESSION
 
@@ -103,4 +103,4 @@ MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-RECOVER": (GivesUpWhereRefused,),
     "R-END-AUDIO": (ForgetsOneMarkInSeven,),
 }
-"""The relays that break each rule, and it alone, though few plans find it."""
+"""The relays that break each rule, and no other rule, though few plans find it."""

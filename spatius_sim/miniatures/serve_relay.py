@@ -23,7 +23,7 @@ from spatius_sim.wires.features import SEVERAL_TURNS
 _LARGEST_CLIENT_MESSAGE = 4 * 1_048_576
 
 _Outbox = asyncio.Queue[tuple[float, Frame] | None]
-"""Frames for a client, each with the time at which it was told, in monotonic seconds; None to hang up."""
+"""Frames for a client, each with the monotonic time in seconds at which it was put there; None to hang up."""
 
 
 class MiniatureRelay:
@@ -69,6 +69,7 @@ class MiniatureRelay:
             sending.cancel()
 
     def _carry_out(self, commands: list[RelayCommand]) -> None:
+        """Carry the brain's commands out; those for a client or session that is gone do nothing."""
         for command in commands:
             match command:
                 case Tell(client, event) if client in self._clients:
@@ -100,6 +101,7 @@ class MiniatureRelay:
             watch.cancel()
 
     async def _run_upstream(self, upstream: str, token_life: int, fresh: bool) -> None:
+        """Open an upstream session, and tell the brain what comes and, unless cancelled, that it ended."""
         why = "Motion Server closed the session"
         expire_at = int(time.time()) + token_life
         try:
@@ -118,8 +120,8 @@ class MiniatureRelay:
                 sending = asyncio.create_task(_send_up(session, self._upstreams[upstream]))
                 try:
                     async for raw in session.frames():
-                        said = raw.encode() if isinstance(raw, str) else raw
-                        commands = self._brain.upstream_said(upstream, said, read_upstream(raw))
+                        encoded = raw.encode() if isinstance(raw, str) else raw
+                        commands = self._brain.upstream_said(upstream, encoded, read_upstream(raw))
                         self._carry_out(commands)
                 finally:
                     sending.cancel()
@@ -128,11 +130,11 @@ class MiniatureRelay:
         self._carry_out(self._brain.upstream_lost(upstream, why))
 
     async def _send_all(self, socket: ServerConnection, outbox: _Outbox) -> None:
-        """What is in the outbox, until None hangs up."""
+        """Send what is in the outbox, until None hangs up."""
         with contextlib.suppress(ConnectionClosed):
             while (waiting := await outbox.get()) is not None:
-                told_at, frame = waiting
-                if time.monotonic() - told_at > self._brain.drops_after:
+                put_at, frame = waiting
+                if time.monotonic() - put_at > self._brain.drops_after:
                     continue
                 async with self._sending if self._brain.waits_for_all else contextlib.nullcontext():
                     await socket.send(frame)

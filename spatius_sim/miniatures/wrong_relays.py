@@ -1,6 +1,6 @@
 """Relays that are wrong in exactly one named way: the judge is judged by them."""
 
-from spatius_sim.miniatures import wrong_with_clients as miniatures_clients
+from spatius_sim.miniatures.wrong_with_clients import BEHAVIOUR_MINIATURES
 from spatius_sim.miniatures.wrong_with_faults import FAULT_MINIATURES
 from spatius_sim.model.relay.commands import RelayCommand, Tell
 from spatius_sim.model.relay.policy import RelayPolicy
@@ -27,7 +27,7 @@ class RewritesReqId(PlainRelay):
 
 
 class LosesLastPayload(PlainRelay):
-    """Drops the payload with the end mark when it is not the only one, and marks an empty list instead."""
+    """Drops the payload with the end mark unless it is the only payload, and marks an empty list instead."""
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
         if message.end and turn.payloads > 0:
@@ -144,6 +144,6 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-CONFIGURE": (TriesOddRate,),
     "U-AUDIO-END": (NeverEndsUpstream,),
     **FAULT_MINIATURES,
-    **miniatures_clients.MINIATURES,
+    **BEHAVIOUR_MINIATURES,
 }
-"""The relays that break each rule, and it alone."""
+"""The relays that break each rule, and no other rule."""

@@ -1,4 +1,4 @@
-"""Relays that are wrong in exactly one way, which shows if clients interrupt, leave, misbehave or wait."""
+"""Relays that are wrong in exactly one way: it shows if clients interrupt, leave, misbehave or wait."""
 
 from collections.abc import Callable
 
@@ -39,7 +39,7 @@ class TakesTokensAgain(PlainRelay):
 
 
 class EndsInMidSample(PlainRelay):
-    """Sends one byte more up than was spoken."""
+    """Sends up one byte more than the client spoke."""
 
     def end_up(self, turn: RelayTurn) -> AudioInput:
         return AudioInput(turn.req_id, b"\0", end=True)
@@ -101,7 +101,7 @@ class DemandsCredentials(PlainRelay):
 
 
 class KeepsAllWaiting(PlainRelay):
-    """Sends to one client at a time, however long it takes."""
+    """Sends to one client at a time, however long that client takes."""
 
     waits_for_all = True
 
@@ -123,7 +123,7 @@ class FallsOverRubbish(PlainRelay):
         return commands
 
 
-MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
+BEHAVIOUR_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-TOKENLESS": (DemandsCredentials,),
     "U-TOKEN-FRESH": (TakesTokensAgain,),
     "U-TURN-ID": (SpeaksBehindTheEnd,),
@@ -135,4 +135,4 @@ MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-SLOWCLIENT": (KeepsAllWaiting, DropsForSlowClients),
     "R-BADINPUT": (FallsOverRubbish,),
 }
-"""The relays that break each of these rules, and it alone."""
+"""The relays that break each of these rules, and no other rule."""

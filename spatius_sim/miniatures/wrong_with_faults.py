@@ -126,4 +126,4 @@ FAULT_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-LARGE": (LosesLargePayloads, CutsLargePayloads),
     "R-HUGE": (LosesHugePayloads,),
 }
-"""The relays that break each of these rules, and it alone."""
+"""The relays that break each of these rules, and no other rule."""

@@ -48,7 +48,7 @@ class RelaySession:
 
 @dataclass(slots=True, eq=False)
 class RelayTurn:
-    """One turn of one client; its name is its turn id. It is over when its session serves it no more."""
+    """One turn of one client; its name is its turn id. It is over when its session no longer serves it."""
 
     client: str
     name: str
@@ -75,7 +75,7 @@ class RelayTurn:
 
 
 class PlainRelay:
-    """Keeps every rule, whatever its policy. A miniature overrides one of the small methods in the middle."""
+    """Keeps every rule, whatever its policy. A miniature overrides one of the small methods below."""
 
     policy = RelayPolicy()
     """What it does if it is given no policy."""
@@ -160,7 +160,7 @@ class PlainRelay:
         return commands
 
     def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        """Tell the client that the turn gets no (more) motion."""
+        """Tell the client that motion for the turn ends here, and why."""
         return [Tell(turn.client, Failed(why))]
 
     # Events.
@@ -179,7 +179,7 @@ class PlainRelay:
         return commands
 
     def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        """Answer an action of a client; one that the relay has no use for gets no answer."""
+        """Answer an action of a client; an action that the relay has no use for gets no answer."""
         match action:
             case Speak(pcm, last):
                 commands = self._speak(client, pcm)
@@ -267,7 +267,7 @@ class PlainRelay:
         return commands + self.audio_down(turn, pcm) + self._send_up(turn, AudioInput(turn.req_id, pcm))
 
     def _begin(self, client: str) -> RelayTurn:
-        """Begin the client's next turn, on the session that it has or on a new one."""
+        """Begin the client's next turn, on the session that the client has or on a new session."""
         number = self._spoken[client] = self._spoken.get(client, -1) + 1
         name = turn_name(client, number)
         upstream = f"session of {client}" if self._shares_sessions else name
@@ -295,7 +295,7 @@ class PlainRelay:
         return [] if self._shares_sessions else self._hang_up(turn.session)
 
     def _fail(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        """End the turn, and tell its client why it gets no more motion."""
+        """End the turn, and tell its client why motion ends."""
         hung_up = self._end(turn)
         return [*self._start(turn), *self.failure_down(turn, why), *hung_up]
 

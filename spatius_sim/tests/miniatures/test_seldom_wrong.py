@@ -1,4 +1,4 @@
-"""Each relay that is seldom wrong errs in its one rare case alone."""
+"""Each relay that is seldom wrong errs in one rare case, and in no other."""
 
 import pytest
 
@@ -91,7 +91,7 @@ def test_one_that_was_served_and_lost_opens_another_session() -> None:
     assert ConnectUp(SESSION, TOKEN_LIFE_SECONDS) in speak_a_turn(relay, LONG)
 
 
-def test_loses_motion_behind_an_interrupt_alone() -> None:
+def test_loses_motion_only_after_an_interrupt() -> None:
     relay = new_relay(LosesBehindAnInterrupt)
 
     def turn(number: int) -> list[Motion]:

@@ -1,4 +1,4 @@
-"""Each miniature departs from the honest ground in its one named way, and in no other."""
+"""Each miniature differs from the plain relay in its one named way, and in no other."""
 
 import pytest
 
@@ -43,7 +43,7 @@ from spatius_sim.wires.events import Audio, Motion, Ready, Speak
 
 
 def without(kind: type, commands: list[RelayCommand]) -> list[RelayCommand]:
-    """The commands but for what a client is told of that kind."""
+    """Return the commands without the events of that kind that clients are told."""
     return [c for c in commands if not (isinstance(c, Tell) and isinstance(c.event, kind))]
 
 
@@ -97,7 +97,7 @@ def test_loses_the_last_payload_and_marks_an_empty_list() -> None:
 
 
 @pytest.mark.parametrize("kind", [LosesLastPayload, SwapsPayloads, MotionInEarlierTurn])
-def test_where_there_is_one_payload_and_one_turn_nothing_can_be_wrong(kind: type[PlainRelay]) -> None:
+def test_with_one_payload_and_one_turn_nothing_can_be_wrong(kind: type[PlainRelay]) -> None:
     assert whole_run(kind, payloads=1) == whole_run(PlainRelay, payloads=1)
 
 

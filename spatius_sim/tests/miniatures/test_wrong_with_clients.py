@@ -1,4 +1,4 @@
-"""The miniatures that show where clients interrupt, leave, misbehave or wait: each in its one way."""
+"""Each miniature that clients show, as they interrupt, leave, misbehave or wait, is wrong in its one way."""
 
 from itertools import count
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spatius_sim.miniatures.wrong_with_clients import (
-    MINIATURES,
+    BEHAVIOUR_MINIATURES,
     CutsSpeech,
     DemandsCredentials,
     EndsInMidSample,
@@ -43,7 +43,7 @@ MOTION = MotionResponse("id", "req-1", True, np.zeros((1, WIDTH), np.float32))
 
 
 class Talk:
-    """A relay in talk with Ann and Bob, and what it has said and done."""
+    """A relay that talks with Ann and Bob, and all its commands."""
 
     def __init__(self, kind: type[PlainRelay]) -> None:
         numbers = count(1)
@@ -105,7 +105,7 @@ def test_one_byte_too_many() -> None:
     assert Talk(EndsInMidSample).speaks(ANN).audio_up[-1] == AudioInput("req-1", b"\0", end=True)
 
 
-def test_speech_behind_the_end() -> None:
+def test_speech_after_the_end() -> None:
     talk = Talk(SpeaksBehindTheEnd).speaks(ANN)
     assert [(bool(a.audio), a.end) for a in talk.audio_up] == [(True, False), (False, True), (True, False)]
     talk.commands += talk.relay.client_did(ANN, SpeakEnd())
@@ -140,7 +140,7 @@ def test_credentials_that_are_demanded() -> None:
     assert Tell(BOB, Audio(PCM, turn_id="bob-turn-0")) in relay.client_did(BOB, Speak(PCM))
 
 
-def test_rubbish_that_costs_everybody_a_turn() -> None:
+def test_malformed_input_that_costs_everybody_a_turn() -> None:
     talk = Talk(FallsOverRubbish).speaks(ANN).speaks(BOB)
     talk.commands += talk.relay.client_did(ANN, Note("ping"))
     assert talk.hung_up == []
@@ -149,6 +149,6 @@ def test_rubbish_that_costs_everybody_a_turn() -> None:
 
 
 def test_every_other_thing_is_honest() -> None:
-    for kinds in MINIATURES.values():
+    for kinds in BEHAVIOUR_MINIATURES.values():
         for kind in kinds:
             assert isinstance(Talk(kind).told(BOB)[0], Ready)

@@ -1,4 +1,4 @@
-"""Each relay that cannot bear a failing Motion Server departs from the honest ground in its one named way."""
+"""Each relay that fails with a failing Motion Server differs from the plain relay in one named way."""
 
 from itertools import count
 

@@ -1,4 +1,4 @@
-"""A relay brain in talk with clients and Motion Server, and what its clients hear of that."""
+"""Talks with a relay brain as its clients and Motion Server do, and reads what it tells its clients."""
 
 from collections.abc import Callable
 from itertools import count

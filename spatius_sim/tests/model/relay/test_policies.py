@@ -102,7 +102,7 @@ def test_starts_slowly() -> None:
     assert held == [Audio(SHORT, turn_id=UP), Audio(b"", last=True, turn_id=UP)]
 
 
-def test_gives_what_it_held_where_motion_server_does_not_come() -> None:
+def test_gives_what_it_held_if_motion_server_does_not_come() -> None:
     relay = new_relay(relay_with(audio_start=AudioStart.WHEN_CONFIRMED))
     relay.client_did(ANN, Speak(SHORT))
     assert told(relay.upstream_lost(UP, "refused")) == [Audio(SHORT, turn_id=UP)]
@@ -141,7 +141,7 @@ def test_all_in_one_message_opens_one_session() -> None:
     assert ups(relay.client_did(ANN, Speak(SHORT, last=True))) == [ConnectUp(SESSION, 3600)]
 
 
-def test_opens_another_session_where_one_was_lost() -> None:
+def test_opens_another_session_if_one_was_lost() -> None:
     relay = new_relay(relay_with(session_scope=SessionScope.CLIENT))
     speak_a_turn(relay, SHORT)
     assert relay.upstream_lost(SESSION, "died")[0] == Tell(ANN, Failed("died"))

@@ -248,11 +248,11 @@ def test_silence_is_told_when_all_was_said(relay: PlainRelay) -> None:
     assert relay.upstream_silent(UP) == [silent, HangUp(UP)]
 
 
-def test_silence_while_the_client_speaks_is_none() -> None:
+def test_silence_while_the_client_speaks_is_no_failure() -> None:
     assert speaking().upstream_silent(UP) == [WATCH]
 
 
-def test_silence_behind_the_end_of_the_motion_is_none() -> None:
+def test_silence_after_the_end_of_the_motion_is_no_failure() -> None:
     relay = speaking()
     relay.client_did(ANN, SpeakEnd())
     relay.upstream_said(UP, *response(end=True))
