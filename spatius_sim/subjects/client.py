@@ -1,4 +1,4 @@
-"""A client under test: a plan is run against it, call by call, through the testee protocol."""
+"""Runs a plan against a client under test, call by call, through the testee protocol."""
 
 import time
 
@@ -17,28 +17,29 @@ _OUTPUT_SHOWN = 600
 
 
 class InProcessTestee:
-    """A Python client in this process."""
+    """Runs a Python client in this process."""
 
     def __init__(self, make: Factory = OWN) -> None:
         self._shim = Shim(make, OUR_OWN)
 
     async def open(self, seconds: float) -> None:
-        """It is there."""
+        """Do nothing: the client lives in this process."""
 
     async def ask(self, line: str, seconds: float) -> str | bytes:
-        """Its answer."""
+        """Return the answer to one line at once: `seconds` is not needed."""
         return self._shim.answer(line)
 
     def last_output(self) -> str:
-        """It has none of its own."""
+        """Return "": a client in this process has no output of its own."""
         return ""
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no process and no connection is held."""
 
 
 class ClientSubject:
-    """A client behind a testee. `answer_seconds`: how long an answer may take, beyond what `advance` asks."""
+    """Drives a client through its testee. An answer may take `answer_seconds`, and `advance` as much more as
+    it asks for."""
 
     kind = "client"
     wire = ""
@@ -62,7 +63,7 @@ class ClientSubject:
         self.real_clock = False
 
     async def attach(self) -> None:
-        """Start it and say hello; raises UnreachableError where that cannot be."""
+        """Start the testee and say hello. Raises UnreachableError if it does not start or answers wrongly."""
         await self._testee.open(self._start_seconds)
         self._events = []
         try:
@@ -84,11 +85,11 @@ class ClientSubject:
 
     @property
     def was_hasty(self) -> bool:
-        """A client is never given less time than a run before it had."""
+        """Return False: a client's waits are the same in every run."""
         return False
 
     async def run(self, plan: ClientPlan, *, patient: bool = False) -> Trace:
-        """Every call of the plan, each with an `observe` behind it; raises TesteeError."""
+        """Make every call of the plan and `observe` after each. Raises TesteeError."""
         self._events = list(self._hello)
         mode = plan.mode if plan.mode in self._modes or not self._modes else self._modes[0]
         script = RequestWriter(plan)
@@ -110,7 +111,7 @@ class ClientSubject:
         await self._testee.close()
 
     async def _do(self, request: TesteeRequest) -> TesteeAnswer:
-        """The answer; what the testee is known to lack is not asked again."""
+        """Return the answer to a request. A command that the testee is known to lack is not sent again."""
         if request.do in self._lacks:
             return TesteeAnswer(request.id, unimplemented=True)
         answer = await self._ask(request)
@@ -119,6 +120,7 @@ class ClientSubject:
         return answer
 
     async def _ask(self, request: TesteeRequest) -> TesteeAnswer:
+        """Send a request and record its answer. Raises TesteeError if no answer to this request comes."""
         line = write_request(request)
         self._note(Sent(line, request))
         raw = b""

@@ -1,4 +1,4 @@
-"""The subjects that are judged where the user names none: our own relay and our own Motion Server."""
+"""Starts the relay that is judged if the user names none: our own."""
 
 from websockets.asyncio.server import Server
 
@@ -10,9 +10,9 @@ from spatius_sim.protocol.errors import UsageError
 
 
 async def start_reference_relay(server: MotionServerShell, api_key: str, port: int = 0) -> Server:
-    """The reference relay on a port of 127.0.0.1, pointed at this Motion Server.
+    """Start the reference relay on a port of 127.0.0.1, with this Motion Server as its upstream.
 
-    Raises UsageError where the Server SDK is not installed.
+    Raises UsageError if the Server SDK is not installed.
     """
     try:
         from spatius_sim.subjects.reference_relay import RelaySettings, serve_relay
@@ -32,6 +32,6 @@ async def start_reference_relay(server: MotionServerShell, api_key: str, port: i
 
 
 def relay_url(relay: Server) -> str:
-    """Where clients connect."""
+    """Return the URL where clients connect."""
     port = next(iter(relay.sockets)).getsockname()[1]
     return f"ws://{LOOPBACK}:{port}/ws/agent"

@@ -1,4 +1,4 @@
-"""Our own decoder, or a variation of it, as the shim wants a client."""
+"""Gives our own decoder, or a variation of it, the methods that the shim calls."""
 
 from collections.abc import Callable
 from itertools import count
@@ -13,7 +13,7 @@ _NS_PER_MS = 1_000_000
 
 
 class OwnClient:
-    """A decoder on a virtual clock that begins at 0, whose rendered keyframes are kept until they are
+    """Runs a decoder on a virtual clock that begins at 0, and keeps the rendered keyframes until they are
     taken. All other names are the decoder's own."""
 
     modes = tuple(StarvationMode)
@@ -34,7 +34,7 @@ class OwnClient:
 
     @property
     def state(self) -> str:
-        """As the decoder reports it."""
+        """The playback state, as the decoder reports it."""
         return str(getattr(self.decoder, "reported_state", self.decoder.state))
 
     def advance(self, ms: int) -> None:
@@ -43,7 +43,7 @@ class OwnClient:
         self.decoder.advance(self._now_ns)
 
     def take_rendered(self) -> list[float]:
-        """The keyframes rendered since the last call, by their translation[0]."""
+        """Return the translation[0] of each keyframe that was rendered since the last call."""
         rendered, self._rendered = self._rendered, []
         return rendered
 
@@ -52,7 +52,7 @@ class OwnClient:
 
 
 def own_client(brain: type[ClientDecoder] = ClientDecoder) -> Callable[[int, str], OwnClient]:
-    """Makes clients with that brain."""
+    """Return a function that makes clients with this `brain`."""
 
     def make(sample_rate: int, mode: str) -> OwnClient:
         return OwnClient(sample_rate, mode, brain)

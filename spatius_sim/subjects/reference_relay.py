@@ -1,13 +1,12 @@
-"""The reference relay: the one that you would want a team to copy.
+"""The reference relay: a relay that a team may copy.
 
 Clients speak json-envelope over WebSocket; Motion Server is reached through the published Server SDK
-(`spatius`). Each turn has an upstream session of its own, so that nothing which belongs to an earlier
-turn can come out of it: to interrupt a turn is to close its session.
+(`spatius`). Each turn has an upstream session of its own, so that no motion of an earlier turn can come out
+of it: to interrupt a turn is to close its session.
 
-Copy it freely. It needs `spatius` and `websockets`, nothing else of this project.
-`python -m spatius_sim.subjects.reference_relay` serves it, as its environment says: the SPATIUS_... variables that
-`spatius-sim serve` prints, and PORT (8765).
-"""
+Copy it freely. It needs `spatius` and `websockets`, nothing else of this project. `python -m
+spatius_sim.subjects.reference_relay` serves the relay. The environment configures it: the SPATIUS_...
+variables that `spatius-sim serve` prints, and PORT (8765)."""
 
 import asyncio
 import contextlib
@@ -34,8 +33,8 @@ spatius.configure_telemetry("")
 SAMPLE_RATE = 16000
 CLIP_CHUNK_BYTES = 3200
 SILENCE_SECONDS = 5.0
-"""How long Motion Server may be silent when it is asked to speak: spoken at real-time pace, its segments lie
-four seconds apart."""
+"""How long Motion Server may be silent while it owes motion: at real-time pace, its segments lie four seconds
+apart."""
 
 LARGEST_CLIENT_MESSAGE = 1_048_576
 MOST_MESSAGES_WAITING = 1000
@@ -43,7 +42,7 @@ MOST_MESSAGES_WAITING = 1000
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """Where Motion Server is and who we are to it. The API key stays on this side."""
+    """Where Motion Server is, and the key and ids that we give it. The API key never goes to a client."""
 
     console_endpoint: str
     ingress_endpoint: str
@@ -54,7 +53,7 @@ class RelaySettings:
 
 
 class ReferenceTurn:
-    """One utterance on its way through Motion Server, and what the client is told of it."""
+    """Sends one utterance through Motion Server, and tells the client what comes of it."""
 
     def __init__(self, relay: "ClientConversation", turn_id: str) -> None:
         self._relay = relay
@@ -65,17 +64,19 @@ class ReferenceTurn:
         self._task = asyncio.create_task(self._run())
 
     def speak(self, pcm: bytes, *, end: bool = False) -> None:
-        """Pass audio on, first to the client, so that its conversation exists before any motion comes."""
-        self._relay.tell("avatar_audio", audio=_text(pcm), isLast=end, turnId=self._turn_id)
+        """Pass audio on, first to the client, so that the client's conversation exists before any motion
+        comes."""
+        self._relay.tell("avatar_audio", audio=_to_base64(pcm), isLast=end, turnId=self._turn_id)
         self._audio.put_nowait((pcm, end))
 
     async def drop(self) -> None:
-        """Stop here. Closing the session is what stops Motion Server; nothing of this turn follows."""
+        """End the turn: close its session, which stops Motion Server. Nothing of this turn follows."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
 
     async def _run(self) -> None:
+        """Open a session, send the audio, and pass the motion on until it ends or fails."""
         settings = self._relay.settings
         session = spatius.new_avatar_session(
             console_endpoint_url=settings.console_endpoint,
@@ -102,11 +103,11 @@ class ReferenceTurn:
         except (spatius.AvatarSDKError, spatius.SessionTokenError, ValueError) as error:
             self._fail(str(error))
         finally:
-            self._motion_ended.set()  # Our own close is no failure.
+            self._motion_ended.set()  # To close the session ourselves is no failure.
             await session.close()
 
     async def _watch_for_silence(self) -> None:
-        """Return when the motion has ended; raises TimeoutError when nothing more of it comes."""
+        """Return when the motion has ended. Raises TimeoutError if no more motion comes."""
         payloads = -1
         while payloads < self._payloads and not self._motion_ended.is_set():
             payloads = self._payloads
@@ -116,10 +117,11 @@ class ReferenceTurn:
             raise TimeoutError
 
     def _on_frames(self, payload: bytes, last: bool) -> None:
+        """Pass a motion payload on to the client."""
         if self._motion_ended.is_set():
             return
         self._payloads += 1
-        self._relay.tell("avatar_frames", frames=[_text(payload)], isLast=last, turnId=self._turn_id)
+        self._relay.tell("avatar_frames", frames=[_to_base64(payload)], isLast=last, turnId=self._turn_id)
         if last:
             self._motion_ended.set()
 
@@ -132,7 +134,7 @@ class ReferenceTurn:
 
 
 class ClientConversation:
-    """One client from its first message to its last."""
+    """Serves one client from its first message to its last."""
 
     def __init__(self, socket: ServerConnection, settings: RelaySettings) -> None:
         self.settings = settings
@@ -145,12 +147,12 @@ class ClientConversation:
         self._clip: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Serve the client until it leaves; then nothing of it is left upstream either."""
+        """Serve the client until it leaves, then close its upstream session."""
         sending = asyncio.create_task(self._send_outbox())
         try:
             self._greet()
             async for frame in self._socket:
-                await self._take(frame)
+                await self._handle_frame(frame)
         except ConnectionClosed:
             pass
         finally:
@@ -158,7 +160,7 @@ class ClientConversation:
             sending.cancel()
 
     def tell(self, kind: str, **fields: Any) -> None:
-        """Queue a message. A client that has stopped reading is let go instead of filling our memory."""
+        """Queue a message. A client that has stopped reading is disconnected before it fills our memory."""
         if self._outbox.qsize() >= MOST_MESSAGES_WAITING:
             self._socket.transport.abort()
         else:
@@ -170,6 +172,7 @@ class ClientConversation:
                 await self._socket.send(await self._outbox.get())
 
     def _greet(self) -> None:
+        """Tell the client its session id, avatar and sample rates."""
         avatar = {
             "appId": self.settings.app_id,
             "avatarId": self.avatar_id,
@@ -178,7 +181,8 @@ class ClientConversation:
         }
         self.tell("ready", sessionId=str(self._socket.id), avatar=avatar)
 
-    async def _take(self, frame: str | bytes) -> None:
+    async def _handle_frame(self, frame: str | bytes) -> None:
+        """Do what a message of the client asks."""
         try:
             message = json.loads(frame)
             kind = message["type"]
@@ -198,7 +202,7 @@ class ClientConversation:
                     self._speak(b"", end=True)
             case "play_sample":
                 await self._begin_turn()
-                self._clip = asyncio.create_task(self._play(str(message.get("clip", ""))))
+                self._clip = asyncio.create_task(self._play_clip(str(message.get("clip", ""))))
             case "interrupt":
                 await self._drop_turn()
                 self.tell("interrupt", reason="asked by the client")
@@ -214,6 +218,7 @@ class ClientConversation:
         self._turn = ReferenceTurn(self, next(self._turn_ids))
 
     async def _drop_turn(self) -> None:
+        """End the turn and the clip that are under way."""
         turn, self._turn, self._listening = self._turn, None, False
         if self._clip is not None:
             self._clip.cancel()
@@ -224,8 +229,9 @@ class ClientConversation:
         if self._turn is not None:
             self._turn.speak(pcm, end=end)
 
-    async def _play(self, name: str) -> None:
-        clip = next((path for path in _clips(self.settings) if path.stem == name), None)
+    async def _play_clip(self, name: str) -> None:
+        """Speak a clip as if it were the client's audio."""
+        clip = next((path for path in _list_clips(self.settings) if path.stem == name), None)
         if clip is None:
             self.tell("error", message=f"no clip is named {name!r}")
             await self._drop_turn()
@@ -244,20 +250,21 @@ async def serve_relay(settings: RelaySettings, *, host: str, port: int) -> Serve
         await ClientConversation(socket, settings).run()
 
     def answer_http(socket: ServerConnection, request: Request) -> Response | None:
+        """Answer a plain HTTP request; None lets a WebSocket upgrade go on."""
         match request.path.partition("?")[0]:
             case "/ws/agent":
                 return None
             case "/healthz":
                 return socket.respond(HTTPStatus.OK, '{"status":"ok"}\n')
             case "/api/config":
-                clips = [{"name": path.stem, "clip": path.stem} for path in _clips(settings)]
+                clips = [{"name": path.stem, "clip": path.stem} for path in _list_clips(settings)]
                 return socket.respond(HTTPStatus.OK, json.dumps({"clips": clips}) + "\n")
         return socket.respond(HTTPStatus.NOT_FOUND, "clients connect at /ws/agent\n")
 
     return await serve(converse, host, port, process_request=answer_http, max_size=LARGEST_CLIENT_MESSAGE)
 
 
-def _clips(settings: RelaySettings) -> list[Path]:
+def _list_clips(settings: RelaySettings) -> list[Path]:
     return sorted(settings.clips.glob("*.wav")) if settings.clips else []
 
 
@@ -266,11 +273,12 @@ def _read_clip(path: Path) -> bytes:
         return clip.readframes(clip.getnframes())
 
 
-def _text(binary: bytes) -> str:
+def _to_base64(binary: bytes) -> str:
     return b64encode(binary).decode("ascii")
 
 
-def _settings_from(environment: Mapping[str, str]) -> RelaySettings:
+def _read_settings(environment: Mapping[str, str]) -> RelaySettings:
+    """Read the settings from the environment; exit if a variable is missing."""
     try:
         return RelaySettings(
             console_endpoint=environment["SPATIUS_CONSOLE_ENDPOINT"],
@@ -284,12 +292,12 @@ def _settings_from(environment: Mapping[str, str]) -> RelaySettings:
 
 
 async def _main(settings: RelaySettings, port: int) -> None:
-    told = asyncio.Event()
+    stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with await serve_relay(settings, host="127.0.0.1", port=port):
-        await told.wait()
+        await stopping.wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(_settings_from(os.environ), int(os.environ.get("PORT", "8765"))))
+    asyncio.run(_main(_read_settings(os.environ), int(os.environ.get("PORT", "8765"))))

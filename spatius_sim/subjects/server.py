@@ -1,4 +1,4 @@
-"""A Motion Server under test, driven as a Server SDK drives it, and as one that errs."""
+"""Drives a Motion Server under test as a Server SDK does, and with mistakes on purpose."""
 
 import asyncio
 import hashlib
@@ -64,13 +64,13 @@ _TOKEN_LIFE_SECONDS = 3600
 _EXPIRING_SECONDS = 2
 _PAST_EXPIRY_SECONDS = 0.5
 _CLOCKS_DIFFER_SECONDS = 10.0
-"""How much longer a token may seem to live where the server's clock is not this machine's."""
+"""How much longer a token may seem to live if the server's clock is not this machine's."""
 
 _LATE_SECONDS = 1.2
-"""A little more than the second within which motion of an interrupted request may come."""
+"""Motion of an interrupted request may come for one second; this is a little more."""
 
 _LONGEST_SEGMENT_SECONDS = SEGMENT_KEYFRAMES / KEYFRAMES_PER_SECOND
-"""A server that answers in real time is silent for so long between two responses, and nothing is missing."""
+"""A server that answers in real time is silent for so long between two responses; nothing is missing then."""
 
 _TURN_CHUNK_BYTES = 3200
 _UNSUPPORTED_RATE = 11025
@@ -96,8 +96,9 @@ _EGRESSES = {
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """Where a Motion Server is, and who asks. `lacks` is what it is declared to lack; a mock may accept
-    every key and refuse every egress, and where `find_lacks` both are found out when it is attached."""
+    """Where a Motion Server is, and with which key and ids the kit asks it. `lacks` names the features that
+    it is declared to lack. A mock may accept every key or refuse every egress: with `find_lacks` the kit
+    finds out both when it attaches."""
 
     console: str
     ingress: str
@@ -109,7 +110,7 @@ class ServerAddress:
 
 
 class ServerSubject:
-    """Every client of a plan is a session, every turn a request."""
+    """Runs plans against a Motion Server: every client of a plan is a session, every turn a request."""
 
     kind = "server"
     wire = ""
@@ -124,11 +125,11 @@ class ServerSubject:
         self._probed = 0
 
     async def attach(self) -> None:
-        """Open and close one session, and find out what a mock lacks."""
+        """Open and close one session, and find out what a mock lacks. Raises UnreachableError."""
         deadline = time.monotonic() + self._patience.attach
         while True:
             try:
-                async with self._session():
+                async with self._open_session():
                     break
             except UnreachableError:
                 if time.monotonic() > deadline:
@@ -137,7 +138,7 @@ class ServerSubject:
         if self._place.find_lacks:
             wrong = await ask_for_token(self._place.console, canary_key(-1), _unix_in(_TOKEN_LIFE_SECONDS))
             found = [KEYS] if token_in(wrong) else []
-            found += [] if await self._takes_egress() else [EGRESS]
+            found += [] if await self._accepts_egress() else [EGRESS]
             self._lacks = tuple(dict.fromkeys([*self._lacks, *found]))
 
     @property
@@ -146,7 +147,7 @@ class ServerSubject:
         return self._settling.cut_short
 
     async def run(self, plan: Plan, *, patient: bool = False) -> Trace:
-        """The probes of a plan, then its sessions."""
+        """Run the probes of a plan, then its sessions."""
         self._runs += 1
         self._settling.begin_run(patient=patient)
         header = TraceHeader("server", "", self._seed, str(plan), __version__, self._lacks)
@@ -166,29 +167,30 @@ class ServerSubject:
         return trace
 
     async def detach(self) -> None:
-        """Nothing is held between runs."""
+        """Do nothing: no connection is held between runs."""
 
     # Probes.
 
     async def _probe(self, name: str, probe: Probe) -> None:
+        """Run one probe."""
         match probe:
             case TokenProbe(life, intent):
-                await self._ask(name, life, intent)
+                await self._request_token(name, life, intent)
             case UpgradeProbe():
-                await self._knock(name, probe)
+                await self._probe_upgrade(name, probe)
             case HandshakeProbe(intent):
                 await self._greet_wrongly(name, intent)
             case EgressProbe(egress, samples):
-                async with self._live(name, _EGRESSES[egress]) as session:
+                async with self._open_configured(name, _EGRESSES[egress]) as session:
                     if session is not None:
-                        await self._speak(name, session, 0, _turn(samples))
+                        await self._speak(name, session, 0, _make_turn(samples))
             case ExpiryProbe(samples):
-                await self._outlive(name, samples)
+                await self._outlive_token(name, samples)
             case InterruptProbe(samples):
                 await self._interrupt(name, samples)
 
-    async def _ask(self, name: str, life: int, intent: Provocation | None = None) -> str:
-        """The token that came, "" where none did."""
+    async def _request_token(self, name: str, life: int, intent: Provocation | None = None) -> str:
+        """Ask for a session token and record the exchange; return the token, or "" if none came."""
         key = self._place.api_key
         if intent is not None:
             key = canary_key(-1) if intent is Provocation.WRONG_KEY else ""
@@ -203,13 +205,14 @@ class ServerSubject:
             self._recorder.emit(Lane.CONSOLE, name, self._refused(answer.status, answer.body))
         return token
 
-    async def _knock(self, name: str, probe: UpgradeProbe) -> None:
+    async def _probe_upgrade(self, name: str, probe: UpgradeProbe) -> None:
+        """Try an upgrade with the wrong token or avatar that the probe names."""
         token = {
             Provocation.INVENTED_TOKEN: f"invented-{canary_key(-1)}",
             Provocation.MISSING_TOKEN: "",
         }.get(probe.intent)
         if token is None:
-            token = await self._ask(f"{name}-token", _TOKEN_LIFE_SECONDS)
+            token = await self._request_token(f"{name}-token", _TOKEN_LIFE_SECONDS)
         avatar = "missing-avatar" if probe.intent is Provocation.UNKNOWN_AVATAR else self._place.avatar_id
         place = replace(self._place, avatar_id=avatar)
         await self._try_upgrade(name, place, token, probe.intent, by_query=probe.by_query)
@@ -217,36 +220,40 @@ class ServerSubject:
     async def _try_upgrade(
         self, name: str, place: ServerAddress, token: str, intent: Provocation, *, by_query: bool = False
     ) -> None:
+        """Try an upgrade and record whether it was accepted or refused."""
         self._recorder.emit(Lane.KIT, name, Provoked(intent))
         try:
-            async with _client(place, token, by_query=by_query):
+            async with _make_client(place, token, by_query=by_query):
                 self._recorder.emit(Lane.UPSTREAM, name, Opened("", place.app_id, place.avatar_id))
         except UpgradeRefusedError as refused:
             answer = refused.answer
             self._recorder.emit(Lane.UPSTREAM, name, self._refused(answer.status, answer.body))
 
     async def _greet_wrongly(self, name: str, intent: Provocation) -> None:
+        """Open a session and send a wrong first frame."""
         self._recorder.emit(Lane.KIT, name, Provoked(intent))
-        async with self._session() as session, self._heard(name, session):
-            await self._say_first(name, session, _FIRST_FRAMES[intent])
+        async with self._open_session() as session, self._record_session(name, session):
+            await self._send_first(name, session, _FIRST_FRAMES[intent])
 
-    async def _outlive(self, name: str, samples: int) -> None:
+    async def _outlive_token(self, name: str, samples: int) -> None:
+        """Configure a session whose token expires, then speak; then try an upgrade with an expired token."""
         place = self._place
-        used, unused = [await self._ask(f"{name}-token", _EXPIRING_SECONDS) for _ in range(2)]
+        used, unused = [await self._request_token(f"{name}-token", _EXPIRING_SECONDS) for _ in range(2)]
         clocks_differ = 0.0 if urlsplit(place.console).hostname == LOOPBACK else _CLOCKS_DIFFER_SECONDS
         expired_at = time.monotonic() + _EXPIRING_SECONDS + _PAST_EXPIRY_SECONDS + clocks_differ
         if not (used and unused):
             return
-        async with _client(place, used) as session, self._heard(name, session):
+        async with _make_client(place, used) as session, self._record_session(name, session):
             if not await self._configure(name, session, ConfigureSession(PLAN_SAMPLE_RATE)):
                 return
             await asyncio.sleep(expired_at - time.monotonic())
             self._recorder.emit(Lane.KIT, name, Provoked(Provocation.OUTLIVED_TOKEN))
-            await self._speak(name, session, 0, _turn(samples))
+            await self._speak(name, session, 0, _make_turn(samples))
         await self._try_upgrade(f"{name}-late", place, unused, Provocation.EXPIRED_TOKEN)
 
     async def _interrupt(self, name: str, samples: int) -> None:
-        async with self._live(name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
+        """Interrupt a request in its middle, wait for late motion, then speak another turn."""
+        async with self._open_configured(name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
             if session is None:
                 return
             pcm = self._pcm(f"{name}/interrupted", samples)
@@ -256,11 +263,11 @@ class ServerSubject:
             await self._send(name, session, encode(Interrupt(req_id)))
             await asyncio.sleep(_LATE_SECONDS)
             self._recorder.emit(Lane.KIT, name, Watched(Matter.SILENCE, True))
-            await self._speak(name, session, 0, _turn(samples))
+            await self._speak(name, session, 0, _make_turn(samples))
 
-    async def _takes_egress(self) -> bool:
+    async def _accepts_egress(self) -> bool:
         """Whether a session with an egress is confirmed."""
-        async with self._session() as session:
+        async with self._open_session() as session:
             await session.send(encode(_EGRESSES[EgressType.LIVEKIT]))
             recorder = LiveRecorder()
             recorder.start(TraceHeader("server", "", self._seed, "", __version__))
@@ -276,13 +283,13 @@ class ServerSubject:
     # Sessions.
 
     @asynccontextmanager
-    async def _session(self) -> AsyncIterator[UpstreamClient]:
-        async with _client(self._place, None) as client:
+    async def _open_session(self) -> AsyncIterator[UpstreamClient]:
+        async with _make_client(self._place, None) as client:
             yield client
 
     @asynccontextmanager
-    async def _heard(self, name: str, session: UpstreamClient) -> AsyncIterator[None]:
-        """Writes down what a session receives."""
+    async def _record_session(self, name: str, session: UpstreamClient) -> AsyncIterator[None]:
+        """Record what a session receives."""
         self._recorder.emit(Lane.UPSTREAM, name, Opened("", self._place.app_id, self._place.avatar_id))
         listening = asyncio.create_task(_listen(self._recorder, name, session))
         try:
@@ -293,34 +300,40 @@ class ServerSubject:
             listening.cancel()
 
     @asynccontextmanager
-    async def _live(self, name: str, configuration: ConfigureSession) -> AsyncIterator[UpstreamClient | None]:
-        """A session that was configured, or None where it was not confirmed."""
-        async with self._session() as session, self._heard(name, session):
+    async def _open_configured(
+        self, name: str, configuration: ConfigureSession
+    ) -> AsyncIterator[UpstreamClient | None]:
+        """Open and configure a session; yield None if it was not confirmed."""
+        async with self._open_session() as session, self._record_session(name, session):
             confirmed = await self._configure(name, session, configuration)
             yield session if confirmed else None
 
     async def _configure(self, name: str, session: UpstreamClient, configuration: ConfigureSession) -> bool:
+        """Send the configuration and return whether it was confirmed."""
         confirmed = MessageWatch(self._recorder, name, lambda message: isinstance(message, ConfirmSession))
-        await self._say_first(name, session, encode(configuration))
+        await self._send_first(name, session, encode(configuration))
         return confirmed.has_come()
 
-    async def _say_first(self, name: str, session: UpstreamClient, frame: str | bytes) -> None:
+    async def _send_first(self, name: str, session: UpstreamClient, frame: str | bytes) -> None:
+        """Send the first frame of a session and wait for an answer."""
         answered = MessageWatch(self._recorder, name, lambda message: True)
         await self._send(name, session, frame)
         complete = await wait_until(self._recorder, answered.has_come, self._settling)
         self._recorder.emit(Lane.KIT, name, Watched(Matter.HANDSHAKE, complete))
 
     async def _speak_turns(self, name: str, turns: Sequence[TurnPlan]) -> None:
-        async with self._live(name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
+        """Speak the turns of one client in one session."""
+        async with self._open_configured(name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
             if session is not None:
                 for number, turn in enumerate(turns):
                     await self._speak(name, session, number, turn)
 
     async def _speak(self, name: str, session: UpstreamClient, number: int, turn: TurnPlan) -> None:
+        """Send the audio of one turn and wait for the end of its motion."""
         req_id = self._req_id(f"{name}/{number}")
         pcm = self._pcm(f"{name}/{number}", turn.samples, turn.sound)
         self._recorder.emit(Lane.KIT, name, TurnStarted(number, pcm, PLAN_SAMPLE_RATE))
-        answered = MessageWatch(self._recorder, name, lambda message: _ends(message, req_id))
+        answered = MessageWatch(self._recorder, name, lambda message: _ends_request(message, req_id))
         for chunk in chunks(pcm, turn.chunk_bytes):
             await self._send(name, session, encode(AudioInput(req_id, chunk)))
         await self._send(name, session, encode(AudioInput(req_id, end=True)))
@@ -344,7 +357,8 @@ class ServerSubject:
         return log_id(time.time(), hashlib.blake2b(seeded, digest_size=NANOID_LENGTH).digest())
 
 
-def _client(place: ServerAddress, token: str | None, *, by_query: bool = False) -> UpstreamClient:
+def _make_client(place: ServerAddress, token: str | None, *, by_query: bool = False) -> UpstreamClient:
+    """Make a client that connects to this Motion Server."""
     return UpstreamClient(
         place.console,
         place.ingress,
@@ -363,7 +377,7 @@ async def _listen(recorder: LiveRecorder, name: str, session: UpstreamClient) ->
     recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=False, code=session.close_code))
 
 
-def _ends(message: object, req_id: str) -> bool:
+def _ends_request(message: object, req_id: str) -> bool:
     """Whether nothing more is to come for this request."""
     match message:
         case MotionResponse(req_id=answered, end=True):
@@ -373,7 +387,7 @@ def _ends(message: object, req_id: str) -> bool:
     return False
 
 
-def _turn(samples: int) -> TurnPlan:
+def _make_turn(samples: int) -> TurnPlan:
     return TurnPlan(samples, _TURN_CHUNK_BYTES)
 
 

@@ -1,4 +1,4 @@
-"""."""
+"""What every kind of subject has: its methods, its patience, and the environment of a relay."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from spatius_sim.trace.events import FALLBACK_WAIT, Trace
 
 
 def canary_key(seed: int) -> str:
-    """The API key that a relay under test is to use: 32 characters, the same for the same seed. Should it
-    come down to a client, it is recognised."""
+    """Return the API key that a relay under test is to use: 32 characters, the same for the same seed. The
+    kit recognises this key if it comes down to a client."""
     return hashlib.blake2b(f"canary {seed}".encode(), digest_size=16).hexdigest()
 
 
 def relay_environment(server: OnePort, api_key: str) -> dict[str, str]:
-    """The environment variables that point a relay at our Motion Server."""
+    """Return the environment variables that point a relay at our Motion Server."""
     return {
         "SPATIUS_CONSOLE_ENDPOINT": server.console_endpoint,
         "SPATIUS_INGRESS_ENDPOINT": server.ingress_endpoint,
@@ -28,8 +28,8 @@ def relay_environment(server: OnePort, api_key: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait, in seconds: `attach` for the subject to answer at all, `settle` without a sign of
-    life before what is missing counts as missing, `fallback` for a relay to fall back to audio alone."""
+    """How long the kit waits, in seconds: `attach` until the subject answers at all; `settle` without a sign
+    of life until what has not come counts as missing; `fallback` until a relay goes on with audio alone."""
 
     attach: float = 10.0
     settle: float = 3.0
@@ -40,7 +40,7 @@ PlanOf = TypeVar("PlanOf", contravariant=True)
 
 
 class Subject(Protocol[PlanOf]):
-    """A thing under test, for one kind of plan."""
+    """A thing under test, and how plans of one kind are run against it."""
 
     @property
     def kind(self) -> str:
@@ -48,22 +48,22 @@ class Subject(Protocol[PlanOf]):
 
     @property
     def target(self) -> str:
-        """What the user named, or what stands in for it."""
+        """The address or command that the user named, or the name of our own subject."""
 
     @property
     def wire(self) -> str:
-        """The name of the wire that it speaks; "" for none."""
+        """The name of the wire that the subject speaks; "" for none."""
 
     async def attach(self) -> None:
-        """Make sure that it is there; raises UnreachableError."""
+        """Make sure that the subject answers. Raises UnreachableError."""
 
     @property
     def was_hasty(self) -> bool:
-        """Whether the last run cut a wait short: what it misses may have come later."""
+        """Whether the last run cut a wait short: what is missing from its trace may have come later."""
 
     async def run(self, plan: PlanOf, *, patient: bool = False) -> Trace:
-        """Run one scenario on fresh connections, and wait as long as the user allows if it is to be
-        `patient`; raises UnreachableError if no connection can be had."""
+        """Run one plan on fresh connections. A `patient` run waits as long as the user allows. Raises
+        UnreachableError if no connection can be had."""
 
     async def detach(self) -> None:
-        """Let go of everything."""
+        """End the connections and processes that the kit holds."""

@@ -1,9 +1,10 @@
-"""The Python shim: attaches any object with the methods to the C suite (conformance/client/).
+"""The Python shim: connects any object that has these methods to the client suite (conformance/client/).
 
     from spatius_sim.subjects.testee_shim import serve_stdio
     serve_stdio(lambda sample_rate, mode: MyClient(sample_rate, mode))
 
-The object may have these; what it lacks is answered "unimplemented", or left out of `observe`:
+The object may have these members. A method that it lacks is answered "unimplemented"; a value that it lacks
+is left out of `observe`:
 
     yield_audio_data(audio, end) -> str         state: "idle", "playing" or "paused"
     yield_frames_data(frames, id)               samples_played: int
@@ -23,14 +24,14 @@ from typing import Any
 from spatius_sim.wires.testee import PROTOCOL, TesteeAnswer, TesteeRequest, read_request, write_answer
 
 Factory = Callable[[int, str], Any]
-"""Makes a fresh client, from a sample rate in Hz and a mode."""
+"""A function that makes a fresh client, from a sample rate in Hz and a mode."""
 
-_MEMBERS = {"state": "state", "samplesPlayed": "samples_played", "stalled": "stalled"}
-_CALLED_MEMBERS = {"conversationId": "get_current_conversation_id", "keyframesRendered": "take_rendered"}
+_ATTRIBUTES = {"state": "state", "samplesPlayed": "samples_played", "stalled": "stalled"}
+_METHODS = {"conversationId": "get_current_conversation_id", "keyframesRendered": "take_rendered"}
 
 
 class Shim:
-    """Answers requests with what a client does."""
+    """Answers the requests of the testee protocol by calling a client."""
 
     def __init__(self, make: Factory, name: str = "a Python client") -> None:
         self._make = make
@@ -38,7 +39,7 @@ class Shim:
         self._client: Any = make(16000, "audioIndependent")
 
     def answer(self, line: str | bytes) -> str:
-        """The answer to one line; raises RemoteProtocolError where it is no request."""
+        """Return the answer to one line. Raises RemoteProtocolError if the line is no request."""
         request = read_request(line)
         try:
             result = self._do(request)
@@ -49,6 +50,7 @@ class Shim:
         return write_answer(TesteeAnswer(request.id, result))
 
     def _do(self, request: TesteeRequest) -> dict[str, Any] | None:
+        """Do what a request asks and return its result, or None if the client lacks the method."""
         client = self._client
         match request.do:
             case "hello":
@@ -78,13 +80,14 @@ class Shim:
         return None
 
     def _observe(self, client: Any) -> dict[str, Any]:
-        seen = {told: getattr(client, name) for told, name in _MEMBERS.items() if hasattr(client, name)}
-        called = {told: getattr(client, name, None) for told, name in _CALLED_MEMBERS.items()}
-        return seen | {told: method() for told, method in called.items() if method}
+        """Return the values that the client shows, by their names in the protocol."""
+        values = {key: getattr(client, name) for key, name in _ATTRIBUTES.items() if hasattr(client, name)}
+        methods = {key: getattr(client, name, None) for key, name in _METHODS.items()}
+        return values | {key: method() for key, method in methods.items() if method}
 
 
 def serve_stdio(make: Factory, name: str = "a Python client") -> None:
-    """Answer on stdout what is asked on stdin, until stdin ends. What the client prints goes to stderr."""
+    """Answer on stdout each request from stdin, until stdin ends. What the client prints goes to stderr."""
     answers = sys.stdout
     with redirect_stdout(sys.stderr):
         shim = Shim(make, name)
@@ -94,7 +97,7 @@ def serve_stdio(make: Factory, name: str = "a Python client") -> None:
 
 
 def serve_websocket(url: str, make: Factory, name: str = "a Python client") -> None:
-    """The same over a WebSocket: connects to the address where the kit listens."""
+    """Answer requests over a WebSocket: connect to the `url` where the kit listens."""
     from websockets.sync.client import connect
 
     shim = Shim(make, name)

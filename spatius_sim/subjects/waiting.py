@@ -1,4 +1,5 @@
-"""Waits for what a recorder writes down."""
+"""Waits until the events that a recorder holds show something, or until the subject is silent for too
+long."""
 
 import asyncio
 import contextlib
@@ -12,26 +13,27 @@ from spatius_sim.wires.events import Failed, Note, NotUnderstood
 
 
 class MessageWatch:
-    """Looks for one message in what a connection receives from here on."""
+    """Looks for one message among those that a connection receives after this watch was made."""
 
     def __init__(self, recorder: LiveRecorder, connection: str, wanted: Callable[[object], bool]) -> None:
         self._recorder, self._connection, self._wanted = recorder, connection, wanted
         self._next = len(recorder.events)
-        self._come = False
+        self._found = False
 
     def has_come(self) -> bool:
-        """Whether it has been received by now."""
+        """Whether the message has been received by now."""
         events = self._recorder.events
-        while self._next < len(events) and not self._come:
+        while self._next < len(events) and not self._found:
             event = events[self._next]
             self._next += 1
             if event.connection == self._connection and isinstance(event.what, Received):
-                self._come = self._wanted(event.what.value)
-        return self._come
+                self._found = self._wanted(event.what.value)
+        return self._found
 
 
 LONGEST_TURN_SECONDS = 60.0
-"""However lively a subject is, a turn that lasts so much longer than its speech never ends."""
+"""A turn that lasts longer than its speech by this much counts as endless, even if the subject still
+sends."""
 
 _GLANCE_SECONDS = 0.05
 _ROOM_FOR_SLOWNESS = 3.0
@@ -39,12 +41,12 @@ _ROOM_FOR_SLOWNESS = 3.0
 
 @dataclass(slots=True)
 class AdaptiveTimeout:
-    """How long a subject is waited for, in seconds, before what is missing counts as missing.
+    """How long the kit waits for a subject, in seconds, before what has not come counts as missing.
 
-    That is `seconds` at first. After `patient_waits` waits in vain the next runs wait three times as long as
-    the subject was ever seen to take, and `least` at least, for it is not slow but silent. All waits of one
-    run are of one length. What a shortened wait shows is a suspicion: a run with patience confirms it.
-    """
+    A wait takes `seconds` at first. After `patient_waits` waits in which nothing came, the subject is not
+    slow but silent: the next runs wait three times as long as the subject ever took, and at least `least`.
+    All waits of one run have one length. What a shortened wait shows is a suspicion: a patient run confirms
+    it."""
 
     seconds: float
     least: float = 1.0
@@ -54,25 +56,25 @@ class AdaptiveTimeout:
     now: float = field(init=False)
     """The length of a wait in this run."""
     cut_short: bool = field(init=False, default=False)
-    """Whether a wait of this run ended in vain before all its `seconds` were over."""
+    """Whether a wait of this run ended without success before all its `seconds` were over."""
 
     def __post_init__(self) -> None:
         self.now = self.seconds
 
     def begin_run(self, *, patient: bool) -> None:
-        """Fix the length of the waits of one run: all the `seconds` if it is to be `patient`."""
+        """Fix the length of the waits of one run: all the `seconds` if the run is `patient`."""
         self.cut_short = False
         self.now = self.seconds
         if not patient and self.in_vain >= self.patient_waits:
             self.now = min(self.seconds, max(self.least, _ROOM_FOR_SLOWNESS * self.longest))
 
     def ended_in_vain(self) -> None:
-        """Remember a wait in which nothing came."""
+        """Remember that a wait ended and nothing had come."""
         self.in_vain += 1
         self.cut_short = self.cut_short or self.now < self.seconds
 
     def took(self, seconds: float) -> None:
-        """Remember how long the subject took."""
+        """Remember how many seconds the subject took to show life."""
         self.longest = max(self.longest, seconds)
 
 
@@ -88,9 +90,12 @@ async def wait_until(
     grace: float = 0.0,
     spoken: float = 0.0,
 ) -> bool:
-    """Whether `over` came true before the subject was `gone`, or silent for longer than it may be, and than
-    `grace` seconds more; `spoken` is how many seconds of speech it may have to play. Audio, motion
-    and what happens upstream are signs of life; status messages and the word that it failed are none."""
+    """Wait until `over` is true, and return whether it became true.
+
+    The wait ends early if the subject is `gone`, or if it is silent for longer than the timeout and `grace`
+    seconds more. The subject may have `spoken` seconds of speech to play. Audio, motion and whatever happens
+    upstream are signs of life; status messages and messages about a failure are none.
+    """
     started = time.monotonic()
     silent = 0.0
     seen = len(recorder.events)
@@ -112,8 +117,8 @@ async def wait_until(
 
 
 def silence_within(seconds: float) -> float:
-    """How much of a look that took so long was the silence of the subject. Where the kit itself was late, the
-    machine may have held up both: the later it was, the less it knows."""
+    """Return how much of a glance of this many seconds counts as silence of the subject. If the kit itself
+    was late, the machine may have held up both: the later the kit was, the less counts."""
     return seconds if seconds <= _GLANCE_SECONDS else _GLANCE_SECONDS**2 / seconds
 
 
@@ -124,5 +129,5 @@ def _is_sign_of_life(event: Event) -> bool:
 
 
 def chunks(pcm: bytes, size: int) -> list[bytes]:
-    """The audio in pieces of so many bytes."""
+    """Split audio into pieces of `size` bytes."""
     return [pcm[start : start + size] for start in range(0, len(pcm), size)]

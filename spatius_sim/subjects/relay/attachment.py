@@ -1,4 +1,4 @@
-"""How a relay under test is reached, and started where the kit starts it."""
+"""Says how a relay under test is reached, and how the kit starts it if the user gave a command."""
 
 import re
 import ssl
@@ -25,14 +25,14 @@ PLACEHOLDERS = {
     "app_id": "SPATIUS_APP_ID",
     "avatar_id": "SPATIUS_AVATAR_ID",
 }
-"""What a relay's own variables can be filled with, by the variable of ours that holds it."""
+"""The placeholders for a relay's own variables, each with the variable of ours that holds its value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """What the user said of it: the command that starts the relay, `NAME=VALUE` for its environment,
-    `NAME: VALUE` headers and subprotocols that it wants of its clients, and the file of the certificates
-    by which it is trusted."""
+    """What the user said of a relay: the command that starts it, `NAME=VALUE` for its environment,
+    `NAME: VALUE` headers and subprotocols that its clients must send, and the file of certificates by which
+    the kit trusts it."""
 
     command: str = ""
     environment: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Attachment:
     ca: str = ""
 
     def check(self) -> None:
-        """Raises UsageError for what cannot be."""
+        """Raise UsageError if an option is malformed or contradicts another."""
         for mapping in self.environment:
             name, equals, value = mapping.partition("=")
             if not equals or not name:
@@ -50,47 +50,51 @@ class Attachment:
         if self.environment and not self.command:
             raise UsageError("--target-env is for the relay that --target-cmd starts")
         for header in self.headers:
-            self._header(header)
+            self._split_header(header)
         for subprotocol in self.subprotocols:
             if not _TOKEN.fullmatch(subprotocol):
                 raise UsageError(f"--target-subprotocol {subprotocol!r} is no name of a subprotocol")
-        self._tls()
+        self._load_certificates()
 
     def address(self, url: str) -> RelayAddress:
-        """Where its clients connect, and what they bring."""
-        headers = tuple(map(self._header, self.headers))
-        return RelayAddress(url, headers, self.subprotocols, self._tls())
+        """Return the address where clients connect, and the headers and subprotocols that they send."""
+        headers = tuple(map(self._split_header, self.headers))
+        return RelayAddress(url, headers, self.subprotocols, self._load_certificates())
 
     def process_environment(self, ours: Mapping[str, str], port: int) -> dict[str, str]:
-        """The variables for its process: ours, and its own filled with what ours hold."""
+        """Return the variables of the relay's process: ours, and its own with their placeholders filled
+        in."""
         values = {name: ours.get(variable, "") for name, variable in PLACEHOLDERS.items()}
         values[PORT] = str(port)
         mappings = (mapping.partition("=")[::2] for mapping in self.environment)
         own = {name: _PLACEHOLDER.sub(lambda m: values[m[1]], value) for name, value in mappings}
         return {**ours, **own}
 
-    def _header(self, header: str) -> tuple[str, str]:
+    def _split_header(self, header: str) -> tuple[str, str]:
+        """Split a header into name and value. Raises UsageError if it is none."""
         name, colon, value = header.partition(":")
         if not colon or not _TOKEN.fullmatch(name.strip()) or not value.strip().isprintable():
             named = f" {name.strip()}" if colon else ""
             raise UsageError(f"--target-header{named}: NAME: VALUE in one line is needed")
         return name.strip(), value.strip()
 
-    def _tls(self) -> ssl.SSLContext | None:
+    def _load_certificates(self) -> ssl.SSLContext | None:
+        """Load the certificates. Raises UsageError if the file holds none."""
         if not self.ca:
             return None
         try:
             return ssl.create_default_context(cafile=Path(self.ca))
-        except OSError as error:  # ssl.SSLError is one
+        except OSError as error:  # ssl.SSLError is an OSError
             raise UsageError(f"--target-ca {self.ca!r} holds no certificates: {error}") from error
 
 
 def with_port(text: str, port: int) -> str:
-    """The text with the relay's port filled in."""
+    """Fill the relay's port into a text."""
     return text.replace(f"{{{PORT}}}", str(port))
 
 
 def _refuse_unknown(option: str, text: str) -> None:
+    """Raise UsageError if the text has a placeholder that stands for nothing."""
     known = (*PLACEHOLDERS, PORT)
     for name in _PLACEHOLDER.findall(text):
         if name not in known:

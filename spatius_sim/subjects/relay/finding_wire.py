@@ -1,4 +1,4 @@
-"""Finds out which of the known wires a relay speaks: by what it says first, or else in a short turn."""
+"""Finds out which of the known wires a relay speaks: from its first messages, or else from a short turn."""
 
 import asyncio
 from collections.abc import Sequence
@@ -34,31 +34,33 @@ _MOST_HEARD = 200
 
 
 class WireNotFoundError(UnreachableError):
-    """A relay that is there, and cannot be understood."""
+    """The relay answers, but the kit cannot tell which wire it speaks."""
 
 
 def known_wires() -> list[Wire]:
-    """The wires that were seen in the wild."""
+    """Return the wires that relays in the wild were seen to speak."""
     return [*map(published_wire, published_wire_names()), find_wire("binary-header-bare")]
 
 
 async def find_out_wire(
     address: RelayAddress, open_seconds: float, secrets: KnownSecrets | None = None
 ) -> Wire:
-    """The one wire by which this relay can be understood. Raises UnreachableError where the relay is not
-    there, and WireNotFoundError where none of them fits and where several do, with what was seen, but for the
-    secrets in it."""
+    """Return the one wire that this relay speaks.
+
+    Raises UnreachableError if the relay does not answer, and WireNotFoundError if no wire fits or if several
+    do; the error shows what the relay said, without the secrets in it.
+    """
     heard: list[Frame] = []
     secrets = secrets or KnownSecrets()
     wires = known_wires()
-    for wire, pcm in _approaches(wires):
-        heard += await _ask(address, wire, pcm, open_seconds, secrets)
-        fitting = _fitting(wires, heard)
+    for wire, pcm in _list_approaches(wires):
+        heard += await _listen_on(address, wire, pcm, open_seconds, secrets)
+        fitting = _find_fitting(wires, heard)
         if len(fitting) == 1:
             return fitting[0]
-    names = ", ".join(wire.name for wire in _fitting(wires, heard))
+    names = ", ".join(wire.name for wire in _find_fitting(wires, heard))
     seen = f"it may be {names}" if names else "none of the known wires fits"
-    said = "; ".join(map(_shown, heard[:_MOST_SHOWN])) or "nothing"
+    said = "; ".join(map(_show_frame, heard[:_MOST_SHOWN])) or "nothing"
     raise WireNotFoundError(
         f"the wire of {address.shown} was not found out: {seen}; it said: {said}. Name the wire (--wire), or "
         "declare it: `spatius-sim wire show typed-json` is a file to begin with, `spatius-sim wire try FILE "
@@ -66,8 +68,8 @@ async def find_out_wire(
     )
 
 
-def _approaches(wires: Sequence[Wire]) -> list[tuple[Wire, bytes]]:
-    """First listen, then start, then speak, on each wire that this is different on."""
+def _list_approaches(wires: Sequence[Wire]) -> list[tuple[Wire, bytes]]:
+    """Return what to try, in order: listen, then start a conversation, then speak on each of the wires."""
     quiet = [wire for wire in wires if not wire.write_client(Start(PLAN_SAMPLE_RATE))]
     starting = [wire for wire in wires if wire not in quiet]
     pcm = speech("which wire", _SAMPLES)
@@ -77,10 +79,10 @@ def _approaches(wires: Sequence[Wire]) -> list[tuple[Wire, bytes]]:
     ]
 
 
-async def _ask(
+async def _listen_on(
     address: RelayAddress, wire: Wire, pcm: bytes, open_seconds: float, secrets: KnownSecrets
 ) -> list[Frame]:
-    """All that the relay says to a client on this wire, until it is understood or silent."""
+    """Return all frames that the relay sends to a client on this wire, until motion comes or time is up."""
     heard: list[Frame] = []
 
     def note(event: Event) -> None:
@@ -94,7 +96,7 @@ async def _ask(
             return heard
         await client.do(Speak(pcm, last=True))
         deadline = asyncio.get_running_loop().time() + _TURN_SECONDS
-        while not (client.closed.is_set() or any(_is_motion(event) for event in _told(wire, heard))):
+        while not (client.closed.is_set() or any(_is_motion(event) for event in _read_frames(wire, heard))):
             left = deadline - asyncio.get_running_loop().time()
             recorder.changed.clear()
             try:
@@ -104,34 +106,35 @@ async def _ask(
     return heard
 
 
-def _fitting(wires: Sequence[Wire], heard: Sequence[Frame]) -> list[Wire]:
-    """The wires that make something of what was heard, and of which no other leaves less unexplained."""
+def _find_fitting(wires: Sequence[Wire], heard: Sequence[Frame]) -> list[Wire]:
+    """Return the wires that understand something of these frames and leave the fewest events unexplained."""
     unclear: dict[str, int] = {}
     for wire in wires:
-        told = _told(wire, heard)
-        if any(isinstance(event, Ready | Audio | Failed) or _is_motion(event) for event in told):
-            unclear[wire.name] = sum(map(_is_unclear, told))
+        events = _read_frames(wire, heard)
+        if any(isinstance(event, Ready | Audio | Failed) or _is_motion(event) for event in events):
+            unclear[wire.name] = sum(map(_is_unclear, events))
     least = min(unclear.values(), default=0)
     return [wire for wire in wires if unclear.get(wire.name, least + 1) == least]
 
 
-def _told(wire: Wire, heard: Sequence[Frame]) -> list[RelayEvent]:
+def _read_frames(wire: Wire, heard: Sequence[Frame]) -> list[RelayEvent]:
     return [event for frame in heard for event in wire.read_relay(frame)]
 
 
 def _is_motion(event: RelayEvent) -> bool:
-    """Whether it is what Motion Server sends: bytes alone may be anything."""
+    """Whether an event carries Motion Server's responses: other bytes may be anything."""
     return isinstance(event, Motion) and any(
         isinstance(read_upstream(payload), MotionResponse) for payload in event.payloads
     )
 
 
 def _is_unclear(event: RelayEvent) -> bool:
+    """Whether the wire cannot explain an event."""
     return isinstance(event, NotUnderstood) or (
         isinstance(event, Motion) and bool(event.payloads) and not _is_motion(event)
     )
 
 
-def _shown(frame: Frame) -> str:
+def _show_frame(frame: Frame) -> str:
     start = ascii(frame[:_LONGEST_SHOWN])
     return start if len(frame) <= _LONGEST_SHOWN else f"{start} ({len(frame)} in all)"

@@ -1,4 +1,4 @@
-"""Frames that no relay has a use for, made from one that its wire knows."""
+"""Makes malformed frames from a frame of the relay's wire."""
 
 import json
 from hashlib import shake_128
@@ -15,7 +15,8 @@ _OTHER_VALUES: tuple[Any, ...] = (None, 7, -1.5, True, [], {}, "?")
 
 
 def malformed_frames(rubbish: MalformedInput, wire: Wire, pcm: bytes) -> list[Frame]:
-    """The frames of one kind of rubbish; none for a broken WebSocket frame, which is no message."""
+    """Return the frames of one kind of rubbish; none for a broken WebSocket frame, because it is no
+    message."""
     frames = wire.write_client(Speak(pcm))
     spoken = frames[0] if frames else ""
     match rubbish:
@@ -28,7 +29,7 @@ def malformed_frames(rubbish: MalformedInput, wire: Wire, pcm: bytes) -> list[Fr
         case MalformedInput.HALF:
             return [spoken[: len(spoken) // 2]]
         case MalformedInput.OTHER_TYPES:
-            return _of_other_types(spoken)
+            return _change_types(spoken)
         case MalformedInput.UNKNOWN:
             return [json.dumps({"type": _NO_TYPE}), json.dumps({_NO_TYPE: 1}), json.dumps({})]
         case MalformedInput.DEEP:
@@ -41,8 +42,9 @@ def malformed_frames(rubbish: MalformedInput, wire: Wire, pcm: bytes) -> list[Fr
             return []
 
 
-def _of_other_types(frame: Frame) -> list[Frame]:
-    """The same message with every value of another type; bytes inverted where it is no JSON object."""
+def _change_types(frame: Frame) -> list[Frame]:
+    """Return the message again and again, each time with one value of another type. If the frame is no JSON
+    object, return its bytes inverted."""
     try:
         message = json.loads(frame)
     except ValueError:

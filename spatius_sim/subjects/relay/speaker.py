@@ -1,4 +1,4 @@
-"""One client of a plan: it speaks its turns to a relay, and conducts itself as planned."""
+"""Speaks the turns of one client of a plan to a relay, and behaves as planned."""
 
 import asyncio
 import contextlib
@@ -22,20 +22,22 @@ from spatius_sim.wires.features import INTERRUPTS, SEVERAL_TURNS
 GREETING_SECONDS = 2.0
 
 _CUE_SECONDS = 1.0
-"""Without a sign of life for so long, a client stops waiting for its cue."""
+"""After so many seconds without a sign of life, a client stops waiting for its cue."""
 
 _UNREAD_SECONDS = 15.0
-"""A client leaves nothing unread for longer: a relay may hang up on one that answers no ping."""
+"""A client that does not read begins again after this time: a relay may hang up if no ping is answered."""
 
 
 @dataclass(slots=True)
 class Speaker:
-    """One client and what it is to say, at `sample_rate` in Hz. `lacks`: the features that the relay lacks;
-    `greets`: whether it says Ready on each connection. `settling`: how long it may be silent, `recovering`:
-    and how long in the turn after one in which Motion Server failed; `fallback`: the time that it has when
-    that fails; `slowed_by`: by so many seconds Motion Server may be slower than it is. A turn that asks for
-    no motion may stay unanswered: how long it is waited for is a matter of its own, `settling_of_nothing`.
-    Where the relay chooses what is spoken, `starts` has it do so, and its speech is not known beforehand."""
+    """Speaks for one client, at `sample_rate` in Hz.
+
+    `lacks`: the features that the relay lacks. `greets`: whether the relay says Ready on each connection.
+    `settling`: how long the relay may be silent. `settling_of_nothing`: the same for a turn that asks for no
+    motion, because such a turn may stay unanswered. `recovering`: the same for the turn after Motion Server
+    failed. `fallback`: how long the relay has when Motion Server fails. `slowed_by`: by how many seconds a
+    fault may delay Motion Server. `starts`: makes the relay speak if the relay chooses the speech; then the
+    speech is not known beforehand."""
 
     name: str
     client: RelayClient
@@ -51,25 +53,27 @@ class Speaker:
     slowed_by: float
     starts: TurnStart | None = None
     _session_id: str = ""
-    _hears: AdaptiveTimeout = field(default_factory=lambda: AdaptiveTimeout(_CUE_SECONDS))
-    _through: int = 0
-    """Events that were there when the turn before was through."""
+    _cue_timeout: AdaptiveTimeout = field(default_factory=lambda: AdaptiveTimeout(_CUE_SECONDS))
+    _seen_before: int = 0
+    """How many events were recorded when the turn before was over."""
     _recovering: bool = False
     """Whether Motion Server failed in the turn before."""
-    _behind_unfinished: bool = False
+    _after_unfinished: bool = False
     """Whether the turn before was cut off, or did not come to its end."""
 
     async def begin(self) -> None:
-        """On a new connection: say what the wire wants to hear first, and let the relay greet."""
+        """Begin a new connection: send what the wire demands first, and let the relay greet."""
         heard = await self.client.start(PLAN_SAMPLE_RATE, GREETING_SECONDS if self.greets else 0.0)
         self._session_id = heard.session_id if isinstance(heard, Ready) else ""
 
     async def speak(
         self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event | None = None
     ) -> None:
-        """Turn number `number`, on a new connection where each turn needs one, and where the relay has ended
-        the last; what comes is left unread until `others_through`, where it is to be. Where nobody can
-        interrupt, a turn is spoken to its end, and spoken over. Raises UnreachableError."""
+        """Speak turn number `number`, wait as its cue says, then behave as planned. Raises UnreachableError.
+
+        The turn gets a new connection if each turn needs one, or if the relay has ended the last. If
+        `others_through` is given, the client reads nothing until that event. If the relay knows no
+        interrupts, the turn is spoken to its end, and the next turn is spoken over it."""
         if turn.act in (Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE) and INTERRUPTS in self.lacks:
             turn = replace(turn, act=Behaviour.GO_ON, cue=Cue(None, turn.cue.heard))
         if number and (SEVERAL_TURNS in self.lacks or self.client.was_hung_up_on):
@@ -78,14 +82,14 @@ class Speaker:
         known = (pcm, self.sample_rate) if self.starts is None else (b"", 0)
         self._tell(TurnStarted(number, *known))
         closed = self.client.closed.is_set
-        watch = TurnWatch(self.recorder, self.name, self._through, len(pcm), self.lacks, closed)
+        watch = TurnWatch(self.recorder, self.name, self._seen_before, len(pcm), self.lacks, closed)
         if others_through is None:
-            await self._say(number, turn, pcm)
+            await self._say_turn(number, turn, pcm)
         else:
             await self._say_unread(number, turn, pcm, others_through)
         complete = False
         if turn.cue == WHOLE_TURN:
-            # A relay may pause before it asks a Motion Server again that has failed.
+            # A relay may pause before it asks again a Motion Server that has failed.
             settling = self.recovering if self._recovering else self._settling_for(turn)
             spoken = len(pcm) / BYTES_PER_SAMPLE / PLAN_SAMPLE_RATE
             complete = await watch.wait(
@@ -94,26 +98,29 @@ class Speaker:
                 closed,
                 slowed_by=self.slowed_by,
                 spoken=spoken,
-                behind_unfinished=self._behind_unfinished,
+                after_unfinished=self._after_unfinished,
             )
             self._tell(WaitEnded(number, complete))
         elif turn.cue.heard is not TurnProgress.NOTHING:
-            await self._wait(watch.by(turn.cue.heard), self._hears)
-        self._through, self._recovering = len(self.recorder.events), watch.failed
-        self._behind_unfinished = not complete
-        await self._act(turn, pcm)
+            await self._wait(watch.check_for(turn.cue.heard), self._cue_timeout)
+        self._seen_before, self._recovering = len(self.recorder.events), watch.failed
+        self._after_unfinished = not complete
+        await self._behave(turn, pcm)
         await asyncio.sleep(turn.pause_ms / 1000)
 
     def _settling_for(self, turn: TurnPlan) -> AdaptiveTimeout:
+        """Return the timeout for a turn: another one if the turn asks for no motion."""
         answerable = turn.asks_for_motion or self.starts is not None
         return self.settling if answerable else self.settling_of_nothing
 
-    async def _say(self, number: int, turn: TurnPlan, pcm: bytes) -> None:
+    async def _say_turn(self, number: int, turn: TurnPlan, pcm: bytes) -> None:
+        """Speak the turn, up to its cue, or make the relay start it."""
         if self.starts is not None:
             order = TurnToStart(self.name, number, self._session_id, pcm, self.sample_rate)
             await self.starts.start(self.client, order)
             return
-        # Who cannot interrupt cannot cut a turn short: a relay would take what follows for the rest of it.
+        # A client that cannot interrupt cannot cut a turn short: a relay would take the next turn for its
+        # rest.
         interrupts = turn.act in (Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE)
         spoken = None if interrupts and INTERRUPTS in self.lacks else turn.cue.chunks
         for chunk in chunks(pcm, turn.chunk_bytes)[:spoken]:
@@ -124,17 +131,19 @@ class Speaker:
     async def _say_unread(
         self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event
     ) -> None:
+        """Speak the turn and read nothing until the other clients are through, or time is up."""
         self._tell(Provoked(Provocation.UNREAD))
         self.client.stop_reading()
-        # A relay that answers within its reader may take nothing more from us until we read.
-        saying = asyncio.create_task(self._say(number, turn, pcm))
+        # A relay that answers in its reading task may take nothing more from us until we read.
+        saying = asyncio.create_task(self._say_turn(number, turn, pcm))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(others_through.wait(), _UNREAD_SECONDS)
         self._tell(Provoked(Provocation.READ_ON))
         self.client.read_on()
         await saying
 
-    async def _act(self, turn: TurnPlan, pcm: bytes) -> None:
+    async def _behave(self, turn: TurnPlan, pcm: bytes) -> None:
+        """Do what the plan wants after the cue: interrupt, hang up, vanish, or send malformed input."""
         match turn.act:
             case Behaviour.INTERRUPT | Behaviour.INTERRUPT_TWICE:
                 for _ in range(2 if turn.act is Behaviour.INTERRUPT_TWICE else 1):

@@ -1,4 +1,4 @@
-"""Subjects: how a thing under test is attached, and how a plan is run against it."""
+"""Attaches a relay under test, and runs plans against it."""
 
 import asyncio
 import time
@@ -41,12 +41,14 @@ _RETRY_SECONDS = 0.2
 _LINGER_SECONDS = 0.1
 _TOKEN_LIFE_SECONDS = 3600
 _LEAD_SECONDS = 1.0
-"""By then a relay has filled whatever holds what is not read."""
+"""Time for the kernel and relay buffers to fill before the other clients start."""
 
 
 class RelaySubject:
-    """A relay whose upstream is our Motion Server, unless it `lacks` that. The recorder is the one that the
-    server tells; `process` is the relay's, where the kit starts it."""
+    """Runs plans against a relay whose upstream is our `motion_server`, or another one if that is None.
+
+    The Motion Server writes to the same recorder. `process` is the relay's process if the kit starts it.
+    """
 
     kind = "relay"
 
@@ -76,8 +78,8 @@ class RelaySubject:
         self._greets, self._sample_rate = False, PLAN_SAMPLE_RATE
 
     async def attach(self) -> None:
-        """Start the relay where that is ours to do, wait for it, and for a greeting that the wire understands
-        where it sends one."""
+        """Start the relay if it is the kit's to start, wait until it answers, and read its greeting if it
+        sends one. Raises UnreachableError, or WireNotFoundError if its wire is not understood."""
         if self._process is not None:
             await self._process.start()
         deadline = time.monotonic() + self._patience.attach
@@ -88,13 +90,13 @@ class RelaySubject:
                         await find_out_wire(self._address, self._patience.attach, self._recorder.secrets)
                     )
                     self._wire_known = True
-                async with self._client("greeting", open_seconds=self._patience.attach) as client:
+                async with self._make_client("greeting", open_seconds=self._patience.attach) as client:
                     await self._read_greeting(client)
                     return
             except WireNotFoundError:
                 raise
             except UnreachableError:
-                await self._tell_its_end()
+                await self._raise_if_ended()
                 if time.monotonic() > deadline:
                     raise
             await asyncio.sleep(_RETRY_SECONDS)
@@ -109,7 +111,8 @@ class RelaySubject:
         return self._settling, self._settling_of_nothing, self._recovering, self._fallback
 
     async def run(self, plan: Plan, *, patient: bool = False) -> Trace:
-        """Every client speaks its turns; a turn is over when both halves have come down."""
+        """Let every client speak its turns; a turn is over when audio and motion have come down. Raises
+        UnreachableError."""
         self._runs += 1
         for wait in self._waits:
             wait.begin_run(patient=patient)
@@ -121,7 +124,7 @@ class RelaySubject:
             __version__,
             self._lacks,
             "downstream" if self._motion_server is None else "both",
-            # How long is waited and what counts as absence are one value.
+            # One value decides how long to wait and what counts as absent.
             fallback_wait=self._fallback.now,
             declaration=self._wire.declaration,
         )
@@ -132,7 +135,7 @@ class RelaySubject:
                 await stack.enter_async_context(lag_marked(self._recorder))
                 clients = [
                     await stack.enter_async_context(
-                        self._client(
+                        self._make_client(
                             f"client-{number}",
                             bears_credentials=plan.bears_credentials and number == len(plan.clients),
                             narrow=not all(turn.reads for turn in turns),
@@ -141,7 +144,7 @@ class RelaySubject:
                     for number, turns in enumerate(plan.clients, 1)
                 ]
                 slowed_by = longest_delay(plan.motion_server)
-                speakers = [self._speaker(client, slowed_by) for client in clients]
+                speakers = [self._make_speaker(client, slowed_by) for client in clients]
                 await asyncio.gather(*(speaker.begin() for speaker in speakers))
                 await asyncio.gather(self._converse(plan, speakers), self._search_http_answers())
                 await asyncio.sleep(_LINGER_SECONDS)
@@ -154,7 +157,7 @@ class RelaySubject:
                 if hung_up:
                     await watch_hang_ups(self._recorder, header, hung_up)
         except UnreachableError:
-            await self._tell_its_end(_GRACE_SECONDS)
+            await self._raise_if_ended(_GRACE_SECONDS)
             raise
         finally:
             self._play(NO_FAULTS)
@@ -162,30 +165,33 @@ class RelaySubject:
         return trace if self._starts is None else with_speech(trace)
 
     def _check_flood(self) -> None:
+        """Raise UnreachableError if the relay sent more than the recorder keeps."""
         if self._recorder.flooded:
             events, size = self._recorder.most_events, self._recorder.most_bytes
-            told = f"more than {events:,.0f} messages or {size / 1e6:,.0f} MB in one scenario"
-            raise UnreachableError(f"{self.target} floods: {told}")
+            amount = f"more than {events:,.0f} messages or {size / 1e6:,.0f} MB in one scenario"
+            raise UnreachableError(f"{self.target} floods: {amount}")
 
     async def detach(self) -> None:
-        """End the relay's process where there is one."""
+        """End the relay's process if the kit started it."""
         if self._process is not None:
             await self._process.stop()
 
     @property
     def wire(self) -> str:
-        """The name of the wire that is spoken."""
+        """The name of the wire that the kit speaks to the relay."""
         return self._wire.name
 
     def _speak_on(self, wire: Wire) -> None:
+        """Speak this wire from now on. Raises UsageError if it cannot start the turns."""
         self._wire = self._recorder.wire = wire
-        chosen = {CLIENT_AUDIO} if self._starts is not None else set()
-        self._lacks = tuple(sorted({*self._declared_lacks, *wire.lacks, *chosen}))
+        no_client_audio = {CLIENT_AUDIO} if self._starts is not None else set()
+        self._lacks = tuple(sorted({*self._declared_lacks, *wire.lacks, *no_client_audio}))
         self._http_paths = list(wire.http_paths)
         check_sayable(self._starts, wire)
 
     async def _search_http_answers(self) -> None:
-        """A path that is not answered is not asked again."""
+        """Search the answers on the wire's HTTP paths for secrets. A path without an answer is not asked
+        again."""
         for path in list(self._http_paths):
             if not await search_answer(self._address, path, self._recorder, "client-1"):
                 self._http_paths.remove(path)
@@ -196,16 +202,17 @@ class RelaySubject:
 
     @property
     def last_output(self) -> str:
-        """What the relay's process wrote last; "" where the kit did not start it."""
+        """What the relay's process wrote last; "" if the kit did not start it."""
         return self._process.last_output() if self._process is not None else ""
 
-    async def _tell_its_end(self, grace: float = 0.0) -> None:
-        """Raises UnreachableError where the relay's process has ended, or does within so many seconds."""
+    async def _raise_if_ended(self, grace: float = 0.0) -> None:
+        """Raise UnreachableError if the relay's process has ended, or ends within `grace` seconds."""
         obituary = await self._process.obituary(grace) if self._process is not None else ""
         if obituary:
             raise UnreachableError(obituary)
 
-    def _speaker(self, client: RelayClient, slowed_by: float) -> Speaker:
+    def _make_speaker(self, client: RelayClient, slowed_by: float) -> Speaker:
+        """Make the speaker of a client."""
         return Speaker(
             client.name,
             client,
@@ -222,7 +229,7 @@ class RelaySubject:
             starts=self._starts,
         )
 
-    def _client(
+    def _make_client(
         self,
         name: str,
         open_seconds: float = 10.0,
@@ -230,6 +237,7 @@ class RelaySubject:
         bears_credentials: bool = False,
         narrow: bool = False,
     ) -> RelayClient:
+        """Make a client that connects to the relay; with a session token if it `bears_credentials`."""
         address = self._address
         if bears_credentials:
             expire_at = int(time.time()) + _TOKEN_LIFE_SECONDS
@@ -239,6 +247,7 @@ class RelaySubject:
         return kind(address, self._wire, self._recorder, name, open_seconds)
 
     async def _read_greeting(self, client: RelayClient) -> None:
+        """Connect and read the greeting. Raises WireNotFoundError if the wire does not understand it."""
         seconds = GREETING_SECONDS if self._wire.greets else _NO_GREETING_SECONDS
         heard = await client.start(PLAN_SAMPLE_RATE, seconds)
         if isinstance(heard, Ready):
@@ -250,6 +259,7 @@ class RelaySubject:
             )
 
     async def _converse(self, plan: Plan, speakers: Sequence[Speaker]) -> None:
+        """Let the clients speak: all turns at their own pace, or in step, turn by turn."""
         if not plan.step:
             conversations = zip(speakers, plan.clients, strict=True)
             await asyncio.gather(*(self._speak_turns(*conversation) for conversation in conversations))
@@ -267,10 +277,12 @@ class RelaySubject:
             await speaker.speak(number, turn, self._pcm(speaker, number, turn))
 
     async def _speak_in_step(self, number: int, speaking: Sequence[tuple[Speaker, TurnPlan]]) -> None:
-        """One turn of each; whoever reads nothing reads on when those who read are through."""
+        """Let each speaker speak one turn. Clients that do not read begin to read when the others are
+        through."""
         readers_through = asyncio.Event()
 
-        def spoken(reads: bool) -> list[Coroutine[None, None, None]]:
+        def speak_all(reads: bool) -> list[Coroutine[None, None, None]]:
+            """Return the turns of the clients that read, or of those that do not."""
             return [
                 speaker.speak(
                     number, turn, self._pcm(speaker, number, turn), None if reads else readers_through
@@ -279,11 +291,11 @@ class RelaySubject:
                 if turn.reads is reads
             ]
 
-        slow = spoken(False)
+        slow = speak_all(False)
         unread = asyncio.gather(*slow)
         try:
             await asyncio.sleep(_LEAD_SECONDS if slow else 0.0)
-            await asyncio.gather(*spoken(True))
+            await asyncio.gather(*speak_all(True))
         finally:
             readers_through.set()
         await unread

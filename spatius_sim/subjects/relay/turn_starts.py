@@ -1,4 +1,4 @@
-"""Ways to start a turn: the client speaks, or the relay is asked to, in one way or another."""
+"""Starts a turn whose speech the relay chooses: by a message, by an HTTP request, or by a hook."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,9 +20,9 @@ _LONGEST_ANSWER = 200
 
 @dataclass(frozen=True, slots=True)
 class TurnToStart:
-    """The turn that a hook is to start: number `number` (0, 1, ...) of this `client`, to whom the relay gave
-    this `session_id` ("" where it gave none). `pcm` is speech (mono s16le at `sample_rate` Hz) that the hook
-    may hand to the relay; what went up to Motion Server is what counts."""
+    """The turn that a hook is to start: turn `number` (0, 1, ...) of this `client`, to whom the relay gave
+    this `session_id` ("" if it gave none). `pcm` is speech (mono s16le at `sample_rate` Hz) that the hook may
+    hand to the relay; the rules judge the audio that went up to Motion Server."""
 
     client: str
     number: int
@@ -35,7 +35,7 @@ class TurnStart(Protocol):
     """Starts a turn whose speech the relay chooses."""
 
     async def start(self, client: RelayClient, turn: TurnToStart) -> None:
-        """Start it; raises UnreachableError where that cannot be done."""
+        """Start the turn. Raises UnreachableError if that fails."""
 
 
 Hook = Callable[[TurnToStart], object]
@@ -43,23 +43,23 @@ Hook = Callable[[TurnToStart], object]
 
 @dataclass(frozen=True, slots=True)
 class StartByMessage:
-    """By a message of the wire."""
+    """Starts a turn by a message of the wire."""
 
     action: ClientAction
 
     async def start(self, client: RelayClient, turn: TurnToStart) -> None:
-        """Send it."""
+        """Send the message."""
         await client.do(self.action)
 
 
 @dataclass(frozen=True, slots=True)
-class Requested:
-    """By an HTTP POST without a body; `{session}` in the URL stands for the session id."""
+class StartByHttp:
+    """Starts a turn by an HTTP POST without a body; `{session}` in the URL stands for the session id."""
 
     url: str
 
     async def start(self, client: RelayClient, turn: TurnToStart) -> None:
-        """Post it."""
+        """Post the request. Raises UnreachableError if it fails."""
         url = self.url.replace("{session}", turn.session_id)
         timeout = aiohttp.ClientTimeout(total=_REQUEST_SECONDS)
         try:
@@ -75,13 +75,13 @@ class Requested:
 
 
 @dataclass(frozen=True, slots=True)
-class Hooked:
-    """By a function of the team's own, in a thread."""
+class StartByHook:
+    """Starts a turn by a function that the team wrote, in a thread."""
 
     hook: Hook
 
     async def start(self, client: RelayClient, turn: TurnToStart) -> None:
-        """Call it."""
+        """Call the function. Raises UnreachableError if it takes too long, UsageError if it raises."""
         try:
             await asyncio.wait_for(asyncio.to_thread(self.hook, turn), _HOOK_SECONDS)
         except TimeoutError:
@@ -93,7 +93,7 @@ class Hooked:
 
 
 def turn_start(wanted: str, hook: Hook | None) -> TurnStart | None:
-    """What `--turn` means: None where the client speaks; raises UsageError for what cannot be."""
+    """Read the option `--turn`; None if the client speaks. Raises UsageError if it means nothing."""
     kind, _, rest = wanted.partition(":")
     match kind:
         case "client-audio" if not rest:
@@ -103,11 +103,11 @@ def turn_start(wanted: str, hook: Hook | None) -> TurnStart | None:
         case "text" if rest:
             return StartByMessage(Say(rest))
         case "http" if rest.startswith(("http://", "https://")):
-            return Requested(rest)
+            return StartByHttp(rest)
         case "hook" if not rest:
             if hook is None:
                 raise UsageError("--turn hook: no conftest.py defines pytest_spatius_start_turn")
-            return Hooked(hook)
+            return StartByHook(hook)
     raise UsageError(
         f"--turn {wanted}: client-audio, clip:NAME, text:WORDS, hook or http:URL is needed; a URL begins "
         "with http:// or https://"
@@ -115,7 +115,7 @@ def turn_start(wanted: str, hook: Hook | None) -> TurnStart | None:
 
 
 def check_sayable(start: TurnStart | None, wire: Wire) -> None:
-    """Raises UsageError where the wire has no way to ask for such a turn."""
+    """Raise UsageError if the wire has no message that starts such a turn."""
     if isinstance(start, StartByMessage) and not wire.write_client(start.action):
         what = type(start.action).__name__
         raise UsageError(f"--turn: the wire {wire.name} has no message for it ({what})")

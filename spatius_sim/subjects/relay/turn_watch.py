@@ -1,4 +1,4 @@
-"""Watches a turn at its client: its two halves, and what comes in their stead when Motion Server fails."""
+"""Watches a turn at its client: audio and motion, and what replaces them when Motion Server fails."""
 
 import asyncio
 import contextlib
@@ -16,20 +16,21 @@ from spatius_sim.wires.events import Audio, Failed, Motion
 from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, END_MARKS, ERRORS, PCM
 
 _LATE_SECONDS = 0.2
-"""What came in the last moment is written down a little later."""
+"""An event of the last moment is recorded a little later."""
 
 _QUIET_SECONDS = 0.3
 
 
 def fallback_timeout(seconds: float) -> AdaptiveTimeout:
-    """The wait for a relay to do without a Motion Server that fails: `seconds`, and two at least."""
+    """Make the timeout for a relay to go on without a failed Motion Server: `seconds`, and at least two."""
     return AdaptiveTimeout(seconds, least=2.0, patient_waits=2)
 
 
 class TurnWatch:
-    """What of a turn has come at its client, from here on, `owed` bytes of audio where all comes; what has
-    gone wrong since event number `since` concerns it. A client whose relay `lacks` audio has its own; one
-    whose relay lacks end marks has all when the connection is `closed`."""
+    """Watches what a client receives of one turn: `owed` bytes of audio if all comes.
+
+    Faults since event number `since` concern this turn. If the relay `lacks` audio, the client has audio of
+    its own; if the relay lacks end marks, the client has everything when the connection is `closed`."""
 
     def __init__(
         self,
@@ -41,29 +42,29 @@ class TurnWatch:
         closed: Callable[[], bool] = bool,
     ) -> None:
         self._recorder, self._client, self._since = recorder, client, since
-        self._begun = len(recorder.events)
+        self._first_event = len(recorder.events)
         self._owed = 0 if PCM in lacks or CLIENT_AUDIO in lacks else owed
         self._has_audio = AUDIO in lacks
-        self._speechless = ERRORS in lacks
-        self._all_over = closed if END_MARKS in lacks else bool
+        self._reports_no_errors = ERRORS in lacks
+        self._connection_over = closed if END_MARKS in lacks else bool
         self._watches = {
             TurnProgress.AUDIO: MessageWatch(recorder, client, _is_audio),
             TurnProgress.MOTION: MessageWatch(recorder, client, _is_motion),
             TurnProgress.LAST_AUDIO: MessageWatch(recorder, client, _ends_audio),
         }
         self._motion_end = MessageWatch(recorder, client, _ends_motion)
-        self._word = MessageWatch(recorder, client, _gives_motion_up)
+        self._error_message = MessageWatch(recorder, client, _gives_motion_up)
 
     def have_come(self) -> bool:
-        """Whether both halves, marked as ended, have been received by now."""
+        """Whether audio and motion, both marked as ended, have been received by now."""
         audio, motion = self._audio_ended(), self._motion_end.has_come()
-        return (audio and motion) or self._all_over()
+        return (audio and motion) or self._connection_over()
 
-    def by(self, heard: TurnProgress) -> Callable[[], bool]:
-        """Whether that much has been received by now."""
-        if self._has_audio and heard in (TurnProgress.AUDIO, TurnProgress.LAST_AUDIO):
+    def check_for(self, progress: TurnProgress) -> Callable[[], bool]:
+        """Return a check whether this much has been received by now."""
+        if self._has_audio and progress in (TurnProgress.AUDIO, TurnProgress.LAST_AUDIO):
             return self._audio_ended
-        return self._watches[heard].has_come if heard in self._watches else self.have_come
+        return self._watches[progress].has_come if progress in self._watches else self.have_come
 
     async def wait(
         self,
@@ -73,12 +74,14 @@ class TurnWatch:
         *,
         slowed_by: float,
         spoken: float,
-        behind_unfinished: bool,
+        after_unfinished: bool,
     ) -> bool:
-        """Whether both halves have come. Where Motion Server is slowed down by so many seconds, the relay has
-        as many more to show life; where it fails, it has time to end the audio and to say so. One that plays
-        `spoken` seconds at their own pace may take as long. Behind a turn that was not finished, what has
-        come may be what was left of it: then this turn is over when nothing more comes."""
+        """Wait until the turn is over, and return whether audio and motion have come.
+
+        If Motion Server is `slowed_by` some seconds, the relay has as many more to show life; if Motion
+        Server fails, the relay has time to end the audio and to report the failure. A relay that plays audio
+        at its own pace may take the `spoken` seconds. After an unfinished turn, what has come may belong to
+        that turn: then this turn is over when nothing more comes."""
         spoken_at = time.monotonic()
 
         def over() -> bool:
@@ -86,7 +89,7 @@ class TurnWatch:
 
         await wait_until(self._recorder, over, settling, gone, grace=slowed_by, spoken=spoken)
         failed_at = self._failed_at()
-        if failed_at is None and behind_unfinished and self.have_come():
+        if failed_at is None and after_unfinished and self.have_come():
             await wait_until(self._recorder, bool, AdaptiveTimeout(_QUIET_SECONDS), gone, spoken=spoken)
         elif failed_at is not None:
             await self._wait_for_fallback(max(spoken_at, failed_at), fallback, gone)
@@ -100,6 +103,7 @@ class TurnWatch:
     async def _wait_for_fallback(
         self, since: float, fallback: AdaptiveTimeout, gone: Callable[[], bool]
     ) -> None:
+        """Wait until the client has the audio and the error message, or until the fallback time is up."""
         changed = self._recorder.changed
         deadline = since + fallback.now + _LATE_SECONDS
         while not (self.have_come() or gone()):
@@ -116,13 +120,15 @@ class TurnWatch:
                 await asyncio.wait_for(changed.wait(), left)
 
     def _has_fallen_back(self) -> bool:
-        audio, word = self._audio_ended(), self._speechless or self._word.has_come()
-        return audio and word and (self._has_audio or self._audio_bytes() >= self._owed)
+        """Whether the client has all audio, and was told that no motion will come."""
+        audio, reported = self._audio_ended(), self._reports_no_errors or self._error_message.has_come()
+        return audio and reported and (self._has_audio or self._count_audio_bytes() >= self._owed)
 
-    def _audio_bytes(self) -> int:
+    def _count_audio_bytes(self) -> int:
+        """Count the bytes of audio that the client has received in this turn."""
         heard = (
             event.what.value
-            for event in self._recorder.events[self._begun :]
+            for event in self._recorder.events[self._first_event :]
             if event.connection == self._client and isinstance(event.what, Received)
         )
         return sum(len(said.pcm) for said in heard if isinstance(said, Audio))
@@ -131,7 +137,7 @@ class TurnWatch:
         return self._has_audio or self._watches[TurnProgress.LAST_AUDIO].has_come()
 
     def _failed_at(self) -> float | None:
-        """Seconds on the monotonic clock; None where nothing failed."""
+        """Return when the first failure came, in seconds on the monotonic clock; None if nothing failed."""
         events = self._recorder.events[self._since :]
         faults = [event for event in events if isinstance(event.what, Injected)]
         return min((event.at_ns / 1e9 for event in failures_among(faults)), default=None)

@@ -23,8 +23,8 @@ from spatius_sim.rules.judge import judge
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.relay.turn_starts import (
-    Hooked,
-    Requested,
+    StartByHook,
+    StartByHttp,
     StartByMessage,
     TurnStart,
     TurnToStart,
@@ -130,11 +130,11 @@ async def test_a_request_starts_a_turn_of_the_session_that_it_names() -> None:
         await site.start()
         port = runner.addresses[0][1]
         start = f"http://{LOOPBACK}:{port}/speak/{{session}}"
-        judged(await two_turns(server, url, recorder, Requested(start)))
+        judged(await two_turns(server, url, recorder, StartByHttp(start)))
         with pytest.raises(UnreachableError, match="HTTP 404"):
-            await two_turns(server, url, recorder, Requested(start.replace("speak", "sing")))
+            await two_turns(server, url, recorder, StartByHttp(start.replace("speak", "sing")))
     with pytest.raises(UnreachableError, match="the request that starts a turn failed"):
-        await Requested(f"http://{LOOPBACK}:1/").start(None, TurnToStart("c", 0, "", b"", 0))  # type: ignore[arg-type]
+        await StartByHttp(f"http://{LOOPBACK}:1/").start(None, TurnToStart("c", 0, "", b"", 0))  # type: ignore[arg-type]
 
 
 async def test_a_hook_is_told_the_turn_and_may_fail() -> None:
@@ -148,7 +148,7 @@ async def test_a_hook_is_told_the_turn_and_may_fail() -> None:
             )
 
         loop = asyncio.get_running_loop()
-        trace = await two_turns(server, url, recorder, Hooked(hook))
+        trace = await two_turns(server, url, recorder, StartByHook(hook))
     judged(trace)
     assert spoken(trace) == [turn.pcm for turn in turns]
     assert [(turn.client, turn.number, turn.sample_rate) for turn in turns] == [
@@ -160,7 +160,7 @@ async def test_a_hook_is_told_the_turn_and_may_fail() -> None:
         raise RuntimeError("no line")
 
     with pytest.raises(UsageError, match=r"pytest_spatius_start_turn raised RuntimeError\('no line'\)"):
-        await Hooked(fails).start(None, turns[0])  # type: ignore[arg-type]
+        await StartByHook(fails).start(None, turns[0])  # type: ignore[arg-type]
 
 
 async def test_several_clients_whose_speech_nobody_knows_are_not_taken_for_each_other() -> None:
@@ -185,8 +185,8 @@ def test_ways_to_start_a_turn() -> None:
     assert turn_start("client-audio", None) is None
     assert turn_start("clip:hello", None) == StartByMessage(PlayClip("hello"))
     assert turn_start("text:say: hi", None) == StartByMessage(Say("say: hi"))
-    assert turn_start("http:https://a/b", None) == Requested("https://a/b")
-    assert turn_start("hook", print) == Hooked(print)
+    assert turn_start("http:https://a/b", None) == StartByHttp("https://a/b")
+    assert turn_start("hook", print) == StartByHook(print)
     with pytest.raises(UsageError, match=r"no conftest\.py defines pytest_spatius_start_turn"):
         turn_start("hook", None)
 
