@@ -1,11 +1,11 @@
-"""How a client conducts itself in a turn: when it stops listening to it, and what it does then."""
+"""Says how a client behaves in a turn: at which cue it goes on, and what it does then."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class TurnProgress(StrEnum):
-    """What has come of a turn when its client goes on."""
+    """What a client has received of a turn when it goes on."""
 
     NOTHING = "at once"
     AUDIO = "once its first audio has come"
@@ -16,8 +16,8 @@ class TurnProgress(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """When a client goes on: after so many chunks of its audio (None: all, and the end mark), and when
-    that has come back, or is waited for in vain."""
+    """When a client goes on: after it has sent so many `chunks` of its audio (None: all, and the end mark),
+    and after it has `heard` so much of the turn, or has waited for it in vain."""
 
     chunks: int | None = None
     heard: TurnProgress = TurnProgress.ALL
@@ -42,7 +42,7 @@ class Behaviour(StrEnum):
 
 
 class MalformedInput(StrEnum):
-    """What a client may send that no relay has a use for."""
+    """What a client may send that makes no sense to any relay."""
 
     TEXT = "text that is no message"
     BINARY = "binary that is no message"

@@ -1,5 +1,5 @@
-"""Plans for clients: a whole sequence of calls is drawn first, then run. Ids are symbolic references, for the
-client under test hands them out itself."""
+"""Plans for clients: a whole sequence of calls is drawn first, then run. A plan names ids by reference,
+because the client under test hands out the ids itself."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,14 +24,15 @@ _CUT_BYTES = 10
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """Which id: that of the last conversation (`back` 0) or of one before it, changed as `twist` says: `cut`,
-    `longer`, `other case`, `blank`, or `made up`. Where there is no such conversation the id is made up."""
+    """Names the id of a conversation: of the last (`back` 0) or of an earlier one, changed as `twist` says:
+    `cut`, `longer`, `other case`, `blank`, or `made up`. If there is no such conversation, the id is made
+    up."""
 
     back: int = 0
     twist: str = ""
 
-    def of(self, ids: list[str]) -> str:
-        """The id, given all ids that were handed out."""
+    def resolve(self, ids: list[str]) -> str:
+        """Return the id, given all ids that the client has handed out."""
         if self.twist == "blank":
             return ""
         if self.twist == "made up" or self.back >= len(ids):
@@ -47,6 +48,7 @@ class Ref:
         return known
 
     def __str__(self) -> str:
+        """Tell in words which id this is."""
         place = (
             ("this conversation's id", "the id before")[self.back]
             if self.back < 2
@@ -60,16 +62,17 @@ CURRENT = Ref()
 
 @dataclass(frozen=True, slots=True)
 class PlannedPayload:
-    """One payload of motion. `form`: `plain`, `unknown fields`, `cut` or `junk` (both undecodable)."""
+    """One payload of motion. Its `form` is `plain`, `unknown fields`, `cut` or `junk`; the last two cannot be
+    decoded."""
 
     keyframes: int
     form: str = "plain"
 
-    def encoded(self, first_value: int) -> bytes:
-        """Its bytes; keyframe k has the translation[0] `first_value` + k."""
+    def encode(self, first_value: int) -> bytes:
+        """Return the bytes of the payload; its keyframe k has the translation[0] `first_value` + k."""
         if self.form == "junk":
             return JUNK
-        raw = _encoded(self.keyframes, first_value)
+        raw = _encode_keyframes(self.keyframes, first_value)
         if self.form == "cut":
             return raw[:-_CUT_BYTES]
         return raw + UNKNOWN_FIELD if self.form == "unknown fields" else raw
@@ -77,7 +80,7 @@ class PlannedPayload:
 
 @dataclass(frozen=True, slots=True)
 class GiveAudio:
-    """Audio, so many milliseconds of it."""
+    """Give the client `ms` milliseconds of audio."""
 
     ms: int
     end: bool = False
@@ -88,25 +91,26 @@ class GiveAudio:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Motion for an id; `payloads` None: no list at all."""
+    """Give the client motion for an id; if `payloads` is None, give no list at all."""
 
     payloads: tuple[PlannedPayload, ...] | None
     ref: Ref = CURRENT
 
     def __str__(self) -> str:
+        """Tell the motion in words."""
         if not self.payloads:
             what = "no list" if self.payloads is None else "an empty list"
         else:
             what = " + ".join(
-                f"{one.keyframes} keyframes" + ("" if one.form == "plain" else f" ({one.form})")
-                for one in self.payloads
+                f"{payload.keyframes} keyframes" + ("" if payload.form == "plain" else f" ({payload.form})")
+                for payload in self.payloads
             )
         return f"{what} for {self.ref}"
 
 
 @dataclass(frozen=True, slots=True)
 class Do:
-    """`interrupt`, `pause` or `resume`."""
+    """Call `interrupt`, `pause` or `resume`."""
 
     what: str
 
@@ -116,7 +120,7 @@ class Do:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The clock goes on."""
+    """Let the clock go on for `ms` milliseconds."""
 
     ms: int
 
@@ -129,25 +133,25 @@ Step = GiveAudio | Move | Do | Wait
 
 @dataclass(frozen=True, slots=True)
 class ClientPlan:
-    """Calls in order, on a fresh client of that rate (Hz) and mode."""
+    """Calls in order, on a fresh client with this sample rate (Hz) and mode."""
 
     steps: tuple[Step, ...]
     sample_rate: int = 16000
     mode: str = StarvationMode.AUDIO_INDEPENDENT
 
     def shorter(self) -> Iterator["ClientPlan"]:
-        """The same without one of its steps, the last one first."""
+        """Yield this plan without one of its steps; the last step is left out first."""
         for left_out in reversed(range(len(self.steps))):
             kept = self.steps[:left_out] + self.steps[left_out + 1 :]
             yield ClientPlan(kept, self.sample_rate, self.mode)
 
     def __str__(self) -> str:
-        """The plan in words."""
+        """Tell the plan in words."""
         return f"{self.mode} at {self.sample_rate} Hz: " + "; ".join(map(str, self.steps))
 
 
 class RequestWriter:
-    """Turns the steps of one plan into requests, while the ids come in."""
+    """Turns the steps of one plan into requests, with the ids that the client hands out meanwhile."""
 
     def __init__(self, plan: ClientPlan) -> None:
         self._plan = plan
@@ -155,41 +159,41 @@ class RequestWriter:
         self._next_value = 1
 
     def learn(self, conversation_id: object) -> None:
-        """An id that the client handed out."""
+        """Remember an id that the client handed out."""
         if isinstance(conversation_id, str) and conversation_id not in self._ids[-1:]:
             self._ids.append(conversation_id)
 
     def request(self, number: int, step: Step) -> TesteeRequest:
-        """The request of a step."""
+        """Return the request for a step."""
         match step:
             case GiveAudio(ms, end):
                 return TesteeRequest(
-                    number, "yieldAudioData", audio=_audio(self._plan.sample_rate, ms), end=end
+                    number, "yieldAudioData", audio=_make_audio(self._plan.sample_rate, ms), end=end
                 )
             case Move(payloads, ref):
-                frames = None if payloads is None else tuple(map(self._encoded, payloads))
+                frames = None if payloads is None else tuple(map(self._encode, payloads))
                 return TesteeRequest(
-                    number, "yieldFramesData", frames=frames, conversation_id=ref.of(self._ids)
+                    number, "yieldFramesData", frames=frames, conversation_id=ref.resolve(self._ids)
                 )
             case Wait(ms):
                 return TesteeRequest(number, "advance", ms=ms)
             case Do(what):
                 return TesteeRequest(number, what)
 
-    def _encoded(self, payload: PlannedPayload) -> bytes:
-        raw = payload.encoded(self._next_value)
+    def _encode(self, payload: PlannedPayload) -> bytes:
+        raw = payload.encode(self._next_value)
         self._next_value += payload.keyframes
         return raw
 
 
 @lru_cache(maxsize=64)
-def _audio(sample_rate: int, ms: int) -> bytes:
-    """A quiet ramp: what it sounds like decides nothing."""
+def _make_audio(sample_rate: int, ms: int) -> bytes:
+    """Return a quiet ramp as audio: no rule depends on its sound."""
     return (np.arange(sample_rate * ms // 1000) % 256).astype("<i2").tobytes()
 
 
 @lru_cache(maxsize=512)
-def _encoded(keyframes: int, first_value: int) -> bytes:
+def _encode_keyframes(keyframes: int, first_value: int) -> bytes:
     rows = np.zeros((keyframes, WIDTH), np.float32)
     rows[:, TRANSLATION.start] = np.arange(first_value, first_value + keyframes)
     return encode(MotionResponse("plan", "request", False, rows))

@@ -1,6 +1,7 @@
-"""Plans of what clients do: they interrupt, speak over their own turns, hang up, read slowly, send rubbish.
+"""Draws plans of what clients do: they interrupt, speak over their own turns, hang up, read slowly, or send
+rubbish.
 
-Each begins with turns that nothing disturbs: what goes wrong in these is another rule's matter.
+Each plan begins with turns that nothing disturbs: what goes wrong in these, another rule judges.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ _CHUNK_BYTES = (3200, 6400, 32_000)
 _PAUSES_MS = (0, 50, 300)
 _SHORT = TurnPlan(PLAN_SAMPLE_RATE, 3200)
 _LONG = TurnPlan(50 * PLAN_SAMPLE_RATE, 32_000)
-"""More than the kernel holds for a client that does not read."""
+"""A turn with more audio than the kernel holds for a client that does not read."""
 
 _FIRST_MOTION_BYTES = segment_end(0) * PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND * BYTES_PER_SAMPLE
 """The audio after which the first motion comes."""
@@ -27,24 +28,25 @@ _LATE_MOTION = tuple(
     Scenario("late-motion", "", (Fault(When(Moment.RESPONSE, number=number), (Delay(0.25),)),))
     for number in (1, 2)
 )
-"""From the first response of each turn on, or from the second."""
+"""Scenarios whose motion is late, from the first response of each turn on, or from the second."""
 
 _BAD = (*MalformedInput, Behaviour.VANISH)
 
 
-def _lengths() -> st.SearchStrategy[int]:
-    """Samples within the first segment, and beyond it."""
+def _draw_samples() -> st.SearchStrategy[int]:
+    """Draw a number of samples, within the first segment or beyond it."""
     return st.integers(PLAN_SAMPLE_RATE // 2, 12 * PLAN_SAMPLE_RATE)
 
 
 @st.composite
-def _turns(
+def _draw_turn(
     draw: st.DrawFn, acts: Sequence[Behaviour | MalformedInput], cues: st.SearchStrategy[Cue]
 ) -> TurnPlan:
-    samples, chunk = draw(_lengths()), draw(st.sampled_from(_CHUNK_BYTES))
+    """Draw a turn with one of these acts at one of these cues."""
+    samples, chunk = draw(_draw_samples()), draw(st.sampled_from(_CHUNK_BYTES))
     act, cue = draw(st.sampled_from(acts)), draw(cues)
     if act is Behaviour.GO_ON or cue.heard in (TurnProgress.LAST_AUDIO, TurnProgress.ALL):
-        # Where nobody interrupts, nothing but its mark tells the end of a turn's audio.
+        # If nobody interrupts, only the end mark tells where a turn's audio ends.
         cue = Cue(None, cue.heard)
     elif cue.heard is TurnProgress.MOTION:
         first_motion = _FIRST_MOTION_BYTES // chunk + 1
@@ -52,74 +54,74 @@ def _turns(
     return TurnPlan(samples, chunk, cue, act, draw(st.sampled_from(_PAUSES_MS)))
 
 
-def _cues() -> st.SearchStrategy[Cue]:
+def _draw_cue() -> st.SearchStrategy[Cue]:
     return st.builds(
         Cue, st.integers(0, 20) | st.none(), st.sampled_from([*TurnProgress, *[TurnProgress.MOTION] * 3])
     )
 
 
 def cut_off_turn() -> st.SearchStrategy[TurnPlan]:
-    """One that is interrupted at any moment, or spoken over."""
-    return _turns((Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _cues())
+    """Draw a turn that is interrupted at any moment, or spoken over."""
+    return _draw_turn((Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_cue())
 
 
 @st.composite
 def cut_off_turns(draw: st.DrawFn) -> Plan:
-    """Two turns, then one or two that are cut off, each before one that is not."""
-    turns = [_SHORT, TurnPlan(draw(_lengths()), 6400)]
+    """Draw two turns, then one or two turns that are cut off, each followed by a whole turn."""
+    turns = [_SHORT, TurnPlan(draw(_draw_samples()), 6400)]
     for _ in range(draw(st.integers(1, 2))):
-        turns += [draw(cut_off_turn()), TurnPlan(draw(_lengths()), draw(st.sampled_from(_CHUNK_BYTES)))]
+        turns += [draw(cut_off_turn()), TurnPlan(draw(_draw_samples()), draw(st.sampled_from(_CHUNK_BYTES)))]
     return Plan((tuple(turns),), motion_server=draw(st.sampled_from([NO_FAULTS, *_LATE_MOTION])))
 
 
 @st.composite
 def interrupted_turns(draw: st.DrawFn) -> Plan:
-    """A turn, one that is interrupted, and one of several payloads that is not."""
-    interrupted = draw(_turns((Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _cues()))
+    """Draw a turn, a turn that is interrupted, and a whole turn of several payloads."""
+    interrupted = draw(_draw_turn((Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_cue()))
     samples = draw(st.integers(_FIRST_MOTION_BYTES // BYTES_PER_SAMPLE + 1, 12 * PLAN_SAMPLE_RATE))
     return Plan(((draw(turn_plans()), interrupted, TurnPlan(samples, draw(st.sampled_from(_CHUNK_BYTES)))),))
 
 
 def cut_off_with_motion_to_come() -> tuple[Plan, ...]:
-    """Long turns that are spoken over and interrupted when their motion is still to come."""
-    samples, next_one = 8 * PLAN_SAMPLE_RATE, TurnPlan(4 * PLAN_SAMPLE_RATE, 6400)
+    """Return long turns that are spoken over or interrupted while their motion is still to come."""
+    samples, next_turn = 8 * PLAN_SAMPLE_RATE, TurnPlan(4 * PLAN_SAMPLE_RATE, 6400)
     long = (
         TurnPlan(samples, 6400, _AT_ONCE),
         TurnPlan(samples, 6400, _AT_ONCE, Behaviour.INTERRUPT),
         TurnPlan(samples, 6400, Cue(None, TurnProgress.MOTION)),
         TurnPlan(samples, 6400, Cue(None, TurnProgress.MOTION), Behaviour.INTERRUPT_TWICE),
     )
-    return tuple(Plan(((_SHORT, _SHORT, turn, next_one),), motion_server=_LATE_MOTION[1]) for turn in long)
+    return tuple(Plan(((_SHORT, _SHORT, turn, next_turn),), motion_server=_LATE_MOTION[1]) for turn in long)
 
 
 def turns_cut_off_or_not() -> st.SearchStrategy[Plan]:
-    """Conversations, and such with turns that are cut off."""
+    """Draw conversations, some with turns that are cut off."""
     return conversations(least_turns=2) | cut_off_turns()
 
 
 @st.composite
 def crowds_with_cut_off_turns(draw: st.DrawFn) -> Plan:
-    """Clients that speak at the same time; some of them interrupt, some hang up."""
+    """Draw clients that speak at the same time; some of them interrupt, some hang up."""
     acts = (Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.HANG_UP)
     clients = []
     for _ in range(draw(st.integers(2, 3))):
-        turns = [TurnPlan(draw(_lengths()), 6400)]
+        turns = [TurnPlan(draw(_draw_samples()), 6400)]
         if draw(st.booleans()):
-            turns.append(draw(_turns(acts, _cues())))
+            turns.append(draw(_draw_turn(acts, _draw_cue())))
         if turns[-1].act is not Behaviour.HANG_UP:
-            turns.append(TurnPlan(draw(_lengths()), 6400))
+            turns.append(TurnPlan(draw(_draw_samples()), 6400))
         clients.append(tuple(turns))
     return Plan(tuple(clients))
 
 
 def all_crowds() -> st.SearchStrategy[Plan]:
-    """Clients that speak at the same time, whatever they do."""
+    """Draw clients that speak at the same time, whether they cut turns off or not."""
     return crowds() | crowds_with_cut_off_turns()
 
 
 @st.composite
 def leaving_turns(draw: st.DrawFn) -> TurnPlan:
-    """One in whose middle the client hangs up."""
+    """Draw a turn in the middle of which the client hangs up."""
     samples, chunk = draw(st.integers(5, 12)) * PLAN_SAMPLE_RATE, draw(st.sampled_from(_CHUNK_BYTES))
     spoken = draw(st.none() | st.just(_FIRST_MOTION_BYTES // chunk + 1))
     cue = Cue(spoken, draw(st.sampled_from([TurnProgress.AUDIO, TurnProgress.MOTION, TurnProgress.MOTION])))
@@ -128,38 +130,38 @@ def leaving_turns(draw: st.DrawFn) -> TurnPlan:
 
 @st.composite
 def hang_ups(draw: st.DrawFn) -> Plan:
-    """A turn, and one in whose middle the client hangs up; another client may speak on."""
+    """Draw a turn, and a turn in the middle of which the client hangs up; another client may speak on."""
     leaving = (_SHORT, draw(leaving_turns()))
     staying = ((_SHORT, _SHORT),) if draw(st.booleans()) else ()
     return Plan((leaving, *staying), motion_server=_LATE_MOTION[1])
 
 
 def hang_ups_in_mid_turn() -> tuple[Plan, ...]:
-    """The client hangs up while it speaks."""
+    """Return a plan whose client hangs up while it speaks."""
     spoken = TurnPlan(8 * PLAN_SAMPLE_RATE, 6400, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP)
     return (Plan(((_SHORT, spoken),)),)
 
 
 def unread_turns() -> st.SearchStrategy[TurnPlan]:
-    """One of which nothing is read at first."""
-    return st.builds(TurnPlan, _lengths(), st.sampled_from(_CHUNK_BYTES), reads=st.just(False))
+    """Draw a turn of which the client reads nothing at first."""
+    return st.builds(TurnPlan, _draw_samples(), st.sampled_from(_CHUNK_BYTES), reads=st.just(False))
 
 
 def slow_clients() -> st.SearchStrategy[Plan]:
-    """A client reads nothing while another one speaks, in turns that are as long as those before."""
+    """Draw a client that reads nothing while another client speaks turns as long as those before."""
     slow = (_SHORT, _LONG, TurnPlan(_LONG.samples, _LONG.chunk_bytes, reads=False))
     others = st.lists(st.sampled_from([_SHORT, TurnPlan(6 * PLAN_SAMPLE_RATE, 6400)]), min_size=1, max_size=2)
     return others.map(lambda turns: Plan((slow, *((turn, turn, turn) for turn in turns)), step=True))
 
 
 def bad_turns() -> st.SearchStrategy[TurnPlan]:
-    """One in whose middle a client sends rubbish, or vanishes."""
-    return _turns(_BAD, st.builds(Cue, st.integers(0, 5), st.just(TurnProgress.NOTHING)))
+    """Draw a turn in the middle of which a client sends rubbish, or vanishes."""
+    return _draw_turn(_BAD, st.builds(Cue, st.integers(0, 5), st.just(TurnProgress.NOTHING)))
 
 
 def bad_clients() -> st.SearchStrategy[Plan]:
-    """A client misbehaves while another one speaks, who speaks once more."""
-    good = st.builds(TurnPlan, _lengths(), st.sampled_from(_CHUNK_BYTES))
+    """Draw a client that misbehaves while another client speaks; the other client then speaks once more."""
+    good = st.builds(TurnPlan, _draw_samples(), st.sampled_from(_CHUNK_BYTES))
     return st.builds(
         lambda bad, good: Plan(((_SHORT, bad), (good, good, _SHORT)), step=True),
         bad_turns(),
@@ -168,18 +170,18 @@ def bad_clients() -> st.SearchStrategy[Plan]:
 
 
 def all_bad_clients() -> tuple[Plan, ...]:
-    """Every kind of misbehaviour, some at a time, beside a client that speaks on."""
+    """Return plans with every kind of misbehaviour, some at a time, beside a client that speaks on."""
     good = TurnPlan(4 * PLAN_SAMPLE_RATE, 6400)
 
-    def misbehaving(kinds: Sequence[Behaviour | MalformedInput]) -> Plan:
+    def plan_with(kinds: Sequence[Behaviour | MalformedInput]) -> Plan:
         bad = tuple(
             (_SHORT, TurnPlan(PLAN_SAMPLE_RATE, 3200, Cue(2, TurnProgress.NOTHING), kind)) for kind in kinds
         )
         return Plan(((good, good, _SHORT), *bad), step=True)
 
-    return misbehaving(_BAD[:4]), misbehaving(_BAD[4:8]), misbehaving(_BAD[8:])
+    return plan_with(_BAD[:4]), plan_with(_BAD[4:8]), plan_with(_BAD[8:])
 
 
 def credentials() -> st.SearchStrategy[Plan]:
-    """A client as always, and one with credentials of its own."""
+    """Draw a client as always, and a client with credentials of its own."""
     return st.just(Plan(((_SHORT,), (_SHORT,)), bears_credentials=True))

@@ -1,4 +1,4 @@
-"""Plans in which Motion Server is slow, large, refusing, dying or silent."""
+"""Draws plans in which Motion Server is slow, sends large payloads, refuses, dies or goes silent."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ _LONG = TurnPlan(80_000, 6_400)
 
 _MANY_CONNECTIONS = 99
 _FAILING = 2
-"""The turn in which Motion Server fails: before it one must have worked."""
+"""The turn in which Motion Server fails: a turn before must have worked."""
 
 _AS_IT_SPEAKS = When(Moment.RESPONSE, number=1, request=_FAILING)
 _BEFORE_THE_LAST = When(Moment.RESPONSE, number=2, request=_FAILING)
@@ -69,51 +69,55 @@ _ENDS: tuple[FaultAction, ...] = (
 )
 
 
-def _played(*faults: Fault) -> Scenario:
+def _scenario_with(*faults: Fault) -> Scenario:
     return Scenario("drawn", "", faults)
 
 
-def _failing_turn(when: When, *what: FaultAction) -> Plan:
-    return Plan(((_ORDINARY, _LONG, _ORDINARY),), motion_server=_played(Fault(when, what)))
+def _fail_in_turn(when: When, *what: FaultAction) -> Plan:
+    return Plan(((_ORDINARY, _LONG, _ORDINARY),), motion_server=_scenario_with(Fault(when, what)))
 
 
-def _session_lost(request: int) -> Fault:
-    """As Motion Server starts to listen."""
+def _lose_session(request: int) -> Fault:
+    """Return the fault that ends a session when Motion Server starts to listen."""
     return Fault(When(Moment.AUDIO, messages=1, request=request), (CloseWith(1011, "internal error"),))
 
 
-def _failing_door(when: When, what: FaultAction) -> Plan:
-    """A relay that keeps its session comes to the door again only where it has lost it."""
+def _fail_at_door(when: When, what: FaultAction) -> Plan:
+    """Return a plan that fails while a session opens. A relay that keeps its session opens another one only
+    if it has lost the first."""
     turns = (_ORDINARY, _LONG, _ORDINARY, _ORDINARY)
-    return Plan((turns,), motion_server=_played(_session_lost(_FAILING), Fault(when, (what,))))
+    return Plan((turns,), motion_server=_scenario_with(_lose_session(_FAILING), Fault(when, (what,))))
 
 
 FAILURES = (
-    _failing_door(_AT_THE_UPGRADE, Refuse(402, "session denied: no credits")),
-    _failing_turn(_AS_IT_SPEAKS, CloseWith(1000)),
-    _failing_turn(_WHILE_IT_LISTENS, CloseWith(1000)),
-    _failing_turn(_BEFORE_THE_LAST, CloseWith(1011, "internal error")),
-    _failing_turn(_BEFORE_THE_LAST, SendError(4001, "Credits exhausted")),
-    _failing_turn(_WHILE_IT_LISTENS, Reset()),
-    _failing_door(_AT_THE_TOKEN, Refuse(500)),
-    _failing_door(_AT_THE_HANDSHAKE, SendError(13, "driven server request failed")),
+    _fail_at_door(_AT_THE_UPGRADE, Refuse(402, "session denied: no credits")),
+    _fail_in_turn(_AS_IT_SPEAKS, CloseWith(1000)),
+    _fail_in_turn(_WHILE_IT_LISTENS, CloseWith(1000)),
+    _fail_in_turn(_BEFORE_THE_LAST, CloseWith(1011, "internal error")),
+    _fail_in_turn(_BEFORE_THE_LAST, SendError(4001, "Credits exhausted")),
+    _fail_in_turn(_WHILE_IT_LISTENS, Reset()),
+    _fail_at_door(_AT_THE_TOKEN, Refuse(500)),
+    _fail_at_door(_AT_THE_HANDSHAKE, SendError(13, "driven server request failed")),
 )
-"""What a relay notices at once: Motion Server fails in the second turn; at the door it may be the third."""
+"""Failures that a relay notices at once: Motion Server fails in the second turn; while a session opens it may
+be the third."""
 
-SILENCES = (_failing_turn(_BEFORE_THE_LAST, Stall()),)
-"""What a relay notices when it has waited."""
+SILENCES = (_fail_in_turn(_BEFORE_THE_LAST, Stall()),)
+"""A failure that a relay notices only after it has waited."""
 
 LARGE = Plan(
     ((_LONG, _LONG, _LONG),),
-    motion_server=_played(
+    motion_server=_scenario_with(
         Fault(When(Moment.RESPONSE, request=2), (GrowTo(LARGE_BYTES),)),
         Fault(When(Moment.RESPONSE, request=3), (GrowTo(HUGE_BYTES),)),
     ),
 )
-"""An ordinary turn, one with the largest payloads that must pass, and one with the largest that should."""
+"""An ordinary turn, a turn with the largest payloads that must pass, and a turn with the largest that
+should."""
 
 
-def _refused_and_watched(refusal: Refuse, pause_ms: int) -> Plan:
+def _refuse_every_session(refusal: Refuse, pause_ms: int) -> Plan:
+    """Return a plan that loses its session after the first turn; every new session is refused."""
     refusals = (
         Fault(When(Moment.UPGRADE, connection=number), (refusal,))
         for number in range(_FAILING, _MANY_CONNECTIONS)
@@ -121,73 +125,76 @@ def _refused_and_watched(refusal: Refuse, pause_ms: int) -> Plan:
     about = f"after the first turn it ends the session, and refuses every new one with {refusal.status}"
     return Plan(
         ((_ORDINARY, _ORDINARY, TurnPlan(8_000, 3_200, pause_ms=pause_ms), TurnPlan(640, 640)),),
-        motion_server=Scenario("drawn", about, (_session_lost(_FAILING), *refusals)),
+        motion_server=Scenario("drawn", about, (_lose_session(_FAILING), *refusals)),
     )
 
 
-REFUSED = _refused_and_watched(Refuse(401, "session token expired"), 2_200)
-REFUSED_FOR_LONG = _refused_and_watched(Refuse(402, "session denied: no credits"), 10_100)
-"""Every session but the first is refused, and a relay that keeps that one loses it in the turn before; then
-time passes: two seconds, in which a hasty relay shows, or ten, in which one does that waits for credits."""
+REFUSED = _refuse_every_session(Refuse(401, "session token expired"), 2_200)
+REFUSED_FOR_LONG = _refuse_every_session(Refuse(402, "session denied: no credits"), 10_100)
+"""Every session but the first is refused, and a relay that keeps the first loses it in the turn before. Then
+time passes: two seconds, in which a hasty relay tries again, or ten, in which a relay that waits for credits
+does."""
 
 
 def slowed(plans: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:
-    """The same with a Motion Server that is late, bursty, or sends fields that nobody knows: nothing that
+    """Draw these plans with a Motion Server that is late, bursty, or sends unknown fields: no such fault
     excuses a relay."""
-    return with_faults(plans, st.lists(_excusing_nobody(), min_size=1, max_size=2))
+    return with_faults(plans, st.lists(_draw_harmless_fault(), min_size=1, max_size=2))
 
 
 def with_faults(
     plans: st.SearchStrategy[Plan], faults: st.SearchStrategy[list[Fault]]
 ) -> st.SearchStrategy[Plan]:
-    """The same with a Motion Server that plays these."""
-    return st.builds(lambda plan, played: replace(plan, motion_server=_played(*played)), plans, faults)
+    """Draw these plans with a Motion Server that plays these faults."""
+    return st.builds(lambda plan, played: replace(plan, motion_server=_scenario_with(*played)), plans, faults)
 
 
 @st.composite
 def failures(draw: st.DrawFn) -> Plan:
-    """Three to five turns. Motion Server fails in the second, or turns the relay away when it comes for the
-    first, the second or the third time; for a relay that keeps its session, after it has lost it."""
+    """Draw three to five turns. Motion Server fails in the second, or refuses the first, second or third
+    session of the relay; if the relay keeps its session, it loses that session first."""
     door = draw(st.none() | st.sampled_from((1, 2, 3)))
     turns = draw(st.lists(turn_plans(), min_size=3 if door is None else 2 + door, max_size=5))
     if door is None:
-        faults = [draw(_broken_off(_FAILING))]
+        faults = [draw(_draw_break_off(_FAILING))]
     else:
         lost = range(2, door + 1) if draw(st.booleans()) else ()
-        faults = [*map(_session_lost, lost), draw(_turned_away(door))]
-    return Plan((tuple(turns),), motion_server=_played(*faults))
+        faults = [*map(_lose_session, lost), draw(_draw_refusal(door))]
+    return Plan((tuple(turns),), motion_server=_scenario_with(*faults))
 
 
 def large_payloads() -> st.SearchStrategy[Plan]:
-    """A turn with payloads as usual, and the same with larger ones."""
+    """Draw a turn with payloads as usual, and the same turn with larger payloads."""
     least = ORDINARY_BYTES + 1
     return st.builds(
-        _growing,
+        _grow_payloads,
         turn_plans(),
         st.sampled_from((least, LARGE_BYTES)) | st.integers(least, LARGE_BYTES),
     )
 
 
 def huge_payloads() -> st.SearchStrategy[Plan]:
-    """A turn with payloads as usual, the same with large ones, and with huge ones."""
+    """Draw a turn with payloads as usual, the same turn with large payloads, and with huge payloads."""
     least = LARGE_BYTES + 1
     return st.builds(
-        lambda turn, size: _growing(turn, LARGE_BYTES, size),
+        lambda turn, size: _grow_payloads(turn, LARGE_BYTES, size),
         turn_plans(),
         st.sampled_from((least, 2 * LARGE_BYTES, HUGE_BYTES)) | st.integers(least, HUGE_BYTES),
     )
 
 
-def _growing(turn: TurnPlan, *sizes: int) -> Plan:
-    """The turn, and once more for each of these sizes that all payloads have then, at least."""
+def _grow_payloads(turn: TurnPlan, *sizes: int) -> Plan:
+    """Return a plan that repeats the turn for each size; then all payloads have at least that size in
+    bytes."""
     faults = (
         Fault(When(Moment.RESPONSE, request=request), (GrowTo(size),))
         for request, size in enumerate(sizes, 2)
     )
-    return Plan(((turn,) * (1 + len(sizes)),), motion_server=_played(*faults))
+    return Plan(((turn,) * (1 + len(sizes)),), motion_server=_scenario_with(*faults))
 
 
-def _excusing_nobody() -> st.SearchStrategy[Fault]:
+def _draw_harmless_fault() -> st.SearchStrategy[Fault]:
+    """Draw a fault that excuses no relay: a short delay, jitter, or unknown fields."""
     numbers = st.sampled_from((0, 1, 2, 3))
     pauses = st.sampled_from((0.02, 0.1, 0.3))
     once = st.builds(lambda number: When(Moment.RESPONSE, number=max(1, number)), numbers)
@@ -199,15 +206,15 @@ def _excusing_nobody() -> st.SearchStrategy[Fault]:
     return late | new | jittery
 
 
-def anything() -> st.SearchStrategy[Fault]:
-    """Whatever Motion Server may do to a relay, in any turn or in each."""
+def any_fault() -> st.SearchStrategy[Fault]:
+    """Draw any fault that Motion Server may play for a relay, in any turn or in each."""
     anywhere = st.sampled_from((0, 1, 2, 3))
-    failing = anywhere.flatmap(lambda number: _broken_off(number) | _turned_away(number))
-    return st.one_of(failing, _odd(), _excusing_nobody())
+    failing = anywhere.flatmap(lambda number: _draw_break_off(number) | _draw_refusal(number))
+    return st.one_of(failing, _draw_odd_response(), _draw_harmless_fault())
 
 
-def _broken_off(request: int) -> st.SearchStrategy[Fault]:
-    """An error or an end while Motion Server speaks, or listens."""
+def _draw_break_off(request: int) -> st.SearchStrategy[Fault]:
+    """Draw an error or an end of the session while Motion Server speaks, or listens."""
     speaking = st.builds(
         lambda which: When(Moment.RESPONSE, number=which, request=request), st.sampled_from((1, 2))
     )
@@ -218,8 +225,8 @@ def _broken_off(request: int) -> st.SearchStrategy[Fault]:
     return st.builds(lambda when, what: Fault(when, (what,)), speaking | listening, what)
 
 
-def _turned_away(connection: int) -> st.SearchStrategy[Fault]:
-    """At the token request, the upgrade or the handshake."""
+def _draw_refusal(connection: int) -> st.SearchStrategy[Fault]:
+    """Draw a refusal or an error at the token request, the upgrade or the handshake."""
     doors = st.sampled_from((Moment.TOKEN, Moment.UPGRADE))
     refused = st.builds(
         lambda moment, what: Fault(When(moment, connection=connection), (what,)),
@@ -230,8 +237,8 @@ def _turned_away(connection: int) -> st.SearchStrategy[Fault]:
     return refused | what.map(lambda what: Fault(When(Moment.CONFIGURE, connection=connection), (what,)))
 
 
-def _odd() -> st.SearchStrategy[Fault]:
-    """What the protocol does not foresee, and what makes for silence."""
+def _draw_odd_response() -> st.SearchStrategy[Fault]:
+    """Draw a response that the protocol does not foresee, or silence."""
     whats = st.sampled_from((Stall(), Drop(), EmptyMotion(), SendGarbage(), Text("hello"), GrowTo(60_000)))
     whens = st.builds(
         lambda number, request: When(Moment.RESPONSE, number=number, request=request),

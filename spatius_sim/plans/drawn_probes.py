@@ -1,4 +1,4 @@
-"""The Hypothesis strategies that draw scenarios for a Motion Server."""
+"""Draws scenarios for a Motion Server under test."""
 
 from collections.abc import Sequence
 
@@ -19,70 +19,72 @@ from spatius_sim.trace.events import Provocation
 
 _HOUR, _DAY = 3600, 24 * 3600
 _LIVES_OUTSIDE = (-10 * _DAY, -_HOUR, -120, _DAY + 120, _DAY + _HOUR, 30 * _DAY)
-"""Seconds. Nearer to the borders the two clocks may disagree."""
+"""Lives of tokens in seconds, outside the window. Nearer to its borders the two clocks may disagree."""
 
 _SHORT_TURN = (TurnPlan(PLAN_SAMPLE_RATE // 2, 3200),)
 _SAMPLES = (PLAN_SAMPLE_RATE // 2, PLAN_SAMPLE_RATE * 5 // 2)
 
 
 def token_windows() -> st.SearchStrategy[Plan]:
-    """Tokens that expire in the past, and too far ahead."""
-    return _probing([TokenProbe(life) for life in _LIVES_OUTSIDE])
+    """Draw requests for tokens that expire in the past, or too far ahead."""
+    return _draw_probes([TokenProbe(life) for life in _LIVES_OUTSIDE])
 
 
 def bad_keys() -> st.SearchStrategy[Plan]:
-    """Token requests with a wrong key, and with none."""
-    return _probing(
+    """Draw token requests with a wrong key, or with no key."""
+    return _draw_probes(
         [TokenProbe(_HOUR, intent) for intent in (Provocation.WRONG_KEY, Provocation.MISSING_KEY)]
     )
 
 
 def bad_upgrades() -> st.SearchStrategy[Plan]:
-    """Upgrades with a bad credential or id, in both styles."""
+    """Draw upgrades with a bad credential or id, in headers or in the query."""
     intents = (Provocation.INVENTED_TOKEN, Provocation.MISSING_TOKEN, Provocation.UNKNOWN_AVATAR)
-    return _probing([UpgradeProbe(intent, by_query) for intent in intents for by_query in (False, True)])
+    return _draw_probes([UpgradeProbe(intent, by_query) for intent in intents for by_query in (False, True)])
 
 
 def bad_handshakes() -> st.SearchStrategy[Plan]:
-    """First messages that configure nothing, or an unsupported rate."""
+    """Draw first messages that configure nothing, or an unsupported rate."""
     intents = (
         Provocation.WRONG_MESSAGE,
         Provocation.TEXT,
         Provocation.UNDECODABLE,
         Provocation.UNSUPPORTED_RATE,
     )
-    return _probing([HandshakeProbe(intent) for intent in intents])
+    return _draw_probes([HandshakeProbe(intent) for intent in intents])
 
 
 def expiries() -> st.SearchStrategy[Plan]:
-    """A session that outlives its token."""
-    return st.just(_plan((ExpiryProbe(_SAMPLES[0]),)))
+    """Draw a session that outlives its token."""
+    return st.just(_plan_with((ExpiryProbe(_SAMPLES[0]),)))
 
 
 def egresses() -> st.SearchStrategy[Plan]:
-    """Sessions whose motion goes to a room."""
+    """Draw sessions whose motion goes to a room."""
     kinds = (EgressType.LIVEKIT, EgressType.AGORA)
-    return st.sampled_from([_plan((EgressProbe(kind, _SAMPLES[1]),)) for kind in kinds])
+    return st.sampled_from([_plan_with((EgressProbe(kind, _SAMPLES[1]),)) for kind in kinds])
 
 
 def interrupts() -> st.SearchStrategy[Plan]:
-    """Requests that are interrupted within the first segment, and after it."""
-    return st.sampled_from([_plan((InterruptProbe(samples),)) for samples in _SAMPLES])
+    """Draw requests that are interrupted within the first segment, or after it."""
+    return st.sampled_from([_plan_with((InterruptProbe(samples),)) for samples in _SAMPLES])
 
 
 def long_turns() -> st.SearchStrategy[Plan]:
-    """Turns whose motion takes more than one segment."""
+    """Draw turns whose motion takes more than one segment."""
     samples = st.integers(_SAMPLES[1], 7 * PLAN_SAMPLE_RATE)
     turns = st.builds(TurnPlan, samples, st.sampled_from([3200, 6400, 64000]))
     return turns.map(lambda turn: Plan(((turn,),)))
 
 
-def _probing(probes: Sequence[Probe]) -> st.SearchStrategy[Plan]:
-    """Each probe in a scenario of its own, and some in one scenario."""
+def _draw_probes(probes: Sequence[Probe]) -> st.SearchStrategy[Plan]:
+    """Draw one of the probes, some of them, or all of them in one scenario."""
     several = st.lists(st.sampled_from(probes), min_size=1, max_size=len(probes), unique=True).map(tuple)
-    return (st.sampled_from(probes).map(lambda probe: (probe,)) | several | st.just(tuple(probes))).map(_plan)
+    return (st.sampled_from(probes).map(lambda probe: (probe,)) | several | st.just(tuple(probes))).map(
+        _plan_with
+    )
 
 
-def _plan(probes: tuple[Probe, ...]) -> Plan:
-    """The probes, and a clean turn, which shows that the server answers at all."""
+def _plan_with(probes: tuple[Probe, ...]) -> Plan:
+    """Return a plan with these probes and a clean turn; the turn shows that the server answers at all."""
     return Plan((_SHORT_TURN,), probes)

@@ -1,4 +1,4 @@
-"""."""
+"""Draws turns, conversations and crowds in which nothing is wrong."""
 
 from hypothesis import strategies as st
 
@@ -15,8 +15,8 @@ from spatius_sim.plans.plan import (
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, segment_end
 
 
-def _lengths() -> st.SearchStrategy[int]:
-    """Samples around the borders where keyframes and segments begin, and anything between."""
+def _draw_samples() -> st.SearchStrategy[int]:
+    """Draw a number of samples: around the borders at which keyframes and segments begin, or any between."""
     keyframes = (1, 2, *map(segment_end, range(3)))
     offsets = (-PLAN_SAMPLE_RATE // 100, -1, 0, 1)
     near = [_SAMPLES_PER_KEYFRAME * keyframe + offset for keyframe in keyframes for offset in offsets]
@@ -28,9 +28,10 @@ def _lengths() -> st.SearchStrategy[int]:
 
 
 @st.composite
-def _in_chunks(
+def _draw_turn(
     draw: st.DrawFn, lengths: st.SearchStrategy[int], sounds: st.SearchStrategy[Sound]
 ) -> TurnPlan:
+    """Draw a turn of such a length and sound, in chunks of any size."""
     samples = draw(lengths)
     smallest = max(BYTES_PER_SAMPLE, samples * BYTES_PER_SAMPLE // _MOST_CHUNKS)
     chunk = draw(st.sampled_from([320, 640, 3200, 6400, 64000]) | st.integers(2, 64000))
@@ -39,26 +40,26 @@ def _in_chunks(
 
 
 def turn_plans() -> st.SearchStrategy[TurnPlan]:
-    """One utterance of at least one keyframe, some with a long pause in the middle."""
-    return _in_chunks(_lengths(), st.sampled_from((*[Sound.SPEECH] * 4, Sound.PAUSES)))
+    """Draw an utterance of at least one keyframe; some have a long pause in the middle."""
+    return _draw_turn(_draw_samples(), st.sampled_from((*[Sound.SPEECH] * 4, Sound.PAUSES)))
 
 
 def soundless_turns() -> st.SearchStrategy[TurnPlan]:
-    """A turn that asks for no motion: with no sample, one, or not enough for a keyframe; or silence."""
+    """Draw a turn that asks for no motion: with no sample, one, or too few for a keyframe; or silence."""
     slight = st.sampled_from((0, 1, _SAMPLES_PER_KEYFRAME - 1)) | st.integers(0, _SAMPLES_PER_KEYFRAME - 1)
-    return _in_chunks(slight, st.just(Sound.SPEECH)) | _in_chunks(_lengths(), st.just(Sound.SILENCE))
+    return _draw_turn(slight, st.just(Sound.SPEECH)) | _draw_turn(_draw_samples(), st.just(Sound.SILENCE))
 
 
 def audible_conversations(least_turns: int = 1) -> st.SearchStrategy[Plan]:
-    """One client that speaks up to three times."""
+    """Draw one client that speaks at most three times."""
     turns = st.lists(turn_plans(), min_size=least_turns, max_size=3)
     return turns.map(lambda drawn: Plan((tuple(drawn),)))
 
 
 @st.composite
 def conversations(draw: st.DrawFn, least_turns: int = 1) -> Plan:
-    """One client that speaks up to three times, so many times at least; now and then it says nothing between
-    two turns, before the first, or behind the last."""
+    """Draw one client that speaks at least `least_turns` and at most three times. Now and then it has a
+    soundless turn before, between or after the others."""
     [spoken] = draw(audible_conversations(least_turns)).clients
     turns = list(spoken)
     if draw(st.sampled_from((False, False, False, True))):
@@ -67,18 +68,18 @@ def conversations(draw: st.DrawFn, least_turns: int = 1) -> Plan:
 
 
 def crowds() -> st.SearchStrategy[Plan]:
-    """Two or three clients that speak at the same time."""
+    """Draw two or three clients that speak at the same time."""
     turns = st.lists(turn_plans(), min_size=1, max_size=2).map(tuple)
     return st.lists(turns, min_size=2, max_size=3).map(lambda drawn: Plan(tuple(drawn)))
 
 
 def alone_or_not() -> st.SearchStrategy[Plan]:
-    """Mostly one client; some relays err in company only."""
+    """Draw mostly one client, and sometimes a crowd: some relays err only if several clients speak."""
     return st.one_of(conversations(), conversations(), crowds())
 
 
 def long_speeches() -> st.SearchStrategy[Plan]:
-    """One client that speaks for up to a minute, and a second time."""
+    """Draw one client that speaks for at most a minute, and then a second time."""
     lengths = st.sampled_from((_MINUTE // 2, _MINUTE)) | st.integers(_MINUTE // 2, _MINUTE)
-    long = _in_chunks(lengths, st.sampled_from((Sound.SPEECH, Sound.PAUSES)))
+    long = _draw_turn(lengths, st.sampled_from((Sound.SPEECH, Sound.PAUSES)))
     return st.builds(lambda long, short: Plan(((long, short),)), long, turn_plans())

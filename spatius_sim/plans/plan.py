@@ -1,4 +1,4 @@
-"""Plans: a whole scenario is drawn first, then run. The Hypothesis strategies that draw them."""
+"""Plans for relays and servers: a whole scenario is drawn first, then run."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from spatius_sim.plans.probes import Probe
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
 
 PLAN_SAMPLE_RATE = 16000
-"""Hz. What json-envelope relays take from their clients."""
+"""Hz. The sample rate that json-envelope relays accept from their clients."""
 
 _SAMPLES_PER_KEYFRAME = PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND
 _LONGEST_SECONDS = 12
@@ -24,7 +24,7 @@ _SYLLABLES_PER_SECOND = 4.0
 
 
 class Sound(StrEnum):
-    """What is heard in a turn."""
+    """What a turn sounds like."""
 
     SPEECH = "speech"
     PAUSES = "speech with a long pause"
@@ -33,9 +33,9 @@ class Sound(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TurnPlan:
-    """One utterance: so many samples, sent in chunks of so many bytes. At the `cue` its client does what it
-    is to do, and rests for `pause_ms` before its next turn. One that does not `read` leaves all that comes
-    unread until the turns of the others are over."""
+    """One utterance: so many samples, sent in chunks of so many bytes. At the `cue` the client behaves as
+    `act` says, then rests for `pause_ms` before its next turn. A client that does not `read` leaves all
+    messages unread until the turns of the others are over."""
 
     samples: int
     chunk_bytes: int
@@ -47,11 +47,12 @@ class TurnPlan:
 
     @property
     def asks_for_motion(self) -> bool:
-        """Whether it is long enough for a keyframe, and not silent: what a relay, and Motion Server, make of
-        a shorter turn, or a relay of one in which nobody speaks, no document says."""
+        """Whether the turn is long enough for a keyframe, and not silent. No document says what a relay or
+        Motion Server makes of a shorter turn, or what a relay makes of a turn in which nobody speaks."""
         return keyframe_count(self.samples, PLAN_SAMPLE_RATE) > 0 and self.sound is not Sound.SILENCE
 
     def __str__(self) -> str:
+        """Tell the turn in words."""
         seconds = self.samples / PLAN_SAMPLE_RATE
         spoken = f"{seconds:g} s of {self.sound} in chunks of {self.chunk_bytes} bytes"
         if not self.samples:
@@ -67,9 +68,12 @@ class TurnPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The turns of each client. Clients speak at the same time, the turns of one behind each other; where
-    they keep `step`, each waits for the others before its next turn. A Motion Server is probed before. In
-    front of a relay, `motion_server` is what ours plays; where one `bears_credentials`, it is the last."""
+    """The turns of each client, one after another; the clients speak at the same time.
+
+    If they keep `step`, each waits for the others before its next turn. The `probes` of a Motion Server come
+    before all turns. If a relay is judged, our Motion Server plays the scenario `motion_server`; with
+    `bears_credentials` the last client has credentials.
+    """
 
     clients: tuple[tuple[TurnPlan, ...], ...]
     probes: tuple[Probe, ...] = ()
@@ -78,13 +82,14 @@ class Plan:
     bears_credentials: bool = False
 
     def __str__(self) -> str:
-        """The plan in words."""
+        """Tell the plan in words."""
         in_step = ["in step"] if self.step else []
-        played = [f"Motion Server: {in_words(self.motion_server)}"] if self.motion_server.faults else []
-        borne = ["the last client bears Spatius credentials"] if self.bears_credentials else []
-        return "; ".join([*map(str, self.probes), *in_step, self._spoken(), *played, *borne])
+        faults = [f"Motion Server: {in_words(self.motion_server)}"] if self.motion_server.faults else []
+        credentials = ["the last client bears Spatius credentials"] if self.bears_credentials else []
+        return "; ".join([*map(str, self.probes), *in_step, self._describe_turns(), *faults, *credentials])
 
-    def _spoken(self) -> str:
+    def _describe_turns(self) -> str:
+        """Tell the turns of all clients in words."""
         if len(self.clients) == 1:
             return ", then ".join(map(str, self.clients[0]))
         return "; at the same time: ".join(
@@ -106,12 +111,12 @@ SCARCELY_A_WORD = Plan(
         ),
     )
 )
-"""Every kind of turn in which nothing is to be heard, among others."""
+"""Every kind of turn that asks for no motion, between ordinary turns."""
 
 
 def speech(label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
-    """Audible PCM that nobody else speaks: noise in syllables, the same for the same label. A long
-    pause takes three fifths of it, and silence all."""
+    """Make audible PCM that no other label makes: noise in syllables, the same for the same label. If the
+    `sound` has a long pause, three fifths are silent; if it is silence, all is."""
     if sound is Sound.SILENCE:
         return bytes(samples * BYTES_PER_SAMPLE)
     seed = int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())

@@ -1,4 +1,4 @@
-"""Probes: what a scenario for a Motion Server does on purpose before its sessions speak."""
+"""Probes: the mistakes that a scenario for a Motion Server makes on purpose before its sessions speak."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from spatius_sim.trace.events import Provocation
 
 @dataclass(frozen=True, slots=True)
 class TokenProbe:
-    """Asks for a token that expires so many seconds from now; `intent` where the key is bad."""
+    """Asks for a token that expires in `life` seconds; `intent` says which bad key is used, if any."""
 
     life: int
     intent: Provocation | None = None
@@ -19,7 +19,7 @@ class TokenProbe:
 
 @dataclass(frozen=True, slots=True)
 class UpgradeProbe:
-    """Knocks with a bad credential or id, in headers or in the query."""
+    """Tries to upgrade with a bad credential or id, in headers or in the query."""
 
     intent: Provocation
     by_query: bool = False
@@ -30,7 +30,7 @@ class UpgradeProbe:
 
 @dataclass(frozen=True, slots=True)
 class HandshakeProbe:
-    """Opens a session and sends something else than a valid configuration."""
+    """Opens a session and sends a first message that is no valid configuration."""
 
     intent: Provocation
 
@@ -40,7 +40,7 @@ class HandshakeProbe:
 
 @dataclass(frozen=True, slots=True)
 class EgressProbe:
-    """Speaks for so many samples on a session with an egress."""
+    """Speaks `samples` samples on a session with an egress."""
 
     egress: EgressType
     samples: int
@@ -61,7 +61,8 @@ class ExpiryProbe:
 
 @dataclass(frozen=True, slots=True)
 class InterruptProbe:
-    """Interrupts a request after so many samples, and speaks again when the second has passed."""
+    """Interrupts a request after `samples` samples, waits until late motion may no longer come, and speaks
+    again."""
 
     samples: int
 

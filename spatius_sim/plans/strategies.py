@@ -1,16 +1,16 @@
-"""Hypothesis strategies for teams' own tests, and for ours: audio, chunkings, motion payloads, sequences of
-client calls, and plans of what a relay has to endure.
+"""Hypothesis strategies for teams' own tests, and for ours. They draw audio, chunkings, motion payloads,
+sequences of client calls, and plans of what a relay has to endure.
 
     from hypothesis import given
-    from spatius_sim.kit import strategies as spatius
+    from spatius_sim.plans import strategies as spatius
 
     @given(spatius.audio(), spatius.motion_payloads())
     def test_my_client(pcm, payload): ...
 
-Everything is drawn before anything runs: a plan names ids by reference (kit/client_plans.py), for a client
-hands them out itself. *Legal* sequences hold only calls whose outcome the documents fix; *illegal* ones mix
-in what no document speaks of, which a client must survive, and may answer as it likes. Plans for relays
-(kit/plans.py) say what each client speaks and how it conducts itself, and what Motion Server plays.
+Everything is drawn before anything runs: a plan names ids by reference (plans/client_plan.py), because a
+client hands out its ids itself. *Legal* sequences hold only calls whose outcome the documents fix. *Illegal*
+sequences also hold calls that no document speaks of: a client must survive them, and may answer as it likes.
+Plans for relays (plans/plan.py) say what each client speaks, how it behaves, and what Motion Server plays.
 """
 
 from itertools import pairwise
@@ -44,6 +44,7 @@ __all__ = [
     "audio",
     "chunkings",
     "client_plans",
+    "combined_faults",
     "conversations",
     "crowds",
     "failures",
@@ -54,7 +55,6 @@ __all__ = [
     "motion_payloads",
     "motions",
     "steps",
-    "combined_faults",
     "undecodable_payloads",
     "waits",
 ]
@@ -63,15 +63,16 @@ _RATES = st.sampled_from((8000, 16000, 24000)) | st.sampled_from(PCM_SAMPLE_RATE
 
 
 def audio(least_samples: int = 0, most_samples: int = 48_000) -> st.SearchStrategy[bytes]:
-    """PCM, mono s16le: silence, a tone or noise, of so many samples."""
+    """Draw PCM, mono s16le: silence, a tone or noise, of at least and at most so many samples."""
     lengths = st.integers(least_samples, most_samples)
     return st.builds(
-        _sound, lengths, st.sampled_from(("silence", "tone", "noise")), st.integers(0, 2**32 - 1)
+        _make_sound, lengths, st.sampled_from(("silence", "tone", "noise")), st.integers(0, 2**32 - 1)
     )
 
 
 def chunkings(pcm: bytes, most_chunks: int = 20, aligned: bool = True) -> st.SearchStrategy[list[bytes]]:
-    """The same bytes in up to so many chunks; empty ones occur. `aligned`: cut between samples only."""
+    """Draw the same bytes in at most `most_chunks` chunks; some are empty. `aligned`: cut between samples
+    only."""
     unit = BYTES_PER_SAMPLE if aligned else 1
     cuts = st.lists(st.integers(0, len(pcm) // unit), max_size=most_chunks - 1).map(sorted)
     return cuts.map(lambda places: _cut(pcm, [place * unit for place in places]))
@@ -80,8 +81,8 @@ def chunkings(pcm: bytes, most_chunks: int = 20, aligned: bool = True) -> st.Sea
 def motion_payloads(
     most_keyframes: int = 100, connection_id: str = "connection", req_id: str = "request"
 ) -> st.SearchStrategy[bytes]:
-    """Encoded envelopes with motion, as a relay passes them on; every value is a finite float32."""
-    rows = st.builds(_keyframes, st.integers(1, most_keyframes), st.integers(0, 2**32 - 1))
+    """Draw encoded envelopes with motion, as a relay passes them on; every value is a finite float32."""
+    rows = st.builds(_make_keyframes, st.integers(1, most_keyframes), st.integers(0, 2**32 - 1))
     return st.builds(
         lambda keyframes, end: encode(MotionResponse(connection_id, req_id, end, keyframes)),
         rows,
@@ -90,31 +91,31 @@ def motion_payloads(
 
 
 def undecodable_payloads() -> st.SearchStrategy[bytes]:
-    """Bytes that no protobuf parser accepts: junk, or a payload that was cut off."""
+    """Draw bytes that no protobuf parser accepts: junk, or a payload that was cut off."""
     return st.just(JUNK) | motion_payloads(3).map(lambda raw: raw[:-10])
 
 
 def waits(least_ms: int = 1, most_ms: int = 1500) -> st.SearchStrategy[Wait]:
-    """Steps of the clock: around the length of a keyframe (40 ms), or any."""
+    """Draw steps of the clock: around the length of a keyframe (40 ms), or any."""
     common = [ms for ms in (1, 39, 40, 41, 80, 200, 400, 1000) if least_ms <= ms <= most_ms]
     drawn = st.integers(least_ms, most_ms)
     return st.builds(Wait, st.sampled_from(common) | drawn if common else drawn)
 
 
 def foreign_refs() -> st.SearchStrategy[Ref]:
-    """References to ids that are not the current one: old, changed, empty, made up."""
+    """Draw references to ids other than the current id: old, changed, empty, made up."""
     twists = st.sampled_from(("cut", "longer", "other case", "blank", "made up"))
     return st.builds(Ref, st.integers(1, 3)) | st.builds(Ref, st.integers(0, 1), twists)
 
 
 def motions(ref: Ref = CURRENT, most_keyframes: int = 60) -> st.SearchStrategy[Move]:
-    """Motion for an id, in one to three payloads."""
+    """Draw motion for an id, in one to three payloads."""
     payloads = st.builds(PlannedPayload, st.integers(1, most_keyframes))
     return st.lists(payloads, min_size=1, max_size=3).map(lambda drawn: Move(tuple(drawn), ref))
 
 
 def steps() -> st.SearchStrategy[Step]:
-    """One call: any operation, in any place. Whether its outcome is fixed depends on those before it."""
+    """Draw one call of any kind. Whether the documents fix its outcome depends on the calls before it."""
     says = st.builds(
         GiveAudio, st.sampled_from((40, 100, 300, 1000, 2000)) | st.integers(1, 2000), st.booleans()
     )
@@ -130,21 +131,21 @@ def steps() -> st.SearchStrategy[Step]:
 
 
 def client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
-    """Legal sequences: `pause` only while playing, `resume` only when paused, no audio while paused, no empty
-    audio outside a conversation."""
-    drawn = st.lists(steps(), min_size=2, max_size=most_steps).map(_legal)
+    """Draw legal sequences: `pause` only while playing, `resume` only when paused, no audio while paused, no
+    empty audio outside a conversation."""
+    drawn = st.lists(steps(), min_size=2, max_size=most_steps).map(_keep_legal)
     return st.builds(ClientPlan, drawn.map(tuple), _RATES)
 
 
 def illegal_client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
-    """Any calls in any order, empty audio among them."""
+    """Draw any calls in any order, empty audio among them."""
     empty = st.builds(GiveAudio, st.just(0), st.booleans())
     drawn = st.lists(st.one_of(steps(), empty), min_size=1, max_size=most_steps).map(tuple)
     return st.builds(ClientPlan, drawn, _RATES, st.sampled_from(tuple(StarvationMode)))
 
 
-def _legal(drawn: list[Step]) -> list[Step]:
-    """The same without what the documents do not fix, by a rough reckoning of where playback is."""
+def _keep_legal(drawn: list[Step]) -> list[Step]:
+    """Leave out the calls whose outcome no document fixes; a rough estimate says where playback is."""
     kept: list[Step] = []
     left_ms = 0
     paused = False
@@ -170,7 +171,8 @@ def _legal(drawn: list[Step]) -> list[Step]:
     return kept
 
 
-def _sound(samples: int, kind: str, seed: int) -> bytes:
+def _make_sound(samples: int, kind: str, seed: int) -> bytes:
+    """Make samples of silence, a tone or noise."""
     if kind == "noise":
         return np.random.Generator(np.random.PCG64(seed)).integers(-6000, 6000, samples, "<i2").tobytes()
     loudness = 0 if kind == "silence" else 6000
@@ -182,6 +184,6 @@ def _cut(pcm: bytes, places: list[int]) -> list[bytes]:
     return [pcm[start:stop] for start, stop in pairwise(borders)]
 
 
-def _keyframes(keyframes: int, seed: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
+def _make_keyframes(keyframes: int, seed: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
     drawn = np.random.Generator(np.random.PCG64(seed)).uniform(-1.0, 1.0, (keyframes, WIDTH))
     return drawn.astype(np.float32)

@@ -1,4 +1,4 @@
-"""A plan as one word, by which the command that repeats a failure names exactly that scenario."""
+"""Writes a plan as one word, so that a command which repeats a failure can name its scenario exactly."""
 
 import json
 import zlib
@@ -18,19 +18,19 @@ _TYPE, _VALUE = "", "="
 
 
 def token_of(plan: Plan | ClientPlan) -> str:
-    """The plan as a word of letters, digits, `-` and `_`."""
-    written = json.dumps(_plain(plan), separators=(",", ":")).encode()
+    """Write the plan as a word of letters, digits, `-` and `_`."""
+    written = json.dumps(_to_json(plan), separators=(",", ":")).encode()
     return urlsafe_b64encode(zlib.compress(written, 9)).decode().rstrip("=")
 
 
 def plan_of(token: str, subject: str) -> Plan | ClientPlan:
-    """The plan for that kind of subject; raises UsageError for a word that this version has not written."""
+    """Read a plan for this kind of subject. Raises UsageError if this version has not written the word."""
     kind = ClientPlan if subject == "client" else Plan
     try:
         packed = urlsafe_b64decode(token + "=" * (-len(token) % 4))
         written = zlib.decompressobj().decompress(packed, _MOST_BYTES)
-        plan = _built(json.loads(written))
-        if not isinstance(plan, kind) or _plain(plan) != json.loads(written):
+        plan = _from_json(json.loads(written))
+        if not isinstance(plan, kind) or _to_json(plan) != json.loads(written):
             raise ValueError("another kind of plan")
         str(plan)
     except (Base64Error, zlib.error, ValueError, TypeError, KeyError, RecursionError) as error:
@@ -40,43 +40,45 @@ def plan_of(token: str, subject: str) -> Plan | ClientPlan:
     return plan
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
+    """Turn a plan, or a part of it, into JSON values; leave out fields that have their default."""
     if isinstance(value, Enum):
         return {_TYPE: type(value).__name__, _VALUE: value.value}
     if is_dataclass(value):
-        own = {one.name: getattr(value, one.name) for one in fields(value)}
-        given = {
-            one.name: _plain(own[one.name])
-            for one in fields(value)
-            if own[one.name] != one.default or type(own[one.name]) is not type(one.default)
+        values = {field.name: getattr(value, field.name) for field in fields(value)}
+        not_default = {
+            field.name: _to_json(values[field.name])
+            for field in fields(value)
+            if values[field.name] != field.default or type(values[field.name]) is not type(field.default)
         }
-        return {_TYPE: type(value).__name__, **given}
-    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+        return {_TYPE: type(value).__name__, **not_default}
+    return [_to_json(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _built(value: Any) -> Any:
+def _from_json(value: Any) -> Any:
+    """Build a plan, or a part of it, from JSON values. Raises KeyError, TypeError or ValueError."""
     if isinstance(value, list):
-        return tuple(map(_built, value))
+        return tuple(map(_from_json, value))
     if not isinstance(value, dict):
         return value
-    kind = _KINDS[value[_TYPE]]
+    kind = _CLASSES[value[_TYPE]]
     if _VALUE in value:
         return kind(value[_VALUE])
-    return kind(**{name: _built(one) for name, one in value.items() if name != _TYPE})
+    return kind(**{name: _from_json(item) for name, item in value.items() if name != _TYPE})
 
 
-def _kinds(hint: Any) -> Iterator[type[Any]]:
-    """The classes that a value of that type may be made of."""
+def _list_classes(hint: Any) -> Iterator[type[Any]]:
+    """Yield the dataclasses and enums that a value of this type may contain."""
     for argument in get_args(hint):
-        yield from _kinds(argument)
+        yield from _list_classes(argument)
     if isinstance(hint, type) and issubclass(hint, Enum):
         yield hint
     elif isinstance(hint, type) and is_dataclass(hint):
         yield hint
         for inner in get_type_hints(hint).values():
-            yield from _kinds(inner)
-        for one in fields(hint):
-            yield from _kinds(type(one.default))
+            yield from _list_classes(inner)
+        for field in fields(hint):
+            yield from _list_classes(type(field.default))
 
 
-_KINDS = {kind.__name__: kind for root in (Plan, ClientPlan) for kind in _kinds(root)}
+_CLASSES = {kind.__name__: kind for root in (Plan, ClientPlan) for kind in _list_classes(root)}

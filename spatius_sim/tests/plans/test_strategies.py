@@ -40,7 +40,7 @@ def test_an_undecodable_payload_is_none(payload: bytes) -> None:
 @given(spatius.foreign_refs(), st.lists(st.uuids().map(str), min_size=1, max_size=3, unique=True))
 def test_a_foreign_reference_is_never_the_current_id(ref: Ref, ids: list[str]) -> None:
     if ref.twist != "other case" or ids[-1].swapcase() != ids[-1]:
-        assert ref.of(ids) != CURRENT.of(ids)
+        assert ref.resolve(ids) != CURRENT.resolve(ids)
 
 
 @given(spatius.client_plans())
