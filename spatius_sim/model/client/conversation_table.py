@@ -1,9 +1,8 @@
-"""What audio and motion do to a conversation, as two tables (protocol.md section 3).
+"""Says what audio and motion do to a conversation, in two tables (protocol.md section 3).
 
-Audio: the first of all starts a conversation, and so does non-empty audio after the end mark; all other audio
-joins the conversation that is there. Motion: it counts for the current conversation alone, unless that is
-audio-only; empty motion with the current id is what makes it so.
-"""
+Audio: the very first audio starts a conversation, and so does non-empty audio after the end mark; all other
+audio joins the current conversation. Motion: it counts only for the current conversation, and only if that is
+not audio-only. Empty motion with the current id makes the conversation audio-only."""
 
 from enum import Enum
 
@@ -20,7 +19,7 @@ class AudioState(Enum):
 
 
 class Standing(Enum):
-    """What the conversation is that motion was given for."""
+    """Which conversation the motion was given for."""
 
     CURRENT = "current"
     AUDIO_ONLY = "audio-only"
@@ -30,13 +29,15 @@ class Standing(Enum):
 
 
 class Given(Enum):
-    """A list of payloads, or no list or an empty one."""
+    """Whether the motion is a list of payloads, or an empty list or none."""
 
     PAYLOADS = "payloads"
     NOTHING = "nothing"
 
 
 class MotionAction(Enum):
+    """What the client does with motion that it does not discard."""
+
     TAKE = "take"
     SWITCH = "switch to audio-only"
 
@@ -51,8 +52,9 @@ STARTS_CONVERSATION: dict[tuple[AudioState, bool], bool] = {
     (AudioState.ENDED, True): True,
     (AudioState.ENDED, False): False,
 }
-"""Whether audio starts a new conversation: by the conversation that is there, and by whether the audio is non-empty. That
-empty audio starts one before all others, and none after an end mark or an interrupt, is ASSUMED."""
+"""Whether audio starts a new conversation: by the state of the current conversation, and by whether the audio
+is non-empty. ASSUMED: empty audio starts the very first conversation, but none after an end mark or an
+interrupt."""
 
 MOTION_TABLE: dict[tuple[Standing, Given], MotionAction | DiscardReason] = {
     (Standing.CURRENT, Given.PAYLOADS): MotionAction.TAKE,
@@ -66,4 +68,4 @@ MOTION_TABLE: dict[tuple[Standing, Given], MotionAction | DiscardReason] = {
     (Standing.NOTHING_CURRENT, Given.PAYLOADS): DiscardReason.NO_CONVERSATION,
     (Standing.NOTHING_CURRENT, Given.NOTHING): DiscardReason.NO_CONVERSATION,
 }
-"""What motion does: by what it was given for, and by what was given."""
+"""What the client does with motion: by its conversation, and by whether there are payloads."""

@@ -1,6 +1,6 @@
-"""The client decoder: what AvatarKit does with what a relay delivers (protocol.md section 3).
+"""The client decoder: does what AvatarKit does with the audio and motion of a relay (protocol.md section 3).
 
-It plays on the clock that it is given, and it leaves a reason for everything that it discards.
+The decoder plays on the clock that it is given, and leaves a reason for everything that it discards.
 """
 
 from collections import Counter, deque
@@ -41,7 +41,8 @@ _INTERRUPTED_IDS_KEPT = 64
 
 @dataclass(slots=True)
 class DecodedConversation:
-    """One conversation. `played` counts in samples * 10^9, so that every rate divides without a rest."""
+    """One conversation at the client. `played` counts in samples * 10^9, so that every rate divides without a
+    rest."""
 
     conversation_id: str
     audio_bytes: int = 0
@@ -53,15 +54,15 @@ class DecodedConversation:
     next_keyframe: int = 0
     stalled: bool = False
     abnormal: bool = False
-    """Whether undecodable motion came: the audio waits for no motion any more."""
+    """Whether undecodable motion came: then the audio waits for no motion any more."""
 
     @property
     def samples(self) -> int:
-        """Whole samples of audio that have come."""
+        """How many whole samples of audio have come."""
         return self.audio_bytes // BYTES_PER_SAMPLE
 
     def keyframe(self, index: int) -> Keyframes | None:
-        """Keyframe number `index` (0, 1, ...), shape (120,), None where it has not come."""
+        """Return keyframe number `index` (0, 1, ...), shape (120,), or None if it has not come."""
         for segment in self.motion:
             if index < len(segment):
                 row: Keyframes = segment[index]
@@ -71,12 +72,11 @@ class DecodedConversation:
 
 
 class ClientDecoder:
-    """AvatarKit without the face, in Backend Mode.
+    """Behaves as AvatarKit in Backend Mode, without a face.
 
-    `sample_rate` in Hz; `new_id` gives the conversation ids, each of them once. `now_ns` may start
-    anywhere and only moves on through `advance`. `render` is called with every keyframe, shape (120,),
-    when it comes onto the face.
-    """
+    `sample_rate` in Hz. `new_id` gives the conversation ids, each of them once. `now_ns` may start anywhere;
+    only `advance` moves it on. `render` is called with every keyframe, shape (120,), when it comes onto the
+    face."""
 
     def __init__(
         self,
@@ -98,15 +98,15 @@ class ClientDecoder:
         self._events: list[DecoderEvent] = []
         self.state = PlaybackState.IDLE
         self.discards: Counter[DiscardReason] = Counter()
-        """How many payloads were discarded, by reason: what AvatarKit does not tell."""
+        """How many payloads were discarded, by reason: AvatarKit itself does not tell this."""
 
     def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
-        """Take a chunk of a conversation's audio (mono s16le) and return the conversationId that it belongs to.
+        """Take a chunk of a conversation's audio (mono s16le) and return the conversationId that it belongs
+        to.
 
-        The chunks up to and including the one with `end` are one conversation; the next audio starts a new conversation
-        with a new id and cuts off what is still playing (docs:web-sdk). An empty chunk after the end of a
-        conversation starts nothing (ASSUMED). Web, iOS, Android, Flutter: `yieldAudioData`.
-        """
+        The chunks up to and including the one with `end` are one conversation; the next audio starts a new
+        conversation with a new id and cuts off what is still playing (docs:web-sdk). An empty chunk after the
+        end of a conversation starts nothing (ASSUMED). Web, iOS, Android, Flutter: `yieldAudioData`."""
         if STARTS_CONVERSATION[self._audio_state, bool(audio)]:
             self._start_conversation()
         conversation = self._conversation
@@ -119,11 +119,10 @@ class ClientDecoder:
     def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
         """Take encoded motion payloads for a conversation.
 
-        With another id than the current one they are discarded in silence; no list, or an empty one, makes
-        the conversation audio-only for the rest of it (seed:002). The argument decides: the payload's own
-        req_id is never compared. Motion after the end mark counts until the audio has been played. Web, iOS,
-        Android: `yieldFramesData`; Flutter: `yieldAnimations`.
-        """
+        Payloads with another id than the current one are discarded in silence. No list, or an empty list,
+        makes the conversation audio-only for its rest (seed:002). The argument decides: the req_id in a
+        payload is never compared. Motion after the end mark counts until the audio has been played. Web, iOS,
+        Android: `yieldFramesData`; Flutter: `yieldAnimations`."""
         given = Given.PAYLOADS if frames else Given.NOTHING
         action = MOTION_TABLE[self._standing(conversation_id), given]
         if isinstance(action, DiscardReason):
@@ -139,8 +138,8 @@ class ClientDecoder:
             self._show(conversation)
 
     def get_current_conversation_id(self) -> str | None:
-        """The id of the conversation that is open or playing, None where there is none (seed:004). Web, iOS,
-        Android: `getCurrentConversationId`."""
+        """Return the id of the conversation that is open or playing; None if there is none (seed:004). Web,
+        iOS, Android: `getCurrentConversationId`."""
         return self._conversation.conversation_id if self._conversation else None
 
     def interrupt(self) -> None:
@@ -158,7 +157,7 @@ class ClientDecoder:
         self._change(PlaybackEvent.RESUME, StateReason.USER_ACTION)
 
     def advance(self, to_ns: int) -> None:
-        """Move the clock on to `to_ns`; raises ValueError for a time that lies behind."""
+        """Move the clock on to `to_ns`. Raises ValueError if that time has passed already."""
         if to_ns < self._now_ns:
             raise ValueError(f"the clock is at {self._now_ns} ns and cannot go back to {to_ns} ns")
         passed_ns, self._now_ns = to_ns - self._now_ns, to_ns
@@ -167,7 +166,7 @@ class ClientDecoder:
             self._play(conversation, passed_ns)
 
     def take_events(self) -> list[DecoderEvent]:
-        """What has happened since the last call, in order."""
+        """Return the events since the last call, in order."""
         events, self._events = self._events, []
         return events
 
@@ -178,24 +177,25 @@ class ClientDecoder:
 
     @property
     def stalled(self) -> bool:
-        """Whether strictSync holds the audio because motion is missing."""
+        """Whether strictSync holds the audio back because motion is missing."""
         return self._conversation is not None and self._conversation.stalled
 
     @property
     def played_seconds(self) -> float:
-        """How much of the current conversation's audio has been played."""
+        """How many seconds of the current conversation's audio have been played."""
         return self._conversation.played / _SECOND_NS / self._sample_rate if self._conversation else 0.0
 
     @property
     def samples_played(self) -> int:
-        """Samples of the current conversation that have been played, of the last one where none is current."""
+        """How many samples of the current conversation have been played, or of the last one if none is
+        current."""
         conversation = self._conversation
         return conversation.played // _SECOND_NS if conversation else self._samples_played
 
     @property
     def keyframe_row(self) -> Keyframes | None:
-        """The keyframe that is on the face, shape (120,): number k from k/25 s on (recording). None while
-        there is no motion for the moment."""
+        """The keyframe that is on the face, shape (120,): number k from k/25 s on (recording). None while no
+        motion has come for the moment."""
         conversation = self._conversation
         if conversation is None or conversation.audio_only:
             return None
@@ -215,6 +215,7 @@ class ClientDecoder:
         return conversation
 
     def _standing(self, conversation_id: str) -> Standing:
+        """Return which conversation this id names."""
         conversation = self._conversation
         if conversation is not None and conversation.conversation_id == conversation_id:
             return Standing.AUDIO_ONLY if conversation.audio_only else Standing.CURRENT
@@ -240,6 +241,7 @@ class ClientDecoder:
         return conversation.played * KEYFRAMES_PER_SECOND // (_SECOND_NS * self._sample_rate)
 
     def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
+        """Play the current conversation for so many nanoseconds."""
         end = conversation.samples * _SECOND_NS
         until = min(end, self._motion_end(conversation))
         wanted = conversation.played + passed_ns * self._sample_rate
@@ -252,8 +254,8 @@ class ClientDecoder:
             self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
 
     def _motion_end(self, conversation: DecodedConversation) -> int:
-        """How far strictSync may play: to where the first missing keyframe is due. The rest of a conversation that
-        fills no keyframe needs none."""
+        """Return how far strictSync may play: until the first missing keyframe is due. The rest of a
+        conversation that fills no keyframe needs none."""
         end = conversation.samples * _SECOND_NS
         needed = keyframe_count(conversation.samples, self._sample_rate)
         if self._mode is StarvationMode.AUDIO_INDEPENDENT or conversation.audio_only:
@@ -270,12 +272,13 @@ class ClientDecoder:
             self._events.append(StallChanged(conversation.conversation_id, stalled))
 
     def _show(self, conversation: DecodedConversation, first: int | None = None) -> None:
-        """Put keyframes onto the face, from `first` (the one that is due) to the one that is due now."""
+        """Render the keyframes from number `first` (None: the one that is due now) to the one that is due
+        now."""
         if self._render is None or conversation.audio_only or self.state is not PlaybackState.PLAYING:
             return
         due = self._due(conversation)
         if conversation.ended:
-            # A keyframe whose moment is the end of the audio, or later, never comes onto the face.
+            # A keyframe that is due at the end of the audio, or later, never comes onto the face.
             due = min(due, (conversation.samples * KEYFRAMES_PER_SECOND - 1) // self._sample_rate)
         for index in range(max(conversation.next_keyframe, due if first is None else first), due + 1):
             row = conversation.keyframe(index)
@@ -284,6 +287,7 @@ class ClientDecoder:
                 self._render(row)
 
     def _take(self, conversation: DecodedConversation, payload: bytes) -> None:
+        """Decode one payload and keep its motion, or discard it."""
         try:
             message = decode(payload)
         except RemoteProtocolError:

@@ -1,10 +1,10 @@
-"""The avatar's playback, as a table: idle -> playing -> idle, playing <-> paused (docs:state-events).
+"""The playback of the avatar as a table: idle -> playing -> idle, playing <-> paused (docs:state-events).
 
     IDLE --audio--> PLAYING --playback end--> IDLE
                     PLAYING <--pause / resume--> PAUSED
     interrupt leads to IDLE from everywhere; every other pair changes nothing.
 
-That audio which comes while paused leaves the state paused is ASSUMED.
+ASSUMED: audio that comes while the playback is paused leaves it paused.
 """
 
 from enum import Enum
@@ -13,6 +13,8 @@ from spatius_sim.trace.decoder_events import PlaybackState
 
 
 class PlaybackEvent(Enum):
+    """What may change the state of the playback."""
+
     AUDIO = "audio"
     PAUSE = "pause"
     RESUME = "resume"

@@ -1,4 +1,5 @@
-"""How Motion Server answers one request: payloads for the audio so far, and the rest at its end."""
+"""Makes the answer of Motion Server to one request: payloads for the audio so far, and the rest at its
+end."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -15,38 +16,38 @@ class RequestMotion(Protocol):
     """The motion of one request, as encoded payloads."""
 
     def feed(self, audio: bytes) -> Sequence[bytes]:
-        """The payloads that are due now that this audio has come."""
+        """Take audio and return the payloads that are due now."""
 
     def finish(self) -> Sequence[bytes]:
-        """The payloads that are left, the last with end=true."""
+        """Return the payloads that are left, the last with end=true."""
 
 
 AnswerFactory = Callable[[str, str, int], RequestMotion]
-"""From a connection_id, a req_id and a sample rate in Hz."""
+"""A function that makes the answer from a connection_id, a req_id and a sample rate in Hz."""
 
 
 class SynthesizedAnswer:
-    """Motion made from the audio, in the recorded segment shape."""
+    """Makes motion from the audio, in segments as long as the recorded ones."""
 
     def __init__(self, connection_id: str, req_id: str, sample_rate: int, seed: int) -> None:
         self._connection_id, self._req_id = connection_id, req_id
         self._synthesizer = MotionSynthesizer(sample_rate, seed)
 
     def feed(self, audio: bytes) -> Sequence[bytes]:
-        """The segments for which a sample beyond their border has come."""
+        """Take audio and return the segments for which a sample beyond their border has come."""
         segments = self._synthesizer.feed(audio)
-        return [self._payload(segment, end=False) for segment in segments] if segments else ()
+        return [self._encode_payload(segment, end=False) for segment in segments] if segments else ()
 
     def finish(self) -> Sequence[bytes]:
-        """The rest, in one payload with end=true."""
-        return [self._payload(self._synthesizer.finish(), end=True)]
+        """Return the rest in one payload with end=true."""
+        return [self._encode_payload(self._synthesizer.finish(), end=True)]
 
-    def _payload(self, keyframes: Keyframes, *, end: bool) -> bytes:
+    def _encode_payload(self, keyframes: Keyframes, *, end: bool) -> bytes:
         return encode(MotionResponse(self._connection_id, self._req_id, end, keyframes))
 
 
 class RecordedAnswer:
-    """Recorded payloads, byte for byte and with their original ids, each when its audio has come."""
+    """Gives recorded payloads, byte for byte and with their original ids, each when its audio has come."""
 
     def __init__(self, payloads: Sequence[bytes], sample_rate: int) -> None:
         self._sample_rate = sample_rate
@@ -59,7 +60,7 @@ class RecordedAnswer:
             self._due.append((keyframes, payload))
 
     def feed(self, audio: bytes) -> Sequence[bytes]:
-        """The payloads beyond whose last keyframe a sample has come."""
+        """Take audio and return the payloads for which a sample beyond their last keyframe has come."""
         self._audio_bytes += len(audio)
         reached = self._audio_bytes // BYTES_PER_SAMPLE * KEYFRAMES_PER_SECOND
         ready = [payload for end, payload in self._due if reached > end * self._sample_rate]
@@ -67,6 +68,6 @@ class RecordedAnswer:
         return ready
 
     def finish(self) -> Sequence[bytes]:
-        """All that is left."""
+        """Return the payloads that are left."""
         rest, self._due = self._due, []
         return [payload for _, payload in rest]

@@ -1,4 +1,4 @@
-"""What faults make of one message: pure, one step after the other."""
+"""Applies faults to one message, one step after the other."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -39,9 +39,11 @@ from spatius_sim.model.server.commands import Close, Output, ResetConnection, Se
 
 @dataclass(slots=True)
 class FaultedMessage:
-    """What leaves instead of the message, after `delay` seconds; a Fail among it is a ServerError, which
-    only the session can write. `is_message`: what is sent is still the message, or copies of it.
-    `reordered`: it leaves after the next one; `stalled`: nothing follows."""
+    """The outputs that replace a message, `delay` seconds later.
+
+    A SendError among them is a ServerError, which only the session can write. `is_message`: the outputs are
+    still the message, or copies of it. `reordered`: the message leaves after the next one. `stalled`: nothing
+    follows."""
 
     outputs: list[Output | SendError] = field(default_factory=list)
     delay: float = 0.0
@@ -55,7 +57,8 @@ class FaultedMessage:
 def apply_faults(
     raw: bytes, steps: Iterable[FaultAction], faults: ConnectionFaults, *where: str | int
 ) -> FaultedMessage:
-    """The message after all these steps; an empty `raw` where no message was due."""
+    """Apply all these steps to a message; `raw` is empty if no message was due. The `where` decides the draws
+    of random faults."""
     spoiled = FaultedMessage()
     messages = [raw] if raw else []
     after: list[Output | SendError] = []
@@ -94,12 +97,13 @@ def apply_faults(
             case Duplicate():
                 messages *= 2
             case _:
-                messages = [_changed(message, step) for message in messages]
+                messages = [_change_message(message, step) for message in messages]
     spoiled.outputs = [*(Send(message) for message in messages), *after]
     return spoiled
 
 
-def _changed(raw: bytes, step: FaultAction) -> bytes:
+def _change_message(raw: bytes, step: FaultAction) -> bytes:
+    """Change the content of one message."""
     match step:
         case EmptyMotion():
             return without_keyframes(raw)

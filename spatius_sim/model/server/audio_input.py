@@ -1,4 +1,4 @@
-"""A request's audio as PCM, whatever it went up as."""
+"""Turns the audio of a request into PCM, whatever its format."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -8,43 +8,44 @@ from spatius_sim.protocol.ogg import OggOpusReader, OpusHead
 
 
 class PacketDecoder(Protocol):
-    """A codec: Opus packets to mono s16le at 48 kHz."""
+    """Decodes Opus packets to mono s16le at 48 kHz."""
 
     def decode(self, packet: bytes) -> bytes:
-        """The PCM of one packet, pre-skip included; raises RemoteProtocolError for what it cannot read."""
+        """Return the PCM of one packet, pre-skip included. Raises RemoteProtocolError if the packet is
+        damaged."""
 
 
 OpusCodec = Callable[[OpusHead], PacketDecoder]
-"""From the stream's header."""
+"""A function that makes a decoder from the header of the stream."""
 
 
 class AudioIn(Protocol):
-    """The audio of one request."""
+    """Turns the audio of one request into PCM."""
 
     def feed(self, piece: bytes) -> bytes:
-        """The PCM that this piece brings; raises RemoteProtocolError for a stream that is damaged."""
+        """Return the PCM that this piece brings. Raises RemoteProtocolError if the stream is damaged."""
 
     def finish(self) -> bytes:
-        """The PCM that is left at the end."""
+        """Return the PCM that is left at the end."""
 
 
 class PcmIn:
-    """Audio that is PCM already."""
+    """Passes on audio that is PCM already."""
 
     def feed(self, piece: bytes) -> bytes:
-        """The same."""
+        """Return the piece as it is."""
         return piece
 
     def finish(self) -> bytes:
-        """Nothing is left."""
+        """Return b"": nothing is left."""
         return b""
 
 
 class OggOpusIn:
-    """Audio that is one Ogg Opus stream: mono s16le at 48 kHz, without its pre-skip and, where the last
-    page says so, without the padding of its last packet. So it has as many keyframes as the PCM that was
-    encoded (RFC 7845 section 4).
-    """
+    """Decodes one Ogg Opus stream to mono s16le at 48 kHz.
+
+    The pre-skip is left out, and the padding of the last packet if the last page marks it. So the audio has
+    as many keyframes as the PCM that was encoded (RFC 7845 section 4)."""
 
     def __init__(self, codec: OpusCodec) -> None:
         self._codec = codec
@@ -55,7 +56,7 @@ class OggOpusIn:
         self._tail = b""
 
     def feed(self, piece: bytes) -> bytes:
-        """The PCM of the packets that are complete; the newest packet waits, for it may end in padding."""
+        """Return the PCM of the complete packets; the newest packet waits, because it may end in padding."""
         fresh = b""
         for packet in self._reader.feed(piece):
             if self._decoder is None:
@@ -64,15 +65,15 @@ class OggOpusIn:
                 self._decoder = self._codec(head)
                 self._skip = head.pre_skip * BYTES_PER_SAMPLE
             fresh += self._tail
-            decoded = self._decoder.decode(packet)
-            skipped = min(self._skip, len(decoded))
+            pcm = self._decoder.decode(packet)
+            skipped = min(self._skip, len(pcm))
             self._skip -= skipped
-            self._tail = decoded[skipped:]
+            self._tail = pcm[skipped:]
         self._samples += len(fresh) // BYTES_PER_SAMPLE
         return fresh
 
     def finish(self) -> bytes:
-        """What is left of the newest packet."""
+        """Return the PCM of the newest packet, without its padding."""
         head, tail = self._reader.head, self._tail
         self._tail = b""
         if head is not None and self._reader.ended:

@@ -1,11 +1,12 @@
-"""What the brain of Motion Server tells its shell to do. Timers are commands too: the brain has no clock."""
+"""The commands that the brain of Motion Server gives to its shell. A timer is a command too: the brain has no
+clock."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send this frame; `answers` is the req_id that it answers, "" where it answers none."""
+    """Send this frame; `answers` is the req_id of the request that it answers, "" if it answers none."""
 
     raw: bytes
     answers: str = ""
@@ -13,7 +14,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class SendText:
-    """Send a text frame, which the protocol does not know."""
+    """Send a text frame; the protocol knows none."""
 
     text: str
 
@@ -40,7 +41,7 @@ class SendTruncated:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """The session's egress joins a room."""
+    """Let the egress of the session join a room."""
 
     room: str
     publisher: str
@@ -48,7 +49,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Audio or motion of a request goes to the room, as the envelope that carries it."""
+    """Send audio or motion of a request to the room; `raw` is the envelope."""
 
     room: str
     raw: bytes
@@ -57,7 +58,7 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Call `timer(name)` in `seconds`; a timer of the same name is replaced."""
+    """Call `timer(name)` in `seconds`; this replaces a timer of the same name."""
 
     name: str
     seconds: float
@@ -71,6 +72,6 @@ class Inject:
 
 
 Output = Send | SendText | Close | ResetConnection | SendTruncated | Publish
-"""What leaves a session in order."""
+"""The commands that send something: they keep their order."""
 
 ServerCommand = Output | Join | SetTimer | Inject

@@ -1,8 +1,7 @@
-"""Egress configurations, validated as Motion Server does (protocol.md section 2, "ServerError codes").
+"""Validates egress configurations as Motion Server does (protocol.md section 2, "ServerError codes").
 
-The codes and the words that the SDKs look for are documented; which field is looked at first, and what is
-left optional, is ASSUMED.
-"""
+The codes and the words that the SDKs look for are documented. Which field is checked first, and which fields
+are optional, is ASSUMED."""
 
 import binascii
 import json
@@ -19,8 +18,8 @@ UNAUTHENTICATED = 16
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Where an egress session's audio and motion go. `idle_timeout` in seconds, 0 for none (what the
-    service's default is, no document says)."""
+    """The room to which an egress session sends audio and motion. `idle_timeout` in seconds, 0 for none (no
+    document says what the service's default is)."""
 
     name: str
     publisher: str
@@ -36,45 +35,51 @@ class EgressFault:
 
 
 def read_egress(asked: ConfigureSession) -> Room | EgressFault | None:
-    """The room that a configuration names, what is wrong with it, or None where it asks for no egress."""
+    """Return the room that a configuration names, or why it is refused, or None if it asks for no egress."""
     livekit, agora = asked.livekit_egress, asked.agora_egress
     if livekit is not None and agora is not None:
-        return _invalid("livekit_egress and agora_egress exclude each other")
+        return _refuse_invalid("livekit_egress and agora_egress exclude each other")
     match asked.egress_type:
         case EgressType.UNSPECIFIED:
             if livekit is not None or agora is not None:
-                return _invalid("egress_type is missing beside an egress configuration")
+                return _refuse_invalid("egress_type is missing beside an egress configuration")
             return None
         case EgressType.LIVEKIT:
-            return _invalid("livekit_egress is required") if livekit is None else _livekit(livekit)
+            return (
+                _refuse_invalid("livekit_egress is required") if livekit is None else _read_livekit(livekit)
+            )
         case EgressType.AGORA:
-            return _invalid("agora_egress is required") if agora is None else _agora(agora)
+            return _refuse_invalid("agora_egress is required") if agora is None else _read_agora(agora)
         case unknown:
-            return _invalid(f"unsupported egress_type {unknown}")
+            return _refuse_invalid(f"unsupported egress_type {unknown}")
 
 
-def _livekit(asked: LiveKitEgress) -> Room | EgressFault:
+def _read_livekit(asked: LiveKitEgress) -> Room | EgressFault:
+    """Return the room of a LiveKit configuration, or why it is refused."""
     if not asked.url.startswith(("ws://", "wss://", "http://", "https://")):
-        return _invalid("livekit_egress.url must be a ws, wss, http or https URL")
+        return _refuse_invalid("livekit_egress.url must be a ws, wss, http or https URL")
     if not asked.room_name:
-        return _invalid("livekit_egress.room_name is required")
+        return _refuse_invalid("livekit_egress.room_name is required")
     if asked.idle_timeout < 0:
-        return _invalid("livekit_egress.idle_timeout must not be negative")
+        return _refuse_invalid("livekit_egress.idle_timeout must not be negative")
     if not asked.api_token and not (asked.api_key and asked.api_secret):
-        return _invalid("missing livekit credentials: provide api_token or both api_key and api_secret")
+        return _refuse_invalid(
+            "missing livekit credentials: provide api_token or both api_key and api_secret"
+        )
     if asked.api_token and not _is_jwt(asked.api_token):
         return EgressFault(UNAUTHENTICATED, "unauthorized: livekit api_token is no JWT")
     room = Room(asked.room_name, asked.publisher_id, asked.idle_timeout)
-    return _entered(room)
+    return _enter_room(room)
 
 
-def _agora(asked: AgoraEgress) -> Room | EgressFault:
+def _read_agora(asked: AgoraEgress) -> Room | EgressFault:
     if not asked.channel_name:
-        return _invalid("agora_egress.channel_name is required")
-    return _entered(Room(asked.channel_name, asked.publisher_id or str(asked.uid)))
+        return _refuse_invalid("agora_egress.channel_name is required")
+    return _enter_room(Room(asked.channel_name, asked.publisher_id or str(asked.uid)))
 
 
-def _entered(room: Room) -> Room | EgressFault:
+def _enter_room(room: Room) -> Room | EgressFault:
+    """Return the room, or why it is refused: the names of some rooms ask for that."""
     meant = word(room.name)
     if meant == UNAUTHORIZED_ROOM:
         return EgressFault(UNAUTHENTICATED, f"unauthorized: no permission to join {room.name}")
@@ -84,7 +89,8 @@ def _entered(room: Room) -> Room | EgressFault:
 
 
 def _is_jwt(token: str) -> bool:
-    """Three parts in base64url, of which the first two are JSON objects; the signature is not checked."""
+    """Whether a token has three parts in base64url, of which the first two are JSON objects. The signature is
+    not checked."""
     parts = token.split(".")
     if len(parts) != 3 or not parts[2]:
         return False
@@ -95,5 +101,5 @@ def _is_jwt(token: str) -> bool:
     return all(isinstance(claim, dict) for claim in claims)
 
 
-def _invalid(message: str) -> EgressFault:
+def _refuse_invalid(message: str) -> EgressFault:
     return EgressFault(INVALID_ARGUMENT, message)

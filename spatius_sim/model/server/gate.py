@@ -1,5 +1,5 @@
-"""The brain of Motion Server: who may come in. What one session answers is server_session.py
-(protocol.md sections 1 and 2)."""
+"""Decides who may open a session with Motion Server. What a session answers is in session.py (protocol.md
+sections 1 and 2)."""
 
 from dataclasses import dataclass
 
@@ -18,15 +18,15 @@ from spatius_sim.protocol.console import (
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Who may come in. Empty sets accept any API key and any app id."""
+    """Issues session tokens and admits upgrades. Empty sets accept any API key and any app id."""
 
     api_keys: frozenset[str] = frozenset()
     app_ids: frozenset[str] = frozenset()
 
     def issue(self, api_key: str, body: bytes, now: float, nonce: str) -> str:
-        """The session token for a token request at `now` (unix seconds).
+        """Issue the session token for a token request at `now` (unix seconds).
 
-        Raises RequestRefusedError for a bad key, a malformed body and an expiry outside the window.
+        Raises RequestRefusedError if the key is bad, the body malformed, or the expiry outside the window.
         """
         unknown = bool(self.api_keys) and api_key not in self.api_keys
         if not api_key or unknown or word(api_key) == REVOKED_KEY:
@@ -36,7 +36,7 @@ class Gate:
         return issue_token(SessionToken(asked.expire_at, asked.app_id), nonce)
 
     def admit(self, app_id: str, session_key: str, avatar_id: str, now: float) -> None:
-        """Let an upgrade pass, or raise RequestRefusedError with the status and body of its case.
+        """Let an upgrade pass, or raise RequestRefusedError with its status and body.
 
         An avatar id with `missing` in it does not exist, and a session key that begins with `expired-`
         has expired.
@@ -57,7 +57,7 @@ class Gate:
 
 
 def refusal(refuse: Refuse, moment: Moment, avatar_id: str = "") -> RequestRefusedError:
-    """The answer that a scenario asks for, in the shape of the place where it is given."""
+    """Return the refusal that a scenario asks for, in the shape that a token request or an upgrade gets."""
     if refuse.body or not refuse.message:
         return RequestRefusedError(HttpAnswer(refuse.status, refuse.body))
     if moment is Moment.TOKEN:

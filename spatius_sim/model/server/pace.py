@@ -1,4 +1,4 @@
-"""How fast Motion Server answers."""
+"""Says how fast Motion Server answers."""
 
 import math
 from dataclasses import dataclass
@@ -14,16 +14,19 @@ REALTIME_JITTER = 0.1
 
 
 REALTIME_LEAD = 5.0
-"""Seconds of audio that are taken ahead of real time: ASSUMED, no document says how fast motion is made of
-audio that comes faster than it is spoken. So every segment comes a second before the one before it ends."""
+"""Seconds of audio for which motion is made ahead of real time. ASSUMED: no document says how fast motion is
+made if audio comes faster than it is spoken. So every segment comes one second before the previous segment
+ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """No response leaves before its audio has come (the recording's segments), nor more than `lead` seconds
-    before the last of that audio would have been spoken in real time (None: whatever its speed). The first
-    of a request leaves `latency` seconds later, any up to `jitter` seconds later still.
-    """
+    """How long a response waits.
+
+    No response leaves before its audio has come (the recording's segments), nor more than `lead` seconds
+    before the last of that audio would have been spoken in real time (None: the speed of the audio does not
+    matter). The first response of a request leaves `latency` seconds later; every response may wait at most
+    `jitter` seconds more."""
 
     latency: float = 0.0
     jitter: float = 0.0
@@ -36,8 +39,8 @@ class Pace:
                 raise UsageError(f"{name} must lie between 0 and 3600 seconds")
 
     def delay(self, seed: int, connection: int, request: int, response: int, early: float) -> float:
-        """Seconds by which that response waits; connections, their requests and their responses count
-        from 1. `early`: seconds by which its audio came faster than it is spoken."""
+        """Return how many seconds a response waits. Connections, their requests and their responses count
+        from 1. `early`: by how many seconds its audio came faster than it is spoken."""
         late = self.jitter and self.jitter * roll(seed, "jitter", connection, request, response)
         if response == 1:
             late += self.latency

@@ -1,4 +1,4 @@
-"""What a tape answered, ready to be answered again: turns, and the matching of new requests to them."""
+"""Reads from a tape what Motion Server answered, and matches new requests to the turns on the tape."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,8 +16,8 @@ from spatius_sim.trace.events import Closed, Lane, Received, Refused, Sent, Trac
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A frame, or a close with that code where `raw` is empty: so many nanoseconds after the first audio,
-    or `after_end`, after the end of the audio."""
+    """A frame, or a close with `close_code` if `raw` is empty. It comes `delay_ns` nanoseconds after the
+    first audio, or if `after_end`, after the end of the audio."""
 
     delay_ns: int
     after_end: bool
@@ -27,7 +27,7 @@ class Reply:
 
 @dataclass(slots=True)
 class TapedTurn:
-    """One request on a tape, and all that answered it."""
+    """One request on a tape, and all replies to it."""
 
     sample_rate: int
     first_ns: int
@@ -36,14 +36,14 @@ class TapedTurn:
     replies: list[Reply] = field(default_factory=list)
 
     def add(self, at_ns: int, raw: bytes = b"", close_code: int = 0) -> None:
-        """Something that answered it."""
+        """Add a reply to this request."""
         since = self.first_ns if self.end_ns is None else self.end_ns
         self.replies.append(Reply(at_ns - since, self.end_ns is not None, raw, close_code))
 
 
 @dataclass(slots=True)
 class RecordedRun:
-    """A run on a tape as Motion Server played it: its turns in the order in which they began, and for each
+    """A run on a tape, as Motion Server played it: the turns in the order in which they began, and for each
     connection, in order, its connection_id or how it was refused."""
 
     turns: list[TapedTurn] = field(default_factory=list)
@@ -52,7 +52,7 @@ class RecordedRun:
 
 
 def script_of(trace: Trace) -> RecordedRun:
-    """What Motion Server did in a trace."""
+    """Read from a trace what Motion Server did."""
     script = RecordedRun(has_speech=trace.header.speech)
     rates: dict[str, int] = {}
     numbers: dict[str, int] = {}
@@ -94,20 +94,21 @@ class Match(StrEnum):
     """How a request finds its turn on the tape."""
 
     ORDER = "order"
-    """The first request gets the first turn, whatever it says."""
+    """The first request gets the first turn, whatever its audio."""
     AUDIO = "audio"
-    """A request gets the turn with the same audio, found when its audio has ended."""
+    """A request gets the turn with the same audio; the turn is found when the audio of the request has
+    ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A request that the tape does not hold, and where it first differs."""
+    """Why the tape does not hold a request: where its audio first differs."""
 
     reason: str
 
 
 class Matcher:
-    """Finds the turns of a tape for new requests, each turn once."""
+    """Finds the turn of a tape for each new request; each turn is given once."""
 
     def __init__(self, turns: list[TapedTurn]) -> None:
         self._turns = turns
@@ -115,34 +116,35 @@ class Matcher:
         self._asked = 0
 
     def next(self, sample_rate: int) -> TapedTurn | Mismatch:
-        """The next turn in order."""
+        """Return the next turn in order, or why there is none."""
         self._asked += 1
         if not self._left:
             return Mismatch(f"request {self._asked}: the tape holds {len(self._turns)} requests")
         number = self._left.pop(0)
-        return self._at_rate(number, sample_rate)
+        return self._check_rate(number, sample_rate)
 
     def like(self, audio: bytes, sample_rate: int) -> TapedTurn | Mismatch:
-        """The first turn left with this audio; else what the nearest one differs in."""
+        """Return the first turn left with this audio, or how the nearest turn differs."""
         self._asked += 1
         for number in self._left:
             if self._turns[number].audio == audio:
                 self._left.remove(number)
-                return self._at_rate(number, sample_rate)
+                return self._check_rate(number, sample_rate)
         if not self._left:
             return Mismatch(f"request {self._asked}: all {len(self._turns)} requests of the tape are played")
-        nearest = max(self._left, key=lambda number: _alike(self._turns[number].audio, audio))
-        return Mismatch(f"request {self._asked}: {self._difference(nearest, audio, sample_rate)}")
+        nearest = max(self._left, key=lambda number: _count_common_bytes(self._turns[number].audio, audio))
+        return Mismatch(f"request {self._asked}: {self._describe_difference(nearest, audio, sample_rate)}")
 
-    def _at_rate(self, number: int, sample_rate: int) -> TapedTurn | Mismatch:
+    def _check_rate(self, number: int, sample_rate: int) -> TapedTurn | Mismatch:
         turn = self._turns[number]
         if turn.sample_rate == sample_rate:
             return turn
         return Mismatch(f"request {self._asked}: {sample_rate} Hz; on the tape {turn.sample_rate} Hz")
 
-    def _difference(self, number: int, audio: bytes, sample_rate: int) -> str:
+    def _describe_difference(self, number: int, audio: bytes, sample_rate: int) -> str:
+        """Tell how the audio of a request differs from a turn on the tape."""
         taped = self._turns[number].audio
-        place = _alike(taped, audio)
+        place = _count_common_bytes(taped, audio)
         seconds = place / BYTES_PER_SAMPLE / max(sample_rate, 1)
         nearest = (
             f"the nearest, request {number + 1} of the tape, is alike up to byte {place} ({seconds:.2f} s)"
@@ -152,8 +154,8 @@ class Matcher:
         return f"{nearest}, where {taped[place]:#04x} was said and not {audio[place]:#04x}"
 
 
-def _alike(first: bytes | bytearray, second: bytes) -> int:
-    """How many bytes two audios have in common from their beginning."""
+def _count_common_bytes(first: bytes | bytearray, second: bytes) -> int:
+    """Count the bytes that two audios have in common from their beginning."""
     shorter = min(len(first), len(second))
     low, high = 0, shorter
     while low < high:

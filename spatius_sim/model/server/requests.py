@@ -1,4 +1,4 @@
-"""The requests of one connection, of which only so many are kept."""
+"""Holds the requests of one connection, and forgets the oldest ended ones."""
 
 from dataclasses import dataclass, field
 
@@ -7,18 +7,20 @@ from spatius_sim.model.server.audio_input import AudioIn, PcmIn
 from spatius_sim.protocol.turn_table import TurnState
 
 ENDED_KEPT = 256
-"""So many ended req_ids are remembered, to tell audio under one of them from a new request."""
+"""How many ended req_ids are remembered, to tell audio under an ended req_id from a new request."""
 
 LONGEST_REQ_ID = 256
-"""Characters of a req_id. ASSUMED: the SDKs' have 27."""
+"""At most so many characters in a req_id. ASSUMED: those of the SDKs have 27."""
 
 
 @dataclass(slots=True)
 class OpenRequest:
-    """All that shares a req_id; `number` counts the requests of a connection from 1, `ordinal` those of all
-    connections since a scenario began (0: it was open before). `messages` and `samples` of audio have come,
-    `payloads` with so many `keyframes` were found for it, `unmade` of which are still to be made, and
-    `responses` were sent; `held` is what a fault keeps back. It `began` then."""
+    """One request: all messages that share a req_id.
+
+    `number` counts the requests of a connection from 1; `ordinal` counts those of all connections since a
+    scenario began (0: the request was open before). So many `messages` and `samples` of audio have come.
+    `payloads` with so many `keyframes` were computed, `unmade` of them are still pending, and `responses`
+    were sent. `held` are the payloads that a fault keeps back. `began`: monotonic seconds."""
 
     req_id: str
     number: int
@@ -38,19 +40,19 @@ class OpenRequest:
     held: list[bytes] = field(default_factory=list)
 
     def fail(self) -> None:
-        """It gets no answer any more."""
+        """Give this request no answer any more."""
         self.failed = True
         self.held.clear()
         self.drop()
 
     def drop(self) -> None:
-        """Let go of its audio and of what motion is made from."""
+        """Free the audio and the state of the motion."""
         self.answer, self.audio = RecordedAnswer((), 1), PcmIn()
 
 
 @dataclass(slots=True)
 class Requests:
-    """By req_id."""
+    """The requests of one connection, by req_id."""
 
     newest: OpenRequest | None = None
     _all: dict[str, OpenRequest] = field(default_factory=dict)
@@ -58,11 +60,11 @@ class Requests:
     _count: int = 0
 
     def get(self, req_id: str) -> OpenRequest | None:
-        """The request of this id, if it is known."""
+        """Return the request of this id, or None if it is unknown."""
         return self._all.get(req_id)
 
-    def unfit(self, req_id: str, most_open: int) -> str:
-        """Why no request of this id can be opened, "" where it can."""
+    def why_unfit(self, req_id: str, most_open: int) -> str:
+        """Say why no request of this id can be opened; "" if it can."""
         if len(req_id) > LONGEST_REQ_ID:
             return f"a req_id has at most {LONGEST_REQ_ID} characters"
         if self._open >= most_open:
@@ -80,12 +82,12 @@ class Requests:
         return request
 
     def forget_ordinals(self) -> None:
-        """They were open before what begins now."""
+        """Mark every request as older than the new scenario (ordinal 0)."""
         for request in self._all.values():
             request.ordinal = 0
 
     def end(self, request: OpenRequest, state: TurnState) -> None:
-        """A request takes no more audio from here on."""
+        """End a request: it takes no more audio."""
         if not request.ended:
             request.ended = True
             self._open -= 1
@@ -96,7 +98,7 @@ class Requests:
             del self._all[oldest]
 
     def clear(self) -> None:
-        """Forget them all."""
+        """Forget all requests."""
         self._all.clear()
         self.newest = None
         self._open = 0

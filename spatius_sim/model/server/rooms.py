@@ -1,4 +1,4 @@
-"""The rooms that egress sessions publish to: who is in, and how much of each request has come there."""
+"""Keeps the rooms that egress sessions publish to: who is in, and how much of each request has come."""
 
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -10,12 +10,12 @@ T = TypeVar("T")
 
 MOST_ROOMS = 128
 MOST_REQUESTS = 128
-"""Older ones are forgotten."""
+"""Older rooms and requests are forgotten."""
 
 
 @dataclass(slots=True)
 class RoomRequest:
-    """What a room got of one request: bytes of audio as it went up, keyframes, and both end marks."""
+    """What a room received of one request: bytes of audio as it went up, keyframes, and both end marks."""
 
     audio_bytes: int = 0
     audio_ended: bool = False
@@ -25,7 +25,7 @@ class RoomRequest:
 
 @dataclass(slots=True)
 class RoomState:
-    """One room. `publishers` are in it now."""
+    """One room, and the `publishers` that are in it now."""
 
     publishers: list[str] = field(default_factory=list)
     requests: dict[str, RoomRequest] = field(default_factory=dict)
@@ -38,20 +38,21 @@ class Rooms:
     by_name: dict[str, RoomState] = field(default_factory=dict)
 
     def join(self, room: str, publisher: str) -> None:
-        """A publisher came in."""
+        """Let a publisher come in."""
         if room not in self.by_name:
             _forget_oldest(self.by_name, MOST_ROOMS)
             self.by_name[room] = RoomState()
         self.by_name[room].publishers.append(publisher)
 
     def leave(self, room: str, publisher: str) -> None:
-        """A publisher left."""
+        """Let a publisher leave."""
         state = self.by_name.get(room)
         if state is not None and publisher in state.publishers:
             state.publishers.remove(publisher)
 
     def publish(self, room: str, req_id: str, value: Message | Undecodable) -> None:
-        """Audio or motion of a request came; anything else was spoilt on purpose and counts as nothing."""
+        """Count audio or motion of a request. Any other message was spoilt on purpose and counts as
+        nothing."""
         state = self.by_name.get(room)
         if state is None:
             return
@@ -70,10 +71,10 @@ class Rooms:
                 pass
 
     def clear(self) -> None:
-        """Forget them all."""
+        """Forget all rooms."""
         self.by_name.clear()
 
 
-def _forget_oldest(book: dict[str, T], most: int) -> None:
-    if len(book) >= most:
-        del book[next(iter(book))]
+def _forget_oldest(entries: dict[str, T], most: int) -> None:
+    if len(entries) >= most:
+        del entries[next(iter(entries))]

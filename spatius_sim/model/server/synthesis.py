@@ -1,4 +1,4 @@
-"""Motion synthesis: PCM in, segments of keyframes out, shaped like the motion of the recording.
+"""Makes motion from PCM, in segments of keyframes that are shaped like the motion of the recording.
 
 Every keyframe is one row of drivers (slow waves, loudness, hiss ...) times one mixing matrix. Waves make
 head and face sway, silence or not; loudness opens the jaw; every segment starts with a small jump of the
@@ -43,7 +43,7 @@ _REST_POSE = (
     (JAW_POSE, (0.005, -0.005, 0.0105)),
     (EYE_POSE, (0.0003,) * 6),
 )
-"""Metres or radians; round numbers near the recorded constants and means. The jaw's is the closed one."""
+"""Metres or radians: round numbers near the recorded constants and means. The jaw is closed."""
 
 _JAW_OPENING = 0.064
 """Radians of jaw_pose x from silence to the loudest sound; speech reaches 0.005 to 0.063 (recording)."""
@@ -64,25 +64,26 @@ _TURNS = np.outer(np.arange(SEGMENT_KEYFRAMES), _RADIANS_PER_KEYFRAME).astype(np
 """Radians that each wave has advanced by each keyframe of a segment: shape (100, 12)."""
 
 _FADING = np.exp(np.arange(SEGMENT_KEYFRAMES) / -12).astype(np.float32)
-"""What is left of a segment's jump, keyframe by keyframe: shape (100,), about half a second."""
+"""How much of a segment's jump is left at each keyframe: shape (100,), about half a second."""
 
 _SMOOTHING = np.array([0.5, 0.35, 0.15], np.float32)
-"""Weights of this keyframe's sound and of the two before; no later ones, a border must not need them."""
+"""Weights of the sound of a keyframe and of the two before. No later keyframe counts: a border must not need
+it."""
 
 _STRETCH = segment_end(0)
-"""Keyframes whose audio is listened to at once. Every segment is so many times that long; a whole long one
+"""How many keyframes of audio are analysed at once. Every segment is a multiple of it; a whole long segment
 is too large for the caches, and costs a third more."""
 
 _HALF_OPEN_RMS = 900.0
-"""RMS in units of s16le at which the jaw is half open; ordinary speech lies at 400..5000."""
+"""The RMS, in units of s16le, at which the jaw is half open; ordinary speech has 400..5000."""
 
 _HISS_LAG_HZ = 8000
-"""Hiss is what differs between samples some 1/8000 s apart, so that it is nearly the same at every rate."""
+"""Hiss is the difference between samples some 1/8000 s apart, so that it is nearly the same at every rate."""
 
 
 @lru_cache(maxsize=512)
-def _draws(seed: int, purpose: str, count: int) -> NDArray[np.float64]:
-    """That many numbers in [-1, 1), always the same ones for this seed and purpose."""
+def _draw_numbers(seed: int, purpose: str, count: int) -> NDArray[np.float64]:
+    """Draw `count` numbers in [-1, 1), always the same for this seed and purpose."""
     blocks = -(-count // 16)
     noise = b"".join(blake2b(f"{seed} {purpose} {block}".encode()).digest() for block in range(blocks))
     draws = np.frombuffer(noise, "<u4", count) / 2.0**31 - 1.0
@@ -91,15 +92,16 @@ def _draws(seed: int, purpose: str, count: int) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=16)
-def _deviations(seed: int) -> NDArray[np.float64]:
-    """The standard deviation of each moving coefficient: shape (50,)."""
-    return _DEVIATIONS[np.argsort(_draws(seed, "deviations", len(_DEVIATIONS)))]
+def _draw_deviations(seed: int) -> NDArray[np.float64]:
+    """Draw the standard deviation of each moving coefficient: shape (50,)."""
+    return _DEVIATIONS[np.argsort(_draw_numbers(seed, "deviations", len(_DEVIATIONS)))]
 
 
 @lru_cache(maxsize=16)
-def _mixing_matrix(seed: int) -> NDArray[np.float32]:
-    """What each driver does to each column of a keyframe: shape (16, 120); the jump's row is still zero."""
-    deviations = _deviations(seed)
+def _draw_mixing_matrix(seed: int) -> NDArray[np.float32]:
+    """Draw how each driver moves each column of a keyframe: shape (16, 120); the row of the jump is still
+    zero."""
+    deviations = _draw_deviations(seed)
     mix = np.zeros((_DRIVERS, WIDTH))
     for columns, pose in _REST_POSE:
         mix[_REST, columns] = pose
@@ -108,22 +110,21 @@ def _mixing_matrix(seed: int) -> NDArray[np.float32]:
         for wave, radians in waves:
             mix[wave, NECK_POSE.start + axis] = radians
     moving = len(deviations)
-    shares = _draws(seed, "waves", moving * _WAVES.stop).reshape(_WAVES.stop, moving)
+    shares = _draw_numbers(seed, "waves", moving * _WAVES.stop).reshape(_WAVES.stop, moving)
     # A sine of amplitude 1 has the variance 1/2.
     mix[_WAVES, _MOVING] = _WAVE_SHARE * deviations * shares / np.sqrt((shares**2).sum(axis=0) / 2)
-    mix[_LOUDNESS, _MOVING] = _LOUDNESS_SHARE * deviations * _draws(seed, "loudness", moving)
-    mix[_HISS, _MOVING] = _HISS_SHARE * deviations * _draws(seed, "hiss", moving)
-    # Offsets are those of speech, whose jaw is a good half open.
-    mix[_REST, _MOVING] = _draws(seed, "offsets", moving) - 0.55 * mix[_LOUDNESS, _MOVING]
+    mix[_LOUDNESS, _MOVING] = _LOUDNESS_SHARE * deviations * _draw_numbers(seed, "loudness", moving)
+    mix[_HISS, _MOVING] = _HISS_SHARE * deviations * _draw_numbers(seed, "hiss", moving)
+    # The offsets are those of speech; during speech the jaw is a good half open.
+    mix[_REST, _MOVING] = _draw_numbers(seed, "offsets", moving) - 0.55 * mix[_LOUDNESS, _MOVING]
     return mix.astype(np.float32)
 
 
 class MotionSynthesizer:
-    """Motion of one request, segment by segment, from its PCM (mono s16le).
+    """Makes the motion of one request, segment by segment, from its PCM (mono s16le).
 
-    Same audio and seed, same keyframes and same segments, however the audio was cut: it is always listened
-    to in the same stretches, each at once, so even the rounding is the same.
-    """
+    The same audio and seed give the same keyframes and segments, however the audio was cut: it is always
+    analysed in the same stretches, so even the rounding is the same."""
 
     def __init__(self, sample_rate: int, seed: int) -> None:
         self._sample_rate = sample_rate
@@ -133,18 +134,18 @@ class MotionSynthesizer:
         self._pieces: list[bytes] = []
         self._pending = 0
         self._segment = 0
-        self._listened = 0
+        self._windows_done = 0
         self._keyframes_done = 0
-        # Energy and likeness to what came a lag before, of the windows heard since the last segment.
+        # Energy of each window since the last segment, and its likeness to the samples one lag before.
         self._sums = np.empty((2, SEGMENT_KEYFRAMES), np.float32)
-        # Loudness and hiss of the two keyframes before them, for the smoothing; silence comes before all.
+        # Loudness and hiss of the two keyframes before, for the smoothing; at first these are silence.
         self._before = np.zeros((2, len(_SMOOTHING) - 1), np.float32)
-        self._phases = np.pi * _draws(seed, "phases", _WAVES.stop)
-        self._deviations = _deviations(seed)
-        self._mix = _mixing_matrix(seed).copy()
+        self._phases = np.pi * _draw_numbers(seed, "phases", _WAVES.stop)
+        self._deviations = _draw_deviations(seed)
+        self._mix = _draw_mixing_matrix(seed).copy()
 
     def feed(self, pcm: bytes) -> list[Keyframes]:
-        """Takes the next bytes, of any number; returns the segments that are now complete, each (n, 120).
+        """Take the next bytes, of any number; return the segments that are now complete, each (n, 120).
 
         A segment is complete when a sample beyond its border has come: audio that ends on the border ends
         in a segment that `finish` returns, so that the last response is the one with motion in it.
@@ -158,27 +159,28 @@ class MotionSynthesizer:
         pending = b"".join(self._pieces)
         start = 0
         while len(pending) - start >= beyond:
-            self._listen(pending, start, _STRETCH)
+            self._analyse(pending, start, _STRETCH)
             start += self._stretch
-            if self._listened == segment_end(self._segment):
+            if self._windows_done == segment_end(self._segment):
                 complete.append(self._synthesize())
         self._pieces = [pending[start:]]
         self._pending -= start
         return complete
 
     def finish(self) -> Keyframes:
-        """The rest of the motion, (n, 120), n may be 0: floor(duration * 25) keyframes in all (recording).
+        """Return the rest of the motion, (n, 120), n may be 0: floor(duration * 25) keyframes in all
+        (recording).
 
         Ends the request. Samples that fill no keyframe, and half a sample, are dropped.
         """
         keyframes = keyframe_count(self._pending // BYTES_PER_SAMPLE, self._sample_rate)
         if keyframes:
-            self._listen(b"".join(self._pieces), 0, keyframes)
+            self._analyse(b"".join(self._pieces), 0, keyframes)
         return self._synthesize()
 
     def _synthesize(self) -> Keyframes:
-        """The motion of all that was heard since the last segment: (n, 120), float32."""
-        keyframes = self._listened - self._keyframes_done
+        """Make the motion of the audio that was analysed since the last segment: (n, 120), float32."""
+        keyframes = self._windows_done - self._keyframes_done
         if not keyframes:
             return np.empty((0, WIDTH), np.float32)
         drive = np.empty((keyframes, _DRIVERS), np.float32)
@@ -186,33 +188,33 @@ class MotionSynthesizer:
         np.sin(_TURNS[:keyframes] + phases.astype(np.float32), out=drive[:, _WAVES])
         drive[:, _REST] = 1
         drive[:, _JUMP] = _FADING[:keyframes]
-        for column, sound in zip((_LOUDNESS, _HISS), self._heard(keyframes), strict=True):
+        for column, sound in zip((_LOUDNESS, _HISS), self._measure_sound(keyframes), strict=True):
             drive[:, column] = np.convolve(sound, _SMOOTHING, "valid")
-        jumps = _draws(self._seed, f"jump {self._segment}", len(self._deviations))
+        jumps = _draw_numbers(self._seed, f"jump {self._segment}", len(self._deviations))
         self._mix[_JUMP, _MOVING] = _JUMP_SHARE * self._deviations * jumps
         self._segment += 1
-        self._keyframes_done = self._listened
+        self._keyframes_done = self._windows_done
         return drive @ self._mix
 
-    def _listen(self, pcm: bytes, start: int, keyframes: int) -> None:
-        """Hear so many windows, from that byte on."""
+    def _analyse(self, pcm: bytes, start: int, keyframes: int) -> None:
+        """Analyse so many windows of PCM, from byte `start` on."""
         samples = np.frombuffer(pcm, "<i2", keyframes * self._window, start).astype(np.float32)
         windows = samples.reshape(keyframes, self._window)
         lag = round(self._sample_rate / _HISS_LAG_HZ)
-        energy, alike = self._sums[:, self._listened - self._keyframes_done :][:, :keyframes]
+        energy, alike = self._sums[:, self._windows_done - self._keyframes_done :][:, :keyframes]
         np.einsum("ij,ij->i", windows, windows, out=energy)
         np.einsum("ij,ij->i", windows[:, lag:], windows[:, :-lag], out=alike)
-        self._listened += keyframes
+        self._windows_done += keyframes
 
-    def _heard(self, keyframes: int) -> NDArray[np.float32]:
-        """Loudness, 0..1, and hiss, 0..2, of so many windows and of the two before them."""
+    def _measure_sound(self, keyframes: int) -> NDArray[np.float32]:
+        """Return loudness, 0..1, and hiss, 0..2, of so many windows and of the two before them."""
         energy, alike = self._sums[:, :keyframes]
         past = self._before.shape[1]
-        heard = np.empty((2, past + keyframes), np.float32)
-        heard[:, :past] = self._before
+        sound_levels = np.empty((2, past + keyframes), np.float32)
+        sound_levels[:, :past] = self._before
         rms = np.sqrt(energy / self._window)
-        loudness = np.divide(rms, rms + _HALF_OPEN_RMS, out=heard[0, past:])
+        loudness = np.divide(rms, rms + _HALF_OPEN_RMS, out=sound_levels[0, past:])
         # Silence has no energy to divide by; one unit of it is beyond hearing.
-        np.multiply(loudness, 1 - alike / (energy + 1), out=heard[1, past:])
-        self._before = heard[:, -past:]
-        return heard
+        np.multiply(loudness, 1 - alike / (energy + 1), out=sound_levels[1, past:])
+        self._before = sound_levels[:, -past:]
+        return sound_levels

@@ -24,8 +24,8 @@ def test_nothing_overtakes() -> None:
     outbox.hold(5.0)
     assert outbox.put(C, 2.0) == []
     assert outbox.held_bytes == 6
-    assert outbox.due(3.0) == [A, B, SetTimer("send", 2.0)]
-    assert outbox.due(5.0) == [C]
+    assert outbox.take_due(3.0) == [A, B, SetTimer("send", 2.0)]
+    assert outbox.take_due(5.0) == [C]
     assert outbox.held_bytes == 0
 
 
@@ -43,7 +43,7 @@ def test_an_interrupted_request_is_forgotten() -> None:
         outbox.put(output, 0.0)
     outbox.forget("1")
     assert outbox.held_bytes == 2
-    assert outbox.due(1.0) == [B, close]
+    assert outbox.take_due(1.0) == [B, close]
 
 
 def test_nothing_follows_the_end() -> None:
@@ -58,7 +58,7 @@ def test_stalled_means_silent() -> None:
     outbox.put(A, 0.0)
     outbox.stall()
     assert outbox.put(B, 5.0) == []
-    assert outbox.due(9.0) == []
+    assert outbox.take_due(9.0) == []
 
 
 def test_a_pace_is_drawn_from_the_seed() -> None:
