@@ -1,1 +1,1 @@
-"""Files: traces, recordings and speech clips."""
+"""The recording format: writes, reads, cleans, cuts, merges and compares tapes."""

@@ -1,4 +1,4 @@
-"""The newest blobs of a tape: some at hand, the others by the place of their section."""
+"""Keeps the newest blobs of a tape: some in memory, the others by the place of their section."""
 
 from bisect import bisect_right
 from collections import OrderedDict
@@ -7,58 +7,59 @@ from collections.abc import Callable
 from spatius_sim.tape.sections import SectionPlace
 
 SMALLEST_BLOB = 64
-"""Bytes. Shorter contents stand where they are used."""
+"""Bytes. Shorter contents are no blobs: they stand in the record that uses them."""
 
 WINDOW_BYTES = 64 * 1_048_576
-"""Records refer to so many bytes of the newest blobs, each counted with SMALLEST_BLOB more: to none that is
-older."""
+"""Records refer only to the newest blobs: at most so many bytes of them, each counted with SMALLEST_BLOB
+more."""
 
 _AT_HAND_BYTES = 4 * 1_048_576
 
 
 class MalformedError(ValueError):
-    """Something that no writer has written."""
+    """The bytes are something that no writer has written."""
 
 
 class BlobWindow:
-    """Blobs by number. Those of the newest sections are in memory; `again` reads an older section once more,
-    and gives its blobs."""
+    """The blobs by number. Those of the newest sections are in memory; `read_again` reads an older section
+    once more and returns its blobs."""
 
-    def __init__(self, again: Callable[[SectionPlace], list[bytes]]) -> None:
-        self._again = again
+    def __init__(self, read_again: Callable[[SectionPlace], list[bytes]]) -> None:
+        self._read_again = read_again
         self._firsts: list[int] = []
         self._sections: list[tuple[int, int, SectionPlace]] = []
-        """To each of `_firsts`: how many blobs, how large they count, and where they are."""
+        """For each of `_firsts`: how many blobs, how many bytes they count, and where their section is."""
         self._bytes = 0
         self._next = 0
         self._at_hand: OrderedDict[int, tuple[list[bytes], int]] = OrderedDict()
-        """By their first number: blobs, and how many bytes they have."""
+        """By the number of the first blob: the blobs of a section, and how many bytes they have."""
         self._bytes_at_hand = 0
 
     def add(self, first: int, blobs: list[bytes], place: SectionPlace) -> int:
-        """Take the blobs of a section, numbered from `first` on; how many bytes they have. Raises
-        MalformedError where the numbers do not rise, or a blob is none."""
+        """Take the blobs of a section, numbered from `first` on, and return how many bytes they have. Raises
+        MalformedError if the numbers do not rise, or if a blob is no binary."""
         if not blobs:
             return 0
         if not set(map(type, blobs)) <= {bytes}:
             raise MalformedError("a blob is no binary")
         if first < self._next:
-            raise MalformedError(f"blob {first} comes behind blob {self._next - 1}")
+            raise MalformedError(f"blob {first} comes after blob {self._next - 1}")
         length = sum(map(len, blobs))
         counted = length + SMALLEST_BLOB * len(blobs)
         self._next = first + len(blobs)
         self._firsts.append(first)
         self._sections.append((len(blobs), counted, place))
         self._bytes += counted
-        gone = 0
-        while self._bytes - self._sections[gone][1] > WINDOW_BYTES:
-            self._bytes -= self._sections[gone][1]
-            gone += 1
-        del self._firsts[:gone], self._sections[:gone]
+        too_old = 0
+        while self._bytes - self._sections[too_old][1] > WINDOW_BYTES:
+            self._bytes -= self._sections[too_old][1]
+            too_old += 1
+        del self._firsts[:too_old], self._sections[:too_old]
         self._keep_at_hand(first, blobs, length)
         return length
 
     def __getitem__(self, number: int) -> bytes:
+        """Return blob `number`. Raises KeyError if it is unknown or too old."""
         place = bisect_right(self._firsts, number) - 1
         if place < 0 or number - self._firsts[place] >= self._sections[place][0]:
             raise KeyError(number)
@@ -66,7 +67,7 @@ class BlobWindow:
         at_hand = self._at_hand.get(first)
         if at_hand is not None:
             return at_hand[0][number - first]
-        blobs = self._again(self._sections[place][2])
+        blobs = self._read_again(self._sections[place][2])
         self._keep_at_hand(first, blobs, sum(map(len, blobs)))
         return blobs[number - first]
 

@@ -1,4 +1,4 @@
-"""The difference of two tapes by meaning: ids, names, times and the cutting of audio aside."""
+"""Compares two tapes by meaning: ids, names, times and the cutting of audio do not count."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
 @dataclass(slots=True)
 class Utterance:
-    """Audio that belongs together, and the motion that answered it."""
+    """The audio of one request, turn or call, the motion that answered it, and other events in words."""
 
     audio: bytearray = field(default_factory=bytearray)
     ends: int = 0
@@ -53,19 +53,19 @@ Talks = dict[str, dict[str, Utterance]]
 
 
 def differences(first: Path, second: Path) -> Iterator[str]:
-    """Each difference in a line; none where both tapes mean the same."""
+    """Yield each difference as a line; nothing if both tapes mean the same. Raises UsageError."""
     with_speech = header_of(first).has_speech and header_of(second).has_speech
     runs = zip_longest(read_traces(first), read_traces(second))
     for number, (one, other) in enumerate(runs, 1):
         if one is None or other is None:
             yield f"run {number}: only in {first if other is None else second}"
             continue
-        for line in _between(talks(one), talks(other), with_speech=with_speech):
+        for line in _compare_talks(talks(one), talks(other), with_speech=with_speech):
             yield f"run {number}, {line}"
 
 
 def talks(trace: Trace) -> Talks:
-    """What was said on each connection, numbered in the order in which each lane's began."""
+    """Return the utterances of each connection; the connections of each lane are numbered in order."""
     found: Talks = {}
     numbers: dict[tuple[Lane, str], str] = {}
     turns: dict[tuple[str, str], int] = {}
@@ -83,28 +83,32 @@ def talks(trace: Trace) -> Talks:
         if event.lane is Lane.CLIENT and isinstance(event.what, Sent | Received):
             calls.setdefault(talk, _Calls()).take(found.setdefault(talk, {}), event.what)
         else:
-            _add(found, talk, event, turns)
+            _add_event(found, talk, event, turns)
     return found
 
 
 class _Calls:
-    """The calls of a client under test, each with its answer; its ids by the order in which it gave them."""
+    """Reads the calls of a client under test and their answers; its ids become numbers, in the order in which
+    it gave them."""
 
     def __init__(self) -> None:
         self._conversations: dict[str, str] = {}
         self._call = Utterance()
 
-    def take(self, told: dict[str, Utterance], what: Sent | Received) -> None:
+    def take(self, utterances: dict[str, Utterance], what: Sent | Received) -> None:
+        """Add a call as a new utterance, or an answer to the utterance of its call."""
         match what.value:
             case TesteeRequest() as request:
-                self._call = told[f"call {len(told) + 1}"] = self._asked(request)
+                call = self._describe_request(request)
+                self._call = utterances[f"call {len(utterances) + 1}"] = call
             case TesteeAnswer(_, result, unimplemented, error):
-                said = "is not implemented" if unimplemented else f"throws {error!r}" if error else ""
-                self._call.other.append(said or f"answers {self._plain(result)}")
+                failure = "is not implemented" if unimplemented else f"throws {error!r}" if error else ""
+                self._call.other.append(failure or f"answers {self._describe_result(result)}")
             case Undecodable(text):
                 self._call.other.append(f"not understood: {text}")
 
-    def _asked(self, request: TesteeRequest) -> Utterance:
+    def _describe_request(self, request: TesteeRequest) -> Utterance:
+        """Return the utterance of a call: its audio, its motion, and the call in words."""
         detail = ""
         match request.do:
             case "reset":
@@ -117,16 +121,17 @@ class _Calls:
                 detail = (
                     f" {count} for {self._conversations.get(request.conversation_id, 'an id it never gave')}"
                 )
-        asked = Utterance(bytearray(request.audio), int(request.end), other=[request.do + detail])
+        call = Utterance(bytearray(request.audio), int(request.end), other=[request.do + detail])
         for payload in request.frames or ():
             message = read_upstream(payload)
             if isinstance(message, MotionResponse):
-                asked.payloads.append(message)
+                call.payloads.append(message)
             else:
-                asked.other.append(f"{len(payload)} bytes that are no motion ({_hash(payload)})")
-        return asked
+                call.other.append(f"{len(payload)} bytes that are no motion ({_hash(payload)})")
+        return call
 
-    def _plain(self, result: dict[str, Any]) -> str:
+    def _describe_result(self, result: dict[str, Any]) -> str:
+        """Write a result as JSON, with numbers in place of conversation ids."""
         given = result.get("conversationId")
         rest = {key: value for key, value in result.items() if key not in ("conversationId", "name")}
         if isinstance(given, str) and given:
@@ -138,7 +143,8 @@ class _Calls:
         return json.dumps(rest, sort_keys=True)
 
 
-def _add(found: Talks, talk: str, event: Event, turns: dict[tuple[str, str], int]) -> None:
+def _add_event(found: Talks, talk: str, event: Event, turns: dict[tuple[str, str], int]) -> None:
+    """Add an event that ends or refuses a connection, or a frame."""
     match event.what:
         case Refused(status, reason):
             _other(found, talk, f"refused with {status} {reason}")
@@ -147,37 +153,38 @@ def _add(found: Talks, talk: str, event: Event, turns: dict[tuple[str, str], int
         case Closed(by_kit, code) if event.lane is Lane.UPSTREAM:
             _other(found, talk, f"closed by {'the server' if by_kit else 'the client'} with {code}")
         case Sent() | Received():
-            _frame(found, talk, event.what, turns)
+            _add_frame(found, talk, event.what, turns)
 
 
-def _frame(found: Talks, talk: str, what: Sent | Received, turns: dict[tuple[str, str], int]) -> None:
+def _add_frame(found: Talks, talk: str, what: Sent | Received, turns: dict[tuple[str, str], int]) -> None:
+    """Add a frame to the utterance to which it belongs."""
     match what.value:
         case ConfigureSession(sample_rate=rate, audio_format=audio_format, egress_type=egress):
             _other(found, talk, f"configures {rate} Hz, format {audio_format}, egress {egress}")
         case AudioInput(req_id, audio, end):
-            _utterance(found, talk, req_id, turns).audio += audio
-            _utterance(found, talk, req_id, turns).ends += end
+            _utterance_of(found, talk, req_id, turns).audio += audio
+            _utterance_of(found, talk, req_id, turns).ends += end
         case MotionResponse(req_id=req_id) as motion:
             answered = (what.answers if isinstance(what, Sent) else "") or req_id
             if (talk, answered) not in turns:
-                # A replay with original ids answers under ids that its relay never chose.
+                # A replay with original ids answers with ids that its relay never chose.
                 answered = next((name for other, name in reversed(turns) if other == talk), answered)
-            _utterance(found, talk, answered, turns).payloads.append(motion)
+            _utterance_of(found, talk, answered, turns).payloads.append(motion)
         case Interrupt(req_id):
-            _utterance(found, talk, req_id, turns).other.append("interrupted")
+            _utterance_of(found, talk, req_id, turns).other.append("interrupted")
         case ServerError(req_id=req_id, code=code, message=message) if req_id:
-            _utterance(found, talk, req_id, turns).other.append(f"error {code} {message!r}")
+            _utterance_of(found, talk, req_id, turns).other.append(f"error {code} {message!r}")
         case ServerError(code=code, message=message):
             _other(found, talk, f"error {code} {message!r}")
         case Speak(pcm):
-            _utterance(found, f"{talk}, spoken", "", turns).audio += pcm
+            _utterance_of(found, f"{talk}, spoken", "", turns).audio += pcm
         case Audio(pcm, last, turn_id):
-            _utterance(found, talk, turn_id, turns).audio += pcm
-            _utterance(found, talk, turn_id, turns).ends += last
+            _utterance_of(found, talk, turn_id, turns).audio += pcm
+            _utterance_of(found, talk, turn_id, turns).ends += last
         case Motion(payloads, _, turn_id):
             read = (read_upstream(payload) for payload in payloads)
             motions = [motion for motion in read if isinstance(motion, MotionResponse)]
-            _utterance(found, talk, turn_id, turns).payloads += motions
+            _utterance_of(found, talk, turn_id, turns).payloads += motions
         case Failed(text) | Interrupted(text):
             _other(found, talk, f"{type(what.value).__name__} {text!r}")
         case NotUnderstood(text) | Undecodable(text):
@@ -186,7 +193,8 @@ def _frame(found: Talks, talk: str, what: Sent | Received, turns: dict[tuple[str
             _other(found, talk, f"a message of type {number}")
 
 
-def _utterance(found: Talks, talk: str, name: str, turns: dict[tuple[str, str], int]) -> Utterance:
+def _utterance_of(found: Talks, talk: str, name: str, turns: dict[tuple[str, str], int]) -> Utterance:
+    """Return the utterance of a request or turn; its name is its number on this connection."""
     own = found.setdefault(talk, {})
     if (talk, name) not in turns:
         turns[talk, name] = sum(other == talk for other, _ in turns) + 1
@@ -197,7 +205,8 @@ def _other(found: Talks, talk: str, what: str) -> None:
     found.setdefault(talk, {}).setdefault("around", Utterance()).other.append(what)
 
 
-def _between(one: Talks, other: Talks, *, with_speech: bool) -> Iterator[str]:
+def _compare_talks(one: Talks, other: Talks, *, with_speech: bool) -> Iterator[str]:
+    """Yield the differences of all connections."""
     for talk in sorted({*one, *other}):
         mine, theirs = one.get(talk, {}), other.get(talk, {})
         for name in sorted({*mine, *theirs}):
@@ -205,11 +214,12 @@ def _between(one: Talks, other: Talks, *, with_speech: bool) -> Iterator[str]:
             if first is None or second is None:
                 yield f"{talk}, {name}: only in the {'second' if first is None else 'first'}"
                 continue
-            for line in _of_utterance(first, second, with_speech=with_speech):
+            for line in _compare_utterances(first, second, with_speech=with_speech):
                 yield f"{talk}, {name}: {line}"
 
 
-def _of_utterance(first: Utterance, second: Utterance, *, with_speech: bool) -> Iterator[str]:
+def _compare_utterances(first: Utterance, second: Utterance, *, with_speech: bool) -> Iterator[str]:
+    """Yield the differences of two utterances."""
     if len(first.audio) != len(second.audio):
         yield f"{len(first.audio)} bytes of audio against {len(second.audio)}"
     elif with_speech and first.audio != second.audio:
@@ -220,13 +230,14 @@ def _of_utterance(first: Utterance, second: Utterance, *, with_speech: bool) -> 
     if first.ends != second.ends:
         yield f"{first.ends} end marks against {second.ends}"
     for number, (mine, theirs) in enumerate(zip_longest(first.payloads, second.payloads), 1):
-        yield from (f"payload {number}: {line}" for line in _of_payload(mine, theirs))
+        yield from (f"payload {number}: {line}" for line in _compare_payloads(mine, theirs))
     for mine_said, theirs_said in zip_longest(first.other, second.other):
         if mine_said != theirs_said:
             yield f"{mine_said or 'nothing'} against {theirs_said or 'nothing'}"
 
 
-def _of_payload(first: MotionResponse | None, second: MotionResponse | None) -> Iterator[str]:
+def _compare_payloads(first: MotionResponse | None, second: MotionResponse | None) -> Iterator[str]:
+    """Yield the differences of two payloads."""
     if first is None or second is None:
         yield f"only in the {'second' if first is None else 'first'}"
         return
@@ -235,10 +246,11 @@ def _of_payload(first: MotionResponse | None, second: MotionResponse | None) -> 
     if len(first.keyframes) != len(second.keyframes):
         yield f"{len(first.keyframes)} keyframes against {len(second.keyframes)}"
     elif not np.array_equal(first.keyframes, second.keyframes, equal_nan=True):
-        yield _of_keyframes(first.keyframes, second.keyframes)
+        yield _compare_keyframes(first.keyframes, second.keyframes)
 
 
-def _of_keyframes(first: Keyframes, second: Keyframes) -> str:
+def _compare_keyframes(first: Keyframes, second: Keyframes) -> str:
+    """Tell how many keyframes differ, and by how much."""
     apart = np.nan_to_num(np.abs(first.astype(np.float64) - second), nan=np.inf)
     row, column = np.unravel_index(int(apart.argmax()), apart.shape)
     name = next(name for name, columns in FIELDS.items() if columns.start <= column < columns.stop)

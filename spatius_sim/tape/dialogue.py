@@ -1,4 +1,4 @@
-"""Tapes for people: a readable dialogue, and the figures of a tape."""
+"""Shows tapes to people: as a readable dialogue, and as figures."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from spatius_sim.trace.words import line_of
 
 
 def dialogue(path: Path) -> Iterator[str]:
-    """A tape as lines: when, where, who to whom, what."""
+    """Yield a tape as lines: when, where, who to whom, what."""
     for number, trace in enumerate(read_traces(path), 1):
         header = trace.header
         wire = f" over {header.wire}" if header.wire else ""
@@ -25,7 +25,7 @@ def dialogue(path: Path) -> Iterator[str]:
 
 @dataclass(slots=True)
 class Statistics:
-    """The figures of a tape. Seconds of audio that went up, by rate in Hz."""
+    """The figures of a tape. `speech_seconds`: seconds of audio that went up, by sample rate in Hz."""
 
     header: TapeHeader
     file_bytes: int
@@ -40,29 +40,30 @@ class Statistics:
 
 
 def statistics(path: Path) -> Statistics:
-    """The figures of a tape; raises UsageError for what is none."""
-    found = Statistics(header_of(path), path.stat().st_size)
+    """Count the figures of a tape. Raises UsageError if the file is no tape."""
+    figures = Statistics(header_of(path), path.stat().st_size)
     for trace in read_traces(path):
-        found.runs += 1
-        _count(found, trace)
-    return found
+        figures.runs += 1
+        _count_run(figures, trace)
+    return figures
 
 
-def _count(found: Statistics, trace: Trace) -> None:
+def _count_run(figures: Statistics, trace: Trace) -> None:
+    """Add the figures of one run."""
     rates: dict[str, int] = {}
-    found.connections += len({(e.lane, e.connection) for e in trace.events if e.connection})
+    figures.connections += len({(e.lane, e.connection) for e in trace.events if e.connection})
     for event in trace.events:
-        found.kinds[type(event.what).__name__] += 1
-        found.seconds = max(found.seconds, event.at_ns / 1e9)
+        figures.kinds[type(event.what).__name__] += 1
+        figures.seconds = max(figures.seconds, event.at_ns / 1e9)
         if not isinstance(event.what, Sent | Received):
             continue
-        found.frame_bytes += len(event.what.raw)
+        figures.frame_bytes += len(event.what.raw)
         match event.what.value:
             case ConfigureSession(sample_rate=rate):
                 rates[event.connection] = rate
             case AudioInput(audio=audio) if rates.get(event.connection):
                 rate = rates[event.connection]
-                found.speech_seconds[rate] += len(audio) / BYTES_PER_SAMPLE / rate  # type: ignore[assignment]
+                figures.speech_seconds[rate] += len(audio) / BYTES_PER_SAMPLE / rate  # type: ignore[assignment]
             case MotionResponse(keyframes=keyframes) if event.lane is Lane.UPSTREAM:
-                found.payloads += 1
-                found.keyframes += len(keyframes)
+                figures.payloads += 1
+                figures.keyframes += len(keyframes)

@@ -13,15 +13,15 @@ from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Lane
 from spatius_sim.wires.features import UPSTREAM
 
-_ALWAYS = ("TokenRequested", "SecretKnown", "Opened")
+_ALWAYS_KEPT = ("TokenRequested", "SecretKnown", "Opened")
 _HANDSHAKE_FRAMES = 2
 _MOTION = b"\x08\x05"
 
 
 @dataclass(frozen=True, slots=True)
 class TapeSlice:
-    """What is to be cut out: nanoseconds of the tape (`until_ns` None: to its end), a run (1, 2, ...; 0:
-    all) and connections (none: all)."""
+    """Which part of a tape to cut out: nanoseconds of the tape (`until_ns` None: to its end), a run (1, 2,
+    ...; 0: all) and connections (none: all)."""
 
     from_ns: int = 0
     until_ns: int | None = None
@@ -29,7 +29,7 @@ class TapeSlice:
     connections: frozenset[str] = frozenset()
 
     def holds(self, run: int, event: TapedEvent) -> bool:
-        """Whether the event belongs to the piece."""
+        """Whether the event belongs to the slice."""
         return (
             (not self.run or run == self.run)
             and self.from_ns <= event.at_ns
@@ -39,11 +39,11 @@ class TapeSlice:
 
 
 def cut(path: Path, out: Path, piece: TapeSlice) -> int:
-    """Write a piece of a tape to `out`; how many events it has. The handshake of every connection in it
-    comes along. Raises UsageError where nothing is in it, and where `out` is the tape itself."""
+    """Write a slice of a tape to `out`, and return how many events it has. The handshake of every connection
+    in the slice comes along. Raises UsageError if the slice is empty, or if `out` is the tape itself."""
     apart(out, path)
     needed: set[tuple[int, str]] = set()
-    for run, record in _numbered(path):
+    for run, record in _with_run_numbers(path):
         if isinstance(record, TapedEvent) and piece.holds(run, record):
             needed.add((run, record.connection))
     if not needed:
@@ -52,14 +52,16 @@ def cut(path: Path, out: Path, piece: TapeSlice) -> int:
     frames: dict[tuple[int, str], int] = {}
     header = replace(header_of(path), note=f"cut out of a tape of {header_of(path).what}")
     with TapeWriter(out, header) as writer:
-        for run, record in _numbered(path):
+        for run, record in _with_run_numbers(path):
             if isinstance(record, Run):
                 if not piece.run or run == piece.run:
                     writer.write(record)
                 continue
             key = (run, record.connection)
             frames[key] = frames.get(key, 0) + (record.kind in ("Sent", "Received"))
-            opening = record.kind in _ALWAYS or (record.kind != "Closed" and frames[key] <= _HANDSHAKE_FRAMES)
+            opening = record.kind in _ALWAYS_KEPT or (
+                record.kind != "Closed" and frames[key] <= _HANDSHAKE_FRAMES
+            )
             before = record.at_ns < piece.from_ns and opening and (key in needed or not record.connection)
             if piece.holds(run, record) or (before and (not piece.run or run == piece.run)):
                 writer.write(record)
@@ -68,18 +70,20 @@ def cut(path: Path, out: Path, piece: TapeSlice) -> int:
 
 
 def merge(first: Path, second: Path, out: Path) -> int:
-    """Write what both tapes saw of the same time to `out`, on the first one's clock; by how many nanoseconds
-    the second was moved. One of them may hold several runs: what the other saw then belongs to the run in
-    which it happened. No payload arrives before it was sent; where none is on both tapes, the wall clocks
-    in their headers are believed. Raises UsageError for tapes that are no two halves of one time."""
+    """Merge two tapes of the same time into `out`, on the clock of the first.
+
+    Returns by how many nanoseconds the second tape was moved: so far that no payload arrives before it was
+    sent. If no payload is on both tapes, the wall clocks in their headers decide. One tape may hold several
+    runs: then each event of the other belongs to the run in which it happened. Raises UsageError if the tapes
+    are not two halves of one time."""
     apart(out, first, second)
-    sides = [_Side.of(first), _Side.of(second)]
+    sides = [_Side.read(first), _Side.read(second)]
     common = sides[0].lanes & sides[1].lanes - {Lane.KIT, Lane.DECODER}
     if common:
         raise UsageError(f"{first} and {second} both hold the {min(common)} half: two halves are needed")
     if all(len(side.runs) > 1 for side in sides):
         raise UsageError(f"{first} and {second} both hold several runs: `tape cut --run` takes one out")
-    shift = _shift(*sides)
+    shift = _find_shift(*sides)
     halves = "both" if {Lane.UPSTREAM, Lane.DOWNSTREAM} <= sides[0].lanes | sides[1].lanes else "upstream"
     header = sides[0].header
     merged = replace(
@@ -91,21 +95,21 @@ def merge(first: Path, second: Path, out: Path) -> int:
     earliest = min(0, shift)
     leader = int(len(sides[1].runs) > 1)
     streams = [
-        _stamped(path, moved - earliest, runs=rank == leader)
+        _with_times(path, moved - earliest, runs=rank == leader)
         for rank, (path, moved) in enumerate([(first, 0), (second, shift)])
     ]
     if Lane.UPSTREAM in sides[1].lanes:
-        streams.reverse()  # At the same time, what was sent comes before what arrived.
-    # The client's half names the wire, and what it lacks.
-    told = next((side.runs[0] for side in sides if side.runs[0].wire), sides[0].runs[0])
+        streams.reverse()  # Of two events at the same time, the one that was sent comes first.
+    # The half of the client names the wire and the features that it lacks.
+    client_run = next((side.runs[0] for side in sides if side.runs[0].wire), sides[0].runs[0])
     runs = (
         replace(
             run,
             subject="relay",
-            wire=told.wire,
-            declaration=told.declaration,
+            wire=client_run.wire,
+            declaration=client_run.declaration,
             halves=halves,
-            lacks=_without_upstream(f"{run.lacks} {told.lacks}"),
+            lacks=_without_upstream(f"{run.lacks} {client_run.lacks}"),
         )
         for run in sides[leader].runs
     )
@@ -122,18 +126,19 @@ def merge(first: Path, second: Path, out: Path) -> int:
                 for event in openings.still_open():
                     writer.write(event)
             else:
-                begun = True  # Its record stands before whatever the other tape saw earlier.
+                begun = True  # The record of the first run stands before earlier events of the other tape.
     return shift
 
 
 class _Openings:
-    """How every upstream session that is open was opened, for a run that finds it so."""
+    """Remembers how each open upstream session was opened, for a run that begins while it is open."""
 
     def __init__(self) -> None:
         self._tokens: dict[str, TapedEvent] = {}
         self._sessions: dict[str, list[TapedEvent]] = {}
 
     def note(self, event: TapedEvent) -> None:
+        """Remember or forget what this event tells of a session."""
         if event.kind == "TokenRequested":
             self._tokens[str(event.fields["token"])] = event
         if event.lane is not Lane.UPSTREAM:
@@ -146,6 +151,7 @@ class _Openings:
             opening.append(event)
 
     def still_open(self) -> Iterator[TapedEvent]:
+        """Yield the token and the handshake of each session that is open."""
         for opening in self._sessions.values():
             token = self._tokens.get(str(opening[0].fields.get("token")))
             yield from [token, *opening] if token else opening
@@ -157,6 +163,8 @@ def _without_upstream(lacks: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
+    """One of two tapes to merge: its runs and lanes, and when each payload was sent or arrived."""
+
     header: TapeHeader
     runs: list[Run]
     lanes: frozenset[Lane]
@@ -164,7 +172,8 @@ class _Side:
     arrived: dict[bytes, int]
 
     @classmethod
-    def of(cls, path: Path) -> "_Side":
+    def read(cls, path: Path) -> "_Side":
+        """Read a tape. Raises UsageError if it holds no run."""
         runs: list[Run] = []
         lanes: set[Lane] = set()
         sent: dict[bytes, int] = {}
@@ -174,7 +183,7 @@ class _Side:
                 runs.append(record)
                 continue
             lanes.add(record.lane)
-            for digest in _payloads(record):
+            for digest in _digest_payloads(record):
                 times = sent if record.lane is Lane.UPSTREAM else arrived
                 times.setdefault(digest, record.at_ns)
         if not runs:
@@ -182,8 +191,8 @@ class _Side:
         return cls(header_of(path), runs, frozenset(lanes), sent, arrived)
 
 
-def _shift(first: _Side, second: _Side) -> int:
-    """What must be added to the times of the second tape."""
+def _find_shift(first: _Side, second: _Side) -> int:
+    """Return how many nanoseconds must be added to the times of the second tape."""
     delays = [first.arrived[digest] - at for digest, at in second.sent.items() if digest in first.arrived]
     if delays:
         return min(delays)
@@ -193,7 +202,8 @@ def _shift(first: _Side, second: _Side) -> int:
     return (second.header.recorded_unix_ms - first.header.recorded_unix_ms) * 1_000_000
 
 
-def _payloads(event: TapedEvent) -> Iterator[bytes]:
+def _digest_payloads(event: TapedEvent) -> Iterator[bytes]:
+    """Yield a digest of each motion payload in an event."""
     contents = (value for value in event.fields.values() if isinstance(value, Content))
     pieces = (part.content for content in contents for part in content.parts if isinstance(part, TapedPiece))
     for piece in pieces:
@@ -201,8 +211,8 @@ def _payloads(event: TapedEvent) -> Iterator[bytes]:
             yield hashlib.blake2b(piece, digest_size=16).digest()
 
 
-def _stamped(path: Path, shift: int, *, runs: bool) -> Iterator[tuple[int, Record]]:
-    """Every event with its time, and every run, if `runs`, with that of its first event."""
+def _with_times(path: Path, shift: int, *, runs: bool) -> Iterator[tuple[int, Record]]:
+    """Yield every event with its time, and, with `runs`, every run with the time of its first event."""
     begun: Run | None = None
     for record in records_of(path):
         if isinstance(record, Run):
@@ -215,7 +225,7 @@ def _stamped(path: Path, shift: int, *, runs: bool) -> Iterator[tuple[int, Recor
         yield at_ns, record._replace(at_ns=at_ns)
 
 
-def _numbered(path: Path) -> Iterator[tuple[int, Record]]:
+def _with_run_numbers(path: Path) -> Iterator[tuple[int, Record]]:
     run = 0
     for record in records_of(path):
         run += isinstance(record, Run)
@@ -223,6 +233,6 @@ def _numbered(path: Path) -> Iterator[tuple[int, Record]]:
 
 
 def apart(out: Path, *tapes: Path) -> None:
-    """Raises UsageError where `out` is one of the tapes that are read."""
+    """Raise UsageError if `out` is one of the tapes that are read."""
     if any(out.resolve() == tape.resolve() for tape in tapes):
         raise UsageError(f"{out} is read and cannot be written at once: name another file")

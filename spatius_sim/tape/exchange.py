@@ -1,4 +1,4 @@
-"""Tapes from and to other files: the SDK example's JSON, WAV, and motion as arrays."""
+"""Converts tapes from and to other files: the SDK example's JSON, WAV, and motion as arrays."""
 
 import json
 import wave
@@ -28,7 +28,7 @@ _SEGMENT_NS = 1_000_000_000 // KEYFRAMES_PER_SECOND
 
 @dataclass(slots=True)
 class TapedRequest:
-    """One request on a tape: its audio, and the payloads that answered it, as they were sent."""
+    """One request on a tape: its audio, and the payloads that answered it, byte for byte."""
 
     connection_id: str
     req_id: str
@@ -38,16 +38,18 @@ class TapedRequest:
 
 
 def import_recordings(paths: list[Path], out: Path, kit_version: str, *, keep_audio: bool) -> None:
-    """Recordings in the SDK example's shape as one tape, a run each; raises UsageError for another shape."""
+    """Write recordings in the SDK example's shape to one tape, a run each. Raises UsageError if one has
+    another shape."""
     recordings = [read_recording(path) for path in paths]
     rates = tuple(sorted({recording.sample_rate for recording in recordings}))
     redactions = ("secrets", "names") if keep_audio else ("secrets", "names", "speech")
     header = TapeHeader("import", 0, kit_version, 0, rates, redactions)
-    write_traces(out, header, [_trace(recording, kit_version) for recording in recordings])
+    write_traces(out, header, [_trace_of(recording, kit_version) for recording in recordings])
 
 
-def _trace(recording: Recording, kit_version: str) -> Trace:
-    """The recording as a proxy would have seen it: audio at once, each payload with its last keyframe."""
+def _trace_of(recording: Recording, kit_version: str) -> Trace:
+    """Return the trace that a proxy would have recorded: all audio at once, and each payload when its last
+    keyframe is due."""
     up = [
         encode(ConfigureSession(recording.sample_rate)),
         encode(AudioInput(recording.req_id, recording.audio, True)),
@@ -67,13 +69,13 @@ def _trace(recording: Recording, kit_version: str) -> Trace:
 
 
 def requests_of(path: Path) -> Iterator[TapedRequest]:
-    """The requests of a tape, in the order in which they began."""
+    """Yield the requests of a tape, in the order in which they began."""
     for trace in read_traces(path):
         yield from requests_in(trace)
 
 
 def requests_in(trace: Trace) -> list[TapedRequest]:
-    """The requests of one run, in the order in which they began."""
+    """Return the requests of one run, in the order in which they began."""
     rates: dict[str, int] = {}
     confirmed: dict[str, str] = {}
     requests: dict[tuple[str, str], TapedRequest] = {}
@@ -93,7 +95,7 @@ def requests_in(trace: Trace) -> list[TapedRequest]:
                 latest[connection].audio += audio
             case MotionResponse(req_id=req_id):
                 answered = (what.answers if isinstance(what, Sent) else "") or req_id
-                # A replay with original ids answers under ids that its relay never chose.
+                # A replay with original ids answers with ids that its relay never chose.
                 request = requests.get((connection, answered)) or latest.get(connection)
                 if request is not None and isinstance(what.raw, bytes):
                     request.payloads.append(what.raw)
@@ -103,8 +105,9 @@ def requests_in(trace: Trace) -> list[TapedRequest]:
 
 
 def export_recordings(path: Path, folder: Path) -> list[Path]:
-    """Each request as a JSON file in the SDK example's shape; raises UsageError for a tape without speech."""
-    _needs_speech(path, "the SDK example's shape holds audio")
+    """Write each request as a JSON file in the SDK example's shape. Raises UsageError if the tape has no
+    speech."""
+    _require_speech(path, "the SDK example's shape holds audio")
     written = []
     for number, request in enumerate(requests_of(path), 1):
         stored = {
@@ -115,18 +118,18 @@ def export_recordings(path: Path, folder: Path) -> list[Path]:
             "req_id": request.req_id,
             "animation_messages_base64": [b64encode(payload).decode() for payload in request.payloads],
         }
-        written.append(_into(folder, number, "json"))
+        written.append(_file_in(folder, number, "json"))
         written[-1].write_text(json.dumps(stored), encoding="utf-8")
     return written
 
 
 def export_speech(path: Path, folder: Path) -> list[Path]:
-    """The audio of each request as WAV; raises UsageError for a tape without speech."""
-    _needs_speech(path, "there is nothing to hear")
+    """Write the audio of each request as WAV. Raises UsageError if the tape has no speech."""
+    _require_speech(path, "there is nothing to hear")
     written = []
     for number, request in enumerate(requests_of(path), 1):
         if request.sample_rate:
-            written.append(_into(folder, number, "wav"))
+            written.append(_file_in(folder, number, "wav"))
             with wave.open(str(written[-1]), "wb") as file:
                 file.setnchannels(1)
                 file.setsampwidth(2)
@@ -136,8 +139,8 @@ def export_speech(path: Path, folder: Path) -> list[Path]:
 
 
 def export_motion(path: Path, folder: Path) -> list[Path]:
-    """The motion of each request as .npz: an array for each field, (keyframes, values) in float32, and
-    `segments`, the keyframes of each payload."""
+    """Write the motion of each request as .npz: an array for each field, (keyframes, values) in float32, and
+    `segments`, the number of keyframes in each payload."""
     written = []
     for number, request in enumerate(requests_of(path), 1):
         read = (read_upstream(payload) for payload in request.payloads)
@@ -145,18 +148,18 @@ def export_motion(path: Path, folder: Path) -> list[Path]:
         if segments:
             whole = np.concatenate(segments)
             arrays: dict[str, NDArray[Any]] = {name: whole[:, columns] for name, columns in FIELDS.items()}
-            written.append(_into(folder, number, "npz"))
-            arrays["segments"] = np.array([len(one) for one in segments])
+            written.append(_file_in(folder, number, "npz"))
+            arrays["segments"] = np.array([len(segment) for segment in segments])
             np.savez(written[-1], allow_pickle=False, **arrays)
     return written
 
 
-def _needs_speech(path: Path, why: str) -> None:
+def _require_speech(path: Path, why: str) -> None:
     if not header_of(path).has_speech:
         raise UsageError(f"{path}: its speech was not kept, and {why}: record with --keep-audio")
 
 
-def _into(folder: Path, number: int, kind: str) -> Path:
+def _file_in(folder: Path, number: int, kind: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

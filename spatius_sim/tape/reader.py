@@ -1,4 +1,4 @@
-"""Reads a tape record by record, in constant memory. Every input is hostile until checked."""
+"""Reads a tape record by record, in constant memory. Every input is hostile until it is checked."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,12 +24,12 @@ from spatius_sim.tape.sections import (
 from spatius_sim.tape.writer import TapeWriter
 
 READABLE = (VERSION,)
-"""Every version that a release has written."""
+"""Every format version that a release has written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """What the tape says of itself. `last_ns`: the largest time of its events."""
+    """What the tape says of its contents. `last_ns`: the largest time of its events."""
 
     runs: int
     events: int
@@ -39,15 +39,15 @@ class Footer:
 
 
 class TapeReader:
-    """`header` is read at once, the records while they are iterated (once), then there is a `footer`.
+    """Reads a tape: the `header` at once, the records while they are iterated (once), then the `footer`.
 
-    Raises TapeError, with offset and reason, for damage, for what breaks off and for what is no tape.
+    Raises TapeError, with offset and reason, if the tape is damaged or broken off, or if the file is no tape.
     """
 
     def __init__(self, file: FileIO, name: str) -> None:
         self._name = name
         self._sections = SectionReader(file, name)
-        self._blobs = BlobWindow(self._blobs_again)
+        self._blobs = BlobWindow(self._read_blobs_again)
         self._counts = {"runs": 0, "events": 0, "blobs": 0, "blob_bytes": 0}
         self._last_ns = 0
         self.footer: Footer | None = None
@@ -64,22 +64,22 @@ class TapeReader:
             yield self._read(stored)
 
     def stored_records(self) -> Iterator[Any]:
-        """The records as MessagePack values, checked against their checksums alone; blobs are kept."""
+        """Yield the records as MessagePack values, checked only against their checksums; keep the blobs."""
         while True:
             kind, body = self._sections.next()
             if kind in (BLOB, RECORDS):
-                first, blobs, records = self._contents(kind, body)
-                self._keep(first, blobs)
+                first, blobs, records = self._split_section(kind, body)
+                self._keep_blobs(first, blobs)
                 yield from records
             elif kind == FOOTER:
-                self._finish(body)
+                self._read_footer(body)
                 return
             else:
                 raise self._error("a second header")
 
     def whole_records(self) -> Iterator[Record | TapeError]:
-        """What can be saved of a damaged tape: its whole records, and each error at its place. Ends where
-        nothing more can be found."""
+        """Yield what can be saved of a damaged tape: its whole records, and each error at its place. Ends if
+        no more section can be found."""
         while True:
             try:
                 for stored in self.stored_records():
@@ -97,8 +97,8 @@ class TapeReader:
         except TapeError as error:
             return error
 
-    def _contents(self, kind: bytes, body: memoryview) -> tuple[int, list[bytes], list[Any]]:
-        """The number of the first blob, the blobs and the records of a section."""
+    def _split_section(self, kind: bytes, body: memoryview) -> tuple[int, list[bytes], list[Any]]:
+        """Return the number of the first blob, the blobs and the records of a section."""
         if kind == BLOB:
             number = int.from_bytes(body[:BLOB_NUMBER_BYTES], "big")
             return number, [bytes(body[BLOB_NUMBER_BYTES:])], []
@@ -111,10 +111,11 @@ class TapeReader:
                 return first, blobs, records
         raise self._error("a section of records is no array of a number, blobs and records")
 
-    def _blobs_again(self, place: SectionPlace) -> list[bytes]:
-        return self._contents(*self._sections.again(place))[1]
+    def _read_blobs_again(self, place: SectionPlace) -> list[bytes]:
+        return self._split_section(*self._sections.read_again(place))[1]
 
-    def _keep(self, first: int, blobs: list[bytes]) -> None:
+    def _keep_blobs(self, first: int, blobs: list[bytes]) -> None:
+        """Keep the blobs of a section and count them."""
         try:
             size = self._blobs.add(first, blobs, self._sections.place)
         except MalformedError as error:
@@ -123,6 +124,7 @@ class TapeReader:
         self._counts["blob_bytes"] += size
 
     def _read(self, stored: Any) -> Record:
+        """Read one record and count it. Raises TapeError if it is malformed."""
         try:
             record = read_record(stored, self._blobs)
         except MalformedError as error:
@@ -136,7 +138,8 @@ class TapeReader:
             self._last_ns = max(self._last_ns, record.at_ns)
         return record
 
-    def _finish(self, body: memoryview) -> None:
+    def _read_footer(self, body: memoryview) -> None:
+        """Read the footer, and make sure that nothing follows it."""
         try:
             stored = unpack(body)
             if not isinstance(stored, dict) or not all(isinstance(n, int) for n in stored.values()):
@@ -147,7 +150,7 @@ class TapeReader:
         self._sections.finish()
 
     def check_counts(self) -> None:
-        """Raises TapeError where the footer counts otherwise than what was read."""
+        """Raise TapeError if the footer has other counts than the records that were read."""
         counted = Footer(**self._counts, last_ns=self._last_ns)
         if self.footer != counted:
             raise self._error(f"the footer says {self.footer}, the tape holds {counted}")
@@ -157,7 +160,7 @@ class TapeReader:
 
 
 def open_tape(path: Path) -> FileIO:
-    """The file of a tape; raises UsageError where it cannot be opened."""
+    """Open the file of a tape. Raises UsageError if that fails."""
     try:
         if not path.is_file():
             raise UsageError(f"{path}: there is no such file")
@@ -167,7 +170,7 @@ def open_tape(path: Path) -> FileIO:
 
 
 def records_of(path: Path) -> Iterator[Record]:
-    """Every record of a tape, whose footer is checked at the end; raises UsageError."""
+    """Yield every record of a tape, then check its footer. Raises UsageError."""
     with open_tape(path) as file:
         reader = TapeReader(file, str(path))
         yield from reader
@@ -175,30 +178,30 @@ def records_of(path: Path) -> Iterator[Record]:
 
 
 def header_of(path: Path) -> TapeHeader:
-    """The header alone."""
+    """Read only the header of a tape. Raises UsageError."""
     with open_tape(path) as file:
         return TapeReader(file, str(path)).header
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What `repair` saved, and each piece of damage that it met."""
+    """How many events `repair` saved, and each piece of damage that it found."""
 
     events: int
     damage: tuple[str, ...]
 
 
 def repair(path: Path, out: Path) -> Repaired:
-    """Write what is whole of a tape to `out`, with a footer; raises UsageError where nothing is."""
+    """Write the whole records of a tape to `out`, with a footer. Raises UsageError if there is no header."""
     events, damage = 0, []
     with open_tape(path) as file:
         reader = TapeReader(file, str(path))
         header = replace(reader.header, note="repaired: something is missing")
         with TapeWriter(out, header) as writer:
-            for found in reader.whole_records():
-                if isinstance(found, TapeError):
-                    damage.append(str(found))
+            for record in reader.whole_records():
+                if isinstance(record, TapeError):
+                    damage.append(str(record))
                 else:
-                    events += isinstance(found, TapedEvent)
-                    writer.write(found)
+                    events += isinstance(record, TapedEvent)
+                    writer.write(record)
     return Repaired(events, tuple(damage))

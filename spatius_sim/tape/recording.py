@@ -1,4 +1,4 @@
-"""Recordings in the shape that the SDK's HTTP example writes (protocol.md, "Motion as recorded")."""
+"""Reads recordings in the shape that the SDK's HTTP example writes (protocol.md, "Motion as recorded")."""
 
 import json
 from base64 import b64decode
@@ -10,7 +10,7 @@ from spatius_sim.protocol.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One recorded request: its audio (mono s16le) and the payloads that answered it, as they were sent."""
+    """One recorded request: its audio (mono s16le) and the payloads that answered it, byte for byte."""
 
     name: str
     sample_rate: int
@@ -21,7 +21,7 @@ class Recording:
 
 
 def read_recording(path: Path) -> Recording:
-    """Read a recording; raises UsageError for another shape, naming the file and what is wrong."""
+    """Read a recording. Raises UsageError with the file name and the reason if it has another shape."""
     try:
         stored = json.loads(path.read_bytes())
         if stored["audio_format"] != "pcm_s16le_mono":

@@ -1,9 +1,9 @@
-"""The frame of a tape: sections, each with its length and a checksum (fixtures/README.md, "The tape").
+"""Writes and reads the sections of a tape, each with its length and a checksum (fixtures/README.md, "The
+tape").
 
-A section is a MessagePack array of its name, its checksum and its body, always encoded in the same widths,
-so that its head is 20 bytes. Each checksum covers the body and the checksum before it: what is flipped,
-cut, dropped or moved is told with its offset.
-"""
+A section is a MessagePack array of its name, its checksum and its body, always encoded in the same widths, so
+that its head is 20 bytes. Each checksum covers the body and the checksum before it: so the reader finds each
+bit that is flipped and each section that is cut, dropped or moved, and tells its offset."""
 
 import struct
 from io import FileIO, RawIOBase
@@ -16,13 +16,13 @@ from spatius_sim.protocol.errors import UsageError
 HEADER, RECORDS, BLOB, FOOTER = b"TAPE", b"DATA", b"BLOB", b"DONE"
 
 LARGEST_BODY = 1_048_576
-"""Bytes. So little can unpack to no more than some 70 MB, whatever it holds."""
+"""Bytes. A body of this size unpacks to at most some 70 MB, whatever it holds."""
 
 LARGEST_BLOB = 16 * 1_048_576
-"""Bytes of one blob: as many as the largest frame that is taken from a wire."""
+"""Bytes of one blob: as many as the largest frame that the kit accepts."""
 
 BLOB_NUMBER_BYTES = 8
-"""The body of a blob's section begins with its number, big-endian."""
+"""The section of a single blob begins with the number of the blob, big-endian, in so many bytes."""
 
 HEAD_BYTES = 20
 _HEAD = struct.Struct(">2s4sBQBI")
@@ -31,7 +31,7 @@ _UINT64, _BIN32 = 0xCF, 0xC6
 
 
 class TapeError(UsageError):
-    """A tape that cannot be read: the byte where the trouble begins, and what it is."""
+    """The tape cannot be read: names the byte at which the damage begins, and the reason."""
 
     def __init__(self, name: str, offset: int, reason: str) -> None:
         super().__init__(f"{name}: byte {offset}: {reason}")
@@ -39,29 +39,29 @@ class TapeError(UsageError):
 
 
 class IncompleteError(TapeError):
-    """A tape that ends before its footer: its recorder was killed, or its disk was full."""
+    """The tape ends before its footer: its recorder was killed, or its disk was full."""
 
 
 class BodyError(TapeError):
-    """A section whose length is known and whose contents are damaged: the next one can still be found."""
+    """The contents of a section are damaged, but its length is known: the next section can still be found."""
 
 
 def checksum(kind: bytes, body: bytes | memoryview, before: int) -> int:
-    """XXH3 (64 bits) of the section's name, its length and its body, seeded with the section before."""
+    """Return XXH3 (64 bits) of the name, length and body of a section, seeded with the checksum before."""
     hashed = xxhash.xxh3_64(kind + len(body).to_bytes(4, "big"), before)
     hashed.update(body)
     return hashed.intdigest()
 
 
 class SectionPlace(NamedTuple):
-    """Where a section begins, and the checksum of the section before it."""
+    """The byte at which a section begins, and the checksum of the section before it."""
 
     offset: int
     before: int
 
 
 class SectionWriter:
-    """Writes sections behind each other, to a file without a buffer of its own."""
+    """Writes sections one after another, to a file without a buffer of its own."""
 
     def __init__(self, file: RawIOBase) -> None:
         self._file, self._before = file, 0
@@ -76,21 +76,20 @@ class SectionWriter:
 
 
 class SectionReader:
-    """Reads sections; every failure is a TapeError with the offset of the section that it is in."""
+    """Reads sections. Every failure is a TapeError with the offset of its section."""
 
     def __init__(self, file: FileIO, name: str) -> None:
         self._file, self._name = file, name
         self._buffer = bytearray()
         self._before = self._end = 0
         self.place = SectionPlace(0, 0)
-        """Of the section that was read last."""
+        """The place of the section that was read last."""
 
     def next(self) -> tuple[bytes, memoryview]:
-        """The name and the body of the next section; the body stands until the next call.
+        """Return the name and the body of the next section; the body is valid until the next call.
 
-        Raises BodyError for damage within a section, IncompleteError at the end of the file and TapeError
-        for what is no section.
-        """
+        Raises BodyError if the section is damaged, IncompleteError at the end of the file, and TapeError if
+        there is no section."""
         offset = self._end
         self.place = SectionPlace(offset, self._before)
         head = self._file.read(HEAD_BYTES)
@@ -108,33 +107,33 @@ class SectionReader:
         if len(self._buffer) < length:
             self._buffer = bytearray(length)
         body = memoryview(self._buffer)[:length]
-        there = self._file.readinto(body)
-        if there < length:
-            raise self.incomplete(f"the tape ends after {there} of the {length} bytes of a section")
+        count = self._file.readinto(body)
+        if count < length:
+            raise self.incomplete(f"the tape ends after {count} of the {length} bytes of a section")
         self._end = offset + HEAD_BYTES + length
         expected, self._before = checksum(kind, body, self._before), stored
         if expected != stored:
             raise BodyError(self._name, offset, "damaged: a section does not match its checksum")
         return kind, body
 
-    def again(self, place: SectionPlace) -> tuple[bytes, memoryview]:
-        """A section that was read before, as `next` gave it."""
-        now = self.place, self._end, self._before
+    def read_again(self, place: SectionPlace) -> tuple[bytes, memoryview]:
+        """Return a section that was read before, as `next` does."""
+        current = self.place, self._end, self._before
         self._end, self._before = place
         self._file.seek(self._end)
         try:
             return self.next()
         finally:
-            self.place, self._end, self._before = now
+            self.place, self._end, self._before = current
             self._file.seek(self._end)
 
     def finish(self) -> None:
-        """Raises TapeError where anything follows the footer."""
+        """Raise TapeError if anything follows the footer."""
         if self._file.read(1):
             raise TapeError(self._name, self._end, "something follows the footer")
 
     def incomplete(self, reason: str) -> IncompleteError:
-        """The error of a tape that broke off."""
+        """Return the error for a tape that is broken off."""
         return IncompleteError(
             self._name,
             self.place.offset,

@@ -1,4 +1,4 @@
-"""Traces to tapes and back; the events of a run while they happen."""
+"""Writes traces to tapes and reads them back; records the events of a run while they happen."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -32,14 +32,14 @@ from spatius_sim.wires import Wire
 from spatius_sim.wires.events import NotUnderstood, Unclear
 
 MOST_BYTES = 1024 * 1_048_576
-"""A run whose frames and keyframes take more memory than this is read piece by piece, or not at all."""
+"""A run whose frames and keyframes take more memory is not read as a whole."""
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(EventKind)}
 _HINTS: dict[str, dict[str, Any]] = {name: get_type_hints(kind) for name, kind in _KINDS.items()}
 
 
 class TapeRecorder:
-    """What records onto a tape: run by run, every event cleaned before the writer sees it."""
+    """Records onto a tape, run by run; cleans every event before the writer sees it."""
 
     def __init__(self, writer: TapeWriter, header: TapeHeader) -> None:
         self._writer = writer
@@ -49,22 +49,22 @@ class TapeRecorder:
         self._start_ns: int | None = None
 
     def start(self, header: TraceHeader) -> None:
-        """A run begins."""
+        """Begin a run."""
         spoken_wire = wire_of(header.wire, header.declaration) if header.wire else None
         self._cleaner = Cleaner(spoken_wire, self._names, keep_speech=self._keep_speech)
         stored = {name: value for name, value in asdict(header).items() if name != "speech"}
         self._writer.write(Run(**stored | {"lacks": " ".join(header.lacks)}))
 
     def take(self, event: Event) -> None:
-        """Something happened. Time on a tape is counted from its first event."""
+        """Record an event. The time on a tape is counted from its first event."""
         if self._start_ns is None:
             self._start_ns = event.at_ns
         self._writer.write(self._cleaner.clean(event, self._start_ns))
         if self._names is not None:
-            self._remember(self._names, event)
+            self._pin_names(self._names, event)
 
-    def _remember(self, names: Names, event: Event) -> None:
-        """The names of an open connection may occur on it until it is closed."""
+    def _pin_names(self, names: Names, event: Event) -> None:
+        """Pin the names of an open connection: they may occur on it until it is closed."""
         place = event.lane, event.connection
         if isinstance(event.what, Opened):
             names.pin(place, event.what.app_id, event.what.avatar_id)
@@ -72,14 +72,14 @@ class TapeRecorder:
             names.unpin(place)
 
     def whole(self, trace: Trace) -> None:
-        """A run that is over already."""
+        """Record a run that is over already."""
         self.start(trace.header)
         for event in trace.events:
             self.take(event)
 
 
 def write_traces(path: Path, header: TapeHeader, traces: list[Trace]) -> None:
-    """A tape of these runs; raises UsageError where it cannot be written."""
+    """Write a tape of these runs. Raises UsageError if that fails."""
     with TapeWriter(path, header) as writer:
         taping = TapeRecorder(writer, header)
         for trace in traces:
@@ -87,8 +87,8 @@ def write_traces(path: Path, header: TapeHeader, traces: list[Trace]) -> None:
 
 
 def read_traces(path: Path) -> Iterator[Trace]:
-    """The runs of a tape, one after the other, each in memory; raises UsageError for damage, for what
-    breaks off, and for a run of more than MOST_BYTES."""
+    """Yield the runs of a tape, each as a whole in memory. Raises UsageError if the tape is damaged or broken
+    off, or if a run has more than MOST_BYTES."""
     with open_tape(path) as file:
         reader = TapeReader(file, str(path))
         run: _OpenRun | None = None
@@ -107,15 +107,18 @@ def read_traces(path: Path) -> Iterator[Trace]:
 
 
 class _OpenRun:
+    """Collects the events of one run."""
+
     def __init__(self, path: Path, run: Run, has_speech: bool) -> None:
         self._path = path
-        self._wire = _wire(path, run)
+        self._wire = _find_wire(path, run)
         stored = asdict(run) | {"lacks": tuple(run.lacks.split())}
         self._header = TraceHeader(**stored, speech=has_speech)
         self._events: list[Event] = []
         self._bytes = 0
 
     def add(self, taped: TapedEvent) -> None:
+        """Add an event. Raises UsageError if it is malformed, or if the run is too large."""
         try:
             what, size = event_of(taped, self._wire)
         except (TypeError, ValueError, KeyError) as error:
@@ -127,48 +130,51 @@ class _OpenRun:
         self._events.append(event)
 
     def trace(self) -> Trace:
+        """Return the trace of the run."""
         return Trace(self._header, tuple(self._events))
 
 
 def event_of(taped: TapedEvent, spoken_wire: Wire | None) -> tuple[EventKind, int]:
-    """What happened, and how many bytes of memory it takes; raises TypeError, ValueError or KeyError for
-    what no writer has written."""
+    """Return the content of an event, and how many bytes of memory it takes. Raises TypeError, ValueError or
+    KeyError if no writer has written it."""
     kind = _KINDS.get(taped.kind)
     if kind is None:
         raise ValueError(f"the kind {taped.kind[:50]!r} is not known")
-    given = {
+    values = {
         name: value.joined() if isinstance(value, Content) else value for name, value in taped.fields.items()
     }
-    reason = given.pop("reason", None) if kind in (Sent, Received) else None
-    size = 200 + sum(len(value) for value in given.values() if isinstance(value, str | bytes))
-    for name, value in given.items():
-        given[name] = _checked(taped.kind, name, value)
+    reason = values.pop("reason", None) if kind in (Sent, Received) else None
+    size = 200 + sum(len(value) for value in values.values() if isinstance(value, str | bytes))
+    for name, value in values.items():
+        values[name] = _check_field(taped.kind, name, value)
     if kind in (Sent, Received):
-        part: Any = given.get("part", 0)
-        value = _value(
-            taped.lane, given["raw"], part, sent=kind is Sent, spoken_wire=spoken_wire, reason=reason
+        part: Any = values.get("part", 0)
+        value = _read_value(
+            taped.lane, values["raw"], part, sent=kind is Sent, spoken_wire=spoken_wire, reason=reason
         )
-        given["value"] = value
+        values["value"] = value
         if isinstance(value, MotionResponse):
             size += value.keyframes.nbytes
-    what: EventKind = kind(**given)
+    what: EventKind = kind(**values)
     return what, size
 
 
-def _value(
+def _read_value(
     lane: Lane, raw: str | bytes, part: int, *, sent: bool, spoken_wire: Wire | None, reason: Any
 ) -> Value:
+    """Read the value of a frame from its bytes, or from the reason why it was not understood."""
     if reason is None:
-        told = read_parts(lane, raw, sent=sent, wire=spoken_wire)
-        if not 0 <= part < len(told):
-            raise ValueError(f"a frame tells {len(told)} things, and this is number {part}")
-        return told[part]
+        parts = read_parts(lane, raw, sent=sent, wire=spoken_wire)
+        if not 0 <= part < len(parts):
+            raise ValueError(f"a frame tells {len(parts)} things, and this is number {part}")
+        return parts[part]
     if lane is Lane.UPSTREAM or spoken_wire is None:
         return Undecodable(str(reason))
     return Unclear(str(reason)) if sent else NotUnderstood(str(reason))
 
 
-def _checked(kind: str, name: str, value: Any) -> Any:
+def _check_field(kind: str, name: str, value: Any) -> Any:
+    """Return a field in its type. Raises ValueError or TypeError if it has another."""
     hint = _HINTS[kind].get(name)
     if hint is None:
         raise ValueError(f"{kind} has no field {name[:50]!r}")
@@ -182,7 +188,7 @@ def _checked(kind: str, name: str, value: Any) -> Any:
     return value
 
 
-def _wire(path: Path, run: Run) -> Wire | None:
+def _find_wire(path: Path, run: Run) -> Wire | None:
     try:
         return wire_of(run.wire, run.declaration) if run.wire else None
     except UsageError as error:

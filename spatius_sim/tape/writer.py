@@ -1,4 +1,4 @@
-"""Writes a tape while things happen, in constant memory. A tape that was not closed says so to its reader."""
+"""Writes a tape while the events happen, in constant memory. A reader sees if a tape was not closed."""
 
 import hashlib
 import os
@@ -26,17 +26,17 @@ from spatius_sim.tape.sections import (
 )
 
 _REMEMBERED_BYTES = WINDOW_BYTES // 2
-"""Half of the window: so nothing that is still to be written refers to a blob that is gone."""
+"""Half of the window: so no record refers to a blob that the reader has forgotten."""
 _FULL_BYTES = 256 * 1024
-"""Far from LARGEST_BODY: the heads of the arrays and of the binaries in them need no counting."""
+"""Far below LARGEST_BODY, so that the heads of the arrays and of their binaries need not be counted."""
 _OWN_SECTION_BYTES = 128 * 1024
 _OWNERS_ALONE = 0o600
-"""The mode of a tape: what people said may be on it, and what a subject said that no redaction knows."""
+"""The mode of a tape: it may hold what people said, and messages of a subject that no redaction knows."""
 
 
 class TapeWriter:
-    """`with TapeWriter(path, header) as tape:` writes the footer at the end of the block; an exception
-    leaves a tape without it. Raises UsageError where the file cannot be written."""
+    """Writes a tape. `with TapeWriter(path, header) as tape:` writes the footer at the end of the block; an
+    exception leaves a tape without a footer. Raises UsageError if the file cannot be written."""
 
     def __init__(self, path: Path, header: TapeHeader) -> None:
         self.path = path
@@ -67,7 +67,7 @@ class TapeWriter:
             self.abandon()
 
     def write(self, record: Record) -> None:
-        """Add a record; it reaches the file with its neighbours, or with `flush`."""
+        """Add a record. It reaches the file together with others, or with `flush`."""
         if isinstance(record, Run):
             self._counts["runs"] += 1
         else:
@@ -89,21 +89,22 @@ class TapeWriter:
             self._records, self._blobs, self._pending_bytes = [], [], 0
 
     def close(self) -> None:
-        """Write the footer, and close."""
+        """Write the footer, and close the file."""
         self.flush()
         self._write(FOOTER, msgpack.packb(self._counts | {"last_ns": self._last_ns}))
         self._file.close()
 
     def abandon(self) -> None:
-        """Close without the footer: the tape is broken off."""
+        """Close the file without a footer: the tape is broken off."""
         self._file.close()
 
     def _open(self) -> FileIO:
+        """Create the file, for its owner alone. Raises UsageError if that fails."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file = FileIO(self.path, "wb", opener=lambda path, flags: os.open(path, flags, _OWNERS_ALONE))
             if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                os.fchmod(file.fileno(), _OWNERS_ALONE)  # It may have been there already.
+                os.fchmod(file.fileno(), _OWNERS_ALONE)  # The file may have existed before.
             return file
         except OSError as error:
             raise UsageError(f"{self.path} cannot be written: {error.strerror}") from error
@@ -114,6 +115,7 @@ class TapeWriter:
         self._pending_bytes += size
 
     def _number_of(self, blob: bytes) -> int:
+        """Return the number of a blob; write the blob if it is new. Raises UsageError if it is too large."""
         if len(blob) > LARGEST_BLOB:
             raise UsageError(f"{self.path}: a frame of {len(blob)} bytes is too large for a tape")
         digest = hashlib.blake2b(blob, digest_size=16).digest()

@@ -437,7 +437,7 @@ def test_numbers_of_blobs_rise(tmp_path: Path, second: int) -> None:
         (RECORDS, first),
         (RECORDS, msgpack.packb([second, [b"x"], []])),
     )
-    with pytest.raises(TapeError, match=f"blob {second} comes behind blob 1"):
+    with pytest.raises(TapeError, match=f"blob {second} comes after blob 1"):
         list(read_traces(path))
 
 
