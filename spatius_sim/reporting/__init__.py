@@ -1,1 +1,1 @@
-"""Findings to a summary, and the summary to text and JSON. Nothing here decides."""
+"""Makes a summary from findings, and reports from the summary. Nothing here decides a verdict."""

@@ -1,4 +1,4 @@
-"""Several reports side by side: subjects or releases, and what changed from one to the next."""
+"""Puts several reports side by side: subjects or releases, and what changed from one to the next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from spatius_sim.rules.findings import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One subject of one report, called by its file's name, which it may share with others of the file."""
+    """One subject of one report. Its name is that of the report's file; several subjects may share it."""
 
     name: str
     subject: JudgedSubject
@@ -22,7 +22,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One rule; a verdict for each column, None where it was not judged there."""
+    """One rule, with a verdict for each column; None if the rule was not judged there."""
 
     rule: JudgedRule
     verdicts: tuple[Verdict | None, ...]
@@ -35,8 +35,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A rule whose verdict is another in column `after` than in column `before`, where it was judged last;
-    `broken` where it fails now and did not, `mended` the other way round."""
+    """A rule whose verdict in column `after` differs from the last verdict before, in column `before`."""
 
     rule_id: str
     before: str
@@ -46,39 +45,46 @@ class Change:
 
     @property
     def broken(self) -> bool:
+        """Whether the rule fails now and did not before."""
         return self.now is Verdict.FAILED
 
     @property
     def mended(self) -> bool:
+        """Whether the rule failed before and does not now."""
         return self.was is Verdict.FAILED
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
+    """Several reports side by side: a column for each subject, a row for each rule."""
+
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What changed from left to right, what fails now first."""
-        found = [change for row in self.rows for change in _changes(row, self.columns)]
+        """All changes from left to right; rules that fail now come first."""
+        found = [change for row in self.rows for change in _find_changes(row, self.columns)]
         return tuple(sorted(found, key=lambda change: (not change.broken, not change.mended)))
 
 
 def matrix_of(reports: Sequence[tuple[str, Report]]) -> Matrix:
-    """The reports, named, side by side in that order; a column for each subject."""
+    """Put the reports side by side in this order, with a column for each subject."""
     columns = [
-        (Column(name, subject), report.of(subject)) for name, report in reports for subject in report.subjects
+        (Column(name, subject), report.rules_for(subject))
+        for name, report in reports
+        for subject in report.subjects
     ]
-    described = {judged.id: judged for _, judged_there in columns for judged in judged_there}
-    verdicts = [{judged.id: judged.verdict for judged in judged_there} for _, judged_there in columns]
+    by_id = {judged.id: judged for _, rules in columns for judged in rules}
+    verdicts = [{judged.id: judged.verdict for judged in rules} for _, rules in columns]
     rows = [
-        Row(judged, tuple(there.get(rule_id) for there in verdicts)) for rule_id, judged in described.items()
+        Row(judged, tuple(column.get(rule_id) for column in verdicts)) for rule_id, judged in by_id.items()
     ]
     return Matrix(tuple(column for column, _ in columns), tuple(rows))
 
 
-def _changes(row: Row, columns: Sequence[Column]) -> list[Change]:
+def _find_changes(row: Row, columns: Sequence[Column]) -> list[Change]:
+    """Return each change of one rule, from one column in which it was judged to the next."""
     both = zip(columns, row.verdicts, strict=True)
     judged = [(column, verdict) for column, verdict in both if verdict is not None]
     return [

@@ -1,6 +1,5 @@
-"""The report: the summaries of a run with the catalogue's words beside them, so that it can be read without
-the catalogue, years later. Every format is made from it, and the JSON report is nothing but it.
-"""
+"""The report: the summaries of a run together with the sentences of the rules, so that it can be read without
+the catalogue, years later. Every format is made from the report; the JSON report is the report itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedSubject:
-    """A subject, and what the run claims of it: at that level and profile, by that revision of the catalogue,
-    from that seed. `complaints`: what is wrong with its baseline."""
+    """A subject, and what the run claims of it at this level and profile, by this revision of the catalogue,
+    with this seed. `complaints`: what is wrong with its baseline."""
 
     subject: str
     target: str
@@ -42,9 +41,9 @@ class JudgedSubject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedRule:
-    """A rule in the catalogue's words, and what the run says of it. `required` where the run is no pass
-    without it; `exercised` so many times over so many `scenarios`; `measurements` in `unit`; `known` is why a
-    baseline tolerates the failure, "" where none does."""
+    """A rule with its sentence, and what the run says of it. `required`: the run is no pass if nothing
+    exercises the rule. It was `exercised` so many times over so many `scenarios`. `measurements` are in
+    `unit`. `known`: why a baseline tolerates the failure; "" if none does."""
 
     id: str
     subject: str
@@ -72,7 +71,7 @@ class JudgedRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A whole run. `rules` in the catalogue's order, subject by subject."""
+    """The report of a whole run. `rules` come in the order of the catalogue, subject by subject."""
 
     format: Literal["spatius-sim report"]
     version: Literal[1]
@@ -80,23 +79,24 @@ class Report:
     subjects: tuple[JudgedSubject, ...]
     rules: tuple[JudgedRule, ...]
 
-    def of(self, subject: JudgedSubject) -> tuple[JudgedRule, ...]:
-        """The rules that judged that subject."""
+    def rules_for(self, subject: JudgedSubject) -> tuple[JudgedRule, ...]:
+        """Return the rules that judged this subject."""
         return tuple(judged for judged in self.rules if judged.subject == subject.subject)
 
 
 def report_of(summaries: Sequence[Summary], code: ExitCode) -> Report:
-    """The report of a run that ended with that code."""
+    """Make the report of a run that ended with this code."""
     return Report(
         format=FORMAT,
         version=VERSION,
         exit_code=code,
-        subjects=tuple(_subject(summary) for summary in summaries),
-        rules=tuple(_rule(summary, outcome) for summary in summaries for outcome in summary.outcomes),
+        subjects=tuple(_report_subject(summary) for summary in summaries),
+        rules=tuple(_report_rule(summary, outcome) for summary in summaries for outcome in summary.outcomes),
     )
 
 
-def _subject(summary: Summary) -> JudgedSubject:
+def _report_subject(summary: Summary) -> JudgedSubject:
+    """Take the facts of one subject from its summary."""
     return JudgedSubject(
         subject=summary.subject,
         target=summary.target,
@@ -112,7 +112,8 @@ def _subject(summary: Summary) -> JudgedSubject:
     )
 
 
-def _rule(summary: Summary, outcome: RuleOutcome) -> JudgedRule:
+def _report_rule(summary: Summary, outcome: RuleOutcome) -> JudgedRule:
+    """Put the outcome of a rule together with its sentence and sources."""
     described = find_rule(outcome.rule_id)
     return JudgedRule(
         id=outcome.rule_id,

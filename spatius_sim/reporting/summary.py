@@ -1,6 +1,6 @@
-"""One immutable summary of a run, and the exit code and the claim that follow from it.
+"""Holds one immutable summary of a run, and derives the exit code and the claim from it.
 
-All text in it is harmless and bounded from the moment that it enters.
+Every text is made harmless and short when it enters the summary.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,19 @@ MUST_RULES = frozenset(rule_id for rule_id, described in RULES.items() if descri
 
 
 _LONGEST_COMMAND = 8_000
-"""Characters: a command that is cut off repeats nothing."""
+"""At most so many characters: longer than other texts, because a command that is cut repeats nothing."""
+
+
+class ExitCode(IntEnum):
+    """The exit code of the process; the same from pytest and from `spatius-sim verify`."""
+
+    PASSED = 0
+    RULE_FAILED = 1
+    INTERRUPTED = 2
+    KIT_FAILED = 3
+    USAGE = 4
+    NOT_EXERCISED = 5
+    UNREACHABLE = 6
 
 
 _BROKEN_OFF = {
@@ -27,15 +39,16 @@ _BROKEN_OFF = {
     ExitCode.USAGE: "NOT RUN",
     ExitCode.NOT_EXERCISED: "NOT EXERCISED",
 }
-"""How the claim of a run begins that ended with something else than verdicts."""
+"""How the claim begins if the run was broken off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A broken rule: what was expected, what happened, in the smallest scenario found; `trace` is the tape's
-    path, `evidence` the guilty events in words, `repeat` the command that runs this scenario again,
-    `silence` whether something was waited for in vain. For a client also the whole dialogue, one call in a
-    line."""
+    """A broken rule: what was expected and what happened, in the smallest scenario found.
+
+    `trace` is the path of the tape, `evidence` the guilty events in words, `repeat` the command that runs
+    this scenario again. `silence`: whether the kit waited for something that never came. For a client there
+    is also the whole `dialogue`, one call in a line."""
 
     expected: str
     actual: str
@@ -58,9 +71,9 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class RuleOutcome:
-    """One rule over a whole run: instances exercised over so many scenarios, and why where it is not
-    plain; `measurements` in `unit` for a rule that measures; `blocked_by` the failed rules without which it
-    could not be judged."""
+    """The outcome of one rule over a whole run: how often it was exercised, over how many scenarios, and the
+    `reason` if the verdict alone does not tell it. `measurements` are in `unit` if the rule measures.
+    `blocked_by`: the failed rules without which it could not be judged."""
 
     rule_id: str
     verdict: Verdict
@@ -78,7 +91,7 @@ class RuleOutcome:
 
 @dataclass(frozen=True, slots=True)
 class BrokenOff:
-    """What a run ended with beside the verdicts: the exit code that it has then, and why."""
+    """Why a run was broken off, and its exit code then."""
 
     code: ExitCode
     why: str
@@ -89,11 +102,12 @@ class BrokenOff:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A run, and what it claims. `outcomes` in the catalogue's order; `level` and `profile` as they were
-    chosen, "" where neither applies. `required` are the rules that the run promised to exercise: where nobody
-    chose, every MUST. `wire` is "" where there is none. `known` says why a baseline tolerates a failure, by
-    rule id, and `complaints` what is wrong with the baseline. `broken_off` is None where the verdicts alone
-    say how the run ended."""
+    """The summary of a run.
+
+    `outcomes` come in the order of the catalogue. `level` and `profile` are those that the user chose; "" if
+    none applies. `required`: the rules that the run promised to exercise; if nobody chose, every MUST. `wire`
+    is "" if there is none. `known` says why a baseline tolerates a failure, by rule id, and `complaints` what
+    is wrong with the baseline. `broken_off` is None if the verdicts alone say how the run ended."""
 
     subject: str
     target: str
@@ -116,12 +130,12 @@ class Summary:
             object.__setattr__(self, name, one_line(getattr(self, name)))
 
     def with_verdict(self, verdict: Verdict) -> list[RuleOutcome]:
-        """The rules with that verdict."""
+        """Return the outcomes with this verdict."""
         return [outcome for outcome in self.outcomes if outcome.verdict is verdict]
 
     @property
     def required_unexercised(self) -> list[RuleOutcome]:
-        """The required rules that nothing exercised, but for those that only known failures stand before."""
+        """The required rules that nothing exercised, without those that only known failures block."""
         return [
             outcome
             for outcome in self.with_verdict(Verdict.UNEXERCISED)
@@ -140,32 +154,28 @@ class Summary:
 
     @property
     def decided(self) -> bool:
-        """Whether anything was found out of the subject that does not fail the run: a rule that it kept, or a
-        failure that was known."""
+        """Whether the run found out something that does not fail it: a rule that the subject kept, or a known
+        failure."""
         return bool(self.with_verdict(Verdict.PASSED) or self.known_failures)
 
     @property
     def behind_known_failures(self) -> list[RuleOutcome]:
-        """The rules that could not be judged, for known failures alone."""
+        """The rules that only known failures block from being judged."""
         unexercised = self.with_verdict(Verdict.UNEXERCISED)
         return [o for o in unexercised if o.blocked_by and self.known.keys() >= set(o.blocked_by)]
 
     @property
     def undecided(self) -> list[RuleOutcome]:
-        """The inconclusive rules, unless others were decided and they are neither required nor were broken
-        once. A known failure that was seen but once is none of them."""
-        inconclusive = [
-            outcome
-            for outcome in self.with_verdict(Verdict.INCONCLUSIVE)
-            if outcome.failure is None or outcome.rule_id not in self.known
-        ]
+        """The inconclusive rules. If others were decided, only those that are required or were broken
+        once."""
+        inconclusive = [o for o in self.with_verdict(Verdict.INCONCLUSIVE) if o.rule_id not in self.known]
         if self.decided:
             return [o for o in inconclusive if o.rule_id in self.required or o.failure is not None]
         return inconclusive
 
     @property
     def never_judged(self) -> bool:
-        """Whether the subject was not there to be judged."""
+        """Whether no scenario could be judged: the subject did not answer."""
         open_still = (Verdict.INCONCLUSIVE, Verdict.UNEXERCISED)
         undecided = self.undecided
         alive = any(outcome.scenarios for outcome in undecided)  # The kit itself was late.
@@ -173,8 +183,8 @@ class Summary:
 
 
 def exit_code(summaries: Sequence[Summary]) -> ExitCode:
-    """Where several apply: what broke the run off, kit failed, rule failed, unreachable, not exercised, in
-    this order."""
+    """Return the exit code of a run. If several apply, the first of: the code of a run that was broken off,
+    kit failed, rule failed, unreachable, not exercised."""
     for summary in summaries:
         if summary.broken_off is not None:
             return summary.broken_off.code
@@ -192,7 +202,7 @@ def exit_code(summaries: Sequence[Summary]) -> ExitCode:
 
 
 def claim(summary: Summary) -> str:
-    """What the run claims, in one sentence."""
+    """Say in one sentence what the run claims."""
     passed = len(summary.with_verdict(Verdict.PASSED))
     total = len(summary.outcomes)
     if summary.broken_off is not None:
@@ -211,8 +221,9 @@ def claim(summary: Summary) -> str:
             failed = "; ".join(filter(None, (names, stale)))
             return f"FAILED: {failed}. {passed} of {total} rules passed{_but_known(summary)}."
         case ExitCode.UNREACHABLE:
-            told = {o.reason for o in summary.undecided}
-            reasons = sorted(r for r in told if not any(other.startswith(r) for other in told - {r}))
+            all_reasons = {o.reason for o in summary.undecided}
+            # A reason that begins a longer one is left out.
+            reasons = sorted(r for r in all_reasons if not any(s.startswith(r) for s in all_reasons - {r}))
             judged = f"{passed} of {total} rules passed" if summary.decided else "No rule was judged"
             return f"INCONCLUSIVE: {'; '.join(reasons)}. {judged}."
         case ExitCode.KIT_FAILED:
@@ -230,13 +241,13 @@ def claim(summary: Summary) -> str:
 def _claim_of_broken_off(summary: Summary, broken_off: BrokenOff) -> str:
     passed = f"{len(summary.with_verdict(Verdict.PASSED))} of {len(summary.outcomes)} rules passed"
     failed = ", ".join(outcome.rule_id for outcome in summary.new_failures)
-    told = f"{passed}; failed by then: {failed}" if failed else passed
-    return f"{_BROKEN_OFF[broken_off.code]}: {broken_off.why}. {told}{_but_known(summary)}."
+    results = f"{passed}; failed by then: {failed}" if failed else passed
+    return f"{_BROKEN_OFF[broken_off.code]}: {broken_off.why}. {results}{_but_known(summary)}."
 
 
 def _but_known(summary: Summary) -> str:
-    told = f"; known to fail: {', '.join(summary.known)}" if summary.known else ""
-    return told + _behind_known(summary)
+    known = f"; known to fail: {', '.join(summary.known)}" if summary.known else ""
+    return known + _behind_known(summary)
 
 
 def _behind_known(summary: Summary) -> str:

@@ -1,4 +1,4 @@
-"""What verdicts, exit codes and families are called in reports."""
+"""Names verdicts, exit codes and rule families in reports."""
 
 from spatius_sim.reporting.summary import ExitCode
 from spatius_sim.rules.findings import Verdict
@@ -7,7 +7,7 @@ VERDICTS = {
     Verdict.FAILED: ("bad", "✕", "failed", "The rule was broken."),
     Verdict.ERRORED: ("bad", "!", "errored", "The kit itself failed: this says nothing of the subject."),
     Verdict.INCONCLUSIVE: ("open", "?", "inconclusive", "The subject could not be judged."),
-    Verdict.UNEXERCISED: ("open", "○", "not exercised", "Its situation never came up: no pass."),
+    Verdict.UNEXERCISED: ("open", "○", "not exercised", "No scenario triggered it: this is no pass."),
     Verdict.PASSED: ("good", "✓", "passed", "It was exercised, and kept every time."),
     Verdict.NOT_APPLICABLE: (
         "none",
@@ -16,7 +16,7 @@ VERDICTS = {
         "The subject lacks what the rule is about.",
     ),
 }
-"""How a verdict is drawn: tone, sign, words, and what it means. The gravest first."""
+"""How reports show a verdict: tone, sign, words, and what it means. The gravest comes first."""
 
 HEADLINES = {
     ExitCode.PASSED: ("good", "✓", "Passed"),

@@ -1,4 +1,4 @@
-"""The report as a badge: an endpoint of shields.io is a small JSON file."""
+"""Writes the report as a badge: an endpoint of shields.io is a small JSON file."""
 
 import json
 
@@ -11,7 +11,7 @@ _COLOURS = {"good": "brightgreen", "bad": "red", "open": "yellow"}
 
 
 def badge(report: Report) -> str:
-    """What shields.io draws (https://shields.io/badges/endpoint-badge)."""
+    """Return the JSON that shields.io draws (https://shields.io/badges/endpoint-badge)."""
     tone, _, headline = HEADLINES[report.exit_code]
     passed = sum(judged.verdict is Verdict.PASSED for judged in report.rules)
     counted = f"{passed} of {len(report.rules)} rules"

@@ -1,4 +1,4 @@
-"""Reports as files: each under an option of its own, or all of them in one folder."""
+"""Writes reports to files: each under an option of its own, or all of them into one folder."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from spatius_sim.reporting.formats.markdown_report import markdown_report
 from spatius_sim.reporting.report import Report
 
 Writer = Callable[[Report, Path], str]
-"""Makes the text of a report that will stand in a file in that folder."""
+"""A function that makes the text of a report; its file will stand in this folder."""
 
 WRITERS: dict[str, tuple[str, Writer]] = {
     "html": ("report.html", html_report),
@@ -21,31 +21,31 @@ WRITERS: dict[str, tuple[str, Writer]] = {
     "markdown": ("summary.md", lambda report, _: markdown_report(report)),
     "badge": ("badge.json", lambda report, _: badge(report)),
 }
-"""The formats by name: the file's name in a folder of all of them, and how it is made."""
+"""The formats by name: the name of the file in a folder, and the function that makes its text."""
 
 
 def paths_of(given: Mapping[str, str], folder: str) -> dict[str, Path]:
-    """Where each format goes: into the `folder` ("" for none) under its own name, and `given` by name."""
+    """Return the path of each format: in the `folder` ("" for none) under its usual name, or as `given`."""
     in_folder = {name: Path(folder) / file for name, (file, _) in WRITERS.items()} if folder else {}
     return in_folder | {name: Path(path) for name, path in given.items()}
 
 
 def make_room(paths: Mapping[str, Path]) -> None:
-    """Make the folders of the files, and take away what an earlier run left there: a run that is broken off
-    must not leave the verdict of another. Raises UsageError for a file that could not be written."""
+    """Make the folders of the files, and delete the files of an earlier run: a run that is broken off must
+    not leave the verdict of another run. Raises UsageError if a file cannot be written."""
     for name, path in paths.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"")
-            if path.is_file() and not path.is_symlink():  # and no /dev/stdout
+            if path.is_file() and not path.is_symlink():  # not /dev/stdout
                 path.unlink()
         except OSError as error:
             raise UsageError(f"--report-{name} {str(path)!r} cannot be written: {error.strerror}") from error
 
 
 def write_reports(paths: Mapping[str, Path], report: Report) -> dict[str, str]:
-    """Write the report in every format that is asked for; what could not be written, and why, by format: a
-    full disk costs no verdict, and no other report."""
+    """Write the report in all these formats. Return, by format, why a file could not be written: a full disk
+    costs no verdict, and no other report."""
     unwritten: dict[str, str] = {}
     for name, path in paths.items():
         try:

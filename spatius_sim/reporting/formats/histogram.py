@@ -1,4 +1,4 @@
-"""The histogram of what a rule measured: figures and bars, as plain values."""
+"""Makes the histogram of what a rule measured: figures and bars, as plain values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +11,8 @@ _WIDTH, _HEIGHT = 480.0, 96.0
 
 @dataclass(frozen=True, slots=True)
 class Bar:
+    """One bar of a histogram, in pixels."""
+
     x: float
     y: float
     width: float
@@ -19,7 +21,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """The measurements in `unit`; `bars` in a box of `width` by `height`."""
+    """The figures of the measurements in `unit`, and their `bars` in a box of `width` by `height` pixels."""
 
     unit: str
     count: int
@@ -35,7 +37,7 @@ class Histogram:
 
 
 def histogram_of(measurements: Sequence[float], unit: str) -> Histogram | None:
-    """None where nothing was measured."""
+    """Make the histogram of these measurements; None if nothing was measured."""
     values = np.asarray(measurements, np.float64)
     values = values[np.isfinite(values)]
     if not len(values):

@@ -1,4 +1,4 @@
-"""The report as one HTML file: it opens offline, runs no script, and asks nobody for anything."""
+"""Writes the report as one HTML file that opens offline, runs no script, and loads nothing."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ from spatius_sim.reporting.wording import FAMILIES, HEADLINES, VERDICTS
 from spatius_sim.rules.findings import Verdict
 
 LARGEST_EMBEDDED_TAPE = 262_144
-"""Bytes of a tape that travels inside the report; a larger one lies beside it."""
+"""At most so many bytes of a tape go inside the report; a larger tape lies beside it."""
 
 _KEYWORD = re.compile(r"\b(MUST|SHOULD|MAY)\b")
 _WEB = ("https://", "http://")
@@ -31,7 +31,8 @@ _WEB = ("https://", "http://")
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """A failure's tape: its file's `name`, and where it is: inside the page, beside it, or ("") not here."""
+    """The tape of a failure: the `name` of its file, and its place: inside the page, beside it, or ("")
+    nowhere."""
 
     name: str
     href: str
@@ -39,57 +40,59 @@ class Tape:
 
 
 def html_report(report: Report, folder: Path) -> str:
-    """The page; it will stand in that folder, from which tapes are linked."""
+    """Write the page. It will stand in this folder, from which it links the tapes."""
 
     def tape(failure: Failure) -> Tape | None:
-        return _tape(failure.trace, folder)
+        return _attach_tape(failure.trace, folder)
 
-    return _environment().get_template("report.html.j2").render(report=report, tape=tape, **_style())
+    return (
+        _make_environment().get_template("report.html.j2").render(report=report, tape=tape, **_read_style())
+    )
 
 
 def html_matrix(matrix: Matrix) -> str:
-    """The page of several reports side by side."""
-    return _environment().get_template("matrix.html.j2").render(matrix=matrix, **_style())
+    """Write the page of several reports side by side."""
+    return _make_environment().get_template("matrix.html.j2").render(matrix=matrix, **_read_style())
 
 
 def families(rules: Sequence[JudgedRule]) -> list[tuple[str, str, list[JudgedRule]]]:
-    """The rules by family: letter, title, rules."""
-    found: dict[str, list[JudgedRule]] = {}
+    """Sort the rules by family: letter, title, rules."""
+    by_letter: dict[str, list[JudgedRule]] = {}
     for judged in rules:
-        found.setdefault(judged.id[:1], []).append(judged)
-    return [(letter, FAMILIES.get(letter, letter), of_family) for letter, of_family in found.items()]
+        by_letter.setdefault(judged.id[:1], []).append(judged)
+    return [(letter, FAMILIES.get(letter, letter), family) for letter, family in by_letter.items()]
 
 
 def tally(rules: Sequence[JudgedRule]) -> list[tuple[Verdict, int, float, float]]:
-    """The verdicts that occur: how often, and from where to where they reach in a bar of a hundred."""
+    """Count the verdicts that occur. Return each with its number, and its start and width in a bar of 100."""
     counted = [(verdict, sum(judged.verdict is verdict for judged in rules)) for verdict in VERDICTS]
-    found: list[tuple[Verdict, int, float, float]] = []
+    tallied: list[tuple[Verdict, int, float, float]] = []
     start = 0.0
     for verdict, count in counted:
         if count:
             width = 100 * count / len(rules)
-            found.append((verdict, count, round(start, 2), round(width, 2)))
+            tallied.append((verdict, count, round(start, 2), round(width, 2)))
             start += width
-    return found
+    return tallied
 
 
 def keywords(sentence: str) -> list[tuple[str, bool]]:
-    """The sentence in pieces, and which of them are MUST, SHOULD or MAY."""
+    """Split a sentence into pieces, and mark those that are MUST, SHOULD or MAY."""
     return [(piece, bool(_KEYWORD.fullmatch(piece))) for piece in _KEYWORD.split(sentence) if piece]
 
 
 def web_address(address: str) -> str:
-    """The address where it leads to the web, else ""."""
+    """Return the address if it leads to the web, else ""."""
     return address if address.startswith(_WEB) else ""
 
 
-def _tape(path: str, folder: Path) -> Tape | None:
-    """A tape inside the page, if it is small and lies in the page's folder or where we run: a report that
-    came from elsewhere may name any file."""
+def _attach_tape(path: str, folder: Path) -> Tape | None:
+    """Put a tape inside the page or link it, but only if it lies in the folder of the page or in the working
+    directory: a report from elsewhere may name any file."""
     if not path:
         return None
     here = folder.resolve()
-    # A folder of reports that was moved has its tapes beside the page.
+    # If a folder of reports was moved, its tapes lie beside the page.
     file = next((file for file in (Path(path), here / Path(path).name) if file.is_file()), Path(path))
     inside = any(file.resolve().is_relative_to(place) for place in (here, Path.cwd()))
     if file.suffix != ".tape" or not inside or not file.is_file():
@@ -101,7 +104,8 @@ def _tape(path: str, folder: Path) -> Tape | None:
 
 
 @cache
-def _environment() -> Environment:
+def _make_environment() -> Environment:
+    """Make the environment of the templates."""
     environment = Environment(
         loader=PackageLoader("spatius_sim.reporting"),
         autoescape=True,
@@ -125,8 +129,8 @@ def _environment() -> Environment:
 
 
 @cache
-def _style() -> dict[str, str]:
-    """The style sheet, and its hash: the page allows no other style, and nothing else at all."""
+def _read_style() -> dict[str, str]:
+    """Read the style sheet, and hash it: the page allows no other style, and nothing else at all."""
     css = files("spatius_sim.reporting").joinpath("templates", "report.css").read_text(encoding="utf-8")
     digest = b64encode(hashlib.sha256(css.encode()).digest()).decode()
     return {"css": Markup(css), "css_hash": f"sha256-{digest}"}

@@ -1,4 +1,4 @@
-"""The report for machines, and the way back. `report.schema.json` describes it."""
+"""Writes the report as JSON for machines, and reads it back. `report.schema.json` describes it."""
 
 import json
 from pathlib import Path
@@ -10,31 +10,34 @@ from spatius_sim.reporting.report import FORMAT, VERSION, Report
 from spatius_sim.reporting.summary import RuleOutcome
 
 _LARGEST_FILE = 64 * 1_048_576
-"""Bytes; a report in which every rule failed takes some two of them."""
+"""Bytes. A report in which every rule failed takes some 2 MiB."""
 
 
 class _Head(msgspec.Struct):
+    """The first fields of a report, which every version has."""
+
     format: str = ""
     version: int = 0
 
 
 def outcome_to_json(outcome: RuleOutcome) -> str:
-    """The outcome as JSON, to be carried from one process to another."""
+    """Write an outcome as JSON, to carry it from one process to another."""
     return msgspec.json.encode(outcome).decode()
 
 
 def outcome_from_json(carried: str) -> RuleOutcome:
-    """The outcome that was carried."""
+    """Read an outcome that another process has written."""
     return msgspec.json.decode(carried, type=RuleOutcome)
 
 
 def json_report(report: Report) -> str:
-    """The report as one JSON object; its `rules` are a list of `{id, verdict, ...}` over all subjects."""
+    """Write the report as one JSON object; its `rules` are a list of `{id, verdict, ...}` over all
+    subjects."""
     return msgspec.json.format(msgspec.json.encode(report), indent=1).decode() + "\n"
 
 
 def report_schema() -> str:
-    """What `report.schema.json` holds: the JSON Schema of a report of this version."""
+    """Return the JSON Schema of a report of this version, as `report.schema.json` holds it."""
     schema = msgspec.json.schema(Report) | {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     for described in schema["$defs"].values():
         described["description"] = " ".join(described.get("description", "").split())
@@ -42,8 +45,8 @@ def report_schema() -> str:
 
 
 def read_report(path: Path) -> Report:
-    """The report in that file; raises UsageError, which names the file, for what is none or of another
-    version."""
+    """Read the report in this file. Raises UsageError, which names the file, if it is no report or one of
+    another version."""
     try:
         with path.open("rb") as file:
             written = file.read(_LARGEST_FILE + 1)

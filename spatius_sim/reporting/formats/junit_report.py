@@ -1,5 +1,5 @@
-"""The report as JUnit XML: one test case for each rule, named by its id, so that it stays the same wherever
-the suite lies."""
+"""Writes the report as JUnit XML: one test case for each rule. Its name is the id of the rule, so that it
+stays the same wherever the suite lies."""
 
 from io import BytesIO
 
@@ -15,23 +15,24 @@ _NOTHING_RAN = "nothing ran; this is no pass"
 
 
 def junit_report(report: Report) -> str:
-    """A suite for each subject. It is green where the run passed, and nowhere else: a required rule that
-    nothing exercised is an error, for a skipped test would look like a pass, and so is a run that is no pass
-    though no rule failed."""
+    """Write a suite for each subject. A suite is green only if the run passed. So a required rule that
+    nothing exercised is an error, because a skipped test would look like a pass; and so is a run that is no
+    pass though no rule failed."""
     document = JUnitXml("spatius-sim")
     for subject in report.subjects:
         passed = ExitCode.PASSED in (subject.exit_code, report.exit_code)
-        document.add_testsuite(_suite(subject, report.of(subject), passed=passed))
+        document.add_testsuite(_write_suite(subject, report.rules_for(subject), passed=passed))
     if not report.subjects:
         suite = TestSuite("spatius-sim")
-        suite.add_testcase(_no_pass("spatius-sim", _NOTHING_RAN))
+        suite.add_testcase(_write_no_pass("spatius-sim", _NOTHING_RAN))
         document.add_testsuite(suite)
     page = BytesIO()
     document.write(page, pretty=True)
     return page.getvalue().decode()
 
 
-def _suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, passed: bool) -> TestSuite:
+def _write_suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, passed: bool) -> TestSuite:
+    """Write the suite of one subject."""
     suite = TestSuite(f"spatius-sim.{subject.subject}")
     claims = {
         "target": subject.target,
@@ -46,19 +47,20 @@ def _suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, passed: boo
     for name, value in claims.items():
         suite.add_property(name, value)
     decided = any(judged.verdict is Verdict.PASSED or judged.known for judged in rules)
-    results = {judged.id: _results(judged, decided=decided) for judged in rules}
+    results = {judged.id: _result_of(judged, decided=decided) for judged in rules}
     for judged in rules:
         case = TestCase(judged.id, suite.name, 0)
         case.system_out = f"{judged.sentence} ({judged.level}; {judged.source})"
         case.result = results[judged.id]
         suite.add_testcase(case)
-    green = all(isinstance(result, Skipped) for found in results.values() for result in found)
+    green = all(isinstance(result, Skipped) for of_rule in results.values() for result in of_rule)
     if green and not passed:
-        suite.add_testcase(_no_pass(str(suite.name), "; ".join([subject.claim, *subject.complaints])))
+        suite.add_testcase(_write_no_pass(str(suite.name), "; ".join([subject.claim, *subject.complaints])))
     return suite
 
 
-def _results(judged: JudgedRule, *, decided: bool) -> list[FinalResult]:
+def _result_of(judged: JudgedRule, *, decided: bool) -> list[FinalResult]:
+    """Return the result of a test case: none for a pass, else a failure, an error or a skip."""
     reason = f"{judged.verdict}: {judged.reason}"
     match judged.verdict:
         case Verdict.PASSED:
@@ -66,9 +68,9 @@ def _results(judged: JudgedRule, *, decided: bool) -> list[FinalResult]:
         case Verdict.FAILED:
             if judged.known:
                 return [Skipped(f"{judged.verdict}, but known: {judged.known}", "KNOWN")]
-            found = judged.failure
-            broken = JUnitFailure(found.actual if found else reason, str(judged.level))
-            broken.text = _told(found) if found else reason
+            failure = judged.failure
+            broken = JUnitFailure(failure.actual if failure else reason, str(judged.level))
+            broken.text = _describe_failure(failure) if failure else reason
             return [broken]
         case Verdict.NOT_APPLICABLE:
             return [Skipped(reason, str(judged.verdict))]
@@ -78,18 +80,19 @@ def _results(judged: JudgedRule, *, decided: bool) -> list[FinalResult]:
             return [Skipped(f"{reason}, but known: {judged.known}", "KNOWN")]
         case Verdict.INCONCLUSIVE if decided and not judged.required and judged.failure is None:
             return [Skipped(reason, str(judged.verdict))]
-    open_still = Error(reason, str(judged.verdict))
-    open_still.text = _told(judged.failure) if judged.failure else "This is no pass."
-    return [open_still]
+    error = Error(reason, str(judged.verdict))
+    error.text = _describe_failure(judged.failure) if judged.failure else "This is no pass."
+    return [error]
 
 
-def _no_pass(suite: str, why: str) -> TestCase:
+def _write_no_pass(suite: str, why: str) -> TestCase:
     case = TestCase("run", suite, 0)
     case.result = [Error(why, "NO_PASS")]
     return case
 
 
-def _told(failure: Failure) -> str:
+def _describe_failure(failure: Failure) -> str:
+    """Write a failure as text, one fact in a line."""
     lines = {
         "Expected": failure.expected,
         "Actual": failure.actual,
@@ -97,5 +100,5 @@ def _told(failure: Failure) -> str:
         "tape": failure.trace,
         "repeat": failure.repeat,
     }
-    told = [f"{name:9} {text}" for name, text in lines.items() if text]
-    return "\n".join([*told, *(f"event     {line}" for line in failure.evidence), failure.dialogue])
+    facts = [f"{name:9} {text}" for name, text in lines.items() if text]
+    return "\n".join([*facts, *(f"event     {line}" for line in failure.evidence), failure.dialogue])

@@ -1,4 +1,5 @@
-"""The report as Markdown, for a job summary or a pull request: small, and inert whatever a subject says."""
+"""Writes the report as Markdown, for a job summary or a pull request: small, and inert whatever a subject
+says."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,29 +14,29 @@ LARGEST = 65_536
 
 _SIGNS = {"bad": "❌", "open": "⚠️", "good": "✅", "none": "⚪"}
 _STRUCTURE = re.compile(r"[^\w ,-]|_|(?<![A-Za-z0-9])-")
-"""All but letters, digits, commas, spaces, and hyphens within words."""
+"""Matches every character but letters, digits, commas, spaces, and hyphens within words."""
 
 
 def inert(text: str) -> str:
-    """Text that is neither Markdown nor HTML, and links nowhere: whatever could be structure becomes a
-    character reference."""
+    """Make a text neither Markdown nor HTML, so that it links nowhere: each character that could be structure
+    becomes a character reference."""
     return _STRUCTURE.sub(lambda found: f"&#{ord(found[0])};", text)
 
 
 def markdown_report(report: Report, largest: int = LARGEST) -> str:
-    """The verdict, what failed, and every rule, cut to `largest` bytes from the end."""
+    """Write the verdict, the failures, and every rule; cut the end if there are more than `largest` bytes."""
     tone, _, headline = HEADLINES[report.exit_code]
     parts = [f"## {_SIGNS[tone]} spatius-sim: {headline}\n"]
-    parts += [_claims(subject, report.of(subject)) for subject in report.subjects]
-    parts += [_failure(judged) for judged in report.rules if judged.failure is not None]
-    parts += ["### Every rule\n\n| | rule | level | |\n|---|---|---|---|\n", *map(_row, report.rules)]
+    parts += [_write_claims(subject, report.rules_for(subject)) for subject in report.subjects]
+    parts += [_write_failure(judged) for judged in report.rules if judged.failure is not None]
+    parts += ["### Every rule\n\n| | rule | level | |\n|---|---|---|---|\n", *map(_write_row, report.rules)]
     return cut(parts, largest)
 
 
 def markdown_matrix(matrix: Matrix, largest: int = LARGEST) -> str:
-    """What changed, then every rule with a column for each report."""
+    """Write what changed, then every rule with a column for each report."""
     parts = [f"## spatius-sim: {len(matrix.rows)} rules side by side\n\n"]
-    parts += map(_change, matrix.changes)
+    parts += map(_write_change, matrix.changes)
     parts += [] if matrix.changes else ["Nothing changed.\n"]
     heads = "".join(f" {_code(column.name)} |" for column in matrix.columns)
     parts.append(f"\n| rule |{heads}\n|---|{'---|' * len(matrix.columns)}\n")
@@ -46,7 +47,7 @@ def markdown_matrix(matrix: Matrix, largest: int = LARGEST) -> str:
 
 
 def cut(parts: Sequence[str], largest: int) -> str:
-    """As many whole parts as fit into `largest` bytes, and how many do not."""
+    """Join as many whole parts as fit into `largest` bytes, and say how many do not."""
     kept: list[str] = []
     room = largest - 100
     for number, part in enumerate(parts):
@@ -57,7 +58,8 @@ def cut(parts: Sequence[str], largest: int) -> str:
     return "".join(kept)
 
 
-def _claims(subject: JudgedSubject, rules: Iterable[JudgedRule]) -> str:
+def _write_claims(subject: JudgedSubject, rules: Iterable[JudgedRule]) -> str:
+    """Write what the run claims of one subject."""
     counted = [judged.verdict for judged in rules]
     counts = ", ".join(f"{counted.count(v)} {VERDICTS[v][2]}" for v in VERDICTS if v in counted)
     claims = {
@@ -68,12 +70,13 @@ def _claims(subject: JudgedSubject, rules: Iterable[JudgedRule]) -> str:
         "catalogue": f"revision {subject.catalogue_revision}",
         "seed": str(subject.seed),
     }
-    told = ", ".join(f"{name} {_code(value)}" for name, value in claims.items() if value)
+    listed = ", ".join(f"{name} {_code(value)}" for name, value in claims.items() if value)
     complaints = "".join(f"- the baseline: {_code(complaint)}\n" for complaint in subject.complaints)
-    return f"\n**{subject.subject}** {_code(subject.target)}: {counts}\n\n{told}\n\n{complaints}"
+    return f"\n**{subject.subject}** {_code(subject.target)}: {counts}\n\n{listed}\n\n{complaints}"
 
 
-def _failure(judged: JudgedRule) -> str:
+def _write_failure(judged: JudgedRule) -> str:
+    """Write one failure."""
     failure = judged.failure
     assert failure is not None
     lines = {
@@ -83,17 +86,18 @@ def _failure(judged: JudgedRule) -> str:
         "Tape": failure.trace,
         "Repeat": failure.repeat,
     }
-    told = "".join(f"- {name}: {_code(text)}\n" for name, text in lines.items() if text)
-    return f"\n### {inert(judged.id)} ({judged.level})\n\n{inert(judged.sentence)}\n\n{told}\n"
+    facts = "".join(f"- {name}: {_code(text)}\n" for name, text in lines.items() if text)
+    return f"\n### {inert(judged.id)} ({judged.level})\n\n{inert(judged.sentence)}\n\n{facts}\n"
 
 
-def _change(change: Change) -> str:
+def _write_change(change: Change) -> str:
     was = f"{_sign(change.was)} in {_code(change.before)}"
     now = f"{_sign(change.now)} in {_code(change.after)}"
     return f"- **{inert(change.rule_id)}** {was}, {now}\n"
 
 
-def _row(judged: JudgedRule) -> str:
+def _write_row(judged: JudgedRule) -> str:
+    """Write one rule as a row of the table."""
     remark = judged.failure.actual if judged.failure else judged.reason
     if judged.verdict is Verdict.PASSED:
         remark = f"exercised {judged.exercised} times over {judged.scenarios} scenarios"
@@ -108,5 +112,5 @@ def _sign(verdict: Verdict) -> str:
 
 
 def _code(text: str) -> str:
-    """In a code element nobody is mentioned."""
+    """Put a text into a code element: so it cannot mention anybody."""
     return f"<code>{inert(text)}</code>"

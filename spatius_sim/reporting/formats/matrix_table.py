@@ -1,4 +1,4 @@
-"""Reports side by side, for a person at a terminal."""
+"""Prints reports side by side, for a person at a terminal."""
 
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +12,7 @@ _STYLES = {"good": "green", "bad": "bold red", "open": "yellow", "none": "dim"}
 
 
 def print_matrix(console: Console, matrix: Matrix) -> None:
-    """A line for each rule, and what changed last."""
+    """Print a line for each rule, then what changed."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("rule", no_wrap=True)
     for column in matrix.columns:

@@ -1,4 +1,4 @@
-"""The summary for a person at a terminal."""
+"""Prints the summary for a person at a terminal."""
 
 from collections.abc import Iterator, Sequence
 
@@ -24,11 +24,11 @@ _MOST_EVENTS = 3
 
 
 def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
-    """A broken rule in ten lines at most, and its dialogue if it has one."""
+    """Tell a broken rule in at most ten lines, and its dialogue if it has one."""
     broken = find_rule(outcome.rule_id)
-    seen = "seen again when repeated" if failure.confirmed else "not seen again when repeated"
+    confirmation = "seen again when repeated" if failure.confirmed else "not seen again when repeated"
     if failure.silence and not failure.confirmed:
-        seen += "; a slow subject may want a longer --settle"
+        confirmation += "; a slow subject may want a longer --settle"
     lines = [
         f"{broken.id} ({broken.level}): {broken.sentence}",
         f"  source    {broken.source} ({broken.provenance})",
@@ -36,7 +36,7 @@ def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
         f"  Actual    {failure.actual}",
     ]
     if failure.scenario:
-        again = f", {seen}" if failure.repeat else ""
+        again = f", {confirmation}" if failure.repeat else ""
         lines.append(f"  scenario  {failure.scenario}{again}")
     if failure.trace:
         lines.append(f"  trace     {failure.trace}")
@@ -49,8 +49,8 @@ def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
 
 
 def overturned_text(failed: RuleOutcome, judged: RuleOutcome) -> str:
-    """What stands above the failure of a rule that was not broken by its own scenarios, under the item of
-    the one `judged` last."""
+    """Say why the failure of a rule stands under another rule: a scenario of the rule that was `judged` last
+    broke it."""
     head = f"{failed.rule_id} was not broken by its own scenarios, and one of another rule broke it."
     if judged.rule_id == failed.rule_id:
         return f"{head}\n"
@@ -58,17 +58,17 @@ def overturned_text(failed: RuleOutcome, judged: RuleOutcome) -> str:
 
 
 def print_run(console: Console, summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> None:
-    """Every subject with its rules, what the run claims of it, and what to do next; `doctor` is the command
-    that finds out why nothing comes."""
+    """Print every subject with its rules, what the run claims of it, and what to do next. `doctor` is the
+    command that finds out why nothing comes."""
     for summary in summaries:
         print_summary(console, summary)
     step = next_step(summaries, code, doctor)
     if step:
-        console.print(Text(step), soft_wrap=True)  # A command that is cut into lines cannot be copied.
+        console.print(Text(step), soft_wrap=True)  # A command that is wrapped cannot be copied.
 
 
 def print_summary(console: Console, summary: Summary) -> None:
-    """The rules with their verdicts, and what the run claims."""
+    """Print the rules with their verdicts, and what the run claims."""
     chosen = "".join(
         f", {what} {name}"
         for what, name in (("wire", summary.wire), ("profile", summary.profile), ("level", summary.level))
@@ -77,40 +77,41 @@ def print_summary(console: Console, summary: Summary) -> None:
     title = f"{summary.subject} {summary.target}, seed {summary.seed}{chosen}"
     console.print(Text(title, style="bold"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    rows = list(_rows(summary))
+    rows = list(_group_rows(summary))
     for rules, outcome in rows:
         known = summary.known.get(outcome.rule_id)
         table.add_row(
             Text(str(outcome.verdict), style="yellow" if known else _COLOURS[outcome.verdict]),
             Text(rules, no_wrap=True),
-            Text(f"known: {known}" if known else _remark(outcome)),
+            Text(f"known: {known}" if known else _explain(outcome)),
         )
-    nothing = summary.broken_off is not None and not any(o.scenarios for o in summary.outcomes)
-    if not (summary.never_judged or nothing):
-        console.print(table)  # Else the claim tells why.
+    nothing_ran = summary.broken_off is not None and not any(o.scenarios for o in summary.outcomes)
+    if not (summary.never_judged or nothing_ran):
+        console.print(table)  # Otherwise the claim alone tells enough.
     for complaint in summary.complaints:
         console.print(Text(complaint, style="bold red"))
     console.print(Text(claim(summary), style="bold"))
 
 
-def _rows(summary: Summary) -> Iterator[tuple[str, RuleOutcome]]:
-    """The outcomes with the words for their rules: what is inconclusive is so of one reason, most often, and
-    that is told once; so is what was not reached when the run broke off."""
-    open_alike = [Verdict.INCONCLUSIVE, *([Verdict.UNEXERCISED] if summary.broken_off else [])]
-    alike: dict[str, list[RuleOutcome]] = {}
+def _group_rows(summary: Summary) -> Iterator[tuple[str, RuleOutcome]]:
+    """Yield the outcomes, each with the words for its rule. Inconclusive rules mostly have one reason: then
+    only the first is shown, and how many more there are. The same goes for rules that a broken-off run did
+    not reach."""
+    grouped = [Verdict.INCONCLUSIVE, *([Verdict.UNEXERCISED] if summary.broken_off else [])]
+    by_reason: dict[str, list[RuleOutcome]] = {}
     for outcome in summary.outcomes:
-        if outcome.verdict in open_alike:
-            alike.setdefault(outcome.reason, []).append(outcome)
+        if outcome.verdict in grouped:
+            by_reason.setdefault(outcome.reason, []).append(outcome)
     for outcome in summary.outcomes:
-        if outcome.verdict not in open_alike:
+        if outcome.verdict not in grouped:
             yield outcome.rule_id, outcome
-        elif outcome is alike[outcome.reason][0]:
-            others = len(alike[outcome.reason]) - 1
+        elif outcome is by_reason[outcome.reason][0]:
+            others = len(by_reason[outcome.reason]) - 1
             yield f"{outcome.rule_id} and {others} more" if others else outcome.rule_id, outcome
 
 
 def print_catalogue(console: Console, rules: list[Rule]) -> None:
-    """The rules as a table."""
+    """Print the rules as a table."""
     table = Table(box=None, padding=(0, 2, 1, 0))
     for heading in ("rule", "level", "sentence", "source"):
         table.add_column(heading, no_wrap=heading in ("rule", "level"))
@@ -121,13 +122,14 @@ def print_catalogue(console: Console, rules: list[Rule]) -> None:
     console.print(f"{len(rules)} of {len(RULES)} rules. Tags such as seed:002 name the document.")
 
 
-def _remark(outcome: RuleOutcome) -> str:
+def _explain(outcome: RuleOutcome) -> str:
+    """Say what stands beside the verdict of a rule: what happened, the counts, or the reason."""
     if outcome.failure is not None and outcome.verdict is Verdict.FAILED:
         return outcome.failure.actual
     if outcome.verdict is Verdict.PASSED:
-        exercised = _counted(outcome.exercised, "time")
-        remark = f"{exercised} over {_counted(outcome.scenarios, 'scenario')}"
-        return f"{remark}: {_percentiles(outcome)}" if outcome.measurements else remark
+        exercised = _count_words(outcome.exercised, "time")
+        counts = f"{exercised} over {_count_words(outcome.scenarios, 'scenario')}"
+        return f"{counts}: {_percentiles(outcome)}" if outcome.measurements else counts
     return outcome.reason
 
 
@@ -137,11 +139,11 @@ def _percentiles(outcome: RuleOutcome) -> str:
     return f"p50 {p50:.1f} {outcome.unit}, p99 {p99:.1f} {outcome.unit}"
 
 
-def _counted(number: int, what: str) -> str:
+def _count_words(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-_START_IT = {
+_HOW_TO_START = {
     "server": "start the Motion Server, or mend its URL (--wait gives it longer)",
     "client": "start the client's testee, or mend its address (--wait gives it longer)",
 }
@@ -156,17 +158,18 @@ _AFTER_BREAKING_OFF = {
 
 
 def next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> str:
-    """What to do after a run that ended with that code; "" where all is well. `doctor` is the command that
-    finds out why nothing comes, "" where there is none."""
+    """Return the one-line advice that is printed after the verdict; "" if all is well. `doctor` is the
+    command that finds out why nothing comes; "" if there is none."""
     broken_off = any(summary.broken_off for summary in summaries)
-    step = _AFTER_BREAKING_OFF[code] if broken_off else _step(summaries, code, doctor)
+    step = _AFTER_BREAKING_OFF[code] if broken_off else _step_for(summaries, code, doctor)
     return f"Exit code {int(code)}. Next: {step}" if step else ""
 
 
-def _step(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
+def _step_for(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
+    """Return the advice after a run that was not broken off."""
     match code:
         case ExitCode.RULE_FAILED:
-            return _mend(summaries)
+            return _advise_mending(summaries)
         case ExitCode.UNREACHABLE:
             unheard = [summary for summary in summaries if summary.never_judged]
             once = [o.rule_id for summary in summaries for o in summary.undecided if o.failure is not None]
@@ -174,7 +177,9 @@ def _step(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
                 return f"repeat the scenario of {once[0]}, which broke it once: its command stands above"
             if not unheard:
                 return "run it again, on a machine that is less busy"
-            return f"{doctor}  (finds out why)" if doctor else _START_IT.get(unheard[0].subject, "start it")
+            return (
+                f"{doctor}  (finds out why)" if doctor else _HOW_TO_START.get(unheard[0].subject, "start it")
+            )
         case ExitCode.NOT_EXERCISED:
             return "beside each rule above stands why it was not exercised"
         case ExitCode.KIT_FAILED:
@@ -182,7 +187,7 @@ def _step(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
     return ""
 
 
-def _mend(summaries: Sequence[Summary]) -> str:
+def _advise_mending(summaries: Sequence[Summary]) -> str:
     failed = [outcome.rule_id for summary in summaries for outcome in summary.new_failures]
     steps = [f"mend {failed[0]}{' first' if failed[1:] else ''}, then run again"] if failed else []
     if any(summary.complaints for summary in summaries):

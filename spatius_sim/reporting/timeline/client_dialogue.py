@@ -1,4 +1,5 @@
-"""A client's trace as a dialogue: every call with what was seen after it, the differing line marked."""
+"""Tells a client's trace as a dialogue: every call with what was observed after it; the guilty lines are
+marked."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,12 +15,12 @@ from spatius_sim.trace.reading import read_upstream
 from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
 _MARK, _PLAIN = "    => ", "       "
-_DRAWN = {"yieldAudioData": MarkKind.AUDIO, "yieldFramesData": MarkKind.MOTION}
+_KINDS = {"yieldAudioData": MarkKind.AUDIO, "yieldFramesData": MarkKind.MOTION}
 
 
 def dialogue(trace: Trace | None, marked: Sequence[int]) -> str:
-    """One line for each call and its `observe`; "" where there is no client's trace. `marked` are sequence
-    numbers."""
+    """Return one line for each call and its `observe`; "" if this is no trace of a client. `marked` are the
+    sequence numbers of the guilty events."""
     if trace is None or trace.header.subject != "client":
         return ""
     lines: list[str] = []
@@ -28,35 +29,38 @@ def dialogue(trace: Trace | None, marked: Sequence[int]) -> str:
         value = getattr(event.what, "value", None)
         if isinstance(event.what, Sent) and isinstance(value, TesteeRequest):
             if value.do not in ("hello", "observe"):
-                lines, call, seqs = _flush(lines, call, seqs, marked), _call(value), set()
+                lines, call, seqs = _add_line(lines, call, seqs, marked), _write_call(value), set()
         elif isinstance(event.what, Received) and isinstance(value, TesteeAnswer):
-            call += _answer(value)
+            call += _write_answer(value)
         seqs.add(event.seq)
-    return "\n".join(_flush(lines, call, seqs, marked))
+    return "\n".join(_add_line(lines, call, seqs, marked))
 
 
-def call_said(said: TesteeRequest | TesteeAnswer) -> EventWords:
-    """A call, or what came back, as a time-line shows it: of the answers only those that say something."""
-    if isinstance(said, TesteeAnswer):
-        told = _answer(said).removeprefix(" -> ").strip()
-        kind = MarkKind.FAULT if said.error is not None else MarkKind.MESSAGE
-        return EventWords(kind, told, minor=said.error is None)
-    kind = _DRAWN.get(said.do, MarkKind.MESSAGE)
-    read = map(read_upstream, said.frames or ())
+def words_for_call(call: TesteeRequest | TesteeAnswer) -> EventWords:
+    """Return the words for a call or an answer on a time-line."""
+    if isinstance(call, TesteeAnswer):
+        answer = _write_answer(call).removeprefix(" -> ").strip()
+        kind = MarkKind.FAULT if call.error is not None else MarkKind.MESSAGE
+        return EventWords(kind, answer, minor=call.error is None)
+    kind = _KINDS.get(call.do, MarkKind.MESSAGE)
+    read = map(read_upstream, call.frames or ())
     payloads = [message for message in read if isinstance(message, MotionResponse)]
     jaw = np.concatenate([jaw_of(message) for message in payloads]) if payloads else None
-    minor = said.do in ("hello", "observe")
-    return EventWords(kind, _call(said), minor=minor, stream=said.conversation_id, pcm=said.audio, jaw=jaw)
+    minor = call.do in ("hello", "observe")
+    return EventWords(
+        kind, _write_call(call), minor=minor, stream=call.conversation_id, pcm=call.audio, jaw=jaw
+    )
 
 
-def _flush(lines: list[str], call: str, seqs: set[int], marked: Sequence[int]) -> list[str]:
+def _add_line(lines: list[str], call: str, seqs: set[int], marked: Sequence[int]) -> list[str]:
     if not call:
         return lines
     mark = _MARK if seqs & set(marked) else _PLAIN
     return [*lines, f"{mark}{call}"]
 
 
-def _call(request: TesteeRequest) -> str:
+def _write_call(request: TesteeRequest) -> str:
+    """Write a call with its arguments."""
     match request.do:
         case "yieldAudioData":
             samples = len(request.audio) // BYTES_PER_SAMPLE
@@ -71,21 +75,22 @@ def _call(request: TesteeRequest) -> str:
     return f"{request.do}()"
 
 
-def _answer(answer: TesteeAnswer) -> str:
+def _write_answer(answer: TesteeAnswer) -> str:
+    """Write the answer to a call, or the values that were observed."""
     if answer.unimplemented:
         return " -> unimplemented"
     if answer.error is not None:
         return f" -> threw {answer.error}"
     result = answer.result
     if "state" not in result and "samplesPlayed" not in result:
-        told = result.get("conversationId")
-        return f" -> {told!r}" if told is not None else ""
-    return f"   [{', '.join(_seen(result))}]"
+        new_id = result.get("conversationId")
+        return f" -> {new_id!r}" if new_id is not None else ""
+    return f"   [{', '.join(_list_observed(result))}]"
 
 
-def _seen(result: dict[str, Any]) -> list[str]:
-    shown = result.get("keyframesRendered") or []
-    rendered = f"rendered {shown[0]}..{shown[-1]}" if len(shown) > 1 else f"rendered {shown}"
-    seen = [str(result.get("state")), f"id {result.get('conversationId')!r}"]
-    seen += [f"{result.get('samplesPlayed')} samples"] + ([rendered] if shown else [])
-    return [*seen, "stalled"] if result.get("stalled") else seen
+def _list_observed(result: dict[str, Any]) -> list[str]:
+    keyframes = result.get("keyframesRendered") or []
+    first_last = f"{keyframes[0]}..{keyframes[-1]}" if len(keyframes) > 1 else f"{keyframes}"
+    observed = [str(result.get("state")), f"id {result.get('conversationId')!r}"]
+    observed += [f"{result.get('samplesPlayed')} samples"] + ([f"rendered {first_last}"] if keyframes else [])
+    return [*observed, "stalled"] if result.get("stalled") else observed

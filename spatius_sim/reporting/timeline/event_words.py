@@ -1,4 +1,4 @@
-"""What one event of a trace means on a time-line: who to whom, drawn how, in which words."""
+"""Says what a time-line shows of one event: the words, the direction, and how to draw it."""
 
 from dataclasses import dataclass, replace
 
@@ -59,9 +59,8 @@ Jaw = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class EventWords:
-    """An event in words; `upward` where it went towards Motion Server, None where it went nowhere. `minor`
-    events are drawn where they are evidence only. `stream` names the request or turn that `pcm` and `jaw`
-    belong to."""
+    """An event in words. `upward`: whether it went towards Motion Server; None if it went nowhere. A `minor`
+    event is drawn only if it is evidence. `stream` names the request or turn of `pcm` and `jaw`."""
 
     kind: MarkKind
     words: str
@@ -72,11 +71,11 @@ class EventWords:
     jaw: Jaw | None = None
 
 
-def said(event: Event) -> EventWords | None:
-    """The event in words; None for one that no time-line shows."""
+def words_for(event: Event) -> EventWords | None:
+    """Return the words for an event; None if no time-line shows it."""
     match event.what:
         case Sent(_, value) | Received(_, value):
-            return _frame(value, event)
+            return _words_for_frame(value, event)
         case Opened():
             return EventWords(MarkKind.CONNECTION, "opens a connection", upward=True)
         case Refused(status, reason):
@@ -89,7 +88,7 @@ def said(event: Event) -> EventWords | None:
             answer = "and gets it" if status == _HTTP_OK else f"and gets HTTP {status}"
             return EventWords(kind, f"asks for a session token {answer}", upward=True)
         case TurnStarted(turn, pcm, rate):
-            return EventWords(MarkKind.KIT, f"turn {turn + 1} begins: {_seconds(pcm, rate)} of speech")
+            return EventWords(MarkKind.KIT, f"turn {turn + 1} begins: {_length_of(pcm, rate)} of speech")
         case WaitEnded(turn, complete):
             ended = "both halves have come" if complete else "nothing more came"
             return EventWords(MarkKind.KIT, f"the wait for turn {turn + 1} ends: {ended}")
@@ -112,7 +111,7 @@ def said(event: Event) -> EventWords | None:
         case Joined(room):
             return EventWords(MarkKind.CONNECTION, f"joins the room {room}")
         case Published(room, _, value):
-            shown = _frame(value, event)
+            shown = _words_for_frame(value, event)
             return replace(shown, words=f"in the room {room}: {shown.words}", upward=True)
         case MotionDiscarded(reason=reason):
             return EventWords(MarkKind.FAULT, f"motion is discarded: {reason}")
@@ -123,7 +122,8 @@ def said(event: Event) -> EventWords | None:
     return None
 
 
-def _frame(value: object, event: Event) -> EventWords:
+def _words_for_frame(value: object, event: Event) -> EventWords:
+    """Return the words for a frame."""
     match value:
         case Speak(pcm):
             words = f"{len(pcm):,} bytes of audio to be spoken"
@@ -136,14 +136,14 @@ def _frame(value: object, event: Event) -> EventWords:
             kind = MarkKind.AUDIO if pcm else MarkKind.END
             return EventWords(kind, words, False, minor=not last, stream=turn_id, pcm=pcm)
         case Motion(payloads, last, turn_id):
-            return _delivered(payloads, last, turn_id)
+            return _words_for_motion(payloads, last, turn_id)
         case AudioInput(req_id, audio, end):
             words = f"{len(audio):,} bytes of audio of {req_id}{', the end' * end}"
             words = words if audio else f"the end mark of {req_id}"
             kind = MarkKind.AUDIO if audio else MarkKind.END
             return EventWords(kind, words, True, minor=not end, stream=req_id, pcm=audio)
         case MotionResponse(req_id=req_id):
-            words = f"motion of {req_id}: {_keyframes(value)}{', the end' * value.end}"
+            words = f"motion of {req_id}: {_count_keyframes(value)}{', the end' * value.end}"
             return EventWords(MarkKind.MOTION, words, False, stream=req_id, jaw=jaw_of(value))
         case ConfigureSession(sample_rate=rate):
             return EventWords(MarkKind.MESSAGE, f"configures {rate:,} Hz", True)
@@ -160,39 +160,40 @@ def _frame(value: object, event: Event) -> EventWords:
         case Failed(message):
             return EventWords(MarkKind.FAULT, f"says that it failed: {message}", False)
         case NotUnderstood(reason) | Undecodable(reason):
-            return EventWords(MarkKind.FAULT, f"not understood: {reason}", _upward(event))
+            return EventWords(MarkKind.FAULT, f"not understood: {reason}", _goes_upward(event))
         case Note(kind):
-            return EventWords(MarkKind.MESSAGE, kind, _upward(event), minor=True)
-    return EventWords(MarkKind.MESSAGE, type(value).__name__, _upward(event))
+            return EventWords(MarkKind.MESSAGE, kind, _goes_upward(event), minor=True)
+    return EventWords(MarkKind.MESSAGE, type(value).__name__, _goes_upward(event))
 
 
-def _delivered(payloads: tuple[bytes, ...], last: bool, turn_id: str) -> EventWords:
+def _words_for_motion(payloads: tuple[bytes, ...], last: bool, turn_id: str) -> EventWords:
+    """Return the words for motion that came down to a client."""
     mark = ", marked as the last" * last
     if not payloads:
         return EventWords(MarkKind.END, f"an empty list of motion{mark}", False, stream=turn_id)
     read = [message for message in map(read_upstream, payloads) if isinstance(message, MotionResponse)]
-    named = ", ".join(dict.fromkeys(message.req_id for message in read))
-    inside = " + ".join(_keyframes(message) for message in read) or "nothing that can be decoded"
+    req_ids = ", ".join(dict.fromkeys(message.req_id for message in read))
+    inside = " + ".join(_count_keyframes(message) for message in read) or "nothing that can be decoded"
     jaw = np.concatenate([jaw_of(message) for message in read]) if read else None
-    stream = turn_id or named
-    return EventWords(MarkKind.MOTION, f"motion of {named}: {inside}{mark}", False, stream=stream, jaw=jaw)
+    stream = turn_id or req_ids
+    return EventWords(MarkKind.MOTION, f"motion of {req_ids}: {inside}{mark}", False, stream=stream, jaw=jaw)
 
 
-def _upward(event: Event) -> bool:
-    """Whether a frame went towards Motion Server, by who sent it: the kit is a relay's client on one side
+def _goes_upward(event: Event) -> bool:
+    """Whether a frame went towards Motion Server. Its sender tells: the kit is the relay's client on one side
     and its Motion Server on the other."""
     return isinstance(event.what, Sent) == (event.lane is Lane.DOWNSTREAM)
 
 
-def _keyframes(message: MotionResponse) -> str:
+def _count_keyframes(message: MotionResponse) -> str:
     number = len(message.keyframes)
     return "1 keyframe" if number == 1 else f"{number} keyframes"
 
 
 def jaw_of(message: MotionResponse) -> Jaw:
-    """How the jaw moves in one payload."""
+    """Return how the jaw moves in one payload."""
     return message.keyframes[:, JAW_POSE.start]
 
 
-def _seconds(pcm: bytes, rate: int) -> str:
+def _length_of(pcm: bytes, rate: int) -> str:
     return f"{len(pcm) / BYTES_PER_SAMPLE / rate:.2f} s" if rate else f"{len(pcm):,} bytes"

@@ -1,4 +1,4 @@
-"""Where everything stands in the picture of a time-line. The template draws it; nothing here is markup."""
+"""Places everything in the picture of a time-line. The template draws it; there is no markup here."""
 
 from bisect import bisect_right
 from collections import Counter
@@ -11,33 +11,36 @@ from spatius_sim.reporting.timeline.timeline import Curve, CurveKind, Mark, Mark
 _LEFT, _RIGHT, _TOP, _BOTTOM = 136.0, 28.0, 30.0, 34.0
 _LANE = 104.0
 _HALF = 36.0
-"""What lies above and below a lane's line: audio above, motion below."""
+"""Pixels above and below the line of a lane: audio is above, motion below."""
 _WIDTH = 896.0
-"""Pixels between the first event and the last, where they need no more."""
+"""Pixels between the first event and the last, if they need no more."""
 _CLOSEST, _FARTHEST = 9.0, 130.0
-"""Pixels between two moments: what is crowded is stretched, what is quiet is shortened."""
+"""At least and at most so many pixels between two moments: crowded time is stretched, quiet time
+shortened."""
 _MOTION_APART = 44.0
-"""So that each payload's curve can be seen."""
+"""Pixels between two payloads, so that the curve of each can be seen."""
 _AUDIO_APART = 3.0
 _TICKS_APART = 92.0
 _BREAK_SECONDS = 0.05
 _DECIMALS = (2, 3, 4, 5, 6)
 _HEAD = 5.0
 _WIDEST_JAW = 0.063
-"""Radians: as far as a jaw was recorded to open. ASSUMED as the least scale of a curve."""
+"""Radians: the widest opening of a jaw that was recorded. ASSUMED as the least scale of a curve."""
 _ROUNDS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnLane:
+    """The line of a lane, at height `y`."""
+
     name: str
     y: float
 
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A mark in the picture: from (x, y) to (x, to_y), which is y where it points nowhere. `number` is that
-    of the evidence, 0 for none, and stands at `label_y`."""
+    """A mark in the picture: from (x, y) to (x, to_y); `to_y` is `y` if it points nowhere. `number` is the
+    number of the evidence, 0 for none, and stands at `label_y`."""
 
     mark: Mark
     x: float
@@ -60,12 +63,16 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
+    """A label at place `x`."""
+
     x: float
     label: str
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
+    """All parts of the picture, in pixels."""
+
     width: float
     height: float
     left: float
@@ -78,9 +85,10 @@ class Picture:
 
 
 class _Scale:
-    """Seconds to pixels: in order always, in proportion where there is room."""
+    """Converts seconds to pixels: always in order, and in proportion if there is room."""
 
     def __init__(self, timeline: Timeline) -> None:
+        """Give every moment of the time-line a place."""
         marked = {curve.at: _AUDIO_APART for curve in timeline.curves}
         at_once = Counter(mark.at for mark in timeline.marks)
         marked |= {at: _CLOSEST * number for at, number in at_once.items()}
@@ -88,13 +96,14 @@ class _Scale:
         marked |= {at: max(marked[at], _MOTION_APART) for at in motion}
         ends = {time for curve in timeline.curves for time in (curve.at, curve.until)}
         self.times = sorted(marked.keys() | ends) or [0.0]
-        # A moment needs the room behind it.
+        # A moment needs the room after it.
         self._least = [marked.get(time, 0.0) for time in self.times[:-1]]
         self._marked = {mark.at for mark in timeline.marks}
         self._gaps = [after - before for before, after in pairwise(self.times)]
         self.places = self._place(self._pixels_for_a_second())
 
     def _pixels_for_a_second(self) -> float:
+        """Find the scale at which the picture has its usual width."""
         low, high = 0.0, 1e9
         for _ in range(_ROUNDS):
             middle = (low + high) / 2
@@ -114,8 +123,8 @@ class _Scale:
             places.append(places[-1] + width)
         return places
 
-    def x(self, time: float) -> float:
-        """Where that moment is."""
+    def x_of(self, time: float) -> float:
+        """Return the place of a moment, in pixels."""
         after = bisect_right(self.times, time)
         if after == 0:
             return self.places[0]
@@ -126,21 +135,21 @@ class _Scale:
         return self.places[before] + share * (self.places[after] - self.places[before])
 
     def ticks(self) -> tuple[Tick, ...]:
-        """The axis: the true time of moments that stand far enough apart, as exact as it takes to tell them
-        apart."""
-        found: list[tuple[float, float]] = []
+        """Return the labels of the axis: the true time of moments that stand far enough apart, with as many
+        decimals as they need to differ."""
+        labelled: list[tuple[float, float]] = []
         for time, place in zip(self.times, self.places, strict=True):
-            if not found or place - found[-1][1] >= _TICKS_APART:
-                found.append((time, place))
-        exact = (d for d in _DECIMALS if len({f"{time:.{d}f}" for time, _ in found}) == len(found))
+            if not labelled or place - labelled[-1][1] >= _TICKS_APART:
+                labelled.append((time, place))
+        exact = (d for d in _DECIMALS if len({f"{time:.{d}f}" for time, _ in labelled}) == len(labelled))
         decimals = next(exact, _DECIMALS[-1])
         first_places: dict[str, float] = {}
-        for time, place in found:
+        for time, place in labelled:
             first_places.setdefault(f"{time:.{decimals}f} s", place)
         return tuple(Tick(round(place, 1), label) for label, place in first_places.items())
 
     def breaks(self) -> tuple[Tick, ...]:
-        """Where quiet was shortened, and how long it was."""
+        """Return the places at which quiet time was shortened, with its length."""
         return tuple(
             Tick(round((before + after) / 2, 1), f"{gap:.1f} s")
             for gap, ends, (before, after) in zip(
@@ -151,11 +160,11 @@ class _Scale:
 
 
 def picture_of(timeline: Timeline) -> Picture:
-    """The picture of that time-line."""
+    """Make the picture of a time-line."""
     scale = _Scale(timeline)
     lanes = tuple(DrawnLane(name, _TOP + _LANE * (n + 0.5)) for n, name in enumerate(timeline.lanes))
     heights = {lane.name: lane.y for lane in lanes}
-    arrows = _arrows(timeline.marks, heights, scale)
+    arrows = _place_marks(timeline.marks, heights, scale)
     right = max([scale.places[-1], *(arrow.x for arrow in arrows)])
     return Picture(
         width=round(right + _RIGHT, 1),
@@ -163,14 +172,15 @@ def picture_of(timeline: Timeline) -> Picture:
         left=_LEFT,
         right=round(right, 1),
         lanes=lanes,
-        shapes=tuple(_shapes(timeline.curves, heights, scale)),
+        shapes=tuple(_place_curves(timeline.curves, heights, scale)),
         arrows=tuple(arrows),
         ticks=scale.ticks(),
         breaks=scale.breaks(),
     )
 
 
-def _arrows(marks: Sequence[Mark], heights: dict[str, float], scale: _Scale) -> list[Arrow]:
+def _place_marks(marks: Sequence[Mark], heights: dict[str, float], scale: _Scale) -> list[Arrow]:
+    """Place the marks; those of one moment and the evidence are numbered."""
     arrows = []
     number = 0
     at_once: Counter[float] = Counter()
@@ -180,25 +190,29 @@ def _arrows(marks: Sequence[Mark], heights: dict[str, float], scale: _Scale) -> 
             continue
         number += mark.guilty
         to_y = heights.get(mark.target, y)
-        x = round(scale.x(mark.at) + _CLOSEST * at_once[mark.at], 1)
+        x = round(scale.x_of(mark.at) + _CLOSEST * at_once[mark.at], 1)
         at_once[mark.at] += 1
-        arrows.append(Arrow(mark, x, y, to_y, _head(x, y, to_y), number * mark.guilty, _label_y(y, to_y)))
+        arrows.append(
+            Arrow(mark, x, y, to_y, _arrow_head(x, y, to_y), number * mark.guilty, _label_y(y, to_y))
+        )
     return arrows
 
 
 def _label_y(y: float, to_y: float) -> float:
-    """In the middle of an arrow, where no curve is; above a point."""
+    """Return the height of a label: in the middle of an arrow, because no curve is there, or above a
+    point."""
     return (y + to_y) / 2 if y != to_y else y - 16
 
 
-def _head(x: float, y: float, to_y: float) -> str:
+def _arrow_head(x: float, y: float, to_y: float) -> str:
     if y == to_y:
         return ""
     back = to_y - _HEAD * 1.6 if to_y > y else to_y + _HEAD * 1.6
     return f"{x},{to_y} {x - _HEAD:.1f},{back:.1f} {x + _HEAD:.1f},{back:.1f}"
 
 
-def _shapes(curves: Sequence[Curve], heights: dict[str, float], scale: _Scale) -> list[Shape]:
+def _place_curves(curves: Sequence[Curve], heights: dict[str, float], scale: _Scale) -> list[Shape]:
+    """Place the curves; all share one scale."""
     loudest = max((v for c in curves if c.kind is CurveKind.AUDIO for v in c.values), default=1.0) or 1.0
     jaws = [v for c in curves if c.kind is CurveKind.MOTION for v in c.values]
     widest = max([_WIDEST_JAW, *jaws])
@@ -207,28 +221,30 @@ def _shapes(curves: Sequence[Curve], heights: dict[str, float], scale: _Scale) -
         y = heights.get(curve.lane)
         if y is None:
             continue
-        places = _places(curve, scale)
+        places = _place_values(curve, scale)
         if curve.kind is CurveKind.AUDIO:
-            shapes.append(_waveform(curve, places, y - _HALF / 2 - 4, loudest))
+            shapes.append(_draw_waveform(curve, places, y - _HALF / 2 - 4, loudest))
         else:
-            shapes.append(_jaw_curve(curve, places, y + _HALF + 4, widest))
+            shapes.append(_draw_jaw_curve(curve, places, y + _HALF + 4, widest))
     return shapes
 
 
-def _places(curve: Curve, scale: _Scale) -> list[tuple[float, float]]:
-    start, end = scale.x(curve.at), scale.x(curve.until)
+def _place_values(curve: Curve, scale: _Scale) -> list[tuple[float, float]]:
+    start, end = scale.x_of(curve.at), scale.x_of(curve.until)
     step = (end - start) / max(1, len(curve.values) - 1)
     return [(start + number * step, value) for number, value in enumerate(curve.values)]
 
 
-def _waveform(curve: Curve, places: Sequence[tuple[float, float]], y: float, loudest: float) -> Shape:
+def _draw_waveform(curve: Curve, places: Sequence[tuple[float, float]], y: float, loudest: float) -> Shape:
     half = _HALF / 2 - 2
     upper = [f"{x:.1f},{y - max(0.6, value / loudest * half):.1f}" for x, value in places]
     lower = [f"{x:.1f},{y + max(0.6, value / loudest * half):.1f}" for x, value in reversed(places)]
     return Shape(curve.kind, curve.lane, " ".join(upper + lower), "")
 
 
-def _jaw_curve(curve: Curve, places: Sequence[tuple[float, float]], floor: float, widest: float) -> Shape:
+def _draw_jaw_curve(
+    curve: Curve, places: Sequence[tuple[float, float]], floor: float, widest: float
+) -> Shape:
     line = [f"{x:.1f},{floor - max(0.0, value) / widest * _HALF:.1f}" for x, value in places]
     base = [f"{places[-1][0]:.1f},{floor:.1f}", f"{places[0][0]:.1f},{floor:.1f}"] if places else []
     return Shape(curve.kind, curve.lane, " ".join(line + base), " ".join(line))

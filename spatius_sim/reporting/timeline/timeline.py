@@ -1,4 +1,4 @@
-"""What a time-line shows, as plain values: who did what when, what was heard, and how the face moved."""
+"""The plain values that a time-line shows: who did what and when, what was heard, and how the face moved."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,19 +10,19 @@ _LONGEST_NAME = 60
 
 
 class MarkKind(StrEnum):
-    """What a mark stands for, as far as it is drawn differently."""
+    """What a mark stands for; each kind is drawn differently."""
 
     AUDIO = "audio"
     MOTION = "motion"
     END = "end"
-    """An end mark of a half without anything in it."""
+    """An end mark of audio or motion, without any content."""
     MESSAGE = "message"
     CONNECTION = "connection"
-    """Opened, refused, closed."""
+    """A connection was opened, refused or closed."""
     KIT = "kit"
-    """What the kit did or knew."""
+    """The kit did or knew something."""
     FAULT = "fault"
-    """What was refused, failed or was injected."""
+    """Something was refused, failed or was injected."""
 
 
 class CurveKind(StrEnum):
@@ -36,9 +36,9 @@ class CurveKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened `at` so many seconds from the start: an arrow from lane `source` to lane
-    `target`, or a point on `source` where `target` is "". `seq` is the event's number in the trace; `guilty`
-    where it is evidence."""
+    """An event `at` so many seconds from the start: an arrow from lane `source` to lane `target`, or a point
+    on `source` if `target` is "". `seq` is the number of the event in the trace; `guilty`: whether it is
+    evidence."""
 
     at: float
     seq: int
@@ -70,8 +70,8 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One run. `lanes` from the client to Motion Server; `left_out` marks did not fit; `clock` says what
-    the seconds count."""
+    """The time-line of one run. `lanes` go from the client to Motion Server; `left_out` marks did not fit;
+    `clock` says what the seconds count."""
 
     lanes: tuple[str, ...]
     marks: tuple[Mark, ...]
