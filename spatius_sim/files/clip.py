@@ -1,4 +1,4 @@
-"""Speech clips: WAV files, mono s16le."""
+"""Reads speech clips: WAV files, mono s16le."""
 
 import wave
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Clip:
 
 
 def read_clip(path: Path) -> Clip:
-    """Read a clip; raises UsageError for what is no mono 16-bit WAV file."""
+    """Read a clip. Raises UsageError if the file is no mono 16-bit WAV."""
     try:
         with wave.open(str(path), "rb") as file:
             if file.getnchannels() != 1 or file.getsampwidth() != 2:

@@ -1,4 +1,4 @@
-"""Where the suites and the fixtures lie: inside the package when installed, beside it in a clone."""
+"""Finds the suites and the fixtures: inside the package if it is installed, beside it in a clone."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def resource(name: str) -> Path:
-    """The folder `conformance` or `fixtures`; raises UsageError where it is missing."""
+    """Return the folder `conformance` or `fixtures`. Raises UsageError if it is missing."""
     for folder in (_PACKAGE / name, _PACKAGE.parent / name):
         if folder.is_dir():
             return folder

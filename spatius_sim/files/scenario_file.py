@@ -1,4 +1,4 @@
-"""Scenario files: what goes wrong, and when, as YAML."""
+"""Reads scenario files: what goes wrong, and when, as YAML."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
@@ -17,12 +17,12 @@ _SHIPPED = Path(__file__).resolve().parent / "scenarios"
 
 
 def shipped_scenarios() -> list[Scenario]:
-    """All that come with the package, by name."""
+    """Return all scenarios that come with the package, sorted by name."""
     return [read_scenario(path) for path in sorted(_SHIPPED.glob("*.yaml"))]
 
 
 def shipped_scenario(name: str) -> Scenario:
-    """The shipped scenario of this name; raises UsageError where there is none."""
+    """Return the shipped scenario of this name. Raises UsageError if there is none."""
     names = sorted(path.stem for path in _SHIPPED.glob("*.yaml"))
     if name not in names:
         raise UsageError(f"no scenario is named {name!r}: there are {', '.join(names)}")
@@ -30,7 +30,8 @@ def shipped_scenario(name: str) -> Scenario:
 
 
 def find_scenario(wanted: str) -> Scenario:
-    """The scenario in a file whose name ends in .yaml or .yml, or else a shipped one by its name."""
+    """Read the scenario in a file if the name ends in .yaml or .yml; else return the shipped scenario of this
+    name. Raises UsageError."""
     if Path(wanted).suffix in (".yaml", ".yml"):
         return read_scenario(Path(wanted))
     try:
@@ -40,17 +41,20 @@ def find_scenario(wanted: str) -> Scenario:
 
 
 def read_scenario(path: Path) -> Scenario:
-    """The scenario in a file; raises UsageError that names file, line and key."""
+    """Read the scenario in a file. Raises UsageError, which names file, line and key."""
     return parse_scenario(read_bytes(path), str(path), path.stem)
 
 
 def parse_scenario(raw: bytes, place: str, name: str) -> Scenario:
-    """The scenario in this YAML, which comes from `place`; raises UsageError as `read_scenario` does."""
-    return _Reader(place).scenario(raw, name)
+    """Read the scenario in this YAML, which comes from `place`. Raises UsageError as `read_scenario` does."""
+    return _Reader(place).read(raw, name)
 
 
 class _Reader(YamlFile):
-    def scenario(self, raw: bytes, name: str) -> Scenario:
+    """Reads one scenario file. Every method raises UsageError with place, line and key."""
+
+    def read(self, raw: bytes, name: str) -> Scenario:
+        """Read the whole file."""
         root = self.root(raw)
         if root is None:
             raise UsageError(f"{self.place}:1: the file is empty: about and faults are needed")
@@ -58,38 +62,41 @@ class _Reader(YamlFile):
         missing = {"about", "faults"} - set(top)
         if missing:
             raise self.error(root, f"{min(missing)} is missing")
-        faults = [self._fault(node) for node in self.sequence(top["faults"], "faults")]
+        faults = [self._read_fault(node) for node in self.sequence(top["faults"], "faults")]
         if len(faults) > MOST_FAULTS:
             raise self.error(root, f"more than {MOST_FAULTS} faults")
         return Scenario(name, self.text(top["about"], "about"), tuple(faults))
 
-    def _fault(self, node: Node) -> Fault:
+    def _read_fault(self, node: Node) -> Fault:
+        """Read one fault: when it happens, and what happens."""
         parts = self.mapping(node, "a fault", {"when", "what"})
         for key in ("when", "what"):
             if key not in parts:
                 raise self.error(node, f"{key} is missing")
-        when = self._when(parts["when"])
-        what = tuple(self._step(step) for step in self.sequence(parts["what"], "what"))
-        return self.made(parts["what"], lambda: Fault(when, what), "what")
+        when = self._read_when(parts["when"])
+        what = tuple(self._read_step(step) for step in self.sequence(parts["what"], "what"))
+        return self.build(parts["what"], lambda: Fault(when, what), "what")
 
-    def _when(self, node: Node) -> When:
+    def _read_when(self, node: Node) -> When:
+        """Read the moment of a fault, in its short or its long form."""
         if isinstance(node, ScalarNode):
-            return self.made(node, lambda: When(self._moment(node)), "when")
+            return self.build(node, lambda: When(self._read_moment(node)), "when")
         parts = self.mapping(node, "when", {field.name for field in fields(When)})
         if "at" not in parts:
             raise self.error(node, "at is missing")
-        values = {"at": self._moment(parts["at"])} | self._values(parts, When, skip={"at"})
-        return self.made(node, lambda: When(**values), "when")
+        values = {"at": self._read_moment(parts["at"])} | self._read_values(parts, When, skip={"at"})
+        return self.build(node, lambda: When(**values), "when")
 
-    def _moment(self, node: Node) -> Moment:
+    def _read_moment(self, node: Node) -> Moment:
         text = self.text(node, "at")
         if text not in list(Moment):
             raise self.error(node, f"at: {text!r} is none of {', '.join(Moment)}")
         return Moment(text)
 
-    def _step(self, node: Node) -> FaultAction:
+    def _read_step(self, node: Node) -> FaultAction:
+        """Read one step of `what`, in its short or its long form."""
         if isinstance(node, ScalarNode):
-            return self._what(node, node.value, {})
+            return self._build_action(node, node.value, {})
         parts = self.mapping(node, "a step of what", set(NAMES))
         if len(parts) != 1:
             raise self.error(node, "what: one thing in each step")
@@ -97,20 +104,24 @@ class _Reader(YamlFile):
         kind = NAMES[name]
         if isinstance(inside, ScalarNode) and fields(kind):
             # The short form: `delay: 2` is `delay: {seconds: 2}`.
-            return self._what(inside, name, {fields(kind)[0].name: inside})
-        return self._what(inside, name, self.mapping(inside, name, {f.name for f in fields(kind)}))
+            return self._build_action(inside, name, {fields(kind)[0].name: inside})
+        return self._build_action(inside, name, self.mapping(inside, name, {f.name for f in fields(kind)}))
 
-    def _what(self, node: Node, name: str, parts: Mapping[str, Node]) -> FaultAction:
+    def _build_action(self, node: Node, name: str, parts: Mapping[str, Node]) -> FaultAction:
+        """Build the action of this name from the nodes of its values."""
         if name not in NAMES:
             raise self.error(node, f"what: {name!r} is none of {', '.join(NAMES)}")
         kind: Any = NAMES[name]
         for field in fields(kind):
             if field.name not in parts and field.default is MISSING:
                 raise self.error(node, f"{name}: {field.name} is missing")
-        made: FaultAction = self.made(node, lambda: kind(**self._values(parts, kind, skip=set())), name)
-        return made
+        action: FaultAction = self.build(
+            node, lambda: kind(**self._read_values(parts, kind, skip=set())), name
+        )
+        return action
 
-    def _values(self, parts: Mapping[str, Node], kind: type[Any], skip: set[str]) -> dict[str, Any]:
+    def _read_values(self, parts: Mapping[str, Node], kind: type[Any], skip: set[str]) -> dict[str, Any]:
+        """Read the values of an action in the types of its fields."""
         hints = get_type_hints(kind)
         readers: dict[Any, Callable[[Node, str], Any]] = {int: self.integer, str: self.text}
         return {

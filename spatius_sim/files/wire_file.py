@@ -1,4 +1,4 @@
-"""Files in which a team declares its wire, as YAML; and the wires by name."""
+"""Reads the files in which a team declares its wire, as YAML; finds wires by name."""
 
 import re
 from collections.abc import Mapping
@@ -53,7 +53,8 @@ _CHOICES = {
     "answer": ("stream", {"document": STREAMING}),
     "audio": ("pcm", {"ogg": PCM}),
 }
-"""What cannot be seen from the messages: the usual, and what lacks which feature."""
+"""The keys for what the messages do not show: the usual value, and the feature that each other value
+lacks."""
 
 _KEYS = {"about", "form", "http", "relay", "client", *_CHOICES}
 _LAYOUT_FIELDS = ("last", "turn", "pcm", "payload", "payloads")
@@ -62,13 +63,14 @@ _LAST_FLAG = re.compile(r"last=0x([0-9a-fA-F]{2})")
 
 
 def wire_names() -> list[str]:
-    """All wires that need no file: those built in, and those that are shipped as files."""
+    """Return the names of all wires that need no file: those built in, and those that are shipped as
+    files."""
     return sorted({*published_wire_names(), *(path.stem for path in _SHIPPED.glob("*.yaml"))})
 
 
 def find_wire(wanted: str) -> Wire:
-    """The wire that a file declares whose name ends in .yaml or .yml, or else the one of that name; raises
-    UsageError."""
+    """Read the wire that a file declares if the name ends in .yaml or .yml; else return the wire of this
+    name. Raises UsageError."""
     if Path(wanted).suffix in (".yaml", ".yml"):
         return read_wire(Path(wanted))
     if wanted in published_wire_names():
@@ -80,7 +82,7 @@ def find_wire(wanted: str) -> Wire:
 
 
 def shipped_wire(name: str) -> Declared:
-    """The shipped file that declares the wire of that name; raises UsageError where there is none."""
+    """Read the shipped file that declares the wire of this name. Raises UsageError if there is none."""
     if not name or name not in wire_names():
         raise UsageError(f"no wire is named {name!r}: there are {', '.join(wire_names())}")
     return read_wire(_SHIPPED / f"{name}.yaml")
@@ -88,23 +90,27 @@ def shipped_wire(name: str) -> Declared:
 
 @lru_cache(maxsize=16)
 def wire_of(name: str, declaration: str) -> Wire:
-    """The wire that a trace names: the one that it carries the declaration of, or a built-in one; raises
-    UsageError."""
+    """Return the wire that a trace names: from the `declaration` in the trace, or a built-in wire if there is
+    none. Raises UsageError."""
     return parse_wire(declaration.encode(), f"the wire {name}", name) if declaration else published_wire(name)
 
 
 def read_wire(path: Path) -> Declared:
-    """The wire that a file declares; raises UsageError that names file, line and key."""
+    """Read the wire that a file declares. Raises UsageError, which names file, line and key."""
     return parse_wire(read_bytes(path), str(path), path.stem)
 
 
 def parse_wire(raw: bytes, place: str, name: str) -> Declared:
-    """The wire that this YAML declares, which comes from `place`; raises UsageError as `read_wire` does."""
-    return Declared(name, _Reader(place).declaration(raw))
+    """Read the wire that this YAML declares. The text comes from `place`. Raises UsageError as `read_wire`
+    does."""
+    return Declared(name, _Reader(place).read(raw))
 
 
 class _Reader(YamlFile):
-    def declaration(self, raw: bytes) -> Declaration:
+    """Reads one wire file. Every method raises UsageError with place, line and key."""
+
+    def read(self, raw: bytes) -> Declaration:
+        """Read the whole file."""
         root = self.root(raw)
         if root is None:
             raise UsageError(f"{self.place}:1: the file is empty: about, relay and client are needed")
@@ -112,20 +118,21 @@ class _Reader(YamlFile):
         for key in ("about", "relay", "client"):
             if key not in top:
                 raise self.error(root, f"{key} is missing")
-        form = self._form(top["form"]) if "form" in top else _FORMS["json"]
-        relay = self._messages(top["relay"], "relay", form, RELAY_MEANINGS)
+        form = self._read_form(top["form"]) if "form" in top else _FORMS["json"]
+        relay = self._read_messages(top["relay"], "relay", form, RELAY_MEANINGS)
         if not any({"motion", "last-motion"} & set(message.meanings) for message in relay):
             raise self.error(top["relay"], "relay: no message carries motion")
         return Declaration(
             self.text(top["about"], "about"),
             relay,
-            self._messages(top["client"], "client", form, CLIENT_MEANINGS),
-            self._lacks(top),
-            self._http(top["http"]) if "http" in top else (),
+            self._read_messages(top["client"], "client", form, CLIENT_MEANINGS),
+            self._read_lacks(top),
+            self._read_http_paths(top["http"]) if "http" in top else (),
             raw.decode(errors="replace"),
         )
 
-    def _lacks(self, top: dict[str, Node]) -> frozenset[str]:
+    def _read_lacks(self, top: dict[str, Node]) -> frozenset[str]:
+        """Return the features that the wire lacks by its own choices."""
         lacks = set()
         for key, (usual, lacking) in _CHOICES.items():
             chosen = self.text(top[key], key) if key in top else usual
@@ -134,71 +141,80 @@ class _Reader(YamlFile):
             lacks |= {lacking[chosen]} if chosen in lacking else set()
         return frozenset(lacks)
 
-    def _http(self, node: Node) -> tuple[str, ...]:
+    def _read_http_paths(self, node: Node) -> tuple[str, ...]:
         paths = tuple(self.text(path, "http") for path in self.sequence(node, "http"))
         for path in paths:
             if not re.fullmatch(r"/[\x21-\x7e]*", path):
                 raise self.error(node, f"http: {path!r} is no path: it begins with /")
         return paths
 
-    def _messages(
+    def _read_messages(
         self, node: Node, side: str, form: Form, known: Mapping[str, Meaning]
     ) -> tuple[DeclaredMessage, ...]:
+        """Read the messages of one side."""
         listed = self.sequence(node, side)
         if not listed:
             raise self.error(node, f"{side}: no message stands here")
         if len(listed) > MOST_MESSAGES:
             raise self.error(node, f"{side}: more than {MOST_MESSAGES} messages")
-        return tuple(self._message(message, side, form, known) for message in listed)
+        return tuple(self._read_message(message, side, form, known) for message in listed)
 
-    def _message(self, node: Node, side: str, form: Form, known: Mapping[str, Meaning]) -> DeclaredMessage:
+    def _read_message(
+        self, node: Node, side: str, form: Form, known: Mapping[str, Meaning]
+    ) -> DeclaredMessage:
+        """Read one message: its form, its constants, and what it means."""
         parts = self.mapping(node, f"a message of {side}", {"when", "form", "layout", *known})
         if "form" in parts and "layout" in parts:
             raise self.error(parts["layout"], "layout: a message has a form or a layout")
         if "form" in parts:
-            form = self._form(parts["form"])
+            form = self._read_form(parts["form"])
         if "layout" in parts:
-            form = self._layout(parts["layout"])
+            form = self._read_layout(parts["layout"])
         prefix = ("json",) if isinstance(form, Layout) else ()
-        when = self._when(parts["when"], prefix) if "when" in parts else {}
+        when = self._read_when(parts["when"], prefix) if "when" in parts else {}
         kinds = [kind for kind in parts if kind in known]
         if not kinds:
             raise self.error(node, f"what it means is missing: {', '.join(known)}")
         if side == "client" and len(kinds) > 1:
             raise self.error(node, f"a client's message means one thing, not {' and '.join(kinds)}")
         return DeclaredMessage(
-            form, when, {kind: self._fields(parts[kind], kind, known[kind], form) for kind in kinds}
+            form, when, {kind: self._read_fields(parts[kind], kind, known[kind], form) for kind in kinds}
         )
 
-    def _fields(self, node: Node, kind: str, meaning: Meaning, form: Form) -> dict[str, Place]:
-        given: dict[str, Place] = {}
+    def _read_fields(self, node: Node, kind: str, meaning: Meaning, form: Form) -> dict[str, Place]:
+        """Read at which place of a message each field of its meaning stands."""
+        places: dict[str, Place] = {}
         prefix: Place = ()
         if isinstance(form, Layout):
             names = (name for name in _LAYOUT_FIELDS if name in form.gives & meaning.fields)
-            given, prefix = {name: (name,) for name in names}, ("json",)
+            places, prefix = {name: (name,) for name in names}, ("json",)
         empty = isinstance(node, ScalarNode) and not node.value
         fields = {} if empty else self.mapping(node, kind, meaning.fields)
         for name, place in fields.items():
             if isinstance(form, Layout) and "json" not in form.gives:
                 raise self.error(place, f"{kind}.{name}: the layout has no json that it could stand in")
-            given[name] = prefix + self._place(self.text(place, f"{kind}.{name}"), place, f"{kind}.{name}")
-        if meaning.needs and not meaning.needs & set(given):
+            places[name] = prefix + self._read_place(
+                self.text(place, f"{kind}.{name}"), place, f"{kind}.{name}"
+            )
+        if meaning.needs and not meaning.needs & set(places):
             raise self.error(node, f"{kind}: {' or '.join(sorted(meaning.needs))} is missing")
-        if {"payload", "payloads"} <= set(given):
+        if {"payload", "payloads"} <= set(places):
             raise self.error(node, f"{kind}: payload or payloads, not both")
-        return given
+        return places
 
-    def _when(self, node: Node, prefix: Place) -> dict[Place, tuple[Constant, ...]]:
+    def _read_when(self, node: Node, prefix: Place) -> dict[Place, tuple[Constant, ...]]:
+        """Read the constants by which a message is recognised."""
         when = {}
         for key, value in self.mapping(node, "when").items():
             listed = [value] if isinstance(value, ScalarNode) else self.sequence(value, f"when.{key}")
             if not listed:
                 raise self.error(value, f"when.{key}: no constant stands here")
-            constants = tuple(self._constant(constant, f"when.{key}") for constant in listed)
-            when[prefix + self._place(key, value, f"when.{key}")] = constants
+            constants = tuple(self._read_constant(constant, f"when.{key}") for constant in listed)
+            when[prefix + self._read_place(key, value, f"when.{key}")] = constants
         return when
 
-    def _constant(self, node: Node, key: str) -> Constant:
+    def _read_constant(self, node: Node, key: str) -> Constant:
+        """Read one constant: an integer, a flag or a text."""
         text = self.text(node, key)
         if node.tag == "tag:yaml.org,2002:int" and re.fullmatch(r"-?[0-9]{1,12}", text):
             return int(text)
@@ -206,7 +222,8 @@ class _Reader(YamlFile):
             return text == "true"
         return text
 
-    def _place(self, text: str, node: Node, key: str) -> Place:
+    def _read_place(self, text: str, node: Node, key: str) -> Place:
+        """Split a place such as `avatar.rate` into its keys."""
         place = tuple(text.split("."))
         if "" in place or len(place) > _DEEPEST:
             raise self.error(
@@ -214,13 +231,14 @@ class _Reader(YamlFile):
             )
         return place
 
-    def _form(self, node: Node) -> Form:
+    def _read_form(self, node: Node) -> Form:
         text = self.text(node, "form")
         if text not in _FORMS:
             raise self.error(node, f"form: {text!r} is none of {', '.join(_FORMS)}; bytes have a layout")
         return _FORMS[text]
 
-    def _layout(self, node: Node) -> Layout:
+    def _read_layout(self, node: Node) -> Layout:
+        """Read the parts of a binary frame."""
         listed = self.sequence(node, "layout")
         if not 0 < len(listed) <= _MOST_PARTS:
             raise self.error(node, f"layout: 1 to {_MOST_PARTS} parts are needed")
@@ -244,7 +262,7 @@ class _Reader(YamlFile):
                         part, f"layout: {' '.join(words)!r} cannot stand behind a count or a length"
                     )
                 case _:
-                    parts.append(self._part(part, words))
+                    parts.append(self._read_part(part, words))
         if count or length:
             raise self.error(node, "layout: a count or a length is last: what it counts is missing")
         names = [part.name for part in parts if isinstance(part, Body)]
@@ -252,7 +270,8 @@ class _Reader(YamlFile):
             raise self.error(node, "layout: a body stands here twice")
         return Layout(tuple(parts))
 
-    def _part(self, node: Node, words: list[str]) -> LayoutPart:
+    def _read_part(self, node: Node, words: list[str]) -> LayoutPart:
+        """Read one part that needs no count and no length."""
         match words:
             case ["bytes", text] if found := _HEX.fullmatch(text):
                 return Fixed(bytes.fromhex(found[1]))

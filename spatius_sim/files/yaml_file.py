@@ -1,8 +1,7 @@
-"""YAML files that people write, read by hand from their nodes, so that every error names file, line and key.
+"""Reads YAML files that people write, node by node, so that every error names file, line and key.
 
-Nothing is constructed from tags: a text stays the text that stands there, be it `no` or `12:30:45`.
-Aliases, duplicate keys and unknown keys are refused, and so is a file over 64 KiB.
-"""
+Tags construct nothing: a text stays as it is written, even `no` or `12:30:45`. Aliases, duplicate keys and
+unknown keys are refused, and so is a file of more than 64 KiB."""
 
 import math
 import re
@@ -23,7 +22,7 @@ _FLAGS = {"true": True, "false": False}
 
 
 def read_bytes(path: Path) -> bytes:
-    """What stands in a file, up to one byte too many; raises UsageError where it cannot be read."""
+    """Read a file, at most one byte more than is allowed. Raises UsageError if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(MOST_BYTES + 1)
@@ -32,13 +31,14 @@ def read_bytes(path: Path) -> bytes:
 
 
 class YamlFile:
-    """One file, named by `place` in errors. Every method raises UsageError with place, line and key."""
+    """Reads one file, which errors name by its `place`. Every method raises UsageError with place, line and
+    key."""
 
     def __init__(self, place: str) -> None:
         self.place = place
 
     def root(self, raw: bytes) -> Node | None:
-        """The outermost node; None where the file is empty."""
+        """Return the outermost node; None if the file is empty."""
         if len(raw) > MOST_BYTES:
             raise UsageError(f"{self.place}: larger than {MOST_BYTES} bytes")
         try:
@@ -55,8 +55,8 @@ class YamlFile:
     def items(
         self, node: Node, what: str, allowed: Collection[str] | None = None
     ) -> dict[str, tuple[Node, Node]]:
-        """The key and the value node of each item of a mapping; `allowed` names the keys that it may have,
-        None: any."""
+        """Return the key node and the value node of each item of a mapping. `allowed` names the keys that it
+        may have; None allows any."""
         if not isinstance(node, MappingNode):
             raise self.error(node, f"{what} must be a mapping")
         parts: dict[str, tuple[Node, Node]] = {}
@@ -70,30 +70,30 @@ class YamlFile:
         return parts
 
     def mapping(self, node: Node, what: str, allowed: Collection[str] | None = None) -> dict[str, Node]:
-        """The values of a mapping by key, as `items` has them."""
+        """Return the value nodes of a mapping by key, checked as `items` does."""
         return {key: value for key, (_, value) in self.items(node, what, allowed).items()}
 
     def sequence(self, node: Node, key: str) -> list[Node]:
-        """The items of a list."""
+        """Return the items of a list."""
         if not isinstance(node, SequenceNode):
             raise self.error(node, f"{key} must be a list")
         return list(node.value)
 
     def text(self, node: Node, key: str) -> str:
-        """A text, as it stands there."""
+        """Return a text as it is written."""
         if not isinstance(node, ScalarNode):
             raise self.error(node, f"{key} must be a text")
         return str(node.value)
 
     def integer(self, node: Node, key: str) -> int:
-        """A whole number."""
+        """Return a whole number."""
         text = self.text(node, key)
         if not _INTEGER.fullmatch(text):
             raise self.error(node, f"{key} must be a whole number, not {text!r}")
         return int(text)
 
     def number(self, node: Node, key: str) -> float:
-        """A finite number."""
+        """Return a finite number."""
         text = self.text(node, key)
         try:
             number = float(text)
@@ -104,14 +104,14 @@ class YamlFile:
         return number
 
     def flag(self, node: Node, key: str) -> bool:
-        """`true` or `false`."""
+        """Return the value of `true` or `false`."""
         text = self.text(node, key)
         if text not in _FLAGS:
             raise self.error(node, f"{key} must be true or false, not {text!r}")
         return _FLAGS[text]
 
-    def made(self, node: Node, make: Callable[[], T], key: str) -> T:
-        """What `make` makes; its UsageErrors get place, line and key where they have none."""
+    def build(self, node: Node, make: Callable[[], T], key: str) -> T:
+        """Call `make` and return its result; a UsageError gets place, line and key if it has none."""
         try:
             return make()
         except UsageError as error:
@@ -120,5 +120,5 @@ class YamlFile:
             raise self.error(node, f"{key}: {error}") from error
 
     def error(self, node: Any, message: str) -> UsageError:
-        """An error at this node."""
+        """Return an error that names the line of this node."""
         return UsageError(f"{self.place}:{node.start_mark.line + 1}: {message}")
