@@ -1,8 +1,7 @@
 """The control interface of the simulator: HTTP and JSON under one prefix, beside the protocol.
 
-It is described in control_openapi.json. It answers on the loopback interface only, and only to requests
-whose Host, and whose Origin where there is one, are this machine's: no web page can reach it.
-"""
+control_openapi.json describes it. The interface answers only on the loopback interface, and only to requests
+whose Host, and Origin if there is one, name this machine: so no web page can reach it."""
 
 import json
 from base64 import b64encode
@@ -35,13 +34,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Control:
-    """The handlers."""
+    """Answers the requests of the control interface."""
 
     def __init__(self, server: MotionServerShell) -> None:
         self._server = server
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Put them under the prefix."""
+        """Add the routes of the control interface, under the prefix."""
         routes: list[tuple[str, str, Handler]] = [
             ("GET", "/openapi.json", self._openapi),
             ("GET", "/sessions", self._sessions),
@@ -55,50 +54,54 @@ class Control:
             ("POST", "/reset", self._reset),
         ]
         for method, path, handler in routes:
-            router.add_route(method, PREFIX + path, _guarded(handler))
+            router.add_route(method, PREFIX + path, _guard(handler))
 
     async def _openapi(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text=OPENAPI.read_text(), content_type="application/json")
 
     async def _sessions(self, request: web.Request) -> web.StreamResponse:
+        """List the open and the past sessions."""
         journal = self._server.journal
-        return _answer(
+        return _answer_json(
             {
-                "open": [self._told(record) for record in journal.open.values()],
-                "past": [self._told(record) for record in journal.past],
+                "open": [self._describe_session(record) for record in journal.open.values()],
+                "past": [self._describe_session(record) for record in journal.past],
             }
         )
 
     async def _session(self, request: web.Request) -> web.StreamResponse:
         record = self._server.journal.session(request.match_info["session"])
-        return _unknown("session") if record is None else _answer(self._told(record))
+        return _answer_unknown("session") if record is None else _answer_json(self._describe_session(record))
 
-    def _told(self, record: SessionRecord) -> dict[str, Any]:
+    def _describe_session(self, record: SessionRecord) -> dict[str, Any]:
         return asdict(texts_without_secrets(record, self._server.journal.secrets))
 
     async def _trace(self, request: web.Request) -> web.StreamResponse:
+        """List the events of one session; with `raw=1` also their bytes."""
         journal = self._server.journal
         record = journal.session(request.match_info["session"])
         if record is None:
-            return _unknown("session")
+            return _answer_unknown("session")
         raw = request.query.get("raw") == "1"
-        events = [_event(entry, raw=raw) for entry in journal.trace(record.name)]
-        return _answer({"session": record.name, "whole": journal.is_whole(record.name), "events": events})
+        events = [_event_to_json(entry, raw=raw) for entry in journal.trace(record.name)]
+        return _answer_json(
+            {"session": record.name, "whole": journal.is_whole(record.name), "events": events}
+        )
 
     async def _rooms(self, request: web.Request) -> web.StreamResponse:
-        return _answer({name: asdict(room) for name, room in self._server.rooms.by_name.items()})
+        return _answer_json({name: asdict(room) for name, room in self._server.rooms.by_name.items()})
 
     async def _scenarios(self, request: web.Request) -> web.StreamResponse:
-        return _answer([_brief(scenario) for scenario in (NO_FAULTS, *shipped_scenarios())])
+        return _answer_json([_describe_scenario(scenario) for scenario in (NO_FAULTS, *shipped_scenarios())])
 
     async def _scenario(self, request: web.Request) -> web.StreamResponse:
-        return _answer(_brief(self._server.scenario))
+        return _answer_json(_describe_scenario(self._server.scenario))
 
     async def _play(self, request: web.Request) -> web.StreamResponse:
         try:
-            self._server.play(_asked_scenario(await body_of(request)))
+            self._server.play(_read_scenario(await body_of(request)))
         except UsageError as error:
-            return _answer({"error": str(error)}, 400)
+            return _answer_json({"error": str(error)}, 400)
         return await self._scenario(request)
 
     async def _play_nothing(self, request: web.Request) -> web.StreamResponse:
@@ -110,7 +113,8 @@ class Control:
         return await self._scenario(request)
 
 
-def _asked_scenario(body: bytes) -> Scenario:
+def _read_scenario(body: bytes) -> Scenario:
+    """Read the scenario that a body asks for. Raises UsageError."""
     try:
         asked = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -124,15 +128,17 @@ def _asked_scenario(body: bytes) -> Scenario:
             raise UsageError('the body must be {"name": ...} or {"yaml": ...}')
 
 
-def _guarded(handler: Handler) -> Handler:
-    async def checked(request: web.Request) -> web.StreamResponse:
+def _guard(handler: Handler) -> Handler:
+    """Wrap a handler so that it refuses requests from other machines and their web pages."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
         origin = request.headers.get("Origin")
         hosts = [f"//{request.headers.get('Host', '')}", *([origin] if origin is not None else [])]
         if not all(_is_loopback(host) for host in hosts):
-            return _answer({"error": "only this machine may ask: Host or Origin is another's"}, 403)
+            return _answer_json({"error": "only this machine may ask: Host or Origin is another's"}, 403)
         return await handler(request)
 
-    return checked
+    return guarded
 
 
 def _is_loopback(url: str) -> bool:
@@ -142,27 +148,29 @@ def _is_loopback(url: str) -> bool:
         return False
 
 
-def _brief(scenario: Scenario) -> dict[str, Any]:
+def _describe_scenario(scenario: Scenario) -> dict[str, Any]:
     return {"name": scenario.name, "about": scenario.about, "faults": len(scenario.faults)}
 
 
-def _event(entry: Entry, *, raw: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {"at_ns": entry.at_ns, "lane": str(entry.lane)}
+def _event_to_json(entry: Entry, *, raw: bool) -> dict[str, Any]:
+    """Turn an event into JSON values; with `raw` also its bytes."""
+    shown: dict[str, Any] = {"at_ns": entry.at_ns, "lane": str(entry.lane)}
     if isinstance(entry.what, str | bytes):
         data = entry.what.encode() if isinstance(entry.what, str) else entry.what
-        told |= {
+        shown |= {
             "event": "sent" if entry.sent else "received",
             "bytes": len(data),
-            "message": _plain(read_upstream(entry.what)),
+            "message": _to_json(read_upstream(entry.what)),
         }
     else:
         data = getattr(entry.what, "raw", b"") if entry.lane is Lane.EGRESS else b""
-        told |= {"event": type(entry.what).__name__.lower(), **_plain(entry.what)}
-    return told | {"raw": b64encode(data).decode()} if raw and data else told
+        shown |= {"event": type(entry.what).__name__.lower(), **_to_json(entry.what)}
+    return shown | {"raw": b64encode(data).decode()} if raw and data else shown
 
 
-def _plain(value: Any) -> Any:
-    """As JSON can say it: bytes and keyframes by their number, a message by its type and its fields."""
+def _to_json(value: Any) -> Any:
+    """Turn a value into JSON values: bytes and keyframes become their number, a message its type and
+    fields."""
     match value:
         case bytes():
             return f"{len(value)} bytes"
@@ -171,17 +179,17 @@ def _plain(value: Any) -> Any:
         case Enum():
             return value.value
         case tuple():
-            return [_plain(part) for part in value]
+            return [_to_json(part) for part in value]
         case _ if is_dataclass(value) and not isinstance(value, type):
-            inside = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+            inside = {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
             return {"type": type(value).__name__} | inside
         case _:
             return value
 
 
-def _unknown(kind: str) -> web.Response:
-    return _answer({"error": f"no such {kind}"}, 404)
+def _answer_unknown(kind: str) -> web.Response:
+    return _answer_json({"error": f"no such {kind}"}, 404)
 
 
-def _answer(value: Any, status: int = 200) -> web.Response:
+def _answer_json(value: Any, status: int = 200) -> web.Response:
     return web.json_response(value, status=status, headers={"Cache-Control": "no-store"})

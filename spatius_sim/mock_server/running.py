@@ -1,4 +1,5 @@
-"""The mock Motion Server in a thread of its own, so that synchronous tests and any event loop can use it."""
+"""Runs the mock Motion Server in a thread of its own, so that synchronous tests and any event loop can use
+it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ _SECONDS = 30.0
 
 
 class RunningMotionServer:
-    """What the fixture `motion_server` gives: endpoints, and what a test may do to the server."""
+    """The value of the fixture `motion_server`: its endpoints, and what a test may do to the server."""
 
     def __init__(self, server: MotionServer, loop: BackgroundLoop) -> None:
         self._server, self._loop = server, loop
@@ -25,38 +26,39 @@ class RunningMotionServer:
         """The environment variables by which a relay finds the endpoints."""
 
     def play(self, scenario: str | Scenario) -> None:
-        """This goes wrong for those who come from now on: a shipped name, the path of a .yaml file, or a
-        Scenario. Raises UsageError where there is none."""
+        """Play a scenario for all sessions that open from now on: a shipped name, the path of a .yaml file,
+        or a Scenario. Raises UsageError if there is none."""
 
-        async def playing() -> None:
+        async def play() -> None:
             self._server.play_named(scenario)
 
-        self._loop.run(playing(), _SECONDS)
+        self._loop.run(play(), _SECONDS)
 
     def sessions(self) -> list[SessionRecord]:
-        """All sessions, the past ones first."""
+        """Return all sessions; the past sessions come first."""
 
-        async def asked() -> list[SessionRecord]:
+        async def list_sessions() -> list[SessionRecord]:
             return [*self._server.journal.past, *self._server.journal.open.values()]
 
-        return self._loop.run(asked(), _SECONDS)
+        return self._loop.run(list_sessions(), _SECONDS)
 
     def die(self) -> None:
         """Cut every open connection off, as a crashing server would."""
 
-        async def dying() -> None:
+        async def die() -> None:
             self._server.die()
 
-        self._loop.run(dying(), _SECONDS)
+        self._loop.run(die(), _SECONDS)
 
     def reset(self) -> None:
-        """As after the start: sessions closed and forgotten, nothing goes wrong."""
+        """Close and forget all sessions, and play no faults: as after the start."""
         self._loop.run(self._server.reset(), _SECONDS)
 
 
 @contextmanager
 def running_motion_server(**options: Any) -> Iterator[RunningMotionServer]:
-    """`with running_motion_server(scenario=...) as server:`, with the keywords of MotionServer."""
+    """Run a server: `with running_motion_server(scenario=...) as server:`, with the keywords of
+    MotionServer."""
     loop = BackgroundLoop()
     server = MotionServer(**options)
     try:

@@ -1,4 +1,4 @@
-"""The mock Motion Server as a library, with names for its scenarios and its paces, and its control interface.
+"""The mock Motion Server as a library: it knows scenarios and paces by name, and has the control interface.
 
 async with MotionServer(scenario="credits-exhausted") as server:
     connect_your_relay_to(server.console_endpoint, server.ingress_endpoint)
@@ -21,9 +21,10 @@ from spatius_sim.protocol.errors import UsageError
 class MotionServer(motion_server.MotionServerShell):
     """`async with MotionServer(...) as server:` serves on 127.0.0.1 until the block ends.
 
-    `scenario` is the name of a shipped one, the path of a .yaml file, or a Scenario; `pace` is `fast`,
-    `realtime`, or a Pace. All other keywords are those of spatius_sim.net.server.motion_server.MotionServerShell, such
-    as `port` (0 takes a free one), `seed` and `gate`. Raises UsageError for what cannot be.
+    `scenario` is the name of a shipped scenario, the path of a .yaml file, or a Scenario; `pace` is `fast`,
+    `realtime`, or a Pace. All other keywords are those of MotionServerShell
+    (spatius_sim.net.server.motion_server), such as `port` (0 takes a free port), `seed` and `gate`. Raises
+    UsageError if there is no such scenario or pace.
     """
 
     def __init__(
@@ -32,14 +33,14 @@ class MotionServer(motion_server.MotionServerShell):
         if isinstance(pace, str) and pace not in PACES:
             raise UsageError(f"no pace is named {pace!r}: there are {', '.join(PACES)}")
         super().__init__(
-            scenario=_scenario(scenario),
+            scenario=_find_scenario(scenario),
             pace=PACES[pace] if isinstance(pace, str) else pace,
             **others,
         )
 
     @property
     def control_endpoint(self) -> str:
-        """Where the control interface answers."""
+        """The URL of the control interface."""
         return f"http://{LOOPBACK}:{self.port}{PREFIX}"
 
     @property
@@ -51,21 +52,22 @@ class MotionServer(motion_server.MotionServerShell):
         }
 
     def relay_environment(self, api_key: str) -> dict[str, str]:
-        """All environment variables that our reference relay reads, with ids that mean nothing."""
+        """Return all environment variables that our reference relay reads, with ids that mean nothing."""
         ids = {"SPATIUS_API_KEY": api_key, "SPATIUS_APP_ID": APP_ID, "SPATIUS_AVATAR_ID": AVATAR_ID}
         return self.environment | ids
 
     def play_named(self, scenario: str | Scenario) -> None:
-        """This goes wrong for those who come from now on, by name, by path or as a value."""
-        self.play(_scenario(scenario))
+        """Play a scenario for all sessions that open from now on; it is given by name, by path or as a
+        value."""
+        self.play(_find_scenario(scenario))
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """The protocol's own, and the control interface."""
+        """Add the routes of the protocol and of the control interface."""
         super().add_routes(router)
         Control(self).add_routes(router)
 
 
-def _scenario(wanted: str | Scenario) -> Scenario:
+def _find_scenario(wanted: str | Scenario) -> Scenario:
     if isinstance(wanted, Scenario):
         return wanted
     return NO_FAULTS if wanted == NO_FAULTS.name else find_scenario(wanted)
