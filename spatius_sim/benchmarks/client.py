@@ -1,4 +1,5 @@
-"""How fast the decoder is, and how many plans a second the C suite runs: one function for each figure."""
+"""Measures how fast the decoder is, and how many plans a second the C suite runs: one function for each
+figure."""
 
 import asyncio
 import time
@@ -18,15 +19,15 @@ from spatius_sim.rules.judge import judge
 from spatius_sim.subjects.client import ClientSubject, InProcessTestee
 
 _SEED = 1
-_ROUNDS = 1500
-_OPERATIONS_A_ROUND = 15
+_REPEATS = 1500
+_OPERATIONS_EACH = 15
 _RATE = 16000
 _CHUNK = bytes(2 * _RATE // 10)
 _TICK_NS = 100_000_000
 
 
 class ClientFigure(NamedTuple):
-    """One measured figure; `mark` is what this class of machine should reach."""
+    """One measured figure; `mark` is the value that this class of machine should reach."""
 
     name: str
     value: float
@@ -35,7 +36,8 @@ class ClientFigure(NamedTuple):
 
 
 def decoder_operations() -> ClientFigure:
-    """Operations a second of one decoder: audio, payloads of 50 keyframes, observing, steps of the clock."""
+    """Measure the operations a second of one decoder: audio, payloads of 50 keyframes, observing, clock
+    steps."""
     numbers = iter(range(10**9))
     decoder = ClientDecoder(_RATE, lambda: f"c{next(numbers)}")
     motion = MotionSynthesizer(_RATE, _SEED)
@@ -43,7 +45,7 @@ def decoder_operations() -> ClientFigure:
     payload = encode(MotionResponse("connection", "request", True, motion.finish()))
     now_ns = 0
     started = time.perf_counter()
-    for _ in range(_ROUNDS):
+    for _ in range(_REPEATS):
         for _ in range(5):
             conversation_id = decoder.yield_audio_data(_CHUNK)
         decoder.yield_frames_data([payload], conversation_id)
@@ -55,40 +57,43 @@ def decoder_operations() -> ClientFigure:
         decoder.interrupt()
         decoder.take_events()
     passed = time.perf_counter() - started
-    return ClientFigure("client decoder", _ROUNDS * _OPERATIONS_A_ROUND / passed, "operations/s", 20_000.0)
+    return ClientFigure("client decoder", _REPEATS * _OPERATIONS_EACH / passed, "operations/s", 20_000.0)
 
 
 def plans_in_process(plans: int = 1000) -> ClientFigure:
-    """Plans a second, drawn, run and judged, against the Python decoder in this process."""
-    value = asyncio.run(_plans_a_second(InProcessTestee(), plans))
+    """Measure how many plans a second are drawn, run and judged, against the Python decoder in this
+    process."""
+    value = asyncio.run(_measure_plans(InProcessTestee(), plans))
     return ClientFigure("C suite, Python in process", value, "plans/s", 1000 / 30)
 
 
 def plans_over_stdio(command: str, plans: int = 1000) -> ClientFigure:
-    """The same against a command over stdio, such as `node reference_testee.js`. Raises UnreachableError."""
-    value = asyncio.run(_plans_a_second(StdioTestee(command), plans))
+    """Measure the same against a command over stdio, such as `node reference_testee.js`. Raises
+    UnreachableError."""
+    value = asyncio.run(_measure_plans(StdioTestee(command), plans))
     return ClientFigure(f"C suite, {command}", value, "plans/s", 1000 / 60)
 
 
-async def _plans_a_second(testee: Testee, plans: int) -> float:
+async def _measure_plans(testee: Testee, plans: int) -> float:
+    """Draw, run and judge so many plans, and return how many a second that is."""
     subject = ClientSubject(testee, "measured", _SEED)
     await subject.attach()
     ids = [rule.id for rule in rules_for("client")]
     started = time.perf_counter()
-    ran = 0
+    runs = 0
     try:
         for number, rule_id in enumerate(ids):
-            drawn = _drawn(rule_id, plans // len(ids) + (number < plans % len(ids)))
+            drawn = _draw_plans(rule_id, plans // len(ids) + (number < plans % len(ids)))
             for plan in drawn:
                 judge(await subject.run(plan))
-                ran += 1
+                runs += 1
     finally:
         await subject.detach()
-    return ran / (time.perf_counter() - started)
+    return runs / (time.perf_counter() - started)
 
 
-def _drawn(rule_id: str, examples: int) -> list[ClientPlan]:
-    """That many plans that exercise the rule, as the suite draws them."""
+def _draw_plans(rule_id: str, examples: int) -> list[ClientPlan]:
+    """Draw so many plans that exercise the rule, as the suite does."""
     plans: list[ClientPlan] = []
 
     @seed(_SEED)

@@ -1,4 +1,5 @@
-"""The figures of `spatius-sim bench`: ours beside the least that could do the job, in the same run."""
+"""Measures the figures of `spatius-sim bench`: ours beside the least that could do the job, in the same
+run."""
 
 import asyncio
 import json
@@ -28,7 +29,7 @@ _MEGABYTE = 1_048_576
 
 
 class Figure(NamedTuple):
-    """One line of the table; `mark` is what was promised (`at least 20`, `at most 1.6`), "" for nothing."""
+    """One line of the table; `mark` is the promise (`at least 20`, `at most 1.6`), "" if there is none."""
 
     name: str
     value: float
@@ -46,7 +47,8 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BenchSize:
-    """How much is measured. Rounds are repeated and the least is taken; `spoken` in seconds."""
+    """How much is measured. Each measurement is repeated in `rounds` and the least is taken; `spoken` in
+    seconds."""
 
     payloads: int = 100
     rounds: int = 5
@@ -64,25 +66,27 @@ class BenchSize:
 
 FULL = BenchSize()
 QUICK = BenchSize(2, 1, 2, 3, 2, 2.5, 5, 20, 1, 18, 2, 2)
-"""Every figure, and none of them worth reading."""
+"""Measures every figure quickly; none of the values means anything."""
 
 
 def figures(size: BenchSize, mitmdump: str | None = None) -> Iterator[Figure]:
-    """All figures, each as soon as it is known; `mitmdump` is where that program is, if not on the path."""
-    yield from _codec(size)
-    yield from asyncio.run(_unpaced(size))
-    yield from asyncio.run(_paced(size))
-    yield from asyncio.run(_idle(size))
-    yield from asyncio.run(_growth(size))
-    yield from _startup(size)
-    yield from _client(size)
-    yield from _tapes(size, mitmdump)
+    """Yield all figures, each as soon as it is known; `mitmdump` is the path of that program if it is not on
+    PATH."""
+    yield from _measure_codec(size)
+    yield from asyncio.run(_measure_unpaced(size))
+    yield from asyncio.run(_measure_paced(size))
+    yield from asyncio.run(_measure_idle(size))
+    yield from asyncio.run(_measure_growth(size))
+    yield from _measure_startup(size)
+    yield from _measure_client(size)
+    yield from _measure_tapes(size, mitmdump)
 
 
 # Tapes.
 
 
-def _tapes(size: BenchSize, mitmdump: str | None) -> Iterator[Figure]:
+def _measure_tapes(size: BenchSize, mitmdump: str | None) -> Iterator[Figure]:
+    """Measure tapes and the recording proxy."""
     from spatius_sim.benchmarks.proxy import proxying
     from spatius_sim.benchmarks.tape import reading, replaying
 
@@ -94,7 +98,8 @@ def _tapes(size: BenchSize, mitmdump: str | None) -> Iterator[Figure]:
 # The client suite.
 
 
-def _client(size: BenchSize) -> Iterator[Figure]:
+def _measure_client(size: BenchSize) -> Iterator[Figure]:
+    """Measure the client decoder and the client suite."""
     from spatius_sim.benchmarks import client as client
 
     measured = [client.decoder_operations(), client.plans_in_process(size.plans)]
@@ -110,7 +115,7 @@ def _client(size: BenchSize) -> Iterator[Figure]:
 
 
 def _decode_by_objects(raw: bytes) -> Keyframes:
-    """The keyframes of a payload, read through the objects that protobuf generates."""
+    """Read the keyframes of a payload through the objects that protobuf generates."""
     envelope = wire.Message()
     envelope.ParseFromString(raw)
     motion = wire.Motion()
@@ -123,6 +128,7 @@ def _decode_by_objects(raw: bytes) -> Keyframes:
 
 
 def _encode_by_objects(response: MotionResponse) -> bytes:
+    """Encode a response through the objects that protobuf generates."""
     motion = wire.Motion()
     for row in response.keyframes:
         flame = motion.keyframes.add()
@@ -135,7 +141,8 @@ def _encode_by_objects(response: MotionResponse) -> bytes:
     return envelope.SerializeToString()
 
 
-def _codec(size: BenchSize) -> Iterator[Figure]:
+def _measure_codec(size: BenchSize) -> Iterator[Figure]:
+    """Measure how fast payloads are encoded, decoded and synthesised."""
     rows = np.random.Generator(np.random.PCG64(1)).uniform(-1, 1, (100, WIDTH)).astype(np.float32)
     response = MotionResponse("connection", "request", True, rows)
     raw = encode(response)
@@ -144,12 +151,12 @@ def _codec(size: BenchSize) -> Iterator[Figure]:
         "decode": (lambda: decode(raw), lambda: _decode_by_objects(raw)),
     }
     for name, (ours, theirs) in pairs.items():
-        least = [min(_seconds(work, size.payloads) for _ in range(size.rounds)) for work in (ours, theirs)]
+        least = [min(_time(work, size.payloads) for _ in range(size.rounds)) for work in (ours, theirs)]
         yield Figure(f"{name} a payload of 100 keyframes", least[0] * 1e6, "µs")
         yield Figure(f"{name} it through protobuf's objects", least[1] * 1e6, "µs")
         yield Figure(f"{name}: how many times faster", least[1] / least[0], "x", "at least 20")
     pcm = np.zeros(16000, "<i2").tobytes()
-    synthesis = min(_seconds(lambda: _synthesize(pcm), size.payloads) for _ in range(size.rounds))
+    synthesis = min(_time(lambda: _synthesize(pcm), size.payloads) for _ in range(size.rounds))
     yield Figure("synthesis of a second of motion", synthesis * 1e6, "µs")
 
 
@@ -159,7 +166,7 @@ def _synthesize(pcm: bytes) -> None:
     synthesizer.finish()
 
 
-def _seconds(work: Callable[[], object], times: int) -> float:
+def _time(work: Callable[[], object], times: int) -> float:
     start = time.perf_counter()
     for _ in range(times):
         work()
@@ -169,7 +176,7 @@ def _seconds(work: Callable[[], object], times: int) -> float:
 # Servers.
 
 
-class _Measured(NamedTuple):
+class _Usage(NamedTuple):
     """CPU seconds and resident bytes of a server's process."""
 
     cpu: float
@@ -177,28 +184,28 @@ class _Measured(NamedTuple):
 
 
 class _Server:
-    """A server in a process of its own."""
+    """Talks to a server in a process of its own."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def line(self) -> dict[str, float]:
-        """What it prints next."""
+    async def read_line(self) -> dict[str, float]:
+        """Read the next line that the server prints."""
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), _READY_SECONDS)
-        told: dict[str, float] = json.loads(line)
-        return told
+        figures: dict[str, float] = json.loads(line)
+        return figures
 
-    async def measure(self) -> _Measured:
-        """Its figures so far."""
+    async def measure(self) -> _Usage:
+        """Ask the server for its figures so far."""
         assert self._process.stdin is not None
         self._process.stdin.write(b"\n")
-        return _Measured(**await self.line())
+        return _Usage(**await self.read_line())
 
 
 @asynccontextmanager
-async def _server(kind: str) -> AsyncIterator[tuple[_Server, Driver]]:
-    """Of one of the kinds that benchmark_servers names."""
+async def _start_server(kind: str) -> AsyncIterator[tuple[_Server, Driver]]:
+    """Start a server of a kind that benchmarks/servers.py names, and yield it with a driver."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "spatius_sim.benchmarks.servers", kind),
@@ -207,20 +214,20 @@ async def _server(kind: str) -> AsyncIterator[tuple[_Server, Driver]]:
     )
     try:
         server = _Server(process)
-        yield server, await Driver.at(int((await server.line())["port"]))
+        yield server, await Driver.at(int((await server.read_line())["port"]))
     finally:
         process.terminate()
         await process.wait()
 
 
-async def _unpaced(size: BenchSize) -> list[Figure]:
-    """CPU of the server for each second of speech, as fast as it can."""
+async def _measure_unpaced(size: BenchSize) -> list[Figure]:
+    """Measure the CPU time of the server for each second of speech, as fast as it can."""
     frames = speech_frames(size.spoken)
-    responses = len(_borders(size.spoken)) + 1
+    responses = len(_segment_borders(size.spoken)) + 1
     cost: dict[str, float] = {}
     async with AsyncExitStack() as stack:
         kinds = ("traced", "ours", "keeping", "synthesizing", "bare")
-        servers = {kind: await stack.enter_async_context(_server(kind)) for kind in kinds}
+        servers = {kind: await stack.enter_async_context(_start_server(kind)) for kind in kinds}
         for _ in range(2 * size.rounds):
             for kind, (server, driver) in servers.items():
                 before = await server.measure()
@@ -237,41 +244,43 @@ async def _unpaced(size: BenchSize) -> list[Figure]:
     ]
 
 
-async def _paced(size: BenchSize) -> list[Figure]:
-    """Lateness of responses and CPU share while many sessions speak in real time."""
-    told = []
+async def _measure_paced(size: BenchSize) -> list[Figure]:
+    """Measure the lateness of responses and the CPU share while many sessions speak in real time."""
+    measured = []
     shares: dict[str, float] = {}
     frames = speech_frames(size.paced_seconds)
-    borders = _borders(size.paced_seconds)
+    borders = _segment_borders(size.paced_seconds)
     for name in ("ours", "bare"):
-        async with _server(name) as (server, driver):
+        async with _start_server(name) as (server, driver):
             before = await server.measure()
             began = time.monotonic()
             speaking = (
                 driver.speak_paced(frames, (number % 100) / 100, borders) for number in range(size.paced)
             )
-            late = [seconds for each in await asyncio.gather(*speaking) for seconds in each]
+            late = [seconds for session in await asyncio.gather(*speaking) for seconds in session]
             shares[name] = ((await server.measure()).cpu - before.cpu) / (time.monotonic() - began)
         cuts = quantiles(late, n=100, method="inclusive")
-        of = f"{size.paced} paced sessions, {name}"
-        told += [
-            Figure(f"{of}: lateness p50", cuts[49] * 1e3, "ms"),
-            Figure(f"{of}: lateness p99", cuts[98] * 1e3, "ms"),
-            Figure(f"{of}: CPU share", shares[name] * 100, "%"),
+        label = f"{size.paced} paced sessions, {name}"
+        measured += [
+            Figure(f"{label}: lateness p50", cuts[49] * 1e3, "ms"),
+            Figure(f"{label}: lateness p99", cuts[98] * 1e3, "ms"),
+            Figure(f"{label}: CPU share", shares[name] * 100, "%"),
         ]
     ratio = shares["ours"] / shares["bare"]
-    return [*told, Figure(f"{size.paced} paced sessions, CPU share: ours to bare", ratio, "x")]
+    return [*measured, Figure(f"{size.paced} paced sessions, CPU share: ours to bare", ratio, "x")]
 
 
-def _borders(seconds: float) -> list[int]:
-    """The frames of 100 ms with which a segment's border is passed: at 2 s, 6 s, 10 s ..."""
+def _segment_borders(seconds: float) -> list[int]:
+    """Return the numbers of the frames (of 100 ms) that pass the border of a segment: at 2 s, 6 s, 10 s
+    ..."""
     return list(range(20, int(seconds * 10), 40))
 
 
-async def _idle(size: BenchSize) -> list[Figure]:
+async def _measure_idle(size: BenchSize) -> list[Figure]:
+    """Measure the memory of a session that does nothing."""
     held: dict[str, float] = {}
     for name in ("ours", "bare"):
-        async with _server(name) as (server, driver):
+        async with _start_server(name) as (server, driver):
             (await driver.open()).close()
             before = await server.measure()
             sessions = [await driver.open() for _ in range(size.idle)]
@@ -285,42 +294,45 @@ async def _idle(size: BenchSize) -> list[Figure]:
     ]
 
 
-async def _growth(size: BenchSize) -> list[Figure]:
+async def _measure_growth(size: BenchSize) -> list[Figure]:
+    """Measure how much memory the server keeps after many sessions."""
     frames = speech_frames(0.2)
-    async with _server("ours") as (server, driver):
-        # The server's book of past events is bounded, and full after some 8,000 such sessions.
+    async with _start_server("ours") as (server, driver):
+        # The server keeps a bounded log of past events, which is full after some 8,000 such sessions.
         for _ in range(size.lives * 4 // 5):
             await driver.speak(frames, 1)
         before = await server.measure()
         for _ in range(size.lives):
             await driver.speak(frames, 1)
-        grown = (await server.measure()).resident - before.resident
-    return [Figure(f"growth over {size.lives} sessions, one by one", grown / _MEGABYTE, "MiB", "at most 4")]
+        growth = (await server.measure()).resident - before.resident
+    return [Figure(f"growth over {size.lives} sessions, one by one", growth / _MEGABYTE, "MiB", "at most 4")]
 
 
 # Start-up.
 
 
-def _startup(size: BenchSize) -> Iterator[Figure]:
+def _measure_startup(size: BenchSize) -> Iterator[Figure]:
+    """Measure how long commands take to start."""
     commands = {
         "a bare interpreter": ["-c", ""],
         "an interpreter that imports aiohttp": ["-c", "import aiohttp"],
         "spatius-sim --help": ["-m", "spatius_sim", "--help"],
     }
     for name, arguments in commands.items():
-        took = [_run([sys.executable, *arguments]) for _ in range(size.starts)]
+        took = [_time_command([sys.executable, *arguments]) for _ in range(size.starts)]
         yield Figure(f"start-up: {name}", median(took) * 1e3, "ms")
     ready = median(_serve_until_ready() for _ in range(size.starts))
     yield Figure("start-up: spatius-sim serve until ready", ready * 1e3, "ms")
 
 
-def _run(command: list[str]) -> float:
+def _time_command(command: list[str]) -> float:
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
 def _serve_until_ready() -> float:
+    """Return how many seconds `serve` takes until it is ready."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "spatius_sim", "serve", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:

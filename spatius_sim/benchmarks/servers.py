@@ -1,11 +1,10 @@
 """`python -m spatius_sim.benchmarks.servers KIND`: a server in a process of its own, to be measured.
 
-It prints its port, then one line of figures for each line that it reads, and ends with its input. The kinds:
-`ours`, ours `traced`, and `bare`, the least that could do the job: an aiohttp handler that parses every
-message and answers with constant bytes, at the same places of the audio as ours. `keeping` is bare, and keeps
-all frames as a trace must: the least that could do that. `synthesizing` is keeping, and makes its motion from
-the audio as ours does: the least that could do all that ours does. Garbage is collected alike in all of them.
-"""
+The server prints its port, then one line of figures for each line that it reads, and ends with its input. The
+kinds: `ours`; `traced`, ours with a trace; and `bare`, the least that could do the job: an aiohttp handler
+that parses every message and answers with constant bytes, at the same places of the audio as ours. `keeping`
+is bare and also keeps all frames, as a trace must. `synthesizing` is keeping and also makes its motion from
+the audio: the least that could do all that ours does. Garbage is collected alike in all of them."""
 
 import asyncio
 import json
@@ -39,11 +38,15 @@ _CONFIRM = encode(ConfirmSession("constant"))
 _STATM = Path("/proc/self/statm")
 
 
-def _motion(keyframes: int, *, end: bool) -> bytes:
+def _encode_motion(keyframes: int, *, end: bool) -> bytes:
     return encode(MotionResponse("constant", "constant", end, np.zeros((keyframes, WIDTH), np.float32)))
 
 
-_FIRST, _NEXT, _LAST = _motion(50, end=False), _motion(100, end=False), _motion(50, end=True)
+_FIRST, _NEXT, _LAST = (
+    _encode_motion(50, end=False),
+    _encode_motion(100, end=False),
+    _encode_motion(50, end=True),
+)
 
 
 _KEPT = web.AppKey("kept", list[bytes])
@@ -51,6 +54,7 @@ _SYNTHESIZES = web.AppKey("synthesizes", bool)
 
 
 async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
+    """Answer one session with the least that could do the job."""
     socket = web.WebSocketResponse(compress=False)
     await socket.prepare(request)
     kept = request.app.get(_KEPT)
@@ -79,7 +83,7 @@ async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
         if heard * KEYFRAMES_PER_SECOND > segment_end(segment) * _RATE * BYTES_PER_SAMPLE:
             motion = _NEXT if segment else _FIRST
             if kept is not None:
-                # One that was made for this answer, as ours are.
+                # A copy that is made for this answer, as ours are.
                 motion = bytes(bytearray(motion))
                 kept.append(motion)
             await socket.send_bytes(motion)
@@ -94,13 +98,13 @@ def _new_answer() -> SynthesizedAnswer:
     return SynthesizedAnswer("constant", "constant", _RATE, 1)
 
 
-async def _token(request: web.Request) -> web.Response:
+async def _answer_token_request(request: web.Request) -> web.Response:
     await request.read()
     return web.Response(text='{"sessionToken":"constant"}', content_type="application/json")
 
 
-def _figures() -> dict[str, float]:
-    """CPU seconds and resident bytes of this process."""
+def _read_figures() -> dict[str, float]:
+    """Read the CPU seconds and the resident bytes of this process."""
     if _STATM.exists():
         resident = int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     else:
@@ -109,22 +113,22 @@ def _figures() -> dict[str, float]:
 
 
 async def _report(port: int, begin_anew: Callable[[], object] = lambda: None) -> None:
-    """Answer every line on standard input; a trace begins anew with each."""
+    """Answer every line on standard input with figures, and begin a new trace after each."""
     lines = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    told: dict[str, float] = {"port": port}
+    figures: dict[str, float] = {"port": port}
     while True:
-        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.write(json.dumps(figures) + "\n")
         sys.stdout.flush()
         if not await lines.readline():
             return
-        told = _figures()
+        figures = _read_figures()
         begin_anew()
 
 
 async def serve_ours(*, traced: bool) -> None:
-    """Our Motion Server, with its synthesis, and with a trace where it is `traced`."""
+    """Serve our Motion Server with its synthesis, and with a trace if it is `traced`."""
     if not traced:
         async with MotionServerShell(seed=1) as server:
             await _report(server.port)
@@ -137,13 +141,13 @@ async def serve_ours(*, traced: bool) -> None:
 
 
 async def serve_bare(*, keeping: bool, synthesizing: bool = False) -> None:
-    """The bare handler."""
+    """Serve the bare handler; it may also keep all frames, and synthesise its motion."""
     app = web.Application()
     app[_SYNTHESIZES] = synthesizing
     kept: list[bytes] = []
     if keeping:
         app[_KEPT] = kept
-    app.router.add_post(SESSION_TOKENS_PATH, _token)
+    app.router.add_post(SESSION_TOKENS_PATH, _answer_token_request)
     app.router.add_get(WEBSOCKET_PATH, _answer_bare)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()

@@ -1,4 +1,4 @@
-"""Sessions that cost next to nothing to drive, so that the server is what a benchmark measures."""
+"""Drives sessions at next to no cost, so that a benchmark measures the server."""
 
 import asyncio
 import struct
@@ -19,27 +19,27 @@ _CLOSE = b"\x88\x80\0\0\0\0"
 _TIMEOUT_SECONDS = 60.0
 
 
-def _frame(payload: bytes) -> bytes:
-    """A binary frame from a client; a mask of zeros leaves the payload as it is."""
+def _make_frame(payload: bytes) -> bytes:
+    """Make a binary frame of a client; a mask of zeros leaves the payload as it is."""
     if len(payload) < 126:
         return struct.pack("!BB4x", 0x82, 0x80 | len(payload)) + payload
     return struct.pack("!BBH4x", 0x82, 0x80 | 126, len(payload)) + payload
 
 
-CONFIGURE = _frame(encode(ConfigureSession(PLAN_SAMPLE_RATE)))
-END = _frame(encode(AudioInput("request", end=True)))
+CONFIGURE = _make_frame(encode(ConfigureSession(PLAN_SAMPLE_RATE)))
+END = _make_frame(encode(AudioInput("request", end=True)))
 
 
 def speech_frames(seconds: float) -> list[bytes]:
-    """Frames of 100 ms of speech each."""
+    """Make frames of 100 ms of speech each."""
     pcm = speech("benchmark", int(seconds * PLAN_SAMPLE_RATE))
     starts = range(0, len(pcm), _CHUNK_BYTES)
-    return [_frame(encode(AudioInput("request", pcm[start : start + _CHUNK_BYTES]))) for start in starts]
+    return [_make_frame(encode(AudioInput("request", pcm[start : start + _CHUNK_BYTES]))) for start in starts]
 
 
 @dataclass(slots=True)
 class BenchSession(asyncio.Protocol):
-    """One connection: counts the frames that come, and when (monotonic seconds)."""
+    """Drives one connection, and notes when each frame comes (monotonic seconds)."""
 
     upgrade: bytes
     arrivals: list[float] = field(default_factory=list)
@@ -47,7 +47,7 @@ class BenchSession(asyncio.Protocol):
     _upgraded: bool = False
     _transport: asyncio.Transport | None = None
     _wanted: int = 0
-    _come: asyncio.Event = field(default_factory=asyncio.Event)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the upgrade, and configure without waiting for it."""
@@ -79,11 +79,11 @@ class BenchSession(asyncio.Protocol):
             del self._buffer[: start + length]
             self.arrivals.append(time.monotonic())
         if len(self.arrivals) >= self._wanted:
-            self._come.set()
+            self._arrived.set()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Nothing more will come."""
-        self._come.set()
+        """End the wait: nothing more will come."""
+        self._arrived.set()
 
     def send(self, frames: bytes) -> None:
         """Send frames."""
@@ -94,13 +94,13 @@ class BenchSession(asyncio.Protocol):
         """Wait until so many frames have come in all."""
         self._wanted = count
         if len(self.arrivals) < count:
-            self._come.clear()
-            await asyncio.wait_for(self._come.wait(), _TIMEOUT_SECONDS)
+            self._arrived.clear()
+            await asyncio.wait_for(self._arrived.wait(), _TIMEOUT_SECONDS)
         if len(self.arrivals) < count:
             raise RuntimeError("the server closed the connection")
 
     def close(self) -> None:
-        """Say goodbye and go."""
+        """Send a close frame and close the connection."""
         assert self._transport is not None
         self._transport.write(_CLOSE)
         self._transport.close()
@@ -115,7 +115,7 @@ class Driver:
 
     @classmethod
     async def at(cls, port: int) -> "Driver":
-        """A driver with a token that lives for an hour."""
+        """Make a driver for this port, with a token that lives for an hour."""
         asked = await ask_for_token(f"http://{LOOPBACK}:{port}{CONSOLE_ROOT}", "key", int(time.time()) + 3600)
         lines = [
             f"GET {WEBSOCKET_PATH}?id=avatar HTTP/1.1",
@@ -130,14 +130,14 @@ class Driver:
         return cls(port, "\r\n".join([*lines, "", ""]).encode())
 
     async def open(self) -> BenchSession:
-        """A session that has been confirmed."""
+        """Open a session and wait until it is confirmed."""
         loop = asyncio.get_running_loop()
         _, session = await loop.create_connection(lambda: BenchSession(self.upgrade), LOOPBACK, self.port)
         await session.received(1)
         return session
 
     async def speak(self, frames: list[bytes], responses: int) -> None:
-        """One session from its beginning to its end, as fast as the server takes it."""
+        """Run one session from its beginning to its end, as fast as the server takes it."""
         session = await self.open()
         for frame in frames:
             session.send(frame)
@@ -147,8 +147,9 @@ class Driver:
         session.close()
 
     async def speak_paced(self, frames: list[bytes], start: float, borders: list[int]) -> list[float]:
-        """The seconds from the frame that makes each response due (`borders`) to that response. The first
-        frame goes out `start` seconds from now, one every 100 ms."""
+        """Run one session in real time. Return the seconds from each frame that makes a response due
+        (`borders`) to that response. The first frame goes out `start` seconds from now, then one every 100
+        ms."""
         session = await self.open()
         due: list[float] = []
         begin = time.monotonic() + start

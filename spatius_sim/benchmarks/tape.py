@@ -1,6 +1,6 @@
-"""What reading and replaying tapes costs: rows of (name, value, unit, mark).
+"""Measures what it costs to read and to replay tapes. The rows are (name, value, unit, mark).
 
-The mark is what was promised, "" for nothing.
+The mark is the promise, "" if there is none.
 """
 
 import asyncio
@@ -34,15 +34,15 @@ _LONGEST_SECONDS = 120.0
 
 
 def reading(sessions: int, rounds: int) -> list[Row]:
-    """A tape read and checked, beside the same bytes and the same values read by plain msgpack."""
+    """Measure how fast a tape is read and checked, compared with plain msgpack on the same bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.tape"
         write_traces(
             path, TapeHeader("bench", redactions=("secrets",)), [session(n) for n in range(sessions)]
         )
-        ours = min(_seconds(lambda: _read_tape(path)) for _ in range(rounds))
-        plain = min(_seconds(lambda: _read_plainly(path)) for _ in range(rounds))
-        events = min(_seconds(lambda: _read_events(path)) for _ in range(rounds))
+        ours = min(_time(lambda: _read_tape(path)) for _ in range(rounds))
+        plain = min(_time(lambda: _read_plainly(path)) for _ in range(rounds))
+        events = min(_time(lambda: _read_events(path)) for _ in range(rounds))
         megabytes = path.stat().st_size / 1e6
     return [
         ("reading a tape, beside plain msgpack", ours / plain, "x", "at most 1.5"),
@@ -52,7 +52,8 @@ def reading(sessions: int, rounds: int) -> list[Row]:
 
 
 def replaying(sessions: int) -> list[Row]:
-    """Sessions replayed at once, ten at a time, in multiples of the time that their speech takes."""
+    """Measure how fast sessions are replayed, ten at a time, in multiples of the time that their speech
+    takes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.tape"
         write_traces(path, TapeHeader("bench", redactions=("secrets",)), [session(0)] * sessions)
@@ -62,25 +63,25 @@ def replaying(sessions: int) -> list[Row]:
 
 
 def session(number: int) -> Trace:
-    """One session as a proxy sees it: speech in chunks of 100 ms, and its motion."""
+    """Make the trace of one session as a proxy sees it: speech in chunks of 100 ms, and its motion."""
     pcm = speech(f"bench {number}", SECONDS_OF_SPEECH * RATE)
     answer = SynthesizedAnswer("connection", "request", RATE, number)
     events: list[Event] = []
 
-    def told(raw: bytes, *, sent: bool) -> None:
+    def add(raw: bytes, *, sent: bool) -> None:
         what: EventKind = Sent(raw, read_upstream(raw)) if sent else Received(raw, read_upstream(raw))
         events.append(Event(len(events), len(events), Lane.UPSTREAM, "upstream-1", what))
 
-    told(encode(ConfigureSession(RATE)), sent=False)
-    told(encode(ConfirmSession("connection")), sent=True)
+    add(encode(ConfigureSession(RATE)), sent=False)
+    add(encode(ConfirmSession("connection")), sent=True)
     for start in range(0, len(pcm), CHUNK_BYTES):
         chunk = pcm[start : start + CHUNK_BYTES]
-        told(encode(AudioInput("request", chunk)), sent=False)
+        add(encode(AudioInput("request", chunk)), sent=False)
         for payload in answer.feed(chunk):
-            told(payload, sent=True)
-    told(encode(AudioInput("request", end=True)), sent=False)
+            add(payload, sent=True)
+    add(encode(AudioInput("request", end=True)), sent=False)
     for payload in answer.finish():
-        told(payload, sent=True)
+        add(payload, sent=True)
     return Trace(TraceHeader("relay", "", number, "", "", halves="upstream"), tuple(events))
 
 
@@ -102,13 +103,14 @@ def _read_plainly(path: Path) -> None:
                 msgpack.unpackb(body)
 
 
-def _seconds(work: Callable[[], None]) -> float:
+def _time(work: Callable[[], None]) -> float:
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
 
 
 async def _replay(script: RecordedRun, sessions: int) -> float:
+    """Replay all sessions, and return how many seconds that takes."""
     pcm = bytes(script.turns[0].audio)
     async with ReplayServer(script, Playing(speed=0)) as server:
         begun = time.perf_counter()
@@ -118,18 +120,20 @@ async def _replay(script: RecordedRun, sessions: int) -> float:
 
 
 async def _speak(server: ReplayServer, pcm: bytes) -> None:
-    async with asyncio.timeout(_LONGEST_SECONDS), _client(server) as client:
+    """Speak one turn as fast as possible, and wait for the end of its motion."""
+    async with asyncio.timeout(_LONGEST_SECONDS), _make_client(server) as client:
         await client.send(encode(ConfigureSession(RATE)))
         for start in range(0, len(pcm), CHUNK_BYTES):
             await client.send(encode(AudioInput("request", pcm[start : start + CHUNK_BYTES])))
         await client.send(encode(AudioInput("request", end=True)))
         async for frame in client.frames():
-            # Motion carries its end mark behind the two ids, within its first bytes.
+            # The end mark of motion stands after the two ids, within the first bytes.
             if isinstance(frame, bytes) and b"\x18\x01" in frame[:64]:
                 break
 
 
-def _client(server: ReplayServer) -> UpstreamClient:
+def _make_client(server: ReplayServer) -> UpstreamClient:
+    """Make a client that connects to this server."""
     return UpstreamClient(
         server.console_endpoint,
         server.ingress_endpoint,
