@@ -1,4 +1,4 @@
-"""What every client must keep: an item for each rule, in the order of the catalogue."""
+"""Judges a client by every rule that it must keep. Each item is one rule of the catalogue."""
 
 from spatius_sim.pytest_plugin.suite import Judge, every_rule
 

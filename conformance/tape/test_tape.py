@@ -1,4 +1,4 @@
-"""What is on a tape, judged by every rule that the tape can exercise. Each item is one rule."""
+"""Judges a tape by every rule that it can exercise. Each item is one rule."""
 
 
 def test_it_was_kept(spatius_judge_tape: None) -> None:

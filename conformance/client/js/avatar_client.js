@@ -2,19 +2,19 @@
  * A small reference client: how AvatarKit decodes audio and motion in Backend Mode, as far as its documents say.
  *
  * Written from the documents alone, independent of the Python model: two implementations that agree are worth more
- * than one. It renders nothing; it keeps account of what would have been heard and seen. Plain JavaScript for Node and
+ * than one. The client renders nothing; it keeps account of what a user would have heard and seen. Plain JavaScript for Node and
  * browsers, with no dependency and no timer: time passes only through `advance`, or, with an own clock (`now`), up to
  * that clock at every call.
  *
- * The life of a conversation (a round, in the documents also "session"):
+ * The life of a conversation (in the documents also "session"):
  *
  *     first non-empty audio  ->  a new id; what still plays is cut off
- *     ... with end = true    ->  the round is closed: the next non-empty audio opens another one
+ *     ... with end = true    ->  the conversation is closed: the next non-empty audio opens another
  *     motion with its id     ->  decoded, appended, played by the clock of the audio: keyframe k at k / 25 s
- *     motion with another id ->  discarded, in silence; the reason stands in `discarded` and in `trace`
+ *     motion with another id ->  discarded in silence; the reason stands in `discarded` and in `trace`
  *     empty motion           ->  audio-only for the rest of this conversation
  *     interrupt()            ->  audio, motion and id are gone; idle
- *     the end of the audio   ->  the conversation is over; idle. Without an end mark that never comes
+ *     the end of the audio   ->  the conversation is over; idle. This never comes without an end mark
  */
 
 import { readMotionPayload } from "./motion_payload.js";
@@ -46,11 +46,11 @@ export const Discard = Object.freeze({
 const SECOND = 1_000_000_000; // Positions are whole nanoseconds: sums of them stay exact.
 const KEYFRAME = SECOND / 25;
 const BYTES_PER_SAMPLE = 2;
-const REMEMBERED = 1000; // Entries of the trace, and interrupted ids: a client that lives long must not grow.
+const REMEMBERED = 1000; // At most so many entries of the trace, and interrupted ids: a long-lived client must not grow.
 
 let clients = 0;
 
-/** One round: its audio, its motion, and how far both were played. */
+/** One conversation: its audio, its motion, and how far both were played. */
 class Conversation {
   constructor(id, rate) {
     this.id = id;
@@ -70,20 +70,20 @@ class Conversation {
     return Math.floor(this.bytes / BYTES_PER_SAMPLE);
   }
 
-  /** Whole seconds apart: the product would leave the range of exact numbers. */
+  /** Samples played so far. Whole seconds are counted apart: their product would leave the range of exact numbers. */
   get samplesPlayed() {
     const seconds = Math.floor(this.position / SECOND);
     const rest = Math.floor(((this.position % SECOND) * this.rate) / SECOND);
     return Math.min(this.samples, seconds * this.rate + rest);
   }
 
-  /** Where the audio that is here runs out. */
+  /** The position at which the audio that has come ends, in nanoseconds. */
   get buffered() {
     const seconds = Math.floor(this.samples / this.rate);
     return seconds * SECOND + Math.ceil(((this.samples % this.rate) * SECOND) / this.rate);
   }
 
-  /** Where strictSync must stop for want of motion: at the first keyframe that is owed and missing. */
+  /** The position at which strictSync must stop for lack of motion: that of the first missing keyframe. */
   get synced() {
     if (this.audioOnly || this.motionOver) return Infinity;
     const owed = Math.floor((this.samples * 25) / this.rate);
@@ -98,7 +98,7 @@ class Conversation {
 
 export class AvatarClient {
   #conversation = null;
-  #rounds = 0;
+  #conversations = 0;
   #name;
   #interrupted = new Set();
   #state = State.IDLE;
@@ -143,7 +143,7 @@ export class AvatarClient {
     return this.#conversation?.stalled ?? false;
   }
 
-  /** Of the current conversation, or of the last one until the next begins. */
+  /** Samples played of the current conversation, or of the last conversation until the next begins. */
   get samplesPlayed() {
     this.#catchUp();
     return this.#conversation?.samplesPlayed ?? this.#played;
@@ -161,11 +161,12 @@ export class AvatarClient {
   }
 
   /**
-   * Takes one chunk of a round's audio; `end` marks the last one, which may be empty. Empty audio opens no round.
+   * Takes one chunk of a conversation's audio; `end` marks the last chunk, which may be empty. Empty audio opens no
+   * conversation.
    *
    * @param {ArrayBuffer | ArrayBufferView} audio
    * @param {boolean} [end]
-   * @returns {string | null} the conversationId that motion for this audio must bear; null for empty audio without one
+   * @returns {string | null} the conversationId that motion for this audio must bear; null for empty audio if there is none
    */
   yieldAudioData(audio, end = false) {
     this.#catchUp();
@@ -182,10 +183,10 @@ export class AvatarClient {
   }
 
   /**
-   * Takes motion: a list of encoded payloads. It raises nothing, whatever it is given.
+   * Takes motion: a list of encoded payloads. Never throws, whatever the list holds.
    *
    * @param {(Uint8Array | ArrayBuffer)[] | null | undefined} frames no list, or an empty one: no motion will come
-   * @param {string} conversationId what yieldAudioData returned; a payload's own req_id is not looked at
+   * @param {string} conversationId the id that yieldAudioData returned; the req_id in a payload is not compared
    */
   yieldFramesData(frames, conversationId) {
     this.#catchUp();
@@ -200,7 +201,7 @@ export class AvatarClient {
         break;
       }
     }
-    // Motion that comes late catches up: the keyframe that is due is shown, those that are past are not.
+    // Late motion catches up: the keyframe that is due now is shown, earlier keyframes are not.
     const due = Math.floor(conversation.position / KEYFRAME);
     conversation.nextKeyframe = Math.max(conversation.nextKeyframe, Math.min(due, conversation.keyframes.length));
     this.#play(0);
@@ -229,7 +230,7 @@ export class AvatarClient {
     this.#play(0);
   }
 
-  /** Lets time pass, in milliseconds; for a client without a clock of its own. */
+  /** Lets so many milliseconds pass; only for a client without a clock of its own. */
   advance(milliseconds) {
     if (this.options.now) throw new Error("this client follows a clock of its own");
     this.#pass(Math.round(milliseconds * 1e6));
@@ -249,12 +250,12 @@ export class AvatarClient {
   }
 
   #open() {
-    // A round that is cut off leaves nothing behind: its id mismatches from now on.
+    // A conversation that is cut off leaves nothing: its id mismatches from now on.
     if (this.#conversation) this.#stall(false);
-    this.#conversation = new Conversation(`${this.#name}-${++this.#rounds}`, this.sampleRate);
+    this.#conversation = new Conversation(`${this.#name}-${++this.#conversations}`, this.sampleRate);
   }
 
-  /** Why motion with this id cannot be taken, or null. */
+  /** Returns why motion with this id cannot be taken, or null. */
   #refusal(id) {
     const conversation = this.#conversation;
     if (conversation && id === conversation.id) {
@@ -277,10 +278,10 @@ export class AvatarClient {
     this.#play(0);
   }
 
-  /** One payload of the current conversation; false when it, or what stood before it, cannot be decoded. */
+  /** Takes one payload; returns false if this payload, or one before it, cannot be decoded. */
   #take(payload) {
     const conversation = this.#conversation;
-    // After a payload that could not be read nobody knows where the next keyframe belongs: motion stops for good.
+    // After an undecodable payload nobody knows to which moment the next keyframe belongs: so motion stops for good.
     if (conversation.broken) return false;
     try {
       const motion = readMotionPayload(payload instanceof ArrayBuffer ? new Uint8Array(payload) : payload);
@@ -294,7 +295,7 @@ export class AvatarClient {
     }
   }
 
-  /** Plays on for so long, as far as there is audio and, in strictSync, motion for it. */
+  /** Plays on for so many nanoseconds, as far as there is audio and, in strictSync, motion. */
   #play(nanoseconds) {
     if (this.#state === State.IDLE) return;
     const conversation = this.#conversation;
@@ -308,7 +309,7 @@ export class AvatarClient {
     if (this.#state === State.PLAYING && conversation.over) this.#leave(Reason.PLAYBACK_END);
   }
 
-  /** Shows every keyframe that is due; one that would begin with the end of the round never is. */
+  /** Shows every keyframe that is due; a keyframe at the very end of the conversation is never due. */
   #show(conversation) {
     const { position, keyframes, audioOnly, closed, buffered } = conversation;
     if (audioOnly) return;

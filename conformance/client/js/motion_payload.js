@@ -8,8 +8,8 @@
  *     Animation                keyframes = 1, repeated Flame
  *     Flame                    the seven fields of FLAME_FIELDS, packed floats
  *
- * It does what protobuf's own parsers do: unknown fields are skipped, a field that comes twice is merged, a known
- * field with a strange wire type counts as unknown; and it refuses, with a MalformedPayload, what they refuse.
+ * The reader does what protobuf's own parsers do: it skips unknown fields, merges a field that comes twice, and treats a
+ * known field with a strange wire type as unknown. What they refuse it refuses, too, with a MalformedPayload.
  */
 
 export class MalformedPayload extends Error {
@@ -18,7 +18,7 @@ export class MalformedPayload extends Error {
 
 const SERVER_RESPONSE_ANIMATION = 5;
 const RESPONSE = 6;
-/** The members of the envelope's oneof, `response` apart: one of them behind a response takes its place. */
+/** The members of the envelope's oneof without `response`: if one of them follows a response, it replaces it. */
 const OTHER_DATA = new Set([2, 3, 4, 5, 8]);
 const FLAME_FIELDS = {
   1: "translation",
@@ -36,7 +36,7 @@ const LENGTH = 2;
 const GROUP = 3;
 const END_GROUP = 4;
 const FIXED32 = 5;
-/** As deep as protobuf's parsers follow groups within groups. */
+/** At most so many groups within groups, as in protobuf's parsers. */
 const DEEPEST = 100;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -58,7 +58,7 @@ class Reader {
     return this.bytes.subarray(this.at - length, this.at);
   }
 
-  /** At most ten bytes; a Number, for no value that is used here needs more than 32 bits. */
+  /** Reads at most ten bytes. The result is a Number, because no value here needs more than 32 bits. */
   varint() {
     let value = 0;
     for (let shift = 0; shift < 70; shift += 7) {
@@ -76,7 +76,7 @@ class Reader {
     return [Math.floor(tag / 8), tag % 8];
   }
 
-  /** The value of one field; null for a group, whose content nobody here knows. */
+  /** Reads the value of one field; null for a group, whose content is unknown here. */
   value(field, wireType, depth = 0) {
     switch (wireType) {
       case VARINT:
@@ -104,7 +104,7 @@ class Reader {
   }
 }
 
-/** Every field of a message, in order: [number, wire type, value]. */
+/** Yields every field of a message, in order: [number, wire type, value]. */
 function* fields(bytes) {
   const reader = new Reader(bytes);
   while (!reader.done) {
@@ -158,7 +158,7 @@ const emptyResponse = () => ({ connectionId: "", reqId: "", end: false, keyframe
 /**
  * Decodes one payload.
  *
- * An envelope of another kind is well-formed and carries no motion: it has no keyframes and no end mark.
+ * An envelope of another kind is well-formed but carries no motion: the result has no keyframes and no end mark.
  *
  * @param {Uint8Array} payload
  * @returns {{connectionId: string, reqId: string, end: boolean, keyframes: object[]}}

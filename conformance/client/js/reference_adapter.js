@@ -1,4 +1,4 @@
-/** The reference client as the shim wants it: an example for an adapter of your own. */
+/** Makes the adapter of the reference client: an example for an adapter of your own. */
 
 import { AvatarClient, Mode } from "./avatar_client.js";
 
@@ -6,7 +6,7 @@ const rendered = new WeakMap();
 
 /**
  * @param {"virtual" | "real"} [clock]
- * @param {typeof AvatarClient} [Client] a variation of it
+ * @param {typeof AvatarClient} [Client] a variation of the client
  */
 export function referenceAdapter(clock = "virtual", Client = AvatarClient) {
   return {

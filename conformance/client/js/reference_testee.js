@@ -1,10 +1,10 @@
 /**
- * The reference client, attached to the C suite.
+ * Attaches the reference client to the client suite.
  *
  *     pytest --client="node conformance/client/js/reference_testee.js"     over stdin and stdout
  *     node conformance/client/js/reference_testee.js ws://127.0.0.1:8720    over a WebSocket (Node 22 or newer)
  *
- * With `--real` it runs in real time instead of on a virtual clock.
+ * With `--real` the client runs in real time instead of on a virtual clock.
  */
 
 import { referenceAdapter } from "./reference_adapter.js";

@@ -1,21 +1,21 @@
 /**
- * Attaches a client to the C suite: the testee protocol, version 1, as ../testee-protocol.md specifies it.
+ * Attaches a client to the client suite by the testee protocol, version 1, which ../testee-protocol.md specifies.
  *
- * What it needs to know of a client is an *adapter*:
+ * An *adapter* tells the shim all that it needs to know of a client:
  *
  *     {
  *       name: "my client",
- *       clock: "virtual",                            // or "real": then `advance` just waits
- *       modes: ["audioIndependent", "strictSync"],   // [] where the client knows no modes
+ *       clock: "virtual",                            // or "real": then `advance` only waits
+ *       modes: ["audioIndependent", "strictSync"],   // [] if the client knows no modes
  *       create({ sampleRate, mode }),                // a fresh client; may return a promise
- *       observe(client),                             // what the client can tell of: state, samplesPlayed,
+ *       observe(client),                             // returns what the client can tell: state, samplesPlayed,
  *                                                    // keyframesRendered (since the last call), stalled
- *       lacks: ["observe.stalled"],                  // optional: what it cannot tell or do
- *       dispose(client),                             // optional: before the next one is created
+ *       lacks: ["observe.stalled"],                  // optional: what the client cannot tell or do
+ *       dispose(client),                             // optional: called before the next client is created
  *     }
  *
  * The client itself has AvatarKit's methods: yieldAudioData, yieldFramesData, getCurrentConversationId, interrupt, pause,
- * resume, and `advance(milliseconds)` if its clock is virtual. A method that it lacks is answered "unimplemented".
+ * resume, and `advance(milliseconds)` if its clock is virtual. The shim answers "unimplemented" for a method that the client lacks.
  */
 
 const PROTOCOL = 1;
@@ -30,7 +30,7 @@ function fromBase64(text) {
 
 const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** A function from the text of a request to the text of its answer. */
+/** Returns a function that turns the text of a request into the text of its answer. */
 export function testee(adapter) {
   let client = null;
 
@@ -59,11 +59,11 @@ export function testee(adapter) {
       return {};
     },
     observe: async () => {
-      const seen = await adapter.observe(client);
+      const observed = await adapter.observe(client);
       if (client.getCurrentConversationId) {
-        seen.conversationId = (await client.getCurrentConversationId()) ?? null;
+        observed.conversationId = (await client.getCurrentConversationId()) ?? null;
       }
-      return seen;
+      return observed;
     },
   };
   for (const name of ["interrupt", "pause", "resume"]) {
@@ -90,7 +90,7 @@ export function testee(adapter) {
   };
 }
 
-/** Node: answers the lines of stdin on stdout, until stdin ends. Whatever the client logs belongs on stderr. */
+/** Node: answers the lines of stdin on stdout, until stdin ends. What the client logs goes to stderr. */
 export async function serveStdio(adapter) {
   const { createInterface } = await import("node:readline");
   const { Console } = await import("node:console");
@@ -99,13 +99,13 @@ export async function serveStdio(adapter) {
   for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
     if (line.trim()) process.stdout.write(`${await answer(line)}\n`);
   }
-  process.stdout.write("", () => process.exit()); // A client with a timer of its own would live on.
+  process.stdout.write("", () => process.exit()); // Otherwise a timer of the client would keep the process alive.
 }
 
 /**
- * Browsers, phones, and Node from 22 on: connects to the kit, which listens, and answers until the socket closes.
+ * Browsers, phones, and Node from 22 on: connects to the kit, which listens, and answers until the socket is closed.
  *
- * @returns {Promise<void>} kept when the socket has closed; broken when it never opened
+ * @returns {Promise<void>} resolves when the socket has closed; rejects if it never opened
  */
 export function serveWebSocket(adapter, url) {
   return new Promise((resolve, reject) => {
@@ -117,7 +117,7 @@ export function serveWebSocket(adapter, url) {
       try {
         socket.send(await answer(data));
       } catch (error) {
-        reject(error); // That was no request: whatever comes next could only be answered out of turn.
+        reject(error); // That was no request: after it no answer would be in turn.
         socket.close();
       }
     };
