@@ -2,7 +2,7 @@
 sequences of client calls, and plans of what a relay has to endure.
 
     from hypothesis import given
-    from spatius_sim.plans import strategies as spatius
+    from spatius_sim import strategies as spatius
 
     @given(spatius.audio(), spatius.motion_payloads())
     def test_my_client(pcm, payload): ...

@@ -20,18 +20,6 @@ _LONGEST_COMMAND = 8_000
 """At most so many characters: longer than other texts, because a command that is cut repeats nothing."""
 
 
-class ExitCode(IntEnum):
-    """The exit code of the process; the same from pytest and from `spatius-sim verify`."""
-
-    PASSED = 0
-    RULE_FAILED = 1
-    INTERRUPTED = 2
-    KIT_FAILED = 3
-    USAGE = 4
-    NOT_EXERCISED = 5
-    UNREACHABLE = 6
-
-
 _BROKEN_OFF = {
     ExitCode.RULE_FAILED: "NO PASS",
     ExitCode.INTERRUPTED: "INTERRUPTED",
@@ -167,8 +155,12 @@ class Summary:
     @property
     def undecided(self) -> list[RuleOutcome]:
         """The inconclusive rules. If others were decided, only those that are required or were broken
-        once."""
-        inconclusive = [o for o in self.with_verdict(Verdict.INCONCLUSIVE) if o.rule_id not in self.known]
+        once. A known failure that was seen but once is none of them."""
+        inconclusive = [
+            outcome
+            for outcome in self.with_verdict(Verdict.INCONCLUSIVE)
+            if outcome.failure is None or outcome.rule_id not in self.known
+        ]
         if self.decided:
             return [o for o in inconclusive if o.rule_id in self.required or o.failure is not None]
         return inconclusive

@@ -41,13 +41,13 @@ from spatius_sim.wires.events import Audio, Interrupted, InterruptTurn, Motion, 
 
 __all__ = [
     "ORDINARY_BYTES",
+    "AudioPiece",
     "Conversation",
     "Delivery",
-    "AudioPiece",
-    "UpstreamRequest",
     "SentPayload",
     "Story",
     "Turn",
+    "UpstreamRequest",
     "bad_manners_since",
     "join",
 ]
