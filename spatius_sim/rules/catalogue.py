@@ -1,8 +1,8 @@
 """The table of contents: every rule, in the order in which they are judged.
 
 An id never changes its meaning and is never reused. Each rule stands above its check, in the module that is
-named here. Source tags: `seed:NNN` and `docs:PAGE` are documents; `recording`, `sdk-py`, `sdk-e2e` and `demos`
-are what published software was seen to do.
+named here. Source tags: `seed:NNN` and `docs:PAGE` are documents; `recording`, `sdk-py`, `sdk-e2e` and
+`demos` are what published software was seen to do.
 """
 
 from collections.abc import Iterable
@@ -28,11 +28,12 @@ from spatius_sim.rules.server import motion as server_motion
 from spatius_sim.rules.server import session as server_session
 
 REVISION = 3
-"""Raised whenever a rule is added, retired or judged otherwise."""
+"""The catalogue's revision; it grows whenever a rule is added, retired or judged otherwise."""
 
 
 def in_order(rules: Iterable[Rule]) -> dict[str, Rule]:
-    """The rules by id. Raises ValueError if an id stands twice, or a rule before one that it presumes."""
+    """Key the rules by id. Raises ValueError if an id stands twice, or if a rule stands before one that it
+    presumes."""
     found: dict[str, Rule] = {}
     for rule in rules:
         if rule.id in found:
@@ -113,7 +114,7 @@ RULES = in_order(_CONTENTS)
 
 
 def find_rule(rule_id: str) -> Rule:
-    """The rule of that id; raises UsageError for an unknown one."""
+    """Find the rule of this id; raises UsageError for an unknown id."""
     try:
         return RULES[rule_id]
     except KeyError:
@@ -121,5 +122,5 @@ def find_rule(rule_id: str) -> Rule:
 
 
 def rules_for(subject: str) -> tuple[Rule, ...]:
-    """The rules that judge a `relay`, a `server` or a `client`."""
+    """List the rules that judge this subject: `relay`, `server` or `client`."""
     return tuple(candidate for candidate in RULES.values() if candidate.subject == subject)

@@ -1,4 +1,4 @@
-"""What a check says: instances kept and instances broken."""
+"""What a check finds: instances in which a rule was kept, and instances in which it was broken."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,7 +17,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The rule was exercised once and kept; `measured`, in the rule's unit, where it measures."""
+    """The rule was exercised once and kept. `measured` is in the rule's unit; None if the rule measures
+    nothing."""
 
     measured: float | None = None
 
@@ -33,7 +34,7 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """What took time cannot be judged, for the kit itself was late by so many seconds meanwhile."""
+    """An instance whose time cannot be judged, because the kit itself was late by `seconds` meanwhile."""
 
     seconds: float
 
@@ -48,5 +49,5 @@ class Judgement:
     broken: tuple[Broken, ...] = ()
     reason: str = ""
     blocked_by: tuple[str, ...] = ()
-    """The failed rules without which it cannot be judged."""
+    """The failed rules that this rule presumes, so that it was not judged."""
     measurements: tuple[float, ...] = ()

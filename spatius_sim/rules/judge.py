@@ -1,4 +1,4 @@
-"""Judges a trace by all rules of its subject: one fault, one accusation."""
+"""Judges a trace by all rules of its subject, so that one fault makes one accusation."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,13 +13,14 @@ from spatius_sim.wires.features import UPSTREAM
 
 
 def judge(trace: Trace) -> dict[str, Judgement]:
-    """Every rule of the trace's subject. A rule that presumes a broken one is not judged on this trace."""
+    """Judge the trace by every rule of its subject. A rule that presumes a broken rule is not judged on this
+    trace."""
     judgements: dict[str, Judgement] = {}
     if trace.header.subject == "client":
         client_story = join_client(trace)
         for rule in rules_for("client"):
             outcomes = rule.check(client_story)
-            lacking = _lacking_of_client(rule, client_story)
+            lacking = _features_client_lacks(rule, client_story)
             judgements[rule.id] = _judge(rule, lacking, "", outcomes, judgements)
         return judgements
     story = join(trace)
@@ -36,19 +37,21 @@ def _judge(
     rule: Rule,
     lacking: Sequence[str],
     unseen: str,
-    outcomes_of: Iterable[Kept | Broken | Late],
+    found: Iterable[Kept | Broken | Late],
     before: dict[str, Judgement],
 ) -> Judgement:
+    """Judge one rule by its outcomes, unless the subject lacks a feature, a presumed rule failed, or the
+    trace cannot show the rule."""
     if lacking:
         reason = f"the subject lacks {', '.join(lacking)}"
         return Judgement(rule.id, Verdict.NOT_APPLICABLE, reason=reason)
-    guilty = _guilty(rule, before)
+    guilty = _failed_presumptions(rule, before)
     if guilty:
         reason = f"not judged where {', '.join(guilty)} failed"
         return Judgement(rule.id, Verdict.UNEXERCISED, reason=reason, blocked_by=guilty)
     if unseen:
         return Judgement(rule.id, Verdict.UNEXERCISED, reason=unseen)
-    outcomes = list(outcomes_of)
+    outcomes = list(found)
     broken = tuple(outcome for outcome in outcomes if isinstance(outcome, Broken))
     late = [outcome.seconds for outcome in outcomes if isinstance(outcome, Late)]
     exercised = len(outcomes) - len(late)
@@ -63,8 +66,8 @@ def _judge(
     return Judgement(rule.id, Verdict.UNEXERCISED, reason="its situation never came up")
 
 
-def _guilty(rule: Rule, before: dict[str, Judgement]) -> tuple[str, ...]:
-    """The failed rules that this one presumes, directly or through one that they kept from being judged."""
+def _failed_presumptions(rule: Rule, before: dict[str, Judgement]) -> tuple[str, ...]:
+    """List the failed rules that this rule presumes, directly or through a rule that could not be judged."""
     guilty: dict[str, None] = {}
     for name in rule.presumes:
         if before[name].verdict is Verdict.FAILED:
@@ -73,8 +76,8 @@ def _guilty(rule: Rule, before: dict[str, Judgement]) -> tuple[str, ...]:
     return tuple(guilty)
 
 
-def _lacking_of_client(rule: Rule, story: ClientStory) -> list[str]:
-    """What the rule needs and the client lacks."""
+def _features_client_lacks(rule: Rule, story: ClientStory) -> list[str]:
+    """List the features that the rule needs and the client lacks."""
     lacking = [name for name in ("reset", "yieldAudioData", *rule.needs) if name in story.lacks]
     if MODES in rule.needs and not story.modes:
         lacking.append("the modes audioIndependent and strictSync")
@@ -82,13 +85,13 @@ def _lacking_of_client(rule: Rule, story: ClientStory) -> list[str]:
 
 
 def _why_unseen(rule: Rule, story: Story) -> str:
-    """Why this rule cannot be judged on this trace; "" if it can. The absence of what could not be seen, or
-    was taken out, is nobody's fault."""
+    """Say why this rule cannot be judged on this trace; "" if it can. Nobody is accused of the absence of
+    what the trace could not show, or of what was taken out of the tape."""
     header = story.trace.header
     if header.halves not in (Half.BOTH, rule.seen_in):
         return f"the tape holds the {header.halves} half alone"
     if header.speech or rule.speech is Speech.NOT_COMPARED:
         return ""
-    # On the tape of a proxy every request is a turn of its own.
+    # On the tape of a proxy every request counts as a turn of its own.
     apart = len(story.turns) == 1 or header.halves == Half.UPSTREAM
     return "" if rule.speech is Speech.TELLS_TURNS_APART and apart else "the tape holds no speech"

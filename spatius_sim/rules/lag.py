@@ -1,4 +1,4 @@
-"""Where the kit itself was late, time means nothing: how much of a span that was."""
+"""How long the kit itself was blocked within a span; timing rules subtract this time."""
 
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.trace.events import KitStalled, Lane, Trace
@@ -7,7 +7,7 @@ _NS = 1e9
 
 
 def lag_seconds(trace: Trace, since: int, until: int) -> float:
-    """For how many seconds between two events, named by their sequence numbers, the kit did nothing."""
+    """Count the seconds for which the kit was blocked between two events, given by their sequence numbers."""
     begun, ended = trace.events[since].at_ns, trace.events[until].at_ns
     late = 0.0
     for event in trace.on(Lane.KIT):
@@ -18,8 +18,8 @@ def lag_seconds(trace: Trace, since: int, until: int) -> float:
 
 
 def in_time(trace: Trace, since: int, until: int, seconds: float, broken: Broken) -> Kept | Broken | Late:
-    """Whether the event `until` came within so many seconds of the event `since`. What was too late is
-    `broken`, unless the kit may have seen it too late."""
+    """Judge whether the event `until` came within `seconds` of the event `since`. Returns `broken` if it came
+    too late, and Late if the kit may only have seen it too late."""
     took = (trace.events[until].at_ns - trace.events[since].at_ns) / _NS
     late = lag_seconds(trace, since, until)
     if took <= seconds:

@@ -1,4 +1,5 @@
-"""What a rule is: one value with its sentence, its source, its check, and what it needs to be judged."""
+"""What a rule is: one value that holds its sentence, its source, its check, and what it needs to be
+judged."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -38,27 +39,28 @@ class Speech(StrEnum):
     """What a rule needs to know of the speech, which many tapes do not hold."""
 
     COMPARED = "compared"
-    """It compares the speech with what became of it."""
+    """The rule compares the speech with what became of it."""
     TELLS_TURNS_APART = "tells turns apart"
-    """It needs no speech if the trace holds one turn alone."""
+    """The rule needs no speech if the trace holds only one turn."""
     NOT_COMPARED = "not compared"
 
 
 Outcome = Kept | Broken | Late
-"""What a check says of one instance."""
+"""What a check finds in one instance."""
 
 Check = Callable[[Story], Iterator[Outcome]] | Callable[[ClientStory], Iterator[Outcome]]
-"""Judges one rule on one joined trace. A check that yields nothing never saw its situation."""
+"""Judges one rule on one joined trace. A check yields nothing if the rule's situation never came up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule, and the check that judges it.
 
-    `presumes` names the rules without which it cannot be judged, `needs` the features of a subject without
-    which it is NOT_APPLICABLE: for a client, the requests and the members of `observe` beside `reset` and
-    `yieldAudioData`, which every rule needs. `unit` is that of its measurements, if it measures. `waits` says
-    why it cannot be exercised in a moment, "" if it can. `seen_in` and `speech` say what a tape must hold.
+    `presumes` names the rules that must not have failed for this rule to be judged. `needs` names features;
+    the rule is NOT_APPLICABLE to a subject that lacks any. A client's features are the requests and the
+    members of `observe`; `reset` and `yieldAudioData` are not named, because every client rule needs them.
+    `unit` is the unit of the measurements, "" if the rule measures nothing. `waits` says why the rule cannot
+    be exercised in a moment, "" if it can. `seen_in` and `speech` say what a tape must hold.
     """
 
     id: str
@@ -76,7 +78,8 @@ class Rule:
 
     @property
     def subject(self) -> str:
-        """Whom it judges: `server` for S rules, `client` for C rules, `relay` for U and R rules."""
+        """The kind of subject that the rule judges: `server` for S rules, `client` for C, `relay` for U and
+        R."""
         return {"S": "server", "C": "client"}.get(self.id[0], "relay")
 
 
@@ -94,9 +97,10 @@ def rule(
     seen_in: Half = Half.BOTH,
     speech: Speech = Speech.COMPARED,
 ) -> Callable[[Check], Rule]:
-    """Make a rule of the check below, which yields an outcome for each instance that it sees in a story."""
+    """Make a rule of the decorated check. The check yields an outcome for each instance that it sees in a
+    story."""
 
-    def rule_with(check: Check) -> Rule:
+    def make_rule(check: Check) -> Rule:
         return Rule(
             rule_id,
             level,
@@ -112,14 +116,14 @@ def rule(
             speech=speech,
         )
 
-    return rule_with
+    return make_rule
 
 
 SHOWN = ("yieldFramesData", "advance", "observe", "observe.keyframesRendered")
-"""What a client needs that shows motion."""
+"""The features that a client needs for rules on the motion that it shows."""
 
 PLAYED = ("advance", "observe", "observe.samplesPlayed", "observe.state")
-"""What a client needs that plays audio."""
+"""The features that a client needs for rules on the audio that it plays."""
 
 MODES = "modes"
-"""What a client needs that knows audioIndependent and strictSync."""
+"""The feature of a client that knows both audioIndependent and strictSync."""

@@ -1,11 +1,11 @@
-"""Where the sources of a rule can be read: the tags of its `source`, in words and with their address."""
+"""Explains the sources of a rule: each tag of its `source` in words, and the address to read it at."""
 
 import re
 from dataclasses import dataclass
 
 _DOCUMENTATION = "https://docs.spatius.ai"
 _INDEX = f"{_DOCUMENTATION}/llms.txt"
-"""The index of the documentation, from which every page of it can be found."""
+"""The index of the documentation; it links every page."""
 
 _SEEDS = {
     "seed:000": "Backend Mode Server SDK",
@@ -29,7 +29,7 @@ _TAG = re.compile(rf"(?:seed|docs):[\w-]+|\b(?:{'|'.join(_SOFTWARE)})\b")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One source: its tag, what it is, and its address ("" where it has none)."""
+    """One source: its tag, its title, and its address ("" if it has none)."""
 
     tag: str
     title: str
@@ -37,11 +37,11 @@ class Source:
 
 
 def sources(source: str) -> tuple[Source, ...]:
-    """The sources that a rule's `source` names, in its order."""
-    return tuple(_source(tag) for tag in _TAG.findall(source))
+    """List the sources that a rule's `source` names, in the same order."""
+    return tuple(_explain_tag(tag) for tag in _TAG.findall(source))
 
 
-def _source(tag: str) -> Source:
+def _explain_tag(tag: str) -> Source:
     if tag in _SOFTWARE:
         return Source(tag, *_SOFTWARE[tag])
     kind, _, page = tag.partition(":")

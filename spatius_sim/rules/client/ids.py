@@ -1,4 +1,4 @@
-"""C rules on conversation ids."""
+"""C rules on the ids that a client gives to its conversations."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from spatius_sim.story.client_story import ClientStory
     Provenance.DOCUMENTED,
 )
 def ids(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-ID."""
+    """Look at each call with audio: it returns the id of its conversation, and never an empty one."""
     for call in story.audio_calls:
         if call.conversation is None:
             continue
@@ -39,7 +39,7 @@ def ids(story: ClientStory) -> Iterator[Kept | Broken]:
     presumes=("C-ID",),
 )
 def new_ids(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-ID-NEW."""
+    """Look at each call that starts a conversation: it returns an id that was never returned before."""
     used: set[str | None] = set()
     for call in story.audio_calls:
         if not call.first:
@@ -63,7 +63,7 @@ def new_ids(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=("observe", "observe.conversationId"),
 )
 def current_id(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-ID-CURRENT."""
+    """Look at each observation whose current id is certain: the client gives this id."""
     for seen in story.observations:
         if not seen.id_fixed:
             continue

@@ -1,4 +1,4 @@
-"""C rules on the motion that counts, and on the motion that does not."""
+"""C rules on motion: what must be rendered, and what must be discarded."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from spatius_sim.rules.rule import SHOWN, Level, Provenance, rule
 from spatius_sim.story.client_story import ClientConversation, ClientStory, Kind, MotionCall
 
 _VIRTUAL_TOLERANCE, _REAL_TOLERANCE = 1, 4
-"""How many keyframes beside k/25 s still count as in step, on a virtual and on a real clock."""
+"""How many keyframes a client may be away from k/25 s, on a virtual and on a real clock."""
 
 
 @rule(
@@ -32,9 +32,10 @@ _VIRTUAL_TOLERANCE, _REAL_TOLERANCE = 1, 4
     needs=SHOWN,
 )
 def match(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-MATCH."""
+    """Look at each observation: keyframes of the current conversation are rendered, in order, and no
+    others."""
     for seen in story.observations:
-        cut_off = [call for _, call in seen.foreign if call.kind is Kind.MATCH and not _interrupted(call)]
+        cut_off = [call for _, call in seen.foreign if call.kind is Kind.MATCH and not _was_interrupted(call)]
         if cut_off and seen.moved:
             actual = "motion of a conversation that was cut off was rendered"
             yield Broken("motion of the current conversation alone", actual, (cut_off[0].seq, seen.seq))
@@ -63,10 +64,10 @@ def match(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=(*SHOWN, "observe.samplesPlayed"),
 )
 def sync(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-SYNC."""
+    """Look at each observation with a keyframe that is due: the rendered keyframe is near to it."""
     tolerance = _REAL_TOLERANCE if story.real_clock else _VIRTUAL_TOLERANCE
     for seen in story.observations:
-        if seen.due is None or seen.taints or not _alone(seen.conversation) or not seen.own:
+        if seen.due is None or seen.taints or not _in_time_and_whole(seen.conversation) or not seen.own:
             continue
         if abs(seen.own[-1] - seen.due) <= tolerance:
             yield Kept()
@@ -88,9 +89,9 @@ def sync(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=SHOWN,
 )
 def mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-MISMATCH."""
-    yield from _silence(story, Kind.MISMATCH)
-    yield from _without(story, Kind.MISMATCH, "C-MISMATCH")
+    """Look at motion with another id than the current one: it raises nothing and is never rendered."""
+    yield from _no_error(story, Kind.MISMATCH)
+    yield from _never_rendered(story, Kind.MISMATCH, "C-MISMATCH")
 
 
 @rule(
@@ -106,9 +107,9 @@ def mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=SHOWN,
 )
 def early(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-EARLY."""
-    yield from _silence(story, Kind.EARLY)
-    yield from _without(story, Kind.EARLY, "C-EARLY")
+    """Look at motion that was given before any audio: it raises nothing and is never rendered."""
+    yield from _no_error(story, Kind.EARLY)
+    yield from _never_rendered(story, Kind.EARLY, "C-EARLY")
 
 
 @rule(
@@ -124,9 +125,9 @@ def early(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=("interrupt", *SHOWN),
 )
 def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-INTERRUPT."""
+    """Look at what follows an interrupt: neither motion nor audio from before it goes on."""
     for seen in story.observations:
-        kept_over = [call for _, call in seen.foreign if call.kind is Kind.MATCH and _interrupted(call)]
+        kept_over = [call for _, call in seen.foreign if call.kind is Kind.MATCH and _was_interrupted(call)]
         if kept_over and seen.moved:
             actual = "motion from before the interrupt was rendered"
             yield Broken("cleared motion", actual, (kept_over[0].seq, seen.seq))
@@ -138,7 +139,7 @@ def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
         ):
             expected = f"at most {seen.high} samples of the new conversation"
             yield Broken(expected, f"{seen.played}: audio was kept", (seen.seq,))
-    yield from _without(story, Kind.LATE, "C-INTERRUPT")
+    yield from _never_rendered(story, Kind.LATE, "C-INTERRUPT")
 
 
 @rule(
@@ -154,7 +155,7 @@ def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=SHOWN,
 )
 def unknown(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-UNKNOWN."""
+    """Look at motion with unknown protobuf fields: it raises nothing and is rendered like any other."""
     for call in story.motion_calls:
         if call.unknown_fields and call.kind is Kind.MATCH and call.error is not None:
             yield Broken("unknown fields skipped", f"it threw: {call.error}", (call.seq, call.answered))
@@ -174,8 +175,8 @@ def unknown(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=SHOWN,
 )
 def empty_sticky(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-EMPTY-STICKY."""
-    yield from _without(story, Kind.STICKY, "")
+    """Look at motion that was given in audio-only: it is never rendered."""
+    yield from _never_rendered(story, Kind.STICKY, "")
 
 
 @rule(
@@ -191,7 +192,7 @@ def empty_sticky(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=SHOWN,
 )
 def empty_scope(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-EMPTY-SCOPE."""
+    """Look at the session after one that was audio-only: its motion is rendered."""
     yield from _still_shown(story, "C-EMPTY-SCOPE")
 
 
@@ -208,28 +209,28 @@ def empty_scope(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=SHOWN,
 )
 def empty_mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-EMPTY-MISMATCH."""
+    """Look at sessions in which an empty list came with another id: their motion is still rendered."""
     yield from _still_shown(story, "C-EMPTY-MISMATCH")
 
 
-def _alone(current: ClientConversation | None) -> bool:
-    """Whether the conversation's motion came in time and in one payload: order is another rule's."""
+def _in_time_and_whole(current: ClientConversation | None) -> bool:
+    """Whether the conversation's motion came in time and in one payload: C-MATCH judges the order."""
     return current is not None and not current.late and current.payloads == 1
 
 
-def _silence(story: ClientStory, kind: Kind) -> Iterator[Broken]:
-    """Motion that does not count is discarded without a word."""
+def _no_error(story: ClientStory, kind: Kind) -> Iterator[Broken]:
+    """Accuse each call with motion of this kind that raised an error: such motion is discarded silently."""
     for call in story.motion_calls:
         if call.kind is kind and call.error is not None:
             yield Broken("silence", f"it threw: {call.error}", (call.seq, call.answered))
 
 
-def _interrupted(call: MotionCall) -> bool:
+def _was_interrupted(call: MotionCall) -> bool:
     return call.conversation is not None and call.conversation.interrupted
 
 
-def _without(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Kept | Broken]:
-    """Motion of that kind is never rendered, and what counts is rendered as before."""
+def _never_rendered(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Kept | Broken]:
+    """Judge that motion of this kind is never rendered, and that the conversation's own motion still is."""
     calls = [call for call in story.motion_calls if call.kind is kind]
     for call in calls:
         shown = [seen for seen in story.observations if any(origin is call for _, origin in seen.foreign)]
@@ -243,7 +244,8 @@ def _without(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Kept | Br
 
 
 def _still_shown(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Where this rule's situation is all that sets a conversation apart, its motion is rendered as it was before."""
+    """Judge the conversations that only this rule's situation sets apart: their motion is still rendered, if
+    this client was seen to render motion before."""
     for seen in story.observations:
         if seen.due is None or seen.taints != {rule_id} or not seen.shown_before:
             continue

@@ -1,4 +1,4 @@
-"""C rules on playback: states, pauses, ends, and audio that plays whatever becomes of its motion."""
+"""C rules on playback: states, pauses, ends, and audio that plays on whatever happens to its motion."""
 
 from collections.abc import Iterator
 
@@ -8,9 +8,12 @@ from spatius_sim.story.client_story import APART, ClientStory, Kind, Observation
 from spatius_sim.trace.decoder_events import PlaybackState
 
 _TOLERANCE_MS = 40
-"""Audio is played in blocks: a keyframe's length more or less says nothing."""
+"""How far the audio may be from where it should be: a client plays in blocks, so a keyframe's length is no
+fault."""
 _LONGEST_DRY_MS = 10_000
+"""How long after the end of its audio a conversation without an end mark is judged."""
 _DRY_MS = 1_000
+"""How long after the end of its audio a state other than idle counts as kept."""
 
 
 @rule(
@@ -32,7 +35,8 @@ _DRY_MS = 1_000
     needs=("advance", "observe", "observe.state"),
 )
 def states(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-STATES."""
+    """Look at each observation whose state is certain, and at each conversation that is over: it was played
+    out."""
     for seen in story.observations:
         if seen.expected_state is None or (seen.over and seen.played != seen.samples):
             continue
@@ -57,7 +61,7 @@ def states(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=("advance", "observe", "observe.state"),
 )
 def no_end(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-NOEND."""
+    """Look at conversations without an end mark whose audio ran out: the state is not idle."""
     for seen in story.observations:
         if seen.dry_ms is None or seen.low < seen.samples or seen.dry_ms > _LONGEST_DRY_MS:
             continue
@@ -82,7 +86,7 @@ def no_end(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=("yieldFramesData", *PLAYED),
 )
 def empty(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-EMPTY."""
+    """Look at conversations that got an empty list: the call raises nothing, and the audio is played out."""
     for call in story.motion_calls:
         if call.kind is Kind.EMPTY and call.error is not None:
             yield Broken("audio-only from here on", f"it threw: {call.error}", (call.seq, call.answered))
@@ -102,7 +106,7 @@ def empty(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=("yieldFramesData", *PLAYED),
 )
 def abnormal(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-ABNORMAL."""
+    """Look at conversations that got undecodable motion: the audio is played out."""
     yield from _played_out(story, "C-ABNORMAL")
 
 
@@ -119,7 +123,7 @@ def abnormal(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=("pause", "resume", *PLAYED),
 )
 def pause(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-PAUSE."""
+    """Look at each pause: the audio stands still, and after it nothing of audio or motion is missing."""
     held: Observation | None = None
     for seen in story.observations:
         if not seen.held:
@@ -155,11 +159,11 @@ def pause(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=(*PLAYED, MODES),
 )
 def starve(story: ClientStory) -> Iterator[Kept | Broken]:
-    """C-STARVE."""
+    """Look at audio whose motion is late: it goes on, or in strictSync stalls, says so and goes on later."""
     tolerance = story.samples(_TOLERANCE_MS)
     for seen in story.observations:
         if seen.strict:
-            yield from _strict(seen, tolerance)
+            yield from _judge_strict_sync(seen, tolerance)
         elif (
             seen.conversation is not None
             and seen.missing_ms > story.slack_ms
@@ -174,7 +178,9 @@ def starve(story: ClientStory) -> Iterator[Kept | Broken]:
                 yield Broken(expected, f"{seen.played} samples", (seen.seq,))
 
 
-def _strict(seen: Observation, tolerance: int) -> Iterator[Kept | Broken]:
+def _judge_strict_sync(seen: Observation, tolerance: int) -> Iterator[Kept | Broken]:
+    """Judge strictSync at one observation: it stalls if motion is missing, says so, and goes on once motion
+    came."""
     played = seen.played or 0
     runs = seen.runs and seen.conversation is not None and seen.conversation.last_shown >= 0
     if seen.stalls and played > seen.motion_end + tolerance:
@@ -192,8 +198,8 @@ def _strict(seen: Observation, tolerance: int) -> Iterator[Kept | Broken]:
 
 
 def _played_out(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Conversations that only this rule's situation sets apart are played to their end; where there is one, only
-    for a client that was seen to do so before."""
+    """Judge that the conversations which only this rule's situation sets apart are played to their end. With
+    a rule id, a client is judged only if it was seen to play a plain conversation to its end before."""
     wanted = {rule_id} if rule_id else set()
     for seen in story.observations:
         if not seen.over or seen.conversation is None or seen.played is None:
@@ -201,7 +207,7 @@ def _played_out(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
         if seen.conversation.taints & APART != wanted or (rule_id and not seen.ended_well_before):
             continue
         if rule_id == "C-ABNORMAL" and seen.missing_ms and not seen.went_on_before:
-            continue  # It may be one that stalls without motion.
+            continue  # This client may be one that stalls without motion.
         if seen.played == seen.samples:
             yield Kept()
         else:

@@ -1,4 +1,4 @@
-"""R rules on audio: complete, before the motion, marked at its end."""
+"""R rules on audio: it is complete, comes before the motion, and is marked at its end."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from spatius_sim.wires.features import AUDIO, PCM, STREAMING
 @rule(
     "R-AUDIO-COMPLETE",
     Level.MUST,
-    "in a clean turn the audio delivered MUST equal the audio sent up: byte for byte where format "
+    "in a clean turn the audio delivered MUST equal the audio sent up: byte for byte if format "
     "and rate agree, else in length to 40 ms",
     "seed:001",
     Provenance.DOCUMENTED,
@@ -21,7 +21,8 @@ from spatius_sim.wires.features import AUDIO, PCM, STREAMING
     needs=(AUDIO, PCM),
 )
 def audio_complete(story: Story) -> Iterator[Kept | Broken]:
-    """R-AUDIO-COMPLETE. Audio that went up as Ogg Opus has no length that bytes tell: not judged."""
+    """Look at each clean turn: all audio that went up as PCM came down. Audio that went up as Ogg Opus is not
+    judged, because its bytes do not tell its length."""
     for turn in story.clean_turns:
         requests = [request for request in turn.requests if not request.broken_off]
         if not requests or requests[0].configured.audio_format != AudioFormat.PCM_S16LE:
@@ -36,8 +37,9 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
         else:
             yield Broken(
                 f"all {len(up)} bytes of audio of {turn.name} that went up ({up_rate} Hz)",
-                f"{len(down)} bytes came down ({down_rate} Hz)" + _difference(up, down, down_rate - up_rate),
-                _events(turn),
+                f"{len(down)} bytes came down ({down_rate} Hz)"
+                + _first_difference(up, down, down_rate - up_rate),
+                _first_events(turn),
             )
 
 
@@ -53,8 +55,8 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.TELLS_TURNS_APART,
 )
 def audio_first(story: Story) -> Iterator[Kept | Broken]:
-    """R-AUDIO-FIRST. Where the upstream half was not there to see, motion before a later turn's audio may be
-    the earlier turn's: a client's first turn alone is judged."""
+    """Look at each clean turn with motion: some audio came first. If the trace lacks the upstream half, only
+    a client's first turn is judged: motion before a later turn's audio may belong to the earlier turn."""
     for turn in story.turns:
         arrived = [
             delivery.seq
@@ -89,11 +91,12 @@ def audio_first(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.TELLS_TURNS_APART,
 )
 def end_audio(story: Story) -> Iterator[Kept | Broken]:
-    """R-END-AUDIO. A mark may answer what a client says out of turn: R-BADINPUT."""
+    """Look at each conversation of a clean turn: its audio is marked as ended once, after the last of it.
+    Marks after a client misbehaved are left out if there are earlier ones: R-BADINPUT judges what follows."""
     until = bad_manners_since(story.trace)
     for turn in story.clean_turns:
         if turn.swallowed_by is not None:
-            yield _unmarked(turn, "its audio went on in an unmarked conversation", turn.swallowed_by)
+            yield _wrongly_marked(turn, "its audio went on in an unmarked conversation", turn.swallowed_by)
         heard = [c for c in turn.conversations if c.pieces]
         stray = [c for c in turn.conversations if not c.pieces]
         for conversation in heard:
@@ -101,28 +104,29 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
             last = max((p.seq for p in conversation.pieces if p.turn in (None, turn)), default=0)
             if len(marks) != 1:
                 actual = f"it was marked {len(marks)} times" if marks else "it was never marked"
-                yield _unmarked(turn, actual, conversation)
+                yield _wrongly_marked(turn, actual, conversation)
             elif marks[0] < last:
-                yield _unmarked(turn, "audio came behind the mark", conversation)
+                yield _wrongly_marked(turn, "audio came after the mark", conversation)
             elif stray:
-                yield _unmarked(turn, "a mark without audio came as well", stray[0])
+                yield _wrongly_marked(turn, "a mark without audio came as well", stray[0])
             else:
                 yield Kept()
 
 
-def _unmarked(turn: Turn, actual: str, conversation: Conversation) -> Broken:
+def _wrongly_marked(turn: Turn, actual: str, conversation: Conversation) -> Broken:
     expected = f"the last audio of {turn.name} marked as last, once"
     return Broken(expected, actual, (conversation.first_seq, *conversation.marks))
 
 
 def _alike_in_length(up: bytes, up_rate: int, down: bytes, down_rate: int) -> bool:
-    """To 40 ms, one keyframe (rules.md), in integers."""
+    """Whether both lengths agree to 40 ms, one keyframe. Counted in integers."""
     up_samples, down_samples = len(up) // BYTES_PER_SAMPLE, len(down) // BYTES_PER_SAMPLE
     apart = abs(up_samples * down_rate - down_samples * up_rate)
     return apart * KEYFRAMES_PER_SECOND <= up_rate * down_rate
 
 
-def _difference(up: bytes, down: bytes, rates_apart: int) -> str:
+def _first_difference(up: bytes, down: bytes, rates_apart: int) -> str:
+    """Say at which byte the two differ first; "" if they cannot be compared byte by byte."""
     if rates_apart or not down:
         return ""
     shorter = min(len(up), len(down))
@@ -130,6 +134,6 @@ def _difference(up: bytes, down: bytes, rates_apart: int) -> str:
     return f"; the first difference is at byte {first}"
 
 
-def _events(turn: Turn) -> tuple[int, ...]:
+def _first_events(turn: Turn) -> tuple[int, ...]:
     firsts = [request.first_seq for request in turn.requests]
     return (*firsts, *(conversation.first_seq for conversation in turn.conversations))

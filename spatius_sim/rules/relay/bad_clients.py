@@ -1,4 +1,4 @@
-"""R rules on clients that read slowly, send rubbish or are cut off: nobody else is to suffer."""
+"""R rules on clients that read slowly, send malformed input or are cut off: no other client may suffer."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
 from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, OWN_STREAM, STREAMING
 
 _MOST_LAG_SECONDS = 0.2
-"""Where the kit itself did nothing for longer, who was late is not known."""
+"""Seconds. If the kit itself was blocked for longer, nobody knows who was late."""
 
 
 @rule(
@@ -24,7 +24,8 @@ _MOST_LAG_SECONDS = 0.2
     needs=(CLIENT_AUDIO, OWN_STREAM),
 )
 def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
-    """R-BADINPUT. Who sends rubbish may be hung up on; who was there before or comes later is served."""
+    """Look at the turns of other clients after one client misbehaved: they are served whole. The relay may
+    hang up on the client that misbehaved."""
     bad = {
         event.connection: event.seq
         for event in reversed(story.trace.events)
@@ -35,7 +36,7 @@ def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
         for turn in story.turns:
             late = (turn.waited_seq or 0) > seq and _undisturbed(turn)
             if turn.client not in bad and late and _was_served(story, turn):
-                yield _whole(story, turn, f"{client} misbehaved", seq)
+                yield _served_whole(story, turn, f"{client} misbehaved", seq)
 
 
 @rule(
@@ -49,30 +50,32 @@ def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
     waits="a client has to be slow",
 )
 def slow_client(story: Story) -> Iterator[Kept | Broken | Late]:
-    """R-SLOWCLIENT."""
+    """Look at each turn whose client stopped reading for a while: it loses nothing, and no other turn
+    meanwhile."""
     for turn in story.turns:
-        window = _unread(story, turn)
+        window = _unread_window(story, turn)
         if window is None or not (_undisturbed(turn) and _was_served(story, turn)):
             continue
-        yield _whole(story, turn, "its client read on", window[1])
+        yield _served_whole(story, turn, "its client read on", window[1])
         for other in story.turns:
             during = window[0] < (other.waited_seq or 0) < window[1]
             if other.client != turn.client and during and _undisturbed(other) and _was_served(story, other):
-                yield _in_time(story, other, turn, window)
+                yield _served_meanwhile(story, other, turn, window)
 
 
 def _undisturbed(turn: Turn) -> bool:
-    """Whether bad manners are all that could disturb this turn."""
+    """Whether nothing but a client's misbehaviour could disturb this turn."""
     return turn.has_keyframe and not turn.unfinished and turn.largest <= ORDINARY_BYTES
 
 
 def _was_served(story: Story, turn: Turn) -> bool:
-    """Whether a turn of this client was served before: only then has anything changed."""
+    """Whether an earlier turn of this client was served whole: otherwise the misbehaviour changed nothing."""
     before = (t for t in story.clean_turns if t.client == turn.client and t.number < turn.number)
     return any(t.complete and not _missing(story, t, len(story.trace.events)) for t in before)
 
 
-def _in_time(story: Story, other: Turn, slow: Turn, window: tuple[int, int]) -> Kept | Broken | Late:
+def _served_meanwhile(story: Story, other: Turn, slow: Turn, window: tuple[int, int]) -> Kept | Broken | Late:
+    """Judge whether the other turn was served while the slow client read nothing."""
     if other.complete:
         return Kept()
     late = lag_seconds(story.trace, *window)
@@ -85,7 +88,8 @@ def _in_time(story: Story, other: Turn, slow: Turn, window: tuple[int, int]) -> 
     )
 
 
-def _whole(story: Story, turn: Turn, when: str, seq: int) -> Kept | Broken | Late:
+def _served_whole(story: Story, turn: Turn, when: str, seq: int) -> Kept | Broken | Late:
+    """Judge whether all of the turn came to its client; `when` says what had happened, as event `seq`."""
     missing = _missing(story, turn, len(story.trace.events))
     late = lag_seconds(story.trace, turn.started_seq, turn.waited_seq or turn.started_seq)
     if missing and late > _MOST_LAG_SECONDS:
@@ -95,8 +99,8 @@ def _whole(story: Story, turn: Turn, when: str, seq: int) -> Kept | Broken | Lat
     return Kept()
 
 
-def _unread(story: Story, turn: Turn) -> tuple[int, int] | None:
-    """From where to where the client of this turn read nothing."""
+def _unread_window(story: Story, turn: Turn) -> tuple[int, int] | None:
+    """Find the events between which the client of this turn read nothing; None if it always read."""
     seqs = [
         event.seq
         for intent in (Provocation.UNREAD, Provocation.READ_ON)
@@ -109,7 +113,7 @@ def _unread(story: Story, turn: Turn) -> tuple[int, int] | None:
 
 
 def _missing(story: Story, turn: Turn, until: int) -> str:
-    """What of a turn had not come by then; "" for nothing."""
+    """Say what of a turn had not come before the event `until`; "" if all had."""
     requests = [r for r in turn.requests if r.told_by_audio and not r.broken_off]
     if not any(request.ends and request.ends[0] < until for request in requests):
         return "its audio did not go up to its end"

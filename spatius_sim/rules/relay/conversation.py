@@ -1,4 +1,4 @@
-"""R rules on what belongs together: conversations, turns, clients."""
+"""R rules on conversations, turns and clients: what belongs to one never lands in another."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -13,7 +13,7 @@ from spatius_sim.wires.events import Audio, Motion
 from spatius_sim.wires.features import CLIENT_AUDIO, OWN_STREAM, SEVERAL_TURNS
 
 _AN_HOUR_NS = 3_600_000_000_000
-"""Longer than any turn: playback is run to its end."""
+"""Longer than any turn, so that playback is run to its end."""
 
 
 @rule(
@@ -38,8 +38,9 @@ _AN_HOUR_NS = 3_600_000_000_000
     speech=Speech.TELLS_TURNS_APART,
 )
 def conversation(story: Story) -> Iterator[Kept | Broken]:
-    """R-CONVERSATION. A turn that got nowhere while another turn was served is a still face, too, but for one
-    in which nobody spoke: whether a relay passes silence on is its own matter (ASSUMED)."""
+    """Look at each clean turn: the reference decoder plays it with all its motion, then is idle. A turn whose
+    audio never went up, though another turn was served, is broken, too; not so a turn of silence alone, which
+    a relay need not pass on (ASSUMED)."""
     served = any(turn.payloads for turn in story.turns)
     for turn in story.clean_turns:
         owed = story.arrived_during(turn) if story.upstream_unseen else turn.payloads
@@ -59,7 +60,8 @@ def conversation(story: Story) -> Iterator[Kept | Broken]:
     needs=(SEVERAL_TURNS,),
 )
 def turns(story: Story) -> Iterator[Kept | Broken]:
-    """R-TURNS. Rounds within one turn are not told apart: no document ties a req_id to a conversation."""
+    """Look at the motion of clean turns of clients with several turns: it arrived in a conversation of its
+    turn. Conversations within one turn are not told apart: no document ties a req_id to a conversation."""
     several = {turn.client for turn in story.clean_turns if turn.number > 0}
     for delivery in story.deliveries:
         sent = delivery.sent
@@ -68,7 +70,7 @@ def turns(story: Story) -> Iterator[Kept | Broken]:
         if meant is None or not meant.clean or delivery.client not in several:
             continue
         if joined is not None and joined.abandoned:
-            continue  # R-STALE.
+            continue  # R-STALE judges what joins a turn that was cut off.
         if joined is None or joined is meant or joined.client != meant.client:
             yield Kept()
         else:
@@ -89,22 +91,24 @@ def turns(story: Story) -> Iterator[Kept | Broken]:
     needs=(CLIENT_AUDIO, OWN_STREAM),
 )
 def isolation(story: Story) -> Iterator[Kept | Broken]:
-    """R-ISOLATION. Where one client alone was served, there was nobody to keep apart."""
+    """Look at all motion and audio that arrived: it belongs to the client that got it. Nothing is judged if
+    only one client was served."""
     served = {delivery.client for delivery in story.deliveries}
     if len(served | {conversation.client for conversation in story.conversations}) < 2:
         return
     for delivery in story.deliveries:
         meant = delivery.sent.request.turn if delivery.sent else None
         if meant is not None:
-            yield _own(delivery.client, meant, delivery.seq, "motion")
+            yield _judge_owner(delivery.client, meant, delivery.seq, "motion")
     for conversation in story.conversations:
         spoken = {id(piece.turn): (piece.turn, piece.seq) for piece in reversed(conversation.pieces)}
         for turn, seq in spoken.values():
             if turn is not None:
-                yield _own(conversation.client, turn, seq, "audio")
+                yield _judge_owner(conversation.client, turn, seq, "audio")
 
 
-def _own(client: str, turn: Turn, seq: int, what: str) -> Kept | Broken:
+def _judge_owner(client: str, turn: Turn, seq: int, what: str) -> Kept | Broken:
+    """Judge whether audio or motion of this turn, which arrived as event `seq`, came to the turn's client."""
     if turn.client == client:
         return Kept()
     return Broken(
@@ -113,18 +117,19 @@ def _own(client: str, turn: Turn, seq: int, what: str) -> Kept | Broken:
 
 
 def _play(story: Story, turn: Turn) -> Kept | Broken:
-    """The turn as AvatarKit would see it: fed in arrival order with playback held, then run to its end."""
+    """Play the turn as AvatarKit would: feed it in arrival order while playback is held, then run it to its
+    end."""
     numbers = count(1)
     rate = story.output_rates.get(turn.client, turn.sample_rate)
     decoder = ClientDecoder(rate, lambda: f"conversation-{next(numbers)}")
     ids: dict[str, str] = {}
     left_over = _left_over(story, turn)
-    for event, said in client_hears(story.trace, turn.started_seq, turn.until_seq):
+    for event, heard in client_hears(story.trace, turn.started_seq, turn.until_seq):
         if event.connection != turn.client:
             continue
-        match said:
+        match heard:
             case Audio() | Motion() if event.seq in left_over:
-                continue  # R-STALE.
+                continue  # R-STALE judges what is left of a turn that was cut off.
             case Audio(pcm, last, turn_id):
                 ids[turn_id] = decoder.yield_audio_data(pcm, last)
             case Motion((), True):
@@ -136,10 +141,10 @@ def _play(story: Story, turn: Turn) -> Kept | Broken:
                 decoder.yield_frames_data(payloads, ids.get(turn_id, "") if labelled else current)
             case _:
                 continue
-        for happened in decoder.take_events():
-            if isinstance(happened, MotionDiscarded):
-                return _unplayable(turn, f"a payload was discarded: {happened.reason}", event.seq)
-            if isinstance(happened, AudioOnlyEntered):
+        for reported in decoder.take_events():
+            if isinstance(reported, MotionDiscarded):
+                return _unplayable(turn, f"a payload was discarded: {reported.reason}", event.seq)
+            if isinstance(reported, AudioOnlyEntered):
                 return _unplayable(turn, "an empty list made it audio-only", event.seq)
     decoder.advance(_AN_HOUR_NS)
     if decoder.state is not PlaybackState.IDLE:
@@ -148,10 +153,12 @@ def _play(story: Story, turn: Turn) -> Kept | Broken:
 
 
 def _left_over(story: Story, turn: Turn) -> set[int]:
-    """Where something came that is left of a turn which the client cut off."""
+    """Find the events that brought audio or motion of another turn, which the client had cut off."""
     pieces = ((p.seq, p.turn) for conversation in story.conversations for p in conversation.pieces)
     sent = ((d.seq, d.sent.request.turn) for d in story.deliveries if d.sent is not None)
-    return {seq for seq, of in (*pieces, *sent) if of is not None and of is not turn and of.abandoned}
+    return {
+        seq for seq, owner in (*pieces, *sent) if owner is not None and owner is not turn and owner.abandoned
+    }
 
 
 def _unplayable(turn: Turn, actual: str, seq: int) -> Broken:

@@ -1,4 +1,5 @@
-"""R rules on a Motion Server that refuses, fails or goes silent: the turn in which it does, and the next."""
+"""R rules on a Motion Server that refuses, fails or goes silent: on the turn in which it fails, and on the
+next."""
 
 from collections.abc import Iterator
 
@@ -13,7 +14,7 @@ from spatius_sim.wires.events import Failed, Motion
 from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, ERRORS, PCM
 
 _ORDINARY_CLOSES = (1000, 1001, 1005)
-"""Codes that tell a client of no failure; 1005 stands for none."""
+"""Close codes that tell a client of no failure; 1005 means that no code was given."""
 
 
 @rule(
@@ -24,9 +25,9 @@ _ORDINARY_CLOSES = (1000, 1001, 1005)
     Provenance.DOCUMENTED,
 )
 def recover(story: Story) -> Iterator[Kept | Broken]:
-    """R-RECOVER. How well the next turn works is for other rules: this one asks for some audio and some
-    motion of it."""
-    for before, turn in _with_the_turn_before(story):
+    """Look at the turn after one that lost its motion: some of its audio and some of its motion came. How
+    well that turn works is judged by other rules."""
+    for before, turn in _pairs_of_turns(story):
         if not before.lost_motion or turn.failures or not turn.calm:
             continue
         missing = []
@@ -38,7 +39,7 @@ def recover(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
             continue
         events = (before.failures[0].seq, turn.started_seq)
-        expected = f"{turn.name} works again after {_told(before)} in the one before"
+        expected = f"{turn.name} works again after {_fault_in_words(before)} in the one before"
         yield Broken(expected, f"no {' and no '.join(missing)} of it came", events)
 
 
@@ -46,7 +47,8 @@ def recover(story: Story) -> Iterator[Kept | Broken]:
     "R-FALLBACK",
     Level.SHOULD,
     "when Motion Server refuses, fails or goes silent, the client SHOULD still get the audio, marked as "
-    "ended, within the fallback wait: all that it said, or else what went up",
+    "ended, within the fallback wait. The audio is all that the client said or, if it says nothing itself, "
+    "what went up",
     "seed:002; the wait is our reading",
     Provenance.DOCUMENTED,
     presumes=("R-END-AUDIO", "R-AUDIO-COMPLETE", "R-AUDIO-FIRST"),
@@ -54,25 +56,28 @@ def recover(story: Story) -> Iterator[Kept | Broken]:
     waits="a relay needs time to notice that Motion Server is silent",
 )
 def fallback(story: Story) -> Iterator[Kept | Broken | Late]:
-    """R-FALLBACK."""
+    """Look at each turn that lost its motion: its audio came whole, and was marked as ended in time."""
     wait = story.trace.header.fallback_wait
-    for turn in _without_motion(story):
-        wanted, rate = _owed(story, turn)
+    for turn in _turns_without_motion(story):
+        wanted, rate = _audio_owed(story, turn)
         if not wanted:
             continue
-        expected = f"the audio of {turn.name}, marked as ended, {wait:g} s after {_told(turn)} at the latest"
+        fault = _fault_in_words(turn)
+        expected = f"the audio of {turn.name}, marked as ended, {wait:g} s after {fault} at the latest"
         got = turn.audio_down
         marks = [mark for conversation in turn.conversations for mark in conversation.marks]
         last = max((c.last_audio_seq or 0 for c in turn.conversations), default=0)
-        behind = [mark for mark in marks if mark >= last]
-        if not _holds(story, turn, got, wanted, rate):
+        after_the_audio = [mark for mark in marks if mark >= last]
+        if not _holds_what_was_owed(story, turn, got, wanted, rate):
             actual = f"{len(got)} bytes of audio came, and {len(wanted)} were owed"
-            yield from _never(story, turn, Broken(expected, actual, _proof(turn)))
-        elif not behind:
-            yield from _never(story, turn, Broken(expected, "its end was never marked", _proof(turn)))
+            yield from _never_came(story, turn, Broken(expected, actual, _proving_events(turn)))
+        elif not after_the_audio:
+            yield from _never_came(
+                story, turn, Broken(expected, "its end was never marked", _proving_events(turn))
+            )
         else:
-            since, came = _tried_since(story, turn), min(behind)
-            late = Broken(expected, "the mark came later", (*_proof(turn), came))
+            since, came = _time_runs_from(story, turn), min(after_the_audio)
+            late = Broken(expected, "the mark came later", (*_proving_events(turn), came))
             yield in_time(story.trace, since, came, wait, late)
 
 
@@ -86,38 +91,41 @@ def fallback(story: Story) -> Iterator[Kept | Broken | Late]:
     waits="a relay needs time to notice that Motion Server is silent",
 )
 def error_told(story: Story) -> Iterator[Kept | Broken | Late]:
-    """R-ERROR-TOLD. An empty list of motion tells a client, too, to go on with audio alone (seed:002), and so
-    does a close with a code that no ordinary close has."""
+    """Look at each turn that lost its motion: its client was told in time. An error, an empty list of motion
+    (seed:002: go on with audio alone) and a close with an extraordinary code all tell it."""
     wait = story.trace.header.fallback_wait
-    for turn in _without_motion(story):
-        expected = f"{turn.client} is told within {wait:g} s that motion failed, after {_told(turn)}"
-        told = _first_word(story, turn)
+    for turn in _turns_without_motion(story):
+        expected = (
+            f"{turn.client} is told within {wait:g} s that motion failed, after {_fault_in_words(turn)}"
+        )
+        told = _first_told_at(story, turn)
         if told is None:
-            yield from _never(story, turn, Broken(expected, "nothing told it", _proof(turn)))
+            yield from _never_came(story, turn, Broken(expected, "nothing told it", _proving_events(turn)))
         else:
-            late = Broken(expected, "it was told later", (*_proof(turn), told))
-            yield in_time(story.trace, _tried_since(story, turn), told, wait, late)
+            late = Broken(expected, "it was told later", (*_proving_events(turn), told))
+            yield in_time(story.trace, _time_runs_from(story, turn), told, wait, late)
 
 
-def _with_the_turn_before(story: Story) -> Iterator[tuple[Turn, Turn]]:
+def _pairs_of_turns(story: Story) -> Iterator[tuple[Turn, Turn]]:
     return ((turn.before, turn) for turn in story.turns if turn.before is not None)
 
 
-def _without_motion(story: Story) -> Iterator[Turn]:
+def _turns_without_motion(story: Story) -> Iterator[Turn]:
     return (turn for turn in story.turns if turn.calm and turn.lost_motion)
 
 
-def _owed(story: Story, turn: Turn) -> tuple[bytes, int]:
-    """What of its audio a client can count on, and the rate: all that it said, or else what went up."""
+def _audio_owed(story: Story, turn: Turn) -> tuple[bytes, int]:
+    """Return the audio that a client can count on, and its rate in Hz: all that the client said or, if it
+    says nothing itself, what went up."""
     if CLIENT_AUDIO not in story.trace.header.lacks:
         return turn.pcm, turn.sample_rate
     went_up = b"".join(bytes(request.audio) for request in turn.requests)
     return went_up, turn.requests[0].sample_rate if turn.requests else 0
 
 
-def _holds(story: Story, turn: Turn, got: bytes, wanted: bytes, rate: int) -> bool:
-    """Whether what came holds what was owed. Where a relay changes audio in clean turns, too, its length must
-    do, to 40 ms."""
+def _holds_what_was_owed(story: Story, turn: Turn, got: bytes, wanted: bytes, rate: int) -> bool:
+    """Whether the audio that came holds the audio that was owed. If a relay changes audio in clean turns,
+    too, a length that agrees to 40 ms is enough."""
     if wanted in got or PCM in story.trace.header.lacks:
         return True
     clean = [one for one in story.clean_turns if one.client == turn.client]
@@ -128,8 +136,9 @@ def _holds(story: Story, turn: Turn, got: bytes, wanted: bytes, rate: int) -> bo
     return missing * KEYFRAMES_PER_SECOND <= BYTES_PER_SAMPLE * rate * down_rate
 
 
-def _first_word(story: Story, turn: Turn) -> int | None:
-    """Where the client was first told that there is no motion to wait for."""
+def _first_told_at(story: Story, turn: Turn) -> int | None:
+    """Find the event at which the client was first told that no motion will come; None if it was never
+    told."""
     since, until = turn.failures[0].seq, turn.until_seq
     words = [
         event.seq
@@ -142,20 +151,21 @@ def _first_word(story: Story, turn: Turn) -> int | None:
     )
 
 
-def _never(story: Story, turn: Turn, broken: Broken) -> Iterator[Broken | Late]:
-    """Absence, where the wait for it was long enough, or the relay has ended the connection."""
+def _never_came(story: Story, turn: Turn, broken: Broken) -> Iterator[Broken | Late]:
+    """Accuse the relay of an absence, if the kit waited for long enough or the relay has ended the
+    connection."""
     assert turn.waited_seq is not None
     if _closes(story, turn):
         yield broken
         return
     wait = story.trace.header.fallback_wait
-    outcome = in_time(story.trace, _tried_since(story, turn), turn.waited_seq, wait, broken)
+    outcome = in_time(story.trace, _time_runs_from(story, turn), turn.waited_seq, wait, broken)
     if not isinstance(outcome, Kept):
         yield outcome
 
 
 def _closes(story: Story, turn: Turn) -> list[tuple[int, int]]:
-    """Where the relay closed the turn's connection, and with which code."""
+    """List the events at which the relay closed the turn's connection, each with its code."""
     return [
         (event.seq, event.what.code)
         for event in story.trace.events[turn.failures[0].seq : turn.until_seq]
@@ -166,8 +176,9 @@ def _closes(story: Story, turn: Turn) -> list[tuple[int, int]]:
     ]
 
 
-def _tried_since(story: Story, turn: Turn) -> int:
-    """From where on a relay's time runs: Motion Server has failed, and all was said."""
+def _time_runs_from(story: Story, turn: Turn) -> int:
+    """Find the event from which a relay's time runs: Motion Server has failed, and the client has said
+    all."""
     said = (
         event.seq
         for event in story.trace.events[turn.started_seq : turn.waited_seq]
@@ -176,10 +187,10 @@ def _tried_since(story: Story, turn: Turn) -> int:
     return max(turn.failures[0].seq, *said, turn.started_seq)
 
 
-def _told(turn: Turn) -> str:
+def _fault_in_words(turn: Turn) -> str:
     what = turn.failures[0].what
     return f"a fault ({what.fault})" if isinstance(what, Injected) else "a fault"
 
 
-def _proof(turn: Turn) -> tuple[int, ...]:
+def _proving_events(turn: Turn) -> tuple[int, ...]:
     return turn.failures[0].seq, turn.started_seq

@@ -1,4 +1,4 @@
-"""Rules on turns that a client cuts off: by an interrupt, by its next turn, by hanging up."""
+"""U and R rules on turns that a client cuts off: by an interrupt, by its next turn, by hanging up."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from spatius_sim.trace.events import Closed, Event, Lane, Matter, Opened, Watche
 from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, OWN_UPSTREAM, SEVERAL_TURNS, STREAMING
 
 HANG_UP_SECONDS = 5.0
-"""How long an upstream session may outlive its client (rules.md)."""
+"""How long an upstream session may outlive its client."""
 
 _HUNG_UP = Closed(by_kit=True, code=1000)
 
@@ -18,21 +18,22 @@ _HUNG_UP = Closed(by_kit=True, code=1000)
 @rule(
     "R-STALE",
     Level.MUST,
-    "after an interrupt or over a new turn no payload MUST bear another turn's id and, on a wire without "
-    "turn ids, nothing of the old turn follow the new turn's first audio; where the client brings the "
-    "audio, what Motion Server sent before it had the new turn's may still come",
+    "after an interrupt or once a new turn has begun, no payload MUST bear another turn's id. On a wire "
+    "without turn ids, nothing of the old turn follows the new turn's first audio; if the client brings the "
+    "audio, motion that Motion Server sent before it got the new turn's audio may still come",
     "seed:002",
     Provenance.DOCUMENTED,
     presumes=("R-MOTION-VERBATIM", "R-TURNS", "U-TURN-ID"),
     needs=(CLIENT_AUDIO, SEVERAL_TURNS),
 )
 def stale(story: Story) -> Iterator[Kept | Broken]:
-    """R-STALE. What is on its way when the next turn begins may come until the next turn's audio does."""
+    """Look at each turn that follows a turn which was cut off: nothing of the old turn is taken for the new
+    one. Payloads already in flight may arrive until the new turn's first audio."""
     for turn in story.turns:
-        begun = _begun(story, turn)
+        begun = _new_turn_begun(story, turn)
         for old in _cut_off_before(turn):
             if begun is not None and old.requests:
-                broken = [*_under_another_id(story, old, turn), *_behind(story, old, turn, begun)]
+                broken = [*_under_another_id(story, old, turn), *_left_over(story, old, turn, begun)]
                 yield from broken or (Kept(),)
 
 
@@ -48,18 +49,19 @@ def stale(story: Story) -> Iterator[Kept | Broken]:
     seen_in=Half.UPSTREAM,
 )
 def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
-    """U-HANGUP. Sessions that carried no audio of the client are nobody's."""
+    """Look at each client that hung up: the upstream sessions that carried its audio are closed in time.
+    Sessions that carried no audio of a client are not judged."""
     waits = [
         event
         for event in story.trace.on(Lane.KIT)
         if isinstance(event.what, Watched) and event.what.matter is Matter.HANG_UP
     ]
     for wait in waits:
-        left = _left(story, wait)
+        left = _hung_up_at(story, wait)
         if left is None:
             continue
-        for upstream in _upstreams(story, wait.connection):
-            opened, closed = _life(story, upstream)
+        for upstream in _sessions_of(story, wait.connection):
+            opened, closed = _opened_and_closed(story, upstream)
             if closed < left:
                 continue
             seen = min(closed, wait.seq)
@@ -76,6 +78,7 @@ def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
 
 
 def _cut_off_before(turn: Turn) -> Iterator[Turn]:
+    """Yield the earlier turns of the same client that were cut off, the latest first."""
     old = turn.before
     while old is not None:
         if old.abandoned:
@@ -83,16 +86,17 @@ def _cut_off_before(turn: Turn) -> Iterator[Turn]:
         old = old.before
 
 
-def _begun(story: Story, turn: Turn) -> int | None:
-    """From where on nothing of an older turn may come without an id: the turn's first audio at its client or,
-    where the client plays what it spoke itself, at Motion Server."""
+def _new_turn_begun(story: Story, turn: Turn) -> int | None:
+    """Find the event after which nothing of an older turn may come without an id: the turn's first audio at
+    its client or, if the client plays what it spoke itself, at Motion Server. None if there was no such
+    audio."""
     if AUDIO in story.trace.header.lacks:
         return min((request.first_seq for request in turn.requests if request.told_by_audio), default=None)
-    return min(_pieces_of(story, turn), default=None)
+    return min(_audio_events(story, turn), default=None)
 
 
-def _pieces_of(story: Story, turn: Turn, *, labelled: bool | None = None) -> list[int]:
-    """Where pieces of its audio came to its client."""
+def _audio_events(story: Story, turn: Turn, *, labelled: bool | None = None) -> list[int]:
+    """List the events at which pieces of the turn's audio came to its client."""
     return [
         piece.seq
         for conversation in story.conversations
@@ -103,28 +107,28 @@ def _pieces_of(story: Story, turn: Turn, *, labelled: bool | None = None) -> lis
 
 
 def _under_another_id(story: Story, old: Turn, turn: Turn) -> Iterator[Broken]:
-    """What bears the turn id of the other of the two turns."""
+    """Accuse motion and audio of either turn that bore the other turn's id."""
     for delivery in story.deliveries:
         meant = delivery.sent.request.turn if delivery.sent is not None else None
         joined = delivery.conversation.turn if delivery.conversation is not None else None
         if delivery.labelled and (meant, joined) in ((old, turn), (turn, old)) and meant and joined:
-            yield _misplaced("motion", meant, joined, delivery.seq)
+            yield _under_wrong_id("motion", meant, joined, delivery.seq)
     for conversation in story.conversations:
         for piece in conversation.pieces:
             joined = conversation.turn
             if conversation.labelled and (piece.turn, joined) in ((old, turn), (turn, old)) and joined:
-                yield _misplaced("audio", piece.turn or turn, joined, piece.seq)
+                yield _under_wrong_id("audio", piece.turn or turn, joined, piece.seq)
 
 
-def _misplaced(what: str, meant: Turn, joined: Turn, seq: int) -> Broken:
+def _under_wrong_id(what: str, meant: Turn, joined: Turn, seq: int) -> Broken:
     return Broken(f"{what} of {meant.name} under that turn's id", f"it bore the id of {joined.name}", (seq,))
 
 
-def _behind(story: Story, old: Turn, turn: Turn, begun: int) -> Iterator[Broken]:
-    """What of the old turn came without a turn id when the new one had begun."""
+def _left_over(story: Story, old: Turn, turn: Turn, begun: int) -> Iterator[Broken]:
+    """Accuse audio and motion of the old turn that came without a turn id once the new turn had begun."""
     played_by_client = AUDIO in story.trace.header.lacks
-    audio = [] if played_by_client else [s for s in _pieces_of(story, old, labelled=False) if s > begun]
-    motion = [delivery.seq for delivery in story.deliveries if _is_behind(story, delivery, old, begun)]
+    audio = [] if played_by_client else [s for s in _audio_events(story, old, labelled=False) if s > begun]
+    motion = [delivery.seq for delivery in story.deliveries if _is_left_over(story, delivery, old, begun)]
     for what, seqs in (("audio", audio), ("motion", motion)):
         if seqs:
             yield Broken(
@@ -134,28 +138,30 @@ def _behind(story: Story, old: Turn, turn: Turn, begun: int) -> Iterator[Broken]
             )
 
 
-def _is_behind(story: Story, delivery: Delivery, old: Turn, begun: int) -> bool:
+def _is_left_over(story: Story, delivery: Delivery, old: Turn, begun: int) -> bool:
+    """Whether this delivery brought motion of the old turn without a turn id, too late."""
     sent = delivery.sent
     if sent is None or sent.request.turn is not old or delivery.labelled or delivery.client != old.client:
         return False
     return (sent.seq if AUDIO in story.trace.header.lacks else delivery.seq) > begun
 
 
-def _left(story: Story, wait: Event) -> int | None:
-    """Where a client hung up for good."""
+def _hung_up_at(story: Story, wait: Event) -> int | None:
+    """Find the event at which the client hung up for good, before this wait ended; None if it did not."""
     downstream = story.trace.on(Lane.DOWNSTREAM)
     left = (e.seq for e in downstream if e.connection == wait.connection and e.what == _HUNG_UP)
     return max((seq for seq in left if seq < wait.seq), default=None)
 
 
-def _upstreams(story: Story, client: str) -> list[str]:
-    """The sessions that carried this client's audio."""
+def _sessions_of(story: Story, client: str) -> list[str]:
+    """Name the upstream sessions that carried this client's audio."""
     names = (r.connection for r in story.requests if r.turn is not None and r.turn.client == client)
     return list(dict.fromkeys(names))
 
 
-def _life(story: Story, upstream: str) -> tuple[int, int]:
-    """Where a session was opened and closed; the end of the trace where it was not."""
+def _opened_and_closed(story: Story, upstream: str) -> tuple[int, int]:
+    """Find the events at which a session was opened and closed; the end of the trace if it was never
+    closed."""
     events = [event for event in story.trace.on(Lane.UPSTREAM) if event.connection == upstream]
     opened = next((event.seq for event in events if isinstance(event.what, Opened)), 0)
     closed = next((event.seq for event in events if isinstance(event.what, Closed)), len(story.trace.events))

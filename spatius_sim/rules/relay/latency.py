@@ -1,4 +1,4 @@
-"""The R rule on time: what a relay adds to each payload."""
+"""The R rule that measures the time which a relay adds to each payload."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ _NS_IN_A_MS = 1e6
     unit="ms",
 )
 def latency(story: Story) -> Iterator[Kept | Late]:
-    """R-LATENCY: milliseconds from Motion Server's send to the client's receipt."""
+    """Measure the milliseconds from Motion Server's send to the client's receipt, for each payload."""
     events = story.trace.events
     for turn in story.clean_turns:
         for payload in turn.payloads:

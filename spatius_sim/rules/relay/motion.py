@@ -1,4 +1,4 @@
-"""R rules on motion: verbatim, complete, in order."""
+"""R rules on motion: it arrives verbatim, complete and in order."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -18,11 +18,11 @@ from spatius_sim.wires.features import MOTION_END
     speech=Speech.NOT_COMPARED,
 )
 def motion_verbatim(story: Story) -> Iterator[Kept | Broken]:
-    """R-MOTION-VERBATIM."""
+    """Look at each payload that arrived: its bytes are those of a payload that Motion Server sent."""
     for delivery in story.deliveries:
         if delivery.sent is not None:
             yield Kept()
-        elif not _beside_a_larger_one(story, delivery):
+        elif not _in_a_large_turn(story, delivery):
             yield Broken(
                 "the bytes of a payload that Motion Server sent",
                 f"{delivery.client} got {len(delivery.raw)} bytes that Motion Server never sent",
@@ -30,9 +30,8 @@ def motion_verbatim(story: Story) -> Iterator[Kept | Broken]:
             )
 
 
-def _beside_a_larger_one(story: Story, delivery: Delivery) -> bool:
-    """Whether it came in a turn with larger payloads than usual: what becomes of these is for R-LARGE and
-    R-HUGE."""
+def _in_a_large_turn(story: Story, delivery: Delivery) -> bool:
+    """Whether the delivery came in a turn with larger payloads than usual: R-LARGE and R-HUGE judge these."""
     return any(
         turn.client == delivery.client
         and turn.started_seq < delivery.seq < turn.until_seq
@@ -51,7 +50,7 @@ def _beside_a_larger_one(story: Story, delivery: Delivery) -> bool:
     speech=Speech.TELLS_TURNS_APART,
 )
 def motion_complete(story: Story) -> Iterator[Kept | Broken]:
-    """R-MOTION-COMPLETE."""
+    """Look at each payload of a clean turn: it arrived, once."""
     for turn in story.clean_turns:
         payloads = turn.payloads
         for number, payload in enumerate(payloads, 1):
@@ -77,7 +76,8 @@ def motion_complete(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def motion_order(story: Story) -> Iterator[Kept | Broken]:
-    """R-MOTION-ORDER. Between requests that were answered at the same time either order passes."""
+    """Look at neighbouring payloads of a conversation: they arrived as they were sent. Between requests that
+    were answered at the same time either order passes."""
     for arrived in _by_conversation(story).values():
         for (sent_before, before), (sent_after, after) in pairwise(arrived):
             started_before = sent_before.request.first_seq
@@ -95,7 +95,7 @@ def motion_order(story: Story) -> Iterator[Kept | Broken]:
 @rule(
     "R-END-MOTION",
     Level.SHOULD,
-    "the last motion of a turn SHOULD be marked as last, where the wire can say so",
+    "the last motion of a turn SHOULD be marked as last, if the wire can say so",
     "sdk-py",
     Provenance.OBSERVED,
     presumes=("R-CONVERSATION",),
@@ -103,23 +103,26 @@ def motion_order(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.TELLS_TURNS_APART,
 )
 def end_motion(story: Story) -> Iterator[Kept | Broken]:
-    """R-END-MOTION. A mark may come on its own, behind the motion; each request may bear one."""
+    """Look at each clean turn whose motion Motion Server ended: the last motion is marked as last. A mark may
+    come on its own after the motion, and each request may bear one."""
     for turn in story.clean_turns:
         arrived = [d for payload in turn.payloads for d in payload.deliveries if d.client == turn.client]
         if not arrived or not any(payload.response.end for payload in turn.payloads):
             continue
         last = max(arrived, key=lambda delivery: delivery.seq)
         marks = last.conversation.motion_marks if last.conversation is not None else []
-        early = [mark for mark in marks if any(_goes_on(delivery, mark, arrived) for delivery in arrived)]
+        early = [
+            mark for mark in marks if any(_more_came_after(delivery, mark, arrived) for delivery in arrived)
+        ]
         if any(mark >= last.seq for mark in marks) and not early:
             yield Kept()
         else:
-            actual = "motion came behind the mark" if marks else "it was never marked"
+            actual = "motion came after the mark" if marks else "it was never marked"
             yield Broken(f"the last motion of {turn.name} marked as last", actual, (*marks, last.seq))
 
 
-def _goes_on(marked: Delivery, mark: int, arrived: list[Delivery]) -> bool:
-    """Whether the request of a marked payload had more to come behind the mark."""
+def _more_came_after(marked: Delivery, mark: int, arrived: list[Delivery]) -> bool:
+    """Whether more payloads of the marked payload's request came after the mark."""
     if marked.seq != mark or marked.sent is None:
         return False
     request = marked.sent.request
@@ -127,7 +130,7 @@ def _goes_on(marked: Delivery, mark: int, arrived: list[Delivery]) -> bool:
 
 
 def _by_conversation(story: Story) -> dict[tuple[str, int], list[tuple[SentPayload, Delivery]]]:
-    """What arrived in each conversation, doubles and what belongs to other clients aside."""
+    """Group the deliveries by conversation, without doubles and without motion of other clients."""
     arrived: dict[tuple[str, int], list[tuple[SentPayload, Delivery]]] = {}
     for delivery in story.deliveries:
         if delivery.sent is None or delivery.doubled:

@@ -1,4 +1,4 @@
-"""R rules on what must stay on the backend."""
+"""R rules on credentials, which must stay on the backend."""
 
 from collections.abc import Iterator
 
@@ -8,10 +8,10 @@ from spatius_sim.story.join import Story
 from spatius_sim.trace.events import Lane, Opened, Received, SecretKnown, SecretSeen
 
 _TELLING_LENGTH = 16
-"""A shorter key could stand in a message by chance (rules.md)."""
+"""The shortest secret that is judged: a shorter one could stand in a message by chance."""
 
 _UNNAMED_FORM = ", hex"
-"""A form that the rule does not name."""
+"""The end of a place in which a secret stood in a form that the rule does not name."""
 
 
 @rule(
@@ -25,20 +25,21 @@ _UNNAMED_FORM = ", hex"
     speech=Speech.NOT_COMPARED,
 )
 def secrets(story: Story) -> Iterator[Kept | Broken]:
-    """R-SECRETS."""
+    """Look at each message and header that reached a client: no known API key or session token stands in
+    it."""
     known = [
         event.what
         for event in story.trace.on(Lane.KIT)
         if isinstance(event.what, SecretKnown) and event.what.length >= _TELLING_LENGTH
     ]
     kinds = {secret.kind for secret in known}
-    a_key_is_known = any(kind.startswith("key") for kind in kinds)
+    knows_a_key = any(kind.startswith("key") for kind in kinds)
     for event in story.trace.on(Lane.DOWNSTREAM):
         match event.what:
             case SecretSeen(kind, place) if kind in kinds and not place.endswith(_UNNAMED_FORM):
                 actual = f"{event.connection} was sent {kind}, {place}"
                 yield Broken("no API key and no session token", actual, (event.seq,))
-            case Received() if a_key_is_known:
+            case Received() if knows_a_key:
                 yield Kept()
 
 
@@ -50,8 +51,9 @@ def secrets(story: Story) -> Iterator[Kept | Broken]:
     Provenance.DOCUMENTED,
 )
 def tokenless(story: Story) -> Iterator[Kept | Broken]:
-    """R-TOKENLESS. Our clients hold no credentials, but for one that may be there to show that it is served
-    and they are not: that they lack a login of the relay's own shows nothing."""
+    """Look at clients without Spatius credentials: they are served. If nobody is served, the relay may want a
+    login of its own; it is accused only if a client with Spatius credentials was served and the others were
+    not."""
     served = [turn for turn in story.turns if any(payload.deliveries for payload in turn.payloads)]
     holders = {
         event.connection: event.seq

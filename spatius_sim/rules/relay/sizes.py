@@ -7,8 +7,9 @@ from spatius_sim.rules.rule import Level, Provenance, rule
 from spatius_sim.story.join import ORDINARY_BYTES, Story
 
 LARGE_BYTES = 65_536
+"""The largest payload of R-LARGE."""
 HUGE_BYTES = 1_048_576
-"""The most that sdk-py takes."""
+"""The largest payload of R-HUGE, and the largest that sdk-py takes."""
 
 
 @rule(
@@ -20,8 +21,8 @@ HUGE_BYTES = 1_048_576
     presumes=("R-MOTION-COMPLETE",),
 )
 def large(story: Story) -> Iterator[Kept | Broken]:
-    """R-LARGE."""
-    return _passed(story, ORDINARY_BYTES, LARGE_BYTES)
+    """Look at turns with payloads of up to 65,536 bytes: each payload arrived, once."""
+    return _all_arrived(story, ORDINARY_BYTES, LARGE_BYTES)
 
 
 @rule(
@@ -33,12 +34,12 @@ def large(story: Story) -> Iterator[Kept | Broken]:
     presumes=("R-LARGE",),
 )
 def huge(story: Story) -> Iterator[Kept | Broken]:
-    """R-HUGE."""
-    return _passed(story, LARGE_BYTES, HUGE_BYTES)
+    """Look at turns with payloads of up to 1,048,576 bytes: each payload arrived, once."""
+    return _all_arrived(story, LARGE_BYTES, HUGE_BYTES)
 
 
-def _passed(story: Story, more_than: int, at_most: int) -> Iterator[Kept | Broken]:
-    """Every payload of the turns whose largest one has so many bytes."""
+def _all_arrived(story: Story, more_than: int, at_most: int) -> Iterator[Kept | Broken]:
+    """Judge every payload of the turns whose largest payload lies in these bounds (bytes)."""
     for turn in story.turns:
         if not turn.calm or turn.failures or not more_than < turn.largest <= at_most:
             continue

@@ -1,4 +1,4 @@
-"""U rules: the relay, seen from Motion Server."""
+"""U rules on a relay's sessions: how Motion Server and the Console API see the relay."""
 
 from collections.abc import Iterator
 
@@ -23,6 +23,7 @@ from spatius_sim.wires.features import OWN_UPSTREAM
 _BAD_TOKEN_STATUSES = (400, 401)
 _MOST_ATTEMPTS = 5
 _ATTEMPTS_NS = 10_000_000_000
+"""The most attempts for each client after a refusal, and the time in which they are counted."""
 
 
 @rule(
@@ -35,7 +36,8 @@ _ATTEMPTS_NS = 10_000_000_000
     speech=Speech.NOT_COMPARED,
 )
 def token(story: Story) -> Iterator[Kept | Broken]:
-    """U-TOKEN. Motion Server opens a session only for a token that a Console API has issued."""
+    """Look at each token request and each upgrade: expireAt lies in the window, and the token was issued.
+    Motion Server opens a session only for a token that a Console API has issued."""
     for event in story.trace.events:
         match event.what:
             case TokenRequested(_, int(expire_at), now) if not now < expire_at < now + MAX_TOKEN_LIFE_SECONDS:
@@ -61,7 +63,7 @@ def token(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def configure(story: Story) -> Iterator[Kept | Broken]:
-    """U-CONFIGURE."""
+    """Look at the first message of each connection: it configures a supported rate and format."""
     seen: set[str] = set()
     for event in story.trace.on(Lane.UPSTREAM):
         if not isinstance(event.what, Received) or event.connection in seen:
@@ -85,7 +87,7 @@ def configure(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def token_fresh(story: Story) -> Iterator[Kept | Broken]:
-    """U-TOKEN-FRESH. The first connection shows nothing."""
+    """Look at each connection after the first: its token opened no earlier connection."""
     used: dict[str, int] = {}
     for event in story.trace.on(Lane.UPSTREAM):
         if not isinstance(event.what, Opened) or not event.what.token:
@@ -110,7 +112,7 @@ def token_fresh(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.TELLS_TURNS_APART,
 )
 def audio_end(story: Story) -> Iterator[Kept | Broken]:
-    """U-AUDIO-END."""
+    """Look at each request of a clean turn that was not broken off: it carried one end=true."""
     for request in story.requests:
         turn = request.turn
         if turn is None or not turn.clean or request.broken_off:
@@ -136,9 +138,10 @@ def audio_end(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def retry(story: Story) -> Iterator[Kept | Broken]:
-    """U-RETRY. A turn that begins is a reason for one attempt more. An attempt asks for a token, or opens a
-    session, or both. That there were no more is known where the trace goes on for so long, and how many there
-    may be where clients are seen. Who tries more seldom may do so for ever: no document bounds it."""
+    """Look at the 10 s after each refusal: the relay makes at most 5 attempts for each client, and one more
+    for each turn that begins. An attempt asks for a token, or opens a session, or both. Nothing is judged if
+    no client is seen, and nothing is kept if the trace ends within the 10 s. A relay that tries more seldom
+    may do so for ever: no document bounds it."""
     events = story.trace.events
     clients = {event.connection for event in story.trace.on(Lane.DOWNSTREAM)}
     for refusal in filter(_is_refusal, events if clients else ()):
@@ -165,6 +168,7 @@ def _is_refusal(event: Event) -> bool:
 
 
 def _configuration_fault(first: Received) -> str:
+    """Say what is wrong with the first message of a connection; "" if it configures what is supported."""
     match first.value:
         case Undecodable(reason):
             return reason

@@ -1,4 +1,4 @@
-"""U rules on the audio that a relay sends up."""
+"""U rules on the audio that a relay sends to Motion Server."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,8 @@ from spatius_sim.wires.features import CLIENT_AUDIO
     speech=Speech.NOT_COMPARED,
 )
 def audio_aligned(story: Story) -> Iterator[Kept | Broken]:
-    """U-AUDIO-ALIGNED. A request that was broken off may break off anywhere."""
+    """Look at each ended PCM request: its bytes make whole samples. A request that was broken off may end
+    anywhere."""
     for request in story.requests:
         if not _is_pcm(request) or not request.ends or request.broken_off or not request.audio:
             continue
@@ -45,7 +46,7 @@ def audio_aligned(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def turn_id(story: Story) -> Iterator[Kept | Broken]:
-    """U-TURN-ID."""
+    """Look at each req_id that was ended or interrupted: no more audio came under it."""
     for request in story.requests:
         before = request.reuses
         if before is not None:
@@ -63,7 +64,7 @@ def turn_id(story: Story) -> Iterator[Kept | Broken]:
 @rule(
     "U-AUDIO-COMPLETE",
     Level.SHOULD,
-    "what a client speaks SHOULD go up whole where the relay passes it on, byte for byte at one rate",
+    "what a client speaks SHOULD go up whole, byte for byte, if the relay passes it on at the same rate",
     "no document says it in words: what neither goes up nor comes down is lost to both",
     Provenance.ASSUMED,
     presumes=("U-TURN-ID", "U-AUDIO-ALIGNED"),
@@ -71,8 +72,8 @@ def turn_id(story: Story) -> Iterator[Kept | Broken]:
     seen_in=Half.BOTH,
 )
 def audio_complete(story: Story) -> Iterator[Kept | Broken]:
-    """U-AUDIO-COMPLETE. Where the relay sends up something else than its client spoke, or at another rate,
-    nothing is compared."""
+    """Look at each clean turn whose PCM went up at the rate at which it was spoken: all of it went up.
+    Nothing is compared if the relay sends up something else than its client spoke."""
     for turn in story.clean_turns:
         requests = [request for request in turn.requests if not request.broken_off]
         if not requests or not all(

@@ -1,4 +1,4 @@
-"""S rules: who gets a token, and whom the ingress lets in."""
+"""S rules on admission: who gets a token, and whom the ingress lets in."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,8 @@ from spatius_sim.trace.events import (
 from spatius_sim.wires.features import KEYS
 
 _CLOCKS_DIFFER_SECONDS = 60
-"""So near to a border of the window the kit's clock and the server's may disagree: not judged."""
+"""The kit's clock and the server's may differ by this much: an expireAt so near to a border of the window is
+not judged."""
 
 _BAD_KEYS = (Provocation.WRONG_KEY, Provocation.MISSING_KEY)
 
@@ -29,8 +30,8 @@ _REFUSALS = {
     Provocation.UNKNOWN_AVATAR: (404, "avatar not found"),
     Provocation.MISSING_TOKEN: (0, ""),
 }
-"""Status and words of the refusals that the service was seen to give (sdk-e2e); 0 is any 4xx: what the
-service says to no token at all is not known."""
+"""Status and words of the refusals that the service was seen to give (sdk-e2e). 0 stands for any 4xx: nobody
+has seen how the service refuses a request without a token."""
 
 
 @rule(
@@ -43,8 +44,9 @@ service says to no token at all is not known."""
     speech=Speech.NOT_COMPARED,
 )
 def token_window(story: Story) -> Iterator[Kept | Broken]:
-    """S-TOKEN-WINDOW."""
-    intents = _intents(story)
+    """Look at each token request whose expireAt lies outside the window: it gets a 4xx, words and no
+    token."""
+    intents = _provocations(story)
     bodies = {
         event.connection: event.what.reason
         for event in story.trace.on(Lane.CONSOLE)
@@ -54,7 +56,7 @@ def token_window(story: Story) -> Iterator[Kept | Broken]:
         if event.connection in intents or not isinstance(event.what, TokenRequested):
             continue
         asked = event.what
-        if asked.expire_at is None or not _outside(asked.expire_at - asked.now):
+        if asked.expire_at is None or not _is_outside_window(asked.expire_at - asked.now):
             continue
         what = f"expireAt {asked.expire_at - asked.now:.0f} s ahead"
         body = bodies.get(event.connection, "")
@@ -78,8 +80,9 @@ def token_window(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def token_key(story: Story) -> Iterator[Kept | Broken]:
-    """S-TOKEN-KEY."""
-    intents = _intents(story)
+    """Look at each token request that the kit made with a wrong key or none: it gets an error and no
+    token."""
+    intents = _provocations(story)
     for event in story.trace.on(Lane.CONSOLE):
         intent = intents.get(event.connection)
         if intent not in _BAD_KEYS or not isinstance(event.what, TokenRequested):
@@ -94,21 +97,21 @@ def token_key(story: Story) -> Iterator[Kept | Broken]:
 @rule(
     "S-UPGRADE-REFUSED",
     Level.MUST,
-    "a bad credential or id MUST be refused at the upgrade, with its status and body where these are known",
+    "a bad credential or id MUST be refused at the upgrade, with its status and body if these are known",
     "sdk-e2e",
     Provenance.OBSERVED,
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
 )
 def upgrade_refused(story: Story) -> Iterator[Kept | Broken]:
-    """S-UPGRADE-REFUSED."""
-    for event, intent in _attempts(story):
+    """Look at each upgrade that the kit spoilt on purpose: it is refused with the known status and words."""
+    for event, intent in _spoilt_upgrades(story):
         if intent not in _REFUSALS:
             continue
         status, words = _REFUSALS[intent]
         wanted = f"{intent} refused with {status or 'a 4xx'}{f' {words!r}' if words else ''}"
         match event.what:
-            case Refused(got, body) if _alike(got, status) and words in _message(body):
+            case Refused(got, body) if _is_wanted_status(got, status) and words in _refusal_words(body):
                 yield Kept()
             case Refused(got, body):
                 yield Broken(wanted, f"HTTP {got} {body}", (event.seq,))
@@ -127,8 +130,8 @@ def upgrade_refused(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def token_expiry(story: Story) -> Iterator[Kept | Broken]:
-    """S-TOKEN-EXPIRY."""
-    for event, intent in _attempts(story):
+    """Look at upgrades with an expired token, and at sessions that outlive their token: these stay open."""
+    for event, intent in _spoilt_upgrades(story):
         if intent is not Provocation.EXPIRED_TOKEN:
             continue
         if isinstance(event.what, Refused):
@@ -136,7 +139,7 @@ def token_expiry(story: Story) -> Iterator[Kept | Broken]:
         else:
             yield Broken(f"{intent} refused", "a WebSocket was opened", (event.seq,))
     for turn in story.turns:
-        if not _happened(story, turn.client, turn.started_seq) or turn.waited_seq is None:
+        if not _token_had_expired(story, turn.client, turn.started_seq) or turn.waited_seq is None:
             continue
         closed = [
             event.seq
@@ -152,8 +155,8 @@ def token_expiry(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
 
 
-def _intents(story: Story) -> dict[str, Provocation]:
-    """What the kit did on purpose, by connection."""
+def _provocations(story: Story) -> dict[str, Provocation]:
+    """Map each connection to what the kit did wrong on it on purpose."""
     return {
         event.connection: event.what.intent
         for event in story.trace.on(Lane.KIT)
@@ -161,16 +164,17 @@ def _intents(story: Story) -> dict[str, Provocation]:
     }
 
 
-def _attempts(story: Story) -> Iterator[tuple[Event, Provocation]]:
-    """What became of the upgrades that were meant to be refused."""
-    intents = _intents(story)
+def _spoilt_upgrades(story: Story) -> Iterator[tuple[Event, Provocation]]:
+    """Yield each upgrade that was meant to be refused: the event that ended it, and what was wrong with
+    it."""
+    intents = _provocations(story)
     for event in story.trace.on(Lane.UPSTREAM):
         if isinstance(event.what, Opened | Refused) and event.connection in intents:
             yield event, intents[event.connection]
 
 
-def _happened(story: Story, connection: str, before: int) -> bool:
-    """Whether the token of this connection had expired by then."""
+def _token_had_expired(story: Story, connection: str, before: int) -> bool:
+    """Whether the token of this connection had expired before the event `before`."""
     return any(
         event.connection == connection and event.what == Provoked(Provocation.OUTLIVED_TOKEN)
         for event in story.trace.on(Lane.KIT)
@@ -178,16 +182,16 @@ def _happened(story: Story, connection: str, before: int) -> bool:
     )
 
 
-def _outside(life: float) -> bool:
+def _is_outside_window(life: float) -> bool:
     return not -_CLOCKS_DIFFER_SECONDS < life < MAX_TOKEN_LIFE_SECONDS + _CLOCKS_DIFFER_SECONDS
 
 
-def _alike(status: int, wanted: int) -> bool:
+def _is_wanted_status(status: int, wanted: int) -> bool:
     return status == wanted if wanted else 400 <= status < 500
 
 
-def _message(body: str) -> str:
-    """The words of a refusal, in small letters: its `message`, or all of it where it has none."""
+def _refusal_words(body: str) -> str:
+    """Read the words of a refusal, in small letters: its `message`, or the whole body if it has none."""
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""S rules: the motion that Motion Server returns."""
+"""S rules on the motion that Motion Server returns."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ from spatius_sim.wires.features import IDS
     speech=Speech.NOT_COMPARED,
 )
 def motion_ids(story: Story) -> Iterator[Kept | Broken]:
-    """S-MOTION-IDS."""
+    """Look at each response: it bears its connection's id, and a req_id that was sent on this connection."""
     connection_ids: dict[str, str] = {}
     asked: dict[str, set[str]] = {}
     for event in story.trace.on(Lane.UPSTREAM):
@@ -48,8 +48,8 @@ def motion_ids(story: Story) -> Iterator[Kept | Broken]:
 @rule(
     "S-MOTION-END",
     Level.MUST,
-    "each req_id, uninterrupted, unfailed and without egress, MUST get exactly one response with "
-    "end=true, its last",
+    "each req_id that was not interrupted, did not fail and has no egress MUST get exactly one response "
+    "with end=true, its last",
     "recording, sdk-py",
     Provenance.OBSERVED,
     presumes=("S-MOTION-IDS",),
@@ -57,8 +57,8 @@ def motion_ids(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def motion_end(story: Story) -> Iterator[Kept | Broken]:
-    """S-MOTION-END."""
-    for request in _answered(story):
+    """Look at each answered request: its last response has end=true, and no other does."""
+    for request in _answered_requests(story):
         ends = [payload.seq for payload in request.payloads if payload.response.end]
         if len(ends) == 1 and request.payloads[-1].response.end:
             yield Kept()
@@ -79,8 +79,8 @@ def motion_end(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def motion_count(story: Story) -> Iterator[Kept | Broken]:
-    """S-MOTION-COUNT."""
-    for request in _answered(story):
+    """Look at each answered request: its keyframes are as many as its audio asks for."""
+    for request in _answered_requests(story):
         samples = len(request.audio) // BYTES_PER_SAMPLE
         wanted = keyframe_count(samples, request.sample_rate)
         got = sum(len(payload.response.keyframes) for payload in request.payloads)
@@ -96,7 +96,7 @@ def motion_count(story: Story) -> Iterator[Kept | Broken]:
     "S-MOTION-SEGMENTS",
     Level.SHOULD,
     "motion SHOULD come in segments of 50 keyframes first, then 100 each, the rest at the end; a "
-    "closing response with none is allowed",
+    "closing response without keyframes is allowed",
     "recording",
     Provenance.OBSERVED,
     presumes=("S-MOTION-IDS",),
@@ -104,17 +104,17 @@ def motion_count(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def motion_segments(story: Story) -> Iterator[Kept | Broken]:
-    """S-MOTION-SEGMENTS."""
-    for request in _answered(story):
+    """Look at each answered request with several responses: their keyframes come in the recorded segments."""
+    for request in _answered_requests(story):
         got = [len(payload.response.keyframes) for payload in request.payloads]
-        wanted = _segments(sum(got))
+        wanted = _recorded_segments(sum(got))
         if len(wanted) < 2 and len(got) < 2:
             continue
         if got in (wanted, [*wanted, 0]):
             yield Kept()
         else:
             events = (request.first_seq, *(payload.seq for payload in request.payloads))
-            yield Broken(f"segments of {_listed(wanted)} keyframes", _listed(got), events)
+            yield Broken(f"segments of {_counts_in_words(wanted)} keyframes", _counts_in_words(got), events)
 
 
 @rule(
@@ -127,7 +127,7 @@ def motion_segments(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def motion_shape(story: Story) -> Iterator[Kept | Broken]:
-    """S-MOTION-SHAPE."""
+    """Look at each response: every keyframe has all fields in their sizes, and only finite values."""
     expected = "seven fields in their sizes in every keyframe, all finite"
     for request in story.requests:
         for payload in request.payloads:
@@ -141,8 +141,8 @@ def motion_shape(story: Story) -> Iterator[Kept | Broken]:
                 yield Kept()
 
 
-def _segments(keyframes: int) -> list[int]:
-    """How many keyframes each response carries, as recorded; none for an answer without motion."""
+def _recorded_segments(keyframes: int) -> list[int]:
+    """Divide so many keyframes among responses as the recording does; [] for an answer without motion."""
     segments: list[int] = []
     done = 0
     while done < keyframes:
@@ -152,12 +152,12 @@ def _segments(keyframes: int) -> list[int]:
     return segments
 
 
-def _listed(counts: list[int]) -> str:
+def _counts_in_words(counts: list[int]) -> str:
     return ", ".join(map(str, counts)) or "no"
 
 
-def _outlived_and_closed(story: Story) -> set[str]:
-    """Sessions that the server closed after their token had expired: S-TOKEN-EXPIRY is about these."""
+def _closed_after_expiry(story: Story) -> set[str]:
+    """Name the sessions that the server closed after their token had expired: S-TOKEN-EXPIRY judges these."""
     outlived = {
         event.connection
         for event in story.trace.on(Lane.KIT)
@@ -170,10 +170,10 @@ def _outlived_and_closed(story: Story) -> set[str]:
     }
 
 
-def _answered(story: Story) -> list[UpstreamRequest]:
-    """Requests that were configured and sent to their end, neither interrupted nor failed, waited for, and
-    answered on the socket (no egress)."""
-    closed = _outlived_and_closed(story)
+def _answered_requests(story: Story) -> list[UpstreamRequest]:
+    """List the requests that were configured, sent to their end, waited for and answered on the socket (no
+    egress), and that were neither interrupted nor failed."""
+    closed = _closed_after_expiry(story)
     return [
         request
         for request in story.requests

@@ -1,4 +1,4 @@
-"""S rules: the handshake of a session, its egress, its interrupts."""
+"""S rules on a session: its handshake, its egress, its interrupts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ from spatius_sim.trace.events import (
 from spatius_sim.wires.features import EGRESS
 
 _MOST_LAG_SECONDS = 0.2
-"""The kit waits this much longer than the second."""
+"""Seconds that the kit waits beyond the one second of S-INTERRUPT."""
 
 _NOT_A_CONFIGURATION = (
     "expected clientconfiguresession message",
@@ -44,13 +44,14 @@ _KNOWN_TEXTS: dict[Provocation, tuple[str, ...]] = {
     Provocation.UNDECODABLE: _NOT_A_CONFIGURATION,
     Provocation.UNSUPPORTED_RATE: ("unsupported sample rate",),
 }
-"""What the SDKs look for in a refused handshake, in small letters; which of the four texts says that no
-configuration came is not fixed (sdk-py)."""
+"""What the SDKs look for in a refused handshake, in small letters. If no configuration came, any of the four
+texts may say so (sdk-py)."""
 
 
 @dataclass(slots=True)
 class _Session:
-    """What one connection asked first, what came first, and where the kit stopped waiting for it."""
+    """One connection: its first message, what was wrong with it on purpose, what came back, and whether the
+    kit waited for the answer to the end."""
 
     asked: Event
     intent: Provocation | None
@@ -68,16 +69,16 @@ class _Session:
     speech=Speech.NOT_COMPARED,
 )
 def confirm(story: Story) -> Iterator[Kept | Broken]:
-    """S-CONFIRM."""
+    """Look at each session that was validly configured: its first answer confirms it with a connection_id."""
     expected = "first a ServerConfirmSession with a connection_id"
     for session in _sessions(story):
         if session.intent not in (None, Provocation.OUTLIVED_TOKEN) or not _is_valid(session.asked):
             continue
-        first = _first_value(session)
+        first = _first_answer(session)
         if isinstance(first, ConfirmSession) and first.connection_id:
             yield Kept()
         elif first is not None:
-            yield Broken(expected, _told(first), (session.asked.seq, session.answers[0].seq))
+            yield Broken(expected, _message_in_words(first), (session.asked.seq, session.answers[0].seq))
         elif session.waited:
             yield Broken(expected, "nothing", (session.asked.seq,))
 
@@ -93,17 +94,18 @@ def confirm(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
-    """S-HANDSHAKE-REFUSED."""
+    """Look at each handshake that the kit spoilt on purpose: its first answer is an error with the known
+    text."""
     for session in _sessions(story):
         if session.intent not in _KNOWN_TEXTS:
             continue
         texts = _KNOWN_TEXTS[session.intent]
         expected = f"{session.intent} answered with a ServerError that says {texts[0]!r}"
-        first = _first_value(session)
+        first = _first_answer(session)
         if isinstance(first, ServerError) and any(text in first.message.lower() for text in texts):
             yield Kept()
         elif first is not None:
-            yield Broken(expected, _told(first), (session.asked.seq, session.answers[0].seq))
+            yield Broken(expected, _message_in_words(first), (session.asked.seq, session.answers[0].seq))
         elif session.waited:
             yield Broken(expected, "nothing", (session.asked.seq,))
 
@@ -119,7 +121,7 @@ def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def egress_silent(story: Story) -> Iterator[Kept | Broken]:
-    """S-EGRESS-SILENT."""
+    """Look at each request of an egress session: no motion for it comes back on the socket."""
     for request in story.requests:
         if request.configured.egress_type == EgressType.UNSPECIFIED:
             continue
@@ -142,7 +144,7 @@ def egress_silent(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
-    """S-INTERRUPT."""
+    """Look at each interrupted request: nothing comes for it after the second that the kit waited."""
     for request in story.requests:
         if request.interrupted_seq is None:
             continue
@@ -167,6 +169,7 @@ def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
 
 
 def _sessions(story: Story) -> list[_Session]:
+    """List the connections on which the kit sent a first message, with all that came back on each."""
     intents = {
         event.connection: event.what.intent
         for event in story.trace.on(Lane.KIT)
@@ -186,7 +189,8 @@ def _sessions(story: Story) -> list[_Session]:
 
 
 def _is_valid(asked: Event) -> bool:
-    """Whether it configures what the service is known to take. An egress may be refused for its own sake."""
+    """Whether this message configures what the service is known to take. A configuration with an egress is
+    not counted: the service may refuse the egress itself."""
     match asked.what:
         case Sent(
             value=ConfigureSession(
@@ -199,12 +203,13 @@ def _is_valid(asked: Event) -> bool:
     return False
 
 
-def _first_value(session: _Session) -> object:
+def _first_answer(session: _Session) -> object:
     first = session.answers[0].what if session.answers else None
     return first.value if isinstance(first, Received) else None
 
 
-def _told(value: object) -> str:
+def _message_in_words(value: object) -> str:
+    """Name a message of the server for a finding."""
     match value:
         case ServerError(code=code, message=message):
             return f"a ServerError {code} {message!r}"

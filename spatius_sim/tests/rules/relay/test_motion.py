@@ -176,7 +176,7 @@ def test_the_last_motion_is_marked_or_a_mark_follows(alone: bool) -> None:
 
 @pytest.mark.parametrize(
     ("first", "second", "actual"),
-    [(False, False, "never marked"), (True, False, "behind the mark"), (True, True, "behind the mark")],
+    [(False, False, "never marked"), (True, False, "after the mark"), (True, True, "after the mark")],
 )
 def test_no_mark_and_one_too_early(first: bool, second: bool, actual: str) -> None:
     said = marked(first=first, second=second)
