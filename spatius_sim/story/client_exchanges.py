@@ -1,4 +1,4 @@
-"""Requests with their answers, and what the motion in them holds."""
+"""Pairs a testee's requests with their answers, and reads the motion that the requests carry."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and its answer, with their sequence numbers and when the answer came."""
+    """A request to a testee and its answer. `seq` and `answered` are their sequence numbers; the answer came
+    at `at_ns`."""
 
     seq: int
     request: TesteeRequest
@@ -22,7 +23,7 @@ class Exchange:
 
 
 def exchanges(trace: Trace) -> Iterator[Exchange]:
-    """Requests with their answers, in order; a request that was never answered is left out."""
+    """Yield each request with its answer, in order; a request that was never answered is left out."""
     asked: tuple[int, TesteeRequest] | None = None
     for event in trace.on(Lane.CLIENT):
         if isinstance(event.what, Sent) and isinstance(event.what.value, TesteeRequest):
@@ -34,14 +35,15 @@ def exchanges(trace: Trace) -> Iterator[Exchange]:
 
 @dataclass(frozen=True, slots=True)
 class GivenPayload:
-    """Its keyframes by their translation[0]; `unknown`: there are fields in it that the protocol lacks."""
+    """A payload that a client was given. `values` are the translation[0] of its keyframes; `unknown` says
+    whether it holds fields that the protocol lacks."""
 
     values: tuple[float, ...]
     unknown: bool
 
 
 def read_payload(raw: bytes) -> GivenPayload | None:
-    """A payload's keyframes by their translation[0]; None for bytes that are no motion."""
+    """Read a payload's keyframes, each as its translation[0]; None for bytes that are no motion."""
     try:
         message = decode(raw)
     except RemoteProtocolError:

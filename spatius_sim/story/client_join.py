@@ -1,8 +1,8 @@
 """Joins what a client under test was asked and what it answered into a story.
 
-What the rules leave open stays open here: between the earliest and the latest that an honest client may play
-(`high` and `low`) nothing is fixed, and after a call whose outcome no document fixes the ledger is in fog
-until the next conversation or interrupt that ends it.
+What the rules leave open stays open here. An honest client may be anywhere between `low`, the position of the
+slowest, and `high`, the position of the fastest. After a call whose outcome no document defines, nothing is
+judged until the next conversation or interrupt.
 """
 
 from typing import Any
@@ -25,19 +25,20 @@ _NS_PER_MS = 1_000_000
 
 
 def join_client(trace: Trace) -> ClientStory:
-    """The story of a client's trace."""
+    """Join a client's trace into a story."""
     story = ClientStory(trace)
-    walk = _Walk(story)
+    ledger = _Ledger(story)
     for exchange in exchanges(trace):
         if exchange.answer.unimplemented:
             story.lacks.add(exchange.request.do)
         else:
-            walk.take(exchange)
+            ledger.take(exchange)
     return story
 
 
-class _Walk:
-    """The ledger. `low` and `high` in samples * 1000, so that a millisecond adds the rate."""
+class _Ledger:
+    """Takes the exchanges in order and keeps what is certain about the client. `low` and `high` are in
+    samples * 1000, so that a millisecond adds the sample rate."""
 
     def __init__(self, story: ClientStory) -> None:
         self.story = story
@@ -45,7 +46,7 @@ class _Walk:
         self.conversations: dict[str | None, ClientConversation] = {}
         self.origins: dict[float, tuple[MotionCall, int]] = {}
         self.strict = False
-        self.fog_audio = self.fog_pause = self.paused = False
+        self.audio_undefined = self.pause_undefined = self.paused = False
         self.low = self.high = self.wait = self.overshoot = 0
         self.over_ms = self.dry_ms = self.missing_ms = self.stall_ms = self.paused_ms = self.quiet_ms = 0
         self.clean_step = self.moved = self.shown = self.went_on = self.ended_well = False
@@ -55,6 +56,7 @@ class _Walk:
         self.since_reset: set[str] = set()
 
     def take(self, exchange: Exchange) -> None:
+        """Take the next exchange: let its time pass, then enter what was asked and answered."""
         request, answer = exchange.request, exchange.answer
         if self.story.real_clock:
             self.pass_time((exchange.at_ns - self.last_ns) // _NS_PER_MS)
@@ -63,37 +65,38 @@ class _Walk:
         self.last_ns = exchange.at_ns
         match request.do:
             case "hello":
-                self.hello(answer.result)
+                self.enter_hello(answer.result)
             case "reset":
                 self.story.sample_rate = request.sample_rate
                 self.strict = request.mode == StarvationMode.STRICT_SYNC
             case "yieldAudioData":
-                self.audio(exchange)
+                self.enter_audio(exchange)
             case "yieldFramesData":
-                self.motion(exchange)
+                self.enter_motion(exchange)
             case "interrupt":
-                self.interrupt()
+                self.enter_interrupt()
             case "pause":
-                self.pause()
+                self.enter_pause()
             case "resume":
-                self.resume()
+                self.enter_resume()
             case "observe":
-                self.observe(exchange)
+                self.enter_observation(exchange)
         if request.do not in ("advance", "observe"):
             self.clean_step = False
 
-    def hello(self, result: dict[str, Any]) -> None:
+    def enter_hello(self, result: dict[str, Any]) -> None:
         self.story.real_clock = result.get("clock") == "real"
         self.story.modes = tuple(str(mode) for mode in result.get("modes") or ())
         self.story.lacks.update(str(name) for name in result.get("lacks") or ())
 
     @property
     def end(self) -> int:
+        """Where the current conversation's audio ends, in samples * 1000."""
         return self.conversation.samples * 1000 if self.conversation else 0
 
     @property
     def limit(self) -> int:
-        """How far audio can be played now: strictSync waits for the motion."""
+        """How far audio can be played now, in samples * 1000: strictSync waits for the motion."""
         current = self.conversation
         if current is None or not self.strict or current.audio_only or current.open_motion:
             return self.end
@@ -104,26 +107,29 @@ class _Walk:
 
     @property
     def surely_current(self) -> bool:
-        return self.conversation is not None and not self.fog_audio and not self.maybe_over
+        """Whether a conversation is certainly current."""
+        return self.conversation is not None and not self.audio_undefined and not self.maybe_over
 
     @property
     def maybe_over(self) -> bool:
+        """Whether the current conversation is over for the fastest client."""
         return self.conversation is not None and self.conversation.ended and self.high >= self.end
 
     def pass_time(self, ms: int) -> None:
+        """Move the slowest and the fastest client on by so many milliseconds."""
         rate, limit = self.story.sample_rate, self.limit
         self.moved = self.moved or ms > 0
         self.quiet_ms += ms
         if self.conversation is None:
             return
-        if self.paused and not self.fog_pause:
+        if self.paused and not self.pause_undefined:
             self.paused_ms += ms
             late = min(ms, self.overshoot)
             self.overshoot -= late
             self.high = min(limit, self.high + late * rate)
             return
         self.high = min(limit, self.high + ms * rate)
-        if self.fog_pause:
+        if self.pause_undefined:
             return
         waited = min(self.wait, ms)
         self.wait -= waited
@@ -140,20 +146,21 @@ class _Walk:
         if min(last, self.story.keyframe_at(self.low // 1000)) >= len(self.conversation.values):
             self.missing_ms += ms - waited
 
-    def audio(self, exchange: Exchange) -> None:
+    def enter_audio(self, exchange: Exchange) -> None:
+        """Enter a call with audio: it begins a conversation, or goes on in the current one."""
         request, answer = exchange.request, exchange.answer
-        told = answer.result.get("conversationId")
-        returned = told if isinstance(told, str) else None
+        given_id = answer.result.get("conversationId")
+        returned = given_id if isinstance(given_id, str) else None
         outside = self.conversation is None or self.conversation.ended
         if outside and not request.audio:
             call = AudioCall(exchange.seq, exchange.answered, returned, answer.error, None, False)
             self.story.audio_calls.append(call)
-            self.fog_audio = True
+            self.audio_undefined = True
             return
         if outside:
-            self.begin(exchange.seq, returned)
+            self.begin_conversation(exchange.seq, returned)
         if self.paused:
-            self.fog_pause = True
+            self.pause_undefined = True
         current = self.conversation
         assert current is not None
         call = AudioCall(exchange.seq, exchange.answered, returned, answer.error, current, outside)
@@ -164,20 +171,22 @@ class _Walk:
         current.ended = current.ended or request.end
         self.dry_ms = 0
 
-    def begin(self, seq: int, returned: str | None) -> None:
+    def begin_conversation(self, seq: int, returned: str | None) -> None:
+        """Begin a conversation of that id; it inherits the situations since the last reset."""
         self.conversation = self.conversations[returned] = ClientConversation(
             returned, seq, taints=set(self.since_reset)
         )
-        self.fog_audio = self.moved = False
+        self.audio_undefined = self.moved = False
         self.low = self.high = self.wait = 0
         self.over_ms = self.dry_ms = self.missing_ms = self.stall_ms = 0
 
-    def motion(self, exchange: Exchange) -> None:
+    def enter_motion(self, exchange: Exchange) -> None:
+        """Enter a call with motion: classify it, and add its keyframes to the conversation they belong to."""
         frames = exchange.request.frames or ()
         payloads = [read_payload(raw) for raw in frames]
         if self.stall_ms:
             self.wait, self.stall_ms = self.wait + self.story.slack_ms, 0
-        kind = self.kind(exchange.request.conversation_id, frames, payloads)
+        kind = self.classify(exchange.request.conversation_id, frames, payloads)
         unknown = any(p is not None and p.unknown for p in payloads)
         given_for = self.conversation if kind is not Kind.LATE else None
         call = MotionCall(exchange.seq, exchange.answered, kind, exchange.answer.error, unknown, given_for)
@@ -189,19 +198,21 @@ class _Walk:
                 number = len(self.conversation.values) if kind is Kind.MATCH and self.conversation else -1
                 self.origins[value] = call, number
                 if kind is Kind.MATCH and self.conversation:
-                    self.add(self.conversation, value, unknown)
-        self.taint(kind)
+                    self.add_keyframe(self.conversation, value, unknown)
+        self.note_situation(kind)
 
-    def add(self, current: ClientConversation, value: float, unknown: bool) -> None:
+    def add_keyframe(self, current: ClientConversation, value: float, unknown: bool) -> None:
+        """Add one keyframe to the conversation, and note whether it came after it was due."""
         due_ms = len(current.values) * 1000 // KEYFRAMES_PER_SECOND
         current.late = current.late or self.high > due_ms * self.story.sample_rate
         if unknown and current.unknown_from is None:
             current.unknown_from = len(current.values)
         current.values.append(value)
 
-    def kind(self, given: str, frames: tuple[bytes, ...], payloads: "list[GivenPayload | None]") -> Kind:
+    def classify(self, given: str, frames: tuple[bytes, ...], payloads: "list[GivenPayload | None]") -> Kind:
+        """Say how motion with this id relates to the current conversation."""
         current = self.conversation
-        if self.fog_audio:
+        if self.audio_undefined:
             return Kind.OPEN
         if current is None or current.id != given:
             interrupted = (
@@ -224,7 +235,8 @@ class _Walk:
             return Kind.OPEN
         return Kind.MATCH
 
-    def taint(self, kind: Kind) -> None:
+    def note_situation(self, kind: Kind) -> None:
+        """Note which rules' situations a call with motion of this kind brings up."""
         current = self.conversation
         match kind:
             case Kind.EMPTY if current:
@@ -248,37 +260,40 @@ class _Walk:
         if current and kind is Kind.EMPTY_MISMATCH:
             current.taints.add("C-EMPTY-MISMATCH")
 
-    def interrupt(self) -> None:
+    def enter_interrupt(self) -> None:
+        """End the current conversation, and all that was uncertain about it."""
         if self.conversation is not None:
             self.conversation.interrupted = True
             self.since_reset.add("C-INTERRUPT")
-        elif self.fog_audio:
+        elif self.audio_undefined:
             self.since_reset.add("C-INTERRUPT")
         self.conversation = None
-        self.fog_audio = self.fog_pause = self.paused = self.moved = False
+        self.audio_undefined = self.pause_undefined = self.paused = self.moved = False
         self.quiet_ms = 0
 
-    def pause(self) -> None:
+    def enter_pause(self) -> None:
+        """Pause. If nobody knows whether anything was playing, the pause is undefined."""
         sure = self.surely_current and not self.paused and self.wait == 0 and self.high < self.end
-        self.fog_pause = self.fog_pause or not sure
+        self.pause_undefined = self.pause_undefined or not sure
         self.paused = True
         self.overshoot, self.paused_ms = self.story.slack_ms, 0
         if self.conversation is not None:
             self.conversation.taints.add("C-PAUSE")
 
-    def resume(self) -> None:
-        self.fog_pause = self.fog_pause or not self.paused
+    def enter_resume(self) -> None:
+        self.pause_undefined = self.pause_undefined or not self.paused
         self.paused = False
         self.wait += self.story.slack_ms
 
-    def observe(self, exchange: Exchange) -> None:
+    def enter_observation(self, exchange: Exchange) -> None:
+        """Enter what the client reports of itself, beside what is certain about it."""
         result, story, current = exchange.answer.result, self.story, self.conversation
         for member in ("state", "conversationId", "samplesPlayed", "keyframesRendered"):
             if exchange.answer.error is None and member not in result:
                 story.lacks.add(f"observe.{member}")
         played = result.get("samplesPlayed")
         played = played if isinstance(played, int) else None
-        own, foreign = self.rendered(result.get("keyframesRendered"))
+        own, foreign = self.sort_rendered(result.get("keyframesRendered"))
         in_order = all(
             a < b for a, b in zip((current.last_shown if current else -1, *own), own, strict=False)
         )
@@ -287,7 +302,7 @@ class _Walk:
         slack_keyframes = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
         lags = current is None or due is None or current.last_shown >= due or due - first <= slack_keyframes
         lags = lags or self.at_end(played)
-        taints = frozenset(self.taints_for(due))
+        taints = frozenset(self.situations_at(due))
         seen = Observation(
             seq=exchange.answered,
             previous_seq=self.last.seq if self.last else exchange.seq,
@@ -304,7 +319,7 @@ class _Walk:
             current_id=current.id if current else None,
             over=self.timed and self.over_ms >= story.slack_ms,
             dry_ms=self.dry_ms if self.timed and current and not current.ended else None,
-            held=self.paused and not self.fog_pause and self.paused_ms >= story.slack_ms,
+            held=self.paused and not self.pause_undefined and self.paused_ms >= story.slack_ms,
             missing_ms=self.missing_ms,
             motion_end=len(current.values) * story.sample_rate // KEYFRAMES_PER_SECOND if current else 0,
             strict=self.strict,
@@ -333,31 +348,36 @@ class _Walk:
 
     @property
     def timed(self) -> bool:
-        return self.conversation is not None and not (self.fog_audio or self.fog_pause or self.strict)
+        """Whether the time of the current conversation is certain."""
+        return self.conversation is not None and not (
+            self.audio_undefined or self.pause_undefined or self.strict
+        )
 
     def id_fixed(self, state: object) -> bool:
-        """Whether the current id is. One that went idle too early is C-STATES' business."""
-        if self.fog_audio or self.maybe_over:
+        """Whether the current id is certain. A client that is idle too early is for C-STATES to judge."""
+        if self.audio_undefined or self.maybe_over:
             return False
         return self.conversation is None or not (self.strict or state == PlaybackState.IDLE)
 
     @property
     def slack(self) -> int:
+        """How late a client may be, in samples * 1000."""
         return self.story.slack_ms * self.story.sample_rate
 
     @property
     def starving(self) -> bool:
-        """Whether strictSync is judged now."""
+        """Whether strictSync can be judged now."""
         current = self.conversation
         if current is None or not self.strict or current.audio_only or current.open_motion:
             return False
-        return not (self.fog_audio or self.fog_pause or self.paused)
+        return not (self.audio_undefined or self.pause_undefined or self.paused)
 
-    def rendered(self, told: Any) -> tuple[tuple[int, ...], tuple[tuple[float, MotionCall], ...]]:
+    def sort_rendered(self, reported: Any) -> tuple[tuple[int, ...], tuple[tuple[float, MotionCall], ...]]:
+        """Sort the rendered keyframes into those of the current conversation and all others."""
         own: list[int] = []
         foreign: list[tuple[float, MotionCall]] = []
-        numbers = told if isinstance(told, list) else []
-        for value in (one for one in numbers if isinstance(one, int | float)):
+        values = reported if isinstance(reported, list) else []
+        for value in (value for value in values if isinstance(value, int | float)):
             if value not in self.origins:
                 continue
             call, number = self.origins[value]
@@ -368,7 +388,8 @@ class _Walk:
         return tuple(own), tuple(foreign)
 
     def due(self, played: int | None) -> tuple[int, int | None]:
-        """The keyframes that a step leads from and to; the latter None where it is not fixed."""
+        """Return the keyframes that a step of the clock leads from and to; (0, None) if they are not certain,
+        and None as the second if no keyframe is due."""
         current, last = self.conversation, self.last
         if not (current and last and self.clean_step and self.timed) or last.conversation is not current:
             return 0, None
@@ -381,11 +402,12 @@ class _Walk:
         return first, target if first < target < len(current.values) else None
 
     def at_end(self, played: int | None) -> bool:
-        """Whether the audio may be over, so that nothing has to be drawn any more."""
+        """Whether the audio may be over, so that nothing more has to be rendered."""
         at = self.high // 1000 if played is None else played
         return self.conversation is not None and at >= self.conversation.samples
 
-    def taints_for(self, due: int | None) -> set[str]:
+    def situations_at(self, due: int | None) -> set[str]:
+        """Name the rules whose situation came up in the current conversation up to this keyframe."""
         current = self.conversation
         if current is None:
             return set()
@@ -395,12 +417,13 @@ class _Walk:
         return taints
 
     def settled(self, expected: PlaybackState | None) -> bool:
-        """Whether a state that is reported one step of the clock late must be told by now."""
+        """Whether even a client that reports its state one step late must report the expected one by now."""
         return not self.conversations or (self.clean_step and expected is self.expected_before)
 
     def expected_state(self) -> PlaybackState | None:
+        """Return the state that every honest client is in; None if they may differ."""
         slack = self.story.slack_ms
-        if self.fog_audio or self.fog_pause:
+        if self.audio_undefined or self.pause_undefined:
             return None
         if self.conversation is None:
             settled = not self.conversations or self.quiet_ms >= slack

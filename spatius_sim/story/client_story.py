@@ -1,4 +1,4 @@
-"""What client rules judge: conversations, calls and observations. The ledger makes them; no client rule joins by
+"""What client rules judge: conversations, calls and observations. `client_join` makes them; no rule joins by
 itself."""
 
 from dataclasses import dataclass, field
@@ -10,14 +10,15 @@ from spatius_sim.trace.events import Trace
 
 VIRTUAL_SLACK_MS = 200
 REAL_SLACK_MS = 600
-"""How late a client may start something, or report it (the testee protocol)."""
+"""How late a client may start something or report it, on a virtual and on a real clock (the testee
+protocol)."""
 
 APART = frozenset({"C-EMPTY", "C-ABNORMAL", "C-PAUSE"})
-"""The rules whose situation sets the whole playback of a conversation apart."""
+"""The rules whose situation changes how a whole conversation is played."""
 
 
 class Kind(Enum):
-    """What a call with motion was, seen from the conversation that was current."""
+    """How a call with motion relates to the conversation that was current."""
 
     MATCH = "matched"
     MISMATCH = "given with another id"
@@ -32,8 +33,10 @@ class Kind(Enum):
 
 @dataclass(slots=True)
 class ClientConversation:
-    """One conversation of audio. `values` are the keyframes that belong to it, told by their translation[0];
-    `taints` are the rules whose situation came up in it."""
+    """One conversation of a client. `values` are the keyframes that belong to it, each as its translation[0];
+    `taints` are the rules whose situation came up in it; `open_motion` says that no document fixes what of
+    its motion is shown; `late` that motion came after it was due; `unknown_from` is the first keyframe of a
+    payload with unknown fields."""
 
     id: str | None
     first_seq: int
@@ -52,7 +55,8 @@ class ClientConversation:
 
 @dataclass(frozen=True, slots=True)
 class AudioCall:
-    """`conversation` is None for empty audio outside a conversation; `first` where the call started its conversation."""
+    """A call of yieldAudioData. `conversation` is None for empty audio outside a conversation; `first` says
+    whether the call started its conversation."""
 
     seq: int
     answered: int
@@ -64,6 +68,9 @@ class AudioCall:
 
 @dataclass(frozen=True, slots=True)
 class MotionCall:
+    """A call of yieldFramesData. `conversation` is the one that was current; None for motion that came
+    late."""
+
     seq: int
     answered: int
     kind: Kind
@@ -74,16 +81,19 @@ class MotionCall:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What was seen, and what is fixed of it. Positions in samples; None for what is not fixed or not told.
+    """What a client reported when it was observed, and what is certain about it. Positions are in samples;
+    None stands for what is not certain or was not reported.
 
-    `low` and `high`: the latest and the earliest client. `over`: the conversation is over for the latest one, too;
-    `dry_ms`: how long ago the audio of a conversation without an end mark ran out for it; `missing_ms`: how long it
-    has played without motion. `held`: paused, and settled. `stalls` and `runs`: strictSync surely stalls, or
-    surely does not. `due`: the keyframe that this step leads to; `blank`: it leads so far that even a client
-    that lags must have rendered something, and nothing was; `own`: keyframes of this conversation that were
-    rendered, by number; `foreign`: others, as (value, their call). `shown_before`, `went_on_before`,
-    `ended_well_before`: this client was seen to render motion, to play on without it, to play a plain conversation
-    to its end. `id_fixed` says whether `current_id` is.
+    `low` and `high` are the positions of the slowest and of the fastest honest client. `over`: the
+    conversation is over even for the slowest client. `dry_ms`: how long ago the audio of a conversation
+    without an end mark ran out for the slowest client. `missing_ms`: how long the slowest client has played
+    without motion. `held`: the client is paused for long enough to stand still. `stalls` and `runs`:
+    strictSync surely stalls, or surely does not. `due`: the keyframe that the last step of the clock leads
+    to. `blank`: that step is so long that even a slow client must have rendered something, and nothing was
+    rendered. `own`: the rendered keyframes of this conversation, by number. `foreign`: the other rendered
+    keyframes, as (value, the call that gave it). `shown_before`, `went_on_before`, `ended_well_before`:
+    earlier this client was seen to render motion, to play on without motion, to play a plain conversation to
+    its end. `id_fixed`: `current_id` is certain.
     """
 
     seq: int
@@ -121,7 +131,8 @@ class Observation:
 
 @dataclass(slots=True)
 class ClientStory:
-    """The joined trace. `lacks`: requests and members of `observe` that the testee does not have."""
+    """A client's joined trace. `lacks` names the requests and members of `observe` that the testee does not
+    have."""
 
     trace: Trace
     lacks: set[str] = field(default_factory=set)
@@ -134,13 +145,13 @@ class ClientStory:
 
     @property
     def slack_ms(self) -> int:
-        """How late anything may be."""
+        """How late anything may be, in milliseconds."""
         return REAL_SLACK_MS if self.real_clock else VIRTUAL_SLACK_MS
 
     def samples(self, ms: int) -> int:
-        """That much time in samples."""
+        """Convert milliseconds to samples."""
         return ms * self.sample_rate // 1000
 
     def keyframe_at(self, samples: int) -> int:
-        """The keyframe that is on the face at that place of a conversation."""
+        """Return the number of the keyframe that is shown at this position in a conversation."""
         return samples * KEYFRAMES_PER_SECOND // self.sample_rate

@@ -1,8 +1,7 @@
-"""Joins intent, req_id, conversation and delivery into turns. No rule joins by itself.
+"""Joins plans, requests, conversations and deliveries into turns. No rule joins by itself.
 
-What went up is tied to the turn that asked for it by the audio itself (every turn's audio is unique), and
-by time where a relay changed it. What came down is tied to what was sent by its bytes, and by position
-where bytes repeat.
+A request is tied to its turn by its audio, for every turn's audio is unique, or by time if a relay changed
+the audio. A delivery is tied to the payload of the same bytes that was sent, or by position if bytes repeat.
 """
 
 from bisect import bisect
@@ -54,29 +53,31 @@ __all__ = [
 
 _FINGERPRINT_BYTES = 1600
 _TOO_SHORT_TO_TELL = 32
+"""Fewer bytes of audio than this do not tell one turn from another."""
 
 CUT_OFF = 1006
 """The code of a connection that ended without a closing handshake."""
 
 
 def join(trace: Trace) -> Story:
-    """The trace as turns."""
+    """Join a trace into a story."""
     turns = _planned_turns(trace)
     _tell_failures(trace, turns)
-    requests = _requests(trace)
-    conversations, deliveries, rates = _conversations(trace, turns)
+    requests = _join_requests(trace)
+    conversations, deliveries, rates = _join_conversations(trace, turns)
     for request in requests:
-        request.turn = _by_audio(bytes(request.audio), turns) or _by_messages(request, turns)
+        request.turn = _turn_by_audio(bytes(request.audio), turns) or _turn_by_messages(request, turns)
         request.told_by_audio = request.turn is not None
     _tie_conversations(conversations, turns)
     _tie_deliveries(requests, deliveries)
     _tie_requests(requests, turns)
-    _tell_mistaken_waits(turns)
-    _tell_clean(trace, turns, rates)
+    _withdraw_mistaken_waits(turns)
+    _mark_clean_turns(trace, turns, rates)
     return Story(trace, turns, requests, conversations, deliveries, rates)
 
 
 def _planned_turns(trace: Trace) -> list[Turn]:
+    """List the turns that the kit planned, with their waits and interrupts."""
     turns: dict[tuple[str, int], Turn] = {}
     latest: dict[str, Turn] = {}
     end = len(trace.events)
@@ -95,7 +96,7 @@ def _planned_turns(trace: Trace) -> list[Turn]:
                 waited.waited_seq, waited.complete = event.seq, complete
     for event in trace.on(Lane.DOWNSTREAM):
         if isinstance(event.what, Sent) and isinstance(event.what.value, InterruptTurn):
-            interrupted = _latest(event.seq, [t for t in turns.values() if t.client == event.connection])
+            interrupted = _latest_turn(event.seq, [t for t in turns.values() if t.client == event.connection])
             if interrupted is not None and interrupted.interrupted_seq is None:
                 interrupted.interrupted_seq = event.seq
     return list(turns.values())
@@ -104,7 +105,8 @@ def _planned_turns(trace: Trace) -> list[Turn]:
 _NOT_CONFIGURED = ConfigureSession(0)
 
 
-def _requests(trace: Trace) -> list[UpstreamRequest]:
+def _join_requests(trace: Trace) -> list[UpstreamRequest]:
+    """Join what went up and came back under each req_id of each upstream connection."""
     found: list[UpstreamRequest] = []
     requests: dict[tuple[str, str], UpstreamRequest] = {}
     configured: dict[str, ConfigureSession] = {}
@@ -128,21 +130,23 @@ def _requests(trace: Trace) -> list[UpstreamRequest]:
                 answered = event.what.answers if isinstance(event.what, Sent) else ""
                 owner = requests.get((event.connection, answered or req_id))
                 if owner is not None:
-                    owner.payloads.append(SentPayload(event.seq, _raw(event), message, owner))
+                    owner.payloads.append(SentPayload(event.seq, _bytes_of(event), message, owner))
             case Interrupt(req_id) if (event.connection, req_id) in requests:
                 interrupted = requests[event.connection, req_id]
                 interrupted.broken_off, interrupted.interrupted_seq = True, event.seq
             case ServerError(req_id=req_id):
-                for request in _under_way(requests, event.connection):
+                for request in _unanswered_requests(requests, event.connection):
                     request.broken_off = request.broken_off or req_id in ("", request.req_id)
         if isinstance(event.what, Closed) and event.what.by_kit:
-            for request in _under_way(requests, event.connection):
+            for request in _unanswered_requests(requests, event.connection):
                 request.broken_off = request.broken_off or not request.ends
     return found
 
 
-def _under_way(requests: dict[tuple[str, str], UpstreamRequest], connection: str) -> list[UpstreamRequest]:
-    """The requests of a connection that have not been answered to their end."""
+def _unanswered_requests(
+    requests: dict[tuple[str, str], UpstreamRequest], connection: str
+) -> list[UpstreamRequest]:
+    """List the requests of a connection that have not been answered to their end."""
     return [
         request
         for (name, _), request in requests.items()
@@ -151,14 +155,16 @@ def _under_way(requests: dict[tuple[str, str], UpstreamRequest], connection: str
     ]
 
 
-def _raw(event: Event) -> bytes:
+def _bytes_of(event: Event) -> bytes:
     raw = event.what.raw if isinstance(event.what, Sent | Received) else b""
     return raw if isinstance(raw, bytes) else raw.encode()
 
 
-def _conversations(
+def _join_conversations(
     trace: Trace, turns: list[Turn]
 ) -> tuple[list[Conversation], list[Delivery], dict[str, int]]:
+    """Join what each client got into conversations, and list all motion that arrived. The third value maps
+    clients to their output sample rates, in Hz."""
     conversations: list[Conversation] = []
     deliveries: list[Delivery] = []
     rates: dict[str, int] = {}
@@ -170,7 +176,7 @@ def _conversations(
             opened[event.connection].append(event.seq)
     for event, said in client_hears(trace):
         client = event.connection
-        # Nothing goes on behind a new connection of the same client.
+        # No conversation goes on after the same client connects anew.
         place = (client, bisect(opened[client], event.seq))
         match said:
             case Ready(output_sample_rate=rate) if rate:
@@ -180,7 +186,7 @@ def _conversations(
             case Audio(pcm, last, turn_id):
                 key = (*place, turn_id)
                 conversation = by_turn_id.get(key) if turn_id else current.get(place)
-                piece = AudioPiece(event.seq, pcm, _by_audio(pcm, turns))
+                piece = AudioPiece(event.seq, pcm, _turn_by_audio(pcm, turns))
                 if (
                     conversation is None
                     or (pcm and not turn_id and _is_over(conversation, piece))
@@ -205,8 +211,9 @@ def _conversations(
 
 
 def _is_over(conversation: Conversation, piece: AudioPiece) -> bool:
-    """Whether audio without a turn id starts a new round: behind an end mark, and where a turn begins behind
-    one that its client has cut off, or in which Motion Server failed. A further mark alone starts none."""
+    """Whether the conversation is over, so that this piece without a turn id starts a new one. It is over
+    after an end mark. It is over, too, if its own turn was cut off, or Motion Server failed in it, and the
+    piece was spoken in another turn. A further mark alone starts none."""
     if conversation.marks:
         return True
     spoken = conversation.pieces[-1].turn if conversation.pieces else None
@@ -215,15 +222,16 @@ def _is_over(conversation: Conversation, piece: AudioPiece) -> bool:
 
 
 def _asks_for_nothing(event: Event, turns: list[Turn]) -> bool:
-    """Whether its client's turn has less than a keyframe of audio: a relay that answers such a turn with a
-    mark has marked none before it twice."""
-    turn = _latest(event.seq, [turn for turn in turns if turn.client == event.connection])
+    """Whether the event fell into a turn with less than a keyframe of audio: a mark that answers such a turn
+    is no second mark of the turn before."""
+    turn = _latest_turn(event.seq, [turn for turn in turns if turn.client == event.connection])
     return turn is not None and turn.sample_rate > 0 and not turn.has_keyframe
 
 
 def _tie_deliveries(requests: list[UpstreamRequest], deliveries: list[Delivery]) -> None:
-    """Each delivery to a payload of the same bytes that was sent before and that this client has not had
-    yet: of its own turn and its conversation's rather than of another, and the earliest of these."""
+    """Tie each delivery to a payload of the same bytes that was sent before and that this client has not had
+    yet. Of several the earliest is taken, and one of the client's own turns and of its conversation's turn
+    first."""
     by_bytes: dict[bytes, list[SentPayload]] = defaultdict(list)
     sent = (payload for request in requests for payload in request.payloads)
     for payload in sorted(sent, key=lambda payload: payload.seq):
@@ -236,37 +244,46 @@ def _tie_deliveries(requests: list[UpstreamRequest], deliveries: list[Delivery])
             continue
         fresh = [payload for payload in alike if (client, id(payload)) not in had]
         candidates = fresh or reversed(alike)
-        delivery.sent = min(candidates, key=partial(_distance, delivery))
+        delivery.sent = min(candidates, key=partial(_mismatch, delivery))
         delivery.doubled = not fresh
         delivery.sent.deliveries.append(delivery)
         had.add((client, id(delivery.sent)))
 
 
-def _distance(delivery: Delivery, payload: SentPayload) -> tuple[bool, bool]:
+def _mismatch(delivery: Delivery, payload: SentPayload) -> tuple[bool, bool]:
+    """Tell in what a payload does not fit a delivery: its client, its conversation's turn."""
     turn = payload.request.turn
     joined = delivery.conversation.turn if delivery.conversation else None
     return turn is None or turn.client != delivery.client, turn is None or turn is not joined
 
 
 def _tie_requests(requests: list[UpstreamRequest], turns: list[Turn]) -> None:
+    """Give each request to its turn. If its audio did not tell the turn, take the latest before it: of its
+    own client, or else of a client that got its motion, or else of all."""
     for request in requests:
         if request.turn is None:
             receivers = {d.client for payload in request.payloads for d in payload.deliveries}
             of_receivers = [turn for turn in turns if turn.client in receivers]
             own = [turn for turn in turns if turn.client == request.connection]
             seq = request.first_seq
-            request.turn = _latest(seq, own) or _latest(seq, of_receivers) or _latest(seq, turns)
+            request.turn = (
+                _latest_turn(seq, own) or _latest_turn(seq, of_receivers) or _latest_turn(seq, turns)
+            )
         if request.turn is not None:
             request.turn.requests.append(request)
 
 
 def _tie_conversations(conversations: list[Conversation], turns: list[Turn]) -> None:
+    """Give each conversation to its turn, by its audio or else by time, and find turns whose audio went on in
+    an earlier conversation."""
     for conversation in conversations:
         own = [turn for turn in turns if turn.client == conversation.client]
         others = [turn for turn in turns if turn.client != conversation.client]
         audio = bytes(conversation.audio)
-        turn = _mostly(conversation) or _by_audio(audio, own) or _by_audio(audio, others)
-        turn = turn or _latest(conversation.first_seq, own)
+        turn = (
+            _turn_of_most_audio(conversation) or _turn_by_audio(audio, own) or _turn_by_audio(audio, others)
+        )
+        turn = turn or _latest_turn(conversation.first_seq, own)
         if turn is not None:
             conversation.turn = turn
             if turn.client == conversation.client:
@@ -279,41 +296,44 @@ def _tie_conversations(conversations: list[Conversation], turns: list[Turn]) -> 
             )
 
 
-def _by_messages(request: UpstreamRequest, turns: list[Turn]) -> Turn | None:
-    """The turn that the first message tells which can be told: something may be missing between two."""
-    told = (_by_audio(message, turns) for message in request.messages)
-    return next((turn for turn in told if turn is not None), None)
+def _turn_by_messages(request: UpstreamRequest, turns: list[Turn]) -> Turn | None:
+    """Return the turn of the first message whose audio tells one; for requests with audio missing in
+    between."""
+    found = (_turn_by_audio(message, turns) for message in request.messages)
+    return next((turn for turn in found if turn is not None), None)
 
 
-def _mostly(conversation: Conversation) -> Turn | None:
-    """The turn that most of its audio was spoken in, as far as its pieces tell."""
-    told = [piece for piece in conversation.pieces if piece.turn is not None]
-    turns = (piece.turn for piece in told)
-    return max(turns, key=lambda turn: sum(len(p.pcm) for p in told if p.turn is turn), default=None)
+def _turn_of_most_audio(conversation: Conversation) -> Turn | None:
+    """Return the turn in which most of the conversation's audio was spoken; None if no piece tells its
+    turn."""
+    known = [piece for piece in conversation.pieces if piece.turn is not None]
+    turns = (piece.turn for piece in known)
+    return max(turns, key=lambda turn: sum(len(p.pcm) for p in known if p.turn is turn), default=None)
 
 
-def _by_audio(audio: bytes, turns: Iterable[Turn]) -> Turn | None:
-    """The one turn that an audible piece of this audio was taken from."""
-    piece = _piece(audio)
+def _turn_by_audio(audio: bytes, turns: Iterable[Turn]) -> Turn | None:
+    """Return the only turn whose speech contains this audio; None if several turns or none do."""
+    piece = _audible_piece(audio)
     if len(piece) < _TOO_SHORT_TO_TELL:
         return None
     found = [turn for turn in turns if piece in turn.pcm]
     return found[0] if len(found) == 1 else None
 
 
-def _piece(audio: bytes) -> bytes:
-    """A piece from its middle or, where nothing is heard there, from where something is: silence is alike."""
+def _audible_piece(audio: bytes) -> bytes:
+    """Cut a piece from the middle of the audio or, if that is silent, from its first sound. Silence tells
+    nothing."""
     middle = len(audio) // 2 // 2 * 2
     piece = audio[max(0, middle - _FINGERPRINT_BYTES // 2) : middle + _FINGERPRINT_BYTES // 2]
     return piece if any(piece) else audio.lstrip(b"\0")[:_FINGERPRINT_BYTES]
 
 
 def _holds_piece(conversation: Conversation, audio: bytes) -> bool:
-    piece = _piece(audio)
+    piece = _audible_piece(audio)
     return bool(piece) and piece in conversation.audio
 
 
-def _latest(seq: int, turns: list[Turn]) -> Turn | None:
+def _latest_turn(seq: int, turns: list[Turn]) -> Turn | None:
     begun = [turn for turn in turns if turn.started_seq < seq]
     return max(begun, key=lambda turn: turn.started_seq, default=None)
 
@@ -322,7 +342,8 @@ _BAD_MANNERS = (Provoked(Provocation.RUBBISH), Provoked(Provocation.UNREAD))
 
 
 def bad_manners_since(trace: Trace) -> int:
-    """Where the first client misbehaves: from there on R-BADINPUT and R-SLOWCLIENT judge all turns."""
+    """Find the event at which the first client misbehaves; the end of the trace if none does. R-BADINPUT and
+    R-SLOWCLIENT judge all turns from there on."""
     misbehaved = (
         event.seq
         for event in trace.events
@@ -332,7 +353,8 @@ def bad_manners_since(trace: Trace) -> int:
     return next(misbehaved, len(trace.events))
 
 
-def _tell_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -> None:
+def _mark_clean_turns(trace: Trace, turns: list[Turn], rates: dict[str, int]) -> None:
+    """Decide of each turn whether it is calm, and whether it is clean."""
     bad_manners = bad_manners_since(trace)
     for turn in turns:
         disturbances = [
@@ -354,9 +376,9 @@ def _tell_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -> None:
         )
 
 
-def _tell_mistaken_waits(turns: list[Turn]) -> None:
-    """What was left of an unfinished turn may have been taken for the end of the next, whose client then went
-    on before all had come."""
+def _withdraw_mistaken_waits(turns: list[Turn]) -> None:
+    """Withdraw waits that ended too early: the rest of an unfinished turn was taken for the end of the next
+    turn, so that its client went on before all had come."""
     for turn in turns:
         if (
             turn.before is not None
@@ -370,6 +392,7 @@ def _tell_mistaken_waits(turns: list[Turn]) -> None:
 
 
 def _tell_failures(trace: Trace, turns: list[Turn]) -> None:
+    """Give each turn the faults that fell into it, and those among them that excuse a relay."""
     injected = [event for event in trace.on(Lane.KIT) if isinstance(event.what, Injected)]
     for turn in turns:
         end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
@@ -378,14 +401,15 @@ def _tell_failures(trace: Trace, turns: list[Turn]) -> None:
 
 
 def failures_among(faults: list[Event]) -> list[Event]:
-    """Those that excuse a relay. Delays do together, when they are too long."""
+    """List the faults that excuse a relay. Delays excuse it if they are too long together."""
     told = [(event, event.what.fault) for event in faults if isinstance(event.what, Injected)]
     too_slow = sum(delay_of(fault) for _, fault in told) > LONGEST_EXCUSED_DELAY
     return [event for event, fault in told if not is_harmless(fault) or (too_slow and delay_of(fault))]
 
 
 def _may_be_mixed(turn: Turn, rates: dict[str, int]) -> bool:
-    """Whether what is left of an unfinished turn cannot be told from this one: its audio was changed."""
+    """Whether the rest of an unfinished turn cannot be told from this turn, because the relay changed the
+    audio."""
     if turn.before is None or not turn.before.unfinished:
         return False
     resampled = rates.get(turn.client, turn.sample_rate) != turn.sample_rate
@@ -393,7 +417,7 @@ def _may_be_mixed(turn: Turn, rates: dict[str, int]) -> bool:
 
 
 def _hung_up_or_interrupted(trace: Trace, client: str) -> list[int]:
-    """Where the kit, as this client, interrupted or hung up."""
+    """List the events at which the kit, as this client, interrupted or hung up."""
     return [
         event.seq
         for event in trace.on(Lane.DOWNSTREAM)

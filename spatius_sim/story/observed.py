@@ -1,5 +1,5 @@
-"""Turns of a trace whose kit planned none: a proxy saw requests come and be answered, or a client of somebody
-else's wrote down what it said and heard. Neither tells an intent."""
+"""Finds the turns of a trace for which the kit planned none: a proxy recorded requests and their answers, or
+somebody else's client recorded what it said and heard. Neither recorded what was intended."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +10,9 @@ from spatius_sim.trace.events import Closed, Event, Lane, Received, Sent, Trace,
 
 
 @dataclass(slots=True)
-class _Request:
+class _OpenRequest:
+    """A request whose motion is still waited for; `last_sign_ns` is when anything of it last came."""
+
     connection: str
     number: int
     ended: bool = False
@@ -18,24 +20,26 @@ class _Request:
 
 
 def with_turns(trace: Trace) -> Trace:
-    """Each request as a turn of its connection, begun at its first audio and waited for until its last motion
-    came, or for WAIT_NS while its connection was open. Where only a client was seen, each of its utterances,
-    begun as `utterances` has it. A trace with planned turns stays as it is."""
+    """Add turns to a trace that has none; a trace with planned turns stays as it is. Each request becomes a
+    turn of its connection: it begins at its first audio, and the wait for it ends when its last motion came,
+    or WAIT_NS after its last sign while its connection is open. If only a client was seen, each of its
+    utterances becomes a turn (see `utterances`)."""
     if any(isinstance(event.what, TurnStarted) for event in trace.events):
         return trace
-    told = utterances(trace) if trace.header.halves == "downstream" else _told(trace)
-    events = tuple(replace(event, seq=seq) for seq, event in enumerate(told))
+    found = utterances(trace) if trace.header.halves == "downstream" else _with_request_turns(trace)
+    events = tuple(replace(event, seq=seq) for seq, event in enumerate(found))
     return replace(trace, events=events)
 
 
 def with_speech(trace: Trace) -> Trace:
-    """A trace whose relay chose what is spoken: what went up from the start of a turn to that of the next is
-    what the turn says. Where several clients spoke nobody can tell whose it is, and nothing is said."""
+    """Fill in the speech of each turn, for a trace whose relay chose what is spoken: the audio that went up
+    from the start of a turn to the start of the next. With several clients the trace stays as it is, because
+    nobody can tell whose audio went up."""
     started = [event for event in trace.events if isinstance(event.what, TurnStarted)]
     if len({event.connection for event in started}) != 1:
         return trace
-    speech, rates = _speech(trace), _rates(trace)
-    first_seqs = _first_audio(trace)
+    speech, rates = _speech_of_requests(trace), _configured_rates(trace)
+    first_seqs = _first_audio_seqs(trace)
     filled: dict[int, TurnStarted] = {}
     for event, until in zip(started, [*started[1:], None], strict=True):
         own = [
@@ -50,7 +54,8 @@ def with_speech(trace: Trace) -> Trace:
     return replace(trace, events=events)
 
 
-def _rates(trace: Trace) -> dict[str, int]:
+def _configured_rates(trace: Trace) -> dict[str, int]:
+    """Map each upstream connection to the sample rate that it configured, in Hz."""
     configured = ((event.connection, event.what) for event in trace.on(Lane.UPSTREAM))
     return {
         connection: what.value.sample_rate
@@ -59,7 +64,8 @@ def _rates(trace: Trace) -> dict[str, int]:
     }
 
 
-def _first_audio(trace: Trace) -> dict[tuple[str, str], int]:
+def _first_audio_seqs(trace: Trace) -> dict[tuple[str, str], int]:
+    """Map each request (connection, req_id) to the event that brought its first audio."""
     first: dict[tuple[str, str], int] = {}
     for event in trace.on(Lane.UPSTREAM):
         if isinstance(event.what, Received) and isinstance(event.what.value, AudioInput):
@@ -67,18 +73,20 @@ def _first_audio(trace: Trace) -> dict[tuple[str, str], int]:
     return first
 
 
-def _told(trace: Trace) -> Iterator[Event]:
-    speech = _speech(trace)
+def _with_request_turns(trace: Trace) -> Iterator[Event]:
+    """Yield the events of the trace with a turn around each request. Sequence numbers of added events are
+    0."""
+    speech = _speech_of_requests(trace)
     rates: dict[str, int] = {}
     numbers: dict[str, int] = {}
-    waiting: dict[tuple[str, str], _Request] = {}
+    waiting: dict[tuple[str, str], _OpenRequest] = {}
     for event in trace.events:
         for key, late in list(waiting.items()):
             if late.ended and event.at_ns > late.last_sign_ns + WAIT_NS:
                 yield _kit(late.last_sign_ns + WAIT_NS, late, WaitEnded(late.number, False))
                 del waiting[key]
         message = event.what.value if isinstance(event.what, Sent | Received) else None
-        over: _Request | None = None
+        over: _OpenRequest | None = None
         match message:
             case ConfigureSession(sample_rate=rate):
                 rates[event.connection] = rate
@@ -86,7 +94,7 @@ def _told(trace: Trace) -> Iterator[Event]:
                 key = (event.connection, req_id)
                 if key in speech:
                     number = numbers[event.connection] = numbers.get(event.connection, -1) + 1
-                    waiting[key] = _Request(event.connection, number)
+                    waiting[key] = _OpenRequest(event.connection, number)
                     rate = rates.get(event.connection, 0)
                     started = TurnStarted(number, bytes(speech.pop(key)), rate)
                     yield _kit(event.at_ns, waiting[key], started)
@@ -104,7 +112,8 @@ def _told(trace: Trace) -> Iterator[Event]:
             yield _kit(event.at_ns, over, WaitEnded(over.number, True))
 
 
-def _speech(trace: Trace) -> dict[tuple[str, str], bytearray]:
+def _speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
+    """Map each request (connection, req_id) to all the audio that went up under it."""
     speech: dict[tuple[str, str], bytearray] = {}
     for event in trace.on(Lane.UPSTREAM):
         message = event.what.value if isinstance(event.what, Sent | Received) else None
@@ -113,5 +122,5 @@ def _speech(trace: Trace) -> dict[tuple[str, str], bytearray]:
     return speech
 
 
-def _kit(at_ns: int, request: _Request, what: TurnStarted | WaitEnded) -> Event:
+def _kit(at_ns: int, request: _OpenRequest, what: TurnStarted | WaitEnded) -> Event:
     return Event(0, at_ns, Lane.KIT, request.connection, what)

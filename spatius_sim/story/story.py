@@ -1,4 +1,4 @@
-"""A trace, joined: what turns, requests, conversations and deliveries are to the rules."""
+"""What the rules of a relay or server judge: turns, requests, conversations and deliveries."""
 
 from dataclasses import dataclass, field
 
@@ -7,12 +7,12 @@ from spatius_sim.protocol.messages import ConfigureSession, MotionResponse
 from spatius_sim.trace.events import Event, Trace
 
 ORDINARY_BYTES = 51_200
-"""The largest payload of an ordinary turn: the recording's largest has 49.9 kB."""
+"""The largest payload of an ordinary turn, in bytes: the recording's largest has 49.9 kB."""
 
 
 @dataclass(slots=True)
 class SentPayload:
-    """A payload as Motion Server sent it, and where it arrived."""
+    """A payload as Motion Server sent it, and the deliveries in which it arrived."""
 
     seq: int
     raw: bytes
@@ -23,7 +23,7 @@ class SentPayload:
 
 @dataclass(slots=True)
 class UpstreamRequest:
-    """All that shared one req_id on one upstream connection."""
+    """Everything that went up and came back under one req_id on one upstream connection."""
 
     connection: str
     req_id: str
@@ -31,25 +31,25 @@ class UpstreamRequest:
     configured: ConfigureSession
     audio: bytearray = field(default_factory=bytearray)
     messages: list[bytes] = field(default_factory=list)
-    """The same, message by message."""
+    """The same audio, message by message."""
     ends: list[int] = field(default_factory=list)
     payloads: list[SentPayload] = field(default_factory=list)
     broken_off: bool = False
     interrupted_seq: int | None = None
     reuses: "UpstreamRequest | None" = None
-    """The request before it, whose req_id it takes after its end or interrupt."""
+    """The earlier request of the same req_id, after whose end or interrupt this request began."""
     turn: "Turn | None" = None
     told_by_audio: bool = False
-    """Whether the audio itself told the turn."""
+    """Whether the turn was found by the audio itself."""
 
     @property
     def sample_rate(self) -> int:
-        """In Hz; 0 where nothing was configured."""
+        """The sample rate in Hz; 0 if nothing was configured."""
         return self.configured.sample_rate
 
     @property
     def answered(self) -> bool:
-        """Whether its motion was sent to its end."""
+        """Whether the request's motion was sent to its end."""
         return any(payload.response.end for payload in self.payloads)
 
 
@@ -62,14 +62,15 @@ class Delivery:
     raw: bytes
     conversation: "Conversation | None"
     labelled: bool = False
-    """Whether a turn id told the client its conversation."""
+    """Whether a turn id named the conversation of the payload."""
     sent: SentPayload | None = None
     doubled: bool = False
 
 
 @dataclass(slots=True)
 class AudioPiece:
-    """Audio as it arrived at a client, and the turn that it was spoken in, where the audio itself tells."""
+    """Audio as it arrived at a client. `turn` is the turn in which it was spoken; None if the audio cannot
+    tell."""
 
     seq: int
     pcm: bytes
@@ -78,12 +79,13 @@ class AudioPiece:
 
 @dataclass(slots=True)
 class Conversation:
-    """One round of audio at one client, by the client's own reckoning, and the motion that joined it."""
+    """One conversation at one client, as the client separates them: its audio, and the marks of its motion.
+    `marks` and `motion_marks` are the events that marked audio and motion as ended."""
 
     client: str
     first_seq: int
     labelled: bool = False
-    """Whether a turn id tells it from others."""
+    """Whether a turn id tells this conversation from others."""
     audio: bytearray = field(default_factory=bytearray)
     pieces: list[AudioPiece] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
@@ -92,21 +94,26 @@ class Conversation:
 
     @property
     def first_audio_seq(self) -> int | None:
-        """Where its first audio arrived that was not empty."""
+        """The event that brought the first non-empty audio; None if there was none."""
         return self.pieces[0].seq if self.pieces else None
 
     @property
     def last_audio_seq(self) -> int | None:
-        """Where its last audio arrived that was not empty."""
+        """The event that brought the last non-empty audio; None if there was none."""
         return self.pieces[-1].seq if self.pieces else None
 
 
 @dataclass(slots=True)
 class Turn:
-    """One planned utterance of one client. `since_seq` is where the wait for the client's turn before ended,
-    `until_seq` where its next turn begins; `faults` fell in between `since_seq` and the end of its wait, and
-    `failures` are those among them that excuse a relay. `calm`: its client let it finish, and it was waited
-    for to its end; `clean`: Motion Server did not fail, either, and sent nothing larger than usual."""
+    """One planned utterance of one client.
+
+    `since_seq` is the event that ended the wait for the client's turn before, `started_seq` the event that
+    began this turn, `until_seq` the event that begins the client's next turn, `waited_seq` the event that
+    ended the wait for this turn (None if nobody waited). `faults` fell between `since_seq` and the end of the
+    wait; `failures` are those among them that excuse a relay. `calm` says that the client let the turn
+    finish, and that the kit waited for its end; `clean` says that, besides, Motion Server did not fail and
+    sent nothing larger than usual.
+    """
 
     client: str
     number: int
@@ -117,7 +124,7 @@ class Turn:
     sample_rate: int
     waited_seq: int | None = None
     complete: bool = False
-    """Whether both halves had come when the wait for it ended."""
+    """Whether audio and motion had come to their end when the wait for the turn ended."""
     interrupted_seq: int | None = None
     before: "Turn | None" = None
     calm: bool = False
@@ -136,24 +143,25 @@ class Turn:
 
     @property
     def has_keyframe(self) -> bool:
-        """Whether its audio is long enough for a keyframe."""
+        """Whether the turn's audio is long enough for a keyframe."""
         samples = len(self.pcm) // BYTES_PER_SAMPLE
         return self.sample_rate > 0 and keyframe_count(samples, self.sample_rate) > 0
 
     @property
     def abandoned(self) -> bool:
-        """Whether its client interrupted it, or went on before both halves had come."""
+        """Whether the client interrupted the turn, or went on before audio and motion had come to their
+        end."""
         return self.interrupted_seq is not None or self.waited_seq is None
 
     @property
     def unfinished(self) -> bool:
-        """Whether a relay may have left it without its end marks."""
+        """Whether a relay may have left the turn without its end marks."""
         return self.abandoned or bool(self.failures)
 
     @property
     def lost_motion(self) -> bool:
-        """Whether a failure kept Motion Server from sending all of its motion. One that the relay made good
-        by asking again did not."""
+        """Whether a failure kept Motion Server from sending all of the turn's motion. A failure that the
+        relay made good by asking again does not count."""
         if not self.failures:
             return False
         made_good = any(r.answered and r.first_seq > self.failures[0].seq for r in self.requests)
@@ -161,25 +169,25 @@ class Turn:
 
     @property
     def largest(self) -> int:
-        """Bytes of the largest payload that Motion Server sent for it."""
+        """The size of the largest payload that Motion Server sent for the turn, in bytes."""
         return max((len(payload.raw) for payload in self.payloads), default=0)
 
     @property
     def audio_down(self) -> bytes:
-        """What of its audio came down, without what is known to be another turn's."""
+        """The turn's audio as delivered, without pieces that belong to another turn."""
         pieces = (piece for conversation in self.conversations for piece in conversation.pieces)
         return b"".join(piece.pcm for piece in pieces if piece.turn in (None, self))
 
     @property
     def payloads(self) -> list[SentPayload]:
-        """What Motion Server sent for it, in order."""
+        """The payloads that Motion Server sent for the turn, in order."""
         sent = [payload for request in self.requests for payload in request.payloads]
         return sorted(sent, key=lambda payload: payload.seq)
 
 
 @dataclass(slots=True)
 class Story:
-    """A trace, joined."""
+    """A joined trace. `output_rates` maps each client to the sample rate of the audio that it gets, in Hz."""
 
     trace: Trace
     turns: list[Turn]
@@ -190,11 +198,11 @@ class Story:
 
     @property
     def upstream_unseen(self) -> bool:
-        """Whether the downstream half alone was there to see."""
+        """Whether the trace holds only the downstream half."""
         return self.trace.header.halves == "downstream"
 
     def arrived_during(self, turn: Turn) -> list[Delivery]:
-        """The motion that the turn's client got before its next turn."""
+        """List the motion that the turn's client got between the start of this turn and of its next."""
         return [
             delivery
             for delivery in self.deliveries
@@ -203,6 +211,7 @@ class Story:
 
     @property
     def clean_turns(self) -> list[Turn]:
-        """Turns with at least one keyframe of audio, no failure, no hang-up, no bad client before their end
-        and no payload that is larger than usual, waited for to it."""
+        """The turns that are judged in full: with at least one keyframe of audio, waited for to their end,
+        without a failure, a hang-up, an interrupt, a client that misbehaved before their end, or a payload
+        that is larger than usual."""
         return [turn for turn in self.turns if turn.clean]
