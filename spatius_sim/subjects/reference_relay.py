@@ -55,7 +55,7 @@ class RelaySettings:
 class ReferenceTurn:
     """Sends one utterance through Motion Server, and tells the client what comes of it."""
 
-    def __init__(self, relay: "ClientConversation", turn_id: str) -> None:
+    def __init__(self, relay: "ReferenceClient", turn_id: str) -> None:
         self._relay = relay
         self._turn_id = turn_id
         self._audio: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue()
@@ -133,7 +133,7 @@ class ReferenceTurn:
             self._relay.tell("error", message=f"motion failed: {reason}", turnId=self._turn_id)
 
 
-class ClientConversation:
+class ReferenceClient:
     """Serves one client from its first message to its last."""
 
     def __init__(self, socket: ServerConnection, settings: RelaySettings) -> None:
@@ -247,7 +247,7 @@ async def serve_relay(settings: RelaySettings, *, host: str, port: int) -> Serve
     """Serve clients at `ws://host:port/ws/agent` until the server that is returned is closed."""
 
     async def converse(socket: ServerConnection) -> None:
-        await ClientConversation(socket, settings).run()
+        await ReferenceClient(socket, settings).run()
 
     def answer_http(socket: ServerConnection, request: Request) -> Response | None:
         """Answer a plain HTTP request; None lets a WebSocket upgrade go on."""
