@@ -122,6 +122,13 @@ class TriesOddRate(PlainRelay):
         return 11025 if attempt == 0 else SAMPLE_RATE
 
 
+class ConfiguresHalfTheRate(PlainRelay):
+    """Configures 8,000 Hz for speech of 16,000 Hz, and passes the same bytes on."""
+
+    def sample_rate(self, attempt: int) -> int:
+        return SAMPLE_RATE // 2
+
+
 class NeverEndsUpstream(PlainRelay):
     """Never sends end=true up."""
 
@@ -143,6 +150,7 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-TOKEN": (AsksForTwoDays,),
     "U-CONFIGURE": (TriesOddRate,),
     "U-AUDIO-END": (NeverEndsUpstream,),
+    "U-RATE": (ConfiguresHalfTheRate,),
     **FAULT_MINIATURES,
     **BEHAVIOUR_MINIATURES,
 }

@@ -16,7 +16,7 @@ from spatius_sim.plans.drawn_turns import (
     crowds,
     long_speeches,
 )
-from spatius_sim.plans.plan import SCARCELY_A_WORD, Plan
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, SCARCELY_A_WORD, Plan, TurnPlan
 from spatius_sim.rules.catalogue import find_rule
 
 
@@ -29,6 +29,8 @@ class Exercise(NamedTuple):
     most: int | None = None
 
 
+_THREE_SECONDS = TurnPlan(3 * PLAN_SAMPLE_RATE, 3200)
+
 _OTHER_THAN_ONE_CONVERSATION: dict[str, SearchStrategy[Plan] | Exercise] = {
     "U-RETRY": Exercise(just(fault_plans.REFUSED_FOR_LONG), (fault_plans.REFUSED,), most=1),
     "R-RECOVER": Exercise(fault_plans.failures(), fault_plans.FAILURES, most=10),
@@ -39,6 +41,7 @@ _OTHER_THAN_ONE_CONVERSATION: dict[str, SearchStrategy[Plan] | Exercise] = {
     "R-TOKENLESS": Exercise(behaviour_plans.credentials(), most=1),
     "U-TOKEN-FRESH": conversations(least_turns=2) | crowds(),
     "U-AUDIO-ALIGNED": Exercise(conversations(), (SCARCELY_A_WORD,), most=4),
+    "U-RATE": Exercise(conversations(), (Plan(((_THREE_SECONDS, _THREE_SECONDS),)),), most=4),
     "U-TURN-ID": Exercise(behaviour_plans.turns_cut_off_or_not(), most=10),
     "R-TURNS": conversations(least_turns=2),
     "R-ISOLATION": Exercise(behaviour_plans.all_crowds(), most=12),

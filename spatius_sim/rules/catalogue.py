@@ -27,7 +27,7 @@ from spatius_sim.rules.server import gate as server_gate
 from spatius_sim.rules.server import motion as server_motion
 from spatius_sim.rules.server import session as server_session
 
-REVISION = 3
+REVISION = 4
 """The catalogue's revision; it grows whenever a rule is added, retired or judged otherwise."""
 
 
@@ -66,6 +66,7 @@ _CONTENTS = (
     relay_upstream_audio.turn_id,  # U-TURN-ID
     relay_upstream_audio.audio_aligned,  # U-AUDIO-ALIGNED
     relay_upstream.audio_end,  # U-AUDIO-END
+    relay_upstream_audio.rate,  # U-RATE
     relay_upstream_audio.audio_complete,  # U-AUDIO-COMPLETE
     relay_upstream.retry,  # U-RETRY
     relay_failures.recover,  # R-RECOVER

@@ -17,7 +17,7 @@ from spatius_sim.wires.features import AUDIO, PCM, STREAMING
     "and rate agree, else in length to 40 ms",
     "seed:001",
     Provenance.DOCUMENTED,
-    presumes=("R-RECOVER", "R-END-AUDIO", "U-AUDIO-ALIGNED"),
+    presumes=("R-RECOVER", "R-END-AUDIO", "U-AUDIO-ALIGNED", "U-RATE"),
     needs=(AUDIO, PCM),
 )
 def audio_complete(story: Story) -> Iterator[Kept | Broken]:

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator
 
-from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join import Story, UpstreamRequest
 from spatius_sim.wires.features import CLIENT_AUDIO
+
+_LEAST_SECONDS = 2.0
+_TOLERANCE = 0.05
+_EXACT = 0.01
+"""How well the length of resampled speech matches the ratio of two rates: part of a chunk may be missing."""
 
 
 @rule(
@@ -62,12 +67,48 @@ def turn_id(story: Story) -> Iterator[Kept | Broken]:
 
 
 @rule(
+    "U-RATE",
+    Level.MUST,
+    "the seconds that go up under the configured rate MUST be the seconds that were spoken, within 5 %",
+    "docs:audio (no resampling is done for you)",
+    Provenance.DOCUMENTED,
+    presumes=("U-TURN-ID", "U-AUDIO-ALIGNED"),
+    needs=(CLIENT_AUDIO,),
+    seen_in=Half.BOTH,
+)
+def rate(story: Story) -> Iterator[Kept | Broken]:
+    """Look at each clean turn of at least two seconds: at the configured rate its PCM lasts as long as its
+    speech. The same bytes tell; so do resampled ones whose length is off by the ratio of two known rates.
+    Anything else was lost, merged or cut off, and other rules judge that."""
+    for turn in story.clean_turns:
+        requests = turn.requests
+        spoken = _seconds(len(turn.pcm), turn.sample_rate)
+        if spoken < _LEAST_SECONDS or not requests:
+            continue
+        if any(request.broken_off or not request.ends or not _is_pcm(request) for request in requests):
+            continue
+        up = b"".join(bytes(request.audio) for request in requests)
+        lasts = sum(_seconds(len(request.audio), request.sample_rate) for request in requests)
+        is_right = abs(lasts / spoken - 1) <= _TOLERANCE
+        resampled = any(request.sample_rate != turn.sample_rate for request in requests)
+        if is_right and (resampled or up == turn.pcm):
+            yield Kept()
+        elif not is_right and (up == turn.pcm or (resampled and _is_ratio_of_rates(lasts / spoken))):
+            rates = ", ".join(f"{request.sample_rate} Hz" for request in requests)
+            yield Broken(
+                f"{spoken:.1f} s of speech in {turn.name} go up as {spoken:.1f} s",
+                f"{len(up)} bytes went up, which are {lasts:.1f} s at the configured {rates}",
+                tuple(request.first_seq for request in requests),
+            )
+
+
+@rule(
     "U-AUDIO-COMPLETE",
     Level.SHOULD,
     "what a client speaks SHOULD go up whole, byte for byte, if the relay passes it on at the same rate",
     "no document says it in words: what neither goes up nor comes down is lost to both",
     Provenance.ASSUMED,
-    presumes=("U-TURN-ID", "U-AUDIO-ALIGNED"),
+    presumes=("U-TURN-ID", "U-AUDIO-ALIGNED", "U-RATE"),
     needs=(CLIENT_AUDIO,),
     seen_in=Half.BOTH,
 )
@@ -90,6 +131,19 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
                 f"{len(up)} bytes went up; the first difference is at byte {_first_difference(up, turn.pcm)}",
                 tuple(request.first_seq for request in requests),
             )
+
+
+def _seconds(size: int, sample_rate: int) -> float:
+    return size / BYTES_PER_SAMPLE / sample_rate if sample_rate else 0.0
+
+
+def _is_ratio_of_rates(ratio: float) -> bool:
+    """Whether one known sample rate, taken for another, makes speech last so many times as long."""
+    return any(
+        one != other and abs(ratio * other / one - 1) <= _EXACT
+        for one in PCM_SAMPLE_RATES
+        for other in PCM_SAMPLE_RATES
+    )
 
 
 def _is_pcm(request: UpstreamRequest) -> bool:

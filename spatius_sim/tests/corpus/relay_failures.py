@@ -4,7 +4,7 @@ from spatius_sim.model.scenario.payloads import grown_to
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tests.corpus.failures import breaks
-from spatius_sim.tests.rules.traces import DAY, Dialogue, req_of, up_of, voice
+from spatius_sim.tests.rules.traces import DAY, RATE, Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Lane, Opened, Provocation
 from spatius_sim.wires.events import Failed
 
@@ -209,6 +209,16 @@ def audio_behind_the_end(said: Dialogue) -> None:
 def half_a_sample(said: Dialogue) -> None:
     said.connects(UP)
     said.audio_up(UP, REQ, voice("ann") + bytes(1), end=True)
+
+
+@breaks("U-RATE")
+def speech_at_half_the_rate(said: Dialogue) -> None:
+    pcm = voice(ANN, 2 * RATE)
+    said.starts(ANN, 0, pcm)
+    said.connects(UP, RATE // 2)
+    said.echoes(ANN, 0, pcm)
+    said.motion_down(ANN, *said.answers())
+    said.ends(ANN, 0)
 
 
 @breaks("U-AUDIO-COMPLETE")

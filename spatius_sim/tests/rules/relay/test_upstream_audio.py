@@ -4,7 +4,7 @@ import pytest
 
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.tests.rules.traces import Dialogue, voice
+from spatius_sim.tests.rules.traces import RATE, Dialogue, voice
 
 
 def sent_up(*audio: bytes, audio_format: int = AudioFormat.PCM_S16LE, rate: int = 16000) -> Dialogue:
@@ -137,3 +137,59 @@ def test_a_token_may_be_tried_again_after_a_refusal() -> None:
     said.refused("two", 503, "later", "token#2")
     said.opened("three", "token#2")
     assert said.verdict("U-TOKEN-FRESH") is Verdict.PASSED
+
+
+def said_at(configured: int, pcm: bytes, *, spoken: int = RATE) -> Dialogue:
+    """Two seconds of speech at that rate, and what goes up under the configured one."""
+    said = Dialogue()
+    said.starts("ann", 0, voice("ann", 2 * spoken), spoken)
+    said.connects("up", configured)
+    said.audio_up("up", "r", pcm, end=True)
+    said.audio_down("ann", pcm, last=True)
+    said.motion_down("ann", said.motion("up", "r", 5, end=True))
+    said.ends("ann", 0)
+    return said
+
+
+@pytest.mark.parametrize(("configured", "seconds"), [(8000, "4.0 s"), (24000, "1.3 s"), (48000, "0.7 s")])
+def test_speech_under_another_rate_than_its_own_lasts_too_long_or_too_short(
+    configured: int, seconds: str
+) -> None:
+    said = said_at(configured, voice("ann", 2 * RATE))
+    assert said.failed == ["U-RATE"]
+    assert f"64000 bytes went up, which are {seconds}" in said.judged("U-RATE").broken[0].actual
+
+
+def test_speech_that_is_resampled_with_the_ratio_of_two_other_rates_is_told_by_its_rate() -> None:
+    said = said_at(24000, voice("resampled", 2 * 48000))
+    assert said.verdict("U-RATE") is Verdict.FAILED
+
+
+@pytest.mark.parametrize(
+    ("configured", "samples"), [(RATE, 2 * RATE), (24000, 2 * 24000), (24000, 2 * 24000 + 2000)]
+)
+def test_speech_that_lasts_as_long_as_it_was_spoken_keeps_the_rate(configured: int, samples: int) -> None:
+    pcm = voice("ann", samples) if configured == RATE else voice("resampled", samples)
+    assert said_at(configured, pcm).verdict("U-RATE") is Verdict.PASSED
+
+
+@pytest.mark.parametrize(("configured", "samples"), [(RATE, RATE), (24000, 24000 * 9 // 5)])
+def test_speech_that_is_lost_says_nothing_of_the_rate(configured: int, samples: int) -> None:
+    pcm = voice("ann", samples) if configured == RATE else voice("resampled", samples)
+    assert said_at(configured, pcm).verdict("U-RATE") is Verdict.UNEXERCISED
+
+
+def test_less_than_two_seconds_say_nothing_of_the_rate() -> None:
+    assert sent_up(voice("ann"), rate=8000).verdict("U-RATE") is Verdict.UNEXERCISED
+    assert sent_up(voice("ann"), audio_format=AudioFormat.OGG_OPUS).verdict("U-RATE") is Verdict.UNEXERCISED
+
+
+def test_a_turn_without_a_request_or_with_an_open_one_says_nothing_of_the_rate() -> None:
+    said = Dialogue()
+    said.starts("ann", 0, voice("ann", 2 * RATE))
+    said.ends("ann", 0)
+    said.starts("ann", 1, voice("ann 1", 2 * RATE))
+    said.connects("up")
+    said.audio_up("up", "r", voice("ann 1", 2 * RATE))
+    said.ends("ann", 1)
+    assert said.verdict("U-RATE") is Verdict.UNEXERCISED
