@@ -38,12 +38,14 @@ def test_it_carries_suites_and_fixtures_and_no_tests(unpacked: Path) -> None:
     for name in ("conformance/relay/test_relay.py", "fixtures/speech/hello.wav", "py.typed", *reports):
         assert (package / name).is_file()
     assert not (package / "tests").exists()
+    assert not (package / "miniatures").exists()
 
 
 def test_verify_works_from_it_in_an_empty_folder(unpacked: Path, tmp_path: Path) -> None:
     port, motion_port = free_port(), free_port()
     # The unpacked wheel comes before whatever else is installed, as in an environment of its own.
-    code = f"import sys; sys.path.insert(0, {str(unpacked)!r}); from spatius_sim.cli.main import main; main()"
+    code = f"import sys; sys.path.insert(0, {str(unpacked)!r}); from spatius_sim.cli import main; "
+    code += "sys.stdout.write(main.__file__); main.main()"
     verify = ["verify", f"ws://127.0.0.1:{port}", "--motion-port", str(motion_port)]
     command = [sys.executable, "-P", "-c", code, *verify, "--rule", "R-AUDIO-FIRST"]
     with relay(port, motion_port):
