@@ -1,1 +1,1 @@
-"""Sockets: thin shells around the brains, emitting into a recorder that they are given."""
+"""Real sockets and clocks: thin shells around the brains, which tell a given recorder what happens."""

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class BackgroundLoop:
-    """Runs coroutines until `stop`."""
+    """Runs coroutines in an event loop of its own until `stop`."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -17,8 +17,8 @@ class BackgroundLoop:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T], seconds: float | None) -> T:
-        """The result of `work`; raises TimeoutError when it takes longer than `seconds` (None: it bounds
-        itself). Who interrupts the waiting ends the work."""
+        """Run `work` and return its result; raises TimeoutError if it takes longer than `seconds` (None: the
+        work bounds itself). If the waiting is interrupted, the work is cancelled."""
         bounded = asyncio.wait_for(work, seconds)
         running = asyncio.run_coroutine_threadsafe(bounded, self._loop)
         try:
@@ -28,7 +28,7 @@ class BackgroundLoop:
             raise
 
     def stop(self) -> None:
-        """End what still runs, the loop and its thread."""
+        """End all work that still runs, then the loop and its thread."""
         asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

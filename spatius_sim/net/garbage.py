@@ -3,10 +3,10 @@
 import gc
 
 _COLLECT_AFTER = 20_000
-"""Objects. Bursts of frames wait by the thousand, and are no garbage."""
+"""How many new objects start a collection. Frames wait in bursts of thousands, and are no garbage."""
 
 
 def collect_seldom() -> None:
-    """What was imported stays: the collector need not look at it again and again."""
+    """Let the collector run seldom, and never look at what is imported by now: imported objects stay."""
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)

@@ -1,4 +1,5 @@
-"""A process that ends with all its children when we end it, or when we end ourselves, in whatever way."""
+"""Starts a process that ends with all its children when we end it, or when we end ourselves in whatever
+way."""
 
 import asyncio
 import socket
@@ -16,8 +17,8 @@ _LIMIT = 65536
 
 
 class GuardedProcess:
-    """A command under a guard (see process_guard.py), in a session of its own. Its streams and its exit code
-    are those of `process`."""
+    """A command that runs under a guard (see process_guard.py), in a session of its own. `process` bears the
+    command's streams and exit code."""
 
     def __init__(self, process: Process, line: socket.socket) -> None:
         self.process, self._line = process, line
@@ -33,8 +34,8 @@ class GuardedProcess:
         environment: Mapping[str, str] | None = None,
         limit: int = _LIMIT,
     ) -> "GuardedProcess":
-        """Start the command; at its end it has `grace` seconds from the polite request to the kill, with 0 it
-        is killed at once. Raises OSError or ValueError if it cannot be started."""
+        """Start the command. When it is ended, it has `grace` seconds between the polite request and the
+        kill; 0 kills it at once. Raises OSError or ValueError if it cannot be started."""
         ours, guards = socket.socketpair()
         try:
             ours.setblocking(False)
@@ -50,22 +51,22 @@ class GuardedProcess:
                     start_new_session=True,
                     pass_fds=(guards.fileno(),),
                 )
-            told = await asyncio.get_running_loop().sock_recv(ours, _MOST_BYTES)
-            if told != process_guard.STARTED:
+            report = await asyncio.get_running_loop().sock_recv(ours, _MOST_BYTES)
+            if report != process_guard.STARTED:
                 await process.communicate()
-                raise OSError(told.decode(errors="replace") or "its guard ended")
+                raise OSError(report.decode(errors="replace") or "its guard ended")
         except BaseException:
             ours.close()
             raise
         return cls(process, ours)
 
     async def wait(self, seconds: float) -> None:
-        """Wait until it has ended, for so many seconds at most."""
+        """Wait until the command has ended, for at most `seconds`."""
         if self.process.returncode is None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.process.wait(), seconds)
 
     async def end(self) -> None:
-        """End it and all its children, if any of them is left."""
+        """End the command and all its children, if any of them still runs."""
         self._line.close()
         await self.process.wait()

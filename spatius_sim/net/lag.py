@@ -1,4 +1,4 @@
-"""Notes where the kit itself was late: its event loop did nothing for a while."""
+"""Records when the kit itself was late: its event loop was blocked for a while."""
 
 import asyncio
 import time
@@ -10,19 +10,21 @@ from spatius_sim.trace.events import KitStalled, Lane
 
 _EVERY_SECONDS = 0.05
 _LATE_SECONDS = 0.05
+"""How often the loop is watched, and from which lag on the recorder is told."""
 
 
 @asynccontextmanager
 async def lag_marked(recorder: LiveRecorder) -> AsyncIterator[None]:
-    """While this is open, the recorder is told of every lag of more than 50 ms, when it is over."""
-    watching = asyncio.create_task(_watch(recorder))
+    """Tell the recorder of every lag of more than 50 ms, at the end of the lag, while the context is open."""
+    watching = asyncio.create_task(_record_lags(recorder))
     try:
         yield
     finally:
         watching.cancel()
 
 
-async def _watch(recorder: LiveRecorder) -> None:
+async def _record_lags(recorder: LiveRecorder) -> None:
+    """Sleep in short steps for ever, and record each step that took too long."""
     while True:
         slept_at = time.monotonic()
         await asyncio.sleep(_EVERY_SECONDS)

@@ -1,12 +1,13 @@
-"""`process_guard.py LINE GRACE COMMAND...`: the parent of a command, which ends it with all its children.
+"""`process_guard.py LINE GRACE COMMAND...`: runs a command, and ends it with all its children.
 
-A program of its own, for it has to outlive whoever started it. LINE is the descriptor of a socket: the guard
-writes `+` when the command runs, or why it cannot, and ends the command when the other end of the socket is
-closed, which a process that dies in whatever way does too: politely, and after GRACE seconds by force (0: at
-once). A command that ends by itself takes its children along as well. The guard's exit code is the command's.
+The guard is a program of its own, because it has to outlive whoever started it. LINE is the descriptor of a
+socket: the guard writes `+` when the command runs, or why it cannot run. When the other end of the socket is
+closed, as it also is when the process that holds it dies, the guard ends the command: politely, and after
+GRACE seconds by force (0: at once). The children of a command that ends by itself are ended as well. The
+guard's exit code is the command's.
 
-Linux: orphans become children of the guard, so that it finds daemons and what has a session of its own.
-Elsewhere it finds the process group of the command alone. Out of reach are processes of another user, and
+On Linux orphans become children of the guard, so that it finds daemons and processes in sessions of their
+own. Elsewhere it finds only the process group of the command. Out of reach are processes of another user, and
 those that a service starts when it is asked, such as containers.
 """
 
@@ -31,26 +32,26 @@ _MOST_BYTES = 4096
 
 
 class _Family:
-    """The command's process, and everything that descends from it."""
+    """The command's process, and every process that descends from it."""
 
     def __init__(self, command: list[str]) -> None:
         self._process = subprocess.Popen(command, start_new_session=True)
         self.code: int | None = None
 
     def reap(self) -> None:
-        """Take note of what has ended, adopted orphans too."""
+        """Reap the children that have ended, adopted orphans too, and note the command's exit code."""
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
                 if ended[0] == self._process.pid:
                     self.code = self._process.returncode = os.waitstatus_to_exitcode(ended[1])
 
     def ask(self) -> None:
-        """Ask the group to end."""
+        """Ask the command's process group to end."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill all of it, and what it starts meanwhile, for two seconds at most."""
+        """Kill the command, all its descendants and what they start meanwhile, for at most two seconds."""
         deadline = time.monotonic() + _KILL_SECONDS
         while True:
             with suppress(ProcessLookupError, PermissionError):
@@ -83,29 +84,31 @@ def main(line_number: str, grace: str, *command: str) -> int:
     with suppress(OSError):
         line.send(STARTED)
     _let_go_of_streams()
-    _wait(family, line, woken, None)
+    _wait_for_end(family, line, woken, None)
     if family.code is None and float(grace):
         family.ask()
-        _wait(family, None, woken, float(grace))
+        _wait_for_end(family, None, woken, float(grace))
     family.kill()
     return family.code or 0
 
 
-def _wait(family: _Family, line: socket.socket | None, woken: socket.socket, seconds: float | None) -> None:
-    """Until the command has ended, the line is closed, the guard is told to end, or time is up."""
+def _wait_for_end(
+    family: _Family, line: socket.socket | None, woken: socket.socket, seconds: float | None
+) -> None:
+    """Wait until the command has ended, the line is closed, the guard is told to end, or time is up."""
     deadline = None if seconds is None else time.monotonic() + seconds
     while family.code is None:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         watched = [woken] if line is None else [woken, line]
         ready, _, _ = select.select(watched, [], [], left)
-        told = woken.recv(_MOST_BYTES) if woken in ready else b""
+        signals = woken.recv(_MOST_BYTES) if woken in ready else b""
         family.reap()
-        if not ready or line in ready or (line is not None and signal.SIGTERM in told):
+        if not ready or line in ready or (line is not None and signal.SIGTERM in signals):
             return
 
 
 def _descendants(ancestor: int) -> Iterator[int]:
-    """The processes that descend from that one and run, where /proc tells; none elsewhere."""
+    """Yield the running descendants of a process, as /proc lists them; none on systems without /proc."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):
@@ -119,7 +122,7 @@ def _descendants(ancestor: int) -> Iterator[int]:
 
 
 def _adopt_orphans() -> None:
-    """Let orphaned descendants become children of this process, where the system can."""
+    """Let orphaned descendants become children of this process, if the system can do so."""
     if sys.platform == "linux":
         import ctypes
 
@@ -128,14 +131,15 @@ def _adopt_orphans() -> None:
 
 
 def _let_go_of_streams() -> None:
-    """They are the command's: whoever reads them is to see when the command closes them."""
+    """Close our copies of the command's streams, so that their readers see when the command closes its
+    own."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
 
 
 def _end_as(code: int) -> None:
-    """End as the command did: by the same signal, but without a second core file."""
+    """End this process as the command ended: by the same signal, but without a second core file."""
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A client with an avatar: what arrives on the wire feeds the decoder, which plays in real time."""
+"""A relay's client with an avatar: feeds what arrives on the wire to a decoder, which plays in real time."""
 
 import asyncio
 import time
@@ -14,8 +14,8 @@ _TICK_SECONDS = 0.04
 
 
 class AvatarClient:
-    """Feeds a ClientDecoder with what a RelayClient hears, until `stop`. Where the relay says that motion
-    failed, it gives the decoder an empty list, so that the audio plays out in audio-only."""
+    """Feeds a ClientDecoder with what a RelayClient hears, until `stop`. If the relay says that motion
+    failed, the decoder gets an empty list, so that the audio plays out in audio-only."""
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class AvatarClient:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
+        """Let time pass for the decoder, feed it, and record what it reports, for ever."""
         while True:
             try:
                 heard = await asyncio.wait_for(self._relay.heard.get(), _TICK_SECONDS)
@@ -49,6 +50,7 @@ class AvatarClient:
                 self._recorder.emit(Lane.DECODER, self._name, event)
 
     def _feed(self, heard: RelayEvent) -> None:
+        """Give the decoder what one event of the relay means to it."""
         match heard:
             case Ready(output_sample_rate=rate) if rate:
                 self.decoder = ClientDecoder(rate, self._new_id, time.monotonic_ns())

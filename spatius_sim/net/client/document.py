@@ -17,13 +17,14 @@ _TEXTUAL = ("application/json", "text/")
 
 
 class DocumentClient(RelayClient):
-    """The same as a RelayClient, for an http:// address: what it says in a turn is posted when it is whole,
-    and what comes is the answer. Opening and closing are the client's own notion."""
+    """A RelayClient for an http:// address: it posts what it says in a turn once the turn is whole, and hears
+    the answer. HTTP knows no session: opening and closing exist only on the client's side."""
 
     _speech = b""
     _posting: asyncio.Task[None] | None = None
 
     async def _connect(self) -> None:
+        """Look whether the backend takes connections at all; raises UnreachableError if not."""
         parts = urlsplit(self._address.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
@@ -54,39 +55,40 @@ class DocumentClient(RelayClient):
 
     async def send(self, frame: Frame) -> None:
         """Post a frame; the answer to the one before is no longer waited for."""
-        await self._drop()
+        await self._give_up_posting()
         self.closed.clear()
         self._recorder.sent(Lane.DOWNSTREAM, self.name, frame)
         self._posting = asyncio.create_task(self._post(frame))
 
     async def hang_up(self) -> None:
         """Leave, whether the answer has come or not."""
-        await self._drop()
+        await self._give_up_posting()
         if not self._leave(_NORMAL_CLOSE):
             self.closed.set()
 
     def vanish(self) -> None:
-        """The same: a request has no closing handshake."""
+        """Leave without waiting for the request to be cancelled: it has no closing handshake."""
         if self._posting is not None:
             self._posting.cancel()
         if not self._leave(_ABNORMAL_CLOSE):
             self.closed.set()
 
     def stop_reading(self) -> None:
-        """An answer is read whole."""
+        """Do nothing: an answer is always read whole."""
 
     def read_on(self) -> None:
-        """An answer is read whole."""
+        """Do nothing: an answer is always read whole."""
 
     def break_protocol(self) -> None:
-        """There is no WebSocket whose protocol could be broken."""
+        """Do nothing: there is no WebSocket whose protocol could be broken."""
 
-    async def _drop(self) -> None:
+    async def _give_up_posting(self) -> None:
         if self._posting is not None:
             self._posting.cancel()
             await asyncio.gather(self._posting, return_exceptions=True)
 
     async def _post(self, frame: Frame) -> None:
+        """Post a frame, search the answer for secrets, and hear it; a failure closes the client."""
         kind = "application/json" if isinstance(frame, str) else "application/octet-stream"
         timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
         headers = dict(self._address.headers) | {"Content-Type": kind}
@@ -98,9 +100,9 @@ class DocumentClient(RelayClient):
                     self._address.url, data=body, headers=headers, ssl=self._address.tls or True
                 ) as answer,
             ):
-                said = await answer.content.read(LARGEST_FRAME)
-                while len(said) < LARGEST_FRAME and (more := await answer.content.read(LARGEST_FRAME)):
-                    said += more
+                body_read = await answer.content.read(LARGEST_FRAME)
+                while len(body_read) < LARGEST_FRAME and (more := await answer.content.read(LARGEST_FRAME)):
+                    body_read += more
                 lines = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
                 textual = answer.content_type.startswith(_TEXTUAL)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
@@ -108,7 +110,7 @@ class DocumentClient(RelayClient):
             self.closed.set()
             return
         self._recorder.searched(Lane.DOWNSTREAM, self.name, lines, "in a header")
-        document: Frame = said.decode(errors="replace") if textual else said
+        document: Frame = body_read.decode(errors="replace") if textual else body_read
         self._recorder.received(Lane.DOWNSTREAM, self.name, document)
         for event in self._wire.read_relay(document):
             self.heard.put_nowait(event)

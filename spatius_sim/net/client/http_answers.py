@@ -1,4 +1,4 @@
-"""Looks into what a relay answers its clients over HTTP, for secrets that must not be there."""
+"""Searches a relay's HTTP answers to its clients for secrets that must not be there."""
 
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,7 +13,8 @@ _MOST_BYTES = 1_048_576
 
 
 async def search_answer(address: RelayAddress, path: str, recorder: LiveRecorder, client: str) -> bool:
-    """Whether the relay answered GET `path`; what it said, up to 1 MiB and its headers, was searched."""
+    """GET `path` from the relay and search the answer, its headers and up to 1 MiB of its body, for secrets.
+    Returns whether the relay answered."""
     scheme, netloc, *_ = urlsplit(address.url)
     url = urlunsplit((scheme.replace("ws", "http", 1), netloc, path, "", ""))
     timeout = aiohttp.ClientTimeout(total=_SECONDS)
@@ -22,10 +23,10 @@ async def search_answer(address: RelayAddress, path: str, recorder: LiveRecorder
             aiohttp.ClientSession(timeout=timeout, headers=dict(address.headers)) as http,
             http.get(url, ssl=address.tls or True, allow_redirects=False) as answer,
         ):
-            said = await answer.content.read(_MOST_BYTES)
+            body = await answer.content.read(_MOST_BYTES)
             headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
         return False
-    recorder.searched(Lane.DOWNSTREAM, client, said, f"in the answer to GET {path}")
+    recorder.searched(Lane.DOWNSTREAM, client, body, f"in the answer to GET {path}")
     recorder.searched(Lane.DOWNSTREAM, client, headers, f"in a header of the answer to GET {path}")
     return True

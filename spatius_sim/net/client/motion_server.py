@@ -1,4 +1,4 @@
-"""A Server SDK of our own, as small as can be: it asks for a token, connects, sends and receives."""
+"""A minimal Server SDK of our own: asks for a token, connects, sends and receives."""
 
 import json
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ _TIMEOUT_SECONDS = 10.0
 
 
 class UpgradeRefusedError(UnreachableError):
-    """An upgrade was answered with something else than 101."""
+    """A server answered an upgrade with another status than 101."""
 
     def __init__(self, answer: HttpAnswer) -> None:
         super().__init__(f"the upgrade was refused: HTTP {answer.status} {answer.body.strip()}")
@@ -26,8 +26,8 @@ class UpgradeRefusedError(UnreachableError):
 
 
 async def ask_for_token(console_endpoint: str, api_key: str, expire_at: int) -> HttpAnswer:
-    """The Console API's answer to a request for a token that expires at `expire_at` (unix seconds); no
-    X-Api-Key is sent where `api_key` is "". Raises UnreachableError where none comes."""
+    """Ask the Console API for a token that expires at `expire_at` (unix seconds), and return the answer. If
+    `api_key` is "", no X-Api-Key is sent. Raises UnreachableError if no answer comes."""
     headers = {"X-Api-Key": api_key} if api_key else {}
     url = f"{console_endpoint.rstrip('/')}/session-tokens"
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
@@ -44,19 +44,19 @@ async def ask_for_token(console_endpoint: str, api_key: str, expire_at: int) -> 
 
 
 def token_in(answer: HttpAnswer) -> str:
-    """The session token in the Console API's answer, "" where there is none."""
+    """Read the session token in the Console API's answer; "" if it holds none."""
     try:
-        said = json.loads(answer.body)
+        document = json.loads(answer.body)
     except (ValueError, RecursionError):
         return ""
-    return str(said.get("sessionToken", "")) if isinstance(said, dict) else ""
+    return str(document.get("sessionToken", "")) if isinstance(document, dict) else ""
 
 
 class UpstreamClient:
     """One session with a Motion Server. `async with` asks for a token that expires at `expire_at` (unix
-    seconds), unless it was given a `token`, and opens the WebSocket, its credentials in headers or
-    `by_query`. Raises UnreachableError where either is refused (the upgrade: UpgradeRefusedError) or not
-    answered."""
+    seconds), unless it was given a `token`, and opens the WebSocket, with the credentials in headers or, if
+    `by_query`, in the query. Raises UnreachableError if the token or the upgrade is refused (the upgrade:
+    UpgradeRefusedError), or if no answer comes."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class UpstreamClient:
         self._socket: ClientConnection | None = None
 
     async def __aenter__(self) -> Self:
-        token = await self._token() if self._session_token is None else self._session_token
+        token = await self._fetch_token() if self._session_token is None else self._session_token
         headers = {"X-App-ID": self._app_id, "X-Session-Key": token}
         in_query = {"appId": self._app_id, "sessionKey": token}
         query = urlencode({"id": self._avatar_id} | (in_query if self._by_query else {}))
@@ -120,7 +120,7 @@ class UpstreamClient:
             await self._socket.close()
 
     async def frames(self) -> AsyncIterator[str | bytes]:
-        """What the server sends, until it or we close."""
+        """Yield the frames that the server sends, until it or we close."""
         if self._socket is not None:
             try:
                 async for frame in self._socket:
@@ -130,10 +130,10 @@ class UpstreamClient:
 
     @property
     def close_code(self) -> int:
-        """The code with which the session was closed; 1006 where there was no closing frame."""
+        """The code with which the session was closed; 1006 if there was no closing frame."""
         return (self._socket.close_code if self._socket else None) or 1006
 
-    async def _token(self) -> str:
+    async def _fetch_token(self) -> str:
         answer = await ask_for_token(self._console, self._api_key, self._expire_at)
         if answer.status != 200:
             raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")

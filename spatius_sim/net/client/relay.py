@@ -1,4 +1,4 @@
-"""A client of a relay: it speaks a wire, and writes down all that it hears."""
+"""A client of a relay: speaks a wire, and records all that it hears."""
 
 import asyncio
 import contextlib
@@ -24,39 +24,39 @@ LARGEST_FRAME = 16 * 1_048_576
 _CLOSE_SECONDS = 2.0
 _ABNORMAL_CLOSE = 1006
 _NARROW_SEGMENT, _NARROW_BUFFER = 1400, 8192
-"""Bytes. Between two programs on one machine the kernel holds 4 MB before a sender notices that nobody reads;
-over a link such as this, some 100 kB, and 1 MB once much has passed."""
+"""Bytes. Between two programs on one machine the kernel holds 4 MB before a sender notices that nobody reads.
+On a narrow link it holds some 100 kB, and 1 MB once much has passed."""
 
 _BROKEN_FRAME = b"\xf7\x80\x00\x00\x00\x00"
-"""Reserved bits and a reserved opcode."""
-
+"""The begin of a frame with reserved bits and a reserved opcode."""
 
 SEND_SECONDS = 20.0
-"""A relay that answers within its reader takes nothing more while its client reads nothing: that passes."""
+"""How long a relay may take nothing. A relay that answers from within its reader takes nothing while its
+client reads nothing, but later goes on."""
 
 
 @dataclass(frozen=True, slots=True)
 class RelayAddress:
-    """Where a relay's clients connect, and what they bring: the relay's own login, subprotocols that they
-    speak, and whom they trust."""
+    """Where a relay's clients connect, and what they bring: headers with the relay's own login, the
+    subprotocols that they speak, and the certificates that they trust."""
 
     url: str = field(repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     subprotocols: tuple[str, ...] = ()
     tls: ssl.SSLContext | None = None
     bears: str = ""
-    """The reference of the Spatius session token among the headers; "" where there is none."""
+    """The reference of the Spatius session token among the headers; "" if there is none."""
     narrow: bool = False
-    """Whether the link holds little on its way."""
+    """Whether the link buffers little, so that a sender soon notices that nobody reads."""
 
     @property
     def shown(self) -> str:
-        """The URL as it may be shown."""
+        """The URL without its secrets, so that it may be shown."""
         return shown_url(self.url)
 
 
 def bearing(address: RelayAddress, app_id: str, token: str) -> RelayAddress:
-    """The same with credentials where a Motion Server looks for them (protocol.md section 2)."""
+    """Add Spatius credentials to an address, in the places where a Motion Server looks for them."""
     headers = (*address.headers, ("X-App-ID", app_id), ("X-Session-Key", token))
     joined = "&" if "?" in address.url else "?"
     url = f"{address.url}{joined}{urlencode({'appId': app_id, 'sessionKey': token})}"
@@ -64,10 +64,10 @@ def bearing(address: RelayAddress, app_id: str, token: str) -> RelayAddress:
 
 
 class RelayClient:
-    """`async with RelayClient(...) as client:` is connected; raises UnreachableError where the relay does
+    """`async with RelayClient(...) as client:` is connected; raises UnreachableError if the relay does
     not take the connection within `open_seconds`.
 
-    `name` is what the trace calls the client. What arrives is told to `recorder`, and waits in `heard`.
+    `name` is the client's name in the trace. `recorder` is told of what arrives, and it waits in `heard`.
     """
 
     def __init__(
@@ -95,14 +95,15 @@ class RelayClient:
 
     @property
     def was_hung_up_on(self) -> bool:
-        """Whether it was the relay that ended the connection."""
+        """Whether the relay, and not this client, ended the connection."""
         return self.closed.is_set() and not self._left
 
     async def _connect(self) -> None:
+        """Open the socket, search the answer's headers for secrets, and begin to listen."""
         try:
             self._socket = await connect(
                 self._address.url,
-                sock=await _narrow_link(self._address.url) if self._address.narrow else None,
+                sock=await _open_narrow_link(self._address.url) if self._address.narrow else None,
                 additional_headers=self._address.headers,
                 subprotocols=[Subprotocol(name) for name in self._address.subprotocols] or None,
                 ssl=self._address.tls or (True if self._address.url.startswith("wss:") else None),
@@ -122,15 +123,17 @@ class RelayClient:
         self._listening = asyncio.create_task(self._listen())
 
     async def renew(self) -> None:
-        """Leave, and connect anew under the same name; raises UnreachableError."""
+        """Leave, and connect anew under the same name; raises UnreachableError if the relay does not take
+        it."""
         await self.__aexit__(None, None, None)
         self.closed.clear()
         self._left = False
         await self._connect()
 
     async def start(self, sample_rate: int, seconds: float) -> RelayEvent | None:
-        """Say what the wire wants to hear first, and give the first thing that the relay says and the wire
-        knows, or else the first that it said; None where it says nothing for so many seconds, or hangs up."""
+        """Send what the wire sends first, and return the first event of the relay that the wire knows. If
+        none comes within `seconds`, or the relay hangs up, return its first unknown event, or None if it said
+        nothing."""
         await self.do(Start(sample_rate))
         unknown: NotUnderstood | None = None
         closing = asyncio.create_task(self.closed.wait())
@@ -171,7 +174,7 @@ class RelayClient:
 
     async def send(self, frame: str | bytes) -> None:
         """Send a frame, whatever it may mean; nothing happens on a connection that the relay has closed.
-        Raises UnreachableError where the relay has taken nothing for so long that it never will."""
+        Raises UnreachableError if the relay takes nothing for SEND_SECONDS."""
         if self._socket is None or self.closed.is_set():
             return
         self._recorder.sent(Lane.DOWNSTREAM, self.name, frame)
@@ -182,8 +185,8 @@ class RelayClient:
             return
         except TimeoutError:
             self._socket.transport.abort()
-            told = f"{self._address.shown} reads nothing of what its client sends, for {SEND_SECONDS:.0f} s"
-            raise UnreachableError(told) from None
+            fault = f"{self._address.shown} reads nothing of what its client sends, for {SEND_SECONDS:.0f} s"
+            raise UnreachableError(fault) from None
 
     def break_protocol(self) -> None:
         """Send bytes that are no WebSocket frame."""
@@ -191,11 +194,11 @@ class RelayClient:
             self._socket.transport.write(_BROKEN_FRAME)
 
     def stop_reading(self) -> None:
-        """Leave what comes unread."""
+        """Stop reading: leave unread what comes from now on."""
         self._reading.clear()
 
     def read_on(self) -> None:
-        """Read what has come."""
+        """Read again, first what has come meanwhile."""
         self._reading.set()
 
     async def hang_up(self) -> None:
@@ -204,12 +207,12 @@ class RelayClient:
             await self._socket.close()
 
     def vanish(self) -> None:
-        """Leave without a word: the TCP connection is cut."""
+        """Leave without a closing handshake: cut the TCP connection."""
         if self._socket is not None and not self._leave(_ABNORMAL_CLOSE):
             self._socket.transport.abort()
 
     def _leave(self, code: int) -> bool:
-        """Whether the connection was over already."""
+        """Record that this client leaves, unless the connection was over already; return whether it was."""
         self._reading.set()
         if self._left or self.closed.is_set():
             return True
@@ -218,6 +221,7 @@ class RelayClient:
         return False
 
     async def _listen(self) -> None:
+        """Record what arrives and queue its events, until the connection is over."""
         assert self._socket is not None
         with contextlib.suppress(ConnectionClosed):
             async for frame in self._socket:
@@ -234,8 +238,8 @@ class RelayClient:
         self.closed.set()
 
 
-async def _narrow_link(url: str) -> socket.socket:
-    """A TCP connection to that address which holds little on its way."""
+async def _open_narrow_link(url: str) -> socket.socket:
+    """Open a TCP connection to the URL's host that buffers little."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "wss" else 80)
     loop = asyncio.get_running_loop()

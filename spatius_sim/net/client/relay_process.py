@@ -1,4 +1,4 @@
-"""A relay that the kit starts itself: its output is read, and it ends with all its children."""
+"""Runs a relay that the kit starts itself: reads its output, and ends it with all its children."""
 
 import asyncio
 import shlex
@@ -17,22 +17,22 @@ _GRACE_SECONDS = 5.0
 
 
 class RelayProcess:
-    """`command` is a shell-like line that no shell sees. Its output is read to its end, so that it never
-    blocks, and the last lines of it are kept."""
+    """Runs `command`, which is split as a shell would, but given to none. Its output is read to the end, so
+    that the relay never blocks, and the last lines of the output are kept."""
 
     def __init__(self, command: str, environment: Mapping[str, str]) -> None:
         self.command, self._environment = command, dict(environment)
         self._guarded: GuardedProcess | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._said: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._last_lines: deque[str] = deque(maxlen=_LINES_KEPT)
         self.read_bytes = 0
 
     async def start(self) -> None:
-        """Start it where it does not run; raises UsageError where the system cannot."""
+        """Start the relay unless it runs; raises UsageError if the system cannot start it."""
         if self._guarded is not None and self._guarded.process.returncode is None:
             return
         await self.stop()
-        self._said.clear()
+        self._last_lines.clear()
         try:
             self._guarded = await GuardedProcess.start(
                 shlex.split(self.command),
@@ -46,8 +46,8 @@ class RelayProcess:
         self._reading = asyncio.create_task(self._read(self._guarded.process))
 
     async def obituary(self, grace: float = 0.0) -> str:
-        """How it ended and its last lines; "" where it runs still after so many seconds: who finds its port
-        closed may be faster than the news of its end."""
+        """Say how the relay ended, with its last lines; "" if it still runs after `grace` seconds. The wait
+        is for callers that found its port closed before the system reported its end."""
         if self._guarded is None:
             return ""
         await self._guarded.wait(grace)
@@ -55,18 +55,18 @@ class RelayProcess:
         if code is None:
             return ""
         if self._reading is not None:
-            # What is out of our reach may hold its output open when it has ended.
+            # A process out of our reach may hold the output open after the relay has ended.
             await asyncio.wait([self._reading], timeout=1.0)
-        said = self.last_output() or "nothing"
-        return f"{self.command!r} ended with code {code}; its last output: {said}"
+        output = self.last_output() or "nothing"
+        return f"{self.command!r} ended with code {code}; its last output: {output}"
 
     def last_output(self) -> str:
-        """Its last lines, without what is indented: the frames of a stack trace, which hide the error."""
-        told = [line for line in self._said if not line[0].isspace()] or list(self._said)
-        return " | ".join(told[-_LINES_SHOWN:])
+        """Return the relay's last lines without indented ones, which in a stack trace hide the error."""
+        lines = [line for line in self._last_lines if not line[0].isspace()] or list(self._last_lines)
+        return " | ".join(lines[-_LINES_SHOWN:])
 
     async def stop(self) -> None:
-        """End it and all its children, politely at first."""
+        """End the relay and all its children, politely at first."""
         guarded, self._guarded = self._guarded, None
         if guarded is None:
             return
@@ -76,12 +76,13 @@ class RelayProcess:
             self._reading.cancel()
 
     async def _read(self, process: Process) -> None:
+        """Read the output to its end, and keep its last lines."""
         assert process.stdout is not None
         begun = ""
         while piece := await process.stdout.read(_PIECE):
             self.read_bytes += len(piece)
             *lines, begun = (begun + piece.decode(errors="replace")).split("\n")
-            self._said.extend(line[:_LONGEST_LINE].rstrip() for line in lines if line.strip())
+            self._last_lines.extend(line[:_LONGEST_LINE].rstrip() for line in lines if line.strip())
             begun = begun[:_LONGEST_LINE]
         if begun.strip():
-            self._said.append(begun)
+            self._last_lines.append(begun)

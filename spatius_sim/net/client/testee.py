@@ -1,4 +1,4 @@
-"""How a client under test is reached: as a process over stdio, or over a WebSocket that it opens to us."""
+"""Reaches a client under test: as a process over stdio, or over a WebSocket that the testee opens to us."""
 
 import asyncio
 import shlex
@@ -19,40 +19,40 @@ _LARGEST_LINE = 16 * 1_048_576
 _LINES_KEPT = 20
 _EXIT_SECONDS = 1.0
 _LOOK_SECONDS = 0.25
-"""How often to look whether a testee that says nothing is still there."""
+"""How often to check that a testee that says nothing still runs."""
 
 
 class TesteeError(SpatiusSimError):
-    """The testee hung, ended, or said what is no answer: nothing can be said of its client."""
+    """The testee hung, ended, or said what is no answer, so that its client cannot be judged."""
 
 
 class Testee(Protocol):
-    """Something that answers lines."""
+    """Something that answers a line with a line."""
 
     async def open(self, seconds: float) -> None:
-        """Start it, or wait for it; raises UnreachableError."""
+        """Start the testee, or wait for it; raises UnreachableError if it does not come within `seconds`."""
 
     async def ask(self, line: str, seconds: float) -> str | bytes:
-        """Its answer; raises TesteeError where none comes in that time."""
+        """Send a line and return the answer; raises TesteeError if none comes within `seconds`."""
 
     def last_output(self) -> str:
-        """What it said last, for a person."""
+        """Return what the testee said last, for a person."""
 
     async def close(self) -> None:
-        """End it, and everything that it started."""
+        """End the testee, and everything that it started."""
 
 
 class StdioTestee:
-    """A command that answers on its standard output what it reads on its standard input."""
+    """Reaches a command that reads requests on its standard input and answers on its standard output."""
 
     def __init__(self, command: str) -> None:
         self._command = command
         self._guarded: GuardedProcess | None = None
-        self._said: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._last_lines: deque[str] = deque(maxlen=_LINES_KEPT)
         self._listening: asyncio.Task[None] | None = None
 
     async def open(self, seconds: float) -> None:
-        """Start the command; raises UnreachableError where it cannot be started."""
+        """Start the command; raises UnreachableError if it cannot be started."""
         try:
             words = shlex.split(self._command)
             if not words:
@@ -65,7 +65,7 @@ class StdioTestee:
         self._listening = asyncio.create_task(self._listen(self._guarded.process))
 
     async def ask(self, line: str, seconds: float) -> str | bytes:
-        """Write the line, read one back."""
+        """Write the line, and read one back; raises TesteeError if none comes."""
         assert self._guarded is not None
         process = self._guarded.process
         assert process.stdin is not None
@@ -80,7 +80,7 @@ class StdioTestee:
                         await process.stdin.drain()
                         answer = await process.stdout.readline()
                 except TimeoutError:
-                    # What is out of our reach may hold its stdout open when it has ended.
+                    # A process out of our reach may hold the stdout open after the testee has ended.
                     if process.returncode is not None:
                         answer = b""
                     elif time.monotonic() >= deadline:
@@ -92,15 +92,15 @@ class StdioTestee:
         if not answer.endswith(b"\n"):
             await self._guarded.wait(_EXIT_SECONDS)
             raise TesteeError(f"it ended with code {process.returncode}")
-        self._said.append(answer.decode(errors="replace").rstrip())
+        self._last_lines.append(answer.decode(errors="replace").rstrip())
         return answer
 
     def last_output(self) -> str:
-        """Its last lines, of stdout and stderr."""
-        return "\n".join(self._said)
+        """Return the last lines of the command's stdout and stderr."""
+        return "\n".join(self._last_lines)
 
     async def close(self) -> None:
-        """Close its stdin, and after a second kill it and all its children."""
+        """Close the command's stdin, and after a second kill it and all its children."""
         guarded, self._guarded = self._guarded, None
         if guarded is None:
             return
@@ -124,22 +124,22 @@ class StdioTestee:
         assert process.stderr is not None
         with suppress(ValueError):
             async for line in process.stderr:
-                self._said.append(line.decode(errors="replace").rstrip())
+                self._last_lines.append(line.decode(errors="replace").rstrip())
 
 
 class SocketTestee:
-    """We listen, the testee connects; one at a time."""
+    """Listens for testees that connect to us, and talks to one at a time."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", 80 if parts.port is None else parts.port
         self._server: Server | None = None
-        self._come: asyncio.Queue[ServerConnection] = asyncio.Queue()
+        self._connected: asyncio.Queue[ServerConnection] = asyncio.Queue()
         self._socket: ServerConnection | None = None
-        self._said = ""
+        self._last_message = ""
 
     async def listen(self) -> int:
-        """Bind the address, and return the port; raises UsageError where it cannot be had."""
+        """Bind the address, and return the port; raises UsageError if the address cannot be had."""
         if self._server is None:
             try:
                 self._server = await serve(self._welcome, self._host, self._port, max_size=_LARGEST_LINE)
@@ -149,16 +149,16 @@ class SocketTestee:
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
     async def open(self, seconds: float) -> None:
-        """Wait for a testee; raises UnreachableError when none connects in time."""
+        """Wait for a testee; raises UnreachableError if none connects within `seconds`."""
         port = await self.listen()
         try:
-            self._socket = await asyncio.wait_for(self._come.get(), seconds)
+            self._socket = await asyncio.wait_for(self._connected.get(), seconds)
         except TimeoutError:
             place = f"ws://{self._host}:{port}"
             raise UnreachableError(f"no client connected to {place} within {seconds:g} s") from None
 
     async def ask(self, line: str, seconds: float) -> str | bytes:
-        """Send the line, receive one."""
+        """Send the line, and receive one; raises TesteeError if none comes."""
         assert self._socket is not None
         try:
             await self._socket.send(line)
@@ -167,26 +167,26 @@ class SocketTestee:
             raise TesteeError(f"it did not answer for {seconds:g} s") from None
         except ConnectionClosed as error:
             raise TesteeError(f"its connection was closed: {error}") from None
-        self._said = answer if isinstance(answer, str) else answer.decode(errors="replace")
+        self._last_message = answer if isinstance(answer, str) else answer.decode(errors="replace")
         return answer
 
     def last_output(self) -> str:
-        """Its last message."""
-        return self._said
+        """Return the testee's last message."""
+        return self._last_message
 
     async def close(self) -> None:
-        """Close its connection; the address stays ours."""
+        """Close the testee's connection, and keep listening."""
         socket, self._socket = self._socket, None
         if socket is not None:
             await socket.close()
 
     async def stop(self) -> None:
-        """Give the address up."""
+        """Stop listening, and give the address up."""
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
             self._server = None
 
     async def _welcome(self, socket: ServerConnection) -> None:
-        await self._come.put(socket)
+        await self._connected.put(socket)
         await socket.wait_closed()

@@ -1,6 +1,6 @@
-"""Heads of HTTP/1.1 messages, as much of them as a proxy must understand. No I/O.
+"""Reads the heads of HTTP/1.1 messages, as far as a proxy must understand them. No I/O.
 
-They are read strictly: what two readers could read in two ways is refused, never passed on.
+Heads are read strictly: what two readers could read in two ways is refused, never passed on.
 """
 
 import re
@@ -12,7 +12,7 @@ LARGEST_HEAD = 64 * 1024
 END_OF_HEAD = b"\r\n\r\n"
 
 _MOST_DIGITS = 15
-"""Of a number: more bytes than anybody sends, and fewer than any integer type holds."""
+"""The most digits of a number: it counts more bytes than anybody sends, and fits any integer type."""
 _DIGITS = {10: frozenset(b"0123456789"), 16: frozenset(b"0123456789abcdefABCDEF")}
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^\0- \x7f]+) (HTTP/1\.[0-9])")
@@ -23,7 +23,7 @@ _ORIGIN = re.compile(r"(?:https?|wss?)://[^/?#]*", re.IGNORECASE)
 
 
 def read_number(digits: bytes, base: int = 10) -> int:
-    """Read a number of a peer: ASCII digits of `base` (10 or 16) alone, 15 at most; raises
+    """Read a number that a peer sent: at most 15 ASCII digits to the `base` 10 or 16. Raises
     RemoteProtocolError for all else that Python would take."""
     if not 0 < len(digits) <= _MOST_DIGITS or not _DIGITS[base].issuperset(digits):
         raise RemoteProtocolError(f"no number of 1 to {_MOST_DIGITS} digits to the base of {base}")
@@ -32,8 +32,8 @@ def read_number(digits: bytes, base: int = 10) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The first line and the headers, as they were sent, of a request (which has a method and a target) or
-    of an answer (which has a status)."""
+    """The first line and the headers of a message, as they were sent. A request has a method and a target, an
+    answer has a status."""
 
     first_line: bytes
     lines: tuple[bytes, ...]
@@ -44,26 +44,26 @@ class Head:
     _values: dict[str, list[str]] = field(default_factory=dict)
 
     def values(self, name: str) -> list[str]:
-        """All values of a header in their order, of each line one."""
+        """List the values of a header in order, one for each of its lines."""
         return self._values.get(name.lower(), [])
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """Every header, as it was sent."""
+        """Every header as (name, value), as it was sent."""
         pairs = (line.decode("latin-1").split(":", 1) for line in self.lines)
         return [(name.strip(), value.strip()) for name, value in pairs]
 
     def header(self, name: str) -> str:
-        """The value of a header, "" if it is missing; several are joined by commas."""
+        """Return the value of a header, "" if it is missing; several values are joined by commas."""
         return ", ".join(self.values(name))
 
     def tokens(self, name: str) -> list[str]:
-        """The members of a header that is a list, in lower case."""
+        """List the members of a header whose value is a list, in lower case."""
         return [token for part in self.header(name).lower().split(",") if (token := part.strip())]
 
     @property
     def path(self) -> str:
-        """The path and query of a request, also if its target is a whole URL."""
+        """The path and query of a request, even if its target is a whole URL."""
         origin = _ORIGIN.match(self.target)
         return self.target if origin is None else self.target[origin.end() :] or "/"
 
@@ -73,7 +73,7 @@ class Head:
         return self.version == b"HTTP/1.1" and "close" not in self.tokens("connection")
 
     def aimed_at(self, target: str, host: str) -> bytes:
-        """The bytes of a request for another place: its target and Host are replaced, nothing else."""
+        """Return the request's bytes with another target and another Host, and nothing else changed."""
         lines = [
             b"Host: " + host.encode() if line.split(b":", 1)[0].lower() == b"host" else line
             for line in self.lines
@@ -82,7 +82,7 @@ class Head:
         return b"\r\n".join((first, *lines)) + END_OF_HEAD
 
     def written(self) -> bytes:
-        """The bytes as they came."""
+        """Return the bytes of the head as they came."""
         return b"\r\n".join((self.first_line, *self.lines)) + END_OF_HEAD
 
 
@@ -97,8 +97,8 @@ def may_begin_answer(begin: bytes) -> bool:
 
 
 def read_request(raw: bytes) -> Head:
-    """Read the head of a request without its empty line; raises RemoteProtocolError for what is none."""
-    first, lines, values = _split(raw)
+    """Read the head of a request, given without its empty line; raises RemoteProtocolError if it is none."""
+    first, lines, values = _split_head(raw)
     found = _REQUEST_LINE.fullmatch(first)
     if found is None:
         raise RemoteProtocolError("its first line is no request line of HTTP/1.1")
@@ -107,8 +107,8 @@ def read_request(raw: bytes) -> Head:
 
 
 def read_answer(raw: bytes) -> Head:
-    """Read the head of an answer without its empty line; raises RemoteProtocolError for what is none."""
-    first, lines, values = _split(raw)
+    """Read the head of an answer, given without its empty line; raises RemoteProtocolError if it is none."""
+    first, lines, values = _split_head(raw)
     found = _STATUS_LINE.fullmatch(first)
     if found is None:
         raise RemoteProtocolError("its first line is no status line of HTTP/1.1")
@@ -117,15 +117,16 @@ def read_answer(raw: bytes) -> Head:
 
 
 def read_field(line: bytes) -> tuple[str, str]:
-    """Read a header or a trailer, its name in lower case; raises RemoteProtocolError for what is none: a
-    name that is no token, or a line that goes on in the next one."""
+    """Read a header or a trailer; returns its name in lower case, and its value. Raises RemoteProtocolError
+    if the name is no token, or the line goes on in the next one."""
     name, colon, value = line.partition(b":")
     if not colon or _TOKEN.fullmatch(name) is None or _CONTROL.search(line):
         raise RemoteProtocolError("a header without a name, or with a line break in it")
     return name.decode().lower(), value.strip(b" \t").decode("latin-1")
 
 
-def _split(raw: bytes) -> tuple[bytes, tuple[bytes, ...], dict[str, list[str]]]:
+def _split_head(raw: bytes) -> tuple[bytes, tuple[bytes, ...], dict[str, list[str]]]:
+    """Split a head into its first line, its header lines, and the values of each header by name."""
     first, *lines = raw.split(b"\r\n")
     if _CONTROL.search(first):
         raise RemoteProtocolError("its first line has a line break in it")

@@ -1,8 +1,10 @@
-"""A proxy between a relay and Motion Server that reads along: bytes pass untouched, and are told as events.
+"""A proxy between a relay and Motion Server that reads along: bytes pass untouched, and are recorded as
+events.
 
-Console API and ingress on one port of 127.0.0.1. Only the target and the Host of a request are replaced, for
-they name the place. WebSocket frames and bodies that cannot be understood still pass; HTTP that two readers
-could read in two ways is refused, with 400 to a relay that sent it, with 502 if the upstream did.
+It serves Console API and ingress on one port of 127.0.0.1. Only the target and the Host of a request are
+replaced, for they name the server. WebSocket frames and bodies that cannot be understood still pass. HTTP
+that two readers could read in two ways is refused: with 400 if the relay sent it, with 502 if the upstream
+did.
 """
 
 import asyncio
@@ -37,19 +39,19 @@ from spatius_sim.trace.logins import shown_url
 
 _CONNECT_SECONDS = 10.0
 _PARTING_SECONDS = 30.0
-"""How long a peer may take to read the rest."""
+"""How long a peer may take to read the rest when a connection ends."""
 _LAST_SECONDS = 0.5
-"""The same when the proxy itself ends."""
+"""How long a peer may take to read the rest when the proxy itself ends."""
 _CATCHING_UP_SECONDS = 0.5
-"""How long what passed is still read when the proxy ends."""
+"""How long the proxy still reads, when it ends, what has passed."""
 _LINGERING_SECONDS = 1.0
-"""How long what a refused peer still says is thrown away."""
+"""How long the proxy throws away what a refused peer still sends."""
 _TOKEN_FIELDS = (*TOKEN_DOORS.values(), "sessionKey", "token")
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyTarget:
-    """Where requests go whose path begins with `root`."""
+    """The server to which requests go whose path begins with `root`."""
 
     root: str
     host: str
@@ -59,15 +61,15 @@ class ProxyTarget:
 
     @property
     def host_header(self) -> str:
-        """What the Host header says."""
+        """The value of the Host header."""
         usual = self.port == (443 if self.tls else 80)
         name = f"[{self.host}]" if ":" in self.host else self.host
         return name if usual else f"{name}:{self.port}"
 
 
 def places(upstream: tuple[str, ...]) -> tuple[ProxyTarget, ...]:
-    """Console, its second door and ingress, from one base URL or from both endpoint URLs; raises UsageError
-    for others."""
+    """Work out the targets of the Console API, its second door and the ingress, from one base URL or from
+    both endpoint URLs; raises UsageError if they do not tell all targets."""
     console = ingress = ""
     for url in upstream:
         path = urlsplit(url).path.rstrip("/")
@@ -83,12 +85,13 @@ def places(upstream: tuple[str, ...]) -> tuple[ProxyTarget, ...]:
             "--upstream: a base URL is needed, or two: one that ends in "
             f"{CONSOLE_ROOT} and one that ends in {INGRESS_ROOT}"
         )
-    door = _place(CONSOLE_ROOT, console)
+    door = _target(CONSOLE_ROOT, console)
     beside = replace(door, root=AUTH_ROOT, path=door.path.removesuffix(CONSOLE_ROOT) + AUTH_ROOT)
-    return door, beside, _place(INGRESS_ROOT, ingress)
+    return door, beside, _target(INGRESS_ROOT, ingress)
 
 
-def _place(root: str, url: str) -> ProxyTarget:
+def _target(root: str, url: str) -> ProxyTarget:
+    """Read one target from its URL; raises UsageError for what is no URL of a server."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -102,14 +105,14 @@ def _place(root: str, url: str) -> ProxyTarget:
 
 class RecordingProxy:
     """`async with RecordingProxy(...) as proxy:` serves until the block ends, and tells `on_event` what
-    happens; `port` 0 takes a free one. Raises UsageError where the port cannot be had."""
+    happens; `port` 0 takes a free one. Raises UsageError if the port cannot be had."""
 
     def __init__(
         self, upstream: tuple[str, ...], on_event: Callable[[Event], None], *, port: int = 0
     ) -> None:
         self.port = port
-        self._places = places(upstream)
-        self._book = ProxyRecorder(on_event)
+        self._targets = places(upstream)
+        self._recorder = ProxyRecorder(on_event)
         self._lookup = NameLookup()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -117,12 +120,12 @@ class RecordingProxy:
 
     @property
     def console_endpoint(self) -> str:
-        """What a Server SDK takes as its console endpoint URL."""
+        """The URL that a Server SDK takes as its console endpoint."""
         return f"http://{LOOPBACK}:{self.port}{CONSOLE_ROOT}"
 
     @property
     def ingress_endpoint(self) -> str:
-        """What a Server SDK takes as its ingress endpoint URL."""
+        """The URL that a Server SDK takes as its ingress endpoint."""
         return f"ws://{LOOPBACK}:{self.port}{INGRESS_ROOT}"
 
     async def __aenter__(self) -> Self:
@@ -146,13 +149,16 @@ class RecordingProxy:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._book.catch_up(_CATCHING_UP_SECONDS)
+        self._recorder.catch_up(_CATCHING_UP_SECONDS)
 
     def _accept(self) -> End:
+        """Make the end of a new connection; once it is made, a task of its own serves it."""
         end = End()
 
         def begin() -> None:
-            conversation = _Conversation(self._places, self._book, end, self._lookup, self._name)
+            conversation = _ProxiedConnection(
+                self._targets, self._recorder, end, self._lookup, self._new_name
+            )
             task = asyncio.create_task(conversation.run())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -160,13 +166,13 @@ class RecordingProxy:
         end.on_made = begin
         return end
 
-    def _name(self) -> str:
+    def _new_name(self) -> str:
         self._connections += 1
         return f"upstream-{self._connections}"
 
 
 class _RefusedError(Exception):
-    """The proxy answers itself, with this status and reason."""
+    """The proxy itself answers a request, with this status and reason."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -174,8 +180,8 @@ class _RefusedError(Exception):
 
 
 @contextmanager
-def _refusing(status: int, what: str) -> Iterator[None]:
-    """What a peer sends here against the protocol is refused with that status."""
+def _refuse_with(status: int, what: str) -> Iterator[None]:
+    """Refuse with this status what a peer sends against the protocol within the context."""
     try:
         yield
     except RemoteProtocolError as error:
@@ -183,24 +189,24 @@ def _refusing(status: int, what: str) -> Iterator[None]:
 
 
 @dataclass(slots=True)
-class _Conversation:
+class _ProxiedConnection:
     """One connection of a relay, and the upstream connection that belongs to it."""
 
     places: tuple[ProxyTarget, ...]
-    book: ProxyRecorder
+    recorder: ProxyRecorder
     client: End
     lookup: NameLookup
     next_name: Callable[[], str]
     upstream: End | None = None
     connected_to: ProxyTarget | None = None
     name: str = ""
-    """Of the session that the request wants to open, if it wants to."""
+    """The name of the session that the request wants to open; "" if it wants none."""
 
     async def run(self) -> None:
-        """Until either side leaves."""
+        """Serve requests until either side leaves."""
         seconds = _PARTING_SECONDS
         try:
-            await self._exchanges()
+            await self._pass_all_on()
         except asyncio.CancelledError:
             seconds = _LAST_SECONDS
             raise
@@ -208,17 +214,17 @@ class _Conversation:
             self.client.on_lost = None
             await part([self.client, *([] if self.upstream is None else [self.upstream])], seconds)
 
-    async def _exchanges(self) -> None:
+    async def _pass_all_on(self) -> None:
         try:
-            while await self._exchange():
+            while await self._pass_one_on():
                 pass
         except _RefusedError as refusal:
             await self._refuse(refusal.status, refusal.reason)
 
-    async def _exchange(self) -> bool:
-        """One request and its answer; whether another may follow."""
+    async def _pass_one_on(self) -> bool:
+        """Pass one request and its answer on; return whether another may follow."""
         self.name, self.client.said = "", False
-        with _refusing(400, "this request"):
+        with _refuse_with(400, "this request"):
             request = await self.client.request()
             if request is None:
                 return False
@@ -229,22 +235,22 @@ class _Conversation:
             raise _RefusedError(404, "only the Console API and the ingress are here")
         upgrade = "websocket" in request.header("upgrade").lower()
         self.name = self.next_name() if upgrade else ""
-        upstream = await self._connected(place)
+        upstream = await self._connection_to(place)
         self.client.on_lost = upstream.leave
         if self.client.lost.is_set():
             return False
         await upstream.send(request.aimed_at(place.path + path[len(place.root) :], place.host_header))
-        key = self.book.secret("key", request.header("x-api-key"))
-        self.book.asked(request.target, request.headers)
-        with _refusing(400, "this request"):
-            asked = await self.client.body(framing, upstream)
+        key = self.recorder.secret("key", request.header("x-api-key"))
+        self.recorder.asked(request.target, request.headers)
+        with _refuse_with(400, "this request"):
+            request_body = await self.client.body(framing, upstream)
         if not framing.ended:
             return False
-        with _refusing(502, f"the answer of {place.host_header}"):
-            answer = await self._answer(upstream)
+        with _refuse_with(502, f"the answer of {place.host_header}"):
+            answer = await self._final_answer(upstream)
             if answer.status != 101:
                 framing = BodyFraming(answer, request.method)
-                said = await upstream.body(framing, self.client, answer.written())
+                answer_body = await upstream.body(framing, self.client, answer.written())
                 if not framing.ended and not framing.until_close:
                     raise RemoteProtocolError("it breaks off")
             elif not upgrade:
@@ -252,21 +258,21 @@ class _Conversation:
         if answer.status == 101:
             await self.client.send(answer.written())
             opened = Opened(*self._credentials(request, self.name))
-            up, down = self.book.opened(self.name, opened, answer.header("sec-websocket-extensions"))
+            up, down = self.recorder.opened(self.name, opened, answer.header("sec-websocket-extensions"))
             await self._tunnel(upstream, up, down)
             return False
         if upgrade:
             token, app_id, avatar_id = self._credentials(request)
-            reason = said.decode(errors="replace").strip()
+            reason = answer_body.decode(errors="replace").strip()
             known = token if answer.status != 400 else ""
             refused = Refused(answer.status, reason, known, app_id, avatar_id)
-            self.book.emit(Lane.UPSTREAM, self.name, refused)
+            self.recorder.emit(Lane.UPSTREAM, self.name, refused)
         elif place.root != INGRESS_ROOT:
-            self._token_requested(key, asked, answer.status, said)
+            self._record_token_request(key, request_body, answer.status, answer_body)
         return request.keeps_alive and answer.keeps_alive and not framing.until_close
 
-    async def _answer(self, upstream: End) -> Head:
-        """The head of the final answer; those before it are passed on."""
+    async def _final_answer(self, upstream: End) -> Head:
+        """Wait for the head of the final answer, and pass on those before it."""
         while (answer := await upstream.answer()) is not None:
             if answer.status >= 200 or answer.status == 101:
                 self.client.said = False
@@ -274,7 +280,8 @@ class _Conversation:
             await self.client.send(answer.written())
         raise RemoteProtocolError("it hung up before it answered")
 
-    async def _connected(self, place: ProxyTarget) -> End:
+    async def _connection_to(self, place: ProxyTarget) -> End:
+        """Return a connection to this target: the one at hand, if it fits, or else a new one."""
         old = self.upstream
         if old is not None:
             if self.connected_to is place and not old.lost.is_set() and not old.waiting:
@@ -290,6 +297,7 @@ class _Conversation:
         return self.upstream
 
     async def _connect(self, place: ProxyTarget) -> End:
+        """Connect to the first address of the target that answers; raises OSError if none does."""
         context = ssl.create_default_context() if place.tls else None
         name = place.host if place.tls else None
         loop = asyncio.get_running_loop()
@@ -305,13 +313,14 @@ class _Conversation:
         raise fault
 
     async def _refuse(self, status: int, reason: str) -> None:
+        """Answer the relay with a refusal, and end the connection."""
         if self.name:
-            self.book.emit(Lane.UPSTREAM, self.name, Refused(status, reason))
+            self.recorder.emit(Lane.UPSTREAM, self.name, Refused(status, reason))
         if self.upstream is not None:
             self.client.on_lost = None
             self.upstream.leave()
         if self.client.said:
-            # Half an answer went by: only a connection that breaks off says that it is none.
+            # Half an answer has passed: only a broken connection shows that the answer is not whole.
             self.client.transport.abort()
             return
         body = json.dumps({"message": reason}).encode() + b"\n"
@@ -320,31 +329,34 @@ class _Conversation:
         self.client.end_saying()
         await gone([self.client], _LINGERING_SECONDS)
 
-    def _token_requested(self, key: str, asked: bytes, status: int, said: bytes) -> None:
-        token = self.book.secret("token", _issued_token(said)) if status == 200 else ""
+    def _record_token_request(self, key: str, asked: bytes, status: int, answered: bytes) -> None:
+        """Record a token request: the reference of its key, its body, and the status and body of its
+        answer."""
+        token = self.recorder.secret("token", _issued_token(answered)) if status == 200 else ""
         try:
             expire_at: int | None = read_token_request(asked).expire_at
         except RequestRefusedError:
             expire_at = None
-        self.book.emit(Lane.CONSOLE, "", TokenRequested(key, expire_at, time.time(), status, token))
+        self.recorder.emit(Lane.CONSOLE, "", TokenRequested(key, expire_at, time.time(), status, token))
 
     def _credentials(self, request: Head, holder: str = "") -> tuple[str, str, str]:
-        """The reference of the session token, the app and the avatar of an upgrade."""
+        """Read the reference of the session token, the app and the avatar of an upgrade."""
         query = parse_qs(urlsplit(request.target).query)
 
-        def named(header: str, parameter: str) -> str:
+        def header_or_query(header: str, parameter: str) -> str:
             return request.header(header) or query.get(parameter, [""])[0]
 
-        token = self.book.secret("token", named("x-session-key", "sessionKey"), holder)
-        return token, named("x-app-id", "appId"), query.get("id", [""])[0]
+        token = self.recorder.secret("token", header_or_query("x-session-key", "sessionKey"), holder)
+        return token, header_or_query("x-app-id", "appId"), query.get("id", [""])[0]
 
     async def _tunnel(self, upstream: End, up: Direction, down: Direction) -> None:
+        """Pass bytes on in both directions until either side leaves."""
         client = self.client
         client.on_lost = None
         client.other, upstream.other = upstream, client
         for source, to, line in ((client, upstream, up), (upstream, client, down)):
-            line.hold, line.release = partial(source.hold, "book"), partial(source.release, "book")
-            source.hand_on(self._passing(to, line))
+            line.hold, line.release = partial(source.hold, "recorder"), partial(source.release, "recorder")
+            source.hand_on(self._pass_on_to(to, line))
         waits = [asyncio.ensure_future(end.lost.wait()) for end in (client, upstream)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -355,20 +367,22 @@ class _Conversation:
             left, other = (upstream, client) if by_server else (client, upstream)
             if left.reset:
                 other.transport.abort()
-            self.book.lost(up.session, by_server=by_server)
+            self.recorder.lost(up.session, by_server=by_server)
 
-    def _passing(self, to: End, line: Direction) -> Callable[[bytes], None]:
-        write, passed = to.transport.write, self.book.passed
+    def _pass_on_to(self, to: End, line: Direction) -> Callable[[bytes], None]:
+        """Make the function that writes bytes to an end, and records that they passed."""
+        write, record = to.transport.write, self.recorder.passed
 
-        def passing(data: bytes) -> None:
+        def pass_on(data: bytes) -> None:
             write(data)
-            passed(line, data)
+            record(line, data)
 
-        return passing
+        return pass_on
 
 
 def _issued_token(body: bytes) -> str:
-    """The token in the Console API's answer, wherever the service has been documented to put it."""
+    """Find the token in the Console API's answer, in any place that is documented for it; "" if there is
+    none."""
     try:
         stored = json.loads(body)
     except (ValueError, RecursionError):

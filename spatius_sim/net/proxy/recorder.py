@@ -1,4 +1,5 @@
-"""What a proxy saw, as events. To read along costs more than to pass bytes on, so it is done behind it."""
+"""Tells what a proxy saw as events. Reading bytes costs more than passing them on, so it is done
+afterwards."""
 
 import asyncio
 from collections import deque
@@ -33,19 +34,19 @@ _UPSTREAM = Lane.UPSTREAM
 _BEHIND_SECONDS = 0.1
 _AT_ONCE_SECONDS = 0.001
 _MOMENT_SECONDS = 0.02
-"""How long what happens may wait, all in one turn of the event loop together."""
+"""How long, in one turn of the event loop, facts may wait for bytes to be read before them."""
 _MOST_WAITING_BYTES = 1_048_576
-"""Of each line: the peer that speaks on it waits while more is to be read."""
+"""For each direction: while more bytes are still to be read, the peer that sends them is held."""
 _ABNORMAL_CLOSE = 1006
 
 
-def _nothing() -> None:
-    """The usual hold and release of a line that nobody can hold."""
+def _do_nothing() -> None:
+    """Do nothing: the default hold and release of a direction."""
 
 
 @dataclass(slots=True)
 class ProxySession:
-    """One WebSocket that is read along; `closed` as soon as one side said so."""
+    """One WebSocket that is read along. `closed` is set as soon as one side sent a closing frame."""
 
     name: str
     closed: Closed | None = None
@@ -53,18 +54,18 @@ class ProxySession:
 
 @dataclass(slots=True)
 class Direction:
-    """One direction of a session. `hold` and `release` stop and start what speaks on it."""
+    """One direction of a session. `hold` and `release` stop and start the peer that sends in it."""
 
     session: ProxySession
     tap: WebSocketTap
     follows: bool = True
     waiting_bytes: int = 0
-    hold: Callable[[], None] = _nothing
-    release: Callable[[], None] = _nothing
+    hold: Callable[[], None] = _do_nothing
+    release: Callable[[], None] = _do_nothing
 
 
 @dataclass(frozen=True, slots=True)
-class _Passed:
+class _PassedBytes:
     """Bytes that are still to be read."""
 
     at_ns: int
@@ -74,7 +75,8 @@ class _Passed:
 
 @dataclass(frozen=True, slots=True)
 class _Fact:
-    """What is told in its turn; it may be the end of a session, which knows better how it was closed."""
+    """An event that waits for its turn. If it ends a session, `ends` is that session, which may know better
+    how it was closed."""
 
     at_ns: int
     lane: Lane
@@ -84,23 +86,23 @@ class _Fact:
 
 
 class ProxyRecorder:
-    """Tells `on_event` of everything in the order in which it happened, each event with its own time."""
+    """Tells `on_event` of everything that happens, in order, each event with its own time."""
 
     def __init__(self, on_event: Callable[[Event], None]) -> None:
         self._on_event = on_event
         self._secrets = KnownSecrets(MOST_SECRETS)
-        self._waiting: deque[_Passed | _Fact] = deque()
+        self._waiting: deque[_PassedBytes | _Fact] = deque()
         self._steps: Iterator[None] | None = None
         self._reader: asyncio.Handle | None = None
         self._allowance = _MOMENT_SECONDS
         self._now = 0
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
-        """Something happened now."""
-        self._happened(_Fact(monotonic_ns(), lane, connection, what))
+        """Record that something happened now."""
+        self._queue_fact(_Fact(monotonic_ns(), lane, connection, what))
 
     def secret(self, kind: str, secret: str, holder: str = "") -> str:
-        """The reference of a secret, which is learnt if it is new, and remembered at least until the session
+        """Return the reference of a secret. A new secret is learnt, and remembered at least until the session
         `holder` ends."""
         new = not self._secrets.known(secret)
         name = self._secrets.reference(kind, secret, holder)
@@ -115,14 +117,16 @@ class ProxyRecorder:
             self._secrets.hide(secret)
 
     def opened(self, name: str, opened: Opened, deflate: str) -> tuple[Direction, Direction]:
-        """A session was opened: its lines up and down. `deflate` is the header of its extensions."""
+        """Record that a session was opened, and return its directions up and down. `deflate` is the header of
+        its extensions."""
         self.emit(Lane.UPSTREAM, name, opened)
         session = ProxySession(name)
-        return self._line(session, deflate, up=True), self._line(session, deflate, up=False)
+        return self._new_direction(session, deflate, up=True), self._new_direction(session, deflate, up=False)
 
     def passed(self, line: Direction, data: bytes) -> None:
-        """Bytes went by. If the line is held then, no more should pass before it is released."""
-        self._waiting.append(_Passed(monotonic_ns(), line, data))
+        """Note bytes that passed. If the direction is held afterwards, no more should pass until it is
+        released."""
+        self._waiting.append(_PassedBytes(monotonic_ns(), line, data))
         line.waiting_bytes += len(data)
         if line.waiting_bytes > _MOST_WAITING_BYTES and line.follows:
             line.hold()
@@ -131,34 +135,35 @@ class ProxyRecorder:
             self._reader = asyncio.get_running_loop().call_later(_BEHIND_SECONDS, self._read_some)
 
     def lost(self, session: ProxySession, *, by_server: bool) -> None:
-        """A session is over; who hung up is believed if neither side said it."""
+        """Record that a session is over. `by_server` counts only if neither side sent a closing frame."""
         closed = Closed(by_server, _ABNORMAL_CLOSE)
-        self._happened(_Fact(monotonic_ns(), Lane.UPSTREAM, session.name, closed, session))
+        self._queue_fact(_Fact(monotonic_ns(), Lane.UPSTREAM, session.name, closed, session))
 
     def catch_up(self, seconds: float = inf) -> None:
-        """Read all that went by. What is still there after so many seconds is not read any more, and that
-        is told."""
+        """Read all bytes that passed. What is left after `seconds` is not read any more, and this is
+        recorded."""
         self._read(perf_counter() + seconds)
         while self._waiting:
             passed = self._waiting[0]
-            if isinstance(passed, _Passed):
+            if isinstance(passed, _PassedBytes):
                 self._now = passed.at_ns
-                self._follow_no_more(passed.line, "there was too much to read when it ended")
+                self._stop_following(passed.line, "there was too much to read when it ended")
             self._read_first(0.0)
 
-    def _line(self, session: ProxySession, deflate: str, *, up: bool) -> Direction:
+    def _new_direction(self, session: ProxySession, deflate: str, *, up: bool) -> Direction:
+        """Make a direction whose tap records messages, and notes how the session was closed."""
         read = MessageReader().read
 
-        def said(raw: str | bytes) -> None:
-            self._frame(session.name, raw, read_upstream(raw, read), sent=not up)
+        def record_message(raw: str | bytes) -> None:
+            self._record_frame(session.name, raw, read_upstream(raw, read), sent=not up)
 
-        def closed(code: int, reason: str) -> None:
+        def note_close(code: int, reason: str) -> None:
             session.closed = session.closed or Closed(not up, code, reason)
 
-        return Direction(session, WebSocketTap(said, closed, deflate, from_client=up))
+        return Direction(session, WebSocketTap(record_message, note_close, deflate, from_client=up))
 
-    def _happened(self, fact: _Fact) -> None:
-        """It is told at once if all that passed before can be read within a moment."""
+    def _queue_fact(self, fact: _Fact) -> None:
+        """Queue a fact. It is told at once if all bytes that passed before can be read within a moment."""
         self._waiting.append(fact)
         begun = perf_counter()
         self._read(begun + self._allowance)
@@ -183,7 +188,7 @@ class ProxyRecorder:
             self._read_first(until)
 
     def _read_first(self, until: float) -> None:
-        """Tell the first fact that waits, or read frames of the first bytes until then, one at least."""
+        """Tell the first fact that waits, or read frames of the first bytes until this time, at least one."""
         first = self._waiting[0]
         self._now = first.at_ns
         if isinstance(first, _Fact):
@@ -196,8 +201,8 @@ class ProxyRecorder:
             if first.line.waiting_bytes <= _MOST_WAITING_BYTES // 2:
                 first.line.release()
 
-    def _read_frames(self, passed: _Passed, until: float) -> bool:
-        """Whether all frames of these bytes are read."""
+    def _read_frames(self, passed: _PassedBytes, until: float) -> bool:
+        """Read frames of these bytes until this time; return whether all are read."""
         if self._steps is None:
             self._steps = passed.line.tap.read(passed.data)
         try:
@@ -205,16 +210,17 @@ class ProxyRecorder:
                 if perf_counter() >= until:
                     return False
         except RemoteProtocolError as error:
-            self._follow_no_more(passed.line, str(error))
+            self._stop_following(passed.line, str(error))
         return True
 
-    def _follow_no_more(self, line: Direction, why: str) -> None:
+    def _stop_following(self, line: Direction, why: str) -> None:
         if line.follows:
             line.follows = False
             what = Injected(f"the proxy could not read along: {why}")
             self._tell(self._now, Lane.KIT, line.session.name, what)
 
     def _tell_fact(self, fact: _Fact) -> None:
+        """Tell of a fact, and forget the secrets of the session that it ends."""
         what = fact.what
         if fact.ends is not None:
             what = fact.ends.closed or what
@@ -222,7 +228,8 @@ class ProxyRecorder:
         if fact.ends is not None:
             self._secrets.let_go(fact.ends.name)
 
-    def _frame(self, name: str, raw: str | bytes, value: Message | Undecodable, *, sent: bool) -> None:
+    def _record_frame(self, name: str, raw: str | bytes, value: Message | Undecodable, *, sent: bool) -> None:
+        """Tell of a frame, without its secrets."""
         if isinstance(raw, str):
             hidden: str | bytes = self._secrets.text(raw)
         else:

@@ -1,4 +1,4 @@
-"""Reads along with one direction of a WebSocket whose bytes somebody else passes on. No I/O."""
+"""Reads one direction of a WebSocket whose bytes somebody else passes on. No I/O."""
 
 import zlib
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ except ImportError:
     from websockets.utils import apply_mask
 
 LARGEST_MESSAGE = 16 * 1_048_576
-"""Bytes. Larger messages still pass; they are not told."""
+"""The most bytes of a message that is read. Larger messages still pass, but nobody is told of them."""
 
 _FIN, _RSV1, _RESERVED, _CONTROL, _MASKED = 0x80, 0x40, 0x30, 0x08, 0x80
 _CONT, _TEXT, _BINARY, _CLOSE = map(int, (Opcode.CONT, Opcode.TEXT, Opcode.BINARY, Opcode.CLOSE))
@@ -22,7 +22,7 @@ _INFLATED_END = b"\x00\x00\xff\xff"
 
 
 class WebSocketTap:
-    """`feed` it the bytes; whole messages go to `on_message`, the code and reason of a close to
+    """Takes bytes by `feed`, and gives whole messages to `on_message`, the code and reason of a close to
     `on_close`. `deflate` is the extension header that both sides agreed on."""
 
     def __init__(
@@ -40,7 +40,7 @@ class WebSocketTap:
         self._compressed = False
         side = "client" if from_client else "server"
         self._forgets = f"{side}_no_context_takeover" in deflate
-        self._inflate = zlib.decompressobj(-15) if "permessage-deflate" in deflate else None
+        self._inflater = zlib.decompressobj(-15) if "permessage-deflate" in deflate else None
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes; raises RemoteProtocolError for what is no WebSocket frame."""
@@ -48,14 +48,14 @@ class WebSocketTap:
             pass
 
     def read(self, data: bytes) -> Iterator[None]:
-        """The same in steps of a frame each, for those who have little time. It is to be read to its end
-        before the next bytes are."""
+        """Take the next bytes, as `feed` does, but in steps of one frame each, for callers with little time.
+        All steps must be taken before the next bytes are read."""
         buffer: bytes | bytearray = data
         if self._buffer:
             self._buffer += data
             buffer = self._buffer
         begin = 0
-        while (end := self._frame(buffer, begin)) > begin:
+        while (end := self._take_frame(buffer, begin)) > begin:
             begin = end
             yield
         if buffer is data:
@@ -63,8 +63,8 @@ class WebSocketTap:
         else:
             del self._buffer[:begin]
 
-    def _frame(self, buffer: bytes | bytearray, begin: int) -> int:
-        """Take the frame that begins there; its end, or `begin` if it is not whole."""
+    def _take_frame(self, buffer: bytes | bytearray, begin: int) -> int:
+        """Take the frame that begins at `begin`; return its end, or `begin` if the frame is not whole."""
         if len(buffer) < begin + 2:
             return begin
         first, second = buffer[begin], buffer[begin + 1]
@@ -88,10 +88,11 @@ class WebSocketTap:
         if first == _FIN | _BINARY and self._message is None:  # Nearly all frames are a message each.
             self._on_message(payload)
         else:
-            self._take(first, payload)
+            self._take_payload(first, payload)
         return end
 
-    def _take(self, first: int, payload: bytes) -> None:
+    def _take_payload(self, first: int, payload: bytes) -> None:
+        """Add a frame's payload to its message; `first` is the frame's first byte. Tell of what is whole."""
         opcode = first & 0x0F
         if first & _RESERVED or opcode not in _OPCODES or (first & _RSV1 and opcode not in (_TEXT, _BINARY)):
             raise RemoteProtocolError("a frame with reserved bits or of an unknown kind")
@@ -111,18 +112,19 @@ class WebSocketTap:
         if first & _FIN:
             whole = bytes(self._message)
             self._message = None
-            whole = self._inflated(whole) if self._compressed else whole
+            whole = self._inflate_message(whole) if self._compressed else whole
             self._on_message(whole.decode(errors="replace") if self._opcode == _TEXT else whole)
 
-    def _inflated(self, payload: bytes) -> bytes:
-        if self._inflate is None:
+    def _inflate_message(self, payload: bytes) -> bytes:
+        """Decompress a message; raises RemoteProtocolError if it is damaged or too large."""
+        if self._inflater is None:
             raise RemoteProtocolError("a compressed message, and no compression was agreed on")
         try:
-            whole = self._inflate.decompress(payload + _INFLATED_END, LARGEST_MESSAGE)
+            whole = self._inflater.decompress(payload + _INFLATED_END, LARGEST_MESSAGE)
         except zlib.error as error:
             raise RemoteProtocolError(f"a compressed message that is damaged: {error}") from error
-        if self._inflate.unconsumed_tail:
+        if self._inflater.unconsumed_tail:
             raise RemoteProtocolError("a compressed message of too many bytes is not followed")
         if self._forgets:
-            self._inflate = zlib.decompressobj(-15)
+            self._inflater = zlib.decompressobj(-15)
         return whole

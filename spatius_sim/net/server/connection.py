@@ -1,4 +1,5 @@
-"""One connection to Motion Server: carries out what its brain decides, and owns its clock and timers."""
+"""Serves one connection to Motion Server: carries out what its brain decides, and keeps its clock and
+timers."""
 
 import asyncio
 import socket
@@ -44,7 +45,7 @@ _EMPTY_CLOSE_FRAME = b"\x88\x00"
 
 
 def reset(transport: asyncio.Transport | None) -> None:
-    """Reset a TCP connection."""
+    """Reset a TCP connection; None stands for a connection that is already gone."""
     if transport is None:
         return
     raw = transport.get_extra_info("socket")
@@ -55,7 +56,7 @@ def reset(transport: asyncio.Transport | None) -> None:
 
 @dataclass(slots=True)
 class UpstreamConnection:
-    """`run` converses until the connection is gone."""
+    """One connection of a relay, its brain (`session`) and its timers. `run` serves it until it is gone."""
 
     name: str
     request: web.Request
@@ -71,7 +72,8 @@ class UpstreamConnection:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> None:
-        """Receive, decide, send."""
+        """Receive frames, let the session decide, and carry its commands out, until the connection is
+        gone."""
         transport = self.request.transport
         if transport is None:
             return
@@ -90,12 +92,12 @@ class UpstreamConnection:
                     if commands:
                         await self._carry_out(commands)
         except ConnectionResetError:
-            pass  # The peer left while we were sending to it: told as an abnormal close.
+            pass  # The peer left while we were sending: `how_closed` tells an abnormal close.
         finally:
             self._stop()
 
     def how_closed(self) -> Closed:
-        """By whom and how the connection was closed."""
+        """Say by whom and how the connection was closed."""
         code, reason = self._closed_with
         return Closed(self.closed_by_us, code or self.socket.close_code or ABNORMAL_CLOSE, reason)
 
@@ -121,6 +123,7 @@ class UpstreamConnection:
         return self.session.receive(value, time.monotonic())
 
     async def _carry_out(self, commands: Iterable[ServerCommand]) -> None:
+        """Carry out the session's commands in order; none after the session is over."""
         for command in commands:
             match command:
                 case Send(raw, answers):
@@ -151,7 +154,8 @@ class UpstreamConnection:
                     self._send_truncated(raw)
 
     async def _send(self, raw: bytes, answers: str) -> bool:
-        """Whether that was more than the peer may leave unread, so that the session is over."""
+        """Send a frame; return whether the session is over, because the peer left too much unread or is
+        gone."""
         if self.socket.closed:
             return True
         self.sink.sent(_UPSTREAM, self.name, raw, answers)
@@ -188,17 +192,18 @@ class UpstreamConnection:
 
     def _timer_ran_out(self, name: str) -> None:
         del self._timers[name]
-        task = asyncio.get_running_loop().create_task(self._timer(name))
+        task = asyncio.get_running_loop().create_task(self._carry_out_timer(name))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _timer(self, name: str) -> None:
+    async def _carry_out_timer(self, name: str) -> None:
         try:
             await self._carry_out(self.session.timer(name, time.monotonic()))
         except ConnectionResetError:
             self.cut()
 
     def _stop(self) -> None:
+        """Cancel all timers, end the session, and take its publisher out of its room."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

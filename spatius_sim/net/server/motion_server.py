@@ -1,4 +1,4 @@
-"""Motion Server on one port of 127.0.0.1: Console API, bootstrap and ingress around the pure brain."""
+"""Serves Motion Server on one port of 127.0.0.1: Console API, bootstrap and ingress around the pure brain."""
 
 import asyncio
 import random
@@ -38,17 +38,16 @@ from spatius_sim.trace.events import Injected, Lane, Opened, Refused, TokenReque
 from spatius_sim.trace.recorder import NullSink, Sink
 
 _LONGEST_STALL = 120.0
-"""Seconds: longer than any SDK waits, and not for ever."""
+"""How many seconds a stalled request hangs: longer than any SDK waits, and not for ever."""
 
 
 class MotionServerShell(OnePort):
     """`async with MotionServer(...) as server:` serves until the block ends.
 
-    `port` 0 takes a free one. `gate` says who may come in, `new_answer` how requests are answered (motion
-    synthesised from the audio and `seed` unless told otherwise). What happens is told to `sink`.
-    `scenario` says what goes wrong, `pace` how fast answers come. `limits` and `most_unread` (bytes) bound
-    what one session holds, `header_seconds` what its headers may take. Raises UsageError where the port
-    cannot be had.
+    `port` 0 takes a free one. `gate` says who may come in, `new_answer` how requests are answered (by default
+    with motion synthesised from the audio and `seed`). `sink` is told what happens. `scenario` says what goes
+    wrong, `pace` how fast answers come. `limits` and `most_unread` (bytes) bound what one session holds,
+    `header_seconds` how long its headers may take. Raises UsageError if the port cannot be had.
     """
 
     def __init__(
@@ -75,17 +74,17 @@ class MotionServerShell(OnePort):
         self._limits = limits or Limits()
         self._most_unread = most_unread
         self._opus = installed_codec()
-        self._director = ScenarioPlayer(seed, scenario)
+        self._scenario_player = ScenarioPlayer(seed, scenario)
         self._first_scenario = scenario
-        self._dice = random.Random(seed)
+        self._random = random.Random(seed)
         self._connections = 0
         self._open: dict[str, UpstreamConnection] = {}
         self._stopping = asyncio.Event()
 
     @property
     def scenario(self) -> Scenario:
-        """What goes wrong for those who come from now on."""
-        return self._director.scenario
+        """The scenario that new connections and requests meet."""
+        return self._scenario_player.scenario
 
     async def __aenter__(self) -> Self:
         self._stopping = asyncio.Event()
@@ -104,7 +103,7 @@ class MotionServerShell(OnePort):
         await self.stop()
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """The protocol's own."""
+        """Add the routes of the protocol: token, upgrade and bootstrap."""
         for door in TOKEN_DOORS:
             router.add_post(door, self._token_requested)
         router.add_get(WEBSOCKET_PATH, self._upgrade_requested)
@@ -112,7 +111,7 @@ class MotionServerShell(OnePort):
         router.add_route("OPTIONS", BOOTSTRAP_PATH, self._bootstrap_preflight)
 
     def die(self) -> None:
-        """Cut every open connection off, as a crashing server would."""
+        """Cut off every open connection, as a crashing server would."""
         self.journal.emit(Lane.KIT, "", Injected("Motion Server dies"))
         for connection in list(self._open.values()):
             connection.cut()
@@ -123,18 +122,18 @@ class MotionServerShell(OnePort):
         await asyncio.gather(*closing)
 
     def play(self, scenario: Scenario, *, also_open: bool = False) -> None:
-        """This goes wrong for those who come from now on; the next connection is the first, and the next
-        request. With `also_open`, connections that are open meet what names no connection, too."""
-        self._director.play(scenario)
+        """Play this scenario from its beginning: the next connection and the next request count as its first.
+        With `also_open`, open connections meet those of its faults that name no connection, too."""
+        self._scenario_player.play(scenario)
         if also_open:
             for name, connection in self._open.items():
                 record = self.journal.open[name]
                 ids = record.app_id, record.avatar_id
-                connection.session.meet(self._director.was_connected(*ids, faults_of(*ids)))
+                connection.session.meet(self._scenario_player.was_connected(*ids, faults_of(*ids)))
 
     async def reset(self) -> None:
-        """As after the start: open sessions are closed with 1001, past ones and rooms forgotten, and the
-        first scenario is played from its beginning."""
+        """Go back to the state after the start: close open sessions with 1001, forget past sessions and
+        rooms, and play the first scenario from its beginning."""
         await self.close_all("reset")
         self.journal.forget()
         self.rooms.clear()
@@ -144,18 +143,19 @@ class MotionServerShell(OnePort):
         return SynthesizedAnswer(connection_id, req_id, sample_rate, self.seed)
 
     def _new_id(self) -> str:
-        return log_id(time.time(), self._dice.randbytes(NANOID_LENGTH))
+        return log_id(time.time(), self._random.randbytes(NANOID_LENGTH))
 
     async def _token_requested(self, request: web.Request) -> web.StreamResponse:
+        """Answer a token request, as the scenario lets it, and record it."""
         key = request.headers.get("X-Api-Key", "")
         body = await body_of(request)
         now = time.time()
-        asked = _asked(body)
-        entrance = self._director.token_requested(asked[1])
+        expire_at, app_id = _read_token_body(body)
+        entrance = self._scenario_player.token_requested(app_id)
         token = ""
         answer: HttpAnswer | None
         try:
-            answer = await self._meet(request, entrance, Moment.TOKEN, "")
+            answer = await self._meet_scenario(request, entrance, Moment.TOKEN, "")
             if answer is not None:
                 token = self._gate.issue(key, body, now, self._new_id())
                 answer = token_answer(request.path, token)
@@ -163,7 +163,7 @@ class MotionServerShell(OnePort):
             answer = refused.answer
         what = TokenRequested(
             self.journal.secret("key", key),
-            asked[0],
+            expire_at,
             now,
             answer.status if answer is not None else 0,
             self.journal.secret("token", token),
@@ -172,28 +172,29 @@ class MotionServerShell(OnePort):
         return _response(answer)
 
     async def _upgrade_requested(self, request: web.Request) -> web.StreamResponse:
+        """Refuse an upgrade, or open a session and serve it to its end."""
         headers, query = request.headers, request.query
         app_id = headers.get("X-App-ID", query.get("appId", ""))
         session_key = headers.get("X-Session-Key", query.get("sessionKey", ""))
         avatar_id = query.get("id", "")
         self._connections += 1
         name = f"upstream-{self._connections}"
-        faults = self._director.connected(app_id, avatar_id, faults_of(app_id, avatar_id))
+        faults = self._scenario_player.connected(app_id, avatar_id, faults_of(app_id, avatar_id))
         try:
-            answer = await self._meet(request, faults.entrance(), Moment.UPGRADE, name, avatar_id)
+            answer = await self._meet_scenario(request, faults.entrance(), Moment.UPGRADE, name, avatar_id)
             if answer is not None:
                 self._gate.admit(app_id, session_key, avatar_id, time.time())
         except RequestRefusedError as refused:
             answer = refused.answer
-            self._tell_refused(name, answer, session_key)
+            self._record_refusal(name, answer, session_key)
             return _response(answer)
         if answer is None:
-            self._tell_refused(name, HttpAnswer(0, "no answer"), session_key)
+            self._record_refusal(name, HttpAnswer(0, "no answer"), session_key)
             return _response(None)
         socket = ingress_socket()
         if not socket.can_prepare(request):
             answer = HttpAnswer(426, '{"message":"a WebSocket upgrade is expected here"}\n')
-            self._tell_refused(name, answer, session_key)
+            self._record_refusal(name, answer, session_key)
             return _response(answer)
         await socket.prepare(request)
         session = ServerSession(self._new_id(), self.new_answer, faults, self.pace, self._opus, self._limits)
@@ -225,22 +226,23 @@ class MotionServerShell(OnePort):
         }
         return web.Response(status=204, headers=allowed)
 
-    async def _meet(
+    async def _meet_scenario(
         self, request: web.Request, entrance: Admission, moment: Moment, connection: str, avatar_id: str = ""
     ) -> HttpAnswer | None:
-        """An answer that is still to be filled in where the request passes, None where it got no answer.
+        """Let the request meet what the scenario holds for it: faults, a wait, an ending.
 
-        Raises RequestRefusedError where the scenario refuses it.
+        Returns an answer that is still to be filled in if the request passes, None if it gets no answer.
+        Raises RequestRefusedError if the scenario refuses it.
         """
         for fault in entrance.faults:
             self.journal.emit(Lane.KIT, connection, Injected(fault))
         if entrance.wait:
-            await self._stopped_within(entrance.wait)
+            await self._wait_unless_stopping(entrance.wait)
         match entrance.ending:
             case Refuse():
                 raise refusal(entrance.ending, moment, avatar_id)
             case Stall():
-                await self._stopped_within(_LONGEST_STALL)
+                await self._wait_unless_stopping(_LONGEST_STALL)
                 reset(request.transport)
                 return None
             case Reset():
@@ -249,27 +251,29 @@ class MotionServerShell(OnePort):
             case _:
                 return HttpAnswer(200, "")
 
-    async def _stopped_within(self, seconds: float) -> None:
+    async def _wait_unless_stopping(self, seconds: float) -> None:
         try:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
             return
 
-    def _tell_refused(self, connection: str, answer: HttpAnswer, session_key: str) -> None:
-        # Anything else than a genuine token never came from a Console API.
+    def _record_refusal(self, connection: str, answer: HttpAnswer, session_key: str) -> None:
+        # Only a genuine token can have come from a Console API, so nothing else is named as one.
         token = self.journal.secret("token", session_key) if read_token(session_key) else ""
         refused = Refused(answer.status, answer.body.strip(), token)
         self.journal.emit(Lane.UPSTREAM, connection, refused)
 
 
-def _asked(body: bytes) -> tuple[int | None, str]:
+def _read_token_body(body: bytes) -> tuple[int | None, str]:
+    """Read expireAt and the app of a token request; (None, "") if the body is none."""
     try:
-        asked = read_token_request(body)
+        token_request = read_token_request(body)
     except RequestRefusedError:
         return None, ""
-    return asked.expire_at, asked.app_id
+    return token_request.expire_at, token_request.app_id
 
 
 def _response(answer: HttpAnswer | None) -> web.Response:
-    """The answer; where there is none, the connection is gone and nobody reads this one."""
+    """Make a response of the answer; if there is none, the connection is gone and nobody reads the
+    response."""
     return web.Response(status=503) if answer is None else response(answer)

@@ -1,4 +1,4 @@
-"""Console API and ingress on one port of 127.0.0.1: what every Motion Server of ours stands on."""
+"""Serves Console API and ingress on one port of 127.0.0.1; all our Motion Servers are built on it."""
 
 import asyncio
 import logging
@@ -12,13 +12,15 @@ from spatius_sim.net.server.slow_headers import BODY_SECONDS, HEADER_SECONDS, Sl
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT, HttpAnswer
 
 LARGEST_BODY = 256 * 1024
+"""The most bytes of a request's body that are read."""
 
 _NO_BODY = (204, 304)
 _log = logging.getLogger(__name__)
 
 
-def _in_one_line(record: logging.LogRecord) -> bool:
-    """What aiohttp's parser says of bytes that are no HTTP, without the traceback: it is not our fault."""
+def _shorten_parser_errors(record: logging.LogRecord) -> bool:
+    """Shorten what aiohttp's parser logs about bytes that are no HTTP to one line without a traceback, for a
+    peer's fault; return whether the record is to be logged."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError):
         record.msg, record.args = "refused what is no HTTP: %s", (" ".join(error.message.split()),)
@@ -28,11 +30,12 @@ def _in_one_line(record: logging.LogRecord) -> bool:
     return True
 
 
-_log.addFilter(_in_one_line)
+_log.addFilter(_shorten_parser_errors)
 
 
 class OnePort:
-    """Listens on `port`, 0 for a free one. Headers that take longer than `header_seconds` are cut off."""
+    """Listens on `port`, 0 for a free one. Connections whose headers take longer than `header_seconds` are
+    cut off."""
 
     def __init__(self, port: int = 0, header_seconds: float = HEADER_SECONDS) -> None:
         self.port = port
@@ -43,20 +46,20 @@ class OnePort:
 
     @property
     def console_endpoint(self) -> str:
-        """What a Server SDK takes as its console endpoint URL."""
+        """The URL that a Server SDK takes as its console endpoint."""
         return f"http://{LOOPBACK}:{self.port}{CONSOLE_ROOT}"
 
     @property
     def ingress_endpoint(self) -> str:
-        """What a Server SDK takes as its ingress endpoint URL."""
+        """The URL that a Server SDK takes as its ingress endpoint."""
         return f"ws://{LOOPBACK}:{self.port}{INGRESS_ROOT}"
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """What is answered."""
+        """Add the routes that are answered."""
         raise NotImplementedError
 
     async def listen(self) -> None:
-        """Begin to answer; raises UsageError where the port cannot be had."""
+        """Begin to answer; raises UsageError if the port cannot be had."""
         app = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._note_arrival])
         self.add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, logger=_log, shutdown_timeout=1.0)
@@ -73,14 +76,14 @@ class OnePort:
         self.port = int(self._listener.sockets[0].getsockname()[1])
 
     def stop_listening(self) -> None:
-        """Nobody new comes in from here on."""
+        """Let no new connection in from here on."""
         if self._listener is not None:
             self._listener.close()
         if self._slow_headers is not None:
             self._slow_headers.stop()
 
     async def stop(self) -> None:
-        """End what is left of the connections."""
+        """Stop listening, and end the connections that are left."""
         self.stop_listening()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -93,8 +96,8 @@ class OnePort:
 
 
 async def body_of(request: web.Request) -> bytes:
-    """The body of a request; one that does not come in time is a 408, one that is too large a 413, one that
-    breaks off a 400, though nobody is there to hear it."""
+    """Read the body of a request. A body that does not come in time is answered with 408, one that is too
+    large with 413, and one that breaks off with 400, though nobody is there to hear it."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
@@ -105,7 +108,7 @@ async def body_of(request: web.Request) -> bytes:
 
 
 def response(answer: HttpAnswer) -> web.Response:
-    """An answer as JSON, or without a body where its status has none."""
+    """Make a JSON response of an answer, without a body if its status has none."""
     if answer.status in _NO_BODY:
         return web.Response(status=answer.status)
     return web.Response(status=answer.status, text=answer.body, content_type="application/json")

@@ -1,4 +1,4 @@
-"""A Motion Server that answers as a tape did, on one port of 127.0.0.1."""
+"""Serves a Motion Server that answers as a tape did, on one port of 127.0.0.1."""
 
 import asyncio
 import random
@@ -43,8 +43,9 @@ _UNSAYABLE_CODES = (1004, 1005, 1006, 1015)
 
 @dataclass(frozen=True, slots=True)
 class Playing:
-    """How a tape is replayed. `speed`: 1 is the recorded pace, 2 twice as fast, 0 at once, when the audio
-    of a request has ended. `original_ids`: as recorded, else fresh ones take their place everywhere."""
+    """How a tape is replayed. `speed` 1 is the recorded pace, 2 twice as fast, 0 at once when the audio of a
+    request has ended. `original_ids` keeps the recorded ids; otherwise fresh ids take their place
+    everywhere."""
 
     match: Match = Match.ORDER
     speed: float = 1.0
@@ -54,9 +55,9 @@ class Playing:
 class ReplayServer(OnePort):
     """`async with ReplayServer(...) as server:` serves until the block ends; `port` 0 takes a free one.
 
-    A request that the tape does not hold is answered with a ServerError, told to `on_mismatch`, and kept in
-    `mismatches`. Raises UsageError where the port cannot be had, or audio is to be matched and the tape has
-    none.
+    A request that the tape does not hold is answered with a ServerError, reported to `on_mismatch`, and kept
+    in `mismatches`. Raises UsageError if the port cannot be had, or if audio is to be matched and the tape
+    holds none.
     """
 
     def __init__(
@@ -75,15 +76,15 @@ class ReplayServer(OnePort):
         self.mismatches: list[str] = []
         self._script = script
         self._gate = Gate()
-        self._dice = random.Random(seed)
+        self._random = random.Random(seed)
         self._sink: Sink = sink or NullSink()
-        self._stage = _Stage(playing, Matcher(script.turns), self._sink, self._tell)
+        self._shared = _Shared(playing, Matcher(script.turns), self._sink, self._note_mismatch)
         self._on_mismatch = on_mismatch
         self._attempts = 0
         self._sockets: set[web.WebSocketResponse] = set()
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """The protocol's own."""
+        """Add the routes of the protocol: token and upgrade."""
         for door in TOKEN_DOORS:
             router.add_post(door, self._token_requested)
         router.add_get(WEBSOCKET_PATH, self._upgrade_requested)
@@ -104,6 +105,7 @@ class ReplayServer(OnePort):
         await self.stop()
 
     async def _token_requested(self, request: web.Request) -> web.Response:
+        """Answer a token request, and record it."""
         key, body, now = request.headers.get("X-Api-Key", ""), await body_of(request), time.time()
         token, expire_at = "", None
         try:
@@ -118,6 +120,7 @@ class ReplayServer(OnePort):
         return response(answer)
 
     async def _upgrade_requested(self, request: web.Request) -> web.StreamResponse:
+        """Refuse an upgrade, if the tape or the gate does, or open a session and serve it to its end."""
         app_id = request.headers.get("X-App-ID", request.query.get("appId", ""))
         session_key = request.headers.get("X-Session-Key", request.query.get("sessionKey", ""))
         taped = self._script.connections[self._attempts : self._attempts + 1]
@@ -141,9 +144,9 @@ class ReplayServer(OnePort):
         token = self._sink.secret("token", session_key)
         self._sink.emit(Lane.UPSTREAM, name, Opened(token, app_id, request.query.get("id", "")))
         original = (
-            taped[0] if taped and isinstance(taped[0], str) and self._stage.playing.original_ids else ""
+            taped[0] if taped and isinstance(taped[0], str) and self._shared.playing.original_ids else ""
         )
-        session = _Session(self._stage, name, socket, request, original or self._new_id())
+        session = _ReplaySession(self._shared, name, socket, request, original or self._new_id())
         self._sockets.add(socket)
         try:
             await session.run()
@@ -155,53 +158,55 @@ class ReplayServer(OnePort):
         return socket
 
     def _new_id(self) -> str:
-        return log_id(time.time(), self._dice.randbytes(NANOID_LENGTH))
+        return log_id(time.time(), self._random.randbytes(NANOID_LENGTH))
 
-    def _tell(self, mismatch: Mismatch) -> None:
+    def _note_mismatch(self, mismatch: Mismatch) -> None:
         self.mismatches.append(mismatch.reason)
         if self._on_mismatch is not None:
             self._on_mismatch(mismatch.reason)
 
 
 @dataclass(frozen=True, slots=True)
-class _Stage:
-    """What all sessions play on; `tell` is told what was asked for and is not on the tape."""
+class _Shared:
+    """What all sessions share. `on_mismatch` is told what was asked for and is not on the tape."""
 
     playing: Playing
     matcher: Matcher
     sink: Sink
-    tell: Callable[[Mismatch], None]
+    on_mismatch: Callable[[Mismatch], None]
 
 
 @dataclass(slots=True)
-class _Asked:
+class _AudioRequest:
+    """A request as it comes in: its audio so far, and when it began and ended (seconds, monotonic)."""
+
     first_at: float
     audio: bytearray = field(default_factory=bytearray)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     ended_at: float = 0.0
 
 
-class _Session:
-    """One connection of a relay."""
+class _ReplaySession:
+    """One connection of a relay, and the answers that are still to be sent on it."""
 
     def __init__(
         self,
-        stage: _Stage,
+        shared: _Shared,
         name: str,
         socket: web.WebSocketResponse,
         request: web.Request,
         connection_id: str,
     ) -> None:
-        self._stage, self._name, self._socket, self._request = stage, name, socket, request
+        self._shared, self._name, self._socket, self._request = shared, name, socket, request
         self._connection_id = connection_id
         self._rate = 0
-        self._asked: dict[str, _Asked] = {}
+        self._asked: dict[str, _AudioRequest] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.closed_by_us = False
         self.closed_with = (0, "")
 
     async def run(self) -> None:
-        """Until the connection is closed."""
+        """Receive frames and answer them until the connection is closed."""
         try:
             async for frame in self._socket:
                 if frame.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
@@ -211,7 +216,7 @@ class _Session:
                 if is_too_big(frame.data):
                     await self._close(TOO_BIG, too_big())
                     continue
-                self._stage.sink.received(Lane.UPSTREAM, self._name, frame.data)
+                self._shared.sink.received(Lane.UPSTREAM, self._name, frame.data)
                 match read_upstream(frame.data):
                     case ConfigureSession(sample_rate=rate):
                         self._rate = rate
@@ -219,18 +224,19 @@ class _Session:
                     case AudioInput() as audio:
                         self._take(audio)
         except ConnectionResetError:
-            pass  # The peer left while we were sending to it: told as an abnormal close.
+            pass  # The peer left while we were sending: recorded as an abnormal close.
         finally:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _take(self, audio: AudioInput) -> None:
+        """Add audio to its request; the first audio of a request starts its answer."""
         asked = self._asked.get(audio.req_id)
         if asked is None:
-            asked = self._asked[audio.req_id] = _Asked(time.monotonic())
-            playing = self._stage.playing
-            turn = self._stage.matcher.next(self._rate) if playing.match is Match.ORDER else None
+            asked = self._asked[audio.req_id] = _AudioRequest(time.monotonic())
+            playing = self._shared.playing
+            turn = self._shared.matcher.next(self._rate) if playing.match is Match.ORDER else None
             task = asyncio.create_task(self._answer(audio.req_id, asked, turn))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -239,13 +245,15 @@ class _Session:
             asked.ended_at = time.monotonic()
             asked.ended.set()
 
-    async def _answer(self, req_id: str, asked: _Asked, turn: TapedTurn | Mismatch | None) -> None:
-        playing = self._stage.playing
+    async def _answer(self, req_id: str, asked: _AudioRequest, turn: TapedTurn | Mismatch | None) -> None:
+        """Send what the tape holds for a request, at the pace of the replay. `turn` None is found by the
+        audio."""
+        playing = self._shared.playing
         if turn is None:
             await asked.ended.wait()
-            turn = self._stage.matcher.like(bytes(asked.audio), self._rate)
+            turn = self._shared.matcher.like(bytes(asked.audio), self._rate)
         if isinstance(turn, Mismatch):
-            self._stage.tell(turn)
+            self._shared.on_mismatch(turn)
             error = ServerError(self._connection_id, req_id, 0, f"the tape does not hold this: {turn.reason}")
             await self._send(encode(error), req_id)
             return
@@ -272,5 +280,5 @@ class _Session:
         await self._socket.close(code=code, message=reason.encode())
 
     async def _send(self, raw: bytes, answers: str = "") -> None:
-        self._stage.sink.sent(Lane.UPSTREAM, self._name, raw, answers)
+        self._shared.sink.sent(Lane.UPSTREAM, self._name, raw, answers)
         await self._socket.send_bytes(raw)

@@ -1,4 +1,4 @@
-"""What Motion Server remembers of its sessions: a bounded book, for the control interface."""
+"""Remembers Motion Server's sessions and their newest events, within bounds, for the control interface."""
 
 import time
 from collections import deque
@@ -16,17 +16,17 @@ from spatius_sim.trace.secret_places import texts_without_secrets, without_secre
 MOST_EVENTS = 20_000
 MOST_BYTES = 16 * 1_048_576
 MOST_PAST_SESSIONS = 256
-"""What the book holds at most, for all sessions together; the oldest is forgotten first."""
+"""The most that the log holds, for all sessions together; the oldest is forgotten first."""
 
 _AUDIO_AND_MOTION = (b"\x08\x03", b"\x08\x05")
-"""How a message begins that is one of these."""
+"""The first bytes of messages that carry audio or motion."""
 
 _Event = tuple[int, int, Lane, str, EventKind | str | bytes, bool, str]
-"""How many bytes it holds, and the parts of an Entry."""
+"""The size of an event in bytes, and the fields of its Entry."""
 
 
 class Entry(NamedTuple):
-    """One event; a frame is kept as its bytes and read when somebody asks."""
+    """One event of a session; a frame is kept as bytes, and read when somebody asks."""
 
     at_ns: int
     lane: Lane
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 
 @dataclass(slots=True)
 class SessionRecord:
-    """One session. Times in unix seconds; `close_code` is 0 while it is open."""
+    """What is known of one session. Times are unix seconds; `close_code` is 0 while the session is open."""
 
     name: str
     connection_id: str
@@ -54,9 +54,10 @@ class SessionRecord:
 
 @dataclass(slots=True)
 class SessionLog:
-    """A sink that keeps the newest events, and a record of each session, and passes all of it on.
+    """A sink that keeps the newest events and a record of each session, and passes everything on to `onward`.
 
-    No secret is told of it. Audio and motion are kept as they came, and looked through when somebody asks.
+    It shows no secret. Audio and motion are kept as they came, and secrets in them are hidden when somebody
+    asks.
     """
 
     onward: Sink
@@ -68,44 +69,44 @@ class SessionLog:
     _bytes: int = 0
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
-        """An event that happened now."""
+        """Keep and pass on an event that happened now."""
         self.onward.emit(lane, connection, what)
         what = texts_without_secrets(what, self.secrets)
         self._keep((len(getattr(what, "raw", b"")), monotonic_ns(), lane, connection, what, False, ""))
 
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
-        """A frame that the server sent."""
+        """Keep and pass on a frame that the server sent."""
         self.onward.sent(lane, connection, raw, answers)
         record = self.open.get(connection)
         if record is not None:
             record.frames_sent += 1
-        kept = self._clean(connection, raw)
+        kept = self._hide_secrets(connection, raw)
         self._keep((len(raw), monotonic_ns(), lane, connection, kept, True, answers))
 
     def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """A frame that the server received."""
+        """Keep and pass on a frame that the server received."""
         self.onward.received(lane, connection, raw)
         record = self.open.get(connection)
         if record is not None:
             record.frames_received += 1
-        kept = self._clean(connection, raw)
+        kept = self._hide_secrets(connection, raw)
         self._keep((len(raw), monotonic_ns(), lane, connection, kept, False, ""))
 
     @property
     def secrets(self) -> KnownSecrets:
-        """Those that the next sink knows."""
+        """The secrets that the next sink knows."""
         return self.onward.secrets
 
     def secret(self, kind: str, secret: str) -> str:
-        """The reference that the next sink gives it."""
+        """Return the reference that the next sink gives to this secret."""
         return self.onward.secret(kind, secret)
 
     def opened(self, record: SessionRecord) -> None:
-        """A session began."""
+        """Note that a session began."""
         self.open[record.name] = record
 
     def closed(self, name: str, what: Closed) -> None:
-        """A session ended."""
+        """Note that a session ended, and how."""
         record = self.open.pop(name)
         record.closed_at = time.time()
         record.close_code, record.closed_by_us = what.code, what.by_kit
@@ -114,17 +115,17 @@ class SessionLog:
         self.secrets.let_go(name)
 
     def session(self, key: str) -> SessionRecord | None:
-        """The newest session of this name or connection_id."""
+        """Find the newest session of this name or connection_id; None if it is not known."""
         for record in (*reversed(self.open.values()), *reversed(self.past)):
             if key in (record.name, record.connection_id):
                 return record
         return None
 
     def trace(self, name: str) -> Iterator[Entry]:
-        """What is still known of a session, in order."""
+        """Yield the events of a session that are still known, in order."""
         for _, at_ns, lane, connection, what, sent, answers in self._events:
             if connection == name:
-                kept = what if not isinstance(what, bytes) else self._read(connection, what)
+                kept = what if not isinstance(what, bytes) else self._read_without_secrets(connection, what)
                 yield Entry(at_ns, lane, connection, kept, sent, answers)
 
     def is_whole(self, name: str) -> bool:
@@ -138,13 +139,14 @@ class SessionLog:
         self._bytes = 0
         self.past.clear()
 
-    def _clean(self, connection: str, raw: str | bytes) -> str | bytes:
+    def _hide_secrets(self, connection: str, raw: str | bytes) -> str | bytes:
+        """Hide the secrets of a frame, unless it carries audio or motion, which `trace` looks through."""
         if isinstance(raw, str):
             return self.secrets.text(raw)
         # The hot path of every frame: audio and motion are read when somebody asks.
-        return raw if raw[:2] in _AUDIO_AND_MOTION else self._read(connection, raw)
+        return raw if raw[:2] in _AUDIO_AND_MOTION else self._read_without_secrets(connection, raw)
 
-    def _read(self, connection: str, raw: bytes) -> bytes:
+    def _read_without_secrets(self, connection: str, raw: bytes) -> bytes:
         return without_secrets(raw, read_upstream(raw), self.secrets, connection)
 
     def _keep(self, event: _Event) -> None:

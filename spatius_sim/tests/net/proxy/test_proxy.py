@@ -67,14 +67,14 @@ async def speak(
     sent.append(encode(AudioInput("request", end=True)))
     heard: list[str | bytes] = []
     token = ""
-    issue = client._token
+    issue = client._fetch_token
 
     async def issued() -> str:
         nonlocal token
         token = await issue()
         return token
 
-    client._token = issued  # type: ignore[method-assign]
+    client._fetch_token = issued  # type: ignore[method-assign]
     async with client:
         for raw in sent:
             await client.send(raw)

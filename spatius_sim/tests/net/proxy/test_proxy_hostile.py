@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from spatius_sim.net.proxy.proxy import RecordingProxy
-from spatius_sim.net.proxy.recorder import _Passed
+from spatius_sim.net.proxy.recorder import _PassedBytes
 from spatius_sim.tests.net.work import seconds_at_most
 from spatius_sim.trace.events import Closed, Event, Injected, Opened, Refused, TokenRequested
 
@@ -282,7 +282,9 @@ async def test_somebody_else_is_served_while_a_session_floods_the_proxy() -> Non
         await asyncio.wait_for(reader.readexactly(600_000), SECONDS)
         for _ in range(10):
             assert await serves(proxy)
-        waiting = max(one.line.waiting_bytes for one in proxy._book._waiting if isinstance(one, _Passed))
+        waiting = max(
+            one.line.waiting_bytes for one in proxy._recorder._waiting if isinstance(one, _PassedBytes)
+        )
         writer.close()
     assert 0 < waiting < 2 * 1_048_576
     assert sum(isinstance(event.what, TokenRequested) for event in told) == 10
