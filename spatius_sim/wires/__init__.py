@@ -1,4 +1,4 @@
-"""Relay wires: what travels between a relay and its client, to relay events and back."""
+"""Relay wires: each turns the frames between a relay and its client into relay events, and back."""
 
 from spatius_sim.wires.wire import Wire, published_wire, published_wire_names
 

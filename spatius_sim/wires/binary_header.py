@@ -1,7 +1,8 @@
 """binary-header: the wire of the vendor's host-mode server (protocol.md section 4).
 
-Binary frames `[type u8][flags u8][payload]`, flag bit 0 marks the last. The client opens with JSON text and
-brings the audio; the relay answers with metadata, returns motion only, and hangs up after one request.
+Frames are binary, `[type u8][flags u8][payload]`, and flag bit 0 marks the last of its type. The client opens
+with JSON text and brings the audio. The relay answers with metadata, returns only motion, and hangs up after
+one request.
 """
 
 import json
@@ -40,34 +41,35 @@ class BinaryHeader:
     declaration = ""
 
     def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """A frame from the relay; never raises."""
+        """Read a frame from the relay; never raises."""
         try:
-            return (_relay_event(*_split(frame)),)
+            return (_relay_event(*_split_frame(frame)),)
         except NotUnderstoodError as fault:
             return (NotUnderstood(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[Frame, ...]:
-        """The frame by which a relay says `event`; none for audio, which it does not return."""
+        """Write the frame by which a relay says `event`; none for audio, which such a relay does not
+        return."""
         match event:
             case Ready(session_id, output_rate):
                 metadata = {"sample_rate": output_rate, "channels": 1, "connection_id": session_id}
-                return (_frame(_METADATA, _json(metadata)),)
+                return (_frame(_METADATA, _json_bytes(metadata)),)
             case Motion(payloads, last):
                 counted = _U32.pack(len(payloads))
                 listed = (_U32.pack(len(payload)) + payload for payload in payloads)
                 return (_frame(_MOTION, b"".join([counted, *listed]), last),)
             case Failed(message):
-                return (_frame(_ERROR, _json({"error": message})),)
+                return (_frame(_ERROR, _json_bytes({"error": message})),)
             case NotUnderstood(reason):
                 return (reason,)
         return ()
 
     def read_client(self, frame: Frame) -> ClientAction:
-        """A frame from the client; never raises."""
+        """Read a frame from the client; never raises."""
         try:
             if isinstance(frame, str):
-                return _start(parsed(frame))
-            kind, last, payload = _split(frame)
+                return _read_start(parsed(frame))
+            kind, last, payload = _split_frame(frame)
             if kind != _AUDIO:
                 raise NotUnderstoodError(f"type {kind:#04x} is not one of a binary-header client's")
             return Speak(payload, last)
@@ -75,7 +77,7 @@ class BinaryHeader:
             return Unclear(str(fault))
 
     def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
-        """The frame by which a client does `action`; none for what this wire cannot ask."""
+        """Write the frame by which a client does `action`; none for what this wire cannot ask."""
         match action:
             case Start(sample_rate, avatar_id):
                 avatar = {"avatar_id": avatar_id} if avatar_id else {}
@@ -93,12 +95,12 @@ def _frame(kind: int, payload: bytes, last: bool = False) -> bytes:
     return _HEADER.pack(kind, _LAST if last else 0) + payload
 
 
-def _json(message: dict[str, Any]) -> bytes:
+def _json_bytes(message: dict[str, Any]) -> bytes:
     return json.dumps(message).encode()
 
 
-def _split(frame: Frame) -> tuple[int, bool, bytes]:
-    """Type, whether it is the last, payload."""
+def _split_frame(frame: Frame) -> tuple[int, bool, bytes]:
+    """Split a frame into its type, whether it is the last, and its payload."""
     if isinstance(frame, str):
         raise NotUnderstoodError("a text frame; a binary-header relay sends binary frames")
     if len(frame) < _HEADER.size:
@@ -107,16 +109,17 @@ def _split(frame: Frame) -> tuple[int, bool, bytes]:
     return kind, bool(flags & _LAST), frame[_HEADER.size :]
 
 
-def _start(message: dict[str, Any]) -> Start:
+def _read_start(message: dict[str, Any]) -> Start:
     if message.get("action") != "start":
         raise NotUnderstoodError(f"action {message.get('action')!r} is not start")
     return Start(rate(message.get("sample_rate")), optional_text(message, "avatar_id"))
 
 
 def _relay_event(kind: int, last: bool, payload: bytes) -> RelayEvent:
+    """Read what a relay says by a frame of this type; raises NotUnderstoodError for other types."""
     match kind:
         case 2:
-            return Motion(_payloads(payload), last)
+            return Motion(_read_payloads(payload), last)
         case 3:
             metadata = parsed(payload)
             sample_rate = rate(metadata.get("sample_rate"))
@@ -126,14 +129,14 @@ def _relay_event(kind: int, last: bool, payload: bytes) -> RelayEvent:
     raise NotUnderstoodError(f"type {kind:#04x} is not one of a binary-header relay's")
 
 
-def _payloads(listed: bytes) -> tuple[bytes, ...]:
-    """Motion payloads behind their count, each behind its length."""
+def _read_payloads(listed: bytes) -> tuple[bytes, ...]:
+    """Read motion payloads: first their count, then each one after its length."""
     place = _U32.size
-    count = _number(listed, 0)
+    count = _read_number(listed, 0)
     payloads: list[bytes] = []
     while place < len(listed) and len(payloads) < count:
         start = place + _U32.size
-        place = start + _number(listed, place)
+        place = start + _read_number(listed, place)
         if place > len(listed):
             raise NotUnderstoodError(f"payload {len(payloads) + 1} breaks off")
         payloads.append(listed[start:place])
@@ -142,7 +145,7 @@ def _payloads(listed: bytes) -> tuple[bytes, ...]:
     return tuple(payloads)
 
 
-def _number(data: bytes, place: int) -> int:
+def _read_number(data: bytes, place: int) -> int:
     if place + _U32.size > len(data):
         raise NotUnderstoodError("a count or a length breaks off")
     number: int = _U32.unpack_from(data, place)[0]

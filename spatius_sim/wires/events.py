@@ -1,11 +1,11 @@
-"""What a relay tells its client, and what a client tells its relay, whatever the wire."""
+"""What a relay tells its client, and what a client tells its relay, on any wire."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The relay's greeting; rates in Hz, 0 where it does not say."""
+    """The relay greets its client. Rates are in Hz, 0 if the relay does not say them."""
 
     session_id: str = ""
     output_sample_rate: int = 0
@@ -14,7 +14,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """A piece of the avatar's speech; `last` marks the end of it (the piece may then be empty)."""
+    """A piece of the avatar's speech; `last` marks the end of the speech (the piece may then be empty)."""
 
     pcm: bytes
     last: bool = False
@@ -23,7 +23,7 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """Motion payloads, each one whole envelope as Motion Server sent it."""
+    """Motion payloads, each a whole envelope as Motion Server sent it."""
 
     payloads: tuple[bytes, ...]
     last: bool = False
@@ -53,7 +53,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class NotUnderstood:
-    """A message that the wire does not know, and why."""
+    """The relay said what the wire does not know; `reason` says why."""
 
     reason: str
 
@@ -63,7 +63,7 @@ RelayEvent = Ready | Audio | Motion | Interrupted | Failed | Note | NotUnderstoo
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a client says first, where the wire wants it: the rate in Hz of the audio that it will send."""
+    """The client says first, if the wire wants it, the rate in Hz of the audio that it will send."""
 
     sample_rate: int
     avatar_id: str = ""
@@ -71,7 +71,8 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Audio that the avatar is to speak: PCM mono s16le at the relay's input rate; `last`: all."""
+    """The client sends audio that the avatar is to speak: PCM mono s16le at the relay's input rate. `last`
+    says that the audio is complete."""
 
     pcm: bytes
     last: bool = False
@@ -79,31 +80,31 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class SpeakEnd:
-    """The audio to be spoken is complete."""
+    """The client says that the audio to be spoken is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlayClip:
-    """Speak a clip that lies on the relay."""
+    """The client asks the relay to speak a clip that lies on the relay."""
 
     clip: str
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Speak these words."""
+    """The client asks the relay to speak these words."""
 
     words: str
 
 
 @dataclass(frozen=True, slots=True)
 class InterruptTurn:
-    """Stop the turn that is under way."""
+    """The client asks the relay to stop the turn that is under way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """A client message that a relay cannot understand, and why."""
+    """The client said what a relay cannot understand; `reason` says why."""
 
     reason: str
 
@@ -111,4 +112,4 @@ class Unclear:
 ClientAction = Start | Speak | SpeakEnd | PlayClip | Say | InterruptTurn | Note | Unclear
 
 Frame = str | bytes
-"""A text frame or a binary one."""
+"""A text frame or a binary frame."""

@@ -1,10 +1,11 @@
-"""What a relay and its wire may lack, by name. It is not asked for, and what needs it is not judged."""
+"""Names the features that a subject or its wire may lack. The kit does not ask for a feature that is lacking,
+and does not judge what needs it."""
 
 from typing import NamedTuple
 
 
 class Feature(NamedTuple):
-    """A feature, and what it means to lack it."""
+    """A feature, and what a subject without it does."""
 
     name: str
     lacking: str
@@ -42,16 +43,17 @@ IDS = "ids"
 """A server that lacks ids of its own replays a recording, with the ids of the recording."""
 
 EGRESS = "egress"
-"""A server that lacks egress, or for which the kit has no room to name, refuses every egress."""
+"""A server that lacks egress refuses every egress. A server for which the kit has no room to name lacks it,
+too."""
 
 OWN_STREAM = "own-stream"
-"""A relay that lacks an own stream for each client lets all of them hear the same."""
+"""A relay that lacks a stream of each client's own lets all clients hear the same."""
 
 OWN_UPSTREAM = "own-upstream"
 """A relay that lacks upstream sessions of each client's own keeps a pool of them."""
 
 UPSTREAM = "upstream"
-"""A relay that lacks upstream talks to another Motion Server than ours: it is observed only."""
+"""A relay that lacks upstream talks to another Motion Server than ours: only its downstream half is seen."""
 
 FEATURES = (
     KEYS,
@@ -62,4 +64,4 @@ FEATURES = (
     UPSTREAM,
     *(feature.name for feature in WIRE_FEATURES),
 )
-"""What a subject may declare that it lacks."""
+"""All features that a subject may declare to lack."""

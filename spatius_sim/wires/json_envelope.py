@@ -1,7 +1,7 @@
 """json-envelope: the wire of the vendor's Backend Mode demo (protocol.md section 4).
 
-JSON text frames, binary as base64. Generation 1 has `turnId`, generation 2 dropped it; both are read, and
-`turnId` is written where a turn has an id.
+Frames are JSON texts, with binary as base64. Generation 1 has `turnId`, generation 2 dropped it. Both are
+read, and `turnId` is written if a turn has an id.
 """
 
 import json
@@ -51,32 +51,32 @@ class JsonEnvelope:
     declaration = ""
 
     def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """A frame from the relay; never raises."""
+        """Read a frame from the relay; never raises."""
         try:
             return (_relay_event(json_object(frame, _NAME)),)
         except NotUnderstoodError as fault:
             return (NotUnderstood(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[str, ...]:
-        """The text frame by which a relay says `event`."""
-        return (_said(event),)
+        """Write the text frame by which a relay says `event`."""
+        return (_write_event(event),)
 
     def read_client(self, frame: Frame) -> ClientAction:
-        """A frame from the client; never raises."""
+        """Read a frame from the client; never raises."""
         try:
             return _client_action(json_object(frame, _NAME))
         except NotUnderstoodError as fault:
             return Unclear(str(fault))
 
     def write_client(self, action: ClientAction) -> tuple[str, ...]:
-        """The text frames by which a client does `action`."""
+        """Write the text frames by which a client does `action`."""
         match action:
             case Start():
                 return ()
             case Speak(pcm, last):
-                said = json.dumps({"type": "mic_audio", "audio": base64_text(pcm)})
+                speech = json.dumps({"type": "mic_audio", "audio": base64_text(pcm)})
                 end = self.write_client(SpeakEnd()) if last else ()
-                return (said, *end) if pcm or not last else end
+                return (speech, *end) if pcm or not last else end
             case SpeakEnd():
                 return (json.dumps({"type": "mic_end"}),)
             case PlayClip(clip):
@@ -93,18 +93,19 @@ class JsonEnvelope:
                 assert_never(action)
 
 
-def _said(event: RelayEvent) -> str:
+def _write_event(event: RelayEvent) -> str:
+    """Write the frame by which a relay says this event."""
     match event:
         case Ready(session_id, output_rate, input_rate):
             avatar = {"outputSampleRate": output_rate, "inputSampleRate": input_rate}
             return json.dumps({"type": "ready", "sessionId": session_id, "avatar": avatar})
         case Audio(pcm, last, turn_id):
             audio = {"type": "avatar_audio", "audio": base64_text(pcm), "isLast": last}
-            return json.dumps(audio | _turn(turn_id))
+            return json.dumps(audio | _turn_field(turn_id))
         case Motion(payloads, last, turn_id):
             frames = [base64_text(payload) for payload in payloads]
             motion = {"type": "avatar_frames", "frames": frames, "isLast": last}
-            return json.dumps(motion | _turn(turn_id))
+            return json.dumps(motion | _turn_field(turn_id))
         case Interrupted(reason):
             return json.dumps({"type": "interrupt", "reason": reason})
         case Failed(message):
@@ -118,6 +119,7 @@ def _said(event: RelayEvent) -> str:
 
 
 def _relay_event(message: dict[str, Any]) -> RelayEvent:
+    """Read what a relay says by this message; raises NotUnderstoodError for unknown types."""
     match message.get("type"):
         case "ready":
             avatar = message.get("avatar")
@@ -147,6 +149,7 @@ def _relay_event(message: dict[str, Any]) -> RelayEvent:
 
 
 def _client_action(message: dict[str, Any]) -> ClientAction:
+    """Read what a client does by this message; raises NotUnderstoodError for unknown types."""
     match message.get("type"):
         case "mic_audio":
             return Speak(base64_bytes(message.get("audio"), "audio"))
@@ -164,5 +167,5 @@ def _client_action(message: dict[str, Any]) -> ClientAction:
             raise NotUnderstoodError(f"type {other!r} is not one of a json-envelope client's")
 
 
-def _turn(turn_id: str) -> dict[str, str]:
+def _turn_field(turn_id: str) -> dict[str, str]:
     return {"turnId": turn_id} if turn_id else {}

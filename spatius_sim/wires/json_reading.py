@@ -1,4 +1,4 @@
-"""What the wires share in reading JSON: every doubt is a NotUnderstoodError with its reason."""
+"""Reads JSON for the wires: everything doubtful raises a NotUnderstoodError with its reason."""
 
 import json
 from base64 import b64decode, b64encode
@@ -7,21 +7,22 @@ from typing import Any
 from spatius_sim.wires.events import Frame
 
 MOST_VALUES = 1_000_000
+"""The most values of one document: each takes far more memory than its text."""
 
 
 class NotUnderstoodError(Exception):
-    """A frame that the wire does not know, and why."""
+    """The wire does not know a frame; the text says why."""
 
 
 def json_object(frame: Frame, wire: str) -> dict[str, Any]:
-    """The object in a text frame."""
+    """Read the object in a text frame; raises NotUnderstoodError."""
     if isinstance(frame, bytes):
         raise NotUnderstoodError(f"a binary frame; {wire} has text frames only")
     return parsed(frame)
 
 
 def parsed(text: Frame) -> dict[str, Any]:
-    """The object in a JSON text of at most MOST_VALUES values, for each takes far more memory than text."""
+    """Read the object in a JSON text of at most MOST_VALUES values; raises NotUnderstoodError."""
     try:
         text = text.decode() if isinstance(text, bytes) else text
         if len(text) > MOST_VALUES and sum(map(text.count, "[{,")) > MOST_VALUES:
@@ -35,12 +36,12 @@ def parsed(text: Frame) -> dict[str, Any]:
 
 
 def base64_text(binary: bytes) -> str:
-    """Binary as base64."""
+    """Write binary as base64."""
     return b64encode(binary).decode("ascii")
 
 
 def base64_bytes(value: object, field: str) -> bytes:
-    """The binary in a base64 text."""
+    """Read the binary in a base64 text; raises NotUnderstoodError. `field` names it in the reason."""
     if not isinstance(value, str):
         raise NotUnderstoodError(f"{field} is not base64 text")
     try:
@@ -50,7 +51,7 @@ def base64_bytes(value: object, field: str) -> bytes:
 
 
 def flag(message: dict[str, Any], field: str) -> bool:
-    """A field that is true or false; false where it is missing."""
+    """Read a field that is true or false; false if it is missing."""
     value = message.get(field, False)
     if not isinstance(value, bool):
         raise NotUnderstoodError(f"{field} is neither true nor false")
@@ -58,7 +59,7 @@ def flag(message: dict[str, Any], field: str) -> bool:
 
 
 def optional_text(message: dict[str, Any], field: str) -> str:
-    """A text; "" where it is missing or null."""
+    """Read a text; "" if it is missing or null."""
     value = message.get(field, "")
     if value is None:
         return ""
@@ -68,5 +69,5 @@ def optional_text(message: dict[str, Any], field: str) -> str:
 
 
 def rate(value: object) -> int:
-    """A sample rate in Hz; 0 for what is none."""
+    """Read a sample rate in Hz; 0 for what is none."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

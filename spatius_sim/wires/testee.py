@@ -1,4 +1,4 @@
-"""The testee protocol's messages as frozen values, and as lines of JSON (conformance/client/)."""
+"""The testee protocol's messages as frozen values, and their lines of JSON (conformance/client/)."""
 
 import json
 from base64 import b64decode, b64encode
@@ -8,13 +8,14 @@ from typing import Any
 from spatius_sim.protocol.errors import RemoteProtocolError
 
 PROTOCOL = 1
-"""Version of the testee protocol."""
+"""The version of the testee protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class TesteeRequest:
-    """One request. Only the members of its `do` matter: `audio` (mono s16le) and `end`; `frames` (None: no
-    list) and `conversation_id`; `ms` to advance; `sample_rate` in Hz and `mode` of a reset."""
+    """One request to a testee. `do` says which of the other members matter: `audio` (mono s16le) and `end`
+    for yieldAudioData, `frames` (None: no list) and `conversation_id` for yieldFramesData, `ms` for advance,
+    `sample_rate` in Hz and `mode` for reset."""
 
     id: int
     do: str
@@ -29,7 +30,7 @@ class TesteeRequest:
 
 @dataclass(frozen=True, slots=True)
 class TesteeAnswer:
-    """One answer: `result`, or `unimplemented`, or the `error` that the client threw."""
+    """One answer of a testee: a `result`, or `unimplemented`, or the `error` that its client threw."""
 
     id: int
     result: dict[str, Any] = field(default_factory=dict)
@@ -38,7 +39,7 @@ class TesteeAnswer:
 
 
 def write_request(request: TesteeRequest) -> str:
-    """The request as one line of JSON."""
+    """Write a request as one line of JSON."""
     line: dict[str, Any] = {"id": request.id, "do": request.do}
     match request.do:
         case "hello":
@@ -57,7 +58,7 @@ def write_request(request: TesteeRequest) -> str:
 
 
 def read_request(line: str | bytes) -> TesteeRequest:
-    """The request of a line; raises RemoteProtocolError where it is none."""
+    """Read a request from a line; raises RemoteProtocolError if the line holds none."""
     try:
         plain = json.loads(line)
         frames = plain.get("frames")
@@ -77,7 +78,7 @@ def read_request(line: str | bytes) -> TesteeRequest:
 
 
 def write_answer(answer: TesteeAnswer) -> str:
-    """The answer as one line of JSON."""
+    """Write an answer as one line of JSON."""
     line: dict[str, Any] = {"id": answer.id}
     if answer.unimplemented:
         line["unimplemented"] = True
@@ -89,7 +90,7 @@ def write_answer(answer: TesteeAnswer) -> str:
 
 
 def read_answer(line: str | bytes) -> TesteeAnswer:
-    """The answer of a line; raises RemoteProtocolError where it is none."""
+    """Read an answer from a line; raises RemoteProtocolError if the line holds none."""
     try:
         plain = json.loads(line)
         number = plain["id"]

@@ -1,8 +1,8 @@
 """typed-json: the wire of third-party apps (protocol.md section 4).
 
-JSON text frames, binary as base64: `{"type":"audio","data":...,"end":...}` and
-`{"type":"motion","data":[...]}`.
-What a client sends was not seen: we take it to be the same audio message (ASSUMED).
+Frames are JSON texts, with binary as base64: `{"type":"audio","data":...,"end":...}` and
+`{"type":"motion","data":[...]}`. Nobody has seen what a client sends: we take it to be the same audio message
+(ASSUMED).
 """
 
 import json
@@ -35,17 +35,17 @@ class TypedJson:
     declaration = ""
 
     def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """A frame from the relay; never raises."""
+        """Read a frame from the relay; never raises."""
         try:
             return (_relay_event(json_object(frame, _NAME)),)
         except NotUnderstoodError as fault:
             return (NotUnderstood(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[str, ...]:
-        """The text frame by which a relay says `event`; none for what is neither audio nor motion."""
+        """Write the text frame by which a relay says `event`; none for what is neither audio nor motion."""
         match event:
             case Audio(pcm, last):
-                return (_audio(pcm, last),)
+                return (_audio_frame(pcm, last),)
             case Motion((), True):
                 return ()
             case Motion(payloads):
@@ -55,7 +55,7 @@ class TypedJson:
         return ()
 
     def read_client(self, frame: Frame) -> ClientAction:
-        """A frame from the client; never raises."""
+        """Read a frame from the client; never raises."""
         try:
             message = json_object(frame, _NAME)
             if message.get("type") != "audio":
@@ -65,22 +65,23 @@ class TypedJson:
             return Unclear(str(fault))
 
     def write_client(self, action: ClientAction) -> tuple[str, ...]:
-        """The text frame by which a client does `action`; none for what is no audio."""
+        """Write the text frame by which a client does `action`; none for what is no audio."""
         match action:
             case Speak(pcm, last):
-                return (_audio(pcm, last),)
+                return (_audio_frame(pcm, last),)
             case SpeakEnd():
-                return (_audio(b"", True),)
+                return (_audio_frame(b"", True),)
             case Unclear(reason):
                 return (reason,)
         return ()
 
 
-def _audio(pcm: bytes, end: bool) -> str:
+def _audio_frame(pcm: bytes, end: bool) -> str:
     return json.dumps({"type": "audio", "data": base64_text(pcm), "end": end})
 
 
 def _relay_event(message: dict[str, Any]) -> RelayEvent:
+    """Read what a relay says by this message; raises NotUnderstoodError for unknown types."""
     match message.get("type"):
         case "audio":
             return Audio(base64_bytes(message.get("data"), "data"), flag(message, "end"))

@@ -1,4 +1,4 @@
-"""What a wire must be able to do, and the wires by name."""
+"""What every wire can do, and the published wires by name."""
 
 from typing import Protocol
 
@@ -10,8 +10,8 @@ from spatius_sim.wires.typed_json import TypedJson
 
 
 class Wire(Protocol):
-    """One relay wire. Reading never raises: what cannot be understood becomes Garbage or Unclear. Writing
-    gives the frames in their order, and none where the wire has no way to say it."""
+    """One relay wire. Reading never raises: what cannot be understood becomes NotUnderstood or Unclear.
+    Writing gives the frames in order, and none if the wire has no way to say the event or action."""
 
     @property
     def name(self) -> str:
@@ -31,19 +31,19 @@ class Wire(Protocol):
 
     @property
     def declaration(self) -> str:
-        """The YAML text that describes the wire; "" for one that is built in."""
+        """The YAML text that describes the wire; "" for a built-in wire."""
 
     def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """A frame from the relay, as the client understands it: one event at least."""
+        """Read a frame from the relay, as the client understands it: at least one event."""
 
     def write_relay(self, event: RelayEvent) -> tuple[Frame, ...]:
-        """The frames by which a relay says `event`."""
+        """Write the frames by which a relay says `event`."""
 
     def read_client(self, frame: Frame) -> ClientAction:
-        """A frame from the client, as the relay understands it."""
+        """Read a frame from the client, as the relay understands it."""
 
     def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
-        """The frames by which a client does `action`."""
+        """Write the frames by which a client does `action`."""
 
 
 _BUILT_IN: tuple[Wire, ...] = (JsonEnvelope(), BinaryHeader(), TypedJson())
@@ -51,12 +51,12 @@ _WIRES = {wire.name: wire for wire in _BUILT_IN}
 
 
 def published_wire_names() -> list[str]:
-    """The wires that `--wire` knows."""
+    """List the names that `--wire` knows."""
     return sorted(_WIRES)
 
 
 def published_wire(name: str) -> Wire:
-    """The wire of that name; raises UsageError for an unknown one."""
+    """Find the wire of this name; raises UsageError for an unknown name."""
     try:
         return _WIRES[name]
     except KeyError:

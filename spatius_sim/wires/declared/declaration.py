@@ -1,4 +1,4 @@
-"""What a team declares of its wire: which messages there are, how they are recognised, what stands where."""
+"""What a team declares of its wire: its messages, how each is recognised, and where its fields stand."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,47 +7,49 @@ from typing import NamedTuple
 from spatius_sim.wires.declared.forms import Form
 
 Path = tuple[str, ...]
-"""Where a value stands in a document: key by key."""
+"""The keys that lead to a value in a document, from the outside in."""
 
 Constant = str | int | bool
 
 
 class Meaning(NamedTuple):
-    """What a message may mean: the fields that it may have, and those of them of which it needs one."""
+    """One thing that a message may mean: the fields that it may have, and those of which it needs at least
+    one."""
 
     fields: frozenset[str]
     needs: frozenset[str] = frozenset()
 
 
-def _meaning(fields: str = "", needs: str = "") -> Meaning:
+def _new_meaning(fields: str = "", needs: str = "") -> Meaning:
     return Meaning(frozenset(fields.split()), frozenset(needs.split()))
 
 
 RELAY_MEANINGS: Mapping[str, Meaning] = {
-    "ready": _meaning("session output-rate input-rate"),
-    "audio": _meaning("pcm last turn", "pcm"),
-    "last-audio": _meaning("pcm turn"),
-    "motion": _meaning("payloads payload last turn", "payloads payload"),
-    "last-motion": _meaning("payloads payload turn"),
-    "interrupted": _meaning("reason"),
-    "failed": _meaning("message"),
-    "note": _meaning(),
+    "ready": _new_meaning("session output-rate input-rate"),
+    "audio": _new_meaning("pcm last turn", "pcm"),
+    "last-audio": _new_meaning("pcm turn"),
+    "motion": _new_meaning("payloads payload last turn", "payloads payload"),
+    "last-motion": _new_meaning("payloads payload turn"),
+    "interrupted": _new_meaning("reason"),
+    "failed": _new_meaning("message"),
+    "note": _new_meaning(),
 }
 CLIENT_MEANINGS: Mapping[str, Meaning] = {
-    "start": _meaning("rate avatar"),
-    "speech": _meaning("pcm last", "pcm"),
-    "last-speech": _meaning("pcm"),
-    "play-clip": _meaning("clip", "clip"),
-    "say": _meaning("words", "words"),
-    "interrupt": _meaning(),
-    "note": _meaning(),
+    "start": _new_meaning("rate avatar"),
+    "speech": _new_meaning("pcm last", "pcm"),
+    "last-speech": _new_meaning("pcm"),
+    "play-clip": _new_meaning("clip", "clip"),
+    "say": _new_meaning("words", "words"),
+    "interrupt": _new_meaning(),
+    "note": _new_meaning(),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredMessage:
-    """One message: its form, the constants that it is recognised by (at each place one of several, the
-    first of which is written), and what it means, each meaning with the places of its fields."""
+    """One message of a declared wire. `when` holds the constants by which it is recognised: at each place any
+    of several, of which the first is written. `meanings` maps each thing that it means to the places of the
+    fields."""
 
     form: Form
     when: Mapping[Path, tuple[Constant, ...]]
@@ -56,7 +58,8 @@ class DeclaredMessage:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A whole wire. `lacks` is what cannot be seen from its messages; `text` is the file it stands in."""
+    """A whole declared wire. `lacks` names missing features that the messages do not show; `text` is the
+    declaring file."""
 
     about: str
     relay: tuple[DeclaredMessage, ...]
@@ -67,10 +70,11 @@ class Declaration:
 
 
 def has_meaning(messages: tuple[DeclaredMessage, ...], kind: str) -> bool:
-    """Whether one of them may mean that."""
+    """Whether one of these messages may mean `kind`."""
     return any(kind in message.meanings for message in messages)
 
 
 def places_of(messages: tuple[DeclaredMessage, ...], kind: str) -> Mapping[str, Path]:
-    """Where the fields of that kind stand in the message that is written for it."""
+    """Return the places of the fields in the message that is written for `kind`; none if there is no
+    message."""
     return next((message.meanings[kind] for message in messages if kind in message.meanings), {})

@@ -1,4 +1,4 @@
-"""The forms of a declared wire's messages: a frame becomes a document of named values, and back."""
+"""The forms of a declared wire's messages: each turns a frame into a document of named values, and back."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ INTEGERS: Mapping[str, tuple[int, Literal["big", "little"]]] = {
     "u32be": (4, "big"),
     "u32le": (4, "little"),
 }
-"""Unsigned integers of a binary layout: how many bytes, in which order."""
+"""The unsigned integers of a binary layout, each with its number of bytes and their order."""
 
 
 class OtherFrameError(NotUnderstoodError):
-    """A text frame where the form is binary, or the other way round."""
+    """The frame is a text though the form is binary, or the other way round."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__(
@@ -32,34 +32,34 @@ class OtherFrameError(NotUnderstoodError):
 
 
 class Form(Protocol):
-    """How a document stands in a frame. `raw`: binary stands in it as it is, and not as base64."""
+    """How a document is written in a frame."""
 
     @property
     def raw(self) -> bool:
-        """Whether binary is written as it is."""
+        """Whether binary is written as it is, and not as base64."""
 
     def decode(self, frame: Frame) -> Document:
-        """The document in a frame; raises NotUnderstoodError."""
+        """Read the document in a frame; raises NotUnderstoodError."""
 
     def encode(self, document: Document) -> Frame:
-        """The frame that holds a document."""
+        """Write a document as a frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class JsonForm:
-    """A JSON object in a text frame, or in a `binary` one."""
+    """A JSON object in a text frame or, if `binary`, in a binary frame."""
 
     binary: bool = False
     raw: bool = False
 
     def decode(self, frame: Frame) -> Document:
-        """The object."""
+        """Read the object; raises NotUnderstoodError."""
         if isinstance(frame, bytes) != self.binary:
             raise OtherFrameError(frame)
         return parsed(frame)
 
     def encode(self, document: Document) -> Frame:
-        """The object as JSON."""
+        """Write the object as JSON."""
         text = json.dumps(document)
         return text.encode() if self.binary else text
 
@@ -70,12 +70,12 @@ class MessagePackForm:
     raw = True
 
     def decode(self, frame: Frame) -> Document:
-        """The map."""
+        """Read the map; raises NotUnderstoodError."""
         if isinstance(frame, str):
             raise OtherFrameError(frame)
         values = 0
 
-        def counted(inner: Sequence[Any] | Document) -> Any:
+        def count_values(inner: Sequence[Any] | Document) -> Any:
             nonlocal values
             values += len(inner)
             if values > MOST_VALUES:
@@ -84,7 +84,11 @@ class MessagePackForm:
 
         try:
             document = msgpack.unpackb(
-                frame, list_hook=counted, object_hook=counted, max_ext_len=0, max_array_len=MOST_VALUES
+                frame,
+                list_hook=count_values,
+                object_hook=count_values,
+                max_ext_len=0,
+                max_array_len=MOST_VALUES,
             )
         except (ValueError, RecursionError, msgpack.UnpackException) as error:
             raise NotUnderstoodError(f"not MessagePack: {error or type(error).__name__}") from error
@@ -93,7 +97,7 @@ class MessagePackForm:
         return document
 
     def encode(self, document: Document) -> Frame:
-        """The map as MessagePack."""
+        """Write the map as MessagePack."""
         packed: bytes = msgpack.packb(document)
         return packed
 
@@ -107,14 +111,14 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """A byte of flags, of which this bit marks the last (0: none does)."""
+    """A byte of flags. The bit `last` marks the last message; 0 means that no bit does."""
 
     last: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """So many bytes without a meaning: zero when they are written."""
+    """`size` bytes without a meaning, which are written as zeros."""
 
     size: int
 
@@ -128,7 +132,8 @@ class TurnNumber:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """`pcm`, a `payload`, or `json`: behind its length of this type, or else all that is left."""
+    """`pcm`, a `payload`, or `json`. It follows its length, an integer of the type `length`; if that is "",
+    it takes all that is left."""
 
     name: str
     length: str = ""
@@ -136,7 +141,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Payloads behind their count, each behind its length, to the end of the frame."""
+    """Payloads to the end of the frame: first their count, then each one after its length."""
 
     count: str
     length: str
@@ -147,15 +152,15 @@ LayoutPart = Fixed | Flags | Skip | TurnNumber | Body | Counted
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Bytes behind each other, in a binary frame. A document of it has `last`, `turn`, `pcm`, `payload`,
-    `payloads` and `json`, as far as it has these parts."""
+    """Parts one after the other in a binary frame. Its document has `last`, `turn`, `pcm`, `payload`,
+    `payloads` and `json`, as far as the layout has these parts."""
 
     parts: tuple[LayoutPart, ...]
     raw: bool = True
 
     @property
     def gives(self) -> frozenset[str]:
-        """The names in its documents."""
+        """The names of the values in the layout's documents."""
         names = set()
         for part in self.parts:
             match part:
@@ -170,7 +175,7 @@ class Layout:
         return frozenset(names)
 
     def decode(self, frame: Frame) -> Document:
-        """The document that stands in these bytes."""
+        """Read the document in these bytes; raises NotUnderstoodError."""
         if isinstance(frame, str):
             raise OtherFrameError(frame)
         cut = _Cutter(frame)
@@ -201,7 +206,7 @@ class Layout:
         return document
 
     def encode(self, document: Document) -> Frame:
-        """The bytes that say what is in the document."""
+        """Write the document as bytes."""
         written = b""
         for part in self.parts:
             match part:
@@ -213,21 +218,26 @@ class Layout:
                     written += bytes(size)
                 case TurnNumber(integer):
                     text = str(document.get("turn", 0))
-                    written += _integer(int(text) if text.isdecimal() else 0, integer)
+                    written += _integer_bytes(int(text) if text.isdecimal() else 0, integer)
                 case Body(name, length):
                     value = document.get(name, {} if name == "json" else b"")
                     body = json.dumps(value).encode() if name == "json" else bytes(value)
-                    written += (_integer(len(body), length) if length else b"") + body
+                    written += (_integer_bytes(len(body), length) if length else b"") + body
                 case Counted(count, length):
                     payloads = document.get("payloads", [])
-                    written += _integer(len(payloads), count)
-                    written += b"".join(_integer(len(payload), length) + payload for payload in payloads)
+                    written += _integer_bytes(len(payloads), count)
+                    written += b"".join(
+                        _integer_bytes(len(payload), length) + payload for payload in payloads
+                    )
                 case _:
                     assert_never(part)
         return written
 
 
 class _Cutter:
+    """Cuts pieces off a frame, one after the other; raises NotUnderstoodError if the frame is too short or
+    long."""
+
     def __init__(self, frame: bytes) -> None:
         self._frame, self._place = frame, 0
 
@@ -250,7 +260,7 @@ class _Cutter:
             raise NotUnderstoodError(f"{left} bytes are left over")
 
 
-def _integer(value: int, integer: str) -> bytes:
+def _integer_bytes(value: int, integer: str) -> bytes:
     size, order = INTEGERS[integer]
     largest: int = 256**size - 1
     return min(value, largest).to_bytes(size, order)

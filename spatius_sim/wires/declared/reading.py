@@ -1,6 +1,6 @@
-"""Reading a declared wire: a frame becomes a document, and the first message that it can be says what.
+"""Reads the frames of a declared wire: finds the first message that a frame can be, and says what it means.
 
-Every doubt is a NotUnderstoodError with its reason.
+Everything doubtful raises a NotUnderstoodError with its reason.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,16 +28,17 @@ from spatius_sim.wires.events import (
 from spatius_sim.wires.json_reading import NotUnderstoodError, base64_bytes, rate
 
 _KIND = "kind"
-"""The field that a note has without declaring it: what it was recognised by."""
+"""The field that a note has without declaring it: the constant by which it was recognised."""
 
 _MISSING = object()
 _MOST_KEYS, _LONGEST_VALUE = 8, 40
 
 
-def told(
+def meanings_of_frame(
     messages: tuple[DeclaredMessage, ...], frame: Frame, meanings: Mapping[str, Meaning]
 ) -> list[tuple[str, Document]]:
-    """What the first message that a frame can be says, with its fields; raises NotUnderstoodError."""
+    """Find the first message that a frame can be, and list its meanings, each with its fields. Raises
+    NotUnderstoodError if the frame can be none of them."""
     decoded: dict[Form, Document] = {}
     doubts: dict[Form, NotUnderstoodError] = {}
     for message in messages:
@@ -47,10 +48,10 @@ def told(
                 decoded[form] = form.decode(frame)
             except NotUnderstoodError as doubt:
                 doubts[form] = doubt
-        if form in decoded and _is(message, decoded[form]):
-            told = list(_meant(message, decoded[form], meanings))
-            if told:
-                return told
+        if form in decoded and _is_recognised(message, decoded[form]):
+            found = list(_meanings_in(message, decoded[form], meanings))
+            if found:
+                return found
     if decoded:
         sketches = dict.fromkeys(map(_sketch, decoded.values()))
         raise NotUnderstoodError(f"no message of this wire looks so: {' or '.join(sketches)}")
@@ -58,32 +59,34 @@ def told(
     raise NotUnderstoodError("; ".join(dict.fromkeys(map(str, telling or doubts.values()))))
 
 
-def _is(message: DeclaredMessage, document: Document) -> bool:
+def _is_recognised(message: DeclaredMessage, document: Document) -> bool:
+    """Whether the document holds the constants by which this message is recognised."""
     return all(
         any(type(found) is type(constant) and found == constant for constant in constants)
         for found, constants in (
-            (_at(document, place), constants) for place, constants in message.when.items()
+            (_value_at(document, place), constants) for place, constants in message.when.items()
         )
     )
 
 
-def _meant(
+def _meanings_in(
     message: DeclaredMessage, document: Document, meanings: Mapping[str, Meaning]
 ) -> Iterator[tuple[str, Document]]:
-    """A message that means one thing and is recognised by a constant or its layout means it, whatever it
-    lacks."""
+    """Yield the meanings that the document has the needed fields for, each with its fields. A message with
+    only one meaning that is recognised by a constant or its layout has this meaning whatever it lacks."""
     recognised = bool(message.when) or isinstance(message.form, Layout)
     for kind, places in message.meanings.items():
-        fields = {name: _at(document, place) for name, place in places.items()}
+        fields = {name: _value_at(document, place) for name, place in places.items()}
         fields = {name: value for name, value in fields.items() if value is not _MISSING}
         needed = meanings[kind].needs or set(places)
         if (recognised and len(message.meanings) == 1) or not needed or needed & set(fields):
             if kind == "note":
-                fields[_KIND] = next((str(_at(document, place)) for place in message.when), "other")
+                fields[_KIND] = next((str(_value_at(document, place)) for place in message.when), "other")
             yield kind, fields
 
 
-def _at(document: Any, place: Path) -> Any:
+def _value_at(document: Any, place: Path) -> Any:
+    """Return the value at this place; _MISSING if there is none, or null."""
     for key in place:
         if not isinstance(document, dict) or key not in document:
             return _MISSING
@@ -92,6 +95,7 @@ def _at(document: Any, place: Path) -> Any:
 
 
 def _sketch(document: Document) -> str:
+    """Describe a document for a person: its first keys, with short values and the types of long ones."""
     sketches = []
     for key, value in list(document.items())[:_MOST_KEYS]:
         short = (
@@ -103,19 +107,20 @@ def _sketch(document: Document) -> str:
 
 
 def relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
+    """Make the relay event that a message of this meaning says. `whole`: a document holds the whole turn."""
     match kind:
         case "ready":
             rates = rate(fields.get("output-rate")), rate(fields.get("input-rate"))
             return Ready(_text(fields, "session"), *rates)
         case "audio":
-            return Audio(_binary(fields, "pcm"), whole or _flag(fields), _turn(fields))
+            return Audio(_binary(fields, "pcm"), whole or _is_last(fields), _turn_id(fields))
         case "last-audio":
-            return Audio(_binary(fields, "pcm") if "pcm" in fields else b"", True, _turn(fields))
+            return Audio(_binary(fields, "pcm") if "pcm" in fields else b"", True, _turn_id(fields))
         case "motion":
-            return Motion(_payloads(fields), whole or _flag(fields), _turn(fields))
+            return Motion(_payloads(fields), whole or _is_last(fields), _turn_id(fields))
         case "last-motion":
             carried = "payloads" in fields or "payload" in fields
-            return Motion(_payloads(fields) if carried else (), True, _turn(fields))
+            return Motion(_payloads(fields) if carried else (), True, _turn_id(fields))
         case "interrupted":
             return Interrupted(_text(fields, "reason"))
         case "failed":
@@ -124,11 +129,13 @@ def relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
 
 
 def client_action(kind: str, fields: Document, whole: bool) -> ClientAction:
+    """Make the client action that a message of this meaning says. `whole`: a document holds the whole
+    turn."""
     match kind:
         case "start":
             return Start(rate(fields.get("rate")), _text(fields, "avatar"))
         case "speech":
-            return Speak(_binary(fields, "pcm"), whole or _flag(fields))
+            return Speak(_binary(fields, "pcm"), whole or _is_last(fields))
         case "last-speech":
             return Speak(_binary(fields, "pcm"), True) if "pcm" in fields else SpeakEnd()
         case "play-clip":
@@ -147,14 +154,14 @@ def _text(fields: Document, name: str) -> str:
     return value
 
 
-def _turn(fields: Document) -> str:
+def _turn_id(fields: Document) -> str:
     value = fields.get("turn", "")
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise NotUnderstoodError("turn is neither a text nor a number")
     return str(value)
 
 
-def _flag(fields: Document) -> bool:
+def _is_last(fields: Document) -> bool:
     value = fields.get("last", False)
     if not isinstance(value, bool):
         raise NotUnderstoodError("last is neither true nor false")
@@ -167,6 +174,7 @@ def _binary(fields: Document, name: str) -> bytes:
 
 
 def _payloads(fields: Document) -> tuple[bytes, ...]:
+    """Read the payload, or the list of payloads; raises NotUnderstoodError."""
     if "payload" in fields:
         return (_binary(fields, "payload"),)
     listed = fields.get("payloads")

@@ -1,4 +1,4 @@
-"""Wires that a team declares."""
+"""The wire that a team declares: reads and writes its frames as its declaration says."""
 
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -10,8 +10,8 @@ from spatius_sim.wires.declared.declaration import (
     has_meaning,
     places_of,
 )
-from spatius_sim.wires.declared.reading import client_action, relay_event, told
-from spatius_sim.wires.declared.writing import audio, motion, note, written
+from spatius_sim.wires.declared.reading import client_action, meanings_of_frame, relay_event
+from spatius_sim.wires.declared.writing import audio_frames, frames_for, motion_frames, note_frames
 from spatius_sim.wires.events import (
     Audio,
     ClientAction,
@@ -44,7 +44,7 @@ class Declared:
 
     @property
     def lacks(self) -> frozenset[str]:
-        """What was declared to be lacking, and what none of the messages can say."""
+        """The features that were declared to be lacking, and those that no message can say."""
         relay, client = self.declares.relay, self.declares.client
         says = {
             AUDIO: has_meaning(relay, "audio") or has_meaning(relay, "last-audio"),
@@ -53,87 +53,87 @@ class Declared:
             ERRORS: has_meaning(relay, "failed"),
             INTERRUPTS: has_meaning(client, "interrupt"),
         }
-        says[MOTION_END] |= self._whole
-        return self.declares.lacks | {feature for feature, said in says.items() if not said}
+        says[MOTION_END] |= self._turns_come_whole
+        return self.declares.lacks | {feature for feature, can_say in says.items() if not can_say}
 
     @property
     def greets(self) -> bool:
-        """Whether a message says ready."""
+        """Whether a message of the relay says ready."""
         return has_meaning(self.declares.relay, "ready")
 
     @property
     def http_paths(self) -> tuple[str, ...]:
-        """As declared."""
+        """The declared paths for GET requests."""
         return self.declares.http_paths
 
     @property
     def declaration(self) -> str:
-        """The file."""
+        """The text of the declaring file."""
         return self.declares.text
 
     def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """A frame from the relay; never raises."""
+        """Read a frame from the relay; never raises."""
         try:
             return tuple(
-                relay_event(kind, fields, self._whole)
-                for kind, fields in told(self.declares.relay, frame, RELAY_MEANINGS)
+                relay_event(kind, fields, self._turns_come_whole)
+                for kind, fields in meanings_of_frame(self.declares.relay, frame, RELAY_MEANINGS)
             )
         except NotUnderstoodError as fault:
             return (NotUnderstood(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[Frame, ...]:
-        """The frames by which a relay says `event`; none where no message can."""
+        """Write the frames by which a relay says `event`; none if no message can say it."""
         messages = self.declares.relay
         match event:
             case Ready(session_id, output_rate, input_rate):
                 rates = {"output-rate": output_rate, "input-rate": input_rate}
-                return written(messages, "ready", {"session": session_id} | rates)
+                return frames_for(messages, "ready", {"session": session_id} | rates)
             case Audio(pcm, last, turn_id):
-                return audio(messages, "audio", pcm, last, turn_id)
+                return audio_frames(messages, "audio", pcm, last, turn_id)
             case Motion(payloads, last, turn_id):
-                return motion(messages, payloads, last, turn_id)
+                return motion_frames(messages, payloads, last, turn_id)
             case Interrupted(reason):
-                return written(messages, "interrupted", {"reason": reason})
+                return frames_for(messages, "interrupted", {"reason": reason})
             case Failed(message):
-                return written(messages, "failed", {"message": message})
+                return frames_for(messages, "failed", {"message": message})
             case Note(kind):
-                return note(messages, kind)
+                return note_frames(messages, kind)
             case NotUnderstood(reason):
                 return (reason,)
             case _:
                 assert_never(event)
 
     def read_client(self, frame: Frame) -> ClientAction:
-        """A frame from the client; never raises."""
+        """Read a frame from the client; never raises."""
         try:
-            kind, fields = next(iter(told(self.declares.client, frame, CLIENT_MEANINGS)))
-            return client_action(kind, fields, self._whole)
+            kind, fields = next(iter(meanings_of_frame(self.declares.client, frame, CLIENT_MEANINGS)))
+            return client_action(kind, fields, self._turns_come_whole)
         except NotUnderstoodError as fault:
             return Unclear(str(fault))
 
     def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
-        """The frames by which a client does `action`; none where no message can."""
+        """Write the frames by which a client does `action`; none if no message can say it."""
         messages = self.declares.client
         match action:
             case Start(sample_rate, avatar_id):
-                return written(messages, "start", {"rate": sample_rate, "avatar": avatar_id})
+                return frames_for(messages, "start", {"rate": sample_rate, "avatar": avatar_id})
             case Speak(pcm, last):
-                return audio(messages, "speech", pcm, last, "")
+                return audio_frames(messages, "speech", pcm, last, "")
             case SpeakEnd():
-                return audio(messages, "speech", b"", True, "")
+                return audio_frames(messages, "speech", b"", True, "")
             case PlayClip(clip):
-                return written(messages, "play-clip", {"clip": clip})
+                return frames_for(messages, "play-clip", {"clip": clip})
             case Say(words):
-                return written(messages, "say", {"words": words})
+                return frames_for(messages, "say", {"words": words})
             case InterruptTurn():
-                return written(messages, "interrupt", {})
+                return frames_for(messages, "interrupt", {})
             case Note(kind):
-                return note(messages, kind)
+                return note_frames(messages, kind)
             case Unclear(reason):
                 return (reason,)
             case _:
                 assert_never(action)
 
     @property
-    def _whole(self) -> bool:
+    def _turns_come_whole(self) -> bool:
         return STREAMING in self.declares.lacks

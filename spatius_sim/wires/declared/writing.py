@@ -1,4 +1,4 @@
-"""Writing a declared wire: the frames that say it, none where no message can."""
+"""Writes the frames of a declared wire that say an event or action; none if no message can say it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,16 +10,19 @@ from spatius_sim.wires.events import Frame
 from spatius_sim.wires.json_reading import base64_text
 
 
-def written(messages: tuple[DeclaredMessage, ...], kind: str, fields: Mapping[str, Any]) -> tuple[Frame, ...]:
-    """The first message of that kind, with what of these fields it has a place for; none where there is no
-    such message."""
+def frames_for(
+    messages: tuple[DeclaredMessage, ...], kind: str, fields: Mapping[str, Any]
+) -> tuple[Frame, ...]:
+    """Write the first message that means `kind`, with those of the fields for which it has a place; none if
+    there is no such message."""
     for message in messages:
         if kind in message.meanings:
-            return (_filled(message, kind, fields),)
+            return (_fill(message, kind, fields),)
     return ()
 
 
-def _filled(message: DeclaredMessage, kind: str, fields: Mapping[str, Any]) -> Frame:
+def _fill(message: DeclaredMessage, kind: str, fields: Mapping[str, Any]) -> Frame:
+    """Write a message with its constants and with those of the fields that are not ""."""
     document: Document = {}
     for place, constants in message.when.items():
         _put(document, place, constants[0])
@@ -42,21 +45,25 @@ def _as_base64(value: Any) -> Any:
     return base64_text(value) if isinstance(value, bytes) else value
 
 
-def audio(
+def audio_frames(
     messages: tuple[DeclaredMessage, ...], kind: str, pcm: bytes, last: bool, turn_id: str
 ) -> tuple[Frame, ...]:
+    """Write a piece of audio, `kind` 'audio' or 'speech'. The end mark is a field of it, or a message of its
+    own."""
     fields = {"pcm": pcm, "last": last, "turn": turn_id}
     if last and "last" not in places_of(messages, kind):
         end = f"last-{kind}"
         carried = "pcm" in places_of(messages, end)
-        before = () if carried or not pcm else written(messages, kind, fields)
-        return before + written(messages, end, fields)
-    return written(messages, kind, fields)
+        before = () if carried or not pcm else frames_for(messages, kind, fields)
+        return before + frames_for(messages, end, fields)
+    return frames_for(messages, kind, fields)
 
 
-def motion(
+def motion_frames(
     messages: tuple[DeclaredMessage, ...], payloads: tuple[bytes, ...], last: bool, turn_id: str
 ) -> tuple[Frame, ...]:
+    """Write motion payloads, in one message or one by one. The end mark is a field, or a message of its
+    own."""
     places, end = places_of(messages, "motion"), places_of(messages, "last-motion")
     one_by_one = "payload" in places
     groups = [[payload] for payload in payloads] if one_by_one else [list(payloads)]
@@ -68,15 +75,16 @@ def motion(
         if group or marked or not last:
             payload = group[0] if one_by_one else ""
             fields = {"payload": payload, "payloads": group, "last": at_the_end, "turn": turn_id}
-            frames += written(messages, "last-motion" if carried else "motion", fields)
+            frames += frames_for(messages, "last-motion" if carried else "motion", fields)
     if last and "last" not in places and not {"payload", "payloads"} & set(end):
-        frames += written(messages, "last-motion", {"turn": turn_id})
+        frames += frames_for(messages, "last-motion", {"turn": turn_id})
     return frames
 
 
-def note(messages: tuple[DeclaredMessage, ...], kind: str) -> tuple[Frame, ...]:
+def note_frames(messages: tuple[DeclaredMessage, ...], kind: str) -> tuple[Frame, ...]:
+    """Write the message that is recognised as a note by the constant `kind`."""
     for message in messages:
         for place, constants in message.when.items():
             if "note" in message.meanings and kind in constants:
-                return (_filled(replace(message, when={**message.when, place: (kind,)}), "note", {}),)
+                return (_fill(replace(message, when={**message.when, place: (kind,)}), "note", {}),)
     return ()
