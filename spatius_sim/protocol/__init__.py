@@ -1,1 +1,2 @@
-"""The wire: messages as frozen values, their codec, keyframes, ids and the two state tables."""
+"""Motion Server's protocol: messages as frozen values, their codec, keyframes, ids and the two state
+tables."""

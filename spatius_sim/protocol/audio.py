@@ -1,7 +1,7 @@
-"""Audio facts: rates, sample arithmetic and how many keyframes belong to it."""
+"""Facts about audio: its rates, and how many keyframes belong to it."""
 
 KEYFRAMES_PER_SECOND = 25
-"""Keyframes a second (recording)."""
+"""Keyframes for each second of audio (recording)."""
 
 PCM_SAMPLE_RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000)
 """Rates in Hz that Motion Server takes as mono s16le (docs:audio). All are multiples of 25."""
@@ -12,17 +12,18 @@ OPUS_SAMPLE_RATES = (8000, 12000, 16000, 24000, 48000)
 BYTES_PER_SAMPLE = 2
 
 FIRST_SEGMENT_KEYFRAMES = 50
-"""The first response of a request carries 2 s of motion (recording)."""
+"""Keyframes in the first response of a request: 2 s of motion (recording)."""
 
 SEGMENT_KEYFRAMES = 100
-"""Every later response but the last carries 4 s of motion (recording)."""
+"""Keyframes in every later response but the last: 4 s of motion (recording)."""
 
 
 def keyframe_count(samples: int, sample_rate: int) -> int:
-    """How many keyframes belong to that much audio: floor(duration * 25), in integers (recording)."""
+    """Count the keyframes that belong to so many samples: floor(duration * 25), in integers (recording)."""
     return samples * KEYFRAMES_PER_SECOND // sample_rate
 
 
 def segment_end(segment: int) -> int:
-    """The keyframe at which segment number `segment` (0, 1, ...) ends: 50, 150, 250, ... (recording)."""
+    """Return the keyframe before which segment number `segment` (0, 1, ...) ends: 50, 150, 250, ...
+    (recording)."""
     return FIRST_SEGMENT_KEYFRAMES + segment * SEGMENT_KEYFRAMES

@@ -1,4 +1,4 @@
-"""Messages to bytes and back, through the generated protobuf module."""
+"""Turns messages into bytes and back, with the generated protobuf module."""
 
 from typing import assert_never
 
@@ -21,14 +21,14 @@ from spatius_sim.protocol.messages import (
 )
 
 MAX_MESSAGE_BYTES = 1_048_576
-"""The largest message that the Python SDK takes, and ours no larger one (protocol.md section 2)."""
+"""The largest message that the Python SDK takes; ours takes no larger one either (protocol.md section 2)."""
 
 MAX_AUDIO_MESSAGE_BYTES = 16 * 1_048_576
-"""The largest message of audio that ours takes: relays send whole clips in one. How much the service takes is
-not known: ASSUMED."""
+"""The largest message of audio that ours takes: some relays send a whole clip in one message. ASSUMED: nobody
+knows how much the service takes."""
 
 _BEGINS_AS_AUDIO = b"\x08\x03"
-"""The envelope's type, which stands first."""
+"""The first bytes of an envelope of audio: its type."""
 
 _LIVEKIT_SCALARS = (
     "url",
@@ -43,7 +43,7 @@ _AGORA_SCALARS = ("channel_name", "token", "uid", "publisher_id")
 
 
 def encode(message: Message) -> bytes:
-    """The bytes of one envelope; raises ValueError for keyframes of another shape than (n, 120)."""
+    """Write a message as one envelope; raises ValueError for keyframes of another shape than (n, 120)."""
     envelope = wire.Message()
     match message:
         case ConfigureSession():
@@ -77,10 +77,12 @@ def encode(message: Message) -> bytes:
 
 
 def decode(raw: bytes) -> Message:
-    """The message in one envelope. Its `type` decides which it is; missing fields have their proto3 defaults
-    and unknown ones are tolerated. Raises RemoteProtocolError for bytes that no protobuf parser accepts, and
-    for a message of audio, or any other, that is too large. What is no audio is not parsed to find that out:
-    it could become a hundred times as large.
+    """Read the message in one envelope.
+
+    The envelope's `type` decides which message it is; missing fields have their proto3 defaults, and unknown
+    fields are tolerated. Raises RemoteProtocolError for bytes that no protobuf parser accepts, and for a
+    message that is too large. A large message that is no audio is refused without being parsed: parsed it
+    could become a hundred times as large.
     """
     largest = MAX_AUDIO_MESSAGE_BYTES if raw.startswith(_BEGINS_AS_AUDIO) else MAX_MESSAGE_BYTES
     if len(raw) > largest:
@@ -91,12 +93,12 @@ def decode(raw: bytes) -> Message:
         raise RemoteProtocolError(f"the message is not decodable: {error}") from error
     if len(raw) > MAX_MESSAGE_BYTES and envelope.type != wire.CLIENT_AUDIO_INPUT:
         raise RemoteProtocolError(f"the message has {len(raw)} bytes, more than {MAX_MESSAGE_BYTES}")
-    return _value(envelope)
+    return _read_envelope(envelope)
 
 
 class MessageReader:
-    """Decodes what one peer says, as `decode` does. Nearly all of that is audio, in messages that differ in
-    nothing but the audio: what stands before it is parsed once."""
+    """Decodes the messages of one peer, as `decode` does. Nearly all are audio, and differ in nothing but the
+    audio: the bytes before the audio are parsed only once."""
 
     __slots__ = ("_head", "_length", "_req_id")
 
@@ -104,21 +106,24 @@ class MessageReader:
         self._head, self._length, self._req_id = b"", -1, ""
 
     def read(self, raw: bytes) -> Message:
-        """The next message; raises RemoteProtocolError as `decode` does."""
+        """Read the next message; raises RemoteProtocolError as `decode` does."""
         if len(raw) == self._length and raw.startswith(self._head):
             return AudioInput(self._req_id, raw[len(self._head) :])
         message = decode(raw)
         if isinstance(message, AudioInput) and message.audio:
             plain = encode(AudioInput(message.req_id, message.audio))
-            if raw == plain:  # So the audio stands last, with nothing else beside it than a req_id.
+            if raw == plain:  # So the audio stands last, and nothing but a req_id before it.
                 self._head, self._length = raw[: -len(message.audio)], len(raw)
                 self._req_id = message.req_id
         return message
 
 
-def _value(envelope: wire.Message) -> Message:
+def _read_envelope(envelope: wire.Message) -> Message:
+    """Make the message that an envelope's type names."""
     kind = envelope.type
-    if kind == wire.CLIENT_AUDIO_INPUT:  # Nearly all that a session says, so it is asked first.
+    if (
+        kind == wire.CLIENT_AUDIO_INPUT
+    ):  # Nearly all messages of a session are audio, so this is looked at first.
         return _read_audio(envelope.client_audio_input)
     match kind:
         case wire.CLIENT_CONFIGURE_SESSION:
@@ -153,6 +158,7 @@ def _fill_audio(target: wire.ClientAudioInput, message: AudioInput) -> None:
 
 
 def _fill_configure(target: wire.ClientConfigureSession, message: ConfigureSession) -> None:
+    """Copy a configuration into its protobuf object."""
     target.sample_rate, target.bitrate = message.sample_rate, message.bitrate
     target.audio_format = message.audio_format  # type: ignore[assignment]
     target.transport_compression = message.transport_compression  # type: ignore[assignment]
@@ -168,6 +174,7 @@ def _fill_configure(target: wire.ClientConfigureSession, message: ConfigureSessi
 
 
 def _read_configure(source: wire.ClientConfigureSession) -> ConfigureSession:
+    """Make a configuration of its protobuf object."""
     livekit, agora = None, None
     if source.HasField("livekit_egress"):
         room = source.livekit_egress

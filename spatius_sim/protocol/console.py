@@ -1,4 +1,5 @@
-"""The Console API and the refusals of the upgrade, as values (protocol.md sections 1 and 2)."""
+"""The answers of the Console API, and the refusals of the upgrade, as values (protocol.md sections 1 and
+2)."""
 
 import json
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ BOOTSTRAP_PATH = "/bootstrap"
 WEBSOCKET_PATH = "/v2/driveningress/websocket"
 
 TOKEN_DOORS = {SESSION_TOKENS_PATH: "sessionToken", "/v1/auth/session-token": "session_token"}
-"""Where session tokens are issued, with the field of the answer. PyPI `spatialreal` 0.1.0 to 0.2.2 and its
-plugin ask at the second door (tried)."""
+"""The paths at which session tokens are issued, each with the field of the answer that holds the token. PyPI
+`spatialreal` 0.1.0 to 0.2.2 and its plugin ask at the second path (tried)."""
 
 CONSOLE_ROOT, AUTH_ROOT = "/v1/console", "/v1/auth"
 INGRESS_ROOT = "/v2/driveningress"
@@ -19,7 +20,7 @@ INGRESS_ROOT = "/v2/driveningress"
 AUTO_REGION, DEFAULT_REGION = "auto", "us-west"
 
 MAX_TOKEN_LIFE_SECONDS = 24 * 3600
-"""expireAt lies before now + 24 h (docs:api-reference)."""
+"""The bound of a token's life: expireAt must lie before now + 24 h (docs:api-reference)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class HttpAnswer:
 
 
 class RequestRefusedError(SpatiusSimError):
-    """A request that Motion Server refuses; `answer` is what it says."""
+    """Motion Server refuses a request with `answer`."""
 
     def __init__(self, answer: HttpAnswer) -> None:
         super().__init__(f"HTTP {answer.status}: {answer.body.strip()}")
@@ -39,7 +40,7 @@ class RequestRefusedError(SpatiusSimError):
 
 
 def console_refusal(status: int, identifier: str, detail: str) -> RequestRefusedError:
-    """A refusal in the console's shape: `{"errors":[{...}]}` (sdk-unit)."""
+    """Make a refusal in the console's shape: `{"errors":[{...}]}` (sdk-unit)."""
     error = {
         "id": identifier,
         "status": status,
@@ -47,24 +48,24 @@ def console_refusal(status: int, identifier: str, detail: str) -> RequestRefused
         "title": identifier.replace("_", " ").capitalize(),
         "detail": detail,
     }
-    return RequestRefusedError(HttpAnswer(status, _json({"errors": [error]})))
+    return RequestRefusedError(HttpAnswer(status, _json_text({"errors": [error]})))
 
 
 def upgrade_refusal(status: int, message: str) -> RequestRefusedError:
-    """A refusal in the ingress's shape: `{"message": ...}` and a newline (sdk-e2e)."""
-    return RequestRefusedError(HttpAnswer(status, _json({"message": message}) + "\n"))
+    """Make a refusal in the ingress's shape: `{"message": ...}` and a newline (sdk-e2e)."""
+    return RequestRefusedError(HttpAnswer(status, _json_text({"message": message}) + "\n"))
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """What a token request asks for. `expire_at` in unix seconds; `app_id` "" where it is omitted."""
+    """What a token request asks for. `expire_at` is in unix seconds; `app_id` is "" if it is omitted."""
 
     expire_at: int
     app_id: str = ""
 
 
 def read_token_request(body: bytes) -> TokenRequest:
-    """The request in a body such as `{"expireAt": 1760000000}`.
+    """Read the token request in a body such as `{"expireAt": 1760000000}`.
 
     Raises RequestRefusedError for a malformed body.
     """
@@ -83,12 +84,12 @@ def read_token_request(body: bytes) -> TokenRequest:
 
 
 def token_answer(path: str, token: str) -> HttpAnswer:
-    """The answer with which that door issues a token."""
+    """Make the answer that issues a token at this path."""
     return HttpAnswer(200, json.dumps({TOKEN_DOORS[path]: token}))
 
 
 def check_expiry(asked: TokenRequest, now: float) -> None:
-    """Raises RequestRefusedError for an expiry outside (now, now + 24 h) (docs:api-reference)."""
+    """Raise RequestRefusedError for an expiry outside (now, now + 24 h) (docs:api-reference)."""
     if asked.expire_at <= now:
         raise console_refusal(400, "INVALID_ARGUMENT", "expire_at must be in the future")
     if asked.expire_at >= now + MAX_TOKEN_LIFE_SECONDS:
@@ -96,23 +97,23 @@ def check_expiry(asked: TokenRequest, now: float) -> None:
 
 
 def answer_bootstrap(body: bytes, now: float) -> HttpAnswer:
-    """The global bootstrap's answer at `now` (unix seconds): a region, and the time (sdk-py).
+    """Answer a request of the global bootstrap at `now` (unix seconds): a region, and the time (sdk-py).
 
-    That a region other than `auto` is echoed, the default `us-west`, the fields of `time_sync` and the
-    refusal of a malformed body are ASSUMED.
+    ASSUMED: a region other than `auto` is echoed, the default is `us-west`, `time_sync` has this field, and a
+    malformed body is refused.
     """
     try:
         asked = json.loads(body)
     except (ValueError, RecursionError):
         asked = None
     if not isinstance(asked, dict) or not isinstance(asked.get("region", AUTO_REGION), str):
-        return HttpAnswer(400, _json({"message": "the body is not a bootstrap request"}))
+        return HttpAnswer(400, _json_text({"message": "the body is not a bootstrap request"}))
     region = asked.get("region", AUTO_REGION)
     current = DEFAULT_REGION if region in ("", AUTO_REGION) else region
     answer = {"region": {"current": current}, "time_sync": {"server_time_ms": int(now * 1000)}}
-    return HttpAnswer(200, _json(answer))
+    return HttpAnswer(200, _json_text(answer))
 
 
-def _json(value: object) -> str:
-    """As the service writes it: without spaces (sdk-e2e)."""
+def _json_text(value: object) -> str:
+    """Write JSON as the service does, without spaces (sdk-e2e)."""
     return json.dumps(value, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""Who erred: every error of the kit says whose it is and what to do about it."""
+"""The errors of the kit: each class says who erred, and each text what to do."""
 
 
 class SpatiusSimError(Exception):
@@ -6,7 +6,7 @@ class SpatiusSimError(Exception):
 
 
 class LocalProtocolError(SpatiusSimError):
-    """We were about to break the protocol ourselves: a fault of the kit or of its caller."""
+    """We were about to break the protocol ourselves: the kit or its caller is at fault."""
 
 
 class RemoteProtocolError(SpatiusSimError):
@@ -14,7 +14,7 @@ class RemoteProtocolError(SpatiusSimError):
 
 
 class UsageError(SpatiusSimError):
-    """The user asked for something that cannot be: the text names the place and the remedy."""
+    """The user asked for something impossible: the text names the place and the remedy."""
 
 
 class UnreachableError(SpatiusSimError):

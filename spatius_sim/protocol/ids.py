@@ -1,4 +1,5 @@
-"""Ids as Motion Server and the SDKs write them: `20251223042742_Oja7E-8NzYGi` (protocol.md section 2)."""
+"""Makes ids as Motion Server and the SDKs write them: `20251223042742_Oja7E-8NzYGi` (protocol.md section
+2)."""
 
 from datetime import UTC, datetime
 
@@ -7,7 +8,8 @@ NANOID_LENGTH = 12
 
 
 def log_id(unix_seconds: float, draws: bytes) -> str:
-    """`YYYYMMDDHHMMSS_` in UTC and 12 nanoid characters, one for each of the 12 bytes of `draws`."""
+    """Make an id: `YYYYMMDDHHMMSS_` in UTC and 12 nanoid characters, one for each of the 12 random bytes
+    `draws`. Raises ValueError for another number of bytes."""
     if len(draws) != NANOID_LENGTH:
         raise ValueError(f"an id takes {NANOID_LENGTH} random bytes, not {len(draws)}")
     stamp = datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y%m%d%H%M%S")

@@ -1,7 +1,7 @@
 """Keyframes as one NumPy array: float32, shape (n, 120), columns named by FIELDS.
 
-A Flame is 495 bytes encoded, all alike in layout (recording), so a payload is read as one strided view.
-Whatever is laid out otherwise goes through protobuf's own objects, with the same result.
+An encoded Flame has 495 bytes, always in the same layout (recording), so a payload is read as one strided
+view. A payload in another layout goes through protobuf's own objects, with the same result.
 """
 
 from typing import Any
@@ -16,7 +16,8 @@ from spatius_sim.protocol.errors import RemoteProtocolError
 Keyframes = NDArray[np.float32]
 
 MOST_KEYFRAMES = 10_000
-"""As many as fit the largest message five times over: empty keyframes of two bytes each are a bomb."""
+"""The most keyframes of a payload: five times as many as fit the largest message. More can only be empty
+keyframes of two bytes each, which would fill the memory."""
 
 WIDTH = 120
 TRANSLATION = slice(0, 3)
@@ -40,7 +41,7 @@ FIELDS: dict[str, slice] = {
 
 
 def _regular_layout() -> np.dtype[Any]:
-    """One keyframe inside a Motion: its own tag and length, then each field's tag, length and floats."""
+    """Lay out one keyframe of a Motion: its own tag and length, then each field's tag, length and floats."""
     columns: list[tuple[str, str, int]] = [("keyframe_head", "u1", 3)]
     for name, columns_of in FIELDS.items():
         floats = columns_of.stop - columns_of.start
@@ -51,12 +52,13 @@ def _regular_layout() -> np.dtype[Any]:
 
 _LAYOUT = _regular_layout()
 KEYFRAME_BYTES = _LAYOUT.itemsize
-"""One keyframe in a payload: a Flame of 495 bytes, its tag and its length (recording)."""
+"""The bytes of one keyframe in a payload: a Flame of 495 bytes, its tag and its length (recording)."""
 
 _HEADS = [name for name in _LAYOUT.names or () if name.endswith("_head")]
 
 
 def _encode_slowly(keyframes: Keyframes) -> bytes:
+    """Write keyframes with protobuf's own objects."""
     motion = wire.Motion()
     for row in keyframes:
         flame = motion.keyframes.add()
@@ -70,7 +72,7 @@ _TEMPLATE = np.frombuffer(_STILL, _LAYOUT)
 
 
 def encode_keyframes(keyframes: Keyframes) -> bytes:
-    """The bytes of a Motion with these keyframes; raises ValueError for another shape than (n, 120)."""
+    """Write keyframes as an encoded Motion; raises ValueError for another shape than (n, 120)."""
     if keyframes.ndim != 2 or keyframes.shape[1] != WIDTH:
         raise ValueError(f"keyframes have shape (n, {WIDTH}), not {keyframes.shape}")
     records = np.frombuffer(bytearray(_STILL) * len(keyframes), _LAYOUT)
@@ -80,11 +82,11 @@ def encode_keyframes(keyframes: Keyframes) -> bytes:
 
 
 def decode_keyframes(encoded: bytes) -> tuple[Keyframes, str]:
-    """Keyframes of an encoded Motion, and its first fault in shape ("" where there is none).
+    """Read the keyframes of an encoded Motion, and its first fault in shape ("" if there is none).
 
-    A keyframe with a field too short or too long is filled with zeros or cut, so that the array always
-    has a row for it. Raises RemoteProtocolError where no protobuf parser accepts the bytes, and for more
-    keyframes than MOST_KEYFRAMES.
+    A field that is too short is filled with zeros, one that is too long is cut, so that each keyframe has a
+    row. Raises RemoteProtocolError for bytes that no protobuf parser accepts, and for more keyframes than
+    MOST_KEYFRAMES.
     """
     if len(encoded) % _LAYOUT.itemsize == 0:
         records = np.frombuffer(encoded, _LAYOUT)
@@ -98,6 +100,7 @@ def decode_keyframes(encoded: bytes) -> tuple[Keyframes, str]:
 
 
 def _decode_slowly(encoded: bytes) -> tuple[Keyframes, str]:
+    """Read keyframes in any layout with protobuf's own objects; see `decode_keyframes`."""
     motion = wire.Motion()
     try:
         motion.ParseFromString(encoded)

@@ -1,4 +1,4 @@
-"""The messages of the wire as frozen values (protocol.md section 2)."""
+"""Motion Server's messages as frozen values (protocol.md section 2)."""
 
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -9,20 +9,24 @@ from spatius_sim.protocol.keyframes import Keyframes
 
 
 class AudioFormat(IntEnum):
+    """The formats of audio that a session may configure."""
+
     PCM_S16LE = 0
     OGG_OPUS = 1
 
 
 class EgressType(IntEnum):
+    """The ways in which Motion Server may return motion."""
+
     UNSPECIFIED = 0
-    """Motion comes back on the socket that the audio went up."""
+    """Motion comes back on the socket on which the audio went up."""
     LIVEKIT = 1
     AGORA = 2
 
 
 @dataclass(frozen=True, slots=True)
 class LiveKitEgress:
-    """Where a LiveKit room is; credentials stay out of every repr."""
+    """The LiveKit room that motion goes to; credentials stay out of every repr."""
 
     url: str = ""
     api_key: str = field(default="", repr=False)
@@ -36,7 +40,7 @@ class LiveKitEgress:
 
 @dataclass(frozen=True, slots=True)
 class AgoraEgress:
-    """Where an Agora channel is; the token stays out of every repr."""
+    """The Agora channel that motion goes to; the token stays out of every repr."""
 
     channel_name: str = ""
     token: str = field(default="", repr=False)
@@ -46,7 +50,7 @@ class AgoraEgress:
 
 @dataclass(frozen=True, slots=True)
 class ConfigureSession:
-    """The client's first message. `sample_rate` in Hz, `bitrate` in bit/s (0 for PCM)."""
+    """The client's first message. `sample_rate` is in Hz, `bitrate` in bit/s (0 for PCM)."""
 
     sample_rate: int
     bitrate: int = 0
@@ -67,10 +71,10 @@ class ConfirmSession:
 
 @dataclass(slots=True, unsafe_hash=True)
 class AudioInput:
-    """A piece of one request's audio; the last one of a request has `end` (its audio may be empty).
+    """A piece of one request's audio; the last piece has `end` (its audio may be empty).
 
-    As little to be changed as the others; a frozen one takes seven times as long to make, and ten are made
-    for every second of speech."""
+    Like the other messages it must not be changed. It is not frozen, because a frozen one takes seven times
+    as long to make, and ten are made for every second of speech."""
 
     req_id: str
     audio: bytes = b""
@@ -81,6 +85,8 @@ class AudioInput:
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
+    """Motion Server reports an error of a session, or of one of its requests."""
+
     connection_id: str = ""
     req_id: str = ""
     code: int = 0
@@ -89,8 +95,8 @@ class ServerError:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MotionResponse:
-    """One payload of motion. `keyframes` has shape (n, 120); `shape_fault` names the first keyframe whose
-    fields were not in their sizes, "" where all were."""
+    """One payload of motion. `keyframes` has shape (n, 120). `shape_fault` names the first keyframe with a
+    field that is not in its size; "" if there is none."""
 
     connection_id: str
     req_id: str
@@ -112,6 +118,8 @@ class MotionResponse:
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
+    """The client drops one request."""
+
     req_id: str
 
 

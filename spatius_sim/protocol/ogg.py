@@ -1,6 +1,6 @@
-"""Ogg Opus, as far as it must be understood to count and to decode: pages to packets (RFC 3533, RFC 7845).
+"""Reads the packets in the pages of Ogg Opus, as far as counting and decoding need it (RFC 3533, RFC 7845).
 
-Checksums are not verified: a test double is not there to find line noise, and TCP leaves none.
+Checksums are not verified: a test double need not find noise on the line, and TCP leaves none.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ _NO_GRANULE = 0xFFFF_FFFF_FFFF_FFFF
 
 @dataclass(frozen=True, slots=True)
 class OpusHead:
-    """The identification header. `pre_skip` in samples at 48 kHz; `raw` is the packet itself."""
+    """The identification header. `pre_skip` is in samples at 48 kHz; `raw` is the packet itself."""
 
     channels: int
     pre_skip: int
@@ -28,10 +28,10 @@ class OpusHead:
 
 @dataclass(slots=True)
 class OggOpusReader:
-    """Takes the bytes of one Ogg Opus stream in pieces of any size and gives its audio packets.
+    """Takes the bytes of one Ogg Opus stream in pieces of any size, and gives its audio packets.
 
-    `granule` is the position that the last page with one named, in samples at 48 kHz, pre-skip included;
-    `ended` says whether the page marked as last has come.
+    `granule` is the latest position that a page named, in samples at 48 kHz, pre-skip included. `ended` says
+    whether the page marked as last has come.
     """
 
     head: OpusHead | None = None
@@ -42,7 +42,8 @@ class OggOpusReader:
     _packets: int = 0
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """The audio packets that are complete now; raises RemoteProtocolError for what is no Ogg Opus."""
+        """Take the next bytes, and return the audio packets that they complete; raises RemoteProtocolError
+        for what is no Ogg Opus."""
         self._pending += piece
         packets: list[bytes] = []
         while (page := self._take_page()) is not None:
@@ -50,6 +51,7 @@ class OggOpusReader:
         return packets
 
     def _take_page(self) -> bytes | None:
+        """Take a whole page from the pending bytes; None if it is not whole yet."""
         pending = self._pending
         if not b"OggS\0".startswith(pending[:5]):
             raise RemoteProtocolError("the audio is no Ogg stream")
@@ -66,6 +68,7 @@ class OggOpusReader:
         return page
 
     def _read_page(self, page: bytes) -> list[bytes]:
+        """Read the packets that a page completes, and note its position and whether it is the last."""
         granule = int.from_bytes(page[6:14], "little")
         lacing = page[_PAGE_HEAD : _PAGE_HEAD + page[26]]
         start = _PAGE_HEAD + len(lacing)
@@ -84,6 +87,7 @@ class OggOpusReader:
         return packets
 
     def _read_packet(self, packet: bytes) -> list[bytes]:
+        """Check a header packet, or return an audio packet as the only one of a list."""
         self._packets += 1
         if self._packets == 1:
             self.head = _read_head(packet)

@@ -1,4 +1,4 @@
-"""The same message under other ids, every other field as it was, unknown ones included."""
+"""Puts other ids into an encoded message, and leaves every other field as it is, unknown ones included."""
 
 from google.protobuf.message import DecodeError
 
@@ -6,23 +6,23 @@ from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
 
 
 def readdressed(raw: bytes, connection_id: str, req_id: str) -> bytes:
-    """A response or an error of Motion Server under these ids, wherever it bears one; anything else, and what
-    cannot be decoded, stays as it is."""
+    """Put these ids into a response or an error of Motion Server, in place of those that it bears. Any other
+    message, and bytes that cannot be decoded, stay as they are."""
     envelope = wire.Message()
     try:
         envelope.ParseFromString(raw)
     except DecodeError:
         return raw
     if envelope.type == wire.SERVER_RESPONSE_ANIMATION:
-        _address(envelope.server_response_animation, connection_id, req_id)
+        _replace_ids(envelope.server_response_animation, connection_id, req_id)
     elif envelope.type == wire.SERVER_ERROR:
-        _address(envelope.server_error, connection_id, req_id)
+        _replace_ids(envelope.server_error, connection_id, req_id)
     else:
         return raw
     return envelope.SerializeToString()
 
 
-def _address(
+def _replace_ids(
     message: wire.ServerResponseAnimation | wire.ServerError, connection_id: str, req_id: str
 ) -> None:
     if message.connection_id:

@@ -1,11 +1,11 @@
-"""One connection to Motion Server, as a table.
+"""The states of one connection to Motion Server, as a table.
 
     AWAITING_CONFIGURE --configure--> AWAITING_CONFIRM --confirm--> OPEN --close--> CLOSED
             |                                |                       | audio, interrupt, motion, error
             +-------------error--------------+-----> REFUSED         | stay OPEN
 
-A close leads to CLOSED from everywhere else. A pair that is not in the table is a breach of the protocol
-by whoever caused the event. Sources: the handshake and who may send what are protocol.md section 2, "The
+A close leads to CLOSED from all other states. If a pair is not in the table, the side that caused the event
+breaks the protocol. Sources: the handshake and who may send what are protocol.md section 2, "The
 life of a connection" (sdk-py); that an error at run time leaves the session open was tried with sdk-py.
 """
 
@@ -15,6 +15,8 @@ from spatius_sim.protocol.errors import LocalProtocolError, RemoteProtocolError
 
 
 class SessionState(Enum):
+    """What a connection waits for, or how it ended; the values are words for messages."""
+
     AWAITING_CONFIGURE = "awaiting ClientConfigureSession"
     AWAITING_CONFIRM = "awaiting ServerConfirmSession"
     OPEN = "open"
@@ -23,6 +25,8 @@ class SessionState(Enum):
 
 
 class SessionEvent(Enum):
+    """What can happen on a connection; the values are words for messages."""
+
     CONFIGURE = "ClientConfigureSession"
     CONFIRM = "ServerConfirmSession"
     AUDIO = "ClientAudioInput"
@@ -51,10 +55,10 @@ SESSION_TABLE: dict[tuple[SessionState, SessionEvent], SessionState] = {
 
 
 def next_session_state(state: SessionState, event: SessionEvent, *, we_are_server: bool) -> SessionState:
-    """The state after `event`.
+    """Return the state after `event`.
 
-    Raises LocalProtocolError where we caused an event that the table does not allow, RemoteProtocolError
-    where the peer did.
+    If the table does not allow the event, raises LocalProtocolError if we caused it, RemoteProtocolError if
+    the peer did.
     """
     after = SESSION_TABLE.get((state, event))
     if after is not None:

@@ -1,4 +1,4 @@
-"""One request (all that shares a req_id), as a table.
+"""The states of one request (all messages that share a req_id), as a table.
 
     UPLOADING --audio--> UPLOADING --audio end--> ANSWERING --motion end--> ANSWERED
         |  motion                                     |  motion
@@ -13,6 +13,8 @@ from enum import Enum
 
 
 class TurnState(Enum):
+    """How far a request has come."""
+
     UPLOADING = "uploading"
     ANSWERING = "answering"
     ANSWERED = "answered"
@@ -20,6 +22,8 @@ class TurnState(Enum):
 
 
 class TurnEvent(Enum):
+    """What can happen to a request."""
+
     AUDIO = "audio"
     AUDIO_END = "audio with end=true"
     MOTION = "motion"
@@ -43,5 +47,5 @@ TURN_TABLE: dict[tuple[TurnState, TurnEvent], TurnState] = {
 
 
 def next_turn_state(state: TurnState, event: TurnEvent) -> TurnState | None:
-    """The state after `event`, or None where the table does not allow it."""
+    """Return the state after `event`, or None if the table does not allow the event."""
     return TURN_TABLE.get((state, event))
