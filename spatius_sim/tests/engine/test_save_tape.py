@@ -9,9 +9,12 @@ import pytest
 
 from spatius_sim.engine.check_tape import check_tape
 from spatius_sim.files.resources import resource
+from spatius_sim.plans.token import plan_of
 from spatius_sim.reporting.summary import ExitCode, exit_code
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.tape.dialogue import dialogue
 from spatius_sim.tape.reader import header_of
+from spatius_sim.tape.taping import read_traces
 
 TIMEOUT = 120
 REUSES_IDS = (
@@ -68,3 +71,18 @@ def test_several_workers_do_not_write_over_each_other(tmp_path: Path) -> None:
     ran = saved(tmp_path, tmp_path / "a.tape", *pytest_of("client"), "-n", "2")
     assert ran.returncode == ExitCode.USAGE
     assert "several workers cannot write one tape" in ran.stderr + ran.stdout
+
+
+@pytest.mark.xfail(strict=True, reason="a tape names its plan in English alone")
+def test_the_plan_of_a_failures_tape_can_be_run_again(tmp_path: Path) -> None:
+    client = shlex.join([sys.executable, "-c", REUSES_IDS])
+    judged = ("spatius_sim", "verify", f"--client={client}", "--rule=C-ID-NEW", "--profile=smoke")
+    first = saved(tmp_path, tmp_path / "all.tape", *judged)
+    assert first.returncode == ExitCode.RULE_FAILED, first.stdout + first.stderr
+    (trace,) = read_traces(tmp_path / "C-ID-NEW.tape")
+    token = trace.header.plan_token
+    assert str(plan_of(token, "client")) == trace.header.plan
+    assert token in "\n".join(dialogue(tmp_path / "C-ID-NEW.tape"))
+    again = saved(tmp_path, tmp_path / "again.tape", *judged, f"--plan={token}")
+    assert again.returncode == ExitCode.RULE_FAILED, again.stdout + again.stderr
+    assert {one.header.plan_token for one in read_traces(tmp_path / "again.tape")} == {token}
