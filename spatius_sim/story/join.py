@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
 
-from spatius_sim.model.scenario.words import LONGEST_EXCUSED_DELAY, delay_of, is_harmless
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, Interrupt, MotionResponse, ServerError
 from spatius_sim.story.heard import client_hears
 from spatius_sim.story.story import (
@@ -25,6 +24,7 @@ from spatius_sim.story.story import (
 from spatius_sim.trace.events import (
     Closed,
     Event,
+    Excuse,
     Injected,
     Lane,
     Opened,
@@ -54,6 +54,10 @@ __all__ = [
 _FINGERPRINT_BYTES = 1600
 _TOO_SHORT_TO_TELL = 32
 """Fewer bytes of audio than this do not tell one turn from another."""
+
+LONGEST_BORNE_DELAY = 4.0
+"""Seconds that Motion Server may hold back in one turn without an excuse for its relay: spoken at real-time
+pace, its segments lie that far apart (the recording)."""
 
 CUT_OFF = 1006
 """The code of a connection that ended without a closing handshake."""
@@ -401,10 +405,14 @@ def _tell_failures(trace: Trace, turns: list[Turn]) -> None:
 
 
 def failures_among(faults: list[Event]) -> list[Event]:
-    """List the faults that excuse a relay. Delays excuse it if they are too long together."""
-    told = [(event, event.what.fault) for event in faults if isinstance(event.what, Injected)]
-    too_slow = sum(delay_of(fault) for _, fault in told) > LONGEST_EXCUSED_DELAY
-    return [event for event, fault in told if not is_harmless(fault) or (too_slow and delay_of(fault))]
+    """Return the faults that excuse a relay. Delays excuse it together, if their sum is too long."""
+    injected = [(event, event.what) for event in faults if isinstance(event.what, Injected)]
+    too_slow = sum(what.delay for _, what in injected) > LONGEST_BORNE_DELAY
+    return [
+        event
+        for event, what in injected
+        if what.excuses is Excuse.FAILURE or (too_slow and what.excuses is Excuse.LATENESS and what.delay)
+    ]
 
 
 def _may_be_mixed(turn: Turn, rates: dict[str, int]) -> bool:

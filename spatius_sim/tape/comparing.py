@@ -34,6 +34,7 @@ from spatius_sim.trace.events import (
     Undecodable,
 )
 from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.words import describe_fault
 from spatius_sim.wires.events import Audio, Failed, Interrupted, Motion, NotUnderstood, Speak
 from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
@@ -73,7 +74,7 @@ def talks(trace: Trace) -> Talks:
     for event in trace.events:
         if event.lane in (Lane.KIT, Lane.DECODER):
             if isinstance(event.what, Injected):
-                _other(found, "kit", f"fault: {event.what.fault}")
+                _other(found, "kit", f"fault: {describe_fault(event.what)}")
             continue
         key = (event.lane, event.connection)
         if key not in numbers:

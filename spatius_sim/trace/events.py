@@ -187,11 +187,32 @@ class KitStalled:
     seconds: float
 
 
+class Excuse(StrEnum):
+    """What a fault excuses a relay from, in the turn into which it falls."""
+
+    NOTHING = "nothing"
+    """The relay bears the fault: the turn is judged like any other."""
+    LATENESS = "lateness"
+    """Motion may come later by the fault's delay. The delays of one turn count together: if they are too long,
+    each excuses as much as a failure."""
+    FAILURE = "failure"
+    """Motion Server has failed: motion of the turn may be missing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """A fault that the kit caused on purpose."""
+    """A fault that the kit caused on purpose. `kind` is a stable id: what a scenario file calls the fault, or
+    another key of words.FAULTS. `delay` is in seconds, at most. `detail` is for people alone: nothing is
+    decided by it. `describe_fault` in words.py makes the sentence."""
 
-    fault: str
+    kind: str
+    excuses: Excuse
+    delay: float = 0.0
+    detail: str = ""
+
+
+SERVER_DIES = Injected("server-dies", Excuse.FAILURE)
+"""Motion Server cuts all its connections off, as if it crashed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,35 @@
-"""."""
+"""Events in words, for people alone: nothing is decided by a sentence that is made here."""
 
 from dataclasses import fields
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
-from spatius_sim.trace.events import Event, Received, Sent, TurnStarted
+from spatius_sim.trace.events import Event, Injected, Received, Sent, TurnStarted
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.wires.events import Audio, Motion, Speak
 
 _LONGEST_TEXT = 160
 
 
+FAULTS = {
+    "server-dies": "Motion Server dies",
+    "proxy-lost-track": "the proxy could not read along",
+}
+"""The words for a fault whose kind alone says too little, by kind."""
+
+
 def line_of(event: Event) -> str:
-    """One event in one line."""
-    return f"{event.at_ns / 1e9:10.3f}  {event.lane:10}  {event.connection:12}  {_said(event)}"
+    """Return the event in one line."""
+    return f"{event.at_ns / 1e9:10.3f}  {event.lane:10}  {event.connection:12}  {_words_for(event)}"
 
 
-def _said(event: Event) -> str:
+def describe_fault(fault: Injected) -> str:
+    """Return the fault in words, with its figures."""
+    words = FAULTS.get(fault.kind, fault.kind)
+    return f"{words}: {fault.detail}" if fault.detail else words
+
+
+def _words_for(event: Event) -> str:
     match event.what:
         case Sent(raw, value):
             return f"<- {_frame(raw, value)}"
@@ -24,6 +37,8 @@ def _said(event: Event) -> str:
             return f"-> {_frame(raw, value)}"
         case TurnStarted(turn, pcm, rate):
             return f"turn {turn} starts: {_seconds(pcm, rate)}"
+        case Injected(excuses=excuse) as fault:
+            return f"the kit injects a fault: {describe_fault(fault)} (excuses {excuse})"
         case other:
             named = ", ".join(f"{f.name}={_short(repr(getattr(other, f.name)))}" for f in fields(other))
             return f"{type(other).__name__}({named})"

@@ -6,6 +6,7 @@ from itertools import count
 from typing import NamedTuple
 
 from spatius_sim.model.scenario.dice import roll
+from spatius_sim.model.scenario.injected import injected
 from spatius_sim.model.scenario.scenario import (
     NO_FAULTS,
     Delay,
@@ -17,7 +18,7 @@ from spatius_sim.model.scenario.scenario import (
     Scenario,
     Stall,
 )
-from spatius_sim.model.scenario.words import told
+from spatius_sim.trace.events import Injected
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Admission:
 
     wait: float = 0.0
     ending: Refuse | Stall | Reset | None = None
-    faults: tuple[str, ...] = ()
+    faults: tuple[Injected, ...] = ()
 
 
 class Spoken(NamedTuple):
@@ -163,14 +164,15 @@ def seconds_of(delay: Delay, seed: int, *drawn: str | int) -> float:
 
 
 def _entrance(steps: Sequence[FaultAction], seed: int, number: int) -> Admission:
-    wait, names = 0.0, []
+    wait = 0.0
+    happening: list[Injected] = []
     for index, step in enumerate(steps):
-        names.append(told(step))
+        happening.append(injected(step))
         match step:
             case Delay():
                 wait += seconds_of(step, seed, "entrance", number, index)
             case Refuse() | Stall() | Reset():
-                return Admission(wait, step, tuple(names))
+                return Admission(wait, step, tuple(happening))
             case _:
                 raise AssertionError(f"{step} is not for the door: the table ALLOWED refuses it")
-    return Admission(wait, None, tuple(names))
+    return Admission(wait, None, tuple(happening))

@@ -257,7 +257,8 @@ NAMES: dict[str, type[FaultAction]] = {
 }
 """What a scenario file calls each of them."""
 
-WORDS: dict[type[FaultAction], str] = {kind: name for name, kind in NAMES.items()}
+IDS: dict[type[FaultAction], str] = {kind: name for name, kind in NAMES.items()}
+"""The stable id of each of them: plans and traces name them like scenario files."""
 
 _HTTP = frozenset({Refuse, Delay, Stall, Reset})
 _SOCKET = frozenset({SendError, CloseWith, Reset, Delay, Stall, SendGarbage, Text, WrongType, TruncatedFrame})
@@ -290,7 +291,7 @@ class Fault:
             if type(step) not in ALLOWED[self.when.at]:
                 allowed = ", ".join(name for name, kind in NAMES.items() if kind in ALLOWED[self.when.at])
                 raise UsageError(
-                    f"{WORDS[type(step)]} does not go with at: {self.when.at}, which takes {allowed}"
+                    f"{IDS[type(step)]} does not go with at: {self.when.at}, which takes {allowed}"
                 )
 
 

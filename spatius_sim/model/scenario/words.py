@@ -1,26 +1,8 @@
-"""Faults in words, as plans and traces name them, and read back."""
+"""Scenarios in words, for people alone."""
 
-import re
-
-from spatius_sim.model.scenario.scenario import (
-    WORDS,
-    Delay,
-    Fault,
-    FaultAction,
-    GrowTo,
-    Moment,
-    Scenario,
-    UnknownFields,
-    When,
-)
-from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
-
-LONGEST_EXCUSED_DELAY = 4.0
-"""Seconds that Motion Server may hold back in one turn without an excuse for its relay: spoken at real-time
-pace, its segments lie that far apart (the recording)."""
-
-_HARMLESS = frozenset(WORDS[kind] for kind in (Delay, UnknownFields))
-_DELAY = re.compile(r"(?:seconds|jitter) ([0-9.e+-]+)")
+from spatius_sim.model.scenario.injected import injected
+from spatius_sim.model.scenario.scenario import Fault, Moment, Scenario, When
+from spatius_sim.trace.words import describe_fault
 
 _MOMENTS = {
     Moment.TOKEN: "at the token request",
@@ -30,45 +12,18 @@ _MOMENTS = {
 }
 
 
-def told(step: FaultAction) -> str:
-    """A fault as a trace names it."""
-    figures = {
-        name: value for name in type(step).__slots__ if (value := getattr(step, name)) not in ("", 0, None)
-    }
-    inside = ", ".join(f"{name} {value}" for name, value in figures.items())
-    return f"{WORDS[type(step)]}: {inside}" if inside else WORDS[type(step)]
-
-
-def is_harmless(fault: str) -> bool:
-    """Whether a turn into which this fault fell may stay clean: a relay has no excuse in slowness, unknown
-    fields, and a size that an SDK takes. `fault` as a trace names it."""
-    word, _, figures = fault.partition(":")
-    if word == WORDS[GrowTo]:
-        return int(figures.removeprefix(" bytes ")) <= MAX_MESSAGE_BYTES
-    return word in _HARMLESS
-
-
-def delay_of(fault: str) -> float:
-    """The seconds by which this fault, as a trace names it, holds back what follows, at most."""
-    word, _, figures = fault.partition(":")
-    return sum(map(float, _DELAY.findall(figures))) if word == WORDS[Delay] else 0.0
-
-
-def longest_delay(scenario: Scenario) -> float:
-    """The seconds by which one fault of it holds back what follows, at most."""
-    return max((sum(delay_of(told(step)) for step in fault.what) for fault in scenario.faults), default=0.0)
-
-
 def in_words(scenario: Scenario) -> str:
-    """What it says of itself, or else its faults one by one."""
+    """Return what the scenario says of itself; if it says nothing, name its faults one by one."""
     return scenario.about or "; ".join(map(_fault_in_words, scenario.faults))
 
 
 def _fault_in_words(fault: Fault) -> str:
-    return f"{', '.join(map(told, fault.what))} {_moment_in_words(fault.when)}"
+    steps = ", ".join(describe_fault(injected(step)) for step in fault.what)
+    return f"{steps} {_moment_in_words(fault.when)}"
 
 
 def _moment_in_words(when: When) -> str:
+    """Say when a fault happens, to whom, and how often."""
     match when.at:
         case Moment.OPEN:
             words = f"{when.seconds:g} s after the confirmation"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from spatius_sim.model.scenario.injected import injected
 from spatius_sim.model.scenario.payloads import (
     garbage,
     grown_to,
@@ -33,8 +34,8 @@ from spatius_sim.model.scenario.scenario import (
     UnknownFields,
     WrongType,
 )
-from spatius_sim.model.scenario.words import told
 from spatius_sim.model.server.commands import Close, Output, ResetConnection, Send, SendText, SendTruncated
+from spatius_sim.trace.events import Injected
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ class FaultedMessage:
     reordered: bool = False
     stalled: bool = False
     is_message: bool = True
-    told: list[str] = field(default_factory=list)
+    injected: list[Injected] = field(default_factory=list)
 
 
 def apply_faults(
@@ -63,7 +64,7 @@ def apply_faults(
     messages = [raw] if raw else []
     after: list[Output | SendError] = []
     for index, step in enumerate(steps):
-        spoiled.told.append(told(step))
+        spoiled.injected.append(injected(step))
         drawn = (faults.number, *where, index)
         match step:
             case SendError():

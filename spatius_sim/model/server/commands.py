@@ -3,6 +3,8 @@ clock."""
 
 from dataclasses import dataclass
 
+from spatius_sim.trace.events import Injected
+
 
 @dataclass(frozen=True, slots=True)
 class Send:
@@ -66,9 +68,9 @@ class SetTimer:
 
 @dataclass(frozen=True, slots=True)
 class Inject:
-    """Write down that a fault of this kind happens now, on purpose."""
+    """Write down that this fault happens now, on purpose."""
 
-    fault: str
+    fault: Injected
 
 
 Output = Send | SendText | Close | ResetConnection | SendTruncated | Publish

@@ -338,7 +338,7 @@ class ServerSession:
         self, spoiled: FaultedMessage, request: OpenRequest | None, now: float
     ) -> list[ServerCommand]:
         """Send the outputs that replace a message, and play the delay, the error or the stall."""
-        commands: list[ServerCommand] = [Inject(name) for name in spoiled.told]
+        commands: list[ServerCommand] = [Inject(fault) for fault in spoiled.injected]
         if spoiled.delay:
             self._outbox.hold(now + spoiled.delay)
         for output in spoiled.outputs:

@@ -17,6 +17,7 @@ from spatius_sim.trace.events import (
     Closed,
     Event,
     EventKind,
+    Excuse,
     Injected,
     Lane,
     Opened,
@@ -216,7 +217,7 @@ class ProxyRecorder:
     def _stop_following(self, line: Direction, why: str) -> None:
         if line.follows:
             line.follows = False
-            what = Injected(f"the proxy could not read along: {why}")
+            what = Injected("proxy-lost-track", Excuse.FAILURE, detail=why)
             self._tell(self._now, Lane.KIT, line.session.name, what)
 
     def _tell_fact(self, fact: _Fact) -> None:

@@ -27,7 +27,7 @@ from spatius_sim.model.server.session import POLICY_VIOLATION, RESOURCE_EXHAUSTE
 from spatius_sim.net.server.ingress_socket import TOO_BIG, closed_by_library, is_too_big, too_big
 from spatius_sim.protocol.codec import MessageReader, encode
 from spatius_sim.protocol.messages import ServerError
-from spatius_sim.trace.events import Closed, Injected, Joined, Lane, Published
+from spatius_sim.trace.events import Closed, Joined, Lane, Published
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.recorder import Sink
 
@@ -135,7 +135,7 @@ class UpstreamConnection:
                 case SetTimer(name, seconds):
                     self._set_timer(name, seconds)
                 case Inject(fault):
-                    self.sink.emit(Lane.KIT, self.name, Injected(fault))
+                    self.sink.emit(Lane.KIT, self.name, fault)
                 case Join(room, publisher):
                     self.rooms.join(room, publisher)
                     self.sink.emit(Lane.EGRESS, self.name, Joined(room, publisher))

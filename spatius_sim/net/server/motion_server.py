@@ -34,7 +34,7 @@ from spatius_sim.protocol.console import (
     token_answer,
 )
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
-from spatius_sim.trace.events import Injected, Lane, Opened, Refused, TokenRequested
+from spatius_sim.trace.events import SERVER_DIES, Lane, Opened, Refused, TokenRequested
 from spatius_sim.trace.recorder import NullSink, Sink
 
 _LONGEST_STALL = 120.0
@@ -112,7 +112,7 @@ class MotionServerShell(OnePort):
 
     def die(self) -> None:
         """Cut off every open connection, as a crashing server would."""
-        self.journal.emit(Lane.KIT, "", Injected("Motion Server dies"))
+        self.journal.emit(Lane.KIT, "", SERVER_DIES)
         for connection in list(self._open.values()):
             connection.cut()
 
@@ -235,7 +235,7 @@ class MotionServerShell(OnePort):
         Raises RequestRefusedError if the scenario refuses it.
         """
         for fault in entrance.faults:
-            self.journal.emit(Lane.KIT, connection, Injected(fault))
+            self.journal.emit(Lane.KIT, connection, fault)
         if entrance.wait:
             await self._wait_unless_stopping(entrance.wait)
         match entrance.ending:

@@ -39,6 +39,7 @@ from spatius_sim.trace.events import (
     Watched,
 )
 from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.words import describe_fault
 from spatius_sim.wires.events import (
     Audio,
     Failed,
@@ -94,8 +95,8 @@ def words_for(event: Event) -> EventWords | None:
             return EventWords(MarkKind.KIT, f"the wait for turn {turn + 1} ends: {ended}")
         case Provoked(intent):
             return EventWords(MarkKind.KIT, f"the kit does on purpose: {intent}")
-        case Injected(fault):
-            return EventWords(MarkKind.FAULT, f"the kit makes it fail: {fault}")
+        case Injected() as fault:
+            return EventWords(MarkKind.FAULT, f"the kit makes it fail: {describe_fault(fault)}")
         case KitStalled(seconds):
             return EventWords(MarkKind.KIT, f"the kit itself was late by {seconds:.2f} s")
         case Watched(matter, complete):

@@ -10,6 +10,7 @@ from spatius_sim.rules.rule import Level, Provenance, rule
 from spatius_sim.story.heard import client_hears
 from spatius_sim.story.join import Story, Turn
 from spatius_sim.trace.events import Closed, Injected, Lane, Sent
+from spatius_sim.trace.words import describe_fault
 from spatius_sim.wires.events import Failed, Motion
 from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, ERRORS, PCM
 
@@ -189,7 +190,7 @@ def _time_runs_from(story: Story, turn: Turn) -> int:
 
 def _fault_in_words(turn: Turn) -> str:
     what = turn.failures[0].what
-    return f"a fault ({what.fault})" if isinstance(what, Injected) else "a fault"
+    return f"a fault ({describe_fault(what)})" if isinstance(what, Injected) else "a fault"
 
 
 def _proving_events(turn: Turn) -> tuple[int, ...]:

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from spatius_sim import __version__
+from spatius_sim.model.scenario.injected import longest_delay
 from spatius_sim.model.scenario.meaningful_ids import APP_ID
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
-from spatius_sim.model.scenario.words import longest_delay
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
 from spatius_sim.net.client.document import DocumentClient
 from spatius_sim.net.client.http_answers import search_answer

@@ -1,6 +1,7 @@
 """The smallest failures of the rules for relays."""
 
 from spatius_sim.model.scenario.payloads import grown_to
+from spatius_sim.model.scenario.scenario import CloseWith
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tests.corpus.failures import breaks
@@ -126,7 +127,7 @@ def failing(said: Dialogue) -> bytes:
     said.turn(ANN, 0)
     pcm = said.speaks(ANN, 1)
     said.audio_up(up_of(ANN, 1), req_of(ANN, 1), pcm, end=True)
-    said.fault("close: code 1000")
+    said.fault(CloseWith(1000))
     return pcm
 
 

@@ -10,7 +10,7 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tests.rules.traces import RATE, Dialogue
-from spatius_sim.trace.events import Closed, Lane, Opened, Received, Sent, Trace, TraceHeader
+from spatius_sim.trace.events import SERVER_DIES, Closed, Lane, Opened, Received, Sent, Trace, TraceHeader
 from spatius_sim.trace.reading import read_parts
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import (
@@ -111,7 +111,7 @@ class Scene(Dialogue):
         for payload in payloads:
             self.server_says_raw(up, payload, req)
         if self._fault == "Motion Server dies":
-            self.fault(self._fault)
+            self.fault(SERVER_DIES)
             self.happens(Lane.UPSTREAM, up, Closed(True, 1006))
         else:
             self.closed(up, by_kit=False)

@@ -68,7 +68,7 @@ async def test_sessions_now_and_past_and_their_trace() -> None:
     motion = decode(b64decode(trace["events"][6]["raw"]))
     assert isinstance(motion, MotionResponse)
     assert trace["events"][6]["message"]["keyframes"] == f"{len(motion.keyframes)} keyframes"
-    assert trace["events"][5]["fault"] == "duplicate"
+    assert (trace["events"][5]["kind"], trace["events"][5]["excuses"]) == ("duplicate", "failure")
 
 
 async def test_a_room_can_be_looked_at() -> None:

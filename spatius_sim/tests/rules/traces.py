@@ -5,6 +5,8 @@ from itertools import count
 
 import numpy as np
 
+from spatius_sim.model.scenario.injected import injected
+from spatius_sim.model.scenario.scenario import FaultAction
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import (
@@ -20,6 +22,7 @@ from spatius_sim.protocol.messages import (
 from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.trace.events import (
+    SERVER_DIES,
     Closed,
     Event,
     EventKind,
@@ -88,8 +91,9 @@ class Dialogue:
         self.passes(seconds)
         return self.happens(Lane.KIT, "", KitStalled(seconds))
 
-    def fault(self, fault: str = "Motion Server dies") -> int:
-        return self.happens(Lane.KIT, "", Injected(fault))
+    def fault(self, fault: FaultAction | Injected = SERVER_DIES) -> int:
+        what = fault if isinstance(fault, Injected) else injected(fault)
+        return self.happens(Lane.KIT, "", what)
 
     def secret_known(self, kind: str, length: int = 32) -> int:
         return self.happens(Lane.KIT, "", SecretKnown(kind, length))

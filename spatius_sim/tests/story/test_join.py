@@ -2,6 +2,7 @@
 
 import pytest
 
+from spatius_sim.model.scenario.scenario import CloseWith, Delay, FaultAction, GrowTo, Stall, UnknownFields
 from spatius_sim.protocol.messages import ConfirmSession, Interrupt, ServerError
 from spatius_sim.story.join import Story, Turn, join
 from spatius_sim.tests.rules.traces import KEYFRAME, Dialogue, req_of, up_of, voice
@@ -91,14 +92,14 @@ def test_a_bad_client_soils_the_turns_of_all_from_then_on(manner: Provoked | Clo
 @pytest.mark.parametrize(
     ("faults", "clean"),
     [
-        (["size: bytes 65536", "unknown-fields", "delay: seconds 1.5"], True),
-        (["delay: seconds 2.5", "delay: seconds 1, jitter 0.5"], True),
-        (["delay: seconds 2.5", "delay: seconds 2"], False),
-        (["stall"], False),
-        (["size: bytes 65536", "close: code 1000"], False),
+        ([GrowTo(65_536), UnknownFields(), Delay(1.5)], True),
+        ([Delay(2.5), Delay(1, 0.5)], True),
+        ([Delay(2.5), Delay(2)], False),
+        ([Stall()], False),
+        ([GrowTo(65_536), CloseWith(1000)], False),
     ],
 )
-def test_slowness_size_and_unknown_fields_leave_a_turn_clean(faults: list[str], clean: bool) -> None:
+def test_slowness_size_and_unknown_fields_leave_a_turn_clean(faults: list[FaultAction], clean: bool) -> None:
     said = Dialogue()
     said.starts("ann", 0, voice("one"))
     seqs = [said.fault(fault) for fault in faults]

@@ -4,7 +4,17 @@ import pytest
 
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES, encode
 from spatius_sim.protocol.messages import ConfirmSession, Interrupt, UnknownMessage
-from spatius_sim.trace.events import Event, Injected, Lane, Received, Sent, Trace, TraceHeader, Undecodable
+from spatius_sim.trace.events import (
+    Event,
+    Excuse,
+    Injected,
+    Lane,
+    Received,
+    Sent,
+    Trace,
+    TraceHeader,
+    Undecodable,
+)
 from spatius_sim.trace.reading import read_frame, read_upstream
 from spatius_sim.wires.events import Audio, NotUnderstood, Speak, Unclear
 from spatius_sim.wires.json_envelope import JsonEnvelope
@@ -14,7 +24,7 @@ WIRE = JsonEnvelope()
 
 def test_a_lane_is_read_in_order() -> None:
     lanes = [Lane.KIT, Lane.UPSTREAM, Lane.KIT, Lane.DOWNSTREAM]
-    events = tuple(Event(seq, seq, lane, "", Injected("x")) for seq, lane in enumerate(lanes))
+    events = tuple(Event(seq, seq, lane, "", Injected("x", Excuse.FAILURE)) for seq, lane in enumerate(lanes))
     trace = Trace(TraceHeader("relay", "json-envelope", 0, "plan", "1"), events)
     assert [event.seq for event in trace.on(Lane.KIT)] == [0, 2]
     assert list(trace.on(Lane.CONSOLE)) == []

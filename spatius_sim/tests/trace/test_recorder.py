@@ -16,6 +16,7 @@ from spatius_sim.protocol.messages import (
 from spatius_sim.trace.events import (
     Closed,
     Event,
+    Excuse,
     Injected,
     Lane,
     Opened,
@@ -43,7 +44,7 @@ def shaken(recorder: Recorder) -> None:
 def spoken(recorder: Recorder) -> None:
     """What a session says then, with an event of the kit in between."""
     recorder.received(Lane.UPSTREAM, "u", encode(AUDIO))
-    recorder.emit(Lane.KIT, "", Injected("a fault"))
+    recorder.emit(Lane.KIT, "", Injected("a fault", Excuse.FAILURE))
     recorder.sent(Lane.UPSTREAM, "u", encode(ERROR), "r")
     recorder.received(Lane.UPSTREAM, "u", "text")
 

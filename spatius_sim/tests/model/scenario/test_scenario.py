@@ -5,13 +5,14 @@ from collections import Counter
 import pytest
 
 from spatius_sim.model.scenario.dice import noise, roll
+from spatius_sim.model.scenario.injected import injected
 from spatius_sim.model.scenario.meaningful_ids import APPS, AVATARS, faults_of, glossary
 from spatius_sim.model.scenario.player import Admission, ConnectionFaults, ScenarioPlayer, Spoken
 from spatius_sim.model.scenario.scenario import (
     ALLOWED,
+    IDS,
     NAMES,
     NO_FAULTS,
-    WORDS,
     CloseWith,
     Delay,
     Drop,
@@ -68,7 +69,7 @@ def test_what_cannot_be_is_a_usage_error(make: object, told_why: str) -> None:
 
 def test_every_fault_has_a_name_and_a_moment() -> None:
     assert set(NAMES.values()) == set().union(*ALLOWED.values())
-    assert WORDS[SendError] == "error"
+    assert IDS[SendError] == "error"
 
 
 def test_dice_are_a_function_of_the_seed() -> None:
@@ -154,7 +155,7 @@ def test_timed_faults_tell_their_seconds() -> None:
 def test_a_door_waits_and_then_ends() -> None:
     both = (Delay(2), Refuse(503), Stall())
     entrance = ConnectionFaults(0, 1, [Fault(UPGRADE, both)]).entrance()
-    assert entrance == Admission(2.0, Refuse(503), ("delay: seconds 2", "refuse: status 503"))
+    assert entrance == Admission(2.0, Refuse(503), (injected(Delay(2)), injected(Refuse(503))))
     jittery = ConnectionFaults(0, 1, [Fault(UPGRADE, (Delay(1, 1),))]).entrance()
     assert 1 < jittery.wait < 2
     assert jittery.ending is None

@@ -1,63 +1,9 @@
-"""Faults in words, and read back."""
+"""Scenarios in words."""
 
 import pytest
 
-from spatius_sim.model.scenario.scenario import (
-    CloseWith,
-    Delay,
-    EmptyMotion,
-    Fault,
-    FaultAction,
-    GrowTo,
-    Moment,
-    Refuse,
-    Scenario,
-    SendError,
-    Stall,
-    UnknownFields,
-    When,
-)
-from spatius_sim.model.scenario.words import delay_of, in_words, is_harmless, longest_delay, told
-
-
-def test_a_trace_names_a_fault_with_its_figures() -> None:
-    assert told(Stall()) == "stall"
-    assert told(SendError(4001, "Credits exhausted")) == "error: code 4001, message Credits exhausted"
-    assert told(CloseWith()) == "close"
-
-
-@pytest.mark.parametrize("step", [Delay(2), GrowTo(1_048_576), UnknownFields()])
-def test_slowness_size_and_unknown_fields_excuse_nobody(step: FaultAction) -> None:
-    assert is_harmless(told(step))
-
-
-@pytest.mark.parametrize(
-    "step",
-    [Refuse(401), GrowTo(1_048_577), SendError(13, "delay: 1"), CloseWith(1000), Stall(), EmptyMotion()],
-)
-def test_what_withholds_motion_excuses(step: FaultAction) -> None:
-    assert not is_harmless(told(step))
-
-
-def test_what_the_kit_does_beside_a_scenario_excuses() -> None:
-    assert not is_harmless("Motion Server dies")
-
-
-@pytest.mark.parametrize(
-    ("step", "seconds"),
-    [(Delay(1.5, 0.25), 1.75), (Delay(2e-5), 2e-5), (SendError(1, "delay: seconds 3"), 0)],
-)
-def test_a_delay_is_read_back(step: FaultAction, seconds: float) -> None:
-    assert delay_of(told(step)) == seconds
-
-
-def test_the_longest_delay_of_a_scenario() -> None:
-    faults = (
-        Fault(When(Moment.UPGRADE), (Delay(1), Delay(0.5, 1))),
-        Fault(When(Moment.RESPONSE), (Delay(2),)),
-    )
-    assert longest_delay(Scenario("x", "", faults)) == 2.5
-    assert longest_delay(Scenario("x", "")) == 0
+from spatius_sim.model.scenario.scenario import Delay, Fault, Moment, Refuse, Scenario, Stall, When
+from spatius_sim.model.scenario.words import in_words
 
 
 def test_a_scenario_that_says_nothing_of_itself_tells_its_faults() -> None:

@@ -94,18 +94,15 @@ def test_garbage_is_garbage_and_always_the_same() -> None:
     assert isinstance(read_upstream(one.raw), Undecodable)
 
 
+INSTANT = ("empty-motion", "duplicate", "stall", "close")
+
+
 def test_steps_add_up_and_are_told() -> None:
     result = spoilt(Delay(1), Delay(2), EmptyMotion(), Duplicate(), Stall(), CloseWith())
     assert (result.delay, result.stalled) == (3, True)
     assert result.outputs == [Close(0, "")]
-    assert result.told == [
-        "delay: seconds 1",
-        "delay: seconds 2",
-        "empty-motion",
-        "duplicate",
-        "stall",
-        "close",
-    ]
+    kinds = [(fault.kind, fault.delay) for fault in result.injected]
+    assert kinds == [("delay", 1), ("delay", 2), *((kind, 0) for kind in INSTANT)]
 
 
 def test_a_frame_is_truncated_where_none_was_due() -> None:

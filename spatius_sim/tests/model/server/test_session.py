@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spatius_sim.model.scenario.injected import injected
 from spatius_sim.model.scenario.player import ConnectionFaults
 from spatius_sim.model.scenario.scenario import (
     CloseWith,
@@ -138,8 +139,8 @@ def test_responses_are_lost_doubled_and_reordered(number: int, what: FaultAction
 def test_a_fault_is_told_before_it_happens() -> None:
     commands = speak(session((When(Moment.RESPONSE, number=1), (Text("hello"), CloseWith(1011, "bye")))))
     assert commands[:4] == [
-        Inject("text: text hello"),
-        Inject("close: code 1011, reason bye"),
+        Inject(injected(Text("hello"))),
+        Inject(injected(CloseWith(1011, "bye"))),
         SendText("hello"),
         Close(1011, "bye"),
     ]
@@ -247,7 +248,7 @@ def test_motion_that_is_still_to_be_made_holds_nothing_else_up() -> None:
 def test_an_interrupt_forgets_what_is_held() -> None:
     made = session((When(Moment.INTERRUPT), (Text("stop"),)), pace=Pace(latency=0.5))
     speak(made)
-    assert made.receive(Interrupt("r"), 101.0) == [Inject("text: text stop"), SendText("stop")]
+    assert made.receive(Interrupt("r"), 101.0) == [Inject(injected(Text("stop"))), SendText("stop")]
     assert made.timer("made", 101.0) == []
     assert made.receive(Interrupt("nobody"), 102.0)[-1] == SendText("stop")
 

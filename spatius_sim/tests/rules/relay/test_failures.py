@@ -2,6 +2,15 @@
 
 import pytest
 
+from spatius_sim.model.scenario.scenario import (
+    CloseWith,
+    Duplicate,
+    FaultAction,
+    GrowTo,
+    Refuse,
+    Reset,
+    Stall,
+)
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.story.join import join
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
@@ -10,9 +19,10 @@ from spatius_sim.wires.events import Failed, Speak
 from spatius_sim.wires.features import CLIENT_AUDIO, PCM
 
 WAIT = 15.0
+_CLOSE = CloseWith(1000)
 
 
-def failing(said: Dialogue, number: int = 1, *, fault: str = "close: code 1000") -> bytes:
+def failing(said: Dialogue, number: int = 1, *, fault: FaultAction = _CLOSE) -> bytes:
     """Motion Server fails in a turn whose audio goes up; what the client says in it."""
     pcm = said.speaks("ann", number)
     said.audio_up(up_of("ann", number), req_of("ann", number), pcm, end=True)
@@ -82,8 +92,8 @@ def test_a_turn_after_a_failure_may_be_on_a_new_connection() -> None:
     assert said.failed == ["R-FALLBACK"]
 
 
-@pytest.mark.parametrize("fault", ["size: bytes 60000", "stall"])
-def test_where_no_motion_was_lost_or_the_next_turn_fails_too_nothing_is_asked(fault: str) -> None:
+@pytest.mark.parametrize("fault", [GrowTo(60_000), Stall()])
+def test_where_no_motion_was_lost_or_the_next_turn_fails_too_nothing_is_asked(fault: FaultAction) -> None:
     said = Dialogue()
     said.turn("ann", 0)
     for number in (1, 2):
@@ -100,7 +110,7 @@ def test_motion_that_was_sent_to_its_end_is_not_lost() -> None:
     said = Dialogue()
     pcm = said.speaks()
     said.echoes("ann", 0, pcm)
-    said.fault("duplicate")
+    said.fault(Duplicate())
     said.motion_down("ann", *said.answers(), last=True)
     said.ends("ann", 0)
     turn = join(said.trace).turns[0]
@@ -123,7 +133,7 @@ def test_motion_that_was_asked_for_again_is_not_lost() -> None:
 def test_a_refused_session_loses_the_motion() -> None:
     said = Dialogue()
     said.starts("ann", 0, voice("ann 0"))
-    said.fault("refuse: status 401")
+    said.fault(Refuse(401))
     said.ends("ann", 0, complete=False)
     assert join(said.trace).turns[0].lost_motion
 
@@ -191,7 +201,7 @@ def test_a_relay_that_changes_audio_owes_its_length() -> None:
 def test_audio_that_stops_short_or_has_no_end(mark: bool, came: float, actual: str) -> None:
     said = Dialogue()
     said.turn("ann", 0)
-    pcm = failing(said, fault="stall")
+    pcm = failing(said, fault=Stall())
     told(said)
     if came:
         said.audio_down("ann", pcm[: int(len(pcm) * came)], last=mark)
@@ -220,7 +230,7 @@ def test_the_time_runs_from_the_clients_last_word() -> None:
     said = Dialogue()
     said.turn("ann", 0)
     pcm = said.speaks("ann", 1)
-    said.fault("refuse: status 503")
+    said.fault(Refuse(503))
     said.passes(WAIT)
     said.client_sends("ann", Speak(pcm))
     said.passes(1.0)
@@ -254,7 +264,7 @@ def test_where_the_relay_speaks_what_went_up_is_owed() -> None:
     said.starts("ann", 0, b"")
     said.connects("up")
     said.audio_up("up", "r", pcm[:3200])
-    said.fault("reset")
+    said.fault(Reset())
     said.audio_down("ann", pcm[:3200], last=True)
     told(said)
     said.ends("ann", 0, complete=False)
@@ -264,7 +274,7 @@ def test_where_the_relay_speaks_what_went_up_is_owed() -> None:
 def test_where_the_relay_speaks_and_nothing_went_up_nothing_is_owed() -> None:
     said = Dialogue(lacks=(CLIENT_AUDIO,))
     said.starts("ann", 0, voice("never sent"))
-    said.fault("refuse: status 401")
+    said.fault(Refuse(401))
     said.passes(WAIT + 1)
     said.ends("ann", 0, complete=False)
     assert said.verdict("R-FALLBACK") is Verdict.UNEXERCISED

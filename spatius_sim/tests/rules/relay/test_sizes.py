@@ -3,6 +3,7 @@
 import pytest
 
 from spatius_sim.model.scenario.payloads import grown_to
+from spatius_sim.model.scenario.scenario import Reset
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.story.join import join
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
@@ -81,7 +82,7 @@ def test_who_loses_usual_payloads_is_not_asked_for_large_ones() -> None:
 def test_a_failure_in_between_excuses() -> None:
     said = passed()
     _, usual = grown(said, 1, 65_536)
-    said.fault("reset")
+    said.fault(Reset())
     said.motion_down("ann", usual)
     said.ends("ann", 1)
     assert said.verdict("R-LARGE") is Verdict.UNEXERCISED

@@ -10,7 +10,7 @@ from spatius_sim.story.join import join
 from spatius_sim.subjects.relay import hang_ups
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
 from spatius_sim.tests.rules.traces import Dialogue, up_of
-from spatius_sim.trace.events import Closed, Injected, Lane, Matter, Trace, Watched
+from spatius_sim.trace.events import Closed, Excuse, Injected, Lane, Matter, Trace, Watched
 
 EVENTS = 500
 
@@ -44,7 +44,7 @@ async def test_a_busy_relay_costs_no_joining_at_every_event(joins: Callable[[], 
     recorder = hung_up()
     watching = asyncio.create_task(watch_hang_ups(recorder, recorder._header, ["ann"]))  # type: ignore[arg-type]
     for _ in range(EVENTS):
-        recorder.emit(Lane.KIT, "", Injected("something else happens"))
+        recorder.emit(Lane.KIT, "", Injected("something else happens", Excuse.FAILURE))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     recorder.emit(Lane.UPSTREAM, up_of("ann", 0), Closed(False, 1000))

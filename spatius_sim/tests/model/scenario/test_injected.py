@@ -1,0 +1,65 @@
+"""Faults as a trace records them."""
+
+import pytest
+
+from spatius_sim.model.scenario.injected import injected, longest_delay
+from spatius_sim.model.scenario.scenario import (
+    NAMES,
+    CloseWith,
+    Delay,
+    EmptyMotion,
+    Fault,
+    FaultAction,
+    GrowTo,
+    Moment,
+    Refuse,
+    Scenario,
+    SendError,
+    Stall,
+    UnknownFields,
+    When,
+)
+from spatius_sim.trace.events import Excuse, Injected
+from spatius_sim.trace.words import FAULTS, describe_fault
+
+
+def test_a_fault_is_shown_with_its_figures() -> None:
+    assert describe_fault(injected(Stall())) == "stall"
+    shown = describe_fault(injected(SendError(4001, "Credits exhausted")))
+    assert shown == "error: code 4001, message Credits exhausted"
+    assert describe_fault(injected(CloseWith())) == "close"
+
+
+@pytest.mark.parametrize(
+    ("step", "excuse"),
+    [
+        (Delay(2), Excuse.LATENESS),
+        *((step, Excuse.NOTHING) for step in (GrowTo(1_048_576), UnknownFields())),
+        *((step, Excuse.FAILURE) for step in (Refuse(401), GrowTo(1_048_577), SendError(13, "delay: 1"))),
+        *((step, Excuse.FAILURE) for step in (CloseWith(1000), Stall(), EmptyMotion())),
+    ],
+)
+def test_what_withholds_motion_excuses(step: FaultAction, excuse: Excuse) -> None:
+    assert injected(step).excuses is excuse
+
+
+@pytest.mark.parametrize(
+    ("step", "seconds"),
+    [(Delay(1.5, 0.25), 1.75), (Delay(2e-5), 2e-5), (SendError(1, "delay: seconds 3"), 0)],
+)
+def test_a_delay_is_a_number(step: FaultAction, seconds: float) -> None:
+    assert injected(step).delay == seconds
+
+
+def test_the_kind_is_what_a_scenario_file_says() -> None:
+    assert injected(Delay(1.5, 0.25)) == Injected("delay", Excuse.LATENESS, 1.75, "seconds 1.5, jitter 0.25")
+    assert not FAULTS.keys() & NAMES.keys()
+
+
+def test_the_longest_delay_of_a_scenario() -> None:
+    faults = (
+        Fault(When(Moment.UPGRADE), (Delay(1), Delay(0.5, 1))),
+        Fault(When(Moment.RESPONSE), (Delay(2),)),
+    )
+    assert longest_delay(Scenario("x", "", faults)) == 2.5
+    assert longest_delay(Scenario("x", "")) == 0
