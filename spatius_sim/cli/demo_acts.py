@@ -29,6 +29,7 @@ from spatius_sim.trace.decoder_events import (
     StateReason,
 )
 from spatius_sim.trace.events import (
+    Awaited,
     EventKind,
     Lane,
     Received,
@@ -139,7 +140,7 @@ async def _perform(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: bool) 
         watch(stage, len(clip.pcm) // 2)
         await asyncio.sleep(_TICK_SECONDS)
     played_out = _happened(recorder, _playback_ended)
-    recorder.emit(Lane.KIT, CLIENT, WaitEnded(0, played_out))
+    recorder.emit(Lane.KIT, CLIENT, WaitEnded(Awaited.TURN, played_out, 0))
     audio_only = _happened(recorder, lambda what: isinstance(what, AudioOnlyEntered))
     failures = [
         event.what.value.message

@@ -24,7 +24,13 @@ from spatius_sim.rules.judge import judge
 from spatius_sim.subjects.subject import Subject
 from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.taping import write_traces
-from spatius_sim.trace.events import Lane, Received, Trace, WaitEnded
+from spatius_sim.trace.events import (
+    Awaited,
+    Lane,
+    Received,
+    Trace,
+    WaitEnded,
+)
 from spatius_sim.trace.known_secrets import KnownSecrets
 from spatius_sim.wires.events import Motion
 
@@ -256,7 +262,7 @@ class Trial(Generic[P]):
 
     def _remember(self, plan: P, trace: Trace, judgements: dict[str, Judgement]) -> None:
         self._judged[plan] = judgements
-        if any(isinstance(event.what, WaitEnded) and not event.what.complete for event in trace.events):
+        if not all(wait.complete for wait in _waits_for_turns(trace)):
             self._in_silence.add(plan)
         for rule_id, judgement in judgements.items():
             if judgement.verdict is Verdict.FAILED:
@@ -375,20 +381,23 @@ def _are_all_blocked(seen: Collection[Judgement]) -> bool:
     return len(seen) >= _BLOCKED_SCENARIOS and all(judgement.blocked_by for judgement in seen)
 
 
+def _waits_for_turns(trace: Trace) -> list[WaitEnded]:
+    ended = (event.what for event in trace.on(Lane.KIT) if isinstance(event.what, WaitEnded))
+    return [wait for wait in ended if wait.what_for is Awaited.TURN]
+
+
 def _should_show_life(plan: object, trace: Trace) -> bool:
     """Whether a whole turn was waited for, with a Motion Server that was well."""
-    waited = any(isinstance(event.what, WaitEnded) for event in trace.on(Lane.KIT))
-    return waited and not (isinstance(plan, Plan) and plan.motion_server.faults)
+    return bool(_waits_for_turns(trace)) and not (isinstance(plan, Plan) and plan.motion_server.faults)
 
 
 def _shows_life(trace: Trace) -> bool:
     """Whether a turn was waited for to its end and anything of it came: its audio at Motion Server, or
     motion. Audio that comes back to the client alone says nothing of a relay: it may be an echo. A client
     that answered a whole plan is alive."""
-    waited = any(isinstance(event.what, WaitEnded) for event in trace.on(Lane.KIT))
     if trace.header.subject == "client":
         return True
-    return waited and any(
+    return bool(_waits_for_turns(trace)) and any(
         isinstance(event.what, Received)
         and isinstance(event.what.value, AudioInput | MotionResponse | Motion)
         for event in trace.events

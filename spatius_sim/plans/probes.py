@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from spatius_sim.protocol.messages import EgressType
 from spatius_sim.trace.events import Provocation
+from spatius_sim.trace.words import describe_provocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,9 @@ class TokenProbe:
     intent: Provocation | None = None
 
     def __str__(self) -> str:
-        return str(self.intent) if self.intent else f"a token asked for that expires in {self.life} s"
+        if self.intent is not None:
+            return describe_provocation(self.intent)
+        return f"a token asked for that expires in {self.life} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class UpgradeProbe:
     by_query: bool = False
 
     def __str__(self) -> str:
-        return f"{self.intent} ({'query' if self.by_query else 'headers'})"
+        return f"{describe_provocation(self.intent)} ({'query' if self.by_query else 'headers'})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class HandshakeProbe:
     intent: Provocation
 
     def __str__(self) -> str:
-        return str(self.intent)
+        return describe_provocation(self.intent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from spatius_sim.story.story import (
     UpstreamRequest,
 )
 from spatius_sim.trace.events import (
+    Awaited,
     Closed,
     Event,
     Excuse,
@@ -95,7 +96,7 @@ def _planned_turns(trace: Trace) -> list[Turn]:
                     since = before.started_seq if before.waited_seq is None else before.waited_seq
                 turn = Turn(event.connection, number, since, event.seq, end, pcm, rate, before=before)
                 latest[event.connection] = turns[event.connection, number] = turn
-            case WaitEnded(number, complete) if (event.connection, number) in turns:
+            case WaitEnded(Awaited.TURN, complete, number) if (event.connection, number) in turns:
                 waited = turns[event.connection, number]
                 waited.waited_seq, waited.complete = event.seq, complete
     for event in trace.on(Lane.DOWNSTREAM):

@@ -6,7 +6,17 @@ from dataclasses import dataclass, replace
 
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
 from spatius_sim.story.utterances import WAIT_NS, utterances
-from spatius_sim.trace.events import Closed, Event, Lane, Received, Sent, Trace, TurnStarted, WaitEnded
+from spatius_sim.trace.events import (
+    Awaited,
+    Closed,
+    Event,
+    Lane,
+    Received,
+    Sent,
+    Trace,
+    TurnStarted,
+    WaitEnded,
+)
 
 
 @dataclass(slots=True)
@@ -83,7 +93,7 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
     for event in trace.events:
         for key, late in list(waiting.items()):
             if late.ended and event.at_ns > late.last_sign_ns + WAIT_NS:
-                yield _kit(late.last_sign_ns + WAIT_NS, late, WaitEnded(late.number, False))
+                yield _kit(late.last_sign_ns + WAIT_NS, late, WaitEnded(Awaited.TURN, False, late.number))
                 del waiting[key]
         message = event.what.value if isinstance(event.what, Sent | Received) else None
         over: _OpenRequest | None = None
@@ -109,7 +119,7 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
             waiting = {key: one for key, one in waiting.items() if key[0] != event.connection}
         yield event
         if over is not None:
-            yield _kit(event.at_ns, over, WaitEnded(over.number, True))
+            yield _kit(event.at_ns, over, WaitEnded(Awaited.TURN, True, over.number))
 
 
 def _speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:

@@ -4,7 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.trace.events import Closed, Event, Lane, Received, Sent, Trace, TurnStarted, WaitEnded
+from spatius_sim.trace.events import (
+    Awaited,
+    Closed,
+    Event,
+    Lane,
+    Received,
+    Sent,
+    Trace,
+    TurnStarted,
+    WaitEnded,
+)
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.wires.events import Audio, Motion, PlayClip, Ready, Say, Speak, SpeakEnd, Start
 from spatius_sim.wires.features import AUDIO, END_MARKS
@@ -129,5 +139,6 @@ class _UtteranceFinder:
         return turn
 
     def _end_wait(self, turn: _Utterance, at_ns: int, *, complete: bool) -> None:
-        self._events.append(Event(0, at_ns, Lane.KIT, turn.client, WaitEnded(turn.number, complete)))
+        wait = WaitEnded(Awaited.TURN, complete, turn.number)
+        self._events.append(Event(0, at_ns, Lane.KIT, turn.client, wait))
         del self._open_turns[turn.client]

@@ -42,9 +42,9 @@ from spatius_sim.protocol.messages import (
 from spatius_sim.subjects.subject import Patience, canary_key
 from spatius_sim.subjects.waiting import AdaptiveTimeout, MessageWatch, chunks, wait_until
 from spatius_sim.trace.events import (
+    Awaited,
     Closed,
     Lane,
-    Matter,
     Opened,
     Provocation,
     Provoked,
@@ -54,7 +54,6 @@ from spatius_sim.trace.events import (
     TraceHeader,
     TurnStarted,
     WaitEnded,
-    Watched,
 )
 from spatius_sim.trace.logins import shown_url
 from spatius_sim.wires.features import EGRESS, KEYS
@@ -262,7 +261,7 @@ class ServerSubject:
                 await self._send(name, session, encode(AudioInput(req_id, chunk)))
             await self._send(name, session, encode(Interrupt(req_id)))
             await asyncio.sleep(_LATE_SECONDS)
-            self._recorder.emit(Lane.KIT, name, Watched(Matter.SILENCE, True))
+            self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.SILENCE, True))
             await self._speak(name, session, 0, _make_turn(samples))
 
     async def _accepts_egress(self) -> bool:
@@ -319,7 +318,7 @@ class ServerSubject:
         answered = MessageWatch(self._recorder, name, lambda message: True)
         await self._send(name, session, frame)
         complete = await wait_until(self._recorder, answered.has_come, self._settling)
-        self._recorder.emit(Lane.KIT, name, Watched(Matter.HANDSHAKE, complete))
+        self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.HANDSHAKE, complete))
 
     async def _speak_turns(self, name: str, turns: Sequence[TurnPlan]) -> None:
         """Speak the turns of one client in one session."""
@@ -340,7 +339,7 @@ class ServerSubject:
         spoken = turn.samples / PLAN_SAMPLE_RATE
         grace = min(_LONGEST_SEGMENT_SECONDS, spoken)
         complete = await wait_until(self._recorder, answered.has_come, self._settling, grace=grace)
-        self._recorder.emit(Lane.KIT, name, WaitEnded(number, complete))
+        self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.TURN, complete, number))
 
     async def _send(self, name: str, session: UpstreamClient, frame: str | bytes) -> None:
         self._recorder.sent(Lane.UPSTREAM, name, frame)

@@ -127,56 +127,56 @@ class TurnStarted:
     sample_rate: int
 
 
+class Awaited(StrEnum):
+    """What the kit gives a subject time for. The values are stable ids; `describe_wait` in words.py has the
+    words."""
+
+    TURN = "turn"
+    """Both halves of a turn."""
+    HANDSHAKE = "handshake"
+    """The answer to the first message."""
+    SILENCE = "silence"
+    """The second in which motion of an interrupted request may still come."""
+    HANG_UP = "hang-up"
+    """The upstream sessions of a client that hung up, to be closed."""
+
+
 @dataclass(frozen=True, slots=True)
 class WaitEnded:
-    """The kit stopped waiting for that turn: both halves had come (`complete`), or the settle time passed
-    without a sign of life. Absence can be judged only where a wait for it ended."""
+    """The kit stopped waiting on a connection: what it waited for had come (`complete`), or time was up
+    without a sign of life. A wait for silence is complete when its time has passed. `turn` is the number of
+    the turn, if that was waited for. Absence can be judged only if a wait for it ended."""
 
-    turn: int
+    what_for: Awaited
     complete: bool
+    turn: int = 0
 
 
 class Provocation(StrEnum):
-    """What the kit does on purpose, as a Server SDK or a client that errs or waits would."""
+    """What the kit does on purpose, like a Server SDK or a client that errs or waits. The values are stable
+    ids; `describe_provocation` in words.py has the words."""
 
-    WRONG_KEY = "a token request with a wrong API key"
-    MISSING_KEY = "a token request without an API key"
-    INVENTED_TOKEN = "an upgrade with an invented session token"
-    MISSING_TOKEN = "an upgrade without a session token"
-    UNKNOWN_AVATAR = "an upgrade for an unknown avatar"
-    EXPIRED_TOKEN = "an upgrade with an expired session token"
-    OUTLIVED_TOKEN = "a turn on a session whose token has expired"
-    WRONG_MESSAGE = "audio as the first message"
-    TEXT = "text as the first message"
-    UNDECODABLE = "undecodable bytes as the first message"
-    UNSUPPORTED_RATE = "a configuration of an unsupported rate"
-    RUBBISH = "what no relay has a use for"
-    UNREAD = "a client that reads nothing from here on"
-    READ_ON = "a client that reads on"
+    WRONG_KEY = "wrong-key"
+    MISSING_KEY = "missing-key"
+    INVENTED_TOKEN = "invented-token"
+    MISSING_TOKEN = "missing-token"
+    UNKNOWN_AVATAR = "unknown-avatar"
+    EXPIRED_TOKEN = "expired-token"
+    OUTLIVED_TOKEN = "outlived-token"
+    WRONG_MESSAGE = "wrong-message"
+    TEXT = "text"
+    UNDECODABLE = "undecodable"
+    UNSUPPORTED_RATE = "unsupported-rate"
+    RUBBISH = "rubbish"
+    UNREAD = "unread"
+    READ_ON = "read-on"
 
 
 @dataclass(frozen=True, slots=True)
 class Provoked:
-    """The kit is about to do this on that connection."""
+    """The kit is about to do this on purpose on that connection."""
 
     intent: Provocation
-
-
-class Matter(StrEnum):
-    """What the kit gives a subject time for."""
-
-    HANDSHAKE = "the answer to the first message"
-    SILENCE = "the second in which motion of an interrupted request may still come"
-    HANG_UP = "the upstream sessions of a client that hung up, to be closed"
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """The kit gave a connection time for this; `complete` where what it waited for came. For silence: where
-    the time passed."""
-
-    matter: Matter
-    complete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +193,8 @@ class Excuse(StrEnum):
     NOTHING = "nothing"
     """The relay bears the fault: the turn is judged like any other."""
     LATENESS = "lateness"
-    """Motion may come later by the fault's delay. The delays of one turn count together: if they are too long,
-    each excuses as much as a failure."""
+    """Motion may come later by the fault's delay. The delays of one turn count together: if they are too
+    long, each excuses as much as a failure."""
     FAILURE = "failure"
     """Motion Server has failed: motion of the turn may be missing."""
 
@@ -243,7 +243,6 @@ EventKind = (
     | TurnStarted
     | WaitEnded
     | Provoked
-    | Watched
     | KitStalled
     | Injected
     | SecretKnown

@@ -4,7 +4,17 @@ from dataclasses import fields
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
-from spatius_sim.trace.events import Event, Injected, Received, Sent, TurnStarted
+from spatius_sim.trace.events import (
+    Awaited,
+    Event,
+    Injected,
+    Provocation,
+    Provoked,
+    Received,
+    Sent,
+    TurnStarted,
+    WaitEnded,
+)
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.wires.events import Audio, Motion, Speak
 
@@ -16,6 +26,31 @@ FAULTS = {
     "proxy-lost-track": "the proxy could not read along",
 }
 """The words for a fault whose kind alone says too little, by kind."""
+
+PROVOCATIONS = {
+    Provocation.WRONG_KEY: "a token request with a wrong API key",
+    Provocation.MISSING_KEY: "a token request without an API key",
+    Provocation.INVENTED_TOKEN: "an upgrade with an invented session token",
+    Provocation.MISSING_TOKEN: "an upgrade without a session token",
+    Provocation.UNKNOWN_AVATAR: "an upgrade for an unknown avatar",
+    Provocation.EXPIRED_TOKEN: "an upgrade with an expired session token",
+    Provocation.OUTLIVED_TOKEN: "a turn on a session whose token has expired",
+    Provocation.WRONG_MESSAGE: "audio as the first message",
+    Provocation.TEXT: "text as the first message",
+    Provocation.UNDECODABLE: "undecodable bytes as the first message",
+    Provocation.UNSUPPORTED_RATE: "a configuration of an unsupported rate",
+    Provocation.RUBBISH: "what no relay has a use for",
+    Provocation.UNREAD: "a client that reads nothing from here on",
+    Provocation.READ_ON: "a client that reads on",
+}
+"""The words for each provocation."""
+
+WAITS = {
+    Awaited.HANDSHAKE: "the answer to the first message",
+    Awaited.SILENCE: "the second in which motion of an interrupted request may still come",
+    Awaited.HANG_UP: "the upstream sessions of a client that hung up, to be closed",
+}
+"""The words for what was waited for, apart from a turn."""
 
 
 def line_of(event: Event) -> str:
@@ -29,6 +64,19 @@ def describe_fault(fault: Injected) -> str:
     return f"{words}: {fault.detail}" if fault.detail else words
 
 
+def describe_provocation(provocation: Provocation) -> str:
+    """Return in words what the kit does on purpose."""
+    return PROVOCATIONS[provocation]
+
+
+def describe_wait(wait: WaitEnded) -> str:
+    """Return in words what was waited for, and how the wait ended."""
+    if wait.what_for is Awaited.TURN:
+        ended = "both halves have come" if wait.complete else "nothing more came"
+        return f"the wait for turn {wait.turn + 1} ends: {ended}"
+    return f"the wait for {WAITS[wait.what_for]} {'is over' if wait.complete else 'was in vain'}"
+
+
 def _words_for(event: Event) -> str:
     match event.what:
         case Sent(raw, value):
@@ -36,9 +84,13 @@ def _words_for(event: Event) -> str:
         case Received(raw, value):
             return f"-> {_frame(raw, value)}"
         case TurnStarted(turn, pcm, rate):
-            return f"turn {turn} starts: {_seconds(pcm, rate)}"
+            return f"turn {turn + 1} starts: {_seconds(pcm, rate)}"
         case Injected(excuses=excuse) as fault:
             return f"the kit injects a fault: {describe_fault(fault)} (excuses {excuse})"
+        case Provoked(intent):
+            return f"the kit does on purpose: {describe_provocation(intent)}"
+        case WaitEnded() as wait:
+            return describe_wait(wait)
         case other:
             named = ", ".join(f"{f.name}={_short(repr(getattr(other, f.name)))}" for f in fields(other))
             return f"{type(other).__name__}({named})"

@@ -36,10 +36,9 @@ from spatius_sim.trace.events import (
     TurnStarted,
     Undecodable,
     WaitEnded,
-    Watched,
 )
 from spatius_sim.trace.reading import read_upstream
-from spatius_sim.trace.words import describe_fault
+from spatius_sim.trace.words import describe_fault, describe_provocation, describe_wait
 from spatius_sim.wires.events import (
     Audio,
     Failed,
@@ -90,19 +89,14 @@ def words_for(event: Event) -> EventWords | None:
             return EventWords(kind, f"asks for a session token {answer}", upward=True)
         case TurnStarted(turn, pcm, rate):
             return EventWords(MarkKind.KIT, f"turn {turn + 1} begins: {_length_of(pcm, rate)} of speech")
-        case WaitEnded(turn, complete):
-            ended = "both halves have come" if complete else "nothing more came"
-            return EventWords(MarkKind.KIT, f"the wait for turn {turn + 1} ends: {ended}")
+        case WaitEnded() as wait:
+            return EventWords(MarkKind.KIT, describe_wait(wait))
         case Provoked(intent):
-            return EventWords(MarkKind.KIT, f"the kit does on purpose: {intent}")
+            return EventWords(MarkKind.KIT, f"the kit does on purpose: {describe_provocation(intent)}")
         case Injected() as fault:
             return EventWords(MarkKind.FAULT, f"the kit makes it fail: {describe_fault(fault)}")
         case KitStalled(seconds):
             return EventWords(MarkKind.KIT, f"the kit itself was late by {seconds:.2f} s")
-        case Watched(matter, complete):
-            return EventWords(
-                MarkKind.KIT, f"the wait for {matter} {'is over' if complete else 'was in vain'}"
-            )
         case SecretKnown(kind, length):
             return EventWords(
                 MarkKind.KIT, f"a secret is looked for: {kind}, {length} characters", minor=True

@@ -6,7 +6,14 @@ from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.lag import in_time
 from spatius_sim.rules.rule import Half, Level, Provenance, rule
 from spatius_sim.story.join import Delivery, Story, Turn
-from spatius_sim.trace.events import Closed, Event, Lane, Matter, Opened, Watched
+from spatius_sim.trace.events import (
+    Awaited,
+    Closed,
+    Event,
+    Lane,
+    Opened,
+    WaitEnded,
+)
 from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, OWN_UPSTREAM, SEVERAL_TURNS, STREAMING
 
 HANG_UP_SECONDS = 5.0
@@ -54,7 +61,7 @@ def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
     waits = [
         event
         for event in story.trace.on(Lane.KIT)
-        if isinstance(event.what, Watched) and event.what.matter is Matter.HANG_UP
+        if isinstance(event.what, WaitEnded) and event.what.what_for is Awaited.HANG_UP
     ]
     for wait in waits:
         left = _hung_up_at(story, wait)

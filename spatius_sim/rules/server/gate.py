@@ -17,6 +17,7 @@ from spatius_sim.trace.events import (
     Refused,
     TokenRequested,
 )
+from spatius_sim.trace.words import describe_provocation
 from spatius_sim.wires.features import KEYS
 
 _CLOCKS_DIFFER_SECONDS = 60
@@ -91,7 +92,7 @@ def token_key(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
         else:
             actual = f"HTTP {event.what.status}{' and a token' if event.what.token else ''}"
-            yield Broken(f"a refusal of {intent}", actual, (event.seq,))
+            yield Broken(f"a refusal of {describe_provocation(intent)}", actual, (event.seq,))
 
 
 @rule(
@@ -109,7 +110,9 @@ def upgrade_refused(story: Story) -> Iterator[Kept | Broken]:
         if intent not in _REFUSALS:
             continue
         status, words = _REFUSALS[intent]
-        wanted = f"{intent} refused with {status or 'a 4xx'}{f' {words!r}' if words else ''}"
+        wanted = (
+            f"{describe_provocation(intent)} refused with {status or 'a 4xx'}{f' {words!r}' if words else ''}"
+        )
         match event.what:
             case Refused(got, body) if _is_wanted_status(got, status) and words in _refusal_words(body):
                 yield Kept()
@@ -137,7 +140,7 @@ def token_expiry(story: Story) -> Iterator[Kept | Broken]:
         if isinstance(event.what, Refused):
             yield Kept()
         else:
-            yield Broken(f"{intent} refused", "a WebSocket was opened", (event.seq,))
+            yield Broken(f"{describe_provocation(intent)} refused", "a WebSocket was opened", (event.seq,))
     for turn in story.turns:
         if not _token_had_expired(story, turn.client, turn.started_seq) or turn.waited_seq is None:
             continue

@@ -17,16 +17,17 @@ from spatius_sim.rules.lag import lag_seconds
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join import Story
 from spatius_sim.trace.events import (
+    Awaited,
     Closed,
     Event,
     Lane,
-    Matter,
     Provocation,
     Provoked,
     Received,
     Sent,
-    Watched,
+    WaitEnded,
 )
+from spatius_sim.trace.words import describe_provocation
 from spatius_sim.wires.features import EGRESS
 
 _MOST_LAG_SECONDS = 0.2
@@ -100,7 +101,9 @@ def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
         if session.intent not in _KNOWN_TEXTS:
             continue
         texts = _KNOWN_TEXTS[session.intent]
-        expected = f"{session.intent} answered with a ServerError that says {texts[0]!r}"
+        expected = (
+            f"{describe_provocation(session.intent)} answered with a ServerError that says {texts[0]!r}"
+        )
         first = _first_answer(session)
         if isinstance(first, ServerError) and any(text in first.message.lower() for text in texts):
             yield Kept()
@@ -152,7 +155,7 @@ def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
             event.seq
             for event in story.trace.on(Lane.KIT)
             if event.connection == request.connection
-            and event.what == Watched(Matter.SILENCE, True)
+            and event.what == WaitEnded(Awaited.SILENCE, True)
             and event.seq > request.interrupted_seq
         ]
         if not over:
@@ -183,7 +186,7 @@ def _sessions(story: Story) -> list[_Session]:
                 sessions[event.connection] = _Session(event, intents.get(event.connection))
             case Received() if session is not None:
                 session.answers.append(event)
-            case Watched(Matter.HANDSHAKE) | Closed() if session is not None:
+            case WaitEnded(Awaited.HANDSHAKE) | Closed() if session is not None:
                 session.waited = True
     return list(sessions.values())
 

@@ -7,7 +7,14 @@ import time
 from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.rules.relay.interrupts import HANG_UP_SECONDS
 from spatius_sim.story.join import join
-from spatius_sim.trace.events import Closed, Lane, Matter, Trace, TraceHeader, Watched
+from spatius_sim.trace.events import (
+    Awaited,
+    Closed,
+    Lane,
+    Trace,
+    TraceHeader,
+    WaitEnded,
+)
 
 _LATE_SECONDS = 0.3
 """An event of the last moment is recorded a little later."""
@@ -22,7 +29,7 @@ async def watch_hang_ups(recorder: LiveRecorder, header: TraceHeader, clients: l
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(_wait_for_closed_session(recorder), _LOOK_SECONDS)
     for client in clients:
-        recorder.emit(Lane.KIT, client, Watched(Matter.HANG_UP, client not in open_still))
+        recorder.emit(Lane.KIT, client, WaitEnded(Awaited.HANG_UP, client not in open_still))
 
 
 async def _wait_for_closed_session(recorder: LiveRecorder) -> None:

@@ -14,7 +14,14 @@ from spatius_sim.subjects.relay.malformed_input import malformed_frames
 from spatius_sim.subjects.relay.turn_starts import TurnStart, TurnToStart
 from spatius_sim.subjects.relay.turn_watch import TurnWatch
 from spatius_sim.subjects.waiting import AdaptiveTimeout, chunks, wait_until
-from spatius_sim.trace.events import Lane, Provocation, Provoked, TurnStarted, WaitEnded
+from spatius_sim.trace.events import (
+    Awaited,
+    Lane,
+    Provocation,
+    Provoked,
+    TurnStarted,
+    WaitEnded,
+)
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import InterruptTurn, Ready, Speak, SpeakEnd
 from spatius_sim.wires.features import INTERRUPTS, SEVERAL_TURNS
@@ -100,7 +107,7 @@ class Speaker:
                 spoken=spoken,
                 after_unfinished=self._after_unfinished,
             )
-            self._tell(WaitEnded(number, complete))
+            self._tell(WaitEnded(Awaited.TURN, complete, number))
         elif turn.cue.heard is not TurnProgress.NOTHING:
             await self._wait(watch.check_for(turn.cue.heard), self._cue_timeout)
         self._seen_before, self._recovering = len(self.recorder.events), watch.failed

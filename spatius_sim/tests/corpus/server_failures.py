@@ -15,7 +15,15 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.tests.corpus.failures import breaks
 from spatius_sim.tests.rules.traces import DAY, HOUR, KEYFRAME, NOW, RATE, Dialogue, voice
-from spatius_sim.trace.events import Lane, Matter, Opened, Provocation, Provoked, TokenRequested, Watched
+from spatius_sim.trace.events import (
+    Awaited,
+    Lane,
+    Opened,
+    Provocation,
+    Provoked,
+    TokenRequested,
+    WaitEnded,
+)
 
 SERVER = "server"
 UP, REQ = "session-1", "request-1"
@@ -125,5 +133,5 @@ def motion_long_after_the_interrupt(said: Dialogue) -> None:
     said.confirms(UP)
     said.client_says(UP, AudioInput(REQ, voice("cut")))
     said.client_says(UP, Interrupt(REQ))
-    said.happens(Lane.KIT, UP, Watched(Matter.SILENCE, True))
+    said.happens(Lane.KIT, UP, WaitEnded(Awaited.SILENCE, True))
     said.motion(UP, REQ, 5)

@@ -30,7 +30,14 @@ from spatius_sim.tape.taping import read_traces, write_traces
 from spatius_sim.tests.rules.traces import Dialogue, voice
 from spatius_sim.tests.subjects.running_relay import motion_ended, pipeline
 from spatius_sim.tests.tape.samples import CLEANED, KEPT
-from spatius_sim.trace.events import Closed, Lane, TraceHeader, TurnStarted, WaitEnded
+from spatius_sim.trace.events import (
+    Awaited,
+    Closed,
+    Lane,
+    TraceHeader,
+    TurnStarted,
+    WaitEnded,
+)
 from spatius_sim.wires import published_wire
 
 ONE, TWO = voice("one", 16000), voice("two", 20000)
@@ -169,7 +176,7 @@ async def recorded_pipeline(folder: Path) -> Path:
         pipe.recorder.emit(Lane.KIT, "client-1", TurnStarted(0, ONE, 16000))
         await pipe.speak(ONE)
         await pipe.hear(motion_ended)
-        pipe.recorder.emit(Lane.KIT, "client-1", WaitEnded(0, True))
+        pipe.recorder.emit(Lane.KIT, "client-1", WaitEnded(Awaited.TURN, True, 0))
         trace = pipe.recorder.finish()
     write_traces(folder / "both.tape", KEPT, [trace])
     return folder / "both.tape"

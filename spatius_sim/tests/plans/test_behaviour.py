@@ -9,6 +9,7 @@ from spatius_sim.plans.behaviour import Behaviour, Cue, MalformedInput, TurnProg
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.tests.running_miniature import miniature_relay
 from spatius_sim.trace.events import (
+    Awaited,
     Closed,
     Event,
     Lane,
@@ -46,7 +47,8 @@ def heard(trace: Trace, kind: type[object]) -> list[int]:
 
 
 def waits(trace: Trace, client: str = "client-1") -> list[WaitEnded]:
-    return [event.what for event in of(trace, client) if isinstance(event.what, WaitEnded)]
+    ended = (event.what for event in of(trace, client) if isinstance(event.what, WaitEnded))
+    return [wait for wait in ended if wait.what_for is Awaited.TURN]
 
 
 def test_an_interrupt_after_so_many_chunks() -> None:
@@ -54,7 +56,7 @@ def test_an_interrupt_after_so_many_chunks() -> None:
     interrupt = sent(trace, InterruptTurn)[0]
     assert len([seq for seq in sent(trace, Speak) if seq < interrupt]) == 3
     assert min(sent(trace, SpeakEnd)) > interrupt
-    assert waits(trace) == [WaitEnded(1, True)]
+    assert waits(trace) == [WaitEnded(Awaited.TURN, True, 1)]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def test_a_cue_that_never_comes_is_not_waited_for_for_ever() -> None:
 
 def test_a_new_turn_over_one_that_is_still_answered() -> None:
     trace = run((TurnPlan(48_000, 3200, Cue(None, TurnProgress.NOTHING)), TURN))
-    assert waits(trace) == [WaitEnded(1, True)]
+    assert waits(trace) == [WaitEnded(Awaited.TURN, True, 1)]
     assert len(sent(trace, SpeakEnd)) == 2
 
 
@@ -97,7 +99,7 @@ def test_a_pause_before_the_next_turn() -> None:
 def test_who_leaves_in_the_middle_disturbs_nobody(act: Behaviour, code: int) -> None:
     trace = run((TurnPlan(48_000, 3200, Cue(3, TurnProgress.AUDIO), act),), (TURN, TURN))
     assert [event.what for event in of(trace) if isinstance(event.what, Closed)] == [Closed(True, code)]
-    assert waits(trace, "client-2") == [WaitEnded(0, True), WaitEnded(1, True)]
+    assert waits(trace, "client-2") == [WaitEnded(Awaited.TURN, True, 0), WaitEnded(Awaited.TURN, True, 1)]
 
 
 @pytest.mark.parametrize("rubbish", MalformedInput)
@@ -107,23 +109,23 @@ def test_rubbish_harms_no_honest_relay(rubbish: MalformedInput) -> None:
     assert [event.what for event in of(trace) if isinstance(event.what, Provoked)] == [
         Provoked(Provocation.RUBBISH)
     ]
-    assert waits(trace, "client-2") == [WaitEnded(0, True), WaitEnded(1, True)]
+    assert waits(trace, "client-2") == [WaitEnded(Awaited.TURN, True, 0), WaitEnded(Awaited.TURN, True, 1)]
 
 
 def test_who_does_not_read_reads_on_when_the_others_are_through() -> None:
     trace = run((TURN, TurnPlan(48_000, 3200, reads=False)), (TURN, TURN), step=True)
     unread, read_on = (event.seq for event in of(trace) if isinstance(event.what, Provoked))
-    through = max(e.seq for e in of(trace, "client-2") if isinstance(e.what, WaitEnded))
+    through = max(e.seq for e in of(trace, "client-2") if e.what in waits(trace, "client-2"))
     received = [event.seq for event in of(trace) if isinstance(event.what, Received)]
     assert unread < through < read_on
     assert not [seq for seq in received if unread < seq < read_on]
-    assert waits(trace) == [WaitEnded(0, True), WaitEnded(1, True)]
+    assert waits(trace) == [WaitEnded(Awaited.TURN, True, 0), WaitEnded(Awaited.TURN, True, 1)]
 
 
 def test_in_step_nobody_begins_before_all_are_through() -> None:
     trace = run((TURN, TURN), (TurnPlan(640, 1280), TURN), step=True)
     seconds = [e.seq for e in trace.on(Lane.KIT) if isinstance(e.what, TurnStarted) and e.what.turn == 1]
-    firsts = [e.seq for e in trace.on(Lane.KIT) if e.what == WaitEnded(0, True)]
+    firsts = [e.seq for e in trace.on(Lane.KIT) if e.what == WaitEnded(Awaited.TURN, True, 0)]
     assert max(firsts) < min(seconds)
 
 

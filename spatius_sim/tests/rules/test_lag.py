@@ -3,7 +3,12 @@
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.lag import in_time, lag_seconds
 from spatius_sim.tests.rules.traces import Dialogue
-from spatius_sim.trace.events import KitStalled, Lane, WaitEnded
+from spatius_sim.trace.events import (
+    Awaited,
+    KitStalled,
+    Lane,
+    WaitEnded,
+)
 
 TOO_LATE = Broken("within 2 s", "later", ())
 
@@ -15,7 +20,7 @@ def span(*, quiet: float, lag: float) -> tuple[Dialogue, int, int]:
     said.passes(quiet)
     if lag:
         said.lags(lag)
-    return said, since, said.happens(Lane.KIT, "ann", WaitEnded(0, True))
+    return said, since, said.happens(Lane.KIT, "ann", WaitEnded(Awaited.TURN, True, 0))
 
 
 def judged(quiet: float, lag: float) -> Kept | Broken | Late:

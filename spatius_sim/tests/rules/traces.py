@@ -23,13 +23,13 @@ from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge import judge
 from spatius_sim.trace.events import (
     SERVER_DIES,
+    Awaited,
     Closed,
     Event,
     EventKind,
     Injected,
     KitStalled,
     Lane,
-    Matter,
     Opened,
     Provocation,
     Provoked,
@@ -43,7 +43,6 @@ from spatius_sim.trace.events import (
     TraceHeader,
     TurnStarted,
     WaitEnded,
-    Watched,
 )
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.wires.events import Audio, ClientAction, InterruptTurn, Motion, Ready, RelayEvent
@@ -80,7 +79,7 @@ class Dialogue:
         return self.happens(Lane.KIT, client, TurnStarted(number, pcm, rate))
 
     def ends(self, client: str, number: int, *, complete: bool = True) -> int:
-        return self.happens(Lane.KIT, client, WaitEnded(number, complete))
+        return self.happens(Lane.KIT, client, WaitEnded(Awaited.TURN, complete, number))
 
     def passes(self, seconds: float) -> None:
         """Nothing happens for so long."""
@@ -210,7 +209,7 @@ class Dialogue:
 
     def watched_hang_up(self, client: str, *, complete: bool = True) -> int:
         """The relay was given its time to close what is left upstream."""
-        return self.happens(Lane.KIT, client, Watched(Matter.HANG_UP, complete))
+        return self.happens(Lane.KIT, client, WaitEnded(Awaited.HANG_UP, complete))
 
     def intends(self, client: str, intent: Provocation) -> int:
         return self.happens(Lane.KIT, client, Provoked(intent))

@@ -9,7 +9,16 @@ from spatius_sim.rules.judge import judge
 from spatius_sim.story.observed import with_turns
 from spatius_sim.story.utterances import WAIT_NS
 from spatius_sim.tests.rules.traces import KEYFRAME, Dialogue, voice
-from spatius_sim.trace.events import Closed, Event, Lane, Opened, Trace, TurnStarted, WaitEnded
+from spatius_sim.trace.events import (
+    Awaited,
+    Closed,
+    Event,
+    Lane,
+    Opened,
+    Trace,
+    TurnStarted,
+    WaitEnded,
+)
 from spatius_sim.wires.events import PlayClip, Ready, Speak, SpeakEnd, Start
 from spatius_sim.wires.features import AUDIO, END_MARKS
 
@@ -61,7 +70,7 @@ def test_each_utterance_is_a_turn_that_was_waited_for_to_the_end_of_both_halves(
         said.is_answered()
     trace = said.seen()
     one, two = TurnStarted(0, PCM, 24000), TurnStarted(1, PCM, 24000)
-    assert turns(trace) == [one, WaitEnded(0, True), two, WaitEnded(1, True)]
+    assert turns(trace) == [one, WaitEnded(Awaited.TURN, True, 0), two, WaitEnded(Awaited.TURN, True, 1)]
     assert [event.seq for event in trace.events] == list(range(len(trace.events)))
     judged = judge(trace)
     assert {judged[name].verdict for name in SHOWN} == {Verdict.PASSED}
@@ -74,7 +83,7 @@ def test_what_a_client_hears_uncalled_is_a_turn_too() -> None:
     said.audio_down(ANN, last=True)
     said.motion_down(ANN, motion())
     said.is_answered()
-    assert turns(said.seen()) == [TurnStarted(0, PCM, 16000), WaitEnded(0, True)]
+    assert turns(said.seen()) == [TurnStarted(0, PCM, 16000), WaitEnded(Awaited.TURN, True, 0)]
 
 
 def test_a_clip_is_a_turn_of_what_was_heard() -> None:
@@ -92,7 +101,7 @@ def test_an_end_that_never_comes_is_told_when_the_wait_for_it_is_over(marked: bo
     said.motion_down(ANN, motion(end=False))
     said.later()
     trace = said.seen()
-    assert turns(trace) == [TurnStarted(0, PCM, 16000), WaitEnded(0, False)]
+    assert turns(trace) == [TurnStarted(0, PCM, 16000), WaitEnded(Awaited.TURN, False, 0)]
     assert verdicts(trace)["R-END-AUDIO"] is (Verdict.PASSED if marked else Verdict.FAILED)
 
 
@@ -122,7 +131,7 @@ def test_closing_is_the_mark_where_the_wire_says_so() -> None:
     said.motion_down(ANN, motion(), last=True)
     said.relay_hangs_up(ANN)
     said.relay_hangs_up("bob")
-    assert turns(said.seen(END_MARKS)) == [TurnStarted(0, PCM, 16000), WaitEnded(0, True)]
+    assert turns(said.seen(END_MARKS)) == [TurnStarted(0, PCM, 16000), WaitEnded(Awaited.TURN, True, 0)]
     assert len(turns(said.seen())) == 1
 
 
@@ -132,4 +141,4 @@ def test_a_client_that_plays_what_it_said_waits_for_motion_alone() -> None:
     said.audio_down(ANN, PCM)
     said.motion_down(ANN, motion(), last=True)
     said._events.append(Event(said.last + 1, 0, Lane.UPSTREAM, "elsewhere", Opened()))
-    assert turns(said.seen(AUDIO)) == [TurnStarted(0, PCM, 16000), WaitEnded(0, True)]
+    assert turns(said.seen(AUDIO)) == [TurnStarted(0, PCM, 16000), WaitEnded(Awaited.TURN, True, 0)]

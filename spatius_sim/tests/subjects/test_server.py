@@ -6,7 +6,11 @@ from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.subjects.server import ServerAddress, ServerSubject
 from spatius_sim.subjects.subject import Patience
-from spatius_sim.trace.events import Lane, WaitEnded
+from spatius_sim.trace.events import (
+    Awaited,
+    Lane,
+    WaitEnded,
+)
 
 
 async def test_one_that_answers_in_real_time_is_waited_for() -> None:
@@ -14,4 +18,5 @@ async def test_one_that_answers_in_real_time_is_waited_for() -> None:
         place = ServerAddress(server.console_endpoint, server.ingress_endpoint, "any")
         subject = ServerSubject(place, LiveRecorder(), 1, Patience(settle=0.3))
         trace = await subject.run(Plan(((TurnPlan(3 * PLAN_SAMPLE_RATE, 3200),),)))
-    assert [e.what for e in trace.on(Lane.KIT) if isinstance(e.what, WaitEnded)] == [WaitEnded(0, True)]
+    ended = [event.what for event in trace.on(Lane.KIT) if isinstance(event.what, WaitEnded)]
+    assert [wait for wait in ended if wait.what_for is Awaited.TURN] == [WaitEnded(Awaited.TURN, True, 0)]

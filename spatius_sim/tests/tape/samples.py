@@ -12,6 +12,7 @@ from spatius_sim.trace.decoder_events import (
     StateReason,
 )
 from spatius_sim.trace.events import (
+    Awaited,
     Closed,
     Event,
     EventKind,
@@ -67,7 +68,7 @@ WHATS: list[tuple[Lane, EventKind]] = [
     (Lane.DOWNSTREAM, Closed(False, 1006, "gone")),
     (Lane.DECODER, MotionDiscarded("conversation-1", DiscardReason.MISMATCHED_ID)),
     (Lane.DECODER, StateChanged(PlaybackState.IDLE, StateReason.PLAYBACK_END)),
-    (Lane.KIT, WaitEnded(0, True)),
+    (Lane.KIT, WaitEnded(Awaited.TURN, True, 0)),
 ]
 
 

@@ -20,6 +20,7 @@ from spatius_sim.tests.recorded import answering
 from spatius_sim.tests.subjects.running_relay import motion_ended, payloads, pipeline
 from spatius_sim.trace.decoder_events import MotionDiscarded, MotionTaken, PlaybackState
 from spatius_sim.trace.events import (
+    Awaited,
     Event,
     EventKind,
     Lane,
@@ -58,7 +59,7 @@ def as_trace(recording: Recording) -> Trace:
         (Lane.UPSTREAM, Received(encode(confirmed), confirmed)),
         (Lane.UPSTREAM, Sent(encode(spoken), spoken)),
         *((Lane.UPSTREAM, Received(raw, read_upstream(raw))) for raw in recording.payloads),
-        (Lane.KIT, WaitEnded(0, True)),
+        (Lane.KIT, WaitEnded(Awaited.TURN, True, 0)),
     ]
     events = tuple(Event(i, i, lane, "session-1", what) for i, (lane, what) in enumerate(whats))
     return Trace(TraceHeader("server", "", 0, recording.name, ""), events)

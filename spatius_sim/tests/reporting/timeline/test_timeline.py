@@ -19,18 +19,18 @@ from spatius_sim.reporting.timeline.timeline import Curve, CurveKind, Mark, Mark
 from spatius_sim.tests.corpus import SMALLEST
 from spatius_sim.tests.corpus.scenes import SCENES, Scene
 from spatius_sim.trace.events import (
+    Awaited,
     Event,
     EventKind,
     KitStalled,
     Lane,
-    Matter,
     Published,
     Received,
     SecretKnown,
     Sent,
     Trace,
     TraceHeader,
-    Watched,
+    WaitEnded,
 )
 from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
@@ -190,7 +190,7 @@ def test_a_histogram_counts_every_measurement() -> None:
     ("lane", "what", "words"),
     [
         (Lane.KIT, KitStalled(0.25), "the kit itself was late by 0.25 s"),
-        (Lane.KIT, Watched(Matter.HANG_UP, False), "the wait for the upstream sessions of a client"),
+        (Lane.KIT, WaitEnded(Awaited.HANG_UP, False), "the wait for the upstream sessions of a client"),
         (Lane.KIT, SecretKnown("key#1", 32), "key#1, 32 characters"),
         (Lane.EGRESS, Published("studio", b"", motion([0.1])), "in the room studio: motion of request"),
     ],

@@ -18,7 +18,13 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import RATE, Dialogue, voice
-from spatius_sim.trace.events import Lane, Matter, Provocation, Provoked, Watched
+from spatius_sim.trace.events import (
+    Awaited,
+    Lane,
+    Provocation,
+    Provoked,
+    WaitEnded,
+)
 from spatius_sim.wires.features import EGRESS
 
 SESSION, REQ = "session-1", "req-1"
@@ -55,7 +61,7 @@ def test_silence_is_judged_where_a_wait_for_it_ended(rule_id: str) -> None:
     intent = None if rule_id == "S-CONFIRM" else Provocation.TEXT
     said = greeted(VALID, None, intent)
     assert said.verdict(rule_id) is Verdict.UNEXERCISED
-    said.happens(Lane.KIT, SESSION, Watched(Matter.HANDSHAKE, False))
+    said.happens(Lane.KIT, SESSION, WaitEnded(Awaited.HANDSHAKE, False))
     assert said.failed == [rule_id]
 
 
@@ -137,13 +143,13 @@ def test_motion_within_the_second() -> None:
     said = interrupted()
     said.server_says(SESSION, MOTION)
     assert said.verdict("S-INTERRUPT") is Verdict.UNEXERCISED
-    said.happens(Lane.KIT, SESSION, Watched(Matter.SILENCE, True))
+    said.happens(Lane.KIT, SESSION, WaitEnded(Awaited.SILENCE, True))
     assert said.verdict("S-INTERRUPT") is Verdict.PASSED
 
 
 def test_motion_later_than_that() -> None:
     said = interrupted()
-    said.happens(Lane.KIT, SESSION, Watched(Matter.SILENCE, True))
+    said.happens(Lane.KIT, SESSION, WaitEnded(Awaited.SILENCE, True))
     said.server_says(SESSION, MOTION)
     assert said.failed == ["S-INTERRUPT"]
 
@@ -151,7 +157,7 @@ def test_motion_later_than_that() -> None:
 def test_a_kit_that_was_late_itself_judges_nothing() -> None:
     said = interrupted()
     said.lags(0.5)
-    said.happens(Lane.KIT, SESSION, Watched(Matter.SILENCE, True))
+    said.happens(Lane.KIT, SESSION, WaitEnded(Awaited.SILENCE, True))
     assert said.verdict("S-INTERRUPT") is Verdict.PASSED
     said.server_says(SESSION, MOTION)
     assert said.verdict("S-INTERRUPT") is Verdict.INCONCLUSIVE

@@ -10,7 +10,15 @@ from spatius_sim.story.join import join
 from spatius_sim.subjects.relay import hang_ups
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
 from spatius_sim.tests.rules.traces import Dialogue, up_of
-from spatius_sim.trace.events import Closed, Excuse, Injected, Lane, Matter, Trace, Watched
+from spatius_sim.trace.events import (
+    Awaited,
+    Closed,
+    Excuse,
+    Injected,
+    Lane,
+    Trace,
+    WaitEnded,
+)
 
 EVENTS = 500
 
@@ -49,7 +57,7 @@ async def test_a_busy_relay_costs_no_joining_at_every_event(joins: Callable[[], 
         await asyncio.sleep(0)
     recorder.emit(Lane.UPSTREAM, up_of("ann", 0), Closed(False, 1000))
     await watching
-    assert recorder.events[-1].what == Watched(Matter.HANG_UP, True)
+    assert recorder.events[-1].what == WaitEnded(Awaited.HANG_UP, True)
     assert joins() < EVENTS / 10
 
 
@@ -58,4 +66,4 @@ async def test_a_session_that_stays_open_is_told(monkeypatch: pytest.MonkeyPatch
     recorder = hung_up()
     assert recorder._header is not None
     await watch_hang_ups(recorder, recorder._header, ["ann"])
-    assert recorder.events[-1].what == Watched(Matter.HANG_UP, False)
+    assert recorder.events[-1].what == WaitEnded(Awaited.HANG_UP, False)
