@@ -5,6 +5,7 @@ import time
 from spatius_sim import __version__
 from spatius_sim.net.client.testee import Testee, TesteeError
 from spatius_sim.plans.client_plan import ClientPlan, RequestWriter
+from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.errors import RemoteProtocolError, UnreachableError
 from spatius_sim.subjects.own_client import OWN
 from spatius_sim.subjects.testee_shim import Factory, Shim
@@ -103,7 +104,7 @@ class ClientSubject:
         except TesteeError:
             await self._testee.close()
             raise
-        header = TraceHeader("client", "", self._seed, str(plan), __version__)
+        header = TraceHeader("client", "", self._seed, str(plan), __version__, plan_token=token_of(plan))
         return Trace(header, tuple(self._events))
 
     async def detach(self) -> None:

@@ -24,6 +24,7 @@ from spatius_sim.plans.probes import (
     TokenProbe,
     UpgradeProbe,
 )
+from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, SEGMENT_KEYFRAMES
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UnreachableError
@@ -149,7 +150,9 @@ class ServerSubject:
         """Run the probes of a plan, then its sessions."""
         self._runs += 1
         self._settling.begin_run(patient=patient)
-        header = TraceHeader("server", "", self._seed, str(plan), __version__, self._lacks)
+        header = TraceHeader(
+            "server", "", self._seed, str(plan), __version__, self._lacks, plan_token=token_of(plan)
+        )
         self._recorder.start(header)
         try:
             async with lag_marked(self._recorder):

@@ -33,7 +33,8 @@ class TapeHeader:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The events that follow belong to one run: subject, wire, seed and plan are those of a trace's header.
+    """The events that follow belong to one run. Subject, wire, seed, plan and the plan's token are those of a
+    trace's header.
     `halves` says what the recorder could see: `both`, `upstream` or `downstream`; `lacks` names, apart by
     spaces, the features that the subject declared it lacks; `fallback_wait` is in seconds,
     `declaration` the YAML that describes a wire of a team's own."""
@@ -47,6 +48,7 @@ class Run:
     lacks: str = ""
     fallback_wait: float = FALLBACK_WAIT
     declaration: str = ""
+    plan_token: str = ""
 
 
 class TapedPiece(NamedTuple):

@@ -1,5 +1,6 @@
 """Shows tapes to people: as a readable dialogue, and as figures."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,11 +16,14 @@ from spatius_sim.trace.words import line_of
 
 
 def dialogue(path: Path) -> Iterator[str]:
-    """Yield a tape as lines: when, where, who to whom, what."""
+    """Yield a tape as lines: how a run is run again, and of each event when, where, who to whom, what."""
     for number, trace in enumerate(read_traces(path), 1):
         header = trace.header
         wire = f" over {header.wire}" if header.wire else ""
         yield f"run {number}: {header.subject}{wire}, seed {header.seed}: {header.plan or 'no plan'}"
+        if header.plan_token:
+            again = f"--seed={header.seed} --rule=RULE --plan={shlex.quote(header.plan_token)}"
+            yield f"run {number} is run again by verify with {again}"
         yield from (line_of(event) for event in trace.events)
 
 

@@ -18,7 +18,7 @@ _LONGEST_NAME = 256
 _LANES = {str(lane): lane for lane in Lane}
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _EVENT_TYPES = (str, int, str, str, str, dict)
-_RUN_TEXTS = ("subject", "wire", "plan", "kit_version", "halves", "lacks", "declaration")
+_RUN_TEXTS = ("subject", "wire", "plan", "kit_version", "halves", "lacks", "declaration", "plan_token")
 _RUN_TYPES: dict[str, type] = {**dict.fromkeys(_RUN_TEXTS, str), "seed": int, "fallback_wait": float}
 
 

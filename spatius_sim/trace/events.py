@@ -269,12 +269,15 @@ FALLBACK_WAIT = 15.0
 
 @dataclass(frozen=True, slots=True)
 class TraceHeader:
-    """What was judged (`relay`, `server`, `client`), over which wire ("" for none), from which seed, plan.
-    `lacks` names the features that the subject declares it lacks: rules that need one are NOT_APPLICABLE.
+    """Says what was judged (`relay`, `server`, `client`), over which wire ("" for none), and from which seed.
+    `plan` is the plan in words, for people; `plan_token` is the same plan as `--plan` takes it, "" if nothing
+    was planned. `lacks` names the features that the subject declares it lacks: rules that need one are
+    NOT_APPLICABLE.
 
-    `halves` is what could be seen: `both`, or `upstream` or `downstream` alone; `speech`: whether audio is
-    what was spoken, and not noise of its length and loudness. `fallback_wait`: the seconds that a relay has
-    to fall back to audio alone; `declaration`: the YAML that describes the wire, "" for one that is built in.
+    `halves` says what could be seen: `both`, or `upstream` or `downstream` alone. `speech` says whether audio
+    is what was spoken, and not noise of its length and loudness. `fallback_wait`: the seconds that a relay
+    has to fall back to audio alone. `declaration`: the YAML that describes the wire, "" for one that is built
+    in.
     """
 
     subject: str
@@ -287,6 +290,7 @@ class TraceHeader:
     speech: bool = True
     fallback_wait: float = FALLBACK_WAIT
     declaration: str = ""
+    plan_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

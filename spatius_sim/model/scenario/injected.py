@@ -20,7 +20,7 @@ def longest_delay(scenario: Scenario) -> float:
 
 
 def _excuse_for(step: FaultAction) -> Excuse:
-    """Judge what a fault excuses: unknown fields, and a size that an SDK takes, excuse no relay."""
+    """Return what a fault excuses: unknown fields, and a size that an SDK takes, excuse no relay."""
     match step:
         case Delay():
             return Excuse.LATENESS

@@ -20,6 +20,7 @@ from spatius_sim.net.recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.behaviour import Behaviour
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
+from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.story.observed import with_speech
 from spatius_sim.subjects.relay.finding_wire import WireNotFoundError, find_out_wire
@@ -127,6 +128,7 @@ class RelaySubject:
             # One value decides how long to wait and what counts as absent.
             fallback_wait=self._fallback.now,
             declaration=self._wire.declaration,
+            plan_token=token_of(plan),
         )
         self._recorder.start(header)
         self._play(plan.motion_server)

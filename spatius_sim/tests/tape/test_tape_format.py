@@ -119,6 +119,7 @@ def as_plain(record: Record) -> list[Any]:
                     "lacks",
                     "fallback_wait",
                     "declaration",
+                    "plan_token",
                 )
             },
         ]

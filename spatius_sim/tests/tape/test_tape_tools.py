@@ -66,6 +66,13 @@ def test_a_tape_is_shown_as_a_dialogue(tmp_path: Path) -> None:
     assert max(map(len, lines)) < 260
 
 
+def test_a_tape_tells_how_its_plan_is_run_again(tmp_path: Path) -> None:
+    trace = conversation()
+    planned = replace(trace, header=replace(trace.header, plan_token="e-_9"))
+    _, line, *_ = dialogue(taped(tmp_path, "a", planned))
+    assert line == "run 1 is run again by verify with --seed=0 --rule=RULE --plan=e-_9"
+
+
 def test_the_figures_of_a_tape(tmp_path: Path) -> None:
     found = statistics(taped(tmp_path, "a", conversation(), conversation()))
     assert (found.runs, found.payloads, found.keyframes, found.connections) == (2, 4, 10, 2)
