@@ -14,7 +14,7 @@ from spatius_sim.plans.plan import Plan
 from spatius_sim.protocol.errors import UsageError
 
 _MOST_BYTES = 1_048_576
-_TYPE, _VALUE = "", "="
+_TYPE, _NAME = "", "="
 
 
 def token_of(plan: Plan | ClientPlan) -> str:
@@ -43,7 +43,7 @@ def plan_of(token: str, subject: str) -> Plan | ClientPlan:
 def _to_json(value: Any) -> Any:
     """Turn a plan, or a part of it, into JSON values; leave out fields that have their default."""
     if isinstance(value, Enum):
-        return {_TYPE: type(value).__name__, _VALUE: value.value}
+        return {_TYPE: type(value).__name__, _NAME: value.name}  # A value may be words, which change.
     if is_dataclass(value):
         values = {field.name: getattr(value, field.name) for field in fields(value)}
         not_default = {
@@ -61,10 +61,10 @@ def _from_json(value: Any) -> Any:
         return tuple(map(_from_json, value))
     if not isinstance(value, dict):
         return value
-    kind = _CLASSES[value[_TYPE]]
-    if _VALUE in value:
-        return kind(value[_VALUE])
-    return kind(**{name: _from_json(item) for name, item in value.items() if name != _TYPE})
+    kind = _KINDS[value[_TYPE]]
+    if _NAME in value:
+        return kind[value[_NAME]]
+    return kind(**{name: _built(one) for name, one in value.items() if name != _TYPE})
 
 
 def _list_classes(hint: Any) -> Iterator[type[Any]]:

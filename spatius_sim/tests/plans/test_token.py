@@ -1,5 +1,9 @@
 """A plan survives the way through its token, whatever is in it."""
 
+import zlib
+from base64 import urlsafe_b64decode
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,7 +11,7 @@ from hypothesis import strategies as st
 from spatius_sim.model.scenario.scenario import CloseWith, Fault, Moment, Scenario, When
 from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.exercises import exercise_of
-from spatius_sim.plans.plan import Plan, TurnPlan
+from spatius_sim.plans.plan import Plan, Sound, TurnPlan
 from spatius_sim.plans.probes import TokenProbe
 from spatius_sim.plans.token import plan_of, token_of
 from spatius_sim.protocol.errors import UsageError
@@ -46,3 +50,11 @@ def test_a_token_is_one_short_word() -> None:
 def test_what_is_no_plan_for_a_relay(token: str) -> None:
     with pytest.raises(UsageError, match="names no scenario for a relay"):
         plan_of(token, "relay")
+
+
+def test_a_token_holds_no_words_that_may_change() -> None:
+    plan = Plan(((replace(TURN, sound=Sound.PAUSES),),), (TokenProbe(3600, Provocation.WRONG_KEY),))
+    packed = token_of(plan)
+    written = zlib.decompress(urlsafe_b64decode(packed + "=" * (-len(packed) % 4))).decode()
+    assert "PAUSES" in written and "WRONG_KEY" in written
+    assert Sound.PAUSES not in written and Provocation.WRONG_KEY not in written
