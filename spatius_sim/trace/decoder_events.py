@@ -1,4 +1,4 @@
-"""What a client decoder says of itself: the discards that AvatarKit keeps to itself, too."""
+"""What a client decoder reports: also the discards that AvatarKit does not report."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,7 +23,7 @@ class StarvationMode(StrEnum):
     """What audio does while its motion is missing (docs:sdk-capabilities)."""
 
     AUDIO_INDEPENDENT = "audioIndependent"
-    """Audio goes on and motion catches up: the default."""
+    """Audio goes on and motion catches up. This is the default."""
     STRICT_SYNC = "strictSync"
     """Audio stalls until motion comes, and the client says so."""
 
@@ -40,18 +40,22 @@ class DiscardReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConversationStarted:
+    """The client began a conversation."""
+
     conversation_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class MotionTaken:
+    """The client took a payload of so many keyframes."""
+
     conversation_id: str
     keyframes: int
 
 
 @dataclass(frozen=True, slots=True)
 class MotionDiscarded:
-    """One payload was discarded; `conversation_id` is the one that it was given with."""
+    """A payload was discarded. It was given with this `conversation_id`."""
 
     conversation_id: str
     reason: DiscardReason
@@ -66,13 +70,15 @@ class AudioOnlyEntered:
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
+    """The avatar does something else now."""
+
     state: PlaybackState
     reason: StateReason
 
 
 @dataclass(frozen=True, slots=True)
 class StallChanged:
-    """strictSync: the audio stalls because motion is missing, or goes on again."""
+    """The audio stalls because motion is missing, or goes on again (strictSync only)."""
 
     conversation_id: str
     stalled: bool

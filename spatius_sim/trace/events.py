@@ -32,7 +32,7 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Undecodable:
-    """A frame that is no message of the protocol, and why."""
+    """A frame is no message of the protocol, for this reason."""
 
     reason: str
 
@@ -42,9 +42,9 @@ Value = Message | Undecodable | RelayEvent | ClientAction | TesteeRequest | Test
 
 @dataclass(frozen=True, slots=True)
 class TokenRequested:
-    """A token request. `now` and `expire_at` in unix seconds, `expire_at` None where the body named none;
-    `token` is the reference of what was issued, "" where nothing was; `status` is 0 where a fault kept the
-    answer back."""
+    """Somebody asked for a token. `now` and `expire_at` are unix seconds; `expire_at` is None if the body
+    named none. `token` is the reference of the token that was issued, "" if none was. `status` is 0 if a
+    fault kept the answer back."""
 
     key: str
     expire_at: int | None
@@ -64,8 +64,8 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An upgrade was refused with that HTTP status, 0 where a fault kept the answer back. `app_id` and
-    `avatar_id` as far as they are known."""
+    """An upgrade was refused with that HTTP status, 0 if a fault kept the answer back. `app_id` and
+    `avatar_id` are "" if they are not known."""
 
     status: int
     reason: str
@@ -76,7 +76,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A WebSocket was closed, by the kit or by its peer; code 1006 where no closing frame came."""
+    """A WebSocket was closed, by the kit or by its peer; code 1006 if no closing frame came."""
 
     by_kit: bool
     code: int
@@ -94,7 +94,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The kit received a frame. Of several things that it tells each is an event: `part` counts them."""
+    """The kit received a frame. A frame may carry several events: each is recorded, numbered by `part`."""
 
     raw: str | bytes
     value: Value = field(compare=False)
@@ -181,8 +181,8 @@ class Provoked:
 
 @dataclass(frozen=True, slots=True)
 class KitStalled:
-    """The kit itself was late: for so many seconds up to here it did nothing, and what happened meanwhile is
-    written down behind this."""
+    """The kit itself was late: for so many seconds up to here it did nothing. What happened meanwhile is
+    written down after this event."""
 
     seconds: float
 
@@ -217,7 +217,7 @@ SERVER_DIES = Injected("server-dies", Excuse.FAILURE)
 
 @dataclass(frozen=True, slots=True)
 class SecretKnown:
-    """A secret that must not come down, by kind and reference, and how many characters it has."""
+    """The kit knows a secret that must not come down. `kind` is its reference; it has `length` characters."""
 
     kind: str
     length: int
@@ -295,11 +295,11 @@ class TraceHeader:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A complete run. One that broke off is no trace."""
+    """A complete run: a run that broke off is no trace."""
 
     header: TraceHeader
     events: tuple[Event, ...]
 
     def on(self, lane: Lane) -> Iterator[Event]:
-        """The events of one lane, in order."""
+        """Yield the events of one lane, in order."""
         return (event for event in self.events if event.lane is lane)

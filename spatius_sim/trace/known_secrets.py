@@ -1,8 +1,8 @@
-"""The secrets of a run, and how they are taken out of all that leaves it: the one place that does so.
+"""Takes the secrets of a run out of everything that leaves it. No other module does so.
 
 A secret is found plain, in base64 (of either alphabet, padded or not, wherever it begins), in hex, and
-through URL, JSON and Python escapes, twice escaped too. One of fewer than SHORTEST characters is looked for
-nowhere, for it could stand in any text by chance: it is taken out where its place says what it is
+through URL, JSON and Python escapes, twice escaped too. A secret of fewer than SHORTEST characters is looked
+for nowhere, for it could stand in any text by chance: it is taken out if its place says what it is
 (secret_places.py).
 """
 
@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 SHORTEST = 8
-"""Characters of a secret that is looked for."""
+"""The fewest characters of a secret that is looked for."""
 
 MOST_SECRETS = 1000
-"""What somebody remembers who runs for months."""
+"""The most secrets that a process remembers if it runs for months."""
 
 _START = 8
 _DEEPEST = 2
@@ -43,9 +43,10 @@ class _Span:
 
 @dataclass(slots=True)
 class KnownSecrets:
-    """Of `most` secrets (None: of all) those used last are remembered, and those that somebody holds.
+    """Remembers the `most` secrets that were used last (None: all), and those that somebody holds.
 
-    Some have a reference (`key#1`, `token#2`), all that a trace says of them; others are just hidden.
+    Some secrets have a reference (`key#1`, `token#2`): a trace says no more of them. The others are just
+    hidden.
     """
 
     most: int | None = None
@@ -57,8 +58,8 @@ class KnownSecrets:
     _held: dict[str, set[str]] = field(default_factory=dict)
 
     def reference(self, kind: str, secret: str, holder: str = "") -> str:
-        """The reference of a secret, "" for no secret; a new one is learnt from here on, and remembered at
-        least until its `holder` lets go."""
+        """Return the reference of a secret, "" for no secret. A new secret is learnt, and remembered at least
+        until its `holder` lets go."""
         name = self._references.get(secret, "")
         if secret and not name:
             number = self._kinds[kind] = self._kinds.get(kind, 0) + 1
@@ -72,21 +73,21 @@ class KnownSecrets:
             self._learn(secret, self._references.get(secret, ""), holder)
 
     def let_go(self, holder: str) -> None:
-        """What this one held may be forgotten, the eldest first."""
+        """Let the secrets of this holder be forgotten, the eldest first."""
         self._held.pop(holder, None)
         self._forget()
 
     def known(self, secret: str) -> str:
-        """The reference of a secret that has one already, else ""."""
+        """Return the reference of a secret, "" if it has none."""
         return self._references.get(secret, "")
 
     def lengths(self) -> dict[str, int]:
-        """How many characters each referenced secret has."""
+        """Return how many characters each secret has, by its reference."""
         return {name: len(secret) for secret, name in self._references.items() if name}
 
     def redact(self, raw: bytes) -> tuple[bytes, list[tuple[str, str]]]:
-        """The bytes with stars in place of the secrets, as long as before, and which of those that have a
-        reference were found: (reference, how it was written)."""
+        """Put stars in place of the secrets. Return the bytes, as long as before, and which secrets with a
+        reference were found, as (reference, how it was written)."""
         spans = sorted(self._spans(raw, _DEEPEST))
         if not spans:
             return raw, []
@@ -97,7 +98,7 @@ class KnownSecrets:
         return bytes(clean), [one for one in dict.fromkeys(found) if one[0]]
 
     def text(self, text: str) -> str:
-        """The text with stars in place of the secrets."""
+        """Return the text with stars in place of the secrets."""
         raw = text.encode(errors="surrogatepass")
         clean, _ = self.redact(raw)
         return text if clean is raw else clean.decode(errors="surrogatepass")

@@ -1,7 +1,7 @@
-"""Logins in headers, settings and URLs: which part is the secret, and how the rest is shown without it.
+"""Finds logins in headers, settings and URLs, and shows the rest without them.
 
-In a place of which no document says that it holds a secret, the name tells (`authToken`), or that the value
-looks drawn by lot: sixteen characters and more, in which letters and digits take turns four times.
+If no document says that a place holds a secret, its name tells (`authToken`), or its value, if that looks
+drawn by lot: sixteen characters and more, in which letters and digits take turns four times.
 """
 
 import binascii
@@ -31,7 +31,7 @@ StandIn = Callable[[str], str]
 
 
 def hidden(name: str) -> str:
-    """The stand-in that tells nothing."""
+    """Return the stand-in that tells nothing."""
     return HIDDEN
 
 
@@ -41,7 +41,7 @@ def names_a_secret(name: str) -> bool:
 
 
 def secrets_in_header(name: str, value: str) -> Iterator[str]:
-    """The secrets in an HTTP header: its login, without the scheme; of a Basic one also the password."""
+    """Yield the secrets in an HTTP header: its login (no scheme); if it is Basic, also the password."""
     lowered = name.lower()
     if lowered == "cookie":
         for pair in value.split(";"):
@@ -58,7 +58,7 @@ def secrets_in_header(name: str, value: str) -> Iterator[str]:
 
 
 def secrets_in_setting(name: str, value: str) -> Iterator[str]:
-    """The secrets in a variable of the environment, or in another setting of that name."""
+    """Yield the secrets in a variable of the environment, or in another setting of that name."""
     if "://" in value:
         yield from secrets_in_url(value)
     elif _SECRET_NAME.search(name) or _looks_drawn(value):
@@ -66,7 +66,7 @@ def secrets_in_setting(name: str, value: str) -> Iterator[str]:
 
 
 def secrets_in_url(url: str) -> Iterator[str]:
-    """The secrets in a URL: its password, its user where there is none, and those in its query."""
+    """Yield the secrets in a URL: its password (its user if it has no password), and those in its query."""
     try:
         parts = urlsplit(url)
         user, password = parts.username or "", parts.password or ""
@@ -79,7 +79,7 @@ def secrets_in_url(url: str) -> Iterator[str]:
 
 
 def shown_url(url: str, stand_in: StandIn = hidden) -> str:
-    """The URL (or several, in a text) as it may be shown: without its user and password (their place is
+    """Return the URL (or a text with several) as it may be shown: without user and password (their place is
     `login`), and without the values of its query (their place is their name)."""
     url = _USER.sub(lambda found: stand_in("login"), url)
     url = _QUERY_VALUE.sub(lambda found: f"{found[1]}{found[2]}={stand_in(found[2])}", url)
@@ -100,6 +100,6 @@ def _looks_drawn(value: str) -> bool:
 
 
 def _turns(value: str) -> int:
-    """How often letters follow digits, or digits letters."""
+    """Count how often letters follow digits, or digits letters."""
     kinds = ["0" if character.isdigit() else "a" for character in value if character.isalnum()]
     return sum(one != other for one, other in pairwise(kinds))

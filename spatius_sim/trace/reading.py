@@ -1,4 +1,4 @@
-"""."""
+"""Reads frames into the values that a trace holds, by lane and direction."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from spatius_sim.wires.wire import Wire
 
 
 def read_upstream(raw: str | bytes, read: Callable[[bytes], Message] = decode) -> Message | Undecodable:
-    """A frame between a Server SDK and Motion Server; `read` decodes it."""
+    """Read a frame between a Server SDK and Motion Server; `read` decodes it."""
     if isinstance(raw, str):
         return Undecodable("a text frame; Motion Server's messages are binary")
     try:
@@ -21,13 +21,13 @@ def read_upstream(raw: str | bytes, read: Callable[[bytes], Message] = decode) -
 
 
 def read_frame(lane: Lane, raw: str | bytes, *, sent: bool, wire: Wire | None, part: int = 0) -> Value:
-    """What a frame means, by its lane and by whether the kit sent it; of several things that it tells, the
-    one of that number. Raises IndexError where there is none."""
+    """Return what a frame means, by its lane and by whether the kit sent it. If the frame carries several
+    events, return number `part`. Raises IndexError if there is no such event."""
     return read_parts(lane, raw, sent=sent, wire=wire)[part]
 
 
 def read_parts(lane: Lane, raw: str | bytes, *, sent: bool, wire: Wire | None) -> tuple[Value, ...]:
-    """All that a frame tells, one thing at least."""
+    """Return all events that a frame carries, one at least."""
     if lane in (Lane.UPSTREAM, Lane.EGRESS):
         return (read_upstream(raw),)
     if lane is Lane.CLIENT:

@@ -38,27 +38,27 @@ def _nobody_waits() -> None:
 
 
 class Sink(Protocol):
-    """Where a shell tells what happens at its sockets."""
+    """Takes what happens at the sockets of a shell."""
 
     @property
     def secrets(self) -> KnownSecrets:
-        """What must not stand in anything that is told."""
+        """Return the secrets that must not stand in any event."""
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
-        """An event that happened now."""
+        """Take an event that happens now."""
 
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
-        """A frame that the kit sent."""
+        """Take a frame that the kit sent."""
 
     def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """A frame that the kit received."""
+        """Take a frame that the kit received."""
 
     def secret(self, kind: str, secret: str) -> str:
-        """The reference by which a trace may name this secret."""
+        """Return the reference by which a trace may name this secret."""
 
 
 class NullSink:
-    """A sink for a server that nobody records. It knows the secrets all the same, for others tell of them."""
+    """Drops the events of a server that nobody records. It knows the secrets, for others need them."""
 
     def __init__(self) -> None:
         self.secrets = KnownSecrets(MOST_SECRETS)
@@ -73,7 +73,7 @@ class NullSink:
         """Not written down."""
 
     def secret(self, kind: str, secret: str) -> str:
-        """The reference of a secret, which is learnt if it is new."""
+        """Return the reference of a secret; learn the secret if it is new."""
         return self.secrets.reference(kind, secret)
 
 
@@ -105,7 +105,7 @@ class Recorder:
     _count: int = 0
     _events: list[Event] | None = None
     _unread: list[Any] = field(default_factory=list)
-    """What nobody has looked at yet, five parts of each behind each other: when, connection, the bytes of a
+    """Events that nobody has looked at yet, five parts of each in a row: when, connection, the bytes of a
     frame between a Server SDK and Motion Server (or an Event), whether the kit sent it, and what it answers.
     A tuple for each would have the garbage collector look through all of them, again and again."""
     _header: TraceHeader | None = None
@@ -140,7 +140,7 @@ class Recorder:
 
     @property
     def events(self) -> list[Event]:
-        """What the open trace holds so far; empty where none is open."""
+        """Return what the open trace holds so far; nothing if none is open."""
         events = self._events
         if events is None:
             return []
@@ -184,7 +184,7 @@ class Recorder:
             self.emit(lane, connection, Received(raw, event, part))
 
     def searched(self, lane: Lane, connection: str, raw: str | bytes, place: str) -> str | bytes:
-        """The same without the secrets that are known, each of which is noted with its place."""
+        """Return the text without the known secrets, and write down each that was found, with its place."""
         if lane is not Lane.DOWNSTREAM:
             return raw
         clean, found = self.secrets.redact(raw.encode() if isinstance(raw, str) else raw)

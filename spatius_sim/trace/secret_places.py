@@ -1,4 +1,4 @@
-"""Where secrets stand in messages and events: there they are learnt, and taken out."""
+"""Learns secrets from the places where they stand in messages and events, and takes them out there."""
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
@@ -17,8 +17,8 @@ W = TypeVar("W")
 
 
 def without_secrets(raw: bytes, message: object, secrets: KnownSecrets, holder: str = "") -> bytes:
-    """A frame that means `message` with stars in place of secrets, those that it tells for the first time as
-    well; motion and plain audio as they are."""
+    """Return a frame that means `message` with stars in place of secrets. Secrets that stand in it for the
+    first time are learnt. Motion and plain audio stay as they are."""
     match message:
         case MotionResponse():
             return raw
@@ -33,7 +33,7 @@ def without_secrets(raw: bytes, message: object, secrets: KnownSecrets, holder: 
 
 
 def texts_without_secrets(what: W, secrets: KnownSecrets) -> W:
-    """An event, or another dataclass, with stars in place of the secrets in its texts."""
+    """Return an event, or another dataclass, with stars in place of the secrets in its texts."""
     texts = {field.name: getattr(what, field.name) for field in fields(what)}  # type: ignore[arg-type]
     clean = {name: secrets.text(text) for name, text in texts.items() if type(text) is str and text}
     changed = {name: text for name, text in clean.items() if text != texts[name]}
@@ -71,12 +71,12 @@ def _hidden(message: ConfigureSession) -> ConfigureSession:
 
 
 def _without_secrets(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """The names tell here, whatever the length of a value."""
+    """Hide a value if its name says that it is a secret, however short the value is."""
     return tuple((name, _stars(value) if names_a_secret(name) else value) for name, value in pairs)
 
 
 def _plain_url(url: str) -> str:
-    """The URL without user, password, query and fragment."""
+    """Return the URL without user, password, query and fragment."""
     try:
         parts = urlsplit(url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

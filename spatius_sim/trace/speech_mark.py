@@ -1,4 +1,4 @@
-"""Speech without its words: length, loudness and hash, and noise that stands in for it."""
+"""Keeps length, loudness and hash of speech instead of its words, and makes noise that stands in for it."""
 
 import hashlib
 from math import ceil, sqrt
@@ -11,7 +11,7 @@ WINDOW_SAMPLES = 640
 """One level for each so many samples: 40 ms at 16 kHz."""
 
 _LEVEL_OF_ROOT = 255 / 32768 / WINDOW_SAMPLES**0.5
-"""From the root of a window's energy to its level; behind a short last window silence is assumed."""
+"""From the root of a window's energy to its level; after a short last window silence is assumed."""
 
 _OGG = b"OggS"
 
@@ -26,7 +26,7 @@ class SpeechMark(NamedTuple):
 
 
 def speech_mark(audio: bytes) -> SpeechMark:
-    """What may be kept of speech."""
+    """Return what may be kept of speech."""
     digest = xxhash.xxh3_128_digest(audio)
     if audio.startswith(_OGG):
         return SpeechMark(len(audio), digest, b"")
@@ -38,7 +38,7 @@ def speech_mark(audio: bytes) -> SpeechMark:
 
 
 def stand_in(mark: SpeechMark) -> bytes:
-    """Noise as long and as loud as the speech was; the same speech has the same noise."""
+    """Return noise as long and as loud as the speech was; the same speech has the same noise."""
     noise = hashlib.shake_128(mark.digest).digest(mark.length)
     count = min(mark.length // 2, len(mark.levels) * WINDOW_SAMPLES)
     samples = np.frombuffer(noise, "<i2", mark.length // 2).astype(np.float32)

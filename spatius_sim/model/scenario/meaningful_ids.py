@@ -84,18 +84,18 @@ UNAUTHORIZED_ROOM = "unauthorized"
 
 
 def word(identifier: str) -> str:
-    """What stands before the first hyphen."""
+    """Return what stands before the first hyphen."""
     return identifier.partition("-")[0]
 
 
 def faults_of(app_id: str, avatar_id: str) -> list[Fault]:
-    """The faults that these ids ask for."""
+    """Return the faults that these ids ask for."""
     meant = (APPS.get(word(app_id)), AVATARS.get(word(avatar_id)))
     return [entry[1] for entry in meant if entry is not None]
 
 
 def glossary() -> list[tuple[str, str]]:
-    """Every word with what it means, for people."""
+    """Return every word with what it means, for people."""
     return [
         ("avatar missing-...", "the avatar does not exist: 404"),
         *((f"avatar {word}-...", meaning) for word, (meaning, _) in AVATARS.items()),

@@ -1,4 +1,4 @@
-"""Payloads spoilt on purpose. All of them are envelopes as bytes; what is not to be spoilt stays as it is."""
+"""Spoils payloads on purpose. A payload is an envelope as bytes; what is not to be spoilt stays as it is."""
 
 from dataclasses import replace
 
@@ -21,17 +21,17 @@ _CONFIRM_FIELD, _MOTION_FIELD = 3, 6
 
 
 def garbage(count: int, seed: int, *drawn: str | int) -> bytes:
-    """`count` bytes that no protobuf parser accepts."""
+    """Return `count` bytes that no protobuf parser accepts."""
     return _WIRE_TYPE_SEVEN + noise(seed, count - 1, "garbage", *drawn)
 
 
 def wrong_type() -> bytes:
-    """A well-formed envelope of a type that the protocol does not name."""
+    """Return a well-formed envelope of a type that the protocol does not name."""
     return encode(UnknownMessage(6))
 
 
 def without_keyframes(raw: bytes) -> bytes:
-    """A response without its keyframes; its ids and its end mark stay."""
+    """Return the response without its keyframes; its ids and its end mark stay."""
     message = read_upstream(raw)
     if not isinstance(message, MotionResponse):
         return raw
@@ -39,13 +39,13 @@ def without_keyframes(raw: bytes) -> bytes:
 
 
 def with_req_id(raw: bytes, req_id: str) -> bytes:
-    """A response under another req_id."""
+    """Return the response under another req_id."""
     message = read_upstream(raw)
     return encode(replace(message, req_id=req_id)) if isinstance(message, MotionResponse) else raw
 
 
 def with_connection_id(raw: bytes, connection_id: str) -> bytes:
-    """A response or a confirmation with another connection_id."""
+    """Return the response, or the confirmation, with another connection_id."""
     message = read_upstream(raw)
     if isinstance(message, MotionResponse | ConfirmSession):
         return encode(replace(message, connection_id=connection_id))
@@ -53,7 +53,7 @@ def with_connection_id(raw: bytes, connection_id: str) -> bytes:
 
 
 def grown_to(raw: bytes, size: int) -> bytes:
-    """The same message in `size` bytes, by an unknown field; as it is where it is no smaller than that."""
+    """Grow the message to `size` bytes with an unknown field; a message that is no smaller stays as it is."""
     padding = size - len(raw) - len(_PADDING_TAG) - _LENGTH_BYTES
     if padding < 0:
         return raw
@@ -64,7 +64,7 @@ def grown_to(raw: bytes, size: int) -> bytes:
 
 
 def with_unknown_fields(raw: bytes) -> bytes:
-    """The same message with fields that no document names, on the envelope and inside its message."""
+    """Return the message with fields that no document names, on the envelope and inside its message."""
     unknown = _PADDING_TAG + b"\x03new"
     message = read_upstream(raw)
     field = _MOTION_FIELD if isinstance(message, MotionResponse) else _CONFIRM_FIELD

@@ -1,4 +1,4 @@
-"""Which faults of a scenario happen now: counting, narrowing down, and the dice."""
+"""Decides which faults of a scenario happen now: counts, narrows down, and throws the dice."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from spatius_sim.trace.events import Injected
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What a token request or an upgrade meets: a wait in seconds, and then `ending`, None to let it in."""
+    """Says what a token request or an upgrade meets: a wait in seconds, then `ending` (None lets it in)."""
 
     wait: float = 0.0
     ending: Refuse | Stall | Reset | None = None
@@ -31,7 +31,7 @@ class Admission:
 
 
 class Spoken(NamedTuple):
-    """How much audio has come: seconds of it, in so many messages."""
+    """Says how much audio has come: so many seconds, in so many messages."""
 
     seconds: float
     messages: int
@@ -50,11 +50,11 @@ class ConnectionFaults:
     _past: set[int] = field(default_factory=set)
 
     def entrance(self) -> Admission:
-        """What the upgrade meets."""
+        """Return what the upgrade meets."""
         return _entrance(self.at(Moment.UPGRADE), self.seed, self.number)
 
     def at(self, moment: Moment) -> list[FaultAction]:
-        """What happens at a moment that needs no counting."""
+        """Return what happens at a moment that needs no counting."""
         return [
             step
             for index, fault in enumerate(self.faults)
@@ -63,7 +63,7 @@ class ConnectionFaults:
         ]
 
     def response(self, number: int, request: int = 1) -> list[FaultAction]:
-        """What happens to response `number` (1, 2, ...) of request number `request`."""
+        """Return what happens to response `number` (1, 2, ...) of request number `request`."""
         return [
             step
             for index, fault in enumerate(self.faults)
@@ -75,8 +75,8 @@ class ConnectionFaults:
         ]
 
     def audio(self, in_all: Spoken, request: int, in_request: Spoken) -> list[FaultAction]:
-        """What happens now that so much audio has come on this connection, and so much of it in request
-        number `request`."""
+        """Return what happens now that so much audio has come on this connection, and so much of it in
+        request number `request`."""
         happening: list[FaultAction] = []
         for index, fault in enumerate(self.faults):
             when = fault.when
@@ -90,7 +90,7 @@ class ConnectionFaults:
         return happening
 
     def timed(self, moment: Moment) -> dict[int, float]:
-        """The faults that wait for a time: their index, and the seconds."""
+        """Return the seconds for which a fault waits, by its index."""
         return {
             index: fault.when.seconds or 0.0
             for index, fault in enumerate(self.faults)
@@ -98,12 +98,12 @@ class ConnectionFaults:
         }
 
     def elapsed(self, index: int) -> Sequence[FaultAction]:
-        """The time that fault `index` waits for has passed."""
+        """Return what happens when the time of fault `index` has passed."""
         fault = self.faults[index]
         return fault.what if self._drawn(index, fault) else ()
 
     def concerns(self, moment: Moment) -> bool:
-        """Whether anything may happen then: what need not be counted is not."""
+        """Whether anything may happen at that moment; if not, nothing needs to be counted for it."""
         return any(fault.when.at is moment for fault in self.faults)
 
     def _drawn(self, index: int, fault: Fault) -> bool:
@@ -114,7 +114,7 @@ class ConnectionFaults:
 
 @dataclass(slots=True)
 class ScenarioPlayer:
-    """Plays a scenario: counts what comes to the door."""
+    """Plays a scenario: counts token requests and connections."""
 
     seed: int = 0
     scenario: Scenario = NO_FAULTS
@@ -123,27 +123,27 @@ class ScenarioPlayer:
     _requests: Iterator[int] = field(default_factory=lambda: count(1))
 
     def play(self, scenario: Scenario) -> None:
-        """Play this one, from the next token request and the next connection on, which are the first."""
+        """Play this scenario; the next token request and the next connection are number 1."""
         self.scenario = scenario
         self._connections = self._token_requests = 0
         self._requests = count(1)
 
     def token_requested(self, app_id: str) -> Admission:
-        """What a token request meets."""
+        """Return what a token request meets."""
         self._token_requests += 1
         number = self._token_requests
         faults = self._faults(number, app_id, "", token=True)
         return _entrance(ConnectionFaults(self.seed, number, faults).at(Moment.TOKEN), self.seed, number)
 
     def connected(self, app_id: str, avatar_id: str, meant: Iterable[Fault] = ()) -> ConnectionFaults:
-        """What awaits a new connection: the scenario's faults, and those that its ids ask for."""
+        """Return what awaits a new connection: the scenario's faults, and those that its ids ask for."""
         self._connections += 1
         number = self._connections
         faults = (*self._faults(number, app_id, avatar_id, token=False), *meant)
         return ConnectionFaults(self.seed, number, faults, self._requests)
 
     def was_connected(self, app_id: str, avatar_id: str, meant: Iterable[Fault] = ()) -> ConnectionFaults:
-        """What awaits a connection that was open before the scenario began: only what names no connection."""
+        """Return what awaits a connection older than the scenario: only faults that name no connection."""
         faults = (*self._faults(0, app_id, avatar_id, token=False), *meant)
         return ConnectionFaults(self.seed, 0, faults, self._requests)
 
@@ -159,7 +159,7 @@ class ScenarioPlayer:
 
 
 def seconds_of(delay: Delay, seed: int, *drawn: str | int) -> float:
-    """How long this delay lasts."""
+    """Return how long this delay lasts, in seconds."""
     return delay.seconds + delay.jitter * roll(seed, "delay", *drawn)
 
 
