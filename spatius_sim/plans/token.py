@@ -61,10 +61,10 @@ def _from_json(value: Any) -> Any:
         return tuple(map(_from_json, value))
     if not isinstance(value, dict):
         return value
-    kind = _KINDS[value[_TYPE]]
+    kind = _CLASSES[value[_TYPE]]
     if _NAME in value:
         return kind[value[_NAME]]
-    return kind(**{name: _built(one) for name, one in value.items() if name != _TYPE})
+    return kind(**{name: _from_json(item) for name, item in value.items() if name != _TYPE})
 
 
 def _list_classes(hint: Any) -> Iterator[type[Any]]:

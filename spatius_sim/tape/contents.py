@@ -32,7 +32,7 @@ class TapeHeader:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class TapedRun:
     """The events that follow belong to one run. Subject, wire, seed, plan and the plan's token are those of a
     trace's header.
     `halves` says what the recorder could see: `both`, `upstream` or `downstream`; `lacks` names, apart by
@@ -99,4 +99,4 @@ class TapedEvent(NamedTuple):
     fields: Mapping[str, Any]
 
 
-Record = Run | TapedEvent
+Record = TapedRun | TapedEvent

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.tape.contents import Content, Record, Run, TapedEvent, TapedPiece, TapeHeader
+from spatius_sim.tape.contents import Content, Record, TapedEvent, TapedPiece, TapedRun, TapeHeader
 from spatius_sim.tape.reader import header_of, records_of
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Lane
@@ -53,7 +53,7 @@ def cut(path: Path, out: Path, piece: TapeSlice) -> int:
     header = replace(header_of(path), note=f"cut out of a tape of {header_of(path).what}")
     with TapeWriter(out, header) as writer:
         for run, record in _with_run_numbers(path):
-            if isinstance(record, Run):
+            if isinstance(record, TapedRun):
                 if not piece.run or run == piece.run:
                     writer.write(record)
                 continue
@@ -166,7 +166,7 @@ class _Side:
     """One of two tapes to merge: its runs and lanes, and when each payload was sent or arrived."""
 
     header: TapeHeader
-    runs: list[Run]
+    runs: list[TapedRun]
     lanes: frozenset[Lane]
     sent: dict[bytes, int]
     arrived: dict[bytes, int]
@@ -174,12 +174,12 @@ class _Side:
     @classmethod
     def read(cls, path: Path) -> "_Side":
         """Read a tape. Raises UsageError if it holds no run."""
-        runs: list[Run] = []
+        runs: list[TapedRun] = []
         lanes: set[Lane] = set()
         sent: dict[bytes, int] = {}
         arrived: dict[bytes, int] = {}
         for record in records_of(path):
-            if isinstance(record, Run):
+            if isinstance(record, TapedRun):
                 runs.append(record)
                 continue
             lanes.add(record.lane)
@@ -213,9 +213,9 @@ def _digest_payloads(event: TapedEvent) -> Iterator[bytes]:
 
 def _with_times(path: Path, shift: int, *, runs: bool) -> Iterator[tuple[int, Record]]:
     """Yield every event with its time, and, with `runs`, every run with the time of its first event."""
-    begun: Run | None = None
+    begun: TapedRun | None = None
     for record in records_of(path):
-        if isinstance(record, Run):
+        if isinstance(record, TapedRun):
             begun = record
             continue
         at_ns = record.at_ns + shift
@@ -228,7 +228,7 @@ def _with_times(path: Path, shift: int, *, runs: bool) -> Iterator[tuple[int, Re
 def _with_run_numbers(path: Path) -> Iterator[tuple[int, Record]]:
     run = 0
     for record in records_of(path):
-        run += isinstance(record, Run)
+        run += isinstance(record, TapedRun)
         yield run, record
 
 

@@ -8,7 +8,15 @@ from typing import Any
 import msgpack
 
 from spatius_sim.tape.blobs import SMALLEST_BLOB, BlobWindow, MalformedError
-from spatius_sim.tape.contents import Content, ContentPart, Record, Run, TapedEvent, TapedPiece, TapeHeader
+from spatius_sim.tape.contents import (
+    Content,
+    ContentPart,
+    Record,
+    TapedEvent,
+    TapedPiece,
+    TapedRun,
+    TapeHeader,
+)
 from spatius_sim.tape.sections import LARGEST_BLOB, LARGEST_BODY
 from spatius_sim.trace.events import Lane
 from spatius_sim.trace.speech_mark import WINDOW_SAMPLES, SpeechMark
@@ -59,7 +67,7 @@ def read_header(body: bytes | memoryview, versions: tuple[int, ...]) -> TapeHead
 
 def pack_record(record: Record, number_of: Callable[[bytes], int]) -> list[Any]:
     """A record as plain values; `number_of` stores a blob, or finds the number that it has."""
-    if isinstance(record, Run):
+    if isinstance(record, TapedRun):
         return ["run", asdict(record)]
     fields = {
         name: _pack_content(value, number_of) if isinstance(value, Content) else value
@@ -80,7 +88,7 @@ def read_record(stored: Any, blobs: BlobWindow) -> Record:
             return TapedEvent(at_ns, _LANES[lane], connection, kind, read)
     match stored:
         case ["run", dict(fields)]:
-            return Run(**_fields(fields, _RUN_TYPES))
+            return TapedRun(**_fields(fields, _RUN_TYPES))
         case _:
             raise MalformedError("a record is neither a run nor an event")
 

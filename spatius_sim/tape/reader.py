@@ -8,7 +8,7 @@ from typing import Any
 
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.blobs import BlobWindow, MalformedError
-from spatius_sim.tape.contents import VERSION, Record, Run, TapedEvent, TapeHeader
+from spatius_sim.tape.contents import VERSION, Record, TapedEvent, TapedRun, TapeHeader
 from spatius_sim.tape.packing import read_header, read_record, unpack
 from spatius_sim.tape.sections import (
     BLOB,
@@ -131,7 +131,7 @@ class TapeReader:
             raise self._error(str(error)) from error
         except KeyError as error:
             raise self._error(f"blob {error} is referred to, and is not there") from error
-        if isinstance(record, Run):
+        if isinstance(record, TapedRun):
             self._counts["runs"] += 1
         else:
             self._counts["events"] += 1

@@ -10,7 +10,7 @@ from spatius_sim.files.wire_file import wire_of
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tape.cleaning import Cleaner
-from spatius_sim.tape.contents import Content, Run, TapedEvent, TapeHeader
+from spatius_sim.tape.contents import Content, TapedEvent, TapedRun, TapeHeader
 from spatius_sim.tape.names import Names
 from spatius_sim.tape.reader import TapeReader, open_tape
 from spatius_sim.tape.writer import TapeWriter
@@ -53,7 +53,7 @@ class TapeRecorder:
         spoken_wire = wire_of(header.wire, header.declaration) if header.wire else None
         self._cleaner = Cleaner(spoken_wire, self._names, keep_speech=self._keep_speech)
         stored = {name: value for name, value in asdict(header).items() if name != "speech"}
-        self._writer.write(Run(**stored | {"lacks": " ".join(header.lacks)}))
+        self._writer.write(TapedRun(**stored | {"lacks": " ".join(header.lacks)}))
 
     def take(self, event: Event) -> None:
         """Record an event. The time on a tape is counted from its first event."""
@@ -93,7 +93,7 @@ def read_traces(path: Path) -> Iterator[Trace]:
         reader = TapeReader(file, str(path))
         run: _OpenRun | None = None
         for record in reader:
-            if isinstance(record, Run):
+            if isinstance(record, TapedRun):
                 if run is not None:
                     yield run.trace()
                 run = _OpenRun(path, record, reader.header.has_speech)
@@ -109,7 +109,7 @@ def read_traces(path: Path) -> Iterator[Trace]:
 class _OpenRun:
     """Collects the events of one run."""
 
-    def __init__(self, path: Path, run: Run, has_speech: bool) -> None:
+    def __init__(self, path: Path, run: TapedRun, has_speech: bool) -> None:
         self._path = path
         self._wire = _find_wire(path, run)
         stored = asdict(run) | {"lacks": tuple(run.lacks.split())}
@@ -188,7 +188,7 @@ def _check_field(kind: str, name: str, value: Any) -> Any:
     return value
 
 
-def _find_wire(path: Path, run: Run) -> Wire | None:
+def _find_wire(path: Path, run: TapedRun) -> Wire | None:
     try:
         return wire_of(run.wire, run.declaration) if run.wire else None
     except UsageError as error:

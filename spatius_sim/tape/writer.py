@@ -13,7 +13,7 @@ import msgpack
 
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.blobs import WINDOW_BYTES
-from spatius_sim.tape.contents import VERSION, Record, Run, TapeHeader
+from spatius_sim.tape.contents import VERSION, Record, TapedRun, TapeHeader
 from spatius_sim.tape.packing import pack_header, pack_record
 from spatius_sim.tape.sections import (
     BLOB,
@@ -68,7 +68,7 @@ class TapeWriter:
 
     def write(self, record: Record) -> None:
         """Add a record. It reaches the file together with others, or with `flush`."""
-        if isinstance(record, Run):
+        if isinstance(record, TapedRun):
             self._counts["runs"] += 1
         else:
             self._counts["events"] += 1

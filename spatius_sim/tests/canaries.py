@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from spatius_sim.tape.contents import Content, Run, TapedPiece
+from spatius_sim.tape.contents import Content, TapedPiece, TapedRun
 from spatius_sim.tape.dialogue import dialogue
 from spatius_sim.tape.reader import header_of, records_of
 
@@ -82,7 +82,7 @@ def artefacts_of(path: Path) -> dict[str, bytes]:
 
 def _unpacked(path: Path) -> Iterable[bytes]:
     for record in records_of(path):
-        if isinstance(record, Run):
+        if isinstance(record, TapedRun):
             yield repr(record).encode()
             continue
         for value in record.fields.values():

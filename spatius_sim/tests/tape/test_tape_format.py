@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.blobs import WINDOW_BYTES
-from spatius_sim.tape.contents import Content, Record, Run, TapedEvent, TapedPiece, TapeHeader
+from spatius_sim.tape.contents import Content, Record, TapedEvent, TapedPiece, TapedRun, TapeHeader
 from spatius_sim.tape.reader import TapeReader, open_tape, records_of, repair
 from spatius_sim.tape.sections import BLOB, FOOTER, HEADER, RECORDS, IncompleteError, SectionWriter, TapeError
 from spatius_sim.tape.taping import read_traces, write_traces
@@ -84,7 +84,7 @@ events = st.builds(
     st.text(max_size=20),
     st.dictionaries(st.text(max_size=9), plain | contents, max_size=4),
 )
-records = st.lists(events | st.builds(Run, st.text(max_size=9), seed=st.integers(0, 9)), max_size=20)
+records = st.lists(events | st.builds(TapedRun, st.text(max_size=9), seed=st.integers(0, 9)), max_size=20)
 
 
 @given(records)
@@ -104,7 +104,7 @@ def test_any_record_is_read_back_and_the_tiny_reader_agrees(stored: list[Record]
 
 
 def as_plain(record: Record) -> list[Any]:
-    if isinstance(record, Run):
+    if isinstance(record, TapedRun):
         return [
             "run",
             {
@@ -150,7 +150,7 @@ def test_hours_are_written_and_read_in_constant_memory(tmp_path: Path) -> None:
 
     def write() -> None:
         with TapeWriter(path, KEPT) as writer:
-            writer.write(Run("relay"))
+            writer.write(TapedRun("relay"))
             for number in range(6000):
                 content = Content(False, (TapedPiece(noise.randbytes(20_000)),))
                 writer.write(TapedEvent(number, Lane.UPSTREAM, "c", "Received", {"raw": content}))
@@ -360,7 +360,7 @@ def test_a_full_disk_is_told() -> None:
 
 def many(path: Path, count: int = 60) -> list[Record]:
     noise = random.Random(2)
-    stored: list[Record] = [Run("relay", "json-envelope", halves="both")]
+    stored: list[Record] = [TapedRun("relay", "json-envelope", halves="both")]
     with TapeWriter(path, KEPT) as writer:
         for number in range(count):
             content = Content(False, (TapedPiece(noise.randbytes(200_000 if number % 20 == 9 else 2_000)),))
