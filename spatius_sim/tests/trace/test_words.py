@@ -16,10 +16,13 @@ from spatius_sim.trace.events import (
     Lane,
     Provocation,
     Provoked,
+    Received,
+    Sent,
     TurnStarted,
     WaitEnded,
 )
 from spatius_sim.trace.words import PROVOCATIONS, WAITS, describe_fault, describe_provocation, line_of
+from spatius_sim.wires.events import Audio, Failed, Motion, Speak
 
 
 @pytest.mark.parametrize("ids", [Provocation, Awaited, Excuse])
@@ -51,6 +54,10 @@ def test_a_fault_beside_a_scenario_has_words_of_its_own() -> None:
         (TurnStarted(0, bytes(32_000), 16_000), "turn 1 starts: 1.00 s of speech"),
         (TurnStarted(0, bytes(5), 0), "turn 1 starts: 5 bytes of speech"),
         (KitStalled(0.5), "KitStalled(seconds=0.5)"),
+        (Sent("x", Speak(bytes(4))), "<- speaks: 4 bytes"),
+        (Received("x", Audio(bytes(4), True, "t")), "-> audio of t: 4 bytes, last"),
+        (Received("x", Motion((), True)), "-> motion [], last"),
+        (Received("x", Failed("no")), "-> Failed(message='no') (1 bytes)"),
     ],
 )
 def test_an_event_in_one_line(what: EventKind, words: str) -> None:
