@@ -19,7 +19,7 @@ from spatius_sim.reporting.exit_code import ExitCode
 def bench(quick: bool, as_json: bool, mitmdump: str | None) -> int:
     """How fast the simulator is, beside the least that could do its job.
 
-    Takes four minutes. Ends with 1 where a promised figure is missed on this machine.
+    Takes four minutes. Ends with 1 if a promised figure is missed on this machine.
     """
     from rich.console import Console
 

@@ -78,7 +78,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What an act left behind; `played_out` where the avatar came back to idle by itself."""
+    """What an act left behind; `played_out` if the avatar came back to idle by itself."""
 
     trace: Trace
     played_out: bool

@@ -25,7 +25,7 @@ class RelayDiagnosis:
     """What a relay showed on one wire. `unreachable` is why it could not be asked at all; `garbage` counts
     the messages that are none on this wire, and `understood` those that are; `closed` is the code with which
     it hung up; `seen` is what was refused, or what the relay itself said, "" for nothing, and `last_output`
-    what its process wrote last, where the kit started that."""
+    what its process wrote last, if the kit started it."""
 
     wire: str
     unreachable: str = ""
@@ -69,7 +69,7 @@ def diagnose(options: Settings) -> RelayDiagnosis:
 
 
 def ask_subject(subject: Subject[Plan], loop: BackgroundLoop, options: Settings) -> RelayDiagnosis:
-    """The answers of that relay; where it is lost, why."""
+    """The answers of that relay; if it is lost, why."""
     wire = options.wire
     try:
         loop.run(subject.attach(), None)

@@ -18,7 +18,7 @@ from spatius_sim.reporting.exit_code import ExitCode
 def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
     """Find out why nothing comes from the relay at URL, or of conformance.yaml.
 
-    Says what was looked at, and what to do; exits with 6 where something stands in the way of a whole turn.
+    Says what was looked at, and what to do; exits with 6 if something stands in the way of a whole turn.
     """
     from spatius_sim.cli import doctor_findings as practice
     from spatius_sim.cli.diagnosis import diagnose

@@ -28,7 +28,7 @@ _LARGEST_SOURCE = 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: whether it is well, and what to do where it is not."""
+    """One thing that was looked at: whether it is well, and what to do if it is not."""
 
     well: bool
     what: str
@@ -95,7 +95,7 @@ def _upstream_findings(answers: RelayDiagnosis, pointing_here: str) -> Iterator[
 
 
 def last_words(answers: RelayDiagnosis) -> str:
-    """What the relay's process wrote last, where that is not told yet; "" for nothing."""
+    """What the relay's process wrote last, if that is not told yet; "" for nothing."""
     told = answers.last_output in answers.unreachable
     return "" if told else f"its last output: {answers.last_output}"
 
@@ -124,7 +124,7 @@ def version_findings() -> Iterator[Finding]:
 
 
 def telemetry_finding(folder: Path) -> Finding | None:
-    """Whether the Python sources in a folder use the Server SDK and leave its telemetry on; None where they
+    """Whether the Python sources in a folder use the Server SDK and leave its telemetry on; None if they
     do not use it."""
     using = [path for path, text in _sources(folder) if _USES_THE_SDK.search(text)]
     if not using:

@@ -25,7 +25,7 @@ def init(target: str, force: bool, **given: Any) -> int:
     """Ask the relay at URL a few questions, and write conformance.yaml.
 
     The relay runs with its endpoints pointed at port 8700 of this machine, or --target-cmd starts it. Exits
-    with 6, and writes nothing, where no wire was found on which it answers.
+    with 6, and writes nothing, if no wire was found on which it answers.
     """
     from spatius_sim.cli.diagnosis import diagnose
     from spatius_sim.cli.doctor_findings import relay_findings
@@ -73,7 +73,7 @@ def _conformance_yaml(said: Mapping[str, Any], answers: "RelayDiagnosis") -> tup
     for name, value in values.items():
         lines.append(f"{name}: {json.dumps(list(value) if isinstance(value, tuple) else value)}")
     if answers.whole_turn and not answers.interrupts:
-        lines.append("# Nothing answered an interrupt. Where it has none: lacks: [interrupts]")
+        lines.append("# Nothing answered an interrupt. If it has none: lacks: [interrupts]")
     lines.append("# Failures that are known: take in this line, then spatius-sim verify --update-baseline")
     lines.append("# baseline: known-failures.yaml")
     return "\n".join(lines) + "\n", variables.names

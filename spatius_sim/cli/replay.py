@@ -40,7 +40,7 @@ def replay(
     """Play TAPE again: as the Motion Server of a relay until Ctrl-C, or with --as client RELAY (ws://...) as
     the clients of a relay.
 
-    Exits 1 where a request came that the tape does not hold, or a client heard something else.
+    Exits 1 if a request came that the tape does not hold, or a client heard something else.
     """
     if speed < 0:
         raise click.UsageError("--speed is a positive number, or 0")

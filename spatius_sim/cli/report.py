@@ -1,4 +1,4 @@
-"""The options of the kit on the command line, where its reports go, and the commands on reports."""
+"""`spatius-sim report`: commands on reports, and the checks of arguments that others share."""
 
 from collections.abc import Callable
 from pathlib import Path

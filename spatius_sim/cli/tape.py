@@ -99,7 +99,7 @@ def merge(first: Path, second: Path, out: Path) -> None:
 def diff(first: Path, second: Path) -> int:
     """How two tapes differ in meaning: ids, names, times and the cutting of audio aside.
 
-    Prints nothing and exits 0 where they do not differ, 1 where they do.
+    Prints nothing and exits 0 if they do not differ, 1 if they do.
     """
     from spatius_sim.tape.comparing import differences
 
@@ -114,7 +114,7 @@ def diff(first: Path, second: Path) -> int:
 @_tape
 @_out
 def repair(tape_path: Path, out: Path) -> int:
-    """Write what is whole of TAPE to OUT; exits 1 where something was missing."""
+    """Write what is whole of TAPE to OUT; exits 1 if something was missing."""
     from spatius_sim.tape.editing import apart
     from spatius_sim.tape.reader import repair as save
 

@@ -64,7 +64,7 @@ async def try_wire(
     wire: Wire, address: RelayAddress, *, seconds: float, samples: int, say: Callable[[str], None]
 ) -> Tried:
     """Connect, speak so many samples (0: only listen), and tell everything until the relay is silent for so
-    many seconds, or hangs up. Raises UnreachableError where the relay is not there."""
+    many seconds, or hangs up. Raises UnreachableError if the relay is not there."""
     tried = Tried()
 
     def tell(event: Event) -> None:

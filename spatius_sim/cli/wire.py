@@ -52,7 +52,7 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
     understood.
 
     A Motion Server listens meanwhile, unless its port is taken: what listens there then answers the relay.
-    Exits with 0 where everything was understood, and motion came.
+    Exits with 0 if everything was understood, and motion came.
     """
     from spatius_sim.files.wire_file import find_wire
     from spatius_sim.plans.plan import PLAN_SAMPLE_RATE

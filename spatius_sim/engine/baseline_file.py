@@ -53,9 +53,9 @@ class Update:
 
 
 def update_baseline(path: Path, outcomes: Iterable[RuleOutcome], subject: str, today: date) -> Update:
-    """Bring the file up to date with a whole run; it is made where it does not exist. What has expired stays
+    """Bring the file up to date with a whole run; it is made if it does not exist. What has expired stays
     so, and what is flaky stays: these are for people to decide. Raises UsageError as `read_baseline` does,
-    and OSError where it cannot be written: it is as it was then."""
+    and OSError if it cannot be written: the file is as it was then."""
     text = path.read_text(encoding="utf-8") if path.exists() else _NEW_FILE
     reader = _Reader(str(path))
     known = reader.baseline(text.encode(), subject).known
@@ -146,6 +146,7 @@ class _Reader(YamlFile):
         self.ways: dict[str, Node] = {}
 
     def baseline(self, raw: bytes, *subjects: str) -> Baseline:
+        """Read the whole file, and remember where its entries stand; raises UsageError as the module says."""
         root = self.root(raw)
         known: dict[str, KnownFailure] = {}
         sections = {} if root is None else self.items(root, "the file", (FAILURES, FLAKY))
@@ -169,6 +170,7 @@ class _Reader(YamlFile):
             raise self.error(at, f"{rule_id} is a rule for a {judged}, not for a {' or a '.join(subjects)}")
 
     def _known(self, rule_id: str, at: Node, entry: Node, *, flaky: bool) -> KnownFailure:
+        """Read one entry, with the lines of its parts."""
         parts = self.items(entry, rule_id, _KEYS)
         for key in _NEEDED:
             if key not in parts:
@@ -223,6 +225,7 @@ class _Editing:
         self._edits.append((node.start_mark.index, _last_leaf(node).end_mark.index, new))
 
     def append(self, section: tuple[Node, Node] | None, lines: Sequence[str]) -> None:
+        """Add lines at the end of the section; without one, write a section at the end of the file."""
         block = "".join(f"{line}\n" for line in lines)
         if section is None:
             self._edits.append((len(self._text), len(self._text), f"{FAILURES}:\n{block}"))
@@ -246,7 +249,7 @@ class _Editing:
 
 
 def _last_leaf(node: Node) -> Node:
-    """Where a block ends: its own mark stands behind the blank lines and comments that follow."""
+    """The node with which a block ends: the block's own end mark stands after the blank lines that follow."""
     if isinstance(node, CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         return _last_leaf(last[1] if isinstance(node, MappingNode) else last)

@@ -35,12 +35,12 @@ class ConformanceFile:
 
     @property
     def subject(self) -> str:
-        """The kind of subject that it is about; "" where it names none."""
+        """The kind of subject that it is about; "" if it names none."""
         return subject_named(self.values)
 
     def fill(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """What the file says to a run that was given these values: nothing of another kind of subject, no
-        subject where one is given, and no option that is given."""
+        subject if one is given, and no option that is given."""
         named = subject_named(given)
         if named and self.subject not in ("", named):
             return {}
@@ -48,7 +48,7 @@ class ConformanceFile:
         return {n: v for n, v in self.values.items() if given.get(n) is None and n not in naming}
 
     def placed(self, error: UsageError) -> UsageError:
-        """The same error with file and line where it is about an option that stands here."""
+        """The same error, with file and line if it is about an option that stands here."""
         option = str(error).split(" ", 1)[0].rstrip(":").removeprefix("--")
         if option not in self.lines:
             return error
@@ -105,6 +105,7 @@ def _options_of_a_file() -> dict[str, JudgeOption]:
 
 
 def _value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
+    """Read the value of an option: one, or a list of them."""
     if not option.repeatable:
         return _one(reader, option, node, folder)
     pair = _PAIR.fullmatch(option.metavar)
@@ -116,6 +117,7 @@ def _value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> A
 
 
 def _one(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
+    """Read one value as the option says. A path starts in the folder of the file."""
     if isinstance(node, ScalarNode):
         node = _filled(reader, option, node)
     if option.parse is bool:
@@ -152,6 +154,7 @@ def _filled(reader: YamlFile, option: JudgeOption, node: ScalarNode) -> ScalarNo
 
 
 def _schema_of(option: JudgeOption) -> dict[str, Any]:
+    """Write the JSON Schema of one option."""
     one: dict[str, Any] = {"type": _JSON_TYPES.get(option.parse, "string")}
     if option.choices:
         one["enum"] = list(option.choices)

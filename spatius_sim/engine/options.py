@@ -15,7 +15,7 @@ from spatius_sim.protocol.errors import UsageError
 @dataclass(frozen=True, slots=True)
 class JudgeOption:
     """One option: `--NAME` and `--spatius-NAME`, whose value `parse` reads. Without a default: None, or no
-    value at all where it is `repeatable`.
+    value at all if it is `repeatable`.
 
     In conformance.yaml it is the key NAME, unless it belongs to one run. There a repeatable one is a list,
     and with a metavar such as NAME=VALUE a mapping, too; a path (metavar FILE or DIR, or NAME|FILE and a name
@@ -106,7 +106,7 @@ JUDGE_OPTIONS = (
         "wire",
         "NAME|FILE",
         "the relay's wire, as `spatius-sim wire list` names it, or a file that declares it; found out "
-        "where it is not named",
+        "if it is not named",
     ),
     JudgeOption(
         "turn",
@@ -203,7 +203,7 @@ HOOK_START = "hook"
 """The value of `--turn` by which a conftest.py starts the turns."""
 
 CONFORMANCE_FILE = "conformance.yaml"
-"""What stands there is read where nothing else is named."""
+"""The file that is read if no other is named."""
 
 _NOT_OF_A_RELAY = {"target", "server", "client", "lacks", "profile"}
 ASKED_OF_A_RELAY = tuple(
@@ -216,9 +216,9 @@ SUBJECTS = {"target": "relay", "server": "server", "client": "client"}
 
 
 def subject_named(values: Mapping[str, Any]) -> str:
-    """The kind of the subject that these values name, by option name; "" where they name none.
+    """The kind of the subject that these values name, by option name; "" if they name none.
 
-    Raises UsageError where they name several.
+    Raises UsageError if they name several.
     """
     kinds = [kind for name, kind in SUBJECTS.items() if values.get(name)]
     if len(kinds) > 1:
@@ -253,8 +253,8 @@ def as_arguments(values: Mapping[str, Any]) -> list[str]:
 
 
 def as_typed(values: Mapping[str, Any], owned: Collection[str] = ()) -> str:
-    """The same, as somebody would type it in a shell, but for what may be a secret. The names in `owned`
-    belong to others: ours is the long one."""
+    """The same arguments, as the user would type them in a shell, except for what may be a secret. Others
+    own the short names in `owned`: of these options the long names are typed."""
     shown = without_secrets(values)
     named = {f"spatius-{name}" if name in owned else name: value for name, value in shown.items()}
     return " ".join(shlex.quote(argument) for argument in as_arguments(named))

@@ -16,10 +16,10 @@ _SEEDS = 2**31
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """`plans` for each rule, or `client_plans` where a client is judged, for they cost no waiting; at most
+    """`plans` for each rule, or `client_plans` if a client is judged, for they cost no waiting; at most
     `shrink_seconds` go into making a failing plan smaller. What `promises` names must be exercised. A profile
     without `patience` leaves out the rules that need a wait, and one without a `fixed_seed` draws a seed of
-    its own where none is given. A `thorough` one has relays endure all at once, and speech of a minute."""
+    its own if none is given. A `thorough` one has relays endure all at once, and speech of a minute."""
 
     name: str
     plans: int
@@ -31,7 +31,7 @@ class Profile:
     thorough: bool = False
 
     def seed(self) -> int:
-        """The seed where none is given: always the same one, or one of many."""
+        """The seed if none is given: always the same one, or one of many."""
         return _FIXED_SEED if self.fixed_seed else secrets.randbelow(_SEEDS)
 
     def requires(self, rule_id: str) -> bool:
@@ -39,7 +39,7 @@ class Profile:
         return find_rule(rule_id).level in self.promises and not self.leaves_out(rule_id)
 
     def leaves_out(self, rule_id: str) -> str:
-        """Why it does not exercise that rule; "" where it does."""
+        """Why the profile does not exercise that rule; "" if it does."""
         wait = find_rule(rule_id).waits
         if self.patience or not wait:
             return ""
@@ -57,7 +57,7 @@ PROFILES = {
 
 
 def profile_named(name: str) -> Profile:
-    """Raises UsageError where there is none."""
+    """The profile of that name; raises UsageError if there is none."""
     try:
         return PROFILES[name]
     except KeyError:
@@ -67,7 +67,7 @@ def profile_named(name: str) -> Profile:
 
 
 def judged_at(level: str) -> tuple[Level, ...]:
-    """The levels that are judged at that one: itself and what binds more. Raises UsageError where there is
+    """The levels that are judged at that one: itself and what binds more. Raises UsageError if there is
     none."""
     names = [one.lower() for one in Level]
     if level not in names:
@@ -76,7 +76,7 @@ def judged_at(level: str) -> tuple[Level, ...]:
 
 
 def rules_to_judge(named: Collection[str], level: str) -> frozenset[str]:
-    """The ids of the rules that were named or, where none was, of all rules at that level; raises UsageError
-    where there is no such level."""
+    """The ids of the rules that were named or, if none was, of all rules at that level; raises UsageError
+    if there is no such level."""
     levels = judged_at(level)
     return frozenset(named or (rule_id for rule_id, judged in RULES.items() if judged.level in levels))

@@ -19,7 +19,7 @@ _FLUSH_SECONDS = 1.0
 
 
 class LiveTape:
-    """A tape that events are written to while they happen. Where it cannot be written any more (the disk is
+    """A tape that events are written to while they happen. If it cannot be written any more (the disk is
     full), `fault` says so, `failed` is set, and what is recorded goes on undisturbed."""
 
     def __init__(self, path: Path, header: TapeHeader) -> None:
@@ -50,7 +50,7 @@ class LiveTape:
                 self._fail(error)
 
     def close(self) -> None:
-        """Write the footer; raises UsageError where the tape could not be written."""
+        """Write the footer; raises UsageError if the tape could not be written."""
         if self.fault:
             raise UsageError(f"{self.fault}; the tape is incomplete")
         self._writer.close()
@@ -71,8 +71,8 @@ def proxy_header(*, keep_audio: bool, keep_names: bool) -> TapeHeader:
 async def recording_proxy(
     upstream: tuple[str, ...], out: Path, *, port: int = 0, keep_audio: bool = False, keep_names: bool = False
 ) -> AsyncIterator[tuple[RecordingProxy, LiveTape]]:
-    """A proxy whose sessions go onto the tape `out`; raises UsageError where the port or the file cannot be
-    had, and at the end where the tape could not be written."""
+    """A proxy whose sessions go onto the tape `out`; raises UsageError if the port or the file cannot be
+    had, and at the end if the tape could not be written."""
     # An upstream that cannot be is told before a file is made.
     places(upstream)
     tape = LiveTape(out, proxy_header(keep_audio=keep_audio, keep_names=keep_names))

@@ -21,7 +21,7 @@ _OPEN_SECONDS = 10.0
 
 
 def read_script(path: Path) -> RecordedRun:
-    """What Motion Server did on a tape, all its runs behind each other; raises UsageError where no request
+    """What Motion Server did on a tape, all its runs one after another; raises UsageError if no request
     is on it."""
     whole = RecordedRun()
     for trace in read_traces(path):
@@ -47,7 +47,7 @@ class ReplayResult:
 
     @property
     def difference(self) -> str:
-        """The first difference in words, "" where there is none."""
+        """The first difference in words, "" if there is none."""
         if self.payloads_now != self.payloads_then:
             return f"{self.client}: {self.payloads_now} payloads of motion; on the tape {self.payloads_then}"
         return ""
@@ -58,7 +58,7 @@ async def replay_clients(path: Path, url: str, *, speed: float, settle: float) -
     connection of its own, its frames as recorded, at `speed` times the recorded pace (0: at once). A client
     leaves when nothing has come for `settle` seconds.
 
-    Raises UsageError where no client is on the tape, UnreachableError where the relay is not there.
+    Raises UsageError if no client is on the tape, UnreachableError if the relay is not there.
     """
     heard: list[ReplayResult] = []
     for trace in read_traces(path):

@@ -1,4 +1,4 @@
-"""The test bench of one run: the event loop, our Motion Server, and a trial for each kind of subject."""
+"""What one run needs: the event loop, our Motion Server, and a trial for each kind of subject."""
 
 import math
 import time
@@ -50,7 +50,7 @@ _SERVICE_SETTLES_SECONDS = 15.0
 
 @dataclass(slots=True)
 class Run:
-    """`open` before the first trial, `close` at the end. Our Motion Server listens from `open` on where a
+    """`open` before the first trial, `close` at the end. Our Motion Server listens from `open` on if a
     relay is under test, for relays connect when they like."""
 
     options: Settings
@@ -77,9 +77,9 @@ class Run:
         return self._recorder.secrets
 
     def open(self) -> dict[str, str]:
-        """Start Motion Server where a relay is named, and return the environment that points it here.
+        """Start Motion Server if a relay is named, and return the environment that points it here.
 
-        Raises UsageError where the port is in use, and where the tape cannot be written.
+        Raises UsageError if the port is in use, and if the tape cannot be written.
         """
         if self.options.save_tape:
             header = suite_header(self.options.seed)
@@ -97,7 +97,7 @@ class Run:
         return profile_named(self.options.profile)
 
     def trial(self, kind: str) -> Trial[Any]:
-        """The trial of the `relay`, `server` or `client`; raises UsageError where it cannot be had."""
+        """The trial of the `relay`, `server` or `client`; raises UsageError if it cannot be had."""
         if kind not in self._trials:
             options = self.options
             subject: Subject[Any]
@@ -154,9 +154,10 @@ class Run:
         return relay_environment(server, canary_key(self.options.seed))
 
     async def _relay(self) -> Subject[Plan]:
+        """Attach the relay that is named, or start the reference relay."""
         options = self.options
         url = options.target
-        # The wire of the embedded relay is known, and another's is found out where it is not named.
+        # The wire of the embedded relay is known, and another's is found out if it is not named.
         wire = options.wire or ("" if url else DEFAULT_WIRE)
         spoken_wire = find_wire(wire) if wire else None
         if not url:
@@ -193,6 +194,7 @@ class Run:
         return RelayProcess(with_port(options.attachment.command, port), environment)
 
     async def _client(self) -> Subject[ClientPlan]:
+        """Attach the client of the testee that is named, or our own client."""
         options = self.options
         testee: Testee
         if not options.client:
@@ -208,6 +210,7 @@ class Run:
         return ClientSubject(testee, target, options.seed, options.patience.attach)
 
     async def _server(self) -> Subject[Plan]:
+        """Attach the Motion Server that is named, or start our mock."""
         options = self.options
         if options.server:
             place = options.place()

@@ -61,6 +61,7 @@ class RunOutcomes:
         return [self._summary(request, kind, target) for kind, target in subjects.items()]
 
     def _summary(self, request: RunRequest, kind: str, target: str) -> Summary:
+        """Sum up one subject. If it was named, rules that were never run are in it, too."""
         outcomes = self._by_subject.get(kind, {})
         wanted = request.judged if request.subject else frozenset()
         never = RuleOutcome("", Verdict.UNEXERCISED, reason=NEVER_RUN)

@@ -37,9 +37,9 @@ _CREDENTIALS = {
 class Settings:
     """What the user asked for. `target` is a relay's URL, `server` a Motion Server's, or the two of one
     that is no mock, `console=URL,ingress=URL`, `client` the command of a client's testee or the ws:// address
-    where it is to find us; where all are "" the embedded subjects are judged. `lacks` names features that the
+    where it is to find us; if all are "" the embedded subjects are judged. `lacks` names features that the
     subject is declared to lack, `environment` holds the credentials. `time_budget`: seconds
-    from the first rule on. `wire` is found out where it is "", and `turn` says who starts a turn."""
+    from the first rule on. `wire` is found out if it is "", and `turn` says who starts a turn."""
 
     target: str = ""
     server: str = ""
@@ -154,6 +154,7 @@ class Settings:
 
 
 def _check_url(option: str, url: str, schemes: tuple[str, ...]) -> None:
+    """Raises UsageError for a URL that is none, or that has none of these schemes; "" is fine."""
     if not url:
         return
     try:

@@ -40,7 +40,7 @@ _PLAN_SECONDS = 400.0
 _LIFELESS_SCENARIOS = 3
 """So many scenarios without a sign of life, and there will be none."""
 _BLOCKED_SCENARIOS = 3
-"""Where so many scenarios broke what a rule presumes, and none did not, no further one is run for it."""
+"""If so many scenarios broke what a rule presumes, and none kept it, no further one is run for the rule."""
 _REPETITIONS = 3
 """A breach that is not seen again in so many repetitions of its scenario may be noise."""
 
@@ -107,7 +107,7 @@ class Trial(Generic[P]):
         self, rule_id: str, plans: SearchStrategy[P], sure: Sequence[P] = (), most: int | None = None
     ) -> RuleOutcome:
         """The outcome of one rule over the plans that are `sure` to be run and those that are drawn, `most`
-        of them where that is less than there may be."""
+        of them if that is less than there may be."""
         if self._out_of_time():
             return self.left_open(rule_id, "out of time: it was not reached")
         if not self._attach():
@@ -119,6 +119,7 @@ class Trial(Generic[P]):
         left_out: set[P] = set()
 
         def fails(plan: P) -> bool:
+            """Whether that plan breaks the rule. It is run, unless nothing can be learnt from it any more."""
             if lost or any(judgement.verdict is Verdict.NOT_APPLICABLE for judgement in seen.values()):
                 return False
             if plan not in self._judged and _are_all_blocked(seen.values()):
@@ -135,6 +136,7 @@ class Trial(Generic[P]):
             return self._may_fail(rule_id, plan)
 
         def smallest() -> P | None:
+            """Find a plan that breaks the rule, and cut it down as far as the time goes."""
             plan = smallest_failing(
                 plans,
                 fails,
@@ -191,8 +193,8 @@ class Trial(Generic[P]):
 
     def _broken_elsewhere(self, rule_id: str) -> RuleOutcome | None:
         """What any scenario so far says against a rule: FAILED if it is broken again, INCONCLUSIVE if it is
-        not, None if nothing was seen. This has its time even where a run has none left: what was seen is
-        not kept to ourselves."""
+        not, None if nothing was seen. Runs even after the deadline: a breach that was
+        seen must be reported."""
         for plan in [plan for plan in self._judged if self._may_fail(rule_id, plan)]:
             try:
                 failed = self._repeated(rule_id, plan, 1)
@@ -250,6 +252,7 @@ class Trial(Generic[P]):
         return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=self._unreachable)
 
     def _judgement(self, rule_id: str, plan: P) -> Judgement:
+        """What the rule says of a plan, which is run once. Raises UnreachableError if nothing ever moves."""
         if plan not in self._judged:
             trace = self._run(plan)
             self._remember(plan, trace, judge(trace))
@@ -269,6 +272,7 @@ class Trial(Generic[P]):
                 self._first_seen.setdefault(rule_id, _Sighting(plan, judgement, trace))
 
     def _run(self, plan: P, *, patient: bool = False) -> Trace:
+        """Run a plan, and watch for signs of life. Raises UnreachableError if the subject is lost."""
         try:
             trace = self.loop.run(self.subject.run(plan, patient=patient), _PLAN_SECONDS)
         except TimeoutError as error:
@@ -328,6 +332,7 @@ class Trial(Generic[P]):
         )
 
     def _failure(self, seen: _Sighting[P], *, confirmed: bool) -> Failure:
+        """Save the trace in which a rule was broken, and describe the breach."""
         path = self.traces / f"{seen.judgement.rule_id}.tape"
         broken = seen.judgement.broken[0]
         failure = failure_of(broken, seen.trace, str(seen.plan), path, confirmed=confirmed)
@@ -350,6 +355,7 @@ class Trial(Generic[P]):
         return RuleOutcome(rule_id, Verdict.FAILED, 0, scenarios, failure=failure)
 
     def _unbroken(self, rule_id: str, seen: list[Judgement]) -> RuleOutcome:
+        """The outcome of a rule that none of these judgements found broken."""
         if not self._clean_turn_completed:
             reason = f"{self.subject.target} completed no turn"
             return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=reason)

@@ -181,6 +181,7 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
     config, item = request.config, request.node
 
     def judge_rule() -> None:
+        """Judge the rule, write the result onto the report of the item, and end the item accordingly."""
         try:
             result = judging_in(config).judge(spatius_rule)
         except UsageError as error:

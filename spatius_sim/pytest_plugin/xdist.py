@@ -1,4 +1,4 @@
-"""How pytest-xdist shares out a run in which one subject is judged. Imported only where it is installed."""
+"""How pytest-xdist shares out a run in which one subject is judged. Imported only if it is installed."""
 
 from xdist.scheduler import LoadScopeScheduling
 
@@ -8,7 +8,7 @@ from spatius_sim.rules.catalogue import RULES
 
 class OneWorkerForTheSubject(LoadScopeScheduling):
     """There is one subject and one port of ours: all items that judge a rule go to the same worker. Others go
-    where there is room.
+    wherever there is room.
 
     By the node ids alone: pytest-xdist 3.8 writes its own groups where pytest 9.2 no longer reads them.
     """
