@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from spatius_sim.cli.shared import _ASKED, _say, _tape, as_click, report_paths
+from spatius_sim.cli.shared import _TAPE_OPTIONS, _say, _tape, as_click
 
 
 def _check_options(command: click.Command) -> click.Command:
-    command.params.extend(as_click(option) for option in _ASKED)
+    command.params.extend(as_click(option) for option in _TAPE_OPTIONS)
     return command
 
 
@@ -32,12 +32,13 @@ def check(tape_path: Path, **given: Any) -> int:
     from rich.console import Console
 
     from spatius_sim.engine.check_tape import check_tape, settings_of_tapes
+    from spatius_sim.engine.run_reports import report_paths
     from spatius_sim.reporting.formats.files import make_room, write_reports
     from spatius_sim.reporting.formats.text_report import failure_text, print_run
     from spatius_sim.reporting.report import report_of
     from spatius_sim.reporting.summary import exit_code
 
-    asked = settings_of_tapes({option.name: given[option.field] for option in _ASKED}, Path.cwd())
+    asked = settings_of_tapes({option.name: given[option.field] for option in _TAPE_OPTIONS}, Path.cwd())
     paths = report_paths(asked.reports)
     make_room(paths)
     summaries = check_tape(tape_path, asked)

@@ -56,16 +56,16 @@ def diagnose(options: Settings) -> RelayDiagnosis:
 
     Raises UsageError as a run of the judge does.
     """
-    bench = Run(options)
+    run = Run(options)
     try:
-        bench.open()
-        trial = bench.trial("relay")
+        run.open()
+        trial = run.trial("relay")
         subject = trial.subject
         answers = ask_subject(subject, trial.loop, options)
         last = subject.last_output if isinstance(subject, RelaySubject) else ""
-        return texts_without_secrets(replace(answers, last_output=last), bench.secrets)
+        return texts_without_secrets(replace(answers, last_output=last), run.secrets)
     finally:
-        bench.close()
+        run.close()
 
 
 def ask_subject(subject: Subject[Plan], loop: BackgroundLoop, options: Settings) -> RelayDiagnosis:

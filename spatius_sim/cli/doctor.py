@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from spatius_sim.cli.report import subject_argument
-from spatius_sim.cli.shared import _options, _relay_options, _said, _say_each_on_a_line
+from spatius_sim.cli.shared import _checked_settings, _relay_options, _say_each_on_a_line, _values_given
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
 
@@ -24,13 +24,13 @@ def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
     from spatius_sim.cli.diagnosis import diagnose
     from spatius_sim.engine.conformance_file import find_conformance_file
 
-    said = {"target": target} | _said(given)
+    said = {"target": target} | _values_given(given)
     file = find_conformance_file(conformance, Path.cwd())
     if file is not None:
         said = file.fill(said) | {name: value for name, value in said.items() if value}
     if not said.get("target"):
         raise UsageError("which relay? spatius-sim doctor ws://..., or a conformance.yaml with a target")
-    options = _options(said)
+    options = _checked_settings(said)
     beside = [*practice.version_findings(), practice.telemetry_finding(Path.cwd())]
     try:
         answers = diagnose(options)

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spatius_sim.cli.report import subject_argument
-from spatius_sim.cli.shared import _each, _options, _relay_options, _said, _say_each_on_a_line
+from spatius_sim.cli.shared import (
+    _change_texts,
+    _checked_settings,
+    _relay_options,
+    _say_each_on_a_line,
+    _values_given,
+)
 from spatius_sim.engine.options import CONFORMANCE_FILE
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
@@ -33,8 +39,8 @@ def init(target: str, force: bool, **given: Any) -> int:
     path = Path(CONFORMANCE_FILE)
     if path.exists() and not force:
         raise UsageError(f"{CONFORMANCE_FILE} is there already: --force writes over it")
-    said = {"target": target} | _said(given)
-    options = _options(said)
+    said = {"target": target} | _values_given(given)
+    options = _checked_settings(said)
     answers = diagnose(options)
     _say_each_on_a_line(
         *(f"{'ok ' if found.well else 'NO '} {found.what}" for found in relay_findings(answers, options))
@@ -61,7 +67,7 @@ def _conformance_yaml(said: Mapping[str, Any], answers: "RelayDiagnosis") -> tup
     from spatius_sim.engine.conformance_file import as_conformance_text
 
     variables = Variables()
-    escaped = {name: _each(as_conformance_text, value) for name, value in said.items()}
+    escaped = {name: _change_texts(as_conformance_text, value) for name, value in said.items()}
     values = {**without_secrets(escaped, variables), "wire": answers.wire, "level": "should"}
     lines = [
         "# What spatius-sim knows of this relay: `spatius-sim verify` judges it, and needs no arguments."

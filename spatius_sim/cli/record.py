@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from spatius_sim.cli.shared import _endpoint_lines, _keep_audio, _port, _say
-from spatius_sim.engine.interruption import told_to_end
+from spatius_sim.engine.interruption import end_requested
 
 
 @click.command()
@@ -37,7 +37,7 @@ async def _record(
     from spatius_sim.net.garbage import collect_seldom
 
     opened = recording_proxy(upstream, out, port=port, keep_audio=keep_audio, keep_names=keep_names)
-    told = told_to_end()
+    ended = end_requested()
     collect_seldom()
     async with opened as (proxy, tape):
         _say(
@@ -45,6 +45,6 @@ async def _record(
             *_endpoint_lines(proxy.console_endpoint, proxy.ingress_endpoint),
         )
         failed = asyncio.ensure_future(tape.failed.wait())
-        await asyncio.wait((told, failed), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((ended, failed), return_when=asyncio.FIRST_COMPLETED)
         failed.cancel()
     return 0

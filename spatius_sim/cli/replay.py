@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from spatius_sim.cli.shared import _endpoint_lines, _port, _say, _tape
-from spatius_sim.engine.interruption import told_to_end
+from spatius_sim.engine.interruption import end_requested
 from spatius_sim.reporting.exit_code import ExitCode
 
 
@@ -60,13 +60,13 @@ async def _replay(tape_path: Path, port: int, match: str, speed: float, *, origi
 
     script = read_script(tape_path)
     playing = Playing(Match(match), speed, original_ids)
-    told = told_to_end()
+    ended = end_requested()
     async with ReplayServer(script, playing, port=port, on_mismatch=_say) as server:
         _say(
             f"{len(script.turns)} requests of {tape_path} are ready. Ctrl-C ends it. Point a relay here:",
             *_endpoint_lines(server.console_endpoint, server.ingress_endpoint),
         )
-        await told
+        await ended
     return ExitCode.RULE_FAILED if server.mismatches else 0
 
 

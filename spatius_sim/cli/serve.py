@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spatius_sim.cli.shared import _port, _seed
-from spatius_sim.engine.interruption import told_to_end
+from spatius_sim.engine.interruption import end_requested
 
 if TYPE_CHECKING:
     from spatius_sim.mock_server.server import MotionServer
@@ -79,7 +79,7 @@ def scenarios() -> None:
 
 
 async def _serve_until_told(server: "MotionServer", api_key: str, *, as_json: bool) -> None:
-    told = told_to_end()
+    ended = end_requested()
     async with server:
         environment = server.relay_environment(api_key)
         if as_json:
@@ -97,4 +97,4 @@ async def _serve_until_told(server: "MotionServer", api_key: str, *, as_json: bo
             ]
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
-        await told
+        await ended

@@ -34,7 +34,7 @@ _port = click.option(
 
 _OF_A_TAPE = ("conformance", "baseline", "level", "rule", "lacks")
 
-_ASKED = (*REPORT_OPTIONS, *(option for option in JUDGE_OPTIONS if option.name in _OF_A_TAPE))
+_TAPE_OPTIONS = (*REPORT_OPTIONS, *(option for option in JUDGE_OPTIONS if option.name in _OF_A_TAPE))
 """What may be asked of a tape."""
 
 _tape = click.argument("tape_path", metavar="TAPE", type=click.Path(path_type=Path))
@@ -61,7 +61,7 @@ def _relay_options(command: click.Command) -> click.Command:
     return command
 
 
-def _said(given: Mapping[str, Any]) -> dict[str, Any]:
+def _values_given(given: Mapping[str, Any]) -> dict[str, Any]:
     """The options that were given, by name."""
     return {
         option.name: given[option.field]
@@ -70,7 +70,8 @@ def _said(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _options(said: Mapping[str, Any]) -> "Settings":
+def _checked_settings(said: Mapping[str, Any]) -> "Settings":
+    """The settings of these values; raises UsageError for what cannot be."""
     from spatius_sim.engine.settings import settings_of
 
     options = settings_of(said, os.environ, 1)
@@ -79,7 +80,7 @@ def _options(said: Mapping[str, Any]) -> "Settings":
 
 
 def as_click(option: JudgeOption) -> click.Option:
-    """An option of the judge as click has it."""
+    """Make an option of the judge into one of click."""
     return click.Option(
         [f"--{option.name}", option.field],
         type=click.Choice(option.choices) if option.choices else option.parse,
@@ -91,15 +92,6 @@ def as_click(option: JudgeOption) -> click.Option:
     )
 
 
-def report_paths(given: Mapping[str, str]) -> dict[str, Path]:
-    """Where each format goes, by the values of the options of reports, by name."""
-    from spatius_sim.reporting.formats.files import paths_of
-
-    named = {name.removeprefix("report-"): path for name, path in given.items()}
-    folder = named.pop("dir", "")
-    return paths_of(named, folder)
-
-
 def _say_each_on_a_line(*lines: str) -> None:
     from spatius_sim.reporting.harmless import one_line
 
@@ -107,8 +99,8 @@ def _say_each_on_a_line(*lines: str) -> None:
     sys.stdout.flush()
 
 
-def _each(change: Callable[[str], str], value: Any) -> Any:
-    """The value with each of its texts changed."""
+def _change_texts(change: Callable[[str], str], value: Any) -> Any:
+    """Change each text of a value."""
     if isinstance(value, tuple):
         return tuple(map(change, value))
     return change(value) if isinstance(value, str) else value

@@ -52,7 +52,7 @@ class Interruption:
 INTERRUPTION = Interruption()
 
 
-def told_to_end() -> asyncio.Future[bool]:
+def end_requested() -> asyncio.Future[bool]:
     """Done when the user ends the command by Ctrl-C, SIGTERM or, unless it is ignored, SIGHUP; to be asked
     for before the command says that it is ready."""
     told = asyncio.Event()

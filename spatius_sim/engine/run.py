@@ -53,7 +53,7 @@ class Run:
     """`open` before the first trial, `close` at the end. Our Motion Server listens from `open` on if a
     relay is under test, for relays connect when they like."""
 
-    options: Settings
+    settings: Settings
     unwritten: list[str] = field(default_factory=list)
     """Of each tape that could not be written, why: that costs no verdict."""
     _loop: BackgroundLoop = field(default_factory=BackgroundLoop)
@@ -68,7 +68,7 @@ class Run:
     _deadline: float = math.inf
 
     def __post_init__(self) -> None:
-        for secret in self.options.secrets():
+        for secret in self.settings.secrets():
             self.secrets.hide(secret)
 
     @property
@@ -81,25 +81,25 @@ class Run:
 
         Raises UsageError if the port is in use, and if the tape cannot be written.
         """
-        if self.options.save_tape:
-            header = suite_header(self.options.seed)
-            self._writer = TapeWriter(Path(self.options.save_tape), header)
+        if self.settings.save_tape:
+            header = suite_header(self.settings.seed)
+            self._writer = TapeWriter(Path(self.settings.save_tape), header)
             self._taping = TapeRecorder(self._writer, header)
-        options = self.options
-        port = options.listens_at
-        if UPSTREAM in options.lacks:
-            self._recorder.secret("key", options.environment.get("SPATIUS_API_KEY", ""))
+        settings = self.settings
+        port = settings.listens_at
+        if UPSTREAM in settings.lacks:
+            self._recorder.secret("key", settings.environment.get("SPATIUS_API_KEY", ""))
         return {} if port is None else self._run(self._serve(port))
 
     @property
     def profile(self) -> Profile:
         """How thorough the run is."""
-        return profile_named(self.options.profile)
+        return profile_named(self.settings.profile)
 
     def trial(self, kind: str) -> Trial[Any]:
         """The trial of the `relay`, `server` or `client`; raises UsageError if it cannot be had."""
         if kind not in self._trials:
-            options = self.options
+            settings = self.settings
             subject: Subject[Any]
             match kind:
                 case "relay":
@@ -109,12 +109,12 @@ class Run:
                 case _:
                     subject = self._run(self._client())
             if math.isinf(self._deadline):
-                self._deadline = time.monotonic() + options.time_budget
+                self._deadline = time.monotonic() + settings.time_budget
             trial: Trial[Any] = Trial(
                 subject,
                 self._loop,
-                options.seed,
-                options.traces,
+                settings.seed,
+                settings.traces,
                 self.profile.plans,
                 self.profile.shrink_seconds,
                 self._deadline,
@@ -149,80 +149,80 @@ class Run:
             self._writer = self._taping = None
 
     async def _serve(self, port: int) -> dict[str, str]:
-        server = MotionServerShell(port=port, seed=self.options.seed, sink=self._recorder)
+        server = MotionServerShell(port=port, seed=self.settings.seed, sink=self._recorder)
         self._motion_server = await self._stack.enter_async_context(server)
-        return relay_environment(server, canary_key(self.options.seed))
+        return relay_environment(server, canary_key(self.settings.seed))
 
     async def _relay(self) -> Subject[Plan]:
         """Attach the relay that is named, or start the reference relay."""
-        options = self.options
-        url = options.target
+        settings = self.settings
+        url = settings.target
         # The wire of the embedded relay is known, and another's is found out if it is not named.
-        wire = options.wire or ("" if url else DEFAULT_WIRE)
+        wire = settings.wire or ("" if url else DEFAULT_WIRE)
         spoken_wire = find_wire(wire) if wire else None
         if not url:
             await self._serve(0)
             assert self._motion_server is not None
-            relay = await start_reference_relay(self._motion_server, canary_key(options.seed))
+            relay = await start_reference_relay(self._motion_server, canary_key(settings.seed))
             self._stack.push_async_callback(relay.wait_closed)
             self._stack.callback(relay.close)
             url = relay_url(relay)
         process = None
-        if options.attachment.command:
+        if settings.attachment.command:
             port = free_port()
             url = with_port(url, port)
             process = self._process(port)
             self._stack.push_async_callback(process.stop)
         return RelaySubject(
-            options.attachment.address(url),
+            settings.attachment.address(url),
             spoken_wire,
             self._recorder,
-            options.seed,
-            options.patience,
+            settings.seed,
+            settings.patience,
             self._motion_server,
-            options.lacks,
+            settings.lacks,
             process,
-            turn_start(options.turn, options.turn_hook),
+            turn_start(settings.turn, settings.turn_hook),
         )
 
     def _process(self, port: int) -> RelayProcess:
-        options = self.options
-        ours = dict(options.environment)
+        settings = self.settings
+        ours = dict(settings.environment)
         if self._motion_server is not None:
-            ours |= relay_environment(self._motion_server, canary_key(options.seed))
-        environment = options.attachment.process_environment(ours, port)
-        return RelayProcess(with_port(options.attachment.command, port), environment)
+            ours |= relay_environment(self._motion_server, canary_key(settings.seed))
+        environment = settings.attachment.process_environment(ours, port)
+        return RelayProcess(with_port(settings.attachment.command, port), environment)
 
     async def _client(self) -> Subject[ClientPlan]:
         """Attach the client of the testee that is named, or our own client."""
-        options = self.options
+        settings = self.settings
         testee: Testee
-        if not options.client:
+        if not settings.client:
             testee = InProcessTestee()
-        elif options.client.startswith(_SOCKET_SCHEMES):
-            testee = SocketTestee(options.client)
+        elif settings.client.startswith(_SOCKET_SCHEMES):
+            testee = SocketTestee(settings.client)
             await testee.listen()
             self._stack.push_async_callback(testee.stop)
         else:
-            testee = StdioTestee(options.client)
+            testee = StdioTestee(settings.client)
         self._stack.push_async_callback(testee.close)
-        target = shown_subject(options.client) or OUR_OWN
-        return ClientSubject(testee, target, options.seed, options.patience.attach)
+        target = shown_subject(settings.client) or OUR_OWN
+        return ClientSubject(testee, target, settings.seed, settings.patience.attach)
 
     async def _server(self) -> Subject[Plan]:
         """Attach the Motion Server that is named, or start our mock."""
-        options = self.options
-        if options.server:
-            place = options.place()
+        settings = self.settings
+        if settings.server:
+            place = settings.place()
         else:
-            key = canary_key(options.seed)
-            server = MotionServerShell(seed=options.seed, gate=Gate(frozenset({key})))
+            key = canary_key(settings.seed)
+            server = MotionServerShell(seed=settings.seed, gate=Gate(frozenset({key})))
             await self._stack.enter_async_context(server)
-            place = ServerAddress(server.console_endpoint, server.ingress_endpoint, key, lacks=options.lacks)
-        patience = options.patience
+            place = ServerAddress(server.console_endpoint, server.ingress_endpoint, key, lacks=settings.lacks)
+        patience = settings.patience
         if not place.find_lacks:
             patience = replace(patience, settle=max(patience.settle, _SERVICE_SETTLES_SECONDS))
-        return ServerSubject(place, LiveRecorder(secrets=self.secrets), options.seed, patience)
+        return ServerSubject(place, LiveRecorder(secrets=self.secrets), settings.seed, patience)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._loop.run(work, _START_SECONDS)
