@@ -26,7 +26,8 @@ _URL = re.compile(r"(?:\w+=)?\w+://")
 
 _HEADERS, _VARIABLES = "target-header", "target-env"
 _PLACEHOLDER = re.compile(r"\{\w+\}")
-_API_KEY = "SPATIUS_API_KEY"
+API_KEY_VARIABLE = "SPATIUS_API_KEY"
+"""The variable of the environment that says by which key a Motion Server is asked."""
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ def shown_subject(named: str, stand_in: StandIn = hidden) -> str:
 
 def secrets_in(values: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
     """What the values of options, by option name, and the environment tell in confidence."""
-    yield environment.get(_API_KEY, "")
+    yield environment.get(API_KEY_VARIABLE, "")
     for text in values.get(_HEADERS) or ():
         name, _, value = text.partition(":")
         yield from secrets_in_header(name.strip(), value.strip())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from spatius_sim.engine.confidence import shown_subject
+from spatius_sim.engine.confidence import API_KEY_VARIABLE, shown_subject
 from spatius_sim.engine.profiles import Profile, profile_named
 from spatius_sim.engine.settings import _SOCKET_SCHEMES, Settings
 from spatius_sim.engine.trial import Trial, suite_header
@@ -88,7 +88,7 @@ class Run:
         settings = self.settings
         port = settings.listens_at
         if UPSTREAM in settings.lacks:
-            self._recorder.secret("key", settings.environment.get("SPATIUS_API_KEY", ""))
+            self._recorder.secret("key", settings.environment.get(API_KEY_VARIABLE, ""))
         return {} if port is None else self._run(self._serve(port))
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from spatius_sim.engine.confidence import secrets_in
+from spatius_sim.engine.confidence import API_KEY_VARIABLE, secrets_in
 from spatius_sim.engine.options import DEFAULT_MOTION_PORT
 from spatius_sim.engine.profiles import DEFAULT_LEVEL, DEFAULT_PROFILE, judged_at, profile_named
 from spatius_sim.files.wire_file import find_wire
@@ -26,7 +26,7 @@ _SOCKET_SCHEMES = ("ws://", "wss://")
 _LARGEST_PORT = 65535
 
 _CREDENTIALS = {
-    "api_key": "SPATIUS_API_KEY",
+    "api_key": API_KEY_VARIABLE,
     "app_id": "SPATIUS_APP_ID",
     "avatar_id": "SPATIUS_AVATAR_ID",
 }

@@ -44,8 +44,8 @@ def test_it_carries_suites_and_fixtures_and_no_tests(unpacked: Path) -> None:
 def test_verify_works_from_it_in_an_empty_folder(unpacked: Path, tmp_path: Path) -> None:
     port, motion_port = free_port(), free_port()
     # The unpacked wheel comes before whatever else is installed, as in an environment of its own.
-    code = f"import sys; sys.path.insert(0, {str(unpacked)!r}); from spatius_sim.cli import main; "
-    code += "sys.stdout.write(main.__file__); main.main()"
+    code = f"import sys; sys.path.insert(0, {str(unpacked)!r}); from spatius_sim.cli.main import main; "
+    code += "import spatius_sim; print(spatius_sim.__file__); main()"
     verify = ["verify", f"ws://127.0.0.1:{port}", "--motion-port", str(motion_port)]
     command = [sys.executable, "-P", "-c", code, *verify, "--rule", "R-AUDIO-FIRST"]
     with relay(port, motion_port):
