@@ -77,8 +77,9 @@ def _judge_rules(
                 raise
             except Exception as error:
                 INTERRUPTION.check()
-                reason = judging.run.secrets.text(repr(error))
-                result = replace(errored(rule, reason), complaints=(format_exc(),))
+                hide = judging.run.secrets.text
+                traceback = some_lines(hide(format_exc()))  # What the subject said may fill it.
+                result = replace(errored(rule, hide(repr(error))), complaints=(traceback,))
             for outcome in result.outcomes:
                 outcomes.take(result.subject, outcome, result.target, result.wire)
             watcher.rule_ends(_without_secrets(result, judging))
