@@ -82,6 +82,8 @@ def _our_proxy(upstream: int, port: int, file: Path) -> list[str]:
 
 
 def _mitmproxy(program: str) -> ProxyCommand:
+    """Return the function that makes the command line of mitmproxy."""
+
     def command(upstream: int, port: int, file: Path) -> list[str]:
         mode = f"reverse:http://{LOOPBACK}:{upstream}"
         return [program, "-q", "--mode", mode, "--listen-host", LOOPBACK, "-p", str(port), "-w", str(file)]

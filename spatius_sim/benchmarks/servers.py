@@ -59,7 +59,7 @@ async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
     await socket.prepare(request)
     kept = request.app.get(_KEPT)
     answer = _new_answer() if request.app[_SYNTHESIZES] else None
-    segment, heard = 0, 0
+    segment, audio_bytes = 0, 0
     async for frame in socket:
         if frame.type is not WSMsgType.BINARY:
             continue
@@ -71,16 +71,16 @@ async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
             await socket.send_bytes(_CONFIRM)
             continue
         if answer is not None and kept is not None:
-            made = [*answer.feed(message.client_audio_input.audio)]
+            payloads = [*answer.feed(message.client_audio_input.audio)]
             if message.client_audio_input.end:
-                made += answer.finish()
+                payloads += answer.finish()
                 answer = _new_answer()
-            for motion in made:
+            for motion in payloads:
                 kept.append(motion)
                 await socket.send_bytes(motion)
             continue
-        heard += len(message.client_audio_input.audio)
-        if heard * KEYFRAMES_PER_SECOND > segment_end(segment) * _RATE * BYTES_PER_SAMPLE:
+        audio_bytes += len(message.client_audio_input.audio)
+        if audio_bytes * KEYFRAMES_PER_SECOND > segment_end(segment) * _RATE * BYTES_PER_SAMPLE:
             motion = _NEXT if segment else _FIRST
             if kept is not None:
                 # A copy that is made for this answer, as ours are.
@@ -90,7 +90,7 @@ async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
             segment += 1
         if message.client_audio_input.end:
             await socket.send_bytes(_LAST)
-            segment, heard = 0, 0
+            segment, audio_bytes = 0, 0
     return socket
 
 

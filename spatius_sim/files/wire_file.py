@@ -142,6 +142,7 @@ class _Reader(YamlFile):
         return frozenset(lacks)
 
     def _read_http_paths(self, node: Node) -> tuple[str, ...]:
+        """Read the HTTP paths whose answers are searched for secrets."""
         paths = tuple(self.text(path, "http") for path in self.sequence(node, "http"))
         for path in paths:
             if not re.fullmatch(r"/[\x21-\x7e]*", path):
@@ -259,7 +260,7 @@ class _Reader(YamlFile):
                     length = ""
                 case _ if count or length:
                     raise self.error(
-                        part, f"layout: {' '.join(words)!r} cannot stand behind a count or a length"
+                        part, f"layout: {' '.join(words)!r} cannot stand after a count or a length"
                     )
                 case _:
                     parts.append(self._read_part(part, words))

@@ -98,6 +98,7 @@ class Control:
         return _answer_json(_describe_scenario(self._server.scenario))
 
     async def _play(self, request: web.Request) -> web.StreamResponse:
+        """Play the scenario that the body asks for."""
         try:
             self._server.play(_read_scenario(await body_of(request)))
         except UsageError as error:

@@ -54,6 +54,7 @@ def _draw_playback(draw: st.DrawFn, ms: int) -> list[Step]:
 
 
 def _draw_conversation(draw: st.DrawFn, ms: int = 600) -> list[Step]:
+    """Draw a whole conversation with all its motion, and play it."""
     return [*_draw_speech(draw, ms, True), *_draw_motion(draw, ms), *_draw_playback(draw, ms)]
 
 
@@ -63,6 +64,7 @@ def _draw_shown_conversation(draw: st.DrawFn, ms: int, end: bool = False) -> lis
 
 
 def _draw_empty_motion(draw: st.DrawFn, ref: Ref = CURRENT) -> Move:
+    """Draw motion without payloads: an empty list or no list."""
     return Move(draw(st.sampled_from(((), None))), ref)
 
 
@@ -100,10 +102,12 @@ def _draw_foreign_motion(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_early_motion(draw: st.DrawFn) -> list[Step]:
+    """Draw motion that comes before any audio."""
     return [draw(motions(Ref(0, draw(st.sampled_from(("made up", "blank")))))), GiveAudio(2000), *_WATCH]
 
 
 def _draw_interrupt(draw: st.DrawFn) -> list[Step]:
+    """Draw a conversation that is interrupted, perhaps late motion for it, and another conversation."""
     late = [draw(motions())] if draw(st.booleans()) else []
     steps = [*_draw_shown_conversation(draw, draw(_LONG)), Do("interrupt"), *late, draw(waits()), Wait(240)]
     steps += _draw_speech(draw, 1500, draw(st.booleans()))
@@ -111,6 +115,7 @@ def _draw_interrupt(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_pause(draw: st.DrawFn) -> list[Step]:
+    """Draw a conversation that is paused for a while and resumed."""
     ms = draw(_LONG)
     steps = [*_draw_conversation(draw), *_draw_shown_conversation(draw, ms, end=True), Do("pause"), Wait(700)]
     return [*steps, draw(waits(200, 4000)), Do("resume"), Wait(240), Wait(280), *_draw_playback(draw, ms)]
@@ -129,16 +134,19 @@ def _draw_motion_given_up(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_motion_after_empty(draw: st.DrawFn) -> list[Step]:
+    """Draw empty motion, then further motion for the same conversation."""
     begun = _draw_shown_conversation(draw, 2000) if draw(st.booleans()) else _draw_speech(draw, 2000, False)
     return [*begun, _draw_empty_motion(draw), draw(motions()), draw(waits()), draw(motions()), *_WATCH]
 
 
 def _draw_conversation_after_empty(draw: st.DrawFn) -> list[Step]:
+    """Draw a conversation with empty motion, then a whole conversation."""
     first = [*_draw_shown_conversation(draw, 1500, end=True), _draw_empty_motion(draw), draw(waits())]
     return [*first, *_draw_speech(draw, 2000, draw(st.booleans())), *_draw_motion(draw, 2000), *_WATCH]
 
 
 def _draw_empty_for_other_id(draw: st.DrawFn) -> list[Step]:
+    """Draw empty motion for an id other than the current id."""
     before = _draw_conversation(draw) if draw(st.booleans()) else []
     return [
         *before,
@@ -160,6 +168,7 @@ def _draw_undecodable_motion(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_missing_end(draw: st.DrawFn) -> list[Step]:
+    """Draw a conversation whose audio never gets its end mark."""
     ms = draw(st.integers(40, 800))
     motion = _draw_motion(draw, ms) if draw(st.booleans()) else []
     return [
@@ -173,12 +182,14 @@ def _draw_missing_end(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_starvation(draw: st.DrawFn) -> list[Step]:
+    """Draw a conversation with much more audio than motion."""
     motion = [draw(motions(most_keyframes=10))] if draw(st.booleans()) else []
     later = [draw(motions())] if draw(st.booleans()) else []
     return [*_draw_speech(draw, 4000, False), *motion, Wait(1500), *later, Wait(300), Wait(600)]
 
 
 def _draw_strict_starvation(draw: st.DrawFn) -> list[Step]:
+    """Draw a conversation that lacks motion, then gets it: strictSync must stall and go on."""
     motion = [Move((PlannedPayload(draw(st.integers(1, 10))),))] if draw(st.booleans()) else []
     later: list[Step] = [Move((PlannedPayload(60),)), Wait(240), Wait(200), Wait(400)]
     return [*_draw_speech(draw, 4000, False), *motion, Wait(700), draw(waits(200, 1000)), *later]
@@ -201,12 +212,14 @@ def _draw_state_changes(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_unknown_fields(draw: st.DrawFn) -> list[Step]:
+    """Draw a payload with unknown fields in the middle of a conversation."""
     shown: list[Step] = [*_draw_speech(draw, 3000, False), Move((PlannedPayload(10),)), Wait(240), Wait(280)]
     odd = Move((PlannedPayload(draw(st.integers(20, 60)), "unknown fields"),))
     return [*shown, odd, Wait(200), *_WATCH, Wait(400)]
 
 
 def _draw_late_motion(draw: st.DrawFn) -> list[Step]:
+    """Draw a conversation whose motion may come late."""
     ms = draw(_LONG)
     audio, motion = _draw_speech(draw, ms, draw(st.booleans())), _draw_motion(draw, ms)
     late = [draw(waits(1, 400))] if draw(st.booleans()) else []
@@ -214,6 +227,7 @@ def _draw_late_motion(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_steady_motion(draw: st.DrawFn) -> list[Step]:
+    """Draw a conversation with all its motion, and watch it play in steps."""
     ms = draw(_LONG)
     whole = Move((PlannedPayload(ms * 25 // 1000),))
     steps = [*_draw_speech(draw, ms, draw(st.booleans())), whole]

@@ -158,8 +158,8 @@ def failures(draw: st.DrawFn) -> Plan:
     if door is None:
         faults = [draw(_draw_break_off(_FAILING))]
     else:
-        lost = range(2, door + 1) if draw(st.booleans()) else ()
-        faults = [*map(_lose_session, lost), draw(_draw_refusal(door))]
+        lost_in = range(2, door + 1) if draw(st.booleans()) else ()
+        faults = [*map(_lose_session, lost_in), draw(_draw_refusal(door))]
     return Plan((tuple(turns),), motion_server=_scenario_with(*faults))
 
 

@@ -64,8 +64,8 @@ class Matrix:
     @property
     def changes(self) -> tuple[Change, ...]:
         """All changes from left to right; rules that fail now come first."""
-        found = [change for row in self.rows for change in _find_changes(row, self.columns)]
-        return tuple(sorted(found, key=lambda change: (not change.broken, not change.mended)))
+        changes = [change for row in self.rows for change in _find_changes(row, self.columns)]
+        return tuple(sorted(changes, key=lambda change: (not change.broken, not change.mended)))
 
 
 def matrix_of(reports: Sequence[tuple[str, Report]]) -> Matrix:

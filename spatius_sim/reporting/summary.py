@@ -244,4 +244,4 @@ def _but_known(summary: Summary) -> str:
 
 def _behind_known(summary: Summary) -> str:
     behind = ", ".join(outcome.rule_id for outcome in summary.behind_known_failures)
-    return f"; not judged behind them: {behind}" if behind else ""
+    return f"; not judged because of them: {behind}" if behind else ""

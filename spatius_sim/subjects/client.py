@@ -77,8 +77,8 @@ class ClientSubject:
         usable = isinstance(modes, list) and isinstance(lacks, list)
         if result.get("protocol") != PROTOCOL or not usable:
             await self._testee.close()
-            said = answer.error or result
-            raise UnreachableError(f"{self.target} does not speak testee protocol {PROTOCOL}: {said}")
+            problem = answer.error or result
+            raise UnreachableError(f"{self.target} does not speak testee protocol {PROTOCOL}: {problem}")
         self._hello = tuple(self._events)
         self._modes = tuple(map(str, modes))
         self._lacks = set(map(str, lacks))
@@ -126,8 +126,8 @@ class ClientSubject:
         self._note(Sent(line, request))
         raw = b""
         try:
-            said = await self._testee.ask(line, self._answer_seconds + request.ms / 1000)
-            raw = said.encode() if isinstance(said, str) else said
+            reply = await self._testee.ask(line, self._answer_seconds + request.ms / 1000)
+            raw = reply.encode() if isinstance(reply, str) else reply
             answer = read_answer(raw)
             if answer.id != request.id:
                 raise TesteeError(f"it answered request {answer.id} when {request.id} was asked")

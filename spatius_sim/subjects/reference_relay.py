@@ -292,6 +292,7 @@ def _read_settings(environment: Mapping[str, str]) -> RelaySettings:
 
 
 async def _main(settings: RelaySettings, port: int) -> None:
+    """Serve until SIGINT or SIGTERM."""
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

@@ -137,9 +137,9 @@ class ServerSubject:
             await asyncio.sleep(_RETRY_SECONDS)
         if self._place.find_lacks:
             wrong = await ask_for_token(self._place.console, canary_key(-1), _unix_in(_TOKEN_LIFE_SECONDS))
-            found = [KEYS] if token_in(wrong) else []
-            found += [] if await self._accepts_egress() else [EGRESS]
-            self._lacks = tuple(dict.fromkeys([*self._lacks, *found]))
+            lacks = [KEYS] if token_in(wrong) else []
+            lacks += [] if await self._accepts_egress() else [EGRESS]
+            self._lacks = tuple(dict.fromkeys([*self._lacks, *lacks]))
 
     @property
     def was_hasty(self) -> bool:

@@ -98,12 +98,12 @@ async def wait_until(
     """
     started = time.monotonic()
     silent = 0.0
-    seen = len(recorder.events)
+    seen_events = len(recorder.events)
     while not over():
-        if any(map(_is_sign_of_life, recorder.events[seen:])):
+        if any(map(_is_sign_of_life, recorder.events[seen_events:])):
             settling.took(silent)
             silent = 0.0
-        seen = len(recorder.events)
+        seen_events = len(recorder.events)
         began = time.monotonic()
         left = min(settling.now + grace - silent, started + LONGEST_TURN_SECONDS + spoken - began)
         if gone() or recorder.flooded or left <= 0:

@@ -73,6 +73,7 @@ class Cleaner:
         }
 
     def _hide_names(self, value: Any) -> Any:
+        """Replace the names in a text by references."""
         if isinstance(value, StrEnum):
             return str(value)
         if value and isinstance(value, str) and self._names is not None:

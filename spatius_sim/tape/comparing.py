@@ -144,66 +144,67 @@ class _Calls:
         return json.dumps(rest, sort_keys=True)
 
 
-def _add_event(found: Talks, talk: str, event: Event, turns: dict[tuple[str, str], int]) -> None:
+def _add_event(result: Talks, talk: str, event: Event, turns: dict[tuple[str, str], int]) -> None:
     """Add an event that ends or refuses a connection, or a frame."""
     match event.what:
         case Refused(status, reason):
-            _other(found, talk, f"refused with {status} {reason}")
+            _other(result, talk, f"refused with {status} {reason}")
         case TokenRequested(status=status) if status != 200:
-            _other(found, talk, f"token refused with {status}")
+            _other(result, talk, f"token refused with {status}")
         case Closed(by_kit, code) if event.lane is Lane.UPSTREAM:
-            _other(found, talk, f"closed by {'the server' if by_kit else 'the client'} with {code}")
+            _other(result, talk, f"closed by {'the server' if by_kit else 'the client'} with {code}")
         case Sent() | Received():
-            _add_frame(found, talk, event.what, turns)
+            _add_frame(result, talk, event.what, turns)
 
 
-def _add_frame(found: Talks, talk: str, what: Sent | Received, turns: dict[tuple[str, str], int]) -> None:
+def _add_frame(result: Talks, talk: str, what: Sent | Received, turns: dict[tuple[str, str], int]) -> None:
     """Add a frame to the utterance to which it belongs."""
     match what.value:
         case ConfigureSession(sample_rate=rate, audio_format=audio_format, egress_type=egress):
-            _other(found, talk, f"configures {rate} Hz, format {audio_format}, egress {egress}")
+            _other(result, talk, f"configures {rate} Hz, format {audio_format}, egress {egress}")
         case AudioInput(req_id, audio, end):
-            _utterance_of(found, talk, req_id, turns).audio += audio
-            _utterance_of(found, talk, req_id, turns).ends += end
+            _utterance_of(result, talk, req_id, turns).audio += audio
+            _utterance_of(result, talk, req_id, turns).ends += end
         case MotionResponse(req_id=req_id) as motion:
             answered = (what.answers if isinstance(what, Sent) else "") or req_id
             if (talk, answered) not in turns:
                 # A replay with original ids answers with ids that its relay never chose.
                 answered = next((name for other, name in reversed(turns) if other == talk), answered)
-            _utterance_of(found, talk, answered, turns).payloads.append(motion)
+            _utterance_of(result, talk, answered, turns).payloads.append(motion)
         case Interrupt(req_id):
-            _utterance_of(found, talk, req_id, turns).other.append("interrupted")
+            _utterance_of(result, talk, req_id, turns).other.append("interrupted")
         case ServerError(req_id=req_id, code=code, message=message) if req_id:
-            _utterance_of(found, talk, req_id, turns).other.append(f"error {code} {message!r}")
+            _utterance_of(result, talk, req_id, turns).other.append(f"error {code} {message!r}")
         case ServerError(code=code, message=message):
-            _other(found, talk, f"error {code} {message!r}")
+            _other(result, talk, f"error {code} {message!r}")
         case Speak(pcm):
-            _utterance_of(found, f"{talk}, spoken", "", turns).audio += pcm
+            _utterance_of(result, f"{talk}, spoken", "", turns).audio += pcm
         case Audio(pcm, last, turn_id):
-            _utterance_of(found, talk, turn_id, turns).audio += pcm
-            _utterance_of(found, talk, turn_id, turns).ends += last
+            _utterance_of(result, talk, turn_id, turns).audio += pcm
+            _utterance_of(result, talk, turn_id, turns).ends += last
         case Motion(payloads, _, turn_id):
             read = (read_upstream(payload) for payload in payloads)
             motions = [motion for motion in read if isinstance(motion, MotionResponse)]
-            _utterance_of(found, talk, turn_id, turns).payloads += motions
+            _utterance_of(result, talk, turn_id, turns).payloads += motions
         case Failed(text) | Interrupted(text):
-            _other(found, talk, f"{type(what.value).__name__} {text!r}")
+            _other(result, talk, f"{type(what.value).__name__} {text!r}")
         case NotUnderstood(text) | Undecodable(text):
-            _other(found, talk, f"not understood: {text}")
+            _other(result, talk, f"not understood: {text}")
         case UnknownMessage(number):
-            _other(found, talk, f"a message of type {number}")
+            _other(result, talk, f"a message of type {number}")
 
 
-def _utterance_of(found: Talks, talk: str, name: str, turns: dict[tuple[str, str], int]) -> Utterance:
+def _utterance_of(result: Talks, talk: str, name: str, turns: dict[tuple[str, str], int]) -> Utterance:
     """Return the utterance of a request or turn; its name is its number on this connection."""
-    own = found.setdefault(talk, {})
+    own = result.setdefault(talk, {})
     if (talk, name) not in turns:
         turns[talk, name] = sum(other == talk for other, _ in turns) + 1
     return own.setdefault(f"utterance {turns[talk, name]}", Utterance())
 
 
-def _other(found: Talks, talk: str, what: str) -> None:
-    found.setdefault(talk, {}).setdefault("around", Utterance()).other.append(what)
+def _other(result: Talks, talk: str, what: str) -> None:
+    """Add an event in words that belongs to no utterance."""
+    result.setdefault(talk, {}).setdefault("around", Utterance()).other.append(what)
 
 
 def _compare_talks(one: Talks, other: Talks, *, with_speech: bool) -> Iterator[str]:

@@ -155,11 +155,13 @@ def export_motion(path: Path, folder: Path) -> list[Path]:
 
 
 def _require_speech(path: Path, why: str) -> None:
+    """Raise UsageError if the speech of a tape was not kept."""
     if not header_of(path).has_speech:
         raise UsageError(f"{path}: its speech was not kept, and {why}: record with --keep-audio")
 
 
 def _file_in(folder: Path, number: int, kind: str) -> Path:
+    """Return the path of a new file, and make its folder. Raises UsageError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

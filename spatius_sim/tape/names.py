@@ -143,6 +143,7 @@ class Names:
                 self._learn_from(inner)
 
     def _hide_in_value(self, value: Any) -> Any:
+        """Replace the names in a JSON value; keys, types and binary stay as they are."""
         if isinstance(value, dict):
             return {
                 key: inner if key in _PLAIN_KEYS else self._hide_in_value(inner)

@@ -142,6 +142,7 @@ class TapeWriter:
         return number
 
     def _write(self, kind: bytes, body: bytes) -> None:
+        """Write a section. Raises UsageError if that fails."""
         try:
             self._sections.write(kind, body)
         except OSError as error:

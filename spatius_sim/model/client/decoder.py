@@ -208,6 +208,7 @@ class ClientDecoder:
         return AudioState.ENDED if self._conversation.ended else AudioState.OPEN
 
     def _start_conversation(self) -> DecodedConversation:
+        """Start a new conversation, which replaces the current one."""
         conversation = self._conversation = DecodedConversation(self._new_id())
         self._latest_id = conversation.conversation_id
         self._events.append(ConversationStarted(conversation.conversation_id))

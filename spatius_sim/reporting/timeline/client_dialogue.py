@@ -89,6 +89,7 @@ def _write_answer(answer: TesteeAnswer) -> str:
 
 
 def _list_observed(result: dict[str, Any]) -> list[str]:
+    """Write each value that was observed."""
     keyframes = result.get("keyframesRendered") or []
     first_last = f"{keyframes[0]}..{keyframes[-1]}" if len(keyframes) > 1 else f"{keyframes}"
     observed = [str(result.get("state")), f"id {result.get('conversationId')!r}"]

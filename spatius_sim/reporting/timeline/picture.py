@@ -230,12 +230,14 @@ def _place_curves(curves: Sequence[Curve], heights: dict[str, float], scale: _Sc
 
 
 def _place_values(curve: Curve, scale: _Scale) -> list[tuple[float, float]]:
+    """Spread the values of a curve evenly from its beginning to its end."""
     start, end = scale.x_of(curve.at), scale.x_of(curve.until)
     step = (end - start) / max(1, len(curve.values) - 1)
     return [(start + number * step, value) for number, value in enumerate(curve.values)]
 
 
 def _draw_waveform(curve: Curve, places: Sequence[tuple[float, float]], y: float, loudest: float) -> Shape:
+    """Return the outline of a piece of audio, above and below its line."""
     half = _HALF / 2 - 2
     upper = [f"{x:.1f},{y - max(0.6, value / loudest * half):.1f}" for x, value in places]
     lower = [f"{x:.1f},{y + max(0.6, value / loudest * half):.1f}" for x, value in reversed(places)]
@@ -245,6 +247,7 @@ def _draw_waveform(curve: Curve, places: Sequence[tuple[float, float]], y: float
 def _draw_jaw_curve(
     curve: Curve, places: Sequence[tuple[float, float]], floor: float, widest: float
 ) -> Shape:
+    """Return the line of a jaw, and the area below it."""
     line = [f"{x:.1f},{floor - max(0.0, value) / widest * _HALF:.1f}" for x, value in places]
     base = [f"{places[-1][0]:.1f},{floor:.1f}", f"{places[0][0]:.1f},{floor:.1f}"] if places else []
     return Shape(curve.kind, curve.lane, " ".join(line + base), " ".join(line))

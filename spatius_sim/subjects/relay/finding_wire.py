@@ -50,19 +50,20 @@ async def find_out_wire(
     Raises UnreachableError if the relay does not answer, and WireNotFoundError if no wire fits or if several
     do; the error shows what the relay said, without the secrets in it.
     """
-    heard: list[Frame] = []
+    frames: list[Frame] = []
     secrets = secrets or KnownSecrets()
     wires = known_wires()
     for wire, pcm in _list_approaches(wires):
-        heard += await _listen_on(address, wire, pcm, open_seconds, secrets)
-        fitting = _find_fitting(wires, heard)
+        frames += await _listen_on(address, wire, pcm, open_seconds, secrets)
+        fitting = _find_fitting(wires, frames)
         if len(fitting) == 1:
             return fitting[0]
-    names = ", ".join(wire.name for wire in _find_fitting(wires, heard))
-    seen = f"it may be {names}" if names else "none of the known wires fits"
-    said = "; ".join(map(_show_frame, heard[:_MOST_SHOWN])) or "nothing"
+    names = ", ".join(wire.name for wire in _find_fitting(wires, frames))
+    guess = f"it may be {names}" if names else "none of the known wires fits"
+    sample = "; ".join(map(_show_frame, frames[:_MOST_SHOWN])) or "nothing"
     raise WireNotFoundError(
-        f"the wire of {address.shown} was not found out: {seen}; it said: {said}. Name the wire (--wire), or "
+        f"the wire of {address.shown} was not found out: {guess}; it said: {sample}. "
+        "Name the wire (--wire), or "
         "declare it: `spatius-sim wire show typed-json` is a file to begin with, `spatius-sim wire try FILE "
         f"{address.shown}` shows what it understands"
     )
@@ -83,42 +84,42 @@ async def _listen_on(
     address: RelayAddress, wire: Wire, pcm: bytes, open_seconds: float, secrets: KnownSecrets
 ) -> list[Frame]:
     """Return all frames that the relay sends to a client on this wire, until motion comes or time is up."""
-    heard: list[Frame] = []
+    frames: list[Frame] = []
 
     def note(event: Event) -> None:
-        if isinstance(event.what, Received) and not event.what.part and len(heard) < _MOST_HEARD:
-            heard.append(event.what.raw)
+        if isinstance(event.what, Received) and not event.what.part and len(frames) < _MOST_HEARD:
+            frames.append(event.what.raw)
 
     recorder = LiveRecorder(wire=wire, secrets=secrets, on_event=note)
     async with RelayClient(address, wire, recorder, "wire", open_seconds) as client:
         first = await client.start(PLAN_SAMPLE_RATE, 0.0 if pcm else _LISTEN_SECONDS)
         if not pcm or isinstance(first, NotUnderstood):
-            return heard
+            return frames
         await client.do(Speak(pcm, last=True))
         deadline = asyncio.get_running_loop().time() + _TURN_SECONDS
-        while not (client.closed.is_set() or any(_is_motion(event) for event in _read_frames(wire, heard))):
+        while not (client.closed.is_set() or any(_is_motion(event) for event in _read_frames(wire, frames))):
             left = deadline - asyncio.get_running_loop().time()
             recorder.changed.clear()
             try:
                 await asyncio.wait_for(recorder.changed.wait(), left)
             except TimeoutError:
                 break
-    return heard
+    return frames
 
 
-def _find_fitting(wires: Sequence[Wire], heard: Sequence[Frame]) -> list[Wire]:
+def _find_fitting(wires: Sequence[Wire], frames: Sequence[Frame]) -> list[Wire]:
     """Return the wires that understand something of these frames and leave the fewest events unexplained."""
     unclear: dict[str, int] = {}
     for wire in wires:
-        events = _read_frames(wire, heard)
+        events = _read_frames(wire, frames)
         if any(isinstance(event, Ready | Audio | Failed) or _is_motion(event) for event in events):
             unclear[wire.name] = sum(map(_is_unclear, events))
     least = min(unclear.values(), default=0)
     return [wire for wire in wires if unclear.get(wire.name, least + 1) == least]
 
 
-def _read_frames(wire: Wire, heard: Sequence[Frame]) -> list[RelayEvent]:
-    return [event for frame in heard for event in wire.read_relay(frame)]
+def _read_frames(wire: Wire, frames: Sequence[Frame]) -> list[RelayEvent]:
+    return [event for frame in frames for event in wire.read_relay(frame)]
 
 
 def _is_motion(event: RelayEvent) -> bool:

@@ -34,13 +34,13 @@ async def watch_hang_ups(recorder: LiveRecorder, header: TraceHeader, clients: l
 
 async def _wait_for_closed_session(recorder: LiveRecorder) -> None:
     """Wait until the next upstream session closes: to join the trace at every event costs too much."""
-    seen = len(recorder.events)
+    count = len(recorder.events)
     while True:
         recorder.changed.clear()
-        fresh = recorder.events[seen:]
+        fresh = recorder.events[count:]
         if any(event.lane is Lane.UPSTREAM and isinstance(event.what, Closed) for event in fresh):
             return
-        seen += len(fresh)
+        count += len(fresh)
         await recorder.changed.wait()
 
 

@@ -70,8 +70,8 @@ class Speaker:
 
     async def begin(self) -> None:
         """Begin a new connection: send what the wire demands first, and let the relay greet."""
-        heard = await self.client.start(PLAN_SAMPLE_RATE, GREETING_SECONDS if self.greets else 0.0)
-        self._session_id = heard.session_id if isinstance(heard, Ready) else ""
+        greeting = await self.client.start(PLAN_SAMPLE_RATE, GREETING_SECONDS if self.greets else 0.0)
+        self._session_id = greeting.session_id if isinstance(greeting, Ready) else ""
 
     async def speak(
         self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event | None = None

@@ -251,13 +251,13 @@ class RelaySubject:
     async def _read_greeting(self, client: RelayClient) -> None:
         """Connect and read the greeting. Raises WireNotFoundError if the wire does not understand it."""
         seconds = GREETING_SECONDS if self._wire.greets else _NO_GREETING_SECONDS
-        heard = await client.start(PLAN_SAMPLE_RATE, seconds)
-        if isinstance(heard, Ready):
+        greeting = await client.start(PLAN_SAMPLE_RATE, seconds)
+        if isinstance(greeting, Ready):
             # Not every relay greets.
-            self._greets, self._sample_rate = True, heard.input_sample_rate or PLAN_SAMPLE_RATE
-        if isinstance(heard, NotUnderstood):
+            self._greets, self._sample_rate = True, greeting.input_sample_rate or PLAN_SAMPLE_RATE
+        if isinstance(greeting, NotUnderstood):
             raise WireNotFoundError(
-                f"{self.target} speaks another wire than {self._wire.name}: {heard.reason}"
+                f"{self.target} speaks another wire than {self._wire.name}: {greeting.reason}"
             )
 
     async def _converse(self, plan: Plan, speakers: Sequence[Speaker]) -> None:

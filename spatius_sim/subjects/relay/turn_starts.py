@@ -64,11 +64,11 @@ class StartByHttp:
         timeout = aiohttp.ClientTimeout(total=_REQUEST_SECONDS)
         try:
             async with aiohttp.ClientSession(timeout=timeout) as http, http.post(url) as answer:
-                said = await answer.content.read(_LONGEST_ANSWER)
+                body = await answer.content.read(_LONGEST_ANSWER)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise UnreachableError(f"the request that starts a turn failed: {url}: {error!r}") from error
         if answer.status >= 400:
-            text = said.decode(errors="replace")
+            text = body.decode(errors="replace")
             raise UnreachableError(
                 f"the request that starts a turn failed: {url}: HTTP {answer.status} {text}"
             )

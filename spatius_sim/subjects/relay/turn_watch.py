@@ -126,12 +126,12 @@ class TurnWatch:
 
     def _count_audio_bytes(self) -> int:
         """Count the bytes of audio that the client has received in this turn."""
-        heard = (
+        messages = (
             event.what.value
             for event in self._recorder.events[self._first_event :]
             if event.connection == self._client and isinstance(event.what, Received)
         )
-        return sum(len(said.pcm) for said in heard if isinstance(said, Audio))
+        return sum(len(message.pcm) for message in messages if isinstance(message, Audio))
 
     def _audio_ended(self) -> bool:
         return self._has_audio or self._watches[TurnProgress.LAST_AUDIO].has_come()
@@ -143,25 +143,25 @@ class TurnWatch:
         return min((event.at_ns / 1e9 for event in failures_among(faults)), default=None)
 
 
-def _is_audio(heard: object) -> bool:
-    return isinstance(heard, Audio) and bool(heard.pcm)
+def _is_audio(message: object) -> bool:
+    return isinstance(message, Audio) and bool(message.pcm)
 
 
-def _is_motion(heard: object) -> bool:
-    return isinstance(heard, Motion) and bool(heard.payloads)
+def _is_motion(message: object) -> bool:
+    return isinstance(message, Motion) and bool(message.payloads)
 
 
-def _ends_audio(heard: object) -> bool:
-    return isinstance(heard, Audio) and heard.last
+def _ends_audio(message: object) -> bool:
+    return isinstance(message, Audio) and message.last
 
 
-def _ends_motion(heard: object) -> bool:
-    if not isinstance(heard, Motion):
+def _ends_motion(message: object) -> bool:
+    if not isinstance(message, Motion):
         return False
-    messages = map(read_upstream, heard.payloads)
-    return heard.last or any(isinstance(m, MotionResponse) and m.end for m in messages)
+    messages = map(read_upstream, message.payloads)
+    return message.last or any(isinstance(m, MotionResponse) and m.end for m in messages)
 
 
-def _gives_motion_up(heard: object) -> bool:
+def _gives_motion_up(message: object) -> bool:
     """An empty list makes a client go on with audio alone (seed:002)."""
-    return isinstance(heard, Failed) or (isinstance(heard, Motion) and not heard.payloads)
+    return isinstance(message, Failed) or (isinstance(message, Motion) and not message.payloads)

@@ -136,7 +136,7 @@ BEHIND = RuleOutcome("R-TURNS", Verdict.UNEXERCISED, blocked_by=(ORDER,))
         (
             [outcome(Verdict.FAILED, AS_KNOWN), PASSED, BEHIND],
             ExitCode.PASSED,
-            "not judged behind them: R-TURNS",
+            "not judged because of them: R-TURNS",
         ),
         ([outcome(Verdict.INCONCLUSIVE), PASSED, BEHIND], ExitCode.UNREACHABLE, "INCONCLUSIVE"),
         (
