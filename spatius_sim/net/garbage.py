@@ -1,4 +1,4 @@
-"""The garbage collector of a process that serves until it is told to end."""
+"""Tunes the garbage collector for a process that serves for a long time."""
 
 import gc
 

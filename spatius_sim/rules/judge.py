@@ -21,7 +21,7 @@ def judge(trace: Trace) -> dict[str, Judgement]:
         for rule in rules_for("client"):
             outcomes = rule.check(client_story)
             lacking = _features_client_lacks(rule, client_story)
-            judgements[rule.id] = _judge(rule, lacking, "", outcomes, judgements)
+            judgements[rule.id] = _judge_rule(rule, lacking, "", outcomes, judgements)
         return judgements
     story = join(trace)
     for rule in rules_for(trace.header.subject):
@@ -29,11 +29,11 @@ def judge(trace: Trace) -> dict[str, Judgement]:
         unseen = _why_unseen(rule, story)
         if unseen and UPSTREAM in trace.header.lacks:
             lacking = [UPSTREAM]
-        judgements[rule.id] = _judge(rule, lacking, unseen, rule.check(story), judgements)
+        judgements[rule.id] = _judge_rule(rule, lacking, unseen, rule.check(story), judgements)
     return judgements
 
 
-def _judge(
+def _judge_rule(
     rule: Rule,
     lacking: Sequence[str],
     unseen: str,

@@ -249,13 +249,13 @@ def _tie_deliveries(requests: list[UpstreamRequest], deliveries: list[Delivery])
             continue
         fresh = [payload for payload in alike if (client, id(payload)) not in had]
         candidates = fresh or reversed(alike)
-        delivery.sent = min(candidates, key=partial(_mismatch, delivery))
+        delivery.sent = min(candidates, key=partial(_mismatch_rank, delivery))
         delivery.doubled = not fresh
         delivery.sent.deliveries.append(delivery)
         had.add((client, id(delivery.sent)))
 
 
-def _mismatch(delivery: Delivery, payload: SentPayload) -> tuple[bool, bool]:
+def _mismatch_rank(delivery: Delivery, payload: SentPayload) -> tuple[bool, bool]:
     """Tell in what a payload does not fit a delivery: its client, its conversation's turn."""
     turn = payload.request.turn
     joined = delivery.conversation.turn if delivery.conversation else None

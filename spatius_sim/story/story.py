@@ -109,10 +109,10 @@ class Turn:
 
     `since_seq` is the event that ended the wait for the client's turn before, `started_seq` the event that
     began this turn, `until_seq` the event that begins the client's next turn, `waited_seq` the event that
-    ended the wait for this turn (None if nobody waited). `faults` fell between `since_seq` and the end of the
-    wait; `failures` are those among them that excuse a relay. `calm` says that the client let the turn
-    finish, and that the kit waited for its end; `clean` says that, besides, Motion Server did not fail and
-    sent nothing larger than usual.
+    ended the wait for this turn (None if its client went on before). `faults` fell between `since_seq` and
+    the end of the wait; `failures` are those among them that excuse a relay. `calm` says that the client let
+    the turn finish, and that the kit waited for its end; `clean` says that, besides, Motion Server did not
+    fail and sent nothing larger than usual.
     """
 
     client: str

@@ -53,13 +53,13 @@ class BinaryHeader:
         match event:
             case Ready(session_id, output_rate):
                 metadata = {"sample_rate": output_rate, "channels": 1, "connection_id": session_id}
-                return (_frame(_METADATA, _json_bytes(metadata)),)
+                return (_write_frame(_METADATA, _json_bytes(metadata)),)
             case Motion(payloads, last):
                 counted = _U32.pack(len(payloads))
                 listed = (_U32.pack(len(payload)) + payload for payload in payloads)
-                return (_frame(_MOTION, b"".join([counted, *listed]), last),)
+                return (_write_frame(_MOTION, b"".join([counted, *listed]), last),)
             case Failed(message):
-                return (_frame(_ERROR, _json_bytes({"error": message})),)
+                return (_write_frame(_ERROR, _json_bytes({"error": message})),)
             case NotUnderstood(reason):
                 return (reason,)
         return ()
@@ -83,15 +83,15 @@ class BinaryHeader:
                 avatar = {"avatar_id": avatar_id} if avatar_id else {}
                 return (json.dumps({"action": "start", **avatar, "sample_rate": sample_rate}),)
             case Speak(pcm, last):
-                return (_frame(_AUDIO, pcm, last),)
+                return (_write_frame(_AUDIO, pcm, last),)
             case SpeakEnd():
-                return (_frame(_AUDIO, b"", True),)
+                return (_write_frame(_AUDIO, b"", True),)
             case Unclear(reason):
                 return (reason,)
         return ()
 
 
-def _frame(kind: int, payload: bytes, last: bool = False) -> bytes:
+def _write_frame(kind: int, payload: bytes, last: bool = False) -> bytes:
     return _HEADER.pack(kind, _LAST if last else 0) + payload
 
 

@@ -134,6 +134,7 @@ class UpstreamClient:
         return (self._socket.close_code if self._socket else None) or 1006
 
     async def _fetch_token(self) -> str:
+        """Ask for a session token; raises UnreachableError if none is issued."""
         answer = await ask_for_token(self._console, self._api_key, self._expire_at)
         if answer.status != 200:
             raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")

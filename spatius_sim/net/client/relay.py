@@ -67,7 +67,8 @@ class RelayClient:
     """`async with RelayClient(...) as client:` is connected; raises UnreachableError if the relay does
     not take the connection within `open_seconds`.
 
-    `name` is the client's name in the trace. `recorder` is told of what arrives, and it waits in `heard`.
+    `name` is the client's name in the trace. `recorder` is told of each frame that arrives; its events wait
+    in `heard`.
     """
 
     def __init__(

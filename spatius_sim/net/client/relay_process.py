@@ -43,7 +43,7 @@ class RelayProcess:
             )
         except (OSError, ValueError) as error:
             raise UsageError(f"--target-cmd {self.command!r} cannot be started: {error}") from error
-        self._reading = asyncio.create_task(self._read(self._guarded.process))
+        self._reading = asyncio.create_task(self._read_output(self._guarded.process))
 
     async def obituary(self, grace: float = 0.0) -> str:
         """Say how the relay ended, with its last lines; "" if it still runs after `grace` seconds. The wait
@@ -75,7 +75,7 @@ class RelayProcess:
             await asyncio.wait([self._reading], timeout=1.0)
             self._reading.cancel()
 
-    async def _read(self, process: Process) -> None:
+    async def _read_output(self, process: Process) -> None:
         """Read the output to its end, and keep its last lines."""
         assert process.stdout is not None
         begun = ""

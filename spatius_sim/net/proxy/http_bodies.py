@@ -97,14 +97,14 @@ class _Chunks:
         self._room -= (end or until) - place
         if not end:
             if self._on_line == self._read_end_of_chunk and self._line != b"\r":
-                raise self._fault("has no CRLF after its data")
+                raise self._chunk_error("has no CRLF after its data")
             if not self._room:
-                raise self._fault("has a line without an end")
+                raise self._chunk_error("has a line without an end")
             return until
         line = bytes(self._line)
         self._line.clear()
         if not line.endswith(_CRLF) or b"\r" in line[:-2]:
-            raise self._fault("has a line that does not end in CRLF")
+            raise self._chunk_error("has a line that does not end in CRLF")
         self._on_line(line[:-2])
         return end
 
@@ -114,7 +114,7 @@ class _Chunks:
         try:
             self._left = read_number(size.rstrip(b" \t") if extended else size, 16)
         except RemoteProtocolError as error:
-            raise self._fault(f"has a size that is {error}") from error
+            raise self._chunk_error(f"has a size that is {error}") from error
         if self._left:
             self._on_line, self._room = self._read_end_of_chunk, len(_CRLF)
         else:
@@ -122,7 +122,7 @@ class _Chunks:
 
     def _read_end_of_chunk(self, line: bytes) -> None:
         if line:
-            raise self._fault("has no CRLF after its data")
+            raise self._chunk_error("has no CRLF after its data")
         self._number += 1
         self._on_line, self._room = self._read_size, _LONGEST_SIZE_LINE
 
@@ -132,5 +132,5 @@ class _Chunks:
         else:
             self.ended = True
 
-    def _fault(self, what: str) -> RemoteProtocolError:
+    def _chunk_error(self, what: str) -> RemoteProtocolError:
         return RemoteProtocolError(f"chunk {self._number} of its body {what}")

@@ -85,12 +85,12 @@ def places(upstream: tuple[str, ...]) -> tuple[ProxyTarget, ...]:
             "--upstream: a base URL is needed, or two: one that ends in "
             f"{CONSOLE_ROOT} and one that ends in {INGRESS_ROOT}"
         )
-    door = _target(CONSOLE_ROOT, console)
+    door = _read_target(CONSOLE_ROOT, console)
     beside = replace(door, root=AUTH_ROOT, path=door.path.removesuffix(CONSOLE_ROOT) + AUTH_ROOT)
-    return door, beside, _target(INGRESS_ROOT, ingress)
+    return door, beside, _read_target(INGRESS_ROOT, ingress)
 
 
-def _target(root: str, url: str) -> ProxyTarget:
+def _read_target(root: str, url: str) -> ProxyTarget:
     """Read one target from its URL; raises UsageError for what is no URL of a server."""
     try:
         parts = urlsplit(url)
@@ -259,7 +259,7 @@ class _ProxiedConnection:
             await self.client.send(answer.written())
             opened = Opened(*self._credentials(request, self.name))
             up, down = self.recorder.opened(self.name, opened, answer.header("sec-websocket-extensions"))
-            await self._tunnel(upstream, up, down)
+            await self._pass_both_ways(upstream, up, down)
             return False
         if upgrade:
             token, app_id, avatar_id = self._credentials(request)
@@ -349,7 +349,7 @@ class _ProxiedConnection:
         token = self.recorder.secret("token", header_or_query("x-session-key", "sessionKey"), holder)
         return token, header_or_query("x-app-id", "appId"), query.get("id", [""])[0]
 
-    async def _tunnel(self, upstream: End, up: Direction, down: Direction) -> None:
+    async def _pass_both_ways(self, upstream: End, up: Direction, down: Direction) -> None:
         """Pass bytes on in both directions until either side leaves."""
         client = self.client
         client.on_lost = None

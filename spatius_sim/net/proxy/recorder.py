@@ -143,7 +143,7 @@ class ProxyRecorder:
     def catch_up(self, seconds: float = inf) -> None:
         """Read all bytes that passed. What is left after `seconds` is not read any more, and this is
         recorded."""
-        self._read(perf_counter() + seconds)
+        self._read_until(perf_counter() + seconds)
         while self._waiting:
             passed = self._waiting[0]
             if isinstance(passed, _PassedBytes):
@@ -167,7 +167,7 @@ class ProxyRecorder:
         """Queue a fact. It is told at once if all bytes that passed before can be read within a moment."""
         self._waiting.append(fact)
         begun = perf_counter()
-        self._read(begun + self._allowance)
+        self._read_until(begun + self._allowance)
         if self._waiting:
             self._allowance -= perf_counter() - begun
             self._read_soon()
@@ -180,11 +180,11 @@ class ProxyRecorder:
     def _read_some(self) -> None:
         self._reader = None
         self._allowance = _MOMENT_SECONDS
-        self._read(perf_counter() + _AT_ONCE_SECONDS)
+        self._read_until(perf_counter() + _AT_ONCE_SECONDS)
         if self._waiting:
             self._read_soon()
 
-    def _read(self, until: float) -> None:
+    def _read_until(self, until: float) -> None:
         while self._waiting and perf_counter() < until:
             self._read_first(until)
 
@@ -218,14 +218,14 @@ class ProxyRecorder:
         if line.follows:
             line.follows = False
             what = Injected("proxy-lost-track", Excuse.FAILURE, detail=why)
-            self._tell(self._now, Lane.KIT, line.session.name, what)
+            self._emit_event(self._now, Lane.KIT, line.session.name, what)
 
     def _tell_fact(self, fact: _Fact) -> None:
         """Tell of a fact, and forget the secrets of the session that it ends."""
         what = fact.what
         if fact.ends is not None:
             what = fact.ends.closed or what
-        self._tell(fact.at_ns, fact.lane, fact.connection, what)
+        self._emit_event(fact.at_ns, fact.lane, fact.connection, what)
         if fact.ends is not None:
             self._secrets.let_go(fact.ends.name)
 
@@ -237,9 +237,9 @@ class ProxyRecorder:
             hidden = without_secrets(raw, value, self._secrets, name)
         if hidden != raw:
             value = read_upstream(hidden)
-        self._tell(self._now, _UPSTREAM, name, Sent(hidden, value) if sent else Received(hidden, value))
+        self._emit_event(self._now, _UPSTREAM, name, Sent(hidden, value) if sent else Received(hidden, value))
 
-    def _tell(self, at_ns: int, lane: Lane, connection: str, what: EventKind) -> None:
+    def _emit_event(self, at_ns: int, lane: Lane, connection: str, what: EventKind) -> None:
         if not isinstance(what, Sent | Received):
             what = texts_without_secrets(what, self._secrets)
         self._on_event(Event(0, at_ns, lane, connection, what))

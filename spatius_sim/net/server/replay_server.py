@@ -222,7 +222,7 @@ class _ReplaySession:
                         self._rate = rate
                         await self._send(encode(ConfirmSession(self._connection_id)))
                     case AudioInput() as audio:
-                        self._take(audio)
+                        self._take_audio(audio)
         except ConnectionResetError:
             pass  # The peer left while we were sending: recorded as an abnormal close.
         finally:
@@ -230,14 +230,14 @@ class _ReplaySession:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _take(self, audio: AudioInput) -> None:
+    def _take_audio(self, audio: AudioInput) -> None:
         """Add audio to its request; the first audio of a request starts its answer."""
         asked = self._asked.get(audio.req_id)
         if asked is None:
             asked = self._asked[audio.req_id] = _AudioRequest(time.monotonic())
             playing = self._shared.playing
             turn = self._shared.matcher.next(self._rate) if playing.match is Match.ORDER else None
-            task = asyncio.create_task(self._answer(audio.req_id, asked, turn))
+            task = asyncio.create_task(self._send_answer(audio.req_id, asked, turn))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         asked.audio += audio.audio
@@ -245,7 +245,9 @@ class _ReplaySession:
             asked.ended_at = time.monotonic()
             asked.ended.set()
 
-    async def _answer(self, req_id: str, asked: _AudioRequest, turn: TapedTurn | Mismatch | None) -> None:
+    async def _send_answer(
+        self, req_id: str, asked: _AudioRequest, turn: TapedTurn | Mismatch | None
+    ) -> None:
         """Send what the tape holds for a request, at the pace of the replay. `turn` None is found by the
         audio."""
         playing = self._shared.playing

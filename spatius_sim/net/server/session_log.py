@@ -72,7 +72,7 @@ class SessionLog:
         """Keep and pass on an event that happened now."""
         self.onward.emit(lane, connection, what)
         what = texts_without_secrets(what, self.secrets)
-        self._keep((len(getattr(what, "raw", b"")), monotonic_ns(), lane, connection, what, False, ""))
+        self._keep_event((len(getattr(what, "raw", b"")), monotonic_ns(), lane, connection, what, False, ""))
 
     def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Keep and pass on a frame that the server sent."""
@@ -81,7 +81,7 @@ class SessionLog:
         if record is not None:
             record.frames_sent += 1
         kept = self._hide_secrets(connection, raw)
-        self._keep((len(raw), monotonic_ns(), lane, connection, kept, True, answers))
+        self._keep_event((len(raw), monotonic_ns(), lane, connection, kept, True, answers))
 
     def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
         """Keep and pass on a frame that the server received."""
@@ -90,7 +90,7 @@ class SessionLog:
         if record is not None:
             record.frames_received += 1
         kept = self._hide_secrets(connection, raw)
-        self._keep((len(raw), monotonic_ns(), lane, connection, kept, False, ""))
+        self._keep_event((len(raw), monotonic_ns(), lane, connection, kept, False, ""))
 
     @property
     def secrets(self) -> KnownSecrets:
@@ -149,7 +149,7 @@ class SessionLog:
     def _read_without_secrets(self, connection: str, raw: bytes) -> bytes:
         return without_secrets(raw, read_upstream(raw), self.secrets, connection)
 
-    def _keep(self, event: _Event) -> None:
+    def _keep_event(self, event: _Event) -> None:
         # The hot path of every frame: a plain tuple.
         events = self._events
         events.append(event)

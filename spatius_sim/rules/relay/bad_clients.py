@@ -34,7 +34,7 @@ def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
     }
     for client, seq in bad.items():
         for turn in story.turns:
-            late = (turn.waited_seq or 0) > seq and _undisturbed(turn)
+            late = (turn.waited_seq or 0) > seq and _is_undisturbed(turn)
             if turn.client not in bad and late and _was_served(story, turn):
                 yield _served_whole(story, turn, f"{client} misbehaved", seq)
 
@@ -54,16 +54,21 @@ def slow_client(story: Story) -> Iterator[Kept | Broken | Late]:
     meanwhile."""
     for turn in story.turns:
         window = _unread_window(story, turn)
-        if window is None or not (_undisturbed(turn) and _was_served(story, turn)):
+        if window is None or not (_is_undisturbed(turn) and _was_served(story, turn)):
             continue
         yield _served_whole(story, turn, "its client read on", window[1])
         for other in story.turns:
             during = window[0] < (other.waited_seq or 0) < window[1]
-            if other.client != turn.client and during and _undisturbed(other) and _was_served(story, other):
+            if (
+                other.client != turn.client
+                and during
+                and _is_undisturbed(other)
+                and _was_served(story, other)
+            ):
                 yield _served_meanwhile(story, other, turn, window)
 
 
-def _undisturbed(turn: Turn) -> bool:
+def _is_undisturbed(turn: Turn) -> bool:
     """Whether nothing but a client's misbehaviour could disturb this turn."""
     return turn.has_keyframe and not turn.unfinished and turn.largest <= ORDINARY_BYTES
 
@@ -71,7 +76,7 @@ def _undisturbed(turn: Turn) -> bool:
 def _was_served(story: Story, turn: Turn) -> bool:
     """Whether an earlier turn of this client was served whole: otherwise the misbehaviour changed nothing."""
     before = (t for t in story.clean_turns if t.client == turn.client and t.number < turn.number)
-    return any(t.complete and not _missing(story, t, len(story.trace.events)) for t in before)
+    return any(t.complete and not _what_is_missing(story, t, len(story.trace.events)) for t in before)
 
 
 def _served_meanwhile(story: Story, other: Turn, slow: Turn, window: tuple[int, int]) -> Kept | Broken | Late:
@@ -83,14 +88,14 @@ def _served_meanwhile(story: Story, other: Turn, slow: Turn, window: tuple[int, 
         return Late(late)
     return Broken(
         f"{other.name} served while {slow.client} read nothing",
-        _missing(story, other, window[1]) or "it did not come to its end",
+        _what_is_missing(story, other, window[1]) or "it did not come to its end",
         (window[0], other.started_seq, other.waited_seq or window[1]),
     )
 
 
 def _served_whole(story: Story, turn: Turn, when: str, seq: int) -> Kept | Broken | Late:
     """Judge whether all of the turn came to its client; `when` says what had happened, as event `seq`."""
-    missing = _missing(story, turn, len(story.trace.events))
+    missing = _what_is_missing(story, turn, len(story.trace.events))
     late = lag_seconds(story.trace, turn.started_seq, turn.waited_seq or turn.started_seq)
     if missing and late > _MOST_LAG_SECONDS:
         return Late(late)
@@ -112,7 +117,7 @@ def _unread_window(story: Story, turn: Turn) -> tuple[int, int] | None:
     return (seqs[0], seqs[1]) if len(seqs) == 2 else None
 
 
-def _missing(story: Story, turn: Turn, until: int) -> str:
+def _what_is_missing(story: Story, turn: Turn, until: int) -> str:
     """Say what of a turn had not come before the event `until`; "" if all had."""
     requests = [r for r in turn.requests if r.told_by_audio and not r.broken_off]
     if not any(request.ends and request.ends[0] < until for request in requests):

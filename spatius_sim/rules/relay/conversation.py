@@ -45,9 +45,9 @@ def conversation(story: Story) -> Iterator[Kept | Broken]:
     for turn in story.clean_turns:
         owed = story.arrived_during(turn) if story.upstream_unseen else turn.payloads
         if turn.conversations and owed:
-            yield _play(story, turn)
+            yield _play_turn(story, turn)
         elif served and not turn.requests and any(turn.pcm):
-            yield _unplayable(turn, "its audio never went up, and no motion came", turn.started_seq)
+            yield _not_played(turn, "its audio never went up, and no motion came", turn.started_seq)
 
 
 @rule(
@@ -116,7 +116,7 @@ def _judge_owner(client: str, turn: Turn, seq: int, what: str) -> Kept | Broken:
     )
 
 
-def _play(story: Story, turn: Turn) -> Kept | Broken:
+def _play_turn(story: Story, turn: Turn) -> Kept | Broken:
     """Play the turn as AvatarKit would: feed it in arrival order while playback is held, then run it to its
     end."""
     numbers = count(1)
@@ -143,12 +143,12 @@ def _play(story: Story, turn: Turn) -> Kept | Broken:
                 continue
         for reported in decoder.take_events():
             if isinstance(reported, MotionDiscarded):
-                return _unplayable(turn, f"a payload was discarded: {reported.reason}", event.seq)
+                return _not_played(turn, f"a payload was discarded: {reported.reason}", event.seq)
             if isinstance(reported, AudioOnlyEntered):
-                return _unplayable(turn, "an empty list made it audio-only", event.seq)
+                return _not_played(turn, "an empty list made it audio-only", event.seq)
     decoder.advance(_AN_HOUR_NS)
     if decoder.state is not PlaybackState.IDLE:
-        return _unplayable(turn, f"the state stayed {decoder.state}", turn.until_seq - 1)
+        return _not_played(turn, f"the state stayed {decoder.state}", turn.until_seq - 1)
     return Kept()
 
 
@@ -161,5 +161,5 @@ def _left_over(story: Story, turn: Turn) -> set[int]:
     }
 
 
-def _unplayable(turn: Turn, actual: str, seq: int) -> Broken:
+def _not_played(turn: Turn, actual: str, seq: int) -> Broken:
     return Broken(f"{turn.name} played with all its motion, then idle", actual, (seq,))

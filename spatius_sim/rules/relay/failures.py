@@ -148,7 +148,8 @@ def _first_told_at(story: Story, turn: Turn) -> int | None:
         and (isinstance(said, Failed) or (isinstance(said, Motion) and not said.payloads))
     ]
     return min(
-        words + [seq for seq, code in _closes(story, turn) if code not in _ORDINARY_CLOSES], default=None
+        words + [seq for seq, code in _closes_by_relay(story, turn) if code not in _ORDINARY_CLOSES],
+        default=None,
     )
 
 
@@ -156,7 +157,7 @@ def _never_came(story: Story, turn: Turn, broken: Broken) -> Iterator[Broken | L
     """Accuse the relay of an absence, if the kit waited for long enough or the relay has ended the
     connection."""
     assert turn.waited_seq is not None
-    if _closes(story, turn):
+    if _closes_by_relay(story, turn):
         yield broken
         return
     wait = story.trace.header.fallback_wait
@@ -165,7 +166,7 @@ def _never_came(story: Story, turn: Turn, broken: Broken) -> Iterator[Broken | L
         yield outcome
 
 
-def _closes(story: Story, turn: Turn) -> list[tuple[int, int]]:
+def _closes_by_relay(story: Story, turn: Turn) -> list[tuple[int, int]]:
     """List the events at which the relay closed the turn's connection, each with its code."""
     return [
         (event.seq, event.what.code)

@@ -111,21 +111,21 @@ def relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
     match kind:
         case "ready":
             rates = rate(fields.get("output-rate")), rate(fields.get("input-rate"))
-            return Ready(_text(fields, "session"), *rates)
+            return Ready(_read_text(fields, "session"), *rates)
         case "audio":
-            return Audio(_binary(fields, "pcm"), whole or _is_last(fields), _turn_id(fields))
+            return Audio(_read_binary(fields, "pcm"), whole or _is_last(fields), _turn_id(fields))
         case "last-audio":
-            return Audio(_binary(fields, "pcm") if "pcm" in fields else b"", True, _turn_id(fields))
+            return Audio(_read_binary(fields, "pcm") if "pcm" in fields else b"", True, _turn_id(fields))
         case "motion":
-            return Motion(_payloads(fields), whole or _is_last(fields), _turn_id(fields))
+            return Motion(_read_payloads(fields), whole or _is_last(fields), _turn_id(fields))
         case "last-motion":
             carried = "payloads" in fields or "payload" in fields
-            return Motion(_payloads(fields) if carried else (), True, _turn_id(fields))
+            return Motion(_read_payloads(fields) if carried else (), True, _turn_id(fields))
         case "interrupted":
-            return Interrupted(_text(fields, "reason"))
+            return Interrupted(_read_text(fields, "reason"))
         case "failed":
-            return Failed(_text(fields, "message"))
-    return Note(_text(fields, _KIND))
+            return Failed(_read_text(fields, "message"))
+    return Note(_read_text(fields, _KIND))
 
 
 def client_action(kind: str, fields: Document, whole: bool) -> ClientAction:
@@ -133,21 +133,21 @@ def client_action(kind: str, fields: Document, whole: bool) -> ClientAction:
     turn."""
     match kind:
         case "start":
-            return Start(rate(fields.get("rate")), _text(fields, "avatar"))
+            return Start(rate(fields.get("rate")), _read_text(fields, "avatar"))
         case "speech":
-            return Speak(_binary(fields, "pcm"), whole or _is_last(fields))
+            return Speak(_read_binary(fields, "pcm"), whole or _is_last(fields))
         case "last-speech":
-            return Speak(_binary(fields, "pcm"), True) if "pcm" in fields else SpeakEnd()
+            return Speak(_read_binary(fields, "pcm"), True) if "pcm" in fields else SpeakEnd()
         case "play-clip":
-            return PlayClip(_text(fields, "clip"))
+            return PlayClip(_read_text(fields, "clip"))
         case "say":
-            return Say(_text(fields, "words"))
+            return Say(_read_text(fields, "words"))
         case "interrupt":
             return InterruptTurn()
-    return Note(_text(fields, _KIND))
+    return Note(_read_text(fields, _KIND))
 
 
-def _text(fields: Document, name: str) -> str:
+def _read_text(fields: Document, name: str) -> str:
     value = fields.get(name, "")
     if not isinstance(value, str):
         raise NotUnderstoodError(f"{name} is not a text")
@@ -168,16 +168,16 @@ def _is_last(fields: Document) -> bool:
     return value
 
 
-def _binary(fields: Document, name: str) -> bytes:
+def _read_binary(fields: Document, name: str) -> bytes:
     value = fields.get(name)
     return value if isinstance(value, bytes) else base64_bytes(value, name)
 
 
-def _payloads(fields: Document) -> tuple[bytes, ...]:
+def _read_payloads(fields: Document) -> tuple[bytes, ...]:
     """Read the payload, or the list of payloads; raises NotUnderstoodError."""
     if "payload" in fields:
-        return (_binary(fields, "payload"),)
+        return (_read_binary(fields, "payload"),)
     listed = fields.get("payloads")
     if not isinstance(listed, list):
         raise NotUnderstoodError("payloads is not a list")
-    return tuple(_binary({"payloads": payload}, "payloads") for payload in listed)
+    return tuple(_read_binary({"payloads": payload}, "payloads") for payload in listed)

@@ -17,23 +17,23 @@ def frames_for(
     there is no such message."""
     for message in messages:
         if kind in message.meanings:
-            return (_fill(message, kind, fields),)
+            return (_write_message(message, kind, fields),)
     return ()
 
 
-def _fill(message: DeclaredMessage, kind: str, fields: Mapping[str, Any]) -> Frame:
+def _write_message(message: DeclaredMessage, kind: str, fields: Mapping[str, Any]) -> Frame:
     """Write a message with its constants and with those of the fields that are not ""."""
     document: Document = {}
     for place, constants in message.when.items():
-        _put(document, place, constants[0])
+        _put_value(document, place, constants[0])
     for name, place in message.meanings[kind].items():
         value = fields.get(name, "")
         if value != "":
-            _put(document, place, value if message.form.raw else _as_base64(value))
+            _put_value(document, place, value if message.form.raw else _as_base64(value))
     return message.form.encode(document)
 
 
-def _put(document: Document, place: Path, value: Any) -> None:
+def _put_value(document: Document, place: Path, value: Any) -> None:
     for key in place[:-1]:
         document = document.setdefault(key, {})
     document[place[-1]] = value
@@ -86,5 +86,5 @@ def note_frames(messages: tuple[DeclaredMessage, ...], kind: str) -> tuple[Frame
     for message in messages:
         for place, constants in message.when.items():
             if "note" in message.meanings and kind in constants:
-                return (_fill(replace(message, when={**message.when, place: (kind,)}), "note", {}),)
+                return (_write_message(replace(message, when={**message.when, place: (kind,)}), "note", {}),)
     return ()
