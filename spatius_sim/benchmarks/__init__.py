@@ -1,0 +1,1 @@
+"""`spatius-sim bench`: every figure beside the least that could do the job, measured in the same run."""

@@ -1,0 +1,1 @@
+"""What people write: YAML with errors by file, line and key, and speech as WAV."""

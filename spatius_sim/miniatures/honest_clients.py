@@ -1,4 +1,4 @@
-"""."""
+"""Clients that differ in all that the rules leave open, and keep every rule."""
 
 from collections.abc import Callable
 

@@ -1,0 +1,1 @@
+"""The mock Motion Server as a library: class, fixture and control interface."""

@@ -1,0 +1,1 @@
+"""What a run does to a subject: plans as values, and the strategies that draw them."""

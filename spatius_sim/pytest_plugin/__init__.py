@@ -1,0 +1,1 @@
+"""The second front of the engine: the pytest plugin, and nothing else."""

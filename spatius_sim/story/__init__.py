@@ -1,0 +1,1 @@
+"""A trace, joined into turns, requests, conversations and deliveries, for all rules."""

@@ -1,0 +1,1 @@
+"""How each kind of subject is attached and driven."""

@@ -1,0 +1,1 @@
+"""What happened: events, the recorder whose clock comes in, and the one redaction of secrets."""

@@ -1,0 +1,1 @@
+"""The client decoder's brain, with its tables."""

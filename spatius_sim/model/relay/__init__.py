@@ -1,0 +1,1 @@
+"""One honest relay brain, with its policies as values."""

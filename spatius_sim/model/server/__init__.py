@@ -1,0 +1,1 @@
+"""Motion Server's brain."""

@@ -1,0 +1,1 @@
+"""Clients over real sockets: of relays, of Motion Server, and testees."""

@@ -1,0 +1,1 @@
+"""Motion Server over real sockets."""

@@ -1,0 +1,1 @@
+"""Rules for Motion Servers."""

@@ -1,0 +1,1 @@
+"""How a relay is attached, spoken to and watched."""

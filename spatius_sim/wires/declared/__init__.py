@@ -1,0 +1,1 @@
+"""The wire that a team declares in YAML."""
