@@ -38,7 +38,7 @@ def test_the_same_seed_draws_the_same_plans_and_another_seed_others() -> None:
 def test_what_else_is_loaded_does_not_change_the_plans(tmp_path: Path) -> None:
     program = tmp_path / "draws.py"
     program.write_text(
-        "from spatius_sim.plans.plan import conversations\n"
+        "from spatius_sim.plans.drawn_turns import conversations\n"
         "from spatius_sim.engine.search import smallest_failing\n"
         "seen = []\n"
         "smallest_failing(conversations(), seen.append, examples=60, from_seed=1)\n"

@@ -24,9 +24,10 @@ from spatius_sim.trace.events import (
     SecretKnown,
     SecretSeen,
     Sent,
+    TokenRequested,
     TraceHeader,
 )
-from spatius_sim.trace.recorder import Recorder
+from spatius_sim.trace.recorder import NullSink, Recorder
 from spatius_sim.wires.json_envelope import JsonEnvelope
 
 HEADER = TraceHeader("relay", "", 0, "", "0")
@@ -125,3 +126,64 @@ def test_a_trace_names_the_secret_and_never_holds_it(text: str) -> None:
     trace = recorder.finish()
     assert [type(event.what) for event in trace.events] == [SecretKnown, SecretSeen, Received]
     assert "the-key" not in repr(trace)
+
+
+def test_a_trace_that_was_not_started_cannot_be_finished() -> None:
+    with pytest.raises(RuntimeError, match="no trace was started"):
+        Recorder(count().__next__).finish()
+
+
+def test_a_secret_is_told_once_and_has_one_name() -> None:
+    recorder = Recorder(count().__next__)
+    recorder.start(HEADER)
+    assert recorder.secret("token", SECRET) == recorder.secret("token", SECRET) != ""
+    assert recorder.secret("token", "") == ""
+    assert [type(event.what) for event in recorder.finish().events] == [SecretKnown]
+
+
+def test_only_what_comes_to_a_client_is_searched_for_its_finding() -> None:
+    recorder = Recorder(count().__next__)
+    recorder.start(HEADER)
+    recorder.secret("token", SECRET)
+    assert recorder.searched(Lane.UPSTREAM, "u", SECRET, "in a header") == SECRET
+    assert SECRET not in str(recorder.searched(Lane.DOWNSTREAM, "c", SECRET, "in a header"))
+    found = [event.connection for event in recorder.finish().events if isinstance(event.what, SecretSeen)]
+    assert found == ["c"]
+
+
+def test_a_frame_to_a_client_holds_no_secret() -> None:
+    recorder = Recorder(count().__next__)
+    recorder.start(HEADER)
+    recorder.secret("token", SECRET)
+    recorder.sent(Lane.DOWNSTREAM, "c", SECRET.encode())
+    assert SECRET not in str(recorder.finish())
+
+
+def test_a_trace_that_is_flooded_takes_nothing_more() -> None:
+    recorder = Recorder(count().__next__, most_events=2)
+    recorder.start(HEADER)
+    shaken(recorder)
+    assert recorder.flooded
+    assert len(recorder.finish().events) == 2
+
+
+def test_an_open_session_stands_at_the_head_of_the_next_trace_with_its_token() -> None:
+    recorder = Recorder(count().__next__)
+    recorder.start(HEADER)
+    token = recorder.secret("token", SECRET)
+    recorder.emit(Lane.CONSOLE, "", TokenRequested("", None, 0.0, 401, ""))
+    recorder.emit(Lane.CONSOLE, "", TokenRequested("", 60, 0.0, 200, token))
+    recorder.emit(Lane.UPSTREAM, "u", Opened(token))
+    recorder.finish()
+    recorder.start(HEADER)
+    events = recorder.finish().events
+    assert [type(event.what) for event in events] == [SecretKnown, TokenRequested, Opened]
+
+
+def test_a_sink_that_writes_nothing_down_knows_secrets_all_the_same() -> None:
+    sink = NullSink()
+    sink.emit(Lane.UPSTREAM, "u", Opened())
+    sink.sent(Lane.UPSTREAM, "u", "text")
+    sink.received(Lane.UPSTREAM, "u", "text")
+    assert sink.secret("token", SECRET)
+    assert SECRET not in sink.secrets.text(f"it says {SECRET}")
