@@ -264,7 +264,7 @@ class Event:
 
 
 FALLBACK_WAIT = 15.0
-"""Seconds (rules.md, R-FALLBACK)."""
+"""Seconds that a relay has to fall back to audio alone, if nobody says otherwise (ASSUMED)."""
 
 
 @dataclass(frozen=True, slots=True)
