@@ -19,7 +19,7 @@ def subject_argument(*, required: bool, metavar: str | None = None) -> Callable[
 
 def _not_empty(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
     named = isinstance(parameter, click.Option)
-    refuse_empty({parameter.opts[0] if named else parameter.make_metavar(context).strip("[]"): value})
+    refuse_empty({parameter.opts[0] if named else parameter.human_readable_name.strip("[]"): value})
     return value
 
 
