@@ -11,11 +11,11 @@ from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.server.synthesis import MotionSynthesizer
 from spatius_sim.net.client.testee import StdioTestee, Testee
 from spatius_sim.plans.client_plan import ClientPlan
-from spatius_sim.plans.drawn_calls import client_plans_exercising
+from spatius_sim.plans.draw_client_calls import client_plans_exercising
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.rules.catalogue import rules_for
-from spatius_sim.rules.judge import judge
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.client import ClientSubject, InProcessTestee
 
 _SEED = 1

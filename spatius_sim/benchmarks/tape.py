@@ -21,7 +21,7 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession
 from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.reader import TapeReader, open_tape, records_of
-from spatius_sim.tape.taping import write_traces
+from spatius_sim.tape.traces import write_traces
 from spatius_sim.trace.events import Event, EventKind, Lane, Received, Sent, Trace, TraceHeader
 from spatius_sim.trace.reading import read_upstream
 

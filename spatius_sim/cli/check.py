@@ -5,17 +5,17 @@ from typing import Any
 
 import click
 
-from spatius_sim.cli.shared import _TAPE_OPTIONS, _say, _tape, as_click
+from spatius_sim.cli.common import _TAPE_OPTIONS, as_click, print_lines, tape_argument
 
 
-def _check_options(command: click.Command) -> click.Command:
+def check_options(command: click.Command) -> click.Command:
     command.params.extend(as_click(option) for option in _TAPE_OPTIONS)
     return command
 
 
-@_check_options
+@check_options
 @click.command()
-@_tape
+@tape_argument
 def check(tape_path: Path, **given: Any) -> int:
     """Judge what is on TAPE by every rule that it can exercise.
 
@@ -44,8 +44,8 @@ def check(tape_path: Path, **given: Any) -> int:
     summaries = check_tape(tape_path, asked)
     for outcome in (outcome for summary in summaries for outcome in summary.new_failures):
         if outcome.failure is not None:
-            _say(failure_text(outcome, outcome.failure))
+            print_lines(failure_text(outcome, outcome.failure))
     code = exit_code(summaries)
     print_run(Console(), summaries, code)
-    _say(*write_reports(paths, report_of(summaries, code)).values())
+    print_lines(*write_reports(paths, report_of(summaries, code)).values())
     return int(code)

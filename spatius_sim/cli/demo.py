@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spatius_sim.cli.shared import _seed
+from spatius_sim.cli.common import seed_option
 from spatius_sim.reporting.exit_code import ExitCode
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@_seed
+@seed_option
 def demo(seed: int) -> int:
     """Two conversations through the whole pipeline.
 
@@ -34,11 +34,11 @@ def demo(seed: int) -> int:
     console.rule("act one: a clean conversation")
     with _Watch(console, len(clip.pcm) // 2) as watch:
         act = asyncio.run(clean_conversation(clip, seed, watch))
-    clean = _tell_clean(console, act, seed)
+    clean = _show_clean_turn(console, act, seed)
     console.rule("act two: Motion Server dies in mid-turn")
     with _Watch(console, len(clip.pcm) // 2) as watch:
         act = asyncio.run(dying_motion_server(clip, seed, watch))
-    survived = _tell_survival(console, act)
+    survived = _show_survival(console, act)
     return 0 if clean and survived else ExitCode.RULE_FAILED
 
 
@@ -80,7 +80,8 @@ class _Watch:
         self._calls += 1
 
 
-def _tell_clean(console: "Console", act: "DemoResult", seed: int) -> bool:
+def _show_clean_turn(console: "Console", act: "DemoResult", seed: int) -> bool:
+    """Print the verdicts on the first turn, and return whether all of them passed."""
     from spatius_sim.cli.demo_acts import summarise
     from spatius_sim.reporting.formats.text_report import print_summary
     from spatius_sim.reporting.summary import exit_code
@@ -90,7 +91,8 @@ def _tell_clean(console: "Console", act: "DemoResult", seed: int) -> bool:
     return exit_code([summary]) is ExitCode.PASSED
 
 
-def _tell_survival(console: "Console", act: "DemoResult") -> bool:
+def _show_survival(console: "Console", act: "DemoResult") -> bool:
+    """Print what the client noticed of Motion Server's death, and return whether all went as it should."""
     steps = {
         f"the relay told its client: {act.told or 'nothing'}": bool(act.told),
         "the client called yieldFramesData with an empty list: audio-only": act.audio_only,

@@ -11,13 +11,13 @@ from spatius_sim.cli.demo_view import ConversationFigures
 from spatius_sim.files.clip import Clip
 from spatius_sim.net.client.avatar import AvatarClient
 from spatius_sim.net.client.relay import RelayAddress, RelayClient
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.keyframes import JAW_POSE
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.summary import RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION
-from spatius_sim.rules.judge import judge
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
 from spatius_sim.subjects.subject import canary_key
 from spatius_sim.trace.decoder_events import (
@@ -92,18 +92,19 @@ DemoWatcher = Callable[[Stage, int], None]
 
 async def clean_conversation(clip: Clip, seed: int, watch: DemoWatcher) -> DemoResult:
     """Real speech goes up, motion comes down, the avatar plays both to the end."""
-    async with _stage(seed, "one clean turn of real speech") as stage:
-        return await _perform(stage, clip, watch, dies=False)
+    async with _relay_and_client(seed, "one clean turn of real speech") as stage:
+        return await _speak_clip(stage, clip, watch, dies=False)
 
 
 async def dying_motion_server(clip: Clip, seed: int, watch: DemoWatcher) -> DemoResult:
     """Motion Server is cut off as soon as the avatar has its first motion."""
-    async with _stage(seed, "Motion Server dies in mid-turn") as stage:
-        return await _perform(stage, clip, watch, dies=True)
+    async with _relay_and_client(seed, "Motion Server dies in mid-turn") as stage:
+        return await _speak_clip(stage, clip, watch, dies=True)
 
 
 @asynccontextmanager
-async def _stage(seed: int, plan: str) -> AsyncIterator[Stage]:
+async def _relay_and_client(seed: int, plan: str) -> AsyncIterator[Stage]:
+    """Start Motion Server, the reference relay and one client, and stop them afterwards."""
     wire = published_wire(_WIRE)
     recorder = LiveRecorder(wire=wire)
     ids = (f"conversation-{number}" for number in count(1))
@@ -122,7 +123,9 @@ async def _stage(seed: int, plan: str) -> AsyncIterator[Stage]:
             await relay.wait_closed()
 
 
-async def _perform(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: bool) -> DemoResult:
+async def _speak_clip(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: bool) -> DemoResult:
+    """Speak a clip through the relay in real time and wait for its end; if `dies`, Motion Server dies after
+    the first motion."""
     recorder = stage.recorder
     recorder.emit(Lane.KIT, CLIENT, TurnStarted(0, clip.pcm, clip.sample_rate))
     size = int(clip.sample_rate * _CHUNK_SECONDS) * 2
@@ -130,18 +133,18 @@ async def _perform(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: bool) 
         await stage.relay.do(Speak(clip.pcm[start : start + size]))
         watch(stage, min(start + size, len(clip.pcm)) // 2)
         await asyncio.sleep(_TICK_SECONDS)
-        if dies and _happened(recorder, lambda what: isinstance(what, MotionTaken)):
+        if dies and has_happened(recorder, lambda what: isinstance(what, MotionTaken)):
             stage.server.die()
             dies = False
     await stage.relay.do(SpeakEnd())
     for _ in range(int(_LONGEST_WAIT_SECONDS / _TICK_SECONDS)):
-        if _happened(recorder, _playback_ended):
+        if has_happened(recorder, _playback_ended):
             break
         watch(stage, len(clip.pcm) // 2)
         await asyncio.sleep(_TICK_SECONDS)
-    played_out = _happened(recorder, _playback_ended)
+    played_out = has_happened(recorder, _playback_ended)
     recorder.emit(Lane.KIT, CLIENT, WaitEnded(Awaited.TURN, played_out, 0))
-    audio_only = _happened(recorder, lambda what: isinstance(what, AudioOnlyEntered))
+    audio_only = has_happened(recorder, lambda what: isinstance(what, AudioOnlyEntered))
     failures = [
         event.what.value.message
         for event in recorder.events
@@ -155,7 +158,7 @@ async def _perform(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: bool) 
     )
 
 
-def _happened(recorder: LiveRecorder, what: Callable[[EventKind], bool]) -> bool:
+def has_happened(recorder: LiveRecorder, what: Callable[[EventKind], bool]) -> bool:
     return any(what(event.what) for event in recorder.events)
 
 

@@ -51,54 +51,55 @@ class RelayDiagnosis:
         return self.spoke_up and self.motion_down
 
 
-def diagnose(options: Settings) -> RelayDiagnosis:
-    """The answers on the wire of these options, or on the one that is found out.
+def diagnose(settings: Settings) -> RelayDiagnosis:
+    """The answers on the wire of these settings, or on the one that is found out.
 
     Raises UsageError as a run of the judge does.
     """
-    run = Run(options)
+    run = Run(settings)
     try:
         run.open()
-        trial = run.trial("relay")
+        trial = run.trial_for("relay")
         subject = trial.subject
-        answers = ask_subject(subject, trial.loop, options)
+        answers = ask_subject(subject, trial.loop, settings)
         last = subject.last_output if isinstance(subject, RelaySubject) else ""
         return texts_without_secrets(replace(answers, last_output=last), run.secrets)
     finally:
         run.close()
 
 
-def ask_subject(subject: Subject[Plan], loop: BackgroundLoop, options: Settings) -> RelayDiagnosis:
+def ask_subject(subject: Subject[Plan], loop: BackgroundLoop, settings: Settings) -> RelayDiagnosis:
     """The answers of that relay; if it is lost, why."""
-    wire = options.wire
+    wire = settings.wire
     try:
         loop.run(subject.attach(), None)
         wire = subject.wire
-        answers = _answers(loop.run(subject.run(_plan()), _PLAN_SECONDS))
+        answers = _diagnosis_from(loop.run(subject.run(_one_turn_plan()), _PLAN_SECONDS))
         if answers.whole_turn:
-            interrupted = _plan(Cue(2, TurnProgress.NOTHING), Behaviour.INTERRUPT)
-            heard = _heard(loop.run(subject.run(interrupted), _PLAN_SECONDS))
+            interrupted = _one_turn_plan(Cue(2, TurnProgress.NOTHING), Behaviour.INTERRUPT)
+            heard = _received_values(loop.run(subject.run(interrupted), _PLAN_SECONDS))
             return replace(answers, interrupts=any(isinstance(value, Interrupted) for value in heard))
         return answers
     except (UnreachableError, TimeoutError) as error:
         return RelayDiagnosis(wire, unreachable=str(error) or "it kept us waiting too long")
 
 
-def _plan(cue: Cue | None = None, act: Behaviour = Behaviour.GO_ON) -> Plan:
+def _one_turn_plan(cue: Cue | None = None, act: Behaviour = Behaviour.GO_ON) -> Plan:
     return Plan(((TurnPlan(_SAMPLES, _CHUNK_BYTES, cue or Cue(), act),),))
 
 
-def _answers(trace: Trace) -> RelayDiagnosis:
-    heard = _heard(trace)
+def _diagnosis_from(trace: Trace) -> RelayDiagnosis:
+    """Read from the trace of one turn how far the relay came."""
+    heard = _received_values(trace)
     garbage = [value.reason for value in heard if isinstance(value, NotUnderstood)]
-    tokens = [event.what for event in trace.on(Lane.CONSOLE) if isinstance(event.what, TokenRequested)]
+    tokens = [event.what for event in trace.on_lane(Lane.CONSOLE) if isinstance(event.what, TokenRequested)]
     refusals = [event.what for event in trace.events if isinstance(event.what, Refused)]
     closes = [
         event.what.code
-        for event in trace.on(Lane.DOWNSTREAM)
+        for event in trace.on_lane(Lane.DOWNSTREAM)
         if isinstance(event.what, Closed) and not event.what.by_kit
     ]
-    upstream = [event.what for event in trace.on(Lane.UPSTREAM)]
+    upstream = [event.what for event in trace.on_lane(Lane.UPSTREAM)]
     spoke_up = any(isinstance(what, Received) and isinstance(what.value, AudioInput) for what in upstream)
     motion_down = any(isinstance(value, Motion) and value.payloads for value in heard)
     return RelayDiagnosis(
@@ -119,5 +120,5 @@ def _answers(trace: Trace) -> RelayDiagnosis:
     )
 
 
-def _heard(trace: Trace) -> list[object]:
-    return [e.what.value for e in trace.on(Lane.DOWNSTREAM) if isinstance(e.what, Received)]
+def _received_values(trace: Trace) -> list[object]:
+    return [e.what.value for e in trace.on_lane(Lane.DOWNSTREAM) if isinstance(e.what, Received)]

@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
+from spatius_sim.cli.common import checked_settings, relay_options, say_each_on_a_line, values_given
 from spatius_sim.cli.report import subject_argument
-from spatius_sim.cli.shared import _checked_settings, _relay_options, _say_each_on_a_line, _values_given
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
 
 
-@_relay_options
+@relay_options
 @click.command()
 @subject_argument(required=False, metavar="[URL]")
 @click.option("--conformance", metavar="FILE", help="The conformance file (conformance.yaml).")
@@ -24,29 +24,29 @@ def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
     from spatius_sim.cli.diagnosis import diagnose
     from spatius_sim.engine.conformance_file import find_conformance_file
 
-    said = {"target": target} | _values_given(given)
+    said = {"target": target} | values_given(given)
     file = find_conformance_file(conformance, Path.cwd())
     if file is not None:
         said = file.fill(said) | {name: value for name, value in said.items() if value}
     if not said.get("target"):
         raise UsageError("which relay? spatius-sim doctor ws://..., or a conformance.yaml with a target")
-    options = _checked_settings(said)
+    settings = checked_settings(said)
     beside = [*practice.version_findings(), practice.telemetry_finding(Path.cwd())]
     try:
-        answers = diagnose(options)
+        answers = diagnose(settings)
     except UsageError as error:
-        port = options.listens_at
+        port = settings.listens_at
         if port is None or f"port {port}" not in str(error):
             raise
         findings, words = [practice.port_finding(port, str(error))], ""
     else:
-        findings = list(practice.relay_findings(answers, options))
+        findings = list(practice.relay_findings(answers, settings))
         words = practice.last_words(answers)
     for finding in filter(None, [*beside, *findings]):
-        _say_each_on_a_line(f"{'ok ' if finding.well else 'NO '} {finding.what}")
+        say_each_on_a_line(f"{'ok ' if finding.well else 'NO '} {finding.what}")
         if finding.advice:
-            _say_each_on_a_line(f"    {finding.advice}")
+            say_each_on_a_line(f"    {finding.advice}")
     in_the_way = not all(finding.well for finding in findings)
     if in_the_way and words:
-        _say_each_on_a_line(f"    {words}")
+        say_each_on_a_line(f"    {words}")
     return ExitCode.UNREACHABLE if in_the_way else 0

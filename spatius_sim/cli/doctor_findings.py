@@ -35,31 +35,31 @@ class Finding:
     advice: str = ""
 
 
-def relay_findings(answers: RelayDiagnosis, options: Settings) -> Iterator[Finding]:
+def relay_findings(diagnosis: RelayDiagnosis, settings: Settings) -> Iterator[Finding]:
     """The way of a turn from the client to Motion Server and back, up to where it ends."""
-    if answers.unreachable:
-        yield Finding(False, answers.unreachable, _unreachable_advice(answers.unreachable))
+    if diagnosis.unreachable:
+        yield Finding(False, diagnosis.unreachable, _unreachable_advice(diagnosis.unreachable))
         return
     yield Finding(True, "it takes our connection")
-    if answers.garbage and not answers.understood:
-        what = f"it speaks another wire than {answers.wire}: {answers.first_garbage}"
+    if diagnosis.garbage and not diagnosis.understood:
+        what = f"it speaks another wire than {diagnosis.wire}: {diagnosis.first_garbage}"
         yield Finding(False, what, _WIRE_ADVICE)
         return
-    if answers.garbage:
-        what = (
-            f"{answers.garbage} of its messages are none on the wire {answers.wire}: {answers.first_garbage}"
-        )
+    if diagnosis.garbage:
+        count, first = diagnosis.garbage, diagnosis.first_garbage
+        what = f"{count} of its messages are none on the wire {diagnosis.wire}: {first}"
         yield Finding(False, what, _WIRE_ADVICE)
-    elif answers.understood:
-        yield Finding(True, f"it speaks {answers.wire}" + (", and greets" if answers.greets else ""))
-    yield from _upstream_findings(answers, _pointing_here(options))
+    elif diagnosis.understood:
+        yield Finding(True, f"it speaks {diagnosis.wire}" + (", and greets" if diagnosis.greets else ""))
+    yield from _upstream_findings(diagnosis, _how_to_point_here(settings))
 
 
-def _upstream_findings(answers: RelayDiagnosis, pointing_here: str) -> Iterator[Finding]:
-    seen = f": {answers.seen}" if answers.seen else ""
-    if not answers.asked_for_token and not answers.reached_us and not answers.refused:
-        if answers.closed:
-            what = f"it hung up with code {answers.closed}, and never came to our Motion Server"
+def _upstream_findings(diagnosis: RelayDiagnosis, pointing_here: str) -> Iterator[Finding]:
+    """Say how far the relay came on its way to Motion Server; stop at the first step that failed."""
+    seen = f": {diagnosis.seen}" if diagnosis.seen else ""
+    if not diagnosis.asked_for_token and not diagnosis.reached_us and not diagnosis.refused:
+        if diagnosis.closed:
+            what = f"it hung up with code {diagnosis.closed}, and never came to our Motion Server"
             yield Finding(
                 False, what, "its own output says why: a variable that is not set, an error at start"
             )
@@ -67,25 +67,25 @@ def _upstream_findings(answers: RelayDiagnosis, pointing_here: str) -> Iterator[
         own_log = "" if seen else ". Its own log may say more: is SPATIUS_API_KEY set?"
         yield Finding(False, f"it never came to our Motion Server{seen}", pointing_here + own_log)
         return
-    if answers.asked_for_token and answers.token_status not in (0, 200):
+    if diagnosis.asked_for_token and diagnosis.token_status not in (0, 200):
         advice = "look at SPATIUS_API_KEY, and at expireAt: a unix time within the next 24 h"
-        yield Finding(False, f"its token request was refused with HTTP {answers.token_status}", advice)
+        yield Finding(False, f"its token request was refused with HTTP {diagnosis.token_status}", advice)
         return
-    if answers.refused:
+    if diagnosis.refused:
         advice = "look at the session token, SPATIUS_APP_ID and SPATIUS_AVATAR_ID that it connects with"
-        yield Finding(False, f"Motion Server refused its session: {answers.refused}", advice)
+        yield Finding(False, f"Motion Server refused its session: {diagnosis.refused}", advice)
         return
-    if not answers.reached_us:
+    if not diagnosis.reached_us:
         advice = f"its console endpoint is ours, its ingress endpoint may be another: {pointing_here}"
         yield Finding(False, f"it fetched a session token, and opened no session here{seen}", advice)
         return
     yield Finding(True, "it opens sessions on our Motion Server")
-    if not answers.spoke_up:
+    if not diagnosis.spoke_up:
         advice = "the client spoke and ended its turn: look at what the relay does with a client's audio"
         yield Finding(False, f"no audio went up{seen}", advice)
         return
     yield Finding(True, "audio goes up")
-    if not answers.motion_down:
+    if not diagnosis.motion_down:
         advice = (
             "look at the callback that takes Motion Server's frames (transport_frames), and at what follows"
         )
@@ -126,10 +126,10 @@ def version_findings() -> Iterator[Finding]:
 def telemetry_finding(folder: Path) -> Finding | None:
     """Whether the Python sources in a folder use the Server SDK and leave its telemetry on; None if they
     do not use it."""
-    using = [path for path, text in _sources(folder) if _USES_THE_SDK.search(text)]
+    using = [path for path, text in _python_sources(folder) if _USES_THE_SDK.search(text)]
     if not using:
         return None
-    if any(_SILENCES_IT.search(text) for _, text in _sources(folder)):
+    if any(_SILENCES_IT.search(text) for _, text in _python_sources(folder)):
         return Finding(True, "the Server SDK's telemetry is off")
     return Finding(
         False,
@@ -139,6 +139,7 @@ def telemetry_finding(folder: Path) -> Finding | None:
 
 
 def _unreachable_advice(told: str) -> str:
+    """Return the advice for a relay that could not be reached, by the words of its error."""
     if "HTTP 404" in told:
         return "the path is another one: json-envelope relays serve /ws/agent"
     if "HTTP 401" in told or "HTTP 403" in told:
@@ -154,14 +155,14 @@ def _unreachable_advice(told: str) -> str:
     return "is it running, and on that port? --target-cmd lets us start it ourselves"
 
 
-def _pointing_here(options: Settings) -> str:
+def _how_to_point_here(settings: Settings) -> str:
     """How the relay is pointed at us."""
-    if options.attachment.command:
+    if settings.attachment.command:
         return (
             "we set SPATIUS_CONSOLE_ENDPOINT and SPATIUS_INGRESS_ENDPOINT for its process; if it reads other "
             "variables: target-env, such as MOTION_URL={ingress}"
         )
-    at = f"127.0.0.1:{options.listens_at}"
+    at = f"127.0.0.1:{settings.listens_at}"
     return (
         f"start it with SPATIUS_CONSOLE_ENDPOINT=http://{at}{CONSOLE_ROOT} and "
         f"SPATIUS_INGRESS_ENDPOINT=ws://{at}{INGRESS_ROOT}, and look whether it reads them (a .env file may "
@@ -184,7 +185,8 @@ def _version(name: str) -> str:
         return ""
 
 
-def _sources(folder: Path) -> Iterator[tuple[Path, str]]:
+def _python_sources(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the path and text of each Python file of the project, at most `_MOST_FILES`."""
     looked_at = 0
     for path in sorted(folder.rglob("*.py")):
         parts = path.relative_to(folder).parts

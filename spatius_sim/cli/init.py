@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spatius_sim.cli.report import subject_argument
-from spatius_sim.cli.shared import (
-    _change_texts,
-    _checked_settings,
-    _relay_options,
-    _say_each_on_a_line,
-    _values_given,
+from spatius_sim.cli.common import (
+    change_texts,
+    checked_settings,
+    relay_options,
+    say_each_on_a_line,
+    values_given,
 )
+from spatius_sim.cli.report import subject_argument
 from spatius_sim.engine.options import CONFORMANCE_FILE
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from spatius_sim.cli.diagnosis import RelayDiagnosis
 
 
-@_relay_options
+@relay_options
 @click.command()
 @subject_argument(required=True, metavar="URL")
 @click.option("--force", is_flag=True, help="Write over a conformance.yaml that is there.")
@@ -39,14 +39,14 @@ def init(target: str, force: bool, **given: Any) -> int:
     path = Path(CONFORMANCE_FILE)
     if path.exists() and not force:
         raise UsageError(f"{CONFORMANCE_FILE} is there already: --force writes over it")
-    said = {"target": target} | _values_given(given)
-    options = _checked_settings(said)
+    said = {"target": target} | values_given(given)
+    options = checked_settings(said)
     answers = diagnose(options)
-    _say_each_on_a_line(
+    say_each_on_a_line(
         *(f"{'ok ' if found.well else 'NO '} {found.what}" for found in relay_findings(answers, options))
     )
     if answers.unreachable or not answers.understood:
-        _say_each_on_a_line(
+        say_each_on_a_line(
             "nothing was written; `spatius-sim doctor` with the same arguments says what to do"
         )
         return ExitCode.UNREACHABLE
@@ -54,8 +54,8 @@ def init(target: str, force: bool, **given: Any) -> int:
     path.write_text(text, encoding="utf-8")
     if variables:
         exports = " ".join(f"{name}=..." for name in variables)
-        _say_each_on_a_line(f"what may be a login stands in no file: export {exports}")
-    _say_each_on_a_line(
+        say_each_on_a_line(f"what may be a login stands in no file: export {exports}")
+    say_each_on_a_line(
         f"{CONFORMANCE_FILE} is written. Now: spatius-sim {'verify' if answers.whole_turn else 'doctor'}"
     )
     return 0
@@ -63,11 +63,11 @@ def init(target: str, force: bool, **given: Any) -> int:
 
 def _conformance_yaml(said: Mapping[str, Any], answers: "RelayDiagnosis") -> tuple[str, list[str]]:
     """What was said and found out, as the file that every command reads, and the variables that it needs."""
-    from spatius_sim.engine.confidence import Variables, without_secrets
     from spatius_sim.engine.conformance_file import as_conformance_text
+    from spatius_sim.engine.option_secrets import Variables, without_secrets
 
     variables = Variables()
-    escaped = {name: _change_texts(as_conformance_text, value) for name, value in said.items()}
+    escaped = {name: change_texts(as_conformance_text, value) for name, value in said.items()}
     values = {**without_secrets(escaped, variables), "wire": answers.wire, "level": "should"}
     lines = [
         "# What spatius-sim knows of this relay: `spatius-sim verify` judges it, and needs no arguments."

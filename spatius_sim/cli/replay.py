@@ -5,16 +5,16 @@ from pathlib import Path
 
 import click
 
-from spatius_sim.cli.shared import _endpoint_lines, _port, _say, _tape
+from spatius_sim.cli.common import endpoint_lines, port_option, print_lines, tape_argument
 from spatius_sim.engine.interruption import end_requested
 from spatius_sim.reporting.exit_code import ExitCode
 
 
 @click.command()
-@_tape
+@tape_argument
 @click.argument("relay", required=False)
 @click.option("--as", "role", type=click.Choice(["server", "client"]), default="server", show_default=True)
-@_port
+@port_option
 @click.option(
     "--match",
     type=click.Choice(["order", "audio"]),
@@ -50,10 +50,13 @@ def replay(
         return asyncio.run(_replay_clients(tape_path, relay, speed, settle))
     if relay is not None:
         raise click.UsageError("a relay is named with --as client only")
-    return asyncio.run(_replay(tape_path, port, match, speed, original_ids=original_ids))
+    return asyncio.run(_replay_as_server(tape_path, port, match, speed, original_ids=original_ids))
 
 
-async def _replay(tape_path: Path, port: int, match: str, speed: float, *, original_ids: bool) -> int:
+async def _replay_as_server(
+    tape_path: Path, port: int, match: str, speed: float, *, original_ids: bool
+) -> int:
+    """Serve a tape as Motion Server until the user ends it; return the exit code."""
     from spatius_sim.engine.replay_tape import read_script
     from spatius_sim.model.server.replay import Match
     from spatius_sim.net.server.replay_server import Playing, ReplayServer
@@ -61,21 +64,22 @@ async def _replay(tape_path: Path, port: int, match: str, speed: float, *, origi
     script = read_script(tape_path)
     playing = Playing(Match(match), speed, original_ids)
     ended = end_requested()
-    async with ReplayServer(script, playing, port=port, on_mismatch=_say) as server:
-        _say(
+    async with ReplayServer(script, playing, port=port, on_mismatch=print_lines) as server:
+        print_lines(
             f"{len(script.turns)} requests of {tape_path} are ready. Ctrl-C ends it. Point a relay here:",
-            *_endpoint_lines(server.console_endpoint, server.ingress_endpoint),
+            *endpoint_lines(server.console_endpoint, server.ingress_endpoint),
         )
         await ended
     return ExitCode.RULE_FAILED if server.mismatches else 0
 
 
 async def _replay_clients(tape_path: Path, relay: str, speed: float, settle: float) -> int:
+    """Play the clients of a tape against a relay, and print what each received; return the exit code."""
     from spatius_sim.engine.replay_tape import replay_clients
 
     heard = await replay_clients(tape_path, relay, speed=speed, settle=settle)
     for one in heard:
-        _say(
+        print_lines(
             f"{one.client}: {one.sent} frames sent, {one.frames_now} heard ({one.frames_then} on the tape), "
             f"{one.payloads_now} payloads ({one.payloads_then})"
         )

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from spatius_sim.cli.shared import _say_each_on_a_line
+from spatius_sim.cli.common import say_each_on_a_line
 
 
 @click.command()
@@ -27,4 +27,4 @@ def examples() -> None:
 
     folder = resource("conformance")
     relays = sorted(path for path in (folder / "examples").glob("[!_]*") if path.is_dir())
-    _say_each_on_a_line(*map(str, (*relays, folder / "ci")))
+    say_each_on_a_line(*map(str, (*relays, folder / "ci")))

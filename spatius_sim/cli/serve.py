@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spatius_sim.cli.shared import _port, _seed
+from spatius_sim.cli.common import port_option, seed_option
 from spatius_sim.engine.interruption import end_requested
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@_port
-@_seed
+@port_option
+@seed_option
 @click.option("--api-key", multiple=True, help="Accept this API key only (repeatable). Default: any.")
 @click.option("--app-id", multiple=True, help="Accept this app id only (repeatable). Default: any.")
 @click.option(
@@ -79,6 +79,7 @@ def scenarios() -> None:
 
 
 async def _serve_until_told(server: "MotionServer", api_key: str, *, as_json: bool) -> None:
+    """Print how to point a relay at the server, and serve until the user ends it."""
     ended = end_requested()
     async with server:
         environment = server.relay_environment(api_key)

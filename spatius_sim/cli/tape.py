@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from spatius_sim.cli.check import check
+from spatius_sim.cli.common import keep_audio_option, out_argument, print_lines, tape_argument
 from spatius_sim.cli.record import record
 from spatius_sim.cli.replay import replay
-from spatius_sim.cli.shared import _keep_audio, _out, _say, _tape
 from spatius_sim.reporting.exit_code import ExitCode
 
 
@@ -18,22 +18,22 @@ def tape() -> None:
 
 
 @tape.command()
-@_tape
+@tape_argument
 def show(tape_path: Path) -> None:
     """The tape as a readable dialogue. Arrows point at Motion Server and at the client (->: received by the
     kit, <-: sent by it)."""
-    from spatius_sim.tape.dialogue import dialogue
+    from spatius_sim.tape.describe import dialogue
 
     for line in dialogue(tape_path):
-        _say(line)
+        print_lines(line)
 
 
 @tape.command()
-@_tape
+@tape_argument
 @click.option("--json", "as_json", is_flag=True, help="As one machine-readable line.")
 def stats(tape_path: Path, as_json: bool) -> None:
     """What is on the tape, in numbers."""
-    from spatius_sim.tape.dialogue import statistics
+    from spatius_sim.tape.describe import statistics
 
     found = statistics(tape_path)
     header = found.header
@@ -52,16 +52,16 @@ def stats(tape_path: Path, as_json: bool) -> None:
         "bytes of the file": found.file_bytes,
     }
     if as_json:
-        _say(json.dumps(figures))
+        print_lines(json.dumps(figures))
         return
     for name, figure in figures.items():
         text = ", ".join(f"{k} {v}" for k, v in figure.items()) if isinstance(figure, dict) else str(figure)
-        _say(f"{name:26} {text}")
+        print_lines(f"{name:26} {text}")
 
 
 @tape.command()
-@_tape
-@_out
+@tape_argument
+@out_argument
 @click.option("--from", "from_seconds", default=0.0, help="Seconds from the start of the tape.")
 @click.option("--until", "until_seconds", type=float, help="Seconds from the start of the tape.")
 @click.option("--run", default=0, help="This run only (1, 2, ...).")
@@ -75,22 +75,22 @@ def cut(
     connection: tuple[str, ...],
 ) -> None:
     """Write a piece of TAPE to OUT; handshakes come along."""
-    from spatius_sim.tape import editing
+    from spatius_sim.tape import cut_and_merge
 
     until = None if until_seconds is None else int(until_seconds * 1e9)
-    piece = editing.TapeSlice(int(from_seconds * 1e9), until, run, frozenset(connection))
-    _say(f"{editing.cut(tape_path, out, piece)} events")
+    piece = cut_and_merge.TapeSlice(int(from_seconds * 1e9), until, run, frozenset(connection))
+    print_lines(f"{cut_and_merge.cut(tape_path, out, piece)} events")
 
 
 @tape.command()
 @click.argument("first", type=click.Path(path_type=Path))
 @click.argument("second", type=click.Path(path_type=Path))
-@_out
+@out_argument
 def merge(first: Path, second: Path, out: Path) -> None:
     """Make one tape of what was recorded before a relay and at its client."""
-    from spatius_sim.tape import editing
+    from spatius_sim.tape import cut_and_merge
 
-    _say(f"the second tape was moved by {editing.merge(first, second, out) / 1e9:.3f} s")
+    print_lines(f"the second tape was moved by {cut_and_merge.merge(first, second, out) / 1e9:.3f} s")
 
 
 @tape.command()
@@ -101,44 +101,44 @@ def diff(first: Path, second: Path) -> int:
 
     Prints nothing and exits 0 if they do not differ, 1 if they do.
     """
-    from spatius_sim.tape.comparing import differences
+    from spatius_sim.tape.compare import differences
 
     differing = False
     for line in differences(first, second):
         differing = True
-        _say(line)
+        print_lines(line)
     return ExitCode.RULE_FAILED if differing else 0
 
 
 @tape.command()
-@_tape
-@_out
+@tape_argument
+@out_argument
 def repair(tape_path: Path, out: Path) -> int:
     """Write what is whole of TAPE to OUT; exits 1 if something was missing."""
-    from spatius_sim.tape.editing import apart
+    from spatius_sim.tape.cut_and_merge import require_other_file
     from spatius_sim.tape.reader import repair as save
 
-    apart(out, tape_path)
+    require_other_file(out, tape_path)
     repaired = save(tape_path, out)
-    _say(*repaired.damage, f"{repaired.events} events saved")
+    print_lines(*repaired.damage, f"{repaired.events} events saved")
     return ExitCode.RULE_FAILED if repaired.damage else 0
 
 
 @tape.command("import")
 @click.argument("recordings", nargs=-1, required=True, type=click.Path(path_type=Path))
-@_out
-@_keep_audio
+@out_argument
+@keep_audio_option
 def import_(recordings: tuple[Path, ...], out: Path, keep_audio: bool) -> None:
     """Make a tape of RECORDINGS in the JSON that the SDK's HTTP example writes."""
     from spatius_sim import __version__
-    from spatius_sim.tape.exchange import import_recordings
+    from spatius_sim.tape.import_export import import_recordings
 
     import_recordings(list(recordings), out, __version__, keep_audio=keep_audio)
-    _say(f"{len(recordings)} runs")
+    print_lines(f"{len(recordings)} runs")
 
 
 @tape.command()
-@_tape
+@tape_argument
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
     "--as",
@@ -150,14 +150,14 @@ def import_(recordings: tuple[Path, ...], out: Path, keep_audio: bool) -> None:
 )
 def export(tape_path: Path, folder: Path, shape: str) -> None:
     """Write each request of TAPE to a file of its own in FOLDER."""
-    from spatius_sim.tape import exchange
+    from spatius_sim.tape import import_export
 
     writers = {
-        "json": exchange.export_recordings,
-        "wav": exchange.export_speech,
-        "npz": exchange.export_motion,
+        "json": import_export.export_recordings,
+        "wav": import_export.export_speech,
+        "npz": import_export.export_motion,
     }
-    _say(*map(str, writers[shape](tape_path, folder)))
+    print_lines(*map(str, writers[shape](tape_path, folder)))
 
 
 TAPE_COMMANDS: list[click.Command] = [tape, check, record, replay]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from spatius_sim.net.client.document import DocumentClient
 from spatius_sim.net.client.relay import RelayAddress, RelayClient
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.subjects.waiting import chunks
@@ -68,7 +68,7 @@ async def try_wire(
     tried = Tried()
 
     def tell(event: Event) -> None:
-        line = _line(event, tried)
+        line = _describe_event(event, tried)
         if event.lane is Lane.DOWNSTREAM and line:
             say(line)
 
@@ -89,51 +89,54 @@ async def try_wire(
     return tried
 
 
-def _line(event: Event, tried: Tried) -> str:
+def _describe_event(event: Event, tried: Tried) -> str:
+    """Return one event as a line for the user, and count what was understood."""
     match event.what:
         case Opened():
             return "connected"
         case Closed(by_kit, code):
             return f"closed by {'us' if by_kit else 'the relay'}, code {code}"
         case Sent(raw, value):
-            return f"-> {_frame(raw)}  {_words(value)}"
+            return f"-> {_abbreviate_frame(raw)}  {_describe_value(value)}"
         case Received(raw, value, part):
             tried.kinds.add(type(value).__name__)
             if isinstance(value, NotUnderstood):
                 tried.unclear += 1
-                return f"<- {_frame(raw)}  NOT UNDERSTOOD: {value.reason}\n   {raw[:_LONGEST_FRAME]!a}"
+                fault = f"NOT UNDERSTOOD: {value.reason}\n   {raw[:_LONGEST_FRAME]!a}"
+                return f"<- {_abbreviate_frame(raw)}  {fault}"
             tried.understood += not part
-            return f"<- {_frame(raw)}  {'and ' if part else ''}{_words(value)}"
+            return f"<- {_abbreviate_frame(raw)}  {'and ' if part else ''}{_describe_value(value)}"
     return ""
 
 
-def _frame(raw: Frame) -> str:
+def _abbreviate_frame(raw: Frame) -> str:
     if isinstance(raw, str):
         return f"text   {len(raw):7} characters"
     return f"binary {len(raw):7} bytes     "
 
 
-def _words(value: object) -> str:
+def _describe_value(value: object) -> str:
+    """Return what one message of the wire means, in words."""
     match value:
         case Ready(session_id, output_rate, input_rate):
-            named = f"session {_short(session_id)}, " if session_id else ""
+            named = f"session {_abbreviate(session_id)}, " if session_id else ""
             return f"ready: {named}audio at {output_rate} Hz, takes {input_rate} Hz"
         case Audio(pcm, last, turn_id):
-            return f"audio: {len(pcm)} bytes{_marks(last, turn_id)}"
+            return f"audio: {len(pcm)} bytes{_describe_marks(last, turn_id)}"
         case Motion(payloads, last, turn_id):
             strange = sum(not isinstance(read_upstream(payload), MotionResponse) for payload in payloads)
             doubt = f", {strange} OF THEM NO ENVELOPE OF MOTION SERVER" if strange else ""
-            return f"motion: {len(payloads)} payloads{doubt}{_marks(last, turn_id)}"
+            return f"motion: {len(payloads)} payloads{doubt}{_describe_marks(last, turn_id)}"
         case Interrupted(reason):
-            return f"interrupted: {_short(reason)}"
+            return f"interrupted: {_abbreviate(reason)}"
         case Failed(message):
-            return f"failed: {_short(message)}"
+            return f"failed: {_abbreviate(message)}"
         case Note(kind):
-            return f"a note: {_short(kind)}"
+            return f"a note: {_abbreviate(kind)}"
         case Start(rate):
             return f"start: audio at {rate} Hz will come"
         case Speak(pcm, last):
-            return f"speech: {len(pcm)} bytes{_marks(last, '')}"
+            return f"speech: {len(pcm)} bytes{_describe_marks(last, '')}"
         case SpeakEnd():
             return "the speech is complete"
         case Unclear(reason):
@@ -141,9 +144,9 @@ def _words(value: object) -> str:
     return type(value).__name__
 
 
-def _marks(last: bool, turn_id: str) -> str:
-    return (", the last" if last else "") + (f", of turn {_short(turn_id)}" if turn_id else "")
+def _describe_marks(last: bool, turn_id: str) -> str:
+    return (", the last" if last else "") + (f", of turn {_abbreviate(turn_id)}" if turn_id else "")
 
 
-def _short(text: str) -> str:
+def _abbreviate(text: str) -> str:
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spatius_sim.cli.common import _NAMED_BY_ARGUMENT, as_click
 from spatius_sim.cli.report import subject_argument
-from spatius_sim.cli.shared import _NAMED_BY_ARGUMENT, as_click
 from spatius_sim.engine.options import (
     HOOK_START,
     JUDGE_OPTIONS,
@@ -50,7 +50,7 @@ def verify(target: str | None, **given: Any) -> int:
       6  the relay was not reached, or completed no turn
     """
     from spatius_sim.cli.verify_view import VerifyView
-    from spatius_sim.engine.judge_run import judge_run
+    from spatius_sim.engine.whole_run import judge_run
 
     request = _request({option.name: given.get(option.field) for option in JUDGE_OPTIONS}, target)
     view = VerifyView(request)
@@ -81,5 +81,5 @@ def _request(values: dict[str, Any], target: str | None) -> "RunRequest":
         )
     if request.settings.turn == HOOK_START:
         told = f"--turn {HOOK_START}: the hook stands in a conftest.py, which pytest alone reads"
-        raise request.placed(UsageError(f"{told}: judge by `pytest --target=URL --turn={HOOK_START}`"))
+        raise request.with_place(UsageError(f"{told}: judge by `pytest --target=URL --turn={HOOK_START}`"))
     return request

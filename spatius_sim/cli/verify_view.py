@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.text import Text
 
-from spatius_sim.engine.ending import Ending
-from spatius_sim.engine.judging import RuleResult
+from spatius_sim.engine.rule_by_rule import RuleResult
+from spatius_sim.engine.run_ending import Ending
 from spatius_sim.engine.run_header import header_lines
 from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.reporting.formats.progress import ProgressLines

@@ -27,7 +27,7 @@ def list_wires() -> None:
     from spatius_sim.files.wire_file import shipped_wire, wire_names
 
     for name in wire_names():
-        _say(f"{name:20}{shipped_wire(name).declares.about}")
+        _print_short_lines(f"{name:20}{shipped_wire(name).declares.about}")
 
 
 @wire.command()
@@ -63,13 +63,14 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
             f"{shown_url(url)}: a URL that begins with ws://, wss://, http:// or https:// is needed"
         )
     tried = asyncio.run(
-        _try(find_wire(file), url, silence, int(max(0.0, speak) * PLAN_SAMPLE_RATE), motion_port)
+        _try_wire(find_wire(file), url, silence, int(max(0.0, speak) * PLAN_SAMPLE_RATE), motion_port)
     )
-    _say(tried.in_words())
+    _print_short_lines(tried.in_words())
     return 0 if tried.fits else ExitCode.RULE_FAILED
 
 
-async def _try(wire: "Wire", url: str, silence: float, samples: int, motion_port: int) -> "Tried":
+async def _try_wire(wire: "Wire", url: str, silence: float, samples: int, motion_port: int) -> "Tried":
+    """Start Motion Server if its port is free, print what the relay needs, and speak to the relay once."""
     from spatius_sim.cli import try_wire as trying_wire
     from spatius_sim.net.client.relay import RelayAddress
     from spatius_sim.net.server.motion_server import MotionServerShell
@@ -79,21 +80,22 @@ async def _try(wire: "Wire", url: str, silence: float, samples: int, motion_port
         try:
             server = await stack.enter_async_context(MotionServerShell(port=motion_port))
         except UsageError as error:
-            _say(f"{error}: what listens there answers the relay")
+            _print_short_lines(f"{error}: what listens there answers the relay")
         else:
-            _say("Motion Server listens; the relay needs this environment:")
+            _print_short_lines("Motion Server listens; the relay needs this environment:")
             environment = relay_environment(server, canary_key(1))
-            _say(*(f"  {name}={value}" for name, value in environment.items()))
+            _print_short_lines(*(f"  {name}={value}" for name, value in environment.items()))
         return await trying_wire.try_wire(
             wire,
             RelayAddress(url),
             seconds=silence,
             samples=samples,
-            say=lambda line: _say(*line.split("\n")),
+            say=lambda line: _print_short_lines(*line.split("\n")),
         )
 
 
-def _say(*lines: str) -> None:
+def _print_short_lines(*lines: str) -> None:
+    """Print each of these lines as one short line, made harmless."""
     from spatius_sim.reporting.harmless import one_line
 
     sys.stdout.write("".join(f"{one_line(line)}\n" for line in lines))

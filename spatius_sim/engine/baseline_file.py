@@ -67,7 +67,7 @@ def update_baseline(path: Path, outcomes: Iterable[RuleOutcome], subject: str, t
         failure = outcome.failure if outcome.verdict is Verdict.FAILED else None
         if entry is None and failure is not None:
             update.added.append(outcome.rule_id)
-            new += _entry(outcome.rule_id, failure.actual, today)
+            new += _new_entry_lines(outcome.rule_id, failure.actual, today)
         elif entry is None or entry.flaky:
             continue
         elif outcome.verdict is Verdict.PASSED:
@@ -75,7 +75,7 @@ def update_baseline(path: Path, outcomes: Iterable[RuleOutcome], subject: str, t
             editing.remove_lines(entry.line, entry.last_line)
         elif failure is not None and not entry.covers(failure.actual):
             update.changed.append(outcome.rule_id)
-            editing.replace(reader.ways[outcome.rule_id], _quoted(failure.actual))
+            editing.replace(reader.ways[outcome.rule_id], _quote_yaml(failure.actual))
     if new:
         editing.append(reader.failures, [f"{reader.indent}{line}" for line in new])
     _write_whole(path.resolve(), editing.done())
@@ -122,16 +122,17 @@ def baseline_schema() -> dict[str, Any]:
     }
 
 
-def _entry(rule_id: str, actual: str, today: date) -> list[str]:
+def _new_entry_lines(rule_id: str, actual: str, today: date) -> list[str]:
+    """Return the YAML lines of a failure that is new in the baseline."""
     return [
         f"{rule_id}:",
         f"  reason: not explained yet; first seen on {today}",
-        f"  fails-with: {_quoted(actual)}",
+        f"  fails-with: {_quote_yaml(actual)}",
         f"  expires: {today + LIFE_OF_A_NEW_ENTRY}",
     ]
 
 
-def _quoted(text: str) -> str:
+def _quote_yaml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
@@ -158,7 +159,7 @@ class _Reader(YamlFile):
                 self._check_rule(at, rule_id, subjects)
                 if rule_id in known:
                     raise self.error(at, f"{rule_id} stands in both {FAILURES} and {FLAKY}")
-                known[rule_id] = self._known(rule_id, at, entry, flaky=section == FLAKY)
+                known[rule_id] = self._read_known_failure(rule_id, at, entry, flaky=section == FLAKY)
                 self.indent = " " * at.start_mark.column
         return Baseline(self.place, known)
 
@@ -169,7 +170,7 @@ class _Reader(YamlFile):
         if judged not in subjects:
             raise self.error(at, f"{rule_id} is a rule for a {judged}, not for a {' or a '.join(subjects)}")
 
-    def _known(self, rule_id: str, at: Node, entry: Node, *, flaky: bool) -> KnownFailure:
+    def _read_known_failure(self, rule_id: str, at: Node, entry: Node, *, flaky: bool) -> KnownFailure:
         """Read one entry, with the lines of its parts."""
         parts = self.items(entry, rule_id, _KEYS)
         for key in _NEEDED:
@@ -182,10 +183,10 @@ class _Reader(YamlFile):
         issue = parts.get("issue")
         return KnownFailure(
             rule_id,
-            self._filled(parts["reason"][1], "reason"),
-            tuple(self._filled(one, "fails-with") for one in ways),
+            self._non_empty_text(parts["reason"][1], "reason"),
+            tuple(self._non_empty_text(one, "fails-with") for one in ways),
             self.text(issue[1], "issue") if issue else "",
-            None if expiry is None else self._day(expiry),
+            None if expiry is None else self._read_date(expiry),
             flaky,
             at.start_mark.line + 1,
             _last_line(entry),
@@ -193,13 +194,13 @@ class _Reader(YamlFile):
             at_expiry.start_mark.line + 1,
         )
 
-    def _filled(self, node: Node, key: str) -> str:
+    def _non_empty_text(self, node: Node, key: str) -> str:
         text = self.text(node, key)
         if not text.strip():
             raise self.error(node, f"{key} says nothing: {_KEYS[key]}")
         return text
 
-    def _day(self, node: Node) -> date:
+    def _read_date(self, node: Node) -> date:
         text = self.text(node, "expires")
         try:
             return date.fromisoformat(text)

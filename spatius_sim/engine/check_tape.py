@@ -17,10 +17,10 @@ from spatius_sim.reporting.baseline import Baseline, review
 from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION, RULES, find_rule
 from spatius_sim.rules.findings import Judgement, Verdict
-from spatius_sim.rules.judge import judge
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.story.observed import with_turns
 from spatius_sim.tape.reader import header_of
-from spatius_sim.tape.taping import read_traces
+from spatius_sim.tape.traces import read_traces
 from spatius_sim.trace.events import Trace
 from spatius_sim.wires.features import FEATURES
 
@@ -66,7 +66,7 @@ def settings_of_tapes(given: Mapping[str, Any], folder: Path) -> TapeSettings:
         try:
             _check(file.values)
         except UsageError as error:
-            raise file.placed(error) from error
+            raise file.with_place(error) from error
     return TapeSettings(said, file)
 
 
@@ -94,13 +94,13 @@ def check_tape(path: Path, asked: TapeSettings | None = None) -> tuple[Summary, 
     tallies: dict[str, dict[str, _Tally]] = {}
     wires: dict[str, str] = {}
     for number, trace in enumerate(read_traces(path), 1):
-        for subject in _subjects(trace):
+        for subject in _subjects_on(trace):
             wires[subject] = trace.header.wire
             lacks = tuple(sorted({*trace.header.lacks, *asked.of(subject).get("lacks", ())}))
             judged = with_turns(replace(trace, header=replace(trace.header, subject=subject, lacks=lacks)))
             for rule_id, judgement in judge(judged).items():
                 tally = tallies.setdefault(subject, {}).setdefault(rule_id, _Tally())
-                _add(tally, judgement, path, judged, number)
+                _add_judgements(tally, judgement, path, judged, number)
     for rule_id in asked.given.get("rule", ()):
         judged_kind = find_rule(rule_id).subject
         if tallies and judged_kind not in tallies:
@@ -108,11 +108,11 @@ def check_tape(path: Path, asked: TapeSettings | None = None) -> tuple[Summary, 
             raise UsageError(f"{rule_id} is a rule for a {judged_kind}, and {path} is about a {about}")
     seed = header_of(path).seed
     return tuple(
-        _summary(path, subject, seed, wires[subject], tallies, asked.of(subject)) for subject in tallies
+        _make_summary(path, subject, seed, wires[subject], tallies, asked.of(subject)) for subject in tallies
     )
 
 
-def _summary(
+def _make_summary(
     path: Path,
     subject: str,
     seed: int,
@@ -120,10 +120,11 @@ def _summary(
     tallies: Mapping[str, Mapping[str, _Tally]],
     asked: Mapping[str, Any],
 ) -> Summary:
+    """Make the summary of one subject from the tallies of its rules."""
     named = frozenset(asked.get("rule", ()))
     judged = rules_to_judge(named, asked.get("level", DEFAULT_LEVEL))
     outcomes = tuple(
-        _outcome(rule_id, tally) for rule_id, tally in tallies[subject].items() if rule_id in judged
+        _outcome_of_tally(rule_id, tally) for rule_id, tally in tallies[subject].items() if rule_id in judged
     )
     summary = Summary(
         subject,
@@ -138,11 +139,11 @@ def _summary(
     )
     if not asked.get("baseline"):
         return summary
-    said = review(_baseline(Path(asked["baseline"]), list(tallies)), outcomes, date.today())
+    said = review(_read_tape_baseline(Path(asked["baseline"]), list(tallies)), outcomes, date.today())
     return replace(summary, known=said.tolerated, complaints=said.complaints)
 
 
-def _baseline(path: Path, subjects: Sequence[str]) -> Baseline:
+def _read_tape_baseline(path: Path, subjects: Sequence[str]) -> Baseline:
     """Its entries may pass: a rule that one recording keeps may be broken as ever."""
     baseline = read_baseline(path, *subjects)
     return replace(
@@ -150,7 +151,7 @@ def _baseline(path: Path, subjects: Sequence[str]) -> Baseline:
     )
 
 
-def _subjects(trace: Trace) -> tuple[str, ...]:
+def _subjects_on(trace: Trace) -> tuple[str, ...]:
     """Whom a run says something about: a proxy before a relay sees the server's side, too."""
     known = {rule.subject for rule in RULES.values()}
     header = trace.header
@@ -159,7 +160,8 @@ def _subjects(trace: Trace) -> tuple[str, ...]:
     return tuple(subject for subject in named if subject in known)
 
 
-def _add(tally: _Tally, judgement: Judgement, path: Path, trace: Trace, number: int) -> None:
+def _add_judgements(tally: _Tally, judgement: Judgement, path: Path, trace: Trace, number: int) -> None:
+    """Add the judgements of one trace to the tallies of their rules."""
     tally.runs += 1
     tally.exercised += judgement.exercised
     if not tally.reasons.get(judgement.verdict):
@@ -172,7 +174,8 @@ def _add(tally: _Tally, judgement: Judgement, path: Path, trace: Trace, number: 
         tally.failure = failure_of(broken, trace, scenario, path, confirmed=True)
 
 
-def _outcome(rule_id: str, tally: _Tally) -> RuleOutcome:
+def _outcome_of_tally(rule_id: str, tally: _Tally) -> RuleOutcome:
+    """Turn the tally of one rule into its outcome."""
     verdict = next(verdict for verdict in _GRAVEST if verdict in tally.reasons)
     reason = tally.reasons[verdict]
     blocked_by = tuple(tally.blocked_by) if verdict is Verdict.UNEXERCISED else ()

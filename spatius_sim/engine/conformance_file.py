@@ -47,7 +47,7 @@ class ConformanceFile:
         naming = SUBJECTS.keys() if named else ()
         return {n: v for n, v in self.values.items() if given.get(n) is None and n not in naming}
 
-    def placed(self, error: UsageError) -> UsageError:
+    def with_place(self, error: UsageError) -> UsageError:
         """The same error, with file and line if it is about an option that stands here."""
         option = str(error).split(" ", 1)[0].rstrip(":").removeprefix("--")
         if option not in self.lines:
@@ -107,19 +107,19 @@ def _options_of_a_file() -> dict[str, JudgeOption]:
 def _value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
     """Read the value of an option: one, or a list of them."""
     if not option.repeatable:
-        return _one(reader, option, node, folder)
+        return _read_value(reader, option, node, folder)
     pair = _PAIR.fullmatch(option.metavar)
     if isinstance(node, MappingNode) and pair:
         parts = reader.mapping(node, option.name)
-        return [f"{name}{pair[1]}{_part(reader, option, name, value)}" for name, value in parts.items()]
+        return [f"{name}{pair[1]}{_name_part(reader, option, name, value)}" for name, value in parts.items()]
     items = reader.sequence(node, option.name) if isinstance(node, SequenceNode) else [node]
-    return [_one(reader, option, item, folder) for item in items]
+    return [_read_value(reader, option, item, folder) for item in items]
 
 
-def _one(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
+def _read_value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
     """Read one value as the option says. A path starts in the folder of the file."""
     if isinstance(node, ScalarNode):
-        node = _filled(reader, option, node)
+        node = _non_empty_text(reader, option, node)
     if option.parse is bool:
         return reader.flag(node, option.name)
     if option.parse is int:
@@ -136,11 +136,11 @@ def _one(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any
     return str(folder / text) if is_path else text
 
 
-def _part(reader: YamlFile, option: JudgeOption, name: str, node: Node) -> str:
-    return reader.text(_filled(reader, option, node) if isinstance(node, ScalarNode) else node, name)
+def _name_part(reader: YamlFile, option: JudgeOption, name: str, node: Node) -> str:
+    return reader.text(_non_empty_text(reader, option, node) if isinstance(node, ScalarNode) else node, name)
 
 
-def _filled(reader: YamlFile, option: JudgeOption, node: ScalarNode) -> ScalarNode:
+def _non_empty_text(reader: YamlFile, option: JudgeOption, node: ScalarNode) -> ScalarNode:
     """The same with the variables of the environment in it."""
 
     def value(reference: re.Match[str]) -> str:

@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from spatius_sim.reporting.summary import Failure
+from spatius_sim.reporting.timeline.build_timeline import timeline_of
 from spatius_sim.reporting.timeline.client_dialogue import dialogue
-from spatius_sim.reporting.timeline.of_trace import timeline_of
 from spatius_sim.rules.findings import Broken
+from spatius_sim.trace.event_text import line_of
 from spatius_sim.trace.events import Closed, Lane, Received, Refused, TokenRequested, Trace
-from spatius_sim.trace.words import line_of
 from spatius_sim.wires.events import Failed, NotUnderstood
 
 _MOST_EVENTS = 6
@@ -24,12 +24,14 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
         str(tape),
         confirmed,
         dialogue(trace, guilty),
-        tuple(_line(trace, seq) for seq in guilty[:_MOST_EVENTS] if seq < len(trace.events)),
+        tuple(
+            _describe_numbered_event(trace, seq) for seq in guilty[:_MOST_EVENTS] if seq < len(trace.events)
+        ),
         timeline_of(trace, guilty),
     )
 
 
-def _line(trace: Trace, seq: int) -> str:
+def _describe_numbered_event(trace: Trace, seq: int) -> str:
     """One event in words, timed from the first one."""
     event = trace.events[seq]
     return line_of(replace(event, at_ns=event.at_ns - trace.events[0].at_ns)).strip()
@@ -50,10 +52,10 @@ def sign_of_trouble(trace: Trace) -> str:
     refused = [event.what for event in trace.events if isinstance(event.what, Refused)]
     if refused:
         return f"it reached Motion Server, which refused it: HTTP {refused[0].status} {refused[0].reason}"
-    for event in trace.on(Lane.CONSOLE):
+    for event in trace.on_lane(Lane.CONSOLE):
         if isinstance(event.what, TokenRequested) and event.what.status != 200:
             return f"its token request was refused with HTTP {event.what.status}"
-    for event in trace.on(Lane.DOWNSTREAM):
+    for event in trace.on_lane(Lane.DOWNSTREAM):
         if isinstance(event.what, Closed) and not event.what.by_kit:
             return f"it closed the connection with code {event.what.code}" + what_was_not_understood(trace)
         if isinstance(event.what, Received) and isinstance(event.what.value, Failed):
@@ -65,7 +67,7 @@ def what_was_not_understood(trace: Trace) -> str:
     """How many messages of the relay were not understood, and the first of them; "" for none."""
     reasons = [
         event.what.value.reason
-        for event in trace.on(Lane.DOWNSTREAM)
+        for event in trace.on_lane(Lane.DOWNSTREAM)
         if isinstance(event.what, Received) and isinstance(event.what.value, NotUnderstood)
     ]
     return f" ({len(reasons)} messages were not understood; the first: {reasons[0]})" if reasons else ""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spatius_sim.engine.confidence import without_secrets
+from spatius_sim.engine.option_secrets import without_secrets
 from spatius_sim.protocol.errors import UsageError
 
 

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from spatius_sim.files.wire_file import wire_of
 from spatius_sim.model.server.replay import RecordedRun, script_of
 from spatius_sim.protocol.errors import UnreachableError, UsageError
-from spatius_sim.tape.taping import read_traces
+from spatius_sim.tape.traces import read_traces
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
 from spatius_sim.trace.logins import shown_url
 from spatius_sim.wires.events import Motion
@@ -62,17 +62,19 @@ async def replay_clients(path: Path, url: str, *, speed: float, settle: float) -
     """
     heard: list[ReplayResult] = []
     for trace in read_traces(path):
-        clients = sorted({e.connection for e in trace.on(Lane.DOWNSTREAM) if isinstance(e.what, Sent)})
-        playing = (_play(trace, client, url, speed, settle) for client in clients)
+        clients = sorted({e.connection for e in trace.on_lane(Lane.DOWNSTREAM) if isinstance(e.what, Sent)})
+        playing = (_replay_client(trace, client, url, speed, settle) for client in clients)
         heard += await asyncio.gather(*playing)
     if not heard:
         raise UsageError(f"{path}: no client of a relay is on this tape")
     return heard
 
 
-async def _play(trace: Trace, client: str, url: str, speed: float, settle: float) -> ReplayResult:
-    own = [event for event in trace.on(Lane.DOWNSTREAM) if event.connection == client]
-    start = next((event.at_ns for event in trace.on(Lane.DOWNSTREAM)), 0)
+async def _replay_client(trace: Trace, client: str, url: str, speed: float, settle: float) -> ReplayResult:
+    """Send one client's recorded frames at their recorded times, and wait until the relay has been silent for
+    `settle` seconds."""
+    own = [event for event in trace.on_lane(Lane.DOWNSTREAM) if event.connection == client]
+    start = next((event.at_ns for event in trace.on_lane(Lane.DOWNSTREAM)), 0)
     received: list[str | bytes] = []
     last_sign = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -82,7 +84,7 @@ async def _play(trace: Trace, client: str, url: str, speed: float, settle: float
         )
     except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
         raise UnreachableError(f"{shown_url(url)} cannot be reached: {error}") from error
-    listening = asyncio.create_task(_listen(socket, received, last_sign))
+    listening = asyncio.create_task(_collect_frames(socket, received, last_sign))
     begun, sent = loop.time(), 0
     try:
         for event in own:
@@ -103,11 +105,11 @@ async def _play(trace: Trace, client: str, url: str, speed: float, settle: float
         await socket.close()
         await listening
     then = [event.what.raw for event in own if isinstance(event.what, Received) and not event.what.part]
-    payloads = (_payloads(trace, then), _payloads(trace, received))
+    payloads = (_count_payloads(trace, then), _count_payloads(trace, received))
     return ReplayResult(client, sent, len(then), len(received), *payloads)
 
 
-async def _listen(socket: ClientConnection, received: list[str | bytes], sign: asyncio.Event) -> None:
+async def _collect_frames(socket: ClientConnection, received: list[str | bytes], sign: asyncio.Event) -> None:
     with contextlib.suppress(ConnectionClosed):
         async for frame in socket:
             received.append(frame)
@@ -115,7 +117,7 @@ async def _listen(socket: ClientConnection, received: list[str | bytes], sign: a
     sign.set()
 
 
-def _payloads(trace: Trace, frames: list[str | bytes]) -> int:
+def _count_payloads(trace: Trace, frames: list[str | bytes]) -> int:
     spoken_wire = wire_of(trace.header.wire, trace.header.declaration)
     read = (event for frame in frames for event in spoken_wire.read_relay(frame))
     return sum(len(event.payloads) for event in read if isinstance(event, Motion))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from spatius_sim.engine.confidence import API_KEY_VARIABLE, shown_subject
+from spatius_sim.engine.option_secrets import shown_subject
 from spatius_sim.engine.profiles import Profile, profile_named
 from spatius_sim.engine.settings import _SOCKET_SCHEMES, Settings
 from spatius_sim.engine.trial import Trial, suite_header
@@ -18,10 +18,11 @@ from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.client.testee import SocketTestee, StdioTestee, Testee
 from spatius_sim.net.listening import free_port
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.plan import Plan
+from spatius_sim.protocol.environment import API_KEY_VARIABLE
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.client import OUR_OWN, ClientSubject, InProcessTestee
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
@@ -30,7 +31,7 @@ from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.relay.turn_starts import turn_start
 from spatius_sim.subjects.server import ServerAddress, ServerSubject
 from spatius_sim.subjects.subject import Subject, canary_key, relay_environment
-from spatius_sim.tape.taping import TapeRecorder
+from spatius_sim.tape.traces import TapeRecorder
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Trace
 from spatius_sim.trace.known_secrets import KnownSecrets
@@ -88,7 +89,7 @@ class Run:
         settings = self.settings
         port = settings.listens_at
         if UPSTREAM in settings.lacks:
-            self._recorder.secret("key", settings.environment.get(API_KEY_VARIABLE, ""))
+            self._recorder.secret_reference("key", settings.environment.get(API_KEY_VARIABLE, ""))
         return {} if port is None else self._run(self._serve(port))
 
     @property
@@ -96,18 +97,18 @@ class Run:
         """How thorough the run is."""
         return profile_named(self.settings.profile)
 
-    def trial(self, kind: str) -> Trial[Any]:
+    def trial_for(self, kind: str) -> Trial[Any]:
         """The trial of the `relay`, `server` or `client`; raises UsageError if it cannot be had."""
         if kind not in self._trials:
             settings = self.settings
             subject: Subject[Any]
             match kind:
                 case "relay":
-                    subject = self._run(self._relay())
+                    subject = self._run(self._attach_relay())
                 case "server":
                     subject = self._run(self._server())
                 case _:
-                    subject = self._run(self._client())
+                    subject = self._run(self._make_client())
             if math.isinf(self._deadline):
                 self._deadline = time.monotonic() + settings.time_budget
             trial: Trial[Any] = Trial(
@@ -121,7 +122,7 @@ class Run:
                 unwritten=self.unwritten,
             )
             if kind == "client":
-                trial.examples, trial.shorter = self.profile.client_plans, ClientPlan.shorter
+                trial.examples, trial.shorter = self.profile.client_plans, ClientPlan.shorter_plans
             trial.secrets = self.secrets
             trial.on_trace = self._record if self._taping is not None else None
             self._trials[kind] = trial
@@ -142,7 +143,7 @@ class Run:
         if self._taping is None or self._writer is None:
             return
         try:
-            self._taping.whole(trace)
+            self._taping.record_trace(trace)
         except UsageError as error:
             self.unwritten.append(str(error))
             self._writer.abandon()
@@ -153,7 +154,7 @@ class Run:
         self._motion_server = await self._stack.enter_async_context(server)
         return relay_environment(server, canary_key(self.settings.seed))
 
-    async def _relay(self) -> Subject[Plan]:
+    async def _attach_relay(self) -> Subject[Plan]:
         """Attach the relay that is named, or start the reference relay."""
         settings = self.settings
         url = settings.target
@@ -171,7 +172,7 @@ class Run:
         if settings.attachment.command:
             port = free_port()
             url = with_port(url, port)
-            process = self._process(port)
+            process = self._relay_process(port)
             self._stack.push_async_callback(process.stop)
         return RelaySubject(
             settings.attachment.address(url),
@@ -185,7 +186,9 @@ class Run:
             turn_start(settings.turn, settings.turn_hook),
         )
 
-    def _process(self, port: int) -> RelayProcess:
+    def _relay_process(self, port: int) -> RelayProcess:
+        """Return the user's relay command, not started yet, with the environment that points it at our Motion
+        Server."""
         settings = self.settings
         ours = dict(settings.environment)
         if self._motion_server is not None:
@@ -193,7 +196,7 @@ class Run:
         environment = settings.attachment.process_environment(ours, port)
         return RelayProcess(with_port(settings.attachment.command, port), environment)
 
-    async def _client(self) -> Subject[ClientPlan]:
+    async def _make_client(self) -> Subject[ClientPlan]:
         """Attach the client of the testee that is named, or our own client."""
         settings = self.settings
         testee: Testee

@@ -9,7 +9,7 @@ from spatius_sim.engine.baseline_file import read_baseline, update_baseline
 from spatius_sim.engine.run_outcomes import NEVER_RUN
 from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.reporting.baseline import Baseline, BaselineCheck, remark, review
+from spatius_sim.reporting.baseline import Baseline, BaselineCheck, check_outcome, review
 from spatius_sim.reporting.summary import RuleOutcome, Summary
 from spatius_sim.rules.findings import Verdict
 
@@ -36,14 +36,14 @@ class RunBaseline:
         """What the baseline says of an outcome. While it is updated, this is what it will say."""
         found = BaselineCheck()
         if self._baseline is not None:
-            found = remark(self._baseline, outcome, date.today())
+            found = check_outcome(self._baseline, outcome, date.today())
         if self._updating and not found.tolerated:
             return BaselineCheck(tolerated="to be written to the baseline" if outcome.failure else "")
         return found
 
     def review(self, summaries: Sequence[Summary]) -> list[Summary]:
         """The summaries, with what the baseline says of them."""
-        return list(map(self._reviewed, summaries))
+        return list(map(self._review_summary, summaries))
 
     def update(self, summary: Summary) -> str:
         """Bring the baseline up to date, if that is asked for, and say in a line what was done. A run that
@@ -66,6 +66,7 @@ class RunBaseline:
         return f"{self._path}: {done}"
 
     def _check_update(self, request: RunRequest) -> None:
+        """Raise UsageError if the baseline cannot be updated by this run, which may be only part of one."""
         if not self._path:
             raise UsageError("--update-baseline: which one? --baseline FILE says it")
         partial = [option for name, option in _PARTIAL.items() if request.values.get(name)]
@@ -74,7 +75,7 @@ class RunBaseline:
         if partial:
             raise UsageError(f"--update-baseline needs a whole run: leave out {', '.join(partial)}")
 
-    def _reviewed(self, summary: Summary) -> Summary:
+    def _review_summary(self, summary: Summary) -> Summary:
         if self._baseline is None:
             return summary
         found = review(self._baseline, summary.outcomes, date.today())

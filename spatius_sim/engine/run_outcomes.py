@@ -34,7 +34,7 @@ class RunOutcomes:
         """How many rules were judged."""
         return sum(map(len, self._by_subject.values()))
 
-    def take(self, subject: str, outcome: RuleOutcome, target: str = "", wire: str = "") -> None:
+    def add_outcome(self, subject: str, outcome: RuleOutcome, target: str = "", wire: str = "") -> None:
         """Take in an outcome of a rule for a subject of that kind. If the kit failed at a rule before, that
         stays so, unless the rule is broken."""
         self._targets[subject] = self._targets.get(subject) or target
@@ -63,7 +63,7 @@ class RunOutcomes:
     def _summary(self, request: RunRequest, kind: str, target: str) -> Summary:
         """Sum up one subject. If it was named, rules that were never run are in it, too."""
         outcomes = self._by_subject.get(kind, {})
-        wanted = request.judged if request.subject else frozenset()
+        wanted = request.judged_rules if request.subject else frozenset()
         never = RuleOutcome("", Verdict.UNEXERCISED, reason=NEVER_RUN)
         return Summary(
             kind,
@@ -78,6 +78,6 @@ class RunOutcomes:
             ),
             request.settings.level,
             request.settings.profile,
-            request.required,
+            request.required_rules,
             self._wires.get(kind, ""),
         )

@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis.strategies import just
 
-from spatius_sim.engine.confidence import shown_subject
 from spatius_sim.engine.conformance_file import ConformanceFile
+from spatius_sim.engine.option_secrets import shown_subject
 from spatius_sim.engine.options import (
     ASKED_OF_A_RELAY,
     CONFORMANCE_FILE,
@@ -58,20 +58,22 @@ class RunRequest:
         return str(self.values.get("plan", ""))
 
     @property
-    def judged(self) -> frozenset[str]:
+    def judged_rules(self) -> frozenset[str]:
         """The ids of the rules that were named; if none was, of those at the chosen level."""
         return rules_to_judge(self.named_rules, self.settings.level)
 
     @property
-    def required(self) -> frozenset[str]:
+    def required_rules(self) -> frozenset[str]:
         """The ids of the rules without which the run is no pass."""
         profile = profile_named(self.settings.profile)
-        return self.judged if self.named_rules else frozenset(filter(profile.requires, self.judged))
+        return (
+            self.judged_rules if self.named_rules else frozenset(filter(profile.requires, self.judged_rules))
+        )
 
     @property
     def rules(self) -> list[Rule]:
         """The rules to judge of the subject that is named, in the catalogue's order."""
-        return [rule for rule in rules_for(self.kind) if rule.id in self.judged]
+        return [rule for rule in rules_for(self.kind) if rule.id in self.judged_rules]
 
     def check(self) -> None:
         """Raises UsageError for settings that cannot be (with file and line, if they stand in a file), and
@@ -79,12 +81,12 @@ class RunRequest:
         try:
             self.settings.check()
         except UsageError as error:
-            raise self.placed(error) from error
+            raise self.with_place(error) from error
         self.check_rules(self.kind)
 
-    def placed(self, error: UsageError) -> UsageError:
+    def with_place(self, error: UsageError) -> UsageError:
         """The same error, with file and line if it is about an option that stands in the file."""
-        return error if self.file is None else self.file.placed(error)
+        return error if self.file is None else self.file.with_place(error)
 
     def check_rules(self, kind: str = "") -> None:
         """Raises UsageError for a rule that does not exist or that judges no subject of this `kind` (""
@@ -145,7 +147,7 @@ def request_of(
             seed = said["seed"] if "seed" in said else profile.seed()
         settings = replace(settings_of(said, environment, seed), turn_hook=turn_hook)
     except UsageError as error:
-        raise (error if file is None else file.placed(error)) from error
+        raise (error if file is None else file.with_place(error)) from error
     return RunRequest(said, settings, file, filled)
 
 

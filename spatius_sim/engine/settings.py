@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from spatius_sim.engine.confidence import API_KEY_VARIABLE, secrets_in
+from spatius_sim.engine.option_secrets import secrets_in
 from spatius_sim.engine.options import DEFAULT_MOTION_PORT
 from spatius_sim.engine.profiles import DEFAULT_LEVEL, DEFAULT_PROFILE, judged_at, profile_named
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
+from spatius_sim.protocol.environment import API_KEY_VARIABLE, APP_ID_VARIABLE, AVATAR_ID_VARIABLE
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.relay.attachment import START_SECONDS, Attachment, with_port
 from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, turn_start
@@ -27,8 +28,8 @@ _LARGEST_PORT = 65535
 
 _CREDENTIALS = {
     "api_key": API_KEY_VARIABLE,
-    "app_id": "SPATIUS_APP_ID",
-    "avatar_id": "SPATIUS_AVATAR_ID",
+    "app_id": APP_ID_VARIABLE,
+    "avatar_id": AVATAR_ID_VARIABLE,
 }
 """The environment variables that say who asks a Motion Server."""
 

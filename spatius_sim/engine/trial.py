@@ -11,7 +11,7 @@ from hypothesis.strategies import SearchStrategy
 
 from spatius_sim import __version__
 from spatius_sim.engine.evidence import failure_of, what_was_seen
-from spatius_sim.engine.search import SHRINK_SECONDS, P, shortest_failing, smallest_failing
+from spatius_sim.engine.plan_search import SHRINK_SECONDS, P, shortest_failing, smallest_failing
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.testee import TesteeError
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan
@@ -20,10 +20,10 @@ from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.reporting.summary import Failure, RuleOutcome
 from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Judgement, Verdict
-from spatius_sim.rules.judge import judge
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.subject import Subject
 from spatius_sim.tape.contents import TapeHeader
-from spatius_sim.tape.taping import write_traces
+from spatius_sim.tape.traces import write_traces
 from spatius_sim.trace.events import (
     Awaited,
     Lane,
@@ -62,8 +62,8 @@ class _Sighting(Generic[P]):
 class Trial(Generic[P]):
     """Judges a subject. Every plan is run once, and judged by all rules; `traces` is the folder where the
     traces of failures are saved, `shorter` gives the plans that a failing one is cut down to; `on_trace` is
-    told of every trace. Past `deadline`, monotonic seconds, no scenario is begun, but to repeat one that
-    broke a rule.
+    given every trace. After `deadline`, monotonic seconds, a scenario is begun only to repeat one that broke
+    a rule.
 
     What was seen broken is told in the end. Its scenario is repeated with all the patience that the user
     allows: FAILED if it is broken again, INCONCLUSIVE if it is not. Only what a shortened wait missed, and a
@@ -110,8 +110,8 @@ class Trial(Generic[P]):
         of them if that is less than there may be."""
         if self._out_of_time():
             return self.left_open(rule_id, "out of time: it was not reached")
-        if not self._attach():
-            return self._from_memory(rule_id)
+        if not self._try_attach():
+            return self._outcome_without_subject(rule_id)
         examples = REAL_CLOCK_PLANS if getattr(self.subject, "real_clock", False) else self.examples
         examples = examples if most is None else min(most, examples)
         seen: dict[P, Judgement] = {}
@@ -128,7 +128,7 @@ class Trial(Generic[P]):
                 left_out.add(plan)
                 return False
             try:
-                judgement = self._judgement(rule_id, plan)
+                judgement = self._run_and_judge(rule_id, plan)
             except (UnreachableError, TesteeError) as error:
                 lost.append(error)
                 return False
@@ -149,7 +149,7 @@ class Trial(Generic[P]):
 
         try:
             while (plan := smallest()) is not None and not lost:
-                failed = self._repeated(rule_id, plan, len(seen))
+                failed = self._confirm_by_repeating(rule_id, plan, len(seen))
                 if failed is not None:
                     return failed
             if lost:
@@ -159,13 +159,13 @@ class Trial(Generic[P]):
             reason = self.secrets.text(str(error))
             return RuleOutcome(rule_id, Verdict.ERRORED, 0, len(seen), reason=reason)
         except UnreachableError as error:
-            return self._lost(rule_id, self.secrets.text(str(error)), len(seen))
+            return self._outcome_when_lost(rule_id, self.secrets.text(str(error)), len(seen))
         if self._unconfirmed.get(rule_id):
-            return self._undecided(rule_id, len(seen))
+            return self._outcome_unconfirmed(rule_id, len(seen))
         if left_out and (self._clean_turn_completed or not seen):
             reason = f"out of time after {len(seen)} of {len(seen) + len(left_out)} scenarios"
             return self.left_open(rule_id, reason, len(seen))
-        outcome = self._unbroken(rule_id, list(seen.values()))
+        outcome = self._outcome_unbroken(rule_id, list(seen.values()))
         if outcome.verdict in (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE) and not outcome.blocked_by:
             return self._broken_elsewhere(rule_id) or outcome
         return outcome
@@ -197,14 +197,14 @@ class Trial(Generic[P]):
         seen must be reported."""
         for plan in [plan for plan in self._judged if self._may_fail(rule_id, plan)]:
             try:
-                failed = self._repeated(rule_id, plan, 1)
+                failed = self._confirm_by_repeating(rule_id, plan, 1)
             except (UnreachableError, TesteeError) as error:
-                told = f"it could not be repeated: {self.secrets.text(str(error))}"
-                self._unconfirmed.setdefault(rule_id, {})[plan] = told
+                what_happened = f"it could not be repeated: {self.secrets.text(str(error))}"
+                self._unconfirmed.setdefault(rule_id, {})[plan] = what_happened
                 break
             if failed is not None:
                 return failed
-        return self._undecided(rule_id, 1) if self._unconfirmed.get(rule_id) else None
+        return self._outcome_unconfirmed(rule_id, 1) if self._unconfirmed.get(rule_id) else None
 
     def judgements(self) -> Collection[dict[str, Judgement]]:
         """What each rule said of each scenario that was run, in the order in which they were."""
@@ -227,7 +227,9 @@ class Trial(Generic[P]):
     def _out_of_time(self) -> bool:
         return time.monotonic() >= self.deadline
 
-    def _attach(self) -> bool:
+    def _try_attach(self) -> bool:
+        """Attach the subject if it is not attached, and return whether it is; a subject that cannot be
+        reached is tried once."""
         if not self._attached and not self._unreachable:
             try:
                 self.loop.run(self.subject.attach(), None)
@@ -236,26 +238,26 @@ class Trial(Generic[P]):
                 self._unreachable = self.secrets.text(str(error))
         return self._attached
 
-    def _from_memory(self, rule_id: str) -> RuleOutcome:
+    def _outcome_without_subject(self, rule_id: str) -> RuleOutcome:
         """What the scenarios that were run before the subject was lost say of a rule: a breach that was seen
         stays one, and nothing else is known."""
         for plan, judgements in self._judged.items():
             broken = judgements[rule_id].broken
             if broken and plan in self._hasty:
-                told = "it was lost before it could be waited for with patience"
-                self._unconfirmed.setdefault(rule_id, {})[plan] = f"{told}: {self._unreachable}"
+                what_happened = "it was lost before it could be waited for with patience"
+                self._unconfirmed.setdefault(rule_id, {})[plan] = f"{what_happened}: {self._unreachable}"
             elif broken:
                 failure = Failure(broken[0].expected, broken[0].actual, str(plan), "", confirmed=False)
                 return RuleOutcome(rule_id, Verdict.FAILED, judgements[rule_id].exercised, 1, failure=failure)
         if self._unconfirmed.get(rule_id):
-            return self._undecided(rule_id, 1)
+            return self._outcome_unconfirmed(rule_id, 1)
         return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=self._unreachable)
 
-    def _judgement(self, rule_id: str, plan: P) -> Judgement:
+    def _run_and_judge(self, rule_id: str, plan: P) -> Judgement:
         """What the rule says of a plan, which is run once. Raises UnreachableError if nothing ever moves."""
         if plan not in self._judged:
             trace = self._run(plan)
-            self._remember(plan, trace, judge(trace))
+            self._keep_judgements(plan, trace, judge(trace))
             if self.subject.was_hasty:
                 self._hasty.add(plan)
             if not self._clean_turn_completed and self._lifeless >= _LIFELESS_SCENARIOS:
@@ -263,7 +265,8 @@ class Trial(Generic[P]):
                 raise UnreachableError(self._unreachable)
         return self._judged[plan][rule_id]
 
-    def _remember(self, plan: P, trace: Trace, judgements: dict[str, Judgement]) -> None:
+    def _keep_judgements(self, plan: P, trace: Trace, judgements: dict[str, Judgement]) -> None:
+        """Keep what all rules say of a plan, and the first trace that breaks each rule."""
         self._judged[plan] = judgements
         if not all(wait.complete for wait in _waits_for_turns(trace)):
             self._in_silence.add(plan)
@@ -293,7 +296,7 @@ class Trial(Generic[P]):
             self.on_trace(trace)
         return trace
 
-    def _repeated(self, rule_id: str, plan: P, scenarios: int) -> RuleOutcome | None:
+    def _confirm_by_repeating(self, rule_id: str, plan: P, scenarios: int) -> RuleOutcome | None:
         """The failure of a rule, if the scenario that broke it breaks it again; the trace of the repetition
         is the evidence. None if it is kept now: then the scenario is unconfirmed, unless its wait had been
         cut short and only showed that more patience was needed."""
@@ -303,18 +306,18 @@ class Trial(Generic[P]):
             judgements = judge(trace)
             again = judgements[rule_id]
             if again.verdict is Verdict.FAILED:
-                failure = self._failure(_Sighting(plan, again, trace), confirmed=True)
+                failure = self._make_failure(_Sighting(plan, again, trace), confirmed=True)
                 return RuleOutcome(rule_id, Verdict.FAILED, again.exercised, scenarios, failure=failure)
             if again.verdict is Verdict.PASSED and plan in self._hasty:
                 self._hasty.discard(plan)
                 self._first_seen = {r: seen for r, seen in self._first_seen.items() if seen.plan != plan}
-                self._remember(plan, trace, judgements)
+                self._keep_judgements(plan, trace, judgements)
                 return None
-        told = f"it was not seen again when repeated {_REPETITIONS} times"
-        self._unconfirmed.setdefault(rule_id, {})[plan] = told
+        what_happened = f"it was not seen again when repeated {_REPETITIONS} times"
+        self._unconfirmed.setdefault(rule_id, {})[plan] = what_happened
         return None
 
-    def _undecided(self, rule_id: str, scenarios: int) -> RuleOutcome:
+    def _outcome_unconfirmed(self, rule_id: str, scenarios: int) -> RuleOutcome:
         """The outcome of a rule that was broken, and not seen to be broken again."""
         unconfirmed = self._unconfirmed[rule_id]
         first = self._first_seen.get(rule_id)
@@ -323,7 +326,7 @@ class Trial(Generic[P]):
         judgement = self._judged[plan][rule_id]
         broken = judgement.broken[0]
         if first is not None and first.plan == plan:
-            failure = self._failure(first, confirmed=False)
+            failure = self._make_failure(first, confirmed=False)
         else:
             failure = Failure(broken.expected, broken.actual, str(plan), "", confirmed=False)
         reason = f"broken once ({broken.actual}), but {unconfirmed[plan]}"
@@ -331,7 +334,7 @@ class Trial(Generic[P]):
             rule_id, Verdict.INCONCLUSIVE, judgement.exercised, scenarios, reason=reason, failure=failure
         )
 
-    def _failure(self, seen: _Sighting[P], *, confirmed: bool) -> Failure:
+    def _make_failure(self, seen: _Sighting[P], *, confirmed: bool) -> Failure:
         """Save the trace in which a rule was broken, and describe the breach."""
         path = self.traces / f"{seen.judgement.rule_id}.tape"
         broken = seen.judgement.broken[0]
@@ -344,17 +347,17 @@ class Trial(Generic[P]):
             return replace(failure, trace="")
         return failure
 
-    def _lost(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
+    def _outcome_when_lost(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
         """A subject that dies after its first clean turn fails the rule being exercised, and leaves the
         others open unless it comes back."""
         self._attached = False
         if not self._clean_turn_completed:
             self._unreachable = self._unreachable or reason
-            return self._from_memory(rule_id)
+            return self._outcome_without_subject(rule_id)
         failure = Failure("the subject goes on answering", reason, "", "", confirmed=False)
         return RuleOutcome(rule_id, Verdict.FAILED, 0, scenarios, failure=failure)
 
-    def _unbroken(self, rule_id: str, seen: list[Judgement]) -> RuleOutcome:
+    def _outcome_unbroken(self, rule_id: str, seen: list[Judgement]) -> RuleOutcome:
         """The outcome of a rule that none of these judgements found broken."""
         if not self._clean_turn_completed:
             reason = f"{self.subject.target} completed no turn"
@@ -388,7 +391,7 @@ def _are_all_blocked(seen: Collection[Judgement]) -> bool:
 
 
 def _waits_for_turns(trace: Trace) -> list[WaitEnded]:
-    ended = (event.what for event in trace.on(Lane.KIT) if isinstance(event.what, WaitEnded))
+    ended = (event.what for event in trace.on_lane(Lane.KIT) if isinstance(event.what, WaitEnded))
     return [wait for wait in ended if wait.what_for is Awaited.TURN]
 
 

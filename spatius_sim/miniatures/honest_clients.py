@@ -106,16 +106,16 @@ class ThrowsWhereNothingIsFixed(ClientDecoder):
             raise ValueError("nothing plays")
         super().pause()
 
-    def _take(self, conversation: DecodedConversation, payload: bytes) -> None:
+    def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
         message = decode(payload)
         assert isinstance(message, MotionResponse)
-        super()._take(conversation, payload)
+        super()._accept_payload(conversation, payload)
 
 
 class StopsAtTheLastKeyframe(ClientDecoder):
     """Motion beyond the audio's keyframes is never shown, not even on the last sample."""
 
-    def _due(self, conversation: DecodedConversation) -> int:
+    def _samples_due(self, conversation: DecodedConversation) -> int:
         last = keyframe_count(conversation.samples, self._sample_rate) - 1
         due = conversation.played * KEYFRAMES_PER_SECOND // (_SECOND_NS * self._sample_rate)
         return min(due, max(0, last)) if conversation.ended else due

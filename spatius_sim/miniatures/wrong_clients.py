@@ -41,9 +41,9 @@ class KeepsIdOverInterrupt(ClientDecoder):
 class ComparesReqId(ClientDecoder):
     """Takes a payload only where its own req_id is the conversation's id."""
 
-    def _take(self, conversation: DecodedConversation, payload: bytes) -> None:
+    def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
         if conversation.conversation_id.encode() in payload:
-            super()._take(conversation, payload)
+            super()._accept_payload(conversation, payload)
 
 
 class ComparesIdPrefixes(ClientDecoder):
@@ -68,7 +68,7 @@ class KeepsEarlyMotion(ClientDecoder):
     def _start_conversation(self) -> DecodedConversation:
         conversation = super()._start_conversation()
         for payload in self._early:
-            self._take(conversation, payload)
+            self._accept_payload(conversation, payload)
         self._early = ()
         return conversation
 
@@ -157,10 +157,10 @@ class SwitchesOnForeignEmpty(ClientDecoder):
 class StopsOnUndecodable(ClientDecoder):
     """Bytes that it cannot decode end the audio."""
 
-    def _take(self, conversation: DecodedConversation, payload: bytes) -> None:
+    def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
         try:
             decode(payload)
-            super()._take(conversation, payload)
+            super()._accept_payload(conversation, payload)
         except RemoteProtocolError:
             self._leave(conversation)
             self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
@@ -235,28 +235,28 @@ class EndsEarly(ClientDecoder):
 class RefusesUnknownFields(ClientDecoder):
     """Drops a payload that has a field it does not know."""
 
-    def _take(self, conversation: DecodedConversation, payload: bytes) -> None:
+    def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
         try:
             message = decode(payload)
         except RemoteProtocolError:
             message = None
         if message is None or encode(message) == payload:
-            super()._take(conversation, payload)
+            super()._accept_payload(conversation, payload)
 
 
 class PutsNewMotionFirst(ClientDecoder):
     """Plays a later payload before the earlier ones."""
 
-    def _take(self, conversation: DecodedConversation, payload: bytes) -> None:
-        super()._take(conversation, payload)
+    def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
+        super()._accept_payload(conversation, payload)
         conversation.motion.insert(0, conversation.motion.pop())
 
 
 class LagsBehind(ClientDecoder):
     """Shows every keyframe five too late."""
 
-    def _due(self, conversation: DecodedConversation) -> int:
-        return max(0, super()._due(conversation) - 5)
+    def _samples_due(self, conversation: DecodedConversation) -> int:
+        return max(0, super()._samples_due(conversation) - 5)
 
 
 CLIENT_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {

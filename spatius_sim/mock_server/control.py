@@ -43,10 +43,10 @@ class Control:
         """Add the routes of the control interface, under the prefix."""
         routes: list[tuple[str, str, Handler]] = [
             ("GET", "/openapi.json", self._openapi),
-            ("GET", "/sessions", self._sessions),
-            ("GET", "/sessions/{session}", self._session),
+            ("GET", "/sessions", self._list_sessions),
+            ("GET", "/sessions/{session}", self._get_session),
             ("GET", "/sessions/{session}/trace", self._trace),
-            ("GET", "/rooms", self._rooms),
+            ("GET", "/rooms", self._list_rooms),
             ("GET", "/scenarios", self._scenarios),
             ("GET", "/scenario", self._scenario),
             ("PUT", "/scenario", self._play),
@@ -59,7 +59,7 @@ class Control:
     async def _openapi(self, request: web.Request) -> web.StreamResponse:
         return web.Response(text=OPENAPI.read_text(), content_type="application/json")
 
-    async def _sessions(self, request: web.Request) -> web.StreamResponse:
+    async def _list_sessions(self, request: web.Request) -> web.StreamResponse:
         """List the open and the past sessions."""
         journal = self._server.journal
         return _answer_json(
@@ -69,8 +69,8 @@ class Control:
             }
         )
 
-    async def _session(self, request: web.Request) -> web.StreamResponse:
-        record = self._server.journal.session(request.match_info["session"])
+    async def _get_session(self, request: web.Request) -> web.StreamResponse:
+        record = self._server.journal.find_session(request.match_info["session"])
         return _answer_unknown("session") if record is None else _answer_json(self._describe_session(record))
 
     def _describe_session(self, record: SessionRecord) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class Control:
     async def _trace(self, request: web.Request) -> web.StreamResponse:
         """List the events of one session; with `raw=1` also their bytes."""
         journal = self._server.journal
-        record = journal.session(request.match_info["session"])
+        record = journal.find_session(request.match_info["session"])
         if record is None:
             return _answer_unknown("session")
         raw = request.query.get("raw") == "1"
@@ -88,7 +88,7 @@ class Control:
             {"session": record.name, "whole": journal.is_whole(record.name), "events": events}
         )
 
-    async def _rooms(self, request: web.Request) -> web.StreamResponse:
+    async def _list_rooms(self, request: web.Request) -> web.StreamResponse:
         return _answer_json({name: asdict(room) for name, room in self._server.rooms.by_name.items()})
 
     async def _scenarios(self, request: web.Request) -> web.StreamResponse:

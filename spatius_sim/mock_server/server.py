@@ -15,6 +15,7 @@ from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.pace import PACES, Pace
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.server import motion_server
+from spatius_sim.protocol.environment import credential_variables, endpoint_variables
 from spatius_sim.protocol.errors import UsageError
 
 
@@ -46,15 +47,11 @@ class MotionServer(motion_server.MotionServerShell):
     @property
     def environment(self) -> dict[str, str]:
         """The environment variables by which a relay finds the endpoints."""
-        return {
-            "SPATIUS_CONSOLE_ENDPOINT": self.console_endpoint,
-            "SPATIUS_INGRESS_ENDPOINT": self.ingress_endpoint,
-        }
+        return endpoint_variables(self.console_endpoint, self.ingress_endpoint)
 
     def relay_environment(self, api_key: str) -> dict[str, str]:
         """Return all environment variables that our reference relay reads, with ids that mean nothing."""
-        ids = {"SPATIUS_API_KEY": api_key, "SPATIUS_APP_ID": APP_ID, "SPATIUS_AVATAR_ID": AVATAR_ID}
-        return self.environment | ids
+        return self.environment | credential_variables(api_key, APP_ID, AVATAR_ID)
 
     def play_named(self, scenario: str | Scenario) -> None:
         """Play a scenario for all sessions that open from now on; it is given by name, by path or as a

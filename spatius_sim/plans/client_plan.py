@@ -139,7 +139,7 @@ class ClientPlan:
     sample_rate: int = 16000
     mode: str = StarvationMode.AUDIO_INDEPENDENT
 
-    def shorter(self) -> Iterator["ClientPlan"]:
+    def shorter_plans(self) -> Iterator["ClientPlan"]:
         """Yield this plan without one of its steps; the last step is left out first."""
         for left_out in reversed(range(len(self.steps))):
             kept = self.steps[:left_out] + self.steps[left_out + 1 :]

@@ -4,12 +4,12 @@ from typing import Any, NamedTuple
 
 from hypothesis.strategies import SearchStrategy, just, one_of
 
-from spatius_sim.plans import drawn_behaviour as behaviour_plans
-from spatius_sim.plans import drawn_faults as fault_plans
-from spatius_sim.plans import drawn_probes as server_plans
-from spatius_sim.plans.drawn_calls import client_plans_exercising
-from spatius_sim.plans.drawn_stress import combined_faults
-from spatius_sim.plans.drawn_turns import (
+from spatius_sim.plans import draw_client_behaviour as behaviour_plans
+from spatius_sim.plans import draw_server_faults as fault_plans
+from spatius_sim.plans import draw_server_probes as server_plans
+from spatius_sim.plans.draw_client_calls import client_plans_exercising
+from spatius_sim.plans.draw_combined_faults import combined_faults
+from spatius_sim.plans.draw_turns import (
     alone_or_not,
     audible_conversations,
     conversations,
@@ -33,9 +33,13 @@ _THREE_SECONDS = TurnPlan(3 * PLAN_SAMPLE_RATE, 3200)
 
 _OTHER_THAN_ONE_CONVERSATION: dict[str, SearchStrategy[Plan] | Exercise] = {
     "U-RETRY": Exercise(just(fault_plans.REFUSED_FOR_LONG), (fault_plans.REFUSED,), most=1),
-    "R-RECOVER": Exercise(fault_plans.failures(), fault_plans.FAILURES, most=10),
-    "R-FALLBACK": Exercise(fault_plans.failures(), (*fault_plans.FAILURES, *fault_plans.SILENCES), most=10),
-    "R-ERROR-TOLD": Exercise(fault_plans.failures(), (*fault_plans.FAILURES, *fault_plans.SILENCES), most=10),
+    "R-RECOVER": Exercise(fault_plans.server_failures(), fault_plans.FAILURES, most=10),
+    "R-FALLBACK": Exercise(
+        fault_plans.server_failures(), (*fault_plans.FAILURES, *fault_plans.SILENCES), most=10
+    ),
+    "R-ERROR-TOLD": Exercise(
+        fault_plans.server_failures(), (*fault_plans.FAILURES, *fault_plans.SILENCES), most=10
+    ),
     "R-LARGE": Exercise(fault_plans.large_payloads(), (fault_plans.LARGE,), most=8),
     "R-HUGE": Exercise(fault_plans.huge_payloads(), (fault_plans.LARGE,), most=5),
     "R-TOKENLESS": Exercise(behaviour_plans.credentials(), most=1),
@@ -69,7 +73,7 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
         return Exercise(client_plans_exercising(rule_id))
     exercise = _OTHER_THAN_ONE_CONVERSATION.get(rule_id)
     if exercise is None and find_rule(rule_id).subject == "relay":
-        slowed = fault_plans.slowed(alone_or_not())
+        slowed = fault_plans.with_slow_server(alone_or_not())
         drawn = (conversations(), crowds(), behaviour_plans.interrupted_turns(), slowed)
         exercise = one_of(*drawn, combined_faults(), long_speeches()) if thorough else one_of(*drawn)
     if exercise is None:

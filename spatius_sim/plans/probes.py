@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from spatius_sim.protocol.messages import EgressType
+from spatius_sim.trace.event_text import describe_provocation
 from spatius_sim.trace.events import Provocation
-from spatius_sim.trace.words import describe_provocation
 
 
 @dataclass(frozen=True, slots=True)

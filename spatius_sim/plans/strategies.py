@@ -30,10 +30,10 @@ from spatius_sim.plans.client_plan import (
     Step,
     Wait,
 )
-from spatius_sim.plans.drawn_behaviour import interrupted_turns
-from spatius_sim.plans.drawn_faults import failures
-from spatius_sim.plans.drawn_stress import combined_faults
-from spatius_sim.plans.drawn_turns import conversations, crowds, long_speeches
+from spatius_sim.plans.draw_client_behaviour import interrupted_turns
+from spatius_sim.plans.draw_combined_faults import combined_faults
+from spatius_sim.plans.draw_server_faults import server_failures
+from spatius_sim.plans.draw_turns import conversations, crowds, long_speeches
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
@@ -47,13 +47,13 @@ __all__ = [
     "combined_faults",
     "conversations",
     "crowds",
-    "failures",
     "foreign_refs",
     "illegal_client_plans",
     "interrupted_turns",
     "long_speeches",
     "motion_payloads",
     "motions",
+    "server_failures",
     "steps",
     "undecodable_payloads",
     "waits",

@@ -13,7 +13,16 @@ import pytest
 from spatius_sim.engine.interruption import INTERRUPTION
 from spatius_sim.engine.options import JUDGE_OPTIONS, OPTION_GROUP
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.pytest_plugin.judging_run import (
+from spatius_sim.pytest_plugin.collect_outcomes import (
+    WORKERS_SEED,
+    SessionOutcomes,
+    is_distributed,
+    is_worker,
+    note_result,
+    note_usage_error,
+)
+from spatius_sim.pytest_plugin.reports import check_reports, end_with_verdicts, reports_asked
+from spatius_sim.pytest_plugin.session_state import (
     CHECKED,
     ENVIRONMENT,
     JUDGING,
@@ -26,20 +35,11 @@ from spatius_sim.pytest_plugin.judging_run import (
     usage_errors,
     without_secrets,
 )
-from spatius_sim.pytest_plugin.outcomes import (
-    WORKERS_SEED,
-    SessionOutcomes,
-    is_distributed,
-    is_worker,
-    note_result,
-    note_usage_error,
-)
-from spatius_sim.pytest_plugin.reports import check_reports, end_with_verdicts, reports_asked
 from spatius_sim.pytest_plugin.short_names import understand_short_names
 
 if TYPE_CHECKING:
-    from spatius_sim.engine.ending import Ending
-    from spatius_sim.engine.judging import RuleResult
+    from spatius_sim.engine.rule_by_rule import RuleResult
+    from spatius_sim.engine.run_ending import Ending
     from spatius_sim.mock_server.running import RunningMotionServer
     from spatius_sim.rules.rule import Rule
 
@@ -161,7 +161,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     named = request.named_rules
     if not (named or request.values.get("level")):
         return
-    judged = request.judged if named else {"", *request.judged}
+    judged = request.judged_rules if named else {"", *request.judged_rules}
     kept = [item for item in items if _rule_of(item) in judged]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
@@ -191,9 +191,9 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
             note_usage_error(item, str(error))
             pytest.fail(str(error), pytrace=False)
         except Exception as error:
-            from spatius_sim.engine.judging import errored
+            from spatius_sim.engine.rule_by_rule import errored_result
 
-            note_result(item, errored(spatius_rule, without_secrets(config, repr(error))))
+            note_result(item, errored_result(spatius_rule, without_secrets(config, repr(error))))
             raise
         note_result(item, result)
         _end_item(result)
@@ -230,7 +230,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     INTERRUPTION.check()
     report = yield
     if not _OUR_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) and _rule_of(item):
-        from spatius_sim.engine.judging import LONGEST_COMPLAINT
+        from spatius_sim.engine.rule_by_rule import LONGEST_COMPLAINT
         from spatius_sim.reporting.harmless import some_lines
 
         if report.failed:
@@ -254,10 +254,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if is_worker(config):
         outcomes.note_end(config)
         return
-    if not _judges(config):
+    if not _judges_a_subject(config):
         return
-    from spatius_sim.engine.ending import end_run
-    from spatius_sim.pytest_plugin.ending import broken_off, is_told_by_pytest, print_ending
+    from spatius_sim.engine.run_ending import end_run
+    from spatius_sim.pytest_plugin.print_ending import broken_off, is_told_by_pytest, print_ending
 
     status = session.exitstatus
     config.stash[_ENDING] = ending = end_run(
@@ -277,12 +277,12 @@ def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None
     """Print the verdicts, last."""
     ending = terminalreporter.config.stash.get(_ENDING, None)
     if ending is not None:
-        from spatius_sim.pytest_plugin.ending import print_ending
+        from spatius_sim.pytest_plugin.print_ending import print_ending
 
         print_ending(terminalreporter, ending)
 
 
-def _judges(config: pytest.Config) -> bool:
+def _judges_a_subject(config: pytest.Config) -> bool:
     """Whether this is a run in which rules are judged."""
     judged = config.stash[_OUTCOMES].any or JUDGING in config.stash or CHECKED in config.stash
     return judged or names_subject(config)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spatius_sim.engine.options import REPORT_OPTIONS
-from spatius_sim.pytest_plugin.judging_run import values_in
+from spatius_sim.pytest_plugin.session_state import values_in
 
 if TYPE_CHECKING:
     import pytest

@@ -34,7 +34,7 @@ def owned_by_others(config: pytest.Config, names: Iterable[str]) -> frozenset[st
     if _PARSED not in config.stash:
         return frozenset(names)
     parser, arguments = config.stash[_PARSED]
-    return frozenset(name for name in names if _knows(parser, f"--{name}", arguments))
+    return frozenset(name for name in names if _parser_knows(parser, f"--{name}", arguments))
 
 
 def _with_long_names(parser: pytest.Parser, arguments: Iterable[str]) -> list[str]:
@@ -55,11 +55,11 @@ def _with_long_names(parser: pytest.Parser, arguments: Iterable[str]) -> list[st
 def _short_names(parser: pytest.Parser, words: list[str]) -> list[int]:
     """The places of those that nobody owns, and that no other option has swallowed as a part of its value."""
     options = words[: words.index("--")] if "--" in words else words
-    names = [_name(word) for word in options]
+    names = [_long_name(word) for word in options]
     ours = {
         name
         for name in _LONG.keys() & set(names)
-        if not _knows(parser, name, [_HIDDEN if _name(word) == name else word for word in words])
+        if not _parser_knows(parser, name, [_HIDDEN if _long_name(word) == name else word for word in words])
     }
     signs = {f"{_HIDDEN}-{place}": place for place, name in enumerate(names) if name in ours}
     hidden = list(words)
@@ -69,11 +69,11 @@ def _short_names(parser: pytest.Parser, words: list[str]) -> list[int]:
     return [signs[word] for word in unknown if word in signs]
 
 
-def _name(argument: str) -> str:
+def _long_name(argument: str) -> str:
     return argument.partition("=")[0]
 
 
-def _knows(parser: pytest.Parser, option: str, arguments: Iterable[str]) -> bool:
+def _parser_knows(parser: pytest.Parser, option: str, arguments: Iterable[str]) -> bool:
     try:
         return option not in parser.parse_known_and_unknown_args([option, *arguments])[1]
     except pytest.UsageError:  # It wants a value.

@@ -7,9 +7,9 @@ import pytest
 
 from spatius_sim.engine.options import JUDGE_OPTIONS, OPTION_GROUP, refuse_empty, subject_named
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.pytest_plugin.judging_run import CHECKED
-from spatius_sim.pytest_plugin.outcomes import is_worker
+from spatius_sim.pytest_plugin.collect_outcomes import is_worker
 from spatius_sim.pytest_plugin.reports import check_reports, end_with_verdicts
+from spatius_sim.pytest_plugin.session_state import CHECKED
 
 if TYPE_CHECKING:
     from spatius_sim.reporting.summary import Summary

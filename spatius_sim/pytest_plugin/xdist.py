@@ -2,7 +2,7 @@
 
 from xdist.scheduler import LoadScopeScheduling
 
-from spatius_sim.pytest_plugin.outcomes import rule_in
+from spatius_sim.pytest_plugin.collect_outcomes import rule_in
 from spatius_sim.rules.catalogue import RULES
 
 

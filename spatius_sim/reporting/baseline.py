@@ -64,7 +64,7 @@ class Review:
     complaints: tuple[str, ...]
 
 
-def remark(baseline: Baseline, outcome: RuleOutcome, today: date) -> BaselineCheck:
+def check_outcome(baseline: Baseline, outcome: RuleOutcome, today: date) -> BaselineCheck:
     """Check one outcome against the baseline on this day."""
     known = baseline.known.get(outcome.rule_id)
     if known is None:
@@ -85,7 +85,7 @@ def remark(baseline: Baseline, outcome: RuleOutcome, today: date) -> BaselineChe
 
 def review(baseline: Baseline, outcomes: Iterable[RuleOutcome], today: date) -> Review:
     """Check the outcomes of a run against the baseline on this day."""
-    checks = {outcome.rule_id: remark(baseline, outcome, today) for outcome in outcomes}
+    checks = {outcome.rule_id: check_outcome(baseline, outcome, today) for outcome in outcomes}
     return Review(
         {rule_id: check.tolerated for rule_id, check in checks.items() if check.tolerated},
         tuple(check.complaint for check in checks.values() if check.complaint),

@@ -76,38 +76,38 @@ _CONTENTS = (
     relay_audio.end_audio,  # R-END-AUDIO
     relay_audio.audio_complete,  # R-AUDIO-COMPLETE
     relay_audio.audio_first,  # R-AUDIO-FIRST
-    relay_conversation.turns,  # R-TURNS
+    relay_conversation.turns_follow,  # R-TURNS
     relay_conversation.isolation,  # R-ISOLATION
     relay_conversation.conversation,  # R-CONVERSATION
-    relay_failures.fallback,  # R-FALLBACK
+    relay_failures.goes_on_with_audio,  # R-FALLBACK
     relay_failures.error_told,  # R-ERROR-TOLD
     relay_sizes.large,  # R-LARGE
     relay_sizes.huge,  # R-HUGE
     relay_latency.latency,  # R-LATENCY
     relay_motion.end_motion,  # R-END-MOTION
-    relay_interrupts.stale,  # R-STALE
+    relay_interrupts.nothing_stale,  # R-STALE
     relay_interrupts.hang_up,  # U-HANGUP
     relay_bad_clients.slow_client,  # R-SLOWCLIENT
     relay_bad_clients.bad_input,  # R-BADINPUT
     relay_secrets.secrets,  # R-SECRETS
     client_ids.ids,  # C-ID
     client_ids.new_ids,  # C-ID-NEW
-    client_motion.mismatch,  # C-MISMATCH
-    client_motion.early,  # C-EARLY
+    client_motion.mismatch_discarded,  # C-MISMATCH
+    client_motion.early_motion_kept,  # C-EARLY
     client_motion.interrupt,  # C-INTERRUPT
     client_playback.pause,  # C-PAUSE
     client_playback.empty,  # C-EMPTY
     client_motion.empty_sticky,  # C-EMPTY-STICKY
     client_motion.empty_scope,  # C-EMPTY-SCOPE
     client_motion.empty_mismatch,  # C-EMPTY-MISMATCH
-    client_playback.abnormal,  # C-ABNORMAL
+    client_playback.abnormal_end,  # C-ABNORMAL
     client_playback.no_end,  # C-NOEND
     client_playback.starve,  # C-STARVE
     client_playback.states,  # C-STATES
     client_ids.current_id,  # C-ID-CURRENT
-    client_motion.unknown,  # C-UNKNOWN
-    client_motion.match,  # C-MATCH
-    client_motion.sync,  # C-SYNC
+    client_motion.unknown_fields_ignored,  # C-UNKNOWN
+    client_motion.motion_matches,  # C-MATCH
+    client_motion.motion_in_sync,  # C-SYNC
 )
 
 RULES = in_order(_CONTENTS)

@@ -8,7 +8,7 @@ from typing import Any
 
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.story.client_story import ClientStory
-from spatius_sim.story.join import Story
+from spatius_sim.story.join_turns import Story
 
 
 class Level(StrEnum):
@@ -101,6 +101,7 @@ def rule(
     story."""
 
     def make_rule(check: Check) -> Rule:
+        """Put everything that is known of the rule into one value, together with its check."""
         return Rule(
             rule_id,
             level,

@@ -25,7 +25,7 @@ class Exchange:
 def exchanges(trace: Trace) -> Iterator[Exchange]:
     """Yield each request with its answer, in order; a request that was never answered is left out."""
     asked: tuple[int, TesteeRequest] | None = None
-    for event in trace.on(Lane.CLIENT):
+    for event in trace.on_lane(Lane.CLIENT):
         if isinstance(event.what, Sent) and isinstance(event.what.value, TesteeRequest):
             asked = event.seq, event.what.value
         elif asked and isinstance(event.what, Received) and isinstance(event.what.value, TesteeAnswer):

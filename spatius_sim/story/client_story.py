@@ -1,5 +1,5 @@
-"""What client rules judge: conversations, calls and observations. `client_join` makes them; no rule joins by
-itself."""
+"""What client rules judge: conversations, calls and observations. `join_client_calls` makes them; no rule
+joins by itself."""
 
 from dataclasses import dataclass, field
 from enum import Enum

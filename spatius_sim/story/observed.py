@@ -66,7 +66,7 @@ def with_speech(trace: Trace) -> Trace:
 
 def _configured_rates(trace: Trace) -> dict[str, int]:
     """Map each upstream connection to the sample rate that it configured, in Hz."""
-    configured = ((event.connection, event.what) for event in trace.on(Lane.UPSTREAM))
+    configured = ((event.connection, event.what) for event in trace.on_lane(Lane.UPSTREAM))
     return {
         connection: what.value.sample_rate
         for connection, what in configured
@@ -77,7 +77,7 @@ def _configured_rates(trace: Trace) -> dict[str, int]:
 def _first_audio_seqs(trace: Trace) -> dict[tuple[str, str], int]:
     """Map each request (connection, req_id) to the event that brought its first audio."""
     first: dict[tuple[str, str], int] = {}
-    for event in trace.on(Lane.UPSTREAM):
+    for event in trace.on_lane(Lane.UPSTREAM):
         if isinstance(event.what, Received) and isinstance(event.what.value, AudioInput):
             first.setdefault((event.connection, event.what.value.req_id), event.seq)
     return first
@@ -93,7 +93,9 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
     for event in trace.events:
         for key, late in list(waiting.items()):
             if late.ended and event.at_ns > late.last_sign_ns + WAIT_NS:
-                yield _kit(late.last_sign_ns + WAIT_NS, late, WaitEnded(Awaited.TURN, False, late.number))
+                yield _note_by_kit(
+                    late.last_sign_ns + WAIT_NS, late, WaitEnded(Awaited.TURN, False, late.number)
+                )
                 del waiting[key]
         message = event.what.value if isinstance(event.what, Sent | Received) else None
         over: _OpenRequest | None = None
@@ -107,7 +109,7 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
                     waiting[key] = _OpenRequest(event.connection, number)
                     rate = rates.get(event.connection, 0)
                     started = TurnStarted(number, bytes(speech.pop(key)), rate)
-                    yield _kit(event.at_ns, waiting[key], started)
+                    yield _note_by_kit(event.at_ns, waiting[key], started)
                 if key in waiting:
                     waiting[key].ended |= end
                     waiting[key].last_sign_ns = event.at_ns
@@ -119,18 +121,18 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
             waiting = {key: one for key, one in waiting.items() if key[0] != event.connection}
         yield event
         if over is not None:
-            yield _kit(event.at_ns, over, WaitEnded(Awaited.TURN, True, over.number))
+            yield _note_by_kit(event.at_ns, over, WaitEnded(Awaited.TURN, True, over.number))
 
 
 def _speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
     """Map each request (connection, req_id) to all the audio that went up under it."""
     speech: dict[tuple[str, str], bytearray] = {}
-    for event in trace.on(Lane.UPSTREAM):
+    for event in trace.on_lane(Lane.UPSTREAM):
         message = event.what.value if isinstance(event.what, Sent | Received) else None
         if isinstance(message, AudioInput):
             speech.setdefault((event.connection, message.req_id), bytearray()).extend(message.audio)
     return speech
 
 
-def _kit(at_ns: int, request: _OpenRequest, what: TurnStarted | WaitEnded) -> Event:
+def _note_by_kit(at_ns: int, request: _OpenRequest, what: TurnStarted | WaitEnded) -> Event:
     return Event(0, at_ns, Lane.KIT, request.connection, what)

@@ -53,7 +53,7 @@ def utterances(trace: Trace) -> Iterator[Event]:
     lacks = trace.header.lacks
     finder = _UtteranceFinder(plays_its_own=AUDIO in lacks, closing_marks=END_MARKS in lacks)
     for event in trace.events:
-        finder.take(event)
+        finder.add_event(event)
     yield from finder.events()
 
 
@@ -67,7 +67,7 @@ class _UtteranceFinder:
         self._open_turns: dict[str, _Utterance] = {}
         self._rates: dict[str, int] = {}
 
-    def take(self, event: Event) -> None:
+    def add_event(self, event: Event) -> None:
         """Take the next event: end the waits that are too long by then, and learn what the event tells."""
         for late in list(self._open_turns.values()):
             if late.said_all and event.at_ns > late.last_sign_ns + WAIT_NS:

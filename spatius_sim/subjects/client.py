@@ -68,7 +68,7 @@ class ClientSubject:
         await self._testee.open(self._start_seconds)
         self._events = []
         try:
-            answer = await self._ask(TesteeRequest(self._next(), "hello"))
+            answer = await self._ask(TesteeRequest(self._next_request_id(), "hello"))
         except TesteeError as error:
             await self._testee.close()
             raise UnreachableError(f"{self.target} did not say hello: {error}".replace("\n", " | ")) from None
@@ -95,12 +95,14 @@ class ClientSubject:
         mode = plan.mode if plan.mode in self._modes or not self._modes else self._modes[0]
         script = RequestWriter(plan)
         try:
-            await self._ask(TesteeRequest(self._next(), "reset", sample_rate=plan.sample_rate, mode=mode))
-            await self._do(TesteeRequest(self._next(), "observe"))
+            await self._ask(
+                TesteeRequest(self._next_request_id(), "reset", sample_rate=plan.sample_rate, mode=mode)
+            )
+            await self._do(TesteeRequest(self._next_request_id(), "observe"))
             for step in plan.steps:
-                answer = await self._do(script.request(self._next(), step))
+                answer = await self._do(script.request(self._next_request_id(), step))
                 script.learn(answer.result.get("conversationId"))
-                await self._do(TesteeRequest(self._next(), "observe"))
+                await self._do(TesteeRequest(self._next_request_id(), "observe"))
         except TesteeError:
             await self._testee.close()
             raise
@@ -123,7 +125,7 @@ class ClientSubject:
     async def _ask(self, request: TesteeRequest) -> TesteeAnswer:
         """Send a request and record its answer. Raises TesteeError if no answer to this request comes."""
         line = write_request(request)
-        self._note(Sent(line, request))
+        self._record_kit_event(Sent(line, request))
         raw = b""
         try:
             reply = await self._testee.ask(line, self._answer_seconds + request.ms / 1000)
@@ -135,12 +137,12 @@ class ClientSubject:
             shown = self._testee.last_output()[-_OUTPUT_SHOWN:]
             text = f"asked {request.do}: {error}; its last output:\n{shown or '(none)'}"
             raise TesteeError(text) from None
-        self._note(Received(raw.decode(errors="replace").rstrip("\n"), answer))
+        self._record_kit_event(Received(raw.decode(errors="replace").rstrip("\n"), answer))
         return answer
 
-    def _note(self, what: EventKind) -> None:
+    def _record_kit_event(self, what: EventKind) -> None:
         self._events.append(Event(len(self._events), time.monotonic_ns(), Lane.CLIENT, "client", what))
 
-    def _next(self) -> int:
+    def _next_request_id(self) -> int:
         self._number += 1
         return self._number

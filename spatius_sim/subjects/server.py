@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from spatius_sim import __version__
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.net.client.motion_server import UpgradeRefusedError, UpstreamClient, ask_for_token, token_in
-from spatius_sim.net.lag import lag_marked
+from spatius_sim.net.kit_stalls import lag_marked
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, Sound, TurnPlan, speech
 from spatius_sim.plans.probes import (
     EgressProbe,
@@ -200,7 +200,10 @@ class ServerSubject:
         now, expire_at = time.time(), _unix_in(life)
         answer = await ask_for_token(self._place.console, key, expire_at)
         token = token_in(answer) if answer.status == 200 else ""
-        references = self._recorder.secret("key", key), self._recorder.secret("token", token)
+        references = (
+            self._recorder.secret_reference("key", key),
+            self._recorder.secret_reference("token", token),
+        )
         asked = TokenRequested(references[0], expire_at, now, answer.status, references[1])
         self._recorder.emit(Lane.CONSOLE, name, asked)
         if not token:
@@ -345,7 +348,7 @@ class ServerSubject:
         self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.TURN, complete, number))
 
     async def _send(self, name: str, session: UpstreamClient, frame: str | bytes) -> None:
-        self._recorder.sent(Lane.UPSTREAM, name, frame)
+        self._recorder.record_sent(Lane.UPSTREAM, name, frame)
         await session.send(frame)
 
     def _refused(self, status: int, body: str) -> Refused:
@@ -375,7 +378,7 @@ def _make_client(place: ServerAddress, token: str | None, *, by_query: bool = Fa
 
 async def _listen(recorder: LiveRecorder, name: str, session: UpstreamClient) -> None:
     async for raw in session.frames():
-        recorder.received(Lane.UPSTREAM, name, raw)
+        recorder.record_received(Lane.UPSTREAM, name, raw)
     recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=False, code=session.close_code))
 
 

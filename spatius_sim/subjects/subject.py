@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.net.server.one_port import OnePort
+from spatius_sim.protocol.environment import credential_variables, endpoint_variables
 from spatius_sim.trace.events import FALLBACK_WAIT, Trace
 
 
@@ -17,13 +18,8 @@ def canary_key(seed: int) -> str:
 
 def relay_environment(server: OnePort, api_key: str) -> dict[str, str]:
     """Return the environment variables that point a relay at our Motion Server."""
-    return {
-        "SPATIUS_CONSOLE_ENDPOINT": server.console_endpoint,
-        "SPATIUS_INGRESS_ENDPOINT": server.ingress_endpoint,
-        "SPATIUS_API_KEY": api_key,
-        "SPATIUS_APP_ID": APP_ID,
-        "SPATIUS_AVATAR_ID": AVATAR_ID,
-    }
+    endpoints = endpoint_variables(server.console_endpoint, server.ingress_endpoint)
+    return endpoints | credential_variables(api_key, APP_ID, AVATAR_ID)
 
 
 @dataclass(frozen=True, slots=True)

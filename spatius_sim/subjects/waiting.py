@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.trace.events import Event, Lane, Received
 from spatius_sim.wires.events import Failed, Note, NotUnderstood
 
@@ -73,12 +73,12 @@ class AdaptiveTimeout:
         self.in_vain += 1
         self.cut_short = self.cut_short or self.now < self.seconds
 
-    def took(self, seconds: float) -> None:
+    def note_response_time(self, seconds: float) -> None:
         """Remember how many seconds the subject took to show life."""
         self.longest = max(self.longest, seconds)
 
 
-def _never() -> bool:
+def _is_never_gone() -> bool:
     return False
 
 
@@ -86,7 +86,7 @@ async def wait_until(
     recorder: LiveRecorder,
     over: Callable[[], bool],
     settling: AdaptiveTimeout,
-    gone: Callable[[], bool] = _never,
+    gone: Callable[[], bool] = _is_never_gone,
     grace: float = 0.0,
     spoken: float = 0.0,
 ) -> bool:
@@ -101,7 +101,7 @@ async def wait_until(
     seen_events = len(recorder.events)
     while not over():
         if any(map(_is_sign_of_life, recorder.events[seen_events:])):
-            settling.took(silent)
+            settling.note_response_time(silent)
             silent = 0.0
         seen_events = len(recorder.events)
         began = time.monotonic()

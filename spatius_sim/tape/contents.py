@@ -58,7 +58,7 @@ class TapedPiece(NamedTuple):
     content: bytes | SpeechMark
     base64: bool = False
 
-    def written(self) -> bytes:
+    def as_bytes(self) -> bytes:
         """As it stands in the frame."""
         content = stand_in(self.content) if isinstance(self.content, SpeechMark) else self.content
         return b64encode(content) if self.base64 else content
@@ -73,12 +73,12 @@ class Content(NamedTuple):
     text: bool
     parts: tuple[ContentPart, ...]
 
-    def joined(self) -> str | bytes:
+    def join_parts(self) -> str | bytes:
         """The whole; where speech was taken out, noise of its length and loudness stands in."""
         if not self.text and len(self.parts) == 1 and isinstance(self.parts[0], bytes):
             return self.parts[0]
         whole = b"".join(
-            part.written()
+            part.as_bytes()
             if isinstance(part, TapedPiece)
             else part.encode()
             if isinstance(part, str)

@@ -55,7 +55,7 @@ def read_header(body: bytes | memoryview, versions: tuple[int, ...]) -> TapeHead
         "redactions": list,
         "note": str,
     }
-    checked = _fields(stored, kinds)
+    checked = _check_fields(stored, kinds)
     if not all(isinstance(rate, int) for rate in checked.get("rates", ())):
         raise MalformedError("a rate is no number")
     if not all(isinstance(name, str) for name in checked.get("redactions", ())):
@@ -84,11 +84,11 @@ def read_record(stored: Any, blobs: BlobWindow) -> Record:
         if lane in _LANES:
             if len(connection) > _LONGEST_NAME or len(kind) > _LONGEST_NAME:
                 raise MalformedError("a name is too long")
-            read = {name: _read_value(value, blobs) for name, value in fields.items()}
+            read = {name: _read_field(value, blobs) for name, value in fields.items()}
             return TapedEvent(at_ns, _LANES[lane], connection, kind, read)
     match stored:
         case ["run", dict(fields)]:
-            return TapedRun(**_fields(fields, _RUN_TYPES))
+            return TapedRun(**_check_fields(fields, _RUN_TYPES))
         case _:
             raise MalformedError("a record is neither a run nor an event")
 
@@ -107,7 +107,8 @@ def unpack(body: bytes | memoryview) -> Any:
         raise MalformedError(f"its contents are no MessagePack: {error or type(error).__name__}") from error
 
 
-def _fields(stored: Mapping[Any, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
+def _check_fields(stored: Mapping[Any, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the stored fields; raises MalformedError if a name is unknown or a type is wrong."""
     for name, value in stored.items():
         if name not in kinds:
             raise MalformedError(f"the field {str(name)[:50]!r} is not known")
@@ -123,6 +124,7 @@ def _pack_content(content: Content, number_of: Callable[[bytes], int]) -> list[A
 
 
 def _pack_part(part: ContentPart, number_of: Callable[[bytes], int]) -> Any:
+    """Return one part of a frame as MessagePack values: large bytes are stored once, as numbered blobs."""
     if isinstance(part, TapedPiece):
         if isinstance(part.content, SpeechMark):
             mark = part.content
@@ -136,7 +138,8 @@ def _pack_part(part: ContentPart, number_of: Callable[[bytes], int]) -> Any:
     return number_of(raw) if len(raw) >= SMALLEST_BLOB * 16 else part
 
 
-def _read_value(value: Any, blobs: BlobWindow) -> Any:
+def _read_field(value: Any, blobs: BlobWindow) -> Any:
+    """Read one field of a stored event; raises MalformedError."""
     if type(value) in _PLAIN:
         return value
     if type(value) is list and value and type(value[0]) is bool and len(value) <= MOST_PARTS + 1:
@@ -146,6 +149,7 @@ def _read_value(value: Any, blobs: BlobWindow) -> Any:
 
 
 def _read_part(part: Any, text: bool, blobs: BlobWindow) -> ContentPart:
+    """Read one part of a frame; raises MalformedError."""
     kind = type(part)
     if kind is (str if text else bytes):
         return part  # type: ignore[no-any-return]
@@ -157,6 +161,7 @@ def _read_part(part: Any, text: bool, blobs: BlobWindow) -> ContentPart:
 
 
 def _read_piece(stored: Any, blobs: BlobWindow) -> bytes | SpeechMark:
+    """Read the bytes or the speech mark that a frame contains; raises MalformedError."""
     match stored:
         case bool():
             raise MalformedError("a blob has no number")

@@ -51,7 +51,7 @@ class TapeReader:
         self._counts = {"runs": 0, "events": 0, "blobs": 0, "blob_bytes": 0}
         self._last_ns = 0
         self.footer: Footer | None = None
-        kind, body = self._sections.next()
+        kind, body = self._sections.read_section()
         try:
             if kind != HEADER:
                 raise MalformedError("the first section is no header")
@@ -66,7 +66,7 @@ class TapeReader:
     def stored_records(self) -> Iterator[Any]:
         """Yield the records as MessagePack values, checked only against their checksums; keep the blobs."""
         while True:
-            kind, body = self._sections.next()
+            kind, body = self._sections.read_section()
             if kind in (BLOB, RECORDS):
                 first, blobs, records = self._split_section(kind, body)
                 self._keep_blobs(first, blobs)

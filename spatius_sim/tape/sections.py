@@ -85,7 +85,7 @@ class SectionReader:
         self.place = SectionPlace(0, 0)
         """The place of the section that was read last."""
 
-    def next(self) -> tuple[bytes, memoryview]:
+    def read_section(self) -> tuple[bytes, memoryview]:
         """Return the name and the body of the next section; the body is valid until the next call.
 
         Raises BodyError if the section is damaged, IncompleteError at the end of the file, and TapeError if
@@ -94,11 +94,11 @@ class SectionReader:
         self.place = SectionPlace(offset, self._before)
         head = self._file.read(HEAD_BYTES)
         if not head and offset:
-            raise self.incomplete("the tape ends here, without its footer")
+            raise self.incomplete_error("the tape ends here, without its footer")
         if not head.startswith(_ARRAY_OF_THREE[: len(head)]) or (offset == 0 and not head):
             raise TapeError(self._name, offset, "this is no tape" if not offset else "no section")
         if len(head) < HEAD_BYTES:
-            raise self.incomplete("the tape ends within the head of a section")
+            raise self.incomplete_error("the tape ends within the head of a section")
         _, kind, uint64, stored, bin32, length = _HEAD.unpack(head)
         if (uint64, bin32) != (_UINT64, _BIN32) or kind not in (HEADER, RECORDS, BLOB, FOOTER):
             raise TapeError(self._name, offset, "this is no tape" if not offset else "no section")
@@ -109,7 +109,7 @@ class SectionReader:
         body = memoryview(self._buffer)[:length]
         count = self._file.readinto(body)
         if count < length:
-            raise self.incomplete(f"the tape ends after {count} of the {length} bytes of a section")
+            raise self.incomplete_error(f"the tape ends after {count} of the {length} bytes of a section")
         self._end = offset + HEAD_BYTES + length
         expected, self._before = checksum(kind, body, self._before), stored
         if expected != stored:
@@ -122,7 +122,7 @@ class SectionReader:
         self._end, self._before = place
         self._file.seek(self._end)
         try:
-            return self.next()
+            return self.read_section()
         finally:
             self.place, self._end, self._before = current
             self._file.seek(self._end)
@@ -132,7 +132,7 @@ class SectionReader:
         if self._file.read(1):
             raise TapeError(self._name, self._end, "something follows the footer")
 
-    def incomplete(self, reason: str) -> IncompleteError:
+    def incomplete_error(self, reason: str) -> IncompleteError:
         """Return the error for a tape that is broken off."""
         return IncompleteError(
             self._name,

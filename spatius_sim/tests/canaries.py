@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from spatius_sim.tape.contents import Content, TapedPiece, TapedRun
-from spatius_sim.tape.dialogue import dialogue
+from spatius_sim.tape.describe import dialogue
 from spatius_sim.tape.reader import header_of, records_of
 
 API_KEY = "canary-key/0123456789+A?"

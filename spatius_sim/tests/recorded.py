@@ -1,7 +1,7 @@
 """A Motion Server that answers with a recording."""
 
 from spatius_sim.model.server.answers import AnswerFactory, RecordedAnswer
-from spatius_sim.tape.recording import Recording
+from spatius_sim.tape.sdk_recording import Recording
 
 
 def answering(recording: Recording) -> AnswerFactory:

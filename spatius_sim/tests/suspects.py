@@ -22,7 +22,7 @@ from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.background_loop import BackgroundLoop
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.catalogue import rules_for

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 PLANTED = {
-    "a room that looks up": ("tape/names.py", "spatius_sim.subjects.waiting"),
+    "a room that looks up": ("tape/name_references.py", "spatius_sim.subjects.waiting"),
     "neighbours that know each other": ("tape/clip_of_a_tape.py", "spatius_sim.reporting.summary"),
     "a clock in a pure room": ("model/server/answers.py", "time"),
     "a rule family that imports another": ("rules/relay/upstream.py", "spatius_sim.rules.relay.motion"),

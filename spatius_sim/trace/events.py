@@ -300,6 +300,6 @@ class Trace:
     header: TraceHeader
     events: tuple[Event, ...]
 
-    def on(self, lane: Lane) -> Iterator[Event]:
+    def on_lane(self, lane: Lane) -> Iterator[Event]:
         """Yield the events of one lane, in order."""
         return (event for event in self.events if event.lane is lane)

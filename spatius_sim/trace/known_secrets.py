@@ -57,27 +57,27 @@ class KnownSecrets:
     _kinds: dict[str, int] = field(default_factory=dict)
     _held: dict[str, set[str]] = field(default_factory=dict)
 
-    def reference(self, kind: str, secret: str, holder: str = "") -> str:
+    def reference_for(self, kind: str, secret: str, holder: str = "") -> str:
         """Return the reference of a secret, "" for no secret. A new secret is learnt, and remembered at least
         until its `holder` lets go."""
         name = self._references.get(secret, "")
         if secret and not name:
             number = self._kinds[kind] = self._kinds.get(kind, 0) + 1
             name = f"{kind}#{number}"
-        self._learn(secret, name, holder)
+        self._learn_secret(secret, name, holder)
         return name
 
     def hide(self, secret: str, holder: str = "") -> None:
         """Take this secret out of everything from here on."""
         if len(secret) >= SHORTEST:
-            self._learn(secret, self._references.get(secret, ""), holder)
+            self._learn_secret(secret, self._references.get(secret, ""), holder)
 
     def let_go(self, holder: str) -> None:
         """Let the secrets of this holder be forgotten, the eldest first."""
         self._held.pop(holder, None)
-        self._forget()
+        self._forget_oldest()
 
-    def known(self, secret: str) -> str:
+    def known_reference(self, secret: str) -> str:
         """Return the reference of a secret, "" if it has none."""
         return self._references.get(secret, "")
 
@@ -88,7 +88,7 @@ class KnownSecrets:
     def redact(self, raw: bytes) -> tuple[bytes, list[tuple[str, str]]]:
         """Put stars in place of the secrets. Return the bytes, as long as before, and which secrets with a
         reference were found, as (reference, how it was written)."""
-        spans = sorted(self._spans(raw, _DEEPEST))
+        spans = sorted(self._spans_of_secrets(raw, _DEEPEST))
         if not spans:
             return raw, []
         clean = bytearray(raw)
@@ -103,40 +103,43 @@ class KnownSecrets:
         clean, _ = self.redact(raw)
         return text if clean is raw else clean.decode(errors="surrogatepass")
 
-    def _learn(self, secret: str, name: str, holder: str) -> None:
+    def _learn_secret(self, secret: str, name: str, holder: str) -> None:
+        """Remember a secret under this name, at least until its holder lets go of it."""
         if not secret:
             return
         if secret not in self._references and len(secret) >= SHORTEST:
-            for form, how in _forms(secret):
+            for form, how in _encodings_of(secret):
                 self._by_start.setdefault(form[:_START], {})[secret, form] = how
         self._references[secret] = name
         self._references.move_to_end(secret)
         if holder:
             self._held.setdefault(holder, set()).add(secret)
-        self._forget()
+        self._forget_oldest()
 
-    def _forget(self) -> None:
+    def _forget_oldest(self) -> None:
+        """Forget the oldest secrets that nobody holds, until no more than `most` are left."""
         if self.most is None or len(self._references) <= self.most:
             return
         held = set().union(*self._held.values())
         spare = len(self._references) - len(held) - self.most
         for secret in [secret for secret in self._references if secret not in held][: max(0, spare)]:
             del self._references[secret]
-            for form, _ in _forms(secret):
+            for form, _ in _encodings_of(secret):
                 alike = self._by_start.get(form[:_START], {})
                 alike.pop((secret, form), None)
                 if not alike:
                     self._by_start.pop(form[:_START], None)
 
-    def _spans(self, raw: bytes, depth: int) -> Iterator[_Span]:
+    def _spans_of_secrets(self, raw: bytes, depth: int) -> Iterator[_Span]:
+        """Yield where the known secrets stand in these bytes, also under up to `depth` layers of escapes."""
         for start, forms in self._by_start.items():
             if start in raw:
                 for (secret, form), how in forms.items():
-                    yield from (_Span(at, at + len(form), secret, how) for at in _places(form, raw))
+                    yield from (_Span(at, at + len(form), secret, how) for at in _places_of(form, raw))
         if depth and (b"%" in raw or b"\\" in raw):
             read = _Unescaped(raw)
             if read.escaped:
-                for span in self._spans(read.text, depth - 1):
+                for span in self._spans_of_secrets(read.text, depth - 1):
                     yield read.in_escaped(span)
 
 
@@ -152,7 +155,7 @@ class _Unescaped:
         for escape in _ESCAPE.finditer(raw):
             text += raw[end : escape.start()]
             self._starts.append((len(text), escape.start()))
-            text += _meant(escape[0])
+            text += _unescape(escape[0])
             end = escape.end()
             self._starts.append((len(text), end))
         self.text = bytes(text + raw[end:])
@@ -172,7 +175,7 @@ class _Unescaped:
         return place + at - begins
 
 
-def _meant(escape: bytes) -> bytes:
+def _unescape(escape: bytes) -> bytes:
     if escape[:1] == b"%":
         return bytes.fromhex(escape[1:].decode())
     if escape[:2] == b"\\x":
@@ -180,14 +183,15 @@ def _meant(escape: bytes) -> bytes:
     return str(json.loads(b'"' + escape + b'"')).encode(errors="surrogatepass")
 
 
-def _places(form: bytes, raw: bytes) -> Iterator[int]:
+def _places_of(form: bytes, raw: bytes) -> Iterator[int]:
     at = raw.find(form)
     while at >= 0:
         yield at
         at = raw.find(form, at + 1)
 
 
-def _forms(secret: str) -> list[tuple[bytes, str]]:
+def _encodings_of(secret: str) -> list[tuple[bytes, str]]:
+    """Return the secret in every encoding that is searched for, each with its name."""
     raw = secret.encode(errors="surrogatepass")
     forms = {raw: "plain"}
     forms.setdefault(raw.replace(b" ", b"+"), "URL-encoded")

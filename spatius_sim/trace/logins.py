@@ -30,7 +30,7 @@ StandIn = Callable[[str], str]
 """What is shown in place of a secret, by the name of its place."""
 
 
-def hidden(name: str) -> str:
+def hide_value(name: str) -> str:
     """Return the stand-in that tells nothing."""
     return HIDDEN
 
@@ -52,7 +52,7 @@ def secrets_in_header(name: str, value: str) -> Iterator[str]:
         scheme, _, login = value.strip().partition(" ")
         yield login.strip() or scheme
         if scheme.lower() == "basic":
-            yield from _basic(login.strip())
+            yield from _parts_of_basic_login(login.strip())
     elif _SECRET_NAME.search(name) and not _NO_LOGIN.match(name):
         yield value.strip()
 
@@ -78,7 +78,7 @@ def secrets_in_url(url: str) -> Iterator[str]:
             yield value
 
 
-def shown_url(url: str, stand_in: StandIn = hidden) -> str:
+def shown_url(url: str, stand_in: StandIn = hide_value) -> str:
     """Return the URL (or a text with several) as it may be shown: without user and password (their place is
     `login`), and without the values of its query (their place is their name)."""
     url = _USER.sub(lambda found: stand_in("login"), url)
@@ -86,7 +86,8 @@ def shown_url(url: str, stand_in: StandIn = hidden) -> str:
     return _BARE_QUERY.sub(lambda found: f"?{stand_in('query')}", url)
 
 
-def _basic(login: str) -> Iterator[str]:
+def _parts_of_basic_login(login: str) -> Iterator[str]:
+    """Yield the user:password pair of a Basic login, and the password alone."""
     try:
         both = b64decode(login, validate=True).decode()
     except (binascii.Error, ValueError):
@@ -96,10 +97,10 @@ def _basic(login: str) -> Iterator[str]:
 
 
 def _looks_drawn(value: str) -> bool:
-    return _BY_LOT.fullmatch(value) is not None and _turns(value) >= _FEWEST_TURNS
+    return _BY_LOT.fullmatch(value) is not None and _count_letter_digit_changes(value) >= _FEWEST_TURNS
 
 
-def _turns(value: str) -> int:
+def _count_letter_digit_changes(value: str) -> int:
     """Count how often letters follow digits, or digits letters."""
     kinds = ["0" if character.isdigit() else "a" for character in value if character.isalnum()]
     return sum(one != other for one, other in pairwise(kinds))

@@ -47,13 +47,13 @@ class Sink(Protocol):
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
         """Take an event that happens now."""
 
-    def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
+    def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Take a frame that the kit sent."""
 
-    def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
+    def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
         """Take a frame that the kit received."""
 
-    def secret(self, kind: str, secret: str) -> str:
+    def secret_reference(self, kind: str, secret: str) -> str:
         """Return the reference by which a trace may name this secret."""
 
 
@@ -66,15 +66,15 @@ class NullSink:
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
         """Not written down."""
 
-    def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
+    def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Not written down."""
 
-    def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
+    def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
         """Not written down."""
 
-    def secret(self, kind: str, secret: str) -> str:
+    def secret_reference(self, kind: str, secret: str) -> str:
         """Return the reference of a secret; learn the secret if it is new."""
-        return self.secrets.reference(kind, secret)
+        return self.secrets.reference_for(kind, secret)
 
 
 @dataclass(slots=True)
@@ -149,7 +149,7 @@ class Recorder:
             if isinstance(said, Event):
                 events.append(said)
             else:
-                what = self._what(_UPSTREAM, said, sent=sent, answers=answers)
+                what = self._as_sent_or_received(_UPSTREAM, said, sent=sent, answers=answers)
                 events.append(Event(len(events), at_ns, _UPSTREAM, connection, what))
         self._unread.clear()
         return events
@@ -160,30 +160,30 @@ class Recorder:
         if not size:
             what = texts_without_secrets(what, self.secrets)
         event = Event(self._count, self.clock_ns(), lane, connection, what)
-        if self._events is not None and not self._overflows(size):
+        if self._events is not None and not self._count_and_check_limits(size):
             self._unread += (event.at_ns, connection, event, False, "")
-        self._keep_in_mind(event)
+        self._remember_handshake(event)
         if self.on_event is not None:
             self.on_event(event)
         self.on_change()
 
-    def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
+    def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Write down a frame that the kit sent."""
-        if not self._puts_off(lane, connection, raw, sent=True, answers=answers):
-            self.emit(lane, connection, self._what(lane, raw, sent=True, answers=answers))
+        if not self._keep_for_later(lane, connection, raw, sent=True, answers=answers):
+            self.emit(lane, connection, self._as_sent_or_received(lane, raw, sent=True, answers=answers))
 
-    def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
+    def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
         """Write down a frame that the kit received; secrets are taken out of it, and noted."""
-        if self._puts_off(lane, connection, raw):
+        if self._keep_for_later(lane, connection, raw):
             return
         if lane is not Lane.DOWNSTREAM:
-            self.emit(lane, connection, self._what(lane, raw))
+            self.emit(lane, connection, self._as_sent_or_received(lane, raw))
             return
-        raw = self.searched(lane, connection, raw, "in a message")
+        raw = self.search_secrets(lane, connection, raw, "in a message")
         for part, event in enumerate(read_parts(lane, raw, sent=False, wire=self.wire)):
             self.emit(lane, connection, Received(raw, event, part))
 
-    def searched(self, lane: Lane, connection: str, raw: str | bytes, place: str) -> str | bytes:
+    def search_secrets(self, lane: Lane, connection: str, raw: str | bytes, place: str) -> str | bytes:
         """Return the text without the known secrets, and write down each that was found, with its place."""
         if lane is not Lane.DOWNSTREAM:
             return raw
@@ -192,15 +192,15 @@ class Recorder:
             self.emit(lane, connection, SecretSeen(kind, f"{place}, {how}"))
         return clean.decode(errors="replace") if isinstance(raw, str) else clean
 
-    def secret(self, kind: str, secret: str) -> str:
+    def secret_reference(self, kind: str, secret: str) -> str:
         """The reference of a secret, which is learnt if it is new."""
-        known = self.secrets.known(secret)
-        name = known or self.secrets.reference(kind, secret)
+        known = self.secrets.known_reference(secret)
+        name = known or self.secrets.reference_for(kind, secret)
         if name and not known:
             self.emit(Lane.KIT, "", SecretKnown(name, len(secret)))
         return name
 
-    def _puts_off(
+    def _keep_for_later(
         self, lane: Lane, connection: str, raw: str | bytes, *, sent: bool = False, answers: str = ""
     ) -> bool:
         """Whether this frame can be read later, and is kept until then."""
@@ -210,19 +210,19 @@ class Recorder:
         if self.on_event is not None or isinstance(raw, str) or raw[:2] == CONFIGURATION:
             return False
         at_ns = self.last_sign_ns[connection] = self.clock_ns()
-        if self._events is not None and not self._overflows(len(raw)):
+        if self._events is not None and not self._count_and_check_limits(len(raw)):
             self._unread += (at_ns, connection, raw, sent, answers)
         self.on_change()
         return True
 
-    def _overflows(self, added: int) -> bool:
+    def _count_and_check_limits(self, added: int) -> bool:
         self._bytes += added
         if self._bytes > self.most_bytes or self._count >= self.most_events:
             self.flooded = True
         self._count += not self.flooded
         return self.flooded
 
-    def _what(
+    def _as_sent_or_received(
         self, lane: Lane, raw: str | bytes, *, sent: bool = False, answers: str = ""
     ) -> Sent | Received:
         raw, value = self._without_secrets(lane, raw, sent=sent)
@@ -242,7 +242,8 @@ class Recorder:
     def _read(self, lane: Lane, raw: str | bytes, *, sent: bool) -> Value:
         return read_frame(lane, raw, sent=sent, wire=self.wire)
 
-    def _keep_in_mind(self, event: Event) -> None:
+    def _remember_handshake(self, event: Event) -> None:
+        """Remember tokens and the handshakes of open sessions; a later trace begins with them."""
         self.last_sign_ns[event.connection] = event.at_ns
         if event.lane is Lane.CONSOLE:
             if isinstance(event.what, TokenRequested) and event.what.token:

@@ -23,11 +23,11 @@ def without_secrets(raw: bytes, message: object, secrets: KnownSecrets, holder: 
         case MotionResponse():
             return raw
         case AudioInput(audio=audio):
-            return raw if len(raw) - len(audio) <= _USUAL_FRAMING else _around(raw, audio, secrets)
+            return raw if len(raw) - len(audio) <= _USUAL_FRAMING else _replace_around(raw, audio, secrets)
         case ConfigureSession():
-            for secret in _secrets_in(message):
+            for secret in _secrets_of_egress(message):
                 secrets.hide(secret, holder)
-            hidden = _hidden(message)
+            hidden = _hide_egress_secrets(message)
             raw = raw if hidden == message else encode(hidden)
     return secrets.redact(raw)[0]
 
@@ -40,7 +40,8 @@ def texts_without_secrets(what: W, secrets: KnownSecrets) -> W:
     return replace(what, **changed) if changed else what  # type: ignore[type-var]
 
 
-def _secrets_in(message: ConfigureSession) -> Iterator[str]:
+def _secrets_of_egress(message: ConfigureSession) -> Iterator[str]:
+    """Yield all secrets that a session configuration carries."""
     livekit, agora = message.livekit_egress, message.agora_egress
     pairs = message.extra_params
     if livekit is not None:
@@ -53,26 +54,27 @@ def _secrets_in(message: ConfigureSession) -> Iterator[str]:
         yield from secrets_in_setting(name, value)
 
 
-def _hidden(message: ConfigureSession) -> ConfigureSession:
+def _hide_egress_secrets(message: ConfigureSession) -> ConfigureSession:
+    """Return the configuration with every secret replaced."""
     livekit, agora = message.livekit_egress, message.agora_egress
     if livekit is not None:
         livekit = replace(
             livekit,
             url=_plain_url(livekit.url),
-            api_key=_stars(livekit.api_key),
-            api_secret=_stars(livekit.api_secret),
-            api_token=_stars(livekit.api_token),
+            api_key=_replace_by_stars(livekit.api_key),
+            api_secret=_replace_by_stars(livekit.api_secret),
+            api_token=_replace_by_stars(livekit.api_token),
             extra_attributes=_without_secrets(livekit.extra_attributes),
         )
     if agora is not None:
-        agora = replace(agora, token=_stars(agora.token))
+        agora = replace(agora, token=_replace_by_stars(agora.token))
     params = _without_secrets(message.extra_params)
     return replace(message, livekit_egress=livekit, agora_egress=agora, extra_params=params)
 
 
 def _without_secrets(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """Hide a value if its name says that it is a secret, however short the value is."""
-    return tuple((name, _stars(value) if names_a_secret(name) else value) for name, value in pairs)
+    return tuple((name, _replace_by_stars(value) if names_a_secret(name) else value) for name, value in pairs)
 
 
 def _plain_url(url: str) -> str:
@@ -81,13 +83,13 @@ def _plain_url(url: str) -> str:
         parts = urlsplit(url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
     except ValueError:
-        return _stars(url)
+        return _replace_by_stars(url)
 
 
-def _around(raw: bytes, audio: bytes, secrets: KnownSecrets) -> bytes:
+def _replace_around(raw: bytes, audio: bytes, secrets: KnownSecrets) -> bytes:
     before, found, rest = raw.partition(audio) if audio else (raw, b"", b"")
     return secrets.redact(before)[0] + found + secrets.redact(rest)[0]
 
 
-def _stars(secret: str) -> str:
+def _replace_by_stars(secret: str) -> str:
     return "*" * len(secret)

@@ -23,7 +23,7 @@ from spatius_sim.wires.events import (
     Unclear,
 )
 from spatius_sim.wires.features import AUDIO, INTERRUPTS, SEVERAL_TURNS, TURN_IDS
-from spatius_sim.wires.json_reading import NotUnderstoodError, optional_text, parsed, rate
+from spatius_sim.wires.json_reading import NotUnderstoodError, optional_text, parse_json, rate
 
 _AUDIO, _MOTION, _METADATA, _ERROR = 1, 2, 3, 4
 _LAST = 1
@@ -68,7 +68,7 @@ class BinaryHeader:
         """Read a frame from the client; never raises."""
         try:
             if isinstance(frame, str):
-                return _read_start(parsed(frame))
+                return _read_start(parse_json(frame))
             kind, last, payload = _split_frame(frame)
             if kind != _AUDIO:
                 raise NotUnderstoodError(f"type {kind:#04x} is not one of a binary-header client's")
@@ -121,11 +121,11 @@ def _relay_event(kind: int, last: bool, payload: bytes) -> RelayEvent:
         case 2:
             return Motion(_read_payloads(payload), last)
         case 3:
-            metadata = parsed(payload)
+            metadata = parse_json(payload)
             sample_rate = rate(metadata.get("sample_rate"))
             return Ready(optional_text(metadata, "connection_id"), sample_rate, sample_rate)
         case 4:
-            return Failed(optional_text(parsed(payload), "error"))
+            return Failed(optional_text(parse_json(payload), "error"))
     raise NotUnderstoodError(f"type {kind:#04x} is not one of a binary-header relay's")
 
 

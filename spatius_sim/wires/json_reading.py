@@ -18,10 +18,10 @@ def json_object(frame: Frame, wire: str) -> dict[str, Any]:
     """Read the object in a text frame; raises NotUnderstoodError."""
     if isinstance(frame, bytes):
         raise NotUnderstoodError(f"a binary frame; {wire} has text frames only")
-    return parsed(frame)
+    return parse_json(frame)
 
 
-def parsed(text: Frame) -> dict[str, Any]:
+def parse_json(text: Frame) -> dict[str, Any]:
     """Read the object in a JSON text of at most MOST_VALUES values; raises NotUnderstoodError."""
     try:
         text = text.decode() if isinstance(text, bytes) else text

@@ -124,7 +124,7 @@ class ClientDecoder:
         payload is never compared. Motion after the end mark counts until the audio has been played. Web, iOS,
         Android: `yieldFramesData`; Flutter: `yieldAnimations`."""
         given = Given.PAYLOADS if frames else Given.NOTHING
-        action = MOTION_TABLE[self._standing(conversation_id), given]
+        action = MOTION_TABLE[self._standing_of(conversation_id), given]
         if isinstance(action, DiscardReason):
             self._discard(frames or (), conversation_id, action)
             return
@@ -134,7 +134,7 @@ class ClientDecoder:
             self._switch_to_audio_only(conversation)
         else:
             for payload in frames or ():
-                self._take(conversation, payload)
+                self._accept_payload(conversation, payload)
             self._show(conversation)
 
     def get_current_conversation_id(self) -> str | None:
@@ -199,7 +199,7 @@ class ClientDecoder:
         conversation = self._conversation
         if conversation is None or conversation.audio_only:
             return None
-        return conversation.keyframe(self._due(conversation))
+        return conversation.keyframe(self._samples_due(conversation))
 
     @property
     def _audio_state(self) -> AudioState:
@@ -215,7 +215,7 @@ class ClientDecoder:
         self._change(PlaybackEvent.AUDIO, StateReason.USER_ACTION)
         return conversation
 
-    def _standing(self, conversation_id: str) -> Standing:
+    def _standing_of(self, conversation_id: str) -> Standing:
         """Return which conversation this id names."""
         conversation = self._conversation
         if conversation is not None and conversation.conversation_id == conversation_id:
@@ -238,7 +238,7 @@ class ClientDecoder:
         self._stall(conversation, False)
         self._events.append(AudioOnlyEntered(conversation.conversation_id))
 
-    def _due(self, conversation: DecodedConversation) -> int:
+    def _samples_due(self, conversation: DecodedConversation) -> int:
         return conversation.played * KEYFRAMES_PER_SECOND // (_SECOND_NS * self._sample_rate)
 
     def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
@@ -246,7 +246,7 @@ class ClientDecoder:
         end = conversation.samples * _SECOND_NS
         until = min(end, self._motion_end(conversation))
         wanted = conversation.played + passed_ns * self._sample_rate
-        first = max(conversation.next_keyframe, self._due(conversation))
+        first = max(conversation.next_keyframe, self._samples_due(conversation))
         conversation.played = max(conversation.played, min(until, wanted))
         self._stall(conversation, until < end and wanted >= until)
         self._show(conversation, first)
@@ -277,7 +277,7 @@ class ClientDecoder:
         now."""
         if self._render is None or conversation.audio_only or self.state is not PlaybackState.PLAYING:
             return
-        due = self._due(conversation)
+        due = self._samples_due(conversation)
         if conversation.ended:
             # A keyframe that is due at the end of the audio, or later, never comes onto the face.
             due = min(due, (conversation.samples * KEYFRAMES_PER_SECOND - 1) // self._sample_rate)
@@ -287,7 +287,7 @@ class ClientDecoder:
                 conversation.next_keyframe = index + 1
                 self._render(row)
 
-    def _take(self, conversation: DecodedConversation, payload: bytes) -> None:
+    def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
         """Decode one payload and keep its motion, or discard it."""
         try:
             message = decode(payload)

@@ -83,14 +83,14 @@ UNAUTHORIZED_ROOM = "unauthorized"
 """The word of a room or channel that lets nobody in: ServerError 16."""
 
 
-def word(identifier: str) -> str:
+def first_word(identifier: str) -> str:
     """Return what stands before the first hyphen."""
     return identifier.partition("-")[0]
 
 
 def faults_of(app_id: str, avatar_id: str) -> list[Fault]:
     """Return the faults that these ids ask for."""
-    meant = (APPS.get(word(app_id)), AVATARS.get(word(avatar_id)))
+    meant = (APPS.get(first_word(app_id)), AVATARS.get(first_word(avatar_id)))
     return [entry[1] for entry in meant if entry is not None]
 
 

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from spatius_sim.protocol.close_codes import UNSENDABLE_CODES
 from spatius_sim.protocol.errors import UsageError
 
 MOST_SECONDS = 86_400.0
@@ -68,10 +69,10 @@ class When:
         if timed and (self.seconds is None) == (not self.messages):
             wanted = "seconds or messages" if self.at is Moment.AUDIO else "seconds"
             raise UsageError(f"at: {self.at} needs {wanted}")
-        _within("seconds", self.seconds or 0.0, 0.0, MOST_SECONDS)
-        _within("probability", self.probability, 0.0, 1.0)
+        _require_within("seconds", self.seconds or 0.0, 0.0, MOST_SECONDS)
+        _require_within("probability", self.probability, 0.0, 1.0)
         for name in ("messages", "number", "connection", "request"):
-            _within(name, getattr(self, name), 0, 1_000_000_000)
+            _require_within(name, getattr(self, name), 0, 1_000_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Refuse:
     """Sent as it stands."""
 
     def __post_init__(self) -> None:
-        _within("status", self.status, 200, 599)
+        _require_within("status", self.status, 200, 599)
         if self.message and self.body:
             raise UsageError("message and body exclude each other")
 
@@ -98,7 +99,7 @@ class SendError:
     message: str
 
     def __post_init__(self) -> None:
-        _within("code", self.code, -(2**31), 2**31 - 1)
+        _require_within("code", self.code, -(2**31), 2**31 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class CloseWith:
 
     def __post_init__(self) -> None:
         sendable = self.code == 0 or 1000 <= self.code <= 4999
-        if not sendable or self.code in (1004, 1005, 1006, 1015):
+        if not sendable or self.code in UNSENDABLE_CODES:
             raise UsageError(f"code {self.code} cannot be sent: 0, or 1000 to 4999 without 1004-1006, 1015")
         if len(self.reason.encode()) > 123:
             raise UsageError("reason is longer than the 123 bytes that a closing frame holds")
@@ -129,8 +130,8 @@ class Delay:
     jitter: float = 0.0
 
     def __post_init__(self) -> None:
-        _within("seconds", self.seconds, 0.0, MOST_SECONDS)
-        _within("jitter", self.jitter, 0.0, MOST_SECONDS)
+        _require_within("seconds", self.seconds, 0.0, MOST_SECONDS)
+        _require_within("jitter", self.jitter, 0.0, MOST_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,7 @@ class SendGarbage:
     bytes: int = 64
 
     def __post_init__(self) -> None:
-        _within("bytes", self.bytes, 1, MOST_BYTES)
+        _require_within("bytes", self.bytes, 1, MOST_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,7 @@ class GrowTo:
     bytes: int
 
     def __post_init__(self) -> None:
-        _within("bytes", self.bytes, 1, MOST_BYTES)
+        _require_within("bytes", self.bytes, 1, MOST_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +308,6 @@ class Scenario:
 NO_FAULTS = Scenario("none", "Nothing goes wrong.")
 
 
-def _within(name: str, value: float, least: float, most: float) -> None:
+def _require_within(name: str, value: float, least: float, most: float) -> None:
     if not (math.isfinite(value) and least <= value <= most):
         raise UsageError(f"{name} must lie between {least} and {most}, not at {value}")

@@ -13,7 +13,6 @@ from spatius_sim.model.scenario.payloads import (
     without_keyframes,
     wrong_type,
 )
-from spatius_sim.model.scenario.player import ConnectionFaults, seconds_of
 from spatius_sim.model.scenario.scenario import (
     CloseWith,
     Delay,
@@ -34,6 +33,7 @@ from spatius_sim.model.scenario.scenario import (
     UnknownFields,
     WrongType,
 )
+from spatius_sim.model.scenario.scenario_player import ConnectionFaults, seconds_of
 from spatius_sim.model.server.commands import Close, Output, ResetConnection, Send, SendText, SendTruncated
 from spatius_sim.trace.events import Injected
 

@@ -8,7 +8,7 @@ import json
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 
-from spatius_sim.model.scenario.meaningful_ids import UNAUTHORIZED_ROOM, UNAVAILABLE_ROOM, word
+from spatius_sim.model.scenario.meaningful_ids import UNAUTHORIZED_ROOM, UNAVAILABLE_ROOM, first_word
 from spatius_sim.protocol.messages import AgoraEgress, ConfigureSession, EgressType, LiveKitEgress
 
 INVALID_ARGUMENT = 3
@@ -80,7 +80,7 @@ def _read_agora(asked: AgoraEgress) -> Room | EgressFault:
 
 def _enter_room(room: Room) -> Room | EgressFault:
     """Return the room, or why it is refused: the names of some rooms ask for that."""
-    meant = word(room.name)
+    meant = first_word(room.name)
     if meant == UNAUTHORIZED_ROOM:
         return EgressFault(UNAUTHENTICATED, f"unauthorized: no permission to join {room.name}")
     if meant == UNAVAILABLE_ROOM:

@@ -3,7 +3,7 @@ sections 1 and 2)."""
 
 from dataclasses import dataclass
 
-from spatius_sim.model.scenario.meaningful_ids import EXPIRED_TOKEN, MISSING_AVATAR, REVOKED_KEY, word
+from spatius_sim.model.scenario.meaningful_ids import EXPIRED_TOKEN, MISSING_AVATAR, REVOKED_KEY, first_word
 from spatius_sim.model.scenario.scenario import Moment, Refuse
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token, read_token
 from spatius_sim.protocol.console import (
@@ -29,7 +29,7 @@ class Gate:
         Raises RequestRefusedError if the key is bad, the body malformed, or the expiry outside the window.
         """
         unknown = bool(self.api_keys) and api_key not in self.api_keys
-        if not api_key or unknown or word(api_key) == REVOKED_KEY:
+        if not api_key or unknown or first_word(api_key) == REVOKED_KEY:
             raise console_refusal(401, "UNAUTHENTICATED", "the API key is missing or unknown")
         asked = read_token_request(body)
         check_expiry(asked, now)
@@ -41,7 +41,7 @@ class Gate:
         An avatar id with `missing` in it does not exist, and a session key that begins with `expired-`
         has expired.
         """
-        if word(session_key) == EXPIRED_TOKEN:
+        if first_word(session_key) == EXPIRED_TOKEN:
             raise upgrade_refusal(401, "session token expired")
         token = read_token(session_key)
         if token is None:

@@ -42,7 +42,7 @@ class Outbox:
         self.held_bytes += _size_of(output)
         return [SetTimer(SEND_TIMER, due - now)] if len(self._held) == 1 else []
 
-    def hold(self, until: float) -> None:
+    def hold_until(self, until: float) -> None:
         """Delay the outputs that are put in from now on: they leave at `until` at the earliest."""
         self._not_before = max(until, self._not_before)
 

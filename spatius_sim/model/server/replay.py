@@ -58,7 +58,7 @@ def script_of(trace: Trace) -> RecordedRun:
     numbers: dict[str, int] = {}
     turns: dict[tuple[str, str], TapedTurn] = {}
     latest: dict[str, TapedTurn] = {}
-    for event in trace.on(Lane.UPSTREAM):
+    for event in trace.on_lane(Lane.UPSTREAM):
         name, what = event.connection, event.what
         if isinstance(what, Refused):
             script.connections.append(what)
@@ -115,7 +115,7 @@ class Matcher:
         self._left = list(range(len(turns)))
         self._asked = 0
 
-    def next(self, sample_rate: int) -> TapedTurn | Mismatch:
+    def next_turn(self, sample_rate: int) -> TapedTurn | Mismatch:
         """Return the next turn in order, or why there is none."""
         self._asked += 1
         if not self._left:
@@ -123,7 +123,7 @@ class Matcher:
         number = self._left.pop(0)
         return self._check_rate(number, sample_rate)
 
-    def like(self, audio: bytes, sample_rate: int) -> TapedTurn | Mismatch:
+    def turn_with_audio(self, audio: bytes, sample_rate: int) -> TapedTurn | Mismatch:
         """Return the first turn left with this audio, or how the nearest turn differs."""
         self._asked += 1
         for number in self._left:

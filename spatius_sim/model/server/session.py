@@ -7,8 +7,8 @@ seconds.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from spatius_sim.model.scenario.player import ConnectionFaults, Spoken
 from spatius_sim.model.scenario.scenario import FaultAction, Moment, SendError
+from spatius_sim.model.scenario.scenario_player import ConnectionFaults, Spoken
 from spatius_sim.model.server.answers import AnswerFactory
 from spatius_sim.model.server.apply_faults import FaultedMessage, apply_faults
 from spatius_sim.model.server.audio_input import AudioIn, OggOpusIn, OpusCodec, PcmIn
@@ -128,7 +128,7 @@ class ServerSession:
         if not self._timers_hold:
             return []
         if name.startswith(_OPEN):
-            return self._play_faults(self.faults.elapsed(int(name.removeprefix(_OPEN))), now)
+            return self._play_faults(self.faults.actions_after_wait(int(name.removeprefix(_OPEN))), now)
         return self._check_silence(int(name.removeprefix(_SILENCE)), now)
 
     def meet(self, faults: ConnectionFaults) -> None:
@@ -136,8 +136,8 @@ class ServerSession:
         connections that open later."""
         self.faults = faults
         self._timers_hold = False
-        self._faulty_audio = faults.concerns(Moment.AUDIO)
-        self._faulty_responses = faults.concerns(Moment.RESPONSE)
+        self._faulty_audio = faults.may_act_at(Moment.AUDIO)
+        self._faulty_responses = faults.may_act_at(Moment.RESPONSE)
         self._requests.forget_ordinals()
 
     def closed(self) -> None:
@@ -186,7 +186,7 @@ class ServerSession:
     def _confirm(self, now: float) -> list[ServerCommand]:
         """Confirm the session, open it, and start its timers."""
         raw = encode(ConfirmSession(self.connection_id))
-        spoiled = apply_faults(raw, self.faults.at(Moment.CONFIGURE), self.faults, "configure")
+        spoiled = apply_faults(raw, self.faults.actions_at(Moment.CONFIGURE), self.faults, "configure")
         commands = self._send_faulted(spoiled, None, now)
         if spoiled.error is not None:
             return commands + self._close_handshake(spoiled.error.message, now)
@@ -196,7 +196,7 @@ class ServerSession:
         self.meet(self.faults)
         self._timers_hold = True
         for moment in (Moment.OPEN, Moment.SILENCE):
-            for index, seconds in self.faults.timed(moment).items():
+            for index, seconds in self.faults.seconds_until_faults(moment).items():
                 commands.append(SetTimer(f"{moment}-{index}", seconds))
         if self.room is not None:
             commands.append(Join(self.room.name, self.room.publisher))
@@ -258,7 +258,7 @@ class ServerSession:
         self._audio_samples += samples
         request.messages += 1
         request.samples += samples
-        happening = self.faults.audio(
+        happening = self.faults.actions_after_audio(
             Spoken(self._audio_samples / self._audio_rate, self._audio_messages),
             request.ordinal,
             Spoken(request.samples / self._audio_rate, request.messages),
@@ -295,7 +295,7 @@ class ServerSession:
             return []
         if not self._faulty_responses:
             return self._put(self._wrap_motion(payload, request.req_id), now)
-        steps = self.faults.response(request.responses, request.ordinal)
+        steps = self.faults.actions_at_response(request.responses, request.ordinal)
         spoiled = apply_faults(payload, steps, self.faults, "response", request.number, request.responses)
         commands = self._send_faulted(spoiled, request, now)
         if spoiled.reordered:
@@ -322,7 +322,7 @@ class ServerSession:
             request.held.clear()
             self._pending.forget(request)
             self._outbox.forget(req_id)
-        return self._play_faults(self.faults.at(Moment.INTERRUPT), now)
+        return self._play_faults(self.faults.actions_at(Moment.INTERRUPT), now)
 
     def _play_faults(
         self, steps: Iterable[FaultAction], now: float, request: OpenRequest | None = None
@@ -340,7 +340,7 @@ class ServerSession:
         """Send the outputs that replace a message, and play the delay, the error or the stall."""
         commands: list[ServerCommand] = [Inject(fault) for fault in spoiled.injected]
         if spoiled.delay:
-            self._outbox.hold(now + spoiled.delay)
+            self._outbox.hold_until(now + spoiled.delay)
         for output in spoiled.outputs:
             if isinstance(output, SendError):
                 commands += self._fail_request(request, output.code, output.message, now)
@@ -363,10 +363,10 @@ class ServerSession:
 
     def _check_silence(self, index: int, now: float) -> list[ServerCommand]:
         """Play the faults that wait for silence, if it has lasted long enough."""
-        left = self._last_audio + self.faults.timed(Moment.SILENCE)[index] - now
+        left = self._last_audio + self.faults.seconds_until_faults(Moment.SILENCE)[index] - now
         if left > 0:
             return [SetTimer(f"{_SILENCE}{index}", left)]
-        return self._play_faults(self.faults.elapsed(index), now)
+        return self._play_faults(self.faults.actions_after_wait(index), now)
 
     def _fail_request(
         self, request: OpenRequest | None, code: int, message: str, now: float

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from spatius_sim.net.client.relay import LARGEST_FRAME, RelayClient
+from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.trace.events import Closed, Lane, Opened
 from spatius_sim.wires.events import ClientAction, Frame, Speak, SpeakEnd
 
 _ANSWER_SECONDS = 60.0
-_NORMAL_CLOSE, _ABNORMAL_CLOSE = 1000, 1006
 _TEXTUAL = ("application/json", "text/")
 
 
@@ -31,7 +31,9 @@ class DocumentClient(RelayClient):
             async with asyncio.timeout(self._open_seconds):
                 _, writer = await asyncio.open_connection(parts.hostname, port)
         except (OSError, TimeoutError) as error:
-            raise UnreachableError(f"{self._address.shown} cannot be reached: {error}") from error
+            raise UnreachableError(
+                f"{self._address.url_without_secrets} cannot be reached: {error}"
+            ) from error
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
@@ -57,20 +59,20 @@ class DocumentClient(RelayClient):
         """Post a frame; the answer to the one before is no longer waited for."""
         await self._give_up_posting()
         self.closed.clear()
-        self._recorder.sent(Lane.DOWNSTREAM, self.name, frame)
+        self._recorder.record_sent(Lane.DOWNSTREAM, self.name, frame)
         self._posting = asyncio.create_task(self._post(frame))
 
     async def hang_up(self) -> None:
         """Leave, whether the answer has come or not."""
         await self._give_up_posting()
-        if not self._leave(_NORMAL_CLOSE):
+        if not self._leave(NORMAL_CLOSE):
             self.closed.set()
 
     def vanish(self) -> None:
         """Leave without waiting for the request to be cancelled: it has no closing handshake."""
         if self._posting is not None:
             self._posting.cancel()
-        if not self._leave(_ABNORMAL_CLOSE):
+        if not self._leave(ABNORMAL_CLOSE):
             self.closed.set()
 
     def stop_reading(self) -> None:
@@ -106,11 +108,11 @@ class DocumentClient(RelayClient):
                 lines = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
                 textual = answer.content_type.startswith(_TEXTUAL)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
-            self._recorder.emit(Lane.DOWNSTREAM, self.name, Closed(by_kit=False, code=_ABNORMAL_CLOSE))
+            self._recorder.emit(Lane.DOWNSTREAM, self.name, Closed(by_kit=False, code=ABNORMAL_CLOSE))
             self.closed.set()
             return
-        self._recorder.searched(Lane.DOWNSTREAM, self.name, lines, "in a header")
+        self._recorder.search_secrets(Lane.DOWNSTREAM, self.name, lines, "in a header")
         document: Frame = body_read.decode(errors="replace") if textual else body_read
-        self._recorder.received(Lane.DOWNSTREAM, self.name, document)
+        self._recorder.record_received(Lane.DOWNSTREAM, self.name, document)
         for event in self._wire.read_relay(document):
             self.heard.put_nowait(event)

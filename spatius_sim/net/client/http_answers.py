@@ -5,7 +5,7 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 
 from spatius_sim.net.client.relay import RelayAddress
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.trace.events import Lane
 
 _SECONDS = 2.0
@@ -27,6 +27,6 @@ async def search_answer(address: RelayAddress, path: str, recorder: LiveRecorder
             headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
         return False
-    recorder.searched(Lane.DOWNSTREAM, client, body, f"in the answer to GET {path}")
-    recorder.searched(Lane.DOWNSTREAM, client, headers, f"in a header of the answer to GET {path}")
+    recorder.search_secrets(Lane.DOWNSTREAM, client, body, f"in the answer to GET {path}")
+    recorder.search_secrets(Lane.DOWNSTREAM, client, headers, f"in a header of the answer to GET {path}")
     return True

@@ -10,6 +10,7 @@ import aiohttp
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
 from spatius_sim.protocol.console import HttpAnswer
 from spatius_sim.protocol.errors import UnreachableError
@@ -131,7 +132,7 @@ class UpstreamClient:
     @property
     def close_code(self) -> int:
         """The code with which the session was closed; 1006 if there was no closing frame."""
-        return (self._socket.close_code if self._socket else None) or 1006
+        return (self._socket.close_code if self._socket else None) or ABNORMAL_CLOSE
 
     async def _fetch_token(self) -> str:
         """Ask for a session token; raises UnreachableError if none is issued."""

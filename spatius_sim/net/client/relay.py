@@ -13,7 +13,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.trace.events import Closed, Lane, Opened
 from spatius_sim.trace.logins import shown_url
@@ -22,7 +23,6 @@ from spatius_sim.wires.events import ClientAction, NotUnderstood, RelayEvent, St
 
 LARGEST_FRAME = 16 * 1_048_576
 _CLOSE_SECONDS = 2.0
-_ABNORMAL_CLOSE = 1006
 _NARROW_SEGMENT, _NARROW_BUFFER = 1400, 8192
 """Bytes. Between two programs on one machine the kernel holds 4 MB before a sender notices that nobody reads.
 On a narrow link it holds some 100 kB, and 1 MB once much has passed."""
@@ -50,12 +50,12 @@ class RelayAddress:
     """Whether the link buffers little, so that a sender soon notices that nobody reads."""
 
     @property
-    def shown(self) -> str:
+    def url_without_secrets(self) -> str:
         """The URL without its secrets, so that it may be shown."""
         return shown_url(self.url)
 
 
-def bearing(address: RelayAddress, app_id: str, token: str) -> RelayAddress:
+def with_credentials(address: RelayAddress, app_id: str, token: str) -> RelayAddress:
     """Add Spatius credentials to an address, in the places where a Motion Server looks for them."""
     headers = (*address.headers, ("X-App-ID", app_id), ("X-Session-Key", token))
     joined = "&" if "?" in address.url else "?"
@@ -115,12 +115,14 @@ class RelayClient:
                 proxy=None,
             )
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
-            raise UnreachableError(f"{self._address.shown} cannot be reached: {error}") from error
+            raise UnreachableError(
+                f"{self._address.url_without_secrets} cannot be reached: {error}"
+            ) from error
         self._recorder.emit(Lane.DOWNSTREAM, self.name, Opened(self._address.bears))
         response = self._socket.response
         if response is not None:
             headers = "\n".join(f"{name}: {value}" for name, value in response.headers.raw_items())
-            self._recorder.searched(Lane.DOWNSTREAM, self.name, headers, "in a header")
+            self._recorder.search_secrets(Lane.DOWNSTREAM, self.name, headers, "in a header")
         self._listening = asyncio.create_task(self._listen())
 
     async def renew(self) -> None:
@@ -178,7 +180,7 @@ class RelayClient:
         Raises UnreachableError if the relay takes nothing for SEND_SECONDS."""
         if self._socket is None or self.closed.is_set():
             return
-        self._recorder.sent(Lane.DOWNSTREAM, self.name, frame)
+        self._recorder.record_sent(Lane.DOWNSTREAM, self.name, frame)
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._socket.send(frame)
@@ -186,7 +188,8 @@ class RelayClient:
             return
         except TimeoutError:
             self._socket.transport.abort()
-            fault = f"{self._address.shown} reads nothing of what its client sends, for {SEND_SECONDS:.0f} s"
+            url = self._address.url_without_secrets
+            fault = f"{url} reads nothing of what its client sends, for {SEND_SECONDS:.0f} s"
             raise UnreachableError(fault) from None
 
     def break_protocol(self) -> None:
@@ -209,7 +212,7 @@ class RelayClient:
 
     def vanish(self) -> None:
         """Leave without a closing handshake: cut the TCP connection."""
-        if self._socket is not None and not self._leave(_ABNORMAL_CLOSE):
+        if self._socket is not None and not self._leave(ABNORMAL_CLOSE):
             self._socket.transport.abort()
 
     def _leave(self, code: int) -> bool:
@@ -227,14 +230,14 @@ class RelayClient:
         with contextlib.suppress(ConnectionClosed):
             async for frame in self._socket:
                 await self._reading.wait()
-                self._recorder.received(Lane.DOWNSTREAM, self.name, frame)
+                self._recorder.record_received(Lane.DOWNSTREAM, self.name, frame)
                 if self._recorder.flooded:
                     self._socket.transport.abort()
                     break
                 for event in self._wire.read_relay(frame):
                     self.heard.put_nowait(event)
         if not self._left:
-            code = self._socket.close_code or _ABNORMAL_CLOSE
+            code = self._socket.close_code or ABNORMAL_CLOSE
             self._recorder.emit(Lane.DOWNSTREAM, self.name, Closed(by_kit=False, code=code))
         self.closed.set()
 

@@ -45,7 +45,7 @@ class RelayProcess:
             raise UsageError(f"--target-cmd {self.command!r} cannot be started: {error}") from error
         self._reading = asyncio.create_task(self._read_output(self._guarded.process))
 
-    async def obituary(self, grace: float = 0.0) -> str:
+    async def describe_death(self, grace: float = 0.0) -> str:
         """Say how the relay ended, with its last lines; "" if it still runs after `grace` seconds. The wait
         is for callers that found its port closed before the system reported its end."""
         if self._guarded is None:

@@ -142,7 +142,7 @@ class End(asyncio.BufferedProtocol):
             except TimeoutError:
                 pass
             piece = bytes(self._buffer[:_LONGEST_STEP])
-            piece = piece[: framing.take(piece)]
+            piece = piece[: framing.feed(piece)]
             del self._buffer[: len(piece)]
             seen += piece[: _LARGEST_TOLD_BODY - len(seen)]
             held += piece
@@ -205,7 +205,7 @@ class End(asyncio.BufferedProtocol):
         return bool(self._buffer) or not self.lost.is_set()
 
 
-async def gone(ends: Iterable[End], seconds: float) -> None:
+async def wait_until_gone(ends: Iterable[End], seconds: float) -> None:
     """Wait until these connections are gone, for at most `seconds`."""
     waits = [asyncio.ensure_future(end.lost.wait()) for end in ends]
     try:
@@ -216,12 +216,12 @@ async def gone(ends: Iterable[End], seconds: float) -> None:
             wait.cancel()
 
 
-async def part(ends: list[End], seconds: float) -> None:
+async def close_all(ends: list[End], seconds: float) -> None:
     """Close connections; those whose peers have not read everything after `seconds` are cut off."""
     for end in ends:
         end.transport.close()
     try:
-        await gone(ends, seconds)
+        await wait_until_gone(ends, seconds)
     finally:
         for end in ends:
             if not end.lost.is_set():

@@ -28,13 +28,13 @@ class BodyFraming:
         self._left = length or 0
         self._chunks = _Chunks() if chunked else None
 
-    def take(self, data: bytes) -> int:
+    def feed(self, data: bytes) -> int:
         """Take the next bytes, and return how many of them belong to the body. Raises RemoteProtocolError if
         they break the rules of chunks."""
         if self.until_close:
             return len(data)
         if self._chunks is not None:
-            taken = self._chunks.take(data)
+            taken = self._chunks.feed(data)
             self.ended = self._chunks.ended
             return taken
         taken = min(self._left, len(data))
@@ -77,7 +77,7 @@ class _Chunks:
         self._on_line: Callable[[bytes], None] = self._read_size
         self._room = _LONGEST_SIZE_LINE
 
-    def take(self, data: bytes) -> int:
+    def feed(self, data: bytes) -> int:
         """Take the next bytes, and return how many of them belong to the body."""
         place = 0
         while place < len(data) and not self.ended:

@@ -81,7 +81,7 @@ class Head:
         first = b" ".join((self.method.encode("latin-1"), target.encode("latin-1"), self.version))
         return b"\r\n".join((first, *lines)) + END_OF_HEAD
 
-    def written(self) -> bytes:
+    def as_bytes(self) -> bytes:
         """Return the bytes of the head as they came."""
         return b"\r\n".join((self.first_line, *self.lines)) + END_OF_HEAD
 

@@ -20,11 +20,11 @@ from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 from spatius_sim.net.listening import LOOPBACK, port_fault
-from spatius_sim.net.proxy.connection_end import End, gone, part
+from spatius_sim.net.proxy.connection_end import End, close_all, wait_until_gone
 from spatius_sim.net.proxy.http_bodies import BodyFraming
 from spatius_sim.net.proxy.http_heads import Head
 from spatius_sim.net.proxy.name_lookup import NameLookup
-from spatius_sim.net.proxy.recorder import Direction, ProxyRecorder
+from spatius_sim.net.proxy.proxy_recorder import Direction, ProxyRecorder
 from spatius_sim.protocol.console import (
     AUTH_ROOT,
     CONSOLE_ROOT,
@@ -67,7 +67,7 @@ class ProxyTarget:
         return name if usual else f"{name}:{self.port}"
 
 
-def places(upstream: tuple[str, ...]) -> tuple[ProxyTarget, ...]:
+def proxy_targets(upstream: tuple[str, ...]) -> tuple[ProxyTarget, ...]:
     """Work out the targets of the Console API, its second door and the ingress, from one base URL or from
     both endpoint URLs; raises UsageError if they do not tell all targets."""
     console = ingress = ""
@@ -111,7 +111,7 @@ class RecordingProxy:
         self, upstream: tuple[str, ...], on_event: Callable[[Event], None], *, port: int = 0
     ) -> None:
         self.port = port
-        self._targets = places(upstream)
+        self._targets = proxy_targets(upstream)
         self._recorder = ProxyRecorder(on_event)
         self._lookup = NameLookup()
         self._server: asyncio.Server | None = None
@@ -156,6 +156,7 @@ class RecordingProxy:
         end = End()
 
         def begin() -> None:
+            """Start a task that passes one new connection on."""
             conversation = _ProxiedConnection(
                 self._targets, self._recorder, end, self._lookup, self._new_name
             )
@@ -212,7 +213,7 @@ class _ProxiedConnection:
             raise
         finally:
             self.client.on_lost = None
-            await part([self.client, *([] if self.upstream is None else [self.upstream])], seconds)
+            await close_all([self.client, *([] if self.upstream is None else [self.upstream])], seconds)
 
     async def _pass_all_on(self) -> None:
         try:
@@ -240,8 +241,8 @@ class _ProxiedConnection:
         if self.client.lost.is_set():
             return False
         await upstream.send(request.aimed_at(place.path + path[len(place.root) :], place.host_header))
-        key = self.recorder.secret("key", request.header("x-api-key"))
-        self.recorder.asked(request.target, request.headers)
+        key = self.recorder.secret_reference("key", request.header("x-api-key"))
+        self.recorder.learn_logins(request.target, request.headers)
         with _refuse_with(400, "this request"):
             request_body = await self.client.body(framing, upstream)
         if not framing.ended:
@@ -250,15 +251,17 @@ class _ProxiedConnection:
             answer = await self._final_answer(upstream)
             if answer.status != 101:
                 framing = BodyFraming(answer, request.method)
-                answer_body = await upstream.body(framing, self.client, answer.written())
+                answer_body = await upstream.body(framing, self.client, answer.as_bytes())
                 if not framing.ended and not framing.until_close:
                     raise RemoteProtocolError("it breaks off")
             elif not upgrade:
                 raise RemoteProtocolError("it switches to a protocol that was not asked for")
         if answer.status == 101:
-            await self.client.send(answer.written())
+            await self.client.send(answer.as_bytes())
             opened = Opened(*self._credentials(request, self.name))
-            up, down = self.recorder.opened(self.name, opened, answer.header("sec-websocket-extensions"))
+            up, down = self.recorder.record_opening(
+                self.name, opened, answer.header("sec-websocket-extensions")
+            )
             await self._pass_both_ways(upstream, up, down)
             return False
         if upgrade:
@@ -277,7 +280,7 @@ class _ProxiedConnection:
             if answer.status >= 200 or answer.status == 101:
                 self.client.said = False
                 return answer
-            await self.client.send(answer.written())
+            await self.client.send(answer.as_bytes())
         raise RemoteProtocolError("it hung up before it answered")
 
     async def _connection_to(self, place: ProxyTarget) -> End:
@@ -327,12 +330,12 @@ class _ProxiedConnection:
         head = f"HTTP/1.1 {status} Proxy\r\nContent-Type: application/json\r\nConnection: close\r\n"
         self.client.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         self.client.end_saying()
-        await gone([self.client], _LINGERING_SECONDS)
+        await wait_until_gone([self.client], _LINGERING_SECONDS)
 
     def _record_token_request(self, key: str, asked: bytes, status: int, answered: bytes) -> None:
         """Record a token request: the reference of its key, its body, and the status and body of its
         answer."""
-        token = self.recorder.secret("token", _issued_token(answered)) if status == 200 else ""
+        token = self.recorder.secret_reference("token", _issued_token(answered)) if status == 200 else ""
         try:
             expire_at: int | None = read_token_request(asked).expire_at
         except RequestRefusedError:
@@ -346,7 +349,9 @@ class _ProxiedConnection:
         def header_or_query(header: str, parameter: str) -> str:
             return request.header(header) or query.get(parameter, [""])[0]
 
-        token = self.recorder.secret("token", header_or_query("x-session-key", "sessionKey"), holder)
+        token = self.recorder.secret_reference(
+            "token", header_or_query("x-session-key", "sessionKey"), holder
+        )
         return token, header_or_query("x-app-id", "appId"), query.get("id", [""])[0]
 
     async def _pass_both_ways(self, upstream: End, up: Direction, down: Direction) -> None:
@@ -367,11 +372,11 @@ class _ProxiedConnection:
             left, other = (upstream, client) if by_server else (client, upstream)
             if left.reset:
                 other.transport.abort()
-            self.recorder.lost(up.session, by_server=by_server)
+            self.recorder.record_loss(up.session, by_server=by_server)
 
     def _pass_on_to(self, to: End, line: Direction) -> Callable[[bytes], None]:
         """Make the function that writes bytes to an end, and records that they passed."""
-        write, record = to.transport.write, self.recorder.passed
+        write, record = to.transport.write, self.recorder.add_bytes
 
         def pass_on(data: bytes) -> None:
             write(data)

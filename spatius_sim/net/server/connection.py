@@ -25,6 +25,7 @@ from spatius_sim.model.server.commands import (
 from spatius_sim.model.server.rooms import Rooms
 from spatius_sim.model.server.session import POLICY_VIOLATION, RESOURCE_EXHAUSTED, ServerSession
 from spatius_sim.net.server.ingress_socket import TOO_BIG, closed_by_library, is_too_big, too_big
+from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.codec import MessageReader, encode
 from spatius_sim.protocol.messages import ServerError
 from spatius_sim.trace.events import Closed, Joined, Lane, Published
@@ -35,7 +36,6 @@ MOST_UNREAD = 16 * 1_048_576
 """Bytes that a peer may leave unread before its session is ended. ASSUMED: some twenty minutes of motion, and
 more than answers the largest message of audio."""
 
-ABNORMAL_CLOSE = 1006
 
 _FRAMES = (WSMsgType.BINARY, WSMsgType.TEXT)
 _ENDS = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
@@ -119,7 +119,7 @@ class UpstreamConnection:
 
     def _receive(self, raw: str | bytes) -> list[ServerCommand]:
         value = read_upstream(raw, self._reader.read)
-        self.sink.received(_UPSTREAM, self.name, raw)
+        self.sink.record_received(_UPSTREAM, self.name, raw)
         return self.session.receive(value, time.monotonic())
 
     async def _carry_out(self, commands: Iterable[ServerCommand]) -> None:
@@ -130,7 +130,7 @@ class UpstreamConnection:
                     if await self._send(raw, answers):
                         return
                 case SendText(text):
-                    self.sink.sent(_UPSTREAM, self.name, text)
+                    self.sink.record_sent(_UPSTREAM, self.name, text)
                     await self.socket.send_str(text)
                 case SetTimer(name, seconds):
                     self._set_timer(name, seconds)
@@ -158,14 +158,14 @@ class UpstreamConnection:
         gone."""
         if self.socket.closed:
             return True
-        self.sink.sent(_UPSTREAM, self.name, raw, answers)
+        self.sink.record_sent(_UPSTREAM, self.name, raw, answers)
         await self.socket.send_bytes(raw)
         transport = self.request.transport
         if transport is None or transport.get_write_buffer_size() <= self.most_unread:
             return False
         text = f"the peer left more than {self.most_unread} bytes unread"
         error = ServerError(self.session.connection_id, "", RESOURCE_EXHAUSTED, text)
-        self.sink.sent(_UPSTREAM, self.name, encode(error))
+        self.sink.record_sent(_UPSTREAM, self.name, encode(error))
         await self.socket.send_bytes(encode(error))
         self.session.closed()
         await self.close(POLICY_VIOLATION, text)

@@ -9,8 +9,8 @@ from typing import Self
 from aiohttp import WSCloseCode, web
 
 from spatius_sim.model.scenario.meaningful_ids import faults_of
-from spatius_sim.model.scenario.player import Admission, ScenarioPlayer
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Moment, Refuse, Reset, Scenario, Stall
+from spatius_sim.model.scenario.scenario_player import Admission, ScenarioPlayer
 from spatius_sim.model.server.answers import AnswerFactory, RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.gate import Gate, refusal
 from spatius_sim.model.server.pace import FAST, Pace
@@ -162,14 +162,14 @@ class MotionServerShell(OnePort):
         except RequestRefusedError as refused:
             answer = refused.answer
         what = TokenRequested(
-            self.journal.secret("key", key),
+            self.journal.secret_reference("key", key),
             expire_at,
             now,
             answer.status if answer is not None else 0,
-            self.journal.secret("token", token),
+            self.journal.secret_reference("token", token),
         )
         self.journal.emit(Lane.CONSOLE, "", what)
-        return _response(answer)
+        return _web_response(answer)
 
     async def _upgrade_requested(self, request: web.Request) -> web.StreamResponse:
         """Refuse an upgrade, or open a session and serve it to its end."""
@@ -179,28 +179,30 @@ class MotionServerShell(OnePort):
         avatar_id = query.get("id", "")
         self._connections += 1
         name = f"upstream-{self._connections}"
-        faults = self._scenario_player.connected(app_id, avatar_id, faults_of(app_id, avatar_id))
+        faults = self._scenario_player.faults_of_new_connection(
+            app_id, avatar_id, faults_of(app_id, avatar_id)
+        )
         try:
-            answer = await self._meet_scenario(request, faults.entrance(), Moment.UPGRADE, name, avatar_id)
+            answer = await self._meet_scenario(request, faults.admission(), Moment.UPGRADE, name, avatar_id)
             if answer is not None:
                 self._gate.admit(app_id, session_key, avatar_id, time.time())
         except RequestRefusedError as refused:
             answer = refused.answer
             self._record_refusal(name, answer, session_key)
-            return _response(answer)
+            return _web_response(answer)
         if answer is None:
             self._record_refusal(name, HttpAnswer(0, "no answer"), session_key)
-            return _response(None)
+            return _web_response(None)
         socket = ingress_socket()
         if not socket.can_prepare(request):
             answer = HttpAnswer(426, '{"message":"a WebSocket upgrade is expected here"}\n')
             self._record_refusal(name, answer, session_key)
-            return _response(answer)
+            return _web_response(answer)
         await socket.prepare(request)
         session = ServerSession(self._new_id(), self.new_answer, faults, self.pace, self._opus, self._limits)
         record = SessionRecord(name, session.connection_id, app_id, avatar_id, time.time())
         self.journal.opened(record)
-        token = self.journal.secret("token", session_key)
+        token = self.journal.secret_reference("token", session_key)
         self.journal.emit(Lane.UPSTREAM, name, Opened(token, app_id, avatar_id))
         connection = self._open[name] = UpstreamConnection(
             name, request, socket, session, self.journal, self.rooms, self._most_unread
@@ -214,11 +216,12 @@ class MotionServerShell(OnePort):
 
     async def _bootstrap_requested(self, request: web.Request) -> web.StreamResponse:
         answer = answer_bootstrap(await body_of(request), time.time())
-        response = _response(answer)
+        response = _web_response(answer)
         response.headers["Access-Control-Allow-Origin"] = "*"
         return response
 
     async def _bootstrap_preflight(self, request: web.Request) -> web.StreamResponse:
+        """Answer a browser's CORS preflight of the bootstrap route."""
         allowed = {
             "Access-Control-Allow-Origin": "*",
             "Access-Control-Allow-Methods": "POST",
@@ -259,7 +262,7 @@ class MotionServerShell(OnePort):
 
     def _record_refusal(self, connection: str, answer: HttpAnswer, session_key: str) -> None:
         # Only a genuine token can have come from a Console API, so nothing else is named as one.
-        token = self.journal.secret("token", session_key) if read_token(session_key) else ""
+        token = self.journal.secret_reference("token", session_key) if read_token(session_key) else ""
         refused = Refused(answer.status, answer.body.strip(), token)
         self.journal.emit(Lane.UPSTREAM, connection, refused)
 
@@ -273,7 +276,7 @@ def _read_token_body(body: bytes) -> tuple[int | None, str]:
     return token_request.expire_at, token_request.app_id
 
 
-def _response(answer: HttpAnswer | None) -> web.Response:
+def _web_response(answer: HttpAnswer | None) -> web.Response:
     """Make a response of the answer; if there is none, the connection is gone and nobody reads the
     response."""
     return web.Response(status=503) if answer is None else response(answer)

@@ -20,6 +20,7 @@ from spatius_sim.net.server.ingress_socket import (
     too_big,
 )
 from spatius_sim.net.server.one_port import OnePort, body_of, response
+from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, UNSENDABLE_CODES
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import (
     TOKEN_DOORS,
@@ -32,13 +33,10 @@ from spatius_sim.protocol.console import (
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, ServerError
-from spatius_sim.protocol.readdress import readdressed
+from spatius_sim.protocol.replace_ids import replace_ids
 from spatius_sim.trace.events import Closed, Lane, Opened, Refused, TokenRequested
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.recorder import NullSink, Sink
-
-_ABNORMAL_CLOSE = 1006
-_UNSAYABLE_CODES = (1004, 1005, 1006, 1015)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +112,7 @@ class ReplayServer(OnePort):
             answer = token_answer(request.path, token)
         except RequestRefusedError as refused:
             answer = refused.answer
-        references = self._sink.secret("key", key), self._sink.secret("token", token)
+        references = self._sink.secret_reference("key", key), self._sink.secret_reference("token", token)
         what = TokenRequested(references[0], expire_at, now, answer.status, references[1])
         self._sink.emit(Lane.CONSOLE, "", what)
         return response(answer)
@@ -141,7 +139,7 @@ class ReplayServer(OnePort):
             self._sink.emit(Lane.UPSTREAM, name, Refused(answer.status, answer.body.strip()))
             return response(answer)
         await socket.prepare(request)
-        token = self._sink.secret("token", session_key)
+        token = self._sink.secret_reference("token", session_key)
         self._sink.emit(Lane.UPSTREAM, name, Opened(token, app_id, request.query.get("id", "")))
         original = (
             taped[0] if taped and isinstance(taped[0], str) and self._shared.playing.original_ids else ""
@@ -153,7 +151,7 @@ class ReplayServer(OnePort):
         finally:
             self._sockets.discard(socket)
             code, reason = session.closed_with
-            how = Closed(session.closed_by_us, code or socket.close_code or _ABNORMAL_CLOSE, reason)
+            how = Closed(session.closed_by_us, code or socket.close_code or ABNORMAL_CLOSE, reason)
             self._sink.emit(Lane.UPSTREAM, name, how)
         return socket
 
@@ -216,7 +214,7 @@ class _ReplaySession:
                 if is_too_big(frame.data):
                     await self._close(TOO_BIG, too_big())
                     continue
-                self._shared.sink.received(Lane.UPSTREAM, self._name, frame.data)
+                self._shared.sink.record_received(Lane.UPSTREAM, self._name, frame.data)
                 match read_upstream(frame.data):
                     case ConfigureSession(sample_rate=rate):
                         self._rate = rate
@@ -236,7 +234,7 @@ class _ReplaySession:
         if asked is None:
             asked = self._asked[audio.req_id] = _AudioRequest(time.monotonic())
             playing = self._shared.playing
-            turn = self._shared.matcher.next(self._rate) if playing.match is Match.ORDER else None
+            turn = self._shared.matcher.next_turn(self._rate) if playing.match is Match.ORDER else None
             task = asyncio.create_task(self._send_answer(audio.req_id, asked, turn))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -253,7 +251,7 @@ class _ReplaySession:
         playing = self._shared.playing
         if turn is None:
             await asked.ended.wait()
-            turn = self._shared.matcher.like(bytes(asked.audio), self._rate)
+            turn = self._shared.matcher.turn_with_audio(bytes(asked.audio), self._rate)
         if isinstance(turn, Mismatch):
             self._shared.on_mismatch(turn)
             error = ServerError(self._connection_id, req_id, 0, f"the tape does not hold this: {turn.reason}")
@@ -268,13 +266,13 @@ class _ReplaySession:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
             if not reply.raw:
                 transport = self._request.transport
-                if reply.close_code in _UNSAYABLE_CODES and transport is not None:
+                if reply.close_code in UNSENDABLE_CODES and transport is not None:
                     self.closed_by_us = True
                     transport.abort()
                     return
                 await self._close(reply.close_code)
                 return
-            raw = reply.raw if playing.original_ids else readdressed(reply.raw, self._connection_id, req_id)
+            raw = reply.raw if playing.original_ids else replace_ids(reply.raw, self._connection_id, req_id)
             await self._send(raw, req_id)
 
     async def _close(self, code: int, reason: str = "") -> None:
@@ -282,5 +280,5 @@ class _ReplaySession:
         await self._socket.close(code=code, message=reason.encode())
 
     async def _send(self, raw: bytes, answers: str = "") -> None:
-        self._shared.sink.sent(Lane.UPSTREAM, self._name, raw, answers)
+        self._shared.sink.record_sent(Lane.UPSTREAM, self._name, raw, answers)
         await self._socket.send_bytes(raw)

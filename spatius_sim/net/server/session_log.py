@@ -74,18 +74,18 @@ class SessionLog:
         what = texts_without_secrets(what, self.secrets)
         self._keep_event((len(getattr(what, "raw", b"")), monotonic_ns(), lane, connection, what, False, ""))
 
-    def sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
+    def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
         """Keep and pass on a frame that the server sent."""
-        self.onward.sent(lane, connection, raw, answers)
+        self.onward.record_sent(lane, connection, raw, answers)
         record = self.open.get(connection)
         if record is not None:
             record.frames_sent += 1
         kept = self._hide_secrets(connection, raw)
         self._keep_event((len(raw), monotonic_ns(), lane, connection, kept, True, answers))
 
-    def received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
+    def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
         """Keep and pass on a frame that the server received."""
-        self.onward.received(lane, connection, raw)
+        self.onward.record_received(lane, connection, raw)
         record = self.open.get(connection)
         if record is not None:
             record.frames_received += 1
@@ -97,9 +97,9 @@ class SessionLog:
         """The secrets that the next sink knows."""
         return self.onward.secrets
 
-    def secret(self, kind: str, secret: str) -> str:
+    def secret_reference(self, kind: str, secret: str) -> str:
         """Return the reference that the next sink gives to this secret."""
-        return self.onward.secret(kind, secret)
+        return self.onward.secret_reference(kind, secret)
 
     def opened(self, record: SessionRecord) -> None:
         """Note that a session began."""
@@ -114,7 +114,7 @@ class SessionLog:
         self.emit(Lane.UPSTREAM, name, what)
         self.secrets.let_go(name)
 
-    def session(self, key: str) -> SessionRecord | None:
+    def find_session(self, key: str) -> SessionRecord | None:
         """Find the newest session of this name or connection_id; None if it is not known."""
         for record in (*reversed(self.open.values()), *reversed(self.past)):
             if key in (record.name, record.connection_id):

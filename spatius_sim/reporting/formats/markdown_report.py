@@ -4,9 +4,9 @@ says."""
 import re
 from collections.abc import Iterable, Sequence
 
+from spatius_sim.reporting.labels import HEADLINES, VERDICTS
 from spatius_sim.reporting.matrix import Change, Matrix
 from spatius_sim.reporting.report import JudgedRule, JudgedSubject, Report
-from spatius_sim.reporting.wording import HEADLINES, VERDICTS
 from spatius_sim.rules.findings import Verdict
 
 LARGEST = 65_536
@@ -38,7 +38,7 @@ def markdown_matrix(matrix: Matrix, largest: int = LARGEST) -> str:
     parts = [f"## spatius-sim: {len(matrix.rows)} rules side by side\n\n"]
     parts += map(_write_change, matrix.changes)
     parts += [] if matrix.changes else ["Nothing changed.\n"]
-    heads = "".join(f" {_code(column.name)} |" for column in matrix.columns)
+    heads = "".join(f" {_as_code(column.name)} |" for column in matrix.columns)
     parts.append(f"\n| rule |{heads}\n|---|{'---|' * len(matrix.columns)}\n")
     for row in matrix.rows:
         cells = "".join(f" {_sign(verdict) if verdict else 'not judged'} |" for verdict in row.verdicts)
@@ -70,9 +70,9 @@ def _write_claims(subject: JudgedSubject, rules: Iterable[JudgedRule]) -> str:
         "catalogue": f"revision {subject.catalogue_revision}",
         "seed": str(subject.seed),
     }
-    listed = ", ".join(f"{name} {_code(value)}" for name, value in claims.items() if value)
-    complaints = "".join(f"- the baseline: {_code(complaint)}\n" for complaint in subject.complaints)
-    return f"\n**{subject.subject}** {_code(subject.target)}: {counts}\n\n{listed}\n\n{complaints}"
+    listed = ", ".join(f"{name} {_as_code(value)}" for name, value in claims.items() if value)
+    complaints = "".join(f"- the baseline: {_as_code(complaint)}\n" for complaint in subject.complaints)
+    return f"\n**{subject.subject}** {_as_code(subject.target)}: {counts}\n\n{listed}\n\n{complaints}"
 
 
 def _write_failure(judged: JudgedRule) -> str:
@@ -86,13 +86,13 @@ def _write_failure(judged: JudgedRule) -> str:
         "Tape": failure.trace,
         "Repeat": failure.repeat,
     }
-    facts = "".join(f"- {name}: {_code(text)}\n" for name, text in lines.items() if text)
+    facts = "".join(f"- {name}: {_as_code(text)}\n" for name, text in lines.items() if text)
     return f"\n### {inert(judged.id)} ({judged.level})\n\n{inert(judged.sentence)}\n\n{facts}\n"
 
 
 def _write_change(change: Change) -> str:
-    was = f"{_sign(change.was)} in {_code(change.before)}"
-    now = f"{_sign(change.now)} in {_code(change.after)}"
+    was = f"{_sign(change.was)} in {_as_code(change.before)}"
+    now = f"{_sign(change.now)} in {_as_code(change.after)}"
     return f"- **{inert(change.rule_id)}** {was}, {now}\n"
 
 
@@ -111,6 +111,6 @@ def _sign(verdict: Verdict) -> str:
     return f"{_SIGNS[tone]} {words}"
 
 
-def _code(text: str) -> str:
+def _as_code(text: str) -> str:
     """Put a text into a code element: so it cannot mention anybody."""
     return f"<code>{inert(text)}</code>"

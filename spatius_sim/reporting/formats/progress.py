@@ -39,7 +39,7 @@ class ProgressLines:
         from rich.live import Live
 
         self._live = Live(
-            get_renderable=self._line,
+            get_renderable=self._progress_line,
             console=Console(file=screen, force_terminal=True, highlight=False),
             transient=True,
             refresh_per_second=_REFRESH_PER_SECOND,
@@ -57,9 +57,9 @@ class ProgressLines:
         """Say that a rule is under way: `number` (from 1) of `total`, which is 0 if it is not known."""
         self._rule = rule_id
         self._place = f"{min(number, total)} of {total}, " if total else ""
-        if self._live is None and self._seconds - self._last_line >= QUIET_SECONDS:
-            self._last_line = self._seconds
-            self._write_line(self._line())
+        if self._live is None and self._seconds_elapsed - self._last_line >= QUIET_SECONDS:
+            self._last_line = self._seconds_elapsed
+            self._write_line(self._progress_line())
 
     def rule_ends(
         self, outcomes: Iterable[RuleOutcome], suspects: Mapping[str, str], complaint: str = ""
@@ -72,19 +72,19 @@ class ProgressLines:
         for rule_id, actual in suspects.items():
             if rule_id not in self._settled:
                 self._settled.add(rule_id)
-                self._tell(f"broken already, to be judged: {rule_id}: {actual}")
+                self._print_progress(f"broken already, to be judged: {rule_id}: {actual}")
         if not complaint:
             return
         wrong = [outcome for outcome in outcomes if outcome.verdict in _WRONG or outcome.failure is not None]
         for outcome in wrong:
             why = outcome.reason if outcome.failure is None else outcome.failure.actual
-            self._tell(f"{outcome.verdict} {outcome.rule_id}: {why}")
+            self._print_progress(f"{outcome.verdict} {outcome.rule_id}: {why}")
         if not wrong:
-            self._tell(f"FAILED {self._rule}: {complaint.splitlines()[-1]}")
+            self._print_progress(f"FAILED {self._rule}: {complaint.splitlines()[-1]}")
 
-    def _tell(self, told: str) -> None:
+    def _print_progress(self, told: str) -> None:
         """Write a line that stays, with the time."""
-        line = f"{told} ({self._seconds:.0f} s)"
+        line = f"{told} ({self._seconds_elapsed:.0f} s)"
         if self._live is None:
             self._write_line(line)
         else:
@@ -93,10 +93,12 @@ class ProgressLines:
             self._live.console.print(Text(line, style="bold red"))
 
     @property
-    def _seconds(self) -> float:
+    def _seconds_elapsed(self) -> float:
         return time.monotonic() - self._began
 
-    def _line(self) -> str:
-        if self._live is not None and self._seconds < QUIET_SECONDS:
+    def _progress_line(self) -> str:
+        if self._live is not None and self._seconds_elapsed < QUIET_SECONDS:
             return ""
-        return f"judging {self._rule} ({self._place}{self._seconds:.0f} s)" if self._rule else "judging"
+        return (
+            f"judging {self._rule} ({self._place}{self._seconds_elapsed:.0f} s)" if self._rule else "judging"
+        )

@@ -8,7 +8,7 @@ import numpy as np
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.reporting.timeline.event_words import EventWords, jaw_of
+from spatius_sim.reporting.timeline.event_labels import EventWords, jaw_of
 from spatius_sim.reporting.timeline.timeline import MarkKind
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
 from spatius_sim.trace.reading import read_upstream
@@ -25,7 +25,7 @@ def dialogue(trace: Trace | None, marked: Sequence[int]) -> str:
         return ""
     lines: list[str] = []
     call, seqs = "", set[int]()
-    for event in trace.on(Lane.CLIENT):
+    for event in trace.on_lane(Lane.CLIENT):
         value = getattr(event.what, "value", None)
         if isinstance(event.what, Sent) and isinstance(value, TesteeRequest):
             if value.do not in ("hello", "observe"):

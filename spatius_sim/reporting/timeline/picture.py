@@ -107,11 +107,11 @@ class _Scale:
         low, high = 0.0, 1e9
         for _ in range(_ROUNDS):
             middle = (low + high) / 2
-            low, high = (middle, high) if sum(self._widths(middle)) < _WIDTH else (low, middle)
+            low, high = (middle, high) if sum(self._lane_widths(middle)) < _WIDTH else (low, middle)
         self.speed = low
         return low
 
-    def _widths(self, pixels_a_second: float) -> list[float]:
+    def _lane_widths(self, pixels_a_second: float) -> list[float]:
         return [
             max(least, min(gap * pixels_a_second, _FARTHEST))
             for gap, least in zip(self._gaps, self._least, strict=True)
@@ -119,7 +119,7 @@ class _Scale:
 
     def _place(self, pixels_a_second: float) -> list[float]:
         places = [_LEFT]
-        for width in self._widths(pixels_a_second):
+        for width in self._lane_widths(pixels_a_second):
             places.append(places[-1] + width)
         return places
 

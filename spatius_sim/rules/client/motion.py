@@ -31,7 +31,7 @@ _VIRTUAL_TOLERANCE, _REAL_TOLERANCE = 1, 4
     ),
     needs=SHOWN,
 )
-def match(story: ClientStory) -> Iterator[Kept | Broken]:
+def motion_matches(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at each observation: keyframes of the current conversation are rendered, in order, and no
     others."""
     for seen in story.observations:
@@ -63,7 +63,7 @@ def match(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
     needs=(*SHOWN, "observe.samplesPlayed"),
 )
-def sync(story: ClientStory) -> Iterator[Kept | Broken]:
+def motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at each observation with a keyframe that is due: the rendered keyframe is near to it."""
     tolerance = _REAL_TOLERANCE if story.real_clock else _VIRTUAL_TOLERANCE
     for seen in story.observations:
@@ -88,7 +88,7 @@ def sync(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
     needs=SHOWN,
 )
-def mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
+def mismatch_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at motion with another id than the current one: it raises nothing and is never rendered."""
     yield from _no_error(story, Kind.MISMATCH)
     yield from _never_rendered(story, Kind.MISMATCH, "C-MISMATCH")
@@ -106,7 +106,7 @@ def mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
     needs=SHOWN,
 )
-def early(story: ClientStory) -> Iterator[Kept | Broken]:
+def early_motion_kept(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at motion that was given before any audio: it raises nothing and is never rendered."""
     yield from _no_error(story, Kind.EARLY)
     yield from _never_rendered(story, Kind.EARLY, "C-EARLY")
@@ -154,7 +154,7 @@ def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
     needs=SHOWN,
 )
-def unknown(story: ClientStory) -> Iterator[Kept | Broken]:
+def unknown_fields_ignored(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at motion with unknown protobuf fields: it raises nothing and is rendered like any other."""
     for call in story.motion_calls:
         if call.unknown_fields and call.kind is Kind.MATCH and call.error is not None:

@@ -105,7 +105,7 @@ def empty(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
     needs=("yieldFramesData", *PLAYED),
 )
-def abnormal(story: ClientStory) -> Iterator[Kept | Broken]:
+def abnormal_end(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at conversations that got undecodable motion: the audio is played out."""
     yield from _played_out(story, "C-ABNORMAL")
 

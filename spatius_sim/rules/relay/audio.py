@@ -6,7 +6,7 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
-from spatius_sim.story.join import Conversation, Story, Turn, bad_manners_since
+from spatius_sim.story.join_turns import Conversation, Story, Turn, bad_manners_since
 from spatius_sim.wires.features import AUDIO, PCM, STREAMING
 
 

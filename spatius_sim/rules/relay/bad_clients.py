@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
+from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept, Late
-from spatius_sim.rules.lag import lag_seconds
+from spatius_sim.rules.kit_stalls import lag_seconds
 from spatius_sim.rules.rule import Level, Provenance, rule
-from spatius_sim.story.join import CUT_OFF, ORDINARY_BYTES, Story, Turn
+from spatius_sim.story.join_turns import ORDINARY_BYTES, Story, Turn
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
 from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, OWN_STREAM, STREAMING
 
@@ -30,7 +31,7 @@ def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
         event.connection: event.seq
         for event in reversed(story.trace.events)
         if event.what == Provoked(Provocation.RUBBISH)
-        or (event.lane is Lane.DOWNSTREAM and event.what == Closed(by_kit=True, code=CUT_OFF))
+        or (event.lane is Lane.DOWNSTREAM and event.what == Closed(by_kit=True, code=ABNORMAL_CLOSE))
     }
     for client, seq in bad.items():
         for turn in story.turns:
@@ -109,7 +110,7 @@ def _unread_window(story: Story, turn: Turn) -> tuple[int, int] | None:
     seqs = [
         event.seq
         for intent in (Provocation.UNREAD, Provocation.READ_ON)
-        for event in story.trace.on(Lane.KIT)
+        for event in story.trace.on_lane(Lane.KIT)
         if event.connection == turn.client
         and event.what == Provoked(intent)
         and turn.started_seq < event.seq < turn.until_seq

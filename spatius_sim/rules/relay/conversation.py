@@ -7,7 +7,7 @@ from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.heard import client_hears
-from spatius_sim.story.join import Story, Turn
+from spatius_sim.story.join_turns import Story, Turn
 from spatius_sim.trace.decoder_events import AudioOnlyEntered, MotionDiscarded, PlaybackState
 from spatius_sim.wires.events import Audio, Motion
 from spatius_sim.wires.features import CLIENT_AUDIO, OWN_STREAM, SEVERAL_TURNS
@@ -59,7 +59,7 @@ def conversation(story: Story) -> Iterator[Kept | Broken]:
     presumes=("R-MOTION-VERBATIM", "R-AUDIO-FIRST", "R-END-AUDIO"),
     needs=(SEVERAL_TURNS,),
 )
-def turns(story: Story) -> Iterator[Kept | Broken]:
+def turns_follow(story: Story) -> Iterator[Kept | Broken]:
     """Look at the motion of clean turns of clients with several turns: it arrived in a conversation of its
     turn. Conversations within one turn are not told apart: no document ties a req_id to a conversation."""
     several = {turn.client for turn in story.clean_turns if turn.number > 0}

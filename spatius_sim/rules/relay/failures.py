@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.rules.findings import Broken, Kept, Late
-from spatius_sim.rules.lag import in_time
+from spatius_sim.rules.kit_stalls import in_time
 from spatius_sim.rules.rule import Level, Provenance, rule
 from spatius_sim.story.heard import client_hears
-from spatius_sim.story.join import Story, Turn
+from spatius_sim.story.join_turns import Story, Turn
+from spatius_sim.trace.event_text import describe_fault
 from spatius_sim.trace.events import Closed, Injected, Lane, Sent
-from spatius_sim.trace.words import describe_fault
 from spatius_sim.wires.events import Failed, Motion
 from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, ERRORS, PCM
 
@@ -56,7 +56,7 @@ def recover(story: Story) -> Iterator[Kept | Broken]:
     needs=(AUDIO,),
     waits="a relay needs time to notice that Motion Server is silent",
 )
-def fallback(story: Story) -> Iterator[Kept | Broken | Late]:
+def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
     """Look at each turn that lost its motion: its audio came whole, and was marked as ended in time."""
     wait = story.trace.header.fallback_wait
     for turn in _turns_without_motion(story):

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept, Late
-from spatius_sim.rules.lag import in_time
+from spatius_sim.rules.kit_stalls import in_time
 from spatius_sim.rules.rule import Half, Level, Provenance, rule
-from spatius_sim.story.join import Delivery, Story, Turn
+from spatius_sim.story.join_turns import Delivery, Story, Turn
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -33,7 +33,7 @@ _HUNG_UP = Closed(by_kit=True, code=1000)
     presumes=("R-MOTION-VERBATIM", "R-TURNS", "U-TURN-ID"),
     needs=(CLIENT_AUDIO, SEVERAL_TURNS),
 )
-def stale(story: Story) -> Iterator[Kept | Broken]:
+def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
     """Look at each turn that follows a turn which was cut off: nothing of the old turn is taken for the new
     one. Payloads already in flight may arrive until the new turn's first audio."""
     for turn in story.turns:
@@ -60,7 +60,7 @@ def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
     Sessions that carried no audio of a client are not judged."""
     waits = [
         event
-        for event in story.trace.on(Lane.KIT)
+        for event in story.trace.on_lane(Lane.KIT)
         if isinstance(event.what, WaitEnded) and event.what.what_for is Awaited.HANG_UP
     ]
     for wait in waits:
@@ -155,7 +155,7 @@ def _is_left_over(story: Story, delivery: Delivery, old: Turn, begun: int) -> bo
 
 def _hung_up_at(story: Story, wait: Event) -> int | None:
     """Find the event at which the client hung up for good, before this wait ended; None if it did not."""
-    downstream = story.trace.on(Lane.DOWNSTREAM)
+    downstream = story.trace.on_lane(Lane.DOWNSTREAM)
     left = (e.seq for e in downstream if e.connection == wait.connection and e.what == _HUNG_UP)
     return max((seq for seq in left if seq < wait.seq), default=None)
 
@@ -169,7 +169,7 @@ def _sessions_of(story: Story, client: str) -> list[str]:
 def _opened_and_closed(story: Story, upstream: str) -> tuple[int, int]:
     """Find the events at which a session was opened and closed; the end of the trace if it was never
     closed."""
-    events = [event for event in story.trace.on(Lane.UPSTREAM) if event.connection == upstream]
+    events = [event for event in story.trace.on_lane(Lane.UPSTREAM) if event.connection == upstream]
     opened = next((event.seq for event in events if isinstance(event.what, Opened)), 0)
     closed = next((event.seq for event in events if isinstance(event.what, Closed)), len(story.trace.events))
     return opened, closed

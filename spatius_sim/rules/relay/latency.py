@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Kept, Late
-from spatius_sim.rules.lag import lag_seconds
+from spatius_sim.rules.kit_stalls import lag_seconds
 from spatius_sim.rules.rule import Level, Provenance, rule
-from spatius_sim.story.join import Story
+from spatius_sim.story.join_turns import Story
 
 _NS_IN_A_MS = 1e6
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Level, Provenance, Speech, rule
-from spatius_sim.story.join import ORDINARY_BYTES, Delivery, SentPayload, Story
+from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story
 from spatius_sim.wires.features import MOTION_END
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
-from spatius_sim.story.join import Story
+from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.events import Lane, Opened, Received, SecretKnown, SecretSeen
 
 _TELLING_LENGTH = 16
@@ -29,12 +29,12 @@ def secrets(story: Story) -> Iterator[Kept | Broken]:
     it."""
     known = [
         event.what
-        for event in story.trace.on(Lane.KIT)
+        for event in story.trace.on_lane(Lane.KIT)
         if isinstance(event.what, SecretKnown) and event.what.length >= _TELLING_LENGTH
     ]
     kinds = {secret.kind for secret in known}
     knows_a_key = any(kind.startswith("key") for kind in kinds)
-    for event in story.trace.on(Lane.DOWNSTREAM):
+    for event in story.trace.on_lane(Lane.DOWNSTREAM):
         match event.what:
             case SecretSeen(kind, place) if kind in kinds and not place.endswith(_UNNAMED_FORM):
                 actual = f"{event.connection} was sent {kind}, {place}"
@@ -57,7 +57,7 @@ def tokenless(story: Story) -> Iterator[Kept | Broken]:
     served = [turn for turn in story.turns if any(payload.deliveries for payload in turn.payloads)]
     holders = {
         event.connection: event.seq
-        for event in story.trace.on(Lane.DOWNSTREAM)
+        for event in story.trace.on_lane(Lane.DOWNSTREAM)
         if isinstance(event.what, Opened) and event.what.token
     }
     for turn in served:

@@ -7,7 +7,7 @@ from spatius_sim.protocol.console import MAX_TOKEN_LIFE_SECONDS
 from spatius_sim.protocol.messages import AudioFormat, ConfigureSession
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
-from spatius_sim.story.join import Story
+from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.events import (
     Event,
     Lane,
@@ -65,7 +65,7 @@ def token(story: Story) -> Iterator[Kept | Broken]:
 def configure(story: Story) -> Iterator[Kept | Broken]:
     """Look at the first message of each connection: it configures a supported rate and format."""
     seen: set[str] = set()
-    for event in story.trace.on(Lane.UPSTREAM):
+    for event in story.trace.on_lane(Lane.UPSTREAM):
         if not isinstance(event.what, Received) or event.connection in seen:
             continue
         seen.add(event.connection)
@@ -89,7 +89,7 @@ def configure(story: Story) -> Iterator[Kept | Broken]:
 def token_fresh(story: Story) -> Iterator[Kept | Broken]:
     """Look at each connection after the first: its token opened no earlier connection."""
     used: dict[str, int] = {}
-    for event in story.trace.on(Lane.UPSTREAM):
+    for event in story.trace.on_lane(Lane.UPSTREAM):
         if not isinstance(event.what, Opened) or not event.what.token:
             continue
         token = event.what.token
@@ -143,7 +143,7 @@ def retry(story: Story) -> Iterator[Kept | Broken]:
     no client is seen, and nothing is kept if the trace ends within the 10 s. A relay that tries more seldom
     may do so for ever: no document bounds it."""
     events = story.trace.events
-    clients = {event.connection for event in story.trace.on(Lane.DOWNSTREAM)}
+    clients = {event.connection for event in story.trace.on_lane(Lane.DOWNSTREAM)}
     for refusal in filter(_is_refusal, events if clients else ()):
         soon = [e for e in events[refusal.seq + 1 :] if e.at_ns <= refusal.at_ns + _ATTEMPTS_NS]
         tokens = [event.seq for event in soon if isinstance(event.what, TokenRequested)]

@@ -6,7 +6,7 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
-from spatius_sim.story.join import Story, UpstreamRequest
+from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.wires.features import CLIENT_AUDIO
 
 _LEAST_SECONDS = 2.0
@@ -82,13 +82,13 @@ def rate(story: Story) -> Iterator[Kept | Broken]:
     Anything else was lost, merged or cut off, and other rules judge that."""
     for turn in story.clean_turns:
         requests = turn.requests
-        spoken = _seconds(len(turn.pcm), turn.sample_rate)
+        spoken = _seconds_of_pcm(len(turn.pcm), turn.sample_rate)
         if spoken < _LEAST_SECONDS or not requests:
             continue
         if any(request.broken_off or not request.ends or not _is_pcm(request) for request in requests):
             continue
         up = b"".join(bytes(request.audio) for request in requests)
-        lasts = sum(_seconds(len(request.audio), request.sample_rate) for request in requests)
+        lasts = sum(_seconds_of_pcm(len(request.audio), request.sample_rate) for request in requests)
         is_right = abs(lasts / spoken - 1) <= _TOLERANCE
         resampled = any(request.sample_rate != turn.sample_rate for request in requests)
         if is_right and (resampled or up == turn.pcm):
@@ -133,7 +133,7 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
             )
 
 
-def _seconds(size: int, sample_rate: int) -> float:
+def _seconds_of_pcm(size: int, sample_rate: int) -> float:
     return size / BYTES_PER_SAMPLE / sample_rate if sample_rate else 0.0
 
 

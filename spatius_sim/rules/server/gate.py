@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from spatius_sim.protocol.console import MAX_TOKEN_LIFE_SECONDS
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
-from spatius_sim.story.join import Story
+from spatius_sim.story.join_turns import Story
+from spatius_sim.trace.event_text import describe_provocation
 from spatius_sim.trace.events import (
     Closed,
     Event,
@@ -17,7 +18,6 @@ from spatius_sim.trace.events import (
     Refused,
     TokenRequested,
 )
-from spatius_sim.trace.words import describe_provocation
 from spatius_sim.wires.features import KEYS
 
 _CLOCKS_DIFFER_SECONDS = 60
@@ -47,13 +47,13 @@ has seen how the service refuses a request without a token."""
 def token_window(story: Story) -> Iterator[Kept | Broken]:
     """Look at each token request whose expireAt lies outside the window: it gets a 4xx, words and no
     token."""
-    intents = _provocations(story)
+    intents = _provocations_by_connection(story)
     bodies = {
         event.connection: event.what.reason
-        for event in story.trace.on(Lane.CONSOLE)
+        for event in story.trace.on_lane(Lane.CONSOLE)
         if isinstance(event.what, Refused)
     }
-    for event in story.trace.on(Lane.CONSOLE):
+    for event in story.trace.on_lane(Lane.CONSOLE):
         if event.connection in intents or not isinstance(event.what, TokenRequested):
             continue
         asked = event.what
@@ -83,8 +83,8 @@ def token_window(story: Story) -> Iterator[Kept | Broken]:
 def token_key(story: Story) -> Iterator[Kept | Broken]:
     """Look at each token request that the kit made with a wrong key or none: it gets an error and no
     token."""
-    intents = _provocations(story)
-    for event in story.trace.on(Lane.CONSOLE):
+    intents = _provocations_by_connection(story)
+    for event in story.trace.on_lane(Lane.CONSOLE):
         intent = intents.get(event.connection)
         if intent not in _BAD_KEYS or not isinstance(event.what, TokenRequested):
             continue
@@ -146,7 +146,7 @@ def token_expiry(story: Story) -> Iterator[Kept | Broken]:
             continue
         closed = [
             event.seq
-            for event in story.trace.on(Lane.UPSTREAM)
+            for event in story.trace.on_lane(Lane.UPSTREAM)
             if event.connection == turn.client
             and isinstance(event.what, Closed)
             and not event.what.by_kit
@@ -158,11 +158,11 @@ def token_expiry(story: Story) -> Iterator[Kept | Broken]:
             yield Kept()
 
 
-def _provocations(story: Story) -> dict[str, Provocation]:
+def _provocations_by_connection(story: Story) -> dict[str, Provocation]:
     """Map each connection to what the kit did wrong on it on purpose."""
     return {
         event.connection: event.what.intent
-        for event in story.trace.on(Lane.KIT)
+        for event in story.trace.on_lane(Lane.KIT)
         if isinstance(event.what, Provoked)
     }
 
@@ -170,8 +170,8 @@ def _provocations(story: Story) -> dict[str, Provocation]:
 def _spoilt_upgrades(story: Story) -> Iterator[tuple[Event, Provocation]]:
     """Yield each upgrade that was meant to be refused: the event that ended it, and what was wrong with
     it."""
-    intents = _provocations(story)
-    for event in story.trace.on(Lane.UPSTREAM):
+    intents = _provocations_by_connection(story)
+    for event in story.trace.on_lane(Lane.UPSTREAM):
         if isinstance(event.what, Opened | Refused) and event.connection in intents:
             yield event, intents[event.connection]
 
@@ -180,7 +180,7 @@ def _token_had_expired(story: Story, connection: str, before: int) -> bool:
     """Whether the token of this connection had expired before the event `before`."""
     return any(
         event.connection == connection and event.what == Provoked(Provocation.OUTLIVED_TOKEN)
-        for event in story.trace.on(Lane.KIT)
+        for event in story.trace.on_lane(Lane.KIT)
         if event.seq < before
     )
 

@@ -8,7 +8,7 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count, segment
 from spatius_sim.protocol.messages import AudioInput, ConfirmSession, EgressType, MotionResponse
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
-from spatius_sim.story.join import Story, UpstreamRequest
+from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked, Received, Sent
 from spatius_sim.wires.features import IDS
 
@@ -28,7 +28,7 @@ def motion_ids(story: Story) -> Iterator[Kept | Broken]:
     """Look at each response: it bears its connection's id, and a req_id that was sent on this connection."""
     connection_ids: dict[str, str] = {}
     asked: dict[str, set[str]] = {}
-    for event in story.trace.on(Lane.UPSTREAM):
+    for event in story.trace.on_lane(Lane.UPSTREAM):
         match event.what:
             case Sent(value=AudioInput(req_id=req_id)):
                 asked.setdefault(event.connection, set()).add(req_id)
@@ -160,12 +160,12 @@ def _closed_after_expiry(story: Story) -> set[str]:
     """Name the sessions that the server closed after their token had expired: S-TOKEN-EXPIRY judges these."""
     outlived = {
         event.connection
-        for event in story.trace.on(Lane.KIT)
+        for event in story.trace.on_lane(Lane.KIT)
         if event.what == Provoked(Provocation.OUTLIVED_TOKEN)
     }
     return {
         event.connection
-        for event in story.trace.on(Lane.UPSTREAM)
+        for event in story.trace.on_lane(Lane.UPSTREAM)
         if event.connection in outlived and isinstance(event.what, Closed) and not event.what.by_kit
     }
 

@@ -13,9 +13,10 @@ from spatius_sim.protocol.messages import (
     ServerError,
 )
 from spatius_sim.rules.findings import Broken, Kept, Late
-from spatius_sim.rules.lag import lag_seconds
+from spatius_sim.rules.kit_stalls import lag_seconds
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
-from spatius_sim.story.join import Story
+from spatius_sim.story.join_turns import Story
+from spatius_sim.trace.event_text import describe_provocation
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -27,7 +28,6 @@ from spatius_sim.trace.events import (
     Sent,
     WaitEnded,
 )
-from spatius_sim.trace.words import describe_provocation
 from spatius_sim.wires.features import EGRESS
 
 _MOST_LAG_SECONDS = 0.2
@@ -72,7 +72,7 @@ class _Session:
 def confirm(story: Story) -> Iterator[Kept | Broken]:
     """Look at each session that was validly configured: its first answer confirms it with a connection_id."""
     expected = "first a ServerConfirmSession with a connection_id"
-    for session in _sessions(story):
+    for session in _sessions_of(story):
         if session.intent not in (None, Provocation.OUTLIVED_TOKEN) or not _is_valid(session.asked):
             continue
         first = _first_answer(session)
@@ -97,7 +97,7 @@ def confirm(story: Story) -> Iterator[Kept | Broken]:
 def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
     """Look at each handshake that the kit spoilt on purpose: its first answer is an error with the known
     text."""
-    for session in _sessions(story):
+    for session in _sessions_of(story):
         if session.intent not in _KNOWN_TEXTS:
             continue
         texts = _KNOWN_TEXTS[session.intent]
@@ -153,7 +153,7 @@ def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
             continue
         over = [
             event.seq
-            for event in story.trace.on(Lane.KIT)
+            for event in story.trace.on_lane(Lane.KIT)
             if event.connection == request.connection
             and event.what == WaitEnded(Awaited.SILENCE, True)
             and event.seq > request.interrupted_seq
@@ -171,11 +171,11 @@ def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
             yield Kept()
 
 
-def _sessions(story: Story) -> list[_Session]:
+def _sessions_of(story: Story) -> list[_Session]:
     """List the connections on which the kit sent a first message, with all that came back on each."""
     intents = {
         event.connection: event.what.intent
-        for event in story.trace.on(Lane.KIT)
+        for event in story.trace.on_lane(Lane.KIT)
         if isinstance(event.what, Provoked)
     }
     sessions: dict[str, _Session] = {}

@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spatius_sim.net.client.relay import RelayAddress
+from spatius_sim.protocol.environment import (
+    API_KEY_VARIABLE,
+    APP_ID_VARIABLE,
+    AVATAR_ID_VARIABLE,
+    CONSOLE_VARIABLE,
+    INGRESS_VARIABLE,
+)
 from spatius_sim.protocol.errors import UsageError
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -19,11 +26,11 @@ START_SECONDS = 60.0
 PORT = "port"
 
 PLACEHOLDERS = {
-    "console": "SPATIUS_CONSOLE_ENDPOINT",
-    "ingress": "SPATIUS_INGRESS_ENDPOINT",
-    "api_key": "SPATIUS_API_KEY",
-    "app_id": "SPATIUS_APP_ID",
-    "avatar_id": "SPATIUS_AVATAR_ID",
+    "console": CONSOLE_VARIABLE,
+    "ingress": INGRESS_VARIABLE,
+    "api_key": API_KEY_VARIABLE,
+    "app_id": APP_ID_VARIABLE,
+    "avatar_id": AVATAR_ID_VARIABLE,
 }
 """The placeholders for a relay's own variables, each with the variable of ours that holds its value."""
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.net.client.relay import RelayAddress, RelayClient
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import MotionResponse
@@ -62,10 +62,10 @@ async def find_out_wire(
     guess = f"it may be {names}" if names else "none of the known wires fits"
     sample = "; ".join(map(_show_frame, frames[:_MOST_SHOWN])) or "nothing"
     raise WireNotFoundError(
-        f"the wire of {address.shown} was not found out: {guess}; it said: {sample}. "
+        f"the wire of {address.url_without_secrets} was not found out: {guess}; it said: {sample}. "
         "Name the wire (--wire), or "
         "declare it: `spatius-sim wire show typed-json` is a file to begin with, `spatius-sim wire try FILE "
-        f"{address.shown}` shows what it understands"
+        f"{address.url_without_secrets}` shows what it understands"
     )
 
 
@@ -86,11 +86,11 @@ async def _listen_on(
     """Return all frames that the relay sends to a client on this wire, until motion comes or time is up."""
     frames: list[Frame] = []
 
-    def note(event: Event) -> None:
+    def collect_frame(event: Event) -> None:
         if isinstance(event.what, Received) and not event.what.part and len(frames) < _MOST_HEARD:
             frames.append(event.what.raw)
 
-    recorder = LiveRecorder(wire=wire, secrets=secrets, on_event=note)
+    recorder = LiveRecorder(wire=wire, secrets=secrets, on_event=collect_frame)
     async with RelayClient(address, wire, recorder, "wire", open_seconds) as client:
         first = await client.start(PLAN_SAMPLE_RATE, 0.0 if pcm else _LISTEN_SECONDS)
         if not pcm or isinstance(first, NotUnderstood):

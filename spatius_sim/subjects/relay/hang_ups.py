@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import time
 
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.rules.relay.interrupts import HANG_UP_SECONDS
-from spatius_sim.story.join import join
+from spatius_sim.story.join_turns import join
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -47,6 +47,6 @@ async def _wait_for_closed_session(recorder: LiveRecorder) -> None:
 def _find_open_clients(recorder: LiveRecorder, header: TraceHeader, clients: list[str]) -> set[str]:
     """Return those clients whose upstream sessions are not all closed."""
     story = join(Trace(header, tuple(recorder.events)))
-    closed = {e.connection for e in story.trace.on(Lane.UPSTREAM) if isinstance(e.what, Closed)}
+    closed = {e.connection for e in story.trace.on_lane(Lane.UPSTREAM) if isinstance(e.what, Closed)}
     asked = (r for r in story.requests if r.connection not in closed and r.turn is not None)
     return {request.turn.client for request in asked if request.turn} & set(clients)

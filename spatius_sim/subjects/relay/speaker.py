@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from spatius_sim.net.client.relay import RelayClient
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.plans.behaviour import WHOLE_TURN, Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
@@ -87,7 +87,7 @@ class Speaker:
             await self.client.renew()
             await self.begin()
         known = (pcm, self.sample_rate) if self.starts is None else (b"", 0)
-        self._tell(TurnStarted(number, *known))
+        self._record_kit_event(TurnStarted(number, *known))
         closed = self.client.closed.is_set
         watch = TurnWatch(self.recorder, self.name, self._seen_before, len(pcm), self.lacks, closed)
         if others_through is None:
@@ -107,7 +107,7 @@ class Speaker:
                 spoken=spoken,
                 after_unfinished=self._after_unfinished,
             )
-            self._tell(WaitEnded(Awaited.TURN, complete, number))
+            self._record_kit_event(WaitEnded(Awaited.TURN, complete, number))
         elif turn.cue.heard is not TurnProgress.NOTHING:
             await self._wait(watch.check_for(turn.cue.heard), self._cue_timeout)
         self._seen_before, self._recovering = len(self.recorder.events), watch.failed
@@ -139,13 +139,13 @@ class Speaker:
         self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event
     ) -> None:
         """Speak the turn and read nothing until the other clients are through, or time is up."""
-        self._tell(Provoked(Provocation.UNREAD))
+        self._record_kit_event(Provoked(Provocation.UNREAD))
         self.client.stop_reading()
         # A relay that answers in its reading task may take nothing more from us until we read.
         saying = asyncio.create_task(self._say_turn(number, turn, pcm))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(others_through.wait(), _UNREAD_SECONDS)
-        self._tell(Provoked(Provocation.READ_ON))
+        self._record_kit_event(Provoked(Provocation.READ_ON))
         self.client.read_on()
         await saying
 
@@ -160,7 +160,7 @@ class Speaker:
             case Behaviour.VANISH:
                 self.client.vanish()
             case MalformedInput():
-                self._tell(Provoked(Provocation.RUBBISH))
+                self._record_kit_event(Provoked(Provocation.RUBBISH))
                 for frame in malformed_frames(turn.act, self.wire, pcm[: turn.chunk_bytes]):
                     await self.client.send(frame)
                 if turn.act is MalformedInput.BROKEN_FRAME:
@@ -171,5 +171,5 @@ class Speaker:
     async def _wait(self, over: Callable[[], bool], settling: AdaptiveTimeout) -> bool:
         return await wait_until(self.recorder, over, settling, self.client.closed.is_set)
 
-    def _tell(self, what: TurnStarted | WaitEnded | Provoked) -> None:
+    def _record_kit_event(self, what: TurnStarted | WaitEnded | Provoked) -> None:
         self.recorder.emit(Lane.KIT, self.name, what)

@@ -13,10 +13,10 @@ from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
 from spatius_sim.net.client.document import DocumentClient
 from spatius_sim.net.client.http_answers import search_answer
-from spatius_sim.net.client.relay import RelayAddress, RelayClient, bearing
+from spatius_sim.net.client.relay import RelayAddress, RelayClient, with_credentials
 from spatius_sim.net.client.relay_process import RelayProcess
-from spatius_sim.net.lag import lag_marked
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.kit_stalls import lag_marked
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.behaviour import Behaviour
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
@@ -65,7 +65,7 @@ class RelaySubject:
         process: RelayProcess | None = None,
         starts: TurnStart | None = None,
     ) -> None:
-        self.target, self._declared_lacks = address.shown, lacks
+        self.target, self._declared_lacks = address.url_without_secrets, lacks
         self._address, self._process, self._starts = address, process, starts
         self._recorder, self._seed = recorder, seed
         self._wire_known = wire is not None
@@ -105,17 +105,17 @@ class RelaySubject:
     @property
     def was_hasty(self) -> bool:
         """Whether the last run cut a wait short."""
-        return any(wait.cut_short for wait in self._waits)
+        return any(wait.cut_short for wait in self._all_timeouts)
 
     @property
-    def _waits(self) -> tuple[AdaptiveTimeout, ...]:
+    def _all_timeouts(self) -> tuple[AdaptiveTimeout, ...]:
         return self._settling, self._settling_of_nothing, self._recovering, self._fallback
 
     async def run(self, plan: Plan, *, patient: bool = False) -> Trace:
         """Let every client speak its turns; a turn is over when audio and motion have come down. Raises
         UnreachableError."""
         self._runs += 1
-        for wait in self._waits:
+        for wait in self._all_timeouts:
             wait.begin_run(patient=patient)
         header = TraceHeader(
             "relay",
@@ -148,7 +148,7 @@ class RelaySubject:
                 slowed_by = longest_delay(plan.motion_server)
                 speakers = [self._make_speaker(client, slowed_by) for client in clients]
                 await asyncio.gather(*(speaker.begin() for speaker in speakers))
-                await asyncio.gather(self._converse(plan, speakers), self._search_http_answers())
+                await asyncio.gather(self._run_speakers(plan, speakers), self._search_http_answers())
                 await asyncio.sleep(_LINGER_SECONDS)
                 self._check_flood()
                 hung_up = [
@@ -209,7 +209,7 @@ class RelaySubject:
 
     async def _raise_if_ended(self, grace: float = 0.0) -> None:
         """Raise UnreachableError if the relay's process has ended, or ends within `grace` seconds."""
-        obituary = await self._process.obituary(grace) if self._process is not None else ""
+        obituary = await self._process.describe_death(grace) if self._process is not None else ""
         if obituary:
             raise UnreachableError(obituary)
 
@@ -243,7 +243,7 @@ class RelaySubject:
         address = self._address
         if bears_credentials:
             expire_at = int(time.time()) + _TOKEN_LIFE_SECONDS
-            address = bearing(address, APP_ID, issue_token(SessionToken(expire_at, APP_ID), name))
+            address = with_credentials(address, APP_ID, issue_token(SessionToken(expire_at, APP_ID), name))
         address = replace(address, narrow=narrow)
         kind = RelayClient if self.target.startswith("ws") else DocumentClient
         return kind(address, self._wire, self._recorder, name, open_seconds)
@@ -260,7 +260,7 @@ class RelaySubject:
                 f"{self.target} speaks another wire than {self._wire.name}: {greeting.reason}"
             )
 
-    async def _converse(self, plan: Plan, speakers: Sequence[Speaker]) -> None:
+    async def _run_speakers(self, plan: Plan, speakers: Sequence[Speaker]) -> None:
         """Let the clients speak: all turns at their own pace, or in step, turn by turn."""
         if not plan.step:
             conversations = zip(speakers, plan.clients, strict=True)

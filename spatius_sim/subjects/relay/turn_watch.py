@@ -5,10 +5,10 @@ import contextlib
 import time
 from collections.abc import Callable, Container
 
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.plans.behaviour import TurnProgress
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.story.join import failures_among
+from spatius_sim.story.join_turns import failures_among
 from spatius_sim.subjects.waiting import AdaptiveTimeout, MessageWatch, wait_until
 from spatius_sim.trace.events import Injected, Received
 from spatius_sim.trace.reading import read_upstream
@@ -84,10 +84,10 @@ class TurnWatch:
         that turn: then this turn is over when nothing more comes."""
         spoken_at = time.monotonic()
 
-        def over() -> bool:
+        def turn_is_over() -> bool:
             return self.have_come() or self._failed_at() is not None
 
-        await wait_until(self._recorder, over, settling, gone, grace=slowed_by, spoken=spoken)
+        await wait_until(self._recorder, turn_is_over, settling, gone, grace=slowed_by, spoken=spoken)
         failed_at = self._failed_at()
         if failed_at is None and after_unfinished and self.have_come():
             await wait_until(self._recorder, bool, AdaptiveTimeout(_QUIET_SECONDS), gone, spoken=spoken)
@@ -109,7 +109,7 @@ class TurnWatch:
         while not (self.have_come() or gone()):
             now = time.monotonic()
             if self._has_fallen_back():
-                fallback.took(now - since)
+                fallback.note_response_time(now - since)
                 return
             left = deadline - now
             if left <= 0:

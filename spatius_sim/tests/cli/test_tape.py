@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.files.resources import resource
-from spatius_sim.tape.taping import read_traces, write_traces
+from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.tests.rules.traces import Dialogue
 from spatius_sim.tests.tape.samples import CLEANED
 

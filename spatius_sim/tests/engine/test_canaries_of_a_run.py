@@ -12,7 +12,7 @@ import pytest
 
 from spatius_sim.engine.options import as_typed
 from spatius_sim.engine.settings import settings_of
-from spatius_sim.net.proxy.proxy import places
+from spatius_sim.net.proxy.proxy import proxy_targets
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tests.canaries import artefacts_of, leaks
 from spatius_sim.tests.processes import PROCESSES
@@ -122,7 +122,7 @@ def test_a_usage_error_quotes_none_of_it(wrong: dict[str, Any]) -> None:
 @pytest.mark.parametrize("wrong", [WRONG_URL, f"http://me:{URL_USER}@h:x/"])
 def test_neither_does_that_of_a_proxy(wrong: str) -> None:
     with pytest.raises(UsageError, match="--upstream") as error:
-        places((wrong,))
+        proxy_targets((wrong,))
     assert leaks(SECRETS, {"told": str(error.value).encode()}) == []
 
 

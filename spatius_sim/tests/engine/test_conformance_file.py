@@ -119,9 +119,9 @@ def test_an_error_names_file_line_and_key(text: str, tmp_path: Path) -> None:
 
 def test_an_option_that_cannot_be_is_told_with_its_line(tmp_path: Path) -> None:
     file = written(tmp_path, GOOD)
-    told = file.placed(UsageError("--settle 1.5: too short"))
+    told = file.with_place(UsageError("--settle 1.5: too short"))
     assert str(told) == "conformance.yaml:3: settle 1.5: too short"
-    assert str(file.placed(UsageError("--wire x: nobody"))) == "--wire x: nobody"
+    assert str(file.with_place(UsageError("--wire x: nobody"))) == "--wire x: nobody"
 
 
 def test_a_named_file_must_be_there_and_an_unnamed_one_may(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from spatius_sim.engine.trial import Trial
 from spatius_sim.miniatures.wrong_with_faults import TellsNoFailure
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.background_loop import BackgroundLoop
-from spatius_sim.plans.drawn_faults import FAILURES
+from spatius_sim.plans.draw_server_faults import FAILURES
 from spatius_sim.plans.plan import Plan
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.subject import Patience

@@ -9,7 +9,7 @@ import pytest
 from spatius_sim.engine.profiles import PROFILES, judged_at, profile_named
 from spatius_sim.engine.trial import Trial
 from spatius_sim.net.background_loop import BackgroundLoop
-from spatius_sim.plans.drawn_calls import client_plans_exercising
+from spatius_sim.plans.draw_client_calls import client_plans_exercising
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import RULES
 from spatius_sim.rules.findings import Verdict

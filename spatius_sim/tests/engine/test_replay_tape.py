@@ -10,7 +10,7 @@ import pytest
 from spatius_sim.engine.replay_tape import read_script, replay_clients
 from spatius_sim.model.server.replay import Match, RecordedRun
 from spatius_sim.net.client.motion_server import UpstreamClient
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.protocol.codec import decode, encode
@@ -23,10 +23,10 @@ from spatius_sim.protocol.messages import (
     ServerError,
 )
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.rules.judge import judge
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
-from spatius_sim.tape.editing import merge
-from spatius_sim.tape.taping import read_traces, write_traces
+from spatius_sim.tape.cut_and_merge import merge
+from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.tests.rules.traces import Dialogue, voice
 from spatius_sim.tests.subjects.running_relay import motion_ended, pipeline
 from spatius_sim.tests.tape.samples import CLEANED, KEPT

@@ -12,9 +12,9 @@ from spatius_sim.files.resources import resource
 from spatius_sim.plans.token import plan_of
 from spatius_sim.reporting.summary import ExitCode, exit_code
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.tape.dialogue import dialogue
+from spatius_sim.tape.describe import dialogue
 from spatius_sim.tape.reader import header_of
-from spatius_sim.tape.taping import read_traces
+from spatius_sim.tape.traces import read_traces
 
 TIMEOUT = 120
 REUSES_IDS = (

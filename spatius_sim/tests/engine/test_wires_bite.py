@@ -23,8 +23,8 @@ from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.rules.catalogue import RULES, rules_for
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.rules.judge import judge
-from spatius_sim.tape.taping import read_traces
+from spatius_sim.rules.judge_trace import judge
+from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 from spatius_sim.wires.events import Audio
 

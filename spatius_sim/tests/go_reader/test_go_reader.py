@@ -21,7 +21,7 @@ from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.audio import keyframe_count
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.tape.recording import read_recording
+from spatius_sim.tape.sdk_recording import read_recording
 from spatius_sim.tests.client_js.running import program
 from spatius_sim.tests.go_reader.running import SOURCE, Met, built, go, travel, travel_together, turn
 from spatius_sim.tests.log_ids import is_log_id

@@ -124,8 +124,8 @@ def test_who_does_not_read_reads_on_when_the_others_are_through() -> None:
 
 def test_in_step_nobody_begins_before_all_are_through() -> None:
     trace = run((TURN, TURN), (TurnPlan(640, 1280), TURN), step=True)
-    seconds = [e.seq for e in trace.on(Lane.KIT) if isinstance(e.what, TurnStarted) and e.what.turn == 1]
-    firsts = [e.seq for e in trace.on(Lane.KIT) if e.what == WaitEnded(Awaited.TURN, True, 0)]
+    seconds = [e.seq for e in trace.on_lane(Lane.KIT) if isinstance(e.what, TurnStarted) and e.what.turn == 1]
+    firsts = [e.seq for e in trace.on_lane(Lane.KIT) if e.what == WaitEnded(Awaited.TURN, True, 0)]
     assert max(firsts) < min(seconds)
 
 

@@ -39,7 +39,7 @@ def report_of_reference_relay(rules: Sequence[str], folder: Path) -> Report:
     """The report of the relay on the published SDK."""
     bench = Run(Settings(seed=SEED, traces=folder, profile="smoke"))
     try:
-        return _report(bench.trial("relay"), rules)
+        return _report(bench.trial_for("relay"), rules)
     finally:
         bench.close()
 

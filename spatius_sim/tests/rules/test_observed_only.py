@@ -8,7 +8,7 @@ from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.rules.judge import judge
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.rules.traces import Dialogue
 from spatius_sim.wires.features import UPSTREAM
 

@@ -20,7 +20,7 @@ from spatius_sim.protocol.messages import (
     ServerError,
 )
 from spatius_sim.rules.findings import Judgement, Verdict
-from spatius_sim.rules.judge import judge
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.trace.events import (
     SERVER_DIES,
     Awaited,

@@ -3,7 +3,7 @@
 import pytest
 
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.story.join import Story, join
+from spatius_sim.story.join_turns import Story, join
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.wires.events import Interrupted
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.rules.judge import judge
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.story.observed import with_speech, with_turns
 from spatius_sim.story.utterances import WAIT_NS
 from spatius_sim.tests.rules.traces import KEYFRAME, Dialogue, up_of, voice
@@ -88,7 +88,7 @@ def test_audio_behind_the_answer_begins_no_second_turn() -> None:
     said = answered()
     said.audio_up("up", "req", end=True)
     trace = with_turns(said.trace)
-    assert [e.what for e in trace.on(Lane.KIT) if isinstance(e.what, WaitEnded)] == [
+    assert [e.what for e in trace.on_lane(Lane.KIT) if isinstance(e.what, WaitEnded)] == [
         WaitEnded(Awaited.TURN, True, 0)
     ]
     assert proxied(said, "relay")["U-AUDIO-END"] is Verdict.FAILED

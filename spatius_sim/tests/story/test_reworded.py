@@ -10,12 +10,12 @@ import pytest
 
 from spatius_sim.engine.check_tape import check_tape
 from spatius_sim.files.resources import resource
-from spatius_sim.model.scenario import words as scenario_words
-from spatius_sim.model.scenario.player import ConnectionFaults
+from spatius_sim.model.scenario import scenario_text
 from spatius_sim.model.scenario.scenario import CloseWith, Delay, FaultAction, GrowTo, UnknownFields
+from spatius_sim.model.scenario.scenario_player import ConnectionFaults
 from spatius_sim.model.server.apply_faults import apply_faults
-from spatius_sim.story.join import failures_among
-from spatius_sim.trace import words as trace_words
+from spatius_sim.story.join_turns import failures_among
+from spatius_sim.trace import event_text
 from spatius_sim.trace.events import Event, Lane
 
 TAPES = sorted((resource("fixtures") / "tapes").glob("*.tape"))
@@ -51,7 +51,7 @@ def excuses(*steps: FaultAction) -> list[int]:
 
 @pytest.fixture
 def reworded(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    return lambda: reword(monkeypatch, scenario_words, trace_words)
+    return lambda: reword(monkeypatch, scenario_text, event_text)
 
 
 def test_other_words_for_faults_excuse_the_same(reworded: Callable[[], None]) -> None:

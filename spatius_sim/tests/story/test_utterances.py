@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.rules.judge import judge
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.story.observed import with_turns
 from spatius_sim.story.utterances import WAIT_NS
 from spatius_sim.tests.rules.traces import KEYFRAME, Dialogue, voice

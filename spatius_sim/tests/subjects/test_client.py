@@ -21,7 +21,7 @@ from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.testee import SocketTestee, StdioTestee
 from spatius_sim.net.listening import free_port
 from spatius_sim.plans.client_plan import ClientPlan
-from spatius_sim.plans.drawn_calls import client_plans_exercising
+from spatius_sim.plans.draw_client_calls import client_plans_exercising
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict

@@ -1,7 +1,7 @@
 """A Motion Server under test is given the time that it lawfully takes."""
 
 from spatius_sim.model.server.pace import Pace
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.subjects.server import ServerAddress, ServerSubject
@@ -18,5 +18,5 @@ async def test_one_that_answers_in_real_time_is_waited_for() -> None:
         place = ServerAddress(server.console_endpoint, server.ingress_endpoint, "any")
         subject = ServerSubject(place, LiveRecorder(), 1, Patience(settle=0.3))
         trace = await subject.run(Plan(((TurnPlan(3 * PLAN_SAMPLE_RATE, 3200),),)))
-    ended = [event.what for event in trace.on(Lane.KIT) if isinstance(event.what, WaitEnded)]
+    ended = [event.what for event in trace.on_lane(Lane.KIT) if isinstance(event.what, WaitEnded)]
     assert [wait for wait in ended if wait.what_for is Awaited.TURN] == [WaitEnded(Awaited.TURN, True, 0)]

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from spatius_sim import __version__
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.subjects.waiting import AdaptiveTimeout, silence_within, wait_until
 from spatius_sim.trace.events import Lane, Opened, Received, TraceHeader
 from spatius_sim.wires.events import Audio, Failed, Note, RelayEvent
@@ -76,10 +76,10 @@ def test_who_never_comes_is_not_waited_for_as_long_each_time() -> None:
     assert not wait.cut_short
     wait.begin_run(patient=False)
     assert wait.now == 2.0
-    wait.took(4.0)
+    wait.note_response_time(4.0)
     wait.begin_run(patient=False)
     assert wait.now == 12.0
-    wait.took(9.0)
+    wait.note_response_time(9.0)
     wait.begin_run(patient=False)
     assert wait.now == 15.0
 

@@ -10,7 +10,7 @@ import pytest
 from spatius_sim.files.clip import read_clip
 from spatius_sim.files.resources import resource
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.tape.recording import read_recording
+from spatius_sim.tape.sdk_recording import read_recording
 
 STORED = {
     "sample_rate": 16000,

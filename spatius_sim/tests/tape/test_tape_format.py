@@ -18,7 +18,7 @@ from spatius_sim.tape.blobs import WINDOW_BYTES
 from spatius_sim.tape.contents import Content, Record, TapedEvent, TapedPiece, TapedRun, TapeHeader
 from spatius_sim.tape.reader import TapeReader, open_tape, records_of, repair
 from spatius_sim.tape.sections import BLOB, FOOTER, HEADER, RECORDS, IncompleteError, SectionWriter, TapeError
-from spatius_sim.tape.taping import read_traces, write_traces
+from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.tests.tape import tiny_reader
 from spatius_sim.tests.tape.samples import KEPT, MOTION, WHATS, trace_of
@@ -124,7 +124,8 @@ def as_plain(record: Record) -> list[Any]:
             },
         ]
     fields = {
-        name: value.joined() if isinstance(value, Content) else value for name, value in record.fields.items()
+        name: value.join_parts() if isinstance(value, Content) else value
+        for name, value in record.fields.items()
     }
     return ["event", record.at_ns, str(record.lane), record.connection, record.kind, fields]
 

@@ -19,13 +19,13 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.rules.judge import judge
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.own_client import own_client
-from spatius_sim.tape.comparing import differences
-from spatius_sim.tape.dialogue import dialogue, statistics
-from spatius_sim.tape.editing import TapeSlice, cut, merge
-from spatius_sim.tape.exchange import export_motion, export_recordings, export_speech, import_recordings
-from spatius_sim.tape.taping import read_traces, write_traces
+from spatius_sim.tape.compare import differences
+from spatius_sim.tape.cut_and_merge import TapeSlice, cut, merge
+from spatius_sim.tape.describe import dialogue, statistics
+from spatius_sim.tape.import_export import export_motion, export_recordings, export_speech, import_recordings
+from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.tests.corpus.scenes import Scene
 from spatius_sim.tests.rules.client.client_traces import motion, played
 from spatius_sim.tests.rules.traces import TICK_NS, Dialogue, up_of, voice

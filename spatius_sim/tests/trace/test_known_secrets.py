@@ -17,7 +17,7 @@ SECRETS = st.text("abcdefghijXYZ0123456789-_/+=.", min_size=16, max_size=64)
 @given(SECRETS, st.binary(max_size=20), st.binary(max_size=20))
 def test_base64_is_found_at_every_alignment(secret: str, before: bytes, after: bytes) -> None:
     known = KnownSecrets()
-    name = known.reference("key", secret)
+    name = known.reference_for("key", secret)
     for encode in (b64encode, urlsafe_b64encode):
         clean, found = known.redact(encode(before + secret.encode() + after))
         assert (name, "base64") in found
@@ -27,7 +27,7 @@ def test_base64_is_found_at_every_alignment(secret: str, before: bytes, after: b
 @given(SECRETS)
 def test_plain_and_url_encoded_are_found(secret: str) -> None:
     known = KnownSecrets()
-    known.reference("key", secret)
+    known.reference_for("key", secret)
     for text in (f"x{secret}y", f"?k={quote(secret, safe='')}"):
         clean, found = known.redact(text.encode())
         assert found
@@ -37,14 +37,14 @@ def test_plain_and_url_encoded_are_found(secret: str) -> None:
 @given(st.binary(max_size=200))
 def test_nothing_is_found_where_nothing_is(text: bytes) -> None:
     known = KnownSecrets()
-    known.reference("key", "an-api-key-that-occurs-nowhere")
+    known.reference_for("key", "an-api-key-that-occurs-nowhere")
     assert known.redact(text) == (text, [])
 
 
 def test_a_repeated_secret_keeps_its_reference() -> None:
     known = KnownSecrets()
-    assert known.reference("token", "first") == known.reference("token", "first") == "token#1"
-    assert known.reference("token", "second") == "token#2"
+    assert known.reference_for("token", "first") == known.reference_for("token", "first") == "token#1"
+    assert known.reference_for("token", "second") == "token#2"
     assert known.lengths() == {"token#1": 5, "token#2": 6}
 
 
@@ -66,7 +66,7 @@ AWKWARD = 'a "secret"/of\\ \u00e9\U0001f600 +&= 12'
 @pytest.mark.parametrize("twice", [False, True])
 def test_every_form_is_found_and_named(form: str, twice: bool) -> None:
     known = KnownSecrets()
-    known.reference("key", AWKWARD)
+    known.reference_for("key", AWKWARD)
     text = f"before {forms(AWKWARD)[form]} after"
     text = json.dumps(text)[1:-1].replace("/", "\\/") if twice else text
     clean, found = known.redact(text.encode())
@@ -97,8 +97,8 @@ def test_a_hidden_secret_has_no_reference_until_it_is_given_one() -> None:
     known = KnownSecrets()
     known.hide("a-login-0123")
     assert known.redact(b"<a-login-0123>") == (b"<************>", [])
-    assert (known.known("a-login-0123"), known.lengths()) == ("", {})
-    assert known.reference("key", "a-login-0123") == "key#1"
+    assert (known.known_reference("a-login-0123"), known.lengths()) == ("", {})
+    assert known.reference_for("key", "a-login-0123") == "key#1"
     known.hide("a-login-0123")
     assert known.redact(b"<a-login-0123>") == (b"<************>", [("key#1", "plain")])
     assert known.lengths() == {"key#1": 12}
@@ -108,7 +108,7 @@ def test_what_is_short_or_nothing_is_looked_for_nowhere() -> None:
     known = KnownSecrets()
     for short in ("", "seven77"):
         known.hide(short)
-    assert (known.reference("key", ""), known.reference("key", "short")) == ("", "key#1")
+    assert (known.reference_for("key", ""), known.reference_for("key", "short")) == ("", "key#1")
     assert known.text("seven77 short") == "seven77 short"
     assert known.text("") == ""
 
@@ -117,12 +117,12 @@ def test_the_eldest_are_forgotten_and_those_that_are_held_are_not() -> None:
     known = KnownSecrets(most=2)
     known.hide("the-secret-of-a-call", "call")
     for number in range(5):
-        known.reference("token", f"session-token-{number}")
+        known.reference_for("token", f"session-token-{number}")
     text = "the-secret-of-a-call session-token-2 session-token-3 session-token-4"
     assert known.text(text) == "*" * 20 + " session-token-2 " + "*" * 15 + " " + "*" * 15
-    known.reference("token", "session-token-3")
+    known.reference_for("token", "session-token-3")
     known.let_go("call")
     assert known.text(text) == "the-secret-of-a-call session-token-2 " + "*" * 15 + " " + "*" * 15
-    assert known.reference("token", "session-token-5") == "token#6"
+    assert known.reference_for("token", "session-token-5") == "token#6"
     assert known.text("session-token-3 session-token-4") == "*" * 15 + " session-token-4"
     assert sum(map(len, known._by_start.values())) <= 2 * 12

@@ -26,8 +26,8 @@ def test_a_lane_is_read_in_order() -> None:
     lanes = [Lane.KIT, Lane.UPSTREAM, Lane.KIT, Lane.DOWNSTREAM]
     events = tuple(Event(seq, seq, lane, "", Injected("x", Excuse.FAILURE)) for seq, lane in enumerate(lanes))
     trace = Trace(TraceHeader("relay", "json-envelope", 0, "plan", "1"), events)
-    assert [event.seq for event in trace.on(Lane.KIT)] == [0, 2]
-    assert list(trace.on(Lane.CONSOLE)) == []
+    assert [event.seq for event in trace.on_lane(Lane.KIT)] == [0, 2]
+    assert list(trace.on_lane(Lane.CONSOLE)) == []
 
 
 def test_frames_are_the_same_where_their_bytes_are() -> None:

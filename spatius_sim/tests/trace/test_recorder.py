@@ -38,16 +38,16 @@ SECRET = "a-token-of-some-length"
 def shaken(recorder: Recorder) -> None:
     """A session after its handshake."""
     recorder.emit(Lane.UPSTREAM, "u", Opened())
-    recorder.received(Lane.UPSTREAM, "u", encode(ConfigureSession(16000)))
-    recorder.sent(Lane.UPSTREAM, "u", encode(ConfirmSession("c")))
+    recorder.record_received(Lane.UPSTREAM, "u", encode(ConfigureSession(16000)))
+    recorder.record_sent(Lane.UPSTREAM, "u", encode(ConfirmSession("c")))
 
 
 def spoken(recorder: Recorder) -> None:
     """What a session says then, with an event of the kit in between."""
-    recorder.received(Lane.UPSTREAM, "u", encode(AUDIO))
+    recorder.record_received(Lane.UPSTREAM, "u", encode(AUDIO))
     recorder.emit(Lane.KIT, "", Injected("a fault", Excuse.FAILURE))
-    recorder.sent(Lane.UPSTREAM, "u", encode(ERROR), "r")
-    recorder.received(Lane.UPSTREAM, "u", "text")
+    recorder.record_sent(Lane.UPSTREAM, "u", encode(ERROR), "r")
+    recorder.record_received(Lane.UPSTREAM, "u", "text")
 
 
 def test_a_trace_is_the_same_whether_it_is_read_at_once_or_late() -> None:
@@ -77,7 +77,7 @@ def test_a_trace_can_be_looked_at_while_it_grows() -> None:
     shaken(recorder)
     seen = []
     for _ in range(3):
-        recorder.received(Lane.UPSTREAM, "u", encode(AUDIO))
+        recorder.record_received(Lane.UPSTREAM, "u", encode(AUDIO))
         seen.append(len(recorder.events))
     assert seen == [4, 5, 6]
     assert [event.seq for event in recorder.finish().events] == list(range(6))
@@ -88,7 +88,7 @@ def test_nothing_is_written_down_between_two_traces() -> None:
     shaken(recorder)
     spoken(recorder)
     assert recorder.events == []
-    recorder.secret("token", SECRET)
+    recorder.secret_reference("token", SECRET)
     recorder.start(HEADER)
     events = recorder.finish().events
     assert [type(event.what) for event in events] == [SecretKnown, Opened, Received, Sent]
@@ -98,10 +98,10 @@ def test_nothing_is_written_down_between_two_traces() -> None:
 def test_frames_that_are_read_late_hold_no_secret() -> None:
     recorder = Recorder(count().__next__)
     recorder.start(HEADER)
-    recorder.secret("token", SECRET)
+    recorder.secret_reference("token", SECRET)
     shaken(recorder)
-    recorder.received(Lane.UPSTREAM, "u", encode(Interrupt(SECRET)))
-    recorder.sent(Lane.UPSTREAM, "u", encode(ServerError("c", "r", 3, SECRET)))
+    recorder.record_received(Lane.UPSTREAM, "u", encode(Interrupt(SECRET)))
+    recorder.record_sent(Lane.UPSTREAM, "u", encode(ServerError("c", "r", 3, SECRET)))
     assert SECRET not in str(recorder.finish())
 
 
@@ -110,7 +110,7 @@ def test_a_later_configuration_tells_its_secrets_before_anything_else_is_written
     recorder.start(HEADER)
     shaken(recorder)
     again = ConfigureSession(16000, agora_egress=AgoraEgress("channel", SECRET))
-    recorder.received(Lane.UPSTREAM, "u", encode(again))
+    recorder.record_received(Lane.UPSTREAM, "u", encode(again))
     recorder.emit(Lane.UPSTREAM, "u", Closed(True, 4001, f"{SECRET} is no good"))
     trace = recorder.finish()
     assert SECRET not in str(trace)
@@ -120,9 +120,9 @@ def test_a_later_configuration_tells_its_secrets_before_anything_else_is_written
 @pytest.mark.parametrize("text", ["the-key-0123456789", "x" * 10 + "the-key-0123456789"])
 def test_a_trace_names_the_secret_and_never_holds_it(text: str) -> None:
     recorder = Recorder(count().__next__, wire=JsonEnvelope())
-    recorder.secret("key", "the-key-0123456789")
+    recorder.secret_reference("key", "the-key-0123456789")
     recorder.start(TraceHeader("relay", "json-envelope", 0, "", ""))
-    recorder.received(Lane.DOWNSTREAM, "client-1", text)
+    recorder.record_received(Lane.DOWNSTREAM, "client-1", text)
     trace = recorder.finish()
     assert [type(event.what) for event in trace.events] == [SecretKnown, SecretSeen, Received]
     assert "the-key" not in repr(trace)
@@ -136,17 +136,17 @@ def test_a_trace_that_was_not_started_cannot_be_finished() -> None:
 def test_a_secret_is_told_once_and_has_one_name() -> None:
     recorder = Recorder(count().__next__)
     recorder.start(HEADER)
-    assert recorder.secret("token", SECRET) == recorder.secret("token", SECRET) != ""
-    assert recorder.secret("token", "") == ""
+    assert recorder.secret_reference("token", SECRET) == recorder.secret_reference("token", SECRET) != ""
+    assert recorder.secret_reference("token", "") == ""
     assert [type(event.what) for event in recorder.finish().events] == [SecretKnown]
 
 
 def test_only_what_comes_to_a_client_is_searched_for_its_finding() -> None:
     recorder = Recorder(count().__next__)
     recorder.start(HEADER)
-    recorder.secret("token", SECRET)
-    assert recorder.searched(Lane.UPSTREAM, "u", SECRET, "in a header") == SECRET
-    assert SECRET not in str(recorder.searched(Lane.DOWNSTREAM, "c", SECRET, "in a header"))
+    recorder.secret_reference("token", SECRET)
+    assert recorder.search_secrets(Lane.UPSTREAM, "u", SECRET, "in a header") == SECRET
+    assert SECRET not in str(recorder.search_secrets(Lane.DOWNSTREAM, "c", SECRET, "in a header"))
     found = [event.connection for event in recorder.finish().events if isinstance(event.what, SecretSeen)]
     assert found == ["c"]
 
@@ -154,8 +154,8 @@ def test_only_what_comes_to_a_client_is_searched_for_its_finding() -> None:
 def test_a_frame_to_a_client_holds_no_secret() -> None:
     recorder = Recorder(count().__next__)
     recorder.start(HEADER)
-    recorder.secret("token", SECRET)
-    recorder.sent(Lane.DOWNSTREAM, "c", SECRET.encode())
+    recorder.secret_reference("token", SECRET)
+    recorder.record_sent(Lane.DOWNSTREAM, "c", SECRET.encode())
     assert SECRET not in str(recorder.finish())
 
 
@@ -170,7 +170,7 @@ def test_a_trace_that_is_flooded_takes_nothing_more() -> None:
 def test_an_open_session_stands_at_the_head_of_the_next_trace_with_its_token() -> None:
     recorder = Recorder(count().__next__)
     recorder.start(HEADER)
-    token = recorder.secret("token", SECRET)
+    token = recorder.secret_reference("token", SECRET)
     recorder.emit(Lane.CONSOLE, "", TokenRequested("", None, 0.0, 401, ""))
     recorder.emit(Lane.CONSOLE, "", TokenRequested("", 60, 0.0, 200, token))
     recorder.emit(Lane.UPSTREAM, "u", Opened(token))
@@ -183,7 +183,7 @@ def test_an_open_session_stands_at_the_head_of_the_next_trace_with_its_token() -
 def test_a_sink_that_writes_nothing_down_knows_secrets_all_the_same() -> None:
     sink = NullSink()
     sink.emit(Lane.UPSTREAM, "u", Opened())
-    sink.sent(Lane.UPSTREAM, "u", "text")
-    sink.received(Lane.UPSTREAM, "u", "text")
-    assert sink.secret("token", SECRET)
+    sink.record_sent(Lane.UPSTREAM, "u", "text")
+    sink.record_received(Lane.UPSTREAM, "u", "text")
+    assert sink.secret_reference("token", SECRET)
     assert SECRET not in sink.secrets.text(f"it says {SECRET}")

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, assert_never
 import msgpack
 
 from spatius_sim.wires.events import Frame
-from spatius_sim.wires.json_reading import MOST_VALUES, NotUnderstoodError, parsed
+from spatius_sim.wires.json_reading import MOST_VALUES, NotUnderstoodError, parse_json
 
 Document = dict[str, Any]
 
@@ -56,7 +56,7 @@ class JsonForm:
         """Read the object; raises NotUnderstoodError."""
         if isinstance(frame, bytes) != self.binary:
             raise OtherFrameError(frame)
-        return parsed(frame)
+        return parse_json(frame)
 
     def encode(self, document: Document) -> Frame:
         """Write the object as JSON."""
@@ -183,23 +183,23 @@ class Layout:
         for part in self.parts:
             match part:
                 case Fixed(value):
-                    found = cut.take(len(value))
+                    found = cut.take_bytes(len(value))
                     if found != value:
                         raise NotUnderstoodError(f"{found.hex(' ')} where {value.hex(' ')} is expected")
                 case Flags(last):
-                    document["last"] = bool(cut.take(1)[0] & last)
+                    document["last"] = bool(cut.take_bytes(1)[0] & last)
                 case Skip(size):
-                    cut.take(size)
+                    cut.take_bytes(size)
                 case TurnNumber(integer):
                     document["turn"] = cut.integer(integer)
                 case Body(name, length):
-                    body = cut.take(cut.integer(length)) if length else cut.rest()
-                    document[name] = parsed(body) if name == "json" else body
+                    body = cut.take_bytes(cut.integer(length)) if length else cut.remaining_bytes()
+                    document[name] = parse_json(body) if name == "json" else body
                 case Counted(count, length):
                     number = cut.integer(count)
                     if number > MOST_VALUES:
                         raise NotUnderstoodError(f"{number} payloads are announced")
-                    document["payloads"] = [cut.take(cut.integer(length)) for _ in range(number)]
+                    document["payloads"] = [cut.take_bytes(cut.integer(length)) for _ in range(number)]
                 case _:
                     assert_never(part)
         cut.end()
@@ -241,7 +241,7 @@ class _Cutter:
     def __init__(self, frame: bytes) -> None:
         self._frame, self._place = frame, 0
 
-    def take(self, size: int) -> bytes:
+    def take_bytes(self, size: int) -> bytes:
         start, self._place = self._place, self._place + size
         if self._place > len(self._frame):
             raise NotUnderstoodError(f"it breaks off: {size} bytes are announced at byte {start}")
@@ -249,10 +249,10 @@ class _Cutter:
 
     def integer(self, integer: str) -> int:
         size, order = INTEGERS[integer]
-        return int.from_bytes(self.take(size), order)
+        return int.from_bytes(self.take_bytes(size), order)
 
-    def rest(self) -> bytes:
-        return self.take(len(self._frame) - self._place)
+    def remaining_bytes(self) -> bytes:
+        return self.take_bytes(len(self._frame) - self._place)
 
     def end(self) -> None:
         left = len(self._frame) - self._place

@@ -19,8 +19,8 @@ from spatius_sim.model.scenario.scenario import (
     UnknownFields,
     When,
 )
+from spatius_sim.trace.event_text import FAULTS, describe_fault
 from spatius_sim.trace.events import Excuse, Injected
-from spatius_sim.trace.words import FAULTS, describe_fault
 
 
 def test_a_fault_is_shown_with_its_figures() -> None:

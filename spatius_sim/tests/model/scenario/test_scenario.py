@@ -7,7 +7,6 @@ import pytest
 from spatius_sim.model.scenario.dice import noise, roll
 from spatius_sim.model.scenario.injected import injected
 from spatius_sim.model.scenario.meaningful_ids import APPS, AVATARS, faults_of, glossary
-from spatius_sim.model.scenario.player import Admission, ConnectionFaults, ScenarioPlayer, Spoken
 from spatius_sim.model.scenario.scenario import (
     ALLOWED,
     IDS,
@@ -28,6 +27,7 @@ from spatius_sim.model.scenario.scenario import (
     Stall,
     When,
 )
+from spatius_sim.model.scenario.scenario_player import Admission, ConnectionFaults, ScenarioPlayer, Spoken
 from spatius_sim.protocol.errors import UsageError
 
 UPGRADE = When(Moment.UPGRADE)
@@ -91,10 +91,10 @@ def test_audio_faults_happen_once_when_enough_has_come() -> None:
         (When(Moment.AUDIO, messages=1, probability=0), CloseWith()),
         (When(Moment.INTERRUPT), CloseWith()),
     )
-    came = [awaiting.audio(Spoken(0.9 * n, n), 1, Spoken(0, 0)) for n in range(1, 5)]
+    came = [awaiting.actions_after_audio(Spoken(0.9 * n, n), 1, Spoken(0, 0)) for n in range(1, 5)]
     assert came == [[], [], [Stall(), Reset()], []]
-    assert awaiting.concerns(Moment.AUDIO)
-    assert not awaiting.concerns(Moment.RESPONSE)
+    assert awaiting.may_act_at(Moment.AUDIO)
+    assert not awaiting.may_act_at(Moment.RESPONSE)
 
 
 def test_audio_of_a_named_request_is_counted_in_it_alone() -> None:
@@ -102,19 +102,19 @@ def test_audio_of_a_named_request_is_counted_in_it_alone() -> None:
         (When(Moment.AUDIO, seconds=1, request=2), Stall()), (When(Moment.AUDIO, messages=5), Reset())
     )
     first, second = Spoken(1.5, 4), Spoken(3, 9)
-    assert awaiting.audio(first, 1, first) == []
-    assert awaiting.audio(second, 2, Spoken(0.5, 1)) == [Reset()]
-    assert awaiting.audio(second, 2, Spoken(1, 2)) == [Stall()]
+    assert awaiting.actions_after_audio(first, 1, first) == []
+    assert awaiting.actions_after_audio(second, 2, Spoken(0.5, 1)) == [Reset()]
+    assert awaiting.actions_after_audio(second, 2, Spoken(1, 2)) == [Stall()]
 
 
 def test_the_responses_of_a_named_request_alone_are_spoilt() -> None:
     awaiting = faults((When(Moment.RESPONSE, number=1, request=2), Drop()))
-    assert [awaiting.response(1, request) for request in (1, 2, 3)] == [[], [Drop()], []]
+    assert [awaiting.actions_at_response(1, request) for request in (1, 2, 3)] == [[], [Drop()], []]
 
 
 def test_requests_are_counted_over_all_connections() -> None:
     director = ScenarioPlayer()
-    first, second = director.connected("", ""), director.connected("", "")
+    first, second = director.faults_of_new_connection("", ""), director.faults_of_new_connection("", "")
     assert [next(first.requests), next(second.requests), next(first.requests)] == [1, 2, 3]
     director.play(NO_FAULTS)
     assert next(director.was_connected("", "").requests) == 1
@@ -125,18 +125,18 @@ def test_what_names_a_connection_spares_those_that_are_open() -> None:
     unnamed = Fault(When(Moment.AUDIO, messages=1), (Reset(),))
     director = ScenarioPlayer(0, Scenario("x", "x", (named, unnamed)))
     assert director.was_connected("", "").faults == (unnamed,)
-    assert director.connected("", "").faults == (named, unnamed)
+    assert director.faults_of_new_connection("", "").faults == (named, unnamed)
 
 
 def test_response_faults_happen_at_their_number_or_always() -> None:
     awaiting = faults((When(Moment.RESPONSE, number=2), Drop()), (When(Moment.RESPONSE), Stall()))
-    assert [awaiting.response(n) for n in (1, 2, 3)] == [[Stall()], [Drop(), Stall()], [Stall()]]
+    assert [awaiting.actions_at_response(n) for n in (1, 2, 3)] == [[Stall()], [Drop(), Stall()], [Stall()]]
 
 
 def test_a_probability_is_drawn_each_time_and_from_the_seed() -> None:
     def drawn(seed: int) -> list[int]:
         often = faults((When(Moment.RESPONSE, probability=0.25), Drop()), seed=seed)
-        return [len(often.response(n)) for n in range(400)]
+        return [len(often.actions_at_response(n)) for n in range(400)]
 
     assert drawn(1) == drawn(1) != drawn(2)
     assert 70 < Counter(drawn(1))[1] < 130
@@ -146,26 +146,26 @@ def test_timed_faults_tell_their_seconds() -> None:
     timed = faults(
         (When(Moment.OPEN, seconds=3), Reset()), (When(Moment.SILENCE, seconds=2, probability=0), Stall())
     )
-    assert timed.timed(Moment.OPEN) == {0: 3}
-    assert timed.timed(Moment.SILENCE) == {1: 2}
-    assert list(timed.elapsed(0)) == [Reset()]
-    assert list(timed.elapsed(1)) == []
+    assert timed.seconds_until_faults(Moment.OPEN) == {0: 3}
+    assert timed.seconds_until_faults(Moment.SILENCE) == {1: 2}
+    assert list(timed.actions_after_wait(0)) == [Reset()]
+    assert list(timed.actions_after_wait(1)) == []
 
 
 def test_a_door_waits_and_then_ends() -> None:
     both = (Delay(2), Refuse(503), Stall())
-    entrance = ConnectionFaults(0, 1, [Fault(UPGRADE, both)]).entrance()
+    entrance = ConnectionFaults(0, 1, [Fault(UPGRADE, both)]).admission()
     assert entrance == Admission(2.0, Refuse(503), (injected(Delay(2)), injected(Refuse(503))))
-    jittery = ConnectionFaults(0, 1, [Fault(UPGRADE, (Delay(1, 1),))]).entrance()
+    jittery = ConnectionFaults(0, 1, [Fault(UPGRADE, (Delay(1, 1),))]).admission()
     assert 1 < jittery.wait < 2
     assert jittery.ending is None
-    assert ConnectionFaults().entrance() == Admission()
+    assert ConnectionFaults().admission() == Admission()
 
 
 def test_a_fault_of_another_place_is_a_fault_of_ours() -> None:
-    connected = ScenarioPlayer(0, Scenario("x", "x", (wrong(),))).connected("", "")
+    connected = ScenarioPlayer(0, Scenario("x", "x", (wrong(),))).faults_of_new_connection("", "")
     with pytest.raises(AssertionError):
-        connected.entrance()
+        connected.admission()
 
 
 def wrong() -> Fault:
@@ -189,12 +189,12 @@ def test_a_scenario_concerns_those_whom_it_names() -> None:
     director = ScenarioPlayer(1, played)
     assert [director.token_requested("").ending for _ in range(3)] == [None, Refuse(401), None]
     came = [("a", ""), ("", "v"), ("", ""), ("", ""), ("", "")]
-    endings = [director.connected(app, avatar).entrance().ending for app, avatar in came]
+    endings = [director.faults_of_new_connection(app, avatar).admission().ending for app, avatar in came]
     assert endings == [Refuse(404), Refuse(402), None, Refuse(500), None]
     director.play(played)
     assert [director.token_requested("").ending for _ in range(2)] == [None, Refuse(401)]
     director.play(NO_FAULTS)
-    assert director.connected("a", "v").faults == ()
+    assert director.faults_of_new_connection("a", "v").faults == ()
 
 
 def test_ids_mean_what_the_glossary_says() -> None:

@@ -14,7 +14,6 @@ from spatius_sim.model.scenario.payloads import (
     without_keyframes,
     wrong_type,
 )
-from spatius_sim.model.scenario.player import ConnectionFaults
 from spatius_sim.model.scenario.scenario import (
     CloseWith,
     Delay,
@@ -36,6 +35,7 @@ from spatius_sim.model.scenario.scenario import (
     UnknownFields,
     WrongType,
 )
+from spatius_sim.model.scenario.scenario_player import ConnectionFaults
 from spatius_sim.model.server.apply_faults import FaultedMessage, apply_faults
 from spatius_sim.model.server.commands import Close, ResetConnection, Send, SendText, SendTruncated
 from spatius_sim.protocol.codec import encode

@@ -18,10 +18,10 @@ def test_what_is_due_leaves_at_once() -> None:
 
 def test_nothing_overtakes() -> None:
     outbox = Outbox()
-    outbox.hold(3.0)
+    outbox.hold_until(3.0)
     assert outbox.put(A, 1.0) == [SetTimer("send", 2.0)]
     assert outbox.put(B, 1.5) == []
-    outbox.hold(5.0)
+    outbox.hold_until(5.0)
     assert outbox.put(C, 2.0) == []
     assert outbox.held_bytes == 6
     assert outbox.take_due(3.0) == [A, B, SetTimer("send", 2.0)]
@@ -31,14 +31,14 @@ def test_nothing_overtakes() -> None:
 
 def test_it_can_be_held_back() -> None:
     outbox = Outbox()
-    outbox.hold(4.0)
+    outbox.hold_until(4.0)
     assert outbox.put(A, 1.0) == [SetTimer("send", 3.0)]
 
 
 def test_an_interrupted_request_is_forgotten() -> None:
     outbox = Outbox()
     close = Close(1000, "")
-    outbox.hold(1.0)
+    outbox.hold_until(1.0)
     for output in (A, B, C, close):
         outbox.put(output, 0.0)
     outbox.forget("1")
@@ -54,7 +54,7 @@ def test_nothing_follows_the_end() -> None:
 
 def test_stalled_means_silent() -> None:
     outbox = Outbox()
-    outbox.hold(1.0)
+    outbox.hold_until(1.0)
     outbox.put(A, 0.0)
     outbox.stall()
     assert outbox.put(B, 5.0) == []

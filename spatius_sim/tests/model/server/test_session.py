@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from spatius_sim.model.scenario.injected import injected
-from spatius_sim.model.scenario.player import ConnectionFaults
 from spatius_sim.model.scenario.scenario import (
     CloseWith,
     Delay,
@@ -25,6 +24,7 @@ from spatius_sim.model.scenario.scenario import (
     Text,
     When,
 )
+from spatius_sim.model.scenario.scenario_player import ConnectionFaults
 from spatius_sim.model.server.answers import RecordedAnswer, RequestMotion
 from spatius_sim.model.server.commands import (
     Close,

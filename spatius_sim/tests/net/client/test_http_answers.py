@@ -5,9 +5,9 @@ from aiohttp import web
 from spatius_sim.net.client.http_answers import search_answer
 from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.rules.judge import judge
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.trace.events import SecretSeen, TraceHeader
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -24,7 +24,7 @@ async def test_the_vendor_s_demo_hands_its_api_key_out() -> None:
     await web.TCPSite(runner, LOOPBACK, 0).start()
     address = RelayAddress(f"ws://{LOOPBACK}:{runner.addresses[0][1]}/ws/agent", (("Login", KEY),))
     recorder = LiveRecorder()
-    recorder.secret("key", KEY)
+    recorder.secret_reference("key", KEY)
     recorder.start(TraceHeader("relay", "json-envelope", 1, "", ""))
     try:
         assert await search_answer(address, "/api/config", recorder, "client-1")

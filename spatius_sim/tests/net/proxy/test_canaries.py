@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from spatius_sim.engine.record_tape import recording_proxy
+from spatius_sim.engine.record_with_proxy import recording_proxy
 from spatius_sim.mock_server.server import MotionServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import (
@@ -20,7 +20,7 @@ from spatius_sim.protocol.messages import (
     LiveKitEgress,
     Message,
 )
-from spatius_sim.tape.taping import read_traces
+from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests import canaries
 from spatius_sim.tests.canaries import artefacts_of, forms, leaks
 from spatius_sim.tests.net.talk import talk

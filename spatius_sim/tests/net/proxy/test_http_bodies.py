@@ -18,7 +18,7 @@ def take(head: bytes, body: bytes, step: int) -> BodyFraming:
     """The framing of that head after the body came in pieces of `step` bytes."""
     framing = BodyFraming(read_answer(head), "GET") if head == ANSWER else BodyFraming(read_request(head))
     for place in range(0, len(body), step):
-        framing.take(body[place : place + step])
+        framing.feed(body[place : place + step])
     return framing
 
 

@@ -16,7 +16,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from spatius_sim.engine.check_tape import check_tape
-from spatius_sim.engine.record_tape import LiveTape, proxy_header, recording_proxy
+from spatius_sim.engine.record_with_proxy import LiveTape, proxy_header, recording_proxy
 from spatius_sim.net.client.motion_server import UpstreamClient
 from spatius_sim.net.proxy.proxy import RecordingProxy
 from spatius_sim.net.server.motion_server import MotionServerShell
@@ -26,10 +26,10 @@ from spatius_sim.protocol.messages import AgoraEgress, AudioInput, ConfigureSess
 from spatius_sim.reporting.formats.json_report import json_report
 from spatius_sim.reporting.report import report_of
 from spatius_sim.reporting.summary import exit_code
-from spatius_sim.tape.comparing import differences
-from spatius_sim.tape.dialogue import dialogue
+from spatius_sim.tape.compare import differences
+from spatius_sim.tape.describe import dialogue
 from spatius_sim.tape.reader import repair
-from spatius_sim.tape.taping import read_traces
+from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests.rules.traces import voice
 from spatius_sim.trace.events import Closed, Injected, Opened, Received, Refused, Sent, Trace, TraceHeader
 
@@ -315,18 +315,18 @@ async def test_a_taken_port_and_an_upstream_that_cannot_be_are_usage_errors(tmp_
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full disk to offer")
 async def test_on_a_full_disk_the_relay_goes_on_and_the_tape_is_told_to_be_incomplete(tmp_path: Path) -> None:
     tape = LiveTape(tmp_path / "a.tape", proxy_header(keep_audio=True, keep_names=True))
-    tape.start(TraceHeader("relay", "", 0, "", "", halves="upstream"))
+    tape.begin_run(TraceHeader("relay", "", 0, "", "", halves="upstream"))
     tape._writer._file.close()
     tape._writer._file = FileIO("/dev/full", "w")
     tape._writer._sections._file = tape._writer._file
     raw = encode(AudioInput("r", voice("x", 100_000)))
     event = next(iter(trace_with(raw).events))
-    tape.take(event)
-    tape.take(event)
+    tape.record_event(event)
+    tape.record_event(event)
     await asyncio.wait_for(tape.failed.wait(), SECONDS)
     with pytest.raises(UsageError, match=r"No space left.*incomplete"):
         tape.close()
-    tape.take(event)
+    tape.record_event(event)
 
 
 def trace_with(raw: bytes) -> Trace:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from spatius_sim.net.proxy.proxy import RecordingProxy
-from spatius_sim.net.proxy.recorder import _PassedBytes
+from spatius_sim.net.proxy.proxy_recorder import _PassedBytes
 from spatius_sim.tests.net.work import seconds_at_most
 from spatius_sim.trace.events import Closed, Event, Injected, Opened, Refused, TokenRequested
 

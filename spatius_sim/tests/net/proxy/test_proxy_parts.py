@@ -11,8 +11,8 @@ from websockets.frames import Frame, Opcode
 
 from spatius_sim.net.proxy.http_bodies import BodyFraming
 from spatius_sim.net.proxy.http_heads import read_answer, read_number, read_request
-from spatius_sim.net.proxy.proxy import places
-from spatius_sim.net.proxy.recorder import ProxyRecorder
+from spatius_sim.net.proxy.proxy import proxy_targets
+from spatius_sim.net.proxy.proxy_recorder import ProxyRecorder
 from spatius_sim.net.proxy.websocket_tap import LARGEST_MESSAGE, WebSocketTap
 from spatius_sim.protocol.errors import RemoteProtocolError, UsageError
 from spatius_sim.trace.events import Closed, Event, Opened, Received, Sent
@@ -25,7 +25,7 @@ REQUEST = (
 
 def test_a_head_is_written_as_it_came_but_for_target_and_host() -> None:
     head = read_request(REQUEST)
-    assert head.written() == REQUEST + b"\r\n\r\n"
+    assert head.as_bytes() == REQUEST + b"\r\n\r\n"
     assert (head.method, head.target) == ("POST", "/v1/console/session-tokens?x=1")
     assert head.header("x-api-key") == "k"
     assert not head.keeps_alive
@@ -122,7 +122,7 @@ def test_the_end_of_a_body_is_found_however_it_is_cut(headers: bytes, body: byte
     stream, taken = body + b"next", b""
     while not framing.ended:
         piece = stream[len(taken) : len(taken) + step]
-        taken += piece[: framing.take(piece)]
+        taken += piece[: framing.feed(piece)]
     assert taken == body
 
 
@@ -132,7 +132,7 @@ def test_bodies_that_answers_have_and_have_not() -> None:
     assert not BodyFraming(answer, "GET").ended
     assert BodyFraming(read_answer(b"HTTP/1.1 204 Nothing"), "GET").ended
     until_close = BodyFraming(read_answer(b"HTTP/1.1 200 OK"), "GET")
-    assert until_close.until_close and until_close.take(b"all") == 3
+    assert until_close.until_close and until_close.feed(b"all") == 3
 
 
 class Heard:
@@ -212,36 +212,36 @@ def test_what_cannot_be_followed_is_told(deflate: str, stream: bytes) -> None:
 
 
 def test_upstreams_are_one_base_or_both_endpoints() -> None:
-    console, beside, ingress = places(("http://127.0.0.1:8700",))
+    console, beside, ingress = proxy_targets(("http://127.0.0.1:8700",))
     assert (console.path, console.port, console.tls) == ("/v1/console", 8700, False)
     assert ingress.path == "/v2/driveningress"
     assert (beside.root, beside.path, beside.port) == ("/v1/auth", "/v1/auth", 8700)
     both = ("https://a.example/v1/console", "wss://b.example:444/x/v2/driveningress/")
-    console, beside, ingress = places(both)
+    console, beside, ingress = proxy_targets(both)
     assert (beside.host_header, beside.path) == ("a.example", "/v1/auth")
     assert (console.host_header, console.tls) == ("a.example", True)
     assert (ingress.host_header, ingress.path) == ("b.example:444", "/x/v2/driveningress")
-    assert places(("http://[::1]:9",))[0].host_header == "[::1]:9"
+    assert proxy_targets(("http://[::1]:9",))[0].host_header == "[::1]:9"
     for wrong in ((), ("http://a/v1/console",), ("ftp://a",), ("http://a:b",), ("nonsense",)):
         with pytest.raises(UsageError, match="--upstream"):
-            places(wrong)
+            proxy_targets(wrong)
 
 
 def test_a_proxy_that_runs_for_months_remembers_the_newest_secrets_and_those_of_open_sessions() -> None:
     told: list[Event] = []
     book = ProxyRecorder(told.append)
-    kept = book.secret("token", "the session token of a long call", "upstream-1")
-    up, _ = book.opened("upstream-1", Opened(kept), "")
+    kept = book.secret_reference("token", "the session token of a long call", "upstream-1")
+    up, _ = book.record_opening("upstream-1", Opened(kept), "")
     for number in range(2 * MOST_SECRETS):
-        book.secret("token", f"the session token of call {number}")
-    assert book.secret("token", "the session token of a long call") == kept
+        book.secret_reference("token", f"the session token of call {number}")
+    assert book.secret_reference("token", "the session token of a long call") == kept
     last = f"the session token of call {2 * MOST_SECRETS - 1}"
     known = len(told)
-    book.secret("token", last)
+    book.secret_reference("token", last)
     assert len(told) == known
-    assert book.secret("token", "the session token of call 0") == f"token#{2 * MOST_SECRETS + 2}"
+    assert book.secret_reference("token", "the session token of call 0") == f"token#{2 * MOST_SECRETS + 2}"
     assert len(book._secrets.lengths()) == MOST_SECRETS + 1
-    book.lost(up.session, by_server=True)
+    book.record_loss(up.session, by_server=True)
     assert told[-1].what == Closed(True, 1006)
 
 
@@ -256,14 +256,14 @@ def test_what_passes_is_told_in_order_with_the_time_at_which_it_passed() -> None
 
     async def pass_by() -> None:
         book = ProxyRecorder(on_event)
-        up, down = book.opened("upstream-1", Opened("token#1"), "")
+        up, down = book.record_opening("upstream-1", Opened("token#1"), "")
         for number in range(300):
             line = down if number % 3 else up
-            book.passed(line, b"\x81\x02" + f"{number % 100:02}".encode())
+            book.add_bytes(line, b"\x81\x02" + f"{number % 100:02}".encode())
             await asyncio.sleep(0)
         await asyncio.wait_for(all_told.wait(), 10)
-        book.passed(up, b"\x81\x02up")
-        book.lost(up.session, by_server=False)
+        book.add_bytes(up, b"\x81\x02up")
+        book.record_loss(up.session, by_server=False)
 
     asyncio.run(pass_by())
     times = [event.at_ns for event in told]

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.record_tape import recording_proxy
+from spatius_sim.engine.record_with_proxy import recording_proxy
 from spatius_sim.net.client.motion_server import UpstreamClient
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.net.server.one_port import OnePort
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
-from spatius_sim.tape.taping import read_traces
+from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests.engine.test_replay_tape import script
 from spatius_sim.tests.net.talk import SECONDS, talk
 from spatius_sim.trace.events import Closed, Lane, Received, Trace, TraceHeader
@@ -39,7 +39,7 @@ def recording() -> LiveRecorder:
 
 
 def closes(trace: Trace) -> list[Closed]:
-    return [event.what for event in trace.on(Lane.UPSTREAM) if isinstance(event.what, Closed)]
+    return [event.what for event in trace.on_lane(Lane.UPSTREAM) if isinstance(event.what, Closed)]
 
 
 @pytest.mark.parametrize(
@@ -131,6 +131,8 @@ async def test_a_proxy_passes_a_large_message_on_and_records_it(keep_audio: bool
                     else:
                         pytest.fail("the session was closed")
     (trace,) = read_traces(path)
-    received = [event.what.value for event in trace.on(Lane.UPSTREAM) if isinstance(event.what, Received)]
+    received = [
+        event.what.value for event in trace.on_lane(Lane.UPSTREAM) if isinstance(event.what, Received)
+    ]
     audio = [len(value.audio) for value in received if isinstance(value, AudioInput)]
     assert audio == [len(clip.audio) for clip in clips]

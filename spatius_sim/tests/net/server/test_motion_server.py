@@ -26,7 +26,7 @@ from spatius_sim.model.server.gate import Gate
 from spatius_sim.model.server.pace import Pace
 from spatius_sim.model.server.session import RESOURCE_EXHAUSTED, Limits
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.codec import encode
@@ -130,7 +130,7 @@ async def test_an_egress_session_is_silent_and_its_room_is_not() -> None:
         assert (room.requests["a"].keyframes, room.requests["a"].motion_ended) == (156, True)
         assert not room.requests["b"].motion_ended
     trace = recorder.finish()
-    published = [event.what for event in trace.on(Lane.EGRESS) if isinstance(event.what, Published)]
+    published = [event.what for event in trace.on_lane(Lane.EGRESS) if isinstance(event.what, Published)]
     assert sum(isinstance(what.value, MotionResponse) for what in published) == 5
     assert "secret-of-a-room" not in repr(trace)
 
@@ -190,7 +190,7 @@ async def test_a_slow_reader_is_ended_and_delays_nobody() -> None:
             await session.say(*utterance("a", PCM[:6400]))
             assert await session.hear_motion()
         await until(recorder, lambda: bool(server.journal.past) and not server.journal.open)
-        slow = server.journal.session("upstream-1")
+        slow = server.journal.find_session("upstream-1")
         assert slow is not None
         assert slow.closed_by_us
         writer.close()

@@ -13,8 +13,8 @@ from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.rules.judge import judge
-from spatius_sim.tape.recording import Recording, read_recording
+from spatius_sim.rules.judge_trace import judge
+from spatius_sim.tape.sdk_recording import Recording, read_recording
 from spatius_sim.tests.net.server.running_sdk import live
 from spatius_sim.tests.recorded import answering
 from spatius_sim.tests.subjects.running_relay import motion_ended, payloads, pipeline

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import aiohttp
 
-from spatius_sim.engine.record_tape import recording_proxy
+from spatius_sim.engine.record_with_proxy import recording_proxy
 from spatius_sim.model.scenario.scenario import Fault, Moment, Refuse, Scenario, When
 from spatius_sim.model.server.gate import Gate
 from spatius_sim.net.client.motion_server import UpstreamClient
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
-from spatius_sim.tape.taping import read_traces
+from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests.engine.test_replay_tape import script
 from spatius_sim.trace.events import Lane, Opened, TokenRequested
 
@@ -66,8 +66,8 @@ async def test_a_proxy_passes_it_on_and_learns_the_token(tmp_path: Path) -> None
             token = str(said["session_token"])
             await enter(proxy.console_endpoint, proxy.ingress_endpoint, token)
     (trace,) = read_traces(path)
-    [asked] = [event.what for event in trace.on(Lane.CONSOLE) if isinstance(event.what, TokenRequested)]
-    [opened] = [event.what for event in trace.on(Lane.UPSTREAM) if isinstance(event.what, Opened)]
+    [asked] = [event.what for event in trace.on_lane(Lane.CONSOLE) if isinstance(event.what, TokenRequested)]
+    [opened] = [event.what for event in trace.on_lane(Lane.UPSTREAM) if isinstance(event.what, Opened)]
     assert asked.status == 200
     assert asked.token == opened.token != ""
     for secret in (token, KEY):

@@ -14,13 +14,13 @@ def test_the_oldest_is_forgotten_first() -> None:
     journal = SessionLog(NullSink(), most_bytes=1000, most_events=6)
     for name in ("a", "b"):
         opened(journal, name)
-        journal.received(Lane.UPSTREAM, name, b"x" * 10)
-        journal.sent(Lane.UPSTREAM, name, "y" * 10)
+        journal.record_received(Lane.UPSTREAM, name, b"x" * 10)
+        journal.record_sent(Lane.UPSTREAM, name, "y" * 10)
     assert journal.is_whole("a")
-    journal.received(Lane.UPSTREAM, "b", b"z" * 10)
+    journal.record_received(Lane.UPSTREAM, "b", b"z" * 10)
     assert not journal.is_whole("a")
     assert journal.is_whole("b")
-    journal.received(Lane.UPSTREAM, "b", b"z" * 1000)
+    journal.record_received(Lane.UPSTREAM, "b", b"z" * 1000)
     assert [entry.what for entry in journal.trace("b")] == [b"z" * 1000]
 
 
@@ -30,9 +30,9 @@ def test_past_sessions_are_found_by_both_their_names_and_bounded() -> None:
         opened(journal, f"s{number}")
         journal.closed(f"s{number}", Closed(False, 1000))
     assert len(journal.past) == MOST_PAST_SESSIONS
-    assert journal.session("s0") is None
-    newest = journal.session(f"id of s{MOST_PAST_SESSIONS + 2}")
+    assert journal.find_session("s0") is None
+    newest = journal.find_session(f"id of s{MOST_PAST_SESSIONS + 2}")
     assert newest is not None
     assert newest.close_code == 1000
     journal.forget()
-    assert journal.session(newest.name) is None
+    assert journal.find_session(newest.name) is None

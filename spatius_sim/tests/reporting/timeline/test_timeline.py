@@ -13,7 +13,7 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.formats.histogram import histogram_of
-from spatius_sim.reporting.timeline.of_trace import timeline_of
+from spatius_sim.reporting.timeline.build_timeline import timeline_of
 from spatius_sim.reporting.timeline.picture import picture_of
 from spatius_sim.reporting.timeline.timeline import Curve, CurveKind, Mark, MarkKind, Timeline
 from spatius_sim.tests.corpus import SMALLEST

@@ -9,12 +9,12 @@ from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
 from spatius_sim.plans.client_plan import ClientPlan, Do, GiveAudio, Move, Ref, Step, Wait
-from spatius_sim.plans.drawn_calls import client_plans_exercising
+from spatius_sim.plans.draw_client_calls import client_plans_exercising
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import Interrupt
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.rules.judge import judge
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.story.client_exchanges import exchanges, read_payload
 from spatius_sim.subjects.client import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client

@@ -4,7 +4,7 @@ import pytest
 
 from spatius_sim.rules.findings import Broken, Kept, Verdict
 from spatius_sim.rules.relay.conversation import conversation, isolation
-from spatius_sim.story.join import join
+from spatius_sim.story.join_turns import join
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.wires.events import Failed, Note
 

@@ -12,7 +12,7 @@ from spatius_sim.model.scenario.scenario import (
     Stall,
 )
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.story.join import join
+from spatius_sim.story.join_turns import join
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Closed, Lane, Opened
 from spatius_sim.wires.events import Failed, Speak

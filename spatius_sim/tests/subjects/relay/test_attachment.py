@@ -21,7 +21,7 @@ from spatius_sim.mock_server.running import RunningMotionServer
 from spatius_sim.net.client.relay import RelayAddress, RelayClient
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.listening import LOOPBACK, free_port
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.subjects.relay.attachment import Attachment
 from spatius_sim.tests.engine.test_exit_codes import RELAY, Ran, fronts, judge, relay
@@ -113,9 +113,9 @@ def test_it_ends_with_all_its_children(manner: str, tmp_path: Path, monkeypatch:
         process = RelayProcess(command, os.environ)
         await process.start()
         async with asyncio.timeout(SECONDS):
-            while not process.last_output() or (manner == "dies" and not await process.obituary()):  # noqa: ASYNC110
+            while not process.last_output() or (manner == "dies" and not await process.describe_death()):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        obituary = await process.obituary()
+        obituary = await process.describe_death()
         await process.stop()
         async with asyncio.timeout(SECONDS):
             while alive(int(noted.read_text())):  # noqa: ASYNC110

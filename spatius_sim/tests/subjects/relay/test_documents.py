@@ -21,7 +21,7 @@ from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.document import DocumentClient
 from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import Plan
@@ -175,7 +175,7 @@ async def test_an_answer_that_is_none_and_one_that_breaks_off() -> None:
             await client.send('{"audio_base64": ""}')
             assert client._posting is not None
             await client._posting
-    whats = [event.what for event in recorder.finish().on(Lane.DOWNSTREAM)]
+    whats = [event.what for event in recorder.finish().on_lane(Lane.DOWNSTREAM)]
     [answer] = [what for what in whats if isinstance(what, Received)]
     assert isinstance(answer.value, NotUnderstood)
     assert Closed(by_kit=False, code=1006) in whats

@@ -13,7 +13,7 @@ from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.subjects.relay.finding_wire import WireNotFoundError, find_out_wire

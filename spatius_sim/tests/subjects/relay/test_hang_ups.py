@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from spatius_sim.net.recorder import LiveRecorder
-from spatius_sim.story.join import join
+from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.story.join_turns import join
 from spatius_sim.subjects.relay import hang_ups
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
 from spatius_sim.tests.rules.traces import Dialogue, up_of

@@ -14,12 +14,12 @@ from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.recorder import LiveRecorder
+from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import Plan, TurnPlan, speech
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.rules.judge import judge
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.relay.turn_starts import (

@@ -7,7 +7,7 @@ from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.messages import AudioInput
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.rules.judge import judge
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.running_miniature import miniature_relay
 from spatius_sim.wires.events import Ready
 

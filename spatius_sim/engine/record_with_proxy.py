@@ -1,0 +1,88 @@
+"""Records what passes a proxy onto a tape, every session of a run."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from spatius_sim import __version__
+from spatius_sim.net.proxy.proxy import RecordingProxy, proxy_targets
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.tape.contents import TapeHeader
+from spatius_sim.tape.traces import TapeRecorder
+from spatius_sim.tape.writer import TapeWriter
+from spatius_sim.trace.events import Event, TraceHeader
+
+_FLUSH_SECONDS = 1.0
+
+
+class LiveTape:
+    """A tape that events are written to while they happen. If it cannot be written any more (the disk is
+    full), `fault` says so, `failed` is set, and what is recorded goes on undisturbed."""
+
+    def __init__(self, path: Path, header: TapeHeader) -> None:
+        self._writer = TapeWriter(path, header)
+        self._taping = TapeRecorder(self._writer, header)
+        self.fault = ""
+        self.failed = asyncio.Event()
+
+    def begin_run(self, header: TraceHeader) -> None:
+        """A run begins."""
+        self._taping.begin_run(header)
+
+    def record_event(self, event: Event) -> None:
+        """Something happened."""
+        if not self.fault:
+            try:
+                self._taping.record_event(event)
+            except UsageError as error:
+                self._fail(error)
+
+    async def flush_now_and_then(self) -> None:
+        """Hand what happened to the operating system every second: a killed recorder loses no more."""
+        while not self.fault:
+            await asyncio.sleep(_FLUSH_SECONDS)
+            try:
+                self._writer.flush()
+            except UsageError as error:
+                self._fail(error)
+
+    def close(self) -> None:
+        """Write the footer; raises UsageError if the tape could not be written."""
+        if self.fault:
+            raise UsageError(f"{self.fault}; the tape is incomplete")
+        self._writer.close()
+
+    def _fail(self, error: UsageError) -> None:
+        self.fault = str(error)
+        self.failed.set()
+
+
+def proxy_header(*, keep_audio: bool, keep_names: bool) -> TapeHeader:
+    """The header of a proxy's tape: secrets are never on it."""
+    kept = {"names": keep_names, "speech": keep_audio}
+    redactions = ("secrets", *(name for name, keep in kept.items() if not keep))
+    return TapeHeader("proxy", int(time.time() * 1000), __version__, redactions=redactions)
+
+
+@asynccontextmanager
+async def recording_proxy(
+    upstream: tuple[str, ...], out: Path, *, port: int = 0, keep_audio: bool = False, keep_names: bool = False
+) -> AsyncIterator[tuple[RecordingProxy, LiveTape]]:
+    """A proxy whose sessions go onto the tape `out`; raises UsageError if the port or the file cannot be
+    had, and at the end if the tape could not be written."""
+    # An upstream that cannot be is told before a file is made.
+    proxy_targets(upstream)
+    tape = LiveTape(out, proxy_header(keep_audio=keep_audio, keep_names=keep_names))
+    tape.begin_run(TraceHeader("relay", "", 0, "", __version__, halves="upstream"))
+    async with RecordingProxy(upstream, tape.record_event, port=port) as proxy:
+        flushing = asyncio.create_task(tape.flush_now_and_then())
+        try:
+            yield proxy, tape
+        finally:
+            flushing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await flushing
+    tape.close()

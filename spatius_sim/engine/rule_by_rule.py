@@ -1,0 +1,132 @@
+"""Judges the rules of one run, one at a time, for each front."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from spatius_sim.engine.interruption import INTERRUPTION
+from spatius_sim.engine.options import as_typed
+from spatius_sim.engine.run import Run
+from spatius_sim.engine.run_baseline import RunBaseline
+from spatius_sim.engine.run_outcomes import BY_A_SIGNAL, RunOutcomes
+from spatius_sim.engine.run_request import RunRequest
+from spatius_sim.engine.trial import Trial
+from spatius_sim.plans.token import token_of
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.reporting.formats.text_report import failure_text, overturned_text
+from spatius_sim.reporting.harmless import one_line
+from spatius_sim.reporting.summary import RuleOutcome
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.rule import Rule
+
+LONGEST_COMPLAINT = 100_000
+"""Characters: several failures, each with its dialogue."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """What judging one rule found out about a subject of the kind `subject`: the outcome of the rule first,
+    then those of rules that its scenarios overturned. `complaints` are texts for people, `tolerated` why a
+    baseline tolerates what failed, and `suspects` what was broken so far of rules that are to be judged."""
+
+    subject: str
+    outcomes: tuple[RuleOutcome, ...]
+    target: str = ""
+    wire: str = ""
+    complaints: tuple[str, ...] = ()
+    tolerated: tuple[str, ...] = ()
+    suspects: Mapping[str, str] = field(default_factory=dict)
+
+
+def errored_result(rule: Rule, reason: str) -> RuleResult:
+    """The result of a rule at which the kit failed for this reason."""
+    return RuleResult(rule.subject, (RuleOutcome(rule.id, Verdict.ERRORED, reason=reason),))
+
+
+class Judging:
+    """`open` before the first rule, `close` at the end. `baseline` is None if no subject is named. `type_out`
+    writes options, by name, as the user would type them after `pytest`."""
+
+    def __init__(
+        self,
+        request: RunRequest,
+        baseline: RunBaseline | None,
+        type_out: Callable[[Mapping[str, Any]], str] = as_typed,
+    ) -> None:
+        self.request = request
+        self._baseline, self._type_out = baseline, type_out
+        self.run = Run(request.settings)
+
+    def open(self) -> dict[str, str]:
+        """Start what listens, and return the environment that points a relay at it. Raises UsageError, after
+        everything was ended, if that cannot be."""
+        try:
+            return self.run.open()
+        except UsageError:
+            self.run.close()
+            raise
+
+    def judge(self, rule: Rule) -> RuleResult:
+        """Judge one rule.
+
+        Raises UsageError if nothing can be judged, KeyboardInterrupt if the user ends the run, and whatever
+        the kit fails with: see `errored`.
+        """
+        trial = self.run.trial_for(rule.subject)
+        left_out = self.run.profile.leaves_out(rule.id)
+        if left_out:
+            outcome = trial.left_open(rule.id, left_out)
+        else:
+            outcome = trial.judge(rule.id, *self.request.exercise(rule))
+        overturned = trial.overturned(outcome)
+        INTERRUPTION.check()
+        outcomes = [self._with_command(trial, found) for found in (outcome, *overturned)]
+        complaints: list[str] = []
+        tolerated: list[str] = []
+        for found in outcomes:
+            head = "" if found is outcomes[0] else overturned_text(found, outcomes[0])
+            remark = self._baseline.remark_on(found) if self._baseline is not None else None
+            if remark is not None and remark.tolerated:
+                tolerated.append(remark.tolerated)
+                continue
+            if found.failure is not None:
+                complaints.append(head + failure_text(found, found.failure))
+            if remark is not None and remark.complaint:
+                complaints.append(remark.complaint)
+        suspects = trial.broken_so_far().items()
+        return RuleResult(
+            rule.subject,
+            tuple(outcomes),
+            trial.subject.target,
+            trial.subject.wire,
+            tuple(complaints),
+            tuple(tolerated),
+            {
+                rule_id: one_line(actual)
+                for rule_id, actual in suspects
+                if rule_id in self.request.judged_rules
+            },
+        )
+
+    def close(self, outcomes: RunOutcomes) -> bool:
+        """End what was started, and say whether that was interrupted. If it was, or fails, the outcomes say
+        so."""
+        interrupted = False
+        try:
+            self.run.close()
+        except KeyboardInterrupt:
+            interrupted = True
+            outcomes.interruption = outcomes.interruption or BY_A_SIGNAL
+        except Exception as error:
+            outcomes.internal_error = f"the kit could not end what it had started: {error!r}"
+        outcomes.unwritten += self.run.unwritten
+        return interrupted
+
+    def _with_command(self, trial: Trial[Any], outcome: RuleOutcome) -> RuleOutcome:
+        """The outcome; if it has a failure, with the command that repeats it."""
+        if outcome.failure is None:
+            return outcome
+        smallest = trial.smallest.get(outcome.rule_id)
+        token = "" if smallest is None else token_of(smallest)
+        typed = self._type_out(self.request.repeated_values(outcome.rule_id, token))
+        return replace(outcome, failure=replace(outcome.failure, repeat=f"pytest {typed}"))

@@ -1,0 +1,110 @@
+"""One run from its request to its ending, for a front that leaves everything to the engine."""
+
+import logging
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from traceback import format_exc
+from typing import Protocol
+
+from spatius_sim.engine.interruption import INTERRUPTION
+from spatius_sim.engine.rule_by_rule import LONGEST_COMPLAINT, Judging, RuleResult, errored_result
+from spatius_sim.engine.run_baseline import RunBaseline
+from spatius_sim.engine.run_ending import Ending, end_run
+from spatius_sim.engine.run_outcomes import BY_A_SIGNAL, RunOutcomes
+from spatius_sim.engine.run_reports import report_paths
+from spatius_sim.engine.run_request import RunRequest
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.reporting.formats.files import make_room
+from spatius_sim.reporting.harmless import some_lines
+
+
+class RunWatcher(Protocol):
+    """Hears how far a run is. It shows what it likes, and decides nothing."""
+
+    def run_begins(self, environment: Mapping[str, str]) -> None:
+        """Motion Server listens, if it does; `environment` points a relay there."""
+
+    def rule_begins(self, rule_id: str, number: int, total: int) -> None:
+        """A rule is judged next: `number` (from 1) of `total`."""
+
+    def rule_ends(self, result: RuleResult) -> None:
+        """A rule was judged, or the kit failed at it."""
+
+
+def judge_run(request: RunRequest, watcher: RunWatcher) -> Ending:
+    """Judge every rule of the request on the subject that it names, and write the reports.
+
+    An interruption, a failure of the kit and what only a run shows to be impossible are endings. Raises
+    UsageError for a request that cannot be, before anything is started.
+    """
+    paths = report_paths(request.values)
+    make_room(paths)
+    request.check()
+    baseline = RunBaseline(request)
+    outcomes = RunOutcomes()
+    stop_listening = INTERRUPTION.listen(signal.SIGINT)
+    try:
+        with _warnings_hidden():
+            _judge_rules(request, baseline, outcomes, watcher)
+        return end_run(
+            outcomes.summaries(request),
+            lambda verdicts: outcomes.broken_off(),
+            baseline,
+            paths,
+            outcomes.unwritten,
+        )
+    finally:
+        stop_listening()
+
+
+def _judge_rules(
+    request: RunRequest, baseline: RunBaseline, outcomes: RunOutcomes, watcher: RunWatcher
+) -> None:
+    """Judge rule by rule into the outcomes, until all are judged or something breaks the run off."""
+    judging = Judging(request, baseline)
+    opened = False
+    try:
+        environment = judging.open()
+        opened = True
+        watcher.run_begins(environment)
+        for number, rule in enumerate(request.rules, 1):
+            watcher.rule_begins(rule.id, number, len(request.rules))
+            try:
+                result = judging.judge(rule)
+            except UsageError:
+                raise
+            except Exception as error:
+                INTERRUPTION.check()
+                hide = judging.run.secrets.text
+                traceback = some_lines(hide(format_exc()))  # What the subject said may fill it.
+                result = replace(errored_result(rule, hide(repr(error))), complaints=(traceback,))
+            for outcome in result.outcomes:
+                outcomes.add_outcome(result.subject, outcome, result.target, result.wire)
+            watcher.rule_ends(_without_secrets(result, judging))
+    except KeyboardInterrupt:
+        outcomes.interruption = BY_A_SIGNAL
+    except UsageError as error:
+        outcomes.usage_error = str(error)
+    except Exception as error:
+        outcomes.internal_error = judging.run.secrets.text(repr(error))
+    if opened:
+        judging.close(outcomes)
+
+
+def _without_secrets(result: RuleResult, judging: Judging) -> RuleResult:
+    """The result, with texts that may be shown: what the subject said may be quoted there."""
+    texts = (judging.run.secrets.text(text) for text in result.complaints)
+    return replace(result, complaints=tuple(some_lines(text, LONGEST_COMPLAINT) for text in texts))
+
+
+@contextmanager
+def _warnings_hidden() -> Iterator[None]:
+    """Keep what libraries log from the terminal: it may quote what a subject said."""
+    nowhere = logging.NullHandler()
+    logging.getLogger().addHandler(nowhere)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(nowhere)

@@ -1,0 +1,42 @@
+"""Scenarios in words, for people alone."""
+
+from spatius_sim.model.scenario.injected import injected
+from spatius_sim.model.scenario.scenario import Fault, Moment, Scenario, When
+from spatius_sim.trace.event_text import describe_fault
+
+_MOMENTS = {
+    Moment.TOKEN: "at the token request",
+    Moment.UPGRADE: "at the upgrade",
+    Moment.CONFIGURE: "at the confirmation",
+    Moment.INTERRUPT: "at the interrupt",
+}
+
+
+def in_words(scenario: Scenario) -> str:
+    """Return what the scenario says of itself; if it says nothing, name its faults one by one."""
+    return scenario.about or "; ".join(map(_fault_in_words, scenario.faults))
+
+
+def _fault_in_words(fault: Fault) -> str:
+    steps = ", ".join(describe_fault(injected(step)) for step in fault.what)
+    return f"{steps} {_moment_in_words(fault.when)}"
+
+
+def _moment_in_words(when: When) -> str:
+    """Say when a fault happens, to whom, and how often."""
+    match when.at:
+        case Moment.OPEN:
+            words = f"{when.seconds:g} s after the confirmation"
+        case Moment.SILENCE:
+            words = f"after {when.seconds:g} s without audio"
+        case Moment.AUDIO if when.seconds is None:
+            words = f"after {when.messages} messages of audio"
+        case Moment.AUDIO:
+            words = f"after {when.seconds:g} s of audio"
+        case Moment.RESPONSE:
+            words = f"at response {when.number}" if when.number else "at every response"
+        case moment:
+            words = _MOMENTS[moment]
+    words += f" of request {when.request}" if when.request else ""
+    words += f" of connection {when.connection}" if when.connection else ""
+    return words + (f", {when.probability:.0%} of the time" if when.probability < 1 else "")

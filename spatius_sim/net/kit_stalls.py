@@ -1,0 +1,33 @@
+"""Records when the kit itself was late: its event loop was blocked for a while."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.trace.events import KitStalled, Lane
+
+_EVERY_SECONDS = 0.05
+_LATE_SECONDS = 0.05
+"""How often the loop is watched, and from which lag on the recorder is told."""
+
+
+@asynccontextmanager
+async def lag_marked(recorder: LiveRecorder) -> AsyncIterator[None]:
+    """Tell the recorder of every lag of more than 50 ms, at the end of the lag, while the context is open."""
+    watching = asyncio.create_task(_record_lags(recorder))
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+async def _record_lags(recorder: LiveRecorder) -> None:
+    """Sleep in short steps for ever, and record each step that took too long."""
+    while True:
+        slept_at = time.monotonic()
+        await asyncio.sleep(_EVERY_SECONDS)
+        late = time.monotonic() - slept_at - _EVERY_SECONDS
+        if late > _LATE_SECONDS:
+            recorder.emit(Lane.KIT, "", KitStalled(late))

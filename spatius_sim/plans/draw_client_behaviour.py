@@ -1,0 +1,187 @@
+"""Draws plans of what clients do: they interrupt, speak over their own turns, hang up, read slowly, or send
+rubbish.
+
+Each plan begins with turns that nothing disturbs: what goes wrong in these, another rule judges.
+"""
+
+from collections.abc import Sequence
+
+from hypothesis import strategies as st
+
+from spatius_sim.model.scenario.scenario import NO_FAULTS, Delay, Fault, Moment, Scenario, When
+from spatius_sim.plans.behaviour import Behaviour, Cue, MalformedInput, TurnProgress
+from spatius_sim.plans.draw_turns import conversations, crowds, turn_plans
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
+
+_CHUNK_BYTES = (3200, 6400, 32_000)
+_PAUSES_MS = (0, 50, 300)
+_SHORT = TurnPlan(PLAN_SAMPLE_RATE, 3200)
+_LONG = TurnPlan(50 * PLAN_SAMPLE_RATE, 32_000)
+"""A turn with more audio than the kernel holds for a client that does not read."""
+
+_FIRST_MOTION_BYTES = segment_end(0) * PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND * BYTES_PER_SAMPLE
+"""The audio after which the first motion comes."""
+
+_AT_ONCE = Cue(None, TurnProgress.NOTHING)
+_LATE_MOTION = tuple(
+    Scenario("late-motion", "", (Fault(When(Moment.RESPONSE, number=number), (Delay(0.25),)),))
+    for number in (1, 2)
+)
+"""Scenarios whose motion is late, from the first response of each turn on, or from the second."""
+
+_BAD = (*MalformedInput, Behaviour.VANISH)
+
+
+def _draw_samples() -> st.SearchStrategy[int]:
+    """Draw a number of samples, within the first segment or beyond it."""
+    return st.integers(PLAN_SAMPLE_RATE // 2, 12 * PLAN_SAMPLE_RATE)
+
+
+@st.composite
+def _draw_turn(
+    draw: st.DrawFn, acts: Sequence[Behaviour | MalformedInput], cues: st.SearchStrategy[Cue]
+) -> TurnPlan:
+    """Draw a turn with one of these acts at one of these cues."""
+    samples, chunk = draw(_draw_samples()), draw(st.sampled_from(_CHUNK_BYTES))
+    act, cue = draw(st.sampled_from(acts)), draw(cues)
+    if act is Behaviour.GO_ON or cue.heard in (TurnProgress.LAST_AUDIO, TurnProgress.ALL):
+        # If nobody interrupts, only the end mark tells where a turn's audio ends.
+        cue = Cue(None, cue.heard)
+    elif cue.heard is TurnProgress.MOTION:
+        first_motion = _FIRST_MOTION_BYTES // chunk + 1
+        cue = Cue(first_motion if first_motion * chunk < samples * BYTES_PER_SAMPLE else None, cue.heard)
+    return TurnPlan(samples, chunk, cue, act, draw(st.sampled_from(_PAUSES_MS)))
+
+
+def _draw_cue() -> st.SearchStrategy[Cue]:
+    return st.builds(
+        Cue, st.integers(0, 20) | st.none(), st.sampled_from([*TurnProgress, *[TurnProgress.MOTION] * 3])
+    )
+
+
+def cut_off_turn() -> st.SearchStrategy[TurnPlan]:
+    """Draw a turn that is interrupted at any moment, or spoken over."""
+    return _draw_turn((Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_cue())
+
+
+@st.composite
+def cut_off_turns(draw: st.DrawFn) -> Plan:
+    """Draw two turns, then one or two turns that are cut off, each followed by a whole turn."""
+    turns = [_SHORT, TurnPlan(draw(_draw_samples()), 6400)]
+    for _ in range(draw(st.integers(1, 2))):
+        turns += [draw(cut_off_turn()), TurnPlan(draw(_draw_samples()), draw(st.sampled_from(_CHUNK_BYTES)))]
+    return Plan((tuple(turns),), motion_server=draw(st.sampled_from([NO_FAULTS, *_LATE_MOTION])))
+
+
+@st.composite
+def interrupted_turns(draw: st.DrawFn) -> Plan:
+    """Draw a turn, a turn that is interrupted, and a whole turn of several payloads."""
+    interrupted = draw(_draw_turn((Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE), _draw_cue()))
+    samples = draw(st.integers(_FIRST_MOTION_BYTES // BYTES_PER_SAMPLE + 1, 12 * PLAN_SAMPLE_RATE))
+    return Plan(((draw(turn_plans()), interrupted, TurnPlan(samples, draw(st.sampled_from(_CHUNK_BYTES)))),))
+
+
+def cut_off_with_motion_to_come() -> tuple[Plan, ...]:
+    """Return long turns that are spoken over or interrupted while their motion is still to come."""
+    samples, next_turn = 8 * PLAN_SAMPLE_RATE, TurnPlan(4 * PLAN_SAMPLE_RATE, 6400)
+    long = (
+        TurnPlan(samples, 6400, _AT_ONCE),
+        TurnPlan(samples, 6400, _AT_ONCE, Behaviour.INTERRUPT),
+        TurnPlan(samples, 6400, Cue(None, TurnProgress.MOTION)),
+        TurnPlan(samples, 6400, Cue(None, TurnProgress.MOTION), Behaviour.INTERRUPT_TWICE),
+    )
+    return tuple(Plan(((_SHORT, _SHORT, turn, next_turn),), motion_server=_LATE_MOTION[1]) for turn in long)
+
+
+def turns_cut_off_or_not() -> st.SearchStrategy[Plan]:
+    """Draw conversations, some with turns that are cut off."""
+    return conversations(least_turns=2) | cut_off_turns()
+
+
+@st.composite
+def crowds_with_cut_off_turns(draw: st.DrawFn) -> Plan:
+    """Draw clients that speak at the same time; some of them interrupt, some hang up."""
+    acts = (Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.HANG_UP)
+    clients = []
+    for _ in range(draw(st.integers(2, 3))):
+        turns = [TurnPlan(draw(_draw_samples()), 6400)]
+        if draw(st.booleans()):
+            turns.append(draw(_draw_turn(acts, _draw_cue())))
+        if turns[-1].act is not Behaviour.HANG_UP:
+            turns.append(TurnPlan(draw(_draw_samples()), 6400))
+        clients.append(tuple(turns))
+    return Plan(tuple(clients))
+
+
+def all_crowds() -> st.SearchStrategy[Plan]:
+    """Draw clients that speak at the same time, whether they cut turns off or not."""
+    return crowds() | crowds_with_cut_off_turns()
+
+
+@st.composite
+def leaving_turns(draw: st.DrawFn) -> TurnPlan:
+    """Draw a turn in the middle of which the client hangs up."""
+    samples, chunk = draw(st.integers(5, 12)) * PLAN_SAMPLE_RATE, draw(st.sampled_from(_CHUNK_BYTES))
+    spoken = draw(st.none() | st.just(_FIRST_MOTION_BYTES // chunk + 1))
+    cue = Cue(spoken, draw(st.sampled_from([TurnProgress.AUDIO, TurnProgress.MOTION, TurnProgress.MOTION])))
+    return TurnPlan(samples, chunk, cue, Behaviour.HANG_UP)
+
+
+@st.composite
+def hang_ups(draw: st.DrawFn) -> Plan:
+    """Draw a turn, and a turn in the middle of which the client hangs up; another client may speak on."""
+    leaving = (_SHORT, draw(leaving_turns()))
+    staying = ((_SHORT, _SHORT),) if draw(st.booleans()) else ()
+    return Plan((leaving, *staying), motion_server=_LATE_MOTION[1])
+
+
+def hang_ups_in_mid_turn() -> tuple[Plan, ...]:
+    """Return a plan whose client hangs up while it speaks."""
+    spoken = TurnPlan(8 * PLAN_SAMPLE_RATE, 6400, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP)
+    return (Plan(((_SHORT, spoken),)),)
+
+
+def unread_turns() -> st.SearchStrategy[TurnPlan]:
+    """Draw a turn of which the client reads nothing at first."""
+    return st.builds(TurnPlan, _draw_samples(), st.sampled_from(_CHUNK_BYTES), reads=st.just(False))
+
+
+def slow_clients() -> st.SearchStrategy[Plan]:
+    """Draw a client that reads nothing while another client speaks turns as long as those before."""
+    slow = (_SHORT, _LONG, TurnPlan(_LONG.samples, _LONG.chunk_bytes, reads=False))
+    others = st.lists(st.sampled_from([_SHORT, TurnPlan(6 * PLAN_SAMPLE_RATE, 6400)]), min_size=1, max_size=2)
+    return others.map(lambda turns: Plan((slow, *((turn, turn, turn) for turn in turns)), step=True))
+
+
+def bad_turns() -> st.SearchStrategy[TurnPlan]:
+    """Draw a turn in the middle of which a client sends rubbish, or vanishes."""
+    return _draw_turn(_BAD, st.builds(Cue, st.integers(0, 5), st.just(TurnProgress.NOTHING)))
+
+
+def bad_clients() -> st.SearchStrategy[Plan]:
+    """Draw a client that misbehaves while another client speaks; the other client then speaks once more."""
+    good = st.builds(TurnPlan, _draw_samples(), st.sampled_from(_CHUNK_BYTES))
+    return st.builds(
+        lambda bad, good: Plan(((_SHORT, bad), (good, good, _SHORT)), step=True),
+        bad_turns(),
+        good,
+    )
+
+
+def all_bad_clients() -> tuple[Plan, ...]:
+    """Return plans with every kind of misbehaviour, some at a time, beside a client that speaks on."""
+    good = TurnPlan(4 * PLAN_SAMPLE_RATE, 6400)
+
+    def plan_with(kinds: Sequence[Behaviour | MalformedInput]) -> Plan:
+        bad = tuple(
+            (_SHORT, TurnPlan(PLAN_SAMPLE_RATE, 3200, Cue(2, TurnProgress.NOTHING), kind)) for kind in kinds
+        )
+        return Plan(((good, good, _SHORT), *bad), step=True)
+
+    return plan_with(_BAD[:4]), plan_with(_BAD[4:8]), plan_with(_BAD[8:])
+
+
+def credentials() -> st.SearchStrategy[Plan]:
+    """Draw a client as always, and a client with credentials of its own."""
+    return st.just(Plan(((_SHORT,), (_SHORT,)), bears_credentials=True))

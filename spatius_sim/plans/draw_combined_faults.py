@@ -1,0 +1,47 @@
+"""Draws plans in which everything goes wrong at once: Motion Server, the turns, and the other clients."""
+
+from hypothesis import strategies as st
+
+from spatius_sim.plans.draw_client_behaviour import bad_turns, cut_off_turn, leaving_turns, unread_turns
+from spatius_sim.plans.draw_server_faults import any_fault, with_faults
+from spatius_sim.plans.draw_turns import soundless_turns, turn_plans
+from spatius_sim.plans.plan import Plan, TurnPlan
+
+_MOST_FAULTS = 5
+
+
+def combined_faults() -> st.SearchStrategy[Plan]:
+    """Draw plans with all faults combined.
+
+    One or two clients interrupt, speak over their own turns or say nothing between ordinary turns. At most
+    two more clients leave in mid-turn, read nothing or send rubbish. Motion Server is late, fails, refuses,
+    goes silent or talks nonsense, at most five times. What a relay owes nobody in such a plan is not judged;
+    the rest is."""
+    return with_faults(_draw_unruly_clients(), st.lists(any_fault(), max_size=_MOST_FAULTS))
+
+
+@st.composite
+def _draw_unruly_clients(draw: st.DrawFn) -> Plan:
+    """Draw clients that stay and clients that leave."""
+    alone = draw(st.booleans())
+    enduring = [draw(_draw_staying_client(alone)) for _ in range(1 if alone else draw(st.integers(1, 2)))]
+    leaving = [] if alone else draw(st.lists(_draw_leaving_client(), min_size=1, max_size=2))
+    clients = (*enduring, *leaving)
+    # Only if all keep step is it known when a client may read on.
+    step = not all(turn.reads for turns in clients for turn in turns) or draw(st.booleans())
+    return Plan(clients, step=step)
+
+
+@st.composite
+def _draw_staying_client(draw: st.DrawFn, alone: bool) -> tuple[TurnPlan, ...]:
+    """Draw the turns of a client that stays. Only a client that is `alone` has soundless turns: in a crowd it
+    would be hard to tell whose silence it was."""
+    kinds = st.one_of(turn_plans(), cut_off_turn(), *([soundless_turns()] if alone else []))
+    between = draw(st.lists(kinds, min_size=1, max_size=3))
+    return (draw(turn_plans()), *between, draw(turn_plans()), draw(turn_plans()))
+
+
+@st.composite
+def _draw_leaving_client(draw: st.DrawFn) -> tuple[TurnPlan, ...]:
+    """Draw the turns of a client that leaves, reads nothing or sends rubbish in its second turn."""
+    return draw(turn_plans()), draw(st.one_of(bad_turns(), leaving_turns(), unread_turns()))

@@ -1,0 +1,32 @@
+"""Puts other ids into an encoded message, and leaves every other field as it is, unknown ones included."""
+
+from google.protobuf.message import DecodeError
+
+from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
+
+
+def replace_ids(raw: bytes, connection_id: str, req_id: str) -> bytes:
+    """Put these ids into a response or an error of Motion Server, in place of those that it bears. Any other
+    message, and bytes that cannot be decoded, stay as they are."""
+    envelope = wire.Message()
+    try:
+        envelope.ParseFromString(raw)
+    except DecodeError:
+        return raw
+    if envelope.type == wire.SERVER_RESPONSE_ANIMATION:
+        _replace_ids(envelope.server_response_animation, connection_id, req_id)
+    elif envelope.type == wire.SERVER_ERROR:
+        _replace_ids(envelope.server_error, connection_id, req_id)
+    else:
+        return raw
+    return envelope.SerializeToString()
+
+
+def _replace_ids(
+    message: wire.ServerResponseAnimation | wire.ServerError, connection_id: str, req_id: str
+) -> None:
+    """Replace the ids that the message carries; a message without an id gets none."""
+    if message.connection_id:
+        message.connection_id = connection_id
+    if message.req_id:
+        message.req_id = req_id

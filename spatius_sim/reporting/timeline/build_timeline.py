@@ -1,0 +1,225 @@
+"""Makes a time-line from a trace: the plain values that a picture needs, and no more than fit."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
+from spatius_sim.protocol.messages import AudioFormat, ConfigureSession
+from spatius_sim.reporting.timeline.client_dialogue import words_for_call
+from spatius_sim.reporting.timeline.event_labels import EventWords, words_for
+from spatius_sim.reporting.timeline.timeline import Curve, CurveKind, Mark, MarkKind, Timeline
+from spatius_sim.trace.events import Event, Lane, Received, Sent, Trace, TurnStarted
+from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
+
+CLIENT, RELAY, SERVER, ROOM, KIT = "client", "relay", "Motion Server", "room", "kit"
+
+_MOST_MARKS = 120
+_POINTS_OF_A_LANE = 240
+_MOST_POINTS = {CurveKind.AUDIO: 12, CurveKind.MOTION: 24}
+_USUAL_RATE = 16000
+_NO_SAMPLES = 0
+"""The rate of audio whose samples cannot be read: Ogg Opus."""
+_LOUDEST = 32768
+_ALONE_SECONDS = 0.004
+_BLOCKS_OF_A_LANE = 60
+
+Values = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One event with its place: `at` seconds from the start, between two lanes. Its audio or motion is drawn
+    on lane `media_lane`; `rate` in Hz."""
+
+    at: float
+    seq: int
+    source: str
+    target: str
+    media_lane: str
+    words: EventWords
+    rate: int
+
+
+@dataclass(slots=True)
+class _Block:
+    """A piece of audio or motion that came at one moment and plays for `seconds`."""
+
+    at: float
+    stream: str
+    seconds: float
+    values: Values
+
+
+def timeline_of(trace: Trace, guilty: Collection[int]) -> Timeline | None:
+    """Make the time-line of a trace; None if there is nothing to draw. `guilty` are the sequence numbers of
+    the evidence."""
+    if trace.header.subject == "client":
+        lanes: list[str] = [KIT, CLIENT]
+        steps, clock = list(_make_call_steps(trace)), "of the client's clock"
+    else:
+        lanes = _list_lanes(trace)
+        steps, clock = list(_make_steps(trace, lanes)), "since the run began"
+    if not steps:
+        return None
+    marks = [
+        _make_mark(step, step.seq in guilty) for step in steps if not step.words.minor or step.seq in guilty
+    ]
+    fitting = _choose_marks(marks)
+    return Timeline(tuple(lanes), fitting, tuple(_make_curves(steps)), len(marks) - len(fitting), clock)
+
+
+def _list_lanes(trace: Trace) -> list[str]:
+    """List the lanes, from the client to Motion Server."""
+    asker = KIT if trace.header.subject == "server" else RELAY
+    clients = sorted({event.connection for event in trace.on_lane(Lane.DOWNSTREAM)})
+    room = [ROOM] if any(trace.on_lane(Lane.EGRESS)) else []
+    return [*clients, asker, SERVER, *room]
+
+
+def _make_steps(trace: Trace, lanes: Sequence[str]) -> Iterator[_Step]:
+    """Yield a step for each event that a time-line shows."""
+    asker = KIT if KIT in lanes else RELAY
+    rates: dict[str, int] = {}
+    for event in trace.events:
+        _learn_rate(event, rates)
+        words = words_for(event)
+        if words is None:
+            continue
+        lower, upper = _lanes_of(event, lanes, asker)
+        source, target = (upper, lower) if words.upward is False else (lower, upper)
+        target = "" if words.upward is None else target
+        at = (event.at_ns - trace.events[0].at_ns) / 1e9
+        media_lane = SERVER if event.lane is Lane.UPSTREAM else target
+        rate = rates.get(event.connection, _USUAL_RATE)
+        yield _Step(at, event.seq, source, target, media_lane, words, rate)
+
+
+def _lanes_of(event: Event, lanes: Sequence[str], asker: str) -> tuple[str, str]:
+    """Return the two lanes of an event; the lane nearer to the client comes first."""
+    match event.lane:
+        case Lane.DOWNSTREAM:
+            return event.connection, RELAY
+        case Lane.EGRESS:
+            return SERVER, ROOM
+        case Lane.KIT | Lane.DECODER:
+            own = KIT if KIT in lanes else SERVER
+            return (event.connection if event.connection in lanes else own), ""
+    return asker, SERVER
+
+
+def _learn_rate(event: Event, rates: dict[str, int]) -> None:
+    """Remember the sample rate of a connection."""
+    match event.what:
+        case TurnStarted(sample_rate=rate) if rate > 0:
+            rates[event.connection] = rate
+        case Sent(_, ConfigureSession() as session) | Received(_, ConfigureSession() as session):
+            pcm = session.audio_format == AudioFormat.PCM_S16LE
+            rates[event.connection] = max(0, session.sample_rate) if pcm else _NO_SAMPLES
+
+
+def _make_call_steps(trace: Trace) -> Iterator[_Step]:
+    """Yield the calls of a client, at the time of the clock that the kit sets."""
+    elapsed_ms = 0
+    rate = _USUAL_RATE
+    for event in trace.on_lane(Lane.CLIENT):
+        value = getattr(event.what, "value", None)
+        at = elapsed_ms / 1000
+        if isinstance(value, TesteeRequest):
+            rate = value.sample_rate or rate
+            elapsed_ms += value.ms if value.do == "advance" else 0
+        if isinstance(value, TesteeRequest | TesteeAnswer):
+            words = words_for_call(value)
+            source, target = (KIT, CLIENT) if isinstance(value, TesteeRequest) else (CLIENT, KIT)
+            yield _Step(at, event.seq, source, target, CLIENT, words, rate)
+
+
+def _make_mark(step: _Step, guilty: bool) -> Mark:
+    kind, words = step.words.kind, step.words.words
+    return Mark(round(step.at, 6), step.seq, step.source, step.target, kind, words, guilty)
+
+
+def _choose_marks(marks: Sequence[Mark]) -> tuple[Mark, ...]:
+    """Choose the marks that are drawn: first the evidence, then faults, then the events nearest to the
+    evidence."""
+    evidence = [mark.seq for mark in marks if mark.guilty]
+    chosen = sorted(
+        marks,
+        key=lambda mark: (
+            not mark.guilty,
+            mark.kind not in (MarkKind.FAULT, MarkKind.KIT),
+            min((abs(mark.seq - seq) for seq in evidence), default=mark.seq),
+        ),
+    )
+    return tuple(sorted(chosen[:_MOST_MARKS], key=lambda mark: mark.seq))
+
+
+def _make_curves(steps: Sequence[_Step]) -> Iterator[Curve]:
+    """Yield the curves of audio and motion on each lane."""
+    blocks: dict[tuple[str, CurveKind], list[_Block]] = defaultdict(list)
+    for step in steps:
+        if len(step.words.pcm) >= BYTES_PER_SAMPLE and step.rate:
+            pcm = step.words.pcm[: len(step.words.pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE]
+            samples = np.abs(np.frombuffer(pcm, "<i2").astype(np.float32)) / _LOUDEST
+            _add_block(blocks[step.media_lane, CurveKind.AUDIO], step, len(samples) / step.rate, samples)
+        if step.words.jaw is not None and len(step.words.jaw):
+            jaw = np.nan_to_num(step.words.jaw, posinf=0.0, neginf=0.0)
+            _add_block(blocks[step.media_lane, CurveKind.MOTION], step, len(jaw) / KEYFRAMES_PER_SECOND, jaw)
+    for (lane, kind), lane_blocks in blocks.items():
+        drawn = _join_blocks(lane_blocks)
+        if not drawn:
+            continue  # Payloads without keyframes.
+        points = max(2, min(_MOST_POINTS[kind], _POINTS_OF_A_LANE // len(drawn)))
+        yield from _draw_blocks(lane, kind, drawn, points)
+
+
+def _add_block(blocks: list[_Block], step: _Step, seconds: float, values: Values) -> None:
+    """Add audio or motion as a block; join it to the last block if both came at one moment."""
+    last = blocks[-1] if blocks else None
+    if last is not None and last.at == step.at and last.stream == step.words.stream:
+        last.seconds, last.values = last.seconds + seconds, np.concatenate([last.values, values])
+    else:
+        blocks.append(_Block(step.at, step.words.stream, seconds, values))
+
+
+def _join_blocks(blocks: Sequence[_Block]) -> list[_Block]:
+    """Join neighbours of one stream until at most so many blocks are left as an eye can tell apart."""
+    together = -(-len(blocks) // _BLOCKS_OF_A_LANE)
+    joined: list[_Block] = []
+    for _, of_stream in groupby(blocks, key=lambda block: block.stream):
+        stream = list(of_stream)
+        for start in range(0, len(stream), together):
+            group = stream[start : start + together]
+            values = np.concatenate([block.values for block in group])
+            joined.append(_Block(group[0].at, group[0].stream, sum(b.seconds for b in group), values))
+    return joined
+
+
+def _draw_blocks(lane: str, kind: CurveKind, blocks: Sequence[_Block], points: int) -> Iterator[Curve]:
+    """Yield a curve for each block. Media comes faster than it plays: so a block reaches to the next block of
+    its stream, and the last block as far as the one before."""
+    reach = _ALONE_SECONDS
+    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+        last = following is None or following.stream != block.stream
+        if following is not None and not last:
+            reach = following.at - block.at
+        until = round(block.at + min(block.seconds, reach), 6)
+        values = tuple(round(float(value), 4) for value in _thin_out(block.values, points, kind))
+        yield Curve(lane, kind, round(block.at, 6), until, values)
+        reach = _ALONE_SECONDS if last else reach
+
+
+def _thin_out(values: Values, points: int, kind: CurveKind) -> Values:
+    """Return at most `points` values: the loudest of each stretch of audio, or evenly spaced values of
+    motion."""
+    if len(values) <= points:
+        return values
+    borders = np.linspace(0, len(values), points, endpoint=False).astype(int)
+    if kind is CurveKind.AUDIO:
+        return np.asarray(np.maximum.reduceat(values, borders))
+    return np.asarray(values[borders])

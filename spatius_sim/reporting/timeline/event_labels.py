@@ -1,0 +1,194 @@
+"""Says what a time-line shows of one event: the words, the direction, and how to draw it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
+from spatius_sim.protocol.keyframes import JAW_POSE
+from spatius_sim.protocol.messages import (
+    AudioInput,
+    ConfigureSession,
+    ConfirmSession,
+    Interrupt,
+    MotionResponse,
+    ServerError,
+)
+from spatius_sim.reporting.timeline.timeline import MarkKind
+from spatius_sim.trace.decoder_events import AudioOnlyEntered, MotionDiscarded, StateChanged
+from spatius_sim.trace.event_text import describe_fault, describe_provocation, describe_wait
+from spatius_sim.trace.events import (
+    Closed,
+    Event,
+    Injected,
+    Joined,
+    KitStalled,
+    Lane,
+    Opened,
+    Provoked,
+    Published,
+    Received,
+    Refused,
+    SecretKnown,
+    SecretSeen,
+    Sent,
+    TokenRequested,
+    TurnStarted,
+    Undecodable,
+    WaitEnded,
+)
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.wires.events import (
+    Audio,
+    Failed,
+    InterruptTurn,
+    Motion,
+    Note,
+    NotUnderstood,
+    Ready,
+    Speak,
+    SpeakEnd,
+)
+
+_HTTP_OK = 200
+
+Jaw = NDArray[np.float32]
+"""jaw_pose x of each keyframe, in radians."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventWords:
+    """An event in words. `upward`: whether it went towards Motion Server; None if it went nowhere. A `minor`
+    event is drawn only if it is evidence. `stream` names the request or turn of `pcm` and `jaw`."""
+
+    kind: MarkKind
+    words: str
+    upward: bool | None = None
+    minor: bool = False
+    stream: str = ""
+    pcm: bytes = b""
+    jaw: Jaw | None = None
+
+
+def words_for(event: Event) -> EventWords | None:
+    """Return the words for an event; None if no time-line shows it."""
+    match event.what:
+        case Sent(_, value) | Received(_, value):
+            return _words_for_frame(value, event)
+        case Opened():
+            return EventWords(MarkKind.CONNECTION, "opens a connection", upward=True)
+        case Refused(status, reason):
+            return EventWords(MarkKind.FAULT, f"refuses the connection: HTTP {status} {reason}", upward=False)
+        case Closed(by_kit, code):
+            from_above = by_kit == (event.lane is Lane.UPSTREAM)
+            return EventWords(MarkKind.CONNECTION, f"closes the connection: {code}", upward=not from_above)
+        case TokenRequested(status=status):
+            kind = MarkKind.CONNECTION if status == _HTTP_OK else MarkKind.FAULT
+            answer = "and gets it" if status == _HTTP_OK else f"and gets HTTP {status}"
+            return EventWords(kind, f"asks for a session token {answer}", upward=True)
+        case TurnStarted(turn, pcm, rate):
+            return EventWords(MarkKind.KIT, f"turn {turn + 1} begins: {_length_of(pcm, rate)} of speech")
+        case WaitEnded() as wait:
+            return EventWords(MarkKind.KIT, describe_wait(wait))
+        case Provoked(intent):
+            return EventWords(MarkKind.KIT, f"the kit does on purpose: {describe_provocation(intent)}")
+        case Injected() as fault:
+            return EventWords(MarkKind.FAULT, f"the kit makes it fail: {describe_fault(fault)}")
+        case KitStalled(seconds):
+            return EventWords(MarkKind.KIT, f"the kit itself was late by {seconds:.2f} s")
+        case SecretKnown(kind, length):
+            return EventWords(
+                MarkKind.KIT, f"a secret is looked for: {kind}, {length} characters", minor=True
+            )
+        case SecretSeen(kind, place):
+            return EventWords(MarkKind.FAULT, f"the {kind} was seen {place}")
+        case Joined(room):
+            return EventWords(MarkKind.CONNECTION, f"joins the room {room}")
+        case Published(room, _, value):
+            shown = _words_for_frame(value, event)
+            return replace(shown, words=f"in the room {room}: {shown.words}", upward=True)
+        case MotionDiscarded(reason=reason):
+            return EventWords(MarkKind.FAULT, f"motion is discarded: {reason}")
+        case AudioOnlyEntered():
+            return EventWords(MarkKind.FAULT, "falls to audio-only")
+        case StateChanged(state):
+            return EventWords(MarkKind.KIT, f"is {state}")
+    return None
+
+
+def _words_for_frame(value: object, event: Event) -> EventWords:
+    """Return the words for a frame."""
+    match value:
+        case Speak(pcm):
+            words = f"{len(pcm):,} bytes of audio to be spoken"
+            return EventWords(MarkKind.AUDIO, words, True, minor=True, pcm=pcm)
+        case SpeakEnd():
+            return EventWords(MarkKind.END, "the audio to be spoken is complete", True)
+        case Audio(pcm, last, turn_id):
+            words = f"{len(pcm):,} bytes of audio{', marked as the last' * last}"
+            words = words if pcm else "the end mark of the audio"
+            kind = MarkKind.AUDIO if pcm else MarkKind.END
+            return EventWords(kind, words, False, minor=not last, stream=turn_id, pcm=pcm)
+        case Motion(payloads, last, turn_id):
+            return _words_for_motion(payloads, last, turn_id)
+        case AudioInput(req_id, audio, end):
+            words = f"{len(audio):,} bytes of audio of {req_id}{', the end' * end}"
+            words = words if audio else f"the end mark of {req_id}"
+            kind = MarkKind.AUDIO if audio else MarkKind.END
+            return EventWords(kind, words, True, minor=not end, stream=req_id, pcm=audio)
+        case MotionResponse(req_id=req_id):
+            words = f"motion of {req_id}: {_count_keyframes(value)}{', the end' * value.end}"
+            return EventWords(MarkKind.MOTION, words, False, stream=req_id, jaw=jaw_of(value))
+        case ConfigureSession(sample_rate=rate):
+            return EventWords(MarkKind.MESSAGE, f"configures {rate:,} Hz", True)
+        case ConfirmSession():
+            return EventWords(MarkKind.MESSAGE, "confirms the session", False)
+        case Interrupt(req_id):
+            return EventWords(MarkKind.MESSAGE, f"interrupts {req_id}", True)
+        case ServerError(code=code, message=message):
+            return EventWords(MarkKind.FAULT, f"error {code}: {message}", False)
+        case InterruptTurn():
+            return EventWords(MarkKind.MESSAGE, "interrupts", True)
+        case Ready():
+            return EventWords(MarkKind.MESSAGE, "greets", False)
+        case Failed(message):
+            return EventWords(MarkKind.FAULT, f"says that it failed: {message}", False)
+        case NotUnderstood(reason) | Undecodable(reason):
+            return EventWords(MarkKind.FAULT, f"not understood: {reason}", _goes_upward(event))
+        case Note(kind):
+            return EventWords(MarkKind.MESSAGE, kind, _goes_upward(event), minor=True)
+    return EventWords(MarkKind.MESSAGE, type(value).__name__, _goes_upward(event))
+
+
+def _words_for_motion(payloads: tuple[bytes, ...], last: bool, turn_id: str) -> EventWords:
+    """Return the words for motion that came down to a client."""
+    mark = ", marked as the last" * last
+    if not payloads:
+        return EventWords(MarkKind.END, f"an empty list of motion{mark}", False, stream=turn_id)
+    read = [message for message in map(read_upstream, payloads) if isinstance(message, MotionResponse)]
+    req_ids = ", ".join(dict.fromkeys(message.req_id for message in read))
+    inside = " + ".join(_count_keyframes(message) for message in read) or "nothing that can be decoded"
+    jaw = np.concatenate([jaw_of(message) for message in read]) if read else None
+    stream = turn_id or req_ids
+    return EventWords(MarkKind.MOTION, f"motion of {req_ids}: {inside}{mark}", False, stream=stream, jaw=jaw)
+
+
+def _goes_upward(event: Event) -> bool:
+    """Whether a frame went towards Motion Server. Its sender tells: the kit is the relay's client on one side
+    and its Motion Server on the other."""
+    return isinstance(event.what, Sent) == (event.lane is Lane.DOWNSTREAM)
+
+
+def _count_keyframes(message: MotionResponse) -> str:
+    number = len(message.keyframes)
+    return "1 keyframe" if number == 1 else f"{number} keyframes"
+
+
+def jaw_of(message: MotionResponse) -> Jaw:
+    """Return how the jaw moves in one payload."""
+    return message.keyframes[:, JAW_POSE.start]
+
+
+def _length_of(pcm: bytes, rate: int) -> str:
+    return f"{len(pcm) / BYTES_PER_SAMPLE / rate:.2f} s" if rate else f"{len(pcm):,} bytes"

@@ -1,0 +1,436 @@
+"""Joins plans, requests, conversations and deliveries into turns. No rule joins by itself.
+
+A request is tied to its turn by its audio, for every turn's audio is unique, or by time if a relay changed
+the audio. A delivery is tied to the payload of the same bytes that was sent, or by position if bytes repeat.
+"""
+
+from bisect import bisect
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import partial
+
+from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
+from spatius_sim.protocol.messages import AudioInput, ConfigureSession, Interrupt, MotionResponse, ServerError
+from spatius_sim.story.heard import client_hears
+from spatius_sim.story.story import (
+    ORDINARY_BYTES,
+    AudioPiece,
+    Conversation,
+    Delivery,
+    SentPayload,
+    Story,
+    Turn,
+    UpstreamRequest,
+)
+from spatius_sim.trace.events import (
+    Awaited,
+    Closed,
+    Event,
+    Excuse,
+    Injected,
+    Lane,
+    Opened,
+    Provocation,
+    Provoked,
+    Received,
+    Sent,
+    Trace,
+    TurnStarted,
+    WaitEnded,
+)
+from spatius_sim.wires.events import Audio, Interrupted, InterruptTurn, Motion, Ready
+
+__all__ = [
+    "ORDINARY_BYTES",
+    "AudioPiece",
+    "Conversation",
+    "Delivery",
+    "SentPayload",
+    "Story",
+    "Turn",
+    "UpstreamRequest",
+    "bad_manners_since",
+    "join",
+]
+
+_FINGERPRINT_BYTES = 1600
+_TOO_SHORT_TO_TELL = 32
+"""Fewer bytes of audio than this do not tell one turn from another."""
+
+LONGEST_BORNE_DELAY = 4.0
+"""Seconds that Motion Server may hold back in one turn without an excuse for its relay: spoken at real-time
+pace, its segments lie that far apart (the recording)."""
+
+
+def join(trace: Trace) -> Story:
+    """Join a trace into a story."""
+    turns = _planned_turns(trace)
+    _tell_failures(trace, turns)
+    requests = _join_requests(trace)
+    conversations, deliveries, rates = _join_conversations(trace, turns)
+    for request in requests:
+        request.turn = _turn_by_audio(bytes(request.audio), turns) or _turn_by_messages(request, turns)
+        request.told_by_audio = request.turn is not None
+    _tie_conversations(conversations, turns)
+    _tie_deliveries(requests, deliveries)
+    _tie_requests(requests, turns)
+    _withdraw_mistaken_waits(turns)
+    _mark_clean_turns(trace, turns, rates)
+    return Story(trace, turns, requests, conversations, deliveries, rates)
+
+
+def _planned_turns(trace: Trace) -> list[Turn]:
+    """List the turns that the kit planned, with their waits and interrupts."""
+    turns: dict[tuple[str, int], Turn] = {}
+    latest: dict[str, Turn] = {}
+    end = len(trace.events)
+    for event in trace.on_lane(Lane.KIT):
+        match event.what:
+            case TurnStarted(number, pcm, rate):
+                before = latest.get(event.connection)
+                since = -1
+                if before is not None:
+                    before.until_seq = event.seq
+                    since = before.started_seq if before.waited_seq is None else before.waited_seq
+                turn = Turn(event.connection, number, since, event.seq, end, pcm, rate, before=before)
+                latest[event.connection] = turns[event.connection, number] = turn
+            case WaitEnded(Awaited.TURN, complete, number) if (event.connection, number) in turns:
+                waited = turns[event.connection, number]
+                waited.waited_seq, waited.complete = event.seq, complete
+    for event in trace.on_lane(Lane.DOWNSTREAM):
+        if isinstance(event.what, Sent) and isinstance(event.what.value, InterruptTurn):
+            interrupted = _latest_turn(event.seq, [t for t in turns.values() if t.client == event.connection])
+            if interrupted is not None and interrupted.interrupted_seq is None:
+                interrupted.interrupted_seq = event.seq
+    return list(turns.values())
+
+
+_NOT_CONFIGURED = ConfigureSession(0)
+
+
+def _join_requests(trace: Trace) -> list[UpstreamRequest]:
+    """Join what went up and came back under each req_id of each upstream connection."""
+    found: list[UpstreamRequest] = []
+    requests: dict[tuple[str, str], UpstreamRequest] = {}
+    configured: dict[str, ConfigureSession] = {}
+    for event in trace.on_lane(Lane.UPSTREAM):
+        message = event.what.value if isinstance(event.what, Sent | Received) else None
+        match message:
+            case ConfigureSession():
+                configured.setdefault(event.connection, message)
+            case AudioInput(req_id, audio, end):
+                key = (event.connection, req_id)
+                known = requests.get(key)
+                if known is None or (audio and (known.ends or known.interrupted_seq is not None)):
+                    session = configured.get(event.connection, _NOT_CONFIGURED)
+                    requests[key] = UpstreamRequest(*key, event.seq, session, reuses=known)
+                    found.append(requests[key])
+                requests[key].audio += audio
+                requests[key].messages.append(audio)
+                if end:
+                    requests[key].ends.append(event.seq)
+            case MotionResponse(req_id=req_id):
+                answered = event.what.answers if isinstance(event.what, Sent) else ""
+                owner = requests.get((event.connection, answered or req_id))
+                if owner is not None:
+                    owner.payloads.append(SentPayload(event.seq, _bytes_of(event), message, owner))
+            case Interrupt(req_id) if (event.connection, req_id) in requests:
+                interrupted = requests[event.connection, req_id]
+                interrupted.broken_off, interrupted.interrupted_seq = True, event.seq
+            case ServerError(req_id=req_id):
+                for request in _unanswered_requests(requests, event.connection):
+                    request.broken_off = request.broken_off or req_id in ("", request.req_id)
+        if isinstance(event.what, Closed) and event.what.by_kit:
+            for request in _unanswered_requests(requests, event.connection):
+                request.broken_off = request.broken_off or not request.ends
+    return found
+
+
+def _unanswered_requests(
+    requests: dict[tuple[str, str], UpstreamRequest], connection: str
+) -> list[UpstreamRequest]:
+    """List the requests of a connection that have not been answered to their end."""
+    return [
+        request
+        for (name, _), request in requests.items()
+        if name == connection
+        and not (request.ends and any(payload.response.end for payload in request.payloads))
+    ]
+
+
+def _bytes_of(event: Event) -> bytes:
+    raw = event.what.raw if isinstance(event.what, Sent | Received) else b""
+    return raw if isinstance(raw, bytes) else raw.encode()
+
+
+def _join_conversations(
+    trace: Trace, turns: list[Turn]
+) -> tuple[list[Conversation], list[Delivery], dict[str, int]]:
+    """Join what each client got into conversations, and list all motion that arrived. The third value maps
+    clients to their output sample rates, in Hz."""
+    conversations: list[Conversation] = []
+    deliveries: list[Delivery] = []
+    rates: dict[str, int] = {}
+    current: dict[tuple[str, int], Conversation] = {}
+    by_turn_id: dict[tuple[str, int, str], Conversation] = {}
+    opened: dict[str, list[int]] = defaultdict(list)
+    for event in trace.on_lane(Lane.DOWNSTREAM):
+        if isinstance(event.what, Opened):
+            opened[event.connection].append(event.seq)
+    for event, said in client_hears(trace):
+        client = event.connection
+        # No conversation goes on after the same client connects anew.
+        place = (client, bisect(opened[client], event.seq))
+        match said:
+            case Ready(output_sample_rate=rate) if rate:
+                rates[client] = rate
+            case Interrupted():
+                current.pop(place, None)
+            case Audio(pcm, last, turn_id):
+                key = (*place, turn_id)
+                conversation = by_turn_id.get(key) if turn_id else current.get(place)
+                piece = AudioPiece(event.seq, pcm, _turn_by_audio(pcm, turns))
+                if (
+                    conversation is None
+                    or (pcm and not turn_id and _is_over(conversation, piece))
+                    or (not pcm and conversation.marks and _asks_for_nothing(event, turns))
+                ):
+                    conversation = Conversation(client, event.seq, bool(turn_id))
+                    conversations.append(conversation)
+                current[place] = by_turn_id[key] = conversation
+                conversation.audio += pcm
+                if pcm:
+                    conversation.pieces.append(piece)
+                if last:
+                    conversation.marks.append(event.seq)
+            case Motion(payloads, last, turn_id):
+                # A wire that labels only one of the two halves leaves the client its current conversation.
+                labelled = bool(turn_id) and (*place, "") not in by_turn_id
+                joined = by_turn_id.get((*place, turn_id)) if labelled else current.get(place)
+                deliveries.extend(Delivery(event.seq, client, raw, joined, labelled) for raw in payloads)
+                if last and joined is not None:
+                    joined.motion_marks.append(event.seq)
+    return conversations, deliveries, rates
+
+
+def _is_over(conversation: Conversation, piece: AudioPiece) -> bool:
+    """Whether the conversation is over, so that this piece without a turn id starts a new one. It is over
+    after an end mark. It is over, too, if its own turn was cut off, or Motion Server failed in it, and the
+    piece was spoken in another turn. A further mark alone starts none."""
+    if conversation.marks:
+        return True
+    spoken = conversation.pieces[-1].turn if conversation.pieces else None
+    unfinished = spoken is not None and spoken.unfinished
+    return unfinished and piece.turn is not None and piece.turn is not spoken
+
+
+def _asks_for_nothing(event: Event, turns: list[Turn]) -> bool:
+    """Whether the event fell into a turn with less than a keyframe of audio: a mark that answers such a turn
+    is no second mark of the turn before."""
+    turn = _latest_turn(event.seq, [turn for turn in turns if turn.client == event.connection])
+    return turn is not None and turn.sample_rate > 0 and not turn.has_keyframe
+
+
+def _tie_deliveries(requests: list[UpstreamRequest], deliveries: list[Delivery]) -> None:
+    """Tie each delivery to a payload of the same bytes that was sent before and that this client has not had
+    yet. Of several the earliest is taken, and one of the client's own turns and of its conversation's turn
+    first."""
+    by_bytes: dict[bytes, list[SentPayload]] = defaultdict(list)
+    sent = (payload for request in requests for payload in request.payloads)
+    for payload in sorted(sent, key=lambda payload: payload.seq):
+        by_bytes[payload.raw].append(payload)
+    had: set[tuple[str, int]] = set()
+    for delivery in deliveries:
+        client = delivery.client
+        alike = [payload for payload in by_bytes[delivery.raw] if payload.seq < delivery.seq]
+        if not alike:
+            continue
+        fresh = [payload for payload in alike if (client, id(payload)) not in had]
+        candidates = fresh or reversed(alike)
+        delivery.sent = min(candidates, key=partial(_mismatch_rank, delivery))
+        delivery.doubled = not fresh
+        delivery.sent.deliveries.append(delivery)
+        had.add((client, id(delivery.sent)))
+
+
+def _mismatch_rank(delivery: Delivery, payload: SentPayload) -> tuple[bool, bool]:
+    """Tell in what a payload does not fit a delivery: its client, its conversation's turn."""
+    turn = payload.request.turn
+    joined = delivery.conversation.turn if delivery.conversation else None
+    return turn is None or turn.client != delivery.client, turn is None or turn is not joined
+
+
+def _tie_requests(requests: list[UpstreamRequest], turns: list[Turn]) -> None:
+    """Give each request to its turn. If its audio did not tell the turn, take the latest before it: of its
+    own client, or else of a client that got its motion, or else of all."""
+    for request in requests:
+        if request.turn is None:
+            receivers = {d.client for payload in request.payloads for d in payload.deliveries}
+            of_receivers = [turn for turn in turns if turn.client in receivers]
+            own = [turn for turn in turns if turn.client == request.connection]
+            seq = request.first_seq
+            request.turn = (
+                _latest_turn(seq, own) or _latest_turn(seq, of_receivers) or _latest_turn(seq, turns)
+            )
+        if request.turn is not None:
+            request.turn.requests.append(request)
+
+
+def _tie_conversations(conversations: list[Conversation], turns: list[Turn]) -> None:
+    """Give each conversation to its turn, by its audio or else by time, and find turns whose audio went on in
+    an earlier conversation."""
+    for conversation in conversations:
+        own = [turn for turn in turns if turn.client == conversation.client]
+        others = [turn for turn in turns if turn.client != conversation.client]
+        audio = bytes(conversation.audio)
+        turn = (
+            _turn_of_most_audio(conversation) or _turn_by_audio(audio, own) or _turn_by_audio(audio, others)
+        )
+        turn = turn or _latest_turn(conversation.first_seq, own)
+        if turn is not None:
+            conversation.turn = turn
+            if turn.client == conversation.client:
+                turn.conversations.append(conversation)
+    for turn in turns:
+        if not turn.conversations:
+            turn.swallowed_by = next(
+                (c for c in conversations if c.client == turn.client and _holds_piece(c, turn.pcm)),
+                None,
+            )
+
+
+def _turn_by_messages(request: UpstreamRequest, turns: list[Turn]) -> Turn | None:
+    """Return the turn of the first message whose audio tells one; for requests with audio missing in
+    between."""
+    found = (_turn_by_audio(message, turns) for message in request.messages)
+    return next((turn for turn in found if turn is not None), None)
+
+
+def _turn_of_most_audio(conversation: Conversation) -> Turn | None:
+    """Return the turn in which most of the conversation's audio was spoken; None if no piece tells its
+    turn."""
+    known = [piece for piece in conversation.pieces if piece.turn is not None]
+    turns = (piece.turn for piece in known)
+    return max(turns, key=lambda turn: sum(len(p.pcm) for p in known if p.turn is turn), default=None)
+
+
+def _turn_by_audio(audio: bytes, turns: Iterable[Turn]) -> Turn | None:
+    """Return the only turn whose speech contains this audio; None if several turns or none do."""
+    piece = _audible_piece(audio)
+    if len(piece) < _TOO_SHORT_TO_TELL:
+        return None
+    found = [turn for turn in turns if piece in turn.pcm]
+    return found[0] if len(found) == 1 else None
+
+
+def _audible_piece(audio: bytes) -> bytes:
+    """Cut a piece from the middle of the audio or, if that is silent, from its first sound. Silence tells
+    nothing."""
+    middle = len(audio) // 2 // 2 * 2
+    piece = audio[max(0, middle - _FINGERPRINT_BYTES // 2) : middle + _FINGERPRINT_BYTES // 2]
+    return piece if any(piece) else audio.lstrip(b"\0")[:_FINGERPRINT_BYTES]
+
+
+def _holds_piece(conversation: Conversation, audio: bytes) -> bool:
+    piece = _audible_piece(audio)
+    return bool(piece) and piece in conversation.audio
+
+
+def _latest_turn(seq: int, turns: list[Turn]) -> Turn | None:
+    begun = [turn for turn in turns if turn.started_seq < seq]
+    return max(begun, key=lambda turn: turn.started_seq, default=None)
+
+
+_BAD_MANNERS = (Provoked(Provocation.RUBBISH), Provoked(Provocation.UNREAD))
+
+
+def bad_manners_since(trace: Trace) -> int:
+    """Find the event at which the first client misbehaves; the end of the trace if none does. R-BADINPUT and
+    R-SLOWCLIENT judge all turns from there on."""
+    misbehaved = (
+        event.seq
+        for event in trace.events
+        if event.what in _BAD_MANNERS
+        or (event.lane is Lane.DOWNSTREAM and event.what == Closed(by_kit=True, code=ABNORMAL_CLOSE))
+    )
+    return next(misbehaved, len(trace.events))
+
+
+def _mark_clean_turns(trace: Trace, turns: list[Turn], rates: dict[str, int]) -> None:
+    """Decide of each turn whether it is calm, and whether it is clean."""
+    bad_manners = bad_manners_since(trace)
+    for turn in turns:
+        disturbances = [
+            *_hung_up_or_interrupted(trace, turn.client),
+            *(r.interrupted_seq for r in turn.requests if r.interrupted_seq is not None),
+        ]
+        end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
+        turn.calm = (
+            turn.has_keyframe
+            and turn.waited_seq is not None
+            and turn.waited_seq < bad_manners
+            and not any(turn.started_seq < seq < end for seq in disturbances)
+        )
+        turn.clean = (
+            turn.calm
+            and not turn.failures
+            and turn.largest <= ORDINARY_BYTES
+            and not _may_be_mixed(turn, rates)
+        )
+
+
+def _withdraw_mistaken_waits(turns: list[Turn]) -> None:
+    """Withdraw waits that ended too early: the rest of an unfinished turn was taken for the end of the next
+    turn, so that its client went on before all had come."""
+    for turn in turns:
+        if (
+            turn.before is not None
+            and turn.before.unfinished
+            and turn.complete
+            and turn.waited_seq is not None
+        ):
+            came = [d.seq for p in turn.payloads for d in p.deliveries if d.client == turn.client]
+            if max(came, default=0) > turn.waited_seq:
+                turn.waited_seq, turn.complete = None, False
+
+
+def _tell_failures(trace: Trace, turns: list[Turn]) -> None:
+    """Give each turn the faults that fell into it, and those among them that excuse a relay."""
+    injected = [event for event in trace.on_lane(Lane.KIT) if isinstance(event.what, Injected)]
+    for turn in turns:
+        end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
+        turn.faults = [event for event in injected if turn.since_seq < event.seq < end]
+        turn.failures = failures_among(turn.faults)
+
+
+def failures_among(faults: list[Event]) -> list[Event]:
+    """Return the faults that excuse a relay. Delays excuse it together, if their sum is too long."""
+    injected = [(event, event.what) for event in faults if isinstance(event.what, Injected)]
+    too_slow = sum(what.delay for _, what in injected) > LONGEST_BORNE_DELAY
+    return [
+        event
+        for event, what in injected
+        if what.excuses is Excuse.FAILURE or (too_slow and what.excuses is Excuse.LATENESS and what.delay)
+    ]
+
+
+def _may_be_mixed(turn: Turn, rates: dict[str, int]) -> bool:
+    """Whether the rest of an unfinished turn cannot be told from this turn, because the relay changed the
+    audio."""
+    if turn.before is None or not turn.before.unfinished:
+        return False
+    resampled = rates.get(turn.client, turn.sample_rate) != turn.sample_rate
+    return resampled or not all(request.told_by_audio for request in turn.requests)
+
+
+def _hung_up_or_interrupted(trace: Trace, client: str) -> list[int]:
+    """List the events at which the kit, as this client, interrupted or hung up."""
+    return [
+        event.seq
+        for event in trace.on_lane(Lane.DOWNSTREAM)
+        if event.connection == client
+        and (
+            (isinstance(event.what, Closed) and event.what.by_kit)
+            or (isinstance(event.what, Sent) and isinstance(event.what.value, InterruptTurn))
+        )
+    ]

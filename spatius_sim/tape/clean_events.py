@@ -1,0 +1,198 @@
+"""Cleans events for a tape: takes names out, and speech unless the user keeps it.
+
+No secret comes this far: the recorder takes secrets out of live bytes before an event exists. Content that is
+not understood is treated as speech."""
+
+import re
+from base64 import b64decode, b64encode
+from dataclasses import fields, replace
+from enum import StrEnum
+from typing import Any
+
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse, UnknownMessage
+from spatius_sim.tape.blobs import SMALLEST_BLOB
+from spatius_sim.tape.contents import Content, ContentPart, TapedEvent, TapedPiece
+from spatius_sim.tape.name_references import Names
+from spatius_sim.tape.packing import MOST_PARTS
+from spatius_sim.trace.events import (
+    Event,
+    EventKind,
+    Lane,
+    Opened,
+    Received,
+    Refused,
+    Sent,
+    Undecodable,
+    Value,
+)
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.speech_mark import speech_mark, stand_in
+from spatius_sim.wires.events import Audio, Motion, Note, NotUnderstood, Say, Speak, Unclear
+from spatius_sim.wires.wire import Wire
+
+_LONG_BASE64 = re.compile(rb"[A-Za-z0-9+/]{86,}={0,2}")
+_MOST_FRAMING = 256
+"""At most so many bytes may stand around speech and motion in a frame. More could hold unrecognised
+speech."""
+
+
+class Cleaner:
+    """Cleans the events of one run, whose wire is `wire`."""
+
+    def __init__(self, wire: Wire | None, names: Names | None, *, keep_speech: bool) -> None:
+        self._wire, self._names, self._keep_speech = wire, names, keep_speech
+
+    def clean(self, event: Event, start_ns: int = 0) -> TapedEvent:
+        """Return the event as a tape may hold it, its time counted from `start_ns`."""
+        what = event.what
+        if isinstance(what, Sent | Received):
+            plain = self._clean_frame(event.lane, what.raw, what.value)
+            if isinstance(what, Sent) and what.answers:
+                plain["answers"] = self._hide_names(what.answers)
+            elif isinstance(what, Received) and what.part:
+                plain["part"] = what.part
+        else:
+            plain = self._clean_fields(what)
+        return TapedEvent(
+            max(0, event.at_ns - start_ns), event.lane, event.connection, type(what).__name__, plain
+        )
+
+    def _clean_fields(self, what: EventKind) -> dict[str, Any]:
+        """Clean the fields of an event that is no frame, and learn the names in it."""
+        if isinstance(what, Opened | Refused) and self._names is not None:
+            self._names.learn("app", what.app_id)
+            self._names.learn("avatar", what.avatar_id)
+        values = {field.name: getattr(what, field.name) for field in fields(what)}
+        return {
+            name: Content(False, (self._speech_piece(value),))
+            if isinstance(value, bytes)
+            else self._hide_names(value)
+            for name, value in values.items()
+            if name != "value"
+        }
+
+    def _hide_names(self, value: Any) -> Any:
+        """Replace the names in a text by references."""
+        if isinstance(value, StrEnum):
+            return str(value)
+        if value and isinstance(value, str) and self._names is not None:
+            return self._names.hide(value)
+        return value
+
+    def _speech_piece(self, audio: bytes, *, base64: bool = False) -> TapedPiece:
+        return TapedPiece(audio if self._keep_speech else speech_mark(audio), base64)
+
+    def _clean_frame(self, lane: Lane, raw: str | bytes, value: Value) -> dict[str, Any]:
+        """Clean a frame."""
+        if isinstance(raw, str):
+            raw = self._names.hide_in_json(raw) if self._names is not None else raw
+            return self._clean_text(raw, value)
+        if isinstance(value, MotionResponse):
+            return {"raw": Content(False, (TapedPiece(raw),))}
+        if self._keep_speech:
+            known = _blobs_in(value)
+            return {"raw": Content(False, tuple(_split(raw, [(blob, TapedPiece(blob)) for blob in known])))}
+        if lane is Lane.UPSTREAM and not isinstance(value, Undecodable):
+            return {"raw": self._clean_message(raw, value)}
+        pieces = [(blob, self._clean_blob(blob, value)) for blob in _blobs_in(value)]
+        return self._unless_too_much(raw, False, _split(raw, pieces), value)
+
+    def _clean_message(self, raw: bytes, value: Value) -> Content:
+        """Clean a message of the protocol that is no motion. Bytes that belong to no known field are left
+        out."""
+        match value:
+            case AudioInput(audio=audio) if len(audio) < SMALLEST_BLOB:
+                noise = stand_in(speech_mark(audio))
+                return Content(False, (encode(replace(value, audio=noise)),))
+            case AudioInput(audio=audio):
+                usual = raw if len(raw) - len(audio) <= _MOST_FRAMING else encode(value)
+                if usual.endswith(audio):
+                    return Content(False, (usual[: -len(audio)], self._speech_piece(audio)))
+                before, _, rest = usual.partition(audio)
+                return Content(False, (before, self._speech_piece(audio), rest))
+            case UnknownMessage():
+                return Content(False, (encode(value),))
+        known = value if isinstance(value, Message) else UnknownMessage(0)
+        return Content(False, (encode(self._names.hide_in_message(known) if self._names else known),))
+
+    def _clean_text(self, raw: str, value: Value) -> dict[str, Any]:
+        """Clean a text frame: take the speech out of its base64, and the words out of transcripts."""
+        if self._keep_speech:
+            pieces = [(b64encode(blob), TapedPiece(blob, True)) for blob in _decode_base64_in(raw)]
+            return {"raw": Content(True, tuple(_split(raw.encode(), pieces, text=True)))}
+        if isinstance(value, Note | Say) and self._wire is not None:
+            # Transcripts hold what people said, too.
+            bare: Note | Say = value if isinstance(value, Note) else Say("")
+            frames = self._wire.write_relay(bare) if isinstance(bare, Note) else ()
+            wordless = "".join(map(str, frames or self._wire.write_client(bare)))
+            return {"raw": Content(True, (wordless,))}
+        pieces = [
+            (b64encode(blob), self._clean_blob(blob, value, base64=True)) for blob in _decode_base64_in(raw)
+        ]
+        short = [blob for blob in _blobs_in(value) if 0 < len(blob) < SMALLEST_BLOB]
+        for blob in short:
+            pieces.append((b'"' + b64encode(blob) + b'"', self._clean_blob(blob, value, base64=True)))
+        return self._unless_too_much(raw.encode(), True, _split(raw.encode(), pieces, text=True), value)
+
+    def _unless_too_much(
+        self, raw: bytes, text: bool, parts: list[ContentPart], value: Value
+    ) -> dict[str, Any]:
+        """Return the parts, or a speech mark for the whole frame if more stands around the pieces than a
+        frame needs."""
+        around = sum(len(part) for part in parts if not isinstance(part, TapedPiece))
+        understood = not isinstance(value, NotUnderstood | Unclear | Undecodable)
+        kept = text or understood
+        if around <= (4 * _MOST_FRAMING if understood and text else _MOST_FRAMING) and kept:
+            return {"raw": Content(text, tuple(parts))}
+        reason = value.reason if isinstance(value, NotUnderstood | Unclear | Undecodable) else "taken out"
+        return {"raw": Content(False, (TapedPiece(speech_mark(raw)),)), "reason": self._hide_names(reason)}
+
+    def _clean_blob(self, blob: bytes, value: Value, *, base64: bool = False) -> TapedPiece:
+        """Return a blob as a tape may hold it: motion as it is, everything else as speech."""
+        is_motion = isinstance(value, Motion) and blob in value.payloads
+        if is_motion and isinstance(read_upstream(blob), MotionResponse):
+            return TapedPiece(blob, base64)
+        return self._speech_piece(blob, base64=base64)
+
+
+def _blobs_in(value: Value) -> tuple[bytes, ...]:
+    """Return the audio or the payloads in a frame."""
+    match value:
+        case AudioInput(audio=pcm) | Audio(pcm) | Speak(pcm):
+            return (pcm,) if pcm else ()
+        case Motion(payloads):
+            return payloads
+    return ()
+
+
+def _decode_base64_in(raw: str) -> list[bytes]:
+    """Decode the long runs of canonical base64 in a text."""
+    blobs = []
+    for run in _LONG_BASE64.findall(raw.encode()):
+        try:
+            blob = b64decode(run, validate=True)
+        except ValueError:
+            continue
+        if b64encode(blob) == run:
+            blobs.append(blob)
+    return blobs
+
+
+def _split(raw: bytes, pieces: list[tuple[bytes, TapedPiece]], *, text: bool = False) -> list[ContentPart]:
+    """Cut a frame into the pieces and the bytes around them, in the order in which they occur."""
+    parts: list[ContentPart] = []
+    occurring = [(wanted, piece) for wanted, piece in pieces if wanted and wanted in raw]
+    for wanted, piece in sorted(occurring, key=lambda pair: raw.index(pair[0])):
+        before, found, rest = raw.partition(wanted)
+        if not found or len(parts) + 4 > MOST_PARTS:
+            continue
+        quoted = text and wanted[:1] == b'"'
+        parts += [_restore_literal(before + b'"' * quoted, text), piece]
+        raw = b'"' * quoted + rest
+    parts.append(_restore_literal(raw, text))
+    return [part for part in parts if part]
+
+
+def _restore_literal(raw: bytes, text: bool) -> str | bytes:
+    return raw.decode() if text else raw

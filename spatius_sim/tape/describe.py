@@ -1,0 +1,73 @@
+"""Shows tapes to people: as a readable dialogue, and as figures."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
+from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
+from spatius_sim.tape.contents import TapeHeader
+from spatius_sim.tape.reader import header_of
+from spatius_sim.tape.traces import read_traces
+from spatius_sim.trace.event_text import line_of
+from spatius_sim.trace.events import Lane, Received, Sent, Trace
+
+
+def dialogue(path: Path) -> Iterator[str]:
+    """Yield a tape as lines: how a run is run again, and of each event when, where, who to whom, what."""
+    for number, trace in enumerate(read_traces(path), 1):
+        header = trace.header
+        wire = f" over {header.wire}" if header.wire else ""
+        yield f"run {number}: {header.subject}{wire}, seed {header.seed}: {header.plan or 'no plan'}"
+        if header.plan_token:
+            again = f"--seed={header.seed} --rule=RULE --plan={shlex.quote(header.plan_token)}"
+            yield f"run {number} is run again by verify with {again}"
+        yield from (line_of(event) for event in trace.events)
+
+
+@dataclass(slots=True)
+class Statistics:
+    """The figures of a tape. `speech_seconds`: seconds of audio that went up, by sample rate in Hz."""
+
+    header: TapeHeader
+    file_bytes: int
+    runs: int = 0
+    seconds: float = 0.0
+    kinds: Counter[str] = field(default_factory=Counter)
+    connections: int = 0
+    speech_seconds: Counter[int] = field(default_factory=Counter)
+    payloads: int = 0
+    keyframes: int = 0
+    frame_bytes: int = 0
+
+
+def statistics(path: Path) -> Statistics:
+    """Count the figures of a tape. Raises UsageError if the file is no tape."""
+    figures = Statistics(header_of(path), path.stat().st_size)
+    for trace in read_traces(path):
+        figures.runs += 1
+        _count_run(figures, trace)
+    return figures
+
+
+def _count_run(figures: Statistics, trace: Trace) -> None:
+    """Add the figures of one run."""
+    rates: dict[str, int] = {}
+    figures.connections += len({(e.lane, e.connection) for e in trace.events if e.connection})
+    for event in trace.events:
+        figures.kinds[type(event.what).__name__] += 1
+        figures.seconds = max(figures.seconds, event.at_ns / 1e9)
+        if not isinstance(event.what, Sent | Received):
+            continue
+        figures.frame_bytes += len(event.what.raw)
+        match event.what.value:
+            case ConfigureSession(sample_rate=rate):
+                rates[event.connection] = rate
+            case AudioInput(audio=audio) if rates.get(event.connection):
+                rate = rates[event.connection]
+                figures.speech_seconds[rate] += len(audio) / BYTES_PER_SAMPLE / rate  # type: ignore[assignment]
+            case MotionResponse(keyframes=keyframes) if event.lane is Lane.UPSTREAM:
+                figures.payloads += 1
+                figures.keyframes += len(keyframes)

@@ -1,0 +1,169 @@
+"""Converts tapes from and to other files: the SDK example's JSON, WAV, and motion as arrays."""
+
+import json
+import wave
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.protocol.keyframes import FIELDS
+from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
+from spatius_sim.tape.contents import TapeHeader
+from spatius_sim.tape.reader import header_of
+from spatius_sim.tape.sdk_recording import Recording, read_recording
+from spatius_sim.tape.traces import read_traces, write_traces
+from spatius_sim.trace.events import Closed, Event, EventKind, Lane, Received, Sent, Trace, TraceHeader
+from spatius_sim.trace.reading import read_upstream
+
+_SEGMENT_NS = 1_000_000_000 // KEYFRAMES_PER_SECOND
+
+
+@dataclass(slots=True)
+class TapedRequest:
+    """One request on a tape: its audio, and the payloads that answered it, byte for byte."""
+
+    connection_id: str
+    req_id: str
+    sample_rate: int
+    audio: bytearray = field(default_factory=bytearray)
+    payloads: list[bytes] = field(default_factory=list)
+
+
+def import_recordings(paths: list[Path], out: Path, kit_version: str, *, keep_audio: bool) -> None:
+    """Write recordings in the SDK example's shape to one tape, a run each. Raises UsageError if one has
+    another shape."""
+    recordings = [read_recording(path) for path in paths]
+    rates = tuple(sorted({recording.sample_rate for recording in recordings}))
+    redactions = ("secrets", "names") if keep_audio else ("secrets", "names", "speech")
+    header = TapeHeader("import", 0, kit_version, 0, rates, redactions)
+    write_traces(out, header, [_trace_of(recording, kit_version) for recording in recordings])
+
+
+def _trace_of(recording: Recording, kit_version: str) -> Trace:
+    """Return the trace that a proxy would have recorded: all audio at once, and each payload when its last
+    keyframe is due."""
+    up = [
+        encode(ConfigureSession(recording.sample_rate)),
+        encode(AudioInput(recording.req_id, recording.audio, True)),
+    ]
+    events: list[tuple[int, EventKind]] = [(0, Received(up[0], read_upstream(up[0])))]
+    confirm = encode(ConfirmSession(recording.connection_id))
+    events += [(0, Sent(confirm, read_upstream(confirm))), (0, Received(up[1], read_upstream(up[1])))]
+    at_ns = 0
+    for payload in recording.payloads:
+        message = read_upstream(payload)
+        at_ns += len(message.keyframes) * _SEGMENT_NS if isinstance(message, MotionResponse) else 0
+        events.append((at_ns, Sent(payload, message, recording.req_id)))
+    events.append((at_ns, Closed(False, 1000)))
+    header = TraceHeader("server", "", 0, recording.name, kit_version, halves="upstream")
+    taped = (Event(n, at, Lane.UPSTREAM, "upstream-1", what) for n, (at, what) in enumerate(events))
+    return Trace(header, tuple(taped))
+
+
+def requests_of(path: Path) -> Iterator[TapedRequest]:
+    """Yield the requests of a tape, in the order in which they began."""
+    for trace in read_traces(path):
+        yield from requests_in(trace)
+
+
+def requests_in(trace: Trace) -> list[TapedRequest]:
+    """Return the requests of one run, in the order in which they began."""
+    rates: dict[str, int] = {}
+    confirmed: dict[str, str] = {}
+    requests: dict[tuple[str, str], TapedRequest] = {}
+    latest: dict[str, TapedRequest] = {}
+    for event in trace.on_lane(Lane.UPSTREAM):
+        what, connection = event.what, event.connection
+        if not isinstance(what, Sent | Received):
+            continue
+        match what.value:
+            case ConfigureSession(sample_rate=rate):
+                rates[connection] = rate
+            case ConfirmSession(connection_id):
+                confirmed[connection] = connection_id
+            case AudioInput(req_id, audio):
+                new = TapedRequest("", req_id, rates.get(connection, 0))
+                latest[connection] = requests.setdefault((connection, req_id), new)
+                latest[connection].audio += audio
+            case MotionResponse(req_id=req_id):
+                answered = (what.answers if isinstance(what, Sent) else "") or req_id
+                # A replay with original ids answers with ids that its relay never chose.
+                request = requests.get((connection, answered)) or latest.get(connection)
+                if request is not None and isinstance(what.raw, bytes):
+                    request.payloads.append(what.raw)
+    for (connection, _), request in requests.items():
+        request.connection_id = confirmed.get(connection, "")
+    return list(requests.values())
+
+
+def export_recordings(path: Path, folder: Path) -> list[Path]:
+    """Write each request as a JSON file in the SDK example's shape. Raises UsageError if the tape has no
+    speech."""
+    _require_speech(path, "the SDK example's shape holds audio")
+    written = []
+    for number, request in enumerate(requests_of(path), 1):
+        stored = {
+            "sample_rate": request.sample_rate,
+            "audio_format": "pcm_s16le_mono",
+            "audio_base64": b64encode(bytes(request.audio)).decode(),
+            "connection_id": request.connection_id,
+            "req_id": request.req_id,
+            "animation_messages_base64": [b64encode(payload).decode() for payload in request.payloads],
+        }
+        written.append(_file_in(folder, number, "json"))
+        written[-1].write_text(json.dumps(stored), encoding="utf-8")
+    return written
+
+
+def export_speech(path: Path, folder: Path) -> list[Path]:
+    """Write the audio of each request as WAV. Raises UsageError if the tape has no speech."""
+    _require_speech(path, "there is nothing to hear")
+    written = []
+    for number, request in enumerate(requests_of(path), 1):
+        if request.sample_rate:
+            written.append(_file_in(folder, number, "wav"))
+            with wave.open(str(written[-1]), "wb") as file:
+                file.setnchannels(1)
+                file.setsampwidth(2)
+                file.setframerate(request.sample_rate)
+                file.writeframes(bytes(request.audio[: len(request.audio) // 2 * 2]))
+    return written
+
+
+def export_motion(path: Path, folder: Path) -> list[Path]:
+    """Write the motion of each request as .npz: an array for each field, (keyframes, values) in float32, and
+    `segments`, the number of keyframes in each payload."""
+    written = []
+    for number, request in enumerate(requests_of(path), 1):
+        read = (read_upstream(payload) for payload in request.payloads)
+        segments = [message.keyframes for message in read if isinstance(message, MotionResponse)]
+        if segments:
+            whole = np.concatenate(segments)
+            arrays: dict[str, NDArray[Any]] = {name: whole[:, columns] for name, columns in FIELDS.items()}
+            written.append(_file_in(folder, number, "npz"))
+            arrays["segments"] = np.array([len(segment) for segment in segments])
+            np.savez(written[-1], allow_pickle=False, **arrays)
+    return written
+
+
+def _require_speech(path: Path, why: str) -> None:
+    """Raise UsageError if the speech of a tape was not kept."""
+    if not header_of(path).has_speech:
+        raise UsageError(f"{path}: its speech was not kept, and {why}: record with --keep-audio")
+
+
+def _file_in(folder: Path, number: int, kind: str) -> Path:
+    """Return the path of a new file, and make its folder. Raises UsageError if that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}") from error
+    return folder / f"request-{number:04}.{kind}"

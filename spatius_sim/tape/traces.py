@@ -1,0 +1,196 @@
+"""Writes traces to tapes and reads them back; records the events of a run while they happen."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from spatius_sim.files.wire_file import wire_of
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.tape.clean_events import Cleaner
+from spatius_sim.tape.contents import Content, TapedEvent, TapedRun, TapeHeader
+from spatius_sim.tape.name_references import Names
+from spatius_sim.tape.reader import TapeReader, open_tape
+from spatius_sim.tape.writer import TapeWriter
+from spatius_sim.trace.events import (
+    Closed,
+    Event,
+    EventKind,
+    Lane,
+    Opened,
+    Received,
+    Sent,
+    Trace,
+    TraceHeader,
+    Undecodable,
+    Value,
+)
+from spatius_sim.trace.reading import read_parts
+from spatius_sim.wires import Wire
+from spatius_sim.wires.events import NotUnderstood, Unclear
+
+MOST_BYTES = 1024 * 1_048_576
+"""A run whose frames and keyframes take more memory is not read as a whole."""
+
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(EventKind)}
+_HINTS: dict[str, dict[str, Any]] = {name: get_type_hints(kind) for name, kind in _KINDS.items()}
+
+
+class TapeRecorder:
+    """Records onto a tape, run by run; cleans every event before the writer sees it."""
+
+    def __init__(self, writer: TapeWriter, header: TapeHeader) -> None:
+        self._writer = writer
+        self._keep_speech = header.has_speech
+        self._names = Names() if "names" in header.redactions else None
+        self._cleaner = Cleaner(None, self._names, keep_speech=self._keep_speech)
+        self._start_ns: int | None = None
+
+    def begin_run(self, header: TraceHeader) -> None:
+        """Begin a run."""
+        spoken_wire = wire_of(header.wire, header.declaration) if header.wire else None
+        self._cleaner = Cleaner(spoken_wire, self._names, keep_speech=self._keep_speech)
+        stored = {name: value for name, value in asdict(header).items() if name != "speech"}
+        self._writer.write(TapedRun(**stored | {"lacks": " ".join(header.lacks)}))
+
+    def record_event(self, event: Event) -> None:
+        """Record an event. The time on a tape is counted from its first event."""
+        if self._start_ns is None:
+            self._start_ns = event.at_ns
+        self._writer.write(self._cleaner.clean(event, self._start_ns))
+        if self._names is not None:
+            self._pin_names(self._names, event)
+
+    def _pin_names(self, names: Names, event: Event) -> None:
+        """Pin the names of an open connection: they may occur on it until it is closed."""
+        place = event.lane, event.connection
+        if isinstance(event.what, Opened):
+            names.pin(place, event.what.app_id, event.what.avatar_id)
+        elif isinstance(event.what, Closed):
+            names.unpin(place)
+
+    def record_trace(self, trace: Trace) -> None:
+        """Record a run that is over already."""
+        self.begin_run(trace.header)
+        for event in trace.events:
+            self.record_event(event)
+
+
+def write_traces(path: Path, header: TapeHeader, traces: list[Trace]) -> None:
+    """Write a tape of these runs. Raises UsageError if that fails."""
+    with TapeWriter(path, header) as writer:
+        recorder = TapeRecorder(writer, header)
+        for trace in traces:
+            recorder.record_trace(trace)
+
+
+def read_traces(path: Path) -> Iterator[Trace]:
+    """Yield the runs of a tape, each as a whole in memory. Raises UsageError if the tape is damaged or broken
+    off, or if a run has more than MOST_BYTES."""
+    with open_tape(path) as file:
+        reader = TapeReader(file, str(path))
+        run: _OpenRun | None = None
+        for record in reader:
+            if isinstance(record, TapedRun):
+                if run is not None:
+                    yield run.trace()
+                run = _OpenRun(path, record, reader.header.has_speech)
+            elif run is None:
+                raise UsageError(f"{path}: an event stands before the first run")
+            else:
+                run.add(record)
+        reader.check_counts()
+    if run is not None:
+        yield run.trace()
+
+
+class _OpenRun:
+    """Collects the events of one run."""
+
+    def __init__(self, path: Path, run: TapedRun, has_speech: bool) -> None:
+        self._path = path
+        self._wire = _find_wire(path, run)
+        stored = asdict(run) | {"lacks": tuple(run.lacks.split())}
+        self._header = TraceHeader(**stored, speech=has_speech)
+        self._events: list[Event] = []
+        self._bytes = 0
+
+    def add(self, taped: TapedEvent) -> None:
+        """Add an event. Raises UsageError if it is malformed, or if the run is too large."""
+        try:
+            what, size = event_of(taped, self._wire)
+        except (TypeError, ValueError, KeyError) as error:
+            raise UsageError(f"{self._path}: event {len(self._events)} is malformed: {error}") from error
+        self._bytes += size
+        if self._bytes > MOST_BYTES:
+            raise UsageError(f"{self._path}: a run of more than {MOST_BYTES} bytes: `tape cut` it first")
+        event = Event(len(self._events), taped.at_ns, taped.lane, taped.connection, what)
+        self._events.append(event)
+
+    def trace(self) -> Trace:
+        """Return the trace of the run."""
+        return Trace(self._header, tuple(self._events))
+
+
+def event_of(taped: TapedEvent, spoken_wire: Wire | None) -> tuple[EventKind, int]:
+    """Return the content of an event, and how many bytes of memory it takes. Raises TypeError, ValueError or
+    KeyError if no writer has written it."""
+    kind = _KINDS.get(taped.kind)
+    if kind is None:
+        raise ValueError(f"the kind {taped.kind[:50]!r} is not known")
+    values = {
+        name: value.join_parts() if isinstance(value, Content) else value
+        for name, value in taped.fields.items()
+    }
+    reason = values.pop("reason", None) if kind in (Sent, Received) else None
+    size = 200 + sum(len(value) for value in values.values() if isinstance(value, str | bytes))
+    for name, value in values.items():
+        values[name] = _check_field(taped.kind, name, value)
+    if kind in (Sent, Received):
+        part: Any = values.get("part", 0)
+        value = _read_value(
+            taped.lane, values["raw"], part, sent=kind is Sent, spoken_wire=spoken_wire, reason=reason
+        )
+        values["value"] = value
+        if isinstance(value, MotionResponse):
+            size += value.keyframes.nbytes
+    what: EventKind = kind(**values)
+    return what, size
+
+
+def _read_value(
+    lane: Lane, raw: str | bytes, part: int, *, sent: bool, spoken_wire: Wire | None, reason: Any
+) -> Value:
+    """Read the value of a frame from its bytes, or from the reason why it was not understood."""
+    if reason is None:
+        parts = read_parts(lane, raw, sent=sent, wire=spoken_wire)
+        if not 0 <= part < len(parts):
+            raise ValueError(f"a frame tells {len(parts)} things, and this is number {part}")
+        return parts[part]
+    if lane is Lane.UPSTREAM or spoken_wire is None:
+        return Undecodable(str(reason))
+    return Unclear(str(reason)) if sent else NotUnderstood(str(reason))
+
+
+def _check_field(kind: str, name: str, value: Any) -> Any:
+    """Return a field in its type. Raises ValueError or TypeError if it has another."""
+    hint = _HINTS[kind].get(name)
+    if hint is None:
+        raise ValueError(f"{kind} has no field {name[:50]!r}")
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return hint(value)
+    allowed = get_args(hint) or (hint,)
+    if float in allowed and type(value) is int:
+        return value
+    if type(value) not in allowed:
+        raise TypeError(f"{kind}.{name} is a {type(value).__name__}")
+    return value
+
+
+def _find_wire(path: Path, run: TapedRun) -> Wire | None:
+    try:
+        return wire_of(run.wire, run.declaration) if run.wire else None
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error

@@ -1,0 +1,66 @@
+"""Events in words: stable ids on the trace, sentences for people beside them."""
+
+import re
+from enum import StrEnum
+
+import pytest
+
+from spatius_sim.trace.event_text import PROVOCATIONS, WAITS, describe_fault, describe_provocation, line_of
+from spatius_sim.trace.events import (
+    SERVER_DIES,
+    Awaited,
+    Event,
+    EventKind,
+    Excuse,
+    Injected,
+    KitStalled,
+    Lane,
+    Provocation,
+    Provoked,
+    Received,
+    Sent,
+    TurnStarted,
+    WaitEnded,
+)
+from spatius_sim.wires.events import Audio, Failed, Motion, Speak
+
+
+@pytest.mark.parametrize("ids", [Provocation, Awaited, Excuse])
+def test_an_id_is_short_and_no_sentence(ids: type[StrEnum]) -> None:
+    assert all(re.fullmatch("[a-z]+(-[a-z]+)?", value) for value in ids)
+
+
+def test_each_id_has_words() -> None:
+    assert set(PROVOCATIONS) == set(Provocation)
+    assert {*WAITS, Awaited.TURN} == set(Awaited)
+    assert describe_provocation(Provocation.MISSING_KEY) == "a token request without an API key"
+
+
+def test_a_fault_beside_a_scenario_has_words_of_its_own() -> None:
+    assert describe_fault(SERVER_DIES) == "Motion Server dies"
+    lost = Injected("proxy-lost-track", Excuse.FAILURE, detail="too much")
+    assert describe_fault(lost) == "the proxy could not read along: too much"
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        (SERVER_DIES, "the kit injects a fault: Motion Server dies (excuses failure)"),
+        (Provoked(Provocation.TEXT), "the kit does on purpose: text as the first message"),
+        (WaitEnded(Awaited.TURN, True, 2), "the wait for turn 3 ends: both halves have come"),
+        (WaitEnded(Awaited.TURN, False), "the wait for turn 1 ends: nothing more came"),
+        (WaitEnded(Awaited.HANDSHAKE, True), "the wait for the answer to the first message is over"),
+        (WaitEnded(Awaited.HANDSHAKE, False), "the wait for the answer to the first message was in vain"),
+        (TurnStarted(0, bytes(32_000), 16_000), "turn 1 starts: 1.00 s of speech"),
+        (TurnStarted(0, bytes(5), 0), "turn 1 starts: 5 bytes of speech"),
+        (KitStalled(0.5), "KitStalled(seconds=0.5)"),
+        (Sent("x", Speak(bytes(4))), "<- speaks: 4 bytes"),
+        (Received("x", Audio(bytes(4), True, "t")), "-> audio of t: 4 bytes, last"),
+        (Received("x", Motion((), True)), "-> motion [], last"),
+        (Received("x", Failed("no")), "-> Failed(message='no') (1 bytes)"),
+    ],
+)
+def test_an_event_in_one_line(what: EventKind, words: str) -> None:
+    line = line_of(Event(0, 1_500_000_000, Lane.KIT, "ann", what))
+    assert line.split("  ")[-1].strip() == words
+    assert line.startswith("     1.500  kit ")

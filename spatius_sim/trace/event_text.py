@@ -1,0 +1,128 @@
+"""Events in words, for people alone: nothing is decided by a sentence that is made here."""
+
+from dataclasses import fields
+
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
+from spatius_sim.protocol.messages import AudioInput, MotionResponse
+from spatius_sim.trace.events import (
+    Awaited,
+    Event,
+    Injected,
+    Provocation,
+    Provoked,
+    Received,
+    Sent,
+    TurnStarted,
+    WaitEnded,
+)
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.wires.events import Audio, Motion, Speak
+
+_LONGEST_TEXT = 160
+
+
+FAULTS = {
+    "server-dies": "Motion Server dies",
+    "proxy-lost-track": "the proxy could not read along",
+}
+"""The words for a fault whose kind alone says too little, by kind."""
+
+PROVOCATIONS = {
+    Provocation.WRONG_KEY: "a token request with a wrong API key",
+    Provocation.MISSING_KEY: "a token request without an API key",
+    Provocation.INVENTED_TOKEN: "an upgrade with an invented session token",
+    Provocation.MISSING_TOKEN: "an upgrade without a session token",
+    Provocation.UNKNOWN_AVATAR: "an upgrade for an unknown avatar",
+    Provocation.EXPIRED_TOKEN: "an upgrade with an expired session token",
+    Provocation.OUTLIVED_TOKEN: "a turn on a session whose token has expired",
+    Provocation.WRONG_MESSAGE: "audio as the first message",
+    Provocation.TEXT: "text as the first message",
+    Provocation.UNDECODABLE: "undecodable bytes as the first message",
+    Provocation.UNSUPPORTED_RATE: "a configuration of an unsupported rate",
+    Provocation.RUBBISH: "what no relay has a use for",
+    Provocation.UNREAD: "a client that reads nothing from here on",
+    Provocation.READ_ON: "a client that reads on",
+}
+"""The words for each provocation."""
+
+WAITS = {
+    Awaited.HANDSHAKE: "the answer to the first message",
+    Awaited.SILENCE: "the second in which motion of an interrupted request may still come",
+    Awaited.HANG_UP: "the upstream sessions of a client that hung up, to be closed",
+}
+"""The words for what was waited for, apart from a turn."""
+
+
+def line_of(event: Event) -> str:
+    """Return the event in one line."""
+    return f"{event.at_ns / 1e9:10.3f}  {event.lane:10}  {event.connection:12}  {_describe_kind(event)}"
+
+
+def describe_fault(fault: Injected) -> str:
+    """Return the fault in words, with its figures."""
+    words = FAULTS.get(fault.kind, fault.kind)
+    return f"{words}: {fault.detail}" if fault.detail else words
+
+
+def describe_provocation(provocation: Provocation) -> str:
+    """Return in words what the kit does on purpose."""
+    return PROVOCATIONS[provocation]
+
+
+def describe_wait(wait: WaitEnded) -> str:
+    """Return in words what was waited for, and how the wait ended."""
+    if wait.what_for is Awaited.TURN:
+        ended = "both halves have come" if wait.complete else "nothing more came"
+        return f"the wait for turn {wait.turn + 1} ends: {ended}"
+    return f"the wait for {WAITS[wait.what_for]} {'is over' if wait.complete else 'was in vain'}"
+
+
+def _describe_kind(event: Event) -> str:
+    """Return what happened, in words."""
+    match event.what:
+        case Sent(raw, value):
+            return f"<- {_describe_frame(raw, value)}"
+        case Received(raw, value):
+            return f"-> {_describe_frame(raw, value)}"
+        case TurnStarted(turn, pcm, rate):
+            return f"turn {turn + 1} starts: {_describe_length(pcm, rate)}"
+        case Injected(excuses=excuse) as fault:
+            return f"the kit injects a fault: {describe_fault(fault)} (excuses {excuse})"
+        case Provoked(intent):
+            return f"the kit does on purpose: {describe_provocation(intent)}"
+        case WaitEnded() as wait:
+            return describe_wait(wait)
+        case other:
+            named = ", ".join(f"{f.name}={_abbreviate(repr(getattr(other, f.name)))}" for f in fields(other))
+            return f"{type(other).__name__}({named})"
+
+
+def _describe_frame(raw: str | bytes, value: object) -> str:
+    """Return what a frame says, in words."""
+    match value:
+        case AudioInput(req_id, audio, end):
+            return f"audio of {req_id}: {len(audio)} bytes{', end' * end}"
+        case MotionResponse():
+            faulty = f", {value.shape_fault}" if value.shape_fault else ""
+            return f"motion of {value.req_id}: {len(value.keyframes)} keyframes{', end' * value.end}{faulty}"
+        case Audio(pcm, last, turn_id):
+            return f"audio{_of_turn(turn_id)}: {len(pcm)} bytes{', last' * last}"
+        case Motion(payloads, last, turn_id):
+            inside = ", ".join(_describe_frame(payload, read_upstream(payload)) for payload in payloads)
+            return f"motion{_of_turn(turn_id)} [{inside}]{', last' * last}"
+        case Speak(pcm):
+            return f"speaks: {len(pcm)} bytes"
+        case other:
+            return f"{_abbreviate(repr(other))} ({len(raw)} bytes)"
+
+
+def _of_turn(turn_id: str) -> str:
+    return f" of {turn_id}" if turn_id else ""
+
+
+def _abbreviate(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + " ..."
+
+
+def _describe_length(pcm: bytes, rate: int) -> str:
+    return f"{len(pcm) / BYTES_PER_SAMPLE / rate:.2f} s of speech" if rate else f"{len(pcm)} bytes of speech"
