@@ -14,7 +14,7 @@ from spatius_sim.wires.testee import PROTOCOL, TesteeAnswer, TesteeRequest, read
 
 OUR_OWN = "our own decoder"
 _ANSWER_SECONDS = 10.0
-_OUTPUT_SHOWN = 600
+_OUTPUT_CHARACTERS_SHOWN = 600
 
 
 class InProcessTestee:
@@ -39,8 +39,10 @@ class InProcessTestee:
 
 
 class ClientSubject:
-    """Drives a client through its testee. An answer may take `answer_seconds`, and `advance` as much more as
-    it asks for."""
+    """Drives a client under test through its testee.
+
+    The testee may take `answer_seconds` for each answer. For `advance` it may take the milliseconds of the
+    request in addition."""
 
     kind = "client"
     wire = ""
@@ -56,7 +58,7 @@ class ClientSubject:
         self.target = target
         self._testee, self._seed = testee, seed
         self._start_seconds, self._answer_seconds = start_seconds, answer_seconds
-        self._number = 0
+        self._last_request_id = 0
         self._hello: tuple[Event, ...] = ()
         self._events: list[Event] = []
         self._modes: tuple[str, ...] = ()
@@ -64,7 +66,9 @@ class ClientSubject:
         self.real_clock = False
 
     async def attach(self) -> None:
-        """Start the testee and say hello. Raises UnreachableError if it does not start or answers wrongly."""
+        """Start the testee, send `hello`, and keep what the answer declares: modes, missing commands, clock.
+
+        Raises UnreachableError if the testee does not start, or answers wrongly."""
         await self._testee.open(self._start_seconds)
         self._events = []
         try:
@@ -74,8 +78,8 @@ class ClientSubject:
             raise UnreachableError(f"{self.target} did not say hello: {error}".replace("\n", " | ")) from None
         result = answer.result
         modes, lacks = result.get("modes", []), result.get("lacks", [])
-        usable = isinstance(modes, list) and isinstance(lacks, list)
-        if result.get("protocol") != PROTOCOL or not usable:
+        both_are_lists = isinstance(modes, list) and isinstance(lacks, list)
+        if result.get("protocol") != PROTOCOL or not both_are_lists:
             await self._testee.close()
             problem = answer.error or result
             raise UnreachableError(f"{self.target} does not speak testee protocol {PROTOCOL}: {problem}")
@@ -90,7 +94,9 @@ class ClientSubject:
         return False
 
     async def run(self, plan: ClientPlan, *, patient: bool = False) -> Trace:
-        """Make every call of the plan and `observe` after each. Raises TesteeError."""
+        """Make every call of the plan, ask for `observe` after each call, and return the trace.
+
+        Raises TesteeError if the testee fails, after closing the testee."""
         self._events = list(self._hello)
         mode = plan.mode if plan.mode in self._modes or not self._modes else self._modes[0]
         script = RequestWriter(plan)
@@ -98,11 +104,11 @@ class ClientSubject:
             await self._ask(
                 TesteeRequest(self._next_request_id(), "reset", sample_rate=plan.sample_rate, mode=mode)
             )
-            await self._do(TesteeRequest(self._next_request_id(), "observe"))
+            await self._ask_unless_lacking(TesteeRequest(self._next_request_id(), "observe"))
             for step in plan.steps:
-                answer = await self._do(script.request(self._next_request_id(), step))
+                answer = await self._ask_unless_lacking(script.request(self._next_request_id(), step))
                 script.learn(answer.result.get("conversationId"))
-                await self._do(TesteeRequest(self._next_request_id(), "observe"))
+                await self._ask_unless_lacking(TesteeRequest(self._next_request_id(), "observe"))
         except TesteeError:
             await self._testee.close()
             raise
@@ -113,8 +119,10 @@ class ClientSubject:
         """End the testee."""
         await self._testee.close()
 
-    async def _do(self, request: TesteeRequest) -> TesteeAnswer:
-        """Return the answer to a request. A command that the testee is known to lack is not sent again."""
+    async def _ask_unless_lacking(self, request: TesteeRequest) -> TesteeAnswer:
+        """Send a request and return its answer.
+
+        A command that the testee has called unimplemented is not sent again: it is answered here."""
         if request.do in self._lacks:
             return TesteeAnswer(request.id, unimplemented=True)
         answer = await self._ask(request)
@@ -123,9 +131,11 @@ class ClientSubject:
         return answer
 
     async def _ask(self, request: TesteeRequest) -> TesteeAnswer:
-        """Send a request and record its answer. Raises TesteeError if no answer to this request comes."""
+        """Send a request, record the request and its answer, and return the answer.
+
+        Raises TesteeError if no answer to this request comes. The error shows the testee's last output."""
         line = write_request(request)
-        self._record_kit_event(Sent(line, request))
+        self._record_event(Sent(line, request))
         raw = b""
         try:
             reply = await self._testee.ask(line, self._answer_seconds + request.ms / 1000)
@@ -134,15 +144,17 @@ class ClientSubject:
             if answer.id != request.id:
                 raise TesteeError(f"it answered request {answer.id} when {request.id} was asked")
         except (RemoteProtocolError, TesteeError) as error:
-            shown = self._testee.last_output()[-_OUTPUT_SHOWN:]
-            text = f"asked {request.do}: {error}; its last output:\n{shown or '(none)'}"
+            output_end = self._testee.last_output()[-_OUTPUT_CHARACTERS_SHOWN:]
+            text = f"asked {request.do}: {error}; its last output:\n{output_end or '(none)'}"
             raise TesteeError(text) from None
-        self._record_kit_event(Received(raw.decode(errors="replace").rstrip("\n"), answer))
+        self._record_event(Received(raw.decode(errors="replace").rstrip("\n"), answer))
         return answer
 
-    def _record_kit_event(self, what: EventKind) -> None:
+    def _record_event(self, what: EventKind) -> None:
+        """Add an event to the trace of this run, at the present time."""
         self._events.append(Event(len(self._events), time.monotonic_ns(), Lane.CLIENT, "client", what))
 
     def _next_request_id(self) -> int:
-        self._number += 1
-        return self._number
+        """Return 1, 2, 3 and so on, a new number at each call."""
+        self._last_request_id += 1
+        return self._last_request_id

@@ -1,4 +1,4 @@
-"""Starts the relay that is judged if the user names none: our own."""
+"""Starts our own relay, which is judged if the user names no relay."""
 
 from websockets.asyncio.server import Server
 
@@ -10,7 +10,7 @@ from spatius_sim.protocol.errors import UsageError
 
 
 async def start_reference_relay(server: MotionServerShell, api_key: str, port: int = 0) -> Server:
-    """Start the reference relay on a port of 127.0.0.1, with this Motion Server as its upstream.
+    """Start the reference relay on a port of 127.0.0.1 and return it. Its upstream is `server`.
 
     Raises UsageError if the Server SDK is not installed.
     """
@@ -32,6 +32,6 @@ async def start_reference_relay(server: MotionServerShell, api_key: str, port: i
 
 
 def relay_url(relay: Server) -> str:
-    """Return the URL where clients connect."""
+    """Return the WebSocket URL where clients connect to the relay."""
     port = next(iter(relay.sockets)).getsockname()[1]
     return f"ws://{LOOPBACK}:{port}/ws/agent"

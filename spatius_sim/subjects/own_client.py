@@ -13,23 +13,26 @@ _NS_PER_MS = 1_000_000
 
 
 class OwnClient:
-    """Runs a decoder on a virtual clock that begins at 0, and keeps the rendered keyframes until they are
-    taken. All other names are the decoder's own."""
+    """Runs a decoder on a virtual clock that begins at 0.
+
+    It keeps what was rendered until `take_rendered`. Every attribute that this class does not define is the
+    decoder's."""
 
     modes = tuple(StarvationMode)
 
     def __init__(self, sample_rate: int, mode: str, brain: type[ClientDecoder] = ClientDecoder) -> None:
-        numbers = count(1)
+        conversation_numbers = count(1)
         self._rendered: list[float] = []
         self._now_ns = 0
         self.decoder = brain(
             sample_rate,
-            lambda: f"conversation-{next(numbers)}",
+            lambda: f"conversation-{next(conversation_numbers)}",
             mode=StarvationMode(mode or StarvationMode.AUDIO_INDEPENDENT),
             render=self._render,
         )
 
     def __getattr__(self, name: str) -> Any:
+        """Return the decoder's attribute of this name."""
         return getattr(self.decoder, name)
 
     @property
@@ -38,21 +41,22 @@ class OwnClient:
         return str(getattr(self.decoder, "reported_state", self.decoder.state))
 
     def advance(self, ms: int) -> None:
-        """Move the clock on by that many milliseconds."""
+        """Move the virtual clock forward by `ms` milliseconds."""
         self._now_ns += ms * _NS_PER_MS
         self.decoder.advance(self._now_ns)
 
     def take_rendered(self) -> list[float]:
-        """Return the translation[0] of each keyframe that was rendered since the last call."""
+        """Return the first translation value of each keyframe that was rendered since the last call."""
         rendered, self._rendered = self._rendered, []
         return rendered
 
-    def _render(self, row: Keyframes) -> None:
-        self._rendered.append(float(row[TRANSLATION.start]))
+    def _render(self, keyframe: Keyframes) -> None:
+        """Keep the first translation value of a rendered keyframe."""
+        self._rendered.append(float(keyframe[TRANSLATION.start]))
 
 
 def own_client(brain: type[ClientDecoder] = ClientDecoder) -> Callable[[int, str], OwnClient]:
-    """Return a function that makes clients with this `brain`."""
+    """Return a function that makes a client, from a sample rate and a mode, with this decoder class."""
 
     def make(sample_rate: int, mode: str) -> OwnClient:
         return OwnClient(sample_rate, mode, brain)

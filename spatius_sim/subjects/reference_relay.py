@@ -1,12 +1,12 @@
 """The reference relay: a relay that a team may copy.
 
 Clients speak json-envelope over WebSocket; Motion Server is reached through the published Server SDK
-(`spatius`). Each turn has an upstream session of its own, so that no motion of an earlier turn can come out
-of it: to interrupt a turn is to close its session.
+(`spatius`). Each turn has its own upstream session, and interrupting a turn closes its session. So no motion
+of an earlier turn can reach a later turn.
 
 Copy it freely. It needs `spatius` and `websockets`, nothing else of this project. `python -m
-spatius_sim.subjects.reference_relay` serves the relay. The environment configures it: the SPATIUS_...
-variables that `spatius-sim serve` prints, and PORT (8765)."""
+spatius_sim.subjects.reference_relay` serves the relay. These environment variables configure it: the
+SPATIUS_... variables that `spatius-sim serve` prints, and PORT (8765 if it is not set)."""
 
 import asyncio
 import contextlib
@@ -53,24 +53,25 @@ class RelaySettings:
 
 
 class ReferenceTurn:
-    """Sends one utterance through Motion Server, and tells the client what comes of it."""
+    """Sends one utterance to Motion Server, and passes the motion or the failure to the client."""
 
     def __init__(self, relay: "ReferenceClient", turn_id: str) -> None:
         self._relay = relay
         self._turn_id = turn_id
         self._audio: asyncio.Queue[tuple[bytes, bool]] = asyncio.Queue()
         self._motion_ended = asyncio.Event()
-        self._payloads = 0
+        self._payload_count = 0
         self._task = asyncio.create_task(self._run())
 
     def speak(self, pcm: bytes, *, end: bool = False) -> None:
-        """Pass audio on, first to the client, so that the client's conversation exists before any motion
-        comes."""
+        """Send audio to the client at once, and queue the same audio for Motion Server.
+
+        The client gets the audio first, so that its conversation exists before any motion comes."""
         self._relay.tell("avatar_audio", audio=_to_base64(pcm), isLast=end, turnId=self._turn_id)
         self._audio.put_nowait((pcm, end))
 
     async def drop(self) -> None:
-        """End the turn: close its session, which stops Motion Server. Nothing of this turn follows."""
+        """End the turn: close its session and wait until it is closed. Nothing of this turn follows."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
@@ -103,31 +104,32 @@ class ReferenceTurn:
         except (spatius.AvatarSDKError, spatius.SessionTokenError, ValueError) as error:
             self._fail(str(error))
         finally:
-            self._motion_ended.set()  # To close the session ourselves is no failure.
+            self._motion_ended.set()  # If we close the session ourselves, on_close is no failure.
             await session.close()
 
     async def _watch_for_silence(self) -> None:
-        """Return when the motion has ended. Raises TimeoutError if no more motion comes."""
-        payloads = -1
-        while payloads < self._payloads and not self._motion_ended.is_set():
-            payloads = self._payloads
+        """Wait until the motion has ended. Raises TimeoutError if no motion comes for SILENCE_SECONDS."""
+        payloads_before = -1
+        while payloads_before < self._payload_count and not self._motion_ended.is_set():
+            payloads_before = self._payload_count
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._motion_ended.wait(), SILENCE_SECONDS)
         if not self._motion_ended.is_set():
             raise TimeoutError
 
     def _on_frames(self, payload: bytes, last: bool) -> None:
-        """Pass a motion payload on to the client."""
+        """Pass a motion payload on to the client, unless the motion has ended or failed before."""
         if self._motion_ended.is_set():
             return
-        self._payloads += 1
+        self._payload_count += 1
         self._relay.tell("avatar_frames", frames=[_to_base64(payload)], isLast=last, turnId=self._turn_id)
         if last:
             self._motion_ended.set()
 
     def _fail(self, reason: str) -> None:
-        """Tell the client once that no motion will come. The SDK reports a plain close through on_close
-        alone, and a close that follows an error a second time."""
+        """Tell the client that no motion will come, unless the motion has ended or failed before.
+
+        The SDK may report one failure twice: through on_error, and then through on_close."""
         if not self._motion_ended.is_set():
             self._motion_ended.set()
             self._relay.tell("error", message=f"motion failed: {reason}", turnId=self._turn_id)
@@ -144,10 +146,10 @@ class ReferenceClient:
         self._turn_ids = (f"turn-{number}" for number in count(1))
         self._turn: ReferenceTurn | None = None
         self._listening = False
-        self._clip: asyncio.Task[None] | None = None
+        self._clip_playing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Serve the client until it leaves, then close its upstream session."""
+        """Greet the client and handle its messages until it leaves, then close its upstream session."""
         sending = asyncio.create_task(self._send_outbox())
         try:
             self._greet()
@@ -160,19 +162,20 @@ class ReferenceClient:
             sending.cancel()
 
     def tell(self, kind: str, **fields: Any) -> None:
-        """Queue a message. A client that has stopped reading is disconnected before it fills our memory."""
+        """Queue a message for the client, or disconnect the client if too many messages wait for it."""
         if self._outbox.qsize() >= MOST_MESSAGES_WAITING:
             self._socket.transport.abort()
         else:
             self._outbox.put_nowait(json.dumps({"type": kind, **fields}))
 
     async def _send_outbox(self) -> None:
+        """Send each queued message to the client, until the connection is closed."""
         with contextlib.suppress(ConnectionClosed):
             while True:
                 await self._socket.send(await self._outbox.get())
 
     def _greet(self) -> None:
-        """Tell the client its session id, avatar and sample rates."""
+        """Send the client its `ready` message: session id, avatar and sample rates."""
         avatar = {
             "appId": self.settings.app_id,
             "avatarId": self.avatar_id,
@@ -182,7 +185,7 @@ class ReferenceClient:
         self.tell("ready", sessionId=str(self._socket.id), avatar=avatar)
 
     async def _handle_frame(self, frame: str | bytes) -> None:
-        """Do what a message of the client asks."""
+        """Do what a message of the client asks. Answer an error if the message cannot be read."""
         try:
             message = json.loads(frame)
             kind = message["type"]
@@ -202,7 +205,7 @@ class ReferenceClient:
                     self._speak(b"", end=True)
             case "play_sample":
                 await self._begin_turn()
-                self._clip = asyncio.create_task(self._play_clip(str(message.get("clip", ""))))
+                self._clip_playing = asyncio.create_task(self._play_clip(str(message.get("clip", ""))))
             case "interrupt":
                 await self._drop_turn()
                 self.tell("interrupt", reason="asked by the client")
@@ -214,23 +217,25 @@ class ReferenceClient:
                 self.tell("error", message=f"not understood: type {kind!r}")
 
     async def _begin_turn(self) -> None:
+        """End the turn that runs, if any, and start a new turn."""
         await self._drop_turn()
         self._turn = ReferenceTurn(self, next(self._turn_ids))
 
     async def _drop_turn(self) -> None:
-        """End the turn and the clip that are under way."""
+        """End the turn and the clip that run, if any. The client is told nothing."""
         turn, self._turn, self._listening = self._turn, None, False
-        if self._clip is not None:
-            self._clip.cancel()
+        if self._clip_playing is not None:
+            self._clip_playing.cancel()
         if turn is not None:
             await turn.drop()
 
     def _speak(self, pcm: bytes, *, end: bool = False) -> None:
+        """Give audio to the turn that runs; do nothing if none runs."""
         if self._turn is not None:
             self._turn.speak(pcm, end=end)
 
     async def _play_clip(self, name: str) -> None:
-        """Speak a clip as if it were the client's audio."""
+        """Speak the clip with this name as if it were the client's audio. Answer an error if none exists."""
         clip = next((path for path in _list_clips(self.settings) if path.stem == name), None)
         if clip is None:
             self.tell("error", message=f"no clip is named {name!r}")
@@ -244,13 +249,13 @@ class ReferenceClient:
 
 
 async def serve_relay(settings: RelaySettings, *, host: str, port: int) -> Server:
-    """Serve clients at `ws://host:port/ws/agent` until the server that is returned is closed."""
+    """Start a server for clients at `ws://host:port/ws/agent`, and return the server."""
 
-    async def converse(socket: ServerConnection) -> None:
+    async def serve_client(socket: ServerConnection) -> None:
         await ReferenceClient(socket, settings).run()
 
     def answer_http(socket: ServerConnection, request: Request) -> Response | None:
-        """Answer a plain HTTP request; None lets a WebSocket upgrade go on."""
+        """Return the answer to a plain HTTP request, or None to let the WebSocket upgrade go on."""
         match request.path.partition("?")[0]:
             case "/ws/agent":
                 return None
@@ -261,14 +266,16 @@ async def serve_relay(settings: RelaySettings, *, host: str, port: int) -> Serve
                 return socket.respond(HTTPStatus.OK, json.dumps({"clips": clips}) + "\n")
         return socket.respond(HTTPStatus.NOT_FOUND, "clients connect at /ws/agent\n")
 
-    return await serve(converse, host, port, process_request=answer_http, max_size=LARGEST_CLIENT_MESSAGE)
+    return await serve(serve_client, host, port, process_request=answer_http, max_size=LARGEST_CLIENT_MESSAGE)
 
 
 def _list_clips(settings: RelaySettings) -> list[Path]:
+    """Return the WAV files in the folder of clips, sorted; none if no folder is set."""
     return sorted(settings.clips.glob("*.wav")) if settings.clips else []
 
 
 def _read_clip(path: Path) -> bytes:
+    """Return the samples of a WAV file."""
     with wave.open(str(path), "rb") as clip:
         return clip.readframes(clip.getnframes())
 
@@ -278,7 +285,7 @@ def _to_base64(binary: bytes) -> str:
 
 
 def _read_settings(environment: Mapping[str, str]) -> RelaySettings:
-    """Read the settings from the environment; exit if a variable is missing."""
+    """Return the settings that the environment holds; exit the program if a variable is missing."""
     try:
         return RelaySettings(
             console_endpoint=environment["SPATIUS_CONSOLE_ENDPOINT"],
@@ -292,7 +299,7 @@ def _read_settings(environment: Mapping[str, str]) -> RelaySettings:
 
 
 async def _main(settings: RelaySettings, port: int) -> None:
-    """Serve until SIGINT or SIGTERM."""
+    """Serve the relay until this process receives SIGINT or SIGTERM."""
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

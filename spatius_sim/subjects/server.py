@@ -1,4 +1,4 @@
-"""Drives a Motion Server under test as a Server SDK does, and with mistakes on purpose."""
+"""Drives a Motion Server under test as a Server SDK does, and makes mistakes on purpose."""
 
 import asyncio
 import hashlib
@@ -61,16 +61,16 @@ from spatius_sim.wires.features import EGRESS, KEYS
 
 _RETRY_SECONDS = 0.2
 _TOKEN_LIFE_SECONDS = 3600
-_EXPIRING_SECONDS = 2
-_PAST_EXPIRY_SECONDS = 0.5
+_SHORT_TOKEN_LIFE_SECONDS = 2
+_AFTER_EXPIRY_SECONDS = 0.5
 _CLOCKS_DIFFER_SECONDS = 10.0
-"""How much longer a token may seem to live if the server's clock is not this machine's."""
+"""How much longer a token may live if the server's clock differs from this machine's."""
 
 _LATE_SECONDS = 1.2
 """Motion of an interrupted request may come for one second; this is a little more."""
 
 _LONGEST_SEGMENT_SECONDS = SEGMENT_KEYFRAMES / KEYFRAMES_PER_SECOND
-"""A server that answers in real time is silent for so long between two responses; nothing is missing then."""
+"""How long a server that answers in real time is silent between two responses, without a fault."""
 
 _TURN_CHUNK_BYTES = 3200
 _UNSUPPORTED_RATE = 11025
@@ -96,9 +96,10 @@ _EGRESSES = {
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """Where a Motion Server is, and with which key and ids the kit asks it. `lacks` names the features that
-    it is declared to lack. A mock may accept every key or refuse every egress: with `find_lacks` the kit
-    finds out both when it attaches."""
+    """The endpoints of a Motion Server, and the key and ids that the kit uses there.
+
+    `lacks`: the features that the server is declared to lack. `find_lacks`: whether the kit finds out, when
+    it attaches, if the server accepts every key or refuses every egress, as a mock may."""
 
     console: str
     ingress: str
@@ -110,22 +111,24 @@ class ServerAddress:
 
 
 class ServerSubject:
-    """Runs plans against a Motion Server: every client of a plan is a session, every turn a request."""
+    """Runs plans against a Motion Server: each client of a plan is one session, and each turn one request."""
 
     kind = "server"
     wire = ""
 
-    def __init__(self, place: ServerAddress, recorder: LiveRecorder, seed: int, patience: Patience) -> None:
-        self.target = shown_url(place.ingress)
-        self._place = place
-        self._lacks = place.lacks
+    def __init__(self, address: ServerAddress, recorder: LiveRecorder, seed: int, patience: Patience) -> None:
+        self.target = shown_url(address.ingress)
+        self._address = address
+        self._lacks = address.lacks
         self._recorder, self._seed, self._patience = recorder, seed, patience
         self._settling = AdaptiveTimeout(patience.settle)
         self._runs = 0
-        self._probed = 0
+        self._probe_count = 0
 
     async def attach(self) -> None:
-        """Open and close one session, and find out what a mock lacks. Raises UnreachableError."""
+        """Wait until the server takes a session, then find out what it lacks if the address says so.
+
+        Raises UnreachableError if no session can be opened in time."""
         deadline = time.monotonic() + self._patience.attach
         while True:
             try:
@@ -135,19 +138,21 @@ class ServerSubject:
                 if time.monotonic() > deadline:
                     raise
             await asyncio.sleep(_RETRY_SECONDS)
-        if self._place.find_lacks:
-            wrong = await ask_for_token(self._place.console, canary_key(-1), _unix_in(_TOKEN_LIFE_SECONDS))
-            lacks = [KEYS] if token_in(wrong) else []
+        if self._address.find_lacks:
+            answer = await ask_for_token(
+                self._address.console, canary_key(-1), _unix_time_in(_TOKEN_LIFE_SECONDS)
+            )
+            lacks = [KEYS] if token_in(answer) else []
             lacks += [] if await self._accepts_egress() else [EGRESS]
             self._lacks = tuple(dict.fromkeys([*self._lacks, *lacks]))
 
     @property
     def was_hasty(self) -> bool:
-        """Whether the last run cut a wait short."""
+        """Whether the last run shortened a wait."""
         return self._settling.cut_short
 
     async def run(self, plan: Plan, *, patient: bool = False) -> Trace:
-        """Run the probes of a plan, then its sessions."""
+        """Run the probes of a plan one by one, then all its sessions at once, and return the trace."""
         self._runs += 1
         self._settling.begin_run(patient=patient)
         header = TraceHeader(
@@ -157,13 +162,13 @@ class ServerSubject:
         try:
             async with lag_marked(self._recorder):
                 for probe in plan.probes:
-                    self._probed += 1
-                    await self._probe(f"probe-{self._probed}", probe)
-                speaking = (
+                    self._probe_count += 1
+                    await self._probe(f"probe-{self._probe_count}", probe)
+                sessions = (
                     self._speak_turns(f"session-{number}", turns)
                     for number, turns in enumerate(plan.clients, 1)
                 )
-                await asyncio.gather(*speaking)
+                await asyncio.gather(*sessions)
         finally:
             trace = self._recorder.finish()
         return trace
@@ -174,14 +179,14 @@ class ServerSubject:
     # Probes.
 
     async def _probe(self, name: str, probe: Probe) -> None:
-        """Run one probe."""
+        """Run one probe, and record everything under this name."""
         match probe:
             case TokenProbe(life, intent):
                 await self._request_token(name, life, intent)
             case UpgradeProbe():
                 await self._probe_upgrade(name, probe)
             case HandshakeProbe(intent):
-                await self._greet_wrongly(name, intent)
+                await self._send_wrong_first_frame(name, intent)
             case EgressProbe(egress, samples):
                 async with self._open_configured(name, _EGRESSES[egress]) as session:
                     if session is not None:
@@ -189,75 +194,77 @@ class ServerSubject:
             case ExpiryProbe(samples):
                 await self._outlive_token(name, samples)
             case InterruptProbe(samples):
-                await self._interrupt(name, samples)
+                await self._interrupt_request(name, samples)
 
     async def _request_token(self, name: str, life: int, intent: Provocation | None = None) -> str:
-        """Ask for a session token and record the exchange; return the token, or "" if none came."""
-        key = self._place.api_key
+        """Ask for a session token that lives `life` seconds, record the exchange, and return the token.
+
+        Returns "" if no token came. An `intent` asks with a wrong key, or with none."""
+        key = self._address.api_key
         if intent is not None:
             key = canary_key(-1) if intent is Provocation.WRONG_KEY else ""
             self._recorder.emit(Lane.KIT, name, Provoked(intent))
-        now, expire_at = time.time(), _unix_in(life)
-        answer = await ask_for_token(self._place.console, key, expire_at)
+        now, expire_at = time.time(), _unix_time_in(life)
+        answer = await ask_for_token(self._address.console, key, expire_at)
         token = token_in(answer) if answer.status == 200 else ""
-        references = (
-            self._recorder.secret_reference("key", key),
-            self._recorder.secret_reference("token", token),
-        )
-        asked = TokenRequested(references[0], expire_at, now, answer.status, references[1])
-        self._recorder.emit(Lane.CONSOLE, name, asked)
+        key_reference = self._recorder.secret_reference("key", key)
+        token_reference = self._recorder.secret_reference("token", token)
+        request = TokenRequested(key_reference, expire_at, now, answer.status, token_reference)
+        self._recorder.emit(Lane.CONSOLE, name, request)
         if not token:
-            self._recorder.emit(Lane.CONSOLE, name, self._refused(answer.status, answer.body))
+            self._recorder.emit(Lane.CONSOLE, name, Refused(answer.status, answer.body))
         return token
 
     async def _probe_upgrade(self, name: str, probe: UpgradeProbe) -> None:
-        """Try an upgrade with the wrong token or avatar that the probe names."""
+        """Try an upgrade with a wrong token or avatar, as the probe says."""
         token = {
             Provocation.INVENTED_TOKEN: f"invented-{canary_key(-1)}",
             Provocation.MISSING_TOKEN: "",
         }.get(probe.intent)
         if token is None:
             token = await self._request_token(f"{name}-token", _TOKEN_LIFE_SECONDS)
-        avatar = "missing-avatar" if probe.intent is Provocation.UNKNOWN_AVATAR else self._place.avatar_id
-        place = replace(self._place, avatar_id=avatar)
-        await self._try_upgrade(name, place, token, probe.intent, by_query=probe.by_query)
+        avatar = "missing-avatar" if probe.intent is Provocation.UNKNOWN_AVATAR else self._address.avatar_id
+        address = replace(self._address, avatar_id=avatar)
+        await self._try_upgrade(name, address, token, probe.intent, by_query=probe.by_query)
 
     async def _try_upgrade(
-        self, name: str, place: ServerAddress, token: str, intent: Provocation, *, by_query: bool = False
+        self, name: str, address: ServerAddress, token: str, intent: Provocation, *, by_query: bool = False
     ) -> None:
         """Try an upgrade and record whether it was accepted or refused."""
         self._recorder.emit(Lane.KIT, name, Provoked(intent))
         try:
-            async with _make_client(place, token, by_query=by_query):
-                self._recorder.emit(Lane.UPSTREAM, name, Opened("", place.app_id, place.avatar_id))
+            async with _make_client(address, token, by_query=by_query):
+                self._recorder.emit(Lane.UPSTREAM, name, Opened("", address.app_id, address.avatar_id))
         except UpgradeRefusedError as refused:
             answer = refused.answer
-            self._recorder.emit(Lane.UPSTREAM, name, self._refused(answer.status, answer.body))
+            self._recorder.emit(Lane.UPSTREAM, name, Refused(answer.status, answer.body))
 
-    async def _greet_wrongly(self, name: str, intent: Provocation) -> None:
-        """Open a session and send a wrong first frame."""
+    async def _send_wrong_first_frame(self, name: str, intent: Provocation) -> None:
+        """Open a session, send a wrong first frame, and wait for the answer."""
         self._recorder.emit(Lane.KIT, name, Provoked(intent))
         async with self._open_session() as session, self._record_session(name, session):
-            await self._send_first(name, session, _FIRST_FRAMES[intent])
+            await self._send_first_frame(name, session, _FIRST_FRAMES[intent])
 
     async def _outlive_token(self, name: str, samples: int) -> None:
-        """Configure a session whose token expires, then speak; then try an upgrade with an expired token."""
-        place = self._place
-        used, unused = [await self._request_token(f"{name}-token", _EXPIRING_SECONDS) for _ in range(2)]
-        clocks_differ = 0.0 if urlsplit(place.console).hostname == LOOPBACK else _CLOCKS_DIFFER_SECONDS
-        expired_at = time.monotonic() + _EXPIRING_SECONDS + _PAST_EXPIRY_SECONDS + clocks_differ
-        if not (used and unused):
+        """Speak in a session whose token has expired meanwhile, then try an upgrade with an expired token."""
+        address = self._address
+        session_token, unused_token = [
+            await self._request_token(f"{name}-token", _SHORT_TOKEN_LIFE_SECONDS) for _ in range(2)
+        ]
+        clock_difference = 0.0 if urlsplit(address.console).hostname == LOOPBACK else _CLOCKS_DIFFER_SECONDS
+        expired_at = time.monotonic() + _SHORT_TOKEN_LIFE_SECONDS + _AFTER_EXPIRY_SECONDS + clock_difference
+        if not (session_token and unused_token):
             return
-        async with _make_client(place, used) as session, self._record_session(name, session):
+        async with _make_client(address, session_token) as session, self._record_session(name, session):
             if not await self._configure(name, session, ConfigureSession(PLAN_SAMPLE_RATE)):
                 return
             await asyncio.sleep(expired_at - time.monotonic())
             self._recorder.emit(Lane.KIT, name, Provoked(Provocation.OUTLIVED_TOKEN))
             await self._speak(name, session, 0, _make_turn(samples))
-        await self._try_upgrade(f"{name}-late", place, unused, Provocation.EXPIRED_TOKEN)
+        await self._try_upgrade(f"{name}-late", address, unused_token, Provocation.EXPIRED_TOKEN)
 
-    async def _interrupt(self, name: str, samples: int) -> None:
-        """Interrupt a request in its middle, wait for late motion, then speak another turn."""
+    async def _interrupt_request(self, name: str, samples: int) -> None:
+        """Interrupt a request whose audio has not ended, wait for late motion, then speak another turn."""
         async with self._open_configured(name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
             if session is None:
                 return
@@ -271,17 +278,17 @@ class ServerSubject:
             await self._speak(name, session, 0, _make_turn(samples))
 
     async def _accepts_egress(self) -> bool:
-        """Whether a session with an egress is confirmed."""
+        """Whether the server confirms a session with an egress. Nothing of this goes into a trace."""
         async with self._open_session() as session:
             await session.send(encode(_EGRESSES[EgressType.LIVEKIT]))
             recorder = LiveRecorder()
             recorder.start(TraceHeader("server", "", self._seed, "", __version__))
-            answered = MessageWatch(recorder, "", lambda message: True)
-            confirmed = MessageWatch(recorder, "", lambda message: isinstance(message, ConfirmSession))
+            any_answer = MessageWatch(recorder, "", lambda message: True)
+            confirmation = MessageWatch(recorder, "", lambda message: isinstance(message, ConfirmSession))
             listening = asyncio.create_task(_listen(recorder, "", session))
             try:
-                await wait_until(recorder, answered.has_come, self._settling)
-                return confirmed.has_come()
+                await wait_until(recorder, any_answer.has_come, self._settling)
+                return confirmation.has_come()
             finally:
                 listening.cancel()
 
@@ -289,13 +296,14 @@ class ServerSubject:
 
     @asynccontextmanager
     async def _open_session(self) -> AsyncIterator[UpstreamClient]:
-        async with _make_client(self._place, None) as client:
+        """Open a session, yield it, and close it afterwards. Nothing is recorded."""
+        async with _make_client(self._address, None) as client:
             yield client
 
     @asynccontextmanager
     async def _record_session(self, name: str, session: UpstreamClient) -> AsyncIterator[None]:
-        """Record what a session receives."""
-        self._recorder.emit(Lane.UPSTREAM, name, Opened("", self._place.app_id, self._place.avatar_id))
+        """Record what a session receives while the context is open, and its opening and closing."""
+        self._recorder.emit(Lane.UPSTREAM, name, Opened("", self._address.app_id, self._address.avatar_id))
         listening = asyncio.create_task(_listen(self._recorder, name, session))
         try:
             yield
@@ -308,23 +316,23 @@ class ServerSubject:
     async def _open_configured(
         self, name: str, configuration: ConfigureSession
     ) -> AsyncIterator[UpstreamClient | None]:
-        """Open and configure a session; yield None if it was not confirmed."""
+        """Open and configure a session, and yield it, or None if the server did not confirm it."""
         async with self._open_session() as session, self._record_session(name, session):
             confirmed = await self._configure(name, session, configuration)
             yield session if confirmed else None
 
     async def _configure(self, name: str, session: UpstreamClient, configuration: ConfigureSession) -> bool:
-        """Send the configuration and return whether it was confirmed."""
-        confirmed = MessageWatch(self._recorder, name, lambda message: isinstance(message, ConfirmSession))
-        await self._send_first(name, session, encode(configuration))
-        return confirmed.has_come()
+        """Send the configuration, and return whether the server confirmed it."""
+        confirmation = MessageWatch(self._recorder, name, lambda message: isinstance(message, ConfirmSession))
+        await self._send_first_frame(name, session, encode(configuration))
+        return confirmation.has_come()
 
-    async def _send_first(self, name: str, session: UpstreamClient, frame: str | bytes) -> None:
-        """Send the first frame of a session and wait for an answer."""
-        answered = MessageWatch(self._recorder, name, lambda message: True)
+    async def _send_first_frame(self, name: str, session: UpstreamClient, frame: str | bytes) -> None:
+        """Send the first frame of a session, wait for an answer, and record whether one came."""
+        any_answer = MessageWatch(self._recorder, name, lambda message: True)
         await self._send(name, session, frame)
-        complete = await wait_until(self._recorder, answered.has_come, self._settling)
-        self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.HANDSHAKE, complete))
+        answered = await wait_until(self._recorder, any_answer.has_come, self._settling)
+        self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.HANDSHAKE, answered))
 
     async def _speak_turns(self, name: str, turns: Sequence[TurnPlan]) -> None:
         """Speak the turns of one client in one session."""
@@ -334,67 +342,70 @@ class ServerSubject:
                     await self._speak(name, session, number, turn)
 
     async def _speak(self, name: str, session: UpstreamClient, number: int, turn: TurnPlan) -> None:
-        """Send the audio of one turn and wait for the end of its motion."""
+        """Send the audio of one turn as a request, wait until the request ends, and record whether it did."""
         req_id = self._req_id(f"{name}/{number}")
         pcm = self._pcm(f"{name}/{number}", turn.samples, turn.sound)
         self._recorder.emit(Lane.KIT, name, TurnStarted(number, pcm, PLAN_SAMPLE_RATE))
-        answered = MessageWatch(self._recorder, name, lambda message: _ends_request(message, req_id))
+        end_of_request = MessageWatch(self._recorder, name, lambda message: _ends_request(message, req_id))
         for chunk in chunks(pcm, turn.chunk_bytes):
             await self._send(name, session, encode(AudioInput(req_id, chunk)))
         await self._send(name, session, encode(AudioInput(req_id, end=True)))
-        spoken = turn.samples / PLAN_SAMPLE_RATE
-        grace = min(_LONGEST_SEGMENT_SECONDS, spoken)
-        complete = await wait_until(self._recorder, answered.has_come, self._settling, grace=grace)
+        speech_seconds = turn.samples / PLAN_SAMPLE_RATE
+        grace = min(_LONGEST_SEGMENT_SECONDS, speech_seconds)
+        complete = await wait_until(self._recorder, end_of_request.has_come, self._settling, grace=grace)
         self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.TURN, complete, number))
 
     async def _send(self, name: str, session: UpstreamClient, frame: str | bytes) -> None:
+        """Record a frame, and send it."""
         self._recorder.record_sent(Lane.UPSTREAM, name, frame)
         await session.send(frame)
 
-    def _refused(self, status: int, body: str) -> Refused:
-        return Refused(status, body)
-
     def _pcm(self, label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
+        """Return speech for a label: different in each run, but the same for the same seed."""
         return speech(f"{self._seed}/{self._runs}/{label}", samples, sound)
 
     def _req_id(self, label: str) -> str:
+        """Return a request id of now. Its random part depends on the seed, the run and the label alone."""
         seeded = f"{self._seed}/{self._runs}/{label}".encode()
         return log_id(time.time(), hashlib.blake2b(seeded, digest_size=NANOID_LENGTH).digest())
 
 
-def _make_client(place: ServerAddress, token: str | None, *, by_query: bool = False) -> UpstreamClient:
-    """Make a client that connects to this Motion Server."""
+def _make_client(address: ServerAddress, token: str | None, *, by_query: bool = False) -> UpstreamClient:
+    """Return a client for this Motion Server, not yet connected. It asks for a token if `token` is None."""
     return UpstreamClient(
-        place.console,
-        place.ingress,
-        api_key=place.api_key,
-        app_id=place.app_id,
-        avatar_id=place.avatar_id,
-        expire_at=_unix_in(_TOKEN_LIFE_SECONDS),
+        address.console,
+        address.ingress,
+        api_key=address.api_key,
+        app_id=address.app_id,
+        avatar_id=address.avatar_id,
+        expire_at=_unix_time_in(_TOKEN_LIFE_SECONDS),
         token=token,
         by_query=by_query,
     )
 
 
 async def _listen(recorder: LiveRecorder, name: str, session: UpstreamClient) -> None:
+    """Record each frame that a session receives, and at last that the server has closed it."""
     async for raw in session.frames():
         recorder.record_received(Lane.UPSTREAM, name, raw)
     recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=False, code=session.close_code))
 
 
 def _ends_request(message: object, req_id: str) -> bool:
-    """Whether nothing more is to come for this request."""
+    """Whether a message ends this request: the end of its motion, or an error for it or the session."""
     match message:
-        case MotionResponse(req_id=answered, end=True):
-            return answered == req_id
-        case ServerError(req_id=failed):
-            return failed in ("", req_id)
+        case MotionResponse(req_id=ended_id, end=True):
+            return ended_id == req_id
+        case ServerError(req_id=failed_id):
+            return failed_id in ("", req_id)
     return False
 
 
 def _make_turn(samples: int) -> TurnPlan:
+    """Return a plain turn of so many samples."""
     return TurnPlan(samples, _TURN_CHUNK_BYTES)
 
 
-def _unix_in(seconds: int) -> int:
+def _unix_time_in(seconds: int) -> int:
+    """Return the unix time that it will be in so many seconds."""
     return int(time.time()) + seconds

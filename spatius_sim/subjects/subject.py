@@ -11,8 +11,9 @@ from spatius_sim.trace.events import FALLBACK_WAIT, Trace
 
 
 def canary_key(seed: int) -> str:
-    """Return the API key that a relay under test is to use: 32 characters, the same for the same seed. The
-    kit recognises this key if it comes down to a client."""
+    """Return the API key that a relay under test must use: 32 characters, the same for the same seed.
+
+    The kit recognises this key if the relay sends it to a client."""
     return hashlib.blake2b(f"canary {seed}".encode(), digest_size=16).hexdigest()
 
 
@@ -24,8 +25,11 @@ def relay_environment(server: OnePort, api_key: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long the kit waits, in seconds: `attach` until the subject answers at all; `settle` without a sign
-    of life until what has not come counts as missing; `fallback` until a relay goes on with audio alone."""
+    """How long the kit waits, in seconds.
+
+    `attach`: until the subject must have answered for the first time. `settle`: how long the subject may be
+    silent before what it owes counts as missing. `fallback`: until a relay must go on with audio alone,
+    after Motion Server has failed."""
 
     attach: float = 10.0
     settle: float = 3.0
@@ -36,11 +40,11 @@ PlanOf = TypeVar("PlanOf", contravariant=True)
 
 
 class Subject(Protocol[PlanOf]):
-    """A thing under test, and how plans of one kind are run against it."""
+    """Something under test, with the methods that run plans of one kind against it."""
 
     @property
     def kind(self) -> str:
-        """`relay`, `server` or `client`: which rules judge it."""
+        """`relay`, `server` or `client`: which rules judge the subject."""
 
     @property
     def target(self) -> str:
@@ -51,15 +55,16 @@ class Subject(Protocol[PlanOf]):
         """The name of the wire that the subject speaks; "" for none."""
 
     async def attach(self) -> None:
-        """Make sure that the subject answers. Raises UnreachableError."""
+        """Start or reach the subject, and wait until it answers. Raises UnreachableError if it does not."""
 
     @property
     def was_hasty(self) -> bool:
-        """Whether the last run cut a wait short: what is missing from its trace may have come later."""
+        """Whether the last run shortened a wait, so that what its trace lacks may have come later."""
 
     async def run(self, plan: PlanOf, *, patient: bool = False) -> Trace:
-        """Run one plan on fresh connections. A `patient` run waits as long as the user allows. Raises
-        UnreachableError if no connection can be had."""
+        """Run one plan on new connections, and return the trace. A `patient` run shortens no wait.
+
+        Raises UnreachableError if the subject takes no connection."""
 
     async def detach(self) -> None:
         """End the connections and processes that the kit holds."""

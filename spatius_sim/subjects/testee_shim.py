@@ -12,7 +12,7 @@ is left out of `observe`:
     advance(ms): sets a virtual clock forward   take_rendered() -> [translation[0], ...]
     get_current_conversation_id() -> str | None
 
-Without `advance` it runs in real time. Its class may name its `modes`.
+An object without `advance` runs in real time. Its class may list its modes in `modes`.
 """
 
 import sys
@@ -26,8 +26,8 @@ from spatius_sim.wires.testee import PROTOCOL, TesteeAnswer, TesteeRequest, read
 Factory = Callable[[int, str], Any]
 """A function that makes a fresh client, from a sample rate in Hz and a mode."""
 
-_ATTRIBUTES = {"state": "state", "samplesPlayed": "samples_played", "stalled": "stalled"}
-_METHODS = {"conversationId": "get_current_conversation_id", "keyframesRendered": "take_rendered"}
+_ATTRIBUTES_OBSERVED = {"state": "state", "samplesPlayed": "samples_played", "stalled": "stalled"}
+_METHODS_OBSERVED = {"conversationId": "get_current_conversation_id", "keyframesRendered": "take_rendered"}
 
 
 class Shim:
@@ -39,7 +39,10 @@ class Shim:
         self._client: Any = make(16000, "audioIndependent")
 
     def answer(self, line: str | bytes) -> str:
-        """Return the answer to one line. Raises RemoteProtocolError if the line is no request."""
+        """Do what one line requests, and return the line of the answer.
+
+        An exception of the client becomes an error answer. Raises RemoteProtocolError if the line is no
+        request."""
         request = read_request(line)
         try:
             result = self._do(request)
@@ -50,7 +53,7 @@ class Shim:
         return write_answer(TesteeAnswer(request.id, result))
 
     def _do(self, request: TesteeRequest) -> dict[str, Any] | None:
-        """Do what a request asks and return its result, or None if the client lacks the method."""
+        """Do what a request asks, and return its result, or None if the client lacks the method."""
         client = self._client
         match request.do:
             case "hello":
@@ -80,14 +83,20 @@ class Shim:
         return None
 
     def _observe(self, client: Any) -> dict[str, Any]:
-        """Return the values that the client shows, by their names in the protocol."""
-        values = {key: getattr(client, name) for key, name in _ATTRIBUTES.items() if hasattr(client, name)}
-        methods = {key: getattr(client, name, None) for key, name in _METHODS.items()}
+        """Return what `observe` answers: the client's values by their names in the protocol.
+
+        This takes the rendered keyframes from the client."""
+        values = {
+            key: getattr(client, name) for key, name in _ATTRIBUTES_OBSERVED.items() if hasattr(client, name)
+        }
+        methods = {key: getattr(client, name, None) for key, name in _METHODS_OBSERVED.items()}
         return values | {key: method() for key, method in methods.items() if method}
 
 
 def serve_stdio(make: Factory, name: str = "a Python client") -> None:
-    """Answer on stdout each request from stdin, until stdin ends. What the client prints goes to stderr."""
+    """Answer each request that comes on stdin, on stdout, until stdin ends.
+
+    Everything that the client prints meanwhile goes to stderr."""
     answers = sys.stdout
     with redirect_stdout(sys.stderr):
         shim = Shim(make, name)
@@ -97,7 +106,7 @@ def serve_stdio(make: Factory, name: str = "a Python client") -> None:
 
 
 def serve_websocket(url: str, make: Factory, name: str = "a Python client") -> None:
-    """Answer requests over a WebSocket: connect to the `url` where the kit listens."""
+    """Connect to the WebSocket `url` where the kit listens, and answer requests until the kit closes."""
     from websockets.sync.client import connect
 
     shim = Shim(make, name)

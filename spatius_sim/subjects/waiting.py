@@ -1,5 +1,4 @@
-"""Waits until the events that a recorder holds show something, or until the subject is silent for too
-long."""
+"""Waits until the recorded events show what was expected, or until the subject is silent for too long."""
 
 import asyncio
 import contextlib
@@ -13,7 +12,8 @@ from spatius_sim.wires.events import Failed, Note, NotUnderstood
 
 
 class MessageWatch:
-    """Looks for one message among those that a connection receives after this watch was made."""
+    """Looks for the first message that is `wanted`, among the messages that a connection receives from now
+    on."""
 
     def __init__(self, recorder: LiveRecorder, connection: str, wanted: Callable[[object], bool]) -> None:
         self._recorder, self._connection, self._wanted = recorder, connection, wanted
@@ -21,7 +21,7 @@ class MessageWatch:
         self._found = False
 
     def has_come(self) -> bool:
-        """Whether the message has been received by now."""
+        """Whether the wanted message has been received by now. Each call looks only at new events."""
         events = self._recorder.events
         while self._next < len(events) and not self._found:
             event = events[self._next]
@@ -32,21 +32,20 @@ class MessageWatch:
 
 
 LONGEST_TURN_SECONDS = 60.0
-"""A turn that lasts longer than its speech by this much counts as endless, even if the subject still
-sends."""
+"""If a turn lasts this much longer than its speech, the kit stops waiting, even if messages still
+come."""
 
-_GLANCE_SECONDS = 0.05
-_ROOM_FOR_SLOWNESS = 3.0
+_STEP_SECONDS = 0.05
+_TIMES_THE_LONGEST_RESPONSE = 3.0
 
 
 @dataclass(slots=True)
 class AdaptiveTimeout:
     """How long the kit waits for a subject, in seconds, before what has not come counts as missing.
 
-    A wait takes `seconds` at first. After `patient_waits` waits in which nothing came, the subject is not
-    slow but silent: the next runs wait three times as long as the subject ever took, and at least `least`.
-    All waits of one run have one length. What a shortened wait shows is a suspicion: a patient run confirms
-    it."""
+    A wait takes `seconds` at first. After `patient_waits` waits in which nothing came, later runs wait for a
+    shorter time: three times the longest response time so far, but at least `least` seconds. All waits of one
+    run have the same length. A fault seen after a shortened wait must be confirmed by a patient run."""
 
     seconds: float
     least: float = 1.0
@@ -56,78 +55,86 @@ class AdaptiveTimeout:
     now: float = field(init=False)
     """The length of a wait in this run."""
     cut_short: bool = field(init=False, default=False)
-    """Whether a wait of this run ended without success before all its `seconds` were over."""
+    """Whether a wait of this run was shorter than `seconds` and ended without success."""
 
     def __post_init__(self) -> None:
         self.now = self.seconds
 
     def begin_run(self, *, patient: bool) -> None:
-        """Fix the length of the waits of one run: all the `seconds` if the run is `patient`."""
+        """Set the length of the waits of a new run. A `patient` run never shortens its waits."""
         self.cut_short = False
         self.now = self.seconds
         if not patient and self.in_vain >= self.patient_waits:
-            self.now = min(self.seconds, max(self.least, _ROOM_FOR_SLOWNESS * self.longest))
+            self.now = min(self.seconds, max(self.least, _TIMES_THE_LONGEST_RESPONSE * self.longest))
 
     def ended_in_vain(self) -> None:
-        """Remember that a wait ended and nothing had come."""
+        """Count a wait that ended without success, and note whether it was a shortened wait."""
         self.in_vain += 1
         self.cut_short = self.cut_short or self.now < self.seconds
 
     def note_response_time(self, seconds: float) -> None:
-        """Remember how many seconds the subject took to show life."""
+        """Remember a response time, in seconds, if it is the longest so far."""
         self.longest = max(self.longest, seconds)
 
 
 def _is_never_gone() -> bool:
+    """Return False: the subject counts as present for ever."""
     return False
 
 
 async def wait_until(
     recorder: LiveRecorder,
-    over: Callable[[], bool],
-    settling: AdaptiveTimeout,
+    is_over: Callable[[], bool],
+    silence_limit: AdaptiveTimeout,
     gone: Callable[[], bool] = _is_never_gone,
     grace: float = 0.0,
     spoken: float = 0.0,
 ) -> bool:
-    """Wait until `over` is true, and return whether it became true.
+    """Wait until `is_over` returns true, and return whether it did.
 
-    The wait ends early if the subject is `gone`, or if it is silent for longer than the timeout and `grace`
-    seconds more. The subject may have `spoken` seconds of speech to play. Audio, motion and whatever happens
-    upstream are signs of life; status messages and messages about a failure are none.
+    The wait ends early if the subject is `gone`, or is silent for longer than `silence_limit` and `grace`
+    seconds together. The whole wait may last longer by `spoken`, the seconds of speech that the subject may
+    have to play. Notes response times, and a wait in vain, in `silence_limit`.
     """
     started = time.monotonic()
-    silent = 0.0
-    seen_events = len(recorder.events)
-    while not over():
-        if any(map(_is_sign_of_life, recorder.events[seen_events:])):
-            settling.note_response_time(silent)
-            silent = 0.0
-        seen_events = len(recorder.events)
-        began = time.monotonic()
-        left = min(settling.now + grace - silent, started + LONGEST_TURN_SECONDS + spoken - began)
-        if gone() or recorder.flooded or left <= 0:
-            settling.ended_in_vain()
-            return over()
+    silent_seconds = 0.0
+    next_event = len(recorder.events)
+    while not is_over():
+        if any(map(_is_sign_of_life, recorder.events[next_event:])):
+            silence_limit.note_response_time(silent_seconds)
+            silent_seconds = 0.0
+        next_event = len(recorder.events)
+        step_started = time.monotonic()
+        seconds_left = min(
+            silence_limit.now + grace - silent_seconds, started + LONGEST_TURN_SECONDS + spoken - step_started
+        )
+        if gone() or recorder.flooded or seconds_left <= 0:
+            silence_limit.ended_in_vain()
+            return is_over()
         recorder.changed.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(recorder.changed.wait(), min(left, _GLANCE_SECONDS))
-        silent += silence_within(time.monotonic() - began)
+            await asyncio.wait_for(recorder.changed.wait(), min(seconds_left, _STEP_SECONDS))
+        silent_seconds += silence_within(time.monotonic() - step_started)
     return True
 
 
 def silence_within(seconds: float) -> float:
-    """Return how much of a glance of this many seconds counts as silence of the subject. If the kit itself
-    was late, the machine may have held up both: the later the kit was, the less counts."""
-    return seconds if seconds <= _GLANCE_SECONDS else _GLANCE_SECONDS**2 / seconds
+    """Return how many of the seconds that one waiting step took count as silence of the subject.
+
+    If the step took longer than planned, the machine may have delayed the subject too. The longer the step
+    took, the less of it counts."""
+    return seconds if seconds <= _STEP_SECONDS else _STEP_SECONDS**2 / seconds
 
 
 def _is_sign_of_life(event: Event) -> bool:
+    """Whether an event shows that the subject works: audio, motion, or anything that happens upstream.
+
+    Status messages, and messages about a failure, do not show it."""
     if event.lane is Lane.DOWNSTREAM and isinstance(event.what, Received):
         return not isinstance(event.what.value, Note | NotUnderstood | Failed)
     return event.lane in (Lane.UPSTREAM, Lane.CONSOLE, Lane.EGRESS)
 
 
 def chunks(pcm: bytes, size: int) -> list[bytes]:
-    """Split audio into pieces of `size` bytes."""
+    """Return the audio, split into chunks of `size` bytes; the last chunk may be shorter."""
     return [pcm[start : start + size] for start in range(0, len(pcm), size)]

@@ -37,9 +37,10 @@ PLACEHOLDERS = {
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """What the user said of a relay: the command that starts it, `NAME=VALUE` for its environment,
-    `NAME: VALUE` headers and subprotocols that its clients must send, and the file of certificates by which
-    the kit trusts it."""
+    """How a relay is started and reached, as the user's options say.
+
+    `command` starts the relay, with the `NAME=VALUE` pairs of `environment`. Clients send the `NAME: VALUE`
+    pairs of `headers`, and `subprotocols`. `ca` is a file of certificates that clients trust."""
 
     command: str = ""
     environment: tuple[str, ...] = ()
@@ -64,29 +65,32 @@ class Attachment:
         self._load_certificates()
 
     def address(self, url: str) -> RelayAddress:
-        """Return the address where clients connect, and the headers and subprotocols that they send."""
+        """Return the address of the relay at this URL, with the headers, subprotocols and certificates."""
         headers = tuple(map(self._split_header, self.headers))
         return RelayAddress(url, headers, self.subprotocols, self._load_certificates())
 
     def process_environment(self, ours: Mapping[str, str], port: int) -> dict[str, str]:
-        """Return the variables of the relay's process: ours, and its own with their placeholders filled
-        in."""
+        """Return the environment of the relay's process: `ours`, and the user's variables for the relay.
+
+        The placeholders in the user's values are replaced, `{port}` by `port`."""
         values = {name: ours.get(variable, "") for name, variable in PLACEHOLDERS.items()}
         values[PORT] = str(port)
         mappings = (mapping.partition("=")[::2] for mapping in self.environment)
-        own = {name: _PLACEHOLDER.sub(lambda m: values[m[1]], value) for name, value in mappings}
-        return {**ours, **own}
+        of_user = {name: _PLACEHOLDER.sub(lambda m: values[m[1]], value) for name, value in mappings}
+        return {**ours, **of_user}
 
     def _split_header(self, header: str) -> tuple[str, str]:
-        """Split a header into name and value. Raises UsageError if it is none."""
+        """Return the name and the value of a header. Raises UsageError if the text is no header."""
         name, colon, value = header.partition(":")
         if not colon or not _TOKEN.fullmatch(name.strip()) or not value.strip().isprintable():
-            named = f" {name.strip()}" if colon else ""
-            raise UsageError(f"--target-header{named}: NAME: VALUE in one line is needed")
+            name_shown = f" {name.strip()}" if colon else ""
+            raise UsageError(f"--target-header{name_shown}: NAME: VALUE in one line is needed")
         return name.strip(), value.strip()
 
     def _load_certificates(self) -> ssl.SSLContext | None:
-        """Load the certificates. Raises UsageError if the file holds none."""
+        """Return a TLS context that trusts the certificates, or None if the user named no file.
+
+        Raises UsageError if the file holds no certificates."""
         if not self.ca:
             return None
         try:
@@ -96,12 +100,12 @@ class Attachment:
 
 
 def with_port(text: str, port: int) -> str:
-    """Fill the relay's port into a text."""
+    """Return the text with each `{port}` replaced by the relay's port."""
     return text.replace(f"{{{PORT}}}", str(port))
 
 
 def _refuse_unknown(option: str, text: str) -> None:
-    """Raise UsageError if the text has a placeholder that stands for nothing."""
+    """Raise UsageError if the text has a placeholder with an unknown name."""
     known = (*PLACEHOLDERS, PORT)
     for name in _PLACEHOLDER.findall(text):
         if name not in known:

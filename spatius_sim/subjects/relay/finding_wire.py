@@ -28,9 +28,9 @@ from spatius_sim.wires.events import (
 _LISTEN_SECONDS = 1.0
 _TURN_SECONDS = 3.0
 _SAMPLES = PLAN_SAMPLE_RATE // 2
-_LONGEST_SHOWN = 60
-_MOST_SHOWN = 3
-_MOST_HEARD = 200
+_CHARACTERS_SHOWN = 60
+_FRAMES_SHOWN = 3
+_MOST_FRAMES_KEPT = 200
 
 
 class WireNotFoundError(UnreachableError):
@@ -38,29 +38,29 @@ class WireNotFoundError(UnreachableError):
 
 
 def known_wires() -> list[Wire]:
-    """Return the wires that relays in the wild were seen to speak."""
+    """Return the wires that relays of other people were seen to speak."""
     return [*map(published_wire, published_wire_names()), find_wire("binary-header-bare")]
 
 
 async def find_out_wire(
     address: RelayAddress, open_seconds: float, secrets: KnownSecrets | None = None
 ) -> Wire:
-    """Return the one wire that this relay speaks.
+    """Find out which wire a relay speaks, by talking to the relay, and return the wire.
 
     Raises UnreachableError if the relay does not answer, and WireNotFoundError if no wire fits or if several
-    do; the error shows what the relay said, without the secrets in it.
+    wires fit. The error shows what the relay sent, without secrets.
     """
     frames: list[Frame] = []
     secrets = secrets or KnownSecrets()
     wires = known_wires()
-    for wire, pcm in _list_approaches(wires):
+    for wire, pcm in _list_attempts(wires):
         frames += await _listen_on(address, wire, pcm, open_seconds, secrets)
         fitting = _find_fitting(wires, frames)
         if len(fitting) == 1:
             return fitting[0]
     names = ", ".join(wire.name for wire in _find_fitting(wires, frames))
     guess = f"it may be {names}" if names else "none of the known wires fits"
-    sample = "; ".join(map(_show_frame, frames[:_MOST_SHOWN])) or "nothing"
+    sample = "; ".join(map(_show_frame, frames[:_FRAMES_SHOWN])) or "nothing"
     raise WireNotFoundError(
         f"the wire of {address.url_without_secrets} was not found out: {guess}; it said: {sample}. "
         "Name the wire (--wire), or "
@@ -69,8 +69,11 @@ async def find_out_wire(
     )
 
 
-def _list_approaches(wires: Sequence[Wire]) -> list[tuple[Wire, bytes]]:
-    """Return what to try, in order: listen, then start a conversation, then speak on each of the wires."""
+def _list_attempts(wires: Sequence[Wire]) -> list[tuple[Wire, bytes]]:
+    """Return the attempts in order, each a wire and the speech to send on it (b"" to send none).
+
+    First comes a wire that sends nothing at the start, then a wire that sends a start message. Then comes
+    each wire with speech."""
     quiet = [wire for wire in wires if not wire.write_client(Start(PLAN_SAMPLE_RATE))]
     starting = [wire for wire in wires if wire not in quiet]
     pcm = speech("which wire", _SAMPLES)
@@ -83,47 +86,50 @@ def _list_approaches(wires: Sequence[Wire]) -> list[tuple[Wire, bytes]]:
 async def _listen_on(
     address: RelayAddress, wire: Wire, pcm: bytes, open_seconds: float, secrets: KnownSecrets
 ) -> list[Frame]:
-    """Return all frames that the relay sends to a client on this wire, until motion comes or time is up."""
+    """Connect on this wire, speak `pcm` if there is any, and return the frames that the relay sends.
+
+    Stops when motion comes or time is up."""
     frames: list[Frame] = []
 
     def collect_frame(event: Event) -> None:
-        if isinstance(event.what, Received) and not event.what.part and len(frames) < _MOST_HEARD:
+        if isinstance(event.what, Received) and not event.what.part and len(frames) < _MOST_FRAMES_KEPT:
             frames.append(event.what.raw)
 
     recorder = LiveRecorder(wire=wire, secrets=secrets, on_event=collect_frame)
     async with RelayClient(address, wire, recorder, "wire", open_seconds) as client:
-        first = await client.start(PLAN_SAMPLE_RATE, 0.0 if pcm else _LISTEN_SECONDS)
-        if not pcm or isinstance(first, NotUnderstood):
+        first_event = await client.start(PLAN_SAMPLE_RATE, 0.0 if pcm else _LISTEN_SECONDS)
+        if not pcm or isinstance(first_event, NotUnderstood):
             return frames
         await client.do(Speak(pcm, last=True))
         deadline = asyncio.get_running_loop().time() + _TURN_SECONDS
         while not (client.closed.is_set() or any(_is_motion(event) for event in _read_frames(wire, frames))):
-            left = deadline - asyncio.get_running_loop().time()
+            seconds_left = deadline - asyncio.get_running_loop().time()
             recorder.changed.clear()
             try:
-                await asyncio.wait_for(recorder.changed.wait(), left)
+                await asyncio.wait_for(recorder.changed.wait(), seconds_left)
             except TimeoutError:
                 break
     return frames
 
 
 def _find_fitting(wires: Sequence[Wire], frames: Sequence[Frame]) -> list[Wire]:
-    """Return the wires that understand something of these frames and leave the fewest events unexplained."""
-    unclear: dict[str, int] = {}
+    """Return the wires that explain at least one of these frames and leave the fewest events unexplained."""
+    unclear_counts: dict[str, int] = {}
     for wire in wires:
         events = _read_frames(wire, frames)
         if any(isinstance(event, Ready | Audio | Failed) or _is_motion(event) for event in events):
-            unclear[wire.name] = sum(map(_is_unclear, events))
-    least = min(unclear.values(), default=0)
-    return [wire for wire in wires if unclear.get(wire.name, least + 1) == least]
+            unclear_counts[wire.name] = sum(map(_is_unclear, events))
+    fewest = min(unclear_counts.values(), default=0)
+    return [wire for wire in wires if unclear_counts.get(wire.name, fewest + 1) == fewest]
 
 
 def _read_frames(wire: Wire, frames: Sequence[Frame]) -> list[RelayEvent]:
+    """Return the events that these frames hold when they are read as this wire."""
     return [event for frame in frames for event in wire.read_relay(frame)]
 
 
 def _is_motion(event: RelayEvent) -> bool:
-    """Whether an event carries Motion Server's responses: other bytes may be anything."""
+    """Whether an event carries at least one response of Motion Server that can be decoded."""
     return isinstance(event, Motion) and any(
         isinstance(read_upstream(payload), MotionResponse) for payload in event.payloads
     )
@@ -137,5 +143,6 @@ def _is_unclear(event: RelayEvent) -> bool:
 
 
 def _show_frame(frame: Frame) -> str:
-    start = ascii(frame[:_LONGEST_SHOWN])
-    return start if len(frame) <= _LONGEST_SHOWN else f"{start} ({len(frame)} in all)"
+    """Return the beginning of a frame in ASCII, and its length if the rest is left out."""
+    start = ascii(frame[:_CHARACTERS_SHOWN])
+    return start if len(frame) <= _CHARACTERS_SHOWN else f"{start} ({len(frame)} in all)"

@@ -8,18 +8,19 @@ from spatius_sim.plans.behaviour import MalformedInput
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import Frame, InterruptTurn, Speak, SpeakEnd
 
-_DEPTH = 3000
+_NESTING_DEPTH = 3000
 _LARGE_BYTES = 256 * 1024
 _NO_TYPE = "no-such-type"
-_OTHER_VALUES: tuple[Any, ...] = (None, 7, -1.5, True, [], {}, "?")
+_VALUES_OF_ALL_TYPES: tuple[Any, ...] = (None, 7, -1.5, True, [], {}, "?")
 
 
-def malformed_frames(rubbish: MalformedInput, wire: Wire, pcm: bytes) -> list[Frame]:
-    """Return the frames of one kind of rubbish; none for a broken WebSocket frame, because it is no
-    message."""
+def malformed_frames(kind: MalformedInput, wire: Wire, pcm: bytes) -> list[Frame]:
+    """Return the frames of one kind of malformed input, for clients of this wire to send.
+
+    A broken WebSocket frame is no message, so this kind has no frames."""
     frames = wire.write_client(Speak(pcm))
-    spoken = frames[0] if frames else ""
-    match rubbish:
+    speech_frame = frames[0] if frames else ""
+    match kind:
         case MalformedInput.TEXT:
             return ["hello", '{"type":', "\x00\ufeff\u202e", "null", "[]", "7"]
         case MalformedInput.BINARY:
@@ -27,15 +28,18 @@ def malformed_frames(rubbish: MalformedInput, wire: Wire, pcm: bytes) -> list[Fr
         case MalformedInput.EMPTY:
             return ["", b""]
         case MalformedInput.HALF:
-            return [spoken[: len(spoken) // 2]]
+            return [speech_frame[: len(speech_frame) // 2]]
         case MalformedInput.OTHER_TYPES:
-            return _change_types(spoken)
+            return _change_types(speech_frame)
         case MalformedInput.UNKNOWN:
             return [json.dumps({"type": _NO_TYPE}), json.dumps({_NO_TYPE: 1}), json.dumps({})]
         case MalformedInput.DEEP:
-            return ["[" * _DEPTH + "]" * _DEPTH, '{"type":' * _DEPTH + "1" + "}" * _DEPTH]
+            return [
+                "[" * _NESTING_DEPTH + "]" * _NESTING_DEPTH,
+                '{"type":' * _NESTING_DEPTH + "1" + "}" * _NESTING_DEPTH,
+            ]
         case MalformedInput.LARGE:
-            return ["x" * _LARGE_BYTES if isinstance(spoken, str) else bytes(_LARGE_BYTES)]
+            return ["x" * _LARGE_BYTES if isinstance(speech_frame, str) else bytes(_LARGE_BYTES)]
         case MalformedInput.OUT_OF_PLACE:
             return [*wire.write_client(SpeakEnd()), *wire.write_client(InterruptTurn())]
         case MalformedInput.BROKEN_FRAME:
@@ -43,8 +47,9 @@ def malformed_frames(rubbish: MalformedInput, wire: Wire, pcm: bytes) -> list[Fr
 
 
 def _change_types(frame: Frame) -> list[Frame]:
-    """Return the message again and again, each time with one value of another type. If the frame is no JSON
-    object, return its bytes inverted."""
+    """Return copies of a JSON message, each with one value of another type.
+
+    If the frame is no JSON object, return one frame with all its bits inverted."""
     try:
         message = json.loads(frame)
     except ValueError:
@@ -55,6 +60,6 @@ def _change_types(frame: Frame) -> list[Frame]:
     return [
         json.dumps(message | {name: value})
         for name in message
-        for value in _OTHER_VALUES
+        for value in _VALUES_OF_ALL_TYPES
         if type(value) is not type(message[name]) or name == "type"
     ]

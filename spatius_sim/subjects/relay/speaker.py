@@ -1,4 +1,4 @@
-"""Speaks the turns of one client of a plan to a relay, and behaves as planned."""
+"""Speaks the turns of one planned client to a relay, and then behaves as the plan says."""
 
 import asyncio
 import contextlib
@@ -29,22 +29,22 @@ from spatius_sim.wires.features import INTERRUPTS, SEVERAL_TURNS
 GREETING_SECONDS = 2.0
 
 _CUE_SECONDS = 1.0
-"""After so many seconds without a sign of life, a client stops waiting for its cue."""
+"""A client stops waiting for its cue after this many seconds without a sign of life."""
 
 _UNREAD_SECONDS = 15.0
-"""A client that does not read begins again after this time: a relay may hang up if no ping is answered."""
+"""A client that has stopped reading reads again after this time: a relay may hang up if no ping is
+answered."""
 
 
 @dataclass(slots=True)
 class Speaker:
-    """Speaks for one client, at `sample_rate` in Hz.
+    """Speaks the turns of one client to a relay, at `sample_rate` in Hz.
 
-    `lacks`: the features that the relay lacks. `greets`: whether the relay says Ready on each connection.
+    `lacks`: the features that the relay lacks. `greets`: whether the relay sends Ready on each connection.
     `settling`: how long the relay may be silent. `settling_of_nothing`: the same for a turn that asks for no
-    motion, because such a turn may stay unanswered. `recovering`: the same for the turn after Motion Server
-    failed. `fallback`: how long the relay has when Motion Server fails. `slowed_by`: by how many seconds a
-    fault may delay Motion Server. `starts`: makes the relay speak if the relay chooses the speech; then the
-    speech is not known beforehand."""
+    motion, and may stay unanswered. `recovering`: the same for a turn after Motion Server has failed.
+    `fallback`: how long the relay may take to go on without Motion Server. `slowed_by`: how many seconds a
+    fault may delay Motion Server. `starts`: starts a turn if the relay chooses the speech, or None."""
 
     name: str
     client: RelayClient
@@ -61,96 +61,99 @@ class Speaker:
     starts: TurnStart | None = None
     _session_id: str = ""
     _cue_timeout: AdaptiveTimeout = field(default_factory=lambda: AdaptiveTimeout(_CUE_SECONDS))
-    _seen_before: int = 0
-    """How many events were recorded when the turn before was over."""
+    _events_before_turn: int = 0
+    """How many events were recorded when the previous turn was over."""
     _recovering: bool = False
-    """Whether Motion Server failed in the turn before."""
+    """Whether Motion Server failed in the previous turn."""
     _after_unfinished: bool = False
-    """Whether the turn before was cut off, or did not come to its end."""
+    """Whether the previous turn was cut off, or did not come to its end."""
 
     async def begin(self) -> None:
-        """Begin a new connection: send what the wire demands first, and let the relay greet."""
+        """Send the wire's start message on a new connection, read the greeting, and keep the session id."""
         greeting = await self.client.start(PLAN_SAMPLE_RATE, GREETING_SECONDS if self.greets else 0.0)
         self._session_id = greeting.session_id if isinstance(greeting, Ready) else ""
 
     async def speak(
         self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event | None = None
     ) -> None:
-        """Speak turn number `number`, wait as its cue says, then behave as planned. Raises UnreachableError.
+        """Speak one turn, wait for its cue, then do what the plan says: interrupt, hang up, and so on.
 
-        The turn gets a new connection if each turn needs one, or if the relay has ended the last. If
-        `others_through` is given, the client reads nothing until that event. If the relay knows no
-        interrupts, the turn is spoken to its end, and the next turn is spoken over it."""
+        Connects again first, if the relay takes one turn in each connection or has hung up. The client reads
+        nothing until the event `others_through`, if one is given. Without interrupts in the wire, the whole
+        turn is spoken, and the next turn follows at once. Raises UnreachableError."""
         if turn.act in (Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE) and INTERRUPTS in self.lacks:
             turn = replace(turn, act=Behaviour.GO_ON, cue=Cue(None, turn.cue.heard))
         if number and (SEVERAL_TURNS in self.lacks or self.client.was_hung_up_on):
             await self.client.renew()
             await self.begin()
-        known = (pcm, self.sample_rate) if self.starts is None else (b"", 0)
-        self._record_kit_event(TurnStarted(number, *known))
+        # If the relay chooses the speech, nobody knows the speech beforehand.
+        speech, rate = (pcm, self.sample_rate) if self.starts is None else (b"", 0)
+        self._record_kit_event(TurnStarted(number, speech, rate))
         closed = self.client.closed.is_set
-        watch = TurnWatch(self.recorder, self.name, self._seen_before, len(pcm), self.lacks, closed)
+        watch = TurnWatch(self.recorder, self.name, self._events_before_turn, len(pcm), self.lacks, closed)
         if others_through is None:
             await self._say_turn(number, turn, pcm)
         else:
             await self._say_unread(number, turn, pcm, others_through)
         complete = False
         if turn.cue == WHOLE_TURN:
-            # A relay may pause before it asks again a Motion Server that has failed.
+            # After a failure, a relay may pause before it asks Motion Server again.
             settling = self.recovering if self._recovering else self._settling_for(turn)
-            spoken = len(pcm) / BYTES_PER_SAMPLE / PLAN_SAMPLE_RATE
+            speech_seconds = len(pcm) / BYTES_PER_SAMPLE / PLAN_SAMPLE_RATE
             complete = await watch.wait(
                 settling,
                 self.fallback,
                 closed,
                 slowed_by=self.slowed_by,
-                spoken=spoken,
+                spoken=speech_seconds,
                 after_unfinished=self._after_unfinished,
             )
             self._record_kit_event(WaitEnded(Awaited.TURN, complete, number))
         elif turn.cue.heard is not TurnProgress.NOTHING:
-            await self._wait(watch.check_for(turn.cue.heard), self._cue_timeout)
-        self._seen_before, self._recovering = len(self.recorder.events), watch.failed
+            await self._wait_until(watch.check_for(turn.cue.heard), self._cue_timeout)
+        self._events_before_turn, self._recovering = len(self.recorder.events), watch.failed
         self._after_unfinished = not complete
         await self._behave(turn, pcm)
         await asyncio.sleep(turn.pause_ms / 1000)
 
     def _settling_for(self, turn: TurnPlan) -> AdaptiveTimeout:
-        """Return the timeout for a turn: another one if the turn asks for no motion."""
-        answerable = turn.asks_for_motion or self.starts is not None
-        return self.settling if answerable else self.settling_of_nothing
+        """Return the timeout for a turn: `settling`, or `settling_of_nothing` if it asks for no motion."""
+        is_owed_motion = turn.asks_for_motion or self.starts is not None
+        return self.settling if is_owed_motion else self.settling_of_nothing
 
     async def _say_turn(self, number: int, turn: TurnPlan, pcm: bytes) -> None:
-        """Speak the turn, up to its cue, or make the relay start it."""
+        """Make the relay start the turn, or speak it: as many chunks as its cue says, or all and the end."""
         if self.starts is not None:
-            order = TurnToStart(self.name, number, self._session_id, pcm, self.sample_rate)
-            await self.starts.start(self.client, order)
+            turn_to_start = TurnToStart(self.name, number, self._session_id, pcm, self.sample_rate)
+            await self.starts.start(self.client, turn_to_start)
             return
-        # A client that cannot interrupt cannot cut a turn short: a relay would take the next turn for its
-        # rest.
+        # A client that cannot interrupt speaks the whole turn: otherwise a relay would take the next turn
+        # for the rest of this one.
         interrupts = turn.act in (Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE)
-        spoken = None if interrupts and INTERRUPTS in self.lacks else turn.cue.chunks
-        for chunk in chunks(pcm, turn.chunk_bytes)[:spoken]:
+        chunk_count = None if interrupts and INTERRUPTS in self.lacks else turn.cue.chunks
+        for chunk in chunks(pcm, turn.chunk_bytes)[:chunk_count]:
             await self.client.do(Speak(chunk))
-        if spoken is None:
+        if chunk_count is None:
             await self.client.do(SpeakEnd())
 
     async def _say_unread(
         self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event
     ) -> None:
-        """Speak the turn and read nothing until the other clients are through, or time is up."""
+        """Speak the turn, and read nothing until the other clients are through, or time is up.
+
+        Record when reading stops and when it begins again."""
         self._record_kit_event(Provoked(Provocation.UNREAD))
         self.client.stop_reading()
-        # A relay that answers in its reading task may take nothing more from us until we read.
-        saying = asyncio.create_task(self._say_turn(number, turn, pcm))
+        # Speak in a task: a relay that answers from its reading task may read nothing more until we read.
+        speaking = asyncio.create_task(self._say_turn(number, turn, pcm))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(others_through.wait(), _UNREAD_SECONDS)
         self._record_kit_event(Provoked(Provocation.READ_ON))
         self.client.read_on()
-        await saying
+        await speaking
 
     async def _behave(self, turn: TurnPlan, pcm: bytes) -> None:
-        """Do what the plan wants after the cue: interrupt, hang up, vanish, or send malformed input."""
+        """Interrupt, hang up, vanish or send malformed input, as the turn's plan says, or do nothing."""
         match turn.act:
             case Behaviour.INTERRUPT | Behaviour.INTERRUPT_TWICE:
                 for _ in range(2 if turn.act is Behaviour.INTERRUPT_TWICE else 1):
@@ -168,8 +171,8 @@ class Speaker:
             case _:
                 return
 
-    async def _wait(self, over: Callable[[], bool], settling: AdaptiveTimeout) -> bool:
-        return await wait_until(self.recorder, over, settling, self.client.closed.is_set)
+    async def _wait_until(self, is_over: Callable[[], bool], silence_limit: AdaptiveTimeout) -> bool:
+        return await wait_until(self.recorder, is_over, silence_limit, self.client.closed.is_set)
 
-    def _record_kit_event(self, what: TurnStarted | WaitEnded | Provoked) -> None:
-        self.recorder.emit(Lane.KIT, self.name, what)
+    def _record_kit_event(self, event: TurnStarted | WaitEnded | Provoked) -> None:
+        self.recorder.emit(Lane.KIT, self.name, event)

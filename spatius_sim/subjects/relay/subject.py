@@ -46,9 +46,10 @@ _LEAD_SECONDS = 1.0
 
 
 class RelaySubject:
-    """Runs plans against a relay whose upstream is our `motion_server`, or another one if that is None.
+    """Runs plans against a relay. Its upstream is our `motion_server`, or a foreign one if this is None.
 
-    The Motion Server writes to the same recorder. `process` is the relay's process if the kit starts it.
+    Our Motion Server must write to the same recorder. `process` is the relay's process if the kit starts it.
+    `starts` starts each turn if the relay chooses the speech, or is None.
     """
 
     kind = "relay"
@@ -69,7 +70,7 @@ class RelaySubject:
         self._address, self._process, self._starts = address, process, starts
         self._recorder, self._seed = recorder, seed
         self._wire_known = wire is not None
-        self._speak_on(wire or published_wire(_LIKELIEST_WIRE))
+        self._use_wire(wire or published_wire(_LIKELIEST_WIRE))
         self._motion_server = motion_server
         self._patience, self._settling = patience, AdaptiveTimeout(patience.settle)
         self._settling_of_nothing = AdaptiveTimeout(patience.settle)
@@ -79,15 +80,17 @@ class RelaySubject:
         self._greets, self._sample_rate = False, PLAN_SAMPLE_RATE
 
     async def attach(self) -> None:
-        """Start the relay if it is the kit's to start, wait until it answers, and read its greeting if it
-        sends one. Raises UnreachableError, or WireNotFoundError if its wire is not understood."""
+        """Start the relay's process if there is one, wait until the relay answers, and read its greeting.
+
+        Finds out the wire first, if the user named none. Raises UnreachableError if the relay does not
+        answer, and WireNotFoundError if its wire is not understood."""
         if self._process is not None:
             await self._process.start()
         deadline = time.monotonic() + self._patience.attach
         while True:
             try:
                 if not self._wire_known:
-                    self._speak_on(
+                    self._use_wire(
                         await find_out_wire(self._address, self._patience.attach, self._recorder.secrets)
                     )
                     self._wire_known = True
@@ -104,19 +107,20 @@ class RelaySubject:
 
     @property
     def was_hasty(self) -> bool:
-        """Whether the last run cut a wait short."""
-        return any(wait.cut_short for wait in self._all_timeouts)
+        """Whether the last run shortened a wait."""
+        return any(timeout.cut_short for timeout in self._all_timeouts)
 
     @property
     def _all_timeouts(self) -> tuple[AdaptiveTimeout, ...]:
         return self._settling, self._settling_of_nothing, self._recovering, self._fallback
 
     async def run(self, plan: Plan, *, patient: bool = False) -> Trace:
-        """Let every client speak its turns; a turn is over when audio and motion have come down. Raises
-        UnreachableError."""
+        """Let every client of the plan speak its turns to the relay, and return the trace.
+
+        Raises UnreachableError if the relay takes no connection, ends, or floods its clients."""
         self._runs += 1
-        for wait in self._all_timeouts:
-            wait.begin_run(patient=patient)
+        for timeout in self._all_timeouts:
+            timeout.begin_run(patient=patient)
         header = TraceHeader(
             "relay",
             self._wire.name,
@@ -125,7 +129,7 @@ class RelaySubject:
             __version__,
             self._lacks,
             "downstream" if self._motion_server is None else "both",
-            # One value decides how long to wait and what counts as absent.
+            # The same value decides how long the kit waits, and what the rules count as absent.
             fallback_wait=self._fallback.now,
             declaration=self._wire.declaration,
             plan_token=token_of(plan),
@@ -183,8 +187,10 @@ class RelaySubject:
         """The name of the wire that the kit speaks to the relay."""
         return self._wire.name
 
-    def _speak_on(self, wire: Wire) -> None:
-        """Speak this wire from now on. Raises UsageError if it cannot start the turns."""
+    def _use_wire(self, wire: Wire) -> None:
+        """Speak this wire from now on, and note which features are lacking with it.
+
+        Raises UsageError if the wire cannot start the turns."""
         self._wire = self._recorder.wire = wire
         no_client_audio = {CLIENT_AUDIO} if self._starts is not None else set()
         self._lacks = tuple(sorted({*self._declared_lacks, *wire.lacks, *no_client_audio}))
@@ -192,29 +198,31 @@ class RelaySubject:
         check_sayable(self._starts, wire)
 
     async def _search_http_answers(self) -> None:
-        """Search the answers on the wire's HTTP paths for secrets. A path without an answer is not asked
-        again."""
+        """Get each of the wire's HTTP paths, and search the answer for secrets.
+
+        A path without an answer is left out from now on."""
         for path in list(self._http_paths):
             if not await search_answer(self._address, path, self._recorder, "client-1"):
                 self._http_paths.remove(path)
 
     def _play(self, scenario: Scenario) -> None:
+        """Let our Motion Server play this scenario, in open sessions too, if it is ours."""
         if self._motion_server is not None:
             self._motion_server.play(scenario, also_open=True)
 
     @property
     def last_output(self) -> str:
-        """What the relay's process wrote last; "" if the kit did not start it."""
+        """The last output lines of the relay's process; "" if the kit did not start it."""
         return self._process.last_output() if self._process is not None else ""
 
     async def _raise_if_ended(self, grace: float = 0.0) -> None:
         """Raise UnreachableError if the relay's process has ended, or ends within `grace` seconds."""
-        obituary = await self._process.describe_death(grace) if self._process is not None else ""
-        if obituary:
-            raise UnreachableError(obituary)
+        end_described = await self._process.describe_death(grace) if self._process is not None else ""
+        if end_described:
+            raise UnreachableError(end_described)
 
     def _make_speaker(self, client: RelayClient, slowed_by: float) -> Speaker:
-        """Make the speaker of a client."""
+        """Return the speaker that speaks the turns of this client."""
         return Speaker(
             client.name,
             client,
@@ -239,7 +247,7 @@ class RelaySubject:
         bears_credentials: bool = False,
         narrow: bool = False,
     ) -> RelayClient:
-        """Make a client that connects to the relay; with a session token if it `bears_credentials`."""
+        """Return a client that is not yet connected; it sends a session token if it `bears_credentials`."""
         address = self._address
         if bears_credentials:
             expire_at = int(time.time()) + _TOKEN_LIFE_SECONDS
@@ -249,11 +257,12 @@ class RelaySubject:
         return kind(address, self._wire, self._recorder, name, open_seconds)
 
     async def _read_greeting(self, client: RelayClient) -> None:
-        """Connect and read the greeting. Raises WireNotFoundError if the wire does not understand it."""
+        """Read the greeting, and note whether the relay greets and at which sample rate it takes audio.
+
+        Raises WireNotFoundError if the wire does not understand the greeting."""
         seconds = GREETING_SECONDS if self._wire.greets else _NO_GREETING_SECONDS
         greeting = await client.start(PLAN_SAMPLE_RATE, seconds)
         if isinstance(greeting, Ready):
-            # Not every relay greets.
             self._greets, self._sample_rate = True, greeting.input_sample_rate or PLAN_SAMPLE_RATE
         if isinstance(greeting, NotUnderstood):
             raise WireNotFoundError(
@@ -261,46 +270,49 @@ class RelaySubject:
             )
 
     async def _run_speakers(self, plan: Plan, speakers: Sequence[Speaker]) -> None:
-        """Let the clients speak: all turns at their own pace, or in step, turn by turn."""
+        """Let all clients speak their turns: each at its own pace, or in step (turn by turn)."""
         if not plan.step:
-            conversations = zip(speakers, plan.clients, strict=True)
-            await asyncio.gather(*(self._speak_turns(*conversation) for conversation in conversations))
+            turns_by_speaker = zip(speakers, plan.clients, strict=True)
+            await asyncio.gather(*(self._speak_turns(speaker, turns) for speaker, turns in turns_by_speaker))
             return
         for number in range(max(map(len, plan.clients))):
-            speaking = [
+            turns_in_step = [
                 (speaker, turns[number])
                 for speaker, turns in zip(speakers, plan.clients, strict=True)
                 if number < len(turns)
             ]
-            await self._speak_in_step(number, speaking)
+            await self._speak_in_step(number, turns_in_step)
 
     async def _speak_turns(self, speaker: Speaker, turns: Sequence[TurnPlan]) -> None:
+        """Let one client speak all its turns, one after the other."""
         for number, turn in enumerate(turns):
             await speaker.speak(number, turn, self._pcm(speaker, number, turn))
 
-    async def _speak_in_step(self, number: int, speaking: Sequence[tuple[Speaker, TurnPlan]]) -> None:
-        """Let each speaker speak one turn. Clients that do not read begin to read when the others are
-        through."""
+    async def _speak_in_step(self, number: int, turns_in_step: Sequence[tuple[Speaker, TurnPlan]]) -> None:
+        """Let every speaker speak its turn number `number` at the same time.
+
+        A client that does not read starts first. It reads again when the clients that read are through."""
         readers_through = asyncio.Event()
 
         def speak_all(reads: bool) -> list[Coroutine[None, None, None]]:
-            """Return the turns of the clients that read, or of those that do not."""
+            """Return coroutines that speak the turns with this value of `reads`."""
             return [
                 speaker.speak(
                     number, turn, self._pcm(speaker, number, turn), None if reads else readers_through
                 )
-                for speaker, turn in speaking
+                for speaker, turn in turns_in_step
                 if turn.reads is reads
             ]
 
-        slow = speak_all(False)
-        unread = asyncio.gather(*slow)
+        unread_turns = speak_all(False)
+        speaking_unread = asyncio.gather(*unread_turns)
         try:
-            await asyncio.sleep(_LEAD_SECONDS if slow else 0.0)
+            await asyncio.sleep(_LEAD_SECONDS if unread_turns else 0.0)
             await asyncio.gather(*speak_all(True))
         finally:
             readers_through.set()
-        await unread
+        await speaking_unread
 
     def _pcm(self, speaker: Speaker, number: int, turn: TurnPlan) -> bytes:
+        """Return the speech of a turn: different in each run, but the same for the same seed."""
         return speech(f"{self._seed}/{self._runs}/{speaker.name}/{number}", turn.samples, turn.sound)

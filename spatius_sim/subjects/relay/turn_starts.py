@@ -1,4 +1,4 @@
-"""Starts a turn whose speech the relay chooses: by a message, by an HTTP request, or by a hook."""
+"""Starts a turn if the relay chooses the speech: by a message, by an HTTP request, or by a hook."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,14 +15,15 @@ from spatius_sim.wires.events import ClientAction, PlayClip, Say
 CLIENT_AUDIO_START = "client-audio"
 _REQUEST_SECONDS = 10.0
 _HOOK_SECONDS = 30.0
-_LONGEST_ANSWER = 200
+_ANSWER_BYTES_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
 class TurnToStart:
-    """The turn that a hook is to start: turn `number` (0, 1, ...) of this `client`, to whom the relay gave
-    this `session_id` ("" if it gave none). `pcm` is speech (mono s16le at `sample_rate` Hz) that the hook may
-    hand to the relay; the rules judge the audio that went up to Motion Server."""
+    """The turn that a hook must start: turn `number` (0, 1, ...) of this `client`.
+
+    `session_id` is what the relay gave the client, or "". The hook may hand `pcm` to the relay: speech, mono
+    s16le at `sample_rate` Hz. The rules judge the audio that the relay sends to Motion Server."""
 
     client: str
     number: int
@@ -32,7 +33,7 @@ class TurnToStart:
 
 
 class TurnStart(Protocol):
-    """Starts a turn whose speech the relay chooses."""
+    """Starts a turn if the relay chooses the speech."""
 
     async def start(self, client: RelayClient, turn: TurnToStart) -> None:
         """Start the turn. Raises UnreachableError if that fails."""
@@ -48,7 +49,7 @@ class StartByMessage:
     action: ClientAction
 
     async def start(self, client: RelayClient, turn: TurnToStart) -> None:
-        """Send the message."""
+        """Send the message that starts the turn."""
         await client.do(self.action)
 
 
@@ -59,12 +60,12 @@ class StartByHttp:
     url: str
 
     async def start(self, client: RelayClient, turn: TurnToStart) -> None:
-        """Post the request. Raises UnreachableError if it fails."""
+        """Send the POST request. Raises UnreachableError if no answer comes or its status is 400 or more."""
         url = self.url.replace("{session}", turn.session_id)
         timeout = aiohttp.ClientTimeout(total=_REQUEST_SECONDS)
         try:
             async with aiohttp.ClientSession(timeout=timeout) as http, http.post(url) as answer:
-                body = await answer.content.read(_LONGEST_ANSWER)
+                body = await answer.content.read(_ANSWER_BYTES_SHOWN)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise UnreachableError(f"the request that starts a turn failed: {url}: {error!r}") from error
         if answer.status >= 400:
@@ -76,12 +77,12 @@ class StartByHttp:
 
 @dataclass(frozen=True, slots=True)
 class StartByHook:
-    """Starts a turn by a function that the team wrote, in a thread."""
+    """Starts a turn by calling a function of the relay's team, in a thread."""
 
     hook: Hook
 
     async def start(self, client: RelayClient, turn: TurnToStart) -> None:
-        """Call the function. Raises UnreachableError if it takes too long, UsageError if it raises."""
+        """Call the function. Raises UnreachableError if the call takes too long, UsageError if it raises."""
         try:
             await asyncio.wait_for(asyncio.to_thread(self.hook, turn), _HOOK_SECONDS)
         except TimeoutError:
@@ -92,9 +93,11 @@ class StartByHook:
             raise UsageError(f"pytest_spatius_start_turn raised {error!r}") from error
 
 
-def turn_start(wanted: str, hook: Hook | None) -> TurnStart | None:
-    """Read the option `--turn`; None if the client speaks. Raises UsageError if it means nothing."""
-    kind, _, rest = wanted.partition(":")
+def turn_start(option: str, hook: Hook | None) -> TurnStart | None:
+    """Return what starts turns, as the option `--turn` says; None if the client itself speaks.
+
+    Raises UsageError if the option has an unknown value, or names a hook and there is none."""
+    kind, _, rest = option.partition(":")
     match kind:
         case "client-audio" if not rest:
             return None
@@ -109,7 +112,7 @@ def turn_start(wanted: str, hook: Hook | None) -> TurnStart | None:
                 raise UsageError("--turn hook: no conftest.py defines pytest_spatius_start_turn")
             return StartByHook(hook)
     raise UsageError(
-        f"--turn {wanted}: client-audio, clip:NAME, text:WORDS, hook or http:URL is needed; a URL begins "
+        f"--turn {option}: client-audio, clip:NAME, text:WORDS, hook or http:URL is needed; a URL begins "
         "with http:// or https://"
     )
 
@@ -117,5 +120,5 @@ def turn_start(wanted: str, hook: Hook | None) -> TurnStart | None:
 def check_sayable(start: TurnStart | None, wire: Wire) -> None:
     """Raise UsageError if the wire has no message that starts such a turn."""
     if isinstance(start, StartByMessage) and not wire.write_client(start.action):
-        what = type(start.action).__name__
-        raise UsageError(f"--turn: the wire {wire.name} has no message for it ({what})")
+        action_name = type(start.action).__name__
+        raise UsageError(f"--turn: the wire {wire.name} has no message for it ({action_name})")

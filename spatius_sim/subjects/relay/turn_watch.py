@@ -1,4 +1,4 @@
-"""Watches a turn at its client: audio and motion, and what replaces them when Motion Server fails."""
+"""Watches what a client receives in a turn: audio and motion, or the error message that replaces motion."""
 
 import asyncio
 import contextlib
@@ -16,21 +16,23 @@ from spatius_sim.wires.events import Audio, Failed, Motion
 from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, END_MARKS, ERRORS, PCM
 
 _LATE_SECONDS = 0.2
-"""An event of the last moment is recorded a little later."""
+"""How much later than it happens an event may be recorded."""
 
 _QUIET_SECONDS = 0.3
+_NS_PER_SECOND = 1e9
 
 
 def fallback_timeout(seconds: float) -> AdaptiveTimeout:
-    """Make the timeout for a relay to go on without a failed Motion Server: `seconds`, and at least two."""
+    """Return how long a relay may take to go on after a failure: `seconds`, at least 2 when shortened."""
     return AdaptiveTimeout(seconds, least=2.0, patient_waits=2)
 
 
 class TurnWatch:
-    """Watches what a client receives of one turn: `owed` bytes of audio if all comes.
+    """Watches what a client receives of one turn.
 
-    Faults since event number `since` concern this turn. If the relay `lacks` audio, the client has audio of
-    its own; if the relay lacks end marks, the client has everything when the connection is `closed`."""
+    `owed`: how many bytes of audio the relay must send. `since`: the number of the first event whose faults
+    concern this turn. If the relay `lacks` audio, the client counts as having all audio. If the relay lacks
+    end marks, the turn counts as complete when the connection is `closed`."""
 
     def __init__(
         self,
@@ -41,10 +43,10 @@ class TurnWatch:
         lacks: Container[str] = (),
         closed: Callable[[], bool] = bool,
     ) -> None:
-        self._recorder, self._client, self._since = recorder, client, since
+        self._recorder, self._client, self._first_fault_event = recorder, client, since
         self._first_event = len(recorder.events)
-        self._owed = 0 if PCM in lacks or CLIENT_AUDIO in lacks else owed
-        self._has_audio = AUDIO in lacks
+        self._audio_bytes_owed = 0 if PCM in lacks or CLIENT_AUDIO in lacks else owed
+        self._relay_sends_no_audio = AUDIO in lacks
         self._reports_no_errors = ERRORS in lacks
         self._connection_over = closed if END_MARKS in lacks else bool
         self._watches = {
@@ -53,16 +55,16 @@ class TurnWatch:
             TurnProgress.LAST_AUDIO: MessageWatch(recorder, client, _ends_audio),
         }
         self._motion_end = MessageWatch(recorder, client, _ends_motion)
-        self._error_message = MessageWatch(recorder, client, _gives_motion_up)
+        self._error_message = MessageWatch(recorder, client, _says_motion_failed)
 
     def have_come(self) -> bool:
-        """Whether audio and motion, both marked as ended, have been received by now."""
-        audio, motion = self._audio_ended(), self._motion_end.has_come()
-        return (audio and motion) or self._connection_over()
+        """Whether the ends of audio and motion have come, or the connection has ended in their place."""
+        audio_ended, motion_ended = self._audio_ended(), self._motion_end.has_come()
+        return (audio_ended and motion_ended) or self._connection_over()
 
     def check_for(self, progress: TurnProgress) -> Callable[[], bool]:
-        """Return a check whether this much has been received by now."""
-        if self._has_audio and progress in (TurnProgress.AUDIO, TurnProgress.LAST_AUDIO):
+        """Return a function that says whether the turn has come as far as `progress` by now."""
+        if self._relay_sends_no_audio and progress in (TurnProgress.AUDIO, TurnProgress.LAST_AUDIO):
             return self._audio_ended
         return self._watches[progress].has_come if progress in self._watches else self.have_come
 
@@ -76,13 +78,13 @@ class TurnWatch:
         spoken: float,
         after_unfinished: bool,
     ) -> bool:
-        """Wait until the turn is over, and return whether audio and motion have come.
+        """Wait until the turn is over, and return whether all audio and motion have come.
 
-        If Motion Server is `slowed_by` some seconds, the relay has as many more to show life; if Motion
-        Server fails, the relay has time to end the audio and to report the failure. A relay that plays audio
-        at its own pace may take the `spoken` seconds. After an unfinished turn, what has come may belong to
-        that turn: then this turn is over when nothing more comes."""
-        spoken_at = time.monotonic()
+        `slowed_by`: how many seconds longer the relay may be silent. `spoken`: how many seconds of speech the
+        relay may have to play. If Motion Server fails, wait until the relay has ended the audio and reported
+        the failure. After an unfinished turn, wait until nothing more comes: the first end may be that of
+        the unfinished turn."""
+        wait_started = time.monotonic()
 
         def turn_is_over() -> bool:
             return self.have_come() or self._failed_at() is not None
@@ -92,7 +94,7 @@ class TurnWatch:
         if failed_at is None and after_unfinished and self.have_come():
             await wait_until(self._recorder, bool, AdaptiveTimeout(_QUIET_SECONDS), gone, spoken=spoken)
         elif failed_at is not None:
-            await self._wait_for_fallback(max(spoken_at, failed_at), fallback, gone)
+            await self._wait_for_fallback(max(wait_started, failed_at), fallback, gone)
         return self.have_come()
 
     @property
@@ -103,7 +105,9 @@ class TurnWatch:
     async def _wait_for_fallback(
         self, since: float, fallback: AdaptiveTimeout, gone: Callable[[], bool]
     ) -> None:
-        """Wait until the client has the audio and the error message, or until the fallback time is up."""
+        """Wait until the client has all audio and the error message, or until the fallback time is up.
+
+        The time counts from `since`. Notes the response time, or a wait in vain, in `fallback`."""
         changed = self._recorder.changed
         deadline = since + fallback.now + _LATE_SECONDS
         while not (self.have_come() or gone()):
@@ -111,21 +115,26 @@ class TurnWatch:
             if self._has_fallen_back():
                 fallback.note_response_time(now - since)
                 return
-            left = deadline - now
-            if left <= 0:
+            seconds_left = deadline - now
+            if seconds_left <= 0:
                 fallback.ended_in_vain()
                 return
             changed.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), left)
+                await asyncio.wait_for(changed.wait(), seconds_left)
 
     def _has_fallen_back(self) -> bool:
-        """Whether the client has all audio, and was told that no motion will come."""
-        audio, reported = self._audio_ended(), self._reports_no_errors or self._error_message.has_come()
-        return audio and reported and (self._has_audio or self._count_audio_bytes() >= self._owed)
+        """Whether the client has received all audio, and the message that no motion will come."""
+        audio_ended = self._audio_ended()
+        failure_reported = self._reports_no_errors or self._error_message.has_come()
+        return (
+            audio_ended
+            and failure_reported
+            and (self._relay_sends_no_audio or self._count_audio_bytes() >= self._audio_bytes_owed)
+        )
 
     def _count_audio_bytes(self) -> int:
-        """Count the bytes of audio that the client has received in this turn."""
+        """Return how many bytes of audio the client has received since this watch was made."""
         messages = (
             event.what.value
             for event in self._recorder.events[self._first_event :]
@@ -134,34 +143,38 @@ class TurnWatch:
         return sum(len(message.pcm) for message in messages if isinstance(message, Audio))
 
     def _audio_ended(self) -> bool:
-        return self._has_audio or self._watches[TurnProgress.LAST_AUDIO].has_come()
+        return self._relay_sends_no_audio or self._watches[TurnProgress.LAST_AUDIO].has_come()
 
     def _failed_at(self) -> float | None:
-        """Return when the first failure came, in seconds on the monotonic clock; None if nothing failed."""
-        events = self._recorder.events[self._since :]
+        """Return when Motion Server first failed in this turn, on the monotonic clock; None if it did not."""
+        events = self._recorder.events[self._first_fault_event :]
         faults = [event for event in events if isinstance(event.what, Injected)]
-        return min((event.at_ns / 1e9 for event in failures_among(faults)), default=None)
+        return min((event.at_ns / _NS_PER_SECOND for event in failures_among(faults)), default=None)
 
 
 def _is_audio(message: object) -> bool:
+    """Whether a message carries audio."""
     return isinstance(message, Audio) and bool(message.pcm)
 
 
 def _is_motion(message: object) -> bool:
+    """Whether a message carries motion."""
     return isinstance(message, Motion) and bool(message.payloads)
 
 
 def _ends_audio(message: object) -> bool:
+    """Whether a message marks the end of the audio."""
     return isinstance(message, Audio) and message.last
 
 
 def _ends_motion(message: object) -> bool:
+    """Whether a message marks the end of the motion, itself or in one of its payloads."""
     if not isinstance(message, Motion):
         return False
     messages = map(read_upstream, message.payloads)
     return message.last or any(isinstance(m, MotionResponse) and m.end for m in messages)
 
 
-def _gives_motion_up(message: object) -> bool:
-    """An empty list makes a client go on with audio alone (seed:002)."""
+def _says_motion_failed(message: object) -> bool:
+    """Whether a message says that no motion will come: an error, or an empty list of motion (seed:002)."""
     return isinstance(message, Failed) or (isinstance(message, Motion) and not message.payloads)
