@@ -1,4 +1,4 @@
-"""A relay's client with an avatar: feeds what arrives on the wire to a decoder, which plays in real time."""
+"""A relay's client with an avatar: gives what the relay sends to a decoder, which plays in real time."""
 
 import asyncio
 import time
@@ -14,8 +14,10 @@ _TICK_SECONDS = 0.04
 
 
 class AvatarClient:
-    """Feeds a ClientDecoder with what a RelayClient hears, until `stop`. If the relay says that motion
-    failed, the decoder gets an empty list, so that the audio plays out in audio-only."""
+    """Feeds a ClientDecoder with the events that a RelayClient receives, from now on until `stop`.
+
+    If the relay says that motion failed, the decoder gets an empty list. Then it plays the rest of the audio
+    in audio-only mode."""
 
     def __init__(
         self,
@@ -26,7 +28,7 @@ class AvatarClient:
         sample_rate: int = 16000,
     ) -> None:
         self._relay, self._recorder, self._name = relay, recorder, name
-        self._ids: dict[str, str] = {}
+        self._conversation_ids: dict[str, str] = {}
         self._new_id = new_id
         self.decoder = ClientDecoder(sample_rate, new_id, time.monotonic_ns())
         self._task = asyncio.create_task(self._run())
@@ -37,29 +39,29 @@ class AvatarClient:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        """Let time pass for the decoder, feed it, and record what it reports, for ever."""
+        """Advance the decoder, feed it each event of the relay, and record its own events, for ever."""
         while True:
             try:
-                heard = await asyncio.wait_for(self._relay.heard.get(), _TICK_SECONDS)
+                relay_event = await asyncio.wait_for(self._relay.relay_events.get(), _TICK_SECONDS)
             except TimeoutError:
-                heard = None
+                relay_event = None
             self.decoder.advance(time.monotonic_ns())
-            if heard is not None:
-                self._feed(heard)
-            for event in self.decoder.take_events():
-                self._recorder.emit(Lane.DECODER, self._name, event)
+            if relay_event is not None:
+                self._feed(relay_event)
+            for decoder_event in self.decoder.take_events():
+                self._recorder.emit(Lane.DECODER, self._name, decoder_event)
 
-    def _feed(self, heard: RelayEvent) -> None:
-        """Give the decoder what one event of the relay means to it."""
-        match heard:
+    def _feed(self, relay_event: RelayEvent) -> None:
+        """Call the decoder as a client must for one event of the relay. Ready makes a new decoder."""
+        match relay_event:
             case Ready(output_sample_rate=rate) if rate:
                 self.decoder = ClientDecoder(rate, self._new_id, time.monotonic_ns())
             case Audio(pcm, last, turn_id):
-                self._ids[turn_id] = self.decoder.yield_audio_data(pcm, last)
+                self._conversation_ids[turn_id] = self.decoder.yield_audio_data(pcm, last)
             case Motion((), True):
-                pass  # An empty list that bears the end mark is a mark, not a switch (ASSUMED).
+                pass  # An empty list with the end mark only ends the motion: no audio-only mode (ASSUMED).
             case Motion(payloads, _, turn_id):
-                self.decoder.yield_frames_data(payloads, self._ids.get(turn_id, ""))
+                self.decoder.yield_frames_data(payloads, self._conversation_ids.get(turn_id, ""))
             case Failed():
                 current = self.decoder.get_current_conversation_id()
                 if current is not None:

@@ -13,18 +13,21 @@ from spatius_sim.trace.events import Closed, Lane, Opened
 from spatius_sim.wires.events import ClientAction, Frame, Speak, SpeakEnd
 
 _ANSWER_SECONDS = 60.0
-_TEXTUAL = ("application/json", "text/")
+_TEXT_CONTENT_TYPES = ("application/json", "text/")
 
 
 class DocumentClient(RelayClient):
-    """A RelayClient for an http:// address: it posts what it says in a turn once the turn is whole, and hears
-    the answer. HTTP knows no session: opening and closing exist only on the client's side."""
+    """A RelayClient for an http:// address: it posts each turn when complete, and reads the answer.
+
+    HTTP has no session: opening and closing happen only on the client's side."""
 
     _speech = b""
     _posting: asyncio.Task[None] | None = None
 
     async def _connect(self) -> None:
-        """Look whether the backend takes connections at all; raises UnreachableError if not."""
+        """Open and close a TCP connection to the backend, and record that the client is open.
+
+        Raises UnreachableError if the backend takes no connection."""
         parts = urlsplit(self._address.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
@@ -40,10 +43,11 @@ class DocumentClient(RelayClient):
         self._recorder.emit(Lane.DOWNSTREAM, self.name, Opened(self._address.bears))
 
     async def __aexit__(self, *error: object) -> None:
+        """Hang up."""
         await self.hang_up()
 
     async def do(self, action: ClientAction) -> None:
-        """Send an action; audio is kept until it is complete."""
+        """Send an action. Audio is not sent at once: it is collected, and sent with the last of its turn."""
         match action:
             case Speak(pcm, False):
                 self._speech += pcm
@@ -56,20 +60,20 @@ class DocumentClient(RelayClient):
         await super().do(action)
 
     async def send(self, frame: Frame) -> None:
-        """Post a frame; the answer to the one before is no longer waited for."""
-        await self._give_up_posting()
+        """Start to post a frame. The request for the previous frame is cancelled if it still waits."""
+        await self._cancel_posting()
         self.closed.clear()
         self._recorder.record_sent(Lane.DOWNSTREAM, self.name, frame)
         self._posting = asyncio.create_task(self._post(frame))
 
     async def hang_up(self) -> None:
-        """Leave, whether the answer has come or not."""
-        await self._give_up_posting()
+        """Leave, and cancel the request if its answer has not come."""
+        await self._cancel_posting()
         if not self._leave(NORMAL_CLOSE):
             self.closed.set()
 
     def vanish(self) -> None:
-        """Leave without waiting for the request to be cancelled: it has no closing handshake."""
+        """Leave at once: cancel the request, and do not wait until it has ended."""
         if self._posting is not None:
             self._posting.cancel()
         if not self._leave(ABNORMAL_CLOSE):
@@ -82,18 +86,21 @@ class DocumentClient(RelayClient):
         """Do nothing: an answer is always read whole."""
 
     def break_protocol(self) -> None:
-        """Do nothing: there is no WebSocket whose protocol could be broken."""
+        """Do nothing: this client has no WebSocket whose protocol it could break."""
 
-    async def _give_up_posting(self) -> None:
+    async def _cancel_posting(self) -> None:
+        """Cancel the request that waits for its answer, if any, and wait until it has ended."""
         if self._posting is not None:
             self._posting.cancel()
             await asyncio.gather(self._posting, return_exceptions=True)
 
     async def _post(self, frame: Frame) -> None:
-        """Post a frame, search the answer for secrets, and hear it; a failure closes the client."""
-        kind = "application/json" if isinstance(frame, str) else "application/octet-stream"
+        """Post a frame, search the answer for secrets, record it, and queue its events.
+
+        If the request fails, record that the connection has closed."""
+        content_type = "application/json" if isinstance(frame, str) else "application/octet-stream"
         timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
-        headers = dict(self._address.headers) | {"Content-Type": kind}
+        headers = dict(self._address.headers) | {"Content-Type": content_type}
         body = frame.encode() if isinstance(frame, str) else frame
         try:
             async with (
@@ -102,17 +109,17 @@ class DocumentClient(RelayClient):
                     self._address.url, data=body, headers=headers, ssl=self._address.tls or True
                 ) as answer,
             ):
-                body_read = await answer.content.read(LARGEST_FRAME)
-                while len(body_read) < LARGEST_FRAME and (more := await answer.content.read(LARGEST_FRAME)):
-                    body_read += more
-                lines = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
-                textual = answer.content_type.startswith(_TEXTUAL)
+                raw = await answer.content.read(LARGEST_FRAME)
+                while len(raw) < LARGEST_FRAME and (more := await answer.content.read(LARGEST_FRAME)):
+                    raw += more
+                header_lines = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
+                is_text = answer.content_type.startswith(_TEXT_CONTENT_TYPES)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
             self._recorder.emit(Lane.DOWNSTREAM, self.name, Closed(by_kit=False, code=ABNORMAL_CLOSE))
             self.closed.set()
             return
-        self._recorder.search_secrets(Lane.DOWNSTREAM, self.name, lines, "in a header")
-        document: Frame = body_read.decode(errors="replace") if textual else body_read
+        self._recorder.search_secrets(Lane.DOWNSTREAM, self.name, header_lines, "in a header")
+        document: Frame = raw.decode(errors="replace") if is_text else raw
         self._recorder.record_received(Lane.DOWNSTREAM, self.name, document)
         for event in self._wire.read_relay(document):
-            self.heard.put_nowait(event)
+            self.relay_events.put_nowait(event)

@@ -1,4 +1,4 @@
-"""Searches a relay's HTTP answers to its clients for secrets that must not be there."""
+"""Searches the HTTP answers of a relay for secrets that must not reach a client."""
 
 from urllib.parse import urlsplit, urlunsplit
 
@@ -8,16 +8,17 @@ from spatius_sim.net.client.relay import RelayAddress
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.trace.events import Lane
 
-_SECONDS = 2.0
+_ANSWER_SECONDS = 2.0
 _MOST_BYTES = 1_048_576
 
 
 async def search_answer(address: RelayAddress, path: str, recorder: LiveRecorder, client: str) -> bool:
-    """GET `path` from the relay and search the answer, its headers and up to 1 MiB of its body, for secrets.
-    Returns whether the relay answered."""
+    """Send GET `path` to the relay, search the answer for secrets, and return whether an answer came.
+
+    The headers are searched, and at most 1 MiB of the body."""
     scheme, netloc, *_ = urlsplit(address.url)
     url = urlunsplit((scheme.replace("ws", "http", 1), netloc, path, "", ""))
-    timeout = aiohttp.ClientTimeout(total=_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout, headers=dict(address.headers)) as http,

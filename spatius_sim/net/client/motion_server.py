@@ -1,4 +1,4 @@
-"""A minimal Server SDK of our own: asks for a token, connects, sends and receives."""
+"""A small Server SDK of our own: asks for a token, connects to a Motion Server, sends and receives."""
 
 import json
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ _TIMEOUT_SECONDS = 10.0
 
 
 class UpgradeRefusedError(UnreachableError):
-    """A server answered an upgrade with another status than 101."""
+    """A server refused an upgrade: it answered with another status than 101."""
 
     def __init__(self, answer: HttpAnswer) -> None:
         super().__init__(f"the upgrade was refused: HTTP {answer.status} {answer.body.strip()}")
@@ -27,8 +27,9 @@ class UpgradeRefusedError(UnreachableError):
 
 
 async def ask_for_token(console_endpoint: str, api_key: str, expire_at: int) -> HttpAnswer:
-    """Ask the Console API for a token that expires at `expire_at` (unix seconds), and return the answer. If
-    `api_key` is "", no X-Api-Key is sent. Raises UnreachableError if no answer comes."""
+    """Ask the Console API for a token that expires at `expire_at` (unix seconds), and return the answer.
+
+    If `api_key` is "", no X-Api-Key is sent. Raises UnreachableError if no answer comes."""
     headers = {"X-Api-Key": api_key} if api_key else {}
     url = f"{console_endpoint.rstrip('/')}/session-tokens"
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
@@ -45,7 +46,7 @@ async def ask_for_token(console_endpoint: str, api_key: str, expire_at: int) -> 
 
 
 def token_in(answer: HttpAnswer) -> str:
-    """Read the session token in the Console API's answer; "" if it holds none."""
+    """Return the session token in an answer of the Console API, or "" if the answer holds none."""
     try:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -54,10 +55,11 @@ def token_in(answer: HttpAnswer) -> str:
 
 
 class UpstreamClient:
-    """One session with a Motion Server. `async with` asks for a token that expires at `expire_at` (unix
-    seconds), unless it was given a `token`, and opens the WebSocket, with the credentials in headers or, if
-    `by_query`, in the query. Raises UnreachableError if the token or the upgrade is refused (the upgrade:
-    UpgradeRefusedError), or if no answer comes."""
+    """One session with a Motion Server, open inside `async with`.
+
+    If `token` is None, the session asks for a token that expires at `expire_at` (unix seconds). The
+    credentials go into headers or, if `by_query`, into the query. Opening raises UpgradeRefusedError if the
+    upgrade is refused, and UnreachableError if the token is refused or no answer comes."""
 
     def __init__(
         self,
@@ -79,10 +81,11 @@ class UpstreamClient:
         self._socket: ClientConnection | None = None
 
     async def __aenter__(self) -> Self:
+        """Get a token if none was given, and open the WebSocket."""
         token = await self._fetch_token() if self._session_token is None else self._session_token
         headers = {"X-App-ID": self._app_id, "X-Session-Key": token}
-        in_query = {"appId": self._app_id, "sessionKey": token}
-        query = urlencode({"id": self._avatar_id} | (in_query if self._by_query else {}))
+        credentials = {"appId": self._app_id, "sessionKey": token}
+        query = urlencode({"id": self._avatar_id} | (credentials if self._by_query else {}))
         try:
             self._socket = await connect(
                 f"{self._ingress}/websocket?{query}",
@@ -108,7 +111,7 @@ class UpstreamClient:
         await self.close()
 
     async def send(self, raw: str | bytes) -> None:
-        """Send one envelope; nothing happens on a connection that is gone."""
+        """Send one envelope, or do nothing if the connection is closed."""
         if self._socket is not None:
             try:
                 await self._socket.send(raw)
@@ -116,12 +119,12 @@ class UpstreamClient:
                 return
 
     async def close(self) -> None:
-        """Close the session."""
+        """Close the session, if it is open."""
         if self._socket is not None:
             await self._socket.close()
 
     async def frames(self) -> AsyncIterator[str | bytes]:
-        """Yield the frames that the server sends, until it or we close."""
+        """Yield the frames that the server sends, until either side closes the connection."""
         if self._socket is not None:
             try:
                 async for frame in self._socket:
@@ -135,7 +138,7 @@ class UpstreamClient:
         return (self._socket.close_code if self._socket else None) or ABNORMAL_CLOSE
 
     async def _fetch_token(self) -> str:
-        """Ask for a session token; raises UnreachableError if none is issued."""
+        """Ask for a session token, and return it. Raises UnreachableError if none is issued."""
         answer = await ask_for_token(self._console, self._api_key, self._expire_at)
         if answer.status != 200:
             raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")

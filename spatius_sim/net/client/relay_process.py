@@ -12,13 +12,14 @@ from spatius_sim.protocol.errors import UsageError
 _LINES_KEPT = 50
 _LINES_SHOWN = 5
 _LONGEST_LINE = 4096
-_PIECE = 65536
+_READ_BYTES = 65536
 _GRACE_SECONDS = 5.0
 
 
 class RelayProcess:
-    """Runs `command`, which is split as a shell would, but given to none. Its output is read to the end, so
-    that the relay never blocks, and the last lines of the output are kept."""
+    """Runs a command that starts a relay. The command is split into words as in a shell, but run without one.
+
+    All output is read, so that the relay never blocks while it writes. The last lines are kept."""
 
     def __init__(self, command: str, environment: Mapping[str, str]) -> None:
         self.command, self._environment = command, dict(environment)
@@ -28,7 +29,7 @@ class RelayProcess:
         self.read_bytes = 0
 
     async def start(self) -> None:
-        """Start the relay unless it runs; raises UsageError if the system cannot start it."""
+        """Start the relay, unless it runs already. Raises UsageError if the system cannot start it."""
         if self._guarded is not None and self._guarded.process.returncode is None:
             return
         await self.stop()
@@ -46,8 +47,9 @@ class RelayProcess:
         self._reading = asyncio.create_task(self._read_output(self._guarded.process))
 
     async def describe_death(self, grace: float = 0.0) -> str:
-        """Say how the relay ended, with its last lines; "" if it still runs after `grace` seconds. The wait
-        is for callers that found its port closed before the system reported its end."""
+        """Return how the relay ended, with its last output; "" if the relay still runs after `grace` seconds.
+
+        A caller may notice a closed port before the system reports the end: then it needs `grace`."""
         if self._guarded is None:
             return ""
         await self._guarded.wait(grace)
@@ -61,12 +63,12 @@ class RelayProcess:
         return f"{self.command!r} ended with code {code}; its last output: {output}"
 
     def last_output(self) -> str:
-        """Return the relay's last lines without indented ones, which in a stack trace hide the error."""
+        """Return the relay's last lines, without indented lines: in a stack trace these hide the error."""
         lines = [line for line in self._last_lines if not line[0].isspace()] or list(self._last_lines)
         return " | ".join(lines[-_LINES_SHOWN:])
 
     async def stop(self) -> None:
-        """End the relay and all its children, politely at first."""
+        """Ask the relay to end, and kill it and its children if it does not. Do nothing if none runs."""
         guarded, self._guarded = self._guarded, None
         if guarded is None:
             return
@@ -76,13 +78,13 @@ class RelayProcess:
             self._reading.cancel()
 
     async def _read_output(self, process: Process) -> None:
-        """Read the output to its end, and keep its last lines."""
+        """Read the output to its end, count its bytes, and keep its last lines."""
         assert process.stdout is not None
-        begun = ""
-        while piece := await process.stdout.read(_PIECE):
+        unfinished_line = ""
+        while piece := await process.stdout.read(_READ_BYTES):
             self.read_bytes += len(piece)
-            *lines, begun = (begun + piece.decode(errors="replace")).split("\n")
+            *lines, unfinished_line = (unfinished_line + piece.decode(errors="replace")).split("\n")
             self._last_lines.extend(line[:_LONGEST_LINE].rstrip() for line in lines if line.strip())
-            begun = begun[:_LONGEST_LINE]
-        if begun.strip():
-            self._last_lines.append(begun)
+            unfinished_line = unfinished_line[:_LONGEST_LINE]
+        if unfinished_line.strip():
+            self._last_lines.append(unfinished_line)

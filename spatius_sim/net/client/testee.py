@@ -18,28 +18,28 @@ from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, Usage
 _LARGEST_LINE = 16 * 1_048_576
 _LINES_KEPT = 20
 _EXIT_SECONDS = 1.0
-_LOOK_SECONDS = 0.25
-"""How often to check that a testee that says nothing still runs."""
+_CHECK_SECONDS = 0.25
+"""How often to check that a silent testee still runs."""
 
 
 class TesteeError(SpatiusSimError):
-    """The testee hung, ended, or said what is no answer, so that its client cannot be judged."""
+    """The testee did not answer, ended, or sent no valid answer, so its client cannot be judged."""
 
 
 class Testee(Protocol):
-    """Something that answers a line with a line."""
+    """Something that answers each line of ours with one line."""
 
     async def open(self, seconds: float) -> None:
-        """Start the testee, or wait for it; raises UnreachableError if it does not come within `seconds`."""
+        """Start the testee, or wait until it connects. Raises UnreachableError after `seconds`."""
 
     async def ask(self, line: str, seconds: float) -> str | bytes:
-        """Send a line and return the answer; raises TesteeError if none comes within `seconds`."""
+        """Send a line and return the answer. Raises TesteeError if none comes within `seconds`."""
 
     def last_output(self) -> str:
-        """Return what the testee said last, for a person."""
+        """Return the testee's last output, for people to read."""
 
     async def close(self) -> None:
-        """End the testee, and everything that it started."""
+        """End the testee and its children, or the connection to it."""
 
 
 class StdioTestee:
@@ -52,7 +52,7 @@ class StdioTestee:
         self._listening: asyncio.Task[None] | None = None
 
     async def open(self, seconds: float) -> None:
-        """Start the command; raises UnreachableError if it cannot be started."""
+        """Start the command. Raises UnreachableError if it cannot be started."""
         try:
             words = shlex.split(self._command)
             if not words:
@@ -65,7 +65,9 @@ class StdioTestee:
         self._listening = asyncio.create_task(self._listen(self._guarded.process))
 
     async def ask(self, line: str, seconds: float) -> str | bytes:
-        """Write the line, and read one back; raises TesteeError if none comes."""
+        """Write a line to the command and return the line that it answers.
+
+        Raises TesteeError if the command ends, or answers nothing within `seconds`, or too much."""
         assert self._guarded is not None
         process = self._guarded.process
         assert process.stdin is not None
@@ -76,7 +78,7 @@ class StdioTestee:
             answer = None
             while answer is None:
                 try:
-                    async with asyncio.timeout(min(_LOOK_SECONDS, seconds)):
+                    async with asyncio.timeout(min(_CHECK_SECONDS, seconds)):
                         await process.stdin.drain()
                         answer = await process.stdout.readline()
                 except TimeoutError:
@@ -100,7 +102,7 @@ class StdioTestee:
         return "\n".join(self._last_lines)
 
     async def close(self) -> None:
-        """Close the command's stdin, and after a second kill it and all its children."""
+        """Close the command's stdin, wait a second, and kill the command and all its children."""
         guarded, self._guarded = self._guarded, None
         if guarded is None:
             return
@@ -113,7 +115,7 @@ class StdioTestee:
                 await self._read_out(guarded.process)
 
     async def _read_out(self, process: Process) -> None:
-        """Read both pipes to their end, so that nothing of the process stays open."""
+        """Read stdout and stderr to their ends, so that both pipes are closed."""
         assert process.stdout is not None
         assert self._listening is not None
         await process.stdout.read()
@@ -121,6 +123,7 @@ class StdioTestee:
         await asyncio.sleep(0)
 
     async def _listen(self, process: Process) -> None:
+        """Keep the last lines that the command writes to stderr, until it is closed."""
         assert process.stderr is not None
         with suppress(ValueError):
             async for line in process.stderr:
@@ -128,7 +131,7 @@ class StdioTestee:
 
 
 class SocketTestee:
-    """Listens for testees that connect to us, and talks to one at a time."""
+    """Listens on a WebSocket address for testees that connect, and talks to one at a time."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -139,17 +142,19 @@ class SocketTestee:
         self._last_message = ""
 
     async def listen(self) -> int:
-        """Bind the address, and return the port; raises UsageError if the address cannot be had."""
+        """Listen at the address, if not yet done, and return the port.
+
+        Raises UsageError if the kit cannot listen there."""
         if self._server is None:
             try:
-                self._server = await serve(self._welcome, self._host, self._port, max_size=_LARGEST_LINE)
+                self._server = await serve(self._accept, self._host, self._port, max_size=_LARGEST_LINE)
             except OSError as error:
                 place = f"{self._host}:{self._port}"
                 raise UsageError(f"the kit cannot listen at {place}: {error.strerror}") from error
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
     async def open(self, seconds: float) -> None:
-        """Wait for a testee; raises UnreachableError if none connects within `seconds`."""
+        """Listen, and wait until a testee connects. Raises UnreachableError if none does within `seconds`."""
         port = await self.listen()
         try:
             self._socket = await asyncio.wait_for(self._connected.get(), seconds)
@@ -158,7 +163,7 @@ class SocketTestee:
             raise UnreachableError(f"no client connected to {place} within {seconds:g} s") from None
 
     async def ask(self, line: str, seconds: float) -> str | bytes:
-        """Send the line, and receive one; raises TesteeError if none comes."""
+        """Send a line and return the answer. Raises TesteeError if none comes within `seconds`."""
         assert self._socket is not None
         try:
             await self._socket.send(line)
@@ -171,7 +176,7 @@ class SocketTestee:
         return answer
 
     def last_output(self) -> str:
-        """Return the testee's last message."""
+        """Return the last message that the testee sent."""
         return self._last_message
 
     async def close(self) -> None:
@@ -181,12 +186,13 @@ class SocketTestee:
             await socket.close()
 
     async def stop(self) -> None:
-        """Stop listening, and give the address up."""
+        """Stop listening, and free the address."""
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
             self._server = None
 
-    async def _welcome(self, socket: ServerConnection) -> None:
+    async def _accept(self, socket: ServerConnection) -> None:
+        """Hand a new connection to `open`, and keep it until it is closed."""
         await self._connected.put(socket)
         await socket.wait_closed()

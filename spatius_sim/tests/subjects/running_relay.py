@@ -36,7 +36,7 @@ class Pipeline:
         """What the client hears, up to and including the first event that `until` names."""
         heard: list[RelayEvent] = []
         while not heard or not until(heard[-1]):
-            heard.append(await asyncio.wait_for(self.client.heard.get(), _SECONDS))
+            heard.append(await asyncio.wait_for(self.client.relay_events.get(), _SECONDS))
         return heard
 
     def another_client(self, name: str) -> RelayClient:

@@ -132,7 +132,7 @@ async def test_a_leaving_client_takes_its_upstream_session_along() -> None:
         pipe.recorder.start(TraceHeader("relay", "json-envelope", 0, "", ""))
         async with pipe.another_client("leaver") as leaver:
             await leaver.do(Speak(PCM))
-            while not isinstance(await asyncio.wait_for(leaver.heard.get(), 20), Motion):
+            while not isinstance(await asyncio.wait_for(leaver.relay_events.get(), 20), Motion):
                 pass
         async with asyncio.timeout(20):
             while not any(
@@ -168,7 +168,7 @@ async def test_two_clients_are_served_apart() -> None:
         heard = await pipe.hear(motion_ended)
         theirs: list[RelayEvent] = []
         while not theirs or not motion_ended(theirs[-1]):
-            theirs.append(await asyncio.wait_for(second.heard.get(), 20))
+            theirs.append(await asyncio.wait_for(second.relay_events.get(), 20))
     assert keyframes(heard) == keyframe_count(len(PCM) // 2, 16000)
     assert keyframes(theirs) == keyframe_count(40_000, 16000)
     assert not set(payloads(heard)) & set(payloads(theirs))
