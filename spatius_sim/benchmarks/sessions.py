@@ -5,12 +5,12 @@ import struct
 import time
 from dataclasses import dataclass, field
 
-from spatius_sim.net.client.motion_server import ask_for_token, token_in
+from spatius_sim.net.client.motion_server import ask_for_token
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.codec import encode
-from spatius_sim.protocol.console import CONSOLE_ROOT, WEBSOCKET_PATH
+from spatius_sim.protocol.console import CONSOLE_ROOT, WEBSOCKET_PATH, token_in
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession
 
 CHUNK_SECONDS = 0.1

@@ -9,8 +9,7 @@ from itertools import count
 from spatius_sim import __version__
 from spatius_sim.cli.demo_view import ConversationFigures
 from spatius_sim.files.clip import Clip
-from spatius_sim.net.client.avatar import AvatarClient
-from spatius_sim.net.client.relay import RelayAddress, RelayClient
+from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.keyframes import JAW_POSE
@@ -19,6 +18,8 @@ from spatius_sim.reporting.summary import RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
+from spatius_sim.subjects.relay.avatar import AvatarClient
+from spatius_sim.subjects.relay.client import RelayClient
 from spatius_sim.subjects.subject import canary_key
 from spatius_sim.trace.decoder_events import (
     AudioOnlyEntered,

@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from spatius_sim.engine.evidence import sign_of_trouble
 from spatius_sim.engine.run import Run
 from spatius_sim.engine.settings import Settings
-from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import AudioInput
 from spatius_sim.subjects.relay.subject import RelaySubject
-from spatius_sim.subjects.subject import Subject
+from spatius_sim.subjects.subject import Subject, WorkLoop
 from spatius_sim.trace.events import Closed, Lane, Opened, Received, Refused, TokenRequested, Trace
 from spatius_sim.trace.secret_places import texts_without_secrets
 from spatius_sim.wires.events import Audio, Interrupted, Motion, NotUnderstood, Ready
@@ -68,7 +67,7 @@ def diagnose(settings: Settings) -> RelayDiagnosis:
         run.close()
 
 
-def ask_subject(subject: Subject[Plan], loop: BackgroundLoop, settings: Settings) -> RelayDiagnosis:
+def ask_subject(subject: Subject[Plan], loop: WorkLoop, settings: Settings) -> RelayDiagnosis:
     """The answers of that relay; if it is lost, why."""
     wire = settings.wire
     try:

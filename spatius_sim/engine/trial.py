@@ -12,7 +12,6 @@ from hypothesis.strategies import SearchStrategy
 from spatius_sim import __version__
 from spatius_sim.engine.evidence import failure_of, what_was_seen
 from spatius_sim.engine.plan_search import SHRINK_SECONDS, P, shortest_failing, smallest_failing
-from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.testee import TesteeError
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
@@ -21,7 +20,7 @@ from spatius_sim.reporting.summary import Failure, RuleOutcome
 from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.subjects.subject import Subject
+from spatius_sim.subjects.subject import Subject, WorkLoop
 from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.traces import write_traces
 from spatius_sim.trace.events import (
@@ -71,7 +70,7 @@ class Trial(Generic[P]):
     """
 
     subject: Subject[P]
-    loop: BackgroundLoop
+    loop: WorkLoop
     seed: int
     traces: Path
     examples: int

@@ -1,4 +1,4 @@
-"""Serves the brain of a small Motion Server over real sockets."""
+"""Serves the brain of a small Motion Server, over real sockets or in virtual time."""
 
 import asyncio
 import time
@@ -10,8 +10,16 @@ from aiohttp import WSMsgType, web
 from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
 from spatius_sim.net.server.ingress_socket import ingress_socket
 from spatius_sim.net.server.one_port import OnePort, body_of, response
-from spatius_sim.protocol.console import SESSION_TOKENS_PATH, WEBSOCKET_PATH, HttpAnswer
+from spatius_sim.protocol.codec import MessageReader
+from spatius_sim.protocol.console import (
+    SESSION_TOKENS_PATH,
+    WEBSOCKET_PATH,
+    HttpAnswer,
+    RequestRefusedError,
+)
 from spatius_sim.trace.reading import read_upstream
+from spatius_sim.virtual.connection import End, open_connection
+from spatius_sim.virtual.loop import VirtualLoop
 
 
 class MiniatureServer(OnePort):
@@ -73,3 +81,33 @@ class MiniatureServer(OnePort):
         if at is not None:
             await asyncio.sleep(at - time.time())
             await socket.close()
+
+
+class VirtualMiniatureServer:
+    """The host of such a brain in virtual time."""
+
+    def __init__(self, loop: VirtualLoop, brain: PlainServer) -> None:
+        self._loop, self._brain = loop, brain
+
+    async def ask_for_token(self, api_key: str, body: bytes) -> HttpAnswer:
+        """Answer a token request."""
+        return self._brain.ask_token(api_key, body, self._loop.unix_time())
+
+    async def upgrade(self, app_id: str, session_key: str, avatar_id: str) -> End:
+        """Open a session, and return the client's end. Raises RequestRefusedError."""
+        session = self._brain.knock(session_key, avatar_id, self._loop.unix_time())
+        if isinstance(session, HttpAnswer):
+            raise RequestRefusedError(session)
+        ours, theirs = open_connection()
+        read = MessageReader().read
+
+        def receive(raw: str | bytes) -> None:
+            self._loop.note_activity("the server")
+            for answer in self._brain.receive(session, read_upstream(raw, read)):
+                ours.send(answer)
+
+        ours.on_frame = receive
+        closes_at = self._brain.closes_at(session)
+        if closes_at is not None:
+            self._loop.call_later(closes_at - self._loop.unix_time(), ours.close)
+        return theirs

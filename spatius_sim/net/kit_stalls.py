@@ -1,7 +1,6 @@
 """Records when the kit itself was late: its event loop was blocked for a while."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -25,9 +24,10 @@ async def lag_marked(recorder: LiveRecorder) -> AsyncIterator[None]:
 
 async def _record_lags(recorder: LiveRecorder) -> None:
     """Sleep in short steps for ever, and record each step that took too long."""
+    loop = asyncio.get_running_loop()
     while True:
-        slept_at = time.monotonic()
+        slept_at = loop.time()
         await asyncio.sleep(_EVERY_SECONDS)
-        late = time.monotonic() - slept_at - _EVERY_SECONDS
+        late = loop.time() - slept_at - _EVERY_SECONDS
         if late > _LATE_SECONDS:
             recorder.emit(Lane.KIT, "", KitStalled(late))

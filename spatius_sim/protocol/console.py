@@ -4,7 +4,7 @@
 import json
 from dataclasses import dataclass
 
-from spatius_sim.protocol.errors import SpatiusSimError
+from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError
 
 SESSION_TOKENS_PATH = "/v1/console/session-tokens"
 BOOTSTRAP_PATH = "/bootstrap"
@@ -36,6 +36,14 @@ class RequestRefusedError(SpatiusSimError):
 
     def __init__(self, answer: HttpAnswer) -> None:
         super().__init__(f"HTTP {answer.status}: {answer.body.strip()}")
+        self.answer = answer
+
+
+class UpgradeRefusedError(UnreachableError):
+    """A server refused an upgrade: it answered with another status than 101."""
+
+    def __init__(self, answer: HttpAnswer) -> None:
+        super().__init__(f"the upgrade was refused: HTTP {answer.status} {answer.body.strip()}")
         self.answer = answer
 
 
@@ -86,6 +94,15 @@ def read_token_request(body: bytes) -> TokenRequest:
 def token_answer(path: str, token: str) -> HttpAnswer:
     """Make the answer that issues a token at this path."""
     return HttpAnswer(200, json.dumps({TOKEN_DOORS[path]: token}))
+
+
+def token_in(answer: HttpAnswer) -> str:
+    """Return the session token in an answer of the Console API, or "" if the answer holds none."""
+    try:
+        document = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return ""
+    return str(document.get("sessionToken", "")) if isinstance(document, dict) else ""
 
 
 def check_expiry(asked: TokenRequest, now: float) -> None:

@@ -1,7 +1,5 @@
 """Runs a plan against a client under test, call by call, through the testee protocol."""
 
-import time
-
 from spatius_sim import __version__
 from spatius_sim.net.client.testee import Testee, TesteeError
 from spatius_sim.plans.client_plan import ClientPlan, RequestWriter
@@ -9,6 +7,7 @@ from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.errors import RemoteProtocolError, UnreachableError
 from spatius_sim.subjects.own_client import OWN
 from spatius_sim.subjects.testee_shim import Factory, Shim
+from spatius_sim.subjects.waiting import loop_time_ns
 from spatius_sim.trace.events import Event, EventKind, Lane, Received, Sent, Trace, TraceHeader
 from spatius_sim.wires.testee import PROTOCOL, TesteeAnswer, TesteeRequest, read_answer, write_request
 
@@ -152,7 +151,7 @@ class ClientSubject:
 
     def _record_event(self, what: EventKind) -> None:
         """Add an event to the trace of this run, at the present time."""
-        self._events.append(Event(len(self._events), time.monotonic_ns(), Lane.CLIENT, "client", what))
+        self._events.append(Event(len(self._events), loop_time_ns(), Lane.CLIENT, "client", what))
 
     def _next_request_id(self) -> int:
         """Return 1, 2, 3 and so on, a new number at each call."""

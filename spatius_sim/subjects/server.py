@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -10,7 +9,6 @@ from urllib.parse import urlsplit
 
 from spatius_sim import __version__
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
-from spatius_sim.net.client.motion_server import UpgradeRefusedError, UpstreamClient, ask_for_token, token_in
 from spatius_sim.net.kit_stalls import lag_marked
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.live_recorder import LiveRecorder
@@ -27,6 +25,7 @@ from spatius_sim.plans.probes import (
 from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, SEGMENT_KEYFRAMES
 from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.console import UpgradeRefusedError, token_in
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
 from spatius_sim.protocol.messages import (
@@ -40,8 +39,9 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     ServerError,
 )
+from spatius_sim.subjects.server_door import OpenSession, ServerDoor, SocketDoor
 from spatius_sim.subjects.subject import Patience, canary_key
-from spatius_sim.subjects.waiting import AdaptiveTimeout, MessageWatch, chunks, wait_until
+from spatius_sim.subjects.waiting import AdaptiveTimeout, MessageWatch, chunks, loop_time, wait_until
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -116,9 +116,17 @@ class ServerSubject:
     kind = "server"
     wire = ""
 
-    def __init__(self, address: ServerAddress, recorder: LiveRecorder, seed: int, patience: Patience) -> None:
+    def __init__(
+        self,
+        address: ServerAddress,
+        recorder: LiveRecorder,
+        seed: int,
+        patience: Patience,
+        door: ServerDoor | None = None,
+    ) -> None:
         self.target = shown_url(address.ingress)
         self._address = address
+        self._door: ServerDoor = door or SocketDoor(address.console, address.ingress)
         self._lacks = address.lacks
         self._recorder, self._seed, self._patience = recorder, seed, patience
         self._settling = AdaptiveTimeout(patience.settle)
@@ -129,19 +137,17 @@ class ServerSubject:
         """Wait until the server takes a session, then find out what it lacks if the address says so.
 
         Raises UnreachableError if no session can be opened in time."""
-        deadline = time.monotonic() + self._patience.attach
+        deadline = loop_time() + self._patience.attach
         while True:
             try:
                 async with self._open_session():
                     break
             except UnreachableError:
-                if time.monotonic() > deadline:
+                if loop_time() > deadline:
                     raise
             await asyncio.sleep(_RETRY_SECONDS)
         if self._address.find_lacks:
-            answer = await ask_for_token(
-                self._address.console, canary_key(-1), _unix_time_in(_TOKEN_LIFE_SECONDS)
-            )
+            answer = await self._door.ask_for_token(canary_key(-1), self._unix_time_in(_TOKEN_LIFE_SECONDS))
             lacks = [KEYS] if token_in(answer) else []
             lacks += [] if await self._accepts_egress() else [EGRESS]
             self._lacks = tuple(dict.fromkeys([*self._lacks, *lacks]))
@@ -204,8 +210,8 @@ class ServerSubject:
         if intent is not None:
             key = canary_key(-1) if intent is Provocation.WRONG_KEY else ""
             self._recorder.emit(Lane.KIT, name, Provoked(intent))
-        now, expire_at = time.time(), _unix_time_in(life)
-        answer = await ask_for_token(self._address.console, key, expire_at)
+        now, expire_at = self._door.unix_time(), self._unix_time_in(life)
+        answer = await self._door.ask_for_token(key, expire_at)
         token = token_in(answer) if answer.status == 200 else ""
         key_reference = self._recorder.secret_reference("key", key)
         token_reference = self._recorder.secret_reference("token", token)
@@ -233,7 +239,7 @@ class ServerSubject:
         """Try an upgrade and record whether it was accepted or refused."""
         self._recorder.emit(Lane.KIT, name, Provoked(intent))
         try:
-            async with _make_client(address, token, by_query=by_query):
+            async with self._door.open_session(token, address.app_id, address.avatar_id, by_query=by_query):
                 self._recorder.emit(Lane.UPSTREAM, name, Opened("", address.app_id, address.avatar_id))
         except UpgradeRefusedError as refused:
             answer = refused.answer
@@ -252,13 +258,16 @@ class ServerSubject:
             await self._request_token(f"{name}-token", _SHORT_TOKEN_LIFE_SECONDS) for _ in range(2)
         ]
         clock_difference = 0.0 if urlsplit(address.console).hostname == LOOPBACK else _CLOCKS_DIFFER_SECONDS
-        expired_at = time.monotonic() + _SHORT_TOKEN_LIFE_SECONDS + _AFTER_EXPIRY_SECONDS + clock_difference
+        expired_at = loop_time() + _SHORT_TOKEN_LIFE_SECONDS + _AFTER_EXPIRY_SECONDS + clock_difference
         if not (session_token and unused_token):
             return
-        async with _make_client(address, session_token) as session, self._record_session(name, session):
+        async with (
+            self._door.open_session(session_token, address.app_id, address.avatar_id) as session,
+            self._record_session(name, session),
+        ):
             if not await self._configure(name, session, ConfigureSession(PLAN_SAMPLE_RATE)):
                 return
-            await asyncio.sleep(expired_at - time.monotonic())
+            await asyncio.sleep(expired_at - loop_time())
             self._recorder.emit(Lane.KIT, name, Provoked(Provocation.OUTLIVED_TOKEN))
             await self._speak(name, session, 0, _make_turn(samples))
         await self._try_upgrade(f"{name}-late", address, unused_token, Provocation.EXPIRED_TOKEN)
@@ -295,13 +304,30 @@ class ServerSubject:
     # Sessions.
 
     @asynccontextmanager
-    async def _open_session(self) -> AsyncIterator[UpstreamClient]:
+    async def _open_session(self) -> AsyncIterator[OpenSession]:
         """Open a session, yield it, and close it afterwards. Nothing is recorded."""
-        async with _make_client(self._address, None) as client:
-            yield client
+        token = await self._fetch_token()
+        address = self._address
+        async with self._door.open_session(token, address.app_id, address.avatar_id) as session:
+            yield session
+
+    async def _fetch_token(self) -> str:
+        """Ask for a session token and return it. Raises UnreachableError if none is issued."""
+        expire_at = self._unix_time_in(_TOKEN_LIFE_SECONDS)
+        answer = await self._door.ask_for_token(self._address.api_key, expire_at)
+        if answer.status != 200:
+            raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")
+        token = token_in(answer)
+        if not token:
+            raise UnreachableError(f"{self._address.console} answered without a sessionToken")
+        return token
+
+    def _unix_time_in(self, seconds: int) -> int:
+        """Return the unix time that it will be in so many seconds."""
+        return int(self._door.unix_time()) + seconds
 
     @asynccontextmanager
-    async def _record_session(self, name: str, session: UpstreamClient) -> AsyncIterator[None]:
+    async def _record_session(self, name: str, session: OpenSession) -> AsyncIterator[None]:
         """Record what a session receives while the context is open, and its opening and closing."""
         self._recorder.emit(Lane.UPSTREAM, name, Opened("", self._address.app_id, self._address.avatar_id))
         listening = asyncio.create_task(_listen(self._recorder, name, session))
@@ -315,19 +341,19 @@ class ServerSubject:
     @asynccontextmanager
     async def _open_configured(
         self, name: str, configuration: ConfigureSession
-    ) -> AsyncIterator[UpstreamClient | None]:
+    ) -> AsyncIterator[OpenSession | None]:
         """Open and configure a session, and yield it, or None if the server did not confirm it."""
         async with self._open_session() as session, self._record_session(name, session):
             confirmed = await self._configure(name, session, configuration)
             yield session if confirmed else None
 
-    async def _configure(self, name: str, session: UpstreamClient, configuration: ConfigureSession) -> bool:
+    async def _configure(self, name: str, session: OpenSession, configuration: ConfigureSession) -> bool:
         """Send the configuration, and return whether the server confirmed it."""
         confirmation = MessageWatch(self._recorder, name, lambda message: isinstance(message, ConfirmSession))
         await self._send_first_frame(name, session, encode(configuration))
         return confirmation.has_come()
 
-    async def _send_first_frame(self, name: str, session: UpstreamClient, frame: str | bytes) -> None:
+    async def _send_first_frame(self, name: str, session: OpenSession, frame: str | bytes) -> None:
         """Send the first frame of a session, wait for an answer, and record whether one came."""
         any_answer = MessageWatch(self._recorder, name, lambda message: True)
         await self._send(name, session, frame)
@@ -341,7 +367,7 @@ class ServerSubject:
                 for number, turn in enumerate(turns):
                     await self._speak(name, session, number, turn)
 
-    async def _speak(self, name: str, session: UpstreamClient, number: int, turn: TurnPlan) -> None:
+    async def _speak(self, name: str, session: OpenSession, number: int, turn: TurnPlan) -> None:
         """Send the audio of one turn as a request, wait until the request ends, and record whether it did."""
         req_id = self._req_id(f"{name}/{number}")
         pcm = self._pcm(f"{name}/{number}", turn.samples, turn.sound)
@@ -355,7 +381,7 @@ class ServerSubject:
         complete = await wait_until(self._recorder, end_of_request.has_come, self._settling, grace=grace)
         self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.TURN, complete, number))
 
-    async def _send(self, name: str, session: UpstreamClient, frame: str | bytes) -> None:
+    async def _send(self, name: str, session: OpenSession, frame: str | bytes) -> None:
         """Record a frame, and send it."""
         self._recorder.record_sent(Lane.UPSTREAM, name, frame)
         await session.send(frame)
@@ -367,24 +393,10 @@ class ServerSubject:
     def _req_id(self, label: str) -> str:
         """Return a request id of now. Its random part depends on the seed, the run and the label alone."""
         seeded = f"{self._seed}/{self._runs}/{label}".encode()
-        return log_id(time.time(), hashlib.blake2b(seeded, digest_size=NANOID_LENGTH).digest())
+        return log_id(self._door.unix_time(), hashlib.blake2b(seeded, digest_size=NANOID_LENGTH).digest())
 
 
-def _make_client(address: ServerAddress, token: str | None, *, by_query: bool = False) -> UpstreamClient:
-    """Return a client for this Motion Server, not yet connected. It asks for a token if `token` is None."""
-    return UpstreamClient(
-        address.console,
-        address.ingress,
-        api_key=address.api_key,
-        app_id=address.app_id,
-        avatar_id=address.avatar_id,
-        expire_at=_unix_time_in(_TOKEN_LIFE_SECONDS),
-        token=token,
-        by_query=by_query,
-    )
-
-
-async def _listen(recorder: LiveRecorder, name: str, session: UpstreamClient) -> None:
+async def _listen(recorder: LiveRecorder, name: str, session: OpenSession) -> None:
     """Record each frame that a session receives, and at last that the server has closed it."""
     async for raw in session.frames():
         recorder.record_received(Lane.UPSTREAM, name, raw)
@@ -404,8 +416,3 @@ def _ends_request(message: object, req_id: str) -> bool:
 def _make_turn(samples: int) -> TurnPlan:
     """Return a plain turn of so many samples."""
     return TurnPlan(samples, _TURN_CHUNK_BYTES)
-
-
-def _unix_time_in(seconds: int) -> int:
-    """Return the unix time that it will be in so many seconds."""
-    return int(time.time()) + seconds

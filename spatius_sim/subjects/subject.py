@@ -1,8 +1,9 @@
 """What every kind of subject has: its methods, its patience, and the environment of a relay."""
 
 import hashlib
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.net.server.one_port import OnePort
@@ -34,6 +35,20 @@ class Patience:
     attach: float = 10.0
     settle: float = 3.0
     fallback: float = FALLBACK_WAIT
+
+
+T = TypeVar("T")
+
+
+class WorkLoop(Protocol):
+    """Runs coroutines for code that is not asynchronous, in real or in virtual time."""
+
+    def run(self, work: Coroutine[Any, Any, T], seconds: float | None) -> T:
+        """Run `work` and return its result; raises TimeoutError if it takes longer than `seconds` (None: the
+        work bounds itself)."""
+
+    def stop(self) -> None:
+        """End all work that still runs, then the loop."""
 
 
 PlanOf = TypeVar("PlanOf", contravariant=True)

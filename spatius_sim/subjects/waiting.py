@@ -2,13 +2,25 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.trace.events import Event, Lane, Received
 from spatius_sim.wires.events import Failed, Note, NotUnderstood
+
+NO_TIME = 1e-6
+"""Seconds. A wait for less than this is over: a timer may ring early by the resolution of its clock."""
+
+
+def loop_time() -> float:
+    """Return the time of the running event loop in seconds: monotonic time, or virtual time."""
+    return asyncio.get_running_loop().time()
+
+
+def loop_time_ns() -> int:
+    """Return the time of the running event loop in nanoseconds."""
+    return round(loop_time() * 1e9)
 
 
 class MessageWatch:
@@ -96,7 +108,7 @@ async def wait_until(
     seconds together. The whole wait may last longer by `spoken`, the seconds of speech that the subject may
     have to play. Notes response times, and a wait in vain, in `silence_limit`.
     """
-    started = time.monotonic()
+    started = loop_time()
     silent_seconds = 0.0
     next_event = len(recorder.events)
     while not is_over():
@@ -104,17 +116,17 @@ async def wait_until(
             silence_limit.note_response_time(silent_seconds)
             silent_seconds = 0.0
         next_event = len(recorder.events)
-        step_started = time.monotonic()
+        step_started = loop_time()
         seconds_left = min(
             silence_limit.now + grace - silent_seconds, started + LONGEST_TURN_SECONDS + spoken - step_started
         )
-        if gone() or recorder.flooded or seconds_left <= 0:
+        if gone() or recorder.flooded or seconds_left <= NO_TIME:
             silence_limit.ended_in_vain()
             return is_over()
         recorder.changed.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(recorder.changed.wait(), min(seconds_left, _STEP_SECONDS))
-        silent_seconds += silence_within(time.monotonic() - step_started)
+        silent_seconds += silence_within(loop_time() - step_started)
     return True
 
 

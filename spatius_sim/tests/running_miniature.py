@@ -1,5 +1,6 @@
-"""A relay brain over real sockets, as a subject."""
+"""A relay brain as a subject: in virtual time if the running loop is virtual, otherwise over real sockets."""
 
+import asyncio
 import json
 import math
 from collections.abc import AsyncIterator
@@ -8,14 +9,18 @@ from itertools import count
 
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
-from spatius_sim.net.client.relay import RelayAddress
+from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import Plan
+from spatius_sim.subjects.relay.in_memory import dial_in_memory
 from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.subject import Patience, Subject, canary_key
 from spatius_sim.tests.model.relay.dialogue import MakeRelay
+from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.motion_server import VirtualMotionServer
+from spatius_sim.virtual.relay import VirtualRelay
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import RelayEvent
 from spatius_sim.wires.json_envelope import JsonEnvelope
@@ -23,6 +28,7 @@ from spatius_sim.wires.json_envelope import JsonEnvelope
 SEED = 1
 UNKNOWN_MESSAGE = json.dumps({"type": "weather", "degrees": 21})
 PATIENCE = Patience(attach=5.0, settle=0.4, fallback=2.2)
+"""For what is driven over real sockets and not judged."""
 
 
 class Talkative(JsonEnvelope):
@@ -40,15 +46,34 @@ async def miniature_relay(
     seed: int = SEED,
     speaks: Wire | None = None,
     most_events: float = math.inf,
-    patience: Patience = PATIENCE,
+    patience: Patience | None = None,
 ) -> AsyncIterator[Subject[Plan]]:
-    """Serve this brain over a Motion Server of our own while the block runs."""
+    """Serve this brain over a Motion Server of our own while the block runs, judged with the patience that
+    users have."""
     spoken_wire = find_wire(wire)
+    patience = patience or Patience()
+    numbers = count(1)
+    relay_brain = brain(canary_key(seed), lambda: f"request-{next(numbers)}")
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, VirtualLoop):
+        recorder = LiveRecorder(clock_ns=loop.time_ns, wire=spoken_wire, most_events=most_events)
+        motion_server = VirtualMotionServer(loop, seed, recorder)
+        virtual_relay = VirtualRelay(loop, relay_brain, speaks or spoken_wire, motion_server)
+        yield RelaySubject(
+            RelayAddress("ws://relay.invalid"),
+            spoken_wire,
+            recorder,
+            seed,
+            patience,
+            motion_server,
+            dial=dial_in_memory(virtual_relay),
+            unix_time=loop.unix_time,
+        )
+        return
     recorder = LiveRecorder(wire=spoken_wire, most_events=most_events)
     async with MotionServerShell(seed=seed, sink=recorder) as server:
-        numbers = count(1)
         relay = MiniatureRelay(
-            brain(canary_key(seed), lambda: f"request-{next(numbers)}"),
+            relay_brain,
             speaks or spoken_wire,
             server.console_endpoint,
             server.ingress_endpoint,

@@ -1,5 +1,6 @@
 """Those on whom the judge is judged: subjects that are wrong in one named way, and honest ones."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
 from spatius_sim.miniatures.honest_relays import HONEST_RELAYS
 from spatius_sim.miniatures.plain_server import PlainServer
 from spatius_sim.miniatures.seldom_wrong import MEAN_MINIATURES
-from spatius_sim.miniatures.serve_server import MiniatureServer
+from spatius_sim.miniatures.serve_server import MiniatureServer, VirtualMiniatureServer
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
 from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
@@ -30,14 +31,15 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.client import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
 from spatius_sim.subjects.server import ServerAddress, ServerSubject
-from spatius_sim.subjects.subject import Patience, Subject, canary_key
+from spatius_sim.subjects.server_door import MemoryDoor
+from spatius_sim.subjects.subject import Patience, Subject, WorkLoop, canary_key
 from spatius_sim.tests.model.relay.dialogue import MakeRelay
-from spatius_sim.tests.running_miniature import PATIENCE, Talkative, miniature_relay
+from spatius_sim.tests.running_miniature import Talkative, miniature_relay
+from spatius_sim.virtual.loop import VirtualLoop
 
 _OPENING_SECONDS = 10.0
-
-_WAITING_RULES = frozenset({"R-RECOVER", "R-FALLBACK", "R-ERROR-TOLD"})
-"""How long is waited decides what these rules see: their miniatures face the patience that users have."""
+_NOWHERE = "http://127.0.0.1:9"
+"""The address of a server in virtual time, which nobody connects to. On this machine its clock is ours."""
 
 
 @dataclass(frozen=True)
@@ -89,33 +91,38 @@ HONEST = [
 
 @asynccontextmanager
 async def attached(suspect: Suspect, seed: int) -> AsyncIterator[Subject[Any]]:
-    """Attach the suspect while the block runs, over real sockets if it has any."""
+    """Attach the suspect while the block runs, in virtual time if the loop is virtual, or over sockets."""
     match suspect.kind:
         case "relay":
             speaks = Talkative() if suspect.talkative else None
-            patience = Patience() if suspect.rule_id in _WAITING_RULES else PATIENCE
             policy = HONEST_RELAYS.get(suspect.policy)
             make: MakeRelay = partial(PlainRelay, policy=policy) if policy else suspect.brain
-            relay = miniature_relay(make, suspect.wire, seed, speaks, patience=patience)
+            relay = miniature_relay(make, suspect.wire, seed, speaks)
             async with relay as subject:
                 yield subject
         case "server":
             key, numbers = canary_key(seed), count(1)
             brain = suspect.brain(key, lambda: f"connection-{next(numbers)}", seed)
+            loop = asyncio.get_running_loop()
+            if isinstance(loop, VirtualLoop):
+                place = ServerAddress(_NOWHERE, _NOWHERE, key, find_lacks=False)
+                door = MemoryDoor(loop, VirtualMiniatureServer(loop, brain))
+                yield ServerSubject(place, LiveRecorder(clock_ns=loop.time_ns), seed, Patience(), door)
+                return
             async with MiniatureServer(brain) as server:
                 place = ServerAddress(server.console_endpoint, server.ingress_endpoint, key, find_lacks=False)
-                yield ServerSubject(place, LiveRecorder(), seed, PATIENCE)
+                yield ServerSubject(place, LiveRecorder(), seed, Patience())
         case _:
             yield ClientSubject(InProcessTestee(own_client(suspect.brain)), suspect.name, seed)
 
 
 class Hearing:
     """`with Hearing(suspect, seed, folder) as hearing:` judges one suspect over as many plans as the ci
-    profile has, without cutting down those that fail."""
+    profile has, in virtual time or over sockets, without cutting down those that fail."""
 
-    def __init__(self, suspect: Suspect, seed: int, folder: Path) -> None:
+    def __init__(self, suspect: Suspect, seed: int, folder: Path, *, over_sockets: bool = False) -> None:
         self._suspect = suspect
-        self._loop = BackgroundLoop()
+        self._loop: WorkLoop = BackgroundLoop() if over_sockets else VirtualLoop()
         self._attached = attached(suspect, seed)
         profile = profile_named("ci")
         plans = profile.client_plans if suspect.kind == "client" else profile.plans

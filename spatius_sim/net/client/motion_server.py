@@ -1,6 +1,5 @@
 """A small Server SDK of our own: asks for a token, connects to a Motion Server, sends and receives."""
 
-import json
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
@@ -12,18 +11,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
-from spatius_sim.protocol.console import HttpAnswer
+from spatius_sim.protocol.console import HttpAnswer, UpgradeRefusedError, token_in
 from spatius_sim.protocol.errors import UnreachableError
 
 _TIMEOUT_SECONDS = 10.0
-
-
-class UpgradeRefusedError(UnreachableError):
-    """A server refused an upgrade: it answered with another status than 101."""
-
-    def __init__(self, answer: HttpAnswer) -> None:
-        super().__init__(f"the upgrade was refused: HTTP {answer.status} {answer.body.strip()}")
-        self.answer = answer
 
 
 async def ask_for_token(console_endpoint: str, api_key: str, expire_at: int) -> HttpAnswer:
@@ -43,15 +34,6 @@ async def ask_for_token(console_endpoint: str, api_key: str, expire_at: int) -> 
         raise UnreachableError(f"{console_endpoint} did not answer: {error.os_error}") from error
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         raise UnreachableError(f"{console_endpoint} did not answer: {error or 'too late'}") from error
-
-
-def token_in(answer: HttpAnswer) -> str:
-    """Return the session token in an answer of the Console API, or "" if the answer holds none."""
-    try:
-        document = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return ""
-    return str(document.get("sessionToken", "")) if isinstance(document, dict) else ""
 
 
 class UpstreamClient:

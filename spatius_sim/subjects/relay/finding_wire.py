@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Sequence
 
 from spatius_sim.files.wire_file import find_wire
-from spatius_sim.net.client.relay import RelayAddress, RelayClient
+from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.subjects.relay.client import RelayClient
 from spatius_sim.trace.events import Event, Received
 from spatius_sim.trace.known_secrets import KnownSecrets
 from spatius_sim.trace.reading import read_upstream

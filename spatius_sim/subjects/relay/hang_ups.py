@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-import time
 
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.rules.relay.interrupts import HANG_UP_SECONDS
 from spatius_sim.story.join_turns import join
+from spatius_sim.subjects.waiting import loop_time
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -26,8 +26,8 @@ async def watch_hang_ups(recorder: LiveRecorder, header: TraceHeader, clients: l
     """Wait until the relay has closed the upstream sessions of clients that hung up, or until time is up.
 
     Then record for each client whether all its sessions were closed."""
-    deadline = time.monotonic() + HANG_UP_SECONDS + _LATE_SECONDS
-    while (open_still := _find_open_clients(recorder, header, clients)) and time.monotonic() < deadline:
+    deadline = loop_time() + HANG_UP_SECONDS + _LATE_SECONDS
+    while (open_still := _find_open_clients(recorder, header, clients)) and loop_time() < deadline:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(_wait_for_closed_session(recorder), _CHECK_SECONDS)
     for client in clients:

@@ -2,34 +2,35 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import Protocol
 
 from spatius_sim import __version__
 from spatius_sim.model.scenario.injected import longest_delay
 from spatius_sim.model.scenario.meaningful_ids import APP_ID
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
-from spatius_sim.net.client.document import DocumentClient
 from spatius_sim.net.client.http_answers import search_answer
-from spatius_sim.net.client.relay import RelayAddress, RelayClient, with_credentials
 from spatius_sim.net.client.relay_process import RelayProcess
+from spatius_sim.net.client.relay_socket import RelayAddress, dial_websocket, with_credentials
 from spatius_sim.net.kit_stalls import lag_marked
 from spatius_sim.net.live_recorder import LiveRecorder
-from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.behaviour import Behaviour
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
 from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.story.observed import with_speech
+from spatius_sim.subjects.relay.client import Dial, RelayClient
+from spatius_sim.subjects.relay.document_client import DocumentClient
 from spatius_sim.subjects.relay.finding_wire import WireNotFoundError, find_out_wire
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
 from spatius_sim.subjects.relay.speaker import GREETING_SECONDS, Speaker
 from spatius_sim.subjects.relay.turn_starts import TurnStart, check_sayable
 from spatius_sim.subjects.relay.turn_watch import fallback_timeout
 from spatius_sim.subjects.subject import Patience
-from spatius_sim.subjects.waiting import AdaptiveTimeout
+from spatius_sim.subjects.waiting import AdaptiveTimeout, loop_time
 from spatius_sim.trace.events import Trace, TraceHeader
 from spatius_sim.wires import Wire, published_wire
 from spatius_sim.wires.events import NotUnderstood, Ready
@@ -43,6 +44,13 @@ _LINGER_SECONDS = 0.1
 _TOKEN_LIFE_SECONDS = 3600
 _LEAD_SECONDS = 1.0
 """Time for the kernel and relay buffers to fill before the other clients start."""
+
+
+class PlaysScenarios(Protocol):
+    """Our Motion Server, over sockets or in virtual time, as far as a subject needs it."""
+
+    def play(self, scenario: Scenario, *, also_open: bool = False) -> None:
+        """Play this scenario from its beginning. With `also_open`, open sessions meet its faults, too."""
 
 
 class RelaySubject:
@@ -61,14 +69,17 @@ class RelaySubject:
         recorder: LiveRecorder,
         seed: int,
         patience: Patience,
-        motion_server: MotionServerShell | None,
+        motion_server: PlaysScenarios | None,
         lacks: tuple[str, ...] = (),
         process: RelayProcess | None = None,
         starts: TurnStart | None = None,
+        dial: Dial = dial_websocket,
+        unix_time: Callable[[], float] = time.time,
     ) -> None:
         self.target, self._declared_lacks = address.url_without_secrets, lacks
         self._address, self._process, self._starts = address, process, starts
         self._recorder, self._seed = recorder, seed
+        self._dial, self._unix_time = dial, unix_time
         self._wire_known = wire is not None
         self._use_wire(wire or published_wire(_LIKELIEST_WIRE))
         self._motion_server = motion_server
@@ -86,7 +97,7 @@ class RelaySubject:
         answer, and WireNotFoundError if its wire is not understood."""
         if self._process is not None:
             await self._process.start()
-        deadline = time.monotonic() + self._patience.attach
+        deadline = loop_time() + self._patience.attach
         while True:
             try:
                 if not self._wire_known:
@@ -101,7 +112,7 @@ class RelaySubject:
                 raise
             except UnreachableError:
                 await self._raise_if_ended()
-                if time.monotonic() > deadline:
+                if loop_time() > deadline:
                     raise
             await asyncio.sleep(_RETRY_SECONDS)
 
@@ -250,11 +261,11 @@ class RelaySubject:
         """Return a client that is not yet connected; it sends a session token if it `bears_credentials`."""
         address = self._address
         if bears_credentials:
-            expire_at = int(time.time()) + _TOKEN_LIFE_SECONDS
+            expire_at = int(self._unix_time()) + _TOKEN_LIFE_SECONDS
             address = with_credentials(address, APP_ID, issue_token(SessionToken(expire_at, APP_ID), name))
         address = replace(address, narrow=narrow)
         kind = RelayClient if self.target.startswith("ws") else DocumentClient
-        return kind(address, self._wire, self._recorder, name, open_seconds)
+        return kind(address, self._wire, self._recorder, name, open_seconds, self._dial)
 
     async def _read_greeting(self, client: RelayClient) -> None:
         """Read the greeting, and note whether the relay greets and at which sample rate it takes audio.

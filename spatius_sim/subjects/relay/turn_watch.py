@@ -2,14 +2,13 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Container
 
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.plans.behaviour import TurnProgress
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.story.join_turns import failures_among
-from spatius_sim.subjects.waiting import AdaptiveTimeout, MessageWatch, wait_until
+from spatius_sim.subjects.waiting import NO_TIME, AdaptiveTimeout, MessageWatch, loop_time, wait_until
 from spatius_sim.trace.events import Injected, Received
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.wires.events import Audio, Failed, Motion
@@ -84,7 +83,7 @@ class TurnWatch:
         relay may have to play. If Motion Server fails, wait until the relay has ended the audio and reported
         the failure. After an unfinished turn, wait until nothing more comes: the first end may be that of
         the unfinished turn."""
-        wait_started = time.monotonic()
+        wait_started = loop_time()
 
         def turn_is_over() -> bool:
             return self.have_come() or self._failed_at() is not None
@@ -111,12 +110,12 @@ class TurnWatch:
         changed = self._recorder.changed
         deadline = since + fallback.now + _LATE_SECONDS
         while not (self.have_come() or gone()):
-            now = time.monotonic()
+            now = loop_time()
             if self._has_fallen_back():
                 fallback.note_response_time(now - since)
                 return
             seconds_left = deadline - now
-            if seconds_left <= 0:
+            if seconds_left <= NO_TIME:
                 fallback.ended_in_vain()
                 return
             changed.clear()

@@ -13,7 +13,7 @@ from spatius_sim.cli.try_wire import Tried, try_wire
 from spatius_sim.files.wire_file import find_wire, wire_names
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.net.client.relay import RelayAddress
+from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.errors import UnreachableError, UsageError

@@ -16,8 +16,8 @@ from spatius_sim.engine.trial import Trial
 from spatius_sim.model.relay.commands import RelayCommand, Tell
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.net.background_loop import BackgroundLoop
-from spatius_sim.net.client import relay as relay_client
-from spatius_sim.net.client.relay import RelayAddress, RelayClient
+from spatius_sim.net.client import relay_socket
+from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.exercises import exercise_of
@@ -25,6 +25,7 @@ from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.subjects.relay.client import RelayClient
 from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.subject import Patience, Subject
 from spatius_sim.tests.running_miniature import miniature_relay
@@ -160,7 +161,7 @@ def judged(loop: BackgroundLoop, attached: Any, folder: Path, examples: int = 6)
 def test_before_a_first_clean_turn_it_is_inconclusive(
     target: Any, told: str, loop: BackgroundLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay_client, "_CLOSE_SECONDS", 0.2)
+    monkeypatch.setattr(relay_socket, "_CLOSE_SECONDS", 0.2)
     outcome = judged(loop, pointed_at(target()), tmp_path)
     assert outcome.verdict is Verdict.INCONCLUSIVE
     assert outcome.reason
@@ -168,8 +169,8 @@ def test_before_a_first_clean_turn_it_is_inconclusive(
 
 
 async def test_one_that_takes_nothing_more_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay_client, "SEND_SECONDS", 0.2)
-    monkeypatch.setattr(relay_client, "_CLOSE_SECONDS", 0.2)
+    monkeypatch.setattr(relay_socket, "SEND_SECONDS", 0.2)
+    monkeypatch.setattr(relay_socket, "_CLOSE_SECONDS", 0.2)
     async with bad_websocket(never_reading) as port:
         address = RelayAddress(f"ws://127.0.0.1:{port}")
         async with RelayClient(address, published_wire("json-envelope"), LiveRecorder(), "ann") as client:

@@ -9,11 +9,11 @@ from hypothesis.strategies import integers
 from spatius_sim.engine.trial import Trial
 from spatius_sim.miniatures.wrong_relays import LosesLastPayload, NeverMarksAudioEnd
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
+from spatius_sim.virtual.loop import VirtualLoop
 
 EXAMPLES = 5
 SHORT = Plan(((TurnPlan(8_000, 3_200),),))
@@ -21,7 +21,7 @@ LONG = tuple(Plan(((TurnPlan(80_000 + number, 6_400),),)) for number in range(4)
 
 
 def judged(rule_id: str, brain: type[PlainRelay], folder: Path, sure: Sequence[Plan]) -> RuleOutcome:
-    loop = BackgroundLoop()
+    loop = VirtualLoop()
     running = miniature_relay(brain)
     trial = Trial(loop.run(running.__aenter__(), 10.0), loop, SEED, folder, EXAMPLES, shrink_seconds=0.0)
     try:

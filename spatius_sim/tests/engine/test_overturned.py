@@ -13,13 +13,13 @@ from spatius_sim.engine.trial import Trial
 from spatius_sim.miniatures.wrong_relays import LosesLastPayload
 from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
-from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.processes import PROCESSES
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
+from spatius_sim.virtual.loop import VirtualLoop
 from spatius_sim.wires.events import ClientAction, InterruptTurn
 
 LOSING = PROCESSES / "losing_relay_process.py"
@@ -55,7 +55,7 @@ class LosesOneBehindAnInterrupt(LosesBehindAnInterrupt):
 
 @contextmanager
 def trial_of(brain: type[PlainRelay], folder: Path) -> Iterator[Trial[Plan]]:
-    loop = BackgroundLoop()
+    loop = VirtualLoop()
     running = miniature_relay(brain)
     try:
         yield Trial(loop.run(running.__aenter__(), 10.0), loop, SEED, folder, 1, shrink_seconds=0.0)

@@ -10,21 +10,17 @@ from hypothesis.strategies import just
 from spatius_sim.engine.trial import Trial
 from spatius_sim.miniatures.wrong_with_faults import TellsNoFailure
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.draw_server_faults import FAILURES
 from spatius_sim.plans.plan import Plan
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.subject import Patience
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
-
-PATIENCE = Patience(attach=5.0, settle=0.4, fallback=4.0)
-"""Longer than the two seconds that a relay is given which has never fallen back."""
+from spatius_sim.virtual.loop import VirtualLoop
 
 
 @contextmanager
 def trial_of(brain: type[PlainRelay], folder: Path) -> Iterator[Trial[Plan]]:
-    loop = BackgroundLoop()
-    running = miniature_relay(brain, patience=PATIENCE)
+    loop = VirtualLoop()
+    running = miniature_relay(brain)
     try:
         yield Trial(loop.run(running.__aenter__(), 10.0), loop, SEED, folder, 1, shrink_seconds=0.0)
     finally:

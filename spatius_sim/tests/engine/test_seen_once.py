@@ -9,12 +9,12 @@ from hypothesis.strategies import just
 from spatius_sim.engine.trial import Trial
 from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
-from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.formats.text_report import failure_text
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
+from spatius_sim.virtual.loop import VirtualLoop
 
 PLAN = Plan(((TurnPlan(6400, 3200),),))
 
@@ -50,7 +50,7 @@ class ForgetsOnce(PlainRelay):
 def test_more_patience_is_advised_where_silence_was_the_finding(
     brain: type[PlainRelay], rule_id: str, silence: bool, tmp_path: Path
 ) -> None:
-    loop = BackgroundLoop()
+    loop = VirtualLoop()
     running = miniature_relay(brain)
     trial = Trial(loop.run(running.__aenter__(), 10.0), loop, SEED, tmp_path, 1, shrink_seconds=0.0)
     try:

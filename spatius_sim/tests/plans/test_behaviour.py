@@ -1,13 +1,12 @@
 """Clients conduct themselves as planned, and the trace says so."""
 
-import asyncio
-
 import pytest
 
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.plans.behaviour import Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.tests.running_miniature import miniature_relay
+from spatius_sim.tests.virtual_time import run_in_virtual_time
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -31,7 +30,7 @@ def run(*clients: tuple[TurnPlan, ...], step: bool = False) -> Trace:
         async with miniature_relay(PlainRelay) as subject:
             return await subject.run(Plan(clients, step=step))
 
-    return asyncio.run(scenario())
+    return run_in_virtual_time(scenario())
 
 
 def of(trace: Trace, client: str = "client-1") -> list[Event]:

@@ -1,6 +1,5 @@
 """Tortures mix everything that may go wrong, and an honest relay survives them."""
 
-import asyncio
 from collections.abc import Iterable
 from functools import partial
 
@@ -19,6 +18,7 @@ from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.running_miniature import miniature_relay
+from spatius_sim.tests.virtual_time import run_in_virtual_time
 
 TORTURES = combined_faults()
 
@@ -74,4 +74,4 @@ def test_an_honest_relay_survives_them(policy: RelayPolicy) -> None:
             if judgement.verdict is Verdict.FAILED
         ]
 
-    assert asyncio.run(accusations()) == []
+    assert run_in_virtual_time(accusations()) == []

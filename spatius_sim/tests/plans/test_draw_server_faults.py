@@ -17,7 +17,7 @@ from spatius_sim.model.scenario.scenario import (
     SendError,
     When,
 )
-from spatius_sim.net.client.relay import RelayAddress
+from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.draw_server_faults import SILENCES

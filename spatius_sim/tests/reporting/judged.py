@@ -10,13 +10,13 @@ from spatius_sim.engine.run import Run
 from spatius_sim.engine.settings import Settings
 from spatius_sim.engine.trial import Trial
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import Plan
 from spatius_sim.reporting.report import Report, report_of
 from spatius_sim.reporting.summary import RuleOutcome, Summary, exit_code
 from spatius_sim.rules.catalogue import REVISION
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
+from spatius_sim.virtual.loop import VirtualLoop
 
 TARGET = "ws://127.0.0.1:8765/ws/agent"
 _EXAMPLES = 6
@@ -26,7 +26,7 @@ def report_of_relay(
     brain: type[PlainRelay], rules: Sequence[str], folder: Path, shrink_seconds: float = 1.0
 ) -> Report:
     """The report of a relay with that brain; the tapes of its failures lie in `folder`."""
-    loop, stack = BackgroundLoop(), AsyncExitStack()
+    loop, stack = VirtualLoop(), AsyncExitStack()
     try:
         subject = loop.run(stack.enter_async_context(miniature_relay(brain)), 10.0)
         return _report(Trial(subject, loop, SEED, folder, _EXAMPLES, shrink_seconds), rules)

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from spatius_sim.net.client.http_answers import search_answer
-from spatius_sim.net.client.relay import RelayAddress
+from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.rules.findings import Verdict

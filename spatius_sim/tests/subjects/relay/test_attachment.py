@@ -18,12 +18,13 @@ from websockets.typing import Subprotocol
 from spatius_sim.engine.options import as_typed
 from spatius_sim.engine.settings import Settings
 from spatius_sim.mock_server.running import RunningMotionServer
-from spatius_sim.net.client.relay import RelayAddress, RelayClient
 from spatius_sim.net.client.relay_process import RelayProcess
+from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.listening import LOOPBACK, free_port
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.subjects.relay.attachment import Attachment
+from spatius_sim.subjects.relay.client import RelayClient
 from spatius_sim.tests.engine.test_exit_codes import RELAY, Ran, fronts, judge, relay
 from spatius_sim.wires import published_wire
 

@@ -18,8 +18,7 @@ from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.miniatures.wrong_relays import LosesAudio, LosesLastPayload
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.background_loop import BackgroundLoop
-from spatius_sim.net.client.document import DocumentClient
-from spatius_sim.net.client.relay import RelayAddress
+from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
@@ -28,6 +27,7 @@ from spatius_sim.plans.plan import Plan
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import RULES, rules_for
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.subjects.relay.document_client import DocumentClient
 from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.subject import Subject, canary_key
 from spatius_sim.tests.engine.test_wires_bite import IN_REAL_TIME

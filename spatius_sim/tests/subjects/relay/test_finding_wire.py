@@ -11,7 +11,7 @@ from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.net.client.relay import RelayAddress
+from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell

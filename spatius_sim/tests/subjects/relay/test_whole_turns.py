@@ -9,6 +9,8 @@ from spatius_sim.protocol.messages import AudioInput
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.running_miniature import miniature_relay
+from spatius_sim.tests.virtual_time import run_in_virtual_time
+from spatius_sim.trace.events import Trace
 from spatius_sim.wires.events import Ready
 
 RATE = 48_000
@@ -38,10 +40,14 @@ class HandsTurnsOverWhole(PlainRelay):
         return []
 
 
-async def test_a_minute_of_speech_in_one_message_breaks_no_rule() -> None:
+async def speak_a_minute() -> Trace:
     async with miniature_relay(HandsTurnsOverWhole) as subject:
         await subject.attach()
-        trace = await subject.run(A_MINUTE)
+        return await subject.run(A_MINUTE)
+
+
+def test_a_minute_of_speech_in_one_message_breaks_no_rule() -> None:
+    trace = run_in_virtual_time(speak_a_minute())
     verdicts = {rule_id: found.verdict for rule_id, found in judge(trace).items()}
     assert Verdict.FAILED not in verdicts.values(), verdicts
     for rule_id in ("R-CONVERSATION", "R-TURNS", "R-END-MOTION", "R-MOTION-COMPLETE", "U-AUDIO-COMPLETE"):

@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from spatius_sim.net.client.relay import LARGEST_FRAME, RelayClient
+from spatius_sim.net.client.relay_socket import LARGEST_FRAME
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
 from spatius_sim.protocol.errors import UnreachableError
+from spatius_sim.subjects.relay.client import RelayClient
 from spatius_sim.trace.events import Closed, Lane, Opened
 from spatius_sim.wires.events import ClientAction, Frame, Speak, SpeakEnd
 
@@ -40,7 +41,7 @@ class DocumentClient(RelayClient):
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
-        self._recorder.emit(Lane.DOWNSTREAM, self.name, Opened(self._address.bears))
+        self._recorder.emit(Lane.DOWNSTREAM, self.name, Opened(self._address.token_reference))
 
     async def __aexit__(self, *error: object) -> None:
         """Hang up."""

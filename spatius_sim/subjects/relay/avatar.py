@@ -1,12 +1,12 @@
 """A relay's client with an avatar: gives what the relay sends to a decoder, which plays in real time."""
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from spatius_sim.model.client.decoder import ClientDecoder
-from spatius_sim.net.client.relay import RelayClient
 from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.subjects.relay.client import RelayClient
+from spatius_sim.subjects.waiting import loop_time_ns
 from spatius_sim.trace.events import Lane
 from spatius_sim.wires.events import Audio, Failed, Interrupted, Motion, Ready, RelayEvent
 
@@ -30,7 +30,7 @@ class AvatarClient:
         self._relay, self._recorder, self._name = relay, recorder, name
         self._conversation_ids: dict[str, str] = {}
         self._new_id = new_id
-        self.decoder = ClientDecoder(sample_rate, new_id, time.monotonic_ns())
+        self.decoder = ClientDecoder(sample_rate, new_id, loop_time_ns())
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -45,7 +45,7 @@ class AvatarClient:
                 relay_event = await asyncio.wait_for(self._relay.relay_events.get(), _TICK_SECONDS)
             except TimeoutError:
                 relay_event = None
-            self.decoder.advance(time.monotonic_ns())
+            self.decoder.advance(loop_time_ns())
             if relay_event is not None:
                 self._feed(relay_event)
             for decoder_event in self.decoder.take_events():
@@ -55,7 +55,7 @@ class AvatarClient:
         """Call the decoder as a client must for one event of the relay. Ready makes a new decoder."""
         match relay_event:
             case Ready(output_sample_rate=rate) if rate:
-                self.decoder = ClientDecoder(rate, self._new_id, time.monotonic_ns())
+                self.decoder = ClientDecoder(rate, self._new_id, loop_time_ns())
             case Audio(pcm, last, turn_id):
                 self._conversation_ids[turn_id] = self.decoder.yield_audio_data(pcm, last)
             case Motion((), True):

@@ -1,0 +1,182 @@
+"""A client's WebSocket to a relay, over a real socket."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlencode, urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.typing import Subprotocol
+
+from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
+from spatius_sim.protocol.errors import UnreachableError
+from spatius_sim.trace.logins import shown_url
+from spatius_sim.wires.events import Frame
+
+LARGEST_FRAME = 16 * 1_048_576
+_CLOSE_SECONDS = 2.0
+_NARROW_SEGMENT, _NARROW_BUFFER = 1400, 8192
+"""TCP segment size and receive buffer of a narrow link, in bytes. On an ordinary link between two programs on
+one machine, the kernel buffers 4 MB before a sender notices that nobody reads. On a narrow link the kernel
+buffers some 100 kB, and 1 MB after much data has passed."""
+
+_BROKEN_FRAME = b"\xf7\x80\x00\x00\x00\x00"
+"""The beginning of a WebSocket frame with all reserved bits set and a reserved opcode (RFC 6455, 5.2)."""
+
+SEND_SECONDS = 20.0
+"""How long a relay may read nothing while we send. Some relays answer from their reading task: such a relay
+reads nothing while its client reads nothing, and later goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayAddress:
+    """Where clients of a relay connect, and what they send and trust.
+
+    They send `headers`, such as the relay's own login, and offer `subprotocols`. `tls` holds the certificates
+    that they trust."""
+
+    url: str = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    subprotocols: tuple[str, ...] = ()
+    tls: ssl.SSLContext | None = None
+    token_reference: str = ""
+    """The trace's name for the Spatius session token among the headers; "" if there is none."""
+    narrow: bool = False
+    """Whether the connection buffers little data: then a relay soon notices that its client does not read."""
+
+    @property
+    def url_without_secrets(self) -> str:
+        """The URL with its secrets removed, for messages."""
+        return shown_url(self.url)
+
+
+def with_credentials(address: RelayAddress, app_id: str, token: str) -> RelayAddress:
+    """Return the address with Spatius credentials in the headers and in the query.
+
+    A Motion Server looks for credentials in these two places."""
+    headers = (*address.headers, ("X-App-ID", app_id), ("X-Session-Key", token))
+    separator = "&" if "?" in address.url else "?"
+    url = f"{address.url}{separator}{urlencode({'appId': app_id, 'sessionKey': token})}"
+    return replace(address, url=url, headers=headers, token_reference="the client's own token")
+
+
+async def dial_websocket(
+    address: RelayAddress,
+    seconds: float,
+    on_frame: Callable[[Frame], None],
+    on_over: Callable[[int], None],
+) -> "RelaySocket":
+    """Connect to a relay. `on_frame` is called with each frame that comes, `on_over` once with the close
+    code. Raises UnreachableError if the relay does not take the connection within `seconds`."""
+    try:
+        connection = await connect(
+            address.url,
+            sock=await _open_narrow_link(address.url) if address.narrow else None,
+            additional_headers=address.headers,
+            subprotocols=[Subprotocol(name) for name in address.subprotocols] or None,
+            ssl=address.tls or (True if address.url.startswith("wss:") else None),
+            max_size=LARGEST_FRAME,
+            open_timeout=seconds,
+            close_timeout=_CLOSE_SECONDS,
+            compression=None,
+            proxy=None,
+        )
+    except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
+        raise UnreachableError(f"{address.url_without_secrets} cannot be reached: {error}") from error
+    return RelaySocket(connection, address, on_frame, on_over)
+
+
+class RelaySocket:
+    """An open WebSocket to a relay. It listens until it is closed or stopped."""
+
+    def __init__(
+        self,
+        connection: ClientConnection,
+        address: RelayAddress,
+        on_frame: Callable[[Frame], None],
+        on_over: Callable[[int], None],
+    ) -> None:
+        self._connection, self._address = connection, address
+        self._on_frame, self._on_over = on_frame, on_over
+        self._reading = asyncio.Event()
+        self._reading.set()
+        self._listening = asyncio.create_task(self._listen())
+
+    @property
+    def answer_headers(self) -> str:
+        """The headers of the relay's answer to the upgrade, one in each line."""
+        response = self._connection.response
+        pairs = response.headers.raw_items() if response is not None else ()
+        return "\n".join(f"{name}: {value}" for name, value in pairs)
+
+    async def send(self, frame: Frame) -> None:
+        """Send a frame; nothing happens on a connection that is over. Raises UnreachableError if the relay
+        takes nothing for SEND_SECONDS."""
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._connection.send(frame)
+        except ConnectionClosed:
+            return
+        except TimeoutError:
+            self.abort()
+            url = self._address.url_without_secrets
+            fault = f"{url} reads nothing of what its client sends, for {SEND_SECONDS:.0f} s"
+            raise UnreachableError(fault) from None
+
+    def break_protocol(self) -> None:
+        """Send bytes that are no WebSocket frame."""
+        self._connection.transport.write(_BROKEN_FRAME)
+
+    def pause(self) -> None:
+        """Leave unread what comes from now on."""
+        self._reading.clear()
+
+    def resume(self) -> None:
+        """Read again, first what has come meanwhile."""
+        self._reading.set()
+
+    async def close(self) -> None:
+        """Close by the closing handshake, by force if the relay does not answer in time."""
+        await self._connection.close()
+
+    def abort(self) -> None:
+        """Cut the TCP connection."""
+        self._connection.transport.abort()
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        self._listening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._listening
+
+    async def _listen(self) -> None:
+        """Give each frame to `on_frame`, until the connection is over."""
+        with contextlib.suppress(ConnectionClosed):
+            async for frame in self._connection:
+                await self._reading.wait()
+                self._on_frame(frame)
+        self._on_over(self._connection.close_code or ABNORMAL_CLOSE)
+
+
+async def _open_narrow_link(url: str) -> socket.socket:
+    """Open a TCP connection to the URL's host that buffers little."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    loop = asyncio.get_running_loop()
+    family, kind, number, _, address = (
+        await loop.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    )[0]
+    link = socket.socket(family, kind, number)
+    try:
+        link.setblocking(False)
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _NARROW_SEGMENT)
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW_BUFFER)
+        await loop.sock_connect(link, address)
+    except BaseException:
+        link.close()
+        raise
+    return link

@@ -1,0 +1,208 @@
+"""A client of a relay: speaks a wire, and records all that it hears. Its connection may be a real socket or
+one in memory."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Protocol, Self
+
+from spatius_sim.net.client.relay_socket import RelayAddress, dial_websocket
+from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
+from spatius_sim.trace.events import Closed, Lane, Opened
+from spatius_sim.wires import Wire
+from spatius_sim.wires.events import ClientAction, Frame, NotUnderstood, RelayEvent, Start
+
+
+class ClientConnection(Protocol):
+    """A client's open connection to a relay."""
+
+    @property
+    def answer_headers(self) -> str:
+        """The headers of the relay's answer to the upgrade, one in each line."""
+
+    async def send(self, frame: Frame) -> None:
+        """Send a frame; nothing happens on a connection that is over. Raises UnreachableError if the relay
+        reads nothing any more."""
+
+    def break_protocol(self) -> None:
+        """Send bytes that are no WebSocket frame."""
+
+    def pause(self) -> None:
+        """Leave unread what comes from now on."""
+
+    def resume(self) -> None:
+        """Read again, first what has come meanwhile."""
+
+    async def close(self) -> None:
+        """Close by the closing handshake."""
+
+    def abort(self) -> None:
+        """Cut the connection."""
+
+    async def stop(self) -> None:
+        """Listen no more."""
+
+
+Dial = Callable[
+    [RelayAddress, float, Callable[[Frame], None], Callable[[int], None]], Awaitable[ClientConnection]
+]
+"""Connects to a relay within so many seconds, or raises UnreachableError. The two functions are called with
+each frame that comes, and once with the close code."""
+
+
+class RelayClient:
+    """A connection to a relay, open inside `async with RelayClient(...) as client:`.
+
+    Opening raises UnreachableError if the relay does not take the connection within `open_seconds`. The trace
+    calls the client `name`. Each frame that arrives is recorded, and its events wait in `relay_events`.
+    `dial` connects: over a real socket, unless another function is given."""
+
+    def __init__(
+        self,
+        address: RelayAddress,
+        wire: Wire,
+        recorder: LiveRecorder,
+        name: str,
+        open_seconds: float = 10.0,
+        dial: Dial = dial_websocket,
+    ) -> None:
+        self._address, self._wire, self._recorder = address, wire, recorder
+        self.name = name
+        self._open_seconds, self._dial = open_seconds, dial
+        self._connection: ClientConnection | None = None
+        self._has_left = False
+        self.relay_events: asyncio.Queue[RelayEvent] = asyncio.Queue()
+        self.closed = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        await self._connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._connection is not None:
+            await self.hang_up()
+            await self._connection.stop()
+
+    @property
+    def was_hung_up_on(self) -> bool:
+        """Whether the relay, and not this client, ended the connection."""
+        return self.closed.is_set() and not self._has_left
+
+    async def _connect(self) -> None:
+        """Connect, record the opening, and search the answer's headers for secrets."""
+        early: list[Frame] = []
+        self._on_frame: Callable[[Frame], None] = early.append
+        self._connection = await self._dial(
+            self._address, self._open_seconds, lambda frame: self._on_frame(frame), self._finish
+        )
+        self._recorder.emit(Lane.DOWNSTREAM, self.name, Opened(self._address.token_reference))
+        headers = self._connection.answer_headers
+        if headers:
+            self._recorder.search_secrets(Lane.DOWNSTREAM, self.name, headers, "in a header")
+        self._on_frame = self._hear
+        for frame in early:
+            self._hear(frame)
+
+    async def renew(self) -> None:
+        """Leave, and connect anew under the same name; raises UnreachableError if the relay does not take
+        it."""
+        await self.__aexit__(None, None, None)
+        self.closed.clear()
+        self._has_left = False
+        await self._connect()
+
+    async def start(self, sample_rate: int, seconds: float) -> RelayEvent | None:
+        """Send the wire's start message, and return the first event of the relay that the wire understands.
+
+        If no such event comes within `seconds`, or the relay hangs up, return the first event that the wire
+        does not understand, or None. Takes the events from `relay_events`."""
+        await self.do(Start(sample_rate))
+        not_understood: NotUnderstood | None = None
+        closing = asyncio.create_task(self.closed.wait())
+        try:
+            async with asyncio.timeout(seconds):
+                while not self.closed.is_set() or not self.relay_events.empty():
+                    receiving = asyncio.create_task(self.relay_events.get())
+                    await asyncio.wait({receiving, closing}, return_when=asyncio.FIRST_COMPLETED)
+                    if not receiving.done():
+                        receiving.cancel()
+                    elif not isinstance(relay_event := receiving.result(), NotUnderstood):
+                        return relay_event
+                    else:
+                        not_understood = not_understood or relay_event
+        except TimeoutError:
+            receiving.cancel()
+        finally:
+            closing.cancel()
+        return not_understood
+
+    async def do(self, action: ClientAction) -> None:
+        """Send an action; nothing happens on a connection that the relay has closed."""
+        for frame in self._wire.write_client(action):
+            await self.send(frame)
+
+    async def send(self, frame: Frame) -> None:
+        """Send a frame, whatever it may mean; nothing happens on a connection that the relay has closed.
+        Raises UnreachableError if the relay reads nothing any more."""
+        if self._connection is None or self.closed.is_set():
+            return
+        self._recorder.record_sent(Lane.DOWNSTREAM, self.name, frame)
+        await self._connection.send(frame)
+
+    def break_protocol(self) -> None:
+        """Send bytes that are no WebSocket frame."""
+        if self._connection is not None and not self.closed.is_set():
+            self._connection.break_protocol()
+
+    def stop_reading(self) -> None:
+        """Stop reading: leave unread what comes from now on."""
+        if self._connection is not None:
+            self._connection.pause()
+
+    def read_on(self) -> None:
+        """Read again, first what has come meanwhile."""
+        if self._connection is not None:
+            self._connection.resume()
+
+    async def hang_up(self) -> None:
+        """Leave by the closing handshake."""
+        if self._connection is not None and not self._leave(NORMAL_CLOSE):
+            await self._connection.close()
+
+    def vanish(self) -> None:
+        """Leave without a closing handshake: cut the connection."""
+        if self._connection is not None and not self._leave(ABNORMAL_CLOSE):
+            self._connection.abort()
+
+    def _leave(self, code: int) -> bool:
+        """Record that this client leaves, unless the connection was over already; return whether it was."""
+        self.read_on()
+        if self._has_left or self.closed.is_set():
+            return True
+        self._has_left = True
+        self._recorder.emit(Lane.DOWNSTREAM, self.name, Closed(by_kit=True, code=code))
+        return False
+
+    def _hear(self, frame: Frame) -> None:
+        """Record a frame, and queue its events. A relay that floods its client is cut off."""
+        if self._recorder.flooded:
+            return
+        self._recorder.record_received(Lane.DOWNSTREAM, self.name, frame)
+        if self._recorder.flooded:
+            assert self._connection is not None
+            self._connection.abort()
+            return
+        for event in self._wire.read_relay(frame):
+            self.relay_events.put_nowait(event)
+
+    def _finish(self, code: int) -> None:
+        """Record that the relay ended the connection, unless this client had left."""
+        if not self._has_left:
+            self._recorder.emit(Lane.DOWNSTREAM, self.name, Closed(by_kit=False, code=code))
+        self.closed.set()

@@ -1,0 +1,98 @@
+"""How the kit reaches a Motion Server under test: over sockets, or in virtual time."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+from spatius_sim.net.client.motion_server import UpstreamClient, ask_for_token
+from spatius_sim.protocol.console import HttpAnswer
+from spatius_sim.virtual import session_client
+from spatius_sim.virtual.loop import VirtualLoop
+
+
+class OpenSession(Protocol):
+    """An open session with a Motion Server."""
+
+    async def send(self, raw: str | bytes) -> None:
+        """Send one frame; nothing happens on a connection that is gone."""
+
+    def frames(self) -> AsyncIterator[str | bytes]:
+        """Yield the frames that the server sends, until the session is over."""
+
+    @property
+    def close_code(self) -> int:
+        """The code with which the session was closed; 1006 if there was no closing frame."""
+
+
+class ServerDoor(Protocol):
+    """The two doors of a Motion Server: Console API and ingress."""
+
+    def unix_time(self) -> float:
+        """Return the unix time in seconds, as the kit sees it."""
+
+    async def ask_for_token(self, api_key: str, expire_at: int) -> HttpAnswer:
+        """Ask for a token that expires at `expire_at` (unix seconds). If `api_key` is "", none is sent.
+        Raises UnreachableError if no answer comes."""
+
+    def open_session(
+        self, token: str, app_id: str, avatar_id: str, *, by_query: bool = False
+    ) -> AbstractAsyncContextManager[OpenSession]:
+        """Open a session, with the credentials in headers or in the query. Raises UpgradeRefusedError if the
+        upgrade is refused, UnreachableError if no answer comes."""
+
+
+class SocketDoor:
+    """A Motion Server at two URLs."""
+
+    def __init__(self, console: str, ingress: str) -> None:
+        self._console, self._ingress = console, ingress
+
+    def unix_time(self) -> float:
+        """Return this machine's unix time in seconds."""
+        return time.time()
+
+    async def ask_for_token(self, api_key: str, expire_at: int) -> HttpAnswer:
+        """Ask the Console API for a token. Raises UnreachableError if no answer comes."""
+        return await ask_for_token(self._console, api_key, expire_at)
+
+    def open_session(
+        self, token: str, app_id: str, avatar_id: str, *, by_query: bool = False
+    ) -> UpstreamClient:
+        """Open a session at the ingress. Raises UpgradeRefusedError and UnreachableError."""
+        return UpstreamClient(
+            self._console,
+            self._ingress,
+            api_key="",
+            app_id=app_id,
+            avatar_id=avatar_id,
+            token=token,
+            by_query=by_query,
+        )
+
+
+class MemoryDoor:
+    """A Motion Server in virtual time. It is the same to it where the credentials stand."""
+
+    def __init__(self, loop: VirtualLoop, server: session_client.Server) -> None:
+        self._loop, self._server = loop, server
+
+    def unix_time(self) -> float:
+        """Return the unix time in seconds on the virtual clock."""
+        return self._loop.unix_time()
+
+    async def ask_for_token(self, api_key: str, expire_at: int) -> HttpAnswer:
+        """Ask the server for a token. Raises UnreachableError if no answer comes."""
+        return await session_client.ask_for_token(self._server, api_key, expire_at)
+
+    @asynccontextmanager
+    async def open_session(
+        self, token: str, app_id: str, avatar_id: str, *, by_query: bool = False
+    ) -> AsyncIterator[session_client.VirtualSession]:
+        """Open a session at the server. Raises UpgradeRefusedError and UnreachableError."""
+        end = await session_client.open_session(self._server, app_id, token, avatar_id)
+        session = session_client.VirtualSession(end)
+        try:
+            yield session
+        finally:
+            await session.close()

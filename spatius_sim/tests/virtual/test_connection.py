@@ -1,0 +1,147 @@
+"""Connections in memory keep order, tell their end once, and hold up a sender whose peer does not read."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spatius_sim.virtual.connection import NO_CODE, PROTOCOL_ERROR, End, Link, open_connection
+from spatius_sim.virtual.loop import VirtualLoop
+
+
+@pytest.fixture
+def loop() -> Iterator[VirtualLoop]:
+    virtual = VirtualLoop()
+    yield virtual
+    virtual.stop()
+
+
+class Listener:
+    """Writes down what an end is told."""
+
+    def __init__(self, end: End) -> None:
+        self.told: list[object] = []
+        end.on_frame = self.told.append
+        end.on_over = lambda code, reason: self.told.append((code, reason))
+
+
+@given(
+    frames=st.lists(st.binary(max_size=20), max_size=20),
+    delay=st.sampled_from([0.0, 0.1]),
+    capacity=st.integers(1, 50),
+    pauses=st.booleans(),
+)
+def test_frames_arrive_whole_and_in_order(
+    frames: list[bytes], delay: float, capacity: int, pauses: bool
+) -> None:
+    loop = VirtualLoop()
+
+    async def talk() -> list[object]:
+        one, other = open_connection(Link(delay, capacity))
+        heard = Listener(other)
+        if pauses:
+            other.pause()
+        for frame in frames:
+            one.send(frame)
+        one.close(1000, "done")
+        await asyncio.sleep(10)
+        if pauses:
+            assert not heard.told
+            other.resume()
+            await asyncio.sleep(10)
+        assert one.over and other.over and one.unsent_bytes == 0
+        return heard.told
+
+    assert loop.run(talk(), None) == [*frames, (1000, "done")]
+    loop.stop()
+
+
+def test_a_delay_is_the_time_of_a_frame_on_its_way(loop: VirtualLoop) -> None:
+    async def talk() -> float:
+        one, other = open_connection(Link(delay=0.25))
+        arrived = loop.create_future()
+        other.on_frame = lambda frame: arrived.set_result(loop.time())
+        one.send(b"x")
+        return float(await arrived)
+
+    assert loop.run(talk(), None) == 0.25
+
+
+def test_what_a_full_link_does_not_take_waits_at_its_sender(loop: VirtualLoop) -> None:
+    async def talk() -> None:
+        one, other = open_connection(Link(capacity=10))
+        writable: list[int] = []
+        one.on_writable = lambda: writable.append(one.unsent_bytes)
+        other.pause()
+        for _ in range(4):
+            one.send(bytes(10))
+        await asyncio.sleep(1)
+        assert one.unsent_bytes == 30 and not writable
+        other.resume()
+        await asyncio.sleep(1)
+        assert one.unsent_bytes == 0 and writable
+
+    loop.run(talk(), None)
+
+
+def test_a_reset_loses_what_is_on_its_way_and_tells_both_ends(loop: VirtualLoop) -> None:
+    async def talk() -> None:
+        one, other = open_connection()
+        ours, theirs = Listener(one), Listener(other)
+        one.send(b"lost")
+        one.reset()
+        await asyncio.sleep(1)
+        assert ours.told == theirs.told == [(1006, "")]
+
+    loop.run(talk(), None)
+
+
+def test_a_connection_that_breaks_off_delivers_what_was_sent(loop: VirtualLoop) -> None:
+    async def talk() -> None:
+        one, other = open_connection()
+        ours, theirs = Listener(one), Listener(other)
+        one.send(b"sent")
+        one.break_off()
+        await asyncio.sleep(1)
+        assert theirs.told == [b"sent", (1006, "")]
+        assert ours.told == [(1006, "")]
+
+    loop.run(talk(), None)
+
+
+def test_a_close_without_a_code_is_seen_as_such(loop: VirtualLoop) -> None:
+    async def talk() -> None:
+        one, other = open_connection()
+        theirs = Listener(other)
+        one.close(0)
+        await asyncio.sleep(1)
+        assert theirs.told == [(NO_CODE, "")]
+
+    loop.run(talk(), None)
+
+
+def test_a_peer_closes_a_connection_whose_protocol_is_broken(loop: VirtualLoop) -> None:
+    async def talk() -> None:
+        one, other = open_connection()
+        ours, theirs = Listener(one), Listener(other)
+        one.break_protocol()
+        await asyncio.sleep(1)
+        assert ours.told == theirs.told == [(PROTOCOL_ERROR, "")]
+
+    loop.run(talk(), None)
+
+
+def test_nothing_is_sent_on_a_connection_that_is_over(loop: VirtualLoop) -> None:
+    async def talk() -> None:
+        one, other = open_connection()
+        theirs = Listener(other)
+        one.close()
+        for act in (one.close, one.break_off, one.reset, one.break_protocol):
+            act()
+        one.send(b"late")
+        await asyncio.sleep(1)
+        assert len(theirs.told) == 1
+
+    loop.run(talk(), None)

@@ -1,0 +1,208 @@
+"""Connections in memory: two ends, and a link between them."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
+
+Frame = str | bytes
+
+PROTOCOL_ERROR = 1002
+NO_CODE = 1005
+"""What the peer of a closing frame without a code sees (RFC 6455, 7.1.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How a connection carries frames. `delay` is in seconds and one way. `capacity` is how many bytes are
+    on their way or unread at most; what is sent beyond it waits at its sender."""
+
+    delay: float = 0.0
+    capacity: int = 4 * 1_048_576
+
+
+IDEAL = Link()
+NARROW = Link(capacity=128 * 1024)
+"""A link that buffers little, so that a sender soon notices that its peer reads nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """The end of a connection, on its way behind the last frame."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Garbage:
+    """Bytes that are no frame."""
+
+
+_Item = Frame | _Over | _Garbage
+
+
+class End:
+    """One end of a connection. Its owner sets `on_frame` and `on_over`; both are called from the loop, in
+    the order in which the peer acted. `on_over` is called once, however the connection ends.
+
+    `on_writable` is called when frames that waited at this end have left.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._link = link
+        self.peer: End = self
+        self.on_frame: Callable[[Frame], None] = _ignore
+        self.on_over: Callable[[int, str], None] = _ignore_end
+        self.on_writable: Callable[[], None] = _do_nothing
+        self.over = False
+        self.close_code = 0
+        self._closing = False
+        self._paused = False
+        self._waiting: deque[_Item] = deque()
+        """Sent by this end, but beyond the link's capacity."""
+        self._flying: deque[_Item] = deque()
+        """On its way to this end."""
+        self._unread: deque[_Item] = deque()
+        """Arrived at this end while it reads nothing."""
+        self._held_bytes = 0
+        """How many bytes are on their way to this end, or unread by it."""
+        self.unsent_bytes = 0
+        """How many bytes wait at this end because the link is full."""
+
+    @property
+    def open(self) -> bool:
+        """Whether frames can still be sent."""
+        return not (self.over or self._closing)
+
+    def send(self, frame: Frame) -> None:
+        """Send a frame; nothing happens on a connection that is over."""
+        if self.over or self._closing:
+            return
+        if self._waiting or self.peer._held_bytes >= self._link.capacity:
+            self._waiting.append(frame)
+            self.unsent_bytes += len(frame)
+        else:
+            self._put_on_link(frame)
+
+    def close(self, code: int = NORMAL_CLOSE, reason: str = "") -> None:
+        """Close by the closing handshake: the peer reads all frames first. Code 0 sends no code."""
+        if self.over or self._closing:
+            return
+        self._closing = True
+        self.close_code = code or NO_CODE
+        ending = _Over(code or NO_CODE, reason)
+        if self._waiting:
+            self._waiting.append(ending)
+        else:
+            self._put_on_link(ending)
+
+    def reset(self) -> None:
+        """End the connection at once, for both ends: what is on its way is lost."""
+        self._finish(ABNORMAL_CLOSE, "")
+        peer = self.peer
+        peer._flying.clear()
+        peer._waiting.clear()
+        self._loop.call_soon(peer._finish, ABNORMAL_CLOSE, "")
+
+    def break_off(self) -> None:
+        """End the connection without a closing handshake, after what was sent."""
+        if not self.over:
+            self._closing = True
+            self._put_on_link(_Over(ABNORMAL_CLOSE, ""))
+            self._loop.call_soon(self._finish, ABNORMAL_CLOSE, "")
+
+    def break_protocol(self) -> None:
+        """Send bytes that are no WebSocket frame: the peer closes the connection (RFC 6455, 7.1.7)."""
+        if self.open:
+            self._put_on_link(_Garbage())
+
+    def pause(self) -> None:
+        """Leave unread what comes from now on."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Read again, first what has come meanwhile."""
+        self._paused = False
+        while self._unread and not self._paused:
+            self._read(self._unread.popleft())
+
+    def _put_on_link(self, item: _Item) -> None:
+        peer = self.peer
+        if isinstance(item, str | bytes):
+            peer._held_bytes += len(item)
+        peer._flying.append(item)
+        if self._link.delay:
+            self._loop.call_later(self._link.delay, peer._arrive)
+        else:
+            self._loop.call_soon(peer._arrive)
+
+    def _arrive(self) -> None:
+        """Take the oldest item on its way: a link keeps the order."""
+        if not self._flying:
+            return
+        item = self._flying.popleft()
+        if self._paused or self._unread:
+            self._unread.append(item)
+        else:
+            self._read(item)
+
+    def _read(self, item: _Item) -> None:
+        if self.over:
+            return
+        if isinstance(item, _Over):
+            if item.code != ABNORMAL_CLOSE:
+                self._loop.call_soon(self.peer._finish, item.code, item.reason)
+            self._finish(item.code, item.reason)
+            return
+        if isinstance(item, _Garbage):
+            self.close(PROTOCOL_ERROR)
+            self._finish(PROTOCOL_ERROR, "")
+            return
+        self._held_bytes -= len(item)
+        if self.peer._waiting:
+            self.peer._send_waiting()
+        self.on_frame(item)
+
+    def _send_waiting(self) -> None:
+        """Put on the link what waited, as far as there is room, and tell the owner if all has left."""
+        while self._waiting and self.peer._held_bytes < self._link.capacity:
+            item = self._waiting.popleft()
+            if isinstance(item, str | bytes):
+                self.unsent_bytes -= len(item)
+            self._put_on_link(item)
+        if not self._waiting:
+            self._loop.call_soon(self.on_writable)
+
+    def _finish(self, code: int, reason: str) -> None:
+        """End this end, and tell its owner once."""
+        if self.over:
+            return
+        self.over = True
+        self.close_code = self.close_code or code
+        self._waiting.clear()
+        self._unread.clear()
+        self.unsent_bytes = 0
+        self.on_over(self.close_code, reason)
+
+
+def open_connection(link: Link = IDEAL) -> tuple[End, End]:
+    """Make a connection, and return its two ends."""
+    one, other = End(link), End(link)
+    one.peer, other.peer = other, one
+    return one, other
+
+
+def _ignore(frame: Frame) -> None:
+    """Ignore a frame."""
+
+
+def _ignore_end(code: int, reason: str) -> None:
+    """Ignore the end of a connection."""
+
+
+def _do_nothing() -> None:
+    """Do nothing."""

@@ -1,0 +1,259 @@
+"""Motion Server in virtual time: token requests, upgrades and sessions around the pure brain."""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable
+
+from spatius_sim.model.scenario.meaningful_ids import faults_of
+from spatius_sim.model.scenario.scenario import NO_FAULTS, Moment, Refuse, Reset, Scenario, Stall
+from spatius_sim.model.scenario.scenario_player import Admission, ScenarioPlayer
+from spatius_sim.model.server.answers import AnswerFactory, RequestMotion, SynthesizedAnswer
+from spatius_sim.model.server.commands import (
+    Close,
+    Inject,
+    Join,
+    Publish,
+    ResetConnection,
+    Send,
+    SendText,
+    SendTruncated,
+    ServerCommand,
+    SetTimer,
+)
+from spatius_sim.model.server.gate import Gate, refusal
+from spatius_sim.model.server.session import POLICY_VIOLATION, RESOURCE_EXHAUSTED, ServerSession
+from spatius_sim.model.server.session_tokens import read_token
+from spatius_sim.protocol.codec import MessageReader, encode
+from spatius_sim.protocol.console import (
+    SESSION_TOKENS_PATH,
+    HttpAnswer,
+    RequestRefusedError,
+    read_token_request,
+    token_answer,
+)
+from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
+from spatius_sim.protocol.messages import ServerError
+from spatius_sim.trace.events import Closed, Joined, Lane, Opened, Published, Refused, TokenRequested
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.recorder import NullSink, Sink
+from spatius_sim.virtual.connection import IDEAL, End, Frame, Link, open_connection
+from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.session_client import NoAnswerError
+
+MOST_UNREAD = 16 * 1_048_576
+"""Bytes that a peer may leave unread before its session is ended. ASSUMED, as over sockets."""
+
+_LONGEST_STALL = 120.0
+"""How many seconds a stalled request hangs."""
+
+
+class VirtualMotionServer:
+    """Our Motion Server in virtual time. `sink` is told what happens; `gate` says who may come in;
+    `new_answer` answers requests, by default with motion synthesised from the audio and `seed`."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        seed: int = 0,
+        sink: Sink | None = None,
+        gate: Gate | None = None,
+        new_answer: AnswerFactory | None = None,
+        link: Link = IDEAL,
+    ) -> None:
+        self.loop, self.seed, self.link = loop, seed, link
+        self.sink: Sink = sink or NullSink()
+        self.new_answer: AnswerFactory = new_answer or self._synthesize
+        self._gate = gate or Gate()
+        self._scenario_player = ScenarioPlayer(seed, NO_FAULTS)
+        self._random = random.Random(seed)
+        self._connections = 0
+        self._open: dict[str, _Session] = {}
+
+    def play(self, scenario: Scenario, *, also_open: bool = False) -> None:
+        """Play this scenario from its beginning. With `also_open`, open sessions meet those of its faults
+        that name no connection, too."""
+        self._scenario_player.play(scenario)
+        if also_open:
+            for session in self._open.values():
+                ids = session.app_id, session.avatar_id
+                session.brain.meet(self._scenario_player.was_connected(*ids, faults_of(*ids)))
+
+    async def ask_for_token(self, api_key: str, body: bytes) -> HttpAnswer:
+        """Answer a token request, as the scenario lets it. Raises NoAnswerError if it gets no answer."""
+        now = self.loop.unix_time()
+        try:
+            token_request = read_token_request(body)
+            expire_at, app_id = token_request.expire_at, token_request.app_id
+        except RequestRefusedError:
+            expire_at, app_id = None, ""
+        admission = self._scenario_player.token_requested(app_id)
+        token, answer = "", None
+        try:
+            if await self._meet_scenario(admission, Moment.TOKEN, ""):
+                token = self._gate.issue(api_key, body, now, self._new_id())
+                answer = token_answer(SESSION_TOKENS_PATH, token)
+        except RequestRefusedError as refused:
+            answer = refused.answer
+        status = answer.status if answer is not None else 0
+        references = self.sink.secret_reference("key", api_key), self.sink.secret_reference("token", token)
+        what = TokenRequested(references[0], expire_at, now, status, references[1])
+        self.sink.emit(Lane.CONSOLE, "", what)
+        if answer is None:
+            raise NoAnswerError
+        return answer
+
+    async def upgrade(self, app_id: str, session_key: str, avatar_id: str) -> End:
+        """Open a session, and return the client's end of its connection. Raises RequestRefusedError with
+        the answer of a refusal, NoAnswerError if there is no answer."""
+        self._connections += 1
+        name = f"upstream-{self._connections}"
+        meant = faults_of(app_id, avatar_id)
+        faults = self._scenario_player.faults_of_new_connection(app_id, avatar_id, meant)
+        try:
+            passes = await self._meet_scenario(faults.admission(), Moment.UPGRADE, name, avatar_id)
+            if passes:
+                self._gate.admit(app_id, session_key, avatar_id, self.loop.unix_time())
+        except RequestRefusedError as refused:
+            self._record_refusal(name, refused.answer, session_key)
+            raise
+        if not passes:
+            self._record_refusal(name, HttpAnswer(0, "no answer"), session_key)
+            raise NoAnswerError
+        brain = ServerSession(self._new_id(), self.new_answer, faults)
+        token = self.sink.secret_reference("token", session_key)
+        self.sink.emit(Lane.UPSTREAM, name, Opened(token, app_id, avatar_id))
+        ours, theirs = open_connection(self.link)
+        self._open[name] = _Session(self, name, app_id, avatar_id, ours, brain, self._open.pop)
+        return theirs
+
+    def _synthesize(self, connection_id: str, req_id: str, sample_rate: int) -> RequestMotion:
+        return SynthesizedAnswer(connection_id, req_id, sample_rate, self.seed)
+
+    def _new_id(self) -> str:
+        return log_id(self.loop.unix_time(), self._random.randbytes(NANOID_LENGTH))
+
+    async def _meet_scenario(
+        self, admission: Admission, moment: Moment, connection: str, avatar_id: str = ""
+    ) -> bool:
+        """Let a request meet what the scenario holds for it, and return whether it gets an answer. Raises
+        RequestRefusedError if the scenario refuses it."""
+        for fault in admission.faults:
+            self.sink.emit(Lane.KIT, connection, fault)
+        if admission.wait:
+            await asyncio.sleep(admission.wait)
+        match admission.ending:
+            case Refuse():
+                raise refusal(admission.ending, moment, avatar_id)
+            case Stall():
+                await asyncio.sleep(_LONGEST_STALL)
+                return False
+            case Reset():
+                return False
+            case _:
+                return True
+
+    def _record_refusal(self, connection: str, answer: HttpAnswer, session_key: str) -> None:
+        # Only a genuine token can have come from a Console API, so nothing else is named as one.
+        token = self.sink.secret_reference("token", session_key) if read_token(session_key) else ""
+        self.sink.emit(Lane.UPSTREAM, connection, Refused(answer.status, answer.body.strip(), token))
+
+
+class _Session:
+    """One session: gives frames and timers to the brain, and carries its commands out."""
+
+    def __init__(
+        self,
+        server: VirtualMotionServer,
+        name: str,
+        app_id: str,
+        avatar_id: str,
+        end: End,
+        brain: ServerSession,
+        forget: Callable[[str], object],
+    ) -> None:
+        self.app_id, self.avatar_id, self.brain = app_id, avatar_id, brain
+        self._loop, self._sink = server.loop, server.sink
+        self._name, self._end, self._forget = name, end, forget
+        self._read = MessageReader().read
+        self._closed_by_us = False
+        self._close_reason = ""
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        end.on_frame, end.on_over = self._receive, self._finish
+
+    def _receive(self, raw: Frame) -> None:
+        self._loop.note_activity("Motion Server")
+        value = read_upstream(raw, self._read)
+        self._sink.record_received(Lane.UPSTREAM, self._name, raw)
+        commands = self.brain.receive(value, self._loop.time())
+        if commands:
+            self._carry_out(commands)
+
+    def _carry_out(self, commands: Iterable[ServerCommand]) -> None:
+        """Carry the brain's commands out in their order; none after the session is over."""
+        for command in commands:
+            match command:
+                case Send(raw, answers):
+                    if not self._send(raw, answers):
+                        return
+                case SendText(text):
+                    self._sink.record_sent(Lane.UPSTREAM, self._name, text)
+                    self._end.send(text)
+                case SetTimer(name, seconds):
+                    self._set_timer(name, seconds)
+                case Inject(fault):
+                    self._sink.emit(Lane.KIT, self._name, fault)
+                case Join(room, publisher):
+                    self._sink.emit(Lane.EGRESS, self._name, Joined(room, publisher))
+                case Publish(room, raw, _):
+                    value = read_upstream(raw)
+                    self._sink.emit(Lane.EGRESS, self._name, Published(room, raw, value))
+                case Close(code, reason):
+                    self._close(code, reason)
+                case ResetConnection():
+                    self._closed_by_us = True
+                    self._end.reset()
+                case SendTruncated():
+                    self._closed_by_us = True
+                    self._end.break_off()
+
+    def _send(self, raw: bytes, answers: str) -> bool:
+        """Send a frame; return False if the session is over, because the peer left too much unread or is
+        gone."""
+        if not self._end.open:
+            return False
+        self._sink.record_sent(Lane.UPSTREAM, self._name, raw, answers)
+        self._end.send(raw)
+        if self._end.unsent_bytes <= MOST_UNREAD:
+            return True
+        text = f"the peer left more than {MOST_UNREAD} bytes unread"
+        error = encode(ServerError(self.brain.connection_id, "", RESOURCE_EXHAUSTED, text))
+        self._sink.record_sent(Lane.UPSTREAM, self._name, error)
+        self._end.send(error)
+        self.brain.closed()
+        self._close(POLICY_VIOLATION, text)
+        return False
+
+    def _close(self, code: int, reason: str) -> None:
+        if self._end.open:
+            self._closed_by_us, self._close_reason = True, reason
+        self._end.close(code, reason)
+
+    def _set_timer(self, name: str, seconds: float) -> None:
+        if name in self._timers:
+            self._timers[name].cancel()
+        self._timers[name] = self._loop.call_later(seconds, self._timer_ran_out, name)
+
+    def _timer_ran_out(self, name: str) -> None:
+        self._loop.note_activity("Motion Server")
+        del self._timers[name]
+        self._carry_out(self.brain.timer(name, self._loop.time()))
+
+    def _finish(self, code: int, reason: str) -> None:
+        """End the session: no timer rings any more, and its end is recorded."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self.brain.closed()
+        self._forget(self._name)
+        text = self._close_reason if self._closed_by_us else ""
+        self._sink.emit(Lane.UPSTREAM, self._name, Closed(self._closed_by_us, code, text))

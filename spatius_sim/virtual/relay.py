@@ -1,0 +1,223 @@
+"""A relay in virtual time: any wire below, Motion Server above, and a relay brain between them."""
+
+import asyncio
+from collections import deque
+from itertools import count
+
+from spatius_sim.model.relay.commands import ConnectUp, HangUp, RelayCommand, SendUp, Tell, WatchSilence
+from spatius_sim.model.relay.relay import SAMPLE_RATE, PlainRelay
+from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
+from spatius_sim.protocol.codec import MessageReader, encode
+from spatius_sim.protocol.console import token_in
+from spatius_sim.protocol.errors import UnreachableError
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.virtual.connection import IDEAL, End, Frame, Link, open_connection
+from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.session_client import Server, ask_for_token, open_session
+from spatius_sim.wires import Wire
+from spatius_sim.wires.events import Failed, Motion, RelayEvent, Start
+from spatius_sim.wires.features import SEVERAL_TURNS
+
+_MOST_UNSENT_BYTES = 32 * 1024
+"""As over sockets: while more waits to be sent to a client, the relay keeps what comes after it."""
+
+
+class VirtualRelay:
+    """The host of a relay brain. Frames go out in the order of the brain's commands."""
+
+    def __init__(self, loop: VirtualLoop, brain: PlainRelay, wire: Wire, server: Server) -> None:
+        self._loop, self._brain, self._wire, self._server = loop, brain, wire, server
+        self._waits_for_start = bool(wire.write_client(Start(SAMPLE_RATE)))
+        self._hangs_up = SEVERAL_TURNS in wire.lacks
+        self._clients: dict[str, _Client] = {}
+        self._blocked_by: _Client | None = None
+        """The client that keeps the others waiting, if the brain waits for all."""
+        self._token: str | None = None
+        self._upstreams: dict[str, _Upstream] = {}
+        self._watches: dict[str, asyncio.TimerHandle] = {}
+        self._numbers = count(1)
+
+    def accept(self, session_key: str = "", link: Link = IDEAL) -> End:
+        """Take a client in that brings this Spatius token ("" for none), and return its end."""
+        ours, theirs = open_connection(link)
+        name = f"c{next(self._numbers)}"
+        client = self._clients[name] = _Client(name, ours)
+        greeting = self._brain.client_came(name, session_key)
+        ours.on_frame = lambda frame: self._receive(client, frame, greeting)
+        ours.on_over = lambda code, reason: self._lose_client(name)
+        ours.on_writable = self._send_waiting
+        if not self._waits_for_start:
+            client.started = True
+            self._carry_out(greeting)
+        return theirs
+
+    def _receive(self, client: "_Client", frame: Frame, greeting: list[RelayCommand]) -> None:
+        self._loop.note_activity("the relay")
+        action = self._wire.read_client(frame)
+        if client.started:
+            self._carry_out(self._brain.client_did(client.name, action))
+        elif isinstance(action, Start):
+            client.started = True
+            self._carry_out(greeting)
+        else:
+            client.end.close()
+
+    def _lose_client(self, name: str) -> None:
+        """Drop a client that has left."""
+        self._loop.note_activity("the relay")
+        self._carry_out(self._brain.client_left(name))
+        del self._clients[name]
+        self._send_waiting()
+
+    def _carry_out(self, commands: list[RelayCommand]) -> None:
+        """Carry the brain's commands out; those for a client or session that is gone do nothing."""
+        for command in commands:
+            match command:
+                case Tell(name, event):
+                    self._tell(name, event)
+                case SendUp(upstream, message):
+                    if upstream in self._upstreams:
+                        self._upstreams[upstream].send(encode(message))
+                case WatchSilence(upstream, seconds):
+                    self._end_watch(upstream)
+                    self._watches[upstream] = self._loop.call_later(seconds, self._ring, upstream)
+                case ConnectUp(upstream, token_life, fresh):
+                    session = self._upstreams[upstream] = _Upstream()
+                    session.task = self._loop.create_task(
+                        self._open_upstream(upstream, session, token_life, fresh)
+                    )
+                case HangUp(upstream):
+                    self._end_watch(upstream)
+                    if upstream in self._upstreams:
+                        self._upstreams.pop(upstream).hang_up()
+
+    def _tell(self, name: str, event: RelayEvent) -> None:
+        """Send an event to a client, behind what waits for that client."""
+        client = self._clients.get(name)
+        if client is None:
+            return
+        for frame in self._wire.write_relay(event):
+            client.outbox.append((self._loop.time(), frame))
+        if self._hangs_up and _ends_turn(event):
+            client.outbox.append(None)
+        self._send_outbox(client)
+
+    def _send_waiting(self) -> None:
+        for client in list(self._clients.values()):
+            self._send_outbox(client)
+
+    def _send_outbox(self, client: "_Client") -> None:
+        """Send what waits for a client, as far as its connection takes it."""
+        outbox, end = client.outbox, client.end
+        while outbox:
+            if end.unsent_bytes > _MOST_UNSENT_BYTES:
+                self._blocked_by = client
+                return
+            if self._brain.waits_for_all and self._is_blocked_by_other(client):
+                return
+            waiting = outbox.popleft()
+            if waiting is None:
+                end.close()
+                outbox.clear()
+            elif self._loop.time() - waiting[0] <= self._brain.drops_after:
+                end.send(waiting[1])
+        if self._blocked_by is client:
+            self._blocked_by = None
+            if self._brain.waits_for_all:
+                self._loop.call_soon(self._send_waiting)
+
+    def _is_blocked_by_other(self, client: "_Client") -> bool:
+        """Whether another client, which reads nothing, keeps this one waiting."""
+        blocking = self._blocked_by
+        if blocking is None or blocking is client:
+            return False
+        return not blocking.end.over and blocking.end.unsent_bytes > _MOST_UNSENT_BYTES
+
+    def _ring(self, upstream: str) -> None:
+        self._loop.note_activity("the relay")
+        self._carry_out(self._brain.upstream_silent(upstream))
+
+    def _end_watch(self, upstream: str) -> None:
+        watch = self._watches.pop(upstream, None)
+        if watch is not None:
+            watch.cancel()
+
+    async def _open_upstream(self, upstream: str, session: "_Upstream", token_life: int, fresh: bool) -> None:
+        """Ask for a token unless an old one is used again, and open an upstream session."""
+        expire_at = int(self._loop.unix_time()) + token_life
+        try:
+            token = self._token if not fresh else None
+            if token is None:
+                answer = await ask_for_token(self._server, self._brain.api_key, expire_at)
+                token = token_in(answer)
+                if answer.status != 200 or not token:
+                    raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")
+                self._token = self._token if fresh else token
+            end = await open_session(self._server, APP_ID, token, AVATAR_ID)
+        except UnreachableError as error:
+            self._carry_out(self._brain.upstream_lost(upstream, str(error)))
+            return
+        read = MessageReader().read
+
+        def receive(raw: Frame) -> None:
+            if session.hung_up:
+                return
+            self._loop.note_activity("the relay")
+            encoded = raw.encode() if isinstance(raw, str) else raw
+            self._carry_out(self._brain.upstream_said(upstream, encoded, read_upstream(raw, read)))
+
+        def lose(code: int, reason: str) -> None:
+            if not session.hung_up:
+                self._carry_out(self._brain.upstream_lost(upstream, "Motion Server closed the session"))
+
+        end.on_frame, end.on_over = receive, lose
+        self._carry_out(self._brain.upstream_opened(upstream))
+        session.use(end)
+
+
+class _Client:
+    """A client of the relay, and what waits for it: frames, each with the time at which it was put there;
+    None closes the connection."""
+
+    def __init__(self, name: str, end: End) -> None:
+        self.name, self.end = name, end
+        self.started = False
+        self.outbox: deque[tuple[float, Frame] | None] = deque()
+
+
+class _Upstream:
+    """A session with Motion Server, from the attempt to open it on."""
+
+    def __init__(self) -> None:
+        self.end: End | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.hung_up = False
+        self._unsent: list[bytes] = []
+
+    def send(self, raw: bytes) -> None:
+        """Send an envelope, or keep it until the session is open."""
+        if self.end is None:
+            self._unsent.append(raw)
+        else:
+            self.end.send(raw)
+
+    def use(self, end: End) -> None:
+        """Send what was kept on this connection, or close the connection if the relay has hung up."""
+        self.end = end
+        for raw in self._unsent:
+            end.send(raw)
+        self._unsent.clear()
+        if self.hung_up:
+            end.close()
+
+    def hang_up(self) -> None:
+        """Give up the attempt, or close the session."""
+        self.hung_up = True
+        if self.end is not None:
+            self.end.close()
+        elif self.task is not None:
+            self.task.cancel()
+
+
+def _ends_turn(event: RelayEvent) -> bool:
+    return isinstance(event, Failed) or (isinstance(event, Motion) and event.last)

@@ -1,0 +1,76 @@
+"""A Server SDK in virtual time: asks for a token, opens sessions, sends and receives."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from spatius_sim.protocol.console import HttpAnswer, RequestRefusedError, UpgradeRefusedError
+from spatius_sim.protocol.errors import UnreachableError
+from spatius_sim.virtual.connection import End, Frame
+
+_TIMEOUT_SECONDS = 10.0
+"""How long an answer may take, as over sockets."""
+
+
+class NoAnswerError(Exception):
+    """A request gets no answer: its connection was reset."""
+
+
+class Server(Protocol):
+    """A Motion Server in virtual time."""
+
+    async def ask_for_token(self, api_key: str, body: bytes) -> HttpAnswer:
+        """Answer a token request. Raises NoAnswerError."""
+
+    async def upgrade(self, app_id: str, session_key: str, avatar_id: str) -> End:
+        """Open a session, and return the client's end. Raises RequestRefusedError and NoAnswerError."""
+
+
+async def ask_for_token(server: Server, api_key: str, expire_at: int) -> HttpAnswer:
+    """Ask for a token that expires at `expire_at` (unix seconds), and return the answer. Raises
+    UnreachableError if no answer comes."""
+    body = json.dumps({"expireAt": expire_at}).encode()
+    try:
+        return await asyncio.wait_for(server.ask_for_token(api_key, body), _TIMEOUT_SECONDS)
+    except (NoAnswerError, TimeoutError) as error:
+        raise UnreachableError("Motion Server did not answer the token request") from error
+
+
+async def open_session(server: Server, app_id: str, token: str, avatar_id: str) -> End:
+    """Open a session with a token. Raises UpgradeRefusedError if the upgrade is refused, UnreachableError if
+    no answer comes."""
+    try:
+        return await asyncio.wait_for(server.upgrade(app_id, token, avatar_id), _TIMEOUT_SECONDS)
+    except RequestRefusedError as refused:
+        raise UpgradeRefusedError(refused.answer) from refused
+    except (NoAnswerError, TimeoutError) as error:
+        raise UnreachableError("Motion Server did not answer the upgrade") from error
+
+
+class VirtualSession:
+    """One open session at a Motion Server in virtual time, as its client sees it."""
+
+    def __init__(self, end: End) -> None:
+        self._end = end
+        self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
+        end.on_frame = self._frames.put_nowait
+        end.on_over = lambda code, reason: self._frames.put_nowait(None)
+
+    async def send(self, raw: Frame) -> None:
+        """Send one envelope; nothing happens on a connection that is over."""
+        self._end.send(raw)
+
+    async def close(self) -> None:
+        """Close the session."""
+        self._end.close()
+
+    async def frames(self) -> AsyncIterator[Frame]:
+        """Yield the frames that the server sends, until the connection is over."""
+        while (frame := await self._frames.get()) is not None:
+            yield frame
+
+    @property
+    def close_code(self) -> int:
+        """The code with which the session was closed."""
+        return self._end.close_code
