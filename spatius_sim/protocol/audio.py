@@ -19,11 +19,12 @@ SEGMENT_KEYFRAMES = 100
 
 
 def keyframe_count(samples: int, sample_rate: int) -> int:
-    """Count the keyframes that belong to so many samples: floor(duration * 25), in integers (recording)."""
+    """Return how many keyframes belong to `samples` samples of audio: floor(duration * 25) (recording).
+    Only integers are used, so that nothing is rounded."""
     return samples * KEYFRAMES_PER_SECOND // sample_rate
 
 
 def segment_end(segment: int) -> int:
-    """Return the keyframe before which segment number `segment` (0, 1, ...) ends: 50, 150, 250, ...
-    (recording)."""
+    """Return how many keyframes a request has in all when segment number `segment` (0, 1, ...) ends: 50, 150,
+    250, ... (recording)."""
     return FIRST_SEGMENT_KEYFRAMES + segment * SEGMENT_KEYFRAMES

@@ -5,4 +5,4 @@ ABNORMAL_CLOSE = 1006
 """No closing frame came. This code is never sent."""
 
 UNSENDABLE_CODES = (1004, 1005, ABNORMAL_CLOSE, 1015)
-"""Codes that stand in no closing frame."""
+"""Codes that no closing frame may carry."""

@@ -28,7 +28,7 @@ MAX_AUDIO_MESSAGE_BYTES = 16 * 1_048_576
 knows how much the service takes."""
 
 _BEGINS_AS_AUDIO = b"\x08\x03"
-"""The first bytes of an envelope of audio: its type."""
+"""The first bytes of an envelope of audio: field 1 (`type`), with the value 3 (audio)."""
 
 _LIVEKIT_SCALARS = (
     "url",
@@ -43,7 +43,8 @@ _AGORA_SCALARS = ("channel_name", "token", "uid", "publisher_id")
 
 
 def encode(message: Message) -> bytes:
-    """Write a message as one envelope; raises ValueError for keyframes of another shape than (n, 120)."""
+    """Return a message as the bytes of one envelope. Raises ValueError for keyframes of another shape than
+    (n, 120)."""
     envelope = wire.Message()
     match message:
         case ConfigureSession():
@@ -77,12 +78,12 @@ def encode(message: Message) -> bytes:
 
 
 def decode(raw: bytes) -> Message:
-    """Read the message in one envelope.
+    """Return the message in one envelope.
 
-    The envelope's `type` decides which message it is; missing fields have their proto3 defaults, and unknown
-    fields are tolerated. Raises RemoteProtocolError for bytes that no protobuf parser accepts, and for a
-    message that is too large. A large message that is no audio is refused without being parsed: parsed it
-    could become a hundred times as large.
+    The envelope's `type` decides the kind of message. Missing fields have their proto3 defaults; unknown
+    fields are ignored. Raises RemoteProtocolError for bytes that no protobuf parser accepts, and for a
+    message that is too large. A large message that is no audio is refused before it is parsed: parsing may
+    take a hundred times its size in memory.
     """
     largest = MAX_AUDIO_MESSAGE_BYTES if raw.startswith(_BEGINS_AS_AUDIO) else MAX_MESSAGE_BYTES
     if len(raw) > largest:
@@ -97,8 +98,8 @@ def decode(raw: bytes) -> Message:
 
 
 class MessageReader:
-    """Decodes the messages of one peer, as `decode` does. Nearly all are audio, and differ in nothing but the
-    audio: the bytes before the audio are parsed only once."""
+    """Decodes the messages of one peer as `decode` does, but faster. Nearly all messages are audio, and the
+    bytes before the audio are the same in each: so these bytes are parsed only once."""
 
     __slots__ = ("_head", "_length", "_req_id")
 
@@ -106,20 +107,21 @@ class MessageReader:
         self._head, self._length, self._req_id = b"", -1, ""
 
     def read(self, raw: bytes) -> Message:
-        """Read the next message; raises RemoteProtocolError as `decode` does."""
+        """Return the next message; raises RemoteProtocolError as `decode` does. Remembers how a plain audio
+        message begins, so that the next one like it needs no parsing."""
         if len(raw) == self._length and raw.startswith(self._head):
             return AudioInput(self._req_id, raw[len(self._head) :])
         message = decode(raw)
         if isinstance(message, AudioInput) and message.audio:
             plain = encode(AudioInput(message.req_id, message.audio))
-            if raw == plain:  # So the audio stands last, and nothing but a req_id before it.
+            if raw == plain:  # So the audio comes last, and only the type and a req_id come before it.
                 self._head, self._length = raw[: -len(message.audio)], len(raw)
                 self._req_id = message.req_id
         return message
 
 
 def _read_envelope(envelope: wire.Message) -> Message:
-    """Make the message that an envelope's type names."""
+    """Return the message of the kind that the envelope's type names."""
     kind = envelope.type
     if (
         kind == wire.CLIENT_AUDIO_INPUT
@@ -144,6 +146,7 @@ def _read_envelope(envelope: wire.Message) -> Message:
 
 
 def _read_audio(source: wire.ClientAudioInput) -> AudioInput:
+    """Return the audio message in its protobuf object, with its trace context if it has one."""
     if not source.HasField("trace_context"):
         return AudioInput(source.req_id, source.audio, source.end)
     trace = source.trace_context
@@ -151,6 +154,8 @@ def _read_audio(source: wire.ClientAudioInput) -> AudioInput:
 
 
 def _fill_audio(target: wire.ClientAudioInput, message: AudioInput) -> None:
+    """Copy an audio message into the protobuf object `target`; no trace context is set if both texts are
+    empty."""
     target.req_id, target.end, target.audio = message.req_id, message.end, message.audio
     if message.traceparent or message.tracestate:
         target.trace_context.traceparent = message.traceparent
@@ -158,7 +163,7 @@ def _fill_audio(target: wire.ClientAudioInput, message: AudioInput) -> None:
 
 
 def _fill_configure(target: wire.ClientConfigureSession, message: ConfigureSession) -> None:
-    """Copy a configuration into its protobuf object."""
+    """Copy a session's configuration into the protobuf object `target`."""
     target.sample_rate, target.bitrate = message.sample_rate, message.bitrate
     target.audio_format = message.audio_format  # type: ignore[assignment]
     target.transport_compression = message.transport_compression  # type: ignore[assignment]
@@ -174,7 +179,7 @@ def _fill_configure(target: wire.ClientConfigureSession, message: ConfigureSessi
 
 
 def _read_configure(source: wire.ClientConfigureSession) -> ConfigureSession:
-    """Make a configuration of its protobuf object."""
+    """Return the session's configuration in its protobuf object; its maps become sorted tuples."""
     livekit, agora = None, None
     if source.HasField("livekit_egress"):
         room = source.livekit_egress

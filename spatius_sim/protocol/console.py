@@ -48,7 +48,7 @@ class UpgradeRefusedError(UnreachableError):
 
 
 def console_refusal(status: int, identifier: str, detail: str) -> RequestRefusedError:
-    """Make a refusal in the console's shape: `{"errors":[{...}]}` (sdk-unit)."""
+    """Return an error whose answer has the console's form of a refusal: `{"errors":[{...}]}` (sdk-unit)."""
     error = {
         "id": identifier,
         "status": status,
@@ -60,7 +60,8 @@ def console_refusal(status: int, identifier: str, detail: str) -> RequestRefused
 
 
 def upgrade_refusal(status: int, message: str) -> RequestRefusedError:
-    """Make a refusal in the ingress's shape: `{"message": ...}` and a newline (sdk-e2e)."""
+    """Return an error whose answer has the ingress's form of a refusal: `{"message": ...}` and a newline
+    (sdk-e2e)."""
     return RequestRefusedError(HttpAnswer(status, _json_text({"message": message}) + "\n"))
 
 
@@ -73,17 +74,17 @@ class TokenRequest:
 
 
 def read_token_request(body: bytes) -> TokenRequest:
-    """Read the token request in a body such as `{"expireAt": 1760000000}`.
+    """Return the token request in a body such as `{"expireAt": 1760000000}`.
 
     Raises RequestRefusedError for a malformed body.
     """
     try:
-        asked = json.loads(body)
+        document = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise console_refusal(400, "INVALID_ARGUMENT", "the body is not JSON") from error
-    if not isinstance(asked, dict):
+    if not isinstance(document, dict):
         raise console_refusal(400, "INVALID_ARGUMENT", "the body is not a JSON object")
-    expire_at, app_id = asked.get("expireAt"), asked.get("appId", "")
+    expire_at, app_id = document.get("expireAt"), document.get("appId", "")
     if not isinstance(expire_at, int) or isinstance(expire_at, bool):
         raise console_refusal(400, "INVALID_ARGUMENT", "expireAt must be whole unix seconds")
     if not isinstance(app_id, str):
@@ -92,7 +93,7 @@ def read_token_request(body: bytes) -> TokenRequest:
 
 
 def token_answer(path: str, token: str) -> HttpAnswer:
-    """Make the answer that issues a token at this path."""
+    """Return the answer that gives out `token` at `path`, one of TOKEN_DOORS."""
     return HttpAnswer(200, json.dumps({TOKEN_DOORS[path]: token}))
 
 
@@ -105,32 +106,34 @@ def token_in(answer: HttpAnswer) -> str:
     return str(document.get("sessionToken", "")) if isinstance(document, dict) else ""
 
 
-def check_expiry(asked: TokenRequest, now: float) -> None:
-    """Raise RequestRefusedError for an expiry outside (now, now + 24 h) (docs:api-reference)."""
-    if asked.expire_at <= now:
+def check_expiry(request: TokenRequest, now: float) -> None:
+    """Raise RequestRefusedError unless the token would expire after `now` and within 24 hours
+    (docs:api-reference). `now` is in unix seconds."""
+    if request.expire_at <= now:
         raise console_refusal(400, "INVALID_ARGUMENT", "expire_at must be in the future")
-    if asked.expire_at >= now + MAX_TOKEN_LIFE_SECONDS:
+    if request.expire_at >= now + MAX_TOKEN_LIFE_SECONDS:
         raise console_refusal(400, "INVALID_ARGUMENT", "expire_at must be within 24 hours")
 
 
 def answer_bootstrap(body: bytes, now: float) -> HttpAnswer:
-    """Answer a request of the global bootstrap at `now` (unix seconds): a region, and the time (sdk-py).
+    """Return the answer to a bootstrap request: a region, and the time `now` (unix seconds) (sdk-py). A
+    malformed body gets an answer with status 400.
 
     ASSUMED: a region other than `auto` is echoed, the default is `us-west`, `time_sync` has this field, and a
     malformed body is refused.
     """
     try:
-        asked = json.loads(body)
+        request = json.loads(body)
     except (ValueError, RecursionError):
-        asked = None
-    if not isinstance(asked, dict) or not isinstance(asked.get("region", AUTO_REGION), str):
+        request = None
+    if not isinstance(request, dict) or not isinstance(request.get("region", AUTO_REGION), str):
         return HttpAnswer(400, _json_text({"message": "the body is not a bootstrap request"}))
-    region = asked.get("region", AUTO_REGION)
+    region = request.get("region", AUTO_REGION)
     current = DEFAULT_REGION if region in ("", AUTO_REGION) else region
     answer = {"region": {"current": current}, "time_sync": {"server_time_ms": int(now * 1000)}}
     return HttpAnswer(200, _json_text(answer))
 
 
 def _json_text(value: object) -> str:
-    """Write JSON as the service does, without spaces (sdk-e2e)."""
+    """Return a value as JSON without spaces, as the service writes it (sdk-e2e)."""
     return json.dumps(value, separators=(",", ":"))

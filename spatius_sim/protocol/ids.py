@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 
 NANOID_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz-"
 NANOID_LENGTH = 12
+_SIX_BITS = 63
+"""The mask that makes an index into the 64 characters of NANOID_ALPHABET."""
 
 
 def log_id(unix_seconds: float, draws: bytes) -> str:
-    """Make an id: `YYYYMMDDHHMMSS_` in UTC and 12 nanoid characters, one for each of the 12 random bytes
-    `draws`. Raises ValueError for another number of bytes."""
+    """Return an id: the time in UTC as `YYYYMMDDHHMMSS_`, and 12 nanoid characters. Each of the 12 random
+    bytes in `draws` decides one character. Raises ValueError for another number of bytes."""
     if len(draws) != NANOID_LENGTH:
         raise ValueError(f"an id takes {NANOID_LENGTH} random bytes, not {len(draws)}")
     stamp = datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y%m%d%H%M%S")
-    return f"{stamp}_{''.join(NANOID_ALPHABET[byte & 63] for byte in draws)}"
+    return f"{stamp}_{''.join(NANOID_ALPHABET[byte & _SIX_BITS] for byte in draws)}"

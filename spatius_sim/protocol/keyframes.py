@@ -40,14 +40,20 @@ FIELDS: dict[str, slice] = {
 """The seven fields of a Flame in wire order, as column ranges (protocol.md section 2)."""
 
 
+_FLOAT_BYTES = 4
+_LONGEST_ONE_BYTE_LENGTH = 127
+"""Protobuf writes a length up to this in one byte, and a longer one in two."""
+
+
 def _regular_layout() -> np.dtype[Any]:
-    """Lay out one keyframe of a Motion: its own tag and length, then each field's tag, length and floats."""
-    columns: list[tuple[str, str, int]] = [("keyframe_head", "u1", 3)]
-    for name, columns_of in FIELDS.items():
-        floats = columns_of.stop - columns_of.start
-        columns.append((f"{name}_head", "u1", 3 if floats * 4 > 127 else 2))
-        columns.append((name, "<f4", floats))
-    return np.dtype(columns)
+    """Return the usual layout of one keyframe in an encoded Motion, as a NumPy record type. The parts named
+    `..._head` hold a protobuf tag and length: first the keyframe's own, then one before each field."""
+    parts: list[tuple[str, str, int]] = [("keyframe_head", "u1", 3)]
+    for name, columns in FIELDS.items():
+        floats = columns.stop - columns.start
+        parts.append((f"{name}_head", "u1", 3 if floats * _FLOAT_BYTES > _LONGEST_ONE_BYTE_LENGTH else 2))
+        parts.append((name, "<f4", floats))
+    return np.dtype(parts)
 
 
 _LAYOUT = _regular_layout()
@@ -58,7 +64,7 @@ _HEADS = [name for name in _LAYOUT.names or () if name.endswith("_head")]
 
 
 def _encode_slowly(keyframes: Keyframes) -> bytes:
-    """Write keyframes with protobuf's own objects."""
+    """Return keyframes as an encoded Motion, written with protobuf's own objects."""
     motion = wire.Motion()
     for row in keyframes:
         flame = motion.keyframes.add()
@@ -67,30 +73,33 @@ def _encode_slowly(keyframes: Keyframes) -> bytes:
     return motion.SerializeToString()
 
 
-_STILL = _encode_slowly(np.zeros((1, WIDTH), np.float32))
-_TEMPLATE = np.frombuffer(_STILL, _LAYOUT)
+_ZERO_KEYFRAME = _encode_slowly(np.zeros((1, WIDTH), np.float32))
+"""One encoded keyframe of zeros: its tags and lengths are those of every keyframe in the usual layout."""
+
+_ZERO_RECORD = np.frombuffer(_ZERO_KEYFRAME, _LAYOUT)
 
 
 def encode_keyframes(keyframes: Keyframes) -> bytes:
-    """Write keyframes as an encoded Motion; raises ValueError for another shape than (n, 120)."""
+    """Return keyframes as an encoded Motion; raises ValueError for another shape than (n, 120)."""
     if keyframes.ndim != 2 or keyframes.shape[1] != WIDTH:
         raise ValueError(f"keyframes have shape (n, {WIDTH}), not {keyframes.shape}")
-    records = np.frombuffer(bytearray(_STILL) * len(keyframes), _LAYOUT)
+    records = np.frombuffer(bytearray(_ZERO_KEYFRAME) * len(keyframes), _LAYOUT)
     for name, columns in FIELDS.items():
         records[name] = keyframes[:, columns]
     return records.tobytes()
 
 
 def decode_keyframes(encoded: bytes) -> tuple[Keyframes, str]:
-    """Read the keyframes of an encoded Motion, and its first fault in shape ("" if there is none).
+    """Return the keyframes of an encoded Motion, and a text that names the first field with a wrong number of
+    values ("" if there is none).
 
-    A field that is too short is filled with zeros, one that is too long is cut, so that each keyframe has a
-    row. Raises RemoteProtocolError for bytes that no protobuf parser accepts, and for more keyframes than
-    MOST_KEYFRAMES.
+    A field that is too short is filled up with zeros; a field that is too long is cut. The array is
+    read-only. Raises RemoteProtocolError for bytes that no protobuf parser accepts, and for more than
+    MOST_KEYFRAMES keyframes.
     """
     if len(encoded) % _LAYOUT.itemsize == 0:
         records = np.frombuffer(encoded, _LAYOUT)
-        if all((records[head] == _TEMPLATE[head]).all() for head in _HEADS):
+        if all((records[head] == _ZERO_RECORD[head]).all() for head in _HEADS):
             keyframes = np.empty((len(records), WIDTH), np.float32)
             for name, columns in FIELDS.items():
                 keyframes[:, columns] = records[name]
@@ -100,7 +109,8 @@ def decode_keyframes(encoded: bytes) -> tuple[Keyframes, str]:
 
 
 def _decode_slowly(encoded: bytes) -> tuple[Keyframes, str]:
-    """Read keyframes in any layout with protobuf's own objects; see `decode_keyframes`."""
+    """Return the keyframes and the first fault as `decode_keyframes` does, for any layout of the bytes. Uses
+    protobuf's own objects."""
     motion = wire.Motion()
     try:
         motion.ParseFromString(encoded)

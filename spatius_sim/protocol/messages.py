@@ -73,8 +73,8 @@ class ConfirmSession:
 class AudioInput:
     """A piece of one request's audio; the last piece has `end` (its audio may be empty).
 
-    Like the other messages it must not be changed. It is not frozen, because a frozen one takes seven times
-    as long to make, and ten are made for every second of speech."""
+    Do not change an AudioInput after it is made. The class is not frozen, because a frozen instance takes
+    seven times as long to make, and ten are made for every second of speech."""
 
     req_id: str
     audio: bytes = b""
@@ -95,8 +95,8 @@ class ServerError:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MotionResponse:
-    """One payload of motion. `keyframes` has shape (n, 120). `shape_fault` names the first keyframe with a
-    field that is not in its size; "" if there is none."""
+    """One payload of motion. `keyframes` has shape (n, 120). `shape_fault` names the first field with a
+    wrong number of values, and its keyframe; "" if there is none."""
 
     connection_id: str
     req_id: str
@@ -105,6 +105,7 @@ class MotionResponse:
     shape_fault: str = ""
 
     def __eq__(self, other: object) -> bool:
+        """Whether both payloads have equal ids, end marks, faults and keyframes; NaN equals NaN."""
         return (
             isinstance(other, MotionResponse)
             and (self.connection_id, self.req_id, self.end, self.shape_fault)

@@ -13,8 +13,24 @@ OPUS_HZ = 48_000
 MAX_PACKET_BYTES = 61_440
 """The largest Opus packet that a decoder must take (RFC 7845 section 6)."""
 
+# The head of a page, 27 bytes (RFC 3533 section 6): "OggS", version 0, flags, granule position, ..., and the
+# number of lacing values. The lacing values follow: the lengths of the segments in the page's body.
+_PAGE_START = b"OggS\0"
+_FLAGS_AT = 5
+_LAST_PAGE_FLAG = 4
+_GRANULE_AT = slice(6, 14)
+_LACING_COUNT_AT = 26
 _PAGE_HEAD = 27
 _NO_GRANULE = 0xFFFF_FFFF_FFFF_FFFF
+"""The granule position of a page on which no packet ends."""
+
+_FULL_SEGMENT = 255
+"""A segment of this length is continued by the next; a shorter segment ends its packet."""
+
+# The identification header of Opus (RFC 7845 section 5.1).
+_OPUS_HEAD_BYTES = 19
+_VERSION_AT, _CHANNELS_AT, _PRE_SKIP_AT = 8, 9, slice(10, 12)
+_MAJOR_VERSION_BITS = 0xF0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +58,8 @@ class OggOpusReader:
     _packets: int = 0
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """Take the next bytes, and return the audio packets that they complete; raises RemoteProtocolError
-        for what is no Ogg Opus."""
+        """Take the next bytes of the stream; return the audio packets that are complete now. Raises
+        RemoteProtocolError if the bytes are no Ogg Opus."""
         self._pending += piece
         packets: list[bytes] = []
         while (page := self._take_page()) is not None:
@@ -51,16 +67,17 @@ class OggOpusReader:
         return packets
 
     def _take_page(self) -> bytes | None:
-        """Take a whole page from the pending bytes; None if it is not whole yet."""
+        """Remove the first page from the pending bytes and return it; None if the page is not complete
+        yet."""
         pending = self._pending
-        if not b"OggS\0".startswith(pending[:5]):
+        if not _PAGE_START.startswith(pending[: len(_PAGE_START)]):
             raise RemoteProtocolError("the audio is no Ogg stream")
         if len(pending) < _PAGE_HEAD:
             return None
-        body = _PAGE_HEAD + pending[26]
-        if len(pending) < body:
+        body_start = _PAGE_HEAD + pending[_LACING_COUNT_AT]
+        if len(pending) < body_start:
             return None
-        end = body + sum(pending[_PAGE_HEAD:body])
+        end = body_start + sum(pending[_PAGE_HEAD:body_start])
         if len(pending) < end:
             return None
         page = bytes(pending[:end])
@@ -68,9 +85,10 @@ class OggOpusReader:
         return page
 
     def _read_page(self, page: bytes) -> list[bytes]:
-        """Read the packets that a page completes, and note its position and whether it is the last."""
-        granule = int.from_bytes(page[6:14], "little")
-        lacing = page[_PAGE_HEAD : _PAGE_HEAD + page[26]]
+        """Return the audio packets that this page completes. Updates `granule` and `ended`, and keeps the
+        packet that the next page continues."""
+        granule = int.from_bytes(page[_GRANULE_AT], "little")
+        lacing = page[_PAGE_HEAD : _PAGE_HEAD + page[_LACING_COUNT_AT]]
         start = _PAGE_HEAD + len(lacing)
         packets: list[bytes] = []
         for length in lacing:
@@ -78,16 +96,17 @@ class OggOpusReader:
             start += length
             if len(self._packet) > MAX_PACKET_BYTES:
                 raise RemoteProtocolError(f"an Ogg packet has more than {MAX_PACKET_BYTES} bytes")
-            if length < 255:
+            if length < _FULL_SEGMENT:
                 packets += self._read_packet(bytes(self._packet))
                 self._packet.clear()
         if granule != _NO_GRANULE:
             self.granule = granule
-        self.ended = self.ended or bool(page[5] & 4)
+        self.ended = self.ended or bool(page[_FLAGS_AT] & _LAST_PAGE_FLAG)
         return packets
 
     def _read_packet(self, packet: bytes) -> list[bytes]:
-        """Check a header packet, or return an audio packet as the only one of a list."""
+        """Return a list with this packet if it is audio, else an empty list. The first two packets are
+        headers: they are checked, and the first is kept as `head`."""
         self._packets += 1
         if self._packets == 1:
             self.head = _read_head(packet)
@@ -100,8 +119,12 @@ class OggOpusReader:
 
 
 def _read_head(packet: bytes) -> OpusHead:
-    if len(packet) < 19 or not packet.startswith(b"OpusHead") or packet[8] & 0xF0:
+    """Return the identification header in this packet; raises RemoteProtocolError if the packet is none, or
+    if the stream is not mono."""
+    too_short = len(packet) < _OPUS_HEAD_BYTES
+    if too_short or not packet.startswith(b"OpusHead") or packet[_VERSION_AT] & _MAJOR_VERSION_BITS:
         raise RemoteProtocolError("the first Ogg packet is no OpusHead header")
-    if packet[9] != 1:
-        raise RemoteProtocolError(f"the Ogg Opus stream has {packet[9]} channels: only mono is taken")
-    return OpusHead(packet[9], int.from_bytes(packet[10:12], "little"), packet)
+    channels = packet[_CHANNELS_AT]
+    if channels != 1:
+        raise RemoteProtocolError(f"the Ogg Opus stream has {channels} channels: only mono is taken")
+    return OpusHead(channels, int.from_bytes(packet[_PRE_SKIP_AT], "little"), packet)

@@ -55,10 +55,10 @@ SESSION_TABLE: dict[tuple[SessionState, SessionEvent], SessionState] = {
 
 
 def next_session_state(state: SessionState, event: SessionEvent, *, we_are_server: bool) -> SessionState:
-    """Return the state after `event`.
+    """Return the state after `event`, if the table allows the event in this state.
 
-    If the table does not allow the event, raises LocalProtocolError if we caused it, RemoteProtocolError if
-    the peer did.
+    Otherwise raises an error: LocalProtocolError if our side caused the event, RemoteProtocolError if the
+    peer caused it. `we_are_server` says which side we are.
     """
     after = SESSION_TABLE.get((state, event))
     if after is not None:
