@@ -6,6 +6,7 @@ one request.
 """
 
 import json
+from enum import IntEnum
 from struct import Struct
 from typing import Any
 
@@ -25,8 +26,17 @@ from spatius_sim.wires.events import (
 from spatius_sim.wires.features import AUDIO, INTERRUPTS, SEVERAL_TURNS, TURN_IDS
 from spatius_sim.wires.json_reading import NotUnderstoodError, optional_text, parse_json, rate
 
-_AUDIO, _MOTION, _METADATA, _ERROR = 1, 2, 3, 4
-_LAST = 1
+
+class _Type(IntEnum):
+    """The first byte of a frame: what the payload is."""
+
+    AUDIO = 1
+    MOTION = 2
+    METADATA = 3
+    ERROR = 4
+
+
+_LAST_FLAG = 1
 _HEADER = Struct(">BB")
 _U32 = Struct(">I")
 
@@ -41,58 +51,60 @@ class BinaryHeader:
     declaration = ""
 
     def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """Read a frame from the relay; never raises."""
+        """Return what a frame from the relay says, as one event; a bad frame becomes NotUnderstood, and
+        raises nothing."""
         try:
             return (_relay_event(*_split_frame(frame)),)
         except NotUnderstoodError as fault:
             return (NotUnderstood(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[Frame, ...]:
-        """Write the frame by which a relay says `event`; none for audio, which such a relay does not
-        return."""
+        """Return the frame by which a relay says `event`; no frame if this wire cannot say the event (such a
+        relay returns no audio)."""
         match event:
             case Ready(session_id, output_rate):
                 metadata = {"sample_rate": output_rate, "channels": 1, "connection_id": session_id}
-                return (_write_frame(_METADATA, _json_bytes(metadata)),)
+                return (_write_frame(_Type.METADATA, _json_bytes(metadata)),)
             case Motion(payloads, last):
-                counted = _U32.pack(len(payloads))
-                listed = (_U32.pack(len(payload)) + payload for payload in payloads)
-                return (_write_frame(_MOTION, b"".join([counted, *listed]), last),)
+                count = _U32.pack(len(payloads))
+                with_lengths = (_U32.pack(len(payload)) + payload for payload in payloads)
+                return (_write_frame(_Type.MOTION, b"".join([count, *with_lengths]), last),)
             case Failed(message):
-                return (_write_frame(_ERROR, _json_bytes({"error": message})),)
+                return (_write_frame(_Type.ERROR, _json_bytes({"error": message})),)
             case NotUnderstood(reason):
                 return (reason,)
         return ()
 
     def read_client(self, frame: Frame) -> ClientAction:
-        """Read a frame from the client; never raises."""
+        """Return what a frame from the client asks for; a bad frame becomes Unclear, and raises nothing."""
         try:
             if isinstance(frame, str):
                 return _read_start(parse_json(frame))
             kind, last, payload = _split_frame(frame)
-            if kind != _AUDIO:
+            if kind != _Type.AUDIO:
                 raise NotUnderstoodError(f"type {kind:#04x} is not one of a binary-header client's")
             return Speak(payload, last)
         except NotUnderstoodError as fault:
             return Unclear(str(fault))
 
     def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
-        """Write the frame by which a client does `action`; none for what this wire cannot ask."""
+        """Return the frame by which a client asks for `action`; no frame if this wire cannot ask for it."""
         match action:
             case Start(sample_rate, avatar_id):
                 avatar = {"avatar_id": avatar_id} if avatar_id else {}
                 return (json.dumps({"action": "start", **avatar, "sample_rate": sample_rate}),)
             case Speak(pcm, last):
-                return (_write_frame(_AUDIO, pcm, last),)
+                return (_write_frame(_Type.AUDIO, pcm, last),)
             case SpeakEnd():
-                return (_write_frame(_AUDIO, b"", True),)
+                return (_write_frame(_Type.AUDIO, b"", True),)
             case Unclear(reason):
                 return (reason,)
         return ()
 
 
 def _write_frame(kind: int, payload: bytes, last: bool = False) -> bytes:
-    return _HEADER.pack(kind, _LAST if last else 0) + payload
+    """Return a frame of type `kind`: its header, then the payload."""
+    return _HEADER.pack(kind, _LAST_FLAG if last else 0) + payload
 
 
 def _json_bytes(message: dict[str, Any]) -> bytes:
@@ -100,52 +112,57 @@ def _json_bytes(message: dict[str, Any]) -> bytes:
 
 
 def _split_frame(frame: Frame) -> tuple[int, bool, bytes]:
-    """Split a frame into its type, whether it is the last, and its payload."""
+    """Return a binary frame's type, whether the frame is marked as the last, and its payload. Raises
+    NotUnderstoodError for a text frame, or for a frame without a whole header."""
     if isinstance(frame, str):
         raise NotUnderstoodError("a text frame; a binary-header relay sends binary frames")
     if len(frame) < _HEADER.size:
         raise NotUnderstoodError(f"{len(frame)} bytes; a header alone has {_HEADER.size}")
     kind, flags = _HEADER.unpack_from(frame)
-    return kind, bool(flags & _LAST), frame[_HEADER.size :]
+    return kind, bool(flags & _LAST_FLAG), frame[_HEADER.size :]
 
 
 def _read_start(message: dict[str, Any]) -> Start:
+    """Return the start message in a client's JSON; raises NotUnderstoodError for any other message."""
     if message.get("action") != "start":
         raise NotUnderstoodError(f"action {message.get('action')!r} is not start")
     return Start(rate(message.get("sample_rate")), optional_text(message, "avatar_id"))
 
 
 def _relay_event(kind: int, last: bool, payload: bytes) -> RelayEvent:
-    """Read what a relay says by a frame of this type; raises NotUnderstoodError for other types."""
+    """Return what a relay says by a frame with this type, end mark and payload. Raises NotUnderstoodError for
+    a type that no relay sends, and for a payload that cannot be read."""
     match kind:
-        case 2:
+        case _Type.MOTION:
             return Motion(_read_payloads(payload), last)
-        case 3:
+        case _Type.METADATA:
             metadata = parse_json(payload)
             sample_rate = rate(metadata.get("sample_rate"))
             return Ready(optional_text(metadata, "connection_id"), sample_rate, sample_rate)
-        case 4:
+        case _Type.ERROR:
             return Failed(optional_text(parse_json(payload), "error"))
     raise NotUnderstoodError(f"type {kind:#04x} is not one of a binary-header relay's")
 
 
-def _read_payloads(listed: bytes) -> tuple[bytes, ...]:
-    """Read motion payloads: first their count, then each one after its length."""
+def _read_payloads(body: bytes) -> tuple[bytes, ...]:
+    """Return the motion payloads in the body of a motion frame: first their count, then each payload after
+    its length. Raises NotUnderstoodError if count or lengths do not fit the body."""
     place = _U32.size
-    count = _read_number(listed, 0)
+    count = _read_number(body, 0)
     payloads: list[bytes] = []
-    while place < len(listed) and len(payloads) < count:
+    while place < len(body) and len(payloads) < count:
         start = place + _U32.size
-        place = start + _read_number(listed, place)
-        if place > len(listed):
+        place = start + _read_number(body, place)
+        if place > len(body):
             raise NotUnderstoodError(f"payload {len(payloads) + 1} breaks off")
-        payloads.append(listed[start:place])
-    if len(payloads) != count or place < len(listed):
+        payloads.append(body[start:place])
+    if len(payloads) != count or place < len(body):
         raise NotUnderstoodError(f"{count} payloads are announced, and not there")
     return tuple(payloads)
 
 
 def _read_number(data: bytes, place: int) -> int:
+    """Return the u32 at byte `place`; raises NotUnderstoodError if the data ends before it is complete."""
     if place + _U32.size > len(data):
         raise NotUnderstoodError("a count or a length breaks off")
     number: int = _U32.unpack_from(data, place)[0]

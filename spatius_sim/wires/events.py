@@ -46,14 +46,15 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A message that the wire knows and the kit has no use for (`status`, `pong`, `transcript` ...)."""
+    """A message that the wire knows and that no rule of the kit needs (`status`, `pong`, `transcript`
+    ...)."""
 
     kind: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotUnderstood:
-    """The relay said what the wire does not know; `reason` says why."""
+    """The relay sent a frame that the wire does not know; `reason` says why."""
 
     reason: str
 
@@ -63,7 +64,7 @@ RelayEvent = Ready | Audio | Motion | Interrupted | Failed | Note | NotUnderstoo
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The client says first, if the wire wants it, the rate in Hz of the audio that it will send."""
+    """The client's first message, on wires that have one: the rate in Hz of the audio that it will send."""
 
     sample_rate: int
     avatar_id: str = ""
@@ -85,7 +86,7 @@ class SpeakEnd:
 
 @dataclass(frozen=True, slots=True)
 class PlayClip:
-    """The client asks the relay to speak a clip that lies on the relay."""
+    """The client asks the relay to speak a clip that is stored on the relay."""
 
     clip: str
 
@@ -104,7 +105,7 @@ class InterruptTurn:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """The client said what a relay cannot understand; `reason` says why."""
+    """The client sent a frame that a relay cannot understand; `reason` says why."""
 
     reason: str
 

@@ -1,11 +1,11 @@
-"""Names the features that a subject or its wire may lack. The kit does not ask for a feature that is lacking,
-and does not judge what needs it."""
+"""Names the features that a subject or its wire may lack. The kit does not use a feature that is lacking, and
+does not judge the rules that need it."""
 
 from typing import NamedTuple
 
 
 class Feature(NamedTuple):
-    """A feature, and what a subject without it does."""
+    """A feature's name, and a sentence that says how a subject without the feature behaves."""
 
     name: str
     lacking: str

@@ -51,25 +51,26 @@ class JsonEnvelope:
     declaration = ""
 
     def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """Read a frame from the relay; never raises."""
+        """Return what a frame from the relay says, as one event; a bad frame becomes NotUnderstood, and
+        raises nothing."""
         try:
             return (_relay_event(json_object(frame, _NAME)),)
         except NotUnderstoodError as fault:
             return (NotUnderstood(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[str, ...]:
-        """Write the text frame by which a relay says `event`."""
+        """Return the text frame by which a relay says `event`."""
         return (_write_event(event),)
 
     def read_client(self, frame: Frame) -> ClientAction:
-        """Read a frame from the client; never raises."""
+        """Return what a frame from the client asks for; a bad frame becomes Unclear, and raises nothing."""
         try:
             return _client_action(json_object(frame, _NAME))
         except NotUnderstoodError as fault:
             return Unclear(str(fault))
 
     def write_client(self, action: ClientAction) -> tuple[str, ...]:
-        """Write the text frames by which a client does `action`."""
+        """Return the text frames by which a client asks for `action`; no frame for Start."""
         match action:
             case Start():
                 return ()
@@ -94,7 +95,7 @@ class JsonEnvelope:
 
 
 def _write_event(event: RelayEvent) -> str:
-    """Write the frame by which a relay says this event."""
+    """Return the text frame by which a relay says this event."""
     match event:
         case Ready(session_id, output_rate, input_rate):
             avatar = {"outputSampleRate": output_rate, "inputSampleRate": input_rate}
@@ -119,7 +120,8 @@ def _write_event(event: RelayEvent) -> str:
 
 
 def _relay_event(message: dict[str, Any]) -> RelayEvent:
-    """Read what a relay says by this message; raises NotUnderstoodError for unknown types."""
+    """Return what a relay says by this message; raises NotUnderstoodError for an unknown type or a bad
+    field."""
     match message.get("type"):
         case "ready":
             avatar = message.get("avatar")
@@ -149,7 +151,8 @@ def _relay_event(message: dict[str, Any]) -> RelayEvent:
 
 
 def _client_action(message: dict[str, Any]) -> ClientAction:
-    """Read what a client does by this message; raises NotUnderstoodError for unknown types."""
+    """Return what a client asks for by this message; raises NotUnderstoodError for an unknown type or a bad
+    field."""
     match message.get("type"):
         case "mic_audio":
             return Speak(base64_bytes(message.get("audio"), "audio"))
@@ -168,4 +171,5 @@ def _client_action(message: dict[str, Any]) -> ClientAction:
 
 
 def _turn_field(turn_id: str) -> dict[str, str]:
+    """Return the field that names the turn; no field if the turn has no id."""
     return {"turnId": turn_id} if turn_id else {}

@@ -1,4 +1,4 @@
-"""Reads JSON for the wires: everything doubtful raises a NotUnderstoodError with its reason."""
+"""Reads the JSON of the wires' frames: a value of a wrong kind raises NotUnderstoodError with the reason."""
 
 import json
 from base64 import b64decode, b64encode
@@ -7,22 +7,24 @@ from typing import Any
 from spatius_sim.wires.events import Frame
 
 MOST_VALUES = 1_000_000
-"""The most values of one document: each takes far more memory than its text."""
+"""The most values of one document. A decoded value takes far more memory than its text does."""
 
 
 class NotUnderstoodError(Exception):
-    """The wire does not know a frame; the text says why."""
+    """The wire cannot understand a frame; the text of the error says why."""
 
 
 def json_object(frame: Frame, wire: str) -> dict[str, Any]:
-    """Read the object in a text frame; raises NotUnderstoodError."""
+    """Return the JSON object in a text frame of the wire named `wire`. Raises NotUnderstoodError if the frame
+    is binary or holds no JSON object."""
     if isinstance(frame, bytes):
         raise NotUnderstoodError(f"a binary frame; {wire} has text frames only")
     return parse_json(frame)
 
 
 def parse_json(text: Frame) -> dict[str, Any]:
-    """Read the object in a JSON text of at most MOST_VALUES values; raises NotUnderstoodError."""
+    """Return the object in a JSON text. Raises NotUnderstoodError if the text is no JSON object, or has more
+    than MOST_VALUES values."""
     try:
         text = text.decode() if isinstance(text, bytes) else text
         if len(text) > MOST_VALUES and sum(map(text.count, "[{,")) > MOST_VALUES:
@@ -36,12 +38,13 @@ def parse_json(text: Frame) -> dict[str, Any]:
 
 
 def base64_text(binary: bytes) -> str:
-    """Write binary as base64."""
+    """Return bytes as base64 text."""
     return b64encode(binary).decode("ascii")
 
 
 def base64_bytes(value: object, field: str) -> bytes:
-    """Read the binary in a base64 text; raises NotUnderstoodError. `field` names it in the reason."""
+    """Return the bytes in a base64 text; raises NotUnderstoodError if `value` is none. `field` is the field's
+    name for the error."""
     if not isinstance(value, str):
         raise NotUnderstoodError(f"{field} is not base64 text")
     try:
@@ -51,7 +54,8 @@ def base64_bytes(value: object, field: str) -> bytes:
 
 
 def flag(message: dict[str, Any], field: str) -> bool:
-    """Read a field that is true or false; false if it is missing."""
+    """Return a field that is true or false; False if the field is missing. Raises NotUnderstoodError for any
+    other value."""
     value = message.get(field, False)
     if not isinstance(value, bool):
         raise NotUnderstoodError(f"{field} is neither true nor false")
@@ -59,7 +63,8 @@ def flag(message: dict[str, Any], field: str) -> bool:
 
 
 def optional_text(message: dict[str, Any], field: str) -> str:
-    """Read a text; "" if it is missing or null."""
+    """Return a field that is a text; "" if the field is missing or null. Raises NotUnderstoodError for any
+    other value."""
     value = message.get(field, "")
     if value is None:
         return ""
@@ -69,5 +74,5 @@ def optional_text(message: dict[str, Any], field: str) -> str:
 
 
 def rate(value: object) -> int:
-    """Read a sample rate in Hz; 0 for what is none."""
+    """Return a sample rate in Hz; 0 if `value` is no positive integer."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

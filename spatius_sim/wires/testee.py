@@ -1,4 +1,4 @@
-"""The testee protocol's messages as frozen values, and their lines of JSON (conformance/client/)."""
+"""The messages between the kit and a testee as frozen values, and as lines of JSON (conformance/client/)."""
 
 import json
 from base64 import b64decode, b64encode
@@ -39,7 +39,7 @@ class TesteeAnswer:
 
 
 def write_request(request: TesteeRequest) -> str:
-    """Write a request as one line of JSON."""
+    """Return a request as one line of JSON, with the members that its `do` needs."""
     line: dict[str, Any] = {"id": request.id, "do": request.do}
     match request.do:
         case "hello":
@@ -50,35 +50,35 @@ def write_request(request: TesteeRequest) -> str:
             line |= {"audio": b64encode(request.audio).decode(), "end": request.end}
         case "yieldFramesData":
             frames = request.frames
-            plain = None if frames is None else [b64encode(payload).decode() for payload in frames]
-            line |= {"frames": plain, "conversationId": request.conversation_id}
+            encoded = None if frames is None else [b64encode(payload).decode() for payload in frames]
+            line |= {"frames": encoded, "conversationId": request.conversation_id}
         case "advance":
             line["ms"] = request.ms
     return json.dumps(line, separators=(",", ":"))
 
 
 def read_request(line: str | bytes) -> TesteeRequest:
-    """Read a request from a line; raises RemoteProtocolError if the line holds none."""
+    """Return the request in a line of JSON; raises RemoteProtocolError if the line holds no request."""
     try:
-        plain = json.loads(line)
-        frames = plain.get("frames")
+        members = json.loads(line)
+        frames = members.get("frames")
         return TesteeRequest(
-            id=int(plain["id"]),
-            do=str(plain["do"]),
-            audio=b64decode(plain.get("audio", ""), validate=True),
-            end=bool(plain.get("end", False)),
-            frames=None if frames is None else tuple(b64decode(one, validate=True) for one in frames),
-            conversation_id=str(plain.get("conversationId", "")),
-            ms=int(plain.get("ms", 0)),
-            sample_rate=int(plain.get("sampleRate", 0)),
-            mode=str(plain.get("mode", "")),
+            id=int(members["id"]),
+            do=str(members["do"]),
+            audio=b64decode(members.get("audio", ""), validate=True),
+            end=bool(members.get("end", False)),
+            frames=None if frames is None else tuple(b64decode(frame, validate=True) for frame in frames),
+            conversation_id=str(members.get("conversationId", "")),
+            ms=int(members.get("ms", 0)),
+            sample_rate=int(members.get("sampleRate", 0)),
+            mode=str(members.get("mode", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RemoteProtocolError(f"this is no request: {error}") from error
 
 
 def write_answer(answer: TesteeAnswer) -> str:
-    """Write an answer as one line of JSON."""
+    """Return an answer as one line of JSON: with `unimplemented`, `error` or `result`."""
     line: dict[str, Any] = {"id": answer.id}
     if answer.unimplemented:
         line["unimplemented"] = True
@@ -90,17 +90,17 @@ def write_answer(answer: TesteeAnswer) -> str:
 
 
 def read_answer(line: str | bytes) -> TesteeAnswer:
-    """Read an answer from a line; raises RemoteProtocolError if the line holds none."""
+    """Return the answer in a line of JSON; raises RemoteProtocolError if the line holds no answer."""
     try:
-        plain = json.loads(line)
-        number = plain["id"]
-        if plain.get("unimplemented") is True:
-            return TesteeAnswer(number, unimplemented=True)
-        if "error" in plain:
-            return TesteeAnswer(number, error=str(plain["error"]))
-        result = plain["result"]
-        if not isinstance(result, dict) or not isinstance(number, int):
+        members = json.loads(line)
+        request_id = members["id"]
+        if members.get("unimplemented") is True:
+            return TesteeAnswer(request_id, unimplemented=True)
+        if "error" in members:
+            return TesteeAnswer(request_id, error=str(members["error"]))
+        result = members["result"]
+        if not isinstance(result, dict) or not isinstance(request_id, int):
             raise ValueError("id is an integer and result an object")
-        return TesteeAnswer(number, result)
+        return TesteeAnswer(request_id, result)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RemoteProtocolError(f"this is no answer: {error!r}") from error

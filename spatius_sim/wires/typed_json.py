@@ -35,14 +35,15 @@ class TypedJson:
     declaration = ""
 
     def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """Read a frame from the relay; never raises."""
+        """Return what a frame from the relay says, as one event; a bad frame becomes NotUnderstood, and
+        raises nothing."""
         try:
             return (_relay_event(json_object(frame, _NAME)),)
         except NotUnderstoodError as fault:
             return (NotUnderstood(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[str, ...]:
-        """Write the text frame by which a relay says `event`; none for what is neither audio nor motion."""
+        """Return the text frame by which a relay says `event`; no frame if this wire cannot say the event."""
         match event:
             case Audio(pcm, last):
                 return (_audio_frame(pcm, last),)
@@ -55,7 +56,7 @@ class TypedJson:
         return ()
 
     def read_client(self, frame: Frame) -> ClientAction:
-        """Read a frame from the client; never raises."""
+        """Return what a frame from the client asks for; a bad frame becomes Unclear, and raises nothing."""
         try:
             message = json_object(frame, _NAME)
             if message.get("type") != "audio":
@@ -65,7 +66,8 @@ class TypedJson:
             return Unclear(str(fault))
 
     def write_client(self, action: ClientAction) -> tuple[str, ...]:
-        """Write the text frame by which a client does `action`; none for what is no audio."""
+        """Return the text frame by which a client asks for `action`; no frame if this wire cannot ask for
+        it."""
         match action:
             case Speak(pcm, last):
                 return (_audio_frame(pcm, last),)
@@ -81,7 +83,8 @@ def _audio_frame(pcm: bytes, end: bool) -> str:
 
 
 def _relay_event(message: dict[str, Any]) -> RelayEvent:
-    """Read what a relay says by this message; raises NotUnderstoodError for unknown types."""
+    """Return what a relay says by this message; raises NotUnderstoodError for an unknown type or a bad
+    field."""
     match message.get("type"):
         case "audio":
             return Audio(base64_bytes(message.get("data"), "data"), flag(message, "end"))

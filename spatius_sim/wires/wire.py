@@ -10,8 +10,9 @@ from spatius_sim.wires.typed_json import TypedJson
 
 
 class Wire(Protocol):
-    """One relay wire. Reading never raises: what cannot be understood becomes NotUnderstood or Unclear.
-    Writing gives the frames in order, and none if the wire has no way to say the event or action."""
+    """One wire between a relay and its clients. Reading never raises: a frame that cannot be understood
+    becomes NotUnderstood or Unclear. Writing returns the frames in order, and none if the wire has no message
+    for the event or action."""
 
     @property
     def name(self) -> str:
@@ -34,16 +35,17 @@ class Wire(Protocol):
         """The YAML text that describes the wire; "" for a built-in wire."""
 
     def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """Read a frame from the relay, as the client understands it: at least one event."""
+        """Return the events that a frame from the relay carries, as the client understands them: one at
+        least."""
 
     def write_relay(self, event: RelayEvent) -> tuple[Frame, ...]:
-        """Write the frames by which a relay says `event`."""
+        """Return the frames by which a relay says `event`."""
 
     def read_client(self, frame: Frame) -> ClientAction:
-        """Read a frame from the client, as the relay understands it."""
+        """Return what a frame from the client asks for, as the relay understands it."""
 
     def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
-        """Write the frames by which a client does `action`."""
+        """Return the frames by which a client asks for `action`."""
 
 
 _BUILT_IN: tuple[Wire, ...] = (JsonEnvelope(), BinaryHeader(), TypedJson())
@@ -51,12 +53,12 @@ _WIRES = {wire.name: wire for wire in _BUILT_IN}
 
 
 def published_wire_names() -> list[str]:
-    """List the names that `--wire` knows."""
+    """Return the names of the built-in wires in alphabetical order, as `--wire` takes them."""
     return sorted(_WIRES)
 
 
 def published_wire(name: str) -> Wire:
-    """Find the wire of this name; raises UsageError for an unknown name."""
+    """Return the built-in wire of this name; raises UsageError for an unknown name."""
     try:
         return _WIRES[name]
     except KeyError:

@@ -13,14 +13,15 @@ Constant = str | int | bool
 
 
 class Meaning(NamedTuple):
-    """One thing that a message may mean: the fields that it may have, and those of which it needs at least
-    one."""
+    """What a message may mean. `fields` are the fields that it may have; of the fields in `needs` it must
+    have at least one."""
 
     fields: frozenset[str]
     needs: frozenset[str] = frozenset()
 
 
 def _new_meaning(fields: str = "", needs: str = "") -> Meaning:
+    """Return a meaning; `fields` and `needs` are names with spaces between them."""
     return Meaning(frozenset(fields.split()), frozenset(needs.split()))
 
 
@@ -75,6 +76,6 @@ def has_meaning(messages: tuple[DeclaredMessage, ...], kind: str) -> bool:
 
 
 def places_of(messages: tuple[DeclaredMessage, ...], kind: str) -> Mapping[str, Path]:
-    """Return the places of the fields in the message that is written for `kind`; none if there is no
-    message."""
+    """Return where the fields stand in the first message that may mean `kind`: a place for each field name.
+    The mapping is empty if no message may mean `kind`."""
     return next((message.meanings[kind] for message in messages if kind in message.meanings), {})

@@ -39,10 +39,10 @@ class Form(Protocol):
         """Whether binary is written as it is, and not as base64."""
 
     def decode(self, frame: Frame) -> Document:
-        """Read the document in a frame; raises NotUnderstoodError."""
+        """Return the document in a frame; raises NotUnderstoodError if the frame does not have this form."""
 
     def encode(self, document: Document) -> Frame:
-        """Write a document as a frame."""
+        """Return a document as a frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,13 @@ class JsonForm:
     raw: bool = False
 
     def decode(self, frame: Frame) -> Document:
-        """Read the object; raises NotUnderstoodError."""
+        """Return the JSON object in a frame; raises NotUnderstoodError if there is none."""
         if isinstance(frame, bytes) != self.binary:
             raise OtherFrameError(frame)
         return parse_json(frame)
 
     def encode(self, document: Document) -> Frame:
-        """Write the object as JSON."""
+        """Return the document as a JSON frame."""
         text = json.dumps(document)
         return text.encode() if self.binary else text
 
@@ -70,7 +70,8 @@ class MessagePackForm:
     raw = True
 
     def decode(self, frame: Frame) -> Document:
-        """Read the map; raises NotUnderstoodError."""
+        """Return the MessagePack map in a frame; raises NotUnderstoodError if there is none, or if the frame
+        has more than MOST_VALUES values."""
         if isinstance(frame, str):
             raise OtherFrameError(frame)
         values = 0
@@ -97,7 +98,7 @@ class MessagePackForm:
         return document
 
     def encode(self, document: Document) -> Frame:
-        """Write the map as MessagePack."""
+        """Return the document as a MessagePack frame."""
         packed: bytes = msgpack.packb(document)
         return packed
 
@@ -111,7 +112,7 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """A byte of flags. The bit `last` marks the last message; 0 means that no bit does."""
+    """A byte of flags. `last` is the bit that marks the last message; 0 if no bit marks it."""
 
     last: int = 0
 
@@ -132,8 +133,8 @@ class TurnNumber:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """`pcm`, a `payload`, or `json`. It follows its length, an integer of the type `length`; if that is "",
-    it takes all that is left."""
+    """The content of a message: `name` is `pcm`, `payload` or `json`. Before it stands its length, an integer
+    of the type `length`. If `length` is "", the content is the rest of the frame."""
 
     name: str
     length: str = ""
@@ -175,38 +176,42 @@ class Layout:
         return frozenset(names)
 
     def decode(self, frame: Frame) -> Document:
-        """Read the document in these bytes; raises NotUnderstoodError."""
+        """Return the document in a binary frame; raises NotUnderstoodError if the frame does not have this
+        layout."""
         if isinstance(frame, str):
             raise OtherFrameError(frame)
-        cut = _Cutter(frame)
+        reader = _ByteReader(frame)
         document: Document = {}
         for part in self.parts:
             match part:
                 case Fixed(value):
-                    found = cut.take_bytes(len(value))
-                    if found != value:
-                        raise NotUnderstoodError(f"{found.hex(' ')} where {value.hex(' ')} is expected")
+                    actual = reader.take_bytes(len(value))
+                    if actual != value:
+                        raise NotUnderstoodError(f"{actual.hex(' ')} where {value.hex(' ')} is expected")
                 case Flags(last):
-                    document["last"] = bool(cut.take_bytes(1)[0] & last)
+                    flags = reader.take_bytes(1)[0]
+                    document["last"] = bool(flags & last)
                 case Skip(size):
-                    cut.take_bytes(size)
+                    reader.take_bytes(size)
                 case TurnNumber(integer):
-                    document["turn"] = cut.integer(integer)
+                    document["turn"] = reader.take_integer(integer)
                 case Body(name, length):
-                    body = cut.take_bytes(cut.integer(length)) if length else cut.remaining_bytes()
+                    body = reader.take_bytes(reader.take_integer(length)) if length else reader.take_rest()
                     document[name] = parse_json(body) if name == "json" else body
                 case Counted(count, length):
-                    number = cut.integer(count)
+                    number = reader.take_integer(count)
                     if number > MOST_VALUES:
                         raise NotUnderstoodError(f"{number} payloads are announced")
-                    document["payloads"] = [cut.take_bytes(cut.integer(length)) for _ in range(number)]
+                    document["payloads"] = [
+                        reader.take_bytes(reader.take_integer(length)) for _ in range(number)
+                    ]
                 case _:
                     assert_never(part)
-        cut.end()
+        reader.require_end()
         return document
 
     def encode(self, document: Document) -> Frame:
-        """Write the document as bytes."""
+        """Return the document as a binary frame. A missing value is written as 0, as no bytes, or as {}."""
         written = b""
         for part in self.parts:
             match part:
@@ -234,33 +239,39 @@ class Layout:
         return written
 
 
-class _Cutter:
-    """Cuts pieces off a frame, one after the other; raises NotUnderstoodError if the frame is too short or
-    long."""
+class _ByteReader:
+    """Reads a frame piece by piece, from its beginning to its end. Raises NotUnderstoodError if the frame is
+    too short or too long."""
 
     def __init__(self, frame: bytes) -> None:
         self._frame, self._place = frame, 0
 
     def take_bytes(self, size: int) -> bytes:
+        """Return the next `size` bytes, and move past them."""
         start, self._place = self._place, self._place + size
         if self._place > len(self._frame):
             raise NotUnderstoodError(f"it breaks off: {size} bytes are announced at byte {start}")
         return self._frame[start : self._place]
 
-    def integer(self, integer: str) -> int:
-        size, order = INTEGERS[integer]
+    def take_integer(self, integer_type: str) -> int:
+        """Return the next integer, whose type is a key of INTEGERS, and move past it."""
+        size, order = INTEGERS[integer_type]
         return int.from_bytes(self.take_bytes(size), order)
 
-    def remaining_bytes(self) -> bytes:
+    def take_rest(self) -> bytes:
+        """Return all bytes that are not read yet, and move to the end."""
         return self.take_bytes(len(self._frame) - self._place)
 
-    def end(self) -> None:
+    def require_end(self) -> None:
+        """Raise NotUnderstoodError if some bytes are not read yet."""
         left = len(self._frame) - self._place
         if left:
             raise NotUnderstoodError(f"{left} bytes are left over")
 
 
-def _integer_bytes(value: int, integer: str) -> bytes:
-    size, order = INTEGERS[integer]
+def _integer_bytes(value: int, integer_type: str) -> bytes:
+    """Return a number as bytes of this type, a key of INTEGERS. A number that is too large becomes the
+    largest of the type."""
+    size, order = INTEGERS[integer_type]
     largest: int = 256**size - 1
     return min(value, largest).to_bytes(size, order)

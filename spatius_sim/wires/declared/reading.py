@@ -1,6 +1,6 @@
 """Reads the frames of a declared wire: finds the first message that a frame can be, and says what it means.
 
-Everything doubtful raises a NotUnderstoodError with its reason.
+A frame or field that fits no declared message raises NotUnderstoodError with the reason.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ from spatius_sim.wires.events import (
 from spatius_sim.wires.json_reading import NotUnderstoodError, base64_bytes, rate
 
 _KIND = "kind"
-"""The field that a note has without declaring it: the constant by which it was recognised."""
+"""The field that every note has, though no declaration names the field: the constant that identified it."""
 
 _MISSING = object()
 _MOST_KEYS, _LONGEST_VALUE = 8, 40
@@ -37,33 +37,34 @@ _MOST_KEYS, _LONGEST_VALUE = 8, 40
 def meanings_of_frame(
     messages: tuple[DeclaredMessage, ...], frame: Frame, meanings: Mapping[str, Meaning]
 ) -> list[tuple[str, Document]]:
-    """Find the first message that a frame can be, and list its meanings, each with its fields. Raises
-    NotUnderstoodError if the frame can be none of them."""
+    """Return the meanings of a frame, each as its name and its fields. The first of the `messages` that the
+    frame can be decides. Raises NotUnderstoodError if the frame can be none of them."""
     decoded: dict[Form, Document] = {}
-    doubts: dict[Form, NotUnderstoodError] = {}
+    errors: dict[Form, NotUnderstoodError] = {}
     for message in messages:
         form = message.form
-        if form not in decoded and form not in doubts:
+        if form not in decoded and form not in errors:
             try:
                 decoded[form] = form.decode(frame)
-            except NotUnderstoodError as doubt:
-                doubts[form] = doubt
+            except NotUnderstoodError as error:
+                errors[form] = error
         if form in decoded and _is_recognised(message, decoded[form]):
-            found = list(_meanings_in(message, decoded[form], meanings))
-            if found:
-                return found
+            meanings_with_fields = list(_meanings_in(message, decoded[form], meanings))
+            if meanings_with_fields:
+                return meanings_with_fields
     if decoded:
         sketches = dict.fromkeys(map(_sketch, decoded.values()))
         raise NotUnderstoodError(f"no message of this wire looks so: {' or '.join(sketches)}")
-    telling = [doubt for doubt in doubts.values() if not isinstance(doubt, OtherFrameError)]
-    raise NotUnderstoodError("; ".join(dict.fromkeys(map(str, telling or doubts.values()))))
+    precise_errors = [error for error in errors.values() if not isinstance(error, OtherFrameError)]
+    raise NotUnderstoodError("; ".join(dict.fromkeys(map(str, precise_errors or errors.values()))))
 
 
 def _is_recognised(message: DeclaredMessage, document: Document) -> bool:
-    """Whether the document holds the constants by which this message is recognised."""
+    """Whether the document holds, at each place in `when`, one of the constants that identify this message.
+    A value of another type is not equal: True is not 1."""
     return all(
-        any(type(found) is type(constant) and found == constant for constant in constants)
-        for found, constants in (
+        any(type(value) is type(constant) and value == constant for constant in constants)
+        for value, constants in (
             (_value_at(document, place), constants) for place, constants in message.when.items()
         )
     )
@@ -72,21 +73,22 @@ def _is_recognised(message: DeclaredMessage, document: Document) -> bool:
 def _meanings_in(
     message: DeclaredMessage, document: Document, meanings: Mapping[str, Meaning]
 ) -> Iterator[tuple[str, Document]]:
-    """Yield the meanings that the document has the needed fields for, each with its fields. A message with
-    only one meaning that is recognised by a constant or its layout has this meaning whatever it lacks."""
-    recognised = bool(message.when) or isinstance(message.form, Layout)
+    """Yield the names and fields of the meanings whose needed fields stand in the document.
+
+    A message with only one meaning may lack all needed fields, if a constant or its layout identifies it."""
+    identified = bool(message.when) or isinstance(message.form, Layout)
     for kind, places in message.meanings.items():
         fields = {name: _value_at(document, place) for name, place in places.items()}
         fields = {name: value for name, value in fields.items() if value is not _MISSING}
         needed = meanings[kind].needs or set(places)
-        if (recognised and len(message.meanings) == 1) or not needed or needed & set(fields):
+        if (identified and len(message.meanings) == 1) or not needed or needed & set(fields):
             if kind == "note":
                 fields[_KIND] = next((str(_value_at(document, place)) for place in message.when), "other")
             yield kind, fields
 
 
 def _value_at(document: Any, place: Path) -> Any:
-    """Return the value at this place; _MISSING if there is none, or null."""
+    """Return the value at this place in the document; _MISSING if there is no value, or if it is null."""
     for key in place:
         if not isinstance(document, dict) or key not in document:
             return _MISSING
@@ -95,7 +97,8 @@ def _value_at(document: Any, place: Path) -> Any:
 
 
 def _sketch(document: Document) -> str:
-    """Describe a document for a person: its first keys, with short values and the types of long ones."""
+    """Return a short description of a document for an error text: its first keys, each with its value if that
+    is short, otherwise with the value's type."""
     sketches = []
     for key, value in list(document.items())[:_MOST_KEYS]:
         short = (
@@ -107,7 +110,8 @@ def _sketch(document: Document) -> str:
 
 
 def relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
-    """Make the relay event that a message of this meaning says. `whole`: a document holds the whole turn."""
+    """Return the relay event for a message that means `kind`. `whole`: whether one message holds the whole
+    turn. Raises NotUnderstoodError for a bad field."""
     match kind:
         case "ready":
             rates = rate(fields.get("output-rate")), rate(fields.get("input-rate"))
@@ -119,8 +123,8 @@ def relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
         case "motion":
             return Motion(_read_payloads(fields), whole or _is_last(fields), _turn_id(fields))
         case "last-motion":
-            carried = "payloads" in fields or "payload" in fields
-            return Motion(_read_payloads(fields) if carried else (), True, _turn_id(fields))
+            has_motion = "payloads" in fields or "payload" in fields
+            return Motion(_read_payloads(fields) if has_motion else (), True, _turn_id(fields))
         case "interrupted":
             return Interrupted(_read_text(fields, "reason"))
         case "failed":
@@ -129,8 +133,8 @@ def relay_event(kind: str, fields: Document, whole: bool) -> RelayEvent:
 
 
 def client_action(kind: str, fields: Document, whole: bool) -> ClientAction:
-    """Make the client action that a message of this meaning says. `whole`: a document holds the whole
-    turn."""
+    """Return the client action for a message that means `kind`. `whole`: whether one message holds the whole
+    turn. Raises NotUnderstoodError for a bad field."""
     match kind:
         case "start":
             return Start(rate(fields.get("rate")), _read_text(fields, "avatar"))
@@ -148,6 +152,7 @@ def client_action(kind: str, fields: Document, whole: bool) -> ClientAction:
 
 
 def _read_text(fields: Document, name: str) -> str:
+    """Return a field that is a text; "" if it is missing. Raises NotUnderstoodError for any other value."""
     value = fields.get(name, "")
     if not isinstance(value, str):
         raise NotUnderstoodError(f"{name} is not a text")
@@ -155,6 +160,8 @@ def _read_text(fields: Document, name: str) -> str:
 
 
 def _turn_id(fields: Document) -> str:
+    """Return the field `turn` as a text; "" if it is missing. Raises NotUnderstoodError if it is neither a
+    text nor a number."""
     value = fields.get("turn", "")
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise NotUnderstoodError("turn is neither a text nor a number")
@@ -162,6 +169,8 @@ def _turn_id(fields: Document) -> str:
 
 
 def _is_last(fields: Document) -> bool:
+    """Whether the field `last` is true; False if it is missing. Raises NotUnderstoodError for any other
+    value."""
     value = fields.get("last", False)
     if not isinstance(value, bool):
         raise NotUnderstoodError("last is neither true nor false")
@@ -169,15 +178,18 @@ def _is_last(fields: Document) -> bool:
 
 
 def _read_binary(fields: Document, name: str) -> bytes:
+    """Return a field's bytes, which may be written as base64. Raises NotUnderstoodError for any other
+    value."""
     value = fields.get(name)
     return value if isinstance(value, bytes) else base64_bytes(value, name)
 
 
 def _read_payloads(fields: Document) -> tuple[bytes, ...]:
-    """Read the payload, or the list of payloads; raises NotUnderstoodError."""
+    """Return the payload in `payload`, or the payloads in `payloads`. Raises NotUnderstoodError if there are
+    none, or if one is no binary."""
     if "payload" in fields:
         return (_read_binary(fields, "payload"),)
-    listed = fields.get("payloads")
-    if not isinstance(listed, list):
+    payloads = fields.get("payloads")
+    if not isinstance(payloads, list):
         raise NotUnderstoodError("payloads is not a list")
-    return tuple(_read_binary({"payloads": payload}, "payloads") for payload in listed)
+    return tuple(_read_binary({"payloads": payload}, "payloads") for payload in payloads)

@@ -44,21 +44,21 @@ class Declared:
 
     @property
     def lacks(self) -> frozenset[str]:
-        """The features that were declared to be lacking, and those that no message can say."""
+        """The features that were declared to be lacking, and the features for which there is no message."""
         relay, client = self.declares.relay, self.declares.client
-        says = {
+        available = {
             AUDIO: has_meaning(relay, "audio") or has_meaning(relay, "last-audio"),
             MOTION_END: has_meaning(relay, "last-motion") or "last" in places_of(relay, "motion"),
             TURN_IDS: any("turn" in places_of(relay, kind) for kind in ("audio", "last-audio", "motion")),
             ERRORS: has_meaning(relay, "failed"),
             INTERRUPTS: has_meaning(client, "interrupt"),
         }
-        says[MOTION_END] |= self._turns_come_whole
-        return self.declares.lacks | {feature for feature, can_say in says.items() if not can_say}
+        available[MOTION_END] |= self._turns_come_whole
+        return self.declares.lacks | {feature for feature, present in available.items() if not present}
 
     @property
     def greets(self) -> bool:
-        """Whether a message of the relay says ready."""
+        """Whether the relay has a message that means `ready`."""
         return has_meaning(self.declares.relay, "ready")
 
     @property
@@ -72,7 +72,8 @@ class Declared:
         return self.declares.text
 
     def read_relay(self, frame: Frame) -> tuple[RelayEvent, ...]:
-        """Read a frame from the relay; never raises."""
+        """Return the events that a frame from the relay carries; a bad frame becomes NotUnderstood, and
+        raises nothing."""
         try:
             return tuple(
                 relay_event(kind, fields, self._turns_come_whole)
@@ -82,7 +83,7 @@ class Declared:
             return (NotUnderstood(str(fault)),)
 
     def write_relay(self, event: RelayEvent) -> tuple[Frame, ...]:
-        """Write the frames by which a relay says `event`; none if no message can say it."""
+        """Return the frames by which a relay says `event`; no frame if no message has this meaning."""
         messages = self.declares.relay
         match event:
             case Ready(session_id, output_rate, input_rate):
@@ -104,7 +105,7 @@ class Declared:
                 assert_never(event)
 
     def read_client(self, frame: Frame) -> ClientAction:
-        """Read a frame from the client; never raises."""
+        """Return what a frame from the client asks for; a bad frame becomes Unclear, and raises nothing."""
         try:
             kind, fields = next(iter(meanings_of_frame(self.declares.client, frame, CLIENT_MEANINGS)))
             return client_action(kind, fields, self._turns_come_whole)
@@ -112,7 +113,7 @@ class Declared:
             return Unclear(str(fault))
 
     def write_client(self, action: ClientAction) -> tuple[Frame, ...]:
-        """Write the frames by which a client does `action`; none if no message can say it."""
+        """Return the frames by which a client asks for `action`; no frame if no message has this meaning."""
         messages = self.declares.client
         match action:
             case Start(sample_rate, avatar_id):
@@ -136,4 +137,5 @@ class Declared:
 
     @property
     def _turns_come_whole(self) -> bool:
+        """Whether one message holds the whole turn."""
         return STREAMING in self.declares.lacks

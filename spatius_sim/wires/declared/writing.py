@@ -1,4 +1,5 @@
-"""Writes the frames of a declared wire that say an event or action; none if no message can say it."""
+"""Writes the frames of a declared wire: those that say an event or an action. If no message of the wire has
+the meaning, there is no frame."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,8 +14,8 @@ from spatius_sim.wires.json_reading import base64_text
 def frames_for(
     messages: tuple[DeclaredMessage, ...], kind: str, fields: Mapping[str, Any]
 ) -> tuple[Frame, ...]:
-    """Write the first message that means `kind`, with those of the fields for which it has a place; none if
-    there is no such message."""
+    """Return the first message that may mean `kind`, as a frame; no frame if there is no such message. Fields
+    for which the message has no place are left out."""
     for message in messages:
         if kind in message.meanings:
             return (_write_message(message, kind, fields),)
@@ -22,7 +23,8 @@ def frames_for(
 
 
 def _write_message(message: DeclaredMessage, kind: str, fields: Mapping[str, Any]) -> Frame:
-    """Write a message with its constants and with those of the fields that are not ""."""
+    """Return a message as a frame: with its constants, and with the fields that have a place and are not
+    ""."""
     document: Document = {}
     for place, constants in message.when.items():
         _put_value(document, place, constants[0])
@@ -34,12 +36,14 @@ def _write_message(message: DeclaredMessage, kind: str, fields: Mapping[str, Any
 
 
 def _put_value(document: Document, place: Path, value: Any) -> None:
+    """Put a value into the document at this place; inner documents are made as needed."""
     for key in place[:-1]:
         document = document.setdefault(key, {})
     document[place[-1]] = value
 
 
 def _as_base64(value: Any) -> Any:
+    """Return a value with all bytes in it, also in lists, as base64 texts."""
     if isinstance(value, list):
         return [_as_base64(inner) for inner in value]
     return base64_text(value) if isinstance(value, bytes) else value
@@ -48,41 +52,44 @@ def _as_base64(value: Any) -> Any:
 def audio_frames(
     messages: tuple[DeclaredMessage, ...], kind: str, pcm: bytes, last: bool, turn_id: str
 ) -> tuple[Frame, ...]:
-    """Write a piece of audio, `kind` 'audio' or 'speech'. The end mark is a field of it, or a message of its
-    own."""
+    """Return the frames for a piece of audio; `kind` is "audio" (from the relay) or "speech" (from the
+    client). The end mark is a field of the message, or a second message."""
     fields = {"pcm": pcm, "last": last, "turn": turn_id}
     if last and "last" not in places_of(messages, kind):
-        end = f"last-{kind}"
-        carried = "pcm" in places_of(messages, end)
-        before = () if carried or not pcm else frames_for(messages, kind, fields)
-        return before + frames_for(messages, end, fields)
+        end_kind = f"last-{kind}"
+        end_has_audio = "pcm" in places_of(messages, end_kind)
+        audio = () if end_has_audio or not pcm else frames_for(messages, kind, fields)
+        return audio + frames_for(messages, end_kind, fields)
     return frames_for(messages, kind, fields)
 
 
 def motion_frames(
     messages: tuple[DeclaredMessage, ...], payloads: tuple[bytes, ...], last: bool, turn_id: str
 ) -> tuple[Frame, ...]:
-    """Write motion payloads, in one message or one by one. The end mark is a field, or a message of its
-    own."""
-    places, end = places_of(messages, "motion"), places_of(messages, "last-motion")
+    """Return the frames for motion payloads: one message for all, or one for each. The end mark is a field of
+    the last message, or a message of its own."""
+    places, end_places = places_of(messages, "motion"), places_of(messages, "last-motion")
+    mark_is_field = "last" in places
+    end_has_motion = bool({"payload", "payloads"} & set(end_places))
     one_by_one = "payload" in places
     groups = [[payload] for payload in payloads] if one_by_one else [list(payloads)]
     frames: tuple[Frame, ...] = ()
     for number, group in enumerate(groups, 1):
-        at_the_end = last and number == len(groups)
-        carried = at_the_end and "last" not in places and bool({"payload", "payloads"} & set(end))
-        marked = carried or (at_the_end and "last" in places)
-        if group or marked or not last:
+        is_end = last and number == len(groups)
+        is_last_motion = is_end and not mark_is_field and end_has_motion
+        has_end_mark = is_last_motion or (is_end and mark_is_field)
+        if group or has_end_mark or not last:
             payload = group[0] if one_by_one else ""
-            fields = {"payload": payload, "payloads": group, "last": at_the_end, "turn": turn_id}
-            frames += frames_for(messages, "last-motion" if carried else "motion", fields)
-    if last and "last" not in places and not {"payload", "payloads"} & set(end):
+            fields = {"payload": payload, "payloads": group, "last": is_end, "turn": turn_id}
+            frames += frames_for(messages, "last-motion" if is_last_motion else "motion", fields)
+    if last and not mark_is_field and not end_has_motion:
         frames += frames_for(messages, "last-motion", {"turn": turn_id})
     return frames
 
 
 def note_frames(messages: tuple[DeclaredMessage, ...], kind: str) -> tuple[Frame, ...]:
-    """Write the message that is recognised as a note by the constant `kind`."""
+    """Return the first message that the constant `kind` identifies as a note, as a frame; no frame if there
+    is no such message."""
     for message in messages:
         for place, constants in message.when.items():
             if "note" in message.meanings and kind in constants:
