@@ -1,1 +1,1 @@
-"""What happened: events, the recorder whose clock comes in, and the one redaction of secrets."""
+"""What happened in a run: the events, the recorder that writes them down, and the redaction of secrets."""

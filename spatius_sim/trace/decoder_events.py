@@ -1,11 +1,11 @@
-"""What a client decoder reports: also the discards that AvatarKit does not report."""
+"""The events that a client decoder reports, among them discards, which AvatarKit does not report."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class PlaybackState(StrEnum):
-    """What the avatar does (docs:state-events)."""
+    """The state of the avatar's playback (docs:state-events)."""
 
     IDLE = "idle"
     PLAYING = "playing"
@@ -13,7 +13,7 @@ class PlaybackState(StrEnum):
 
 
 class StateReason(StrEnum):
-    """Why the state changed (docs:state-events)."""
+    """Why the state of the playback changed (docs:state-events)."""
 
     USER_ACTION = "userAction"
     PLAYBACK_END = "playbackEnd"
@@ -29,7 +29,7 @@ class StarvationMode(StrEnum):
 
 
 class DiscardReason(StrEnum):
-    """Why a payload changed nothing."""
+    """Why the client discarded a payload."""
 
     MISMATCHED_ID = "mismatched id"
     NO_CONVERSATION = "no conversation"
@@ -47,7 +47,7 @@ class ConversationStarted:
 
 @dataclass(frozen=True, slots=True)
 class MotionTaken:
-    """The client took a payload of so many keyframes."""
+    """The client accepted a payload with this number of `keyframes`."""
 
     conversation_id: str
     keyframes: int
@@ -55,7 +55,7 @@ class MotionTaken:
 
 @dataclass(frozen=True, slots=True)
 class MotionDiscarded:
-    """A payload was discarded. It was given with this `conversation_id`."""
+    """The client discarded a payload that came with this `conversation_id`."""
 
     conversation_id: str
     reason: DiscardReason
@@ -63,14 +63,14 @@ class MotionDiscarded:
 
 @dataclass(frozen=True, slots=True)
 class AudioOnlyEntered:
-    """Empty motion came: this conversation is audio-only from here on (seed:002)."""
+    """Empty motion came: this conversation is audio-only from now on (seed:002)."""
 
     conversation_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """The avatar does something else now."""
+    """The state of the avatar's playback changed to `state`."""
 
     state: PlaybackState
     reason: StateReason

@@ -1,4 +1,4 @@
-"""Events in words, for people alone: nothing is decided by a sentence that is made here."""
+"""Describes events in words, for people: no program decides anything by these texts."""
 
 from dataclasses import fields
 
@@ -25,7 +25,7 @@ FAULTS = {
     "server-dies": "Motion Server dies",
     "proxy-lost-track": "the proxy could not read along",
 }
-"""The words for a fault whose kind alone says too little, by kind."""
+"""The words for those kinds of faults whose id alone says too little."""
 
 PROVOCATIONS = {
     Provocation.WRONG_KEY: "a token request with a wrong API key",
@@ -50,35 +50,35 @@ WAITS = {
     Awaited.SILENCE: "the second in which motion of an interrupted request may still come",
     Awaited.HANG_UP: "the upstream sessions of a client that hung up, to be closed",
 }
-"""The words for what was waited for, apart from a turn."""
+"""The words for each thing that the kit waits for, except a turn."""
 
 
 def line_of(event: Event) -> str:
-    """Return the event in one line."""
+    """Return an event as one line of text: its time in seconds, lane, connection, and what happened."""
     return f"{event.at_ns / 1e9:10.3f}  {event.lane:10}  {event.connection:12}  {_describe_kind(event)}"
 
 
 def describe_fault(fault: Injected) -> str:
-    """Return the fault in words, with its figures."""
+    """Return a fault in words, with the numbers in its `detail`."""
     words = FAULTS.get(fault.kind, fault.kind)
     return f"{words}: {fault.detail}" if fault.detail else words
 
 
 def describe_provocation(provocation: Provocation) -> str:
-    """Return in words what the kit does on purpose."""
+    """Return in words what the kit does on purpose to provoke the subject."""
     return PROVOCATIONS[provocation]
 
 
 def describe_wait(wait: WaitEnded) -> str:
-    """Return in words what was waited for, and how the wait ended."""
+    """Return in words what the kit waited for, and how the wait ended."""
     if wait.what_for is Awaited.TURN:
-        ended = "both halves have come" if wait.complete else "nothing more came"
-        return f"the wait for turn {wait.turn + 1} ends: {ended}"
+        outcome = "both halves have come" if wait.complete else "nothing more came"
+        return f"the wait for turn {wait.turn + 1} ends: {outcome}"
     return f"the wait for {WAITS[wait.what_for]} {'is over' if wait.complete else 'was in vain'}"
 
 
 def _describe_kind(event: Event) -> str:
-    """Return what happened, in words."""
+    """Return in words what happened in an event, without its time and place."""
     match event.what:
         case Sent(raw, value):
             return f"<- {_describe_frame(raw, value)}"
@@ -93,23 +93,25 @@ def _describe_kind(event: Event) -> str:
         case WaitEnded() as wait:
             return describe_wait(wait)
         case other:
-            named = ", ".join(f"{f.name}={_abbreviate(repr(getattr(other, f.name)))}" for f in fields(other))
-            return f"{type(other).__name__}({named})"
+            named_values = ", ".join(
+                f"{f.name}={_abbreviate(repr(getattr(other, f.name)))}" for f in fields(other)
+            )
+            return f"{type(other).__name__}({named_values})"
 
 
 def _describe_frame(raw: str | bytes, value: object) -> str:
-    """Return what a frame says, in words."""
+    """Return in words what a frame says; `value` is the frame as it was decoded."""
     match value:
         case AudioInput(req_id, audio, end):
             return f"audio of {req_id}: {len(audio)} bytes{', end' * end}"
         case MotionResponse():
-            faulty = f", {value.shape_fault}" if value.shape_fault else ""
-            return f"motion of {value.req_id}: {len(value.keyframes)} keyframes{', end' * value.end}{faulty}"
+            fault = f", {value.shape_fault}" if value.shape_fault else ""
+            return f"motion of {value.req_id}: {len(value.keyframes)} keyframes{', end' * value.end}{fault}"
         case Audio(pcm, last, turn_id):
             return f"audio{_of_turn(turn_id)}: {len(pcm)} bytes{', last' * last}"
         case Motion(payloads, last, turn_id):
-            inside = ", ".join(_describe_frame(payload, read_upstream(payload)) for payload in payloads)
-            return f"motion{_of_turn(turn_id)} [{inside}]{', last' * last}"
+            contents = ", ".join(_describe_frame(payload, read_upstream(payload)) for payload in payloads)
+            return f"motion{_of_turn(turn_id)} [{contents}]{', last' * last}"
         case Speak(pcm):
             return f"speaks: {len(pcm)} bytes"
         case other:
@@ -117,12 +119,15 @@ def _describe_frame(raw: str | bytes, value: object) -> str:
 
 
 def _of_turn(turn_id: str) -> str:
+    """Return the words that name a turn; "" if the turn has no id."""
     return f" of {turn_id}" if turn_id else ""
 
 
 def _abbreviate(text: str) -> str:
+    """Return the text, cut after _LONGEST_TEXT characters."""
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + " ..."
 
 
 def _describe_length(pcm: bytes, rate: int) -> str:
+    """Return in words how long this speech is: in seconds, or in bytes if the rate is not known."""
     return f"{len(pcm) / BYTES_PER_SAMPLE / rate:.2f} s of speech" if rate else f"{len(pcm)} bytes of speech"

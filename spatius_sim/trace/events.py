@@ -32,7 +32,7 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Undecodable:
-    """A frame is no message of the protocol, for this reason."""
+    """Stands for a frame that is no message of the protocol; `reason` says why."""
 
     reason: str
 
@@ -42,9 +42,9 @@ Value = Message | Undecodable | RelayEvent | ClientAction | TesteeRequest | Test
 
 @dataclass(frozen=True, slots=True)
 class TokenRequested:
-    """Somebody asked for a token. `now` and `expire_at` are unix seconds; `expire_at` is None if the body
-    named none. `token` is the reference of the token that was issued, "" if none was. `status` is 0 if a
-    fault kept the answer back."""
+    """A session token was requested. `now` and `expire_at` are unix seconds; `expire_at` is None if the body
+    named no time. `key` and `token` are references of the API key and of the issued token; `token` is "" if
+    no token was issued. `status` is the HTTP status of the answer, 0 if a fault kept the answer back."""
 
     key: str
     expire_at: int | None
@@ -55,7 +55,7 @@ class TokenRequested:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A WebSocket was opened. Upstream: with which token, for which app and avatar."""
+    """A WebSocket was opened; the fields are filled in upstream only. `token` is the token's reference."""
 
     token: str = ""
     app_id: str = ""
@@ -64,8 +64,8 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An upgrade was refused with that HTTP status, 0 if a fault kept the answer back. `app_id` and
-    `avatar_id` are "" if they are not known."""
+    """An upgrade was refused with this HTTP `status`, 0 if a fault kept the answer back. `token`, `app_id`
+    and `avatar_id` are "" if they are not known."""
 
     status: int
     reason: str
@@ -85,7 +85,8 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The kit sent a frame; `answers` is the req_id that a recorded payload of another id answers."""
+    """The kit sent a frame. `answers` is the req_id of the request that the frame answers, "" if it answers
+    none. (A recorded payload carries another req_id itself.)"""
 
     raw: str | bytes
     value: Value = field(compare=False)
@@ -94,7 +95,8 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The kit received a frame. A frame may carry several events: each is recorded, numbered by `part`."""
+    """The kit received a frame. If the frame carries several values, each is recorded as an event of its own;
+    `part` numbers them from 0."""
 
     raw: str | bytes
     value: Value = field(compare=False)
@@ -111,7 +113,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Audio or motion went to a room, as the envelope that carries it."""
+    """Audio or motion was sent to a room; `raw` is the envelope that carries it."""
 
     room: str
     raw: bytes
@@ -128,8 +130,7 @@ class TurnStarted:
 
 
 class Awaited(StrEnum):
-    """What the kit gives a subject time for. The values are stable ids; `describe_wait` in words.py has the
-    words."""
+    """What the kit waits for. The values are stable ids; `describe_wait` in event_text.py has the words."""
 
     TURN = "turn"
     """Both halves of a turn."""
@@ -143,9 +144,9 @@ class Awaited(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WaitEnded:
-    """The kit stopped waiting on a connection: what it waited for had come (`complete`), or time was up
-    without a sign of life. A wait for silence is complete when its time has passed. `turn` is the number of
-    the turn, if that was waited for. Absence can be judged only if a wait for it ended."""
+    """The kit stopped waiting on a connection. `complete` says whether the awaited thing came; if not, the
+    time was up. A wait for silence is complete when its time has passed. `turn` is the number of the turn, if
+    the kit waited for a turn. A rule may judge that something is missing only after such an event."""
 
     what_for: Awaited
     complete: bool
@@ -153,8 +154,8 @@ class WaitEnded:
 
 
 class Provocation(StrEnum):
-    """What the kit does on purpose, like a Server SDK or a client that errs or waits. The values are stable
-    ids; `describe_provocation` in words.py has the words."""
+    """What the kit does on purpose to provoke a subject: it plays a Server SDK or a client that makes a
+    mistake, or waits. The values are stable ids; `describe_provocation` in event_text.py has the words."""
 
     WRONG_KEY = "wrong-key"
     MISSING_KEY = "missing-key"
@@ -174,15 +175,15 @@ class Provocation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Provoked:
-    """The kit is about to do this on purpose on that connection."""
+    """The kit is about to do something on purpose on a connection, to provoke the subject."""
 
     intent: Provocation
 
 
 @dataclass(frozen=True, slots=True)
 class KitStalled:
-    """The kit itself was late: for so many seconds up to here it did nothing. What happened meanwhile is
-    written down after this event."""
+    """The kit itself was late: it did nothing for the last `seconds` seconds. What happened in this time is
+    recorded after this event."""
 
     seconds: float
 
@@ -191,7 +192,7 @@ class Excuse(StrEnum):
     """What a fault excuses a relay from, in the turn into which it falls."""
 
     NOTHING = "nothing"
-    """The relay bears the fault: the turn is judged like any other."""
+    """The relay must cope with the fault: the turn is judged like any other."""
     LATENESS = "lateness"
     """Motion may come later by the fault's delay. The delays of one turn count together: if they are too
     long, each excuses as much as a failure."""
@@ -201,9 +202,9 @@ class Excuse(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """A fault that the kit caused on purpose. `kind` is a stable id: what a scenario file calls the fault, or
-    another key of words.FAULTS. `delay` is in seconds, at most. `detail` is for people alone: nothing is
-    decided by it. `describe_fault` in words.py makes the sentence."""
+    """A fault that the kit caused on purpose. `kind` is a stable id: the fault's name in a scenario file, or
+    a key of FAULTS in event_text.py. `delay` is the longest delay in seconds. `detail` is a text for people;
+    no program decides anything by it. `describe_fault` in event_text.py makes the sentence."""
 
     kind: str
     excuses: Excuse
@@ -212,12 +213,13 @@ class Injected:
 
 
 SERVER_DIES = Injected("server-dies", Excuse.FAILURE)
-"""Motion Server cuts all its connections off, as if it crashed."""
+"""Motion Server cuts all its connections, as if it crashed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecretKnown:
-    """The kit knows a secret that must not come down. `kind` is its reference; it has `length` characters."""
+    """The kit knows a secret that must not be sent to the client. `kind` is the secret's reference, and
+    `length` its number of characters."""
 
     kind: str
     length: int
@@ -225,7 +227,8 @@ class SecretKnown:
 
 @dataclass(frozen=True, slots=True)
 class SecretSeen:
-    """A known secret was found in something that the client was sent."""
+    """A known secret was found in what the client was sent. `kind` is the secret's reference; `place` says
+    where it was found, and in which encoding."""
 
     kind: str
     place: str
@@ -264,21 +267,20 @@ class Event:
 
 
 FALLBACK_WAIT = 15.0
-"""Seconds that a relay has to fall back to audio alone, if nobody says otherwise (ASSUMED)."""
+"""Seconds that a relay has to fall back to audio alone, unless the user sets another time (ASSUMED)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TraceHeader:
-    """Says what was judged (`relay`, `server`, `client`), over which wire ("" for none), and from which seed.
-    `plan` is the plan in words, for people; `plan_token` is the same plan as `--plan` takes it, "" if nothing
-    was planned. `lacks` names the features that the subject declares it lacks: rules that need one are
-    NOT_APPLICABLE.
+    """Says how a run was made. `subject` is what was judged (`relay`, `server`, `client`); `wire` is "" if
+    there is none. `plan` is the plan in words, for people; `plan_token` is the same plan as `--plan` takes
+    it, "" if nothing was planned. `lacks` names the features that the subject declares to lack: rules that
+    need such a feature are NOT_APPLICABLE.
 
-    `halves` says what could be seen: `both`, or `upstream` or `downstream` alone. `speech` says whether audio
-    is what was spoken, and not noise of its length and loudness. `fallback_wait`: the seconds that a relay
-    has to fall back to audio alone. `declaration`: the YAML that describes the wire, "" for one that is built
-    in.
-    """
+    `halves` says what the kit could see: `both`, or only `upstream` or `downstream`. `speech` says whether
+    the audio is the real speech; if not, it is noise of the same length and loudness. `fallback_wait` is the
+    seconds that a relay has to fall back to audio alone. `declaration` is the YAML that describes the wire,
+    "" for a built-in wire."""
 
     subject: str
     wire: str
@@ -295,11 +297,11 @@ class TraceHeader:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A complete run: a run that broke off is no trace."""
+    """All events of one run that came to its end."""
 
     header: TraceHeader
     events: tuple[Event, ...]
 
     def on_lane(self, lane: Lane) -> Iterator[Event]:
-        """Yield the events of one lane, in order."""
+        """Return an iterator over the events of one lane, in order."""
         return (event for event in self.events if event.lane is lane)

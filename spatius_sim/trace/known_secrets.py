@@ -1,9 +1,10 @@
-"""Takes the secrets of a run out of everything that leaves it. No other module does so.
+"""Searches frames and texts for the secrets of a run, and puts stars in place of them. No other module does
+so.
 
-A secret is found plain, in base64 (of either alphabet, padded or not, wherever it begins), in hex, and
-through URL, JSON and Python escapes, twice escaped too. A secret of fewer than SHORTEST characters is looked
-for nowhere, for it could stand in any text by chance: it is taken out if its place says what it is
-(secret_places.py).
+A secret is found plain, in base64 (of either alphabet, padded or not, wherever it begins), in hex, and under
+URL, JSON and Python escapes, also if it is escaped twice. A secret of fewer than SHORTEST characters is not
+searched for, because it could stand in any text by chance. It is taken out if its place shows that it is a
+secret (secret_places.py).
 """
 
 import json
@@ -15,14 +16,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 SHORTEST = 8
-"""The fewest characters of a secret that is looked for."""
+"""The fewest characters of a secret that is searched for."""
 
 MOST_SECRETS = 1000
 """The most secrets that a process remembers if it runs for months."""
 
-_START = 8
-_DEEPEST = 2
-"""How often a secret may be escaped."""
+_INDEX_BYTES = 8
+"""So many first bytes of an encoded secret are its key in the index of all encoded secrets."""
+
+_MOST_ESCAPE_LAYERS = 2
+"""How often a secret may be escaped: each time a layer around the one before."""
 
 _ESCAPE = re.compile(
     rb"%[0-9A-Fa-f]{2}|\\x[0-9A-Fa-f]{2}"
@@ -33,7 +36,7 @@ _ESCAPE = re.compile(
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Span:
-    """Where a secret stands, and how it is written there."""
+    """The bytes from `start` to `end` in which a secret stands; `how` names the encoding."""
 
     start: int
     end: int
@@ -43,59 +46,65 @@ class _Span:
 
 @dataclass(slots=True)
 class KnownSecrets:
-    """Remembers the `most` secrets that were used last (None: all), and those that somebody holds.
+    """Remembers the `most` secrets that were used last (None: all), and all secrets that a holder still
+    needs, such as an open connection.
 
-    Some secrets have a reference (`key#1`, `token#2`): a trace says no more of them. The others are just
-    hidden.
+    Some secrets have a reference (`key#1`, `token#2`), by which a trace names them. Other secrets have none
+    and are only hidden.
     """
 
     most: int | None = None
     _references: OrderedDict[str, str] = field(default_factory=OrderedDict)
-    """By secret, used last at the end; "" for one that is just hidden."""
+    """The reference of each secret, the most recently used secret last; "" for a secret that is only
+    hidden."""
     _by_start: dict[bytes, dict[tuple[str, bytes], str]] = field(default_factory=dict)
-    """How each form is written, by its first bytes: session tokens begin alike, and a run knows hundreds."""
+    """An index for the search. By the first bytes of an encoded secret: the name of the encoding, by secret
+    and encoded secret. Session tokens begin alike, and a run knows hundreds of them."""
     _kinds: dict[str, int] = field(default_factory=dict)
+    """How many references of each kind have been given."""
     _held: dict[str, set[str]] = field(default_factory=dict)
+    """The secrets of each holder."""
 
     def reference_for(self, kind: str, secret: str, holder: str = "") -> str:
-        """Return the reference of a secret, "" for no secret. A new secret is learnt, and remembered at least
-        until its `holder` lets go."""
-        name = self._references.get(secret, "")
-        if secret and not name:
+        """Return the reference of a secret, "" if `secret` is empty. Learns the secret if it is new, and
+        remembers it at least until `let_go(holder)`."""
+        reference = self._references.get(secret, "")
+        if secret and not reference:
             number = self._kinds[kind] = self._kinds.get(kind, 0) + 1
-            name = f"{kind}#{number}"
-        self._learn_secret(secret, name, holder)
-        return name
+            reference = f"{kind}#{number}"
+        self._learn_secret(secret, reference, holder)
+        return reference
 
     def hide(self, secret: str, holder: str = "") -> None:
-        """Take this secret out of everything from here on."""
+        """Learn a secret without a reference: from now on it is searched for and replaced. A secret that is
+        too short to be searched for is ignored."""
         if len(secret) >= SHORTEST:
             self._learn_secret(secret, self._references.get(secret, ""), holder)
 
     def let_go(self, holder: str) -> None:
-        """Let the secrets of this holder be forgotten, the eldest first."""
+        """Say that this holder needs its secrets no more: they may be forgotten, the oldest first."""
         self._held.pop(holder, None)
         self._forget_oldest()
 
     def known_reference(self, secret: str) -> str:
-        """Return the reference of a secret, "" if it has none."""
+        """Return the reference of a secret, "" if it has none. Learns nothing."""
         return self._references.get(secret, "")
 
     def lengths(self) -> dict[str, int]:
-        """Return how many characters each secret has, by its reference."""
-        return {name: len(secret) for secret, name in self._references.items() if name}
+        """Return how many characters each secret with a reference has, by its reference."""
+        return {reference: len(secret) for secret, reference in self._references.items() if reference}
 
     def redact(self, raw: bytes) -> tuple[bytes, list[tuple[str, str]]]:
-        """Put stars in place of the secrets. Return the bytes, as long as before, and which secrets with a
-        reference were found, as (reference, how it was written)."""
-        spans = sorted(self._spans_of_secrets(raw, _DEEPEST))
+        """Return the bytes with stars in place of the secrets, as long as before, and a list of the secrets
+        that were found: (reference, name of the encoding). Secrets without a reference are not listed."""
+        spans = sorted(self._spans_of_secrets(raw, _MOST_ESCAPE_LAYERS))
         if not spans:
             return raw, []
         clean = bytearray(raw)
         for span in spans:
             clean[span.start : span.end] = b"*" * (span.end - span.start)
-        found = [(self._references[span.secret], span.how) for span in spans]
-        return bytes(clean), [one for one in dict.fromkeys(found) if one[0]]
+        sightings = dict.fromkeys((self._references[span.secret], span.how) for span in spans)
+        return bytes(clean), [(reference, how) for reference, how in sightings if reference]
 
     def text(self, text: str) -> str:
         """Return the text with stars in place of the secrets."""
@@ -103,14 +112,15 @@ class KnownSecrets:
         clean, _ = self.redact(raw)
         return text if clean is raw else clean.decode(errors="surrogatepass")
 
-    def _learn_secret(self, secret: str, name: str, holder: str) -> None:
-        """Remember a secret under this name, at least until its holder lets go of it."""
+    def _learn_secret(self, secret: str, reference: str, holder: str) -> None:
+        """Remember a secret and its reference, at least until `let_go(holder)`; index it for the search.
+        Other secrets may be forgotten instead."""
         if not secret:
             return
         if secret not in self._references and len(secret) >= SHORTEST:
-            for form, how in _encodings_of(secret):
-                self._by_start.setdefault(form[:_START], {})[secret, form] = how
-        self._references[secret] = name
+            for encoded, how in _encodings_to_search(secret):
+                self._by_start.setdefault(encoded[:_INDEX_BYTES], {})[secret, encoded] = how
+        self._references[secret] = reference
         self._references.move_to_end(secret)
         if holder:
             self._held.setdefault(holder, set()).add(secret)
@@ -124,32 +134,34 @@ class KnownSecrets:
         spare = len(self._references) - len(held) - self.most
         for secret in [secret for secret in self._references if secret not in held][: max(0, spare)]:
             del self._references[secret]
-            for form, _ in _encodings_of(secret):
-                alike = self._by_start.get(form[:_START], {})
-                alike.pop((secret, form), None)
-                if not alike:
-                    self._by_start.pop(form[:_START], None)
+            for encoded, _ in _encodings_to_search(secret):
+                same_start = self._by_start.get(encoded[:_INDEX_BYTES], {})
+                same_start.pop((secret, encoded), None)
+                if not same_start:
+                    self._by_start.pop(encoded[:_INDEX_BYTES], None)
 
     def _spans_of_secrets(self, raw: bytes, depth: int) -> Iterator[_Span]:
-        """Yield where the known secrets stand in these bytes, also under up to `depth` layers of escapes."""
-        for start, forms in self._by_start.items():
+        """Yield the places in `raw` at which known secrets stand, also under up to `depth` layers of
+        escapes."""
+        for start, same_start in self._by_start.items():
             if start in raw:
-                for (secret, form), how in forms.items():
-                    yield from (_Span(at, at + len(form), secret, how) for at in _places_of(form, raw))
+                for (secret, encoded), how in same_start.items():
+                    yield from (_Span(at, at + len(encoded), secret, how) for at in _find_all(encoded, raw))
         if depth and (b"%" in raw or b"\\" in raw):
-            read = _Unescaped(raw)
-            if read.escaped:
-                for span in self._spans_of_secrets(read.text, depth - 1):
-                    yield read.in_escaped(span)
+            unescaped = _UnescapedText(raw)
+            if unescaped.has_escapes:
+                for span in self._spans_of_secrets(unescaped.text, depth - 1):
+                    yield unescaped.place_in_raw(span)
 
 
-class _Unescaped:
-    """What stands behind the escapes of a text, and where."""
+class _UnescapedText:
+    """A frame with one layer of escapes decoded (`text`), so that secrets can be searched for in it. Finds
+    for each place in `text` the place in the frame."""
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
         self._starts: list[tuple[int, int]] = [(0, 0)]
-        """Where in the text, and where in the raw bytes, something begins: an escape or what follows one."""
+        """Pairs (index in `text`, index in the frame): of each escape, and of the bytes after each escape."""
         text = bytearray()
         end = 0
         for escape in _ESCAPE.finditer(raw):
@@ -159,23 +171,26 @@ class _Unescaped:
             end = escape.end()
             self._starts.append((len(text), end))
         self.text = bytes(text + raw[end:])
-        self.escaped = end > 0
+        self.has_escapes = end > 0
 
-    def in_escaped(self, span: _Span) -> _Span:
-        """The same place in the raw bytes."""
-        start, end = self._place(span.start), self._place(span.end)
+    def place_in_raw(self, span: _Span) -> _Span:
+        """Return the bytes of the frame that became this span of `text`. The encoding "plain" becomes
+        "URL-encoded" or "escaped" if there are escapes in these bytes."""
+        start, end = self._index_in_raw(span.start), self._index_in_raw(span.end)
         escapes = _ESCAPE.findall(self._raw, start, end)
         how = span.how
         if how == "plain" and escapes:
             how = "URL-encoded" if escapes[0][:1] == b"%" else "escaped"
         return _Span(start, end, span.secret, how)
 
-    def _place(self, at: int) -> int:
-        begins, place = self._starts[bisect_right(self._starts, (at, len(self._raw))) - 1]
-        return place + at - begins
+    def _index_in_raw(self, index: int) -> int:
+        """Return the index in the frame for an index in `text`."""
+        text_start, raw_start = self._starts[bisect_right(self._starts, (index, len(self._raw))) - 1]
+        return raw_start + index - text_start
 
 
 def _unescape(escape: bytes) -> bytes:
+    """Return the bytes for one escape: `%41` of a URL, `\\x41` of Python, `\\u0041` or `\\n` of JSON."""
     if escape[:1] == b"%":
         return bytes.fromhex(escape[1:].decode())
     if escape[:2] == b"\\x":
@@ -183,25 +198,29 @@ def _unescape(escape: bytes) -> bytes:
     return str(json.loads(b'"' + escape + b'"')).encode(errors="surrogatepass")
 
 
-def _places_of(form: bytes, raw: bytes) -> Iterator[int]:
-    at = raw.find(form)
+def _find_all(encoded: bytes, raw: bytes) -> Iterator[int]:
+    """Yield each index in the frame `raw` at which the encoded secret begins."""
+    at = raw.find(encoded)
     while at >= 0:
         yield at
-        at = raw.find(form, at + 1)
+        at = raw.find(encoded, at + 1)
 
 
-def _encodings_of(secret: str) -> list[tuple[bytes, str]]:
-    """Return the secret in every encoding that is searched for, each with its name."""
+def _encodings_to_search(secret: str) -> list[tuple[bytes, str]]:
+    """Return the byte strings by which a secret is found in frames: the secret in each encoding that is
+    searched for, with the encoding's name."""
     raw = secret.encode(errors="surrogatepass")
-    forms = {raw: "plain"}
-    forms.setdefault(raw.replace(b" ", b"+"), "URL-encoded")
-    forms.setdefault(raw.hex().encode(), "hex")
-    forms.setdefault(raw.hex().upper().encode(), "hex")
-    for shift in range(3):
-        encoded = b64encode(b"\0" * shift + raw)
+    encodings = {raw: "plain"}
+    encodings.setdefault(raw.replace(b" ", b"+"), "URL-encoded")
+    encodings.setdefault(raw.hex().encode(), "hex")
+    encodings.setdefault(raw.hex().upper().encode(), "hex")
+    # Base64 writes 3 bytes as 4 characters, so it depends on how many bytes (0, 1 or 2) of a group of 3 stand
+    # before the secret.
+    for bytes_before in range(3):
+        base64 = b64encode(b"\0" * bytes_before + raw)
         # The characters at both ends depend on what stands beside the secret.
-        start = -(-shift * 8 // 6)
-        sure = encoded[start : (shift + len(raw)) * 8 // 6]
-        forms.setdefault(sure, "base64")
-        forms.setdefault(sure.translate(bytes.maketrans(b"+/", b"-_")), "base64")
-    return list(forms.items())
+        start = -(-bytes_before * 8 // 6)
+        certain = base64[start : (bytes_before + len(raw)) * 8 // 6]
+        encodings.setdefault(certain, "base64")
+        encodings.setdefault(certain.translate(bytes.maketrans(b"+/", b"-_")), "base64")
+    return list(encodings.items())

@@ -1,7 +1,7 @@
-"""Finds logins in headers, settings and URLs, and shows the rest without them.
+"""Finds secrets in headers, settings and URLs, and makes URLs that may be shown.
 
-If no document says that a place holds a secret, its name tells (`authToken`), or its value, if that looks
-drawn by lot: sixteen characters and more, in which letters and digits take turns four times.
+If no document says that a setting is a secret, its name may show that (`authToken`), or its value: it looks
+random if it has sixteen characters or more, and changes between letters and digits four times or more.
 """
 
 import binascii
@@ -18,50 +18,54 @@ _SECRET_NAME = re.compile(
     r"key|secret|token|auth|passw|passphrase|pwd|credential|jwt|signature|cookie|bearer", re.IGNORECASE
 )
 _SESSION_NAME = re.compile(r"sess|sid", re.IGNORECASE)
-_NO_LOGIN = re.compile(r"sec-websocket-", re.IGNORECASE)
-_BY_LOT = re.compile(r"[\w.~+=-]{16,}")
-_FEWEST_TURNS = 4
+_PUBLIC_HEADER = re.compile(r"sec-websocket-", re.IGNORECASE)
+"""Headers such as Sec-WebSocket-Key: their names look secret, but they are not."""
+
+_RANDOM_CHARACTERS = re.compile(r"[\w.~+=-]{16,}")
+_FEWEST_CHANGES = 4
 
 _USER = re.compile(r"(?<=://)[^/?#\s]*(?=@)")
 _QUERY_VALUE = re.compile(r"([?&])([^=&#\s,]+)=[^&#\s,]+")
 _BARE_QUERY = re.compile(r"\?[^=&#\s,]+(?![^&#\s,])")
 
 StandIn = Callable[[str], str]
-"""What is shown in place of a secret, by the name of its place."""
+"""A function from the name of a secret's place to the text that is shown there instead of the secret."""
 
 
 def hide_value(name: str) -> str:
-    """Return the stand-in that tells nothing."""
+    """Return HIDDEN whatever the name: the stand-in that tells nothing about the secret."""
     return HIDDEN
 
 
 def names_a_secret(name: str) -> bool:
-    """Whether what is named so is a secret."""
+    """Whether the value of a setting with this name is a secret."""
     return _SECRET_NAME.search(name) is not None
 
 
 def secrets_in_header(name: str, value: str) -> Iterator[str]:
-    """Yield the secrets in an HTTP header: its login (no scheme); if it is Basic, also the password."""
+    """Yield the secrets in an HTTP header: secret cookies, a login without its scheme, the password of a
+    Basic login, or the whole value if the header's name shows that it is secret."""
     lowered = name.lower()
     if lowered == "cookie":
         for pair in value.split(";"):
-            cookie, _, crumb = pair.strip().partition("=")
-            if _SECRET_NAME.search(cookie) or _SESSION_NAME.search(cookie) or _looks_drawn(crumb):
-                yield crumb
+            cookie, _, content = pair.strip().partition("=")
+            if _SECRET_NAME.search(cookie) or _SESSION_NAME.search(cookie) or _looks_random(content):
+                yield content
     elif lowered.endswith("authorization"):
         scheme, _, login = value.strip().partition(" ")
         yield login.strip() or scheme
         if scheme.lower() == "basic":
             yield from _parts_of_basic_login(login.strip())
-    elif _SECRET_NAME.search(name) and not _NO_LOGIN.match(name):
+    elif _SECRET_NAME.search(name) and not _PUBLIC_HEADER.match(name):
         yield value.strip()
 
 
 def secrets_in_setting(name: str, value: str) -> Iterator[str]:
-    """Yield the secrets in a variable of the environment, or in another setting of that name."""
+    """Yield the secrets in a setting, such as an environment variable: those in its URL, or the whole value
+    if the name or the value shows that it is secret."""
     if "://" in value:
         yield from secrets_in_url(value)
-    elif _SECRET_NAME.search(name) or _looks_drawn(value):
+    elif _SECRET_NAME.search(name) or _looks_random(value):
         yield value
 
 
@@ -74,33 +78,38 @@ def secrets_in_url(url: str) -> Iterator[str]:
         return
     yield unquote(password) or unquote(user)
     for name, value in parse_qsl(parts.query):
-        if _SECRET_NAME.search(name) or _looks_drawn(value):
+        if _SECRET_NAME.search(name) or _looks_random(value):
             yield value
 
 
 def shown_url(url: str, stand_in: StandIn = hide_value) -> str:
-    """Return the URL (or a text with several) as it may be shown: without user and password (their place is
-    `login`), and without the values of its query (their place is their name)."""
-    url = _USER.sub(lambda found: stand_in("login"), url)
-    url = _QUERY_VALUE.sub(lambda found: f"{found[1]}{found[2]}={stand_in(found[2])}", url)
-    return _BARE_QUERY.sub(lambda found: f"?{stand_in('query')}", url)
+    """Return a URL, or a text with URLs, as it may be shown. `stand_in("login")` replaces user and password,
+    `stand_in(name)` each value in the query, and `stand_in("query")` a query without names."""
+    url = _USER.sub(lambda match: stand_in("login"), url)
+    url = _QUERY_VALUE.sub(lambda match: f"{match[1]}{match[2]}={stand_in(match[2])}", url)
+    return _BARE_QUERY.sub(lambda match: f"?{stand_in('query')}", url)
 
 
 def _parts_of_basic_login(login: str) -> Iterator[str]:
-    """Yield the user:password pair of a Basic login, and the password alone."""
+    """Yield user and password of a Basic login as one text `user:password`, then the password alone. Yields
+    nothing if the login is no base64 text."""
     try:
-        both = b64decode(login, validate=True).decode()
+        user_and_password = b64decode(login, validate=True).decode()
     except (binascii.Error, ValueError):
         return
-    yield both
-    yield both.partition(":")[2]
+    yield user_and_password
+    _, _, password = user_and_password.partition(":")
+    yield password
 
 
-def _looks_drawn(value: str) -> bool:
-    return _BY_LOT.fullmatch(value) is not None and _count_letter_digit_changes(value) >= _FEWEST_TURNS
+def _looks_random(value: str) -> bool:
+    """Whether a value looks like a random key: long, without spaces, letters and digits mixed."""
+    if _RANDOM_CHARACTERS.fullmatch(value) is None:
+        return False
+    return _count_letter_digit_changes(value) >= _FEWEST_CHANGES
 
 
 def _count_letter_digit_changes(value: str) -> int:
-    """Count how often letters follow digits, or digits letters."""
-    kinds = ["0" if character.isdigit() else "a" for character in value if character.isalnum()]
-    return sum(one != other for one, other in pairwise(kinds))
+    """Return how often a digit follows a letter, or a letter a digit; other characters do not count."""
+    digits = [character.isdigit() for character in value if character.isalnum()]
+    return sum(first != second for first, second in pairwise(digits))

@@ -11,7 +11,8 @@ from spatius_sim.wires.wire import Wire
 
 
 def read_upstream(raw: str | bytes, read: Callable[[bytes], Message] = decode) -> Message | Undecodable:
-    """Read a frame between a Server SDK and Motion Server; `read` decodes it."""
+    """Return the message in a frame between a Server SDK and Motion Server, as the function `read` decodes
+    it; Undecodable with the reason if `read` cannot."""
     if isinstance(raw, str):
         return Undecodable("a text frame; Motion Server's messages are binary")
     try:
@@ -27,7 +28,8 @@ def read_frame(lane: Lane, raw: str | bytes, *, sent: bool, wire: Wire | None, p
 
 
 def read_parts(lane: Lane, raw: str | bytes, *, sent: bool, wire: Wire | None) -> tuple[Value, ...]:
-    """Return all events that a frame carries, one at least."""
+    """Return all values that a frame carries, one at least: messages, relay events or client actions, by the
+    frame's lane and by whether the kit sent it. A frame that cannot be read gives one Undecodable."""
     if lane in (Lane.UPSTREAM, Lane.EGRESS):
         return (read_upstream(raw),)
     if lane is Lane.CLIENT:
@@ -38,6 +40,8 @@ def read_parts(lane: Lane, raw: str | bytes, *, sent: bool, wire: Wire | None) -
 
 
 def _read_testee(raw: str | bytes, *, sent: bool) -> Value:
+    """Return the request that the kit sent to a testee, or the answer that it received; Undecodable with the
+    reason if there is none."""
     try:
         return read_request(raw) if sent else read_answer(raw)
     except RemoteProtocolError as error:

@@ -1,4 +1,4 @@
-"""Writes down what happens, as a trace. The clock comes in as a value, so that every driver feeds the same
+"""Writes down what happens, as a trace. The clock is a parameter, so that real and virtual time use the same
 recorder."""
 
 import math
@@ -28,49 +28,53 @@ from spatius_sim.trace.secret_places import texts_without_secrets, without_secre
 from spatius_sim.wires import Wire
 
 _HANDSHAKE_EVENTS = 3
+"""The events of a complete handshake: opened, configuration, confirmation."""
+
 CONFIGURATION = b"\x08\x01"
-"""How a ClientConfigureSession begins."""
+"""The first bytes of an encoded ClientConfigureSession: field 1 (`type`), with the value 1."""
+
 _UPSTREAM = Lane.UPSTREAM
 
 
 def _nobody_waits() -> None:
-    """Do nothing when something has happened."""
+    """Do nothing: the default for `on_change`, if nobody waits for a change."""
 
 
 class Sink(Protocol):
-    """Takes what happens at the sockets of a shell."""
+    """Receives everything that happens at the sockets of a server or client."""
 
     @property
     def secrets(self) -> KnownSecrets:
         """Return the secrets that must not stand in any event."""
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
-        """Take an event that happens now."""
+        """Receive an event that happens now."""
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
-        """Take a frame that the kit sent."""
+        """Receive a frame that the kit sent."""
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """Take a frame that the kit received."""
+        """Receive a frame that the kit received."""
 
     def secret_reference(self, kind: str, secret: str) -> str:
-        """Return the reference by which a trace may name this secret."""
+        """Return the reference by which a trace may name this secret; learn the secret if it is new."""
 
 
 class NullSink:
-    """Drops the events of a server that nobody records. It knows the secrets, for others need them."""
+    """Drops all events: for a server that nobody records. It still remembers the secrets, because the
+    server's log must not show them."""
 
     def __init__(self) -> None:
         self.secrets = KnownSecrets(MOST_SECRETS)
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
-        """Not written down."""
+        """Drop the event."""
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
-        """Not written down."""
+        """Drop the frame."""
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """Not written down."""
+        """Drop the frame."""
 
     def secret_reference(self, kind: str, secret: str) -> str:
         """Return the reference of a secret; learn the secret if it is new."""
@@ -79,17 +83,17 @@ class NullSink:
 
 @dataclass(slots=True)
 class Recorder:
-    """One recorder serves one process. `start` opens a trace and `finish` closes it; between the two,
-    nothing that happens is written down, but secrets and open connections are kept in mind.
+    """Records the traces of one process, one after the other. `start` opens a trace and `finish` closes it.
+    While no trace is open, only secrets, tokens and the handshakes of open connections are remembered.
 
-    What a session says after its handshake is kept as bytes until somebody looks at the trace: to read it
-    costs more than all else that is done about it.
+    Upstream frames after a handshake are kept as bytes until `events` is read, because decoding them is the
+    most expensive part.
 
-    A trace of more than `most_bytes` of frames, or more than `most_events`, is `flooded`: nothing more is
-    written into it.
+    A trace of more than `most_bytes` of frames, or of more than `most_events` events, is `flooded`: nothing
+    more is written into it.
 
-    `clock_ns` gives the time of each event in nanoseconds, and never goes back. `on_change` is called when
-    anything has happened, so that whoever waits can look."""
+    `clock_ns` returns the time in nanoseconds, and never goes back. `on_change` is called after each event,
+    so that whoever waits can look."""
 
     clock_ns: Callable[[], int]
     on_change: Callable[[], None] = _nobody_waits
@@ -97,7 +101,7 @@ class Recorder:
     secrets: KnownSecrets = field(default_factory=KnownSecrets)
     last_sign_ns: dict[str, int] = field(default_factory=dict)
     on_event: Callable[[Event], None] | None = None
-    """Told of every event at once, whether a trace is open or not: a tape, for one."""
+    """Called with every event at once, for example to write a tape, whether a trace is open or not."""
     most_bytes: float = math.inf
     most_events: float = math.inf
     flooded: bool = False
@@ -105,9 +109,9 @@ class Recorder:
     _count: int = 0
     _events: list[Event] | None = None
     _unread: list[Any] = field(default_factory=list)
-    """Events that nobody has looked at yet, five parts of each in a row: when, connection, the bytes of a
-    frame between a Server SDK and Motion Server (or an Event), whether the kit sent it, and what it answers.
-    A tuple for each would have the garbage collector look through all of them, again and again."""
+    """Events that are not in `_events` yet, as five items each, one after the other: time, connection, the
+    bytes of an upstream frame (or a finished Event), whether the kit sent it, and the req_id that it answers.
+    A tuple for each event would slow the garbage collector down."""
     _header: TraceHeader | None = None
     _handshakes: dict[str, list[Event]] = field(default_factory=dict)
     _shaken: set[str] = field(default_factory=set)
@@ -115,13 +119,14 @@ class Recorder:
     _tokens: dict[str, Event] = field(default_factory=dict)
 
     def start(self, header: TraceHeader) -> None:
-        """Open a trace. Upstream connections that are open still stand at its head, with their handshake."""
+        """Open a new trace; an open trace is dropped. The new trace begins with the known secrets, and with
+        the tokens and handshakes of upstream connections that are still open."""
         self._header = header
         self._events = []
         self._unread = []
         self._bytes, self._count, self.flooded = 0, 0, False
-        for name, length in self.secrets.lengths().items():
-            self.emit(Lane.KIT, "", SecretKnown(name, length))
+        for reference, length in self.secrets.lengths().items():
+            self.emit(Lane.KIT, "", SecretKnown(reference, length))
         for handshake in list(self._handshakes.values()):
             opened = handshake[0].what
             token = self._tokens.get(opened.token) if isinstance(opened, Opened) else None
@@ -130,7 +135,7 @@ class Recorder:
                 self._count += 1
 
     def finish(self) -> Trace:
-        """Close the trace and hand it over."""
+        """Close the open trace and return it; raises RuntimeError if no trace is open."""
         if self._events is None or self._header is None:
             raise RuntimeError("no trace was started")
         trace = Trace(self._header, tuple(self.events))
@@ -140,22 +145,26 @@ class Recorder:
 
     @property
     def events(self) -> list[Event]:
-        """Return what the open trace holds so far; nothing if none is open."""
+        """Return the events of the open trace so far; an empty list if no trace is open. Decodes the frames
+        that were kept as bytes."""
         events = self._events
         if events is None:
             return []
-        parts = iter(self._unread)
-        for at_ns, connection, said, sent, answers in zip(parts, parts, parts, parts, parts, strict=True):
-            if isinstance(said, Event):
-                events.append(said)
+        items = iter(self._unread)
+        for at_ns, connection, raw_or_event, sent, answers in zip(
+            items, items, items, items, items, strict=True
+        ):
+            if isinstance(raw_or_event, Event):
+                events.append(raw_or_event)
             else:
-                what = self._as_sent_or_received(_UPSTREAM, said, sent=sent, answers=answers)
+                what = self._as_sent_or_received(_UPSTREAM, raw_or_event, sent=sent, answers=answers)
                 events.append(Event(len(events), at_ns, _UPSTREAM, connection, what))
         self._unread.clear()
         return events
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
-        """Write down an event that happened now."""
+        """Write down an event that happened now: into the open trace, if it is not flooded, and for
+        `on_event`. Calls `on_change`."""
         size = len(what.raw) if isinstance(what, Sent | Received) else 0
         if not size:
             what = texts_without_secrets(what, self.secrets)
@@ -168,13 +177,15 @@ class Recorder:
         self.on_change()
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
-        """Write down a frame that the kit sent."""
-        if not self._keep_for_later(lane, connection, raw, sent=True, answers=answers):
+        """Write down a frame that the kit sent, without its secrets. `answers` is the req_id of the request
+        that it answers."""
+        if not self._keep_bytes_if_possible(lane, connection, raw, sent=True, answers=answers):
             self.emit(lane, connection, self._as_sent_or_received(lane, raw, sent=True, answers=answers))
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """Write down a frame that the kit received; secrets are taken out of it, and noted."""
-        if self._keep_for_later(lane, connection, raw):
+        """Write down a frame that the kit received, without its secrets. A known secret that came to the
+        client is written down as an event, too."""
+        if self._keep_bytes_if_possible(lane, connection, raw):
             return
         if lane is not Lane.DOWNSTREAM:
             self.emit(lane, connection, self._as_sent_or_received(lane, raw))
@@ -184,26 +195,29 @@ class Recorder:
             self.emit(lane, connection, Received(raw, event, part))
 
     def search_secrets(self, lane: Lane, connection: str, raw: str | bytes, place: str) -> str | bytes:
-        """Return the text without the known secrets, and write down each that was found, with its place."""
+        """Return `raw` with stars in place of the known secrets, and emit SecretSeen for each secret with a
+        reference. `place` says in words where `raw` stands. Other lanes than DOWNSTREAM are not searched."""
         if lane is not Lane.DOWNSTREAM:
             return raw
-        clean, found = self.secrets.redact(raw.encode() if isinstance(raw, str) else raw)
-        for kind, how in found:
-            self.emit(lane, connection, SecretSeen(kind, f"{place}, {how}"))
+        clean, sightings = self.secrets.redact(raw.encode() if isinstance(raw, str) else raw)
+        for reference, how in sightings:
+            self.emit(lane, connection, SecretSeen(reference, f"{place}, {how}"))
         return clean.decode(errors="replace") if isinstance(raw, str) else clean
 
     def secret_reference(self, kind: str, secret: str) -> str:
-        """The reference of a secret, which is learnt if it is new."""
+        """Return the reference of a secret. A new secret is learnt, and an event SecretKnown is written
+        down."""
         known = self.secrets.known_reference(secret)
-        name = known or self.secrets.reference_for(kind, secret)
-        if name and not known:
-            self.emit(Lane.KIT, "", SecretKnown(name, len(secret)))
-        return name
+        reference = known or self.secrets.reference_for(kind, secret)
+        if reference and not known:
+            self.emit(Lane.KIT, "", SecretKnown(reference, len(secret)))
+        return reference
 
-    def _keep_for_later(
+    def _keep_bytes_if_possible(
         self, lane: Lane, connection: str, raw: str | bytes, *, sent: bool = False, answers: str = ""
     ) -> bool:
-        """Whether this frame can be read later, and is kept until then."""
+        """Keep an upstream frame as bytes, to be decoded when `events` is read; return whether this was done.
+        This is not done during a handshake, for a configuration, or if `on_event` needs the event."""
         if lane is not _UPSTREAM or connection not in self._shaken:
             return False
         # A configuration is read at once: it may tell secrets.
@@ -215,8 +229,9 @@ class Recorder:
         self.on_change()
         return True
 
-    def _count_and_check_limits(self, added: int) -> bool:
-        self._bytes += added
+    def _count_and_check_limits(self, frame_bytes: int) -> bool:
+        """Count one more event, with a frame of this size; return whether the trace is flooded now."""
+        self._bytes += frame_bytes
         if self._bytes > self.most_bytes or self._count >= self.most_events:
             self.flooded = True
         self._count += not self.flooded
@@ -225,25 +240,29 @@ class Recorder:
     def _as_sent_or_received(
         self, lane: Lane, raw: str | bytes, *, sent: bool = False, answers: str = ""
     ) -> Sent | Received:
+        """Return the event for a frame, Sent or Received, without the frame's secrets."""
         raw, value = self._without_secrets(lane, raw, sent=sent)
         return Sent(raw, value, answers) if sent else Received(raw, value)
 
     def _without_secrets(self, lane: Lane, raw: str | bytes, *, sent: bool) -> tuple[str | bytes, Value]:
-        """The frame without secrets and the credentials of an egress, and what it means."""
+        """Return the frame with stars in place of secrets, and its decoded value. Secrets in the
+        configuration of an egress are learnt."""
         value = self._read(lane, raw, sent=sent)
         if isinstance(raw, str):
-            hidden: str | bytes = self.secrets.text(raw)
+            clean: str | bytes = self.secrets.text(raw)
         elif lane is Lane.UPSTREAM:
-            hidden = without_secrets(raw, value, self.secrets)
+            clean = without_secrets(raw, value, self.secrets)
         else:
-            hidden = self.secrets.redact(raw)[0]
-        return hidden, value if hidden == raw else self._read(lane, hidden, sent=sent)
+            clean = self.secrets.redact(raw)[0]
+        return clean, value if clean == raw else self._read(lane, clean, sent=sent)
 
     def _read(self, lane: Lane, raw: str | bytes, *, sent: bool) -> Value:
+        """Return the value that a frame on this lane carries, as `read_frame` decodes it."""
         return read_frame(lane, raw, sent=sent, wire=self.wire)
 
     def _remember_handshake(self, event: Event) -> None:
-        """Remember tokens and the handshakes of open sessions; a later trace begins with them."""
+        """Remember an event that a later trace must begin with: an issued token, or a part of the handshake
+        of an open session. Updates the time of the connection's last sign of life."""
         self.last_sign_ns[event.connection] = event.at_ns
         if event.lane is Lane.CONSOLE:
             if isinstance(event.what, TokenRequested) and event.what.token:

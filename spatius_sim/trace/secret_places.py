@@ -1,4 +1,4 @@
-"""Learns secrets from the places where they stand in messages and events, and takes them out there."""
+"""Takes secrets out of messages and events, and learns new secrets from the fields that hold them."""
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
@@ -17,13 +17,13 @@ W = TypeVar("W")
 
 
 def without_secrets(raw: bytes, message: object, secrets: KnownSecrets, holder: str = "") -> bytes:
-    """Return a frame that means `message` with stars in place of secrets. Secrets that stand in it for the
-    first time are learnt. Motion and plain audio stay as they are."""
+    """Return a frame with stars in place of secrets; `message` is the frame as it was decoded. New secrets in
+    a configuration are added to `secrets`, for `holder`. Motion and plain audio are returned as they are."""
     match message:
         case MotionResponse():
             return raw
         case AudioInput(audio=audio):
-            return raw if len(raw) - len(audio) <= _USUAL_FRAMING else _replace_around(raw, audio, secrets)
+            return raw if len(raw) - len(audio) <= _USUAL_FRAMING else _redact_around(raw, audio, secrets)
         case ConfigureSession():
             for secret in _secrets_of_egress(message):
                 secrets.hide(secret, holder)
@@ -33,7 +33,7 @@ def without_secrets(raw: bytes, message: object, secrets: KnownSecrets, holder: 
 
 
 def texts_without_secrets(what: W, secrets: KnownSecrets) -> W:
-    """Return an event, or another dataclass, with stars in place of the secrets in its texts."""
+    """Return an event (or another dataclass) with stars in place of the known secrets in its text fields."""
     texts = {field.name: getattr(what, field.name) for field in fields(what)}  # type: ignore[arg-type]
     clean = {name: secrets.text(text) for name, text in texts.items() if type(text) is str and text}
     changed = {name: text for name, text in clean.items() if text != texts[name]}
@@ -41,7 +41,8 @@ def texts_without_secrets(what: W, secrets: KnownSecrets) -> W:
 
 
 def _secrets_of_egress(message: ConfigureSession) -> Iterator[str]:
-    """Yield all secrets that a session configuration carries."""
+    """Yield all secrets in a session configuration: credentials of its egress, and settings that look
+    secret."""
     livekit, agora = message.livekit_egress, message.agora_egress
     pairs = message.extra_params
     if livekit is not None:
@@ -55,30 +56,33 @@ def _secrets_of_egress(message: ConfigureSession) -> Iterator[str]:
 
 
 def _hide_egress_secrets(message: ConfigureSession) -> ConfigureSession:
-    """Return the configuration with every secret replaced."""
+    """Return the configuration with stars in place of every secret, and without logins in URLs."""
     livekit, agora = message.livekit_egress, message.agora_egress
     if livekit is not None:
         livekit = replace(
             livekit,
-            url=_plain_url(livekit.url),
+            url=_url_without_login(livekit.url),
             api_key=_replace_by_stars(livekit.api_key),
             api_secret=_replace_by_stars(livekit.api_secret),
             api_token=_replace_by_stars(livekit.api_token),
-            extra_attributes=_without_secrets(livekit.extra_attributes),
+            extra_attributes=_hide_secret_settings(livekit.extra_attributes),
         )
     if agora is not None:
         agora = replace(agora, token=_replace_by_stars(agora.token))
-    params = _without_secrets(message.extra_params)
+    params = _hide_secret_settings(message.extra_params)
     return replace(message, livekit_egress=livekit, agora_egress=agora, extra_params=params)
 
 
-def _without_secrets(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Hide a value if its name says that it is a secret, however short the value is."""
-    return tuple((name, _replace_by_stars(value) if names_a_secret(name) else value) for name, value in pairs)
+def _hide_secret_settings(settings: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Return settings, each a name and a value, with stars in place of a value if its name shows that it is a
+    secret. The length of the value does not matter."""
+    return tuple(
+        (name, _replace_by_stars(value) if names_a_secret(name) else value) for name, value in settings
+    )
 
 
-def _plain_url(url: str) -> str:
-    """Return the URL without user, password, query and fragment."""
+def _url_without_login(url: str) -> str:
+    """Return the URL without user, password, query and fragment; only stars if it is no valid URL."""
     try:
         parts = urlsplit(url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
@@ -86,9 +90,11 @@ def _plain_url(url: str) -> str:
         return _replace_by_stars(url)
 
 
-def _replace_around(raw: bytes, audio: bytes, secrets: KnownSecrets) -> bytes:
-    before, found, rest = raw.partition(audio) if audio else (raw, b"", b"")
-    return secrets.redact(before)[0] + found + secrets.redact(rest)[0]
+def _redact_around(raw: bytes, audio: bytes, secrets: KnownSecrets) -> bytes:
+    """Return an audio frame with stars in place of known secrets before and after its audio; the audio stays
+    as it is."""
+    before, audio_in_frame, after = raw.partition(audio) if audio else (raw, b"", b"")
+    return secrets.redact(before)[0] + audio_in_frame + secrets.redact(after)[0]
 
 
 def _replace_by_stars(secret: str) -> str:
