@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import quantiles
 
 from spatius_sim.benchmarks.tape import CHUNK_BYTES, RATE, SECONDS_OF_SPEECH, Row, session
-from spatius_sim.model.server.replay import RecordedRun, script_of
+from spatius_sim.model.server.replay import RecordedRun, read_recorded_run
 from spatius_sim.net.client.motion_server import UpstreamClient
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
@@ -167,7 +167,7 @@ def _wait_for_usage(process: "subprocess.Popen[bytes]") -> resource.struct_rusag
 async def _measure_cpu(sessions: int, proxy: ProxyCommand | None) -> _Spent:
     """Speak so many sessions at once, each as fast as it can, and return what that cost."""
     spent = _Spent()
-    script = script_of(session(0))
+    script = read_recorded_run(session(0))
     pcm = bytes(script.turns[0].audio)
     script.turns *= max(1, sessions)
     async with _start_proxy(script, proxy, spent) as place:
@@ -193,7 +193,7 @@ async def _speak(place: _UpstreamPort, pcm: bytes) -> None:
 async def _measure_waits(sessions: int, turns: int, proxy: ProxyCommand | None) -> list[float]:
     """Return the seconds from the end of each short turn to its payload, while so many sessions speak in real
     time."""
-    script = script_of(session(0))
+    script = read_recorded_run(session(0))
     script.turns[0].replies = script.turns[0].replies[:1]
     script.turns *= sessions * turns
     async with _start_proxy(script, proxy, _Spent()) as place:

@@ -9,7 +9,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from spatius_sim.files.wire_file import wire_of
-from spatius_sim.model.server.replay import RecordedRun, script_of
+from spatius_sim.model.server.replay import RecordedRun, read_recorded_run
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.tape.traces import read_traces
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
@@ -25,7 +25,7 @@ def read_script(path: Path) -> RecordedRun:
     is on it."""
     whole = RecordedRun()
     for trace in read_traces(path):
-        script = script_of(trace)
+        script = read_recorded_run(trace)
         whole.turns += script.turns
         whole.connections += script.connections
         whole.has_speech = script.has_speech

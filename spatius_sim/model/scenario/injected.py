@@ -1,4 +1,4 @@
-"""Faults as a trace records them: what happened on purpose, and what it excuses."""
+"""Makes the events by which a trace records faults: what the kit did on purpose, and what that excuses."""
 
 from spatius_sim.model.scenario.scenario import IDS, Delay, FaultAction, GrowTo, Scenario, UnknownFields
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
@@ -6,7 +6,7 @@ from spatius_sim.trace.events import Excuse, Injected
 
 
 def injected(step: FaultAction) -> Injected:
-    """Return the event that says that this fault happens now."""
+    """Return the event by which a trace records that this fault happens."""
     figures = {
         name: value for name in type(step).__slots__ if (value := getattr(step, name)) not in ("", 0, None)
     }
@@ -15,12 +15,13 @@ def injected(step: FaultAction) -> Injected:
 
 
 def longest_delay(scenario: Scenario) -> float:
-    """Return the seconds by which one fault of the scenario holds back what follows, at most."""
+    """Return the most seconds by which one fault of the scenario may delay messages."""
     return max((sum(map(_longest_wait, fault.what)) for fault in scenario.faults), default=0.0)
 
 
 def _excuse_for(step: FaultAction) -> Excuse:
-    """Return what a fault excuses: unknown fields, and a size that an SDK takes, excuse no relay."""
+    """Return what a fault excuses a relay from. Unknown fields, and a message that is no larger than an SDK
+    accepts, excuse nothing."""
     match step:
         case Delay():
             return Excuse.LATENESS
@@ -32,4 +33,5 @@ def _excuse_for(step: FaultAction) -> Excuse:
 
 
 def _longest_wait(step: FaultAction) -> float:
+    """Return the most seconds that a fault waits; 0 if it is no Delay."""
     return step.seconds + step.jitter if isinstance(step, Delay) else 0.0

@@ -1,8 +1,8 @@
-"""Ids with a meaning: the commonest faults without any file.
+"""Ids that ask for a fault: the most common faults, without a scenario file.
 
 The word before the first hyphen of an avatar id, an app id, an API key or a session key decides:
-`broke-alice` is an avatar whose account has no credits. The words are our own (ASSUMED by nobody: they
-exist in this simulator only).
+`broke-alice` is an avatar whose account has no credits. The words are our own: they exist in this simulator
+only.
 """
 
 from spatius_sim.model.scenario.scenario import (
@@ -20,7 +20,7 @@ from spatius_sim.model.scenario.scenario import (
 )
 
 APP_ID, AVATAR_ID = "sim-app", "sim-avatar"
-"""Ids that mean nothing: those that a relay is given unless it has its own."""
+"""The ids that a relay gets if it has none of its own. They ask for no fault."""
 
 AVATARS: dict[str, tuple[str, Fault]] = {
     "broke": (
@@ -53,7 +53,7 @@ AVATARS: dict[str, tuple[str, Fault]] = {
     "garbled": ("every response is no protobuf", Fault(When(Moment.RESPONSE), (SendGarbage(),))),
     "failing": ("the upgrade fails with HTTP 500", Fault(When(Moment.UPGRADE), (Refuse(500, "internal"),))),
 }
-"""Words of avatar ids: what happens, and the fault."""
+"""For each word of avatar ids: what happens, in words, and the fault."""
 
 APPS: dict[str, tuple[str, Fault]] = {
     "unknown": (
@@ -65,16 +65,16 @@ APPS: dict[str, tuple[str, Fault]] = {
         Fault(When(Moment.UPGRADE), (Refuse(400, "app id mismatch"),)),
     ),
 }
-"""Words of app ids."""
+"""For each word of app ids: what happens, in words, and the fault."""
 
 MISSING_AVATAR = "missing"
-"""In an avatar id, wherever it stands: the avatar does not exist."""
+"""An avatar with this text anywhere in its id does not exist."""
 
 REVOKED_KEY = "revoked"
 """The word of an API key that is refused with 401."""
 
 EXPIRED_TOKEN = "expired"
-"""The word of a session key that counts as expired, so that no one needs to wait for one."""
+"""The word of a session key that counts as expired, so that nobody needs to wait until a key expires."""
 
 UNAVAILABLE_ROOM = "unavailable"
 """The word of a room or channel that cannot be joined: ServerError 14."""
@@ -84,18 +84,18 @@ UNAUTHORIZED_ROOM = "unauthorized"
 
 
 def first_word(identifier: str) -> str:
-    """Return what stands before the first hyphen."""
+    """Return the part of an id before its first hyphen."""
     return identifier.partition("-")[0]
 
 
 def faults_of(app_id: str, avatar_id: str) -> list[Fault]:
     """Return the faults that these ids ask for."""
-    meant = (APPS.get(first_word(app_id)), AVATARS.get(first_word(avatar_id)))
-    return [entry[1] for entry in meant if entry is not None]
+    entries = (APPS.get(first_word(app_id)), AVATARS.get(first_word(avatar_id)))
+    return [fault for _, fault in filter(None, entries)]
 
 
 def glossary() -> list[tuple[str, str]]:
-    """Return every word with what it means, for people."""
+    """Return every id pattern with its meaning in words, for a help text."""
     return [
         ("avatar missing-...", "the avatar does not exist: 404"),
         *((f"avatar {word}-...", meaning) for word, (meaning, _) in AVATARS.items()),

@@ -1,4 +1,5 @@
-"""Spoils payloads on purpose. A payload is an envelope as bytes; what is not to be spoilt stays as it is."""
+"""Spoils messages of Motion Server on purpose. A message is an envelope as bytes; a function that does not
+fit the message returns the message as it is."""
 
 from dataclasses import replace
 
@@ -11,27 +12,34 @@ from spatius_sim.protocol.messages import ConfirmSession, MotionResponse, Unknow
 from spatius_sim.trace.reading import read_upstream
 
 _WIRE_TYPE_SEVEN = b"\x07"
-"""No protobuf field has the wire type 7: what begins with it is refused by every parser."""
+"""No protobuf field has the wire type 7, so every parser refuses bytes that begin with it."""
 
 _PADDING_TAG = b"\xfa\x7f"
 """Field 2047 of the envelope, length-delimited: no document names it."""
 
 _LENGTH_BYTES = 5
 _CONFIRM_FIELD, _MOTION_FIELD = 3, 6
+"""The numbers of the envelope's fields that hold a confirmation and a response."""
+
+_UNNAMED_TYPE = 6
+"""The protocol names the types 1 to 5 and 7 of messages, and not this one."""
+
+_LENGTH_DELIMITED = 2
+"""The wire type of a protobuf field that holds a message or bytes."""
 
 
-def garbage(count: int, seed: int, *drawn: str | int) -> bytes:
-    """Return `count` bytes that no protobuf parser accepts."""
-    return _WIRE_TYPE_SEVEN + noise(seed, count - 1, "garbage", *drawn)
+def garbage(count: int, seed: int, *draw_name: str | int) -> bytes:
+    """Return `count` bytes that no protobuf parser accepts; the seed and `draw_name` decide which."""
+    return _WIRE_TYPE_SEVEN + noise(seed, count - 1, "garbage", *draw_name)
 
 
 def wrong_type() -> bytes:
     """Return a well-formed envelope of a type that the protocol does not name."""
-    return encode(UnknownMessage(6))
+    return encode(UnknownMessage(_UNNAMED_TYPE))
 
 
 def without_keyframes(raw: bytes) -> bytes:
-    """Return the response without its keyframes; its ids and its end mark stay."""
+    """Return a response without its keyframes; its ids and its end mark stay."""
     message = read_upstream(raw)
     if not isinstance(message, MotionResponse):
         return raw
@@ -39,13 +47,13 @@ def without_keyframes(raw: bytes) -> bytes:
 
 
 def with_req_id(raw: bytes, req_id: str) -> bytes:
-    """Return the response under another req_id."""
+    """Return a response with another req_id."""
     message = read_upstream(raw)
     return encode(replace(message, req_id=req_id)) if isinstance(message, MotionResponse) else raw
 
 
 def with_connection_id(raw: bytes, connection_id: str) -> bytes:
-    """Return the response, or the confirmation, with another connection_id."""
+    """Return a response or a confirmation with another connection_id."""
     message = read_upstream(raw)
     if isinstance(message, MotionResponse | ConfirmSession):
         return encode(replace(message, connection_id=connection_id))
@@ -53,21 +61,23 @@ def with_connection_id(raw: bytes, connection_id: str) -> bytes:
 
 
 def grown_to(raw: bytes, size: int) -> bytes:
-    """Grow the message to `size` bytes with an unknown field; a message that is no smaller stays as it is."""
+    """Return the message, grown to `size` bytes with an unknown field. A message that has no room for the
+    field is returned as it is."""
     padding = size - len(raw) - len(_PADDING_TAG) - _LENGTH_BYTES
     if padding < 0:
         return raw
-    # A length may be written longer than need be, so that every size can be met exactly.
+    # A varint, 7 bits in each byte, always written with 5 bytes: so every size can be met exactly.
     length = bytes((padding >> 7 * i & 0x7F) | 0x80 for i in range(_LENGTH_BYTES - 1))
     length += bytes([padding >> 7 * (_LENGTH_BYTES - 1)])
     return raw + _PADDING_TAG + length + bytes(padding)
 
 
 def with_unknown_fields(raw: bytes) -> bytes:
-    """Return the message with fields that no document names, on the envelope and inside its message."""
+    """Return the message with fields that no document names: one in the envelope, and one in the response or
+    confirmation inside it."""
     unknown = _PADDING_TAG + b"\x03new"
     message = read_upstream(raw)
     field = _MOTION_FIELD if isinstance(message, MotionResponse) else _CONFIRM_FIELD
     # A second part of the same field is merged into the first by every parser.
-    inside = bytes([field << 3 | 2, len(unknown)]) + unknown
-    return raw + inside + unknown
+    unknown_inside = bytes([field << 3 | _LENGTH_DELIMITED, len(unknown)]) + unknown
+    return raw + unknown_inside + unknown

@@ -1,7 +1,7 @@
 """Scenarios as values: when something is to go wrong, and what.
 
-A scenario is a list of faults. `When` names a moment in the life of a connection, `What` what happens
-then. Which of them go together is the table ALLOWED; Fault and When refuse everything else.
+A scenario is a list of faults. `When` says at which moment of a connection a fault happens, and a FaultAction
+what happens. The table ALLOWED says which actions are possible at which moment; Fault refuses all others.
 """
 
 import math
@@ -12,10 +12,13 @@ from spatius_sim.protocol.close_codes import UNSENDABLE_CODES
 from spatius_sim.protocol.errors import UsageError
 
 MOST_SECONDS = 86_400.0
-"""Nothing in a scenario waits longer than a day."""
+"""The longest wait in a scenario: a day."""
 
 MOST_BYTES = 16 * 1_048_576
 """The largest payload that a scenario may ask for: sixteen times what the Python SDK takes."""
+
+_LONGEST_CLOSE_REASON = 123
+"""Bytes of a reason in a closing frame (RFC 6455, 5.5)."""
 
 
 class Moment(StrEnum):
@@ -24,25 +27,29 @@ class Moment(StrEnum):
     TOKEN = "token"
     UPGRADE = "upgrade"
     CONFIGURE = "configure"
-    """Instead of, or to, the ServerConfirmSession."""
+    """At the ServerConfirmSession, which the fault changes or replaces."""
     OPEN = "open"
-    """So many seconds after the confirmation."""
+    """A number of seconds after the confirmation."""
     AUDIO = "audio"
-    """After so many seconds of audio, or so many messages of it, on one connection."""
+    """After a number of seconds of audio, or of messages of audio, on one connection."""
     RESPONSE = "response"
-    """The k-th response of each request, or every one."""
+    """At the k-th response of each request, or at every response."""
     INTERRUPT = "interrupt"
     SILENCE = "silence"
-    """After so many seconds in which no audio came, once for each connection."""
+    """After a number of seconds without audio, once for each connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A moment, and for whom. `seconds` belongs to open, audio and silence, `messages` to audio,
-    `number` (from 1; 0 is every one) to response. `avatar`, `app` ("" is any), `connection` and, for audio
-    and response, `request` (the n-th since the scenario began, from 1; 0 is any) narrow it down; for token,
-    `connection` counts token requests. Audio is counted on its connection, or in the request that is named.
-    `probability` is drawn from the seed each time the moment comes."""
+    """The moment at which a fault happens, and the connections and requests for which it happens.
+
+    The moment: `seconds` goes with open, audio and silence; `messages` goes with audio; `number` goes with
+    response (from 1; 0 means every response). Audio is counted on the whole connection, or in `request`.
+
+    The connections and requests: `avatar` and `app` ("" means any), and `connection` (from 1; 0 means any;
+    for token it counts token requests). `request` goes with audio and response: the n-th since the scenario
+    began (0 means any). `probability`: how likely the fault is each time that the moment comes; the seed
+    decides."""
 
     at: Moment
     seconds: float | None = None
@@ -55,6 +62,7 @@ class When:
     request: int = 0
 
     def __post_init__(self) -> None:
+        """Raise UsageError for fields that do not go with the moment, or that are out of range."""
         timed = self.at in (Moment.OPEN, Moment.AUDIO, Moment.SILENCE)
         if self.seconds is not None and not timed:
             raise UsageError(f"seconds does not go with at: {self.at}")
@@ -67,8 +75,8 @@ class When:
         if self.avatar and self.at is Moment.TOKEN:
             raise UsageError("avatar does not go with at: token, a token request names none")
         if timed and (self.seconds is None) == (not self.messages):
-            wanted = "seconds or messages" if self.at is Moment.AUDIO else "seconds"
-            raise UsageError(f"at: {self.at} needs {wanted}")
+            needed = "seconds or messages" if self.at is Moment.AUDIO else "seconds"
+            raise UsageError(f"at: {self.at} needs {needed}")
         _require_within("seconds", self.seconds or 0.0, 0.0, MOST_SECONDS)
         _require_within("probability", self.probability, 0.0, 1.0)
         for name in ("messages", "number", "connection", "request"):
@@ -81,9 +89,10 @@ class Refuse:
 
     status: int
     message: str = ""
-    """Put in the console's or the ingress's own JSON shape; `{avatar}` at an upgrade is the avatar's id."""
+    """The text of the error, in the JSON form of the console or the ingress. At an upgrade `{avatar}` in it
+    is replaced by the avatar's id."""
     body: str = ""
-    """Sent as it stands."""
+    """The whole body, sent unchanged."""
 
     def __post_init__(self) -> None:
         _require_within("status", self.status, 200, 599)
@@ -93,7 +102,7 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class SendError:
-    """A ServerError. At the handshake it refuses the session; later it ends the current request."""
+    """Send a ServerError. At the handshake it refuses the session; later it ends the current request."""
 
     code: int
     message: str
@@ -104,16 +113,17 @@ class SendError:
 
 @dataclass(frozen=True, slots=True)
 class CloseWith:
-    """A closing handshake with this code; 0 sends a closing frame without one."""
+    """Close the connection with a closing frame with this code; 0 sends a closing frame without a code."""
 
     code: int = 0
     reason: str = ""
 
     def __post_init__(self) -> None:
+        """Raise UsageError for a code that must not be sent, or for a reason that is too long."""
         sendable = self.code == 0 or 1000 <= self.code <= 4999
         if not sendable or self.code in UNSENDABLE_CODES:
             raise UsageError(f"code {self.code} cannot be sent: 0, or 1000 to 4999 without 1004-1006, 1015")
-        if len(self.reason.encode()) > 123:
+        if len(self.reason.encode()) > _LONGEST_CLOSE_REASON:
             raise UsageError("reason is longer than the 123 bytes that a closing frame holds")
 
 
@@ -136,12 +146,12 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Say nothing from here on, and stay connected."""
+    """Send nothing from now on, and stay connected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Leave this response out."""
+    """Do not send this response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,26 +166,26 @@ class Reorder:
 
 @dataclass(frozen=True, slots=True)
 class EmptyMotion:
-    """The response without its keyframes."""
+    """Send the response without its keyframes."""
 
 
 @dataclass(frozen=True, slots=True)
 class OtherReqId:
-    """The response under this req_id."""
+    """Send the response with this req_id instead of its own."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
 class OtherConnectionId:
-    """The response, or the confirmation, with this connection_id; "" is an empty one."""
+    """Send the response, or the confirmation, with this connection_id instead of its own; "" empties it."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
 class SendGarbage:
-    """A binary message of so many bytes that no protobuf parser accepts, instead of what was due."""
+    """Send a binary message of `bytes` bytes that no protobuf parser accepts, instead of what was due."""
 
     bytes: int = 64
 
@@ -185,24 +195,24 @@ class SendGarbage:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text message instead of what was due."""
+    """Send a text message instead of what was due."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class WrongType:
-    """A well-formed envelope of a type that no server sends, instead of what was due."""
+    """Send a well-formed envelope of a type that no server sends, instead of what was due."""
 
 
 @dataclass(frozen=True, slots=True)
 class TruncatedFrame:
-    """Half a WebSocket frame, then the end of the TCP connection."""
+    """Send half a WebSocket frame, then end the TCP connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class GrowTo:
-    """The message, grown to so many bytes with an unknown field; one that is larger stays as it is."""
+    """Send the message grown to `bytes` bytes with an unknown field; a larger message stays as it is."""
 
     bytes: int
 
@@ -212,7 +222,7 @@ class GrowTo:
 
 @dataclass(frozen=True, slots=True)
 class UnknownFields:
-    """The message with protobuf fields that no document names, on the envelope and inside it."""
+    """Send the message with more protobuf fields, which no document names, in the envelope and inside it."""
 
 
 FaultAction = (
@@ -256,10 +266,10 @@ NAMES: dict[str, type[FaultAction]] = {
     "size": GrowTo,
     "unknown-fields": UnknownFields,
 }
-"""What a scenario file calls each of them."""
+"""The FaultAction for each name in a scenario file."""
 
 IDS: dict[type[FaultAction], str] = {kind: name for name, kind in NAMES.items()}
-"""The stable id of each of them: plans and traces name them like scenario files."""
+"""The stable id of each FaultAction: plans and traces use the same names as scenario files."""
 
 _HTTP = frozenset({Refuse, Delay, Stall, Reset})
 _SOCKET = frozenset({SendError, CloseWith, Reset, Delay, Stall, SendGarbage, Text, WrongType, TruncatedFrame})
@@ -275,17 +285,18 @@ ALLOWED: dict[Moment, frozenset[type[FaultAction]]] = {
     Moment.INTERRUPT: _SOCKET,
     Moment.SILENCE: _SOCKET,
 }
-"""What may happen when."""
+"""The FaultActions that are possible at each moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """At that moment, these things in this order."""
+    """At the moment `when`, the actions `what` happen, in this order."""
 
     when: When
     what: tuple[FaultAction, ...]
 
     def __post_init__(self) -> None:
+        """Raise UsageError if there is no action, or an action that is not possible at this moment."""
         if not self.what:
             raise UsageError("a fault needs something that happens")
         for step in self.what:
@@ -298,7 +309,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Faults under a name; `about` says in one line what they show."""
+    """A list of faults with a name; `about` says in one line what goes wrong."""
 
     name: str
     about: str
@@ -309,5 +320,6 @@ NO_FAULTS = Scenario("none", "Nothing goes wrong.")
 
 
 def _require_within(name: str, value: float, least: float, most: float) -> None:
+    """Raise UsageError unless the value lies between `least` and `most`."""
     if not (math.isfinite(value) and least <= value <= most):
         raise UsageError(f"{name} must lie between {least} and {most}, not at {value}")

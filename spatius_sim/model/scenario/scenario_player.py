@@ -1,4 +1,5 @@
-"""Decides which faults of a scenario happen now: counts, narrows down, and throws the dice."""
+"""Decides which faults of a scenario happen now: by the moment, by the connection and request, and by
+chance."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,8 @@ from spatius_sim.trace.events import Injected
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Says what a token request or an upgrade meets: a wait in seconds, then `ending` (None lets it in)."""
+    """What happens to a token request or an upgrade: a `wait` in seconds, then `ending`; None means that the
+    request is answered as usual. `faults` are the events for the trace."""
 
     wait: float = 0.0
     ending: Refuse | Stall | Reset | None = None
@@ -31,7 +33,7 @@ class Admission:
 
 
 class Spoken(NamedTuple):
-    """Says how much audio has come: so many seconds, in so many messages."""
+    """How much audio has come: its seconds, and its number of messages."""
 
     seconds: float
     messages: int
@@ -39,58 +41,64 @@ class Spoken(NamedTuple):
 
 @dataclass(slots=True)
 class ConnectionFaults:
-    """The faults that concern connection number `number`. `requests` counts those of all connections, from
-    1."""
+    """The faults that concern one connection, and which of them have happened. `number` is the connection's
+    number; `requests` numbers the requests of all connections from 1."""
 
     seed: int = 0
     number: int = 0
     faults: Sequence[Fault] = ()
     requests: Iterator[int] = field(default_factory=lambda: count(1))
     _rolls: dict[int, int] = field(default_factory=dict)
-    _past: set[int] = field(default_factory=set)
+    """How often chance has decided about each fault, by the fault's index."""
+    _past_faults: set[int] = field(default_factory=set)
+    """The indexes of the faults after audio whose moment has come; it comes only once."""
 
     def admission(self) -> Admission:
-        """Return what the upgrade meets."""
+        """Return what happens to the upgrade of this connection."""
         return _admission_of(self.actions_at(Moment.UPGRADE), self.seed, self.number)
 
     def actions_at(self, moment: Moment) -> list[FaultAction]:
-        """Return what happens at a moment that needs no counting."""
+        """Return the actions at a moment for which nothing is counted."""
         return [
             step
             for index, fault in enumerate(self.faults)
-            if fault.when.at is moment and self._dice_say_yes(index, fault)
+            if fault.when.at is moment and self._chance_allows(index, fault)
             for step in fault.what
         ]
 
     def actions_at_response(self, number: int, request: int = 1) -> list[FaultAction]:
-        """Return what happens to response `number` (1, 2, ...) of request number `request`."""
+        """Return the actions at response `number` (1, 2, ...) of request number `request`."""
         return [
             step
             for index, fault in enumerate(self.faults)
             if fault.when.at is Moment.RESPONSE
             and fault.when.number in (0, number)
             and fault.when.request in (0, request)
-            and self._dice_say_yes(index, fault)
+            and self._chance_allows(index, fault)
             for step in fault.what
         ]
 
-    def actions_after_audio(self, in_all: Spoken, request: int, in_request: Spoken) -> list[FaultAction]:
-        """Return what happens now that so much audio has come on this connection, and so much of it in
-        request number `request`."""
-        happening: list[FaultAction] = []
+    def actions_after_audio(
+        self, on_connection: Spoken, request: int, in_request: Spoken
+    ) -> list[FaultAction]:
+        """Return the actions that happen after this much audio: `on_connection` in all, and `in_request` of
+        it in request number `request`. Each fault happens only once."""
+        actions: list[FaultAction] = []
         for index, fault in enumerate(self.faults):
             when = fault.when
-            if when.at is not Moment.AUDIO or index in self._past or when.request not in (0, request):
+            if when.at is not Moment.AUDIO or index in self._past_faults or when.request not in (0, request):
                 continue
-            come = in_request if when.request else in_all
-            enough = come.messages >= when.messages if when.seconds is None else come.seconds >= when.seconds
+            audio = in_request if when.request else on_connection
+            enough = (
+                audio.messages >= when.messages if when.seconds is None else audio.seconds >= when.seconds
+            )
             if enough:
-                self._past.add(index)
-                happening += fault.what if self._dice_say_yes(index, fault) else ()
-        return happening
+                self._past_faults.add(index)
+                actions += fault.what if self._chance_allows(index, fault) else ()
+        return actions
 
     def seconds_until_faults(self, moment: Moment) -> dict[int, float]:
-        """Return the seconds for which a fault waits, by its index."""
+        """Return the seconds that each fault of this moment waits, by the fault's index."""
         return {
             index: fault.when.seconds or 0.0
             for index, fault in enumerate(self.faults)
@@ -98,15 +106,16 @@ class ConnectionFaults:
         }
 
     def actions_after_wait(self, index: int) -> Sequence[FaultAction]:
-        """Return what happens when the time of fault `index` has passed."""
+        """Return the actions of fault `index`, now that the time for which it waits has passed."""
         fault = self.faults[index]
-        return fault.what if self._dice_say_yes(index, fault) else ()
+        return fault.what if self._chance_allows(index, fault) else ()
 
     def may_act_at(self, moment: Moment) -> bool:
-        """Whether anything may happen at that moment; if not, nothing needs to be counted for it."""
+        """Whether a fault may happen at this moment; if not, nothing needs to be counted for it."""
         return any(fault.when.at is moment for fault in self.faults)
 
-    def _dice_say_yes(self, index: int, fault: Fault) -> bool:
+    def _chance_allows(self, index: int, fault: Fault) -> bool:
+        """Whether the fault happens this time, by its probability. Each call draws a new random number."""
         rolls = self._rolls[index] = self._rolls.get(index, 0) + 1
         probability = fault.when.probability
         return probability >= 1 or roll(self.seed, "fault", self.number, index, rolls) < probability
@@ -114,7 +123,7 @@ class ConnectionFaults:
 
 @dataclass(slots=True)
 class ScenarioPlayer:
-    """Plays a scenario: counts token requests and connections."""
+    """Plays a scenario: numbers token requests and connections, and returns the faults for each."""
 
     seed: int = 0
     scenario: Scenario = NO_FAULTS
@@ -123,13 +132,13 @@ class ScenarioPlayer:
     _requests: Iterator[int] = field(default_factory=lambda: count(1))
 
     def play(self, scenario: Scenario) -> None:
-        """Play this scenario; the next token request and the next connection are number 1."""
+        """Start this scenario: the next token request, connection and request are number 1 again."""
         self.scenario = scenario
         self._connections = self._token_requests = 0
         self._requests = count(1)
 
     def token_requested(self, app_id: str) -> Admission:
-        """Return what a token request meets."""
+        """Count a token request, and return what happens to it."""
         self._token_requests += 1
         number = self._token_requests
         faults = self._faults_for_connection(number, app_id, "", token=True)
@@ -138,23 +147,27 @@ class ScenarioPlayer:
         )
 
     def faults_of_new_connection(
-        self, app_id: str, avatar_id: str, meant: Iterable[Fault] = ()
+        self, app_id: str, avatar_id: str, faults_of_ids: Iterable[Fault] = ()
     ) -> ConnectionFaults:
-        """Return what awaits a new connection: the scenario's faults, and those that its ids ask for."""
+        """Count a new connection, and return its faults: those of the scenario, and those that its ids ask
+        for."""
         self._connections += 1
         number = self._connections
-        faults = (*self._faults_for_connection(number, app_id, avatar_id, token=False), *meant)
+        faults = (*self._faults_for_connection(number, app_id, avatar_id, token=False), *faults_of_ids)
         return ConnectionFaults(self.seed, number, faults, self._requests)
 
-    def was_connected(self, app_id: str, avatar_id: str, meant: Iterable[Fault] = ()) -> ConnectionFaults:
-        """Return what awaits a connection older than the scenario: only faults that name no connection."""
-        faults = (*self._faults_for_connection(0, app_id, avatar_id, token=False), *meant)
+    def faults_of_old_connection(
+        self, app_id: str, avatar_id: str, faults_of_ids: Iterable[Fault] = ()
+    ) -> ConnectionFaults:
+        """Return the faults of a connection that was open before the scenario began: those of the scenario
+        that name no connection, and those that its ids ask for."""
+        faults = (*self._faults_for_connection(0, app_id, avatar_id, token=False), *faults_of_ids)
         return ConnectionFaults(self.seed, 0, faults, self._requests)
 
     def _faults_for_connection(
         self, number: int, app_id: str, avatar_id: str, *, token: bool
     ) -> tuple[Fault, ...]:
-        """Return the faults that concern this connection, or this token request."""
+        """Return the scenario's faults for connection `number`; if `token`, for token request `number`."""
         return tuple(
             fault
             for fault in self.scenario.faults
@@ -165,22 +178,23 @@ class ScenarioPlayer:
         )
 
 
-def seconds_of(delay: Delay, seed: int, *drawn: str | int) -> float:
-    """Return how long this delay lasts, in seconds."""
-    return delay.seconds + delay.jitter * roll(seed, "delay", *drawn)
+def draw_delay_seconds(delay: Delay, seed: int, *draw_name: str | int) -> float:
+    """Return how many seconds a delay lasts; the seed and `draw_name` decide its jitter."""
+    return delay.seconds + delay.jitter * roll(seed, "delay", *draw_name)
 
 
 def _admission_of(steps: Sequence[FaultAction], seed: int, number: int) -> Admission:
-    """Sum up the faults at the door: how long the upgrade waits, and what it meets then."""
+    """Return what these faults together do to an upgrade or a token request: how long it waits, and how it
+    ends. Faults after the one that ends it do not happen."""
     wait = 0.0
-    happening: list[Injected] = []
+    events: list[Injected] = []
     for index, step in enumerate(steps):
-        happening.append(injected(step))
+        events.append(injected(step))
         match step:
             case Delay():
-                wait += seconds_of(step, seed, "entrance", number, index)
+                wait += draw_delay_seconds(step, seed, "entrance", number, index)
             case Refuse() | Stall() | Reset():
-                return Admission(wait, step, tuple(happening))
+                return Admission(wait, step, tuple(events))
             case _:
                 raise AssertionError(f"{step} is not for the door: the table ALLOWED refuses it")
-    return Admission(wait, None, tuple(happening))
+    return Admission(wait, None, tuple(events))

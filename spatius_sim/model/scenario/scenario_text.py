@@ -13,17 +13,18 @@ _MOMENTS = {
 
 
 def in_words(scenario: Scenario) -> str:
-    """Return what the scenario says of itself; if it says nothing, name its faults one by one."""
+    """Return a scenario in words: its own description, or, if that is empty, a list of its faults."""
     return scenario.about or "; ".join(map(_fault_in_words, scenario.faults))
 
 
 def _fault_in_words(fault: Fault) -> str:
+    """Return in words what a fault does, and when."""
     steps = ", ".join(describe_fault(injected(step)) for step in fault.what)
     return f"{steps} {_moment_in_words(fault.when)}"
 
 
 def _moment_in_words(when: When) -> str:
-    """Say when a fault happens, to whom, and how often."""
+    """Return in words when a fault happens, for which connection and request, and how often."""
     match when.at:
         case Moment.OPEN:
             words = f"{when.seconds:g} s after the confirmation"

@@ -1,5 +1,5 @@
-"""Makes the answer of Motion Server to one request: payloads for the audio so far, and the rest at its
-end."""
+"""Makes the motion payloads by which Motion Server answers one request: some while its audio comes, the rest
+when its audio has ended."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -16,7 +16,7 @@ class RequestMotion(Protocol):
     """The motion of one request, as encoded payloads."""
 
     def feed(self, audio: bytes) -> Sequence[bytes]:
-        """Take audio and return the payloads that are due now."""
+        """Take the next audio, and return the payloads that are due now."""
 
     def finish(self) -> Sequence[bytes]:
         """Return the payloads that are left, the last with end=true."""
@@ -34,25 +34,28 @@ class SynthesizedAnswer:
         self._synthesizer = MotionSynthesizer(sample_rate, seed)
 
     def feed(self, audio: bytes) -> Sequence[bytes]:
-        """Take audio and return the segments for which a sample beyond their border has come."""
+        """Take the next audio, and return a payload for each segment that is complete now: a sample beyond
+        the segment's end has come."""
         segments = self._synthesizer.feed(audio)
         return [self._encode_payload(segment, end=False) for segment in segments] if segments else ()
 
     def finish(self) -> Sequence[bytes]:
-        """Return the rest in one payload with end=true."""
+        """Return the rest of the motion as one payload with end=true."""
         return [self._encode_payload(self._synthesizer.finish(), end=True)]
 
     def _encode_payload(self, keyframes: Keyframes, *, end: bool) -> bytes:
+        """Return a payload with these keyframes, as bytes."""
         return encode(MotionResponse(self._connection_id, self._req_id, end, keyframes))
 
 
 class RecordedAnswer:
-    """Gives recorded payloads, byte for byte and with their original ids, each when its audio has come."""
+    """Returns recorded payloads, unchanged and with their original ids, each when its audio has come."""
 
     def __init__(self, payloads: Sequence[bytes], sample_rate: int) -> None:
         self._sample_rate = sample_rate
         self._audio_bytes = 0
         self._due: list[tuple[int, bytes]] = []
+        """Each payload, after the number of keyframes up to its end."""
         keyframes = 0
         for payload in payloads:
             message = read_upstream(payload)
@@ -60,10 +63,12 @@ class RecordedAnswer:
             self._due.append((keyframes, payload))
 
     def feed(self, audio: bytes) -> Sequence[bytes]:
-        """Take audio and return the payloads for which a sample beyond their last keyframe has come."""
+        """Take the next audio, and return the payloads that are due now: a sample beyond their last keyframe
+        has come."""
         self._audio_bytes += len(audio)
-        reached = self._audio_bytes // BYTES_PER_SAMPLE * KEYFRAMES_PER_SECOND
-        ready = [payload for end, payload in self._due if reached > end * self._sample_rate]
+        # Both sides count samples * keyframes per second, so that nothing is rounded.
+        position = self._audio_bytes // BYTES_PER_SAMPLE * KEYFRAMES_PER_SECOND
+        ready = [payload for end, payload in self._due if position > end * self._sample_rate]
         self._due = self._due[len(ready) :]
         return ready
 

@@ -1,4 +1,4 @@
-"""Applies faults to one message, one step after the other."""
+"""Applies the faults of a scenario to one message, one fault after the other."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -33,18 +33,22 @@ from spatius_sim.model.scenario.scenario import (
     UnknownFields,
     WrongType,
 )
-from spatius_sim.model.scenario.scenario_player import ConnectionFaults, seconds_of
+from spatius_sim.model.scenario.scenario_player import ConnectionFaults, draw_delay_seconds
 from spatius_sim.model.server.commands import Close, Output, ResetConnection, Send, SendText, SendTruncated
 from spatius_sim.trace.events import Injected
+
+_GARBAGE_BYTES = 64
+"""The size of the frame that is cut in half if no message was due."""
 
 
 @dataclass(slots=True)
 class FaultedMessage:
-    """The outputs that replace a message, `delay` seconds later.
+    """What is sent instead of a message: `outputs`, after `delay` seconds.
 
-    A SendError among them is a ServerError, which only the session can write. `is_message`: the outputs are
-    still the message, or copies of it. `reordered`: the message leaves after the next one. `stalled`: nothing
-    follows."""
+    A SendError among the outputs stands for a ServerError that the session must write; `error` is that
+    SendError. `is_message`: the outputs are still the message, perhaps changed or copied. `reordered`: the
+    message is to be sent after the next one. `stalled`: nothing is sent any more. `injected`: the events for
+    the trace."""
 
     outputs: list[Output | SendError] = field(default_factory=list)
     delay: float = 0.0
@@ -56,55 +60,55 @@ class FaultedMessage:
 
 
 def apply_faults(
-    raw: bytes, steps: Iterable[FaultAction], faults: ConnectionFaults, *where: str | int
+    raw: bytes, steps: Iterable[FaultAction], faults: ConnectionFaults, *moment: str | int
 ) -> FaultedMessage:
-    """Apply all these steps to a message; `raw` is empty if no message was due. The `where` decides the draws
-    of random faults."""
-    spoiled = FaultedMessage()
+    """Return what is sent instead of the message `raw`, after all faults in `steps`. `raw` is empty if no
+    message was due. `moment` names the message: with the seed it decides the random numbers."""
+    result = FaultedMessage()
     messages = [raw] if raw else []
-    after: list[Output | SendError] = []
+    outputs_after_messages: list[Output | SendError] = []
     for index, step in enumerate(steps):
-        spoiled.injected.append(injected(step))
-        drawn = (faults.number, *where, index)
+        result.injected.append(injected(step))
+        draw_name = (faults.number, *moment, index)
         match step:
             case SendError():
-                messages, spoiled.error = [], step
-                after.append(step)
+                messages, result.error = [], step
+                outputs_after_messages.append(step)
             case CloseWith(code, reason):
                 messages = []
-                after.append(Close(code, reason))
+                outputs_after_messages.append(Close(code, reason))
             case Reset():
                 messages = []
-                after.append(ResetConnection())
+                outputs_after_messages.append(ResetConnection())
             case TruncatedFrame():
-                cut = messages[0] if messages else garbage(64, faults.seed, *drawn)
+                frame = messages[0] if messages else garbage(_GARBAGE_BYTES, faults.seed, *draw_name)
                 messages = []
-                after.append(SendTruncated(cut))
+                outputs_after_messages.append(SendTruncated(frame))
             case Stall():
-                messages, spoiled.stalled = [], True
+                messages, result.stalled = [], True
             case Delay():
-                spoiled.delay += seconds_of(step, faults.seed, *drawn)
+                result.delay += draw_delay_seconds(step, faults.seed, *draw_name)
             case Drop():
                 messages = []
             case Reorder():
-                messages, spoiled.reordered = [], True
+                messages, result.reordered = [], True
             case Text(text):
                 messages = []
-                after.append(SendText(text))
+                outputs_after_messages.append(SendText(text))
             case SendGarbage(count):
-                messages, spoiled.is_message = [garbage(count, faults.seed, *drawn)], False
+                messages, result.is_message = [garbage(count, faults.seed, *draw_name)], False
             case WrongType():
-                messages, spoiled.is_message = [wrong_type()], False
+                messages, result.is_message = [wrong_type()], False
             case Duplicate():
                 messages *= 2
             case _:
                 messages = [_change_message(message, step) for message in messages]
-    spoiled.outputs = [*(Send(message) for message in messages), *after]
-    return spoiled
+    result.outputs = [*(Send(message) for message in messages), *outputs_after_messages]
+    return result
 
 
 def _change_message(raw: bytes, step: FaultAction) -> bytes:
-    """Change the content of one message."""
+    """Return a message with its content changed by this fault."""
     match step:
         case EmptyMotion():
             return without_keyframes(raw)

@@ -20,7 +20,7 @@ OpusCodec = Callable[[OpusHead], PacketDecoder]
 
 
 class AudioIn(Protocol):
-    """Turns the audio of one request into PCM."""
+    """Turns the audio of one request into PCM, piece by piece."""
 
     def feed(self, piece: bytes) -> bytes:
         """Return the PCM that this piece brings. Raises RemoteProtocolError if the stream is damaged."""
@@ -56,27 +56,28 @@ class OggOpusIn:
         self._tail = b""
 
     def feed(self, piece: bytes) -> bytes:
-        """Return the PCM of the complete packets; the newest packet waits, because it may end in padding."""
-        fresh = b""
+        """Take the next piece of the stream, and return the PCM of the packets that are complete now. The
+        newest packet is kept back, because it may end in padding."""
+        pcm_before_newest = b""
         for packet in self._reader.feed(piece):
             if self._decoder is None:
                 head = self._reader.head
                 assert head is not None, "the reader gives packets after the header only"
                 self._decoder = self._codec(head)
                 self._skip = head.pre_skip * BYTES_PER_SAMPLE
-            fresh += self._tail
+            pcm_before_newest += self._tail
             pcm = self._decoder.decode(packet)
             skipped = min(self._skip, len(pcm))
             self._skip -= skipped
             self._tail = pcm[skipped:]
-        self._samples += len(fresh) // BYTES_PER_SAMPLE
-        return fresh
+        self._samples += len(pcm_before_newest) // BYTES_PER_SAMPLE
+        return pcm_before_newest
 
     def finish(self) -> bytes:
         """Return the PCM of the newest packet, without its padding."""
         head, tail = self._reader.head, self._tail
         self._tail = b""
         if head is not None and self._reader.ended:
-            wanted = self._reader.granule - head.pre_skip - self._samples
-            return tail[: max(wanted, 0) * BYTES_PER_SAMPLE]
+            samples_left = self._reader.granule - head.pre_skip - self._samples
+            return tail[: max(samples_left, 0) * BYTES_PER_SAMPLE]
         return tail

@@ -1,5 +1,5 @@
-"""The commands that the brain of Motion Server gives to its shell. A timer is a command too: the brain has no
-clock."""
+"""The commands that ServerSession returns: what the server is to do at its sockets. A timer is a command too,
+because the session has no clock."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class SendText:
-    """Send a text frame; the protocol knows none."""
+    """Send a text frame, on purpose: the protocol has only binary frames."""
 
     text: str
 
@@ -68,7 +68,7 @@ class SetTimer:
 
 @dataclass(frozen=True, slots=True)
 class Inject:
-    """Write down that this fault happens now, on purpose."""
+    """Record in the trace that this fault happens now, on purpose."""
 
     fault: Injected
 

@@ -18,28 +18,29 @@ from spatius_sim.protocol.console import (
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Issues session tokens and admits upgrades. Empty sets accept any API key and any app id."""
+    """Issues session tokens, and admits or refuses upgrades. If `api_keys` or `app_ids` is empty, any API key
+    or app id is accepted."""
 
     api_keys: frozenset[str] = frozenset()
     app_ids: frozenset[str] = frozenset()
 
     def issue(self, api_key: str, body: bytes, now: float, nonce: str) -> str:
-        """Issue the session token for a token request at `now` (unix seconds).
+        """Return a new session token for a token request with this key and body. `now` is in unix seconds.
 
-        Raises RequestRefusedError if the key is bad, the body malformed, or the expiry outside the window.
-        """
+        Raises RequestRefusedError if the key or the body is bad, or if the token would expire too early or
+        too late."""
         unknown = bool(self.api_keys) and api_key not in self.api_keys
         if not api_key or unknown or first_word(api_key) == REVOKED_KEY:
             raise console_refusal(401, "UNAUTHENTICATED", "the API key is missing or unknown")
-        asked = read_token_request(body)
-        check_expiry(asked, now)
-        return issue_token(SessionToken(asked.expire_at, asked.app_id), nonce)
+        request = read_token_request(body)
+        check_expiry(request, now)
+        return issue_token(SessionToken(request.expire_at, request.app_id), nonce)
 
     def admit(self, app_id: str, session_key: str, avatar_id: str, now: float) -> None:
-        """Let an upgrade pass, or raise RequestRefusedError with its status and body.
+        """Raise RequestRefusedError, with the HTTP answer, if this upgrade is refused; otherwise do nothing.
 
-        An avatar id with `missing` in it does not exist, and a session key that begins with `expired-`
-        has expired.
+        An avatar with `missing` in its id does not exist. A session key that begins with `expired-` counts as
+        expired.
         """
         if first_word(session_key) == EXPIRED_TOKEN:
             raise upgrade_refusal(401, "session token expired")
@@ -57,7 +58,8 @@ class Gate:
 
 
 def refusal(refuse: Refuse, moment: Moment, avatar_id: str = "") -> RequestRefusedError:
-    """Return the refusal that a scenario asks for, in the shape that a token request or an upgrade gets."""
+    """Return the refusal that a scenario asks for, in the form that fits the moment: a token request or an
+    upgrade."""
     if refuse.body or not refuse.message:
         return RequestRefusedError(HttpAnswer(refuse.status, refuse.body))
     if moment is Moment.TOKEN:

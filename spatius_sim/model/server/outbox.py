@@ -1,7 +1,8 @@
-"""Holds what a session sends until it is due, in order."""
+"""Holds what a session is to send, in order, until each output is due."""
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from spatius_sim.model.server.commands import (
     Close,
@@ -17,65 +18,75 @@ from spatius_sim.model.server.commands import (
 SEND_TIMER = "send"
 
 _AT_ONCE = 0.001
-"""Seconds: no clock is finer."""
+"""Seconds: an output that is due within this time counts as due now, because no timer is more exact."""
+
+
+class _HeldOutput(NamedTuple):
+    """An output that leaves at `due`, in monotonic seconds."""
+
+    due: float
+    output: Output
 
 
 @dataclass(slots=True)
 class Outbox:
-    """A queue of outputs: they keep their order, and after the end of the connection nothing more is sent."""
+    """A queue of outputs, which keep their order. After an output that ends the connection, and after
+    `stall`, nothing more is sent."""
 
     stalled: bool = False
     held_bytes: int = 0
-    _held: deque[tuple[float, Output]] = field(default_factory=deque)
+    _held: deque[_HeldOutput] = field(default_factory=deque)
     _not_before: float = 0.0
     _ended: bool = False
 
     def put(self, output: Output, now: float) -> list[ServerCommand]:
-        """Send an output after all that are held; return the commands for now."""
+        """Add an output after all held outputs. Return the commands for now: the output itself, a timer for
+        it, or nothing."""
         if self.stalled or self._ended:
             return []
         self._ended = isinstance(output, Close | ResetConnection | SendTruncated)
         due = self._not_before = max(now, self._not_before)
         if not self._held and due <= now + _AT_ONCE:
             return [output]
-        self._held.append((due, output))
+        self._held.append(_HeldOutput(due, output))
         self.held_bytes += _size_of(output)
         return [SetTimer(SEND_TIMER, due - now)] if len(self._held) == 1 else []
 
     def hold_until(self, until: float) -> None:
-        """Delay the outputs that are put in from now on: they leave at `until` at the earliest."""
+        """Delay the outputs that are added from now on: they leave at `until` at the earliest."""
         self._not_before = max(until, self._not_before)
 
     def take_due(self, now: float) -> list[ServerCommand]:
-        """Return the outputs that leave now, and a timer for the next one."""
-        leaving: list[ServerCommand] = []
-        while self._held and self._held[0][0] <= now + _AT_ONCE:
-            output = self._held.popleft()[1]
+        """Remove the outputs that are due now and return them, with a timer for the next output."""
+        commands: list[ServerCommand] = []
+        while self._held and self._held[0].due <= now + _AT_ONCE:
+            output = self._held.popleft().output
             self.held_bytes -= _size_of(output)
-            leaving.append(output)
+            commands.append(output)
         if self._held:
-            leaving.append(SetTimer(SEND_TIMER, self._held[0][0] - now))
-        return leaving
+            commands.append(SetTimer(SEND_TIMER, self._held[0].due - now))
+        return commands
 
     def stall(self) -> None:
-        """Send nothing any more."""
+        """Forget all held outputs, and send nothing any more."""
         self.stalled = True
         self.clear()
 
     def clear(self) -> None:
-        """Forget all outputs that are held."""
+        """Forget all held outputs and their delay."""
         self._held.clear()
         self.held_bytes = 0
         self._not_before = 0.0
 
     def forget(self, req_id: str) -> None:
-        """Forget the outputs that are held for this request."""
-        kept = [(due, output) for due, output in self._held if _req_id_of(output) != req_id]
-        self._held = deque(kept)
-        self.held_bytes = sum(_size_of(output) for _, output in kept)
+        """Forget the held outputs of this request."""
+        others = [held for held in self._held if _req_id_of(held.output) != req_id]
+        self._held = deque(others)
+        self.held_bytes = sum(_size_of(held.output) for held in others)
 
 
 def _size_of(output: Output) -> int:
+    """Return the bytes of an output's binary frame; 0 if it is none."""
     return len(output.raw) if isinstance(output, Send | Publish) else 0
 
 

@@ -1,4 +1,4 @@
-"""Says how fast Motion Server answers."""
+"""Decides how long each response of Motion Server waits before it is sent."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ REALTIME_LATENCY = 0.4
 """Seconds from the audio of a request's first segment to its first response: ASSUMED, no document says."""
 
 REALTIME_JITTER = 0.1
-"""Seconds, at most, by which any response comes later than it might: ASSUMED, no document says."""
+"""The most seconds that a random delay adds to a response: ASSUMED, no document says."""
 
 
 REALTIME_LEAD = 5.0
@@ -21,30 +21,31 @@ ends."""
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long a response waits.
+    """How long a response waits, in seconds.
 
-    No response leaves before its audio has come (the recording's segments), nor more than `lead` seconds
-    before the last of that audio would have been spoken in real time (None: the speed of the audio does not
-    matter). The first response of a request leaves `latency` seconds later; every response may wait at most
-    `jitter` seconds more."""
+    No response leaves before its audio has come. Nor does it leave more than `lead` seconds before that audio
+    would end if it was spoken in real time (None: this bound does not apply). The first response of a request
+    waits `latency` seconds more, and every response up to `jitter` seconds more."""
 
     latency: float = 0.0
     jitter: float = 0.0
     lead: float | None = None
 
     def __post_init__(self) -> None:
+        """Raise UsageError for a value that is not between 0 and 3600 seconds."""
         for name in ("latency", "jitter", "lead"):
             seconds = getattr(self, name)
             if seconds is not None and not (math.isfinite(seconds) and 0 <= seconds <= 3600):
                 raise UsageError(f"{name} must lie between 0 and 3600 seconds")
 
     def delay(self, seed: int, connection: int, request: int, response: int, early: float) -> float:
-        """Return how many seconds a response waits. Connections, their requests and their responses count
-        from 1. `early`: by how many seconds its audio came faster than it is spoken."""
-        late = self.jitter and self.jitter * roll(seed, "jitter", connection, request, response)
+        """Return how many seconds a response waits after its audio has come. Connections, requests and
+        responses are numbered from 1. `early`: how many seconds before its end in real time the audio
+        came."""
+        wait = self.jitter and self.jitter * roll(seed, "jitter", connection, request, response)
         if response == 1:
-            late += self.latency
-        return late if self.lead is None else late + max(0.0, early - self.lead)
+            wait += self.latency
+        return wait if self.lead is None else wait + max(0.0, early - self.lead)
 
 
 FAST = Pace()

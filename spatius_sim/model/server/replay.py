@@ -16,8 +16,8 @@ from spatius_sim.trace.events import Closed, Lane, Received, Refused, Sent, Trac
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A frame, or a close with `close_code` if `raw` is empty. It comes `delay_ns` nanoseconds after the
-    first audio, or if `after_end`, after the end of the audio."""
+    """A frame `raw` of Motion Server; if `raw` is empty, a close with `close_code`. The delay `delay_ns` is
+    counted from the end of the request's audio if `after_end`, otherwise from its first audio."""
 
     delay_ns: int
     after_end: bool
@@ -27,7 +27,8 @@ class Reply:
 
 @dataclass(slots=True)
 class TapedTurn:
-    """One request on a tape, and all replies to it."""
+    """One request on a tape with all its audio, and all replies. `first_ns` and `end_ns` are the times of its
+    first audio and of the end of its audio (None: not ended yet)."""
 
     sample_rate: int
     first_ns: int
@@ -36,58 +37,58 @@ class TapedTurn:
     replies: list[Reply] = field(default_factory=list)
 
     def add(self, at_ns: int, raw: bytes = b"", close_code: int = 0) -> None:
-        """Add a reply to this request."""
+        """Add a reply that came at time `at_ns`: the frame `raw`, or a close."""
         since = self.first_ns if self.end_ns is None else self.end_ns
         self.replies.append(Reply(at_ns - since, self.end_ns is not None, raw, close_code))
 
 
 @dataclass(slots=True)
 class RecordedRun:
-    """A run on a tape, as Motion Server played it: the turns in the order in which they began, and for each
-    connection, in order, its connection_id or how it was refused."""
+    """What Motion Server did in a run on a tape. `turns` are in the order in which they began. `connections`
+    has for each connection, in order, its connection_id ("" if never confirmed) or its refusal."""
 
     turns: list[TapedTurn] = field(default_factory=list)
     connections: list[str | Refused] = field(default_factory=list)
     has_speech: bool = True
 
 
-def script_of(trace: Trace) -> RecordedRun:
-    """Read from a trace what Motion Server did."""
-    script = RecordedRun(has_speech=trace.header.speech)
+def read_recorded_run(trace: Trace) -> RecordedRun:
+    """Return what Motion Server did in a trace: its connections, and its replies to each request."""
+    run = RecordedRun(has_speech=trace.header.speech)
     rates: dict[str, int] = {}
     numbers: dict[str, int] = {}
     turns: dict[tuple[str, str], TapedTurn] = {}
-    latest: dict[str, TapedTurn] = {}
+    newest_turns: dict[str, TapedTurn] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
         name, what = event.connection, event.what
         if isinstance(what, Refused):
-            script.connections.append(what)
+            run.connections.append(what)
             continue
         if name not in numbers:
-            numbers[name] = len(script.connections)
-            script.connections.append("")
-        if isinstance(what, Closed) and what.by_kit and name in latest:
-            latest[name].add(event.at_ns, close_code=what.code)
+            numbers[name] = len(run.connections)
+            run.connections.append("")
+        if isinstance(what, Closed) and what.by_kit and name in newest_turns:
+            newest_turns[name].add(event.at_ns, close_code=what.code)
         match what.value if isinstance(what, Sent | Received) else None:
             case ConfigureSession(sample_rate=rate):
                 rates[name] = rate
             case ConfirmSession(connection_id):
-                script.connections[numbers[name]] = connection_id
+                run.connections[numbers[name]] = connection_id
             case AudioInput(req_id, audio, end):
                 if (name, req_id) not in turns:
                     turn = TapedTurn(rates.get(name, 0), event.at_ns)
-                    turns[name, req_id] = latest[name] = turn
-                    script.turns.append(turn)
+                    turns[name, req_id] = newest_turns[name] = turn
+                    run.turns.append(turn)
                 turns[name, req_id].audio += audio
                 if end:
                     turns[name, req_id].end_ns = event.at_ns
             case MotionResponse(req_id=req_id) | ServerError(req_id=req_id):
-                answered = (what.answers if isinstance(what, Sent) else "") or req_id
-                owner = turns.get((name, answered)) or latest.get(name)
-                if owner is not None:
+                answered_req_id = (what.answers if isinstance(what, Sent) else "") or req_id
+                answered_turn = turns.get((name, answered_req_id)) or newest_turns.get(name)
+                if answered_turn is not None:
                     raw = what.raw if isinstance(what, Sent | Received) else b""
-                    owner.add(event.at_ns, raw if isinstance(raw, bytes) else b"")
-    return script
+                    answered_turn.add(event.at_ns, raw if isinstance(raw, bytes) else b"")
+    return run
 
 
 class Match(StrEnum):
@@ -102,47 +103,52 @@ class Match(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Why the tape does not hold a request: where its audio first differs."""
+    """No turn on the tape matches a request; `reason` says why, for example where the audio differs."""
 
     reason: str
 
 
 class Matcher:
-    """Finds the turn of a tape for each new request; each turn is given once."""
+    """Finds the turn of a tape that answers a new request; each turn answers only one request."""
 
     def __init__(self, turns: list[TapedTurn]) -> None:
         self._turns = turns
-        self._left = list(range(len(turns)))
-        self._asked = 0
+        self._unused = list(range(len(turns)))
+        """The numbers of the turns that have answered no request yet."""
+        self._request_count = 0
 
     def next_turn(self, sample_rate: int) -> TapedTurn | Mismatch:
-        """Return the next turn in order, or why there is none."""
-        self._asked += 1
-        if not self._left:
-            return Mismatch(f"request {self._asked}: the tape holds {len(self._turns)} requests")
-        number = self._left.pop(0)
+        """Return the next turn in order, and mark it as used; a Mismatch if there is none, or if it has
+        another sample rate."""
+        self._request_count += 1
+        if not self._unused:
+            return Mismatch(f"request {self._request_count}: the tape holds {len(self._turns)} requests")
+        number = self._unused.pop(0)
         return self._check_rate(number, sample_rate)
 
     def turn_with_audio(self, audio: bytes, sample_rate: int) -> TapedTurn | Mismatch:
-        """Return the first turn left with this audio, or how the nearest turn differs."""
-        self._asked += 1
-        for number in self._left:
+        """Return the first unused turn with this audio, and mark it as used. If there is none, return a
+        Mismatch that says how the audio of the most similar turn differs."""
+        self._request_count += 1
+        request = f"request {self._request_count}"
+        for number in self._unused:
             if self._turns[number].audio == audio:
-                self._left.remove(number)
+                self._unused.remove(number)
                 return self._check_rate(number, sample_rate)
-        if not self._left:
-            return Mismatch(f"request {self._asked}: all {len(self._turns)} requests of the tape are played")
-        nearest = max(self._left, key=lambda number: _count_common_bytes(self._turns[number].audio, audio))
-        return Mismatch(f"request {self._asked}: {self._describe_difference(nearest, audio, sample_rate)}")
+        if not self._unused:
+            return Mismatch(f"{request}: all {len(self._turns)} requests of the tape are played")
+        nearest = max(self._unused, key=lambda number: _count_common_bytes(self._turns[number].audio, audio))
+        return Mismatch(f"{request}: {self._describe_difference(nearest, audio, sample_rate)}")
 
     def _check_rate(self, number: int, sample_rate: int) -> TapedTurn | Mismatch:
+        """Return turn `number` of the tape, or a Mismatch if it has another sample rate."""
         turn = self._turns[number]
         if turn.sample_rate == sample_rate:
             return turn
-        return Mismatch(f"request {self._asked}: {sample_rate} Hz; on the tape {turn.sample_rate} Hz")
+        return Mismatch(f"request {self._request_count}: {sample_rate} Hz; on the tape {turn.sample_rate} Hz")
 
     def _describe_difference(self, number: int, audio: bytes, sample_rate: int) -> str:
-        """Tell how the audio of a request differs from a turn on the tape."""
+        """Return in words where a request's audio differs from the audio of turn `number` on the tape."""
         taped = self._turns[number].audio
         place = _count_common_bytes(taped, audio)
         seconds = place / BYTES_PER_SAMPLE / max(sample_rate, 1)
@@ -155,9 +161,8 @@ class Matcher:
 
 
 def _count_common_bytes(first: bytes | bytearray, second: bytes) -> int:
-    """Count the bytes that two audios have in common from their beginning."""
-    shorter = min(len(first), len(second))
-    low, high = 0, shorter
+    """Return how many bytes two audios have in common from their beginning, by binary search."""
+    low, high = 0, min(len(first), len(second))
     while low < high:
         middle = (low + high + 1) // 2
         if first[:middle] == second[:middle]:

@@ -1,4 +1,4 @@
-"""Holds the requests of one connection, and forgets the oldest ended ones."""
+"""Holds the requests of one connection, and forgets those that ended long ago."""
 
 from dataclasses import dataclass, field
 
@@ -10,17 +10,19 @@ ENDED_KEPT = 256
 """How many ended req_ids are remembered, to tell audio under an ended req_id from a new request."""
 
 LONGEST_REQ_ID = 256
-"""At most so many characters in a req_id. ASSUMED: those of the SDKs have 27."""
+"""The most characters of a req_id. ASSUMED: the req_ids of the SDKs have 27."""
 
 
 @dataclass(slots=True)
 class OpenRequest:
     """One request: all messages that share a req_id.
 
-    `number` counts the requests of a connection from 1; `ordinal` counts those of all connections since a
-    scenario began (0: the request was open before). So many `messages` and `samples` of audio have come.
-    `payloads` with so many `keyframes` were computed, `unmade` of them are still pending, and `responses`
-    were sent. `held` are the payloads that a fault keeps back. `began`: monotonic seconds."""
+    `number` counts the requests of a connection from 1. `ordinal` counts the requests of all connections
+    since the scenario began (0: the request was open before). `began` is in monotonic seconds.
+
+    Counters: `messages` and `samples` of audio that have come; `payloads` and `keyframes` of motion that were
+    made; `unmade` payloads that still wait for their time; `responses` that were sent. `held` are the
+    payloads that a fault keeps back."""
 
     req_id: str
     number: int
@@ -40,13 +42,13 @@ class OpenRequest:
     held: list[bytes] = field(default_factory=list)
 
     def fail(self) -> None:
-        """Give this request no answer any more."""
+        """Mark the request as failed: it gets no more answers. Frees its audio and motion."""
         self.failed = True
         self.held.clear()
         self.drop()
 
     def drop(self) -> None:
-        """Free the audio and the state of the motion."""
+        """Free the memory of the request's audio and motion."""
         self.answer, self.audio = RecordedAnswer((), 1), PcmIn()
 
 
@@ -63,8 +65,8 @@ class Requests:
         """Return the request of this id, or None if it is unknown."""
         return self._all.get(req_id)
 
-    def why_unfit(self, req_id: str, most_open: int) -> str:
-        """Say why no request of this id can be opened; "" if it can."""
+    def reason_to_refuse(self, req_id: str, most_open: int) -> str:
+        """Return the reason why no request with this id may be opened; "" if it may."""
         if len(req_id) > LONGEST_REQ_ID:
             return f"a req_id has at most {LONGEST_REQ_ID} characters"
         if self._open >= most_open:
@@ -74,7 +76,7 @@ class Requests:
     def add(
         self, req_id: str, answer: RequestMotion, audio: AudioIn, ordinal: int, began: float
     ) -> OpenRequest:
-        """Open a request."""
+        """Open a new request, remember it as the newest, and return it."""
         self._count += 1
         self._open += 1
         request = OpenRequest(req_id, self._count, answer, audio, ordinal, began)
@@ -87,7 +89,7 @@ class Requests:
             request.ordinal = 0
 
     def end(self, request: OpenRequest, state: TurnState) -> None:
-        """End a request: it takes no more audio."""
+        """End a request in this state: it takes no more audio. May forget the oldest ended request."""
         if not request.ended:
             request.ended = True
             self._open -= 1

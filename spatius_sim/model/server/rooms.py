@@ -1,4 +1,5 @@
-"""Keeps the rooms that egress sessions publish to: who is in, and how much of each request has come."""
+"""Keeps the rooms that egress sessions publish to: who is in a room, and how much of each request has
+come."""
 
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -10,12 +11,13 @@ T = TypeVar("T")
 
 MOST_ROOMS = 128
 MOST_REQUESTS = 128
-"""Older rooms and requests are forgotten."""
+"""At most so many rooms, and so many requests of a room, are kept; the oldest are forgotten."""
 
 
 @dataclass(slots=True)
 class RoomRequest:
-    """What a room received of one request: bytes of audio as it went up, keyframes, and both end marks."""
+    """How much a room received of one request: bytes of audio (in the format in which it was sent to Motion
+    Server), keyframes, and both end marks."""
 
     audio_bytes: int = 0
     audio_ended: bool = False
@@ -38,21 +40,21 @@ class Rooms:
     by_name: dict[str, RoomState] = field(default_factory=dict)
 
     def join(self, room: str, publisher: str) -> None:
-        """Let a publisher come in."""
+        """Add a publisher to a room; the room is made if there is none of this name."""
         if room not in self.by_name:
             _forget_oldest(self.by_name, MOST_ROOMS)
             self.by_name[room] = RoomState()
         self.by_name[room].publishers.append(publisher)
 
     def leave(self, room: str, publisher: str) -> None:
-        """Let a publisher leave."""
+        """Remove a publisher from a room."""
         state = self.by_name.get(room)
         if state is not None and publisher in state.publishers:
             state.publishers.remove(publisher)
 
     def publish(self, room: str, req_id: str, value: Message | Undecodable) -> None:
-        """Count audio or motion of a request. Any other message was spoilt on purpose and counts as
-        nothing."""
+        """Count audio or motion that a room received for a request. Any other message was spoiled on purpose
+        and adds nothing."""
         state = self.by_name.get(room)
         if state is None:
             return
@@ -76,5 +78,6 @@ class Rooms:
 
 
 def _forget_oldest(entries: dict[str, T], most: int) -> None:
+    """Remove the oldest entry if there are `most` entries or more."""
     if len(entries) >= most:
         del entries[next(iter(entries))]

@@ -1,7 +1,8 @@
-"""The brain of one connection to Motion Server: frames and timers in, commands out.
+"""Decides what Motion Server does on one connection: frames and timers come in, commands go out. It opens no
+socket and has no clock.
 
-No message of the peer raises an exception: a bad message is answered with a ServerError. Times are monotonic
-seconds.
+No message of the peer raises an exception: a bad message is answered with a ServerError. All times `now` are
+monotonic seconds.
 """
 
 from collections.abc import Iterable
@@ -26,7 +27,7 @@ from spatius_sim.model.server.egress import INVALID_ARGUMENT, EgressFault, Room,
 from spatius_sim.model.server.outbox import SEND_TIMER, Outbox
 from spatius_sim.model.server.pace import FAST, Pace
 from spatius_sim.model.server.pending import PendingMotion
-from spatius_sim.model.server.requests import OpenRequest, Requests
+from spatius_sim.model.server.requests import LONGEST_REQ_ID, OpenRequest, Requests
 from spatius_sim.protocol.audio import (
     BYTES_PER_SAMPLE,
     KEYFRAMES_PER_SECOND,
@@ -51,8 +52,8 @@ from spatius_sim.protocol.turn_table import TurnEvent, TurnState, next_turn_stat
 from spatius_sim.trace.events import Undecodable
 
 RESOURCE_EXHAUSTED = 8
-"""The code if a bound of ours is exceeded. ASSUMED: the service's bounds are not documented; 8 is gRPC's
-code."""
+"""The code of the ServerError if one of our Limits is exceeded. ASSUMED: the service's limits are not
+documented; 8 is gRPC's code."""
 
 POLICY_VIOLATION = 1008
 """The close code after a refused handshake is ASSUMED; SDKs need only that the close comes promptly."""
@@ -60,16 +61,20 @@ POLICY_VIOLATION = 1008
 IDLE_CLOSE = 1000
 """The close code after an idle time-out is ASSUMED."""
 
+_LONGEST_CLOSE_REASON = 100
+"""Bytes; a closing frame has place for 123."""
+
 # Named here because every message reads them, and a member of an enumeration takes longer to find.
 _IN_SESSION, _UPLOADING = SessionState.OPEN, TurnState.UPLOADING
+# Names of timers; the last two are followed by the index of the fault that waits.
 _IDLE, _MADE = "idle", "made"
 _OPEN, _SILENCE = f"{Moment.OPEN}-", f"{Moment.SILENCE}-"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one session may hold at most: `held_bytes` of motion that is not due yet, and `open_requests`
-    whose audio has not ended. ASSUMED: the service's own bounds are not documented."""
+    """The most that one session may hold: `held_bytes` of motion that is not due yet, and `open_requests`,
+    whose audio has not ended. ASSUMED: the service's own limits are not documented."""
 
     held_bytes: int = 16 * 1_048_576
     open_requests: int = 64
@@ -77,7 +82,8 @@ class Limits:
 
 @dataclass(slots=True)
 class ServerSession:
-    """The brain of one connection. `opus` decodes Ogg Opus; None if no codec is installed."""
+    """One connection to Motion Server, as a state machine: each method returns the commands for the server.
+    `opus` makes a decoder of Ogg Opus; None if no codec is installed."""
 
     connection_id: str
     new_answer: AnswerFactory
@@ -100,7 +106,7 @@ class ServerSession:
     _timers_hold: bool = False
 
     def receive(self, value: Message | Undecodable, now: float = 0.0) -> list[ServerCommand]:
-        """Take a frame from the peer and return what to do."""
+        """Take a decoded frame from the peer, and return the commands that follow."""
         if self.state is _IN_SESSION:
             match value:
                 case AudioInput():
@@ -116,7 +122,7 @@ class ServerSession:
         return []
 
     def timer(self, name: str, now: float) -> list[ServerCommand]:
-        """Return what to do now that a timer has run out."""
+        """Return the commands that follow now that the timer `name` has run out."""
         if name == SEND_TIMER:
             return self._outbox.take_due(now)
         if self.state is not SessionState.OPEN:
@@ -131,9 +137,9 @@ class ServerSession:
             return self._play_faults(self.faults.actions_after_wait(int(name.removeprefix(_OPEN))), now)
         return self._check_silence(int(name.removeprefix(_SILENCE)), now)
 
-    def meet(self, faults: ConnectionFaults) -> None:
-        """Play these faults from now on, and none of the old ones. Faults that wait for a time concern only
-        connections that open later."""
+    def replace_faults(self, faults: ConnectionFaults) -> None:
+        """Play these faults from now on instead of the old ones. Faults that wait for a time are left out:
+        they concern only connections that open later."""
         self.faults = faults
         self._timers_hold = False
         self._faulty_audio = faults.may_act_at(Moment.AUDIO)
@@ -141,14 +147,15 @@ class ServerSession:
         self._requests.forget_ordinals()
 
     def closed(self) -> None:
-        """Forget everything: the connection is gone."""
+        """Forget all requests and outputs: the connection is closed."""
         self.state = SessionState.CLOSED
         self._requests.clear()
         self._pending.clear()
         self._outbox.clear()
 
     def _configure(self, value: Message | Undecodable, now: float) -> list[ServerCommand]:
-        """Take the configuration: confirm the session, or refuse it."""
+        """Take the first message of the peer, which must be a configuration: confirm the session, or refuse
+        it."""
         match value:
             case Undecodable(reason):
                 return self._refuse(0, f"failed to unmarshal initial message: {reason}", now)
@@ -156,9 +163,9 @@ class ServerSession:
                 self._step(SessionEvent.CONFIGURE)
             case _:
                 return self._refuse(0, "expected ClientConfigureSession message", now)
-        unfit = self._why_audio_unfit(value)
-        if unfit is not None:
-            return self._refuse(*unfit, now)
+        audio_fault = self._find_audio_fault(value)
+        if audio_fault is not None:
+            return self._refuse(*audio_fault, now)
         room = read_egress(value)
         if isinstance(room, EgressFault):
             return self._refuse(room.code, room.message, now)
@@ -167,9 +174,9 @@ class ServerSession:
         self.room = room
         return self._confirm(now)
 
-    def _why_audio_unfit(self, asked: ConfigureSession) -> tuple[int, str] | None:
-        """Return the error code and message if the audio format is refused; else None."""
-        match asked.audio_format:
+    def _find_audio_fault(self, configuration: ConfigureSession) -> tuple[int, str] | None:
+        """Return the code and text of the error if audio format or sample rate is refused; None if not."""
+        match configuration.audio_format:
             case AudioFormat.PCM_S16LE:
                 rates: tuple[int, ...] = PCM_SAMPLE_RATES
             case AudioFormat.OGG_OPUS if self.opus is not None:
@@ -179,21 +186,22 @@ class ServerSession:
                 return (INVALID_ARGUMENT, f"unsupported audio format: {text}")
             case unknown:
                 return (INVALID_ARGUMENT, f"unsupported audio format: {unknown}")
-        if asked.sample_rate not in rates:
-            return (0, f"unsupported sample rate: {asked.sample_rate}")
+        if configuration.sample_rate not in rates:
+            return (0, f"unsupported sample rate: {configuration.sample_rate}")
         return None
 
     def _confirm(self, now: float) -> list[ServerCommand]:
-        """Confirm the session, open it, and start its timers."""
+        """Confirm the session, open it, and start its timers; the faults of this moment may change or refuse
+        it."""
         raw = encode(ConfirmSession(self.connection_id))
-        spoiled = apply_faults(raw, self.faults.actions_at(Moment.CONFIGURE), self.faults, "configure")
-        commands = self._send_faulted(spoiled, None, now)
-        if spoiled.error is not None:
-            return commands + self._close_handshake(spoiled.error.message, now)
-        # Whatever the peer does with a spoilt confirmation: for us the session is open.
+        confirmation = apply_faults(raw, self.faults.actions_at(Moment.CONFIGURE), self.faults, "configure")
+        commands = self._send_faulted(confirmation, None, now)
+        if confirmation.error is not None:
+            return commands + self._close_handshake(confirmation.error.message, now)
+        # Whatever the peer does with a spoiled confirmation: for us the session is open.
         self._step(SessionEvent.CONFIRM)
         self._last_audio = now
-        self.meet(self.faults)
+        self.replace_faults(self.faults)
         self._timers_hold = True
         for moment in (Moment.OPEN, Moment.SILENCE):
             for index, seconds in self.faults.seconds_until_faults(moment).items():
@@ -205,19 +213,20 @@ class ServerSession:
         return commands
 
     def _take_audio(self, audio: AudioInput, now: float) -> list[ServerCommand]:
-        """Take audio: open its request if it is new, and send or prepare the motion that is due."""
+        """Take a piece of audio: open its request if the req_id is new, and send or schedule the motion that
+        the audio makes due. End the request if the piece is the last."""
         self._last_audio = now
         request = self._requests.get(audio.req_id)
         if request is None:
-            complaint = self._requests.why_unfit(audio.req_id, self.limits.open_requests)
-            if complaint:
-                return self._send_error(RESOURCE_EXHAUSTED, complaint, now, audio.req_id[:256])
+            reason = self._requests.reason_to_refuse(audio.req_id, self.limits.open_requests)
+            if reason:
+                return self._send_error(RESOURCE_EXHAUSTED, reason, now, audio.req_id[:LONGEST_REQ_ID])
             answer = self.new_answer(self.connection_id, audio.req_id, self._audio_rate)
             ordinal = next(self.faults.requests)
             request = self._requests.add(audio.req_id, answer, self._make_audio_input(), ordinal, now)
         elif request.failed:
             return []
-        # The table says the same of every message but the last, and to ask it costs more than the rest.
+        # While audio goes up, the table leaves the state as it is; the look-up would cost more than the rest.
         if audio.end or request.state is not _UPLOADING:
             event = TurnEvent.AUDIO_END if audio.end else TurnEvent.AUDIO
             after = next_turn_state(request.state, event)
@@ -250,36 +259,37 @@ class ServerSession:
         return commands
 
     def _make_audio_input(self) -> AudioIn:
+        """Return a new input for the audio format of this session."""
         return OggOpusIn(self.opus) if self._opus_session and self.opus is not None else PcmIn()
 
     def _count_audio(self, request: OpenRequest, samples: int, now: float) -> list[ServerCommand]:
-        """Count the audio, and play the faults that begin after so much of it."""
+        """Count a message with `samples` samples of audio, and play the faults that begin after that much
+        audio."""
         self._audio_messages += 1
         self._audio_samples += samples
         request.messages += 1
         request.samples += samples
-        happening = self.faults.actions_after_audio(
+        actions = self.faults.actions_after_audio(
             Spoken(self._audio_samples / self._audio_rate, self._audio_messages),
             request.ordinal,
             Spoken(request.samples / self._audio_rate, request.messages),
         )
-        return self._play_faults(happening, now, request) if happening else []
+        return self._play_faults(actions, now, request) if actions else []
 
     def _schedule(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
-        """Send a payload now, or make it pending until its pace allows it."""
+        """Send a payload now, or keep it pending until the pace allows it."""
         request.payloads += 1
         request.keyframes += len(payload) // KEYFRAME_BYTES
         early = request.began + request.keyframes / KEYFRAMES_PER_SECOND - now
-        drawn_for = self.faults.seed, self.faults.number, request.number, request.payloads
-        late = self.pace.delay(*drawn_for, early)
-        first = self._pending.next_due is None
-        if first and not late:
+        wait = self.pace.delay(self.faults.seed, self.faults.number, request.number, request.payloads, early)
+        none_pending = self._pending.next_due is None
+        if none_pending and not wait:
             return self._respond(request, payload, now)
-        self._pending.put(request, payload, now + late)
-        return [SetTimer(_MADE, late)] if first else []
+        self._pending.put(request, payload, now + wait)
+        return [SetTimer(_MADE, wait)] if none_pending else []
 
     def _send_made(self, now: float) -> list[ServerCommand]:
-        """Send the payloads that are made by now, and start the timer for the next."""
+        """Send the pending payloads that are due now, and start the timer for the next payload."""
         commands: list[ServerCommand] = []
         for request, payload in self._pending.take_made(now):
             commands += self._respond(request, payload, now)
@@ -289,22 +299,23 @@ class ServerSession:
         return commands if due is None else [*commands, SetTimer(_MADE, due - now)]
 
     def _respond(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
-        """Send a payload as a response of its request, with the faults of that response."""
+        """Send a payload as the next response of its request, with the faults of this response. A failed
+        request gets none."""
         request.responses += 1
         if request.failed:
             return []
         if not self._faulty_responses:
             return self._put(self._wrap_motion(payload, request.req_id), now)
         steps = self.faults.actions_at_response(request.responses, request.ordinal)
-        spoiled = apply_faults(payload, steps, self.faults, "response", request.number, request.responses)
-        commands = self._send_faulted(spoiled, request, now)
-        if spoiled.reordered:
+        response = apply_faults(payload, steps, self.faults, "response", request.number, request.responses)
+        commands = self._send_faulted(response, request, now)
+        if response.reordered:
             request.held.append(payload)
             return commands
         return commands + self._flush(request, now)
 
     def _flush(self, request: OpenRequest, now: float) -> list[ServerCommand]:
-        """Send the responses that a fault has held back."""
+        """Send the responses of a request that a fault has held back."""
         commands: list[ServerCommand] = []
         for payload in request.held:
             commands += self._put(self._wrap_motion(payload, request.req_id), now)
@@ -312,10 +323,11 @@ class ServerSession:
         return commands
 
     def _wrap_motion(self, raw: bytes, req_id: str) -> Output:
+        """Return the output that sends motion: to the relay, or to the room if the session has an egress."""
         return Send(raw, req_id) if self.room is None else Publish(self.room.name, raw, req_id)
 
     def _interrupt(self, req_id: str, now: float) -> list[ServerCommand]:
-        """End a request and drop all of its motion."""
+        """End a request, drop all of its motion that is not sent yet, and play the faults of this moment."""
         request = self._requests.get(req_id)
         if request is not None:
             self._requests.end(request, TurnState.INTERRUPTED)
@@ -327,51 +339,52 @@ class ServerSession:
     def _play_faults(
         self, steps: Iterable[FaultAction], now: float, request: OpenRequest | None = None
     ) -> list[ServerCommand]:
-        """Play faults at a moment at which no message was due."""
+        """Play faults at a moment at which no message was due: on this request, or on the newest open one."""
         newest = self._requests.newest
         if request is None and newest is not None and not newest.ended:
             request = newest
-        spoiled = apply_faults(b"", steps, self.faults, "moment", self._audio_messages)
-        return self._send_faulted(spoiled, request, now)
+        message = apply_faults(b"", steps, self.faults, "moment", self._audio_messages)
+        return self._send_faulted(message, request, now)
 
     def _send_faulted(
-        self, spoiled: FaultedMessage, request: OpenRequest | None, now: float
+        self, message: FaultedMessage, request: OpenRequest | None, now: float
     ) -> list[ServerCommand]:
-        """Send the outputs that replace a message, and play the delay, the error or the stall."""
-        commands: list[ServerCommand] = [Inject(fault) for fault in spoiled.injected]
-        if spoiled.delay:
-            self._outbox.hold_until(now + spoiled.delay)
-        for output in spoiled.outputs:
+        """Send what is left of a message after its faults, with the faults' delay, error and stall."""
+        commands: list[ServerCommand] = [Inject(fault) for fault in message.injected]
+        if message.delay:
+            self._outbox.hold_until(now + message.delay)
+        for output in message.outputs:
             if isinstance(output, SendError):
                 commands += self._fail_request(request, output.code, output.message, now)
-            elif isinstance(output, Send) and spoiled.is_message and request is not None:
+            elif isinstance(output, Send) and message.is_message and request is not None:
                 commands += self._put(self._wrap_motion(output.raw, request.req_id), now)
             else:
                 commands += self._put(output, now)
-        if spoiled.stalled:
+        if message.stalled:
             self._outbox.stall()
         return commands
 
     def _check_idle(self, now: float) -> list[ServerCommand]:
-        """Close the session if no audio has come for its idle timeout."""
+        """Close the session if no audio has come during its idle timeout; otherwise set the timer again."""
         assert self.room is not None
-        left = self._last_audio + self.room.idle_timeout - now
-        if left > 0:
-            return [SetTimer(_IDLE, left)]
+        seconds_left = self._last_audio + self.room.idle_timeout - now
+        if seconds_left > 0:
+            return [SetTimer(_IDLE, seconds_left)]
         text = f"no audio input for {self.room.idle_timeout}s"
         return [*self._send_error(0, text, now), *self._put(Close(IDLE_CLOSE, text), now)]
 
     def _check_silence(self, index: int, now: float) -> list[ServerCommand]:
-        """Play the faults that wait for silence, if it has lasted long enough."""
-        left = self._last_audio + self.faults.seconds_until_faults(Moment.SILENCE)[index] - now
-        if left > 0:
-            return [SetTimer(f"{_SILENCE}{index}", left)]
+        """Play fault `index`, which waits for silence, if no audio has come for long enough; otherwise set
+        the timer again."""
+        seconds_left = self._last_audio + self.faults.seconds_until_faults(Moment.SILENCE)[index] - now
+        if seconds_left > 0:
+            return [SetTimer(f"{_SILENCE}{index}", seconds_left)]
         return self._play_faults(self.faults.actions_after_wait(index), now)
 
     def _fail_request(
         self, request: OpenRequest | None, code: int, message: str, now: float
     ) -> list[ServerCommand]:
-        """Send an error, and end the request if there is one."""
+        """Send an error, and end the request as failed if there is one."""
         if request is None:
             return self._send_error(code, message, now)
         request.fail()
@@ -380,7 +393,7 @@ class ServerSession:
         return self._send_error(code, message, now, request.req_id)
 
     def _close_on_overflow(self, now: float) -> list[ServerCommand]:
-        """Close the session: more motion is waiting than it may hold."""
+        """Drop all waiting motion, and close the session with an error, because it holds more than it may."""
         self._pending.clear()
         self._outbox.clear()
         text = f"more than {self.limits.held_bytes} bytes wait to be sent"
@@ -390,19 +403,23 @@ class ServerSession:
         ]
 
     def _refuse(self, code: int, message: str, now: float) -> list[ServerCommand]:
+        """Refuse the session: send an error, and close the connection."""
         return [*self._send_error(code, message, now), *self._close_handshake(message, now)]
 
     def _close_handshake(self, message: str, now: float) -> list[ServerCommand]:
         """Close the connection after an error at the handshake."""
         self._step(SessionEvent.ERROR)
-        close = Close(POLICY_VIOLATION, message.encode()[:100].decode(errors="ignore"))
-        return self._put(close, now)
+        reason = message.encode()[:_LONGEST_CLOSE_REASON].decode(errors="ignore")
+        return self._put(Close(POLICY_VIOLATION, reason), now)
 
     def _send_error(self, code: int, message: str, now: float, req_id: str = "") -> list[ServerCommand]:
+        """Send a ServerError of the session, or of the request with this req_id."""
         return self._put(Send(encode(ServerError(self.connection_id, req_id, code, message))), now)
 
     def _put(self, output: Output, now: float) -> list[ServerCommand]:
+        """Add an output to the outbox, and return the commands for now."""
         return self._outbox.put(output, now)
 
     def _step(self, event: SessionEvent) -> None:
+        """Change the state of the session as the session table says."""
         self.state = next_session_state(self.state, event, we_are_server=True)

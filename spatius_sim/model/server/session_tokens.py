@@ -1,5 +1,5 @@
-"""Issues and reads session tokens without any memory: each run of the simulator accepts the tokens of every
-other run, because a relay connects when it likes."""
+"""Issues and reads session tokens, and stores none. So each run of the simulator accepts the tokens of every
+other run: a relay may connect to a simulator that was restarted since."""
 
 import hashlib
 import json
@@ -12,22 +12,23 @@ _SIGNING_KEY = b"spatius-sim session token"
 
 @dataclass(frozen=True, slots=True)
 class SessionToken:
-    """The content of a token: `expire_at` in unix seconds, and `app_id`, "" if the token is bound to no
-    app."""
+    """The content of a session token. `expire_at` is in unix seconds; `app_id` is "" if the token is valid
+    for every app."""
 
     expire_at: int
     app_id: str
 
 
 def issue_token(token: SessionToken, nonce: str) -> str:
-    """Return the text of a token; `nonce` makes it unique."""
+    """Return the signed text of a session token; a new `nonce` makes the text unique."""
     claims = json.dumps({"exp": token.expire_at, "app": token.app_id, "jti": nonce})
     body = urlsafe_b64encode(claims.encode()).decode()
     return f"{body}.{_sign(body)}"
 
 
 def read_token(text: str) -> SessionToken | None:
-    """Return the content of a token, or None if it was never issued."""
+    """Return the content of a session token, or None if its signature shows that the simulator did not issue
+    it."""
     body, _, signature = text.partition(".")
     if signature != _sign(body):
         return None
@@ -36,4 +37,5 @@ def read_token(text: str) -> SessionToken | None:
 
 
 def _sign(body: str) -> str:
+    """Return the signature of a token's body."""
     return hashlib.blake2b(body.encode(errors="replace"), key=_SIGNING_KEY, digest_size=16).hexdigest()

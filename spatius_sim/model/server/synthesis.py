@@ -55,7 +55,8 @@ _DEVIATIONS = np.linspace(0.13, 0.78, 50)
 """Standard deviations of the moving coefficients, before shuffling: 0.12 to 0.8 (recording)."""
 
 _WAVE_SHARE, _LOUDNESS_SHARE, _HISS_SHARE, _JUMP_SHARE = 0.85, 1.1, 0.7, 0.9
-"""How far each driver moves a coefficient, in its standard deviations; chosen to meet the recorded steps."""
+"""How far each driver moves a coefficient, in the coefficient's standard deviations. Chosen so that the steps
+from keyframe to keyframe are as large as the recorded steps."""
 
 _RADIANS_PER_KEYFRAME = 2 * np.pi * np.geomspace(0.5, 2.6, 12) / KEYFRAMES_PER_SECOND
 """The waves, 0.5 to 2.6 Hz: in steps of an irrational factor, so that the sway never repeats."""
@@ -67,25 +68,29 @@ _FADING = np.exp(np.arange(SEGMENT_KEYFRAMES) / -12).astype(np.float32)
 """How much of a segment's jump is left at each keyframe: shape (100,), about half a second."""
 
 _SMOOTHING = np.array([0.5, 0.35, 0.15], np.float32)
-"""Weights of the sound of a keyframe and of the two before. No later keyframe counts: a border must not need
-it."""
+"""Weights of the sound of a keyframe and of the two keyframes before. No later keyframe counts, so that a
+segment needs no audio after its end."""
 
-_STRETCH = segment_end(0)
-"""How many keyframes of audio are analysed at once. Every segment is a multiple of it; a whole long segment
-is too large for the caches, and costs a third more."""
+_BLOCK_KEYFRAMES = segment_end(0)
+"""How many keyframes of audio are analysed at once: a block. Every segment has whole blocks. A whole long
+segment at once would be too large for the caches of the processor, and would take a third longer."""
 
 _HALF_OPEN_RMS = 900.0
 """The RMS, in units of s16le, at which the jaw is half open; ordinary speech has 400..5000."""
 
 _HISS_LAG_HZ = 8000
-"""Hiss is the difference between samples some 1/8000 s apart, so that it is nearly the same at every rate."""
+"""Hiss is the difference between samples about 1/8000 s apart, so that it is nearly the same at every sample
+rate."""
+
+_NUMBERS_PER_DIGEST = 16
+"""A BLAKE2b digest has 64 bytes: 16 numbers of 4 bytes."""
 
 
 @lru_cache(maxsize=512)
 def _draw_numbers(seed: int, purpose: str, count: int) -> NDArray[np.float64]:
-    """Draw `count` numbers in [-1, 1), always the same for this seed and purpose."""
-    blocks = -(-count // 16)
-    noise = b"".join(blake2b(f"{seed} {purpose} {block}".encode()).digest() for block in range(blocks))
+    """Return `count` random numbers in [-1, 1), read-only, always the same for this seed and purpose."""
+    digests = -(-count // _NUMBERS_PER_DIGEST)
+    noise = b"".join(blake2b(f"{seed} {purpose} {index}".encode()).digest() for index in range(digests))
     draws = np.frombuffer(noise, "<u4", count) / 2.0**31 - 1.0
     draws.flags.writeable = False
     return draws
@@ -93,14 +98,14 @@ def _draw_numbers(seed: int, purpose: str, count: int) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=16)
 def _draw_deviations(seed: int) -> NDArray[np.float64]:
-    """Draw the standard deviation of each moving coefficient: shape (50,)."""
+    """Return the standard deviation of each moving coefficient, shape (50,); the seed decides the order."""
     return _DEVIATIONS[np.argsort(_draw_numbers(seed, "deviations", len(_DEVIATIONS)))]
 
 
 @lru_cache(maxsize=16)
 def _draw_mixing_matrix(seed: int) -> NDArray[np.float32]:
-    """Draw how each driver moves each column of a keyframe: shape (16, 120); the row of the jump is still
-    zero."""
+    """Return how far each driver moves each column of a keyframe, drawn from the seed: shape (16, 120). The
+    row of the jump is still zero."""
     deviations = _draw_deviations(seed)
     mix = np.zeros((_DRIVERS, WIDTH))
     for columns, pose in _REST_POSE:
@@ -123,20 +128,20 @@ def _draw_mixing_matrix(seed: int) -> NDArray[np.float32]:
 class MotionSynthesizer:
     """Makes the motion of one request, segment by segment, from its PCM (mono s16le).
 
-    The same audio and seed give the same keyframes and segments, however the audio was cut: it is always
-    analysed in the same stretches, so even the rounding is the same."""
+    The same audio and seed give the same keyframes and segments, in whatever pieces the audio comes. It is
+    always analysed in the same blocks, so even the rounding is the same."""
 
     def __init__(self, sample_rate: int, seed: int) -> None:
         self._sample_rate = sample_rate
         self._seed = seed
         self._window = sample_rate // KEYFRAMES_PER_SECOND
-        self._stretch = _STRETCH * self._window * BYTES_PER_SAMPLE
+        self._block_bytes = _BLOCK_KEYFRAMES * self._window * BYTES_PER_SAMPLE
         self._pieces: list[bytes] = []
         self._pending = 0
         self._segment = 0
         self._windows_done = 0
         self._keyframes_done = 0
-        # Energy of each window since the last segment, and its likeness to the samples one lag before.
+        # For each window since the last segment: its energy, and its correlation with itself one lag before.
         self._sums = np.empty((2, SEGMENT_KEYFRAMES), np.float32)
         # Loudness and hiss of the two keyframes before, for the smoothing; at first these are silence.
         self._before = np.zeros((2, len(_SMOOTHING) - 1), np.float32)
@@ -145,22 +150,23 @@ class MotionSynthesizer:
         self._mix = _draw_mixing_matrix(seed).copy()
 
     def feed(self, pcm: bytes) -> list[Keyframes]:
-        """Take the next bytes, of any number; return the segments that are now complete, each (n, 120).
+        """Take the next bytes of PCM, any number of them; return the segments that are complete now, each of
+        shape (n, 120).
 
-        A segment is complete when a sample beyond its border has come: audio that ends on the border ends
-        in a segment that `finish` returns, so that the last response is the one with motion in it.
+        A segment is complete when a sample beyond its end has come. So if the audio ends exactly with a
+        segment, `finish` returns that segment, and the last response has motion in it.
         """
         self._pieces.append(pcm)
         self._pending += len(pcm)
-        beyond = self._stretch + BYTES_PER_SAMPLE
-        if self._pending < beyond:
+        needed = self._block_bytes + BYTES_PER_SAMPLE
+        if self._pending < needed:
             return []
         complete: list[Keyframes] = []
         pending = b"".join(self._pieces)
         start = 0
-        while len(pending) - start >= beyond:
-            self._analyse(pending, start, _STRETCH)
-            start += self._stretch
+        while len(pending) - start >= needed:
+            self._analyse(pending, start, _BLOCK_KEYFRAMES)
+            start += self._block_bytes
             if self._windows_done == segment_end(self._segment):
                 complete.append(self._synthesize())
         self._pieces = [pending[start:]]
@@ -168,10 +174,10 @@ class MotionSynthesizer:
         return complete
 
     def finish(self) -> Keyframes:
-        """Return the rest of the motion, (n, 120), n may be 0: floor(duration * 25) keyframes in all
-        (recording).
+        """Return the rest of the motion, shape (n, 120), where n may be 0. All segments together have
+        floor(duration * 25) keyframes (recording).
 
-        Ends the request. Samples that fill no keyframe, and half a sample, are dropped.
+        Call this once, after the last audio. Samples that fill no whole keyframe are dropped.
         """
         keyframes = keyframe_count(self._pending // BYTES_PER_SAMPLE, self._sample_rate)
         if keyframes:
@@ -179,7 +185,8 @@ class MotionSynthesizer:
         return self._synthesize()
 
     def _synthesize(self) -> Keyframes:
-        """Make the motion of the audio that was analysed since the last segment: (n, 120), float32."""
+        """Return the motion for the audio that was analysed since the last segment, shape (n, 120), float32;
+        count it as the next segment."""
         keyframes = self._windows_done - self._keyframes_done
         if not keyframes:
             return np.empty((0, WIDTH), np.float32)
@@ -197,24 +204,26 @@ class MotionSynthesizer:
         return drive @ self._mix
 
     def _analyse(self, pcm: bytes, start: int, keyframes: int) -> None:
-        """Analyse so many windows of PCM, from byte `start` on."""
+        """Measure the sound in the PCM for `keyframes` keyframes, from byte `start` on. The results are added
+        to `_sums`: energy, and correlation one lag before."""
         samples = np.frombuffer(pcm, "<i2", keyframes * self._window, start).astype(np.float32)
         windows = samples.reshape(keyframes, self._window)
         lag = round(self._sample_rate / _HISS_LAG_HZ)
-        energy, alike = self._sums[:, self._windows_done - self._keyframes_done :][:, :keyframes]
+        energy, correlation = self._sums[:, self._windows_done - self._keyframes_done :][:, :keyframes]
         np.einsum("ij,ij->i", windows, windows, out=energy)
-        np.einsum("ij,ij->i", windows[:, lag:], windows[:, :-lag], out=alike)
+        np.einsum("ij,ij->i", windows[:, lag:], windows[:, :-lag], out=correlation)
         self._windows_done += keyframes
 
     def _measure_sound(self, keyframes: int) -> NDArray[np.float32]:
-        """Return loudness, 0..1, and hiss, 0..2, of so many windows and of the two before them."""
-        energy, alike = self._sums[:, :keyframes]
+        """Return two rows, loudness (0..1) and hiss (0..2): for the two keyframes before this segment and for
+        each keyframe in it. Keeps the last two columns for the next segment."""
+        energy, correlation = self._sums[:, :keyframes]
         past = self._before.shape[1]
         sound_levels = np.empty((2, past + keyframes), np.float32)
         sound_levels[:, :past] = self._before
         rms = np.sqrt(energy / self._window)
         loudness = np.divide(rms, rms + _HALF_OPEN_RMS, out=sound_levels[0, past:])
         # Silence has no energy to divide by; one unit of it is beyond hearing.
-        np.multiply(loudness, 1 - alike / (energy + 1), out=sound_levels[1, past:])
+        np.multiply(loudness, 1 - correlation / (energy + 1), out=sound_levels[1, past:])
         self._before = sound_levels[:, -past:]
         return sound_levels

@@ -129,7 +129,9 @@ class MotionServerShell(OnePort):
             for name, connection in self._open.items():
                 record = self.journal.open[name]
                 ids = record.app_id, record.avatar_id
-                connection.session.meet(self._scenario_player.was_connected(*ids, faults_of(*ids)))
+                connection.session.replace_faults(
+                    self._scenario_player.faults_of_old_connection(*ids, faults_of(*ids))
+                )
 
     async def reset(self) -> None:
         """Go back to the state after the start: close open sessions with 1001, forget past sessions and

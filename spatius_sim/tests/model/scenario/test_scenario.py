@@ -117,14 +117,14 @@ def test_requests_are_counted_over_all_connections() -> None:
     first, second = director.faults_of_new_connection("", ""), director.faults_of_new_connection("", "")
     assert [next(first.requests), next(second.requests), next(first.requests)] == [1, 2, 3]
     director.play(NO_FAULTS)
-    assert next(director.was_connected("", "").requests) == 1
+    assert next(director.faults_of_old_connection("", "").requests) == 1
 
 
 def test_what_names_a_connection_spares_those_that_are_open() -> None:
     named = Fault(When(Moment.AUDIO, messages=1, connection=1), (Stall(),))
     unnamed = Fault(When(Moment.AUDIO, messages=1), (Reset(),))
     director = ScenarioPlayer(0, Scenario("x", "x", (named, unnamed)))
-    assert director.was_connected("", "").faults == (unnamed,)
+    assert director.faults_of_old_connection("", "").faults == (unnamed,)
     assert director.faults_of_new_connection("", "").faults == (named, unnamed)
 
 

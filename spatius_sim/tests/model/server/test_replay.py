@@ -1,6 +1,6 @@
 """A tape as a script: what answered what, and how a new request finds its turn."""
 
-from spatius_sim.model.server.replay import Matcher, Mismatch, Reply, script_of
+from spatius_sim.model.server.replay import Matcher, Mismatch, Reply, read_recorded_run
 from spatius_sim.tests.rules.traces import TICK_NS, Dialogue, voice
 from spatius_sim.trace.events import Refused
 
@@ -27,7 +27,7 @@ def taped() -> Dialogue:
 
 
 def test_a_trace_becomes_turns_and_connections() -> None:
-    script = script_of(taped().trace)
+    script = read_recorded_run(taped().trace)
     assert script.connections == ["", Refused(404, "Avatar not found"), "id of up", ""]
     early, first, second = script.turns
     assert (early.sample_rate, early.replies) == (0, [])
@@ -41,7 +41,7 @@ def test_a_trace_becomes_turns_and_connections() -> None:
 
 
 def test_turns_are_found_in_order() -> None:
-    matcher = Matcher(script_of(taped().trace).turns[1:])
+    matcher = Matcher(read_recorded_run(taped().trace).turns[1:])
     first = matcher.next_turn(16000)
     assert not isinstance(first, Mismatch) and bytes(first.audio) == ONE
     assert matcher.next_turn(48000) == Mismatch("request 2: 48000 Hz; on the tape 16000 Hz")
@@ -49,7 +49,7 @@ def test_turns_are_found_in_order() -> None:
 
 
 def test_turns_are_found_by_what_is_said() -> None:
-    matcher = Matcher(script_of(taped().trace).turns[1:])
+    matcher = Matcher(read_recorded_run(taped().trace).turns[1:])
     other = TWO[:3200] + bytes([TWO[3200] ^ 1]) + TWO[3201:]
     told = matcher.turn_with_audio(other, 16000)
     assert isinstance(told, Mismatch)

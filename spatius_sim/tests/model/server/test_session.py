@@ -283,7 +283,7 @@ def test_new_faults_take_the_place_of_the_old_ones() -> None:
         configure=EGRESS,
     )
     made.receive(AudioInput("under way", SECOND), 100.0)
-    made.meet(ConnectionFaults(0, 0, [Fault(When(Moment.RESPONSE, request=1), (Drop(),))]))
+    made.replace_faults(ConnectionFaults(0, 0, [Fault(When(Moment.RESPONSE, request=1), (Drop(),))]))
     assert made.timer("open-0", 103.0) == []
     assert numbers(speak(made, "under way")) == [1, 2, 3]
     assert numbers(speak(made, "the first")) == []
