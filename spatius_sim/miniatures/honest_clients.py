@@ -115,7 +115,7 @@ class ThrowsWhereNothingIsFixed(ClientDecoder):
 class StopsAtTheLastKeyframe(ClientDecoder):
     """Motion beyond the audio's keyframes is never shown, not even on the last sample."""
 
-    def _samples_due(self, conversation: DecodedConversation) -> int:
+    def _keyframe_due(self, conversation: DecodedConversation) -> int:
         last = keyframe_count(conversation.samples, self._sample_rate) - 1
         due = conversation.played * KEYFRAMES_PER_SECOND // (_SECOND_NS * self._sample_rate)
         return min(due, max(0, last)) if conversation.ended else due

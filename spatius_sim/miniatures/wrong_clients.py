@@ -255,8 +255,8 @@ class PutsNewMotionFirst(ClientDecoder):
 class LagsBehind(ClientDecoder):
     """Shows every keyframe five too late."""
 
-    def _samples_due(self, conversation: DecodedConversation) -> int:
-        return max(0, super()._samples_due(conversation) - 5)
+    def _keyframe_due(self, conversation: DecodedConversation) -> int:
+        return max(0, super()._keyframe_due(conversation) - 5)
 
 
 CLIENT_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {

@@ -1,8 +1,8 @@
-"""Says what audio and motion do to a conversation, in two tables (protocol.md section 3).
+"""Two tables that say what audio and motion do to a conversation (protocol.md section 3).
 
-Audio: the very first audio starts a conversation, and so does non-empty audio after the end mark; all other
-audio joins the current conversation. Motion: it counts only for the current conversation, and only if that is
-not audio-only. Empty motion with the current id makes the conversation audio-only."""
+Audio: the very first audio starts a conversation, and so does non-empty audio after an end mark. All other
+audio belongs to the current conversation. Motion: it is taken only for the current conversation, and only if
+this is not audio-only. Empty motion with the current id makes the conversation audio-only."""
 
 from enum import Enum
 
@@ -19,7 +19,7 @@ class AudioState(Enum):
 
 
 class Standing(Enum):
-    """Which conversation the motion was given for."""
+    """Which conversation the id that comes with motion names."""
 
     CURRENT = "current"
     AUDIO_ONLY = "audio-only"
@@ -29,7 +29,7 @@ class Standing(Enum):
 
 
 class Given(Enum):
-    """Whether the motion is a list of payloads, or an empty list or none."""
+    """What comes as motion: a list of payloads, or an empty list or no list."""
 
     PAYLOADS = "payloads"
     NOTHING = "nothing"
@@ -68,4 +68,5 @@ MOTION_TABLE: dict[tuple[Standing, Given], MotionAction | DiscardReason] = {
     (Standing.NOTHING_CURRENT, Given.PAYLOADS): DiscardReason.NO_CONVERSATION,
     (Standing.NOTHING_CURRENT, Given.NOTHING): DiscardReason.NO_CONVERSATION,
 }
-"""What the client does with motion: by its conversation, and by whether there are payloads."""
+"""What the client does with motion: by the conversation that its id names, and by whether there are
+payloads."""

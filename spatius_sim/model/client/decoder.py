@@ -1,6 +1,6 @@
-"""The client decoder: does what AvatarKit does with the audio and motion of a relay (protocol.md section 3).
+"""The client decoder: does with a relay's audio and motion what AvatarKit does (protocol.md section 3).
 
-The decoder plays on the clock that it is given, and leaves a reason for everything that it discards.
+The caller moves the decoder's clock. For each payload that the decoder discards, it records the reason.
 """
 
 from collections import Counter, deque
@@ -41,8 +41,8 @@ _INTERRUPTED_IDS_KEPT = 64
 
 @dataclass(slots=True)
 class DecodedConversation:
-    """One conversation at the client. `played` counts in samples * 10^9, so that every rate divides without a
-    rest."""
+    """One conversation at the client. `played` is the number of played samples times 10^9: so no sample rate
+    needs rounding, because time is in nanoseconds. `next_keyframe` is the first keyframe not yet rendered."""
 
     conversation_id: str
     audio_bytes: int = 0
@@ -54,7 +54,7 @@ class DecodedConversation:
     next_keyframe: int = 0
     stalled: bool = False
     abnormal: bool = False
-    """Whether undecodable motion came: then the audio waits for no motion any more."""
+    """Whether undecodable motion came; from then on the audio does not wait for motion."""
 
     @property
     def samples(self) -> int:
@@ -74,9 +74,9 @@ class DecodedConversation:
 class ClientDecoder:
     """Behaves as AvatarKit in Backend Mode, without a face.
 
-    `sample_rate` in Hz. `new_id` gives the conversation ids, each of them once. `now_ns` may start anywhere;
-    only `advance` moves it on. `render` is called with every keyframe, shape (120,), when it comes onto the
-    face."""
+    `sample_rate` is in Hz. `new_id` returns a new conversation id at each call. `now_ns` is the time at the
+    beginning, any number; only `advance` changes the time. `render` is called with each keyframe, shape
+    (120,), when the avatar shows it."""
 
     def __init__(
         self,
@@ -98,15 +98,14 @@ class ClientDecoder:
         self._events: list[DecoderEvent] = []
         self.state = PlaybackState.IDLE
         self.discards: Counter[DiscardReason] = Counter()
-        """How many payloads were discarded, by reason: AvatarKit itself does not tell this."""
+        """How many payloads were discarded, by reason. AvatarKit itself does not report this."""
 
     def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
-        """Take a chunk of a conversation's audio (mono s16le) and return the conversationId that it belongs
-        to.
+        """Take a chunk of audio (mono s16le), and return the id of the conversation to which it belongs.
 
-        The chunks up to and including the one with `end` are one conversation; the next audio starts a new
-        conversation with a new id and cuts off what is still playing (docs:web-sdk). An empty chunk after the
-        end of a conversation starts nothing (ASSUMED). Web, iOS, Android, Flutter: `yieldAudioData`."""
+        A conversation ends with the chunk that has `end`. The next audio starts a new conversation with a new
+        id, and stops what is still playing (docs:web-sdk). An empty chunk after the end of a conversation
+        starts nothing (ASSUMED). Web, iOS, Android, Flutter: `yieldAudioData`."""
         if STARTS_CONVERSATION[self._audio_state, bool(audio)]:
             self._start_conversation()
         conversation = self._conversation
@@ -117,11 +116,11 @@ class ClientDecoder:
         return conversation.conversation_id
 
     def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
-        """Take encoded motion payloads for a conversation.
+        """Take encoded motion payloads for the conversation with this id.
 
-        Payloads with another id than the current one are discarded in silence. No list, or an empty list,
-        makes the conversation audio-only for its rest (seed:002). The argument decides: the req_id in a
-        payload is never compared. Motion after the end mark counts until the audio has been played. Web, iOS,
+        Payloads for any other than the current conversation are discarded without an error. None, or an empty
+        list, makes the conversation audio-only until its end (seed:002). Only the argument decides: the
+        req_id in a payload is never compared. Motion is accepted until the audio has been played. Web, iOS,
         Android: `yieldFramesData`; Flutter: `yieldAnimations`."""
         given = Given.PAYLOADS if frames else Given.NOTHING
         action = MOTION_TABLE[self._standing_of(conversation_id), given]
@@ -149,15 +148,16 @@ class ClientDecoder:
         self._change(PlaybackEvent.INTERRUPT, StateReason.USER_ACTION)
 
     def pause(self) -> None:
-        """Hold playback; state and buffers are kept (docs:audio-io). All platforms: `pause`."""
+        """Pause the playback, and keep all audio and motion (docs:audio-io). All platforms: `pause`."""
         self._change(PlaybackEvent.PAUSE, StateReason.USER_ACTION)
 
     def resume(self) -> None:
-        """Go on where `pause` held (docs:audio-io). All platforms: `resume`."""
+        """Continue the playback where `pause` stopped it (docs:audio-io). All platforms: `resume`."""
         self._change(PlaybackEvent.RESUME, StateReason.USER_ACTION)
 
     def advance(self, to_ns: int) -> None:
-        """Move the clock on to `to_ns`. Raises ValueError if that time has passed already."""
+        """Set the clock to `to_ns`, and play what is due until then. Raises ValueError if `to_ns` lies in the
+        past."""
         if to_ns < self._now_ns:
             raise ValueError(f"the clock is at {self._now_ns} ns and cannot go back to {to_ns} ns")
         passed_ns, self._now_ns = to_ns - self._now_ns, to_ns
@@ -166,7 +166,7 @@ class ClientDecoder:
             self._play(conversation, passed_ns)
 
     def take_events(self) -> list[DecoderEvent]:
-        """Return the events since the last call, in order."""
+        """Return the events since the last call, in order, and forget them."""
         events, self._events = self._events, []
         return events
 
@@ -177,7 +177,7 @@ class ClientDecoder:
 
     @property
     def stalled(self) -> bool:
-        """Whether strictSync holds the audio back because motion is missing."""
+        """Whether the audio waits because motion is missing (in strictSync only)."""
         return self._conversation is not None and self._conversation.stalled
 
     @property
@@ -187,28 +187,29 @@ class ClientDecoder:
 
     @property
     def samples_played(self) -> int:
-        """How many samples of the current conversation have been played, or of the last one if none is
-        current."""
+        """How many samples of the current conversation have been played; if there is none, of the last
+        conversation."""
         conversation = self._conversation
         return conversation.played // _SECOND_NS if conversation else self._samples_played
 
     @property
     def keyframe_row(self) -> Keyframes | None:
-        """The keyframe that is on the face, shape (120,): number k from k/25 s on (recording). None while no
-        motion has come for the moment."""
+        """The keyframe that the avatar shows now, shape (120,): keyframe k is due k/25 s after the start
+        (recording). None if the motion for this moment has not come."""
         conversation = self._conversation
         if conversation is None or conversation.audio_only:
             return None
-        return conversation.keyframe(self._samples_due(conversation))
+        return conversation.keyframe(self._keyframe_due(conversation))
 
     @property
     def _audio_state(self) -> AudioState:
+        """How far the audio of the current conversation has come."""
         if self._conversation is None:
             return AudioState.OVER if self._latest_id else AudioState.NONE
         return AudioState.ENDED if self._conversation.ended else AudioState.OPEN
 
     def _start_conversation(self) -> DecodedConversation:
-        """Start a new conversation, which replaces the current one."""
+        """Start a new conversation, which replaces the current conversation, and return it."""
         conversation = self._conversation = DecodedConversation(self._new_id())
         self._latest_id = conversation.conversation_id
         self._events.append(ConversationStarted(conversation.conversation_id))
@@ -216,7 +217,7 @@ class ClientDecoder:
         return conversation
 
     def _standing_of(self, conversation_id: str) -> Standing:
-        """Return which conversation this id names."""
+        """Return what this id names: the current conversation, an interrupted or unknown one, and so on."""
         conversation = self._conversation
         if conversation is not None and conversation.conversation_id == conversation_id:
             return Standing.AUDIO_ONLY if conversation.audio_only else Standing.CURRENT
@@ -225,38 +226,43 @@ class ClientDecoder:
         return Standing.NOTHING_CURRENT if conversation is None else Standing.FOREIGN
 
     def _clear(self) -> None:
+        """End the current conversation as interrupted."""
         if self._conversation is not None:
             self._interrupted.append(self._conversation.conversation_id)
             self._leave(self._conversation)
 
     def _leave(self, conversation: DecodedConversation) -> None:
+        """End this conversation, so that none is current, and keep the number of its played samples."""
         self._samples_played = conversation.played // _SECOND_NS
         self._conversation = None
 
     def _switch_to_audio_only(self, conversation: DecodedConversation) -> None:
+        """Make the conversation audio-only, end its stall, and add the event."""
         conversation.audio_only = True
         self._stall(conversation, False)
         self._events.append(AudioOnlyEntered(conversation.conversation_id))
 
-    def _samples_due(self, conversation: DecodedConversation) -> int:
+    def _keyframe_due(self, conversation: DecodedConversation) -> int:
+        """Return the number of the keyframe that is due at the played sample."""
         return conversation.played * KEYFRAMES_PER_SECOND // (_SECOND_NS * self._sample_rate)
 
     def _play(self, conversation: DecodedConversation, passed_ns: int) -> None:
-        """Play the current conversation for so many nanoseconds."""
+        """Play this conversation for `passed_ns` nanoseconds: render the keyframes that become due, stall if
+        motion is missing, and end the conversation if all its audio has been played."""
         end = conversation.samples * _SECOND_NS
-        until = min(end, self._motion_end(conversation))
-        wanted = conversation.played + passed_ns * self._sample_rate
-        first = max(conversation.next_keyframe, self._samples_due(conversation))
-        conversation.played = max(conversation.played, min(until, wanted))
-        self._stall(conversation, until < end and wanted >= until)
-        self._show(conversation, first)
+        playable_end = min(end, self._motion_end(conversation))
+        target = conversation.played + passed_ns * self._sample_rate
+        first_keyframe = max(conversation.next_keyframe, self._keyframe_due(conversation))
+        conversation.played = max(conversation.played, min(playable_end, target))
+        self._stall(conversation, playable_end < end and target >= playable_end)
+        self._show(conversation, first_keyframe)
         if conversation.ended and conversation.played == end:
             self._leave(conversation)
             self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)
 
     def _motion_end(self, conversation: DecodedConversation) -> int:
-        """Return how far strictSync may play: until the first missing keyframe is due. The rest of a
-        conversation that fills no keyframe needs none."""
+        """Return how far the audio may be played, in samples * 10^9: in strictSync until the first missing
+        keyframe is due, else to its end. The last samples, if they fill no keyframe, need no motion."""
         end = conversation.samples * _SECOND_NS
         needed = keyframe_count(conversation.samples, self._sample_rate)
         if self._mode is StarvationMode.AUDIO_INDEPENDENT or conversation.audio_only:
@@ -268,18 +274,19 @@ class ClientDecoder:
         return conversation.keyframes * self._sample_rate * _SECOND_NS // KEYFRAMES_PER_SECOND
 
     def _stall(self, conversation: DecodedConversation, stalled: bool) -> None:
+        """Set whether the conversation's audio waits for motion; add an event if this changes."""
         if conversation.stalled is not stalled:
             conversation.stalled = stalled
             self._events.append(StallChanged(conversation.conversation_id, stalled))
 
     def _show(self, conversation: DecodedConversation, first: int | None = None) -> None:
-        """Render the keyframes from number `first` (None: the one that is due now) to the one that is due
-        now."""
+        """Render the keyframes from number `first` to the keyframe that is due now; if `first` is None, only
+        the latter. Does nothing if the playback is paused or idle, or the conversation audio-only."""
         if self._render is None or conversation.audio_only or self.state is not PlaybackState.PLAYING:
             return
-        due = self._samples_due(conversation)
+        due = self._keyframe_due(conversation)
         if conversation.ended:
-            # A keyframe that is due at the end of the audio, or later, never comes onto the face.
+            # A keyframe that is due at the end of the audio, or later, is never shown.
             due = min(due, (conversation.samples * KEYFRAMES_PER_SECOND - 1) // self._sample_rate)
         for index in range(max(conversation.next_keyframe, due if first is None else first), due + 1):
             row = conversation.keyframe(index)
@@ -288,7 +295,7 @@ class ClientDecoder:
                 self._render(row)
 
     def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
-        """Decode one payload and keep its motion, or discard it."""
+        """Decode one payload and keep its motion; discard the payload if it is no motion. Adds an event."""
         try:
             message = decode(payload)
         except RemoteProtocolError:
@@ -302,10 +309,12 @@ class ClientDecoder:
             self._discard([payload], conversation.conversation_id, DiscardReason.UNDECODABLE)
 
     def _discard(self, frames: Sequence[bytes], conversation_id: str, reason: DiscardReason) -> None:
+        """Count these payloads as discarded, and add an event for each."""
         self.discards[reason] += len(frames)
         self._events.extend(MotionDiscarded(conversation_id, reason) for _ in frames)
 
     def _change(self, event: PlaybackEvent, reason: StateReason) -> None:
+        """Change the playback's state as the table says; add an event if the state is another now."""
         state = PLAYBACK_TABLE[self.state, event]
         if state is not self.state:
             self.state = state

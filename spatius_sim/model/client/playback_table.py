@@ -1,4 +1,5 @@
-"""The playback of the avatar as a table: idle -> playing -> idle, playing <-> paused (docs:state-events).
+"""The states of the avatar's playback, as a table: idle -> playing -> idle, playing <-> paused
+(docs:state-events).
 
     IDLE --audio--> PLAYING --playback end--> IDLE
                     PLAYING <--pause / resume--> PAUSED

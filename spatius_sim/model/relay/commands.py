@@ -1,4 +1,4 @@
-"""What the relay brain orders; a shell carries the commands out, in their order."""
+"""The commands that PlainRelay returns: what the program around it is to do at its sockets, in this order."""
 
 from dataclasses import dataclass
 
@@ -16,9 +16,9 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class ConnectUp:
-    """Ask Motion Server for a token that lives `token_life` seconds, and open an upstream session with it.
+    """Request a token that is valid for `token_life` seconds, and open an upstream session with it.
 
-    If `fresh` is false, the session is opened with the first token that was issued.
+    If `fresh` is false, no token is requested: the session is opened with the first token that was issued.
     """
 
     upstream: str
@@ -36,14 +36,15 @@ class SendUp:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Close the upstream session, and end the watch over it. A session that is closed already stays so."""
+    """Close the upstream session, and stop watching it. Does nothing if the session is closed already."""
 
     upstream: str
 
 
 @dataclass(frozen=True, slots=True)
 class WatchSilence:
-    """Call `upstream_silent` when `seconds` have passed. It replaces an earlier watch over this session."""
+    """Call `upstream_silent` when `seconds` have passed. This replaces an earlier WatchSilence of the
+    session."""
 
     upstream: str
     seconds: float

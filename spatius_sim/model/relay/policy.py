@@ -1,4 +1,4 @@
-"""What the rules leave open to a relay, as values."""
+"""The choices that the rules leave to a relay, as values."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -34,24 +34,26 @@ class SessionScope(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RelayPolicy:
-    """How one honest relay differs from another. The default is the plain relay."""
+    """The choices of one honest relay. The defaults are those of the plain relay."""
 
     greets: bool = True
     """Whether a client that connects is told the sample rates."""
     names_turns: bool = True
     """Whether audio and motion carry a turn id."""
     chatty: bool = False
-    """Whether the client also gets notes that no rule knows."""
+    """Whether the client also gets notes that no rule asks for."""
     audio_start: AudioStart = AudioStart.AT_ONCE
     audio_chunk_bytes: int | None = None
-    """The size of the chunks that go down. If it is None, the client's own chunks go down."""
+    """The size of the chunks of audio that go to the client. If None, the client's own chunks go back to
+    it."""
     audio_end: EndMark = EndMark.ON_ITS_OWN
     motion_start: MotionStart = MotionStart.AT_ONCE
     payloads_per_message: int = 1
-    """How many payloads are batched; the last message of a turn carries what is left."""
+    """How many payloads go into one message; the last message of a turn carries the rest."""
     motion_end: EndMark = EndMark.ON_LAST
     session_scope: SessionScope = SessionScope.TURN
     attempts: int = 1
-    """How often at most a session is asked for before its turn fails."""
+    """The most attempts to open a session before its turn fails."""
     silence_seconds: float = 1.5
-    """How long Motion Server may be silent when it is due. A relay in production would wait longer."""
+    """How long Motion Server may be silent when the relay waits for a message. A relay in production would
+    wait longer."""

@@ -1,4 +1,5 @@
-"""The honest relay as a pure brain: events in, commands out. Its policy decides what the rules leave open."""
+"""The honest relay as a state machine: events come in, commands go out. A policy decides what the rules leave
+open."""
 
 import math
 from collections.abc import Callable
@@ -35,7 +36,7 @@ TOKEN_LIFE_SECONDS = 3600
 
 @dataclass(slots=True, eq=False)
 class RelaySession:
-    """An upstream session, from the first attempt to open it until it is hung up or lost."""
+    """An upstream session of a client, from the first attempt to open the session until its end."""
 
     name: str
     client: str
@@ -43,12 +44,13 @@ class RelaySession:
     """How many attempts have failed."""
     confirmed: bool = False
     turn: "RelayTurn | None" = None
-    """The turn that it serves now."""
+    """The turn that the session serves now; None if there is none."""
 
 
 @dataclass(slots=True, eq=False)
 class RelayTurn:
-    """One turn of one client; its name is its turn id. It is over when its session no longer serves it."""
+    """One turn of one client; `name` is its turn id. The turn is over when its session no longer serves
+    it."""
 
     client: str
     name: str
@@ -56,33 +58,36 @@ class RelayTurn:
     req_id: str
     session: RelaySession
     payloads: int = 0
-    """How many payloads of it have been passed to `motion_down`."""
+    """How many payloads of the turn have been passed to `motion_down`."""
     audio_ended: bool = False
-    """Whether the end of its audio has been given to the client."""
+    """Whether the client has been sent the end of the turn's audio."""
     unsent: list[AudioInput] = field(default_factory=list)
     """Audio that waits for Motion Server's confirmation."""
     held_audio: list[bytes] = field(default_factory=list)
-    """The last chunk, if more audio or the end mark is to go down with it."""
+    """The last chunk, if it must wait for more audio or for the end mark, to be sent together with it."""
     held_payloads: list[bytes] = field(default_factory=list)
-    """Payloads that wait for their batch to be full."""
+    """Payloads that wait until there are enough for one message."""
     held_until_start: list[RelayCommand] = field(default_factory=list)
+    """Messages to the client that wait until the turn may start."""
     held_until_audio_end: list[RelayCommand] = field(default_factory=list)
+    """Messages to the client that wait for the end of the audio."""
 
     @property
     def over(self) -> bool:
-        """Whether it has ended, failed or been dropped."""
+        """Whether the turn has ended, failed or been dropped."""
         return self.session.turn is not self
 
 
 class PlainRelay:
-    """Keeps every rule, whatever its policy. A miniature overrides one of the small methods below."""
+    """A relay that keeps every rule, whatever its policy. Each event is a method, which returns the commands
+    that follow. A miniature overrides one of the small methods at the beginning."""
 
     policy = RelayPolicy()
-    """What it does if it is given no policy."""
+    """The policy that is used if none is passed to the constructor."""
     waits_for_all = False
     """Whether a client that reads nothing keeps the others waiting."""
     drops_after = math.inf
-    """Seconds after which a message that its client has not taken is dropped."""
+    """Seconds after which a message is dropped that the client has not read."""
 
     def __init__(self, api_key: str, new_id: Callable[[], str], policy: RelayPolicy | None = None) -> None:
         self.api_key = api_key
@@ -95,31 +100,33 @@ class PlainRelay:
         self._spoken: dict[str, int] = {}
         """The number of each client's newest turn."""
 
-    # What a miniature may do otherwise.
+    # Methods that a miniature may override.
 
     def greet(self, client: str) -> list[RelayCommand]:
-        """Tell the client that has come which sample rates are spoken."""
+        """Return the greeting for a client that has connected: the sample rates. No greeting if the policy
+        has none."""
         return [Tell(client, Ready(client, SAMPLE_RATE, SAMPLE_RATE))] if self.policy.greets else []
 
     def token_life(self, attempt: int) -> int:
-        """Choose the seconds that a token is to live."""
+        """Return for how many seconds a new token is to be valid; `attempt` counts from 0."""
         return TOKEN_LIFE_SECONDS
 
     def sample_rate(self, attempt: int) -> int:
-        """Choose the rate in hertz that a session is configured with."""
+        """Return the sample rate in Hz with which a session is configured; `attempt` counts from 0."""
         return SAMPLE_RATE
 
     def connect_up(self, session: RelaySession) -> list[RelayCommand]:
-        """Open this upstream session, or try it again."""
+        """Return the commands that open this upstream session, for the first time or again."""
         return [ConnectUp(session.name, self.token_life(session.attempt))]
 
     def may_start(self, turn: RelayTurn) -> bool:
-        """Whether the client may get audio of this turn now."""
+        """Whether the client may be sent audio of this turn now."""
         at_once = self.policy.audio_start is AudioStart.AT_ONCE
         return at_once or turn.session.confirmed or turn.over
 
     def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
-        """Pass audio on to the client, in chunks of the policy's size."""
+        """Return the messages that bring the client this audio, in chunks of the policy's size. What must
+        wait is kept in the turn."""
         commands: list[RelayCommand] = []
         for chunk in self._chunks(turn, pcm):
             commands.append(self.tell_audio(turn, chunk))
@@ -128,7 +135,8 @@ class PlainRelay:
         return self._once_started(turn, commands)
 
     def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
-        """Give the client the rest of the audio, its end mark, and the motion that waited for it."""
+        """Return the messages that bring the client the rest of the audio, its end mark, and the motion that
+        waited for the end."""
         rest, turn.held_audio = turn.held_audio, []
         if self.policy.audio_end is EndMark.ON_ITS_OWN:
             rest = [*rest, b""]
@@ -139,18 +147,19 @@ class PlainRelay:
         return self._once_started(turn, [*commands, *motion])
 
     def end_up(self, turn: RelayTurn) -> AudioInput:
-        """Compose the message that ends the turn's audio at Motion Server."""
+        """Return the message to Motion Server that ends the turn's audio."""
         return AudioInput(turn.req_id, end=True)
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        """Pass a payload on to the client untouched, in batches of the policy's size."""
+        """Return the messages that bring the client this payload, unchanged. Keeps the payload in the turn if
+        the policy sends several at once, or motion only after the audio."""
         turn.held_payloads.append(raw)
         commands: list[RelayCommand] = []
         if message.end or len(turn.held_payloads) >= self.policy.payloads_per_message:
             payloads, turn.held_payloads = turn.held_payloads, []
-            apart = message.end and self.policy.motion_end is EndMark.ON_ITS_OWN
-            commands.append(self.tell_motion(turn, *payloads, last=message.end and not apart))
-            if apart:
+            end_on_its_own = message.end and self.policy.motion_end is EndMark.ON_ITS_OWN
+            commands.append(self.tell_motion(turn, *payloads, last=message.end and not end_on_its_own))
+            if end_on_its_own:
                 commands.append(self.tell_motion(turn, last=True))
         if self.policy.chatty:
             commands.insert(0, Tell(turn.client, Note("transcript")))
@@ -160,18 +169,19 @@ class PlainRelay:
         return commands
 
     def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        """Tell the client that motion for the turn ends here, and why."""
+        """Return the message that tells the client that the turn gets no more motion, and why."""
         return [Tell(turn.client, Failed(why))]
 
     # Events.
 
     def client_came(self, client: str, session_key: str = "") -> list[RelayCommand]:
-        """Take a client in; `session_key` is what it brought, which an honest relay has no use for."""
+        """Add a client that has connected, and greet it. `session_key` is what the client sent along; an
+        honest relay does not use it."""
         self.clients.append(client)
         return self.greet(client)
 
     def client_left(self, client: str) -> list[RelayCommand]:
-        """Drop the turn of a client that has left, and hang up its sessions."""
+        """Remove a client that has disconnected: drop its turn, and close its upstream sessions."""
         self.clients.remove(client)
         commands = self._drop(client)
         for session in self._sessions_of(client):
@@ -179,7 +189,8 @@ class PlainRelay:
         return commands
 
     def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        """Answer an action of a client; an action that the relay has no use for gets no answer."""
+        """Return the commands that follow from a client's action; none if the relay does not need the
+        action."""
         match action:
             case Speak(pcm, last):
                 commands = self._speak(client, pcm)
@@ -198,14 +209,15 @@ class PlainRelay:
         return []
 
     def upstream_opened(self, upstream: str) -> list[RelayCommand]:
-        """Configure a session that has been opened; hang it up if nobody needs it any more."""
+        """Configure an upstream session that has been opened; close it if no client needs it any more."""
         session = self.sessions.get(upstream)
         if session is None:
             return [HangUp(upstream)]
         return [SendUp(upstream, ConfigureSession(self.sample_rate(session.attempt)))]
 
     def upstream_said(self, upstream: str, raw: bytes, value: Message | Undecodable) -> list[RelayCommand]:
-        """Act on a frame of Motion Server: `raw` as it came, and `value` as it was decoded."""
+        """Return the commands that follow from a frame of Motion Server; `value` is the frame `raw` as it was
+        decoded."""
         session = self.sessions.get(upstream)
         if session is None:
             return []
@@ -217,8 +229,8 @@ class PlainRelay:
         match value:
             case ConfirmSession():
                 unsent, turn.unsent = turn.unsent, []
-                sent = [SendUp(upstream, audio) for audio in unsent]
-                return [*self._start(turn), *sent, *self.watch(turn)]
+                send_audio = [SendUp(upstream, audio) for audio in unsent]
+                return [*self._start(turn), *send_audio, *self.watch(turn)]
             case MotionResponse(req_id=req_id) if not self._shares_sessions or req_id == turn.req_id:
                 commands = self.motion_down(turn, raw, value)
                 turn.payloads += 1
@@ -228,7 +240,8 @@ class PlainRelay:
         return []
 
     def upstream_silent(self, upstream: str) -> list[RelayCommand]:
-        """Fail the turn that Motion Server is silent about, unless its client still speaks."""
+        """Fail the session's turn, because Motion Server has been silent for too long. If the client of a
+        confirmed session is still sending audio, watch on instead."""
         session = self.sessions.get(upstream)
         if session is None or session.turn is None:
             return []
@@ -237,7 +250,8 @@ class PlainRelay:
         return self._lose(session, "Motion Server went silent")
 
     def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
-        """Try a session again that was refused, if attempts are left; otherwise fail its turn."""
+        """Open a session again that was refused, if the policy allows another attempt; otherwise fail its
+        turn."""
         session = self.sessions.get(upstream)
         if session is None:
             return []
@@ -254,7 +268,8 @@ class PlainRelay:
         return self.policy.session_scope is SessionScope.CLIENT
 
     def _speak(self, client: str, pcm: bytes) -> list[RelayCommand]:
-        """Pass audio on and send it up. The first audio begins a turn, which replaces the turn before it."""
+        """Send a client's audio back to it, and up to Motion Server. If no turn takes audio, begin one; it
+        replaces the client's turn before."""
         commands: list[RelayCommand] = []
         turn = self._speaking.get(client)
         if turn is None:
@@ -267,7 +282,8 @@ class PlainRelay:
         return commands + self.audio_down(turn, pcm) + self._send_up(turn, AudioInput(turn.req_id, pcm))
 
     def _begin(self, client: str) -> RelayTurn:
-        """Begin the client's next turn, on the session that the client has or on a new session."""
+        """Begin the client's next turn and return it. It uses the client's session if turns share one, else a
+        new session."""
         number = self._spoken[client] = self._spoken.get(client, -1) + 1
         name = turn_name(client, number)
         upstream = f"session of {client}" if self._shares_sessions else name
@@ -277,7 +293,8 @@ class PlainRelay:
         return turn
 
     def _send_up(self, turn: RelayTurn, audio: AudioInput) -> list[RelayCommand]:
-        """Send audio up, or keep it until Motion Server confirms; drop it if the turn is over."""
+        """Return the command that sends audio to Motion Server. Before the confirmation the audio is kept
+        instead; if the turn is over, it is dropped."""
         if turn.over:
             return []
         if turn.session.confirmed:
@@ -286,26 +303,26 @@ class PlainRelay:
         return []
 
     def watch(self, turn: RelayTurn) -> list[RelayCommand]:
-        """Watch the session's silence from now on, unless the turn is over."""
+        """Return the command that waits for a sign of Motion Server from now on; none if the turn is over."""
         return [] if turn.over else [WatchSilence(turn.session.name, self.policy.silence_seconds)]
 
     def _end(self, turn: RelayTurn) -> list[RelayCommand]:
-        """End the turn, and hang up its session unless other turns share it."""
+        """End the turn, and close its session unless turns share it."""
         turn.session.turn = None
         return [] if self._shares_sessions else self._hang_up(turn.session)
 
     def _fail(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        """End the turn, and tell its client why motion ends."""
-        hung_up = self._end(turn)
-        return [*self._start(turn), *self.failure_down(turn, why), *hung_up]
+        """End the turn, and tell its client why it gets no more motion."""
+        hang_up = self._end(turn)
+        return [*self._start(turn), *self.failure_down(turn, why), *hang_up]
 
     def _lose(self, session: RelaySession, why: str) -> list[RelayCommand]:
-        """Fail the session's turn, and never use this session again."""
+        """Fail the session's turn, and close the session."""
         commands = self._fail(session.turn, why) if session.turn else []
         return commands + self._hang_up(session)
 
     def _drop(self, client: str) -> list[RelayCommand]:
-        """End whatever turn the client has, without a word to it."""
+        """End the client's turn, if it has one, without a message to the client."""
         self._speaking.pop(client, None)
         commands: list[RelayCommand] = []
         for session in self._sessions_of(client):
@@ -314,54 +331,59 @@ class PlainRelay:
         return commands
 
     def _sessions_of(self, client: str) -> list[RelaySession]:
+        """Return all upstream sessions of a client."""
         return [session for session in self.sessions.values() if session.client == client]
 
     def _hang_up(self, session: RelaySession) -> list[RelayCommand]:
-        """Forget the session and close it, unless that has been done."""
-        known = self.sessions.pop(session.name, None)
-        return [HangUp(session.name)] if known else []
+        """Forget the session, and return the command that closes it; none if the session is forgotten
+        already."""
+        known_session = self.sessions.pop(session.name, None)
+        return [HangUp(session.name)] if known_session else []
 
-    # What goes down.
+    # What is sent to the client.
 
     def _chunks(self, turn: RelayTurn, pcm: bytes) -> list[bytes]:
-        """Add audio to the chunk that is held; return the chunks that can go down, hold the rest."""
+        """Add audio to the audio that the turn holds back; return the chunks that can be sent now, and hold
+        back the rest."""
         size = self.policy.audio_chunk_bytes
         chunks = [*turn.held_audio, pcm]
-        whole = True
+        last_is_full = True
         if size is not None:
             audio = b"".join(chunks)
             chunks = [audio[start : start + size] for start in range(0, len(audio), size)]
-            whole = len(audio) % size == 0
-        sends_all = whole and self.policy.audio_end is EndMark.ON_ITS_OWN
+            last_is_full = len(audio) % size == 0
+        sends_all = last_is_full and self.policy.audio_end is EndMark.ON_ITS_OWN
         turn.held_audio = [] if sends_all else chunks[-1:]
         return chunks if sends_all else chunks[:-1]
 
     def _once_started(self, turn: RelayTurn, commands: list[RelayCommand]) -> list[RelayCommand]:
-        """Return the commands if the turn may start; hold them until it may otherwise."""
+        """Return these messages if the turn may start; otherwise hold them back until it may, and return
+        none."""
         if self.may_start(turn):
             return commands
         turn.held_until_start += commands
         return []
 
     def _start(self, turn: RelayTurn) -> list[RelayCommand]:
-        """Return what has been held of the turn, if it may start."""
+        """Return the messages that were held back until the turn may start; none if it may not start yet."""
         if not self.may_start(turn):
             return []
         held, turn.held_until_start = turn.held_until_start, []
         return held
 
     def tell_audio(self, turn: RelayTurn, pcm: bytes, *, last: bool = False) -> RelayCommand:
-        """Compose the message that brings the client this audio."""
+        """Return the message that brings the client this audio."""
         return Tell(turn.client, Audio(pcm, last=last, turn_id=self._turn_id(turn)))
 
     def tell_motion(self, turn: RelayTurn, *payloads: bytes, last: bool) -> RelayCommand:
-        """Compose the message that brings the client these payloads, in this order."""
+        """Return the message that brings the client these payloads, in this order."""
         return Tell(turn.client, Motion(payloads, last, self._turn_id(turn)))
 
     def _turn_id(self, turn: RelayTurn) -> str:
+        """Return the turn's id for the client; "" if the policy names no turns."""
         return turn.name if self.policy.names_turns else ""
 
 
 def turn_name(client: str, number: int) -> str:
-    """Name a client's turn; the first is number 0."""
+    """Return the name of a client's turn; the first turn has the number 0."""
     return f"{client}-turn-{number}"
