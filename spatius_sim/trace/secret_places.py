@@ -32,12 +32,12 @@ def without_secrets(raw: bytes, message: object, secrets: KnownSecrets, holder: 
     return secrets.redact(raw)[0]
 
 
-def texts_without_secrets(what: W, secrets: KnownSecrets) -> W:
+def texts_without_secrets(event: W, secrets: KnownSecrets) -> W:
     """Return an event (or another dataclass) with stars in place of the known secrets in its text fields."""
-    texts = {field.name: getattr(what, field.name) for field in fields(what)}  # type: ignore[arg-type]
+    texts = {field.name: getattr(event, field.name) for field in fields(event)}  # type: ignore[arg-type]
     clean = {name: secrets.text(text) for name, text in texts.items() if type(text) is str and text}
     changed = {name: text for name, text in clean.items() if text != texts[name]}
-    return replace(what, **changed) if changed else what  # type: ignore[type-var]
+    return replace(event, **changed) if changed else event  # type: ignore[type-var]
 
 
 def _secrets_of_egress(message: ConfigureSession) -> Iterator[str]:

@@ -28,7 +28,7 @@ class Standing(Enum):
     NOTHING_CURRENT = "nothing current"
 
 
-class Given(Enum):
+class MotionInput(Enum):
     """What comes as motion: a list of payloads, or an empty list or no list."""
 
     PAYLOADS = "payloads"
@@ -56,17 +56,17 @@ STARTS_CONVERSATION: dict[tuple[AudioState, bool], bool] = {
 is non-empty. ASSUMED: empty audio starts the very first conversation, but none after an end mark or an
 interrupt."""
 
-MOTION_TABLE: dict[tuple[Standing, Given], MotionAction | DiscardReason] = {
-    (Standing.CURRENT, Given.PAYLOADS): MotionAction.TAKE,
-    (Standing.CURRENT, Given.NOTHING): MotionAction.SWITCH,
-    (Standing.AUDIO_ONLY, Given.PAYLOADS): DiscardReason.AUDIO_ONLY,
-    (Standing.AUDIO_ONLY, Given.NOTHING): DiscardReason.AUDIO_ONLY,
-    (Standing.INTERRUPTED, Given.PAYLOADS): DiscardReason.INTERRUPTED,
-    (Standing.INTERRUPTED, Given.NOTHING): DiscardReason.INTERRUPTED,
-    (Standing.FOREIGN, Given.PAYLOADS): DiscardReason.MISMATCHED_ID,
-    (Standing.FOREIGN, Given.NOTHING): DiscardReason.MISMATCHED_ID,
-    (Standing.NOTHING_CURRENT, Given.PAYLOADS): DiscardReason.NO_CONVERSATION,
-    (Standing.NOTHING_CURRENT, Given.NOTHING): DiscardReason.NO_CONVERSATION,
+MOTION_TABLE: dict[tuple[Standing, MotionInput], MotionAction | DiscardReason] = {
+    (Standing.CURRENT, MotionInput.PAYLOADS): MotionAction.TAKE,
+    (Standing.CURRENT, MotionInput.NOTHING): MotionAction.SWITCH,
+    (Standing.AUDIO_ONLY, MotionInput.PAYLOADS): DiscardReason.AUDIO_ONLY,
+    (Standing.AUDIO_ONLY, MotionInput.NOTHING): DiscardReason.AUDIO_ONLY,
+    (Standing.INTERRUPTED, MotionInput.PAYLOADS): DiscardReason.INTERRUPTED,
+    (Standing.INTERRUPTED, MotionInput.NOTHING): DiscardReason.INTERRUPTED,
+    (Standing.FOREIGN, MotionInput.PAYLOADS): DiscardReason.MISMATCHED_ID,
+    (Standing.FOREIGN, MotionInput.NOTHING): DiscardReason.MISMATCHED_ID,
+    (Standing.NOTHING_CURRENT, MotionInput.PAYLOADS): DiscardReason.NO_CONVERSATION,
+    (Standing.NOTHING_CURRENT, MotionInput.NOTHING): DiscardReason.NO_CONVERSATION,
 }
 """What the client does with motion: by the conversation that its id names, and by whether there are
 payloads."""

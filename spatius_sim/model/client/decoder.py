@@ -11,8 +11,8 @@ from spatius_sim.model.client.conversation_table import (
     MOTION_TABLE,
     STARTS_CONVERSATION,
     AudioState,
-    Given,
     MotionAction,
+    MotionInput,
     Standing,
 )
 from spatius_sim.model.client.playback_table import PLAYBACK_TABLE, PlaybackEvent
@@ -122,8 +122,8 @@ class ClientDecoder:
         list, makes the conversation audio-only until its end (seed:002). Only the argument decides: the
         req_id in a payload is never compared. Motion is accepted until the audio has been played. Web, iOS,
         Android: `yieldFramesData`; Flutter: `yieldAnimations`."""
-        given = Given.PAYLOADS if frames else Given.NOTHING
-        action = MOTION_TABLE[self._standing_of(conversation_id), given]
+        motion_input = MotionInput.PAYLOADS if frames else MotionInput.NOTHING
+        action = MOTION_TABLE[self._standing_of(conversation_id), motion_input]
         if isinstance(action, DiscardReason):
             self._discard(frames or (), conversation_id, action)
             return

@@ -79,8 +79,8 @@ class RelayTurn:
 
 
 class PlainRelay:
-    """A relay that keeps every rule, whatever its policy. Each event is a method, which returns the commands
-    that follow. A miniature overrides one of the small methods at the beginning."""
+    """A relay that keeps every rule, whatever its policy. Its methods send nothing themselves: they return
+    commands. A miniature overrides one of the small methods at the beginning."""
 
     policy = RelayPolicy()
     """The policy that is used if none is passed to the constructor."""
@@ -175,13 +175,14 @@ class PlainRelay:
     # Events.
 
     def client_came(self, client: str, session_key: str = "") -> list[RelayCommand]:
-        """Add a client that has connected, and greet it. `session_key` is what the client sent along; an
-        honest relay does not use it."""
+        """Add a client that has connected, and return the greeting. `session_key` is what the client sent
+        along; an honest relay does not use it."""
         self.clients.append(client)
         return self.greet(client)
 
     def client_left(self, client: str) -> list[RelayCommand]:
-        """Remove a client that has disconnected: drop its turn, and close its upstream sessions."""
+        """Remove a client that has disconnected, and drop its turn. Return the commands that close its
+        upstream sessions."""
         self.clients.remove(client)
         commands = self._drop(client)
         for session in self._sessions_of(client):
@@ -209,7 +210,8 @@ class PlainRelay:
         return []
 
     def upstream_opened(self, upstream: str) -> list[RelayCommand]:
-        """Configure an upstream session that has been opened; close it if no client needs it any more."""
+        """Return the command that configures an upstream session that has been opened, or that closes it if
+        no client needs it any more."""
         session = self.sessions.get(upstream)
         if session is None:
             return [HangUp(upstream)]
@@ -240,8 +242,8 @@ class PlainRelay:
         return []
 
     def upstream_silent(self, upstream: str) -> list[RelayCommand]:
-        """Fail the session's turn, because Motion Server has been silent for too long. If the client of a
-        confirmed session is still sending audio, watch on instead."""
+        """Fail the session's turn, because Motion Server has been silent for too long, and return the
+        commands that follow. If the client of a confirmed session still sends audio, watch on instead."""
         session = self.sessions.get(upstream)
         if session is None or session.turn is None:
             return []
@@ -250,8 +252,8 @@ class PlainRelay:
         return self._lose(session, "Motion Server went silent")
 
     def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
-        """Open a session again that was refused, if the policy allows another attempt; otherwise fail its
-        turn."""
+        """Return the commands that open a refused session again, if the policy allows another attempt.
+        Otherwise fail the session's turn."""
         session = self.sessions.get(upstream)
         if session is None:
             return []
@@ -268,8 +270,8 @@ class PlainRelay:
         return self.policy.session_scope is SessionScope.CLIENT
 
     def _speak(self, client: str, pcm: bytes) -> list[RelayCommand]:
-        """Send a client's audio back to it, and up to Motion Server. If no turn takes audio, begin one; it
-        replaces the client's turn before."""
+        """Return the commands that send a client's audio to Motion Server, and back to the client. If the
+        client has no turn that takes audio, a new turn begins, and replaces the turn before."""
         commands: list[RelayCommand] = []
         turn = self._speaking.get(client)
         if turn is None:
@@ -307,22 +309,23 @@ class PlainRelay:
         return [] if turn.over else [WatchSilence(turn.session.name, self.policy.silence_seconds)]
 
     def _end(self, turn: RelayTurn) -> list[RelayCommand]:
-        """End the turn, and close its session unless turns share it."""
+        """End the turn; return the command that closes its session, unless turns share the session."""
         turn.session.turn = None
         return [] if self._shares_sessions else self._hang_up(turn.session)
 
     def _fail(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        """End the turn, and tell its client why it gets no more motion."""
+        """End the turn; return the commands that tell its client why the turn gets no more motion."""
         hang_up = self._end(turn)
         return [*self._start(turn), *self.failure_down(turn, why), *hang_up]
 
     def _lose(self, session: RelaySession, why: str) -> list[RelayCommand]:
-        """Fail the session's turn, and close the session."""
+        """Fail the session's turn; return the commands that tell the client, and close the session."""
         commands = self._fail(session.turn, why) if session.turn else []
         return commands + self._hang_up(session)
 
     def _drop(self, client: str) -> list[RelayCommand]:
-        """End the client's turn, if it has one, without a message to the client."""
+        """End the client's turn, if it has one, without a message to the client. Return the commands that
+        close sessions."""
         self._speaking.pop(client, None)
         commands: list[RelayCommand] = []
         for session in self._sessions_of(client):

@@ -82,8 +82,8 @@ class Limits:
 
 @dataclass(slots=True)
 class ServerSession:
-    """One connection to Motion Server, as a state machine: each method returns the commands for the server.
-    `opus` makes a decoder of Ogg Opus; None if no codec is installed."""
+    """One connection to Motion Server, as a state machine. The methods send nothing themselves: they return
+    the commands for the server. `opus` makes a decoder of Ogg Opus; None if no codec is installed."""
 
     connection_id: str
     new_answer: AnswerFactory
@@ -154,8 +154,8 @@ class ServerSession:
         self._outbox.clear()
 
     def _configure(self, value: Message | Undecodable, now: float) -> list[ServerCommand]:
-        """Take the first message of the peer, which must be a configuration: confirm the session, or refuse
-        it."""
+        """Take the first message of the peer, which must be a configuration. Return the commands that confirm
+        the session or refuse it."""
         match value:
             case Undecodable(reason):
                 return self._refuse(0, f"failed to unmarshal initial message: {reason}", now)
@@ -191,8 +191,8 @@ class ServerSession:
         return None
 
     def _confirm(self, now: float) -> list[ServerCommand]:
-        """Confirm the session, open it, and start its timers; the faults of this moment may change or refuse
-        it."""
+        """Open the session; return the commands that confirm it and start its timers. A fault may change the
+        confirmation, or refuse the session instead."""
         raw = encode(ConfirmSession(self.connection_id))
         confirmation = apply_faults(raw, self.faults.actions_at(Moment.CONFIGURE), self.faults, "configure")
         commands = self._send_faulted(confirmation, None, now)
@@ -213,8 +213,8 @@ class ServerSession:
         return commands
 
     def _take_audio(self, audio: AudioInput, now: float) -> list[ServerCommand]:
-        """Take a piece of audio: open its request if the req_id is new, and send or schedule the motion that
-        the audio makes due. End the request if the piece is the last."""
+        """Take a piece of audio: open its request if the req_id is new, end the request if the piece is the
+        last. Return the commands for the motion that is due now, and for the faults."""
         self._last_audio = now
         request = self._requests.get(audio.req_id)
         if request is None:
@@ -263,8 +263,8 @@ class ServerSession:
         return OggOpusIn(self.opus) if self._opus_session and self.opus is not None else PcmIn()
 
     def _count_audio(self, request: OpenRequest, samples: int, now: float) -> list[ServerCommand]:
-        """Count a message with `samples` samples of audio, and play the faults that begin after that much
-        audio."""
+        """Count a message with `samples` samples of audio. Return the commands of the faults that begin after
+        that much audio."""
         self._audio_messages += 1
         self._audio_samples += samples
         request.messages += 1
@@ -277,7 +277,8 @@ class ServerSession:
         return self._play_faults(actions, now, request) if actions else []
 
     def _schedule(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
-        """Send a payload now, or keep it pending until the pace allows it."""
+        """Return the commands that send a payload now. If the pace does not allow this yet, keep the payload
+        pending, and return the timer for it."""
         request.payloads += 1
         request.keyframes += len(payload) // KEYFRAME_BYTES
         early = request.began + request.keyframes / KEYFRAMES_PER_SECOND - now
@@ -289,7 +290,7 @@ class ServerSession:
         return [SetTimer(_MADE, wait)] if none_pending else []
 
     def _send_made(self, now: float) -> list[ServerCommand]:
-        """Send the pending payloads that are due now, and start the timer for the next payload."""
+        """Return the commands that send the pending payloads that are due now, and the timer for the next."""
         commands: list[ServerCommand] = []
         for request, payload in self._pending.take_made(now):
             commands += self._respond(request, payload, now)
@@ -299,8 +300,8 @@ class ServerSession:
         return commands if due is None else [*commands, SetTimer(_MADE, due - now)]
 
     def _respond(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
-        """Send a payload as the next response of its request, with the faults of this response. A failed
-        request gets none."""
+        """Return the commands that send a payload as the next response of its request, with the faults of
+        this response; none if the request has failed."""
         request.responses += 1
         if request.failed:
             return []
@@ -315,7 +316,7 @@ class ServerSession:
         return commands + self._flush(request, now)
 
     def _flush(self, request: OpenRequest, now: float) -> list[ServerCommand]:
-        """Send the responses of a request that a fault has held back."""
+        """Return the commands that send the responses of a request that a fault has held back."""
         commands: list[ServerCommand] = []
         for payload in request.held:
             commands += self._put(self._wrap_motion(payload, request.req_id), now)
@@ -327,7 +328,8 @@ class ServerSession:
         return Send(raw, req_id) if self.room is None else Publish(self.room.name, raw, req_id)
 
     def _interrupt(self, req_id: str, now: float) -> list[ServerCommand]:
-        """End a request, drop all of its motion that is not sent yet, and play the faults of this moment."""
+        """End a request, and drop its motion that is not sent yet. Return the commands of the faults at an
+        interrupt."""
         request = self._requests.get(req_id)
         if request is not None:
             self._requests.end(request, TurnState.INTERRUPTED)
@@ -339,7 +341,8 @@ class ServerSession:
     def _play_faults(
         self, steps: Iterable[FaultAction], now: float, request: OpenRequest | None = None
     ) -> list[ServerCommand]:
-        """Play faults at a moment at which no message was due: on this request, or on the newest open one."""
+        """Return the commands of faults at a moment at which no message was due. They concern `request`, or
+        the newest open request if it is None."""
         newest = self._requests.newest
         if request is None and newest is not None and not newest.ended:
             request = newest
@@ -349,7 +352,8 @@ class ServerSession:
     def _send_faulted(
         self, message: FaultedMessage, request: OpenRequest | None, now: float
     ) -> list[ServerCommand]:
-        """Send what is left of a message after its faults, with the faults' delay, error and stall."""
+        """Return the commands that send what is left of a message after its faults. Applies the faults'
+        delay, error and stall."""
         commands: list[ServerCommand] = [Inject(fault) for fault in message.injected]
         if message.delay:
             self._outbox.hold_until(now + message.delay)
@@ -365,7 +369,8 @@ class ServerSession:
         return commands
 
     def _check_idle(self, now: float) -> list[ServerCommand]:
-        """Close the session if no audio has come during its idle timeout; otherwise set the timer again."""
+        """Return the commands that close the session if no audio has come during its idle timeout; otherwise
+        the timer for the rest of the time."""
         assert self.room is not None
         seconds_left = self._last_audio + self.room.idle_timeout - now
         if seconds_left > 0:
@@ -374,8 +379,8 @@ class ServerSession:
         return [*self._send_error(0, text, now), *self._put(Close(IDLE_CLOSE, text), now)]
 
     def _check_silence(self, index: int, now: float) -> list[ServerCommand]:
-        """Play fault `index`, which waits for silence, if no audio has come for long enough; otherwise set
-        the timer again."""
+        """Return the commands of fault `index`, which waits for silence, if no audio has come for long
+        enough; otherwise the timer for the rest of the time."""
         seconds_left = self._last_audio + self.faults.seconds_until_faults(Moment.SILENCE)[index] - now
         if seconds_left > 0:
             return [SetTimer(f"{_SILENCE}{index}", seconds_left)]
@@ -384,7 +389,7 @@ class ServerSession:
     def _fail_request(
         self, request: OpenRequest | None, code: int, message: str, now: float
     ) -> list[ServerCommand]:
-        """Send an error, and end the request as failed if there is one."""
+        """End the request as failed, if there is one, and return the commands that send the error."""
         if request is None:
             return self._send_error(code, message, now)
         request.fail()
@@ -393,7 +398,8 @@ class ServerSession:
         return self._send_error(code, message, now, request.req_id)
 
     def _close_on_overflow(self, now: float) -> list[ServerCommand]:
-        """Drop all waiting motion, and close the session with an error, because it holds more than it may."""
+        """Drop all waiting motion, because the session holds more than it may. Return the commands that close
+        the session with an error."""
         self._pending.clear()
         self._outbox.clear()
         text = f"more than {self.limits.held_bytes} bytes wait to be sent"
@@ -403,17 +409,17 @@ class ServerSession:
         ]
 
     def _refuse(self, code: int, message: str, now: float) -> list[ServerCommand]:
-        """Refuse the session: send an error, and close the connection."""
+        """Return the commands that refuse the session: an error, and a close."""
         return [*self._send_error(code, message, now), *self._close_handshake(message, now)]
 
     def _close_handshake(self, message: str, now: float) -> list[ServerCommand]:
-        """Close the connection after an error at the handshake."""
+        """Mark the session as refused, and return the commands that close the connection."""
         self._step(SessionEvent.ERROR)
         reason = message.encode()[:_LONGEST_CLOSE_REASON].decode(errors="ignore")
         return self._put(Close(POLICY_VIOLATION, reason), now)
 
     def _send_error(self, code: int, message: str, now: float, req_id: str = "") -> list[ServerCommand]:
-        """Send a ServerError of the session, or of the request with this req_id."""
+        """Return the commands that send a ServerError of the session, or of the request with this req_id."""
         return self._put(Send(encode(ServerError(self.connection_id, req_id, code, message))), now)
 
     def _put(self, output: Output, now: float) -> list[ServerCommand]:

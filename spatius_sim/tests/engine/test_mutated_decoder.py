@@ -31,11 +31,11 @@ MUTATIONS: dict[str, list[tuple[str, str]]] = {
     "C-MISMATCH": [("conversation.conversation_id == conversation_id", "conversation_id is not None")],
     "C-EARLY": [
         (
-            "        given = Given.PAYLOADS",
+            "        motion_input = MotionInput.PAYLOADS",
             "        if frames and self._conversation is None and not self._latest_id:\n"
             "            self._start_conversation()\n"
             "            self._conversation.conversation_id = conversation_id\n"
-            "        given = Given.PAYLOADS",
+            "        motion_input = MotionInput.PAYLOADS",
         )
     ],
     "C-INTERRUPT": [

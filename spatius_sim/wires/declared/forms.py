@@ -77,6 +77,7 @@ class MessagePackForm:
         values = 0
 
         def count_values(inner: Sequence[Any] | Document) -> Any:
+            """Return a decoded list or map as it is; raise ValueError if the frame has too many values."""
             nonlocal values
             values += len(inner)
             if values > MOST_VALUES:
@@ -264,9 +265,9 @@ class _ByteReader:
 
     def require_end(self) -> None:
         """Raise NotUnderstoodError if some bytes are not read yet."""
-        left = len(self._frame) - self._place
-        if left:
-            raise NotUnderstoodError(f"{left} bytes are left over")
+        remaining = len(self._frame) - self._place
+        if remaining:
+            raise NotUnderstoodError(f"{remaining} bytes are left over")
 
 
 def _integer_bytes(value: int, integer_type: str) -> bytes:
