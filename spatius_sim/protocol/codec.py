@@ -21,11 +21,11 @@ from spatius_sim.protocol.messages import (
 )
 
 MAX_MESSAGE_BYTES = 1_048_576
-"""The largest message that the Python SDK takes; ours takes no larger one either (protocol.md section 2)."""
+"""The largest message that the Python SDK takes; our server takes no larger one (protocol.md section 2)."""
 
 MAX_AUDIO_MESSAGE_BYTES = 16 * 1_048_576
-"""The largest message of audio that ours takes: some relays send a whole clip in one message. ASSUMED: nobody
-knows how much the service takes."""
+"""The largest message of audio that our server takes: some relays send a whole clip in one message. ASSUMED:
+nobody knows how much the service takes."""
 
 _BEGINS_AS_AUDIO = b"\x08\x03"
 """The first bytes of an envelope of audio: field 1 (`type`), with the value 3 (audio)."""
@@ -114,7 +114,7 @@ class MessageReader:
         message = decode(raw)
         if isinstance(message, AudioInput) and message.audio:
             plain = encode(AudioInput(message.req_id, message.audio))
-            if raw == plain:  # So the audio comes last, and only the type and a req_id come before it.
+            if raw == plain:  # So the audio comes last, and only the type and a req_id come before the audio.
                 self._head, self._length = raw[: -len(message.audio)], len(raw)
                 self._req_id = message.req_id
         return message

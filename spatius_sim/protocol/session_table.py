@@ -60,9 +60,9 @@ def next_session_state(state: SessionState, event: SessionEvent, *, we_are_serve
     Otherwise raises an error: LocalProtocolError if our side caused the event, RemoteProtocolError if the
     peer caused it. `we_are_server` says which side we are.
     """
-    after = SESSION_TABLE.get((state, event))
-    if after is not None:
-        return after
-    ours = (event in CAUSED_BY_SERVER) == we_are_server and event is not SessionEvent.CLOSE
-    error = LocalProtocolError if ours else RemoteProtocolError
+    next_state = SESSION_TABLE.get((state, event))
+    if next_state is not None:
+        return next_state
+    caused_by_us = (event in CAUSED_BY_SERVER) == we_are_server and event is not SessionEvent.CLOSE
+    error = LocalProtocolError if caused_by_us else RemoteProtocolError
     raise error(f"{event.value} is not allowed while the session is {state.value}")

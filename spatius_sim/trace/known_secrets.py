@@ -36,12 +36,12 @@ _ESCAPE = re.compile(
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Span:
-    """The bytes from `start` to `end` in which a secret stands; `how` names the encoding."""
+    """The bytes from `start` to `end` in which a secret stands; `encoding` is the encoding's name."""
 
     start: int
     end: int
     secret: str
-    how: str
+    encoding: str
 
 
 @dataclass(slots=True)
@@ -103,8 +103,8 @@ class KnownSecrets:
         clean = bytearray(raw)
         for span in spans:
             clean[span.start : span.end] = b"*" * (span.end - span.start)
-        sightings = dict.fromkeys((self._references[span.secret], span.how) for span in spans)
-        return bytes(clean), [(reference, how) for reference, how in sightings if reference]
+        sightings = dict.fromkeys((self._references[span.secret], span.encoding) for span in spans)
+        return bytes(clean), [(reference, encoding) for reference, encoding in sightings if reference]
 
     def text(self, text: str) -> str:
         """Return the text with stars in place of the secrets."""
@@ -118,8 +118,8 @@ class KnownSecrets:
         if not secret:
             return
         if secret not in self._references and len(secret) >= SHORTEST:
-            for encoded, how in _encodings_to_search(secret):
-                self._by_start.setdefault(encoded[:_INDEX_BYTES], {})[secret, encoded] = how
+            for encoded, encoding in _encodings_to_search(secret):
+                self._by_start.setdefault(encoded[:_INDEX_BYTES], {})[secret, encoded] = encoding
         self._references[secret] = reference
         self._references.move_to_end(secret)
         if holder:
@@ -127,7 +127,7 @@ class KnownSecrets:
         self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        """Forget the oldest secrets that nobody holds, until no more than `most` are left."""
+        """Forget the oldest of the secrets that have no holder, until at most `most` of them are left."""
         if self.most is None or len(self._references) <= self.most:
             return
         held = set().union(*self._held.values())
@@ -135,18 +135,20 @@ class KnownSecrets:
         for secret in [secret for secret in self._references if secret not in held][: max(0, spare)]:
             del self._references[secret]
             for encoded, _ in _encodings_to_search(secret):
-                same_start = self._by_start.get(encoded[:_INDEX_BYTES], {})
-                same_start.pop((secret, encoded), None)
-                if not same_start:
+                names_of_encodings = self._by_start.get(encoded[:_INDEX_BYTES], {})
+                names_of_encodings.pop((secret, encoded), None)
+                if not names_of_encodings:
                     self._by_start.pop(encoded[:_INDEX_BYTES], None)
 
     def _spans_of_secrets(self, raw: bytes, depth: int) -> Iterator[_Span]:
         """Yield the places in `raw` at which known secrets stand, also under up to `depth` layers of
         escapes."""
-        for start, same_start in self._by_start.items():
+        for start, names_of_encodings in self._by_start.items():
             if start in raw:
-                for (secret, encoded), how in same_start.items():
-                    yield from (_Span(at, at + len(encoded), secret, how) for at in _find_all(encoded, raw))
+                for (secret, encoded), encoding in names_of_encodings.items():
+                    yield from (
+                        _Span(at, at + len(encoded), secret, encoding) for at in _find_all(encoded, raw)
+                    )
         if depth and (b"%" in raw or b"\\" in raw):
             unescaped = _UnescapedText(raw)
             if unescaped.has_escapes:
@@ -178,10 +180,10 @@ class _UnescapedText:
         "URL-encoded" or "escaped" if there are escapes in these bytes."""
         start, end = self._index_in_raw(span.start), self._index_in_raw(span.end)
         escapes = _ESCAPE.findall(self._raw, start, end)
-        how = span.how
-        if how == "plain" and escapes:
-            how = "URL-encoded" if escapes[0][:1] == b"%" else "escaped"
-        return _Span(start, end, span.secret, how)
+        encoding = span.encoding
+        if encoding == "plain" and escapes:
+            encoding = "URL-encoded" if escapes[0][:1] == b"%" else "escaped"
+        return _Span(start, end, span.secret, encoding)
 
     def _index_in_raw(self, index: int) -> int:
         """Return the index in the frame for an index in `text`."""

@@ -200,8 +200,8 @@ class Recorder:
         if lane is not Lane.DOWNSTREAM:
             return raw
         clean, sightings = self.secrets.redact(raw.encode() if isinstance(raw, str) else raw)
-        for reference, how in sightings:
-            self.emit(lane, connection, SecretSeen(reference, f"{place}, {how}"))
+        for reference, encoding in sightings:
+            self.emit(lane, connection, SecretSeen(reference, f"{place}, {encoding}"))
         return clean.decode(errors="replace") if isinstance(raw, str) else clean
 
     def secret_reference(self, kind: str, secret: str) -> str:

@@ -10,7 +10,7 @@ import xxhash
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 
 WINDOW_SAMPLES = 640
-"""One level for each so many samples: 40 ms at 16 kHz."""
+"""The samples of one window; each window has one level. At 16 kHz a window is 40 ms long."""
 
 _FULL_LEVEL = 255
 _LEVEL_OF_ROOT = _FULL_LEVEL / 32768 / WINDOW_SAMPLES**0.5

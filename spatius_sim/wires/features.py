@@ -43,14 +43,14 @@ IDS = "ids"
 """A server that lacks ids of its own replays a recording, with the ids of the recording."""
 
 EGRESS = "egress"
-"""A server that lacks egress refuses every egress. A server for which the kit has no room to name lacks it,
-too."""
+"""A server that lacks egress refuses every egress. If the kit knows no room that it may name to a server, the
+server lacks egress, too."""
 
 OWN_STREAM = "own-stream"
-"""A relay that lacks a stream of each client's own lets all clients hear the same."""
+"""A relay that lacks own-stream sends the same audio and motion to all its clients."""
 
 OWN_UPSTREAM = "own-upstream"
-"""A relay that lacks upstream sessions of each client's own keeps a pool of them."""
+"""A relay that lacks own-upstream shares a pool of upstream sessions among its clients."""
 
 UPSTREAM = "upstream"
 """A relay that lacks upstream talks to another Motion Server than ours: only its downstream half is seen."""
