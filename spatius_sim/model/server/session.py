@@ -101,9 +101,9 @@ class ServerSession:
     _audio_messages: int = 0
     _audio_samples: int = 0
     _last_audio: float = 0.0
-    _faulty_audio: bool = False
-    _faulty_responses: bool = False
-    _timers_hold: bool = False
+    _has_audio_faults: bool = False
+    _has_response_faults: bool = False
+    _timed_faults_play: bool = False
 
     def receive(self, value: Message | Undecodable, now: float = 0.0) -> list[ServerCommand]:
         """Take a decoded frame from the peer, and return the commands that follow."""
@@ -131,7 +131,7 @@ class ServerSession:
             return self._send_made(now)
         if name == _IDLE:
             return self._check_idle(now)
-        if not self._timers_hold:
+        if not self._timed_faults_play:
             return []
         if name.startswith(_OPEN):
             return self._play_faults(self.faults.actions_after_wait(int(name.removeprefix(_OPEN))), now)
@@ -141,9 +141,9 @@ class ServerSession:
         """Play these faults from now on instead of the old ones. Faults that wait for a time are left out:
         they concern only connections that open later."""
         self.faults = faults
-        self._timers_hold = False
-        self._faulty_audio = faults.may_act_at(Moment.AUDIO)
-        self._faulty_responses = faults.may_act_at(Moment.RESPONSE)
+        self._timed_faults_play = False
+        self._has_audio_faults = faults.may_act_at(Moment.AUDIO)
+        self._has_response_faults = faults.may_act_at(Moment.RESPONSE)
         self._requests.forget_ordinals()
 
     def closed(self) -> None:
@@ -202,7 +202,7 @@ class ServerSession:
         self._step(SessionEvent.CONFIRM)
         self._last_audio = now
         self.replace_faults(self.faults)
-        self._timers_hold = True
+        self._timed_faults_play = True
         for moment in (Moment.OPEN, Moment.SILENCE):
             for index, seconds in self.faults.seconds_until_faults(moment).items():
                 commands.append(SetTimer(f"{moment}-{index}", seconds))
@@ -246,7 +246,7 @@ class ServerSession:
             return commands + self._fail_request(request, INVALID_ARGUMENT, str(damaged), now)
         for payload in request.answer.feed(pcm):
             commands += self._schedule(request, payload, now)
-        if self._faulty_audio:
+        if self._has_audio_faults:
             commands += self._count_audio(request, len(pcm) // BYTES_PER_SAMPLE, now)
         if audio.end and not request.failed:
             for payload in request.answer.finish():
@@ -305,7 +305,7 @@ class ServerSession:
         request.responses += 1
         if request.failed:
             return []
-        if not self._faulty_responses:
+        if not self._has_response_faults:
             return self._put(self._wrap_motion(payload, request.req_id), now)
         steps = self.faults.actions_at_response(request.responses, request.ordinal)
         response = apply_faults(payload, steps, self.faults, "response", request.number, request.responses)
