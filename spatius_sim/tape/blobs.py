@@ -14,15 +14,16 @@ WINDOW_BYTES = 64 * 1_048_576
 more."""
 
 _AT_HAND_BYTES = 4 * 1_048_576
+"""The bytes of blobs that stay in memory."""
 
 
 class MalformedError(ValueError):
-    """The bytes are something that no writer has written."""
+    """The bytes of a tape are not as any writer writes them."""
 
 
 class BlobWindow:
-    """The blobs by number. Those of the newest sections are in memory; `read_again` reads an older section
-    once more and returns its blobs."""
+    """Holds the newest blobs by number. Those of the sections used last are in memory; `read_again` reads an
+    older section once more and returns its blobs."""
 
     def __init__(self, read_again: Callable[[SectionPlace], list[bytes]]) -> None:
         self._read_again = read_again
@@ -72,6 +73,7 @@ class BlobWindow:
         return blobs[number - first]
 
     def _keep_at_hand(self, first: int, blobs: list[bytes], length: int) -> None:
+        """Keep the blobs of a section in memory; drop older sections if these take too much."""
         self._at_hand[first] = blobs, length
         self._bytes_at_hand += length
         while self._bytes_at_hand > _AT_HAND_BYTES and len(self._at_hand) > 1:

@@ -59,7 +59,8 @@ class Cleaner:
         )
 
     def _clean_fields(self, what: EventKind) -> dict[str, Any]:
-        """Clean the fields of an event that is no frame, and learn the names in it."""
+        """Return the fields of an event that is no frame, cleaned. App and avatar names in the event are
+        learnt first."""
         if isinstance(what, Opened | Refused) and self._names is not None:
             self._names.learn("app", what.app_id)
             self._names.learn("avatar", what.avatar_id)
@@ -73,7 +74,7 @@ class Cleaner:
         }
 
     def _hide_names(self, value: Any) -> Any:
-        """Replace the names in a text by references."""
+        """Return a text with references in place of names; any other value stays as it is."""
         if isinstance(value, StrEnum):
             return str(value)
         if value and isinstance(value, str) and self._names is not None:
@@ -81,26 +82,28 @@ class Cleaner:
         return value
 
     def _speech_piece(self, audio: bytes, *, base64: bool = False) -> TapedPiece:
+        """Return audio as a piece: as it is if speech is kept, else as a speech mark."""
         return TapedPiece(audio if self._keep_speech else speech_mark(audio), base64)
 
     def _clean_frame(self, lane: Lane, raw: str | bytes, value: Value) -> dict[str, Any]:
-        """Clean a frame."""
+        """Return a frame as the fields that a tape may hold: its `raw` content, and a `reason` if all was
+        taken out."""
         if isinstance(raw, str):
             raw = self._names.hide_in_json(raw) if self._names is not None else raw
             return self._clean_text(raw, value)
         if isinstance(value, MotionResponse):
             return {"raw": Content(False, (TapedPiece(raw),))}
         if self._keep_speech:
-            known = _blobs_in(value)
-            return {"raw": Content(False, tuple(_split(raw, [(blob, TapedPiece(blob)) for blob in known])))}
+            blobs = _blobs_in(value)
+            return {"raw": Content(False, tuple(_split(raw, [(blob, TapedPiece(blob)) for blob in blobs])))}
         if lane is Lane.UPSTREAM and not isinstance(value, Undecodable):
             return {"raw": self._clean_message(raw, value)}
         pieces = [(blob, self._clean_blob(blob, value)) for blob in _blobs_in(value)]
         return self._unless_too_much(raw, False, _split(raw, pieces), value)
 
     def _clean_message(self, raw: bytes, value: Value) -> Content:
-        """Clean a message of the protocol that is no motion. Bytes that belong to no known field are left
-        out."""
+        """Return a message of the protocol that is no motion, without its speech. Bytes of unknown fields are
+        left out."""
         match value:
             case AudioInput(audio=audio) if len(audio) < SMALLEST_BLOB:
                 noise = stand_in(speech_mark(audio))
@@ -117,7 +120,7 @@ class Cleaner:
         return Content(False, (encode(self._names.hide_in_message(known) if self._names else known),))
 
     def _clean_text(self, raw: str, value: Value) -> dict[str, Any]:
-        """Clean a text frame: take the speech out of its base64, and the words out of transcripts."""
+        """Return a text frame as fields: speech in its base64 is marked, and transcripts lose their words."""
         if self._keep_speech:
             pieces = [(b64encode(blob), TapedPiece(blob, True)) for blob in _decode_base64_in(raw)]
             return {"raw": Content(True, tuple(_split(raw.encode(), pieces, text=True)))}
@@ -138,8 +141,8 @@ class Cleaner:
     def _unless_too_much(
         self, raw: bytes, text: bool, parts: list[ContentPart], value: Value
     ) -> dict[str, Any]:
-        """Return the parts, or a speech mark for the whole frame if more stands around the pieces than a
-        frame needs."""
+        """Return the parts as fields. If more bytes than usual stand around the pieces, return a speech mark
+        for the whole frame instead."""
         around = sum(len(part) for part in parts if not isinstance(part, TapedPiece))
         understood = not isinstance(value, NotUnderstood | Unclear | Undecodable)
         kept = text or understood
@@ -167,7 +170,7 @@ def _blobs_in(value: Value) -> tuple[bytes, ...]:
 
 
 def _decode_base64_in(raw: str) -> list[bytes]:
-    """Decode the long runs of canonical base64 in a text."""
+    """Return the bytes of each long run of canonical base64 in a text."""
     blobs = []
     for run in _LONG_BASE64.findall(raw.encode()):
         try:
@@ -180,12 +183,13 @@ def _decode_base64_in(raw: str) -> list[bytes]:
 
 
 def _split(raw: bytes, pieces: list[tuple[bytes, TapedPiece]], *, text: bool = False) -> list[ContentPart]:
-    """Cut a frame into the pieces and the bytes around them, in the order in which they occur."""
+    """Return a frame cut into the wanted pieces and the bytes around them, in the order in which they
+    occur."""
     parts: list[ContentPart] = []
     occurring = [(wanted, piece) for wanted, piece in pieces if wanted and wanted in raw]
     for wanted, piece in sorted(occurring, key=lambda pair: raw.index(pair[0])):
-        before, found, rest = raw.partition(wanted)
-        if not found or len(parts) + 4 > MOST_PARTS:
+        before, separator, rest = raw.partition(wanted)
+        if not separator or len(parts) + 4 > MOST_PARTS:
             continue
         quoted = text and wanted[:1] == b'"'
         parts += [_restore_literal(before + b'"' * quoted, text), piece]
@@ -195,4 +199,5 @@ def _split(raw: bytes, pieces: list[tuple[bytes, TapedPiece]], *, text: bool = F
 
 
 def _restore_literal(raw: bytes, text: bool) -> str | bytes:
+    """Return the bytes as a str if the frame was text."""
     return raw.decode() if text else raw

@@ -14,8 +14,8 @@ VERSION = 1
 @dataclass(frozen=True, slots=True)
 class TapeHeader:
     """What was recorded (`suite`, `proxy`, `import` ...), when (unix milliseconds at time 0 of its events),
-    by which version from which seed, at which rates in Hz as far as they are known beforehand, and what was
-    taken out (`secrets` always; `names`, `speech`). `note` says what else became of it."""
+    by which version from which seed, at which rates in Hz if they are known beforehand, and what was taken
+    out (`secrets` always; `names`, `speech`). `note` says whether the tape was cut, merged or repaired."""
 
     what: str
     recorded_unix_ms: int = 0
@@ -33,11 +33,12 @@ class TapeHeader:
 
 @dataclass(frozen=True, slots=True)
 class TapedRun:
-    """The events that follow belong to one run. Subject, wire, seed, plan and the plan's token are those of a
-    trace's header.
-    `halves` says what the recorder could see: `both`, `upstream` or `downstream`; `lacks` names, apart by
-    spaces, the features that the subject declared it lacks; `fallback_wait` is in seconds,
-    `declaration` the YAML that describes a wire of a team's own."""
+    """The head of a run: the events that follow belong to this run. Subject, wire, seed, plan and the plan's
+    token are those of a trace's header.
+
+    `halves` says what the recorder could see: `both`, `upstream` or `downstream`; `lacks` names the
+    features that the subject declared it lacks, with spaces between them; `fallback_wait` is in seconds;
+    `declaration` is the YAML that describes a wire of a team's own."""
 
     subject: str
     wire: str = ""
@@ -52,14 +53,15 @@ class TapedRun:
 
 
 class TapedPiece(NamedTuple):
-    """Bytes that may occur again (`content`), or speech that was taken out; `base64` where they stand in a
-    text."""
+    """Bytes that may occur again, or the mark of speech that was taken out. `base64` says that they stand
+    encoded in a text."""
 
     content: bytes | SpeechMark
     base64: bool = False
 
     def as_bytes(self) -> bytes:
-        """As it stands in the frame."""
+        """Return the piece as it stands in the frame; noise of the same length and loudness stands in for
+        speech."""
         content = stand_in(self.content) if isinstance(self.content, SpeechMark) else self.content
         return b64encode(content) if self.base64 else content
 
@@ -68,13 +70,13 @@ ContentPart = str | bytes | TapedPiece
 
 
 class Content(NamedTuple):
-    """A frame or a piece of audio: its parts behind each other."""
+    """A frame or a piece of audio: its parts, one after another. `text` says that the frame is a text."""
 
     text: bool
     parts: tuple[ContentPart, ...]
 
     def join_parts(self) -> str | bytes:
-        """The whole; where speech was taken out, noise of its length and loudness stands in."""
+        """Return the whole frame or audio; noise of the same length and loudness stands in for speech."""
         if not self.text and len(self.parts) == 1 and isinstance(self.parts[0], bytes):
             return self.parts[0]
         whole = b"".join(
@@ -89,8 +91,8 @@ class Content(NamedTuple):
 
 
 class TapedEvent(NamedTuple):
-    """One event without secrets. `kind` is the name of its class; its fields are plain values, but frames
-    and audio are Content. `reason`: why its frame could not be understood, where the frame was taken out."""
+    """One event without secrets. `kind` is the name of its class. Its `fields` are plain values; frames and
+    audio are Content. If a frame was taken out, the field `reason` says why it was not understood."""
 
     at_ns: int
     lane: Lane

@@ -13,9 +13,11 @@ from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Lane
 from spatius_sim.wires.features import UPSTREAM
 
-_ALWAYS_KEPT = ("TokenRequested", "SecretKnown", "Opened")
+_OPENING_KINDS = ("TokenRequested", "SecretKnown", "Opened")
 _HANDSHAKE_FRAMES = 2
-_MOTION = b"\x08\x05"
+"""The configuration and its confirmation."""
+_MOTION_START = b"\x08\x05"
+"""The first bytes of every motion payload: field 1, the type of the message, is 5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,13 @@ def cut(path: Path, out: Path, piece: TapeSlice) -> int:
                 continue
             key = (run, record.connection)
             frames[key] = frames.get(key, 0) + (record.kind in ("Sent", "Received"))
-            opening = record.kind in _ALWAYS_KEPT or (
+            opens = record.kind in _OPENING_KINDS or (
                 record.kind != "Closed" and frames[key] <= _HANDSHAKE_FRAMES
             )
-            before = record.at_ns < piece.from_ns and opening and (key in needed or not record.connection)
-            if piece.contains(run, record) or (before and (not piece.run or run == piece.run)):
+            opens_earlier = (
+                record.at_ns < piece.from_ns and opens and (key in needed or not record.connection)
+            )
+            if piece.contains(run, record) or (opens_earlier and (not piece.run or run == piece.run)):
                 writer.write(record)
                 events += 1
     return events
@@ -78,12 +82,14 @@ def merge(first: Path, second: Path, out: Path) -> int:
     are not two halves of one time."""
     require_other_file(out, first, second)
     sides = [_Side.read(first), _Side.read(second)]
-    common = sides[0].lanes & sides[1].lanes - {Lane.KIT, Lane.DECODER}
-    if common:
-        raise UsageError(f"{first} and {second} both hold the {min(common)} half: two halves are needed")
+    common_lanes = sides[0].lanes & sides[1].lanes - {Lane.KIT, Lane.DECODER}
+    if common_lanes:
+        raise UsageError(
+            f"{first} and {second} both hold the {min(common_lanes)} half: two halves are needed"
+        )
     if all(len(side.runs) > 1 for side in sides):
         raise UsageError(f"{first} and {second} both hold several runs: `tape cut --run` takes one out")
-    shift = _find_shift(*sides)
+    shift_ns = _find_shift(*sides)
     halves = "both" if {Lane.UPSTREAM, Lane.DOWNSTREAM} <= sides[0].lanes | sides[1].lanes else "upstream"
     header = sides[0].header
     merged = replace(
@@ -92,11 +98,11 @@ def merge(first: Path, second: Path, out: Path) -> int:
         redactions=tuple(sorted({*header.redactions, *sides[1].header.redactions})),
         note="merged of two tapes",
     )
-    earliest = min(0, shift)
+    earliest = min(0, shift_ns)
     leader = int(len(sides[1].runs) > 1)
     streams = [
         _with_times(path, moved - earliest, runs=rank == leader)
-        for rank, (path, moved) in enumerate([(first, 0), (second, shift)])
+        for rank, (path, moved) in enumerate([(first, 0), (second, shift_ns)])
     ]
     if Lane.UPSTREAM in sides[1].lanes:
         streams.reverse()  # Of two events at the same time, the one that was sent comes first.
@@ -127,7 +133,7 @@ def merge(first: Path, second: Path, out: Path) -> int:
                     writer.write(event)
             else:
                 begun = True  # The record of the first run stands before earlier events of the other tape.
-    return shift
+    return shift_ns
 
 
 class _Openings:
@@ -138,7 +144,7 @@ class _Openings:
         self._sessions: dict[str, list[TapedEvent]] = {}
 
     def note_opening(self, event: TapedEvent) -> None:
-        """Remember or forget what this event tells of a session."""
+        """Remember the token or the handshake in this event; forget a session that ends."""
         if event.kind == "TokenRequested":
             self._tokens[str(event.fields["token"])] = event
         if event.lane is not Lane.UPSTREAM:
@@ -151,13 +157,14 @@ class _Openings:
             opening.append(event)
 
     def still_open(self) -> Iterator[TapedEvent]:
-        """Yield the token and the handshake of each session that is open."""
+        """Yield the token request and the handshake of each session that is open."""
         for opening in self._sessions.values():
             token = self._tokens.get(str(opening[0].fields.get("token")))
             yield from [token, *opening] if token else opening
 
 
 def _without_upstream(lacks: str) -> str:
+    """Return the names in `lacks` without `upstream`, sorted, each once."""
     return " ".join(sorted({*lacks.split()} - {UPSTREAM}))
 
 
@@ -173,7 +180,7 @@ class _Side:
 
     @classmethod
     def read(cls, path: Path) -> "_Side":
-        """Read a tape. Raises UsageError if it holds no run."""
+        """Return what a tape holds. Raises UsageError if it holds no run."""
         runs: list[TapedRun] = []
         lanes: set[Lane] = set()
         sent: dict[bytes, int] = {}
@@ -192,11 +199,16 @@ class _Side:
 
 
 def _find_shift(first: _Side, second: _Side) -> int:
-    """Return how many nanoseconds must be added to the times of the second tape."""
-    delays = [first.arrived[digest] - at for digest, at in second.sent.items() if digest in first.arrived]
+    """Return how many nanoseconds must be added to the times of the second tape, so that no payload arrives
+    before it was sent. Without a common payload the wall clocks in the headers decide."""
+    delays = [
+        first.arrived[digest] - sent_ns for digest, sent_ns in second.sent.items() if digest in first.arrived
+    ]
     if delays:
         return min(delays)
-    delays = [second.arrived[digest] - at for digest, at in first.sent.items() if digest in second.arrived]
+    delays = [
+        second.arrived[digest] - sent_ns for digest, sent_ns in first.sent.items() if digest in second.arrived
+    ]
     if delays:
         return -min(delays)
     return (second.header.recorded_unix_ms - first.header.recorded_unix_ms) * 1_000_000
@@ -207,25 +219,27 @@ def _digest_payloads(event: TapedEvent) -> Iterator[bytes]:
     contents = (value for value in event.fields.values() if isinstance(value, Content))
     pieces = (part.content for content in contents for part in content.parts if isinstance(part, TapedPiece))
     for piece in pieces:
-        if isinstance(piece, bytes) and piece.startswith(_MOTION):
+        if isinstance(piece, bytes) and piece.startswith(_MOTION_START):
             yield hashlib.blake2b(piece, digest_size=16).digest()
 
 
 def _with_times(path: Path, shift: int, *, runs: bool) -> Iterator[tuple[int, Record]]:
-    """Yield every event with its time, and, with `runs`, every run with the time of its first event."""
-    begun: TapedRun | None = None
+    """Yield every event with its time, moved by `shift`. With `runs`, also yield every run, with the time of
+    its first event."""
+    pending_run: TapedRun | None = None
     for record in records_of(path):
         if isinstance(record, TapedRun):
-            begun = record
+            pending_run = record
             continue
         at_ns = record.at_ns + shift
-        if begun is not None and runs:
-            yield at_ns, begun
-        begun = None
+        if pending_run is not None and runs:
+            yield at_ns, pending_run
+        pending_run = None
         yield at_ns, record._replace(at_ns=at_ns)
 
 
 def _with_run_numbers(path: Path) -> Iterator[tuple[int, Record]]:
+    """Yield every record of a tape with the number of its run (1, 2, ...)."""
     run = 0
     for record in records_of(path):
         run += isinstance(record, TapedRun)

@@ -16,7 +16,8 @@ from spatius_sim.trace.events import Lane, Received, Sent, Trace
 
 
 def dialogue(path: Path) -> Iterator[str]:
-    """Yield a tape as lines: how a run is run again, and of each event when, where, who to whom, what."""
+    """Yield a tape as lines: for each run how to run it again, and for each event when, where, who to whom
+    and what."""
     for number, trace in enumerate(read_traces(path), 1):
         header = trace.header
         wire = f" over {header.wire}" if header.wire else ""
@@ -44,7 +45,7 @@ class Statistics:
 
 
 def statistics(path: Path) -> Statistics:
-    """Count the figures of a tape. Raises UsageError if the file is no tape."""
+    """Return the figures of a tape. Raises UsageError if the file is no tape."""
     figures = Statistics(header_of(path), path.stat().st_size)
     for trace in read_traces(path):
         figures.runs += 1
@@ -53,7 +54,7 @@ def statistics(path: Path) -> Statistics:
 
 
 def _count_run(figures: Statistics, trace: Trace) -> None:
-    """Add the figures of one run."""
+    """Add the figures of one run to `figures`."""
     rates: dict[str, int] = {}
     figures.connections += len({(e.lane, e.connection) for e in trace.events if e.connection})
     for event in trace.events:

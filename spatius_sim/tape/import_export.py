@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.keyframes import FIELDS
@@ -23,7 +23,7 @@ from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.trace.events import Closed, Event, EventKind, Lane, Received, Sent, Trace, TraceHeader
 from spatius_sim.trace.reading import read_upstream
 
-_SEGMENT_NS = 1_000_000_000 // KEYFRAMES_PER_SECOND
+_KEYFRAME_NS = 1_000_000_000 // KEYFRAMES_PER_SECOND
 
 
 @dataclass(slots=True)
@@ -50,21 +50,27 @@ def import_recordings(paths: list[Path], out: Path, kit_version: str, *, keep_au
 def _trace_of(recording: Recording, kit_version: str) -> Trace:
     """Return the trace that a proxy would have recorded: all audio at once, and each payload when its last
     keyframe is due."""
-    up = [
+    sent_up = [
         encode(ConfigureSession(recording.sample_rate)),
         encode(AudioInput(recording.req_id, recording.audio, True)),
     ]
-    events: list[tuple[int, EventKind]] = [(0, Received(up[0], read_upstream(up[0])))]
+    events: list[tuple[int, EventKind]] = [(0, Received(sent_up[0], read_upstream(sent_up[0])))]
     confirm = encode(ConfirmSession(recording.connection_id))
-    events += [(0, Sent(confirm, read_upstream(confirm))), (0, Received(up[1], read_upstream(up[1])))]
+    events += [
+        (0, Sent(confirm, read_upstream(confirm))),
+        (0, Received(sent_up[1], read_upstream(sent_up[1]))),
+    ]
     at_ns = 0
     for payload in recording.payloads:
         message = read_upstream(payload)
-        at_ns += len(message.keyframes) * _SEGMENT_NS if isinstance(message, MotionResponse) else 0
+        at_ns += len(message.keyframes) * _KEYFRAME_NS if isinstance(message, MotionResponse) else 0
         events.append((at_ns, Sent(payload, message, recording.req_id)))
     events.append((at_ns, Closed(False, 1000)))
     header = TraceHeader("server", "", 0, recording.name, kit_version, halves="upstream")
-    taped = (Event(n, at, Lane.UPSTREAM, "upstream-1", what) for n, (at, what) in enumerate(events))
+    taped = (
+        Event(number, time_ns, Lane.UPSTREAM, "upstream-1", what)
+        for number, (time_ns, what) in enumerate(events)
+    )
     return Trace(header, tuple(taped))
 
 
@@ -105,12 +111,12 @@ def requests_in(trace: Trace) -> list[TapedRequest]:
 
 
 def export_recordings(path: Path, folder: Path) -> list[Path]:
-    """Write each request as a JSON file in the SDK example's shape. Raises UsageError if the tape has no
-    speech."""
+    """Write each request as a JSON file in the SDK example's shape, and return the paths. Raises UsageError
+    if the tape has no speech."""
     _require_speech(path, "the SDK example's shape holds audio")
-    written = []
+    paths = []
     for number, request in enumerate(requests_of(path), 1):
-        stored = {
+        recording = {
             "sample_rate": request.sample_rate,
             "audio_format": "pcm_s16le_mono",
             "audio_base64": b64encode(bytes(request.audio)).decode(),
@@ -118,40 +124,45 @@ def export_recordings(path: Path, folder: Path) -> list[Path]:
             "req_id": request.req_id,
             "animation_messages_base64": [b64encode(payload).decode() for payload in request.payloads],
         }
-        written.append(_file_in(folder, number, "json"))
-        written[-1].write_text(json.dumps(stored), encoding="utf-8")
-    return written
+        paths.append(_file_in(folder, number, "json"))
+        paths[-1].write_text(json.dumps(recording), encoding="utf-8")
+    return paths
 
 
 def export_speech(path: Path, folder: Path) -> list[Path]:
-    """Write the audio of each request as WAV. Raises UsageError if the tape has no speech."""
+    """Write the audio of each request as WAV, and return the paths. Raises UsageError if the tape has no
+    speech."""
     _require_speech(path, "there is nothing to hear")
-    written = []
+    paths = []
     for number, request in enumerate(requests_of(path), 1):
         if request.sample_rate:
-            written.append(_file_in(folder, number, "wav"))
-            with wave.open(str(written[-1]), "wb") as file:
+            paths.append(_file_in(folder, number, "wav"))
+            with wave.open(str(paths[-1]), "wb") as file:
                 file.setnchannels(1)
-                file.setsampwidth(2)
+                file.setsampwidth(BYTES_PER_SAMPLE)
                 file.setframerate(request.sample_rate)
-                file.writeframes(bytes(request.audio[: len(request.audio) // 2 * 2]))
-    return written
+                file.writeframes(
+                    bytes(request.audio[: len(request.audio) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE])
+                )
+    return paths
 
 
 def export_motion(path: Path, folder: Path) -> list[Path]:
-    """Write the motion of each request as .npz: an array for each field, (keyframes, values) in float32, and
-    `segments`, the number of keyframes in each payload."""
-    written = []
+    """Write the motion of each request as .npz, and return the paths. Each file holds a float32 array
+    (keyframes, values) for each field, and `segments`, the number of keyframes in each payload."""
+    paths = []
     for number, request in enumerate(requests_of(path), 1):
-        read = (read_upstream(payload) for payload in request.payloads)
-        segments = [message.keyframes for message in read if isinstance(message, MotionResponse)]
+        messages = (read_upstream(payload) for payload in request.payloads)
+        segments = [message.keyframes for message in messages if isinstance(message, MotionResponse)]
         if segments:
-            whole = np.concatenate(segments)
-            arrays: dict[str, NDArray[Any]] = {name: whole[:, columns] for name, columns in FIELDS.items()}
-            written.append(_file_in(folder, number, "npz"))
+            keyframes = np.concatenate(segments)
+            arrays: dict[str, NDArray[Any]] = {
+                name: keyframes[:, columns] for name, columns in FIELDS.items()
+            }
+            paths.append(_file_in(folder, number, "npz"))
             arrays["segments"] = np.array([len(segment) for segment in segments])
-            np.savez(written[-1], allow_pickle=False, **arrays)
-    return written
+            np.savez(paths[-1], allow_pickle=False, **arrays)
+    return paths
 
 
 def _require_speech(path: Path, why: str) -> None:
@@ -161,7 +172,8 @@ def _require_speech(path: Path, why: str) -> None:
 
 
 def _file_in(folder: Path, number: int, kind: str) -> Path:
-    """Return the path of a new file, and make its folder. Raises UsageError if that fails."""
+    """Return the path of a new file in `folder`, which is created if missing. Raises UsageError if that
+    fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

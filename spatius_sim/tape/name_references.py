@@ -71,10 +71,10 @@ class Names:
         """Replace the names in a JSON text; its keys, type and binary stay as they are. The text is written
         again only if a name was replaced."""
         try:
-            stored = json.loads(frame)
-            self._learn_from(stored)
-            hidden = self._hide_in_value(stored)
-            return frame if hidden == stored else json.dumps(hidden)
+            value = json.loads(frame)
+            self._learn_from(value)
+            hidden = self._hide_in_value(value)
+            return frame if hidden == value else json.dumps(hidden)
         except (ValueError, RecursionError):
             return self.hide(frame)
         finally:
@@ -115,11 +115,12 @@ class Names:
         return longest
 
     def _reference_for(self, name: str) -> str:
+        """Return the reference of a known name, and note that the name was used last."""
         self._references.move_to_end(name)
         return self._references[name]
 
     def _forget(self) -> None:
-        """Forget old names that are not pinned: a proxy may run for months."""
+        """Forget old names that are not pinned, so that memory stays bounded: a proxy may run for months."""
         pinned = 0
         while self._characters > MOST_CHARACTERS and pinned < len(self._references):
             oldest = next(iter(self._references))
@@ -129,7 +130,7 @@ class Names:
                 continue
             del self._references[oldest]
             self._characters -= len(oldest)
-            _forget_oldest(self._tree, oldest)
+            _remove_from_tree(self._tree, oldest)
 
     def _learn_from(self, value: Any) -> None:
         """Remember the names that stand under known keys in a JSON value."""
@@ -163,14 +164,14 @@ def _split_name(name: str) -> list[str]:
     return parts if len(parts) <= _MOST_PARTS else []
 
 
-def _forget_oldest(tree: _Tree, name: str) -> None:
-    """Remove a name from the tree, and the branches that held nothing else."""
-    way: list[tuple[_Tree, str]] = []
+def _remove_from_tree(tree: _Tree, name: str) -> None:
+    """Remove a name from the tree, and every branch that held nothing else."""
+    branches: list[tuple[_Tree, str]] = []
     for part in _split_name(name):
-        way.append((tree, part))
+        branches.append((tree, part))
         tree = tree[part]
     tree.pop(_WHOLE, None)
-    for above, part in reversed(way):
-        if above[part]:
+    for parent, part in reversed(branches):
+        if parent[part]:
             break
-        del above[part]
+        del parent[part]

@@ -1,4 +1,4 @@
-"""Records to MessagePack values and back. Nothing that is read is trusted."""
+"""Turns records into MessagePack values and back. Whatever is read is checked first."""
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -23,6 +23,9 @@ from spatius_sim.trace.speech_mark import WINDOW_SAMPLES, SpeechMark
 
 MOST_PARTS = 256
 _LONGEST_NAME = 256
+_DIGEST_BYTES = 16
+_SMALLEST_FRAMING_BLOB = 16 * SMALLEST_BLOB
+"""Bytes around the pieces of a frame seldom occur again: only so many become a blob."""
 _LANES = {str(lane): lane for lane in Lane}
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _EVENT_TYPES = (str, int, str, str, str, dict)
@@ -31,14 +34,14 @@ _RUN_TYPES: dict[str, type] = {**dict.fromkeys(_RUN_TEXTS, str), "seed": int, "f
 
 
 def pack_header(header: TapeHeader, version: int) -> bytes:
-    """The body of the header's section."""
+    """Return the body of the section that holds the header."""
     fields = asdict(header) | {"rates": list(header.rates), "redactions": list(header.redactions)}
     packed: bytes = msgpack.packb({"format": "spatius-sim tape", "version": version, **fields})
     return packed
 
 
 def read_header(body: bytes | memoryview, versions: tuple[int, ...]) -> TapeHeader:
-    """The header; raises MalformedError."""
+    """Return the header that a section holds. Raises MalformedError if its version or a field is unknown."""
     stored = unpack(body)
     if not isinstance(stored, dict) or stored.pop("format", None) != "spatius-sim tape":
         raise MalformedError("this is no tape")
@@ -66,7 +69,7 @@ def read_header(body: bytes | memoryview, versions: tuple[int, ...]) -> TapeHead
 
 
 def pack_record(record: Record, number_of: Callable[[bytes], int]) -> list[Any]:
-    """A record as plain values; `number_of` stores a blob, or finds the number that it has."""
+    """Return a record as plain values. `number_of` stores a blob and returns its number."""
     if isinstance(record, TapedRun):
         return ["run", asdict(record)]
     fields = {
@@ -77,8 +80,8 @@ def pack_record(record: Record, number_of: Callable[[bytes], int]) -> list[Any]:
 
 
 def read_record(stored: Any, blobs: BlobWindow) -> Record:
-    """A record from plain values; raises MalformedError for what no writer has written, and KeyError for
-    a blob that is not there."""
+    """Return the record that these plain values stand for. Raises MalformedError if no writer has written
+    them, and KeyError if a blob is missing."""
     if type(stored) is list and tuple(map(type, stored)) == _EVENT_TYPES and stored[0] == "event":
         _, at_ns, lane, connection, kind, fields = stored
         if lane in _LANES:
@@ -94,7 +97,7 @@ def read_record(stored: Any, blobs: BlobWindow) -> Record:
 
 
 def unpack(body: bytes | memoryview) -> Any:
-    """A MessagePack value; raises MalformedError."""
+    """Return the MessagePack value in a body. Raises MalformedError if it holds none."""
     try:
         return msgpack.unpackb(
             body,
@@ -108,7 +111,7 @@ def unpack(body: bytes | memoryview) -> Any:
 
 
 def _check_fields(stored: Mapping[Any, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the stored fields; raises MalformedError if a name is unknown or a type is wrong."""
+    """Return the stored fields as a dict. Raises MalformedError if a name is unknown or a type is wrong."""
     for name, value in stored.items():
         if name not in kinds:
             raise MalformedError(f"the field {str(name)[:50]!r} is not known")
@@ -124,7 +127,7 @@ def _pack_content(content: Content, number_of: Callable[[bytes], int]) -> list[A
 
 
 def _pack_part(part: ContentPart, number_of: Callable[[bytes], int]) -> Any:
-    """Return one part of a frame as MessagePack values: large bytes are stored once, as numbered blobs."""
+    """Return one part of a frame as MessagePack values; a large part becomes the number of a blob."""
     if isinstance(part, TapedPiece):
         if isinstance(part.content, SpeechMark):
             mark = part.content
@@ -135,11 +138,11 @@ def _pack_part(part: ContentPart, number_of: Callable[[bytes], int]) -> Any:
             packed = number_of(part.content)
         return [packed] if part.base64 else packed
     raw = part.encode() if isinstance(part, str) else part
-    return number_of(raw) if len(raw) >= SMALLEST_BLOB * 16 else part
+    return number_of(raw) if len(raw) >= _SMALLEST_FRAMING_BLOB else part
 
 
 def _read_field(value: Any, blobs: BlobWindow) -> Any:
-    """Read one field of a stored event; raises MalformedError."""
+    """Return one field of a stored event. Raises MalformedError."""
     if type(value) in _PLAIN:
         return value
     if type(value) is list and value and type(value[0]) is bool and len(value) <= MOST_PARTS + 1:
@@ -149,7 +152,7 @@ def _read_field(value: Any, blobs: BlobWindow) -> Any:
 
 
 def _read_part(part: Any, text: bool, blobs: BlobWindow) -> ContentPart:
-    """Read one part of a frame; raises MalformedError."""
+    """Return one part of a frame. Raises MalformedError."""
     kind = type(part)
     if kind is (str if text else bytes):
         return part  # type: ignore[no-any-return]
@@ -161,14 +164,14 @@ def _read_part(part: Any, text: bool, blobs: BlobWindow) -> ContentPart:
 
 
 def _read_piece(stored: Any, blobs: BlobWindow) -> bytes | SpeechMark:
-    """Read the bytes or the speech mark that a frame contains; raises MalformedError."""
+    """Return the bytes or the speech mark of one piece of a frame. Raises MalformedError."""
     match stored:
         case bool():
             raise MalformedError("a blob has no number")
         case int(number):
             return blobs[number]
         case {"length": int(length), "hash": bytes(digest), "levels": bytes(levels)} if len(stored) == 3:
-            if not 0 <= length <= LARGEST_BLOB or len(digest) != 16:
+            if not 0 <= length <= LARGEST_BLOB or len(digest) != _DIGEST_BYTES:
                 raise MalformedError("speech of an impossible length")
             if len(levels) > length // 2 // WINDOW_SAMPLES + 1:
                 raise MalformedError("more levels than speech")

@@ -64,7 +64,8 @@ class TapeReader:
             yield self._read(stored)
 
     def stored_records(self) -> Iterator[Any]:
-        """Yield the records as MessagePack values, checked only against their checksums; keep the blobs."""
+        """Yield the records as MessagePack values, checked only by their checksums. Blobs on the way are
+        kept, and the footer is read at the end."""
         while True:
             kind, body = self._sections.read_section()
             if kind in (BLOB, RECORDS):
@@ -78,8 +79,8 @@ class TapeReader:
                 raise self._error("a second header")
 
     def whole_records(self) -> Iterator[Record | TapeError]:
-        """Yield what can be saved of a damaged tape: its whole records, and each error at its place. Ends if
-        no more section can be found."""
+        """Yield what can be saved of a damaged tape: each whole record, and each error at its place. The last
+        error is the one after which no section can be found."""
         while True:
             try:
                 for stored in self.stored_records():
@@ -92,13 +93,14 @@ class TapeReader:
                 return
 
     def _read_or_fail(self, stored: Any) -> Record | TapeError:
+        """Return one record, or the error if it is malformed."""
         try:
             return self._read(stored)
         except TapeError as error:
             return error
 
     def _split_section(self, kind: bytes, body: memoryview) -> tuple[int, list[bytes], list[Any]]:
-        """Return the number of the first blob, the blobs and the records of a section."""
+        """Return the number of the first blob, the blobs and the records of a section. Raises TapeError."""
         if kind == BLOB:
             number = int.from_bytes(body[:BLOB_NUMBER_BYTES], "big")
             return number, [bytes(body[BLOB_NUMBER_BYTES:])], []
@@ -115,7 +117,7 @@ class TapeReader:
         return self._split_section(*self._sections.read_again(place))[1]
 
     def _keep_blobs(self, first: int, blobs: list[bytes]) -> None:
-        """Keep the blobs of a section and count them."""
+        """Keep and count the blobs of a section. Raises TapeError if they are malformed."""
         try:
             size = self._blobs.add(first, blobs, self._sections.place)
         except MalformedError as error:
@@ -124,7 +126,7 @@ class TapeReader:
         self._counts["blob_bytes"] += size
 
     def _read(self, stored: Any) -> Record:
-        """Read one record and count it. Raises TapeError if it is malformed."""
+        """Return one record, and count it. Raises TapeError if it is malformed."""
         try:
             record = read_record(stored, self._blobs)
         except MalformedError as error:
@@ -139,7 +141,7 @@ class TapeReader:
         return record
 
     def _read_footer(self, body: memoryview) -> None:
-        """Read the footer, and make sure that nothing follows it."""
+        """Read the footer into `footer`. Raises TapeError if it is malformed, or if anything follows it."""
         try:
             stored = unpack(body)
             if not isinstance(stored, dict) or not all(isinstance(n, int) for n in stored.values()):
@@ -160,7 +162,7 @@ class TapeReader:
 
 
 def open_tape(path: Path) -> FileIO:
-    """Open the file of a tape. Raises UsageError if that fails."""
+    """Return the file of a tape, opened for reading. Raises UsageError if that fails."""
     try:
         if not path.is_file():
             raise UsageError(f"{path}: there is no such file")
@@ -178,7 +180,7 @@ def records_of(path: Path) -> Iterator[Record]:
 
 
 def header_of(path: Path) -> TapeHeader:
-    """Read only the header of a tape. Raises UsageError."""
+    """Return the header of a tape; the records are not read. Raises UsageError."""
     with open_tape(path) as file:
         return TapeReader(file, str(path)).header
 
@@ -192,7 +194,8 @@ class Repaired:
 
 
 def repair(path: Path, out: Path) -> Repaired:
-    """Write the whole records of a tape to `out`, with a footer. Raises UsageError if there is no header."""
+    """Write the whole records of a tape to `out`, with a footer, and return what was saved and lost. Raises
+    UsageError if there is no header."""
     events, damage = 0, []
     with open_tape(path) as file:
         reader = TapeReader(file, str(path))

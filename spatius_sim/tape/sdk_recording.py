@@ -21,7 +21,8 @@ class Recording:
 
 
 def read_recording(path: Path) -> Recording:
-    """Read a recording. Raises UsageError with the file name and the reason if it has another shape."""
+    """Return the recording in a file. Raises UsageError with file name and reason if the file has another
+    shape."""
     try:
         stored = json.loads(path.read_bytes())
         if stored["audio_format"] != "pcm_s16le_mono":

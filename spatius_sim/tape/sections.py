@@ -48,9 +48,9 @@ class BodyError(TapeError):
 
 def checksum(kind: bytes, body: bytes | memoryview, before: int) -> int:
     """Return XXH3 (64 bits) of the name, length and body of a section, seeded with the checksum before."""
-    hashed = xxhash.xxh3_64(kind + len(body).to_bytes(4, "big"), before)
-    hashed.update(body)
-    return hashed.intdigest()
+    digest = xxhash.xxh3_64(kind + len(body).to_bytes(4, "big"), before)
+    digest.update(body)
+    return digest.intdigest()
 
 
 class SectionPlace(NamedTuple):
@@ -117,7 +117,8 @@ class SectionReader:
         return kind, body
 
     def read_again(self, place: SectionPlace) -> tuple[bytes, memoryview]:
-        """Return a section that was read before, as `next` does."""
+        """Return a section that was read before, as `read_section` does; the place for the next section
+        stays."""
         current = self.place, self._end, self._before
         self._end, self._before = place
         self._file.seek(self._end)
@@ -133,7 +134,7 @@ class SectionReader:
             raise TapeError(self._name, self._end, "something follows the footer")
 
     def incomplete_error(self, reason: str) -> IncompleteError:
-        """Return the error for a tape that is broken off."""
+        """Return the error for a tape that is broken off, with the place of this section."""
         return IncompleteError(
             self._name,
             self.place.offset,

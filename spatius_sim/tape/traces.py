@@ -34,6 +34,9 @@ from spatius_sim.wires.events import NotUnderstood, Unclear
 MOST_BYTES = 1024 * 1_048_576
 """A run whose frames and keyframes take more memory is not read as a whole."""
 
+_BYTES_OF_AN_EVENT = 200
+"""About the memory that an event takes besides its texts, bytes and keyframes."""
+
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(EventKind)}
 _HINTS: dict[str, dict[str, Any]] = {name: get_type_hints(kind) for name, kind in _KINDS.items()}
 
@@ -49,14 +52,14 @@ class TapeRecorder:
         self._start_ns: int | None = None
 
     def begin_run(self, header: TraceHeader) -> None:
-        """Begin a run."""
+        """Write the header of a run; the events that follow belong to this run."""
         spoken_wire = wire_of(header.wire, header.declaration) if header.wire else None
         self._cleaner = Cleaner(spoken_wire, self._names, keep_speech=self._keep_speech)
         stored = {name: value for name, value in asdict(header).items() if name != "speech"}
         self._writer.write(TapedRun(**stored | {"lacks": " ".join(header.lacks)}))
 
     def record_event(self, event: Event) -> None:
-        """Record an event. The time on a tape is counted from its first event."""
+        """Write an event, cleaned. The time on a tape is counted from its first event."""
         if self._start_ns is None:
             self._start_ns = event.at_ns
         self._writer.write(self._cleaner.clean(event, self._start_ns))
@@ -64,7 +67,8 @@ class TapeRecorder:
             self._pin_names(self._names, event)
 
     def _pin_names(self, names: Names, event: Event) -> None:
-        """Pin the names of an open connection: they may occur on it until it is closed."""
+        """Keep the names of a connection known from its opening until its close: they may occur at any
+        time."""
         place = event.lane, event.connection
         if isinstance(event.what, Opened):
             names.pin(place, event.what.app_id, event.what.avatar_id)
@@ -72,7 +76,7 @@ class TapeRecorder:
             names.unpin(place)
 
     def record_trace(self, trace: Trace) -> None:
-        """Record a run that is over already."""
+        """Write a run that is over already."""
         self.begin_run(trace.header)
         for event in trace.events:
             self.record_event(event)
@@ -118,7 +122,8 @@ class _OpenRun:
         self._bytes = 0
 
     def add(self, taped: TapedEvent) -> None:
-        """Add an event. Raises UsageError if it is malformed, or if the run is too large."""
+        """Add an event to the run. Raises UsageError if the event is malformed, or if the run is too
+        large."""
         try:
             what, size = event_of(taped, self._wire)
         except (TypeError, ValueError, KeyError) as error:
@@ -135,8 +140,8 @@ class _OpenRun:
 
 
 def event_of(taped: TapedEvent, spoken_wire: Wire | None) -> tuple[EventKind, int]:
-    """Return the content of an event, and how many bytes of memory it takes. Raises TypeError, ValueError or
-    KeyError if no writer has written it."""
+    """Return what a taped event stands for, and how many bytes of memory that takes. Raises TypeError,
+    ValueError or KeyError if no writer has written the event."""
     kind = _KINDS.get(taped.kind)
     if kind is None:
         raise ValueError(f"the kind {taped.kind[:50]!r} is not known")
@@ -145,7 +150,7 @@ def event_of(taped: TapedEvent, spoken_wire: Wire | None) -> tuple[EventKind, in
         for name, value in taped.fields.items()
     }
     reason = values.pop("reason", None) if kind in (Sent, Received) else None
-    size = 200 + sum(len(value) for value in values.values() if isinstance(value, str | bytes))
+    size = _BYTES_OF_AN_EVENT + sum(len(value) for value in values.values() if isinstance(value, str | bytes))
     for name, value in values.items():
         values[name] = _check_field(taped.kind, name, value)
     if kind in (Sent, Received):
@@ -163,7 +168,8 @@ def event_of(taped: TapedEvent, spoken_wire: Wire | None) -> tuple[EventKind, in
 def _read_value(
     lane: Lane, raw: str | bytes, part: int, *, sent: bool, spoken_wire: Wire | None, reason: Any
 ) -> Value:
-    """Read the value of a frame from its bytes, or from the reason why it was not understood."""
+    """Return the value of a frame, read from its bytes. If a `reason` is given, return a value that was not
+    understood."""
     if reason is None:
         parts = read_parts(lane, raw, sent=sent, wire=spoken_wire)
         if not 0 <= part < len(parts):
@@ -175,7 +181,8 @@ def _read_value(
 
 
 def _check_field(kind: str, name: str, value: Any) -> Any:
-    """Return a field in its type. Raises ValueError or TypeError if it has another."""
+    """Return a field in its declared type. Raises ValueError if there is no such field, TypeError if it has
+    another type."""
     hint = _HINTS[kind].get(name)
     if hint is None:
         raise ValueError(f"{kind} has no field {name[:50]!r}")
@@ -190,6 +197,7 @@ def _check_field(kind: str, name: str, value: Any) -> Any:
 
 
 def _find_wire(path: Path, run: TapedRun) -> Wire | None:
+    """Return the wire of a run; None if the run names none. Raises UsageError, which names the file."""
     try:
         return wire_of(run.wire, run.declaration) if run.wire else None
     except UsageError as error:

@@ -26,10 +26,13 @@ from spatius_sim.tape.sections import (
 )
 
 _REMEMBERED_BYTES = WINDOW_BYTES // 2
-"""Half of the window: so no record refers to a blob that the reader has forgotten."""
+"""A blob among the last so many bytes of blobs is not written twice. Half of the window: so no record refers
+to a blob that the reader has forgotten."""
 _FULL_BYTES = 256 * 1024
-"""Far below LARGEST_BODY, so that the heads of the arrays and of their binaries need not be counted."""
+"""The size at which a section is written. Far below LARGEST_BODY, so that the heads of the arrays and of
+their binaries need not be counted."""
 _OWN_SECTION_BYTES = 128 * 1024
+"""A blob of at least this size gets a section of its own."""
 _OWNERS_ALONE = 0o600
 """The mode of a tape: it may hold what people said, and messages of a subject that no redaction knows."""
 
@@ -78,7 +81,7 @@ class TapeWriter:
         self._records.append(packed)
 
     def flush(self) -> None:
-        """Hand everything to the operating system."""
+        """Hand all waiting records and blobs to the operating system, as one section."""
         if self._records or self._blobs:
             array = msgpack.Packer().pack_array_header
             first = self._pack(self._counts["blobs"])
@@ -99,7 +102,7 @@ class TapeWriter:
         self._file.close()
 
     def _open(self) -> FileIO:
-        """Create the file, for its owner alone. Raises UsageError if that fails."""
+        """Create the file, readable by its owner alone. Raises UsageError if that fails."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file = FileIO(self.path, "wb", opener=lambda path, flags: os.open(path, flags, _OWNERS_ALONE))
@@ -110,12 +113,14 @@ class TapeWriter:
             raise UsageError(f"{self.path} cannot be written: {error.strerror}") from error
 
     def _make_room(self, size: int) -> None:
+        """Count these bytes as waiting; flush first if a section would grow too large."""
         if self._pending_bytes and self._pending_bytes + size > _FULL_BYTES:
             self.flush()
         self._pending_bytes += size
 
     def _number_of(self, blob: bytes) -> int:
-        """Return the number of a blob; write the blob if it is new. Raises UsageError if it is too large."""
+        """Return the number of a blob; a new blob is written or queued first. Raises UsageError if the blob
+        is too large."""
         if len(blob) > LARGEST_BLOB:
             raise UsageError(f"{self.path}: a frame of {len(blob)} bytes is too large for a tape")
         digest = hashlib.blake2b(blob, digest_size=16).digest()
@@ -131,8 +136,8 @@ class TapeWriter:
         self._numbers[digest] = (number, len(blob))
         self._remembered_bytes += len(blob)
         while self._remembered_bytes > _REMEMBERED_BYTES:
-            _, (_, forgotten) = self._numbers.popitem(last=False)
-            self._remembered_bytes -= forgotten
+            _, (_, forgotten_bytes) = self._numbers.popitem(last=False)
+            self._remembered_bytes -= forgotten_bytes
         if own_section:
             self._write(BLOB, number.to_bytes(BLOB_NUMBER_BYTES, "big") + blob)
             self._counts["blobs"] += 1
@@ -142,7 +147,7 @@ class TapeWriter:
         return number
 
     def _write(self, kind: bytes, body: bytes) -> None:
-        """Write a section. Raises UsageError if that fails."""
+        """Write a section. Raises UsageError and closes the file if that fails."""
         try:
             self._sections.write(kind, body)
         except OSError as error:
