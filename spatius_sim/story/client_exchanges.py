@@ -12,8 +12,7 @@ from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request to a testee and its answer. `seq` and `answered` are their sequence numbers; the answer came
-    at `at_ns`."""
+    """A request to a testee, as event `seq`, and its answer, as event `answered` at the time `at_ns`."""
 
     seq: int
     request: TesteeRequest
@@ -24,26 +23,26 @@ class Exchange:
 
 def exchanges(trace: Trace) -> Iterator[Exchange]:
     """Yield each request with its answer, in order; a request that was never answered is left out."""
-    asked: tuple[int, TesteeRequest] | None = None
+    pending: tuple[int, TesteeRequest] | None = None
     for event in trace.on_lane(Lane.CLIENT):
         if isinstance(event.what, Sent) and isinstance(event.what.value, TesteeRequest):
-            asked = event.seq, event.what.value
-        elif asked and isinstance(event.what, Received) and isinstance(event.what.value, TesteeAnswer):
-            yield Exchange(*asked, event.seq, event.what.value, event.at_ns)
-            asked = None
+            pending = event.seq, event.what.value
+        elif pending and isinstance(event.what, Received) and isinstance(event.what.value, TesteeAnswer):
+            yield Exchange(*pending, event.seq, event.what.value, event.at_ns)
+            pending = None
 
 
 @dataclass(frozen=True, slots=True)
 class GivenPayload:
-    """A payload that a client was given. `values` are the translation[0] of its keyframes; `unknown` says
-    whether it holds fields that the protocol lacks."""
+    """A payload in a call of the client. `values` are the translation[0] of its keyframes; `unknown` says
+    whether the payload holds fields that the protocol lacks."""
 
     values: tuple[float, ...]
     unknown: bool
 
 
 def read_payload(raw: bytes) -> GivenPayload | None:
-    """Read a payload's keyframes, each as its translation[0]; None for bytes that are no motion."""
+    """Return the keyframes of a payload, each as its translation[0]; None if the bytes are no motion."""
     try:
         message = decode(raw)
     except RemoteProtocolError:

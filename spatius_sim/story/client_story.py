@@ -1,5 +1,5 @@
-"""What client rules judge: conversations, calls and observations. `join_client_calls` makes them; no rule
-joins by itself."""
+"""What client rules judge: conversations, calls and observations. `join_client_calls` makes them out of a
+trace."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -14,7 +14,8 @@ REAL_SLACK_MS = 600
 protocol)."""
 
 APART = frozenset({"C-EMPTY", "C-ABNORMAL", "C-PAUSE"})
-"""The rules whose situation changes how a whole conversation is played."""
+"""The rules whose situation changes how a whole conversation is played. Such a conversation is judged apart
+from plain ones."""
 
 
 class Kind(Enum):
@@ -33,10 +34,12 @@ class Kind(Enum):
 
 @dataclass(slots=True)
 class ClientConversation:
-    """One conversation of a client. `values` are the keyframes that belong to it, each as its translation[0];
-    `taints` are the rules whose situation came up in it; `open_motion` says that no document fixes what of
-    its motion is shown; `late` that motion came after it was due; `unknown_from` is the first keyframe of a
-    payload with unknown fields."""
+    """One conversation of a client. `values` are its keyframes, each as its translation[0].
+
+    `taints` are the rules whose situation came up in the conversation. `open_motion`: no document fixes which
+    motion is shown. `late`: some motion came after it was due. `unknown_from` is the first keyframe of a
+    payload with unknown fields, `last_shown` the last keyframe that was rendered (-1: none).
+    """
 
     id: str | None
     first_seq: int
@@ -55,8 +58,9 @@ class ClientConversation:
 
 @dataclass(frozen=True, slots=True)
 class AudioCall:
-    """A call of yieldAudioData. `conversation` is None for empty audio outside a conversation; `first` says
-    whether the call started its conversation."""
+    """A call of yieldAudioData. `seq` and `answered` are the events of the call and of its answer, `returned`
+    is the id that came back. `conversation` is None for empty audio outside a conversation. `first`: the call
+    started its conversation."""
 
     seq: int
     answered: int
@@ -68,8 +72,8 @@ class AudioCall:
 
 @dataclass(frozen=True, slots=True)
 class MotionCall:
-    """A call of yieldFramesData. `conversation` is the one that was current; None for motion that came
-    late."""
+    """A call of yieldFramesData. `conversation` is the current conversation at that time; None if the motion
+    belongs to an interrupted conversation."""
 
     seq: int
     answered: int
@@ -145,13 +149,13 @@ class ClientStory:
 
     @property
     def slack_ms(self) -> int:
-        """How late anything may be, in milliseconds."""
+        """How late a client may start or report something, in milliseconds."""
         return REAL_SLACK_MS if self.real_clock else VIRTUAL_SLACK_MS
 
     def samples(self, ms: int) -> int:
-        """Convert milliseconds to samples."""
+        """Return how many samples last this many milliseconds."""
         return ms * self.sample_rate // 1000
 
     def keyframe_at(self, samples: int) -> int:
-        """Return the number of the keyframe that is shown at this position in a conversation."""
+        """Return the number of the keyframe that is due at this position (in samples) of a conversation."""
         return samples * KEYFRAMES_PER_SECOND // self.sample_rate

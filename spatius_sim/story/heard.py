@@ -1,4 +1,4 @@
-"""Tells what the decoder of a relay's client is given, in arrival order, on any wire."""
+"""Yields the audio, motion and other events that a relay's client hands to its decoder, on any wire."""
 
 from collections.abc import Iterator
 
@@ -10,35 +10,35 @@ from spatius_sim.wires.features import AUDIO, END_MARKS
 def client_hears(
     trace: Trace, since: int = 0, until: int | None = None
 ) -> Iterator[tuple[Event, RelayEvent]]:
-    """Yield what decoders are given between the events `since` and `until`, each with its event. If a relay
-    returns no audio, its client plays what the client sent itself. If closing the connection is the end mark,
-    a close marks the audio that is still open."""
-    plays_its_own = AUDIO in trace.header.lacks
-    closing_marks = END_MARKS in trace.header.lacks
+    """Yield what clients hand to their decoders from the event `since` to before `until`, each with the event
+    that brought it. If a relay returns no audio, its client plays the audio that it sent. If the close of a
+    connection is the end mark, a close ends the audio that is still open."""
+    plays_own_audio = AUDIO in trace.header.lacks
+    close_ends_audio = END_MARKS in trace.header.lacks
     open_audio: dict[str, str] = {}
     for event in trace.events[since:until]:
         if event.lane is not Lane.DOWNSTREAM:
             continue
-        for given in _given_to_decoder(event, plays_its_own):
-            if isinstance(given, Audio):
+        for decoded in _events_for_decoder(event, plays_own_audio):
+            if isinstance(decoded, Audio):
                 open_audio.pop(event.connection, None)
-                if not given.last:
-                    open_audio[event.connection] = given.turn_id
-            yield event, given
+                if not decoded.last:
+                    open_audio[event.connection] = decoded.turn_id
+            yield event, decoded
         closed = isinstance(event.what, Closed) and not event.what.by_kit
-        if closing_marks and closed and event.connection in open_audio:
+        if close_ends_audio and closed and event.connection in open_audio:
             yield event, Audio(b"", last=True, turn_id=open_audio.pop(event.connection))
 
 
-def _given_to_decoder(event: Event, plays_its_own: bool) -> Iterator[RelayEvent]:
-    """Yield what one frame gives to the decoder: what the relay sent or, if the client plays its own audio,
-    that audio."""
+def _events_for_decoder(event: Event, plays_own_audio: bool) -> Iterator[RelayEvent]:
+    """Yield what a client hands to its decoder because of this event: what the relay sent or, if the client
+    plays its own audio, the audio that it sent."""
     match event.what:
-        case Received(value=Audio()) if plays_its_own:
+        case Received(value=Audio()) if plays_own_audio:
             return
-        case Received(value=given) if isinstance(given, RelayEvent):
-            yield given
-        case Sent(value=Speak(pcm, last)) if plays_its_own:
+        case Received(value=relay_event) if isinstance(relay_event, RelayEvent):
+            yield relay_event
+        case Sent(value=Speak(pcm, last)) if plays_own_audio:
             yield Audio(pcm, last)
-        case Sent(value=SpeakEnd()) if plays_its_own:
+        case Sent(value=SpeakEnd()) if plays_own_audio:
             yield Audio(b"", last=True)

@@ -1,4 +1,4 @@
-"""Joins what a client under test was asked and what it answered into a story.
+"""Joins the requests to a client under test and its answers into a story.
 
 What the rules leave open stays open here. An honest client may be anywhere between `low`, the position of the
 slowest, and `high`, the position of the fastest. After a call whose outcome no document defines, nothing is
@@ -25,7 +25,7 @@ _NS_PER_MS = 1_000_000
 
 
 def join_client(trace: Trace) -> ClientStory:
-    """Join a client's trace into a story."""
+    """Return the story of a client: its calls and observations, and what is certain about each."""
     story = ClientStory(trace)
     ledger = _Ledger(story)
     for exchange in exchanges(trace):
@@ -37,8 +37,11 @@ def join_client(trace: Trace) -> ClientStory:
 
 
 class _Ledger:
-    """Takes the exchanges in order and keeps what is certain about the client. `low` and `high` are in
-    samples * 1000, so that a millisecond adds the sample rate."""
+    """Takes the exchanges in order, keeps what is certain about the client, and fills the story.
+
+    `low` and `high` are in samples * 1000, so that a millisecond adds the sample rate. `wait` and `overshoot`
+    are the milliseconds for which the slowest client may still wait, and the fastest still play in a pause.
+    """
 
     def __init__(self, story: ClientStory) -> None:
         self.story = story
@@ -56,7 +59,7 @@ class _Ledger:
         self.since_reset: set[str] = set()
 
     def add_exchange(self, exchange: Exchange) -> None:
-        """Take the next exchange: let its time pass, then enter what was asked and answered."""
+        """Take the next exchange: let its time pass, then note its request and its answer."""
         request, answer = exchange.request, exchange.answer
         if self.story.real_clock:
             self.pass_time((exchange.at_ns - self.last_ns) // _NS_PER_MS)
@@ -85,13 +88,14 @@ class _Ledger:
             self.clean_step = False
 
     def enter_hello(self, result: dict[str, Any]) -> None:
+        """Note the clock and the modes of the client, and what it lacks."""
         self.story.real_clock = result.get("clock") == "real"
         self.story.modes = tuple(str(mode) for mode in result.get("modes") or ())
         self.story.lacks.update(str(name) for name in result.get("lacks") or ())
 
     @property
     def end(self) -> int:
-        """Where the current conversation's audio ends, in samples * 1000."""
+        """The end of the current conversation's audio, in samples * 1000."""
         return self.conversation.samples * 1000 if self.conversation else 0
 
     @property
@@ -124,33 +128,33 @@ class _Ledger:
             return
         if self.paused and not self.pause_undefined:
             self.paused_ms += ms
-            late = min(ms, self.overshoot)
-            self.overshoot -= late
-            self.high = min(limit, self.high + late * rate)
+            overshot_ms = min(ms, self.overshoot)
+            self.overshoot -= overshot_ms
+            self.high = min(limit, self.high + overshot_ms * rate)
             return
         self.high = min(limit, self.high + ms * rate)
         if self.pause_undefined:
             return
         waited = min(self.wait, ms)
         self.wait -= waited
-        wanted = self.low + (ms - waited) * rate
-        left_ms = max(0, wanted - limit) // rate
-        self.low = min(limit, wanted)
+        unlimited = self.low + (ms - waited) * rate
+        idle_ms = max(0, unlimited - limit) // rate
+        self.low = min(limit, unlimited)
         if limit < self.end:
-            self.stall_ms += left_ms
+            self.stall_ms += idle_ms
         elif self.conversation.ended:
-            self.over_ms += left_ms
+            self.over_ms += idle_ms
         else:
-            self.dry_ms += left_ms
-        last = keyframe_count(self.conversation.samples, rate) - 1
-        if min(last, self.story.keyframe_at(self.low // 1000)) >= len(self.conversation.values):
+            self.dry_ms += idle_ms
+        last_keyframe = keyframe_count(self.conversation.samples, rate) - 1
+        if min(last_keyframe, self.story.keyframe_at(self.low // 1000)) >= len(self.conversation.values):
             self.missing_ms += ms - waited
 
     def enter_audio(self, exchange: Exchange) -> None:
-        """Enter a call with audio: it begins a conversation, or goes on in the current one."""
+        """Note a call with audio, which begins a conversation or continues the current one."""
         request, answer = exchange.request, exchange.answer
-        given_id = answer.result.get("conversationId")
-        returned = given_id if isinstance(given_id, str) else None
+        reported_id = answer.result.get("conversationId")
+        returned = reported_id if isinstance(reported_id, str) else None
         outside = self.conversation is None or self.conversation.ended
         if outside and not request.audio:
             call = AudioCall(exchange.seq, exchange.answered, returned, answer.error, None, False)
@@ -172,7 +176,7 @@ class _Ledger:
         self.dry_ms = 0
 
     def begin_conversation(self, seq: int, returned: str | None) -> None:
-        """Begin a conversation of that id; it inherits the situations since the last reset."""
+        """Begin a conversation with this id. It inherits the situations that came up since the reset."""
         self.conversation = self.conversations[returned] = ClientConversation(
             returned, seq, taints=set(self.since_reset)
         )
@@ -181,15 +185,15 @@ class _Ledger:
         self.over_ms = self.dry_ms = self.missing_ms = self.stall_ms = 0
 
     def enter_motion(self, exchange: Exchange) -> None:
-        """Enter a call with motion: classify it, and add its keyframes to the conversation they belong to."""
+        """Note a call with motion, and add its keyframes to the current conversation if they belong there."""
         frames = exchange.request.frames or ()
         payloads = [read_payload(raw) for raw in frames]
         if self.stall_ms:
             self.wait, self.stall_ms = self.wait + self.story.slack_ms, 0
         kind = self.classify(exchange.request.conversation_id, frames, payloads)
         unknown = any(p is not None and p.unknown for p in payloads)
-        given_for = self.conversation if kind is not Kind.LATE else None
-        call = MotionCall(exchange.seq, exchange.answered, kind, exchange.answer.error, unknown, given_for)
+        conversation = self.conversation if kind is not Kind.LATE else None
+        call = MotionCall(exchange.seq, exchange.answered, kind, exchange.answer.error, unknown, conversation)
         self.story.motion_calls.append(call)
         if kind is Kind.MATCH and self.conversation:
             self.conversation.payloads += len(payloads)
@@ -202,21 +206,25 @@ class _Ledger:
         self.note_situation(kind)
 
     def add_keyframe(self, current: ClientConversation, value: float, unknown: bool) -> None:
-        """Add one keyframe to the conversation, and note whether it came after it was due."""
+        """Add one keyframe to the conversation, and note whether the keyframe came too late."""
         due_ms = len(current.values) * 1000 // KEYFRAMES_PER_SECOND
         current.late = current.late or self.high > due_ms * self.story.sample_rate
         if unknown and current.unknown_from is None:
             current.unknown_from = len(current.values)
         current.values.append(value)
 
-    def classify(self, given: str, frames: tuple[bytes, ...], payloads: "list[GivenPayload | None]") -> Kind:
-        """Say how motion with this id relates to the current conversation."""
+    def classify(
+        self, motion_id: str, frames: tuple[bytes, ...], payloads: "list[GivenPayload | None]"
+    ) -> Kind:
+        """Return how motion for this id relates to the current conversation."""
         current = self.conversation
         if self.audio_undefined:
             return Kind.OPEN
-        if current is None or current.id != given:
+        if current is None or current.id != motion_id:
             interrupted = (
-                current is None and given in self.conversations and self.conversations[given].interrupted
+                current is None
+                and motion_id in self.conversations
+                and self.conversations[motion_id].interrupted
             )
             if not frames:
                 return Kind.EMPTY_MISMATCH
@@ -261,7 +269,8 @@ class _Ledger:
             current.taints.add("C-EMPTY-MISMATCH")
 
     def enter_interrupt(self) -> None:
-        """End the current conversation, and all that was uncertain about it."""
+        """Note an interrupt: the current conversation and any pause end, and nothing is undefined any
+        more."""
         if self.conversation is not None:
             self.conversation.interrupted = True
             self.since_reset.add("C-INTERRUPT")
@@ -272,7 +281,7 @@ class _Ledger:
         self.quiet_ms = 0
 
     def enter_pause(self) -> None:
-        """Pause. If nobody knows whether anything was playing, the pause is undefined."""
+        """Note a pause. The pause is undefined if the audio may not have been playing."""
         sure = self.surely_current and not self.paused and self.wait == 0 and self.high < self.end
         self.pause_undefined = self.pause_undefined or not sure
         self.paused = True
@@ -281,12 +290,13 @@ class _Ledger:
             self.conversation.taints.add("C-PAUSE")
 
     def enter_resume(self) -> None:
+        """Note a resume; the slowest client starts late again."""
         self.pause_undefined = self.pause_undefined or not self.paused
         self.paused = False
         self.wait += self.story.slack_ms
 
     def enter_observation(self, exchange: Exchange) -> None:
-        """Enter what the client reports of itself, beside what is certain about it."""
+        """Note what the client reports, together with what is certain about the client at this time."""
         result, story, current = exchange.answer.result, self.story, self.conversation
         for member in ("state", "conversationId", "samplesPlayed", "keyframesRendered"):
             if exchange.answer.error is None and member not in result:
@@ -300,10 +310,12 @@ class _Ledger:
         first, due = self.keyframes_due(played)
         expected = self.expected_state()
         slack_keyframes = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
-        lags = current is None or due is None or current.last_shown >= due or due - first <= slack_keyframes
-        lags = lags or self.at_end(played)
+        may_show_nothing = (
+            current is None or due is None or current.last_shown >= due or due - first <= slack_keyframes
+        )
+        may_show_nothing = may_show_nothing or self.at_end(played)
         taints = frozenset(self.situations_at(due))
-        seen = Observation(
+        observation = Observation(
             seq=exchange.answered,
             previous_seq=self.last.seq if self.last else exchange.seq,
             state=result.get("state"),
@@ -326,7 +338,7 @@ class _Ledger:
             stalls=self.starving and self.stall_ms >= story.slack_ms,
             runs=self.starving and self.wait == 0 and self.high + self.slack_samples < self.limit,
             due=due,
-            blank=not (own or lags),
+            blank=not (own or may_show_nothing),
             own=own,
             in_order=in_order,
             foreign=foreign,
@@ -336,15 +348,17 @@ class _Ledger:
             went_on_before=self.went_on,
             ended_well_before=self.ended_well,
         )
-        story.observations.append(seen)
-        self.went_on = self.went_on or _goes_on(seen, story)
+        story.observations.append(observation)
+        self.went_on = self.went_on or _plays_without_motion(observation, story)
         self.shown = self.shown or (due is not None and not taints and bool(own))
         plain = not (current.taints & APART) if current else False
-        idle = seen.state == PlaybackState.IDLE
-        self.ended_well = self.ended_well or (seen.over and plain and idle and played == seen.samples)
+        idle = observation.state == PlaybackState.IDLE
+        self.ended_well = self.ended_well or (
+            observation.over and plain and idle and played == observation.samples
+        )
         if current and own:
             current.last_shown = max(current.last_shown, *own)
-        self.last, self.clean_step, self.expected_before = seen, True, expected
+        self.last, self.clean_step, self.expected_before = observation, True, expected
 
     @property
     def time_is_certain(self) -> bool:
@@ -354,7 +368,7 @@ class _Ledger:
         )
 
     def id_fixed(self, state: object) -> bool:
-        """Whether the current id is certain. A client that is idle too early is for C-STATES to judge."""
+        """Whether the current id is certain. If a client is idle too early, C-STATES judges that."""
         if self.audio_undefined or self.maybe_over:
             return False
         return self.conversation is None or not (self.strict or state == PlaybackState.IDLE)
@@ -373,7 +387,8 @@ class _Ledger:
         return not (self.audio_undefined or self.pause_undefined or self.paused)
 
     def sort_rendered(self, reported: Any) -> tuple[tuple[int, ...], tuple[tuple[float, MotionCall], ...]]:
-        """Sort the rendered keyframes into those of the current conversation and all others."""
+        """Return the rendered keyframes: the numbers of those that belong to the current conversation, and
+        the values of all others with their calls."""
         own: list[int] = []
         foreign: list[tuple[float, MotionCall]] = []
         values = reported if isinstance(reported, list) else []
@@ -388,8 +403,8 @@ class _Ledger:
         return tuple(own), tuple(foreign)
 
     def keyframes_due(self, played: int | None) -> tuple[int, int | None]:
-        """Return the keyframes that a step of the clock leads from and to; (0, None) if they are not certain,
-        and None as the second if no keyframe is due."""
+        """Return the first and the last keyframe of the last step of the clock. The second is None if no new
+        keyframe is due; both are (0, None) if they are not certain."""
         current, last = self.conversation, self.last
         if (
             not (current and last and self.clean_step and self.time_is_certain)
@@ -406,11 +421,11 @@ class _Ledger:
 
     def at_end(self, played: int | None) -> bool:
         """Whether the audio may be over, so that nothing more has to be rendered."""
-        at = self.high // 1000 if played is None else played
-        return self.conversation is not None and at >= self.conversation.samples
+        position = self.high // 1000 if played is None else played
+        return self.conversation is not None and position >= self.conversation.samples
 
     def situations_at(self, due: int | None) -> set[str]:
-        """Name the rules whose situation came up in the current conversation up to this keyframe."""
+        """Return the rules whose situation came up in the current conversation up to the keyframe `due`."""
         current = self.conversation
         if current is None:
             return set()
@@ -439,11 +454,11 @@ class _Ledger:
         return PlaybackState.PLAYING if playing else None
 
 
-def _goes_on(seen: Observation, story: ClientStory) -> bool:
-    """Whether audio was seen to go on without motion."""
-    missing = (
-        seen.missing_ms > story.slack_ms
-        and seen.conversation is not None
-        and not seen.conversation.taints & APART
+def _plays_without_motion(observation: Observation, story: ClientStory) -> bool:
+    """Whether this observation shows that audio goes on without motion."""
+    lacks_motion = (
+        observation.missing_ms > story.slack_ms
+        and observation.conversation is not None
+        and not observation.conversation.taints & APART
     )
-    return missing and seen.played is not None and seen.played >= seen.low > 0
+    return lacks_motion and observation.played is not None and observation.played >= observation.low > 0

@@ -1,5 +1,5 @@
-"""Finds the turns of a trace for which the kit planned none: a proxy recorded requests and their answers, or
-somebody else's client recorded what it said and heard. Neither recorded what was intended."""
+"""Adds turns to a trace without planned turns: the recording of a proxy, or of a client that is not the
+kit's."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from spatius_sim.trace.events import (
 
 @dataclass(slots=True)
 class _OpenRequest:
-    """A request whose motion is still waited for; `last_sign_ns` is when anything of it last came."""
+    """A request with motion still to come. `last_sign_ns` is the time of its latest event."""
 
     connection: str
     number: int
@@ -30,62 +30,68 @@ class _OpenRequest:
 
 
 def with_turns(trace: Trace) -> Trace:
-    """Add turns to a trace that has none; a trace with planned turns stays as it is. Each request becomes a
-    turn of its connection: it begins at its first audio, and the wait for it ends when its last motion came,
-    or WAIT_NS after its last sign while its connection is open. If only a client was seen, each of its
-    utterances becomes a turn (see `utterances`)."""
+    """Return the trace with a turn for each request; a trace with planned turns stays as it is. A turn begins
+    at the first audio of its request. The wait for it ends with its last motion, or WAIT_NS after its latest
+    event while its connection is open. If only a client was seen, `utterances` finds the turns."""
     if any(isinstance(event.what, TurnStarted) for event in trace.events):
         return trace
-    found = utterances(trace) if trace.header.halves == "downstream" else _with_request_turns(trace)
-    events = tuple(replace(event, seq=seq) for seq, event in enumerate(found))
+    events_with_turns = (
+        utterances(trace) if trace.header.halves == "downstream" else _with_request_turns(trace)
+    )
+    events = tuple(replace(event, seq=seq) for seq, event in enumerate(events_with_turns))
     return replace(trace, events=events)
 
 
 def with_speech(trace: Trace) -> Trace:
-    """Fill in the speech of each turn, for a trace whose relay chose what is spoken: the audio that went up
-    from the start of a turn to the start of the next. With several clients the trace stays as it is, because
-    nobody can tell whose audio went up."""
+    """Return the trace with the speech of each turn, if its relay chose what is spoken: the audio that went
+    up from the start of this turn to the start of the next. With several clients the trace stays as it is,
+    because nobody can tell whose audio went up."""
     started = [event for event in trace.events if isinstance(event.what, TurnStarted)]
     if len({event.connection for event in started}) != 1:
         return trace
     speech, rates = _speech_of_requests(trace), _configured_rates(trace)
     first_seqs = _first_audio_seqs(trace)
-    filled: dict[int, TurnStarted] = {}
-    for event, until in zip(started, [*started[1:], None], strict=True):
-        own = [
-            key for key, seq in first_seqs.items() if event.seq < seq and (until is None or seq < until.seq)
+    turns_with_speech: dict[int, TurnStarted] = {}
+    for event, next_start in zip(started, [*started[1:], None], strict=True):
+        request_keys = [
+            key
+            for key, seq in first_seqs.items()
+            if event.seq < seq and (next_start is None or seq < next_start.seq)
         ]
-        if isinstance(event.what, TurnStarted) and own:
-            pcm = b"".join(bytes(speech[key]) for key in own)
-            filled[event.seq] = replace(event.what, pcm=pcm, sample_rate=rates.get(own[0][0], 0))
+        if isinstance(event.what, TurnStarted) and request_keys:
+            pcm = b"".join(bytes(speech[key]) for key in request_keys)
+            turns_with_speech[event.seq] = replace(
+                event.what, pcm=pcm, sample_rate=rates.get(request_keys[0][0], 0)
+            )
     events = tuple(
-        replace(event, what=filled[event.seq]) if event.seq in filled else event for event in trace.events
+        replace(event, what=turns_with_speech[event.seq]) if event.seq in turns_with_speech else event
+        for event in trace.events
     )
     return replace(trace, events=events)
 
 
 def _configured_rates(trace: Trace) -> dict[str, int]:
-    """Map each upstream connection to the sample rate that it configured, in Hz."""
+    """Return the sample rate (Hz) that was configured on each upstream connection."""
     configured = ((event.connection, event.what) for event in trace.on_lane(Lane.UPSTREAM))
     return {
-        connection: what.value.sample_rate
-        for connection, what in configured
-        if isinstance(what, Received) and isinstance(what.value, ConfigureSession)
+        connection: content.value.sample_rate
+        for connection, content in configured
+        if isinstance(content, Received) and isinstance(content.value, ConfigureSession)
     }
 
 
 def _first_audio_seqs(trace: Trace) -> dict[tuple[str, str], int]:
-    """Map each request (connection, req_id) to the event that brought its first audio."""
-    first: dict[tuple[str, str], int] = {}
+    """Return for each request (connection, req_id) the event that brought its first audio."""
+    first_seqs: dict[tuple[str, str], int] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
         if isinstance(event.what, Received) and isinstance(event.what.value, AudioInput):
-            first.setdefault((event.connection, event.what.value.req_id), event.seq)
-    return first
+            first_seqs.setdefault((event.connection, event.what.value.req_id), event.seq)
+    return first_seqs
 
 
 def _with_request_turns(trace: Trace) -> Iterator[Event]:
-    """Yield the events of the trace with a turn around each request. Sequence numbers of added events are
-    0."""
+    """Yield the events of the trace, with the start and the end of a turn around each request. Added events
+    have the sequence number 0."""
     speech = _speech_of_requests(trace)
     rates: dict[str, int] = {}
     numbers: dict[str, int] = {}
@@ -98,7 +104,7 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
                 )
                 del waiting[key]
         message = event.what.value if isinstance(event.what, Sent | Received) else None
-        over: _OpenRequest | None = None
+        finished: _OpenRequest | None = None
         match message:
             case ConfigureSession(sample_rate=rate):
                 rates[event.connection] = rate
@@ -116,16 +122,16 @@ def _with_request_turns(trace: Trace) -> Iterator[Event]:
             case MotionResponse(req_id=req_id, end=end) if (event.connection, req_id) in waiting:
                 key = (event.connection, req_id)
                 waiting[key].last_sign_ns = event.at_ns
-                over = waiting.pop(key) if end and waiting[key].ended else None
+                finished = waiting.pop(key) if end and waiting[key].ended else None
         if isinstance(event.what, Closed):
-            waiting = {key: one for key, one in waiting.items() if key[0] != event.connection}
+            waiting = {key: request for key, request in waiting.items() if key[0] != event.connection}
         yield event
-        if over is not None:
-            yield _note_by_kit(event.at_ns, over, WaitEnded(Awaited.TURN, True, over.number))
+        if finished is not None:
+            yield _note_by_kit(event.at_ns, finished, WaitEnded(Awaited.TURN, True, finished.number))
 
 
 def _speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
-    """Map each request (connection, req_id) to all the audio that went up under it."""
+    """Return all the audio that went up for each request (connection, req_id)."""
     speech: dict[tuple[str, str], bytearray] = {}
     for event in trace.on_lane(Lane.UPSTREAM):
         message = event.what.value if isinstance(event.what, Sent | Received) else None
@@ -135,4 +141,5 @@ def _speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
 
 
 def _note_by_kit(at_ns: int, request: _OpenRequest, what: TurnStarted | WaitEnded) -> Event:
+    """Return an event of the kit for the turn of a request; `with_turns` numbers it later."""
     return Event(0, at_ns, Lane.KIT, request.connection, what)

@@ -1,4 +1,4 @@
-"""What the rules of a relay or server judge: turns, requests, conversations and deliveries."""
+"""What the rules of a relay or a server judge: turns, requests, conversations and deliveries."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ ORDINARY_BYTES = 51_200
 
 @dataclass(slots=True)
 class SentPayload:
-    """A payload as Motion Server sent it, and the deliveries in which it arrived."""
+    """A payload that Motion Server sent as event `seq`, and the deliveries in which it arrived."""
 
     seq: int
     raw: bytes
@@ -23,7 +23,9 @@ class SentPayload:
 
 @dataclass(slots=True)
 class UpstreamRequest:
-    """Everything that went up and came back under one req_id on one upstream connection."""
+    """One req_id on one upstream connection: the audio that went up and the payloads that came back. `ends`
+    are the events with end=true; `broken_off` says that an interrupt, an error or a close of the kit ended it
+    early."""
 
     connection: str
     req_id: str
@@ -40,7 +42,7 @@ class UpstreamRequest:
     """The earlier request of the same req_id, after whose end or interrupt this request began."""
     turn: "Turn | None" = None
     told_by_audio: bool = False
-    """Whether the turn was found by the audio itself."""
+    """Whether the audio itself showed which turn this is."""
 
     @property
     def sample_rate(self) -> int:
@@ -55,7 +57,8 @@ class UpstreamRequest:
 
 @dataclass(slots=True)
 class Delivery:
-    """A payload as it arrived at a client."""
+    """A payload that arrived at a client. `sent` is the payload of the same bytes that Motion Server sent;
+    `doubled` says that the client had it before."""
 
     seq: int
     client: str
@@ -69,8 +72,8 @@ class Delivery:
 
 @dataclass(slots=True)
 class AudioPiece:
-    """Audio as it arrived at a client. `turn` is the turn in which it was spoken; None if the audio cannot
-    tell."""
+    """Audio that arrived at a client. `turn` is the turn in which it was spoken; None if the bytes do not
+    show that."""
 
     seq: int
     pcm: bytes
@@ -79,13 +82,13 @@ class AudioPiece:
 
 @dataclass(slots=True)
 class Conversation:
-    """One conversation at one client, as the client separates them: its audio, and the marks of its motion.
-    `marks` and `motion_marks` are the events that marked audio and motion as ended."""
+    """One conversation as one client separates it from the next: its audio and its end marks. `marks` and
+    `motion_marks` are the events that marked audio and motion as ended."""
 
     client: str
     first_seq: int
     labelled: bool = False
-    """Whether a turn id tells this conversation from others."""
+    """Whether a turn id separates this conversation from others."""
     audio: bytearray = field(default_factory=bytearray)
     pieces: list[AudioPiece] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
@@ -94,12 +97,12 @@ class Conversation:
 
     @property
     def first_audio_seq(self) -> int | None:
-        """The event that brought the first non-empty audio; None if there was none."""
+        """The event that brought the first non-empty audio; None if no audio came."""
         return self.pieces[0].seq if self.pieces else None
 
     @property
     def last_audio_seq(self) -> int | None:
-        """The event that brought the last non-empty audio; None if there was none."""
+        """The event that brought the last non-empty audio; None if no audio came."""
         return self.pieces[-1].seq if self.pieces else None
 
 
@@ -109,11 +112,10 @@ class Turn:
 
     `since_seq` is the event that ended the wait for the client's turn before, `started_seq` the event that
     began this turn, `until_seq` the event that begins the client's next turn, `waited_seq` the event that
-    ended the wait for this turn (None if its client went on before). `faults` fell between `since_seq` and
-    the end of the wait; `failures` are those among them that excuse a relay. `calm` says that the client let
-    the turn finish, and that the kit waited for its end; `clean` says that, besides, Motion Server did not
-    fail and sent nothing larger than usual.
-    """
+    ended the wait for this turn (None if the client did not wait for its end). `faults` are the injected
+    faults between `since_seq` and the end of the wait; `failures` are those faults that excuse a relay.
+    `calm` says that the client let the turn finish, and that the kit waited for its end; `clean` says that,
+    besides, Motion Server did not fail and sent nothing larger than usual."""
 
     client: str
     number: int
@@ -134,11 +136,12 @@ class Turn:
     requests: list[UpstreamRequest] = field(default_factory=list)
     conversations: list[Conversation] = field(default_factory=list)
     swallowed_by: Conversation | None = None
-    """The conversation of an earlier turn in which this turn's audio went on, unseparated."""
+    """The conversation of an earlier turn to which this turn's audio was added, without an end mark
+    between."""
 
     @property
     def name(self) -> str:
-        """The turn in words."""
+        """The turn in words, such as `turn 2 of client-1`."""
         return f"turn {self.number + 1} of {self.client}"
 
     @property
@@ -149,23 +152,27 @@ class Turn:
 
     @property
     def abandoned(self) -> bool:
-        """Whether the client interrupted the turn, or went on before audio and motion had come to their
-        end."""
+        """Whether the client interrupted the turn, or began the next before audio and motion had ended."""
         return self.interrupted_seq is not None or self.waited_seq is None
 
     @property
     def unfinished(self) -> bool:
-        """Whether a relay may have left the turn without its end marks."""
+        """Whether a relay may leave the turn without end marks: the turn was abandoned, or a failure fell in
+        it."""
         return self.abandoned or bool(self.failures)
 
     @property
     def lost_motion(self) -> bool:
-        """Whether a failure kept Motion Server from sending all of the turn's motion. A failure that the
-        relay made good by asking again does not count."""
+        """Whether a failure kept Motion Server from sending all of the turn's motion. A failure does
+        not count if the relay asked again and got the motion."""
         if not self.failures:
             return False
-        made_good = any(r.answered and r.first_seq > self.failures[0].seq for r in self.requests)
-        return not made_good and not (self.requests and all(r.answered for r in self.requests))
+        answered_later = any(
+            request.answered and request.first_seq > self.failures[0].seq for request in self.requests
+        )
+        return not answered_later and not (
+            self.requests and all(request.answered for request in self.requests)
+        )
 
     @property
     def largest(self) -> int:
@@ -174,7 +181,7 @@ class Turn:
 
     @property
     def audio_down(self) -> bytes:
-        """The turn's audio as delivered, without pieces that belong to another turn."""
+        """The audio that arrived in the turn's conversations, without pieces of another turn."""
         pieces = (piece for conversation in self.conversations for piece in conversation.pieces)
         return b"".join(piece.pcm for piece in pieces if piece.turn in (None, self))
 
@@ -202,7 +209,8 @@ class Story:
         return self.trace.header.halves == "downstream"
 
     def arrived_during(self, turn: Turn) -> list[Delivery]:
-        """List the motion that the turn's client got between the start of this turn and of its next."""
+        """Return the motion that the turn's client got between the start of this turn and of its next
+        turn."""
         return [
             delivery
             for delivery in self.deliveries
@@ -211,7 +219,6 @@ class Story:
 
     @property
     def clean_turns(self) -> list[Turn]:
-        """The turns that are judged in full: with at least one keyframe of audio, waited for to their end,
-        without a failure, a hang-up, an interrupt, a client that misbehaved before their end, or a payload
-        that is larger than usual."""
+        """The turns that are judged in full. They have at least a keyframe of audio, and were waited for to
+        their end. No failure, hang-up, interrupt, misbehaving client or large payload fell in them."""
         return [turn for turn in self.turns if turn.clean]

@@ -1,4 +1,4 @@
-"""Finds the turns of a client whose intent nobody recorded, from what the client said and heard."""
+"""Finds the turns of a client that is not the kit's, from what the client sent and received."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,57 +20,56 @@ from spatius_sim.wires.events import Audio, Motion, PlayClip, Ready, Say, Speak,
 from spatius_sim.wires.features import AUDIO, END_MARKS
 
 WAIT_NS = 10_000_000_000
-"""What has not come this long after the last sign of its turn counts as missing."""
+"""What has not come this long after the latest event of its turn counts as missing."""
 
 _USUAL_RATE = 16000
-"""The sample rate in Hz if nobody names one (ASSUMED)."""
+"""The sample rate in Hz if the trace names none (ASSUMED)."""
 
 
 @dataclass(slots=True)
 class _Utterance:
-    """One turn as far as it is known. `place` is its index among the events, `at_ns` and `last_sign_ns` are
-    when it began and when anything of it last came."""
+    """A turn as far as it is known. `place` is the index of its start among the events; `at_ns` and
+    `last_sign_ns` are the times of its first and of its latest event."""
 
     client: str
     number: int
     place: int
     at_ns: int
     rate: int
-    spoken: bytearray = field(default_factory=bytearray)
-    heard: bytearray = field(default_factory=bytearray)
-    said_all: bool = False
-    """Whether the client has said all; true from the start if the relay began the turn."""
+    sent: bytearray = field(default_factory=bytearray)
+    received: bytearray = field(default_factory=bytearray)
+    sent_all: bool = False
+    """Whether the client has sent all its audio; true from the start if the relay began the turn."""
     audio_ended: bool = False
     motion_ended: bool = False
     last_sign_ns: int = 0
 
 
 def utterances(trace: Trace) -> Iterator[Event]:
-    """Yield the events of the trace, with the turns of its clients put in. A turn begins with the first thing
-    that a client says after the end of the turn before, or else with the first audio that the client hears.
-    The wait for the turn ends when audio and motion were marked as ended, or WAIT_NS after the last sign of
-    the turn."""
+    """Yield the events of the trace, with the starts and ends of its clients' turns added. A turn begins when
+    a client speaks after the turn before, or when audio comes to a client that has said nothing. The turn
+    ends when its audio and motion were marked as ended, or WAIT_NS after its latest event."""
     lacks = trace.header.lacks
-    finder = _UtteranceFinder(plays_its_own=AUDIO in lacks, closing_marks=END_MARKS in lacks)
+    finder = _UtteranceFinder(plays_own_audio=AUDIO in lacks, close_ends_audio=END_MARKS in lacks)
     for event in trace.events:
         finder.add_event(event)
     yield from finder.events()
 
 
 class _UtteranceFinder:
-    """Takes events in order and finds turns among them; `events` returns them all."""
+    """Takes the events of a trace in order; `events` returns them with the turns that were found."""
 
-    def __init__(self, *, plays_its_own: bool, closing_marks: bool) -> None:
-        self._plays_its_own, self._closing_marks = plays_its_own, closing_marks
+    def __init__(self, *, plays_own_audio: bool, close_ends_audio: bool) -> None:
+        self._plays_own_audio, self._close_ends_audio = plays_own_audio, close_ends_audio
         self._events: list[Event] = []
         self._turns: list[_Utterance] = []
         self._open_turns: dict[str, _Utterance] = {}
         self._rates: dict[str, int] = {}
 
     def add_event(self, event: Event) -> None:
-        """Take the next event: end the waits that are too long by then, and learn what the event tells."""
+        """Take the next event. It may begin or end a turn; waits that are too long by then end first."""
         for late in list(self._open_turns.values()):
-            if late.said_all and event.at_ns > late.last_sign_ns + WAIT_NS:
+            if late.sent_all and event.at_ns > late.last_sign_ns + WAIT_NS:
                 self._end_wait(late, late.last_sign_ns + WAIT_NS, complete=False)
         if event.lane is not Lane.DOWNSTREAM:
             self._events.append(event)
@@ -81,64 +80,64 @@ class _UtteranceFinder:
         if turn is None:
             return
         turn.last_sign_ns = event.at_ns
-        audio_ended = turn.said_all if self._plays_its_own else turn.audio_ended
-        if turn.said_all and audio_ended and turn.motion_ended:
+        audio_ended = turn.sent_all if self._plays_own_audio else turn.audio_ended
+        if turn.sent_all and audio_ended and turn.motion_ended:
             self._end_wait(turn, event.at_ns, complete=True)
         elif isinstance(event.what, Closed):
             del self._open_turns[event.connection]
 
     def _take_downstream(self, event: Event, client: str) -> None:
-        """Learn from one event of a client what was said and heard, and what was marked as ended."""
+        """Add what was sent or received to the client's turn, and note which end marks came."""
         turn = self._open_turns.get(client)
         if isinstance(event.what, Closed) and turn is not None:
-            turn.audio_ended |= self._closing_marks and not event.what.by_kit
+            turn.audio_ended |= self._close_ends_audio and not event.what.by_kit
         match event.what.value if isinstance(event.what, Sent | Received) else None:
             case Start(sample_rate=rate) | Ready(input_sample_rate=rate) if rate:
                 self._rates[client] = rate
             case Speak(pcm, last):
-                speaking = self._speaking_turn(event)
-                speaking.spoken += pcm
-                speaking.said_all |= last
+                speaking_turn = self._speaking_turn(event)
+                speaking_turn.sent += pcm
+                speaking_turn.sent_all |= last
             case SpeakEnd() | PlayClip() | Say():
-                self._speaking_turn(event).said_all = True
-            case Audio(pcm, last) if not self._plays_its_own and (pcm or turn is not None):
-                hearing = turn or self._begin_turn(event, said_all=True)
-                hearing.heard += pcm
-                hearing.audio_ended |= last
+                self._speaking_turn(event).sent_all = True
+            case Audio(pcm, last) if not self._plays_own_audio and (pcm or turn is not None):
+                hearing_turn = turn or self._begin_turn(event, sent_all=True)
+                hearing_turn.received += pcm
+                hearing_turn.audio_ended |= last
             case Motion(payloads, last) if turn is not None:
-                read = map(read_upstream, payloads)
-                ends = any(isinstance(message, MotionResponse) and message.end for message in read)
+                messages = map(read_upstream, payloads)
+                ends = any(isinstance(message, MotionResponse) and message.end for message in messages)
                 turn.motion_ended |= last or ends
 
     def events(self) -> list[Event]:
-        """Return all events, each turn with its speech: what the client said or, if it said none, what it
-        heard."""
+        """Return all events with their turns. The speech of a turn is the audio that the client sent or, if
+        it sent none, the audio that it received."""
         for turn in self._turns:
-            pcm = bytes(turn.spoken or turn.heard)
+            pcm = bytes(turn.sent or turn.received)
             started = TurnStarted(turn.number, pcm, turn.rate)
             self._events[turn.place] = Event(0, turn.at_ns, Lane.KIT, turn.client, started)
         return self._events
 
     def _speaking_turn(self, event: Event) -> _Utterance:
-        """Return the turn to which the client's words belong: its open one, or a new one if it had said
-        all."""
+        """Return the open turn of the client; begin a turn first if there is none, or if it has sent all its
+        audio."""
         turn = self._open_turns.get(event.connection)
-        return self._begin_turn(event) if turn is None or turn.said_all else turn
+        return self._begin_turn(event) if turn is None or turn.sent_all else turn
 
-    def _begin_turn(self, event: Event, *, said_all: bool = False) -> _Utterance:
-        """Begin a turn of this client, and keep a place for its event before `event`."""
+    def _begin_turn(self, event: Event, *, sent_all: bool = False) -> _Utterance:
+        """Begin a turn of the client, and keep a place for its start before `event`."""
         client = event.connection
         number = sum(turn.client == client for turn in self._turns)
         rate = self._rates.get(client, _USUAL_RATE)
-        turn = _Utterance(client, number, len(self._events), event.at_ns, rate, said_all=said_all)
+        turn = _Utterance(client, number, len(self._events), event.at_ns, rate, sent_all=sent_all)
         self._turns.append(turn)
         self._open_turns[client] = turn
-        self._events.append(
-            event
-        )  # A placeholder: `events` puts the turn here, once all of its speech is known.
+        # A placeholder: `events` puts the start of the turn here, once all of its speech is known.
+        self._events.append(event)
         return turn
 
     def _end_wait(self, turn: _Utterance, at_ns: int, *, complete: bool) -> None:
+        """Add the event that ends the wait for this turn, and close the turn."""
         wait = WaitEnded(Awaited.TURN, complete, turn.number)
         self._events.append(Event(0, at_ns, Lane.KIT, turn.client, wait))
         del self._open_turns[turn.client]
