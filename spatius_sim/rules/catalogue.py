@@ -32,17 +32,17 @@ REVISION = 4
 
 
 def in_order(rules: Iterable[Rule]) -> dict[str, Rule]:
-    """Key the rules by id. Raises ValueError if an id stands twice, or if a rule stands before one that it
-    presumes."""
-    found: dict[str, Rule] = {}
+    """Return the rules by id. Raises ValueError if two rules have the same id, or if a rule stands before a
+    rule that it presumes."""
+    rules_by_id: dict[str, Rule] = {}
     for rule in rules:
-        if rule.id in found:
+        if rule.id in rules_by_id:
             raise ValueError(f"{rule.id} stands twice in the catalogue")
-        missing = [name for name in rule.presumes if name not in found]
+        missing = [name for name in rule.presumes if name not in rules_by_id]
         if missing:
             raise ValueError(f"{rule.id} presumes {', '.join(missing)}, which must stand before it")
-        found[rule.id] = rule
-    return found
+        rules_by_id[rule.id] = rule
+    return rules_by_id
 
 
 _CONTENTS = (
@@ -93,7 +93,7 @@ _CONTENTS = (
     client_ids.ids,  # C-ID
     client_ids.new_ids,  # C-ID-NEW
     client_motion.mismatch_discarded,  # C-MISMATCH
-    client_motion.early_motion_kept,  # C-EARLY
+    client_motion.early_motion_discarded,  # C-EARLY
     client_motion.interrupt,  # C-INTERRUPT
     client_playback.pause,  # C-PAUSE
     client_playback.empty,  # C-EMPTY
@@ -115,7 +115,7 @@ RULES = in_order(_CONTENTS)
 
 
 def find_rule(rule_id: str) -> Rule:
-    """Find the rule of this id; raises UsageError for an unknown id."""
+    """Return the rule with this id. Raises UsageError if there is none."""
     try:
         return RULES[rule_id]
     except KeyError:
@@ -123,5 +123,5 @@ def find_rule(rule_id: str) -> Rule:
 
 
 def rules_for(subject: str) -> tuple[Rule, ...]:
-    """List the rules that judge this subject: `relay`, `server` or `client`."""
+    """Return the rules that judge this subject: `relay`, `server` or `client`."""
     return tuple(candidate for candidate in RULES.values() if candidate.subject == subject)

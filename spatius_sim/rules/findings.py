@@ -1,11 +1,11 @@
-"""What a check finds: instances in which a rule was kept, and instances in which it was broken."""
+"""What a check says of each instance of a rule (kept, broken, late), and the judgement made of all."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """What a run says of a rule."""
+    """The result of a rule in a run."""
 
     PASSED = "PASSED"
     FAILED = "FAILED"
@@ -34,14 +34,15 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """An instance whose time cannot be judged, because the kit itself was late by `seconds` meanwhile."""
+    """An instance whose time cannot be judged, because the kit itself was late by `seconds`."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One rule on one trace: `exercised` instances, of which `broken` were broken."""
+    """The verdict on one rule on one trace, which holds `exercised` instances of the rule. `broken` are those
+    in which the rule was broken."""
 
     rule_id: str
     verdict: Verdict
@@ -49,5 +50,5 @@ class Judgement:
     broken: tuple[Broken, ...] = ()
     reason: str = ""
     blocked_by: tuple[str, ...] = ()
-    """The failed rules that this rule presumes, so that it was not judged."""
+    """The failed rules that this rule presumes; because of them this rule was not judged."""
     measurements: tuple[float, ...] = ()

@@ -13,8 +13,8 @@ from spatius_sim.wires.features import UPSTREAM
 
 
 def judge(trace: Trace) -> dict[str, Judgement]:
-    """Judge the trace by every rule of its subject. A rule that presumes a broken rule is not judged on this
-    trace."""
+    """Return the judgement of every rule of the trace's subject, by rule id. A rule that presumes a broken
+    rule is not judged on this trace."""
     judgements: dict[str, Judgement] = {}
     if trace.header.subject == "client":
         client_story = join_client(trace)
@@ -37,47 +37,47 @@ def _judge_rule(
     rule: Rule,
     lacking: Sequence[str],
     unseen: str,
-    found: Iterable[Kept | Broken | Late],
-    before: dict[str, Judgement],
+    outcomes: Iterable[Kept | Broken | Late],
+    judgements: dict[str, Judgement],
 ) -> Judgement:
-    """Judge one rule by its outcomes, unless the subject lacks a feature, a presumed rule failed, or the
-    trace cannot show the rule."""
+    """Return the judgement of one rule. The outcomes decide only if the subject lacks nothing (`lacking`),
+    the presumed rules held, and the trace can show the rule (`unseen` is "")."""
     if lacking:
         reason = f"the subject lacks {', '.join(lacking)}"
         return Judgement(rule.id, Verdict.NOT_APPLICABLE, reason=reason)
-    guilty = _failed_presumptions(rule, before)
-    if guilty:
-        reason = f"not judged where {', '.join(guilty)} failed"
-        return Judgement(rule.id, Verdict.UNEXERCISED, reason=reason, blocked_by=guilty)
+    failed_rules = _failed_presumptions(rule, judgements)
+    if failed_rules:
+        reason = f"not judged where {', '.join(failed_rules)} failed"
+        return Judgement(rule.id, Verdict.UNEXERCISED, reason=reason, blocked_by=failed_rules)
     if unseen:
         return Judgement(rule.id, Verdict.UNEXERCISED, reason=unseen)
-    outcomes = list(found)
-    broken = tuple(outcome for outcome in outcomes if isinstance(outcome, Broken))
-    late = [outcome.seconds for outcome in outcomes if isinstance(outcome, Late)]
-    exercised = len(outcomes) - len(late)
+    outcome_list = list(outcomes)
+    broken = tuple(outcome for outcome in outcome_list if isinstance(outcome, Broken))
+    late_seconds = [outcome.seconds for outcome in outcome_list if isinstance(outcome, Late)]
+    exercised = len(outcome_list) - len(late_seconds)
     if broken:
         return Judgement(rule.id, Verdict.FAILED, exercised, broken)
     if exercised:
-        measured = (o.measured for o in outcomes if isinstance(o, Kept) and o.measured is not None)
-        return Judgement(rule.id, Verdict.PASSED, exercised, measurements=tuple(measured))
-    if late:
-        reason = f"the kit itself was late by {max(late):.1f} s: a quieter machine can tell"
+        measurements = (o.measured for o in outcome_list if isinstance(o, Kept) and o.measured is not None)
+        return Judgement(rule.id, Verdict.PASSED, exercised, measurements=tuple(measurements))
+    if late_seconds:
+        reason = f"the kit itself was late by {max(late_seconds):.1f} s: a quieter machine can tell"
         return Judgement(rule.id, Verdict.INCONCLUSIVE, reason=reason)
     return Judgement(rule.id, Verdict.UNEXERCISED, reason="its situation never came up")
 
 
-def _failed_presumptions(rule: Rule, before: dict[str, Judgement]) -> tuple[str, ...]:
-    """List the failed rules that this rule presumes, directly or through a rule that could not be judged."""
-    guilty: dict[str, None] = {}
+def _failed_presumptions(rule: Rule, judgements: dict[str, Judgement]) -> tuple[str, ...]:
+    """Return the failed rules that this rule presumes, directly or through a rule that was not judged."""
+    failed_rules: dict[str, None] = {}
     for name in rule.presumes:
-        if before[name].verdict is Verdict.FAILED:
-            guilty[name] = None
-        guilty |= dict.fromkeys(before[name].blocked_by)
-    return tuple(guilty)
+        if judgements[name].verdict is Verdict.FAILED:
+            failed_rules[name] = None
+        failed_rules |= dict.fromkeys(judgements[name].blocked_by)
+    return tuple(failed_rules)
 
 
 def _features_client_lacks(rule: Rule, story: ClientStory) -> list[str]:
-    """List the features that the rule needs and the client lacks."""
+    """Return the features that the rule needs and the client lacks."""
     lacking = [name for name in ("reset", "yieldAudioData", *rule.needs) if name in story.lacks]
     if MODES in rule.needs and not story.modes:
         lacking.append("the modes audioIndependent and strictSync")
@@ -85,13 +85,13 @@ def _features_client_lacks(rule: Rule, story: ClientStory) -> list[str]:
 
 
 def _why_unseen(rule: Rule, story: Story) -> str:
-    """Say why this rule cannot be judged on this trace; "" if it can. Nobody is accused of the absence of
-    what the trace could not show, or of what was taken out of the tape."""
+    """Return in words why this trace cannot show the rule; "" if it can. The half of the rule may not have
+    been recorded, or the speech was taken out of the tape."""
     header = story.trace.header
     if header.halves not in (Half.BOTH, rule.seen_in):
         return f"the tape holds the {header.halves} half alone"
     if header.speech or rule.speech is Speech.NOT_COMPARED:
         return ""
     # On the tape of a proxy every request counts as a turn of its own.
-    apart = len(story.turns) == 1 or header.halves == Half.UPSTREAM
-    return "" if rule.speech is Speech.TELLS_TURNS_APART and apart else "the tape holds no speech"
+    has_one_turn = len(story.turns) == 1 or header.halves == Half.UPSTREAM
+    return "" if rule.speech is Speech.TELLS_TURNS_APART and has_one_turn else "the tape holds no speech"

@@ -1,5 +1,4 @@
-"""What a rule is: one value that holds its sentence, its source, its check, and what it needs to be
-judged."""
+"""What a rule is: its sentence, its source, its check, and what a trace must hold for the check."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ class Half(StrEnum):
 
 
 class Speech(StrEnum):
-    """What a rule needs to know of the speech, which many tapes do not hold."""
+    """What a rule needs of the speech, which many tapes do not hold."""
 
     COMPARED = "compared"
     """The rule compares the speech with what became of it."""
@@ -46,10 +45,11 @@ class Speech(StrEnum):
 
 
 Outcome = Kept | Broken | Late
-"""What a check finds in one instance."""
+"""What a check says of one instance."""
 
 Check = Callable[[Story], Iterator[Outcome]] | Callable[[ClientStory], Iterator[Outcome]]
-"""Judges one rule on one joined trace. A check yields nothing if the rule's situation never came up."""
+"""A function that judges one rule on one joined trace. It yields nothing if the rule's situation never came
+up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,10 @@ class Rule:
     """One rule, and the check that judges it.
 
     `presumes` names the rules that must not have failed for this rule to be judged. `needs` names features;
-    the rule is NOT_APPLICABLE to a subject that lacks any. A client's features are the requests and the
-    members of `observe`; `reset` and `yieldAudioData` are not named, because every client rule needs them.
-    `unit` is the unit of the measurements, "" if the rule measures nothing. `waits` says why the rule cannot
-    be exercised in a moment, "" if it can. `seen_in` and `speech` say what a tape must hold.
-    """
+    the rule is NOT_APPLICABLE to a subject that lacks one of them. A client's features are the requests and
+    the members of `observe`; `reset` and `yieldAudioData` are not named, because every client rule needs
+    them. `unit` is the unit of the measurements, "" if the rule measures nothing. `waits` says why the rule
+    cannot be exercised in a moment, "" if it can. `seen_in` and `speech` say what a tape must hold."""
 
     id: str
     level: Level
@@ -97,11 +96,11 @@ def rule(
     seen_in: Half = Half.BOTH,
     speech: Speech = Speech.COMPARED,
 ) -> Callable[[Check], Rule]:
-    """Make a rule of the decorated check. The check yields an outcome for each instance that it sees in a
-    story."""
+    """Return a decorator that makes a rule of a check. The check yields an outcome for each instance of the
+    rule in a story."""
 
     def make_rule(check: Check) -> Rule:
-        """Put everything that is known of the rule into one value, together with its check."""
+        """Return the rule with this check."""
         return Rule(
             rule_id,
             level,

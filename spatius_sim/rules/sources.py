@@ -1,4 +1,4 @@
-"""Explains the sources of a rule: each tag of its `source` in words, and the address to read it at."""
+"""Explains the sources of a rule: each tag of its `source`, in words and with an address."""
 
 import re
 from dataclasses import dataclass
@@ -37,11 +37,12 @@ class Source:
 
 
 def sources(source: str) -> tuple[Source, ...]:
-    """List the sources that a rule's `source` names, in the same order."""
+    """Return the sources whose tags stand in a rule's `source`, in the same order."""
     return tuple(_explain_tag(tag) for tag in _TAG.findall(source))
 
 
 def _explain_tag(tag: str) -> Source:
+    """Return the title and the address for a tag; an unknown page gets the address of the index."""
     if tag in _SOFTWARE:
         return Source(tag, *_SOFTWARE[tag])
     kind, _, page = tag.partition(":")

@@ -19,13 +19,13 @@ def ids(story: ClientStory) -> Iterator[Kept | Broken]:
     for call in story.audio_calls:
         if call.conversation is None:
             continue
-        wanted = (
+        expected = (
             "a non-empty conversationId" if call.first else f"the conversationId {call.conversation.id!r}"
         )
         if call.error is not None:
-            yield Broken(wanted, f"it threw: {call.error}", (call.seq, call.answered))
+            yield Broken(expected, f"it threw: {call.error}", (call.seq, call.answered))
         elif not call.returned or call.returned != call.conversation.id:
-            yield Broken(wanted, f"it returned {call.returned!r}", (call.seq, call.answered))
+            yield Broken(expected, f"it returned {call.returned!r}", (call.seq, call.answered))
         else:
             yield Kept()
 
@@ -40,16 +40,16 @@ def ids(story: ClientStory) -> Iterator[Kept | Broken]:
 )
 def new_ids(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at each call that starts a conversation: it returns an id that was never returned before."""
-    used: set[str | None] = set()
+    used_ids: set[str | None] = set()
     for call in story.audio_calls:
         if not call.first:
             continue
-        if call.returned in used:
+        if call.returned in used_ids:
             expected = "a new conversationId for a new conversation"
             yield Broken(expected, f"{call.returned!r} once more", (call.seq, call.answered))
-        elif used:
+        elif used_ids:
             yield Kept()
-        used.add(call.returned)
+        used_ids.add(call.returned)
 
 
 @rule(
@@ -64,10 +64,14 @@ def new_ids(story: ClientStory) -> Iterator[Kept | Broken]:
 )
 def current_id(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at each observation whose current id is certain: the client gives this id."""
-    for seen in story.observations:
-        if not seen.id_fixed:
+    for observation in story.observations:
+        if not observation.id_fixed:
             continue
-        if seen.conversation_id == seen.current_id:
+        if observation.conversation_id == observation.current_id:
             yield Kept()
         else:
-            yield Broken(f"{seen.current_id!r} as current id", f"{seen.conversation_id!r}", (seen.seq,))
+            yield Broken(
+                f"{observation.current_id!r} as current id",
+                f"{observation.conversation_id!r}",
+                (observation.seq,),
+            )

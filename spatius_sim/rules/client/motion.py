@@ -34,19 +34,25 @@ _VIRTUAL_TOLERANCE, _REAL_TOLERANCE = 1, 4
 def motion_matches(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at each observation: keyframes of the current conversation are rendered, in order, and no
     others."""
-    for seen in story.observations:
-        cut_off = [call for _, call in seen.foreign if call.kind is Kind.MATCH and not _was_interrupted(call)]
-        if cut_off and seen.moved:
+    for observation in story.observations:
+        cut_off_calls = [
+            call for _, call in observation.foreign if call.kind is Kind.MATCH and not _was_interrupted(call)
+        ]
+        if cut_off_calls and observation.moved:
             actual = "motion of a conversation that was cut off was rendered"
-            yield Broken("motion of the current conversation alone", actual, (cut_off[0].seq, seen.seq))
-        elif not seen.in_order:
-            yield Broken("keyframes in the order in which they were given", f"{seen.own}", (seen.seq,))
-        elif seen.due is not None and not seen.taints:
-            if seen.own:
+            yield Broken(
+                "motion of the current conversation alone", actual, (cut_off_calls[0].seq, observation.seq)
+            )
+        elif not observation.in_order:
+            yield Broken(
+                "keyframes in the order in which they were given", f"{observation.own}", (observation.seq,)
+            )
+        elif observation.due is not None and not observation.taints:
+            if observation.own:
                 yield Kept()
-            elif seen.blank:
-                expected = f"keyframe {seen.due} of the motion that was given, or one before it"
-                yield Broken(expected, "nothing was rendered", (seen.previous_seq, seen.seq))
+            elif observation.blank:
+                expected = f"keyframe {observation.due} of the motion that was given, or one before it"
+                yield Broken(expected, "nothing was rendered", (observation.previous_seq, observation.seq))
 
 
 @rule(
@@ -64,16 +70,21 @@ def motion_matches(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=(*SHOWN, "observe.samplesPlayed"),
 )
 def motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each observation with a keyframe that is due: the rendered keyframe is near to it."""
+    """Look at each observation with a keyframe that is due: the rendered keyframe is near the due one."""
     tolerance = _REAL_TOLERANCE if story.real_clock else _VIRTUAL_TOLERANCE
-    for seen in story.observations:
-        if seen.due is None or seen.taints or not _in_time_and_whole(seen.conversation) or not seen.own:
+    for observation in story.observations:
+        if (
+            observation.due is None
+            or observation.taints
+            or not _in_time_and_whole(observation.conversation)
+            or not observation.own
+        ):
             continue
-        if abs(seen.own[-1] - seen.due) <= tolerance:
+        if abs(observation.own[-1] - observation.due) <= tolerance:
             yield Kept()
         else:
-            expected = f"keyframe {seen.due} at {seen.played} samples"
-            yield Broken(expected, f"keyframe {seen.own[-1]}", (seen.seq,))
+            expected = f"keyframe {observation.due} at {observation.played} samples"
+            yield Broken(expected, f"keyframe {observation.own[-1]}", (observation.seq,))
 
 
 @rule(
@@ -106,7 +117,7 @@ def mismatch_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
     ),
     needs=SHOWN,
 )
-def early_motion_kept(story: ClientStory) -> Iterator[Kept | Broken]:
+def early_motion_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at motion that was given before any audio: it raises nothing and is never rendered."""
     yield from _no_error(story, Kind.EARLY)
     yield from _never_rendered(story, Kind.EARLY, "C-EARLY")
@@ -125,20 +136,22 @@ def early_motion_kept(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=("interrupt", *SHOWN),
 )
 def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at what follows an interrupt: neither motion nor audio from before it goes on."""
-    for seen in story.observations:
-        kept_over = [call for _, call in seen.foreign if call.kind is Kind.MATCH and _was_interrupted(call)]
-        if kept_over and seen.moved:
+    """Look at what follows an interrupt: neither motion nor audio from before the interrupt goes on."""
+    for observation in story.observations:
+        stale_calls = [
+            call for _, call in observation.foreign if call.kind is Kind.MATCH and _was_interrupted(call)
+        ]
+        if stale_calls and observation.moved:
             actual = "motion from before the interrupt was rendered"
-            yield Broken("cleared motion", actual, (kept_over[0].seq, seen.seq))
+            yield Broken("cleared motion", actual, (stale_calls[0].seq, observation.seq))
         elif (
-            seen.conversation is not None
-            and "C-INTERRUPT" in seen.conversation.taints
-            and seen.played is not None
-            and seen.played > seen.high + story.samples(story.slack_ms)
+            observation.conversation is not None
+            and "C-INTERRUPT" in observation.conversation.taints
+            and observation.played is not None
+            and observation.played > observation.high + story.samples(story.slack_ms)
         ):
-            expected = f"at most {seen.high} samples of the new conversation"
-            yield Broken(expected, f"{seen.played}: audio was kept", (seen.seq,))
+            expected = f"at most {observation.high} samples of the new conversation"
+            yield Broken(expected, f"{observation.played}: audio was kept", (observation.seq,))
     yield from _never_rendered(story, Kind.LATE, "C-INTERRUPT")
 
 
@@ -214,43 +227,51 @@ def empty_mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
 
 
 def _in_time_and_whole(current: ClientConversation | None) -> bool:
-    """Whether the conversation's motion came in time and in one payload: C-MATCH judges the order."""
+    """Whether the conversation's motion came in time and in one payload."""
     return current is not None and not current.late and current.payloads == 1
 
 
 def _no_error(story: ClientStory, kind: Kind) -> Iterator[Broken]:
-    """Accuse each call with motion of this kind that raised an error: such motion is discarded silently."""
+    """Yield Broken for each call with motion of this kind that raised an error."""
     for call in story.motion_calls:
         if call.kind is kind and call.error is not None:
             yield Broken("silence", f"it threw: {call.error}", (call.seq, call.answered))
 
 
 def _was_interrupted(call: MotionCall) -> bool:
+    """Whether the conversation of this motion was interrupted."""
     return call.conversation is not None and call.conversation.interrupted
 
 
 def _never_rendered(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Kept | Broken]:
-    """Judge that motion of this kind is never rendered, and that the conversation's own motion still is."""
+    """Yield whether motion of this kind was rendered, which is a fault. Then yield whether the own motion of
+    conversations in the situation of `rule_id` was still rendered."""
     calls = [call for call in story.motion_calls if call.kind is kind]
     for call in calls:
-        shown = [seen for seen in story.observations if any(origin is call for _, origin in seen.foreign)]
-        later = any(seen.moved for seen in story.observations if seen.seq > call.seq)
-        if shown:
+        rendered_in = [
+            observation
+            for observation in story.observations
+            if any(origin is call for _, origin in observation.foreign)
+        ]
+        observed_later = any(
+            observation.moved for observation in story.observations if observation.seq > call.seq
+        )
+        if rendered_in:
             actual = f"motion {kind.value} was rendered"
-            yield Broken(f"motion {kind.value} discarded", actual, (call.seq, shown[0].seq))
-        elif later:
+            yield Broken(f"motion {kind.value} discarded", actual, (call.seq, rendered_in[0].seq))
+        elif observed_later:
             yield Kept()
     yield from _still_shown(story, rule_id)
 
 
 def _still_shown(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Judge the conversations that only this rule's situation sets apart: their motion is still rendered, if
-    this client was seen to render motion before."""
-    for seen in story.observations:
-        if seen.due is None or seen.taints != {rule_id} or not seen.shown_before:
+    """Yield whether motion is still rendered, for conversations in which only the situation of `rule_id` came
+    up. A client that never rendered motion before is not judged."""
+    for observation in story.observations:
+        if observation.due is None or observation.taints != {rule_id} or not observation.shown_before:
             continue
-        if seen.own:
+        if observation.own:
             yield Kept()
-        elif seen.blank:
-            expected = f"keyframe {seen.due} of the motion that was given, or one before it"
-            yield Broken(expected, "nothing was rendered", (seen.previous_seq, seen.seq))
+        elif observation.blank:
+            expected = f"keyframe {observation.due} of the motion that was given, or one before it"
+            yield Broken(expected, "nothing was rendered", (observation.previous_seq, observation.seq))

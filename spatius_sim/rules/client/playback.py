@@ -8,12 +8,12 @@ from spatius_sim.story.client_story import APART, ClientStory, Kind, Observation
 from spatius_sim.trace.decoder_events import PlaybackState
 
 _TOLERANCE_MS = 40
-"""How far the audio may be from where it should be: a client plays in blocks, so a keyframe's length is no
-fault."""
+"""How far the audio may be from its expected position: a client plays in blocks, so a keyframe's length is
+no fault."""
 _LONGEST_DRY_MS = 10_000
-"""How long after the end of its audio a conversation without an end mark is judged."""
+"""A conversation without an end mark is judged until this long after the end of its audio."""
 _DRY_MS = 1_000
-"""How long after the end of its audio a state other than idle counts as kept."""
+"""A state other than idle counts as kept from this long after the end of the audio."""
 
 
 @rule(
@@ -35,15 +35,19 @@ _DRY_MS = 1_000
     needs=("advance", "observe", "observe.state"),
 )
 def states(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each observation whose state is certain, and at each conversation that is over: it was played
-    out."""
-    for seen in story.observations:
-        if seen.expected_state is None or (seen.over and seen.played != seen.samples):
+    """Look at each observation: if the expected state is certain, the client reports this state. And look at
+    each conversation that is over: its audio was played to its end."""
+    for observation in story.observations:
+        if observation.expected_state is None or (
+            observation.over and observation.played != observation.samples
+        ):
             continue
-        if seen.state == seen.expected_state:
+        if observation.state == observation.expected_state:
             yield Kept()
         else:
-            yield Broken(f"the state {seen.expected_state}", f"{seen.state}", (seen.seq,))
+            yield Broken(
+                f"the state {observation.expected_state}", f"{observation.state}", (observation.seq,)
+            )
     yield from _played_out(story, "")
 
 
@@ -62,13 +66,17 @@ def states(story: ClientStory) -> Iterator[Kept | Broken]:
 )
 def no_end(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at conversations without an end mark whose audio ran out: the state is not idle."""
-    for seen in story.observations:
-        if seen.dry_ms is None or seen.low < seen.samples or seen.dry_ms > _LONGEST_DRY_MS:
+    for observation in story.observations:
+        if (
+            observation.dry_ms is None
+            or observation.low < observation.samples
+            or observation.dry_ms > _LONGEST_DRY_MS
+        ):
             continue
-        if seen.state == PlaybackState.IDLE:
+        if observation.state == PlaybackState.IDLE:
             expected = "another state than idle while no end mark has come"
-            yield Broken(expected, f"idle {seen.dry_ms} ms past the audio", (seen.seq,))
-        elif seen.dry_ms >= _DRY_MS:
+            yield Broken(expected, f"idle {observation.dry_ms} ms past the audio", (observation.seq,))
+        elif observation.dry_ms >= _DRY_MS:
             yield Kept()
 
 
@@ -123,26 +131,27 @@ def abnormal_end(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=("pause", "resume", *PLAYED),
 )
 def pause(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each pause: the audio stands still, and after it nothing of audio or motion is missing."""
-    held: Observation | None = None
-    for seen in story.observations:
-        if not seen.held:
-            held = None
+    """Look at each pause: the audio stands still meanwhile, and afterwards no audio and no motion is
+    missing."""
+    paused_at: Observation | None = None
+    for observation in story.observations:
+        if not observation.held:
+            paused_at = None
             continue
-        if held is not None and seen.played is not None and held.played is not None:
-            if abs(seen.played - held.played) <= story.samples(_TOLERANCE_MS):
+        if paused_at is not None and observation.played is not None and paused_at.played is not None:
+            if abs(observation.played - paused_at.played) <= story.samples(_TOLERANCE_MS):
                 yield Kept()
             else:
-                expected = f"{held.played} samples played, as when it was paused"
-                yield Broken(expected, f"{seen.played} samples", (held.seq, seen.seq))
-        held = held or seen
-    for seen in story.observations:
-        if seen.due is not None and seen.taints == {"C-PAUSE"} and seen.shown_before:
-            if seen.own:
+                expected = f"{paused_at.played} samples played, as when it was paused"
+                yield Broken(expected, f"{observation.played} samples", (paused_at.seq, observation.seq))
+        paused_at = paused_at or observation
+    for observation in story.observations:
+        if observation.due is not None and observation.taints == {"C-PAUSE"} and observation.shown_before:
+            if observation.own:
                 yield Kept()
-            elif seen.blank:
-                expected = f"keyframe {seen.due}, given before or after the pause"
-                yield Broken(expected, "nothing was rendered", (seen.previous_seq, seen.seq))
+            elif observation.blank:
+                expected = f"keyframe {observation.due}, given before or after the pause"
+                yield Broken(expected, "nothing was rendered", (observation.previous_seq, observation.seq))
     yield from _played_out(story, "C-PAUSE")
 
 
@@ -159,57 +168,67 @@ def pause(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=(*PLAYED, MODES),
 )
 def starve(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at audio whose motion is late: it goes on, or in strictSync stalls, says so and goes on later."""
+    """Look at audio whose motion is late: the audio goes on. In strictSync the audio stalls, the client says
+    so, and the audio goes on later."""
     tolerance = story.samples(_TOLERANCE_MS)
-    for seen in story.observations:
-        if seen.strict:
-            yield from _judge_strict_sync(seen, tolerance)
+    for observation in story.observations:
+        if observation.strict:
+            yield from _judge_strict_sync(observation, tolerance)
         elif (
-            seen.conversation is not None
-            and seen.missing_ms > story.slack_ms
-            and seen.played is not None
-            and seen.state != PlaybackState.IDLE
-            and not seen.conversation.taints & APART
+            observation.conversation is not None
+            and observation.missing_ms > story.slack_ms
+            and observation.played is not None
+            and observation.state != PlaybackState.IDLE
+            and not observation.conversation.taints & APART
         ):
-            if seen.played >= seen.low - tolerance:
+            if observation.played >= observation.low - tolerance:
                 yield Kept()
             else:
-                expected = f"audio that goes on without motion: {seen.low} samples by now"
-                yield Broken(expected, f"{seen.played} samples", (seen.seq,))
+                expected = f"audio that goes on without motion: {observation.low} samples by now"
+                yield Broken(expected, f"{observation.played} samples", (observation.seq,))
 
 
-def _judge_strict_sync(seen: Observation, tolerance: int) -> Iterator[Kept | Broken]:
-    """Judge strictSync at one observation: it stalls if motion is missing, says so, and goes on once motion
-    came."""
-    played = seen.played or 0
-    runs = seen.runs and seen.conversation is not None and seen.conversation.last_shown >= 0
-    if seen.stalls and played > seen.motion_end + tolerance:
-        expected = f"audio that stalls at {seen.motion_end} samples, where its motion is missing"
-        yield Broken(expected, f"{played} samples played", (seen.seq,))
-    elif seen.stalls and seen.stalled is not True:
-        yield Broken("a stall that is told", f"stalled is {seen.stalled}", (seen.seq,))
-    elif runs and seen.stalled is True:
-        yield Broken("no stall while motion is there", "stalled is True", (seen.seq,))
-    elif runs and played < seen.low - tolerance:
-        expected = f"audio that goes on once motion has come: {seen.low} samples by now"
-        yield Broken(expected, f"{played} samples", (seen.seq,))
-    elif seen.stalls:
+def _judge_strict_sync(observation: Observation, tolerance: int) -> Iterator[Kept | Broken]:
+    """Yield the outcome of strictSync at one observation: the audio stalls if motion is missing, the client
+    says so, and the audio goes on when motion has come."""
+    played = observation.played or 0
+    must_run = (
+        observation.runs and observation.conversation is not None and observation.conversation.last_shown >= 0
+    )
+    if observation.stalls and played > observation.motion_end + tolerance:
+        expected = f"audio that stalls at {observation.motion_end} samples, where its motion is missing"
+        yield Broken(expected, f"{played} samples played", (observation.seq,))
+    elif observation.stalls and observation.stalled is not True:
+        yield Broken("a stall that is told", f"stalled is {observation.stalled}", (observation.seq,))
+    elif must_run and observation.stalled is True:
+        yield Broken("no stall while motion is there", "stalled is True", (observation.seq,))
+    elif must_run and played < observation.low - tolerance:
+        expected = f"audio that goes on once motion has come: {observation.low} samples by now"
+        yield Broken(expected, f"{played} samples", (observation.seq,))
+    elif observation.stalls:
         yield Kept()
 
 
 def _played_out(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Judge that the conversations which only this rule's situation sets apart are played to their end. With
-    a rule id, a client is judged only if it was seen to play a plain conversation to its end before."""
-    wanted = {rule_id} if rule_id else set()
-    for seen in story.observations:
-        if not seen.over or seen.conversation is None or seen.played is None:
+    """Yield whether conversations are played to their end: those of the situation of `rule_id`, or plain ones
+    if `rule_id` is "". With a rule id, only a client is judged that played a plain conversation to its end
+    before."""
+    situations = {rule_id} if rule_id else set()
+    for observation in story.observations:
+        if not observation.over or observation.conversation is None or observation.played is None:
             continue
-        if seen.conversation.taints & APART != wanted or (rule_id and not seen.ended_well_before):
+        if observation.conversation.taints & APART != situations or (
+            rule_id and not observation.ended_well_before
+        ):
             continue
-        if rule_id == "C-ABNORMAL" and seen.missing_ms and not seen.went_on_before:
+        if rule_id == "C-ABNORMAL" and observation.missing_ms and not observation.went_on_before:
             continue  # This client may be one that stalls without motion.
-        if seen.played == seen.samples:
+        if observation.played == observation.samples:
             yield Kept()
         else:
-            expected = f"the audio played to its end, {seen.samples} samples"
-            yield Broken(expected, f"{seen.played} samples", (seen.conversation.first_seq, seen.seq))
+            expected = f"the audio played to its end, {observation.samples} samples"
+            yield Broken(
+                expected,
+                f"{observation.played} samples",
+                (observation.conversation.first_seq, observation.seq),
+            )

@@ -21,8 +21,8 @@ from spatius_sim.wires.features import AUDIO, PCM, STREAMING
     needs=(AUDIO, PCM),
 )
 def audio_complete(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn: all audio that went up as PCM came down. Audio that went up as Ogg Opus is not
-    judged, because its bytes do not tell its length."""
+    """Look at each clean turn: all audio that went up as PCM came down. Ogg Opus is not judged, because its
+    bytes do not show its length."""
     for turn in story.clean_turns:
         requests = [request for request in turn.requests if not request.broken_off]
         if not requests or requests[0].configured.audio_format != AudioFormat.PCM_S16LE:
@@ -32,7 +32,7 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
         up = b"".join(bytes(request.audio) for request in requests)
         down = turn.audio_down
         same_rate = up_rate == down_rate
-        if up == down if same_rate else _alike_in_length(up, up_rate, down, down_rate):
+        if up == down if same_rate else _equally_long(up, up_rate, down, down_rate):
             yield Kept()
         else:
             yield Broken(
@@ -55,7 +55,7 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.TELLS_TURNS_APART,
 )
 def audio_first(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn with motion: some audio came first. If the trace lacks the upstream half, only
+    """Look at each clean turn with motion: some audio came before the motion. Without the upstream half only
     a client's first turn is judged: motion before a later turn's audio may belong to the earlier turn."""
     for turn in story.turns:
         arrived = [
@@ -66,17 +66,17 @@ def audio_first(story: Story) -> Iterator[Kept | Broken]:
         ]
         if story.upstream_unseen and turn.number == 0:
             arrived = [delivery.seq for delivery in story.arrived_during(turn)]
-        heard = [c.first_audio_seq for c in turn.conversations if c.first_audio_seq is not None]
+        first_audio = [c.first_audio_seq for c in turn.conversations if c.first_audio_seq is not None]
         if not arrived or not turn.clean:
             continue
-        if heard and min(heard) < min(arrived):
+        if first_audio and min(first_audio) < min(arrived):
             yield Kept()
         else:
             yield Broken(
                 f"audio of {turn.name} before its first motion",
                 f"motion came as event {min(arrived)}, "
-                + (f"the first audio as event {min(heard)}" if heard else "and no audio at all"),
-                (min(arrived), *heard[:1]),
+                + (f"the first audio as event {min(first_audio)}" if first_audio else "and no audio at all"),
+                (min(arrived), *first_audio[:1]),
             )
 
 
@@ -91,15 +91,15 @@ def audio_first(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.TELLS_TURNS_APART,
 )
 def end_audio(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each conversation of a clean turn: its audio is marked as ended once, after the last of it.
-    Marks after a client misbehaved are left out if there are earlier ones: R-BADINPUT judges what follows."""
+    """Look at each conversation of a clean turn: one end mark comes, with or after the last audio. Marks
+    after a client misbehaved are left out if there are earlier marks: R-BADINPUT judges what follows."""
     until = bad_manners_since(story.trace)
     for turn in story.clean_turns:
         if turn.swallowed_by is not None:
             yield _wrongly_marked(turn, "its audio went on in an unmarked conversation", turn.swallowed_by)
-        heard = [c for c in turn.conversations if c.pieces]
-        stray = [c for c in turn.conversations if not c.pieces]
-        for conversation in heard:
+        with_audio = [c for c in turn.conversations if c.pieces]
+        without_audio = [c for c in turn.conversations if not c.pieces]
+        for conversation in with_audio:
             marks = [mark for mark in conversation.marks if mark < until] or conversation.marks
             last = max((p.seq for p in conversation.pieces if p.turn in (None, turn)), default=0)
             if len(marks) != 1:
@@ -107,26 +107,27 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
                 yield _wrongly_marked(turn, actual, conversation)
             elif marks[0] < last:
                 yield _wrongly_marked(turn, "audio came after the mark", conversation)
-            elif stray:
-                yield _wrongly_marked(turn, "a mark without audio came as well", stray[0])
+            elif without_audio:
+                yield _wrongly_marked(turn, "a mark without audio came as well", without_audio[0])
             else:
                 yield Kept()
 
 
 def _wrongly_marked(turn: Turn, actual: str, conversation: Conversation) -> Broken:
+    """Return Broken for the end marks of this conversation."""
     expected = f"the last audio of {turn.name} marked as last, once"
     return Broken(expected, actual, (conversation.first_seq, *conversation.marks))
 
 
-def _alike_in_length(up: bytes, up_rate: int, down: bytes, down_rate: int) -> bool:
-    """Whether both lengths agree to 40 ms, one keyframe. Counted in integers."""
+def _equally_long(up: bytes, up_rate: int, down: bytes, down_rate: int) -> bool:
+    """Whether both pieces of PCM last equally long, to 40 ms (one keyframe). Integers keep this exact."""
     up_samples, down_samples = len(up) // BYTES_PER_SAMPLE, len(down) // BYTES_PER_SAMPLE
-    apart = abs(up_samples * down_rate - down_samples * up_rate)
-    return apart * KEYFRAMES_PER_SECOND <= up_rate * down_rate
+    difference = abs(up_samples * down_rate - down_samples * up_rate)
+    return difference * KEYFRAMES_PER_SECOND <= up_rate * down_rate
 
 
 def _first_difference(up: bytes, down: bytes, rates_apart: int) -> str:
-    """Say at which byte the two differ first; "" if they cannot be compared byte by byte."""
+    """Return in words at which byte the audio differs first; "" if the rates differ or nothing came down."""
     if rates_apart or not down:
         return ""
     shorter = min(len(up), len(down))
@@ -135,5 +136,6 @@ def _first_difference(up: bytes, down: bytes, rates_apart: int) -> str:
 
 
 def _first_events(turn: Turn) -> tuple[int, ...]:
+    """Return the first events of the turn's requests and conversations."""
     firsts = [request.first_seq for request in turn.requests]
     return (*firsts, *(conversation.first_seq for conversation in turn.conversations))

@@ -25,18 +25,18 @@ _MOST_LAG_SECONDS = 0.2
     needs=(CLIENT_AUDIO, OWN_STREAM),
 )
 def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at the turns of other clients after one client misbehaved: they are served whole. The relay may
-    hang up on the client that misbehaved."""
-    bad = {
+    """Look at the turns of other clients after one client misbehaved: all of their audio and motion comes.
+    The relay may hang up on the client that misbehaved."""
+    misbehaved = {
         event.connection: event.seq
         for event in reversed(story.trace.events)
         if event.what == Provoked(Provocation.RUBBISH)
         or (event.lane is Lane.DOWNSTREAM and event.what == Closed(by_kit=True, code=ABNORMAL_CLOSE))
     }
-    for client, seq in bad.items():
+    for client, seq in misbehaved.items():
         for turn in story.turns:
-            late = (turn.waited_seq or 0) > seq and _is_undisturbed(turn)
-            if turn.client not in bad and late and _was_served(story, turn):
+            waited_after = (turn.waited_seq or 0) > seq and _is_undisturbed(turn)
+            if turn.client not in misbehaved and waited_after and _was_served(story, turn):
                 yield _served_whole(story, turn, f"{client} misbehaved", seq)
 
 
@@ -51,8 +51,8 @@ def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
     waits="a client has to be slow",
 )
 def slow_client(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each turn whose client stopped reading for a while: it loses nothing, and no other turn
-    meanwhile."""
+    """Look at each turn whose client stopped reading for a while: the client loses nothing, and the turns of
+    others come meanwhile."""
     for turn in story.turns:
         window = _unread_window(story, turn)
         if window is None or not (_is_undisturbed(turn) and _was_served(story, turn)):
@@ -70,23 +70,24 @@ def slow_client(story: Story) -> Iterator[Kept | Broken | Late]:
 
 
 def _is_undisturbed(turn: Turn) -> bool:
-    """Whether nothing but a client's misbehaviour could disturb this turn."""
+    """Whether only the misbehaviour of a client can have disturbed this turn."""
     return turn.has_keyframe and not turn.unfinished and turn.largest <= ORDINARY_BYTES
 
 
 def _was_served(story: Story, turn: Turn) -> bool:
-    """Whether an earlier turn of this client was served whole: otherwise the misbehaviour changed nothing."""
+    """Whether all of an earlier turn came to this client. If not, the relay failed before the
+    misbehaviour."""
     before = (t for t in story.clean_turns if t.client == turn.client and t.number < turn.number)
     return any(t.complete and not _what_is_missing(story, t, len(story.trace.events)) for t in before)
 
 
 def _served_meanwhile(story: Story, other: Turn, slow: Turn, window: tuple[int, int]) -> Kept | Broken | Late:
-    """Judge whether the other turn was served while the slow client read nothing."""
+    """Return whether the other turn came to its end while the slow client read nothing."""
     if other.complete:
         return Kept()
-    late = lag_seconds(story.trace, *window)
-    if late > _MOST_LAG_SECONDS:
-        return Late(late)
+    lag = lag_seconds(story.trace, *window)
+    if lag > _MOST_LAG_SECONDS:
+        return Late(lag)
     return Broken(
         f"{other.name} served while {slow.client} read nothing",
         _what_is_missing(story, other, window[1]) or "it did not come to its end",
@@ -95,18 +96,19 @@ def _served_meanwhile(story: Story, other: Turn, slow: Turn, window: tuple[int, 
 
 
 def _served_whole(story: Story, turn: Turn, when: str, seq: int) -> Kept | Broken | Late:
-    """Judge whether all of the turn came to its client; `when` says what had happened, as event `seq`."""
+    """Return whether all of the turn came to its client. `when` says what had happened before, as event
+    `seq`."""
     missing = _what_is_missing(story, turn, len(story.trace.events))
-    late = lag_seconds(story.trace, turn.started_seq, turn.waited_seq or turn.started_seq)
-    if missing and late > _MOST_LAG_SECONDS:
-        return Late(late)
+    lag = lag_seconds(story.trace, turn.started_seq, turn.waited_seq or turn.started_seq)
+    if missing and lag > _MOST_LAG_SECONDS:
+        return Late(lag)
     if missing:
         return Broken(f"all of {turn.name} when {when}", missing, (seq, turn.started_seq))
     return Kept()
 
 
 def _unread_window(story: Story, turn: Turn) -> tuple[int, int] | None:
-    """Find the events between which the client of this turn read nothing; None if it always read."""
+    """Return the two events between which the client of this turn read nothing; None if it always read."""
     seqs = [
         event.seq
         for intent in (Provocation.UNREAD, Provocation.READ_ON)
@@ -119,7 +121,7 @@ def _unread_window(story: Story, turn: Turn) -> tuple[int, int] | None:
 
 
 def _what_is_missing(story: Story, turn: Turn, until: int) -> str:
-    """Say what of a turn had not come before the event `until`; "" if all had."""
+    """Return in words what of a turn had not come before the event `until`; "" if nothing was missing."""
     requests = [r for r in turn.requests if r.told_by_audio and not r.broken_off]
     if not any(request.ends and request.ends[0] < until for request in requests):
         return "its audio did not go up to its end"

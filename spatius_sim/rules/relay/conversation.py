@@ -1,4 +1,4 @@
-"""R rules on conversations, turns and clients: what belongs to one never lands in another."""
+"""R rules that conversations, turns and clients stay apart: none gets audio or motion of another."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -38,15 +38,15 @@ _AN_HOUR_NS = 3_600_000_000_000
     speech=Speech.TELLS_TURNS_APART,
 )
 def conversation(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn: the reference decoder plays it with all its motion, then is idle. A turn whose
-    audio never went up, though another turn was served, is broken, too; not so a turn of silence alone, which
-    a relay need not pass on (ASSUMED)."""
-    served = any(turn.payloads for turn in story.turns)
+    """Look at each clean turn: the reference decoder plays its audio with all its motion, then is idle. The
+    rule is also broken if a turn's audio never went up, and another turn was served. A turn of silence is
+    not judged then: a relay need not pass silence on (ASSUMED)."""
+    any_served = any(turn.payloads for turn in story.turns)
     for turn in story.clean_turns:
-        owed = story.arrived_during(turn) if story.upstream_unseen else turn.payloads
-        if turn.conversations and owed:
+        expected_motion = story.arrived_during(turn) if story.upstream_unseen else turn.payloads
+        if turn.conversations and expected_motion:
             yield _play_turn(story, turn)
-        elif served and not turn.requests and any(turn.pcm):
+        elif any_served and not turn.requests and any(turn.pcm):
             yield _not_played(turn, "its audio never went up, and no motion came", turn.started_seq)
 
 
@@ -60,8 +60,9 @@ def conversation(story: Story) -> Iterator[Kept | Broken]:
     needs=(SEVERAL_TURNS,),
 )
 def turns_follow(story: Story) -> Iterator[Kept | Broken]:
-    """Look at the motion of clean turns of clients with several turns: it arrived in a conversation of its
-    turn. Conversations within one turn are not told apart: no document ties a req_id to a conversation."""
+    """Look at the motion of clean turns, if their client has several turns: the motion arrived in a
+    conversation of its own turn. Which conversation of the turn is not judged: no document ties a req_id to a
+    conversation."""
     several = {turn.client for turn in story.clean_turns if turn.number > 0}
     for delivery in story.deliveries:
         sent = delivery.sent
@@ -91,8 +92,8 @@ def turns_follow(story: Story) -> Iterator[Kept | Broken]:
     needs=(CLIENT_AUDIO, OWN_STREAM),
 )
 def isolation(story: Story) -> Iterator[Kept | Broken]:
-    """Look at all motion and audio that arrived: it belongs to the client that got it. Nothing is judged if
-    only one client was served."""
+    """Look at all motion and audio that arrived: they belong to the client that got them. Nothing is judged
+    if only one client was served."""
     served = {delivery.client for delivery in story.deliveries}
     if len(served | {conversation.client for conversation in story.conversations}) < 2:
         return
@@ -101,14 +102,15 @@ def isolation(story: Story) -> Iterator[Kept | Broken]:
         if meant is not None:
             yield _judge_owner(delivery.client, meant, delivery.seq, "motion")
     for conversation in story.conversations:
-        spoken = {id(piece.turn): (piece.turn, piece.seq) for piece in reversed(conversation.pieces)}
-        for turn, seq in spoken.values():
+        first_pieces = {id(piece.turn): (piece.turn, piece.seq) for piece in reversed(conversation.pieces)}
+        for turn, seq in first_pieces.values():
             if turn is not None:
                 yield _judge_owner(conversation.client, turn, seq, "audio")
 
 
 def _judge_owner(client: str, turn: Turn, seq: int, what: str) -> Kept | Broken:
-    """Judge whether audio or motion of this turn, which arrived as event `seq`, came to the turn's client."""
+    """Return whether audio or motion of this turn came to the turn's client: it came to `client`, as event
+    `seq`."""
     if turn.client == client:
         return Kept()
     return Broken(
@@ -117,17 +119,17 @@ def _judge_owner(client: str, turn: Turn, seq: int, what: str) -> Kept | Broken:
 
 
 def _play_turn(story: Story, turn: Turn) -> Kept | Broken:
-    """Play the turn as AvatarKit would: feed it in arrival order while playback is held, then run it to its
-    end."""
+    """Return whether the reference decoder plays the turn well. The decoder gets all audio and motion in
+    arrival order while playback is held, as AvatarKit would; then playback runs to its end."""
     numbers = count(1)
     rate = story.output_rates.get(turn.client, turn.sample_rate)
     decoder = ClientDecoder(rate, lambda: f"conversation-{next(numbers)}")
     ids: dict[str, str] = {}
     left_over = _left_over(story, turn)
-    for event, heard in client_hears(story.trace, turn.started_seq, turn.until_seq):
+    for event, relay_event in client_hears(story.trace, turn.started_seq, turn.until_seq):
         if event.connection != turn.client:
             continue
-        match heard:
+        match relay_event:
             case Audio() | Motion() if event.seq in left_over:
                 continue  # R-STALE judges what is left of a turn that was cut off.
             case Audio(pcm, last, turn_id):
@@ -141,10 +143,10 @@ def _play_turn(story: Story, turn: Turn) -> Kept | Broken:
                 decoder.yield_frames_data(payloads, ids.get(turn_id, "") if labelled else current)
             case _:
                 continue
-        for reported in decoder.take_events():
-            if isinstance(reported, MotionDiscarded):
-                return _not_played(turn, f"a payload was discarded: {reported.reason}", event.seq)
-            if isinstance(reported, AudioOnlyEntered):
+        for decoder_event in decoder.take_events():
+            if isinstance(decoder_event, MotionDiscarded):
+                return _not_played(turn, f"a payload was discarded: {decoder_event.reason}", event.seq)
+            if isinstance(decoder_event, AudioOnlyEntered):
                 return _not_played(turn, "an empty list made it audio-only", event.seq)
     decoder.advance(_AN_HOUR_NS)
     if decoder.state is not PlaybackState.IDLE:
@@ -153,7 +155,7 @@ def _play_turn(story: Story, turn: Turn) -> Kept | Broken:
 
 
 def _left_over(story: Story, turn: Turn) -> set[int]:
-    """Find the events that brought audio or motion of another turn, which the client had cut off."""
+    """Return the events that brought audio or motion of another turn, which the client had cut off."""
     pieces = ((p.seq, p.turn) for conversation in story.conversations for p in conversation.pieces)
     sent = ((d.seq, d.sent.request.turn) for d in story.deliveries if d.sent is not None)
     return {
@@ -162,4 +164,5 @@ def _left_over(story: Story, turn: Turn) -> set[int]:
 
 
 def _not_played(turn: Turn, actual: str, seq: int) -> Broken:
+    """Return Broken for a turn that the decoder did not play well."""
     return Broken(f"{turn.name} played with all its motion, then idle", actual, (seq,))

@@ -1,5 +1,4 @@
-"""R rules on a Motion Server that refuses, fails or goes silent: on the turn in which it fails, and on the
-next."""
+"""R rules on the turn in which Motion Server refuses, fails or goes silent, and on the turn after."""
 
 from collections.abc import Iterator
 
@@ -15,7 +14,7 @@ from spatius_sim.wires.events import Failed, Motion
 from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, ERRORS, PCM
 
 _ORDINARY_CLOSES = (1000, 1001, 1005)
-"""Close codes that tell a client of no failure; 1005 means that no code was given."""
+"""Close codes from which a client learns of no failure; 1005 means that the close had no code."""
 
 
 @rule(
@@ -26,8 +25,8 @@ _ORDINARY_CLOSES = (1000, 1001, 1005)
     Provenance.DOCUMENTED,
 )
 def recover(story: Story) -> Iterator[Kept | Broken]:
-    """Look at the turn after one that lost its motion: some of its audio and some of its motion came. How
-    well that turn works is judged by other rules."""
+    """Look at the turn after a turn that lost its motion: some of its audio and some of its motion came.
+    Other rules judge the rest."""
     for before, turn in _pairs_of_turns(story):
         if not before.lost_motion or turn.failures or not turn.calm:
             continue
@@ -57,7 +56,7 @@ def recover(story: Story) -> Iterator[Kept | Broken]:
     waits="a relay needs time to notice that Motion Server is silent",
 )
 def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each turn that lost its motion: its audio came whole, and was marked as ended in time."""
+    """Look at each turn that lost its motion: all its audio came, and was marked as ended in time."""
     wait = story.trace.header.fallback_wait
     for turn in _turns_without_motion(story):
         wanted, rate = _audio_owed(story, turn)
@@ -67,19 +66,19 @@ def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
         expected = f"the audio of {turn.name}, marked as ended, {wait:g} s after {fault} at the latest"
         got = turn.audio_down
         marks = [mark for conversation in turn.conversations for mark in conversation.marks]
-        last = max((c.last_audio_seq or 0 for c in turn.conversations), default=0)
-        after_the_audio = [mark for mark in marks if mark >= last]
+        last_audio = max((c.last_audio_seq or 0 for c in turn.conversations), default=0)
+        marks_after_audio = [mark for mark in marks if mark >= last_audio]
         if not _holds_what_was_owed(story, turn, got, wanted, rate):
             actual = f"{len(got)} bytes of audio came, and {len(wanted)} were owed"
             yield from _never_came(story, turn, Broken(expected, actual, _proving_events(turn)))
-        elif not after_the_audio:
+        elif not marks_after_audio:
             yield from _never_came(
                 story, turn, Broken(expected, "its end was never marked", _proving_events(turn))
             )
         else:
-            since, came = _time_runs_from(story, turn), min(after_the_audio)
-            late = Broken(expected, "the mark came later", (*_proving_events(turn), came))
-            yield in_time(story.trace, since, came, wait, late)
+            since, marked_at = _time_runs_from(story, turn), min(marks_after_audio)
+            late = Broken(expected, "the mark came later", (*_proving_events(turn), marked_at))
+            yield in_time(story.trace, since, marked_at, wait, late)
 
 
 @rule(
@@ -92,45 +91,47 @@ def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
     waits="a relay needs time to notice that Motion Server is silent",
 )
 def error_told(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each turn that lost its motion: its client was told in time. An error, an empty list of motion
-    (seed:002: go on with audio alone) and a close with an extraordinary code all tell it."""
+    """Look at each turn that lost its motion: its client was told in time. Three things tell the client: an
+    error, an empty list of motion (seed:002: go on with audio alone), and a close with an unusual code."""
     wait = story.trace.header.fallback_wait
     for turn in _turns_without_motion(story):
         expected = (
             f"{turn.client} is told within {wait:g} s that motion failed, after {_fault_in_words(turn)}"
         )
-        told = _first_told_at(story, turn)
-        if told is None:
+        told_at = _first_told_at(story, turn)
+        if told_at is None:
             yield from _never_came(story, turn, Broken(expected, "nothing told it", _proving_events(turn)))
         else:
-            late = Broken(expected, "it was told later", (*_proving_events(turn), told))
-            yield in_time(story.trace, _time_runs_from(story, turn), told, wait, late)
+            late = Broken(expected, "it was told later", (*_proving_events(turn), told_at))
+            yield in_time(story.trace, _time_runs_from(story, turn), told_at, wait, late)
 
 
 def _pairs_of_turns(story: Story) -> Iterator[tuple[Turn, Turn]]:
+    """Return each turn together with the turn before it, which stands first."""
     return ((turn.before, turn) for turn in story.turns if turn.before is not None)
 
 
 def _turns_without_motion(story: Story) -> Iterator[Turn]:
+    """Return the calm turns that lost their motion by a failure."""
     return (turn for turn in story.turns if turn.calm and turn.lost_motion)
 
 
 def _audio_owed(story: Story, turn: Turn) -> tuple[bytes, int]:
-    """Return the audio that a client can count on, and its rate in Hz: all that the client said or, if it
-    says nothing itself, what went up."""
+    """Return the audio that a client must get, and its rate in Hz. It is what the client spoke or, if clients
+    bring no audio, what went up."""
     if CLIENT_AUDIO not in story.trace.header.lacks:
         return turn.pcm, turn.sample_rate
-    went_up = b"".join(bytes(request.audio) for request in turn.requests)
-    return went_up, turn.requests[0].sample_rate if turn.requests else 0
+    sent_up = b"".join(bytes(request.audio) for request in turn.requests)
+    return sent_up, turn.requests[0].sample_rate if turn.requests else 0
 
 
 def _holds_what_was_owed(story: Story, turn: Turn, got: bytes, wanted: bytes, rate: int) -> bool:
-    """Whether the audio that came holds the audio that was owed. If a relay changes audio in clean turns,
-    too, a length that agrees to 40 ms is enough."""
+    """Whether the audio `got` holds the audio `wanted`. If the relay also changes the audio of clean turns,
+    it is enough if at most 40 ms are missing."""
     if wanted in got or PCM in story.trace.header.lacks:
         return True
-    clean = [one for one in story.clean_turns if one.client == turn.client]
-    if any(one.audio_down == one.pcm for one in clean):
+    clean_turns = [clean for clean in story.clean_turns if clean.client == turn.client]
+    if any(clean.audio_down == clean.pcm for clean in clean_turns):
         return False
     down_rate = story.output_rates.get(turn.client, rate)
     missing = len(wanted) * down_rate - len(got) * rate
@@ -138,24 +139,25 @@ def _holds_what_was_owed(story: Story, turn: Turn, got: bytes, wanted: bytes, ra
 
 
 def _first_told_at(story: Story, turn: Turn) -> int | None:
-    """Find the event at which the client was first told that no motion will come; None if it was never
-    told."""
+    """Return the event at which the client was first told that no motion will come; None if there is none."""
     since, until = turn.failures[0].seq, turn.until_seq
-    words = [
+    notices = [
         event.seq
-        for event, said in client_hears(story.trace, since, until)
+        for event, relay_event in client_hears(story.trace, since, until)
         if event.connection == turn.client
-        and (isinstance(said, Failed) or (isinstance(said, Motion) and not said.payloads))
+        and (
+            isinstance(relay_event, Failed) or (isinstance(relay_event, Motion) and not relay_event.payloads)
+        )
     ]
     return min(
-        words + [seq for seq, code in _closes_by_relay(story, turn) if code not in _ORDINARY_CLOSES],
+        notices + [seq for seq, code in _closes_by_relay(story, turn) if code not in _ORDINARY_CLOSES],
         default=None,
     )
 
 
 def _never_came(story: Story, turn: Turn, broken: Broken) -> Iterator[Broken | Late]:
-    """Accuse the relay of an absence, if the kit waited for long enough or the relay has ended the
-    connection."""
+    """Yield `broken` for something that did not come, if the kit waited for long enough or the relay closed
+    the connection. Yield Late if the kit was blocked meanwhile."""
     assert turn.waited_seq is not None
     if _closes_by_relay(story, turn):
         yield broken
@@ -167,7 +169,7 @@ def _never_came(story: Story, turn: Turn, broken: Broken) -> Iterator[Broken | L
 
 
 def _closes_by_relay(story: Story, turn: Turn) -> list[tuple[int, int]]:
-    """List the events at which the relay closed the turn's connection, each with its code."""
+    """Return the events at which the relay closed the turn's connection, each with its code."""
     return [
         (event.seq, event.what.code)
         for event in story.trace.events[turn.failures[0].seq : turn.until_seq]
@@ -179,20 +181,22 @@ def _closes_by_relay(story: Story, turn: Turn) -> list[tuple[int, int]]:
 
 
 def _time_runs_from(story: Story, turn: Turn) -> int:
-    """Find the event from which a relay's time runs: Motion Server has failed, and the client has said
-    all."""
-    said = (
+    """Return the event from which the relay's time runs: then Motion Server has failed, and the client has
+    sent all its audio."""
+    sent = (
         event.seq
         for event in story.trace.events[turn.started_seq : turn.waited_seq]
         if event.lane is Lane.DOWNSTREAM and event.connection == turn.client and isinstance(event.what, Sent)
     )
-    return max(turn.failures[0].seq, *said, turn.started_seq)
+    return max(turn.failures[0].seq, *sent, turn.started_seq)
 
 
 def _fault_in_words(turn: Turn) -> str:
+    """Return the first failure of the turn in words."""
     what = turn.failures[0].what
     return f"a fault ({describe_fault(what)})" if isinstance(what, Injected) else "a fault"
 
 
 def _proving_events(turn: Turn) -> tuple[int, ...]:
+    """Return the events that show the fault and the start of the turn."""
     return turn.failures[0].seq, turn.started_seq

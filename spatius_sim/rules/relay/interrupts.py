@@ -34,14 +34,14 @@ _HUNG_UP = Closed(by_kit=True, code=1000)
     needs=(CLIENT_AUDIO, SEVERAL_TURNS),
 )
 def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each turn that follows a turn which was cut off: nothing of the old turn is taken for the new
-    one. Payloads already in flight may arrive until the new turn's first audio."""
+    """Look at each turn after a turn that was cut off: no audio or motion of the old turn is taken for the
+    new turn. Payloads already in flight may arrive until the new turn's first audio."""
     for turn in story.turns:
         begun = _new_turn_begun(story, turn)
         for old in _cut_off_before(turn):
             if begun is not None and old.requests:
-                broken = [*_under_another_id(story, old, turn), *_left_over(story, old, turn, begun)]
-                yield from broken or (Kept(),)
+                faults = [*_under_another_id(story, old, turn), *_left_over(story, old, turn, begun)]
+                yield from faults or (Kept(),)
 
 
 @rule(
@@ -56,54 +56,53 @@ def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
     seen_in=Half.UPSTREAM,
 )
 def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each client that hung up: the upstream sessions that carried its audio are closed in time.
-    Sessions that carried no audio of a client are not judged."""
+    """Look at each client that hung up: the upstream sessions that carried its audio are closed in time."""
     waits = [
         event
         for event in story.trace.on_lane(Lane.KIT)
         if isinstance(event.what, WaitEnded) and event.what.what_for is Awaited.HANG_UP
     ]
     for wait in waits:
-        left = _hung_up_at(story, wait)
-        if left is None:
+        hung_up = _hung_up_at(story, wait)
+        if hung_up is None:
             continue
-        for upstream in _sessions_of(story, wait.connection):
-            opened, closed = _opened_and_closed(story, upstream)
-            if closed < left:
+        for session in _sessions_of(story, wait.connection):
+            opened, closed = _opened_and_closed(story, session)
+            if closed < hung_up:
                 continue
-            seen = min(closed, wait.seq)
+            judged_at = min(closed, wait.seq)
             broken = Broken(
                 f"the upstream session of {wait.connection} closed within {HANG_UP_SECONDS:.0f} s of its "
                 "hanging up (a relay that keeps a pool of them declares that it lacks own-upstream)",
-                f"{upstream} was still open",
-                (left, seen),
+                f"{session} was still open",
+                (hung_up, judged_at),
             )
-            outcome = in_time(story.trace, max(left, opened), seen, HANG_UP_SECONDS, broken)
+            outcome = in_time(story.trace, max(hung_up, opened), judged_at, HANG_UP_SECONDS, broken)
             # A wait that was cut short shows nothing.
-            if seen == closed or not isinstance(outcome, Kept):
+            if judged_at == closed or not isinstance(outcome, Kept):
                 yield outcome
 
 
 def _cut_off_before(turn: Turn) -> Iterator[Turn]:
     """Yield the earlier turns of the same client that were cut off, the latest first."""
-    old = turn.before
-    while old is not None:
-        if old.abandoned:
-            yield old
-        old = old.before
+    earlier = turn.before
+    while earlier is not None:
+        if earlier.abandoned:
+            yield earlier
+        earlier = earlier.before
 
 
 def _new_turn_begun(story: Story, turn: Turn) -> int | None:
-    """Find the event after which nothing of an older turn may come without an id: the turn's first audio at
-    its client or, if the client plays what it spoke itself, at Motion Server. None if there was no such
-    audio."""
+    """Return the event after which nothing of an older turn may come without an id; None if there is none. It
+    is the turn's first audio at its client or, if a client plays the audio that it sent, at Motion Server."""
     if AUDIO in story.trace.header.lacks:
         return min((request.first_seq for request in turn.requests if request.told_by_audio), default=None)
     return min(_audio_events(story, turn), default=None)
 
 
 def _audio_events(story: Story, turn: Turn, *, labelled: bool | None = None) -> list[int]:
-    """List the events at which pieces of the turn's audio came to its client."""
+    """Return the events at which audio of the turn came to its client. `labelled` picks conversations with
+    (True) or without (False) a turn id."""
     return [
         piece.seq
         for conversation in story.conversations
@@ -114,7 +113,7 @@ def _audio_events(story: Story, turn: Turn, *, labelled: bool | None = None) -> 
 
 
 def _under_another_id(story: Story, old: Turn, turn: Turn) -> Iterator[Broken]:
-    """Accuse motion and audio of either turn that bore the other turn's id."""
+    """Yield Broken for motion and audio of one of the two turns that came with the other turn's id."""
     for delivery in story.deliveries:
         meant = delivery.sent.request.turn if delivery.sent is not None else None
         joined = delivery.conversation.turn if delivery.conversation is not None else None
@@ -128,13 +127,15 @@ def _under_another_id(story: Story, old: Turn, turn: Turn) -> Iterator[Broken]:
 
 
 def _under_wrong_id(what: str, meant: Turn, joined: Turn, seq: int) -> Broken:
+    """Return Broken for motion or audio of the turn `meant` that came with the id of the turn `joined`."""
     return Broken(f"{what} of {meant.name} under that turn's id", f"it bore the id of {joined.name}", (seq,))
 
 
 def _left_over(story: Story, old: Turn, turn: Turn, begun: int) -> Iterator[Broken]:
-    """Accuse audio and motion of the old turn that came without a turn id once the new turn had begun."""
-    played_by_client = AUDIO in story.trace.header.lacks
-    audio = [] if played_by_client else [s for s in _audio_events(story, old, labelled=False) if s > begun]
+    """Yield Broken for audio and motion of the old turn that came without a turn id after the event
+    `begun`."""
+    client_plays_own = AUDIO in story.trace.header.lacks
+    audio = [] if client_plays_own else [s for s in _audio_events(story, old, labelled=False) if s > begun]
     motion = [delivery.seq for delivery in story.deliveries if _is_left_over(story, delivery, old, begun)]
     for what, seqs in (("audio", audio), ("motion", motion)):
         if seqs:
@@ -146,7 +147,7 @@ def _left_over(story: Story, old: Turn, turn: Turn, begun: int) -> Iterator[Brok
 
 
 def _is_left_over(story: Story, delivery: Delivery, old: Turn, begun: int) -> bool:
-    """Whether this delivery brought motion of the old turn without a turn id, too late."""
+    """Whether this delivery brought motion of the old turn without a turn id after the event `begun`."""
     sent = delivery.sent
     if sent is None or sent.request.turn is not old or delivery.labelled or delivery.client != old.client:
         return False
@@ -154,22 +155,22 @@ def _is_left_over(story: Story, delivery: Delivery, old: Turn, begun: int) -> bo
 
 
 def _hung_up_at(story: Story, wait: Event) -> int | None:
-    """Find the event at which the client hung up for good, before this wait ended; None if it did not."""
+    """Return the last event at which the client hung up before this wait ended; None if it did not."""
     downstream = story.trace.on_lane(Lane.DOWNSTREAM)
-    left = (e.seq for e in downstream if e.connection == wait.connection and e.what == _HUNG_UP)
-    return max((seq for seq in left if seq < wait.seq), default=None)
+    hang_ups = (e.seq for e in downstream if e.connection == wait.connection and e.what == _HUNG_UP)
+    return max((seq for seq in hang_ups if seq < wait.seq), default=None)
 
 
 def _sessions_of(story: Story, client: str) -> list[str]:
-    """Name the upstream sessions that carried this client's audio."""
-    names = (r.connection for r in story.requests if r.turn is not None and r.turn.client == client)
-    return list(dict.fromkeys(names))
+    """Return the upstream sessions that carried this client's audio."""
+    sessions = (r.connection for r in story.requests if r.turn is not None and r.turn.client == client)
+    return list(dict.fromkeys(sessions))
 
 
-def _opened_and_closed(story: Story, upstream: str) -> tuple[int, int]:
-    """Find the events at which a session was opened and closed; the end of the trace if it was never
-    closed."""
-    events = [event for event in story.trace.on_lane(Lane.UPSTREAM) if event.connection == upstream]
+def _opened_and_closed(story: Story, session: str) -> tuple[int, int]:
+    """Return the events at which an upstream session was opened and closed. A session that was never closed
+    gets the end of the trace."""
+    events = [event for event in story.trace.on_lane(Lane.UPSTREAM) if event.connection == session]
     opened = next((event.seq for event in events if isinstance(event.what, Opened)), 0)
     closed = next((event.seq for event in events if isinstance(event.what, Closed)), len(story.trace.events))
     return opened, closed

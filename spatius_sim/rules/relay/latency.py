@@ -19,11 +19,12 @@ _NS_IN_A_MS = 1e6
     unit="ms",
 )
 def latency(story: Story) -> Iterator[Kept | Late]:
-    """Measure the milliseconds from Motion Server's send to the client's receipt, for each payload."""
+    """Yield for each payload the milliseconds from Motion Server's send to the client's receipt; Late if the
+    kit was blocked in between."""
     events = story.trace.events
     for turn in story.clean_turns:
         for payload in turn.payloads:
             for delivery in payload.deliveries[:1]:
-                late = lag_seconds(story.trace, payload.seq, delivery.seq)
-                took = (events[delivery.seq].at_ns - events[payload.seq].at_ns) / _NS_IN_A_MS
-                yield Late(late) if late else Kept(took)
+                blocked = lag_seconds(story.trace, payload.seq, delivery.seq)
+                milliseconds = (events[delivery.seq].at_ns - events[payload.seq].at_ns) / _NS_IN_A_MS
+                yield Late(blocked) if blocked else Kept(milliseconds)

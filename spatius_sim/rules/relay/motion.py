@@ -18,7 +18,7 @@ from spatius_sim.wires.features import MOTION_END
     speech=Speech.NOT_COMPARED,
 )
 def motion_verbatim(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each payload that arrived: its bytes are those of a payload that Motion Server sent."""
+    """Look at each payload that arrived: Motion Server sent a payload of the same bytes."""
     for delivery in story.deliveries:
         if delivery.sent is not None:
             yield Kept()
@@ -50,7 +50,7 @@ def _in_a_large_turn(story: Story, delivery: Delivery) -> bool:
     speech=Speech.TELLS_TURNS_APART,
 )
 def motion_complete(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each payload of a clean turn: it arrived, once."""
+    """Look at each payload of a clean turn: the payload arrived once."""
     for turn in story.clean_turns:
         payloads = turn.payloads
         for number, payload in enumerate(payloads, 1):
@@ -76,8 +76,8 @@ def motion_complete(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def motion_order(story: Story) -> Iterator[Kept | Broken]:
-    """Look at neighbouring payloads of a conversation: they arrived as they were sent. Between requests that
-    were answered at the same time either order passes."""
+    """Look at each two neighbouring payloads of a conversation: they arrived in the order in which they were
+    sent. Payloads of two requests may come in either order if their answers overlapped."""
     for arrived in _by_conversation(story).values():
         for (sent_before, before), (sent_after, after) in pairwise(arrived):
             started_before = sent_before.request.first_seq
@@ -104,7 +104,7 @@ def motion_order(story: Story) -> Iterator[Kept | Broken]:
 )
 def end_motion(story: Story) -> Iterator[Kept | Broken]:
     """Look at each clean turn whose motion Motion Server ended: the last motion is marked as last. A mark may
-    come on its own after the motion, and each request may bear one."""
+    come on its own after the motion, and each request may have a mark."""
     for turn in story.clean_turns:
         arrived = [d for payload in turn.payloads for d in payload.deliveries if d.client == turn.client]
         if not arrived or not any(payload.response.end for payload in turn.payloads):
@@ -122,7 +122,7 @@ def end_motion(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _more_came_after(marked: Delivery, mark: int, arrived: list[Delivery]) -> bool:
-    """Whether more payloads of the marked payload's request came after the mark."""
+    """Whether the payload `marked` came with this mark, and more payloads of its request came later."""
     if marked.seq != mark or marked.sent is None:
         return False
     request = marked.sent.request
@@ -130,13 +130,14 @@ def _more_came_after(marked: Delivery, mark: int, arrived: list[Delivery]) -> bo
 
 
 def _by_conversation(story: Story) -> dict[tuple[str, int], list[tuple[SentPayload, Delivery]]]:
-    """Group the deliveries by conversation, without doubles and without motion of other clients."""
+    """Return the payloads of each conversation as (sent, delivered), without doubles and without motion of
+    other clients."""
     arrived: dict[tuple[str, int], list[tuple[SentPayload, Delivery]]] = {}
     for delivery in story.deliveries:
         if delivery.sent is None or delivery.doubled:
             continue
-        meant = delivery.sent.request.turn
-        if meant is None or meant.client == delivery.client:
+        turn = delivery.sent.request.turn
+        if turn is None or turn.client == delivery.client:
             key = (delivery.client, id(delivery.conversation))
             arrived.setdefault(key, []).append((delivery.sent, delivery))
     return arrived

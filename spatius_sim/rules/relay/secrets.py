@@ -11,7 +11,7 @@ _TELLING_LENGTH = 16
 """The shortest secret that is judged: a shorter one could stand in a message by chance."""
 
 _UNNAMED_FORM = ", hex"
-"""The end of a place in which a secret stood in a form that the rule does not name."""
+"""How a place ends if the secret stood there in a form that the rule does not name."""
 
 
 @rule(
@@ -25,14 +25,14 @@ _UNNAMED_FORM = ", hex"
     speech=Speech.NOT_COMPARED,
 )
 def secrets(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each message and header that reached a client: no known API key or session token stands in
-    it."""
-    known = [
+    """Look at each message and header that reached a client: they contain no known API key and no session
+    token."""
+    known_secrets = [
         event.what
         for event in story.trace.on_lane(Lane.KIT)
         if isinstance(event.what, SecretKnown) and event.what.length >= _TELLING_LENGTH
     ]
-    kinds = {secret.kind for secret in known}
+    kinds = {secret.kind for secret in known_secrets}
     knows_a_key = any(kind.startswith("key") for kind in kinds)
     for event in story.trace.on_lane(Lane.DOWNSTREAM):
         match event.what:
@@ -51,23 +51,22 @@ def secrets(story: Story) -> Iterator[Kept | Broken]:
     Provenance.DOCUMENTED,
 )
 def tokenless(story: Story) -> Iterator[Kept | Broken]:
-    """Look at clients without Spatius credentials: they are served. If nobody is served, the relay may want a
-    login of its own; it is accused only if a client with Spatius credentials was served and the others were
-    not."""
-    served = [turn for turn in story.turns if any(payload.deliveries for payload in turn.payloads)]
+    """Look at clients without Spatius credentials: they are served. The rule is broken only if all clients
+    that were served had such credentials. If nobody was served, the relay may want a login of its own."""
+    served_turns = [turn for turn in story.turns if any(payload.deliveries for payload in turn.payloads)]
     holders = {
         event.connection: event.seq
         for event in story.trace.on_lane(Lane.DOWNSTREAM)
         if isinstance(event.what, Opened) and event.what.token
     }
-    for turn in served:
+    for turn in served_turns:
         if turn.client not in holders:
             yield Kept()
-    if served and all(turn.client in holders for turn in served):
+    if served_turns and all(turn.client in holders for turn in served_turns):
         for turn in story.clean_turns:
             if turn.client not in holders:
                 yield Broken(
                     f"{turn.name} served without Spatius credentials",
-                    f"it was not, and {served[0].name}, which bore some, was",
-                    (turn.started_seq, holders[served[0].client]),
+                    f"it was not, and {served_turns[0].name}, which bore some, was",
+                    (turn.started_seq, holders[served_turns[0].client]),
                 )

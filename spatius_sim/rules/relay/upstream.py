@@ -23,7 +23,7 @@ from spatius_sim.wires.features import OWN_UPSTREAM
 _BAD_TOKEN_STATUSES = (400, 401)
 _MOST_ATTEMPTS = 5
 _ATTEMPTS_NS = 10_000_000_000
-"""The most attempts for each client after a refusal, and the time in which they are counted."""
+"""After a refusal at most so many attempts for each client may follow within so many nanoseconds."""
 
 
 @rule(
@@ -36,8 +36,8 @@ _ATTEMPTS_NS = 10_000_000_000
     speech=Speech.NOT_COMPARED,
 )
 def token(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each token request and each upgrade: expireAt lies in the window, and the token was issued.
-    Motion Server opens a session only for a token that a Console API has issued."""
+    """Look at each token request: expireAt lies in the window. And look at each upgrade: the token was issued
+    by the Console API, for Motion Server refuses any other token."""
     for event in story.trace.events:
         match event.what:
             case TokenRequested(_, int(expire_at), now) if not now < expire_at < now + MAX_TOKEN_LIFE_SECONDS:
@@ -63,12 +63,12 @@ def token(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def configure(story: Story) -> Iterator[Kept | Broken]:
-    """Look at the first message of each connection: it configures a supported rate and format."""
-    seen: set[str] = set()
+    """Look at the first message on each connection: the relay configures a supported rate and format."""
+    judged: set[str] = set()
     for event in story.trace.on_lane(Lane.UPSTREAM):
-        if not isinstance(event.what, Received) or event.connection in seen:
+        if not isinstance(event.what, Received) or event.connection in judged:
             continue
-        seen.add(event.connection)
+        judged.add(event.connection)
         fault = _configuration_fault(event.what)
         if fault:
             expected = "first a ClientConfigureSession with a supported rate and format"
@@ -87,18 +87,18 @@ def configure(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def token_fresh(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each connection after the first: its token opened no earlier connection."""
-    used: dict[str, int] = {}
+    """Look at each connection after the first: the relay used a token that opened no earlier connection."""
+    used_tokens: dict[str, int] = {}
     for event in story.trace.on_lane(Lane.UPSTREAM):
         if not isinstance(event.what, Opened) or not event.what.token:
             continue
         token = event.what.token
-        if token in used:
+        if token in used_tokens:
             actual = f"{token} opened this one and another one before"
-            yield Broken("a token of its own for each connection", actual, (used[token], event.seq))
-        elif used:
+            yield Broken("a token of its own for each connection", actual, (used_tokens[token], event.seq))
+        elif used_tokens:
             yield Kept()
-        used[token] = event.seq
+        used_tokens[token] = event.seq
 
 
 @rule(
@@ -112,7 +112,7 @@ def token_fresh(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.TELLS_TURNS_APART,
 )
 def audio_end(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each request of a clean turn that was not broken off: it carried one end=true."""
+    """Look at each request of a clean turn that was not broken off: its audio had one end=true."""
     for request in story.requests:
         turn = request.turn
         if turn is None or not turn.clean or request.broken_off:
@@ -140,15 +140,16 @@ def audio_end(story: Story) -> Iterator[Kept | Broken]:
 def retry(story: Story) -> Iterator[Kept | Broken]:
     """Look at the 10 s after each refusal: the relay makes at most 5 attempts for each client, and one more
     for each turn that begins. An attempt asks for a token, or opens a session, or both. Nothing is judged if
-    no client is seen, and nothing is kept if the trace ends within the 10 s. A relay that tries more seldom
-    may do so for ever: no document bounds it."""
+    the trace has no client, and Kept is not yielded if the trace ends within the 10 s."""
     events = story.trace.events
     clients = {event.connection for event in story.trace.on_lane(Lane.DOWNSTREAM)}
     for refusal in filter(_is_refusal, events if clients else ()):
-        soon = [e for e in events[refusal.seq + 1 :] if e.at_ns <= refusal.at_ns + _ATTEMPTS_NS]
-        tokens = [event.seq for event in soon if isinstance(event.what, TokenRequested)]
-        upgrades = [e.seq for e in soon if e.lane is Lane.UPSTREAM and isinstance(e.what, Opened | Refused)]
-        turns = sum(isinstance(event.what, TurnStarted) for event in soon)
+        events_within = [e for e in events[refusal.seq + 1 :] if e.at_ns <= refusal.at_ns + _ATTEMPTS_NS]
+        tokens = [event.seq for event in events_within if isinstance(event.what, TokenRequested)]
+        upgrades = [
+            e.seq for e in events_within if e.lane is Lane.UPSTREAM and isinstance(e.what, Opened | Refused)
+        ]
+        turns = sum(isinstance(event.what, TurnStarted) for event in events_within)
         attempts = max(tokens, upgrades, key=len)
         allowed = _MOST_ATTEMPTS * len(clients) + turns
         if len(attempts) > allowed:
@@ -156,11 +157,12 @@ def retry(story: Story) -> Iterator[Kept | Broken]:
             beside = f", beside the {turns} of new turns" if turns else ""
             actual = f"{len(attempts)} for {len(clients)}{beside}"
             yield Broken(expected, actual, (refusal.seq, *attempts))
-        elif len(soon) < len(events) - refusal.seq - 1:
+        elif len(events_within) < len(events) - refusal.seq - 1:
             yield Kept()
 
 
 def _is_refusal(event: Event) -> bool:
+    """Whether this event is an answer of the Console API or of Motion Server with a 4xx."""
     match event.what:
         case TokenRequested(status=status) | Refused(status=status):
             return 400 <= status < 500
@@ -168,7 +170,8 @@ def _is_refusal(event: Event) -> bool:
 
 
 def _configuration_fault(first: Received) -> str:
-    """Say what is wrong with the first message of a connection; "" if it configures what is supported."""
+    """Return in words what is wrong with the first message of a connection; "" if rate and format are
+    supported."""
     match first.value:
         case Undecodable(reason):
             return reason

@@ -10,8 +10,10 @@ from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.wires.features import CLIENT_AUDIO
 
 _LEAST_SECONDS = 2.0
+"""U-RATE judges only turns of at least this length."""
 _TOLERANCE = 0.05
-_EXACT = 0.01
+"""The 5 % of U-RATE."""
+_RATIO_TOLERANCE = 0.01
 """How well the length of resampled speech matches the ratio of two rates: part of a chunk may be missing."""
 
 
@@ -26,8 +28,7 @@ _EXACT = 0.01
     speech=Speech.NOT_COMPARED,
 )
 def audio_aligned(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each ended PCM request: its bytes make whole samples. A request that was broken off may end
-    anywhere."""
+    """Look at each PCM request that was sent to its end: its bytes are whole samples."""
     for request in story.requests:
         if not _is_pcm(request) or not request.ends or request.broken_off or not request.audio:
             continue
@@ -53,14 +54,14 @@ def audio_aligned(story: Story) -> Iterator[Kept | Broken]:
 def turn_id(story: Story) -> Iterator[Kept | Broken]:
     """Look at each req_id that was ended or interrupted: no more audio came under it."""
     for request in story.requests:
-        before = request.reuses
-        if before is not None:
-            how = "its end=true" if before.ends else "its interrupt"
-            over = before.ends[-1] if before.ends else before.interrupted_seq or before.first_seq
+        earlier = request.reuses
+        if earlier is not None:
+            how = "its end=true" if earlier.ends else "its interrupt"
+            ended_at = earlier.ends[-1] if earlier.ends else earlier.interrupted_seq or earlier.first_seq
             yield Broken(
                 f"no audio under {request.req_id} after {how}",
                 f"{len(request.audio)} bytes more",
-                (over, request.first_seq),
+                (ended_at, request.first_seq),
             )
         elif request.ends or request.interrupted_seq is not None:
             yield Kept()
@@ -78,26 +79,28 @@ def turn_id(story: Story) -> Iterator[Kept | Broken]:
 )
 def rate(story: Story) -> Iterator[Kept | Broken]:
     """Look at each clean turn of at least two seconds: at the configured rate its PCM lasts as long as its
-    speech. The same bytes tell; so do resampled ones whose length is off by the ratio of two known rates.
-    Anything else was lost, merged or cut off, and other rules judge that."""
+    speech. A fault is judged only if the same bytes went up, or if the length is wrong by the ratio of two
+    known rates. In all other cases audio was lost, merged or cut off, and other rules judge that."""
     for turn in story.clean_turns:
         requests = turn.requests
-        spoken = _seconds_of_pcm(len(turn.pcm), turn.sample_rate)
-        if spoken < _LEAST_SECONDS or not requests:
+        spoken_seconds = _seconds_of_pcm(len(turn.pcm), turn.sample_rate)
+        if spoken_seconds < _LEAST_SECONDS or not requests:
             continue
         if any(request.broken_off or not request.ends or not _is_pcm(request) for request in requests):
             continue
         up = b"".join(bytes(request.audio) for request in requests)
-        lasts = sum(_seconds_of_pcm(len(request.audio), request.sample_rate) for request in requests)
-        is_right = abs(lasts / spoken - 1) <= _TOLERANCE
+        up_seconds = sum(_seconds_of_pcm(len(request.audio), request.sample_rate) for request in requests)
+        is_right = abs(up_seconds / spoken_seconds - 1) <= _TOLERANCE
         resampled = any(request.sample_rate != turn.sample_rate for request in requests)
         if is_right and (resampled or up == turn.pcm):
             yield Kept()
-        elif not is_right and (up == turn.pcm or (resampled and _is_ratio_of_rates(lasts / spoken))):
+        elif not is_right and (
+            up == turn.pcm or (resampled and _is_ratio_of_rates(up_seconds / spoken_seconds))
+        ):
             rates = ", ".join(f"{request.sample_rate} Hz" for request in requests)
             yield Broken(
-                f"{spoken:.1f} s of speech in {turn.name} go up as {spoken:.1f} s",
-                f"{len(up)} bytes went up, which are {lasts:.1f} s at the configured {rates}",
+                f"{spoken_seconds:.1f} s of speech in {turn.name} go up as {spoken_seconds:.1f} s",
+                f"{len(up)} bytes went up, which are {up_seconds:.1f} s at the configured {rates}",
                 tuple(request.first_seq for request in requests),
             )
 
@@ -113,8 +116,8 @@ def rate(story: Story) -> Iterator[Kept | Broken]:
     seen_in=Half.BOTH,
 )
 def audio_complete(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn whose PCM went up at the rate at which it was spoken: all of it went up.
-    Nothing is compared if the relay sends up something else than its client spoke."""
+    """Look at each clean turn whose PCM went up at the rate of its speech: all bytes went up. A turn is not
+    judged if the relay sent up other audio than its client spoke."""
     for turn in story.clean_turns:
         requests = [request for request in turn.requests if not request.broken_off]
         if not requests or not all(
@@ -134,15 +137,16 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _seconds_of_pcm(size: int, sample_rate: int) -> float:
+    """Return how many seconds so many bytes of PCM last; 0 if the rate is not known."""
     return size / BYTES_PER_SAMPLE / sample_rate if sample_rate else 0.0
 
 
 def _is_ratio_of_rates(ratio: float) -> bool:
-    """Whether one known sample rate, taken for another, makes speech last so many times as long."""
+    """Whether speech lasts `ratio` times as long if one known sample rate is taken for another."""
     return any(
-        one != other and abs(ratio * other / one - 1) <= _EXACT
-        for one in PCM_SAMPLE_RATES
-        for other in PCM_SAMPLE_RATES
+        right_rate != wrong_rate and abs(ratio * wrong_rate / right_rate - 1) <= _RATIO_TOLERANCE
+        for right_rate in PCM_SAMPLE_RATES
+        for wrong_rate in PCM_SAMPLE_RATES
     )
 
 
@@ -150,6 +154,7 @@ def _is_pcm(request: UpstreamRequest) -> bool:
     return request.configured.audio_format == AudioFormat.PCM_S16LE
 
 
-def _first_difference(one: bytes, other: bytes) -> int:
-    shorter = min(len(one), len(other))
-    return next((i for i in range(shorter) if one[i] != other[i]), shorter)
+def _first_difference(first: bytes, second: bytes) -> int:
+    """Return the number of the first byte that differs."""
+    shorter = min(len(first), len(second))
+    return next((i for i in range(shorter) if first[i] != second[i]), shorter)

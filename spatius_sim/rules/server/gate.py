@@ -31,8 +31,8 @@ _REFUSALS = {
     Provocation.UNKNOWN_AVATAR: (404, "avatar not found"),
     Provocation.MISSING_TOKEN: (0, ""),
 }
-"""Status and words of the refusals that the service was seen to give (sdk-e2e). 0 stands for any 4xx: nobody
-has seen how the service refuses a request without a token."""
+"""Status and words of the refusals that the service was seen to give (sdk-e2e). Status 0 stands for any 4xx:
+nobody has seen how the service refuses a request without a token."""
 
 
 @rule(
@@ -45,8 +45,8 @@ has seen how the service refuses a request without a token."""
     speech=Speech.NOT_COMPARED,
 )
 def token_window(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each token request whose expireAt lies outside the window: it gets a 4xx, words and no
-    token."""
+    """Look at each token request whose expireAt lies outside the window: the answer is a 4xx with words, and
+    no token."""
     intents = _provocations_by_connection(story)
     bodies = {
         event.connection: event.what.reason
@@ -56,16 +56,16 @@ def token_window(story: Story) -> Iterator[Kept | Broken]:
     for event in story.trace.on_lane(Lane.CONSOLE):
         if event.connection in intents or not isinstance(event.what, TokenRequested):
             continue
-        asked = event.what
-        if asked.expire_at is None or not _is_outside_window(asked.expire_at - asked.now):
+        request = event.what
+        if request.expire_at is None or not _is_outside_window(request.expire_at - request.now):
             continue
-        what = f"expireAt {asked.expire_at - asked.now:.0f} s ahead"
+        description = f"expireAt {request.expire_at - request.now:.0f} s ahead"
         body = bodies.get(event.connection, "")
-        if asked.token or asked.status == 200:
-            yield Broken(f"a refusal of {what}", f"HTTP {asked.status} and a token", (event.seq,))
-        elif not 400 <= asked.status < 500 or not body.strip():
-            actual = f"HTTP {asked.status} {body.strip() or 'with no body'}"
-            yield Broken(f"{what} refused by a 4xx with a readable error", actual, (event.seq,))
+        if request.token or request.status == 200:
+            yield Broken(f"a refusal of {description}", f"HTTP {request.status} and a token", (event.seq,))
+        elif not 400 <= request.status < 500 or not body.strip():
+            actual = f"HTTP {request.status} {body.strip() or 'with no body'}"
+            yield Broken(f"{description} refused by a 4xx with a readable error", actual, (event.seq,))
         else:
             yield Kept()
 
@@ -81,7 +81,7 @@ def token_window(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def token_key(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each token request that the kit made with a wrong key or none: it gets an error and no
+    """Look at each token request that the kit made with a wrong key or none: the answer is an error, and no
     token."""
     intents = _provocations_by_connection(story)
     for event in story.trace.on_lane(Lane.CONSOLE):
@@ -105,21 +105,24 @@ def token_key(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def upgrade_refused(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each upgrade that the kit spoilt on purpose: it is refused with the known status and words."""
+    """Look at each upgrade that the kit spoilt on purpose: the server refuses with the known status and
+    words."""
     for event, intent in _spoilt_upgrades(story):
         if intent not in _REFUSALS:
             continue
         status, words = _REFUSALS[intent]
-        wanted = (
+        expected = (
             f"{describe_provocation(intent)} refused with {status or 'a 4xx'}{f' {words!r}' if words else ''}"
         )
         match event.what:
-            case Refused(got, body) if _is_wanted_status(got, status) and words in _refusal_words(body):
+            case Refused(actual_status, body) if _is_wanted_status(
+                actual_status, status
+            ) and words in _refusal_words(body):
                 yield Kept()
-            case Refused(got, body):
-                yield Broken(wanted, f"HTTP {got} {body}", (event.seq,))
+            case Refused(actual_status, body):
+                yield Broken(expected, f"HTTP {actual_status} {body}", (event.seq,))
             case _:
-                yield Broken(wanted, "a WebSocket was opened", (event.seq,))
+                yield Broken(expected, "a WebSocket was opened", (event.seq,))
 
 
 @rule(
@@ -133,7 +136,8 @@ def upgrade_refused(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def token_expiry(story: Story) -> Iterator[Kept | Broken]:
-    """Look at upgrades with an expired token, and at sessions that outlive their token: these stay open."""
+    """Look at upgrades with an expired token: they are refused. And look at sessions that outlive their
+    token: they stay open."""
     for event, intent in _spoilt_upgrades(story):
         if intent is not Provocation.EXPIRED_TOKEN:
             continue
@@ -144,7 +148,7 @@ def token_expiry(story: Story) -> Iterator[Kept | Broken]:
     for turn in story.turns:
         if not _token_had_expired(story, turn.client, turn.started_seq) or turn.waited_seq is None:
             continue
-        closed = [
+        closes = [
             event.seq
             for event in story.trace.on_lane(Lane.UPSTREAM)
             if event.connection == turn.client
@@ -152,14 +156,14 @@ def token_expiry(story: Story) -> Iterator[Kept | Broken]:
             and not event.what.by_kit
             and event.seq < turn.waited_seq
         ]
-        if closed:
-            yield Broken("what is open stays open past its token's expiry", "it was closed", tuple(closed))
+        if closes:
+            yield Broken("what is open stays open past its token's expiry", "it was closed", tuple(closes))
         else:
             yield Kept()
 
 
 def _provocations_by_connection(story: Story) -> dict[str, Provocation]:
-    """Map each connection to what the kit did wrong on it on purpose."""
+    """Return for each connection what the kit did wrong there on purpose."""
     return {
         event.connection: event.what.intent
         for event in story.trace.on_lane(Lane.KIT)
@@ -168,8 +172,7 @@ def _provocations_by_connection(story: Story) -> dict[str, Provocation]:
 
 
 def _spoilt_upgrades(story: Story) -> Iterator[tuple[Event, Provocation]]:
-    """Yield each upgrade that was meant to be refused: the event that ended it, and what was wrong with
-    it."""
+    """Yield each upgrade that the server should refuse: the event of its outcome, and what was wrong."""
     intents = _provocations_by_connection(story)
     for event in story.trace.on_lane(Lane.UPSTREAM):
         if isinstance(event.what, Opened | Refused) and event.connection in intents:
@@ -186,17 +189,19 @@ def _token_had_expired(story: Story, connection: str, before: int) -> bool:
 
 
 def _is_outside_window(life: float) -> bool:
+    """Whether a token of this life (seconds) is surely too short or too long."""
     return not -_CLOCKS_DIFFER_SECONDS < life < MAX_TOKEN_LIFE_SECONDS + _CLOCKS_DIFFER_SECONDS
 
 
 def _is_wanted_status(status: int, wanted: int) -> bool:
+    """Whether a refusal has the wanted status; if `wanted` is 0, any 4xx will do."""
     return status == wanted if wanted else 400 <= status < 500
 
 
 def _refusal_words(body: str) -> str:
-    """Read the words of a refusal, in small letters: its `message`, or the whole body if it has none."""
+    """Return the words of a refusal in small letters: its `message`, or the whole body if there is none."""
     try:
-        said = json.loads(body)
+        document = json.loads(body)
     except (ValueError, RecursionError):
         return body.lower()
-    return str(said.get("message", body) if isinstance(said, dict) else body).lower()
+    return str(document.get("message", body) if isinstance(document, dict) else body).lower()

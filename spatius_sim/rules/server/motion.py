@@ -25,20 +25,21 @@ from spatius_sim.wires.features import IDS
     speech=Speech.NOT_COMPARED,
 )
 def motion_ids(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each response: it bears its connection's id, and a req_id that was sent on this connection."""
+    """Look at each response: it carries its connection's id, and a req_id that was sent on this
+    connection."""
     connection_ids: dict[str, str] = {}
-    asked: dict[str, set[str]] = {}
+    sent_req_ids: dict[str, set[str]] = {}
     for event in story.trace.on_lane(Lane.UPSTREAM):
         match event.what:
             case Sent(value=AudioInput(req_id=req_id)):
-                asked.setdefault(event.connection, set()).add(req_id)
+                sent_req_ids.setdefault(event.connection, set()).add(req_id)
             case Received(value=ConfirmSession(connection_id)):
                 connection_ids.setdefault(event.connection, connection_id)
             case Received(value=MotionResponse(connection_id, req_id)):
-                own = connection_ids.get(event.connection, "")
-                if connection_id != own:
-                    yield Broken(f"connection_id {own!r}", f"{connection_id!r}", (event.seq,))
-                elif req_id not in asked.get(event.connection, ()):
+                own_id = connection_ids.get(event.connection, "")
+                if connection_id != own_id:
+                    yield Broken(f"connection_id {own_id!r}", f"{connection_id!r}", (event.seq,))
+                elif req_id not in sent_req_ids.get(event.connection, ()):
                     expected = "a req_id that was sent on this connection"
                     yield Broken(expected, f"req_id {req_id!r}", (event.seq,))
                 else:
@@ -79,17 +80,17 @@ def motion_end(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def motion_count(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each answered request: its keyframes are as many as its audio asks for."""
+    """Look at each answered request: the number of its keyframes fits the length of its audio."""
     for request in _answered_requests(story):
         samples = len(request.audio) // BYTES_PER_SAMPLE
-        wanted = keyframe_count(samples, request.sample_rate)
-        got = sum(len(payload.response.keyframes) for payload in request.payloads)
-        if got == wanted:
+        wanted_count = keyframe_count(samples, request.sample_rate)
+        actual_count = sum(len(payload.response.keyframes) for payload in request.payloads)
+        if actual_count == wanted_count:
             yield Kept()
         else:
-            expected = f"{wanted} keyframes for {samples} samples at {request.sample_rate} Hz"
+            expected = f"{wanted_count} keyframes for {samples} samples at {request.sample_rate} Hz"
             events = (request.first_seq, *(payload.seq for payload in request.payloads))
-            yield Broken(expected, f"{got} keyframes", events)
+            yield Broken(expected, f"{actual_count} keyframes", events)
 
 
 @rule(
@@ -104,17 +105,21 @@ def motion_count(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def motion_segments(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each answered request with several responses: their keyframes come in the recorded segments."""
+    """Look at each answered request with several responses: its keyframes come in segments as recorded."""
     for request in _answered_requests(story):
-        got = [len(payload.response.keyframes) for payload in request.payloads]
-        wanted = _recorded_segments(sum(got))
-        if len(wanted) < 2 and len(got) < 2:
+        actual_counts = [len(payload.response.keyframes) for payload in request.payloads]
+        wanted_counts = _recorded_segments(sum(actual_counts))
+        if len(wanted_counts) < 2 and len(actual_counts) < 2:
             continue
-        if got in (wanted, [*wanted, 0]):
+        if actual_counts in (wanted_counts, [*wanted_counts, 0]):
             yield Kept()
         else:
             events = (request.first_seq, *(payload.seq for payload in request.payloads))
-            yield Broken(f"segments of {_counts_in_words(wanted)} keyframes", _counts_in_words(got), events)
+            yield Broken(
+                f"segments of {_counts_in_words(wanted_counts)} keyframes",
+                _counts_in_words(actual_counts),
+                events,
+            )
 
 
 @rule(
@@ -142,23 +147,25 @@ def motion_shape(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _recorded_segments(keyframes: int) -> list[int]:
-    """Divide so many keyframes among responses as the recording does; [] for an answer without motion."""
+    """Return how many keyframes each response holds if so many are divided as in the recording."""
     segments: list[int] = []
-    done = 0
-    while done < keyframes:
+    divided = 0
+    while divided < keyframes:
         end = min(segment_end(len(segments)), keyframes)
-        segments.append(end - done)
-        done = end
+        segments.append(end - divided)
+        divided = end
     return segments
 
 
 def _counts_in_words(counts: list[int]) -> str:
+    """Return the counts with commas between them; "no" if there are none."""
     return ", ".join(map(str, counts)) or "no"
 
 
 def _closed_after_expiry(story: Story) -> set[str]:
-    """Name the sessions that the server closed after their token had expired: S-TOKEN-EXPIRY judges these."""
-    outlived = {
+    """Return the sessions that the server closed after their token had expired. S-TOKEN-EXPIRY judges
+    them."""
+    connections = {
         event.connection
         for event in story.trace.on_lane(Lane.KIT)
         if event.what == Provoked(Provocation.OUTLIVED_TOKEN)
@@ -166,13 +173,13 @@ def _closed_after_expiry(story: Story) -> set[str]:
     return {
         event.connection
         for event in story.trace.on_lane(Lane.UPSTREAM)
-        if event.connection in outlived and isinstance(event.what, Closed) and not event.what.by_kit
+        if event.connection in connections and isinstance(event.what, Closed) and not event.what.by_kit
     }
 
 
 def _answered_requests(story: Story) -> list[UpstreamRequest]:
-    """List the requests that were configured, sent to their end, waited for and answered on the socket (no
-    egress), and that were neither interrupted nor failed."""
+    """Return the requests that the server had to answer in full on the socket. They were configured without
+    an egress, sent to their end and waited for; they were not interrupted, and did not fail."""
     closed = _closed_after_expiry(story)
     return [
         request

@@ -31,7 +31,8 @@ from spatius_sim.trace.events import (
 from spatius_sim.wires.features import EGRESS
 
 _MOST_LAG_SECONDS = 0.2
-"""Seconds that the kit waits beyond the one second of S-INTERRUPT."""
+"""Seconds that the kit waits beyond the one second of S-INTERRUPT. If the kit was blocked for longer, nobody
+knows when late motion was sent."""
 
 _NOT_A_CONFIGURATION = (
     "expected clientconfiguresession message",
@@ -51,10 +52,10 @@ texts may say so (sdk-py)."""
 
 @dataclass(slots=True)
 class _Session:
-    """One connection: its first message, what was wrong with it on purpose, what came back, and whether the
-    kit waited for the answer to the end."""
+    """One connection: the kit's first message, what was wrong on purpose (`intent`), the answers, and whether
+    the kit waited for an answer to the end."""
 
-    asked: Event
+    first_message: Event
     intent: Provocation | None
     answers: list[Event] = field(default_factory=list)
     waited: bool = False
@@ -70,18 +71,21 @@ class _Session:
     speech=Speech.NOT_COMPARED,
 )
 def confirm(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each session that was validly configured: its first answer confirms it with a connection_id."""
+    """Look at each session with a valid configuration: the first answer is a confirmation with a
+    connection_id."""
     expected = "first a ServerConfirmSession with a connection_id"
     for session in _sessions_of(story):
-        if session.intent not in (None, Provocation.OUTLIVED_TOKEN) or not _is_valid(session.asked):
+        if session.intent not in (None, Provocation.OUTLIVED_TOKEN) or not _is_valid(session.first_message):
             continue
-        first = _first_answer(session)
-        if isinstance(first, ConfirmSession) and first.connection_id:
+        answer = _first_answer(session)
+        if isinstance(answer, ConfirmSession) and answer.connection_id:
             yield Kept()
-        elif first is not None:
-            yield Broken(expected, _message_in_words(first), (session.asked.seq, session.answers[0].seq))
+        elif answer is not None:
+            yield Broken(
+                expected, _message_in_words(answer), (session.first_message.seq, session.answers[0].seq)
+            )
         elif session.waited:
-            yield Broken(expected, "nothing", (session.asked.seq,))
+            yield Broken(expected, "nothing", (session.first_message.seq,))
 
 
 @rule(
@@ -95,7 +99,7 @@ def confirm(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each handshake that the kit spoilt on purpose: its first answer is an error with the known
+    """Look at each handshake that the kit spoilt on purpose: the first answer is an error with the known
     text."""
     for session in _sessions_of(story):
         if session.intent not in _KNOWN_TEXTS:
@@ -104,13 +108,15 @@ def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
         expected = (
             f"{describe_provocation(session.intent)} answered with a ServerError that says {texts[0]!r}"
         )
-        first = _first_answer(session)
-        if isinstance(first, ServerError) and any(text in first.message.lower() for text in texts):
+        answer = _first_answer(session)
+        if isinstance(answer, ServerError) and any(text in answer.message.lower() for text in texts):
             yield Kept()
-        elif first is not None:
-            yield Broken(expected, _message_in_words(first), (session.asked.seq, session.answers[0].seq))
+        elif answer is not None:
+            yield Broken(
+                expected, _message_in_words(answer), (session.first_message.seq, session.answers[0].seq)
+            )
         elif session.waited:
-            yield Broken(expected, "nothing", (session.asked.seq,))
+            yield Broken(expected, "nothing", (session.first_message.seq,))
 
 
 @rule(
@@ -151,28 +157,30 @@ def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
     for request in story.requests:
         if request.interrupted_seq is None:
             continue
-        over = [
+        waits = [
             event.seq
             for event in story.trace.on_lane(Lane.KIT)
             if event.connection == request.connection
             and event.what == WaitEnded(Awaited.SILENCE, True)
             and event.seq > request.interrupted_seq
         ]
-        if not over:
+        if not waits:
             continue
-        late = [payload.seq for payload in request.payloads if payload.seq > over[0]]
-        lag = lag_seconds(story.trace, request.interrupted_seq, over[0])
-        if late and lag > _MOST_LAG_SECONDS:
+        late_responses = [payload.seq for payload in request.payloads if payload.seq > waits[0]]
+        lag = lag_seconds(story.trace, request.interrupted_seq, waits[0])
+        if late_responses and lag > _MOST_LAG_SECONDS:
             yield Late(lag)
-        elif late:
+        elif late_responses:
             expected = f"nothing for {request.req_id} later than 1 s after its interrupt"
-            yield Broken(expected, f"{len(late)} responses", (request.interrupted_seq, *late))
+            yield Broken(
+                expected, f"{len(late_responses)} responses", (request.interrupted_seq, *late_responses)
+            )
         else:
             yield Kept()
 
 
 def _sessions_of(story: Story) -> list[_Session]:
-    """List the connections on which the kit sent a first message, with all that came back on each."""
+    """Return the connections on which the kit sent a message, each with its answers."""
     intents = {
         event.connection: event.what.intent
         for event in story.trace.on_lane(Lane.KIT)
@@ -191,10 +199,10 @@ def _sessions_of(story: Story) -> list[_Session]:
     return list(sessions.values())
 
 
-def _is_valid(asked: Event) -> bool:
-    """Whether this message configures what the service is known to take. A configuration with an egress is
-    not counted: the service may refuse the egress itself."""
-    match asked.what:
+def _is_valid(message: Event) -> bool:
+    """Whether this message is a configuration that the service is known to accept. A configuration with an
+    egress is not counted: the service may refuse the egress itself."""
+    match message.what:
         case Sent(
             value=ConfigureSession(
                 sample_rate=rate,
@@ -207,12 +215,13 @@ def _is_valid(asked: Event) -> bool:
 
 
 def _first_answer(session: _Session) -> object:
-    first = session.answers[0].what if session.answers else None
-    return first.value if isinstance(first, Received) else None
+    """Return the first message that came back on a session; None if nothing came."""
+    content = session.answers[0].what if session.answers else None
+    return content.value if isinstance(content, Received) else None
 
 
 def _message_in_words(value: object) -> str:
-    """Name a message of the server for a finding."""
+    """Return a message of the server in words, for a finding."""
     match value:
         case ServerError(code=code, message=message):
             return f"a ServerError {code} {message!r}"
