@@ -1,11 +1,11 @@
-"""Says how a client behaves in a turn: at which cue it goes on, and what it does then."""
+"""How a client behaves in a turn: its cue, and what it does at this cue."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class TurnProgress(StrEnum):
-    """What a client has received of a turn when it goes on."""
+    """How much of a turn a client has received."""
 
     NOTHING = "at once"
     AUDIO = "once its first audio has come"
@@ -16,8 +16,8 @@ class TurnProgress(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """When a client goes on: after it has sent so many `chunks` of its audio (None: all, and the end mark),
-    and after it has `heard` so much of the turn, or has waited for it in vain."""
+    """When a client acts: after it has sent `chunks` chunks of its audio (None: all, and the end mark) and
+    then has `heard` this much of the turn, or has waited for that in vain."""
 
     chunks: int | None = None
     heard: TurnProgress = TurnProgress.ALL
@@ -28,7 +28,7 @@ class Cue:
 
 
 WHOLE_TURN = Cue()
-"""The client lets the relay finish."""
+"""The client sends all its audio and lets the relay finish."""
 
 
 class Behaviour(StrEnum):
@@ -42,7 +42,7 @@ class Behaviour(StrEnum):
 
 
 class MalformedInput(StrEnum):
-    """What a client may send that makes no sense to any relay."""
+    """Input of a client that no relay can understand."""
 
     TEXT = "text that is no message"
     BINARY = "binary that is no message"

@@ -1,5 +1,5 @@
-"""Plans for clients: a whole sequence of calls is drawn first, then run. A plan names ids by reference,
-because the client under test hands out the ids itself."""
+"""Plans for clients: all calls are drawn before any is made. A plan names ids by reference, because the
+client under test hands out the ids itself."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,22 +17,23 @@ JUNK = b"\xff" * 16
 """Bytes that no protobuf parser accepts: a tag that never ends."""
 
 UNKNOWN_FIELD = b"\xfa\x07\x05later"
-"""Field 127, length-delimited: no version of the protocol names it."""
+"""Field 127 with five bytes: a field that no version of the protocol has."""
 
-_CUT_BYTES = 10
+CUT_BYTES = 10
+"""How many bytes are missing at the end of a payload that was cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """Names the id of a conversation: of the last (`back` 0) or of an earlier one, changed as `twist` says:
-    `cut`, `longer`, `other case`, `blank`, or `made up`. If there is no such conversation, the id is made
-    up."""
+    """Refers to the id of a conversation: the last (`back` 0), the one before (1), and so on. `twist` changes
+    the id: `cut`, `longer`, `other case`, `blank`, or `made up`. If there is no such conversation, the id is
+    made up."""
 
     back: int = 0
     twist: str = ""
 
     def resolve(self, ids: list[str]) -> str:
-        """Return the id, given all ids that the client has handed out."""
+        """Return the id to which this refers; `ids` are all ids that the client has handed out, in order."""
         if self.twist == "blank":
             return ""
         if self.twist == "made up" or self.back >= len(ids):
@@ -48,7 +49,7 @@ class Ref:
         return known
 
     def __str__(self) -> str:
-        """Tell in words which id this is."""
+        """Return in words which id this is."""
         place = (
             ("this conversation's id", "the id before")[self.back]
             if self.back < 2
@@ -74,7 +75,7 @@ class PlannedPayload:
             return JUNK
         raw = _encode_keyframes(self.keyframes, first_value)
         if self.form == "cut":
-            return raw[:-_CUT_BYTES]
+            return raw[:-CUT_BYTES]
         return raw + UNKNOWN_FIELD if self.form == "unknown fields" else raw
 
 
@@ -97,7 +98,7 @@ class Move:
     ref: Ref = CURRENT
 
     def __str__(self) -> str:
-        """Tell the motion in words."""
+        """Return the motion in words."""
         if not self.payloads:
             what = "no list" if self.payloads is None else "an empty list"
         else:
@@ -140,18 +141,19 @@ class ClientPlan:
     mode: str = StarvationMode.AUDIO_INDEPENDENT
 
     def shorter_plans(self) -> Iterator["ClientPlan"]:
-        """Yield this plan without one of its steps; the last step is left out first."""
-        for left_out in reversed(range(len(self.steps))):
-            kept = self.steps[:left_out] + self.steps[left_out + 1 :]
-            yield ClientPlan(kept, self.sample_rate, self.mode)
+        """Yield copies of this plan, each without one step; the first copy lacks the last step."""
+        for omitted in reversed(range(len(self.steps))):
+            remaining = self.steps[:omitted] + self.steps[omitted + 1 :]
+            yield ClientPlan(remaining, self.sample_rate, self.mode)
 
     def __str__(self) -> str:
-        """Tell the plan in words."""
+        """Return the plan in words."""
         return f"{self.mode} at {self.sample_rate} Hz: " + "; ".join(map(str, self.steps))
 
 
 class RequestWriter:
-    """Turns the steps of one plan into requests, with the ids that the client hands out meanwhile."""
+    """Turns the steps of a plan into requests to a testee. `learn` takes the ids that the testee hands
+    out."""
 
     def __init__(self, plan: ClientPlan) -> None:
         self._plan = plan
@@ -164,7 +166,7 @@ class RequestWriter:
             self._ids.append(conversation_id)
 
     def request(self, number: int, step: Step) -> TesteeRequest:
-        """Return the request for a step."""
+        """Return the request for a step; `number` is the number of the request."""
         match step:
             case GiveAudio(ms, end):
                 return TesteeRequest(
@@ -181,6 +183,7 @@ class RequestWriter:
                 return TesteeRequest(number, what)
 
     def _encode(self, payload: PlannedPayload) -> bytes:
+        """Return the bytes of a payload. No two keyframes of a plan get the same value."""
         raw = payload.encode(self._next_value)
         self._next_value += payload.keyframes
         return raw
@@ -188,12 +191,13 @@ class RequestWriter:
 
 @lru_cache(maxsize=64)
 def _make_audio(sample_rate: int, ms: int) -> bytes:
-    """Return a quiet ramp as audio: no rule depends on its sound."""
+    """Return `ms` milliseconds of PCM. It is a quiet ramp, because no rule depends on its sound."""
     return (np.arange(sample_rate * ms // 1000) % 256).astype("<i2").tobytes()
 
 
 @lru_cache(maxsize=512)
 def _encode_keyframes(keyframes: int, first_value: int) -> bytes:
+    """Return a payload whose keyframe k has the translation[0] `first_value` + k."""
     rows = np.zeros((keyframes, WIDTH), np.float32)
     rows[:, TRANSLATION.start] = np.arange(first_value, first_value + keyframes)
     return encode(MotionResponse("plan", "request", False, rows))

@@ -1,7 +1,6 @@
-"""Draws plans of what clients do: they interrupt, speak over their own turns, hang up, read slowly, or send
-rubbish.
+"""Draws plans in which clients interrupt, speak over their own turns, hang up, read slowly, or send rubbish.
 
-Each plan begins with turns that nothing disturbs: what goes wrong in these, another rule judges.
+Each plan begins with turns that nothing disturbs. If something goes wrong in these, other rules judge that.
 """
 
 from collections.abc import Sequence
@@ -16,12 +15,12 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, s
 
 _CHUNK_BYTES = (3200, 6400, 32_000)
 _PAUSES_MS = (0, 50, 300)
-_SHORT = TurnPlan(PLAN_SAMPLE_RATE, 3200)
-_LONG = TurnPlan(50 * PLAN_SAMPLE_RATE, 32_000)
+_SHORT_TURN = TurnPlan(PLAN_SAMPLE_RATE, 3200)
+_LONG_TURN = TurnPlan(50 * PLAN_SAMPLE_RATE, 32_000)
 """A turn with more audio than the kernel holds for a client that does not read."""
 
 _FIRST_MOTION_BYTES = segment_end(0) * PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND * BYTES_PER_SAMPLE
-"""The audio after which the first motion comes."""
+"""The bytes of audio after which Motion Server sends the first motion."""
 
 _AT_ONCE = Cue(None, TurnProgress.NOTHING)
 _LATE_MOTION = tuple(
@@ -30,11 +29,11 @@ _LATE_MOTION = tuple(
 )
 """Scenarios whose motion is late, from the first response of each turn on, or from the second."""
 
-_BAD = (*MalformedInput, Behaviour.VANISH)
+_BAD_ACTS = (*MalformedInput, Behaviour.VANISH)
 
 
 def _draw_samples() -> st.SearchStrategy[int]:
-    """Draw a number of samples, within the first segment or beyond it."""
+    """Draw a number of samples for a turn of 0.5 to 12 seconds."""
     return st.integers(PLAN_SAMPLE_RATE // 2, 12 * PLAN_SAMPLE_RATE)
 
 
@@ -42,7 +41,7 @@ def _draw_samples() -> st.SearchStrategy[int]:
 def _draw_turn(
     draw: st.DrawFn, acts: Sequence[Behaviour | MalformedInput], cues: st.SearchStrategy[Cue]
 ) -> TurnPlan:
-    """Draw a turn with one of these acts at one of these cues."""
+    """Draw a turn in which the client does one of these acts at one of these cues."""
     samples, chunk = draw(_draw_samples()), draw(st.sampled_from(_CHUNK_BYTES))
     act, cue = draw(st.sampled_from(acts)), draw(cues)
     if act is Behaviour.GO_ON or cue.heard in (TurnProgress.LAST_AUDIO, TurnProgress.ALL):
@@ -55,6 +54,7 @@ def _draw_turn(
 
 
 def _draw_cue() -> st.SearchStrategy[Cue]:
+    """Draw any cue; the first motion is drawn most often."""
     return st.builds(
         Cue, st.integers(0, 20) | st.none(), st.sampled_from([*TurnProgress, *[TurnProgress.MOTION] * 3])
     )
@@ -68,7 +68,7 @@ def cut_off_turn() -> st.SearchStrategy[TurnPlan]:
 @st.composite
 def cut_off_turns(draw: st.DrawFn) -> Plan:
     """Draw two turns, then one or two turns that are cut off, each followed by a whole turn."""
-    turns = [_SHORT, TurnPlan(draw(_draw_samples()), 6400)]
+    turns = [_SHORT_TURN, TurnPlan(draw(_draw_samples()), 6400)]
     for _ in range(draw(st.integers(1, 2))):
         turns += [draw(cut_off_turn()), TurnPlan(draw(_draw_samples()), draw(st.sampled_from(_CHUNK_BYTES)))]
     return Plan((tuple(turns),), motion_server=draw(st.sampled_from([NO_FAULTS, *_LATE_MOTION])))
@@ -91,7 +91,9 @@ def cut_off_with_motion_to_come() -> tuple[Plan, ...]:
         TurnPlan(samples, 6400, Cue(None, TurnProgress.MOTION)),
         TurnPlan(samples, 6400, Cue(None, TurnProgress.MOTION), Behaviour.INTERRUPT_TWICE),
     )
-    return tuple(Plan(((_SHORT, _SHORT, turn, next_turn),), motion_server=_LATE_MOTION[1]) for turn in long)
+    return tuple(
+        Plan(((_SHORT_TURN, _SHORT_TURN, turn, next_turn),), motion_server=_LATE_MOTION[1]) for turn in long
+    )
 
 
 def turns_cut_off_or_not() -> st.SearchStrategy[Plan]:
@@ -115,7 +117,7 @@ def crowds_with_cut_off_turns(draw: st.DrawFn) -> Plan:
 
 
 def all_crowds() -> st.SearchStrategy[Plan]:
-    """Draw clients that speak at the same time, whether they cut turns off or not."""
+    """Draw clients that speak at the same time; in some plans they also interrupt or hang up."""
     return crowds() | crowds_with_cut_off_turns()
 
 
@@ -123,23 +125,23 @@ def all_crowds() -> st.SearchStrategy[Plan]:
 def leaving_turns(draw: st.DrawFn) -> TurnPlan:
     """Draw a turn in the middle of which the client hangs up."""
     samples, chunk = draw(st.integers(5, 12)) * PLAN_SAMPLE_RATE, draw(st.sampled_from(_CHUNK_BYTES))
-    spoken = draw(st.none() | st.just(_FIRST_MOTION_BYTES // chunk + 1))
-    cue = Cue(spoken, draw(st.sampled_from([TurnProgress.AUDIO, TurnProgress.MOTION, TurnProgress.MOTION])))
+    chunks = draw(st.none() | st.just(_FIRST_MOTION_BYTES // chunk + 1))
+    cue = Cue(chunks, draw(st.sampled_from([TurnProgress.AUDIO, TurnProgress.MOTION, TurnProgress.MOTION])))
     return TurnPlan(samples, chunk, cue, Behaviour.HANG_UP)
 
 
 @st.composite
 def hang_ups(draw: st.DrawFn) -> Plan:
     """Draw a turn, and a turn in the middle of which the client hangs up; another client may speak on."""
-    leaving = (_SHORT, draw(leaving_turns()))
-    staying = ((_SHORT, _SHORT),) if draw(st.booleans()) else ()
+    leaving = (_SHORT_TURN, draw(leaving_turns()))
+    staying = ((_SHORT_TURN, _SHORT_TURN),) if draw(st.booleans()) else ()
     return Plan((leaving, *staying), motion_server=_LATE_MOTION[1])
 
 
 def hang_ups_in_mid_turn() -> tuple[Plan, ...]:
-    """Return a plan whose client hangs up while it speaks."""
-    spoken = TurnPlan(8 * PLAN_SAMPLE_RATE, 6400, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP)
-    return (Plan(((_SHORT, spoken),)),)
+    """Return a plan in a tuple: its client hangs up while it speaks."""
+    leaving_turn = TurnPlan(8 * PLAN_SAMPLE_RATE, 6400, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP)
+    return (Plan(((_SHORT_TURN, leaving_turn),)),)
 
 
 def unread_turns() -> st.SearchStrategy[TurnPlan]:
@@ -148,40 +150,45 @@ def unread_turns() -> st.SearchStrategy[TurnPlan]:
 
 
 def slow_clients() -> st.SearchStrategy[Plan]:
-    """Draw a client that reads nothing while another client speaks turns as long as those before."""
-    slow = (_SHORT, _LONG, TurnPlan(_LONG.samples, _LONG.chunk_bytes, reads=False))
-    others = st.lists(st.sampled_from([_SHORT, TurnPlan(6 * PLAN_SAMPLE_RATE, 6400)]), min_size=1, max_size=2)
+    """Draw a client that reads nothing in its last turn, while one or two other clients speak on."""
+    slow = (_SHORT_TURN, _LONG_TURN, TurnPlan(_LONG_TURN.samples, _LONG_TURN.chunk_bytes, reads=False))
+    others = st.lists(
+        st.sampled_from([_SHORT_TURN, TurnPlan(6 * PLAN_SAMPLE_RATE, 6400)]), min_size=1, max_size=2
+    )
     return others.map(lambda turns: Plan((slow, *((turn, turn, turn) for turn in turns)), step=True))
 
 
 def bad_turns() -> st.SearchStrategy[TurnPlan]:
     """Draw a turn in the middle of which a client sends rubbish, or vanishes."""
-    return _draw_turn(_BAD, st.builds(Cue, st.integers(0, 5), st.just(TurnProgress.NOTHING)))
+    return _draw_turn(_BAD_ACTS, st.builds(Cue, st.integers(0, 5), st.just(TurnProgress.NOTHING)))
 
 
 def bad_clients() -> st.SearchStrategy[Plan]:
     """Draw a client that misbehaves while another client speaks; the other client then speaks once more."""
     good = st.builds(TurnPlan, _draw_samples(), st.sampled_from(_CHUNK_BYTES))
     return st.builds(
-        lambda bad, good: Plan(((_SHORT, bad), (good, good, _SHORT)), step=True),
+        lambda bad, good: Plan(((_SHORT_TURN, bad), (good, good, _SHORT_TURN)), step=True),
         bad_turns(),
         good,
     )
 
 
 def all_bad_clients() -> tuple[Plan, ...]:
-    """Return plans with every kind of misbehaviour, some at a time, beside a client that speaks on."""
+    """Return plans with every kind of misbehaviour, at most four in a plan, beside a client that speaks
+    on."""
     good = TurnPlan(4 * PLAN_SAMPLE_RATE, 6400)
 
     def plan_with(kinds: Sequence[Behaviour | MalformedInput]) -> Plan:
+        """Return a plan with a bad client for each of these kinds, and the good client."""
         bad = tuple(
-            (_SHORT, TurnPlan(PLAN_SAMPLE_RATE, 3200, Cue(2, TurnProgress.NOTHING), kind)) for kind in kinds
+            (_SHORT_TURN, TurnPlan(PLAN_SAMPLE_RATE, 3200, Cue(2, TurnProgress.NOTHING), kind))
+            for kind in kinds
         )
-        return Plan(((good, good, _SHORT), *bad), step=True)
+        return Plan(((good, good, _SHORT_TURN), *bad), step=True)
 
-    return plan_with(_BAD[:4]), plan_with(_BAD[4:8]), plan_with(_BAD[8:])
+    return plan_with(_BAD_ACTS[:4]), plan_with(_BAD_ACTS[4:8]), plan_with(_BAD_ACTS[8:])
 
 
 def credentials() -> st.SearchStrategy[Plan]:
-    """Draw a client as always, and a client with credentials of its own."""
-    return st.just(Plan(((_SHORT,), (_SHORT,)), bears_credentials=True))
+    """Draw a client without and a client with Spatius credentials."""
+    return st.just(Plan(((_SHORT_TURN,), (_SHORT_TURN,)), bears_credentials=True))

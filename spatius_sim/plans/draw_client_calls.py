@@ -1,5 +1,5 @@
-"""Draws the sequences of calls that exercise a C rule: the situation of the rule with everything variable
-drawn, or any sequence."""
+"""Draws the sequences of calls that exercise a C rule: mostly the situation of the rule, else any
+sequence."""
 
 from collections.abc import Callable
 
@@ -17,40 +17,44 @@ from spatius_sim.plans.client_plan import (
     Wait,
 )
 from spatius_sim.plans.strategies import client_plans, foreign_refs, illegal_client_plans, motions, waits
+from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.trace.decoder_events import StarvationMode
 
 _RATES = st.sampled_from((8000, 16000, 24000))
 _SETTLE = (Wait(300), Wait(300), Wait(900))
+"""Time in which even a slow client becomes idle after its audio."""
 _WATCH = (Wait(240), Wait(280), Wait(320))
-_LONG = st.integers(1200, 3000)
+"""Steps of the clock after which even a slow client must have rendered a due keyframe."""
+_LONG_MS = st.integers(1200, 3000)
 
 Situation = Callable[[st.DrawFn], list[Step]]
+"""Draws the steps that bring up the situation of a rule."""
 
 
 def _draw_speech(draw: st.DrawFn, ms: int, end: bool) -> list[Step]:
     """Draw `ms` milliseconds of audio in one to four chunks; the end mark may be a chunk of its own."""
     chunks = draw(st.sampled_from((1, 1, 2, 4)))
     first_ms = [ms // chunks] * (chunks - 1)
-    first: list[Step] = [GiveAudio(chunk) for chunk in first_ms]
+    first_chunks: list[Step] = [GiveAudio(chunk) for chunk in first_ms]
     if end and draw(st.booleans()):
-        return [*first, GiveAudio(ms - sum(first_ms)), GiveAudio(0, True)]
-    return [*first, GiveAudio(ms - sum(first_ms), end)]
+        return [*first_chunks, GiveAudio(ms - sum(first_ms)), GiveAudio(0, True)]
+    return [*first_chunks, GiveAudio(ms - sum(first_ms), end)]
 
 
 def _draw_motion(draw: st.DrawFn, ms: int, form: str = "plain") -> list[Step]:
     """Draw all the motion of `ms` milliseconds of audio, in one call or in two."""
-    keyframes = ms * 25 // 1000
-    cut = draw(st.integers(1, keyframes))
-    parts = [PlannedPayload(count, form) for count in (cut, keyframes - cut) if count]
+    keyframes = ms * KEYFRAMES_PER_SECOND // 1000
+    first_count = draw(st.integers(1, keyframes))
+    payloads = [PlannedPayload(count, form) for count in (first_count, keyframes - first_count) if count]
     if draw(st.booleans()):
-        return [Move(tuple(parts))]
-    return [Move((part,)) for part in parts]
+        return [Move(tuple(payloads))]
+    return [Move((payload,)) for payload in payloads]
 
 
 def _draw_playback(draw: st.DrawFn, ms: int) -> list[Step]:
     """Draw `ms` milliseconds of time in one or two steps, and the time to settle after them."""
-    first = draw(st.integers(1, ms))
-    return [Wait(first), *([Wait(ms - first)] if ms > first else []), *_SETTLE]
+    first_ms = draw(st.integers(1, ms))
+    return [Wait(first_ms), *([Wait(ms - first_ms)] if ms > first_ms else []), *_SETTLE]
 
 
 def _draw_conversation(draw: st.DrawFn, ms: int = 600) -> list[Step]:
@@ -59,7 +63,7 @@ def _draw_conversation(draw: st.DrawFn, ms: int = 600) -> list[Step]:
 
 
 def _draw_shown_conversation(draw: st.DrawFn, ms: int, end: bool = False) -> list[Step]:
-    """Draw a conversation whose motion has come, and time in which it is seen to play."""
+    """Draw a conversation with all its motion, and time in which its motion is seen to be rendered."""
     return [*_draw_speech(draw, ms, end), *_draw_motion(draw, ms), Wait(240), Wait(280), Wait(200)]
 
 
@@ -79,7 +83,8 @@ def _draw_conversations(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_current_id(draw: st.DrawFn) -> list[Step]:
-    """Draw conversations whose current id is asked before, between and after."""
+    """Draw conversations and an interrupt, with steps of the clock before and after them. The current id is
+    observed at each step."""
     return [
         Wait(40),
         *_draw_conversations(draw),
@@ -97,7 +102,7 @@ def _draw_foreign_motion(draw: st.DrawFn) -> list[Step]:
     foreign = draw(st.lists(foreign_refs().flatmap(motions), min_size=1, max_size=4))
     if draw(st.booleans()):
         return [*before, *_draw_speech(draw, 2000, False), *foreign, *_WATCH]
-    # Little good motion, so that the steps that are watched reach the foreign motion after it.
+    # Less good motion than audio, so that _WATCH reaches the time of the foreign motion.
     return [*before, *_draw_speech(draw, 2000, False), *_draw_motion(draw, 700), *foreign, *_WATCH]
 
 
@@ -109,21 +114,27 @@ def _draw_early_motion(draw: st.DrawFn) -> list[Step]:
 def _draw_interrupt(draw: st.DrawFn) -> list[Step]:
     """Draw a conversation that is interrupted, perhaps late motion for it, and another conversation."""
     late = [draw(motions())] if draw(st.booleans()) else []
-    steps = [*_draw_shown_conversation(draw, draw(_LONG)), Do("interrupt"), *late, draw(waits()), Wait(240)]
+    steps = [
+        *_draw_shown_conversation(draw, draw(_LONG_MS)),
+        Do("interrupt"),
+        *late,
+        draw(waits()),
+        Wait(240),
+    ]
     steps += _draw_speech(draw, 1500, draw(st.booleans()))
     return [*steps, *(_draw_motion(draw, 1500) if draw(st.booleans()) else []), *_WATCH]
 
 
 def _draw_pause(draw: st.DrawFn) -> list[Step]:
     """Draw a conversation that is paused for a while and resumed."""
-    ms = draw(_LONG)
+    ms = draw(_LONG_MS)
     steps = [*_draw_conversation(draw), *_draw_shown_conversation(draw, ms, end=True), Do("pause"), Wait(700)]
     return [*steps, draw(waits(200, 4000)), Do("resume"), Wait(240), Wait(280), *_draw_playback(draw, ms)]
 
 
-def _draw_motion_given_up(draw: st.DrawFn) -> list[Step]:
-    """Draw a conversation whose motion is given up by an empty list."""
-    ms = draw(_LONG)
+def _draw_audio_only(draw: st.DrawFn) -> list[Step]:
+    """Draw a conversation that becomes audio-only by an empty list."""
+    ms = draw(_LONG_MS)
     return [
         *_draw_conversation(draw),
         *_draw_speech(draw, ms, True),
@@ -158,7 +169,7 @@ def _draw_empty_for_other_id(draw: st.DrawFn) -> list[Step]:
 
 def _draw_undecodable_motion(draw: st.DrawFn) -> list[Step]:
     """Draw a payload that cannot be decoded, within the motion or instead of it."""
-    ms = draw(_LONG)
+    ms = draw(_LONG_MS)
     bad = Move((PlannedPayload(10, draw(st.sampled_from(("cut", "junk")))),))
     if draw(st.booleans()):
         before, begun = _draw_conversation(draw), _draw_motion(draw, ms)
@@ -197,7 +208,7 @@ def _draw_strict_starvation(draw: st.DrawFn) -> list[Step]:
 
 def _draw_state_changes(draw: st.DrawFn) -> list[Step]:
     """Draw a conversation that is paused, resumed or interrupted, so that its states change."""
-    ms = draw(_LONG)
+    ms = draw(_LONG_MS)
     steps = [
         Wait(10),
         *_draw_speech(draw, ms, True),
@@ -220,7 +231,7 @@ def _draw_unknown_fields(draw: st.DrawFn) -> list[Step]:
 
 def _draw_late_motion(draw: st.DrawFn) -> list[Step]:
     """Draw a conversation whose motion may come late."""
-    ms = draw(_LONG)
+    ms = draw(_LONG_MS)
     audio, motion = _draw_speech(draw, ms, draw(st.booleans())), _draw_motion(draw, ms)
     late = [draw(waits(1, 400))] if draw(st.booleans()) else []
     return [*audio, *late, *motion, *[draw(waits(1, 800)) for _ in range(4)], *_draw_playback(draw, ms)]
@@ -228,8 +239,8 @@ def _draw_late_motion(draw: st.DrawFn) -> list[Step]:
 
 def _draw_steady_motion(draw: st.DrawFn) -> list[Step]:
     """Draw a conversation with all its motion, and watch it play in steps."""
-    ms = draw(_LONG)
-    whole = Move((PlannedPayload(ms * 25 // 1000),))
+    ms = draw(_LONG_MS)
+    whole = Move((PlannedPayload(ms * KEYFRAMES_PER_SECOND // 1000),))
     steps = [*_draw_speech(draw, ms, draw(st.booleans())), whole]
     return [*steps, *[draw(waits(40, 600)) for _ in range(6)]]
 
@@ -242,7 +253,7 @@ _SITUATIONS: dict[str, Situation] = {
     "C-EARLY": _draw_early_motion,
     "C-INTERRUPT": _draw_interrupt,
     "C-PAUSE": _draw_pause,
-    "C-EMPTY": _draw_motion_given_up,
+    "C-EMPTY": _draw_audio_only,
     "C-EMPTY-STICKY": _draw_motion_after_empty,
     "C-EMPTY-SCOPE": _draw_conversation_after_empty,
     "C-EMPTY-MISMATCH": _draw_empty_for_other_id,
@@ -258,14 +269,14 @@ _SITUATIONS: dict[str, Situation] = {
 
 @st.composite
 def _draw_plan(draw: st.DrawFn, situation: Situation, mode: StarvationMode) -> ClientPlan:
-    """Draw a plan for a situation; one in ten is any sequence, legal or illegal."""
+    """Draw a plan for a situation; one plan in ten holds any calls, legal or illegal."""
     if draw(st.integers(0, 9)) == 9:
         return draw(client_plans() | illegal_client_plans())
     return ClientPlan(tuple(situation(draw)), draw(_RATES), mode)
 
 
 def client_plans_exercising(rule_id: str) -> st.SearchStrategy[ClientPlan]:
-    """Draw plans that trigger this C rule."""
+    """Draw plans that exercise this C rule."""
     plans = _draw_plan(_SITUATIONS[rule_id], StarvationMode.AUDIO_INDEPENDENT)
     return (
         plans | _draw_plan(_draw_strict_starvation, StarvationMode.STRICT_SYNC)

@@ -15,27 +15,26 @@ def combined_faults() -> st.SearchStrategy[Plan]:
 
     One or two clients interrupt, speak over their own turns or say nothing between ordinary turns. At most
     two more clients leave in mid-turn, read nothing or send rubbish. Motion Server is late, fails, refuses,
-    goes silent or talks nonsense, at most five times. What a relay owes nobody in such a plan is not judged;
-    the rest is."""
+    goes silent or sends nonsense, at most five times."""
     return with_faults(_draw_unruly_clients(), st.lists(any_fault(), max_size=_MOST_FAULTS))
 
 
 @st.composite
 def _draw_unruly_clients(draw: st.DrawFn) -> Plan:
-    """Draw clients that stay and clients that leave."""
+    """Draw a plan with clients that stay to their last turn and, in most plans, clients that leave."""
     alone = draw(st.booleans())
-    enduring = [draw(_draw_staying_client(alone)) for _ in range(1 if alone else draw(st.integers(1, 2)))]
+    staying = [draw(_draw_staying_client(alone)) for _ in range(1 if alone else draw(st.integers(1, 2)))]
     leaving = [] if alone else draw(st.lists(_draw_leaving_client(), min_size=1, max_size=2))
-    clients = (*enduring, *leaving)
-    # Only if all keep step is it known when a client may read on.
+    clients = (*staying, *leaving)
+    # A client that does not read may read on when the others' turns are over: for this all must keep step.
     step = not all(turn.reads for turns in clients for turn in turns) or draw(st.booleans())
     return Plan(clients, step=step)
 
 
 @st.composite
 def _draw_staying_client(draw: st.DrawFn, alone: bool) -> tuple[TurnPlan, ...]:
-    """Draw the turns of a client that stays. Only a client that is `alone` has soundless turns: in a crowd it
-    would be hard to tell whose silence it was."""
+    """Draw the turns of a client that stays. Only a client that is `alone` has soundless turns: in a crowd
+    nobody could tell whose silence came."""
     kinds = st.one_of(turn_plans(), cut_off_turn(), *([soundless_turns()] if alone else []))
     between = draw(st.lists(kinds, min_size=1, max_size=3))
     return (draw(turn_plans()), *between, draw(turn_plans()), draw(turn_plans()))

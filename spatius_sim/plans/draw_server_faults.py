@@ -29,20 +29,21 @@ from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.rules.relay.sizes import HUGE_BYTES, LARGE_BYTES
 from spatius_sim.story.join_turns import ORDINARY_BYTES
 
-_ORDINARY = TurnPlan(8_000, 3_200)
-_LONG = TurnPlan(80_000, 6_400)
+_ORDINARY_TURN = TurnPlan(8_000, 3_200)
+_LONG_TURN = TurnPlan(80_000, 6_400)
 """Five seconds of speech: Motion Server answers in two payloads, the first before all was said."""
 
 _MANY_CONNECTIONS = 99
-_FAILING = 2
+"""More connections than any relay opens in a plan."""
+_FAILING_TURN = 2
 """The turn in which Motion Server fails: a turn before must have worked."""
 
-_AS_IT_SPEAKS = When(Moment.RESPONSE, number=1, request=_FAILING)
-_BEFORE_THE_LAST = When(Moment.RESPONSE, number=2, request=_FAILING)
-_WHILE_IT_LISTENS = When(Moment.AUDIO, messages=2, request=_FAILING)
-_AT_THE_UPGRADE = When(Moment.UPGRADE, connection=_FAILING)
-_AT_THE_TOKEN = When(Moment.TOKEN, connection=_FAILING)
-_AT_THE_HANDSHAKE = When(Moment.CONFIGURE, connection=_FAILING)
+_AT_FIRST_RESPONSE = When(Moment.RESPONSE, number=1, request=_FAILING_TURN)
+_AT_SECOND_RESPONSE = When(Moment.RESPONSE, number=2, request=_FAILING_TURN)
+_AT_SECOND_AUDIO = When(Moment.AUDIO, messages=2, request=_FAILING_TURN)
+_AT_THE_UPGRADE = When(Moment.UPGRADE, connection=_FAILING_TURN)
+_AT_THE_TOKEN = When(Moment.TOKEN, connection=_FAILING_TURN)
+_AT_THE_HANDSHAKE = When(Moment.CONFIGURE, connection=_FAILING_TURN)
 
 _REFUSALS: tuple[FaultAction, ...] = (
     Refuse(400, "Invalid session token"),
@@ -70,43 +71,47 @@ _ENDS: tuple[FaultAction, ...] = (
 
 
 def _scenario_with(*faults: Fault) -> Scenario:
+    """Return a scenario in which Motion Server plays these faults."""
     return Scenario("drawn", "", faults)
 
 
-def _fail_in_turn(when: When, *what: FaultAction) -> Plan:
-    return Plan(((_ORDINARY, _LONG, _ORDINARY),), motion_server=_scenario_with(Fault(when, what)))
+def _fail_in_turn(when: When, *actions: FaultAction) -> Plan:
+    """Return a plan of three turns in which Motion Server does this at that moment of the second turn."""
+    return Plan(
+        ((_ORDINARY_TURN, _LONG_TURN, _ORDINARY_TURN),), motion_server=_scenario_with(Fault(when, actions))
+    )
 
 
 def _lose_session(request: int) -> Fault:
-    """Return the fault that ends a session when Motion Server starts to listen."""
+    """Return the fault that closes the session when the first audio of this request comes."""
     return Fault(When(Moment.AUDIO, messages=1, request=request), (CloseWith(1011, "internal error"),))
 
 
-def _fail_at_door(when: When, what: FaultAction) -> Plan:
-    """Return a plan that fails while a session opens. A relay that keeps its session opens another one only
-    if it has lost the first."""
-    turns = (_ORDINARY, _LONG, _ORDINARY, _ORDINARY)
-    return Plan((turns,), motion_server=_scenario_with(_lose_session(_FAILING), Fault(when, (what,))))
+def _fail_at_opening(when: When, action: FaultAction) -> Plan:
+    """Return a plan in which Motion Server fails while a session opens. The session before is closed first:
+    otherwise a relay that keeps its session would open no other."""
+    turns = (_ORDINARY_TURN, _LONG_TURN, _ORDINARY_TURN, _ORDINARY_TURN)
+    return Plan((turns,), motion_server=_scenario_with(_lose_session(_FAILING_TURN), Fault(when, (action,))))
 
 
 FAILURES = (
-    _fail_at_door(_AT_THE_UPGRADE, Refuse(402, "session denied: no credits")),
-    _fail_in_turn(_AS_IT_SPEAKS, CloseWith(1000)),
-    _fail_in_turn(_WHILE_IT_LISTENS, CloseWith(1000)),
-    _fail_in_turn(_BEFORE_THE_LAST, CloseWith(1011, "internal error")),
-    _fail_in_turn(_BEFORE_THE_LAST, SendError(4001, "Credits exhausted")),
-    _fail_in_turn(_WHILE_IT_LISTENS, Reset()),
-    _fail_at_door(_AT_THE_TOKEN, Refuse(500)),
-    _fail_at_door(_AT_THE_HANDSHAKE, SendError(13, "driven server request failed")),
+    _fail_at_opening(_AT_THE_UPGRADE, Refuse(402, "session denied: no credits")),
+    _fail_in_turn(_AT_FIRST_RESPONSE, CloseWith(1000)),
+    _fail_in_turn(_AT_SECOND_AUDIO, CloseWith(1000)),
+    _fail_in_turn(_AT_SECOND_RESPONSE, CloseWith(1011, "internal error")),
+    _fail_in_turn(_AT_SECOND_RESPONSE, SendError(4001, "Credits exhausted")),
+    _fail_in_turn(_AT_SECOND_AUDIO, Reset()),
+    _fail_at_opening(_AT_THE_TOKEN, Refuse(500)),
+    _fail_at_opening(_AT_THE_HANDSHAKE, SendError(13, "driven server request failed")),
 )
-"""Failures that a relay notices at once: Motion Server fails in the second turn; while a session opens it may
-be the third."""
+"""Failures that a relay notices at once. Motion Server fails in the second turn; if the failure falls on the
+opening of a session, it may be the third turn."""
 
-SILENCES = (_fail_in_turn(_BEFORE_THE_LAST, Stall()),)
+SILENCES = (_fail_in_turn(_AT_SECOND_RESPONSE, Stall()),)
 """A failure that a relay notices only after it has waited."""
 
 LARGE = Plan(
-    ((_LONG, _LONG, _LONG),),
+    ((_LONG_TURN, _LONG_TURN, _LONG_TURN),),
     motion_server=_scenario_with(
         Fault(When(Moment.RESPONSE, request=2), (GrowTo(LARGE_BYTES),)),
         Fault(When(Moment.RESPONSE, request=3), (GrowTo(HUGE_BYTES),)),
@@ -117,54 +122,57 @@ should."""
 
 
 def _refuse_every_session(refusal: Refuse, pause_ms: int) -> Plan:
-    """Return a plan that loses its session after the first turn; every new session is refused."""
+    """Return a plan in which the session is lost after the first turn, and every new session is refused. The
+    third turn is followed by a pause of `pause_ms`."""
     refusals = (
         Fault(When(Moment.UPGRADE, connection=number), (refusal,))
-        for number in range(_FAILING, _MANY_CONNECTIONS)
+        for number in range(_FAILING_TURN, _MANY_CONNECTIONS)
     )
     about = f"after the first turn it ends the session, and refuses every new one with {refusal.status}"
     return Plan(
-        ((_ORDINARY, _ORDINARY, TurnPlan(8_000, 3_200, pause_ms=pause_ms), TurnPlan(640, 640)),),
-        motion_server=Scenario("drawn", about, (_lose_session(_FAILING), *refusals)),
+        ((_ORDINARY_TURN, _ORDINARY_TURN, TurnPlan(8_000, 3_200, pause_ms=pause_ms), TurnPlan(640, 640)),),
+        motion_server=Scenario("drawn", about, (_lose_session(_FAILING_TURN), *refusals)),
     )
 
 
 REFUSED = _refuse_every_session(Refuse(401, "session token expired"), 2_200)
 REFUSED_FOR_LONG = _refuse_every_session(Refuse(402, "session denied: no credits"), 10_100)
-"""Every session but the first is refused, and a relay that keeps the first loses it in the turn before. Then
-time passes: two seconds, in which a hasty relay tries again, or ten, in which a relay that waits for credits
-does."""
+"""Plans in which every session but the first is refused. A pause follows: two seconds, in which a hasty relay
+tries again, or ten seconds, in which a relay tries again that waits for credits."""
 
 
 def with_slow_server(plans: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:
-    """Draw these plans with a Motion Server that is late, bursty, or sends unknown fields: no such fault
-    excuses a relay."""
+    """Draw these plans with a Motion Server that is late or sends unknown fields: such faults excuse no
+    relay."""
     return with_faults(plans, st.lists(_draw_harmless_fault(), min_size=1, max_size=2))
 
 
 def with_faults(
     plans: st.SearchStrategy[Plan], faults: st.SearchStrategy[list[Fault]]
 ) -> st.SearchStrategy[Plan]:
-    """Draw these plans with a Motion Server that plays these faults."""
+    """Draw these plans, each with a Motion Server that plays a drawn list of faults."""
     return st.builds(lambda plan, played: replace(plan, motion_server=_scenario_with(*played)), plans, faults)
 
 
 @st.composite
 def server_failures(draw: st.DrawFn) -> Plan:
-    """Draw three to five turns. Motion Server fails in the second, or refuses the first, second or third
-    session of the relay; if the relay keeps its session, it loses that session first."""
-    door = draw(st.none() | st.sampled_from((1, 2, 3)))
-    turns = draw(st.lists(turn_plans(), min_size=3 if door is None else 2 + door, max_size=5))
-    if door is None:
-        faults = [draw(_draw_break_off(_FAILING))]
+    """Draw three to five turns. Motion Server fails in the second turn, or refuses the first, second or third
+    session of the relay. Before the refusal it may close the earlier sessions, so that the relay needs a new
+    one."""
+    refused_session = draw(st.none() | st.sampled_from((1, 2, 3)))
+    turns = draw(
+        st.lists(turn_plans(), min_size=3 if refused_session is None else 2 + refused_session, max_size=5)
+    )
+    if refused_session is None:
+        faults = [draw(_draw_break_off(_FAILING_TURN))]
     else:
-        lost_in = range(2, door + 1) if draw(st.booleans()) else ()
-        faults = [*map(_lose_session, lost_in), draw(_draw_refusal(door))]
+        lost_in = range(2, refused_session + 1) if draw(st.booleans()) else ()
+        faults = [*map(_lose_session, lost_in), draw(_draw_refusal(refused_session))]
     return Plan((tuple(turns),), motion_server=_scenario_with(*faults))
 
 
 def large_payloads() -> st.SearchStrategy[Plan]:
-    """Draw a turn with payloads as usual, and the same turn with larger payloads."""
+    """Draw a turn with payloads of the usual size, then the same turn with larger payloads."""
     least = ORDINARY_BYTES + 1
     return st.builds(
         _grow_payloads,
@@ -174,7 +182,7 @@ def large_payloads() -> st.SearchStrategy[Plan]:
 
 
 def huge_payloads() -> st.SearchStrategy[Plan]:
-    """Draw a turn with payloads as usual, the same turn with large payloads, and with huge payloads."""
+    """Draw a turn with payloads of the usual size, then the same turn with large and with huge payloads."""
     least = LARGE_BYTES + 1
     return st.builds(
         lambda turn, size: _grow_payloads(turn, LARGE_BYTES, size),
@@ -184,8 +192,8 @@ def huge_payloads() -> st.SearchStrategy[Plan]:
 
 
 def _grow_payloads(turn: TurnPlan, *sizes: int) -> Plan:
-    """Return a plan that repeats the turn for each size; then all payloads have at least that size in
-    bytes."""
+    """Return a plan that repeats the turn for each size; in the repetition all payloads have at least this
+    size in bytes."""
     faults = (
         Fault(When(Moment.RESPONSE, request=request), (GrowTo(size),))
         for request, size in enumerate(sizes, 2)
@@ -195,28 +203,28 @@ def _grow_payloads(turn: TurnPlan, *sizes: int) -> Plan:
 
 def _draw_harmless_fault() -> st.SearchStrategy[Fault]:
     """Draw a fault that excuses no relay: a short delay, jitter, or unknown fields."""
-    numbers = st.sampled_from((0, 1, 2, 3))
+    response_numbers = st.sampled_from((0, 1, 2, 3))
     pauses = st.sampled_from((0.02, 0.1, 0.3))
-    once = st.builds(lambda number: When(Moment.RESPONSE, number=max(1, number)), numbers)
-    doors = st.sampled_from((When(Moment.TOKEN), When(Moment.UPGRADE), When(Moment.CONFIGURE)))
-    late = st.builds(lambda when, seconds: Fault(when, (Delay(seconds),)), once | doors, pauses)
-    every = st.builds(lambda number: When(Moment.RESPONSE, number=number), numbers)
-    new = st.builds(lambda when: Fault(when, (UnknownFields(),)), every)
+    one_response = st.builds(lambda number: When(Moment.RESPONSE, number=max(1, number)), response_numbers)
+    openings = st.sampled_from((When(Moment.TOKEN), When(Moment.UPGRADE), When(Moment.CONFIGURE)))
+    delayed = st.builds(lambda when, seconds: Fault(when, (Delay(seconds),)), one_response | openings, pauses)
+    any_response = st.builds(lambda number: When(Moment.RESPONSE, number=number), response_numbers)
+    unknown_fields = st.builds(lambda when: Fault(when, (UnknownFields(),)), any_response)
     jittery = st.just(Fault(When(Moment.RESPONSE), (Delay(0, 0.05),)))
-    return late | new | jittery
+    return delayed | unknown_fields | jittery
 
 
 def any_fault() -> st.SearchStrategy[Fault]:
-    """Draw any fault that Motion Server may play for a relay, in any turn or in each."""
+    """Draw any fault that Motion Server may play for a relay, in one turn or in each turn."""
     anywhere = st.sampled_from((0, 1, 2, 3))
     failing = anywhere.flatmap(lambda number: _draw_break_off(number) | _draw_refusal(number))
     return st.one_of(failing, _draw_odd_response(), _draw_harmless_fault())
 
 
 def _draw_break_off(request: int) -> st.SearchStrategy[Fault]:
-    """Draw an error or an end of the session while Motion Server speaks, or listens."""
+    """Draw an error or an end of the session, while audio or motion of this request is sent."""
     speaking = st.builds(
-        lambda which: When(Moment.RESPONSE, number=which, request=request), st.sampled_from((1, 2))
+        lambda number: When(Moment.RESPONSE, number=number, request=request), st.sampled_from((1, 2))
     )
     listening = st.builds(
         lambda count: When(Moment.AUDIO, messages=count, request=request), st.sampled_from((1, 2, 5))
@@ -227,10 +235,10 @@ def _draw_break_off(request: int) -> st.SearchStrategy[Fault]:
 
 def _draw_refusal(connection: int) -> st.SearchStrategy[Fault]:
     """Draw a refusal or an error at the token request, the upgrade or the handshake."""
-    doors = st.sampled_from((Moment.TOKEN, Moment.UPGRADE))
+    openings = st.sampled_from((Moment.TOKEN, Moment.UPGRADE))
     refused = st.builds(
         lambda moment, what: Fault(When(moment, connection=connection), (what,)),
-        doors,
+        openings,
         st.sampled_from(_REFUSALS),
     )
     what = st.sampled_from((*_ERRORS, *_ENDS, SendGarbage(), Text("no")))
@@ -239,10 +247,10 @@ def _draw_refusal(connection: int) -> st.SearchStrategy[Fault]:
 
 def _draw_odd_response() -> st.SearchStrategy[Fault]:
     """Draw a response that the protocol does not foresee, or silence."""
-    whats = st.sampled_from((Stall(), Drop(), EmptyMotion(), SendGarbage(), Text("hello"), GrowTo(60_000)))
-    whens = st.builds(
+    actions = st.sampled_from((Stall(), Drop(), EmptyMotion(), SendGarbage(), Text("hello"), GrowTo(60_000)))
+    moments = st.builds(
         lambda number, request: When(Moment.RESPONSE, number=number, request=request),
         st.sampled_from((0, 1, 2)),
         st.sampled_from((0, 1, 2)),
     )
-    return st.builds(lambda when, what: Fault(when, (what,)), whens, whats)
+    return st.builds(lambda when, what: Fault(when, (what,)), moments, actions)

@@ -19,10 +19,12 @@ from spatius_sim.trace.events import Provocation
 
 _HOUR, _DAY = 3600, 24 * 3600
 _LIVES_OUTSIDE = (-10 * _DAY, -_HOUR, -120, _DAY + 120, _DAY + _HOUR, 30 * _DAY)
-"""Lives of tokens in seconds, outside the window. Nearer to its borders the two clocks may disagree."""
+"""Lives of tokens in seconds, all outside the window. Nearer to the borders of the window the two clocks may
+disagree."""
 
-_SHORT_TURN = (TurnPlan(PLAN_SAMPLE_RATE // 2, 3200),)
-_SAMPLES = (PLAN_SAMPLE_RATE // 2, PLAN_SAMPLE_RATE * 5 // 2)
+_ONE_SHORT_TURN = (TurnPlan(PLAN_SAMPLE_RATE // 2, 3200),)
+_SHORT_SAMPLES, _LONG_SAMPLES = PLAN_SAMPLE_RATE // 2, PLAN_SAMPLE_RATE * 5 // 2
+"""The motion of half a second fits into the first segment, that of 2.5 seconds does not."""
 
 
 def token_windows() -> st.SearchStrategy[Plan]:
@@ -56,23 +58,25 @@ def bad_handshakes() -> st.SearchStrategy[Plan]:
 
 def expiries() -> st.SearchStrategy[Plan]:
     """Draw a session that outlives its token."""
-    return st.just(_plan_with((ExpiryProbe(_SAMPLES[0]),)))
+    return st.just(_plan_with((ExpiryProbe(_SHORT_SAMPLES),)))
 
 
 def egresses() -> st.SearchStrategy[Plan]:
-    """Draw sessions whose motion goes to a room."""
+    """Draw sessions with an egress, so that their motion goes to a room."""
     kinds = (EgressType.LIVEKIT, EgressType.AGORA)
-    return st.sampled_from([_plan_with((EgressProbe(kind, _SAMPLES[1]),)) for kind in kinds])
+    return st.sampled_from([_plan_with((EgressProbe(kind, _LONG_SAMPLES),)) for kind in kinds])
 
 
 def interrupts() -> st.SearchStrategy[Plan]:
     """Draw requests that are interrupted within the first segment, or after it."""
-    return st.sampled_from([_plan_with((InterruptProbe(samples),)) for samples in _SAMPLES])
+    return st.sampled_from(
+        [_plan_with((InterruptProbe(samples),)) for samples in (_SHORT_SAMPLES, _LONG_SAMPLES)]
+    )
 
 
 def long_turns() -> st.SearchStrategy[Plan]:
     """Draw turns whose motion takes more than one segment."""
-    samples = st.integers(_SAMPLES[1], 7 * PLAN_SAMPLE_RATE)
+    samples = st.integers(_LONG_SAMPLES, 7 * PLAN_SAMPLE_RATE)
     turns = st.builds(TurnPlan, samples, st.sampled_from([3200, 6400, 64000]))
     return turns.map(lambda turn: Plan(((turn,),)))
 
@@ -87,4 +91,4 @@ def _draw_probes(probes: Sequence[Probe]) -> st.SearchStrategy[Plan]:
 
 def _plan_with(probes: tuple[Probe, ...]) -> Plan:
     """Return a plan with these probes and a clean turn; the turn shows that the server answers at all."""
-    return Plan((_SHORT_TURN,), probes)
+    return Plan((_ONE_SHORT_TURN,), probes)

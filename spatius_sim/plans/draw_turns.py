@@ -14,27 +14,30 @@ from spatius_sim.plans.plan import (
 )
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, segment_end
 
+_USUAL_CHUNK_BYTES = (320, 640, 3200, 6400, 64000)
+"""10 ms, 20 ms, 100 ms, 200 ms and 2 s of speech."""
+
 
 def _draw_samples() -> st.SearchStrategy[int]:
-    """Draw a number of samples: around the borders at which keyframes and segments begin, or any between."""
+    """Draw a number of samples: near the lengths at which a keyframe or a segment begins, or any other."""
     keyframes = (1, 2, *map(segment_end, range(3)))
     offsets = (-PLAN_SAMPLE_RATE // 100, -1, 0, 1)
-    near = [_SAMPLES_PER_KEYFRAME * keyframe + offset for keyframe in keyframes for offset in offsets]
-    speakable = [samples for samples in near if samples >= _SAMPLES_PER_KEYFRAME]
+    lengths = [_SAMPLES_PER_KEYFRAME * keyframe + offset for keyframe in keyframes for offset in offsets]
+    speakable_lengths = [samples for samples in lengths if samples >= _SAMPLES_PER_KEYFRAME]
     longest = _LONGEST_SECONDS * PLAN_SAMPLE_RATE
     short = st.integers(_SAMPLES_PER_KEYFRAME, longest)
     # Faults that begin with the third payload show from six seconds on.
-    return st.sampled_from(speakable) | short | st.integers(longest // 2 + 1, longest)
+    return st.sampled_from(speakable_lengths) | short | st.integers(longest // 2 + 1, longest)
 
 
 @st.composite
 def _draw_turn(
     draw: st.DrawFn, lengths: st.SearchStrategy[int], sounds: st.SearchStrategy[Sound]
 ) -> TurnPlan:
-    """Draw a turn of such a length and sound, in chunks of any size."""
+    """Draw a turn with one of these lengths (samples) and sounds, in chunks of any size."""
     samples = draw(lengths)
     smallest = max(BYTES_PER_SAMPLE, samples * BYTES_PER_SAMPLE // _MOST_CHUNKS)
-    chunk = draw(st.sampled_from([320, 640, 3200, 6400, 64000]) | st.integers(2, 64000))
+    chunk = draw(st.sampled_from(_USUAL_CHUNK_BYTES) | st.integers(BYTES_PER_SAMPLE, _USUAL_CHUNK_BYTES[-1]))
     chunk_bytes = max(smallest, chunk) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
     return TurnPlan(samples, chunk_bytes, sound=draw(sounds))
 
@@ -45,9 +48,9 @@ def turn_plans() -> st.SearchStrategy[TurnPlan]:
 
 
 def soundless_turns() -> st.SearchStrategy[TurnPlan]:
-    """Draw a turn that asks for no motion: with no sample, one, or too few for a keyframe; or silence."""
-    slight = st.sampled_from((0, 1, _SAMPLES_PER_KEYFRAME - 1)) | st.integers(0, _SAMPLES_PER_KEYFRAME - 1)
-    return _draw_turn(slight, st.just(Sound.SPEECH)) | _draw_turn(_draw_samples(), st.just(Sound.SILENCE))
+    """Draw a turn that asks for no motion: its samples are too few for a keyframe, or it is silent."""
+    too_short = st.sampled_from((0, 1, _SAMPLES_PER_KEYFRAME - 1)) | st.integers(0, _SAMPLES_PER_KEYFRAME - 1)
+    return _draw_turn(too_short, st.just(Sound.SPEECH)) | _draw_turn(_draw_samples(), st.just(Sound.SILENCE))
 
 
 def audible_conversations(least_turns: int = 1) -> st.SearchStrategy[Plan]:
@@ -74,7 +77,7 @@ def crowds() -> st.SearchStrategy[Plan]:
 
 
 def alone_or_not() -> st.SearchStrategy[Plan]:
-    """Draw mostly one client, and sometimes a crowd: some relays err only if several clients speak."""
+    """Draw one client in most plans, else a crowd: some relays err only if several clients speak."""
     return st.one_of(conversations(), conversations(), crowds())
 
 

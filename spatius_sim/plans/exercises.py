@@ -1,4 +1,4 @@
-"""Says which plans exercise which rule."""
+"""Returns the plans that exercise a rule."""
 
 from typing import Any, NamedTuple
 
@@ -21,8 +21,8 @@ from spatius_sim.rules.catalogue import find_rule
 
 
 class Exercise(NamedTuple):
-    """The plans that exercise a rule. The plans in `sure` always run; of the drawn `plans` at most `most`
-    run, if each takes so long that the profile would run too many."""
+    """The plans that exercise a rule. The plans in `sure` always run. Of the drawn `plans` at most `most` run
+    (None: as many as the profile says), because each takes long."""
 
     plans: SearchStrategy[Any]
     sure: tuple[Plan, ...] = ()
@@ -31,7 +31,7 @@ class Exercise(NamedTuple):
 
 _THREE_SECONDS = TurnPlan(3 * PLAN_SAMPLE_RATE, 3200)
 
-_OTHER_THAN_ONE_CONVERSATION: dict[str, SearchStrategy[Plan] | Exercise] = {
+_PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "U-RETRY": Exercise(just(fault_plans.REFUSED_FOR_LONG), (fault_plans.REFUSED,), most=1),
     "R-RECOVER": Exercise(fault_plans.server_failures(), fault_plans.FAILURES, most=10),
     "R-FALLBACK": Exercise(
@@ -63,15 +63,15 @@ _OTHER_THAN_ONE_CONVERSATION: dict[str, SearchStrategy[Plan] | Exercise] = {
     "S-EGRESS-SILENT": server_plans.egresses(),
     "S-INTERRUPT": server_plans.interrupts(),
 }
+"""Rules that do not stand here are exercised by ordinary conversations."""
 
 
 def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
-    """Return the plans that trigger a rule; for a C rule they are client plans. A `thorough` run adds, for
-    rules that need nothing in particular, scenarios with all faults combined, and speech that lasts a
-    minute."""
+    """Return the plans that exercise a rule; for a C rule they are client plans. If a relay rule needs no
+    plans of its own, a `thorough` run adds plans with all faults combined, and with a minute of speech."""
     if find_rule(rule_id).subject == "client":
         return Exercise(client_plans_exercising(rule_id))
-    exercise = _OTHER_THAN_ONE_CONVERSATION.get(rule_id)
+    exercise = _PLANS_BY_RULE.get(rule_id)
     if exercise is None and find_rule(rule_id).subject == "relay":
         slowed = fault_plans.with_slow_server(alone_or_not())
         drawn = (conversations(), crowds(), behaviour_plans.interrupted_turns(), slowed)

@@ -1,4 +1,4 @@
-"""Plans for relays and servers: a whole scenario is drawn first, then run."""
+"""Plans for relays and servers: all turns, probes and faults are drawn before anything runs."""
 
 import hashlib
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ _SAMPLES_PER_KEYFRAME = PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND
 _LONGEST_SECONDS = 12
 _MINUTE = 60 * PLAN_SAMPLE_RATE
 _MOST_CHUNKS = 60
+"""The most chunks of one drawn turn."""
 _VOICE_PEAK = 6000.0
 _SYLLABLES_PER_SECOND = 4.0
 
@@ -33,8 +34,8 @@ class Sound(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TurnPlan:
-    """One utterance: so many samples, sent in chunks of so many bytes. At the `cue` the client behaves as
-    `act` says, then rests for `pause_ms` before its next turn. A client that does not `read` leaves all
+    """One utterance: `samples` samples, sent in chunks of `chunk_bytes` bytes. At the `cue` the client does
+    `act`, then rests for `pause_ms` milliseconds before its next turn. Without `reads` the client leaves all
     messages unread until the turns of the others are over."""
 
     samples: int
@@ -47,12 +48,12 @@ class TurnPlan:
 
     @property
     def asks_for_motion(self) -> bool:
-        """Whether the turn is long enough for a keyframe, and not silent. No document says what a relay or
-        Motion Server makes of a shorter turn, or what a relay makes of a turn in which nobody speaks."""
+        """Whether the turn is long enough for a keyframe, and not silent. No document says what must come
+        back for other turns."""
         return keyframe_count(self.samples, PLAN_SAMPLE_RATE) > 0 and self.sound is not Sound.SILENCE
 
     def __str__(self) -> str:
-        """Tell the turn in words."""
+        """Return the turn in words."""
         seconds = self.samples / PLAN_SAMPLE_RATE
         spoken = f"{seconds:g} s of {self.sound} in chunks of {self.chunk_bytes} bytes"
         if not self.samples:
@@ -70,9 +71,9 @@ class TurnPlan:
 class Plan:
     """The turns of each client, one after another; the clients speak at the same time.
 
-    If they keep `step`, each waits for the others before its next turn. The `probes` of a Motion Server come
-    before all turns. If a relay is judged, our Motion Server plays the scenario `motion_server`; with
-    `bears_credentials` the last client has credentials.
+    With `step` each client waits for the others before its next turn. The `probes` are for a Motion Server
+    under test and come before all turns. For a relay under test, our Motion Server plays the scenario
+    `motion_server`; with `bears_credentials` the last client has Spatius credentials.
     """
 
     clients: tuple[tuple[TurnPlan, ...], ...]
@@ -82,14 +83,14 @@ class Plan:
     bears_credentials: bool = False
 
     def __str__(self) -> str:
-        """Tell the plan in words."""
+        """Return the plan in words."""
         in_step = ["in step"] if self.step else []
         faults = [f"Motion Server: {in_words(self.motion_server)}"] if self.motion_server.faults else []
         credentials = ["the last client bears Spatius credentials"] if self.bears_credentials else []
         return "; ".join([*map(str, self.probes), *in_step, self._describe_turns(), *faults, *credentials])
 
     def _describe_turns(self) -> str:
-        """Tell the turns of all clients in words."""
+        """Return the turns of all clients in words."""
         if len(self.clients) == 1:
             return ", then ".join(map(str, self.clients[0]))
         return "; at the same time: ".join(
@@ -115,8 +116,8 @@ SCARCELY_A_WORD = Plan(
 
 
 def speech(label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
-    """Make audible PCM that no other label makes: noise in syllables, the same for the same label. If the
-    `sound` has a long pause, three fifths are silent; if it is silence, all is."""
+    """Return PCM for a label: noise in syllables, always the same for this label and different for every
+    other. With Sound.PAUSES three fifths in the middle are silent, with Sound.SILENCE all is silent."""
     if sound is Sound.SILENCE:
         return bytes(samples * BYTES_PER_SAMPLE)
     seed = int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())

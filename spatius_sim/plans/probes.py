@@ -1,4 +1,4 @@
-"""Probes: the mistakes that a scenario for a Motion Server makes on purpose before its sessions speak."""
+"""Probes: the special sessions and deliberate mistakes that come before the turns of a server's plan."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,8 @@ from spatius_sim.trace.events import Provocation
 
 @dataclass(frozen=True, slots=True)
 class TokenProbe:
-    """Asks for a token that expires in `life` seconds; `intent` says which bad key is used, if any."""
+    """Asks for a token that expires in `life` seconds; `intent` says which bad key is used (None: a good
+    key)."""
 
     life: int
     intent: Provocation | None = None

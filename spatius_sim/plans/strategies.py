@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from spatius_sim.plans.client_plan import (
     CURRENT,
+    CUT_BYTES,
     JUNK,
     ClientPlan,
     Do,
@@ -63,7 +64,7 @@ _RATES = st.sampled_from((8000, 16000, 24000)) | st.sampled_from(PCM_SAMPLE_RATE
 
 
 def audio(least_samples: int = 0, most_samples: int = 48_000) -> st.SearchStrategy[bytes]:
-    """Draw PCM, mono s16le: silence, a tone or noise, of at least and at most so many samples."""
+    """Draw PCM, mono s16le: silence, a tone or noise, with `least_samples` to `most_samples` samples."""
     lengths = st.integers(least_samples, most_samples)
     return st.builds(
         _make_sound, lengths, st.sampled_from(("silence", "tone", "noise")), st.integers(0, 2**32 - 1)
@@ -71,8 +72,8 @@ def audio(least_samples: int = 0, most_samples: int = 48_000) -> st.SearchStrate
 
 
 def chunkings(pcm: bytes, most_chunks: int = 20, aligned: bool = True) -> st.SearchStrategy[list[bytes]]:
-    """Draw the same bytes in at most `most_chunks` chunks; some are empty. `aligned`: cut between samples
-    only."""
+    """Draw the PCM as a list of at most `most_chunks` chunks; some may be empty. If `aligned`, no sample is
+    cut in two."""
     unit = BYTES_PER_SAMPLE if aligned else 1
     cuts = st.lists(st.integers(0, len(pcm) // unit), max_size=most_chunks - 1).map(sorted)
     return cuts.map(lambda places: _cut(pcm, [place * unit for place in places]))
@@ -92,14 +93,14 @@ def motion_payloads(
 
 def undecodable_payloads() -> st.SearchStrategy[bytes]:
     """Draw bytes that no protobuf parser accepts: junk, or a payload that was cut off."""
-    return st.just(JUNK) | motion_payloads(3).map(lambda raw: raw[:-10])
+    return st.just(JUNK) | motion_payloads(3).map(lambda raw: raw[:-CUT_BYTES])
 
 
 def waits(least_ms: int = 1, most_ms: int = 1500) -> st.SearchStrategy[Wait]:
-    """Draw steps of the clock: around the length of a keyframe (40 ms), or any."""
+    """Draw steps of the clock: near the length of a keyframe (40 ms), or of any length."""
     common = [ms for ms in (1, 39, 40, 41, 80, 200, 400, 1000) if least_ms <= ms <= most_ms]
-    drawn = st.integers(least_ms, most_ms)
-    return st.builds(Wait, st.sampled_from(common) | drawn if common else drawn)
+    any_length = st.integers(least_ms, most_ms)
+    return st.builds(Wait, st.sampled_from(common) | any_length if common else any_length)
 
 
 def foreign_refs() -> st.SearchStrategy[Ref]:
@@ -116,18 +117,29 @@ def motions(ref: Ref = CURRENT, most_keyframes: int = 60) -> st.SearchStrategy[M
 
 def steps() -> st.SearchStrategy[Step]:
     """Draw one call of any kind. Whether the documents fix its outcome depends on the calls before it."""
-    says = st.builds(
+    audio_calls = st.builds(
         GiveAudio, st.sampled_from((40, 100, 300, 1000, 2000)) | st.integers(1, 2000), st.booleans()
     )
-    empty = st.builds(Move, st.sampled_from(((), None)), st.just(CURRENT) | foreign_refs())
-    odd = st.builds(
+    empty_motion = st.builds(Move, st.sampled_from(((), None)), st.just(CURRENT) | foreign_refs())
+    odd_motion = st.builds(
         lambda form, ref: Move((PlannedPayload(10, form),), ref),
         st.sampled_from(("unknown fields", "cut", "junk")),
         st.just(CURRENT) | foreign_refs(),
     )
-    foreign = foreign_refs().flatmap(motions)
-    does = st.builds(Do, st.sampled_from(("interrupt", "pause", "resume")))
-    return st.one_of(says, motions(), waits(), waits(), says, motions(), foreign, empty, odd, does)
+    foreign_motion = foreign_refs().flatmap(motions)
+    other_calls = st.builds(Do, st.sampled_from(("interrupt", "pause", "resume")))
+    return st.one_of(
+        audio_calls,
+        motions(),
+        waits(),
+        waits(),
+        audio_calls,
+        motions(),
+        foreign_motion,
+        empty_motion,
+        odd_motion,
+        other_calls,
+    )
 
 
 def client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
@@ -138,21 +150,22 @@ def client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
 
 
 def illegal_client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
-    """Draw any calls in any order, empty audio among them."""
+    """Draw calls of all kinds in any order, empty audio included."""
     empty = st.builds(GiveAudio, st.just(0), st.booleans())
     drawn = st.lists(st.one_of(steps(), empty), min_size=1, max_size=most_steps).map(tuple)
     return st.builds(ClientPlan, drawn, _RATES, st.sampled_from(tuple(StarvationMode)))
 
 
-def _keep_legal(drawn: list[Step]) -> list[Step]:
-    """Leave out the calls whose outcome no document fixes; a rough estimate says where playback is."""
+def _keep_legal(steps: list[Step]) -> list[Step]:
+    """Return the steps without calls whose outcome no document fixes. How much audio is still to be played is
+    estimated roughly."""
     kept: list[Step] = []
-    left_ms = 0
+    unplayed_ms = 0
     paused = False
-    for step in drawn:
+    for step in steps:
         match step:
             case Do("pause"):
-                if paused or left_ms <= 0:
+                if paused or unplayed_ms <= 0:
                     continue
                 paused = True
             case Do("resume"):
@@ -160,19 +173,19 @@ def _keep_legal(drawn: list[Step]) -> list[Step]:
                     continue
                 paused = False
             case Do(_):
-                paused, left_ms = False, 0
+                paused, unplayed_ms = False, 0
             case GiveAudio(ms, _):
                 if paused:
                     continue
-                left_ms += ms
+                unplayed_ms += ms
             case Wait(ms):
-                left_ms -= 0 if paused else ms
+                unplayed_ms -= 0 if paused else ms
         kept.append(step)
     return kept
 
 
 def _make_sound(samples: int, kind: str, seed: int) -> bytes:
-    """Make samples of silence, a tone or noise."""
+    """Return so many samples of PCM: `silence`, a `tone` or `noise`."""
     if kind == "noise":
         return np.random.Generator(np.random.PCG64(seed)).integers(-6000, 6000, samples, "<i2").tobytes()
     loudness = 0 if kind == "silence" else 6000
@@ -180,10 +193,12 @@ def _make_sound(samples: int, kind: str, seed: int) -> bytes:
 
 
 def _cut(pcm: bytes, places: list[int]) -> list[bytes]:
+    """Return the PCM in pieces, cut at these bytes."""
     borders = [0, *places, len(pcm)]
     return [pcm[start:stop] for start, stop in pairwise(borders)]
 
 
 def _make_keyframes(keyframes: int, seed: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
-    drawn = np.random.Generator(np.random.PCG64(seed)).uniform(-1.0, 1.0, (keyframes, WIDTH))
-    return drawn.astype(np.float32)
+    """Return so many keyframes with random values between -1 and 1."""
+    values = np.random.Generator(np.random.PCG64(seed)).uniform(-1.0, 1.0, (keyframes, WIDTH))
+    return values.astype(np.float32)

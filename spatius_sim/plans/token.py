@@ -1,4 +1,4 @@
-"""Writes a plan as one word, so that a command which repeats a failure can name its scenario exactly."""
+"""Writes a plan as one word and reads it back, so that a command can name the plan of a failure exactly."""
 
 import json
 import zlib
@@ -14,23 +14,26 @@ from spatius_sim.plans.plan import Plan
 from spatius_sim.protocol.errors import UsageError
 
 _MOST_BYTES = 1_048_576
+"""The largest JSON text that is read from a word."""
 _TYPE, _NAME = "", "="
+"""The keys of the class of a value, and of the member of an enum."""
 
 
 def token_of(plan: Plan | ClientPlan) -> str:
-    """Write the plan as a word of letters, digits, `-` and `_`."""
-    written = json.dumps(_to_json(plan), separators=(",", ":")).encode()
-    return urlsafe_b64encode(zlib.compress(written, 9)).decode().rstrip("=")
+    """Return the plan as a word of letters, digits, `-` and `_`."""
+    text = json.dumps(_to_json(plan), separators=(",", ":")).encode()
+    return urlsafe_b64encode(zlib.compress(text, 9)).decode().rstrip("=")
 
 
 def plan_of(token: str, subject: str) -> Plan | ClientPlan:
-    """Read a plan for this kind of subject. Raises UsageError if this version has not written the word."""
+    """Return the plan in a word that `token_of` made, for this kind of subject. Raises UsageError if the word
+    is another."""
     kind = ClientPlan if subject == "client" else Plan
     try:
         packed = urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        written = zlib.decompressobj().decompress(packed, _MOST_BYTES)
-        plan = _from_json(json.loads(written))
-        if not isinstance(plan, kind) or _to_json(plan) != json.loads(written):
+        text = zlib.decompressobj().decompress(packed, _MOST_BYTES)
+        plan = _from_json(json.loads(text))
+        if not isinstance(plan, kind) or _to_json(plan) != json.loads(text):
             raise ValueError("another kind of plan")
         str(plan)
     except (Base64Error, zlib.error, ValueError, TypeError, KeyError, RecursionError) as error:
@@ -41,7 +44,7 @@ def plan_of(token: str, subject: str) -> Plan | ClientPlan:
 
 
 def _to_json(value: Any) -> Any:
-    """Turn a plan, or a part of it, into JSON values; leave out fields that have their default."""
+    """Return a plan, or a part of it, as JSON values, without the fields that have their default."""
     if isinstance(value, Enum):
         return {_TYPE: type(value).__name__, _NAME: value.name}  # A value may be words, which change.
     if is_dataclass(value):
@@ -56,7 +59,8 @@ def _to_json(value: Any) -> Any:
 
 
 def _from_json(value: Any) -> Any:
-    """Build a plan, or a part of it, from JSON values. Raises KeyError, TypeError or ValueError."""
+    """Return the plan, or the part of a plan, in these JSON values. Raises KeyError, TypeError or
+    ValueError."""
     if isinstance(value, list):
         return tuple(map(_from_json, value))
     if not isinstance(value, dict):
