@@ -16,7 +16,7 @@ class Clip:
 
 
 def read_clip(path: Path) -> Clip:
-    """Read a clip. Raises UsageError if the file is no mono 16-bit WAV."""
+    """Return the speech in a WAV file. Raises UsageError if the file is no mono 16-bit WAV."""
     try:
         with wave.open(str(path), "rb") as file:
             if file.getnchannels() != 1 or file.getsampwidth() != 2:

@@ -1,4 +1,4 @@
-"""Reads scenario files: what goes wrong, and when, as YAML."""
+"""Reads scenario files: YAML that says what goes wrong, and when."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
@@ -30,7 +30,7 @@ def shipped_scenario(name: str) -> Scenario:
 
 
 def find_scenario(wanted: str) -> Scenario:
-    """Read the scenario in a file if the name ends in .yaml or .yml; else return the shipped scenario of this
+    """Return the scenario in a file if `wanted` ends in .yaml or .yml; else the shipped scenario of this
     name. Raises UsageError."""
     if Path(wanted).suffix in (".yaml", ".yml"):
         return read_scenario(Path(wanted))
@@ -41,12 +41,13 @@ def find_scenario(wanted: str) -> Scenario:
 
 
 def read_scenario(path: Path) -> Scenario:
-    """Read the scenario in a file. Raises UsageError, which names file, line and key."""
+    """Return the scenario in a file. Raises UsageError, which names file, line and key."""
     return parse_scenario(read_bytes(path), str(path), path.stem)
 
 
 def parse_scenario(raw: bytes, place: str, name: str) -> Scenario:
-    """Read the scenario in this YAML, which comes from `place`. Raises UsageError as `read_scenario` does."""
+    """Return the scenario in this YAML; errors name `place` as its origin. Raises UsageError as
+    `read_scenario` does."""
     return _Reader(place).read(raw, name)
 
 
@@ -54,7 +55,7 @@ class _Reader(YamlFile):
     """Reads one scenario file. Every method raises UsageError with place, line and key."""
 
     def read(self, raw: bytes, name: str) -> Scenario:
-        """Read the whole file."""
+        """Return the scenario in this YAML."""
         root = self.root(raw)
         if root is None:
             raise UsageError(f"{self.place}:1: the file is empty: about and faults are needed")
@@ -68,7 +69,7 @@ class _Reader(YamlFile):
         return Scenario(name, self.text(top["about"], "about"), tuple(faults))
 
     def _read_fault(self, node: Node) -> Fault:
-        """Read one fault: when it happens, and what happens."""
+        """Return one fault: when it happens, and what happens."""
         parts = self.mapping(node, "a fault", {"when", "what"})
         for key in ("when", "what"):
             if key not in parts:
@@ -78,7 +79,7 @@ class _Reader(YamlFile):
         return self.build(parts["what"], lambda: Fault(when, what), "what")
 
     def _read_when(self, node: Node) -> When:
-        """Read the moment of a fault, in its short or its long form."""
+        """Return the moment of a fault. The short form is a bare moment, the long form a mapping."""
         if isinstance(node, ScalarNode):
             return self.build(node, lambda: When(self._read_moment(node)), "when")
         parts = self.mapping(node, "when", {field.name for field in fields(When)})
@@ -88,27 +89,31 @@ class _Reader(YamlFile):
         return self.build(node, lambda: When(**values), "when")
 
     def _read_moment(self, node: Node) -> Moment:
+        """Return the moment with this name."""
         text = self.text(node, "at")
         if text not in list(Moment):
             raise self.error(node, f"at: {text!r} is none of {', '.join(Moment)}")
         return Moment(text)
 
     def _read_step(self, node: Node) -> FaultAction:
-        """Read one step of `what`, in its short or its long form."""
+        """Return one action of `what`. The short form is a name or `name: value`, the long form a mapping of
+        values."""
         if isinstance(node, ScalarNode):
             return self._build_action(node, node.value, {})
         parts = self.mapping(node, "a step of what", set(NAMES))
         if len(parts) != 1:
             raise self.error(node, "what: one thing in each step")
-        [(name, inside)] = parts.items()
+        [(name, value_node)] = parts.items()
         kind = NAMES[name]
-        if isinstance(inside, ScalarNode) and fields(kind):
+        if isinstance(value_node, ScalarNode) and fields(kind):
             # The short form: `delay: 2` is `delay: {seconds: 2}`.
-            return self._build_action(inside, name, {fields(kind)[0].name: inside})
-        return self._build_action(inside, name, self.mapping(inside, name, {f.name for f in fields(kind)}))
+            return self._build_action(value_node, name, {fields(kind)[0].name: value_node})
+        return self._build_action(
+            value_node, name, self.mapping(value_node, name, {f.name for f in fields(kind)})
+        )
 
     def _build_action(self, node: Node, name: str, parts: Mapping[str, Node]) -> FaultAction:
-        """Build the action of this name from the nodes of its values."""
+        """Return the action of this name with the values in `parts`."""
         if name not in NAMES:
             raise self.error(node, f"what: {name!r} is none of {', '.join(NAMES)}")
         kind: Any = NAMES[name]
@@ -121,7 +126,8 @@ class _Reader(YamlFile):
         return action
 
     def _read_values(self, parts: Mapping[str, Node], kind: type[Any], skip: set[str]) -> dict[str, Any]:
-        """Read the values of an action in the types of its fields."""
+        """Return the values of an action by name, each in the type of its field; keys in `skip` are left
+        out."""
         hints = get_type_hints(kind)
         readers: dict[Any, Callable[[Node, str], Any]] = {int: self.integer, str: self.text}
         return {

@@ -53,8 +53,8 @@ _CHOICES = {
     "answer": ("stream", {"document": STREAMING}),
     "audio": ("pcm", {"ogg": PCM}),
 }
-"""The keys for what the messages do not show: the usual value, and the feature that each other value
-lacks."""
+"""The keys for what the messages do not show. Each has its usual value, and maps each other value to the
+feature that the wire lacks then."""
 
 _KEYS = {"about", "form", "http", "relay", "client", *_CHOICES}
 _LAYOUT_FIELDS = ("last", "turn", "pcm", "payload", "payloads")
@@ -63,14 +63,14 @@ _LAST_FLAG = re.compile(r"last=0x([0-9a-fA-F]{2})")
 
 
 def wire_names() -> list[str]:
-    """Return the names of all wires that need no file: those built in, and those that are shipped as
+    """Return the names of all wires that need no file of the user: built-in wires, and wires in shipped
     files."""
     return sorted({*published_wire_names(), *(path.stem for path in _SHIPPED.glob("*.yaml"))})
 
 
 def find_wire(wanted: str) -> Wire:
-    """Read the wire that a file declares if the name ends in .yaml or .yml; else return the wire of this
-    name. Raises UsageError."""
+    """Return the wire that a file declares if `wanted` ends in .yaml or .yml; else the wire of this name.
+    Raises UsageError."""
     if Path(wanted).suffix in (".yaml", ".yml"):
         return read_wire(Path(wanted))
     if wanted in published_wire_names():
@@ -82,7 +82,7 @@ def find_wire(wanted: str) -> Wire:
 
 
 def shipped_wire(name: str) -> Declared:
-    """Read the shipped file that declares the wire of this name. Raises UsageError if there is none."""
+    """Return the wire of this name from its shipped file. Raises UsageError if there is none."""
     if not name or name not in wire_names():
         raise UsageError(f"no wire is named {name!r}: there are {', '.join(wire_names())}")
     return read_wire(_SHIPPED / f"{name}.yaml")
@@ -90,19 +90,19 @@ def shipped_wire(name: str) -> Declared:
 
 @lru_cache(maxsize=16)
 def wire_of(name: str, declaration: str) -> Wire:
-    """Return the wire that a trace names: from the `declaration` in the trace, or a built-in wire if there is
-    none. Raises UsageError."""
+    """Return the wire of a trace: from its `declaration`, or the built-in wire `name` if that is empty.
+    Raises UsageError."""
     return parse_wire(declaration.encode(), f"the wire {name}", name) if declaration else published_wire(name)
 
 
 def read_wire(path: Path) -> Declared:
-    """Read the wire that a file declares. Raises UsageError, which names file, line and key."""
+    """Return the wire that a file declares. Raises UsageError, which names file, line and key."""
     return parse_wire(read_bytes(path), str(path), path.stem)
 
 
 def parse_wire(raw: bytes, place: str, name: str) -> Declared:
-    """Read the wire that this YAML declares. The text comes from `place`. Raises UsageError as `read_wire`
-    does."""
+    """Return the wire that this YAML declares; errors name `place` as its origin. Raises UsageError as
+    `read_wire` does."""
     return Declared(name, _Reader(place).read(raw))
 
 
@@ -110,7 +110,7 @@ class _Reader(YamlFile):
     """Reads one wire file. Every method raises UsageError with place, line and key."""
 
     def read(self, raw: bytes) -> Declaration:
-        """Read the whole file."""
+        """Return the declaration in this YAML."""
         root = self.root(raw)
         if root is None:
             raise UsageError(f"{self.place}:1: the file is empty: about, relay and client are needed")
@@ -142,7 +142,7 @@ class _Reader(YamlFile):
         return frozenset(lacks)
 
     def _read_http_paths(self, node: Node) -> tuple[str, ...]:
-        """Read the HTTP paths whose answers are searched for secrets."""
+        """Return the HTTP paths whose answers are searched for secrets."""
         paths = tuple(self.text(path, "http") for path in self.sequence(node, "http"))
         for path in paths:
             if not re.fullmatch(r"/[\x21-\x7e]*", path):
@@ -152,7 +152,8 @@ class _Reader(YamlFile):
     def _read_messages(
         self, node: Node, side: str, form: Form, known: Mapping[str, Meaning]
     ) -> tuple[DeclaredMessage, ...]:
-        """Read the messages of one side."""
+        """Return the messages of one side, `relay` or `client`; `known` are the meanings that they may
+        have."""
         listed = self.sequence(node, side)
         if not listed:
             raise self.error(node, f"{side}: no message stands here")
@@ -163,7 +164,8 @@ class _Reader(YamlFile):
     def _read_message(
         self, node: Node, side: str, form: Form, known: Mapping[str, Meaning]
     ) -> DeclaredMessage:
-        """Read one message: its form, its constants, and what it means."""
+        """Return one message: its form, its constants, and its meanings. `form` is the form if the message
+        names none."""
         parts = self.mapping(node, f"a message of {side}", {"when", "form", "layout", *known})
         if "form" in parts and "layout" in parts:
             raise self.error(parts["layout"], "layout: a message has a form or a layout")
@@ -183,7 +185,7 @@ class _Reader(YamlFile):
         )
 
     def _read_fields(self, node: Node, kind: str, meaning: Meaning, form: Form) -> dict[str, Place]:
-        """Read at which place of a message each field of its meaning stands."""
+        """Return for each field of a meaning at which place of the message the field stands."""
         places: dict[str, Place] = {}
         prefix: Place = ()
         if isinstance(form, Layout):
@@ -204,7 +206,8 @@ class _Reader(YamlFile):
         return places
 
     def _read_when(self, node: Node, prefix: Place) -> dict[Place, tuple[Constant, ...]]:
-        """Read the constants by which a message is recognised."""
+        """Return the constants by which a message is recognised, by their places; `prefix` is put before each
+        place."""
         when = {}
         for key, value in self.mapping(node, "when").items():
             listed = [value] if isinstance(value, ScalarNode) else self.sequence(value, f"when.{key}")
@@ -215,7 +218,7 @@ class _Reader(YamlFile):
         return when
 
     def _read_constant(self, node: Node, key: str) -> Constant:
-        """Read one constant: an integer, a flag or a text."""
+        """Return one constant: an integer, a flag or a text."""
         text = self.text(node, key)
         if node.tag == "tag:yaml.org,2002:int" and re.fullmatch(r"-?[0-9]{1,12}", text):
             return int(text)
@@ -224,7 +227,7 @@ class _Reader(YamlFile):
         return text
 
     def _read_place(self, text: str, node: Node, key: str) -> Place:
-        """Split a place such as `avatar.rate` into its keys."""
+        """Return the keys of a place such as `avatar.rate`."""
         place = tuple(text.split("."))
         if "" in place or len(place) > _DEEPEST:
             raise self.error(
@@ -233,13 +236,14 @@ class _Reader(YamlFile):
         return place
 
     def _read_form(self, node: Node) -> Form:
+        """Return the form of this name."""
         text = self.text(node, "form")
         if text not in _FORMS:
             raise self.error(node, f"form: {text!r} is none of {', '.join(_FORMS)}; bytes have a layout")
         return _FORMS[text]
 
     def _read_layout(self, node: Node) -> Layout:
-        """Read the parts of a binary frame."""
+        """Return the layout of a binary frame: its parts, in order."""
         listed = self.sequence(node, "layout")
         if not 0 < len(listed) <= _MOST_PARTS:
             raise self.error(node, f"layout: 1 to {_MOST_PARTS} parts are needed")
@@ -272,7 +276,7 @@ class _Reader(YamlFile):
         return Layout(tuple(parts))
 
     def _read_part(self, node: Node, words: list[str]) -> LayoutPart:
-        """Read one part that needs no count and no length."""
+        """Return one part of a layout, which needs no count and no length before it."""
         match words:
             case ["bytes", text] if found := _HEX.fullmatch(text):
                 return Fixed(bytes.fromhex(found[1]))

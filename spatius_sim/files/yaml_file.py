@@ -22,7 +22,8 @@ _FLAGS = {"true": True, "false": False}
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file, at most one byte more than is allowed. Raises UsageError if it cannot be read."""
+    """Return the bytes of a file, at most one byte more than a YAML file may have. Raises UsageError if the
+    file cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(MOST_BYTES + 1)
@@ -55,8 +56,8 @@ class YamlFile:
     def items(
         self, node: Node, what: str, allowed: Collection[str] | None = None
     ) -> dict[str, tuple[Node, Node]]:
-        """Return the key node and the value node of each item of a mapping. `allowed` names the keys that it
-        may have; None allows any."""
+        """Return the key node and the value node of each item of a mapping. Only keys in `allowed` may occur;
+        None allows any."""
         if not isinstance(node, MappingNode):
             raise self.error(node, f"{what} must be a mapping")
         parts: dict[str, tuple[Node, Node]] = {}
@@ -80,7 +81,7 @@ class YamlFile:
         return list(node.value)
 
     def text(self, node: Node, key: str) -> str:
-        """Return a text as it is written."""
+        """Return a text as it is written in the file."""
         if not isinstance(node, ScalarNode):
             raise self.error(node, f"{key} must be a text")
         return str(node.value)
@@ -104,14 +105,15 @@ class YamlFile:
         return number
 
     def flag(self, node: Node, key: str) -> bool:
-        """Return the value of `true` or `false`."""
+        """Return True or False for the texts `true` and `false`."""
         text = self.text(node, key)
         if text not in _FLAGS:
             raise self.error(node, f"{key} must be true or false, not {text!r}")
         return _FLAGS[text]
 
     def build(self, node: Node, make: Callable[[], T], key: str) -> T:
-        """Call `make` and return its result; a UsageError gets place, line and key if it has none."""
+        """Return the result of `make()`. If that raises a UsageError without place, line and key, add
+        these."""
         try:
             return make()
         except UsageError as error:
