@@ -77,8 +77,8 @@ def find_wire(wanted: str) -> Wire:
         return published_wire(wanted)
     if wanted in wire_names():
         return read_wire(_SHIPPED / f"{wanted}.yaml")
-    known = ", ".join(wire_names())
-    raise UsageError(f"no wire is named {wanted!r}: there are {known}; a file's name ends in .yaml")
+    names = ", ".join(wire_names())
+    raise UsageError(f"no wire is named {wanted!r}: there are {names}; a file's name ends in .yaml")
 
 
 def shipped_wire(name: str) -> Declared:

@@ -38,24 +38,24 @@ class Ref:
             return ""
         if self.twist == "made up" or self.back >= len(ids):
             return f"nobodys-{self.back}"
-        known = ids[-1 - self.back]
+        conversation_id = ids[-1 - self.back]
         match self.twist:
             case "cut":
-                return known[:-1]
+                return conversation_id[:-1]
             case "longer":
-                return known + "0"
+                return conversation_id + "0"
             case "other case":
-                return known.swapcase()
-        return known
+                return conversation_id.swapcase()
+        return conversation_id
 
     def __str__(self) -> str:
         """Return in words which id this is."""
-        place = (
+        words = (
             ("this conversation's id", "the id before")[self.back]
             if self.back < 2
             else f"id {self.back} back"
         )
-        return place if not self.twist else f"{place}, {self.twist}"
+        return words if not self.twist else f"{words}, {self.twist}"
 
 
 CURRENT = Ref()
@@ -100,13 +100,13 @@ class Move:
     def __str__(self) -> str:
         """Return the motion in words."""
         if not self.payloads:
-            what = "no list" if self.payloads is None else "an empty list"
+            words = "no list" if self.payloads is None else "an empty list"
         else:
-            what = " + ".join(
+            words = " + ".join(
                 f"{payload.keyframes} keyframes" + ("" if payload.form == "plain" else f" ({payload.form})")
                 for payload in self.payloads
             )
-        return f"{what} for {self.ref}"
+        return f"{words} for {self.ref}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +179,8 @@ class RequestWriter:
                 )
             case Wait(ms):
                 return TesteeRequest(number, "advance", ms=ms)
-            case Do(what):
-                return TesteeRequest(number, what)
+            case Do(call):
+                return TesteeRequest(number, call)
 
     def _encode(self, payload: PlannedPayload) -> bytes:
         """Return the bytes of a payload. No two keyframes of a plan get the same value."""

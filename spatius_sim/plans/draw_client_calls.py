@@ -77,8 +77,8 @@ def _draw_conversations(draw: st.DrawFn) -> list[Step]:
     steps: list[Step] = []
     for _ in range(draw(st.integers(2, 4))):
         steps += _draw_speech(draw, draw(st.integers(40, 400)), draw(st.booleans()))
-        after: tuple[Step, ...] = (GiveAudio(0, True), Wait(100), Do("interrupt"))
-        steps.append(draw(st.sampled_from(after)))
+        endings: tuple[Step, ...] = (GiveAudio(0, True), Wait(100), Do("interrupt"))
+        steps.append(draw(st.sampled_from(endings)))
     return [*steps, GiveAudio(100)]
 
 
@@ -98,12 +98,18 @@ def _draw_current_id(draw: st.DrawFn) -> list[Step]:
 
 def _draw_foreign_motion(draw: st.DrawFn) -> list[Step]:
     """Draw motion for ids other than the current id."""
-    before = _draw_conversation(draw) if draw(st.booleans()) else []
-    foreign = draw(st.lists(foreign_refs().flatmap(motions), min_size=1, max_size=4))
+    earlier_conversation = _draw_conversation(draw) if draw(st.booleans()) else []
+    foreign_motion = draw(st.lists(foreign_refs().flatmap(motions), min_size=1, max_size=4))
     if draw(st.booleans()):
-        return [*before, *_draw_speech(draw, 2000, False), *foreign, *_WATCH]
+        return [*earlier_conversation, *_draw_speech(draw, 2000, False), *foreign_motion, *_WATCH]
     # Less good motion than audio, so that _WATCH reaches the time of the foreign motion.
-    return [*before, *_draw_speech(draw, 2000, False), *_draw_motion(draw, 700), *foreign, *_WATCH]
+    return [
+        *earlier_conversation,
+        *_draw_speech(draw, 2000, False),
+        *_draw_motion(draw, 700),
+        *foreign_motion,
+        *_WATCH,
+    ]
 
 
 def _draw_early_motion(draw: st.DrawFn) -> list[Step]:
@@ -113,11 +119,11 @@ def _draw_early_motion(draw: st.DrawFn) -> list[Step]:
 
 def _draw_interrupt(draw: st.DrawFn) -> list[Step]:
     """Draw a conversation that is interrupted, perhaps late motion for it, and another conversation."""
-    late = [draw(motions())] if draw(st.booleans()) else []
+    late_motion = [draw(motions())] if draw(st.booleans()) else []
     steps = [
         *_draw_shown_conversation(draw, draw(_LONG_MS)),
         Do("interrupt"),
-        *late,
+        *late_motion,
         draw(waits()),
         Wait(240),
     ]
@@ -146,8 +152,10 @@ def _draw_audio_only(draw: st.DrawFn) -> list[Step]:
 
 def _draw_motion_after_empty(draw: st.DrawFn) -> list[Step]:
     """Draw empty motion, then further motion for the same conversation."""
-    begun = _draw_shown_conversation(draw, 2000) if draw(st.booleans()) else _draw_speech(draw, 2000, False)
-    return [*begun, _draw_empty_motion(draw), draw(motions()), draw(waits()), draw(motions()), *_WATCH]
+    conversation = (
+        _draw_shown_conversation(draw, 2000) if draw(st.booleans()) else _draw_speech(draw, 2000, False)
+    )
+    return [*conversation, _draw_empty_motion(draw), draw(motions()), draw(waits()), draw(motions()), *_WATCH]
 
 
 def _draw_conversation_after_empty(draw: st.DrawFn) -> list[Step]:
@@ -158,9 +166,9 @@ def _draw_conversation_after_empty(draw: st.DrawFn) -> list[Step]:
 
 def _draw_empty_for_other_id(draw: st.DrawFn) -> list[Step]:
     """Draw empty motion for an id other than the current id."""
-    before = _draw_conversation(draw) if draw(st.booleans()) else []
+    earlier_conversation = _draw_conversation(draw) if draw(st.booleans()) else []
     return [
-        *before,
+        *earlier_conversation,
         *_draw_shown_conversation(draw, 2000),
         _draw_empty_motion(draw, draw(foreign_refs())),
         *_WATCH,
@@ -172,10 +180,16 @@ def _draw_undecodable_motion(draw: st.DrawFn) -> list[Step]:
     ms = draw(_LONG_MS)
     bad = Move((PlannedPayload(10, draw(st.sampled_from(("cut", "junk")))),))
     if draw(st.booleans()):
-        before, begun = _draw_conversation(draw), _draw_motion(draw, ms)
+        earlier_conversation, good_motion = _draw_conversation(draw), _draw_motion(draw, ms)
     else:
-        before, begun = [*_draw_speech(draw, 1000, True), *_draw_playback(draw, 1000)], []
-    return [*before, *_draw_speech(draw, ms, True), *begun, bad, *_draw_playback(draw, ms)]
+        earlier_conversation, good_motion = [*_draw_speech(draw, 1000, True), *_draw_playback(draw, 1000)], []
+    return [
+        *earlier_conversation,
+        *_draw_speech(draw, ms, True),
+        *good_motion,
+        bad,
+        *_draw_playback(draw, ms),
+    ]
 
 
 def _draw_missing_end(draw: st.DrawFn) -> list[Step]:
@@ -224,17 +238,22 @@ def _draw_state_changes(draw: st.DrawFn) -> list[Step]:
 
 def _draw_unknown_fields(draw: st.DrawFn) -> list[Step]:
     """Draw a payload with unknown fields in the middle of a conversation."""
-    shown: list[Step] = [*_draw_speech(draw, 3000, False), Move((PlannedPayload(10),)), Wait(240), Wait(280)]
+    shown_motion: list[Step] = [
+        *_draw_speech(draw, 3000, False),
+        Move((PlannedPayload(10),)),
+        Wait(240),
+        Wait(280),
+    ]
     odd = Move((PlannedPayload(draw(st.integers(20, 60)), "unknown fields"),))
-    return [*shown, odd, Wait(200), *_WATCH, Wait(400)]
+    return [*shown_motion, odd, Wait(200), *_WATCH, Wait(400)]
 
 
 def _draw_late_motion(draw: st.DrawFn) -> list[Step]:
     """Draw a conversation whose motion may come late."""
     ms = draw(_LONG_MS)
     audio, motion = _draw_speech(draw, ms, draw(st.booleans())), _draw_motion(draw, ms)
-    late = [draw(waits(1, 400))] if draw(st.booleans()) else []
-    return [*audio, *late, *motion, *[draw(waits(1, 800)) for _ in range(4)], *_draw_playback(draw, ms)]
+    delay = [draw(waits(1, 400))] if draw(st.booleans()) else []
+    return [*audio, *delay, *motion, *[draw(waits(1, 800)) for _ in range(4)], *_draw_playback(draw, ms)]
 
 
 def _draw_steady_motion(draw: st.DrawFn) -> list[Step]:

@@ -229,8 +229,8 @@ def _draw_break_off(request: int) -> st.SearchStrategy[Fault]:
     listening = st.builds(
         lambda count: When(Moment.AUDIO, messages=count, request=request), st.sampled_from((1, 2, 5))
     )
-    what = st.sampled_from((*_ERRORS, *_ENDS))
-    return st.builds(lambda when, what: Fault(when, (what,)), speaking | listening, what)
+    actions = st.sampled_from((*_ERRORS, *_ENDS))
+    return st.builds(lambda when, action: Fault(when, (action,)), speaking | listening, actions)
 
 
 def _draw_refusal(connection: int) -> st.SearchStrategy[Fault]:
@@ -253,4 +253,4 @@ def _draw_odd_response() -> st.SearchStrategy[Fault]:
         st.sampled_from((0, 1, 2)),
         st.sampled_from((0, 1, 2)),
     )
-    return st.builds(lambda when, what: Fault(when, (what,)), moments, actions)
+    return st.builds(lambda when, action: Fault(when, (action,)), moments, actions)

@@ -56,7 +56,7 @@ def soundless_turns() -> st.SearchStrategy[TurnPlan]:
 def audible_conversations(least_turns: int = 1) -> st.SearchStrategy[Plan]:
     """Draw one client that speaks at most three times."""
     turns = st.lists(turn_plans(), min_size=least_turns, max_size=3)
-    return turns.map(lambda drawn: Plan((tuple(drawn),)))
+    return turns.map(lambda turn_list: Plan((tuple(turn_list),)))
 
 
 @st.composite
@@ -73,7 +73,7 @@ def conversations(draw: st.DrawFn, least_turns: int = 1) -> Plan:
 def crowds() -> st.SearchStrategy[Plan]:
     """Draw two or three clients that speak at the same time."""
     turns = st.lists(turn_plans(), min_size=1, max_size=2).map(tuple)
-    return st.lists(turns, min_size=2, max_size=3).map(lambda drawn: Plan(tuple(drawn)))
+    return st.lists(turns, min_size=2, max_size=3).map(lambda clients: Plan(tuple(clients)))
 
 
 def alone_or_not() -> st.SearchStrategy[Plan]:

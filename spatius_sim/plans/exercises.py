@@ -74,8 +74,10 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
     exercise = _PLANS_BY_RULE.get(rule_id)
     if exercise is None and find_rule(rule_id).subject == "relay":
         slowed = fault_plans.with_slow_server(alone_or_not())
-        drawn = (conversations(), crowds(), behaviour_plans.interrupted_turns(), slowed)
-        exercise = one_of(*drawn, combined_faults(), long_speeches()) if thorough else one_of(*drawn)
+        strategies = (conversations(), crowds(), behaviour_plans.interrupted_turns(), slowed)
+        exercise = (
+            one_of(*strategies, combined_faults(), long_speeches()) if thorough else one_of(*strategies)
+        )
     if exercise is None:
         exercise = audible_conversations()
     return exercise if isinstance(exercise, Exercise) else Exercise(exercise)

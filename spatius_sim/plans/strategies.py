@@ -112,7 +112,7 @@ def foreign_refs() -> st.SearchStrategy[Ref]:
 def motions(ref: Ref = CURRENT, most_keyframes: int = 60) -> st.SearchStrategy[Move]:
     """Draw motion for an id, in one to three payloads."""
     payloads = st.builds(PlannedPayload, st.integers(1, most_keyframes))
-    return st.lists(payloads, min_size=1, max_size=3).map(lambda drawn: Move(tuple(drawn), ref))
+    return st.lists(payloads, min_size=1, max_size=3).map(lambda payload_list: Move(tuple(payload_list), ref))
 
 
 def steps() -> st.SearchStrategy[Step]:
@@ -145,21 +145,21 @@ def steps() -> st.SearchStrategy[Step]:
 def client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
     """Draw legal sequences: `pause` only while playing, `resume` only when paused, no audio while paused, no
     empty audio outside a conversation."""
-    drawn = st.lists(steps(), min_size=2, max_size=most_steps).map(_keep_legal)
-    return st.builds(ClientPlan, drawn.map(tuple), _RATES)
+    legal_steps = st.lists(steps(), min_size=2, max_size=most_steps).map(_keep_legal)
+    return st.builds(ClientPlan, legal_steps.map(tuple), _RATES)
 
 
 def illegal_client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
     """Draw calls of all kinds in any order, empty audio included."""
     empty = st.builds(GiveAudio, st.just(0), st.booleans())
-    drawn = st.lists(st.one_of(steps(), empty), min_size=1, max_size=most_steps).map(tuple)
-    return st.builds(ClientPlan, drawn, _RATES, st.sampled_from(tuple(StarvationMode)))
+    any_steps = st.lists(st.one_of(steps(), empty), min_size=1, max_size=most_steps).map(tuple)
+    return st.builds(ClientPlan, any_steps, _RATES, st.sampled_from(tuple(StarvationMode)))
 
 
 def _keep_legal(steps: list[Step]) -> list[Step]:
     """Return the steps without calls whose outcome no document fixes. How much audio is still to be played is
     estimated roughly."""
-    kept: list[Step] = []
+    legal_steps: list[Step] = []
     unplayed_ms = 0
     paused = False
     for step in steps:
@@ -180,8 +180,8 @@ def _keep_legal(steps: list[Step]) -> list[Step]:
                 unplayed_ms += ms
             case Wait(ms):
                 unplayed_ms -= 0 if paused else ms
-        kept.append(step)
-    return kept
+        legal_steps.append(step)
+    return legal_steps
 
 
 def _make_sound(samples: int, kind: str, seed: int) -> bytes:

@@ -25,8 +25,8 @@ def client_hears(
                 if not decoded.last:
                     open_audio[event.connection] = decoded.turn_id
             yield event, decoded
-        closed = isinstance(event.what, Closed) and not event.what.by_kit
-        if close_ends_audio and closed and event.connection in open_audio:
+        closed_by_relay = isinstance(event.what, Closed) and not event.what.by_kit
+        if close_ends_audio and closed_by_relay and event.connection in open_audio:
             yield event, Audio(b"", last=True, turn_id=open_audio.pop(event.connection))
 
 

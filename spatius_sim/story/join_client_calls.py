@@ -135,9 +135,9 @@ class _Ledger:
         self.high = min(limit, self.high + ms * rate)
         if self.pause_undefined:
             return
-        waited = min(self.wait, ms)
-        self.wait -= waited
-        unlimited = self.low + (ms - waited) * rate
+        waited_ms = min(self.wait, ms)
+        self.wait -= waited_ms
+        unlimited = self.low + (ms - waited_ms) * rate
         idle_ms = max(0, unlimited - limit) // rate
         self.low = min(limit, unlimited)
         if limit < self.end:
@@ -148,7 +148,7 @@ class _Ledger:
             self.dry_ms += idle_ms
         last_keyframe = keyframe_count(self.conversation.samples, rate) - 1
         if min(last_keyframe, self.story.keyframe_at(self.low // 1000)) >= len(self.conversation.values):
-            self.missing_ms += ms - waited
+            self.missing_ms += ms - waited_ms
 
     def enter_audio(self, exchange: Exchange) -> None:
         """Note a call with audio, which begins a conversation or continues the current one."""
@@ -303,18 +303,24 @@ class _Ledger:
                 story.lacks.add(f"observe.{member}")
         played = result.get("samplesPlayed")
         played = played if isinstance(played, int) else None
-        own, foreign = self.sort_rendered(result.get("keyframesRendered"))
+        own_keyframes, foreign_keyframes = self.sort_rendered(result.get("keyframesRendered"))
         in_order = all(
-            a < b for a, b in zip((current.last_shown if current else -1, *own), own, strict=False)
+            a < b
+            for a, b in zip(
+                (current.last_shown if current else -1, *own_keyframes), own_keyframes, strict=False
+            )
         )
-        first, due = self.keyframes_due(played)
+        first_keyframe, due_keyframe = self.keyframes_due(played)
         expected = self.expected_state()
         slack_keyframes = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
         may_show_nothing = (
-            current is None or due is None or current.last_shown >= due or due - first <= slack_keyframes
+            current is None
+            or due_keyframe is None
+            or current.last_shown >= due_keyframe
+            or due_keyframe - first_keyframe <= slack_keyframes
         )
         may_show_nothing = may_show_nothing or self.at_end(played)
-        taints = frozenset(self.situations_at(due))
+        taints = frozenset(self.situations_at(due_keyframe))
         observation = Observation(
             seq=exchange.answered,
             previous_seq=self.last.seq if self.last else exchange.seq,
@@ -337,11 +343,11 @@ class _Ledger:
             strict=self.strict,
             stalls=self.starving and self.stall_ms >= story.slack_ms,
             runs=self.starving and self.wait == 0 and self.high + self.slack_samples < self.limit,
-            due=due,
-            blank=not (own or may_show_nothing),
-            own=own,
+            due=due_keyframe,
+            blank=not (own_keyframes or may_show_nothing),
+            own=own_keyframes,
             in_order=in_order,
-            foreign=foreign,
+            foreign=foreign_keyframes,
             moved=self.moved,
             taints=taints,
             shown_before=self.shown,
@@ -350,14 +356,14 @@ class _Ledger:
         )
         story.observations.append(observation)
         self.went_on = self.went_on or _plays_without_motion(observation, story)
-        self.shown = self.shown or (due is not None and not taints and bool(own))
+        self.shown = self.shown or (due_keyframe is not None and not taints and bool(own_keyframes))
         plain = not (current.taints & APART) if current else False
         idle = observation.state == PlaybackState.IDLE
         self.ended_well = self.ended_well or (
             observation.over and plain and idle and played == observation.samples
         )
-        if current and own:
-            current.last_shown = max(current.last_shown, *own)
+        if current and own_keyframes:
+            current.last_shown = max(current.last_shown, *own_keyframes)
         self.last, self.clean_step, self.expected_before = observation, True, expected
 
     @property
@@ -389,18 +395,18 @@ class _Ledger:
     def sort_rendered(self, reported: Any) -> tuple[tuple[int, ...], tuple[tuple[float, MotionCall], ...]]:
         """Return the rendered keyframes: the numbers of those that belong to the current conversation, and
         the values of all others with their calls."""
-        own: list[int] = []
-        foreign: list[tuple[float, MotionCall]] = []
+        own_keyframes: list[int] = []
+        foreign_keyframes: list[tuple[float, MotionCall]] = []
         values = reported if isinstance(reported, list) else []
         for value in (value for value in values if isinstance(value, int | float)):
             if value not in self.origins:
                 continue
             call, number = self.origins[value]
             if call.kind is Kind.MATCH and call.conversation is self.conversation:
-                own.append(number)
+                own_keyframes.append(number)
             elif call.kind is not Kind.OPEN:
-                foreign.append((value, call))
-        return tuple(own), tuple(foreign)
+                foreign_keyframes.append((value, call))
+        return tuple(own_keyframes), tuple(foreign_keyframes)
 
     def keyframes_due(self, played: int | None) -> tuple[int, int | None]:
         """Return the first and the last keyframe of the last step of the clock. The second is None if no new
@@ -413,11 +419,14 @@ class _Ledger:
             return 0, None
         if current.audio_only or current.open_motion or self.paused:
             return 0, None
-        before = last.high if last.played is None else last.played
-        now = self.low // 1000 if played is None else played
+        position_before = last.high if last.played is None else last.played
+        position = self.low // 1000 if played is None else played
         count = keyframe_count(current.samples, self.story.sample_rate)
-        first, target = self.story.keyframe_at(before), min(self.story.keyframe_at(now), count - 1)
-        return first, target if first < target < len(current.values) else None
+        first_keyframe, target = (
+            self.story.keyframe_at(position_before),
+            min(self.story.keyframe_at(position), count - 1),
+        )
+        return first_keyframe, target if first_keyframe < target < len(current.values) else None
 
     def at_end(self, played: int | None) -> bool:
         """Whether the audio may be over, so that nothing more has to be rendered."""

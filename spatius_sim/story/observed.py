@@ -140,6 +140,6 @@ def _speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
     return speech
 
 
-def _note_by_kit(at_ns: int, request: _OpenRequest, what: TurnStarted | WaitEnded) -> Event:
+def _note_by_kit(at_ns: int, request: _OpenRequest, content: TurnStarted | WaitEnded) -> Event:
     """Return an event of the kit for the turn of a request; `with_turns` numbers it later."""
-    return Event(0, at_ns, Lane.KIT, request.connection, what)
+    return Event(0, at_ns, Lane.KIT, request.connection, content)

@@ -110,12 +110,14 @@ class Conversation:
 class Turn:
     """One planned utterance of one client.
 
-    `since_seq` is the event that ended the wait for the client's turn before, `started_seq` the event that
-    began this turn, `until_seq` the event that begins the client's next turn, `waited_seq` the event that
-    ended the wait for this turn (None if the client did not wait for its end). `faults` are the injected
-    faults between `since_seq` and the end of the wait; `failures` are those faults that excuse a relay.
-    `calm` says that the client let the turn finish, and that the kit waited for its end; `clean` says that,
-    besides, Motion Server did not fail and sent nothing larger than usual."""
+    Four events bound the turn. `since_seq` ended the wait for the client's turn before. `started_seq` began
+    this turn. `until_seq` begins the client's next turn. `waited_seq` ended the wait for this turn (None if
+    the client did not wait for its end).
+
+    `faults` are the injected faults between `since_seq` and the end of the wait; `failures` are those faults
+    that excuse a relay. `calm`: the client let the turn finish, and the kit waited for its end. `clean`: the
+    turn is calm, Motion Server did not fail, and sent nothing larger than usual.
+    """
 
     client: str
     number: int

@@ -68,9 +68,9 @@ class _UtteranceFinder:
 
     def add_event(self, event: Event) -> None:
         """Take the next event. It may begin or end a turn; waits that are too long by then end first."""
-        for late in list(self._open_turns.values()):
-            if late.sent_all and event.at_ns > late.last_sign_ns + WAIT_NS:
-                self._end_wait(late, late.last_sign_ns + WAIT_NS, complete=False)
+        for open_turn in list(self._open_turns.values()):
+            if open_turn.sent_all and event.at_ns > open_turn.last_sign_ns + WAIT_NS:
+                self._end_wait(open_turn, open_turn.last_sign_ns + WAIT_NS, complete=False)
         if event.lane is not Lane.DOWNSTREAM:
             self._events.append(event)
             return

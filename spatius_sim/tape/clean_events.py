@@ -47,15 +47,15 @@ class Cleaner:
         """Return the event as a tape may hold it, its time counted from `start_ns`."""
         what = event.what
         if isinstance(what, Sent | Received):
-            plain = self._clean_frame(event.lane, what.raw, what.value)
+            fields = self._clean_frame(event.lane, what.raw, what.value)
             if isinstance(what, Sent) and what.answers:
-                plain["answers"] = self._hide_names(what.answers)
+                fields["answers"] = self._hide_names(what.answers)
             elif isinstance(what, Received) and what.part:
-                plain["part"] = what.part
+                fields["part"] = what.part
         else:
-            plain = self._clean_fields(what)
+            fields = self._clean_fields(what)
         return TapedEvent(
-            max(0, event.at_ns - start_ns), event.lane, event.connection, type(what).__name__, plain
+            max(0, event.at_ns - start_ns), event.lane, event.connection, type(what).__name__, fields
         )
 
     def _clean_fields(self, what: EventKind) -> dict[str, Any]:
@@ -109,15 +109,15 @@ class Cleaner:
                 noise = stand_in(speech_mark(audio))
                 return Content(False, (encode(replace(value, audio=noise)),))
             case AudioInput(audio=audio):
-                usual = raw if len(raw) - len(audio) <= _MOST_FRAMING else encode(value)
-                if usual.endswith(audio):
-                    return Content(False, (usual[: -len(audio)], self._speech_piece(audio)))
-                before, _, rest = usual.partition(audio)
-                return Content(False, (before, self._speech_piece(audio), rest))
+                plain_frame = raw if len(raw) - len(audio) <= _MOST_FRAMING else encode(value)
+                if plain_frame.endswith(audio):
+                    return Content(False, (plain_frame[: -len(audio)], self._speech_piece(audio)))
+                bytes_before, _, bytes_after = plain_frame.partition(audio)
+                return Content(False, (bytes_before, self._speech_piece(audio), bytes_after))
             case UnknownMessage():
                 return Content(False, (encode(value),))
-        known = value if isinstance(value, Message) else UnknownMessage(0)
-        return Content(False, (encode(self._names.hide_in_message(known) if self._names else known),))
+        message = value if isinstance(value, Message) else UnknownMessage(0)
+        return Content(False, (encode(self._names.hide_in_message(message) if self._names else message),))
 
     def _clean_text(self, raw: str, value: Value) -> dict[str, Any]:
         """Return a text frame as fields: speech in its base64 is marked, and transcripts lose their words."""
@@ -145,8 +145,8 @@ class Cleaner:
         for the whole frame instead."""
         around = sum(len(part) for part in parts if not isinstance(part, TapedPiece))
         understood = not isinstance(value, NotUnderstood | Unclear | Undecodable)
-        kept = text or understood
-        if around <= (4 * _MOST_FRAMING if understood and text else _MOST_FRAMING) and kept:
+        may_be_kept = text or understood
+        if around <= (4 * _MOST_FRAMING if understood and text else _MOST_FRAMING) and may_be_kept:
             return {"raw": Content(text, tuple(parts))}
         reason = value.reason if isinstance(value, NotUnderstood | Unclear | Undecodable) else "taken out"
         return {"raw": Content(False, (TapedPiece(speech_mark(raw)),)), "reason": self._hide_names(reason)}
@@ -186,14 +186,14 @@ def _split(raw: bytes, pieces: list[tuple[bytes, TapedPiece]], *, text: bool = F
     """Return a frame cut into the wanted pieces and the bytes around them, in the order in which they
     occur."""
     parts: list[ContentPart] = []
-    occurring = [(wanted, piece) for wanted, piece in pieces if wanted and wanted in raw]
-    for wanted, piece in sorted(occurring, key=lambda pair: raw.index(pair[0])):
-        before, separator, rest = raw.partition(wanted)
+    occurring = [(piece_bytes, piece) for piece_bytes, piece in pieces if piece_bytes and piece_bytes in raw]
+    for piece_bytes, piece in sorted(occurring, key=lambda pair: raw.index(pair[0])):
+        bytes_before, separator, bytes_after = raw.partition(piece_bytes)
         if not separator or len(parts) + 4 > MOST_PARTS:
             continue
-        quoted = text and wanted[:1] == b'"'
-        parts += [_restore_literal(before + b'"' * quoted, text), piece]
-        raw = b'"' * quoted + rest
+        quoted = text and piece_bytes[:1] == b'"'
+        parts += [_restore_literal(bytes_before + b'"' * quoted, text), piece]
+        raw = b'"' * quoted + bytes_after
     parts.append(_restore_literal(raw, text))
     return [part for part in parts if part]
 

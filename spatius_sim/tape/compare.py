@@ -100,9 +100,9 @@ class _Calls:
         self._conversations: dict[str, str] = {}
         self._call = ComparedTurn()
 
-    def add_call(self, turns: dict[str, ComparedTurn], what: Sent | Received) -> None:
+    def add_call(self, turns: dict[str, ComparedTurn], frame: Sent | Received) -> None:
         """Add a call as a new turn, or add an answer to the turn of its call."""
-        match what.value:
+        match frame.value:
             case TesteeRequest() as request:
                 call = self._describe_request(request)
                 self._call = turns[f"call {len(turns) + 1}"] = call
@@ -139,14 +139,14 @@ class _Calls:
     def _describe_result(self, result: dict[str, Any]) -> str:
         """Return a result as JSON, with numbers in place of conversation ids."""
         conversation_id = result.get("conversationId")
-        rest = {key: value for key, value in result.items() if key not in ("conversationId", "name")}
+        values = {key: value for key, value in result.items() if key not in ("conversationId", "name")}
         if isinstance(conversation_id, str) and conversation_id:
-            rest["conversation"] = self._conversations.setdefault(
+            values["conversation"] = self._conversations.setdefault(
                 conversation_id, f"conversation {len(self._conversations) + 1}"
             )
         elif "conversationId" in result:
-            rest["conversation"] = conversation_id
-        return json.dumps(rest, sort_keys=True)
+            values["conversation"] = conversation_id
+        return json.dumps(values, sort_keys=True)
 
 
 def _add_event(
@@ -169,22 +169,27 @@ def _add_event(
 def _add_frame(
     compared: TurnsByConnection,
     connection: str,
-    what: Sent | Received,
+    frame: Sent | Received,
     turn_numbers: dict[tuple[str, str], int],
 ) -> None:
     """Add a frame to the turn to which it belongs, or in words to the connection."""
-    match what.value:
+    match frame.value:
         case ConfigureSession(sample_rate=rate, audio_format=audio_format, egress_type=egress):
             _add_other(compared, connection, f"configures {rate} Hz, format {audio_format}, egress {egress}")
         case AudioInput(req_id, audio, end):
             _turn_of(compared, connection, req_id, turn_numbers).audio += audio
             _turn_of(compared, connection, req_id, turn_numbers).ends += end
         case MotionResponse(req_id=req_id) as motion:
-            answered = (what.answers if isinstance(what, Sent) else "") or req_id
+            answered = (frame.answers if isinstance(frame, Sent) else "") or req_id
             if (connection, answered) not in turn_numbers:
                 # A replay with original ids answers with ids that its relay never chose.
                 answered = next(
-                    (name for other, name in reversed(turn_numbers) if other == connection), answered
+                    (
+                        name
+                        for other_connection, name in reversed(turn_numbers)
+                        if other_connection == connection
+                    ),
+                    answered,
                 )
             _turn_of(compared, connection, answered, turn_numbers).payloads.append(motion)
         case Interrupt(req_id):
@@ -199,11 +204,11 @@ def _add_frame(
             _turn_of(compared, connection, turn_id, turn_numbers).audio += pcm
             _turn_of(compared, connection, turn_id, turn_numbers).ends += last
         case Motion(payloads, _, turn_id):
-            read = (read_upstream(payload) for payload in payloads)
-            motions = [motion for motion in read if isinstance(motion, MotionResponse)]
+            messages = (read_upstream(payload) for payload in payloads)
+            motions = [motion for motion in messages if isinstance(motion, MotionResponse)]
             _turn_of(compared, connection, turn_id, turn_numbers).payloads += motions
         case Failed(text) | Interrupted(text):
-            _add_other(compared, connection, f"{type(what.value).__name__} {text!r}")
+            _add_other(compared, connection, f"{type(frame.value).__name__} {text!r}")
         case NotUnderstood(text) | Undecodable(text):
             _add_other(compared, connection, f"not understood: {text}")
         case UnknownMessage(number):
@@ -214,10 +219,12 @@ def _turn_of(
     compared: TurnsByConnection, connection: str, name: str, turn_numbers: dict[tuple[str, str], int]
 ) -> ComparedTurn:
     """Return the turn of this request or turn id; an unknown one gets the next number on its connection."""
-    own = compared.setdefault(connection, {})
+    own_turns = compared.setdefault(connection, {})
     if (connection, name) not in turn_numbers:
-        turn_numbers[connection, name] = sum(other == connection for other, _ in turn_numbers) + 1
-    return own.setdefault(f"utterance {turn_numbers[connection, name]}", ComparedTurn())
+        turn_numbers[connection, name] = (
+            sum(other_connection == connection for other_connection, _ in turn_numbers) + 1
+        )
+    return own_turns.setdefault(f"utterance {turn_numbers[connection, name]}", ComparedTurn())
 
 
 def _add_other(compared: TurnsByConnection, connection: str, text: str) -> None:
@@ -245,10 +252,10 @@ def _compare_turns(first: ComparedTurn, second: ComparedTurn, *, with_speech: bo
     if len(first.audio) != len(second.audio):
         yield f"{len(first.audio)} bytes of audio against {len(second.audio)}"
     elif with_speech and first.audio != second.audio:
-        place = next(
+        start = next(
             i for i, pair in enumerate(zip(first.audio, second.audio, strict=True)) if pair[0] != pair[1]
         )
-        yield f"the audio differs from byte {place} on ({_hash(first.audio)} against {_hash(second.audio)})"
+        yield f"the audio differs from byte {start} on ({_hash(first.audio)} against {_hash(second.audio)})"
     if first.ends != second.ends:
         yield f"{first.ends} end marks against {second.ends}"
     for number, (first_payload, second_payload) in enumerate(zip_longest(first.payloads, second.payloads), 1):

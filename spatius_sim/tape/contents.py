@@ -13,9 +13,9 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class TapeHeader:
-    """What was recorded (`suite`, `proxy`, `import` ...), when (unix milliseconds at time 0 of its events),
-    by which version from which seed, at which rates in Hz if they are known beforehand, and what was taken
-    out (`secrets` always; `names`, `speech`). `note` says whether the tape was cut, merged or repaired."""
+    """The head of a tape. `what` was recorded: `suite`, `proxy`, `import` ... `recorded_unix_ms` is the time
+    0 of its events. `rates` are in Hz, if they are known beforehand. `redactions` name what was taken out:
+    `secrets` (always), `names`, `speech`. `note` says whether the tape was cut, merged or repaired."""
 
     what: str
     recorded_unix_ms: int = 0

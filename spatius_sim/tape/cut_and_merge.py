@@ -40,13 +40,13 @@ class TapeSlice:
         )
 
 
-def cut(path: Path, out: Path, piece: TapeSlice) -> int:
+def cut(path: Path, out: Path, tape_slice: TapeSlice) -> int:
     """Write a slice of a tape to `out`, and return how many events it has. The handshake of every connection
     in the slice comes along. Raises UsageError if the slice is empty, or if `out` is the tape itself."""
     require_other_file(out, path)
     needed: set[tuple[int, str]] = set()
     for run, record in _with_run_numbers(path):
-        if isinstance(record, TapedEvent) and piece.contains(run, record):
+        if isinstance(record, TapedEvent) and tape_slice.contains(run, record):
             needed.add((run, record.connection))
     if not needed:
         raise UsageError(f"{path}: nothing of it lies in that piece")
@@ -56,7 +56,7 @@ def cut(path: Path, out: Path, piece: TapeSlice) -> int:
     with TapeWriter(out, header) as writer:
         for run, record in _with_run_numbers(path):
             if isinstance(record, TapedRun):
-                if not piece.run or run == piece.run:
+                if not tape_slice.run or run == tape_slice.run:
                     writer.write(record)
                 continue
             key = (run, record.connection)
@@ -65,9 +65,11 @@ def cut(path: Path, out: Path, piece: TapeSlice) -> int:
                 record.kind != "Closed" and frames[key] <= _HANDSHAKE_FRAMES
             )
             opens_earlier = (
-                record.at_ns < piece.from_ns and opens and (key in needed or not record.connection)
+                record.at_ns < tape_slice.from_ns and opens and (key in needed or not record.connection)
             )
-            if piece.contains(run, record) or (opens_earlier and (not piece.run or run == piece.run)):
+            if tape_slice.contains(run, record) or (
+                opens_earlier and (not tape_slice.run or run == tape_slice.run)
+            ):
                 writer.write(record)
                 events += 1
     return events
@@ -122,17 +124,18 @@ def merge(first: Path, second: Path, out: Path) -> int:
     openings = _Openings()
     with TapeWriter(out, merged) as writer:
         writer.write(next(runs))
-        begun = False
+        first_run_written = False
         for _, record in heapq.merge(*streams, key=lambda stamped: stamped[0]):
             if isinstance(record, TapedEvent):
                 openings.note_opening(record)
                 writer.write(record)
-            elif begun:
+            elif first_run_written:
                 writer.write(next(runs))
                 for event in openings.still_open():
                     writer.write(event)
             else:
-                begun = True  # The record of the first run stands before earlier events of the other tape.
+                # The record of the first run stands before earlier events of the other tape.
+                first_run_written = True
     return shift_ns
 
 
@@ -216,11 +219,13 @@ def _find_shift(first: _Side, second: _Side) -> int:
 
 def _digest_payloads(event: TapedEvent) -> Iterator[bytes]:
     """Yield a digest of each motion payload in an event."""
-    contents = (value for value in event.fields.values() if isinstance(value, Content))
-    pieces = (part.content for content in contents for part in content.parts if isinstance(part, TapedPiece))
-    for piece in pieces:
-        if isinstance(piece, bytes) and piece.startswith(_MOTION_START):
-            yield hashlib.blake2b(piece, digest_size=16).digest()
+    field_contents = (value for value in event.fields.values() if isinstance(value, Content))
+    contents = (
+        part.content for content in field_contents for part in content.parts if isinstance(part, TapedPiece)
+    )
+    for content in contents:
+        if isinstance(content, bytes) and content.startswith(_MOTION_START):
+            yield hashlib.blake2b(content, digest_size=16).digest()
 
 
 def _with_times(path: Path, shift: int, *, runs: bool) -> Iterator[tuple[int, Record]]:

@@ -68,8 +68,8 @@ def _trace_of(recording: Recording, kit_version: str) -> Trace:
     events.append((at_ns, Closed(False, 1000)))
     header = TraceHeader("server", "", 0, recording.name, kit_version, halves="upstream")
     taped = (
-        Event(number, time_ns, Lane.UPSTREAM, "upstream-1", what)
-        for number, (time_ns, what) in enumerate(events)
+        Event(number, time_ns, Lane.UPSTREAM, "upstream-1", content)
+        for number, (time_ns, content) in enumerate(events)
     )
     return Trace(header, tuple(taped))
 

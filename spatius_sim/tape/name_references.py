@@ -59,13 +59,17 @@ class Names:
         """Replace the names in a text by references; a name within a word is no name."""
         if text in self._references:
             return self._reference_for(text)
-        hidden, copied = [], 0
+        parts, copied_until = [], 0
         for part in _PART.finditer(text) if self._tree else ():
             begin = part.start()
-            if begin >= copied and part[0] in self._tree and (name := self._longest_name_at(text, begin)):
-                hidden += [text[copied:begin], self._reference_for(name)]
-                copied = begin + len(name)
-        return "".join([*hidden, text[copied:]])
+            if (
+                begin >= copied_until
+                and part[0] in self._tree
+                and (name := self._longest_name_at(text, begin))
+            ):
+                parts += [text[copied_until:begin], self._reference_for(name)]
+                copied_until = begin + len(name)
+        return "".join([*parts, text[copied_until:]])
 
     def hide_in_json(self, frame: str) -> str:
         """Replace the names in a JSON text; its keys, type and binary stay as they are. The text is written
@@ -107,10 +111,10 @@ class Names:
         """Return the longest name that begins at `begin`; "" if none does."""
         if begin and _IN_WORD.match(text[begin - 1]):
             return ""
-        tree, place, longest = self._tree, begin, ""
-        while (part := _PART.match(text, place)) and (deeper := tree.get(part[0])) is not None:
-            tree, place = deeper, part.end()
-            if _WHOLE in tree and not _IN_WORD.match(text, place):
+        tree, position, longest = self._tree, begin, ""
+        while (part := _PART.match(text, position)) and (subtree := tree.get(part[0])) is not None:
+            tree, position = subtree, part.end()
+            if _WHOLE in tree and not _IN_WORD.match(text, position):
                 longest = tree[_WHOLE]
         return longest
 
@@ -156,7 +160,7 @@ class Names:
 
 
 def _split_name(name: str) -> list[str]:
-    """Split a name into the words and signs by which it is found; none if it is found only as a whole
+    """Return the words and signs of a name, by which it is found; none if the name is found only as a whole
     text."""
     if len(name) < _SHORTEST:
         return []

@@ -42,13 +42,13 @@ def pack_header(header: TapeHeader, version: int) -> bytes:
 
 def read_header(body: bytes | memoryview, versions: tuple[int, ...]) -> TapeHeader:
     """Return the header that a section holds. Raises MalformedError if its version or a field is unknown."""
-    stored = unpack(body)
-    if not isinstance(stored, dict) or stored.pop("format", None) != "spatius-sim tape":
+    values = unpack(body)
+    if not isinstance(values, dict) or values.pop("format", None) != "spatius-sim tape":
         raise MalformedError("this is no tape")
-    version = stored.pop("version", None)
+    version = values.pop("version", None)
     if version not in versions:
-        known = ", ".join(map(str, versions))
-        raise MalformedError(f"tape format {version!r}; this version reads format {known}")
+        readable = ", ".join(map(str, versions))
+        raise MalformedError(f"tape format {version!r}; this version reads format {readable}")
     kinds: dict[str, type[Any] | tuple[type[Any], ...]] = {
         "what": str,
         "recorded_unix_ms": int,
@@ -58,7 +58,7 @@ def read_header(body: bytes | memoryview, versions: tuple[int, ...]) -> TapeHead
         "redactions": list,
         "note": str,
     }
-    checked = _check_fields(stored, kinds)
+    checked = _check_fields(values, kinds)
     if not all(isinstance(rate, int) for rate in checked.get("rates", ())):
         raise MalformedError("a rate is no number")
     if not all(isinstance(name, str) for name in checked.get("redactions", ())):
@@ -79,17 +79,17 @@ def pack_record(record: Record, number_of: Callable[[bytes], int]) -> list[Any]:
     return ["event", record.at_ns, record.lane, record.connection, record.kind, fields]
 
 
-def read_record(stored: Any, blobs: BlobWindow) -> Record:
+def read_record(values: Any, blobs: BlobWindow) -> Record:
     """Return the record that these plain values stand for. Raises MalformedError if no writer has written
     them, and KeyError if a blob is missing."""
-    if type(stored) is list and tuple(map(type, stored)) == _EVENT_TYPES and stored[0] == "event":
-        _, at_ns, lane, connection, kind, fields = stored
+    if type(values) is list and tuple(map(type, values)) == _EVENT_TYPES and values[0] == "event":
+        _, at_ns, lane, connection, kind, fields = values
         if lane in _LANES:
             if len(connection) > _LONGEST_NAME or len(kind) > _LONGEST_NAME:
                 raise MalformedError("a name is too long")
-            read = {name: _read_field(value, blobs) for name, value in fields.items()}
-            return TapedEvent(at_ns, _LANES[lane], connection, kind, read)
-    match stored:
+            read_fields = {name: _read_field(value, blobs) for name, value in fields.items()}
+            return TapedEvent(at_ns, _LANES[lane], connection, kind, read_fields)
+    match values:
         case ["run", dict(fields)]:
             return TapedRun(**_check_fields(fields, _RUN_TYPES))
         case _:
@@ -110,16 +110,16 @@ def unpack(body: bytes | memoryview) -> Any:
         raise MalformedError(f"its contents are no MessagePack: {error or type(error).__name__}") from error
 
 
-def _check_fields(stored: Mapping[Any, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
+def _check_fields(values: Mapping[Any, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
     """Return the stored fields as a dict. Raises MalformedError if a name is unknown or a type is wrong."""
-    for name, value in stored.items():
+    for name, value in values.items():
         if name not in kinds:
             raise MalformedError(f"the field {str(name)[:50]!r} is not known")
         if not isinstance(value, kinds[name]) or isinstance(value, bool):
             raise MalformedError(f"the field {name!r} is a {type(value).__name__}")
-    if kinds and not stored:
+    if kinds and not values:
         raise MalformedError("a map is empty")
-    return dict(stored)
+    return dict(values)
 
 
 def _pack_content(content: Content, number_of: Callable[[bytes], int]) -> list[Any]:
@@ -163,14 +163,14 @@ def _read_part(part: Any, text: bool, blobs: BlobWindow) -> ContentPart:
     return TapedPiece(_read_piece(part, blobs))
 
 
-def _read_piece(stored: Any, blobs: BlobWindow) -> bytes | SpeechMark:
+def _read_piece(value: Any, blobs: BlobWindow) -> bytes | SpeechMark:
     """Return the bytes or the speech mark of one piece of a frame. Raises MalformedError."""
-    match stored:
+    match value:
         case bool():
             raise MalformedError("a blob has no number")
         case int(number):
             return blobs[number]
-        case {"length": int(length), "hash": bytes(digest), "levels": bytes(levels)} if len(stored) == 3:
+        case {"length": int(length), "hash": bytes(digest), "levels": bytes(levels)} if len(value) == 3:
             if not 0 <= length <= LARGEST_BLOB or len(digest) != _DIGEST_BYTES:
                 raise MalformedError("speech of an impossible length")
             if len(levels) > length // 2 // WINDOW_SAMPLES + 1:

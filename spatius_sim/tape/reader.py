@@ -60,8 +60,8 @@ class TapeReader:
             raise self._error(str(error)) from error
 
     def __iter__(self) -> Iterator[Record]:
-        for stored in self.stored_records():
-            yield self._read(stored)
+        for values in self.stored_records():
+            yield self._read(values)
 
     def stored_records(self) -> Iterator[Any]:
         """Yield the records as MessagePack values, checked only by their checksums. Blobs on the way are
@@ -83,8 +83,8 @@ class TapeReader:
         error is the one after which no section can be found."""
         while True:
             try:
-                for stored in self.stored_records():
-                    yield self._read_or_fail(stored)
+                for values in self.stored_records():
+                    yield self._read_or_fail(values)
                 return
             except BodyError as error:
                 yield error
@@ -92,10 +92,10 @@ class TapeReader:
                 yield error
                 return
 
-    def _read_or_fail(self, stored: Any) -> Record | TapeError:
+    def _read_or_fail(self, values: Any) -> Record | TapeError:
         """Return one record, or the error if it is malformed."""
         try:
-            return self._read(stored)
+            return self._read(values)
         except TapeError as error:
             return error
 
@@ -105,12 +105,12 @@ class TapeReader:
             number = int.from_bytes(body[:BLOB_NUMBER_BYTES], "big")
             return number, [bytes(body[BLOB_NUMBER_BYTES:])], []
         try:
-            stored = unpack(body)
+            contents = unpack(body)
         except MalformedError as error:
             raise self._error(str(error)) from error
-        match stored:
-            case [int(first), list(blobs), list(records)] if type(first) is int:
-                return first, blobs, records
+        match contents:
+            case [int(first_number), list(blobs), list(records)] if type(first_number) is int:
+                return first_number, blobs, records
         raise self._error("a section of records is no array of a number, blobs and records")
 
     def _read_blobs_again(self, place: SectionPlace) -> list[bytes]:
@@ -125,10 +125,10 @@ class TapeReader:
         self._counts["blobs"] += len(blobs)
         self._counts["blob_bytes"] += size
 
-    def _read(self, stored: Any) -> Record:
+    def _read(self, values: Any) -> Record:
         """Return one record, and count it. Raises TapeError if it is malformed."""
         try:
-            record = read_record(stored, self._blobs)
+            record = read_record(values, self._blobs)
         except MalformedError as error:
             raise self._error(str(error)) from error
         except KeyError as error:
@@ -143,10 +143,10 @@ class TapeReader:
     def _read_footer(self, body: memoryview) -> None:
         """Read the footer into `footer`. Raises TapeError if it is malformed, or if anything follows it."""
         try:
-            stored = unpack(body)
-            if not isinstance(stored, dict) or not all(isinstance(n, int) for n in stored.values()):
+            values = unpack(body)
+            if not isinstance(values, dict) or not all(isinstance(value, int) for value in values.values()):
                 raise MalformedError("the footer is no map of numbers")
-            self.footer = Footer(**stored)
+            self.footer = Footer(**values)
         except (MalformedError, TypeError) as error:
             raise self._error(f"no footer: {error}") from error
         self._sections.finish()

@@ -24,16 +24,16 @@ def read_recording(path: Path) -> Recording:
     """Return the recording in a file. Raises UsageError with file name and reason if the file has another
     shape."""
     try:
-        stored = json.loads(path.read_bytes())
-        if stored["audio_format"] != "pcm_s16le_mono":
-            raise UsageError(f"{path}: audio_format {stored['audio_format']!r} is not supported")
-        payloads = tuple(b64decode(m, validate=True) for m in stored["animation_messages_base64"])
+        document = json.loads(path.read_bytes())
+        if document["audio_format"] != "pcm_s16le_mono":
+            raise UsageError(f"{path}: audio_format {document['audio_format']!r} is not supported")
+        payloads = tuple(b64decode(text, validate=True) for text in document["animation_messages_base64"])
         return Recording(
             path.stem,
-            int(stored["sample_rate"]),
-            str(stored["connection_id"]),
-            str(stored["req_id"]),
-            b64decode(stored["audio_base64"], validate=True),
+            int(document["sample_rate"]),
+            str(document["connection_id"]),
+            str(document["req_id"]),
+            b64decode(document["audio_base64"], validate=True),
             payloads,
         )
     except OSError as error:

@@ -46,9 +46,9 @@ class BodyError(TapeError):
     """The contents of a section are damaged, but its length is known: the next section can still be found."""
 
 
-def checksum(kind: bytes, body: bytes | memoryview, before: int) -> int:
+def checksum(kind: bytes, body: bytes | memoryview, checksum_before: int) -> int:
     """Return XXH3 (64 bits) of the name, length and body of a section, seeded with the checksum before."""
-    digest = xxhash.xxh3_64(kind + len(body).to_bytes(4, "big"), before)
+    digest = xxhash.xxh3_64(kind + len(body).to_bytes(4, "big"), checksum_before)
     digest.update(body)
     return digest.intdigest()
 
@@ -70,9 +70,9 @@ class SectionWriter:
         """Write one section, and hand it to the operating system at once."""
         self._before = checksum(kind, body, self._before)
         head = _HEAD.pack(_ARRAY_OF_THREE, kind, _UINT64, self._before, _BIN32, len(body))
-        rest = memoryview(head + body)
-        while rest:
-            rest = rest[self._file.write(rest) or 0 :]
+        unwritten = memoryview(head + body)
+        while unwritten:
+            unwritten = unwritten[self._file.write(unwritten) or 0 :]
 
 
 class SectionReader:
@@ -99,7 +99,7 @@ class SectionReader:
             raise TapeError(self._name, offset, "this is no tape" if not offset else "no section")
         if len(head) < HEAD_BYTES:
             raise self.incomplete_error("the tape ends within the head of a section")
-        _, kind, uint64, stored, bin32, length = _HEAD.unpack(head)
+        _, kind, uint64, stored_checksum, bin32, length = _HEAD.unpack(head)
         if (uint64, bin32) != (_UINT64, _BIN32) or kind not in (HEADER, RECORDS, BLOB, FOOTER):
             raise TapeError(self._name, offset, "this is no tape" if not offset else "no section")
         if length > (LARGEST_BLOB + BLOB_NUMBER_BYTES if kind == BLOB else LARGEST_BODY):
@@ -111,8 +111,8 @@ class SectionReader:
         if count < length:
             raise self.incomplete_error(f"the tape ends after {count} of the {length} bytes of a section")
         self._end = offset + HEAD_BYTES + length
-        expected, self._before = checksum(kind, body, self._before), stored
-        if expected != stored:
+        expected_checksum, self._before = checksum(kind, body, self._before), stored_checksum
+        if expected_checksum != stored_checksum:
             raise BodyError(self._name, offset, "damaged: a section does not match its checksum")
         return kind, body
 

@@ -55,8 +55,8 @@ class TapeRecorder:
         """Write the header of a run; the events that follow belong to this run."""
         spoken_wire = wire_of(header.wire, header.declaration) if header.wire else None
         self._cleaner = Cleaner(spoken_wire, self._names, keep_speech=self._keep_speech)
-        stored = {name: value for name, value in asdict(header).items() if name != "speech"}
-        self._writer.write(TapedRun(**stored | {"lacks": " ".join(header.lacks)}))
+        fields = {name: value for name, value in asdict(header).items() if name != "speech"}
+        self._writer.write(TapedRun(**fields | {"lacks": " ".join(header.lacks)}))
 
     def record_event(self, event: Event) -> None:
         """Write an event, cleaned. The time on a tape is counted from its first event."""
@@ -116,8 +116,8 @@ class _OpenRun:
     def __init__(self, path: Path, run: TapedRun, has_speech: bool) -> None:
         self._path = path
         self._wire = _find_wire(path, run)
-        stored = asdict(run) | {"lacks": tuple(run.lacks.split())}
-        self._header = TraceHeader(**stored, speech=has_speech)
+        fields = asdict(run) | {"lacks": tuple(run.lacks.split())}
+        self._header = TraceHeader(**fields, speech=has_speech)
         self._events: list[Event] = []
         self._bytes = 0
 
@@ -125,13 +125,13 @@ class _OpenRun:
         """Add an event to the run. Raises UsageError if the event is malformed, or if the run is too
         large."""
         try:
-            what, size = event_of(taped, self._wire)
+            content, size = event_of(taped, self._wire)
         except (TypeError, ValueError, KeyError) as error:
             raise UsageError(f"{self._path}: event {len(self._events)} is malformed: {error}") from error
         self._bytes += size
         if self._bytes > MOST_BYTES:
             raise UsageError(f"{self._path}: a run of more than {MOST_BYTES} bytes: `tape cut` it first")
-        event = Event(len(self._events), taped.at_ns, taped.lane, taped.connection, what)
+        event = Event(len(self._events), taped.at_ns, taped.lane, taped.connection, content)
         self._events.append(event)
 
     def trace(self) -> Trace:
@@ -161,8 +161,8 @@ def event_of(taped: TapedEvent, spoken_wire: Wire | None) -> tuple[EventKind, in
         values["value"] = value
         if isinstance(value, MotionResponse):
             size += value.keyframes.nbytes
-    what: EventKind = kind(**values)
-    return what, size
+    content: EventKind = kind(**values)
+    return content, size
 
 
 def _read_value(

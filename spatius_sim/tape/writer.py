@@ -124,9 +124,9 @@ class TapeWriter:
         if len(blob) > LARGEST_BLOB:
             raise UsageError(f"{self.path}: a frame of {len(blob)} bytes is too large for a tape")
         digest = hashlib.blake2b(blob, digest_size=16).digest()
-        known = self._numbers.get(digest)
-        if known is not None:
-            return known[0]
+        number_and_size = self._numbers.get(digest)
+        if number_and_size is not None:
+            return number_and_size[0]
         own_section = len(blob) >= _OWN_SECTION_BYTES
         if own_section:
             self.flush()

@@ -58,15 +58,15 @@ def slow_client(story: Story) -> Iterator[Kept | Broken | Late]:
         if window is None or not (_is_undisturbed(turn) and _was_served(story, turn)):
             continue
         yield _served_whole(story, turn, "its client read on", window[1])
-        for other in story.turns:
-            during = window[0] < (other.waited_seq or 0) < window[1]
+        for other_turn in story.turns:
+            during = window[0] < (other_turn.waited_seq or 0) < window[1]
             if (
-                other.client != turn.client
+                other_turn.client != turn.client
                 and during
-                and _is_undisturbed(other)
-                and _was_served(story, other)
+                and _is_undisturbed(other_turn)
+                and _was_served(story, other_turn)
             ):
-                yield _served_meanwhile(story, other, turn, window)
+                yield _served_meanwhile(story, other_turn, turn, window)
 
 
 def _is_undisturbed(turn: Turn) -> bool:
@@ -77,21 +77,30 @@ def _is_undisturbed(turn: Turn) -> bool:
 def _was_served(story: Story, turn: Turn) -> bool:
     """Whether all of an earlier turn came to this client. If not, the relay failed before the
     misbehaviour."""
-    before = (t for t in story.clean_turns if t.client == turn.client and t.number < turn.number)
-    return any(t.complete and not _what_is_missing(story, t, len(story.trace.events)) for t in before)
+    earlier_turns = (
+        earlier
+        for earlier in story.clean_turns
+        if earlier.client == turn.client and earlier.number < turn.number
+    )
+    return any(
+        earlier.complete and not _what_is_missing(story, earlier, len(story.trace.events))
+        for earlier in earlier_turns
+    )
 
 
-def _served_meanwhile(story: Story, other: Turn, slow: Turn, window: tuple[int, int]) -> Kept | Broken | Late:
+def _served_meanwhile(
+    story: Story, other_turn: Turn, slow: Turn, window: tuple[int, int]
+) -> Kept | Broken | Late:
     """Return whether the other turn came to its end while the slow client read nothing."""
-    if other.complete:
+    if other_turn.complete:
         return Kept()
     lag = lag_seconds(story.trace, *window)
     if lag > _MOST_LAG_SECONDS:
         return Late(lag)
     return Broken(
-        f"{other.name} served while {slow.client} read nothing",
-        _what_is_missing(story, other, window[1]) or "it did not come to its end",
-        (window[0], other.started_seq, other.waited_seq or window[1]),
+        f"{other_turn.name} served while {slow.client} read nothing",
+        _what_is_missing(story, other_turn, window[1]) or "it did not come to its end",
+        (window[0], other_turn.started_seq, other_turn.waited_seq or window[1]),
     )
 
 

@@ -66,18 +66,18 @@ def turns_follow(story: Story) -> Iterator[Kept | Broken]:
     several = {turn.client for turn in story.clean_turns if turn.number > 0}
     for delivery in story.deliveries:
         sent = delivery.sent
-        meant = sent.request.turn if sent else None
-        joined = delivery.conversation.turn if delivery.conversation else None
-        if meant is None or not meant.clean or delivery.client not in several:
+        own_turn = sent.request.turn if sent else None
+        joined_turn = delivery.conversation.turn if delivery.conversation else None
+        if own_turn is None or not own_turn.clean or delivery.client not in several:
             continue
-        if joined is not None and joined.abandoned:
+        if joined_turn is not None and joined_turn.abandoned:
             continue  # R-STALE judges what joins a turn that was cut off.
-        if joined is None or joined is meant or joined.client != meant.client:
+        if joined_turn is None or joined_turn is own_turn or joined_turn.client != own_turn.client:
             yield Kept()
         else:
             yield Broken(
-                f"motion of {meant.name} in that turn's conversation",
-                f"it arrived in the conversation of {joined.name}",
+                f"motion of {own_turn.name} in that turn's conversation",
+                f"it arrived in the conversation of {joined_turn.name}",
                 (sent.seq if sent else delivery.seq, delivery.seq),
             )
 
@@ -98,9 +98,9 @@ def isolation(story: Story) -> Iterator[Kept | Broken]:
     if len(served | {conversation.client for conversation in story.conversations}) < 2:
         return
     for delivery in story.deliveries:
-        meant = delivery.sent.request.turn if delivery.sent else None
-        if meant is not None:
-            yield _judge_owner(delivery.client, meant, delivery.seq, "motion")
+        owner = delivery.sent.request.turn if delivery.sent else None
+        if owner is not None:
+            yield _judge_owner(delivery.client, owner, delivery.seq, "motion")
     for conversation in story.conversations:
         first_pieces = {id(piece.turn): (piece.turn, piece.seq) for piece in reversed(conversation.pieces)}
         for turn, seq in first_pieces.values():
@@ -108,13 +108,13 @@ def isolation(story: Story) -> Iterator[Kept | Broken]:
                 yield _judge_owner(conversation.client, turn, seq, "audio")
 
 
-def _judge_owner(client: str, turn: Turn, seq: int, what: str) -> Kept | Broken:
+def _judge_owner(client: str, turn: Turn, seq: int, medium: str) -> Kept | Broken:
     """Return whether audio or motion of this turn came to the turn's client: it came to `client`, as event
     `seq`."""
     if turn.client == client:
         return Kept()
     return Broken(
-        f"{what} of {turn.client} at {turn.client} alone", f"{client} got {what} of {turn.name}", (seq,)
+        f"{medium} of {turn.client} at {turn.client} alone", f"{client} got {medium} of {turn.name}", (seq,)
     )
 
 

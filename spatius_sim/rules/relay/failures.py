@@ -27,8 +27,8 @@ _ORDINARY_CLOSES = (1000, 1001, 1005)
 def recover(story: Story) -> Iterator[Kept | Broken]:
     """Look at the turn after a turn that lost its motion: some of its audio and some of its motion came.
     Other rules judge the rest."""
-    for before, turn in _pairs_of_turns(story):
-        if not before.lost_motion or turn.failures or not turn.calm:
+    for failed_turn, turn in _pairs_of_turns(story):
+        if not failed_turn.lost_motion or turn.failures or not turn.calm:
             continue
         missing = []
         if not turn.audio_down:
@@ -38,8 +38,8 @@ def recover(story: Story) -> Iterator[Kept | Broken]:
         if not missing:
             yield Kept()
             continue
-        events = (before.failures[0].seq, turn.started_seq)
-        expected = f"{turn.name} works again after {_fault_in_words(before)} in the one before"
+        events = (failed_turn.failures[0].seq, turn.started_seq)
+        expected = f"{turn.name} works again after {_fault_in_words(failed_turn)} in the one before"
         yield Broken(expected, f"no {' and no '.join(missing)} of it came", events)
 
 
@@ -59,17 +59,17 @@ def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
     """Look at each turn that lost its motion: all its audio came, and was marked as ended in time."""
     wait = story.trace.header.fallback_wait
     for turn in _turns_without_motion(story):
-        wanted, rate = _audio_owed(story, turn)
-        if not wanted:
+        audio_owed, rate = _audio_owed(story, turn)
+        if not audio_owed:
             continue
         fault = _fault_in_words(turn)
         expected = f"the audio of {turn.name}, marked as ended, {wait:g} s after {fault} at the latest"
-        got = turn.audio_down
+        audio_down = turn.audio_down
         marks = [mark for conversation in turn.conversations for mark in conversation.marks]
         last_audio = max((c.last_audio_seq or 0 for c in turn.conversations), default=0)
         marks_after_audio = [mark for mark in marks if mark >= last_audio]
-        if not _holds_what_was_owed(story, turn, got, wanted, rate):
-            actual = f"{len(got)} bytes of audio came, and {len(wanted)} were owed"
+        if not _holds_what_was_owed(story, turn, audio_down, audio_owed, rate):
+            actual = f"{len(audio_down)} bytes of audio came, and {len(audio_owed)} were owed"
             yield from _never_came(story, turn, Broken(expected, actual, _proving_events(turn)))
         elif not marks_after_audio:
             yield from _never_came(
@@ -77,8 +77,8 @@ def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
             )
         else:
             since, marked_at = _time_runs_from(story, turn), min(marks_after_audio)
-            late = Broken(expected, "the mark came later", (*_proving_events(turn), marked_at))
-            yield in_time(story.trace, since, marked_at, wait, late)
+            broken = Broken(expected, "the mark came later", (*_proving_events(turn), marked_at))
+            yield in_time(story.trace, since, marked_at, wait, broken)
 
 
 @rule(
@@ -102,8 +102,8 @@ def error_told(story: Story) -> Iterator[Kept | Broken | Late]:
         if told_at is None:
             yield from _never_came(story, turn, Broken(expected, "nothing told it", _proving_events(turn)))
         else:
-            late = Broken(expected, "it was told later", (*_proving_events(turn), told_at))
-            yield in_time(story.trace, _time_runs_from(story, turn), told_at, wait, late)
+            broken = Broken(expected, "it was told later", (*_proving_events(turn), told_at))
+            yield in_time(story.trace, _time_runs_from(story, turn), told_at, wait, broken)
 
 
 def _pairs_of_turns(story: Story) -> Iterator[tuple[Turn, Turn]]:
@@ -125,16 +125,16 @@ def _audio_owed(story: Story, turn: Turn) -> tuple[bytes, int]:
     return sent_up, turn.requests[0].sample_rate if turn.requests else 0
 
 
-def _holds_what_was_owed(story: Story, turn: Turn, got: bytes, wanted: bytes, rate: int) -> bool:
+def _holds_what_was_owed(story: Story, turn: Turn, audio_down: bytes, audio_owed: bytes, rate: int) -> bool:
     """Whether the audio `got` holds the audio `wanted`. If the relay also changes the audio of clean turns,
     it is enough if at most 40 ms are missing."""
-    if wanted in got or PCM in story.trace.header.lacks:
+    if audio_owed in audio_down or PCM in story.trace.header.lacks:
         return True
     clean_turns = [clean for clean in story.clean_turns if clean.client == turn.client]
     if any(clean.audio_down == clean.pcm for clean in clean_turns):
         return False
     down_rate = story.output_rates.get(turn.client, rate)
-    missing = len(wanted) * down_rate - len(got) * rate
+    missing = len(audio_owed) * down_rate - len(audio_down) * rate
     return missing * KEYFRAMES_PER_SECOND <= BYTES_PER_SAMPLE * rate * down_rate
 
 
@@ -193,8 +193,8 @@ def _time_runs_from(story: Story, turn: Turn) -> int:
 
 def _fault_in_words(turn: Turn) -> str:
     """Return the first failure of the turn in words."""
-    what = turn.failures[0].what
-    return f"a fault ({describe_fault(what)})" if isinstance(what, Injected) else "a fault"
+    content = turn.failures[0].what
+    return f"a fault ({describe_fault(content)})" if isinstance(content, Injected) else "a fault"
 
 
 def _proving_events(turn: Turn) -> tuple[int, ...]:

@@ -37,10 +37,10 @@ def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
     """Look at each turn after a turn that was cut off: no audio or motion of the old turn is taken for the
     new turn. Payloads already in flight may arrive until the new turn's first audio."""
     for turn in story.turns:
-        begun = _new_turn_begun(story, turn)
+        begun_at = _new_turn_begun(story, turn)
         for old in _cut_off_before(turn):
-            if begun is not None and old.requests:
-                faults = [*_under_another_id(story, old, turn), *_left_over(story, old, turn, begun)]
+            if begun_at is not None and old.requests:
+                faults = [*_under_another_id(story, old, turn), *_left_over(story, old, turn, begun_at)]
                 yield from faults or (Kept(),)
 
 
@@ -67,19 +67,19 @@ def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
         if hung_up is None:
             continue
         for session in _sessions_of(story, wait.connection):
-            opened, closed = _opened_and_closed(story, session)
-            if closed < hung_up:
+            opened_at, closed_at = _opened_and_closed(story, session)
+            if closed_at < hung_up:
                 continue
-            judged_at = min(closed, wait.seq)
+            judged_at = min(closed_at, wait.seq)
             broken = Broken(
                 f"the upstream session of {wait.connection} closed within {HANG_UP_SECONDS:.0f} s of its "
                 "hanging up (a relay that keeps a pool of them declares that it lacks own-upstream)",
                 f"{session} was still open",
                 (hung_up, judged_at),
             )
-            outcome = in_time(story.trace, max(hung_up, opened), judged_at, HANG_UP_SECONDS, broken)
+            outcome = in_time(story.trace, max(hung_up, opened_at), judged_at, HANG_UP_SECONDS, broken)
             # A wait that was cut short shows nothing.
-            if judged_at == closed or not isinstance(outcome, Kept):
+            if judged_at == closed_at or not isinstance(outcome, Kept):
                 yield outcome
 
 
@@ -115,43 +115,54 @@ def _audio_events(story: Story, turn: Turn, *, labelled: bool | None = None) -> 
 def _under_another_id(story: Story, old: Turn, turn: Turn) -> Iterator[Broken]:
     """Yield Broken for motion and audio of one of the two turns that came with the other turn's id."""
     for delivery in story.deliveries:
-        meant = delivery.sent.request.turn if delivery.sent is not None else None
-        joined = delivery.conversation.turn if delivery.conversation is not None else None
-        if delivery.labelled and (meant, joined) in ((old, turn), (turn, old)) and meant and joined:
-            yield _under_wrong_id("motion", meant, joined, delivery.seq)
+        own_turn = delivery.sent.request.turn if delivery.sent is not None else None
+        joined_turn = delivery.conversation.turn if delivery.conversation is not None else None
+        if (
+            delivery.labelled
+            and (own_turn, joined_turn) in ((old, turn), (turn, old))
+            and own_turn
+            and joined_turn
+        ):
+            yield _under_wrong_id("motion", own_turn, joined_turn, delivery.seq)
     for conversation in story.conversations:
         for piece in conversation.pieces:
-            joined = conversation.turn
-            if conversation.labelled and (piece.turn, joined) in ((old, turn), (turn, old)) and joined:
-                yield _under_wrong_id("audio", piece.turn or turn, joined, piece.seq)
+            joined_turn = conversation.turn
+            if (
+                conversation.labelled
+                and (piece.turn, joined_turn) in ((old, turn), (turn, old))
+                and joined_turn
+            ):
+                yield _under_wrong_id("audio", piece.turn or turn, joined_turn, piece.seq)
 
 
-def _under_wrong_id(what: str, meant: Turn, joined: Turn, seq: int) -> Broken:
+def _under_wrong_id(medium: str, own_turn: Turn, joined_turn: Turn, seq: int) -> Broken:
     """Return Broken for motion or audio of the turn `meant` that came with the id of the turn `joined`."""
-    return Broken(f"{what} of {meant.name} under that turn's id", f"it bore the id of {joined.name}", (seq,))
+    return Broken(
+        f"{medium} of {own_turn.name} under that turn's id", f"it bore the id of {joined_turn.name}", (seq,)
+    )
 
 
-def _left_over(story: Story, old: Turn, turn: Turn, begun: int) -> Iterator[Broken]:
+def _left_over(story: Story, old: Turn, turn: Turn, begun_at: int) -> Iterator[Broken]:
     """Yield Broken for audio and motion of the old turn that came without a turn id after the event
     `begun`."""
     client_plays_own = AUDIO in story.trace.header.lacks
-    audio = [] if client_plays_own else [s for s in _audio_events(story, old, labelled=False) if s > begun]
-    motion = [delivery.seq for delivery in story.deliveries if _is_left_over(story, delivery, old, begun)]
-    for what, seqs in (("audio", audio), ("motion", motion)):
+    audio = [] if client_plays_own else [s for s in _audio_events(story, old, labelled=False) if s > begun_at]
+    motion = [delivery.seq for delivery in story.deliveries if _is_left_over(story, delivery, old, begun_at)]
+    for medium, seqs in (("audio", audio), ("motion", motion)):
         if seqs:
             yield Broken(
                 f"nothing of {old.name} once {turn.name} had begun",
-                f"{what} of it came {len(seqs)} times, and no turn id told it apart",
-                (begun, *seqs),
+                f"{medium} of it came {len(seqs)} times, and no turn id told it apart",
+                (begun_at, *seqs),
             )
 
 
-def _is_left_over(story: Story, delivery: Delivery, old: Turn, begun: int) -> bool:
+def _is_left_over(story: Story, delivery: Delivery, old: Turn, begun_at: int) -> bool:
     """Whether this delivery brought motion of the old turn without a turn id after the event `begun`."""
     sent = delivery.sent
     if sent is None or sent.request.turn is not old or delivery.labelled or delivery.client != old.client:
         return False
-    return (sent.seq if AUDIO in story.trace.header.lacks else delivery.seq) > begun
+    return (sent.seq if AUDIO in story.trace.header.lacks else delivery.seq) > begun_at
 
 
 def _hung_up_at(story: Story, wait: Event) -> int | None:
@@ -171,6 +182,8 @@ def _opened_and_closed(story: Story, session: str) -> tuple[int, int]:
     """Return the events at which an upstream session was opened and closed. A session that was never closed
     gets the end of the trace."""
     events = [event for event in story.trace.on_lane(Lane.UPSTREAM) if event.connection == session]
-    opened = next((event.seq for event in events if isinstance(event.what, Opened)), 0)
-    closed = next((event.seq for event in events if isinstance(event.what, Closed)), len(story.trace.events))
-    return opened, closed
+    opened_at = next((event.seq for event in events if isinstance(event.what, Opened)), 0)
+    closed_at = next(
+        (event.seq for event in events if isinstance(event.what, Closed)), len(story.trace.events)
+    )
+    return opened_at, closed_at

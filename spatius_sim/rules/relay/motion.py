@@ -79,16 +79,16 @@ def motion_order(story: Story) -> Iterator[Kept | Broken]:
     """Look at each two neighbouring payloads of a conversation: they arrived in the order in which they were
     sent. Payloads of two requests may come in either order if their answers overlapped."""
     for arrived in _by_conversation(story).values():
-        for (sent_before, before), (sent_after, after) in pairwise(arrived):
-            started_before = sent_before.request.first_seq
-            if sent_before.seq < sent_after.seq or started_before < sent_after.request.first_seq:
+        for (first_payload, first_delivery), (second_payload, second_delivery) in pairwise(arrived):
+            request_began = first_payload.request.first_seq
+            if first_payload.seq < second_payload.seq or request_began < second_payload.request.first_seq:
                 yield Kept()
             else:
                 yield Broken(
                     "payloads of one conversation in the order in which they were sent",
-                    f"{after.client} got the payload sent as event {sent_after.seq} behind the one sent "
-                    f"as event {sent_before.seq}",
-                    (sent_after.seq, sent_before.seq, before.seq, after.seq),
+                    f"{second_delivery.client} got the payload sent as event {second_payload.seq} behind the "
+                    f"one sent as event {first_payload.seq}",
+                    (second_payload.seq, first_payload.seq, first_delivery.seq, second_delivery.seq),
                 )
 
 

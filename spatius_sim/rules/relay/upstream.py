@@ -181,5 +181,5 @@ def _configuration_fault(first: Received) -> str:
             return "" if rate in OPUS_SAMPLE_RATES else f"{rate} Hz for Ogg Opus"
         case ConfigureSession(audio_format=number):
             return f"audio format {number}"
-        case other:
-            return f"first a {type(other).__name__}"
+        case message:
+            return f"first a {type(message).__name__}"

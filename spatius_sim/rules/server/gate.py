@@ -179,12 +179,12 @@ def _spoilt_upgrades(story: Story) -> Iterator[tuple[Event, Provocation]]:
             yield event, intents[event.connection]
 
 
-def _token_had_expired(story: Story, connection: str, before: int) -> bool:
+def _token_had_expired(story: Story, connection: str, before_seq: int) -> bool:
     """Whether the token of this connection had expired before the event `before`."""
     return any(
         event.connection == connection and event.what == Provoked(Provocation.OUTLIVED_TOKEN)
         for event in story.trace.on_lane(Lane.KIT)
-        if event.seq < before
+        if event.seq < before_seq
     )
 
 
@@ -193,9 +193,9 @@ def _is_outside_window(life: float) -> bool:
     return not -_CLOCKS_DIFFER_SECONDS < life < MAX_TOKEN_LIFE_SECONDS + _CLOCKS_DIFFER_SECONDS
 
 
-def _is_wanted_status(status: int, wanted: int) -> bool:
+def _is_wanted_status(status: int, wanted_status: int) -> bool:
     """Whether a refusal has the wanted status; if `wanted` is 0, any 4xx will do."""
-    return status == wanted if wanted else 400 <= status < 500
+    return status == wanted_status if wanted_status else 400 <= status < 500
 
 
 def _refusal_words(body: str) -> str:

@@ -180,12 +180,12 @@ def _closed_after_expiry(story: Story) -> set[str]:
 def _answered_requests(story: Story) -> list[UpstreamRequest]:
     """Return the requests that the server had to answer in full on the socket. They were configured without
     an egress, sent to their end and waited for; they were not interrupted, and did not fail."""
-    closed = _closed_after_expiry(story)
+    closed_sessions = _closed_after_expiry(story)
     return [
         request
         for request in story.requests
         if request.ends
-        and request.connection not in closed
+        and request.connection not in closed_sessions
         and request.sample_rate > 0
         and request.configured.egress_type == EgressType.UNSPECIFIED
         and not request.broken_off
