@@ -1,4 +1,5 @@
-"""Finds the suites and the fixtures: inside the package if it is installed, beside it in a clone."""
+"""Finds the suites and the fixtures: inside the package if it is installed, next to the package in a
+clone."""
 
 from pathlib import Path
 

@@ -185,7 +185,7 @@ class _Reader(YamlFile):
         )
 
     def _read_fields(self, node: Node, kind: str, meaning: Meaning, form: Form) -> dict[str, Place]:
-        """Return for each field of a meaning at which place of the message the field stands."""
+        """Return for each field of a meaning its place in the message."""
         places: dict[str, Place] = {}
         prefix: Place = ()
         if isinstance(form, Layout):

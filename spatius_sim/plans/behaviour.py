@@ -16,8 +16,8 @@ class TurnProgress(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """When a client acts: after it has sent `chunks` chunks of its audio (None: all, and the end mark) and
-    then has `heard` this much of the turn, or has waited for that in vain."""
+    """When a client acts. First it sends `chunks` chunks of its audio (None: all, and the end mark). Then it
+    waits until it has `heard` this much of the turn, or until the kit's wait ends."""
 
     chunks: int | None = None
     heard: TurnProgress = TurnProgress.ALL

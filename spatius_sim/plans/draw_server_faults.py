@@ -137,8 +137,8 @@ def _refuse_every_session(refusal: Refuse, pause_ms: int) -> Plan:
 
 REFUSED = _refuse_every_session(Refuse(401, "session token expired"), 2_200)
 REFUSED_FOR_LONG = _refuse_every_session(Refuse(402, "session denied: no credits"), 10_100)
-"""Plans in which every session but the first is refused. A pause follows: two seconds, in which a hasty relay
-tries again, or ten seconds, in which a relay tries again that waits for credits."""
+"""Plans in which every session but the first is refused. A pause follows: two seconds, in which some relays
+try again at once, or ten seconds, in which a relay tries again that waits for credits."""
 
 
 def with_slow_server(plans: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:

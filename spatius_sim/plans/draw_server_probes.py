@@ -75,7 +75,7 @@ def interrupts() -> st.SearchStrategy[Plan]:
 
 
 def long_turns() -> st.SearchStrategy[Plan]:
-    """Draw turns whose motion takes more than one segment."""
+    """Draw turns whose motion comes in more than one segment."""
     samples = st.integers(_LONG_SAMPLES, 7 * PLAN_SAMPLE_RATE)
     turns = st.builds(TurnPlan, samples, st.sampled_from([3200, 6400, 64000]))
     return turns.map(lambda turn: Plan(((turn,),)))

@@ -63,7 +63,7 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "S-EGRESS-SILENT": server_plans.egresses(),
     "S-INTERRUPT": server_plans.interrupts(),
 }
-"""Rules that do not stand here are exercised by ordinary conversations."""
+"""All other rules are exercised by ordinary conversations."""
 
 
 def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:

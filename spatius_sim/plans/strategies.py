@@ -185,7 +185,7 @@ def _keep_legal(steps: list[Step]) -> list[Step]:
 
 
 def _make_sound(samples: int, kind: str, seed: int) -> bytes:
-    """Return so many samples of PCM: `silence`, a `tone` or `noise`."""
+    """Return `samples` samples of PCM: `silence`, a `tone` or `noise`."""
     if kind == "noise":
         return np.random.Generator(np.random.PCG64(seed)).integers(-6000, 6000, samples, "<i2").tobytes()
     loudness = 0 if kind == "silence" else 6000
@@ -199,6 +199,6 @@ def _cut(pcm: bytes, places: list[int]) -> list[bytes]:
 
 
 def _make_keyframes(keyframes: int, seed: int) -> "np.ndarray[tuple[int, int], np.dtype[np.float32]]":
-    """Return so many keyframes with random values between -1 and 1."""
+    """Return `keyframes` keyframes with random values between -1 and 1."""
     values = np.random.Generator(np.random.PCG64(seed)).uniform(-1.0, 1.0, (keyframes, WIDTH))
     return values.astype(np.float32)

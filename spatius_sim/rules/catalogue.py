@@ -1,6 +1,6 @@
-"""The table of contents: every rule, in the order in which they are judged.
+"""Lists every rule, in the order in which they are judged.
 
-An id never changes its meaning and is never reused. Each rule stands above its check, in the module that is
+An id never changes its meaning and is never reused. A rule is defined together with its check, in the module
 named here. Source tags: `seed:NNN` and `docs:PAGE` are documents; `recording`, `sdk-py`, `sdk-e2e` and
 `demos` are what published software was seen to do.
 """
@@ -32,7 +32,7 @@ REVISION = 4
 
 
 def in_order(rules: Iterable[Rule]) -> dict[str, Rule]:
-    """Return the rules by id. Raises ValueError if two rules have the same id, or if a rule stands before a
+    """Return the rules by id. Raises ValueError if two rules have the same id, or if a rule comes before a
     rule that it presumes."""
     rules_by_id: dict[str, Rule] = {}
     for rule in rules:

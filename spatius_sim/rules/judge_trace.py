@@ -1,4 +1,4 @@
-"""Judges a trace by all rules of its subject, so that one fault makes one accusation."""
+"""Judges a trace by all rules of its subject. A rule that presumes a failed rule is not judged."""
 
 from collections.abc import Iterable, Sequence
 

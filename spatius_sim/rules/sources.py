@@ -37,7 +37,7 @@ class Source:
 
 
 def sources(source: str) -> tuple[Source, ...]:
-    """Return the sources whose tags stand in a rule's `source`, in the same order."""
+    """Return the sources that a rule's `source` names by their tags, in the same order."""
     return tuple(_explain_tag(tag) for tag in _TAG.findall(source))
 
 

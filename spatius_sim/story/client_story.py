@@ -14,8 +14,8 @@ REAL_SLACK_MS = 600
 protocol)."""
 
 APART = frozenset({"C-EMPTY", "C-ABNORMAL", "C-PAUSE"})
-"""The rules whose situation changes how a whole conversation is played. Such a conversation is judged apart
-from plain ones."""
+"""The rules whose situation changes how a whole conversation is played. Such a conversation is not
+judged as a plain conversation."""
 
 
 class Kind(Enum):
@@ -86,7 +86,7 @@ class MotionCall:
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What a client reported when it was observed, and what is certain about it. Positions are in samples;
-    None stands for what is not certain or was not reported.
+    None means: not certain, or not reported.
 
     `low` and `high` are the positions of the slowest and of the fastest honest client. `over`: the
     conversation is over even for the slowest client. `dry_ms`: how long ago the audio of a conversation

@@ -120,7 +120,7 @@ class _Ledger:
         return self.conversation is not None and self.conversation.ended and self.high >= self.end
 
     def pass_time(self, ms: int) -> None:
-        """Move the slowest and the fastest client on by so many milliseconds."""
+        """Let `ms` milliseconds pass for the slowest and for the fastest client."""
         rate, limit = self.story.sample_rate, self.limit
         self.moved = self.moved or ms > 0
         self.quiet_ms += ms

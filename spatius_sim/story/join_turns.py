@@ -1,7 +1,7 @@
-"""Joins plans, requests, conversations and deliveries into turns. No rule joins by itself.
+"""Joins the events of a trace into a story: turns with their requests, conversations and deliveries.
 
-A request is tied to its turn by its audio, for every turn's audio is unique, or by time if a relay changed
-the audio. A delivery is tied to the payload of the same bytes that was sent, or by position if bytes repeat.
+A request belongs to the turn with the same audio, because each turn's audio is unique. If a relay changed the
+audio, time decides. A delivery belongs to the payload with the same bytes. If bytes repeat, order decides.
 """
 
 from bisect import bisect
@@ -55,7 +55,7 @@ __all__ = [
 
 _FINGERPRINT_BYTES = 1600
 _TOO_SHORT_TO_TELL = 32
-"""Fewer bytes of audio than this do not tell one turn from another."""
+"""Audio of fewer bytes does not show which turn it belongs to."""
 
 LONGEST_BORNE_DELAY = 4.0
 """Seconds that Motion Server may hold back in one turn without an excuse for its relay: spoken at real-time
@@ -63,7 +63,7 @@ pace, its segments lie that far apart (the recording)."""
 
 
 def join(trace: Trace) -> Story:
-    """Join a trace into a story."""
+    """Return the story of a trace."""
     turns = _planned_turns(trace)
     _tell_failures(trace, turns)
     requests = _join_requests(trace)
@@ -80,7 +80,7 @@ def join(trace: Trace) -> Story:
 
 
 def _planned_turns(trace: Trace) -> list[Turn]:
-    """List the turns that the kit planned, with their waits and interrupts."""
+    """Return the turns that the kit planned, with their waits and interrupts."""
     turns: dict[tuple[str, int], Turn] = {}
     latest: dict[str, Turn] = {}
     end = len(trace.events)
@@ -109,7 +109,7 @@ _NOT_CONFIGURED = ConfigureSession(0)
 
 
 def _join_requests(trace: Trace) -> list[UpstreamRequest]:
-    """Join what went up and came back under each req_id of each upstream connection."""
+    """Return the requests: what went up and came back under each req_id of each upstream connection."""
     found: list[UpstreamRequest] = []
     requests: dict[tuple[str, str], UpstreamRequest] = {}
     configured: dict[str, ConfigureSession] = {}
@@ -149,7 +149,7 @@ def _join_requests(trace: Trace) -> list[UpstreamRequest]:
 def _unanswered_requests(
     requests: dict[tuple[str, str], UpstreamRequest], connection: str
 ) -> list[UpstreamRequest]:
-    """List the requests of a connection that have not been answered to their end."""
+    """Return the requests of a connection that have not been answered to their end."""
     return [
         request
         for (name, _), request in requests.items()
@@ -159,6 +159,7 @@ def _unanswered_requests(
 
 
 def _bytes_of(event: Event) -> bytes:
+    """Return the bytes of a frame, also of a text frame."""
     raw = event.what.raw if isinstance(event.what, Sent | Received) else b""
     return raw if isinstance(raw, bytes) else raw.encode()
 
@@ -166,8 +167,8 @@ def _bytes_of(event: Event) -> bytes:
 def _join_conversations(
     trace: Trace, turns: list[Turn]
 ) -> tuple[list[Conversation], list[Delivery], dict[str, int]]:
-    """Join what each client got into conversations, and list all motion that arrived. The third value maps
-    clients to their output sample rates, in Hz."""
+    """Return the conversations of all clients, all motion that arrived, and the output sample rate (Hz) of
+    each client."""
     conversations: list[Conversation] = []
     deliveries: list[Delivery] = []
     rates: dict[str, int] = {}
@@ -214,9 +215,8 @@ def _join_conversations(
 
 
 def _is_over(conversation: Conversation, piece: AudioPiece) -> bool:
-    """Whether the conversation is over, so that this piece without a turn id starts a new one. It is over
-    after an end mark. It is over, too, if its own turn was cut off, or Motion Server failed in it, and the
-    piece was spoken in another turn. A further mark alone starts none."""
+    """Whether the conversation is over, so that this piece without a turn id starts a new conversation. It is
+    over after an end mark, or if its turn was left unfinished and the piece was spoken in another turn."""
     if conversation.marks:
         return True
     spoken = conversation.pieces[-1].turn if conversation.pieces else None
@@ -225,16 +225,15 @@ def _is_over(conversation: Conversation, piece: AudioPiece) -> bool:
 
 
 def _asks_for_nothing(event: Event, turns: list[Turn]) -> bool:
-    """Whether the event fell into a turn with less than a keyframe of audio: a mark that answers such a turn
+    """Whether the event fell into a turn with less than a keyframe of audio. A mark that answers such a turn
     is no second mark of the turn before."""
     turn = _latest_turn(event.seq, [turn for turn in turns if turn.client == event.connection])
     return turn is not None and turn.sample_rate > 0 and not turn.has_keyframe
 
 
 def _tie_deliveries(requests: list[UpstreamRequest], deliveries: list[Delivery]) -> None:
-    """Tie each delivery to a payload of the same bytes that was sent before and that this client has not had
-    yet. Of several the earliest is taken, and one of the client's own turns and of its conversation's turn
-    first."""
+    """Tie each delivery to a payload of the same bytes that was sent earlier. A payload that this client has
+    not got yet comes first, then a payload of its own turn, then the earliest."""
     by_bytes: dict[bytes, list[SentPayload]] = defaultdict(list)
     sent = (payload for request in requests for payload in request.payloads)
     for payload in sorted(sent, key=lambda payload: payload.seq):
@@ -254,15 +253,16 @@ def _tie_deliveries(requests: list[UpstreamRequest], deliveries: list[Delivery])
 
 
 def _mismatch_rank(delivery: Delivery, payload: SentPayload) -> tuple[bool, bool]:
-    """Tell in what a payload does not fit a delivery: its client, its conversation's turn."""
+    """Return whether the payload is of another client than the delivery, and whether it is of another turn
+    than the conversation. The smallest rank fits best."""
     turn = payload.request.turn
     joined = delivery.conversation.turn if delivery.conversation else None
     return turn is None or turn.client != delivery.client, turn is None or turn is not joined
 
 
 def _tie_requests(requests: list[UpstreamRequest], turns: list[Turn]) -> None:
-    """Give each request to its turn. If its audio did not tell the turn, take the latest before it: of its
-    own client, or else of a client that got its motion, or else of all."""
+    """Give each request to its turn. If the audio did not show the turn, take the latest turn before the
+    request: of its own client, or of a client that got its motion, or of any client."""
     for request in requests:
         if request.turn is None:
             receivers = {d.client for payload in request.payloads for d in payload.deliveries}
@@ -277,8 +277,8 @@ def _tie_requests(requests: list[UpstreamRequest], turns: list[Turn]) -> None:
 
 
 def _tie_conversations(conversations: list[Conversation], turns: list[Turn]) -> None:
-    """Give each conversation to its turn, by its audio or else by time, and find turns whose audio went on in
-    an earlier conversation."""
+    """Give each conversation to its turn, by audio or else by time. Then note for each turn without a
+    conversation in which conversation its audio went on."""
     for conversation in conversations:
         own = [turn for turn in turns if turn.client == conversation.client]
         others = [turn for turn in turns if turn.client != conversation.client]
@@ -300,14 +300,14 @@ def _tie_conversations(conversations: list[Conversation], turns: list[Turn]) -> 
 
 
 def _turn_by_messages(request: UpstreamRequest, turns: list[Turn]) -> Turn | None:
-    """Return the turn of the first message whose audio tells one; for requests with audio missing in
-    between."""
+    """Return the turn of the first message whose audio shows a turn. This helps if audio is missing between
+    messages."""
     found = (_turn_by_audio(message, turns) for message in request.messages)
     return next((turn for turn in found if turn is not None), None)
 
 
 def _turn_of_most_audio(conversation: Conversation) -> Turn | None:
-    """Return the turn in which most of the conversation's audio was spoken; None if no piece tells its
+    """Return the turn in which most of the conversation's audio was spoken; None if no piece shows its
     turn."""
     known = [piece for piece in conversation.pieces if piece.turn is not None]
     turns = (piece.turn for piece in known)
@@ -315,7 +315,7 @@ def _turn_of_most_audio(conversation: Conversation) -> Turn | None:
 
 
 def _turn_by_audio(audio: bytes, turns: Iterable[Turn]) -> Turn | None:
-    """Return the only turn whose speech contains this audio; None if several turns or none do."""
+    """Return the only turn whose speech contains this audio; None if no turn or several turns do."""
     piece = _audible_piece(audio)
     if len(piece) < _TOO_SHORT_TO_TELL:
         return None
@@ -324,19 +324,20 @@ def _turn_by_audio(audio: bytes, turns: Iterable[Turn]) -> Turn | None:
 
 
 def _audible_piece(audio: bytes) -> bytes:
-    """Cut a piece from the middle of the audio or, if that is silent, from its first sound. Silence tells
-    nothing."""
+    """Return a piece from the middle of the audio or, if that is silent, from the first sound."""
     middle = len(audio) // 2 // 2 * 2
     piece = audio[max(0, middle - _FINGERPRINT_BYTES // 2) : middle + _FINGERPRINT_BYTES // 2]
     return piece if any(piece) else audio.lstrip(b"\0")[:_FINGERPRINT_BYTES]
 
 
 def _holds_piece(conversation: Conversation, audio: bytes) -> bool:
+    """Whether the conversation contains an audible piece of this audio."""
     piece = _audible_piece(audio)
     return bool(piece) and piece in conversation.audio
 
 
 def _latest_turn(seq: int, turns: list[Turn]) -> Turn | None:
+    """Return the latest turn that began before the event `seq`; None if there is none."""
     begun = [turn for turn in turns if turn.started_seq < seq]
     return max(begun, key=lambda turn: turn.started_seq, default=None)
 
@@ -345,8 +346,8 @@ _BAD_MANNERS = (Provoked(Provocation.RUBBISH), Provoked(Provocation.UNREAD))
 
 
 def bad_manners_since(trace: Trace) -> int:
-    """Find the event at which the first client misbehaves; the end of the trace if none does. R-BADINPUT and
-    R-SLOWCLIENT judge all turns from there on."""
+    """Return the event at which the first client misbehaves; the end of the trace if none does. R-BADINPUT
+    and R-SLOWCLIENT judge all turns after it."""
     misbehaved = (
         event.seq
         for event in trace.events
@@ -357,7 +358,7 @@ def bad_manners_since(trace: Trace) -> int:
 
 
 def _mark_clean_turns(trace: Trace, turns: list[Turn], rates: dict[str, int]) -> None:
-    """Decide of each turn whether it is calm, and whether it is clean."""
+    """Set `calm` and `clean` of each turn."""
     bad_manners = bad_manners_since(trace)
     for turn in turns:
         disturbances = [
@@ -380,8 +381,8 @@ def _mark_clean_turns(trace: Trace, turns: list[Turn], rates: dict[str, int]) ->
 
 
 def _withdraw_mistaken_waits(turns: list[Turn]) -> None:
-    """Withdraw waits that ended too early: the rest of an unfinished turn was taken for the end of the next
-    turn, so that its client went on before all had come."""
+    """Withdraw each wait that ended too early, because the rest of an unfinished turn was taken for the end
+    of the next turn."""
     for turn in turns:
         if (
             turn.before is not None
@@ -395,7 +396,7 @@ def _withdraw_mistaken_waits(turns: list[Turn]) -> None:
 
 
 def _tell_failures(trace: Trace, turns: list[Turn]) -> None:
-    """Give each turn the faults that fell into it, and those among them that excuse a relay."""
+    """Set the faults that fell into each turn, and the failures: those faults that excuse a relay."""
     injected = [event for event in trace.on_lane(Lane.KIT) if isinstance(event.what, Injected)]
     for turn in turns:
         end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
@@ -404,7 +405,7 @@ def _tell_failures(trace: Trace, turns: list[Turn]) -> None:
 
 
 def failures_among(faults: list[Event]) -> list[Event]:
-    """Return the faults that excuse a relay. Delays excuse it together, if their sum is too long."""
+    """Return the faults that excuse a relay. Delays excuse a relay if their sum is too long."""
     injected = [(event, event.what) for event in faults if isinstance(event.what, Injected)]
     too_slow = sum(what.delay for _, what in injected) > LONGEST_BORNE_DELAY
     return [
@@ -415,8 +416,8 @@ def failures_among(faults: list[Event]) -> list[Event]:
 
 
 def _may_be_mixed(turn: Turn, rates: dict[str, int]) -> bool:
-    """Whether the rest of an unfinished turn cannot be told from this turn, because the relay changed the
-    audio."""
+    """Whether audio of the unfinished turn before may be taken for audio of this turn, because the relay
+    changed the audio."""
     if turn.before is None or not turn.before.unfinished:
         return False
     resampled = rates.get(turn.client, turn.sample_rate) != turn.sample_rate
@@ -424,7 +425,7 @@ def _may_be_mixed(turn: Turn, rates: dict[str, int]) -> bool:
 
 
 def _hung_up_or_interrupted(trace: Trace, client: str) -> list[int]:
-    """List the events at which the kit, as this client, interrupted or hung up."""
+    """Return the events at which the kit, as this client, interrupted or hung up."""
     return [
         event.seq
         for event in trace.on_lane(Lane.DOWNSTREAM)

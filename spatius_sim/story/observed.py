@@ -45,7 +45,7 @@ def with_turns(trace: Trace) -> Trace:
 def with_speech(trace: Trace) -> Trace:
     """Return the trace with the speech of each turn, if its relay chose what is spoken: the audio that went
     up from the start of this turn to the start of the next. With several clients the trace stays as it is,
-    because nobody can tell whose audio went up."""
+    because the audio that went up may be of any of them."""
     started = [event for event in trace.events if isinstance(event.what, TurnStarted)]
     if len({event.connection for event in started}) != 1:
         return trace
@@ -60,8 +60,9 @@ def with_speech(trace: Trace) -> Trace:
         ]
         if isinstance(event.what, TurnStarted) and request_keys:
             pcm = b"".join(bytes(speech[key]) for key in request_keys)
+            first_connection, _ = request_keys[0]
             turns_with_speech[event.seq] = replace(
-                event.what, pcm=pcm, sample_rate=rates.get(request_keys[0][0], 0)
+                event.what, pcm=pcm, sample_rate=rates.get(first_connection, 0)
             )
     events = tuple(
         replace(event, what=turns_with_speech[event.seq]) if event.seq in turns_with_speech else event

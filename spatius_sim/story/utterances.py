@@ -28,7 +28,7 @@ _USUAL_RATE = 16000
 
 @dataclass(slots=True)
 class _Utterance:
-    """A turn as far as it is known. `place` is the index of its start among the events; `at_ns` and
+    """A turn that was found. `place` is the index of its start among the events; `at_ns` and
     `last_sign_ns` are the times of its first and of its latest event."""
 
     client: str
@@ -67,7 +67,8 @@ class _UtteranceFinder:
         self._rates: dict[str, int] = {}
 
     def add_event(self, event: Event) -> None:
-        """Take the next event. It may begin or end a turn; waits that are too long by then end first."""
+        """Take the next event, which may begin or end a turn. First end the turns that have waited for too
+        long."""
         for open_turn in list(self._open_turns.values()):
             if open_turn.sent_all and event.at_ns > open_turn.last_sign_ns + WAIT_NS:
                 self._end_wait(open_turn, open_turn.last_sign_ns + WAIT_NS, complete=False)

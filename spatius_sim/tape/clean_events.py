@@ -1,7 +1,7 @@
-"""Cleans events for a tape: takes names out, and speech unless the user keeps it.
+"""Cleans events for a tape: names are taken out, and speech unless the user keeps the speech.
 
-No secret comes this far: the recorder takes secrets out of live bytes before an event exists. Content that is
-not understood is treated as speech."""
+Events contain no secrets: the recorder takes these out of the live bytes before an event exists. Content that
+is not understood is treated as speech."""
 
 import re
 from base64 import b64decode, b64encode
@@ -33,8 +33,7 @@ from spatius_sim.wires.wire import Wire
 
 _LONG_BASE64 = re.compile(rb"[A-Za-z0-9+/]{86,}={0,2}")
 _MOST_FRAMING = 256
-"""At most so many bytes may stand around speech and motion in a frame. More could hold unrecognised
-speech."""
+"""The most bytes of a frame that are neither speech nor motion. More bytes could be unrecognised speech."""
 
 
 class Cleaner:
@@ -141,7 +140,7 @@ class Cleaner:
     def _unless_too_much(
         self, raw: bytes, text: bool, parts: list[ContentPart], value: Value
     ) -> dict[str, Any]:
-        """Return the parts as fields. If more bytes than usual stand around the pieces, return a speech mark
+        """Return the parts as fields. If too many bytes are neither speech nor motion, return a speech mark
         for the whole frame instead."""
         around = sum(len(part) for part in parts if not isinstance(part, TapedPiece))
         understood = not isinstance(value, NotUnderstood | Unclear | Undecodable)

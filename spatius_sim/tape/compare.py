@@ -51,8 +51,8 @@ class ComparedTurn:
 
 
 TurnsByConnection = dict[str, dict[str, ComparedTurn]]
-"""Maps each connection (`upstream 1`) and each turn on it (`utterance 1`) to its content. The names count in
-order, so that both tapes have the same."""
+"""Maps each connection (`upstream 1`) and each turn on it (`utterance 1`) to its content. The numbers follow
+the order on the tape, so that the same names occur on both tapes."""
 
 
 def differences(first: Path, second: Path) -> Iterator[str]:

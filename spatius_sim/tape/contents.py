@@ -53,15 +53,15 @@ class TapedRun:
 
 
 class TapedPiece(NamedTuple):
-    """Bytes that may occur again, or the mark of speech that was taken out. `base64` says that they stand
-    encoded in a text."""
+    """Bytes that may occur again, or the mark of speech that was taken out. `base64` says that the frame, a
+    text, contains these bytes in base64."""
 
     content: bytes | SpeechMark
     base64: bool = False
 
     def as_bytes(self) -> bytes:
-        """Return the piece as it stands in the frame; noise of the same length and loudness stands in for
-        speech."""
+        """Return the bytes of the piece in its frame. Taken-out speech becomes noise of the same length and
+        loudness."""
         content = stand_in(self.content) if isinstance(self.content, SpeechMark) else self.content
         return b64encode(content) if self.base64 else content
 
@@ -76,7 +76,7 @@ class Content(NamedTuple):
     parts: tuple[ContentPart, ...]
 
     def join_parts(self) -> str | bytes:
-        """Return the whole frame or audio; noise of the same length and loudness stands in for speech."""
+        """Return the whole frame or audio. Taken-out speech becomes noise of the same length and loudness."""
         if not self.text and len(self.parts) == 1 and isinstance(self.parts[0], bytes):
             return self.parts[0]
         whole = b"".join(

@@ -41,8 +41,8 @@ class TapeSlice:
 
 
 def cut(path: Path, out: Path, tape_slice: TapeSlice) -> int:
-    """Write a slice of a tape to `out`, and return how many events it has. The handshake of every connection
-    in the slice comes along. Raises UsageError if the slice is empty, or if `out` is the tape itself."""
+    """Write a slice of a tape to `out`, and return how many events it has. The slice gets the handshake
+    of every connection in it. Raises UsageError if the slice is empty, or if `out` is the tape itself."""
     require_other_file(out, path)
     needed: set[tuple[int, str]] = set()
     for run, record in _with_run_numbers(path):
@@ -167,7 +167,7 @@ class _Openings:
 
 
 def _without_upstream(lacks: str) -> str:
-    """Return the names in `lacks` without `upstream`, sorted, each once."""
+    """Return the names in `lacks` without `upstream`, sorted and without repetitions."""
     return " ".join(sorted({*lacks.split()} - {UPSTREAM}))
 
 

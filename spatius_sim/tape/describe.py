@@ -16,8 +16,8 @@ from spatius_sim.trace.events import Lane, Received, Sent, Trace
 
 
 def dialogue(path: Path) -> Iterator[str]:
-    """Yield a tape as lines: for each run how to run it again, and for each event when, where, who to whom
-    and what."""
+    """Yield a tape as lines: for each run how to repeat it, and for each event its time, its place, its
+    direction and its content."""
     for number, trace in enumerate(read_traces(path), 1):
         header = trace.header
         wire = f" over {header.wire}" if header.wire else ""

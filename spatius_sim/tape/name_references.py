@@ -1,4 +1,4 @@
-"""Replaces the names of apps and avatars by references, alike wherever they occur on a tape."""
+"""Replaces the names of apps and avatars by references; one name has one reference on the whole tape."""
 
 import json
 import re
@@ -11,8 +11,8 @@ from typing import Any
 from spatius_sim.protocol.messages import Message, ServerError
 
 MOST_CHARACTERS = 500_000
-"""At most so many characters of names are remembered, those used last: more than ten thousand ids of the
-usual length."""
+"""The most characters of names that are remembered; the names used last are kept: more than ten thousand ids
+of the usual length."""
 
 _NAME_KEYS = {"appId": "app", "app_id": "app", "avatarId": "avatar", "avatar_id": "avatar"}
 _PLAIN_KEYS = frozenset({"type", "audio", "frames", "data"})
@@ -137,7 +137,7 @@ class Names:
             _remove_from_tree(self._tree, oldest)
 
     def _learn_from(self, value: Any) -> None:
-        """Remember the names that stand under known keys in a JSON value."""
+        """Remember the names under known keys (`appId` ...) in a JSON value."""
         if isinstance(value, dict):
             for key, inner in value.items():
                 if key in _NAME_KEYS and isinstance(inner, str):

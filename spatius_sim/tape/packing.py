@@ -25,7 +25,7 @@ MOST_PARTS = 256
 _LONGEST_NAME = 256
 _DIGEST_BYTES = 16
 _SMALLEST_FRAMING_BLOB = 16 * SMALLEST_BLOB
-"""Bytes around the pieces of a frame seldom occur again: only so many become a blob."""
+"""Bytes around the pieces of a frame seldom occur again: only as many as this become a blob."""
 _LANES = {str(lane): lane for lane in Lane}
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _EVENT_TYPES = (str, int, str, str, str, dict)
@@ -80,8 +80,8 @@ def pack_record(record: Record, number_of: Callable[[bytes], int]) -> list[Any]:
 
 
 def read_record(values: Any, blobs: BlobWindow) -> Record:
-    """Return the record that these plain values stand for. Raises MalformedError if no writer has written
-    them, and KeyError if a blob is missing."""
+    """Return the record in these plain values. Raises MalformedError if no writer has written them, and
+    KeyError if a blob is missing."""
     if type(values) is list and tuple(map(type, values)) == _EVENT_TYPES and values[0] == "event":
         _, at_ns, lane, connection, kind, fields = values
         if lane in _LANES:

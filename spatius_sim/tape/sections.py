@@ -16,13 +16,13 @@ from spatius_sim.protocol.errors import UsageError
 HEADER, RECORDS, BLOB, FOOTER = b"TAPE", b"DATA", b"BLOB", b"DONE"
 
 LARGEST_BODY = 1_048_576
-"""Bytes. A body of this size unpacks to at most some 70 MB, whatever it holds."""
+"""Bytes. A body of this size unpacks to at most about 70 MB."""
 
 LARGEST_BLOB = 16 * 1_048_576
 """Bytes of one blob: as many as the largest frame that the kit accepts."""
 
 BLOB_NUMBER_BYTES = 8
-"""The section of a single blob begins with the number of the blob, big-endian, in so many bytes."""
+"""The length of the blob's number, big-endian, at the start of the section of a single blob."""
 
 HEAD_BYTES = 20
 _HEAD = struct.Struct(">2s4sBQBI")
@@ -67,7 +67,7 @@ class SectionWriter:
         self._file, self._before = file, 0
 
     def write(self, kind: bytes, body: bytes) -> None:
-        """Write one section, and hand it to the operating system at once."""
+        """Write one section, and hand it to the operating system without delay."""
         self._before = checksum(kind, body, self._before)
         head = _HEAD.pack(_ARRAY_OF_THREE, kind, _UINT64, self._before, _BIN32, len(body))
         unwritten = memoryview(head + body)

@@ -35,7 +35,7 @@ MOST_BYTES = 1024 * 1_048_576
 """A run whose frames and keyframes take more memory is not read as a whole."""
 
 _BYTES_OF_AN_EVENT = 200
-"""About the memory that an event takes besides its texts, bytes and keyframes."""
+"""The memory of an event (estimated) without its texts, bytes and keyframes."""
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(EventKind)}
 _HINTS: dict[str, dict[str, Any]] = {name: get_type_hints(kind) for name, kind in _KINDS.items()}
@@ -140,7 +140,7 @@ class _OpenRun:
 
 
 def event_of(taped: TapedEvent, spoken_wire: Wire | None) -> tuple[EventKind, int]:
-    """Return what a taped event stands for, and how many bytes of memory that takes. Raises TypeError,
+    """Return the content of a taped event, and how many bytes of memory it takes. Raises TypeError,
     ValueError or KeyError if no writer has written the event."""
     kind = _KINDS.get(taped.kind)
     if kind is None:

@@ -26,8 +26,8 @@ from spatius_sim.tape.sections import (
 )
 
 _REMEMBERED_BYTES = WINDOW_BYTES // 2
-"""A blob among the last so many bytes of blobs is not written twice. Half of the window: so no record refers
-to a blob that the reader has forgotten."""
+"""A blob among the newest blobs, up to this size in sum, is not written twice. Half of the window: so no
+record refers to a blob that the reader has forgotten."""
 _FULL_BYTES = 256 * 1024
 """The size at which a section is written. Far below LARGEST_BODY, so that the heads of the arrays and of
 their binaries need not be counted."""

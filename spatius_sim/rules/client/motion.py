@@ -100,7 +100,8 @@ def motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=SHOWN,
 )
 def mismatch_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at motion with another id than the current one: it raises nothing and is never rendered."""
+    """Look at motion with another id than the current id: the call raises nothing, and the motion is never
+    rendered."""
     yield from _no_error(story, Kind.MISMATCH)
     yield from _never_rendered(story, Kind.MISMATCH, "C-MISMATCH")
 
@@ -118,7 +119,8 @@ def mismatch_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=SHOWN,
 )
 def early_motion_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at motion that was given before any audio: it raises nothing and is never rendered."""
+    """Look at motion that came before any audio: the call raises nothing, and the motion is never
+    rendered."""
     yield from _no_error(story, Kind.EARLY)
     yield from _never_rendered(story, Kind.EARLY, "C-EARLY")
 
@@ -168,7 +170,7 @@ def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=SHOWN,
 )
 def unknown_fields_ignored(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at motion with unknown protobuf fields: it raises nothing and is rendered like any other."""
+    """Look at motion with unknown protobuf fields: the call raises nothing, and the motion is rendered."""
     for call in story.motion_calls:
         if call.unknown_fields and call.kind is Kind.MATCH and call.error is not None:
             yield Broken("unknown fields skipped", f"it threw: {call.error}", (call.seq, call.answered))
@@ -188,7 +190,8 @@ def unknown_fields_ignored(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=SHOWN,
 )
 def empty_sticky(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at motion that was given in audio-only: it is never rendered."""
+    """Look at motion that came after an empty list had made its conversation audio-only: it is never
+    rendered."""
     yield from _never_rendered(story, Kind.STICKY, "")
 
 

@@ -1,4 +1,4 @@
-"""C rules on playback: states, pauses, ends, and audio that plays on whatever happens to its motion."""
+"""C rules on playback: states, pauses, ends, and audio that plays on without its motion."""
 
 from collections.abc import Iterator
 
@@ -131,8 +131,8 @@ def abnormal_end(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=("pause", "resume", *PLAYED),
 )
 def pause(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each pause: the audio stands still meanwhile, and afterwards no audio and no motion is
-    missing."""
+    """Look at each pause: the audio stands still while the client is paused. After it, no audio and no motion
+    is missing."""
     paused_at: Observation | None = None
     for observation in story.observations:
         if not observation.held:
@@ -210,9 +210,9 @@ def _judge_strict_sync(observation: Observation, tolerance: int) -> Iterator[Kep
 
 
 def _played_out(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Yield whether conversations are played to their end: those of the situation of `rule_id`, or plain ones
-    if `rule_id` is "". With a rule id, only a client is judged that played a plain conversation to its end
-    before."""
+    """Yield whether conversations are played to their end: those of the situation of `rule_id`, or plain
+    conversations if `rule_id` is "". With a rule id, only a client is judged that played a plain conversation
+    to its end before."""
     situations = {rule_id} if rule_id else set()
     for observation in story.observations:
         if not observation.over or observation.conversation is None or observation.played is None:

@@ -51,15 +51,16 @@ def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
     waits="a client has to be slow",
 )
 def slow_client(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each turn whose client stopped reading for a while: the client loses nothing, and the turns of
-    others come meanwhile."""
+    """Look at each turn whose client stopped reading for a while: this client loses nothing, and at the same
+    time the turns of other clients come whole."""
     for turn in story.turns:
         window = _unread_window(story, turn)
         if window is None or not (_is_undisturbed(turn) and _was_served(story, turn)):
             continue
-        yield _served_whole(story, turn, "its client read on", window[1])
+        stopped_reading, read_on = window
+        yield _served_whole(story, turn, "its client read on", read_on)
         for other_turn in story.turns:
-            during = window[0] < (other_turn.waited_seq or 0) < window[1]
+            during = stopped_reading < (other_turn.waited_seq or 0) < read_on
             if (
                 other_turn.client != turn.client
                 and during
@@ -94,13 +95,14 @@ def _served_meanwhile(
     """Return whether the other turn came to its end while the slow client read nothing."""
     if other_turn.complete:
         return Kept()
-    lag = lag_seconds(story.trace, *window)
+    stopped_reading, read_on = window
+    lag = lag_seconds(story.trace, stopped_reading, read_on)
     if lag > _MOST_LAG_SECONDS:
         return Late(lag)
     return Broken(
         f"{other_turn.name} served while {slow.client} read nothing",
-        _what_is_missing(story, other_turn, window[1]) or "it did not come to its end",
-        (window[0], other_turn.started_seq, other_turn.waited_seq or window[1]),
+        _what_is_missing(story, other_turn, read_on) or "it did not come to its end",
+        (stopped_reading, other_turn.started_seq, other_turn.waited_seq or read_on),
     )
 
 

@@ -107,7 +107,7 @@ def error_told(story: Story) -> Iterator[Kept | Broken | Late]:
 
 
 def _pairs_of_turns(story: Story) -> Iterator[tuple[Turn, Turn]]:
-    """Return each turn together with the turn before it, which stands first."""
+    """Return the pairs (turn before, turn) of each client."""
     return ((turn.before, turn) for turn in story.turns if turn.before is not None)
 
 
@@ -157,7 +157,7 @@ def _first_told_at(story: Story, turn: Turn) -> int | None:
 
 def _never_came(story: Story, turn: Turn, broken: Broken) -> Iterator[Broken | Late]:
     """Yield `broken` for something that did not come, if the kit waited for long enough or the relay closed
-    the connection. Yield Late if the kit was blocked meanwhile."""
+    the connection. Yield Late if the kit was blocked for too long."""
     assert turn.waited_seq is not None
     if _closes_by_relay(story, turn):
         yield broken

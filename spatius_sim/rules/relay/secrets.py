@@ -8,7 +8,7 @@ from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.events import Lane, Opened, Received, SecretKnown, SecretSeen
 
 _TELLING_LENGTH = 16
-"""The shortest secret that is judged: a shorter one could stand in a message by chance."""
+"""The shortest secret that is judged: a message may contain a shorter text by chance."""
 
 _UNNAMED_FORM = ", hex"
 """How a place ends if the secret stood there in a form that the rule does not name."""

@@ -21,7 +21,7 @@ HUGE_BYTES = 1_048_576
     presumes=("R-MOTION-COMPLETE",),
 )
 def large(story: Story) -> Iterator[Kept | Broken]:
-    """Look at turns with payloads of up to 65,536 bytes: each payload arrived, once."""
+    """Look at turns with payloads of up to 65,536 bytes: each payload arrived exactly once."""
     return _all_arrived(story, ORDINARY_BYTES, LARGE_BYTES)
 
 
@@ -34,7 +34,7 @@ def large(story: Story) -> Iterator[Kept | Broken]:
     presumes=("R-LARGE",),
 )
 def huge(story: Story) -> Iterator[Kept | Broken]:
-    """Look at turns with payloads of up to 1,048,576 bytes: each payload arrived, once."""
+    """Look at turns with payloads of up to 1,048,576 bytes: each payload arrived exactly once."""
     return _all_arrived(story, LARGE_BYTES, HUGE_BYTES)
 
 

@@ -22,8 +22,8 @@ from spatius_sim.wires.features import OWN_UPSTREAM
 
 _BAD_TOKEN_STATUSES = (400, 401)
 _MOST_ATTEMPTS = 5
+"""The most attempts for each client within _ATTEMPTS_NS after a refusal."""
 _ATTEMPTS_NS = 10_000_000_000
-"""After a refusal at most so many attempts for each client may follow within so many nanoseconds."""
 
 
 @rule(

@@ -137,7 +137,7 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _seconds_of_pcm(size: int, sample_rate: int) -> float:
-    """Return how many seconds so many bytes of PCM last; 0 if the rate is not known."""
+    """Return how many seconds `size` bytes of PCM last; 0 if the rate is not known."""
     return size / BYTES_PER_SAMPLE / sample_rate if sample_rate else 0.0
 
 

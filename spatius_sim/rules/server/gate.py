@@ -31,7 +31,7 @@ _REFUSALS = {
     Provocation.UNKNOWN_AVATAR: (404, "avatar not found"),
     Provocation.MISSING_TOKEN: (0, ""),
 }
-"""Status and words of the refusals that the service was seen to give (sdk-e2e). Status 0 stands for any 4xx:
+"""Status and words of the refusals that the service was seen to give (sdk-e2e). Status 0 means any 4xx:
 nobody has seen how the service refuses a request without a token."""
 
 

@@ -147,7 +147,8 @@ def motion_shape(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _recorded_segments(keyframes: int) -> list[int]:
-    """Return how many keyframes each response holds if so many are divided as in the recording."""
+    """Return the numbers of keyframes in the responses, if `keyframes` keyframes are divided as in the
+    recording."""
     segments: list[int] = []
     divided = 0
     while divided < keyframes:
