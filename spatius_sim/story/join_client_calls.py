@@ -127,6 +127,7 @@ class _Ledger:
         if self.conversation is None:
             return
         if self.paused and not self.pause_undefined:
+            # The fastest client may still play for a while after the pause; the slowest stands still.
             self.paused_ms += ms
             overshot_ms = min(ms, self.overshoot)
             self.overshoot -= overshot_ms
@@ -135,6 +136,7 @@ class _Ledger:
         self.high = min(limit, self.high + ms * rate)
         if self.pause_undefined:
             return
+        # The slowest client waits first, then plays up to the limit, then is idle.
         waited_ms = min(self.wait, ms)
         self.wait -= waited_ms
         unlimited = self.low + (ms - waited_ms) * rate

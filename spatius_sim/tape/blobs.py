@@ -39,8 +39,8 @@ class _LoadedSection(NamedTuple):
 
 
 class BlobWindow:
-    """Holds the newest blobs by number. Those of the sections used last are in memory; `read_again` reads an
-    older section once more and returns its blobs."""
+    """Holds the newest blobs by number. Those of the sections loaded last are in memory; `read_again` reads
+    another section from the tape and returns its blobs."""
 
     def __init__(self, read_again: Callable[[SectionPlace], list[bytes]]) -> None:
         self._read_again = read_again
