@@ -4,7 +4,6 @@ Here each miniature faces the plans of its own rule, until one of them is seen t
 judges what happened. `tox -e matrix` has them all judged by whole runs.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +12,31 @@ import pytest
 from spatius_sim.rules.catalogue import RULES
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Level
-from spatius_sim.tests.kill_matrix import SUSPECTS, row, run_all
+from spatius_sim.tests.kill_matrix import SUSPECTS, judged, row
 from spatius_sim.tests.suspects import WRONG, Hearing, Suspect
 
 SEEDS = (1, 2)
+
+HONEST_SUSPECTS = [number for number, suspect in enumerate(SUSPECTS) if not suspect.rule_id]
+
+OVER_SOCKETS = {
+    "R-TOKENLESS",
+    "U-CONFIGURE",
+    "U-AUDIO-COMPLETE",
+    "R-MOTION-VERBATIM",
+    "R-AUDIO-FIRST",
+    "R-CONVERSATION",
+    "R-LARGE",
+    "R-BADINPUT",
+    "R-SECRETS",
+    "S-TOKEN-KEY",
+    "S-CONFIRM",
+    "S-MOTION-END",
+}
+"""A rule of each family whose plans take no long waits in real time."""
+OVER_SOCKETS_TOO = [
+    next(suspect for suspect in WRONG if suspect.rule_id == name) for name in sorted(OVER_SOCKETS)
+]
 
 Kills = dict[str, list[int]]
 
@@ -45,16 +65,20 @@ def test_a_miniature_is_named_by_its_own_rule_alone(
     kill_matrix.setdefault(f"{suspect.rule_id:20} {suspect.name}", []).append(outcome.scenarios)
 
 
-@pytest.mark.longest
-def test_an_honest_subject_passes_every_rule() -> None:
-    """A whole run for each, two processes for each core, for they mostly wait."""
-    honest = [number for number, suspect in enumerate(SUSPECTS) if not suspect.rule_id]
-    rows = [
-        row(SUSPECTS[run.suspect], [run]) for run in run_all(honest, range(1, 2), 2 * (os.cpu_count() or 1))
-    ]
-    assert len(rows) == len(honest)
-    wrong = [line for line, right in rows if not right]
-    assert not wrong, "\n".join(wrong)
+@pytest.mark.parametrize("number", HONEST_SUSPECTS, ids=lambda number: SUSPECTS[number].name)
+def test_an_honest_subject_passes_every_rule_in_a_whole_run(number: int) -> None:
+    line, right = row(SUSPECTS[number], [judged(number, 1)])
+    assert right, line
+
+
+@pytest.mark.parametrize("suspect", OVER_SOCKETS_TOO, ids=lambda suspect: suspect.name)
+def test_verdicts_over_sockets_are_those_in_virtual_time(suspect: Suspect, tmp_path: Path) -> None:
+    found = []
+    for over_sockets in (True, False):
+        with Hearing(suspect, 1, tmp_path, over_sockets=over_sockets) as hearing:
+            outcome = hearing.of(suspect.rule_id)
+            found.append((outcome.verdict, hearing.accusations))
+    assert found[0] == found[1]
 
 
 def test_every_rule_has_a_miniature() -> None:

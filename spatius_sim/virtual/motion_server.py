@@ -76,7 +76,9 @@ class VirtualMotionServer:
         if also_open:
             for session in self._open.values():
                 ids = session.app_id, session.avatar_id
-                session.brain.meet(self._scenario_player.was_connected(*ids, faults_of(*ids)))
+                session.brain.replace_faults(
+                    self._scenario_player.faults_of_old_connection(*ids, faults_of(*ids))
+                )
 
     async def ask_for_token(self, api_key: str, body: bytes) -> HttpAnswer:
         """Answer a token request, as the scenario lets it. Raises NoAnswerError if it gets no answer."""

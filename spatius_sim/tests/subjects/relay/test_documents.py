@@ -29,14 +29,15 @@ from spatius_sim.rules.catalogue import RULES, rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.relay.document_client import DocumentClient
 from spatius_sim.subjects.relay.subject import RelaySubject
-from spatius_sim.subjects.subject import Subject, canary_key
-from spatius_sim.tests.engine.test_wires_bite import IN_REAL_TIME
-from spatius_sim.tests.running_miniature import PATIENCE, SEED
+from spatius_sim.subjects.subject import Patience, Subject, canary_key
+from spatius_sim.tests.running_miniature import SEED
 from spatius_sim.trace.events import Closed, Lane, Received, TraceHeader
 from spatius_sim.wires.events import NotUnderstood
 from spatius_sim.wires.features import STREAMING
 
 EXAMPLES = 2
+IN_REAL_TIME = frozenset({"U-RETRY", "R-RECOVER", "U-HANGUP"})
+"""They wait for ten seconds and more, and look upstream: judged in virtual time."""
 
 
 class DocumentRelay(MiniatureRelay):
@@ -96,7 +97,7 @@ async def document_relay(
         made = brain(canary_key(SEED), lambda: f"request-{next(numbers)}")
         relay = server_of(made, wire, server.console_endpoint, server.ingress_endpoint)
         async with serving(relay.answer) as url:
-            yield RelaySubject(RelayAddress(url), wire, recorder, SEED, PATIENCE, server)
+            yield RelaySubject(RelayAddress(url), wire, recorder, SEED, Patience(), server)
 
 
 @pytest.fixture(scope="module")
