@@ -1,5 +1,5 @@
-"""Baseline files: read with errors that name file, line and key, and brought up to date line by line, so that
-what people wrote there stays.
+"""Reads baseline files, and updates them line by line, so that what people wrote there stays. Every error
+names file, line and key.
 """
 
 import json
@@ -20,13 +20,15 @@ from spatius_sim.rules.findings import Verdict
 
 FAILURES, FLAKY = "known-failures", "known-flaky"
 LIFE_OF_A_NEW_ENTRY = timedelta(days=90)
+"""How long an entry is tolerated that an update wrote."""
 _KEYS = {
     "reason": "why this is known and not mended yet",
     "fails-with": "the report's Actual, or a list of several; numbers are alike, and * is anything",
     "issue": "where it is tracked",
     "expires": "the last day on which it is tolerated, YYYY-MM-DD",
 }
-_NEEDED = ["reason", "fails-with"]
+"""The keys of an entry, and what each means."""
+_REQUIRED_KEYS = ["reason", "fails-with"]
 _NEW_FILE = f"""\
 # Failures that we know of. A new one fails the run, and so does an entry that passes, fails otherwise or has
 # expired. What fails only sometimes stands under {FLAKY}.
@@ -34,13 +36,15 @@ _NEW_FILE = f"""\
 
 
 def read_baseline(path: Path, *subjects: str) -> Baseline:
-    """The entries for subjects of these kinds; raises UsageError that names file, line and key."""
+    """Return the entries of the file, which may be about subjects of these kinds alone. Raises UsageError if
+    the file is wrong."""
     return _Reader(str(path)).baseline(read_bytes(path), *subjects)
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """The rules that came into a baseline, those that went, and those that fail otherwise now."""
+    """What an update changed, by rule id: entries that were `added`, entries that were `removed`, and entries
+    that were `changed` because the rule fails in another way now."""
 
     added: list[str]
     removed: list[str]
@@ -48,55 +52,55 @@ class Update:
 
     def __str__(self) -> str:
         parts = {"added": self.added, "removed": self.removed, "changed": self.changed}
-        told = [f"{what} {', '.join(rules)}" for what, rules in parts.items() if rules]
-        return "; ".join(told) or "nothing changed"
+        changes = [f"{change} {', '.join(rules)}" for change, rules in parts.items() if rules]
+        return "; ".join(changes) or "nothing changed"
 
 
 def update_baseline(path: Path, outcomes: Iterable[RuleOutcome], subject: str, today: date) -> Update:
-    """Bring the file up to date with a whole run; it is made if it does not exist. What has expired stays
-    so, and what is flaky stays: these are for people to decide. Raises UsageError as `read_baseline` does,
-    and OSError if it cannot be written: the file is as it was then."""
+    """Bring the file up to date with the outcomes of a whole run, and return what was changed. A missing file
+    is made. Expired and flaky entries stay: people decide about them. Raises UsageError if the file is wrong,
+    and OSError, with the file as it was before, if it cannot be written."""
     text = path.read_text(encoding="utf-8") if path.exists() else _NEW_FILE
     reader = _Reader(str(path))
     known = reader.baseline(text.encode(), subject).known
     update = Update([], [], [])
-    editing = _Editing(str(path), text)
-    new: list[str] = []
+    edits = _TextEdits(str(path), text)
+    new_lines: list[str] = []
     for outcome in outcomes:
         entry = known.get(outcome.rule_id)
         failure = outcome.failure if outcome.verdict is Verdict.FAILED else None
         if entry is None and failure is not None:
             update.added.append(outcome.rule_id)
-            new += _new_entry_lines(outcome.rule_id, failure.actual, today)
+            new_lines += _new_entry_lines(outcome.rule_id, failure.actual, today)
         elif entry is None or entry.flaky:
             continue
         elif outcome.verdict is Verdict.PASSED:
             update.removed.append(outcome.rule_id)
-            editing.remove_lines(entry.line, entry.last_line)
+            edits.remove_lines(entry.line, entry.last_line)
         elif failure is not None and not entry.covers(failure.actual):
             update.changed.append(outcome.rule_id)
-            editing.replace(reader.ways[outcome.rule_id], _quote_yaml(failure.actual))
-    if new:
-        editing.append(reader.failures, [f"{reader.indent}{line}" for line in new])
-    _write_whole(path.resolve(), editing.done())
+            edits.replace(reader.fails_with_nodes[outcome.rule_id], _quote_yaml(failure.actual))
+    if new_lines:
+        edits.append(reader.failures_section, [f"{reader.indent}{line}" for line in new_lines])
+    _write_whole(path.resolve(), edits.apply())
     return update
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """All of it or nothing: a full disk must not cost what people wrote there."""
+    """Write the text to the file, all of it or nothing: a full disk must not cost what people wrote there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.new")
+    new_file = path.with_name(f"{path.name}.new")
     try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+        new_file.write_text(text, encoding="utf-8")
+        new_file.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        new_file.unlink(missing_ok=True)
 
 
 def baseline_schema() -> dict[str, Any]:
-    """The JSON Schema of the file, for editors."""
+    """Return the JSON Schema of a baseline file, for editors."""
     text = {"type": "string"}
-    properties: dict[str, Any] = {key: text | {"description": told} for key, told in _KEYS.items()}
+    properties: dict[str, Any] = {key: text | {"description": meaning} for key, meaning in _KEYS.items()}
     properties["fails-with"] = {
         "description": _KEYS["fails-with"],
         "oneOf": [text, {"type": "array", "items": text, "minItems": 1}],
@@ -105,7 +109,7 @@ def baseline_schema() -> dict[str, Any]:
     entry = {
         "type": "object",
         "properties": properties,
-        "required": _NEEDED,
+        "required": _REQUIRED_KEYS,
         "additionalProperties": False,
     }
     entries = {
@@ -133,74 +137,84 @@ def _new_entry_lines(rule_id: str, actual: str, today: date) -> list[str]:
 
 
 def _quote_yaml(text: str) -> str:
+    """Return the text as a quoted YAML string, which is the same in JSON."""
     return json.dumps(text, ensure_ascii=False)
 
 
 class _Reader(YamlFile):
-    """Remembers where things stand, for those who edit: `failures` is the section of that name, key and
-    value, `ways` the values of fails-with."""
+    """Reads a baseline, and remembers for a later edit where its parts stand.
+
+    `failures_section` is the section of known failures, key and value. `fails_with_nodes` are the values of
+    `fails-with`, by rule id. `indent` is the space before an entry.
+    """
 
     def __init__(self, place: str) -> None:
         super().__init__(place)
         self.indent = "  "
-        self.failures: tuple[Node, Node] | None = None
-        self.ways: dict[str, Node] = {}
+        self.failures_section: tuple[Node, Node] | None = None
+        self.fails_with_nodes: dict[str, Node] = {}
 
     def baseline(self, raw: bytes, *subjects: str) -> Baseline:
-        """Read the whole file, and remember where its entries stand; raises UsageError as the module says."""
+        """Return the baseline in this text, and remember where its entries stand. Raises UsageError if the
+        text is wrong, or has an entry for a rule that judges none of these subjects."""
         root = self.root(raw)
         known: dict[str, KnownFailure] = {}
         sections = {} if root is None else self.items(root, "the file", (FAILURES, FLAKY))
         for section, (key, node) in sections.items():
             entries = {} if isinstance(node, ScalarNode) and not node.value else self.items(node, section)
             if section == FAILURES:
-                self.failures = (key, node)
-            for rule_id, (at, entry) in entries.items():
-                self._check_rule(at, rule_id, subjects)
+                self.failures_section = (key, node)
+            for rule_id, (rule_key, entry) in entries.items():
+                self._check_rule(rule_key, rule_id, subjects)
                 if rule_id in known:
-                    raise self.error(at, f"{rule_id} stands in both {FAILURES} and {FLAKY}")
-                known[rule_id] = self._read_known_failure(rule_id, at, entry, flaky=section == FLAKY)
-                self.indent = " " * at.start_mark.column
+                    raise self.error(rule_key, f"{rule_id} stands in both {FAILURES} and {FLAKY}")
+                known[rule_id] = self._read_known_failure(rule_id, rule_key, entry, flaky=section == FLAKY)
+                self.indent = " " * rule_key.start_mark.column
         return Baseline(self.place, known)
 
-    def _check_rule(self, at: Node, rule_id: str, subjects: Sequence[str]) -> None:
+    def _check_rule(self, rule_key: Node, rule_id: str, subjects: Sequence[str]) -> None:
+        """Raise UsageError if no rule has this id, or if the rule judges none of these kinds of subject."""
         if rule_id not in catalogue.RULES:
-            raise self.error(at, f"no rule has the id {rule_id!r}")
-        judged = catalogue.find_rule(rule_id).subject
-        if judged not in subjects:
-            raise self.error(at, f"{rule_id} is a rule for a {judged}, not for a {' or a '.join(subjects)}")
+            raise self.error(rule_key, f"no rule has the id {rule_id!r}")
+        judged_kind = catalogue.find_rule(rule_id).subject
+        if judged_kind not in subjects:
+            raise self.error(
+                rule_key, f"{rule_id} is a rule for a {judged_kind}, not for a {' or a '.join(subjects)}"
+            )
 
-    def _read_known_failure(self, rule_id: str, at: Node, entry: Node, *, flaky: bool) -> KnownFailure:
-        """Read one entry, with the lines of its parts."""
+    def _read_known_failure(self, rule_id: str, rule_key: Node, entry: Node, *, flaky: bool) -> KnownFailure:
+        """Return one entry, with the lines where its parts stand."""
         parts = self.items(entry, rule_id, _KEYS)
-        for key in _NEEDED:
+        for key in _REQUIRED_KEYS:
             if key not in parts:
-                raise self.error(at, f"{rule_id}: {key} is missing: {_KEYS[key]}")
-        at_way, way = parts["fails-with"]
-        ways = way.value if isinstance(way, SequenceNode) else [way]
-        self.ways[rule_id] = way
-        at_expiry, expiry = parts.get("expires", (at, None))
+                raise self.error(rule_key, f"{rule_id}: {key} is missing: {_KEYS[key]}")
+        fails_with_key, fails_with = parts["fails-with"]
+        patterns = fails_with.value if isinstance(fails_with, SequenceNode) else [fails_with]
+        self.fails_with_nodes[rule_id] = fails_with
+        expires_key, expires = parts.get("expires", (rule_key, None))
         issue = parts.get("issue")
         return KnownFailure(
             rule_id,
             self._non_empty_text(parts["reason"][1], "reason"),
-            tuple(self._non_empty_text(one, "fails-with") for one in ways),
+            tuple(self._non_empty_text(pattern, "fails-with") for pattern in patterns),
             self.text(issue[1], "issue") if issue else "",
-            None if expiry is None else self._read_date(expiry),
+            None if expires is None else self._read_date(expires),
             flaky,
-            at.start_mark.line + 1,
+            rule_key.start_mark.line + 1,
             _last_line(entry),
-            at_way.start_mark.line + 1,
-            at_expiry.start_mark.line + 1,
+            fails_with_key.start_mark.line + 1,
+            expires_key.start_mark.line + 1,
         )
 
     def _non_empty_text(self, node: Node, key: str) -> str:
+        """Return the text of a node, the value of this key. Raises UsageError if it is blank."""
         text = self.text(node, key)
         if not text.strip():
             raise self.error(node, f"{key} says nothing: {_KEYS[key]}")
         return text
 
     def _read_date(self, node: Node) -> date:
+        """Return the day that the node names. Raises UsageError if it names none."""
         text = self.text(node, "expires")
         try:
             return date.fromisoformat(text)
@@ -208,25 +222,27 @@ class _Reader(YamlFile):
             raise self.error(node, f"expires must be a day, YYYY-MM-DD, not {text!r}") from error
 
 
-class _Editing:
-    """Changes to a text by its positions; all are made at once at the end."""
+class _TextEdits:
+    """Collects edits of a text, each by its place in the original text. `apply` makes them all at once."""
 
     def __init__(self, place: str, text: str) -> None:
         self._place = place
         self._text = text if text.endswith("\n") or not text else f"{text}\n"
-        self._starts = [0]
+        self._line_starts = [0]
         for line in self._text.splitlines(keepends=True):
-            self._starts.append(self._starts[-1] + len(line))
+            self._line_starts.append(self._line_starts[-1] + len(line))
         self._edits: list[tuple[int, int, str]] = []
 
     def remove_lines(self, first: int, last: int) -> None:
-        self._edits.append((self._starts[first - 1], self._starts[last], ""))
+        """Remove the lines from `first` to `last`, counted from 1."""
+        self._edits.append((self._line_starts[first - 1], self._line_starts[last], ""))
 
     def replace(self, node: Node, new: str) -> None:
+        """Put a new text in the place of a node."""
         self._edits.append((node.start_mark.index, _last_leaf(node).end_mark.index, new))
 
     def append(self, section: tuple[Node, Node] | None, lines: Sequence[str]) -> None:
-        """Add lines at the end of the section; without one, write a section at the end of the file."""
+        """Add lines at the end of the section. If there is none, write the section at the end of the file."""
         block = "".join(f"{line}\n" for line in lines)
         if section is None:
             self._edits.append((len(self._text), len(self._text), f"{FAILURES}:\n{block}"))
@@ -239,10 +255,12 @@ class _Editing:
                     f"{self._place}:{line}: write the entries below each other to have them updated"
                 )
             self._edits.append((node.start_mark.index, node.end_mark.index, ""))
-        end = self._starts[_last_line(node) if isinstance(node, MappingNode) else key.end_mark.line + 1]
+        end = self._line_starts[_last_line(node) if isinstance(node, MappingNode) else key.end_mark.line + 1]
         self._edits.append((end, end, block))
 
-    def done(self) -> str:
+    def apply(self) -> str:
+        """Return the text with all edits, made from the last to the first: so the earlier places stay
+        right."""
         text = self._text
         for start, end, new in sorted(self._edits, reverse=True):
             text = text[:start] + new + text[end:]
@@ -250,7 +268,8 @@ class _Editing:
 
 
 def _last_leaf(node: Node) -> Node:
-    """The node with which a block ends: the block's own end mark stands after the blank lines that follow."""
+    """Return the node with which a block ends. The end mark of the block itself stands after the blank lines
+    that follow."""
     if isinstance(node, CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         return _last_leaf(last[1] if isinstance(node, MappingNode) else last)
@@ -258,5 +277,6 @@ def _last_leaf(node: Node) -> Node:
 
 
 def _last_line(node: Node) -> int:
+    """Return the number of the last line of a node, counted from 1."""
     end = _last_leaf(node).end_mark
     return int(end.line) if end.column == 0 else int(end.line) + 1

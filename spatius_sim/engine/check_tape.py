@@ -27,50 +27,52 @@ from spatius_sim.wires.features import FEATURES
 NOTHING_PROMISED: frozenset[str] = frozenset()
 """A tape need not exercise every rule: a broken one fails it, and one that was kept is enough to pass."""
 
-_GRAVEST = (
+_FIRST_THAT_COUNTS = (
     Verdict.FAILED,
     Verdict.PASSED,
     Verdict.INCONCLUSIVE,
     Verdict.UNEXERCISED,
     Verdict.NOT_APPLICABLE,
 )
+"""If the runs of a tape differ in their verdict on a rule, the first of these is the verdict of the tape."""
 
 
 @dataclass(frozen=True, slots=True)
 class TapeSettings:
-    """What is asked of a tape, by option name: what is `given`, and beyond that what the file says, where
-    that is about the same kind of subject."""
+    """The options for judging a tape, by name: those that are `given`, and those of the conformance file, if
+    it is about the same kind of subject. Options that are given come first."""
 
     given: Mapping[str, Any] = field(default_factory=dict)
     file: ConformanceFile | None = None
 
-    def of(self, subject: str) -> Mapping[str, Any]:
-        """What is asked of a subject of that kind."""
-        about_it = self.file is not None and self.file.subject in ("", subject)
-        return {**self.file.values, **self.given} if self.file is not None and about_it else self.given
+    def for_subject(self, subject: str) -> Mapping[str, Any]:
+        """Return the options that apply to a subject of that kind."""
+        file_applies = self.file is not None and self.file.subject in ("", subject)
+        return {**self.file.values, **self.given} if self.file is not None and file_applies else self.given
 
     @property
     def reports(self) -> dict[str, str]:
-        """Where reports go, by option name."""
-        said = {**(self.file.values if self.file is not None else {}), **self.given}
-        return {option.name: said[option.name] for option in REPORT_OPTIONS if option.name in said}
+        """The files and the folder to write reports to, by option name."""
+        values = {**(self.file.values if self.file is not None else {}), **self.given}
+        return {option.name: values[option.name] for option in REPORT_OPTIONS if option.name in values}
 
 
 def settings_of_tapes(given: Mapping[str, Any], folder: Path) -> TapeSettings:
-    """What the command line and the conformance file in this folder ask; raises UsageError for what cannot
-    be asked."""
-    said = {name: value for name, value in given.items() if value}
-    file = find_conformance_file(said.get("conformance"), folder)
-    _check(said)
+    """Return the options of the command line and of the conformance file in this folder. Raises UsageError if
+    one of them names an unknown level or feature, or if the file is wrong."""
+    given_values = {name: value for name, value in given.items() if value}
+    file = find_conformance_file(given_values.get("conformance"), folder)
+    _check_level_and_features(given_values)
     if file is not None:
         try:
-            _check(file.values)
+            _check_level_and_features(file.values)
         except UsageError as error:
             raise file.with_place(error) from error
-    return TapeSettings(said, file)
+    return TapeSettings(given_values, file)
 
 
-def _check(values: Mapping[str, Any]) -> None:
+def _check_level_and_features(values: Mapping[str, Any]) -> None:
+    """Raise UsageError if these options name a level or a feature that does not exist."""
     judged_at(values.get("level", DEFAULT_LEVEL))
     for feature in values.get("lacks", ()):
         if feature not in FEATURES:
@@ -79,28 +81,30 @@ def _check(values: Mapping[str, Any]) -> None:
 
 @dataclass(slots=True)
 class _Tally:
+    """What all runs of a tape together say of one rule."""
+
     exercised: int = 0
     runs: int = 0
     reasons: dict[Verdict, str] = field(default_factory=dict)
-    """The verdicts over all runs, with why."""
+    """The verdicts that occurred, each with the first reason that was given."""
     failure: Failure | None = None
     blocked_by: dict[str, None] = field(default_factory=dict)
 
 
 def check_tape(path: Path, asked: TapeSettings | None = None) -> tuple[Summary, ...]:
-    """Judge every run of a tape, one at a time, a summary for each subject on it; raises UsageError for what
-    is no whole tape, and for a baseline or a rule that is not about it."""
+    """Judge every run of a tape, and return a summary for each kind of subject on it. Raises UsageError if
+    the tape is not whole, and if a baseline or a rule is about another kind of subject."""
     asked = asked or TapeSettings()
     tallies: dict[str, dict[str, _Tally]] = {}
     wires: dict[str, str] = {}
     for number, trace in enumerate(read_traces(path), 1):
         for subject in _subjects_on(trace):
             wires[subject] = trace.header.wire
-            lacks = tuple(sorted({*trace.header.lacks, *asked.of(subject).get("lacks", ())}))
+            lacks = tuple(sorted({*trace.header.lacks, *asked.for_subject(subject).get("lacks", ())}))
             judged = with_turns(replace(trace, header=replace(trace.header, subject=subject, lacks=lacks)))
             for rule_id, judgement in judge(judged).items():
                 tally = tallies.setdefault(subject, {}).setdefault(rule_id, _Tally())
-                _add_judgements(tally, judgement, path, judged, number)
+                _add_judgement(tally, judgement, path, judged, number)
     for rule_id in asked.given.get("rule", ()):
         judged_kind = find_rule(rule_id).subject
         if tallies and judged_kind not in tallies:
@@ -108,7 +112,8 @@ def check_tape(path: Path, asked: TapeSettings | None = None) -> tuple[Summary, 
             raise UsageError(f"{rule_id} is a rule for a {judged_kind}, and {path} is about a {about}")
     seed = header_of(path).seed
     return tuple(
-        _make_summary(path, subject, seed, wires[subject], tallies, asked.of(subject)) for subject in tallies
+        _make_summary(path, subject, seed, wires[subject], tallies, asked.for_subject(subject))
+        for subject in tallies
     )
 
 
@@ -118,11 +123,11 @@ def _make_summary(
     seed: int,
     wire: str,
     tallies: Mapping[str, Mapping[str, _Tally]],
-    asked: Mapping[str, Any],
+    values: Mapping[str, Any],
 ) -> Summary:
     """Make the summary of one subject from the tallies of its rules."""
-    named = frozenset(asked.get("rule", ()))
-    judged = rules_to_judge(named, asked.get("level", DEFAULT_LEVEL))
+    named_rules = frozenset(values.get("rule", ()))
+    judged = rules_to_judge(named_rules, values.get("level", DEFAULT_LEVEL))
     outcomes = tuple(
         _outcome_of_tally(rule_id, tally) for rule_id, tally in tallies[subject].items() if rule_id in judged
     )
@@ -133,35 +138,38 @@ def _make_summary(
         __version__,
         REVISION,
         outcomes,
-        asked.get("level", ""),
+        values.get("level", ""),
         wire=wire,
-        required=named or NOTHING_PROMISED,
+        required=named_rules or NOTHING_PROMISED,
     )
-    if not asked.get("baseline"):
+    if not values.get("baseline"):
         return summary
-    said = review(_read_tape_baseline(Path(asked["baseline"]), list(tallies)), outcomes, date.today())
-    return replace(summary, known=said.tolerated, complaints=said.complaints)
+    baseline = _read_tape_baseline(Path(values["baseline"]), list(tallies))
+    remarks = review(baseline, outcomes, date.today())
+    return replace(summary, known=remarks.tolerated, complaints=remarks.complaints)
 
 
 def _read_tape_baseline(path: Path, subjects: Sequence[str]) -> Baseline:
-    """Its entries may pass: a rule that one recording keeps may be broken as ever."""
+    """Read a baseline, and return it with every entry marked as flaky. A subject that keeps a rule in one
+    recording may break the rule in the next."""
     baseline = read_baseline(path, *subjects)
     return replace(
-        baseline, known={name: replace(known, flaky=True) for name, known in baseline.known.items()}
+        baseline, known={rule_id: replace(known, flaky=True) for rule_id, known in baseline.known.items()}
     )
 
 
 def _subjects_on(trace: Trace) -> tuple[str, ...]:
-    """Whom a run says something about: a proxy before a relay sees the server's side, too."""
-    known = {rule.subject for rule in RULES.values()}
+    """Return the kinds of subject that a trace can judge. A proxy between a relay and Motion Server records
+    both of them."""
+    judged_kinds = {rule.subject for rule in RULES.values()}
     header = trace.header
     both = header.halves == "upstream" and header.subject == "relay"
-    named = ("server", "relay") if both else (header.subject,)
-    return tuple(subject for subject in named if subject in known)
+    recorded = ("server", "relay") if both else (header.subject,)
+    return tuple(subject for subject in recorded if subject in judged_kinds)
 
 
-def _add_judgements(tally: _Tally, judgement: Judgement, path: Path, trace: Trace, number: int) -> None:
-    """Add the judgements of one trace to the tallies of their rules."""
+def _add_judgement(tally: _Tally, judgement: Judgement, path: Path, trace: Trace, number: int) -> None:
+    """Add to the tally of a rule what run number `number` says of the rule. The first failure is kept."""
     tally.runs += 1
     tally.exercised += judgement.exercised
     if not tally.reasons.get(judgement.verdict):
@@ -175,8 +183,8 @@ def _add_judgements(tally: _Tally, judgement: Judgement, path: Path, trace: Trac
 
 
 def _outcome_of_tally(rule_id: str, tally: _Tally) -> RuleOutcome:
-    """Turn the tally of one rule into its outcome."""
-    verdict = next(verdict for verdict in _GRAVEST if verdict in tally.reasons)
+    """Return the outcome of one rule over all runs of the tape."""
+    verdict = next(verdict for verdict in _FIRST_THAT_COUNTS if verdict in tally.reasons)
     reason = tally.reasons[verdict]
     blocked_by = tuple(tally.blocked_by) if verdict is Verdict.UNEXERCISED else ()
     return RuleOutcome(

@@ -1,4 +1,4 @@
-"""conformance.yaml: what a team says once of its subject, read by every command.
+"""Reads conformance.yaml, in which a team describes its subject once, for every command.
 
 The command line beats the file, and the file beats the defaults. Every option of the table that does not
 belong to one run alone is a key of the file. `${NAME}` in a value is a variable of the environment, and `$${`
@@ -21,7 +21,7 @@ from spatius_sim.protocol.errors import UsageError
 
 _JSON_TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number"}
 _PAIR = re.compile("NAME(.+)VALUE")
-"""The metavar of an option that is a mapping in the file, with what joins name and value."""
+"""Matches the metavar of an option that may be a mapping in the file; the group joins name and value."""
 _REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -39,16 +39,20 @@ class ConformanceFile:
         return subject_named(self.values)
 
     def fill(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """What the file says to a run that was given these values: nothing of another kind of subject, no
-        subject if one is given, and no option that is given."""
+        """Return the values that the file adds to those that were given. A file about another kind of subject
+        adds none. No option that is given is added, and no subject if one is given."""
         named = subject_named(given)
         if named and self.subject not in ("", named):
             return {}
-        naming = SUBJECTS.keys() if named else ()
-        return {n: v for n, v in self.values.items() if given.get(n) is None and n not in naming}
+        left_out = SUBJECTS.keys() if named else ()
+        return {
+            name: value
+            for name, value in self.values.items()
+            if given.get(name) is None and name not in left_out
+        }
 
     def with_place(self, error: UsageError) -> UsageError:
-        """The same error, with file and line if it is about an option that stands here."""
+        """Return the same error; if it is about an option of this file, with file and line."""
         option = str(error).split(" ", 1)[0].rstrip(":").removeprefix("--")
         if option not in self.lines:
             return error
@@ -56,10 +60,10 @@ class ConformanceFile:
 
 
 def find_conformance_file(named: str | None, folder: Path) -> ConformanceFile | None:
-    """The file that is named, or else the one in this folder, or None.
+    """Read the file that is named, or else the conformance.yaml in this folder; return None if there is
+    neither.
 
-    Raises UsageError that names file, line and key for a file that is wrong, and for a named one that is
-    missing.
+    Raises UsageError, which names file, line and key, if the file is wrong, and if the named file is missing.
     """
     if named:
         return read_conformance_file(folder / named, named)
@@ -68,25 +72,26 @@ def find_conformance_file(named: str | None, folder: Path) -> ConformanceFile | 
 
 
 def read_conformance_file(path: Path, place: str) -> ConformanceFile:
-    """The file at this path, which errors call `place`; raises UsageError that names file, line and key."""
+    """Read the file at this path. Errors call the file `place`; raises UsageError, which names file, line and
+    key, if the file is wrong."""
     reader = YamlFile(place)
     root = reader.root(read_bytes(path))
     if root is None:
         raise UsageError(f"{place}:1: the file is empty: it says at least target, server or client")
     options = _options_of_a_file()
     nodes = reader.mapping(root, "the file", options.keys())
-    values = {name: _value(reader, options[name], node, path.parent) for name, node in nodes.items()}
+    values = {name: _read_option(reader, options[name], node, path.parent) for name, node in nodes.items()}
     lines = {name: node.start_mark.line + 1 for name, node in nodes.items()}
     return ConformanceFile(Path(place), values, lines)
 
 
 def as_conformance_text(text: str) -> str:
-    """The text as a value in the file that means it: no variable is filled in."""
+    """Return the value that stands for this text in the file, where `${` would begin a variable."""
     return text.replace("${", "$${")
 
 
 def conformance_schema() -> dict[str, Any]:
-    """The JSON Schema of the file, for editors."""
+    """Return the JSON Schema of the file, for editors."""
     properties = {
         name: {"description": option.help} | _schema_of(option)
         for name, option in _options_of_a_file().items()
@@ -101,25 +106,28 @@ def conformance_schema() -> dict[str, Any]:
 
 
 def _options_of_a_file() -> dict[str, JudgeOption]:
+    """Return the options that may stand in the file, by name."""
     return {option.name: option for option in judge_options.JUDGE_OPTIONS if not option.of_one_run}
 
 
-def _value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
-    """Read the value of an option: one, or a list of them."""
+def _read_option(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
+    """Read the value of an option, or the list of values of one that is repeatable."""
     if not option.repeatable:
         return _read_value(reader, option, node, folder)
     pair = _PAIR.fullmatch(option.metavar)
     if isinstance(node, MappingNode) and pair:
         parts = reader.mapping(node, option.name)
-        return [f"{name}{pair[1]}{_name_part(reader, option, name, value)}" for name, value in parts.items()]
+        return [
+            f"{name}{pair[1]}{_read_pair_value(reader, option, name, value)}" for name, value in parts.items()
+        ]
     items = reader.sequence(node, option.name) if isinstance(node, SequenceNode) else [node]
     return [_read_value(reader, option, item, folder) for item in items]
 
 
 def _read_value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path) -> Any:
-    """Read one value as the option says. A path starts in the folder of the file."""
+    """Read one value, of the type that the option says. A path starts in the folder of the file."""
     if isinstance(node, ScalarNode):
-        node = _non_empty_text(reader, option, node)
+        node = _fill_in_variables(reader, option, node)
     if option.parse is bool:
         return reader.flag(node, option.name)
     if option.parse is int:
@@ -136,31 +144,35 @@ def _read_value(reader: YamlFile, option: JudgeOption, node: Node, folder: Path)
     return str(folder / text) if is_path else text
 
 
-def _name_part(reader: YamlFile, option: JudgeOption, name: str, node: Node) -> str:
-    return reader.text(_non_empty_text(reader, option, node) if isinstance(node, ScalarNode) else node, name)
+def _read_pair_value(reader: YamlFile, option: JudgeOption, name: str, node: Node) -> str:
+    """Read the value that belongs to `name` in an option that is a mapping."""
+    return reader.text(
+        _fill_in_variables(reader, option, node) if isinstance(node, ScalarNode) else node, name
+    )
 
 
-def _non_empty_text(reader: YamlFile, option: JudgeOption, node: ScalarNode) -> ScalarNode:
-    """The same with the variables of the environment in it."""
+def _fill_in_variables(reader: YamlFile, option: JudgeOption, node: ScalarNode) -> ScalarNode:
+    """Return the node with the variables of the environment filled in. Raises UsageError if one is not
+    set."""
 
-    def value(reference: re.Match[str]) -> str:
+    def value_of(reference: re.Match[str]) -> str:
         if reference[1] is None:
             return "${"
         if reference[1] not in os.environ:
             raise reader.error(node, f"{option.name}: the variable {reference[1]} is not set")
         return os.environ[reference[1]]
 
-    return ScalarNode(node.tag, _REFERENCE.sub(value, node.value), node.start_mark, node.end_mark)
+    return ScalarNode(node.tag, _REFERENCE.sub(value_of, node.value), node.start_mark, node.end_mark)
 
 
 def _schema_of(option: JudgeOption) -> dict[str, Any]:
-    """Write the JSON Schema of one option."""
-    one: dict[str, Any] = {"type": _JSON_TYPES.get(option.parse, "string")}
+    """Return the JSON Schema of one option."""
+    single: dict[str, Any] = {"type": _JSON_TYPES.get(option.parse, "string")}
     if option.choices:
-        one["enum"] = list(option.choices)
+        single["enum"] = list(option.choices)
     if not option.repeatable:
-        return one
-    shapes = [one, {"type": "array", "items": one}]
+        return single
+    shapes = [single, {"type": "array", "items": single}]
     if _PAIR.fullmatch(option.metavar):
         shapes.append({"type": "object", "additionalProperties": {"type": "string"}})
     return {"oneOf": shapes}

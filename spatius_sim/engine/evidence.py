@@ -1,4 +1,4 @@
-"""A broken rule with its evidence, as a failure that every report shows."""
+"""Makes the failure that every report shows from a broken rule and its trace."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +12,12 @@ from spatius_sim.trace.events import Closed, Lane, Received, Refused, TokenReque
 from spatius_sim.wires.events import Failed, NotUnderstood
 
 _MOST_EVENTS = 6
+_HTTP_OK = 200
 
 
 def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confirmed: bool) -> Failure:
-    """What was broken in that trace, which lies on that tape; `confirmed` if it was seen again."""
+    """Return the failure of a rule that was broken in this trace, which is saved in the file `tape`.
+    `confirmed`: whether the rule was broken again when the scenario was repeated."""
     guilty = broken.events
     return Failure(
         broken.expected,
@@ -32,13 +34,13 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
 
 
 def _describe_numbered_event(trace: Trace, seq: int) -> str:
-    """One event in words, timed from the first one."""
+    """Return the event with this sequence number in words, with the seconds since the first event."""
     event = trace.events[seq]
     return line_of(replace(event, at_ns=event.at_ns - trace.events[0].at_ns)).strip()
 
 
 def what_was_seen(trace: Trace) -> str:
-    """Why a subject may have completed no turn, and what to do."""
+    """Return in words why the subject may have completed no turn, and what the user can do."""
     if trouble := sign_of_trouble(trace):
         return trouble
     if trace.header.subject == "server":
@@ -48,12 +50,13 @@ def what_was_seen(trace: Trace) -> str:
 
 
 def sign_of_trouble(trace: Trace) -> str:
-    """What was refused, or what the subject itself said of it; "" for nothing."""
+    """Return in words the first sign that something went wrong; "" if there is none. Such a sign is a refused
+    connection or token request, a connection that the subject closed, or an error that it reported."""
     refused = [event.what for event in trace.events if isinstance(event.what, Refused)]
     if refused:
         return f"it reached Motion Server, which refused it: HTTP {refused[0].status} {refused[0].reason}"
     for event in trace.on_lane(Lane.CONSOLE):
-        if isinstance(event.what, TokenRequested) and event.what.status != 200:
+        if isinstance(event.what, TokenRequested) and event.what.status != _HTTP_OK:
             return f"its token request was refused with HTTP {event.what.status}"
     for event in trace.on_lane(Lane.DOWNSTREAM):
         if isinstance(event.what, Closed) and not event.what.by_kit:
@@ -64,7 +67,8 @@ def sign_of_trouble(trace: Trace) -> str:
 
 
 def what_was_not_understood(trace: Trace) -> str:
-    """How many messages of the relay were not understood, and the first of them; "" for none."""
+    """Return how many messages of the relay were not understood, and why the first was not; "" if all were
+    understood. The words stand in brackets, to be put after another text."""
     reasons = [
         event.what.value.reason
         for event in trace.on_lane(Lane.DOWNSTREAM)

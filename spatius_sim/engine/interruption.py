@@ -1,4 +1,4 @@
-"""How a command is ended from outside: SIGTERM and SIGHUP do what Ctrl-C does."""
+"""Lets SIGTERM and SIGHUP end a command as Ctrl-C does."""
 
 import asyncio
 import signal
@@ -10,42 +10,47 @@ _AS_CTRL_C = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
-    """Whether the user, or whoever runs the command, wants this process to end. There is one, as there is one
-    process."""
+    """Remembers whether a signal asked this process to end. `INTERRUPTION` is the only object of this
+    class."""
 
     def __init__(self) -> None:
-        self._asked = False
+        self._requested = False
 
     def listen(self, *also: signal.Signals) -> Callable[[], None]:
-        """Let the first SIGTERM or SIGHUP raise KeyboardInterrupt in the main thread, so that a command ends
-        what it started and exits with 2; returns what undoes it. Those after it do nothing: `timeout` sends
-        two, and the second must not disturb the end. `also` SIGINT: it is remembered then, too. What another
-        handles already, or ignores as under nohup, stays so."""
+        """Let the first SIGTERM or SIGHUP raise KeyboardInterrupt, so that a command ends what it started and
+        exits with 2. Return a function that undoes this.
+
+        Later ones do nothing: `timeout` sends two, and the second must not disturb the end. The signals in
+        `also`, such as SIGINT, are remembered, too. A signal that other code handles, or that is ignored (as
+        under nohup), stays so. Outside the main thread nothing is done.
+        """
         if threading.current_thread() is not threading.main_thread():
             return lambda: None
-        usual = (signal.SIG_DFL, signal.default_int_handler)
-        found = {number: signal.getsignal(number) for number in (*_AS_CTRL_C, *also)}
-        ours = {number: handler for number, handler in found.items() if handler in usual}
-        for number in ours:
+        default_handlers = (signal.SIG_DFL, signal.default_int_handler)
+        handlers = {number: signal.getsignal(number) for number in (*_AS_CTRL_C, *also)}
+        replaced = {number: handler for number, handler in handlers.items() if handler in default_handlers}
+        for number in replaced:
             signal.signal(number, self._interrupt)
 
         def undo() -> None:
-            for number, handler in ours.items():
+            for number, handler in replaced.items():
                 signal.signal(number, handler)
-            self._asked = False
+            self._requested = False
 
         return undo
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if one was raised before: it may have come amid code of others that took it
-        for an error of its own."""
-        if self._asked:
+        """Raise KeyboardInterrupt if a signal has raised one before: other code may have caught that one as
+        an error of its own."""
+        if self._requested:
             raise KeyboardInterrupt
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._asked and number in _AS_CTRL_C:
+        """Handle a signal: raise KeyboardInterrupt, unless this is a SIGTERM or SIGHUP after the first
+        signal."""
+        if self._requested and number in _AS_CTRL_C:
             return
-        self._asked = True
+        self._requested = True
         raise KeyboardInterrupt
 
 
@@ -53,10 +58,10 @@ INTERRUPTION = Interruption()
 
 
 def end_requested() -> asyncio.Future[bool]:
-    """Done when the user ends the command by Ctrl-C, SIGTERM or, unless it is ignored, SIGHUP; to be asked
-    for before the command says that it is ready."""
-    told = asyncio.Event()
+    """Return a future that is done when the user ends the command by Ctrl-C, SIGTERM or SIGHUP. An ignored
+    SIGHUP stays ignored. This sets signal handlers, so call it before the command says that it is ready."""
+    requested = asyncio.Event()
     for number in (signal.SIGINT, *_AS_CTRL_C):
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            asyncio.get_running_loop().add_signal_handler(number, told.set)
-    return asyncio.ensure_future(told.wait())
+            asyncio.get_running_loop().add_signal_handler(number, requested.set)
+    return asyncio.ensure_future(requested.wait())

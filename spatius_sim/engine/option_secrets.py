@@ -1,7 +1,7 @@
-"""What the options of a run tell in confidence, and how they are shown without it.
+"""Finds the secrets in the options of a run, and shows the options without them.
 
-The values of headers are never shown, for they may be a login. Those of variables are shown where they are
-nothing but placeholders (`PORT={port}`), and URLs without their user, password and the values of their query.
+The values of headers are never shown, for they may be a login. The value of a variable is shown if it has
+nothing but placeholders (`PORT={port}`). URLs are shown without user, password and the values of the query.
 Nothing heavy is imported: pytest loads this in every project that has us installed.
 """
 
@@ -23,59 +23,61 @@ from spatius_sim.trace.logins import (
 
 _SUBJECTS = ("target", "server", "client")
 _URL = re.compile(r"(?:\w+=)?\w+://")
-"""Of two that are named, `console=URL,ingress=URL`, the first."""
+"""Matches the beginning of a subject that is a URL, or two of them: `console=URL,ingress=URL`."""
 
 _HEADERS, _VARIABLES = "target-header", "target-env"
 _PLACEHOLDER = re.compile(r"\{\w+\}")
-"""The variable of the environment that says by which key a Motion Server is asked."""
+"""A part of the value of a variable that the kit fills in."""
 
 
 @dataclass(slots=True)
 class Variables:
-    """Stand-ins that refer to variables of the environment, one for each place."""
+    """Makes stand-ins such as `${NAME}`, which refer to variables of the environment. `names` are the
+    variables so far; no two places share one."""
 
     names: list[str] = field(default_factory=list)
 
     def __call__(self, name: str) -> str:
-        """The reference to a variable of that name, or of the name and a number."""
+        """Return a reference to a new variable of that name; if the name is taken, with a number after it."""
         name = re.sub(r"\W", "_", name, flags=re.ASCII)
-        free = (f"{name}_{number}" if number > 1 else name for number in count(1))
-        self.names.append(next(one for one in free if one not in self.names))
+        candidates = (f"{name}_{number}" if number > 1 else name for number in count(1))
+        self.names.append(next(candidate for candidate in candidates if candidate not in self.names))
         return f"${{{self.names[-1]}}}"
 
 
 def without_secrets(values: Mapping[str, Any], stand_in: StandIn = hide_value) -> dict[str, Any]:
-    """The values of options, by option name, with stand-ins for what may be a secret. Their places are the
-    names of variables, and of those of headers and URLs `RELAY_NAME`."""
+    """Return the values of options, by option name, with stand-ins for everything that may be a secret.
+    `stand_in` makes one from a name: that of the variable, or `RELAY_NAME` for a header or a part of a
+    URL."""
 
-    def ours(name: str) -> str:
+    def relay_stand_in(name: str) -> str:
         return stand_in(f"RELAY_{re.sub('[^A-Z0-9]', '_', name.upper())}")
 
-    def header(text: str) -> str:
+    def hide_header_value(text: str) -> str:
         name, _, _ = text.partition(":")
-        return f"{name}: {ours(name)}"
+        return f"{name}: {relay_stand_in(name)}"
 
-    def variable(text: str) -> str:
+    def hide_variable_value(text: str) -> str:
         name, equals, value = text.partition("=")
         return f"{name}={stand_in(name)}" if equals and _PLACEHOLDER.sub("", value) else text
 
     shown = dict(values)
     for option in _SUBJECTS:
         if shown.get(option):
-            shown[option] = shown_subject(shown[option], ours)
-    for option, show in ((_VARIABLES, variable), (_HEADERS, header)):
+            shown[option] = shown_subject(shown[option], relay_stand_in)
+    for option, show in ((_VARIABLES, hide_variable_value), (_HEADERS, hide_header_value)):
         if shown.get(option):
             shown[option] = [show(text) for text in shown[option]]
     return shown
 
 
 def shown_subject(named: str, stand_in: StandIn = hide_value) -> str:
-    """A subject as it may be shown: a URL, the two of a Motion Server, or a command, which is shown whole."""
+    """Return a subject as it may be shown: URLs without their secrets, and a command as it is."""
     return shown_url(named, stand_in) if _URL.match(named) else named
 
 
 def secrets_in(values: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
-    """What the values of options, by option name, and the environment tell in confidence."""
+    """Yield every secret in the values of options, by option name, and in the environment."""
     yield environment.get(API_KEY_VARIABLE, "")
     for text in values.get(_HEADERS) or ():
         name, _, value = text.partition(":")

@@ -1,4 +1,4 @@
-"""The options of the judge, once: `pytest`, `spatius-sim verify` and conformance.yaml offer what stands here.
+"""The table of the judge's options, for `pytest`, `spatius-sim verify` and conformance.yaml alike.
 
 Nothing heavy is imported: pytest loads this in every project that has us installed.
 """
@@ -14,15 +14,14 @@ from spatius_sim.protocol.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class JudgeOption:
-    """One option: `--NAME` and `--spatius-NAME`, whose value `parse` reads. Without a default: None, or no
-    value at all if it is `repeatable`.
+    """One option: `--NAME` and `--spatius-NAME`, whose value `parse` reads. No option has a default here.
 
-    In conformance.yaml it is the key NAME, unless it belongs to one run. There a repeatable one is a list,
-    and with a metavar such as NAME=VALUE a mapping, too; a path (metavar FILE or DIR, or NAME|FILE and a name
-    that ends in .yaml) starts where the file lies.
+    In conformance.yaml the option is the key NAME, unless it is `of_one_run`. A `repeatable` option is a list
+    there, or a mapping if its metavar is such as NAME=VALUE. A path starts in the folder of the file; an
+    option is a path if its metavar is FILE or DIR, or if it is NAME|FILE and the value ends in .yaml.
 
-    One that is parsed by `bool` is a flag, without a value on the command line, and true or false in the
-    file. `repeated` is what a command needs that runs the scenarios of one rule again.
+    An option that `bool` parses is a flag: no value on the command line, true or false in the file.
+    `repeated`: whether a command that runs the scenarios of one rule again needs the option.
     """
 
     name: str
@@ -36,7 +35,7 @@ class JudgeOption:
 
     @property
     def field(self) -> str:
-        """What pytest and click call its value."""
+        """The name under which pytest and click keep the value of the option."""
         return f"spatius_{self.name.replace('-', '_')}"
 
 
@@ -58,7 +57,7 @@ REPORT_OPTIONS = (
 )
 
 DEFAULT_MOTION_PORT = 8700
-"""Where our Motion Server listens if nobody says where, whichever command starts it."""
+"""The port at which our Motion Server listens if no other is named, whichever command starts it."""
 
 JUDGE_OPTIONS = (
     JudgeOption("target", "URL", "judge the relay at this ws:// URL"),
@@ -216,7 +215,7 @@ SUBJECTS = {"target": "relay", "server": "server", "client": "client"}
 
 
 def subject_named(values: Mapping[str, Any]) -> str:
-    """The kind of the subject that these values name, by option name; "" if they name none.
+    """Return the kind of the subject that these values name, by option name; "" if they name none.
 
     Raises UsageError if they name several.
     """
@@ -227,34 +226,34 @@ def subject_named(values: Mapping[str, Any]) -> str:
 
 
 def refuse_empty(values: Mapping[str, Any]) -> None:
-    """Raises UsageError for a value that is empty: nobody means that, but a variable that is not set leaves
-    it. `values` by what the user calls them, such as `--target`."""
-    for said, value in values.items():
+    """Raise UsageError if a value is an empty text: nobody means that, but a variable that is not set leads
+    to it. `values` are named as the user knows them, such as `--target`."""
+    for shown_name, value in values.items():
         several: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
-        if any(isinstance(one, str) and not one.strip() for one in several):
-            raise UsageError(f"{said} is empty: say a value, or leave it out (is a variable not set?)")
+        if any(isinstance(text, str) and not text.strip() for text in several):
+            raise UsageError(f"{shown_name} is empty: say a value, or leave it out (is a variable not set?)")
 
 
 def values_given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of these values that somebody gave: 0 is a value, while False, "" and nothing are none."""
+    """Return the values without the empty ones. 0 is a value; None, False, "" and an empty list are not."""
     return {name: value for name, value in values.items() if value or (value == 0 and value is not False)}
 
 
 def as_arguments(values: Mapping[str, Any]) -> list[str]:
-    """The command-line arguments that say these values."""
+    """Return the command-line arguments for these values, by option name."""
     arguments: list[str] = []
     for name, value in values.items():
         several: Iterable[Any] = value if isinstance(value, list | tuple) else (value,)
         if value is True:
             arguments.append(f"--{name}")
         elif value is not False:
-            arguments += [f"--{name}={one}" for one in several if one is not None]
+            arguments += [f"--{name}={item}" for item in several if item is not None]
     return arguments
 
 
 def as_typed(values: Mapping[str, Any], owned: Collection[str] = ()) -> str:
-    """The same arguments, as the user would type them in a shell, except for what may be a secret. Others
-    own the short names in `owned`: of these options the long names are typed."""
+    """Return the command-line arguments as the user would type them in a shell, with stand-ins for secrets.
+    Options in `owned` are typed by their long names, because their short names belong to other plugins."""
     shown = without_secrets(values)
-    named = {f"spatius-{name}" if name in owned else name: value for name, value in shown.items()}
-    return " ".join(shlex.quote(argument) for argument in as_arguments(named))
+    by_typed_name = {f"spatius-{name}" if name in owned else name: value for name, value in shown.items()}
+    return " ".join(shlex.quote(argument) for argument in as_arguments(by_typed_name))
