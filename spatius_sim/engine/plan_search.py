@@ -19,24 +19,25 @@ SHRINK_SECONDS = 5.0
 """Shrinking is bounded by time: nearly the same minimum, in a fraction of it (practice.md)."""
 
 _NO_CONSTANTS = Constants()
-_CONSTANTS_KEPT = 1024
+_CONSTANTS_CACHE_SIZE = 1024
 
 
-class _FoundError(Exception):
-    pass
+class _PlanFailedError(Exception):
+    """Tells Hypothesis that a plan fails, so that it looks for a smaller one."""
 
 
 def shortest_failing(
     plan: P, fails: Callable[[P], bool], shorter: Callable[[P], Iterable[P]], seconds: float
 ) -> P:
-    """The plan without every part that can be left out one by one, as far as the time goes."""
+    """Return a failing plan with parts left out, one by one, as long as it still fails; stop after `seconds`.
+    `shorter` returns the plans that have one part less."""
     deadline = time.monotonic() + seconds
-    found: P | None = plan
-    while found is not None:
-        plan, found = found, None
+    shorter_failing: P | None = plan
+    while shorter_failing is not None:
+        plan, shorter_failing = shorter_failing, None
         for candidate in shorter(plan):
             if time.monotonic() < deadline and fails(candidate):
-                found = candidate
+                shorter_failing = candidate
                 break
     return plan
 
@@ -50,9 +51,11 @@ def smallest_failing(
     from_seed: int,
     shrink_seconds: float = SHRINK_SECONDS,
 ) -> P | None:
-    """The smallest plan found for which `fails` is true, or None after so many plans. What is `sure` to be
-    tried comes before, and is as small as it gets. A plan is tried once: its verdict is remembered, so that
-    a subject that changes its mind cannot confuse the search."""
+    """Return the smallest plan found for which `fails` is true; None if all of `examples` drawn plans pass.
+
+    The plans in `sure` are tried first, and are not made smaller. Each plan is tried once and its verdict is
+    kept, so that a subject that behaves differently the second time cannot confuse the search.
+    """
     for plan in sure:
         if fails(plan):
             return plan
@@ -74,29 +77,29 @@ def smallest_failing(
     )
     @given(plans)
     def try_plan(plan: P) -> None:
-        """Raise _FoundError if the plan fails; every plan is run once, and none after the deadline."""
+        """Raise _PlanFailedError if the plan fails. Each plan is run once, and none after the deadline."""
         nonlocal deadline
         if plan not in verdicts:
             verdicts[plan] = time.monotonic() < deadline and fails(plan)
         if verdicts[plan]:
             deadline = min(deadline, time.monotonic() + shrink_seconds)
             smallest[:] = [plan]
-            raise _FoundError
+            raise _PlanFailedError
 
     try:
-        with _constants_of_no_module():
+        with _without_constants_of_modules():
             try_plan()
-    except _FoundError:
+    except _PlanFailedError:
         return smallest[0]
     return None
 
 
 @contextmanager
-def _constants_of_no_module() -> Iterator[None]:
-    """Hypothesis mixes the constants of all local modules that happen to be loaded into what it draws: the
-    same seed would draw other plans in a run that has imported more."""
+def _without_constants_of_modules() -> Iterator[None]:
+    """Keep Hypothesis from mixing the constants of loaded modules into the plans that it draws. With them,
+    the same seed would draw other plans in a run that has imported more modules."""
     with ExitStack() as stack:
         if hasattr(providers.HypothesisProvider, "_local_constants"):
             stack.enter_context(patch.object(providers.HypothesisProvider, "_local_constants", _NO_CONSTANTS))
-            stack.enter_context(patch.object(providers, "CONSTANTS_CACHE", LRUCache(_CONSTANTS_KEPT)))
+            stack.enter_context(patch.object(providers, "CONSTANTS_CACHE", LRUCache(_CONSTANTS_CACHE_SIZE)))
         yield

@@ -16,10 +16,13 @@ _SEEDS = 2**31
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """`plans` for each rule, or `client_plans` if a client is judged, for they cost no waiting; at most
-    `shrink_seconds` go into making a failing plan smaller. What `promises` names must be exercised. A profile
-    without `patience` leaves out the rules that need a wait, and one without a `fixed_seed` draws a seed of
-    its own if none is given. A `thorough` one has relays endure all at once, and speech of a minute."""
+    """How thorough a run is. Each rule is judged over so many `plans`, or `client_plans` if a client is
+    judged, because those cost no waiting. At most `shrink_seconds` go into making a failing plan smaller.
+
+    A run must exercise every rule at the levels in `promises`. Without `patience`, rules that need a wait are
+    left out. Without `fixed_seed`, a seed is drawn if none is given. A `thorough` profile adds harder plans
+    for relays: everything at once, and a minute of speech.
+    """
 
     name: str
     plans: int
@@ -31,15 +34,15 @@ class Profile:
     thorough: bool = False
 
     def seed(self) -> int:
-        """The seed if none is given: always the same one, or one of many."""
+        """Return the seed of a run that was given none: the fixed seed, or a random one."""
         return _FIXED_SEED if self.fixed_seed else secrets.randbelow(_SEEDS)
 
     def requires(self, rule_id: str) -> bool:
-        """Whether a run without it is no pass."""
+        """Whether a run that does not exercise this rule is no pass."""
         return find_rule(rule_id).level in self.promises and not self.leaves_out(rule_id)
 
     def leaves_out(self, rule_id: str) -> str:
-        """Why the profile does not exercise that rule; "" if it does."""
+        """Return why the profile does not exercise this rule; "" if it does."""
         wait = find_rule(rule_id).waits
         if self.patience or not wait:
             return ""
@@ -57,7 +60,7 @@ PROFILES = {
 
 
 def profile_named(name: str) -> Profile:
-    """The profile of that name; raises UsageError if there is none."""
+    """Return the profile of that name. Raises UsageError if there is none."""
     try:
         return PROFILES[name]
     except KeyError:
@@ -67,16 +70,16 @@ def profile_named(name: str) -> Profile:
 
 
 def judged_at(level: str) -> tuple[Level, ...]:
-    """The levels that are judged at that one: itself and what binds more. Raises UsageError if there is
-    none."""
-    names = [one.lower() for one in Level]
+    """Return the levels that `--level` selects: this level, and those that bind more. Raises UsageError if
+    there is no such level."""
+    names = [known.lower() for known in Level]
     if level not in names:
         raise UsageError(f"--level {level}: no level is named {level!r}: there are {', '.join(names)}")
     return tuple(Level)[: names.index(level) + 1]
 
 
 def rules_to_judge(named: Collection[str], level: str) -> frozenset[str]:
-    """The ids of the rules that were named or, if none was, of all rules at that level; raises UsageError
-    if there is no such level."""
+    """Return the ids of the rules that were named; if none was, of all rules that this level selects. Raises
+    UsageError if there is no such level."""
     levels = judged_at(level)
     return frozenset(named or (rule_id for rule_id, judged in RULES.items() if judged.level in levels))

@@ -1,4 +1,4 @@
-"""Records what passes a proxy onto a tape, every session of a run."""
+"""Records everything that passes through a proxy onto a tape."""
 
 import asyncio
 import contextlib
@@ -19,8 +19,8 @@ _FLUSH_SECONDS = 1.0
 
 
 class LiveTape:
-    """A tape that events are written to while they happen. If it cannot be written any more (the disk is
-    full), `fault` says so, `failed` is set, and what is recorded goes on undisturbed."""
+    """A tape to which events are written while they happen. If it cannot be written any more, as when the
+    disk is full, `fault` says why and `failed` is set. The sessions that are recorded go on undisturbed."""
 
     def __init__(self, path: Path, header: TapeHeader) -> None:
         self._writer = TapeWriter(path, header)
@@ -29,11 +29,11 @@ class LiveTape:
         self.failed = asyncio.Event()
 
     def begin_run(self, header: TraceHeader) -> None:
-        """A run begins."""
+        """Write the beginning of a run."""
         self._taping.begin_run(header)
 
     def record_event(self, event: Event) -> None:
-        """Something happened."""
+        """Write an event, unless the tape has failed."""
         if not self.fault:
             try:
                 self._taping.record_event(event)
@@ -41,7 +41,8 @@ class LiveTape:
                 self._fail(error)
 
     async def flush_now_and_then(self) -> None:
-        """Hand what happened to the operating system every second: a killed recorder loses no more."""
+        """Hand the events to the operating system every second, so that a killed recorder loses only the last
+        second."""
         while not self.fault:
             await asyncio.sleep(_FLUSH_SECONDS)
             try:
@@ -56,14 +57,15 @@ class LiveTape:
         self._writer.close()
 
     def _fail(self, error: UsageError) -> None:
+        """Remember why the tape cannot be written any more."""
         self.fault = str(error)
         self.failed.set()
 
 
 def proxy_header(*, keep_audio: bool, keep_names: bool) -> TapeHeader:
-    """The header of a proxy's tape: secrets are never on it."""
-    kept = {"names": keep_names, "speech": keep_audio}
-    redactions = ("secrets", *(name for name, keep in kept.items() if not keep))
+    """Return the header of a proxy's tape. Secrets are never on such a tape."""
+    keep_by_name = {"names": keep_names, "speech": keep_audio}
+    redactions = ("secrets", *(name for name, keep in keep_by_name.items() if not keep))
     return TapeHeader("proxy", int(time.time() * 1000), __version__, redactions=redactions)
 
 
@@ -71,9 +73,9 @@ def proxy_header(*, keep_audio: bool, keep_names: bool) -> TapeHeader:
 async def recording_proxy(
     upstream: tuple[str, ...], out: Path, *, port: int = 0, keep_audio: bool = False, keep_names: bool = False
 ) -> AsyncIterator[tuple[RecordingProxy, LiveTape]]:
-    """A proxy whose sessions go onto the tape `out`; raises UsageError if the port or the file cannot be
-    had, and at the end if the tape could not be written."""
-    # An upstream that cannot be is told before a file is made.
+    """Run a proxy that records its sessions onto the tape `out`. Raises UsageError if the port or the file
+    cannot be opened, and at the end if the tape could not be written."""
+    # An upstream that is wrong raises UsageError here, before a file is made.
     proxy_targets(upstream)
     tape = LiveTape(out, proxy_header(keep_audio=keep_audio, keep_names=keep_names))
     tape.begin_run(TraceHeader("relay", "", 0, "", __version__, halves="upstream"))

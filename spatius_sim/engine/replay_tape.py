@@ -21,8 +21,8 @@ _OPEN_SECONDS = 10.0
 
 
 def read_script(path: Path) -> RecordedRun:
-    """What Motion Server did on a tape, all its runs one after another; raises UsageError if no request
-    is on it."""
+    """Return what Motion Server did in all runs of a tape, one after another. Raises UsageError if the tape
+    holds no request."""
     whole = RecordedRun()
     for trace in read_traces(path):
         script = read_recorded_run(trace)
@@ -36,7 +36,8 @@ def read_script(path: Path) -> RecordedRun:
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """What one client of the tape heard, then and now: frames, and payloads of motion in them."""
+    """How much one client of the tape received in the recording (`_then`) and in the replay (`_now`): frames,
+    and payloads of motion in them. `sent` are the frames that the replay sent."""
 
     client: str
     sent: int
@@ -47,36 +48,39 @@ class ReplayResult:
 
     @property
     def difference(self) -> str:
-        """The first difference in words, "" if there is none."""
+        """Say in words how the payloads of motion differ; "" if they do not."""
         if self.payloads_now != self.payloads_then:
             return f"{self.client}: {self.payloads_now} payloads of motion; on the tape {self.payloads_then}"
         return ""
 
 
 async def replay_clients(path: Path, url: str, *, speed: float, settle: float) -> list[ReplayResult]:
-    """Play the clients' half of a tape against the relay at `url`, run after run: each client on a
-    connection of its own, its frames as recorded, at `speed` times the recorded pace (0: at once). A client
-    leaves when nothing has come for `settle` seconds.
+    """Send what the clients on a tape sent to the relay at `url`, run after run, and return what each
+    received.
 
-    Raises UsageError if no client is on the tape, UnreachableError if the relay is not there.
+    Each client has a connection of its own, and sends its frames at `speed` times the recorded pace (0: at
+    once). It leaves when nothing has come for `settle` seconds. Raises UsageError if no client is on the
+    tape, and UnreachableError if the relay is not there.
     """
-    heard: list[ReplayResult] = []
+    results: list[ReplayResult] = []
     for trace in read_traces(path):
-        clients = sorted({e.connection for e in trace.on_lane(Lane.DOWNSTREAM) if isinstance(e.what, Sent)})
+        clients = sorted(
+            {event.connection for event in trace.on_lane(Lane.DOWNSTREAM) if isinstance(event.what, Sent)}
+        )
         playing = (_replay_client(trace, client, url, speed, settle) for client in clients)
-        heard += await asyncio.gather(*playing)
-    if not heard:
+        results += await asyncio.gather(*playing)
+    if not results:
         raise UsageError(f"{path}: no client of a relay is on this tape")
-    return heard
+    return results
 
 
 async def _replay_client(trace: Trace, client: str, url: str, speed: float, settle: float) -> ReplayResult:
-    """Send one client's recorded frames at their recorded times, and wait until the relay has been silent for
-    `settle` seconds."""
-    own = [event for event in trace.on_lane(Lane.DOWNSTREAM) if event.connection == client]
+    """Send one client's recorded frames at their recorded times, wait until nothing has come for `settle`
+    seconds, and return what the client received."""
+    client_events = [event for event in trace.on_lane(Lane.DOWNSTREAM) if event.connection == client]
     start = next((event.at_ns for event in trace.on_lane(Lane.DOWNSTREAM)), 0)
     received: list[str | bytes] = []
-    last_sign = asyncio.Event()
+    sign_of_life = asyncio.Event()
     loop = asyncio.get_running_loop()
     try:
         socket = await connect(
@@ -84,10 +88,10 @@ async def _replay_client(trace: Trace, client: str, url: str, speed: float, sett
         )
     except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
         raise UnreachableError(f"{shown_url(url)} cannot be reached: {error}") from error
-    listening = asyncio.create_task(_collect_frames(socket, received, last_sign))
+    listening = asyncio.create_task(_collect_frames(socket, received, sign_of_life))
     begun, sent = loop.time(), 0
     try:
-        for event in own:
+        for event in client_events:
             if isinstance(event.what, Sent):
                 if speed:
                     due = begun + (event.at_ns - start) / 1e9 / speed
@@ -96,28 +100,35 @@ async def _replay_client(trace: Trace, client: str, url: str, speed: float, sett
                     await socket.send(event.what.raw)
                     sent += 1
         while not listening.done():
-            last_sign.clear()
+            sign_of_life.clear()
             try:
-                await asyncio.wait_for(last_sign.wait(), settle)
+                await asyncio.wait_for(sign_of_life.wait(), settle)
             except TimeoutError:
                 break
     finally:
         await socket.close()
         await listening
-    then = [event.what.raw for event in own if isinstance(event.what, Received) and not event.what.part]
-    payloads = (_count_payloads(trace, then), _count_payloads(trace, received))
-    return ReplayResult(client, sent, len(then), len(received), *payloads)
+    recorded = [
+        event.what.raw for event in client_events if isinstance(event.what, Received) and not event.what.part
+    ]
+    payloads_then, payloads_now = _count_payloads(trace, recorded), _count_payloads(trace, received)
+    return ReplayResult(client, sent, len(recorded), len(received), payloads_then, payloads_now)
 
 
-async def _collect_frames(socket: ClientConnection, received: list[str | bytes], sign: asyncio.Event) -> None:
+async def _collect_frames(
+    socket: ClientConnection, received: list[str | bytes], sign_of_life: asyncio.Event
+) -> None:
+    """Append every frame to `received` until the connection closes; set `sign_of_life` for each, and at the
+    end."""
     with contextlib.suppress(ConnectionClosed):
         async for frame in socket:
             received.append(frame)
-            sign.set()
-    sign.set()
+            sign_of_life.set()
+    sign_of_life.set()
 
 
 def _count_payloads(trace: Trace, frames: list[str | bytes]) -> int:
+    """Count the payloads of motion in frames of a relay, which speaks the wire of this trace."""
     spoken_wire = wire_of(trace.header.wire, trace.header.declaration)
     read = (event for frame in frames for event in spoken_wire.read_relay(frame))
     return sum(len(event.payloads) for event in read if isinstance(event, Motion))

@@ -20,14 +20,17 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Rule
 
 LONGEST_COMPLAINT = 100_000
-"""Characters: several failures, each with its dialogue."""
+"""Characters. A complaint may hold several failures, each with its dialogue."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """What judging one rule found out about a subject of the kind `subject`: the outcome of the rule first,
-    then those of rules that its scenarios overturned. `complaints` are texts for people, `tolerated` why a
-    baseline tolerates what failed, and `suspects` what was broken so far of rules that are to be judged."""
+    """What judging one rule found out about a subject of the kind `subject`.
+
+    `outcomes`: that of the rule, then those of rules judged before that its scenarios broke. `complaints`:
+    texts for people. `tolerated`: why a baseline tolerates failures. `suspects`: what was broken so far of
+    each rule that is to be judged.
+    """
 
     subject: str
     outcomes: tuple[RuleOutcome, ...]
@@ -39,13 +42,14 @@ class RuleResult:
 
 
 def errored_result(rule: Rule, reason: str) -> RuleResult:
-    """The result of a rule at which the kit failed for this reason."""
+    """Return the result of a rule that could not be judged because the kit failed, for this reason."""
     return RuleResult(rule.subject, (RuleOutcome(rule.id, Verdict.ERRORED, reason=reason),))
 
 
 class Judging:
-    """`open` before the first rule, `close` at the end. `baseline` is None if no subject is named. `type_out`
-    writes options, by name, as the user would type them after `pytest`."""
+    """Judges the rules of one run: call `open` before the first rule, and `close` at the end. `baseline` is
+    None if no subject is named. `type_out` writes options, by name, as the user would type them after
+    `pytest`."""
 
     def __init__(
         self,
@@ -58,8 +62,8 @@ class Judging:
         self.run = Run(request.settings)
 
     def open(self) -> dict[str, str]:
-        """Start what listens, and return the environment that points a relay at it. Raises UsageError, after
-        everything was ended, if that cannot be."""
+        """Start our Motion Server if it is needed, and return the environment that points a relay there.
+        Raises UsageError if something cannot be started; everything else is ended then."""
         try:
             return self.run.open()
         except UsageError:
@@ -67,10 +71,10 @@ class Judging:
             raise
 
     def judge(self, rule: Rule) -> RuleResult:
-        """Judge one rule.
+        """Judge one rule, and return what was found out.
 
-        Raises UsageError if nothing can be judged, KeyboardInterrupt if the user ends the run, and whatever
-        the kit fails with: see `errored`.
+        Raises UsageError if nothing can be judged, KeyboardInterrupt if the user ends the run, and any other
+        exception if the kit itself fails: see `errored_result`.
         """
         trial = self.run.trial_for(rule.subject)
         left_out = self.run.profile.leaves_out(rule.id)
@@ -80,17 +84,17 @@ class Judging:
             outcome = trial.judge(rule.id, *self.request.exercise(rule))
         overturned = trial.overturned(outcome)
         INTERRUPTION.check()
-        outcomes = [self._with_command(trial, found) for found in (outcome, *overturned)]
+        outcomes = [self._with_command(trial, judged) for judged in (outcome, *overturned)]
         complaints: list[str] = []
         tolerated: list[str] = []
-        for found in outcomes:
-            head = "" if found is outcomes[0] else overturned_text(found, outcomes[0])
-            remark = self._baseline.remark_on(found) if self._baseline is not None else None
+        for judged in outcomes:
+            head = "" if judged is outcomes[0] else overturned_text(judged, outcomes[0])
+            remark = self._baseline.remark_on(judged) if self._baseline is not None else None
             if remark is not None and remark.tolerated:
                 tolerated.append(remark.tolerated)
                 continue
-            if found.failure is not None:
-                complaints.append(head + failure_text(found, found.failure))
+            if judged.failure is not None:
+                complaints.append(head + failure_text(judged, judged.failure))
             if remark is not None and remark.complaint:
                 complaints.append(remark.complaint)
         suspects = trial.broken_so_far().items()
@@ -109,8 +113,8 @@ class Judging:
         )
 
     def close(self, outcomes: RunOutcomes) -> bool:
-        """End what was started, and say whether that was interrupted. If it was, or fails, the outcomes say
-        so."""
+        """End everything that was started, and return whether a signal interrupted this. An interruption, a
+        failure, and files that could not be written are added to the outcomes."""
         interrupted = False
         try:
             self.run.close()
@@ -123,7 +127,7 @@ class Judging:
         return interrupted
 
     def _with_command(self, trial: Trial[Any], outcome: RuleOutcome) -> RuleOutcome:
-        """The outcome; if it has a failure, with the command that repeats it."""
+        """Return the outcome; if it is a failure, with the command that repeats its scenario."""
         if outcome.failure is None:
             return outcome
         smallest = trial.smallest.get(outcome.rule_id)

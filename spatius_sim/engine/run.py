@@ -1,4 +1,4 @@
-"""What one run needs: the event loop, our Motion Server, and a trial for each kind of subject."""
+"""Holds what one run needs: the event loop, our Motion Server, and a trial for each kind of subject."""
 
 import math
 import time
@@ -42,21 +42,21 @@ T = TypeVar("T")
 DEFAULT_WIRE = "json-envelope"
 MOST_BYTES = 256_000_000
 MOST_EVENTS = 300_000
-"""What one scenario of a relay may come to; the largest planned one stays below a tenth of it."""
+"""The most that one scenario of a relay may record; the largest planned one stays below a tenth of this."""
 
 _START_SECONDS = 30.0
 _SERVICE_SETTLES_SECONDS = 15.0
-"""What a service far away may need at least before its silence means anything. ASSUMED."""
+"""Silence of a service far away means nothing before so many seconds. ASSUMED."""
 
 
 @dataclass(slots=True)
 class Run:
-    """`open` before the first trial, `close` at the end. Our Motion Server listens from `open` on if a
-    relay is under test, for relays connect when they like."""
+    """Everything that one run starts: call `open` before the first trial, and `close` at the end. If a relay
+    is judged, our Motion Server listens from `open` on, because relays connect when they like."""
 
     settings: Settings
     unwritten: list[str] = field(default_factory=list)
-    """Of each tape that could not be written, why: that costs no verdict."""
+    """Why each tape could not be written, if any; this costs no verdict."""
     _loop: BackgroundLoop = field(default_factory=BackgroundLoop)
     _recorder: LiveRecorder = field(
         default_factory=lambda: LiveRecorder(most_bytes=MOST_BYTES, most_events=MOST_EVENTS)
@@ -74,11 +74,12 @@ class Run:
 
     @property
     def secrets(self) -> KnownSecrets:
-        """What stands in nothing that the run tells."""
+        """The secrets that must not stand in anything that the run shows or writes."""
         return self._recorder.secrets
 
     def open(self) -> dict[str, str]:
-        """Start Motion Server if a relay is named, and return the environment that points it here.
+        """Start the tape and our Motion Server if they are needed, and return the environment that points a
+        relay here; empty if Motion Server does not listen.
 
         Raises UsageError if the port is in use, and if the tape cannot be written.
         """
@@ -90,7 +91,7 @@ class Run:
         port = settings.listens_at
         if UPSTREAM in settings.lacks:
             self._recorder.secret_reference("key", settings.environment.get(API_KEY_VARIABLE, ""))
-        return {} if port is None else self._run(self._serve(port))
+        return {} if port is None else self._wait_for(self._serve(port))
 
     @property
     def profile(self) -> Profile:
@@ -98,17 +99,18 @@ class Run:
         return profile_named(self.settings.profile)
 
     def trial_for(self, kind: str) -> Trial[Any]:
-        """The trial of the `relay`, `server` or `client`; raises UsageError if it cannot be had."""
+        """Return the trial of this kind of subject: `relay`, `server` or `client`. The first call starts or
+        attaches the subject; raises UsageError if that fails."""
         if kind not in self._trials:
             settings = self.settings
             subject: Subject[Any]
             match kind:
                 case "relay":
-                    subject = self._run(self._attach_relay())
+                    subject = self._wait_for(self._make_relay())
                 case "server":
-                    subject = self._run(self._server())
+                    subject = self._wait_for(self._make_server())
                 case _:
-                    subject = self._run(self._make_client())
+                    subject = self._wait_for(self._make_client())
             if math.isinf(self._deadline):
                 self._deadline = time.monotonic() + settings.time_budget
             trial: Trial[Any] = Trial(
@@ -130,7 +132,7 @@ class Run:
 
     def close(self) -> None:
         """End everything that was started."""
-        self._run(self._stack.aclose())
+        self._wait_for(self._stack.aclose())
         self._loop.stop()
         if self._writer is not None:
             try:
@@ -139,7 +141,7 @@ class Run:
                 self.unwritten.append(str(error))
 
     def _record(self, trace: Trace) -> None:
-        """Put a run onto the tape that was asked for, as long as there is room for it."""
+        """Write a trace onto the tape that was asked for. After the first error nothing more is written."""
         if self._taping is None or self._writer is None:
             return
         try:
@@ -150,12 +152,13 @@ class Run:
             self._writer = self._taping = None
 
     async def _serve(self, port: int) -> dict[str, str]:
+        """Start our Motion Server at this port, and return the environment that points a relay there."""
         server = MotionServerShell(port=port, seed=self.settings.seed, sink=self._recorder)
         self._motion_server = await self._stack.enter_async_context(server)
         return relay_environment(server, canary_key(self.settings.seed))
 
-    async def _attach_relay(self) -> Subject[Plan]:
-        """Attach the relay that is named, or start the reference relay."""
+    async def _make_relay(self) -> Subject[Plan]:
+        """Return the relay that is named, not attached yet; if none is named, start the reference relay."""
         settings = self.settings
         url = settings.target
         # The wire of the embedded relay is known, and another's is found out if it is not named.
@@ -172,7 +175,7 @@ class Run:
         if settings.attachment.command:
             port = free_port()
             url = with_port(url, port)
-            process = self._relay_process(port)
+            process = self._make_relay_process(port)
             self._stack.push_async_callback(process.stop)
         return RelaySubject(
             settings.attachment.address(url),
@@ -186,18 +189,19 @@ class Run:
             turn_start(settings.turn, settings.turn_hook),
         )
 
-    def _relay_process(self, port: int) -> RelayProcess:
+    def _make_relay_process(self, port: int) -> RelayProcess:
         """Return the user's relay command, not started yet, with the environment that points it at our Motion
         Server."""
         settings = self.settings
-        ours = dict(settings.environment)
+        variables = dict(settings.environment)
         if self._motion_server is not None:
-            ours |= relay_environment(self._motion_server, canary_key(settings.seed))
-        environment = settings.attachment.process_environment(ours, port)
+            variables |= relay_environment(self._motion_server, canary_key(settings.seed))
+        environment = settings.attachment.process_environment(variables, port)
         return RelayProcess(with_port(settings.attachment.command, port), environment)
 
     async def _make_client(self) -> Subject[ClientPlan]:
-        """Attach the client of the testee that is named, or our own client."""
+        """Return the client behind the testee that is named, or our own client. A testee that connects to us
+        is listened for from now on."""
         settings = self.settings
         testee: Testee
         if not settings.client:
@@ -212,8 +216,8 @@ class Run:
         target = shown_subject(settings.client) or OUR_OWN
         return ClientSubject(testee, target, settings.seed, settings.patience.attach)
 
-    async def _server(self) -> Subject[Plan]:
-        """Attach the Motion Server that is named, or start our mock."""
+    async def _make_server(self) -> Subject[Plan]:
+        """Return the Motion Server that is named; if none is named, start our mock."""
         settings = self.settings
         if settings.server:
             place = settings.place()
@@ -227,5 +231,6 @@ class Run:
             patience = replace(patience, settle=max(patience.settle, _SERVICE_SETTLES_SECONDS))
         return ServerSubject(place, LiveRecorder(secrets=self.secrets), settings.seed, patience)
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+    def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run the work in the event loop of this run, and return its result."""
         return self._loop.run(work, _START_SECONDS)

@@ -1,4 +1,4 @@
-"""The baseline of one run: what it tolerates, what it complains of, and how the run updates it."""
+"""Compares one run with its baseline, and updates the baseline if the user asks for that."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,14 +13,15 @@ from spatius_sim.reporting.baseline import Baseline, BaselineCheck, check_outcom
 from spatius_sim.reporting.summary import RuleOutcome, Summary
 from spatius_sim.rules.findings import Verdict
 
-_PARTIAL = {"rule": "--rule", "time-budget": "--time-budget"}
-_NO_WHOLE_PROFILE = "smoke"
+_PARTIAL_RUN_OPTIONS = {"rule": "--rule", "time-budget": "--time-budget"}
+"""The options with which a run judges only a part of the rules, or judges them less."""
+_PARTIAL_RUN_PROFILE = "smoke"
 
 
 class RunBaseline:
-    """The baseline that a request names. Nothing is tolerated, and nothing complained of, if it names none.
+    """The baseline that a request names. If it names none, nothing is tolerated and there are no complaints.
 
-    Raises UsageError for a baseline that is wrong, and for a partial run that is to update one.
+    Raises UsageError if the baseline is wrong, and if a partial run is asked to update the baseline.
     """
 
     def __init__(self, request: RunRequest) -> None:
@@ -33,21 +34,22 @@ class RunBaseline:
             self._baseline = read_baseline(Path(self._path), request.kind)
 
     def remark_on(self, outcome: RuleOutcome) -> BaselineCheck:
-        """What the baseline says of an outcome. While it is updated, this is what it will say."""
-        found = BaselineCheck()
+        """Return what the baseline says of an outcome. If this run updates the baseline, a failure is
+        tolerated that will be written there."""
+        check = BaselineCheck()
         if self._baseline is not None:
-            found = check_outcome(self._baseline, outcome, date.today())
-        if self._updating and not found.tolerated:
+            check = check_outcome(self._baseline, outcome, date.today())
+        if self._updating and not check.tolerated:
             return BaselineCheck(tolerated="to be written to the baseline" if outcome.failure else "")
-        return found
+        return check
 
     def review(self, summaries: Sequence[Summary]) -> list[Summary]:
-        """The summaries, with what the baseline says of them."""
+        """Return the summaries, with what the baseline tolerates and complains of."""
         return list(map(self._review_summary, summaries))
 
     def update(self, summary: Summary) -> str:
-        """Bring the baseline up to date, if that is asked for, and say in a line what was done. A run that
-        left something open changes nothing."""
+        """Update the baseline if the user asked for it, and return a line that says what was done; "" if
+        nobody asked. A run that left a rule undecided changes nothing."""
         if not self._updating:
             return ""
         unknown = [
@@ -59,24 +61,25 @@ class RunBaseline:
             return f"{self._path} is left as it is: nothing is known of {', '.join(unknown)}"
         path = Path(self._path)
         try:
-            done = update_baseline(path, summary.outcomes, summary.subject, date.today())
+            changes = update_baseline(path, summary.outcomes, summary.subject, date.today())
         except OSError as error:
             return f"{self._path} cannot be written: {error.strerror}"
         self._baseline = read_baseline(path, summary.subject)
-        return f"{self._path}: {done}"
+        return f"{self._path}: {changes}"
 
     def _check_update(self, request: RunRequest) -> None:
-        """Raise UsageError if the baseline cannot be updated by this run, which may be only part of one."""
+        """Raise UsageError if no baseline is named, or if this run is too small to update one."""
         if not self._path:
             raise UsageError("--update-baseline: which one? --baseline FILE says it")
-        partial = [option for name, option in _PARTIAL.items() if request.values.get(name)]
-        if request.settings.profile == _NO_WHOLE_PROFILE:
-            partial.append(f"--profile {_NO_WHOLE_PROFILE}")
+        partial = [option for name, option in _PARTIAL_RUN_OPTIONS.items() if request.values.get(name)]
+        if request.settings.profile == _PARTIAL_RUN_PROFILE:
+            partial.append(f"--profile {_PARTIAL_RUN_PROFILE}")
         if partial:
             raise UsageError(f"--update-baseline needs a whole run: leave out {', '.join(partial)}")
 
     def _review_summary(self, summary: Summary) -> Summary:
+        """Return the summary, with what the baseline says of its outcomes."""
         if self._baseline is None:
             return summary
-        found = review(self._baseline, summary.outcomes, date.today())
-        return replace(summary, known=found.tolerated, complaints=found.complaints)
+        remarks = review(self._baseline, summary.outcomes, date.today())
+        return replace(summary, known=remarks.tolerated, complaints=remarks.complaints)

@@ -1,4 +1,5 @@
-"""How a run ends. This is worked out once: the exit code, the text at the end and every report follow."""
+"""Ends a run. The ending is worked out once: the exit code, the text at the end and every report follow from
+it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,8 @@ from spatius_sim.reporting.summary import BrokenOff, Summary, exit_code
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The summaries, the exit code, and what became of files, a line for each."""
+    """How a run ended: its summaries, its exit code, and a line about each file that was or was not
+    written."""
 
     summaries: tuple[Summary, ...]
     code: ExitCode
@@ -27,10 +29,11 @@ def end_run(
     reports: Mapping[str, Path],
     unwritten: Sequence[str] = (),
 ) -> Ending:
-    """Update the baseline, if that is asked for and the run was not broken off, and write the reports.
+    """Write the reports, and return the ending. The baseline is updated first, if the user asks for it and
+    the run was not broken off.
 
-    `broken_off` says what the run ended with beside verdicts that mean this exit code. `unwritten` says of
-    each file that could not be written why.
+    `broken_off` takes the exit code that the verdicts mean, and returns why the run was broken off; None if
+    it was not. `unwritten` are lines about files that could not be written.
     """
     files = list(dict.fromkeys(unwritten))
     if baseline is not None:

@@ -1,4 +1,4 @@
-"""What stands above a run: the subject, the seed, and how a relay is pointed at our Motion Server."""
+"""Writes what stands above a run: the subject, the seed, and how a relay is pointed at our Motion Server."""
 
 from collections.abc import Mapping
 
@@ -9,22 +9,23 @@ from spatius_sim.subjects.subject import canary_key, relay_environment
 
 
 def header_lines(request: RunRequest, environment: Mapping[str, str], when: str = "listens") -> list[str]:
-    """The lines; `environment` is what the relay needs, and `when` says whether Motion Server listens yet."""
+    """Return the lines above a run. `environment` is what the relay needs; `when` says whether Motion Server
+    listens now or will listen later."""
     settings = request.settings
     [subject] = request.subject.values()
     lines = [f"spatius-sim: judging {subject}, profile {settings.profile}, from seed {settings.seed}"]
     if request.file is not None:
-        said = ", ".join(request.filled) or "nothing for this run"
-        lines.append(f"spatius-sim: {request.file.path} says {said}")
+        options = ", ".join(request.filled) or "nothing for this run"
+        lines.append(f"spatius-sim: {request.file.path} says {options}")
     if environment:
-        whose = "is given" if settings.attachment.command else "needs"
-        lines.append(f"spatius-sim: Motion Server {when}; the relay {whose} this environment:")
+        verb = "is given" if settings.attachment.command else "needs"
+        lines.append(f"spatius-sim: Motion Server {when}; the relay {verb} this environment:")
     return lines + [f"  {name}={value}" for name, value in environment.items()]
 
 
 def environment_to_come(settings: Settings) -> dict[str, str]:
-    """The environment that will point a relay at the Motion Server which a worker opens; empty if that is at
-    no fixed port."""
+    """Return the environment that will point a relay at the Motion Server that a worker of pytest-xdist
+    starts; empty if its port is not fixed."""
     if not settings.listens_at:
         return {}
     return relay_environment(OnePort(settings.listens_at), canary_key(settings.seed))

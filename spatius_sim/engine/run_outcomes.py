@@ -1,4 +1,4 @@
-"""What a run found out so far, and what else became of it."""
+"""Collects the outcomes of a run, and what broke the run off."""
 
 from dataclasses import dataclass, field, replace
 
@@ -10,16 +10,16 @@ from spatius_sim.rules.catalogue import REVISION, rules_for
 from spatius_sim.rules.findings import Verdict
 
 NEVER_RUN = "it was never run"
-"""Why a rule is UNEXERCISED that was to be judged and was not."""
+"""The reason of a rule that was to be judged and was not: it is UNEXERCISED."""
 
 BY_A_SIGNAL = "by a signal"
-"""Who interrupted a run, if nobody says more."""
+"""Who interrupted a run, if nothing more is known."""
 
 
 @dataclass(slots=True)
 class RunOutcomes:
-    """`interruption`, `usage_error` and `internal_error` are "" if there was none; `unwritten` says of each
-    file that could not be written why."""
+    """The outcomes of a run so far, by subject and rule. `interruption`, `usage_error` and `internal_error`
+    are "" if there was none. `unwritten` are lines about files that could not be written."""
 
     usage_error: str = ""
     internal_error: str = ""
@@ -35,8 +35,8 @@ class RunOutcomes:
         return sum(map(len, self._by_subject.values()))
 
     def add_outcome(self, subject: str, outcome: RuleOutcome, target: str = "", wire: str = "") -> None:
-        """Take in an outcome of a rule for a subject of that kind. If the kit failed at a rule before, that
-        stays so, unless the rule is broken."""
+        """Add the outcome of a rule for a subject of that kind; it replaces an earlier one. Only an ERRORED
+        outcome stays, unless the new one is FAILED."""
         self._targets[subject] = self._targets.get(subject) or target
         self._wires[subject] = wire or self._wires.get(subject, "")
         known = self._by_subject.setdefault(subject, {})
@@ -45,7 +45,7 @@ class RunOutcomes:
             known[outcome.rule_id] = outcome
 
     def broken_off(self) -> BrokenOff | None:
-        """What the run ended with beside the verdicts; None if they alone say it."""
+        """Return why the run was broken off, the gravest reason first; None if it was not."""
         if self.internal_error:
             return BrokenOff(ExitCode.KIT_FAILED, self.internal_error)
         if self.usage_error:
@@ -55,13 +55,14 @@ class RunOutcomes:
         return None
 
     def summaries(self, request: RunRequest) -> list[Summary]:
-        """A summary for each subject. If one was named, every rule that was to be judged is in it."""
+        """Return a summary for each subject that was judged or named."""
         subjects = {**dict.fromkeys([*request.subject, *self._by_subject], ""), **request.subject}
         subjects |= {kind: target for kind, target in self._targets.items() if target}
         return [self._summary(request, kind, target) for kind, target in subjects.items()]
 
     def _summary(self, request: RunRequest, kind: str, target: str) -> Summary:
-        """Sum up one subject. If it was named, rules that were never run are in it, too."""
+        """Return the summary of one subject. If the request names a subject, rules that were never run are in
+        it."""
         outcomes = self._by_subject.get(kind, {})
         wanted = request.judged_rules if request.subject else frozenset()
         never = RuleOutcome("", Verdict.UNEXERCISED, reason=NEVER_RUN)
