@@ -1,4 +1,4 @@
-"""What one run is asked: the options of the front that was called and of conformance.yaml, read once."""
+"""Puts together what one run is asked to do: the options of the command line and of conformance.yaml."""
 
 import shlex
 from collections.abc import Mapping
@@ -29,8 +29,8 @@ from spatius_sim.subjects.relay.turn_starts import Hook
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """`values` are all options that have a value, by name; `filled` are those that `file` said. `settings`
-    are made of them."""
+    """What one run is asked to do. `values` are all options that have a value, by name; `filled` are those
+    among them that come from `file`. `settings` are made from `values`."""
 
     values: Mapping[str, Any]
     settings: Settings
@@ -39,12 +39,12 @@ class RunRequest:
 
     @property
     def subject(self) -> dict[str, str]:
-        """The subject that is named, by kind, as it may be shown; empty if none is."""
+        """The subject that the user named, by kind, without secrets; empty if none was named."""
         return named_subject(self.values)
 
     @property
     def kind(self) -> str:
-        """The kind of the subject that is named; "" if none is."""
+        """The kind of the subject that the user named; "" if none was named."""
         return next(iter(self.subject), "")
 
     @property
@@ -59,12 +59,13 @@ class RunRequest:
 
     @property
     def judged_rules(self) -> frozenset[str]:
-        """The ids of the rules that were named; if none was, of those at the chosen level."""
+        """The ids of the rules that the user named; if none was named, of all rules that the level
+        selects."""
         return rules_to_judge(self.named_rules, self.settings.level)
 
     @property
     def required_rules(self) -> frozenset[str]:
-        """The ids of the rules without which the run is no pass."""
+        """The ids of the rules that must be exercised, or the run is no pass."""
         profile = profile_named(self.settings.profile)
         return (
             self.judged_rules if self.named_rules else frozenset(filter(profile.requires, self.judged_rules))
@@ -72,12 +73,12 @@ class RunRequest:
 
     @property
     def rules(self) -> list[Rule]:
-        """The rules to judge of the subject that is named, in the catalogue's order."""
+        """The rules that are to be judged on the subject that the user named, in the catalogue's order."""
         return [rule for rule in rules_for(self.kind) if rule.id in self.judged_rules]
 
     def check(self) -> None:
-        """Raises UsageError for settings that cannot be (with file and line, if they stand in a file), and
-        for rules that do not judge the subject that is named."""
+        """Raise UsageError if a setting is wrong, or if a named rule does not judge the named subject. The
+        error has file and line if the setting stands in a file."""
         try:
             self.settings.check()
         except UsageError as error:
@@ -85,12 +86,12 @@ class RunRequest:
         self.check_rules(self.kind)
 
     def with_place(self, error: UsageError) -> UsageError:
-        """The same error, with file and line if it is about an option that stands in the file."""
+        """Return the same error; if it is about an option that stands in the file, with file and line."""
         return error if self.file is None else self.file.with_place(error)
 
     def check_rules(self, kind: str = "") -> None:
-        """Raises UsageError for a rule that does not exist or that judges no subject of this `kind` (""
-        stands for any), and for a plan that cannot be."""
+        """Raise UsageError if a named rule does not exist or does not judge this `kind` of subject ("" is any
+        kind), or if the named plan is wrong."""
         if self.plan_token:
             if len(self.named_rules) != 1:
                 raise UsageError("--plan goes with one --rule, as the report of a failure names both")
@@ -101,14 +102,15 @@ class RunRequest:
                 raise UsageError(f"{rule_id} is a rule for a {judged}, and a {kind} is to be judged")
 
     def exercise(self, rule: Rule) -> Exercise:
-        """The plans by which that rule is judged: the one that is named, or those that exercise the rule."""
+        """Return the plans over which this rule is judged: the plan that the user named, or those that
+        exercise the rule."""
         if self.plan_token:
             return Exercise(plans=just(plan_of(self.plan_token, rule.subject)))
         return exercise_of(rule.id, thorough=profile_named(self.settings.profile).thorough)
 
     def repeated_values(self, rule_id: str, token: str) -> dict[str, Any]:
-        """The options that judge one rule again over the plan of that token, by name; over all of its plans
-        if the token is ""."""
+        """Return the options, by name, that judge one rule again over the plan of this token; if the token is
+        "", over all plans of the rule."""
         needed = {option.name for option in JUDGE_OPTIONS if option.repeated} - self.filled.keys()
         again = {name: value for name, value in self.values.items() if name in needed}
         if self.file is not None:
@@ -117,15 +119,16 @@ class RunRequest:
         return again | {"rule": rule_id} | ({"plan": token} if token else {})
 
     def doctor_command(self) -> str:
-        """The command that finds out why nothing comes from the relay that is named; "" if none is."""
+        """Return the command that finds out why nothing comes from the named relay; "" if the subject is no
+        relay."""
         if self.kind != "relay":
             return ""
-        asked = {option.name for option in ASKED_OF_A_RELAY} - self.filled.keys()
-        again = {name: value for name, value in self.values.items() if name in asked}
-        named = [] if "target" in self.filled else [shlex.quote(shown_subject(self.values["target"]))]
+        needed = {option.name for option in ASKED_OF_A_RELAY} - self.filled.keys()
+        again = {name: value for name, value in self.values.items() if name in needed}
+        target = [] if "target" in self.filled else [shlex.quote(shown_subject(self.values["target"]))]
         if self.file is not None and str(self.file.path) != CONFORMANCE_FILE:
             again["conformance"] = str(self.file.path)
-        return " ".join(["spatius-sim doctor", *named, as_typed(again)]).rstrip()
+        return " ".join(["spatius-sim doctor", *target, as_typed(again)]).rstrip()
 
 
 def request_of(
@@ -136,21 +139,21 @@ def request_of(
     seed: int | None = None,
     turn_hook: Hook | None = None,
 ) -> RunRequest:
-    """The request with these options, by name, and what the file adds to them. `seed` overrides all of them;
-    if nobody says one, it is that of the profile. Raises UsageError if there is no such profile."""
-    said = values_given(values)
-    filled = {} if file is None else file.fill(said)
-    said |= filled
+    """Return the request with these options, by name, and those that the file adds. `seed` overrides the
+    options; if neither says a seed, the profile gives one. Raises UsageError if there is no such profile."""
+    all_values = values_given(values)
+    filled = {} if file is None else file.fill(all_values)
+    all_values |= filled
     try:
         if seed is None:
-            profile = profile_named(said.get("profile", DEFAULT_PROFILE))
-            seed = said["seed"] if "seed" in said else profile.seed()
-        settings = replace(settings_of(said, environment, seed), turn_hook=turn_hook)
+            profile = profile_named(all_values.get("profile", DEFAULT_PROFILE))
+            seed = all_values["seed"] if "seed" in all_values else profile.seed()
+        settings = replace(settings_of(all_values, environment, seed), turn_hook=turn_hook)
     except UsageError as error:
         raise (error if file is None else file.with_place(error)) from error
-    return RunRequest(said, settings, file, filled)
+    return RunRequest(all_values, settings, file, filled)
 
 
 def named_subject(values: Mapping[str, Any]) -> dict[str, str]:
-    """The subject that these options name, by kind, as it may be shown; empty if they name none."""
+    """Return the subject that these options name, by kind, without secrets; empty if they name none."""
     return {kind: shown_subject(values[name]) for name, kind in SUBJECTS.items() if values.get(name)}

@@ -1,4 +1,4 @@
-"""The settings of a run: what its options mean, with every default filled in."""
+"""Makes the settings of a run from its options, with every default filled in, and checks them."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -31,16 +31,21 @@ _CREDENTIALS = {
     "app_id": APP_ID_VARIABLE,
     "avatar_id": AVATAR_ID_VARIABLE,
 }
-"""The environment variables that say who asks a Motion Server."""
+"""The environment variables with the credentials that a Motion Server asks for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the user asked for. `target` is a relay's URL, `server` a Motion Server's, or the two of one
-    that is no mock, `console=URL,ingress=URL`, `client` the command of a client's testee or the ws:// address
-    where it is to find us; if all are "" the embedded subjects are judged. `lacks` names features that the
-    subject is declared to lack, `environment` holds the credentials. `time_budget`: seconds
-    from the first rule on. `wire` is found out if it is "", and `turn` says who starts a turn."""
+    """The settings of a run.
+
+    `target` is the URL of a relay. `server` is the URL of a mock Motion Server; any other has two,
+    `console=URL,ingress=URL`. `client` is the command of a testee, or the ws:// address at which we listen
+    for one. If all three are "", the embedded subjects are judged.
+
+    `lacks` names features that the subject is declared to lack. `environment` holds the credentials.
+    `time_budget` counts in seconds from the first rule on. A `wire` that is "" is found out. `turn` says how
+    a turn is started.
+    """
 
     target: str = ""
     server: str = ""
@@ -62,23 +67,24 @@ class Settings:
 
     @property
     def listens_at(self) -> int | None:
-        """Where our Motion Server waits for the relay that was named, 0 for any free port; None where it does
-        not."""
+        """The port at which our Motion Server waits for the named relay, 0 for any free port; None if it does
+        not wait."""
         if not self.target or UPSTREAM in self.lacks:
             return None
         # A relay that we start is told where we are; another one looks for us at a fixed place.
-        usual = 0 if self.attachment.command else DEFAULT_MOTION_PORT
-        return usual if self.motion_port is None else self.motion_port
+        default_port = 0 if self.attachment.command else DEFAULT_MOTION_PORT
+        return default_port if self.motion_port is None else self.motion_port
 
     def secrets(self) -> Iterator[str]:
-        """What was told in confidence."""
+        """Yield every secret in the settings."""
         attachment = self.attachment
-        told = {"target": self.target, "server": self.server, "client": self.client}
-        told_lists = {"target-env": attachment.environment, "target-header": attachment.headers}
-        return secrets_in({**told, **told_lists}, self.environment)
+        subjects = {"target": self.target, "server": self.server, "client": self.client}
+        variables_and_headers = {"target-env": attachment.environment, "target-header": attachment.headers}
+        return secrets_in({**subjects, **variables_and_headers}, self.environment)
 
     def check(self) -> None:
-        """Raises UsageError for what cannot be."""
+        """Raise UsageError for the first setting that is wrong: unknown names, numbers out of range, URLs
+        that are none, settings that contradict each other."""
         try:
             wire = find_wire(self.wire) if self.wire else None
         except UsageError as error:
@@ -106,8 +112,8 @@ class Settings:
         ):
             if not 0 <= seconds < math.inf:
                 raise UsageError(f"{option} {seconds}: a number of seconds is needed")
-        documents = wire is not None and STREAMING in wire.lacks
-        schemes = ("http", "https") if documents else ("ws", "wss")
+        answers_by_documents = wire is not None and STREAMING in wire.lacks
+        schemes = ("http", "https") if answers_by_documents else ("ws", "wss")
         _check_url("--target", with_port(self.target, 1), schemes)
         if self.server:
             self.place()
@@ -120,19 +126,19 @@ class Settings:
                 )
 
     def place(self) -> ServerAddress:
-        """Where the Motion Server under test is, and with which credentials it is asked.
+        """Return the URLs of the Motion Server under test, and the credentials that we send to it.
 
-        Raises UsageError for URLs that are none, and for a server that is no mock without credentials.
+        Raises UsageError for a URL that is wrong, and for missing credentials if the server is no mock.
         """
-        given = {field: self.environment.get(name, "") for field, name in _CREDENTIALS.items()}
-        key, app_id, avatar_id = given.values()
+        credentials = {field: self.environment.get(name, "") for field, name in _CREDENTIALS.items()}
+        key, app_id, avatar_id = credentials.values()
         if "=" not in self.server.split("://")[0]:
             _check_url("--server", self.server, ("http", "https"))
-            at = urlsplit(self.server).netloc
+            host_and_port = urlsplit(self.server).netloc
             secure = "s" if urlsplit(self.server).scheme == "https" else ""
             return ServerAddress(
-                f"http{secure}://{at}{CONSOLE_ROOT}",
-                f"ws{secure}://{at}{INGRESS_ROOT}",
+                f"http{secure}://{host_and_port}{CONSOLE_ROOT}",
+                f"ws{secure}://{host_and_port}{INGRESS_ROOT}",
                 key or canary_key(self.seed),
                 app_id or APP_ID,
                 avatar_id or AVATAR_ID,
@@ -144,7 +150,7 @@ class Settings:
             raise UsageError(f"--server {shown!r}: console=URL,ingress=URL is needed, or one URL")
         _check_url("--server console", urls["console"], ("http", "https"))
         _check_url("--server ingress", urls["ingress"], ("ws", "wss", "http", "https"))
-        missing = [name for field, name in _CREDENTIALS.items() if not given[field]]
+        missing = [name for field, name in _CREDENTIALS.items() if not credentials[field]]
         if missing:
             raise UsageError(f"--server {shown!r} needs credentials: set {', '.join(missing)}")
         console, ingress = urls["console"], urls["ingress"]
@@ -155,7 +161,7 @@ class Settings:
 
 
 def _check_url(option: str, url: str, schemes: tuple[str, ...]) -> None:
-    """Raises UsageError for a URL that is none, or that has none of these schemes; "" is fine."""
+    """Raise UsageError for a text that is no URL, or a URL with none of these schemes. "" passes."""
     if not url:
         return
     try:
@@ -169,31 +175,33 @@ def _check_url(option: str, url: str, schemes: tuple[str, ...]) -> None:
 
 
 def settings_of(values: Mapping[str, Any], environment: Mapping[str, str], seed: int) -> Settings:
-    """The options with these values, by option name; what is None or missing has its default."""
+    """Return the settings for these values, by option name. A value that is None or missing has its
+    default."""
 
-    def given(**names: str) -> dict[str, Any]:
+    def values_of(**names: str) -> dict[str, Any]:
+        """Return the values that are set, by field of the settings; `names` are the options of the fields."""
         return {field: values[name] for field, name in names.items() if values.get(name) is not None}
 
-    def several(name: str) -> tuple[str, ...]:
+    def list_of(name: str) -> tuple[str, ...]:
         return tuple(values.get(name) or ())
 
     attachment = Attachment(
-        environment=several("target-env"),
-        headers=several("target-header"),
-        subprotocols=several("target-subprotocol"),
-        **given(command="target-cmd", ca="target-ca"),
+        environment=list_of("target-env"),
+        headers=list_of("target-header"),
+        subprotocols=list_of("target-subprotocol"),
+        **values_of(command="target-cmd", ca="target-ca"),
     )
     # A process that ends is noticed at once, so one that has only just been started may take its time.
     patience = {"attach": START_SECONDS} if attachment.command else {}
     folder = values.get("report-dir")
     return Settings(
-        patience=Patience(**patience | given(attach="wait", settle="settle", fallback="fallback-wait")),
+        patience=Patience(**patience | values_of(attach="wait", settle="settle", fallback="fallback-wait")),
         attachment=attachment,
-        lacks=several("lacks"),
+        lacks=list_of("lacks"),
         environment=environment,
         seed=seed,
-        **given(target="target", server="server", client="client", wire="wire", turn="turn")
-        | given(motion_port="motion-port", save_tape="save-tape")
-        | given(level="level", profile="profile", time_budget="time-budget")
+        **values_of(target="target", server="server", client="client", wire="wire", turn="turn")
+        | values_of(motion_port="motion-port", save_tape="save-tape")
+        | values_of(level="level", profile="profile", time_budget="time-budget")
         | ({"traces": Path(folder)} if folder else {}),
     )

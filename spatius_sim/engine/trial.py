@@ -1,4 +1,4 @@
-"""A trial: one subject, judged rule by rule over many plans."""
+"""Judges one subject, rule by rule, over many plans."""
 
 import math
 import time
@@ -34,10 +34,10 @@ from spatius_sim.trace.known_secrets import KnownSecrets
 from spatius_sim.wires.events import Motion
 
 REAL_CLOCK_PLANS = 4
-"""For a client without a settable clock: every plan takes as long as it says."""
+"""So many plans for a client without a settable clock, because every plan takes as long as it says."""
 _PLAN_SECONDS = 400.0
 _LIFELESS_SCENARIOS = 3
-"""So many scenarios without a sign of life, and there will be none."""
+"""After so many scenarios without a sign of life, the subject counts as lost."""
 _BLOCKED_SCENARIOS = 3
 """If so many scenarios broke what a rule presumes, and none kept it, no further one is run for the rule."""
 _REPETITIONS = 3
@@ -45,12 +45,13 @@ _REPETITIONS = 3
 
 
 def _nothing_shorter(plan: object) -> tuple[()]:
+    """Return no plans: for plans that cannot be cut down."""
     return ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Sighting(Generic[P]):
-    """The scenario that broke a rule, and the trace in which it did."""
+    """A plan that broke a rule, what the rule said of it, and the trace in which it did."""
 
     plan: P
     judgement: Judgement
@@ -59,14 +60,15 @@ class _Sighting(Generic[P]):
 
 @dataclass(slots=True)
 class Trial(Generic[P]):
-    """Judges a subject. Every plan is run once, and judged by all rules; `traces` is the folder where the
-    traces of failures are saved, `shorter` gives the plans that a failing one is cut down to; `on_trace` is
-    given every trace. After `deadline`, monotonic seconds, a scenario is begun only to repeat one that broke
-    a rule.
+    """Judges a subject. Every plan is run once, and judged by all rules.
 
-    What was seen broken is told in the end. Its scenario is repeated with all the patience that the user
-    allows: FAILED if it is broken again, INCONCLUSIVE if it is not. Only what a shortened wait missed, and a
-    whole one does not, was never broken.
+    `traces` is the folder where the traces of failures are saved. `shorter` returns the plans that a failing
+    plan may be cut down to. `on_trace` is called with every trace. After `deadline`, in monotonic seconds, a
+    scenario is begun only to repeat one that broke a rule.
+
+    Every breach that was seen is reported. Its scenario is repeated with all the patience that the user
+    allows: FAILED if the rule is broken again, INCONCLUSIVE if it is not. There is one exception: if a wait
+    was cut short, and a full wait shows that the rule is kept, there was no breach.
     """
 
     subject: Subject[P]
@@ -79,34 +81,35 @@ class Trial(Generic[P]):
     shorter: Callable[[P], Iterable[P]] = _nothing_shorter
     on_trace: Callable[[Trace], None] | None = None
     secrets: KnownSecrets = field(default_factory=KnownSecrets)
-    """What must not stand in any outcome."""
+    """The secrets that must not stand in any outcome."""
     unwritten: list[str] = field(default_factory=list)
-    """Of each trace that could not be saved, why."""
+    """Why each trace could not be saved, if any."""
     smallest: dict[str, P] = field(default_factory=dict)
     """The smallest failing plan of each rule that failed."""
     _judged: dict[P, dict[str, Judgement]] = field(default_factory=dict)
     _in_silence: set[P] = field(default_factory=set)
-    """The scenarios in which something was waited for in vain."""
+    """The scenarios in which the kit waited for a turn that was never complete."""
     _hasty: set[P] = field(default_factory=set)
-    """Those in which a wait was cut short: what they miss may have come later."""
+    """The scenarios in which a wait was cut short: what is missing there may have come later."""
     _first_seen: dict[str, _Sighting[P]] = field(default_factory=dict)
     """The first scenario that broke each rule."""
     _unconfirmed: dict[str, dict[P, str]] = field(default_factory=dict)
-    """The scenarios that broke each rule and were not seen to do so again, with what became of that."""
+    """By rule: the scenarios that broke it once and not again, with what happened when they were repeated."""
     _unbroken_yet: dict[str, None] = field(default_factory=dict)
     """The rules that were judged, and that a scenario of another rule may still break."""
     _unreachable: str = ""
     _attached: bool = False
     _clean_turn_completed: bool = False
     _lifeless: int = 0
+    """Scenarios without a sign of life, before the first clean turn."""
     _silent: int = 0
-    """Scenarios in a row, since the last sign of life, in which nothing went wrong that we caused."""
+    """Scenarios in a row without a sign of life, after the first clean turn, in which we caused no fault."""
 
     def judge(
         self, rule_id: str, plans: SearchStrategy[P], sure: Sequence[P] = (), most: int | None = None
     ) -> RuleOutcome:
-        """The outcome of one rule over the plans that are `sure` to be run and those that are drawn, `most`
-        of them if that is less than there may be."""
+        """Judge one rule, and return its outcome. The plans in `sure` are run first, then plans drawn from
+        `plans`: as many as the profile says, and no more than `most`."""
         if self._out_of_time():
             return self.left_open(rule_id, "out of time: it was not reached")
         if not self._try_attach():
@@ -118,7 +121,8 @@ class Trial(Generic[P]):
         left_out: set[P] = set()
 
         def fails(plan: P) -> bool:
-            """Whether that plan breaks the rule. It is run, unless nothing can be learnt from it any more."""
+            """Whether this plan breaks the rule. The plan is run, unless nothing can be learnt from it any
+            more."""
             if lost or any(judgement.verdict is Verdict.NOT_APPLICABLE for judgement in seen.values()):
                 return False
             if plan not in self._judged and _are_all_blocked(seen.values()):
@@ -170,30 +174,31 @@ class Trial(Generic[P]):
         return outcome
 
     def left_open(self, rule_id: str, reason: str, scenarios: int = 0) -> RuleOutcome:
-        """The outcome of a rule that is not judged any further: what another rule's scenarios broke of it, or
-        that it is not exercised, for this reason."""
-        open_still = RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, scenarios, reason=reason)
-        return self._broken_elsewhere(rule_id) or open_still
+        """Return the outcome of a rule that is not judged any further, for this reason: UNEXERCISED, unless a
+        scenario of another rule broke the rule."""
+        unexercised = RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, scenarios, reason=reason)
+        return self._broken_elsewhere(rule_id) or unexercised
 
     def overturned(self, outcome: RuleOutcome) -> list[RuleOutcome]:
-        """What becomes of rules that were not broken, that of the `outcome` or one before, if a scenario of
-        another rule has broken them since: FAILED or INCONCLUSIVE."""
+        """Return new outcomes, FAILED or INCONCLUSIVE, of rules that were judged as not broken before and
+        that a scenario of another rule has broken since. The rule of this `outcome` is remembered as
+        judged."""
         if outcome.verdict in (Verdict.PASSED, Verdict.UNEXERCISED) and not outcome.blocked_by:
             self._unbroken_yet[outcome.rule_id] = None
-        found = [broken for rule_id in self._unbroken_yet if (broken := self._broken_elsewhere(rule_id))]
-        for broken in found:
+        overturned = [broken for rule_id in self._unbroken_yet if (broken := self._broken_elsewhere(rule_id))]
+        for broken in overturned:
             del self._unbroken_yet[broken.rule_id]
-        return found
+        return overturned
 
     def _may_fail(self, rule_id: str, plan: P) -> bool:
-        """Whether that scenario broke the rule, and was not repeated in vain."""
+        """Whether this scenario broke the rule, and is not one that kept the rule when it was repeated."""
         broken = self._judged[plan][rule_id].verdict is Verdict.FAILED
         return broken and plan not in self._unconfirmed.get(rule_id, ())
 
     def _broken_elsewhere(self, rule_id: str) -> RuleOutcome | None:
-        """What any scenario so far says against a rule: FAILED if it is broken again, INCONCLUSIVE if it is
-        not, None if nothing was seen. Runs even after the deadline: a breach that was
-        seen must be reported."""
+        """Repeat every scenario so far that broke the rule, and return the outcome: FAILED if the rule is
+        broken again, INCONCLUSIVE if it is not, None if no scenario broke it. This runs even after the
+        deadline, because a breach that was seen must be reported."""
         for plan in [plan for plan in self._judged if self._may_fail(rule_id, plan)]:
             try:
                 failed = self._confirm_by_repeating(rule_id, plan, 1)
@@ -206,20 +211,21 @@ class Trial(Generic[P]):
         return self._outcome_unconfirmed(rule_id, 1) if self._unconfirmed.get(rule_id) else None
 
     def judgements(self) -> Collection[dict[str, Judgement]]:
-        """What each rule said of each scenario that was run, in the order in which they were."""
+        """Return what each rule said of each scenario, by rule id, in the order of the scenarios."""
         return self._judged.values()
 
     def broken_so_far(self) -> dict[str, str]:
-        """What was broken in any scenario yet, by rule: not confirmed, and maybe not to be judged at all."""
-        found: dict[str, str] = {}
+        """Return, by rule, what happened instead in a scenario that broke the rule. None of this is
+        confirmed, and some of these rules may not be judged in this run."""
+        suspects: dict[str, str] = {}
         for judgements in self.judgements():
             for rule_id, judgement in judgements.items():
                 if judgement.broken:
-                    found.setdefault(rule_id, judgement.broken[0].actual)
-        return found
+                    suspects.setdefault(rule_id, judgement.broken[0].actual)
+        return suspects
 
     def detach(self) -> None:
-        """Let go of the subject."""
+        """Detach the subject, if it is attached."""
         if self._attached:
             self.loop.run(self.subject.detach(), _PLAN_SECONDS)
 
@@ -227,8 +233,8 @@ class Trial(Generic[P]):
         return time.monotonic() >= self.deadline
 
     def _try_attach(self) -> bool:
-        """Attach the subject if it is not attached, and return whether it is; a subject that cannot be
-        reached is tried once."""
+        """Attach the subject if it is not attached, and return whether it is attached now. A subject that
+        cannot be reached is tried only once."""
         if not self._attached and not self._unreachable:
             try:
                 self.loop.run(self.subject.attach(), None)
@@ -238,8 +244,8 @@ class Trial(Generic[P]):
         return self._attached
 
     def _outcome_without_subject(self, rule_id: str) -> RuleOutcome:
-        """What the scenarios that were run before the subject was lost say of a rule: a breach that was seen
-        stays one, and nothing else is known."""
+        """Return the outcome of a rule from the scenarios that were run before the subject was lost: a breach
+        that was seen is reported, and any other rule is INCONCLUSIVE."""
         for plan, judgements in self._judged.items():
             broken = judgements[rule_id].broken
             if broken and plan in self._hasty:
@@ -253,7 +259,8 @@ class Trial(Generic[P]):
         return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=self._unreachable)
 
     def _run_and_judge(self, rule_id: str, plan: P) -> Judgement:
-        """What the rule says of a plan, which is run once. Raises UnreachableError if nothing ever moves."""
+        """Return what the rule says of a plan, and run the plan if this is the first time. Raises
+        UnreachableError if the subject has shown no sign of life in any scenario so far."""
         if plan not in self._judged:
             trace = self._run(plan)
             self._keep_judgements(plan, trace, judge(trace))
@@ -265,7 +272,7 @@ class Trial(Generic[P]):
         return self._judged[plan][rule_id]
 
     def _keep_judgements(self, plan: P, trace: Trace, judgements: dict[str, Judgement]) -> None:
-        """Keep what all rules say of a plan, and the first trace that breaks each rule."""
+        """Remember what all rules say of a plan, and the first trace that breaks each rule."""
         self._judged[plan] = judgements
         if not all(wait.complete for wait in _waits_for_turns(trace)):
             self._in_silence.add(plan)
@@ -274,7 +281,8 @@ class Trial(Generic[P]):
                 self._first_seen.setdefault(rule_id, _Sighting(plan, judgement, trace))
 
     def _run(self, plan: P, *, patient: bool = False) -> Trace:
-        """Run a plan, and watch for signs of life. Raises UnreachableError if the subject is lost."""
+        """Run a plan, count signs of life, and return the trace. Raises UnreachableError if the subject is
+        lost."""
         try:
             trace = self.loop.run(self.subject.run(plan, patient=patient), _PLAN_SECONDS)
         except TimeoutError as error:
@@ -296,9 +304,9 @@ class Trial(Generic[P]):
         return trace
 
     def _confirm_by_repeating(self, rule_id: str, plan: P, scenarios: int) -> RuleOutcome | None:
-        """The failure of a rule, if the scenario that broke it breaks it again; the trace of the repetition
-        is the evidence. None if it is kept now: then the scenario is unconfirmed, unless its wait had been
-        cut short and only showed that more patience was needed."""
+        """Repeat a scenario that broke a rule. Return the failure, with the new trace as evidence, if the
+        rule is broken again; else None. The scenario is then unconfirmed, unless a wait had been cut short in
+        it and the rule is kept now."""
         self.smallest[rule_id] = plan
         for _ in range(_REPETITIONS):
             trace = self._run(plan, patient=True)
@@ -309,7 +317,9 @@ class Trial(Generic[P]):
                 return RuleOutcome(rule_id, Verdict.FAILED, again.exercised, scenarios, failure=failure)
             if again.verdict is Verdict.PASSED and plan in self._hasty:
                 self._hasty.discard(plan)
-                self._first_seen = {r: seen for r, seen in self._first_seen.items() if seen.plan != plan}
+                self._first_seen = {
+                    name: sighting for name, sighting in self._first_seen.items() if sighting.plan != plan
+                }
                 self._keep_judgements(plan, trace, judgements)
                 return None
         what_happened = f"it was not seen again when repeated {_REPETITIONS} times"
@@ -317,7 +327,7 @@ class Trial(Generic[P]):
         return None
 
     def _outcome_unconfirmed(self, rule_id: str, scenarios: int) -> RuleOutcome:
-        """The outcome of a rule that was broken, and not seen to be broken again."""
+        """Return the outcome of a rule that was broken once, and not again when its scenario was repeated."""
         unconfirmed = self._unconfirmed[rule_id]
         first = self._first_seen.get(rule_id)
         plan = first.plan if first is not None and first.plan in unconfirmed else next(iter(unconfirmed))
@@ -333,22 +343,24 @@ class Trial(Generic[P]):
             rule_id, Verdict.INCONCLUSIVE, judgement.exercised, scenarios, reason=reason, failure=failure
         )
 
-    def _make_failure(self, seen: _Sighting[P], *, confirmed: bool) -> Failure:
-        """Save the trace in which a rule was broken, and describe the breach."""
-        path = self.traces / f"{seen.judgement.rule_id}.tape"
-        broken = seen.judgement.broken[0]
-        failure = failure_of(broken, seen.trace, str(seen.plan), path, confirmed=confirmed)
-        failure = replace(failure, silence=seen.plan in self._in_silence)
+    def _make_failure(self, sighting: _Sighting[P], *, confirmed: bool) -> Failure:
+        """Save the trace in which a rule was broken, and return the failure; its `trace` is "" if that cannot
+        be saved."""
+        path = self.traces / f"{sighting.judgement.rule_id}.tape"
+        broken = sighting.judgement.broken[0]
+        failure = failure_of(broken, sighting.trace, str(sighting.plan), path, confirmed=confirmed)
+        failure = replace(failure, silence=sighting.plan in self._in_silence)
         try:
-            write_traces(path, suite_header(self.seed), [seen.trace])
+            write_traces(path, suite_header(self.seed), [sighting.trace])
         except UsageError as error:
             self.unwritten.append(str(error))
             return replace(failure, trace="")
         return failure
 
     def _outcome_when_lost(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
-        """A subject that dies after its first clean turn fails the rule being exercised, and leaves the
-        others open unless it comes back."""
+        """Return the outcome of the rule that was being judged when the subject was lost: FAILED if the
+        subject had completed a clean turn before. Other rules are judged only if the subject can be attached
+        again."""
         self._attached = False
         if not self._clean_turn_completed:
             self._unreachable = self._unreachable or reason
@@ -357,7 +369,7 @@ class Trial(Generic[P]):
         return RuleOutcome(rule_id, Verdict.FAILED, 0, scenarios, failure=failure)
 
     def _outcome_unbroken(self, rule_id: str, seen: list[Judgement]) -> RuleOutcome:
-        """The outcome of a rule that none of these judgements found broken."""
+        """Return the outcome of a rule that none of these judgements found broken."""
         if not self._clean_turn_completed:
             reason = f"{self.subject.target} completed no turn"
             return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=reason)
@@ -380,29 +392,31 @@ class Trial(Generic[P]):
 
 
 def suite_header(seed: int) -> TapeHeader:
-    """The header of a tape of ours: its speech is made from the seed, nobody's, and stays on it."""
+    """Return the header of a tape that the kit writes. Speech stays on such a tape: it is made from the seed,
+    and is no person's voice."""
     redactions = ("secrets", "names")
     return TapeHeader("suite", int(time.time() * 1000), __version__, seed, (PLAN_SAMPLE_RATE,), redactions)
 
 
 def _are_all_blocked(seen: Collection[Judgement]) -> bool:
+    """Whether another broken rule blocked all of these judgements, and there are enough of them to stop."""
     return len(seen) >= _BLOCKED_SCENARIOS and all(judgement.blocked_by for judgement in seen)
 
 
 def _waits_for_turns(trace: Trace) -> list[WaitEnded]:
+    """Return the ends of all waits for a whole turn."""
     ended = (event.what for event in trace.on_lane(Lane.KIT) if isinstance(event.what, WaitEnded))
     return [wait for wait in ended if wait.what_for is Awaited.TURN]
 
 
 def _should_show_life(plan: object, trace: Trace) -> bool:
-    """Whether a whole turn was waited for, with a Motion Server that was well."""
+    """Whether the kit waited for a whole turn, and the plan has no fault of Motion Server."""
     return bool(_waits_for_turns(trace)) and not (isinstance(plan, Plan) and plan.motion_server.faults)
 
 
 def _shows_life(trace: Trace) -> bool:
-    """Whether a turn was waited for to its end and anything of it came: its audio at Motion Server, or
-    motion. Audio that comes back to the client alone says nothing of a relay: it may be an echo. A client
-    that answered a whole plan is alive."""
+    """Whether the kit waited for a turn and some of it came: audio at Motion Server, or motion. Audio that
+    only comes back to the client may be an echo. A client that answered a whole plan shows life."""
     if trace.header.subject == "client":
         return True
     return bool(_waits_for_turns(trace)) and any(

@@ -1,4 +1,4 @@
-"""One run from its request to its ending, for a front that leaves everything to the engine."""
+"""Runs one request from its beginning to its ending, for a front that leaves everything to the engine."""
 
 import logging
 import signal
@@ -21,23 +21,24 @@ from spatius_sim.reporting.harmless import some_lines
 
 
 class RunWatcher(Protocol):
-    """Hears how far a run is. It shows what it likes, and decides nothing."""
+    """Is called as a run goes on, to show the user how far it is. It decides nothing."""
 
     def run_begins(self, environment: Mapping[str, str]) -> None:
-        """Motion Server listens, if it does; `environment` points a relay there."""
+        """Called before the first rule. `environment` points a relay at our Motion Server; empty if it does
+        not listen."""
 
     def rule_begins(self, rule_id: str, number: int, total: int) -> None:
-        """A rule is judged next: `number` (from 1) of `total`."""
+        """Called before a rule is judged: `number` (from 1) of `total`."""
 
     def rule_ends(self, result: RuleResult) -> None:
-        """A rule was judged, or the kit failed at it."""
+        """Called after a rule was judged, or after the kit failed to judge it."""
 
 
 def judge_run(request: RunRequest, watcher: RunWatcher) -> Ending:
-    """Judge every rule of the request on the subject that it names, and write the reports.
+    """Judge every rule of the request on the subject that it names, write the reports, and return the ending.
 
-    An interruption, a failure of the kit and what only a run shows to be impossible are endings. Raises
-    UsageError for a request that cannot be, before anything is started.
+    Raises UsageError for a request that is wrong, before anything is started. Later errors do not raise: an
+    interruption, a failure of the kit or a UsageError during the run is told by the ending.
     """
     paths = report_paths(request.values)
     make_room(paths)
@@ -62,7 +63,8 @@ def judge_run(request: RunRequest, watcher: RunWatcher) -> Ending:
 def _judge_rules(
     request: RunRequest, baseline: RunBaseline, outcomes: RunOutcomes, watcher: RunWatcher
 ) -> None:
-    """Judge rule by rule into the outcomes, until all are judged or something breaks the run off."""
+    """Judge rule by rule, and add each result to the outcomes, until all are judged or the run is broken off.
+    Why it was broken off is written to the outcomes, too."""
     judging = Judging(request, baseline)
     opened = False
     try:
@@ -94,14 +96,15 @@ def _judge_rules(
 
 
 def _without_secrets(result: RuleResult, judging: Judging) -> RuleResult:
-    """The result, with texts that may be shown: what the subject said may be quoted there."""
+    """Return the result with complaints that may be shown: cut to a length, and without secrets that the
+    subject may have repeated."""
     texts = (judging.run.secrets.text(text) for text in result.complaints)
     return replace(result, complaints=tuple(some_lines(text, LONGEST_COMPLAINT) for text in texts))
 
 
 @contextmanager
 def _warnings_hidden() -> Iterator[None]:
-    """Keep what libraries log from the terminal: it may quote what a subject said."""
+    """Keep the logs of libraries from the terminal, because they may quote what a subject said."""
     nowhere = logging.NullHandler()
     logging.getLogger().addHandler(nowhere)
     try:
