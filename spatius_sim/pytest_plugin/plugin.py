@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["spatius_sim.pytest_plugin.tapes"]
 
 _OUR_FIXTURES = frozenset({"spatius_judge", "spatius_judge_tape"})
-"""Items with these judge; the tests of a team that has us installed are none of our business."""
+"""An item with one of these fixtures judges a rule; any other item is a test of the team."""
 
 _ENDING: "pytest.StashKey[Ending]" = pytest.StashKey()
 _OUTCOMES: "pytest.StashKey[SessionOutcomes]" = pytest.StashKey()
@@ -71,12 +71,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser, args: list[str]
 ) -> None:
-    """Let `--NAME` mean `--spatius-NAME`, if no plugin or conftest.py owns it: they are all loaded now."""
+    """Let `--NAME` mean `--spatius-NAME`, if no plugin and no conftest.py owns `--NAME`: all are loaded
+    now."""
     understand_short_names(early_config, parser, args)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Register what a team's conftest.py may define."""
+    """Register the hook that a team's conftest.py may define."""
     from spatius_sim.pytest_plugin import turn_hook
 
     pluginmanager.add_hookspecs(turn_hook)
@@ -84,15 +85,16 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Run the suite of a subject alone, if one is named."""
-    config.stash[_OUTCOMES] = outcomes = SessionOutcomes()
-    config.pluginmanager.register(outcomes)
+    """Check the options. If a subject is named, check the whole request, and collect its suite alone unless
+    the user names tests."""
+    config.stash[_OUTCOMES] = collected = SessionOutcomes()
+    config.pluginmanager.register(collected)
     with usage_errors():
         refuse_empty_options(config)
-        named = names_subject(config)
+        subject_is_named = names_subject(config)
         if not is_worker(config):
             check_reports(config)
-        if not named:
+        if not subject_is_named:
             if config.getoption("spatius_save_tape") and is_distributed(config):
                 raise UsageError("--save-tape: several workers cannot write one tape: leave out -n")
             return
@@ -110,14 +112,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Give a worker of pytest-xdist the seed: it draws none of its own."""
+    """Give the seed of the run to a worker of pytest-xdist, so that the worker draws none of its own."""
     if given_options(node.config):
         node.workerinput[WORKERS_SEED] = request_in(node.config).settings.seed
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let one worker of pytest-xdist judge the subject that is named."""
+    """Return a scheduler that lets one worker of pytest-xdist judge all rules; None if no subject is
+    named."""
     if not names_subject(config):
         return None
     from spatius_sim.pytest_plugin.xdist import OneWorkerForTheSubject
@@ -126,7 +129,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Listen: a relay that is named may connect to our Motion Server at any time from now on."""
+    """Start to show progress, and start our Motion Server: a relay may connect there at any time from now
+    on."""
     config = session.config
     if not names_subject(config) or is_worker(config):
         return
@@ -139,7 +143,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """The subject, the seed, and how to point a relay here."""
+    """Return the lines with the subject, the seed, and the environment that points a relay here."""
     if not names_subject(config):
         return []
     from spatius_sim.engine.run_header import environment_to_come, header_lines
@@ -151,18 +155,19 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the items of the rules that `--rule` names and no other item, and of `--level` the rules of these
-    levels. The tests of a team are all kept, unless items of ours run beside them."""
+    """Deselect the items that `--rule` and `--level` leave out. With `--rule` the tests of a team are
+    deselected, too; with `--level` they are kept. If no item judges a rule, nothing is deselected."""
     if not any(map(_rule_of, items)) or not (names_subject(config) or given_options(config)):
         return
     with usage_errors():
         request = request_in(config)
         request.check_rules()
-    named = request.named_rules
-    if not (named or request.values.get("level")):
+    named_rules = request.named_rules
+    if not (named_rules or request.values.get("level")):
         return
-    judged = request.judged_rules if named else {"", *request.judged_rules}
-    kept = [item for item in items if _rule_of(item) in judged]
+    no_rule = ""  # What _rule_of returns for a test of the team.
+    wanted = request.judged_rules if named_rules else {no_rule, *request.judged_rules}
+    kept = [item for item in items if _rule_of(item) in wanted]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 
@@ -181,12 +186,13 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
     config, item = request.config, request.node
 
     def judge_rule() -> None:
-        """Judge the rule, write the result onto the report of the item, and end the item accordingly."""
+        """Judge the rule, write the result onto the report of the item, and let the item pass, fail or be
+        skipped. A UsageError ends the whole run, or in a worker fails the item."""
         try:
             result = judging_in(config).judge(spatius_rule)
         except UsageError as error:
             if not is_worker(config):
-                config.stash[_OUTCOMES].found.usage_error = str(error)
+                config.stash[_OUTCOMES].outcomes.usage_error = str(error)
                 pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
             note_usage_error(item, str(error))
             pytest.fail(str(error), pytrace=False)
@@ -202,7 +208,8 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
 
 
 def _end_item(result: "RuleResult") -> None:
-    """Let the item that judged a rule pass, fail, be expected to fail or be skipped."""
+    """Return if the item passes. Raise the exception of pytest by which it fails, is expected to fail, or is
+    skipped."""
     from spatius_sim.rules.findings import Verdict
 
     outcome = result.outcomes[0]
@@ -225,8 +232,9 @@ def motion_server() -> "Iterator[RunningMotionServer]":
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Make harmless what a subject said: if the kit crashes, its traceback and its log may quote that. Judge
-    no rule by what an interrupt brought about."""
+    """Remove secrets and control characters from the report of an item that judged a rule, because a
+    traceback and a log may quote the subject. Raises KeyboardInterrupt if a signal came before: such a result
+    is worthless."""
     INTERRUPTION.check()
     report = yield
     if not _OUR_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) and _rule_of(item):
@@ -234,9 +242,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         from spatius_sim.reporting.harmless import some_lines
 
         if report.failed:
-            ours = isinstance(report.longrepr, str)
+            is_complaint = isinstance(report.longrepr, str)
             text = without_secrets(item.config, report.longreprtext)
-            report.longrepr = some_lines(text, *([LONGEST_COMPLAINT] if ours else []))
+            report.longrepr = some_lines(text, *([LONGEST_COMPLAINT] if is_complaint else []))
         sections = [(title, without_secrets(item.config, text)) for title, text in report.sections]
         report.sections = [(title, some_lines(text)) for title, text in sections]
     return report
@@ -244,37 +252,38 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """End a run in which rules were judged: the process, the text and the reports say the same."""
+    """End a run in which rules were judged: stop what was started, write the reports, set the exit status of
+    the session, and print the verdicts if pytest will not ask for them."""
     config = session.config
-    outcomes = config.stash[_OUTCOMES]
+    collected = config.stash[_OUTCOMES]
     if JUDGING in config.stash:
-        interrupted = config.stash[JUDGING].close(outcomes.found)
+        interrupted = config.stash[JUDGING].close(collected.outcomes)
         if interrupted:
             session.exitstatus = pytest.ExitCode.INTERRUPTED
     if is_worker(config):
-        outcomes.note_end(config)
+        collected.note_end(config)
         return
     if not _judges_a_subject(config):
         return
     from spatius_sim.engine.run_ending import end_run
-    from spatius_sim.pytest_plugin.print_ending import broken_off, is_told_by_pytest, print_ending
+    from spatius_sim.pytest_plugin.print_ending import broken_off, is_summary_asked_for, print_ending
 
     status = session.exitstatus
     config.stash[_ENDING] = ending = end_run(
-        [*outcomes.found.summaries(request_in(config)), *config.stash.get(CHECKED, ())],
-        partial(broken_off, outcomes, status),
+        [*collected.outcomes.summaries(request_in(config)), *config.stash.get(CHECKED, ())],
+        partial(broken_off, collected, status),
         baseline_in(config),
         reports_asked(config),
-        outcomes.found.unwritten,
+        collected.outcomes.unwritten,
     )
     session.exitstatus = int(ending.code)
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None and not is_told_by_pytest(status):
+    if reporter is not None and not is_summary_asked_for(status):
         print_ending(reporter, ending)
 
 
 def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
-    """Print the verdicts, last."""
+    """Print the verdicts, if rules were judged."""
     ending = terminalreporter.config.stash.get(_ENDING, None)
     if ending is not None:
         from spatius_sim.pytest_plugin.print_ending import print_ending
@@ -283,12 +292,13 @@ def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None
 
 
 def _judges_a_subject(config: pytest.Config) -> bool:
-    """Whether this is a run in which rules are judged."""
-    judged = config.stash[_OUTCOMES].any or JUDGING in config.stash or CHECKED in config.stash
-    return judged or names_subject(config)
+    """Whether rules are judged in this run."""
+    any_judged = config.stash[_OUTCOMES].any_rule_judged or JUDGING in config.stash or CHECKED in config.stash
+    return any_judged or names_subject(config)
 
 
 def _rule_of(item: pytest.Item) -> str:
+    """Return the id of the rule that an item judges; "" if the item is a test of the team."""
     callspec = getattr(item, "callspec", None)
-    given = callspec.params if callspec else {}
-    return str(given.get("spatius_rule") or given.get("spatius_taped_rule", ""))
+    params = callspec.params if callspec else {}
+    return str(params.get("spatius_rule") or params.get("spatius_taped_rule", ""))

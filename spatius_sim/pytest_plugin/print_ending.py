@@ -1,4 +1,4 @@
-"""How a pytest session in which rules were judged ends."""
+"""Works out how a pytest session in which rules were judged ended, and prints the ending."""
 
 import sys
 from io import StringIO
@@ -14,31 +14,37 @@ if TYPE_CHECKING:
     from spatius_sim.reporting.exit_code import ExitCode
     from spatius_sim.reporting.summary import BrokenOff
 
-_TOLD_BY_PYTEST = frozenset(pytest.ExitCode) - {pytest.ExitCode.INTERNAL_ERROR}
-"""The statuses of a session after which pytest asks its plugins for their summaries."""
+_SUMMARY_STATUSES = frozenset(pytest.ExitCode) - {pytest.ExitCode.INTERNAL_ERROR}
+"""The exit statuses of a session after which pytest asks its plugins for their summaries."""
+
+_NOT_INTERRUPTED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+"""The exit statuses of a session that ran to its end."""
 
 
-def broken_off(outcomes: "SessionOutcomes", status: int, verdicts: "ExitCode") -> "BrokenOff | None":
-    """What a session to which pytest gave that status ended with, beside verdicts that mean this exit code;
-    None if they alone say it."""
+def broken_off(collected: "SessionOutcomes", status: int, verdicts: "ExitCode") -> "BrokenOff | None":
+    """Return why the session was broken off; None if the verdicts alone say how it ended.
+
+    `status` is the exit status that pytest gave to the session, and `verdicts` the exit code that the
+    verdicts mean. Side effect: the reason that `status` tells is first written into the collected outcomes.
+    """
     from spatius_sim.engine.run_outcomes import BY_A_SIGNAL
     from spatius_sim.reporting.exit_code import ExitCode
     from spatius_sim.reporting.summary import BrokenOff
 
-    found = outcomes.found
+    outcomes = collected.outcomes
     if status == pytest.ExitCode.INTERNAL_ERROR:
-        found.internal_error = found.internal_error or "pytest had an internal error"
+        outcomes.internal_error = outcomes.internal_error or "pytest had an internal error"
     elif status == pytest.ExitCode.USAGE_ERROR:
-        found.usage_error = found.usage_error or _usage_error_of_pytest()
+        outcomes.usage_error = outcomes.usage_error or _usage_error_of_pytest()
     elif status not in _NOT_INTERRUPTED:
-        found.interruption = found.interruption or BY_A_SIGNAL
+        outcomes.interruption = outcomes.interruption or BY_A_SIGNAL
     else:
-        found.interruption = ""
-    if (why := found.broken_off()) is not None or verdicts is not ExitCode.PASSED:
+        outcomes.interruption = ""
+    if (why := outcomes.broken_off()) is not None or verdicts is not ExitCode.PASSED:
         return why
     match status:
         case pytest.ExitCode.TESTS_FAILED:
-            return BrokenOff(ExitCode.RULE_FAILED, outcomes.others_failed)
+            return BrokenOff(ExitCode.RULE_FAILED, collected.others_failed)
         case pytest.ExitCode.NO_TESTS_COLLECTED:
             return BrokenOff(ExitCode.NOT_EXERCISED, "pytest collected nothing")
     return None
@@ -59,16 +65,14 @@ def print_ending(reporter: "pytest.TerminalReporter", ending: "Ending") -> None:
         reporter.write_line(f"spatius-sim: {line}")
 
 
-def is_told_by_pytest(status: int) -> bool:
-    """Whether pytest asks for a summary after a session of that status."""
-    return status in _TOLD_BY_PYTEST
-
-
-_NOT_INTERRUPTED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+def is_summary_asked_for(status: int) -> bool:
+    """Whether pytest asks its plugins for a summary after a session with this exit status."""
+    return status in _SUMMARY_STATUSES
 
 
 def _usage_error_of_pytest() -> str:
-    """What pytest tells once its plugins are done: it is raised while they hear that the session ends."""
+    """Return the text of the UsageError that ends the session. pytest calls its plugins while that error is
+    being handled, and prints it only afterwards."""
     error = sys.exception()
     if isinstance(error, pytest.UsageError):
         return "; ".join(map(str, error.args))

@@ -1,4 +1,4 @@
-"""What is going on, while pytest judges a subject."""
+"""Shows how far a run is, while pytest judges a subject."""
 
 import os
 from typing import TYPE_CHECKING, TextIO
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Takes the place of pytest's dots in a run in which every item judges a rule."""
+    """A pytest plugin that shows progress in place of pytest's dots, if every item judges a rule."""
 
     def __init__(self, reporter: "pytest.TerminalReporter", lines: "ProgressLines") -> None:
         self._reporter, self._lines = reporter, lines
@@ -21,7 +21,7 @@ class Progress:
         reporter.showfspath = False
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Learn how many rules there are."""
+        """Remember how many rules are to be judged."""
         self._total = len(session.items)
 
     def pytest_runtestloop(self) -> None:
@@ -33,7 +33,7 @@ class Progress:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Say that a rule is under way."""
+        """Show that a rule is being judged."""
         self._lines.rule_begins(rule_in(nodeid), self._done + 1, self._total)
 
     def pytest_runtest_logfinish(self) -> None:
@@ -41,14 +41,14 @@ class Progress:
         self._done += 1
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Tell at once what failed."""
+        """Show at once what failed."""
         if report.when == "call":
             outcomes = [outcome for *_, outcome in outcomes_of(report)]
             self._lines.rule_ends(outcomes, suspects_of(report), report.longreprtext if report.failed else "")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """Take away the dots: the verdicts follow at the end."""
+        """Return a status without a dot for each item: the verdicts follow at the end."""
         if report.when != "call" or hasattr(report, "wasxfail"):
             return ("xfailed", "", "") if report.when == "call" and report.skipped else None
         return report.outcome, "", ""
@@ -61,8 +61,8 @@ class Progress:
 
 
 def show_progress(config: pytest.Config) -> None:
-    """Let a run in which every item judges a rule tell how far it is. A user who asks pytest for words for
-    each item, or for silence, gets these."""
+    """Replace pytest's dots by lines that say how far the run is. Nothing is replaced if the user asks pytest
+    for more words (`-v`) or for fewer (`-q`)."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and config.get_verbosity() == 0:
         from spatius_sim.reporting.formats.progress import ProgressLines

@@ -1,4 +1,4 @@
-"""Where the reports of a pytest run go. Nothing heavy is imported before one is asked for."""
+"""Says where the reports of a pytest run go. Nothing heavy is imported before a report is asked for."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,17 +10,19 @@ if TYPE_CHECKING:
     import pytest
 
 _PYTESTS_OWN_SUMMARY = "fE"
-"""What pytest repeats at its end if nobody asked for more: the verdicts stand there."""
+"""pytest's default for `-r`: it repeats failures and errors at the end, where the verdicts stand."""
 
 
 def end_with_verdicts(config: "pytest.Config") -> None:
-    """Take away what pytest would repeat after the verdicts, if nobody asked for it."""
+    """Turn off the list of failures that pytest would print after the verdicts, unless the user chose a
+    list."""
     if config.option.reportchars == _PYTESTS_OWN_SUMMARY:
         config.option.reportchars = ""
 
 
 def check_reports(config: "pytest.Config") -> None:
-    """Raises UsageError for a report that could not be written."""
+    """Make room for the reports that are asked for, which deletes older ones. Raises UsageError if a report
+    could not be written."""
     paths = reports_asked(config)
     if paths:
         from spatius_sim.reporting.formats.files import make_room
@@ -29,7 +31,7 @@ def check_reports(config: "pytest.Config") -> None:
 
 
 def reports_asked(config: "pytest.Config") -> dict[str, Path]:
-    """The file of each format that is asked for."""
+    """Return the file of each report format that is asked for."""
     values = values_in(config)
     if not any(option.name in values for option in REPORT_OPTIONS):
         return {}

@@ -1,4 +1,4 @@
-"""What a pytest run judges: the request, the judging and the baseline, each made once, when first needed.
+"""Keeps the request, the judging and the baseline of a pytest run; each is made once, when first needed.
 
 Nothing heavy is imported before that, for pytest loads this in every project that has us installed.
 """
@@ -41,8 +41,8 @@ _BASELINE: "pytest.StashKey[RunBaseline]" = pytest.StashKey()
 
 
 def given_options(config: pytest.Config) -> dict[str, Any]:
-    """The options of the command line that have a value, by name. If the user names tests, the environment
-    names no target."""
+    """Return the options of the command line that have a value, by name. If they name no subject, no tape and
+    no tests, the target is that of the environment."""
     given = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
     if not (subject_named(given) or _names_tests(config) or config.getoption("spatius_tape")):
         given["target"] = os.environ.get(TARGET_VARIABLE)
@@ -50,12 +50,12 @@ def given_options(config: pytest.Config) -> dict[str, Any]:
 
 
 def refuse_empty_options(config: pytest.Config) -> None:
-    """Raises UsageError for an option without a value. The same for an empty target in the environment, if an
-    option of the judge is given: else the tests of the team would run, and nothing be judged."""
+    """Raise UsageError if the value of an option is empty. If options are given but no subject, the target in
+    the environment must not be empty either: the tests of the team would run, and nothing would be judged."""
     refuse_empty({f"--{option.name}": config.getoption(option.field) for option in JUDGE_OPTIONS})
     given = given_options(config)
-    named = subject_named(given) or given.get("conformance") or config.getoption("spatius_tape")
-    if given and not (named or _names_tests(config)):
+    says_what_to_judge = subject_named(given) or given.get("conformance") or config.getoption("spatius_tape")
+    if given and not (says_what_to_judge or _names_tests(config)):
         refuse_empty({TARGET_VARIABLE: os.environ.get(TARGET_VARIABLE)})
 
 
@@ -66,13 +66,14 @@ def names_subject(config: pytest.Config) -> bool:
     given = given_options(config)
     if config.getoption("spatius_tape"):
         return bool(subject_named(given))
-    asked = bool(subject_named(given) or given.get("conformance"))
-    return asked and bool(request_in(config).kind)
+    may_name_subject = bool(subject_named(given) or given.get("conformance"))
+    return may_name_subject and bool(request_in(config).kind)
 
 
 def request_in(config: pytest.Config) -> "RunRequest":
-    """The request of this run. A conformance file in the working directory counts only if a subject is named:
-    the tests of a team that has such a file are none of our business. Raises UsageError."""
+    """Return the request of this run. A conformance file in the working directory is read only if a subject
+    is named, because a team with such a file also runs its own tests there. Raises UsageError if an option is
+    wrong."""
     if _REQUEST not in config.stash:
         from spatius_sim.engine.conformance_file import find_conformance_file
         from spatius_sim.engine.run_request import request_of
@@ -87,12 +88,14 @@ def request_in(config: pytest.Config) -> "RunRequest":
 
 
 def values_in(config: pytest.Config) -> Mapping[str, Any]:
-    """The options that have a value, by name; those of the conformance file among them, once it was read."""
+    """Return the options that have a value, by name. Those of the conformance file are among them once
+    `request_in` has read it."""
     return config.stash[_REQUEST].values if _REQUEST in config.stash else given_options(config)
 
 
 def baseline_in(config: pytest.Config) -> "RunBaseline | None":
-    """The baseline of the subject that is named; None if none is. Raises UsageError."""
+    """Return the baseline of this run; None if no subject is named. Raises UsageError if the baseline is
+    wrong."""
     if not names_subject(config):
         return None
     if _BASELINE not in config.stash:
@@ -103,7 +106,8 @@ def baseline_in(config: pytest.Config) -> "RunBaseline | None":
 
 
 def judging_in(config: pytest.Config) -> "Judging":
-    """The one judging of this run, open. Raises UsageError."""
+    """Return the judging of this run. The first call opens it, which starts our Motion Server if it is
+    needed; raises UsageError if that fails."""
     if JUDGING not in config.stash:
         from spatius_sim.engine.rule_by_rule import Judging
 
@@ -118,7 +122,7 @@ def judging_in(config: pytest.Config) -> "Judging":
 
 
 def without_secrets(config: pytest.Config, text: str) -> str:
-    """The text without what this run was told in confidence."""
+    """Return the text with the secrets of this run hidden."""
     if JUDGING in config.stash:
         return config.stash[JUDGING].run.secrets.text(text)
     known = KnownSecrets()
@@ -129,7 +133,7 @@ def without_secrets(config: pytest.Config, text: str) -> str:
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Turn a UsageError in here into one of pytest's."""
+    """Raise a UsageError of ours as one of pytest, with a harmless text."""
     try:
         yield
     except UsageError as error:
@@ -139,9 +143,12 @@ def usage_errors() -> Iterator[None]:
 
 
 def _names_tests(config: pytest.Config) -> bool:
+    """Whether the user names tests on the command line."""
     return config.args_source is pytest.Config.ArgsSource.ARGS
 
 
 def _turn_hook(config: pytest.Config) -> "Hook | None":
+    """Return a function that starts a turn by the hook in a conftest.py; None if no conftest.py has the
+    hook."""
     caller = config.hook.pytest_spatius_start_turn
     return (lambda turn: caller(turn=turn)) if caller.get_hookimpls() else None

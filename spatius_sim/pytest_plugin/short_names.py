@@ -1,8 +1,9 @@
-"""The short names of our options: `--target` means `--spatius-target`, unless somebody else owns `--target`.
+"""Lets `--target` mean `--spatius-target`, and so on for our other options, unless another plugin owns
+`--target`.
 
-Only the long names are registered, for two owners of one name end every run. A short name is understood when
-every plugin and every conftest.py has registered its options: what pytest does not know even then is renamed.
-Nothing heavy is imported: pytest loads this in every project that has us installed.
+Only the long names are registered: if two plugins registered one name, pytest would not run. The short names
+are replaced after every plugin and every conftest.py has registered its options, if pytest does not know them
+then. Nothing heavy is imported: pytest loads this in every project that has us installed.
 """
 
 import os
@@ -15,12 +16,14 @@ from spatius_sim.engine.options import JUDGE_OPTIONS
 
 _LONG = {f"--{name}": f"--spatius-{name}" for name in (*(option.name for option in JUDGE_OPTIONS), "tape")}
 _HIDDEN = "--spatius-hidden"
-"""An option that nobody has, and no more than a word: a value with a space in it would be none to pytest."""
+"""An option that nobody has, put in the place of one of ours. It has no value, because pytest takes an
+argument with a space in it for no option."""
 _PARSED: "pytest.StashKey[tuple[pytest.Parser, list[str]]]" = pytest.StashKey()
 
 
 def understand_short_names(config: pytest.Config, parser: pytest.Parser, arguments: list[str]) -> None:
-    """Rename, in place, what nobody owns. To be called when pytest has loaded the conftest.py files."""
+    """Replace in `arguments` each short name that nobody else owns by our long one. Call this when pytest has
+    loaded the conftest.py files; files that it missed are loaded, too."""
     config.stash[_PARSED] = (parser, arguments)
     typed = list(arguments)
     arguments[:] = _with_long_names(parser, typed)
@@ -30,7 +33,8 @@ def understand_short_names(config: pytest.Config, parser: pytest.Parser, argumen
 
 
 def owned_by_others(config: pytest.Config, names: Iterable[str]) -> frozenset[str]:
-    """Those of these options of ours whose short name means something else in this run, or nothing."""
+    """Return those of our options `names` whose short name another plugin owns; all, if no short name was
+    looked for in this run."""
     if _PARSED not in config.stash:
         return frozenset(names)
     parser, arguments = config.stash[_PARSED]
@@ -38,28 +42,31 @@ def owned_by_others(config: pytest.Config, names: Iterable[str]) -> frozenset[st
 
 
 def _with_long_names(parser: pytest.Parser, arguments: Iterable[str]) -> list[str]:
-    """The arguments, in which each short name that the parser does not know is replaced by our long one.
-    Arguments that are wrong stay as they are: pytest says why."""
+    """Return the arguments with each short name that the parser does not know replaced by our long one.
+    Arguments that are wrong stay as they are, and pytest says why."""
     plain = [os.fspath(argument) for argument in arguments]
     try:
         words = list(_without_files(plain))
-        found = _short_names(parser, words)
+        places = _places_of_short_names(parser, words)
     except (OSError, pytest.UsageError):
         return plain
-    for place in found:
+    for place in places:
         name, equals, value = words[place].partition("=")
         words[place] = f"{_LONG[name]}{equals}{value}"
-    return words if found else plain
+    return words if places else plain
 
 
-def _short_names(parser: pytest.Parser, words: list[str]) -> list[int]:
-    """The places of those that nobody owns, and that no other option has swallowed as a part of its value."""
+def _places_of_short_names(parser: pytest.Parser, words: list[str]) -> list[int]:
+    """Return the indexes of the short names that nobody else owns, and that are not the value of another
+    option. To find out, each name is replaced by a sign, and the parser says which signs it does not know."""
     options = words[: words.index("--")] if "--" in words else words
-    names = [_long_name(word) for word in options]
+    names = [_option_name(word) for word in options]
     ours = {
         name
         for name in _LONG.keys() & set(names)
-        if not _parser_knows(parser, name, [_HIDDEN if _long_name(word) == name else word for word in words])
+        if not _parser_knows(
+            parser, name, [_HIDDEN if _option_name(word) == name else word for word in words]
+        )
     }
     signs = {f"{_HIDDEN}-{place}": place for place, name in enumerate(names) if name in ours}
     hidden = list(words)
@@ -69,19 +76,21 @@ def _short_names(parser: pytest.Parser, words: list[str]) -> list[int]:
     return [signs[word] for word in unknown if word in signs]
 
 
-def _long_name(argument: str) -> str:
+def _option_name(argument: str) -> str:
+    """Return the name in `--NAME=VALUE`."""
     return argument.partition("=")[0]
 
 
 def _parser_knows(parser: pytest.Parser, option: str, arguments: Iterable[str]) -> bool:
+    """Whether the parser knows this option, if it stands before these arguments."""
     try:
         return option not in parser.parse_known_and_unknown_args([option, *arguments])[1]
-    except pytest.UsageError:  # It wants a value.
+    except pytest.UsageError:  # The option is known, and its value is missing or wrong.
         return True
 
 
 def _without_files(arguments: Iterable[str]) -> Iterator[str]:
-    """The arguments; `@FILE` is replaced by its lines, as pytest's parser does it."""
+    """Yield the arguments. `@FILE` is replaced by the lines of the file, as pytest's parser does."""
     for argument in arguments:
         if argument.startswith("@"):
             encoding, errors = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
@@ -92,7 +101,8 @@ def _without_files(arguments: Iterable[str]) -> Iterator[str]:
 
 
 def _load_conftests_beside(config: pytest.Config, parser: pytest.Parser, arguments: list[str]) -> None:
-    """Load those that pytest missed, if it took a value, as in `--baseline FILE`, for the place of tests."""
+    """Load the conftest.py files that pytest missed because it took a value, as in `--baseline FILE`, for the
+    place of tests."""
     places = parser.parse_known_args(arguments).file_or_dir
     if places != config.known_args_namespace.file_or_dir:
         config.known_args_namespace.file_or_dir = places

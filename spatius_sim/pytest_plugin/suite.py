@@ -1,4 +1,4 @@
-"""What a conformance suite is written with: one test item for each rule."""
+"""Helps to write a conformance suite, with one test item for each rule."""
 
 from collections.abc import Callable
 
@@ -11,6 +11,6 @@ Judge = Callable[[], None]
 
 
 def every_rule(subject: str) -> pytest.MarkDecorator:
-    """Make an item for each rule of that kind of subject. The rule's id stands in the name of the item, as in
-    `test_rule[R-STALE]`, and `--rule` takes it."""
+    """Return a mark that makes an item for each rule of this kind of subject. The name of the item holds the
+    rule's id, as in `test_rule[R-STALE]`."""
     return pytest.mark.parametrize("spatius_rule", [rule.id for rule in rules_for(subject)], indirect=True)

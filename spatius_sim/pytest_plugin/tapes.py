@@ -1,4 +1,5 @@
-"""The part of the pytest plugin that judges a tape: `pytest --tape=FILE`. Inert without one."""
+"""The part of the pytest plugin that judges a tape: `pytest --tape=FILE`. Without that option it does
+nothing."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,20 +19,21 @@ _SUITE = "tape"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--spatius-tape`, a name that nobody else has."""
+    """Register `--spatius-tape`, a name that nobody else has."""
     group = parser.getgroup(*OPTION_GROUP)
     group.addoption("--spatius-tape", metavar="FILE", help="judge what is on this tape", dest="spatius_tape")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Naming a tape judges it, and runs nothing else unless something else is named."""
+    """Judge the tape, if one is named, and keep the verdicts for the items. The suite of tapes alone is
+    collected, unless the user names tests."""
     path = config.getoption("spatius_tape")
     if path is None:
         return
     try:
         refuse_empty({"--tape": path})
-        config.stash[CHECKED] = _checked(config, Path(path))
+        config.stash[CHECKED] = _judge_tape(config, Path(path))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     end_with_verdicts(config)
@@ -41,8 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.args[:] = [str(resource("conformance") / _SUITE)]
 
 
-def _checked(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
-    """What is on the tape, judged as the options and the conformance file ask."""
+def _judge_tape(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
+    """Judge the tape as the options and the conformance file ask, and return its summaries. The reports that
+    the file asks for are set as options of this run. Raises UsageError if an option does not fit a tape."""
     from spatius_sim.engine.check_tape import check_tape, settings_of_tapes
 
     given = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
@@ -50,17 +53,17 @@ def _checked(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
         raise UsageError("--tape names a subject, and another one is named, too: judge one in a run")
     if given["update-baseline"]:
         raise UsageError("--update-baseline needs a whole run, and a tape is none")
-    asked = settings_of_tapes(given, config.invocation_params.dir)
+    settings = settings_of_tapes(given, config.invocation_params.dir)
     for option in JUDGE_OPTIONS:
-        if option.name in asked.reports:
-            setattr(config.option, option.field, asked.reports[option.name])
+        if option.name in settings.reports:
+            setattr(config.option, option.field, settings.reports[option.name])
     if not is_worker(config):
         check_reports(config)
-    return check_tape(path, asked)
+    return check_tape(path, settings)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """The suite of tapes is nothing without a tape."""
+    """Ignore our suite of tapes if no tape is named."""
     if collection_path.name != _SUITE or CHECKED in config.stash:
         return None
     from spatius_sim.files.resources import resource
@@ -69,10 +72,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """An item for each rule of the subjects on the tape."""
+    """Make an item for each rule of the subjects on the tape."""
     if "spatius_taped_rule" in metafunc.fixturenames:
         summaries = metafunc.config.stash.get(CHECKED, ())
-        metafunc.parametrize("spatius_taped_rule", [o.rule_id for s in summaries for o in s.outcomes])
+        metafunc.parametrize(
+            "spatius_taped_rule", [outcome.rule_id for summary in summaries for outcome in summary.outcomes]
+        )
 
 
 @pytest.fixture
@@ -82,7 +87,12 @@ def spatius_judge_tape(request: pytest.FixtureRequest, spatius_taped_rule: str) 
     from spatius_sim.rules.findings import Verdict
 
     summaries = request.config.stash[CHECKED]
-    summary, outcome = next((s, o) for s in summaries for o in s.outcomes if o.rule_id == spatius_taped_rule)
+    summary, outcome = next(
+        (summary, outcome)
+        for summary in summaries
+        for outcome in summary.outcomes
+        if outcome.rule_id == spatius_taped_rule
+    )
     if spatius_taped_rule in summary.known:
         pytest.xfail(f"known: {summary.known[spatius_taped_rule]}")
     if outcome.failure is not None:

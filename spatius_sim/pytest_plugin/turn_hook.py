@@ -1,4 +1,5 @@
-"""The hook by which a team's conftest.py starts a turn that only its own code can start (`--turn hook`)."""
+"""Declares the hook by which a team's conftest.py starts a turn that only its own code can start (`--turn
+hook`)."""
 
 from typing import TYPE_CHECKING
 
@@ -7,5 +8,6 @@ if TYPE_CHECKING:
 
 
 def pytest_spatius_start_turn(turn: "TurnToStart") -> None:
-    """Have the relay speak to `turn.client`, whose session it called `turn.session_id`. This runs in a thread
-    of its own, and may return before the turn is over. What goes up to Motion Server is what was said."""
+    """Let the relay speak to `turn.client`, in the session that the relay called `turn.session_id`. This runs
+    in a thread of its own, and may return before the turn is over. The kit takes the audio that reaches
+    Motion Server as what the relay was to say."""

@@ -1,4 +1,4 @@
-"""How pytest-xdist shares out a run in which one subject is judged. Imported only if it is installed."""
+"""Shares out the items of a run among the workers of pytest-xdist. Imported only if that is installed."""
 
 from xdist.scheduler import LoadScopeScheduling
 
@@ -7,11 +7,12 @@ from spatius_sim.rules.catalogue import RULES
 
 
 class OneWorkerForTheSubject(LoadScopeScheduling):
-    """There is one subject and one port of ours: all items that judge a rule go to the same worker. Others go
-    wherever there is room.
+    """Sends all items that judge a rule to the same worker, because there is one subject and one port of
+    ours. Other items go to any worker.
 
-    By the node ids alone: pytest-xdist 3.8 writes its own groups where pytest 9.2 no longer reads them.
+    Only the node ids are used: pytest-xdist 3.8 writes its own groups where pytest 9.2 no longer reads them.
     """
 
     def _split_scope(self, nodeid: str) -> str:
+        """Return the name of the group of an item; a group goes to one worker."""
         return "spatius-sim" if rule_in(nodeid) in RULES else nodeid
