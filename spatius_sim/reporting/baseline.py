@@ -13,13 +13,14 @@ from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_ANY_NUMBER = "0"
+"""Stands for every number when a failure is compared with a pattern."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFailure:
-    """One entry of a baseline. `fails_with`: the ways in which the rule may fail, as the report's Actual has
-    them; all numbers are alike, and `*` stands for anything. A flaky rule may also pass. The lines are those
-    of the file, counted from 1."""
+    """One entry of a baseline. `fails_with` are patterns for the report's Actual: every number matches every
+    other number, and `*` matches anything. A flaky rule may also pass. Lines are counted from 1."""
 
     rule_id: str
     reason: str
@@ -33,8 +34,9 @@ class KnownFailure:
     expires_line: int = 0
 
     def covers(self, actual: str) -> bool:
-        """Whether the rule may fail in this way."""
-        return any(_compile_pattern(way).fullmatch(_NUMBER.sub("0", actual)) for way in self.fails_with)
+        """Whether this Actual matches a pattern of the entry."""
+        without_numbers = _NUMBER.sub(_ANY_NUMBER, actual)
+        return any(_compile_pattern(pattern).fullmatch(without_numbers) for pattern in self.fails_with)
 
     def __str__(self) -> str:
         return f"{self.reason} ({self.issue})" if self.issue else self.reason
@@ -42,7 +44,7 @@ class KnownFailure:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """All entries of one baseline file, by rule id."""
+    """All entries of one baseline file: `known` by rule id. `place` is the file's name in messages."""
 
     place: str
     known: Mapping[str, KnownFailure]
@@ -50,7 +52,8 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class BaselineCheck:
-    """Why a baseline tolerates one outcome, or its complaint, or neither."""
+    """What a baseline says of one outcome: why it is tolerated, or a complaint. Both are "" if the baseline
+    says nothing."""
 
     tolerated: str = ""
     complaint: str = ""
@@ -58,14 +61,15 @@ class BaselineCheck:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """Why a baseline tolerates each known failure of a run, by rule id, and its complaints."""
+    """What a baseline says of a run: why each known failure is `tolerated`, by rule id, and the
+    `complaints`."""
 
     tolerated: Mapping[str, str]
     complaints: tuple[str, ...]
 
 
 def check_outcome(baseline: Baseline, outcome: RuleOutcome, today: date) -> BaselineCheck:
-    """Check one outcome against the baseline on this day."""
+    """Return what the baseline says of one outcome on this day."""
     known = baseline.known.get(outcome.rule_id)
     if known is None:
         return BaselineCheck()
@@ -84,7 +88,7 @@ def check_outcome(baseline: Baseline, outcome: RuleOutcome, today: date) -> Base
 
 
 def review(baseline: Baseline, outcomes: Iterable[RuleOutcome], today: date) -> Review:
-    """Check the outcomes of a run against the baseline on this day."""
+    """Return what the baseline says of all outcomes of a run on this day."""
     checks = {outcome.rule_id: check_outcome(baseline, outcome, today) for outcome in outcomes}
     return Review(
         {rule_id: check.tolerated for rule_id, check in checks.items() if check.tolerated},
@@ -93,8 +97,11 @@ def review(baseline: Baseline, outcomes: Iterable[RuleOutcome], today: date) -> 
 
 
 def _at_line(baseline: Baseline, line: int, known: KnownFailure, complaint: str) -> str:
+    """Return the complaint, with file, line and rule before it."""
     return f"{baseline.place}:{line}: {known.rule_id} {complaint}"
 
 
-def _compile_pattern(way: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in _NUMBER.sub("0", way).split("*")))
+def _compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Return a regular expression for a pattern in which `*` matches anything, and numbers are alike."""
+    parts = _NUMBER.sub(_ANY_NUMBER, pattern).split("*")
+    return re.compile(".*".join(map(re.escape, parts)))

@@ -1,4 +1,4 @@
-"""Makes text that came from outside harmless and small, at the one place where it enters a summary.
+"""Makes text from outside harmless and small, when the text enters a summary.
 
 Harmless text steers no terminal and no CI log (`::error`, `##vso`), changes no reading direction, and may
 stand in an XML document. Each format still quotes it in its own way."""
@@ -14,19 +14,19 @@ _HARMFUL = re.compile(
 )
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _CI_COMMAND = re.compile(r":(?=:[A-Za-z])|#(?=#[\[A-Za-z])")
-"""How a workflow command of a CI system begins."""
+"""Matches what begins a workflow command of a CI system."""
 
-_LINE = 600
-_LINES = 20_000
+_LONGEST_LINE = 600
+_LONGEST_TEXT = 20_000
 
 
 def harmless(text: str) -> str:
-    """Replace all characters that a terminal would obey, but keep line breaks and tabs."""
+    """Return the text with every character replaced that a terminal would obey; line breaks and tabs stay."""
     return _HARMFUL.sub(_REPLACEMENT, text)
 
 
-def one_line(text: str, most: int = _LINE) -> str:
-    """Put a text into one line of at most `most` characters. A second call changes nothing more."""
+def one_line(text: str, most: int = _LONGEST_LINE) -> str:
+    """Return a harmless text in one line of at most `most` characters. A second call changes nothing more."""
 
     def clean(part: str) -> str:
         joined = part.replace("\r\n", "\n").replace("\n", " \N{RETURN SYMBOL} ").replace("\t", " ")
@@ -35,13 +35,14 @@ def one_line(text: str, most: int = _LINE) -> str:
     return _cut_middle(text, most, clean)
 
 
-def some_lines(text: str, most: int = _LINES) -> str:
-    """Cut a text to at most `most` characters, and keep its line breaks."""
+def some_lines(text: str, most: int = _LONGEST_TEXT) -> str:
+    """Return a harmless text of at most `most` characters, with its line breaks."""
     return _cut_middle(text, most, lambda part: _CI_COMMAND.sub(r"\g<0> ", harmless(part)))
 
 
 def _cut_middle(text: str, most: int, clean: Callable[[str], str]) -> str:
-    """Keep both ends of a text that is too long: a traceback tells at its end what happened."""
+    """Return the cleaned text; if it has more than `most` characters, with the middle cut out. The end stays,
+    because a traceback says there what happened."""
     head = clean(text[:most])
     if len(text) <= most >= len(head):
         return head

@@ -16,7 +16,7 @@ VERDICTS = {
         "The subject lacks what the rule is about.",
     ),
 }
-"""How reports show a verdict: tone, sign, words, and what it means. The gravest comes first."""
+"""How reports show a verdict: tone, sign, words, and meaning. The gravest verdict comes first."""
 
 HEADLINES = {
     ExitCode.PASSED: ("good", "✓", "Passed"),
@@ -27,6 +27,7 @@ HEADLINES = {
     ExitCode.INTERRUPTED: ("open", "?", "Interrupted"),
     ExitCode.USAGE: ("open", "?", "Not run"),
 }
+"""How reports show an exit code: tone, sign, and headline."""
 
 FAMILIES = {
     "U": "The relay, seen from Motion Server",
@@ -34,3 +35,4 @@ FAMILIES = {
     "S": "Motion Server",
     "C": "The client decoder",
 }
+"""The title of each family of rules, by the first letter of their ids."""

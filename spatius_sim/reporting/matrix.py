@@ -11,7 +11,8 @@ from spatius_sim.rules.findings import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One subject of one report. Its name is that of the report's file; several subjects may share it."""
+    """One subject of one report. `name` is the name of the report's file, which several subjects may
+    share."""
 
     name: str
     subject: JudgedSubject
@@ -35,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A rule whose verdict in column `after` differs from the last verdict before, in column `before`."""
+    """A change of one rule: the verdict was `was` in column `before`, and is `now` in column `after`."""
 
     rule_id: str
     before: str
@@ -63,30 +64,31 @@ class Matrix:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """All changes from left to right; rules that fail now come first."""
+        """All changes from left to right. Rules that fail now come first, then rules that failed before."""
         changes = [change for row in self.rows for change in _find_changes(row, self.columns)]
         return tuple(sorted(changes, key=lambda change: (not change.broken, not change.mended)))
 
 
 def matrix_of(reports: Sequence[tuple[str, Report]]) -> Matrix:
-    """Put the reports side by side in this order, with a column for each subject."""
-    columns = [
+    """Return the reports side by side in this order, with a column for each subject. Each report comes with
+    its name."""
+    judged_columns = [
         (Column(name, subject), report.rules_for(subject))
         for name, report in reports
         for subject in report.subjects
     ]
-    by_id = {judged.id: judged for _, rules in columns for judged in rules}
-    verdicts = [{judged.id: judged.verdict for judged in rules} for _, rules in columns]
+    by_id = {judged.id: judged for _, rules in judged_columns for judged in rules}
+    verdicts = [{judged.id: judged.verdict for judged in rules} for _, rules in judged_columns]
     rows = [
         Row(judged, tuple(column.get(rule_id) for column in verdicts)) for rule_id, judged in by_id.items()
     ]
-    return Matrix(tuple(column for column, _ in columns), tuple(rows))
+    return Matrix(tuple(column for column, _ in judged_columns), tuple(rows))
 
 
 def _find_changes(row: Row, columns: Sequence[Column]) -> list[Change]:
     """Return each change of one rule, from one column in which it was judged to the next."""
-    both = zip(columns, row.verdicts, strict=True)
-    judged = [(column, verdict) for column, verdict in both if verdict is not None]
+    cells = zip(columns, row.verdicts, strict=True)
+    judged = [(column, verdict) for column, verdict in cells if verdict is not None]
     return [
         Change(row.rule.id, before.name, was, after.name, now)
         for (before, was), (after, now) in pairwise(judged)

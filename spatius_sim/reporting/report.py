@@ -1,5 +1,5 @@
-"""The report: the summaries of a run together with the sentences of the rules, so that it can be read without
-the catalogue, years later. Every format is made from the report; the JSON report is the report itself."""
+"""Makes the report of a run: the summaries with the sentences of the rules, to be read years later without
+the catalogue. Every format is made from the report; the JSON report is the report itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ class Report:
 
 
 def report_of(summaries: Sequence[Summary], code: ExitCode) -> Report:
-    """Make the report of a run that ended with this code."""
+    """Return the report of a run that ended with this exit code."""
     return Report(
         format=FORMAT,
         version=VERSION,
@@ -96,7 +96,7 @@ def report_of(summaries: Sequence[Summary], code: ExitCode) -> Report:
 
 
 def _report_subject(summary: Summary) -> JudgedSubject:
-    """Take the facts of one subject from its summary."""
+    """Return what the report says of one subject."""
     return JudgedSubject(
         subject=summary.subject,
         target=summary.target,
@@ -113,16 +113,16 @@ def _report_subject(summary: Summary) -> JudgedSubject:
 
 
 def _report_rule(summary: Summary, outcome: RuleOutcome) -> JudgedRule:
-    """Put the outcome of a rule together with its sentence and sources."""
-    described = find_rule(outcome.rule_id)
+    """Return what the report says of one rule: the outcome, with the rule's sentence and sources."""
+    rule = find_rule(outcome.rule_id)
     return JudgedRule(
         id=outcome.rule_id,
         subject=summary.subject,
-        level=described.level,
-        provenance=described.provenance,
-        sentence=described.sentence,
-        source=described.source,
-        sources=sources(described.source),
+        level=rule.level,
+        provenance=rule.provenance,
+        sentence=rule.sentence,
+        source=rule.source,
+        sources=sources(rule.source),
         required=outcome.rule_id in summary.required and outcome not in summary.behind_known_failures,
         verdict=outcome.verdict,
         exercised=outcome.exercised,

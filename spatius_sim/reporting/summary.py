@@ -13,11 +13,11 @@ from spatius_sim.rules.catalogue import RULES
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Level
 
-MUST_RULES = frozenset(rule_id for rule_id, described in RULES.items() if described.level is Level.MUST)
+MUST_RULES = frozenset(rule_id for rule_id, rule in RULES.items() if rule.level is Level.MUST)
 
 
 _LONGEST_COMMAND = 8_000
-"""At most so many characters: longer than other texts, because a command that is cut repeats nothing."""
+"""Characters: more than other texts may have, because a command that is cut cannot be run."""
 
 
 _BROKEN_OFF = {
@@ -27,7 +27,7 @@ _BROKEN_OFF = {
     ExitCode.USAGE: "NOT RUN",
     ExitCode.NOT_EXERCISED: "NOT EXERCISED",
 }
-"""How the claim begins if the run was broken off."""
+"""How the claim of a run that was broken off begins, by exit code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class RuleOutcome:
 
 @dataclass(frozen=True, slots=True)
 class BrokenOff:
-    """Why a run was broken off, and its exit code then."""
+    """Why a run was broken off, and with which exit code it ends therefore."""
 
     code: ExitCode
     why: str
@@ -142,8 +142,7 @@ class Summary:
 
     @property
     def decided(self) -> bool:
-        """Whether the run found out something that does not fail it: a rule that the subject kept, or a known
-        failure."""
+        """Whether any rule passed, or failed in a way that the baseline tolerates."""
         return bool(self.with_verdict(Verdict.PASSED) or self.known_failures)
 
     @property
@@ -154,8 +153,8 @@ class Summary:
 
     @property
     def undecided(self) -> list[RuleOutcome]:
-        """The inconclusive rules. If others were decided, only those that are required or were broken
-        once. A known failure that was seen but once is none of them."""
+        """The inconclusive rules, without those that a baseline tolerates. If other rules were decided, only
+        the inconclusive rules that are required or that were broken once."""
         inconclusive = [
             outcome
             for outcome in self.with_verdict(Verdict.INCONCLUSIVE)
@@ -168,15 +167,15 @@ class Summary:
     @property
     def never_judged(self) -> bool:
         """Whether no scenario could be judged: the subject did not answer."""
-        open_still = (Verdict.INCONCLUSIVE, Verdict.UNEXERCISED)
+        no_result = (Verdict.INCONCLUSIVE, Verdict.UNEXERCISED)
         undecided = self.undecided
         alive = any(outcome.scenarios for outcome in undecided)  # The kit itself was late.
-        return bool(undecided) and not alive and all(o.verdict in open_still for o in self.outcomes)
+        return bool(undecided) and not alive and all(o.verdict in no_result for o in self.outcomes)
 
 
 def exit_code(summaries: Sequence[Summary]) -> ExitCode:
-    """Return the exit code of a run. If several apply, the first of: the code of a run that was broken off,
-    kit failed, rule failed, unreachable, not exercised."""
+    """Return the exit code of a run. If several apply, this is their order: the code of a run that was broken
+    off, kit failed, rule failed, unreachable, not exercised."""
     for summary in summaries:
         if summary.broken_off is not None:
             return summary.broken_off.code
@@ -194,7 +193,7 @@ def exit_code(summaries: Sequence[Summary]) -> ExitCode:
 
 
 def claim(summary: Summary) -> str:
-    """Say in one sentence what the run claims."""
+    """Return in words what the run claims of a subject."""
     passed = len(summary.with_verdict(Verdict.PASSED))
     total = len(summary.outcomes)
     if summary.broken_off is not None:
@@ -202,16 +201,16 @@ def claim(summary: Summary) -> str:
     match exit_code([summary]):
         case ExitCode.PASSED if not passed:
             known = ", ".join(outcome.rule_id for outcome in summary.known_failures)
-            return f"PASSED: nothing failed but what is known: {known}{_behind_known(summary)}."
+            return f"PASSED: nothing failed but what is known: {known}{_list_behind_known(summary)}."
         case ExitCode.PASSED:
             if summary.known:
-                return f"PASSED: {passed} of {total} rules were exercised and kept{_but_known(summary)}."
+                return f"PASSED: {passed} of {total} rules were exercised and kept{_list_known(summary)}."
             return f"PASSED: {passed} of {total} rules were exercised, and all were kept."
         case ExitCode.RULE_FAILED:
             names = ", ".join(outcome.rule_id for outcome in summary.new_failures)
             stale = f"the baseline is out of date ({len(summary.complaints)})" if summary.complaints else ""
             failed = "; ".join(filter(None, (names, stale)))
-            return f"FAILED: {failed}. {passed} of {total} rules passed{_but_known(summary)}."
+            return f"FAILED: {failed}. {passed} of {total} rules passed{_list_known(summary)}."
         case ExitCode.UNREACHABLE:
             all_reasons = {o.reason for o in summary.undecided}
             # A reason that begins a longer one is left out.
@@ -231,17 +230,20 @@ def claim(summary: Summary) -> str:
 
 
 def _claim_of_broken_off(summary: Summary, broken_off: BrokenOff) -> str:
+    """Return the claim of a run that was broken off."""
     passed = f"{len(summary.with_verdict(Verdict.PASSED))} of {len(summary.outcomes)} rules passed"
     failed = ", ".join(outcome.rule_id for outcome in summary.new_failures)
     results = f"{passed}; failed by then: {failed}" if failed else passed
-    return f"{_BROKEN_OFF[broken_off.code]}: {broken_off.why}. {results}{_but_known(summary)}."
+    return f"{_BROKEN_OFF[broken_off.code]}: {broken_off.why}. {results}{_list_known(summary)}."
 
 
-def _but_known(summary: Summary) -> str:
+def _list_known(summary: Summary) -> str:
+    """Return the part of a claim that names the known failures, and the rules that they block; "" if none."""
     known = f"; known to fail: {', '.join(summary.known)}" if summary.known else ""
-    return known + _behind_known(summary)
+    return known + _list_behind_known(summary)
 
 
-def _behind_known(summary: Summary) -> str:
+def _list_behind_known(summary: Summary) -> str:
+    """Return the part of a claim that names the rules that only known failures block; "" if none."""
     behind = ", ".join(outcome.rule_id for outcome in summary.behind_known_failures)
     return f"; not judged because of them: {behind}" if behind else ""

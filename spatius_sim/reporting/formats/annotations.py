@@ -1,5 +1,5 @@
-"""Writes workflow commands of GitHub for the findings of a run: at most as many as GitHub shows, the worst
-first."""
+"""Writes the findings of a run as annotations of GitHub: the worst first, and at most as many as GitHub
+shows."""
 
 from collections.abc import Iterator
 
@@ -8,32 +8,34 @@ from spatius_sim.reporting.report import JudgedRule, Report
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Level
 
-MOST = 10
+MOST_COMMANDS = 10
 """GitHub shows at most so many commands of a kind in a step."""
 
-_LONGEST = 400
+_LONGEST_TEXT = 400
 _LEVELS = list(Level)
 
 
 def github_annotations(report: Report) -> list[str]:
-    """Return one command in a line for each finding. No text of a subject can end or begin a command."""
+    """Return a workflow command for each finding, one in a line. No text of a subject can end or begin a
+    command."""
     complaints = [
         _write_command("error", "baseline", text)
         for subject in report.subjects
         for text in subject.complaints
     ]
     commands = complaints + [line for _, line in sorted(_rank_rules(report), key=lambda ranked: ranked[0])]
-    if len(commands) <= MOST:
+    if len(commands) <= MOST_COMMANDS:
         return commands
-    left = len(commands) - MOST + 1
+    left_out = len(commands) - MOST_COMMANDS + 1
     return [
-        *commands[: MOST - 1],
-        _write_command("warning", "spatius-sim", f"{left} more findings are in the report"),
+        *commands[: MOST_COMMANDS - 1],
+        _write_command("warning", "spatius-sim", f"{left_out} more findings are in the report"),
     ]
 
 
 def _rank_rules(report: Report) -> Iterator[tuple[tuple[int, int], str]]:
-    """Yield a command for each rule that is no pass, with its rank: the lowest is the worst."""
+    """Yield a command for each rule that is no pass, with a rank to sort by: the worst has the lowest
+    rank."""
     for judged in report.rules:
         level = _LEVELS.index(judged.level)
         if judged.verdict is Verdict.FAILED and judged.failure is not None and not judged.known:
@@ -56,9 +58,11 @@ def _title_of(judged: JudgedRule) -> str:
 
 
 def _write_command(kind: str, title: str, text: str) -> str:
+    """Return a workflow command of this kind, such as `error`, in one line."""
     escaped_title = _escape(title).replace(":", "%3A").replace(",", "%2C")
-    return f"::{kind} title={escaped_title}::{_escape(one_line(text, _LONGEST))}"
+    return f"::{kind} title={escaped_title}::{_escape(one_line(text, _LONGEST_TEXT))}"
 
 
 def _escape(text: str) -> str:
+    """Return the text with the characters escaped that would end a workflow command."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

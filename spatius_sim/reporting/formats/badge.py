@@ -14,7 +14,12 @@ def badge(report: Report) -> str:
     """Return the JSON that shields.io draws (https://shields.io/badges/endpoint-badge)."""
     tone, _, headline = HEADLINES[report.exit_code]
     passed = sum(judged.verdict is Verdict.PASSED for judged in report.rules)
-    counted = f"{passed} of {len(report.rules)} rules"
-    message = counted if report.exit_code is ExitCode.PASSED else f"{headline.lower()}, {counted}"
-    plain = {"schemaVersion": 1, "label": "spatius conformance", "message": message, "color": _COLOURS[tone]}
-    return json.dumps(plain) + "\n"
+    counts = f"{passed} of {len(report.rules)} rules"
+    message = counts if report.exit_code is ExitCode.PASSED else f"{headline.lower()}, {counts}"
+    endpoint = {
+        "schemaVersion": 1,
+        "label": "spatius conformance",
+        "message": message,
+        "color": _COLOURS[tone],
+    }
+    return json.dumps(endpoint) + "\n"

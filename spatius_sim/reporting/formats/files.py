@@ -1,4 +1,4 @@
-"""Writes reports to files: each under an option of its own, or all of them into one folder."""
+"""Writes reports to files: one file for each format that is asked for, or all formats into one folder."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from spatius_sim.reporting.formats.markdown_report import markdown_report
 from spatius_sim.reporting.report import Report
 
 Writer = Callable[[Report, Path], str]
-"""A function that makes the text of a report; its file will stand in this folder."""
+"""Returns the text of a report whose file will stand in this folder."""
 
 WRITERS: dict[str, tuple[str, Writer]] = {
     "html": ("report.html", html_report),
@@ -21,18 +21,19 @@ WRITERS: dict[str, tuple[str, Writer]] = {
     "markdown": ("summary.md", lambda report, _: markdown_report(report)),
     "badge": ("badge.json", lambda report, _: badge(report)),
 }
-"""The formats by name: the name of the file in a folder, and the function that makes its text."""
+"""The formats by name: the usual name of the file, and the function that makes the text."""
 
 
 def paths_of(given: Mapping[str, str], folder: str) -> dict[str, Path]:
-    """Return the path of each format: in the `folder` ("" for none) under its usual name, or as `given`."""
+    """Return the path of each format: as `given`, or else in the `folder` under the usual name. Without a
+    folder ("") there are only the given paths."""
     in_folder = {name: Path(folder) / file for name, (file, _) in WRITERS.items()} if folder else {}
     return in_folder | {name: Path(path) for name, path in given.items()}
 
 
 def make_room(paths: Mapping[str, Path]) -> None:
-    """Make the folders of the files, and delete the files of an earlier run: a run that is broken off must
-    not leave the verdict of another run. Raises UsageError if a file cannot be written."""
+    """Make the folders of the files, and delete files that exist: they hold the verdict of another run, and
+    this run may be broken off. Raises UsageError if a file cannot be written."""
     for name, path in paths.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,12 +45,13 @@ def make_room(paths: Mapping[str, Path]) -> None:
 
 
 def write_reports(paths: Mapping[str, Path], report: Report) -> dict[str, str]:
-    """Write the report in all these formats. Return, by format, why a file could not be written: a full disk
-    costs no verdict, and no other report."""
+    """Write the report in all these formats. Return, by format, why a file could not be written; the other
+    files are written in any case."""
     unwritten: dict[str, str] = {}
     for name, path in paths.items():
         try:
-            path.write_text(WRITERS[name][1](report, path.parent), encoding="utf-8")
+            _, make_text = WRITERS[name]
+            path.write_text(make_text(report, path.parent), encoding="utf-8")
         except OSError as error:
             unwritten[name] = f"{path} cannot be written: {error.strerror}"
     return unwritten

@@ -1,4 +1,4 @@
-"""Makes the histogram of what a rule measured: figures and bars, as plain values."""
+"""Makes the histogram of what a rule measured, as numbers and bars that a template can draw."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """The figures of the measurements in `unit`, and their `bars` in a box of `width` by `height` pixels."""
+    """Statistics of measurements in `unit`, and `bars` in a box of `width` by `height` pixels. `median_x` and
+    `p99_x` are the places of the median and of the 99th percentile in the box."""
 
     unit: str
     count: int
@@ -37,21 +38,26 @@ class Histogram:
 
 
 def histogram_of(measurements: Sequence[float], unit: str) -> Histogram | None:
-    """Make the histogram of these measurements; None if nothing was measured."""
+    """Return the histogram of these measurements; None if nothing was measured."""
     values = np.asarray(measurements, np.float64)
     values = values[np.isfinite(values)]
     if not len(values):
         return None
     least, most = float(values.min()), float(values.max())
     median, p99 = (float(np.percentile(values, share)) for share in (50, 99))
-    span = (most - least) or 1.0
+    span = (most - least) or 1.0  # If all are equal, any width will do.
     counts, _ = np.histogram(values, bins=_BARS, range=(least, least + span))
-    step = _WIDTH / _BARS
+    bar_width = _WIDTH / _BARS
     heights = [float(count) / float(counts.max()) * _HEIGHT for count in counts]
     bars = tuple(
-        Bar(round(number * step, 2), round(_HEIGHT - height, 2), round(step - 1, 2), round(height, 2))
+        Bar(
+            round(number * bar_width, 2),
+            round(_HEIGHT - height, 2),
+            round(bar_width - 1, 2),
+            round(height, 2),
+        )
         for number, height in enumerate(heights)
         if height
     )
-    places = [round((value - least) / span * _WIDTH, 2) for value in (median, p99)]
-    return Histogram(unit, len(values), least, median, p99, most, _WIDTH, _HEIGHT, bars, *places)
+    median_x, p99_x = (round((value - least) / span * _WIDTH, 2) for value in (median, p99))
+    return Histogram(unit, len(values), least, median, p99, most, _WIDTH, _HEIGHT, bars, median_x, p99_x)

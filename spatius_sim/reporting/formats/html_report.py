@@ -23,7 +23,7 @@ from spatius_sim.reporting.timeline.picture import picture_of
 from spatius_sim.rules.findings import Verdict
 
 LARGEST_EMBEDDED_TAPE = 262_144
-"""At most so many bytes of a tape go inside the report; a larger tape lies beside it."""
+"""Bytes. A larger tape is linked from the report, not put inside."""
 
 _KEYWORD = re.compile(r"\b(MUST|SHOULD|MAY)\b")
 _WEB = ("https://", "http://")
@@ -31,8 +31,8 @@ _WEB = ("https://", "http://")
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """The tape of a failure: the `name` of its file, and its place: inside the page, beside it, or ("")
-    nowhere."""
+    """The tape of a failure, for the page: the `name` of its file, and the link `href`; "" if the page does
+    not link the tape. `embedded`: whether the link holds the tape itself."""
 
     name: str
     href: str
@@ -40,7 +40,7 @@ class Tape:
 
 
 def html_report(report: Report, folder: Path) -> str:
-    """Write the page. It will stand in this folder, from which it links the tapes."""
+    """Return the report as a page. The page will stand in this folder, and links tapes from there."""
 
     def tape(failure: Failure) -> Tape | None:
         return _attach_tape(failure.trace, folder)
@@ -51,12 +51,12 @@ def html_report(report: Report, folder: Path) -> str:
 
 
 def html_matrix(matrix: Matrix) -> str:
-    """Write the page of several reports side by side."""
+    """Return several reports side by side as a page."""
     return _make_environment().get_template("matrix.html.j2").render(matrix=matrix, **_read_style())
 
 
 def families(rules: Sequence[JudgedRule]) -> list[tuple[str, str, list[JudgedRule]]]:
-    """Sort the rules by family: letter, title, rules."""
+    """Return the families of the rules: letter, title, and rules of each."""
     by_letter: dict[str, list[JudgedRule]] = {}
     for judged in rules:
         by_letter.setdefault(judged.id[:1], []).append(judged)
@@ -64,11 +64,12 @@ def families(rules: Sequence[JudgedRule]) -> list[tuple[str, str, list[JudgedRul
 
 
 def tally(rules: Sequence[JudgedRule]) -> list[tuple[Verdict, int, float, float]]:
-    """Count the verdicts that occur. Return each with its number, and its start and width in a bar of 100."""
-    counted = [(verdict, sum(judged.verdict is verdict for judged in rules)) for verdict in VERDICTS]
+    """Return each verdict that occurs, with its count, and with its start and width in a bar of length
+    100."""
+    counts = [(verdict, sum(judged.verdict is verdict for judged in rules)) for verdict in VERDICTS]
     tallied: list[tuple[Verdict, int, float, float]] = []
     start = 0.0
-    for verdict, count in counted:
+    for verdict, count in counts:
         if count:
             width = 100 * count / len(rules)
             tallied.append((verdict, count, round(start, 2), round(width, 2)))
@@ -77,18 +78,18 @@ def tally(rules: Sequence[JudgedRule]) -> list[tuple[Verdict, int, float, float]
 
 
 def keywords(sentence: str) -> list[tuple[str, bool]]:
-    """Split a sentence into pieces, and mark those that are MUST, SHOULD or MAY."""
+    """Split a sentence into pieces, each with whether it is the word MUST, SHOULD or MAY."""
     return [(piece, bool(_KEYWORD.fullmatch(piece))) for piece in _KEYWORD.split(sentence) if piece]
 
 
 def web_address(address: str) -> str:
-    """Return the address if it leads to the web, else ""."""
+    """Return the address if it begins with http:// or https://, else ""."""
     return address if address.startswith(_WEB) else ""
 
 
 def _attach_tape(path: str, folder: Path) -> Tape | None:
-    """Put a tape inside the page or link it, but only if it lies in the folder of the page or in the working
-    directory: a report from elsewhere may name any file."""
+    """Return the tape at this path, embedded if it is small, or linked; None if `path` is "". Only a tape in
+    the folder of the page or in the working directory is read: a report from elsewhere may name any file."""
     if not path:
         return None
     here = folder.resolve()
@@ -105,7 +106,7 @@ def _attach_tape(path: str, folder: Path) -> Tape | None:
 
 @cache
 def _make_environment() -> Environment:
-    """Make the environment of the templates."""
+    """Return the environment in which the templates are rendered."""
     environment = Environment(
         loader=PackageLoader("spatius_sim.reporting"),
         autoescape=True,
@@ -130,7 +131,8 @@ def _make_environment() -> Environment:
 
 @cache
 def _read_style() -> dict[str, str]:
-    """Read the style sheet, and hash it: the page allows no other style, and nothing else at all."""
+    """Return the style sheet and its hash, by the names that the template uses. The page allows only a style
+    with this hash, and nothing else."""
     css = files("spatius_sim.reporting").joinpath("templates", "report.css").read_text(encoding="utf-8")
     digest = b64encode(hashlib.sha256(css.encode()).digest()).decode()
     return {"css": Markup(css), "css_hash": f"sha256-{digest}"}

@@ -21,41 +21,40 @@ class _Head(msgspec.Struct):
 
 
 def outcome_to_json(outcome: RuleOutcome) -> str:
-    """Write an outcome as JSON, to carry it from one process to another."""
+    """Return an outcome as JSON, to be passed to another process."""
     return msgspec.json.encode(outcome).decode()
 
 
-def outcome_from_json(carried: str) -> RuleOutcome:
-    """Read an outcome that another process has written."""
-    return msgspec.json.decode(carried, type=RuleOutcome)
+def outcome_from_json(text: str) -> RuleOutcome:
+    """Return the outcome that another process wrote as this JSON."""
+    return msgspec.json.decode(text, type=RuleOutcome)
 
 
 def json_report(report: Report) -> str:
-    """Write the report as one JSON object; its `rules` are a list of `{id, verdict, ...}` over all
-    subjects."""
+    """Return the report as one JSON object. The list `rules` in it has the rules of all subjects."""
     return msgspec.json.format(msgspec.json.encode(report), indent=1).decode() + "\n"
 
 
 def report_schema() -> str:
     """Return the JSON Schema of a report of this version, as `report.schema.json` holds it."""
     schema = msgspec.json.schema(Report) | {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    for described in schema["$defs"].values():
-        described["description"] = " ".join(described.get("description", "").split())
+    for definition in schema["$defs"].values():
+        definition["description"] = " ".join(definition.get("description", "").split())
     return json.dumps(schema, indent=1) + "\n"
 
 
 def read_report(path: Path) -> Report:
-    """Read the report in this file. Raises UsageError, which names the file, if it is no report or one of
-    another version."""
+    """Return the report in this file. Raises UsageError, which names the file, if the file is no report, or a
+    report of another version."""
     try:
         with path.open("rb") as file:
-            written = file.read(_LARGEST_FILE + 1)
+            raw = file.read(_LARGEST_FILE + 1)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    if len(written) > _LARGEST_FILE:
+    if len(raw) > _LARGEST_FILE:
         raise UsageError(f"{path} is larger than {_LARGEST_FILE:,} bytes: no report is")
     try:
-        head = msgspec.json.decode(written, type=_Head)
+        head = msgspec.json.decode(raw, type=_Head)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is no report of spatius-sim: {error}") from error
     if head.format != FORMAT:
@@ -65,6 +64,6 @@ def read_report(path: Path) -> Report:
             f"{path} is a report of version {head.version}; this spatius-sim reads version {VERSION}"
         )
     try:
-        return msgspec.json.decode(written, type=Report)
+        return msgspec.json.decode(raw, type=Report)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is a damaged report: {error}") from error

@@ -1,5 +1,5 @@
-"""Writes the report as JUnit XML: one test case for each rule. Its name is the id of the rule, so that it
-stays the same wherever the suite lies."""
+"""Writes the report as JUnit XML, with one test case for each rule. The name of a test case is the id of its
+rule, so that the name is the same wherever the suite lies."""
 
 from io import BytesIO
 
@@ -15,9 +15,9 @@ _NOTHING_RAN = "nothing ran; this is no pass"
 
 
 def junit_report(report: Report) -> str:
-    """Write a suite for each subject. A suite is green only if the run passed. So a required rule that
-    nothing exercised is an error, because a skipped test would look like a pass; and so is a run that is no
-    pass though no rule failed."""
+    """Return the JUnit XML, with a suite for each subject. A suite is green only if the run passed: a
+    required rule that nothing exercised is an error, because a skipped test would look like a pass. A run
+    that is no pass though no rule failed has an error, too."""
     document = JUnitXml("spatius-sim")
     for subject in report.subjects:
         passed = ExitCode.PASSED in (subject.exit_code, report.exit_code)
@@ -32,7 +32,8 @@ def junit_report(report: Report) -> str:
 
 
 def _write_suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, passed: bool) -> TestSuite:
-    """Write the suite of one subject."""
+    """Return the suite of one subject. If no test case is red and the run did not pass (`passed`), a test
+    case with an error is added."""
     suite = TestSuite(f"spatius-sim.{subject.subject}")
     claims = {
         "target": subject.target,
@@ -53,14 +54,15 @@ def _write_suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, passe
         case.system_out = f"{judged.sentence} ({judged.level}; {judged.source})"
         case.result = results[judged.id]
         suite.add_testcase(case)
-    green = all(isinstance(result, Skipped) for of_rule in results.values() for result in of_rule)
+    green = all(isinstance(result, Skipped) for rule_results in results.values() for result in rule_results)
     if green and not passed:
         suite.add_testcase(_write_no_pass(str(suite.name), "; ".join([subject.claim, *subject.complaints])))
     return suite
 
 
 def _result_of(judged: JudgedRule, *, decided: bool) -> list[FinalResult]:
-    """Return the result of a test case: none for a pass, else a failure, an error or a skip."""
+    """Return the results of a test case: empty for a pass, else one failure, error or skip. `decided`:
+    whether any rule of the subject passed, or failed in a known way."""
     reason = f"{judged.verdict}: {judged.reason}"
     match judged.verdict:
         case Verdict.PASSED:
@@ -86,13 +88,14 @@ def _result_of(judged: JudgedRule, *, decided: bool) -> list[FinalResult]:
 
 
 def _write_no_pass(suite: str, why: str) -> TestCase:
+    """Return a test case with the error that the run is no pass."""
     case = TestCase("run", suite, 0)
     case.result = [Error(why, "NO_PASS")]
     return case
 
 
 def _describe_failure(failure: Failure) -> str:
-    """Write a failure as text, one fact in a line."""
+    """Return a failure as text, one fact in a line."""
     lines = {
         "Expected": failure.expected,
         "Actual": failure.actual,

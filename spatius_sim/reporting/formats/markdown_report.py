@@ -1,5 +1,5 @@
-"""Writes the report as Markdown, for a job summary or a pull request: small, and inert whatever a subject
-says."""
+"""Writes the report as Markdown, for a job summary or a pull request. The report is small, and no text of a
+subject can become Markdown or HTML in it."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,19 +12,23 @@ from spatius_sim.rules.findings import Verdict
 LARGEST = 65_536
 """Bytes. A step summary of GitHub holds 1 MiB, a comment some 65,000 characters."""
 
+_ROOM_FOR_NOTE = 100
+"""Bytes for the last line of a report that was cut."""
+
 _SIGNS = {"bad": "❌", "open": "⚠️", "good": "✅", "none": "⚪"}
 _STRUCTURE = re.compile(r"[^\w ,-]|_|(?<![A-Za-z0-9])-")
 """Matches every character but letters, digits, commas, spaces, and hyphens within words."""
 
 
 def inert(text: str) -> str:
-    """Make a text neither Markdown nor HTML, so that it links nowhere: each character that could be structure
-    becomes a character reference."""
-    return _STRUCTURE.sub(lambda found: f"&#{ord(found[0])};", text)
+    """Return a text that is neither Markdown nor HTML: each character that could be structure becomes a
+    character reference."""
+    return _STRUCTURE.sub(lambda match: f"&#{ord(match[0])};", text)
 
 
 def markdown_report(report: Report, largest: int = LARGEST) -> str:
-    """Write the verdict, the failures, and every rule; cut the end if there are more than `largest` bytes."""
+    """Return the verdict, the failures, and every rule as Markdown. The end is cut off if there are more than
+    `largest` bytes."""
     tone, _, headline = HEADLINES[report.exit_code]
     parts = [f"## {_SIGNS[tone]} spatius-sim: {headline}\n"]
     parts += [_write_claims(subject, report.rules_for(subject)) for subject in report.subjects]
@@ -34,7 +38,8 @@ def markdown_report(report: Report, largest: int = LARGEST) -> str:
 
 
 def markdown_matrix(matrix: Matrix, largest: int = LARGEST) -> str:
-    """Write what changed, then every rule with a column for each report."""
+    """Return what changed, then every rule with a column for each subject, as Markdown of at most `largest`
+    bytes."""
     parts = [f"## spatius-sim: {len(matrix.rows)} rules side by side\n\n"]
     parts += map(_write_change, matrix.changes)
     parts += [] if matrix.changes else ["Nothing changed.\n"]
@@ -47,21 +52,25 @@ def markdown_matrix(matrix: Matrix, largest: int = LARGEST) -> str:
 
 
 def cut(parts: Sequence[str], largest: int) -> str:
-    """Join as many whole parts as fit into `largest` bytes, and say how many do not."""
-    kept: list[str] = []
-    room = largest - 100
+    """Join as many whole parts as fit into `largest` bytes, and say at the end how many do not fit."""
+    fitting: list[str] = []
+    room = largest - _ROOM_FOR_NOTE
     for number, part in enumerate(parts):
         room -= len(part.encode())
         if room < 0:
-            return "".join(kept) + f"\n\n{len(parts) - number} more lines are in the whole report.\n"
-        kept.append(part)
-    return "".join(kept)
+            return "".join(fitting) + f"\n\n{len(parts) - number} more lines are in the whole report.\n"
+        fitting.append(part)
+    return "".join(fitting)
 
 
 def _write_claims(subject: JudgedSubject, rules: Iterable[JudgedRule]) -> str:
-    """Write what the run claims of one subject."""
-    counted = [judged.verdict for judged in rules]
-    counts = ", ".join(f"{counted.count(v)} {VERDICTS[v][2]}" for v in VERDICTS if v in counted)
+    """Return what the run claims of one subject, as Markdown."""
+    verdicts = [judged.verdict for judged in rules]
+    counts = ", ".join(
+        f"{verdicts.count(verdict)} {words}"
+        for verdict, (_, _, words, _) in VERDICTS.items()
+        if verdict in verdicts
+    )
     claims = {
         "level": subject.level,
         "profile": subject.profile,
@@ -70,13 +79,13 @@ def _write_claims(subject: JudgedSubject, rules: Iterable[JudgedRule]) -> str:
         "catalogue": f"revision {subject.catalogue_revision}",
         "seed": str(subject.seed),
     }
-    listed = ", ".join(f"{name} {_as_code(value)}" for name, value in claims.items() if value)
+    claims_text = ", ".join(f"{name} {_as_code(value)}" for name, value in claims.items() if value)
     complaints = "".join(f"- the baseline: {_as_code(complaint)}\n" for complaint in subject.complaints)
-    return f"\n**{subject.subject}** {_as_code(subject.target)}: {counts}\n\n{listed}\n\n{complaints}"
+    return f"\n**{subject.subject}** {_as_code(subject.target)}: {counts}\n\n{claims_text}\n\n{complaints}"
 
 
 def _write_failure(judged: JudgedRule) -> str:
-    """Write one failure."""
+    """Return one failure as Markdown."""
     failure = judged.failure
     assert failure is not None
     lines = {
@@ -91,13 +100,14 @@ def _write_failure(judged: JudgedRule) -> str:
 
 
 def _write_change(change: Change) -> str:
+    """Return one change as an item of a list."""
     was = f"{_sign(change.was)} in {_as_code(change.before)}"
     now = f"{_sign(change.now)} in {_as_code(change.after)}"
     return f"- **{inert(change.rule_id)}** {was}, {now}\n"
 
 
 def _write_row(judged: JudgedRule) -> str:
-    """Write one rule as a row of the table."""
+    """Return one rule as a row of the table."""
     remark = judged.failure.actual if judged.failure else judged.reason
     if judged.verdict is Verdict.PASSED:
         remark = f"exercised {judged.exercised} times over {judged.scenarios} scenarios"
@@ -107,10 +117,11 @@ def _write_row(judged: JudgedRule) -> str:
 
 
 def _sign(verdict: Verdict) -> str:
+    """Return the sign and the words for a verdict."""
     tone, _, words, _ = VERDICTS[verdict]
     return f"{_SIGNS[tone]} {words}"
 
 
 def _as_code(text: str) -> str:
-    """Put a text into a code element: so it cannot mention anybody."""
+    """Return the text in a code element, so that an @name in the text notifies nobody."""
     return f"<code>{inert(text)}</code>"

@@ -12,7 +12,7 @@ _STYLES = {"good": "green", "bad": "bold red", "open": "yellow", "none": "dim"}
 
 
 def print_matrix(console: Console, matrix: Matrix) -> None:
-    """Print a line for each rule, then what changed."""
+    """Print a table with a row for each rule, then what changed."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("rule", no_wrap=True)
     for column in matrix.columns:
@@ -30,6 +30,7 @@ def print_matrix(console: Console, matrix: Matrix) -> None:
 
 
 def _cell(verdict: Verdict | None) -> Text:
+    """Return the coloured words for a verdict; None is a rule that was not judged."""
     if verdict is None:
         return Text("not judged", style="dim")
     tone, _, words, _ = VERDICTS[verdict]

@@ -1,4 +1,5 @@
-"""What is going on while a subject is judged: one live line on a terminal, plain lines elsewhere."""
+"""Shows how far a run is while a subject is judged: by one live line on a terminal, by plain lines
+elsewhere."""
 
 import os
 import time
@@ -12,15 +13,15 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 QUIET_SECONDS = 2.0
-"""What takes no longer is not worth a word, and plain lines come no closer to each other."""
+"""A run that takes less time shows no progress, and plain lines are at least so far apart."""
 
 _REFRESH_PER_SECOND = 4
-_WRONG = (Verdict.FAILED, Verdict.ERRORED)
+_BAD_VERDICTS = (Verdict.FAILED, Verdict.ERRORED)
 
 
 class ProgressLines:
-    """`write_line` writes a plain line. A live line needs a `start_live` with a terminal, and no NO_COLOR in
-    the environment."""
+    """Shows progress by calling `write_line` for each plain line. After `start_live` a live line takes the
+    place of the plain lines, unless NO_COLOR is set in the environment."""
 
     def __init__(self, write_line: Callable[[str], object]) -> None:
         self._write_line = write_line
@@ -28,11 +29,11 @@ class ProgressLines:
         self._last_line = -QUIET_SECONDS
         self._place = ""
         self._rule = ""
-        self._settled: set[str] = set()
+        self._reported: set[str] = set()
         self._live: Live | None = None
 
     def start_live(self, screen: TextIO) -> None:
-        """Keep one line on this terminal up to date, until `stop`."""
+        """Keep one line on this terminal up to date until `stop` is called."""
         if os.environ.get("NO_COLOR"):
             return
         from rich.console import Console
@@ -49,12 +50,12 @@ class ProgressLines:
         self._live.start()
 
     def stop(self) -> None:
-        """Take the live line away."""
+        """Remove the live line."""
         if self._live is not None:
             self._live.stop()
 
     def rule_begins(self, rule_id: str, number: int, total: int) -> None:
-        """Say that a rule is under way: `number` (from 1) of `total`, which is 0 if it is not known."""
+        """Show that a rule is being judged: `number` (from 1) of `total`, which is 0 if it is not known."""
         self._rule = rule_id
         self._place = f"{min(number, total)} of {total}, " if total else ""
         if self._live is None and self._seconds_elapsed - self._last_line >= QUIET_SECONDS:
@@ -64,27 +65,32 @@ class ProgressLines:
     def rule_ends(
         self, outcomes: Iterable[RuleOutcome], suspects: Mapping[str, str], complaint: str = ""
     ) -> None:
-        """Tell at once what failed; it is explained at the end. What was broken under another rule's turn
-        (`suspects`) waits for its own, and is told before. `complaint` is why the item of the rule failed, ""
-        if it did not."""
+        """Show at once which rules failed, after a rule was judged; the explanation follows at the end of the
+        run.
+
+        `suspects` are rules that were broken while another rule was judged, each with what happened; each is
+        shown once. `complaint` is why the item of the rule failed, "" if it did not fail.
+        """
         outcomes = list(outcomes)
-        self._settled |= {outcome.rule_id for outcome in outcomes}
+        self._reported |= {outcome.rule_id for outcome in outcomes}
         for rule_id, actual in suspects.items():
-            if rule_id not in self._settled:
-                self._settled.add(rule_id)
+            if rule_id not in self._reported:
+                self._reported.add(rule_id)
                 self._print_progress(f"broken already, to be judged: {rule_id}: {actual}")
         if not complaint:
             return
-        wrong = [outcome for outcome in outcomes if outcome.verdict in _WRONG or outcome.failure is not None]
-        for outcome in wrong:
+        bad_outcomes = [
+            outcome for outcome in outcomes if outcome.verdict in _BAD_VERDICTS or outcome.failure is not None
+        ]
+        for outcome in bad_outcomes:
             why = outcome.reason if outcome.failure is None else outcome.failure.actual
             self._print_progress(f"{outcome.verdict} {outcome.rule_id}: {why}")
-        if not wrong:
+        if not bad_outcomes:
             self._print_progress(f"FAILED {self._rule}: {complaint.splitlines()[-1]}")
 
-    def _print_progress(self, told: str) -> None:
-        """Write a line that stays, with the time."""
-        line = f"{told} ({self._seconds_elapsed:.0f} s)"
+    def _print_progress(self, text: str) -> None:
+        """Write a line that stays on the screen, with the seconds since the beginning."""
+        line = f"{text} ({self._seconds_elapsed:.0f} s)"
         if self._live is None:
             self._write_line(line)
         else:
@@ -97,6 +103,7 @@ class ProgressLines:
         return time.monotonic() - self._began
 
     def _progress_line(self) -> str:
+        """Return the line that says which rule is being judged; a live line stays empty at first."""
         if self._live is not None and self._seconds_elapsed < QUIET_SECONDS:
             return ""
         return (

@@ -1,4 +1,4 @@
-"""Prints the summary for a person at a terminal."""
+"""Prints summaries for a person at a terminal."""
 
 from collections.abc import Iterator, Sequence
 
@@ -24,14 +24,14 @@ _MOST_EVENTS = 3
 
 
 def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
-    """Tell a broken rule in at most ten lines, and its dialogue if it has one."""
-    broken = find_rule(outcome.rule_id)
+    """Return a failure as text of at most ten lines, and after them its dialogue if it has one."""
+    rule = find_rule(outcome.rule_id)
     confirmation = "seen again when repeated" if failure.confirmed else "not seen again when repeated"
     if failure.silence and not failure.confirmed:
         confirmation += "; a slow subject may want a longer --settle"
     lines = [
-        f"{broken.id} ({broken.level}): {broken.sentence}",
-        f"  source    {broken.source} ({broken.provenance})",
+        f"{rule.id} ({rule.level}): {rule.sentence}",
+        f"  source    {rule.source} ({rule.provenance})",
         f"  Expected  {failure.expected}",
         f"  Actual    {failure.actual}",
     ]
@@ -49,17 +49,17 @@ def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
 
 
 def overturned_text(failed: RuleOutcome, judged: RuleOutcome) -> str:
-    """Say why the failure of a rule stands under another rule: a scenario of the rule that was `judged` last
-    broke it."""
-    head = f"{failed.rule_id} was not broken by its own scenarios, and one of another rule broke it."
+    """Return the text that explains why the failure of one rule (`failed`) stands under another rule: a
+    scenario of the rule that was `judged` last broke the failed one."""
+    explanation = f"{failed.rule_id} was not broken by its own scenarios, and one of another rule broke it."
     if judged.rule_id == failed.rule_id:
-        return f"{head}\n"
-    return f"{head} {judged.rule_id}, under which this stands, is {judged.verdict}.\n"
+        return f"{explanation}\n"
+    return f"{explanation} {judged.rule_id}, under which this stands, is {judged.verdict}.\n"
 
 
 def print_run(console: Console, summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> None:
-    """Print every subject with its rules, what the run claims of it, and what to do next. `doctor` is the
-    command that finds out why nothing comes."""
+    """Print each subject with its rules and what the run claims of the subject, then what to do next.
+    `doctor` is the command that finds out why nothing comes."""
     for summary in summaries:
         print_summary(console, summary)
     step = next_step(summaries, code, doctor)
@@ -69,12 +69,12 @@ def print_run(console: Console, summaries: Sequence[Summary], code: ExitCode, do
 
 def print_summary(console: Console, summary: Summary) -> None:
     """Print the rules with their verdicts, and what the run claims."""
-    chosen = "".join(
-        f", {what} {name}"
-        for what, name in (("wire", summary.wire), ("profile", summary.profile), ("level", summary.level))
+    chosen_settings = "".join(
+        f", {setting} {name}"
+        for setting, name in (("wire", summary.wire), ("profile", summary.profile), ("level", summary.level))
         if name
     )
-    title = f"{summary.subject} {summary.target}, seed {summary.seed}{chosen}"
+    title = f"{summary.subject} {summary.target}, seed {summary.seed}{chosen_settings}"
     console.print(Text(title, style="bold"))
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     rows = list(_group_rows(summary))
@@ -87,23 +87,23 @@ def print_summary(console: Console, summary: Summary) -> None:
         )
     nothing_ran = summary.broken_off is not None and not any(o.scenarios for o in summary.outcomes)
     if not (summary.never_judged or nothing_ran):
-        console.print(table)  # Otherwise the claim alone tells enough.
+        console.print(table)  # Otherwise the claim says everything.
     for complaint in summary.complaints:
         console.print(Text(complaint, style="bold red"))
     console.print(Text(claim(summary), style="bold"))
 
 
 def _group_rows(summary: Summary) -> Iterator[tuple[str, RuleOutcome]]:
-    """Yield the outcomes, each with the words for its rule. Inconclusive rules mostly have one reason: then
-    only the first is shown, and how many more there are. The same goes for rules that a broken-off run did
-    not reach."""
-    grouped = [Verdict.INCONCLUSIVE, *([Verdict.UNEXERCISED] if summary.broken_off else [])]
+    """Yield the outcomes to print, each with the words for its rule or group of rules. Inconclusive rules
+    with the same reason are one group, of which only the first is shown. So are rules that a broken-off run
+    did not reach."""
+    grouped_verdicts = [Verdict.INCONCLUSIVE, *([Verdict.UNEXERCISED] if summary.broken_off else [])]
     by_reason: dict[str, list[RuleOutcome]] = {}
     for outcome in summary.outcomes:
-        if outcome.verdict in grouped:
+        if outcome.verdict in grouped_verdicts:
             by_reason.setdefault(outcome.reason, []).append(outcome)
     for outcome in summary.outcomes:
-        if outcome.verdict not in grouped:
+        if outcome.verdict not in grouped_verdicts:
             yield outcome.rule_id, outcome
         elif outcome is by_reason[outcome.reason][0]:
             others = len(by_reason[outcome.reason]) - 1
@@ -115,15 +115,15 @@ def print_catalogue(console: Console, rules: list[Rule]) -> None:
     table = Table(box=None, padding=(0, 2, 1, 0))
     for heading in ("rule", "level", "sentence", "source"):
         table.add_column(heading, no_wrap=heading in ("rule", "level"))
-    for described in rules:
-        source = f"{described.source} ({described.provenance})"
-        table.add_row(described.id, str(described.level), described.sentence, source)
+    for rule in rules:
+        source = f"{rule.source} ({rule.provenance})"
+        table.add_row(rule.id, str(rule.level), rule.sentence, source)
     console.print(table)
     console.print(f"{len(rules)} of {len(RULES)} rules. Tags such as seed:002 name the document.")
 
 
 def _explain(outcome: RuleOutcome) -> str:
-    """Say what stands beside the verdict of a rule: what happened, the counts, or the reason."""
+    """Return the text beside the verdict of a rule: what happened, or the counts, or the reason."""
     if outcome.failure is not None and outcome.verdict is Verdict.FAILED:
         return outcome.failure.actual
     if outcome.verdict is Verdict.PASSED:
@@ -134,19 +134,21 @@ def _explain(outcome: RuleOutcome) -> str:
 
 
 def _percentiles(outcome: RuleOutcome) -> str:
+    """Return the 50th and the 99th percentile of the measurements, in words."""
     ordered = sorted(outcome.measurements)
     p50, p99 = (ordered[round(share * (len(ordered) - 1))] for share in (0.5, 0.99))
     return f"p50 {p50:.1f} {outcome.unit}, p99 {p99:.1f} {outcome.unit}"
 
 
-def _count_words(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _count_words(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 _HOW_TO_START = {
     "server": "start the Motion Server, or mend its URL (--wait gives it longer)",
     "client": "start the client's testee, or mend its address (--wait gives it longer)",
 }
+"""What to do about a subject that does not answer, by kind."""
 
 _AFTER_BREAKING_OFF = {
     ExitCode.RULE_FAILED: "mend the test that is named above",
@@ -155,6 +157,7 @@ _AFTER_BREAKING_OFF = {
     ExitCode.USAGE: "mend the command line, or conformance.yaml",
     ExitCode.NOT_EXERCISED: "let pytest collect the rules",
 }
+"""What to do after a run that was broken off, by exit code."""
 
 
 def next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> str:
@@ -171,14 +174,23 @@ def _step_for(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
         case ExitCode.RULE_FAILED:
             return _advise_mending(summaries)
         case ExitCode.UNREACHABLE:
-            unheard = [summary for summary in summaries if summary.never_judged]
-            once = [o.rule_id for summary in summaries for o in summary.undecided if o.failure is not None]
-            if once:
-                return f"repeat the scenario of {once[0]}, which broke it once: its command stands above"
-            if not unheard:
+            without_answer = [summary for summary in summaries if summary.never_judged]
+            broken_once = [
+                outcome.rule_id
+                for summary in summaries
+                for outcome in summary.undecided
+                if outcome.failure is not None
+            ]
+            if broken_once:
+                return (
+                    f"repeat the scenario of {broken_once[0]}, which broke it once: its command stands above"
+                )
+            if not without_answer:
                 return "run it again, on a machine that is less busy"
             return (
-                f"{doctor}  (finds out why)" if doctor else _HOW_TO_START.get(unheard[0].subject, "start it")
+                f"{doctor}  (finds out why)"
+                if doctor
+                else _HOW_TO_START.get(without_answer[0].subject, "start it")
             )
         case ExitCode.NOT_EXERCISED:
             return "beside each rule above stands why it was not exercised"
@@ -188,7 +200,7 @@ def _step_for(summaries: Sequence[Summary], code: ExitCode, doctor: str) -> str:
 
 
 def _advise_mending(summaries: Sequence[Summary]) -> str:
-    """Name the first rule to mend, and the baseline if it is out of date."""
+    """Return the advice to mend the first rule that failed, and the baseline if it is out of date."""
     failed = [outcome.rule_id for summary in summaries for outcome in summary.new_failures]
     steps = [f"mend {failed[0]}{' first' if failed[1:] else ''}, then run again"] if failed else []
     if any(summary.complaints for summary in summaries):

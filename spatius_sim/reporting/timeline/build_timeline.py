@@ -1,4 +1,4 @@
-"""Makes a time-line from a trace: the plain values that a picture needs, and no more than fit."""
+"""Makes a time-line from a trace: the plain values that a picture needs, and no more than fit into one."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -20,22 +20,23 @@ from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 CLIENT, RELAY, SERVER, ROOM, KIT = "client", "relay", "Motion Server", "room", "kit"
 
 _MOST_MARKS = 120
-_POINTS_OF_A_LANE = 240
-_MOST_POINTS = {CurveKind.AUDIO: 12, CurveKind.MOTION: 24}
+_MOST_POINTS_OF_A_LANE = 240
+_MOST_POINTS_OF_A_BLOCK = {CurveKind.AUDIO: 12, CurveKind.MOTION: 24}
 _USUAL_RATE = 16000
-_NO_SAMPLES = 0
-"""The rate of audio whose samples cannot be read: Ogg Opus."""
-_LOUDEST = 32768
-_ALONE_SECONDS = 0.004
-_BLOCKS_OF_A_LANE = 60
+_RATE_OF_OPUS = 0
+"""Stands for the sample rate of Ogg Opus, whose samples cannot be read here."""
+_LOUDEST_SAMPLE = 32768
+_LONE_BLOCK_SECONDS = 0.004
+"""The width of a block that has no neighbour in its stream."""
+_MOST_BLOCKS_OF_A_LANE = 60
 
 Values = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One event with its place: `at` seconds from the start, between two lanes. Its audio or motion is drawn
-    on lane `media_lane`; `rate` in Hz."""
+    """One event on the time-line: `at` seconds from the start, from lane `source` to lane `target`. Audio or
+    motion of the event is drawn on `media_lane`; `rate` is the sample rate in Hz."""
 
     at: float
     seq: int
@@ -48,7 +49,8 @@ class _Step:
 
 @dataclass(slots=True)
 class _Block:
-    """A piece of audio or motion that came at one moment and plays for `seconds`."""
+    """A piece of audio or motion that came at one moment and plays for `seconds`. `stream` is its request or
+    turn."""
 
     at: float
     stream: str
@@ -57,7 +59,7 @@ class _Block:
 
 
 def timeline_of(trace: Trace, guilty: Collection[int]) -> Timeline | None:
-    """Make the time-line of a trace; None if there is nothing to draw. `guilty` are the sequence numbers of
+    """Return the time-line of a trace; None if there is nothing to draw. `guilty` are the sequence numbers of
     the evidence."""
     if trace.header.subject == "client":
         lanes: list[str] = [KIT, CLIENT]
@@ -70,29 +72,29 @@ def timeline_of(trace: Trace, guilty: Collection[int]) -> Timeline | None:
     marks = [
         _make_mark(step, step.seq in guilty) for step in steps if not step.words.minor or step.seq in guilty
     ]
-    fitting = _choose_marks(marks)
-    return Timeline(tuple(lanes), fitting, tuple(_make_curves(steps)), len(marks) - len(fitting), clock)
+    chosen = _choose_marks(marks)
+    return Timeline(tuple(lanes), chosen, tuple(_make_curves(steps)), len(marks) - len(chosen), clock)
 
 
 def _list_lanes(trace: Trace) -> list[str]:
-    """List the lanes, from the client to Motion Server."""
-    asker = KIT if trace.header.subject == "server" else RELAY
+    """Return the names of the lanes, from the client to Motion Server."""
+    client_of_server = KIT if trace.header.subject == "server" else RELAY
     clients = sorted({event.connection for event in trace.on_lane(Lane.DOWNSTREAM)})
     room = [ROOM] if any(trace.on_lane(Lane.EGRESS)) else []
-    return [*clients, asker, SERVER, *room]
+    return [*clients, client_of_server, SERVER, *room]
 
 
 def _make_steps(trace: Trace, lanes: Sequence[str]) -> Iterator[_Step]:
     """Yield a step for each event that a time-line shows."""
-    asker = KIT if KIT in lanes else RELAY
+    client_of_server = KIT if KIT in lanes else RELAY
     rates: dict[str, int] = {}
     for event in trace.events:
         _learn_rate(event, rates)
         words = words_for(event)
         if words is None:
             continue
-        lower, upper = _lanes_of(event, lanes, asker)
-        source, target = (upper, lower) if words.upward is False else (lower, upper)
+        client_side, server_side = _lanes_of(event, lanes, client_of_server)
+        source, target = (server_side, client_side) if words.upward is False else (client_side, server_side)
         target = "" if words.upward is None else target
         at = (event.at_ns - trace.events[0].at_ns) / 1e9
         media_lane = SERVER if event.lane is Lane.UPSTREAM else target
@@ -100,31 +102,32 @@ def _make_steps(trace: Trace, lanes: Sequence[str]) -> Iterator[_Step]:
         yield _Step(at, event.seq, source, target, media_lane, words, rate)
 
 
-def _lanes_of(event: Event, lanes: Sequence[str], asker: str) -> tuple[str, str]:
-    """Return the two lanes of an event; the lane nearer to the client comes first."""
+def _lanes_of(event: Event, lanes: Sequence[str], client_of_server: str) -> tuple[str, str]:
+    """Return the two lanes of an event; the lane nearer to the client comes first. The second lane is "" for
+    an event on one lane."""
     match event.lane:
         case Lane.DOWNSTREAM:
             return event.connection, RELAY
         case Lane.EGRESS:
             return SERVER, ROOM
         case Lane.KIT | Lane.DECODER:
-            own = KIT if KIT in lanes else SERVER
-            return (event.connection if event.connection in lanes else own), ""
-    return asker, SERVER
+            kit_lane = KIT if KIT in lanes else SERVER
+            return (event.connection if event.connection in lanes else kit_lane), ""
+    return client_of_server, SERVER
 
 
 def _learn_rate(event: Event, rates: dict[str, int]) -> None:
-    """Remember the sample rate of a connection."""
+    """Write into `rates` the sample rate of a connection, if this event says it."""
     match event.what:
         case TurnStarted(sample_rate=rate) if rate > 0:
             rates[event.connection] = rate
         case Sent(_, ConfigureSession() as session) | Received(_, ConfigureSession() as session):
             pcm = session.audio_format == AudioFormat.PCM_S16LE
-            rates[event.connection] = max(0, session.sample_rate) if pcm else _NO_SAMPLES
+            rates[event.connection] = max(0, session.sample_rate) if pcm else _RATE_OF_OPUS
 
 
 def _make_call_steps(trace: Trace) -> Iterator[_Step]:
-    """Yield the calls of a client, at the time of the clock that the kit sets."""
+    """Yield a step for each call to a client and each answer, at the time of the clock that the kit sets."""
     elapsed_ms = 0
     rate = _USUAL_RATE
     for event in trace.on_lane(Lane.CLIENT):
@@ -140,13 +143,14 @@ def _make_call_steps(trace: Trace) -> Iterator[_Step]:
 
 
 def _make_mark(step: _Step, guilty: bool) -> Mark:
+    """Return the mark of a step. `guilty`: whether the event is evidence."""
     kind, words = step.words.kind, step.words.words
     return Mark(round(step.at, 6), step.seq, step.source, step.target, kind, words, guilty)
 
 
 def _choose_marks(marks: Sequence[Mark]) -> tuple[Mark, ...]:
-    """Choose the marks that are drawn: first the evidence, then faults, then the events nearest to the
-    evidence."""
+    """Return the marks that are drawn, in their order. If there are too many, the evidence comes first, then
+    faults, then the events nearest to the evidence."""
     evidence = [mark.seq for mark in marks if mark.guilty]
     chosen = sorted(
         marks,
@@ -165,7 +169,7 @@ def _make_curves(steps: Sequence[_Step]) -> Iterator[Curve]:
     for step in steps:
         if len(step.words.pcm) >= BYTES_PER_SAMPLE and step.rate:
             pcm = step.words.pcm[: len(step.words.pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE]
-            samples = np.abs(np.frombuffer(pcm, "<i2").astype(np.float32)) / _LOUDEST
+            samples = np.abs(np.frombuffer(pcm, "<i2").astype(np.float32)) / _LOUDEST_SAMPLE
             _add_block(blocks[step.media_lane, CurveKind.AUDIO], step, len(samples) / step.rate, samples)
         if step.words.jaw is not None and len(step.words.jaw):
             jaw = np.nan_to_num(step.words.jaw, posinf=0.0, neginf=0.0)
@@ -174,12 +178,13 @@ def _make_curves(steps: Sequence[_Step]) -> Iterator[Curve]:
         drawn = _join_blocks(lane_blocks)
         if not drawn:
             continue  # Payloads without keyframes.
-        points = max(2, min(_MOST_POINTS[kind], _POINTS_OF_A_LANE // len(drawn)))
+        points = max(2, min(_MOST_POINTS_OF_A_BLOCK[kind], _MOST_POINTS_OF_A_LANE // len(drawn)))
         yield from _draw_blocks(lane, kind, drawn, points)
 
 
 def _add_block(blocks: list[_Block], step: _Step, seconds: float, values: Values) -> None:
-    """Add audio or motion as a block; join it to the last block if both came at one moment."""
+    """Add audio or motion as a block, or to the last block if that came at the same moment in the same
+    stream."""
     last = blocks[-1] if blocks else None
     if last is not None and last.at == step.at and last.stream == step.words.stream:
         last.seconds, last.values = last.seconds + seconds, np.concatenate([last.values, values])
@@ -188,22 +193,23 @@ def _add_block(blocks: list[_Block], step: _Step, seconds: float, values: Values
 
 
 def _join_blocks(blocks: Sequence[_Block]) -> list[_Block]:
-    """Join neighbours of one stream until at most so many blocks are left as an eye can tell apart."""
-    together = -(-len(blocks) // _BLOCKS_OF_A_LANE)
+    """Return fewer, longer blocks: neighbours of one stream are joined, so that an eye can tell the blocks
+    apart."""
+    group_size = -(-len(blocks) // _MOST_BLOCKS_OF_A_LANE)  # Rounded up.
     joined: list[_Block] = []
-    for _, of_stream in groupby(blocks, key=lambda block: block.stream):
-        stream = list(of_stream)
-        for start in range(0, len(stream), together):
-            group = stream[start : start + together]
+    for _, stream_blocks in groupby(blocks, key=lambda block: block.stream):
+        stream = list(stream_blocks)
+        for start in range(0, len(stream), group_size):
+            group = stream[start : start + group_size]
             values = np.concatenate([block.values for block in group])
             joined.append(_Block(group[0].at, group[0].stream, sum(b.seconds for b in group), values))
     return joined
 
 
 def _draw_blocks(lane: str, kind: CurveKind, blocks: Sequence[_Block], points: int) -> Iterator[Curve]:
-    """Yield a curve for each block. Media comes faster than it plays: so a block reaches to the next block of
-    its stream, and the last block as far as the one before."""
-    reach = _ALONE_SECONDS
+    """Yield a curve for each block. Audio and motion come faster than they play, so a curve ends where the
+    next block of the stream begins. The last curve is as long as the one before."""
+    reach = _LONE_BLOCK_SECONDS
     for block, following in zip(blocks, [*blocks[1:], None], strict=True):
         last = following is None or following.stream != block.stream
         if following is not None and not last:
@@ -211,12 +217,12 @@ def _draw_blocks(lane: str, kind: CurveKind, blocks: Sequence[_Block], points: i
         until = round(block.at + min(block.seconds, reach), 6)
         values = tuple(round(float(value), 4) for value in _thin_out(block.values, points, kind))
         yield Curve(lane, kind, round(block.at, 6), until, values)
-        reach = _ALONE_SECONDS if last else reach
+        reach = _LONE_BLOCK_SECONDS if last else reach
 
 
 def _thin_out(values: Values, points: int, kind: CurveKind) -> Values:
-    """Return at most `points` values: the loudest of each stretch of audio, or evenly spaced values of
-    motion."""
+    """Return at most `points` values: of audio the loudest value of each part, of motion evenly spaced
+    values."""
     if len(values) <= points:
         return values
     borders = np.linspace(0, len(values), points, endpoint=False).astype(int)

@@ -1,5 +1,5 @@
-"""Tells a client's trace as a dialogue: every call with what was observed after it; the guilty lines are
-marked."""
+"""Writes a client's trace as a dialogue: every call, with what was observed after the call. Lines that are
+evidence are marked."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,13 +14,13 @@ from spatius_sim.trace.events import Lane, Received, Sent, Trace
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
-_MARK, _PLAIN = "    => ", "       "
+_MARKED, _UNMARKED = "    => ", "       "
 _KINDS = {"yieldAudioData": MarkKind.AUDIO, "yieldFramesData": MarkKind.MOTION}
 
 
 def dialogue(trace: Trace | None, marked: Sequence[int]) -> str:
-    """Return one line for each call and its `observe`; "" if this is no trace of a client. `marked` are the
-    sequence numbers of the guilty events."""
+    """Return the dialogue: one line for each call and its `observe`; "" if this is no trace of a client.
+    `marked` are the sequence numbers of the events that are evidence."""
     if trace is None or trace.header.subject != "client":
         return ""
     lines: list[str] = []
@@ -43,8 +43,8 @@ def words_for_call(call: TesteeRequest | TesteeAnswer) -> EventWords:
         kind = MarkKind.FAULT if call.error is not None else MarkKind.MESSAGE
         return EventWords(kind, answer, minor=call.error is None)
     kind = _KINDS.get(call.do, MarkKind.MESSAGE)
-    read = map(read_upstream, call.frames or ())
-    payloads = [message for message in read if isinstance(message, MotionResponse)]
+    messages = map(read_upstream, call.frames or ())
+    payloads = [message for message in messages if isinstance(message, MotionResponse)]
     jaw = np.concatenate([jaw_of(message) for message in payloads]) if payloads else None
     minor = call.do in ("hello", "observe")
     return EventWords(
@@ -53,14 +53,15 @@ def words_for_call(call: TesteeRequest | TesteeAnswer) -> EventWords:
 
 
 def _add_line(lines: list[str], call: str, seqs: set[int], marked: Sequence[int]) -> list[str]:
+    """Return the lines with one more for this call, unless it is "". `seqs` are the events of the call."""
     if not call:
         return lines
-    mark = _MARK if seqs & set(marked) else _PLAIN
-    return [*lines, f"{mark}{call}"]
+    prefix = _MARKED if seqs & set(marked) else _UNMARKED
+    return [*lines, f"{prefix}{call}"]
 
 
 def _write_call(request: TesteeRequest) -> str:
-    """Write a call with its arguments."""
+    """Return a call with its arguments, as text."""
     match request.do:
         case "yieldAudioData":
             samples = len(request.audio) // BYTES_PER_SAMPLE
@@ -76,7 +77,7 @@ def _write_call(request: TesteeRequest) -> str:
 
 
 def _write_answer(answer: TesteeAnswer) -> str:
-    """Write the answer to a call, or the values that were observed."""
+    """Return the answer to a call, or the values that were observed, as text to put after the call."""
     if answer.unimplemented:
         return " -> unimplemented"
     if answer.error is not None:
@@ -89,9 +90,10 @@ def _write_answer(answer: TesteeAnswer) -> str:
 
 
 def _list_observed(result: dict[str, Any]) -> list[str]:
-    """Write each value that was observed."""
+    """Return a text for each value that was observed."""
     keyframes = result.get("keyframesRendered") or []
     first_last = f"{keyframes[0]}..{keyframes[-1]}" if len(keyframes) > 1 else f"{keyframes}"
     observed = [str(result.get("state")), f"id {result.get('conversationId')!r}"]
-    observed += [f"{result.get('samplesPlayed')} samples"] + ([f"rendered {first_last}"] if keyframes else [])
+    observed.append(f"{result.get('samplesPlayed')} samples")
+    observed += [f"rendered {first_last}"] if keyframes else []
     return [*observed, "stalled"] if result.get("stalled") else observed

@@ -59,8 +59,9 @@ Jaw = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class EventWords:
-    """An event in words. `upward`: whether it went towards Motion Server; None if it went nowhere. A `minor`
-    event is drawn only if it is evidence. `stream` names the request or turn of `pcm` and `jaw`."""
+    """What a time-line shows of one event. `upward`: whether the event went towards Motion Server; None if it
+    stayed on one lane. A `minor` event is drawn only if it is evidence. `stream` is the id of the request or
+    turn to which the audio `pcm` or the motion `jaw` belongs."""
 
     kind: MarkKind
     words: str
@@ -118,7 +119,7 @@ def words_for(event: Event) -> EventWords | None:
 
 
 def _words_for_frame(value: object, event: Event) -> EventWords:
-    """Return the words for a frame."""
+    """Return the words for a frame, from the `value` that was read from it."""
     match value:
         case Speak(pcm):
             words = f"{len(pcm):,} bytes of audio to be spoken"
@@ -162,33 +163,37 @@ def _words_for_frame(value: object, event: Event) -> EventWords:
 
 
 def _words_for_motion(payloads: tuple[bytes, ...], last: bool, turn_id: str) -> EventWords:
-    """Return the words for motion that came down to a client."""
+    """Return the words for motion that a relay sent to a client."""
     mark = ", marked as the last" * last
     if not payloads:
         return EventWords(MarkKind.END, f"an empty list of motion{mark}", False, stream=turn_id)
-    read = [message for message in map(read_upstream, payloads) if isinstance(message, MotionResponse)]
-    req_ids = ", ".join(dict.fromkeys(message.req_id for message in read))
-    inside = " + ".join(_count_keyframes(message) for message in read) or "nothing that can be decoded"
-    jaw = np.concatenate([jaw_of(message) for message in read]) if read else None
+    messages = [message for message in map(read_upstream, payloads) if isinstance(message, MotionResponse)]
+    req_ids = ", ".join(dict.fromkeys(message.req_id for message in messages))
+    keyframes = " + ".join(_count_keyframes(message) for message in messages) or "nothing that can be decoded"
+    jaw = np.concatenate([jaw_of(message) for message in messages]) if messages else None
     stream = turn_id or req_ids
-    return EventWords(MarkKind.MOTION, f"motion of {req_ids}: {inside}{mark}", False, stream=stream, jaw=jaw)
+    return EventWords(
+        MarkKind.MOTION, f"motion of {req_ids}: {keyframes}{mark}", False, stream=stream, jaw=jaw
+    )
 
 
 def _goes_upward(event: Event) -> bool:
-    """Whether a frame went towards Motion Server. Its sender tells: the kit is the relay's client on one side
-    and its Motion Server on the other."""
+    """Whether a frame went towards Motion Server: the kit sent it as a client, or received it as Motion
+    Server."""
     return isinstance(event.what, Sent) == (event.lane is Lane.DOWNSTREAM)
 
 
 def _count_keyframes(message: MotionResponse) -> str:
+    """Return the number of keyframes in words."""
     number = len(message.keyframes)
     return "1 keyframe" if number == 1 else f"{number} keyframes"
 
 
 def jaw_of(message: MotionResponse) -> Jaw:
-    """Return how the jaw moves in one payload."""
+    """Return how far the jaw opens in each keyframe of a payload."""
     return message.keyframes[:, JAW_POSE.start]
 
 
 def _length_of(pcm: bytes, rate: int) -> str:
+    """Return how long this audio is, in words: in seconds, or in bytes if the sample rate is 0."""
     return f"{len(pcm) / BYTES_PER_SAMPLE / rate:.2f} s" if rate else f"{len(pcm):,} bytes"
