@@ -51,6 +51,7 @@ class Update:
     changed: list[str]
 
     def __str__(self) -> str:
+        """Return the changes in one line."""
         parts = {"added": self.added, "removed": self.removed, "changed": self.changed}
         changes = [f"{change} {', '.join(rules)}" for change, rules in parts.items() if rules]
         return "; ".join(changes) or "nothing changed"

@@ -39,36 +39,40 @@ _FIRST_THAT_COUNTS = (
 
 @dataclass(frozen=True, slots=True)
 class TapeSettings:
-    """The options for judging a tape, by name: those that are `given`, and those of the conformance file, if
-    it is about the same kind of subject. Options that are given come first."""
+    """The options for judging a tape, by name: `option_values` of the command line, and those of the
+    conformance file, if it is about the same kind of subject. The command line wins."""
 
-    given: Mapping[str, Any] = field(default_factory=dict)
+    option_values: Mapping[str, Any] = field(default_factory=dict)
     file: ConformanceFile | None = None
 
     def for_subject(self, subject: str) -> Mapping[str, Any]:
         """Return the options that apply to a subject of that kind."""
         file_applies = self.file is not None and self.file.subject in ("", subject)
-        return {**self.file.values, **self.given} if self.file is not None and file_applies else self.given
+        return (
+            {**self.file.values, **self.option_values}
+            if self.file is not None and file_applies
+            else self.option_values
+        )
 
     @property
     def reports(self) -> dict[str, str]:
         """The files and the folder to write reports to, by option name."""
-        values = {**(self.file.values if self.file is not None else {}), **self.given}
+        values = {**(self.file.values if self.file is not None else {}), **self.option_values}
         return {option.name: values[option.name] for option in REPORT_OPTIONS if option.name in values}
 
 
-def settings_of_tapes(given: Mapping[str, Any], folder: Path) -> TapeSettings:
+def settings_of_tapes(option_values: Mapping[str, Any], folder: Path) -> TapeSettings:
     """Return the options of the command line and of the conformance file in this folder. Raises UsageError if
     one of them names an unknown level or feature, or if the file is wrong."""
-    given_values = {name: value for name, value in given.items() if value}
-    file = find_conformance_file(given_values.get("conformance"), folder)
-    _check_level_and_features(given_values)
+    set_values = {name: value for name, value in option_values.items() if value}
+    file = find_conformance_file(set_values.get("conformance"), folder)
+    _check_level_and_features(set_values)
     if file is not None:
         try:
             _check_level_and_features(file.values)
         except UsageError as error:
             raise file.with_place(error) from error
-    return TapeSettings(given_values, file)
+    return TapeSettings(set_values, file)
 
 
 def _check_level_and_features(values: Mapping[str, Any]) -> None:
@@ -91,28 +95,28 @@ class _Tally:
     blocked_by: dict[str, None] = field(default_factory=dict)
 
 
-def check_tape(path: Path, asked: TapeSettings | None = None) -> tuple[Summary, ...]:
+def check_tape(path: Path, settings: TapeSettings | None = None) -> tuple[Summary, ...]:
     """Judge every run of a tape, and return a summary for each kind of subject on it. Raises UsageError if
     the tape is not whole, and if a baseline or a rule is about another kind of subject."""
-    asked = asked or TapeSettings()
+    settings = settings or TapeSettings()
     tallies: dict[str, dict[str, _Tally]] = {}
     wires: dict[str, str] = {}
     for number, trace in enumerate(read_traces(path), 1):
         for subject in _subjects_on(trace):
             wires[subject] = trace.header.wire
-            lacks = tuple(sorted({*trace.header.lacks, *asked.for_subject(subject).get("lacks", ())}))
+            lacks = tuple(sorted({*trace.header.lacks, *settings.for_subject(subject).get("lacks", ())}))
             judged = with_turns(replace(trace, header=replace(trace.header, subject=subject, lacks=lacks)))
             for rule_id, judgement in judge(judged).items():
                 tally = tallies.setdefault(subject, {}).setdefault(rule_id, _Tally())
                 _add_judgement(tally, judgement, path, judged, number)
-    for rule_id in asked.given.get("rule", ()):
+    for rule_id in settings.option_values.get("rule", ()):
         judged_kind = find_rule(rule_id).subject
         if tallies and judged_kind not in tallies:
             about = " and a ".join(tallies)
             raise UsageError(f"{rule_id} is a rule for a {judged_kind}, and {path} is about a {about}")
     seed = header_of(path).seed
     return tuple(
-        _make_summary(path, subject, seed, wires[subject], tallies, asked.for_subject(subject))
+        _make_summary(path, subject, seed, wires[subject], tallies, settings.for_subject(subject))
         for subject in tallies
     )
 
@@ -163,8 +167,8 @@ def _subjects_on(trace: Trace) -> tuple[str, ...]:
     both of them."""
     judged_kinds = {rule.subject for rule in RULES.values()}
     header = trace.header
-    both = header.halves == "upstream" and header.subject == "relay"
-    recorded = ("server", "relay") if both else (header.subject,)
+    sees_both_sides = header.halves == "upstream" and header.subject == "relay"
+    recorded = ("server", "relay") if sees_both_sides else (header.subject,)
     return tuple(subject for subject in recorded if subject in judged_kinds)
 
 

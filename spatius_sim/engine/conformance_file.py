@@ -38,17 +38,17 @@ class ConformanceFile:
         """The kind of subject that it is about; "" if it names none."""
         return subject_named(self.values)
 
-    def fill(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def fill(self, given_values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values that the file adds to those that were given. A file about another kind of subject
         adds none. No option that is given is added, and no subject if one is given."""
-        named = subject_named(given)
-        if named and self.subject not in ("", named):
+        named_kind = subject_named(given_values)
+        if named_kind and self.subject not in ("", named_kind):
             return {}
-        left_out = SUBJECTS.keys() if named else ()
+        left_out = SUBJECTS.keys() if named_kind else ()
         return {
             name: value
             for name, value in self.values.items()
-            if given.get(name) is None and name not in left_out
+            if given_values.get(name) is None and name not in left_out
         }
 
     def with_place(self, error: UsageError) -> UsageError:
@@ -59,14 +59,15 @@ class ConformanceFile:
         return UsageError(f"{self.path}:{self.lines[option]}: {str(error).removeprefix('--')}")
 
 
-def find_conformance_file(named: str | None, folder: Path) -> ConformanceFile | None:
-    """Read the file that is named, or else the conformance.yaml in this folder; return None if there is
+def find_conformance_file(chosen_name: str | None, folder: Path) -> ConformanceFile | None:
+    """Read the file of the chosen name, or else the conformance.yaml in this folder; return None if there is
     neither.
 
-    Raises UsageError, which names file, line and key, if the file is wrong, and if the named file is missing.
+    Raises UsageError, which names file, line and key, if the file is wrong, and if the chosen file is
+    missing.
     """
-    if named:
-        return read_conformance_file(folder / named, named)
+    if chosen_name:
+        return read_conformance_file(folder / chosen_name, chosen_name)
     path = folder / CONFORMANCE_FILE
     return read_conformance_file(path, CONFORMANCE_FILE) if path.is_file() else None
 
@@ -156,6 +157,7 @@ def _fill_in_variables(reader: YamlFile, option: JudgeOption, node: ScalarNode) 
     set."""
 
     def value_of(reference: re.Match[str]) -> str:
+        """Return the value of one variable, or `${` for `$${`."""
         if reference[1] is None:
             return "${"
         if reference[1] not in os.environ:

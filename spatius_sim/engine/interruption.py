@@ -33,6 +33,7 @@ class Interruption:
             signal.signal(number, self._interrupt)
 
         def undo() -> None:
+            """Put the earlier handlers back, and forget that a signal came."""
             for number, handler in replaced.items():
                 signal.signal(number, handler)
             self._requested = False

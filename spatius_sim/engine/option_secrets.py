@@ -61,19 +61,19 @@ def without_secrets(values: Mapping[str, Any], stand_in: StandIn = hide_value) -
         name, equals, value = text.partition("=")
         return f"{name}={stand_in(name)}" if equals and _PLACEHOLDER.sub("", value) else text
 
-    shown = dict(values)
+    shown_values = dict(values)
     for option in _SUBJECTS:
-        if shown.get(option):
-            shown[option] = shown_subject(shown[option], relay_stand_in)
+        if shown_values.get(option):
+            shown_values[option] = shown_subject(shown_values[option], relay_stand_in)
     for option, show in ((_VARIABLES, hide_variable_value), (_HEADERS, hide_header_value)):
-        if shown.get(option):
-            shown[option] = [show(text) for text in shown[option]]
-    return shown
+        if shown_values.get(option):
+            shown_values[option] = [show(text) for text in shown_values[option]]
+    return shown_values
 
 
-def shown_subject(named: str, stand_in: StandIn = hide_value) -> str:
+def shown_subject(subject: str, stand_in: StandIn = hide_value) -> str:
     """Return a subject as it may be shown: URLs without their secrets, and a command as it is."""
-    return shown_url(named, stand_in) if _URL.match(named) else named
+    return shown_url(subject, stand_in) if _URL.match(subject) else subject
 
 
 def secrets_in(values: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
@@ -87,7 +87,7 @@ def secrets_in(values: Mapping[str, Any], environment: Mapping[str, str]) -> Ite
         name, _, value = text.partition("=")
         yield from chain.from_iterable(secrets_in_setting(name, part) for part in _PLACEHOLDER.split(value))
     for option in _SUBJECTS:
-        named = values.get(option) or ""
-        if _URL.match(named):
-            for url in re.split(r"(?:^|,)\w+=(?=\w+://)", named):
+        subject = values.get(option) or ""
+        if _URL.match(subject):
+            for url in re.split(r"(?:^|,)\w+=(?=\w+://)", subject):
                 yield from secrets_in_url(url)

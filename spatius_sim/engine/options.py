@@ -51,8 +51,8 @@ REPORT_FORMATS = {
 REPORT_OPTIONS = (
     JudgeOption("report-dir", "DIR", "write every report there, and the tapes of failures", repeated=False),
     *(
-        JudgeOption(f"report-{name}", "FILE", f"write {what}", repeated=False)
-        for name, what in REPORT_FORMATS.items()
+        JudgeOption(f"report-{name}", "FILE", f"write {description}", repeated=False)
+        for name, description in REPORT_FORMATS.items()
     ),
 )
 
@@ -254,6 +254,8 @@ def as_arguments(values: Mapping[str, Any]) -> list[str]:
 def as_typed(values: Mapping[str, Any], owned: Collection[str] = ()) -> str:
     """Return the command-line arguments as the user would type them in a shell, with stand-ins for secrets.
     Options in `owned` are typed by their long names, because their short names belong to other plugins."""
-    shown = without_secrets(values)
-    by_typed_name = {f"spatius-{name}" if name in owned else name: value for name, value in shown.items()}
+    shown_values = without_secrets(values)
+    by_typed_name = {
+        f"spatius-{name}" if name in owned else name: value for name, value in shown_values.items()
+    }
     return " ".join(shlex.quote(argument) for argument in as_arguments(by_typed_name))

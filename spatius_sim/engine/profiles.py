@@ -78,8 +78,8 @@ def judged_at(level: str) -> tuple[Level, ...]:
     return tuple(Level)[: names.index(level) + 1]
 
 
-def rules_to_judge(named: Collection[str], level: str) -> frozenset[str]:
+def rules_to_judge(named_rules: Collection[str], level: str) -> frozenset[str]:
     """Return the ids of the rules that were named; if none was, of all rules that this level selects. Raises
     UsageError if there is no such level."""
     levels = judged_at(level)
-    return frozenset(named or (rule_id for rule_id, judged in RULES.items() if judged.level in levels))
+    return frozenset(named_rules or (rule_id for rule_id, judged in RULES.items() if judged.level in levels))

@@ -112,11 +112,11 @@ class RunRequest:
         """Return the options, by name, that judge one rule again over the plan of this token; if the token is
         "", over all plans of the rule."""
         needed = {option.name for option in JUDGE_OPTIONS if option.repeated} - self.filled.keys()
-        again = {name: value for name, value in self.values.items() if name in needed}
+        options = {name: value for name, value in self.values.items() if name in needed}
         if self.file is not None:
-            again["conformance"] = str(self.file.path)
-        again["seed"] = self.settings.seed
-        return again | {"rule": rule_id} | ({"plan": token} if token else {})
+            options["conformance"] = str(self.file.path)
+        options["seed"] = self.settings.seed
+        return options | {"rule": rule_id} | ({"plan": token} if token else {})
 
     def doctor_command(self) -> str:
         """Return the command that finds out why nothing comes from the named relay; "" if the subject is no
@@ -124,11 +124,11 @@ class RunRequest:
         if self.kind != "relay":
             return ""
         needed = {option.name for option in ASKED_OF_A_RELAY} - self.filled.keys()
-        again = {name: value for name, value in self.values.items() if name in needed}
+        options = {name: value for name, value in self.values.items() if name in needed}
         target = [] if "target" in self.filled else [shlex.quote(shown_subject(self.values["target"]))]
         if self.file is not None and str(self.file.path) != CONFORMANCE_FILE:
-            again["conformance"] = str(self.file.path)
-        return " ".join(["spatius-sim doctor", *target, as_typed(again)]).rstrip()
+            options["conformance"] = str(self.file.path)
+        return " ".join(["spatius-sim doctor", *target, as_typed(options)]).rstrip()
 
 
 def request_of(

@@ -145,14 +145,14 @@ class Settings:
                 lacks=self.lacks,
             )
         urls = dict(part.partition("=")[::2] for part in self.server.split(","))
-        shown = shown_url(self.server)
+        shown_server = shown_url(self.server)
         if set(urls) != {"console", "ingress"}:
-            raise UsageError(f"--server {shown!r}: console=URL,ingress=URL is needed, or one URL")
+            raise UsageError(f"--server {shown_server!r}: console=URL,ingress=URL is needed, or one URL")
         _check_url("--server console", urls["console"], ("http", "https"))
         _check_url("--server ingress", urls["ingress"], ("ws", "wss", "http", "https"))
         missing = [name for field, name in _CREDENTIALS.items() if not credentials[field]]
         if missing:
-            raise UsageError(f"--server {shown!r} needs credentials: set {', '.join(missing)}")
+            raise UsageError(f"--server {shown_server!r} needs credentials: set {', '.join(missing)}")
         console, ingress = urls["console"], urls["ingress"]
         ingress = ingress.replace("http", "ws", 1) if ingress.startswith("http") else ingress
         # The kit has no room of its own to name to a server that is no mock.

@@ -116,16 +116,16 @@ class Trial(Generic[P]):
             return self._outcome_without_subject(rule_id)
         examples = REAL_CLOCK_PLANS if getattr(self.subject, "real_clock", False) else self.examples
         examples = examples if most is None else min(most, examples)
-        seen: dict[P, Judgement] = {}
+        judgements: dict[P, Judgement] = {}
         lost: list[SpatiusSimError] = []
         left_out: set[P] = set()
 
         def fails(plan: P) -> bool:
             """Whether this plan breaks the rule. The plan is run, unless nothing can be learnt from it any
             more."""
-            if lost or any(judgement.verdict is Verdict.NOT_APPLICABLE for judgement in seen.values()):
+            if lost or any(judgement.verdict is Verdict.NOT_APPLICABLE for judgement in judgements.values()):
                 return False
-            if plan not in self._judged and _are_all_blocked(seen.values()):
+            if plan not in self._judged and _are_all_blocked(judgements.values()):
                 return False
             if plan not in self._judged and self._out_of_time():
                 left_out.add(plan)
@@ -135,7 +135,7 @@ class Trial(Generic[P]):
             except (UnreachableError, TesteeError) as error:
                 lost.append(error)
                 return False
-            seen[plan] = judgement
+            judgements[plan] = judgement
             return self._may_fail(rule_id, plan)
 
         def smallest() -> P | None:
@@ -152,7 +152,7 @@ class Trial(Generic[P]):
 
         try:
             while (plan := smallest()) is not None and not lost:
-                failed = self._confirm_by_repeating(rule_id, plan, len(seen))
+                failed = self._confirm_by_repeating(rule_id, plan, len(judgements))
                 if failed is not None:
                     return failed
             if lost:
@@ -160,15 +160,15 @@ class Trial(Generic[P]):
         except TesteeError as error:
             self._attached = False
             reason = self.secrets.text(str(error))
-            return RuleOutcome(rule_id, Verdict.ERRORED, 0, len(seen), reason=reason)
+            return RuleOutcome(rule_id, Verdict.ERRORED, 0, len(judgements), reason=reason)
         except UnreachableError as error:
-            return self._outcome_when_lost(rule_id, self.secrets.text(str(error)), len(seen))
+            return self._outcome_when_lost(rule_id, self.secrets.text(str(error)), len(judgements))
         if self._unconfirmed.get(rule_id):
-            return self._outcome_unconfirmed(rule_id, len(seen))
-        if left_out and (self._clean_turn_completed or not seen):
-            reason = f"out of time after {len(seen)} of {len(seen) + len(left_out)} scenarios"
-            return self.left_open(rule_id, reason, len(seen))
-        outcome = self._outcome_unbroken(rule_id, list(seen.values()))
+            return self._outcome_unconfirmed(rule_id, len(judgements))
+        if left_out and (self._clean_turn_completed or not judgements):
+            reason = f"out of time after {len(judgements)} of {len(judgements) + len(left_out)} scenarios"
+            return self.left_open(rule_id, reason, len(judgements))
+        outcome = self._outcome_unbroken(rule_id, list(judgements.values()))
         if outcome.verdict in (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE) and not outcome.blocked_by:
             return self._broken_elsewhere(rule_id) or outcome
         return outcome
@@ -311,11 +311,13 @@ class Trial(Generic[P]):
         for _ in range(_REPETITIONS):
             trace = self._run(plan, patient=True)
             judgements = judge(trace)
-            again = judgements[rule_id]
-            if again.verdict is Verdict.FAILED:
-                failure = self._make_failure(_Sighting(plan, again, trace), confirmed=True)
-                return RuleOutcome(rule_id, Verdict.FAILED, again.exercised, scenarios, failure=failure)
-            if again.verdict is Verdict.PASSED and plan in self._hasty:
+            repeated_judgement = judgements[rule_id]
+            if repeated_judgement.verdict is Verdict.FAILED:
+                failure = self._make_failure(_Sighting(plan, repeated_judgement, trace), confirmed=True)
+                return RuleOutcome(
+                    rule_id, Verdict.FAILED, repeated_judgement.exercised, scenarios, failure=failure
+                )
+            if repeated_judgement.verdict is Verdict.PASSED and plan in self._hasty:
                 self._hasty.discard(plan)
                 self._first_seen = {
                     name: sighting for name, sighting in self._first_seen.items() if sighting.plan != plan
@@ -368,27 +370,29 @@ class Trial(Generic[P]):
         failure = Failure("the subject goes on answering", reason, "", "", confirmed=False)
         return RuleOutcome(rule_id, Verdict.FAILED, 0, scenarios, failure=failure)
 
-    def _outcome_unbroken(self, rule_id: str, seen: list[Judgement]) -> RuleOutcome:
+    def _outcome_unbroken(self, rule_id: str, judgements: list[Judgement]) -> RuleOutcome:
         """Return the outcome of a rule that none of these judgements found broken."""
         if not self._clean_turn_completed:
             reason = f"{self.subject.target} completed no turn"
             return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=reason)
-        for judgement in seen:
+        for judgement in judgements:
             if judgement.verdict is Verdict.NOT_APPLICABLE:
                 return RuleOutcome(rule_id, Verdict.NOT_APPLICABLE, reason=judgement.reason)
-        exercised = sum(judgement.exercised for judgement in seen)
+        exercised = sum(judgement.exercised for judgement in judgements)
         if exercised:
-            measured = tuple(value for judgement in seen for value in judgement.measurements)
+            measured = tuple(value for judgement in judgements for value in judgement.measurements)
             unit = find_rule(rule_id).unit
             return RuleOutcome(
-                rule_id, Verdict.PASSED, exercised, len(seen), measurements=measured, unit=unit
+                rule_id, Verdict.PASSED, exercised, len(judgements), measurements=measured, unit=unit
             )
-        reason = next((judgement.reason for judgement in seen if judgement.reason), "")
-        late = [judgement for judgement in seen if judgement.verdict is Verdict.INCONCLUSIVE]
+        reason = next((judgement.reason for judgement in judgements if judgement.reason), "")
+        late = [judgement for judgement in judgements if judgement.verdict is Verdict.INCONCLUSIVE]
         if late:
-            return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, 0, len(seen), reason=late[0].reason)
-        blocked_by = tuple(dict.fromkeys(name for judgement in seen for name in judgement.blocked_by))
-        return RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, len(seen), reason=reason, blocked_by=blocked_by)
+            return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, 0, len(judgements), reason=late[0].reason)
+        blocked_by = tuple(dict.fromkeys(name for judgement in judgements for name in judgement.blocked_by))
+        return RuleOutcome(
+            rule_id, Verdict.UNEXERCISED, 0, len(judgements), reason=reason, blocked_by=blocked_by
+        )
 
 
 def suite_header(seed: int) -> TapeHeader:
@@ -398,9 +402,9 @@ def suite_header(seed: int) -> TapeHeader:
     return TapeHeader("suite", int(time.time() * 1000), __version__, seed, (PLAN_SAMPLE_RATE,), redactions)
 
 
-def _are_all_blocked(seen: Collection[Judgement]) -> bool:
+def _are_all_blocked(judgements: Collection[Judgement]) -> bool:
     """Whether another broken rule blocked all of these judgements, and there are enough of them to stop."""
-    return len(seen) >= _BLOCKED_SCENARIOS and all(judgement.blocked_by for judgement in seen)
+    return len(judgements) >= _BLOCKED_SCENARIOS and all(judgement.blocked_by for judgement in judgements)
 
 
 def _waits_for_turns(trace: Trace) -> list[WaitEnded]:

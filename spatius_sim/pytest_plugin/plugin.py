@@ -167,9 +167,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     no_rule = ""  # What _rule_of returns for a test of the team.
     wanted = request.judged_rules if named_rules else {no_rule, *request.judged_rules}
-    kept = [item for item in items if _rule_of(item) in wanted]
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+    selected = [item for item in items if _rule_of(item) in wanted]
+    config.hook.pytest_deselected(items=[item for item in items if item not in selected])
+    items[:] = selected
 
 
 @pytest.fixture

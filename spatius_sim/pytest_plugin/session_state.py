@@ -43,19 +43,21 @@ _BASELINE: "pytest.StashKey[RunBaseline]" = pytest.StashKey()
 def given_options(config: pytest.Config) -> dict[str, Any]:
     """Return the options of the command line that have a value, by name. If they name no subject, no tape and
     no tests, the target is that of the environment."""
-    given = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
-    if not (subject_named(given) or _names_tests(config) or config.getoption("spatius_tape")):
-        given["target"] = os.environ.get(TARGET_VARIABLE)
-    return values_given(given)
+    options = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
+    if not (subject_named(options) or _names_tests(config) or config.getoption("spatius_tape")):
+        options["target"] = os.environ.get(TARGET_VARIABLE)
+    return values_given(options)
 
 
 def refuse_empty_options(config: pytest.Config) -> None:
     """Raise UsageError if the value of an option is empty. If options are given but no subject, the target in
     the environment must not be empty either: the tests of the team would run, and nothing would be judged."""
     refuse_empty({f"--{option.name}": config.getoption(option.field) for option in JUDGE_OPTIONS})
-    given = given_options(config)
-    says_what_to_judge = subject_named(given) or given.get("conformance") or config.getoption("spatius_tape")
-    if given and not (says_what_to_judge or _names_tests(config)):
+    options = given_options(config)
+    says_what_to_judge = (
+        subject_named(options) or options.get("conformance") or config.getoption("spatius_tape")
+    )
+    if options and not (says_what_to_judge or _names_tests(config)):
         refuse_empty({TARGET_VARIABLE: os.environ.get(TARGET_VARIABLE)})
 
 
@@ -63,10 +65,10 @@ def names_subject(config: pytest.Config) -> bool:
     """Whether the command line, the environment or the conformance file names a subject."""
     if _REQUEST in config.stash:
         return bool(config.stash[_REQUEST].kind)
-    given = given_options(config)
+    options = given_options(config)
     if config.getoption("spatius_tape"):
-        return bool(subject_named(given))
-    may_name_subject = bool(subject_named(given) or given.get("conformance"))
+        return bool(subject_named(options))
+    may_name_subject = bool(subject_named(options) or options.get("conformance"))
     return may_name_subject and bool(request_in(config).kind)
 
 
@@ -78,12 +80,14 @@ def request_in(config: pytest.Config) -> "RunRequest":
         from spatius_sim.engine.conformance_file import find_conformance_file
         from spatius_sim.engine.run_request import request_of
 
-        given = given_options(config)
+        options = given_options(config)
         file = None
-        if (given.get("conformance") or subject_named(given)) and not config.getoption("spatius_tape"):
-            file = find_conformance_file(given.get("conformance"), config.invocation_params.dir)
+        if (options.get("conformance") or subject_named(options)) and not config.getoption("spatius_tape"):
+            file = find_conformance_file(options.get("conformance"), config.invocation_params.dir)
         seed = config.workerinput.get(WORKERS_SEED) if is_worker(config) else None  # type: ignore[attr-defined]
-        config.stash[_REQUEST] = request_of(given, os.environ, file, seed=seed, turn_hook=_turn_hook(config))
+        config.stash[_REQUEST] = request_of(
+            options, os.environ, file, seed=seed, turn_hook=_turn_hook(config)
+        )
     return config.stash[_REQUEST]
 
 
@@ -114,7 +118,7 @@ def judging_in(config: pytest.Config) -> "Judging":
         judging = Judging(
             request_in(config),
             baseline_in(config),
-            lambda again: as_typed(again, owned_by_others(config, again)),
+            lambda options: as_typed(options, owned_by_others(config, options)),
         )
         config.stash[ENVIRONMENT] = judging.open()
         config.stash[JUDGING] = judging

@@ -61,14 +61,14 @@ def _places_of_short_names(parser: pytest.Parser, words: list[str]) -> list[int]
     option. To find out, each name is replaced by a sign, and the parser says which signs it does not know."""
     options = words[: words.index("--")] if "--" in words else words
     names = [_option_name(word) for word in options]
-    ours = {
+    short_names = {
         name
         for name in _LONG.keys() & set(names)
         if not _parser_knows(
             parser, name, [_HIDDEN if _option_name(word) == name else word for word in words]
         )
     }
-    signs = {f"{_HIDDEN}-{place}": place for place, name in enumerate(names) if name in ours}
+    signs = {f"{_HIDDEN}-{place}": place for place, name in enumerate(names) if name in short_names}
     hidden = list(words)
     for sign, place in signs.items():
         hidden[place] = sign

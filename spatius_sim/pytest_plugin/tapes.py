@@ -48,12 +48,12 @@ def _judge_tape(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
     the file asks for are set as options of this run. Raises UsageError if an option does not fit a tape."""
     from spatius_sim.engine.check_tape import check_tape, settings_of_tapes
 
-    given = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
-    if subject_named(given):
+    options = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
+    if subject_named(options):
         raise UsageError("--tape names a subject, and another one is named, too: judge one in a run")
-    if given["update-baseline"]:
+    if options["update-baseline"]:
         raise UsageError("--update-baseline needs a whole run, and a tape is none")
-    settings = settings_of_tapes(given, config.invocation_params.dir)
+    settings = settings_of_tapes(options, config.invocation_params.dir)
     for option in JUDGE_OPTIONS:
         if option.name in settings.reports:
             setattr(config.option, option.field, settings.reports[option.name])

@@ -77,10 +77,11 @@ def matrix_of(reports: Sequence[tuple[str, Report]]) -> Matrix:
         for name, report in reports
         for subject in report.subjects
     ]
-    by_id = {judged.id: judged for _, rules in judged_columns for judged in rules}
+    rules_by_id = {judged.id: judged for _, rules in judged_columns for judged in rules}
     verdicts = [{judged.id: judged.verdict for judged in rules} for _, rules in judged_columns]
     rows = [
-        Row(judged, tuple(column.get(rule_id) for column in verdicts)) for rule_id, judged in by_id.items()
+        Row(judged, tuple(column.get(rule_id) for column in verdicts))
+        for rule_id, judged in rules_by_id.items()
     ]
     return Matrix(tuple(column for column, _ in judged_columns), tuple(rows))
 

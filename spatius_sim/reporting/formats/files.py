@@ -24,11 +24,11 @@ WRITERS: dict[str, tuple[str, Writer]] = {
 """The formats by name: the usual name of the file, and the function that makes the text."""
 
 
-def paths_of(given: Mapping[str, str], folder: str) -> dict[str, Path]:
-    """Return the path of each format: as `given`, or else in the `folder` under the usual name. Without a
-    folder ("") there are only the given paths."""
+def paths_of(chosen_paths: Mapping[str, str], folder: str) -> dict[str, Path]:
+    """Return the path of each format: from `chosen_paths`, or else in the `folder` under the usual name.
+    Without a folder ("") there are only the chosen paths."""
     in_folder = {name: Path(folder) / file for name, (file, _) in WRITERS.items()} if folder else {}
-    return in_folder | {name: Path(path) for name, path in given.items()}
+    return in_folder | {name: Path(path) for name, path in chosen_paths.items()}
 
 
 def make_room(paths: Mapping[str, Path]) -> None:

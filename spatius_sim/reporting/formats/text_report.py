@@ -36,8 +36,8 @@ def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
         f"  Actual    {failure.actual}",
     ]
     if failure.scenario:
-        again = f", {confirmation}" if failure.repeat else ""
-        lines.append(f"  scenario  {failure.scenario}{again}")
+        repetition = f", {confirmation}" if failure.repeat else ""
+        lines.append(f"  scenario  {failure.scenario}{repetition}")
     if failure.trace:
         lines.append(f"  trace     {failure.trace}")
     lines += [f"  event     {line}" for line in failure.evidence[:_MOST_EVENTS]]

@@ -107,8 +107,8 @@ def words_for(event: Event) -> EventWords | None:
         case Joined(room):
             return EventWords(MarkKind.CONNECTION, f"joins the room {room}")
         case Published(room, _, value):
-            shown = _words_for_frame(value, event)
-            return replace(shown, words=f"in the room {room}: {shown.words}", upward=True)
+            frame_words = _words_for_frame(value, event)
+            return replace(frame_words, words=f"in the room {room}: {frame_words.words}", upward=True)
         case MotionDiscarded(reason=reason):
             return EventWords(MarkKind.FAULT, f"motion is discarded: {reason}")
         case AudioOnlyEntered():

@@ -101,9 +101,9 @@ class _Scale:
         """Give every moment of the time-line a place."""
         needed_pixels = {curve.at: _AUDIO_APART for curve in timeline.curves}
         at_once = Counter(mark.at for mark in timeline.marks)
-        needed_pixels |= {at: _CLOSEST * number for at, number in at_once.items()}
+        needed_pixels |= {time: _CLOSEST * number for time, number in at_once.items()}
         motion = {mark.at for mark in timeline.marks if mark.kind is MarkKind.MOTION}
-        needed_pixels |= {at: max(needed_pixels[at], _MOTION_APART) for at in motion}
+        needed_pixels |= {time: max(needed_pixels[time], _MOTION_APART) for time in motion}
         ends = {time for curve in timeline.curves for time in (curve.at, curve.until)}
         self.times = sorted(needed_pixels.keys() | ends) or [0.0]
         # A moment needs the pixels after it.
