@@ -193,12 +193,13 @@ class _Reader(YamlFile):
         patterns = fails_with.value if isinstance(fails_with, SequenceNode) else [fails_with]
         self.fails_with_nodes[rule_id] = fails_with
         expires_key, expires = parts.get("expires", (rule_key, None))
-        issue = parts.get("issue")
+        _, reason = parts["reason"]
+        _, issue = parts.get("issue", (rule_key, None))
         return KnownFailure(
             rule_id,
-            self._non_empty_text(parts["reason"][1], "reason"),
+            self._non_empty_text(reason, "reason"),
             tuple(self._non_empty_text(pattern, "fails-with") for pattern in patterns),
-            self.text(issue[1], "issue") if issue else "",
+            "" if issue is None else self.text(issue, "issue"),
             None if expires is None else self._read_date(expires),
             flaky,
             rule_key.start_mark.line + 1,

@@ -158,11 +158,12 @@ def _fill_in_variables(reader: YamlFile, option: JudgeOption, node: ScalarNode) 
 
     def value_of(reference: re.Match[str]) -> str:
         """Return the value of one variable, or `${` for `$${`."""
-        if reference[1] is None:
+        name = reference[1]
+        if name is None:
             return "${"
-        if reference[1] not in os.environ:
-            raise reader.error(node, f"{option.name}: the variable {reference[1]} is not set")
-        return os.environ[reference[1]]
+        if name not in os.environ:
+            raise reader.error(node, f"{option.name}: the variable {name} is not set")
+        return os.environ[name]
 
     return ScalarNode(node.tag, _REFERENCE.sub(value_of, node.value), node.start_mark, node.end_mark)
 

@@ -52,9 +52,24 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("smoke", 2, 6, 2.0, frozenset({Level.MUST}), patience=False),
-        Profile("ci", 20, 60, 5.0, frozenset({Level.MUST})),
-        Profile("nightly", 200, 600, 60.0, frozenset(Level), fixed_seed=False, thorough=True),
+        Profile(
+            "smoke",
+            plans=2,
+            client_plans=6,
+            shrink_seconds=2.0,
+            promises=frozenset({Level.MUST}),
+            patience=False,
+        ),
+        Profile("ci", plans=20, client_plans=60, shrink_seconds=5.0, promises=frozenset({Level.MUST})),
+        Profile(
+            "nightly",
+            plans=200,
+            client_plans=600,
+            shrink_seconds=60.0,
+            promises=frozenset(Level),
+            fixed_seed=False,
+            thorough=True,
+        ),
     )
 }
 

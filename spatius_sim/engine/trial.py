@@ -86,23 +86,25 @@ class Trial(Generic[P]):
     """Why each trace could not be saved, if any."""
     smallest: dict[str, P] = field(default_factory=dict)
     """The smallest failing plan of each rule that failed."""
-    _judged: dict[P, dict[str, Judgement]] = field(default_factory=dict)
-    _in_silence: set[P] = field(default_factory=set)
+    _judgements: dict[P, dict[str, Judgement]] = field(default_factory=dict)
+    """What each rule said of each plan that was run, by rule id."""
+    _silent_plans: set[P] = field(default_factory=set)
     """The scenarios in which the kit waited for a turn that was never complete."""
-    _hasty: set[P] = field(default_factory=set)
+    _hasty_plans: set[P] = field(default_factory=set)
     """The scenarios in which a wait was cut short: what is missing there may have come later."""
-    _first_seen: dict[str, _Sighting[P]] = field(default_factory=dict)
+    _first_sightings: dict[str, _Sighting[P]] = field(default_factory=dict)
     """The first scenario that broke each rule."""
-    _unconfirmed: dict[str, dict[P, str]] = field(default_factory=dict)
+    _unconfirmed_plans: dict[str, dict[P, str]] = field(default_factory=dict)
     """By rule: the scenarios that broke it once and not again, with what happened when they were repeated."""
-    _unbroken_yet: dict[str, None] = field(default_factory=dict)
+    _unbroken_rules: dict[str, None] = field(default_factory=dict)
     """The rules that were judged, and that a scenario of another rule may still break."""
     _unreachable: str = ""
+    """Why the subject counts as unreachable; "" if it does not."""
     _attached: bool = False
     _clean_turn_completed: bool = False
-    _lifeless: int = 0
+    _lifeless_count: int = 0
     """Scenarios without a sign of life, before the first clean turn."""
-    _silent: int = 0
+    _silent_count: int = 0
     """Scenarios in a row without a sign of life, after the first clean turn, in which we caused no fault."""
 
     def judge(
@@ -117,28 +119,30 @@ class Trial(Generic[P]):
         examples = REAL_CLOCK_PLANS if getattr(self.subject, "real_clock", False) else self.examples
         examples = examples if most is None else min(most, examples)
         judgements: dict[P, Judgement] = {}
-        lost: list[SpatiusSimError] = []
-        left_out: set[P] = set()
+        fatal_errors: list[SpatiusSimError] = []
+        plans_out_of_time: set[P] = set()
 
         def fails(plan: P) -> bool:
             """Whether this plan breaks the rule. The plan is run, unless nothing can be learnt from it any
             more."""
-            if lost or any(judgement.verdict is Verdict.NOT_APPLICABLE for judgement in judgements.values()):
+            if fatal_errors or any(
+                judgement.verdict is Verdict.NOT_APPLICABLE for judgement in judgements.values()
+            ):
                 return False
-            if plan not in self._judged and _are_all_blocked(judgements.values()):
+            if plan not in self._judgements and _are_all_blocked(judgements.values()):
                 return False
-            if plan not in self._judged and self._out_of_time():
-                left_out.add(plan)
+            if plan not in self._judgements and self._out_of_time():
+                plans_out_of_time.add(plan)
                 return False
             try:
                 judgement = self._run_and_judge(rule_id, plan)
             except (UnreachableError, TesteeError) as error:
-                lost.append(error)
+                fatal_errors.append(error)
                 return False
             judgements[plan] = judgement
             return self._may_fail(rule_id, plan)
 
-        def smallest() -> P | None:
+        def find_smallest_failing() -> P | None:
             """Find a plan that breaks the rule, and cut it down as far as the time goes."""
             plan = smallest_failing(
                 plans,
@@ -151,22 +155,24 @@ class Trial(Generic[P]):
             return None if plan is None else shortest_failing(plan, fails, self.shorter, self.shrink_seconds)
 
         try:
-            while (plan := smallest()) is not None and not lost:
-                failed = self._confirm_by_repeating(rule_id, plan, len(judgements))
-                if failed is not None:
-                    return failed
-            if lost:
-                raise lost[0]
+            while (plan := find_smallest_failing()) is not None and not fatal_errors:
+                failed_outcome = self._confirm_by_repeating(rule_id, plan, len(judgements))
+                if failed_outcome is not None:
+                    return failed_outcome
+            if fatal_errors:
+                raise fatal_errors[0]
         except TesteeError as error:
             self._attached = False
             reason = self.secrets.text(str(error))
             return RuleOutcome(rule_id, Verdict.ERRORED, 0, len(judgements), reason=reason)
         except UnreachableError as error:
             return self._outcome_when_lost(rule_id, self.secrets.text(str(error)), len(judgements))
-        if self._unconfirmed.get(rule_id):
+        if self._unconfirmed_plans.get(rule_id):
             return self._outcome_unconfirmed(rule_id, len(judgements))
-        if left_out and (self._clean_turn_completed or not judgements):
-            reason = f"out of time after {len(judgements)} of {len(judgements) + len(left_out)} scenarios"
+        if plans_out_of_time and (self._clean_turn_completed or not judgements):
+            reason = (
+                f"out of time after {len(judgements)} of {len(judgements) + len(plans_out_of_time)} scenarios"
+            )
             return self.left_open(rule_id, reason, len(judgements))
         outcome = self._outcome_unbroken(rule_id, list(judgements.values()))
         if outcome.verdict in (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE) and not outcome.blocked_by:
@@ -184,35 +190,37 @@ class Trial(Generic[P]):
         that a scenario of another rule has broken since. The rule of this `outcome` is remembered as
         judged."""
         if outcome.verdict in (Verdict.PASSED, Verdict.UNEXERCISED) and not outcome.blocked_by:
-            self._unbroken_yet[outcome.rule_id] = None
-        overturned = [broken for rule_id in self._unbroken_yet if (broken := self._broken_elsewhere(rule_id))]
+            self._unbroken_rules[outcome.rule_id] = None
+        overturned = [
+            broken for rule_id in self._unbroken_rules if (broken := self._broken_elsewhere(rule_id))
+        ]
         for broken in overturned:
-            del self._unbroken_yet[broken.rule_id]
+            del self._unbroken_rules[broken.rule_id]
         return overturned
 
     def _may_fail(self, rule_id: str, plan: P) -> bool:
         """Whether this scenario broke the rule, and is not one that kept the rule when it was repeated."""
-        broken = self._judged[plan][rule_id].verdict is Verdict.FAILED
-        return broken and plan not in self._unconfirmed.get(rule_id, ())
+        broken = self._judgements[plan][rule_id].verdict is Verdict.FAILED
+        return broken and plan not in self._unconfirmed_plans.get(rule_id, ())
 
     def _broken_elsewhere(self, rule_id: str) -> RuleOutcome | None:
         """Repeat every scenario so far that broke the rule, and return the outcome: FAILED if the rule is
         broken again, INCONCLUSIVE if it is not, None if no scenario broke it. This runs even after the
         deadline, because a breach that was seen must be reported."""
-        for plan in [plan for plan in self._judged if self._may_fail(rule_id, plan)]:
+        for plan in [plan for plan in self._judgements if self._may_fail(rule_id, plan)]:
             try:
-                failed = self._confirm_by_repeating(rule_id, plan, 1)
+                failed_outcome = self._confirm_by_repeating(rule_id, plan, 1)
             except (UnreachableError, TesteeError) as error:
                 what_happened = f"it could not be repeated: {self.secrets.text(str(error))}"
-                self._unconfirmed.setdefault(rule_id, {})[plan] = what_happened
+                self._unconfirmed_plans.setdefault(rule_id, {})[plan] = what_happened
                 break
-            if failed is not None:
-                return failed
-        return self._outcome_unconfirmed(rule_id, 1) if self._unconfirmed.get(rule_id) else None
+            if failed_outcome is not None:
+                return failed_outcome
+        return self._outcome_unconfirmed(rule_id, 1) if self._unconfirmed_plans.get(rule_id) else None
 
     def judgements(self) -> Collection[dict[str, Judgement]]:
         """Return what each rule said of each scenario, by rule id, in the order of the scenarios."""
-        return self._judged.values()
+        return self._judgements.values()
 
     def broken_so_far(self) -> dict[str, str]:
         """Return, by rule, what happened instead in a scenario that broke the rule. None of this is
@@ -246,39 +254,41 @@ class Trial(Generic[P]):
     def _outcome_without_subject(self, rule_id: str) -> RuleOutcome:
         """Return the outcome of a rule from the scenarios that were run before the subject was lost: a breach
         that was seen is reported, and any other rule is INCONCLUSIVE."""
-        for plan, judgements in self._judged.items():
+        for plan, judgements in self._judgements.items():
             broken = judgements[rule_id].broken
-            if broken and plan in self._hasty:
+            if broken and plan in self._hasty_plans:
                 what_happened = "it was lost before it could be waited for with patience"
-                self._unconfirmed.setdefault(rule_id, {})[plan] = f"{what_happened}: {self._unreachable}"
+                self._unconfirmed_plans.setdefault(rule_id, {})[plan] = (
+                    f"{what_happened}: {self._unreachable}"
+                )
             elif broken:
                 failure = Failure(broken[0].expected, broken[0].actual, str(plan), "", confirmed=False)
                 return RuleOutcome(rule_id, Verdict.FAILED, judgements[rule_id].exercised, 1, failure=failure)
-        if self._unconfirmed.get(rule_id):
+        if self._unconfirmed_plans.get(rule_id):
             return self._outcome_unconfirmed(rule_id, 1)
         return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=self._unreachable)
 
     def _run_and_judge(self, rule_id: str, plan: P) -> Judgement:
         """Return what the rule says of a plan, and run the plan if this is the first time. Raises
         UnreachableError if the subject has shown no sign of life in any scenario so far."""
-        if plan not in self._judged:
+        if plan not in self._judgements:
             trace = self._run(plan)
             self._keep_judgements(plan, trace, judge(trace))
             if self.subject.was_hasty:
-                self._hasty.add(plan)
-            if not self._clean_turn_completed and self._lifeless >= _LIFELESS_SCENARIOS:
+                self._hasty_plans.add(plan)
+            if not self._clean_turn_completed and self._lifeless_count >= _LIFELESS_SCENARIOS:
                 self._attached = False
                 raise UnreachableError(self._unreachable)
-        return self._judged[plan][rule_id]
+        return self._judgements[plan][rule_id]
 
     def _keep_judgements(self, plan: P, trace: Trace, judgements: dict[str, Judgement]) -> None:
         """Remember what all rules say of a plan, and the first trace that breaks each rule."""
-        self._judged[plan] = judgements
+        self._judgements[plan] = judgements
         if not all(wait.complete for wait in _waits_for_turns(trace)):
-            self._in_silence.add(plan)
+            self._silent_plans.add(plan)
         for rule_id, judgement in judgements.items():
             if judgement.verdict is Verdict.FAILED:
-                self._first_seen.setdefault(rule_id, _Sighting(plan, judgement, trace))
+                self._first_sightings.setdefault(rule_id, _Sighting(plan, judgement, trace))
 
     def _run(self, plan: P, *, patient: bool = False) -> Trace:
         """Run a plan, count signs of life, and return the trace. Raises UnreachableError if the subject is
@@ -289,15 +299,15 @@ class Trial(Generic[P]):
             raise UnreachableError(f"a scenario took longer than {_PLAN_SECONDS:.0f} s") from error
         if _shows_life(trace):
             self._clean_turn_completed = True
-            self._silent = 0
+            self._silent_count = 0
         elif self._clean_turn_completed and _should_show_life(plan, trace):
-            self._silent += 1
-            if self._silent >= _LIFELESS_SCENARIOS:
-                self._silent = 0
+            self._silent_count += 1
+            if self._silent_count >= _LIFELESS_SCENARIOS:
+                self._silent_count = 0
                 raise UnreachableError(f"it does nothing any more: {what_was_seen(trace)}")
         elif not self._clean_turn_completed:
-            self._lifeless += 1
-            if self._lifeless >= _LIFELESS_SCENARIOS:
+            self._lifeless_count += 1
+            if self._lifeless_count >= _LIFELESS_SCENARIOS:
                 self._unreachable = f"{self.subject.target} completed no turn: {what_was_seen(trace)}"
         if self.on_trace is not None:
             self.on_trace(trace)
@@ -317,24 +327,26 @@ class Trial(Generic[P]):
                 return RuleOutcome(
                     rule_id, Verdict.FAILED, repeated_judgement.exercised, scenarios, failure=failure
                 )
-            if repeated_judgement.verdict is Verdict.PASSED and plan in self._hasty:
-                self._hasty.discard(plan)
-                self._first_seen = {
-                    name: sighting for name, sighting in self._first_seen.items() if sighting.plan != plan
+            if repeated_judgement.verdict is Verdict.PASSED and plan in self._hasty_plans:
+                self._hasty_plans.discard(plan)
+                self._first_sightings = {
+                    name: sighting
+                    for name, sighting in self._first_sightings.items()
+                    if sighting.plan != plan
                 }
                 self._keep_judgements(plan, trace, judgements)
                 return None
         what_happened = f"it was not seen again when repeated {_REPETITIONS} times"
-        self._unconfirmed.setdefault(rule_id, {})[plan] = what_happened
+        self._unconfirmed_plans.setdefault(rule_id, {})[plan] = what_happened
         return None
 
     def _outcome_unconfirmed(self, rule_id: str, scenarios: int) -> RuleOutcome:
         """Return the outcome of a rule that was broken once, and not again when its scenario was repeated."""
-        unconfirmed = self._unconfirmed[rule_id]
-        first = self._first_seen.get(rule_id)
+        unconfirmed = self._unconfirmed_plans[rule_id]
+        first = self._first_sightings.get(rule_id)
         plan = first.plan if first is not None and first.plan in unconfirmed else next(iter(unconfirmed))
         self.smallest[rule_id] = plan
-        judgement = self._judged[plan][rule_id]
+        judgement = self._judgements[plan][rule_id]
         broken = judgement.broken[0]
         if first is not None and first.plan == plan:
             failure = self._make_failure(first, confirmed=False)
@@ -351,7 +363,7 @@ class Trial(Generic[P]):
         path = self.traces / f"{sighting.judgement.rule_id}.tape"
         broken = sighting.judgement.broken[0]
         failure = failure_of(broken, sighting.trace, str(sighting.plan), path, confirmed=confirmed)
-        failure = replace(failure, silence=sighting.plan in self._in_silence)
+        failure = replace(failure, silence=sighting.plan in self._silent_plans)
         try:
             write_traces(path, suite_header(self.seed), [sighting.trace])
         except UsageError as error:

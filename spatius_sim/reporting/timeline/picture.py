@@ -149,7 +149,7 @@ class _Scale:
     def ticks(self) -> tuple[Tick, ...]:
         """Return the labels of the axis: the times of moments that stand far enough apart, with as many
         decimals as are needed to tell the times apart."""
-        labelled: list[tuple[float, float]] = []
+        labelled: list[tuple[float, float]] = []  # Each time with its place.
         for time, place in zip(self.times, self.places, strict=True):
             if not labelled or place - labelled[-1][1] >= _TICKS_APART:
                 labelled.append((time, place))
@@ -276,5 +276,5 @@ def _draw_jaw_curve(
     """Return the line of a jaw above `floor`, and the area below the line. A jaw that is open by `widest`
     reaches the top."""
     line = [f"{x:.1f},{floor - max(0.0, value) / widest * _CURVE_HEIGHT:.1f}" for x, value in places]
-    base = [f"{places[-1][0]:.1f},{floor:.1f}", f"{places[0][0]:.1f},{floor:.1f}"] if places else []
-    return Shape(curve.kind, curve.lane, " ".join(line + base), " ".join(line))
+    corners = [f"{x:.1f},{floor:.1f}" for x, _ in (places[-1], places[0])] if places else []
+    return Shape(curve.kind, curve.lane, " ".join(line + corners), " ".join(line))
