@@ -1,6 +1,6 @@
 """Reads the heads of HTTP/1.1 messages, as far as a proxy must understand them. No I/O.
 
-Heads are read strictly: what two readers could read in two ways is refused, never passed on.
+Heads are read strictly: a head is refused if two readers could understand it in different ways.
 """
 
 import re
@@ -12,19 +12,20 @@ LARGEST_HEAD = 64 * 1024
 END_OF_HEAD = b"\r\n\r\n"
 
 _MOST_DIGITS = 15
-"""The most digits of a number: it counts more bytes than anybody sends, and fits any integer type."""
+"""How many digits a number may have: enough for any count of bytes, and few enough for any integer type."""
 _DIGITS = {10: frozenset(b"0123456789"), 16: frozenset(b"0123456789abcdefABCDEF")}
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^\0- \x7f]+) (HTTP/1\.[0-9])")
 _STATUS_LINE = re.compile(rb"(HTTP/1\.[0-9]) ([1-9][0-9]{2})(?: .*)?", re.DOTALL)
-_METHOD_BEGINS = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,31}(?: |\Z)")
-_CONTROL = re.compile(rb"[\0\r\n]")
+_METHOD_BEGINNING = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,31}(?: |\Z)")
+_LINE_BREAK_OR_NUL = re.compile(rb"[\0\r\n]")
 _ORIGIN = re.compile(r"(?:https?|wss?)://[^/?#]*", re.IGNORECASE)
 
 
 def read_number(digits: bytes, base: int = 10) -> int:
-    """Read a number that a peer sent: at most 15 ASCII digits to the `base` 10 or 16. Raises
-    RemoteProtocolError for all else that Python would take."""
+    """Return the number that a peer sent as 1 to 15 ASCII digits, to the `base` 10 or 16.
+
+    Raises RemoteProtocolError for anything else, such as signs and underscores, which int() accepts."""
     if not 0 < len(digits) <= _MOST_DIGITS or not _DIGITS[base].issuperset(digits):
         raise RemoteProtocolError(f"no number of 1 to {_MOST_DIGITS} digits to the base of {base}")
     return int(digits, base)
@@ -32,8 +33,9 @@ def read_number(digits: bytes, base: int = 10) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The first line and the headers of a message, as they were sent. A request has a method and a target, an
-    answer has a status."""
+    """The first line and the header lines of a message, as they were sent.
+
+    A request has a method and a target; an answer has a status."""
 
     first_line: bytes
     lines: tuple[bytes, ...]
@@ -44,26 +46,26 @@ class Head:
     _values: dict[str, list[str]] = field(default_factory=dict)
 
     def values(self, name: str) -> list[str]:
-        """List the values of a header in order, one for each of its lines."""
+        """Return the values of a header in order, one for each line with this name."""
         return self._values.get(name.lower(), [])
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """Every header as (name, value), as it was sent."""
+        """All headers as pairs of name and value, as they were sent."""
         pairs = (line.decode("latin-1").split(":", 1) for line in self.lines)
         return [(name.strip(), value.strip()) for name, value in pairs]
 
     def header(self, name: str) -> str:
-        """Return the value of a header, "" if it is missing; several values are joined by commas."""
+        """Return the value of a header, or "" if it is missing. Several values are joined by commas."""
         return ", ".join(self.values(name))
 
     def tokens(self, name: str) -> list[str]:
-        """List the members of a header whose value is a list, in lower case."""
-        return [token for part in self.header(name).lower().split(",") if (token := part.strip())]
+        """Return the members of a header whose value is a list, in lower case."""
+        return [token for member in self.header(name).lower().split(",") if (token := member.strip())]
 
     @property
     def path(self) -> str:
-        """The path and query of a request, even if its target is a whole URL."""
+        """The path and the query of a request. (Its target may be a whole URL.)"""
         origin = _ORIGIN.match(self.target)
         return self.target if origin is None else self.target[origin.end() :] or "/"
 
@@ -73,22 +75,22 @@ class Head:
         return self.version == b"HTTP/1.1" and "close" not in self.tokens("connection")
 
     def aimed_at(self, target: str, host: str) -> bytes:
-        """Return the request's bytes with another target and another Host, and nothing else changed."""
+        """Return the bytes of the head with this target and this Host, and everything else as it was sent."""
         lines = [
             b"Host: " + host.encode() if line.split(b":", 1)[0].lower() == b"host" else line
             for line in self.lines
         ]
-        first = b" ".join((self.method.encode("latin-1"), target.encode("latin-1"), self.version))
-        return b"\r\n".join((first, *lines)) + END_OF_HEAD
+        first_line = b" ".join((self.method.encode("latin-1"), target.encode("latin-1"), self.version))
+        return b"\r\n".join((first_line, *lines)) + END_OF_HEAD
 
     def as_bytes(self) -> bytes:
-        """Return the bytes of the head as they came."""
+        """Return the bytes of the head as they were sent, with the empty line."""
         return b"\r\n".join((self.first_line, *self.lines)) + END_OF_HEAD
 
 
 def may_begin_request(begin: bytes) -> bool:
     """Whether a request can begin with these first bytes, at most 32 of them."""
-    return not begin or _METHOD_BEGINS.match(begin) is not None
+    return not begin or _METHOD_BEGINNING.match(begin) is not None
 
 
 def may_begin_answer(begin: bytes) -> bool:
@@ -97,41 +99,48 @@ def may_begin_answer(begin: bytes) -> bool:
 
 
 def read_request(raw: bytes) -> Head:
-    """Read the head of a request, given without its empty line; raises RemoteProtocolError if it is none."""
-    first, lines, values = _split_head(raw)
-    found = _REQUEST_LINE.fullmatch(first)
-    if found is None:
+    """Return the head of a request, from its bytes without the empty line.
+
+    Raises RemoteProtocolError if the bytes are no head of a request."""
+    first_line, lines, values = _split_head(raw)
+    match = _REQUEST_LINE.fullmatch(first_line)
+    if match is None:
         raise RemoteProtocolError("its first line is no request line of HTTP/1.1")
-    method, target, version = found.groups()
-    return Head(first, lines, version, method.decode(), target.decode("latin-1"), 0, values)
+    method, target, version = match.groups()
+    return Head(first_line, lines, version, method.decode(), target.decode("latin-1"), 0, values)
 
 
 def read_answer(raw: bytes) -> Head:
-    """Read the head of an answer, given without its empty line; raises RemoteProtocolError if it is none."""
-    first, lines, values = _split_head(raw)
-    found = _STATUS_LINE.fullmatch(first)
-    if found is None:
+    """Return the head of an answer, from its bytes without the empty line.
+
+    Raises RemoteProtocolError if the bytes are no head of an answer."""
+    first_line, lines, values = _split_head(raw)
+    match = _STATUS_LINE.fullmatch(first_line)
+    if match is None:
         raise RemoteProtocolError("its first line is no status line of HTTP/1.1")
-    version, status = found.groups()
-    return Head(first, lines, version, status=read_number(status), _values=values)
+    version, status = match.groups()
+    return Head(first_line, lines, version, status=read_number(status), _values=values)
 
 
 def read_field(line: bytes) -> tuple[str, str]:
-    """Read a header or a trailer; returns its name in lower case, and its value. Raises RemoteProtocolError
-    if the name is no token, or the line goes on in the next one."""
+    """Return the name, in lower case, and the value of a header or trailer line.
+
+    Raises RemoteProtocolError if the name is no token, or the line has a line break in it."""
     name, colon, value = line.partition(b":")
-    if not colon or _TOKEN.fullmatch(name) is None or _CONTROL.search(line):
+    if not colon or _TOKEN.fullmatch(name) is None or _LINE_BREAK_OR_NUL.search(line):
         raise RemoteProtocolError("a header without a name, or with a line break in it")
     return name.decode().lower(), value.strip(b" \t").decode("latin-1")
 
 
 def _split_head(raw: bytes) -> tuple[bytes, tuple[bytes, ...], dict[str, list[str]]]:
-    """Split a head into its first line, its header lines, and the values of each header by name."""
-    first, *lines = raw.split(b"\r\n")
-    if _CONTROL.search(first):
+    """Return the first line of a head, its header lines, and the values of each header by its name.
+
+    Raises RemoteProtocolError if a line is malformed."""
+    first_line, *lines = raw.split(b"\r\n")
+    if _LINE_BREAK_OR_NUL.search(first_line):
         raise RemoteProtocolError("its first line has a line break in it")
     values: dict[str, list[str]] = {}
     for line in lines:
         name, value = read_field(line)
         values.setdefault(name, []).append(value)
-    return first, tuple(lines), values
+    return first_line, tuple(lines), values

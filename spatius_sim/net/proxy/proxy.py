@@ -1,10 +1,9 @@
-"""A proxy between a relay and Motion Server that reads along: bytes pass untouched, and are recorded as
-events.
+"""A recording proxy between a relay and Motion Server: bytes pass unchanged, and are recorded as events.
 
-It serves Console API and ingress on one port of 127.0.0.1. Only the target and the Host of a request are
-replaced, for they name the server. WebSocket frames and bodies that cannot be understood still pass. HTTP
-that two readers could read in two ways is refused: with 400 if the relay sent it, with 502 if the upstream
-did.
+The proxy serves Console API and ingress on one port of 127.0.0.1. It replaces only the target and the Host of
+a request, because they name the server. WebSocket frames and bodies pass even if they cannot be understood.
+HTTP that two readers could understand in different ways is refused: with 400 if the relay sent it, and with
+502 if the upstream sent it.
 """
 
 import asyncio
@@ -38,20 +37,20 @@ from spatius_sim.trace.events import Event, Lane, Opened, Refused, TokenRequeste
 from spatius_sim.trace.logins import shown_url
 
 _CONNECT_SECONDS = 10.0
-_PARTING_SECONDS = 30.0
+_CLOSE_SECONDS = 30.0
 """How long a peer may take to read the rest when a connection ends."""
-_LAST_SECONDS = 0.5
+_CLOSE_AT_END_SECONDS = 0.5
 """How long a peer may take to read the rest when the proxy itself ends."""
 _CATCHING_UP_SECONDS = 0.5
-"""How long the proxy still reads, when it ends, what has passed."""
-_LINGERING_SECONDS = 1.0
-"""How long the proxy throws away what a refused peer still sends."""
+"""How long the proxy, when it ends, still reads bytes that have passed."""
+_AFTER_REFUSAL_SECONDS = 1.0
+"""How long the proxy throws away the bytes that a peer still sends after a refusal."""
 _TOKEN_FIELDS = (*TOKEN_DOORS.values(), "sessionKey", "token")
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyTarget:
-    """The server to which requests go whose path begins with `root`."""
+    """Where requests go if their path begins with `root`: a server, and the `path` that replaces `root`."""
 
     root: str
     host: str
@@ -62,14 +61,15 @@ class ProxyTarget:
     @property
     def host_header(self) -> str:
         """The value of the Host header."""
-        usual = self.port == (443 if self.tls else 80)
+        is_default_port = self.port == (443 if self.tls else 80)
         name = f"[{self.host}]" if ":" in self.host else self.host
-        return name if usual else f"{name}:{self.port}"
+        return name if is_default_port else f"{name}:{self.port}"
 
 
 def proxy_targets(upstream: tuple[str, ...]) -> tuple[ProxyTarget, ...]:
-    """Work out the targets of the Console API, its second door and the ingress, from one base URL or from
-    both endpoint URLs; raises UsageError if they do not tell all targets."""
+    """Return the targets of the Console API, of its second door, and of the ingress.
+
+    `upstream` holds one base URL, or both endpoint URLs. Raises UsageError if a target is missing in it."""
     console = ingress = ""
     for url in upstream:
         path = urlsplit(url).path.rstrip("/")
@@ -86,12 +86,12 @@ def proxy_targets(upstream: tuple[str, ...]) -> tuple[ProxyTarget, ...]:
             f"{CONSOLE_ROOT} and one that ends in {INGRESS_ROOT}"
         )
     door = _read_target(CONSOLE_ROOT, console)
-    beside = replace(door, root=AUTH_ROOT, path=door.path.removesuffix(CONSOLE_ROOT) + AUTH_ROOT)
-    return door, beside, _read_target(INGRESS_ROOT, ingress)
+    second_door = replace(door, root=AUTH_ROOT, path=door.path.removesuffix(CONSOLE_ROOT) + AUTH_ROOT)
+    return door, second_door, _read_target(INGRESS_ROOT, ingress)
 
 
 def _read_target(root: str, url: str) -> ProxyTarget:
-    """Read one target from its URL; raises UsageError for what is no URL of a server."""
+    """Return the target that a URL names. Raises UsageError if it is no URL of a server."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -104,8 +104,10 @@ def _read_target(root: str, url: str) -> ProxyTarget:
 
 
 class RecordingProxy:
-    """`async with RecordingProxy(...) as proxy:` serves until the block ends, and tells `on_event` what
-    happens; `port` 0 takes a free one. Raises UsageError if the port cannot be had."""
+    """`async with RecordingProxy(...) as proxy:` serves until the block ends.
+
+    `on_event` is called for each event. `port` 0 takes a free port. Raises UsageError if the port cannot be
+    used."""
 
     def __init__(
         self, upstream: tuple[str, ...], on_event: Callable[[Event], None], *, port: int = 0
@@ -129,6 +131,7 @@ class RecordingProxy:
         return f"ws://{LOOPBACK}:{self.port}{INGRESS_ROOT}"
 
     async def __aenter__(self) -> Self:
+        """Start to listen."""
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(self._accept, LOOPBACK, self.port)
@@ -143,6 +146,7 @@ class RecordingProxy:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """End all connections, and read what has passed for a short time."""
         if self._server is not None:
             self._server.close()
         tasks = list(self._tasks)
@@ -152,15 +156,13 @@ class RecordingProxy:
         self._recorder.catch_up(_CATCHING_UP_SECONDS)
 
     def _accept(self) -> End:
-        """Make the end of a new connection; once it is made, a task of its own serves it."""
+        """Return the end for a new connection. When the connection is open, a task serves it."""
         end = End()
 
         def begin() -> None:
-            """Start a task that passes one new connection on."""
-            conversation = _ProxiedConnection(
-                self._targets, self._recorder, end, self._lookup, self._new_name
-            )
-            task = asyncio.create_task(conversation.run())
+            """Start the task that serves the new connection."""
+            connection = _ProxiedConnection(self._targets, self._recorder, end, self._lookup, self._new_name)
+            task = asyncio.create_task(connection.run())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -168,12 +170,13 @@ class RecordingProxy:
         return end
 
     def _new_name(self) -> str:
+        """Return the name of the next session: upstream-1, upstream-2 and so on."""
         self._connections += 1
         return f"upstream-{self._connections}"
 
 
 class _RefusedError(Exception):
-    """The proxy itself answers a request, with this status and reason."""
+    """The proxy refuses a request: it answers with this status and reason."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -182,7 +185,9 @@ class _RefusedError(Exception):
 
 @contextmanager
 def _refuse_with(status: int, what: str) -> Iterator[None]:
-    """Refuse with this status what a peer sends against the protocol within the context."""
+    """Turn a RemoteProtocolError inside the context into a refusal with this status.
+
+    `what` names the message that breaks the protocol."""
     try:
         yield
     except RemoteProtocolError as error:
@@ -193,7 +198,7 @@ def _refuse_with(status: int, what: str) -> Iterator[None]:
 class _ProxiedConnection:
     """One connection of a relay, and the upstream connection that belongs to it."""
 
-    places: tuple[ProxyTarget, ...]
+    targets: tuple[ProxyTarget, ...]
     recorder: ProxyRecorder
     client: End
     lookup: NameLookup
@@ -204,54 +209,57 @@ class _ProxiedConnection:
     """The name of the session that the request wants to open; "" if it wants none."""
 
     async def run(self) -> None:
-        """Serve requests until either side leaves."""
-        seconds = _PARTING_SECONDS
+        """Serve requests until either side leaves, then close both connections."""
+        seconds = _CLOSE_SECONDS
         try:
-            await self._pass_all_on()
+            await self._serve_requests()
         except asyncio.CancelledError:
-            seconds = _LAST_SECONDS
+            seconds = _CLOSE_AT_END_SECONDS
             raise
         finally:
             self.client.on_lost = None
             await close_all([self.client, *([] if self.upstream is None else [self.upstream])], seconds)
 
-    async def _pass_all_on(self) -> None:
+    async def _serve_requests(self) -> None:
+        """Pass on one request after the other, until no more may follow or one is refused."""
         try:
-            while await self._pass_one_on():
+            while await self._pass_request_on():
                 pass
         except _RefusedError as refusal:
             await self._refuse(refusal.status, refusal.reason)
 
-    async def _pass_one_on(self) -> bool:
-        """Pass one request and its answer on; return whether another may follow."""
-        self.name, self.client.said = "", False
+    async def _pass_request_on(self) -> bool:
+        """Pass one request and its answer on, record them, and return whether another request may follow.
+
+        If the answer opens a WebSocket, pass its bytes on until either side leaves. Raises _RefusedError."""
+        self.name, self.client.has_sent = "", False
         with _refuse_with(400, "this request"):
-            request = await self.client.request()
+            request = await self.client.read_request_head()
             if request is None:
                 return False
             framing = BodyFraming(request)
         path = request.path
-        place = next((place for place in self.places if path.startswith(place.root)), None)
-        if place is None:
+        target = next((target for target in self.targets if path.startswith(target.root)), None)
+        if target is None:
             raise _RefusedError(404, "only the Console API and the ingress are here")
         upgrade = "websocket" in request.header("upgrade").lower()
         self.name = self.next_name() if upgrade else ""
-        upstream = await self._connection_to(place)
-        self.client.on_lost = upstream.leave
+        upstream = await self._connection_to(target)
+        self.client.on_lost = upstream.close_after_writing
         if self.client.lost.is_set():
             return False
-        await upstream.send(request.aimed_at(place.path + path[len(place.root) :], place.host_header))
+        await upstream.send(request.aimed_at(target.path + path[len(target.root) :], target.host_header))
         key = self.recorder.secret_reference("key", request.header("x-api-key"))
         self.recorder.learn_logins(request.target, request.headers)
         with _refuse_with(400, "this request"):
-            request_body = await self.client.body(framing, upstream)
+            request_body = await self.client.pass_body_on(framing, upstream)
         if not framing.ended:
             return False
-        with _refuse_with(502, f"the answer of {place.host_header}"):
+        with _refuse_with(502, f"the answer of {target.host_header}"):
             answer = await self._final_answer(upstream)
             if answer.status != 101:
                 framing = BodyFraming(answer, request.method)
-                answer_body = await upstream.body(framing, self.client, answer.as_bytes())
+                answer_body = await upstream.pass_body_on(framing, self.client, answer.as_bytes())
                 if not framing.ended and not framing.until_close:
                     raise RemoteProtocolError("it breaks off")
             elif not upgrade:
@@ -267,48 +275,54 @@ class _ProxiedConnection:
         if upgrade:
             token, app_id, avatar_id = self._credentials(request)
             reason = answer_body.decode(errors="replace").strip()
-            known = token if answer.status != 400 else ""
-            refused = Refused(answer.status, reason, known, app_id, avatar_id)
+            accepted_token = token if answer.status != 400 else ""
+            refused = Refused(answer.status, reason, accepted_token, app_id, avatar_id)
             self.recorder.emit(Lane.UPSTREAM, self.name, refused)
-        elif place.root != INGRESS_ROOT:
+        elif target.root != INGRESS_ROOT:
             self._record_token_request(key, request_body, answer.status, answer_body)
         return request.keeps_alive and answer.keeps_alive and not framing.until_close
 
     async def _final_answer(self, upstream: End) -> Head:
-        """Wait for the head of the final answer, and pass on those before it."""
-        while (answer := await upstream.answer()) is not None:
+        """Wait for the head of the final answer and return it. Pass on the interim answers before it.
+
+        Raises RemoteProtocolError if the upstream hangs up."""
+        while (answer := await upstream.read_answer_head()) is not None:
             if answer.status >= 200 or answer.status == 101:
-                self.client.said = False
+                self.client.has_sent = False
                 return answer
             await self.client.send(answer.as_bytes())
         raise RemoteProtocolError("it hung up before it answered")
 
-    async def _connection_to(self, place: ProxyTarget) -> End:
-        """Return a connection to this target: the one at hand, if it fits, or else a new one."""
-        old = self.upstream
-        if old is not None:
-            if self.connected_to is place and not old.lost.is_set() and not old.waiting:
-                return old
+    async def _connection_to(self, target: ProxyTarget) -> End:
+        """Return a connection to this target: the present upstream connection if it fits, or a new one.
+
+        Raises _RefusedError if the target cannot be reached."""
+        present = self.upstream
+        if present is not None:
+            if self.connected_to is target and not present.lost.is_set() and not present.unread_bytes:
+                return present
             self.client.on_lost = None
-            old.leave()
+            present.close_after_writing()
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                self.upstream, self.connected_to = await self._connect(place), place
+                self.upstream, self.connected_to = await self._connect(target), target
         except (OSError, TimeoutError) as error:
-            reason = f"{place.host_header} cannot be reached: {str(error) or 'it does not answer'}"
+            reason = f"{target.host_header} cannot be reached: {str(error) or 'it does not answer'}"
             raise _RefusedError(502, reason) from error
         return self.upstream
 
-    async def _connect(self, place: ProxyTarget) -> End:
-        """Connect to the first address of the target that answers; raises OSError if none does."""
-        context = ssl.create_default_context() if place.tls else None
-        name = place.host if place.tls else None
+    async def _connect(self, target: ProxyTarget) -> End:
+        """Connect to the first address of the target that answers, and return the connection.
+
+        Raises OSError if no address answers."""
+        context = ssl.create_default_context() if target.tls else None
+        name = target.host if target.tls else None
         loop = asyncio.get_running_loop()
         fault = OSError("the name has no address")
-        for address in await self.lookup.addresses(place.host):
+        for address in await self.lookup.addresses(target.host):
             try:
                 _, upstream = await loop.create_connection(
-                    End, address, place.port, ssl=context, server_hostname=name
+                    End, address, target.port, ssl=context, server_hostname=name
                 )
                 return upstream
             except OSError as error:
@@ -316,37 +330,39 @@ class _ProxiedConnection:
         raise fault
 
     async def _refuse(self, status: int, reason: str) -> None:
-        """Answer the relay with a refusal, and end the connection."""
+        """Answer the relay with a refusal, record it if it concerns a session, and end both connections."""
         if self.name:
             self.recorder.emit(Lane.UPSTREAM, self.name, Refused(status, reason))
         if self.upstream is not None:
             self.client.on_lost = None
-            self.upstream.leave()
-        if self.client.said:
-            # Half an answer has passed: only a broken connection shows that the answer is not whole.
+            self.upstream.close_after_writing()
+        if self.client.has_sent:
+            # Part of an answer has passed: only a broken connection shows that the answer is incomplete.
             self.client.transport.abort()
             return
         body = json.dumps({"message": reason}).encode() + b"\n"
         head = f"HTTP/1.1 {status} Proxy\r\nContent-Type: application/json\r\nConnection: close\r\n"
         self.client.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        self.client.end_saying()
-        await wait_until_gone([self.client], _LINGERING_SECONDS)
+        self.client.finish_sending()
+        await wait_until_gone([self.client], _AFTER_REFUSAL_SECONDS)
 
-    def _record_token_request(self, key: str, asked: bytes, status: int, answered: bytes) -> None:
-        """Record a token request: the reference of its key, its body, and the status and body of its
-        answer."""
-        token = self.recorder.secret_reference("token", _issued_token(answered)) if status == 200 else ""
+    def _record_token_request(self, key: str, request_body: bytes, status: int, answer_body: bytes) -> None:
+        """Record a token request and its answer. `key` is the reference of the API key."""
+        token = self.recorder.secret_reference("token", _issued_token(answer_body)) if status == 200 else ""
         try:
-            expire_at: int | None = read_token_request(asked).expire_at
+            expire_at: int | None = read_token_request(request_body).expire_at
         except RequestRefusedError:
             expire_at = None
         self.recorder.emit(Lane.CONSOLE, "", TokenRequested(key, expire_at, time.time(), status, token))
 
     def _credentials(self, request: Head, holder: str = "") -> tuple[str, str, str]:
-        """Read the reference of the session token, the app and the avatar of an upgrade."""
+        """Return three parts of an upgrade: the reference of its session token, its app id and its avatar id.
+
+        The token is remembered until the session `holder` ends."""
         query = parse_qs(urlsplit(request.target).query)
 
         def header_or_query(header: str, parameter: str) -> str:
+            """Return the value of a header or, if it is missing, of a query parameter."""
             return request.header(header) or query.get(parameter, [""])[0]
 
         token = self.recorder.secret_reference(
@@ -355,13 +371,15 @@ class _ProxiedConnection:
         return token, header_or_query("x-app-id", "appId"), query.get("id", [""])[0]
 
     async def _pass_both_ways(self, upstream: End, up: Direction, down: Direction) -> None:
-        """Pass bytes on in both directions until either side leaves."""
+        """Pass bytes on in both directions until either side leaves, and record this.
+
+        If one side resets its connection, reset the other too."""
         client = self.client
         client.on_lost = None
         client.other, upstream.other = upstream, client
-        for source, to, line in ((client, upstream, up), (upstream, client, down)):
+        for source, destination, line in ((client, upstream, up), (upstream, client, down)):
             line.hold, line.release = partial(source.hold, "recorder"), partial(source.release, "recorder")
-            source.hand_on(self._pass_on_to(to, line))
+            source.call_for_bytes(self._pass_on_to(destination, line))
         waits = [asyncio.ensure_future(end.lost.wait()) for end in (client, upstream)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -369,16 +387,17 @@ class _ProxiedConnection:
             for wait in waits:
                 wait.cancel()
             by_server = upstream.lost.is_set()
-            left, other = (upstream, client) if by_server else (client, upstream)
-            if left.reset:
+            lost, other = (upstream, client) if by_server else (client, upstream)
+            if lost.reset:
                 other.transport.abort()
             self.recorder.record_loss(up.session, by_server=by_server)
 
-    def _pass_on_to(self, to: End, line: Direction) -> Callable[[bytes], None]:
-        """Make the function that writes bytes to an end, and records that they passed."""
-        write, record = to.transport.write, self.recorder.add_bytes
+    def _pass_on_to(self, destination: End, line: Direction) -> Callable[[bytes], None]:
+        """Return a function that writes bytes to the destination, and then gives them to the recorder."""
+        write, record = destination.transport.write, self.recorder.add_bytes
 
         def pass_on(data: bytes) -> None:
+            """Write bytes, and record them."""
             write(data)
             record(line, data)
 
@@ -386,15 +405,16 @@ class _ProxiedConnection:
 
 
 def _issued_token(body: bytes) -> str:
-    """Find the token in the Console API's answer, in any place that is documented for it; "" if there is
-    none."""
+    """Return the token in an answer of the Console API, or "" if there is none.
+
+    The documents know several places for the token: each is searched."""
     try:
-        stored = json.loads(body)
+        document = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    for place in (stored, stored.get("data") if isinstance(stored, dict) else None):
-        if isinstance(place, dict):
+    for fields in (document, document.get("data") if isinstance(document, dict) else None):
+        if isinstance(fields, dict):
             for name in _TOKEN_FIELDS:
-                if isinstance(place.get(name), str):
-                    return str(place[name])
+                if isinstance(fields.get(name), str):
+                    return str(fields[name])
     return ""

@@ -1,5 +1,6 @@
-"""Tells what a proxy saw as events. Reading bytes costs more than passing them on, so it is done
-afterwards."""
+"""Records what passes through a proxy as events.
+
+Reading bytes takes longer than passing them on, so they are queued and read later."""
 
 import asyncio
 from collections import deque
@@ -33,12 +34,14 @@ from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
 
 _UPSTREAM = Lane.UPSTREAM
-_BEHIND_SECONDS = 0.1
-_AT_ONCE_SECONDS = 0.001
-_MOMENT_SECONDS = 0.02
-"""How long, in one turn of the event loop, facts may wait for bytes to be read before them."""
+_READ_AFTER_SECONDS = 0.1
+"""How long after they passed bytes are read."""
+_READ_AT_A_TIME_SECONDS = 0.001
+"""How long bytes are read before the event loop does something else."""
+_READ_FOR_FACTS_SECONDS = 0.02
+"""How long, between two such readings, bytes may be read at once so that a fact need not wait for them."""
 _MOST_WAITING_BYTES = 1_048_576
-"""For each direction: while more bytes are still to be read, the peer that sends them is held."""
+"""For each direction: if more bytes than this wait to be read, the peer that sends them is held."""
 
 
 def _do_nothing() -> None:
@@ -47,7 +50,7 @@ def _do_nothing() -> None:
 
 @dataclass(slots=True)
 class ProxySession:
-    """One WebSocket that is read along. `closed` is set as soon as one side sent a closing frame."""
+    """One WebSocket that is recorded. `closed` is set as soon as one side has sent a close frame."""
 
     name: str
     closed: Closed | None = None
@@ -55,7 +58,10 @@ class ProxySession:
 
 @dataclass(slots=True)
 class Direction:
-    """One direction of a session. `hold` and `release` stop and start the peer that sends in it."""
+    """One direction of a session, up or down.
+
+    `hold` stops reading from the peer that sends in this direction, and `release` reads again. `follows` says
+    whether the bytes are still understood and recorded."""
 
     session: ProxySession
     tap: WebSocketTap
@@ -67,7 +73,7 @@ class Direction:
 
 @dataclass(frozen=True, slots=True)
 class _PassedBytes:
-    """Bytes that are still to be read."""
+    """Bytes that have passed in a direction and wait to be read."""
 
     at_ns: int
     line: Direction
@@ -76,8 +82,9 @@ class _PassedBytes:
 
 @dataclass(frozen=True, slots=True)
 class _Fact:
-    """An event that waits for its turn. If it ends a session, `ends` is that session, which may know better
-    how it was closed."""
+    """An event that waits until the bytes before it are read.
+
+    If the event ends a session, `ends` is this session: a close frame in it says better how it was closed."""
 
     at_ns: int
     lane: Lane
@@ -87,72 +94,76 @@ class _Fact:
 
 
 class ProxyRecorder:
-    """Tells `on_event` of everything that happens, in order, each event with its own time."""
+    """Calls `on_event` for everything that happens, in order, each event with the time when it happened."""
 
     def __init__(self, on_event: Callable[[Event], None]) -> None:
         self._on_event = on_event
         self._secrets = KnownSecrets(MOST_SECRETS)
         self._waiting: deque[_PassedBytes | _Fact] = deque()
-        self._steps: Iterator[None] | None = None
+        self._frame_steps: Iterator[None] | None = None
         self._reader: asyncio.Handle | None = None
-        self._allowance = _MOMENT_SECONDS
-        self._now = 0
+        self._seconds_for_facts = _READ_FOR_FACTS_SECONDS
+        self._event_ns = 0
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
-        """Record that something happened now."""
+        """Record that something happens now."""
         self._queue_fact(_Fact(monotonic_ns(), lane, connection, what))
 
     def secret_reference(self, kind: str, secret: str, holder: str = "") -> str:
-        """Return the reference of a secret. A new secret is learnt, and remembered at least until the session
-        `holder` ends."""
-        new = not self._secrets.known_reference(secret)
-        name = self._secrets.reference_for(kind, secret, holder)
-        if name and new:
-            self.emit(Lane.KIT, "", SecretKnown(name, len(secret)))
-        return name
+        """Return the reference of a secret, and learn the secret if it is new.
+
+        A new secret is recorded, and remembered at least until the session `holder` ends."""
+        is_new = not self._secrets.known_reference(secret)
+        reference = self._secrets.reference_for(kind, secret, holder)
+        if reference and is_new:
+            self.emit(Lane.KIT, "", SecretKnown(reference, len(secret)))
+        return reference
 
     def learn_logins(self, target: str, headers: Iterable[tuple[str, str]]) -> None:
-        """Learn the logins of a request."""
+        """Learn the logins in the target and the headers of a request: they are hidden in all events."""
         in_headers = (secrets_in_header(name, value) for name, value in headers)
         for secret in chain(secrets_in_url(target), *in_headers):
             self._secrets.hide(secret)
 
     def record_opening(self, name: str, opened: Opened, deflate: str) -> tuple[Direction, Direction]:
-        """Record that a session was opened, and return its directions up and down. `deflate` is the header of
-        its extensions."""
+        """Record that a session was opened, and return its directions: up, then down.
+
+        `deflate` is the header with the extensions of the WebSocket."""
         self.emit(Lane.UPSTREAM, name, opened)
         session = ProxySession(name)
         return self._new_direction(session, deflate, up=True), self._new_direction(session, deflate, up=False)
 
     def add_bytes(self, line: Direction, data: bytes) -> None:
-        """Note bytes that passed. If the direction is held afterwards, no more should pass until it is
-        released."""
+        """Queue bytes that have passed in a direction, to be read soon.
+
+        If too many bytes wait, hold the direction until enough of them are read."""
         self._waiting.append(_PassedBytes(monotonic_ns(), line, data))
         line.waiting_bytes += len(data)
         if line.waiting_bytes > _MOST_WAITING_BYTES and line.follows:
             line.hold()
             self._read_soon()
         elif self._reader is None:
-            self._reader = asyncio.get_running_loop().call_later(_BEHIND_SECONDS, self._read_some)
+            self._reader = asyncio.get_running_loop().call_later(_READ_AFTER_SECONDS, self._read_some)
 
     def record_loss(self, session: ProxySession, *, by_server: bool) -> None:
-        """Record that a session is over. `by_server` counts only if neither side sent a closing frame."""
+        """Record that a session is over. `by_server` is used only if neither side has sent a close frame."""
         closed = Closed(by_server, ABNORMAL_CLOSE)
         self._queue_fact(_Fact(monotonic_ns(), Lane.UPSTREAM, session.name, closed, session))
 
     def catch_up(self, seconds: float = inf) -> None:
-        """Read all bytes that passed. What is left after `seconds` is not read any more, and this is
-        recorded."""
+        """Read all bytes that wait, and record all facts.
+
+        Bytes that still wait after `seconds` are dropped, and this is recorded."""
         self._read_until(perf_counter() + seconds)
         while self._waiting:
             passed = self._waiting[0]
             if isinstance(passed, _PassedBytes):
-                self._now = passed.at_ns
+                self._event_ns = passed.at_ns
                 self._stop_following(passed.line, "there was too much to read when it ended")
             self._read_first(0.0)
 
     def _new_direction(self, session: ProxySession, deflate: str, *, up: bool) -> Direction:
-        """Make a direction whose tap records messages, and notes how the session was closed."""
+        """Return a direction whose tap records each message, and notes how the session was closed."""
         read = MessageReader().read
 
         def record_message(raw: str | bytes) -> None:
@@ -164,64 +175,72 @@ class ProxyRecorder:
         return Direction(session, WebSocketTap(record_message, note_close, deflate, from_client=up))
 
     def _queue_fact(self, fact: _Fact) -> None:
-        """Queue a fact. It is told at once if all bytes that passed before can be read within a moment."""
+        """Queue a fact, and record it at once if the bytes before it can be read quickly enough."""
         self._waiting.append(fact)
-        begun = perf_counter()
-        self._read_until(begun + self._allowance)
+        started = perf_counter()
+        self._read_until(started + self._seconds_for_facts)
         if self._waiting:
-            self._allowance -= perf_counter() - begun
+            self._seconds_for_facts -= perf_counter() - started
             self._read_soon()
 
     def _read_soon(self) -> None:
+        """Let the event loop read bytes in its next turn."""
         if self._reader is not None:
             self._reader.cancel()
         self._reader = asyncio.get_running_loop().call_soon(self._read_some)
 
     def _read_some(self) -> None:
+        """Read for a short time, and plan the next reading if anything still waits."""
         self._reader = None
-        self._allowance = _MOMENT_SECONDS
-        self._read_until(perf_counter() + _AT_ONCE_SECONDS)
+        self._seconds_for_facts = _READ_FOR_FACTS_SECONDS
+        self._read_until(perf_counter() + _READ_AT_A_TIME_SECONDS)
         if self._waiting:
             self._read_soon()
 
     def _read_until(self, until: float) -> None:
+        """Read bytes and record facts, in order, until this time or until nothing waits."""
         while self._waiting and perf_counter() < until:
             self._read_first(until)
 
     def _read_first(self, until: float) -> None:
-        """Tell the first fact that waits, or read frames of the first bytes until this time, at least one."""
+        """Record what waits first: a fact, or frames of the first bytes, at least one and until this time.
+
+        Bytes that are read completely leave the queue, and their direction may be released."""
         first = self._waiting[0]
-        self._now = first.at_ns
+        self._event_ns = first.at_ns
         if isinstance(first, _Fact):
             self._waiting.popleft()
-            self._tell_fact(first)
+            self._record_fact(first)
         elif not first.line.follows or self._read_frames(first, until):
             self._waiting.popleft()
-            self._steps = None
+            self._frame_steps = None
             first.line.waiting_bytes -= len(first.data)
             if first.line.waiting_bytes <= _MOST_WAITING_BYTES // 2:
                 first.line.release()
 
     def _read_frames(self, passed: _PassedBytes, until: float) -> bool:
-        """Read frames of these bytes until this time; return whether all are read."""
-        if self._steps is None:
-            self._steps = passed.line.tap.read(passed.data)
+        """Read frames in these bytes until this time, and return whether no more can be read.
+
+        If the bytes cannot be understood, the direction is no longer followed."""
+        if self._frame_steps is None:
+            self._frame_steps = passed.line.tap.read(passed.data)
         try:
-            for _ in self._steps:
+            for _ in self._frame_steps:
                 if perf_counter() >= until:
                     return False
         except RemoteProtocolError as error:
             self._stop_following(passed.line, str(error))
         return True
 
-    def _stop_following(self, line: Direction, why: str) -> None:
+    def _stop_following(self, line: Direction, reason: str) -> None:
+        """Record no more frames of this direction, and record the reason for this once."""
         if line.follows:
             line.follows = False
-            what = Injected("proxy-lost-track", Excuse.FAILURE, detail=why)
-            self._emit_event(self._now, Lane.KIT, line.session.name, what)
+            lost_track = Injected("proxy-lost-track", Excuse.FAILURE, detail=reason)
+            self._emit_event(self._event_ns, Lane.KIT, line.session.name, lost_track)
 
-    def _tell_fact(self, fact: _Fact) -> None:
-        """Tell of a fact, and forget the secrets of the session that it ends."""
+    def _record_fact(self, fact: _Fact) -> None:
+        """Record a fact. If it ends a session, forget the secrets of this session."""
         what = fact.what
         if fact.ends is not None:
             what = fact.ends.closed or what
@@ -230,16 +249,18 @@ class ProxyRecorder:
             self._secrets.let_go(fact.ends.name)
 
     def _record_frame(self, name: str, raw: str | bytes, value: Message | Undecodable, *, sent: bool) -> None:
-        """Tell of a frame, without its secrets."""
+        """Record a frame without its secrets."""
         if isinstance(raw, str):
-            hidden: str | bytes = self._secrets.text(raw)
+            raw_without_secrets: str | bytes = self._secrets.text(raw)
         else:
-            hidden = without_secrets(raw, value, self._secrets, name)
-        if hidden != raw:
-            value = read_upstream(hidden)
-        self._emit_event(self._now, _UPSTREAM, name, Sent(hidden, value) if sent else Received(hidden, value))
+            raw_without_secrets = without_secrets(raw, value, self._secrets, name)
+        if raw_without_secrets != raw:
+            value = read_upstream(raw_without_secrets)
+        kind = Sent if sent else Received
+        self._emit_event(self._event_ns, _UPSTREAM, name, kind(raw_without_secrets, value))
 
     def _emit_event(self, at_ns: int, lane: Lane, connection: str, what: EventKind) -> None:
+        """Call `on_event` for one event, without its secrets."""
         if not isinstance(what, Sent | Received):
             what = texts_without_secrets(what, self._secrets)
         self._on_event(Event(0, at_ns, lane, connection, what))

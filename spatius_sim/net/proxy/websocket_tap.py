@@ -1,4 +1,4 @@
-"""Reads one direction of a WebSocket whose bytes somebody else passes on. No I/O."""
+"""Reads the messages in one direction of a WebSocket, from bytes that pass through a proxy. No I/O."""
 
 import zlib
 from collections.abc import Callable, Iterator
@@ -13,17 +13,30 @@ except ImportError:
     from websockets.utils import apply_mask
 
 LARGEST_MESSAGE = 16 * 1_048_576
-"""The most bytes of a message that is read. Larger messages still pass, but nobody is told of them."""
+"""How many bytes a message may have. Larger messages pass through the proxy, but are not read."""
 
-_FIN, _RSV1, _RESERVED, _CONTROL, _MASKED = 0x80, 0x40, 0x30, 0x08, 0x80
+# The bits of a frame's first two bytes (RFC 6455, 5.2).
+_FIN, _RSV1, _RESERVED, _CONTROL, _OPCODE_BITS = 0x80, 0x40, 0x30, 0x08, 0x0F
+_MASKED, _LENGTH_BITS = 0x80, 0x7F
+_LONGEST_SHORT_FRAME = 125
+_LENGTH_IN_2_BYTES = 126
+_RAW_DEFLATE = -15
+"""zlib's name for a deflate stream without a header, with a window of 2 ** 15 bytes."""
+
 _CONT, _TEXT, _BINARY, _CLOSE = map(int, (Opcode.CONT, Opcode.TEXT, Opcode.BINARY, Opcode.CLOSE))
 _OPCODES = frozenset(map(int, Opcode))
 _INFLATED_END = b"\x00\x00\xff\xff"
+"""What a sender removes from the end of a compressed message (RFC 7692, 7.2.1)."""
+
+_NO_CODE = 1005
+"""The code for a close frame without a code (RFC 6455, 7.1.5)."""
 
 
 class WebSocketTap:
-    """Takes bytes by `feed`, and gives whole messages to `on_message`, the code and reason of a close to
-    `on_close`. `deflate` is the extension header that both sides agreed on."""
+    """Takes the bytes of one direction by `feed` or `read`, and calls back for what they mean.
+
+    `on_message` gets each complete message, and `on_close` the code and the reason of a close frame.
+    `deflate` is the extension header on which both sides agreed."""
 
     def __init__(
         self,
@@ -39,17 +52,18 @@ class WebSocketTap:
         self._opcode = 0
         self._compressed = False
         side = "client" if from_client else "server"
-        self._forgets = f"{side}_no_context_takeover" in deflate
-        self._inflater = zlib.decompressobj(-15) if "permessage-deflate" in deflate else None
+        self._resets_after_message = f"{side}_no_context_takeover" in deflate
+        self._inflater = zlib.decompressobj(_RAW_DEFLATE) if "permessage-deflate" in deflate else None
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes; raises RemoteProtocolError for what is no WebSocket frame."""
+        """Read all frames in the next bytes. Raises RemoteProtocolError if they are no WebSocket frames."""
         for _ in self.read(data):
             pass
 
     def read(self, data: bytes) -> Iterator[None]:
-        """Take the next bytes, as `feed` does, but in steps of one frame each, for callers with little time.
-        All steps must be taken before the next bytes are read."""
+        """Read the frames in the next bytes, as `feed` does, but yield after each frame.
+
+        So a caller can do something else in between. It must take all steps before the next call."""
         buffer: bytes | bytearray = data
         if self._buffer:
             self._buffer += data
@@ -64,67 +78,74 @@ class WebSocketTap:
             del self._buffer[:begin]
 
     def _take_frame(self, buffer: bytes | bytearray, begin: int) -> int:
-        """Take the frame that begins at `begin`; return its end, or `begin` if the frame is not whole."""
+        """Read the frame that begins at `begin`, and return its end, or `begin` if it is incomplete."""
         if len(buffer) < begin + 2:
             return begin
-        first, second = buffer[begin], buffer[begin + 1]
-        length, place = second & 0x7F, begin + 2
-        if first & _CONTROL and (length > 125 or not first & _FIN):
+        first_byte, second_byte = buffer[begin], buffer[begin + 1]
+        length, position = second_byte & _LENGTH_BITS, begin + 2
+        if first_byte & _CONTROL and (length > _LONGEST_SHORT_FRAME or not first_byte & _FIN):
             raise RemoteProtocolError("a control frame that is long, or in pieces")
-        if length > 125:
-            place += 2 if length == 126 else 8
-            if len(buffer) < place:
+        if length > _LONGEST_SHORT_FRAME:
+            position += 2 if length == _LENGTH_IN_2_BYTES else 8
+            if len(buffer) < position:
                 return begin
-            length = int.from_bytes(buffer[begin + 2 : place], "big")
+            length = int.from_bytes(buffer[begin + 2 : position], "big")
         if length > LARGEST_MESSAGE:
             raise RemoteProtocolError(f"a frame of {length} bytes is not followed")
-        start = place + 4 if second & _MASKED else place
+        start = position + 4 if second_byte & _MASKED else position
         end = start + length
         if len(buffer) < end:
             return begin
         payload = bytes(buffer[start:end])
-        if second & _MASKED:
-            payload = apply_mask(payload, bytes(buffer[place:start]))
-        if first == _FIN | _BINARY and self._message is None:  # Nearly all frames are a message each.
+        if second_byte & _MASKED:
+            payload = apply_mask(payload, bytes(buffer[position:start]))
+        if first_byte == _FIN | _BINARY and self._message is None:  # Nearly every frame is a whole message.
             self._on_message(payload)
         else:
-            self._take_payload(first, payload)
+            self._take_payload(first_byte, payload)
         return end
 
-    def _take_payload(self, first: int, payload: bytes) -> None:
-        """Add a frame's payload to its message; `first` is the frame's first byte. Tell of what is whole."""
-        opcode = first & 0x0F
-        if first & _RESERVED or opcode not in _OPCODES or (first & _RSV1 and opcode not in (_TEXT, _BINARY)):
+    def _take_payload(self, first_byte: int, payload: bytes) -> None:
+        """Add a frame's payload to its message, and call back if the message is complete or the frame closes.
+
+        Raises RemoteProtocolError if the frame has no place here."""
+        opcode = first_byte & _OPCODE_BITS
+        is_compressed = bool(first_byte & _RSV1)
+        if (
+            first_byte & _RESERVED
+            or opcode not in _OPCODES
+            or (is_compressed and opcode not in (_TEXT, _BINARY))
+        ):
             raise RemoteProtocolError("a frame with reserved bits or of an unknown kind")
         if opcode & _CONTROL:
             if opcode == _CLOSE:
-                code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
+                code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else _NO_CODE
                 self._on_close(code, payload[2:].decode(errors="replace"))
             return
         if (opcode == _CONT) is (self._message is None):
             raise RemoteProtocolError("a message within another one, or the rest of none")
         if self._message is None:
-            self._opcode, self._compressed = opcode, bool(first & _RSV1)
+            self._opcode, self._compressed = opcode, is_compressed
             self._message = bytearray()
         self._message += payload
         if len(self._message) > LARGEST_MESSAGE:
             raise RemoteProtocolError("a message of too many frames is not followed")
-        if first & _FIN:
-            whole = bytes(self._message)
+        if first_byte & _FIN:
+            message = bytes(self._message)
             self._message = None
-            whole = self._inflate_message(whole) if self._compressed else whole
-            self._on_message(whole.decode(errors="replace") if self._opcode == _TEXT else whole)
+            message = self._inflate_message(message) if self._compressed else message
+            self._on_message(message.decode(errors="replace") if self._opcode == _TEXT else message)
 
     def _inflate_message(self, payload: bytes) -> bytes:
-        """Decompress a message; raises RemoteProtocolError if it is damaged or too large."""
+        """Return a message decompressed. Raises RemoteProtocolError if it is damaged or too large."""
         if self._inflater is None:
             raise RemoteProtocolError("a compressed message, and no compression was agreed on")
         try:
-            whole = self._inflater.decompress(payload + _INFLATED_END, LARGEST_MESSAGE)
+            message = self._inflater.decompress(payload + _INFLATED_END, LARGEST_MESSAGE)
         except zlib.error as error:
             raise RemoteProtocolError(f"a compressed message that is damaged: {error}") from error
         if self._inflater.unconsumed_tail:
             raise RemoteProtocolError("a compressed message of too many bytes is not followed")
-        if self._forgets:
-            self._inflater = zlib.decompressobj(-15)
-        return whole
+        if self._resets_after_message:
+            self._inflater = zlib.decompressobj(_RAW_DEFLATE)
+        return message

@@ -62,19 +62,19 @@ def reading(
 
 
 async def one_head(end: End) -> None:
-    assert await end.request() is not None
+    assert await end.read_request_head() is not None
 
 
 async def all_requests(end: End) -> None:
     other = end_on(Wire())
-    while (request := await end.request()) is not None:
-        await end.body(BodyFraming(request), other)
+    while (request := await end.read_request_head()) is not None:
+        await end.pass_body_on(BodyFraming(request), other)
 
 
 async def one_body(end: End) -> None:
     to = end_on(Wire())
     framing = BodyFraming(read_request(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked"))
-    await end.body(framing, to)
+    await end.pass_body_on(framing, to)
     assert framing.ended
 
 
@@ -103,17 +103,17 @@ async def test_what_can_be_no_head_is_refused_before_it_ends() -> None:
     for raw in (b"\x16\x03\x01", b"GE\x00", b" GET / HTTP/1.1", b"x" * 40):
         end = end_on(Wire())
         with pytest.raises(RemoteProtocolError):
-            await asyncio.gather(end.request(), comes(end, raw, 1))
+            await asyncio.gather(end.read_request_head(), comes(end, raw, 1))
     for raw in (b"GET /", b"\x00", b"HTTQ"):
         end = end_on(Wire())
         with pytest.raises(RemoteProtocolError):
-            await asyncio.gather(end.answer(), comes(end, raw, 1))
+            await asyncio.gather(end.read_answer_head(), comes(end, raw, 1))
 
 
 async def test_a_head_that_is_cut_off_is_none() -> None:
     for raw in (b"", b"G", b"GET / HTTP/1.1\r\nA: b\r\n"):
         end = end_on(Wire())
-        head, _ = await asyncio.gather(end.request(), comes(end, raw, 1))
+        head, _ = await asyncio.gather(end.read_request_head(), comes(end, raw, 1))
         assert head is None
 
 
@@ -122,7 +122,7 @@ async def test_a_head_is_too_large_however_it_comes(step: int) -> None:
     end = end_on(Wire())
     raw = BEGIN + b"A: " + b"v" * 65_536 + b"\r\n\r\n"
     with pytest.raises(RemoteProtocolError, match="without an end"):
-        await asyncio.gather(end.request(), comes(end, raw, step))
+        await asyncio.gather(end.read_request_head(), comes(end, raw, step))
 
 
 async def test_it_reads_on_once_all_reasons_not_to_are_gone() -> None:
