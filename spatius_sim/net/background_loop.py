@@ -1,4 +1,4 @@
-"""One event loop in a background thread, for suites that are not asynchronous themselves."""
+"""An event loop in a background thread, for callers that are not asynchronous."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class BackgroundLoop:
-    """Runs coroutines in an event loop of its own until `stop`."""
+    """Runs coroutines in an event loop in its own thread, until `stop`."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -17,8 +17,10 @@ class BackgroundLoop:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T], seconds: float | None) -> T:
-        """Run `work` and return its result; raises TimeoutError if it takes longer than `seconds` (None: the
-        work bounds itself). If the waiting is interrupted, the work is cancelled."""
+        """Run a coroutine in the loop, wait for it, and return its result.
+
+        Raises TimeoutError after `seconds`; None sets no limit. If the wait is interrupted, the coroutine is
+        cancelled."""
         bounded = asyncio.wait_for(work, seconds)
         running = asyncio.run_coroutine_threadsafe(bounded, self._loop)
         try:
@@ -28,7 +30,7 @@ class BackgroundLoop:
             raise
 
     def stop(self) -> None:
-        """End all work that still runs, then the loop and its thread."""
+        """Cancel all coroutines that still run, then end the loop and its thread."""
         asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -36,6 +38,7 @@ class BackgroundLoop:
 
 
 async def _cancel_others() -> None:
+    """Cancel all tasks of the loop but this one, and wait until they have ended."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()

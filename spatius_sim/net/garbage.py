@@ -3,10 +3,10 @@
 import gc
 
 _COLLECT_AFTER = 20_000
-"""How many new objects start a collection. Frames wait in bursts of thousands, and are no garbage."""
+"""How many new objects start a collection. (Thousands of frames may wait at once, and are no garbage.)"""
 
 
 def collect_seldom() -> None:
-    """Let the collector run seldom, and never look at what is imported by now: imported objects stay."""
+    """Let the collector run seldom, and ignore all objects that exist now, because they stay."""
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)

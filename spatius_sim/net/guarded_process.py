@@ -1,5 +1,4 @@
-"""Starts a process that ends with all its children when we end it, or when we end ourselves in whatever
-way."""
+"""Starts a process that ends, with all its children, when we end it or when this program ends."""
 
 import asyncio
 import socket
@@ -12,16 +11,17 @@ from pathlib import Path
 from spatius_sim.net import process_guard
 
 _GUARD = str(Path(process_guard.__file__))
-_MOST_BYTES = 4096
-_LIMIT = 65536
+_LONGEST_REPORT = 4096
+_LONGEST_LINE = 65536
 
 
 class GuardedProcess:
-    """A command that runs under a guard (see process_guard.py), in a session of its own. `process` bears the
-    command's streams and exit code."""
+    """A command that runs under a guard (see process_guard.py), in its own process session.
 
-    def __init__(self, process: Process, line: socket.socket) -> None:
-        self.process, self._line = process, line
+    `process` has the streams and the exit code of the command."""
+
+    def __init__(self, process: Process, guard_socket: socket.socket) -> None:
+        self.process, self._guard_socket = process, guard_socket
 
     @classmethod
     async def start(
@@ -32,16 +32,18 @@ class GuardedProcess:
         stdin: int,
         stderr: int,
         environment: Mapping[str, str] | None = None,
-        limit: int = _LIMIT,
+        limit: int = _LONGEST_LINE,
     ) -> "GuardedProcess":
-        """Start the command. When it is ended, it has `grace` seconds between the polite request and the
-        kill; 0 kills it at once. Raises OSError or ValueError if it cannot be started."""
-        ours, guards = socket.socketpair()
+        """Start the command under a guard, and return it.
+
+        When it is ended later, it is asked to end, and after `grace` seconds killed (0: at once). Raises
+        OSError or ValueError if it cannot be started."""
+        our_end, guard_end = socket.socketpair()
         try:
-            ours.setblocking(False)
-            with guards:
+            our_end.setblocking(False)
+            with guard_end:
                 process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-I", "-S", _GUARD, str(guards.fileno()), str(grace)),
+                    *(sys.executable, "-I", "-S", _GUARD, str(guard_end.fileno()), str(grace)),
                     *command,
                     stdin=stdin,
                     stdout=asyncio.subprocess.PIPE,
@@ -49,24 +51,24 @@ class GuardedProcess:
                     env=environment,
                     limit=limit,
                     start_new_session=True,
-                    pass_fds=(guards.fileno(),),
+                    pass_fds=(guard_end.fileno(),),
                 )
-            report = await asyncio.get_running_loop().sock_recv(ours, _MOST_BYTES)
+            report = await asyncio.get_running_loop().sock_recv(our_end, _LONGEST_REPORT)
             if report != process_guard.STARTED:
                 await process.communicate()
                 raise OSError(report.decode(errors="replace") or "its guard ended")
         except BaseException:
-            ours.close()
+            our_end.close()
             raise
-        return cls(process, ours)
+        return cls(process, our_end)
 
     async def wait(self, seconds: float) -> None:
-        """Wait until the command has ended, for at most `seconds`."""
+        """Wait until the command has ended, or until `seconds` have passed."""
         if self.process.returncode is None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.process.wait(), seconds)
 
     async def end(self) -> None:
-        """End the command and all its children, if any of them still runs."""
-        self._line.close()
+        """Let the guard end the command and all its children, and wait until it has done so."""
+        self._guard_socket.close()
         await self.process.wait()

@@ -10,7 +10,9 @@ from spatius_sim.trace.recorder import Recorder
 
 @dataclass(slots=True)
 class LiveRecorder(Recorder):
-    """A recorder on this machine's monotonic clock. `changed` is set at each event: clear it, and wait."""
+    """A recorder on this machine's monotonic clock.
+
+    Each event sets `changed`. To wait for the next event, clear `changed` and wait for it."""
 
     clock_ns: Callable[[], int] = time.monotonic_ns
     changed: asyncio.Event = field(default_factory=asyncio.Event)

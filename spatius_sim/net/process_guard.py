@@ -28,6 +28,9 @@ STARTED = b"+"
 _KILL_SECONDS = 2.0
 _KILL_AGAIN_SECONDS = 0.01
 _PR_SET_CHILD_SUBREAPER = 36
+_ENDED_STATES = "ZX"
+"""The states of zombies and of dead processes in /proc."""
+
 _MOST_BYTES = 4096
 
 
@@ -39,41 +42,44 @@ class _Family:
         self.code: int | None = None
 
     def reap(self) -> None:
-        """Reap the children that have ended, adopted orphans too, and note the command's exit code."""
+        """Reap all children that have ended, adopted orphans too. Keep the command's exit code in `code`."""
         with suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
-                if ended[0] == self._process.pid:
-                    self.code = self._process.returncode = os.waitstatus_to_exitcode(ended[1])
+            while (ended_child := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+                pid, status = ended_child
+                if pid == self._process.pid:
+                    self.code = self._process.returncode = os.waitstatus_to_exitcode(status)
 
-    def ask(self) -> None:
-        """Ask the command's process group to end."""
+    def ask_to_end(self) -> None:
+        """Ask the command's process group to end (SIGTERM)."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill the command, all its descendants and what they start meanwhile, for at most two seconds."""
+        """Kill the command and all its descendants, again until none is left, for at most 2 seconds."""
         deadline = time.monotonic() + _KILL_SECONDS
         while True:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            left = list(_descendants(os.getpid()))
-            for pid in left:
+            descendants = list(_list_descendants(os.getpid()))
+            for pid in descendants:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             self.reap()
-            if (self.code is not None and not left) or time.monotonic() > deadline:
+            if (self.code is not None and not descendants) or time.monotonic() > deadline:
                 return
             time.sleep(_KILL_AGAIN_SECONDS)
 
 
 def main(line_number: str, grace: str, *command: str) -> int:
-    """Guard the command until it ends or the line is closed; returns its exit code, -N after the signal N."""
+    """Run the command until it ends or the line is closed, then kill what is left of it.
+
+    Returns the command's exit code, or -N if the signal N ended the command."""
     line = socket.socket(fileno=int(line_number))
     _adopt_orphans()
-    woken, wake = socket.socketpair()
-    for end in (woken, wake):
+    signals_in, signals_out = socket.socketpair()
+    for end in (signals_in, signals_out):
         end.setblocking(False)
-    signal.set_wakeup_fd(wake.fileno())
+    signal.set_wakeup_fd(signals_out.fileno())
     for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     try:
@@ -83,42 +89,46 @@ def main(line_number: str, grace: str, *command: str) -> int:
         return 1
     with suppress(OSError):
         line.send(STARTED)
-    _let_go_of_streams()
-    _wait_for_end(family, line, woken, None)
+    _close_streams()
+    _wait_for_end(family, line, signals_in, None)
     if family.code is None and float(grace):
-        family.ask()
-        _wait_for_end(family, None, woken, float(grace))
+        family.ask_to_end()
+        _wait_for_end(family, None, signals_in, float(grace))
     family.kill()
     return family.code or 0
 
 
 def _wait_for_end(
-    family: _Family, line: socket.socket | None, woken: socket.socket, seconds: float | None
+    family: _Family, line: socket.socket | None, signals_in: socket.socket, seconds: float | None
 ) -> None:
-    """Wait until the command has ended, the line is closed, the guard is told to end, or time is up."""
+    """Wait until the command has ended, or `seconds` have passed (None: no limit).
+
+    With a `line`, the wait also ends when the line is closed or this guard receives SIGTERM."""
     deadline = None if seconds is None else time.monotonic() + seconds
     while family.code is None:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        watched = [woken] if line is None else [woken, line]
-        ready, _, _ = select.select(watched, [], [], left)
-        signals = woken.recv(_MOST_BYTES) if woken in ready else b""
+        seconds_left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        sockets = [signals_in] if line is None else [signals_in, line]
+        ready, _, _ = select.select(sockets, [], [], seconds_left)
+        signals = signals_in.recv(_MOST_BYTES) if signals_in in ready else b""
         family.reap()
         if not ready or line in ready or (line is not None and signal.SIGTERM in signals):
             return
 
 
-def _descendants(ancestor: int) -> Iterator[int]:
-    """Yield the running descendants of a process, as /proc lists them; none on systems without /proc."""
+def _list_descendants(ancestor: int) -> Iterator[int]:
+    """Yield the process ids of all running descendants of a process; none on systems without /proc."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):
-            state, parent = stat.read_text(errors="replace").rpartition(")")[2].split()[:2]
-            if state not in "ZX":
+            # PID (COMMAND) STATE PARENT ...: the command may hold brackets itself.
+            _, _, after_command = stat.read_text(errors="replace").rpartition(")")
+            state, parent = after_command.split()[:2]
+            if state not in _ENDED_STATES:
                 children.setdefault(int(parent), []).append(int(stat.parent.name))
-    found = [ancestor]
-    for pid in found:
-        found += children.get(pid, [])
-    yield from found[1:]
+    family = [ancestor]
+    for pid in family:
+        family += children.get(pid, [])
+    yield from family[1:]
 
 
 def _adopt_orphans() -> None:
@@ -130,16 +140,19 @@ def _adopt_orphans() -> None:
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _let_go_of_streams() -> None:
-    """Close our copies of the command's streams, so that their readers see when the command closes its
-    own."""
-    nothing = os.open(os.devnull, os.O_RDWR)
+def _close_streams() -> None:
+    """Replace stdin, stdout and stderr of this guard by /dev/null.
+
+    Their readers must see it when the command closes its copies of them."""
+    dev_null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
-        os.dup2(nothing, stream)
+        os.dup2(dev_null, stream)
 
 
 def _end_as(code: int) -> None:
-    """End this process as the command ended: by the same signal, but without a second core file."""
+    """End this process with the command's exit code, or by the signal that ended the command.
+
+    No second core file is written."""
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with suppress(OSError):

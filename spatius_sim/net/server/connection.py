@@ -1,5 +1,4 @@
-"""Serves one connection to Motion Server: carries out what its brain decides, and keeps its clock and
-timers."""
+"""Serves one connection to our Motion Server: carries out what its session decides, and keeps its timers."""
 
 import asyncio
 import socket
@@ -24,7 +23,7 @@ from spatius_sim.model.server.commands import (
 )
 from spatius_sim.model.server.rooms import Rooms
 from spatius_sim.model.server.session import POLICY_VIOLATION, RESOURCE_EXHAUSTED, ServerSession
-from spatius_sim.net.server.ingress_socket import TOO_BIG, closed_by_library, is_too_big, too_big
+from spatius_sim.net.server.ingress_socket import TOO_BIG, closed_by_library, is_too_big, too_big_reason
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.codec import MessageReader, encode
 from spatius_sim.protocol.messages import ServerError
@@ -33,30 +32,35 @@ from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.recorder import Sink
 
 MOST_UNREAD = 16 * 1_048_576
-"""Bytes that a peer may leave unread before its session is ended. ASSUMED: some twenty minutes of motion, and
-more than answers the largest message of audio."""
+"""How many bytes a peer may leave unread before its session is ended. ASSUMED: some twenty minutes of motion,
+more than the answer to the largest message of audio."""
 
 
-_FRAMES = (WSMsgType.BINARY, WSMsgType.TEXT)
+_DATA_FRAMES = (WSMsgType.BINARY, WSMsgType.TEXT)
 _ENDS = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
 _UPSTREAM = Lane.UPSTREAM
 _CLOSE_SECONDS = 5.0
 _EMPTY_CLOSE_FRAME = b"\x88\x00"
+_LONG_BINARY_FRAME = b"\x82\x7f"
+"""The first two bytes of a binary frame whose length follows in 8 bytes (RFC 6455, 5.2)."""
 
 
 def reset(transport: asyncio.Transport | None) -> None:
-    """Reset a TCP connection; None stands for a connection that is already gone."""
+    """Reset a TCP connection: the peer sees an error. Do nothing for None, a connection that is gone."""
     if transport is None:
         return
-    raw = transport.get_extra_info("socket")
-    if raw is not None and not transport.is_closing():
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    tcp_socket = transport.get_extra_info("socket")
+    if tcp_socket is not None and not transport.is_closing():
+        linger_on, linger_seconds = 1, 0
+        tcp_socket.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", linger_on, linger_seconds)
+        )
     transport.abort()
 
 
 @dataclass(slots=True)
 class UpstreamConnection:
-    """One connection of a relay, its brain (`session`) and its timers. `run` serves it until it is gone."""
+    """One connection of a relay, with its timers. `session` decides what is done; `run` does it."""
 
     name: str
     request: web.Request
@@ -72,43 +76,42 @@ class UpstreamConnection:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> None:
-        """Receive frames, let the session decide, and carry its commands out, until the connection is
-        gone."""
+        """Receive frames, and carry out what the session answers, until the connection is gone."""
         transport = self.request.transport
         if transport is None:
             return
-        # Below this mark no send waits for the reader, so a slow one delays nobody, not even itself.
+        # Below this mark no send waits until the peer reads: a slow peer delays nobody.
         transport.set_write_buffer_limits(high=2 * self.most_unread)
         try:
-            # Iterating over the socket costs as much again as receiving from it does.
+            # `async for` would double the cost of receiving.
             while (frame := await self.socket.receive()).type not in _ENDS:
-                if frame.type not in _FRAMES:
+                if frame.type not in _DATA_FRAMES:
                     self._closed_with = closed_by_library(frame)
                     self.closed_by_us |= self._closed_with[0] != 0
                 elif is_too_big(frame.data):
-                    await self.close(TOO_BIG, too_big())
+                    await self.close(TOO_BIG, too_big_reason())
                 else:
                     commands = self._receive(frame.data)
                     if commands:
                         await self._carry_out(commands)
         except ConnectionResetError:
-            pass  # The peer left while we were sending: `how_closed` tells an abnormal close.
+            pass  # The peer left while we were sending: `how_closed` reports an abnormal close.
         finally:
             self._stop()
 
     def how_closed(self) -> Closed:
-        """Say by whom and how the connection was closed."""
+        """Return the event that says by whom and how the connection was closed."""
         code, reason = self._closed_with
         return Closed(self.closed_by_us, code or self.socket.close_code or ABNORMAL_CLOSE, reason)
 
     def cut(self) -> None:
-        """End the TCP connection as a crashing server would."""
+        """Abort the TCP connection, as a crashing server would."""
         self.closed_by_us = True
         if self.request.transport is not None:
             self.request.transport.abort()
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection, by force if the peer does not answer."""
+        """Close the connection with a closing handshake, or abort it if the peer does not answer in time."""
         if not self.socket.closed:
             self.closed_by_us, self._closed_with = True, (code, reason)
         try:
@@ -118,12 +121,13 @@ class UpstreamConnection:
             self.cut()
 
     def _receive(self, raw: str | bytes) -> list[ServerCommand]:
+        """Record a frame that came, and return what the session wants to be done."""
         value = read_upstream(raw, self._reader.read)
         self.sink.record_received(_UPSTREAM, self.name, raw)
         return self.session.receive(value, time.monotonic())
 
     async def _carry_out(self, commands: Iterable[ServerCommand]) -> None:
-        """Carry out the session's commands in order; none after the session is over."""
+        """Carry out the session's commands in order. Stop when a send shows that the session is over."""
         for command in commands:
             match command:
                 case Send(raw, answers):
@@ -154,8 +158,10 @@ class UpstreamConnection:
                     self._send_truncated(raw)
 
     async def _send(self, raw: bytes, answers: str) -> bool:
-        """Send a frame; return whether the session is over, because the peer left too much unread or is
-        gone."""
+        """Send a frame, and return whether the session is over.
+
+        It is over if the connection is closed, or if the peer leaves too much unread. In the second case,
+        send an error and close the connection."""
         if self.socket.closed:
             return True
         self.sink.record_sent(_UPSTREAM, self.name, raw, answers)
@@ -172,6 +178,7 @@ class UpstreamConnection:
         return True
 
     def _close_without_code(self) -> None:
+        """Send a close frame without a code, and close the TCP connection."""
         self.closed_by_us = True
         transport = self.request.transport
         if transport is not None:
@@ -179,31 +186,35 @@ class UpstreamConnection:
             transport.close()
 
     def _send_truncated(self, raw: bytes) -> None:
+        """Announce a frame of this payload, send half of the payload, and close the TCP connection."""
         self.closed_by_us = True
         transport = self.request.transport
         if transport is not None:
-            transport.write(b"\x82\x7f" + len(raw).to_bytes(8) + raw[: len(raw) // 2])
+            transport.write(_LONG_BINARY_FRAME + len(raw).to_bytes(8) + raw[: len(raw) // 2])
             transport.close()
 
     def _set_timer(self, name: str, seconds: float) -> None:
+        """Start a timer; a running timer of the same name is cancelled."""
         if name in self._timers:
             self._timers[name].cancel()
         self._timers[name] = asyncio.get_running_loop().call_later(seconds, self._timer_ran_out, name)
 
     def _timer_ran_out(self, name: str) -> None:
+        """Start a task for what the session decides now that this timer has run out."""
         del self._timers[name]
         task = asyncio.get_running_loop().create_task(self._carry_out_timer(name))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _carry_out_timer(self, name: str) -> None:
+        """Tell the session that this timer has run out, and carry out what it answers."""
         try:
             await self._carry_out(self.session.timer(name, time.monotonic()))
         except ConnectionResetError:
             self.cut()
 
     def _stop(self) -> None:
-        """Cancel all timers, end the session, and take its publisher out of its room."""
+        """Cancel all timers, end the session, and let its publisher leave its room."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

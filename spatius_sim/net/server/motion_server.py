@@ -1,4 +1,4 @@
-"""Serves Motion Server on one port of 127.0.0.1: Console API, bootstrap and ingress around the pure brain."""
+"""Serves our Motion Server on one port of 127.0.0.1: Console API, bootstrap and ingress."""
 
 import asyncio
 import random
@@ -38,16 +38,16 @@ from spatius_sim.trace.events import SERVER_DIES, Lane, Opened, Refused, TokenRe
 from spatius_sim.trace.recorder import NullSink, Sink
 
 _LONGEST_STALL = 120.0
-"""How many seconds a stalled request hangs: longer than any SDK waits, and not for ever."""
+"""How many seconds a stalled request waits for nothing: longer than any SDK waits, but not for ever."""
 
 
 class MotionServerShell(OnePort):
     """`async with MotionServer(...) as server:` serves until the block ends.
 
-    `port` 0 takes a free one. `gate` says who may come in, `new_answer` how requests are answered (by default
-    with motion synthesised from the audio and `seed`). `sink` is told what happens. `scenario` says what goes
-    wrong, `pace` how fast answers come. `limits` and `most_unread` (bytes) bound what one session holds,
-    `header_seconds` how long its headers may take. Raises UsageError if the port cannot be had.
+    `port`: 0 takes a free port. `gate`: who may connect. `new_answer`: how requests are answered (by default
+    with motion synthesised from the audio and `seed`). `sink`: where events are recorded. `scenario`: what
+    goes wrong. `pace`: how fast answers come. `limits` and `most_unread` (bytes): how much one session may
+    hold. `header_seconds`: how long its headers may take. Raises UsageError if the port cannot be used.
     """
 
     def __init__(
@@ -83,10 +83,11 @@ class MotionServerShell(OnePort):
 
     @property
     def scenario(self) -> Scenario:
-        """The scenario that new connections and requests meet."""
+        """The scenario that is played for new connections and requests."""
         return self._scenario_player.scenario
 
     async def __aenter__(self) -> Self:
+        """Start to listen."""
         self._stopping = asyncio.Event()
         await self.listen()
         return self
@@ -97,6 +98,7 @@ class MotionServerShell(OnePort):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Stop listening, and close every connection."""
         self._stopping.set()
         self.stop_listening()
         await self.close_all("stopping")
@@ -111,19 +113,20 @@ class MotionServerShell(OnePort):
         router.add_route("OPTIONS", BOOTSTRAP_PATH, self._bootstrap_preflight)
 
     def die(self) -> None:
-        """Cut off every open connection, as a crashing server would."""
+        """Record that the server dies, and abort every open connection, as a crashing server would."""
         self.journal.emit(Lane.KIT, "", SERVER_DIES)
         for connection in list(self._open.values()):
             connection.cut()
 
     async def close_all(self, reason: str) -> None:
-        """Close every open connection with 1001."""
+        """Close every open connection with the code 1001."""
         closing = (c.close(WSCloseCode.GOING_AWAY, reason) for c in list(self._open.values()))
         await asyncio.gather(*closing)
 
     def play(self, scenario: Scenario, *, also_open: bool = False) -> None:
         """Play this scenario from its beginning: the next connection and the next request count as its first.
-        With `also_open`, open connections meet those of its faults that name no connection, too."""
+
+        With `also_open`, faults that name no connection also happen to open connections."""
         self._scenario_player.play(scenario)
         if also_open:
             for name, connection in self._open.items():
@@ -134,47 +137,51 @@ class MotionServerShell(OnePort):
                 )
 
     async def reset(self) -> None:
-        """Go back to the state after the start: close open sessions with 1001, forget past sessions and
-        rooms, and play the first scenario from its beginning."""
+        """Return to the state after the start.
+
+        Closes open sessions with 1001, forgets past sessions and rooms, and plays the first scenario from its
+        beginning."""
         await self.close_all("reset")
         self.journal.forget()
         self.rooms.clear()
         self.play(self._first_scenario)
 
     def _synthesize(self, connection_id: str, req_id: str, sample_rate: int) -> RequestMotion:
+        """Return an answer whose motion is synthesised from the audio."""
         return SynthesizedAnswer(connection_id, req_id, sample_rate, self.seed)
 
     def _new_id(self) -> str:
+        """Return a new id, from the time and the seeded random numbers."""
         return log_id(time.time(), self._random.randbytes(NANOID_LENGTH))
 
     async def _token_requested(self, request: web.Request) -> web.StreamResponse:
-        """Answer a token request, as the scenario lets it, and record it."""
+        """Answer a token request as the scenario and the gate decide, and record it."""
         key = request.headers.get("X-Api-Key", "")
         body = await body_of(request)
         now = time.time()
         expire_at, app_id = _read_token_body(body)
-        entrance = self._scenario_player.token_requested(app_id)
+        admission = self._scenario_player.token_requested(app_id)
         token = ""
         answer: HttpAnswer | None
         try:
-            answer = await self._meet_scenario(request, entrance, Moment.TOKEN, "")
+            answer = await self._meet_scenario(request, admission, Moment.TOKEN, "")
             if answer is not None:
                 token = self._gate.issue(key, body, now, self._new_id())
                 answer = token_answer(request.path, token)
         except RequestRefusedError as refused:
             answer = refused.answer
-        what = TokenRequested(
+        token_requested = TokenRequested(
             self.journal.secret_reference("key", key),
             expire_at,
             now,
             answer.status if answer is not None else 0,
             self.journal.secret_reference("token", token),
         )
-        self.journal.emit(Lane.CONSOLE, "", what)
+        self.journal.emit(Lane.CONSOLE, "", token_requested)
         return _web_response(answer)
 
     async def _upgrade_requested(self, request: web.Request) -> web.StreamResponse:
-        """Refuse an upgrade, or open a session and serve it to its end."""
+        """Refuse an upgrade, or open a session and serve it until it ends. Records either."""
         headers, query = request.headers, request.query
         app_id = headers.get("X-App-ID", query.get("appId", ""))
         session_key = headers.get("X-Session-Key", query.get("sessionKey", ""))
@@ -217,6 +224,7 @@ class MotionServerShell(OnePort):
         return socket
 
     async def _bootstrap_requested(self, request: web.Request) -> web.StreamResponse:
+        """Answer a bootstrap request, in a way that web pages of any origin may read."""
         answer = answer_bootstrap(await body_of(request), time.time())
         response = _web_response(answer)
         response.headers["Access-Control-Allow-Origin"] = "*"
@@ -224,28 +232,28 @@ class MotionServerShell(OnePort):
 
     async def _bootstrap_preflight(self, request: web.Request) -> web.StreamResponse:
         """Answer a browser's CORS preflight of the bootstrap route."""
-        allowed = {
+        headers = {
             "Access-Control-Allow-Origin": "*",
             "Access-Control-Allow-Methods": "POST",
             "Access-Control-Allow-Headers": "Content-Type",
         }
-        return web.Response(status=204, headers=allowed)
+        return web.Response(status=204, headers=headers)
 
     async def _meet_scenario(
-        self, request: web.Request, entrance: Admission, moment: Moment, connection: str, avatar_id: str = ""
+        self, request: web.Request, admission: Admission, moment: Moment, connection: str, avatar_id: str = ""
     ) -> HttpAnswer | None:
-        """Let the request meet what the scenario holds for it: faults, a wait, an ending.
+        """Do to a request what the scenario says: record its faults, wait, and refuse, stall or reset it.
 
-        Returns an answer that is still to be filled in if the request passes, None if it gets no answer.
-        Raises RequestRefusedError if the scenario refuses it.
+        Returns an answer without a body if the request passes, and None if the request gets no answer. Raises
+        RequestRefusedError if the scenario refuses the request.
         """
-        for fault in entrance.faults:
+        for fault in admission.faults:
             self.journal.emit(Lane.KIT, connection, fault)
-        if entrance.wait:
-            await self._wait_unless_stopping(entrance.wait)
-        match entrance.ending:
+        if admission.wait:
+            await self._wait_unless_stopping(admission.wait)
+        match admission.ending:
             case Refuse():
-                raise refusal(entrance.ending, moment, avatar_id)
+                raise refusal(admission.ending, moment, avatar_id)
             case Stall():
                 await self._wait_unless_stopping(_LONGEST_STALL)
                 reset(request.transport)
@@ -257,20 +265,22 @@ class MotionServerShell(OnePort):
                 return HttpAnswer(200, "")
 
     async def _wait_unless_stopping(self, seconds: float) -> None:
+        """Wait so many seconds, or until the server stops."""
         try:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
             return
 
     def _record_refusal(self, connection: str, answer: HttpAnswer, session_key: str) -> None:
-        # Only a genuine token can have come from a Console API, so nothing else is named as one.
+        """Record that an upgrade was refused, and with which answer."""
+        # Only a genuine token is recorded as a token: anything else did not come from a Console API.
         token = self.journal.secret_reference("token", session_key) if read_token(session_key) else ""
         refused = Refused(answer.status, answer.body.strip(), token)
         self.journal.emit(Lane.UPSTREAM, connection, refused)
 
 
 def _read_token_body(body: bytes) -> tuple[int | None, str]:
-    """Read expireAt and the app of a token request; (None, "") if the body is none."""
+    """Return the expireAt and the app id of a token request; (None, "") if the body is no token request."""
     try:
         token_request = read_token_request(body)
     except RequestRefusedError:
@@ -279,6 +289,5 @@ def _read_token_body(body: bytes) -> tuple[int | None, str]:
 
 
 def _web_response(answer: HttpAnswer | None) -> web.Response:
-    """Make a response of the answer; if there is none, the connection is gone and nobody reads the
-    response."""
+    """Return the response for aiohttp to send. For None the connection is gone, and nobody reads it."""
     return web.Response(status=503) if answer is None else response(answer)

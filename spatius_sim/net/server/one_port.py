@@ -1,4 +1,4 @@
-"""Serves Console API and ingress on one port of 127.0.0.1; all our Motion Servers are built on it."""
+"""Serves Console API and ingress on one port of 127.0.0.1. Base of all our Motion Servers."""
 
 import asyncio
 import logging
@@ -12,15 +12,16 @@ from spatius_sim.net.server.slow_headers import BODY_SECONDS, HEADER_SECONDS, Sl
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT, HttpAnswer
 
 LARGEST_BODY = 256 * 1024
-"""The most bytes of a request's body that are read."""
+"""How many bytes of a request's body are read at most."""
 
 _NO_BODY = (204, 304)
 _log = logging.getLogger(__name__)
 
 
 def _shorten_parser_errors(record: logging.LogRecord) -> bool:
-    """Shorten what aiohttp's parser logs about bytes that are no HTTP to one line without a traceback, for a
-    peer's fault; return whether the record is to be logged."""
+    """Shorten the log record of a peer's malformed HTTP to one INFO line without a traceback.
+
+    Returns whether the record must be logged. Other records stay as they are."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError):
         record.msg, record.args = "refused what is no HTTP: %s", (" ".join(error.message.split()),)
@@ -34,8 +35,7 @@ _log.addFilter(_shorten_parser_errors)
 
 
 class OnePort:
-    """Listens on `port`, 0 for a free one. Connections whose headers take longer than `header_seconds` are
-    cut off."""
+    """Listens on `port` (0 takes a free port). Cuts off connections whose headers take too long."""
 
     def __init__(self, port: int = 0, header_seconds: float = HEADER_SECONDS) -> None:
         self.port = port
@@ -55,11 +55,11 @@ class OnePort:
         return f"ws://{LOOPBACK}:{self.port}{INGRESS_ROOT}"
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the routes that are answered."""
+        """Add the routes that this server answers. Each server defines its own."""
         raise NotImplementedError
 
     async def listen(self) -> None:
-        """Begin to answer; raises UsageError if the port cannot be had."""
+        """Start to listen and to answer, and set `port`. Raises UsageError if the port cannot be used."""
         app = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._note_arrival])
         self.add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, logger=_log, shutdown_timeout=1.0)
@@ -76,28 +76,30 @@ class OnePort:
         self.port = int(self._listener.sockets[0].getsockname()[1])
 
     def stop_listening(self) -> None:
-        """Let no new connection in from here on."""
+        """Take no new connection from now on."""
         if self._listener is not None:
             self._listener.close()
         if self._slow_headers is not None:
             self._slow_headers.stop()
 
     async def stop(self) -> None:
-        """Stop listening, and end the connections that are left."""
+        """Stop listening, and end the connections that are still open."""
         self.stop_listening()
         if self._runner is not None:
             await self._runner.cleanup()
 
     @web.middleware
     async def _note_arrival(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Note that the headers of a request have come, and handle the request."""
         if self._slow_headers is not None:
             self._slow_headers.arrived(request.protocol)
         return await handler(request)
 
 
 async def body_of(request: web.Request) -> bytes:
-    """Read the body of a request. A body that does not come in time is answered with 408, one that is too
-    large with 413, and one that breaks off with 400, though nobody is there to hear it."""
+    """Return the body of a request.
+
+    Answers 408 if the body does not come in time, 413 if it is too large, and 400 if it breaks off."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()
@@ -108,7 +110,7 @@ async def body_of(request: web.Request) -> bytes:
 
 
 def response(answer: HttpAnswer) -> web.Response:
-    """Make a JSON response of an answer, without a body if its status has none."""
+    """Return a JSON response for an answer, without a body if its status allows none."""
     if answer.status in _NO_BODY:
         return web.Response(status=answer.status)
     return web.Response(status=answer.status, text=answer.body, content_type="application/json")

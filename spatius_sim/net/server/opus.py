@@ -1,4 +1,4 @@
-"""Decodes Opus packets to PCM with PyAV, which ships its codec: the `opus` extra."""
+"""Decodes Opus packets to PCM with PyAV, which brings its own codec (the extra `opus`)."""
 
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 def installed_codec() -> OpusCodec | None:
-    """Return the codec, or None if the extra is not installed. PyAV is imported when the first stream
-    comes."""
+    """Return the codec, or None if the extra is not installed. PyAV itself is imported later, if needed."""
     return _OpusDecoder if find_spec("av") is not None else None
 
 
 class _OpusDecoder:
-    """Decodes one stream to mono s16le at 48 kHz."""
+    """Decodes the packets of one Opus stream to mono s16le at 48 kHz."""
 
     def __init__(self, head: OpusHead) -> None:
         import av
 
-        # The caller, which counts the samples, cuts the pre-skip off: the codec is told that there is none.
+        # The caller counts the samples and removes the pre-skip, so the codec must not. The pre-skip stands
+        # in bytes 10 and 11 of the head (RFC 7845, 5.1): they become 0.
         self._context = av.CodecContext.create("libopus", "r")
         self._context.extradata = head.raw[:10] + b"\0\0" + head.raw[12:]
         self._resampler = av.AudioResampler("s16", "mono", 48_000)
@@ -31,15 +31,16 @@ class _OpusDecoder:
         self._packet = av.Packet
 
     def decode(self, packet: bytes) -> bytes:
-        """Decode one packet to PCM; raises RemoteProtocolError if the packet is damaged."""
+        """Return the PCM of one packet. Raises RemoteProtocolError if the packet is damaged."""
         try:
             frames = self._context.decode(self._packet(packet))
             return b"".join(
-                _bytes_of_frame(out) for frame in frames for out in self._resampler.resample(frame)
+                _to_pcm(resampled) for frame in frames for resampled in self._resampler.resample(frame)
             )
         except self._errors as error:
             raise RemoteProtocolError(f"an Opus packet cannot be decoded: {error}") from error
 
 
-def _bytes_of_frame(frame: "av.AudioFrame") -> bytes:
+def _to_pcm(frame: "av.AudioFrame") -> bytes:
+    """Return the samples of a frame as s16le."""
     return frame.to_ndarray().astype("<i2").tobytes()

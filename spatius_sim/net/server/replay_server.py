@@ -1,4 +1,4 @@
-"""Serves a Motion Server that answers as a tape did, on one port of 127.0.0.1."""
+"""Serves, on one port of 127.0.0.1, a Motion Server that gives the answers of a tape."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ from spatius_sim.net.server.ingress_socket import (
     closed_by_library,
     ingress_socket,
     is_too_big,
-    too_big,
+    too_big_reason,
 )
 from spatius_sim.net.server.one_port import OnePort, body_of, response
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, UNSENDABLE_CODES
@@ -38,12 +38,16 @@ from spatius_sim.trace.events import Closed, Lane, Opened, Refused, TokenRequest
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.recorder import NullSink, Sink
 
+_NS_PER_SECOND = 1e9
+
 
 @dataclass(frozen=True, slots=True)
 class Playing:
-    """How a tape is replayed. `speed` 1 is the recorded pace, 2 twice as fast, 0 at once when the audio of a
-    request has ended. `original_ids` keeps the recorded ids; otherwise fresh ids take their place
-    everywhere."""
+    """How a tape is replayed.
+
+    `match`: how the turn that answers a request is chosen. `speed`: 1 is the recorded pace, 2 is twice as
+    fast, and 0 answers at once when the audio of a request has ended. `original_ids`: whether the recorded
+    ids are kept; otherwise new ids replace them everywhere."""
 
     match: Match = Match.ORDER
     speed: float = 1.0
@@ -51,11 +55,11 @@ class Playing:
 
 
 class ReplayServer(OnePort):
-    """`async with ReplayServer(...) as server:` serves until the block ends; `port` 0 takes a free one.
+    """`async with ReplayServer(...) as server:` serves until the block ends; `port` 0 takes a free port.
 
-    A request that the tape does not hold is answered with a ServerError, reported to `on_mismatch`, and kept
-    in `mismatches`. Raises UsageError if the port cannot be had, or if audio is to be matched and the tape
-    holds none.
+    If the tape has no answer to a request, the server answers with a ServerError, calls `on_mismatch`, and
+    adds the reason to `mismatches`. Raises UsageError if the port cannot be used, or if audio must be matched
+    and the tape holds none.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class ReplayServer(OnePort):
         router.add_get(WEBSOCKET_PATH, self._upgrade_requested)
 
     async def __aenter__(self) -> Self:
+        """Start to listen."""
         await self.listen()
         return self
 
@@ -97,13 +102,14 @@ class ReplayServer(OnePort):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Stop listening, and close every connection."""
         self.stop_listening()
         for socket in list(self._sockets):
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"stopping")
         await self.stop()
 
     async def _token_requested(self, request: web.Request) -> web.Response:
-        """Answer a token request, and record it."""
+        """Answer a token request as the gate decides, and record it."""
         key, body, now = request.headers.get("X-Api-Key", ""), await body_of(request), time.time()
         token, expire_at = "", None
         try:
@@ -112,22 +118,26 @@ class ReplayServer(OnePort):
             answer = token_answer(request.path, token)
         except RequestRefusedError as refused:
             answer = refused.answer
-        references = self._sink.secret_reference("key", key), self._sink.secret_reference("token", token)
-        what = TokenRequested(references[0], expire_at, now, answer.status, references[1])
-        self._sink.emit(Lane.CONSOLE, "", what)
+        key_reference = self._sink.secret_reference("key", key)
+        token_reference = self._sink.secret_reference("token", token)
+        token_requested = TokenRequested(key_reference, expire_at, now, answer.status, token_reference)
+        self._sink.emit(Lane.CONSOLE, "", token_requested)
         return response(answer)
 
     async def _upgrade_requested(self, request: web.Request) -> web.StreamResponse:
-        """Refuse an upgrade, if the tape or the gate does, or open a session and serve it to its end."""
+        """Refuse an upgrade if the tape or the gate refuses it, or open a session and serve it until it ends.
+
+        Records either."""
         app_id = request.headers.get("X-App-ID", request.query.get("appId", ""))
         session_key = request.headers.get("X-Session-Key", request.query.get("sessionKey", ""))
-        taped = self._script.connections[self._attempts : self._attempts + 1]
+        # What the tape holds for this upgrade: a refusal, a connection id, or nothing.
+        on_tape = next(iter(self._script.connections[self._attempts : self._attempts + 1]), None)
         self._attempts += 1
         name = f"upstream-{self._attempts}"
         socket = ingress_socket()
         answer = None
-        if taped and isinstance(taped[0], Refused):
-            answer = HttpAnswer(taped[0].status, taped[0].reason + "\n")
+        if isinstance(on_tape, Refused):
+            answer = HttpAnswer(on_tape.status, on_tape.reason + "\n")
         elif not socket.can_prepare(request):
             answer = HttpAnswer(426, '{"message":"a WebSocket upgrade is expected here"}\n')
         else:
@@ -141,24 +151,24 @@ class ReplayServer(OnePort):
         await socket.prepare(request)
         token = self._sink.secret_reference("token", session_key)
         self._sink.emit(Lane.UPSTREAM, name, Opened(token, app_id, request.query.get("id", "")))
-        original = (
-            taped[0] if taped and isinstance(taped[0], str) and self._shared.playing.original_ids else ""
-        )
-        session = _ReplaySession(self._shared, name, socket, request, original or self._new_id())
+        original_id = on_tape if isinstance(on_tape, str) and self._shared.playing.original_ids else ""
+        session = _ReplaySession(self._shared, name, socket, request, original_id or self._new_id())
         self._sockets.add(socket)
         try:
             await session.run()
         finally:
             self._sockets.discard(socket)
             code, reason = session.closed_with
-            how = Closed(session.closed_by_us, code or socket.close_code or ABNORMAL_CLOSE, reason)
-            self._sink.emit(Lane.UPSTREAM, name, how)
+            closed = Closed(session.closed_by_us, code or socket.close_code or ABNORMAL_CLOSE, reason)
+            self._sink.emit(Lane.UPSTREAM, name, closed)
         return socket
 
     def _new_id(self) -> str:
+        """Return a new id, from the time and the seeded random numbers."""
         return log_id(time.time(), self._random.randbytes(NANOID_LENGTH))
 
     def _note_mismatch(self, mismatch: Mismatch) -> None:
+        """Keep the reason of a mismatch, and report it to `on_mismatch`."""
         self.mismatches.append(mismatch.reason)
         if self._on_mismatch is not None:
             self._on_mismatch(mismatch.reason)
@@ -166,7 +176,7 @@ class ReplayServer(OnePort):
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What all sessions share. `on_mismatch` is told what was asked for and is not on the tape."""
+    """What all sessions share. `on_mismatch` is called for each request that the tape cannot answer."""
 
     playing: Playing
     matcher: Matcher
@@ -176,7 +186,7 @@ class _Shared:
 
 @dataclass(slots=True)
 class _AudioRequest:
-    """A request as it comes in: its audio so far, and when it began and ended (seconds, monotonic)."""
+    """A request while its audio comes: the audio so far, and when it began and ended (monotonic seconds)."""
 
     first_at: float
     audio: bytearray = field(default_factory=bytearray)
@@ -185,7 +195,7 @@ class _AudioRequest:
 
 
 class _ReplaySession:
-    """One connection of a relay, and the answers that are still to be sent on it."""
+    """One connection of a relay, and the tasks that still send answers on it."""
 
     def __init__(
         self,
@@ -198,7 +208,7 @@ class _ReplaySession:
         self._shared, self._name, self._socket, self._request = shared, name, socket, request
         self._connection_id = connection_id
         self._rate = 0
-        self._asked: dict[str, _AudioRequest] = {}
+        self._audio_requests: dict[str, _AudioRequest] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.closed_by_us = False
         self.closed_with = (0, "")
@@ -212,7 +222,7 @@ class _ReplaySession:
                     self.closed_by_us |= self.closed_with[0] != 0
                     continue
                 if is_too_big(frame.data):
-                    await self._close(TOO_BIG, too_big())
+                    await self._close(TOO_BIG, too_big_reason())
                     continue
                 self._shared.sink.record_received(Lane.UPSTREAM, self._name, frame.data)
                 match read_upstream(frame.data):
@@ -229,29 +239,30 @@ class _ReplaySession:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _take_audio(self, audio: AudioInput) -> None:
-        """Add audio to its request; the first audio of a request starts its answer."""
-        asked = self._asked.get(audio.req_id)
-        if asked is None:
-            asked = self._asked[audio.req_id] = _AudioRequest(time.monotonic())
+        """Add audio to its request. The first audio of a request also starts the task that answers it."""
+        audio_request = self._audio_requests.get(audio.req_id)
+        if audio_request is None:
+            audio_request = self._audio_requests[audio.req_id] = _AudioRequest(time.monotonic())
             playing = self._shared.playing
             turn = self._shared.matcher.next_turn(self._rate) if playing.match is Match.ORDER else None
-            task = asyncio.create_task(self._send_answer(audio.req_id, asked, turn))
+            task = asyncio.create_task(self._send_answer(audio.req_id, audio_request, turn))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        asked.audio += audio.audio
+        audio_request.audio += audio.audio
         if audio.end:
-            asked.ended_at = time.monotonic()
-            asked.ended.set()
+            audio_request.ended_at = time.monotonic()
+            audio_request.ended.set()
 
     async def _send_answer(
-        self, req_id: str, asked: _AudioRequest, turn: TapedTurn | Mismatch | None
+        self, req_id: str, audio_request: _AudioRequest, turn: TapedTurn | Mismatch | None
     ) -> None:
-        """Send what the tape holds for a request, at the pace of the replay. `turn` None is found by the
-        audio."""
+        """Send the answers of a recorded turn to a request, at the pace of the replay.
+
+        If `turn` is None, wait for all audio of the request, and choose the turn by the audio."""
         playing = self._shared.playing
         if turn is None:
-            await asked.ended.wait()
-            turn = self._shared.matcher.turn_with_audio(bytes(asked.audio), self._rate)
+            await audio_request.ended.wait()
+            turn = self._shared.matcher.turn_with_audio(bytes(audio_request.audio), self._rate)
         if isinstance(turn, Mismatch):
             self._shared.on_mismatch(turn)
             error = ServerError(self._connection_id, req_id, 0, f"the tape does not hold this: {turn.reason}")
@@ -259,12 +270,12 @@ class _ReplaySession:
             return
         for reply in turn.replies:
             if reply.after_end or not playing.speed:
-                await asked.ended.wait()
-            start = asked.ended_at if reply.after_end else asked.first_at
+                await audio_request.ended.wait()
+            counted_from = audio_request.ended_at if reply.after_end else audio_request.first_at
             if playing.speed:
-                due = start + reply.delay_ns / 1e9 / playing.speed
+                due = counted_from + reply.delay_ns / _NS_PER_SECOND / playing.speed
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
-            if not reply.raw:
+            if not reply.raw:  # The recorded server closed the connection here.
                 transport = self._request.transport
                 if reply.close_code in UNSENDABLE_CODES and transport is not None:
                     self.closed_by_us = True
@@ -276,9 +287,11 @@ class _ReplaySession:
             await self._send(raw, req_id)
 
     async def _close(self, code: int, reason: str = "") -> None:
+        """Close the connection, and note that this server did so."""
         self.closed_by_us, self.closed_with = True, (code, reason)
         await self._socket.close(code=code, message=reason.encode())
 
     async def _send(self, raw: bytes, answers: str = "") -> None:
+        """Record a frame, and send it. `answers` is the id of the request that it answers."""
         self._shared.sink.record_sent(Lane.UPSTREAM, self._name, raw, answers)
         await self._socket.send_bytes(raw)

@@ -1,4 +1,4 @@
-"""Remembers Motion Server's sessions and their newest events, within bounds, for the control interface."""
+"""Keeps the sessions of our Motion Server and their newest events, for the control interface."""
 
 import time
 from collections import deque
@@ -16,7 +16,7 @@ from spatius_sim.trace.secret_places import texts_without_secrets, without_secre
 MOST_EVENTS = 20_000
 MOST_BYTES = 16 * 1_048_576
 MOST_PAST_SESSIONS = 256
-"""The most that the log holds, for all sessions together; the oldest is forgotten first."""
+"""How much the log keeps at most, for all sessions together. The oldest is forgotten first."""
 
 _AUDIO_AND_MOTION = (b"\x08\x03", b"\x08\x05")
 """The first bytes of messages that carry audio or motion."""
@@ -26,7 +26,7 @@ _Event = tuple[int, int, Lane, str, EventKind | str | bytes, bool, str]
 
 
 class Entry(NamedTuple):
-    """One event of a session; a frame is kept as bytes, and read when somebody asks."""
+    """One event of a session. In `what`, a frame is kept as its bytes or text."""
 
     at_ns: int
     lane: Lane
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 
 @dataclass(slots=True)
 class SessionRecord:
-    """What is known of one session. Times are unix seconds; `close_code` is 0 while the session is open."""
+    """What the log knows of one session. Times are unix seconds; `close_code` is 0 while it is open."""
 
     name: str
     connection_id: str
@@ -54,10 +54,10 @@ class SessionRecord:
 
 @dataclass(slots=True)
 class SessionLog:
-    """A sink that keeps the newest events and a record of each session, and passes everything on to `onward`.
+    """A sink that keeps the newest events and a record of each session, and passes all events on to `onward`.
 
-    It shows no secret. Audio and motion are kept as they came, and secrets in them are hidden when somebody
-    asks.
+    It shows no secret: most are hidden when an event is kept. In audio and motion they are hidden when
+    `trace` is called.
     """
 
     onward: Sink
@@ -69,13 +69,13 @@ class SessionLog:
     _bytes: int = 0
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
-        """Keep and pass on an event that happened now."""
+        """Pass on an event that happens now, and keep it."""
         self.onward.emit(lane, connection, what)
         what = texts_without_secrets(what, self.secrets)
         self._keep_event((len(getattr(what, "raw", b"")), monotonic_ns(), lane, connection, what, False, ""))
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
-        """Keep and pass on a frame that the server sent."""
+        """Pass on a frame that the server sends, keep it, and count it."""
         self.onward.record_sent(lane, connection, raw, answers)
         record = self.open.get(connection)
         if record is not None:
@@ -84,7 +84,7 @@ class SessionLog:
         self._keep_event((len(raw), monotonic_ns(), lane, connection, kept, True, answers))
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """Keep and pass on a frame that the server received."""
+        """Pass on a frame that the server received, keep it, and count it."""
         self.onward.record_received(lane, connection, raw)
         record = self.open.get(connection)
         if record is not None:
@@ -102,11 +102,11 @@ class SessionLog:
         return self.onward.secret_reference(kind, secret)
 
     def opened(self, record: SessionRecord) -> None:
-        """Note that a session began."""
+        """Add a session that has begun."""
         self.open[record.name] = record
 
     def closed(self, name: str, what: Closed) -> None:
-        """Note that a session ended, and how."""
+        """Move a session that has ended to the past sessions, record how it ended, and forget its secrets."""
         record = self.open.pop(name)
         record.closed_at = time.time()
         record.close_code, record.closed_by_us = what.code, what.by_kit
@@ -115,21 +115,21 @@ class SessionLog:
         self.secrets.let_go(name)
 
     def find_session(self, key: str) -> SessionRecord | None:
-        """Find the newest session of this name or connection_id; None if it is not known."""
+        """Return the newest session with this name or connection_id, or None if there is none."""
         for record in (*reversed(self.open.values()), *reversed(self.past)):
             if key in (record.name, record.connection_id):
                 return record
         return None
 
     def trace(self, name: str) -> Iterator[Entry]:
-        """Yield the events of a session that are still known, in order."""
+        """Yield the events of a session that are still kept, in order and without secrets."""
         for _, at_ns, lane, connection, what, sent, answers in self._events:
             if connection == name:
-                kept = what if not isinstance(what, bytes) else self._read_without_secrets(connection, what)
-                yield Entry(at_ns, lane, connection, kept, sent, answers)
+                shown = what if not isinstance(what, bytes) else self._without_secrets(connection, what)
+                yield Entry(at_ns, lane, connection, shown, sent, answers)
 
     def is_whole(self, name: str) -> bool:
-        """Whether nothing of this session was forgotten."""
+        """Whether all events of this session are still kept."""
         first = next(self.trace(name), None)
         return first is not None and not isinstance(first.what, str | bytes | Sent | Received)
 
@@ -140,17 +140,20 @@ class SessionLog:
         self.past.clear()
 
     def _hide_secrets(self, connection: str, raw: str | bytes) -> str | bytes:
-        """Hide the secrets of a frame, unless it carries audio or motion, which `trace` looks through."""
+        """Return a frame without its secrets. Audio and motion are returned as they are, because `trace`
+        hides their secrets."""
         if isinstance(raw, str):
             return self.secrets.text(raw)
-        # The hot path of every frame: audio and motion are read when somebody asks.
-        return raw if raw[:2] in _AUDIO_AND_MOTION else self._read_without_secrets(connection, raw)
+        # This runs for every frame, so it must be fast: audio and motion are not decoded here.
+        return raw if raw[:2] in _AUDIO_AND_MOTION else self._without_secrets(connection, raw)
 
-    def _read_without_secrets(self, connection: str, raw: bytes) -> bytes:
+    def _without_secrets(self, connection: str, raw: bytes) -> bytes:
+        """Return a frame with each known secret replaced by its reference."""
         return without_secrets(raw, read_upstream(raw), self.secrets, connection)
 
     def _keep_event(self, event: _Event) -> None:
-        # The hot path of every frame: a plain tuple.
+        """Keep an event, and forget the oldest events if there is too much."""
+        # This runs for every frame, so it must be fast: an event is a plain tuple, its size first.
         events = self._events
         events.append(event)
         self._bytes += event[0]

@@ -1,4 +1,4 @@
-"""Cuts off connections whose first request does not come: aiohttp has no time-out of its own for this."""
+"""Cuts off connections whose first request does not come in time. (aiohttp itself has no such time-out.)"""
 
 import asyncio
 from collections.abc import Callable
@@ -11,9 +11,9 @@ HEADER_SECONDS = 10.0
 """How long the headers of a connection's first request may take. aiohttp's keep-alive time-out bounds later
 requests."""
 
-_LAST_LOOK_SECONDS = 0.05
-"""How long a last look takes: if this process was paused, what came in time is read before anybody is cut
-off."""
+_EXTRA_SECONDS = 0.05
+"""How much longer the connection has after its time. If this process was paused, a request that came in time
+is read now."""
 
 BODY_SECONDS = 10.0
 """How long the body of a request may take."""
@@ -21,21 +21,22 @@ BODY_SECONDS = 10.0
 
 @dataclass(slots=True)
 class SlowHeaders:
-    """Makes aiohttp's protocol for each new connection, and cuts the connection off unless `arrived` is
-    called in time."""
+    """Makes aiohttp's protocol for each new connection, and starts a timer for it.
+
+    If `arrived` is not called in time, the connection is cut off."""
 
     server: web.Server
     seconds: float = HEADER_SECONDS
     _waiting: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = field(default_factory=dict)
 
     def __call__(self) -> RequestHandler:
-        """Make the protocol of a new connection, and start its timer."""
+        """Return the protocol of a new connection, and start its timer."""
         protocol = self.server()
-        self._start_timer(self.seconds, self._grant_last_look, protocol)
+        self._start_timer(self.seconds, self._grant_extra_time, protocol)
         return protocol
 
     def arrived(self, protocol: asyncio.BaseProtocol) -> None:
-        """Note that the connection's request has come."""
+        """Stop the timer of a connection, because its request has come."""
         timer = self._waiting.pop(protocol, None)
         if timer is not None:
             timer.cancel()
@@ -49,12 +50,15 @@ class SlowHeaders:
     def _start_timer(
         self, seconds: float, then: Callable[[RequestHandler], None], protocol: RequestHandler
     ) -> None:
+        """Call `then` for this connection after so many seconds."""
         self._waiting[protocol] = asyncio.get_running_loop().call_later(seconds, then, protocol)
 
-    def _grant_last_look(self, protocol: RequestHandler) -> None:
-        self._start_timer(_LAST_LOOK_SECONDS, self._cut_off, protocol)
+    def _grant_extra_time(self, protocol: RequestHandler) -> None:
+        """Start a second, short timer, and cut the connection off when it runs out."""
+        self._start_timer(_EXTRA_SECONDS, self._cut_off, protocol)
 
     def _cut_off(self, protocol: RequestHandler) -> None:
+        """Abort a connection whose request has not come."""
         del self._waiting[protocol]
         if protocol.transport is not None:
             protocol.transport.abort()
