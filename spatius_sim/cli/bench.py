@@ -27,14 +27,14 @@ def bench(quick: bool, as_json: bool, mitmdump: str | None) -> int:
     from spatius_sim.benchmarks.table import print_figures
 
     console = Console(stderr=True)
-    found = []
+    measured = []
     with console.status("measuring") as status:
         for figure in figures(QUICK if quick else FULL, mitmdump):
             status.update(f"measured: {figure.name}")
-            found.append(figure)
+            measured.append(figure)
     if as_json:
-        lines = [figure._asdict() | {"kept": figure.kept} for figure in found]
+        lines = [figure._asdict() | {"kept": figure.kept} for figure in measured]
         sys.stdout.write(json.dumps(lines, indent=2) + "\n")
     else:
-        print_figures(Console(), [(*figure, figure.kept) for figure in found])
-    return 0 if quick or all(figure.kept for figure in found) else ExitCode.RULE_FAILED
+        print_figures(Console(), [(*figure, figure.kept) for figure in measured])
+    return 0 if quick or all(figure.kept for figure in measured) else ExitCode.RULE_FAILED

@@ -9,6 +9,7 @@ from spatius_sim.cli.common import _TAPE_OPTIONS, as_click, print_lines, tape_ar
 
 
 def check_options(command: click.Command) -> click.Command:
+    """Give a command every option that concerns tapes, and return it."""
     command.params.extend(as_click(option) for option in _TAPE_OPTIONS)
     return command
 
@@ -38,10 +39,10 @@ def check(tape_path: Path, **given: Any) -> int:
     from spatius_sim.reporting.report import report_of
     from spatius_sim.reporting.summary import exit_code
 
-    asked = settings_of_tapes({option.name: given[option.field] for option in _TAPE_OPTIONS}, Path.cwd())
-    paths = report_paths(asked.reports)
+    settings = settings_of_tapes({option.name: given[option.field] for option in _TAPE_OPTIONS}, Path.cwd())
+    paths = report_paths(settings.reports)
     make_room(paths)
-    summaries = check_tape(tape_path, asked)
+    summaries = check_tape(tape_path, settings)
     for outcome in (outcome for summary in summaries for outcome in summary.new_failures):
         if outcome.failure is not None:
             print_lines(failure_text(outcome, outcome.failure))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spatius_sim.engine.settings import Settings
 
 _NAMED_BY_ARGUMENT = "target"
+"""The option of the judge that is an argument on the command line."""
 
 seed_option = click.option(
     "--seed", default=1, show_default=True, help="What every random choice comes from."
@@ -38,7 +39,7 @@ port_option = click.option(
 _OF_A_TAPE = ("conformance", "baseline", "level", "rule", "lacks")
 
 _TAPE_OPTIONS = (*REPORT_OPTIONS, *(option for option in JUDGE_OPTIONS if option.name in _OF_A_TAPE))
-"""What may be asked of a tape."""
+"""The options of the commands that judge a tape."""
 
 tape_argument = click.argument("tape_path", metavar="TAPE", type=click.Path(path_type=Path))
 
@@ -50,7 +51,7 @@ keep_audio_option = click.option(
 
 
 def print_lines(*lines: str) -> None:
-    """Print these lines, made harmless; what came from outside may stand in them."""
+    """Print these lines, made harmless, because text from outside may be in them."""
     from spatius_sim.reporting.harmless import harmless
 
     sys.stdout.write("".join(f"{harmless(line)}\n" for line in lines))
@@ -58,35 +59,36 @@ def print_lines(*lines: str) -> None:
 
 
 def endpoint_lines(console: str, ingress: str) -> list[str]:
-    """The lines that point a relay at these two endpoints, for a shell."""
+    """Return the shell commands that point a relay at these two endpoints."""
     return [f"  export {name}={value}" for name, value in endpoint_variables(console, ingress).items()]
 
 
 def relay_options(command: click.Command) -> click.Command:
+    """Give a command every option that concerns a relay, and return it."""
     command.params.extend(map(as_click, ASKED_OF_A_RELAY))
     return command
 
 
-def values_given(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given, by name."""
+def values_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the options about a relay that the user gave, by the names of the options."""
     return {
-        option.name: given[option.field]
+        option.name: parameters[option.field]
         for option in ASKED_OF_A_RELAY
-        if given[option.field] not in (None, ())
+        if parameters[option.field] not in (None, ())
     }
 
 
-def checked_settings(said: Mapping[str, Any]) -> "Settings":
-    """The settings of these values; raises UsageError for what cannot be."""
+def checked_settings(values: Mapping[str, Any]) -> "Settings":
+    """Return the settings from these values of options. Raises UsageError if they are not usable."""
     from spatius_sim.engine.settings import settings_of
 
-    settings = settings_of(said, os.environ, 1)
+    settings = settings_of(values, os.environ, 1)
     settings.check()
     return settings
 
 
 def as_click(option: JudgeOption) -> click.Option:
-    """Make an option of the judge into one of click."""
+    """Return click's option for an option of the judge."""
     return click.Option(
         [f"--{option.name}", option.field],
         type=click.Choice(option.choices) if option.choices else option.parse,
@@ -99,6 +101,7 @@ def as_click(option: JudgeOption) -> click.Option:
 
 
 def say_each_on_a_line(*lines: str) -> None:
+    """Print each of these texts as one short line, made harmless."""
     from spatius_sim.reporting.harmless import one_line
 
     sys.stdout.write("".join(f"{one_line(line)}\n" for line in lines))
@@ -106,7 +109,7 @@ def say_each_on_a_line(*lines: str) -> None:
 
 
 def change_texts(change: Callable[[str], str], value: Any) -> Any:
-    """Change each text of a value."""
+    """Return the value with `change` applied to each text in it. The value may be a text or a tuple."""
     if isinstance(value, tuple):
         return tuple(map(change, value))
     return change(value) if isinstance(value, str) else value

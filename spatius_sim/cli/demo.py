@@ -43,7 +43,7 @@ def demo(seed: int) -> int:
 
 
 class _Watch:
-    """Draws an act while it happens: live on a terminal, a line every two seconds elsewhere."""
+    """Shows an act while it happens: a live picture on a terminal, or else a line every two seconds."""
 
     _CALLS_FOR_A_PICTURE = 4
     _CALLS_FOR_A_LINE = 80
@@ -59,15 +59,18 @@ class _Watch:
         self._calls = 0
 
     def __enter__(self) -> "_Watch":
+        """Start the live picture."""
         if self._live is not None:
             self._live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
+        """Stop the live picture."""
         if self._live is not None:
             self._live.stop()
 
     def __call__(self, stage: "Stage", spoken: int) -> None:
+        """Show the present figures, but not at every call. `spoken` is how many samples were spoken."""
         from spatius_sim.cli.demo_acts import figures
 
         now = figures(stage, spoken, self._total)
@@ -81,7 +84,7 @@ class _Watch:
 
 
 def _show_clean_turn(console: "Console", act: "DemoResult", seed: int) -> bool:
-    """Print the verdicts on the first turn, and return whether all of them passed."""
+    """Judge the first act, print the verdicts, and return whether all of them passed."""
     from spatius_sim.cli.demo_acts import summarise
     from spatius_sim.reporting.formats.text_report import print_summary
     from spatius_sim.reporting.summary import exit_code
@@ -92,9 +95,9 @@ def _show_clean_turn(console: "Console", act: "DemoResult", seed: int) -> bool:
 
 
 def _show_survival(console: "Console", act: "DemoResult") -> bool:
-    """Print what the client noticed of Motion Server's death, and return whether all went as it should."""
+    """Print what the client did after Motion Server's death, and return whether everything was right."""
     steps = {
-        f"the relay told its client: {act.told or 'nothing'}": bool(act.told),
+        f"the relay told its client: {act.failure_message or 'nothing'}": bool(act.failure_message),
         "the client called yieldFramesData with an empty list: audio-only": act.audio_only,
         "the audio played out, and the avatar came back to idle": act.played_out,
     }

@@ -12,6 +12,7 @@ from spatius_sim.files.clip import Clip
 from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.keyframes import JAW_POSE
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.summary import RuleOutcome, Summary
@@ -46,10 +47,10 @@ from spatius_sim.wires.events import Failed, Speak, SpeakEnd
 CLIENT = "client-1"
 _CHUNK_SECONDS = 0.1
 _TICK_SECONDS = 0.025
-"""Speech goes up four times as fast as it plays, as a TTS gives it: so motion comes before its moment."""
+"""One chunk is sent at each tick: four times as fast as it plays, as a TTS does. So motion comes early."""
 _LONGEST_WAIT_SECONDS = 30.0
 _WIRE = "json-envelope"
-_OF_ONE_CLEAN_TURN = (
+_RULES_OF_ONE_CLEAN_TURN = (
     "U-TOKEN",
     "U-CONFIGURE",
     "U-AUDIO-END",
@@ -64,12 +65,12 @@ _OF_ONE_CLEAN_TURN = (
 )
 
 SPEECH_RATE = 16000
-"""Hz. What the reference relay takes."""
+"""The sample rate that the reference relay takes, in Hz."""
 
 
 @dataclass(slots=True)
 class Stage:
-    """Everything that one act needs, connected."""
+    """Everything that one act needs: a Motion Server, and a client of a relay with its avatar."""
 
     server: MotionServerShell
     relay: RelayClient
@@ -79,33 +80,36 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What an act left behind; `played_out` if the avatar came back to idle by itself."""
+    """What happened in an act.
+
+    `played_out`: whether the avatar came back to idle by itself. `audio_only`: whether the client changed to
+    audio-only. `failure_message`: what the relay told its client of a failure, or ""."""
 
     trace: Trace
     played_out: bool
     audio_only: bool
-    told: str
+    failure_message: str
 
 
 DemoWatcher = Callable[[Stage, int], None]
-"""Called forty times a second with the stage and the number of samples spoken so far."""
+"""A function that is called 40 times a second, with the stage and the number of samples spoken so far."""
 
 
 async def clean_conversation(clip: Clip, seed: int, watch: DemoWatcher) -> DemoResult:
-    """Real speech goes up, motion comes down, the avatar plays both to the end."""
-    async with _relay_and_client(seed, "one clean turn of real speech") as stage:
+    """Speak a clip through a relay while nothing goes wrong, and return what happened."""
+    async with _start_stage(seed, "one clean turn of real speech") as stage:
         return await _speak_clip(stage, clip, watch, dies=False)
 
 
 async def dying_motion_server(clip: Clip, seed: int, watch: DemoWatcher) -> DemoResult:
-    """Motion Server is cut off as soon as the avatar has its first motion."""
-    async with _relay_and_client(seed, "Motion Server dies in mid-turn") as stage:
+    """Speak a clip, let Motion Server die after the first motion, and return what happened."""
+    async with _start_stage(seed, "Motion Server dies in mid-turn") as stage:
         return await _speak_clip(stage, clip, watch, dies=True)
 
 
 @asynccontextmanager
-async def _relay_and_client(seed: int, plan: str) -> AsyncIterator[Stage]:
-    """Start Motion Server, the reference relay and one client, and stop them afterwards."""
+async def _start_stage(seed: int, plan: str) -> AsyncIterator[Stage]:
+    """Start Motion Server, the reference relay and one client with its avatar; stop them afterwards."""
     wire = published_wire(_WIRE)
     recorder = LiveRecorder(wire=wire)
     ids = (f"conversation-{number}" for number in count(1))
@@ -125,14 +129,15 @@ async def _relay_and_client(seed: int, plan: str) -> AsyncIterator[Stage]:
 
 
 async def _speak_clip(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: bool) -> DemoResult:
-    """Speak a clip through the relay in real time and wait for its end; if `dies`, Motion Server dies after
-    the first motion."""
+    """Speak a clip through the relay, wait until it has played to its end, and return what happened.
+
+    If `dies`, Motion Server dies after the first motion."""
     recorder = stage.recorder
     recorder.emit(Lane.KIT, CLIENT, TurnStarted(0, clip.pcm, clip.sample_rate))
-    size = int(clip.sample_rate * _CHUNK_SECONDS) * 2
-    for start in range(0, len(clip.pcm), size):
-        await stage.relay.do(Speak(clip.pcm[start : start + size]))
-        watch(stage, min(start + size, len(clip.pcm)) // 2)
+    chunk_bytes = int(clip.sample_rate * _CHUNK_SECONDS) * BYTES_PER_SAMPLE
+    for start in range(0, len(clip.pcm), chunk_bytes):
+        await stage.relay.do(Speak(clip.pcm[start : start + chunk_bytes]))
+        watch(stage, min(start + chunk_bytes, len(clip.pcm)) // BYTES_PER_SAMPLE)
         await asyncio.sleep(_TICK_SECONDS)
         if dies and has_happened(recorder, lambda what: isinstance(what, MotionTaken)):
             stage.server.die()
@@ -141,7 +146,7 @@ async def _speak_clip(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: boo
     for _ in range(int(_LONGEST_WAIT_SECONDS / _TICK_SECONDS)):
         if has_happened(recorder, _playback_ended):
             break
-        watch(stage, len(clip.pcm) // 2)
+        watch(stage, len(clip.pcm) // BYTES_PER_SAMPLE)
         await asyncio.sleep(_TICK_SECONDS)
     played_out = has_happened(recorder, _playback_ended)
     recorder.emit(Lane.KIT, CLIENT, WaitEnded(Awaited.TURN, played_out, 0))
@@ -155,23 +160,25 @@ async def _speak_clip(stage: Stage, clip: Clip, watch: DemoWatcher, *, dies: boo
         trace=recorder.finish(),
         played_out=played_out,
         audio_only=audio_only,
-        told=failures[0] if failures else "",
+        failure_message=failures[0] if failures else "",
     )
 
 
-def has_happened(recorder: LiveRecorder, what: Callable[[EventKind], bool]) -> bool:
-    return any(what(event.what) for event in recorder.events)
+def has_happened(recorder: LiveRecorder, is_wanted: Callable[[EventKind], bool]) -> bool:
+    """Whether an event for which `is_wanted` is true was recorded by now."""
+    return any(is_wanted(event.what) for event in recorder.events)
 
 
 def _playback_ended(what: EventKind) -> bool:
+    """Whether this is the avatar's change to idle at the end of playback."""
     return what == StateChanged(PlaybackState.IDLE, StateReason.PLAYBACK_END)
 
 
 def figures(stage: Stage, spoken: int, total: int) -> ConversationFigures:
-    """The figures of this moment; `spoken` and `total` in samples."""
+    """Return the figures of this moment. `spoken` and `total` are numbers of samples."""
     decoder = stage.avatar.decoder
     events = [event.what for event in stage.recorder.events]
-    row = decoder.keyframe_row
+    keyframe = decoder.keyframe_row
     return ConversationFigures(
         spoken=spoken / SPEECH_RATE,
         total=total / SPEECH_RATE,
@@ -182,19 +189,20 @@ def figures(stage: Stage, spoken: int, total: int) -> ConversationFigures:
         conversation=decoder.get_current_conversation_id() or "no conversation",
         played=decoder.played_seconds,
         audio_only=decoder.audio_only,
-        jaw=None if row is None else float(row[JAW_POSE][0]),
+        jaw=None if keyframe is None else float(keyframe[JAW_POSE][0]),
     )
 
 
 def summarise(trace: Trace, seed: int) -> Summary:
-    """What the rules say of an act. Rules that take more than one clean turn stay out of it."""
+    """Return the verdicts of the rules on an act, without rules that need more than one clean turn."""
     outcomes = tuple(
         RuleOutcome(judgement.rule_id, judgement.verdict, judgement.exercised, 1, judgement.reason, None)
         for judgement in judge(trace).values()
-        if judgement.rule_id in _OF_ONE_CLEAN_TURN
+        if judgement.rule_id in _RULES_OF_ONE_CLEAN_TURN
     )
     return Summary("relay", "reference relay", seed, __version__, REVISION, outcomes)
 
 
 def _is_motion_sent(what: EventKind) -> bool:
+    """Whether Motion Server sent motion."""
     return isinstance(what, Sent) and isinstance(what.value, MotionResponse)

@@ -1,4 +1,4 @@
-"""A conversation while it happens: what went up, what came down, and what the face does."""
+"""Draws a conversation while it happens: what was sent up and down, and how the jaw moves."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,9 @@ _JAW_COLUMNS = 72
 
 @dataclass(frozen=True, slots=True)
 class ConversationFigures:
-    """The figures of one moment. Seconds of audio, numbers of payloads; `jaw` in radians, None while the
-    face has no motion."""
+    """The figures of one moment: seconds of audio, and numbers of payloads.
+
+    `jaw` is in radians, or None while the face has no motion."""
 
     spoken: float
     total: float
@@ -28,13 +29,13 @@ class ConversationFigures:
 
 
 class ConversationView:
-    """Draws the figures; the jaw leaves a trail."""
+    """Draws the figures of one moment after the other. The positions of the jaw stay visible as a trail."""
 
     def __init__(self) -> None:
         self._trail: list[str] = []
 
     def draw(self, now: ConversationFigures) -> Table:
-        """The view of this moment."""
+        """Return the picture of this moment, and add the jaw's position to the trail."""
         self._trail = [*self._trail, _jaw_mark(now)][-_JAW_COLUMNS:]
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(style="bold")
@@ -51,6 +52,7 @@ class ConversationView:
 
 
 def _jaw_mark(now: ConversationFigures) -> str:
+    """Return the character for the jaw's position: the wider the jaw, the higher the block."""
     if now.jaw is None:
         return "·"
     height = round(now.jaw / _WIDEST_JAW * (len(_BLOCKS) - 1))

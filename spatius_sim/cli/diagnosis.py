@@ -21,10 +21,12 @@ _PLAN_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class RelayDiagnosis:
-    """What a relay showed on one wire. `unreachable` is why it could not be asked at all; `garbage` counts
-    the messages that are none on this wire, and `understood` those that are; `closed` is the code with which
-    it hung up; `seen` is what was refused, or what the relay itself said, "" for nothing, and `last_output`
-    what its process wrote last, if the kit started it."""
+    """What a relay did in a short turn on one wire.
+
+    `unreachable`: why no turn was possible, or "". `understood` and `garbage`: how many messages this wire
+    understands, and how many not. `closed`: the code with which the relay hung up. `seen`: what was refused,
+    or what the relay itself said of trouble. `last_output`: the last lines of its process, if the kit started
+    it."""
 
     wire: str
     unreachable: str = ""
@@ -51,46 +53,49 @@ class RelayDiagnosis:
 
 
 def diagnose(settings: Settings) -> RelayDiagnosis:
-    """The answers on the wire of these settings, or on the one that is found out.
+    """Start or reach the relay of these settings, speak a turn, and return what the relay did.
 
-    Raises UsageError as a run of the judge does.
+    If the settings name no wire, it is found out. Raises UsageError as a run of the judge does.
     """
     run = Run(settings)
     try:
         run.open()
         trial = run.trial_for("relay")
         subject = trial.subject
-        answers = ask_subject(subject, trial.loop, settings)
-        last = subject.last_output if isinstance(subject, RelaySubject) else ""
-        return texts_without_secrets(replace(answers, last_output=last), run.secrets)
+        diagnosis = ask_subject(subject, trial.loop, settings)
+        last_output = subject.last_output if isinstance(subject, RelaySubject) else ""
+        return texts_without_secrets(replace(diagnosis, last_output=last_output), run.secrets)
     finally:
         run.close()
 
 
 def ask_subject(subject: Subject[Plan], loop: WorkLoop, settings: Settings) -> RelayDiagnosis:
-    """The answers of that relay; if it is lost, why."""
+    """Speak a turn, and interrupt a second turn if the first was complete; return what the subject did.
+
+    If the subject is not reached, or lost, the diagnosis says why."""
     wire = settings.wire
     try:
         loop.run(subject.attach(), None)
         wire = subject.wire
-        answers = _diagnosis_from(loop.run(subject.run(_one_turn_plan()), _PLAN_SECONDS))
-        if answers.whole_turn:
-            interrupted = _one_turn_plan(Cue(2, TurnProgress.NOTHING), Behaviour.INTERRUPT)
-            heard = _received_values(loop.run(subject.run(interrupted), _PLAN_SECONDS))
-            return replace(answers, interrupts=any(isinstance(value, Interrupted) for value in heard))
-        return answers
+        diagnosis = _diagnosis_from(loop.run(subject.run(_one_turn_plan()), _PLAN_SECONDS))
+        if diagnosis.whole_turn:
+            interrupted_turn = _one_turn_plan(Cue(2, TurnProgress.NOTHING), Behaviour.INTERRUPT)
+            received = _received_values(loop.run(subject.run(interrupted_turn), _PLAN_SECONDS))
+            return replace(diagnosis, interrupts=any(isinstance(value, Interrupted) for value in received))
+        return diagnosis
     except (UnreachableError, TimeoutError) as error:
         return RelayDiagnosis(wire, unreachable=str(error) or "it kept us waiting too long")
 
 
 def _one_turn_plan(cue: Cue | None = None, act: Behaviour = Behaviour.GO_ON) -> Plan:
+    """Return a plan of one client with one short turn."""
     return Plan(((TurnPlan(_SAMPLES, _CHUNK_BYTES, cue or Cue(), act),),))
 
 
 def _diagnosis_from(trace: Trace) -> RelayDiagnosis:
-    """Read from the trace of one turn how far the relay came."""
-    heard = _received_values(trace)
-    garbage = [value.reason for value in heard if isinstance(value, NotUnderstood)]
+    """Return what the relay did in the turn of this trace."""
+    received = _received_values(trace)
+    garbage = [value.reason for value in received if isinstance(value, NotUnderstood)]
     tokens = [event.what for event in trace.on_lane(Lane.CONSOLE) if isinstance(event.what, TokenRequested)]
     refusals = [event.what for event in trace.events if isinstance(event.what, Refused)]
     closes = [
@@ -100,11 +105,11 @@ def _diagnosis_from(trace: Trace) -> RelayDiagnosis:
     ]
     upstream = [event.what for event in trace.on_lane(Lane.UPSTREAM)]
     spoke_up = any(isinstance(what, Received) and isinstance(what.value, AudioInput) for what in upstream)
-    motion_down = any(isinstance(value, Motion) and value.payloads for value in heard)
+    motion_down = any(isinstance(value, Motion) and value.payloads for value in received)
     return RelayDiagnosis(
         trace.header.wire,
-        greets=any(isinstance(value, Ready) for value in heard),
-        understood=sum(isinstance(value, Ready | Audio | Motion) for value in heard),
+        greets=any(isinstance(value, Ready) for value in received),
+        understood=sum(isinstance(value, Ready | Audio | Motion) for value in received),
         garbage=len(garbage),
         first_garbage=garbage[0] if garbage else "",
         closed=closes[0] if closes else 0,
@@ -113,11 +118,12 @@ def _diagnosis_from(trace: Trace) -> RelayDiagnosis:
         refused=f"HTTP {refusals[0].status} {refusals[0].reason}" if refusals else "",
         reached_us=any(isinstance(what, Opened) for what in upstream),
         spoke_up=spoke_up,
-        audio_down=any(isinstance(value, Audio) and value.pcm for value in heard),
+        audio_down=any(isinstance(value, Audio) and value.pcm for value in received),
         motion_down=motion_down,
         seen=sign_of_trouble(trace),
     )
 
 
 def _received_values(trace: Trace) -> list[object]:
+    """Return all messages that the client received."""
     return [e.what.value for e in trace.on_lane(Lane.DOWNSTREAM) if isinstance(e.what, Received)]

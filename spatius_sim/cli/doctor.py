@@ -20,33 +20,33 @@ def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
 
     Says what was looked at, and what to do; exits with 6 if something stands in the way of a whole turn.
     """
-    from spatius_sim.cli import doctor_findings as practice
+    from spatius_sim.cli import doctor_findings
     from spatius_sim.cli.diagnosis import diagnose
     from spatius_sim.engine.conformance_file import find_conformance_file
 
-    said = {"target": target} | values_given(given)
+    values = {"target": target} | values_given(given)
     file = find_conformance_file(conformance, Path.cwd())
     if file is not None:
-        said = file.fill(said) | {name: value for name, value in said.items() if value}
-    if not said.get("target"):
+        values = file.fill(values) | {name: value for name, value in values.items() if value}
+    if not values.get("target"):
         raise UsageError("which relay? spatius-sim doctor ws://..., or a conformance.yaml with a target")
-    settings = checked_settings(said)
-    beside = [*practice.version_findings(), practice.telemetry_finding(Path.cwd())]
+    settings = checked_settings(values)
+    findings_about_us = [*doctor_findings.version_findings(), doctor_findings.telemetry_finding(Path.cwd())]
     try:
-        answers = diagnose(settings)
+        diagnosis = diagnose(settings)
     except UsageError as error:
         port = settings.listens_at
         if port is None or f"port {port}" not in str(error):
             raise
-        findings, words = [practice.port_finding(port, str(error))], ""
+        findings, last_words = [doctor_findings.port_finding(port, str(error))], ""
     else:
-        findings = list(practice.relay_findings(answers, settings))
-        words = practice.last_words(answers)
-    for finding in filter(None, [*beside, *findings]):
+        findings = list(doctor_findings.relay_findings(diagnosis, settings))
+        last_words = doctor_findings.last_words(diagnosis)
+    for finding in filter(None, [*findings_about_us, *findings]):
         say_each_on_a_line(f"{'ok ' if finding.well else 'NO '} {finding.what}")
         if finding.advice:
             say_each_on_a_line(f"    {finding.advice}")
-    in_the_way = not all(finding.well for finding in findings)
-    if in_the_way and words:
-        say_each_on_a_line(f"    {words}")
-    return ExitCode.UNREACHABLE if in_the_way else 0
+    turn_is_blocked = not all(finding.well for finding in findings)
+    if turn_is_blocked and last_words:
+        say_each_on_a_line(f"    {last_words}")
+    return ExitCode.UNREACHABLE if turn_is_blocked else 0

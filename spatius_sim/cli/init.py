@@ -39,36 +39,41 @@ def init(target: str, force: bool, **given: Any) -> int:
     path = Path(CONFORMANCE_FILE)
     if path.exists() and not force:
         raise UsageError(f"{CONFORMANCE_FILE} is there already: --force writes over it")
-    said = {"target": target} | values_given(given)
-    options = checked_settings(said)
-    answers = diagnose(options)
+    values = {"target": target} | values_given(given)
+    settings = checked_settings(values)
+    diagnosis = diagnose(settings)
     say_each_on_a_line(
-        *(f"{'ok ' if found.well else 'NO '} {found.what}" for found in relay_findings(answers, options))
+        *(
+            f"{'ok ' if finding.well else 'NO '} {finding.what}"
+            for finding in relay_findings(diagnosis, settings)
+        )
     )
-    if answers.unreachable or not answers.understood:
+    if diagnosis.unreachable or not diagnosis.understood:
         say_each_on_a_line(
             "nothing was written; `spatius-sim doctor` with the same arguments says what to do"
         )
         return ExitCode.UNREACHABLE
-    text, variables = _conformance_yaml(said, answers)
+    text, variables = _conformance_yaml(values, diagnosis)
     path.write_text(text, encoding="utf-8")
     if variables:
         exports = " ".join(f"{name}=..." for name in variables)
         say_each_on_a_line(f"what may be a login stands in no file: export {exports}")
     say_each_on_a_line(
-        f"{CONFORMANCE_FILE} is written. Now: spatius-sim {'verify' if answers.whole_turn else 'doctor'}"
+        f"{CONFORMANCE_FILE} is written. Now: spatius-sim {'verify' if diagnosis.whole_turn else 'doctor'}"
     )
     return 0
 
 
-def _conformance_yaml(said: Mapping[str, Any], answers: "RelayDiagnosis") -> tuple[str, list[str]]:
-    """What was said and found out, as the file that every command reads, and the variables that it needs."""
+def _conformance_yaml(values: Mapping[str, Any], diagnosis: "RelayDiagnosis") -> tuple[str, list[str]]:
+    """Return the text of conformance.yaml, and the names of the environment variables that it needs.
+
+    The file holds the user's options and the wire. Each secret in them becomes a variable."""
     from spatius_sim.engine.conformance_file import as_conformance_text
     from spatius_sim.engine.option_secrets import Variables, without_secrets
 
     variables = Variables()
-    escaped = {name: change_texts(as_conformance_text, value) for name, value in said.items()}
-    values = {**without_secrets(escaped, variables), "wire": answers.wire, "level": "should"}
+    escaped = {name: change_texts(as_conformance_text, value) for name, value in values.items()}
+    entries = {**without_secrets(escaped, variables), "wire": diagnosis.wire, "level": "should"}
     lines = [
         "# What spatius-sim knows of this relay: `spatius-sim verify` judges it, and needs no arguments."
     ]
@@ -76,9 +81,9 @@ def _conformance_yaml(said: Mapping[str, Any], answers: "RelayDiagnosis") -> tup
     if variables.names:
         lines.append("# What may be a login stands in no file that is committed.")
         lines.append(f"# Set these variables: {', '.join(variables.names)}")
-    for name, value in values.items():
+    for name, value in entries.items():
         lines.append(f"{name}: {json.dumps(list(value) if isinstance(value, tuple) else value)}")
-    if answers.whole_turn and not answers.interrupts:
+    if diagnosis.whole_turn and not diagnosis.interrupts:
         lines.append("# Nothing answered an interrupt. If it has none: lacks: [interrupts]")
     lines.append("# Failures that are known: take in this line, then spatius-sim verify --update-baseline")
     lines.append("# baseline: known-failures.yaml")

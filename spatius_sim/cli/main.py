@@ -1,4 +1,4 @@
-"""The command line: the composition root. Nothing heavy is imported before a command needs it."""
+"""The command line: all commands, and how errors end them. Heavy modules are imported only when needed."""
 
 import sys
 from traceback import format_exc
@@ -22,7 +22,7 @@ from spatius_sim.reporting.exit_code import ExitCode
 
 
 def main() -> None:
-    """Run the command line; every error that is ours to tell is one line."""
+    """Run the command line, and exit with its code. An error that we expect is printed as one line."""
     INTERRUPTION.listen()
     try:
         sys.exit(cli(standalone_mode=False))
@@ -41,6 +41,7 @@ def main() -> None:
 
 
 def _complain(message: str, code: ExitCode) -> None:
+    """Print an error on stderr, and exit with this code."""
     from spatius_sim.reporting.harmless import some_lines
 
     sys.stderr.write(f"spatius-sim: {some_lines(message)}\n")

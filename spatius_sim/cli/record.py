@@ -33,14 +33,14 @@ def record(upstream: tuple[str, ...], port: int, out: Path, keep_audio: bool, ke
 async def _record_until_ended(
     upstream: tuple[str, ...], port: int, out: Path, *, keep_audio: bool, keep_names: bool
 ) -> int:
-    """Run the recording proxy until the user ends it or the tape cannot be written."""
+    """Run the recording proxy until the user ends it or the tape cannot be written; return 0."""
     from spatius_sim.engine.record_with_proxy import recording_proxy
     from spatius_sim.net.garbage import collect_seldom
 
-    opened = recording_proxy(upstream, out, port=port, keep_audio=keep_audio, keep_names=keep_names)
+    recording = recording_proxy(upstream, out, port=port, keep_audio=keep_audio, keep_names=keep_names)
     ended = end_requested()
     collect_seldom()
-    async with opened as (proxy, tape):
+    async with recording as (proxy, tape):
         print_lines(
             f"Recording onto {out}. Ctrl-C ends it. Point a relay here:",
             *endpoint_lines(proxy.console_endpoint, proxy.ingress_endpoint),

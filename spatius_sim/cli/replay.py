@@ -56,7 +56,7 @@ def replay(
 async def _replay_as_server(
     tape_path: Path, port: int, match: str, speed: float, *, original_ids: bool
 ) -> int:
-    """Serve a tape as Motion Server until the user ends it; return the exit code."""
+    """Serve a tape as Motion Server until the user ends it, and return the exit code."""
     from spatius_sim.engine.replay_tape import read_script
     from spatius_sim.model.server.replay import Match
     from spatius_sim.net.server.replay_server import Playing, ReplayServer
@@ -74,13 +74,14 @@ async def _replay_as_server(
 
 
 async def _replay_clients(tape_path: Path, relay: str, speed: float, settle: float) -> int:
-    """Play the clients of a tape against a relay, and print what each received; return the exit code."""
+    """Play the clients of a tape against a relay, print what each received, and return the exit code."""
     from spatius_sim.engine.replay_tape import replay_clients
 
-    heard = await replay_clients(tape_path, relay, speed=speed, settle=settle)
-    for one in heard:
+    replayed_clients = await replay_clients(tape_path, relay, speed=speed, settle=settle)
+    for client in replayed_clients:
         print_lines(
-            f"{one.client}: {one.sent} frames sent, {one.frames_now} heard ({one.frames_then} on the tape), "
-            f"{one.payloads_now} payloads ({one.payloads_then})"
+            f"{client.client}: {client.sent} frames sent, "
+            f"{client.frames_now} heard ({client.frames_then} on the tape), "
+            f"{client.payloads_now} payloads ({client.payloads_then})"
         )
-    return ExitCode.RULE_FAILED if any(one.difference for one in heard) else 0
+    return ExitCode.RULE_FAILED if any(client.difference for client in replayed_clients) else 0

@@ -13,13 +13,14 @@ _C = TypeVar("_C", bound=Callable[..., Any])
 
 
 def subject_argument(*, required: bool, metavar: str | None = None) -> Callable[[_C], _C]:
-    """The positional argument that names a relay."""
+    """Return the decorator that adds the argument `target`, the URL of a relay, to a command."""
     return click.argument("target", required=required, metavar=metavar, callback=_not_empty)
 
 
 def _not_empty(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    named = isinstance(parameter, click.Option)
-    refuse_empty({parameter.opts[0] if named else parameter.human_readable_name.strip("[]"): value})
+    """Return the value of an option or argument. Raises UsageError if it is empty."""
+    is_option = isinstance(parameter, click.Option)
+    refuse_empty({parameter.opts[0] if is_option else parameter.human_readable_name.strip("[]"): value})
     return value
 
 
@@ -40,10 +41,10 @@ def html(source: Path, out: Path) -> None:
     from spatius_sim.reporting.formats.json_report import read_report
 
     paths = {"html": out}
-    found = read_report(source)
+    run_report = read_report(source)
     make_room(paths)
-    for told in write_reports(paths, found).values():
-        raise UsageError(told)
+    for error in write_reports(paths, run_report).values():
+        raise UsageError(error)
 
 
 @report.command("annotations")
@@ -72,11 +73,12 @@ def matrix(sources: tuple[Path, ...], html_out: Path | None, markdown_out: Path 
     from spatius_sim.reporting.formats.matrix_table import print_matrix
     from spatius_sim.reporting.matrix import matrix_of
 
-    found = matrix_of([(str(source), read_report(source)) for source in sources])
-    makers = {"html": (html_out, html_matrix), "markdown": (markdown_out, markdown_matrix)}
-    asked = {name: out for name, (out, _) in makers.items() if out is not None}
-    make_room(asked)
-    for name, out in asked.items():
-        out.write_text(makers[name][1](found), encoding="utf-8")
-    if not asked:
-        print_matrix(Console(), found)
+    comparison = matrix_of([(str(source), read_report(source)) for source in sources])
+    makers = {"html": html_matrix, "markdown": markdown_matrix}
+    out_paths = {"html": html_out, "markdown": markdown_out}
+    paths = {name: path for name, path in out_paths.items() if path is not None}
+    make_room(paths)
+    for name, out in paths.items():
+        out.write_text(makers[name](comparison), encoding="utf-8")
+    if not paths:
+        print_matrix(Console(), comparison)

@@ -58,12 +58,12 @@ def serve(
     from spatius_sim.model.server.pace import PACES
     from spatius_sim.net.garbage import collect_seldom
 
-    given = {"latency": latency, "jitter": jitter}
-    exact = replace(PACES[pace], **{name: value for name, value in given.items() if value is not None})
+    delays = {"latency": latency, "jitter": jitter}
+    exact_pace = replace(PACES[pace], **{name: value for name, value in delays.items() if value is not None})
     gate = Gate(frozenset(api_key), frozenset(app_id))
-    server = MotionServer(port=port, seed=seed, gate=gate, scenario=scenario, pace=exact)
+    server = MotionServer(port=port, seed=seed, gate=gate, scenario=scenario, pace=exact_pace)
     collect_seldom()
-    asyncio.run(_serve_until_told(server, min(api_key, default="any-key-will-do"), as_json=as_json))
+    asyncio.run(_serve_until_ended(server, min(api_key, default="any-key-will-do"), as_json=as_json))
 
 
 @click.command()
@@ -78,7 +78,7 @@ def scenarios() -> None:
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-async def _serve_until_told(server: "MotionServer", api_key: str, *, as_json: bool) -> None:
+async def _serve_until_ended(server: "MotionServer", api_key: str, *, as_json: bool) -> None:
     """Print how to point a relay at the server, and serve until the user ends it."""
     ended = end_requested()
     async with server:

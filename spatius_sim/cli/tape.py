@@ -35,21 +35,21 @@ def stats(tape_path: Path, as_json: bool) -> None:
     """What is on the tape, in numbers."""
     from spatius_sim.tape.describe import statistics
 
-    found = statistics(tape_path)
-    header = found.header
+    numbers = statistics(tape_path)
+    header = numbers.header
     figures = {
         "recorded by": header.what,
         "taken out": ", ".join(header.redactions),
         "note": header.note,
-        "runs": found.runs,
-        "connections": found.connections,
-        "seconds": round(found.seconds, 3),
-        "events": dict(sorted(found.kinds.items())),
-        "seconds of speech by rate": {str(r): round(s, 3) for r, s in sorted(found.speech_seconds.items())},
-        "payloads": found.payloads,
-        "keyframes": found.keyframes,
-        "bytes of frames": found.frame_bytes,
-        "bytes of the file": found.file_bytes,
+        "runs": numbers.runs,
+        "connections": numbers.connections,
+        "seconds": round(numbers.seconds, 3),
+        "events": dict(sorted(numbers.kinds.items())),
+        "seconds of speech by rate": {str(r): round(s, 3) for r, s in sorted(numbers.speech_seconds.items())},
+        "payloads": numbers.payloads,
+        "keyframes": numbers.keyframes,
+        "bytes of frames": numbers.frame_bytes,
+        "bytes of the file": numbers.file_bytes,
     }
     if as_json:
         print_lines(json.dumps(figures))

@@ -1,4 +1,4 @@
-"""Tries a wire on a live relay: every frame, and what it is taken for, in words."""
+"""Tries a wire on a live relay, and shows in words what each frame means on this wire."""
 
 import asyncio
 from collections.abc import Callable
@@ -37,7 +37,10 @@ _GREETING_SECONDS = 2.0
 
 @dataclass(slots=True)
 class Tried:
-    """What a relay said: how many frames were understood and how many were not, and as which events."""
+    """How well a wire fits a relay.
+
+    `understood` and `unclear` count the frames that the wire understands and does not understand. `kinds` are
+    the names of their events."""
 
     understood: int = 0
     unclear: int = 0
@@ -45,35 +48,38 @@ class Tried:
 
     @property
     def fits(self) -> bool:
-        """Whether everything was understood, motion among it."""
+        """Whether every frame was understood, and motion came."""
         return not self.unclear and Motion.__name__ in self.kinds
 
     def in_words(self) -> str:
-        """The result, and what to do."""
+        """Return the result, and what to do, as one line."""
         total = self.understood + self.unclear
         if not total:
             return "the relay said nothing: does it wait for a start message that the file does not declare?"
-        said = f"{self.understood} of {total} messages were understood"
+        counts = f"{self.understood} of {total} messages were understood"
         if self.unclear:
-            return f"{said}: the others need a message in the file, be it a note"
+            return f"{counts}: the others need a message in the file, be it a note"
         if Motion.__name__ not in self.kinds:
-            return f"{said}, but no motion came: does the relay reach a Motion Server?"
-        return f"{said}, motion among them: the wire fits"
+            return f"{counts}, but no motion came: does the relay reach a Motion Server?"
+        return f"{counts}, motion among them: the wire fits"
 
 
 async def try_wire(
     wire: Wire, address: RelayAddress, *, seconds: float, samples: int, say: Callable[[str], None]
 ) -> Tried:
-    """Connect, speak so many samples (0: only listen), and tell everything until the relay is silent for so
-    many seconds, or hangs up. Raises UnreachableError if the relay is not there."""
+    """Connect on a wire, speak so many samples (0: only listen), and return how well the wire fits.
+
+    `say` gets a line for each frame. This ends when the relay is silent for so many seconds, or hangs up.
+    Raises UnreachableError if the relay takes no connection."""
     tried = Tried()
 
-    def tell(event: Event) -> None:
+    def show_event(event: Event) -> None:
+        """Count an event, and give its line to `say`."""
         line = _describe_event(event, tried)
         if event.lane is Lane.DOWNSTREAM and line:
             say(line)
 
-    recorder = LiveRecorder(wire=wire, on_event=tell)
+    recorder = LiveRecorder(wire=wire, on_event=show_event)
     kind = RelayClient if address.url.startswith("ws") else DocumentClient
     async with kind(address, wire, recorder, "client") as client:
         await client.start(PLAN_SAMPLE_RATE, _GREETING_SECONDS if wire.greets else 0.0)
@@ -91,7 +97,7 @@ async def try_wire(
 
 
 def _describe_event(event: Event, tried: Tried) -> str:
-    """Return one event as a line for the user, and count what was understood."""
+    """Return one event as a line for the user ("" to show nothing), and count it in `tried`."""
     match event.what:
         case Opened():
             return "connected"
@@ -111,22 +117,23 @@ def _describe_event(event: Event, tried: Tried) -> str:
 
 
 def _abbreviate_frame(raw: Frame) -> str:
+    """Return the kind and the length of a frame, in columns."""
     if isinstance(raw, str):
         return f"text   {len(raw):7} characters"
     return f"binary {len(raw):7} bytes     "
 
 
 def _describe_value(value: object) -> str:
-    """Return what one message of the wire means, in words."""
+    """Return in words what one message means on the wire."""
     match value:
         case Ready(session_id, output_rate, input_rate):
-            named = f"session {_abbreviate(session_id)}, " if session_id else ""
-            return f"ready: {named}audio at {output_rate} Hz, takes {input_rate} Hz"
+            session = f"session {_abbreviate(session_id)}, " if session_id else ""
+            return f"ready: {session}audio at {output_rate} Hz, takes {input_rate} Hz"
         case Audio(pcm, last, turn_id):
             return f"audio: {len(pcm)} bytes{_describe_marks(last, turn_id)}"
         case Motion(payloads, last, turn_id):
-            strange = sum(not isinstance(read_upstream(payload), MotionResponse) for payload in payloads)
-            doubt = f", {strange} OF THEM NO ENVELOPE OF MOTION SERVER" if strange else ""
+            not_motion = sum(not isinstance(read_upstream(payload), MotionResponse) for payload in payloads)
+            doubt = f", {not_motion} OF THEM NO ENVELOPE OF MOTION SERVER" if not_motion else ""
             return f"motion: {len(payloads)} payloads{doubt}{_describe_marks(last, turn_id)}"
         case Interrupted(reason):
             return f"interrupted: {_abbreviate(reason)}"
@@ -146,8 +153,10 @@ def _describe_value(value: object) -> str:
 
 
 def _describe_marks(last: bool, turn_id: str) -> str:
+    """Return in words whether a message is the last, and of which turn it is."""
     return (", the last" if last else "") + (f", of turn {_abbreviate(turn_id)}" if turn_id else "")
 
 
 def _abbreviate(text: str) -> str:
+    """Return the text, shortened if it is long."""
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def _judge_options(command: click.Command) -> click.Command:
-    """Give a command every option of the judge."""
+    """Give a command every option of the judge, and return it."""
     for option in JUDGE_OPTIONS:
         if option.name != _NAMED_BY_ARGUMENT:
             command.params.append(as_click(option))
@@ -63,8 +63,9 @@ def verify(target: str | None, **given: Any) -> int:
 
 
 def _request(values: dict[str, Any], target: str | None) -> "RunRequest":
-    """The request of the command line, the environment and conformance.yaml. Raises UsageError if they name
-    no subject, or need a conftest.py."""
+    """Return what to judge and how, from the command line, the environment and conformance.yaml.
+
+    Raises UsageError if they name no subject, or need a conftest.py."""
     from spatius_sim.engine.conformance_file import find_conformance_file
     from spatius_sim.engine.run_request import request_of
 
@@ -80,6 +81,6 @@ def _request(values: dict[str, Any], target: str | None) -> "RunRequest":
             "(`spatius-sim init URL` writes it)"
         )
     if request.settings.turn == HOOK_START:
-        told = f"--turn {HOOK_START}: the hook stands in a conftest.py, which pytest alone reads"
-        raise request.with_place(UsageError(f"{told}: judge by `pytest --target=URL --turn={HOOK_START}`"))
+        problem = f"--turn {HOOK_START}: the hook stands in a conftest.py, which pytest alone reads"
+        raise request.with_place(UsageError(f"{problem}: judge by `pytest --target=URL --turn={HOOK_START}`"))
     return request

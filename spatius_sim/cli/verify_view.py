@@ -15,7 +15,7 @@ from spatius_sim.reporting.formats.text_report import print_run
 
 
 class VerifyView:
-    """Watches one run, and prints its ending."""
+    """Prints what happens in one run, and its ending."""
 
     def __init__(self, request: RunRequest) -> None:
         self._request = request
@@ -30,18 +30,18 @@ class VerifyView:
             self._progress.start_live(sys.stdout)
 
     def rule_begins(self, rule_id: str, number: int, total: int) -> None:
-        """Say that a rule is judged next."""
+        """Show which rule is judged next."""
         self._progress.rule_begins(rule_id, number, total)
 
     def rule_ends(self, result: RuleResult) -> None:
-        """Tell what failed, and keep its text for the end."""
+        """Show the outcome of a rule, and keep the text of a failure for the end."""
         complaint = "\n".join(result.complaints)
         self._progress.rule_ends(result.outcomes, result.suspects, complaint)
         if complaint:
             self._complaints[result.outcomes[0].rule_id] = result.complaints
 
     def stop(self) -> None:
-        """Take the live line away."""
+        """Remove the live line."""
         self._progress.stop()
 
     def print_ending(self, ending: Ending) -> None:
@@ -56,6 +56,7 @@ class VerifyView:
         self._print(*(f"spatius-sim: {line}" for line in ending.files))
 
     def _print(self, *lines: str) -> None:
+        """Print these lines as they are, at once."""
         for line in lines:
             self._console.out(line, highlight=False)
         sys.stdout.flush()
