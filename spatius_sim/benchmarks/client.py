@@ -1,5 +1,4 @@
-"""Measures how fast the decoder is, and how many plans a second the C suite runs: one function for each
-figure."""
+"""Measures the speed of the client decoder and of the client suite. Each figure has its function."""
 
 import asyncio
 import time
@@ -20,14 +19,14 @@ from spatius_sim.subjects.client import ClientSubject, InProcessTestee
 
 _SEED = 1
 _REPEATS = 1500
-_OPERATIONS_EACH = 15
-_RATE = 16000
-_CHUNK = bytes(2 * _RATE // 10)
+_OPERATIONS_A_REPEAT = 15
+_SAMPLE_RATE = 16000
+_CHUNK = bytes(2 * _SAMPLE_RATE // 10)
 _TICK_NS = 100_000_000
 
 
 class ClientFigure(NamedTuple):
-    """One measured figure; `mark` is the value that this class of machine should reach."""
+    """One measured figure. `mark` is the value that it should reach at least."""
 
     name: str
     value: float
@@ -35,13 +34,14 @@ class ClientFigure(NamedTuple):
     mark: float
 
 
-def decoder_operations() -> ClientFigure:
-    """Measure the operations a second of one decoder: audio, payloads of 50 keyframes, observing, clock
-    steps."""
+def measure_decoder() -> ClientFigure:
+    """Measure how many operations a second one decoder does.
+
+    The operations are taking audio and payloads, clock steps, questions and interrupts."""
     numbers = iter(range(10**9))
-    decoder = ClientDecoder(_RATE, lambda: f"c{next(numbers)}")
-    motion = MotionSynthesizer(_RATE, _SEED)
-    motion.feed(bytes(4 * _RATE))
+    decoder = ClientDecoder(_SAMPLE_RATE, lambda: f"c{next(numbers)}")
+    motion = MotionSynthesizer(_SAMPLE_RATE, _SEED)
+    motion.feed(bytes(4 * _SAMPLE_RATE))
     payload = encode(MotionResponse("connection", "request", True, motion.finish()))
     now_ns = 0
     started = time.perf_counter()
@@ -56,26 +56,27 @@ def decoder_operations() -> ClientFigure:
         decoder.get_current_conversation_id()
         decoder.interrupt()
         decoder.take_events()
-    passed = time.perf_counter() - started
-    return ClientFigure("client decoder", _REPEATS * _OPERATIONS_EACH / passed, "operations/s", 20_000.0)
+    seconds = time.perf_counter() - started
+    return ClientFigure("client decoder", _REPEATS * _OPERATIONS_A_REPEAT / seconds, "operations/s", 20_000.0)
 
 
-def plans_in_process(plans: int = 1000) -> ClientFigure:
+def measure_plans_in_process(plans: int = 1000) -> ClientFigure:
     """Measure how many plans a second are drawn, run and judged, against the Python decoder in this
     process."""
     value = asyncio.run(_measure_plans(InProcessTestee(), plans))
     return ClientFigure("C suite, Python in process", value, "plans/s", 1000 / 30)
 
 
-def plans_over_stdio(command: str, plans: int = 1000) -> ClientFigure:
-    """Measure the same against a command over stdio, such as `node reference_testee.js`. Raises
-    UnreachableError."""
+def measure_plans_over_stdio(command: str, plans: int = 1000) -> ClientFigure:
+    """Measure how many plans a second are drawn, run and judged, against a testee command over stdio.
+
+    Raises UnreachableError if the command does not answer."""
     value = asyncio.run(_measure_plans(StdioTestee(command), plans))
     return ClientFigure(f"C suite, {command}", value, "plans/s", 1000 / 60)
 
 
 async def _measure_plans(testee: Testee, plans: int) -> float:
-    """Draw, run and judge so many plans, and return how many a second that is."""
+    """Draw, run and judge so many plans against a testee, and return how many a second this was."""
     subject = ClientSubject(testee, "measured", _SEED)
     await subject.attach()
     ids = [rule.id for rule in rules_for("client")]
@@ -83,8 +84,8 @@ async def _measure_plans(testee: Testee, plans: int) -> float:
     runs = 0
     try:
         for number, rule_id in enumerate(ids):
-            drawn = _draw_plans(rule_id, plans // len(ids) + (number < plans % len(ids)))
-            for plan in drawn:
+            plans_of_rule = plans // len(ids) + (number < plans % len(ids))
+            for plan in _draw_plans(rule_id, plans_of_rule):
                 judge(await subject.run(plan))
                 runs += 1
     finally:
@@ -93,7 +94,7 @@ async def _measure_plans(testee: Testee, plans: int) -> float:
 
 
 def _draw_plans(rule_id: str, examples: int) -> list[ClientPlan]:
-    """Draw so many plans that exercise the rule, as the suite does."""
+    """Return so many plans that exercise the rule, drawn as the suite draws them."""
     plans: list[ClientPlan] = []
 
     @seed(_SEED)

@@ -1,5 +1,4 @@
-"""Measures the figures of `spatius-sim bench`: ours beside the least that could do the job, in the same
-run."""
+"""Measures the figures of `spatius-sim bench`: ours, and the least that could do the same work."""
 
 import asyncio
 import json
@@ -29,7 +28,7 @@ _MEGABYTE = 1_048_576
 
 
 class Figure(NamedTuple):
-    """One line of the table; `mark` is the promise (`at least 20`, `at most 1.6`), "" if there is none."""
+    """One line of the table. `mark` is the promise (`at least 20`, `at most 1.6`), or "" if there is none."""
 
     name: str
     value: float
@@ -38,17 +37,18 @@ class Figure(NamedTuple):
 
     @property
     def kept(self) -> bool:
-        """Whether the promise is kept."""
-        how, _, bound = self.mark.rpartition(" ")
-        if not how:
+        """Whether the value keeps the promise. True if there is none."""
+        comparison, _, bound = self.mark.rpartition(" ")
+        if not comparison:
             return True
-        return self.value >= float(bound) if how == "at least" else self.value <= float(bound)
+        return self.value >= float(bound) if comparison == "at least" else self.value <= float(bound)
 
 
 @dataclass(frozen=True, slots=True)
 class BenchSize:
-    """How much is measured. Each measurement is repeated in `rounds` and the least is taken; `spoken` in
-    seconds."""
+    """How much is measured. Each measurement is repeated in `rounds`, and the least value counts.
+
+    `spoken` and `paced_seconds` are seconds of speech; all others are numbers of things."""
 
     payloads: int = 100
     rounds: int = 5
@@ -66,12 +66,13 @@ class BenchSize:
 
 FULL = BenchSize()
 QUICK = BenchSize(2, 1, 2, 3, 2, 2.5, 5, 20, 1, 18, 2, 2)
-"""Measures every figure quickly; none of the values means anything."""
+"""Measures every figure quickly, to see that the benchmark works. The values mean nothing."""
 
 
 def figures(size: BenchSize, mitmdump: str | None = None) -> Iterator[Figure]:
-    """Yield all figures, each as soon as it is known; `mitmdump` is the path of that program if it is not on
-    PATH."""
+    """Yield all figures, each as soon as it is measured.
+
+    `mitmdump` is the path of mitmproxy's program, if it is not on PATH."""
     yield from _measure_codec(size)
     yield from asyncio.run(_measure_unpaced(size))
     yield from asyncio.run(_measure_paced(size))
@@ -86,26 +87,26 @@ def figures(size: BenchSize, mitmdump: str | None = None) -> Iterator[Figure]:
 
 
 def _measure_tapes(size: BenchSize, mitmdump: str | None) -> Iterator[Figure]:
-    """Measure tapes and the recording proxy."""
-    from spatius_sim.benchmarks.proxy import proxying
-    from spatius_sim.benchmarks.tape import reading, replaying
+    """Yield the figures of tapes and of the recording proxy."""
+    from spatius_sim.benchmarks.proxy import measure_proxy
+    from spatius_sim.benchmarks.tape import measure_reading, measure_replaying
 
-    yield from (Figure(*row) for row in reading(size.taped, size.rounds))
-    yield from (Figure(*row) for row in replaying(size.taped))
-    yield from (Figure(*row) for row in proxying(size.proxied, size.rounds, mitmdump))
+    yield from (Figure(*row) for row in measure_reading(size.taped, size.rounds))
+    yield from (Figure(*row) for row in measure_replaying(size.taped))
+    yield from (Figure(*row) for row in measure_proxy(size.proxied, size.rounds, mitmdump))
 
 
 # The client suite.
 
 
 def _measure_client(size: BenchSize) -> Iterator[Figure]:
-    """Measure the client decoder and the client suite."""
+    """Yield the figures of the client decoder and of the client suite."""
     from spatius_sim.benchmarks import client as client
 
-    measured = [client.decoder_operations(), client.plans_in_process(size.plans)]
+    measured = [client.measure_decoder(), client.measure_plans_in_process(size.plans)]
     if shutil.which("node"):
         testee = resource("conformance") / "client" / "js" / "reference_testee.js"
-        over_stdio = client.plans_over_stdio(shlex.join(["node", str(testee)]), size.plans)
+        over_stdio = client.measure_plans_over_stdio(shlex.join(["node", str(testee)]), size.plans)
         measured.append(over_stdio._replace(name="C suite, JavaScript over stdio"))
     for name, value, unit, mark in measured:
         yield Figure(name, value, unit, f"at least {mark:.0f}")
@@ -115,7 +116,7 @@ def _measure_client(size: BenchSize) -> Iterator[Figure]:
 
 
 def _decode_by_objects(raw: bytes) -> Keyframes:
-    """Read the keyframes of a payload through the objects that protobuf generates."""
+    """Return the keyframes of a payload, read through the objects that protobuf generates."""
     envelope = wire.Message()
     envelope.ParseFromString(raw)
     motion = wire.Motion()
@@ -128,7 +129,7 @@ def _decode_by_objects(raw: bytes) -> Keyframes:
 
 
 def _encode_by_objects(response: MotionResponse) -> bytes:
-    """Encode a response through the objects that protobuf generates."""
+    """Return a response encoded through the objects that protobuf generates."""
     motion = wire.Motion()
     for row in response.keyframes:
         flame = motion.keyframes.add()
@@ -142,7 +143,7 @@ def _encode_by_objects(response: MotionResponse) -> bytes:
 
 
 def _measure_codec(size: BenchSize) -> Iterator[Figure]:
-    """Measure how fast payloads are encoded, decoded and synthesised."""
+    """Yield how fast payloads are encoded, decoded and synthesised."""
     rows = np.random.Generator(np.random.PCG64(1)).uniform(-1, 1, (100, WIDTH)).astype(np.float32)
     response = MotionResponse("connection", "request", True, rows)
     raw = encode(response)
@@ -151,22 +152,26 @@ def _measure_codec(size: BenchSize) -> Iterator[Figure]:
         "decode": (lambda: decode(raw), lambda: _decode_by_objects(raw)),
     }
     for name, (ours, theirs) in pairs.items():
-        least = [min(_time(work, size.payloads) for _ in range(size.rounds)) for work in (ours, theirs)]
-        yield Figure(f"{name} a payload of 100 keyframes", least[0] * 1e6, "µs")
-        yield Figure(f"{name} it through protobuf's objects", least[1] * 1e6, "µs")
-        yield Figure(f"{name}: how many times faster", least[1] / least[0], "x", "at least 20")
+        our_seconds, their_seconds = (
+            min(_time(work, size.payloads) for _ in range(size.rounds)) for work in (ours, theirs)
+        )
+        yield Figure(f"{name} a payload of 100 keyframes", our_seconds * 1e6, "µs")
+        yield Figure(f"{name} it through protobuf's objects", their_seconds * 1e6, "µs")
+        yield Figure(f"{name}: how many times faster", their_seconds / our_seconds, "x", "at least 20")
     pcm = np.zeros(16000, "<i2").tobytes()
     synthesis = min(_time(lambda: _synthesize(pcm), size.payloads) for _ in range(size.rounds))
     yield Figure("synthesis of a second of motion", synthesis * 1e6, "µs")
 
 
 def _synthesize(pcm: bytes) -> None:
+    """Synthesise the motion of some audio, and throw it away."""
     synthesizer = MotionSynthesizer(16000, 1)
     synthesizer.feed(pcm)
     synthesizer.finish()
 
 
 def _time(work: Callable[[], object], times: int) -> float:
+    """Call a function so many times, and return the seconds that one call takes."""
     start = time.perf_counter()
     for _ in range(times):
         work()
@@ -184,20 +189,20 @@ class _Usage(NamedTuple):
 
 
 class _Server:
-    """Talks to a server in a process of its own."""
+    """A server in its own process (benchmarks/servers.py), asked through its stdin and stdout."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     async def read_line(self) -> dict[str, float]:
-        """Read the next line that the server prints."""
+        """Return the next line of figures that the server prints."""
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), _READY_SECONDS)
         figures: dict[str, float] = json.loads(line)
         return figures
 
     async def measure(self) -> _Usage:
-        """Ask the server for its figures so far."""
+        """Ask the server for its CPU seconds and memory so far, and return them."""
         assert self._process.stdin is not None
         self._process.stdin.write(b"\n")
         return _Usage(**await self.read_line())
@@ -205,7 +210,7 @@ class _Server:
 
 @asynccontextmanager
 async def _start_server(kind: str) -> AsyncIterator[tuple[_Server, Driver]]:
-    """Start a server of a kind that benchmarks/servers.py names, and yield it with a driver."""
+    """Start a server of this kind (see servers.py), yield it and a driver for it, and end it afterwards."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "spatius_sim.benchmarks.servers", kind),
@@ -221,10 +226,10 @@ async def _start_server(kind: str) -> AsyncIterator[tuple[_Server, Driver]]:
 
 
 async def _measure_unpaced(size: BenchSize) -> list[Figure]:
-    """Measure the CPU time of the server for each second of speech, as fast as it can."""
+    """Return the server's CPU time for each second of speech, while sessions send as fast as they can."""
     frames = speech_frames(size.spoken)
     responses = len(_segment_borders(size.spoken)) + 1
-    cost: dict[str, float] = {}
+    least_cpu: dict[str, float] = {}
     async with AsyncExitStack() as stack:
         kinds = ("traced", "ours", "keeping", "synthesizing", "bare")
         servers = {kind: await stack.enter_async_context(_start_server(kind)) for kind in kinds}
@@ -232,20 +237,20 @@ async def _measure_unpaced(size: BenchSize) -> list[Figure]:
             for kind, (server, driver) in servers.items():
                 before = await server.measure()
                 await asyncio.gather(*(driver.speak(frames, responses) for _ in range(size.sessions)))
-                spent = (await server.measure()).cpu - before.cpu
-                cost[kind] = min(cost.get(kind, spent), spent)
-    bare = cost["bare"]
+                cpu = (await server.measure()).cpu - before.cpu
+                least_cpu[kind] = min(least_cpu.get(kind, cpu), cpu)
+    bare = least_cpu["bare"]
     return [
         Figure("a bare handler's CPU for a second", bare / (size.sessions * size.spoken) * 1e6, "µs"),
-        Figure("server: ours to bare, trace on", cost["traced"] / bare, "x", "at most 1.6"),
-        Figure("server: ours to bare, as `serve` runs", cost["ours"] / bare, "x"),
-        Figure("server: a bare handler that keeps all frames to bare", cost["keeping"] / bare, "x"),
-        Figure("server: one that synthesises its motion, too", cost["synthesizing"] / bare, "x"),
+        Figure("server: ours to bare, trace on", least_cpu["traced"] / bare, "x", "at most 1.6"),
+        Figure("server: ours to bare, as `serve` runs", least_cpu["ours"] / bare, "x"),
+        Figure("server: a bare handler that keeps all frames to bare", least_cpu["keeping"] / bare, "x"),
+        Figure("server: one that synthesises its motion, too", least_cpu["synthesizing"] / bare, "x"),
     ]
 
 
 async def _measure_paced(size: BenchSize) -> list[Figure]:
-    """Measure the lateness of responses and the CPU share while many sessions speak in real time."""
+    """Return the lateness of responses and the CPU share while many sessions speak in real time."""
     measured = []
     shares: dict[str, float] = {}
     frames = speech_frames(size.paced_seconds)
@@ -253,17 +258,17 @@ async def _measure_paced(size: BenchSize) -> list[Figure]:
     for name in ("ours", "bare"):
         async with _start_server(name) as (server, driver):
             before = await server.measure()
-            began = time.monotonic()
-            speaking = (
+            started = time.monotonic()
+            sessions = (
                 driver.speak_paced(frames, (number % 100) / 100, borders) for number in range(size.paced)
             )
-            late = [seconds for session in await asyncio.gather(*speaking) for seconds in session]
-            shares[name] = ((await server.measure()).cpu - before.cpu) / (time.monotonic() - began)
-        cuts = quantiles(late, n=100, method="inclusive")
+            lateness = [seconds for session in await asyncio.gather(*sessions) for seconds in session]
+            shares[name] = ((await server.measure()).cpu - before.cpu) / (time.monotonic() - started)
+        percentiles = [0.0, *quantiles(lateness, n=100, method="inclusive")]
         label = f"{size.paced} paced sessions, {name}"
         measured += [
-            Figure(f"{label}: lateness p50", cuts[49] * 1e3, "ms"),
-            Figure(f"{label}: lateness p99", cuts[98] * 1e3, "ms"),
+            Figure(f"{label}: lateness p50", percentiles[50] * 1e3, "ms"),
+            Figure(f"{label}: lateness p99", percentiles[99] * 1e3, "ms"),
             Figure(f"{label}: CPU share", shares[name] * 100, "%"),
         ]
     ratio = shares["ours"] / shares["bare"]
@@ -271,31 +276,32 @@ async def _measure_paced(size: BenchSize) -> list[Figure]:
 
 
 def _segment_borders(seconds: float) -> list[int]:
-    """Return the numbers of the frames (of 100 ms) that pass the border of a segment: at 2 s, 6 s, 10 s
-    ..."""
+    """Return the numbers of the frames that pass the border of a segment: at 2 s, 6 s, 10 s, and so on.
+
+    A frame holds 100 ms of speech."""
     return list(range(20, int(seconds * 10), 40))
 
 
 async def _measure_idle(size: BenchSize) -> list[Figure]:
-    """Measure the memory of a session that does nothing."""
-    held: dict[str, float] = {}
+    """Return the memory that the server holds for each session that does nothing."""
+    bytes_held: dict[str, float] = {}
     for name in ("ours", "bare"):
         async with _start_server(name) as (server, driver):
             (await driver.open()).close()
             before = await server.measure()
             sessions = [await driver.open() for _ in range(size.idle)]
-            held[name] = max(1.0, (await server.measure()).resident - before.resident) / size.idle
+            bytes_held[name] = max(1.0, (await server.measure()).resident - before.resident) / size.idle
             for session in sessions:
                 session.close()
     return [
-        Figure("memory of an idle session", held["ours"] / 1024, "KiB"),
-        Figure("a bare handler's memory for it", held["bare"] / 1024, "KiB"),
-        Figure("idle session: ours to bare", held["ours"] / held["bare"], "x", "at most 2"),
+        Figure("memory of an idle session", bytes_held["ours"] / 1024, "KiB"),
+        Figure("a bare handler's memory for it", bytes_held["bare"] / 1024, "KiB"),
+        Figure("idle session: ours to bare", bytes_held["ours"] / bytes_held["bare"], "x", "at most 2"),
     ]
 
 
 async def _measure_growth(size: BenchSize) -> list[Figure]:
-    """Measure how much memory the server keeps after many sessions."""
+    """Return by how much the server's memory grows over many sessions."""
     frames = speech_frames(0.2)
     async with _start_server("ours") as (server, driver):
         # The server keeps a bounded log of past events, which is full after some 8,000 such sessions.
@@ -312,32 +318,33 @@ async def _measure_growth(size: BenchSize) -> list[Figure]:
 
 
 def _measure_startup(size: BenchSize) -> Iterator[Figure]:
-    """Measure how long commands take to start."""
+    """Yield how long commands take to start."""
     commands = {
         "a bare interpreter": ["-c", ""],
         "an interpreter that imports aiohttp": ["-c", "import aiohttp"],
         "spatius-sim --help": ["-m", "spatius_sim", "--help"],
     }
     for name, arguments in commands.items():
-        took = [_time_command([sys.executable, *arguments]) for _ in range(size.starts)]
-        yield Figure(f"start-up: {name}", median(took) * 1e3, "ms")
+        seconds = [_time_command([sys.executable, *arguments]) for _ in range(size.starts)]
+        yield Figure(f"start-up: {name}", median(seconds) * 1e3, "ms")
     ready = median(_serve_until_ready() for _ in range(size.starts))
     yield Figure("start-up: spatius-sim serve until ready", ready * 1e3, "ms")
 
 
 def _time_command(command: list[str]) -> float:
+    """Run a command, and return how many seconds it takes."""
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
 def _serve_until_ready() -> float:
-    """Return how many seconds `serve` takes until it is ready."""
+    """Start `serve`, return how many seconds it takes until it is ready, and end it."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "spatius_sim", "serve", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        took = time.perf_counter() - start
+        seconds = time.perf_counter() - start
         process.terminate()
-    return took
+    return seconds

@@ -1,5 +1,5 @@
 """Measures what the recording proxy costs, compared with no proxy and with mitmproxy's reverse mode. The rows
-are (name, value, unit, mark); the mark is the promise, "" if there is none."""
+are (name, value, unit, mark); the mark is the promise, or "" if there is none."""
 
 import asyncio
 import os
@@ -17,7 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 
-from spatius_sim.benchmarks.tape import CHUNK_BYTES, RATE, SECONDS_OF_SPEECH, Row, session
+from spatius_sim.benchmarks.tape import (
+    CHUNK_BYTES,
+    END_MARK,
+    END_MARK_WITHIN,
+    SAMPLE_RATE,
+    SECONDS_OF_SPEECH,
+    Row,
+    make_session_trace,
+)
 from spatius_sim.model.server.replay import RecordedRun, read_recorded_run
 from spatius_sim.net.client.motion_server import UpstreamClient
 from spatius_sim.net.listening import LOOPBACK
@@ -31,13 +39,14 @@ _CHUNK_SECONDS = 0.1
 _SHORT_TURN_CHUNKS = 20
 
 ProxyCommand = Callable[[int, int, Path], list[str]]
-"""Makes the command line of a proxy from the port of its upstream, its own port, and its file."""
+"""A function that makes the command line of a proxy, from its upstream's port, its own port, and its file."""
 
 
-def proxying(sessions: int, rounds: int, mitmdump: str | None) -> list[Row]:
-    """Measure the CPU time of a recording proxy for each second of a session, compared with a client and a
-    server alone and with mitmproxy; and the delay that it adds to a payload while so many sessions speak in
-    real time."""
+def measure_proxy(sessions: int, rounds: int, mitmdump: str | None) -> list[Row]:
+    """Return figures of the recording proxy, measured with so many sessions.
+
+    First its CPU time for each second of a session, compared with no proxy and with mitmproxy. Then the delay
+    that it adds to a payload while the sessions speak in real time."""
     seconds = sessions * SECONDS_OF_SPEECH
     direct = min(asyncio.run(_measure_cpu(sessions, None)).own for _ in range(rounds)) / seconds * 1e6
     ours = _measure_cost(_our_proxy, sessions, rounds)
@@ -55,34 +64,39 @@ def proxying(sessions: int, rounds: int, mitmdump: str | None) -> list[Row]:
         ]
     else:
         rows.append(("mitmproxy is not installed (--mitmdump PATH): nothing beside the proxy", 0.0, "", ""))
-    alone, through = (
+    waits_without, waits_with = (
         sorted(asyncio.run(_measure_waits(sessions, rounds, proxy))) for proxy in (None, _our_proxy)
     )
-    for name, place in (("p50", 49), ("p99", 98)):
-        cuts = [quantiles(waits, n=100, method="inclusive")[place] * 1e3 for waits in (alone, through)]
-        rows.append((f"a payload without a proxy, {sessions} sessions, {name}", cuts[0], "ms", ""))
+    for name, percent in (("p50", 50), ("p99", 99)):
+        without, through = (
+            quantiles(waits, n=100, method="inclusive")[percent - 1] * 1e3
+            for waits in (waits_without, waits_with)
+        )
+        rows.append((f"a payload without a proxy, {sessions} sessions, {name}", without, "ms", ""))
         rows.append(
-            (f"the proxy adds to a payload, {sessions} sessions, {name}", cuts[1] - cuts[0], "ms", "")
+            (f"the proxy adds to a payload, {sessions} sessions, {name}", through - without, "ms", "")
         )
     return rows
 
 
 def _measure_cost(proxy: ProxyCommand, sessions: int, rounds: int) -> float:
-    """Return the microseconds of CPU of the proxy's process for each second of a session, without its
-    start-up."""
+    """Return the CPU time of the proxy's process for each second of a session, in microseconds.
+
+    The CPU time of starting the proxy is subtracted."""
     idle = min(asyncio.run(_measure_cpu(0, proxy)).proxy for _ in range(rounds))
     busy = min(asyncio.run(_measure_cpu(sessions, proxy)).proxy for _ in range(rounds))
     return max(busy - idle, 1e-6) / sessions / SECONDS_OF_SPEECH * 1e6
 
 
 def _our_proxy(upstream: int, port: int, file: Path) -> list[str]:
-    place = f"http://{LOOPBACK}:{upstream}"
-    arguments = ["record", "--upstream", place, "--port", str(port), "--out", str(file)]
+    """Return the command line of our recording proxy."""
+    upstream_url = f"http://{LOOPBACK}:{upstream}"
+    arguments = ["record", "--upstream", upstream_url, "--port", str(port), "--out", str(file)]
     return [sys.executable, "-m", "spatius_sim", *arguments]
 
 
 def _mitmproxy(program: str) -> ProxyCommand:
-    """Return the function that makes the command line of mitmproxy."""
+    """Return a function that makes the command line of this mitmproxy program."""
 
     def command(upstream: int, port: int, file: Path) -> list[str]:
         mode = f"reverse:http://{LOOPBACK}:{upstream}"
@@ -92,8 +106,8 @@ def _mitmproxy(program: str) -> ProxyCommand:
 
 
 @dataclass(slots=True)
-class _Spent:
-    """CPU seconds of this process, and of the proxy's process from its start to its end."""
+class _CpuSeconds:
+    """CPU seconds of this process (`own`), and of the proxy's process from its start to its end."""
 
     own: float = 0.0
     proxy: float = 0.0
@@ -106,7 +120,7 @@ class _UpstreamPort:
     port: int
 
     def client(self) -> UpstreamClient:
-        """Make a client that connects there."""
+        """Return a client for this port, not yet connected."""
         return UpstreamClient(
             f"http://{LOOPBACK}:{self.port}{CONSOLE_ROOT}",
             f"ws://{LOOPBACK}:{self.port}{INGRESS_ROOT}",
@@ -119,9 +133,11 @@ class _UpstreamPort:
 
 @asynccontextmanager
 async def _start_proxy(
-    script: RecordedRun, proxy: ProxyCommand | None, spent: _Spent
+    script: RecordedRun, proxy: ProxyCommand | None, cpu: _CpuSeconds
 ) -> AsyncIterator[_UpstreamPort]:
-    """Start a replay server and, if asked, a proxy before it; then note what the proxy has spent."""
+    """Start a replay server and, if `proxy` is given, a proxy before it, and yield the port for clients.
+
+    Afterwards end both, and store the proxy's CPU seconds in `cpu`."""
     async with ReplayServer(script, Playing(speed=0)) as server:
         if proxy is None:
             yield _UpstreamPort(server.port)
@@ -136,16 +152,17 @@ async def _start_proxy(
                 yield _UpstreamPort(port)
             finally:
                 process.send_signal(signal.SIGINT)
-                used = await asyncio.to_thread(_wait_for_usage, process)
-                spent.proxy = used.ru_utime + used.ru_stime
+                usage = await asyncio.to_thread(_wait_for_usage, process)
+                cpu.proxy = usage.ru_utime + usage.ru_stime
 
 
 def _start_process(command: list[str]) -> "subprocess.Popen[bytes]":
+    """Start a command whose output is thrown away."""
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 async def _wait_until_listening(port: int) -> None:
-    """Wait until something listens on a port."""
+    """Wait until something listens on a port of this machine. Raises TimeoutError after two minutes."""
     async with asyncio.timeout(_LONGEST_SECONDS):
         while True:
             try:
@@ -158,55 +175,55 @@ async def _wait_until_listening(port: int) -> None:
 
 
 def _wait_for_usage(process: "subprocess.Popen[bytes]") -> resource.struct_rusage:
-    """Wait until a process ends, and return what it has used."""
-    _, status, used = os.wait4(process.pid, 0)
+    """Wait until a process ends, and return its resource usage."""
+    _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    return used
+    return usage
 
 
-async def _measure_cpu(sessions: int, proxy: ProxyCommand | None) -> _Spent:
-    """Speak so many sessions at once, each as fast as it can, and return what that cost."""
-    spent = _Spent()
-    script = read_recorded_run(session(0))
+async def _measure_cpu(sessions: int, proxy: ProxyCommand | None) -> _CpuSeconds:
+    """Run so many sessions at once, each as fast as it can, and return the CPU seconds spent."""
+    cpu = _CpuSeconds()
+    script = read_recorded_run(make_session_trace(0))
     pcm = bytes(script.turns[0].audio)
     script.turns *= max(1, sessions)
-    async with _start_proxy(script, proxy, spent) as place:
-        begun = time.process_time()
-        await asyncio.gather(*(_speak(place, pcm) for _ in range(sessions)))
-        spent.own = time.process_time() - begun
-    return spent
+    async with _start_proxy(script, proxy, cpu) as upstream:
+        started = time.process_time()
+        await asyncio.gather(*(_speak(upstream, pcm) for _ in range(sessions)))
+        cpu.own = time.process_time() - started
+    return cpu
 
 
-async def _speak(place: _UpstreamPort, pcm: bytes) -> None:
+async def _speak(upstream: _UpstreamPort, pcm: bytes) -> None:
     """Speak one turn as fast as possible, and wait for the end of its motion."""
-    async with asyncio.timeout(_LONGEST_SECONDS), place.client() as client:
-        await client.send(encode(ConfigureSession(RATE)))
+    async with asyncio.timeout(_LONGEST_SECONDS), upstream.client() as client:
+        await client.send(encode(ConfigureSession(SAMPLE_RATE)))
         for start in range(0, len(pcm), CHUNK_BYTES):
             await client.send(encode(AudioInput("request", pcm[start : start + CHUNK_BYTES])))
         await client.send(encode(AudioInput("request", end=True)))
         async for frame in client.frames():
-            # The end mark of motion stands after the two ids, within the first bytes.
-            if isinstance(frame, bytes) and b"\x18\x01" in frame[:64]:
+            if isinstance(frame, bytes) and END_MARK in frame[:END_MARK_WITHIN]:
                 break
 
 
 async def _measure_waits(sessions: int, turns: int, proxy: ProxyCommand | None) -> list[float]:
-    """Return the seconds from the end of each short turn to its payload, while so many sessions speak in real
-    time."""
-    script = read_recorded_run(session(0))
+    """Return how many seconds each short turn waits for its payload after its end.
+
+    Meanwhile so many sessions speak in real time."""
+    script = read_recorded_run(make_session_trace(0))
     script.turns[0].replies = script.turns[0].replies[:1]
     script.turns *= sessions * turns
-    async with _start_proxy(script, proxy, _Spent()) as place:
+    async with _start_proxy(script, proxy, _CpuSeconds()) as upstream:
         starts = (number * _CHUNK_SECONDS / sessions for number in range(sessions))
-        waits = await asyncio.gather(*(_speak_short_turns(place, start, turns) for start in starts))
+        waits = await asyncio.gather(*(_speak_short_turns(upstream, start, turns) for start in starts))
     return [seconds for session_waits in waits for seconds in session_waits]
 
 
-async def _speak_short_turns(place: _UpstreamPort, start: float, turns: int) -> list[float]:
-    """Speak short turns in real time, and return how long each waits for its first payload."""
+async def _speak_short_turns(upstream: _UpstreamPort, start: float, turns: int) -> list[float]:
+    """Speak short turns in real time from `start` on, and return the seconds each waits for its payload."""
     waits = []
-    async with asyncio.timeout(_LONGEST_SECONDS), place.client() as client:
-        await client.send(encode(ConfigureSession(RATE)))
+    async with asyncio.timeout(_LONGEST_SECONDS), upstream.client() as client:
+        await client.send(encode(ConfigureSession(SAMPLE_RATE)))
         frames = client.frames()
         await anext(frames)
         await asyncio.sleep(start)
@@ -216,8 +233,8 @@ async def _speak_short_turns(place: _UpstreamPort, start: float, turns: int) -> 
                 due += _CHUNK_SECONDS
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 end = chunk == _SHORT_TURN_CHUNKS - 1
-                begun = time.perf_counter()
+                sent_at = time.perf_counter()
                 await client.send(encode(AudioInput(f"request {turn}", bytes(CHUNK_BYTES), end)))
             await anext(frames)
-            waits.append(time.perf_counter() - begun)
+            waits.append(time.perf_counter() - sent_at)
     return waits

@@ -1,4 +1,4 @@
-"""`python -m spatius_sim.benchmarks.servers KIND`: a server in a process of its own, to be measured.
+"""`python -m spatius_sim.benchmarks.servers KIND`: a server in its own process, to be measured.
 
 The server prints its port, then one line of figures for each line that it reads, and ends with its input. The
 kinds: `ours`; `traced`, ours with a trace; and `bare`, the least that could do the job: an aiohttp handler
@@ -35,29 +35,30 @@ from spatius_sim.trace.events import TraceHeader
 
 _RATE = 16000
 _CONFIRM = encode(ConfirmSession("constant"))
-_STATM = Path("/proc/self/statm")
+_MEMORY_FILE = Path("/proc/self/statm")
 
 
 def _encode_motion(keyframes: int, *, end: bool) -> bytes:
+    """Return a motion response of so many keyframes, all zeros."""
     return encode(MotionResponse("constant", "constant", end, np.zeros((keyframes, WIDTH), np.float32)))
 
 
-_FIRST, _NEXT, _LAST = (
+_FIRST_MOTION, _NEXT_MOTION, _LAST_MOTION = (
     _encode_motion(50, end=False),
     _encode_motion(100, end=False),
     _encode_motion(50, end=True),
 )
 
 
-_KEPT = web.AppKey("kept", list[bytes])
+_KEPT_FRAMES = web.AppKey("kept", list[bytes])
 _SYNTHESIZES = web.AppKey("synthesizes", bool)
 
 
 async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
-    """Answer one session with the least that could do the job."""
+    """Serve one session with the least work that could do: parse each message, answer with constant bytes."""
     socket = web.WebSocketResponse(compress=False)
     await socket.prepare(request)
-    kept = request.app.get(_KEPT)
+    kept = request.app.get(_KEPT_FRAMES)
     answer = _new_answer() if request.app[_SYNTHESIZES] else None
     segment, audio_bytes = 0, 0
     async for frame in socket:
@@ -81,7 +82,7 @@ async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
             continue
         audio_bytes += len(message.client_audio_input.audio)
         if audio_bytes * KEYFRAMES_PER_SECOND > segment_end(segment) * _RATE * BYTES_PER_SAMPLE:
-            motion = _NEXT if segment else _FIRST
+            motion = _NEXT_MOTION if segment else _FIRST_MOTION
             if kept is not None:
                 # A copy that is made for this answer, as ours are.
                 motion = bytes(bytearray(motion))
@@ -89,31 +90,36 @@ async def _answer_bare(request: web.Request) -> web.WebSocketResponse:
             await socket.send_bytes(motion)
             segment += 1
         if message.client_audio_input.end:
-            await socket.send_bytes(_LAST)
+            await socket.send_bytes(_LAST_MOTION)
             segment, audio_bytes = 0, 0
     return socket
 
 
 def _new_answer() -> SynthesizedAnswer:
+    """Return an answer that synthesises motion from audio."""
     return SynthesizedAnswer("constant", "constant", _RATE, 1)
 
 
 async def _answer_token_request(request: web.Request) -> web.Response:
+    """Answer every token request with the same token."""
     await request.read()
     return web.Response(text='{"sessionToken":"constant"}', content_type="application/json")
 
 
 def _read_figures() -> dict[str, float]:
-    """Read the CPU seconds and the resident bytes of this process."""
-    if _STATM.exists():
-        resident = int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    """Return the CPU seconds and the resident bytes of this process."""
+    if _MEMORY_FILE.exists():
+        _, resident_pages, *_ = _MEMORY_FILE.read_text().split()
+        resident = int(resident_pages) * os.sysconf("SC_PAGE_SIZE")
     else:
         resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {"cpu": time.process_time(), "resident": resident}
 
 
 async def _report(port: int, begin_anew: Callable[[], object] = lambda: None) -> None:
-    """Answer every line on standard input with figures, and begin a new trace after each."""
+    """Print the port, then the figures for each line on standard input, until the input ends.
+
+    Calls `begin_anew` after each line."""
     lines = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
@@ -146,7 +152,7 @@ async def serve_bare(*, keeping: bool, synthesizing: bool = False) -> None:
     app[_SYNTHESIZES] = synthesizing
     kept: list[bytes] = []
     if keeping:
-        app[_KEPT] = kept
+        app[_KEPT_FRAMES] = kept
     app.router.add_post(SESSION_TOKENS_PATH, _answer_token_request)
     app.router.add_get(WEBSOCKET_PATH, _answer_bare)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

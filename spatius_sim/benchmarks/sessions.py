@@ -1,4 +1,4 @@
-"""Drives sessions at next to no cost, so that a benchmark measures the server."""
+"""Drives sessions with very little CPU time, so that a benchmark measures the server and not its clients."""
 
 import asyncio
 import struct
@@ -15,15 +15,18 @@ from spatius_sim.protocol.messages import AudioInput, ConfigureSession
 
 CHUNK_SECONDS = 0.1
 _CHUNK_BYTES = int(PLAN_SAMPLE_RATE * CHUNK_SECONDS) * BYTES_PER_SAMPLE
-_CLOSE = b"\x88\x80\0\0\0\0"
+_CLOSE_FRAME = b"\x88\x80\0\0\0\0"
+"""A client's close frame without a code. Its mask is zeros."""
+
 _TIMEOUT_SECONDS = 60.0
 
 
 def _make_frame(payload: bytes) -> bytes:
-    """Make a binary frame of a client; a mask of zeros leaves the payload as it is."""
-    if len(payload) < 126:
-        return struct.pack("!BB4x", 0x82, 0x80 | len(payload)) + payload
-    return struct.pack("!BBH4x", 0x82, 0x80 | 126, len(payload)) + payload
+    """Return a binary frame of a client (RFC 6455, 5.2). A mask of zeros leaves the payload as it is."""
+    final_binary, is_masked, length_in_2_bytes = 0x82, 0x80, 126
+    if len(payload) < length_in_2_bytes:
+        return struct.pack("!BB4x", final_binary, is_masked | len(payload)) + payload
+    return struct.pack("!BBH4x", final_binary, is_masked | length_in_2_bytes, len(payload)) + payload
 
 
 CONFIGURE = _make_frame(encode(ConfigureSession(PLAN_SAMPLE_RATE)))
@@ -31,7 +34,7 @@ END = _make_frame(encode(AudioInput("request", end=True)))
 
 
 def speech_frames(seconds: float) -> list[bytes]:
-    """Make frames of 100 ms of speech each."""
+    """Return so many seconds of speech as frames of 100 ms each."""
     pcm = speech("benchmark", int(seconds * PLAN_SAMPLE_RATE))
     starts = range(0, len(pcm), _CHUNK_BYTES)
     return [_make_frame(encode(AudioInput("request", pcm[start : start + _CHUNK_BYTES]))) for start in starts]
@@ -39,35 +42,38 @@ def speech_frames(seconds: float) -> list[bytes]:
 
 @dataclass(slots=True)
 class BenchSession(asyncio.Protocol):
-    """Drives one connection, and notes when each frame comes (monotonic seconds)."""
+    """One connection of a client. `arrivals` says when each frame came (monotonic seconds)."""
 
     upgrade: bytes
     arrivals: list[float] = field(default_factory=list)
     _buffer: bytearray = field(default_factory=bytearray)
     _upgraded: bool = False
     _transport: asyncio.Transport | None = None
-    _wanted: int = 0
-    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _frames_awaited: int = 0
+    _wait_over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the upgrade, and configure without waiting for it."""
+        """Send the upgrade request."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         transport.write(self.upgrade)
 
     def data_received(self, data: bytes) -> None:
-        """Count whole frames."""
+        """Note when each complete frame came, and end the wait if enough frames have come.
+
+        The end of the upgrade's answer comes first: then configure the session."""
         self._buffer += data
         if not self._upgraded:
-            head, found, _ = self._buffer.partition(b"\r\n\r\n")
-            if not found:
+            head, head_end, _ = self._buffer.partition(b"\r\n\r\n")
+            if not head_end:
                 return
             if not head.startswith(b"HTTP/1.1 101"):
                 raise RuntimeError(f"the upgrade was refused: {head[:60]!r}")
-            del self._buffer[: len(head) + 4]
+            del self._buffer[: len(head) + len(head_end)]
             self._upgraded = True
             self.send(CONFIGURE)
         while len(self._buffer) >= 2:
+            # A length of 126 means that the length follows in 2 bytes, and 127 in 8 bytes.
             length, start = self._buffer[1] & 127, 2
             if length > 125:
                 start = 4 if length == 126 else 10
@@ -78,31 +84,33 @@ class BenchSession(asyncio.Protocol):
                 break
             del self._buffer[: start + length]
             self.arrivals.append(time.monotonic())
-        if len(self.arrivals) >= self._wanted:
-            self._arrived.set()
+        if len(self.arrivals) >= self._frames_awaited:
+            self._wait_over.set()
 
     def connection_lost(self, error: Exception | None) -> None:
         """End the wait: nothing more will come."""
-        self._arrived.set()
+        self._wait_over.set()
 
     def send(self, frames: bytes) -> None:
-        """Send frames."""
+        """Send the bytes of one or more frames."""
         assert self._transport is not None
         self._transport.write(frames)
 
-    async def received(self, count: int) -> None:
-        """Wait until so many frames have come in all."""
-        self._wanted = count
+    async def wait_for_frames(self, count: int) -> None:
+        """Wait until `count` frames have come since the beginning.
+
+        Raises RuntimeError if the server closes the connection before."""
+        self._frames_awaited = count
         if len(self.arrivals) < count:
-            self._arrived.clear()
-            await asyncio.wait_for(self._arrived.wait(), _TIMEOUT_SECONDS)
+            self._wait_over.clear()
+            await asyncio.wait_for(self._wait_over.wait(), _TIMEOUT_SECONDS)
         if len(self.arrivals) < count:
             raise RuntimeError("the server closed the connection")
 
     def close(self) -> None:
         """Send a close frame and close the connection."""
         assert self._transport is not None
-        self._transport.write(_CLOSE)
+        self._transport.write(_CLOSE_FRAME)
         self._transport.close()
 
 
@@ -115,8 +123,10 @@ class Driver:
 
     @classmethod
     async def at(cls, port: int) -> "Driver":
-        """Make a driver for this port, with a token that lives for an hour."""
-        asked = await ask_for_token(f"http://{LOOPBACK}:{port}{CONSOLE_ROOT}", "key", int(time.time()) + 3600)
+        """Return a driver for this port. Asks the server for a token that lives for an hour."""
+        token_answer = await ask_for_token(
+            f"http://{LOOPBACK}:{port}{CONSOLE_ROOT}", "key", int(time.time()) + 3600
+        )
         lines = [
             f"GET {WEBSOCKET_PATH}?id=avatar HTTP/1.1",
             f"Host: {LOOPBACK}:{port}",
@@ -125,7 +135,7 @@ class Driver:
             "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
             "X-App-ID: app",
-            f"X-Session-Key: {token_in(asked)}",
+            f"X-Session-Key: {token_in(token_answer)}",
         ]
         return cls(port, "\r\n".join([*lines, "", ""]).encode())
 
@@ -133,32 +143,33 @@ class Driver:
         """Open a session and wait until it is confirmed."""
         loop = asyncio.get_running_loop()
         _, session = await loop.create_connection(lambda: BenchSession(self.upgrade), LOOPBACK, self.port)
-        await session.received(1)
+        await session.wait_for_frames(1)
         return session
 
     async def speak(self, frames: list[bytes], responses: int) -> None:
-        """Run one session from its beginning to its end, as fast as the server takes it."""
+        """Run one session as fast as the server takes the frames, and wait for so many responses."""
         session = await self.open()
         for frame in frames:
             session.send(frame)
             await asyncio.sleep(0)  # A Server SDK awaits every send, too.
         session.send(END)
-        await session.received(1 + responses)
+        await session.wait_for_frames(1 + responses)
         session.close()
 
     async def speak_paced(self, frames: list[bytes], start: float, borders: list[int]) -> list[float]:
-        """Run one session in real time. Return the seconds from each frame that makes a response due
-        (`borders`) to that response. The first frame goes out `start` seconds from now, then one every 100
-        ms."""
+        """Run one session in real time, and return how many seconds each response takes.
+
+        `borders` are the numbers of the frames that make a response due: its time counts from there. The
+        first frame is sent in `start` seconds, and then one every 100 ms."""
         session = await self.open()
-        due: list[float] = []
-        begin = time.monotonic() + start
+        due_times: list[float] = []
+        first_at = time.monotonic() + start
         for number, frame in enumerate(frames):
-            await asyncio.sleep(begin + number * CHUNK_SECONDS - time.monotonic())
+            await asyncio.sleep(first_at + number * CHUNK_SECONDS - time.monotonic())
             session.send(frame)
             if number in borders:
-                due.append(time.monotonic())
-        await session.received(1 + len(borders))
+                due_times.append(time.monotonic())
+        await session.wait_for_frames(1 + len(borders))
         session.close()
         arrivals = session.arrivals[1 : 1 + len(borders)]
-        return [arrived - sent for arrived, sent in zip(arrivals, due, strict=True)]
+        return [arrival - due for arrival, due in zip(arrivals, due_times, strict=True)]

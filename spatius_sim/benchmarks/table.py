@@ -7,11 +7,11 @@ from rich.table import Table
 from rich.text import Text
 
 Row = tuple[str, float, str, str, bool]
-"""Name, value, unit, promise ("" if there is none), and whether the promise is kept."""
+"""One line of the table: name, value, unit, promise ("" if there is none), and whether it is kept."""
 
 
 def print_figures(console: Console, rows: Iterable[Row]) -> None:
-    """Print one line for each figure; a promise that is not kept is red."""
+    """Print the figures as a table, one line each. A promise that is not kept is red."""
     table = Table(title="spatius-sim bench", box=None, padding=(0, 2, 0, 0), title_justify="left")
     table.add_column("figure")
     table.add_column("value", justify="right")

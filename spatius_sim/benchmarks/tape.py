@@ -1,6 +1,6 @@
-"""Measures what it costs to read and to replay tapes. The rows are (name, value, unit, mark).
+"""Measures how fast tapes are read and replayed. The rows are (name, value, unit, mark).
 
-The mark is the promise, "" if there is none.
+The mark is the promise, or "" if there is none.
 """
 
 import asyncio
@@ -27,18 +27,23 @@ from spatius_sim.trace.reading import read_upstream
 
 Row = tuple[str, float, str, str]
 
-RATE = 16000
+SAMPLE_RATE = 16000
 CHUNK_BYTES = 3200
 SECONDS_OF_SPEECH = 20
 _LONGEST_SECONDS = 120.0
 
+END_MARK, END_MARK_WITHIN = b"\x18\x01", 64
+"""The end mark of a motion response: field 3 is true. It stands after the two ids, in the first bytes."""
 
-def reading(sessions: int, rounds: int) -> list[Row]:
-    """Measure how fast a tape is read and checked, compared with plain msgpack on the same bytes."""
+
+def measure_reading(sessions: int, rounds: int) -> list[Row]:
+    """Return how fast a tape of so many sessions is read, compared with plain msgpack on the same bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.tape"
         write_traces(
-            path, TapeHeader("bench", redactions=("secrets",)), [session(n) for n in range(sessions)]
+            path,
+            TapeHeader("bench", redactions=("secrets",)),
+            [make_session_trace(n) for n in range(sessions)],
         )
         ours = min(_time(lambda: _read_tape(path)) for _ in range(rounds))
         plain = min(_time(lambda: _read_plainly(path)) for _ in range(rounds))
@@ -51,28 +56,28 @@ def reading(sessions: int, rounds: int) -> list[Row]:
     ]
 
 
-def replaying(sessions: int) -> list[Row]:
-    """Measure how fast sessions are replayed, ten at a time, in multiples of the time that their speech
-    takes."""
+def measure_replaying(sessions: int) -> list[Row]:
+    """Return how many times faster than real time so many sessions are replayed, ten at a time."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.tape"
-        write_traces(path, TapeHeader("bench", redactions=("secrets",)), [session(0)] * sessions)
+        write_traces(path, TapeHeader("bench", redactions=("secrets",)), [make_session_trace(0)] * sessions)
         script = read_script(path)
-    spent = asyncio.run(_replay(script, sessions))
-    return [("replaying at once", sessions * SECONDS_OF_SPEECH / spent, "x real time", "")]
+    seconds = asyncio.run(_replay(script, sessions))
+    return [("replaying at once", sessions * SECONDS_OF_SPEECH / seconds, "x real time", "")]
 
 
-def session(number: int) -> Trace:
-    """Make the trace of one session as a proxy sees it: speech in chunks of 100 ms, and its motion."""
-    pcm = speech(f"bench {number}", SECONDS_OF_SPEECH * RATE)
-    answer = SynthesizedAnswer("connection", "request", RATE, number)
+def make_session_trace(number: int) -> Trace:
+    """Return the trace of one session as a proxy records it: speech in chunks of 100 ms, and its motion."""
+    pcm = speech(f"bench {number}", SECONDS_OF_SPEECH * SAMPLE_RATE)
+    answer = SynthesizedAnswer("connection", "request", SAMPLE_RATE, number)
     events: list[Event] = []
 
     def add(raw: bytes, *, sent: bool) -> None:
+        """Add a frame that the server sent or received."""
         what: EventKind = Sent(raw, read_upstream(raw)) if sent else Received(raw, read_upstream(raw))
         events.append(Event(len(events), len(events), Lane.UPSTREAM, "upstream-1", what))
 
-    add(encode(ConfigureSession(RATE)), sent=False)
+    add(encode(ConfigureSession(SAMPLE_RATE)), sent=False)
     add(encode(ConfirmSession("connection")), sent=True)
     for start in range(0, len(pcm), CHUNK_BYTES):
         chunk = pcm[start : start + CHUNK_BYTES]
@@ -86,17 +91,20 @@ def session(number: int) -> Trace:
 
 
 def _read_tape(path: Path) -> None:
+    """Read all records of a tape."""
     with open_tape(path) as file:
         for _ in TapeReader(file, str(path)).stored_records():
             pass
 
 
 def _read_events(path: Path) -> None:
+    """Read all records of a tape as events, and check each."""
     for _ in records_of(path):
         pass
 
 
 def _read_plainly(path: Path) -> None:
+    """Read the same bytes with msgpack alone."""
     with path.open("rb") as file:
         for name, _, body in msgpack.Unpacker(file):
             if name != "BLOB":
@@ -104,36 +112,36 @@ def _read_plainly(path: Path) -> None:
 
 
 def _time(work: Callable[[], None]) -> float:
-    begun = time.perf_counter()
+    """Return how many seconds a function takes."""
+    started = time.perf_counter()
     work()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 async def _replay(script: RecordedRun, sessions: int) -> float:
-    """Replay all sessions, and return how many seconds that takes."""
+    """Replay so many sessions, ten at a time, and return how many seconds this takes."""
     pcm = bytes(script.turns[0].audio)
     async with ReplayServer(script, Playing(speed=0)) as server:
-        begun = time.perf_counter()
-        for begin in range(0, sessions, 10):
-            await asyncio.gather(*(_speak(server, pcm) for _ in range(begin, min(begin + 10, sessions))))
-        return time.perf_counter() - begun
+        started = time.perf_counter()
+        for first in range(0, sessions, 10):
+            await asyncio.gather(*(_speak(server, pcm) for _ in range(first, min(first + 10, sessions))))
+        return time.perf_counter() - started
 
 
 async def _speak(server: ReplayServer, pcm: bytes) -> None:
     """Speak one turn as fast as possible, and wait for the end of its motion."""
     async with asyncio.timeout(_LONGEST_SECONDS), _make_client(server) as client:
-        await client.send(encode(ConfigureSession(RATE)))
+        await client.send(encode(ConfigureSession(SAMPLE_RATE)))
         for start in range(0, len(pcm), CHUNK_BYTES):
             await client.send(encode(AudioInput("request", pcm[start : start + CHUNK_BYTES])))
         await client.send(encode(AudioInput("request", end=True)))
         async for frame in client.frames():
-            # The end mark of motion stands after the two ids, within the first bytes.
-            if isinstance(frame, bytes) and b"\x18\x01" in frame[:64]:
+            if isinstance(frame, bytes) and END_MARK in frame[:END_MARK_WITHIN]:
                 break
 
 
 def _make_client(server: ReplayServer) -> UpstreamClient:
-    """Make a client that connects to this server."""
+    """Return a client for this server, not yet connected."""
     return UpstreamClient(
         server.console_endpoint,
         server.ingress_endpoint,

@@ -40,7 +40,7 @@ class Control:
         self._server = server
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Add the routes of the control interface, under the prefix."""
+        """Add the routes of the control interface, all under PREFIX."""
         routes: list[tuple[str, str, Handler]] = [
             ("GET", "/openapi.json", self._openapi),
             ("GET", "/sessions", self._list_sessions),
@@ -57,10 +57,11 @@ class Control:
             router.add_route(method, PREFIX + path, _guard(handler))
 
     async def _openapi(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the OpenAPI description of this interface."""
         return web.Response(text=OPENAPI.read_text(), content_type="application/json")
 
     async def _list_sessions(self, request: web.Request) -> web.StreamResponse:
-        """List the open and the past sessions."""
+        """Answer with the open and the past sessions."""
         journal = self._server.journal
         return _answer_json(
             {
@@ -70,14 +71,16 @@ class Control:
         )
 
     async def _get_session(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the session that the path names, or 404."""
         record = self._server.journal.find_session(request.match_info["session"])
         return _answer_unknown("session") if record is None else _answer_json(self._describe_session(record))
 
     def _describe_session(self, record: SessionRecord) -> dict[str, Any]:
+        """Return the fields of a session, without secrets."""
         return asdict(texts_without_secrets(record, self._server.journal.secrets))
 
     async def _trace(self, request: web.Request) -> web.StreamResponse:
-        """List the events of one session; with `raw=1` also their bytes."""
+        """Answer with the events of the session that the path names; with `raw=1` also their bytes."""
         journal = self._server.journal
         record = journal.find_session(request.match_info["session"])
         if record is None:
@@ -89,16 +92,19 @@ class Control:
         )
 
     async def _list_rooms(self, request: web.Request) -> web.StreamResponse:
+        """Answer with all rooms by name."""
         return _answer_json({name: asdict(room) for name, room in self._server.rooms.by_name.items()})
 
     async def _scenarios(self, request: web.Request) -> web.StreamResponse:
+        """Answer with all scenarios that can be played by name."""
         return _answer_json([_describe_scenario(scenario) for scenario in (NO_FAULTS, *shipped_scenarios())])
 
     async def _scenario(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the scenario that is played now."""
         return _answer_json(_describe_scenario(self._server.scenario))
 
     async def _play(self, request: web.Request) -> web.StreamResponse:
-        """Play the scenario that the body asks for."""
+        """Play the scenario that the body names or holds, and answer with it; 400 if there is none."""
         try:
             self._server.play(_read_scenario(await body_of(request)))
         except UsageError as error:
@@ -106,33 +112,36 @@ class Control:
         return await self._scenario(request)
 
     async def _play_nothing(self, request: web.Request) -> web.StreamResponse:
+        """Play no faults from now on, and answer with this scenario."""
         self._server.play(NO_FAULTS)
         return await self._scenario(request)
 
     async def _reset(self, request: web.Request) -> web.StreamResponse:
+        """Reset the server, and answer with the scenario that it plays then."""
         await self._server.reset()
         return await self._scenario(request)
 
 
 def _read_scenario(body: bytes) -> Scenario:
-    """Read the scenario that a body asks for. Raises UsageError."""
+    """Return the scenario that a body names or holds. Raises UsageError if there is none."""
     try:
-        asked = json.loads(body)
+        document = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise UsageError("the body is not JSON") from error
-    match asked:
-        case {"name": str(name)} if len(asked) == 1:
+    match document:
+        case {"name": str(name)} if len(document) == 1:
             return NO_FAULTS if name == NO_FAULTS.name else shipped_scenario(name)
-        case {"yaml": str(text)} if len(asked) == 1:
+        case {"yaml": str(text)} if len(document) == 1:
             return parse_scenario(text.encode(errors="replace"), "yaml", "from the control interface")
         case _:
             raise UsageError('the body must be {"name": ...} or {"yaml": ...}')
 
 
 def _guard(handler: Handler) -> Handler:
-    """Wrap a handler so that it refuses requests from other machines and their web pages."""
+    """Return a handler that refuses requests from other machines and their web pages."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
+        """Answer 403 if the Host or the Origin of the request is not this machine."""
         origin = request.headers.get("Origin")
         hosts = [f"//{request.headers.get('Host', '')}", *([origin] if origin is not None else [])]
         if not all(_is_loopback(host) for host in hosts):
@@ -143,6 +152,7 @@ def _guard(handler: Handler) -> Handler:
 
 
 def _is_loopback(url: str) -> bool:
+    """Whether the host of a URL is this machine."""
     try:
         return urlsplit(url).hostname in _LOOPBACK_NAMES
     except ValueError:
@@ -150,28 +160,30 @@ def _is_loopback(url: str) -> bool:
 
 
 def _describe_scenario(scenario: Scenario) -> dict[str, Any]:
+    """Return what this interface tells of a scenario."""
     return {"name": scenario.name, "about": scenario.about, "faults": len(scenario.faults)}
 
 
 def _event_to_json(entry: Entry, *, raw: bool) -> dict[str, Any]:
-    """Turn an event into JSON values; with `raw` also its bytes."""
-    shown: dict[str, Any] = {"at_ns": entry.at_ns, "lane": str(entry.lane)}
+    """Return an event as JSON values; with `raw` also its bytes, in base64."""
+    values: dict[str, Any] = {"at_ns": entry.at_ns, "lane": str(entry.lane)}
     if isinstance(entry.what, str | bytes):
         data = entry.what.encode() if isinstance(entry.what, str) else entry.what
-        shown |= {
+        values |= {
             "event": "sent" if entry.sent else "received",
             "bytes": len(data),
             "message": _to_json(read_upstream(entry.what)),
         }
     else:
         data = getattr(entry.what, "raw", b"") if entry.lane is Lane.EGRESS else b""
-        shown |= {"event": type(entry.what).__name__.lower(), **_to_json(entry.what)}
-    return shown | {"raw": b64encode(data).decode()} if raw and data else shown
+        values |= {"event": type(entry.what).__name__.lower(), **_to_json(entry.what)}
+    return values | {"raw": b64encode(data).decode()} if raw and data else values
 
 
 def _to_json(value: Any) -> Any:
-    """Turn a value into JSON values: bytes and keyframes become their number, a message its type and
-    fields."""
+    """Return a value as JSON values.
+
+    Of bytes and keyframes only the number is told. A dataclass becomes its type and its fields."""
     match value:
         case bytes():
             return f"{len(value)} bytes"
@@ -182,15 +194,17 @@ def _to_json(value: Any) -> Any:
         case tuple():
             return [_to_json(part) for part in value]
         case _ if is_dataclass(value) and not isinstance(value, type):
-            inside = {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
-            return {"type": type(value).__name__} | inside
+            members = {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
+            return {"type": type(value).__name__} | members
         case _:
             return value
 
 
 def _answer_unknown(kind: str) -> web.Response:
+    """Return a 404: no thing of this kind has the name."""
     return _answer_json({"error": f"no such {kind}"}, 404)
 
 
 def _answer_json(value: Any, status: int = 200) -> web.Response:
+    """Return a value as a JSON response that nobody may cache."""
     return web.json_response(value, status=status, headers={"Cache-Control": "no-store"})

@@ -1,5 +1,4 @@
-"""Runs the mock Motion Server in a thread of its own, so that synchronous tests and any event loop can use
-it."""
+"""Runs the mock Motion Server in its own thread, for synchronous tests and for tests in any event loop."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +9,11 @@ from spatius_sim.model.scenario.scenario import Scenario
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.server.session_log import SessionRecord
 
-_SECONDS = 30.0
+_LONGEST_CALL_SECONDS = 30.0
 
 
 class RunningMotionServer:
-    """The value of the fixture `motion_server`: its endpoints, and what a test may do to the server."""
+    """The value of the fixture `motion_server`: the server's endpoints, and methods for tests."""
 
     def __init__(self, server: MotionServer, loop: BackgroundLoop) -> None:
         self._server, self._loop = server, loop
@@ -26,13 +25,15 @@ class RunningMotionServer:
         """The environment variables by which a relay finds the endpoints."""
 
     def play(self, scenario: str | Scenario) -> None:
-        """Play a scenario for all sessions that open from now on: a shipped name, the path of a .yaml file,
-        or a Scenario. Raises UsageError if there is none."""
+        """Play a scenario for all sessions that open from now on.
+
+        The scenario is a shipped name, the path of a .yaml file, or a Scenario. Raises UsageError if there is
+        no such scenario."""
 
         async def play() -> None:
             self._server.play_named(scenario)
 
-        self._loop.run(play(), _SECONDS)
+        self._loop.run(play(), _LONGEST_CALL_SECONDS)
 
     def sessions(self) -> list[SessionRecord]:
         """Return all sessions; the past sessions come first."""
@@ -40,32 +41,31 @@ class RunningMotionServer:
         async def list_sessions() -> list[SessionRecord]:
             return [*self._server.journal.past, *self._server.journal.open.values()]
 
-        return self._loop.run(list_sessions(), _SECONDS)
+        return self._loop.run(list_sessions(), _LONGEST_CALL_SECONDS)
 
     def die(self) -> None:
-        """Cut every open connection off, as a crashing server would."""
+        """Abort every open connection, as a crashing server would."""
 
         async def die() -> None:
             self._server.die()
 
-        self._loop.run(die(), _SECONDS)
+        self._loop.run(die(), _LONGEST_CALL_SECONDS)
 
     def reset(self) -> None:
-        """Close and forget all sessions, and play no faults: as after the start."""
-        self._loop.run(self._server.reset(), _SECONDS)
+        """Close and forget all sessions, and play the first scenario again, as after the start."""
+        self._loop.run(self._server.reset(), _LONGEST_CALL_SECONDS)
 
 
 @contextmanager
 def running_motion_server(**options: Any) -> Iterator[RunningMotionServer]:
-    """Run a server: `with running_motion_server(scenario=...) as server:`, with the keywords of
-    MotionServer."""
+    """Start a server, yield it, and stop it afterwards. The options are the keywords of MotionServer."""
     loop = BackgroundLoop()
     server = MotionServer(**options)
     try:
-        loop.run(server.__aenter__(), _SECONDS)
+        loop.run(server.__aenter__(), _LONGEST_CALL_SECONDS)
         try:
             yield RunningMotionServer(server, loop)
         finally:
-            loop.run(server.__aexit__(None, None, None), _SECONDS)
+            loop.run(server.__aexit__(None, None, None), _LONGEST_CALL_SECONDS)
     finally:
         loop.stop()

@@ -50,12 +50,15 @@ class MotionServer(motion_server.MotionServerShell):
         return endpoint_variables(self.console_endpoint, self.ingress_endpoint)
 
     def relay_environment(self, api_key: str) -> dict[str, str]:
-        """Return all environment variables that our reference relay reads, with ids that mean nothing."""
+        """Return all environment variables that our reference relay reads.
+
+        Their app id and avatar id cause no faults."""
         return self.environment | credential_variables(api_key, APP_ID, AVATAR_ID)
 
     def play_named(self, scenario: str | Scenario) -> None:
-        """Play a scenario for all sessions that open from now on; it is given by name, by path or as a
-        value."""
+        """Play a scenario for all sessions that open from now on.
+
+        The scenario is a shipped name, the path of a .yaml file, or a Scenario."""
         self.play(_find_scenario(scenario))
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
@@ -64,7 +67,8 @@ class MotionServer(motion_server.MotionServerShell):
         Control(self).add_routes(router)
 
 
-def _find_scenario(wanted: str | Scenario) -> Scenario:
-    if isinstance(wanted, Scenario):
-        return wanted
-    return NO_FAULTS if wanted == NO_FAULTS.name else find_scenario(wanted)
+def _find_scenario(scenario: str | Scenario) -> Scenario:
+    """Return the scenario with this name or path, or the Scenario itself. Raises UsageError."""
+    if isinstance(scenario, Scenario):
+        return scenario
+    return NO_FAULTS if scenario == NO_FAULTS.name else find_scenario(scenario)
