@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 import numpy as np
 
@@ -122,9 +123,15 @@ def speech(label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
         return bytes(samples * BYTES_PER_SAMPLE)
     seed = int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())
     noise = np.random.Generator(np.random.PCG64(seed)).uniform(-1.0, 1.0, samples)
-    seconds = np.arange(samples) / PLAN_SAMPLE_RATE
-    loudness = 0.55 - 0.45 * np.cos(2 * np.pi * _SYLLABLES_PER_SECOND * seconds)
+    loudness = _loudness(samples.bit_length())[:samples]
     spoken = (noise * loudness * _VOICE_PEAK).astype("<i2")
     if sound is Sound.PAUSES:
         spoken[samples // 5 : samples * 4 // 5] = 0
     return spoken.tobytes()
+
+
+@cache
+def _loudness(bits: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return how loud each of the first 2 ** `bits` samples of speech is, from 0.1 to 1."""
+    seconds = np.arange(1 << bits) / PLAN_SAMPLE_RATE
+    return 0.55 - 0.45 * np.cos(2 * np.pi * _SYLLABLES_PER_SECOND * seconds)

@@ -39,7 +39,7 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     ServerError,
 )
-from spatius_sim.subjects.server_door import OpenSession, ServerDoor, SocketDoor
+from spatius_sim.subjects.server_door import OpenSession, ServerDoor, ServerSocketDoor
 from spatius_sim.subjects.subject import Patience, canary_key
 from spatius_sim.subjects.waiting import AdaptiveTimeout, MessageWatch, chunks, loop_time, wait_until
 from spatius_sim.trace.events import (
@@ -126,7 +126,7 @@ class ServerSubject:
     ) -> None:
         self.target = shown_url(address.ingress)
         self._address = address
-        self._door: ServerDoor = door or SocketDoor(address.console, address.ingress)
+        self._door: ServerDoor = door or ServerSocketDoor(address.console, address.ingress)
         self._lacks = address.lacks
         self._recorder, self._seed, self._patience = recorder, seed, patience
         self._settling = AdaptiveTimeout(patience.settle)

@@ -42,7 +42,7 @@ class ServerDoor(Protocol):
         upgrade is refused, UnreachableError if no answer comes."""
 
 
-class SocketDoor:
+class ServerSocketDoor:
     """A Motion Server at two URLs."""
 
     def __init__(self, console: str, ingress: str) -> None:
@@ -71,7 +71,7 @@ class SocketDoor:
         )
 
 
-class MemoryDoor:
+class ServerMemoryDoor:
     """A Motion Server in virtual time. It is the same to it where the credentials stand."""
 
     def __init__(self, loop: VirtualLoop, server: session_client.Server) -> None:

@@ -14,7 +14,7 @@ from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import Plan
-from spatius_sim.subjects.relay.in_memory import dial_in_memory
+from spatius_sim.subjects.relay.door import RelayMemoryDoor
 from spatius_sim.subjects.relay.subject import RelaySubject
 from spatius_sim.subjects.subject import Patience, Subject, canary_key
 from spatius_sim.tests.model.relay.dialogue import MakeRelay
@@ -66,8 +66,7 @@ async def miniature_relay(
             seed,
             patience,
             motion_server,
-            dial=dial_in_memory(virtual_relay),
-            unix_time=loop.unix_time,
+            door=RelayMemoryDoor(loop, virtual_relay),
         )
         return
     recorder = LiveRecorder(wire=spoken_wire, most_events=most_events)

@@ -31,7 +31,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.client import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
 from spatius_sim.subjects.server import ServerAddress, ServerSubject
-from spatius_sim.subjects.server_door import MemoryDoor
+from spatius_sim.subjects.server_door import ServerMemoryDoor
 from spatius_sim.subjects.subject import Patience, Subject, WorkLoop, canary_key
 from spatius_sim.tests.model.relay.dialogue import MakeRelay
 from spatius_sim.tests.running_miniature import Talkative, miniature_relay
@@ -106,7 +106,7 @@ async def attached(suspect: Suspect, seed: int) -> AsyncIterator[Subject[Any]]:
             loop = asyncio.get_running_loop()
             if isinstance(loop, VirtualLoop):
                 place = ServerAddress(_NOWHERE, _NOWHERE, key, find_lacks=False)
-                door = MemoryDoor(loop, VirtualMiniatureServer(loop, brain))
+                door = ServerMemoryDoor(loop, VirtualMiniatureServer(loop, brain))
                 yield ServerSubject(place, LiveRecorder(clock_ns=loop.time_ns), seed, Patience(), door)
                 return
             async with MiniatureServer(brain) as server:

@@ -23,13 +23,15 @@ from spatius_sim.trace.events import (
     Value,
 )
 from spatius_sim.trace.known_secrets import MOST_SECRETS, KnownSecrets
-from spatius_sim.trace.reading import read_frame, read_parts
+from spatius_sim.trace.reading import read_frame
 from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
 from spatius_sim.wires import Wire
+from spatius_sim.wires.events import RelayEvent
 
 _HANDSHAKE_EVENTS = 3
 """The events of a complete handshake: opened, configuration, confirmation."""
 
+_KEY_KIND = "key"
 CONFIGURATION = b"\x08\x01"
 """The first bytes of an encoded ClientConfigureSession: field 1 (`type`), with the value 1."""
 
@@ -117,19 +119,26 @@ class Recorder:
     _shaken: set[str] = field(default_factory=set)
     """Upstream connections whose handshake is over."""
     _tokens: dict[str, Event] = field(default_factory=dict)
+    _introduced: set[str] = field(default_factory=set)
+    """The references of the secrets that the open trace has an event SecretKnown for."""
 
     def start(self, header: TraceHeader) -> None:
-        """Open a new trace; an open trace is dropped. The new trace begins with the known secrets, and with
-        the tokens and handshakes of upstream connections that are still open."""
+        """Open a new trace; an open trace is dropped. The new trace begins with the known API keys, and with
+        the tokens and handshakes of upstream connections that are still open. Any other known secret is
+        written down when it is used or seen."""
         self._header = header
         self._events = []
         self._unread = []
         self._bytes, self._count, self.flooded = 0, 0, False
-        for reference, length in self.secrets.lengths().items():
-            self.emit(Lane.KIT, "", SecretKnown(reference, length))
+        self._introduced.clear()
+        for reference in self.secrets.lengths():
+            if reference.startswith(_KEY_KIND):
+                self._introduce(reference)
         for handshake in list(self._handshakes.values()):
             opened = handshake[0].what
             token = self._tokens.get(opened.token) if isinstance(opened, Opened) else None
+            if isinstance(opened, Opened) and opened.token:
+                self._introduce(opened.token)
             for event in ([token] if token else []) + handshake:
                 self.events.append(replace(event, seq=self._count))
                 self._count += 1
@@ -187,12 +196,18 @@ class Recorder:
         client is written down as an event, too."""
         if self._keep_bytes_if_possible(lane, connection, raw):
             return
-        if lane is not Lane.DOWNSTREAM:
+        if lane is not Lane.DOWNSTREAM or self.wire is None:
             self.emit(lane, connection, self._as_sent_or_received(lane, raw))
-            return
-        raw = self.search_secrets(lane, connection, raw, "in a message")
-        for part, event in enumerate(read_parts(lane, raw, sent=False, wire=self.wire)):
-            self.emit(lane, connection, Received(raw, event, part))
+        else:
+            self.record_message(connection, raw, self.wire)
+
+    def record_message(self, connection: str, raw: str | bytes, wire: Wire) -> tuple[RelayEvent, ...]:
+        """Write down a frame that came down from a relay, and return the relay events in it."""
+        raw = self.search_secrets(Lane.DOWNSTREAM, connection, raw, "in a message")
+        relay_events = wire.read_relay(raw)
+        for part, relay_event in enumerate(relay_events):
+            self.emit(Lane.DOWNSTREAM, connection, Received(raw, relay_event, part))
+        return relay_events
 
     def search_secrets(self, lane: Lane, connection: str, raw: str | bytes, place: str) -> str | bytes:
         """Return `raw` with stars in place of the known secrets, and emit SecretSeen for each secret with a
@@ -201,17 +216,24 @@ class Recorder:
             return raw
         clean, sightings = self.secrets.redact(raw.encode() if isinstance(raw, str) else raw)
         for reference, encoding in sightings:
+            self._introduce(reference)
             self.emit(lane, connection, SecretSeen(reference, f"{place}, {encoding}"))
         return clean.decode(errors="replace") if isinstance(raw, str) else clean
 
     def secret_reference(self, kind: str, secret: str) -> str:
-        """Return the reference of a secret. A new secret is learnt, and an event SecretKnown is written
-        down."""
-        known = self.secrets.known_reference(secret)
-        reference = known or self.secrets.reference_for(kind, secret)
-        if reference and not known:
-            self.emit(Lane.KIT, "", SecretKnown(reference, len(secret)))
+        """Return the reference of a secret. A new secret is learnt. An event SecretKnown is written down if
+        the open trace has none for this secret."""
+        reference = self.secrets.known_reference(secret) or self.secrets.reference_for(kind, secret)
+        if reference:
+            self._introduce(reference)
         return reference
+
+    def _introduce(self, reference: str) -> None:
+        """Emit SecretKnown for a secret, once in each trace. (A run knows hundreds of tokens: each trace
+        names only those that occur in it.)"""
+        if reference not in self._introduced:
+            self._introduced.add(reference)
+            self.emit(Lane.KIT, "", SecretKnown(reference, self.secrets.lengths()[reference]))
 
     def _keep_bytes_if_possible(
         self, lane: Lane, connection: str, raw: str | bytes, *, sent: bool = False, answers: str = ""

@@ -131,6 +131,7 @@ class End:
             self._read(self._unread.popleft())
 
     def _put_on_link(self, item: _Item) -> None:
+        """Send an item on its way: the peer's end gets it after the delay of the link."""
         peer = self.peer
         if isinstance(item, str | bytes):
             peer._held_bytes += len(item)
@@ -151,6 +152,7 @@ class End:
             self._read(item)
 
     def _read(self, item: _Item) -> None:
+        """Give an item that has arrived to the owner; room on the link goes to what waits at the peer."""
         if self.over:
             return
         if isinstance(item, _Over):

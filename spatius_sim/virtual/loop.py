@@ -137,5 +137,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _process_events(self, event_list: list[Any]) -> None:
         """Do nothing: no socket is ever ready."""
 
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
+        """Raise VirtualTimeError: what a thread does takes real time."""
+        raise VirtualTimeError("a thread was asked for, and virtual time has none")
+
     def _write_to_self(self) -> None:
         """Do nothing: no other thread wakes this loop."""

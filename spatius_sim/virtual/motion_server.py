@@ -183,6 +183,7 @@ class _Session:
         end.on_frame, end.on_over = self._receive, self._finish
 
     def _receive(self, raw: Frame) -> None:
+        """Record a frame, give it to the brain, and carry its commands out."""
         self._loop.note_activity("Motion Server")
         value = read_upstream(raw, self._read)
         self._sink.record_received(Lane.UPSTREAM, self._name, raw)

@@ -52,6 +52,8 @@ class VirtualRelay:
         return theirs
 
     def _receive(self, client: "_Client", frame: Frame, greeting: list[RelayCommand]) -> None:
+        """Give a client's action to the brain. If the wire demands Start first, the greeting waits for it. A
+        client that sends anything else first is hung up on."""
         self._loop.note_activity("the relay")
         action = self._wire.read_client(frame)
         if client.started:

@@ -193,13 +193,13 @@ class RelayClient:
         """Record a frame, and queue its events. A relay that floods its client is cut off."""
         if self._recorder.flooded:
             return
-        self._recorder.record_received(Lane.DOWNSTREAM, self.name, frame)
+        relay_events = self._recorder.record_message(self.name, frame, self._wire)
         if self._recorder.flooded:
             assert self._connection is not None
             self._connection.abort()
             return
-        for event in self._wire.read_relay(frame):
-            self.relay_events.put_nowait(event)
+        for relay_event in relay_events:
+            self.relay_events.put_nowait(relay_event)
 
     def _finish(self, code: int) -> None:
         """Record that the relay ended the connection, unless this client had left."""

@@ -1,8 +1,7 @@
 """Attaches a relay under test, and runs plans against it."""
 
 import asyncio
-import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Protocol
@@ -12,9 +11,8 @@ from spatius_sim.model.scenario.injected import longest_delay
 from spatius_sim.model.scenario.meaningful_ids import APP_ID
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
-from spatius_sim.net.client.http_answers import search_answer
 from spatius_sim.net.client.relay_process import RelayProcess
-from spatius_sim.net.client.relay_socket import RelayAddress, dial_websocket, with_credentials
+from spatius_sim.net.client.relay_socket import RelayAddress, with_credentials
 from spatius_sim.net.kit_stalls import lag_marked
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.plans.behaviour import Behaviour
@@ -22,8 +20,9 @@ from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
 from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.story.observed import with_speech
-from spatius_sim.subjects.relay.client import Dial, RelayClient
+from spatius_sim.subjects.relay.client import RelayClient
 from spatius_sim.subjects.relay.document_client import DocumentClient
+from spatius_sim.subjects.relay.door import RelayDoor, RelaySocketDoor
 from spatius_sim.subjects.relay.finding_wire import WireNotFoundError, find_out_wire
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
 from spatius_sim.subjects.relay.speaker import GREETING_SECONDS, Speaker
@@ -73,13 +72,12 @@ class RelaySubject:
         lacks: tuple[str, ...] = (),
         process: RelayProcess | None = None,
         starts: TurnStart | None = None,
-        dial: Dial = dial_websocket,
-        unix_time: Callable[[], float] = time.time,
+        door: RelayDoor | None = None,
     ) -> None:
         self.target, self._declared_lacks = address.url_without_secrets, lacks
         self._address, self._process, self._starts = address, process, starts
         self._recorder, self._seed = recorder, seed
-        self._dial, self._unix_time = dial, unix_time
+        self._door: RelayDoor = door or RelaySocketDoor()
         self._wire_known = wire is not None
         self._use_wire(wire or published_wire(_LIKELIEST_WIRE))
         self._motion_server = motion_server
@@ -213,7 +211,7 @@ class RelaySubject:
 
         A path without an answer is left out from now on."""
         for path in list(self._http_paths):
-            if not await search_answer(self._address, path, self._recorder, "client-1"):
+            if not await self._door.search_answer(self._address, path, self._recorder, "client-1"):
                 self._http_paths.remove(path)
 
     def _play(self, scenario: Scenario) -> None:
@@ -261,11 +259,11 @@ class RelaySubject:
         """Return a client that is not yet connected; it sends a session token if it `bears_credentials`."""
         address = self._address
         if bears_credentials:
-            expire_at = int(self._unix_time()) + _TOKEN_LIFE_SECONDS
+            expire_at = int(self._door.unix_time()) + _TOKEN_LIFE_SECONDS
             address = with_credentials(address, APP_ID, issue_token(SessionToken(expire_at, APP_ID), name))
         address = replace(address, narrow=narrow)
         kind = RelayClient if self.target.startswith("ws") else DocumentClient
-        return kind(address, self._wire, self._recorder, name, open_seconds, self._dial)
+        return kind(address, self._wire, self._recorder, name, open_seconds, self._door.dial)
 
     async def _read_greeting(self, client: RelayClient) -> None:
         """Read the greeting, and note whether the relay greets and at which sample rate it takes audio.

@@ -88,11 +88,26 @@ def test_nothing_is_written_down_between_two_traces() -> None:
     shaken(recorder)
     spoken(recorder)
     assert recorder.events == []
-    recorder.secret_reference("token", SECRET)
+    recorder.secret_reference("key", SECRET)
     recorder.start(HEADER)
     events = recorder.finish().events
     assert [type(event.what) for event in events] == [SecretKnown, Opened, Received, Sent]
     assert [event.seq for event in events] == list(range(4))
+
+
+def test_a_trace_names_only_the_tokens_that_occur_in_it() -> None:
+    recorder = Recorder(count().__next__, wire=JsonEnvelope())
+    for number in range(9):
+        recorder.secret_reference("token", f"{SECRET}-{number}")
+    recorder.start(HEADER)
+    recorder.secret_reference("token", f"{SECRET}-3")
+    recorder.record_received(Lane.DOWNSTREAM, "c", f'{{"type":"{SECRET}-5"}}')
+    recorder.secret_reference("token", f"{SECRET}-3")
+    events = [event.what for event in recorder.finish().events]
+    named = [what.kind for what in events if isinstance(what, SecretKnown)]
+    assert named == ["token#4", "token#6"]
+    seen = next(number for number, what in enumerate(events) if isinstance(what, SecretSeen))
+    assert isinstance(events[seen - 1], SecretKnown)
 
 
 def test_frames_that_are_read_late_hold_no_secret() -> None:

@@ -107,3 +107,11 @@ def test_a_loop_is_usable_after_a_failure(loop: VirtualLoop) -> None:
     with pytest.raises(VirtualTimeError):
         loop.run(asyncio.sleep(1), None)
     loop.run(asyncio.sleep(1), None)
+
+
+def test_no_thread_and_so_no_name_lookup_runs_beside_virtual_time(loop: VirtualLoop) -> None:
+    async def look_up() -> None:
+        await loop.getaddrinfo("relay.invalid", 80)
+
+    with pytest.raises(VirtualTimeError, match="thread"):
+        loop.run(look_up(), None)

@@ -1,0 +1,124 @@
+"""How the kit's clients reach a relay: over sockets, or in virtual time."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from spatius_sim.net.client.http_answers import search_answer
+from spatius_sim.net.client.relay_socket import RelayAddress, RelaySocket, dial_websocket
+from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.subjects.relay.client import ClientConnection
+from spatius_sim.virtual.connection import IDEAL, NARROW, End
+from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.relay import VirtualRelay
+from spatius_sim.wires.events import Frame
+
+_CLOSE_SECONDS = 2.0
+"""How long a closing handshake in memory may take, as over sockets."""
+
+
+class RelayDoor(Protocol):
+    """The way to a relay, and the clock that its clients see."""
+
+    def unix_time(self) -> float:
+        """Return the unix time in seconds."""
+
+    async def dial(
+        self,
+        address: RelayAddress,
+        seconds: float,
+        on_frame: Callable[[Frame], None],
+        on_over: Callable[[int], None],
+    ) -> ClientConnection:
+        """Connect within so many seconds, or raise UnreachableError. The two functions are called with each
+        frame that comes, and once with the close code."""
+
+    async def search_answer(
+        self, address: RelayAddress, path: str, recorder: LiveRecorder, client: str
+    ) -> bool:
+        """Ask the relay for an HTTP path, search the answer for secrets, and return whether one came."""
+
+
+class RelaySocketDoor:
+    """Real sockets, and this machine's clock."""
+
+    def unix_time(self) -> float:
+        """Return this machine's unix time in seconds."""
+        return time.time()
+
+    async def dial(
+        self,
+        address: RelayAddress,
+        seconds: float,
+        on_frame: Callable[[Frame], None],
+        on_over: Callable[[int], None],
+    ) -> RelaySocket:
+        """Open a WebSocket."""
+        return await dial_websocket(address, seconds, on_frame, on_over)
+
+    async def search_answer(
+        self, address: RelayAddress, path: str, recorder: LiveRecorder, client: str
+    ) -> bool:
+        """Send GET `path` to the relay, search the answer for secrets, and return whether an answer came."""
+        return await search_answer(address, path, recorder, client)
+
+
+class RelayMemoryDoor:
+    """A relay in virtual time. The URL of an address is not used, and there is no HTTP."""
+
+    def __init__(self, loop: VirtualLoop, relay: VirtualRelay) -> None:
+        self._loop, self._relay = loop, relay
+
+    def unix_time(self) -> float:
+        """Return the unix time in seconds on the virtual clock."""
+        return self._loop.unix_time()
+
+    async def dial(
+        self,
+        address: RelayAddress,
+        seconds: float,
+        on_frame: Callable[[Frame], None],
+        on_over: Callable[[int], None],
+    ) -> "MemoryConnection":
+        """Connect at once; no connection is refused."""
+        token = dict(address.headers).get("X-Session-Key", "")
+        end = self._relay.accept(token, NARROW if address.narrow else IDEAL)
+        return MemoryConnection(end, on_frame, on_over)
+
+    async def search_answer(
+        self, address: RelayAddress, path: str, recorder: LiveRecorder, client: str
+    ) -> bool:
+        """Return False: the relay answers no HTTP."""
+        return False
+
+
+class MemoryConnection:
+    """A client's connection in memory."""
+
+    answer_headers = ""
+
+    def __init__(self, end: End, on_frame: Callable[[Frame], None], on_over: Callable[[int], None]) -> None:
+        self._end, self._on_over = end, on_over
+        self._over = asyncio.Event()
+        end.on_frame, end.on_over = on_frame, self._finish
+        self.break_protocol = end.break_protocol
+        self.pause, self.resume, self.abort = end.pause, end.resume, end.reset
+
+    async def send(self, frame: Frame) -> None:
+        """Send a frame; nothing happens on a connection that is over."""
+        self._end.send(frame)
+
+    async def close(self) -> None:
+        """Close by the closing handshake, and wait until the relay knows."""
+        self._end.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), _CLOSE_SECONDS)
+
+    async def stop(self) -> None:
+        """Do nothing: a connection in memory needs no task that listens."""
+
+    def _finish(self, code: int, reason: str) -> None:
+        self._over.set()
+        self._on_over(code)
