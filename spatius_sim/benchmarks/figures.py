@@ -60,12 +60,13 @@ class BenchSize:
     lives: int = 10_000
     starts: int = 7
     plans: int = 1000
+    simulated: int = 20
     taped: int = 40
     proxied: int = 100
 
 
 FULL = BenchSize()
-QUICK = BenchSize(2, 1, 2, 3, 2, 2.5, 5, 20, 1, 18, 2, 2)
+QUICK = BenchSize(2, 1, 2, 3, 2, 2.5, 5, 20, 1, 18, 1, 2, 2)
 """Measures every figure quickly, to see that the benchmark works. The values mean nothing."""
 
 
@@ -80,6 +81,7 @@ def figures(size: BenchSize, mitmdump: str | None = None) -> Iterator[Figure]:
     yield from asyncio.run(_measure_growth(size))
     yield from _measure_startup(size)
     yield from _measure_client(size)
+    yield from _measure_virtual_time(size)
     yield from _measure_tapes(size, mitmdump)
 
 
@@ -94,6 +96,28 @@ def _measure_tapes(size: BenchSize, mitmdump: str | None) -> Iterator[Figure]:
     yield from (Figure(*row) for row in measure_reading(size.taped, size.rounds))
     yield from (Figure(*row) for row in measure_replaying(size.taped))
     yield from (Figure(*row) for row in measure_proxy(size.proxied, size.rounds, mitmdump))
+
+
+# Virtual time.
+
+
+def _measure_virtual_time(size: BenchSize) -> Iterator[Figure]:
+    """Yield how fast conversations are simulated, trace on, and what that costs beside the brains alone."""
+    from spatius_sim.benchmarks.virtual_time import session_seconds_per_cpu_second
+
+    for wire_name, mark in (("json-envelope", 1200), ("binary-header", 2000)):
+        rounds = [
+            (
+                session_seconds_per_cpu_second(wire_name, size.simulated, direct=False),
+                session_seconds_per_cpu_second(wire_name, size.simulated, direct=True),
+            )
+            for _ in range(size.rounds)
+        ]
+        simulated, direct = (max(speeds) for speeds in zip(*rounds, strict=True))
+        unit = "session-s/CPU-s"
+        yield Figure(f"virtual time, {wire_name}", simulated, unit, f"at least {mark}")
+        yield Figure(f"its brains called directly, {wire_name}", direct, unit)
+        yield Figure(f"virtual time to its brains, {wire_name}", direct / simulated, "x", "at most 1.3")
 
 
 # The client suite.

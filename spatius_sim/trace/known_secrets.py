@@ -21,8 +21,9 @@ SHORTEST = 8
 MOST_SECRETS = 1000
 """The most secrets that a process remembers if it runs for months."""
 
-_INDEX_BYTES = 8
-"""So many first bytes of an encoded secret are its key in the index of all encoded secrets."""
+_INDEX_BYTES = 16
+"""So many first bytes of an encoded secret are its key in the index of all encoded secrets. A long key is
+found faster in a frame, and session tokens of some days still share this one."""
 
 _MOST_ESCAPE_LAYERS = 2
 """How often a secret may be escaped: each time a layer around the one before."""
