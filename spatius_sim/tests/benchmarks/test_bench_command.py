@@ -25,6 +25,10 @@ def test_every_figure_is_printed_once() -> None:
         "client decoder",
         "C suite, Python in process",
         *(["C suite, JavaScript over stdio"] if shutil.which("node") else []),
+        "virtual time, json-envelope",
+        "virtual time to its brains, json-envelope",
+        "virtual time, binary-header",
+        "virtual time to its brains, binary-header",
         "reading a tape, beside plain msgpack",
         *(["proxy: how many times cheaper than mitmproxy"] if shutil.which("mitmdump") else []),
     ]
