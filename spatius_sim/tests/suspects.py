@@ -22,8 +22,11 @@ from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
 from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.relay.relay import PlainRelay
+from spatius_sim.model.server.gate import Gate
+from spatius_sim.model.server.session import ServerSession
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.catalogue import rules_for
@@ -36,6 +39,7 @@ from spatius_sim.subjects.subject import Patience, Subject, WorkLoop, canary_key
 from spatius_sim.tests.model.relay.dialogue import MakeRelay
 from spatius_sim.tests.running_miniature import Talkative, miniature_relay
 from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.motion_server import VirtualMotionServer
 
 _OPENING_SECONDS = 10.0
 _NOWHERE = "http://127.0.0.1:9"
@@ -84,6 +88,7 @@ HONEST = [
     *(Suspect("relay", PlainRelay, wire=wire) for wire in ("binary-header", "typed-json", "messagepack")),
     Suspect("relay", PlainRelay, talkative=True),
     Suspect("server", PlainServer),
+    Suspect("server", ServerSession),
     Suspect("client", ClientDecoder),
     *(Suspect("client", brain) for brain in HONEST_CLIENTS),
 ]
@@ -101,19 +106,30 @@ async def attached(suspect: Suspect, seed: int) -> AsyncIterator[Subject[Any]]:
             async with relay as subject:
                 yield subject
         case "server":
-            key, numbers = canary_key(seed), count(1)
-            brain = suspect.brain(key, lambda: f"connection-{next(numbers)}", seed)
-            loop = asyncio.get_running_loop()
-            if isinstance(loop, VirtualLoop):
-                place = ServerAddress(_NOWHERE, _NOWHERE, key, find_lacks=False)
-                door = ServerMemoryDoor(loop, VirtualMiniatureServer(loop, brain))
-                yield ServerSubject(place, LiveRecorder(clock_ns=loop.time_ns), seed, Patience(), door)
-                return
-            async with MiniatureServer(brain) as server:
-                place = ServerAddress(server.console_endpoint, server.ingress_endpoint, key, find_lacks=False)
-                yield ServerSubject(place, LiveRecorder(), seed, Patience())
+            async with running_server(suspect.brain, seed) as subject:
+                yield subject
         case _:
             yield ClientSubject(InProcessTestee(own_client(suspect.brain)), suspect.name, seed)
+
+
+@asynccontextmanager
+async def running_server(brain: type[PlainServer | ServerSession], seed: int) -> AsyncIterator[ServerSubject]:
+    """Serve a small Motion Server, or our own (ServerSession), while the block runs."""
+    key, numbers = canary_key(seed), count(1)
+    loop = asyncio.get_running_loop()
+    plain = (
+        None if issubclass(brain, ServerSession) else brain(key, lambda: f"connection-{next(numbers)}", seed)
+    )
+    gate = Gate(frozenset({key}))
+    if isinstance(loop, VirtualLoop):
+        virtual = VirtualMiniatureServer(loop, plain) if plain else VirtualMotionServer(loop, seed, gate=gate)
+        place = ServerAddress(_NOWHERE, _NOWHERE, key, find_lacks=False)
+        recorder = LiveRecorder(clock_ns=loop.time_ns)
+        yield ServerSubject(place, recorder, seed, Patience(), ServerMemoryDoor(loop, virtual))
+        return
+    async with MiniatureServer(plain) if plain else MotionServerShell(seed=seed, gate=gate) as server:
+        place = ServerAddress(server.console_endpoint, server.ingress_endpoint, key, find_lacks=False)
+        yield ServerSubject(place, LiveRecorder(), seed, Patience())
 
 
 class Hearing:
