@@ -1,12 +1,19 @@
 """`spatius-sim record`: records what passes between a subject and its Motion Server."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from spatius_sim.cli.common import endpoint_lines, keep_audio_option, port_option, print_lines
 from spatius_sim.engine.interruption import end_requested
+from spatius_sim.protocol.errors import UsageError
+
+if TYPE_CHECKING:
+    from spatius_sim.engine.record_with_proxy import LiveTape
+    from spatius_sim.net.proxy.proxy import RecordingProxy
 
 
 @click.command()
@@ -21,23 +28,30 @@ from spatius_sim.engine.interruption import end_requested
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The tape.")
 @keep_audio_option
 @click.option("--keep-names", is_flag=True, help="Keep the names of apps and avatars.")
-def record(upstream: tuple[str, ...], port: int, out: Path, keep_audio: bool, keep_names: bool) -> int:
+@click.option("--overwrite", is_flag=True, help="Replace the tape if it exists.")
+def record(
+    upstream: tuple[str, ...], port: int, out: Path, keep_audio: bool, keep_names: bool, overwrite: bool
+) -> int:
     """Record what passes between a relay and Motion Server until Ctrl-C.
 
     Point the relay at the endpoints that this prints; its own API key and app id go through untouched, and
     reach no tape.
     """
-    return asyncio.run(_record_until_ended(upstream, port, out, keep_audio=keep_audio, keep_names=keep_names))
+    from spatius_sim.engine.record_with_proxy import recording_proxy
+
+    if out.is_file() and not overwrite:
+        raise UsageError(f"{out} exists already: name another file, or --overwrite it")
+    recording = recording_proxy(upstream, out, port=port, keep_audio=keep_audio, keep_names=keep_names)
+    return asyncio.run(_record_until_ended(recording, out))
 
 
 async def _record_until_ended(
-    upstream: tuple[str, ...], port: int, out: Path, *, keep_audio: bool, keep_names: bool
+    recording: "AbstractAsyncContextManager[tuple[RecordingProxy, LiveTape]]", out: Path
 ) -> int:
-    """Run the recording proxy until the user ends it or the tape cannot be written; return 0."""
-    from spatius_sim.engine.record_with_proxy import recording_proxy
+    """Run the recording proxy until the user ends it, and return 0. If the tape cannot be written any more,
+    say so and go on: sessions that pass through must not suffer."""
     from spatius_sim.net.garbage import collect_seldom
 
-    recording = recording_proxy(upstream, out, port=port, keep_audio=keep_audio, keep_names=keep_names)
     ended = end_requested()
     collect_seldom()
     async with recording as (proxy, tape):
@@ -45,7 +59,18 @@ async def _record_until_ended(
             f"Recording onto {out}. Ctrl-C ends it. Point a relay here:",
             *endpoint_lines(proxy.console_endpoint, proxy.ingress_endpoint),
         )
+        looking = asyncio.create_task(_tell_unreachable_targets(proxy))
         failed = asyncio.ensure_future(tape.failed.wait())
         await asyncio.wait((ended, failed), return_when=asyncio.FIRST_COMPLETED)
+        if failed.done():
+            print_lines(f"{tape.fault}. The tape ends here; what passes goes on. Ctrl-C ends it.")
+            await ended
         failed.cancel()
+        looking.cancel()
     return 0
+
+
+async def _tell_unreachable_targets(proxy: "RecordingProxy") -> None:
+    """Say at the start which targets take no connection: otherwise the first client would notice."""
+    for fault in await proxy.unreachable_targets():
+        print_lines(f"Motion Server does not answer now: {fault}")

@@ -71,7 +71,12 @@ def proxy_header(*, keep_audio: bool, keep_names: bool) -> TapeHeader:
 
 @asynccontextmanager
 async def recording_proxy(
-    upstream: tuple[str, ...], out: Path, *, port: int = 0, keep_audio: bool = False, keep_names: bool = False
+    upstream: tuple[str, ...],
+    out: Path,
+    *,
+    port: int = 0,
+    keep_audio: bool = False,
+    keep_names: bool = False,
 ) -> AsyncIterator[tuple[RecordingProxy, LiveTape]]:
     """Run a proxy that records its sessions onto the tape `out`. Raises UsageError if the port or the file
     cannot be opened, and at the end if the tape could not be written."""

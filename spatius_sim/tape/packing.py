@@ -29,6 +29,8 @@ _SMALLEST_FRAMING_BLOB = 16 * SMALLEST_BLOB
 _LANES = {str(lane): lane for lane in Lane}
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _EVENT_TYPES = (str, int, str, str, str, dict)
+_SUBJECTS = frozenset({"relay", "server", "client"})
+_HALVES = frozenset({"both", "upstream", "downstream"})
 _RUN_TEXTS = ("subject", "wire", "plan", "kit_version", "halves", "lacks", "declaration", "plan_token")
 _RUN_TYPES: dict[str, type] = {**dict.fromkeys(_RUN_TEXTS, str), "seed": int, "fallback_wait": float}
 
@@ -58,7 +60,7 @@ def read_header(body: bytes | memoryview, versions: tuple[int, ...]) -> TapeHead
         "redactions": list,
         "note": str,
     }
-    checked = _check_fields(values, kinds)
+    checked = _check_fields(values, kinds, required="what")
     if not all(isinstance(rate, int) for rate in checked.get("rates", ())):
         raise MalformedError("a rate is no number")
     if not all(isinstance(name, str) for name in checked.get("redactions", ())):
@@ -91,9 +93,19 @@ def read_record(values: Any, blobs: BlobWindow) -> Record:
             return TapedEvent(at_ns, _LANES[lane], connection, kind, read_fields)
     match values:
         case ["run", dict(fields)]:
-            return TapedRun(**_check_fields(fields, _RUN_TYPES))
+            return _read_run(fields)
         case _:
             raise MalformedError("a record is neither a run nor an event")
+
+
+def _read_run(fields: Mapping[Any, Any]) -> TapedRun:
+    """Return the head of a run in these fields. Raises MalformedError if a field has no meaning."""
+    run = TapedRun(**_check_fields(fields, _RUN_TYPES, required="subject"))
+    if run.subject not in _SUBJECTS:
+        raise MalformedError(f"a run of the subject {run.subject[:50]!r}")
+    if run.halves not in _HALVES:
+        raise MalformedError(f"a run with the halves {run.halves[:50]!r}")
+    return run
 
 
 def unpack(body: bytes | memoryview) -> Any:
@@ -110,15 +122,16 @@ def unpack(body: bytes | memoryview) -> Any:
         raise MalformedError(f"its contents are no MessagePack: {error or type(error).__name__}") from error
 
 
-def _check_fields(values: Mapping[Any, Any], kinds: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the stored fields as a dict. Raises MalformedError if a name is unknown or a type is wrong."""
+def _check_fields(values: Mapping[Any, Any], kinds: Mapping[str, Any], required: str) -> dict[str, Any]:
+    """Return the stored fields as a dict. Raises MalformedError if a name is unknown, if a type is wrong, or
+    if the `required` field is missing."""
     for name, value in values.items():
         if name not in kinds:
             raise MalformedError(f"the field {str(name)[:50]!r} is not known")
         if not isinstance(value, kinds[name]) or isinstance(value, bool):
             raise MalformedError(f"the field {name!r} is a {type(value).__name__}")
-    if kinds and not values:
-        raise MalformedError("a map is empty")
+    if required not in values:
+        raise MalformedError(f"the field {required!r} is missing")
     return dict(values)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 from collections import OrderedDict
+from fcntl import LOCK_EX, LOCK_NB, flock
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -102,13 +103,18 @@ class TapeWriter:
         self._file.close()
 
     def _open(self) -> FileIO:
-        """Create the file, readable by its owner alone. Raises UsageError if that fails."""
+        """Create the file, readable by its owner alone, and lock it until it is closed. Raises UsageError if
+        that fails, and if another process writes the file."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = FileIO(self.path, "wb", opener=lambda path, flags: os.open(path, flags, _OWNERS_ALONE))
+            file = FileIO(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _OWNERS_ALONE), "wb")
             if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                os.fchmod(file.fileno(), _OWNERS_ALONE)  # The file may have existed before.
+                flock(file.fileno(), LOCK_EX | LOCK_NB)
+                file.truncate(0)  # The file may have existed before.
+                os.fchmod(file.fileno(), _OWNERS_ALONE)
             return file
+        except BlockingIOError as error:
+            raise UsageError(f"{self.path} is being written by another process") from error
         except OSError as error:
             raise UsageError(f"{self.path} cannot be written: {error.strerror}") from error
 

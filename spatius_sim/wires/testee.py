@@ -10,6 +10,9 @@ from spatius_sim.protocol.errors import RemoteProtocolError
 PROTOCOL = 1
 """The version of the testee protocol."""
 
+HIGHEST_RATE = 192_000
+"""Hz. No audio is sampled faster."""
+
 
 @dataclass(frozen=True, slots=True)
 class TesteeRequest:
@@ -70,11 +73,20 @@ def read_request(line: str | bytes) -> TesteeRequest:
             frames=None if frames is None else tuple(b64decode(frame, validate=True) for frame in frames),
             conversation_id=str(members.get("conversationId", "")),
             ms=int(members.get("ms", 0)),
-            sample_rate=int(members.get("sampleRate", 0)),
+            sample_rate=_read_rate(members),
             mode=str(members.get("mode", "")),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise RemoteProtocolError(f"this is no request: {error}") from error
+
+
+def _read_rate(members: dict[str, Any]) -> int:
+    """Return the sample rate of a request in Hz; 0 if it has none. Raises ValueError if a client is to be
+    reset to a rate that no client has."""
+    rate = int(members.get("sampleRate", 0))
+    if members["do"] == "reset" and not 1 <= rate <= HIGHEST_RATE:
+        raise ValueError(f"a sample rate of {rate} Hz")
+    return rate
 
 
 def write_answer(answer: TesteeAnswer) -> str:

@@ -120,6 +120,21 @@ class RecordingProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections = 0
 
+    async def unreachable_targets(self) -> list[str]:
+        """Try a connection to each target, and return for each host that takes none: which it is, and why."""
+        faults = await asyncio.gather(*(self._find_fault(target) for target in self._targets))
+        return sorted({fault for fault in faults if fault})
+
+    async def _find_fault(self, target: ProxyTarget) -> str:
+        """Connect to a target and leave; return why no connection can be had, or ""."""
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                end = await _connect(target, self._lookup)
+        except (OSError, TimeoutError) as error:
+            return _describe_unreachable(target, error)
+        end.close_after_writing()
+        return ""
+
     @property
     def console_endpoint(self) -> str:
         """The URL that a Server SDK takes as its console endpoint."""
@@ -192,6 +207,30 @@ def _refuse_with(status: int, what: str) -> Iterator[None]:
         yield
     except RemoteProtocolError as error:
         raise _RefusedError(status, f"the proxy cannot pass on {what}: {error}") from error
+
+
+def _describe_unreachable(target: ProxyTarget, error: Exception) -> str:
+    """Say that no connection to a target can be had, and why."""
+    return f"{target.host_header} cannot be reached: {str(error) or 'it does not answer'}"
+
+
+async def _connect(target: ProxyTarget, lookup: NameLookup) -> End:
+    """Connect to the first address of the target that answers, and return the connection.
+
+    Raises OSError if no address answers."""
+    context = ssl.create_default_context() if target.tls else None
+    name = target.host if target.tls else None
+    loop = asyncio.get_running_loop()
+    fault = OSError("the name has no address")
+    for address in await lookup.addresses(target.host):
+        try:
+            _, upstream = await loop.create_connection(
+                End, address, target.port, ssl=context, server_hostname=name
+            )
+            return upstream
+        except OSError as error:
+            fault = error
+    raise fault
 
 
 @dataclass(slots=True)
@@ -305,29 +344,10 @@ class _ProxiedConnection:
             present.close_after_writing()
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                self.upstream, self.connected_to = await self._connect(target), target
+                self.upstream, self.connected_to = await _connect(target, self.lookup), target
         except (OSError, TimeoutError) as error:
-            reason = f"{target.host_header} cannot be reached: {str(error) or 'it does not answer'}"
-            raise _RefusedError(502, reason) from error
+            raise _RefusedError(502, _describe_unreachable(target, error)) from error
         return self.upstream
-
-    async def _connect(self, target: ProxyTarget) -> End:
-        """Connect to the first address of the target that answers, and return the connection.
-
-        Raises OSError if no address answers."""
-        context = ssl.create_default_context() if target.tls else None
-        name = target.host if target.tls else None
-        loop = asyncio.get_running_loop()
-        fault = OSError("the name has no address")
-        for address in await self.lookup.addresses(target.host):
-            try:
-                _, upstream = await loop.create_connection(
-                    End, address, target.port, ssl=context, server_hostname=name
-                )
-                return upstream
-            except OSError as error:
-                fault = error
-        raise fault
 
     async def _refuse(self, status: int, reason: str) -> None:
         """Answer the relay with a refusal, record it if it concerns a session, and end both connections."""

@@ -6,6 +6,8 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.files.resources import resource
+from spatius_sim.net.listening import free_port
 from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.tests.rules.traces import Dialogue
 from spatius_sim.tests.tape.samples import CLEANED
@@ -31,9 +34,15 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """A command that serves, and the lines by which it says that it is ready."""
-    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+def running(
+    *arguments: str, largest_file: int | None = None
+) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """A command that serves, and the lines by which it says that it is ready. It may write no file of more
+    than `largest_file` bytes."""
+    command = [*COMMAND, *arguments]
+    if largest_file is not None:
+        command = ["bash", "-c", f'ulimit -f {largest_file // 1024}; exec "$@"', "bash", *command]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
     try:
         assert process.stdout is not None
         yield process, [process.stdout.readline() for _ in range(3)]
@@ -163,3 +172,63 @@ def test_a_wrong_call_is_a_usage_error_in_one_line(arguments: list[str]) -> None
 
 def test_a_relay_that_is_away_is_unreachable() -> None:
     assert run("replay", GOOD, "--as", "client", "ws://127.0.0.1:1").returncode == 6
+
+
+def test_an_existing_tape_is_not_recorded_over_unless_that_is_asked_for(tmp_path: Path) -> None:
+    out = tmp_path / "day.tape"
+    out.write_bytes(Path(GOOD).read_bytes())
+    arguments = ("record", "--upstream", "http://127.0.0.1:1", "--port", "0", "--out", str(out))
+    refused = run(*arguments)
+    assert refused.returncode == 4
+    assert "exists already" in refused.stderr and "--overwrite" in refused.stderr
+    assert out.read_bytes() == Path(GOOD).read_bytes()
+    with running(*arguments, "--overwrite") as (process, _):
+        pass
+    assert process.returncode == 0
+    assert next(iter(read_traces(out))).events == ()
+
+
+def test_a_second_recorder_is_kept_off_a_tape_that_is_being_written(tmp_path: Path) -> None:
+    out = tmp_path / "day.tape"
+    arguments = ("record", "--upstream", "http://127.0.0.1:1", "--port", "0", "--out", str(out))
+    with running(*arguments) as (first, _):
+        second = run(*arguments, "--overwrite")
+        assert second.returncode == 4
+        assert "is being written by another process" in second.stderr
+    assert first.returncode == 0
+    assert len(list(read_traces(out))) == 1
+
+
+def test_an_upstream_that_does_not_answer_is_told_at_the_start(tmp_path: Path) -> None:
+    port = free_port()
+    arguments = ("--upstream", f"http://127.0.0.1:{port}", "--port", "0", "--out", str(tmp_path / "day.tape"))
+    with running("record", *arguments) as (process, _):
+        assert process.stdout is not None
+        line = process.stdout.readline()
+    assert f"does not answer now: 127.0.0.1:{port} cannot be reached" in line
+
+
+def ask_for_no_token(console: str) -> int:
+    """Send a token request that is refused, and return the status of the answer."""
+    request = urllib.request.Request(f"{console}/session-tokens", b"{}", {"X-Api-Key": "k"})
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code
+
+
+def test_a_recorder_goes_on_when_the_tape_can_grow_no_more(tmp_path: Path) -> None:
+    smallest = 4096
+    with running("serve", "--port", "0") as (_, ready):
+        base = ready[1].split()[-1].removesuffix("/v1/console")
+        arguments = ("record", "--upstream", base, "--port", "0", "--out", str(tmp_path / "day.tape"))
+        with running(*arguments, largest_file=smallest) as (recorder, lines):
+            console = lines[1].partition("=")[2].strip()
+            assert {ask_for_no_token(console) for _ in range(100)} == {400}
+            assert recorder.stdout is not None
+            assert "The tape ends here; what passes goes on" in recorder.stdout.readline()
+            assert ask_for_no_token(console) == 400
+    assert recorder.returncode == 4
+    assert "incomplete" in run("check", str(tmp_path / "day.tape")).stderr

@@ -84,7 +84,8 @@ events = st.builds(
     st.text(max_size=20),
     st.dictionaries(st.text(max_size=9), plain | contents, max_size=4),
 )
-records = st.lists(events | st.builds(TapedRun, st.text(max_size=9), seed=st.integers(0, 9)), max_size=20)
+subjects = st.sampled_from(("relay", "server", "client"))
+records = st.lists(events | st.builds(TapedRun, subjects, seed=st.integers(0, 9)), max_size=20)
 
 
 @given(records)
@@ -258,7 +259,10 @@ EVENT = ["event", 0, "upstream", "c", "Closed", {"by_kit": True, "code": 1000}]
             "more levels",
         ),
         ([["run", {"subject": 1}]], "'subject' is a int"),
-        ([["run", {}]], "empty"),
+        ([["run", {}]], "'subject' is missing"),
+        ([["run", {"wire": "json-envelope"}]], "'subject' is missing"),
+        ([["run", {"subject": "camera"}]], "subject 'camera'"),
+        ([["run", {"subject": "relay", "halves": "none"}]], "halves 'none'"),
         ([["run", {"subject": "relay", "path": "/etc"}]], "'path' is not known"),
         ([["run", {"subject": "relay"}], ["event", 0, "kit", "", "Nonsense", {}]], "Nonsense"),
         ([["run", {"subject": "relay"}], ["event", 0, "kit", "", "Closed", {"code": "x"}]], "code is a str"),
@@ -327,6 +331,9 @@ def test_other_files_and_other_versions_are_told_apart(tmp_path: Path) -> None:
         written_by_hand(path, (HEADER, msgpack.packb(head)))
         with pytest.raises(TapeError, match=next(iter(wrong))[:4]):
             list(read_traces(path))
+    written_by_hand(path, (HEADER, msgpack.packb({"format": "spatius-sim tape", "version": 1, "seed": 1})))
+    with pytest.raises(TapeError, match="'what' is missing"):
+        list(read_traces(path))
     written_by_hand(path, (HEADER, msgpack.packb({"format": "else", "version": 1})))
     with pytest.raises(TapeError, match="this is no tape"):
         list(read_traces(path))
