@@ -18,7 +18,7 @@ from spatius_sim.protocol.console import (
     RequestRefusedError,
 )
 from spatius_sim.trace.reading import read_upstream
-from spatius_sim.virtual.connection import End, open_connection
+from spatius_sim.virtual.connection import MemoryEnd, open_connection
 from spatius_sim.virtual.loop import VirtualLoop
 
 
@@ -93,7 +93,7 @@ class VirtualMiniatureServer:
         """Answer a token request."""
         return self._brain.ask_token(api_key, body, self._loop.unix_time())
 
-    async def upgrade(self, app_id: str, session_key: str, avatar_id: str) -> End:
+    async def upgrade(self, app_id: str, session_key: str, avatar_id: str) -> MemoryEnd:
         """Open a session, and return the client's end. Raises RequestRefusedError."""
         session = self._brain.knock(session_key, avatar_id, self._loop.unix_time())
         if isinstance(session, HttpAnswer):

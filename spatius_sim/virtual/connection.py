@@ -44,7 +44,7 @@ class _Garbage:
 _Item = Frame | _Over | _Garbage
 
 
-class End:
+class MemoryEnd:
     """One end of a connection. Its owner sets `on_frame` and `on_over`; both are called from the loop, in
     the order in which the peer acted. `on_over` is called once, however the connection ends.
 
@@ -54,7 +54,7 @@ class End:
     def __init__(self, link: Link) -> None:
         self._loop = asyncio.get_running_loop()
         self._link = link
-        self.peer: End = self
+        self.peer: MemoryEnd = self
         self.on_frame: Callable[[Frame], None] = _ignore
         self.on_over: Callable[[int, str], None] = _ignore_end
         self.on_writable: Callable[[], None] = _do_nothing
@@ -191,9 +191,9 @@ class End:
         self.on_over(self.close_code, reason)
 
 
-def open_connection(link: Link = IDEAL) -> tuple[End, End]:
+def open_connection(link: Link = IDEAL) -> tuple[MemoryEnd, MemoryEnd]:
     """Make a connection, and return its two ends."""
-    one, other = End(link), End(link)
+    one, other = MemoryEnd(link), MemoryEnd(link)
     one.peer, other.peer = other, one
     return one, other
 

@@ -36,7 +36,7 @@ from spatius_sim.protocol.messages import ServerError
 from spatius_sim.trace.events import Closed, Joined, Lane, Opened, Published, Refused, TokenRequested
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.recorder import NullSink, Sink
-from spatius_sim.virtual.connection import IDEAL, End, Frame, Link, open_connection
+from spatius_sim.virtual.connection import IDEAL, Frame, Link, MemoryEnd, open_connection
 from spatius_sim.virtual.loop import VirtualLoop
 from spatius_sim.virtual.session_client import NoAnswerError
 
@@ -104,7 +104,7 @@ class VirtualMotionServer:
             raise NoAnswerError
         return answer
 
-    async def upgrade(self, app_id: str, session_key: str, avatar_id: str) -> End:
+    async def upgrade(self, app_id: str, session_key: str, avatar_id: str) -> MemoryEnd:
         """Open a session, and return the client's end of its connection. Raises RequestRefusedError with
         the answer of a refusal, NoAnswerError if there is no answer."""
         self._connections += 1
@@ -169,7 +169,7 @@ class _Session:
         name: str,
         app_id: str,
         avatar_id: str,
-        end: End,
+        end: MemoryEnd,
         brain: ServerSession,
         forget: Callable[[str], object],
     ) -> None:

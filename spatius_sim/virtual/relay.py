@@ -11,7 +11,7 @@ from spatius_sim.protocol.codec import MessageReader, encode
 from spatius_sim.protocol.console import token_in
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.trace.reading import read_upstream
-from spatius_sim.virtual.connection import IDEAL, End, Frame, Link, open_connection
+from spatius_sim.virtual.connection import IDEAL, Frame, Link, MemoryEnd, open_connection
 from spatius_sim.virtual.loop import VirtualLoop
 from spatius_sim.virtual.session_client import Server, ask_for_token, open_session
 from spatius_sim.wires import Wire
@@ -37,7 +37,7 @@ class VirtualRelay:
         self._watches: dict[str, asyncio.TimerHandle] = {}
         self._numbers = count(1)
 
-    def accept(self, session_key: str = "", link: Link = IDEAL) -> End:
+    def accept(self, session_key: str = "", link: Link = IDEAL) -> MemoryEnd:
         """Take a client in that brings this Spatius token ("" for none), and return its end."""
         ours, theirs = open_connection(link)
         name = f"c{next(self._numbers)}"
@@ -181,7 +181,7 @@ class _Client:
     """A client of the relay, and what waits for it: frames, each with the time at which it was put there;
     None closes the connection."""
 
-    def __init__(self, name: str, end: End) -> None:
+    def __init__(self, name: str, end: MemoryEnd) -> None:
         self.name, self.end = name, end
         self.started = False
         self.outbox: deque[tuple[float, Frame] | None] = deque()
@@ -191,7 +191,7 @@ class _Upstream:
     """A session with Motion Server, from the attempt to open it on."""
 
     def __init__(self) -> None:
-        self.end: End | None = None
+        self.end: MemoryEnd | None = None
         self.task: asyncio.Task[None] | None = None
         self.hung_up = False
         self._unsent: list[bytes] = []
@@ -203,7 +203,7 @@ class _Upstream:
         else:
             self.end.send(raw)
 
-    def use(self, end: End) -> None:
+    def use(self, end: MemoryEnd) -> None:
         """Send what was kept on this connection, or close the connection if the relay has hung up."""
         self.end = end
         for raw in self._unsent:

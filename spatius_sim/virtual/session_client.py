@@ -7,7 +7,7 @@ from typing import Protocol
 
 from spatius_sim.protocol.console import HttpAnswer, RequestRefusedError, UpgradeRefusedError
 from spatius_sim.protocol.errors import UnreachableError
-from spatius_sim.virtual.connection import End, Frame
+from spatius_sim.virtual.connection import Frame, MemoryEnd
 
 _TIMEOUT_SECONDS = 10.0
 """How long an answer may take, as over sockets."""
@@ -23,7 +23,7 @@ class Server(Protocol):
     async def ask_for_token(self, api_key: str, body: bytes) -> HttpAnswer:
         """Answer a token request. Raises NoAnswerError."""
 
-    async def upgrade(self, app_id: str, session_key: str, avatar_id: str) -> End:
+    async def upgrade(self, app_id: str, session_key: str, avatar_id: str) -> MemoryEnd:
         """Open a session, and return the client's end. Raises RequestRefusedError and NoAnswerError."""
 
 
@@ -37,7 +37,7 @@ async def ask_for_token(server: Server, api_key: str, expire_at: int) -> HttpAns
         raise UnreachableError("Motion Server did not answer the token request") from error
 
 
-async def open_session(server: Server, app_id: str, token: str, avatar_id: str) -> End:
+async def open_session(server: Server, app_id: str, token: str, avatar_id: str) -> MemoryEnd:
     """Open a session with a token. Raises UpgradeRefusedError if the upgrade is refused, UnreachableError if
     no answer comes."""
     try:
@@ -51,7 +51,7 @@ async def open_session(server: Server, app_id: str, token: str, avatar_id: str) 
 class VirtualSession:
     """One open session at a Motion Server in virtual time, as its client sees it."""
 
-    def __init__(self, end: End) -> None:
+    def __init__(self, end: MemoryEnd) -> None:
         self._end = end
         self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
         end.on_frame = self._frames.put_nowait

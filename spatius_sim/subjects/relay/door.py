@@ -10,7 +10,7 @@ from spatius_sim.net.client.http_answers import search_answer
 from spatius_sim.net.client.relay_socket import RelayAddress, RelaySocket, dial_websocket
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.subjects.relay.client import ClientConnection
-from spatius_sim.virtual.connection import IDEAL, NARROW, End
+from spatius_sim.virtual.connection import IDEAL, NARROW, MemoryEnd
 from spatius_sim.virtual.loop import VirtualLoop
 from spatius_sim.virtual.relay import VirtualRelay
 from spatius_sim.wires.events import Frame
@@ -99,7 +99,9 @@ class MemoryConnection:
 
     answer_headers = ""
 
-    def __init__(self, end: End, on_frame: Callable[[Frame], None], on_over: Callable[[int], None]) -> None:
+    def __init__(
+        self, end: MemoryEnd, on_frame: Callable[[Frame], None], on_over: Callable[[int], None]
+    ) -> None:
         self._end, self._on_over = end, on_over
         self._over = asyncio.Event()
         end.on_frame, end.on_over = on_frame, self._finish

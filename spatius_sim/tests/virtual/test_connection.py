@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatius_sim.virtual.connection import NO_CODE, PROTOCOL_ERROR, End, Link, open_connection
+from spatius_sim.virtual.connection import NO_CODE, PROTOCOL_ERROR, Link, MemoryEnd, open_connection
 from spatius_sim.virtual.loop import VirtualLoop
 
 
@@ -21,7 +21,7 @@ def loop() -> Iterator[VirtualLoop]:
 class Listener:
     """Writes down what an end is told."""
 
-    def __init__(self, end: End) -> None:
+    def __init__(self, end: MemoryEnd) -> None:
         self.told: list[object] = []
         end.on_frame = self.told.append
         end.on_over = lambda code, reason: self.told.append((code, reason))
