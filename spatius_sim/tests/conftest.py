@@ -1,4 +1,5 @@
-"""Asynchronous tests run in a loop of their own, within a bounded time; the longest test starts first."""
+"""Asynchronous tests run in a loop of their own, within a bounded time. Tests that take minutes run only if
+they are asked for: `pytest -m nightly`."""
 
 import asyncio
 import inspect
@@ -20,10 +21,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "longest: starts first, for with pytest-xdist the others do not wait")
+    config.addinivalue_line("markers", "nightly: takes minutes of real time; `tox -e nightly` runs these")
     # What a shell starts in the background ignores interrupts, and so would the processes of the tests.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.option.markexpr:
+        nightly = [item for item in items if item.get_closest_marker("nightly") is not None]
+        items[:] = [item for item in items if item not in nightly]
+        config.hook.pytest_deselected(items=nightly)

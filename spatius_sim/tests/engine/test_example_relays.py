@@ -73,7 +73,7 @@ def test_a_broken_example_is_told_by_its_rule(
     assert f"Exit code 1. Next: mend {rule_id}, then run again" in ran.stdout
 
 
-@pytest.mark.longest
+@pytest.mark.nightly
 def test_an_error_that_is_swallowed_is_told_by_a_whole_run_at_the_settings_of_users(tmp_path: Path) -> None:
     folder = example("fastapi_relay", tmp_path)
     telling = 'self._client.tell("error", message=f"motion failed: {reason}", turnId=self._id)'

@@ -13,6 +13,7 @@ from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.plans.draw_server_faults import FAILURES
 from spatius_sim.plans.plan import Plan
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.tests.kill_matrix import SUSPECTS, judged
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 from spatius_sim.virtual.loop import VirtualLoop
 
@@ -43,3 +44,8 @@ def test_what_another_rule_s_scenarios_broke_never_becomes_unexercised(tmp_path:
     with trial_of(TellsNoFailure, tmp_path) as trial:
         trial.judge("R-RECOVER", just(failing))
         assert trial.judge("R-ERROR-TOLD", just(undisturbed)).verdict is Verdict.FAILED
+
+
+def test_a_whole_run_at_the_settings_of_users_tells_a_swallowed_error_by_its_rule_alone() -> None:
+    number = next(number for number, suspect in enumerate(SUSPECTS) if suspect.brain is TellsNoFailure)
+    assert judged(number, 1).named == ("R-ERROR-TOLD",)
