@@ -5,11 +5,12 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from spatius_sim.files.wire_file import wire_of
 from spatius_sim.model.server.replay import RecordedRun, read_recorded_run
+from spatius_sim.net.client.connect_directly import connect_directly
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.tape.traces import read_traces
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
@@ -83,7 +84,7 @@ async def _replay_client(trace: Trace, client: str, url: str, speed: float, sett
     sign_of_life = asyncio.Event()
     loop = asyncio.get_running_loop()
     try:
-        socket = await connect(
+        socket = await connect_directly(
             url, max_size=_LARGEST_FRAME, open_timeout=_OPEN_SECONDS, compression=None, proxy=None
         )
     except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:

@@ -6,9 +6,10 @@ from typing import Self
 from urllib.parse import urlencode
 
 import aiohttp
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from spatius_sim.net.client.connect_directly import connect_directly
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES
 from spatius_sim.protocol.console import HttpAnswer, UpgradeRefusedError, token_in
@@ -27,7 +28,7 @@ async def ask_for_token(console_endpoint: str, api_key: str, expire_at: int) -> 
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as http,
-            http.post(url, headers=headers, json={"expireAt": expire_at}) as answer,
+            http.post(url, headers=headers, json={"expireAt": expire_at}, allow_redirects=False) as answer,
         ):
             return HttpAnswer(answer.status, await answer.text(errors="replace"))
     except aiohttp.ClientConnectorError as error:
@@ -69,7 +70,7 @@ class UpstreamClient:
         credentials = {"appId": self._app_id, "sessionKey": token}
         query = urlencode({"id": self._avatar_id} | (credentials if self._by_query else {}))
         try:
-            self._socket = await connect(
+            self._socket = await connect_directly(
                 f"{self._ingress}/websocket?{query}",
                 additional_headers={} if self._by_query else headers,
                 max_size=MAX_MESSAGE_BYTES,

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode, urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
+from spatius_sim.net.client.connect_directly import connect_directly, redirect_target
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.trace.logins import shown_url
@@ -73,7 +74,7 @@ async def dial_websocket(
     """Connect to a relay. `on_frame` is called with each frame that comes, `on_over` once with the close
     code. Raises UnreachableError if the relay does not take the connection within `seconds`."""
     try:
-        connection = await connect(
+        connection = await connect_directly(
             address.url,
             sock=await _open_narrow_link(address.url) if address.narrow else None,
             additional_headers=address.headers,
@@ -86,7 +87,10 @@ async def dial_websocket(
             proxy=None,
         )
     except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
-        raise UnreachableError(f"{address.url_without_secrets} cannot be reached: {error}") from error
+        target = redirect_target(error)
+        redirects = f"it redirects to {target}, and is judged only where it is named" if target else ""
+        fault = f"{address.url_without_secrets} cannot be reached: {redirects or error}"
+        raise UnreachableError(fault) from error
     return RelaySocket(connection, address, on_frame, on_over)
 
 

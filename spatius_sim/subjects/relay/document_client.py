@@ -107,7 +107,11 @@ class DocumentClient(RelayClient):
             async with (
                 aiohttp.ClientSession(timeout=timeout) as http,
                 http.post(
-                    self._address.url, data=body, headers=headers, ssl=self._address.tls or True
+                    self._address.url,
+                    data=body,
+                    headers=headers,
+                    ssl=self._address.tls or True,
+                    allow_redirects=False,
                 ) as answer,
             ):
                 raw = await answer.content.read(LARGEST_FRAME)

@@ -60,15 +60,18 @@ class StartByHttp:
     url: str
 
     async def start(self, client: RelayClient, turn: TurnToStart) -> None:
-        """Send the POST request. Raises UnreachableError if no answer comes or its status is 400 or more."""
+        """Send the POST request. Raises UnreachableError if no answer comes or its status is 300 or more."""
         url = self.url.replace("{session}", turn.session_id)
         timeout = aiohttp.ClientTimeout(total=_REQUEST_SECONDS)
         try:
-            async with aiohttp.ClientSession(timeout=timeout) as http, http.post(url) as answer:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as http,
+                http.post(url, allow_redirects=False) as answer,
+            ):
                 body = await answer.content.read(_ANSWER_BYTES_SHOWN)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise UnreachableError(f"the request that starts a turn failed: {url}: {error!r}") from error
-        if answer.status >= 400:
+        if answer.status >= 300:
             text = body.decode(errors="replace")
             raise UnreachableError(
                 f"the request that starts a turn failed: {url}: HTTP {answer.status} {text}"

@@ -33,6 +33,7 @@ from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import ClientAction, Note
 
 RULE = "R-MOTION-COMPLETE"
+REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:1/else\r\nContent-Length: 0\r\n\r\n"
 SOON = Patience(attach=0.5, settle=0.2)
 MOST_BYTES, MOST_EVENTS = 5_000_000, 2_000
 
@@ -155,6 +156,7 @@ def judged(loop: BackgroundLoop, attached: Any, folder: Path, examples: int = 6)
         (lambda: bad_tcp(b"", close=False), "cannot be reached"),
         (lambda: bad_tcp(b"", close=True), "cannot be reached"),
         (lambda: bad_tcp(b"SSH-2.0-OpenSSH_9.9\r\n", close=False), "cannot be reached"),
+        (lambda: bad_tcp(REDIRECT, close=False), "it redirects to ws://127.0.0.1:1/else"),
         (lambda: bad_tcp(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", close=False), "404"),
     ],
 )

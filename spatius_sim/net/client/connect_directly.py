@@ -1,0 +1,21 @@
+"""Opens WebSockets without following redirects: what was named is judged, and logins go nowhere else."""
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from spatius_sim.trace.logins import shown_url
+
+
+class connect_directly(connect):  # noqa: N801
+    """`connect` of websockets, which raises InvalidStatus for a redirect."""
+
+    def process_redirect(self, exc: Exception) -> Exception:
+        """Return the error: no redirect is followed."""
+        return exc
+
+
+def redirect_target(error: BaseException) -> str:
+    """Return where an answer to an upgrade redirects to, without secrets; "" if the error is no redirect."""
+    if not isinstance(error, InvalidStatus) or error.response.status_code // 100 != 3:
+        return ""
+    return shown_url(error.response.headers.get("Location", ""))
