@@ -1,12 +1,17 @@
 """Baselines: what is tolerated, what is complained about, and how a run ends."""
 
+import re
+from collections.abc import Callable
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spatius_sim.reporting.baseline import Baseline, KnownFailure, Review, review
 from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.tests.net.work import times_the_work
 
 TODAY = date(2026, 11, 21)
 ORDER = "R-MOTION-ORDER"
@@ -150,3 +155,18 @@ def test_how_a_run_with_a_baseline_ends(outcomes: list[RuleOutcome], code: ExitC
     judged = summary(KNOWN, *outcomes)
     assert exit_code([judged]) is code
     assert told in claim(judged)
+
+
+@given(st.lists(st.text("ab", max_size=3), min_size=1, max_size=5), st.text("ab", max_size=12))
+def test_a_pattern_matches_what_its_regular_expression_would(parts: list[str], actual: str) -> None:
+    known = KnownFailure("R-TURNS", "x", ("*".join(parts),))
+    expected = re.fullmatch(".*".join(map(re.escape, parts)), actual)
+    assert known.covers(actual) is (expected is not None)
+
+
+def test_a_pattern_of_many_stars_costs_no_more_than_its_text() -> None:
+    def work(length: int) -> Callable[[], object]:
+        known = KnownFailure("R-TURNS", "x", ("*a" * 50 + "*b",))
+        return lambda: known.covers("a" * length)
+
+    assert times_the_work(work, 20_000) < 24
