@@ -23,6 +23,8 @@ from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.trace.events import Closed, Event, EventKind, Lane, Received, Sent, Trace, TraceHeader
 from spatius_sim.trace.reading import read_upstream
 
+_MESSAGE_BYTES = 1_000_000
+"""The most audio in one message of an imported request. Any relay could have sent it so."""
 _KEYFRAME_NS = 1_000_000_000 // KEYFRAMES_PER_SECOND
 
 
@@ -48,23 +50,24 @@ def import_recordings(paths: list[Path], out: Path, kit_version: str, *, keep_au
 
 
 def _trace_of(recording: Recording, kit_version: str) -> Trace:
-    """Return the trace that a proxy would have recorded: all audio at once, and each payload when its last
-    keyframe is due."""
-    sent_up = [
-        encode(ConfigureSession(recording.sample_rate)),
-        encode(AudioInput(recording.req_id, recording.audio, True)),
+    """Return the trace that a proxy would have recorded: all audio at once, in messages of at most
+    `_MESSAGE_BYTES`, and each payload when its last keyframe is due."""
+    configuration = encode(ConfigureSession(recording.sample_rate))
+    confirmation = encode(ConfirmSession(recording.connection_id))
+    events: list[tuple[int, EventKind]] = [
+        (0, Received(configuration, read_upstream(configuration))),
+        (0, Sent(confirmation, read_upstream(confirmation))),
     ]
-    events: list[tuple[int, EventKind]] = [(0, Received(sent_up[0], read_upstream(sent_up[0])))]
-    confirm = encode(ConfirmSession(recording.connection_id))
-    events += [
-        (0, Sent(confirm, read_upstream(confirm))),
-        (0, Received(sent_up[1], read_upstream(sent_up[1]))),
-    ]
+    audio = recording.audio
+    for start in range(0, max(1, len(audio)), _MESSAGE_BYTES):
+        end = start + _MESSAGE_BYTES
+        message = encode(AudioInput(recording.req_id, audio[start:end], end >= len(audio)))
+        events.append((0, Received(message, read_upstream(message))))
     at_ns = 0
     for payload in recording.payloads:
-        message = read_upstream(payload)
-        at_ns += len(message.keyframes) * _KEYFRAME_NS if isinstance(message, MotionResponse) else 0
-        events.append((at_ns, Sent(payload, message, recording.req_id)))
+        motion = read_upstream(payload)
+        at_ns += len(motion.keyframes) * _KEYFRAME_NS if isinstance(motion, MotionResponse) else 0
+        events.append((at_ns, Sent(payload, motion, recording.req_id)))
     events.append((at_ns, Closed(False, 1000)))
     header = TraceHeader("server", "", 0, recording.name, kit_version, halves="upstream")
     taped = (

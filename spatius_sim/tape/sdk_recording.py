@@ -2,10 +2,21 @@
 
 import json
 from base64 import b64decode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.errors import UsageError
+
+MOST_BYTES = 1_000_000_000
+"""The largest file that is read: some five hours of speech and its motion, in base64."""
+
+_HIGHEST_RATE = 192_000
+_FORMAT = "pcm_s16le_mono"
+_LONGEST_SHOWN = 50
+_KINDS: dict[type[Any], str] = {int: "a whole number", str: "a text", list: "a list"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +32,80 @@ class Recording:
 
 
 def read_recording(path: Path) -> Recording:
-    """Return the recording in a file. Raises UsageError with file name and reason if the file has another
-    shape."""
+    """Return the recording in a file. Raises UsageError with the file's name and the member that is wrong if
+    the file has another shape, or is larger than MOST_BYTES."""
+    document = _read_document(path)
     try:
-        document = json.loads(path.read_bytes())
-        if document["audio_format"] != "pcm_s16le_mono":
-            raise UsageError(f"{path}: audio_format {document['audio_format']!r} is not supported")
-        payloads = tuple(b64decode(text, validate=True) for text in document["animation_messages_base64"])
+        if (audio_format := _member(document, "audio_format", str)) != _FORMAT:
+            raise ValueError(
+                f"audio_format: {audio_format[:_LONGEST_SHOWN]!r} is not supported, only {_FORMAT}"
+            )
+        rate = _member(document, "sample_rate", int)
+        if not 1 <= rate <= _HIGHEST_RATE:
+            raise ValueError(f"sample_rate: no whole number of hertz from 1 to {_HIGHEST_RATE}")
+        audio = _read_base64("audio_base64", _member(document, "audio_base64", str))
+        if len(audio) % BYTES_PER_SAMPLE:
+            raise ValueError("audio_base64: half a sample is left over")
+        payloads = _member(document, "animation_messages_base64", list)
         return Recording(
             path.stem,
-            int(document["sample_rate"]),
-            str(document["connection_id"]),
-            str(document["req_id"]),
-            b64decode(document["audio_base64"], validate=True),
-            payloads,
+            rate,
+            _read_id(document, "connection_id"),
+            _read_id(document, "req_id"),
+            audio,
+            tuple(
+                _read_base64(f"animation_messages_base64[{number}]", payload)
+                for number, payload in enumerate(payloads)
+            ),
         )
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _read_document(path: Path) -> Mapping[str, Any]:
+    """Return the JSON object in a file. Raises UsageError."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: this is no recording: {error!r}") from error
+    if len(raw) > MOST_BYTES:
+        raise UsageError(f"{path}: larger than {MOST_BYTES} bytes, as no recording is")
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise UsageError(f"{path}: this is no JSON: {reason}") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"{path}: this is no recording, for it is no JSON object")
+    return document
+
+
+def _member(document: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
+    """Return a member of the document. Raises ValueError if it is missing or of another type."""
+    if name not in document:
+        raise ValueError(f"{name}: is missing")
+    value = document[name]
+    if type(value) is not kind:
+        raise ValueError(f"{name}: {_KINDS[kind]} is needed, not {str(value)[:_LONGEST_SHOWN]!r}")
+    return value
+
+
+def _read_id(document: Mapping[str, Any], name: str) -> str:
+    """Return an id. Raises ValueError if it cannot be sent as UTF-8."""
+    value = str(_member(document, name, str))
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name}: half a surrogate pair is no text") from error
+    return value
+
+
+def _read_base64(name: str, text: Any) -> bytes:
+    """Return the bytes in a base64 text. Raises ValueError with the name of the member if it is none."""
+    if not isinstance(text, str):
+        raise ValueError(f"{name}: a base64 text is needed, not a {type(text).__name__}")
+    try:
+        return b64decode(text, validate=True)
+    except ValueError as error:
+        raise ValueError(f"{name}: this is no base64: {error}") from error

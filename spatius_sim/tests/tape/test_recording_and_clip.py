@@ -10,6 +10,7 @@ import pytest
 from spatius_sim.files.clip import read_clip
 from spatius_sim.files.resources import resource
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.tape.import_export import import_recordings, requests_of
 from spatius_sim.tape.sdk_recording import read_recording
 
 STORED = {
@@ -31,17 +32,60 @@ def test_a_recording_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"audio_format": "mp3"}, {"audio_base64": "?"}, {"req_id": None, "sample_rate": "fast"}],
+    ("member", "value"),
+    [
+        ("audio_format", "mp3"),
+        ("audio_base64", "?"),
+        ("audio_base64", b64encode(b"abc").decode()),
+        ("audio_base64", 7),
+        ("sample_rate", "fast"),
+        ("sample_rate", 16000.5),
+        ("sample_rate", 2**40),
+        ("sample_rate", -1),
+        ("sample_rate", True),
+        ("sample_rate", None),
+        ("req_id", None),
+        ("req_id", "\ud800"),
+        ("connection_id", ["x"]),
+        ("animation_messages_base64", "AAAA"),
+        ("animation_messages_base64", [None]),
+        ("animation_messages_base64", ["AAAA", "?"]),
+    ],
 )
-def test_another_shape_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+def test_another_shape_is_refused_with_the_name_of_the_member(
+    tmp_path: Path, member: str, value: object
+) -> None:
     path = tmp_path / "one.json"
-    path.write_text(json.dumps(STORED | change))
-    with pytest.raises(UsageError, match=r"one\.json: "):
-        read_recording(path)
+    for document in (STORED | {member: value}, {name: STORED[name] for name in STORED if name != member}):
+        path.write_text(json.dumps(document))
+        with pytest.raises(UsageError, match=rf"one\.json: {member}"):
+            read_recording(path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "\x00"])
+def test_a_number_that_no_machine_holds_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "one.json"
+    for number in ("1e999", "NaN", "9" * 5000):
+        path.write_text(json.dumps(STORED).replace("16000", number))
+        with pytest.raises(UsageError, match=r"one\.json: "):
+            read_recording(path)
+
+
+def test_an_endless_file_is_refused_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spatius_sim.tape.sdk_recording.MOST_BYTES", 1_000_000)
+    with pytest.raises(UsageError, match="larger than 1000000 bytes"):
+        read_recording(Path("/dev/zero"))
+
+
+def test_speech_of_a_minute_is_imported_whole(tmp_path: Path) -> None:
+    speech = bytes(range(256)) * 7_500
+    path = tmp_path / "long.json"
+    path.write_text(json.dumps(STORED | {"audio_base64": b64encode(speech).decode()}))
+    import_recordings([path], tmp_path / "long.tape", "", keep_audio=True)
+    (request,) = requests_of(tmp_path / "long.tape")
+    assert bytes(request.audio) == speech
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "\x00", "null", "[" * 100_000])
 def test_what_is_no_recording_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "one.json"
     path.write_text(text)
