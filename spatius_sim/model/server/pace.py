@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from spatius_sim.model.scenario.dice import roll
 from spatius_sim.protocol.errors import UsageError
 
-REALTIME_LATENCY = 0.4
-"""Seconds from the audio of a request's first segment to its first response: ASSUMED, no document says."""
-
-REALTIME_JITTER = 0.1
-"""The most seconds that a random delay adds to a response: ASSUMED, no document says."""
-
+REALTIME_LATENCY = 0.7
+REALTIME_JITTER = 0.5
+"""Seconds: the first motion typically takes 0.7 to 1.2 s (docs:faq). That later responses are late by the same
+random delay is ASSUMED."""
 
 REALTIME_LEAD = 5.0
 """Seconds of audio for which motion is made ahead of real time. ASSUMED: no document says how fast motion is
