@@ -8,8 +8,8 @@ from spatius_sim.protocol.errors import UsageError
 
 REALTIME_LATENCY = 0.7
 REALTIME_JITTER = 0.5
-"""Seconds: the first motion typically takes 0.7 to 1.2 s (docs:faq). That later responses are late by the same
-random delay is ASSUMED."""
+"""Seconds: the first motion typically takes 0.7 to 1.2 s (docs:faq). That later responses are late by the
+same random delay is ASSUMED."""
 
 REALTIME_LEAD = 5.0
 """Seconds of audio for which motion is made ahead of real time. ASSUMED: no document says how fast motion is

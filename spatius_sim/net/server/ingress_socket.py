@@ -19,6 +19,13 @@ def ingress_socket() -> web.WebSocketResponse:
     return web.WebSocketResponse(max_msg_size=_MOST_BYTES_READ, compress=False)
 
 
+def is_upgrade(request: web.Request, socket: web.WebSocketResponse) -> bool:
+    """Whether a request asks for a WebSocket as it should. (Letters outside ASCII in its key or version make
+    aiohttp raise.)"""
+    headers = (request.headers.get("Sec-WebSocket-Key", ""), request.headers.get("Sec-WebSocket-Version", ""))
+    return all(map(str.isascii, headers)) and bool(socket.can_prepare(request))
+
+
 def is_too_big(data: Any) -> bool:
     """Whether a message is larger than our Motion Servers take."""
     return len(data) > MAX_AUDIO_MESSAGE_BYTES

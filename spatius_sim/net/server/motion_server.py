@@ -18,7 +18,7 @@ from spatius_sim.model.server.rooms import Rooms
 from spatius_sim.model.server.session import Limits, ServerSession
 from spatius_sim.model.server.session_tokens import read_token
 from spatius_sim.net.server.connection import MOST_UNREAD, UpstreamConnection, reset
-from spatius_sim.net.server.ingress_socket import ingress_socket
+from spatius_sim.net.server.ingress_socket import ingress_socket, is_upgrade
 from spatius_sim.net.server.one_port import OnePort, body_of, response
 from spatius_sim.net.server.opus import installed_codec
 from spatius_sim.net.server.session_log import SessionLog, SessionRecord
@@ -203,7 +203,7 @@ class MotionServerShell(OnePort):
             self._record_refusal(name, HttpAnswer(0, "no answer"), session_key)
             return _web_response(None)
         socket = ingress_socket()
-        if not socket.can_prepare(request):
+        if not is_upgrade(request, socket):
             answer = HttpAnswer(426, '{"message":"a WebSocket upgrade is expected here"}\n')
             self._record_refusal(name, answer, session_key)
             return _web_response(answer)

@@ -23,8 +23,9 @@ def _shorten_parser_errors(record: logging.LogRecord) -> bool:
 
     Returns whether the record must be logged. Other records stay as they are."""
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, HttpProcessingError):
-        record.msg, record.args = "refused what is no HTTP: %s", (" ".join(error.message.split()),)
+    # UnicodeEncodeError: aiohttp repeats a header of the peer that has letters outside ASCII.
+    if isinstance(error, HttpProcessingError | UnicodeEncodeError):
+        record.msg, record.args = "refused what is no HTTP: %s", (" ".join(str(error).split()),)
         record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
         record.exc_info = record.exc_text = None
         return _log.isEnabledFor(logging.INFO)

@@ -17,6 +17,7 @@ from spatius_sim.net.server.ingress_socket import (
     closed_by_library,
     ingress_socket,
     is_too_big,
+    is_upgrade,
     too_big_reason,
 )
 from spatius_sim.net.server.one_port import OnePort, body_of, response
@@ -138,7 +139,7 @@ class ReplayServer(OnePort):
         answer = None
         if isinstance(on_tape, Refused):
             answer = HttpAnswer(on_tape.status, on_tape.reason + "\n")
-        elif not socket.can_prepare(request):
+        elif not is_upgrade(request, socket):
             answer = HttpAnswer(426, '{"message":"a WebSocket upgrade is expected here"}\n')
         else:
             try:

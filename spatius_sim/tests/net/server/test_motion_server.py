@@ -304,3 +304,29 @@ async def until(recorder: LiveRecorder, condition: Callable[[], bool]) -> None:
 def _masked(raw: bytes) -> bytes:
     """A client's binary frame; with a key of zeros the bytes stay as they are."""
     return b"\x82\xfe" + len(raw).to_bytes(2) + bytes(4) + raw
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: \xff\xfe", b"426"),
+        (b"Sec-WebSocket-Version: \xb9\xb3\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", b"426"),
+        (b"Expect: \xff", b"500"),
+    ],
+    ids=["key", "version", "expect"],
+)
+async def test_letters_outside_ascii_in_a_handshake_are_refused_without_a_traceback(
+    header: bytes, status: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        async with MotionServerShell() as server:
+            token = issue_token(SessionToken(int(time.time()) + 60, ""), "n")
+            query = urlencode({"id": "a", "appId": "sim-app", "sessionKey": token})
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            upgrade = b"Upgrade: websocket\r\nConnection: Upgrade"
+            head = f"GET {WEBSOCKET_PATH}?{query} HTTP/1.1\r\nHost: x\r\n".encode()
+            writer.write(b"\r\n".join((head + upgrade, header, b"", b"")))
+            assert (await reader.read(64)).split()[1] == status
+            writer.close()
+            await writer.wait_closed()
+    assert not caplog.records
