@@ -8,6 +8,7 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count, segment
 from spatius_sim.protocol.messages import AudioInput, ConfirmSession, EgressType, MotionResponse
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
+from spatius_sim.story.directions import upward_kind
 from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked, Received, Sent
 from spatius_sim.wires.features import IDS
@@ -27,15 +28,18 @@ from spatius_sim.wires.features import IDS
 def motion_ids(story: Story) -> Iterator[Kept | Broken]:
     """Look at each response: it carries its connection's id, and a req_id that was sent on this
     connection."""
+    up = upward_kind(story.trace)
     connection_ids: dict[str, str] = {}
     sent_req_ids: dict[str, set[str]] = {}
     for event in story.trace.on_lane(Lane.UPSTREAM):
-        match event.what:
-            case Sent(value=AudioInput(req_id=req_id)):
+        if not isinstance(event.what, Sent | Received):
+            continue
+        match isinstance(event.what, up), event.what.value:
+            case True, AudioInput(req_id=req_id):
                 sent_req_ids.setdefault(event.connection, set()).add(req_id)
-            case Received(value=ConfirmSession(connection_id)):
+            case False, ConfirmSession(connection_id):
                 connection_ids.setdefault(event.connection, connection_id)
-            case Received(value=MotionResponse(connection_id, req_id)):
+            case False, MotionResponse(connection_id, req_id):
                 own_id = connection_ids.get(event.connection, "")
                 if connection_id != own_id:
                     yield Broken(f"connection_id {own_id!r}", f"{connection_id!r}", (event.seq,))

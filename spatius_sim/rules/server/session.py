@@ -15,6 +15,7 @@ from spatius_sim.protocol.messages import (
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.kit_stalls import lag_seconds
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
+from spatius_sim.story.directions import upward_kind
 from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.event_text import describe_provocation
 from spatius_sim.trace.events import (
@@ -52,8 +53,8 @@ texts may say so (sdk-py)."""
 
 @dataclass(slots=True)
 class _Session:
-    """One connection: the kit's first message, what was wrong on purpose (`intent`), the answers, and whether
-    the kit waited for an answer to the end."""
+    """One connection: the client's first message, what was wrong on purpose (`intent`), the answers, and
+    whether the kit waited for an answer to the end."""
 
     first_message: Event
     intent: Provocation | None
@@ -80,6 +81,8 @@ def confirm(story: Story) -> Iterator[Kept | Broken]:
         answer = _first_answer(session)
         if isinstance(answer, ConfirmSession) and answer.connection_id:
             yield Kept()
+        elif isinstance(session.first_message.what, Received) and not isinstance(answer, ConfirmSession):
+            continue  # On a proxy's tape: the service may have had a reason, or the relay may have left.
         elif answer is not None:
             yield Broken(
                 expected, _message_in_words(answer), (session.first_message.seq, session.answers[0].seq)
@@ -180,7 +183,9 @@ def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
 
 
 def _sessions_of(story: Story) -> list[_Session]:
-    """Return the connections on which the kit sent a message, each with its answers."""
+    """Return the connections on which a client sent a message, each with its answers. The client is the kit,
+    or a relay on a proxy's tape."""
+    up = upward_kind(story.trace)
     intents = {
         event.connection: event.what.intent
         for event in story.trace.on_lane(Lane.KIT)
@@ -190,10 +195,11 @@ def _sessions_of(story: Story) -> list[_Session]:
     for event in story.trace.events:
         session = sessions.get(event.connection)
         match event.what:
-            case Sent() if event.lane is Lane.UPSTREAM and session is None:
-                sessions[event.connection] = _Session(event, intents.get(event.connection))
-            case Received() if session is not None:
-                session.answers.append(event)
+            case Sent() | Received() if event.lane is Lane.UPSTREAM:
+                if session is None and isinstance(event.what, up):
+                    sessions[event.connection] = _Session(event, intents.get(event.connection))
+                elif session is not None and not isinstance(event.what, up):
+                    session.answers.append(event)
             case WaitEnded(Awaited.HANDSHAKE) | Closed() if session is not None:
                 session.waited = True
     return list(sessions.values())
@@ -203,21 +209,22 @@ def _is_valid(message: Event) -> bool:
     """Whether this message is a configuration that the service is known to accept. A configuration with an
     egress is not counted: the service may refuse the egress itself."""
     match message.what:
-        case Sent(
-            value=ConfigureSession(
-                sample_rate=rate,
-                audio_format=AudioFormat.PCM_S16LE,
-                egress_type=EgressType.UNSPECIFIED,
-            )
+        case (
+            Sent(value=ConfigureSession() as configuration)
+            | Received(value=ConfigureSession() as configuration)
         ):
-            return rate in PCM_SAMPLE_RATES
+            return (
+                configuration.sample_rate in PCM_SAMPLE_RATES
+                and configuration.audio_format == AudioFormat.PCM_S16LE
+                and configuration.egress_type == EgressType.UNSPECIFIED
+            )
     return False
 
 
 def _first_answer(session: _Session) -> object:
     """Return the first message that came back on a session; None if nothing came."""
     content = session.answers[0].what if session.answers else None
-    return content.value if isinstance(content, Received) else None
+    return content.value if isinstance(content, Sent | Received) else None
 
 
 def _message_in_words(value: object) -> str:

@@ -8,8 +8,28 @@ import pytest
 from click.testing import CliRunner
 
 from spatius_sim.cli.main import cli
+from spatius_sim.engine.check_tape import check_tape
 from spatius_sim.files.resources import resource
+from spatius_sim.model.server.answers import SynthesizedAnswer
+from spatius_sim.plans.plan import speech
+from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, ServerError
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.tape.traces import write_traces
+from spatius_sim.tests.tape.samples import CLEANED
+from spatius_sim.trace.events import (
+    Closed,
+    Event,
+    EventKind,
+    Lane,
+    Opened,
+    Received,
+    Sent,
+    Trace,
+    TraceHeader,
+)
+from spatius_sim.trace.reading import read_upstream
 
 TAPES = resource("fixtures") / "tapes"
 GOOD, BAD = str(TAPES / "wire-json-envelope.tape"), str(TAPES / "fails-R-MOTION-ORDER.tape")
@@ -133,3 +153,40 @@ def test_a_tape_is_no_subject_of_a_whole_run(argument: str, told: str) -> None:
 def test_a_wrong_line_of_the_file_is_named() -> None:
     Path("conformance.yaml").write_text("target: ws://127.0.0.1:9\nlacks: [grace]\n")
     assert check(BAD)[1].startswith("conformance.yaml:2: lacks grace: no feature")
+
+
+def test_a_proxy_s_tape_exercises_the_server_rules_that_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "proxy.tape"
+    write_traces(path, CLEANED, [proxied_trace()])
+    verdicts = {outcome.rule_id: outcome.verdict for outcome in check_tape(path)[0].outcomes}
+    passed = {rule_id for rule_id, verdict in verdicts.items() if verdict is Verdict.PASSED}
+    assert passed >= {"S-CONFIRM", "S-MOTION-IDS", "S-MOTION-END", "S-MOTION-COUNT", "S-MOTION-SHAPE"}
+    assert Verdict.FAILED not in verdicts.values()
+
+
+def test_a_service_that_refuses_a_configuration_on_a_proxy_s_tape_is_not_accused(tmp_path: Path) -> None:
+    path = tmp_path / "proxy.tape"
+    refusal = encode(ServerError("", "", 8, "no capacity"))
+    write_traces(path, CLEANED, [proxied_trace(refusal)])
+    verdicts = {outcome.rule_id: outcome.verdict for outcome in check_tape(path)[0].outcomes}
+    assert verdicts["S-CONFIRM"] is Verdict.UNEXERCISED
+
+
+def proxied_trace(refusal: bytes = b"") -> Trace:
+    """What a proxy sees of one request: the relay's frames are received, the server's are sent."""
+    answer = SynthesizedAnswer("connection", "r1", 16_000, 1)
+    speech_up = speech("proxied", 16_000)
+    downward = [encode(ConfirmSession("connection")), *answer.feed(speech_up), *answer.finish()]
+    frames = [
+        (Received, encode(ConfigureSession(16_000))),
+        (Sent, refusal or downward[0]),
+        (Received, encode(AudioInput("r1", speech_up, end=True))),
+        *((Sent, raw) for raw in downward[1:] if not refusal),
+    ]
+    events: list[EventKind] = [kind(raw, read_upstream(raw)) for kind, raw in frames]
+    taped = [Opened(""), *events, Closed(by_kit=False, code=1000)]
+    header = TraceHeader("relay", "", 0, "", "", halves="upstream")
+    return Trace(
+        header,
+        tuple(Event(n, n, Lane.UPSTREAM, "upstream-1", what) for n, what in enumerate(taped)),
+    )
