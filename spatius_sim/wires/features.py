@@ -21,6 +21,7 @@ TURN_IDS = "turn-ids"
 INTERRUPTS = "interrupts"
 ERRORS = "errors"
 CLIENT_AUDIO = "client-audio"
+SPEECH_END = "speech-end"
 
 WIRE_FEATURES = (
     Feature(AUDIO, "only motion comes down: the client plays the audio that it sent itself"),
@@ -33,6 +34,7 @@ WIRE_FEATURES = (
     Feature(INTERRUPTS, "a client cannot interrupt"),
     Feature(ERRORS, "the client cannot be told of a failure"),
     Feature(CLIENT_AUDIO, "the relay chooses what is spoken"),
+    Feature(SPEECH_END, "silence ends what a client says"),
 )
 
 

@@ -1,0 +1,103 @@
+"""In a run one fault is one accusation: what follows is blocked by its cause, and a death is told once."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from spatius_sim.miniatures.far_reaching import (
+    DoesNothingLater,
+    LosesLastFromThirdTurn,
+    LosesMotionFromThirdTurn,
+    LosesTheTail,
+    NeverWorksAgain,
+    StripsUnknownFields,
+)
+from spatius_sim.miniatures.wrong_relays import MotionInEarlierTurn, NeverEndsUpstream, RewritesReqId
+from spatius_sim.miniatures.wrong_with_clients import CutsSpeech, DemandsCredentials, FallsOverRubbish
+from spatius_sim.model.relay.relay import PlainRelay
+from spatius_sim.reporting.summary import RuleOutcome
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.tests.suspects import Hearing, Suspect
+
+
+def judged(brain: type[PlainRelay], rules: Iterable[str], folder: Path) -> dict[str, RuleOutcome]:
+    """Judge these rules on the relay, one after another, and return their outcomes."""
+    with Hearing(Suspect("relay", brain), 1, folder) as hearing:
+        return {rule_id: hearing.of(rule_id) for rule_id in rules}
+
+
+def failed(outcomes: dict[str, RuleOutcome]) -> list[str]:
+    return [rule_id for rule_id, outcome in outcomes.items() if outcome.verdict is Verdict.FAILED]
+
+
+@pytest.mark.xfail(strict=True, reason="a rule is blocked by its cause only where both break in one trace")
+@pytest.mark.parametrize(
+    ("brain", "cause", "consequences"),
+    [
+        (LosesLastFromThirdTurn, "R-MOTION-COMPLETE", ("R-HUGE", "R-SLOWCLIENT")),
+        (LosesMotionFromThirdTurn, "R-MOTION-COMPLETE", ("R-HUGE", "R-BADINPUT")),
+        (StripsUnknownFields, "R-MOTION-VERBATIM", ("R-LARGE",)),
+        (MotionInEarlierTurn, "R-TURNS", ("R-CONVERSATION",)),
+        (CutsSpeech, "U-AUDIO-COMPLETE", ("R-FALLBACK",)),
+    ],
+)
+def test_what_follows_from_a_failed_rule_is_blocked_by_it(
+    brain: type[PlainRelay], cause: str, consequences: tuple[str, ...], tmp_path: Path
+) -> None:
+    outcomes = judged(brain, ("R-TOKENLESS", cause, *consequences), tmp_path)
+    assert failed(outcomes) == [cause]
+    for rule_id in consequences:
+        assert outcomes[rule_id].blocked_by == (cause,)
+        assert outcomes[rule_id].verdict is Verdict.UNEXERCISED
+        assert f"{cause} failed" in outcomes[rule_id].reason
+
+
+@pytest.mark.xfail(strict=True, reason="a rule is blocked by its cause only where both break in one trace")
+def test_a_cause_that_was_seen_and_not_yet_judged_is_judged_first(tmp_path: Path) -> None:
+    outcomes = judged(LosesMotionFromThirdTurn, ("U-TOKEN-FRESH", "R-RECOVER", "R-MOTION-COMPLETE"), tmp_path)
+    assert failed(outcomes) == ["R-MOTION-COMPLETE"]
+    assert outcomes["R-RECOVER"].blocked_by == ("R-MOTION-COMPLETE",)
+
+
+def test_what_does_not_follow_from_a_failed_rule_is_judged_on(tmp_path: Path) -> None:
+    class FallsAndLoses(FallsOverRubbish, LosesLastFromThirdTurn):
+        """Has two faults."""
+
+    outcomes = judged(FallsAndLoses, ("R-MOTION-COMPLETE", "R-BADINPUT"), tmp_path)
+    assert failed(outcomes) == ["R-MOTION-COMPLETE", "R-BADINPUT"]
+
+
+@pytest.mark.xfail(strict=True, reason="R-RECOVER does not ask whether anything worked before the failure")
+@pytest.mark.parametrize("brain", [LosesTheTail, RewritesReqId, NeverEndsUpstream])
+def test_works_again_presumes_that_it_worked_before(brain: type[PlainRelay], tmp_path: Path) -> None:
+    assert failed(judged(brain, ["R-RECOVER"], tmp_path)) == []
+
+
+@pytest.mark.xfail(strict=True, reason="whatever rule is on when a relay dies is told as failed")
+def test_a_relay_that_does_nothing_any_more_is_told_as_dead_once(tmp_path: Path) -> None:
+    rules = ("R-TOKENLESS", "U-TOKEN-FRESH", "R-TURNS", "R-STALE", "R-BADINPUT", "R-ALIVE")
+    outcomes = judged(DoesNothingLater, rules, tmp_path)
+    assert failed(outcomes) == ["R-ALIVE"]
+    dead = outcomes["R-ALIVE"].failure
+    assert dead is not None
+    assert "does nothing any more" in dead.actual
+    assert dead.confirmed
+    for rule_id in rules[2:-1]:
+        assert outcomes[rule_id].verdict is Verdict.INCONCLUSIVE
+        assert "does nothing any more" in outcomes[rule_id].reason
+
+
+@pytest.mark.xfail(strict=True, reason="whatever rule is on when a relay dies is told as failed")
+def test_a_relay_that_never_works_again_after_a_failure_breaks_that_rule(tmp_path: Path) -> None:
+    rules = ("R-TOKENLESS", "R-RECOVER", "R-TURNS", "R-STALE", "R-ALIVE")
+    outcomes = judged(NeverWorksAgain, rules, tmp_path)
+    assert failed(outcomes) == ["R-RECOVER"]
+    assert outcomes["R-ALIVE"].blocked_by == ("R-RECOVER",)
+    assert {outcomes[rule_id].verdict for rule_id in ("R-TURNS", "R-STALE")} == {Verdict.INCONCLUSIVE}
+
+
+@pytest.mark.xfail(strict=True, reason="who serves nobody without credentials is told as dead")
+def test_a_relay_that_demands_credentials_is_not_told_as_dead(tmp_path: Path) -> None:
+    rules = ("R-TOKENLESS", "U-TOKEN", "U-CONFIGURE", "R-TURNS", "R-ALIVE")
+    assert failed(judged(DemandsCredentials, rules, tmp_path)) == ["R-TOKENLESS"]

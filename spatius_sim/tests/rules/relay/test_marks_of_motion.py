@@ -1,0 +1,81 @@
+"""End marks of motion that carry no motion: each marks the motion that came before it, or nothing."""
+
+import pytest
+
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
+
+
+def spoken(turn_id: str = "") -> tuple[Dialogue, bytes, bytes]:
+    """A turn that was spoken and answered: its motion is still to come down."""
+    said = Dialogue()
+    said.echoes("ann", 0, said.speaks(), turn_id)
+    return (said, *said.answers())
+
+
+@pytest.mark.xfail(strict=True, reason="every empty list with an end mark counts as a mark")
+@pytest.mark.parametrize("turn_id", ["", "t0"])
+def test_a_mark_before_the_first_motion_is_an_empty_list(turn_id: str) -> None:
+    said, first, second = spoken(turn_id)
+    said.motion_down("ann", last=True, turn_id=turn_id)
+    said.motion_down("ann", first, turn_id=turn_id)
+    said.motion_down("ann", second, last=True, turn_id=turn_id)
+    said.ends("ann", 0)
+    assert said.failed == ["R-CONVERSATION"]
+    assert "audio-only" in said.judged("R-CONVERSATION").broken[0].actual
+
+
+@pytest.mark.parametrize(
+    "marked_again",
+    [
+        False,
+        pytest.param(
+            True, marks=pytest.mark.xfail(strict=True, reason="a mark on its own is never too early")
+        ),
+    ],
+)
+def test_a_mark_on_its_own_marks_what_came_before_it(marked_again: bool) -> None:
+    said, first, second = spoken()
+    said.motion_down("ann", first)
+    said.motion_down("ann", last=True)
+    said.motion_down("ann", second, last=marked_again)
+    said.ends("ann", 0)
+    assert said.failed == ["R-END-MOTION"]
+    assert said.judged("R-END-MOTION").broken[0].actual == "motion came after the mark"
+
+
+def test_a_mark_on_its_own_after_all_motion_marks_it() -> None:
+    said, first, second = spoken()
+    said.motion_down("ann", first, second, last=False)
+    said.motion_down("ann", last=True)
+    said.ends("ann", 0)
+    assert said.failed == []
+    assert said.verdict("R-END-MOTION") is Verdict.PASSED
+
+
+def test_each_request_of_a_turn_may_have_a_mark_on_its_own() -> None:
+    said = Dialogue()
+    pcm = said.speaks()
+    up = up_of("ann", 0)
+    said.audio_up(up, "a", pcm[:3200], end=True)
+    said.audio_up(up, "b", pcm[3200:], end=True)
+    said.audio_down("ann", pcm, last=True)
+    for req in ("a", "b"):
+        said.motion_down("ann", said.motion(up, req, end=True), last=False)
+        said.motion_down("ann", last=True)
+    said.ends("ann", 0)
+    assert said.failed == []
+
+
+@pytest.mark.xfail(strict=True, reason="a mark of another turn is nobody's")
+def test_a_mark_of_a_turn_that_was_cut_off_is_stale() -> None:
+    said = Dialogue()
+    pcm = said.speaks()
+    said.echoes("ann", 0, pcm)
+    said.motion_down("ann", said.motion(up_of("ann", 0), req_of("ann", 0), 3), last=False)
+    said.client_interrupts("ann")
+    said.echoes("ann", 1, said.speaks("ann", 1))
+    said.motion_down("ann", last=True)
+    said.motion_down("ann", *said.answers("ann", 1), last=True)
+    said.ends("ann", 1)
+    assert said.failed == ["R-STALE"]
