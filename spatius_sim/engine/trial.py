@@ -5,39 +5,41 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Generic
+from typing import Generic, cast
 
 from hypothesis.strategies import SearchStrategy
 
 from spatius_sim import __version__
-from spatius_sim.engine.evidence import failure_of, what_was_seen
+from spatius_sim.engine.evidence import failure_of, sign_of_trouble, what_was_seen
 from spatius_sim.engine.plan_search import SHRINK_SECONDS, P, shortest_failing, smallest_failing
+from spatius_sim.engine.signs_of_life import may_be_dead, shows_life, waits_for_turns, without_life
 from spatius_sim.net.client.testee import TesteeError
-from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
-from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.reporting.summary import Failure, RuleOutcome
 from spatius_sim.rules.catalogue import find_rule
-from spatius_sim.rules.findings import Judgement, Verdict
+from spatius_sim.rules.findings import Broken, Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.subject import Subject, WorkLoop
 from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.traces import write_traces
-from spatius_sim.trace.events import (
-    Awaited,
-    Lane,
-    Received,
-    Trace,
-    WaitEnded,
-)
+from spatius_sim.trace.events import Trace
 from spatius_sim.trace.known_secrets import KnownSecrets
-from spatius_sim.wires.events import Motion
 
 REAL_CLOCK_PLANS = 4
 """So many plans for a client without a settable clock, because every plan takes as long as it says."""
 _PLAN_SECONDS = 400.0
 _LIFELESS_SCENARIOS = 3
-"""After so many scenarios without a sign of life, the subject counts as lost."""
+"""A subject that gives no sign of life in its first scenarios counts as unreachable after so many."""
+_SIGN_OF_LIFE = Plan(((TurnPlan(PLAN_SAMPLE_RATE, 3200),),))
+"""One ordinary turn, to find out whether a subject still lives."""
+_LIFE_TRIES = 2
+"""A subject that answers none of so many such turns is lost."""
+_MOST_LOSSES = 5
+"""A subject that was lost so often is not started again."""
+_ALIVE = "R-ALIVE"
+_RECOVER = "R-RECOVER"
+"""The rules that tell a relay's death."""
 _BLOCKED_SCENARIOS = 3
 """If so many scenarios broke what a rule presumes, and none kept it, no further one is run for the rule."""
 _REPETITIONS = 3
@@ -69,6 +71,10 @@ class Trial(Generic[P]):
     Every breach that was seen is reported. Its scenario is repeated with all the patience that the user
     allows: FAILED if the rule is broken again, INCONCLUSIVE if it is not. There is one exception: if a wait
     was cut short, and a full wait shows that the rule is kept, there was no breach.
+
+    One fault is one accusation. A breach that follows from another rule (`Broken.follows_from`) does not
+    count if that rule failed in this run: the rule is told as blocked by it. A relay that dies breaks
+    R-ALIVE, or R-RECOVER if it did not survive a failure of Motion Server; it breaks nothing else by that.
     """
 
     subject: Subject[P]
@@ -98,20 +104,26 @@ class Trial(Generic[P]):
     """By rule: the scenarios that broke it once and not again, with what happened when they were repeated."""
     _unbroken_rules: dict[str, None] = field(default_factory=dict)
     """The rules that were judged, and that a scenario of another rule may still break."""
+    _failed_rules: set[str] = field(default_factory=set)
+    """The rules that failed, and were seen to be broken again."""
+    _told_by_loss: dict[str, RuleOutcome] = field(default_factory=dict)
+    """The outcomes of the rules that tell how a relay was lost, by rule id."""
+    _losses: int = 0
+    """How often the subject was lost after its first clean turn."""
     _unreachable: str = ""
     """Why the subject counts as unreachable; "" if it does not."""
     _attached: bool = False
     _clean_turn_completed: bool = False
     _lifeless_count: int = 0
     """Scenarios without a sign of life, before the first clean turn."""
-    _silent_count: int = 0
-    """Scenarios in a row without a sign of life, after the first clean turn, in which we caused no fault."""
 
     def judge(
         self, rule_id: str, plans: SearchStrategy[P], sure: Sequence[P] = (), most: int | None = None
     ) -> RuleOutcome:
         """Judge one rule, and return its outcome. The plans in `sure` are run first, then plans drawn from
         `plans`: as many as the profile says, and no more than `most`."""
+        if rule_id in self._told_by_loss:
+            return self._told_by_loss[rule_id]
         if self._out_of_time():
             return self.left_open(rule_id, "out of time: it was not reached")
         if not self._try_attach():
@@ -156,6 +168,9 @@ class Trial(Generic[P]):
 
         try:
             while (plan := find_smallest_failing()) is not None and not fatal_errors:
+                self._confirm_causes(rule_id, plan)
+                if not self._may_fail(rule_id, plan):
+                    continue
                 failed_outcome = self._confirm_by_repeating(rule_id, plan, len(judgements))
                 if failed_outcome is not None:
                     return failed_outcome
@@ -169,6 +184,9 @@ class Trial(Generic[P]):
             return self._outcome_when_lost(rule_id, self.secrets.text(str(error)), len(judgements))
         if self._unconfirmed_plans.get(rule_id):
             return self._outcome_unconfirmed(rule_id, len(judgements))
+        blocked_outcome = self._outcome_explained(rule_id, judgements.values())
+        if blocked_outcome is not None:
+            return blocked_outcome
         if plans_out_of_time and (self._clean_turn_completed or not judgements):
             reason = (
                 f"out of time after {len(judgements)} of {len(judgements) + len(plans_out_of_time)} scenarios"
@@ -183,7 +201,7 @@ class Trial(Generic[P]):
         """Return the outcome of a rule that is not judged any further, for this reason: UNEXERCISED, unless a
         scenario of another rule broke the rule."""
         unexercised = RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, scenarios, reason=reason)
-        return self._broken_elsewhere(rule_id) or unexercised
+        return self._told_by_loss.get(rule_id) or self._broken_elsewhere(rule_id) or unexercised
 
     def overturned(self, outcome: RuleOutcome) -> list[RuleOutcome]:
         """Return new outcomes, FAILED or INCONCLUSIVE, of rules that were judged as not broken before and
@@ -192,22 +210,40 @@ class Trial(Generic[P]):
         if outcome.verdict in (Verdict.PASSED, Verdict.UNEXERCISED) and not outcome.blocked_by:
             self._unbroken_rules[outcome.rule_id] = None
         overturned = [
-            broken for rule_id in self._unbroken_rules if (broken := self._broken_elsewhere(rule_id))
+            broken
+            for rule_id in self._unbroken_rules
+            if (broken := self._told_by_loss.get(rule_id) or self._broken_elsewhere(rule_id))
         ]
         for broken in overturned:
             del self._unbroken_rules[broken.rule_id]
         return overturned
 
     def _may_fail(self, rule_id: str, plan: P) -> bool:
-        """Whether this scenario broke the rule, and is not one that kept the rule when it was repeated."""
-        broken = self._judgements[plan][rule_id].verdict is Verdict.FAILED
-        return broken and plan not in self._unconfirmed_plans.get(rule_id, ())
+        """Whether this scenario broke the rule in a way that follows from no failed rule. It does not count
+        if it kept the rule when it was repeated."""
+        broken = self._unexplained(self._judgements[plan][rule_id])
+        return bool(broken) and plan not in self._unconfirmed_plans.get(rule_id, ())
+
+    def _unexplained(self, judgement: Judgement) -> tuple[Broken, ...]:
+        """Return the breaches that follow from no rule that failed in this run."""
+        return tuple(b for b in judgement.broken if not self._failed_rules.intersection(b.follows_from))
+
+    def _confirm_causes(self, rule_id: str, plan: P) -> None:
+        """Repeat the scenarios that broke a rule from which this breach may follow, unless that rule has
+        failed already: the cause is told before its consequence."""
+        for broken in self._unexplained(self._judgements[plan][rule_id]):
+            for cause in broken.follows_from:
+                if cause not in self._failed_rules:
+                    self._broken_elsewhere(cause)
 
     def _broken_elsewhere(self, rule_id: str) -> RuleOutcome | None:
         """Repeat every scenario so far that broke the rule, and return the outcome: FAILED if the rule is
         broken again, INCONCLUSIVE if it is not, None if no scenario broke it. This runs even after the
         deadline, because a breach that was seen must be reported."""
         for plan in [plan for plan in self._judgements if self._may_fail(rule_id, plan)]:
+            self._confirm_causes(rule_id, plan)
+            if not self._may_fail(rule_id, plan):
+                continue
             try:
                 failed_outcome = self._confirm_by_repeating(rule_id, plan, 1)
             except (UnreachableError, TesteeError) as error:
@@ -247,15 +283,19 @@ class Trial(Generic[P]):
             try:
                 self.loop.run(self.subject.attach(), None)
                 self._attached = True
+                if self._losses:
+                    self._check_life()
             except UnreachableError as error:
-                self._unreachable = self.secrets.text(str(error))
+                self._attached = False
+                lost = "the relay was lost: " if self._losses else ""
+                self._unreachable = self.secrets.text(f"{lost}{error}")
         return self._attached
 
     def _outcome_without_subject(self, rule_id: str) -> RuleOutcome:
         """Return the outcome of a rule from the scenarios that were run before the subject was lost: a breach
         that was seen is reported, and any other rule is INCONCLUSIVE."""
         for plan, judgements in self._judgements.items():
-            broken = judgements[rule_id].broken
+            broken = self._unexplained(judgements[rule_id])
             if broken and plan in self._hasty_plans:
                 what_happened = "it was lost before it could be waited for with patience"
                 self._unconfirmed_plans.setdefault(rule_id, {})[plan] = (
@@ -284,7 +324,7 @@ class Trial(Generic[P]):
     def _keep_judgements(self, plan: P, trace: Trace, judgements: dict[str, Judgement]) -> None:
         """Remember what all rules say of a plan, and the first trace that breaks each rule."""
         self._judgements[plan] = judgements
-        if not all(wait.complete for wait in _waits_for_turns(trace)):
+        if not all(wait.complete for wait in waits_for_turns(trace)):
             self._silent_plans.add(plan)
         for rule_id, judgement in judgements.items():
             if judgement.verdict is Verdict.FAILED:
@@ -297,21 +337,76 @@ class Trial(Generic[P]):
             trace = self.loop.run(self.subject.run(plan, patient=patient), _PLAN_SECONDS)
         except TimeoutError as error:
             raise UnreachableError(f"a scenario took longer than {_PLAN_SECONDS:.0f} s") from error
-        if _shows_life(trace):
+        except UnreachableError as error:
+            self._note_loss(plan, getattr(self.subject, "last_trace", None), str(error))
+            raise
+        if self.on_trace is not None:
+            self.on_trace(trace)
+        if shows_life(trace):
             self._clean_turn_completed = True
-            self._silent_count = 0
-        elif self._clean_turn_completed and _should_show_life(plan, trace):
-            self._silent_count += 1
-            if self._silent_count >= _LIFELESS_SCENARIOS:
-                self._silent_count = 0
-                raise UnreachableError(f"it does nothing any more: {what_was_seen(trace)}")
         elif not self._clean_turn_completed:
             self._lifeless_count += 1
             if self._lifeless_count >= _LIFELESS_SCENARIOS:
                 self._unreachable = f"{self.subject.target} completed no turn: {what_was_seen(trace)}"
-        if self.on_trace is not None:
-            self.on_trace(trace)
+        if self._clean_turn_completed and may_be_dead(trace):
+            try:
+                self._check_life()
+            except UnreachableError as error:
+                self._note_loss(plan, trace, str(error))
+                raise
         return trace
+
+    def _check_life(self) -> None:
+        """Speak ordinary turns to the subject until it gives a sign of life. Raises UnreachableError if it
+        gives none."""
+        for _ in range(_LIFE_TRIES):
+            trace = self.loop.run(self.subject.run(cast(P, _SIGN_OF_LIFE), patient=True), _PLAN_SECONDS)
+            if shows_life(trace):
+                return
+        seen = sign_of_trouble(trace) or "it sends nothing to Motion Server, and no motion to its client"
+        output = getattr(self.subject, "last_output", "")
+        said = f"; its last output: {output}" if output else ""
+        raise UnreachableError(f"it does nothing any more: {seen}{said}")
+
+    def _note_loss(self, plan: P, trace: Trace | None, reason: str) -> None:
+        """Note that the subject was lost in this scenario, unless it had completed no turn before. What the
+        trace of a dying relay breaks follows from its death: only the rule that tells the death counts."""
+        if trace is not None and shows_life(trace):
+            self._clean_turn_completed = True
+        if not self._clean_turn_completed:
+            return
+        self._losses += 1
+        if self._losses >= _MOST_LOSSES:
+            self._unreachable = self.secrets.text(f"the relay was lost {self._losses} times: {reason}")
+        if self.subject.kind != "relay":
+            return
+        if trace is None:
+            failure = Failure("the relay goes on answering", reason, str(plan), "", confirmed=False)
+            self._told_by_loss.setdefault(_ALIVE, RuleOutcome(_ALIVE, Verdict.FAILED, 1, 1, failure=failure))
+            return
+        lost_trace = without_life(trace)
+        sightings = self._first_sightings.items()
+        self._first_sightings = {name: seen for name, seen in sightings if seen.plan != plan}
+        judgements = judge(lost_trace)
+        self._keep_judgements(plan, lost_trace, judgements)
+        self._hasty_plans.discard(plan)
+        for rule_id in (_RECOVER, _ALIVE):
+            judgement = judgements[rule_id]
+            if judgement.broken:
+                failure = self._make_failure(_Sighting(plan, judgement, lost_trace), confirmed=True)
+                told = reason if rule_id == _ALIVE else f"{failure.actual}; {reason}"
+                failure = replace(failure, actual=self.secrets.text(told))
+                outcome = RuleOutcome(rule_id, Verdict.FAILED, judgement.exercised, 1, failure=failure)
+                self._failed_rules.add(rule_id)
+                self._told_by_loss.setdefault(rule_id, outcome)
+            elif _RECOVER in judgement.blocked_by:
+                outcome = RuleOutcome(
+                    rule_id,
+                    Verdict.UNEXERCISED,
+                    reason=judgement.reason,
+                    blocked_by=judgement.blocked_by,
+                )
+                self._told_by_loss.setdefault(rule_id, outcome)
 
     def _confirm_by_repeating(self, rule_id: str, plan: P, scenarios: int) -> RuleOutcome | None:
         """Repeat a scenario that broke a rule. Return the failure, with the new trace as evidence, if the
@@ -322,7 +417,8 @@ class Trial(Generic[P]):
             trace = self._run(plan, patient=True)
             judgements = judge(trace)
             repeated_judgement = judgements[rule_id]
-            if repeated_judgement.verdict is Verdict.FAILED:
+            if self._unexplained(repeated_judgement):
+                self._failed_rules.add(rule_id)
                 failure = self._make_failure(_Sighting(plan, repeated_judgement, trace), confirmed=True)
                 return RuleOutcome(
                     rule_id, Verdict.FAILED, repeated_judgement.exercised, scenarios, failure=failure
@@ -347,7 +443,7 @@ class Trial(Generic[P]):
         plan = first.plan if first is not None and first.plan in unconfirmed else next(iter(unconfirmed))
         self.smallest[rule_id] = plan
         judgement = self._judgements[plan][rule_id]
-        broken = judgement.broken[0]
+        broken = (self._unexplained(judgement) or judgement.broken)[0]
         if first is not None and first.plan == plan:
             failure = self._make_failure(first, confirmed=False)
         else:
@@ -361,7 +457,7 @@ class Trial(Generic[P]):
         """Save the trace in which a rule was broken, and return the failure; its `trace` is "" if that cannot
         be saved."""
         path = self.traces / f"{sighting.judgement.rule_id}.tape"
-        broken = sighting.judgement.broken[0]
+        broken = (self._unexplained(sighting.judgement) or sighting.judgement.broken)[0]
         failure = failure_of(broken, sighting.trace, str(sighting.plan), path, confirmed=confirmed)
         failure = replace(failure, silence=sighting.plan in self._silent_plans)
         try:
@@ -372,15 +468,32 @@ class Trial(Generic[P]):
         return failure
 
     def _outcome_when_lost(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
-        """Return the outcome of the rule that was being judged when the subject was lost: FAILED if the
-        subject had completed a clean turn before. Other rules are judged only if the subject can be attached
-        again."""
-        self._attached = False
+        """Return the outcome of the rule that was being judged when the subject was lost. A relay that had
+        completed a clean turn before is told as dead by another rule, and this one is INCONCLUSIVE; any other
+        subject fails the rule. Further rules are judged only if the subject can be attached again."""
         if not self._clean_turn_completed:
+            self._attached = False
             self._unreachable = self._unreachable or reason
             return self._outcome_without_subject(rule_id)
+        if self.subject.kind == "relay":
+            self.detach()
+            self._attached = False
+            return self._told_by_loss.get(rule_id) or RuleOutcome(
+                rule_id, Verdict.INCONCLUSIVE, 0, scenarios, reason=f"the relay was lost: {reason}"
+            )
+        self._attached = False
         failure = Failure("the subject goes on answering", reason, "", "", confirmed=False)
         return RuleOutcome(rule_id, Verdict.FAILED, 0, scenarios, failure=failure)
+
+    def _outcome_explained(self, rule_id: str, judgements: Iterable[Judgement]) -> RuleOutcome | None:
+        """Return the outcome of a rule that was broken only in ways that follow from failed rules; None if it
+        was not broken."""
+        for judgement in judgements:
+            for broken in judgement.broken:
+                causes = tuple(cause for cause in broken.follows_from if cause in self._failed_rules)
+                reason = f"not judged where {', '.join(causes)} failed: {broken.actual}"
+                return RuleOutcome(rule_id, Verdict.UNEXERCISED, reason=reason, blocked_by=causes)
+        return None
 
     def _outcome_unbroken(self, rule_id: str, judgements: list[Judgement]) -> RuleOutcome:
         """Return the outcome of a rule that none of these judgements found broken."""
@@ -417,26 +530,3 @@ def suite_header(seed: int) -> TapeHeader:
 def _are_all_blocked(judgements: Collection[Judgement]) -> bool:
     """Whether another broken rule blocked all of these judgements, and there are enough of them to stop."""
     return len(judgements) >= _BLOCKED_SCENARIOS and all(judgement.blocked_by for judgement in judgements)
-
-
-def _waits_for_turns(trace: Trace) -> list[WaitEnded]:
-    """Return the ends of all waits for a whole turn."""
-    ended = (event.what for event in trace.on_lane(Lane.KIT) if isinstance(event.what, WaitEnded))
-    return [wait for wait in ended if wait.what_for is Awaited.TURN]
-
-
-def _should_show_life(plan: object, trace: Trace) -> bool:
-    """Whether the kit waited for a whole turn, and the plan has no fault of Motion Server."""
-    return bool(_waits_for_turns(trace)) and not (isinstance(plan, Plan) and plan.motion_server.faults)
-
-
-def _shows_life(trace: Trace) -> bool:
-    """Whether the kit waited for a turn and some of it came: audio at Motion Server, or motion. Audio that
-    only comes back to the client may be an echo. A client that answered a whole plan shows life."""
-    if trace.header.subject == "client":
-        return True
-    return bool(_waits_for_turns(trace)) and any(
-        isinstance(event.what, Received)
-        and isinstance(event.what.value, AudioInput | MotionResponse | Motion)
-        for event in trace.events
-    )

@@ -98,3 +98,16 @@ class DoesNothingLater(PlainRelay):
 
     def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
         return [] if int(client[1:]) > 6 else super().client_did(client, action)
+
+
+FAR_REACHING_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
+    "R-MOTION-COMPLETE": (LosesMotionFromThirdTurn, LosesLastFromThirdTurn),
+    "R-MOTION-VERBATIM": (StripsUnknownFields,),
+    "R-MOTION-ORDER": (LosesOrder,),
+    "R-STALE": (PassesStaleMotionOnItsSession,),
+    "R-RECOVER": (NeverWorksAgain,),
+    "R-AUDIO-COMPLETE": (LosesTheTail,),
+    "R-FALLBACK": (EndsUnnamedAudioWithMotion,),
+    "R-ALIVE": (DoesNothingLater,),
+}
+"""The relays that break each rule, and no other rule, though their fault shows in many places."""

@@ -71,8 +71,8 @@ _CONTENTS = (
     relay_upstream.retry,  # U-RETRY
     relay_failures.recover,  # R-RECOVER
     relay_motion.motion_verbatim,  # R-MOTION-VERBATIM
-    relay_motion.motion_complete,  # R-MOTION-COMPLETE
     relay_motion.motion_order,  # R-MOTION-ORDER
+    relay_motion.motion_complete,  # R-MOTION-COMPLETE
     relay_audio.end_audio,  # R-END-AUDIO
     relay_audio.audio_complete,  # R-AUDIO-COMPLETE
     relay_audio.audio_first,  # R-AUDIO-FIRST
@@ -90,6 +90,7 @@ _CONTENTS = (
     relay_bad_clients.slow_client,  # R-SLOWCLIENT
     relay_bad_clients.bad_input,  # R-BADINPUT
     relay_secrets.secrets,  # R-SECRETS
+    relay_failures.alive,  # R-ALIVE
     client_ids.ids,  # C-ID
     client_ids.new_ids,  # C-ID-NEW
     client_motion.mismatch_discarded,  # C-MISMATCH

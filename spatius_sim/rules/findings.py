@@ -25,11 +25,15 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The rule was exercised once and broken; `events` are the sequence numbers that prove it."""
+    """The rule was exercised once and broken; `events` are the sequence numbers that prove it.
+
+    `follows_from` names the rules that break if the same thing happens in an ordinary turn. If one of them
+    failed anywhere in the run, this is its consequence."""
 
     expected: str
     actual: str
     events: tuple[int, ...]
+    follows_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
-"""Judges a trace by all rules of its subject. A rule that presumes a failed rule is not judged."""
+"""Judges a trace by all rules of its subject. A rule that presumes a failed rule is not judged. If the
+subject died, no rule is judged but the one that tells it."""
 
 from collections.abc import Iterable, Sequence
 
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Broken, Judgement, Kept, Late, Verdict
+from spatius_sim.rules.relay.failures import alive, recover
 from spatius_sim.rules.rule import MODES, Half, Rule, Speech
 from spatius_sim.story.client_story import ClientStory
 from spatius_sim.story.join_client_calls import join_client
@@ -14,7 +16,7 @@ from spatius_sim.wires.features import UPSTREAM
 
 def judge(trace: Trace) -> dict[str, Judgement]:
     """Return the judgement of every rule of the trace's subject, by rule id. A rule that presumes a broken
-    rule is not judged on this trace."""
+    rule is not judged on this trace; if the subject died in it, only one rule is."""
     judgements: dict[str, Judgement] = {}
     if trace.header.subject == "client":
         client_story = join_client(trace)
@@ -24,7 +26,11 @@ def judge(trace: Trace) -> dict[str, Judgement]:
             judgements[rule.id] = _judge_rule(rule, lacking, "", outcomes, judgements)
         return judgements
     story = join(trace)
+    told_by = _rule_that_tells_death(story)
     for rule in rules_for(trace.header.subject):
+        if told_by not in ("", rule.id):
+            judgements[rule.id] = _not_judged(rule, (told_by,))
+            continue
         lacking = [feature for feature in rule.needs if feature in trace.header.lacks]
         unseen = _why_unseen(rule, story)
         if unseen and UPSTREAM in trace.header.lacks:
@@ -47,8 +53,7 @@ def _judge_rule(
         return Judgement(rule.id, Verdict.NOT_APPLICABLE, reason=reason)
     failed_rules = _failed_presumptions(rule, judgements)
     if failed_rules:
-        reason = f"not judged where {', '.join(failed_rules)} failed"
-        return Judgement(rule.id, Verdict.UNEXERCISED, reason=reason, blocked_by=failed_rules)
+        return _not_judged(rule, failed_rules)
     if unseen:
         return Judgement(rule.id, Verdict.UNEXERCISED, reason=unseen)
     outcome_list = list(outcomes)
@@ -64,6 +69,21 @@ def _judge_rule(
         reason = f"the kit itself was late by {max(late_seconds):.1f} s: a quieter machine can tell"
         return Judgement(rule.id, Verdict.INCONCLUSIVE, reason=reason)
     return Judgement(rule.id, Verdict.UNEXERCISED, reason="its situation never came up")
+
+
+def _not_judged(rule: Rule, failed_rules: tuple[str, ...]) -> Judgement:
+    """Return the judgement of a rule that these failed rules keep from being judged."""
+    reason = f"not judged where {', '.join(failed_rules)} failed"
+    return Judgement(rule.id, Verdict.UNEXERCISED, reason=reason, blocked_by=failed_rules)
+
+
+def _rule_that_tells_death(story: Story) -> str:
+    """Return the rule that a subject broke by its death in this trace; "" if it did not die."""
+    if not story.lost or story.trace.header.subject != "relay":
+        return ""
+    if any(isinstance(outcome, Broken) for outcome in alive.check(story)):
+        return alive.id
+    return recover.id
 
 
 def _failed_presumptions(rule: Rule, judgements: dict[str, Judgement]) -> tuple[str, ...]:

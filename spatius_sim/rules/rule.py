@@ -24,6 +24,8 @@ class Provenance(StrEnum):
     DOCUMENTED = "DOCUMENTED"
     OBSERVED = "OBSERVED"
     ASSUMED = "ASSUMED"
+    SAFETY = "SAFETY"
+    """No document is needed: who breaks the rule harms others."""
 
 
 class Half(StrEnum):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count
 from spatius_sim.protocol.messages import ConfigureSession, MotionResponse
-from spatius_sim.trace.events import Event, Trace
+from spatius_sim.trace.events import Awaited, Event, Trace, WaitEnded
 
 ORDINARY_BYTES = 51_200
 """The largest payload of an ordinary turn, in bytes: the recording's largest has 49.9 kB."""
@@ -204,6 +204,12 @@ class Story:
     conversations: list[Conversation]
     deliveries: list[Delivery]
     output_rates: dict[str, int]
+
+    @property
+    def lost(self) -> bool:
+        """Whether the subject gave no sign of life any more after what the trace holds."""
+        no_sign = WaitEnded(Awaited.LIFE, complete=False)
+        return any(event.what == no_sign for event in reversed(self.trace.events))
 
     @property
     def upstream_unseen(self) -> bool:

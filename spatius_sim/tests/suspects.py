@@ -12,6 +12,7 @@ from typing import Any
 from spatius_sim.engine.profiles import profile_named
 from spatius_sim.engine.trial import Trial
 from spatius_sim.files.wire_file import find_wire
+from spatius_sim.miniatures.far_reaching import FAR_REACHING_MINIATURES
 from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
 from spatius_sim.miniatures.honest_relays import HONEST_RELAYS
 from spatius_sim.miniatures.plain_server import PlainServer
@@ -79,6 +80,7 @@ def _wrong(kind: str, miniatures: Mapping[str, Sequence[type[Any]]]) -> list[Sus
 WRONG = [
     *_wrong("relay", RELAY_MINIATURES),
     *_wrong("relay", MEAN_MINIATURES),
+    *_wrong("relay", FAR_REACHING_MINIATURES),
     *_wrong("server", SERVER_MINIATURES),
     *_wrong("client", CLIENT_MINIATURES),
 ]

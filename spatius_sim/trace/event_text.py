@@ -49,6 +49,7 @@ WAITS = {
     Awaited.HANDSHAKE: "the answer to the first message",
     Awaited.SILENCE: "the second in which motion of an interrupted request may still come",
     Awaited.HANG_UP: "the upstream sessions of a client that hung up, to be closed",
+    Awaited.LIFE: "a sign of life",
 }
 """The words for each thing that the kit waits for, except a turn."""
 

@@ -140,6 +140,8 @@ class Awaited(StrEnum):
     """The second in which motion of an interrupted request may still come."""
     HANG_UP = "hang-up"
     """The upstream sessions of a client that hung up, to be closed."""
+    LIFE = "life"
+    """A sign of life of a subject that had completed a turn before: any part of a new turn."""
 
 
 @dataclass(frozen=True, slots=True)

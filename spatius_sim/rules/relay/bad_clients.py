@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
-from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.kit_stalls import lag_seconds
+from spatius_sim.rules.losses import Loss, find_loss
 from spatius_sim.rules.rule import Level, Provenance, rule
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Story, Turn
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
-from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, OWN_STREAM, STREAMING
+from spatius_sim.wires.features import CLIENT_AUDIO, OWN_STREAM, STREAMING
 
 _MOST_LAG_SECONDS = 0.2
 """Seconds. If the kit itself was blocked for longer, nobody knows who was late."""
@@ -84,7 +84,7 @@ def _was_served(story: Story, turn: Turn) -> bool:
         if earlier.client == turn.client and earlier.number < turn.number
     )
     return any(
-        earlier.complete and not _what_is_missing(story, earlier, len(story.trace.events))
+        earlier.complete and find_loss(story, earlier, len(story.trace.events)) is None
         for earlier in earlier_turns
     )
 
@@ -99,23 +99,23 @@ def _served_meanwhile(
     lag = lag_seconds(story.trace, stopped_reading, read_on)
     if lag > _MOST_LAG_SECONDS:
         return Late(lag)
-    return Broken(
-        f"{other_turn.name} served while {slow.client} read nothing",
-        _what_is_missing(story, other_turn, read_on) or "it did not come to its end",
-        (stopped_reading, other_turn.started_seq, other_turn.waited_seq or read_on),
-    )
+    loss = find_loss(story, other_turn, read_on) or Loss("it did not come to its end", ())
+    events = (stopped_reading, other_turn.started_seq, other_turn.waited_seq or read_on)
+    expected = f"{other_turn.name} served while {slow.client} read nothing"
+    return Broken(expected, loss.missing, events, loss.follows_from)
 
 
 def _served_whole(story: Story, turn: Turn, when: str, seq: int) -> Kept | Broken | Late:
     """Return whether all of the turn came to its client. `when` says what had happened before, as event
     `seq`."""
-    missing = _what_is_missing(story, turn, len(story.trace.events))
+    loss = find_loss(story, turn, len(story.trace.events))
+    if loss is None:
+        return Kept()
     lag = lag_seconds(story.trace, turn.started_seq, turn.waited_seq or turn.started_seq)
-    if missing and lag > _MOST_LAG_SECONDS:
+    if lag > _MOST_LAG_SECONDS:
         return Late(lag)
-    if missing:
-        return Broken(f"all of {turn.name} when {when}", missing, (seq, turn.started_seq))
-    return Kept()
+    expected = f"all of {turn.name} when {when}"
+    return Broken(expected, loss.missing, (seq, turn.started_seq), loss.follows_from)
 
 
 def _unread_window(story: Story, turn: Turn) -> tuple[int, int] | None:
@@ -129,25 +129,3 @@ def _unread_window(story: Story, turn: Turn) -> tuple[int, int] | None:
         and turn.started_seq < event.seq < turn.until_seq
     ]
     return (seqs[0], seqs[1]) if len(seqs) == 2 else None
-
-
-def _what_is_missing(story: Story, turn: Turn, until: int) -> str:
-    """Return in words what of a turn had not come before the event `until`; "" if nothing was missing."""
-    requests = [r for r in turn.requests if r.told_by_audio and not r.broken_off]
-    if not any(request.ends and request.ends[0] < until for request in requests):
-        return "its audio did not go up to its end"
-    lost = [
-        p for p in turn.payloads if not any(d.client == turn.client and d.seq < until for d in p.deliveries)
-    ]
-    if lost:
-        return f"{len(lost)} of its {len(turn.payloads)} payloads never arrived"
-    if AUDIO in story.trace.header.lacks:
-        return ""
-    if not any(mark < until for conversation in turn.conversations for mark in conversation.marks):
-        return "its audio was never marked as ended"
-    up, down = b"".join(bytes(request.audio) for request in requests), turn.audio_down
-    same_rate = story.output_rates.get(turn.client, turn.sample_rate) == requests[0].sample_rate
-    is_pcm = requests[0].configured.audio_format == AudioFormat.PCM_S16LE
-    if is_pcm and same_rate and up != down:
-        return f"{len(down)} of its {len(up)} bytes of audio came down"
-    return ""

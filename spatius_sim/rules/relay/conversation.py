@@ -5,6 +5,7 @@ from itertools import count
 
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.losses import NEVER_ENDED
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.heard import client_hears
 from spatius_sim.story.join_turns import Story, Turn
@@ -145,12 +146,13 @@ def _play_turn(story: Story, turn: Turn) -> Kept | Broken:
                 continue
         for decoder_event in decoder.take_events():
             if isinstance(decoder_event, MotionDiscarded):
-                return _not_played(turn, f"a payload was discarded: {decoder_event.reason}", event.seq)
+                actual = f"a payload was discarded: {decoder_event.reason}"
+                return _not_played(turn, actual, event.seq, ("R-TURNS", "R-AUDIO-FIRST", "R-STALE"))
             if isinstance(decoder_event, AudioOnlyEntered):
                 return _not_played(turn, "an empty list made it audio-only", event.seq)
     decoder.advance(_AN_HOUR_NS)
     if decoder.state is not PlaybackState.IDLE:
-        return _not_played(turn, f"the state stayed {decoder.state}", turn.until_seq - 1)
+        return _not_played(turn, f"the state stayed {decoder.state}", turn.until_seq - 1, NEVER_ENDED)
     return Kept()
 
 
@@ -163,6 +165,6 @@ def _left_over(story: Story, turn: Turn) -> set[int]:
     }
 
 
-def _not_played(turn: Turn, actual: str, seq: int) -> Broken:
+def _not_played(turn: Turn, actual: str, seq: int, follows_from: tuple[str, ...] = ()) -> Broken:
     """Return Broken for a turn that the decoder did not play well."""
-    return Broken(f"{turn.name} played with all its motion, then idle", actual, (seq,))
+    return Broken(f"{turn.name} played with all its motion, then idle", actual, (seq,), follows_from)

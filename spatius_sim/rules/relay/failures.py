@@ -1,11 +1,13 @@
-"""R rules on the turn in which Motion Server refuses, fails or goes silent, and on the turn after."""
+"""R rules on the turn in which Motion Server refuses, fails or goes silent, on the turn after, and on the death
+of a relay."""
 
 from collections.abc import Iterator
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.kit_stalls import in_time
-from spatius_sim.rules.rule import Level, Provenance, rule
+from spatius_sim.rules.losses import AUDIO_LOST, MOTION_LOST, NEVER_ENDED, find_loss
+from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.heard import client_hears
 from spatius_sim.story.join_turns import Story, Turn
 from spatius_sim.trace.event_text import describe_fault
@@ -20,27 +22,51 @@ _ORDINARY_CLOSES = (1000, 1001, 1005)
 @rule(
     "R-RECOVER",
     Level.MUST,
-    "after an upstream failure the next turn MUST work, on the same or a new connection",
+    "after an upstream failure the next turn MUST work again, on the same or a new connection",
     "docs:state-events",
     Provenance.DOCUMENTED,
 )
 def recover(story: Story) -> Iterator[Kept | Broken]:
     """Look at the turn after a turn that lost its motion: some of its audio and some of its motion came.
-    Other rules judge the rest."""
+    Other rules judge the rest. "Again" presumes that it worked before: a relay that had lost audio or motion
+    of a turn before the failure is not judged."""
     for failed_turn, turn in _pairs_of_turns(story):
         if not failed_turn.lost_motion or turn.failures or not turn.calm:
             continue
-        missing = []
+        lost: dict[str, tuple[str, ...]] = {}
         if not turn.audio_down:
-            missing.append("audio")
+            lost["audio"] = AUDIO_LOST
         if not any(d.client == turn.client for payload in turn.payloads for d in payload.deliveries):
-            missing.append("motion")
-        if not missing:
+            lost["motion"] = ("U-AUDIO-END", *MOTION_LOST)
+        if not lost:
             yield Kept()
-            continue
-        events = (failed_turn.failures[0].seq, turn.started_seq)
-        expected = f"{turn.name} works again after {_fault_in_words(failed_turn)} in the one before"
-        yield Broken(expected, f"no {' and no '.join(missing)} of it came", events)
+        elif not _had_lost_before(story, failed_turn):
+            events = (failed_turn.failures[0].seq, turn.started_seq)
+            expected = f"{turn.name} works again after {_fault_in_words(failed_turn)} in the one before"
+            follows_from = tuple(rule_id for rules in lost.values() for rule_id in rules)
+            yield Broken(expected, f"no {' and no '.join(lost)} of it came", events, follows_from)
+
+
+@rule(
+    "R-ALIVE",
+    Level.MUST,
+    "a relay that has completed a turn MUST go on answering: it neither ends nor hangs for good",
+    "a relay that is dead serves nobody; no document says it in words",
+    Provenance.SAFETY,
+    seen_in=Half.DOWNSTREAM,
+    speech=Speech.NOT_COMPARED,
+)
+def alive(story: Story) -> Iterator[Kept | Broken]:
+    """Look for a relay that gave no sign of life any more. If it stopped after a failure of Motion Server,
+    R-RECOVER judges that. Every turn that came to its end shows that the relay was alive."""
+    if story.lost:
+        if not any(isinstance(outcome, Broken) for outcome in recover.check(story)):
+            last = len(story.trace.events) - 1
+            yield Broken("the relay goes on answering", "it gave no sign of life any more", (last,))
+        return
+    for turn in story.turns:
+        if turn.complete:
+            yield Kept()
 
 
 @rule(
@@ -70,11 +96,10 @@ def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
         marks_after_audio = [mark for mark in marks if mark >= last_audio]
         if not _holds_what_was_owed(story, turn, audio_down, audio_owed, rate):
             actual = f"{len(audio_down)} bytes of audio came, and {len(audio_owed)} were owed"
-            yield from _never_came(story, turn, Broken(expected, actual, _proving_events(turn)))
+            yield from _never_came(story, turn, Broken(expected, actual, _proving_events(turn), AUDIO_LOST))
         elif not marks_after_audio:
-            yield from _never_came(
-                story, turn, Broken(expected, "its end was never marked", _proving_events(turn))
-            )
+            broken = Broken(expected, "its end was never marked", _proving_events(turn), NEVER_ENDED)
+            yield from _never_came(story, turn, broken)
         else:
             since, marked_at = _time_runs_from(story, turn), min(marks_after_audio)
             broken = Broken(expected, "the mark came later", (*_proving_events(turn), marked_at))
@@ -109,6 +134,15 @@ def error_told(story: Story) -> Iterator[Kept | Broken | Late]:
 def _pairs_of_turns(story: Story) -> Iterator[tuple[Turn, Turn]]:
     """Return the pairs (turn before, turn) of each client."""
     return ((turn.before, turn) for turn in story.turns if turn.before is not None)
+
+
+def _had_lost_before(story: Story, failed_turn: Turn) -> bool:
+    """Whether anything was missing in an earlier turn of the same client, though nothing had failed."""
+    return any(
+        not turn.complete or find_loss(story, turn, len(story.trace.events)) is not None
+        for turn in story.clean_turns
+        if turn.client == failed_turn.client and turn.number < failed_turn.number
+    )
 
 
 def _turns_without_motion(story: Story) -> Iterator[Turn]:

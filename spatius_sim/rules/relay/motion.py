@@ -46,7 +46,7 @@ def _in_a_large_turn(story: Story, delivery: Delivery) -> bool:
     "in a clean turn no motion payload MUST be lost and none doubled",
     "seed:001",
     Provenance.DOCUMENTED,
-    presumes=("R-RECOVER", "R-MOTION-VERBATIM"),
+    presumes=("R-RECOVER", "R-MOTION-VERBATIM", "R-MOTION-ORDER"),
     speech=Speech.TELLS_TURNS_APART,
 )
 def motion_complete(story: Story) -> Iterator[Kept | Broken]:
@@ -63,6 +63,7 @@ def motion_complete(story: Story) -> Iterator[Kept | Broken]:
                 f"each of the {len(payloads)} payloads of {turn.name} once",
                 f"payload {number} of {len(payloads)} {arrival}",
                 (payload.seq, *(delivery.seq for delivery in arrived)),
+                ("R-MOTION-ORDER", "R-STALE"),
             )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.losses import MOTION_LOST
 from spatius_sim.rules.rule import Level, Provenance, rule
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Story
 
@@ -54,4 +55,5 @@ def _all_arrived(story: Story, more_than: int, at_most: int) -> Iterator[Kept | 
                 f"the payloads of {turn.name} once and byte for byte, the largest of {turn.largest} bytes",
                 f"payload {number}, of {len(payload.raw)} bytes, {arrival}",
                 (payload.seq, *(delivery.seq for delivery in arrived)),
+                MOTION_LOST,
             )

@@ -87,6 +87,8 @@ class RelaySubject:
         self._fallback = fallback_timeout(patience.fallback)
         self._runs = 0
         self._greets, self._sample_rate = False, PLAN_SAMPLE_RATE
+        self.last_trace: Trace | None = None
+        """The trace of the last run, even if the relay was lost in it."""
 
     async def attach(self) -> None:
         """Start the relay's process if there is one, wait until the relay answers, and read its greeting.
@@ -171,13 +173,15 @@ class RelaySubject:
                 ]
                 if hung_up:
                     await watch_hang_ups(self._recorder, header, hung_up)
+            await self._raise_if_ended()
         except UnreachableError:
             await self._raise_if_ended(_GRACE_SECONDS)
             raise
         finally:
             self._play(NO_FAULTS)
             trace = self._recorder.finish()
-        return trace if self._starts is None else with_speech(trace)
+            self.last_trace = trace if self._starts is None else with_speech(trace)
+        return self.last_trace
 
     def _check_flood(self) -> None:
         """Raise UnreachableError if the relay sent more than the recorder keeps."""

@@ -6,7 +6,7 @@ from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tests.corpus.failures import breaks
 from spatius_sim.tests.rules.traces import DAY, RATE, Dialogue, req_of, up_of, voice
-from spatius_sim.trace.events import Lane, Opened, Provocation
+from spatius_sim.trace.events import Awaited, Lane, Opened, Provocation, WaitEnded
 from spatius_sim.wires.events import Failed
 
 ANN = "ann"
@@ -274,3 +274,10 @@ def a_turn_that_is_lost_to_anothers_rubbish(said: Dialogue) -> None:
     said.intends(ANN, Provocation.RUBBISH)
     said.speaks("bob", 1)
     said.ends("bob", 1, complete=False)
+
+
+@breaks("R-ALIVE")
+def a_relay_that_does_nothing_any_more(said: Dialogue) -> None:
+    said.turn(ANN)
+    said.turn(ANN, 1)
+    said.happens(Lane.KIT, "", WaitEnded(Awaited.LIFE, complete=False))

@@ -12,7 +12,7 @@ from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.rules.traces import Dialogue
 from spatius_sim.wires.features import UPSTREAM
 
-JUDGED = ["R-END-AUDIO", "R-AUDIO-FIRST", "R-CONVERSATION"]
+JUDGED = ["R-END-AUDIO", "R-AUDIO-FIRST", "R-CONVERSATION", "R-ALIVE"]
 ROW = np.zeros((1, WIDTH), np.float32)
 PAYLOADS = tuple(encode(MotionResponse("somewhere", "req-1", end, ROW)) for end in (False, True))
 

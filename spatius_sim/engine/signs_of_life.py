@@ -1,0 +1,57 @@
+"""Finds signs of life of a subject in a trace, and writes down that there were none."""
+
+from dataclasses import replace
+
+from spatius_sim.protocol.messages import AudioInput, MotionResponse
+from spatius_sim.trace.events import (
+    Awaited,
+    Event,
+    Lane,
+    Opened,
+    Received,
+    Trace,
+    TurnStarted,
+    WaitEnded,
+)
+from spatius_sim.wires.events import Motion
+
+
+def waits_for_turns(trace: Trace) -> list[WaitEnded]:
+    """Return the ends of all waits for a whole turn."""
+    ended = (event.what for event in trace.on_lane(Lane.KIT) if isinstance(event.what, WaitEnded))
+    return [wait for wait in ended if wait.what_for is Awaited.TURN]
+
+
+def shows_life(trace: Trace) -> bool:
+    """Whether the kit waited for a turn and some of a turn came."""
+    return _shows_life_since(trace, 0)
+
+
+def may_be_dead(trace: Trace) -> bool:
+    """Whether the kit waited for a turn, and nothing came after the last turn had begun."""
+    begun = (event.seq for event in trace.on_lane(Lane.KIT) if isinstance(event.what, TurnStarted))
+    return bool(waits_for_turns(trace)) and not _shows_life_since(trace, max(begun, default=0))
+
+
+def without_life(trace: Trace) -> Trace:
+    """Return the trace with a last event: the wait for a sign of life was in vain."""
+    at_ns = trace.events[-1].at_ns if trace.events else 0
+    no_sign = Event(len(trace.events), at_ns, Lane.KIT, "", WaitEnded(Awaited.LIFE, complete=False))
+    return replace(trace, events=(*trace.events, no_sign))
+
+
+def _shows_life_since(trace: Trace, since: int) -> bool:
+    """Whether some of a turn came from the event `since` on: audio at Motion Server, or motion. Audio that
+    only comes back to the client may be an echo. A relay that serves only clients with Spatius credentials
+    serves nobody. A client that answered a whole plan shows life."""
+    if trace.header.subject == "client":
+        return True
+    downstream = trace.on_lane(Lane.DOWNSTREAM)
+    holders = {e.connection for e in downstream if isinstance(e.what, Opened) and e.what.token}
+    signs = Motion if holders else AudioInput | MotionResponse | Motion
+    return bool(waits_for_turns(trace)) and any(
+        isinstance(event.what, Received)
+        and isinstance(event.what.value, signs)
+        and event.connection not in holders
+        for event in trace.events[since:]
+    )
