@@ -1,14 +1,16 @@
-"""Relays that are wrong in one named way, but seldom: only in some turn, some payload or some company."""
+"""Relays that are wrong in one named way, but seldom: only in some turn, some payload, some company, or some
+way of speaking."""
 
 from collections.abc import Callable
 
 from spatius_sim.miniatures.honest_relays import KEEPS_ITS_SESSION
 from spatius_sim.miniatures.wrong_relays import LosesLastPayload, NeverMarksAudioEnd, SwapsPayloads
-from spatius_sim.miniatures.wrong_with_faults import CutsLargePayloads
-from spatius_sim.model.relay.commands import RelayCommand
+from spatius_sim.miniatures.wrong_with_faults import CutsLargePayloads, GivesUp
+from spatius_sim.model.relay.commands import RelayCommand, Tell, WatchSilence
 from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.wires.events import ClientAction, InterruptTurn
+from spatius_sim.wires.events import ClientAction, InterruptTurn, Speak, SpeakEnd
 
 
 class LosesInThirdTurn(LosesLastPayload):
@@ -96,11 +98,125 @@ class GivesUpWhereRefused(PlainRelay):
         return super().upstream_lost(upstream, why)
 
 
+class LosesHalfSamples(PlainRelay):
+    """Drops the odd byte of every chunk that ends within a sample."""
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        if isinstance(action, Speak):
+            action = Speak(action.pcm[: len(action.pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE], action.last)
+        return super().client_did(client, action)
+
+
+class KeepsHalfSamples(PlainRelay):
+    """Speaks whole samples, and keeps the odd byte of a chunk for the next chunk. It forgets that byte at
+    the end of a turn, but not at an interrupt: from then on all that is spoken is noise."""
+
+    forgets_at: type[ClientAction] = SpeakEnd
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._halves: dict[str, bytes] = {}
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        if isinstance(action, self.forgets_at):
+            self._halves.pop(client, None)
+        if isinstance(action, Speak):
+            pcm = self._halves.pop(client, b"") + action.pcm
+            whole = len(pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
+            self._halves[client] = pcm[whole:]
+            action = Speak(pcm[:whole], action.last)
+        return super().client_did(client, action)
+
+
+class KeepsHalfSamplesForTheNextTurn(KeepsHalfSamples):
+    """Forgets the odd byte of a chunk at an interrupt, but not at the end of a turn."""
+
+    forgets_at = InterruptTurn
+
+
+class FallsOverHalfSamples(PlainRelay):
+    """Serves nobody any more whose chunk has ended within a sample."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._fallen_over: set[str] = set()
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        if isinstance(action, Speak) and len(action.pcm) % BYTES_PER_SAMPLE:
+            self._fallen_over.add(client)
+            self._drop(client)
+        return [] if client in self._fallen_over else super().client_did(client, action)
+
+
+class EndsAtEmptyChunk(PlainRelay):
+    """Takes an empty chunk for the end of a turn."""
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        return super().client_did(client, SpeakEnd() if action == Speak(b"") else action)
+
+
+class CutsHugeChunks(PlainRelay):
+    """Passes on at most the first 128 kB of a chunk."""
+
+    most_bytes = 128 * 1024
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        if isinstance(action, Speak):
+            action = Speak(action.pcm[: self.most_bytes], action.last)
+        return super().client_did(client, action)
+
+
+class EndsTurnInAPause(PlainRelay):
+    """Ends a turn whose client has sent no audio for a second."""
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        commands = super().client_did(client, action)
+        turn = self._speaking.get(client)
+        if turn is None or not isinstance(action, Speak):
+            return commands
+        return [*commands, WatchSilence(turn.session.name, 1.0)]
+
+    def upstream_silent(self, upstream: str) -> list[RelayCommand]:
+        session = self.sessions.get(upstream)
+        if session is not None and session.client in self._speaking:
+            return self.client_did(session.client, SpeakEnd())
+        return super().upstream_silent(upstream)
+
+
+class TellsNoLateClose(PlainRelay):
+    """Says nothing when Motion Server closes the session after two payloads of a turn or more."""
+
+    def upstream_lost(self, upstream: str, why: str) -> list[RelayCommand]:
+        session = self.sessions.get(upstream)
+        turn = session.turn if session is not None else None
+        commands = super().upstream_lost(upstream, why)
+        if turn is None or turn.payloads < 2:
+            return commands
+        return [command for command in commands if not isinstance(command, Tell)]
+
+
+class GivesUpAfterFourPayloads(GivesUp):
+    """Never connects again for a client once motion has failed after four payloads of a turn."""
+
+    def failure_down(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        if turn.payloads >= 4:
+            return super().failure_down(turn, why)
+        return PlainRelay.failure_down(self, turn, why)
+
+
 MEAN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-MOTION-COMPLETE": (LosesInThirdTurn, LosesBehindAnInterrupt, DoublesSinglePayload),
     "R-MOTION-VERBATIM": (CutsPayloadsAbove32kB,),
     "R-MOTION-ORDER": (SwapsInCompany,),
-    "R-RECOVER": (GivesUpWhereRefused,),
-    "R-END-AUDIO": (ForgetsOneMarkInSeven,),
+    "R-RECOVER": (GivesUpWhereRefused, GivesUpAfterFourPayloads),
+    "R-ERROR-TOLD": (TellsNoLateClose,),
+    "R-END-AUDIO": (ForgetsOneMarkInSeven, EndsAtEmptyChunk, EndsTurnInAPause),
+    "R-CONVERSATION": (FallsOverHalfSamples,),
+    "U-AUDIO-COMPLETE": (
+        LosesHalfSamples,
+        KeepsHalfSamples,
+        KeepsHalfSamplesForTheNextTurn,
+        CutsHugeChunks,
+    ),
 }
 """The relays that break each rule, and no other rule, though few plans find it."""

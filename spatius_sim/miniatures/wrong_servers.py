@@ -1,9 +1,12 @@
 """Motion Servers that are wrong in exactly one named way: the judge is judged by them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
 from spatius_sim.model.server.session_tokens import SessionToken
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import RequestRefusedError, TokenRequest, upgrade_refusal
 from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH, Keyframes
@@ -80,6 +83,14 @@ class DropsLastKeyframe(PlainServer):
         return super().motion(session, req_id, keyframes[:-1] if end else keyframes, end)
 
 
+class DropsOddBytes(PlainServer):
+    """Drops the odd byte of every message of audio that ends within a sample."""
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        whole = len(audio.audio) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
+        return super().audio(session, replace(audio, audio=audio.audio[:whole]))
+
+
 class HoldsMotionBack(PlainServer):
     """Gives all motion of a request in its last response."""
 
@@ -126,7 +137,7 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
     "S-HANDSHAKE-REFUSED": (RefusesWithoutWords,),
     "S-MOTION-IDS": (AnswersAnotherRequest,),
     "S-MOTION-END": (NeverEndsMotion,),
-    "S-MOTION-COUNT": (DropsLastKeyframe,),
+    "S-MOTION-COUNT": (DropsLastKeyframe, DropsOddBytes),
     "S-MOTION-SEGMENTS": (HoldsMotionBack,),
     "S-MOTION-SHAPE": (GivesInfiniteJaw,),
     "S-EGRESS-SILENT": (AnswersBesideEgress,),

@@ -38,6 +38,28 @@ OVER_SOCKETS_TOO = [
     next(suspect for suspect in WRONG if suspect.rule_id == name) for name in sorted(OVER_SOCKETS)
 ]
 
+NOT_CAUGHT_YET = {
+    "LosesHalfSamples": "no chunk has an odd number of bytes",
+    "KeepsHalfSamples": "no chunk has an odd number of bytes",
+    "KeepsHalfSamplesForTheNextTurn": "no chunk has an odd number of bytes",
+    "FallsOverHalfSamples": "no chunk has an odd number of bytes",
+    "DropsOddBytes": "no chunk has an odd number of bytes",
+    "EndsAtEmptyChunk": "no chunk is empty",
+    "CutsHugeChunks": "no chunk is huge",
+    "EndsTurnInAPause": "all chunks of a turn leave at once",
+    "TellsNoLateClose": "Motion Server hangs up at the first response or the second",
+    "GivesUpAfterFourPayloads": "Motion Server fails at the first response or the second",
+}
+"""The miniatures whose situation never comes up, by name, with the reason."""
+
+
+def _suspect_param(suspect: Suspect) -> object:
+    """Return the suspect as a parameter of a test, which must fail if the suspect is not caught yet."""
+    reason = NOT_CAUGHT_YET.get(suspect.name)
+    marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
+    return pytest.param(suspect, id=suspect.name, marks=marks)
+
+
 Kills = dict[str, list[int]]
 
 
@@ -53,7 +75,7 @@ def kill_matrix(pytestconfig: pytest.Config) -> Iterator[Kills]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("suspect", WRONG, ids=lambda suspect: suspect.name)
+@pytest.mark.parametrize("suspect", [*map(_suspect_param, WRONG)])
 def test_a_miniature_is_named_by_its_own_rule_alone(
     suspect: Suspect, seed: int, kill_matrix: Kills, tmp_path: Path
 ) -> None:
