@@ -151,6 +151,8 @@ class FallsOverHalfSamples(PlainRelay):
 class EndsAtEmptyChunk(PlainRelay):
     """Takes an empty chunk for the end of a turn."""
 
+    policy = KEEPS_ITS_SESSION
+
     def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
         return super().client_did(client, SpeakEnd() if action == Speak(b"") else action)
 

@@ -26,6 +26,20 @@ _ONE_SHORT_TURN = (TurnPlan(PLAN_SAMPLE_RATE // 2, 3200),)
 _SHORT_SAMPLES, _LONG_SAMPLES = PLAN_SAMPLE_RATE // 2, PLAN_SAMPLE_RATE * 5 // 2
 """The motion of half a second fits into the first segment, that of 2.5 seconds does not."""
 
+ODD_CHUNKS = (
+    Plan(
+        (
+            (
+                TurnPlan(2 * PLAN_SAMPLE_RATE, 641),
+                TurnPlan(2 * PLAN_SAMPLE_RATE, 6400, first_chunks=(1, 3, 32_000, 0), chunk_pause_ms=300),
+                TurnPlan(4 * PLAN_SAMPLE_RATE, 8 * PLAN_SAMPLE_RATE),
+            ),
+        )
+    ),
+)
+"""Turns of whole keyframes, so that one lost sample costs a keyframe. The audio comes in messages with an odd
+number of bytes, with one byte, without bytes, with gaps between them, and all in one."""
+
 
 def token_windows() -> st.SearchStrategy[Plan]:
     """Draw requests for tokens that expire in the past, or too far ahead."""

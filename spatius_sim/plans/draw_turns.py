@@ -2,6 +2,7 @@
 
 from hypothesis import strategies as st
 
+from spatius_sim.plans.behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.plans.plan import (
     _LONGEST_SECONDS,
     _MINUTE,
@@ -17,6 +18,34 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, segment_end
 _USUAL_CHUNK_BYTES = (320, 640, 3200, 6400, 64000)
 """10 ms, 20 ms, 100 ms, 200 ms and 2 s of speech."""
 
+_LONGEST_SAMPLES = _LONGEST_SECONDS * PLAN_SAMPLE_RATE
+_FIRST_CHUNKS: tuple[tuple[int, ...], ...] = (*[()] * 6, (1,), (0, 1))
+
+_SHORT = TurnPlan(PLAN_SAMPLE_RATE, 3200)
+
+_STOPPED_WITHIN_A_SAMPLE = TurnPlan(
+    PLAN_SAMPLE_RATE, 3201, Cue(3, TurnProgress.NOTHING), Behaviour.INTERRUPT, pause_ms=300
+)
+
+ODD_CHUNKS = tuple(
+    Plan(((_SHORT, *turns, _SHORT),))
+    for turns in (
+        (TurnPlan(3 * PLAN_SAMPLE_RATE, 6401), TurnPlan(_LONGEST_SAMPLES, 2 * _LONGEST_SAMPLES)),
+        (TurnPlan(3 * PLAN_SAMPLE_RATE, 32_000, first_chunks=(1, 3, 32_000, 0), chunk_pause_ms=200),),
+        (TurnPlan(PLAN_SAMPLE_RATE, 3200, half_sample=True),),
+        (_STOPPED_WITHIN_A_SAMPLE,),
+    )
+)
+"""Speech in chunks that are legal and rare: with an odd number of bytes, with one byte, without bytes, with
+all the speech of a turn. In two plans a half sample is left, at the end of a turn and at an interrupt."""
+
+PAUSES_BETWEEN_CHUNKS = (
+    Plan(((_SHORT, TurnPlan(5 * PLAN_SAMPLE_RATE, 64_000, chunk_pause_ms=1500), _SHORT),)),
+    Plan(((_SHORT, TurnPlan(2 * PLAN_SAMPLE_RATE, 3200, chunk_pause_ms=100)),)),
+)
+"""Speech with long gaps, a burst after each gap and an end that comes late; and speech at the pace of a
+microphone."""
+
 
 def _draw_samples() -> st.SearchStrategy[int]:
     """Draw a number of samples: near the lengths at which a keyframe or a segment begins, or any other."""
@@ -24,10 +53,10 @@ def _draw_samples() -> st.SearchStrategy[int]:
     offsets = (-PLAN_SAMPLE_RATE // 100, -1, 0, 1)
     lengths = [_SAMPLES_PER_KEYFRAME * keyframe + offset for keyframe in keyframes for offset in offsets]
     speakable_lengths = [samples for samples in lengths if samples >= _SAMPLES_PER_KEYFRAME]
-    longest = _LONGEST_SECONDS * PLAN_SAMPLE_RATE
-    short = st.integers(_SAMPLES_PER_KEYFRAME, longest)
+    short = st.integers(_SAMPLES_PER_KEYFRAME, _LONGEST_SAMPLES)
     # Faults that begin with the third payload show from six seconds on.
-    return st.sampled_from(speakable_lengths) | short | st.integers(longest // 2 + 1, longest)
+    long = st.integers(_LONGEST_SAMPLES // 2 + 1, _LONGEST_SAMPLES)
+    return st.sampled_from(speakable_lengths) | short | long
 
 
 @st.composite
@@ -38,8 +67,8 @@ def _draw_turn(
     samples = draw(lengths)
     smallest = max(BYTES_PER_SAMPLE, samples * BYTES_PER_SAMPLE // _MOST_CHUNKS)
     chunk = draw(st.sampled_from(_USUAL_CHUNK_BYTES) | st.integers(BYTES_PER_SAMPLE, _USUAL_CHUNK_BYTES[-1]))
-    chunk_bytes = max(smallest, chunk) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
-    return TurnPlan(samples, chunk_bytes, sound=draw(sounds))
+    sound, first_chunks = draw(sounds), draw(st.sampled_from(_FIRST_CHUNKS))
+    return TurnPlan(samples, max(smallest, chunk), sound=sound, first_chunks=first_chunks if samples else ())
 
 
 def turn_plans() -> st.SearchStrategy[TurnPlan]:

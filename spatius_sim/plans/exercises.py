@@ -10,6 +10,8 @@ from spatius_sim.plans import draw_server_probes as server_plans
 from spatius_sim.plans.draw_client_calls import client_plans_exercising
 from spatius_sim.plans.draw_combined_faults import combined_faults
 from spatius_sim.plans.draw_turns import (
+    ODD_CHUNKS,
+    PAUSES_BETWEEN_CHUNKS,
     alone_or_not,
     audible_conversations,
     conversations,
@@ -58,7 +60,7 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "S-UPGRADE-REFUSED": server_plans.bad_upgrades(),
     "S-TOKEN-EXPIRY": server_plans.expiries(),
     "S-HANDSHAKE-REFUSED": server_plans.bad_handshakes(),
-    "S-MOTION-COUNT": audible_conversations() | crowds(),
+    "S-MOTION-COUNT": Exercise(audible_conversations() | crowds(), server_plans.ODD_CHUNKS),
     "S-MOTION-SEGMENTS": server_plans.long_turns(),
     "S-EGRESS-SILENT": server_plans.egresses(),
     "S-INTERRUPT": server_plans.interrupts(),
@@ -75,9 +77,8 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
     if exercise is None and find_rule(rule_id).subject == "relay":
         slowed = fault_plans.with_slow_server(alone_or_not())
         strategies = (conversations(), crowds(), behaviour_plans.interrupted_turns(), slowed)
-        exercise = (
-            one_of(*strategies, combined_faults(), long_speeches()) if thorough else one_of(*strategies)
-        )
+        more = (combined_faults(), long_speeches()) if thorough else ()
+        exercise = Exercise(one_of(*strategies, *more), (*ODD_CHUNKS, *PAUSES_BETWEEN_CHUNKS))
     if exercise is None:
         exercise = audible_conversations()
     return exercise if isinstance(exercise, Exercise) else Exercise(exercise)

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -35,8 +36,10 @@ class Sound(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TurnPlan:
-    """One utterance: `samples` samples, sent in chunks of `chunk_bytes` bytes. At the `cue` the client does
-    `act`, then rests for `pause_ms` milliseconds before its next turn. Without `reads` the client leaves all
+    """One utterance: `samples` samples, sent in chunks of `chunk_bytes` bytes, after chunks with the sizes in
+    `first_chunks`. With `half_sample` the first byte of one more sample ends the speech. After each chunk the
+    client waits `chunk_pause_ms` milliseconds, also before its end of speech. At the `cue` it does `act`,
+    then rests for `pause_ms` milliseconds before its next turn. Without `reads` the client leaves all
     messages unread until the turns of the others are over."""
 
     samples: int
@@ -46,6 +49,9 @@ class TurnPlan:
     pause_ms: int = 0
     reads: bool = True
     sound: Sound = Sound.SPEECH
+    first_chunks: tuple[int, ...] = ()
+    chunk_pause_ms: int = 0
+    half_sample: bool = False
 
     @property
     def asks_for_motion(self) -> bool:
@@ -57,6 +63,12 @@ class TurnPlan:
         """Return the turn in words."""
         seconds = self.samples / PLAN_SAMPLE_RATE
         spoken = f"{seconds:g} s of {self.sound} in chunks of {self.chunk_bytes} bytes"
+        if self.half_sample:
+            spoken = f"{spoken}, which end within a sample"
+        if self.first_chunks:
+            spoken += f", but first of {', '.join(map(str, self.first_chunks))} bytes"
+        if self.chunk_pause_ms:
+            spoken += f", a pause of {self.chunk_pause_ms} ms after each"
         if not self.samples:
             spoken = "a turn that ends before anything was said"
         if not self.reads:
@@ -66,6 +78,18 @@ class TurnPlan:
         elif self.act is not Behaviour.GO_ON or self.cue != WHOLE_TURN:
             spoken += f", {self.act} {self.cue}"
         return spoken + (f", a pause of {self.pause_ms} ms" if self.pause_ms else "")
+
+    def pcm(self, label: str) -> bytes:
+        """Return the speech of this turn for a label."""
+        if self.half_sample:
+            return speech(label, self.samples + 1, self.sound)[:-1]
+        return speech(label, self.samples, self.sound)
+
+    def chunks_of(self, pcm: bytes) -> list[bytes]:
+        """Return the speech in the chunks in which it is sent."""
+        borders = list(accumulate(self.first_chunks, initial=0))
+        borders += range(borders[-1] + self.chunk_bytes, len(pcm), self.chunk_bytes)
+        return [pcm[start:stop] for start, stop in pairwise((*borders, len(pcm)))]
 
 
 @dataclass(frozen=True, slots=True)

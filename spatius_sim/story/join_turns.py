@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
 
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, Interrupt, MotionResponse, ServerError
 from spatius_sim.story.heard import client_hears
@@ -38,7 +39,7 @@ from spatius_sim.trace.events import (
     TurnStarted,
     WaitEnded,
 )
-from spatius_sim.wires.events import Audio, Interrupted, InterruptTurn, Motion, Ready
+from spatius_sim.wires.events import Audio, Interrupted, InterruptTurn, Motion, Ready, Speak
 
 __all__ = [
     "ORDINARY_BYTES",
@@ -97,12 +98,24 @@ def _planned_turns(trace: Trace) -> list[Turn]:
             case WaitEnded(Awaited.TURN, complete, number) if (event.connection, number) in turns:
                 waited = turns[event.connection, number]
                 waited.waited_seq, waited.complete = event.seq, complete
-    for event in trace.on_lane(Lane.DOWNSTREAM):
-        if isinstance(event.what, Sent) and isinstance(event.what.value, InterruptTurn):
-            interrupted = _latest_turn(event.seq, [t for t in turns.values() if t.client == event.connection])
-            if interrupted is not None and interrupted.interrupted_seq is None:
-                interrupted.interrupted_seq = event.seq
+    _tell_what_clients_did(trace, list(turns.values()))
     return list(turns.values())
+
+
+def _tell_what_clients_did(trace: Trace, turns: list[Turn]) -> None:
+    """Set for each turn whether its client interrupted it, or stopped speaking within a sample."""
+    for event in trace.on_lane(Lane.DOWNSTREAM):
+        action = event.what.value if isinstance(event.what, Sent) else None
+        if not isinstance(action, InterruptTurn | Speak):
+            continue
+        turn = _latest_turn(event.seq, [turn for turn in turns if turn.client == event.connection])
+        match action:
+            case _ if turn is None:
+                continue
+            case InterruptTurn():
+                turn.interrupted_seq = turn.interrupted_seq or event.seq
+            case Speak(pcm):
+                turn.half_sample ^= bool(len(pcm) % BYTES_PER_SAMPLE)
 
 
 _NOT_CONFIGURED = ConfigureSession(0)

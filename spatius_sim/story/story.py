@@ -130,6 +130,8 @@ class Turn:
     complete: bool = False
     """Whether audio and motion had come to their end when the wait for the turn ended."""
     interrupted_seq: int | None = None
+    half_sample: bool = False
+    """Whether the client stopped speaking within a sample."""
     before: "Turn | None" = None
     calm: bool = False
     clean: bool = False
@@ -151,6 +153,22 @@ class Turn:
         """Whether the turn's audio is long enough for a keyframe."""
         samples = len(self.pcm) // BYTES_PER_SAMPLE
         return self.sample_rate > 0 and keyframe_count(samples, self.sample_rate) > 0
+
+    @property
+    def after_half_sample(self) -> bool:
+        """Whether the client stopped speaking within a sample, in this turn or in a turn before."""
+        turn: Turn | None = self
+        while turn is not None and not turn.half_sample:
+            turn = turn.before
+        return turn is not None
+
+    def is_same_speech(self, one: bytes, other: bytes) -> bool:
+        """Whether two pieces of PCM are the same. If the client stopped within a sample, that half sample may
+        be missing or made whole: no document says what becomes of it."""
+        if one == other or not self.half_sample:
+            return one == other
+        whole = len(self.pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
+        return one[:whole] == other[:whole] and abs(len(one) - len(other)) <= BYTES_PER_SAMPLE
 
     @property
     def abandoned(self) -> bool:

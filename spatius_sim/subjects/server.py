@@ -12,7 +12,7 @@ from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.net.kit_stalls import lag_marked
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.live_recorder import LiveRecorder
-from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, Sound, TurnPlan, speech
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.probes import (
     EgressProbe,
     ExpiryProbe,
@@ -41,7 +41,7 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.subjects.server_door import OpenSession, ServerDoor, ServerSocketDoor
 from spatius_sim.subjects.subject import Patience, canary_key
-from spatius_sim.subjects.waiting import AdaptiveTimeout, MessageWatch, chunks, loop_time, wait_until
+from spatius_sim.subjects.waiting import AdaptiveTimeout, MessageWatch, loop_time, wait_until
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -277,14 +277,14 @@ class ServerSubject:
         async with self._open_configured(name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
             if session is None:
                 return
-            pcm = self._pcm(f"{name}/interrupted", samples)
+            turn = _make_turn(samples)
             req_id = self._req_id(f"{name}/interrupted")
-            for chunk in chunks(pcm, _TURN_CHUNK_BYTES):
+            for chunk in turn.chunks_of(self._pcm(f"{name}/interrupted", turn)):
                 await self._send(name, session, encode(AudioInput(req_id, chunk)))
             await self._send(name, session, encode(Interrupt(req_id)))
             await asyncio.sleep(_LATE_SECONDS)
             self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.SILENCE, True))
-            await self._speak(name, session, 0, _make_turn(samples))
+            await self._speak(name, session, 0, turn)
 
     async def _accepts_egress(self) -> bool:
         """Whether the server confirms a session with an egress. Nothing of this goes into a trace."""
@@ -370,11 +370,12 @@ class ServerSubject:
     async def _speak(self, name: str, session: OpenSession, number: int, turn: TurnPlan) -> None:
         """Send the audio of one turn as a request, wait until the request ends, and record whether it did."""
         req_id = self._req_id(f"{name}/{number}")
-        pcm = self._pcm(f"{name}/{number}", turn.samples, turn.sound)
+        pcm = self._pcm(f"{name}/{number}", turn)
         self._recorder.emit(Lane.KIT, name, TurnStarted(number, pcm, PLAN_SAMPLE_RATE))
         end_of_request = MessageWatch(self._recorder, name, lambda message: _ends_request(message, req_id))
-        for chunk in chunks(pcm, turn.chunk_bytes):
+        for chunk in turn.chunks_of(pcm):
             await self._send(name, session, encode(AudioInput(req_id, chunk)))
+            await asyncio.sleep(turn.chunk_pause_ms / 1000)
         await self._send(name, session, encode(AudioInput(req_id, end=True)))
         speech_seconds = turn.samples / PLAN_SAMPLE_RATE
         grace = min(_LONGEST_SEGMENT_SECONDS, speech_seconds)
@@ -386,9 +387,9 @@ class ServerSubject:
         self._recorder.record_sent(Lane.UPSTREAM, name, frame)
         await session.send(frame)
 
-    def _pcm(self, label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
-        """Return speech for a label: different in each run, but the same for the same seed."""
-        return speech(f"{self._seed}/{self._runs}/{label}", samples, sound)
+    def _pcm(self, label: str, turn: TurnPlan) -> bytes:
+        """Return the speech of a turn: different in each run, but the same for the same seed."""
+        return turn.pcm(f"{self._seed}/{self._runs}/{label}")
 
     def _req_id(self, label: str) -> str:
         """Return a request id of now. Its random part depends on the seed, the run and the label alone."""

@@ -39,14 +39,6 @@ OVER_SOCKETS_TOO = [
 ]
 
 NOT_CAUGHT_YET = {
-    "LosesHalfSamples": "no chunk has an odd number of bytes",
-    "KeepsHalfSamples": "no chunk has an odd number of bytes",
-    "KeepsHalfSamplesForTheNextTurn": "no chunk has an odd number of bytes",
-    "FallsOverHalfSamples": "no chunk has an odd number of bytes",
-    "DropsOddBytes": "no chunk has an odd number of bytes",
-    "EndsAtEmptyChunk": "no chunk is empty",
-    "CutsHugeChunks": "no chunk is huge",
-    "EndsTurnInAPause": "all chunks of a turn leave at once",
     "TellsNoLateClose": "Motion Server hangs up at the first response or the second",
     "GivesUpAfterFourPayloads": "Motion Server fails at the first response or the second",
 }

@@ -7,6 +7,8 @@ from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import Conversation, Story, Turn, bad_manners_since
+from spatius_sim.trace.events import Lane, Sent
+from spatius_sim.wires.events import Speak, SpeakEnd
 from spatius_sim.wires.features import AUDIO, PCM, STREAMING
 
 
@@ -32,7 +34,7 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
         up = b"".join(bytes(request.audio) for request in requests)
         down = turn.audio_down
         same_rate = up_rate == down_rate
-        if up == down if same_rate else _equally_long(up, up_rate, down, down_rate):
+        if turn.is_same_speech(up, down) if same_rate else _equally_long(up, up_rate, down, down_rate):
             yield Kept()
         else:
             yield Broken(
@@ -91,14 +93,16 @@ def audio_first(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.TELLS_TURNS_APART,
 )
 def end_audio(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each conversation of a clean turn: one end mark comes, with or after the last audio. Marks
-    after a client misbehaved are left out if there are earlier marks: R-BADINPUT judges what follows."""
+    """Look at each conversation of a clean turn: one end mark comes, with or after the last audio, and not
+    while the client still speaks. Marks after a client misbehaved are left out if there are earlier marks:
+    R-BADINPUT judges what follows."""
     until = bad_manners_since(story.trace)
     for turn in story.clean_turns:
         if turn.swallowed_by is not None:
             yield _wrongly_marked(turn, "its audio went on in an unmarked conversation", turn.swallowed_by)
         with_audio = [c for c in turn.conversations if c.pieces]
         without_audio = [c for c in turn.conversations if not c.pieces]
+        spoken_until = _last_spoken_seq(story, turn)
         for conversation in with_audio:
             marks = [mark for mark in conversation.marks if mark < until] or conversation.marks
             last = max((p.seq for p in conversation.pieces if p.turn in (None, turn)), default=0)
@@ -107,10 +111,27 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
                 yield _wrongly_marked(turn, actual, conversation)
             elif marks[0] < last:
                 yield _wrongly_marked(turn, "audio came after the mark", conversation)
+            elif marks[0] < spoken_until:
+                yield _wrongly_marked(turn, "it was marked while its client still spoke", conversation)
             elif without_audio:
                 yield _wrongly_marked(turn, "a mark without audio came as well", without_audio[0])
             else:
                 yield Kept()
+
+
+def _last_spoken_seq(story: Story, turn: Turn) -> int:
+    """Return the event with the last audio that the client sent before its end of speech; 0 if none was
+    seen."""
+    last_spoken = 0
+    for event in story.trace.events[turn.started_seq : turn.waited_seq]:
+        action = event.what.value if isinstance(event.what, Sent) else None
+        if event.lane is not Lane.DOWNSTREAM or event.connection != turn.client:
+            continue
+        if isinstance(action, Speak) and action.pcm:
+            last_spoken = event.seq
+        if isinstance(action, SpeakEnd) or (isinstance(action, Speak) and action.last):
+            return last_spoken
+    return 0
 
 
 def _wrongly_marked(turn: Turn, actual: str, conversation: Conversation) -> Broken:

@@ -28,9 +28,12 @@ _RATIO_TOLERANCE = 0.01
     speech=Speech.NOT_COMPARED,
 )
 def audio_aligned(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each PCM request that was sent to its end: its bytes are whole samples."""
+    """Look at each PCM request that was sent to its end: its bytes are whole samples. Nothing is judged after
+    a client has itself stopped within a sample: no document says what becomes of such a half."""
     for request in story.requests:
         if not _is_pcm(request) or not request.ends or request.broken_off or not request.audio:
+            continue
+        if request.turn is not None and request.turn.after_half_sample:
             continue
         if len(request.audio) % BYTES_PER_SAMPLE == 0:
             yield Kept()
@@ -126,7 +129,7 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
         ):
             continue
         up = b"".join(bytes(request.audio) for request in requests)
-        if up == turn.pcm:
+        if turn.is_same_speech(up, turn.pcm):
             yield Kept()
         else:
             yield Broken(

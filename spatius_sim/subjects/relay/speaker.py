@@ -13,7 +13,7 @@ from spatius_sim.subjects.relay.client import RelayClient
 from spatius_sim.subjects.relay.malformed_input import malformed_frames
 from spatius_sim.subjects.relay.turn_starts import TurnStart, TurnToStart
 from spatius_sim.subjects.relay.turn_watch import TurnWatch
-from spatius_sim.subjects.waiting import AdaptiveTimeout, chunks, wait_until
+from spatius_sim.subjects.waiting import AdaptiveTimeout, wait_until
 from spatius_sim.trace.events import (
     Awaited,
     Lane,
@@ -92,9 +92,9 @@ class Speaker:
         closed = self.client.closed.is_set
         watch = TurnWatch(self.recorder, self.name, self._events_before_turn, len(pcm), self.lacks, closed)
         if others_through is None:
-            await self._say_turn(number, turn, pcm)
+            await self._say_turn(number, turn, pcm, watch)
         else:
-            await self._say_unread(number, turn, pcm, others_through)
+            await self._say_unread(number, turn, pcm, watch, others_through)
         complete = False
         if turn.cue == WHOLE_TURN:
             # After a failure, a relay may pause before it asks Motion Server again.
@@ -121,8 +121,9 @@ class Speaker:
         is_owed_motion = turn.asks_for_motion or self.starts is not None
         return self.settling if is_owed_motion else self.settling_of_nothing
 
-    async def _say_turn(self, number: int, turn: TurnPlan, pcm: bytes) -> None:
-        """Make the relay start the turn, or speak it: as many chunks as its cue says, or all and the end."""
+    async def _say_turn(self, number: int, turn: TurnPlan, pcm: bytes, watch: TurnWatch) -> None:
+        """Make the relay start the turn, or speak it: as many chunks as its cue says, or all and the end. The
+        watch expects the end of the turn from the last chunk on."""
         if self.starts is not None:
             turn_to_start = TurnToStart(self.name, number, self._session_id, pcm, self.sample_rate)
             await self.starts.start(self.client, turn_to_start)
@@ -131,13 +132,20 @@ class Speaker:
         # for the rest of this one.
         interrupts = turn.act in (Behaviour.INTERRUPT, Behaviour.INTERRUPT_TWICE)
         chunk_count = None if interrupts and INTERRUPTS in self.lacks else turn.cue.chunks
-        for chunk in chunks(pcm, turn.chunk_bytes)[:chunk_count]:
+        # Without an end of speech in the wire, a relay may take a pause for the end.
+        pause_ms = turn.chunk_pause_ms if self.wire.write_client(SpeakEnd()) else 0
+        chunks = turn.chunks_of(pcm)[:chunk_count]
+        for chunk_number, chunk in enumerate(chunks, 1):
+            if chunk_number == len(chunks):
+                watch.expect_end()
             await self.client.do(Speak(chunk))
+            if pause_ms:
+                await asyncio.sleep(pause_ms / 1000)
         if chunk_count is None:
             await self.client.do(SpeakEnd())
 
     async def _say_unread(
-        self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event
+        self, number: int, turn: TurnPlan, pcm: bytes, watch: TurnWatch, others_through: asyncio.Event
     ) -> None:
         """Speak the turn, and read nothing until the other clients are through, or time is up.
 
@@ -145,7 +153,7 @@ class Speaker:
         self._record_kit_event(Provoked(Provocation.UNREAD))
         self.client.stop_reading()
         # Speak in a task: a relay that answers from its reading task may read nothing more until we read.
-        speaking = asyncio.create_task(self._say_turn(number, turn, pcm))
+        speaking = asyncio.create_task(self._say_turn(number, turn, pcm, watch))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(others_through.wait(), _UNREAD_SECONDS)
         self._record_kit_event(Provoked(Provocation.READ_ON))

@@ -16,7 +16,7 @@ from spatius_sim.net.client.relay_socket import RelayAddress, with_credentials
 from spatius_sim.net.kit_stalls import lag_marked
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.plans.behaviour import Behaviour
-from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, speech
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.story.observed import with_speech
@@ -328,4 +328,4 @@ class RelaySubject:
 
     def _pcm(self, speaker: Speaker, number: int, turn: TurnPlan) -> bytes:
         """Return the speech of a turn: different in each run, but the same for the same seed."""
-        return speech(f"{self._seed}/{self._runs}/{speaker.name}/{number}", turn.samples, turn.sound)
+        return turn.pcm(f"{self._seed}/{self._runs}/{speaker.name}/{number}")

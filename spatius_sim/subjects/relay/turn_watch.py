@@ -56,6 +56,11 @@ class TurnWatch:
         self._motion_end = MessageWatch(recorder, client, _ends_motion)
         self._error_message = MessageWatch(recorder, client, _says_motion_failed)
 
+    def expect_end(self) -> None:
+        """Leave out the ends that have come so far: they came while the client still spoke."""
+        self._watches[TurnProgress.LAST_AUDIO] = MessageWatch(self._recorder, self._client, _ends_audio)
+        self._motion_end = MessageWatch(self._recorder, self._client, _ends_motion)
+
     def have_come(self) -> bool:
         """Whether the ends of audio and motion have come, or the connection has ended in their place."""
         audio_ended, motion_ended = self._audio_ended(), self._motion_end.has_come()
