@@ -25,7 +25,8 @@ from spatius_sim.model.scenario.scenario import (
     When,
 )
 from spatius_sim.plans.draw_turns import turn_plans
-from spatius_sim.plans.plan import Plan, TurnPlan
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
+from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, segment_end
 from spatius_sim.rules.relay.sizes import HUGE_BYTES, LARGE_BYTES
 from spatius_sim.story.join_turns import ORDINARY_BYTES
 
@@ -38,9 +39,14 @@ _MANY_CONNECTIONS = 99
 _FAILING_TURN = 2
 """The turn in which Motion Server fails: a turn before must have worked."""
 
+_LAST_RESPONSE, _LAST_MESSAGE = 6, 20
+"""The latest response and the latest message of audio at which Motion Server fails in a drawn turn."""
+
 _AT_FIRST_RESPONSE = When(Moment.RESPONSE, number=1, request=_FAILING_TURN)
 _AT_SECOND_RESPONSE = When(Moment.RESPONSE, number=2, request=_FAILING_TURN)
+_AT_FIRST_AUDIO = When(Moment.AUDIO, messages=1, request=_FAILING_TURN)
 _AT_SECOND_AUDIO = When(Moment.AUDIO, messages=2, request=_FAILING_TURN)
+_NEAR_THE_END_OF_AUDIO = When(Moment.AUDIO, seconds=4.9, request=_FAILING_TURN)
 _AT_THE_UPGRADE = When(Moment.UPGRADE, connection=_FAILING_TURN)
 _AT_THE_TOKEN = When(Moment.TOKEN, connection=_FAILING_TURN)
 _AT_THE_HANDSHAKE = When(Moment.CONFIGURE, connection=_FAILING_TURN)
@@ -77,9 +83,24 @@ def _scenario_with(*faults: Fault) -> Scenario:
 
 def _fail_in_turn(when: When, *actions: FaultAction) -> Plan:
     """Return a plan of three turns in which Motion Server does this at that moment of the second turn."""
-    return Plan(
-        ((_ORDINARY_TURN, _LONG_TURN, _ORDINARY_TURN),), motion_server=_scenario_with(Fault(when, actions))
-    )
+    turns = (_ORDINARY_TURN, _lengthen_for(when, _LONG_TURN), _ORDINARY_TURN)
+    return Plan((turns,), motion_server=_scenario_with(Fault(when, actions)))
+
+
+def _fail_at_response(number: int, action: FaultAction) -> Plan:
+    """Return a plan of three turns in which Motion Server does this at response `number` of the second
+    turn."""
+    return _fail_in_turn(When(Moment.RESPONSE, number=number, request=_FAILING_TURN), action)
+
+
+def _lengthen_for(when: When, turn: TurnPlan) -> TurnPlan:
+    """Return the turn, lengthened if it is too short for a response with this number."""
+    if when.number < 2:
+        return turn
+    samples = (segment_end(when.number - 2) + 1) * PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND
+    if turn.samples >= samples:
+        return turn
+    return replace(turn, samples=samples, chunk_bytes=max(turn.chunk_bytes, _LONG_TURN.chunk_bytes))
 
 
 def _lose_session(request: int) -> Fault:
@@ -103,12 +124,17 @@ FAILURES = (
     _fail_in_turn(_AT_SECOND_AUDIO, Reset()),
     _fail_at_opening(_AT_THE_TOKEN, Refuse(500)),
     _fail_at_opening(_AT_THE_HANDSHAKE, SendError(13, "driven server request failed")),
+    _fail_in_turn(_AT_FIRST_AUDIO, CloseWith(1000)),
+    _fail_in_turn(_NEAR_THE_END_OF_AUDIO, SendError(13, "driven server request failed")),
+    _fail_at_response(3, CloseWith(1000)),
+    _fail_at_response(4, SendError(4002, "session time limit reached")),
+    _fail_at_response(6, CloseWith(1000)),
 )
 """Failures that a relay notices at once. Motion Server fails in the second turn; if the failure falls on the
 opening of a session, it may be the third turn."""
 
-SILENCES = (_fail_in_turn(_AT_SECOND_RESPONSE, Stall()),)
-"""A failure that a relay notices only after it has waited."""
+SILENCES = tuple(_fail_at_response(number, Stall()) for number in (1, 2, 4))
+"""Failures that a relay notices only after it has waited."""
 
 LARGE = Plan(
     ((_LONG_TURN, _LONG_TURN, _LONG_TURN),),
@@ -165,6 +191,7 @@ def server_failures(draw: st.DrawFn) -> Plan:
     )
     if refused_session is None:
         faults = [draw(_draw_break_off(_FAILING_TURN))]
+        turns[_FAILING_TURN - 1] = _lengthen_for(faults[0].when, turns[_FAILING_TURN - 1])
     else:
         lost_in = range(2, refused_session + 1) if draw(st.booleans()) else ()
         faults = [*map(_lose_session, lost_in), draw(_draw_refusal(refused_session))]
@@ -224,10 +251,10 @@ def any_fault() -> st.SearchStrategy[Fault]:
 def _draw_break_off(request: int) -> st.SearchStrategy[Fault]:
     """Draw an error or an end of the session, while audio or motion of this request is sent."""
     speaking = st.builds(
-        lambda number: When(Moment.RESPONSE, number=number, request=request), st.sampled_from((1, 2))
+        lambda number: When(Moment.RESPONSE, number=number, request=request), st.integers(1, _LAST_RESPONSE)
     )
     listening = st.builds(
-        lambda count: When(Moment.AUDIO, messages=count, request=request), st.sampled_from((1, 2, 5))
+        lambda count: When(Moment.AUDIO, messages=count, request=request), st.integers(1, _LAST_MESSAGE)
     )
     actions = st.sampled_from((*_ERRORS, *_ENDS))
     return st.builds(lambda when, action: Fault(when, (action,)), speaking | listening, actions)
