@@ -1,6 +1,9 @@
 """Relays that keep every rule and differ in what the rules leave open: policies of the one honest brain."""
 
+from dataclasses import replace
+
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 
 PLAIN = RelayPolicy()
 BATCHES_PAYLOADS = RelayPolicy(payloads_per_message=2)
@@ -14,6 +17,9 @@ GREETS_NOBODY = RelayPolicy(greets=False, chatty=True)
 """Sends nothing before it is spoken to, and then much that nobody asked for."""
 STARTS_SLOWLY = RelayPolicy(audio_start=AudioStart.WHEN_CONFIRMED)
 KEEPS_ITS_SESSION = RelayPolicy(session_scope=SessionScope.CLIENT)
+PLAYS_CLIPS = RelayPolicy(clip=speech("a clip", 3 * PLAN_SAMPLE_RATE))
+"""Speaks a clip of its own, three seconds long, when it is asked to."""
+PLAYS_CLIPS_WITHOUT_TURN_IDS = replace(PLAYS_CLIPS, names_turns=False)
 
 HONEST_RELAYS: dict[str, RelayPolicy] = {
     "PlainRelay": PLAIN,
@@ -26,5 +32,7 @@ HONEST_RELAYS: dict[str, RelayPolicy] = {
     "GreetsNobody": GREETS_NOBODY,
     "StartsSlowly": STARTS_SLOWLY,
     "KeepsItsSession": KEEPS_ITS_SESSION,
+    "PlaysClips": PLAYS_CLIPS,
+    "PlaysClipsWithoutTurnIds": PLAYS_CLIPS_WITHOUT_TURN_IDS,
 }
-"""The plain relay, and nine that differ from it, by the names that tables print."""
+"""The plain relay, and those that differ from it, by the names that tables print."""

@@ -16,6 +16,7 @@ from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import Plan
 from spatius_sim.subjects.relay.door import RelayMemoryDoor
 from spatius_sim.subjects.relay.subject import RelaySubject
+from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, turn_start
 from spatius_sim.subjects.subject import Patience, Subject, canary_key
 from spatius_sim.tests.model.relay.dialogue import MakeRelay
 from spatius_sim.virtual.loop import VirtualLoop
@@ -47,6 +48,7 @@ async def miniature_relay(
     speaks: Wire | None = None,
     most_events: float = math.inf,
     patience: Patience | None = None,
+    turn: str = CLIENT_AUDIO_START,
 ) -> AsyncIterator[Subject[Plan]]:
     """Serve this brain over a Motion Server of our own while the block runs, judged with the patience that
     users have."""
@@ -66,6 +68,7 @@ async def miniature_relay(
             seed,
             patience,
             motion_server,
+            starts=turn_start(turn, None),
             door=RelayMemoryDoor(loop, virtual_relay),
         )
         return
@@ -81,4 +84,5 @@ async def miniature_relay(
             port = next(iter(listening.sockets)).getsockname()[1]
             url = f"ws://{LOOPBACK}:{port}"
             address = RelayAddress(url)
-            yield RelaySubject(address, spoken_wire, recorder, seed, patience, server)
+            starts = turn_start(turn, None)
+            yield RelaySubject(address, spoken_wire, recorder, seed, patience, server, starts=starts)

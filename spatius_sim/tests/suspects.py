@@ -21,6 +21,7 @@ from spatius_sim.miniatures.serve_server import MiniatureServer, VirtualMiniatur
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
 from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
+from spatius_sim.miniatures.wrong_with_clips import CLIP_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.model.server.gate import Gate
@@ -34,6 +35,7 @@ from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.client import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
+from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START
 from spatius_sim.subjects.server import ServerAddress, ServerSubject
 from spatius_sim.subjects.server_door import ServerMemoryDoor
 from spatius_sim.subjects.subject import Patience, Subject, WorkLoop, canary_key
@@ -41,6 +43,7 @@ from spatius_sim.tests.model.relay.dialogue import MakeRelay
 from spatius_sim.tests.running_miniature import Talkative, miniature_relay
 from spatius_sim.virtual.loop import VirtualLoop
 from spatius_sim.virtual.motion_server import VirtualMotionServer
+from spatius_sim.wires.features import CLIENT_AUDIO
 
 _OPENING_SECONDS = 10.0
 _NOWHERE = "http://127.0.0.1:9"
@@ -70,7 +73,15 @@ class Suspect:
     @property
     def lacks(self) -> frozenset[str]:
         """Return the features that its wire cannot carry."""
-        return find_wire(self.wire).lacks if self.kind == "relay" else frozenset()
+        if self.kind != "relay":
+            return frozenset()
+        return find_wire(self.wire).lacks | ({CLIENT_AUDIO} if self.plays_clips else set())
+
+    @property
+    def plays_clips(self) -> bool:
+        """Return whether it is a relay that chooses what is spoken."""
+        policy = HONEST_RELAYS.get(self.policy) or getattr(self.brain, "policy", None)
+        return bool(policy and policy.clip)
 
 
 def _wrong(kind: str, miniatures: Mapping[str, Sequence[type[Any]]]) -> list[Suspect]:
@@ -81,6 +92,7 @@ WRONG = [
     *_wrong("relay", RELAY_MINIATURES),
     *_wrong("relay", MEAN_MINIATURES),
     *_wrong("relay", FAR_REACHING_MINIATURES),
+    *_wrong("relay", CLIP_MINIATURES),
     *_wrong("server", SERVER_MINIATURES),
     *_wrong("client", CLIENT_MINIATURES),
 ]
@@ -104,7 +116,8 @@ async def attached(suspect: Suspect, seed: int) -> AsyncIterator[Subject[Any]]:
             speaks = Talkative() if suspect.talkative else None
             policy = HONEST_RELAYS.get(suspect.policy)
             make: MakeRelay = partial(PlainRelay, policy=policy) if policy else suspect.brain
-            relay = miniature_relay(make, suspect.wire, seed, speaks)
+            turn = "clip:hello" if suspect.plays_clips else CLIENT_AUDIO_START
+            relay = miniature_relay(make, suspect.wire, seed, speaks, turn=turn)
             async with relay as subject:
                 yield subject
         case "server":

@@ -52,6 +52,9 @@ class RelayPolicy:
     """How many payloads go into one message; the last message of a turn carries the rest."""
     motion_end: EndMark = EndMark.ON_LAST
     session_scope: SessionScope = SessionScope.TURN
+    clip: bytes = b""
+    """What the relay speaks when it is asked for a clip or for words: PCM at 16 kHz. It has no clip if this
+    is empty."""
     attempts: int = 1
     """The most attempts to open a session before its turn fails."""
     silence_seconds: float = 1.5

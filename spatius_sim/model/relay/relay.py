@@ -24,7 +24,9 @@ from spatius_sim.wires.events import (
     InterruptTurn,
     Motion,
     Note,
+    PlayClip,
     Ready,
+    Say,
     Speak,
     SpeakEnd,
     Unclear,
@@ -201,6 +203,9 @@ class PlainRelay:
                 if turn is None:
                     return []
                 return self.end_down(turn) + self._send_up(turn, self.end_up(turn)) + self.watch(turn)
+            case PlayClip() | Say() if self.policy.clip:
+                speech = Speak(self.policy.clip, last=True)
+                return self._drop(client) + self.client_did(client, speech)
             case InterruptTurn():
                 return [*self._drop(client), Tell(client, Interrupted("asked"))]
             case Note("ping"):
