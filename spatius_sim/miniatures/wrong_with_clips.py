@@ -1,6 +1,7 @@
 """Relays that choose what is spoken, and are wrong in exactly one way."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from spatius_sim.miniatures.honest_relays import PLAYS_CLIPS, PLAYS_CLIPS_WITHOUT_TURN_IDS
 from spatius_sim.miniatures.wrong_relays import BroadcastsMotion
@@ -12,7 +13,9 @@ from spatius_sim.miniatures.wrong_with_clients import (
     PassesStaleMotionOn,
 )
 from spatius_sim.model.relay.commands import RelayCommand
+from spatius_sim.model.relay.policy import SessionScope
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.wires.events import ClientAction, InterruptTurn
 
 
@@ -46,6 +49,18 @@ class FallsMuteAfterAnInterrupt(FallsMute):
         return super().client_did(client, action)
 
 
+class SaysNothingAtTheDoor(PlainRelay):
+    """Plays nothing of a clip until its session is confirmed, and says nothing if that never happens."""
+
+    policy = PLAYS_CLIPS
+
+    def may_start(self, turn: RelayTurn) -> bool:
+        return turn.session.confirmed
+
+    def _fail(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
+        return super()._fail(turn, why) if turn.session.confirmed else self._end(turn)
+
+
 class PassesStaleMotionOfClips(PassesStaleMotionOn):
     """Leaves the session of a clip that was cut off open, and passes its motion on."""
 
@@ -59,15 +74,15 @@ class LabelsStaleMotionOfClipsAnew(LabelsStaleMotionAnew):
 
 
 class LeavesSessionsOfClipsOpen(LeavesSessionsOpen):
-    """Does not close the upstream sessions of a client that left."""
+    """Keeps one upstream session for all clips of a client, and does not close it when the client leaves."""
 
-    policy = PLAYS_CLIPS
+    policy = replace(PLAYS_CLIPS, session_scope=SessionScope.CLIENT)
 
 
 class KeepsAllWaitingForTheirClips(KeepsAllWaiting):
     """Plays clips to one client at a time, however long that client takes."""
 
-    policy = PLAYS_CLIPS
+    policy = replace(PLAYS_CLIPS, clip=speech("a long clip", 50 * PLAN_SAMPLE_RATE))
 
 
 class FallsOverRubbishBetweenClips(FallsOverRubbish):
@@ -84,6 +99,7 @@ class BroadcastsMotionOfClips(BroadcastsMotion):
 
 CLIP_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-RECOVER": (FallsMuteAfterAFailure,),
+    "R-ERROR-TOLD": (SaysNothingAtTheDoor,),
     "R-CONVERSATION": (FallsMuteAfterAnInterrupt,),
     "R-STALE": (PassesStaleMotionOfClips, LabelsStaleMotionOfClipsAnew),
     "U-HANGUP": (LeavesSessionsOfClipsOpen,),

@@ -39,6 +39,11 @@ ODD_CHUNKS = tuple(
 """Speech in chunks that are legal and rare: with an odd number of bytes, with one byte, without bytes, with
 all the speech of a turn. In two plans a half sample is left, at the end of a turn and at an interrupt."""
 
+INTERRUPTED_BEFORE_SPEECH = (
+    Plan(((_SHORT, TurnPlan(0, 3200, Cue(0, TurnProgress.NOTHING), Behaviour.INTERRUPT), _SHORT),)),
+)
+"""An interrupt when nothing is spoken, between ordinary turns."""
+
 PAUSES_BETWEEN_CHUNKS = (
     Plan(((_SHORT, TurnPlan(5 * PLAN_SAMPLE_RATE, 64_000, chunk_pause_ms=1500), _SHORT),)),
     Plan(((_SHORT, TurnPlan(2 * PLAN_SAMPLE_RATE, 3200, chunk_pause_ms=100)),)),

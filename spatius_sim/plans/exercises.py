@@ -10,6 +10,7 @@ from spatius_sim.plans import draw_server_probes as server_plans
 from spatius_sim.plans.draw_client_calls import client_plans_exercising
 from spatius_sim.plans.draw_combined_faults import combined_faults
 from spatius_sim.plans.draw_turns import (
+    INTERRUPTED_BEFORE_SPEECH,
     ODD_CHUNKS,
     PAUSES_BETWEEN_CHUNKS,
     alone_or_not,
@@ -32,6 +33,8 @@ class Exercise(NamedTuple):
 
 
 _THREE_SECONDS = TurnPlan(3 * PLAN_SAMPLE_RATE, 3200)
+
+_RARE_SPEECH = (*ODD_CHUNKS, *PAUSES_BETWEEN_CHUNKS, *INTERRUPTED_BEFORE_SPEECH)
 
 _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "U-RETRY": Exercise(just(fault_plans.REFUSED_FOR_LONG), (fault_plans.REFUSED,), most=1),
@@ -78,7 +81,7 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
         slowed = fault_plans.with_slow_server(alone_or_not())
         strategies = (conversations(), crowds(), behaviour_plans.interrupted_turns(), slowed)
         more = (combined_faults(), long_speeches()) if thorough else ()
-        exercise = Exercise(one_of(*strategies, *more), (*ODD_CHUNKS, *PAUSES_BETWEEN_CHUNKS))
+        exercise = Exercise(one_of(*strategies, *more), _RARE_SPEECH)
     if exercise is None:
         exercise = audible_conversations()
     return exercise if isinstance(exercise, Exercise) else Exercise(exercise)

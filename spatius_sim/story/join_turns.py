@@ -40,6 +40,7 @@ from spatius_sim.trace.events import (
     WaitEnded,
 )
 from spatius_sim.wires.events import Audio, Interrupted, InterruptTurn, Motion, Ready, Speak
+from spatius_sim.wires.features import CLIENT_AUDIO
 
 __all__ = [
     "ORDINARY_BYTES",
@@ -74,7 +75,7 @@ def join(trace: Trace) -> Story:
         request.told_by_audio = request.turn is not None
     _tie_conversations(conversations, turns)
     _tie_deliveries(requests, deliveries)
-    _tie_requests(requests, turns)
+    _tie_requests(requests, turns, guess=CLIENT_AUDIO not in trace.header.lacks)
     _withdraw_mistaken_waits(turns)
     _mark_clean_turns(trace, turns, rates)
     return Story(trace, turns, requests, conversations, deliveries, rates)
@@ -273,17 +274,22 @@ def _mismatch_rank(delivery: Delivery, payload: SentPayload) -> tuple[bool, bool
     return turn is None or turn.client != delivery.client, turn is None or turn is not joined
 
 
-def _tie_requests(requests: list[UpstreamRequest], turns: list[Turn]) -> None:
+def _tie_requests(requests: list[UpstreamRequest], turns: list[Turn], *, guess: bool) -> None:
     """Give each request to its turn. If the audio did not show the turn, take the latest turn before the
-    request: of its own client, or of a client that got its motion, or of any client."""
+    request: of its own client, or of the client that first got its motion; of any client if there is only
+    one, or if the joiner may `guess`."""
+    guess = guess or len({turn.client for turn in turns}) == 1
     for request in requests:
         if request.turn is None:
-            receivers = {d.client for payload in request.payloads for d in payload.deliveries}
-            of_receivers = [turn for turn in turns if turn.client in receivers]
+            deliveries = [delivery for payload in request.payloads for delivery in payload.deliveries]
+            first = min(deliveries, key=lambda delivery: delivery.seq, default=None)
+            of_receiver = [turn for turn in turns if first is not None and turn.client == first.client]
             own = [turn for turn in turns if turn.client == request.connection]
             seq = request.first_seq
             request.turn = (
-                _latest_turn(seq, own) or _latest_turn(seq, of_receivers) or _latest_turn(seq, turns)
+                _latest_turn(seq, own)
+                or _latest_turn(seq, of_receiver)
+                or (_latest_turn(seq, turns) if guess else None)
             )
         if request.turn is not None:
             request.turn.requests.append(request)
@@ -305,7 +311,8 @@ def _tie_conversations(conversations: list[Conversation], turns: list[Turn]) -> 
             if turn.client == conversation.client:
                 turn.conversations.append(conversation)
     for turn in turns:
-        if not turn.conversations:
+        # If several turns sound alike, the audio may be that of another turn.
+        if not turn.conversations and _turn_by_audio(turn.pcm, turns) is turn:
             turn.swallowed_by = next(
                 (c for c in conversations if c.client == turn.client and _holds_piece(c, turn.pcm)),
                 None,

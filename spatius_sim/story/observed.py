@@ -17,6 +17,7 @@ from spatius_sim.trace.events import (
     TurnStarted,
     WaitEnded,
 )
+from spatius_sim.wires.events import InterruptTurn, Motion
 
 
 @dataclass(slots=True)
@@ -44,31 +45,65 @@ def with_turns(trace: Trace) -> Trace:
 
 def with_speech(trace: Trace) -> Trace:
     """Return the trace with the speech of each turn, if its relay chose what is spoken: the audio that went
-    up from the start of this turn to the start of the next. With several clients the trace stays as it is,
-    because the audio that went up may be of any of them."""
-    started = [event for event in trace.events if isinstance(event.what, TurnStarted)]
-    if len({event.connection for event in started}) != 1:
-        return trace
+    up for this client from the start of this turn to the start of its next. If nothing went up, the turn
+    counts as asking for the same speech as the client's turn before, unless that turn was spoken over: a
+    relay may then still have been busy."""
+    started: dict[str, list[Event]] = {}
+    for event in trace.events:
+        if isinstance(event.what, TurnStarted):
+            started.setdefault(event.connection, []).append(event)
     speech, rates = _speech_of_requests(trace), _configured_rates(trace)
     first_seqs = _first_audio_seqs(trace)
+    owners = {key: next(iter(started)) for key in first_seqs} if len(started) == 1 else _receivers(trace)
     turns_with_speech: dict[int, TurnStarted] = {}
-    for event, next_start in zip(started, [*started[1:], None], strict=True):
-        request_keys = [
-            key
-            for key, seq in first_seqs.items()
-            if event.seq < seq and (next_start is None or seq < next_start.seq)
-        ]
-        if isinstance(event.what, TurnStarted) and request_keys:
-            pcm = b"".join(bytes(speech[key]) for key in request_keys)
-            first_connection, _ = request_keys[0]
-            turns_with_speech[event.seq] = replace(
-                event.what, pcm=pcm, sample_rate=rates.get(first_connection, 0)
-            )
+    for client, starts in started.items():
+        pcm, rate = b"", 0
+        for event, next_start in zip(starts, [*starts[1:], None], strict=True):
+            request_keys = [
+                key
+                for key, seq in first_seqs.items()
+                if owners.get(key) == client
+                and event.seq < seq
+                and (next_start is None or seq < next_start.seq)
+            ]
+            if not request_keys and not _is_over(trace, client, event.seq):
+                pcm, rate = b"", 0
+            if request_keys:
+                pcm = b"".join(bytes(speech[key]) for key in request_keys)
+                rate = rates.get(request_keys[0][0], 0)
+            assert isinstance(event.what, TurnStarted)
+            turns_with_speech[event.seq] = replace(event.what, pcm=pcm, sample_rate=rate)
     events = tuple(
         replace(event, what=turns_with_speech[event.seq]) if event.seq in turns_with_speech else event
         for event in trace.events
     )
     return replace(trace, events=events)
+
+
+def _is_over(trace: Trace, client: str, seq: int) -> bool:
+    """Whether the client waited for the end of its latest turn before the event `seq`, or interrupted it."""
+    for event in reversed(trace.events[:seq]):
+        if event.connection == client:
+            match event.what:
+                case WaitEnded(Awaited.TURN) | Sent(value=InterruptTurn()):
+                    return True
+                case TurnStarted():
+                    return False
+    return False
+
+
+def _receivers(trace: Trace) -> dict[tuple[str, str], str]:
+    """Return the client that first got motion of each request (connection, req_id)."""
+    senders: dict[bytes, tuple[str, str]] = {}
+    receivers: dict[tuple[str, str], str] = {}
+    for event in trace.events:
+        match event.what:
+            case Sent(raw=bytes(raw), value=MotionResponse(req_id=req_id)) if event.lane is Lane.UPSTREAM:
+                senders[raw] = event.connection, req_id
+            case Received(value=Motion(payloads)) if event.lane is Lane.DOWNSTREAM:
+                for key in {senders[payload] for payload in payloads if payload in senders}:
+                    receivers.setdefault(key, event.connection)
+    return receivers
 
 
 def _configured_rates(trace: Trace) -> dict[str, int]:

@@ -9,7 +9,7 @@ from spatius_sim.rules.losses import Loss, find_loss
 from spatius_sim.rules.rule import Level, Provenance, rule
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Story, Turn
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
-from spatius_sim.wires.features import CLIENT_AUDIO, OWN_STREAM, STREAMING
+from spatius_sim.wires.features import OWN_STREAM, STREAMING
 
 _MOST_LAG_SECONDS = 0.2
 """Seconds. If the kit itself was blocked for longer, nobody knows who was late."""
@@ -22,7 +22,7 @@ _MOST_LAG_SECONDS = 0.2
     "the relay serves several clients; no document says it in words",
     Provenance.ASSUMED,
     presumes=("R-CONVERSATION", "U-AUDIO-END", "U-AUDIO-COMPLETE"),
-    needs=(CLIENT_AUDIO, OWN_STREAM),
+    needs=(OWN_STREAM,),
 )
 def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
     """Look at the turns of other clients after one client misbehaved: all of their audio and motion comes.
@@ -47,7 +47,7 @@ def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
     "the relay serves several clients; no document says it in words",
     Provenance.ASSUMED,
     presumes=("R-CONVERSATION", "U-AUDIO-END", "U-AUDIO-COMPLETE"),
-    needs=(CLIENT_AUDIO, OWN_STREAM, STREAMING),
+    needs=(OWN_STREAM, STREAMING),
     waits="a client has to be slow",
 )
 def slow_client(story: Story) -> Iterator[Kept | Broken | Late]:

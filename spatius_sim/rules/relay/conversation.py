@@ -11,7 +11,7 @@ from spatius_sim.story.heard import client_hears
 from spatius_sim.story.join_turns import Story, Turn
 from spatius_sim.trace.decoder_events import AudioOnlyEntered, MotionDiscarded, PlaybackState
 from spatius_sim.wires.events import Audio, Motion
-from spatius_sim.wires.features import CLIENT_AUDIO, OWN_STREAM, SEVERAL_TURNS
+from spatius_sim.wires.features import OWN_STREAM, SEVERAL_TURNS
 
 _AN_HOUR_NS = 3_600_000_000_000
 """Longer than any turn, so that playback is run to its end."""
@@ -90,11 +90,12 @@ def turns_follow(story: Story) -> Iterator[Kept | Broken]:
     "the relay serves several clients; no document says it in words",
     Provenance.ASSUMED,
     presumes=("R-MOTION-VERBATIM",),
-    needs=(CLIENT_AUDIO, OWN_STREAM),
+    needs=(OWN_STREAM,),
 )
 def isolation(story: Story) -> Iterator[Kept | Broken]:
     """Look at all motion and audio that arrived: they belong to the client that got them. Nothing is judged
-    if only one client was served."""
+    if only one client was served. If the relay chooses the speech, motion belongs to the client that got it
+    first, and audio is not judged."""
     served = {delivery.client for delivery in story.deliveries}
     if len(served | {conversation.client for conversation in story.conversations}) < 2:
         return

@@ -1,5 +1,5 @@
-"""R rules on the turn in which Motion Server refuses, fails or goes silent, on the turn after, and on the death
-of a relay."""
+"""R rules on the turn in which Motion Server refuses, fails or goes silent, on the turn after, and on the
+death of a relay."""
 
 from collections.abc import Iterator
 
@@ -82,11 +82,13 @@ def alive(story: Story) -> Iterator[Kept | Broken]:
     waits="a relay needs time to notice that Motion Server is silent",
 )
 def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each turn that lost its motion: all its audio came, and was marked as ended in time."""
+    """Look at each turn that lost its motion: all its audio came, and was marked as ended in time. If no
+    audio went up, and the relay chooses the speech, an ended turn or an error is enough."""
     wait = story.trace.header.fallback_wait
     for turn in _turns_without_motion(story):
         audio_owed, rate = _audio_owed(story, turn)
         if not audio_owed:
+            yield from _judge_without_audio(story, turn)
             continue
         fault = _fault_in_words(turn)
         expected = f"the audio of {turn.name}, marked as ended, {wait:g} s after {fault} at the latest"
@@ -104,6 +106,19 @@ def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
             since, marked_at = _time_runs_from(story, turn), min(marks_after_audio)
             broken = Broken(expected, "the mark came later", (*_proving_events(turn), marked_at))
             yield in_time(story.trace, since, marked_at, wait, broken)
+
+
+def _judge_without_audio(story: Story, turn: Turn) -> Iterator[Kept | Broken | Late]:
+    """Look at a turn of which no audio went up, and whose speech the relay chose: it was ended, or an error
+    was told. R-ERROR-TOLD judges the rest if the wire can tell errors."""
+    marked = any(conversation.marks for conversation in turn.conversations)
+    if marked or _first_told_at(story, turn) is not None:
+        yield Kept()
+    elif ERRORS in story.trace.header.lacks:
+        wait = story.trace.header.fallback_wait
+        expected = f"the end of {turn.name} {wait:g} s after {_fault_in_words(turn)} at the latest"
+        broken = Broken(expected, "nothing came, and no audio had gone up", _proving_events(turn))
+        yield from _never_came(story, turn, broken)
 
 
 @rule(

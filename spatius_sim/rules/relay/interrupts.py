@@ -31,14 +31,16 @@ _HUNG_UP = Closed(by_kit=True, code=1000)
     "seed:002",
     Provenance.DOCUMENTED,
     presumes=("R-MOTION-VERBATIM", "R-TURNS", "U-TURN-ID"),
-    needs=(CLIENT_AUDIO, SEVERAL_TURNS),
+    needs=(SEVERAL_TURNS,),
 )
 def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
     """Look at each turn after a turn that was cut off: no audio or motion of the old turn is taken for the
-    new turn. Payloads already in flight may arrive until the new turn's first audio."""
+    new turn. Payloads already in flight may arrive until the new turn's first audio. If the relay chooses the
+    speech, all turns may sound alike: then only motion is judged, and only after an interrupt, because a
+    relay may play one clip after the other."""
     for turn in story.turns:
         begun_at = _new_turn_begun(story, turn)
-        for old in _cut_off_before(turn):
+        for old in _cut_off_before(story, turn):
             if begun_at is not None and old.requests:
                 faults = [*_under_another_id(story, old, turn), *_left_over(story, old, turn, begun_at)]
                 yield from faults or (Kept(),)
@@ -51,7 +53,7 @@ def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
     "docs:lifecycle",
     Provenance.DOCUMENTED,
     presumes=(),
-    needs=(OWN_UPSTREAM, CLIENT_AUDIO, STREAMING),
+    needs=(OWN_UPSTREAM, STREAMING),
     waits="the relay has five seconds to hang up",
     seen_in=Half.UPSTREAM,
 )
@@ -83,18 +85,24 @@ def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
                 yield outcome
 
 
-def _cut_off_before(turn: Turn) -> Iterator[Turn]:
-    """Yield the earlier turns of the same client that were cut off, the latest first."""
+def _cut_off_before(story: Story, turn: Turn) -> Iterator[Turn]:
+    """Yield the earlier turns of the same client that were cut off, the latest first. If the relay chooses
+    the speech, they are those that had begun to play when they were interrupted."""
+    chosen_by_relay = CLIENT_AUDIO in story.trace.header.lacks
     earlier = turn.before
     while earlier is not None:
-        if earlier.abandoned:
+        begun = any(c.first_seq < (earlier.interrupted_seq or 0) for c in earlier.conversations)
+        if begun if chosen_by_relay else earlier.abandoned:
             yield earlier
         earlier = earlier.before
 
 
 def _new_turn_begun(story: Story, turn: Turn) -> int | None:
     """Return the event after which nothing of an older turn may come without an id; None if there is none. It
-    is the turn's first audio at its client or, if a client plays the audio that it sent, at Motion Server."""
+    is the turn's first audio at its client. It is the first at Motion Server if a client plays the audio that
+    it sent, or if the relay chooses the speech, so that the audio does not show its turn."""
+    if CLIENT_AUDIO in story.trace.header.lacks:
+        return min((request.first_seq for request in turn.requests), default=None)
     if AUDIO in story.trace.header.lacks:
         return min((request.first_seq for request in turn.requests if request.told_by_audio), default=None)
     return min(_audio_events(story, turn), default=None)
@@ -145,8 +153,8 @@ def _under_wrong_id(medium: str, own_turn: Turn, joined_turn: Turn, seq: int) ->
 def _left_over(story: Story, old: Turn, turn: Turn, begun_at: int) -> Iterator[Broken]:
     """Yield Broken for audio and motion of the old turn that came without a turn id after the event
     `begun`."""
-    client_plays_own = AUDIO in story.trace.header.lacks
-    audio = [] if client_plays_own else [s for s in _audio_events(story, old, labelled=False) if s > begun_at]
+    tells_no_turn = bool({AUDIO, CLIENT_AUDIO} & set(story.trace.header.lacks))
+    audio = [] if tells_no_turn else [s for s in _audio_events(story, old, labelled=False) if s > begun_at]
     motion = [delivery.seq for delivery in story.deliveries if _is_left_over(story, delivery, old, begun_at)]
     for medium, seqs in (("audio", audio), ("motion", motion)):
         if seqs:
@@ -162,7 +170,8 @@ def _is_left_over(story: Story, delivery: Delivery, old: Turn, begun_at: int) ->
     sent = delivery.sent
     if sent is None or sent.request.turn is not old or delivery.labelled or delivery.client != old.client:
         return False
-    return (sent.seq if AUDIO in story.trace.header.lacks else delivery.seq) > begun_at
+    tells_no_turn = bool({AUDIO, CLIENT_AUDIO} & set(story.trace.header.lacks))
+    return (sent.seq if tells_no_turn else delivery.seq) > begun_at
 
 
 def _hung_up_at(story: Story, wait: Event) -> int | None:

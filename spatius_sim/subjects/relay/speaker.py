@@ -122,9 +122,12 @@ class Speaker:
         return self.settling if is_owed_motion else self.settling_of_nothing
 
     async def _say_turn(self, number: int, turn: TurnPlan, pcm: bytes, watch: TurnWatch) -> None:
-        """Make the relay start the turn, or speak it: as many chunks as its cue says, or all and the end. The
-        watch expects the end of the turn from the last chunk on."""
+        """Make the relay start the turn, or speak it: as many chunks as its cue says, or all and the end. A
+        relay that chooses the speech starts no turn of which no chunk is to be spoken. The watch expects the
+        end of the turn from the last chunk on."""
         if self.starts is not None:
+            if turn.cue.chunks == 0:
+                return
             turn_to_start = TurnToStart(self.name, number, self._session_id, pcm, self.sample_rate)
             await self.starts.start(self.client, turn_to_start)
             return

@@ -165,7 +165,7 @@ def test_no_rule_for_a_motion_server_needs_speech() -> None:
 # A relay that chooses what is spoken.
 
 
-def test_what_went_up_is_what_the_turn_said() -> None:
+def test_what_went_up_is_what_the_turn_said_or_the_turn_before_unless_it_was_spoken_over() -> None:
     said = Dialogue()
     for number in (0, 1):
         pcm = voice(f"chosen {number}")
@@ -175,13 +175,15 @@ def test_what_went_up_is_what_the_turn_said() -> None:
         said.motion_down("ann", *said.answers("ann", number))
         said.ends("ann", number)
     said.starts("ann", 2, b"", rate=0)
-    said.ends("ann", 2)
+    said.starts("ann", 3, b"", rate=0)
+    said.ends("ann", 3)
     trace = with_speech(said.trace)
     started = [event.what for event in trace.events if isinstance(event.what, TurnStarted)]
     assert started == [
         TurnStarted(0, voice("chosen 0"), 24_000),
         TurnStarted(1, voice("chosen 1"), 24_000),
-        TurnStarted(2, b"", 0),
+        TurnStarted(2, voice("chosen 1"), 24_000),
+        TurnStarted(3, b"", 0),
     ]
     assert [event.seq for event in trace.events] == [event.seq for event in said.trace.events]
 

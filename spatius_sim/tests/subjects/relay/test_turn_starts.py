@@ -85,7 +85,7 @@ def judged(trace: Trace) -> None:
     verdicts = {name: one.verdict for name, one in judge(trace).items()}
     assert Verdict.FAILED not in verdicts.values()
     assert {name: verdicts[name] for name in NEEDS_SPEECH} == dict.fromkeys(NEEDS_SPEECH, Verdict.PASSED)
-    assert verdicts["R-ISOLATION"] is Verdict.NOT_APPLICABLE
+    assert verdicts["R-ISOLATION"] is Verdict.UNEXERCISED
 
 
 def spoken(trace: Trace) -> list[bytes]:
