@@ -1,4 +1,4 @@
-"""An honest Motion Server, as small as can be: the ground from which the miniatures depart by one method.
+"""Honest Motion Servers, as small as can be: the ground from which the miniatures depart by one method.
 
 It refuses what it must, confirms, answers each request with motion in the recorded segments, and says
 nothing on the socket of an egress session.
@@ -7,6 +7,8 @@ nothing on the socket of an egress session.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token, read_token
 from spatius_sim.model.server.synthesis import MotionSynthesizer
@@ -21,7 +23,7 @@ from spatius_sim.protocol.console import (
     read_token_request,
     upgrade_refusal,
 )
-from spatius_sim.protocol.keyframes import Keyframes
+from spatius_sim.protocol.keyframes import WIDTH, Keyframes
 from spatius_sim.protocol.messages import (
     AudioInput,
     ConfigureSession,
@@ -166,3 +168,23 @@ class PlainServer:
     def closes_at(self, session: PlainSession) -> float | None:
         """When the server closes the session of its own accord, in unix seconds; None for never."""
         return None
+
+
+class SignalsPlayout(PlainServer):
+    """Says on the socket of an egress session when its playout begins and ends: by responses without
+    motion."""
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        answers = super().audio(session, audio)
+        nothing = np.zeros((0, WIDTH), np.float32)
+        signals = [False, True] if session.egress and audio.end else []
+        return answers + [self.motion(session, audio.req_id, nothing, end) for end in signals]
+
+
+class IgnoresSilence(PlainServer):
+    """Does not answer a request of nothing but silence."""
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        if any(audio.audio) or audio.req_id in session.requests:
+            return super().audio(session, audio)
+        return []

@@ -1,11 +1,13 @@
 """Motion Servers that are wrong in exactly one named way: the judge is judged by them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
 from spatius_sim.model.server.session_tokens import SessionToken
+from spatius_sim.model.server.synthesis import MotionSynthesizer
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import RequestRefusedError, TokenRequest, upgrade_refusal
@@ -103,6 +105,32 @@ class HoldsMotionBack(PlainServer):
         return [(whole, True)]
 
 
+class CountsAt16kHz(PlainServer):
+    """Counts keyframes as if every session were configured at 16 kHz."""
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        session.requests.setdefault(audio.req_id, MotionSynthesizer(16000, self.seed))
+        return super().audio(session, audio)
+
+
+class AnswersSilenceWithNan(PlainServer):
+    """Gives motion that is no number for a request of nothing but silence."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._audible: set[str] = set()
+        """The requests with a sound."""
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        if any(audio.audio):
+            self._audible.add(audio.req_id)
+        return super().audio(session, audio)
+
+    def motion(self, session: PlainSession, req_id: str, keyframes: Keyframes, end: bool) -> bytes:
+        wrong = keyframes if req_id in self._audible else np.full_like(keyframes, np.nan)
+        return super().motion(session, req_id, wrong, end)
+
+
 class GivesInfiniteJaw(PlainServer):
     """Opens the jaw of a response's first keyframe infinitely wide."""
 
@@ -137,9 +165,9 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
     "S-HANDSHAKE-REFUSED": (RefusesWithoutWords,),
     "S-MOTION-IDS": (AnswersAnotherRequest,),
     "S-MOTION-END": (NeverEndsMotion,),
-    "S-MOTION-COUNT": (DropsLastKeyframe, DropsOddBytes),
+    "S-MOTION-COUNT": (DropsLastKeyframe, DropsOddBytes, CountsAt16kHz),
     "S-MOTION-SEGMENTS": (HoldsMotionBack,),
-    "S-MOTION-SHAPE": (GivesInfiniteJaw,),
+    "S-MOTION-SHAPE": (GivesInfiniteJaw, AnswersSilenceWithNan),
     "S-EGRESS-SILENT": (AnswersBesideEgress,),
     "S-INTERRUPT": (RemembersInterrupted,),
 }
