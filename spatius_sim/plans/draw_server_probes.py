@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, Sound, TurnPlan
 from spatius_sim.plans.probes import (
     EgressProbe,
     ExpiryProbe,
@@ -14,6 +14,7 @@ from spatius_sim.plans.probes import (
     TokenProbe,
     UpgradeProbe,
 )
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES
 from spatius_sim.protocol.messages import EgressType
 from spatius_sim.trace.events import Provocation
 
@@ -39,6 +40,15 @@ ODD_CHUNKS = (
 )
 """Turns of whole keyframes, so that one lost sample costs a keyframe. The audio comes in messages with an odd
 number of bytes, with one byte, without bytes, with gaps between them, and all in one."""
+
+ALL_RATES = tuple(
+    Plan(((TurnPlan(2 * rate + rate // 3, rate // 5 * BYTES_PER_SAMPLE),),), sample_rate=rate)
+    for rate in PCM_SAMPLE_RATES
+)
+"""Turns at every sample rate that Motion Server takes."""
+
+ALL_SOUNDS = (Plan((tuple(TurnPlan(3 * PLAN_SAMPLE_RATE, 6400, sound=sound) for sound in Sound),)),)
+"""Speech with and without a long pause, clipped speech, and silence."""
 
 
 def token_windows() -> st.SearchStrategy[Plan]:

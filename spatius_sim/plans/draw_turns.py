@@ -78,7 +78,7 @@ def _draw_turn(
 
 def turn_plans() -> st.SearchStrategy[TurnPlan]:
     """Draw an utterance of at least one keyframe; some have a long pause in the middle."""
-    return _draw_turn(_draw_samples(), st.sampled_from((*[Sound.SPEECH] * 4, Sound.PAUSES)))
+    return _draw_turn(_draw_samples(), st.sampled_from((*[Sound.SPEECH] * 4, Sound.PAUSES, Sound.CLIPPED)))
 
 
 def soundless_turns() -> st.SearchStrategy[TurnPlan]:

@@ -63,7 +63,10 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "S-UPGRADE-REFUSED": server_plans.bad_upgrades(),
     "S-TOKEN-EXPIRY": server_plans.expiries(),
     "S-HANDSHAKE-REFUSED": server_plans.bad_handshakes(),
-    "S-MOTION-COUNT": Exercise(audible_conversations() | crowds(), server_plans.ODD_CHUNKS),
+    "S-MOTION-COUNT": Exercise(
+        audible_conversations() | crowds(), (*server_plans.ODD_CHUNKS, *server_plans.ALL_RATES)
+    ),
+    "S-MOTION-SHAPE": Exercise(audible_conversations(), server_plans.ALL_SOUNDS),
     "S-MOTION-SEGMENTS": server_plans.long_turns(),
     "S-EGRESS-SILENT": server_plans.egresses(),
     "S-INTERRUPT": server_plans.interrupts(),

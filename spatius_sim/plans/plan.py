@@ -22,7 +22,8 @@ _LONGEST_SECONDS = 12
 _MINUTE = 60 * PLAN_SAMPLE_RATE
 _MOST_CHUNKS = 60
 """The most chunks of one drawn turn."""
-_VOICE_PEAK = 6000.0
+_VOICE_PEAK, _CLIPPED_PEAK = 6000.0, 600_000.0
+_LIMITS = -32_768, 32_767
 _SYLLABLES_PER_SECOND = 4.0
 
 
@@ -32,6 +33,7 @@ class Sound(StrEnum):
     SPEECH = "speech"
     PAUSES = "speech with a long pause"
     SILENCE = "silence"
+    CLIPPED = "clipped speech"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,11 @@ class TurnPlan:
 
     def __str__(self) -> str:
         """Return the turn in words."""
-        seconds = self.samples / PLAN_SAMPLE_RATE
+        return self.in_words(PLAN_SAMPLE_RATE)
+
+    def in_words(self, sample_rate: int) -> str:
+        """Return the turn in words, if it is spoken at `sample_rate` Hz."""
+        seconds = self.samples / sample_rate
         spoken = f"{seconds:g} s of {self.sound} in chunks of {self.chunk_bytes} bytes"
         if self.half_sample:
             spoken = f"{spoken}, which end within a sample"
@@ -97,8 +103,9 @@ class Plan:
     """The turns of each client, one after another; the clients speak at the same time.
 
     With `step` each client waits for the others before its next turn. The `probes` are for a Motion Server
-    under test and come before all turns. For a relay under test, our Motion Server plays the scenario
-    `motion_server`; with `bears_credentials` the last client has Spatius credentials.
+    under test and come before all turns; its sessions are configured at `sample_rate` Hz. For a relay under
+    test, our Motion Server plays the scenario `motion_server`; with `bears_credentials` the last client has
+    Spatius credentials.
     """
 
     clients: tuple[tuple[TurnPlan, ...], ...]
@@ -106,21 +113,26 @@ class Plan:
     step: bool = False
     motion_server: Scenario = NO_FAULTS
     bears_credentials: bool = False
+    sample_rate: int = PLAN_SAMPLE_RATE
 
     def __str__(self) -> str:
         """Return the plan in words."""
         in_step = ["in step"] if self.step else []
         faults = [f"Motion Server: {in_words(self.motion_server)}"] if self.motion_server.faults else []
         credentials = ["the last client bears Spatius credentials"] if self.bears_credentials else []
-        return "; ".join([*map(str, self.probes), *in_step, self._describe_turns(), *faults, *credentials])
+        rate = [f"at {self.sample_rate} Hz"] if self.sample_rate != PLAN_SAMPLE_RATE else []
+        parts = (*map(str, self.probes), *rate, *in_step, self._describe_turns(), *faults, *credentials)
+        return "; ".join(parts)
 
     def _describe_turns(self) -> str:
         """Return the turns of all clients in words."""
-        if len(self.clients) == 1:
-            return ", then ".join(map(str, self.clients[0]))
+        turns_of_clients = [
+            ", then ".join(turn.in_words(self.sample_rate) for turn in turns) for turns in self.clients
+        ]
+        if len(turns_of_clients) == 1:
+            return turns_of_clients[0]
         return "; at the same time: ".join(
-            f"client-{number}: " + ", then ".join(map(str, turns))
-            for number, turns in enumerate(self.clients, 1)
+            f"client-{number}: {turns}" for number, turns in enumerate(turns_of_clients, 1)
         )
 
 
@@ -142,13 +154,15 @@ SCARCELY_A_WORD = Plan(
 
 def speech(label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
     """Return PCM for a label: noise in syllables, always the same for this label and different for every
-    other. With Sound.PAUSES three fifths in the middle are silent, with Sound.SILENCE all is silent."""
+    other. With Sound.PAUSES three fifths in the middle are silent, with Sound.SILENCE all is silent; with
+    Sound.CLIPPED most samples are the largest or the smallest that there are."""
     if sound is Sound.SILENCE:
         return bytes(samples * BYTES_PER_SAMPLE)
     seed = int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())
     noise = np.random.Generator(np.random.PCG64(seed)).uniform(-1.0, 1.0, samples)
     loudness = _loudness(samples.bit_length())[:samples]
-    spoken = (noise * loudness * _VOICE_PEAK).astype("<i2")
+    peak = _VOICE_PEAK if sound is not Sound.CLIPPED else _CLIPPED_PEAK
+    spoken = np.clip(noise * loudness * peak, *_LIMITS).astype("<i2")
     if sound is Sound.PAUSES:
         spoken[samples // 5 : samples * 4 // 5] = 0
     return spoken.tobytes()

@@ -171,7 +171,7 @@ class ServerSubject:
                     self._probe_count += 1
                     await self._probe(f"probe-{self._probe_count}", probe)
                 sessions = (
-                    self._speak_turns(f"session-{number}", turns)
+                    self._speak_turns(f"session-{number}", turns, plan.sample_rate)
                     for number, turns in enumerate(plan.clients, 1)
                 )
                 await asyncio.gather(*sessions)
@@ -360,24 +360,31 @@ class ServerSubject:
         answered = await wait_until(self._recorder, any_answer.has_come, self._settling)
         self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.HANDSHAKE, answered))
 
-    async def _speak_turns(self, name: str, turns: Sequence[TurnPlan]) -> None:
+    async def _speak_turns(self, name: str, turns: Sequence[TurnPlan], sample_rate: int) -> None:
         """Speak the turns of one client in one session."""
-        async with self._open_configured(name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
+        async with self._open_configured(name, ConfigureSession(sample_rate)) as session:
             if session is not None:
                 for number, turn in enumerate(turns):
-                    await self._speak(name, session, number, turn)
+                    await self._speak(name, session, number, turn, sample_rate)
 
-    async def _speak(self, name: str, session: OpenSession, number: int, turn: TurnPlan) -> None:
+    async def _speak(
+        self,
+        name: str,
+        session: OpenSession,
+        number: int,
+        turn: TurnPlan,
+        sample_rate: int = PLAN_SAMPLE_RATE,
+    ) -> None:
         """Send the audio of one turn as a request, wait until the request ends, and record whether it did."""
         req_id = self._req_id(f"{name}/{number}")
         pcm = self._pcm(f"{name}/{number}", turn)
-        self._recorder.emit(Lane.KIT, name, TurnStarted(number, pcm, PLAN_SAMPLE_RATE))
+        self._recorder.emit(Lane.KIT, name, TurnStarted(number, pcm, sample_rate))
         end_of_request = MessageWatch(self._recorder, name, lambda message: _ends_request(message, req_id))
         for chunk in turn.chunks_of(pcm):
             await self._send(name, session, encode(AudioInput(req_id, chunk)))
             await asyncio.sleep(turn.chunk_pause_ms / 1000)
         await self._send(name, session, encode(AudioInput(req_id, end=True)))
-        speech_seconds = turn.samples / PLAN_SAMPLE_RATE
+        speech_seconds = turn.samples / sample_rate
         grace = min(_LONGEST_SEGMENT_SECONDS, speech_seconds)
         complete = await wait_until(self._recorder, end_of_request.has_come, self._settling, grace=grace)
         self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.TURN, complete, number))

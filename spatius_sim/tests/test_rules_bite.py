@@ -38,10 +38,7 @@ OVER_SOCKETS_TOO = [
     next(suspect for suspect in WRONG if suspect.rule_id == name) for name in sorted(OVER_SOCKETS)
 ]
 
-NOT_CAUGHT_YET = {
-    "CountsAt16kHz": "all plans speak at 16 kHz",
-    "AnswersSilenceWithNan": "no plan for servers is silent",
-}
+NOT_CAUGHT_YET: dict[str, str] = {}
 """The miniatures whose situation never comes up, by name, with the reason."""
 
 
@@ -79,18 +76,7 @@ def test_a_miniature_is_named_by_its_own_rule_alone(
     kill_matrix.setdefault(f"{suspect.rule_id:20} {suspect.name}", []).append(outcome.scenarios)
 
 
-ACCUSED_YET = {"SignalsPlayout": "S-EGRESS-SILENT is broken by responses without motion"}
-"""The honest subjects that are accused, by name, with the reason."""
-
-
-def _honest_param(number: int) -> object:
-    """Return the number of an honest suspect as a parameter of a test, which must fail if it is accused."""
-    name = SUSPECTS[number].name
-    marks = [pytest.mark.xfail(strict=True, reason=ACCUSED_YET[name])] if name in ACCUSED_YET else []
-    return pytest.param(number, id=name, marks=marks)
-
-
-@pytest.mark.parametrize("number", [*map(_honest_param, HONEST_SUSPECTS)])
+@pytest.mark.parametrize("number", HONEST_SUSPECTS, ids=lambda number: SUSPECTS[number].name)
 def test_an_honest_subject_passes_every_rule_in_a_whole_run(number: int) -> None:
     line, right = row(SUSPECTS[number], [judged(number, 1)])
     assert right, line

@@ -184,7 +184,8 @@ def _closed_after_expiry(story: Story) -> set[str]:
 
 def _answered_requests(story: Story) -> list[UpstreamRequest]:
     """Return the requests that the server had to answer in full on the socket. They were configured without
-    an egress, sent to their end and waited for; they were not interrupted, and did not fail."""
+    an egress, sent to their end and waited for; they were not interrupted, and did not fail. A server may
+    leave silence unanswered (ASSUMED)."""
     closed_sessions = _closed_after_expiry(story)
     return [
         request
@@ -194,6 +195,7 @@ def _answered_requests(story: Story) -> list[UpstreamRequest]:
         and request.sample_rate > 0
         and request.configured.egress_type == EgressType.UNSPECIFIED
         and not request.broken_off
+        and (request.payloads or any(request.audio))
         and request.turn is not None
         and request.turn.waited_seq is not None
     ]

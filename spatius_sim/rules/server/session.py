@@ -133,13 +133,16 @@ def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def egress_silent(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each request of an egress session: no motion for it comes back on the socket."""
+    """Look at each request of an egress session: no motion for it comes back on the socket. A response
+    without keyframes is a signal of the playout, and no motion."""
     for request in story.requests:
         if request.configured.egress_type == EgressType.UNSPECIFIED:
             continue
-        if request.payloads:
-            seqs = tuple(payload.seq for payload in request.payloads)
-            yield Broken("no motion on the socket of an egress session", f"{len(seqs)} responses", seqs)
+        with_motion = [p for p in request.payloads if len(p.response.keyframes) or p.response.shape_fault]
+        if with_motion:
+            seqs = tuple(payload.seq for payload in with_motion)
+            actual = f"{len(seqs)} responses with motion"
+            yield Broken("no motion on the socket of an egress session", actual, seqs)
         elif request.turn is not None and request.turn.waited_seq is not None:
             yield Kept()
 
