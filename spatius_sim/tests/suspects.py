@@ -1,8 +1,8 @@
 """Those on whom the judge is judged: subjects that are wrong in one named way, and honest ones."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -46,7 +46,7 @@ from spatius_sim.virtual.motion_server import VirtualMotionServer
 from spatius_sim.wires.features import CLIENT_AUDIO
 
 _OPENING_SECONDS = 10.0
-_NOWHERE = "http://127.0.0.1:9"
+NOWHERE = "http://127.0.0.1:9"
 """The address of a server in virtual time, which nobody connects to. On this machine its clock is ours."""
 
 
@@ -137,7 +137,7 @@ async def running_server(brain: type[PlainServer | ServerSession], seed: int) ->
     gate = Gate(frozenset({key}))
     if isinstance(loop, VirtualLoop):
         virtual = VirtualMiniatureServer(loop, plain) if plain else VirtualMotionServer(loop, seed, gate=gate)
-        place = ServerAddress(_NOWHERE, _NOWHERE, key, find_lacks=False)
+        place = ServerAddress(NOWHERE, NOWHERE, key, find_lacks=False)
         recorder = LiveRecorder(clock_ns=loop.time_ns)
         yield ServerSubject(place, recorder, seed, Patience(), ServerMemoryDoor(loop, virtual))
         return
@@ -146,14 +146,26 @@ async def running_server(brain: type[PlainServer | ServerSession], seed: int) ->
         yield ServerSubject(place, LiveRecorder(), seed, Patience())
 
 
+Attach = Callable[[Suspect, int], AbstractAsyncContextManager[Subject[Any]]]
+"""How a suspect is attached, from a seed."""
+
+
 class Hearing:
     """`with Hearing(suspect, seed, folder) as hearing:` judges one suspect over as many plans as the ci
     profile has, in virtual time or over sockets, without cutting down those that fail."""
 
-    def __init__(self, suspect: Suspect, seed: int, folder: Path, *, over_sockets: bool = False) -> None:
+    def __init__(
+        self,
+        suspect: Suspect,
+        seed: int,
+        folder: Path,
+        *,
+        over_sockets: bool = False,
+        attach: Attach = attached,
+    ) -> None:
         self._suspect = suspect
         self._loop: WorkLoop = BackgroundLoop() if over_sockets else VirtualLoop()
-        self._attached = attached(suspect, seed)
+        self._attached = attach(suspect, seed)
         profile = profile_named("ci")
         plans = profile.client_plans if suspect.kind == "client" else profile.plans
         subject = self._loop.run(self._attached.__aenter__(), _OPENING_SECONDS)

@@ -1,0 +1,159 @@
+"""Judges one mutant as a subject: in virtual time, rule by rule until the first that FAILED."""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from spatius_sim.engine.profiles import profile_named
+from spatius_sim.model.client.decoder import ClientDecoder
+from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
+from spatius_sim.model.server.gate import Gate
+from spatius_sim.model.server.pace import PACES, Pace
+from spatius_sim.model.server.session import ServerSession
+from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.rules.catalogue import rules_for
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.subjects.server import ServerAddress, ServerSubject
+from spatius_sim.subjects.server_door import ServerMemoryDoor
+from spatius_sim.subjects.subject import Patience, Subject, canary_key
+from spatius_sim.tests.mutants.mutant import MODULES, Mutant
+from spatius_sim.tests.suspects import NOWHERE, Hearing, Suspect, attached
+from spatius_sim.virtual import motion_server
+from spatius_sim.virtual.loop import VirtualLoop
+
+POLICIES = {
+    "": RelayPolicy(),
+    "other policy": RelayPolicy(
+        greets=False,
+        chatty=True,
+        audio_start=AudioStart.WHEN_CONFIRMED,
+        audio_chunk_bytes=2048,
+        audio_end=EndMark.ON_LAST,
+        motion_start=MotionStart.AFTER_AUDIO,
+        payloads_per_message=2,
+        motion_end=EndMark.ON_ITS_OWN,
+        session_scope=SessionScope.CLIENT,
+        attempts=2,
+    ),
+}
+"""A relay is judged under the first of these; if no rule names it, under the other, which differs in every
+choice that an honest relay has but one: turns without names would leave less to judge."""
+
+
+class Fate(StrEnum):
+    """What became of a mutant."""
+
+    KILLED = "killed"
+    SURVIVED = "survived"
+    LEFT_OPEN = "left open"
+    """No rule named it, and yet it did not pass: a MUST rule stayed open that ci promises to judge."""
+    CRASHED = "crashed"
+    TIMED_OUT = "timed out"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A mutant's fate, with the rule that FAILED or stayed open, or the error that it raised."""
+
+    fate: Fate
+    by: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.fate} by {self.by}" if self.by else str(self.fate)
+
+
+def judge(mutant: Mutant, seed: int) -> Judged:
+    """Judge a mutant from this seed. This changes modules of the running process, and nothing undoes it."""
+    best = Judged(Fate.SURVIVED)
+    try:
+        brain = _install(mutant)
+        for choices, suspect in _find_suspects(MODULES[mutant.module].kind, brain):
+            judged = _hear(suspect, seed)
+            if choices and judged.by:
+                judged = replace(judged, by=f"{judged.by} ({choices})")
+            if judged.fate is Fate.KILLED:
+                return judged
+            if judged.fate is Fate.LEFT_OPEN:
+                best = judged
+    except Exception as error:
+        return Judged(Fate.CRASHED, f"{type(error).__name__}: {error}".partition("\n")[0])
+    return best
+
+
+def _hear(suspect: Suspect, seed: int) -> Judged:
+    """Judge the suspect rule by rule, until one FAILED. A rule that a scenario of another rule broke comes
+    next."""
+    attach = _attach_session if suspect.kind == "server" else attached
+    ci = profile_named("ci")
+    to_judge = [rule.id for rule in rules_for(suspect.kind)]
+    left_open = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Hearing(suspect, seed, Path(folder), attach=attach) as hearing,
+    ):
+        while to_judge:
+            accused = hearing.accusations
+            rule_id = next((rule_id for rule_id in to_judge if rule_id in accused), to_judge[0])
+            to_judge.remove(rule_id)
+            verdict = hearing.of(rule_id).verdict
+            if verdict is Verdict.FAILED:
+                return Judged(Fate.KILLED, rule_id)
+            if ci.requires(rule_id) and verdict not in (Verdict.PASSED, Verdict.NOT_APPLICABLE):
+                left_open.append(rule_id)
+    return Judged(Fate.LEFT_OPEN, left_open[0]) if left_open else Judged(Fate.SURVIVED)
+
+
+def _install(mutant: Mutant) -> type[Any]:
+    """Load the mutated code, and return the class of the brain that has it."""
+    if mutant.cell is not None:
+        number, value = mutant.cell
+        table = getattr(import_module(MODULES[mutant.module].name), mutant.where)
+        table[list(table)[number]] = value
+        return ClientDecoder
+    module = ModuleType(f"{MODULES[mutant.module].name}_mutated")
+    sys.modules[module.__name__] = module
+    exec(compile(mutant.source, module.__name__, "exec"), module.__dict__)
+    names = {"decoder": "ClientDecoder", "relay": "PlainRelay", "session": "ServerSession"}
+    brain: type[Any] = getattr(module, names[mutant.module])
+    return brain
+
+
+def _find_suspects(kind: str, brain: type[Any]) -> Iterator[tuple[str, Suspect]]:
+    """Yield the subjects that have this brain, each with the name of the choices that it makes."""
+    match kind:
+        case "relay":
+            for name, policy in POLICIES.items():
+                yield name, Suspect(kind, type("Mutant", (brain,), {"policy": policy}))
+        case "server":
+            for name, pace in PACES.items():
+                vars(motion_server)["ServerSession"] = _with_pace(brain, pace)
+                yield name, Suspect(kind, brain)
+        case _:
+            yield "", Suspect(kind, brain)
+
+
+def _with_pace(make: Callable[..., ServerSession], pace: Pace) -> Callable[..., ServerSession]:
+    """Return what makes sessions of this pace."""
+    return partial(make, pace=pace)
+
+
+@asynccontextmanager
+async def _attach_session(suspect: Suspect, seed: int) -> AsyncIterator[Subject[Any]]:
+    """Attach our own Motion Server in virtual time, which takes the kit's key alone."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    key = canary_key(seed)
+    server = motion_server.VirtualMotionServer(loop, seed, gate=Gate(frozenset({key})))
+    place = ServerAddress(NOWHERE, NOWHERE, key, find_lacks=False)
+    yield ServerSubject(
+        place, LiveRecorder(clock_ns=loop.time_ns), seed, Patience(), ServerMemoryDoor(loop, server)
+    )
