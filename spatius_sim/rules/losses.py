@@ -40,6 +40,6 @@ def find_loss(story: Story, turn: Turn, until: int) -> Loss | None:
     up, down = b"".join(bytes(request.audio) for request in requests), turn.audio_down
     same_rate = story.output_rates.get(turn.client, turn.sample_rate) == requests[0].sample_rate
     is_pcm = requests[0].configured.audio_format == AudioFormat.PCM_S16LE
-    if is_pcm and same_rate and not turn.is_same_speech(up, down):
+    if is_pcm and same_rate and not turn.is_same_speech(up, down, requests[0].sample_rate):
         return Loss(f"{len(down)} of its {len(up)} bytes of audio came down", AUDIO_LOST)
     return None

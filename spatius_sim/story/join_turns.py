@@ -2,17 +2,32 @@
 
 A request belongs to the turn with the same audio, because each turn's audio is unique. If a relay changed the
 audio, time decides. A delivery belongs to the payload with the same bytes. If bytes repeat, order decides.
+
+Some ends are missing in a trace. This is what the joiner takes for true then; each sentence has a test.
+
+- A turn that was never marked as ended, on a wire without turn ids, is over as soon as audio comes that was
+  spoken in a later turn. If the audio does not show its turn, the turn is over when the wait for it has ended
+  and the next turn has begun. So a missing mark costs its own turn the mark, and no other turn its audio.
+- Speech that was never ended, because its client interrupted first, may be dropped or may be spoken with the
+  next turn: no document says what an interrupt does to it. If it is spoken with the next turn, the two turns
+  are merged.
+- Two turns are merged, too, if silence ends speech on this wire, and the relay took both for one. Merged
+  turns are not clean, nothing of one is stale in the other, and so they accuse nobody. Any other relay that
+  mixes two turns up breaks a rule.
+- A mark of motion on its own marks the motion of its conversation that came before it. If none came, it marks
+  nothing, and is an empty list.
+- A mark of audio that comes late ends the conversation that is open then, as it does for a decoder.
 """
 
 from bisect import bisect
 from collections import defaultdict
-from collections.abc import Iterable
 from functools import partial
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, Interrupt, MotionResponse, ServerError
 from spatius_sim.story.heard import client_hears
+from spatius_sim.story.speech_index import SpeechIndex, audible_piece
 from spatius_sim.story.story import (
     ORDINARY_BYTES,
     AudioPiece,
@@ -39,8 +54,8 @@ from spatius_sim.trace.events import (
     TurnStarted,
     WaitEnded,
 )
-from spatius_sim.wires.events import Audio, Interrupted, InterruptTurn, Motion, Ready, Speak
-from spatius_sim.wires.features import CLIENT_AUDIO
+from spatius_sim.wires.events import Audio, Interrupted, InterruptTurn, Motion, Ready, Speak, SpeakEnd
+from spatius_sim.wires.features import CLIENT_AUDIO, SPEECH_END
 
 __all__ = [
     "ORDINARY_BYTES",
@@ -55,10 +70,6 @@ __all__ = [
     "join",
 ]
 
-_FINGERPRINT_BYTES = 1600
-_TOO_SHORT_TO_TELL = 32
-"""Audio of fewer bytes does not show which turn it belongs to."""
-
 LONGEST_BORNE_DELAY = 4.0
 """Seconds that Motion Server may hold back in one turn without an excuse for its relay: spoken at real-time
 pace, its segments lie that far apart (the recording)."""
@@ -67,13 +78,20 @@ pace, its segments lie that far apart (the recording)."""
 def join(trace: Trace) -> Story:
     """Return the story of a trace."""
     turns = _planned_turns(trace)
+    index = SpeechIndex(turns)
     _tell_failures(trace, turns)
     requests = _join_requests(trace)
-    conversations, deliveries, rates = _join_conversations(trace, turns)
+    conversations, deliveries, rates = _join_conversations(trace, turns, index)
+    silence_ends_speech = SPEECH_END in trace.header.lacks
     for request in requests:
-        request.turn = _turn_by_audio(bytes(request.audio), turns) or _turn_by_messages(request, turns)
+        audio = bytes(request.audio)
+        request.turn = (
+            _last_of_merged_turns(audio, index, silence_ends_speech)
+            or index.find(audio)
+            or _turn_by_messages(request, index)
+        )
         request.told_by_audio = request.turn is not None
-    _tie_conversations(conversations, turns)
+    _tie_conversations(conversations, turns, index)
     _tie_deliveries(requests, deliveries)
     _tie_requests(requests, turns, guess=CLIENT_AUDIO not in trace.header.lacks)
     _withdraw_mistaken_waits(turns)
@@ -86,7 +104,7 @@ def _planned_turns(trace: Trace) -> list[Turn]:
     turns: dict[tuple[str, int], Turn] = {}
     latest: dict[str, Turn] = {}
     end = len(trace.events)
-    for event in trace.on_lane(Lane.KIT):
+    for event in trace.events:
         match event.what:
             case TurnStarted(number, pcm, rate):
                 before = latest.get(event.connection)
@@ -99,24 +117,22 @@ def _planned_turns(trace: Trace) -> list[Turn]:
             case WaitEnded(Awaited.TURN, complete, number) if (event.connection, number) in turns:
                 waited = turns[event.connection, number]
                 waited.waited_seq, waited.complete = event.seq, complete
-    _tell_what_clients_did(trace, list(turns.values()))
+            case Sent(value=action) if event.lane is Lane.DOWNSTREAM and event.connection in latest:
+                _note_action(latest[event.connection], action, event.seq)
     return list(turns.values())
 
 
-def _tell_what_clients_did(trace: Trace, turns: list[Turn]) -> None:
-    """Set for each turn whether its client interrupted it, or stopped speaking within a sample."""
-    for event in trace.on_lane(Lane.DOWNSTREAM):
-        action = event.what.value if isinstance(event.what, Sent) else None
-        if not isinstance(action, InterruptTurn | Speak):
-            continue
-        turn = _latest_turn(event.seq, [turn for turn in turns if turn.client == event.connection])
-        match action:
-            case _ if turn is None:
-                continue
-            case InterruptTurn():
-                turn.interrupted_seq = turn.interrupted_seq or event.seq
-            case Speak(pcm):
-                turn.half_sample ^= bool(len(pcm) % BYTES_PER_SAMPLE)
+def _note_action(turn: Turn, action: object, seq: int) -> None:
+    """Note in a turn what its client did as event `seq`."""
+    match action:
+        case Speak(pcm, last):
+            turn.speech_begun = True
+            turn.half_sample ^= bool(len(pcm) % BYTES_PER_SAMPLE)
+            turn.speech_ended = turn.speech_ended or last
+        case SpeakEnd():
+            turn.speech_ended = True
+        case InterruptTurn() if turn.interrupted_seq is None:
+            turn.interrupted_seq = seq
 
 
 _NOT_CONFIGURED = ConfigureSession(0)
@@ -179,7 +195,7 @@ def _bytes_of(event: Event) -> bytes:
 
 
 def _join_conversations(
-    trace: Trace, turns: list[Turn]
+    trace: Trace, turns: list[Turn], index: SpeechIndex
 ) -> tuple[list[Conversation], list[Delivery], dict[str, int]]:
     """Return the conversations of all clients, all motion that arrived, and the output sample rate (Hz) of
     each client."""
@@ -189,6 +205,7 @@ def _join_conversations(
     current: dict[tuple[str, int], Conversation] = {}
     by_turn_id: dict[tuple[str, int, str], Conversation] = {}
     opened: dict[str, list[int]] = defaultdict(list)
+    with_motion: set[int] = set()
     for event in trace.on_lane(Lane.DOWNSTREAM):
         if isinstance(event.what, Opened):
             opened[event.connection].append(event.seq)
@@ -204,10 +221,10 @@ def _join_conversations(
             case Audio(pcm, last, turn_id):
                 key = (*place, turn_id)
                 conversation = by_turn_id.get(key) if turn_id else current.get(place)
-                piece = AudioPiece(event.seq, pcm, _turn_by_audio(pcm, turns))
+                piece = AudioPiece(event.seq, pcm, index.find(pcm))
                 if (
                     conversation is None
-                    or (pcm and not turn_id and _is_over(conversation, piece))
+                    or (pcm and not turn_id and _is_over(conversation, piece, turns))
                     or (not pcm and conversation.marks and _asks_for_nothing(event, turns))
                 ):
                     conversation = Conversation(client, event.seq, bool(turn_id))
@@ -223,19 +240,28 @@ def _join_conversations(
                 labelled = bool(turn_id) and (*place, "") not in by_turn_id
                 joined = by_turn_id.get((*place, turn_id)) if labelled else current.get(place)
                 deliveries.extend(Delivery(event.seq, client, raw, joined, labelled) for raw in payloads)
-                if last and joined is not None:
-                    joined.motion_marks.append(event.seq)
+                if joined is not None:
+                    with_motion.update({id(joined)} if payloads else ())
+                    if last:
+                        is_void = id(joined) not in with_motion
+                        (joined.void_marks if is_void else joined.motion_marks).append(event.seq)
     return conversations, deliveries, rates
 
 
-def _is_over(conversation: Conversation, piece: AudioPiece) -> bool:
+def _is_over(conversation: Conversation, piece: AudioPiece, turns: list[Turn]) -> bool:
     """Whether the conversation is over, so that this piece without a turn id starts a new conversation. It is
-    over after an end mark, or if its turn was left unfinished and the piece was spoken in another turn."""
+    over after an end mark, and if the piece was spoken in a later turn. If the bytes do not show that, it is
+    over once a turn that was waited for has ended, and the next turn has begun."""
     if conversation.marks:
         return True
-    spoken = conversation.pieces[-1].turn if conversation.pieces else None
-    unfinished = spoken is not None and spoken.unfinished
-    return unfinished and piece.turn is not None and piece.turn is not spoken
+    if not conversation.pieces:
+        return False
+    last = conversation.pieces[-1]
+    if last.turn is not None and piece.turn is not None:
+        return piece.turn.client == last.turn.client and piece.turn.started_seq > last.turn.started_seq
+    own = [turn for turn in turns if turn.client == conversation.client]
+    then, now = _latest_turn(last.seq, own), _latest_turn(piece.seq, own)
+    return then is not now and then is not None and then.waited_seq is not None
 
 
 def _asks_for_nothing(event: Event, turns: list[Turn]) -> bool:
@@ -295,15 +321,14 @@ def _tie_requests(requests: list[UpstreamRequest], turns: list[Turn], *, guess: 
             request.turn.requests.append(request)
 
 
-def _tie_conversations(conversations: list[Conversation], turns: list[Turn]) -> None:
+def _tie_conversations(conversations: list[Conversation], turns: list[Turn], index: SpeechIndex) -> None:
     """Give each conversation to its turn, by audio or else by time. Then note for each turn without a
     conversation in which conversation its audio went on."""
     for conversation in conversations:
         own = [turn for turn in turns if turn.client == conversation.client]
-        others = [turn for turn in turns if turn.client != conversation.client]
         audio = bytes(conversation.audio)
         turn = (
-            _turn_of_most_audio(conversation) or _turn_by_audio(audio, own) or _turn_by_audio(audio, others)
+            _turn_of_most_audio(conversation) or index.find(audio, conversation.client) or index.find(audio)
         )
         turn = turn or _latest_turn(conversation.first_seq, own)
         if turn is not None:
@@ -312,17 +337,33 @@ def _tie_conversations(conversations: list[Conversation], turns: list[Turn]) -> 
                 turn.conversations.append(conversation)
     for turn in turns:
         # If several turns sound alike, the audio may be that of another turn.
-        if not turn.conversations and _turn_by_audio(turn.pcm, turns) is turn:
+        if not turn.conversations and index.find(turn.pcm) is turn:
             turn.swallowed_by = next(
                 (c for c in conversations if c.client == turn.client and _holds_piece(c, turn.pcm)),
                 None,
             )
 
 
-def _turn_by_messages(request: UpstreamRequest, turns: list[Turn]) -> Turn | None:
+def _last_of_merged_turns(audio: bytes, index: SpeechIndex, silence_ends_speech: bool) -> Turn | None:
+    """Return the last of several turns that this audio of one request lawfully merges, and mark them all as
+    merged; None if it does not."""
+    first, last = index.find_first(audio), index.find_last(audio)
+    if first is None or last is None or first.client != last.client or first.number >= last.number:
+        return None
+    merged = [last]
+    while merged[-1] is not first and merged[-1].before is not None:
+        merged.append(merged[-1].before)
+    if not all(turn.left_open or silence_ends_speech for turn in merged[1:]):
+        return None
+    for turn in merged:
+        turn.merged = True
+    return last
+
+
+def _turn_by_messages(request: UpstreamRequest, index: SpeechIndex) -> Turn | None:
     """Return the turn of the first message whose audio shows a turn. This helps if audio is missing between
     messages."""
-    found = (_turn_by_audio(message, turns) for message in request.messages)
+    found = (index.find(message) for message in request.messages)
     return next((turn for turn in found if turn is not None), None)
 
 
@@ -334,25 +375,9 @@ def _turn_of_most_audio(conversation: Conversation) -> Turn | None:
     return max(turns, key=lambda turn: sum(len(p.pcm) for p in known if p.turn is turn), default=None)
 
 
-def _turn_by_audio(audio: bytes, turns: Iterable[Turn]) -> Turn | None:
-    """Return the only turn whose speech contains this audio; None if no turn or several turns do."""
-    piece = _audible_piece(audio)
-    if len(piece) < _TOO_SHORT_TO_TELL:
-        return None
-    found = [turn for turn in turns if piece in turn.pcm]
-    return found[0] if len(found) == 1 else None
-
-
-def _audible_piece(audio: bytes) -> bytes:
-    """Return a piece from the middle of the audio or, if that is silent, from the first sound."""
-    middle = len(audio) // 2 // 2 * 2
-    piece = audio[max(0, middle - _FINGERPRINT_BYTES // 2) : middle + _FINGERPRINT_BYTES // 2]
-    return piece if any(piece) else audio.lstrip(b"\0")[:_FINGERPRINT_BYTES]
-
-
 def _holds_piece(conversation: Conversation, audio: bytes) -> bool:
     """Whether the conversation contains an audible piece of this audio."""
-    piece = _audible_piece(audio)
+    piece = audible_piece(audio)
     return bool(piece) and piece in conversation.audio
 
 
@@ -388,6 +413,7 @@ def _mark_clean_turns(trace: Trace, turns: list[Turn], rates: dict[str, int]) ->
         end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
         turn.calm = (
             turn.has_keyframe
+            and not turn.merged
             and turn.waited_seq is not None
             and turn.waited_seq < bad_manners
             and not any(turn.started_seq < seq < end for seq in disturbances)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, is_same_speech, keyframe_count
 from spatius_sim.protocol.messages import ConfigureSession, MotionResponse
 from spatius_sim.trace.events import Awaited, Event, Trace, WaitEnded
 
@@ -93,6 +93,9 @@ class Conversation:
     pieces: list[AudioPiece] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
     motion_marks: list[int] = field(default_factory=list)
+    void_marks: list[int] = field(default_factory=list)
+    """The events that marked motion as ended before any motion of the conversation had come. They mark
+    nothing: each is an empty list."""
     turn: "Turn | None" = None
 
     @property
@@ -132,6 +135,12 @@ class Turn:
     interrupted_seq: int | None = None
     half_sample: bool = False
     """Whether the client stopped speaking within a sample."""
+    speech_begun: bool = False
+    """Whether the client was seen to say some of the turn."""
+    speech_ended: bool = False
+    """Whether the client was seen to say that the turn's speech is over."""
+    merged: bool = False
+    """Whether the relay lawfully took the speech of this turn and of a neighbouring turn for one."""
     before: "Turn | None" = None
     calm: bool = False
     clean: bool = False
@@ -162,11 +171,12 @@ class Turn:
             turn = turn.before
         return turn is not None
 
-    def is_same_speech(self, one: bytes, other: bytes) -> bool:
-        """Whether two pieces of PCM are the same. If the client stopped within a sample, that half sample may
-        be missing or made whole: no document says what becomes of it."""
-        if one == other or not self.half_sample:
-            return one == other
+    def is_same_speech(self, one: bytes, other: bytes, sample_rate: int) -> bool:
+        """Whether two pieces of PCM hold the same speech, but for silence that fills up a packet. If the
+        client stopped within a sample, that half sample may be missing or made whole: no document says what
+        becomes of it."""
+        if is_same_speech(one, other, sample_rate) or not self.half_sample:
+            return is_same_speech(one, other, sample_rate)
         whole = len(self.pcm) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
         return one[:whole] == other[:whole] and abs(len(one) - len(other)) <= BYTES_PER_SAMPLE
 
@@ -174,6 +184,12 @@ class Turn:
     def abandoned(self) -> bool:
         """Whether the client interrupted the turn, or began the next before audio and motion had ended."""
         return self.interrupted_seq is not None or self.waited_seq is None
+
+    @property
+    def left_open(self) -> bool:
+        """Whether the client interrupted the turn before it had said the end of its speech. What becomes of
+        such speech is open: no document says whether an interrupt drops it."""
+        return self.interrupted_seq is not None and self.speech_begun and not self.speech_ended
 
     @property
     def unfinished(self) -> bool:
@@ -233,6 +249,16 @@ class Story:
     def upstream_unseen(self) -> bool:
         """Whether the trace holds only the downstream half."""
         return self.trace.header.halves == "downstream"
+
+    def stale_marks(self, turn: Turn) -> list[int]:
+        """Return the void marks in the turn's conversations without a turn id that end the motion of the turn
+        before: that turn was cut off, and its motion had begun and was never marked as ended."""
+        old = turn.before
+        if old is None or not old.abandoned or any(c.motion_marks for c in old.conversations):
+            return []
+        if not any(d.client == old.client for payload in old.payloads for d in payload.deliveries):
+            return []
+        return [mark for c in turn.conversations if not c.labelled for mark in c.void_marks]
 
     def arrived_during(self, turn: Turn) -> list[Delivery]:
         """Return the motion that the turn's client got between the start of this turn and of its next

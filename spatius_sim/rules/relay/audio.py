@@ -23,8 +23,8 @@ from spatius_sim.wires.features import AUDIO, PCM, STREAMING
     needs=(AUDIO, PCM),
 )
 def audio_complete(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn: all audio that went up as PCM came down. Ogg Opus is not judged, because its
-    bytes do not show its length."""
+    """Look at each clean turn: all audio that went up as PCM came down. Less than 40 ms of silence at the end
+    is nothing lost. Ogg Opus is not judged, because its bytes do not show its length."""
     for turn in story.clean_turns:
         requests = [request for request in turn.requests if not request.broken_off]
         if not requests or requests[0].configured.audio_format != AudioFormat.PCM_S16LE:
@@ -34,7 +34,11 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
         up = b"".join(bytes(request.audio) for request in requests)
         down = turn.audio_down
         same_rate = up_rate == down_rate
-        if turn.is_same_speech(up, down) if same_rate else _equally_long(up, up_rate, down, down_rate):
+        if (
+            turn.is_same_speech(up, down, up_rate)
+            if same_rate
+            else _equally_long(up, up_rate, down, down_rate)
+        ):
             yield Kept()
         else:
             yield Broken(

@@ -128,6 +128,7 @@ def _play_turn(story: Story, turn: Turn) -> Kept | Broken:
     decoder = ClientDecoder(rate, lambda: f"conversation-{next(numbers)}")
     ids: dict[str, str] = {}
     left_over = _left_over(story, turn)
+    void_marks = {mark for conversation in turn.conversations for mark in conversation.void_marks}
     for event, relay_event in client_hears(story.trace, turn.started_seq, turn.until_seq):
         if event.connection != turn.client:
             continue
@@ -136,8 +137,8 @@ def _play_turn(story: Story, turn: Turn) -> Kept | Broken:
                 continue  # R-STALE judges what is left of a turn that was cut off.
             case Audio(pcm, last, turn_id):
                 ids[turn_id] = decoder.yield_audio_data(pcm, last)
-            case Motion((), True):
-                continue  # An empty list that bears the end mark is a mark (ASSUMED).
+            case Motion((), True) if event.seq not in void_marks:
+                continue  # An empty list that bears the end mark is a mark of what came before it (ASSUMED).
             case Motion(payloads, _, turn_id):
                 # A wire that labels only one of the two halves leaves the client its current conversation.
                 labelled = turn_id and "" not in ids
@@ -161,9 +162,10 @@ def _left_over(story: Story, turn: Turn) -> set[int]:
     """Return the events that brought audio or motion of another turn, which the client had cut off."""
     pieces = ((p.seq, p.turn) for conversation in story.conversations for p in conversation.pieces)
     sent = ((d.seq, d.sent.request.turn) for d in story.deliveries if d.sent is not None)
-    return {
+    stale = (
         seq for seq, owner in (*pieces, *sent) if owner is not None and owner is not turn and owner.abandoned
-    }
+    )
+    return {*stale, *story.stale_marks(turn)}
 
 
 def _not_played(turn: Turn, actual: str, seq: int, follows_from: tuple[str, ...] = ()) -> Broken:

@@ -3,7 +3,7 @@ death of a relay."""
 
 from collections.abc import Iterator
 
-from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, is_same_speech
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.kit_stalls import in_time
 from spatius_sim.rules.losses import AUDIO_LOST, MOTION_LOST, NEVER_ENDED, find_loss
@@ -180,7 +180,7 @@ def _holds_what_was_owed(story: Story, turn: Turn, audio_down: bytes, audio_owed
     if audio_owed in audio_down or PCM in story.trace.header.lacks:
         return True
     clean_turns = [clean for clean in story.clean_turns if clean.client == turn.client]
-    if any(clean.audio_down == clean.pcm for clean in clean_turns):
+    if any(is_same_speech(clean.audio_down, clean.pcm, clean.sample_rate) for clean in clean_turns):
         return False
     down_rate = story.output_rates.get(turn.client, rate)
     missing = len(audio_owed) * down_rate - len(audio_down) * rate

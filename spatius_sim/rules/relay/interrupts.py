@@ -35,14 +35,19 @@ _HUNG_UP = Closed(by_kit=True, code=1000)
 )
 def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
     """Look at each turn after a turn that was cut off: no audio or motion of the old turn is taken for the
-    new turn. Payloads already in flight may arrive until the new turn's first audio. If the relay chooses the
-    speech, all turns may sound alike: then only motion is judged, and only after an interrupt, because a
-    relay may play one clip after the other."""
+    new turn. Payloads already in flight may arrive until the new turn's first audio. Speech that was never
+    ended may be spoken with the new turn: such merged turns are not judged. If the relay chooses the speech,
+    all turns may sound alike: then only motion is judged, and only after an interrupt, because a relay may
+    play one clip after the other."""
     for turn in story.turns:
         begun_at = _new_turn_begun(story, turn)
         for old in _cut_off_before(story, turn):
-            if begun_at is not None and old.requests:
-                faults = [*_under_another_id(story, old, turn), *_left_over(story, old, turn, begun_at)]
+            if begun_at is not None and old.requests and not (old.merged and turn.merged):
+                faults = [
+                    *_under_another_id(story, old, turn),
+                    *_left_over(story, old, turn, begun_at),
+                    *(_stale_mark(old, turn, mark) for mark in story.stale_marks(turn) if old is turn.before),
+                ]
                 yield from faults or (Kept(),)
 
 
@@ -163,6 +168,13 @@ def _left_over(story: Story, old: Turn, turn: Turn, begun_at: int) -> Iterator[B
                 f"{medium} of it came {len(seqs)} times, and no turn id told it apart",
                 (begun_at, *seqs),
             )
+
+
+def _stale_mark(old: Turn, turn: Turn, mark: int) -> Broken:
+    """Return Broken for an end mark of the old turn's motion that came as event `mark` in the new turn."""
+    return Broken(
+        f"nothing of {old.name} once {turn.name} had begun", "the end mark of its motion came", (mark,)
+    )
 
 
 def _is_left_over(story: Story, delivery: Delivery, old: Turn, begun_at: int) -> bool:

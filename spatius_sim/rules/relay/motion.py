@@ -104,17 +104,15 @@ def motion_order(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.TELLS_TURNS_APART,
 )
 def end_motion(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn whose motion Motion Server ended: the last motion is marked as last. A mark may
-    come on its own after the motion, and each request may have a mark."""
+    """Look at each clean turn whose motion Motion Server ended: the last motion is marked as last. A mark on
+    its own marks the motion that came before it. Each request may have a mark."""
     for turn in story.clean_turns:
         arrived = [d for payload in turn.payloads for d in payload.deliveries if d.client == turn.client]
         if not arrived or not any(payload.response.end for payload in turn.payloads):
             continue
         last = max(arrived, key=lambda delivery: delivery.seq)
         marks = last.conversation.motion_marks if last.conversation is not None else []
-        early = [
-            mark for mark in marks if any(_more_came_after(delivery, mark, arrived) for delivery in arrived)
-        ]
+        early = [mark for mark in marks if _is_early(mark, arrived)]
         if any(mark >= last.seq for mark in marks) and not early:
             yield Kept()
         else:
@@ -122,9 +120,12 @@ def end_motion(story: Story) -> Iterator[Kept | Broken]:
             yield Broken(f"the last motion of {turn.name} marked as last", actual, (*marks, last.seq))
 
 
-def _more_came_after(marked: Delivery, mark: int, arrived: list[Delivery]) -> bool:
-    """Whether the payload `marked` came with this mark, and more payloads of its request came later."""
-    if marked.seq != mark or marked.sent is None:
+def _is_early(mark: int, arrived: list[Delivery]) -> bool:
+    """Whether more payloads of the request that this mark ends came after it. The mark ends the request of
+    the last payload that came with it or before it."""
+    before = [d for d in arrived if d.seq <= mark and d.sent is not None]
+    marked = max(before, key=lambda delivery: delivery.seq, default=None)
+    if marked is None or marked.sent is None:
         return False
     request = marked.sent.request
     return any(d.seq > mark and d.sent is not None and d.sent.request is request for d in arrived)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES, is_same_speech
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
@@ -95,10 +95,11 @@ def rate(story: Story) -> Iterator[Kept | Broken]:
         up_seconds = sum(_seconds_of_pcm(len(request.audio), request.sample_rate) for request in requests)
         is_right = abs(up_seconds / spoken_seconds - 1) <= _TOLERANCE
         resampled = any(request.sample_rate != turn.sample_rate for request in requests)
-        if is_right and (resampled or up == turn.pcm):
+        is_unchanged = is_same_speech(up, turn.pcm, turn.sample_rate)
+        if is_right and (resampled or is_unchanged):
             yield Kept()
         elif not is_right and (
-            up == turn.pcm or (resampled and _is_ratio_of_rates(up_seconds / spoken_seconds))
+            is_unchanged or (resampled and _is_ratio_of_rates(up_seconds / spoken_seconds))
         ):
             rates = ", ".join(f"{request.sample_rate} Hz" for request in requests)
             yield Broken(
@@ -119,8 +120,9 @@ def rate(story: Story) -> Iterator[Kept | Broken]:
     seen_in=Half.BOTH,
 )
 def audio_complete(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each clean turn whose PCM went up at the rate of its speech: all bytes went up. A turn is not
-    judged if the relay sent up other audio than its client spoke."""
+    """Look at each clean turn whose PCM went up at the rate of its speech: all bytes went up. Less than 40 ms
+    of silence after the last sample is nothing lost. A turn is not judged if the relay sent up other audio
+    than its client spoke."""
     for turn in story.clean_turns:
         requests = [request for request in turn.requests if not request.broken_off]
         if not requests or not all(
@@ -129,7 +131,7 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
         ):
             continue
         up = b"".join(bytes(request.audio) for request in requests)
-        if turn.is_same_speech(up, turn.pcm):
+        if turn.is_same_speech(up, turn.pcm, turn.sample_rate):
             yield Kept()
         else:
             yield Broken(

@@ -13,7 +13,6 @@ def spoken(turn_id: str = "") -> tuple[Dialogue, bytes, bytes]:
     return (said, *said.answers())
 
 
-@pytest.mark.xfail(strict=True, reason="every empty list with an end mark counts as a mark")
 @pytest.mark.parametrize("turn_id", ["", "t0"])
 def test_a_mark_before_the_first_motion_is_an_empty_list(turn_id: str) -> None:
     said, first, second = spoken(turn_id)
@@ -25,15 +24,7 @@ def test_a_mark_before_the_first_motion_is_an_empty_list(turn_id: str) -> None:
     assert "audio-only" in said.judged("R-CONVERSATION").broken[0].actual
 
 
-@pytest.mark.parametrize(
-    "marked_again",
-    [
-        False,
-        pytest.param(
-            True, marks=pytest.mark.xfail(strict=True, reason="a mark on its own is never too early")
-        ),
-    ],
-)
+@pytest.mark.parametrize("marked_again", [False, True])
 def test_a_mark_on_its_own_marks_what_came_before_it(marked_again: bool) -> None:
     said, first, second = spoken()
     said.motion_down("ann", first)
@@ -67,7 +58,6 @@ def test_each_request_of_a_turn_may_have_a_mark_on_its_own() -> None:
     assert said.failed == []
 
 
-@pytest.mark.xfail(strict=True, reason="a mark of another turn is nobody's")
 def test_a_mark_of_a_turn_that_was_cut_off_is_stale() -> None:
     said = Dialogue()
     pcm = said.speaks()
