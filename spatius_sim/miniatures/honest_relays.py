@@ -20,6 +20,10 @@ KEEPS_ITS_SESSION = RelayPolicy(session_scope=SessionScope.CLIENT)
 PLAYS_CLIPS = RelayPolicy(clip=speech("a clip", 3 * PLAN_SAMPLE_RATE))
 """Speaks a clip of its own, three seconds long, when it is asked to."""
 PLAYS_CLIPS_WITHOUT_TURN_IDS = replace(PLAYS_CLIPS, names_turns=False)
+GATHERS_SPEECH = RelayPolicy(gathers_speech=True)
+"""As the demos' first generation: what an interrupt leaves unended is spoken with the next turn."""
+PADS_SPEECH = RelayPolicy(pads_speech_to=640)
+"""Sends up whole packets of 20 ms."""
 
 HONEST_RELAYS: dict[str, RelayPolicy] = {
     "PlainRelay": PLAIN,
@@ -34,5 +38,7 @@ HONEST_RELAYS: dict[str, RelayPolicy] = {
     "KeepsItsSession": KEEPS_ITS_SESSION,
     "PlaysClips": PLAYS_CLIPS,
     "PlaysClipsWithoutTurnIds": PLAYS_CLIPS_WITHOUT_TURN_IDS,
+    "GathersSpeech": GATHERS_SPEECH,
+    "PadsSpeech": PADS_SPEECH,
 }
 """The plain relay, and those that differ from it, by the names that tables print."""

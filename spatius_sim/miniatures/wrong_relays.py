@@ -80,6 +80,14 @@ class SendsEmptyFrames(PlainRelay):
         return empty + super().motion_down(turn, raw, message)
 
 
+class MarksBeforeMotion(PlainRelay):
+    """Sends an empty list that bears the end mark before the first payload of a turn."""
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        mark = [self.tell_motion(turn, last=True)] if turn.payloads == 0 else []
+        return mark + super().motion_down(turn, raw, message)
+
+
 class MotionInEarlierTurn(PlainRelay):
     """Labels the motion of every later turn with the turn before it."""
 
@@ -143,7 +151,7 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-AUDIO-COMPLETE": (LosesAudio,),
     "R-AUDIO-FIRST": (SendsMotionFirst,),
     "R-END-AUDIO": (NeverMarksAudioEnd,),
-    "R-CONVERSATION": (SendsEmptyFrames,),
+    "R-CONVERSATION": (SendsEmptyFrames, MarksBeforeMotion),
     "R-TURNS": (MotionInEarlierTurn,),
     "R-ISOLATION": (BroadcastsMotion,),
     "R-SECRETS": (HandsOutApiKey,),

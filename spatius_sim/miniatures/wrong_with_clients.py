@@ -82,6 +82,14 @@ class NeverMarksMotionEnd(PlainRelay):
         return [self.tell_motion(turn, raw, last=False)]
 
 
+class MarksMotionEarly(PlainRelay):
+    """Marks motion as ended when the first payload of a turn has been sent, and again at its end."""
+
+    def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
+        mark = [self.tell_motion(turn, last=True)] if turn.payloads == 0 and not message.end else []
+        return super().motion_down(turn, raw, message) + mark
+
+
 class DemandsCredentials(PlainRelay):
     """Serves nobody without a Spatius session token."""
 
@@ -129,7 +137,7 @@ BEHAVIOUR_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-TURN-ID": (SpeaksBehindTheEnd,),
     "U-AUDIO-ALIGNED": (EndsInMidSample,),
     "U-AUDIO-COMPLETE": (CutsSpeech,),
-    "R-END-MOTION": (NeverMarksMotionEnd,),
+    "R-END-MOTION": (NeverMarksMotionEnd, MarksMotionEarly),
     "R-STALE": (PassesStaleMotionOn, LabelsStaleMotionAnew),
     "U-HANGUP": (LeavesSessionsOpen,),
     "R-SLOWCLIENT": (KeepsAllWaiting, DropsForSlowClients),

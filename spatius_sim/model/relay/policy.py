@@ -57,6 +57,11 @@ class RelayPolicy:
     is empty."""
     attempts: int = 1
     """The most attempts to open a session before its turn fails."""
+    gathers_speech: bool = False
+    """Whether a client's speech goes on only when the client has ended it. An interrupt leaves what was said
+    so far, and it goes on with the next turn."""
+    pads_speech_to: int = 1
+    """The speech that goes up is filled up with silence to a multiple of so many bytes."""
     silence_seconds: float = 1.5
     """How long Motion Server may be silent when the relay waits for a message. A relay in production would
     wait longer."""

@@ -59,6 +59,8 @@ class RelayTurn:
     number: int
     req_id: str
     session: RelaySession
+    spoken_bytes: int = 0
+    """How much audio of the turn has gone up."""
     payloads: int = 0
     """How many payloads of the turn have been passed to `motion_down`."""
     audio_ended: bool = False
@@ -101,6 +103,8 @@ class PlainRelay:
         self._speaking: dict[str, RelayTurn] = {}
         self._spoken: dict[str, int] = {}
         """The number of each client's newest turn."""
+        self._gathered: dict[str, bytes] = {}
+        """What each client has said and not ended yet, if the policy gathers speech."""
 
     # Methods that a miniature may override.
 
@@ -149,8 +153,10 @@ class PlainRelay:
         return self._once_started(turn, [*commands, *motion])
 
     def end_up(self, turn: RelayTurn) -> AudioInput:
-        """Return the message to Motion Server that ends the turn's audio."""
-        return AudioInput(turn.req_id, end=True)
+        """Return the message to Motion Server that ends the turn's audio, with silence if the policy fills
+        the speech up."""
+        padding = bytes(-turn.spoken_bytes % self.policy.pads_speech_to)
+        return AudioInput(turn.req_id, padding, end=True)
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
         """Return the messages that bring the client this payload, unchanged. Keeps the payload in the turn if
@@ -186,6 +192,7 @@ class PlainRelay:
         """Remove a client that has disconnected, and drop its turn. Return the commands that close its
         upstream sessions."""
         self.clients.remove(client)
+        self._gathered.pop(client, None)
         commands = self._drop(client)
         for session in self._sessions_of(client):
             commands += self._hang_up(session)
@@ -196,13 +203,19 @@ class PlainRelay:
         action."""
         match action:
             case Speak(pcm, last):
-                commands = self._speak(client, pcm)
+                commands = [] if self.policy.gathers_speech else self._speak(client, pcm)
+                if self.policy.gathers_speech:
+                    self._gathered[client] = self._gathered.get(client, b"") + pcm
                 return commands + (self.client_did(client, SpeakEnd()) if last else [])
             case SpeakEnd():
+                gathered = self._gathered.pop(client, b"")
+                commands = self._speak(client, gathered) if gathered else []
                 turn = self._speaking.pop(client, None)
                 if turn is None:
-                    return []
-                return self.end_down(turn) + self._send_up(turn, self.end_up(turn)) + self.watch(turn)
+                    return commands
+                return (
+                    commands + self.end_down(turn) + self._send_up(turn, self.end_up(turn)) + self.watch(turn)
+                )
             case PlayClip() | Say() if self.policy.clip:
                 speech = Speak(self.policy.clip, last=True)
                 return self._drop(client) + self.client_did(client, speech)
@@ -286,6 +299,7 @@ class PlainRelay:
                 self.sessions[turn.session.name] = turn.session
                 commands += self.connect_up(turn.session)
             commands += self.watch(turn)
+        turn.spoken_bytes += len(pcm)
         return commands + self.audio_down(turn, pcm) + self._send_up(turn, AudioInput(turn.req_id, pcm))
 
     def _begin(self, client: str) -> RelayTurn:

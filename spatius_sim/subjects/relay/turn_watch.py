@@ -9,7 +9,7 @@ from spatius_sim.plans.behaviour import TurnProgress
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.story.join_turns import failures_among
 from spatius_sim.subjects.waiting import NO_TIME, AdaptiveTimeout, MessageWatch, loop_time, wait_until
-from spatius_sim.trace.events import Injected, Received
+from spatius_sim.trace.events import Injected, Received, Sent
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.wires.events import Audio, Failed, Motion
 from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, END_MARKS, ERRORS, PCM
@@ -54,6 +54,7 @@ class TurnWatch:
             TurnProgress.LAST_AUDIO: MessageWatch(recorder, client, _ends_audio),
         }
         self._motion_end = MessageWatch(recorder, client, _ends_motion)
+        self._mark_alone = MessageWatch(recorder, client, _is_mark_alone)
         self._error_message = MessageWatch(recorder, client, _says_motion_failed)
 
     def expect_end(self) -> None:
@@ -63,7 +64,7 @@ class TurnWatch:
 
     def have_come(self) -> bool:
         """Whether the ends of audio and motion have come, or the connection has ended in their place."""
-        audio_ended, motion_ended = self._audio_ended(), self._motion_end.has_come()
+        audio_ended, motion_ended = self._audio_ended(), self._motion_ended()
         return (audio_ended and motion_ended) or self._connection_over()
 
     def check_for(self, progress: TurnProgress) -> Callable[[], bool]:
@@ -149,6 +150,15 @@ class TurnWatch:
     def _audio_ended(self) -> bool:
         return self._relay_sends_no_audio or self._watches[TurnProgress.LAST_AUDIO].has_come()
 
+    def _motion_ended(self) -> bool:
+        """Whether the last motion has come. A mark on its own counts only if our Motion Server has sent its
+        last response by now, or none at all: such a mark may come too early."""
+        if self._motion_end.has_come() or not self._mark_alone.has_come():
+            return self._motion_end.has_come()
+        events = (event.what for event in self._recorder.events[self._first_event :])
+        responses = [e.value for e in events if isinstance(e, Sent) and isinstance(e.value, MotionResponse)]
+        return not responses or any(response.end for response in responses)
+
     def _failed_at(self) -> float | None:
         """Return when Motion Server first failed in this turn, on the monotonic clock; None if it did not."""
         events = self._recorder.events[self._first_fault_event :]
@@ -172,11 +182,16 @@ def _ends_audio(message: object) -> bool:
 
 
 def _ends_motion(message: object) -> bool:
-    """Whether a message marks the end of the motion, itself or in one of its payloads."""
-    if not isinstance(message, Motion):
+    """Whether a message brings motion and marks its end, itself or in one of its payloads."""
+    if not isinstance(message, Motion) or not message.payloads:
         return False
     messages = map(read_upstream, message.payloads)
     return message.last or any(isinstance(m, MotionResponse) and m.end for m in messages)
+
+
+def _is_mark_alone(message: object) -> bool:
+    """Whether a message marks the end of the motion and brings none."""
+    return isinstance(message, Motion) and message.last and not message.payloads
 
 
 def _says_motion_failed(message: object) -> bool:
