@@ -112,6 +112,20 @@ class HandsOutApiKey(PlainRelay):
         return [Tell(client, Ready(self.api_key, SAMPLE_RATE, SAMPLE_RATE))]
 
 
+class HandsOutKeyInHex(PlainRelay):
+    """Greets every client with the API key in hex."""
+
+    def greet(self, client: str) -> list[RelayCommand]:
+        return [Tell(client, Ready(self.api_key.encode().hex(), SAMPLE_RATE, SAMPLE_RATE))]
+
+
+class HandsOutKeyInCapitals(PlainRelay):
+    """Greets every client with the API key in upper case."""
+
+    def greet(self, client: str) -> list[RelayCommand]:
+        return [Tell(client, Ready(self.api_key.upper(), SAMPLE_RATE, SAMPLE_RATE))]
+
+
 class AsksForTwoDays(PlainRelay):
     """First asks for a token that lives two days, and for an hour only when that was refused."""
 
@@ -154,7 +168,7 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-CONVERSATION": (SendsEmptyFrames, MarksBeforeMotion),
     "R-TURNS": (MotionInEarlierTurn,),
     "R-ISOLATION": (BroadcastsMotion,),
-    "R-SECRETS": (HandsOutApiKey,),
+    "R-SECRETS": (HandsOutApiKey, HandsOutKeyInHex, HandsOutKeyInCapitals),
     "U-TOKEN": (AsksForTwoDays,),
     "U-CONFIGURE": (TriesOddRate,),
     "U-AUDIO-END": (NeverEndsUpstream,),
