@@ -37,6 +37,8 @@ def forms(secret: str) -> dict[str, str]:
         "URL, small letters": re.sub("%..", lambda found: found[0].lower(), quote(secret, safe="")),
         "URL, every character": "".join(f"%{byte:02X}" for byte in raw),
         "hex": raw.hex(),
+        "upper case": secret.upper(),
+        "lower case": secret.lower(),
         "HEX": raw.hex().upper(),
         "JSON": json.dumps(secret)[1:-1].replace("/", "\\/"),
         "JSON, every character": escaped,

@@ -1,10 +1,10 @@
 """Searches frames and texts for the secrets of a run, and puts stars in place of them. No other module does
 so.
 
-A secret is found plain, in base64 (of either alphabet, padded or not, wherever it begins), in hex, and under
-URL, JSON and Python escapes, also if it is escaped twice. A secret of fewer than SHORTEST characters is not
-searched for, because it could stand in any text by chance. It is taken out if its place shows that it is a
-secret (secret_places.py).
+A secret is found plain, in upper or lower case, in base64 (of either alphabet, padded or not, wherever it
+begins), in hex, and under URL, JSON and Python escapes, also if it is escaped twice. A secret of fewer than
+SHORTEST characters is not searched for, because it could stand in any text by chance. It is taken out if its
+place shows that it is a secret (secret_places.py).
 """
 
 import json
@@ -214,6 +214,8 @@ def _encodings_to_search(secret: str) -> list[tuple[bytes, str]]:
     searched for, with the encoding's name."""
     raw = secret.encode(errors="surrogatepass")
     encodings = {raw: "plain"}
+    for case, in_case in (("upper case", secret.upper()), ("lower case", secret.lower())):
+        encodings.setdefault(in_case.encode(errors="surrogatepass"), case)
     encodings.setdefault(raw.replace(b" ", b"+"), "URL-encoded")
     encodings.setdefault(raw.hex().encode(), "hex")
     encodings.setdefault(raw.hex().upper().encode(), "hex")

@@ -10,15 +10,12 @@ from spatius_sim.trace.events import Lane, Opened, Received, SecretKnown, Secret
 _TELLING_LENGTH = 16
 """The shortest secret that is judged: a message may contain a shorter text by chance."""
 
-_UNNAMED_FORM = ", hex"
-"""How a place ends if the secret stood there in a form that the rule does not name."""
-
 
 @rule(
     "R-SECRETS",
     Level.MUST,
-    "no API key or session token MUST reach the client, in any message or header, plain, base64 or "
-    "URL-encoded",
+    "no API key or session token MUST reach the client, in any message or header: plain, in upper or lower "
+    "case, escaped, URL-encoded, in base64 or in hex (no other form is searched for)",
     "seed:000, seed:001",
     Provenance.DOCUMENTED,
     seen_in=Half.DOWNSTREAM,
@@ -36,7 +33,7 @@ def secrets(story: Story) -> Iterator[Kept | Broken]:
     knows_a_key = any(kind.startswith("key") for kind in kinds)
     for event in story.trace.on_lane(Lane.DOWNSTREAM):
         match event.what:
-            case SecretSeen(kind, place) if kind in kinds and not place.endswith(_UNNAMED_FORM):
+            case SecretSeen(kind, place) if kind in kinds:
                 actual = f"{event.connection} was sent {kind}, {place}"
                 yield Broken("no API key and no session token", actual, (event.seq,))
             case Received() if knows_a_key:

@@ -55,6 +55,8 @@ FORMS = {
     "URL, every character": "URL-encoded",
     "hex": "hex",
     "HEX": "hex",
+    "upper case": "upper case",
+    "lower case": "plain",
     "JSON": "escaped",
     "JSON, every character": "escaped",
     "JSON, capitals": "escaped",

@@ -22,19 +22,13 @@ def test_a_clean_greeting() -> None:
 
 
 @pytest.mark.parametrize("kind", ["key#1", "token#1"])
-@pytest.mark.parametrize("place", ["in a message, base64", "in a header, plain"])
+@pytest.mark.parametrize("place", ["in a message, base64", "in a header, plain", "in a message, hex"])
 def test_a_secret_that_comes_down(kind: str, place: str) -> None:
     said = greeted("key#1", "token#1")
     seen = said.secret_seen("ann", kind, place)
     assert said.guilty(RULE) == [(seen,)]
     assert said.failed == [RULE]
     assert said.judged(RULE).broken[0].actual == f"ann was sent {kind}, {place}"
-
-
-def test_a_form_that_the_rule_does_not_name_accuses_nobody() -> None:
-    said = greeted("key#1")
-    said.secret_seen("ann", "key#1", "in a message, hex")
-    assert said.verdict(RULE) is Verdict.PASSED
 
 
 def test_every_secret_is_an_accusation_of_its_own() -> None:
