@@ -1,9 +1,13 @@
 """Relays that keep every rule and differ in what the rules leave open: policies of the one honest brain."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
+from spatius_sim.model.relay.commands import RelayCommand, Tell, WatchSilence
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
+from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
+from spatius_sim.wires.events import ClientAction, Failed, Speak
 
 PLAIN = RelayPolicy()
 BATCHES_PAYLOADS = RelayPolicy(payloads_per_message=2)
@@ -42,3 +46,28 @@ HONEST_RELAYS: dict[str, RelayPolicy] = {
     "PadsSpeech": PADS_SPEECH,
 }
 """The plain relay, and those that differ from it, by the names that tables print."""
+
+
+class GreetsLate(PlainRelay):
+    """Greets each client after some seconds, and refuses audio until then."""
+
+    greets_after = 3.0
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._to_greet: dict[str, str] = {}
+        """The clients that wait for their greeting, by the name of what is watched meanwhile."""
+
+    def client_came(self, client: str, session_key: str = "") -> list[RelayCommand]:
+        self.clients.append(client)
+        self._to_greet[f"greeting of {client}"] = client
+        return [WatchSilence(f"greeting of {client}", self.greets_after)]
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        if client not in self._to_greet.values():
+            return super().client_did(client, action)
+        return [Tell(client, Failed("not ready yet"))] if isinstance(action, Speak) else []
+
+    def upstream_silent(self, upstream: str) -> list[RelayCommand]:
+        client = self._to_greet.pop(upstream, None)
+        return super().upstream_silent(upstream) if client is None else self.greet(client)

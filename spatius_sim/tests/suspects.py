@@ -14,7 +14,7 @@ from spatius_sim.engine.trial import Trial
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.far_reaching import FAR_REACHING_MINIATURES
 from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
-from spatius_sim.miniatures.honest_relays import HONEST_RELAYS
+from spatius_sim.miniatures.honest_relays import HONEST_RELAYS, GreetsLate
 from spatius_sim.miniatures.plain_server import IgnoresSilence, PlainServer, SignalsPlayout
 from spatius_sim.miniatures.seldom_wrong import MEAN_MINIATURES
 from spatius_sim.miniatures.serve_server import MiniatureServer, VirtualMiniatureServer
@@ -101,6 +101,7 @@ HONEST = [
     *(Suspect("relay", PlainRelay, policy=name) for name in HONEST_RELAYS),
     *(Suspect("relay", PlainRelay, wire=wire) for wire in ("binary-header", "typed-json", "messagepack")),
     Suspect("relay", PlainRelay, talkative=True),
+    Suspect("relay", GreetsLate),
     *(Suspect("server", brain) for brain in (PlainServer, SignalsPlayout, IgnoresSilence, ServerSession)),
     Suspect("client", ClientDecoder),
     *(Suspect("client", brain) for brain in HONEST_CLIENTS),
