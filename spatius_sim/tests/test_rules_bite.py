@@ -76,18 +76,7 @@ def test_a_miniature_is_named_by_its_own_rule_alone(
     kill_matrix.setdefault(f"{suspect.rule_id:20} {suspect.name}", []).append(outcome.scenarios)
 
 
-ACCUSED_YET = {"GreetsLate": "a greeting is waited for 2 s"}
-"""The honest subjects that are accused, by name, with the reason."""
-
-
-def _honest_param(number: int) -> object:
-    """Return the number of an honest suspect as a parameter of a test, which must fail if it is accused."""
-    name = SUSPECTS[number].name
-    marks = [pytest.mark.xfail(strict=True, reason=ACCUSED_YET[name])] if name in ACCUSED_YET else []
-    return pytest.param(number, id=name, marks=marks)
-
-
-@pytest.mark.parametrize("number", [*map(_honest_param, HONEST_SUSPECTS)])
+@pytest.mark.parametrize("number", HONEST_SUSPECTS, ids=lambda number: SUSPECTS[number].name)
 def test_an_honest_subject_passes_every_rule_in_a_whole_run(number: int) -> None:
     line, right = row(SUSPECTS[number], [judged(number, 1)])
     assert right, line

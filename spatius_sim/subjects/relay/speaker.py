@@ -26,8 +26,6 @@ from spatius_sim.wires import Wire
 from spatius_sim.wires.events import InterruptTurn, Ready, Speak, SpeakEnd
 from spatius_sim.wires.features import INTERRUPTS, SEVERAL_TURNS
 
-GREETING_SECONDS = 2.0
-
 _CUE_SECONDS = 1.0
 """A client stops waiting for its cue after this many seconds without a sign of life."""
 
@@ -40,11 +38,12 @@ answered."""
 class Speaker:
     """Speaks the turns of one client to a relay, at `sample_rate` in Hz.
 
-    `lacks`: the features that the relay lacks. `greets`: whether the relay sends Ready on each connection.
-    `settling`: how long the relay may be silent. `settling_of_nothing`: the same for a turn that asks for no
-    motion, and may stay unanswered. `recovering`: the same for a turn after Motion Server has failed.
-    `fallback`: how long the relay may take to go on without Motion Server. `slowed_by`: how many seconds a
-    fault may delay Motion Server. `starts`: starts a turn if the relay chooses the speech, or None."""
+    `lacks`: the features that the relay lacks. `greeting_seconds`: how long Ready is waited for on each
+    connection; 0 if the relay does not greet. `settling`: how long the relay may be silent.
+    `settling_of_nothing`: the same for a turn that asks for no motion, and may stay unanswered. `recovering`:
+    the same for a turn after Motion Server has failed. `fallback`: how long the relay may take to go on
+    without Motion Server. `slowed_by`: how many seconds a fault may delay Motion Server. `starts`: starts a
+    turn if the relay chooses the speech, or None."""
 
     name: str
     client: RelayClient
@@ -54,7 +53,7 @@ class Speaker:
     settling_of_nothing: AdaptiveTimeout
     recovering: AdaptiveTimeout
     lacks: frozenset[str]
-    greets: bool
+    greeting_seconds: float
     sample_rate: int
     fallback: AdaptiveTimeout
     slowed_by: float
@@ -70,7 +69,7 @@ class Speaker:
 
     async def begin(self) -> None:
         """Send the wire's start message on a new connection, read the greeting, and keep the session id."""
-        greeting = await self.client.start(PLAN_SAMPLE_RATE, GREETING_SECONDS if self.greets else 0.0)
+        greeting = await self.client.start(PLAN_SAMPLE_RATE, self.greeting_seconds)
         self._session_id = greeting.session_id if isinstance(greeting, Ready) else ""
 
     async def speak(

@@ -25,14 +25,14 @@ from spatius_sim.subjects.relay.document_client import DocumentClient
 from spatius_sim.subjects.relay.door import RelayDoor, RelaySocketDoor
 from spatius_sim.subjects.relay.finding_wire import WireNotFoundError, find_out_wire
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
-from spatius_sim.subjects.relay.speaker import GREETING_SECONDS, Speaker
+from spatius_sim.subjects.relay.speaker import Speaker
 from spatius_sim.subjects.relay.turn_starts import TurnStart, check_sayable
 from spatius_sim.subjects.relay.turn_watch import fallback_timeout
 from spatius_sim.subjects.subject import Patience
 from spatius_sim.subjects.waiting import AdaptiveTimeout, loop_time
-from spatius_sim.trace.events import Trace, TraceHeader
+from spatius_sim.trace.events import Lane, Opened, Received, Trace, TraceHeader
 from spatius_sim.wires import Wire, published_wire
-from spatius_sim.wires.events import NotUnderstood, Ready
+from spatius_sim.wires.events import Failed, NotUnderstood, Ready
 from spatius_sim.wires.features import CLIENT_AUDIO
 
 _LIKELIEST_WIRE = "json-envelope"
@@ -40,6 +40,7 @@ _NO_GREETING_SECONDS = 0.3
 _GRACE_SECONDS = 1.0
 _RETRY_SECONDS = 0.2
 _LINGER_SECONDS = 0.1
+_NS_PER_SECOND = 1e9
 _TOKEN_LIFE_SECONDS = 3600
 _LEAD_SECONDS = 1.0
 """Time for the kernel and relay buffers to fill before the other clients start."""
@@ -166,6 +167,7 @@ class RelaySubject:
                 await asyncio.gather(self._run_speakers(plan, speakers), self._search_http_answers())
                 await asyncio.sleep(_LINGER_SECONDS)
                 self._check_flood()
+                self._check_greetings()
                 hung_up = [
                     client.name
                     for client, turns in zip(clients, plan.clients, strict=True)
@@ -189,6 +191,27 @@ class RelaySubject:
             events, size = self._recorder.most_events, self._recorder.most_bytes
             amount = f"more than {events:,.0f} messages or {size / 1e6:,.0f} MB in one scenario"
             raise UnreachableError(f"{self.target} floods: {amount}")
+
+    def _check_greetings(self) -> None:
+        """Raise UnreachableError if a client was greeted after it had been told of a failure: the relay was
+        not ready, and was not waited for long enough."""
+        opened_ns: dict[str, int] = {}
+        failed: set[str] = set()
+        for event in self._recorder.events:
+            if event.lane is not Lane.DOWNSTREAM:
+                continue
+            match event.what:
+                case Opened():
+                    opened_ns[event.connection] = event.at_ns
+                    failed.discard(event.connection)
+                case Received(value=Failed()):
+                    failed.add(event.connection)
+                case Received(value=Ready()) if event.connection in failed:
+                    seconds = (event.at_ns - opened_ns[event.connection]) / _NS_PER_SECOND
+                    raise UnreachableError(
+                        f"{self.target} greeted only {seconds:.1f} s after it had been connected to, and "
+                        "refused what came before: --wait says how long it is waited for"
+                    )
 
     async def detach(self) -> None:
         """End the relay's process if the kit started it."""
@@ -245,7 +268,7 @@ class RelaySubject:
             self._settling_of_nothing,
             self._recovering,
             lacks=frozenset(self._lacks),
-            greets=self._greets,
+            greeting_seconds=self._patience.attach if self._greets else 0.0,
             sample_rate=self._sample_rate,
             fallback=self._fallback,
             slowed_by=slowed_by,
@@ -273,7 +296,7 @@ class RelaySubject:
         """Read the greeting, and note whether the relay greets and at which sample rate it takes audio.
 
         Raises WireNotFoundError if the wire does not understand the greeting."""
-        seconds = GREETING_SECONDS if self._wire.greets else _NO_GREETING_SECONDS
+        seconds = self._patience.attach if self._wire.greets else _NO_GREETING_SECONDS
         greeting = await client.start(PLAN_SAMPLE_RATE, seconds)
         if isinstance(greeting, Ready):
             self._greets, self._sample_rate = True, greeting.input_sample_rate or PLAN_SAMPLE_RATE
