@@ -1,5 +1,6 @@
 """What a relay answers over HTTP is searched for secrets."""
 
+import pytest
 from aiohttp import web
 
 from spatius_sim.net.client.http_answers import search_answer
@@ -39,3 +40,25 @@ async def test_the_vendor_s_demo_hands_its_api_key_out() -> None:
         SecretSeen("key#1", "in a header of the answer to GET /api/config, plain"),
     ]
     assert judge(trace)["R-SECRETS"].verdict is Verdict.FAILED
+
+
+@pytest.mark.xfail(strict=True, reason="every path is asked by GET")
+async def test_a_path_that_wants_another_method_is_asked_by_it() -> None:
+    async def issue_token(request: web.Request) -> web.Response:
+        return web.json_response({"token": KEY, "asked": await request.json()})
+
+    app = web.Application()
+    app.router.add_post("/api/session-token", issue_token)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, LOOPBACK, 0).start()
+    address = RelayAddress(f"ws://{LOOPBACK}:{runner.addresses[0][1]}/ws/agent")
+    recorder = LiveRecorder()
+    recorder.secret_reference("token", KEY)
+    recorder.start(TraceHeader("relay", "json-envelope", 1, "", ""))
+    try:
+        assert await search_answer(address, "POST /api/session-token", recorder, "client-1")
+    finally:
+        await runner.cleanup()
+    seen = [event.what for event in recorder.finish().events if isinstance(event.what, SecretSeen)]
+    assert seen == [SecretSeen("token#1", "in the answer to POST /api/session-token, plain")]
