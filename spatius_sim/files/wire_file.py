@@ -56,6 +56,7 @@ _CHOICES = {
 """The keys for what the messages do not show. Each has its usual value, and maps each other value to the
 feature that the wire lacks then."""
 
+_HTTP_METHODS = "GET|POST|PUT"
 _KEYS = {"about", "form", "http", "relay", "client", *_CHOICES}
 _LAYOUT_FIELDS = ("last", "turn", "pcm", "payload", "payloads")
 _HEX = re.compile(r"0x((?:[0-9a-fA-F]{2}){1,64})")
@@ -142,11 +143,14 @@ class _Reader(YamlFile):
         return frozenset(lacks)
 
     def _read_http_paths(self, node: Node) -> tuple[str, ...]:
-        """Return the HTTP paths whose answers are searched for secrets."""
+        """Return the HTTP paths whose answers are searched for secrets, each with its method before it unless
+        that is GET."""
         paths = tuple(self.text(path, "http") for path in self.sequence(node, "http"))
         for path in paths:
-            if not re.fullmatch(r"/[\x21-\x7e]*", path):
-                raise self.error(node, f"http: {path!r} is no path: it begins with /")
+            if not re.fullmatch(rf"((?:{_HTTP_METHODS}) )?/[\x21-\x7e]*", path):
+                raise self.error(
+                    node, f"http: {path!r} is no path: it begins with /, or with a method such as POST"
+                )
         return paths
 
     def _read_messages(

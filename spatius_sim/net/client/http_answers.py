@@ -10,24 +10,35 @@ from spatius_sim.trace.events import Lane
 
 _ANSWER_SECONDS = 2.0
 _MOST_BYTES = 1_048_576
+_GET = "GET"
 
 
 async def search_answer(address: RelayAddress, path: str, recorder: LiveRecorder, client: str) -> bool:
-    """Send GET `path` to the relay, search the answer for secrets, and return whether an answer came.
+    """Ask the relay for `path`, search the answer for secrets, and return whether an answer came. A method
+    may stand before the path, as in `POST /api/token`; otherwise it is GET. Other methods send an empty JSON
+    object.
 
     The headers are searched, and at most 1 MiB of the body."""
+    method, _, path = path.rpartition(" ")
+    method = method or _GET
     scheme, netloc, *_ = urlsplit(address.url)
     url = urlunsplit((scheme.replace("ws", "http", 1), netloc, path, "", ""))
     timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout, headers=dict(address.headers)) as http,
-            http.get(url, ssl=address.tls or True, allow_redirects=False) as answer,
+            http.request(
+                method,
+                url,
+                json=None if method == _GET else {},
+                ssl=address.tls or True,
+                allow_redirects=False,
+            ) as answer,
         ):
             body = await answer.content.read(_MOST_BYTES)
             headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
         return False
-    recorder.search_secrets(Lane.DOWNSTREAM, client, body, f"in the answer to GET {path}")
-    recorder.search_secrets(Lane.DOWNSTREAM, client, headers, f"in a header of the answer to GET {path}")
+    recorder.search_secrets(Lane.DOWNSTREAM, client, body, f"in the answer to {method} {path}")
+    recorder.search_secrets(Lane.DOWNSTREAM, client, headers, f"in a header of the answer to {method} {path}")
     return True

@@ -61,7 +61,7 @@ class RelaySocketDoor:
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: LiveRecorder, client: str
     ) -> bool:
-        """Send GET `path` to the relay, search the answer for secrets, and return whether an answer came."""
+        """Ask the relay for an HTTP path, search the answer for secrets, and return whether one came."""
         return await search_answer(address, path, recorder, client)
 
 

@@ -48,6 +48,7 @@ MISTAKES = [
     ),
     (GOOD + "http: /healthz\n", "our.yaml:8: http must be a list"),
     (GOOD + "http: [healthz]\n", "our.yaml:8: http: 'healthz' is no path: it begins with /"),
+    (GOOD + "http: [SING /healthz]\n", "our.yaml:8: http: 'SING /healthz' is no path: it begins with /"),
     (
         GOOD.replace("    motion: {payloads: data}", "    note:"),
         "our.yaml:3: relay: no message carries motion",
