@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from itertools import accumulate, pairwise
+from itertools import chain, repeat
 
 import numpy as np
 
@@ -93,9 +93,14 @@ class TurnPlan:
 
     def chunks_of(self, pcm: bytes) -> list[bytes]:
         """Return the speech in the chunks in which it is sent."""
-        borders = list(accumulate(self.first_chunks, initial=0))
-        borders += range(borders[-1] + self.chunk_bytes, len(pcm), self.chunk_bytes)
-        return [pcm[start:stop] for start, stop in pairwise((*borders, len(pcm)))]
+        pieces: list[bytes] = []
+        start = 0
+        for size in chain(self.first_chunks, repeat(self.chunk_bytes)):
+            if start >= len(pcm):
+                break
+            pieces.append(pcm[start : start + size])
+            start += size
+        return pieces
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from spatius_sim.model.scenario.scenario import Fault, Moment, Scenario, Stall, 
 from spatius_sim.plans.draw_server_faults import server_failures
 from spatius_sim.plans.draw_turns import audible_conversations, conversations, crowds, long_speeches
 from spatius_sim.plans.exercises import exercise_of
-from spatius_sim.plans.plan import Plan, Sound, TurnPlan, speech
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, Sound, TurnPlan, speech
 from spatius_sim.rules.catalogue import RULES
 
 ONE_CLIENT = conversations()
@@ -167,3 +167,17 @@ def test_every_rule_has_plans(rule_id: str) -> None:
 
 def test_crowds_have_several_clients() -> None:
     assert all(len(plan.clients) >= 2 for plan in drawn(1, plans=crowds()))
+
+
+@pytest.mark.xfail(strict=True, reason="relays are spoken to at 16 kHz, whatever the wire can say")
+def test_relays_whose_wire_says_the_rate_are_spoken_to_at_other_rates() -> None:
+    assert {plan.sample_rate for plan in exercise_of("U-RATE").sure} > {PLAN_SAMPLE_RATE}
+
+
+def test_a_turn_is_cut_into_chunks_of_the_sizes_that_it_says() -> None:
+    turn = TurnPlan(8, 6, first_chunks=(1, 0, 3), half_sample=True)
+    pcm = turn.pcm("label")
+    assert [len(chunk) for chunk in turn.chunks_of(pcm)] == [1, 0, 3, 6, 6, 1]
+    assert b"".join(turn.chunks_of(pcm)) == pcm == speech("label", 9)[:-1]
+    assert TurnPlan(0, 6).chunks_of(b"") == []
+    assert TurnPlan(2, 6, first_chunks=(1, 3, 0)).chunks_of(bytes(4)) == [bytes(1), bytes(3)]
