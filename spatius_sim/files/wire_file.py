@@ -34,7 +34,7 @@ from spatius_sim.wires.declared.forms import (
     TurnNumber,
 )
 from spatius_sim.wires.declared.wire import Declared
-from spatius_sim.wires.features import END_MARKS, PCM, SEVERAL_TURNS, STREAMING
+from spatius_sim.wires.features import END_MARKS, PCM, SEVERAL_TURNS, SPEECH_END, STREAMING
 
 MOST_MESSAGES = 64
 _MOST_PARTS = 32
@@ -57,9 +57,11 @@ _CHOICES = {
 feature that the wire lacks then."""
 
 _HTTP_METHODS = "GET|POST|PUT"
-_KEYS = {"about", "form", "http", "relay", "client", *_CHOICES}
+_KEYS = {"about", "form", "http", "relay", "client", "speech-ends", *_CHOICES}
 _LAYOUT_FIELDS = ("last", "turn", "pcm", "payload", "payloads")
 _HEX = re.compile(r"0x((?:[0-9a-fA-F]{2}){1,64})")
+_SILENCE = re.compile(r"silence ([0-9]{1,2}(?:\.[0-9]{1,3})?)")
+_LONGEST_PAUSE = 10
 _LAST_FLAG = re.compile(r"last=0x([0-9a-fA-F]{2})")
 
 
@@ -123,13 +125,15 @@ class _Reader(YamlFile):
         relay = self._read_messages(top["relay"], "relay", form, RELAY_MEANINGS)
         if not any({"motion", "last-motion"} & set(message.meanings) for message in relay):
             raise self.error(top["relay"], "relay: no message carries motion")
+        pause = self._read_speech_pause(top["speech-ends"]) if "speech-ends" in top else 0.0
         return Declaration(
             self.text(top["about"], "about"),
             relay,
             self._read_messages(top["client"], "client", form, CLIENT_MEANINGS),
-            self._read_lacks(top),
+            self._read_lacks(top) | ({SPEECH_END} if pause else set()),
             self._read_http_paths(top["http"]) if "http" in top else (),
             raw.decode(errors="replace"),
+            pause,
         )
 
     def _read_lacks(self, top: dict[str, Node]) -> frozenset[str]:
@@ -141,6 +145,16 @@ class _Reader(YamlFile):
                 raise self.error(top[key], f"{key}: {chosen!r} is none of {', '.join([usual, *lacking])}")
             lacks |= {lacking[chosen]} if chosen in lacking else set()
         return frozenset(lacks)
+
+    def _read_speech_pause(self, node: Node) -> float:
+        """Return after how many seconds of silence the relay takes speech for ended."""
+        text = self.text(node, "speech-ends")
+        found = _SILENCE.fullmatch(text)
+        if found is None or not 0 < float(found[1]) <= _LONGEST_PAUSE:
+            raise self.error(
+                node, f"speech-ends: {text!r} is not `silence SECONDS`, at most {_LONGEST_PAUSE} seconds"
+            )
+        return float(found[1])
 
     def _read_http_paths(self, node: Node) -> tuple[str, ...]:
         """Return the HTTP paths whose answers are searched for secrets, each with its method before it unless

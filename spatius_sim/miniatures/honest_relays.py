@@ -26,6 +26,8 @@ PLAYS_CLIPS = RelayPolicy(clip=speech("a clip", 3 * PLAN_SAMPLE_RATE))
 PLAYS_CLIPS_WITHOUT_TURN_IDS = replace(PLAYS_CLIPS, names_turns=False)
 GATHERS_SPEECH = RelayPolicy(gathers_speech=True)
 """As the demos' first generation: what an interrupt leaves unended is spoken with the next turn."""
+ENDS_BY_SILENCE = RelayPolicy(ends_speech_after=0.5)
+"""Finds out by silence when a client has said all. Its wire must declare that."""
 PADS_SPEECH = RelayPolicy(pads_speech_to=640)
 """Sends up whole packets of 20 ms."""
 

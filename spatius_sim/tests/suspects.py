@@ -14,7 +14,7 @@ from spatius_sim.engine.trial import Trial
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.far_reaching import FAR_REACHING_MINIATURES
 from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
-from spatius_sim.miniatures.honest_relays import HONEST_RELAYS, GreetsLate
+from spatius_sim.miniatures.honest_relays import ENDS_BY_SILENCE, HONEST_RELAYS, GreetsLate
 from spatius_sim.miniatures.plain_server import IgnoresSilence, PlainServer, SignalsPlayout
 from spatius_sim.miniatures.seldom_wrong import MEAN_MINIATURES
 from spatius_sim.miniatures.serve_server import MiniatureServer, VirtualMiniatureServer
@@ -45,9 +45,16 @@ from spatius_sim.virtual.loop import VirtualLoop
 from spatius_sim.virtual.motion_server import VirtualMotionServer
 from spatius_sim.wires.features import CLIENT_AUDIO
 
+ENDS_BY_SILENCE_WIRE = Path(__file__).parent / "wires" / "ends_by_silence.yaml"
 _OPENING_SECONDS = 10.0
 NOWHERE = "http://127.0.0.1:9"
 """The address of a server in virtual time, which nobody connects to. On this machine its clock is ours."""
+
+
+class EndsBySilence(PlainRelay):
+    """Finds out by silence when a client has said all."""
+
+    policy = ENDS_BY_SILENCE
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class Suspect:
     @property
     def name(self) -> str:
         """Return what tables call it."""
-        wire = "" if self.wire == "json-envelope" else f" on {self.wire}"
+        wire = "" if self.wire == "json-envelope" else f" on {Path(self.wire).stem}"
         return f"{self.policy or self.brain.__name__}{wire}{', talkative' if self.talkative else ''}"
 
     @property
@@ -99,6 +106,7 @@ WRONG = [
 
 HONEST = [
     *(Suspect("relay", PlainRelay, policy=name) for name in HONEST_RELAYS),
+    Suspect("relay", EndsBySilence, wire=str(ENDS_BY_SILENCE_WIRE)),
     *(Suspect("relay", PlainRelay, wire=wire) for wire in ("binary-header", "typed-json", "messagepack")),
     Suspect("relay", PlainRelay, talkative=True),
     Suspect("relay", GreetsLate),

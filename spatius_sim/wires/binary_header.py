@@ -47,6 +47,7 @@ class BinaryHeader:
     name = "binary-header"
     lacks = frozenset({AUDIO, SEVERAL_TURNS, TURN_IDS, INTERRUPTS})
     greets = True
+    speech_pause = 0.0
     http_paths = ()
     declaration = ""
 

@@ -47,6 +47,7 @@ class JsonEnvelope:
     name = _NAME
     lacks: frozenset[str] = frozenset()
     greets = True
+    speech_pause = 0.0
     http_paths = ("/api/config", "/healthz")
     declaration = ""
 

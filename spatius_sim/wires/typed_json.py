@@ -31,6 +31,7 @@ class TypedJson:
     name = _NAME
     lacks = frozenset({MOTION_END, TURN_IDS, INTERRUPTS, ERRORS})
     greets = False
+    speech_pause = 0.0
     http_paths = ()
     declaration = ""
 

@@ -27,6 +27,11 @@ class Wire(Protocol):
         """Whether a relay on this wire says Ready before it takes audio."""
 
     @property
+    def speech_pause(self) -> float:
+        """After how many seconds of silence a relay on this wire takes a client's speech for ended; 0 if the
+        client says so."""
+
+    @property
     def http_paths(self) -> tuple[str, ...]:
         """Paths at which a relay on this wire answers GET requests of its clients."""
 

@@ -62,6 +62,9 @@ class RelayPolicy:
     so far, and it goes on with the next turn."""
     pads_speech_to: int = 1
     """The speech that goes up is filled up with silence to a multiple of so many bytes."""
+    ends_speech_after: float | None = None
+    """After how many seconds without audio of its client a turn's speech is over. If None, the client says
+    when."""
     silence_seconds: float = 1.5
     """How long Motion Server may be silent when the relay waits for a message. A relay in production would
     wait longer."""

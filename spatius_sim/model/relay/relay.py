@@ -261,7 +261,12 @@ class PlainRelay:
 
     def upstream_silent(self, upstream: str) -> list[RelayCommand]:
         """Fail the session's turn, because Motion Server has been silent for too long, and return the
-        commands that follow. If the client of a confirmed session still sends audio, watch on instead."""
+        commands that follow. If the client of a confirmed session still sends audio, watch on instead, or end
+        its speech if silence ends it."""
+        speaking = (turn for turn in self._speaking.values() if turn.session.name == upstream)
+        silent_client = next((turn.client for turn in speaking), None)
+        if silent_client is not None and self.policy.ends_speech_after is not None:
+            return self.client_did(silent_client, SpeakEnd())
         session = self.sessions.get(upstream)
         if session is None or session.turn is None:
             return []
@@ -300,7 +305,8 @@ class PlainRelay:
                 commands += self.connect_up(turn.session)
             commands += self.watch(turn)
         turn.spoken_bytes += len(pcm)
-        return commands + self.audio_down(turn, pcm) + self._send_up(turn, AudioInput(turn.req_id, pcm))
+        commands += self.audio_down(turn, pcm) + self._send_up(turn, AudioInput(turn.req_id, pcm))
+        return commands + self._await_silence(turn)
 
     def _begin(self, client: str) -> RelayTurn:
         """Begin the client's next turn and return it. It uses the client's session if turns share one, else a
@@ -324,8 +330,19 @@ class PlainRelay:
         return []
 
     def watch(self, turn: RelayTurn) -> list[RelayCommand]:
-        """Return the command that waits for a sign of Motion Server from now on; none if the turn is over."""
-        return [] if turn.over else [WatchSilence(turn.session.name, self.policy.silence_seconds)]
+        """Return the command that waits for a sign of Motion Server from now on, or for the silence that ends
+        the client's speech; none if the turn is over."""
+        if turn.over:
+            return []
+        return self._await_silence(turn) or [WatchSilence(turn.session.name, self.policy.silence_seconds)]
+
+    def _await_silence(self, turn: RelayTurn) -> list[RelayCommand]:
+        """Return the command that waits for the silence that ends the client's speech, whether or not the
+        turn is over; none if the client says when its speech ends."""
+        seconds = self.policy.ends_speech_after
+        if seconds is None or self._speaking.get(turn.client) is not turn:
+            return []
+        return [WatchSilence(turn.session.name, seconds)]
 
     def _end(self, turn: RelayTurn) -> list[RelayCommand]:
         """End the turn; return the command that closes its session, unless turns share the session."""
@@ -335,12 +352,18 @@ class PlainRelay:
     def _fail(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
         """End the turn; return the commands that tell its client why the turn gets no more motion."""
         hang_up = self._end(turn)
-        return [*self._start(turn), *self.failure_down(turn, why), *hang_up]
+        return [
+            *self._start(turn),
+            *self.failure_down(turn, why),
+            *hang_up,
+            *self._await_silence(turn),
+        ]
 
     def _lose(self, session: RelaySession, why: str) -> list[RelayCommand]:
         """Fail the session's turn; return the commands that tell the client, and close the session."""
-        commands = self._fail(session.turn, why) if session.turn else []
-        return commands + self._hang_up(session)
+        turn = session.turn
+        commands = self._fail(turn, why) if turn else []
+        return commands + self._hang_up(session) + (self._await_silence(turn) if turn else [])
 
     def _drop(self, client: str) -> list[RelayCommand]:
         """End the client's turn, if it has one, without a message to the client. Return the commands that

@@ -58,14 +58,15 @@ def recover(story: Story) -> Iterator[Kept | Broken]:
 )
 def alive(story: Story) -> Iterator[Kept | Broken]:
     """Look for a relay that gave no sign of life any more. If it stopped after a failure of Motion Server,
-    R-RECOVER judges that. Every turn that came to its end shows that the relay was alive."""
+    R-RECOVER judges that. Every turn of which anything went up or came down shows that the relay was
+    alive."""
     if story.lost:
         if not any(isinstance(outcome, Broken) for outcome in recover.check(story)):
             last = len(story.trace.events) - 1
             yield Broken("the relay goes on answering", "it gave no sign of life any more", (last,))
         return
     for turn in story.turns:
-        if turn.complete:
+        if turn.requests or turn.conversations:
             yield Kept()
 
 

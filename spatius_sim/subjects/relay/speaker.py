@@ -29,6 +29,9 @@ from spatius_sim.wires.features import INTERRUPTS, SEVERAL_TURNS
 _CUE_SECONDS = 1.0
 """A client stops waiting for its cue after this many seconds without a sign of life."""
 
+_PAUSE_MARGIN_SECONDS = 0.2
+"""How much longer than a relay needs the client pauses, if silence ends its speech."""
+
 _UNREAD_SECONDS = 15.0
 """A client that has stopped reading reads again after this time: a relay may hang up if no ping is
 answered."""
@@ -113,7 +116,10 @@ class Speaker:
         self._events_before_turn, self._recovering = len(self.recorder.events), watch.failed
         self._after_unfinished = not complete
         await self._behave(turn, pcm)
-        await asyncio.sleep(turn.pause_ms / 1000)
+        # Two turns without this pause between them would be one.
+        ends_speech = self.wire.speech_pause
+        margin = _PAUSE_MARGIN_SECONDS if ends_speech else 0.0
+        await asyncio.sleep(max(turn.pause_ms / 1000, ends_speech + margin))
 
     def _settling_for(self, turn: TurnPlan) -> AdaptiveTimeout:
         """Return the timeout for a turn: `settling`, or `settling_of_nothing` if it asks for no motion."""

@@ -11,6 +11,7 @@ from spatius_sim.files.wire_file import find_wire, parse_wire, read_wire, shippe
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import Motion
+from spatius_sim.wires.features import SPEECH_END
 
 GOOD = """about: ours
 relay:
@@ -176,3 +177,17 @@ def test_no_file_raises_anything_else(changes: list[tuple[int, str]], cut: int) 
     except UsageError as error:
         said = str(error)
     assert said.startswith("our.yaml:")
+
+
+@pytest.mark.parametrize("words", ["silence", "silence 0", "silence -1", "silence 11", "noise 1", "0.5"])
+def test_how_silence_ends_speech_is_said_in_seconds(words: str) -> None:
+    assert error_of(f"{GOOD}speech-ends: {words}\n").partition(": ")[2].startswith("speech-ends: ")
+
+
+def test_a_wire_without_an_end_of_speech_has_a_pause() -> None:
+    declared = parse_wire(f"{GOOD}speech-ends: silence 0.5\n".encode(), "our.yaml", "our")
+    assert (declared.speech_pause, SPEECH_END in declared.lacks) == (0.5, True)
+    undeclared = parse_wire(GOOD.encode(), "our.yaml", "our")
+    assert (undeclared.speech_pause, SPEECH_END in undeclared.lacks) == (1.0, True)
+    ended = parse_wire(f"{GOOD}  - when: {{type: stop}}\n    last-speech:\n".encode(), "our.yaml", "our")
+    assert (ended.speech_pause, SPEECH_END in ended.lacks) == (0.0, False)

@@ -60,7 +60,7 @@ class DeclaredMessage:
 @dataclass(frozen=True, slots=True)
 class Declaration:
     """A whole declared wire. `lacks` names missing features that the messages do not show; `text` is the
-    declaring file."""
+    declaring file. `speech_pause` is the silence that ends a client's speech, in seconds; 0 if none does."""
 
     about: str
     relay: tuple[DeclaredMessage, ...]
@@ -68,6 +68,7 @@ class Declaration:
     lacks: frozenset[str] = frozenset()
     http_paths: tuple[str, ...] = ()
     text: str = ""
+    speech_pause: float = 0.0
 
 
 def has_meaning(messages: tuple[DeclaredMessage, ...], kind: str) -> bool:

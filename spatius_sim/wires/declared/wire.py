@@ -31,8 +31,18 @@ from spatius_sim.wires.events import (
     Start,
     Unclear,
 )
-from spatius_sim.wires.features import AUDIO, ERRORS, INTERRUPTS, MOTION_END, STREAMING, TURN_IDS
+from spatius_sim.wires.features import (
+    AUDIO,
+    ERRORS,
+    INTERRUPTS,
+    MOTION_END,
+    SPEECH_END,
+    STREAMING,
+    TURN_IDS,
+)
 from spatius_sim.wires.json_reading import NotUnderstoodError
+
+_UNDECLARED_PAUSE = 1.0
 
 
 @dataclass(frozen=True)
@@ -54,12 +64,21 @@ class Declared:
             INTERRUPTS: has_meaning(client, "interrupt"),
         }
         available[MOTION_END] |= self._turns_come_whole
+        says_speech = has_meaning(client, "speech") and not self._turns_come_whole
+        says_end = has_meaning(client, "last-speech") or "last" in places_of(client, "speech")
+        available[SPEECH_END] = says_end or not says_speech
         return self.declares.lacks | {feature for feature, present in available.items() if not present}
 
     @property
     def greets(self) -> bool:
         """Whether the relay has a message that means `ready`."""
         return has_meaning(self.declares.relay, "ready")
+
+    @property
+    def speech_pause(self) -> float:
+        """The declared pause; if nothing declares how speech ends, a second (ASSUMED)."""
+        undeclared = _UNDECLARED_PAUSE if SPEECH_END in self.lacks else 0.0
+        return self.declares.speech_pause or undeclared
 
     @property
     def http_paths(self) -> tuple[str, ...]:
