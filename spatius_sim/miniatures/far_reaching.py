@@ -11,7 +11,6 @@ from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.wires.events import ClientAction
 
 _PACKET_BYTES = 6400
 
@@ -93,13 +92,6 @@ class EndsUnnamedAudioWithMotion(EndsAudioWithMotion):
     policy = NAMES_NO_TURNS
 
 
-class DoesNothingLater(PlainRelay):
-    """Takes connections for ever, but does nothing for any client after the sixth."""
-
-    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        return [] if int(client[1:]) > 6 else super().client_did(client, action)
-
-
 FAR_REACHING_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-MOTION-COMPLETE": (LosesMotionFromThirdTurn, LosesLastFromThirdTurn),
     "R-MOTION-VERBATIM": (StripsUnknownFields,),
@@ -108,6 +100,5 @@ FAR_REACHING_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-RECOVER": (NeverWorksAgain,),
     "R-AUDIO-COMPLETE": (LosesTheTail,),
     "R-FALLBACK": (EndsUnnamedAudioWithMotion,),
-    "R-ALIVE": (DoesNothingLater,),
 }
 """The relays that break each rule, and no other rule, though their fault shows in many places."""

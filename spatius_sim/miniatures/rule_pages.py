@@ -23,6 +23,7 @@ _PROVENANCES = {
     "DOCUMENTED": "It stands in the vendor's documents.",
     "OBSERVED": "It is what published software was seen to do.",
     "ASSUMED": "No document says it; the kit had to decide.",
+    "SAFETY": "It needs no document: who breaks it harms others.",
 }
 
 

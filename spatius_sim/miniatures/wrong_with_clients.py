@@ -131,6 +131,13 @@ class FallsOverRubbish(PlainRelay):
         return commands
 
 
+class DoesNothingLater(PlainRelay):
+    """Takes connections for ever, but does nothing for any client after the sixth."""
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        return [] if int(client[1:]) > 6 else super().client_did(client, action)
+
+
 BEHAVIOUR_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-TOKENLESS": (DemandsCredentials,),
     "U-TOKEN-FRESH": (TakesTokensAgain,),
@@ -142,5 +149,6 @@ BEHAVIOUR_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-HANGUP": (LeavesSessionsOpen,),
     "R-SLOWCLIENT": (KeepsAllWaiting, DropsForSlowClients),
     "R-BADINPUT": (FallsOverRubbish,),
+    "R-ALIVE": (DoesNothingLater,),
 }
 """The relays that break each of these rules, and no other rule."""

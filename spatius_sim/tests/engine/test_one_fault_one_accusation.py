@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.miniatures.far_reaching import (
-    DoesNothingLater,
     LosesLastFromThirdTurn,
     LosesMotionFromThirdTurn,
     LosesTheTail,
@@ -14,7 +13,12 @@ from spatius_sim.miniatures.far_reaching import (
     StripsUnknownFields,
 )
 from spatius_sim.miniatures.wrong_relays import MotionInEarlierTurn, NeverEndsUpstream, RewritesReqId
-from spatius_sim.miniatures.wrong_with_clients import CutsSpeech, DemandsCredentials, FallsOverRubbish
+from spatius_sim.miniatures.wrong_with_clients import (
+    CutsSpeech,
+    DemandsCredentials,
+    DoesNothingLater,
+    FallsOverRubbish,
+)
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict

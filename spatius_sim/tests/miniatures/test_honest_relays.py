@@ -10,8 +10,11 @@ from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.tests.model.relay.dialogue import LONG, SHORT, raws, told, whole_run
 from spatius_sim.wires.events import Audio, Motion
 
+ANSWERED_AT_ONCE = {name: policy for name, policy in HONEST_RELAYS.items() if not policy.gathers_speech}
+"""The relays that open a session with a client's first audio, as `whole_run` wants it."""
 
-@pytest.mark.parametrize("policy", HONEST_RELAYS.values(), ids=HONEST_RELAYS)
+
+@pytest.mark.parametrize("policy", ANSWERED_AT_ONCE.values(), ids=ANSWERED_AT_ONCE)
 def test_whatever_the_form_the_client_gets_the_same(policy: RelayPolicy) -> None:
     events = told(whole_run(partial(PlainRelay, policy=policy)))
     audio = [event for event in events if isinstance(event, Audio)]

@@ -31,6 +31,7 @@ from spatius_sim.wires.features import (
     MOTION_END,
     PCM,
     SEVERAL_TURNS,
+    SPEECH_END,
     STREAMING,
     TURN_IDS,
 )
@@ -134,7 +135,7 @@ def test_constants_are_of_their_type_and_may_lie_deep() -> None:
     assert said.write_relay(Motion((b"fir",), last=True)) == (
         b'{"head": {"kind": 3, "final": true}, "m": ["Zmly"]}',
     )
-    assert said.lacks == {AUDIO, TURN_IDS, ERRORS, INTERRUPTS}
+    assert said.lacks == {AUDIO, TURN_IDS, ERRORS, INTERRUPTS, SPEECH_END}
 
 
 def test_end_marks_may_be_messages_of_their_own() -> None:
