@@ -259,13 +259,14 @@ class Trial(Generic[P]):
         return self._judgements.values()
 
     def broken_so_far(self) -> dict[str, str]:
-        """Return, by rule, what happened instead in a scenario that broke the rule. None of this is
-        confirmed, and some of these rules may not be judged in this run."""
+        """Return, by rule, what happened instead in a scenario that broke the rule, unless that follows from
+        a rule that failed. None of this is confirmed, and some of these rules may not be judged in this
+        run."""
         suspects: dict[str, str] = {}
         for judgements in self.judgements():
             for rule_id, judgement in judgements.items():
-                if judgement.broken:
-                    suspects.setdefault(rule_id, judgement.broken[0].actual)
+                for broken in self._unexplained(judgement)[:1]:
+                    suspects.setdefault(rule_id, broken.actual)
         return suspects
 
     def detach(self) -> None:

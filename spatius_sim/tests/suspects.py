@@ -32,7 +32,6 @@ from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.catalogue import rules_for
-from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.client import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
 from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START
@@ -197,10 +196,5 @@ class Hearing:
 
     @property
     def accusations(self) -> set[str]:
-        """The rules that any scenario so far broke."""
-        return {
-            rule_id
-            for judgements in self._trial.judgements()
-            for rule_id, judgement in judgements.items()
-            if judgement.verdict is Verdict.FAILED
-        }
+        """The rules that any scenario so far broke, in a way that follows from no failed rule."""
+        return set(self._trial.broken_so_far())
