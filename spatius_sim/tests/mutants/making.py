@@ -122,9 +122,13 @@ def _describe_change(source: str, mutated: str) -> tuple[int, str]:
 
 
 class _Plainer(ast.NodeTransformer):
-    """Writes `not a is b` as `a is not b`, and `not not a` as `a`."""
+    """Writes `not a is b` as `a is not b`, `not not a` as `a`, and parameters without their types."""
 
     _opposites = ((ast.Is, ast.IsNot), (ast.Eq, ast.NotEq), (ast.Lt, ast.GtE), (ast.Gt, ast.LtE))
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        """Return the parameter without its type."""
+        return ast.arg(node.arg)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         """Return the plainer form of a negation."""
