@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
+from spatius_sim.miniatures.wrong_at_edges import EDGE_MINIATURES, ComparesLettersOfIds
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
 from spatius_sim.plans.client_plan import ClientPlan, Do, GiveAudio, Move, Ref, Step, Wait
@@ -54,6 +55,50 @@ def verdicts(rule_id: str, brain: type[ClientDecoder]) -> set[tuple[str, Verdict
 def test_a_wrong_client_is_caught_by_its_rule_alone(rule_id: str, brain: type[ClientDecoder]) -> None:
     said = verdicts(rule_id, brain)
     assert {name for name, verdict in said if verdict is Verdict.FAILED} == {rule_id}
+
+
+@pytest.mark.xfail(strict=True, reason="no plan goes there, or the ledger forgives it")
+@pytest.mark.parametrize(
+    ("rule_id", "brain"),
+    [
+        (rule_id, brain)
+        for rule_id, brains in EDGE_MINIATURES.items()
+        for brain in brains
+        if brain is not ComparesLettersOfIds
+    ],
+)
+def test_a_client_that_is_wrong_at_an_edge_is_caught(rule_id: str, brain: type[ClientDecoder]) -> None:
+    said = verdicts(rule_id, brain)
+    assert {name for name, verdict in said if verdict is Verdict.FAILED} == {rule_id}
+
+
+@pytest.mark.xfail(strict=True, reason="the id is wanted at every chunk")
+def test_no_id_for_a_later_chunk_means_no_change() -> None:
+    said = Said()
+    said.audio(800, False, "one")
+    said.audio(800, False, "")
+    said.audio(800, True, None)
+    assert said.judged()["C-ID"].verdict is Verdict.PASSED
+
+
+@pytest.mark.xfail(strict=True, reason="no client can declare it")
+def test_a_client_that_declares_it_may_mint_fresh_ids() -> None:
+    said = Said(lacks=["stableIds"])
+    said.audio(800, False, "one")
+    said.audio(800, True, "two")
+    said.seen(conversationId="two", state="playing")
+    judgements = said.judged()
+    assert judgements["C-ID"].verdict is Verdict.PASSED
+    assert judgements["C-ID-CURRENT"].verdict is Verdict.PASSED
+
+
+@pytest.mark.xfail(strict=True, reason="no client can declare it")
+def test_the_rules_on_ids_do_not_apply_to_a_client_without_ids() -> None:
+    said = Said(lacks=["ids"])
+    said.audio(800, True, None)
+    judgements = said.judged()
+    assert judgements["C-ID"].verdict is Verdict.NOT_APPLICABLE
+    assert judgements["C-MISMATCH"].verdict is Verdict.NOT_APPLICABLE
 
 
 @pytest.mark.parametrize("rule_id", CLIENT_MINIATURES)
