@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from spatius_sim.engine.trial import Trial
 from spatius_sim.miniatures.far_reaching import (
     LosesLastFromThirdTurn,
     LosesMotionFromThirdTurn,
@@ -20,9 +21,13 @@ from spatius_sim.miniatures.wrong_with_clients import (
     FallsOverRubbish,
 )
 from spatius_sim.model.relay.relay import PlainRelay
+from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.subjects.relay.subject import RelaySubject
+from spatius_sim.tests.running_miniature import SEED, miniature_relay
 from spatius_sim.tests.suspects import Hearing, Suspect
+from spatius_sim.virtual.loop import VirtualLoop
 
 
 def judged(brain: type[PlainRelay], rules: Iterable[str], folder: Path) -> dict[str, RuleOutcome]:
@@ -99,3 +104,46 @@ def test_a_relay_that_never_works_again_after_a_failure_breaks_that_rule(tmp_pat
 def test_a_relay_that_demands_credentials_is_not_told_as_dead(tmp_path: Path) -> None:
     rules = ("R-TOKENLESS", "U-TOKEN", "U-CONFIGURE", "R-TURNS", "R-ALIVE")
     assert failed(judged(DemandsCredentials, rules, tmp_path)) == ["R-TOKENLESS"]
+
+
+class EndsSoon:
+    """The process of a relay that ends after three scenarios, whenever it was started."""
+
+    def __init__(self) -> None:
+        self._scenarios = 0
+
+    async def start(self) -> None:
+        self._scenarios = 0
+
+    async def stop(self) -> None:
+        """No-op: it holds nothing."""
+
+    async def describe_death(self, grace: float = 0.0) -> str:
+        self._scenarios += 1
+        return "'relay' ended with code 2; its last output: panic: no more memory" * (self._scenarios > 3)
+
+    def last_output(self) -> str:
+        return "panic: no more memory"
+
+
+def test_a_relay_that_ends_is_told_once_with_its_last_output(tmp_path: Path) -> None:
+    loop = VirtualLoop()
+    running = miniature_relay(PlainRelay)
+    subject = loop.run(running.__aenter__(), 10.0)
+    assert isinstance(subject, RelaySubject)
+    subject._process = EndsSoon()  # type: ignore[assignment]
+    trial = Trial(subject, loop, SEED, tmp_path, 10, shrink_seconds=0.0)
+    try:
+        outcomes = {
+            rule_id: trial.judge(rule_id, *exercise_of(rule_id))
+            for rule_id in ("R-TURNS", "R-SECRETS", "R-TOKENLESS", "R-ALIVE")
+        }
+    finally:
+        loop.run(running.__aexit__(None, None, None), 10.0)
+        loop.stop()
+    assert failed(outcomes) == ["R-ALIVE"]
+    assert outcomes["R-TURNS"].verdict is outcomes["R-SECRETS"].verdict is Verdict.INCONCLUSIVE
+    assert outcomes["R-TOKENLESS"].verdict is Verdict.PASSED
+    dead = outcomes["R-ALIVE"].failure
+    assert dead is not None
+    assert "panic: no more memory" in dead.actual
