@@ -27,7 +27,8 @@ from spatius_sim.trace.events import Trace
 from spatius_sim.trace.known_secrets import KnownSecrets
 
 REAL_CLOCK_PLANS = 4
-"""So many plans for a client without a settable clock, because every plan takes as long as it says."""
+"""So many plans of each kind, sure and drawn, for a client without a settable clock, because every plan takes
+as long as it says."""
 _PLAN_SECONDS = 400.0
 _LIFELESS_SCENARIOS = 3
 """A subject that gives no sign of life in its first scenarios counts as unreachable after so many."""
@@ -128,7 +129,9 @@ class Trial(Generic[P]):
             return self.left_open(rule_id, "out of time: it was not reached")
         if not self._try_attach():
             return self._outcome_without_subject(rule_id)
-        examples = REAL_CLOCK_PLANS if getattr(self.subject, "real_clock", False) else self.examples
+        real_clock = getattr(self.subject, "real_clock", False)
+        examples = REAL_CLOCK_PLANS if real_clock else self.examples
+        sure = sure[:REAL_CLOCK_PLANS] if real_clock else sure
         examples = examples if most is None else min(most, examples)
         judgements: dict[P, Judgement] = {}
         fatal_errors: list[SpatiusSimError] = []

@@ -1,18 +1,21 @@
 """Clients that differ in all that the rules leave open, and keep every rule."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from spatius_sim.miniatures.wrong_clients import _SECOND_NS
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
-from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, keyframe_count
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.keyframes import Keyframes
 from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.story.client_story import IDS, STABLE_IDS
 from spatius_sim.trace.decoder_events import PlaybackState, StarvationMode
 
 _HELD_NS = 180_000_000
 
 _BLOCK_MS = 20
+_REFILL = 5
 
 
 class BuffersFirst(ClientDecoder):
@@ -87,6 +90,10 @@ class DrawsOnce(ClientDecoder):
 class KeepsIdAfterEnd(ClientDecoder):
     """Gives the id of the conversation that was played until the next begins; interrupt clears it."""
 
+    def interrupt(self) -> None:
+        super().interrupt()
+        self._interrupted.append(self._latest_id)
+
     def get_current_conversation_id(self) -> str | None:
         current = super().get_current_conversation_id()
         return current or (self._latest_id if self._latest_id not in self._interrupted else "") or None
@@ -121,6 +128,90 @@ class StopsAtTheLastKeyframe(ClientDecoder):
         return min(due, max(0, last)) if conversation.ended else due
 
 
+class NamesOnce(ClientDecoder):
+    """Returns nothing for a later chunk of a conversation: its id has not changed."""
+
+    def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
+        before = self._conversation
+        returned = super().yield_audio_data(audio, end)
+        return "" if before is not None and before is self._conversation else returned
+
+
+class MintsFreshIds(ClientDecoder):
+    """Declares that the id of a conversation changes, and gives it a fresh one with each chunk."""
+
+    lacks = (STABLE_IDS,)
+
+    def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
+        before = self._conversation
+        returned = super().yield_audio_data(audio, end)
+        if before is None or before is not self._conversation:
+            return returned
+        before.conversation_id = self._latest_id = self._new_id()
+        return before.conversation_id
+
+
+class TakesNoIds(ClientDecoder):
+    """Declares that it knows no ids: all motion belongs to the current audio, until the end mark."""
+
+    lacks = (IDS, "observe.conversationId")
+
+    def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
+        super().yield_audio_data(audio, end)
+        return ""
+
+    def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
+        current = self._conversation
+        if current is not None and not current.ended:
+            super().yield_frames_data(frames, current.conversation_id)
+
+
+class KnowsOneRate(ClientDecoder):
+    """Declares that it knows 16 kHz alone."""
+
+    sample_rates = (16000,)
+
+    def __init__(self, sample_rate: int, *others: Any, **more: Any) -> None:
+        assert sample_rate == 16000
+        super().__init__(sample_rate, *others, **more)
+
+
+class DropsHalfSamples(ClientDecoder):
+    """Drops the half of a sample at the end of a chunk."""
+
+    def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
+        whole = audio[: len(audio) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE]
+        return super().yield_audio_data(whole if len(audio) > 1 else audio, end)
+
+
+class RefillsAfterStall(ClientDecoder):
+    """In strictSync it goes on after a stall when it has five keyframes, or all of them."""
+
+    def _motion_end(self, conversation: DecodedConversation) -> int:
+        end = super()._motion_end(conversation)
+        few = conversation.keyframes < self._keyframe_due(conversation) + _REFILL
+        waits = conversation.stalled and few and end < conversation.samples * _SECOND_NS
+        return conversation.played if waits else end
+
+
+class ShowsWhatItMissed(ClientDecoder):
+    """Runs through late motion at once, up to the keyframe that is due."""
+
+    def _show(self, conversation: DecodedConversation, first: int | None = None) -> None:
+        super()._show(conversation, conversation.next_keyframe)
+
+
+class IdlesAfterJunk(ClientDecoder):
+    """Shows no more motion in a conversation with undecodable motion."""
+
+    def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
+        if not conversation.abnormal:
+            super()._accept_payload(conversation, payload)
+        if conversation.abnormal:
+            conversation.motion.clear()
+            conversation.keyframes = 0
+
+
 HONEST_CLIENTS: tuple[type[ClientDecoder], ...] = (
     BuffersFirst,
     TellsBlocks,
@@ -130,5 +221,13 @@ HONEST_CLIENTS: tuple[type[ClientDecoder], ...] = (
     KeepsIdAfterEnd,
     ThrowsWhereNothingIsFixed,
     StopsAtTheLastKeyframe,
+    NamesOnce,
+    MintsFreshIds,
+    TakesNoIds,
+    KnowsOneRate,
+    DropsHalfSamples,
+    RefillsAfterStall,
+    ShowsWhatItMissed,
+    IdlesAfterJunk,
 )
 """Clients that every rule must let pass."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from spatius_sim.miniatures.wrong_at_edges import EDGE_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
 from spatius_sim.model.client.playback_table import PlaybackEvent
 from spatius_sim.protocol.codec import decode, encode
@@ -259,7 +260,7 @@ class LagsBehind(ClientDecoder):
         return max(0, super()._keyframe_due(conversation) - 5)
 
 
-CLIENT_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
+_PLAINLY_WRONG: dict[str, tuple[type[ClientDecoder], ...]] = {
     "C-ID": (NamesEveryChunk,),
     "C-ID-NEW": (ReusesIds,),
     "C-ID-CURRENT": (KeepsIdOverInterrupt,),
@@ -278,5 +279,9 @@ CLIENT_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
     "C-UNKNOWN": (RefusesUnknownFields,),
     "C-MATCH": (ComparesReqId, PutsNewMotionFirst),
     "C-SYNC": (LagsBehind,),
+}
+
+CLIENT_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
+    rule_id: (*brains, *EDGE_MINIATURES.get(rule_id, ())) for rule_id, brains in _PLAINLY_WRONG.items()
 }
 """Wrong clients by the rule that must name them."""

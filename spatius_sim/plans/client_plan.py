@@ -1,12 +1,13 @@
 """Plans for clients: all calls are drawn before any is made. A plan names ids by reference, because the
 client under test hands out the ids itself."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
+from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import TRANSLATION, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
@@ -16,18 +17,42 @@ from spatius_sim.wires.testee import TesteeRequest
 JUNK = b"\xff" * 16
 """Bytes that no protobuf parser accepts: a tag that never ends."""
 
-UNKNOWN_FIELD = b"\xfa\x07\x05later"
-"""Field 127 with five bytes: a field that no version of the protocol has."""
+UNKNOWN_FIELDS = (
+    b"\xf8\x07\x96\x01"
+    b"\xf9\x07\x01\x02\x03\x04\x05\x06\x07\x08"
+    b"\xfa\x07\x05later"
+    b"\xfb\x07\x08\x01\xfc\x07"
+    b"\xfd\x07\x01\x02\x03\x04"
+)
+"""Field 127, which no version of the protocol has, with every wire type: a number, eight bytes, a text, a
+group, four bytes."""
 
 CUT_BYTES = 10
 """How many bytes are missing at the end of a payload that was cut."""
 
 
+TWISTS: dict[str, Callable[[str], str]] = {
+    "cut": lambda known: known[:-1],
+    "cut in front": lambda known: known[1:],
+    "longer": lambda known: known + "0",
+    "longer in front": lambda known: "0" + known,
+    "other case": str.swapcase,
+    "other end": lambda known: known[:-1] + chr(ord(known[-1]) ^ 1),
+    "other start": lambda known: chr(ord(known[0]) ^ 1) + known[1:],
+    "space after": lambda known: known + " ",
+    "space before": lambda known: " " + known,
+    "line end": lambda known: known + "\n",
+    "letters and digits": lambda known: "".join(filter(str.isalnum, known)),
+    "quoted": lambda known: f'"{known}"',
+}
+"""Ways to change an id a little. Most of them are equal to it for a comparison that is not exact."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ref:
     """Refers to the id of a conversation: the last (`back` 0), the one before (1), and so on. `twist` changes
-    the id: `cut`, `longer`, `other case`, `blank`, or `made up`. If there is no such conversation, the id is
-    made up."""
+    the id: it is one of TWISTS, `blank`, or `made up`. If there is no such conversation, the id is made
+    up."""
 
     back: int = 0
     twist: str = ""
@@ -39,14 +64,7 @@ class Ref:
         if self.twist == "made up" or self.back >= len(ids):
             return f"nobodys-{self.back}"
         conversation_id = ids[-1 - self.back]
-        match self.twist:
-            case "cut":
-                return conversation_id[:-1]
-            case "longer":
-                return conversation_id + "0"
-            case "other case":
-                return conversation_id.swapcase()
-        return conversation_id
+        return TWISTS[self.twist](conversation_id) if self.twist else conversation_id
 
     def __str__(self) -> str:
         """Return in words which id this is."""
@@ -76,18 +94,20 @@ class PlannedPayload:
         raw = _encode_keyframes(self.keyframes, first_value)
         if self.form == "cut":
             return raw[:-CUT_BYTES]
-        return raw + UNKNOWN_FIELD if self.form == "unknown fields" else raw
+        return _add_unknown_fields(raw) if self.form == "unknown fields" else raw
 
 
 @dataclass(frozen=True, slots=True)
 class GiveAudio:
-    """Give the client `ms` milliseconds of audio."""
+    """Give the client `ms` milliseconds of audio, and `more_bytes`, which may end within a sample."""
 
     ms: int
     end: bool = False
+    more_bytes: int = 0
 
     def __str__(self) -> str:
-        return f"say {self.ms} ms{', end' if self.end else ''}"
+        more = f" + {self.more_bytes} bytes" if self.more_bytes else ""
+        return f"say {self.ms} ms{more}{', end' if self.end else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +171,22 @@ class ClientPlan:
         return f"{self.mode} at {self.sample_rate} Hz: " + "; ".join(map(str, self.steps))
 
 
+def mark_end_after_motion(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return the steps for a client that drops motion after the end mark: each end mark comes in a chunk of
+    its own, after the motion that follows it."""
+    ordered: list[Step] = []
+    open_end = False
+    for step in steps:
+        if open_end and not isinstance(step, Move):
+            ordered.append(GiveAudio(0, True))
+            open_end = False
+        if isinstance(step, GiveAudio) and step.end:
+            open_end = True
+            step = replace(step, end=False)
+        ordered.append(step)
+    return (*ordered, GiveAudio(0, True)) if open_end else tuple(ordered)
+
+
 class RequestWriter:
     """Turns the steps of a plan into requests to a testee. `learn` takes the ids that the testee hands
     out."""
@@ -162,16 +198,15 @@ class RequestWriter:
 
     def learn(self, conversation_id: object) -> None:
         """Remember an id that the client handed out."""
-        if isinstance(conversation_id, str) and conversation_id not in self._ids[-1:]:
+        if isinstance(conversation_id, str) and conversation_id not in ("", *self._ids[-1:]):
             self._ids.append(conversation_id)
 
     def request(self, number: int, step: Step) -> TesteeRequest:
         """Return the request for a step; `number` is the number of the request."""
         match step:
-            case GiveAudio(ms, end):
-                return TesteeRequest(
-                    number, "yieldAudioData", audio=_make_audio(self._plan.sample_rate, ms), end=end
-                )
+            case GiveAudio(ms, end, more_bytes):
+                audio = _make_audio(self._plan.sample_rate, ms) + bytes(more_bytes)
+                return TesteeRequest(number, "yieldAudioData", audio=audio, end=end)
             case Move(payloads, ref):
                 frames = None if payloads is None else tuple(map(self._encode, payloads))
                 return TesteeRequest(
@@ -187,6 +222,18 @@ class RequestWriter:
         raw = payload.encode(self._next_value)
         self._next_value += payload.keyframes
         return raw
+
+
+def _add_unknown_fields(raw: bytes) -> bytes:
+    """Return an envelope of motion with unknown fields at every level: in the envelope, the response, the
+    motion, and each keyframe."""
+    envelope, motion = wire.Message.FromString(raw), wire.Motion()
+    motion.ParseFromString(envelope.server_response_animation.animation)
+    for keyframe in motion.keyframes:
+        keyframe.MergeFromString(UNKNOWN_FIELDS)
+    envelope.server_response_animation.animation = motion.SerializeToString() + UNKNOWN_FIELDS
+    envelope.server_response_animation.MergeFromString(UNKNOWN_FIELDS)
+    return envelope.SerializeToString() + UNKNOWN_FIELDS
 
 
 @lru_cache(maxsize=64)

@@ -17,10 +17,10 @@ from spatius_sim.plans.client_plan import (
     Wait,
 )
 from spatius_sim.plans.strategies import client_plans, foreign_refs, illegal_client_plans, motions, waits
-from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
+from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, PCM_SAMPLE_RATES
 from spatius_sim.trace.decoder_events import StarvationMode
 
-_RATES = st.sampled_from((8000, 16000, 24000))
+_RATES = st.sampled_from(PCM_SAMPLE_RATES)
 _SETTLE = (Wait(300), Wait(300), Wait(900))
 """Time in which even a slow client becomes idle after its audio."""
 _WATCH = (Wait(240), Wait(280), Wait(320))
@@ -59,7 +59,7 @@ def _draw_playback(draw: st.DrawFn, ms: int) -> list[Step]:
 
 def _draw_conversation(draw: st.DrawFn, ms: int = 600) -> list[Step]:
     """Draw a whole conversation with all its motion, and play it."""
-    return [*_draw_speech(draw, ms, True), *_draw_motion(draw, ms), *_draw_playback(draw, ms)]
+    return [GiveAudio(ms, True), *_draw_motion(draw, ms), *_draw_playback(draw, ms)]
 
 
 def _draw_shown_conversation(draw: st.DrawFn, ms: int, end: bool = False) -> list[Step]:
@@ -134,7 +134,8 @@ def _draw_interrupt(draw: st.DrawFn) -> list[Step]:
 def _draw_pause(draw: st.DrawFn) -> list[Step]:
     """Draw a conversation that is paused for a while and resumed."""
     ms = draw(_LONG_MS)
-    steps = [*_draw_conversation(draw), *_draw_shown_conversation(draw, ms, end=True), Do("pause"), Wait(700)]
+    steps = [*_draw_conversation(draw, ms), *_draw_shown_conversation(draw, ms, end=True)]
+    steps += [Do("pause"), Wait(700)]
     return [*steps, draw(waits(200, 4000)), Do("resume"), Wait(240), Wait(280), *_draw_playback(draw, ms)]
 
 
@@ -142,7 +143,7 @@ def _draw_audio_only(draw: st.DrawFn) -> list[Step]:
     """Draw a conversation that becomes audio-only by an empty list."""
     ms = draw(_LONG_MS)
     return [
-        *_draw_conversation(draw),
+        *_draw_conversation(draw, ms),
         *_draw_speech(draw, ms, True),
         draw(waits(1, 800)),
         _draw_empty_motion(draw),
@@ -180,9 +181,9 @@ def _draw_undecodable_motion(draw: st.DrawFn) -> list[Step]:
     ms = draw(_LONG_MS)
     bad = Move((PlannedPayload(10, draw(st.sampled_from(("cut", "junk")))),))
     if draw(st.booleans()):
-        earlier_conversation, good_motion = _draw_conversation(draw), _draw_motion(draw, ms)
+        earlier_conversation, good_motion = _draw_conversation(draw, ms), _draw_motion(draw, ms)
     else:
-        earlier_conversation, good_motion = [*_draw_speech(draw, 1000, True), *_draw_playback(draw, 1000)], []
+        earlier_conversation, good_motion = [GiveAudio(ms, True), *_draw_playback(draw, ms)], []
     return [
         *earlier_conversation,
         *_draw_speech(draw, ms, True),

@@ -7,6 +7,7 @@ from hypothesis.strategies import SearchStrategy, just, one_of
 from spatius_sim.plans import draw_client_behaviour as behaviour_plans
 from spatius_sim.plans import draw_server_faults as fault_plans
 from spatius_sim.plans import draw_server_probes as server_plans
+from spatius_sim.plans.client_corners import corners_of
 from spatius_sim.plans.draw_client_calls import client_plans_exercising
 from spatius_sim.plans.draw_combined_faults import combined_faults
 from spatius_sim.plans.draw_turns import (
@@ -28,7 +29,7 @@ class Exercise(NamedTuple):
     (None: as many as the profile says), because each takes long."""
 
     plans: SearchStrategy[Any]
-    sure: tuple[Plan, ...] = ()
+    sure: tuple[Any, ...] = ()
     most: int | None = None
 
 
@@ -78,7 +79,7 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
     """Return the plans that exercise a rule; for a C rule they are client plans. If a relay rule needs no
     plans of its own, a `thorough` run adds plans with all faults combined, and with a minute of speech."""
     if find_rule(rule_id).subject == "client":
-        return Exercise(client_plans_exercising(rule_id))
+        return Exercise(client_plans_exercising(rule_id), corners_of(rule_id))
     exercise = _PLANS_BY_RULE.get(rule_id)
     if exercise is None and find_rule(rule_id).subject == "relay":
         slowed = fault_plans.with_slow_server(alone_or_not())

@@ -22,6 +22,7 @@ from spatius_sim.plans.client_plan import (
     CURRENT,
     CUT_BYTES,
     JUNK,
+    TWISTS,
     ClientPlan,
     Do,
     GiveAudio,
@@ -105,7 +106,7 @@ def waits(least_ms: int = 1, most_ms: int = 1500) -> st.SearchStrategy[Wait]:
 
 def foreign_refs() -> st.SearchStrategy[Ref]:
     """Draw references to ids other than the current id: old, changed, empty, made up."""
-    twists = st.sampled_from(("cut", "longer", "other case", "blank", "made up"))
+    twists = st.sampled_from((*TWISTS, "blank", "made up"))
     return st.builds(Ref, st.integers(1, 3)) | st.builds(Ref, st.integers(0, 1), twists)
 
 

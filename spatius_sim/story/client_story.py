@@ -1,10 +1,11 @@
 """What client rules judge: conversations, calls and observations. `join_client_calls` makes them out of a
 trace."""
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 
-from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.trace.decoder_events import PlaybackState
 from spatius_sim.trace.events import Trace
 
@@ -13,9 +14,16 @@ REAL_SLACK_MS = 600
 """How late a client may start something or report it, on a virtual and on a real clock (the testee
 protocol)."""
 
-APART = frozenset({"C-EMPTY", "C-ABNORMAL", "C-PAUSE"})
-"""The rules whose situation changes how a whole conversation is played. Such a conversation is not
-judged as a plain conversation."""
+AUDIO_TOLERANCE_MS = 40
+"""How far the audio may be from its expected position: a client plays in blocks, so a keyframe's length is
+no fault."""
+
+VIRTUAL_KEYFRAME_TOLERANCE = 1
+REAL_KEYFRAME_TOLERANCE = 4
+"""How many keyframes a client may be away from k/25 s, on a virtual and on a real clock."""
+
+IDS, STABLE_IDS = "ids", "stableIds"
+"""Features that a client may lack: `yieldFramesData` takes an id; the id of a conversation never changes."""
 
 
 class Kind(Enum):
@@ -36,31 +44,42 @@ class Kind(Enum):
 class ClientConversation:
     """One conversation of a client. `values` are its keyframes, each as its translation[0].
 
-    `taints` are the rules whose situation came up in the conversation. `open_motion`: no document fixes which
-    motion is shown. `late`: some motion came after it was due. `unknown_from` is the first keyframe of a
-    payload with unknown fields, `last_shown` the last keyframe that was rendered (-1: none).
+    `samples` are the fewest samples that an honest client may play of its audio, `most_samples` the most:
+    they differ if a chunk ends within a sample, because no document says what becomes of half a sample.
+    `open_motion`: no document fixes which motion is shown. `unknown_from` is the first keyframe of a payload
+    with unknown fields, `last_shown` the last keyframe that was rendered (-1: none). `was_active`: the client
+    was seen in another state than idle. `payload_starts` are the first keyframes of the payloads.
     """
 
     id: str | None
     first_seq: int
     samples: int = 0
+    audio_bytes: int = 0
     ended: bool = False
     interrupted: bool = False
     audio_only: bool = False
     open_motion: bool = False
-    late: bool = False
-    payloads: int = 0
     values: list[float] = field(default_factory=list)
-    unknown_from: int | None = None
-    taints: set[str] = field(default_factory=set)
+    unknown_from: float = math.inf
     last_shown: int = -1
+    was_active: bool = False
+    payload_starts: list[int] = field(default_factory=list)
+
+    def payload_of(self, keyframe: int | None) -> int:
+        """Return the number of the payload (1, 2, ...) that holds this keyframe; 0 if there is none."""
+        return 0 if keyframe is None else sum(start <= keyframe for start in self.payload_starts)
+
+    @property
+    def most_samples(self) -> int:
+        """The most samples that an honest client may play."""
+        return -(-self.audio_bytes // BYTES_PER_SAMPLE)
 
 
 @dataclass(frozen=True, slots=True)
 class AudioCall:
     """A call of yieldAudioData. `seq` and `answered` are the events of the call and of its answer, `returned`
-    is the id that came back. `conversation` is None for empty audio outside a conversation. `first`: the call
-    started its conversation."""
+    is the id that came back, `id_before` the id that the conversation had before. `conversation` is None for
+    empty audio outside a conversation. `first`: the call started its conversation."""
 
     seq: int
     answered: int
@@ -68,6 +87,7 @@ class AudioCall:
     error: str | None
     conversation: ClientConversation | None
     first: bool
+    id_before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +110,19 @@ class Observation:
 
     `low` and `high` are the positions of the slowest and of the fastest honest client. `over`: the
     conversation is over even for the slowest client. `dry_ms`: how long ago the audio of a conversation
-    without an end mark ran out for the slowest client. `missing_ms`: how long the slowest client has played
-    without motion. `held`: the client is paused for long enough to stand still. `stalls` and `runs`:
-    strictSync surely stalls, or surely does not. `due`: the keyframe that the last step of the clock leads
-    to. `blank`: that step is so long that even a slow client must have rendered something, and nothing was
-    rendered. `own`: the rendered keyframes of this conversation, by number. `foreign`: the other rendered
-    keyframes, as (value, the call that gave it). `shown_before`, `went_on_before`, `ended_well_before`:
-    earlier this client was seen to render motion, to play on without motion, to play a plain conversation to
-    its end. `id_fixed`: `current_id` is certain.
+    without an end mark ran out for the slowest client. `held`: the client is paused for long enough to stand
+    still. `stalls` and `runs`: strictSync surely stalls, or surely does not. `due`: the keyframe that the
+    last step of the clock leads to. `blank`: that step is so long that even a slow client must have rendered
+    something, and nothing was rendered. `own`: the rendered keyframes of this conversation, by number.
+    `foreign`: the other rendered keyframes, as (value, the call that gave it). `catching_up`: late motion
+    came so lately that a client may not yet show it at its place. `id_fixed`: `current_id` is certain.
+
+    `motion_situations` and `audio_situations` are the rules whose situation came up since motion or audio was
+    last seen unharmed; `motion_rule` and `audio_rule` are the rules to which a harm that is seen now belongs
+    ("": not certain). `controlled`: a plain conversation was seen to be shown up to a payload with this
+    number. `starved`: the slowest client has played without motion for some time. `audio_harm` says what was
+    expected of the audio and what was seen; it is None if the audio is not harmed, and `audio_checked` is
+    whether that is certain.
     """
 
     seq: int
@@ -116,7 +141,6 @@ class Observation:
     over: bool
     dry_ms: int | None
     held: bool
-    missing_ms: int
     motion_end: int
     strict: bool
     stalls: bool
@@ -127,10 +151,21 @@ class Observation:
     in_order: bool
     foreign: tuple[tuple[float, MotionCall], ...]
     moved: bool
-    taints: frozenset[str]
-    shown_before: bool
-    went_on_before: bool
-    ended_well_before: bool
+    catching_up: bool
+    motion_situations: frozenset[str]
+    motion_rule: str
+    controlled: bool
+    audio_situations: frozenset[str]
+    audio_rule: str
+    audio_checked: bool
+    starved: bool
+    audio_harm: tuple[str, str] | None
+
+    def in_place(self, tolerance: int) -> bool:
+        """Whether motion was due and was rendered, no farther than `tolerance` keyframes from its place."""
+        if self.due is None or not self.own:
+            return False
+        return self.played is None or self.catching_up or abs(self.own[-1] - self.due) <= tolerance
 
 
 @dataclass(slots=True)
@@ -151,6 +186,11 @@ class ClientStory:
     def slack_ms(self) -> int:
         """How late a client may start or report something, in milliseconds."""
         return REAL_SLACK_MS if self.real_clock else VIRTUAL_SLACK_MS
+
+    @property
+    def keyframe_tolerance(self) -> int:
+        """How many keyframes a client may be away from k/25 s."""
+        return REAL_KEYFRAME_TOLERANCE if self.real_clock else VIRTUAL_KEYFRAME_TOLERANCE
 
     def samples(self, ms: int) -> int:
         """Return how many samples last this many milliseconds."""

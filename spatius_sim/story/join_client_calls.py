@@ -8,9 +8,12 @@ judged until the next conversation or interrupt.
 from typing import Any
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
+from spatius_sim.story.blame import Blame
 from spatius_sim.story.client_exchanges import Exchange, GivenPayload, exchanges, read_payload
 from spatius_sim.story.client_story import (
-    APART,
+    AUDIO_TOLERANCE_MS,
+    IDS,
+    STABLE_IDS,
     AudioCall,
     ClientConversation,
     ClientStory,
@@ -40,7 +43,11 @@ class _Ledger:
     """Takes the exchanges in order, keeps what is certain about the client, and fills the story.
 
     `low` and `high` are in samples * 1000, so that a millisecond adds the sample rate. `wait` and `overshoot`
-    are the milliseconds for which the slowest client may still wait, and the fastest still play in a pause.
+    are the milliseconds for which the slowest client may still wait, and the fastest still play in a pause;
+    `catch_up` those for which late motion may not yet be shown at its place. `motion` and `audio` say to
+    which rule a harm belongs. Only with a control is a harm blamed on a situation: `shown` (motion was
+    rendered at its place in a plain conversation), and `played_well` (the most samples, and the most bytes in
+    a chunk, of a plain conversation that was played to its end).
     """
 
     def __init__(self, story: ClientStory) -> None:
@@ -50,22 +57,27 @@ class _Ledger:
         self.origins: dict[float, tuple[MotionCall, int]] = {}
         self.strict = False
         self.audio_undefined = self.pause_undefined = self.paused = False
-        self.low = self.high = self.wait = self.overshoot = 0
+        self.low = self.high = self.wait = self.overshoot = self.catch_up = 0
         self.over_ms = self.dry_ms = self.missing_ms = self.stall_ms = self.paused_ms = self.quiet_ms = 0
-        self.clean_step = self.moved = self.shown = self.went_on = self.ended_well = False
+        self.clean_step = self.moved = self.shown = self.disordered = False
+        self.shown_payloads = self.shown_keyframe = 0
+        self.motion, self.audio = Blame("C-MATCH"), Blame("C-STATES")
+        self.largest_chunk = 0
+        self.played_well = 0, 0
+        self.harmed_rule: str | None = None
         self.last: Observation | None = None
         self.expected_before: PlaybackState | None = PlaybackState.IDLE
         self.last_ns = 0
-        self.since_reset: set[str] = set()
 
     def add_exchange(self, exchange: Exchange) -> None:
         """Take the next exchange: let its time pass, then note its request and its answer."""
         request, answer = exchange.request, exchange.answer
         if self.story.real_clock:
-            self.pass_time((exchange.at_ns - self.last_ns) // _NS_PER_MS)
+            ms = (exchange.at_ns - self.last_ns) // _NS_PER_MS
+            self.pass_time(ms)
+            self.last_ns += ms * _NS_PER_MS
         elif request.do == "advance" and answer.error is None:
             self.pass_time(request.ms)
-        self.last_ns = exchange.at_ns
         match request.do:
             case "hello":
                 self.enter_hello(answer.result)
@@ -99,10 +111,16 @@ class _Ledger:
         return self.conversation.samples * 1000 if self.conversation else 0
 
     @property
+    def may_wait_for_motion(self) -> bool:
+        """Whether audio waits for its motion in the current conversation."""
+        current = self.conversation
+        return current is not None and self.strict and not (current.audio_only or current.open_motion)
+
+    @property
     def limit(self) -> int:
         """How far audio can be played now, in samples * 1000: strictSync waits for the motion."""
         current = self.conversation
-        if current is None or not self.strict or current.audio_only or current.open_motion:
+        if current is None or not self.may_wait_for_motion:
             return self.end
         needed = keyframe_count(current.samples, self.story.sample_rate)
         if len(current.values) >= needed:
@@ -124,6 +142,7 @@ class _Ledger:
         rate, limit = self.story.sample_rate, self.limit
         self.moved = self.moved or ms > 0
         self.quiet_ms += ms
+        self.catch_up = max(0, self.catch_up - ms)
         if self.conversation is None:
             return
         if self.paused and not self.pause_undefined:
@@ -149,16 +168,20 @@ class _Ledger:
         else:
             self.dry_ms += idle_ms
         last_keyframe = keyframe_count(self.conversation.samples, rate) - 1
+        if self.conversation.audio_only:
+            return
         if min(last_keyframe, self.story.keyframe_at(self.low // 1000)) >= len(self.conversation.values):
             self.missing_ms += ms - waited_ms
+            self.audio.note("C-STARVE")
 
     def enter_audio(self, exchange: Exchange) -> None:
         """Note a call with audio, which begins a conversation or continues the current one."""
         request, answer = exchange.request, exchange.answer
         reported_id = answer.result.get("conversationId")
         returned = reported_id if isinstance(reported_id, str) else None
-        outside = self.conversation is None or self.conversation.ended
-        if outside and not request.audio:
+        outside = self.conversation is None or self.conversation.ended or self.was_given_up(returned)
+        half_sample_refused = len(request.audio) % BYTES_PER_SAMPLE and answer.error is not None
+        if (outside and not request.audio) or half_sample_refused:
             call = AudioCall(exchange.seq, exchange.answered, returned, answer.error, None, False)
             self.story.audio_calls.append(call)
             self.audio_undefined = True
@@ -169,37 +192,52 @@ class _Ledger:
             self.pause_undefined = True
         current = self.conversation
         assert current is not None
-        call = AudioCall(exchange.seq, exchange.answered, returned, answer.error, current, outside)
+        id_before = current.id
+        call = AudioCall(exchange.seq, exchange.answered, returned, answer.error, current, outside, id_before)
+        if returned and STABLE_IDS in self.story.lacks:
+            current.id, self.conversations[returned] = returned, current
         self.story.audio_calls.append(call)
         if request.audio and self.high >= self.end:
             self.wait += self.story.slack_ms
         current.samples += len(request.audio) // BYTES_PER_SAMPLE
+        current.audio_bytes += len(request.audio)
+        self.largest_chunk = max(self.largest_chunk, len(request.audio))
         current.ended = current.ended or request.end
         self.dry_ms = 0
 
+    def was_given_up(self, returned: str | None) -> bool:
+        """Whether the client was seen to be idle in the current conversation, so that for this client the
+        audio now begins another. Other rules judge that it was idle."""
+        current, last = self.conversation, self.last
+        idle = last is not None and last.conversation is current and last.state == PlaybackState.IDLE
+        return current is not None and current.was_active and idle and returned not in (current.id, None, "")
+
     def begin_conversation(self, seq: int, returned: str | None) -> None:
-        """Begin a conversation with this id. It inherits the situations that came up since the reset."""
-        self.conversation = self.conversations[returned] = ClientConversation(
-            returned, seq, taints=set(self.since_reset)
-        )
+        """Begin a conversation with this id. What can harm one conversation alone is forgotten."""
+        self.conversation = self.conversations[returned] = ClientConversation(returned, seq)
         self.audio_undefined = self.moved = False
-        self.low = self.high = self.wait = 0
+        self.low = self.high = self.wait = self.catch_up = self.largest_chunk = 0
         self.over_ms = self.dry_ms = self.missing_ms = self.stall_ms = 0
+        self.harmed_rule = None
+        self.motion.forget("C-PAUSE")
+        self.audio.forget("C-PAUSE", "C-EMPTY", "C-STARVE")
+        if self.strict:
+            self.audio.note("C-STARVE")
 
     def enter_motion(self, exchange: Exchange) -> None:
         """Note a call with motion, and add its keyframes to the current conversation if they belong there."""
         frames = exchange.request.frames or ()
         payloads = [read_payload(raw) for raw in frames]
-        if self.stall_ms:
+        if self.high >= self.limit < self.end:
             self.wait, self.stall_ms = self.wait + self.story.slack_ms, 0
         kind = self.classify(exchange.request.conversation_id, frames, payloads)
         unknown = any(p is not None and p.unknown for p in payloads)
         conversation = self.conversation if kind is not Kind.LATE else None
         call = MotionCall(exchange.seq, exchange.answered, kind, exchange.answer.error, unknown, conversation)
         self.story.motion_calls.append(call)
-        if kind is Kind.MATCH and self.conversation:
-            self.conversation.payloads += len(payloads)
         for payload in payloads:
+            if kind is Kind.MATCH and self.conversation:
+                self.conversation.payload_starts.append(len(self.conversation.values))
             for value in payload.values if payload else ():
                 number = len(self.conversation.values) if kind is Kind.MATCH and self.conversation else -1
                 self.origins[value] = call, number
@@ -210,9 +248,10 @@ class _Ledger:
     def add_keyframe(self, current: ClientConversation, value: float, unknown: bool) -> None:
         """Add one keyframe to the conversation, and note whether the keyframe came too late."""
         due_ms = len(current.values) * 1000 // KEYFRAMES_PER_SECOND
-        current.late = current.late or self.high > due_ms * self.story.sample_rate
-        if unknown and current.unknown_from is None:
-            current.unknown_from = len(current.values)
+        if self.high > due_ms * self.story.sample_rate:
+            self.catch_up = self.story.slack_ms
+        if unknown:
+            current.unknown_from = min(current.unknown_from, len(current.values))
         current.values.append(value)
 
     def classify(
@@ -222,7 +261,13 @@ class _Ledger:
         current = self.conversation
         if self.audio_undefined:
             return Kind.OPEN
-        if current is None or current.id != motion_id:
+        if IDS in self.story.lacks:
+            if current is None or current.ended:
+                return Kind.OPEN
+            motion_id = current.id or ""
+        elif current is not None and current.id != motion_id and self.conversations.get(motion_id) is current:
+            return Kind.OPEN  # An id that this conversation had before.
+        if current is None or (current.id or "") != motion_id:
             interrupted = (
                 current is None
                 and motion_id in self.conversations
@@ -251,33 +296,31 @@ class _Ledger:
         match kind:
             case Kind.EMPTY if current:
                 current.audio_only = True
-                current.taints.add("C-EMPTY")
-                self.since_reset.add("C-EMPTY-SCOPE")
+                self.audio.forget("C-STARVE")
+                self.audio.note("C-EMPTY")
+                self.motion.note("C-EMPTY-SCOPE")
             case Kind.ABNORMAL if current:
                 current.open_motion = True
-                current.taints.add("C-ABNORMAL")
-                self.since_reset.add("C-ABNORMAL")
+                self.audio.note("C-ABNORMAL")
+                self.motion.note("C-ABNORMAL")
             case Kind.OPEN if current:
                 current.open_motion = True
             case Kind.EMPTY_MISMATCH:
-                self.since_reset.add("C-EMPTY-MISMATCH")
+                self.motion.note("C-EMPTY-MISMATCH")
             case Kind.EARLY:
-                self.since_reset.add("C-EARLY")
+                self.motion.note("C-EARLY")
             case Kind.LATE:
-                self.since_reset.add("C-INTERRUPT")
-            case Kind.MISMATCH if current:
-                current.taints.add("C-MISMATCH")
-        if current and kind is Kind.EMPTY_MISMATCH:
-            current.taints.add("C-EMPTY-MISMATCH")
+                self.motion.note("C-INTERRUPT")
+            case Kind.MISMATCH:
+                self.motion.note("C-MISMATCH")
 
     def enter_interrupt(self) -> None:
         """Note an interrupt: the current conversation and any pause end, and nothing is undefined any
         more."""
         if self.conversation is not None:
             self.conversation.interrupted = True
-            self.since_reset.add("C-INTERRUPT")
-        elif self.audio_undefined:
-            self.since_reset.add("C-INTERRUPT")
+        self.motion.note("C-INTERRUPT")
+        self.audio.note("C-INTERRUPT")
         self.conversation = None
         self.audio_undefined = self.pause_undefined = self.paused = self.moved = False
         self.quiet_ms = 0
@@ -289,7 +332,8 @@ class _Ledger:
         self.paused = True
         self.overshoot, self.paused_ms = self.story.slack_ms, 0
         if self.conversation is not None:
-            self.conversation.taints.add("C-PAUSE")
+            self.motion.note("C-PAUSE")
+            self.audio.note("C-PAUSE")
 
     def enter_resume(self) -> None:
         """Note a resume; the slowest client starts late again."""
@@ -313,8 +357,12 @@ class _Ledger:
             )
         )
         first_keyframe, due_keyframe = self.keyframes_due(played)
-        expected = self.expected_state()
         slack_keyframes = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
+        if current and own_keyframes and due_keyframe is not None:
+            jumped = own_keyframes[-1] > due_keyframe + slack_keyframes
+            next_payload = current.payload_of(own_keyframes[-1]) > current.payload_of(due_keyframe)
+            in_order = in_order and not (jumped and next_payload)
+        expected = self.expected_state()
         may_show_nothing = (
             current is None
             or due_keyframe is None
@@ -322,11 +370,21 @@ class _Ledger:
             or due_keyframe - first_keyframe <= slack_keyframes
         )
         may_show_nothing = may_show_nothing or self.at_end(played)
-        taints = frozenset(self.situations_at(due_keyframe))
+        if current and due_keyframe is not None and due_keyframe >= current.unknown_from:
+            self.motion.note("C-UNKNOWN")
+        state = result.get("state")
+        checked = played is not None and (self.time_is_certain or self.starving)
+        harm = self.find_audio_harm(played, state) if played is not None and checked else None
+        if harm and self.harmed_rule is None:
+            self.harmed_rule = self.rule_of_audio_harm(played or 0, state)
+        self.disordered = self.disordered or bool(foreign_keyframes) or not in_order
+        can_be_blamed = self.shown or not self.motion.open
+        harmed = self.disordered or self.harmed_rule is not None
+        motion_rule = self.motion.rule_id if can_be_blamed and not harmed else ""
         observation = Observation(
             seq=exchange.answered,
             previous_seq=self.last.seq if self.last else exchange.seq,
-            state=result.get("state"),
+            state=state,
             played=played,
             stalled=result.get("stalled"),
             conversation_id=result.get("conversationId"),
@@ -335,12 +393,11 @@ class _Ledger:
             low=self.low // 1000,
             high=self.high // 1000,
             expected_state=expected if self.state_has_settled(expected) else None,
-            id_fixed=self.id_fixed(result.get("state")),
+            id_fixed=self.id_fixed(state),
             current_id=current.id if current else None,
             over=self.time_is_certain and self.over_ms >= story.slack_ms,
             dry_ms=self.dry_ms if self.time_is_certain and current and not current.ended else None,
             held=self.paused and not self.pause_undefined and self.paused_ms >= story.slack_ms,
-            missing_ms=self.missing_ms,
             motion_end=len(current.values) * story.sample_rate // KEYFRAMES_PER_SECOND if current else 0,
             strict=self.strict,
             stalls=self.starving and self.stall_ms >= story.slack_ms,
@@ -351,29 +408,109 @@ class _Ledger:
             in_order=in_order,
             foreign=foreign_keyframes,
             moved=self.moved,
-            taints=taints,
-            shown_before=self.shown,
-            went_on_before=self.went_on,
-            ended_well_before=self.ended_well,
+            catching_up=self.catch_up > 0,
+            motion_situations=frozenset(self.motion.open),
+            motion_rule=motion_rule,
+            controlled=current is not None and self.is_controlled(current, due_keyframe),
+            audio_situations=frozenset(self.audio.open),
+            audio_rule=self.harmed_rule or "",
+            audio_checked=checked and self.time_is_certain,
+            starved=self.missing_ms > story.slack_ms,
+            audio_harm=harm,
         )
         story.observations.append(observation)
-        self.went_on = self.went_on or _plays_without_motion(observation, story)
-        self.shown = self.shown or (due_keyframe is not None and not taints and bool(own_keyframes))
-        plain = not (current.taints & APART) if current else False
-        idle = observation.state == PlaybackState.IDLE
-        self.ended_well = self.ended_well or (
-            observation.over and plain and idle and played == observation.samples
-        )
+        if observation.in_place(slack_keyframes):
+            self.note_good_motion(observation)
+        self.note_good_audio(observation)
         if current and own_keyframes:
             current.last_shown = max(current.last_shown, *own_keyframes)
+        if current is not None and state not in (None, PlaybackState.IDLE):
+            current.was_active = True
         self.last, self.clean_step, self.expected_before = observation, True, expected
 
     @property
     def time_is_certain(self) -> bool:
         """Whether the time of the current conversation is certain."""
-        return self.conversation is not None and not (
-            self.audio_undefined or self.pause_undefined or self.strict
+        if self.conversation is None or self.audio_undefined or self.pause_undefined:
+            return False
+        return (
+            not self.strict
+            or self.conversation.audio_only
+            or (self.may_wait_for_motion and self.limit >= self.end)
         )
+
+    def is_controlled(self, current: ClientConversation, due: int | None) -> bool:
+        """Whether as much motion, in as many payloads, was seen at its place in a plain conversation."""
+        return (due or 0) <= self.shown_keyframe and current.payload_of(due) <= self.shown_payloads
+
+    def note_good_motion(self, observation: Observation) -> None:
+        """Note that motion was rendered, and how far it was rendered at its place in a plain conversation."""
+        due, in_place = observation.due, observation.in_place(self.story.keyframe_tolerance)
+        if not self.motion.open and self.conversation is not None and in_place:
+            self.shown = True
+            self.shown_payloads = max(self.shown_payloads, self.conversation.payload_of(due))
+            self.shown_keyframe = max(self.shown_keyframe, due or 0)
+        self.motion.clear()
+
+    def find_audio_harm(self, played: int, state: object) -> tuple[str, str] | None:
+        """Return what was expected of the audio and what was seen, if no honest client has played this many
+        samples of the current conversation, or is in this state. If strictSync may wait, only audio that runs
+        ahead is harmed for certain."""
+        story, current, last = self.story, self.conversation, self.last
+        assert current is not None
+        plain = not self.audio.open
+        ahead = story.samples(story.slack_ms if story.real_clock or not plain else AUDIO_TOLERANCE_MS)
+        behind = story.samples(AUDIO_TOLERANCE_MS)
+        seen = f"{played} samples"
+        over = self.time_is_certain and self.over_ms >= story.slack_ms
+        if over and not current.samples <= played <= current.most_samples:
+            return f"the audio played to its end, {current.samples} samples", seen
+        if played > self.high // 1000 + ahead:
+            return f"at most {self.high // 1000} samples played by now", seen
+        if self.starving and not self.time_is_certain:
+            return None
+        if state == PlaybackState.IDLE and current.was_active and not self.paused and self.high < self.end:
+            return f"playing: {current.samples} samples were given", f"idle after {played}"
+        if played < self.low // 1000 - behind:
+            return f"audio that goes on: at least {self.low // 1000} samples by now", seen
+        if (
+            last
+            and last.conversation is current
+            and last.played is not None
+            and played < last.played - behind
+        ):
+            return f"no sample played twice: {last.played} samples were played before", seen
+        return None
+
+    def rule_of_audio_harm(self, played: int, state: object) -> str:
+        """Return the rule to which a harm of the audio belongs. A situation is blamed if this client was seen
+        to play as much audio well without it. No control is needed for audio that does not go on without its
+        motion, or runs ahead after an interrupt."""
+        current, rule_id = self.conversation, self.audio.rule_id
+        assert current is not None
+        samples, chunk = self.played_well
+        controlled = current.samples <= samples and self.largest_chunk <= chunk
+        ahead = played > self.high // 1000
+        if controlled or not self.audio.open:
+            return rule_id
+        if rule_id == "C-STARVE":
+            if not self.strict:  # Audio is neither ahead nor idle because its motion is missing.
+                return "C-STATES" if ahead or state == PlaybackState.IDLE else rule_id
+            return rule_id if state != PlaybackState.IDLE and current.last_shown >= 0 else ""
+        return rule_id if rule_id == "C-INTERRUPT" and ahead else ""
+
+    def note_good_audio(self, observation: Observation) -> None:
+        """Note that audio was played well: to its end, or on without its motion."""
+        current = self.conversation
+        if current is None or not observation.audio_checked or self.harmed_rule is not None:
+            return
+        if observation.over:
+            samples, chunk = self.played_well
+            if self.audio.open <= {"C-STARVE"}:
+                self.played_well = max(samples, current.samples), max(chunk, self.largest_chunk)
+            self.audio.clear()
+        elif self.audio.open == {"C-STARVE"} and observation.starved and not self.strict:
+            self.audio.harmless.add("C-STARVE")
 
     def id_fixed(self, state: object) -> bool:
         """Whether the current id is certain. If a client is idle too early, C-STATES judges that."""
@@ -390,7 +527,7 @@ class _Ledger:
     def starving(self) -> bool:
         """Whether strictSync can be judged now."""
         current = self.conversation
-        if current is None or not self.strict or current.audio_only or current.open_motion:
+        if current is None or not self.may_wait_for_motion:
             return False
         return not (self.audio_undefined or self.pause_undefined or self.paused)
 
@@ -424,26 +561,15 @@ class _Ledger:
         position_before = last.high if last.played is None else last.played
         position = self.low // 1000 if played is None else played
         count = keyframe_count(current.samples, self.story.sample_rate)
-        first_keyframe, target = (
-            self.story.keyframe_at(position_before),
-            min(self.story.keyframe_at(position), count - 1),
-        )
+        first_keyframe, target = self.story.keyframe_at(position_before), self.story.keyframe_at(position)
+        if target >= count:
+            return first_keyframe, None  # The rest of the audio fills no keyframe.
         return first_keyframe, target if first_keyframe < target < len(current.values) else None
 
     def at_end(self, played: int | None) -> bool:
         """Whether the audio may be over, so that nothing more has to be rendered."""
         position = self.high // 1000 if played is None else played
         return self.conversation is not None and position >= self.conversation.samples
-
-    def situations_at(self, due: int | None) -> set[str]:
-        """Return the rules whose situation came up in the current conversation up to the keyframe `due`."""
-        current = self.conversation
-        if current is None:
-            return set()
-        taints = current.taints | self.since_reset & {"C-EARLY"}
-        if due is not None and current.unknown_from is not None and current.unknown_from <= due:
-            taints = taints | {"C-UNKNOWN"}
-        return taints
 
     def state_has_settled(self, expected: PlaybackState | None) -> bool:
         """Whether even a client that reports its state one step late must report the expected one by now."""
@@ -463,13 +589,3 @@ class _Ledger:
             return PlaybackState.IDLE
         playing = self.time_is_certain and self.wait == 0 and self.high < self.end
         return PlaybackState.PLAYING if playing else None
-
-
-def _plays_without_motion(observation: Observation, story: ClientStory) -> bool:
-    """Whether this observation shows that audio goes on without motion."""
-    lacks_motion = (
-        observation.missing_ms > story.slack_ms
-        and observation.conversation is not None
-        and not observation.conversation.taints & APART
-    )
-    return lacks_motion and observation.played is not None and observation.played >= observation.low > 0

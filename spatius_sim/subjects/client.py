@@ -1,10 +1,13 @@
 """Runs a plan against a client under test, call by call, through the testee protocol."""
 
+from dataclasses import replace
+
 from spatius_sim import __version__
 from spatius_sim.net.client.testee import Testee, TesteeError
-from spatius_sim.plans.client_plan import ClientPlan, RequestWriter
+from spatius_sim.plans.client_plan import ClientPlan, RequestWriter, mark_end_after_motion
 from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.errors import RemoteProtocolError, UnreachableError
+from spatius_sim.story.client_story import IDS
 from spatius_sim.subjects.own_client import OWN
 from spatius_sim.subjects.testee_shim import Factory, Shim
 from spatius_sim.subjects.waiting import loop_time_ns
@@ -61,6 +64,7 @@ class ClientSubject:
         self._hello: tuple[Event, ...] = ()
         self._events: list[Event] = []
         self._modes: tuple[str, ...] = ()
+        self._sample_rates: tuple[int, ...] = ()
         self._lacks: set[str] = set()
         self.real_clock = False
 
@@ -76,15 +80,16 @@ class ClientSubject:
             await self._testee.close()
             raise UnreachableError(f"{self.target} did not say hello: {error}".replace("\n", " | ")) from None
         result = answer.result
-        modes, lacks = result.get("modes", []), result.get("lacks", [])
-        both_are_lists = isinstance(modes, list) and isinstance(lacks, list)
-        if result.get("protocol") != PROTOCOL or not both_are_lists:
+        modes, lacks, rates = (result.get(name, []) for name in ("modes", "lacks", "sampleRates"))
+        are_lists = all(isinstance(declared, list) for declared in (modes, lacks, rates))
+        if result.get("protocol") != PROTOCOL or not are_lists:
             await self._testee.close()
             problem = answer.error or result
             raise UnreachableError(f"{self.target} does not speak testee protocol {PROTOCOL}: {problem}")
         self._hello = tuple(self._events)
         self._modes = tuple(map(str, modes))
         self._lacks = set(map(str, lacks))
+        self._sample_rates = tuple(rate for rate in rates if isinstance(rate, int))
         self.real_clock = result.get("clock") == "real"
 
     @property
@@ -93,18 +98,20 @@ class ClientSubject:
         return False
 
     async def run(self, plan: ClientPlan, *, patient: bool = False) -> Trace:
-        """Make every call of the plan, ask for `observe` after each call, and return the trace.
+        """Make every call of the plan, ask for `observe` after each call, and return the trace. A plan for a
+        mode or a sample rate that the client lacks is played in its first one.
 
         Raises TesteeError if the testee fails, after closing the testee."""
         self._events = list(self._hello)
         mode = plan.mode if plan.mode in self._modes or not self._modes else self._modes[0]
-        script = RequestWriter(plan)
+        rates = self._sample_rates
+        rate = plan.sample_rate if plan.sample_rate in rates or not rates else rates[0]
+        script = RequestWriter(replace(plan, sample_rate=rate))
+        steps = mark_end_after_motion(plan.steps) if IDS in self._lacks else plan.steps
         try:
-            await self._ask(
-                TesteeRequest(self._next_request_id(), "reset", sample_rate=plan.sample_rate, mode=mode)
-            )
+            await self._ask(TesteeRequest(self._next_request_id(), "reset", sample_rate=rate, mode=mode))
             await self._ask_unless_lacking(TesteeRequest(self._next_request_id(), "observe"))
-            for step in plan.steps:
+            for step in steps:
                 answer = await self._ask_unless_lacking(script.request(self._next_request_id(), step))
                 script.learn(answer.result.get("conversationId"))
                 await self._ask_unless_lacking(TesteeRequest(self._next_request_id(), "observe"))

@@ -12,7 +12,8 @@ is left out of `observe`:
     advance(ms): sets a virtual clock forward   take_rendered() -> [translation[0], ...]
     get_current_conversation_id() -> str | None
 
-An object without `advance` runs in real time. Its class may list its modes in `modes`.
+An object without `advance` runs in real time. Its class may list its modes in `modes`, its sample rates in
+`sample_rates`, and in `lacks` what it lacks otherwise, such as "ids" or "stableIds" (testee-protocol.md).
 """
 
 import sys
@@ -59,7 +60,9 @@ class Shim:
             case "hello":
                 clock = "virtual" if hasattr(client, "advance") else "real"
                 modes = [str(mode) for mode in getattr(client, "modes", ())]
-                return {"protocol": PROTOCOL, "name": self._name, "clock": clock, "modes": modes}
+                declared = {"modes": modes, "lacks": list(getattr(client, "lacks", ()))}
+                declared["sampleRates"] = list(getattr(client, "sample_rates", ()))
+                return {"protocol": PROTOCOL, "name": self._name, "clock": clock, **declared}
             case "reset":
                 self._client = self._make(request.sample_rate, request.mode)
                 return {}

@@ -11,6 +11,7 @@
  *       observe(client),                             // returns what the client can tell: state, samplesPlayed,
  *                                                    // keyframesRendered (since the last call), stalled
  *       lacks: ["observe.stalled"],                  // optional: what the client cannot tell or do
+ *       sampleRates: [16000],                        // optional: the rates that the client knows, in Hz
  *       dispose(client),                             // optional: called before the next client is created
  *     }
  *
@@ -41,6 +42,7 @@ export function testee(adapter) {
       clock: adapter.clock,
       modes: adapter.modes,
       lacks: adapter.lacks ?? [],
+      sampleRates: adapter.sampleRates ?? [],
     }),
     reset: async ({ sampleRate, mode }) => {
       if (client) await adapter.dispose?.(client);

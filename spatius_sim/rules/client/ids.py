@@ -4,27 +4,31 @@ from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Level, Provenance, rule
-from spatius_sim.story.client_story import ClientStory
+from spatius_sim.story.client_story import IDS, STABLE_IDS, ClientStory
 
 
 @rule(
     "C-ID",
     Level.MUST,
-    "yieldAudioData MUST return a non-empty conversationId, the same one for every chunk of a conversation",
+    "yieldAudioData MUST return a non-empty conversationId for the first chunk of a conversation, and for "
+    "every later chunk the same one, or nothing",
     "seed:002",
     Provenance.DOCUMENTED,
+    needs=(IDS,),
 )
 def ids(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each call with audio: it returns the id of its conversation, and never an empty one."""
+    """Look at each call with audio: the first of a conversation returns an id, and a later one the same id,
+    or nothing, which means "no change" (ASSUMED: newer clients say so). A client that declares that its ids
+    change may return another id."""
     for call in story.audio_calls:
         if call.conversation is None:
             continue
-        expected = (
-            "a non-empty conversationId" if call.first else f"the conversationId {call.conversation.id!r}"
-        )
+        expected = "a non-empty conversationId" if call.first else f"the conversationId {call.id_before!r}"
         if call.error is not None:
             yield Broken(expected, f"it threw: {call.error}", (call.seq, call.answered))
-        elif not call.returned or call.returned != call.conversation.id:
+        elif (not call.returned if call.first else call.returned not in (call.id_before, "", None)) and not (
+            call.returned and STABLE_IDS in story.lacks
+        ):
             yield Broken(expected, f"it returned {call.returned!r}", (call.seq, call.answered))
         else:
             yield Kept()
@@ -37,19 +41,19 @@ def ids(story: ClientStory) -> Iterator[Kept | Broken]:
     "docs:web-sdk",
     Provenance.DOCUMENTED,
     presumes=("C-ID",),
+    needs=(IDS,),
 )
 def new_ids(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each call that starts a conversation: it returns an id that was never returned before."""
+    """Look at each call that starts a conversation: it returns an id that no earlier conversation had."""
     used_ids: set[str | None] = set()
     for call in story.audio_calls:
-        if not call.first:
-            continue
-        if call.returned in used_ids:
+        if call.first and call.returned in used_ids:
             expected = "a new conversationId for a new conversation"
             yield Broken(expected, f"{call.returned!r} once more", (call.seq, call.answered))
-        elif used_ids:
+        elif call.first and used_ids:
             yield Kept()
-        used_ids.add(call.returned)
+        if call.conversation is not None and call.returned:
+            used_ids.add(call.returned)
 
 
 @rule(
@@ -60,7 +64,7 @@ def new_ids(story: ClientStory) -> Iterator[Kept | Broken]:
     "seed:004",
     Provenance.DOCUMENTED,
     presumes=("C-ID", "C-ID-NEW", "C-STATES"),
-    needs=("observe", "observe.conversationId"),
+    needs=(IDS, "observe", "observe.conversationId"),
 )
 def current_id(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at each observation whose current id is certain: the client gives this id."""

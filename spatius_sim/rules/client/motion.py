@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator
 
+from spatius_sim.rules.client.harms import judge_audio, judge_motion
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import SHOWN, Level, Provenance, rule
-from spatius_sim.story.client_story import ClientConversation, ClientStory, Kind, MotionCall
-
-_VIRTUAL_TOLERANCE, _REAL_TOLERANCE = 1, 4
-"""How many keyframes a client may be away from k/25 s, on a virtual and on a real clock."""
+from spatius_sim.story.client_story import IDS, ClientStory, Kind, MotionCall
 
 
 @rule(
@@ -47,10 +45,10 @@ def motion_matches(story: ClientStory) -> Iterator[Kept | Broken]:
             yield Broken(
                 "keyframes in the order in which they were given", f"{observation.own}", (observation.seq,)
             )
-        elif observation.due is not None and not observation.taints:
+        elif observation.due is not None:
             if observation.own:
                 yield Kept()
-            elif observation.blank:
+            elif observation.blank and observation.motion_rule == "C-MATCH":
                 expected = f"keyframe {observation.due} of the motion that was given, or one before it"
                 yield Broken(expected, "nothing was rendered", (observation.previous_seq, observation.seq))
 
@@ -71,16 +69,10 @@ def motion_matches(story: ClientStory) -> Iterator[Kept | Broken]:
 )
 def motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at each observation with a keyframe that is due: the rendered keyframe is near the due one."""
-    tolerance = _REAL_TOLERANCE if story.real_clock else _VIRTUAL_TOLERANCE
     for observation in story.observations:
-        if (
-            observation.due is None
-            or observation.taints
-            or not _in_time_and_whole(observation.conversation)
-            or not observation.own
-        ):
+        if observation.due is None or not observation.own or observation.motion_rule != "C-MATCH":
             continue
-        if abs(observation.own[-1] - observation.due) <= tolerance:
+        if observation.in_place(story.keyframe_tolerance):
             yield Kept()
         else:
             expected = f"keyframe {observation.due} at {observation.played} samples"
@@ -97,7 +89,7 @@ def motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-ID",
         "C-ID-NEW",
     ),
-    needs=SHOWN,
+    needs=(IDS, *SHOWN),
 )
 def mismatch_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at motion with another id than the current id: the call raises nothing, and the motion is never
@@ -116,7 +108,7 @@ def mismatch_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-ID",
         "C-ID-NEW",
     ),
-    needs=SHOWN,
+    needs=(IDS, *SHOWN),
 )
 def early_motion_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at motion that came before any audio: the call raises nothing, and the motion is never
@@ -146,23 +138,16 @@ def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
         if stale_calls and observation.moved:
             actual = "motion from before the interrupt was rendered"
             yield Broken("cleared motion", actual, (stale_calls[0].seq, observation.seq))
-        elif (
-            observation.conversation is not None
-            and "C-INTERRUPT" in observation.conversation.taints
-            and observation.played is not None
-            and observation.played > observation.high + story.samples(story.slack_ms)
-        ):
-            expected = f"at most {observation.high} samples of the new conversation"
-            yield Broken(expected, f"{observation.played}: audio was kept", (observation.seq,))
+    yield from judge_audio(story, "C-INTERRUPT")
     yield from _never_rendered(story, Kind.LATE, "C-INTERRUPT")
 
 
 @rule(
     "C-UNKNOWN",
     Level.MUST,
-    "unknown protobuf fields MUST be tolerated",
-    "proto3; no document says it in words",
-    Provenance.ASSUMED,
+    "unknown protobuf fields, at every level and of every wire type, MUST be tolerated",
+    'proto3 (protobuf.dev, "Unknown Fields")',
+    Provenance.DOCUMENTED,
     presumes=(
         "C-ID",
         "C-ID-NEW",
@@ -174,7 +159,7 @@ def unknown_fields_ignored(story: ClientStory) -> Iterator[Kept | Broken]:
     for call in story.motion_calls:
         if call.unknown_fields and call.kind is Kind.MATCH and call.error is not None:
             yield Broken("unknown fields skipped", f"it threw: {call.error}", (call.seq, call.answered))
-    yield from _still_shown(story, "C-UNKNOWN")
+    yield from judge_motion(story, "C-UNKNOWN")
 
 
 @rule(
@@ -209,7 +194,7 @@ def empty_sticky(story: ClientStory) -> Iterator[Kept | Broken]:
 )
 def empty_scope(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at the session after one that was audio-only: its motion is rendered."""
-    yield from _still_shown(story, "C-EMPTY-SCOPE")
+    yield from judge_motion(story, "C-EMPTY-SCOPE")
 
 
 @rule(
@@ -222,16 +207,11 @@ def empty_scope(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-ID",
         "C-ID-NEW",
     ),
-    needs=SHOWN,
+    needs=(IDS, *SHOWN),
 )
 def empty_mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at sessions in which an empty list came with another id: their motion is still rendered."""
-    yield from _still_shown(story, "C-EMPTY-MISMATCH")
-
-
-def _in_time_and_whole(current: ClientConversation | None) -> bool:
-    """Whether the conversation's motion came in time and in one payload."""
-    return current is not None and not current.late and current.payloads == 1
+    yield from judge_motion(story, "C-EMPTY-MISMATCH")
 
 
 def _no_error(story: ClientStory, kind: Kind) -> Iterator[Broken]:
@@ -247,8 +227,8 @@ def _was_interrupted(call: MotionCall) -> bool:
 
 
 def _never_rendered(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Kept | Broken]:
-    """Yield whether motion of this kind was rendered, which is a fault. Then yield whether the own motion of
-    conversations in the situation of `rule_id` was still rendered."""
+    """Yield whether motion of this kind was rendered, which is a fault. Then yield whether the client's own
+    motion was still rendered after it."""
     calls = [call for call in story.motion_calls if call.kind is kind]
     for call in calls:
         rendered_in = [
@@ -264,17 +244,5 @@ def _never_rendered(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Ke
             yield Broken(f"motion {kind.value} discarded", actual, (call.seq, rendered_in[0].seq))
         elif observed_later:
             yield Kept()
-    yield from _still_shown(story, rule_id)
-
-
-def _still_shown(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Yield whether motion is still rendered, for conversations in which only the situation of `rule_id` came
-    up. A client that never rendered motion before is not judged."""
-    for observation in story.observations:
-        if observation.due is None or observation.taints != {rule_id} or not observation.shown_before:
-            continue
-        if observation.own:
-            yield Kept()
-        elif observation.blank:
-            expected = f"keyframe {observation.due} of the motion that was given, or one before it"
-            yield Broken(expected, "nothing was rendered", (observation.previous_seq, observation.seq))
+    if rule_id:
+        yield from judge_motion(story, rule_id)

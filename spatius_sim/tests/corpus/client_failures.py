@@ -19,6 +19,7 @@ _ROUND = (GiveAudio(600, True), motion(15), Wait(600), Wait(900))
 _BEGUN = (GiveAudio(2000), motion(50), Wait(240), Wait(280), Wait(200))
 _WATCH = (Wait(240), Wait(280), Wait(320))
 _TO_THE_END = (Wait(1000), Wait(1000), Wait(900))
+_LONG_ROUND = (GiveAudio(1500, True), motion(37), *_TO_THE_END)
 _MADE_UP = Ref(0, "made up")
 
 PLANS: tuple[tuple[Step, ...], ...] = (
@@ -46,8 +47,8 @@ PLANS: tuple[tuple[Step, ...], ...] = (
         *_WATCH,
         *_TO_THE_END,
     ),
-    (*_ROUND, GiveAudio(1500, True), Wait(200), Move(()), *_TO_THE_END),
-    (*_ROUND, GiveAudio(1500, True), motion(37), Move((PlannedPayload(10, "junk"),)), *_TO_THE_END),
+    (*_LONG_ROUND, GiveAudio(1500, True), Wait(200), Move(()), *_TO_THE_END),
+    (*_LONG_ROUND, GiveAudio(1500, True), motion(37), Move((PlannedPayload(10, "junk"),)), *_TO_THE_END),
     (GiveAudio(2000, True), motion(50), Wait(240), Move(()), Wait(200), GiveAudio(2000), motion(50), *_WATCH),
 )
 

@@ -1,0 +1,380 @@
+"""Plans for clients that always run: the corners of each rule's situation, which drawn plans seldom meet.
+
+Nearly every plan begins with a conversation in which nothing special happens, as a control: the same audio is
+played and the same motion is shown before the corner comes."""
+
+from collections.abc import Iterable
+
+from spatius_sim.plans.client_plan import (
+    CURRENT,
+    TWISTS,
+    ClientPlan,
+    Do,
+    GiveAudio,
+    Move,
+    PlannedPayload,
+    Ref,
+    Step,
+    Wait,
+)
+from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, PCM_SAMPLE_RATES
+from spatius_sim.trace.decoder_events import StarvationMode
+
+_WATCH = (Wait(240), Wait(280), Wait(320))
+_SETTLE = (Wait(300), Wait(300))
+_INTERRUPT, _PAUSE, _RESUME = Do("interrupt"), Do("pause"), Do("resume")
+_NO_MOTION, _NO_LIST = Move(()), Move(None)
+_NOBODY = Ref(0, "made up")
+_BEFORE = Ref(1)
+
+
+def _motion(*keyframes: int, ref: Ref = CURRENT, form: str = "plain") -> Move:
+    """Return one call with a payload for each of these numbers of keyframes."""
+    return Move(tuple(PlannedPayload(count, form) for count in keyframes), ref)
+
+
+def _all_motion(ms: int) -> Move:
+    """Return the motion of `ms` milliseconds, in one payload."""
+    return _motion(ms * KEYFRAMES_PER_SECOND // 1000)
+
+
+def _whole(ms: int) -> tuple[Step, ...]:
+    """Return a conversation of `ms` milliseconds with all its motion, and play it."""
+    return GiveAudio(ms, True), _all_motion(ms), *_WATCH, Wait(ms), *_SETTLE
+
+
+def _shown(ms: int = 3000) -> tuple[Step, ...]:
+    """Return a conversation with all its motion, of which half a second is played."""
+    return GiveAudio(ms), _all_motion(ms), Wait(240), Wait(280)
+
+
+def _interrupted() -> tuple[Step, ...]:
+    """Return an interrupt and a conversation after it that is shown and played: so the interrupt is seen to
+    be harmless."""
+    return *_shown(), _INTERRUPT, *_whole(3000)
+
+
+def _plans(
+    *sequences: Iterable[Step], mode: StarvationMode = StarvationMode.AUDIO_INDEPENDENT
+) -> list[ClientPlan]:
+    """Return a plan for each sequence of steps; the plans take turns with the sample rates."""
+    rates = PCM_SAMPLE_RATES[1:] + PCM_SAMPLE_RATES[:1]
+    return [
+        ClientPlan(tuple(steps), rates[number % len(rates)], mode) for number, steps in enumerate(sequences)
+    ]
+
+
+_JUNK, _CUT = _motion(10, form="junk"), _motion(10, form="cut")
+_CHUNK = GiveAudio(400)
+
+_ID = _plans(
+    (
+        GiveAudio(4000),
+        *(
+            step
+            for event in (_motion(60), _motion(5, ref=_NOBODY), _JUNK, Move((), _NOBODY))
+            for step in (event, _CHUNK)
+        ),
+        *(_PAUSE, Wait(300), _RESUME, Wait(300), _CHUNK),
+        *(GiveAudio(0), _CHUNK, GiveAudio(100, more_bytes=1), GiveAudio(0, more_bytes=1), _CHUNK),
+        *(Wait(2500), _CHUNK, _NO_MOTION, _CHUNK, _motion(5), _CHUNK, GiveAudio(100, True)),
+    ),
+    (*_shown(), _NO_LIST, GiveAudio(400), Wait(240), GiveAudio(0, True)),
+    (_CHUNK, Wait(1500), _CHUNK, Wait(6000), _CHUNK, Wait(12_000), GiveAudio(100, True)),
+)
+
+_ID_NEW = _plans(
+    (
+        *_whole(600),
+        *(GiveAudio(600, True), GiveAudio(600, True), Wait(300), GiveAudio(600), _INTERRUPT),
+        *(
+            GiveAudio(600),
+            Wait(300),
+            _PAUSE,
+            Wait(300),
+            _INTERRUPT,
+            _INTERRUPT,
+            GiveAudio(600, True),
+            Wait(900),
+        ),
+        *(
+            _INTERRUPT,
+            GiveAudio(600),
+            _NO_MOTION,
+            GiveAudio(0, True),
+            GiveAudio(600, True),
+            _JUNK,
+            GiveAudio(100),
+        ),
+    ),
+)
+
+_MISMATCH = _plans(
+    (GiveAudio(2000), *(_motion(20, ref=Ref(0, twist)) for twist in TWISTS), *_WATCH),
+    (*_shown(), *(_motion(20, ref=Ref(0, twist)) for twist in TWISTS), *_WATCH),
+    (
+        GiveAudio(1000, True),
+        _all_motion(1000),
+        *_WATCH[:2],
+        GiveAudio(2000),
+        _motion(20, ref=_BEFORE),
+        *_WATCH,
+    ),
+    (*_whole(600), GiveAudio(2000), _motion(20, ref=_BEFORE), _motion(20, ref=Ref(0, "blank")), *_WATCH),
+    (*_shown(), _motion(10, ref=_NOBODY, form="junk"), _motion(10, ref=_BEFORE, form="cut"), *_WATCH),
+    (GiveAudio(3000), _motion(20), *_WATCH[:2], _motion(20, ref=_NOBODY), _motion(55), *_WATCH),
+)
+
+_EARLY = _plans(
+    (_motion(20, ref=_NOBODY), _motion(20, ref=Ref(0, "blank")), GiveAudio(2000), *_WATCH),
+    (_motion(20, ref=_NOBODY), GiveAudio(2000), _all_motion(2000), *_WATCH),
+)
+
+_AFTER_INTERRUPT = (GiveAudio(400, True), _all_motion(400), *_SETTLE, Wait(1500), Wait(3000))
+_INTERRUPTS = _plans(
+    (*_whole(3000), *_shown(), _INTERRUPT, Wait(300), *_AFTER_INTERRUPT),
+    (*_whole(3000), GiveAudio(3000, True), _INTERRUPT, *_AFTER_INTERRUPT),
+    (*_whole(3000), *_shown(), _PAUSE, Wait(300), _INTERRUPT, Wait(300), *_whole(2000)),
+    (*_whole(3000), _INTERRUPT, _INTERRUPT, Wait(300), *_whole(2000)),
+    (*_whole(3000), GiveAudio(500, more_bytes=1), Wait(240), _INTERRUPT, *_whole(2000)),
+    (*_whole(3000), *_shown(), _INTERRUPT, _motion(20), *_whole(2000)),
+)
+
+_PAUSES = _plans(
+    (
+        *_whole(3000),
+        *(
+            GiveAudio(3000, True),
+            _motion(14),
+            *_WATCH[:2],
+            _PAUSE,
+            Wait(300),
+            _motion(61),
+            Wait(700),
+            _RESUME,
+        ),
+        *(*_WATCH, Wait(3000), *_SETTLE),
+    ),
+    (
+        *_whole(3000),
+        *(
+            GiveAudio(3000, True),
+            _all_motion(3000),
+            Wait(300),
+            _PAUSE,
+            Wait(700),
+            _RESUME,
+            Wait(240),
+            Wait(280),
+        ),
+        *(_PAUSE, Wait(5000), _RESUME, Wait(240), *_WATCH, Wait(3000), *_SETTLE),
+    ),
+)
+
+_EMPTY = [
+    *_plans(
+        *(
+            (
+                *_whole(2000),
+                GiveAudio(1000),
+                *motion,
+                empty,
+                GiveAudio(1000, True),
+                Wait(1000),
+                Wait(900),
+                *_SETTLE,
+            )
+            for empty in (_NO_MOTION, _NO_LIST)
+            for motion in ((), (_motion(50),))
+        )
+    ),
+    *_plans(
+        (*_whole(2000), GiveAudio(2000, True), _NO_MOTION, Wait(1000), Wait(900), *_SETTLE),
+        (*_whole(2000), GiveAudio(2000, True), Wait(700), _NO_LIST, Wait(1000), Wait(1300), *_SETTLE),
+        mode=StarvationMode.STRICT_SYNC,
+    ),
+]
+
+_AFTER_EMPTY: tuple[tuple[Step, ...], ...] = (
+    (GiveAudio(0, True),),
+    (_CHUNK,),
+    (_PAUSE, Wait(300), _RESUME),
+    (_NO_MOTION,),
+    (_NO_LIST,),
+    (_motion(20, ref=_NOBODY),),
+    (Move((), _NOBODY),),
+    (_JUNK,),
+    (_motion(5), _motion(5)),
+    (Wait(1200),),
+)
+_EMPTY_STICKY = _plans(
+    *((GiveAudio(3000), Wait(240), _NO_MOTION, *event, _motion(75), *_WATCH) for event in _AFTER_EMPTY)
+)
+
+_EMPTY_SCOPE = _plans(
+    (*_interrupted(), *_shown(), _NO_MOTION, Wait(100), _INTERRUPT, *_shown(), *_WATCH),
+    (*_shown(), _NO_LIST, GiveAudio(0, True), *_shown(), *_WATCH),
+    (
+        *_shown(),
+        GiveAudio(0, True),
+        GiveAudio(600, True),
+        _NO_MOTION,
+        Wait(900),
+        *_SETTLE,
+        *_shown(),
+        *_WATCH,
+    ),
+)
+
+_EMPTY_MISMATCH = _plans(
+    (*_shown(), *(Move((), Ref(0, twist)) for twist in TWISTS), *_WATCH),
+    (*_whole(600), *_shown(), Move(None, _BEFORE), Move(None, Ref(0, "blank")), *_WATCH),
+    (*_whole(600), Move((), _NOBODY), Move(None, Ref(0, "blank")), *_shown(), *_WATCH),
+    (*_interrupted(), *_shown(), _INTERRUPT, _NO_MOTION, Move((), _NOBODY), *_shown(), *_WATCH),
+)
+
+_SILENT_MOTION = (GiveAudio(2000, True), Wait(1000), Wait(1000), *_SETTLE)
+_ABNORMAL = _plans(
+    *(
+        (
+            *(*_whole(2000), *_SILENT_MOTION, GiveAudio(600), *before, bad, GiveAudio(600), Wait(300)),
+            *(GiveAudio(600), GiveAudio(200, True), Wait(1500), *_SETTLE, *_whole(2000)),
+        )
+        for before in ((), (_motion(5),))
+        for bad in (_JUNK, _CUT, Move((PlannedPayload(10), PlannedPayload(10, "junk"), PlannedPayload(10))))
+    ),
+    (
+        *_whole(2000),
+        *_SILENT_MOTION,
+        GiveAudio(2000, True),
+        Wait(700),
+        _JUNK,
+        Wait(1300),
+        *_SETTLE,
+        *_whole(2000),
+    ),
+    (*_interrupted(), GiveAudio(2000), _JUNK, Wait(300), _INTERRUPT, *_whole(2000)),
+    (*_shown(), _JUNK, GiveAudio(0, True), *_whole(2000)),
+)
+
+_STARVE = [
+    *_plans(
+        (GiveAudio(1039, True), _motion(24), Wait(700), Wait(500), Wait(500), _motion(1), *_SETTLE),
+        (
+            *(
+                GiveAudio(4000),
+                _motion(10),
+                Wait(700),
+                Wait(300),
+                _motion(30),
+                Wait(900),
+                Wait(900),
+                Wait(300),
+            ),
+            *(_motion(60), Wait(240), Wait(200), Wait(400)),
+        ),
+        (
+            *(
+                *_whole(2000),
+                GiveAudio(2000, True),
+                _motion(20),
+                Wait(1000),
+                _motion(30),
+                Wait(700),
+                Wait(900),
+            ),
+            *_SETTLE,
+        ),
+        (*_shown(), _PAUSE, Wait(300), _RESUME, *_WATCH, Wait(1500), Wait(700)),
+        mode=StarvationMode.STRICT_SYNC,
+    ),
+    *_plans((*_whole(3000), GiveAudio(3000, True), _motion(5), Wait(1000), Wait(1000), Wait(1000), *_SETTLE)),
+]
+
+_LONG_MS = 12_000
+_HUGE_MS = 30_000
+_STATES = [
+    *(
+        ClientPlan(
+            (
+                *(GiveAudio(1000), GiveAudio(0), GiveAudio(1000), GiveAudio(1000, True), _motion(25, 50)),
+                *(*_WATCH, Wait(1000), Wait(900), *_SETTLE, Wait(900)),
+            ),
+            rate,
+        )
+        for rate in PCM_SAMPLE_RATES
+    ),
+    *_plans(
+        (*_whole(3000), *_shown(), GiveAudio(0, True), *_AFTER_INTERRUPT),
+        (
+            GiveAudio(500),
+            _motion(75),
+            Wait(1000),
+            Wait(1500),
+            GiveAudio(2500, True),
+            *_WATCH,
+            Wait(900),
+            Wait(900),
+            *_SETTLE,
+        ),
+        (
+            *(
+                *(GiveAudio(20, more_bytes=1) for _ in range(20)),
+                *(GiveAudio(0, more_bytes=1) for _ in range(20)),
+            ),
+            *(GiveAudio(600, True), _all_motion(1000), Wait(300), Wait(300), Wait(500), *_SETTLE),
+        ),
+        (GiveAudio(_LONG_MS, True), _motion(50, 100, 100, 50), Wait(6000), Wait(5500), Wait(900), *_SETTLE),
+    ),
+    ClientPlan(
+        (GiveAudio(_HUGE_MS, True), _motion(50, *[100] * 7), Wait(_HUGE_MS - 1000), Wait(1500), *_SETTLE),
+        48_000,
+    ),
+]
+
+_UNKNOWN = _plans(
+    (GiveAudio(3000), _motion(10), *_WATCH[:2], _motion(65, form="unknown fields"), *_WATCH, Wait(400)),
+)
+
+_MATCH = _plans(
+    (GiveAudio(2000), _motion(*[1] * 50), *_WATCH, Wait(400)),
+    (GiveAudio(2000), *[_motion(1)] * 50, *_WATCH, Wait(400)),
+    (GiveAudio(8000, True), _motion(150, 50), Wait(240), Wait(280), Wait(4000), Wait(800), Wait(800)),
+    (GiveAudio(_LONG_MS, True), _motion(50), _motion(100), _motion(100), _motion(50), *[Wait(1000)] * 13),
+)
+
+_SYNC = [
+    *(
+        ClientPlan((GiveAudio(2000), _motion(1), _motion(2, 17), _motion(30), *_WATCH, Wait(400)), rate)
+        for rate in PCM_SAMPLE_RATES
+    ),
+    *_plans(
+        (GiveAudio(4000), Wait(1000), _motion(25, 75), *_WATCH, Wait(900), Wait(900)),
+        (GiveAudio(4000), _motion(10), Wait(1500), _motion(15), Wait(240), _motion(75), *_WATCH, Wait(900)),
+        (GiveAudio(4000), Wait(1500), _motion(20), Wait(240), _motion(20, 60), *_WATCH, Wait(900)),
+    ),
+]
+
+_CORNERS: dict[str, list[ClientPlan]] = {
+    "C-ID": _ID,
+    "C-ID-NEW": _ID_NEW,
+    "C-MISMATCH": _MISMATCH,
+    "C-EARLY": _EARLY,
+    "C-INTERRUPT": _INTERRUPTS,
+    "C-PAUSE": _PAUSES,
+    "C-EMPTY": _EMPTY,
+    "C-EMPTY-STICKY": _EMPTY_STICKY,
+    "C-EMPTY-SCOPE": _EMPTY_SCOPE,
+    "C-EMPTY-MISMATCH": _EMPTY_MISMATCH,
+    "C-ABNORMAL": _ABNORMAL,
+    "C-STARVE": _STARVE,
+    "C-STATES": _STATES,
+    "C-UNKNOWN": _UNKNOWN,
+    "C-MATCH": _MATCH,
+    "C-SYNC": _SYNC,
+}
+
+
+def corners_of(rule_id: str) -> tuple[ClientPlan, ...]:
+    """Return the plans with the corners of the situation of this C rule."""
+    return tuple(_CORNERS.get(rule_id, ()))

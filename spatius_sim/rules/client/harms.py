@@ -1,0 +1,44 @@
+"""Whether motion and audio were harmed, told to the rule whose situation did it."""
+
+from collections.abc import Iterator
+
+from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.story.client_story import ClientStory
+
+
+def judge_motion(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
+    """Yield whether motion was still rendered, and near its place, after the situation of this rule came
+    up."""
+    tolerance = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
+    for observation in story.observations:
+        if observation.due is None:
+            continue
+        came_up = rule_id in observation.motion_situations
+        blamed = observation.motion_rule == rule_id
+        if observation.in_place(tolerance):
+            if came_up:
+                yield Kept()
+        elif blamed and came_up and observation.own and observation.controlled:
+            expected = f"keyframe {observation.due} at {observation.played} samples"
+            yield Broken(expected, f"keyframe {observation.own[-1]}", (observation.seq,))
+        elif blamed and observation.blank:
+            expected = f"keyframe {observation.due} of the motion that was given, or one before it"
+            yield Broken(expected, "nothing was rendered", (observation.previous_seq, observation.seq))
+
+
+def judge_audio(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
+    """Yield whether audio was played as it should after the situation of this rule came up: all of it, once,
+    and neither ahead of the clock nor behind it. Audio that was played to its end proves that the rule is
+    kept; audio that goes on without motion proves C-STARVE."""
+    for observation in story.observations:
+        if observation.audio_harm is not None:
+            if observation.audio_rule == rule_id and observation.conversation is not None:
+                seqs = observation.conversation.first_seq, observation.seq
+                yield Broken(*observation.audio_harm, seqs)
+        elif (
+            observation.audio_checked
+            and rule_id in observation.audio_situations
+            and (observation.starved if rule_id == "C-STARVE" else observation.over)
+        ):
+            yield Kept()

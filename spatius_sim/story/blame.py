@@ -1,0 +1,35 @@
+"""Says to which rule a harm belongs: to the situation that came up since all was seen to be well."""
+
+
+class Blame:
+    """Keeps the situations, each named by its rule, that may have caused a harm which is seen only later.
+
+    `open` are the situations since the client was last seen unharmed; `harmless` are those after which it was
+    seen unharmed before. `plain` is the rule to which a harm belongs if no situation came up."""
+
+    def __init__(self, plain: str) -> None:
+        self._plain = plain
+        self.open: set[str] = set()
+        self.harmless: set[str] = set()
+
+    def note(self, rule_id: str) -> None:
+        """Note that the situation of this rule came up."""
+        self.open.add(rule_id)
+
+    def forget(self, *rule_ids: str) -> None:
+        """Forget situations that can do no harm any more."""
+        self.open.difference_update(rule_ids)
+
+    def clear(self) -> None:
+        """Note that the client was seen unharmed: the situations so far did no harm."""
+        self.harmless |= self.open
+        self.open.clear()
+
+    @property
+    def rule_id(self) -> str:
+        """The rule to which a harm that is seen now belongs; "" if that is not certain. Of several situations
+        it is the one that was never seen to be harmless."""
+        suspects = self.open if len(self.open) == 1 else self.open - self.harmless
+        if not suspects:
+            return self._plain
+        return next(iter(suspects)) if len(suspects) == 1 else ""
