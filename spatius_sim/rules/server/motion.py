@@ -86,6 +86,8 @@ def motion_end(story: Story) -> Iterator[Kept | Broken]:
 def motion_count(story: Story) -> Iterator[Kept | Broken]:
     """Look at each answered request: the number of its keyframes fits the length of its audio."""
     for request in _answered_requests(story):
+        if not request.sample_rate:
+            continue  # A damaged tape: nobody was configured at no rate.
         samples = len(request.audio) // BYTES_PER_SAMPLE
         wanted_count = keyframe_count(samples, request.sample_rate)
         actual_count = sum(len(payload.response.keyframes) for payload in request.payloads)

@@ -1,5 +1,6 @@
 """The testee protocol's lines: what was written is read back, and nothing else passes for a message."""
 
+import json
 from contextlib import suppress
 
 import pytest
@@ -86,3 +87,9 @@ def test_reading_never_fails_otherwise(line: bytes) -> None:
     for read in (read_answer, read_request):
         with suppress(RemoteProtocolError):
             read(line)
+
+
+@pytest.mark.parametrize("rate", [0, -1, 2**40])
+def test_a_client_is_reset_to_no_impossible_rate(rate: int) -> None:
+    with pytest.raises(RemoteProtocolError, match="sample rate"):
+        read_request(json.dumps({"id": 1, "do": "reset", "sampleRate": rate}))
