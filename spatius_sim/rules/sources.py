@@ -22,6 +22,7 @@ _SOFTWARE = {
     "sdk-unit": ("the Server SDKs' unit tests", "https://pypi.org/project/spatius/"),
     "recording": ("a request that the vendor recorded and published", ""),
     "demos": ("the vendor's published relays and client apps", ""),
+    "proto3": ("the documentation of Protocol Buffers", "https://protobuf.dev/programming-guides/proto3/"),
     "changelog": ("the Web SDK's public changelog", ""),
 }
 _TAG = re.compile(rf"(?:seed|docs):[\w-]+|\b(?:{'|'.join(_SOFTWARE)})\b")
