@@ -275,7 +275,7 @@ class SkipsAfterGap(ClientDecoder):
         super()._play(conversation, passed_ns)
 
 
-class CutsHugeChunks(ClientDecoder):
+class CutsHugeAudio(ClientDecoder):
     """Takes the first MiB of a chunk alone."""
 
     def yield_audio_data(self, audio: bytes, end: bool = False) -> str:
@@ -371,7 +371,7 @@ class LosesFirstOfPayload(ClientDecoder):
         self._render = render
 
 
-class CutsLargePayloads(ClientDecoder):
+class CutsLargeMotion(ClientDecoder):
     """Takes 100 keyframes of a payload at most."""
 
     def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
@@ -416,11 +416,11 @@ EDGE_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
         PlaysFast,
         PlaysSlowly,
         SkipsAfterGap,
-        CutsHugeChunks,
+        CutsHugeAudio,
         PlaysSomeRatesFast,
     ),
     "C-UNKNOWN": (RefusesUnknownFieldsOfKeyframes,),
-    "C-MATCH": (LosesFirstOfPayload, CutsLargePayloads),
+    "C-MATCH": (LosesFirstOfPayload, CutsLargeMotion),
     "C-SYNC": (ShowsLateMotionFromItsBeginning, ForgetsLateMotion),
 }
 """Wrong clients by the rule that must name them."""
