@@ -34,8 +34,8 @@ def join_client(trace: Trace) -> ClientStory:
     for exchange in exchanges(trace):
         if exchange.answer.unimplemented:
             story.lacks.add(exchange.request.do)
-        elif exchange.request.do == "reset" or story.sample_rate:
-            # Before the client was reset to a sample rate, nothing can be said of its clock.
+        elif exchange.request.do in ("hello", "reset") or story.sample_rate:
+            # Until the client was reset to a sample rate, nothing can be said of its clock.
             ledger.add_exchange(exchange)
     return story
 
