@@ -17,11 +17,13 @@ from spatius_sim.protocol.console import (
     HttpAnswer,
     RequestRefusedError,
     TokenRequest,
+    UpgradeRefusedError,
     answer_bootstrap,
     check_expiry,
     console_refusal,
     read_token_request,
     token_answer,
+    token_in,
     upgrade_refusal,
 )
 
@@ -187,3 +189,23 @@ def test_bootstrap_names_a_region_and_the_time(asked: dict[str, str], current: s
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"region":7}', b"[" * 100_000])
 def test_a_malformed_bootstrap_request_is_refused(body: bytes) -> None:
     assert answer_bootstrap(body, 0).status == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "token"),
+    [
+        ('{"sessionToken": "t"}', "t"),
+        ("{}", ""),
+        ("[]", ""),
+        ("no JSON", ""),
+        ("[" * 100_000, ""),
+    ],
+)
+def test_a_token_is_read_from_the_answer_of_the_console(body: str, token: str) -> None:
+    assert token_in(HttpAnswer(200, body)) == token
+
+
+def test_a_refused_upgrade_says_how_it_was_refused() -> None:
+    refused = UpgradeRefusedError(HttpAnswer(402, "no credits\n"))
+    assert str(refused) == "the upgrade was refused: HTTP 402 no credits"
+    assert refused.answer.status == 402
