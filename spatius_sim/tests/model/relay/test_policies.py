@@ -24,7 +24,17 @@ from spatius_sim.tests.model.relay.dialogue import (
     told,
     whole_run,
 )
-from spatius_sim.wires.events import Audio, Failed, InterruptTurn, Motion, Note, Ready, Speak, SpeakEnd
+from spatius_sim.wires.events import (
+    Audio,
+    Failed,
+    InterruptTurn,
+    Motion,
+    Note,
+    PlayClip,
+    Ready,
+    Speak,
+    SpeakEnd,
+)
 
 SESSION = "session of ann"
 
@@ -188,3 +198,26 @@ def test_asks_no_session_again_that_went_silent() -> None:
     assert relay.upstream_silent(SESSION)[-1] == HangUp(SESSION)
     assert relay.upstream_silent(SESSION) == []
     assert ConnectUp(SESSION, 3600) in speak_a_turn(relay, SHORT)
+
+
+def test_gathers_speech_over_an_interrupt() -> None:
+    relay = new_relay(relay_with(gathers_speech=True))
+    assert relay.client_did(ANN, Speak(SHORT)) == []
+    relay.client_did(ANN, InterruptTurn())
+    audio = [e for e in told(relay.client_did(ANN, Speak(LONG, last=True))) if isinstance(e, Audio)]
+    assert b"".join(event.pcm for event in audio) == SHORT + LONG
+    assert told(relay.client_did(ANN, SpeakEnd())) == []
+
+
+def test_speaks_its_own_clip_when_it_is_asked_to() -> None:
+    relay = new_relay(relay_with(clip=LONG))
+    events = told(relay.client_did(ANN, PlayClip("welcome")))
+    assert b"".join(event.pcm for event in events if isinstance(event, Audio)) == LONG
+
+
+def test_takes_silence_for_the_end_of_speech() -> None:
+    relay = new_relay(relay_with(ends_speech_after=0.5))
+    commands = relay.client_did(ANN, Speak(LONG))
+    assert WatchSilence(UP, 0.5) in commands
+    ended = [event for event in told(relay.upstream_silent(UP)) if isinstance(event, Audio)]
+    assert ended[-1].last
