@@ -9,7 +9,7 @@ from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import Conversation, Story, Turn, bad_manners_since
 from spatius_sim.trace.events import Lane, Sent
 from spatius_sim.wires.events import Speak, SpeakEnd
-from spatius_sim.wires.features import AUDIO, PCM, STREAMING
+from spatius_sim.wires.features import AUDIO, PCM, STREAMING, TURN_IDS
 
 
 @rule(
@@ -101,6 +101,7 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
     while the client still speaks. Marks after a client misbehaved are left out if there are earlier marks:
     R-BADINPUT judges what follows."""
     until = bad_manners_since(story.trace)
+    named = TURN_IDS not in story.trace.header.lacks
     for turn in story.clean_turns:
         if turn.swallowed_by is not None:
             yield _wrongly_marked(turn, "its audio went on in an unmarked conversation", turn.swallowed_by)
@@ -108,7 +109,9 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
         without_audio = [c for c in turn.conversations if not c.pieces]
         spoken_until = _last_spoken_seq(story, turn)
         for conversation in with_audio:
-            marks = [mark for mark in conversation.marks if mark < until] or conversation.marks
+            # Without turn ids, a mark after the next turn began may be that of the next turn.
+            before = until if named else min(until, turn.until_seq)
+            marks = [mark for mark in conversation.marks if mark < before] or conversation.marks
             last = max((p.seq for p in conversation.pieces if p.turn in (None, turn)), default=0)
             if len(marks) != 1:
                 actual = f"it was marked {len(marks)} times" if marks else "it was never marked"

@@ -11,7 +11,7 @@ from spatius_sim.story.heard import client_hears
 from spatius_sim.story.join_turns import Story, Turn
 from spatius_sim.trace.decoder_events import AudioOnlyEntered, MotionDiscarded, PlaybackState
 from spatius_sim.wires.events import Audio, Motion
-from spatius_sim.wires.features import OWN_STREAM, SEVERAL_TURNS
+from spatius_sim.wires.features import OWN_STREAM, SEVERAL_TURNS, TURN_IDS
 
 _AN_HOUR_NS = 3_600_000_000_000
 """Longer than any turn, so that playback is run to its end."""
@@ -41,9 +41,13 @@ _AN_HOUR_NS = 3_600_000_000_000
 def conversation(story: Story) -> Iterator[Kept | Broken]:
     """Look at each clean turn: the reference decoder plays its audio with all its motion, then is idle. The
     rule is also broken if a turn's audio never went up, and another turn was served. A turn of silence is
-    not judged then: a relay need not pass silence on (ASSUMED)."""
+    not judged then: a relay need not pass silence on (ASSUMED). Without turn ids, the turn after a failure is
+    not judged: no document says how a client tells what is left of the failed turn from it."""
     any_served = any(turn.payloads for turn in story.turns)
+    named = TURN_IDS not in story.trace.header.lacks
     for turn in story.clean_turns:
+        if not named and turn.before is not None and turn.before.failures:
+            continue
         expected_motion = story.arrived_during(turn) if story.upstream_unseen else turn.payloads
         if turn.conversations and expected_motion:
             yield _play_turn(story, turn)

@@ -18,6 +18,7 @@ from spatius_sim.miniatures.wrong_relays import (
     SwapsPayloads,
 )
 from spatius_sim.model.relay.commands import RelayCommand, Tell
+from spatius_sim.model.relay.policy import MotionStart, RelayPolicy
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.rules.catalogue import RULES, rules_for
@@ -46,7 +47,9 @@ def stack(loop: VirtualLoop) -> Iterator[AsyncExitStack]:
 
 
 class SendsAudioWhole(PlainRelay):
-    """Sends a turn's audio in one piece, as soon as it has all of it."""
+    """Sends a turn's audio in one piece, as soon as it has all of it, and its motion after that."""
+
+    policy = RelayPolicy(motion_start=MotionStart.AFTER_AUDIO)
 
     def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
         self._kept = getattr(self, "_kept", {})
@@ -54,7 +57,9 @@ class SendsAudioWhole(PlainRelay):
         return []
 
     def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
-        return [Tell(turn.client, Audio(self._kept.pop(turn.name), last=True, turn_id=turn.name))]
+        turn.audio_ended = True
+        motion, turn.held_until_audio_end = turn.held_until_audio_end, []
+        return [Tell(turn.client, Audio(self._kept.pop(turn.name), last=True, turn_id=turn.name)), *motion]
 
 
 HONEST: dict[str, type[PlainRelay]] = {

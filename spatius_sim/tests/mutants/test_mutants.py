@@ -42,7 +42,7 @@ KILLED_BY = [
     (cell("playback_table", "(IDLE, AUDIO): PLAYING -> PAUSED"), "C-STARVE"),
     (changed("decoder", "conversation.ended = conversation.ended or end", "pass"), "C-ID-NEW"),
     (
-        changed("relay", "AudioInput(turn.req_id, end=True)", "AudioInput(turn.req_id, end=False)"),
+        changed("relay", "AudioInput(turn.req_id, padding, end=True)", "AudioInput(turn.req_id, padding)"),
         "U-AUDIO-END",
     ),
     (changed("session", "return Send(raw, req_id)", "return Send(raw[:-1], req_id)"), "S-MOTION-END"),
