@@ -131,5 +131,5 @@ def _report_rule(summary: Summary, outcome: RuleOutcome) -> JudgedRule:
         failure=outcome.failure,
         measurements=outcome.measurements,
         unit=outcome.unit,
-        known=summary.known.get(outcome.rule_id, "") if outcome in summary.known_failures else "",
+        known=summary.known[outcome.rule_id] if summary.tolerates(outcome) else "",
     )

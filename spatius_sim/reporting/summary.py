@@ -140,6 +140,13 @@ class Summary:
         """The failed rules that a baseline tolerates."""
         return [outcome for outcome in self.with_verdict(Verdict.FAILED) if outcome.rule_id in self.known]
 
+    def tolerates(self, outcome: RuleOutcome) -> bool:
+        """Whether a baseline tolerates what was seen broken, be it seen again or not."""
+        seen_broken = outcome.verdict is Verdict.FAILED or (
+            outcome.verdict is Verdict.INCONCLUSIVE and outcome.failure is not None
+        )
+        return seen_broken and outcome.rule_id in self.known
+
     @property
     def decided(self) -> bool:
         """Whether any rule passed, or failed in a way that the baseline tolerates."""
