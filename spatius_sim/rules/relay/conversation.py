@@ -48,6 +48,8 @@ def conversation(story: Story) -> Iterator[Kept | Broken]:
     for turn in story.clean_turns:
         if not named and turn.before is not None and turn.before.failures:
             continue
+        if story.upstream_unseen and turn.before is not None and turn.before.abandoned:
+            continue  # What is in flight of a turn that was cut off cannot be told from this turn's motion.
         expected_motion = story.arrived_during(turn) if story.upstream_unseen else turn.payloads
         if turn.conversations and expected_motion:
             yield _play_turn(story, turn)
