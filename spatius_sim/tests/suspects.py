@@ -78,9 +78,9 @@ class Suspect:
 
     @property
     def lacks(self) -> frozenset[str]:
-        """Return the features that its wire cannot carry."""
+        """Return the features that its wire cannot carry, or that it declares to lack itself."""
         if self.kind != "relay":
-            return frozenset()
+            return frozenset(getattr(self.brain, "lacks", ()))
         return find_wire(self.wire).lacks | ({CLIENT_AUDIO} if self.plays_clips else set())
 
     @property

@@ -23,7 +23,7 @@ TIMEOUT = 120
 def test_a_hostile_relay_reaches_neither_the_log_nor_a_report(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "spatius_sim", "verify", TARGET]
     command += ["--target-cmd", shlex.join([sys.executable, str(RELAY), "{port}"]), "--profile", "smoke"]
-    command += ["--rule", RULE, "--settle", "0.4", "--report-dir", "all"]
+    command += ["--rule", RULE, "--settle", "1", "--report-dir", "all"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT)
     log = ran.stdout + ran.stderr
     assert ran.returncode == 1, log

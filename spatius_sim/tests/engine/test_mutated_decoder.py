@@ -70,7 +70,7 @@ MUTATIONS: dict[str, list[tuple[str, str]]] = {
     "C-NOEND": [("if conversation.ended and conversation.played == end", "if conversation.played == end")],
     "C-STARVE": [("self._mode is StarvationMode.AUDIO_INDEPENDENT or conversation", "conversation")],
     "C-STATES": [("            self._change(PlaybackEvent.PLAYBACK_END, StateReason.PLAYBACK_END)\n", "")],
-    "C-UNKNOWN": [("isinstance(message, MotionResponse):", "payload[-5:] != b'later' and message:")],
+    "C-UNKNOWN": [("isinstance(message, MotionResponse):", "message and b'later' not in payload:")],
     "C-MATCH": [
         ("conversation.motion.append(message.keyframes)", "conversation.motion.insert(0, message.keyframes)")
     ],

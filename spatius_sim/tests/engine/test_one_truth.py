@@ -196,7 +196,7 @@ def test_a_relay_that_cannot_be_started_is_told_with_its_cause(front: str, tmp_p
 @fronts
 def test_a_known_failure_that_is_judged_alone_is_no_new_one(front: str, tmp_path: Path) -> None:
     (tmp_path / "known.yaml").write_text(
-        "known-failures:\n  C-EMPTY:\n    reason: ours\n    fails-with: 0 samples\n"
+        "known-failures:\n  C-EMPTY:\n    reason: ours\n    fails-with: idle after 0\n"
     )
     arguments = (REPORTS, "--baseline=known.yaml", "--rule=C-EMPTY")
     ended, output = run(tmp_path, *arguments, subject=f"--client={BAD}", front=front)

@@ -31,13 +31,17 @@ DISTURBED = Plan(((TURN, INTERRUPTED, LONG),))
 
 
 class LosesBehindAnInterrupt(LosesLastPayload):
-    """Drops the last payload of every long turn once its client has interrupted one, `losses` at most."""
+    """Drops the last payload of every long turn, `losses` at most, once a client has interrupted one, or has
+    done so as many times in succession as `interrupts` says."""
 
+    interrupts = 1
     lossy = False
     losses = 1_000
+    _interrupted = 0
 
     def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        self.lossy = self.lossy or isinstance(action, InterruptTurn)
+        self._interrupted = self._interrupted + 1 if isinstance(action, InterruptTurn) else 0
+        self.lossy = self.lossy or self._interrupted == self.interrupts
         return super().client_did(client, action)
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
@@ -45,6 +49,12 @@ class LosesBehindAnInterrupt(LosesLastPayload):
             self.losses -= 1
             return super().motion_down(turn, raw, message)
         return PlainRelay.motion_down(self, turn, raw, message)
+
+
+class LosesBehindTwoInterrupts(LosesBehindAnInterrupt):
+    """Needs what only the plans of R-STALE hold: a client that interrupts a turn twice."""
+
+    interrupts = 2
 
 
 class LosesOneBehindAnInterrupt(LosesBehindAnInterrupt):
