@@ -42,6 +42,10 @@ def shortest_failing(
     return plan
 
 
+DrawnPlans = dict[tuple[SearchStrategy[P], int, int], tuple[P, ...]]
+"""The plans that were drawn from a strategy, by the strategy, the number of examples and the seed."""
+
+
 def smallest_failing(
     plans: SearchStrategy[P],
     fails: Callable[[P], bool],
@@ -50,16 +54,24 @@ def smallest_failing(
     examples: int,
     from_seed: int,
     shrink_seconds: float = SHRINK_SECONDS,
+    drawn: DrawnPlans[P] | None = None,
 ) -> P | None:
     """Return the smallest plan found for which `fails` is true; None if all of `examples` drawn plans pass.
 
     The plans in `sure` are tried first, and are not made smaller. Each plan is tried once and its verdict is
-    kept, so that a subject that behaves differently the second time cannot confuse the search.
+    kept, so that a subject that behaves differently the second time cannot confuse the search. In `drawn`
+    earlier searches have left the plans that they drew: many rules share a strategy, and the same seed draws
+    the same plans from it.
     """
     for plan in sure:
         if fails(plan):
             return plan
+    drawn = {} if drawn is None else drawn
+    source = (plans, examples, from_seed)
+    if source in drawn and not any(map(fails, drawn[source])):
+        return None
     verdicts: dict[P, bool] = dict.fromkeys(sure, False)
+    tried: dict[P, None] = {}
     smallest: list[P] = []
     deadline = float("inf")
 
@@ -79,6 +91,7 @@ def smallest_failing(
     def try_plan(plan: P) -> None:
         """Raise _PlanFailedError if the plan fails. Each plan is run once, and none after the deadline."""
         nonlocal deadline
+        tried[plan] = None
         if plan not in verdicts:
             verdicts[plan] = time.monotonic() < deadline and fails(plan)
         if verdicts[plan]:
@@ -91,6 +104,7 @@ def smallest_failing(
             try_plan()
     except _PlanFailedError:
         return smallest[0]
+    drawn[source] = tuple(tried)
     return None
 
 

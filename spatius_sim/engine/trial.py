@@ -11,7 +11,7 @@ from hypothesis.strategies import SearchStrategy
 
 from spatius_sim import __version__
 from spatius_sim.engine.evidence import failure_of, sign_of_trouble, what_was_seen
-from spatius_sim.engine.plan_search import SHRINK_SECONDS, P, shortest_failing, smallest_failing
+from spatius_sim.engine.plan_search import SHRINK_SECONDS, DrawnPlans, P, shortest_failing, smallest_failing
 from spatius_sim.engine.signs_of_life import may_be_dead, shows_life, waits_for_turns, without_life
 from spatius_sim.net.client.testee import TesteeError
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
@@ -93,6 +93,7 @@ class Trial(Generic[P]):
     """Why each trace could not be saved, if any."""
     smallest: dict[str, P] = field(default_factory=dict)
     """The smallest failing plan of each rule that failed."""
+    _drawn_plans: DrawnPlans[P] = field(default_factory=dict)
     _judgements: dict[P, dict[str, Judgement]] = field(default_factory=dict)
     """What each rule said of each plan that was run, by rule id."""
     _silent_plans: set[P] = field(default_factory=set)
@@ -166,6 +167,7 @@ class Trial(Generic[P]):
                 examples=examples,
                 from_seed=self.seed,
                 shrink_seconds=self.shrink_seconds,
+                drawn=self._drawn_plans,
             )
             return None if plan is None else shortest_failing(plan, fails, self.shorter, self.shrink_seconds)
 

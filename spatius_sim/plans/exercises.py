@@ -1,5 +1,6 @@
 """Returns the plans that exercise a rule."""
 
+from functools import cache
 from typing import Any, NamedTuple
 
 from hypothesis.strategies import SearchStrategy, just, one_of
@@ -82,10 +83,20 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
         return Exercise(client_plans_exercising(rule_id), corners_of(rule_id))
     exercise = _PLANS_BY_RULE.get(rule_id)
     if exercise is None and find_rule(rule_id).subject == "relay":
-        slowed = fault_plans.with_slow_server(alone_or_not())
-        strategies = (conversations(), crowds(), behaviour_plans.interrupted_turns(), slowed)
-        more = (combined_faults(), long_speeches()) if thorough else ()
-        exercise = Exercise(one_of(*strategies, *more), _RARE_SPEECH)
+        exercise = _ordinary_exercise(thorough=thorough)
     if exercise is None:
-        exercise = audible_conversations()
+        exercise = _AUDIBLE_CONVERSATIONS
     return exercise if isinstance(exercise, Exercise) else Exercise(exercise)
+
+
+_AUDIBLE_CONVERSATIONS = audible_conversations()
+
+
+@cache
+def _ordinary_exercise(*, thorough: bool) -> Exercise:
+    """Return the exercise of the relay rules that need no plans of their own. It is the same object for all
+    of them, so that a search knows that the same plans would be drawn."""
+    slowed = fault_plans.with_slow_server(alone_or_not())
+    strategies = (conversations(), crowds(), behaviour_plans.interrupted_turns(), slowed)
+    more = (combined_faults(), long_speeches()) if thorough else ()
+    return Exercise(one_of(*strategies, *more), _RARE_SPEECH)

@@ -26,7 +26,7 @@ from spatius_sim.trace.known_secrets import MOST_SECRETS, KnownSecrets
 from spatius_sim.trace.reading import read_frame
 from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
 from spatius_sim.wires import Wire
-from spatius_sim.wires.events import RelayEvent
+from spatius_sim.wires.events import RelayEvent, Speak
 
 _HANDSHAKE_EVENTS = 3
 """The events of a complete handshake: opened, configuration, confirmation."""
@@ -270,6 +270,9 @@ class Recorder:
         """Return the frame with stars in place of secrets, and its decoded value. Secrets in the
         configuration of an egress are learnt."""
         value = self._read(lane, raw, sent=sent)
+        if sent and isinstance(value, Speak) and self.wire is not None and not self.wire.declaration:
+            # The kit's own speech holds no secrets, unless a declared wire adds a login to each message.
+            return raw, value
         if isinstance(raw, str):
             clean: str | bytes = self.secrets.text(raw)
         elif lane is Lane.UPSTREAM:

@@ -76,7 +76,8 @@ class JsonEnvelope:
             case Start():
                 return ()
             case Speak(pcm, last):
-                speech = json.dumps({"type": "mic_audio", "audio": base64_text(pcm)})
+                # Base64 needs no escapes, so the JSON encoder need not read it.
+                speech = f'{{"type": "mic_audio", "audio": "{base64_text(pcm)}"}}'
                 end = self.write_client(SpeakEnd()) if last else ()
                 return (speech, *end) if pcm or not last else end
             case SpeakEnd():
@@ -102,8 +103,8 @@ def _write_event(event: RelayEvent) -> str:
             avatar = {"outputSampleRate": output_rate, "inputSampleRate": input_rate}
             return json.dumps({"type": "ready", "sessionId": session_id, "avatar": avatar})
         case Audio(pcm, last, turn_id):
-            audio = {"type": "avatar_audio", "audio": base64_text(pcm), "isLast": last}
-            return json.dumps(audio | _turn_field(turn_id))
+            rest = json.dumps({"isLast": last} | _turn_field(turn_id))
+            return f'{{"type": "avatar_audio", "audio": "{base64_text(pcm)}", {rest[1:]}'
         case Motion(payloads, last, turn_id):
             frames = [base64_text(payload) for payload in payloads]
             motion = {"type": "avatar_frames", "frames": frames, "isLast": last}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis.strategies import SearchStrategy
 
-from spatius_sim.engine.plan_search import smallest_failing
+from spatius_sim.engine.plan_search import DrawnPlans, smallest_failing
 from spatius_sim.model.scenario.scenario import Fault, Moment, Scenario, Stall, When
 from spatius_sim.plans.draw_server_faults import server_failures
 from spatius_sim.plans.draw_turns import audible_conversations, conversations, crowds, long_speeches
@@ -130,6 +130,30 @@ def test_plans_that_are_sure_come_first_and_are_not_cut_down() -> None:
 
     assert smallest_failing(conversations(), fails, sure=(first, second), examples=9, from_seed=1) == second
     assert tried == [first, second]
+
+
+def test_a_strategy_that_was_drawn_from_is_asked_again_only_for_a_smaller_plan() -> None:
+    asked: list[Plan] = []
+    tried: list[Plan] = []
+
+    def note(plan: Plan) -> Plan:
+        asked.append(plan)
+        return plan
+
+    def passes(plan: Plan) -> bool:
+        tried.append(plan)
+        return False
+
+    plans = conversations().map(note)
+    drawn: DrawnPlans[Plan] = {}
+    assert smallest_failing(plans, passes, examples=9, from_seed=1, drawn=drawn) is None
+    times, first_tried = len(asked), tried.copy()
+    assert smallest_failing(plans, passes, examples=9, from_seed=1, drawn=drawn) is None
+    assert len(asked) == times
+    assert tried == first_tried * 2 != []
+    last = first_tried[-1]
+    assert smallest_failing(plans, last.__eq__, examples=9, from_seed=1, drawn=drawn) == last
+    assert len(asked) > times
 
 
 def test_silence_and_a_long_pause_are_zeros() -> None:

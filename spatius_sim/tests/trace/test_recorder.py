@@ -28,6 +28,7 @@ from spatius_sim.trace.events import (
     TraceHeader,
 )
 from spatius_sim.trace.recorder import NullSink, Recorder
+from spatius_sim.wires.events import Speak
 from spatius_sim.wires.json_envelope import JsonEnvelope
 
 HEADER = TraceHeader("relay", "", 0, "", "0")
@@ -172,6 +173,23 @@ def test_a_frame_to_a_client_holds_no_secret() -> None:
     recorder.secret_reference("token", SECRET)
     recorder.record_sent(Lane.DOWNSTREAM, "c", SECRET.encode())
     assert SECRET not in str(recorder.finish())
+
+
+class Declared(JsonEnvelope):
+    """A wire that a team has declared, and that can bear a login in each message."""
+
+    declaration = "a YAML"
+
+
+def test_speech_on_a_declared_wire_is_searched_for_secrets() -> None:
+    recorder = Recorder(count().__next__, wire=Declared())
+    recorder.start(HEADER)
+    recorder.secret_reference("token", SECRET)
+    recorder.record_sent(Lane.DOWNSTREAM, "c", f'{{"type": "mic_audio", "audio": "", "login": "{SECRET}"}}')
+    (_, event) = recorder.finish().events
+    assert isinstance(event.what, Sent)
+    assert isinstance(event.what.value, Speak)
+    assert SECRET not in str(event)
 
 
 def test_a_trace_that_is_flooded_takes_nothing_more() -> None:
