@@ -60,8 +60,8 @@ class GreetsLate(PlainRelay):
         self._to_greet: dict[str, str] = {}
         """The clients that wait for their greeting, by the name of what is watched meanwhile."""
 
-    def client_came(self, client: str, session_key: str = "") -> list[RelayCommand]:
-        self.clients.append(client)
+    def client_came(self, client: str, session_key: str = "", sample_rate: int = 0) -> list[RelayCommand]:
+        super().client_came(client, session_key, sample_rate)
         self._to_greet[f"greeting of {client}"] = client
         return [WatchSilence(f"greeting of {client}", self.greets_after)]
 

@@ -54,18 +54,22 @@ class MiniatureRelay:
         self._clients[client] = outbox
         sending = asyncio.create_task(self._send_all(socket, outbox))
         headers = socket.request.headers if socket.request is not None else {}
-        greeting = self._brain.client_came(client, headers.get("X-Session-Key", ""))
+        started = False
         try:
-            if self._waits_for_start and not isinstance(self._wire.read_client(await socket.recv()), Start):
+            start = self._wire.read_client(await socket.recv()) if self._waits_for_start else Start(0)
+            if not isinstance(start, Start):
                 return
-            self._carry_out(greeting)
+            started = True
+            session_key = headers.get("X-Session-Key", "")
+            self._carry_out(self._brain.client_came(client, session_key, start.sample_rate))
             async for frame in socket:
                 action = self._wire.read_client(frame)
                 self._carry_out(self._brain.client_did(client, action))
         except ConnectionClosed:
             pass
         finally:
-            self._carry_out(self._brain.client_left(client))
+            if started:
+                self._carry_out(self._brain.client_left(client))
             del self._clients[client]
             sending.cancel()
 

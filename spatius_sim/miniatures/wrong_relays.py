@@ -8,6 +8,7 @@ from spatius_sim.model.relay.relay import (
     SAMPLE_RATE,
     TOKEN_LIFE_SECONDS,
     PlainRelay,
+    RelaySession,
     RelayTurn,
     turn_name,
 )
@@ -140,15 +141,24 @@ class TriesOddRate(PlainRelay):
 
     policy = RelayPolicy(attempts=2)
 
-    def sample_rate(self, attempt: int) -> int:
-        return 11025 if attempt == 0 else SAMPLE_RATE
+    def sample_rate(self, session: RelaySession) -> int:
+        return 11025 if session.attempt == 0 else super().sample_rate(session)
 
 
 class ConfiguresHalfTheRate(PlainRelay):
-    """Configures 8,000 Hz for speech of 16,000 Hz, and passes the same bytes on."""
+    """Configures half the rate of the speech, and passes the same bytes on."""
 
-    def sample_rate(self, attempt: int) -> int:
-        return SAMPLE_RATE // 2
+    def sample_rate(self, session: RelaySession) -> int:
+        return super().sample_rate(session) // 2
+
+
+class HearsOneRate(PlainRelay):
+    """Configures 16,000 Hz whatever rate its client names, and passes the same bytes on."""
+
+    wire = "binary-header"
+
+    def sample_rate(self, session: RelaySession) -> int:
+        return SAMPLE_RATE
 
 
 class NeverEndsUpstream(PlainRelay):
@@ -172,7 +182,7 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "U-TOKEN": (AsksForTwoDays,),
     "U-CONFIGURE": (TriesOddRate,),
     "U-AUDIO-END": (NeverEndsUpstream,),
-    "U-RATE": (ConfiguresHalfTheRate,),
+    "U-RATE": (ConfiguresHalfTheRate, HearsOneRate),
     **FAULT_MINIATURES,
     **BEHAVIOUR_MINIATURES,
 }

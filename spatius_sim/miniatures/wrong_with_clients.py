@@ -97,10 +97,10 @@ class DemandsCredentials(PlainRelay):
         super().__init__(api_key, new_id)
         self._refused: set[str] = set()
 
-    def client_came(self, client: str, session_key: str = "") -> list[RelayCommand]:
+    def client_came(self, client: str, session_key: str = "", sample_rate: int = 0) -> list[RelayCommand]:
         if not session_key:
             self._refused.add(client)
-        return super().client_came(client, session_key)
+        return super().client_came(client, session_key, sample_rate)
 
     def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
         if client in self._refused:

@@ -22,6 +22,7 @@ from spatius_sim.plans.draw_turns import (
     long_speeches,
 )
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, SCARCELY_A_WORD, Plan, TurnPlan
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.rules.catalogue import find_rule
 
 
@@ -35,6 +36,12 @@ class Exercise(NamedTuple):
 
 
 _THREE_SECONDS = TurnPlan(3 * PLAN_SAMPLE_RATE, 3200)
+
+_OTHER_RATES = tuple(
+    Plan(((TurnPlan(3 * rate, rate // 5 * BYTES_PER_SAMPLE),),), sample_rate=rate)
+    for rate in (24_000, 48_000)
+)
+"""For relays whose wire can say the rate: that of most synthesised speech, and the highest."""
 
 _RARE_SPEECH = (*ODD_CHUNKS, *PAUSES_BETWEEN_CHUNKS, *INTERRUPTED_BEFORE_SPEECH)
 
@@ -52,7 +59,7 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "R-TOKENLESS": Exercise(behaviour_plans.credentials(), most=1),
     "U-TOKEN-FRESH": conversations(least_turns=2) | crowds(),
     "U-AUDIO-ALIGNED": Exercise(conversations(), (SCARCELY_A_WORD,), most=4),
-    "U-RATE": Exercise(conversations(), (Plan(((_THREE_SECONDS, _THREE_SECONDS),)),), most=4),
+    "U-RATE": Exercise(conversations(), (Plan(((_THREE_SECONDS, _THREE_SECONDS),)), *_OTHER_RATES), most=4),
     "U-TURN-ID": Exercise(behaviour_plans.turns_cut_off_or_not(), most=10),
     "R-TURNS": conversations(least_turns=2),
     "R-ISOLATION": Exercise(behaviour_plans.all_crowds(), most=12),

@@ -110,7 +110,7 @@ class Plan:
     With `step` each client waits for the others before its next turn. The `probes` are for a Motion Server
     under test and come before all turns; its sessions are configured at `sample_rate` Hz. For a relay under
     test, our Motion Server plays the scenario `motion_server`; with `bears_credentials` the last client has
-    Spatius credentials.
+    Spatius credentials. If the wire can say the rate, its clients speak at `sample_rate` Hz.
     """
 
     clients: tuple[tuple[TurnPlan, ...], ...]

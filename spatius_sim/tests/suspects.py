@@ -46,6 +46,8 @@ from spatius_sim.wires.features import CLIENT_AUDIO
 
 ENDS_BY_SILENCE_WIRE = Path(__file__).parent / "wires" / "ends_by_silence.yaml"
 _OPENING_SECONDS = 10.0
+_WIRE = "json-envelope"
+"""The wire of a relay that names none."""
 NOWHERE = "http://127.0.0.1:9"
 """The address of a server in virtual time, which nobody connects to. On this machine its clock is ours."""
 
@@ -66,14 +68,14 @@ class Suspect:
     kind: str
     brain: type[Any]
     rule_id: str = ""
-    wire: str = "json-envelope"
+    wire: str = _WIRE
     talkative: bool = False
     policy: str = ""
 
     @property
     def name(self) -> str:
         """Return what tables call it."""
-        wire = "" if self.wire == "json-envelope" else f" on {Path(self.wire).stem}"
+        wire = "" if self.wire == _WIRE else f" on {Path(self.wire).stem}"
         return f"{self.policy or self.brain.__name__}{wire}{', talkative' if self.talkative else ''}"
 
     @property
@@ -91,7 +93,12 @@ class Suspect:
 
 
 def _wrong(kind: str, miniatures: Mapping[str, Sequence[type[Any]]]) -> list[Suspect]:
-    return [Suspect(kind, brain, rule_id) for rule_id, brains in miniatures.items() for brain in brains]
+    """Return the miniatures of a kind; one whose fault shows on one wire alone names this wire."""
+    return [
+        Suspect(kind, brain, rule_id, wire=getattr(brain, "wire", _WIRE))
+        for rule_id, brains in miniatures.items()
+        for brain in brains
+    ]
 
 
 WRONG = [

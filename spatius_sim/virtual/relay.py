@@ -42,32 +42,36 @@ class VirtualRelay:
         ours, theirs = open_connection(link)
         name = f"c{next(self._numbers)}"
         client = self._clients[name] = _Client(name, ours)
-        greeting = self._brain.client_came(name, session_key)
-        ours.on_frame = lambda frame: self._receive(client, frame, greeting)
+        client.session_key = session_key
+        ours.on_frame = lambda frame: self._receive(client, frame)
         ours.on_over = lambda code, reason: self._lose_client(name)
         ours.on_writable = self._send_waiting
         if not self._waits_for_start:
-            client.started = True
-            self._carry_out(greeting)
+            self._start(client)
         return theirs
 
-    def _receive(self, client: "_Client", frame: Frame, greeting: list[RelayCommand]) -> None:
-        """Give a client's action to the brain. If the wire demands Start first, the greeting waits for it. A
+    def _start(self, client: "_Client", sample_rate: int = 0) -> None:
+        """Give the client to the brain, with the rate of its speech in Hz (0: it named none)."""
+        client.started = True
+        self._carry_out(self._brain.client_came(client.name, client.session_key, sample_rate))
+
+    def _receive(self, client: "_Client", frame: Frame) -> None:
+        """Give a client's action to the brain. If the wire demands Start first, the brain waits for it. A
         client that sends anything else first is hung up on."""
         self._loop.note_activity("the relay")
         action = self._wire.read_client(frame)
         if client.started:
             self._carry_out(self._brain.client_did(client.name, action))
         elif isinstance(action, Start):
-            client.started = True
-            self._carry_out(greeting)
+            self._start(client, action.sample_rate)
         else:
             client.end.close()
 
     def _lose_client(self, name: str) -> None:
         """Drop a client that has left."""
         self._loop.note_activity("the relay")
-        self._carry_out(self._brain.client_left(name))
+        if self._clients[name].started:
+            self._carry_out(self._brain.client_left(name))
         del self._clients[name]
         self._send_waiting()
 
@@ -183,6 +187,7 @@ class _Client:
 
     def __init__(self, name: str, end: MemoryEnd) -> None:
         self.name, self.end = name, end
+        self.session_key = ""
         self.started = False
         self.outbox: deque[tuple[float, Frame] | None] = deque()
 

@@ -99,6 +99,8 @@ class PlainRelay:
         if policy is not None:
             self.policy = policy
         self.clients: list[str] = []
+        self.rates: dict[str, int] = {}
+        """The sample rates in Hz that clients have named; SAMPLE_RATE is that of all others."""
         self.sessions: dict[str, RelaySession] = {}
         self._speaking: dict[str, RelayTurn] = {}
         self._spoken: dict[str, int] = {}
@@ -111,15 +113,16 @@ class PlainRelay:
     def greet(self, client: str) -> list[RelayCommand]:
         """Return the greeting for a client that has connected: the sample rates. No greeting if the policy
         has none."""
-        return [Tell(client, Ready(client, SAMPLE_RATE, SAMPLE_RATE))] if self.policy.greets else []
+        rate = self.rates.get(client, SAMPLE_RATE)
+        return [Tell(client, Ready(client, rate, rate))] if self.policy.greets else []
 
     def token_life(self, attempt: int) -> int:
         """Return for how many seconds a new token is to be valid; `attempt` counts from 0."""
         return TOKEN_LIFE_SECONDS
 
-    def sample_rate(self, attempt: int) -> int:
-        """Return the sample rate in Hz with which a session is configured; `attempt` counts from 0."""
-        return SAMPLE_RATE
+    def sample_rate(self, session: RelaySession) -> int:
+        """Return the sample rate in Hz with which a session is configured: that of its client's speech."""
+        return self.rates.get(session.client, SAMPLE_RATE)
 
     def connect_up(self, session: RelaySession) -> list[RelayCommand]:
         """Return the commands that open this upstream session, for the first time or again."""
@@ -182,16 +185,20 @@ class PlainRelay:
 
     # Events.
 
-    def client_came(self, client: str, session_key: str = "") -> list[RelayCommand]:
+    def client_came(self, client: str, session_key: str = "", sample_rate: int = 0) -> list[RelayCommand]:
         """Add a client that has connected, and return the greeting. `session_key` is what the client sent
-        along; an honest relay does not use it."""
+        along; an honest relay does not use it. `sample_rate` is that of its speech in Hz, 0 if it named
+        none."""
         self.clients.append(client)
+        if sample_rate:
+            self.rates[client] = sample_rate
         return self.greet(client)
 
     def client_left(self, client: str) -> list[RelayCommand]:
         """Remove a client that has disconnected, and drop its turn. Return the commands that close its
         upstream sessions."""
         self.clients.remove(client)
+        self.rates.pop(client, None)
         self._gathered.pop(client, None)
         commands = self._drop(client)
         for session in self._sessions_of(client):
@@ -233,7 +240,7 @@ class PlainRelay:
         session = self.sessions.get(upstream)
         if session is None:
             return [HangUp(upstream)]
-        return [SendUp(upstream, ConfigureSession(self.sample_rate(session.attempt)))]
+        return [SendUp(upstream, ConfigureSession(self.sample_rate(session)))]
 
     def upstream_said(self, upstream: str, raw: bytes, value: Message | Undecodable) -> list[RelayCommand]:
         """Return the commands that follow from a frame of Motion Server; `value` is the frame `raw` as it was

@@ -23,9 +23,11 @@ from spatius_sim.trace.events import (
     WaitEnded,
 )
 from spatius_sim.wires import Wire
-from spatius_sim.wires.events import InterruptTurn, Ready, Speak, SpeakEnd
+from spatius_sim.wires.events import Failed, InterruptTurn, Ready, Speak, SpeakEnd
 from spatius_sim.wires.features import INTERRUPTS, SEVERAL_TURNS
 
+_REFUSAL_SECONDS = 1.0
+"""How long a relay that does not greet is given to refuse an unusual sample rate."""
 _CUE_SECONDS = 1.0
 """A client stops waiting for its cue after this many seconds without a sign of life."""
 
@@ -39,7 +41,8 @@ answered."""
 
 @dataclass(slots=True)
 class Speaker:
-    """Speaks the turns of one client to a relay, at `sample_rate` in Hz.
+    """Speaks the turns of one client to a relay, at `sample_rate` in Hz, or at the rate that the greeting
+    asks for.
 
     `lacks`: the features that the relay lacks. `greeting_seconds`: how long Ready is waited for on each
     connection; 0 if the relay does not greet. `settling`: how long the relay may be silent.
@@ -71,9 +74,19 @@ class Speaker:
     """Whether the previous turn was cut off, or did not come to its end."""
 
     async def begin(self) -> None:
-        """Send the wire's start message on a new connection, read the greeting, and keep the session id."""
-        greeting = await self.client.start(PLAN_SAMPLE_RATE, self.greeting_seconds)
+        """Send the wire's start message on a new connection, read the greeting, and keep the session id. No
+        document says that a relay must take every sample rate: if it refuses this one, connect again, and
+        speak at the usual one."""
+        is_usual = self.sample_rate == PLAN_SAMPLE_RATE
+        seconds = self.greeting_seconds or (0.0 if is_usual else _REFUSAL_SECONDS)
+        greeting = await self.client.start(self.sample_rate, seconds)
         self._session_id = greeting.session_id if isinstance(greeting, Ready) else ""
+        if isinstance(greeting, Ready):
+            self.sample_rate = greeting.input_sample_rate or self.sample_rate
+        elif not is_usual and (isinstance(greeting, Failed) or self.client.was_hung_up_on):
+            self.sample_rate = PLAN_SAMPLE_RATE
+            await self.client.renew()
+            await self.begin()
 
     async def speak(
         self, number: int, turn: TurnPlan, pcm: bytes, others_through: asyncio.Event | None = None
@@ -101,7 +114,7 @@ class Speaker:
         if turn.cue == WHOLE_TURN:
             # After a failure, a relay may pause before it asks Motion Server again.
             settling = self.recovering if self._recovering else self._settling_for(turn)
-            speech_seconds = len(pcm) / BYTES_PER_SAMPLE / PLAN_SAMPLE_RATE
+            speech_seconds = len(pcm) / BYTES_PER_SAMPLE / self.sample_rate
             complete = await watch.wait(
                 settling,
                 self.fallback,

@@ -32,7 +32,7 @@ from spatius_sim.subjects.subject import Patience
 from spatius_sim.subjects.waiting import AdaptiveTimeout, loop_time
 from spatius_sim.trace.events import Lane, Opened, Received, Trace, TraceHeader
 from spatius_sim.wires import Wire, published_wire
-from spatius_sim.wires.events import Failed, NotUnderstood, Ready
+from spatius_sim.wires.events import Failed, NotUnderstood, Ready, Start
 from spatius_sim.wires.features import CLIENT_AUDIO
 
 _LIKELIEST_WIRE = "json-envelope"
@@ -131,6 +131,8 @@ class RelaySubject:
 
         Raises UnreachableError if the relay takes no connection, ends, or floods its clients."""
         self._runs += 1
+        if not self._wire_says_rate:
+            plan = replace(plan, sample_rate=PLAN_SAMPLE_RATE)
         for timeout in self._all_timeouts:
             timeout.begin_run(patient=patient)
         header = TraceHeader(
@@ -162,7 +164,8 @@ class RelaySubject:
                     for number, turns in enumerate(plan.clients, 1)
                 ]
                 slowed_by = longest_delay(plan.motion_server)
-                speakers = [self._make_speaker(client, slowed_by) for client in clients]
+                rate = plan.sample_rate if self._wire_says_rate else self._sample_rate
+                speakers = [self._make_speaker(client, slowed_by, rate) for client in clients]
                 await asyncio.gather(*(speaker.begin() for speaker in speakers))
                 await asyncio.gather(self._run_speakers(plan, speakers), self._search_http_answers())
                 await asyncio.sleep(_LINGER_SECONDS)
@@ -257,8 +260,13 @@ class RelaySubject:
         if end_described:
             raise UnreachableError(end_described)
 
-    def _make_speaker(self, client: RelayClient, slowed_by: float) -> Speaker:
-        """Return the speaker that speaks the turns of this client."""
+    @property
+    def _wire_says_rate(self) -> bool:
+        """Whether a client can tell the relay the sample rate of its speech."""
+        return self._wire.write_client(Start(1)) != self._wire.write_client(Start(2))
+
+    def _make_speaker(self, client: RelayClient, slowed_by: float, sample_rate: int) -> Speaker:
+        """Return the speaker that speaks the turns of this client, at this rate in Hz."""
         return Speaker(
             client.name,
             client,
@@ -269,7 +277,7 @@ class RelaySubject:
             self._recovering,
             lacks=frozenset(self._lacks),
             greeting_seconds=self._patience.attach if self._greets else 0.0,
-            sample_rate=self._sample_rate,
+            sample_rate=sample_rate,
             fallback=self._fallback,
             slowed_by=slowed_by,
             starts=self._starts,

@@ -193,7 +193,6 @@ def test_crowds_have_several_clients() -> None:
     assert all(len(plan.clients) >= 2 for plan in drawn(1, plans=crowds()))
 
 
-@pytest.mark.xfail(strict=True, reason="relays are spoken to at 16 kHz, whatever the wire can say")
 def test_relays_whose_wire_says_the_rate_are_spoken_to_at_other_rates() -> None:
     assert {plan.sample_rate for plan in exercise_of("U-RATE").sure} > {PLAN_SAMPLE_RATE}
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from spatius_sim.model.relay.commands import RelayCommand, Tell
-from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
+from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.messages import AudioInput
 from spatius_sim.rules.findings import Verdict
@@ -27,7 +27,7 @@ class HandsTurnsOverWhole(PlainRelay):
     def greet(self, client: str) -> list[RelayCommand]:
         return [Tell(client, Ready(client, RATE, RATE))]
 
-    def sample_rate(self, attempt: int) -> int:
+    def sample_rate(self, session: RelaySession) -> int:
         return RATE
 
     def end_up(self, turn: RelayTurn) -> AudioInput:
