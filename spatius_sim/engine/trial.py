@@ -30,6 +30,8 @@ REAL_CLOCK_PLANS = 4
 """So many plans of each kind, sure and drawn, for a client without a settable clock, because every plan takes
 as long as it says."""
 _PLAN_SECONDS = 400.0
+_OVERTIME_SECONDS = 10.0
+"""For so long after the deadline, scenarios that broke a rule may be repeated."""
 _LIFELESS_SCENARIOS = 3
 """A subject that gives no sign of life in its first scenarios counts as unreachable after so many."""
 _SIGN_OF_LIFE = Plan(((TurnPlan(PLAN_SAMPLE_RATE, 3200),),))
@@ -45,6 +47,10 @@ _BLOCKED_SCENARIOS = 3
 """If so many scenarios broke what a rule presumes, and none kept it, no further one is run for the rule."""
 _REPETITIONS = 3
 """A breach that is not seen again in so many repetitions of its scenario may be noise."""
+
+
+class _OutOfTimeError(UnreachableError):
+    """The deadline came while a scenario was run: nothing can be said of it."""
 
 
 def _nothing_shorter(plan: object) -> tuple[()]:
@@ -66,8 +72,9 @@ class Trial(Generic[P]):
     """Judges a subject. Every plan is run once, and judged by all rules.
 
     `traces` is the folder where the traces of failures are saved. `shorter` returns the plans that a failing
-    plan may be cut down to. `on_trace` is called with every trace. After `deadline`, in monotonic seconds, a
-    scenario is begun only to repeat one that broke a rule.
+    plan may be cut down to. `on_trace` is called with every trace. At `deadline`, in monotonic seconds, the
+    scenario that runs is cut off; after it, a scenario is begun only to repeat one that broke a rule, for
+    some seconds.
 
     Every breach that was seen is reported. Its scenario is repeated with all the patience that the user
     allows: FAILED if the rule is broken again, INCONCLUSIVE if it is not. There is one exception: if a wait
@@ -116,6 +123,8 @@ class Trial(Generic[P]):
     """Why the subject counts as unreachable; "" if it does not."""
     _attached: bool = False
     _clean_turn_completed: bool = False
+    _overtime_until: float = math.inf
+    """When no scenario may be repeated any more, once the deadline is over."""
     _lifeless_count: int = 0
     """Scenarios without a sign of life, before the first clean turn."""
 
@@ -137,6 +146,7 @@ class Trial(Generic[P]):
         judgements: dict[P, Judgement] = {}
         fatal_errors: list[SpatiusSimError] = []
         plans_out_of_time: set[P] = set()
+        plans_cut_off: set[P] = set()
 
         def fails(plan: P) -> bool:
             """Whether this plan breaks the rule. The plan is run, unless nothing can be learnt from it any
@@ -152,6 +162,9 @@ class Trial(Generic[P]):
                 return False
             try:
                 judgement = self._run_and_judge(rule_id, plan)
+            except _OutOfTimeError:
+                plans_cut_off.add(plan)
+                return False
             except (UnreachableError, TesteeError) as error:
                 fatal_errors.append(error)
                 return False
@@ -192,6 +205,9 @@ class Trial(Generic[P]):
         blocked_outcome = self._outcome_explained(rule_id, judgements.values())
         if blocked_outcome is not None:
             return blocked_outcome
+        if plans_cut_off:
+            reason = f"out of time: a scenario was cut off; {len(judgements)} were run before"
+            return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, 0, len(judgements), reason=reason)
         if plans_out_of_time and (self._clean_turn_completed or not judgements):
             reason = (
                 f"out of time after {len(judgements)} of {len(judgements) + len(plans_out_of_time)} scenarios"
@@ -338,11 +354,12 @@ class Trial(Generic[P]):
 
     def _run(self, plan: P, *, patient: bool = False) -> Trace:
         """Run a plan, count signs of life, and return the trace. Raises UnreachableError if the subject is
-        lost."""
+        lost, and _OutOfTimeError if the deadline comes first; a `patient` run repeats a scenario that broke a
+        rule, and may take some seconds more."""
         try:
-            trace = self.loop.run(self.subject.run(plan, patient=patient), _PLAN_SECONDS)
-        except TimeoutError as error:
-            raise UnreachableError(f"a scenario took longer than {_PLAN_SECONDS:.0f} s") from error
+            trace = self._run_in_time(plan, patient=patient)
+        except _OutOfTimeError:
+            raise
         except UnreachableError as error:
             self._note_loss(plan, getattr(self.subject, "last_trace", None), str(error))
             raise
@@ -357,16 +374,37 @@ class Trial(Generic[P]):
         if self._clean_turn_completed and may_be_dead(trace):
             try:
                 self._check_life()
+            except _OutOfTimeError:
+                raise
             except UnreachableError as error:
                 self._note_loss(plan, trace, str(error))
                 raise
         return trace
 
+    def _run_in_time(self, plan: P, *, patient: bool) -> Trace:
+        """Run a plan and return its trace. Raises _OutOfTimeError at the deadline, or after the overtime of a
+        `patient` run, and UnreachableError if the plan takes far too long."""
+        left = self.deadline - time.monotonic()
+        if patient and left > 0:
+            left += _OVERTIME_SECONDS
+        elif patient:
+            self._overtime_until = min(self._overtime_until, time.monotonic() + _OVERTIME_SECONDS)
+            left = self._overtime_until - time.monotonic()
+        if left <= 0:
+            raise _OutOfTimeError("out of time")
+        seconds = min(_PLAN_SECONDS, left)
+        try:
+            return self.loop.run(self.subject.run(plan, patient=patient), seconds)
+        except TimeoutError as error:
+            if seconds < _PLAN_SECONDS:
+                raise _OutOfTimeError(f"out of time: a scenario was cut off after {seconds:.0f} s") from error
+            raise UnreachableError(f"a scenario took longer than {_PLAN_SECONDS:.0f} s") from error
+
     def _check_life(self) -> None:
         """Speak ordinary turns to the subject until it gives a sign of life. Raises UnreachableError if it
         gives none."""
         for _ in range(_LIFE_TRIES):
-            trace = self.loop.run(self.subject.run(cast(P, _SIGN_OF_LIFE), patient=True), _PLAN_SECONDS)
+            trace = self._run_in_time(cast(P, _SIGN_OF_LIFE), patient=True)
             if shows_life(trace):
                 return
         seen = sign_of_trouble(trace) or "it sends nothing to Motion Server, and no motion to its client"
@@ -420,7 +458,11 @@ class Trial(Generic[P]):
         it and the rule is kept now."""
         self.smallest[rule_id] = plan
         for _ in range(_REPETITIONS):
-            trace = self._run(plan, patient=True)
+            try:
+                trace = self._run(plan, patient=True)
+            except _OutOfTimeError:
+                self._unconfirmed_plans.setdefault(rule_id, {})[plan] = "there was no time to repeat it"
+                return None
             judgements = judge(trace)
             repeated_judgement = judgements[rule_id]
             if self._unexplained(repeated_judgement):
