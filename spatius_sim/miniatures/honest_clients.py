@@ -7,8 +7,8 @@ from spatius_sim.miniatures.wrong_clients import _SECOND_NS
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
 from spatius_sim.protocol.codec import decode
+from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.keyframes import Keyframes
-from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.story.client_story import IDS, STABLE_IDS
 from spatius_sim.trace.decoder_events import PlaybackState, StarvationMode
 
@@ -114,8 +114,11 @@ class ThrowsWhereNothingIsFixed(ClientDecoder):
         super().pause()
 
     def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
-        message = decode(payload)
-        assert isinstance(message, MotionResponse)
+        try:
+            decode(payload)
+        except RemoteProtocolError:
+            conversation.abnormal = True
+            raise
         super()._accept_payload(conversation, payload)
 
 

@@ -134,7 +134,7 @@ _AFTER_INTERRUPT = (GiveAudio(400, True), _all_motion(400), *_SETTLE, Wait(1500)
 _INTERRUPTS = _plans(
     (*_whole(3000), *_shown(), _INTERRUPT, Wait(300), *_AFTER_INTERRUPT),
     (*_whole(3000), GiveAudio(3000, True), _INTERRUPT, *_AFTER_INTERRUPT),
-    (*_whole(3000), *_shown(), _PAUSE, Wait(300), _INTERRUPT, Wait(300), *_whole(2000)),
+    (*_whole(3000), *_shown(), _PAUSE, Wait(300), _INTERRUPT, *_SETTLE, *_whole(2000)),
     (*_whole(3000), _INTERRUPT, _INTERRUPT, Wait(300), *_whole(2000)),
     (*_whole(3000), GiveAudio(500, more_bytes=1), Wait(240), _INTERRUPT, *_whole(2000)),
     (*_whole(3000), *_shown(), _INTERRUPT, _motion(20), *_whole(2000)),
@@ -256,6 +256,13 @@ _ABNORMAL = _plans(
     (*_interrupted(), GiveAudio(2000), _JUNK, Wait(300), _INTERRUPT, *_whole(2000)),
     (*_shown(), _JUNK, GiveAudio(0, True), *_whole(2000)),
 )
+_ABNORMAL_IN_STRICT_SYNC = _plans(
+    (
+        *(*_whole(2000), GiveAudio(2000), _motion(10), _JUNK, GiveAudio(0, True), *_WATCH, Wait(1500)),
+        *(*_SETTLE, *_whole(2000)),
+    ),
+    mode=StarvationMode.STRICT_SYNC,
+)
 
 _STARVE = [
     *_plans(
@@ -291,6 +298,7 @@ _STARVE = [
     *_plans((*_whole(3000), GiveAudio(3000, True), _motion(5), Wait(1000), Wait(1000), Wait(1000), *_SETTLE)),
 ]
 
+_CALLS_WHILE_IDLE = (_PAUSE, Wait(300), _RESUME, Wait(300), _INTERRUPT, Wait(300))
 _LONG_MS = 12_000
 _HUGE_MS = 30_000
 _STATES = [
@@ -306,6 +314,21 @@ _STATES = [
     ),
     *_plans(
         (*_whole(3000), *_shown(), GiveAudio(0, True), *_AFTER_INTERRUPT),
+        (*_CALLS_WHILE_IDLE, *_whole(2000), *_CALLS_WHILE_IDLE, *_whole(2000)),
+        (_RESUME, *_SETTLE, *_whole(2000), _RESUME, *_SETTLE, *_whole(2000)),
+        (
+            *(GiveAudio(4000, True), _all_motion(4000), Wait(240), _RESUME, *_WATCH, _PAUSE, Wait(300)),
+            *(_PAUSE, Wait(900), _RESUME, *_WATCH, Wait(3000), *_SETTLE),
+        ),
+        (
+            *_shown(),
+            GiveAudio(0, True),
+            GiveAudio(2000, True),
+            Wait(0),
+            _all_motion(2000),
+            *_WATCH,
+            Wait(2000),
+        ),
         (
             GiveAudio(500),
             _motion(75),
@@ -366,7 +389,7 @@ _CORNERS: dict[str, list[ClientPlan]] = {
     "C-EMPTY-STICKY": _EMPTY_STICKY,
     "C-EMPTY-SCOPE": _EMPTY_SCOPE,
     "C-EMPTY-MISMATCH": _EMPTY_MISMATCH,
-    "C-ABNORMAL": _ABNORMAL,
+    "C-ABNORMAL": [*_ABNORMAL, *_ABNORMAL_IN_STRICT_SYNC],
     "C-STARVE": _STARVE,
     "C-STATES": _STATES,
     "C-UNKNOWN": _UNKNOWN,

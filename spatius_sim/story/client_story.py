@@ -46,9 +46,10 @@ class ClientConversation:
 
     `samples` are the fewest samples that an honest client may play of its audio, `most_samples` the most:
     they differ if a chunk ends within a sample, because no document says what becomes of half a sample.
-    `open_motion`: no document fixes which motion is shown. `unknown_from` is the first keyframe of a payload
-    with unknown fields, `last_shown` the last keyframe that was rendered (-1: none). `was_active`: the client
-    was seen in another state than idle. `payload_starts` are the first keyframes of the payloads.
+    `open_motion`: no document fixes which motion is shown. `abnormal`: some of it is undecodable.
+    `unknown_from` is the first keyframe of a payload with unknown fields, `last_shown` the last keyframe that
+    was rendered (-1: none). `was_active`: the client was seen in another state than idle. `payload_starts`
+    are the first keyframes of the payloads.
     """
 
     id: str | None
@@ -59,6 +60,7 @@ class ClientConversation:
     interrupted: bool = False
     audio_only: bool = False
     open_motion: bool = False
+    abnormal: bool = False
     values: list[float] = field(default_factory=list)
     unknown_from: float = math.inf
     last_shown: int = -1
@@ -113,9 +115,10 @@ class Observation:
     without an end mark ran out for the slowest client. `held`: the client is paused for long enough to stand
     still. `stalls` and `runs`: strictSync surely stalls, or surely does not. `due`: the keyframe that the
     last step of the clock leads to. `blank`: that step is so long that even a slow client must have rendered
-    something, and nothing was rendered. `own`: the rendered keyframes of this conversation, by number.
-    `foreign`: the other rendered keyframes, as (value, the call that gave it). `catching_up`: late motion
-    came so lately that a client may not yet show it at its place. `id_fixed`: `current_id` is certain.
+    something, and nothing was rendered. `silent`: no client has anything left to play. `own`: the rendered
+    keyframes of this conversation, by number. `foreign`: the other rendered keyframes, as (value, the call
+    that gave it). `catching_up`: late motion came so lately that a client may not yet show it at its place.
+    `id_fixed`: `current_id` is certain.
 
     `motion_situations` and `audio_situations` are the rules whose situation came up since motion or audio was
     last seen unharmed; `motion_rule` and `audio_rule` are the rules to which a harm that is seen now belongs
@@ -136,6 +139,7 @@ class Observation:
     low: int
     high: int
     expected_state: PlaybackState | None
+    silent: bool
     id_fixed: bool
     current_id: str | None
     over: bool

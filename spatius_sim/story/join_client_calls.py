@@ -68,6 +68,7 @@ class _Ledger:
         self.harmed_rule: str | None = None
         self.last: Observation | None = None
         self.expected_before: PlaybackState | None = PlaybackState.IDLE
+        self.silent_before = True
         self.last_ns = 0
 
     def add_exchange(self, exchange: Exchange) -> None:
@@ -301,7 +302,7 @@ class _Ledger:
                 self.audio.note("C-EMPTY")
                 self.motion.note("C-EMPTY-SCOPE")
             case Kind.ABNORMAL if current:
-                current.open_motion = True
+                current.open_motion = current.abnormal = True
                 self.audio.note("C-ABNORMAL")
                 self.motion.note("C-ABNORMAL")
             case Kind.OPEN if current:
@@ -327,8 +328,11 @@ class _Ledger:
         self.quiet_ms = 0
 
     def enter_pause(self) -> None:
-        """Note a pause. The pause is undefined if the audio may not have been playing."""
-        sure = self.surely_current and not self.paused and self.wait == 0 and self.high < self.end
+        """Note a pause. The pause is undefined if the audio may not have been playing; a second pause changes
+        nothing."""
+        if self.paused and not self.pause_undefined:
+            return
+        sure = self.surely_current and self.wait == 0 and self.high < self.end
         self.pause_undefined = self.pause_undefined or not sure
         self.paused = True
         self.overshoot, self.paused_ms = self.story.slack_ms, 0
@@ -337,8 +341,7 @@ class _Ledger:
             self.audio.note("C-PAUSE")
 
     def enter_resume(self) -> None:
-        """Note a resume; the slowest client starts late again."""
-        self.pause_undefined = self.pause_undefined or not self.paused
+        """Note a resume; the slowest client starts late again. If nothing is paused, it changes nothing."""
         self.paused = False
         self.wait += self.story.slack_ms
 
@@ -394,6 +397,7 @@ class _Ledger:
             low=self.low // 1000,
             high=self.high // 1000,
             expected_state=expected if self.state_has_settled(expected) else None,
+            silent=self.clean_step and self.silent and self.silent_before,
             id_fixed=self.id_fixed(state),
             current_id=current.id if current else None,
             over=self.time_is_certain and self.over_ms >= story.slack_ms,
@@ -428,15 +432,30 @@ class _Ledger:
         if current is not None and state not in (None, PlaybackState.IDLE):
             current.was_active = True
         self.last, self.clean_step, self.expected_before = observation, True, expected
+        self.silent_before = self.silent
+
+    @property
+    def silent(self) -> bool:
+        """Whether no client has anything to play, whatever pauses and resumes did meanwhile."""
+        if self.audio_undefined:
+            return False
+        if self.conversation is None:
+            return not self.conversations or self.quiet_ms >= self.story.slack_ms
+        return self.audio_runs and self.over_ms >= self.story.slack_ms
 
     @property
     def time_is_certain(self) -> bool:
         """Whether the time of the current conversation is certain."""
-        if self.conversation is None or self.audio_undefined or self.pause_undefined:
-            return False
-        return (
+        return self.audio_runs and not (self.audio_undefined or self.pause_undefined)
+
+    @property
+    def audio_runs(self) -> bool:
+        """Whether the audio of the current conversation surely waits for no motion."""
+        current = self.conversation
+        return current is not None and (
             not self.strict
-            or self.conversation.audio_only
+            or current.audio_only
+            or current.abnormal  # "audio plays normally" (docs:faq)
             or (self.may_wait_for_motion and self.limit >= self.end)
         )
 

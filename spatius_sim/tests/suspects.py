@@ -198,8 +198,12 @@ class Hearing:
         return self._trial.judge(rule_id, *exercise_of(rule_id))
 
     def of_all_rules(self) -> dict[str, RuleOutcome]:
-        """A whole run."""
-        return {rule.id: self.of(rule.id) for rule in rules_for(self._suspect.kind)}
+        """A whole run. A scenario of one rule may break another that was judged before, as in users' runs."""
+        outcomes: dict[str, RuleOutcome] = {}
+        for rule in rules_for(self._suspect.kind):
+            outcome = outcomes[rule.id] = self.of(rule.id)
+            outcomes |= {broken.rule_id: broken for broken in self._trial.overturned(outcome)}
+        return outcomes
 
     @property
     def accusations(self) -> set[str]:

@@ -130,7 +130,9 @@ def early_motion_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=("interrupt", *SHOWN),
 )
 def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at what follows an interrupt: neither motion nor audio from before the interrupt goes on."""
+    """Look at what follows an interrupt: neither motion nor audio from before the interrupt goes on. Motion
+    that comes late is "silently dropped" (seed:002): the call raises nothing."""
+    yield from _no_error(story, Kind.LATE)
     for observation in story.observations:
         stale_calls = [
             call for _, call in observation.foreign if call.kind is Kind.MATCH and _was_interrupted(call)
@@ -210,7 +212,9 @@ def empty_scope(story: ClientStory) -> Iterator[Kept | Broken]:
     needs=(IDS, *SHOWN),
 )
 def empty_mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at sessions in which an empty list came with another id: their motion is still rendered."""
+    """Look at sessions in which an empty list came with another id: the call raises nothing ("silently
+    dropped", seed:002), and their motion is still rendered."""
+    yield from _no_error(story, Kind.EMPTY_MISMATCH)
     yield from judge_motion(story, "C-EMPTY-MISMATCH")
 
 

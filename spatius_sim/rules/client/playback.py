@@ -34,12 +34,16 @@ _DRY_MS = 1_000
     needs=("advance", "observe", "observe.state"),
 )
 def states(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Look at each observation: if the expected state is certain, the client reports this state. And look at
-    the audio of plain conversations: it is played at its rate, to its end."""
+    """Look at each observation: if the expected state is certain, the client reports this state; and if there
+    is nothing to play, it does not report that it plays. And look at the audio of plain conversations: it is
+    played at its rate, to its end."""
     for observation in story.observations:
-        if observation.expected_state is None or observation.audio_harm is not None:
+        if observation.audio_harm is not None:
             continue
-        if observation.state == observation.expected_state:
+        if observation.expected_state is None:
+            if observation.silent and observation.state == PlaybackState.PLAYING:
+                yield Broken("another state: nothing is left to play", "playing", (observation.seq,))
+        elif observation.state == observation.expected_state:
             yield Kept()
         else:
             yield Broken(

@@ -1,6 +1,7 @@
 """C rules: each wrong client is caught by its rule, and what is left open fails nobody."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -20,6 +21,7 @@ from spatius_sim.story.client_exchanges import exchanges, read_payload
 from spatius_sim.subjects.client import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
 from spatius_sim.tests.rules.client.client_traces import STRICT, Said, judged, motion
+from spatius_sim.trace.decoder_events import PlaybackState
 from spatius_sim.wires.testee import TesteeRequest
 
 MINIATURES = [(rule_id, brain) for rule_id, brains in CLIENT_MINIATURES.items() for brain in brains]
@@ -268,6 +270,51 @@ def test_what_a_client_renders_beside_the_motion_it_was_given_is_its_own_affair(
     said.seen(conversationId="c1", keyframesRendered=[0.25, "rest pose", None, 7])
     said.seen(conversationId="c1", keyframesRendered="none", samplesPlayed="many")
     assert said.judged()["C-MATCH"].verdict is Verdict.UNEXERCISED
+
+
+def test_motion_and_empty_lists_for_an_interrupted_id_are_dropped_silently() -> None:
+    class Throws(ClientDecoder):
+        def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
+            if self._conversation is None:
+                raise ValueError("no conversation")
+            super().yield_frames_data(frames, conversation_id)
+
+    begun = (GiveAudio(600), motion(5), Wait(300), Do("interrupt"))
+    for late, rule_id in ((motion(5), "C-INTERRUPT"), (Move(()), "C-EMPTY-MISMATCH")):
+        said = judged(*begun, late, Wait(300), client=own_client(Throws))
+        assert [name for name, one in said.items() if one.verdict is Verdict.FAILED] == [rule_id]
+
+
+def test_nothing_plays_once_all_is_played_whatever_was_paused() -> None:
+    class PlaysAgain(ClientDecoder):
+        def resume(self) -> None:
+            super().resume()
+            self.state = PlaybackState.PLAYING
+
+    steps = (GiveAudio(200, True), Wait(600), Wait(600), Do("pause"), Do("resume"), Wait(100), Wait(100))
+    assert judged(*steps, client=own_client(PlaysAgain))["C-STATES"].verdict is Verdict.FAILED
+    assert judged(*steps)["C-STATES"].verdict is Verdict.PASSED
+
+
+def test_undecodable_motion_holds_no_audio_up_in_strict_sync() -> None:
+    class WaitsForIt(ClientDecoder):
+        def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
+            super()._accept_payload(conversation, payload)
+            conversation.abnormal = False
+
+    plain = (GiveAudio(600, True), motion(15), Wait(300), Wait(300), Wait(300), Wait(300))
+    steps = (
+        *plain,
+        GiveAudio(600),
+        motion(5, form="junk"),
+        GiveAudio(0, True),
+        Wait(600),
+        Wait(600),
+        Wait(300),
+    )
+    judgement = judged(*steps, client=own_client(WaitsForIt), mode=STRICT)["C-ABNORMAL"]
+    assert judgement.verdict is Verdict.FAILED
+    assert judged(*steps, mode=STRICT)["C-ABNORMAL"].verdict is Verdict.PASSED
 
 
 OPEN: list[tuple[Step, ...]] = [
