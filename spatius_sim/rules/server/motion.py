@@ -86,8 +86,6 @@ def motion_end(story: Story) -> Iterator[Kept | Broken]:
 def motion_count(story: Story) -> Iterator[Kept | Broken]:
     """Look at each answered request: the number of its keyframes fits the length of its audio."""
     for request in _answered_requests(story):
-        if not request.sample_rate:
-            continue  # A damaged tape: nobody was configured at no rate.
         samples = len(request.audio) // BYTES_PER_SAMPLE
         wanted_count = keyframe_count(samples, request.sample_rate)
         actual_count = sum(len(payload.response.keyframes) for payload in request.payloads)
@@ -186,8 +184,8 @@ def _closed_after_expiry(story: Story) -> set[str]:
 
 def _answered_requests(story: Story) -> list[UpstreamRequest]:
     """Return the requests that the server had to answer in full on the socket. They were configured without
-    an egress, sent to their end and waited for; they were not interrupted, and did not fail. A server may
-    leave silence unanswered (ASSUMED)."""
+    an egress and with a sample rate (a damaged tape may hold none), sent to their end and waited for; they
+    were not interrupted, and did not fail. A server may leave silence unanswered (ASSUMED)."""
     closed_sessions = _closed_after_expiry(story)
     return [
         request

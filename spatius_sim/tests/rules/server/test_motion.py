@@ -95,6 +95,20 @@ def test_a_request_without_an_end_owes_no_full_answer(rule_id: str) -> None:
     assert said.verdict(rule_id) is Verdict.UNEXERCISED
 
 
+@pytest.mark.parametrize("rule_id", ["S-MOTION-END", "S-MOTION-COUNT", "S-MOTION-SEGMENTS"])
+def test_a_request_whose_configuration_is_missing_or_names_no_rate_owes_no_full_answer(rule_id: str) -> None:
+    for rate in (None, 0):
+        said = Dialogue("server")
+        if rate is not None:
+            said.configures(SESSION, rate)
+            said.confirms(SESSION)
+        said.starts(SESSION, 0, voice("asked"))
+        said.audio_up(SESSION, REQ, voice("asked"), end=True)
+        said.motion(SESSION, REQ, 4)
+        said.ends(SESSION, 0)
+        assert said.verdict(rule_id) is Verdict.UNEXERCISED, rate
+
+
 def test_no_response_has_the_end() -> None:
     said = asked()
     said.motion(SESSION, REQ, 5)

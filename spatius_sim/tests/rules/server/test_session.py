@@ -1,5 +1,7 @@
 """S rules: the handshake of a session, its egress, its interrupts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from spatius_sim.protocol.messages import (
     ServerError,
 )
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.rules.traces import RATE, Dialogue, voice
 from spatius_sim.trace.events import (
     Awaited,
@@ -69,6 +72,28 @@ def test_a_close_is_no_answer() -> None:
     said = greeted(VALID, None)
     said.closed(SESSION, by_kit=False)
     assert said.failed == ["S-CONFIRM"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (ServerError(code=4001, message="Credits exhausted"), Verdict.UNEXERCISED),
+        (None, Verdict.UNEXERCISED),
+        (ConfirmSession("id"), Verdict.PASSED),
+        (ConfirmSession(""), Verdict.FAILED),
+    ],
+    ids=["an error", "a close", "a confirmation", "a confirmation without an id"],
+)
+def test_a_service_may_refuse_the_relay_that_a_proxy_recorded_but_not_confirm_it_without_an_id(
+    answer: Message | None, verdict: Verdict
+) -> None:
+    said = Dialogue("relay")
+    said.configures(SESSION)
+    if answer is not None:
+        said.server_says(SESSION, answer)
+    said.closed(SESSION, by_kit=True)
+    header = replace(said.trace.header, subject="server", halves="upstream")
+    assert judge(replace(said.trace, header=header))["S-CONFIRM"].verdict is verdict
 
 
 @pytest.mark.parametrize(
