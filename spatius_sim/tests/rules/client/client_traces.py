@@ -58,6 +58,14 @@ class Said:
         result = {"conversationId": returned}
         self.says(TesteeRequest(0, "yieldAudioData", audio=bytes(2 * samples), end=end), result, error)
 
+    def motion(self, first_value: int, keyframes: int, conversation_id: str) -> None:
+        """Motion in one payload; its keyframe k has the translation[0] `first_value` + k."""
+        frames = (PlannedPayload(keyframes).encode(first_value),)
+        self.says(TesteeRequest(0, "yieldFramesData", frames=frames, conversation_id=conversation_id))
+
+    def passes(self, ms: int) -> None:
+        self.says(TesteeRequest(0, "advance", ms=ms))
+
     def seen(self, **members: Any) -> None:
         everything: dict[str, Any] = {
             "state": "idle",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -336,3 +337,78 @@ OPEN: list[tuple[Step, ...]] = [
 def test_what_is_left_open_fails_nobody(steps: tuple[Step, ...], mode: str) -> None:
     said = judged(*steps, mode=mode)
     assert [name for name, one in said.items() if one.verdict is Verdict.FAILED] == []
+
+
+def shown_after(said: Said, conversation_id: str, first_value: int, shift: int, *, mismatch: bool) -> None:
+    """A second of audio with its motion; if asked for, with motion for an id that nobody handed out, too.
+    After 400 ms each, two pieces of it are seen, the second `shift` keyframes away from its place."""
+    said.audio(16000, True, conversation_id)
+    said.motion(first_value, 25, conversation_id)
+    if mismatch:
+        said.motion(first_value + 500, 3, "nobody's")
+    for start, end in ((0, 8), (8 + shift, 16 + shift)):
+        said.passes(320)
+        values = [float(first_value + k) for k in range(start + 1, end + 1)]
+        said.seen(
+            state="playing",
+            conversationId=conversation_id,
+            samplesPlayed=end * 640 if not start else 16 * 640,
+            keyframesRendered=values,
+        )
+
+
+@pytest.mark.parametrize(
+    ("shift", "controlled", "failed"),
+    [
+        (0, True, []),
+        (5, True, []),
+        (6, True, ["C-MISMATCH"]),
+        (6, False, []),
+    ],
+    ids=["in place", "a little ahead", "far ahead", "far ahead, and never seen in place without it"],
+)
+def test_motion_that_leaves_its_place_after_mismatched_motion_breaks_c_mismatch(
+    shift: int, controlled: bool, failed: list[str]
+) -> None:
+    said = Said()
+    if controlled:
+        shown_after(said, "c1", 100, 0, mismatch=False)
+        said.passes(1000)
+        said.seen(samplesPlayed=16000, keyframesRendered=[float(k) for k in range(117, 125)])
+    shown_after(said, "c2", 200, shift, mismatch=True)
+    judgements = said.judged()
+    rules = ("C-MISMATCH", "C-MATCH", "C-ID", "C-STATES")
+    assert [name for name in rules if judgements[name].verdict is Verdict.FAILED] == failed
+    if failed:
+        [broken] = judgements["C-MISMATCH"].broken
+        assert (broken.expected, broken.actual) == ("keyframe 16 at 10240 samples", "keyframe 22")
+
+
+def test_until_a_client_was_reset_to_a_sample_rate_nothing_is_judged() -> None:
+    said = Said()
+    said.audio(16000, False, None)
+    said.passes(1000)
+    said.seen(state="idle", samplesPlayed=7)
+    assert [name for name, one in said.judged().items() if one.verdict is Verdict.FAILED]
+    whole = said.trace
+    at = next(exchange.seq for exchange in exchanges(whole) if exchange.request.do == "reset")
+    never_reset = replace(whole, events=whole.events[:at] + whole.events[at + 2 :])
+    assert {one.verdict for one in judge(never_reset).values()} <= {
+        Verdict.UNEXERCISED,
+        Verdict.NOT_APPLICABLE,
+    }
+
+
+@pytest.mark.parametrize(("given_for", "failed"), [("one", []), ("two", []), ("nobody's", ["C-MISMATCH"])])
+def test_a_client_that_mints_fresh_ids_may_render_or_drop_motion_for_an_earlier_id_of_the_conversation(
+    given_for: str, failed: list[str]
+) -> None:
+    for rendered in ([100.0 + k for k in range(9)], []):
+        said = Said(lacks=["stableIds"])
+        said.audio(8000, False, "one")
+        said.audio(8000, False, "two")
+        said.motion(100, 25, given_for)
+        said.passes(320)
+        said.seen(state="playing", conversationId="two", samplesPlayed=8 * 640, keyframesRendered=rendered)
+        broken = [name for name, one in said.judged().items() if one.verdict is Verdict.FAILED]
+        assert broken == (failed if rendered else [])
