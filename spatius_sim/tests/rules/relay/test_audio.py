@@ -5,6 +5,7 @@ import pytest
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import RATE, Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Provocation
+from spatius_sim.wires.events import Speak, SpeakEnd
 
 RULES = ("R-AUDIO-COMPLETE", "R-AUDIO-FIRST", "R-END-AUDIO")
 UP, REQ = up_of("ann", 0), req_of("ann", 0)
@@ -212,3 +213,40 @@ def test_audio_behind_its_end_mark_wants_a_mark_of_its_own() -> None:
     said.ends("ann", 0)
     assert said.guilty("R-END-AUDIO") == [(rest,)]
     assert said.failed == ["R-END-AUDIO"]
+
+
+def test_audio_under_the_turn_id_of_the_turn_before_has_no_end_of_its_own() -> None:
+    said = Dialogue()
+    said.audio_down("ann", said.speaks(), turn_id="a")
+    said.audio_up(UP, REQ, voice("ann 0"), end=True)
+    said.ends("ann", 0, complete=False)
+    said.echoes("ann", 1, said.speaks("ann", 1), turn_id="a")
+    said.ends("ann", 1)
+    assert said.failed == ["R-END-AUDIO"]
+    [broken] = said.judged("R-END-AUDIO").broken
+    assert broken.expected == "the last audio of turn 2 of ann marked as last, once"
+    assert broken.actual == "its audio went on in an unmarked conversation"
+
+
+@pytest.mark.parametrize(
+    ("marks_before_the_rest", "failed"), [(True, ["R-END-AUDIO"]), (False, [])], ids=["too early", "in time"]
+)
+def test_audio_must_not_be_marked_as_ended_while_its_client_still_speaks(
+    marks_before_the_rest: bool, failed: list[str]
+) -> None:
+    said = Dialogue()
+    pcm = said.speaks()
+    said.client_sends("ann", Speak(pcm[:3200]))
+    if marks_before_the_rest:
+        said.audio_up(UP, REQ, pcm)
+        said.audio_down("ann", pcm, last=True)
+    said.client_sends("ann", Speak(pcm[3200:]))
+    if not marks_before_the_rest:
+        said.audio_up(UP, REQ, pcm)
+        said.audio_down("ann", pcm, last=True)
+    said.client_sends("ann", SpeakEnd())
+    said.audio_up(UP, REQ, end=True)
+    said.ends("ann", 0)
+    assert said.failed == failed
+    actual = [broken.actual for broken in said.judged("R-END-AUDIO").broken]
+    assert actual == ["it was marked while its client still spoke"] * marks_before_the_rest

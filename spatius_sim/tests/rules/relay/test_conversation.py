@@ -7,6 +7,7 @@ from spatius_sim.rules.relay.conversation import conversation, isolation
 from spatius_sim.story.join_turns import join
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.wires.events import Failed, Note
+from spatius_sim.wires.features import TURN_IDS, UPSTREAM
 
 with_and_without_turn_ids = pytest.mark.parametrize("turn_id", ["", "turn-1"])
 
@@ -98,6 +99,45 @@ def test_a_turn_with_a_fault_need_not_play() -> None:
     said.motion_down("ann")
     said.ends("ann", 0)
     assert said.verdict("R-CONVERSATION") is Verdict.UNEXERCISED
+
+
+@pytest.mark.parametrize(
+    ("lacks", "verdict"), [((TURN_IDS,), Verdict.UNEXERCISED), ((), Verdict.FAILED)], ids=["without", "with"]
+)
+def test_without_turn_ids_what_is_left_of_a_failed_turn_harms_no_later_one(
+    lacks: tuple[str, ...], verdict: Verdict
+) -> None:
+    said = Dialogue(lacks=lacks)
+    said.echoes("ann", 0, said.speaks())
+    said.fault()
+    said.ends("ann", 0, complete=False)
+    motion = answered_turn(said, 1)
+    said.motion_down("ann")
+    said.motion_down("ann", *motion)
+    said.ends("ann", 1)
+    assert said.verdict("R-CONVERSATION") is verdict
+
+
+@pytest.mark.parametrize(
+    ("interrupts", "verdict"),
+    [(True, Verdict.UNEXERCISED), (False, Verdict.FAILED)],
+    ids=["cut off", "waited for"],
+)
+def test_without_the_upstream_half_motion_in_flight_of_a_turn_that_was_cut_off_accuses_nobody(
+    interrupts: bool, verdict: Verdict
+) -> None:
+    said = Dialogue(lacks=(UPSTREAM,))
+    said.starts("ann", 0, voice("ann 0"))
+    said.audio_down("ann", voice("ann 0"), last=True)
+    if interrupts:
+        said.client_interrupts("ann")
+    said.ends("ann", 0)
+    said.starts("ann", 1, voice("ann 1"))
+    said.motion_down("ann", said.payload("up", "of turn 0"), turn_id="of turn 0")
+    said.audio_down("ann", voice("ann 1"), last=True, turn_id="of turn 1")
+    said.motion_down("ann", said.payload("up", "of turn 1", end=True), turn_id="of turn 1")
+    said.ends("ann", 1)
+    assert said.verdict("R-CONVERSATION") is verdict
 
 
 # R-TURNS.

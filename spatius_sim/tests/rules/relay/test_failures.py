@@ -12,11 +12,12 @@ from spatius_sim.model.scenario.scenario import (
     Stall,
 )
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.story.join_turns import join
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
-from spatius_sim.trace.events import Closed, Lane, Opened
+from spatius_sim.trace.events import Awaited, Closed, Lane, Opened, WaitEnded
 from spatius_sim.wires.events import Failed, Speak
-from spatius_sim.wires.features import CLIENT_AUDIO, PCM
+from spatius_sim.wires.features import CLIENT_AUDIO, ERRORS, PCM
 
 WAIT = 15.0
 _CLOSE = CloseWith(1000)
@@ -101,6 +102,41 @@ def test_where_no_motion_was_lost_or_the_next_turn_fails_too_nothing_is_asked(fa
         said.fault(fault)
         said.ends("ann", number, complete=False)
     assert said.verdict("R-RECOVER") is Verdict.UNEXERCISED
+
+
+def test_a_relay_that_lost_motion_before_the_failure_too_does_not_break_the_rule_by_losing_it_after() -> None:
+    for lost_before in (False, True):
+        said = Dialogue()
+        said.echoes("ann", 0, said.speaks())
+        motion = said.answers()
+        if not lost_before:
+            said.motion_down("ann", *motion, last=True)
+        said.ends("ann", 0, complete=not lost_before)
+        said.audio_down("ann", failing(said), last=True)
+        told(said)
+        said.ends("ann", 1, complete=False)
+        said.echoes("ann", 2, said.speaks("ann", 2))
+        said.answers("ann", 2)
+        said.ends("ann", 2, complete=False)
+        assert said.failed == (["R-MOTION-COMPLETE"] if lost_before else ["R-RECOVER"])
+
+
+# A relay that dies.
+
+
+@pytest.mark.parametrize("after_a_failure", [True, False])
+def test_a_death_is_told_by_one_rule_and_no_other_is_judged(after_a_failure: bool) -> None:
+    said = fallen_back() if after_a_failure else Dialogue()
+    if not after_a_failure:
+        said.turn("ann", 0)
+        said.turn("ann", 1)
+    said.starts("ann", 2, voice("ann 2"))
+    said.ends("ann", 2, complete=False)
+    said.happens(Lane.KIT, "", WaitEnded(Awaited.LIFE, complete=False))
+    teller = "R-RECOVER" if after_a_failure else "R-ALIVE"
+    assert said.failed == [teller]
+    others = [judgement for name, judgement in judge(said.trace).items() if name != teller]
+    assert {judgement.reason for judgement in others} == {f"not judged where {teller} failed"}
 
 
 # What is a loss of motion.
@@ -278,6 +314,39 @@ def test_where_the_relay_speaks_and_nothing_went_up_nothing_is_owed() -> None:
     said.passes(WAIT + 1)
     said.ends("ann", 0, complete=False)
     assert said.verdict("R-FALLBACK") is Verdict.UNEXERCISED
+
+
+@pytest.mark.parametrize(
+    ("way", "lacks", "verdict"),
+    [
+        ("an end mark", (), Verdict.PASSED),
+        ("an error", (), Verdict.PASSED),
+        ("nothing", (), Verdict.UNEXERCISED),
+        ("an end mark", (ERRORS,), Verdict.PASSED),
+        ("a close with 1011", (ERRORS,), Verdict.PASSED),
+        ("nothing", (ERRORS,), Verdict.FAILED),
+        ("nothing for too short a time", (ERRORS,), Verdict.UNEXERCISED),
+    ],
+)
+def test_where_the_relay_speaks_and_nothing_went_up_an_end_or_an_error_is_owed(
+    way: str, lacks: tuple[str, ...], verdict: Verdict
+) -> None:
+    said = Dialogue(lacks=(CLIENT_AUDIO, *lacks))
+    said.starts("ann", 0, voice("never sent"))
+    said.fault(Refuse(401))
+    match way:
+        case "an end mark":
+            said.audio_down("ann", last=True)
+        case "an error":
+            told(said)
+        case "a close with 1011":
+            said.happens(Lane.DOWNSTREAM, "ann", Closed(False, 1011))
+    said.passes(1.0 if "short" in way else WAIT + 1)
+    said.ends("ann", 0, complete=False)
+    assert said.verdict("R-FALLBACK") is verdict
+    if verdict is Verdict.FAILED:
+        [broken] = said.judged("R-FALLBACK").broken
+        assert broken.actual == "nothing came, and no audio had gone up"
 
 
 def test_of_opus_the_mark_alone_can_be_judged() -> None:

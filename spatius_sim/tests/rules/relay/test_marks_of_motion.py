@@ -69,3 +69,17 @@ def test_a_mark_of_a_turn_that_was_cut_off_is_stale() -> None:
     said.motion_down("ann", *said.answers("ann", 1), last=True)
     said.ends("ann", 1)
     assert said.failed == ["R-STALE"]
+
+
+@pytest.mark.parametrize("marked_again", [True, False])
+def test_a_mark_of_late_motion_of_the_turn_before_is_not_that_of_this_turn(marked_again: bool) -> None:
+    said = Dialogue()
+    said.echoes("ann", 0, said.speaks())
+    late = said.answers()
+    said.fault()
+    said.ends("ann", 0, complete=False)
+    said.echoes("ann", 1, said.speaks("ann", 1))
+    said.motion_down("ann", *late, last=True)
+    said.motion_down("ann", *said.answers("ann", 1), last=marked_again)
+    said.ends("ann", 1)
+    assert said.verdict("R-END-MOTION") is (Verdict.PASSED if marked_again else Verdict.FAILED)

@@ -5,6 +5,7 @@ import pytest
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import RATE, Dialogue, voice
+from spatius_sim.wires.events import Speak, SpeakEnd
 
 
 def sent_up(*audio: bytes, audio_format: int = AudioFormat.PCM_S16LE, rate: int = 16000) -> Dialogue:
@@ -28,6 +29,19 @@ def test_an_odd_number_of_bytes_is_no_whole_number_of_samples() -> None:
     said = sent_up(voice("ann"), b"\0")
     assert said.failed == ["U-AUDIO-ALIGNED"]
     assert "6401 bytes under r" in said.judged("U-AUDIO-ALIGNED").broken[0].actual
+
+
+def test_after_a_client_has_stopped_within_a_sample_nothing_says_what_becomes_of_the_half() -> None:
+    for client_stops_within in (True, False):
+        said = Dialogue()
+        for number in (0, 1):
+            pcm = said.speaks("ann", number)
+            stops_within = client_stops_within and number == 0
+            said.client_sends("ann", Speak(pcm[:-1] if stops_within else pcm), SpeakEnd())
+            said.echoes("ann", number, pcm[:-1])
+            said.ends("ann", number)
+        expected = Verdict.UNEXERCISED if client_stops_within else Verdict.FAILED
+        assert said.verdict("U-AUDIO-ALIGNED") is expected
 
 
 def test_a_sample_may_be_cut_in_two_by_messages() -> None:
