@@ -195,3 +195,38 @@ def test_what_several_clients_said_cannot_be_told_apart() -> None:
         said.connects(up_of(client, 0))
         said.echoes(client, 0, voice(client))
     assert with_speech(said.trace) == said.trace
+
+
+def test_a_client_spoke_what_went_up_for_the_motion_that_it_was_the_first_to_get() -> None:
+    said = Dialogue()
+    for client in ("ann", "bob"):
+        said.starts(client, 0, b"", rate=0)
+    for client in ("bob", "ann"):
+        said.connects(up_of(client, 0), 24_000)
+        said.echoes(client, 0, voice(client))
+    of_ann, of_bob = said.answers("ann"), said.answers("bob")
+    said.motion_down("bob", b"of nobody", *of_bob)
+    said.motion_down("ann", *of_ann)
+    said.motion_down("bob", *of_ann)
+    started = {
+        e.connection: e.what for e in with_speech(said.trace).events if isinstance(e.what, TurnStarted)
+    }
+    assert started == {
+        "ann": TurnStarted(0, voice("ann"), 24_000),
+        "bob": TurnStarted(0, voice("bob"), 24_000),
+    }
+
+
+@pytest.mark.parametrize("interrupts", [True, False])
+def test_a_turn_without_a_request_says_the_same_as_the_one_before_if_that_was_interrupted(
+    interrupts: bool,
+) -> None:
+    said = Dialogue()
+    said.starts("ann", 0, b"", rate=0)
+    said.connects(up_of("ann", 0), 24_000)
+    if interrupts:
+        said.client_interrupts("ann")
+    said.echoes("ann", 0, voice("chosen"))
+    said.starts("ann", 1, b"", rate=0)
+    last = [event.what for event in with_speech(said.trace).events if isinstance(event.what, TurnStarted)][-1]
+    assert last == (TurnStarted(1, voice("chosen"), 24_000) if interrupts else TurnStarted(1, b"", 0))

@@ -1,5 +1,6 @@
 """The recorder reads a session's frames when the trace is looked at, and the trace is the same."""
 
+from base64 import b64encode
 from itertools import count
 
 import pytest
@@ -190,6 +191,22 @@ def test_speech_on_a_declared_wire_is_searched_for_secrets() -> None:
     assert isinstance(event.what, Sent)
     assert isinstance(event.what.value, Speak)
     assert SECRET not in str(event)
+
+
+@pytest.mark.parametrize(("wire", "stars"), [(JsonEnvelope(), False), (Declared(), True)])
+def test_speech_that_happens_to_spell_a_secret_stays_as_it_is_unless_its_wire_is_declared(
+    wire: JsonEnvelope, stars: bool
+) -> None:
+    pcm = bytes(range(24))
+    recorder = Recorder(count().__next__, wire=wire)
+    recorder.secret_reference("token", b64encode(pcm).decode())
+    recorder.start(HEADER)
+    [frame] = wire.write_client(Speak(pcm))
+    recorder.record_sent(Lane.DOWNSTREAM, "c", frame)
+    [event] = recorder.finish().events
+    assert isinstance(event.what, Sent)
+    assert (event.what.raw != frame) is stars
+    assert (event.what.value != Speak(pcm)) is stars
 
 
 def test_a_trace_that_is_flooded_takes_nothing_more() -> None:

@@ -71,6 +71,23 @@ def test_a_client_is_greeted_with_the_rates() -> None:
     assert relay.client_came(ANN) == [Tell(ANN, Ready(ANN, SAMPLE_RATE, SAMPLE_RATE))]
 
 
+def test_a_client_that_names_its_rate_is_greeted_and_configured_with_it_and_no_other_client_is() -> None:
+    relay = PlainRelay("api key", lambda: "req")
+    assert relay.client_came(ANN, sample_rate=24000) == [Tell(ANN, Ready(ANN, 24000, 24000))]
+    assert relay.client_came(BOB) == [Tell(BOB, Ready(BOB, SAMPLE_RATE, SAMPLE_RATE))]
+    for client, rate in ((ANN, 24000), (BOB, SAMPLE_RATE)):
+        relay.client_did(client, Speak(b"12"))
+        up = f"{client}-turn-0"
+        assert SendUp(up, ConfigureSession(rate)) in relay.upstream_opened(up)
+
+
+def test_a_client_that_comes_again_without_a_rate_is_not_given_its_earlier_one() -> None:
+    relay = PlainRelay("api key", lambda: "req")
+    relay.client_came(ANN, sample_rate=24000)
+    relay.client_left(ANN)
+    assert relay.client_came(ANN) == [Tell(ANN, Ready(ANN, SAMPLE_RATE, SAMPLE_RATE))]
+
+
 def test_a_whole_turn() -> None:
     relay = new_relay()
     first, second = response(), response(end=True)

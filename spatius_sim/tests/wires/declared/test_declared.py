@@ -290,3 +290,17 @@ def test_the_form_that_is_read_best_says_what_is_wrong() -> None:
     said = wire("  - motion: {payloads: m}\n  - {layout: [bytes 0x01, json], ready: {session: s}}\n")
     assert garbage(said.read_relay("hello")).startswith("not JSON: ")
     assert garbage(said.read_relay(b"\x02")) == "02 where 01 is expected"
+
+
+@pytest.mark.parametrize(
+    ("top", "last", "pause"),
+    [
+        ("speech-ends: silence 0.5\n", "", 0.5),
+        ("", "", 1.0),
+        ("", "  - {when: {type: over}, last-speech: {pcm: pcm}}\n", 0.0),
+    ],
+    ids=["as long as declared", "a second if nothing is declared", "none if a message ends speech"],
+)
+def test_how_long_a_client_is_silent_after_its_speech(top: str, last: str, pause: float) -> None:
+    said = wire("  - motion: {payloads: m}\n", CLIENT + last, top)
+    assert said.speech_pause == pause
