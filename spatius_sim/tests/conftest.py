@@ -6,6 +6,7 @@ import inspect
 import signal
 
 import pytest
+from hypothesis import settings
 
 _TEST_SECONDS = 90.0
 
@@ -24,6 +25,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "nightly: takes minutes of real time; `tox -e nightly` runs these")
     # What a shell starts in the background ignores interrupts, and so would the processes of the tests.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # What nohup starts ignores hang-ups, and so would the processes of the tests: they inherit no handler.
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda number, frame: None)
+    # A busy machine breaks no law.
+    settings.register_profile("busy or not", deadline=None)
+    settings.load_profile("busy or not")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

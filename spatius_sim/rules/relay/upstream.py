@@ -24,6 +24,8 @@ _BAD_TOKEN_STATUSES = (400, 401)
 _MOST_ATTEMPTS = 5
 """The most attempts for each client within _ATTEMPTS_NS after a refusal."""
 _ATTEMPTS_NS = 10_000_000_000
+_MOST_ATTEMPTS_OF_A_TURN = 3
+"""The most further attempts for each turn that begins within this time."""
 
 
 @rule(
@@ -138,9 +140,10 @@ def audio_end(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def retry(story: Story) -> Iterator[Kept | Broken]:
-    """Look at the 10 s after each refusal: the relay makes at most 5 attempts for each client, and one more
-    for each turn that begins. An attempt asks for a token, or opens a session, or both. Nothing is judged if
-    the trace has no client, and Kept is not yielded if the trace ends within the 10 s."""
+    """Look at the 10 s after each refusal: the relay makes at most 5 attempts for each client, and 3 more for
+    each turn that begins, because a user has asked anew. An attempt asks for a token, or opens a session, or
+    both. Nothing is judged if the trace has no client, and Kept is not yielded if the trace ends within the
+    10 s."""
     events = story.trace.events
     clients = {event.connection for event in story.trace.on_lane(Lane.DOWNSTREAM)}
     for refusal in filter(_is_refusal, events if clients else ()):
@@ -151,11 +154,11 @@ def retry(story: Story) -> Iterator[Kept | Broken]:
         ]
         turns = sum(isinstance(event.what, TurnStarted) for event in events_within)
         attempts = max(tokens, upgrades, key=len)
-        allowed = _MOST_ATTEMPTS * len(clients) + turns
+        allowed = _MOST_ATTEMPTS * len(clients) + _MOST_ATTEMPTS_OF_A_TURN * turns
         if len(attempts) > allowed:
             expected = f"at most {_MOST_ATTEMPTS} attempts for each client in the 10 s after a refusal"
-            beside = f", beside the {turns} of new turns" if turns else ""
-            actual = f"{len(attempts)} for {len(clients)}{beside}"
+            began = f", in which {'a turn' if turns == 1 else f'{turns} turns'} began" if turns else ""
+            actual = f"{len(attempts)} for {len(clients)}{began}"
             yield Broken(expected, actual, (refusal.seq, *attempts))
         elif len(events_within) < len(events) - refusal.seq - 1:
             yield Kept()

@@ -17,7 +17,7 @@ RELAY = PROCESSES / "hostile_relay_process.py"
 MINIATURE = PROCESSES / "miniature_relay_process.py"
 TARGET = "ws://127.0.0.1:{port}"
 RULE = "R-END-AUDIO"
-TIMEOUT = 120
+TIMEOUT = 300
 
 
 def test_a_hostile_relay_reaches_neither_the_log_nor_a_report(tmp_path: Path) -> None:

@@ -239,12 +239,13 @@ def test_each_client_and_each_turn_is_a_reason_to_try() -> None:
     said.ready("bob")
     insisting(said, 10)
     said.starts("ann", 0, voice("ann"))
-    said.token()
-    said.refused("up", 402, "session denied")
+    for _ in range(3):
+        said.token()
+        said.refused("up", 402, "session denied")
     assert said.failed == []
     said.token()
     assert said.failed == ["U-RETRY"]
-    assert said.judged("U-RETRY").broken[0].actual == "12 for 2, beside the 1 of new turns"
+    assert said.judged("U-RETRY").broken[0].actual == "14 for 2, in which a turn began"
 
 
 def test_what_is_no_refusal_may_be_tried_more_often() -> None:
