@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from spatius_sim.cli.diagnosis import RelayDiagnosis
 from spatius_sim.engine.settings import Settings
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
+from spatius_sim.protocol.environment import proxy_variables
 
 _PACKAGES = ("spatius-sim", "spatius", "avatarkit", "websockets")
 _USES_THE_SDK = re.compile(r"^\s*(?:import|from)\s+(?:spatius|avatarkit)\b", re.MULTILINE)
@@ -24,6 +25,7 @@ _WIRE_ADVICE = (
     "declare your wire in a YAML file (`spatius-sim wire show`, `wire try`), and name it: --wire ours.yaml"
 )
 _LARGEST_SOURCE = 1_048_576
+_directly = build_opener(ProxyHandler({}))  # The proxy of the environment has nothing to do with 127.0.0.1.
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def relay_findings(diagnosis: RelayDiagnosis, settings: Settings) -> Iterator[Fi
         yield Finding(False, what, _WIRE_ADVICE)
     elif diagnosis.understood:
         yield Finding(True, f"it speaks {diagnosis.wire}" + (", and greets" if diagnosis.greets else ""))
-    yield from _upstream_findings(diagnosis, _how_to_point_here(settings))
+    yield from _upstream_findings(diagnosis, _past_proxies(settings) or _how_to_point_here(settings))
 
 
 def _upstream_findings(diagnosis: RelayDiagnosis, pointing_here: str) -> Iterator[Finding]:
@@ -177,10 +179,22 @@ def _how_to_point_here(settings: Settings) -> str:
     )
 
 
+def _past_proxies(settings: Settings) -> str:
+    """Return advice on the proxy that the environment names; "" if there is none, or if we start the relay,
+    for then it is told to reach us without."""
+    names = [] if settings.attachment.command else proxy_variables(settings.environment)
+    if not names:
+        return ""
+    return (
+        f"{', '.join(names)} is set here: if it is set for the relay too, its calls of 127.0.0.1 go to that "
+        f"proxy. Start it with NO_PROXY=127.0.0.1,localhost. If that is done: {_how_to_point_here(settings)}"
+    )
+
+
 def _is_a_simulator(port: int) -> bool:
     """Whether a mock Motion Server with a control interface answers on this port."""
     try:
-        with urlopen(f"http://127.0.0.1:{port}/_sim/openapi.json", timeout=1) as answer:
+        with _directly.open(f"http://127.0.0.1:{port}/_sim/openapi.json", timeout=1) as answer:
             return "openapi" in json.load(answer)
     except (URLError, OSError, ValueError, TypeError):
         return False

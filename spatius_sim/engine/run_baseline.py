@@ -55,7 +55,8 @@ class RunBaseline:
         unknown = [
             outcome.rule_id
             for outcome in summary.outcomes
-            if outcome.verdict in (Verdict.INCONCLUSIVE, Verdict.ERRORED) or outcome.reason == NEVER_RUN
+            if outcome.verdict in (Verdict.INCONCLUSIVE, Verdict.ERRORED)
+            or outcome.reason.startswith(NEVER_RUN)
         ]
         if unknown:
             return f"{self._path} is left as it is: nothing is known of {', '.join(unknown)}"

@@ -10,7 +10,6 @@ from spatius_sim.rules.catalogue import REVISION, rules_for
 from spatius_sim.rules.findings import Verdict
 
 NEVER_RUN = "it was never run"
-"""The reason of a rule that was to be judged and was not: it is UNEXERCISED."""
 
 BY_A_SIGNAL = "by a signal"
 """Who interrupted a run, if nothing more is known."""
@@ -19,12 +18,14 @@ BY_A_SIGNAL = "by a signal"
 @dataclass(slots=True)
 class RunOutcomes:
     """The outcomes of a run so far, by subject and rule. `interruption`, `usage_error` and `internal_error`
-    are "" if there was none. `unwritten` are lines about files that could not be written."""
+    are "" if there was none. `unwritten` are lines about files that could not be written.
+    `never_run` is the reason of a rule that was to be judged and was not: it is UNEXERCISED."""
 
     usage_error: str = ""
     internal_error: str = ""
     interruption: str = ""
     unwritten: list[str] = field(default_factory=list)
+    never_run: str = NEVER_RUN
     _targets: dict[str, str] = field(default_factory=dict)
     _wires: dict[str, str] = field(default_factory=dict)
     _by_subject: dict[str, dict[str, RuleOutcome]] = field(default_factory=dict)
@@ -65,7 +66,7 @@ class RunOutcomes:
         it."""
         outcomes = self._by_subject.get(kind, {})
         wanted = request.judged_rules if request.subject else frozenset()
-        never = RuleOutcome("", Verdict.UNEXERCISED, reason=NEVER_RUN)
+        never = RuleOutcome("", Verdict.UNEXERCISED, reason=self.never_run)
         return Summary(
             kind,
             target,

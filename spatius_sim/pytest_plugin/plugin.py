@@ -107,7 +107,8 @@ def pytest_configure(config: pytest.Config) -> None:
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             from spatius_sim.files.resources import resource
 
-            config.args[:] = [str(resource("conformance") / request.kind)]
+            suite = resource("conformance") / request.kind / f"test_{request.kind}.py"
+            config.args[:] = [str(suite)]  # A file, so that `python_files` does not hide it.
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -157,7 +158,14 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the items that `--rule` and `--level` leave out. With `--rule` the tests of a team are
     deselected, too; with `--level` they are kept. If no item judges a rule, nothing is deselected."""
-    if not any(map(_rule_of, items)) or not (names_subject(config) or given_options(config)):
+    ours = [item for item in items if _judges_rule(item)]
+    if not ours:
+        return
+    from spatius_sim.pytest_plugin.our_items import keep_in_order, keep_undisturbed
+
+    keep_undisturbed(config, ours)
+    keep_in_order(items, ours)
+    if not (names_subject(config) or given_options(config)):
         return
     with usage_errors():
         request = request_in(config)
@@ -188,7 +196,10 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
     def judge_rule() -> None:
         """Judge the rule, write the result onto the report of the item, and let the item pass, fail or be
         skipped. A UsageError ends the whole run, or in a worker fails the item."""
+        from spatius_sim.pytest_plugin.our_items import refuse_replaced_functions
+
         try:
+            refuse_replaced_functions()
             result = judging_in(config).judge(spatius_rule)
         except UsageError as error:
             if not is_worker(config):
@@ -237,7 +248,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     is worthless."""
     INTERRUPTION.check()
     report = yield
-    if not _OUR_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) and _rule_of(item):
+    if _judges_rule(item):
         from spatius_sim.engine.rule_by_rule import LONGEST_COMPLAINT
         from spatius_sim.reporting.harmless import some_lines
 
@@ -266,9 +277,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not _judges_a_subject(config):
         return
     from spatius_sim.engine.run_ending import end_run
+    from spatius_sim.pytest_plugin.our_items import why_never_run
     from spatius_sim.pytest_plugin.print_ending import broken_off, is_summary_asked_for, print_ending
 
     status = session.exitstatus
+    collected.outcomes.never_run = why_never_run(config)
     config.stash[_ENDING] = ending = end_run(
         [*collected.outcomes.summaries(request_in(config)), *config.stash.get(CHECKED, ())],
         partial(broken_off, collected, status),
@@ -295,6 +308,11 @@ def _judges_a_subject(config: pytest.Config) -> bool:
     """Whether rules are judged in this run."""
     any_judged = config.stash[_OUTCOMES].any_rule_judged or JUDGING in config.stash or CHECKED in config.stash
     return any_judged or names_subject(config)
+
+
+def _judges_rule(item: pytest.Item) -> bool:
+    """Whether the item judges a rule by a fixture of ours."""
+    return not _OUR_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())) and bool(_rule_of(item))
 
 
 def _rule_of(item: pytest.Item) -> str:

@@ -13,6 +13,7 @@ from spatius_sim.protocol.environment import (
     AVATAR_ID_VARIABLE,
     CONSOLE_VARIABLE,
     INGRESS_VARIABLE,
+    past_proxies,
 )
 from spatius_sim.protocol.errors import UsageError
 
@@ -70,14 +71,15 @@ class Attachment:
         return RelayAddress(url, headers, self.subprotocols, self._load_certificates())
 
     def process_environment(self, ours: Mapping[str, str], port: int) -> dict[str, str]:
-        """Return the environment of the relay's process: `ours`, and the user's variables for the relay.
+        """Return the environment of the relay's process: `ours`, and the user's variables for the relay. If a
+        proxy is named there, our addresses are excepted from it.
 
         The placeholders in the user's values are replaced, `{port}` by `port`."""
         values = {name: ours.get(variable, "") for name, variable in PLACEHOLDERS.items()}
         values[PORT] = str(port)
         mappings = (mapping.partition("=")[::2] for mapping in self.environment)
         of_user = {name: _PLACEHOLDER.sub(lambda m: values[m[1]], value) for name, value in mappings}
-        return {**ours, **of_user}
+        return {**ours, **past_proxies({**ours, **of_user}), **of_user}
 
     def _split_header(self, header: str) -> tuple[str, str]:
         """Return the name and the value of a header. Raises UsageError if the text is no header."""

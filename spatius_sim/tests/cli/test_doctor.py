@@ -117,6 +117,16 @@ def test_a_relay_that_we_start_is_pointed_here_by_its_own_variables() -> None:
     assert any("target-env" in finding.advice for finding in relay_findings(NOWHERE, options))
 
 
+def test_a_proxy_in_the_environment_is_named_where_a_relay_never_came() -> None:
+    proxy = {"HTTP_PROXY": "http://proxy.example:3128"}
+    settings = Settings(target="ws://r", environment=proxy)
+    [advice] = [finding.advice for finding in relay_findings(NOWHERE, settings) if not finding.well]
+    assert "HTTP_PROXY" in advice
+    assert "NO_PROXY=127.0.0.1" in advice
+    ours = replace(settings, target=AT, attachment=Attachment(command=START))
+    assert not [finding for finding in relay_findings(NOWHERE, ours) if "PROXY" in finding.advice]
+
+
 def test_who_has_the_port_is_found_out() -> None:
     with running_motion_server() as server:
         assert "a spatius-sim that runs already" in port_finding(server.port, "in use").what

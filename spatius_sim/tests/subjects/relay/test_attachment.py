@@ -213,3 +213,11 @@ def test_a_login_is_not_printed_with_the_command_that_repeats_a_failure() -> Non
 
 async def _hold(socket: ServerConnection) -> None:
     await socket.wait_closed()
+
+
+def test_a_relay_that_we_start_reaches_us_past_a_proxy() -> None:
+    proxy = {"HTTP_PROXY": "http://proxy.example:3128"}
+    assert Attachment().process_environment(proxy, 1)["NO_PROXY"] == "127.0.0.1,localhost"
+    own = Attachment(environment=("NO_PROXY=",))
+    assert own.process_environment(proxy, 1)["NO_PROXY"] == ""
+    assert "NO_PROXY" not in Attachment().process_environment({}, 1)
