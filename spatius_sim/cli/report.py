@@ -9,12 +9,44 @@ import click
 from spatius_sim.engine.options import refuse_empty
 from spatius_sim.protocol.errors import UsageError
 
+_TARGET = "spatius_sim.target"
+
 _C = TypeVar("_C", bound=Callable[..., Any])
 
 
 def subject_argument(*, required: bool, metavar: str | None = None) -> Callable[[_C], _C]:
-    """Return the decorator that adds the argument `target`, the URL of a relay, to a command."""
-    return click.argument("target", required=required, metavar=metavar, callback=_not_empty)
+    """Return the decorator that adds the argument `target`, the URL of a relay, to a command. It may also be
+    said as `--target URL`, as it is to pytest."""
+
+    def take_either(context: click.Context, argument: click.Parameter, value: Any) -> Any:
+        """Return the value of the argument, or of the option, which is read first."""
+        by_option = context.meta.get(_TARGET)
+        if value is not None and by_option is not None:
+            raise UsageError(f"two relays are named, {value} and --target {by_option}: name one")
+        if value is None and by_option is None and required:
+            raise click.MissingParameter(ctx=context, param=argument)
+        return by_option if value is None else _not_empty(context, argument, value)
+
+    def decorate(command: _C) -> _C:
+        """Add the argument and the option."""
+        argument = click.argument("target", required=False, metavar=metavar, callback=take_either)
+        option = click.option(
+            "--target",
+            "target_option",
+            metavar="URL",
+            is_eager=True,
+            expose_value=False,
+            callback=_keep,
+            help="The same URL, as pytest takes it.",
+        )
+        return option(argument(command))
+
+    return decorate
+
+
+def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
+    """Keep the value of the option for the argument. Raises UsageError if it is empty."""
+    context.meta[_TARGET] = _not_empty(context, option, value)
 
 
 def _not_empty(context: click.Context, parameter: click.Parameter, value: Any) -> Any:

@@ -1,6 +1,7 @@
 """`spatius-sim verify`: judges a subject. Nothing heavy is imported before a command needs it."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,14 @@ from spatius_sim.engine.options import (
     HOOK_START,
     JUDGE_OPTIONS,
     TARGET_VARIABLE,
+    check_url,
     refuse_empty,
     subject_named,
 )
 from spatius_sim.protocol.errors import UsageError
+
+_SOCKETS, _DOCUMENTS = ("ws", "wss"), ("http", "https")
+_PLACEHOLDER, _ANY_PORT = "{port}", "1"
 
 if TYPE_CHECKING:
     from spatius_sim.engine.run_request import RunRequest
@@ -49,10 +54,10 @@ def verify(target: str | None, **given: Any) -> int:
       5  a required rule was not exercised
       6  the relay was not reached, or completed no turn
     """
+    request = _request({option.name: given.get(option.field) for option in JUDGE_OPTIONS}, target)
     from spatius_sim.cli.verify_view import VerifyView
     from spatius_sim.engine.whole_run import judge_run
 
-    request = _request({option.name: given.get(option.field) for option in JUDGE_OPTIONS}, target)
     view = VerifyView(request)
     try:
         ending = judge_run(request, view)
@@ -67,12 +72,14 @@ def _request(values: dict[str, Any], target: str | None) -> "RunRequest":
 
     Raises UsageError if they name no subject, or need a conftest.py."""
     from spatius_sim.engine.conformance_file import find_conformance_file
-    from spatius_sim.engine.run_request import request_of
 
     values[_NAMED_BY_ARGUMENT] = target
     if not subject_named(values):
         values[_NAMED_BY_ARGUMENT] = os.environ.get(TARGET_VARIABLE)
         refuse_empty({TARGET_VARIABLE: values[_NAMED_BY_ARGUMENT]})
+    _check_early(values)
+    from spatius_sim.engine.run_request import request_of
+
     file = find_conformance_file(values["conformance"], Path.cwd())
     request = request_of(values, os.environ, file)
     if not request.kind:
@@ -84,3 +91,22 @@ def _request(values: dict[str, Any], target: str | None) -> "RunRequest":
         problem = f"--turn {HOOK_START}: the hook stands in a conftest.py, which pytest alone reads"
         raise request.with_place(UsageError(f"{problem}: judge by `pytest --target=URL --turn={HOOK_START}`"))
     return request
+
+
+def _check_early(values: Mapping[str, Any]) -> None:
+    """Raise UsageError, before anything heavy is imported, if the URL of the relay is none, or
+    if there is no such rule, level or profile. The settings check everything again. `values` are options, by
+    name."""
+    schemes = _SOCKETS + (_DOCUMENTS if values.get("wire") else ())
+    check_url("--target", (values.get("target") or "").replace(_PLACEHOLDER, _ANY_PORT), schemes)
+    if not (values.get("rule") or values.get("level") or values.get("profile")):
+        return
+    from spatius_sim.engine.profiles import judged_at, profile_named
+    from spatius_sim.rules.catalogue import find_rule
+
+    for rule_id in values.get("rule") or ():
+        find_rule(rule_id)
+    if values.get("level"):
+        judged_at(values["level"])
+    if values.get("profile"):
+        profile_named(values["profile"])

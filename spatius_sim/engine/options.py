@@ -7,9 +7,11 @@ import shlex
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from spatius_sim.engine.option_secrets import without_secrets
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.trace.logins import shown_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,3 +261,17 @@ def as_typed(values: Mapping[str, Any], owned: Collection[str] = ()) -> str:
         f"spatius-{name}" if name in owned else name: value for name, value in shown_values.items()
     }
     return " ".join(shlex.quote(argument) for argument in as_arguments(by_typed_name))
+
+
+def check_url(option: str, url: str, schemes: tuple[str, ...]) -> None:
+    """Raise UsageError for a text that is no URL, or a URL with none of these schemes. "" passes."""
+    if not url:
+        return
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        begins = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise UsageError(f"{option} {shown_url(url)!r}: a URL that begins with {begins} is needed")

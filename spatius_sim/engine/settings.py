@@ -8,13 +8,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from spatius_sim.engine.option_secrets import secrets_in
-from spatius_sim.engine.options import DEFAULT_MOTION_PORT
+from spatius_sim.engine.options import DEFAULT_MOTION_PORT, check_url
 from spatius_sim.engine.profiles import DEFAULT_LEVEL, DEFAULT_PROFILE, judged_at, profile_named
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.environment import API_KEY_VARIABLE, APP_ID_VARIABLE, AVATAR_ID_VARIABLE
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.protocol.near_names import known_names
 from spatius_sim.subjects.relay.attachment import START_SECONDS, Attachment, with_port
 from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, turn_start
 from spatius_sim.subjects.server import ServerAddress
@@ -114,15 +115,15 @@ class Settings:
                 raise UsageError(f"{option} {seconds}: a number of seconds is needed")
         answers_by_documents = wire is not None and STREAMING in wire.lacks
         schemes = ("http", "https") if answers_by_documents else ("ws", "wss")
-        _check_url("--target", with_port(self.target, 1), schemes)
+        check_url("--target", with_port(self.target, 1), schemes)
         if self.server:
             self.place()
         if self.client.startswith(_SOCKET_SCHEMES):
-            _check_url("--client", self.client, ("ws",))
+            check_url("--client", self.client, ("ws",))
         for feature in self.lacks:
             if feature not in FEATURES:
                 raise UsageError(
-                    f"--lacks {feature}: no feature is named so; there are {', '.join(FEATURES)}"
+                    f"--lacks {feature}: no feature is named so; {known_names(feature, FEATURES)}"
                 )
 
     def place(self) -> ServerAddress:
@@ -133,7 +134,7 @@ class Settings:
         credentials = {field: self.environment.get(name, "") for field, name in _CREDENTIALS.items()}
         key, app_id, avatar_id = credentials.values()
         if "=" not in self.server.split("://")[0]:
-            _check_url("--server", self.server, ("http", "https"))
+            check_url("--server", self.server, ("http", "https"))
             host_and_port = urlsplit(self.server).netloc
             secure = "s" if urlsplit(self.server).scheme == "https" else ""
             return ServerAddress(
@@ -148,8 +149,8 @@ class Settings:
         shown_server = shown_url(self.server)
         if set(urls) != {"console", "ingress"}:
             raise UsageError(f"--server {shown_server!r}: console=URL,ingress=URL is needed, or one URL")
-        _check_url("--server console", urls["console"], ("http", "https"))
-        _check_url("--server ingress", urls["ingress"], ("ws", "wss", "http", "https"))
+        check_url("--server console", urls["console"], ("http", "https"))
+        check_url("--server ingress", urls["ingress"], ("ws", "wss", "http", "https"))
         missing = [name for field, name in _CREDENTIALS.items() if not credentials[field]]
         if missing:
             raise UsageError(f"--server {shown_server!r} needs credentials: set {', '.join(missing)}")
@@ -158,20 +159,6 @@ class Settings:
         # The kit has no room of its own to name to a server that is no mock.
         lacks = (*self.lacks, EGRESS)
         return ServerAddress(console, ingress, key, app_id, avatar_id, lacks=lacks, find_lacks=False)
-
-
-def _check_url(option: str, url: str, schemes: tuple[str, ...]) -> None:
-    """Raise UsageError for a text that is no URL, or a URL with none of these schemes. "" passes."""
-    if not url:
-        return
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        begins = " or ".join(f"{scheme}://" for scheme in schemes)
-        raise UsageError(f"{option} {shown_url(url)!r}: a URL that begins with {begins} is needed")
 
 
 def settings_of(values: Mapping[str, Any], environment: Mapping[str, str], seed: int) -> Settings:

@@ -10,8 +10,11 @@ from yaml.nodes import Node, ScalarNode
 from spatius_sim.files.yaml_file import YamlFile, read_bytes
 from spatius_sim.model.scenario.scenario import NAMES, Fault, FaultAction, Moment, Scenario, When
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.protocol.near_names import known_names
 
 MOST_FAULTS = 256
+
+_LISTED = "`spatius-sim scenarios` lists them all"
 
 _SHIPPED = Path(__file__).resolve().parent / "scenarios"
 
@@ -25,7 +28,7 @@ def shipped_scenario(name: str) -> Scenario:
     """Return the shipped scenario of this name. Raises UsageError if there is none."""
     names = sorted(path.stem for path in _SHIPPED.glob("*.yaml"))
     if name not in names:
-        raise UsageError(f"no scenario is named {name!r}: there are {', '.join(names)}")
+        raise UsageError(f"no scenario is named {name!r}: {known_names(name, names, _LISTED)}")
     return read_scenario(_SHIPPED / f"{name}.yaml")
 
 
@@ -37,7 +40,7 @@ def find_scenario(wanted: str) -> Scenario:
     try:
         return shipped_scenario(wanted)
     except UsageError as error:
-        raise UsageError(f"{error}; a file's name ends in .yaml") from error
+        raise UsageError(f"{error} (a file's name ends in .yaml)") from error
 
 
 def read_scenario(path: Path) -> Scenario:

@@ -17,6 +17,7 @@ from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.server import motion_server
 from spatius_sim.protocol.environment import credential_variables, endpoint_variables
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.protocol.near_names import known_names
 
 
 class MotionServer(motion_server.MotionServerShell):
@@ -32,7 +33,7 @@ class MotionServer(motion_server.MotionServerShell):
         self, *, scenario: str | Scenario = NO_FAULTS, pace: str | Pace = "fast", **others: Any
     ) -> None:
         if isinstance(pace, str) and pace not in PACES:
-            raise UsageError(f"no pace is named {pace!r}: there are {', '.join(PACES)}")
+            raise UsageError(f"no pace is named {pace!r}: {known_names(pace, PACES)}")
         super().__init__(
             scenario=_find_scenario(scenario),
             pace=PACES[pace] if isinstance(pace, str) else pace,

@@ -8,6 +8,7 @@ named here. Source tags: `seed:NNN` and `docs:PAGE` are documents; `recording`, 
 from collections.abc import Iterable
 
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.protocol.near_names import known_names
 from spatius_sim.rules.client import ids as client_ids
 from spatius_sim.rules.client import motion as client_motion
 from spatius_sim.rules.client import playback as client_playback
@@ -120,7 +121,8 @@ def find_rule(rule_id: str) -> Rule:
     try:
         return RULES[rule_id]
     except KeyError:
-        raise UsageError(f"no rule has the id {rule_id!r}; `spatius-sim rules` lists them all") from None
+        near = known_names(rule_id, RULES, "`spatius-sim rules` lists them all")
+        raise UsageError(f"no rule has the id {rule_id!r}; {near}") from None
 
 
 def rules_for(subject: str) -> tuple[Rule, ...]:

@@ -1,0 +1,21 @@
+"""Tells which known name an unknown one may have been meant for."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+_NEAR = 0.6
+_MOST_NEAR = 3
+_MOST_LISTED = 24
+
+
+def known_names(name: str, known: Iterable[str], where: str = "") -> str:
+    """Return the words that follow "no such name" in an error: the `known` names that are near `name`; if
+    none is, all of them, or, if they are many, `where` they are listed."""
+    names = list(known)
+    by_lower = {candidate.lower(): candidate for candidate in names}
+    near = [by_lower[match] for match in get_close_matches(name.lower(), by_lower, _MOST_NEAR, _NEAR)]
+    if not near and name:
+        near = [candidate for candidate in names if name.lower() in candidate.lower()][:_MOST_NEAR]
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return where if where and len(names) > _MOST_LISTED else f"there are {', '.join(names)}"
