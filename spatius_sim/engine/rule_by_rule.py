@@ -1,5 +1,6 @@
 """Judges the rules of one run, one at a time, for each front."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -76,12 +77,14 @@ class Judging:
         Raises UsageError if nothing can be judged, KeyboardInterrupt if the user ends the run, and any other
         exception if the kit itself fails: see `errored_result`.
         """
+        began = time.monotonic()
         trial = self.run.trial_for(rule.subject)
         left_out = self.run.profile.leaves_out(rule.id)
         if left_out:
             outcome = trial.left_open(rule.id, left_out)
         else:
             outcome = trial.judge(rule.id, *self.request.exercise(rule))
+        outcome = replace(outcome, seconds=round(time.monotonic() - began, 3))
         overturned = trial.overturned(outcome)
         INTERRUPTION.check()
         outcomes = [self._with_command(trial, judged) for judged in (outcome, *overturned)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from spatius_sim.engine.run_baseline import RunBaseline
 from spatius_sim.engine.run_reports import write_reports
 from spatius_sim.reporting.exit_code import ExitCode
-from spatius_sim.reporting.report import report_of
+from spatius_sim.reporting.report import Occasion, report_of
 from spatius_sim.reporting.summary import BrokenOff, Summary, exit_code
 
 
@@ -28,12 +28,14 @@ def end_run(
     baseline: RunBaseline | None,
     reports: Mapping[str, Path],
     unwritten: Sequence[str] = (),
+    occasion: Callable[[], Occasion] = Occasion,
 ) -> Ending:
     """Write the reports, and return the ending. The baseline is updated first, if the user asks for it and
     the run was not broken off.
 
     `broken_off` takes the exit code that the verdicts mean, and returns why the run was broken off; None if
-    it was not. `unwritten` are lines about files that could not be written.
+    it was not. `unwritten` are lines about files that could not be written. `occasion` returns when and how
+    the run was made; it is called only if reports are written.
     """
     files = list(dict.fromkeys(unwritten))
     if baseline is not None:
@@ -44,5 +46,6 @@ def end_run(
     if why is not None:
         summaries = [replace(summary, broken_off=why) for summary in summaries]
     code = exit_code(summaries) if why is None else why.code
-    files += write_reports(reports, report_of(summaries, code))
+    if reports:
+        files += write_reports(reports, report_of(summaries, code, occasion()))
     return Ending(tuple(summaries), code, tuple(filter(None, files)))

@@ -1,5 +1,6 @@
 """Collects the outcomes of a run, and what broke the run off."""
 
+import time
 from dataclasses import dataclass, field, replace
 
 from spatius_sim import __version__
@@ -19,13 +20,15 @@ BY_A_SIGNAL = "by a signal"
 class RunOutcomes:
     """The outcomes of a run so far, by subject and rule. `interruption`, `usage_error` and `internal_error`
     are "" if there was none. `unwritten` are lines about files that could not be written.
-    `never_run` is the reason of a rule that was to be judged and was not: it is UNEXERCISED."""
+    `never_run` is the reason of a rule that was to be judged and was not: it is UNEXERCISED.
+    The run `began` at this unix time."""
 
     usage_error: str = ""
     internal_error: str = ""
     interruption: str = ""
     unwritten: list[str] = field(default_factory=list)
     never_run: str = NEVER_RUN
+    began: float = field(default_factory=time.time)
     _targets: dict[str, str] = field(default_factory=dict)
     _wires: dict[str, str] = field(default_factory=dict)
     _by_subject: dict[str, dict[str, RuleOutcome]] = field(default_factory=dict)

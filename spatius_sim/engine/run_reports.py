@@ -1,13 +1,17 @@
 """Writes the reports that the options of a run ask for."""
 
+import subprocess
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from spatius_sim.engine.options import REPORT_OPTIONS
 from spatius_sim.reporting.formats import files
-from spatius_sim.reporting.report import Report
+from spatius_sim.reporting.report import Occasion, Report
 
+_GIT_SECONDS = 5
 _PREFIX = "report-"
 _FOLDER = "dir"
 
@@ -17,6 +21,40 @@ def report_paths(values: Mapping[str, Any]) -> dict[str, Path]:
     paths = {option.name.removeprefix(_PREFIX): values.get(option.name) for option in REPORT_OPTIONS}
     folder = paths.pop(_FOLDER) or ""
     return files.paths_of({name: path for name, path in paths.items() if path}, folder)
+
+
+def occasion_of(began: float, front: str, typed: str) -> Occasion:
+    """Return the occasion of a run that ends now. `front` is the program that judged, and `typed` its options
+    without secrets."""
+    return Occasion(
+        began=datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+        seconds=round(max(0.0, time.time() - began), 1),  # A clock may be set back while we run.
+        command=f"{front} {typed}".strip(),
+        commit=_commit_here(),
+    )
+
+
+def _commit_here() -> str:
+    """Return the git commit of the working directory, with "-dirty" if files differ from it; "" if there is
+    none."""
+    try:
+        head = _ask_git("rev-parse", "HEAD")
+        return head and head + ("-dirty" if _ask_git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _ask_git(*arguments: str) -> str:
+    """Return what git says; "" if it refuses. Raises OSError or SubprocessError if git cannot be asked."""
+    asked = subprocess.run(
+        ["git", *arguments],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=_GIT_SECONDS,
+        check=False,
+    )
+    return asked.stdout.strip() if asked.returncode == 0 else ""
 
 
 def write_reports(paths: Mapping[str, Path], report: Report) -> list[str]:

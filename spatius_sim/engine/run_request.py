@@ -1,7 +1,7 @@
 """Puts together what one run is asked to do: the options of the command line and of conformance.yaml."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -117,6 +117,14 @@ class RunRequest:
             options["conformance"] = str(self.file.path)
         options["seed"] = self.settings.seed
         return options | {"rule": rule_id} | ({"plan": token} if token else {})
+
+    def typed(self, owned: Collection[str] = ()) -> str:
+        """Return the options as the user would type them to make this run again, without secrets. `owned` are
+        names that belong to other plugins of pytest."""
+        values = {name: value for name, value in self.values.items() if name not in self.filled}
+        if self.file is not None:
+            values["conformance"] = str(self.file.path)
+        return as_typed(values, owned)
 
     def doctor_command(self) -> str:
         """Return the command that finds out why nothing comes from the named relay; "" if the subject is no

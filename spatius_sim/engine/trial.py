@@ -508,6 +508,9 @@ class Trial(Generic[P]):
         broken = (self._unexplained(sighting.judgement) or sighting.judgement.broken)[0]
         failure = failure_of(broken, sighting.trace, str(sighting.plan), path, confirmed=confirmed)
         failure = replace(failure, silence=sighting.plan in self._silent_plans)
+        if errors := self.secrets.text(getattr(self.subject, "last_errors", "")):
+            stderr = "\n".join(f"     {line}" for line in errors.splitlines())
+            failure = replace(failure, dialogue=f"{failure.dialogue}\nits stderr ends so:\n{stderr}")
         try:
             write_traces(path, suite_header(self.seed), [sighting.trace])
         except UsageError as error:

@@ -13,7 +13,7 @@ from spatius_sim.engine.rule_by_rule import LONGEST_COMPLAINT, Judging, RuleResu
 from spatius_sim.engine.run_baseline import RunBaseline
 from spatius_sim.engine.run_ending import Ending, end_run
 from spatius_sim.engine.run_outcomes import BY_A_SIGNAL, RunOutcomes
-from spatius_sim.engine.run_reports import report_paths
+from spatius_sim.engine.run_reports import occasion_of, report_paths
 from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.formats.files import make_room
@@ -55,6 +55,7 @@ def judge_run(request: RunRequest, watcher: RunWatcher) -> Ending:
             baseline,
             paths,
             outcomes.unwritten,
+            lambda: occasion_of(outcomes.began, "spatius-sim verify", request.typed()),
         )
     finally:
         stop_listening()

@@ -2,6 +2,7 @@
 pytest-xdist the items run in a worker, and the report is made in the controller."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,7 @@ class SessionOutcomes:
     off."""
 
     def __init__(self) -> None:
+        self.began = time.time()
         self._outcomes: RunOutcomes | None = None
         self._others_failed: list[str] = []
 

@@ -32,6 +32,7 @@ from spatius_sim.pytest_plugin.session_state import (
     names_subject,
     refuse_empty_options,
     request_in,
+    typed_in,
     usage_errors,
     without_secrets,
 )
@@ -277,6 +278,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not _judges_a_subject(config):
         return
     from spatius_sim.engine.run_ending import end_run
+    from spatius_sim.engine.run_reports import occasion_of
     from spatius_sim.pytest_plugin.our_items import why_never_run
     from spatius_sim.pytest_plugin.print_ending import broken_off, is_summary_asked_for, print_ending
 
@@ -288,6 +290,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         baseline_in(config),
         reports_asked(config),
         collected.outcomes.unwritten,
+        lambda: occasion_of(collected.began, "pytest", typed_in(config)),
     )
     session.exitstatus = int(ending.code)
     reporter = config.pluginmanager.get_plugin("terminalreporter")

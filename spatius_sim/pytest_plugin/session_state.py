@@ -4,6 +4,7 @@ Nothing heavy is imported before that, for pytest loads this in every project th
 """
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -123,6 +124,14 @@ def judging_in(config: pytest.Config) -> "Judging":
         config.stash[ENVIRONMENT] = judging.open()
         config.stash[JUDGING] = judging
     return config.stash[JUDGING]
+
+
+def typed_in(config: pytest.Config) -> str:
+    """Return the options of this run as the user would type them, without secrets."""
+    request = request_in(config)
+    tape = config.getoption("spatius_tape")
+    typed = request.typed(owned_by_others(config, request.values))
+    return f"--tape={shlex.quote(tape)} {typed}".strip() if tape else typed
 
 
 def without_secrets(config: pytest.Config, text: str) -> str:

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from spatius_sim.reporting.harmless import one_line
-from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
+from spatius_sim.reporting.summary import (
+    LONGEST_COMMAND,
+    ExitCode,
+    Failure,
+    RuleOutcome,
+    Summary,
+    claim,
+    exit_code,
+)
 from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Level, Provenance
@@ -43,7 +51,7 @@ class JudgedSubject:
 class JudgedRule:
     """A rule with its sentence, and what the run says of it. `required`: the run is no pass if nothing
     exercises the rule. It was `exercised` so many times over so many `scenarios`. `measurements` are in
-    `unit`. `known`: why a baseline tolerates the failure; "" if none does."""
+    `unit`. Judging it took `seconds`. `known`: why a baseline tolerates the failure; "" if none does."""
 
     id: str
     subject: str
@@ -61,12 +69,30 @@ class JudgedRule:
     measurements: tuple[float, ...]
     unit: str
     known: str = ""
+    seconds: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("id", "subject", "sentence", "source", "reason", "unit", "known"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
         clean = (Source(one_line(s.tag), one_line(s.title), one_line(s.address)) for s in self.sources)
         object.__setattr__(self, "sources", tuple(clean))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """When, where and how a run was made: `began` is a time in UTC (ISO 8601), `seconds` how long it took,
+    `command` what runs it again, and `commit` the git commit of the folder that it ran in; "" if there is
+    none, or if it is not known."""
+
+    began: str = ""
+    seconds: float = 0.0
+    command: str = ""
+    commit: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "command", one_line(self.command, LONGEST_COMMAND))
+        for name in ("began", "commit"):
+            object.__setattr__(self, name, one_line(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,20 +104,22 @@ class Report:
     exit_code: ExitCode
     subjects: tuple[JudgedSubject, ...]
     rules: tuple[JudgedRule, ...]
+    occasion: Occasion = Occasion()
 
     def rules_for(self, subject: JudgedSubject) -> tuple[JudgedRule, ...]:
         """Return the rules that judged this subject."""
         return tuple(judged for judged in self.rules if judged.subject == subject.subject)
 
 
-def report_of(summaries: Sequence[Summary], code: ExitCode) -> Report:
-    """Return the report of a run that ended with this exit code."""
+def report_of(summaries: Sequence[Summary], code: ExitCode, occasion: Occasion | None = None) -> Report:
+    """Return the report of a run that ended with this exit code, and was made on this occasion."""
     return Report(
         format=FORMAT,
         version=VERSION,
         exit_code=code,
         subjects=tuple(_report_subject(summary) for summary in summaries),
         rules=tuple(_report_rule(summary, outcome) for summary in summaries for outcome in summary.outcomes),
+        occasion=occasion or Occasion(),
     )
 
 
@@ -132,4 +160,5 @@ def _report_rule(summary: Summary, outcome: RuleOutcome) -> JudgedRule:
         measurements=outcome.measurements,
         unit=outcome.unit,
         known=summary.known[outcome.rule_id] if summary.tolerates(outcome) else "",
+        seconds=outcome.seconds,
     )

@@ -16,7 +16,7 @@ from spatius_sim.rules.rule import Level
 MUST_RULES = frozenset(rule_id for rule_id, rule in RULES.items() if rule.level is Level.MUST)
 
 
-_LONGEST_COMMAND = 8_000
+LONGEST_COMMAND = 8_000
 """Characters: more than other texts may have, because a command that is cut cannot be run."""
 
 
@@ -52,7 +52,7 @@ class Failure:
     def __post_init__(self) -> None:
         for name in ("expected", "actual", "scenario", "trace"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
-        object.__setattr__(self, "repeat", one_line(self.repeat, _LONGEST_COMMAND))
+        object.__setattr__(self, "repeat", one_line(self.repeat, LONGEST_COMMAND))
         object.__setattr__(self, "dialogue", some_lines(self.dialogue))
         object.__setattr__(self, "evidence", tuple(one_line(line) for line in self.evidence))
 
@@ -61,7 +61,7 @@ class Failure:
 class RuleOutcome:
     """The outcome of one rule over a whole run: how often it was exercised, over how many scenarios, and the
     `reason` if the verdict alone does not tell it. `measurements` are in `unit` if the rule measures.
-    `blocked_by`: the failed rules without which it could not be judged."""
+    `blocked_by`: the failed rules without which it could not be judged. Judging it took `seconds`."""
 
     rule_id: str
     verdict: Verdict
@@ -72,6 +72,7 @@ class RuleOutcome:
     measurements: tuple[float, ...] = ()
     unit: str = ""
     blocked_by: tuple[str, ...] = ()
+    seconds: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", one_line(self.reason))

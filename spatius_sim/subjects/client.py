@@ -36,6 +36,10 @@ class InProcessTestee:
         """Return "": a client in this process has no output of its own."""
         return ""
 
+    def last_errors(self) -> str:
+        """Return "": a client in this process has no stderr of its own."""
+        return ""
+
     async def close(self) -> None:
         """Do nothing: no process and no connection is held."""
 
@@ -67,6 +71,11 @@ class ClientSubject:
         self._sample_rates: tuple[int, ...] = ()
         self._lacks: set[str] = set()
         self.real_clock = False
+
+    @property
+    def last_errors(self) -> str:
+        """The last lines that the testee wrote to its stderr."""
+        return self._testee.last_errors()
 
     async def attach(self) -> None:
         """Start the testee, send `hello`, and keep what the answer declares: modes, missing commands, clock.

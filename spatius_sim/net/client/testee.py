@@ -38,6 +38,9 @@ class Testee(Protocol):
     def last_output(self) -> str:
         """Return the testee's last output, for people to read."""
 
+    def last_errors(self) -> str:
+        """Return the last lines that the testee wrote to its stderr; "" if it has none."""
+
     async def close(self) -> None:
         """End the testee and its children, or the connection to it."""
 
@@ -49,6 +52,7 @@ class StdioTestee:
         self._command = command
         self._guarded: GuardedProcess | None = None
         self._last_lines: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._last_errors: deque[str] = deque(maxlen=_LINES_KEPT)
         self._listening: asyncio.Task[None] | None = None
 
     async def open(self, seconds: float) -> None:
@@ -101,6 +105,10 @@ class StdioTestee:
         """Return the last lines of the command's stdout and stderr."""
         return "\n".join(self._last_lines)
 
+    def last_errors(self) -> str:
+        """Return the last lines of the command's stderr."""
+        return "\n".join(self._last_errors)
+
     async def close(self) -> None:
         """Close the command's stdin, wait a second, and kill the command and all its children."""
         guarded, self._guarded = self._guarded, None
@@ -128,6 +136,7 @@ class StdioTestee:
         with suppress(ValueError):
             async for line in process.stderr:
                 self._last_lines.append(line.decode(errors="replace").rstrip())
+                self._last_errors.append(self._last_lines[-1])
 
 
 class SocketTestee:
@@ -178,6 +187,10 @@ class SocketTestee:
     def last_output(self) -> str:
         """Return the last message that the testee sent."""
         return self._last_message
+
+    def last_errors(self) -> str:
+        """Return "": a client at the other end of a connection writes its stderr elsewhere."""
+        return ""
 
     async def close(self) -> None:
         """Close the testee's connection, and keep listening."""

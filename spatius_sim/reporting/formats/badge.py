@@ -9,12 +9,18 @@ from spatius_sim.rules.findings import Verdict
 
 _COLOURS = {"good": "brightgreen", "bad": "red", "open": "yellow"}
 
+_LEFT_OPEN = (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE)
+
 
 def badge(report: Report) -> str:
     """Return the JSON that shields.io draws (https://shields.io/badges/endpoint-badge)."""
     tone, _, headline = HEADLINES[report.exit_code]
     passed = sum(judged.verdict is Verdict.PASSED for judged in report.rules)
     counts = f"{passed} of {len(report.rules)} rules"
+    profiles = dict.fromkeys(subject.profile for subject in report.subjects if subject.profile)
+    counts += "".join(f", {profile}" for profile in profiles)
+    if any(judged.verdict in _LEFT_OPEN for judged in report.rules):
+        tone = "open" if tone == "good" else tone  # What was not exercised is no green.
     message = counts if report.exit_code is ExitCode.PASSED else f"{headline.lower()}, {counts}"
     endpoint = {
         "schemaVersion": 1,

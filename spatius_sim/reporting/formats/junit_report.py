@@ -7,7 +7,7 @@ from junitparser import Error, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser import Failure as JUnitFailure
 from junitparser.junitparser import FinalResult
 
-from spatius_sim.reporting.report import JudgedRule, JudgedSubject, Report
+from spatius_sim.reporting.report import JudgedRule, JudgedSubject, Occasion, Report
 from spatius_sim.reporting.summary import ExitCode, Failure
 from spatius_sim.rules.findings import Verdict
 
@@ -21,7 +21,9 @@ def junit_report(report: Report) -> str:
     document = JUnitXml("spatius-sim")
     for subject in report.subjects:
         passed = ExitCode.PASSED in (subject.exit_code, report.exit_code)
-        document.add_testsuite(_write_suite(subject, report.rules_for(subject), passed=passed))
+        suite = _write_suite(subject, report.rules_for(subject), passed=passed)
+        _add_occasion(suite, report.occasion)
+        document.add_testsuite(suite)
     if not report.subjects:
         suite = TestSuite("spatius-sim")
         suite.add_testcase(_write_no_pass("spatius-sim", _NOTHING_RAN))
@@ -50,7 +52,7 @@ def _write_suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, passe
     decided = any(judged.verdict is Verdict.PASSED or judged.known for judged in rules)
     results = {judged.id: _result_of(judged, decided=decided) for judged in rules}
     for judged in rules:
-        case = TestCase(judged.id, suite.name, 0)
+        case = TestCase(judged.id, suite.name, judged.seconds)
         case.system_out = f"{judged.sentence} ({judged.level}; {judged.source})"
         case.result = results[judged.id]
         suite.add_testcase(case)
@@ -58,6 +60,15 @@ def _write_suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, passe
     if green and not passed:
         suite.add_testcase(_write_no_pass(str(suite.name), "; ".join([subject.claim, *subject.complaints])))
     return suite
+
+
+def _add_occasion(suite: TestSuite, occasion: Occasion) -> None:
+    """Add to a suite when, where and how it was run, as far as that is known."""
+    if occasion.began:
+        suite.timestamp = occasion.began.partition("+")[0]  # The schema knows no time zone; this is UTC.
+    for name in ("command", "commit"):
+        if value := getattr(occasion, name):
+            suite.add_property(name, value)
 
 
 def _result_of(judged: JudgedRule, *, decided: bool) -> list[FinalResult]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from spatius_sim.reporting.labels import HEADLINES, VERDICTS
 from spatius_sim.reporting.matrix import Change, Matrix
-from spatius_sim.reporting.report import JudgedRule, JudgedSubject, Report
+from spatius_sim.reporting.report import JudgedRule, JudgedSubject, Occasion, Report
 from spatius_sim.rules.findings import Verdict
 
 LARGEST = 65_536
@@ -32,9 +32,19 @@ def markdown_report(report: Report, largest: int = LARGEST) -> str:
     tone, _, headline = HEADLINES[report.exit_code]
     parts = [f"## {_SIGNS[tone]} spatius-sim: {headline}\n"]
     parts += [_write_claims(subject, report.rules_for(subject)) for subject in report.subjects]
+    parts += _write_occasion(report.occasion)
     parts += [_write_failure(judged) for judged in report.rules if judged.failure is not None]
     parts += ["### Every rule\n\n| | rule | level | |\n|---|---|---|---|\n", *map(_write_row, report.rules)]
     return cut(parts, largest)
+
+
+def _write_occasion(occasion: Occasion) -> list[str]:
+    """Return when, where and how the run was made, in a line; nothing if that is not known."""
+    if not occasion.began:
+        return []
+    commit = f", commit {inert(occasion.commit)}" if occasion.commit else ""
+    when = f"{inert(occasion.began)}, {occasion.seconds:.0f} s{commit}"
+    return [f"\n{when}: {_as_code(occasion.command)}\n\n"]
 
 
 def markdown_matrix(matrix: Matrix, largest: int = LARGEST) -> str:

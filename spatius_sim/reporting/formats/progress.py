@@ -16,6 +16,8 @@ QUIET_SECONDS = 2.0
 """A run that takes less time shows no progress, and plain lines are at least so far apart."""
 
 _REFRESH_PER_SECOND = 4
+_TELLING = 3
+"""After so many rules the time that is left can be guessed."""
 _BAD_VERDICTS = (Verdict.FAILED, Verdict.ERRORED)
 
 
@@ -28,6 +30,7 @@ class ProgressLines:
         self._began = time.monotonic()
         self._last_line = -QUIET_SECONDS
         self._place = ""
+        self._ended, self._total = 0, 0
         self._rule = ""
         self._reported: set[str] = set()
         self._live: Live | None = None
@@ -57,6 +60,7 @@ class ProgressLines:
     def rule_begins(self, rule_id: str, number: int, total: int) -> None:
         """Show that a rule is being judged: `number` (from 1) of `total`, which is 0 if it is not known."""
         self._rule = rule_id
+        self._ended, self._total = number - 1, total
         self._place = f"{min(number, total)} of {total}, " if total else ""
         if self._live is None and self._seconds_elapsed - self._last_line >= QUIET_SECONDS:
             self._last_line = self._seconds_elapsed
@@ -106,6 +110,15 @@ class ProgressLines:
         """Return the line that says which rule is being judged; a live line stays empty at first."""
         if self._live is not None and self._seconds_elapsed < QUIET_SECONDS:
             return ""
-        return (
-            f"judging {self._rule} ({self._place}{self._seconds_elapsed:.0f} s)" if self._rule else "judging"
-        )
+        elapsed = self._seconds_elapsed
+        left = seconds_left(self._ended, self._total, elapsed)
+        rest = f", some {left:.0f} s left" if left else ""
+        return f"judging {self._rule} ({self._place}{elapsed:.0f} s{rest})" if self._rule else "judging"
+
+
+def seconds_left(ended: int, total: int, seconds: float) -> float:
+    """Return how long a run may still take in which so many rules of `total` were judged in `seconds`, as if
+    the rest took as long as these; 0 if too few were judged to tell."""
+    if ended < _TELLING or ended >= total:
+        return 0.0
+    return seconds / ended * (total - ended)

@@ -45,8 +45,9 @@ def judge(folder: Path, *arguments: str, program: str = "pytest", **variables: s
     """Judge an honest client by two rules, in this folder."""
     (folder / "client.py").write_text(CLIENT)
     subject = [f"--client={shlex.quote(sys.executable)} client.py", *(f"--rule={rule}" for rule in TWO_RULES)]
-    command = ["verify"] if program == "spatius_sim" else []
-    return run(folder, *command, *subject, "--profile=smoke", *arguments, program=program, **variables)
+    # pytest-profiling owns --profile.
+    command = ["verify", "--profile=smoke"] if program == "spatius_sim" else ["--spatius-profile=smoke"]
+    return run(folder, *command, *subject, *arguments, program=program, **variables)
 
 
 FROZEN_BY_FIXTURE = """
@@ -85,7 +86,9 @@ python_classes = Check
 python_functions = check_*
 testpaths = checks
 xfail_strict = true
-filterwarnings = error
+filterwarnings =
+    error
+    ignore::pytest.PytestDeprecationWarning
 """
 
 HOMES: dict[str, dict[str, str]] = {

@@ -1,5 +1,6 @@
 """Each format says what the report says, in the shape that its readers expect."""
 
+import html
 import json
 from dataclasses import replace
 from functools import cache
@@ -24,7 +25,8 @@ from spatius_sim.reporting.formats.html_report import LARGEST_EMBEDDED_TAPE, htm
 from spatius_sim.reporting.formats.json_report import json_report, read_report, report_schema
 from spatius_sim.reporting.formats.junit_report import junit_report
 from spatius_sim.reporting.formats.markdown_report import markdown_report
-from spatius_sim.reporting.report import Report, report_of
+from spatius_sim.reporting.formats.progress import seconds_left
+from spatius_sim.reporting.report import Occasion, Report, report_of
 from spatius_sim.reporting.summary import BrokenOff, ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.reporting.hostile import report_saying
@@ -272,3 +274,40 @@ def test_a_report_from_elsewhere_brings_no_file_of_ours_along(failed: Report, tm
         text = html_report(with_tape(failed, str(named)), page)
         assert "c2VjcmV0" not in text
         assert "download=" not in text
+
+
+OCCASION = Occasion(
+    began="2026-11-28T17:00:00+00:00", seconds=61.4, command="spatius-sim verify ws://r", commit="c0ffee"
+)
+
+
+@pytest.mark.parametrize("format_name", ["html", "json", "junit", "markdown"])
+def test_a_report_says_when_where_and_how(format_name: str, failed: Report) -> None:
+    text = WRITERS[format_name][1](replace(failed, occasion=OCCASION), Path())
+    for said in ("2026-11-28T17:00:00", "c0ffee", "spatius-sim verify ws"):
+        assert said in html.unescape(text), format_name
+
+
+def test_junit_says_how_long_each_rule_took(failed: Report) -> None:
+    timed = replace(failed, rules=tuple(replace(judged, seconds=2.5) for judged in failed.rules))
+    cases = ElementTree.fromstring(junit_report(timed)).iter("testcase")
+    assert {float(case.attrib["time"]) for case in cases} == {2.5}
+
+
+def test_a_badge_names_the_profile_and_is_green_only_if_all_was_exercised() -> None:
+    outcomes = (RuleOutcome("R-TURNS", Verdict.PASSED), RuleOutcome("R-SECRETS", Verdict.UNEXERCISED))
+    required = frozenset({"R-TURNS"})
+    summary = Summary("relay", "r", 1, "0", 1, outcomes, profile="smoke", required=required)
+    report = report_of([summary], exit_code([summary]))
+    said = json.loads(badge(report))
+    assert (said["message"], said["color"]) == ("1 of 2 rules, smoke", "yellow")
+
+
+@pytest.mark.parametrize(
+    ("ended", "total", "seconds", "left"),
+    [(0, 20, 5.0, 0), (2, 20, 5.0, 0), (5, 20, 10.0, 30.0), (20, 20, 10.0, 0), (4, 0, 10.0, 0)],
+)
+def test_the_time_that_is_left_is_told_once_some_rules_were_judged(
+    ended: int, total: int, seconds: float, left: float
+) -> None:
+    assert seconds_left(ended, total, seconds) == left
