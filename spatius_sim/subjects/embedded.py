@@ -18,7 +18,7 @@ async def start_reference_relay(server: MotionServerShell, api_key: str, port: i
         from spatius_sim.subjects.reference_relay import RelaySettings, serve_relay
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"the reference relay needs {error.name}: pip install 'spatius-sim[relay]'"
+            f"the reference relay needs {error.name}: pip install 'spatius>=1.1.1,<2'"
         ) from error
     settings = RelaySettings(
         server.console_endpoint,

@@ -182,7 +182,7 @@ class ServerSession:
             case AudioFormat.OGG_OPUS if self.opus is not None:
                 rates = OPUS_SAMPLE_RATES
             case AudioFormat.OGG_OPUS:
-                text = "Ogg Opus is not available here: pip install 'spatius-sim[opus]'"
+                text = "Ogg Opus is not available here: pip install 'av>=14,<19'"
                 return (INVALID_ARGUMENT, f"unsupported audio format: {text}")
             case unknown:
                 return (INVALID_ARGUMENT, f"unsupported audio format: {unknown}")

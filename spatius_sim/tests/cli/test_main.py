@@ -124,7 +124,7 @@ def test_without_the_server_sdk_the_demo_says_what_to_install(tmp_path: Path) ->
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     ran = subprocess.run([*COMMAND, "demo"], capture_output=True, text=True, timeout=TIMEOUT, env=environment)
     assert ran.returncode == 4
-    assert "pip install 'spatius-sim[relay]'" in ran.stderr
+    assert "pip install 'spatius>=1.1.1,<2'" in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
 
 

@@ -89,7 +89,7 @@ def test_the_workflow_in_the_readme_can_be_used_as_it_is(action: dict[str, Any])
     told = (CI / "README.md").read_text()
     (workflow,) = re.findall(r"```yaml\n(.*?)```", told, re.DOTALL)
     (step,) = [step for step in yaml.safe_load(workflow) if step.get("id") == "conformance"]
-    assert step["uses"] == "./.github/actions/spatius-sim"
+    assert step["uses"] == "./spatius-sim/conformance/ci"
     assert step["with"].keys() <= action["inputs"].keys()
     assert all(f"[{name}]({name})" in told for name in COPIED)
 
@@ -139,3 +139,57 @@ def test_the_gitlab_job_leaves_what_it_promises(tmp_path: Path) -> None:
     named = [*job["artifacts"]["paths"], job["artifacts"]["reports"]["junit"]]
     for path in named:
         assert (tmp_path / path.replace("$SPATIUS_SIM_REPORT", variables["SPATIUS_SIM_REPORT"])).exists()
+
+
+PIP = '#!/bin/sh\necho "$@" >> "$PIP_LOG"\n'
+"""In the place of python3: writes down what pip is asked for."""
+
+
+def installed_by(script: str, folder: Path, **given: str) -> list[str]:
+    """Return what this script lets pip install, in a folder where spatius-sim is not installed."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python3").write_text(PIP)
+    (folder / "bin" / "python3").chmod(0o755)
+    log = folder / "pip.log"
+    subprocess.run(
+        ["bash", "-e", "-c", script],
+        cwd=folder,
+        env={"PATH": f"{folder / 'bin'}:/usr/bin:/bin", "PIP_LOG": str(log)} | given,
+        check=True,
+        timeout=30,
+    )
+    return [line.removeprefix("-m pip install --quiet ") for line in log.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("requirements", [True, False])
+def test_the_gitlab_job_installs_the_clone_and_what_the_relay_needs(
+    requirements: bool, tmp_path: Path
+) -> None:
+    job = yaml.safe_load((CI / "gitlab.yml").read_text())[".spatius-sim"]
+    if requirements:
+        (tmp_path / "requirements.txt").touch()
+    asked = installed_by("\n".join(job["before_script"]), tmp_path, **job["variables"])
+    assert asked == ["./spatius-sim", *(["-r requirements.txt"] if requirements else [])]
+
+
+@pytest.mark.parametrize("install", ["", "vendor/it.whl"])
+def test_the_action_installs_the_clone_that_it_is_in_or_what_is_named(
+    install: str, action: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "requirements.txt").touch()
+    steps = action["runs"]["steps"][:2]
+    given = {
+        "SPATIUS_SIM_INSTALL": install,
+        "SPATIUS_SIM_REQUIREMENTS": action["inputs"]["requirements"]["default"],
+        "GITHUB_ACTION_PATH": str(CI),
+    }
+    asked = installed_by("\n".join(step["run"] for step in steps), tmp_path, **given)
+    assert asked == [install or f"{CI}/../..", "-r requirements.txt"]
+    assert (CI / "../../pyproject.toml").is_file()
+
+
+def test_no_recipe_needs_an_index_that_does_not_have_us() -> None:
+    told = [
+        path.read_text() for path in (*CI.iterdir(), CI.parent / "README.md", CI.parents[1] / "README.md")
+    ]
+    assert not [text for text in told if re.search(r"pip install[^\n]*[ '\"]spatius-sim(\[|'|\"|$)", text)]

@@ -74,4 +74,4 @@ async def test_without_the_extra_it_is_told_what_to_install(monkeypatch: pytest.
     async with MotionServerShell() as server, talk(server, asked) as session:
         refused = await session.hear()
     assert isinstance(refused, ServerError)
-    assert "pip install 'spatius-sim[opus]'" in refused.message
+    assert "pip install 'av>=14,<19'" in refused.message
