@@ -33,7 +33,16 @@ port_option = click.option(
     type=click.IntRange(0, 65535),
     default=DEFAULT_MOTION_PORT,
     show_default=True,
-    help="Where to listen on 127.0.0.1; 0: a free port.",
+    help="Where to listen; 0: a free port.",
+)
+
+host_option = click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    callback=_not_empty,
+    help="The address to listen at; 0.0.0.0: every address, for containers and phones.",
 )
 
 _OF_A_TAPE = ("conformance", "baseline", "level", "rule", "lacks")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spatius_sim.cli.common import endpoint_lines, keep_audio_option, port_option, print_lines
+from spatius_sim.cli.common import endpoint_lines, host_option, keep_audio_option, port_option, print_lines
 from spatius_sim.engine.interruption import end_requested
 from spatius_sim.protocol.errors import UsageError
 
@@ -25,12 +25,19 @@ if TYPE_CHECKING:
     help="Motion Server: its base URL, or --upstream twice with the console and the ingress endpoint.",
 )
 @port_option
+@host_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The tape.")
 @keep_audio_option
 @click.option("--keep-names", is_flag=True, help="Keep the names of apps and avatars.")
 @click.option("--overwrite", is_flag=True, help="Replace the tape if it exists.")
 def record(
-    upstream: tuple[str, ...], port: int, out: Path, keep_audio: bool, keep_names: bool, overwrite: bool
+    upstream: tuple[str, ...],
+    port: int,
+    host: str,
+    out: Path,
+    keep_audio: bool,
+    keep_names: bool,
+    overwrite: bool,
 ) -> int:
     """Record what passes between a relay and Motion Server until Ctrl-C.
 
@@ -41,7 +48,9 @@ def record(
 
     if out.is_file() and not overwrite:
         raise UsageError(f"{out} exists already: name another file, or --overwrite it")
-    recording = recording_proxy(upstream, out, port=port, keep_audio=keep_audio, keep_names=keep_names)
+    recording = recording_proxy(
+        upstream, out, port=port, host=host, keep_audio=keep_audio, keep_names=keep_names
+    )
     return asyncio.run(_record_until_ended(recording, out))
 
 
@@ -51,6 +60,7 @@ async def _record_until_ended(
     """Run the recording proxy until the user ends it, and return 0. If the tape cannot be written any more,
     say so and go on: sessions that pass through must not suffer."""
     from spatius_sim.net.garbage import collect_seldom
+    from spatius_sim.net.listening import exposure_lines
 
     ended = end_requested()
     collect_seldom()
@@ -58,6 +68,7 @@ async def _record_until_ended(
         print_lines(
             f"Recording onto {out}. Ctrl-C ends it. Point a relay here:",
             *endpoint_lines(proxy.console_endpoint, proxy.ingress_endpoint),
+            *exposure_lines(proxy.host, proxy.port),
         )
         looking = asyncio.create_task(_tell_unreachable_targets(proxy))
         failed = asyncio.ensure_future(tape.failed.wait())

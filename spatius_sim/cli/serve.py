@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spatius_sim.cli.common import port_option, seed_option
+from spatius_sim.cli.common import host_option, port_option, seed_option
 from spatius_sim.engine.interruption import end_requested
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @port_option
+@host_option
 @seed_option
 @click.option("--api-key", multiple=True, help="Accept this API key only (repeatable). Default: any.")
 @click.option("--app-id", multiple=True, help="Accept this app id only (repeatable). Default: any.")
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line when ready.")
 def serve(
     port: int,
+    host: str,
     seed: int,
     api_key: tuple[str, ...],
     app_id: tuple[str, ...],
@@ -61,7 +63,7 @@ def serve(
     delays = {"latency": latency, "jitter": jitter}
     exact_pace = replace(PACES[pace], **{name: value for name, value in delays.items() if value is not None})
     gate = Gate(frozenset(api_key), frozenset(app_id))
-    server = MotionServer(port=port, seed=seed, gate=gate, scenario=scenario, pace=exact_pace)
+    server = MotionServer(port=port, host=host, seed=seed, gate=gate, scenario=scenario, pace=exact_pace)
     collect_seldom()
     asyncio.run(_serve_until_ended(server, min(api_key, default="any-key-will-do"), as_json=as_json))
 
@@ -80,6 +82,8 @@ def scenarios() -> None:
 
 async def _serve_until_ended(server: "MotionServer", api_key: str, *, as_json: bool) -> None:
     """Print how to point a relay at the server, and serve until the user ends it."""
+    from spatius_sim.net.listening import exposure_lines
+
     ended = end_requested()
     async with server:
         environment = server.relay_environment(api_key)
@@ -96,6 +100,7 @@ async def _serve_until_ended(server: "MotionServer", api_key: str, *, as_json: b
                 "Point a relay here:",
                 *(f"  export {name}={value}" for name, value in environment.items()),
             ]
+        sys.stderr.write("".join(f"{line}\n" for line in exposure_lines(server.host, server.port)))
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
         await ended

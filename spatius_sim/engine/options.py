@@ -116,6 +116,9 @@ JUDGE_OPTIONS = (
         "(pytest_spatius_start_turn in a conftest.py)",
     ),
     JudgeOption("motion-port", "PORT", f"where our Motion Server listens ({DEFAULT_MOTION_PORT})", int),
+    JudgeOption(
+        "motion-host", "ADDRESS", "the address at which it listens (127.0.0.1); 0.0.0.0: every address"
+    ),
     JudgeOption("wait", "SECONDS", "how long the subject may take to answer (10)", float),
     JudgeOption(
         "settle",

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from spatius_sim import __version__
+from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.proxy.proxy import RecordingProxy, proxy_targets
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.contents import TapeHeader
@@ -75,6 +76,7 @@ async def recording_proxy(
     out: Path,
     *,
     port: int = 0,
+    host: str = LOOPBACK,
     keep_audio: bool = False,
     keep_names: bool = False,
 ) -> AsyncIterator[tuple[RecordingProxy, LiveTape]]:
@@ -84,7 +86,7 @@ async def recording_proxy(
     proxy_targets(upstream)
     tape = LiveTape(out, proxy_header(keep_audio=keep_audio, keep_names=keep_names))
     tape.begin_run(TraceHeader("relay", "", 0, "", __version__, halves="upstream"))
-    async with RecordingProxy(upstream, tape.record_event, port=port) as proxy:
+    async with RecordingProxy(upstream, tape.record_event, port=port, host=host) as proxy:
         flushing = asyncio.create_task(tape.flush_now_and_then())
         try:
             yield proxy, tape

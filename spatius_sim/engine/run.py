@@ -153,7 +153,9 @@ class Run:
 
     async def _serve(self, port: int) -> dict[str, str]:
         """Start our Motion Server at this port, and return the environment that points a relay there."""
-        server = MotionServerShell(port=port, seed=self.settings.seed, sink=self._recorder)
+        server = MotionServerShell(
+            port=port, host=self.settings.motion_host, seed=self.settings.seed, sink=self._recorder
+        )
         self._motion_server = await self._stack.enter_async_context(server)
         return relay_environment(server, canary_key(self.settings.seed))
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.engine.settings import Settings
+from spatius_sim.net.listening import exposure_lines
 from spatius_sim.net.server.one_port import OnePort
 from spatius_sim.subjects.subject import canary_key, relay_environment
 
@@ -19,6 +20,8 @@ def header_lines(request: RunRequest, environment: Mapping[str, str], when: str 
         lines.append(f"spatius-sim: {request.file.path} says {options}")
     if environment:
         verb = "is given" if settings.attachment.command else "needs"
+        exposed = exposure_lines(settings.motion_host, settings.listens_at or 0)
+        lines += [f"spatius-sim: {line}" for line in exposed]
         lines.append(f"spatius-sim: Motion Server {when}; the relay {verb} this environment:")
     return lines + [f"  {name}={value}" for name, value in environment.items()]
 
@@ -28,4 +31,6 @@ def environment_to_come(settings: Settings) -> dict[str, str]:
     starts; empty if its port is not fixed."""
     if not settings.listens_at:
         return {}
-    return relay_environment(OnePort(settings.listens_at), canary_key(settings.seed))
+    return relay_environment(
+        OnePort(settings.listens_at, host=settings.motion_host), canary_key(settings.seed)
+    )

@@ -12,6 +12,7 @@ from spatius_sim.engine.options import DEFAULT_MOTION_PORT, check_url
 from spatius_sim.engine.profiles import DEFAULT_LEVEL, DEFAULT_PROFILE, judged_at, profile_named
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
+from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.environment import API_KEY_VARIABLE, APP_ID_VARIABLE, AVATAR_ID_VARIABLE
 from spatius_sim.protocol.errors import UsageError
@@ -55,6 +56,7 @@ class Settings:
     turn: str = CLIENT_AUDIO_START
     turn_hook: Hook | None = None
     motion_port: int | None = None
+    motion_host: str = LOOPBACK
     seed: int = 1
     patience: Patience = field(default_factory=Patience)
     traces: Path = Path("reports")
@@ -188,7 +190,7 @@ def settings_of(values: Mapping[str, Any], environment: Mapping[str, str], seed:
         environment=environment,
         seed=seed,
         **values_of(target="target", server="server", client="client", wire="wire", turn="turn")
-        | values_of(motion_port="motion-port", save_tape="save-tape")
+        | values_of(motion_port="motion-port", motion_host="motion-host", save_tape="save-tape")
         | values_of(level="level", profile="profile", time_budget="time-budget")
         | ({"traces": Path(folder)} if folder else {}),
     )

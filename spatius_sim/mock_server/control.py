@@ -17,6 +17,7 @@ from aiohttp import web
 
 from spatius_sim.files.scenario_file import parse_scenario, shipped_scenario, shipped_scenarios
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
+from spatius_sim.net.listening import is_this_machine
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.net.server.one_port import body_of
 from spatius_sim.net.server.session_log import Entry, SessionRecord
@@ -141,9 +142,11 @@ def _guard(handler: Handler) -> Handler:
     """Return a handler that refuses requests from other machines and their web pages."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
-        """Answer 403 if the Host or the Origin of the request is not this machine."""
+        """Answer 403 if the request comes from another machine, or if its Host or Origin is one."""
         origin = request.headers.get("Origin")
         hosts = [f"//{request.headers.get('Host', '')}", *([origin] if origin is not None else [])]
+        if not is_this_machine(request.remote or ""):
+            return _answer_json({"error": "only this machine may ask"}, 403)
         if not all(_is_loopback(host) for host in hosts):
             return _answer_json({"error": "only this machine may ask: Host or Origin is another's"}, 403)
         return await handler(request)

@@ -13,7 +13,7 @@ from spatius_sim.mock_server.control import PREFIX, Control
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.pace import PACES, Pace
-from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.listening import name_in_urls
 from spatius_sim.net.server import motion_server
 from spatius_sim.protocol.environment import credential_variables, endpoint_variables
 from spatius_sim.protocol.errors import UsageError
@@ -25,8 +25,8 @@ class MotionServer(motion_server.MotionServerShell):
 
     `scenario` is the name of a shipped scenario, the path of a .yaml file, or a Scenario; `pace` is `fast`,
     `realtime`, or a Pace. All other keywords are those of MotionServerShell
-    (spatius_sim.net.server.motion_server), such as `port` (0 takes a free port), `seed` and `gate`. Raises
-    UsageError if there is no such scenario or pace.
+    (spatius_sim.net.server.motion_server), such as `port` (0 takes a free port), `host`, `seed` and `gate`.
+    Raises UsageError if there is no such scenario or pace.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class MotionServer(motion_server.MotionServerShell):
     @property
     def control_endpoint(self) -> str:
         """The URL of the control interface."""
-        return f"http://{LOOPBACK}:{self.port}{PREFIX}"
+        return f"http://{name_in_urls(self.host)}:{self.port}{PREFIX}"
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,15 +1,47 @@
 """Finds a free port of this machine, and explains why a port cannot be used."""
 
 import errno
+import ipaddress
 import socket
 
 from spatius_sim.protocol.errors import UsageError
 
 LOOPBACK = "127.0.0.1"
+_EVERY_ADDRESS = ("", "0.0.0.0", "::")
 
 
-def port_fault(error: OSError, port: int) -> UsageError:
+def is_this_machine(address: str) -> bool:
+    """Whether an IP address, or the name localhost, reaches this machine alone."""
+    try:
+        return address == "localhost" or ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def name_in_urls(host: str) -> str:
+    """Return the name by which clients on this machine reach a server that listens at `host`."""
+    if host in _EVERY_ADDRESS:
+        return LOOPBACK
+    return f"[{host}]" if ":" in host else host
+
+
+def exposure_lines(host: str, port: int) -> list[str]:
+    """Return what people must know of a server that listens at `host`; nothing if it is reached from this
+    machine alone."""
+    if is_this_machine(host):
+        return []
+    return [
+        f"WARNING: whoever reaches {host}, port {port}, can use this server, and it proves itself to nobody. "
+        "Let it listen in networks that you trust only.",
+        "From a container or a phone, put in place of 127.0.0.1 the address of this machine "
+        "(Docker Desktop: host.docker.internal).",
+    ]
+
+
+def port_fault(error: OSError, port: int, host: str = LOOPBACK) -> UsageError:
     """Return an error for people from the error of listening on a port; it says what to do."""
+    if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+        return UsageError(f"{host} is no address of this machine: 0.0.0.0 are all that it has")
     if error.errno == errno.EADDRINUSE:
         return UsageError(f"port {port} is in use: end what listens there, or choose another port")
     return UsageError(f"cannot listen on port {port}: {error.strerror or error}")

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-from spatius_sim.net.listening import LOOPBACK, port_fault
+from spatius_sim.net.listening import LOOPBACK, name_in_urls, port_fault
 from spatius_sim.net.proxy.connection_end import End, close_all, wait_until_gone
 from spatius_sim.net.proxy.http_bodies import BodyFraming
 from spatius_sim.net.proxy.http_heads import Head
@@ -106,13 +106,18 @@ def _read_target(root: str, url: str) -> ProxyTarget:
 class RecordingProxy:
     """`async with RecordingProxy(...) as proxy:` serves until the block ends.
 
-    `on_event` is called for each event. `port` 0 takes a free port. Raises UsageError if the port cannot be
-    used."""
+    `on_event` is called for each event. `port` 0 takes a free port; `host` is the address to listen at.
+    Raises UsageError if the port cannot be used."""
 
     def __init__(
-        self, upstream: tuple[str, ...], on_event: Callable[[Event], None], *, port: int = 0
+        self,
+        upstream: tuple[str, ...],
+        on_event: Callable[[Event], None],
+        *,
+        port: int = 0,
+        host: str = LOOPBACK,
     ) -> None:
-        self.port = port
+        self.port, self.host = port, host
         self._targets = proxy_targets(upstream)
         self._recorder = ProxyRecorder(on_event)
         self._lookup = NameLookup()
@@ -138,20 +143,20 @@ class RecordingProxy:
     @property
     def console_endpoint(self) -> str:
         """The URL that a Server SDK takes as its console endpoint."""
-        return f"http://{LOOPBACK}:{self.port}{CONSOLE_ROOT}"
+        return f"http://{name_in_urls(self.host)}:{self.port}{CONSOLE_ROOT}"
 
     @property
     def ingress_endpoint(self) -> str:
         """The URL that a Server SDK takes as its ingress endpoint."""
-        return f"ws://{LOOPBACK}:{self.port}{INGRESS_ROOT}"
+        return f"ws://{name_in_urls(self.host)}:{self.port}{INGRESS_ROOT}"
 
     async def __aenter__(self) -> Self:
         """Start to listen."""
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._accept, LOOPBACK, self.port)
+            self._server = await loop.create_server(self._accept, self.host, self.port)
         except OSError as error:
-            raise port_fault(error, self.port) from error
+            raise port_fault(error, self.port, self.host) from error
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

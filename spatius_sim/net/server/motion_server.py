@@ -1,4 +1,4 @@
-"""Serves our Motion Server on one port of 127.0.0.1: Console API, bootstrap and ingress."""
+"""Serves our Motion Server on one port: Console API, bootstrap and ingress."""
 
 import asyncio
 import random
@@ -17,6 +17,7 @@ from spatius_sim.model.server.pace import FAST, Pace
 from spatius_sim.model.server.rooms import Rooms
 from spatius_sim.model.server.session import Limits, ServerSession
 from spatius_sim.model.server.session_tokens import read_token
+from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.server.connection import MOST_UNREAD, UpstreamConnection, reset
 from spatius_sim.net.server.ingress_socket import ingress_socket, is_upgrade
 from spatius_sim.net.server.one_port import OnePort, body_of, response
@@ -47,7 +48,8 @@ class MotionServerShell(OnePort):
     `port`: 0 takes a free port. `gate`: who may connect. `new_answer`: how requests are answered (by default
     with motion synthesised from the audio and `seed`). `sink`: where events are recorded. `scenario`: what
     goes wrong. `pace`: how fast answers come. `limits` and `most_unread` (bytes): how much one session may
-    hold. `header_seconds`: how long its headers may take. Raises UsageError if the port cannot be used.
+    hold. `header_seconds`: how long its headers may take. `host`: the address to listen at. Raises
+    UsageError if the port cannot be used.
     """
 
     def __init__(
@@ -63,8 +65,9 @@ class MotionServerShell(OnePort):
         limits: Limits | None = None,
         most_unread: int = MOST_UNREAD,
         header_seconds: float = HEADER_SECONDS,
+        host: str = LOOPBACK,
     ) -> None:
-        super().__init__(port, header_seconds)
+        super().__init__(port, header_seconds, host)
         self.seed = seed
         self.new_answer: AnswerFactory = new_answer or self._synthesize
         self.journal = SessionLog(sink or NullSink())

@@ -1,4 +1,5 @@
-"""Serves Console API and ingress on one port of 127.0.0.1. Base of all our Motion Servers."""
+"""Serves Console API and ingress on one port, of 127.0.0.1 unless another address is named. Base of all our
+Motion Servers."""
 
 import asyncio
 import logging
@@ -7,7 +8,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from spatius_sim.net.listening import LOOPBACK, port_fault
+from spatius_sim.net.listening import LOOPBACK, name_in_urls, port_fault
 from spatius_sim.net.server.slow_headers import BODY_SECONDS, HEADER_SECONDS, SlowHeaders
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT, HttpAnswer
 
@@ -36,10 +37,11 @@ _log.addFilter(_shorten_parser_errors)
 
 
 class OnePort:
-    """Listens on `port` (0 takes a free port). Cuts off connections whose headers take too long."""
+    """Listens on `port` (0 takes a free port) of the address `host`. Cuts off connections whose headers take
+    too long."""
 
-    def __init__(self, port: int = 0, header_seconds: float = HEADER_SECONDS) -> None:
-        self.port = port
+    def __init__(self, port: int = 0, header_seconds: float = HEADER_SECONDS, host: str = LOOPBACK) -> None:
+        self.port, self.host = port, host
         self._header_seconds = header_seconds
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -48,12 +50,12 @@ class OnePort:
     @property
     def console_endpoint(self) -> str:
         """The URL that a Server SDK takes as its console endpoint."""
-        return f"http://{LOOPBACK}:{self.port}{CONSOLE_ROOT}"
+        return f"http://{name_in_urls(self.host)}:{self.port}{CONSOLE_ROOT}"
 
     @property
     def ingress_endpoint(self) -> str:
         """The URL that a Server SDK takes as its ingress endpoint."""
-        return f"ws://{LOOPBACK}:{self.port}{INGRESS_ROOT}"
+        return f"ws://{name_in_urls(self.host)}:{self.port}{INGRESS_ROOT}"
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add the routes that this server answers. Each server defines its own."""
@@ -69,11 +71,11 @@ class OnePort:
         self._slow_headers = SlowHeaders(self._runner.server, self._header_seconds)
         try:
             self._listener = await asyncio.get_running_loop().create_server(
-                self._slow_headers, LOOPBACK, self.port, backlog=1024
+                self._slow_headers, self.host, self.port, backlog=1024
             )
         except OSError as error:
             await self._runner.cleanup()
-            raise port_fault(error, self.port) from error
+            raise port_fault(error, self.port, self.host) from error
         self.port = int(self._listener.sockets[0].getsockname()[1])
 
     def stop_listening(self) -> None:
