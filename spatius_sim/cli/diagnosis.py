@@ -26,7 +26,7 @@ class RelayDiagnosis:
     `unreachable`: why no turn was possible, or "". `understood` and `garbage`: how many messages this wire
     understands, and how many not. `closed`: the code with which the relay hung up. `seen`: what was refused,
     or what the relay itself said of trouble. `last_output`: the last lines of its process, if the kit started
-    it."""
+    it. `unknown_path`: the first method and path that was asked of our Motion Server and does not exist."""
 
     wire: str
     unreachable: str = ""
@@ -45,6 +45,7 @@ class RelayDiagnosis:
     interrupts: bool = False
     seen: str = ""
     last_output: str = ""
+    unknown_path: str = ""
 
     @property
     def whole_turn(self) -> bool:
@@ -64,7 +65,9 @@ def diagnose(settings: Settings) -> RelayDiagnosis:
         subject = trial.subject
         diagnosis = ask_subject(subject, trial.loop, settings)
         last_output = subject.last_output if isinstance(subject, RelaySubject) else ""
-        return texts_without_secrets(replace(diagnosis, last_output=last_output), run.secrets)
+        return texts_without_secrets(
+            replace(diagnosis, last_output=last_output, unknown_path=run.unknown_path), run.secrets
+        )
     finally:
         run.close()
 

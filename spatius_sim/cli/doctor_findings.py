@@ -64,6 +64,10 @@ def _upstream_findings(diagnosis: RelayDiagnosis, pointing_here: str) -> Iterato
     Stops at the first step that failed. `pointing_here` says how to point the relay at our Motion Server."""
     trouble = f": {diagnosis.seen}" if diagnosis.seen else ""
     if not diagnosis.asked_for_token and not diagnosis.reached_us and not diagnosis.refused:
+        if diagnosis.unknown_path:
+            what = f"our Motion Server was asked {diagnosis.unknown_path}, a path that it does not have"
+            yield Finding(False, what, f"an endpoint has another path than ours: {pointing_here}")
+            return
         if diagnosis.closed:
             what = f"it hung up with code {diagnosis.closed}, and never came to our Motion Server"
             yield Finding(

@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 )
 @click.option("--latency", type=float, help="Seconds before a first response, whatever the pace.")
 @click.option("--jitter", type=float, help="Seconds at most that any response comes later.")
+@click.option(
+    "--most-sessions",
+    type=click.IntRange(1),
+    help="So many sessions of one app at once; more are refused (4003).",
+)
+@click.option(
+    "--session-seconds", type=click.FloatRange(0, min_open=True), help="So long is a session at most (4002)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line when ready.")
 def serve(
     port: int,
@@ -46,6 +54,8 @@ def serve(
     pace: str,
     latency: float | None,
     jitter: float | None,
+    most_sessions: int | None,
+    session_seconds: float | None,
     as_json: bool,
 ) -> None:
     """Run the mock Motion Server until Ctrl-C.
@@ -58,12 +68,16 @@ def serve(
     from spatius_sim.mock_server.server import MotionServer
     from spatius_sim.model.server.gate import Gate
     from spatius_sim.model.server.pace import PACES
+    from spatius_sim.model.server.session_plan import SessionPlan
     from spatius_sim.net.garbage import collect_seldom
 
     delays = {"latency": latency, "jitter": jitter}
     exact_pace = replace(PACES[pace], **{name: value for name, value in delays.items() if value is not None})
     gate = Gate(frozenset(api_key), frozenset(app_id))
-    server = MotionServer(port=port, host=host, seed=seed, gate=gate, scenario=scenario, pace=exact_pace)
+    plan = SessionPlan(most_sessions or 0, session_seconds or 0.0)
+    server = MotionServer(
+        port=port, host=host, seed=seed, gate=gate, scenario=scenario, pace=exact_pace, plan=plan
+    )
     collect_seldom()
     asyncio.run(_serve_until_ended(server, min(api_key, default="any-key-will-do"), as_json=as_json))
 
@@ -82,9 +96,13 @@ def scenarios() -> None:
 
 async def _serve_until_ended(server: "MotionServer", api_key: str, *, as_json: bool) -> None:
     """Print how to point a relay at the server, and serve until the user ends it."""
-    from spatius_sim.net.listening import exposure_lines
+    from spatius_sim.net.listening import ExhaustionHandler, exposure_lines
 
     ended = end_requested()
+    asyncio.get_running_loop().set_exception_handler(ExhaustionHandler(_complain))
+    server.on_unknown_path = lambda asked: _complain(
+        f"asked {asked}, which no Motion Server has: answered 404"
+    )
     async with server:
         environment = server.relay_environment(api_key)
         if as_json:
@@ -100,7 +118,16 @@ async def _serve_until_ended(server: "MotionServer", api_key: str, *, as_json: b
                 "Point a relay here:",
                 *(f"  export {name}={value}" for name, value in environment.items()),
             ]
-        sys.stderr.write("".join(f"{line}\n" for line in exposure_lines(server.host, server.port)))
+        for line in exposure_lines(server.host, server.port):
+            _complain(line)
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
         await ended
+
+
+def _complain(line: str) -> None:
+    """Print a line on stderr, made harmless: a peer may have written a part of it."""
+    from spatius_sim.reporting.harmless import one_line
+
+    sys.stderr.write(f"{one_line(line)}\n")
+    sys.stderr.flush()

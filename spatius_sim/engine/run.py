@@ -98,6 +98,13 @@ class Run:
         """How thorough the run is."""
         return profile_named(self.settings.profile)
 
+    @property
+    def unknown_path(self) -> str:
+        """The first method and path that somebody asked of our Motion Server and that it does not have; "" if
+        nobody did."""
+        asked = self._motion_server.unknown_paths if self._motion_server is not None else []
+        return asked[0] if asked else ""
+
     def trial_for(self, kind: str) -> Trial[Any]:
         """Return the trial of this kind of subject: `relay`, `server` or `client`. The first call starts or
         attaches the subject; raises UsageError if that fails."""

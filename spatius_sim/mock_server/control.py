@@ -19,7 +19,7 @@ from spatius_sim.files.scenario_file import parse_scenario, shipped_scenario, sh
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.net.listening import is_this_machine
 from spatius_sim.net.server.motion_server import MotionServerShell
-from spatius_sim.net.server.one_port import body_of
+from spatius_sim.net.server.one_port import body_of, refuse_expectation
 from spatius_sim.net.server.session_log import Entry, SessionRecord
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.trace.events import Lane
@@ -55,7 +55,7 @@ class Control:
             ("POST", "/reset", self._reset),
         ]
         for method, path, handler in routes:
-            router.add_route(method, PREFIX + path, _guard(handler))
+            router.add_route(method, PREFIX + path, _guard(handler), expect_handler=refuse_expectation)
 
     async def _openapi(self, request: web.Request) -> web.StreamResponse:
         """Answer with the OpenAPI description of this interface."""

@@ -1,8 +1,11 @@
 """Finds a free port of this machine, and explains why a port cannot be used."""
 
+import asyncio
 import errno
 import ipaddress
 import socket
+from collections.abc import Callable
+from typing import Any
 
 from spatius_sim.protocol.errors import UsageError
 
@@ -36,6 +39,29 @@ def exposure_lines(host: str, port: int) -> list[str]:
         "From a container or a phone, put in place of 127.0.0.1 the address of this machine "
         "(Docker Desktop: host.docker.internal).",
     ]
+
+
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_TOLD_AGAIN_AFTER = 1.0
+
+
+class ExhaustionHandler:
+    """An exception handler of an event loop: if no connection can be taken because this process has no file
+    descriptor or memory left, it calls `say` with one line, once a second at most. asyncio tells each attempt
+    with a traceback. All other exceptions are told as ever."""
+
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self._say = say
+        self._told_at = -_TOLD_AGAIN_AFTER
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Handle an exception in the loop."""
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in _EXHAUSTED:
+            loop.default_exception_handler(context)
+        elif loop.time() - self._told_at >= _TOLD_AGAIN_AFTER:
+            self._told_at = loop.time()
+            self._say(f"no further connection can be taken: {error.strerror}; `ulimit -n` raises the limit")
 
 
 def port_fault(error: OSError, port: int, host: str = LOOPBACK) -> UsageError:

@@ -22,18 +22,44 @@ from spatius_sim.model.scenario.scenario import (
 APP_ID, AVATAR_ID = "sim-app", "sim-avatar"
 """The ids that a relay gets if it has none of its own. They ask for no fault."""
 
+TOO_MANY_SESSIONS = "concurrent session limit reached"
+TIME_LIMIT_REACHED = "session time limit reached"
+
+
+def session_ends(code: int, message: str) -> tuple[SendError, CloseWith]:
+    """Return what ends a session for good: a ServerError, and a close with the same code (docs:spatialreal's
+    contract; that the service does so in this order is ASSUMED)."""
+    return SendError(code, message), CloseWith(code, message)
+
+
 AVATARS: dict[str, tuple[str, Fault]] = {
     "broke": (
         "no credits at connect",
-        Fault(When(Moment.UPGRADE), (Refuse(402, "session denied: insufficient credits"),)),
+        Fault(When(Moment.UPGRADE), (Refuse(402, "session denied: credits exhausted"),)),
+    ),
+    "unpaid": (
+        "billing is required at connect",
+        Fault(When(Moment.UPGRADE), (Refuse(402, "session denied: billing required"),)),
+    ),
+    "crowded": (
+        "too many sessions at once: ServerError 4003 in place of the confirmation",
+        Fault(When(Moment.CONFIGURE), (SendError(4003, TOO_MANY_SESSIONS),)),
     ),
     "drained": (
         "credits run out after 2 s of audio",
-        Fault(When(Moment.AUDIO, seconds=2.0), (SendError(4001, "Credits exhausted"),)),
+        Fault(When(Moment.AUDIO, seconds=2.0), session_ends(4001, "Credits exhausted")),
     ),
     "timed": (
         "the session time limit comes after 2 s of audio",
-        Fault(When(Moment.AUDIO, seconds=2.0), (SendError(4002, "session time limit reached"),)),
+        Fault(When(Moment.AUDIO, seconds=2.0), session_ends(4002, TIME_LIMIT_REACHED)),
+    ),
+    "outdated": (
+        "the session token counts no more after 2 s of audio",
+        Fault(When(Moment.AUDIO, seconds=2.0), session_ends(4010, "session token expired")),
+    ),
+    "overloaded": (
+        "the motion service is not to be had after 2 s of audio; a retry is worth it",
+        Fault(When(Moment.AUDIO, seconds=2.0), session_ends(4503, "upstream unavailable")),
     ),
     "upstream": (
         "the motion service fails at the first response",

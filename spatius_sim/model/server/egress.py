@@ -16,6 +16,9 @@ INVALID_ARGUMENT = 3
 UNAVAILABLE = 14
 UNAUTHENTICATED = 16
 
+_NOT_LET_IN = "failed to create connection: failed to connect to room: unauthorized: invalid token"
+"""The text that goes with the code UNAUTHENTICATED (sdk-unit)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Room:
@@ -35,9 +38,9 @@ class EgressFault:
     message: str
 
 
-def read_egress(configuration: ConfigureSession) -> Room | EgressFault | None:
+def read_egress(configuration: ConfigureSession, unix_time: float = 0.0) -> Room | EgressFault | None:
     """Return the room that a configuration names, or why the configuration is refused; None if it asks for no
-    egress."""
+    egress. A token that expires by `unix_time` is refused."""
     livekit, agora = configuration.livekit_egress, configuration.agora_egress
     if livekit is not None and agora is not None:
         return _refuse_invalid("livekit_egress and agora_egress exclude each other")
@@ -47,16 +50,16 @@ def read_egress(configuration: ConfigureSession) -> Room | EgressFault | None:
                 return _refuse_invalid("egress_type is missing beside an egress configuration")
             return None
         case EgressType.LIVEKIT:
-            return (
-                _refuse_invalid("livekit_egress is required") if livekit is None else _read_livekit(livekit)
-            )
+            if livekit is None:
+                return _refuse_invalid("livekit_egress is required")
+            return _read_livekit(livekit, unix_time)
         case EgressType.AGORA:
             return _refuse_invalid("agora_egress is required") if agora is None else _read_agora(agora)
         case unknown:
             return _refuse_invalid(f"unsupported egress_type {unknown}")
 
 
-def _read_livekit(livekit: LiveKitEgress) -> Room | EgressFault:
+def _read_livekit(livekit: LiveKitEgress, unix_time: float) -> Room | EgressFault:
     """Return the room of a LiveKit configuration, or why the configuration is refused."""
     if not livekit.url.startswith(("ws://", "wss://", "http://", "https://")):
         return _refuse_invalid("livekit_egress.url must be a ws, wss, http or https URL")
@@ -68,8 +71,10 @@ def _read_livekit(livekit: LiveKitEgress) -> Room | EgressFault:
         return _refuse_invalid(
             "missing livekit credentials: provide api_token or both api_key and api_secret"
         )
-    if livekit.api_token and not _is_jwt(livekit.api_token):
-        return EgressFault(UNAUTHENTICATED, "unauthorized: livekit api_token is no JWT")
+    if livekit.api_token:
+        fault = _token_fault(livekit, unix_time)
+        if fault:
+            return EgressFault(UNAUTHENTICATED, f"{_NOT_LET_IN}: {fault}")
     return _check_access(Room(livekit.room_name, livekit.publisher_id, livekit.idle_timeout))
 
 
@@ -84,23 +89,39 @@ def _check_access(room: Room) -> Room | EgressFault:
     """Return the room, or why nobody may enter: the first word of a room's name may ask for a refusal."""
     word = first_word(room.name)
     if word == UNAUTHORIZED_ROOM:
-        return EgressFault(UNAUTHENTICATED, f"unauthorized: no permission to join {room.name}")
+        return EgressFault(UNAUTHENTICATED, _NOT_LET_IN)
     if word == UNAVAILABLE_ROOM:
         return EgressFault(UNAVAILABLE, f"failed to create egress connection: {room.name}")
     return room
 
 
-def _is_jwt(token: str) -> bool:
-    """Whether a token looks like a JWT: a header and claims, both JSON objects in base64url, and a signature.
-    The signature is not checked."""
+def _token_fault(livekit: LiveKitEgress, unix_time: float) -> str:
+    """Return what is wrong with the LiveKit token, as far as it can be read without the secret: its form, its
+    expiry, and whether it lets its bearer join this room; "" if nothing is."""
+    claims = _claims_of(livekit.api_token)
+    if claims is None:
+        return "it is no JWT"
+    expiry, grants = claims.get("exp"), claims.get("video")
+    if isinstance(expiry, int | float) and expiry <= unix_time:
+        return "it has expired"
+    if not isinstance(grants, dict) or grants.get("roomJoin") is not True:
+        return "it does not grant roomJoin"
+    if grants.get("room") not in (None, "", livekit.room_name):
+        return "it is for another room"
+    return ""
+
+
+def _claims_of(token: str) -> dict[str, object] | None:
+    """Return the claims of a JWT: header, claims, both JSON objects in base64url, and a signature, which is
+    not checked. None if the token is no JWT."""
     parts = token.split(".")
     if len(parts) != 3 or not parts[2]:
-        return False
+        return None
     try:
         documents = [json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2]]
     except (binascii.Error, ValueError, RecursionError):
-        return False
-    return all(isinstance(document, dict) for document in documents)
+        return None
+    return documents[1] if all(isinstance(document, dict) for document in documents) else None
 
 
 def _refuse_invalid(message: str) -> EgressFault:

@@ -45,6 +45,7 @@ from spatius_sim.protocol.messages import (
     Interrupt,
     Message,
     ServerError,
+    UnknownMessage,
 )
 from spatius_sim.protocol.ogg import OPUS_HZ
 from spatius_sim.protocol.session_table import SessionEvent, SessionState, next_session_state
@@ -58,6 +59,15 @@ documented; 8 is gRPC's code."""
 POLICY_VIOLATION = 1008
 """The close code after a refused handshake is ASSUMED; SDKs need only that the close comes promptly."""
 
+_IGNORED_TYPES = frozenset({6, 8, 9})
+"""A configuration of the drive, pause and resume: "older servers" ignore them (spatialreal's proto)."""
+
+_OWN_CLOSE_CODES = range(4000, 5000)
+"""A ServerError with such a code ends a session for good, and is its close code, too."""
+
+CONFIGURE_SECONDS = 15.0
+"""How long a connection may stay without a configuration."""
+
 IDLE_CLOSE = 1000
 """The close code after an idle time-out is ASSUMED."""
 
@@ -67,7 +77,7 @@ _LONGEST_CLOSE_REASON = 100
 # Named here because every message reads them, and a member of an enumeration takes longer to find.
 _IN_SESSION, _UPLOADING = SessionState.OPEN, TurnState.UPLOADING
 # Names of timers; the last two are followed by the index of the fault that waits.
-_IDLE, _MADE = "idle", "made"
+_IDLE, _MADE, _CONFIGURE = "idle", "made", "configure"
 _OPEN, _SILENCE = f"{Moment.OPEN}-", f"{Moment.SILENCE}-"
 
 
@@ -83,7 +93,8 @@ class Limits:
 @dataclass(slots=True)
 class ServerSession:
     """One connection to Motion Server, as a state machine. The methods send nothing themselves: they return
-    the commands for the server. `opus` makes a decoder of Ogg Opus; None if no codec is installed."""
+    the commands for the server. `opus` makes a decoder of Ogg Opus; None if no codec is installed.
+    `unix_time` is when the connection was opened: tokens of a room may have expired by then."""
 
     connection_id: str
     new_answer: AnswerFactory
@@ -93,6 +104,7 @@ class ServerSession:
     limits: Limits = field(default_factory=Limits)
     state: SessionState = SessionState.AWAITING_CONFIGURE
     room: Room | None = None
+    unix_time: float = 0.0
     _audio_rate: int = 0
     _requests: Requests = field(default_factory=Requests)
     _pending: PendingMotion = field(default_factory=PendingMotion)
@@ -115,14 +127,26 @@ class ServerSession:
                     return self._interrupt(req_id, now)
                 case Undecodable(reason):
                     return self._send_error(INVALID_ARGUMENT, reason, now)
+                case UnknownMessage(number) if number in _IGNORED_TYPES:
+                    return []
                 case _:
                     return self._send_error(INVALID_ARGUMENT, "unexpected message type", now)
         if self.state is SessionState.AWAITING_CONFIGURE:
             return self._configure(value, now)
         return []
 
+    def opened(self) -> list[ServerCommand]:
+        """Return the command that starts the timer for the first message. ASSUMED: how long the service
+        waits for it, no document says; sdk-py waits 10 s for the answer."""
+        return [SetTimer(_CONFIGURE, CONFIGURE_SECONDS)]
+
     def timer(self, name: str, now: float) -> list[ServerCommand]:
         """Return the commands that follow now that the timer `name` has run out."""
+        if name == _CONFIGURE:
+            if self.state is not SessionState.AWAITING_CONFIGURE:
+                return []
+            text = f"no ClientConfigureSession message within {CONFIGURE_SECONDS:g} s"
+            return self._refuse(0, text, now)
         if name == SEND_TIMER:
             return self._outbox.take_due(now)
         if self.state is not SessionState.OPEN:
@@ -166,7 +190,7 @@ class ServerSession:
         audio_fault = self._find_audio_fault(value)
         if audio_fault is not None:
             return self._refuse(*audio_fault, now)
-        room = read_egress(value)
+        room = read_egress(value, self.unix_time)
         if isinstance(room, EgressFault):
             return self._refuse(room.code, room.message, now)
         self._opus_session = value.audio_format == AudioFormat.OGG_OPUS
@@ -197,7 +221,8 @@ class ServerSession:
         confirmation = apply_faults(raw, self.faults.actions_at(Moment.CONFIGURE), self.faults, "configure")
         commands = self._send_faulted(confirmation, None, now)
         if confirmation.error is not None:
-            return commands + self._close_handshake(confirmation.error.message, now)
+            error = confirmation.error
+            return commands + self._close_handshake(error.message, now, error.code)
         # Whatever the peer does with a spoiled confirmation: for us the session is open.
         self._step(SessionEvent.CONFIRM)
         self._last_audio = now
@@ -375,7 +400,7 @@ class ServerSession:
         seconds_left = self._last_audio + self.room.idle_timeout - now
         if seconds_left > 0:
             return [SetTimer(_IDLE, seconds_left)]
-        text = f"no audio input for {self.room.idle_timeout}s"
+        text = f"no audio input for {self.room.idle_timeout} seconds"
         return [*self._send_error(0, text, now), *self._put(Close(IDLE_CLOSE, text), now)]
 
     def _check_silence(self, index: int, now: float) -> list[ServerCommand]:
@@ -412,11 +437,13 @@ class ServerSession:
         """Return the commands that refuse the session: an error, and a close."""
         return [*self._send_error(code, message, now), *self._close_handshake(message, now)]
 
-    def _close_handshake(self, message: str, now: float) -> list[ServerCommand]:
-        """Mark the session as refused, and return the commands that close the connection."""
+    def _close_handshake(self, message: str, now: float, error_code: int = 0) -> list[ServerCommand]:
+        """Mark the session as refused, and return the commands that close the connection. An error code that
+        is a close code closes it."""
         self._step(SessionEvent.ERROR)
+        code = error_code if error_code in _OWN_CLOSE_CODES else POLICY_VIOLATION
         reason = message.encode()[:_LONGEST_CLOSE_REASON].decode(errors="ignore")
-        return self._put(Close(POLICY_VIOLATION, reason), now)
+        return self._put(Close(code, reason), now)
 
     def _send_error(self, code: int, message: str, now: float, req_id: str = "") -> list[ServerCommand]:
         """Return the commands that send a ServerError of the session, or of the request with this req_id."""

@@ -83,6 +83,7 @@ class UpstreamConnection:
         # Below this mark no send waits until the peer reads: a slow peer delays nobody.
         transport.set_write_buffer_limits(high=2 * self.most_unread)
         try:
+            await self._carry_out(self.session.opened())
             # `async for` would double the cost of receiving.
             while (frame := await self.socket.receive()).type not in _ENDS:
                 if frame.type not in _DATA_FRAMES:

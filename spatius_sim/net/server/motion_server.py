@@ -16,11 +16,12 @@ from spatius_sim.model.server.gate import Gate, refusal
 from spatius_sim.model.server.pace import FAST, Pace
 from spatius_sim.model.server.rooms import Rooms
 from spatius_sim.model.server.session import Limits, ServerSession
+from spatius_sim.model.server.session_plan import UNLIMITED, SessionPlan
 from spatius_sim.model.server.session_tokens import read_token
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.server.connection import MOST_UNREAD, UpstreamConnection, reset
 from spatius_sim.net.server.ingress_socket import ingress_socket, is_upgrade
-from spatius_sim.net.server.one_port import OnePort, body_of, response
+from spatius_sim.net.server.one_port import OnePort, body_of, refuse_expectation, response
 from spatius_sim.net.server.opus import installed_codec
 from spatius_sim.net.server.session_log import SessionLog, SessionRecord
 from spatius_sim.net.server.slow_headers import HEADER_SECONDS
@@ -48,7 +49,8 @@ class MotionServerShell(OnePort):
     `port`: 0 takes a free port. `gate`: who may connect. `new_answer`: how requests are answered (by default
     with motion synthesised from the audio and `seed`). `sink`: where events are recorded. `scenario`: what
     goes wrong. `pace`: how fast answers come. `limits` and `most_unread` (bytes): how much one session may
-    hold. `header_seconds`: how long its headers may take. `host`: the address to listen at. Raises
+    hold. `header_seconds`: how long its headers may take. `host`: the address to listen at. `plan`:
+    how many sessions an app may have at once, and how long each may be. Raises
     UsageError if the port cannot be used.
     """
 
@@ -66,13 +68,14 @@ class MotionServerShell(OnePort):
         most_unread: int = MOST_UNREAD,
         header_seconds: float = HEADER_SECONDS,
         host: str = LOOPBACK,
+        plan: SessionPlan = UNLIMITED,
     ) -> None:
         super().__init__(port, header_seconds, host)
         self.seed = seed
         self.new_answer: AnswerFactory = new_answer or self._synthesize
         self.journal = SessionLog(sink or NullSink())
         self.rooms = Rooms()
-        self.pace = pace
+        self.pace, self.plan = pace, plan
         self._gate = gate or Gate()
         self._limits = limits or Limits()
         self._most_unread = most_unread
@@ -110,10 +113,12 @@ class MotionServerShell(OnePort):
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add the routes of the protocol: token, upgrade and bootstrap."""
         for door in TOKEN_DOORS:
-            router.add_post(door, self._token_requested)
-        router.add_get(WEBSOCKET_PATH, self._upgrade_requested)
-        router.add_route("POST", BOOTSTRAP_PATH, self._bootstrap_requested)
-        router.add_route("OPTIONS", BOOTSTRAP_PATH, self._bootstrap_preflight)
+            router.add_post(door, self._token_requested, expect_handler=refuse_expectation)
+        router.add_get(WEBSOCKET_PATH, self._upgrade_requested, expect_handler=refuse_expectation)
+        router.add_route("POST", BOOTSTRAP_PATH, self._bootstrap_requested, expect_handler=refuse_expectation)
+        router.add_route(
+            "OPTIONS", BOOTSTRAP_PATH, self._bootstrap_preflight, expect_handler=refuse_expectation
+        )
 
     def die(self) -> None:
         """Record that the server dies, and abort every open connection, as a crashing server would."""
@@ -191,9 +196,9 @@ class MotionServerShell(OnePort):
         avatar_id = query.get("id", "")
         self._connections += 1
         name = f"upstream-{self._connections}"
-        faults = self._scenario_player.faults_of_new_connection(
-            app_id, avatar_id, faults_of(app_id, avatar_id)
-        )
+        sessions = sum(record.app_id == app_id for record in self.journal.open.values())
+        asked_for = [*faults_of(app_id, avatar_id), *self.plan.faults(sessions)]
+        faults = self._scenario_player.faults_of_new_connection(app_id, avatar_id, asked_for)
         try:
             answer = await self._meet_scenario(request, faults.admission(), Moment.UPGRADE, name, avatar_id)
             if answer is not None:
@@ -211,7 +216,15 @@ class MotionServerShell(OnePort):
             self._record_refusal(name, answer, session_key)
             return _web_response(answer)
         await socket.prepare(request)
-        session = ServerSession(self._new_id(), self.new_answer, faults, self.pace, self._opus, self._limits)
+        session = ServerSession(
+            self._new_id(),
+            self.new_answer,
+            faults,
+            self.pace,
+            self._opus,
+            self._limits,
+            unix_time=time.time(),
+        )
         record = SessionRecord(name, session.connection_id, app_id, avatar_id, time.time())
         self.journal.opened(record)
         token = self.journal.secret_reference("token", session_key)

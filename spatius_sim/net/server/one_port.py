@@ -3,6 +3,7 @@ Motion Servers."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -16,6 +17,8 @@ LARGEST_BODY = 256 * 1024
 """How many bytes of a request's body are read at most."""
 
 _NO_BODY = (204, 304)
+_ANY_PATH = "/{any:.*}"
+_MOST_UNKNOWN_PATHS = 20
 _log = logging.getLogger(__name__)
 
 
@@ -38,10 +41,15 @@ _log.addFilter(_shorten_parser_errors)
 
 class OnePort:
     """Listens on `port` (0 takes a free port) of the address `host`. Cuts off connections whose headers take
-    too long."""
+    too long.
+
+    `unknown_paths` are the first methods and paths that were asked and do not exist; `on_unknown_path` is
+    called with each of them once."""
 
     def __init__(self, port: int = 0, header_seconds: float = HEADER_SECONDS, host: str = LOOPBACK) -> None:
         self.port, self.host = port, host
+        self.unknown_paths: list[str] = []
+        self.on_unknown_path: Callable[[str], None] | None = None
         self._header_seconds = header_seconds
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -65,6 +73,7 @@ class OnePort:
         """Start to listen and to answer, and set `port`. Raises UsageError if the port cannot be used."""
         app = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._note_arrival])
         self.add_routes(app.router)
+        app.router.add_route("*", _ANY_PATH, self._unknown_path_asked, expect_handler=refuse_expectation)
         self._runner = web.AppRunner(app, access_log=None, logger=_log, shutdown_timeout=1.0)
         await self._runner.setup()
         assert self._runner.server is not None
@@ -77,6 +86,21 @@ class OnePort:
             await self._runner.cleanup()
             raise port_fault(error, self.port, self.host) from error
         self.port = int(self._listener.sockets[0].getsockname()[1])
+
+    async def _unknown_path_asked(self, request: web.Request) -> web.StreamResponse:
+        """Answer 404, and note the path; 405 if the path is known, and the method is none of its own."""
+        methods: set[str] = set()
+        for resource in request.app.router.resources():
+            if resource is not request.match_info.route.resource:
+                methods |= (await resource.resolve(request))[1]
+        if methods:
+            raise web.HTTPMethodNotAllowed(request.method, methods)
+        asked = f"{request.method} {request.path}"
+        if asked not in self.unknown_paths and len(self.unknown_paths) < _MOST_UNKNOWN_PATHS:
+            self.unknown_paths.append(asked)
+            if self.on_unknown_path is not None:
+                self.on_unknown_path(asked)
+        raise web.HTTPNotFound
 
     def stop_listening(self) -> None:
         """Take no new connection from now on."""
@@ -97,6 +121,16 @@ class OnePort:
         if self._slow_headers is not None:
             self._slow_headers.arrived(request.protocol)
         return await handler(request)
+
+
+async def refuse_expectation(request: web.Request) -> web.StreamResponse | None:
+    """Go on if a request expects 100-continue, as a client does before a large body; refuse any other
+    expectation. (aiohttp repeats it in its answer, and fails if there are letters outside ASCII in it.)"""
+    if request.headers.get("Expect", "").lower() != "100-continue":
+        raise web.HTTPExpectationFailed(text="this server knows the expectation 100-continue only")
+    if request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return None
 
 
 async def body_of(request: web.Request) -> bytes:

@@ -20,7 +20,7 @@ from spatius_sim.net.server.ingress_socket import (
     is_upgrade,
     too_big_reason,
 )
-from spatius_sim.net.server.one_port import OnePort, body_of, response
+from spatius_sim.net.server.one_port import OnePort, body_of, refuse_expectation, response
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, UNSENDABLE_CODES
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import (
@@ -89,8 +89,8 @@ class ReplayServer(OnePort):
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add the routes of the protocol: token and upgrade."""
         for door in TOKEN_DOORS:
-            router.add_post(door, self._token_requested)
-        router.add_get(WEBSOCKET_PATH, self._upgrade_requested)
+            router.add_post(door, self._token_requested, expect_handler=refuse_expectation)
+        router.add_get(WEBSOCKET_PATH, self._upgrade_requested, expect_handler=refuse_expectation)
 
     async def __aenter__(self) -> Self:
         """Start to listen."""

@@ -9,6 +9,7 @@ from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.events import (
+    Closed,
     Event,
     Lane,
     Opened,
@@ -21,6 +22,9 @@ from spatius_sim.trace.events import (
 from spatius_sim.wires.features import OWN_UPSTREAM
 
 _BAD_TOKEN_STATUSES = (400, 401)
+_NOT_WORTH_A_RETRY = (4001, 4003, 4010)
+"""Close codes of Motion Server: no credits, too many sessions, no valid login. After 4002 (the session's time
+is over) and 4503 (try again) a new connection is expected."""
 _MOST_ATTEMPTS = 5
 """The most attempts for each client within _ATTEMPTS_NS after a refusal."""
 _ATTEMPTS_NS = 10_000_000_000
@@ -131,7 +135,8 @@ def audio_end(story: Story) -> Iterator[Kept | Broken]:
 @rule(
     "U-RETRY",
     Level.SHOULD,
-    "after a 4xx refusal a relay SHOULD make at most 5 attempts in 10 s for each client",
+    "after a refusal that no retry mends (a 4xx, or a close with 4001, 4003 or 4010) a relay SHOULD make at "
+    "most 5 attempts in 10 s for each client",
     "docs:state-events, docs:server-error; the figures are our reading",
     Provenance.ASSUMED,
     needs=(OWN_UPSTREAM,),
@@ -165,10 +170,13 @@ def retry(story: Story) -> Iterator[Kept | Broken]:
 
 
 def _is_refusal(event: Event) -> bool:
-    """Whether this event is an answer of the Console API or of Motion Server with a 4xx."""
+    """Whether this event is an answer of the Console API or of Motion Server with a 4xx, or a close of Motion
+    Server with a code that says that no retry helps."""
     match event.what:
         case TokenRequested(status=status) | Refused(status=status):
             return 400 <= status < 500
+        case Closed(by_kit=True, code=code):
+            return event.lane is Lane.UPSTREAM and code in _NOT_WORTH_A_RETRY
     return False
 
 

@@ -73,6 +73,7 @@ NOWHERE = replace(
             "no motion came down to the client: it said",
             "callback",
         ),
+        (replace(NOWHERE, unknown_path="GET /v1/x"), "was asked GET /v1/x", "another path than ours"),
         (replace(NOWHERE, closed=1006), "it hung up with code 1006, and never came", "its own output"),
     ],
 )

@@ -1,5 +1,6 @@
 """Where a server listens: at 127.0.0.1, or where its user says, with a warning."""
 
+import errno
 import socket
 from collections.abc import Iterator
 
@@ -7,7 +8,7 @@ import aiohttp
 import pytest
 
 from spatius_sim.mock_server.server import MotionServer
-from spatius_sim.net.listening import exposure_lines, is_this_machine, name_in_urls
+from spatius_sim.net.listening import ExhaustionHandler, exposure_lines, is_this_machine, name_in_urls
 from spatius_sim.net.proxy.proxy import RecordingProxy
 from spatius_sim.protocol.errors import UsageError
 
@@ -78,3 +79,29 @@ async def test_every_address_serves_and_the_control_interface_answers_this_machi
             forged = {"Host": f"127.0.0.1:{server.port}"}
             async with session.get(f"{outside}/_sim/sessions", headers=forged) as answer:
                 assert answer.status == 403
+
+
+class Loop:
+    """An event loop, as far as an exception handler asks for it."""
+
+    def __init__(self) -> None:
+        self.now, self.told = 0.0, list[dict[str, object]]()
+
+    def time(self) -> float:
+        return self.now
+
+    def default_exception_handler(self, context: dict[str, object]) -> None:
+        self.told.append(context)
+
+
+def test_descriptors_that_are_exhausted_are_told_once_a_second() -> None:
+    said: list[str] = []
+    loop, handler = Loop(), ExhaustionHandler(said.append)
+    for at in (5.0, 5.1, 5.9, 6.0):
+        loop.now = at
+        handler(loop, {"exception": OSError(errno.EMFILE, "Too many open files")})  # type: ignore[arg-type]
+    other = {"exception": ValueError()}
+    handler(loop, other)  # type: ignore[arg-type]
+    assert len(said) == 2
+    assert "Too many open files; `ulimit -n`" in said[0]
+    assert loop.told == [other]

@@ -26,7 +26,12 @@ def jwt(*parts: object) -> str:
     return ".".join([*encoded, "signature"])
 
 
-LIVEKIT = LiveKitEgress("wss://l", room_name="room", publisher_id="p", api_token=jwt({}, {"sub": "p"}))
+def token(expiry: float = 100.0, **grants: object) -> str:
+    """A LiveKit token for the room `room` that expires at unix time `expiry`."""
+    return jwt({}, {"sub": "p", "exp": expiry, "video": {"roomJoin": True, "room": "room"} | grants})
+
+
+LIVEKIT = LiveKitEgress("wss://l", room_name="room", publisher_id="p", api_token=token())
 AGORA = AgoraEgress("channel", uid=7)
 
 
@@ -66,8 +71,16 @@ def test_a_valid_configuration_names_its_room(asked: ConfigureSession, room: Roo
         (livekit(api_token="a.b.c"), 16, "unauthorized"),
         (livekit(api_token="a.b."), 16, "unauthorized"),
         (livekit(api_token=jwt([], {})), 16, "unauthorized"),
-        (livekit(room_name="unauthorized-room"), 16, "unauthorized"),
-        (livekit(room_name="unavailable-room"), 14, "failed to create egress connection"),
+        (livekit(api_token=jwt({}, {"sub": "p"})), 16, "does not grant roomJoin"),
+        (livekit(api_token=token(expiry=49.0)), 16, "has expired"),
+        (livekit(api_token=token(roomJoin=False)), 16, "does not grant roomJoin"),
+        (livekit(api_token=token(room="another")), 16, "for another room"),
+        (livekit(room_name="unauthorized-room", api_token=token(room="")), 16, "invalid token"),
+        (
+            livekit(room_name="unavailable-room", api_token=token(room="")),
+            14,
+            "failed to create egress connection",
+        ),
         (agora(channel_name=""), 3, "agora_egress.channel_name"),
         (agora(channel_name="unavailable"), 14, "failed to create egress connection"),
         (ConfigureSession(16000, egress_type=EgressType.LIVEKIT), 3, "livekit_egress is required"),
@@ -79,10 +92,17 @@ def test_a_valid_configuration_names_its_room(asked: ConfigureSession, room: Roo
     ],
 )
 def test_an_invalid_one_is_refused_with_its_code(asked: ConfigureSession, code: int, text: str) -> None:
-    fault = read_egress(asked)
+    fault = read_egress(asked, unix_time=50.0)
     assert isinstance(fault, EgressFault)
     assert fault.code == code
     assert text in fault.message
+
+
+def test_the_text_of_16_is_that_of_the_service() -> None:
+    fault = read_egress(livekit(api_token="no-jwt"))
+    assert isinstance(fault, EgressFault)
+    told = "failed to create connection: failed to connect to room: unauthorized: invalid token"
+    assert fault.message.startswith(told)
 
 
 def test_a_room_counts_what_comes() -> None:

@@ -325,7 +325,7 @@ def test_an_interrupt_of_nothing_harms_nothing(req_id: str) -> None:
 
 @pytest.mark.parametrize(
     "odd",
-    [UnknownMessage(6), ConfigureSession(RATE), ConfirmSession("id"), ServerError(), read_upstream(b"\xff")],
+    [UnknownMessage(11), ConfigureSession(RATE), ConfirmSession("id"), ServerError(), read_upstream(b"\xff")],
     ids=["unknown", "configure", "confirm", "error", "undecodable"],
 )
 def test_an_odd_message_at_run_time_leaves_the_session_usable(odd: Message | Undecodable) -> None:

@@ -7,6 +7,12 @@ import numpy as np
 import pytest
 
 from spatius_sim.model.scenario.injected import injected
+from spatius_sim.model.scenario.meaningful_ids import (
+    AVATARS,
+    TIME_LIMIT_REACHED,
+    TOO_MANY_SESSIONS,
+    session_ends,
+)
 from spatius_sim.model.scenario.scenario import (
     CloseWith,
     Delay,
@@ -39,7 +45,8 @@ from spatius_sim.model.server.commands import (
 )
 from spatius_sim.model.server.pace import Pace
 from spatius_sim.model.server.requests import ENDED_KEPT, LONGEST_REQ_ID
-from spatius_sim.model.server.session import RESOURCE_EXHAUSTED, Limits, ServerSession
+from spatius_sim.model.server.session import CONFIGURE_SECONDS, RESOURCE_EXHAUSTED, Limits, ServerSession
+from spatius_sim.model.server.session_plan import SessionPlan
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import (
@@ -53,6 +60,7 @@ from spatius_sim.protocol.messages import (
     Message,
     MotionResponse,
     ServerError,
+    UnknownMessage,
 )
 from spatius_sim.protocol.ogg import OpusHead
 from spatius_sim.protocol.session_table import SessionState
@@ -357,8 +365,8 @@ def test_an_egress_session_may_be_idle_for_so_long_only() -> None:
     made.receive(AudioInput("a"), 103.0)
     assert made.timer("idle", 105.0) == [SetTimer("idle", 3.0)]
     commands = made.timer("idle", 108.0)
-    assert errors(commands) == [(0, "no audio input for 5s", "")]
-    assert commands[-1] == Close(1000, "no audio input for 5s")
+    assert errors(commands) == [(0, "no audio input for 5 seconds", "")]
+    assert commands[-1] == Close(1000, "no audio input for 5 seconds")
 
 
 @pytest.mark.parametrize("value", [Undecodable("junk"), ConfirmSession("x")])
@@ -385,3 +393,50 @@ def test_a_damaged_opus_stream_ends_its_request() -> None:
     refused = ServerSession("c", recorded, opus=_Deaf)
     wrong = ConfigureSession(22050, audio_format=AudioFormat.OGG_OPUS)
     assert errors(refused.receive(wrong, 0.0))[0][1] == "unsupported sample rate: 22050"
+
+
+@pytest.mark.parametrize("number", [6, 8, 9])
+def test_pause_resume_and_the_drive_are_ignored_as_older_servers_do(number: int) -> None:
+    assert session().receive(UnknownMessage(number), 103.0) == []
+
+
+def test_other_unknown_types_are_an_error() -> None:
+    assert errors(session().receive(UnknownMessage(77), 103.0)) == [(3, "unexpected message type", "")]
+
+
+@pytest.mark.parametrize(("code", "closed"), [(4003, 4003), (14, 1008)])
+def test_a_session_is_refused_with_the_code_of_its_error(code: int, closed: int) -> None:
+    fault = Fault(When(Moment.CONFIGURE), (SendError(code, "no"),))
+    made = ServerSession("c", recorded, ConnectionFaults(0, 1, [fault]))
+    commands = made.receive(ConfigureSession(16000), 0.0)
+    assert errors(commands) == [(code, "no", "")]
+    assert commands[-1] == Close(closed, "no")
+
+
+@pytest.mark.parametrize("word", ["drained", "timed", "outdated", "overloaded"])
+def test_an_id_that_ends_a_session_closes_with_the_code_of_its_error(word: str) -> None:
+    faults = ConnectionFaults(0, 1, [AVATARS[word][1]])
+    made = ServerSession("c", recorded, faults)
+    made.receive(ConfigureSession(16000), 0.0)
+    commands = made.receive(AudioInput("r", bytes(2 * 16000 * 2)), 1.0)
+    [(code, text, _)] = errors(commands)
+    assert code in range(4000, 5000)
+    assert commands[-1] == Close(code, text)
+
+
+def test_a_plan_limits_how_many_sessions_there_are_and_how_long() -> None:
+    plan = SessionPlan(sessions=2, seconds=600)
+    [length] = plan.faults(1)
+    assert length == Fault(When(Moment.OPEN, seconds=600), session_ends(4002, TIME_LIMIT_REACHED))
+    assert plan.faults(2) == [Fault(When(Moment.CONFIGURE), (SendError(4003, TOO_MANY_SESSIONS),))]
+    assert SessionPlan().faults(99) == []
+
+
+def test_a_connection_without_a_configuration_is_closed_after_a_while() -> None:
+    made = ServerSession("c", recorded)
+    assert made.opened() == [SetTimer("configure", CONFIGURE_SECONDS)]
+    commands = made.timer("configure", CONFIGURE_SECONDS)
+    assert errors(commands) == [(0, "no ClientConfigureSession message within 15 s", "")]
+    assert isinstance(commands[-1], Close)
+    assert made.state is SessionState.REFUSED
+    assert session().timer("configure", CONFIGURE_SECONDS) == []

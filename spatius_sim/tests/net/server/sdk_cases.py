@@ -75,7 +75,8 @@ CASES = {
     "upgrade: unknown app": Case("appIDUnrecognized", AT_UPGRADE, status=404, job={"app_id": "unknown-app"}),
     "upgrade: mismatched app": Case("appIDMismatch", AT_UPGRADE, status=400, job={"app_id": "mismatched-1"}),
     "upgrade: missing avatar": Case("avatarNotFound", AT_UPGRADE, status=404, job={"avatar_id": "missing-1"}),
-    "upgrade: broke avatar": Case("billingRequired", AT_UPGRADE, status=402, job={"avatar_id": "broke-1"}),
+    "upgrade: broke avatar": Case("creditsExhausted", AT_UPGRADE, status=402, job={"avatar_id": "broke-1"}),
+    "upgrade: unpaid avatar": Case("billingRequired", AT_UPGRADE, status=402, job={"avatar_id": "unpaid-1"}),
     "upgrade: no credits left": Case(
         "creditsExhausted", AT_UPGRADE, UPGRADE, Refuse(402, "session denied: credits exhausted"), 402
     ),

@@ -25,6 +25,7 @@ from spatius_sim.model.scenario.scenario import (
 from spatius_sim.model.server.gate import Gate
 from spatius_sim.model.server.pace import Pace
 from spatius_sim.model.server.session import RESOURCE_EXHAUSTED, Limits
+from spatius_sim.model.server.session_plan import SessionPlan
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
@@ -145,7 +146,7 @@ async def test_an_idle_egress_session_is_told_and_closed() -> None:
         assert isinstance(await session.hear(), ConfirmSession)
         told = await session.hear()
         assert isinstance(told, ServerError)
-        assert told.message == "no audio input for 1s"
+        assert told.message == "no audio input for 1 seconds"
         assert await session.hear() is None
         assert session.client.close_code == 1000
         assert server.rooms.by_name["r"].publishers == []
@@ -311,7 +312,7 @@ def _masked(raw: bytes) -> bytes:
     [
         (b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: \xff\xfe", b"426"),
         (b"Sec-WebSocket-Version: \xb9\xb3\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", b"426"),
-        (b"Expect: \xff", b"500"),
+        (b"Expect: \xff", b"417"),
     ],
     ids=["key", "version", "expect"],
 )
@@ -330,3 +331,53 @@ async def test_letters_outside_ascii_in_a_handshake_are_refused_without_a_traceb
             writer.close()
             await writer.wait_closed()
     assert not caplog.records
+
+
+async def test_sessions_are_counted_and_one_too_many_is_closed_with_4003() -> None:
+    asked = ConfigureSession(16000)
+    server = MotionServerShell(plan=SessionPlan(sessions=1))
+    async with server, talk(server), talk(server, asked) as second:
+        told = await second.hear()
+        assert isinstance(told, ServerError)
+        assert told.code == 4003
+        assert await second.hear() is None
+        assert second.client.close_code == 4003
+
+
+async def answer_to(server: MotionServerShell, request: bytes) -> bytes:
+    """The first line of the answer to these bytes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(request)
+    line = await asyncio.wait_for(reader.readline(), SECONDS)
+    writer.close()
+    return line
+
+
+@pytest.mark.parametrize("path", [b"/v2/driveningress/websocket", b"/v1/console/session-tokens", b"/nowhere"])
+@pytest.mark.parametrize("expectation", [b"\xc3\xa9\xff", b"200-ok"])
+async def test_an_expectation_that_nobody_knows_is_refused(path: bytes, expectation: bytes) -> None:
+    async with MotionServerShell() as server:
+        request = b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nExpect: " + expectation + b"\r\n\r\n"
+        assert b" 417 " in await answer_to(server, request) or b"console" in path
+
+
+async def test_a_client_that_waits_for_100_is_told_to_go_on() -> None:
+    head = b"POST /v1/console/session-tokens HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+    head += b"Expect: 100-continue\r\n\r\n"
+    async with MotionServerShell() as server:
+        assert b" 100 " in await answer_to(server, head)
+
+
+async def test_an_unknown_path_is_told_once_and_a_wrong_method_is_405() -> None:
+    told: list[str] = []
+    async with MotionServerShell() as server:
+        server.on_unknown_path = told.append
+        for _ in range(2):
+            assert b" 404 " in await answer_to(server, b"GET /v1/other HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 405 " in await answer_to(
+            server, b"GET /v1/console/session-tokens HTTP/1.1\r\nHost: x\r\n\r\n"
+        )
+        for number in range(100):
+            await answer_to(server, b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number)
+    assert told[0] == "GET /v1/other"
+    assert len(told) == len(set(told)) == 20

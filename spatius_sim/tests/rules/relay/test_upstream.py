@@ -8,6 +8,7 @@ from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
 from spatius_sim.protocol.messages import AudioFormat, AudioInput
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import DAY, Dialogue, req_of, up_of, voice
+from spatius_sim.trace.events import Closed, Lane
 
 UP, REQ = up_of("ann", 0), req_of("ann", 0)
 
@@ -269,3 +270,24 @@ def test_where_no_client_is_seen_nobody_knows_how_many_insist() -> None:
     for number in range(9):
         said.refused(f"up {number}", 402, "session denied")
     assert said.verdict("U-RETRY") is Verdict.UNEXERCISED
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [
+        (4001, Verdict.FAILED),
+        (4003, Verdict.FAILED),
+        (4010, Verdict.FAILED),
+        (4002, Verdict.UNEXERCISED),
+        (4503, Verdict.UNEXERCISED),
+        (1000, Verdict.UNEXERCISED),
+    ],
+)
+def test_only_what_a_retry_cannot_mend_asks_for_measure(code: int, verdict: Verdict) -> None:
+    said = Dialogue()
+    said.ready("ann")
+    said.happens(Lane.UPSTREAM, "up 0", Closed(True, code, "no"))
+    for number in range(1, 8):
+        said.token()
+        said.refused(f"up {number}", 503, "busy")
+    assert said.verdict("U-RETRY") is verdict
