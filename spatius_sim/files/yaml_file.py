@@ -17,6 +17,8 @@ from spatius_sim.protocol.errors import UsageError
 T = TypeVar("T")
 
 MOST_BYTES = 64 * 1024
+_DEEPEST = 32
+"""How deep a file may be nested. The time that the parser takes grows with the square of it."""
 _INTEGER = re.compile(r"-?[0-9]{1,12}")
 _FLAGS = {"true": True, "false": False}
 
@@ -43,9 +45,14 @@ class YamlFile:
         if len(raw) > MOST_BYTES:
             raise UsageError(f"{self.place}: larger than {MOST_BYTES} bytes")
         try:
+            depth = 0
             for event in yaml.parse(raw, yaml.SafeLoader):
                 if isinstance(event, yaml.AliasEvent):
                     raise self.error(event, "aliases are not taken: write it out")
+                depth += isinstance(event, yaml.CollectionStartEvent)
+                depth -= isinstance(event, yaml.CollectionEndEvent)
+                if depth > _DEEPEST:
+                    raise self.error(event, f"nested more than {_DEEPEST} deep")
             return yaml.compose(raw, yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1

@@ -62,7 +62,7 @@ WRONG = {
     "about: x\nfaults:\n- when: upgrade\n  what: [{reset: {}, stall: {}}]": (4, "one thing in each step"),
     "about: x\nfaults:\n- when: upgrade\n  what: [reset: 7]": (4, "reset must be a mapping"),
     "about: x\nfaults:\n" + "- {when: upgrade, what: [reset]}\n" * 257: (1, "more than 256 faults"),
-    "[" * 5000: (1, "no YAML"),
+    "[" * 5000: (1, "nested more than 32 deep"),
 }
 
 

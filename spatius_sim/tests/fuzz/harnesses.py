@@ -1,0 +1,173 @@
+"""What reads bytes from outside, each as a function of these bytes. It may refuse them with an error of ours,
+and with nothing else: any other exception is a finding, and so is a call that takes too long."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from spatius_sim.engine.baseline_file import read_baseline
+from spatius_sim.engine.check_tape import check_tape, settings_of_tapes
+from spatius_sim.engine.conformance_file import read_conformance_file
+from spatius_sim.files.scenario_file import parse_scenario
+from spatius_sim.files.wire_file import parse_wire
+from spatius_sim.model.server.answers import SynthesizedAnswer
+from spatius_sim.model.server.commands import Close
+from spatius_sim.model.server.session import ServerSession
+from spatius_sim.net.proxy.http_bodies import BodyFraming
+from spatius_sim.net.proxy.http_heads import END_OF_HEAD, read_answer, read_request
+from spatius_sim.net.proxy.websocket_tap import WebSocketTap
+from spatius_sim.plans.token import plan_of
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.console import RequestRefusedError, read_token_request
+from spatius_sim.protocol.errors import SpatiusSimError
+from spatius_sim.protocol.messages import ConfigureSession
+from spatius_sim.reporting.formats.json_report import read_report
+from spatius_sim.tape.reader import records_of, repair
+from spatius_sim.tape.sdk_recording import read_recording
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.wires import published_wire, published_wire_names
+from spatius_sim.wires.testee import read_answer as read_testee_answer
+from spatius_sim.wires.testee import read_request as read_testee_request
+
+_PIECE_LENGTH_BYTES = 2
+_MOST_PIECES = 64
+
+
+def pieces(data: bytes) -> Iterator[bytes]:
+    """Cut bytes into pieces, each after its length in two bytes; the last may be shorter."""
+    for _ in range(_MOST_PIECES):
+        if len(data) < _PIECE_LENGTH_BYTES:
+            return
+        length = int.from_bytes(data[:_PIECE_LENGTH_BYTES], "little")
+        data = data[_PIECE_LENGTH_BYTES:]
+        yield data[:length]
+        data = data[length:]
+
+
+def ingress(data: bytes) -> None:
+    """Frames of a client to one session of Motion Server; the last timer runs out in the end."""
+    session = ServerSession("c", lambda connection, req, rate: SynthesizedAnswer(connection, req, rate, 1))
+    session.opened()
+    configured = data[:1] != b"\0"
+    frames = [encode(ConfigureSession(16000))] if configured else []
+    for number, raw in enumerate([*frames, *pieces(data[1:])]):
+        commands = session.receive(read_upstream(raw), number / 10)
+        if any(isinstance(command, Close) for command in commands):
+            session.closed()
+    for name in ("made", "idle", "send", "configure"):
+        with suppress(AssertionError):  # The idle timer is set for rooms alone.
+            session.timer(name, 1_000.0)
+
+
+def client_frames(data: bytes) -> None:
+    """Frames of a relay to its client, on every published wire, as binary and as text."""
+    for name in published_wire_names():
+        for raw in pieces(data):
+            published_wire(name).read_relay(raw)
+            published_wire(name).read_relay(raw.decode(errors="replace"))
+
+
+def http_heads(data: bytes) -> None:
+    """A request and an answer that pass through the proxy, and the ends of their bodies."""
+    head, _, body = data.partition(END_OF_HEAD)
+    for read, method in ((read_request, ""), (read_answer, "GET")):
+        with suppress(SpatiusSimError):
+            framing = BodyFraming(read(head), method)
+            while body and not framing.ended:
+                taken = framing.feed(body[:7])
+                assert taken <= len(body)
+                body = body[max(1, taken) :]
+
+
+def websocket_tap(data: bytes) -> None:
+    """Bytes of a WebSocket that pass through the proxy, from either side, compressed and not."""
+    for deflate in ("", "permessage-deflate"):
+        for from_client in (False, True):
+            with suppress(SpatiusSimError):
+                tap = WebSocketTap(
+                    lambda message: None, lambda code, reason: None, deflate, from_client=from_client
+                )
+                for raw in (data[:3], data[3:]):
+                    tap.feed(raw)
+
+
+def _of_a_file(*reads: Callable[[Path], object]) -> Callable[[bytes], None]:
+    """Return a harness that writes the bytes to a file, and reads it in each of these ways."""
+
+    def harness(data: bytes) -> None:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "input"
+            path.write_bytes(data)
+            for read in reads:
+                with suppress(SpatiusSimError):
+                    read(path)
+
+    return harness
+
+
+def _exhaust(path: Path) -> None:
+    for _ in records_of(path):
+        pass
+
+
+tape = _of_a_file(
+    _exhaust,
+    lambda path: repair(path, path.with_name("repaired")),
+    lambda path: check_tape(path, settings_of_tapes({}, path.parent)),
+)
+recording = _of_a_file(read_recording)
+report = _of_a_file(read_report)
+conformance = _of_a_file(lambda path: read_conformance_file(path, "conformance.yaml"))
+baseline = _of_a_file(lambda path: read_baseline(path, "relay"))
+
+
+def scenario(data: bytes) -> None:
+    """A scenario that a person writes."""
+    with suppress(SpatiusSimError):
+        parse_scenario(data, "scenario.yaml", "fuzzed")
+
+
+def wire(data: bytes) -> None:
+    """A wire that a person declares, and a message on it."""
+    with suppress(SpatiusSimError):
+        parse_wire(data, "wire.yaml", "fuzzed")
+
+
+def testee(data: bytes) -> None:
+    """A line of a testee, and a line of ours as a shim reads it."""
+    for read in (read_testee_answer, read_testee_request):
+        with suppress(SpatiusSimError):
+            read(data)
+
+
+def token_request(data: bytes) -> None:
+    """The body of a token request."""
+    with suppress(RequestRefusedError):
+        read_token_request(data)
+
+
+def plan_token(data: bytes) -> None:
+    """What stands behind `--plan`."""
+    for kind in ("relay", "server", "client"):
+        with suppress(SpatiusSimError):
+            plan_of(data.decode(errors="replace"), kind)
+
+
+HARNESSES: dict[str, Callable[[bytes], None]] = {
+    "ingress": ingress,
+    "client_frames": client_frames,
+    "http_heads": http_heads,
+    "websocket_tap": websocket_tap,
+    "tape": tape,
+    "recording": recording,
+    "report": report,
+    "conformance": conformance,
+    "baseline": baseline,
+    "scenario": scenario,
+    "wire": wire,
+    "testee": testee,
+    "token_request": token_request,
+    "plan_token": plan_token,
+}
+"""By the name of their folder in fixtures/hostile."""
