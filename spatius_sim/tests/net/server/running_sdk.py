@@ -12,6 +12,10 @@ from spatius_sim.net.server.motion_server import MotionServerShell
 _LIFE = Path(__file__).with_name("sdk_life.py")
 
 
+class SdkEndedError(Exception):
+    """The SDK's process ended before its life was whole; the text is its stderr."""
+
+
 @dataclass(frozen=True)
 class Life:
     connection_id: str
@@ -29,8 +33,10 @@ async def live(
     query_auth: bool = False,
     chunk: int = 6400,
     sample_rate: int = 16000,
+    avatar_id: str = "sim-avatar",
+    python: str = sys.executable,
 ) -> Life:
-    """init, start, send_audio in chunks, all frames, close."""
+    """init, start, send_audio in chunks, all frames, close. Raises SdkEndedError if that fails."""
     job = {
         "sdk": sdk,
         "console": server.console_endpoint,
@@ -39,15 +45,17 @@ async def live(
         "chunk": chunk,
         "turns": [b64encode(turn).decode() for turn in turns],
         "sample_rate": sample_rate,
+        "avatar_id": avatar_id,
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
+        python,
         str(_LIFE),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     printed, complaints = await asyncio.wait_for(process.communicate(json.dumps(job).encode()), 60)
-    assert process.returncode == 0, complaints.decode()
+    if process.returncode:
+        raise SdkEndedError(complaints.decode())
     lived = json.loads(printed)
     return Life(**lived | {"payloads": [b64decode(payload) for payload in lived["payloads"]]})

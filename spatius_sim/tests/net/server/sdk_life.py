@@ -32,7 +32,7 @@ async def live(job: dict[str, Any]) -> dict[str, Any]:
         ingress_endpoint_url=job["ingress"],
         api_key="an-api-key-of-some-length",
         app_id="sim-app",
-        avatar_id="sim-avatar",
+        avatar_id=job["avatar_id"],
         use_query_auth=job["query_auth"],
         expire_at=datetime.now(UTC) + timedelta(minutes=5),
         sample_rate=job["sample_rate"],
