@@ -1,5 +1,6 @@
 """What several commands share: options, arguments, and how they print. Nothing heavy is imported."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -20,6 +21,9 @@ from spatius_sim.protocol.environment import endpoint_variables
 
 if TYPE_CHECKING:
     from spatius_sim.engine.settings import Settings
+
+OUTPUT_LOST = (errno.ENOSPC, errno.EPIPE, errno.EDQUOT, errno.EIO)
+"""Why nothing more can be printed: a full disk, or a reader that has left."""
 
 _NAMED_BY_ARGUMENT = "target"
 """The option of the judge that is an argument on the command line."""
@@ -122,3 +126,11 @@ def change_texts(change: Callable[[str], str], value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(map(change, value))
     return change(value) if isinstance(value, str) else value
+
+
+def leave_output() -> None:
+    """Let standard output lead nowhere, because it cannot be written: otherwise Python would fail once more
+    at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -7,6 +7,7 @@ import click
 
 from spatius_sim import __version__
 from spatius_sim.cli.bench import bench
+from spatius_sim.cli.common import OUTPUT_LOST, leave_output
 from spatius_sim.cli.demo import demo
 from spatius_sim.cli.doctor import doctor
 from spatius_sim.cli.init import init
@@ -36,6 +37,11 @@ def main() -> None:
         _complain(str(error), ExitCode.KIT_FAILED)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(ExitCode.INTERRUPTED)
+    except OSError as error:
+        if error.errno not in OUTPUT_LOST:
+            _complain(f"the kit failed: {format_exc()}", ExitCode.KIT_FAILED)
+        leave_output()
+        _complain(f"what was to be printed cannot be written: {error.strerror}", ExitCode.KIT_FAILED)
     except Exception:
         _complain(f"the kit failed: {format_exc()}", ExitCode.KIT_FAILED)
 

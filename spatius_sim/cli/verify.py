@@ -1,13 +1,14 @@
 """`spatius-sim verify`: judges a subject. Nothing heavy is imported before a command needs it."""
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from spatius_sim.cli.common import _NAMED_BY_ARGUMENT, as_click
+from spatius_sim.cli.common import _NAMED_BY_ARGUMENT, OUTPUT_LOST, as_click, leave_output
 from spatius_sim.cli.report import subject_argument
 from spatius_sim.engine.options import (
     HOOK_START,
@@ -63,7 +64,13 @@ def verify(target: str | None, **given: Any) -> int:
         ending = judge_run(request, view)
     finally:
         view.stop()
-    view.print_ending(ending)
+    try:
+        view.print_ending(ending)
+    except OSError as error:
+        if error.errno not in OUTPUT_LOST:
+            raise
+        leave_output()
+        sys.stderr.write(f"spatius-sim: the verdicts cannot be printed: {error.strerror}\n")
     return int(ending.code)
 
 

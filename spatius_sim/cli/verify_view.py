@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.text import Text
 
+from spatius_sim.cli.common import OUTPUT_LOST
 from spatius_sim.engine.rule_by_rule import RuleResult
 from spatius_sim.engine.run_ending import Ending
 from spatius_sim.engine.run_header import header_lines
@@ -22,6 +23,7 @@ class VerifyView:
         self._console = Console()
         self._progress = ProgressLines(self._print)
         self._complaints: dict[str, tuple[str, ...]] = {}
+        self._output_lost: OSError | None = None
 
     def run_begins(self, environment: Mapping[str, str]) -> None:
         """Print the header, and start the live line if this is a terminal."""
@@ -45,7 +47,10 @@ class VerifyView:
         self._progress.stop()
 
     def print_ending(self, ending: Ending) -> None:
-        """Print the failures, the verdicts, what the run claims, what to do next, and the files."""
+        """Print the failures, the verdicts, what the run claims, what to do next, and the files. Raises
+        OSError if they cannot be printed."""
+        if self._output_lost is not None:
+            raise self._output_lost
         if self._complaints:
             self._console.rule("FAILURES", characters="=", style="")
         for rule_id, complaints in self._complaints.items():
@@ -56,7 +61,14 @@ class VerifyView:
         self._print(*(f"spatius-sim: {line}" for line in ending.files))
 
     def _print(self, *lines: str) -> None:
-        """Print these lines as they are, at once."""
-        for line in lines:
-            self._console.out(line, highlight=False)
-        sys.stdout.flush()
+        """Print these lines as they are, at once. If they cannot be printed, the run goes on without."""
+        if self._output_lost is not None:
+            return
+        try:
+            for line in lines:
+                self._console.out(line, highlight=False)
+            sys.stdout.flush()
+        except OSError as error:
+            if error.errno not in OUTPUT_LOST:
+                raise
+            self._output_lost = error

@@ -1,0 +1,82 @@
+"""On a machine that lacks something: each lack has one line, and costs no verdict."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TIMEOUT = 60
+CLIENT = "from spatius_sim.subjects import own_client, testee_shim; testee_shim.serve_stdio(own_client.OWN)"
+
+
+def verify(
+    folder: Path, *arguments: str, output: Path | None = None, variables: dict[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Judge an honest client by one rule: exit code, standard output, standard error."""
+    (folder / "client.py").write_text(CLIENT)
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "COLUMNS")}
+    command = [sys.executable, "-m", "spatius_sim", "verify", f"--client={sys.executable} client.py"]
+    with (output or folder / "printed").open("wb") as file:
+        ran = subprocess.run(
+            [*command, "--rule=C-ID", "--profile=smoke", *arguments],
+            cwd=folder,
+            env=environment | (variables or {}),
+            stdout=file,
+            stderr=subprocess.PIPE,
+            timeout=TIMEOUT,
+        )
+    printed = "" if output else (folder / "printed").read_text(errors="replace")
+    return ran.returncode, printed, ran.stderr.decode(errors="replace")
+
+
+def test_where_there_is_no_home_and_no_locale_all_is_as_ever(tmp_path: Path) -> None:
+    variables = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "TERM": "dumb"}
+    code, printed, complaints = verify(tmp_path, "--report-dir=out", variables=variables)
+    assert (code, complaints) == (0, "")
+    assert "1 of 1 rules" in printed
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_forty_columns_hold_every_line(tmp_path: Path) -> None:
+    code, printed, _ = verify(tmp_path, variables={"COLUMNS": "40"})
+    assert code == 0
+    verdicts = printed[printed.index("= spatius-sim =") :].splitlines()[1:]
+    assert max(map(len, verdicts)) <= 40
+
+
+@pytest.mark.parametrize("place", ["a file", "a folder that takes no file"])
+def test_reports_that_have_no_place_are_told_before_anything_runs(place: str, tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("a file")
+    folder = "reports" if place == "a file" else "/proc/spatius-sim"
+    code, printed, complaints = verify(tmp_path, f"--report-dir={folder}")
+    assert (code, printed) == (4, "")
+    assert "report.html' cannot be written" in complaints
+    assert "Traceback" not in complaints
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this machine has no /dev/full")
+def test_a_full_disk_costs_no_verdict(tmp_path: Path) -> None:
+    code, printed, complaints = verify(tmp_path, "--report-json=/dev/full")
+    assert (code, complaints) == (0, "")
+    assert "/dev/full cannot be written: No space left on device" in printed
+    code, _, complaints = verify(tmp_path, output=Path("/dev/full"))
+    assert complaints.splitlines() == ["spatius-sim: the verdicts cannot be printed: No space left on device"]
+    assert code == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this machine has no /dev/full")
+@pytest.mark.parametrize("command", ["rules", "scenarios", "schema"])
+def test_what_cannot_be_printed_is_one_line(command: str, tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "spatius_sim", command, *(["report"] if command == "schema" else [])],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=TIMEOUT,
+            text=True,
+        )
+    assert ran.returncode == 3
+    told = ["spatius-sim: what was to be printed cannot be written: No space left on device"]
+    assert ran.stderr.splitlines() == told
