@@ -1,0 +1,138 @@
+"""The client's side of a room, with its published constants: packets come in as the network brings them, and
+every 40 ms one frame is shown (ios-rtc; docs:livekit names 3 s and 5/40 frames)."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket
+
+BUFFER_FRAMES = 4
+FRAMES_TO_FILL = 2
+SLOT_SECONDS = 0.04
+DELAY_SECONDS = FRAMES_TO_FILL * SLOT_SECONDS
+STALLED_SECONDS = 5.0
+TRANSITION_IN_FRAMES = 8
+TRANSITION_OUT_FRAMES = 40
+
+
+class Scene(StrEnum):
+    """What the client shows in a slot."""
+
+    IDLE = "idle"
+    SPEECH = "speech"
+    HELD = "held"
+    """The last keyframe once more: the next one is late."""
+    RETURN = "return"
+    """The way back from speech to idle."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFrame:
+    """What one slot shows. `frame_seq` is that of the keyframe, None if there is none. `blend` is its share,
+    0 to 1: at the beginning of speech it grows over TRANSITION_IN_FRAMES slots, and on the way back it
+    falls."""
+
+    scene: Scene
+    frame_seq: int | None = None
+    blend: float = 0.0
+
+
+@dataclass(slots=True)
+class JitterBuffer:
+    """Orders the keyframes of a conversation by frameSeq, and shows one in each slot. Counters: `late`
+    keyframes that came after their slot, `doubled` ones, and those that were `dropped` because the buffer was
+    full."""
+
+    late: int = 0
+    doubled: int = 0
+    dropped: int = 0
+    _frames: dict[int, RoomPacket] = field(default_factory=dict)
+    _speaking: bool = False
+    _filled: bool = False
+    _shown_seq: int = -1
+    _shown_frames: int = 0
+    _end_seq: int | None = None
+    _return_frames: int = 0
+    _silent_slots: int = 0
+
+    def take(self, packet: RoomPacket) -> None:
+        """Take a packet as it comes. Idle packets say nothing; a transition back ends a conversation that has
+        no END."""
+        self._silent_slots = 0
+        if packet.flags & PacketFlag.TRANSITION_END and self._speaking and self._end_seq is None:
+            self._end_seq = max(self._frames, default=self._shown_seq)
+        if packet.frame_seq is None:
+            return
+        if packet.flags & PacketFlag.START:
+            self._begin()
+        if not self._speaking:
+            self.late += 1  # The conversation was joined in its middle, or is over.
+            return
+        if packet.flags & PacketFlag.END:
+            self._end_seq = packet.frame_seq
+        if packet.frame_seq in self._frames:
+            self.doubled += 1
+        elif packet.frame_seq <= self._shown_seq:
+            self.late += 1
+        else:
+            self._frames[packet.frame_seq] = packet
+            if len(self._frames) > BUFFER_FRAMES:
+                del self._frames[min(self._frames)]
+                self.dropped += 1
+
+    def show(self) -> ShownFrame:
+        """Return what the next slot of 40 ms shows."""
+        self._silent_slots += 1
+        if not self._speaking:
+            return self._show_return()
+        if self._silent_slots * SLOT_SECONDS > STALLED_SECONDS:
+            self._stop()
+            return ShownFrame(Scene.IDLE)
+        if not self._filled:
+            self._filled = len(self._frames) >= FRAMES_TO_FILL or self._end_seq is not None
+        if self._filled and self._frames:
+            return self._show_next()
+        self._filled = False
+        if self._end_seq is not None and self._shown_seq >= self._end_seq:
+            self._turn_back()
+            return self._show_return()
+        return ShownFrame(Scene.HELD, self._shown_seq if self._shown_seq >= 0 else None, self._blend())
+
+    def _begin(self) -> None:
+        """Begin a conversation; an older one is forgotten."""
+        self._stop()
+        self._speaking = True
+
+    def _stop(self) -> None:
+        """Forget the conversation."""
+        self._frames.clear()
+        self._speaking = self._filled = False
+        self._shown_seq, self._shown_frames, self._end_seq = -1, 0, None
+        self._return_frames = 0
+
+    def _turn_back(self) -> None:
+        """End the conversation, and begin the way back to idle."""
+        self._stop()
+        self._return_frames = TRANSITION_OUT_FRAMES
+
+    def _show_next(self) -> ShownFrame:
+        """Show the keyframe with the lowest frameSeq; after the last one the way back begins."""
+        seq = min(self._frames)
+        del self._frames[seq]
+        self._shown_seq = seq
+        self._shown_frames += 1
+        frame = ShownFrame(Scene.SPEECH, seq, self._blend())
+        if self._end_seq is not None and seq >= self._end_seq:
+            self._turn_back()
+        return frame
+
+    def _show_return(self) -> ShownFrame:
+        """Show a frame of the way back, or idle time."""
+        if not self._return_frames:
+            return ShownFrame(Scene.IDLE)
+        self._return_frames -= 1
+        return ShownFrame(Scene.RETURN, None, self._return_frames / TRANSITION_OUT_FRAMES)
+
+    def _blend(self) -> float:
+        """Return the share of speech in what is shown, 0 to 1."""
+        return min(1.0, self._shown_frames / TRANSITION_IN_FRAMES)

@@ -1,0 +1,259 @@
+"""Plays the speech of a session in a room: audio, motion, interrupts and ticks of 40 ms come in; sound,
+packets of motion and news of the playback go out. It has no clock: its owner calls `tick` every 40 ms.
+
+In idle time every tick gives an idle packet. Then come a transition, the conversation (START on the first
+keyframe, END on the last), a transition back, and idle time again (ios-rtc). ASSUMED: how long a transition
+lasts on the sending side (one packet; the client blends over more frames), and that an interrupted
+conversation ends without END, by its transition alone.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from spatius_sim.model.room.faults import RoomFault
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.keyframes import WIDTH, Keyframes
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket, write_packet
+
+TICK_SECONDS = 1 / KEYFRAMES_PER_SECOND
+
+MOTION_PATIENCE_TICKS = 50
+"""Ticks (2 s) that sound waits for its motion; then it plays alone. ASSUMED."""
+
+_TICKS_BEFORE_LEAVING = 25
+"""Ticks of speech after which a publisher leaves that is to leave in mid-turn."""
+
+_CONVERSATION_BYTES = 1024
+"""What a conversation counts in memory even if it is empty (estimated)."""
+
+_REST = np.zeros((1, WIDTH), np.float32)
+"""The keyframe of idle time. ASSUMED: what the service sends there is not public."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaySound:
+    """Play these samples (mono s16le, 40 ms of them, the last ones of a conversation fewer)."""
+
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ShowPacket:
+    """Show this packet in the next video frame."""
+
+    packet: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TellStarted:
+    """Tell the agent that the playback of a request begins."""
+
+    req_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellFinished:
+    """Tell the agent that the playback of a request is over. `position`: seconds that were played."""
+
+    req_id: str
+    position: float
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveRoom:
+    """Leave the room."""
+
+
+RoomOutput = PlaySound | ShowPacket | TellStarted | TellFinished | LeaveRoom
+
+
+@dataclass(slots=True)
+class _Conversation:
+    """The speech of one request: what has come of it, and how many ticks of it were played."""
+
+    req_id: str
+    pcm: bytearray = field(default_factory=bytearray)
+    keyframes: deque[Keyframes] = field(default_factory=deque)
+    audio_ended: bool = False
+    motion_ended: bool = False
+    begun: bool = False
+    shown: int = 0
+    played_bytes: int = 0
+    waited_ticks: int = 0
+    told_finished: bool = False
+
+    @property
+    def alone(self) -> bool:
+        """Whether the sound plays without its motion, because it waited for it long enough."""
+        return self.waited_ticks >= MOTION_PATIENCE_TICKS
+
+    @property
+    def motion_ready(self) -> bool:
+        """Whether a keyframe can be shown: it is known whether it is the last."""
+        return len(self.keyframes) > 1 or (self.motion_ended and bool(self.keyframes))
+
+
+class RoomPlayback:
+    """The playback of one session with an egress. `sample_rate` is in Hz, that of the PCM which `add_audio`
+    takes. `compress`: deflate the packets. `faults`: what goes wrong on purpose."""
+
+    def __init__(
+        self,
+        connection_id: str,
+        sample_rate: int,
+        faults: Iterable[RoomFault] = (),
+        *,
+        compress: bool = False,
+    ) -> None:
+        self.connection_id, self.sample_rate = connection_id, sample_rate
+        self.faults = frozenset(faults)
+        self._compress = compress
+        self._tick_bytes = sample_rate // KEYFRAMES_PER_SECOND * BYTES_PER_SAMPLE
+        self.held_bytes = 0
+        """Bytes of audio and motion that wait to be played."""
+        self._waiting: dict[str, _Conversation] = {}
+        self._idle = True
+        self._left = False
+        self._next_packets: deque[PacketFlag] = deque()
+        """Transitions that come before anything else."""
+
+    @property
+    def playing(self) -> bool:
+        """Whether anything but idle time is left to be played."""
+        return bool(self._waiting or self._next_packets) and not self._left
+
+    def add_audio(self, req_id: str, pcm: bytes, *, end: bool) -> None:
+        """Take the next PCM of a request (mono s16le), the last if `end`."""
+        conversation = self._conversation(req_id)
+        conversation.pcm += pcm
+        self.held_bytes += len(pcm)
+        conversation.audio_ended |= end
+
+    def add_motion(self, req_id: str, keyframes: Keyframes, *, end: bool) -> None:
+        """Take the next keyframes of a request, shape (n, 120), the last if `end`."""
+        conversation = self._conversation(req_id)
+        if RoomFault.NO_MOTION not in self.faults:
+            conversation.keyframes.extend(keyframes[row : row + 1] for row in range(len(keyframes)))
+            self.held_bytes += keyframes.nbytes
+        conversation.motion_ended |= end
+
+    def interrupt(self, req_id: str) -> list[RoomOutput]:
+        """Cut a request off, and return the news of it; nothing if the request is unknown or over."""
+        conversation = self._waiting.get(req_id)
+        if conversation is None:
+            return []
+        if RoomFault.IGNORE_INTERRUPT in self.faults:
+            return self.fail(req_id)
+        if conversation.begun:
+            self._next_packets.append(PacketFlag.TRANSITION_END)
+        return self._finish(conversation, interrupted=True)
+
+    def fail(self, req_id: str) -> list[RoomOutput]:
+        """End a request of which no more will come; what has come is played. Return no output of its own."""
+        conversation = self._waiting.get(req_id)
+        if conversation is not None:
+            conversation.audio_ended = conversation.motion_ended = True
+        return []
+
+    def tick(self) -> list[RoomOutput]:
+        """Return what is played in the next 40 ms."""
+        if self._left:
+            return []
+        if self._next_packets:
+            return [self._show(RoomPacket(self._next_packets.popleft(), None, self._message("", _REST)))]
+        conversation = next(iter(self._waiting.values()), None)
+        if conversation is None or not self._may_play(conversation):
+            idle = RoomPacket(PacketFlag.IDLE, None, self._message("", _REST))
+            # In mid-conversation nothing is shown while its next keyframe is late.
+            return [] if conversation is not None and conversation.begun else [self._show(idle)]
+        if self._idle and conversation.keyframes:
+            self._idle = False
+            target = self._message(conversation.req_id, conversation.keyframes[0])
+            return [self._show(RoomPacket(PacketFlag.TRANSITION, None, target))]
+        return self._play(conversation)
+
+    def _conversation(self, req_id: str) -> _Conversation:
+        """Return the conversation of a request; a new one waits behind the others."""
+        if req_id not in self._waiting:
+            self._waiting[req_id] = _Conversation(req_id)
+            self.held_bytes += _CONVERSATION_BYTES
+        return self._waiting[req_id]
+
+    def _may_play(self, conversation: _Conversation) -> bool:
+        """Whether the next 40 ms of a conversation have come, sound and motion, or are not waited for any
+        more."""
+        has_sound = len(conversation.pcm) >= self._tick_bytes or conversation.audio_ended
+        if not has_sound:
+            return False
+        if conversation.motion_ready or conversation.motion_ended:
+            return True
+        conversation.waited_ticks += 1
+        return conversation.alone
+
+    def _play(self, conversation: _Conversation) -> list[RoomOutput]:
+        """Return the next 40 ms of a conversation, and the news if it begins or is over."""
+        outputs: list[RoomOutput] = []
+        if not conversation.begun:
+            conversation.begun = True
+            outputs.append(TellStarted(conversation.req_id))
+            if RoomFault.FINISHED_EARLY in self.faults:
+                outputs += self._tell_finished(conversation, interrupted=False)
+        if conversation.motion_ready:
+            outputs.append(self._next_keyframe(conversation))
+        pcm = bytes(conversation.pcm[: self._tick_bytes])
+        del conversation.pcm[: self._tick_bytes]
+        self.held_bytes -= len(pcm)
+        conversation.played_bytes += len(pcm)
+        if pcm and RoomFault.MUTE not in self.faults:
+            outputs.append(PlaySound(pcm))
+        if RoomFault.LEAVE_MID_TURN in self.faults and conversation.shown >= _TICKS_BEFORE_LEAVING:
+            self._left = True
+            return [*outputs, LeaveRoom()]
+        motion_over = conversation.motion_ended and not conversation.keyframes
+        if conversation.audio_ended and not conversation.pcm and (motion_over or conversation.alone):
+            self._next_packets.append(PacketFlag.TRANSITION_END)
+            outputs += self._finish(conversation, interrupted=False)
+        return outputs
+
+    def _next_keyframe(self, conversation: _Conversation) -> ShowPacket:
+        """Return the packet of the next keyframe: START on the first, END on the last."""
+        keyframe = conversation.keyframes.popleft()
+        self.held_bytes -= keyframe.nbytes
+        flags = PacketFlag(0) if conversation.shown else PacketFlag.START
+        last = conversation.motion_ended and not conversation.keyframes
+        if last and RoomFault.NO_END not in self.faults:
+            flags |= PacketFlag.END
+        message = self._message(conversation.req_id, keyframe, end=last)
+        packet = RoomPacket(flags, conversation.shown, message)
+        conversation.shown += 1
+        return self._show(packet)
+
+    def _finish(self, conversation: _Conversation, *, interrupted: bool) -> list[RoomOutput]:
+        """Forget a conversation, and return the news that it is over."""
+        del self._waiting[conversation.req_id]
+        self.held_bytes -= _CONVERSATION_BYTES + len(conversation.pcm)
+        self.held_bytes -= sum(keyframe.nbytes for keyframe in conversation.keyframes)
+        self._idle = True
+        return self._tell_finished(conversation, interrupted=interrupted)
+
+    def _tell_finished(self, conversation: _Conversation, *, interrupted: bool) -> list[RoomOutput]:
+        """Return the news that a conversation is over, once; nothing if a fault keeps it back."""
+        if conversation.told_finished or RoomFault.NO_FINISHED in self.faults:
+            return []
+        conversation.told_finished = True
+        position = conversation.played_bytes / BYTES_PER_SAMPLE / self.sample_rate
+        return [TellFinished(conversation.req_id, position, interrupted)]
+
+    def _message(self, req_id: str, keyframe: Keyframes, *, end: bool = False) -> bytes:
+        """Return the envelope with one keyframe, shape (1, 120)."""
+        return encode(MotionResponse(self.connection_id, req_id, end, keyframe))
+
+    def _show(self, packet: RoomPacket) -> ShowPacket:
+        """Return the output that shows this packet."""
+        return ShowPacket(write_packet(packet, compress=self._compress))

@@ -1,0 +1,123 @@
+"""Reads and writes the packets that carry motion in a room: `flags u8 · length u32le · payload`.
+
+The payload is escaped (`00 FF` stands for `00`, `FF FF` for `FF`), deflated by zlib if the flag ZLIB is set,
+and then holds `frameSeq u32le · protobuf`; packets of idle time and of transitions hold no frameSeq (ios-rtc,
+sure for Agora). That the protobuf is an envelope with one keyframe is ASSUMED.
+"""
+
+import zlib
+from dataclasses import dataclass
+from enum import IntFlag
+
+from spatius_sim.protocol.errors import RemoteProtocolError
+
+
+class PacketFlag(IntFlag):
+    """What a packet is (ios-rtc). A packet without a flag is a keyframe within a conversation."""
+
+    IDLE = 0x01
+    START = 0x02
+    END = 0x04
+    ZLIB = 0x08
+    TRANSITION = 0x10
+    """From idle to speech."""
+    TRANSITION_END = 0x20
+    """From speech back to idle."""
+
+
+_KNOWN_FLAGS = 0x3F
+
+WITHOUT_FRAME_SEQ = PacketFlag.IDLE | PacketFlag.TRANSITION | PacketFlag.TRANSITION_END
+
+MOST_PACKET_BYTES = 65_536
+"""The most bytes of a packet, and of its payload when inflated. ASSUMED: a hundred times one keyframe."""
+
+HEADER_BYTES = 5
+FRAME_SEQ_BYTES = 4
+MOST_FRAME_SEQ = 2**32 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class RoomPacket:
+    """One packet. `frame_seq` counts the keyframes of a conversation from 0; None in idle time and in
+    transitions. `message` is the protobuf, b"" if the packet has none."""
+
+    flags: PacketFlag
+    frame_seq: int | None = None
+    message: bytes = b""
+
+
+def write_packet(packet: RoomPacket, *, compress: bool = False) -> bytes:
+    """Return a packet as bytes, deflated if `compress`. Raises ValueError for a frame_seq that does not go
+    with the flags, or is no u32."""
+    bears_seq = not packet.flags & WITHOUT_FRAME_SEQ
+    if bears_seq != (packet.frame_seq is not None):
+        raise ValueError("a packet of a conversation has a frame_seq, and no other packet has one")
+    content = packet.message
+    if packet.frame_seq is not None:
+        if not 0 <= packet.frame_seq <= MOST_FRAME_SEQ:
+            raise ValueError("frame_seq must lie between 0 and 2**32 - 1")
+        content = packet.frame_seq.to_bytes(FRAME_SEQ_BYTES, "little") + content
+    flags = packet.flags & ~PacketFlag.ZLIB
+    if compress:
+        flags |= PacketFlag.ZLIB
+        content = zlib.compress(content)
+    payload = escape(content)
+    return bytes([flags]) + len(payload).to_bytes(4, "little") + payload
+
+
+def read_packet(raw: bytes) -> RoomPacket:
+    """Return the packet in these bytes. All bytes after the header are the payload, whatever `length` says,
+    unless it is 0 (ios-rtc). Raises RemoteProtocolError for bytes that are no packet, and for a payload that
+    inflates to more than MOST_PACKET_BYTES."""
+    if len(raw) < HEADER_BYTES:
+        raise RemoteProtocolError(f"a packet has {HEADER_BYTES} bytes at least, this has {len(raw)}")
+    if len(raw) > MOST_PACKET_BYTES:
+        raise RemoteProtocolError(f"a packet of {len(raw)} bytes is larger than {MOST_PACKET_BYTES}")
+    if raw[0] & ~_KNOWN_FLAGS:
+        raise RemoteProtocolError(f"a packet has unknown flags: 0x{raw[0]:02x}")
+    flags = PacketFlag(raw[0])
+    content = unescape(raw[HEADER_BYTES:]) if any(raw[1:HEADER_BYTES]) else b""
+    if flags & PacketFlag.ZLIB and content:
+        content = _inflate(content)
+    if flags & WITHOUT_FRAME_SEQ:
+        return RoomPacket(flags, None, content)
+    if len(content) < FRAME_SEQ_BYTES:
+        raise RemoteProtocolError("a packet of a conversation has no frameSeq")
+    return RoomPacket(flags, int.from_bytes(content[:FRAME_SEQ_BYTES], "little"), content[FRAME_SEQ_BYTES:])
+
+
+def escape(content: bytes) -> bytes:
+    """Return bytes in which `00 FF` stands for `00`, and `FF FF` for `FF`."""
+    return content.replace(b"\xff", b"\xff\xff").replace(b"\x00", b"\x00\xff")
+
+
+def unescape(escaped: bytes) -> bytes:
+    """Return the bytes that `escape` was given. Raises RemoteProtocolError if `00` or `FF` is followed by
+    anything but `FF`."""
+    content = bytearray()
+    at = 0
+    while at < len(escaped):
+        byte = escaped[at]
+        content.append(byte)
+        if byte in (0x00, 0xFF):
+            if escaped[at + 1 : at + 2] != b"\xff":
+                raise RemoteProtocolError(f"the escape at byte {at} of a packet's payload is cut off")
+            at += 1
+        at += 1
+    return bytes(content)
+
+
+def _inflate(content: bytes) -> bytes:
+    """Return inflated bytes, MOST_PACKET_BYTES at most. Raises RemoteProtocolError for more, for a stream
+    that is cut off, and for what is no stream."""
+    inflater = zlib.decompressobj()
+    try:
+        inflated = inflater.decompress(content, MOST_PACKET_BYTES)
+    except zlib.error as error:
+        raise RemoteProtocolError(f"the payload of a packet cannot be inflated: {error}") from error
+    if inflater.unconsumed_tail:
+        raise RemoteProtocolError(f"the payload of a packet inflates to more than {MOST_PACKET_BYTES} bytes")
+    if not inflater.eof:
+        raise RemoteProtocolError("the deflated payload of a packet is cut off")
+    return inflated

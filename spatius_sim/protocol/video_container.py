@@ -1,0 +1,152 @@
+"""Puts a packet of motion into an encoded video frame, and takes it out again.
+
+H.264: an SEI NAL unit with the payload type 101, without a UUID, in an Annex B stream (ios-rtc, sure).
+Readers accept the payload type 5 too. VP8: after the frame, before the packet's length and a mark. That place
+is ASSUMED: it is not public; a VP8 decoder never looks there.
+"""
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+
+from spatius_sim.protocol.errors import RemoteProtocolError
+from spatius_sim.protocol.room_packet import MOST_PACKET_BYTES
+
+
+class Container(StrEnum):
+    """How a packet travels in a video frame. The documents contradict each other (docs:livekit says VP8,
+    demo-rtc says SEI), so there are both."""
+
+    H264_SEI = "h264-sei"
+    VP8 = "vp8"
+
+
+MOTION_SEI = 101
+UNREGISTERED_SEI = 5
+"""The payload types of SEI messages that may hold a packet. x264 signs its first frame with one of type 5."""
+
+_SEI_UNIT = 6
+_SLICES = (1, 5)
+_KEY_SLICE = 5
+_UNIT_TYPE_BITS = 0x1F
+_START_CODE = b"\x00\x00\x00\x01"
+_ANY_START_CODE = re.compile(b"\x00\x00\x00?\x01")
+_STOP_BIT = 0x80
+_MOST_ESCAPED_BYTES = 2 * MOST_PACKET_BYTES
+
+_VP8_MARK = b"SPTM"
+_VP8_TAIL_BYTES = 8
+
+
+def put_packet(container: Container, frame: bytes, packet: bytes) -> bytes:
+    """Return the video frame with this packet in it. Raises RemoteProtocolError for an H.264 frame without a
+    slice."""
+    return _put_into_h264(frame, packet) if container is Container.H264_SEI else _put_into_vp8(frame, packet)
+
+
+def take_packets(container: Container, frame: bytes) -> list[bytes]:
+    """Return the packets in a video frame, in order. Raises RemoteProtocolError for an SEI message that is
+    cut off, and for one that is too large."""
+    if container is Container.H264_SEI:
+        return [payload for kind, payload in _sei_messages(frame) if kind in (MOTION_SEI, UNREGISTERED_SEI)]
+    if frame[-4:] != _VP8_MARK or len(frame) < _VP8_TAIL_BYTES:
+        return []
+    length = int.from_bytes(frame[-_VP8_TAIL_BYTES:-4], "little")
+    if length > min(MOST_PACKET_BYTES, len(frame) - _VP8_TAIL_BYTES):
+        raise RemoteProtocolError(f"a VP8 frame of {len(frame)} bytes names a packet of {length} bytes")
+    return [frame[-_VP8_TAIL_BYTES - length : -_VP8_TAIL_BYTES]]
+
+
+def without_sei(frame: bytes) -> bytes:
+    """Return an H.264 frame without its SEI units: the encoder's signature would pass for a packet."""
+    units = [unit for unit in _units(frame) if unit[0] & _UNIT_TYPE_BITS != _SEI_UNIT]
+    return b"".join(_START_CODE + unit for unit in units)
+
+
+def is_key_frame(container: Container, frame: bytes) -> bool:
+    """Whether a viewer can begin with this frame."""
+    if container is Container.H264_SEI:
+        return any(unit[0] & _UNIT_TYPE_BITS == _KEY_SLICE for unit in _units(frame))
+    # The lowest bit of a VP8 frame is 0 for a key frame (RFC 6386 section 9.1).
+    return frame[:1] != b"" and not frame[0] & 1
+
+
+def _put_into_vp8(frame: bytes, packet: bytes) -> bytes:
+    """Return the frame, the packet, the packet's length and the mark."""
+    return frame + packet + len(packet).to_bytes(4, "little") + _VP8_MARK
+
+
+def _put_into_h264(frame: bytes, packet: bytes) -> bytes:
+    """Return the frame with an SEI unit before its first slice (H.264, 7.4.1.2.3)."""
+    units = _units(frame)
+    for index, unit in enumerate(units):
+        if unit[0] & _UNIT_TYPE_BITS in _SLICES:
+            units.insert(index, _sei_unit(packet))
+            return b"".join(_START_CODE + unit for unit in units)
+    raise RemoteProtocolError("an H.264 frame without a slice takes no packet")
+
+
+def _sei_unit(packet: bytes) -> bytes:
+    """Return an SEI unit with one message, with emulation prevention (H.264, 7.3.1 and 7.3.2.3)."""
+    full, rest = divmod(len(packet), 255)
+    message = bytes([MOTION_SEI]) + b"\xff" * full + bytes([rest]) + packet + bytes([_STOP_BIT])
+    return bytes([_SEI_UNIT]) + _prevent_emulation(message)
+
+
+def _prevent_emulation(content: bytes) -> bytes:
+    """Return bytes in which no start code can be found: a 3 stands after two zeros if a byte up to 3
+    follows."""
+    escaped, zeros = bytearray(), 0
+    for byte in content:
+        if zeros == 2 and byte <= 3:
+            escaped.append(3)
+            zeros = 0
+        escaped.append(byte)
+        zeros = zeros + 1 if byte == 0 else 0
+    return bytes(escaped)
+
+
+def _allow_emulation(content: bytes) -> bytes:
+    """Return the bytes that `_prevent_emulation` was given."""
+    return content.replace(b"\x00\x00\x03", b"\x00\x00")
+
+
+def _units(frame: bytes) -> list[bytes]:
+    """Return the NAL units of an Annex B stream, without start codes; empty units are left out."""
+    starts = list(_ANY_START_CODE.finditer(frame))
+    ends = [start.start() for start in starts] + [len(frame)]
+    units = [frame[start.end() : end] for start, end in zip(starts, ends[1:], strict=True)]
+    return [unit for unit in units if unit]
+
+
+def _sei_messages(frame: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield payload type and payload of each SEI message in a frame. Raises RemoteProtocolError for one that
+    is cut off or too large."""
+    for unit in _units(frame):
+        if unit[0] & _UNIT_TYPE_BITS != _SEI_UNIT:
+            continue
+        if len(unit) > _MOST_ESCAPED_BYTES:
+            raise RemoteProtocolError(f"an SEI unit of {len(unit)} bytes is larger than any packet")
+        content = _allow_emulation(unit[1:]).rstrip(b"\x00")
+        at = 0
+        while at < len(content) - 1:
+            kind, at = _read_number(content, at)
+            length, at = _read_number(content, at)
+            if at + length > len(content):
+                raise RemoteProtocolError(
+                    f"an SEI message of {length} bytes is cut off after {len(content) - at}"
+                )
+            yield kind, content[at : at + length]
+            at += length
+
+
+def _read_number(content: bytes, at: int) -> tuple[int, int]:
+    """Return the number at this place, and the place after it: each FF adds 255 (H.264, 7.3.2.3.1). Raises
+    RemoteProtocolError if it is cut off."""
+    number = 0
+    while content[at : at + 1] == b"\xff":
+        number += 255
+        at += 1
+    if at >= len(content):
+        raise RemoteProtocolError("the head of an SEI message is cut off")
+    return number + content[at], at + 1
