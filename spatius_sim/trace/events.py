@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from spatius_sim.protocol.messages import Message
 from spatius_sim.trace.decoder_events import DecoderEvent
+from spatius_sim.trace.room_events import RoomEvent
 from spatius_sim.wires.events import ClientAction, RelayEvent
 from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
@@ -105,15 +106,16 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A session's egress joined a room."""
+    """A session's egress joined a room. `attributes` are its participant's, as lines of `key=value`."""
 
     room: str
     publisher: str
+    attributes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Audio or motion was sent to a room; `raw` is the envelope that carries it."""
+    """Motion Server handed audio or motion over to a room, which plays it; `raw` is the envelope."""
 
     room: str
     raw: bytes
@@ -253,6 +255,7 @@ EventKind = (
     | SecretKnown
     | SecretSeen
     | DecoderEvent
+    | RoomEvent
 )
 
 

@@ -12,6 +12,7 @@ from spatius_sim.model.server.commands import (
     Close,
     Inject,
     Join,
+    PlayInRoom,
     Publish,
     ResetConnection,
     Send,
@@ -33,11 +34,12 @@ from spatius_sim.protocol.console import (
 )
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
 from spatius_sim.protocol.messages import ServerError
-from spatius_sim.trace.events import Closed, Joined, Lane, Opened, Published, Refused, TokenRequested
+from spatius_sim.trace.events import Closed, Lane, Opened, Published, Refused, TokenRequested
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.recorder import NullSink, Sink
 from spatius_sim.virtual.connection import IDEAL, Frame, Link, MemoryEnd, open_connection
 from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.room import VirtualRoom
 from spatius_sim.virtual.session_client import NoAnswerError
 
 MOST_UNREAD = 16 * 1_048_576
@@ -180,6 +182,7 @@ class _Session:
         self._closed_by_us = False
         self._close_reason = ""
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._room: VirtualRoom | None = None
         end.on_frame, end.on_over = self._receive, self._finish
 
     def _receive(self, raw: Frame) -> None:
@@ -206,7 +209,11 @@ class _Session:
                 case Inject(fault):
                     self._sink.emit(Lane.KIT, self._name, fault)
                 case Join(room, publisher):
-                    self._sink.emit(Lane.EGRESS, self._name, Joined(room, publisher))
+                    self._room = VirtualRoom(self._sink, self._name, room, publisher, self.brain)
+                    self._room.join()
+                case PlayInRoom(_, outputs):
+                    if self._room is not None:
+                        self._room.play(outputs)
                 case Publish(room, raw, _):
                     value = read_upstream(raw)
                     self._sink.emit(Lane.EGRESS, self._name, Published(room, raw, value))
@@ -256,6 +263,8 @@ class _Session:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        if self._room is not None:
+            self._room.leave()
         self.brain.closed()
         self._forget(self._name)
         text = self._close_reason if self._closed_by_us else ""

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from spatius_sim.model.room.faults import RoomFault
 from spatius_sim.protocol.close_codes import UNSENDABLE_CODES
 from spatius_sim.protocol.errors import UsageError
 
@@ -37,6 +38,8 @@ class Moment(StrEnum):
     INTERRUPT = "interrupt"
     SILENCE = "silence"
     """After a number of seconds without audio, once for each connection."""
+    ROOM = "room"
+    """When an egress joins its room: what it does wrong there from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +228,17 @@ class UnknownFields:
     """Send the message with more protobuf fields, which no document names, in the envelope and inside it."""
 
 
+@dataclass(frozen=True, slots=True)
+class RoomTrouble:
+    """Let the egress fail in its room in this way, a name of RoomFault."""
+
+    fault: str
+
+    def __post_init__(self) -> None:
+        if self.fault not in list(RoomFault):
+            raise UsageError(f"egress: {self.fault!r} is none of {', '.join(RoomFault)}")
+
+
 FaultAction = (
     Refuse
     | SendError
@@ -244,6 +258,7 @@ FaultAction = (
     | TruncatedFrame
     | GrowTo
     | UnknownFields
+    | RoomTrouble
 )
 
 NAMES: dict[str, type[FaultAction]] = {
@@ -265,6 +280,7 @@ NAMES: dict[str, type[FaultAction]] = {
     "truncated-frame": TruncatedFrame,
     "size": GrowTo,
     "unknown-fields": UnknownFields,
+    "egress": RoomTrouble,
 }
 """The FaultAction for each name in a scenario file."""
 
@@ -284,6 +300,7 @@ ALLOWED: dict[Moment, frozenset[type[FaultAction]]] = {
     Moment.RESPONSE: _MESSAGE | {Drop, Duplicate, Reorder, EmptyMotion, OtherReqId},
     Moment.INTERRUPT: _SOCKET,
     Moment.SILENCE: _SOCKET,
+    Moment.ROOM: frozenset({RoomTrouble}),
 }
 """The FaultActions that are possible at each moment."""
 

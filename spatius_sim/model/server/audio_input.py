@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
+from spatius_sim.protocol.messages import AudioFormat, ConfigureSession
 from spatius_sim.protocol.ogg import OggOpusReader, OpusHead
 
 
@@ -81,3 +82,21 @@ class OggOpusIn:
             samples_left = self._reader.granule - head.pre_skip - self._samples
             return tail[: max(samples_left, 0) * BYTES_PER_SAMPLE]
         return tail
+
+
+def find_audio_fault(configuration: ConfigureSession, *, has_opus: bool) -> str:
+    """Return the text of the error if audio format or sample rate is refused; "" if not. `has_opus`: whether
+    a codec is installed."""
+    match configuration.audio_format:
+        case AudioFormat.PCM_S16LE:
+            rates: tuple[int, ...] = PCM_SAMPLE_RATES
+        case AudioFormat.OGG_OPUS if has_opus:
+            rates = OPUS_SAMPLE_RATES
+        case AudioFormat.OGG_OPUS:
+            text = "Ogg Opus is not available here: pip install 'av>=14,<19'"
+            return f"unsupported audio format: {text}"
+        case unknown:
+            return f"unsupported audio format: {unknown}"
+    return (
+        "" if configuration.sample_rate in rates else f"unsupported sample rate: {configuration.sample_rate}"
+    )

@@ -3,6 +3,7 @@ because the session has no clock."""
 
 from dataclasses import dataclass
 
+from spatius_sim.model.room.playback import RoomOutput
 from spatius_sim.trace.events import Injected
 
 
@@ -51,11 +52,19 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Send audio or motion of a request to the room; `raw` is the envelope."""
+    """Hand audio or motion of a request over to the room, which plays it; `raw` is the envelope."""
 
     room: str
     raw: bytes
     req_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayInRoom:
+    """Play this in the room now."""
+
+    room: str
+    outputs: tuple[RoomOutput, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +85,4 @@ class Inject:
 Output = Send | SendText | Close | ResetConnection | SendTruncated | Publish
 """The commands that send something: they keep their order."""
 
-ServerCommand = Output | Join | SetTimer | Inject
+ServerCommand = Output | Join | PlayInRoom | SetTimer | Inject

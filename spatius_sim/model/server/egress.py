@@ -6,7 +6,7 @@ are optional, is ASSUMED."""
 import binascii
 import json
 from base64 import urlsafe_b64decode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spatius_sim.model.scenario.meaningful_ids import UNAUTHORIZED_ROOM, UNAVAILABLE_ROOM, first_word
 from spatius_sim.protocol.messages import AgoraEgress, ConfigureSession, EgressType, LiveKitEgress
@@ -18,6 +18,8 @@ UNAUTHENTICATED = 16
 
 _NOT_LET_IN = "failed to create connection: failed to connect to room: unauthorized: invalid token"
 """The text that goes with the code UNAUTHENTICATED (sdk-unit)."""
+AGENT_ATTRIBUTE = "livekit_agent_identity"
+"""The extra attribute that names the agent (plugin)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,14 @@ class Room:
     name: str
     publisher: str
     idle_timeout: int = 0
+    livekit: LiveKitEgress | None = field(default=None, compare=False, repr=False)
+    """The configuration of a LiveKit room, with its credentials."""
+
+    @property
+    def agent(self) -> str:
+        """The participant to whom the playback is told by RPC; "" if the configuration names none."""
+        attributes = self.livekit.extra_attributes if self.livekit is not None else ()
+        return dict(attributes).get(AGENT_ATTRIBUTE, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,7 @@ def _read_livekit(livekit: LiveKitEgress, unix_time: float) -> Room | EgressFaul
         fault = _token_fault(livekit, unix_time)
         if fault:
             return EgressFault(UNAUTHENTICATED, f"{_NOT_LET_IN}: {fault}")
-    return _check_access(Room(livekit.room_name, livekit.publisher_id, livekit.idle_timeout))
+    return _check_access(Room(livekit.room_name, livekit.publisher_id, livekit.idle_timeout, livekit))
 
 
 def _read_agora(agora: AgoraEgress) -> Room | EgressFault:

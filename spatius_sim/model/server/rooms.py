@@ -1,9 +1,11 @@
 """Keeps the rooms that egress sessions publish to: who is in a room, and how much of each request has
 come."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from spatius_sim.model.room.playback import RoomOutput, TellFinished, TellStarted
 from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse
 from spatius_sim.trace.events import Undecodable
 
@@ -17,12 +19,15 @@ MOST_REQUESTS = 128
 @dataclass(slots=True)
 class RoomRequest:
     """How much a room received of one request: bytes of audio (in the format in which it was sent to Motion
-    Server), keyframes, and both end marks."""
+    Server), keyframes, and both end marks. `playback` is `waiting`, `playing`, `finished` or `interrupted`,
+    and `position` says how many seconds were played when it was over."""
 
     audio_bytes: int = 0
     audio_ended: bool = False
     keyframes: int = 0
     motion_ended: bool = False
+    playback: str = "waiting"
+    position: float = 0.0
 
 
 @dataclass(slots=True)
@@ -71,6 +76,17 @@ class Rooms:
                 request.motion_ended = request.motion_ended or value.end
             case _:
                 pass
+
+    def play(self, room: str, outputs: Iterable[RoomOutput]) -> None:
+        """Note in a room what its playback tells."""
+        requests = self.by_name[room].requests if room in self.by_name else {}
+        for output in outputs:
+            match output:
+                case TellStarted(req_id) if req_id in requests:
+                    requests[req_id].playback = "playing"
+                case TellFinished(req_id, position, interrupted) if req_id in requests:
+                    requests[req_id].playback = "interrupted" if interrupted else "finished"
+                    requests[req_id].position = position
 
     def clear(self) -> None:
         """Forget all rooms."""

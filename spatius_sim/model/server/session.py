@@ -8,11 +8,13 @@ monotonic seconds.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from spatius_sim.model.room.faults import RoomFault
+from spatius_sim.model.room.playback import RoomPlayback
 from spatius_sim.model.scenario.scenario import FaultAction, Moment, SendError
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults, Spoken
 from spatius_sim.model.server.answers import AnswerFactory
 from spatius_sim.model.server.apply_faults import FaultedMessage, apply_faults
-from spatius_sim.model.server.audio_input import AudioIn, OggOpusIn, OpusCodec, PcmIn
+from spatius_sim.model.server.audio_input import AudioIn, OggOpusIn, OpusCodec, PcmIn, find_audio_fault
 from spatius_sim.model.server.commands import (
     Close,
     Inject,
@@ -23,17 +25,19 @@ from spatius_sim.model.server.commands import (
     ServerCommand,
     SetTimer,
 )
-from spatius_sim.model.server.egress import INVALID_ARGUMENT, EgressFault, Room, read_egress
+from spatius_sim.model.server.egress import (
+    INVALID_ARGUMENT,
+    UNAVAILABLE,
+    EgressFault,
+    Room,
+    read_egress,
+)
 from spatius_sim.model.server.outbox import SEND_TIMER, Outbox
 from spatius_sim.model.server.pace import FAST, Pace
 from spatius_sim.model.server.pending import PendingMotion
 from spatius_sim.model.server.requests import LONGEST_REQ_ID, OpenRequest, Requests
-from spatius_sim.protocol.audio import (
-    BYTES_PER_SAMPLE,
-    KEYFRAMES_PER_SECOND,
-    OPUS_SAMPLE_RATES,
-    PCM_SAMPLE_RATES,
-)
+from spatius_sim.model.server.room_side import ROOM_TIMER, RoomSide, room_faults
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.keyframes import KEYFRAME_BYTES
@@ -68,6 +72,9 @@ _OWN_CLOSE_CODES = range(4000, 5000)
 CONFIGURE_SECONDS = 15.0
 """How long a connection may stay without a configuration."""
 
+ROOM_LOST = 1011
+"""The close code after the room was lost is ASSUMED."""
+
 IDLE_CLOSE = 1000
 """The close code after an idle time-out is ASSUMED."""
 
@@ -94,7 +101,8 @@ class Limits:
 class ServerSession:
     """One connection to Motion Server, as a state machine. The methods send nothing themselves: they return
     the commands for the server. `opus` makes a decoder of Ogg Opus; None if no codec is installed.
-    `unix_time` is when the connection was opened: tokens of a room may have expired by then."""
+    `unix_time` is when the connection was opened: tokens of a room may have expired by then. `real_rooms`: a
+    LiveKit room is a real one, and the session waits for `room_answered` before it confirms."""
 
     connection_id: str
     new_answer: AnswerFactory
@@ -103,9 +111,12 @@ class ServerSession:
     opus: OpusCodec | None = None
     limits: Limits = field(default_factory=Limits)
     state: SessionState = SessionState.AWAITING_CONFIGURE
+    real_rooms: bool = False
     room: Room | None = None
     unix_time: float = 0.0
-    _audio_rate: int = 0
+    _room_side: RoomSide | None = None
+    audio_rate: int = 0
+    """The rate of the PCM that comes out of the audio, in Hz; 0 before the configuration."""
     _requests: Requests = field(default_factory=Requests)
     _pending: PendingMotion = field(default_factory=PendingMotion)
     _outbox: Outbox = field(default_factory=Outbox)
@@ -119,6 +130,11 @@ class ServerSession:
 
     def receive(self, value: Message | Undecodable, now: float = 0.0) -> list[ServerCommand]:
         """Take a decoded frame from the peer, and return the commands that follow."""
+        commands = self._receive(value, now)
+        return commands if self._room_side is None else self._room_side.follow(commands, now)
+
+    def _receive(self, value: Message | Undecodable, now: float) -> list[ServerCommand]:
+        """Return the commands that follow a frame, before the room has its part in them."""
         if self.state is _IN_SESSION:
             match value:
                 case AudioInput():
@@ -147,6 +163,31 @@ class ServerSession:
                 return []
             text = f"no ClientConfigureSession message within {CONFIGURE_SECONDS:g} s"
             return self._refuse(0, text, now)
+        side = self._room_side
+        if name == ROOM_TIMER:
+            return [] if side is None else self._put_signals(side.tick(now), now)
+        commands = self._run_timer(name, now)
+        return commands if side is None else side.follow(commands, now)
+
+    def room_answered(self, fault: EgressFault | None, now: float) -> list[ServerCommand]:
+        """Take the answer of the real room that the session asked to join: None, or why it cannot be joined.
+        Return the commands that confirm the session or refuse it."""
+        if fault is not None:
+            self.room = self._room_side = None
+            return self._refuse(fault.code, fault.message, now)
+        return self._confirm(now)
+
+    def room_lost(self, now: float) -> list[ServerCommand]:
+        """Return the commands that end the session, because its room is gone. ASSUMED: no document says what
+        the service does then."""
+        if self.state is not SessionState.OPEN:
+            return []
+        self._room_side = None
+        text = "the egress has lost its room"
+        return [*self._send_error(UNAVAILABLE, text, now), *self._put(Close(ROOM_LOST, text), now)]
+
+    def _run_timer(self, name: str, now: float) -> list[ServerCommand]:
+        """Return the commands that follow a timer, before the room has its part in them."""
         if name == SEND_TIMER:
             return self._outbox.take_due(now)
         if self.state is not SessionState.OPEN:
@@ -173,6 +214,7 @@ class ServerSession:
     def closed(self) -> None:
         """Forget all requests and outputs: the connection is closed."""
         self.state = SessionState.CLOSED
+        self._room_side = None
         self._requests.clear()
         self._pending.clear()
         self._outbox.clear()
@@ -187,32 +229,32 @@ class ServerSession:
                 self._step(SessionEvent.CONFIGURE)
             case _:
                 return self._refuse(0, "expected ClientConfigureSession message", now)
-        audio_fault = self._find_audio_fault(value)
-        if audio_fault is not None:
-            return self._refuse(*audio_fault, now)
+        audio_fault = find_audio_fault(value, has_opus=self.opus is not None)
+        if audio_fault:
+            code = INVALID_ARGUMENT if "format" in audio_fault else 0
+            return self._refuse(code, audio_fault, now)
         room = read_egress(value, self.unix_time)
         if isinstance(room, EgressFault):
             return self._refuse(room.code, room.message, now)
         self._opus_session = value.audio_format == AudioFormat.OGG_OPUS
-        self._audio_rate = OPUS_HZ if self._opus_session else value.sample_rate
+        self.audio_rate = OPUS_HZ if self._opus_session else value.sample_rate
         self.room = room
-        return self._confirm(now)
+        return self._confirm(now) if room is None else self._enter_room(room, now)
 
-    def _find_audio_fault(self, configuration: ConfigureSession) -> tuple[int, str] | None:
-        """Return the code and text of the error if audio format or sample rate is refused; None if not."""
-        match configuration.audio_format:
-            case AudioFormat.PCM_S16LE:
-                rates: tuple[int, ...] = PCM_SAMPLE_RATES
-            case AudioFormat.OGG_OPUS if self.opus is not None:
-                rates = OPUS_SAMPLE_RATES
-            case AudioFormat.OGG_OPUS:
-                text = "Ogg Opus is not available here: pip install 'av>=14,<19'"
-                return (INVALID_ARGUMENT, f"unsupported audio format: {text}")
-            case unknown:
-                return (INVALID_ARGUMENT, f"unsupported audio format: {unknown}")
-        if configuration.sample_rate not in rates:
-            return (0, f"unsupported sample rate: {configuration.sample_rate}")
-        return None
+    def _enter_room(self, room: Room, now: float) -> list[ServerCommand]:
+        """Begin the playback in a room; return the commands that confirm the session, or first those that ask
+        a real room."""
+        faults, commands = room_faults(self.faults.actions_at(Moment.ROOM))
+        is_real = self.real_rooms and room.livekit is not None
+        if RoomFault.NEVER_JOINS in faults:
+            return commands + self._confirm(now)
+        playback = RoomPlayback(self.connection_id, self.audio_rate, faults)
+        self._room_side = RoomSide(self.connection_id, room, playback, always_ticks=is_real)
+        join = Join(room.name, room.publisher)
+        if is_real:
+            return [*commands, join]
+        confirmation = self._confirm(now)
+        return commands + confirmation + ([join] if self.state is _IN_SESSION else [])
 
     def _confirm(self, now: float) -> list[ServerCommand]:
         """Open the session; return the commands that confirm it and start its timers. A fault may change the
@@ -231,10 +273,8 @@ class ServerSession:
         for moment in (Moment.OPEN, Moment.SILENCE):
             for index, seconds in self.faults.seconds_until_faults(moment).items():
                 commands.append(SetTimer(f"{moment}-{index}", seconds))
-        if self.room is not None:
-            commands.append(Join(self.room.name, self.room.publisher))
-            if self.room.idle_timeout:
-                commands.append(SetTimer(_IDLE, self.room.idle_timeout))
+        if self.room is not None and self.room.idle_timeout:
+            commands.append(SetTimer(_IDLE, self.room.idle_timeout))
         return commands
 
     def _take_audio(self, audio: AudioInput, now: float) -> list[ServerCommand]:
@@ -246,7 +286,7 @@ class ServerSession:
             reason = self._requests.reason_to_refuse(audio.req_id, self.limits.open_requests)
             if reason:
                 return self._send_error(RESOURCE_EXHAUSTED, reason, now, audio.req_id[:LONGEST_REQ_ID])
-            answer = self.new_answer(self.connection_id, audio.req_id, self._audio_rate)
+            answer = self.new_answer(self.connection_id, audio.req_id, self.audio_rate)
             ordinal = next(self.faults.requests)
             request = self._requests.add(audio.req_id, answer, self._make_audio_input(), ordinal, now)
         elif request.failed:
@@ -269,6 +309,8 @@ class ServerSession:
                 pcm += request.audio.finish()
         except RemoteProtocolError as damaged:
             return commands + self._fail_request(request, INVALID_ARGUMENT, str(damaged), now)
+        if self._room_side is not None:
+            self._room_side.playback.add_audio(audio.req_id, pcm, end=audio.end)
         for payload in request.answer.feed(pcm):
             commands += self._schedule(request, payload, now)
         if self._has_audio_faults:
@@ -279,7 +321,8 @@ class ServerSession:
             self._requests.end(request, TurnState.ANSWERED)
             if not request.unmade:
                 commands += self._flush(request, now)
-        if self._pending.held_bytes + self._outbox.held_bytes > self.limits.held_bytes:
+        in_room = 0 if self._room_side is None else self._room_side.playback.held_bytes
+        if self._pending.held_bytes + self._outbox.held_bytes + in_room > self.limits.held_bytes:
             commands += self._close_on_overflow(now)
         return commands
 
@@ -295,9 +338,9 @@ class ServerSession:
         request.messages += 1
         request.samples += samples
         actions = self.faults.actions_after_audio(
-            Spoken(self._audio_samples / self._audio_rate, self._audio_messages),
+            Spoken(self._audio_samples / self.audio_rate, self._audio_messages),
             request.ordinal,
-            Spoken(request.samples / self._audio_rate, request.messages),
+            Spoken(request.samples / self.audio_rate, request.messages),
         )
         return self._play_faults(actions, now, request) if actions else []
 
@@ -361,7 +404,10 @@ class ServerSession:
             request.held.clear()
             self._pending.forget(request)
             self._outbox.forget(req_id)
-        return self._play_faults(self.faults.actions_at(Moment.INTERRUPT), now)
+        cut_off = [] if self._room_side is None else self._room_side.interrupt(req_id)
+        return self._put_signals(cut_off, now) + self._play_faults(
+            self.faults.actions_at(Moment.INTERRUPT), now
+        )
 
     def _play_faults(
         self, steps: Iterable[FaultAction], now: float, request: OpenRequest | None = None
@@ -418,6 +464,8 @@ class ServerSession:
         if request is None:
             return self._send_error(code, message, now)
         request.fail()
+        if self._room_side is not None:
+            self._room_side.playback.fail(request.req_id)
         self._pending.forget(request)
         self._requests.end(request, request.state)
         return self._send_error(code, message, now, request.req_id)
@@ -427,6 +475,7 @@ class ServerSession:
         the session with an error."""
         self._pending.clear()
         self._outbox.clear()
+        self._room_side = None
         text = f"more than {self.limits.held_bytes} bytes wait to be sent"
         return [
             *self._send_error(RESOURCE_EXHAUSTED, text, now),
@@ -448,6 +497,14 @@ class ServerSession:
     def _send_error(self, code: int, message: str, now: float, req_id: str = "") -> list[ServerCommand]:
         """Return the commands that send a ServerError of the session, or of the request with this req_id."""
         return self._put(Send(encode(ServerError(self.connection_id, req_id, code, message))), now)
+
+    def _put_signals(self, commands: list[ServerCommand], now: float) -> list[ServerCommand]:
+        """Return these commands of the room's side; what they send on the socket keeps its order there."""
+        return [
+            due
+            for command in commands
+            for due in (self._put(command, now) if isinstance(command, Send) else [command])
+        ]
 
     def _put(self, output: Output, now: float) -> list[ServerCommand]:
         """Add an output to the outbox, and return the commands for now."""

@@ -4,15 +4,17 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import WSMsgType, web
 
+from spatius_sim.model.room.playback import LeaveRoom, RoomOutput
 from spatius_sim.model.server.commands import (
     Close,
     Inject,
     Join,
+    PlayInRoom,
     Publish,
     ResetConnection,
     Send,
@@ -21,8 +23,10 @@ from spatius_sim.model.server.commands import (
     ServerCommand,
     SetTimer,
 )
+from spatius_sim.model.server.room_side import told_to_agent
 from spatius_sim.model.server.rooms import Rooms
 from spatius_sim.model.server.session import POLICY_VIOLATION, RESOURCE_EXHAUSTED, ServerSession
+from spatius_sim.net.server.egress_rooms import EgressPublisher, NewPublisher
 from spatius_sim.net.server.ingress_socket import TOO_BIG, closed_by_library, is_too_big, too_big_reason
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.codec import MessageReader, encode
@@ -30,6 +34,7 @@ from spatius_sim.protocol.messages import ServerError
 from spatius_sim.trace.events import Closed, Joined, Lane, Published
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.recorder import Sink
+from spatius_sim.trace.room_events import LeftRoom, PlaybackTold
 
 MOST_UNREAD = 16 * 1_048_576
 """How many bytes a peer may leave unread before its session is ended. ASSUMED: some twenty minutes of motion,
@@ -69,9 +74,11 @@ class UpstreamConnection:
     sink: Sink
     rooms: Rooms
     most_unread: int = MOST_UNREAD
+    new_publisher: NewPublisher | None = None
     closed_by_us: bool = False
     _closed_with: tuple[int, str] = (0, "")
     _reader: MessageReader = field(default_factory=MessageReader)
+    _publisher: EgressPublisher | None = None
     _timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -99,6 +106,8 @@ class UpstreamConnection:
             pass  # The peer left while we were sending: `how_closed` reports an abnormal close.
         finally:
             self._stop()
+            if self._publisher is not None:
+                await self._publisher.leave()
 
     def how_closed(self) -> Closed:
         """Return the event that says by whom and how the connection was closed."""
@@ -142,8 +151,9 @@ class UpstreamConnection:
                 case Inject(fault):
                     self.sink.emit(Lane.KIT, self.name, fault)
                 case Join(room, publisher):
-                    self.rooms.join(room, publisher)
-                    self.sink.emit(Lane.EGRESS, self.name, Joined(room, publisher))
+                    await self._join(room, publisher)
+                case PlayInRoom(room, outputs):
+                    self._play(room, outputs)
                 case Publish(room, raw, req_id):
                     value = read_upstream(raw)
                     self.rooms.publish(room, req_id, value)
@@ -157,6 +167,41 @@ class UpstreamConnection:
                     reset(self.request.transport)
                 case SendTruncated(raw):
                     self._send_truncated(raw)
+
+    async def _join(self, room: str, publisher: str) -> None:
+        """Let the session's egress join its room: a real one if the session asks for one and waits for the
+        answer, else a simulated one."""
+        livekit = self.session.room.livekit if self.session.room is not None else None
+        if self.new_publisher is None or livekit is None:
+            self._note_joined(room, publisher)
+            return
+        self._publisher = self.new_publisher(livekit, self.session.audio_rate, self._lose_room)
+        fault = await self._publisher.join()
+        if fault is None:
+            self._note_joined(room, publisher)
+        await self._carry_out(self.session.room_answered(fault, time.monotonic()))
+
+    def _note_joined(self, room: str, publisher: str) -> None:
+        """Record that the egress has joined."""
+        self.rooms.join(room, publisher)
+        self.sink.emit(Lane.EGRESS, self.name, Joined(room, publisher))
+
+    def _play(self, room: str, outputs: Sequence[RoomOutput]) -> None:
+        """Play what is due in the room, and record the news of it."""
+        self.rooms.play(room, outputs)
+        publisher = self.session.room.publisher if self.session.room is not None else ""
+        for told in map(told_to_agent, outputs):
+            if told is not None:
+                self.sink.emit(Lane.EGRESS, self.name, PlaybackTold(publisher, *told))
+        if any(isinstance(output, LeaveRoom) for output in outputs):
+            self.rooms.leave(room, publisher)
+            self.sink.emit(Lane.EGRESS, self.name, LeftRoom(room, publisher))
+        if self._publisher is not None:
+            self._publisher.play(outputs)
+
+    def _lose_room(self) -> None:
+        """Start a task for what the session decides now that its room is gone."""
+        self._start(self._carry_out_safely(self.session.room_lost(time.monotonic())))
 
     async def _send(self, raw: bytes, answers: str) -> bool:
         """Send a frame, and return whether the session is over.
@@ -203,14 +248,18 @@ class UpstreamConnection:
     def _timer_ran_out(self, name: str) -> None:
         """Start a task for what the session decides now that this timer has run out."""
         del self._timers[name]
-        task = asyncio.get_running_loop().create_task(self._carry_out_timer(name))
+        self._start(self._carry_out_safely(self.session.timer(name, time.monotonic())))
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        """Start a task, and keep it until it is done."""
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _carry_out_timer(self, name: str) -> None:
-        """Tell the session that this timer has run out, and carry out what it answers."""
+    async def _carry_out_safely(self, commands: Iterable[ServerCommand]) -> None:
+        """Carry out these commands; if the peer has left, cut the connection."""
         try:
-            await self._carry_out(self.session.timer(name, time.monotonic()))
+            await self._carry_out(commands)
         except ConnectionResetError:
             self.cut()
 

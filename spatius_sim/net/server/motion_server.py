@@ -20,6 +20,7 @@ from spatius_sim.model.server.session_plan import UNLIMITED, SessionPlan
 from spatius_sim.model.server.session_tokens import read_token
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.server.connection import MOST_UNREAD, UpstreamConnection, reset
+from spatius_sim.net.server.egress_rooms import NewPublisher
 from spatius_sim.net.server.ingress_socket import ingress_socket, is_upgrade
 from spatius_sim.net.server.one_port import OnePort, body_of, refuse_expectation, response
 from spatius_sim.net.server.opus import installed_codec
@@ -50,8 +51,8 @@ class MotionServerShell(OnePort):
     with motion synthesised from the audio and `seed`). `sink`: where events are recorded. `scenario`: what
     goes wrong. `pace`: how fast answers come. `limits` and `most_unread` (bytes): how much one session may
     hold. `header_seconds`: how long its headers may take. `host`: the address to listen at. `plan`:
-    how many sessions an app may have at once, and how long each may be. Raises
-    UsageError if the port cannot be used.
+    how many sessions an app may have at once, and how long each may be. `new_publisher`: who publishes in
+    real LiveKit rooms; None if all rooms are simulated. Raises UsageError if the port cannot be used.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class MotionServerShell(OnePort):
         header_seconds: float = HEADER_SECONDS,
         host: str = LOOPBACK,
         plan: SessionPlan = UNLIMITED,
+        new_publisher: NewPublisher | None = None,
     ) -> None:
         super().__init__(port, header_seconds, host)
         self.seed = seed
@@ -80,6 +82,7 @@ class MotionServerShell(OnePort):
         self._limits = limits or Limits()
         self._most_unread = most_unread
         self._opus = installed_codec()
+        self._new_publisher = new_publisher
         self._scenario_player = ScenarioPlayer(seed, scenario)
         self._first_scenario = scenario
         self._random = random.Random(seed)
@@ -224,13 +227,14 @@ class MotionServerShell(OnePort):
             self._opus,
             self._limits,
             unix_time=time.time(),
+            real_rooms=self._new_publisher is not None,
         )
         record = SessionRecord(name, session.connection_id, app_id, avatar_id, time.time())
         self.journal.opened(record)
         token = self.journal.secret_reference("token", session_key)
         self.journal.emit(Lane.UPSTREAM, name, Opened(token, app_id, avatar_id))
         connection = self._open[name] = UpstreamConnection(
-            name, request, socket, session, self.journal, self.rooms, self._most_unread
+            name, request, socket, session, self.journal, self.rooms, self._most_unread, self._new_publisher
         )
         try:
             await connection.run()

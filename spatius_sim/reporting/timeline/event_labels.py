@@ -39,6 +39,7 @@ from spatius_sim.trace.events import (
     WaitEnded,
 )
 from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.room_events import LeftRoom, PlaybackTold
 from spatius_sim.wires.events import (
     Audio,
     Failed,
@@ -109,6 +110,10 @@ def words_for(event: Event) -> EventWords | None:
         case Published(room, _, value):
             frame_words = _words_for_frame(value, event)
             return replace(frame_words, words=f"in the room {room}: {frame_words.words}", upward=True)
+        case PlaybackTold(_, method, payload):
+            return EventWords(MarkKind.KIT, f"tells the agent {method} {payload}")
+        case LeftRoom(room):
+            return EventWords(MarkKind.CONNECTION, f"leaves the room {room}")
         case MotionDiscarded(reason=reason):
             return EventWords(MarkKind.FAULT, f"motion is discarded: {reason}")
         case AudioOnlyEntered():

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spatius_sim.model.room.playback import TICK_SECONDS
 from spatius_sim.model.scenario.injected import injected
 from spatius_sim.model.scenario.meaningful_ids import (
     AVATARS,
@@ -347,7 +348,7 @@ def test_requests_are_bounded() -> None:
 def test_an_egress_session_publishes_and_is_silent() -> None:
     made = ServerSession("c", recorded)
     commands = made.receive(EGRESS, 100.0)
-    assert commands[1:] == [Join("room", "p"), SetTimer("idle", 5)]
+    assert commands[1:] == [SetTimer("idle", 5), Join("room", "p"), SetTimer("room", TICK_SECONDS)]
     spoken = speak(made)
     assert numbers(spoken) == [1, 2, 3]
     assert all(isinstance(command, Publish) for command in spoken)
@@ -357,7 +358,7 @@ def test_an_egress_session_publishes_and_is_silent() -> None:
 def test_an_egress_session_without_a_time_out_waits_for_ever() -> None:
     forever = replace(EGRESS, livekit_egress=replace(ROOM, idle_timeout=0))
     made = ServerSession("c", recorded)
-    assert made.receive(forever, 0.0)[1:] == [Join("room", "p")]
+    assert made.receive(forever, 0.0)[1:] == [Join("room", "p"), SetTimer("room", TICK_SECONDS)]
 
 
 def test_an_egress_session_may_be_idle_for_so_long_only() -> None:

@@ -1,0 +1,118 @@
+"""The room's side of a session with an egress: what the session made is played there, tick by tick."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from spatius_sim.model.room.faults import RoomFault
+from spatius_sim.model.room.playback import (
+    TICK_SECONDS,
+    RoomOutput,
+    RoomPlayback,
+    TellFinished,
+    TellStarted,
+)
+from spatius_sim.model.scenario.injected import injected
+from spatius_sim.model.scenario.scenario import FaultAction, RoomTrouble
+from spatius_sim.model.server.commands import Inject, PlayInRoom, Publish, Send, ServerCommand, SetTimer
+from spatius_sim.model.server.egress import Room
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.trace.reading import read_upstream
+
+ROOM_TIMER = "room"
+
+PLAYBACK_STARTED = "lk.playback_started"
+PLAYBACK_FINISHED = "lk.playback_finished"
+"""The RPCs to the agent (plugin)."""
+
+_MOST_LAG_SECONDS = 1.0
+"""Ticks that are later than this are not made up for: the machine slept."""
+
+_NO_KEYFRAMES = np.zeros((0, WIDTH), np.float32)
+
+
+@dataclass(slots=True)
+class RoomSide:
+    """Plays one session in its room. `always_ticks`: also in idle time, for a room in which somebody watches;
+    else one idle packet stands for all of them."""
+
+    connection_id: str
+    room: Room
+    playback: RoomPlayback
+    always_ticks: bool = False
+    _next_tick: float | None = None
+    _rested: bool = False
+
+    def follow(self, commands: list[ServerCommand], now: float) -> list[ServerCommand]:
+        """Take the motion that these commands publish, and return them with the timer of the next tick."""
+        for command in commands:
+            if isinstance(command, Publish):
+                value = read_upstream(command.raw)
+                if isinstance(value, MotionResponse):
+                    self.playback.add_motion(command.req_id, value.keyframes, end=value.end)
+        return [*commands, *self.wake(now)]
+
+    def wake(self, now: float) -> list[ServerCommand]:
+        """Return the timer of the next tick if there is something to play and no tick is due."""
+        if self._next_tick is not None or (self._rested and not self.playback.playing):
+            return []
+        self._next_tick = now + TICK_SECONDS
+        return [SetTimer(ROOM_TIMER, TICK_SECONDS)]
+
+    def tick(self, now: float) -> list[ServerCommand]:
+        """Return what is played in the next 40 ms, and the timer of the tick after it."""
+        commands = self.carry(self.playback.tick())
+        due = (self._next_tick or now) + TICK_SECONDS
+        self._next_tick = None
+        resting = not self.playback.playing
+        if not (resting and self._rested) or self.always_ticks:
+            self._next_tick = due if now - due < _MOST_LAG_SECONDS else now
+            commands.append(SetTimer(ROOM_TIMER, max(0.0, self._next_tick - now)))
+        self._rested = resting
+        return commands
+
+    def interrupt(self, req_id: str) -> list[ServerCommand]:
+        """Cut a request off in the room."""
+        return self.carry(self.playback.interrupt(req_id))
+
+    def carry(self, outputs: list[RoomOutput]) -> list[ServerCommand]:
+        """Return the commands for what the playback gave. Agents that take no RPC are told on the socket, by
+        responses without keyframes; of an interrupted request they wait for none."""
+        if not outputs:
+            return []
+        commands: list[ServerCommand] = [PlayInRoom(self.room.name, tuple(outputs))]
+        if not self.room.agent:
+            for output in outputs:
+                match output:
+                    case TellStarted(req_id):
+                        commands.append(self._signal(req_id, end=False))
+                    case TellFinished(req_id, _, False):
+                        commands.append(self._signal(req_id, end=True))
+        return commands
+
+    def _signal(self, req_id: str, *, end: bool) -> Send:
+        """Return a response without keyframes."""
+        return Send(encode(MotionResponse(self.connection_id, req_id, end, _NO_KEYFRAMES)), req_id)
+
+
+def told_to_agent(output: RoomOutput) -> tuple[str, str] | None:
+    """Return the RPC by which the agent is told this, method and payload (plugin); None if it is not told."""
+    match output:
+        case TellStarted():
+            return PLAYBACK_STARTED, "{}"
+        case TellFinished(_, position, interrupted):
+            told = {"playback_position": position, "interrupted": interrupted}
+            return PLAYBACK_FINISHED, json.dumps(told)
+    return None
+
+
+def room_faults(steps: Iterable[FaultAction]) -> tuple[frozenset[RoomFault], list[ServerCommand]]:
+    """Return what is to go wrong in a room, and the commands that record it."""
+    troubles = [step for step in steps if isinstance(step, RoomTrouble)]
+    return frozenset(RoomFault(step.fault) for step in troubles), [
+        Inject(injected(step)) for step in troubles
+    ]

@@ -1,0 +1,27 @@
+"""What the Motion Server needs of a real room: somebody who joins it and publishes there."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from spatius_sim.model.room.playback import RoomOutput
+from spatius_sim.model.server.egress import EgressFault
+from spatius_sim.protocol.messages import LiveKitEgress
+
+
+class EgressPublisher(Protocol):
+    """Publishes the egress of one session in a real room."""
+
+    async def join(self) -> EgressFault | None:
+        """Join the room and publish the tracks. Return None, or why that is impossible, without any
+        credential."""
+
+    def play(self, outputs: Sequence[RoomOutput]) -> None:
+        """Play this now, in order."""
+
+    async def leave(self) -> None:
+        """Leave the room."""
+
+
+NewPublisher = Callable[[LiveKitEgress, int, Callable[[], None]], EgressPublisher]
+"""A function that makes a publisher from the configuration, the rate of the sound in Hz, and what is to be
+called if the room is lost."""

@@ -1,0 +1,53 @@
+"""A room in virtual time: what is played in it is what a viewer sees and hears, without any network."""
+
+from collections.abc import Sequence
+
+from spatius_sim.model.room.playback import LeaveRoom, PlaySound, RoomOutput, ShowPacket
+from spatius_sim.model.server.room_side import told_to_agent
+from spatius_sim.model.server.session import ServerSession
+from spatius_sim.trace.events import Joined, Lane
+from spatius_sim.trace.recorder import Sink
+from spatius_sim.trace.room_events import LeftRoom, PacketSeen, PlaybackTold, SoundHeard, TrackKind, TrackSeen
+
+
+class VirtualRoom:
+    """The room of one session, and its one publisher. Everything in it is recorded."""
+
+    def __init__(self, sink: Sink, connection: str, room: str, publisher: str, brain: ServerSession) -> None:
+        self._sink, self._connection, self._brain = sink, connection, brain
+        self._room, self._publisher = room, publisher
+        self._inside = False
+
+    def join(self) -> None:
+        """Let the publisher join, with one track of each kind."""
+        self._inside = True
+        livekit = self._brain.room.livekit if self._brain.room is not None else None
+        attributes = livekit.extra_attributes if livekit is not None else ()
+        lines = "\n".join(f"{key}={value}" for key, value in attributes)
+        self._emit(Joined(self._room, self._publisher, lines))
+        for kind in (TrackKind.CAMERA, TrackKind.MICROPHONE):
+            self._emit(TrackSeen(self._publisher, kind))
+
+    def play(self, outputs: Sequence[RoomOutput]) -> None:
+        """Record what is seen, heard and told in the room."""
+        for output in outputs:
+            match output:
+                case ShowPacket(packet):
+                    self._emit(PacketSeen(self._publisher, packet))
+                case PlaySound(pcm):
+                    self._emit(SoundHeard(self._publisher, pcm, self._brain.audio_rate))
+                case LeaveRoom():
+                    self.leave()
+            told = told_to_agent(output)
+            if told is not None:
+                self._emit(PlaybackTold(self._publisher, *told))
+
+    def leave(self) -> None:
+        """Let the publisher leave, if it is still in the room."""
+        if self._inside:
+            self._inside = False
+            self._emit(LeftRoom(self._room, self._publisher))
+
+    def _emit(self, what: Joined | TrackSeen | PacketSeen | SoundHeard | PlaybackTold | LeftRoom) -> None:
+        """Record an event of the room."""
+        self._sink.emit(Lane.EGRESS, self._connection, what)
