@@ -43,6 +43,14 @@ if TYPE_CHECKING:
 @click.option(
     "--session-seconds", type=click.FloatRange(0, min_open=True), help="So long is a session at most (4002)."
 )
+@click.option("--livekit", is_flag=True, help="Let an egress join its real LiveKit room.")
+@click.option(
+    "--container",
+    type=click.Choice(["h264-sei", "vp8"]),
+    default="h264-sei",
+    show_default=True,
+    help="How motion travels in the video of a LiveKit room.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line when ready.")
 def serve(
     port: int,
@@ -56,6 +64,8 @@ def serve(
     jitter: float | None,
     most_sessions: int | None,
     session_seconds: float | None,
+    livekit: bool,
+    container: str,
     as_json: bool,
 ) -> None:
     """Run the mock Motion Server until Ctrl-C.
@@ -76,7 +86,16 @@ def serve(
     gate = Gate(frozenset(api_key), frozenset(app_id))
     plan = SessionPlan(most_sessions or 0, session_seconds or 0.0)
     server = MotionServer(
-        port=port, host=host, seed=seed, gate=gate, scenario=scenario, pace=exact_pace, plan=plan
+        port=port,
+        host=host,
+        seed=seed,
+        gate=gate,
+        scenario=scenario,
+        pace=exact_pace,
+        plan=plan,
+        livekit=livekit,
+        container=container,
+        on_note=lambda note: click.echo(f"note: {note}", err=True),
     )
     collect_seldom()
     asyncio.run(_serve_until_ended(server, min(api_key, default="any-key-will-do"), as_json=as_json))

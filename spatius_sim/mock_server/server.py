@@ -4,6 +4,7 @@ async with MotionServer(scenario="credits-exhausted") as server:
     connect_your_relay_to(server.console_endpoint, server.ingress_endpoint)
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -13,30 +14,41 @@ from spatius_sim.mock_server.control import PREFIX, Control
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.pace import PACES, Pace
+from spatius_sim.net.egress_publisher import NewPublisher
 from spatius_sim.net.listening import name_in_urls
 from spatius_sim.net.server import motion_server
 from spatius_sim.protocol.environment import credential_variables, endpoint_variables
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.near_names import known_names
+from spatius_sim.protocol.video_container import Container
 
 
 class MotionServer(motion_server.MotionServerShell):
     """`async with MotionServer(...) as server:` serves on 127.0.0.1 until the block ends.
 
     `scenario` is the name of a shipped scenario, the path of a .yaml file, or a Scenario; `pace` is `fast`,
-    `realtime`, or a Pace. All other keywords are those of MotionServerShell
-    (spatius_sim.net.server.motion_server), such as `port` (0 takes a free port), `host`, `seed` and `gate`.
-    Raises UsageError if there is no such scenario or pace.
+    `realtime`, or a Pace. With `livekit`, the egress of a session joins its real LiveKit room (the extra
+    `livekit` is needed) with motion in `container`, `h264-sei` or `vp8`. All other keywords are
+    those of MotionServerShell (spatius_sim.net.server.motion_server), such as `port` (0 takes a free port),
+    `host`, `seed` and `gate`. Raises UsageError if there is no such scenario, pace or container, or if the
+    extra is missing.
     """
 
     def __init__(
-        self, *, scenario: str | Scenario = NO_FAULTS, pace: str | Pace = "fast", **others: Any
+        self,
+        *,
+        scenario: str | Scenario = NO_FAULTS,
+        pace: str | Pace = "fast",
+        livekit: bool = False,
+        container: str = Container.H264_SEI,
+        **others: Any,
     ) -> None:
         if isinstance(pace, str) and pace not in PACES:
             raise UsageError(f"no pace is named {pace!r}: {known_names(pace, PACES)}")
         super().__init__(
             scenario=_find_scenario(scenario),
             pace=PACES[pace] if isinstance(pace, str) else pace,
+            new_publisher=_find_publisher(container, others.get("on_note")) if livekit else None,
             **others,
         )
 
@@ -66,6 +78,22 @@ class MotionServer(motion_server.MotionServerShell):
         """Add the routes of the protocol and of the control interface."""
         super().add_routes(router)
         Control(self).add_routes(router)
+
+
+def _find_publisher(container: str, on_note: Callable[[str], None] | None) -> NewPublisher:
+    """Return what publishes in real LiveKit rooms. Raises UsageError if the extra is not installed."""
+    if container not in list(Container):
+        raise UsageError(f"no container is named {container!r}: there are {', '.join(Container)}")
+    try:
+        from spatius_sim.net.room.publisher import new_publisher_maker
+    except ImportError as error:
+        missing = f"real LiveKit rooms need more packages ({error}): pip install 'spatius-sim[livekit]'"
+        raise UsageError(missing) from error
+    return new_publisher_maker(Container(container), on_note or _say_nothing)
+
+
+def _say_nothing(note: str) -> None:
+    """Do nothing: nobody wants to be told."""
 
 
 def _find_scenario(scenario: str | Scenario) -> Scenario:

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import WSMsgType, web
@@ -26,7 +26,7 @@ from spatius_sim.model.server.commands import (
 from spatius_sim.model.server.room_side import told_to_agent
 from spatius_sim.model.server.rooms import Rooms
 from spatius_sim.model.server.session import POLICY_VIOLATION, RESOURCE_EXHAUSTED, ServerSession
-from spatius_sim.net.server.egress_rooms import EgressPublisher, NewPublisher
+from spatius_sim.net.egress_publisher import EgressPublisher, NewPublisher
 from spatius_sim.net.server.ingress_socket import TOO_BIG, closed_by_library, is_too_big, too_big_reason
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.codec import MessageReader, encode
@@ -75,6 +75,7 @@ class UpstreamConnection:
     rooms: Rooms
     most_unread: int = MOST_UNREAD
     new_publisher: NewPublisher | None = None
+    on_simulated_room: Callable[[], None] = lambda: None
     closed_by_us: bool = False
     _closed_with: tuple[int, str] = (0, "")
     _reader: MessageReader = field(default_factory=MessageReader)
@@ -174,6 +175,7 @@ class UpstreamConnection:
         livekit = self.session.room.livekit if self.session.room is not None else None
         if self.new_publisher is None or livekit is None:
             self._note_joined(room, publisher)
+            self.on_simulated_room()
             return
         self._publisher = self.new_publisher(livekit, self.session.audio_rate, self._lose_room)
         fault = await self._publisher.join()

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -18,9 +19,9 @@ from spatius_sim.model.server.rooms import Rooms
 from spatius_sim.model.server.session import Limits, ServerSession
 from spatius_sim.model.server.session_plan import UNLIMITED, SessionPlan
 from spatius_sim.model.server.session_tokens import read_token
+from spatius_sim.net.egress_publisher import NewPublisher
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.server.connection import MOST_UNREAD, UpstreamConnection, reset
-from spatius_sim.net.server.egress_rooms import NewPublisher
 from spatius_sim.net.server.ingress_socket import ingress_socket, is_upgrade
 from spatius_sim.net.server.one_port import OnePort, body_of, refuse_expectation, response
 from spatius_sim.net.server.opus import installed_codec
@@ -40,6 +41,10 @@ from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
 from spatius_sim.trace.events import SERVER_DIES, Lane, Opened, Refused, TokenRequested
 from spatius_sim.trace.recorder import NullSink, Sink
 
+SIMULATED_ROOM = (
+    "an egress goes to a simulated room: nobody will join the real one. LiveKit rooms: serve --livekit"
+)
+
 _LONGEST_STALL = 120.0
 """How many seconds a stalled request waits for nothing: longer than any SDK waits, but not for ever."""
 
@@ -52,7 +57,8 @@ class MotionServerShell(OnePort):
     goes wrong. `pace`: how fast answers come. `limits` and `most_unread` (bytes): how much one session may
     hold. `header_seconds`: how long its headers may take. `host`: the address to listen at. `plan`:
     how many sessions an app may have at once, and how long each may be. `new_publisher`: who publishes in
-    real LiveKit rooms; None if all rooms are simulated. Raises UsageError if the port cannot be used.
+    real LiveKit rooms; None if all rooms are simulated. `on_note` is told in a line what its user should
+    know. Raises UsageError if the port cannot be used.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class MotionServerShell(OnePort):
         host: str = LOOPBACK,
         plan: SessionPlan = UNLIMITED,
         new_publisher: NewPublisher | None = None,
+        on_note: Callable[[str], None] | None = None,
     ) -> None:
         super().__init__(port, header_seconds, host)
         self.seed = seed
@@ -83,6 +90,8 @@ class MotionServerShell(OnePort):
         self._most_unread = most_unread
         self._opus = installed_codec()
         self._new_publisher = new_publisher
+        self._on_note = on_note
+        self._told_of_simulated_rooms = False
         self._scenario_player = ScenarioPlayer(seed, scenario)
         self._first_scenario = scenario
         self._random = random.Random(seed)
@@ -161,6 +170,12 @@ class MotionServerShell(OnePort):
         """Return an answer whose motion is synthesised from the audio."""
         return SynthesizedAnswer(connection_id, req_id, sample_rate, self.seed)
 
+    def _note_simulated_room(self) -> None:
+        """Say once that nobody will join the room of an egress."""
+        if self._on_note is not None and not self._told_of_simulated_rooms:
+            self._told_of_simulated_rooms = True
+            self._on_note(SIMULATED_ROOM)
+
     def _new_id(self) -> str:
         """Return a new id, from the time and the seeded random numbers."""
         return log_id(time.time(), self._random.randbytes(NANOID_LENGTH))
@@ -234,7 +249,15 @@ class MotionServerShell(OnePort):
         token = self.journal.secret_reference("token", session_key)
         self.journal.emit(Lane.UPSTREAM, name, Opened(token, app_id, avatar_id))
         connection = self._open[name] = UpstreamConnection(
-            name, request, socket, session, self.journal, self.rooms, self._most_unread, self._new_publisher
+            name,
+            request,
+            socket,
+            session,
+            self.journal,
+            self.rooms,
+            self._most_unread,
+            self._new_publisher,
+            self._note_simulated_room,
         )
         try:
             await connection.run()

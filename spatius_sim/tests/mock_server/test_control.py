@@ -176,6 +176,8 @@ async def test_names_and_values_are_taken() -> None:
     server.play_named("no-motion")
     assert server.scenario.name == "no-motion"
     assert set(server.environment) == {"SPATIUS_CONSOLE_ENDPOINT", "SPATIUS_INGRESS_ENDPOINT"}
-    for wrong in ({"pace": "slow"}, {"scenario": "nobody"}):
+    wrongs: list[dict[str, Any]] = [{"pace": "slow"}, {"scenario": "nobody"}]
+    wrongs.append({"livekit": True, "container": "box"})
+    for wrong in wrongs:
         with pytest.raises(UsageError):
             MotionServer(**wrong)

@@ -1,0 +1,1 @@
+"""Real LiveKit rooms: who publishes in them, and who watches."""

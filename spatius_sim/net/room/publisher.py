@@ -1,0 +1,247 @@
+"""Publishes the egress of a session in a real LiveKit room: motion in black video, sound, and RPCs.
+
+Texts of LiveKit's errors are never passed on: they hold the whole token.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any
+
+from livekit import rtc
+from livekit.rtc.participant import PublishTrackError
+
+from spatius_sim.model.room.playback import (
+    LeaveRoom,
+    PlaySound,
+    RoomOutput,
+    ShowPacket,
+    TellFinished,
+    TellStarted,
+)
+from spatius_sim.model.server.egress import (
+    AGENT_ATTRIBUTE,
+    UNAUTHENTICATED,
+    UNAVAILABLE,
+    EgressFault,
+)
+from spatius_sim.model.server.room_side import told_to_agent
+from spatius_sim.net.egress_publisher import EgressPublisher, NewPublisher
+from spatius_sim.net.room.black_video import HEIGHT, WIDTH, black_frames
+from spatius_sim.net.room.quiet_log import hide_tokens_in_log
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
+from spatius_sim.protocol.livekit_token import RoomGrant, make_livekit_token
+from spatius_sim.protocol.messages import LiveKitEgress
+from spatius_sim.protocol.video_container import Container, put_packet
+
+JOIN_SECONDS = 8.0
+PUBLISH_SECONDS = 4.0
+"""How long the room's server may take. A token without the right to publish is answered by nothing at all."""
+
+RPC_SECONDS = 5.0
+LEAVE_SECONDS = 3.0
+MOST_WAITING = 256
+"""The most outputs that wait to be published; older ones are dropped: the machine is too slow."""
+
+_ROOM_HZ = 48_000
+_MICROSECONDS = 1_000_000
+_QUEUE_MS = 400
+
+Trouble = Callable[[str], None]
+"""Is told in one line what went wrong in a room, without any credential."""
+
+
+def new_publisher_maker(container: Container, on_trouble: Trouble) -> NewPublisher:
+    """Return what makes publishers with this container."""
+
+    def make(egress: LiveKitEgress, sample_rate: int, on_lost: Callable[[], None]) -> EgressPublisher:
+        """Return a publisher for one session."""
+        return LiveKitPublisher(egress, sample_rate, on_lost, container=container, on_trouble=on_trouble)
+
+    return make
+
+
+class LiveKitPublisher:
+    """Publishes one session in its room. `sample_rate` is that of the sound in Hz; `on_lost` is called if the
+    room goes away; `on_trouble` is told what else goes wrong."""
+
+    def __init__(
+        self,
+        egress: LiveKitEgress,
+        sample_rate: int,
+        on_lost: Callable[[], None],
+        *,
+        container: Container = Container.H264_SEI,
+        on_trouble: Trouble,
+    ) -> None:
+        self._egress, self._container = egress, container
+        self._on_lost, self._on_trouble = on_lost, on_trouble
+        hide_tokens_in_log()
+        self._agent = dict(egress.extra_attributes).get(AGENT_ATTRIBUTE, "")
+        self._frames = black_frames(container)
+        self._next_frame = 0
+        self._room = rtc.Room()
+        self._video = rtc.EncodedVideoSource(WIDTH, HEIGHT)
+        self._sound = rtc.AudioSource(_ROOM_HZ, 1, _QUEUE_MS)
+        self._resampler = None if sample_rate == _ROOM_HZ else rtc.AudioResampler(sample_rate, _ROOM_HZ)
+        self._sample_rate = sample_rate
+        self._waiting: asyncio.Queue[RoomOutput] = asyncio.Queue(MOST_WAITING)
+        self._told: asyncio.Queue[tuple[str, str]] = asyncio.Queue(MOST_WAITING)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._leaving = False
+        self._clock_start = time.monotonic()
+
+    async def join(self) -> EgressFault | None:
+        """Join the room, and publish both tracks. Return None, or why that is impossible."""
+        try:
+            async with asyncio.timeout(JOIN_SECONDS):
+                await self._room.connect(
+                    self._egress.url, self._token(), rtc.RoomOptions(auto_subscribe=False)
+                )
+        except rtc.ConnectError as error:
+            await self.leave()
+            # The text holds the token: only its number is looked at.
+            if " 401" in error.message or "401 " in error.message:
+                return EgressFault(UNAUTHENTICATED, "unauthorized: livekit refuses the token of the egress")
+            return EgressFault(UNAVAILABLE, "failed to create egress connection: livekit cannot be reached")
+        except TimeoutError:
+            await self.leave()
+            return EgressFault(UNAVAILABLE, "failed to create egress connection: livekit does not answer")
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                await self._publish_tracks()
+        except (PublishTrackError, TimeoutError):
+            await self.leave()
+            return EgressFault(UNAUTHENTICATED, "unauthorized: the livekit token gives no right to publish")
+        self._room.on("disconnected", self._disconnected)
+        self._start(self._set_attributes())
+        self._start(self._publish())
+        self._start(self._tell())
+        return None
+
+    def play(self, outputs: Sequence[RoomOutput]) -> None:
+        """Publish this now, in order. What an interrupt cuts off is not heard any more."""
+        for output in outputs:
+            if isinstance(output, TellFinished) and output.interrupted:
+                self._sound.clear_queue()
+            if self._waiting.full():
+                self._waiting.get_nowait()
+            self._waiting.put_nowait(output)
+
+    async def leave(self) -> None:
+        """Leave the room. May be called twice."""
+        if self._leaving:
+            return
+        self._leaving = True
+        current = asyncio.current_task()
+        others = [task for task in self._tasks if task is not current]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        with suppress(TimeoutError, Exception):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self._room.disconnect()
+
+    def _token(self) -> str:
+        """Return the token of the egress, or one that is made from its key and secret."""
+        egress = self._egress
+        if egress.api_token:
+            return egress.api_token
+        grant = RoomGrant(egress.room_name, egress.publisher_id, "agent", attributes=egress.extra_attributes)
+        return make_livekit_token(egress.api_key, egress.api_secret, grant, time.time())
+
+    async def _publish_tracks(self) -> None:
+        """Publish one video track and one audio track."""
+        video = rtc.LocalVideoTrack.create_video_track("avatar-motion", self._video)
+        sound = rtc.LocalAudioTrack.create_audio_track("avatar-sound", self._sound)
+        codec = rtc.VideoCodec.H264 if self._container is Container.H264_SEI else rtc.VideoCodec.VP8
+        options = rtc.TrackPublishOptions(
+            source=rtc.TrackSource.SOURCE_CAMERA,
+            video_codec=codec,
+            video_encoder=rtc.VideoEncoderBackend.ENCODER_BACKEND_PRE_ENCODED,
+            simulcast=False,
+        )
+        await self._room.local_participant.publish_track(video, options)
+        microphone = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False, red=False)
+        await self._room.local_participant.publish_track(sound, microphone)
+
+    async def _set_attributes(self) -> None:
+        """Show the extra attributes. The plugin's token holds those that matter, but gives no right to change
+        them, so a refusal says nothing."""
+        with suppress(TimeoutError, Exception):
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                await self._room.local_participant.set_attributes(dict(self._egress.extra_attributes))
+
+    async def _publish(self) -> None:
+        """Publish what is played, one output after the other."""
+        while True:
+            output = await self._waiting.get()
+            match output:
+                case ShowPacket(packet):
+                    self._show(packet)
+                case PlaySound(pcm):
+                    await self._play_sound(pcm)
+                case LeaveRoom():
+                    await self.leave()
+                    return
+                case TellStarted() | TellFinished():
+                    told = told_to_agent(output)
+                    if told is not None and not self._told.full():
+                        self._told.put_nowait(told)
+
+    def _show(self, packet: bytes) -> None:
+        """Send the next black frame, with this packet in it; a key frame if somebody asks for one."""
+        if self._video.take_feedback().keyframe_requested:
+            self._next_frame = 0
+        is_key = self._next_frame == 0
+        frame = put_packet(self._container, self._frames[self._next_frame], packet)
+        self._next_frame = (self._next_frame + 1) % len(self._frames)
+        kinds = rtc.EncodedFrameType
+        self._video.capture_frame(
+            rtc.EncodedVideoFrame(
+                frame,
+                WIDTH,
+                HEIGHT,
+                rtc.VideoCodec.H264 if self._container is Container.H264_SEI else rtc.VideoCodec.VP8,
+                kinds.ENCODED_FRAME_KEY if is_key else kinds.ENCODED_FRAME_DELTA,
+                int((time.monotonic() - self._clock_start) * _MICROSECONDS) + 1,
+            )
+        )
+
+    async def _play_sound(self, pcm: bytes) -> None:
+        """Send sound, at the rate of the room."""
+        if len(pcm) % BYTES_PER_SAMPLE:
+            pcm = pcm[:-1]
+        samples = len(pcm) // BYTES_PER_SAMPLE
+        frame = rtc.AudioFrame(pcm, self._sample_rate, 1, samples)
+        frames = [frame] if self._resampler is None else self._resampler.push(frame)
+        for ready in frames:
+            await self._sound.capture_frame(ready)
+
+    async def _tell(self) -> None:
+        """Tell the agent about the playback, one RPC after the other."""
+        while True:
+            method, payload = await self._told.get()
+            if not self._agent:
+                continue
+            if '"interrupted": false' in payload:
+                await self._sound.wait_for_playout()
+            try:
+                await self._room.local_participant.perform_rpc(
+                    destination_identity=self._agent,
+                    method=method,
+                    payload=payload,
+                    response_timeout=RPC_SECONDS,
+                )
+            except rtc.RpcError as error:
+                self._on_trouble(f"the agent {self._agent!r} took no {method}: RPC error {error.code}")
+
+    def _disconnected(self, *_: Any) -> None:
+        """Say that the room is gone, unless we leave ourselves."""
+        if not self._leaving:
+            self._on_lost()
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        """Start a task that lives until the publisher leaves."""
+        self._tasks.append(asyncio.get_running_loop().create_task(work))
