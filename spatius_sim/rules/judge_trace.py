@@ -23,7 +23,7 @@ def judge(trace: Trace) -> dict[str, Judgement]:
         for rule in rules_for("client"):
             outcomes = rule.check(client_story)
             lacking = _features_client_lacks(rule, client_story)
-            judgements[rule.id] = _judge_rule(rule, lacking, "", outcomes, judgements)
+            judgements[rule.id] = judge_rule(rule, lacking, "", outcomes, judgements)
         return judgements
     story = join(trace)
     told_by = _rule_that_tells_death(story)
@@ -35,11 +35,11 @@ def judge(trace: Trace) -> dict[str, Judgement]:
         unseen = _why_unseen(rule, story)
         if unseen and UPSTREAM in trace.header.lacks:
             lacking = [UPSTREAM]
-        judgements[rule.id] = _judge_rule(rule, lacking, unseen, rule.check(story), judgements)
+        judgements[rule.id] = judge_rule(rule, lacking, unseen, rule.check(story), judgements)
     return judgements
 
 
-def _judge_rule(
+def judge_rule(
     rule: Rule,
     lacking: Sequence[str],
     unseen: str,

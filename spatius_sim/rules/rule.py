@@ -8,6 +8,7 @@ from typing import Any
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.story.client_story import ClientStory
 from spatius_sim.story.join_turns import Story
+from spatius_sim.story.room_story import RoomSession
 
 
 class Level(StrEnum):
@@ -49,7 +50,11 @@ class Speech(StrEnum):
 Outcome = Kept | Broken | Late
 """What a check says of one instance."""
 
-Check = Callable[[Story], Iterator[Outcome]] | Callable[[ClientStory], Iterator[Outcome]]
+Check = (
+    Callable[[Story], Iterator[Outcome]]
+    | Callable[[ClientStory], Iterator[Outcome]]
+    | Callable[[list[RoomSession]], Iterator[Outcome]]
+)
 """A function that judges one rule on one joined trace. It yields nothing if the rule's situation never came
 up."""
 
@@ -79,9 +84,9 @@ class Rule:
 
     @property
     def subject(self) -> str:
-        """The kind of subject that the rule judges: `server` for S rules, `client` for C, `relay` for U and
-        R."""
-        return {"S": "server", "C": "client"}.get(self.id[0], "relay")
+        """The kind of subject that the rule judges: `server` for S rules, `client` for C, `room` for E,
+        `relay` for U and R."""
+        return {"S": "server", "C": "client", "E": "room"}.get(self.id[0], "relay")
 
 
 def rule(

@@ -39,6 +39,7 @@ PROVOCATIONS = {
     Provocation.TEXT: "text as the first message",
     Provocation.UNDECODABLE: "undecodable bytes as the first message",
     Provocation.UNSUPPORTED_RATE: "a configuration of an unsupported rate",
+    Provocation.ROOM_REFUSES: "an egress whose room cannot be joined",
     Provocation.RUBBISH: "what no relay has a use for",
     Provocation.UNREAD: "a client that reads nothing from here on",
     Provocation.READ_ON: "a client that reads on",
@@ -49,6 +50,7 @@ WAITS = {
     Awaited.HANDSHAKE: "the answer to the first message",
     Awaited.SILENCE: "the second in which motion of an interrupted request may still come",
     Awaited.HANG_UP: "the upstream sessions of a client that hung up, to be closed",
+    Awaited.ROOM: "the avatar, to join its room",
     Awaited.LIFE: "a sign of life",
 }
 """The words for each thing that the kit waits for, except a turn."""

@@ -142,6 +142,8 @@ class Awaited(StrEnum):
     """The second in which motion of an interrupted request may still come."""
     HANG_UP = "hang-up"
     """The upstream sessions of a client that hung up, to be closed."""
+    ROOM = "room"
+    """The avatar of an egress, to join its room."""
     LIFE = "life"
     """A sign of life of a subject that had completed a turn before: any part of a new turn."""
 
@@ -172,6 +174,7 @@ class Provocation(StrEnum):
     TEXT = "text"
     UNDECODABLE = "undecodable"
     UNSUPPORTED_RATE = "unsupported-rate"
+    ROOM_REFUSES = "room-refuses"
     RUBBISH = "rubbish"
     UNREAD = "unread"
     READ_ON = "read-on"

@@ -61,10 +61,13 @@ class VirtualMotionServer:
         gate: Gate | None = None,
         new_answer: AnswerFactory | None = None,
         link: Link = IDEAL,
+        new_room: type[VirtualRoom] = VirtualRoom,
     ) -> None:
         self.loop, self.seed, self.link = loop, seed, link
         self.sink: Sink = sink or NullSink()
         self.new_answer: AnswerFactory = new_answer or self._synthesize
+        self.new_room = new_room
+        self.rooms: list[VirtualRoom] = []
         self._gate = gate or Gate()
         self._scenario_player = ScenarioPlayer(seed, NO_FAULTS)
         self._random = random.Random(seed)
@@ -176,7 +179,7 @@ class _Session:
         forget: Callable[[str], object],
     ) -> None:
         self.app_id, self.avatar_id, self.brain = app_id, avatar_id, brain
-        self._loop, self._sink = server.loop, server.sink
+        self._server, self._loop, self._sink = server, server.loop, server.sink
         self._name, self._end, self._forget = name, end, forget
         self._read = MessageReader().read
         self._closed_by_us = False
@@ -209,7 +212,10 @@ class _Session:
                 case Inject(fault):
                     self._sink.emit(Lane.KIT, self._name, fault)
                 case Join(room, publisher):
-                    self._room = VirtualRoom(self._sink, self._name, room, publisher, self.brain)
+                    self._room = self._server.new_room(
+                        self._loop, self._sink, self._name, room, publisher, self.brain
+                    )
+                    self._server.rooms.append(self._room)
                     self._room.join()
                 case PlayInRoom(_, outputs):
                     if self._room is not None:

@@ -7,16 +7,42 @@ from spatius_sim.model.server.room_side import told_to_agent
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.trace.events import Joined, Lane
 from spatius_sim.trace.recorder import Sink
-from spatius_sim.trace.room_events import LeftRoom, PacketSeen, PlaybackTold, SoundHeard, TrackKind, TrackSeen
+from spatius_sim.trace.room_events import (
+    KeyFrameSeen,
+    LeftRoom,
+    PacketSeen,
+    PlaybackTold,
+    RoomEvent,
+    SoundHeard,
+    TrackKind,
+    TrackSeen,
+    ViewerJoined,
+)
+from spatius_sim.virtual.loop import VirtualLoop
 
 
 class VirtualRoom:
     """The room of one session, and its one publisher. Everything in it is recorded."""
 
-    def __init__(self, sink: Sink, connection: str, room: str, publisher: str, brain: ServerSession) -> None:
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        sink: Sink,
+        connection: str,
+        room: str,
+        publisher: str,
+        brain: ServerSession,
+    ) -> None:
+        self._loop = loop
         self._sink, self._connection, self._brain = sink, connection, brain
         self._room, self._publisher = room, publisher
         self._inside = False
+        self._viewers_without_key: list[str] = []
+
+    def watch(self, viewer: str) -> None:
+        """Let somebody begin to watch: the next frame is a key frame for him."""
+        self._emit(ViewerJoined(viewer))
+        self._viewers_without_key.append(viewer)
 
     def join(self) -> None:
         """Let the publisher join, with one track of each kind."""
@@ -33,13 +59,14 @@ class VirtualRoom:
         for output in outputs:
             match output:
                 case ShowPacket(packet):
+                    self.show_key_frame()
                     self._emit(PacketSeen(self._publisher, packet))
                 case PlaySound(pcm):
                     self._emit(SoundHeard(self._publisher, pcm, self._brain.audio_rate))
                 case LeaveRoom():
                     self.leave()
             told = told_to_agent(output)
-            if told is not None:
+            if told is not None and self._brain.room is not None and self._brain.room.agent:
                 self._emit(PlaybackTold(self._publisher, *told))
 
     def leave(self) -> None:
@@ -48,6 +75,12 @@ class VirtualRoom:
             self._inside = False
             self._emit(LeftRoom(self._room, self._publisher))
 
-    def _emit(self, what: Joined | TrackSeen | PacketSeen | SoundHeard | PlaybackTold | LeftRoom) -> None:
+    def show_key_frame(self) -> None:
+        """Give a key frame to those who have none."""
+        for viewer in self._viewers_without_key:
+            self._emit(KeyFrameSeen(viewer))
+        self._viewers_without_key.clear()
+
+    def _emit(self, what: Joined | RoomEvent) -> None:
         """Record an event of the room."""
         self._sink.emit(Lane.EGRESS, self._connection, what)

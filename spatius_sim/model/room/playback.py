@@ -169,9 +169,8 @@ class RoomPlayback:
             return [self._show(RoomPacket(self._next_packets.popleft(), None, self._message("", _REST)))]
         conversation = next(iter(self._waiting.values()), None)
         if conversation is None or not self._may_play(conversation):
-            idle = RoomPacket(PacketFlag.IDLE, None, self._message("", _REST))
             # In mid-conversation nothing is shown while its next keyframe is late.
-            return [] if conversation is not None and conversation.begun else [self._show(idle)]
+            return [] if conversation is not None and conversation.begun else [self._show_idle()]
         if self._idle and conversation.keyframes:
             self._idle = False
             target = self._message(conversation.req_id, conversation.keyframes[0])
@@ -206,6 +205,8 @@ class RoomPlayback:
                 outputs += self._tell_finished(conversation, interrupted=False)
         if conversation.motion_ready:
             outputs.append(self._next_keyframe(conversation))
+        elif not conversation.shown:
+            outputs.append(self._show_idle())
         pcm = bytes(conversation.pcm[: self._tick_bytes])
         del conversation.pcm[: self._tick_bytes]
         self.held_bytes -= len(pcm)
@@ -253,6 +254,10 @@ class RoomPlayback:
     def _message(self, req_id: str, keyframe: Keyframes, *, end: bool = False) -> bytes:
         """Return the envelope with one keyframe, shape (1, 120)."""
         return encode(MotionResponse(self.connection_id, req_id, end, keyframe))
+
+    def _show_idle(self) -> ShowPacket:
+        """Return the packet of idle time."""
+        return self._show(RoomPacket(PacketFlag.IDLE, None, self._message("", _REST)))
 
     def _show(self, packet: RoomPacket) -> ShowPacket:
         """Return the output that shows this packet."""

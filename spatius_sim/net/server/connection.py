@@ -192,8 +192,9 @@ class UpstreamConnection:
         """Play what is due in the room, and record the news of it."""
         self.rooms.play(room, outputs)
         publisher = self.session.room.publisher if self.session.room is not None else ""
+        has_agent = self.session.room is not None and self.session.room.agent
         for told in map(told_to_agent, outputs):
-            if told is not None:
+            if told is not None and has_agent:
                 self.sink.emit(Lane.EGRESS, self.name, PlaybackTold(publisher, *told))
         if any(isinstance(output, LeaveRoom) for output in outputs):
             self.rooms.leave(room, publisher)

@@ -1,0 +1,167 @@
+"""E rules on joining and leaving a room."""
+
+import re
+from collections.abc import Iterator
+
+from spatius_sim.protocol.messages import ServerError
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import Level, Provenance, rule
+from spatius_sim.story.room_story import RoomSession
+from spatius_sim.trace.events import Closed, Joined, Received, Sent
+from spatius_sim.trace.room_events import TrackKind
+
+JOIN_SECONDS = 10.0
+KEY_FRAME_SECONDS = 2.0
+LARGEST_DATA_BYTES = 63_999
+"""LiveKit refused a data packet of 64,000 bytes (tried)."""
+
+_REFUSALS = (16, 14, 3)
+_CREDENTIAL = re.compile(r"eyJ[\w-]{6,}|\*{6,}")
+"""A token, or the stars that stand for a secret in a trace."""
+
+
+@rule(
+    "E-REFUSED",
+    Level.MUST,
+    "an egress whose room cannot be joined MUST be answered with a ServerError 16, 14 or 3 at the handshake, "
+    "in whose text no credential stands",
+    "plugin, sdk-py",
+    Provenance.SAFETY,
+)
+def refused(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Look at each session whose room refuses on purpose."""
+    expected = "a ServerError 16, 14 or 3 without any credential"
+    for room in rooms:
+        if not room.refuses or room.answer is None:
+            continue
+        events = (room.configured_at.seq, room.answer.seq)
+        answer = room.answer.what.value if isinstance(room.answer.what, Sent | Received) else None
+        if not isinstance(answer, ServerError):
+            yield Broken(expected, "a confirmed session", events)
+        elif answer.code not in _REFUSALS:
+            yield Broken(expected, f"a ServerError {answer.code}", events)
+        elif _CREDENTIAL.search(answer.message):
+            yield Broken(expected, "a text with a credential in it", events)
+        else:
+            yield Kept()
+
+
+@rule(
+    "E-JOIN",
+    Level.MUST,
+    "with an egress configured, publisher_id MUST join the room with the extra attributes within 10 s",
+    "plugin",
+    Provenance.OBSERVED,
+)
+def joins(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Look at each confirmed session with a LiveKit room: who joined, when, and with which attributes."""
+    for room in rooms:
+        livekit = room.configured.livekit_egress
+        if livekit is None or not room.confirmed or room.refuses or not room.join_waited:
+            continue
+        expected = f"{livekit.publisher_id!r} joins within {JOIN_SECONDS:g} s"
+        if room.joined is None or not isinstance(room.joined.what, Joined):
+            yield Broken(expected, "nobody joined", (room.configured_at.seq,))
+            continue
+        events = (room.configured_at.seq, room.joined.seq)
+        seconds = (room.joined.at_ns - room.configured_at.at_ns) / 1e9
+        attributes = set(room.joined.what.attributes.splitlines())
+        missing = [key for key, value in livekit.extra_attributes if f"{key}={value}" not in attributes]
+        if room.joined.what.publisher != livekit.publisher_id:
+            yield Broken(expected, f"{room.joined.what.publisher!r} joined", events)
+        elif seconds > JOIN_SECONDS:
+            yield Broken(expected, f"it joined after {seconds:.1f} s", events)
+        elif missing:
+            yield Broken("the extra attributes", f"without {', '.join(missing)}", events)
+        else:
+            yield Kept()
+
+
+@rule(
+    "E-LEAVE",
+    Level.MUST,
+    "the publisher MUST leave when the session ends, and not before",
+    "plugin",
+    Provenance.OBSERVED,
+    presumes=("E-JOIN",),
+)
+def leaves(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Look at each session that ended: its publisher left after the end, while the kit waited for it."""
+    for room in _joined(rooms):
+        ended = room.closed
+        if room.left is not None and (ended is None or room.left.seq < ended.seq):
+            yield Broken("the publisher stays while the session lasts", "it left", (room.left.seq,))
+        elif ended is not None and isinstance(ended.what, Closed) and room.leave_waited:
+            if room.left is None:
+                yield Broken("the publisher leaves when the session ends", "it stayed", (ended.seq,))
+            else:
+                yield Kept()
+
+
+@rule(
+    "E-TRACKS",
+    Level.MUST,
+    "the publisher MUST have exactly one video track (camera) and one audio track (microphone)",
+    "plugin",
+    Provenance.OBSERVED,
+    presumes=("E-JOIN",),
+)
+def tracks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Look at the tracks of each publisher."""
+    for room in _joined(rooms):
+        if not room.spoken and not room.tracks:
+            continue
+        kinds = sorted(track.kind for _, track in room.tracks)
+        if kinds == [TrackKind.CAMERA, TrackKind.MICROPHONE]:
+            yield Kept()
+        else:
+            events = tuple(seq for seq, _ in room.tracks) or (room.configured_at.seq,)
+            yield Broken("one camera and one microphone", ", ".join(kinds) or "no track", events)
+
+
+@rule(
+    "E-LATE",
+    Level.SHOULD,
+    "a viewer that joins late SHOULD get a key frame within 2 s",
+    "our reading: without a key frame he sees nothing",
+    Provenance.ASSUMED,
+    presumes=("E-LEAVE", "E-TRACKS"),
+)
+def late_viewer(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Look at each viewer of a publisher that stays for as long."""
+    for room in _joined(rooms):
+        for joined, seen in room.viewers.values():
+            if seen is None:
+                yield Broken("a key frame within 2 s", "none came", (joined.seq,))
+                continue
+            seconds = (seen.at_ns - joined.at_ns) / 1e9
+            if seconds > KEY_FRAME_SECONDS:
+                yield Broken(
+                    "a key frame within 2 s", f"it came after {seconds:.1f} s", (joined.seq, seen.seq)
+                )
+            else:
+                yield Kept(seconds)
+
+
+@rule(
+    "E-LIMIT",
+    Level.MUST,
+    "a data packet in a room MUST have fewer than 64,000 bytes",
+    "tried: LiveKit refuses it, and the motion of longer answers is lost",
+    Provenance.SAFETY,
+)
+def data_limit(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Look at each data packet that is none of a stream."""
+    for room in rooms:
+        for seq, packet in room.data:
+            if packet.stream:
+                continue
+            if packet.size > LARGEST_DATA_BYTES:
+                yield Broken("a data packet below 64,000 bytes", f"one of {packet.size:,}", (seq,))
+            else:
+                yield Kept()
+
+
+def _joined(rooms: list[RoomSession]) -> list[RoomSession]:
+    """Return the sessions whose publisher is in its room."""
+    return [room for room in rooms if room.joined is not None]

@@ -1,0 +1,214 @@
+"""E rules on what is seen and heard in a room."""
+
+from collections.abc import Iterator
+from statistics import median
+
+import numpy as np
+
+from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
+from spatius_sim.protocol.codec import decode
+from spatius_sim.protocol.errors import RemoteProtocolError
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.protocol.room_packet import PacketFlag
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import Level, Provenance, rule
+from spatius_sim.story.room_story import (
+    WINDOW_SECONDS,
+    RoomSession,
+    SeenPacket,
+    Spoken,
+    count_marks,
+    loud_windows,
+)
+from spatius_sim.trace.room_events import SoundHeard
+
+SYNC_SECONDS = 0.08
+_SOUND_SHARE = 0.8
+"""The share of the loud windows that must be heard: an encoder blurs the ends of a sound."""
+
+
+@rule(
+    "E-SOUND",
+    Level.MUST,
+    "what was spoken MUST be heard: marks in the speech come through, in order",
+    "plugin",
+    Provenance.OBSERVED,
+    presumes=("E-LEAVE", "E-TRACKS"),
+)
+def sound(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Look at each complete request: its bursts of sound are heard, as many and about as long."""
+    for room, spoken in _complete(rooms):
+        wanted = loud_windows(bytes(spoken.pcm), spoken.sample_rate)
+        if not any(wanted):
+            continue
+        heard = _heard_windows(room.sounds_of(spoken))
+        marks, loud = count_marks(heard), sum(heard)
+        if marks == count_marks(wanted) and loud >= _SOUND_SHARE * sum(wanted):
+            yield Kept()
+        else:
+            expected = f"{count_marks(wanted)} bursts of sound, {sum(wanted) * WINDOW_SECONDS:.1f} s of it"
+            actual = f"{marks} bursts, {loud * WINDOW_SECONDS:.1f} s"
+            yield Broken(expected, actual, (spoken.first_seq,))
+
+
+@rule(
+    "E-COUNT",
+    Level.MUST,
+    "a conversation MUST have one packet for each keyframe of its speech",
+    "ios-rtc",
+    Provenance.OBSERVED,
+    presumes=("E-LEAVE", "E-TRACKS"),
+)
+def count(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Look at each complete request: how many different keyframes came."""
+    for room, spoken in _complete(rooms):
+        packets = room.conversation_of(spoken)
+        actual = len({seen.packet.frame_seq for seen in packets if seen.packet is not None})
+        if actual == spoken.keyframes:
+            yield Kept()
+        else:
+            events = (spoken.first_seq, *(seen.seq for seen in packets[:1]))
+            yield Broken(f"{spoken.keyframes} keyframes", f"{actual}", events)
+
+
+@rule(
+    "E-ORDER",
+    Level.MUST,
+    "frameSeq MUST count from 0 without gap or double",
+    "ios-rtc",
+    Provenance.OBSERVED,
+    presumes=("E-COUNT",),
+)
+def order(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Look at the keyframes of each complete request."""
+    for room, spoken in _complete(rooms):
+        packets = room.conversation_of(spoken)
+        numbers = _numbers(packets)
+        wrong = next((place for place, number in enumerate(numbers) if place != number), None)
+        if wrong is None:
+            yield Kept()
+        else:
+            yield Broken(f"frameSeq {wrong}", f"{numbers[wrong]}", (packets[wrong].seq,))
+
+
+@rule(
+    "E-MARKS",
+    Level.MUST,
+    "a conversation MUST begin with START and end with END, with idle packets before and after it",
+    "ios-rtc",
+    Provenance.OBSERVED,
+    presumes=("E-COUNT", "E-ORDER"),
+)
+def marks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Look at the flags of each complete conversation, and at the packets around it."""
+    for room, spoken in _complete(rooms):
+        packets = room.conversation_of(spoken)
+        if not packets:
+            continue
+        starts = [seen.seq for seen in packets if seen.packet and seen.packet.flags & PacketFlag.START]
+        ends = [seen.seq for seen in packets if seen.packet and seen.packet.flags & PacketFlag.END]
+        idle = [seen.seq for seen in room.packets if seen.packet and seen.packet.flags & PacketFlag.IDLE]
+        first, last = packets[0].seq, packets[-1].seq
+        if starts != [first]:
+            yield Broken("START on the first keyframe alone", f"{len(starts)} of them", (first, *starts))
+        elif ends != [last]:
+            yield Broken("END on the last keyframe alone", f"{len(ends)} of them", (last, *ends))
+        elif not any(seq < first for seq in idle) or not any(seq > last for seq in idle):
+            yield Broken("idle packets before and after a conversation", "none", (first, last))
+        else:
+            yield Kept()
+
+
+@rule(
+    "E-VERBATIM",
+    Level.MUST,
+    "the keyframes in the packets MUST be those that Motion Server made",
+    "ios-rtc",
+    Provenance.OBSERVED,
+    presumes=("E-COUNT", "E-ORDER"),
+)
+def verbatim(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Compare each complete conversation with the motion that was made for it, if the kit saw that."""
+    for room, spoken in _complete(rooms):
+        if not spoken.motion:
+            continue
+        made = np.concatenate([response.keyframes for response in spoken.motion])
+        for seen in room.conversation_of(spoken):
+            if seen.packet is None or seen.packet.frame_seq is None:
+                continue
+            number = seen.packet.frame_seq
+            if not _is_keyframe(seen.packet.message, made[number : number + 1]):
+                yield Broken(f"keyframe {number} as it was made", "another one", (seen.seq,))
+                break
+        else:
+            yield Kept()
+
+
+@rule(
+    "E-SYNC",
+    Level.SHOULD,
+    "a keyframe SHOULD be shown within 80 ms of its sound",
+    "our reading: ios-rtc delays both by 80 ms",
+    Provenance.ASSUMED,
+    presumes=("E-SOUND", "E-COUNT", "E-ORDER"),
+    unit="s",
+)
+def sync(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Compare when keyframes and the sound of each complete request came, by the median keyframe."""
+    for room, spoken in _complete(rooms):
+        wanted = loud_windows(bytes(spoken.pcm), spoken.sample_rate)
+        heard_ns = _first_loud_ns(room.sounds_of(spoken))
+        packets = room.conversation_of(spoken)
+        if not any(wanted) or heard_ns is None or not packets:
+            continue
+        sound_began = heard_ns / 1e9 - wanted.index(True) * WINDOW_SECONDS
+        delays = [
+            seen.at_ns / 1e9 - sound_began - place / KEYFRAMES_PER_SECOND
+            for place, seen in enumerate(packets)
+        ]
+        off = median(delays)
+        if abs(off) <= SYNC_SECONDS + WINDOW_SECONDS:
+            yield Kept(abs(off))
+        else:
+            actual = f"{abs(off) * 1000:.0f} ms {'after' if off > 0 else 'before'} it"
+            yield Broken("keyframes within 80 ms of their sound", actual, (packets[0].seq,))
+
+
+def _complete(rooms: list[RoomSession]) -> Iterator[tuple[RoomSession, Spoken]]:
+    """Yield the complete requests of the sessions whose publisher is in its room."""
+    for room in rooms:
+        if room.joined is not None:
+            yield from ((room, spoken) for spoken in room.complete)
+
+
+def _numbers(packets: list[SeenPacket]) -> list[int]:
+    """Return the frameSeq of each packet."""
+    return [seen.packet.frame_seq or 0 for seen in packets if seen.packet is not None]
+
+
+def _heard_windows(sounds: list[tuple[int, int, SoundHeard]]) -> list[bool]:
+    """Return for each window of the sound whether it is loud. If nothing was heard for a while, that is
+    silence."""
+    windows: list[bool] = []
+    expected_ns = 0
+    for _, at_ns, heard in sounds:
+        if windows and at_ns - expected_ns > 2 * WINDOW_SECONDS * 1e9:
+            windows += [False, False]
+        windows += loud_windows(heard.pcm, heard.sample_rate)
+        expected_ns = at_ns + int(WINDOW_SECONDS * 1e9)
+    return windows
+
+
+def _first_loud_ns(sounds: list[tuple[int, int, SoundHeard]]) -> int | None:
+    """Return when the first loud sound was heard; None if none was."""
+    loud = (at_ns for _, at_ns, heard in sounds if any(loud_windows(heard.pcm, heard.sample_rate)))
+    return next(loud, None)
+
+
+def _is_keyframe(message: bytes, keyframe: np.typing.NDArray[np.float32]) -> bool:
+    """Whether an envelope holds exactly this keyframe."""
+    try:
+        value = decode(message)
+    except RemoteProtocolError:
+        return False
+    return isinstance(value, MotionResponse) and np.array_equal(value.keyframes, keyframe, equal_nan=True)

@@ -1,0 +1,99 @@
+"""E rules on what the agent is told, and on its interrupts."""
+
+from collections.abc import Iterator
+
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import Level, Provenance, rule
+from spatius_sim.story.room_story import RoomSession, Spoken, loud_windows
+
+POSITION_SECONDS = 0.25
+"""By how much a position may differ from the length of the speech (ASSUMED)."""
+
+INTERRUPT_SECONDS = 0.2
+
+
+@rule(
+    "E-PLAYBACK",
+    Level.MUST,
+    "the agent MUST be told once that a playback began and once that it is over, after the last sound, "
+    "with its position",
+    "plugin",
+    Provenance.OBSERVED,
+    presumes=("E-LEAVE", "E-TRACKS"),
+)
+def playback(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Look at each complete request: what the agent was told of it."""
+    for room in rooms:
+        if room.joined is None:
+            continue
+        for spoken in room.complete:
+            yield _judge_playback(room, spoken)
+
+
+@rule(
+    "E-INTERRUPT",
+    Level.MUST,
+    "after an interrupt nothing of the speech MUST be heard or shown for longer than 200 ms, and the agent "
+    "is told that it was interrupted, and where",
+    "docs:python-sdk, plugin",
+    Provenance.DOCUMENTED,
+    presumes=("E-PLAYBACK",),
+)
+def interrupt(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+    """Look at each interrupted request after which the kit waited."""
+    for room in rooms:
+        for spoken in room.spoken:
+            if room.joined is None or spoken.interrupted is None or spoken.waited_seq is None:
+                continue
+            yield _judge_interrupt(room, spoken)
+
+
+def _judge_playback(room: RoomSession, spoken: Spoken) -> Kept | Broken:
+    """Judge what was told of one complete request."""
+    told = room.told_of(spoken)
+    faults = [one for one in told if one.fault]
+    started = [one for one in told if one.position is None]
+    finished = [one for one in told if one.position is not None]
+    events = (spoken.first_seq, *(one.seq for one in told))
+    if faults:
+        return Broken("a payload with playback_position and interrupted", faults[0].fault, events)
+    if len(started) != 1 or len(finished) != 1:
+        actual = f"{len(started)} times that it began, {len(finished)} times that it is over"
+        return Broken("told once that it began, and once that it is over", actual, events)
+    last_sound = max(
+        (seq for seq, _, heard in room.sounds_of(spoken) if any(loud_windows(heard.pcm, heard.sample_rate))),
+        default=0,
+    )
+    position = finished[0].position or 0.0
+    if finished[0].seq < max(started[0].seq, last_sound):
+        return Broken("told after the last sound that it is over", "told before it", (*events, last_sound))
+    if finished[0].interrupted or abs(position - spoken.seconds) > POSITION_SECONDS:
+        actual = f"{position:.2f} s{', interrupted' * finished[0].interrupted}"
+        return Broken(f"the position {spoken.seconds:.2f} s, not interrupted", actual, events)
+    return Kept()
+
+
+def _judge_interrupt(room: RoomSession, spoken: Spoken) -> Kept | Broken:
+    """Judge what came after one interrupt."""
+    assert spoken.interrupted is not None
+    seq = spoken.interrupted.seq
+    until_ns = spoken.interrupted.at_ns + int(INTERRUPT_SECONDS * 1e9)
+    shown = [seen.seq for seen in room.conversation_of(spoken) if seen.at_ns > until_ns]
+    heard = [
+        heard_seq
+        for heard_seq, at_ns, sound in room.sounds_of(spoken)
+        if at_ns > until_ns and any(loud_windows(sound.pcm, sound.sample_rate))
+    ]
+    if shown or heard:
+        actual = f"{len(shown)} keyframes and {len(heard)} pieces of sound"
+        return Broken("nothing later than 200 ms after the interrupt", actual, (seq, *shown[:1], *heard[:1]))
+    if any(one.on_socket for one in room.told):
+        return Kept()  # An agent that is told on the socket has forgotten the request by now.
+    finished = [one for one in room.told_of(spoken) if one.position is not None]
+    if not finished:
+        return Broken("told that it was interrupted, and where", "told nothing", (seq,))
+    position = finished[0].position or 0.0
+    if not finished[0].interrupted or not 0 <= position <= spoken.seconds:
+        actual = f"{position:.2f} s, {'' if finished[0].interrupted else 'not '}interrupted"
+        return Broken("told that it was interrupted, and where", actual, (seq, finished[0].seq))
+    return Kept()

@@ -1,0 +1,307 @@
+"""Joins the events around a room into sessions: what was spoken, and what was seen, heard and told of it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count
+from spatius_sim.protocol.errors import RemoteProtocolError
+from spatius_sim.protocol.messages import (
+    AudioInput,
+    ConfigureSession,
+    ConfirmSession,
+    EgressType,
+    Interrupt,
+    MotionResponse,
+    ServerError,
+)
+from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket, read_packet
+from spatius_sim.story.directions import upward_kind
+from spatius_sim.trace.events import (
+    Awaited,
+    Closed,
+    Event,
+    Joined,
+    Lane,
+    Provocation,
+    Provoked,
+    Published,
+    Received,
+    Sent,
+    Trace,
+    WaitEnded,
+)
+from spatius_sim.trace.room_events import (
+    DataSeen,
+    KeyFrameSeen,
+    LeftRoom,
+    PacketSeen,
+    PlaybackTold,
+    SoundHeard,
+    TrackSeen,
+    ViewerJoined,
+)
+
+LOUD = 500.0
+"""The RMS, in units of s16le, from which a window of sound is loud: what Opus leaves of silence is below."""
+
+WINDOW_SECONDS = 0.04
+_STARTED, _FINISHED = "lk.playback_started", "lk.playback_finished"
+
+
+@dataclass(slots=True)
+class SeenPacket:
+    """A packet at event `seq`; `packet` is None if it could not be read, `fault` says why."""
+
+    seq: int
+    at_ns: int
+    packet: RoomPacket | None
+    fault: str = ""
+
+
+@dataclass(slots=True)
+class Told:
+    """The agent was told that a playback began (`position` is None) or is over, at event `seq`. `fault` says
+    why it could not be understood."""
+
+    seq: int
+    at_ns: int
+    position: float | None = None
+    interrupted: bool = False
+    fault: str = ""
+    on_socket: bool = False
+    """Whether it was told by a response without keyframes, which says neither position nor interruption."""
+
+
+@dataclass(slots=True)
+class Spoken:
+    """One request: its speech, and the motion that Motion Server made of it, if the kit could see it."""
+
+    req_id: str
+    first_seq: int
+    sample_rate: int
+    pcm: bytearray = field(default_factory=bytearray)
+    interrupted: Event | None = None
+    waited_seq: int | None = None
+    motion: list[MotionResponse] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """The length of the speech."""
+        return len(self.pcm) / BYTES_PER_SAMPLE / self.sample_rate
+
+    @property
+    def keyframes(self) -> int:
+        """How many keyframes belong to the speech."""
+        return keyframe_count(len(self.pcm) // BYTES_PER_SAMPLE, self.sample_rate)
+
+
+@dataclass(slots=True)
+class RoomSession:
+    """One session with an egress."""
+
+    connection: str
+    configured: ConfigureSession
+    configured_at: Event
+    refuses: bool = False
+    """Whether its room cannot be joined, on purpose."""
+    answer: Event | None = None
+    joined: Event | None = None
+    join_waited: bool = False
+    tracks: list[tuple[int, TrackSeen]] = field(default_factory=list)
+    packets: list[SeenPacket] = field(default_factory=list)
+    sounds: list[tuple[int, int, SoundHeard]] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    spoken: list[Spoken] = field(default_factory=list)
+    closed: Event | None = None
+    left: Event | None = None
+    leave_waited: bool = False
+    viewers: dict[str, tuple[Event, Event | None]] = field(default_factory=dict)
+    data: list[tuple[int, DataSeen]] = field(default_factory=list)
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the session was confirmed."""
+        return self.answer is not None and isinstance(_value_of(self.answer), ConfirmSession)
+
+    @property
+    def complete(self) -> list[Spoken]:
+        """The requests that were spoken to their end and waited for."""
+        return [one for one in self.spoken if one.interrupted is None and one.waited_seq is not None]
+
+    def conversations(self) -> list[list[SeenPacket]]:
+        """Return the keyframe packets, one list for each conversation: a new one begins with START, or with
+        frameSeq 0 after a higher one."""
+        found: list[list[SeenPacket]] = []
+        highest = -1
+        for seen in self.packets:
+            if seen.packet is None or seen.packet.frame_seq is None:
+                continue
+            number = seen.packet.frame_seq
+            begins = number == 0 or bool(seen.packet.flags & PacketFlag.START)
+            if not found or (begins and number != highest):
+                found.append([])
+                highest = -1
+            found[-1].append(seen)
+            highest = max(highest, number)
+        return found
+
+    def conversation_of(self, spoken: Spoken) -> list[SeenPacket]:
+        """Return the keyframe packets of a request: those of the conversation that began after its first
+        audio and before the next request's."""
+        later = [one.first_seq for one in self.spoken if one.first_seq > spoken.first_seq]
+        end = min(later, default=None)
+        for packets in self.conversations():
+            if packets[0].seq > spoken.first_seq and (end is None or packets[0].seq < end):
+                return packets
+        return []
+
+    def told_of(self, spoken: Spoken) -> list[Told]:
+        """Return what the agent was told between this request's first audio and the next request's."""
+        later = [one.first_seq for one in self.spoken if one.first_seq > spoken.first_seq]
+        end = min(later, default=2**62)
+        return [told for told in self.told if spoken.first_seq < told.seq < end]
+
+    def sounds_of(self, spoken: Spoken) -> list[tuple[int, int, SoundHeard]]:
+        """Return the sound between this request's first audio and the next request's."""
+        later = [one.first_seq for one in self.spoken if one.first_seq > spoken.first_seq]
+        end = min(later, default=2**62)
+        return [heard for heard in self.sounds if spoken.first_seq < heard[0] < end]
+
+
+def join_rooms(trace: Trace) -> list[RoomSession]:
+    """Return the sessions of a trace that asked for an egress, in order."""
+    up = upward_kind(trace)
+    sessions: dict[str, RoomSession] = {}
+    refusing = {
+        event.connection
+        for event in trace.on_lane(Lane.KIT)
+        if event.what == Provoked(Provocation.ROOM_REFUSES)
+    }
+    for event in trace.events:
+        value = _value_of(event)
+        if isinstance(event.what, up) and isinstance(value, ConfigureSession):
+            if value.egress_type != EgressType.UNSPECIFIED:
+                refuses = event.connection in refusing
+                sessions.setdefault(event.connection, RoomSession(event.connection, value, event, refuses))
+            continue
+        session = sessions.get(event.connection)
+        if session is not None and event.lane is Lane.UPSTREAM:
+            _note_message(session, event, value, upward=isinstance(event.what, up))
+        elif session is not None and event.lane is Lane.EGRESS:
+            _note_room(session, event)
+        elif session is not None and isinstance(event.what, WaitEnded):
+            _note_wait(session, event, event.what)
+    return list(sessions.values())
+
+
+def loud_windows(pcm: bytes, sample_rate: int) -> list[bool]:
+    """Return for each whole window of 40 ms whether it is loud."""
+    samples = int(sample_rate * WINDOW_SECONDS)
+    levels = np.frombuffer(pcm, "<i2", len(pcm) // BYTES_PER_SAMPLE).astype(np.float64)
+    windows = levels[: len(levels) // samples * samples].reshape(-1, samples)
+    return [bool(window.dot(window) / samples >= LOUD**2) for window in windows]
+
+
+def count_marks(loud: list[bool]) -> int:
+    """Return how many bursts of sound these windows hold; a gap of one window is none."""
+    marks, quiet = 0, 2
+    for window in loud:
+        if window and quiet >= 2:
+            marks += 1
+        quiet = 0 if window else quiet + 1
+    return marks
+
+
+def _note_message(session: RoomSession, event: Event, value: object, *, upward: bool) -> None:
+    """Note a message of a session, or its close."""
+    match value:
+        case AudioInput(req_id, audio) if upward:
+            spoken = _find_spoken(session, req_id)
+            if spoken is None:
+                spoken = Spoken(req_id, event.seq, session.configured.sample_rate)
+                session.spoken.append(spoken)
+            spoken.pcm += audio
+        case Interrupt(req_id) if upward:
+            spoken = _find_spoken(session, req_id)
+            if spoken is not None and spoken.interrupted is None:
+                spoken.interrupted = event
+        case ConfirmSession() | ServerError() if not upward and session.answer is None:
+            session.answer = event
+        case MotionResponse(end=end, keyframes=keyframes) if not upward and not len(keyframes):
+            spoken = _find_spoken(session, value.req_id)
+            position = spoken.seconds if end and spoken is not None else None
+            session.told.append(Told(event.seq, event.at_ns, position, on_socket=True))
+    if isinstance(event.what, Closed):
+        session.closed = session.closed or event
+
+
+def _note_room(session: RoomSession, event: Event) -> None:
+    """Note what happened in the room of a session."""
+    match event.what:
+        case Joined():
+            session.joined = session.joined or event
+        case TrackSeen():
+            session.tracks.append((event.seq, event.what))
+        case PacketSeen(_, raw):
+            try:
+                session.packets.append(SeenPacket(event.seq, event.at_ns, read_packet(raw)))
+            except RemoteProtocolError as error:
+                session.packets.append(SeenPacket(event.seq, event.at_ns, None, str(error)))
+        case SoundHeard():
+            session.sounds.append((event.seq, event.at_ns, event.what))
+        case PlaybackTold(_, method, payload):
+            session.told += _read_told(event, method, payload)
+        case LeftRoom():
+            session.left = session.left or event
+        case ViewerJoined(viewer):
+            session.viewers.setdefault(viewer, (event, None))
+        case KeyFrameSeen(viewer) if viewer in session.viewers:
+            joined, seen = session.viewers[viewer]
+            session.viewers[viewer] = (joined, seen or event)
+        case DataSeen():
+            session.data.append((event.seq, event.what))
+        case Published(_, _, MotionResponse() as motion):
+            spoken = _find_spoken(session, motion.req_id)
+            if spoken is not None:
+                spoken.motion.append(motion)
+
+
+def _note_wait(session: RoomSession, event: Event, wait: WaitEnded) -> None:
+    """Note that the kit stopped waiting."""
+    match wait.what_for:
+        case Awaited.ROOM:
+            session.join_waited = True
+        case Awaited.HANG_UP:
+            session.leave_waited = True
+        case Awaited.TURN if session.spoken:
+            session.spoken[-1].waited_seq = event.seq
+        case Awaited.SILENCE if session.spoken:
+            session.spoken[-1].waited_seq = event.seq
+
+
+def _read_told(event: Event, method: str, payload: str) -> Iterator[Told]:
+    """Yield what an RPC tells; nothing for a method that is not about the playback."""
+    if method == _STARTED:
+        yield Told(event.seq, event.at_ns)
+    elif method == _FINISHED:
+        try:
+            told = json.loads(payload)
+            position, interrupted = float(told["playback_position"]), told["interrupted"]
+            if not isinstance(interrupted, bool) or not np.isfinite(position):
+                raise ValueError("wrong types")
+            yield Told(event.seq, event.at_ns, position, interrupted)
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            yield Told(event.seq, event.at_ns, 0.0, fault=f"{type(error).__name__}: {payload[:80]!r}")
+
+
+def _find_spoken(session: RoomSession, req_id: str) -> Spoken | None:
+    """Return the request of this id; None if it is unknown."""
+    return next((one for one in session.spoken if one.req_id == req_id), None)
+
+
+def _value_of(event: Event) -> object:
+    """Return the message of a frame; None for other events."""
+    return event.what.value if isinstance(event.what, Sent | Received) else None

@@ -1,0 +1,261 @@
+"""Visits a Motion Server as an agent with an egress does: it speaks into a room, interrupts, and leaves.
+
+What is seen and heard in the room comes from whoever watches it; this driver only speaks and waits.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from spatius_sim import __version__
+from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
+from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
+from spatius_sim.protocol.codec import encode
+from spatius_sim.protocol.console import token_in
+from spatius_sim.protocol.errors import UnreachableError
+from spatius_sim.protocol.messages import (
+    AudioInput,
+    ConfigureSession,
+    ConfirmSession,
+    EgressType,
+    Interrupt,
+    LiveKitEgress,
+    MotionResponse,
+    ServerError,
+)
+from spatius_sim.protocol.room_packet import PacketFlag
+from spatius_sim.subjects.server_door import OpenSession, ServerDoor
+from spatius_sim.trace.events import (
+    Awaited,
+    Closed,
+    EventKind,
+    Joined,
+    Lane,
+    Opened,
+    Provocation,
+    Provoked,
+    Received,
+    Trace,
+    TraceHeader,
+    WaitEnded,
+)
+from spatius_sim.trace.room_events import LeftRoom, PacketSeen, PlaybackTold
+
+_SESSION, _REFUSED = "room-session", "refused-session"
+ROOM_RATE = 16_000
+ANSWER_SECONDS = 12.0
+JOIN_SECONDS = 11.0
+PLAYBACK_SECONDS = 6.0
+"""How long after the speech could have been played the kit waits for the news of its end."""
+
+SILENCE_SECONDS = 1.0
+LEAVE_SECONDS = 5.0
+_LOOK_SECONDS = 0.05
+_HEARD_BEFORE_INTERRUPT = 0.6
+_AFTER_NEWS_SECONDS = 0.3
+"""Idle packets that follow a conversation have this long to come."""
+
+_CHUNK_BYTES = 6400
+_TOKEN_LIFE_SECONDS = 3600
+
+
+class RoomWatch(Protocol):
+    """Somebody who watches rooms, and records what happens there."""
+
+    def watching(self, name: str, egress: LiveKitEgress) -> AbstractAsyncContextManager[None]:
+        """Watch the room of this egress while the context is open; events belong to session `name`."""
+
+    async def join_late(self) -> None:
+        """Let another viewer join now."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomPlan:
+    """What is configured: an egress that can join, and one that cannot (None: not tried)."""
+
+    egress: LiveKitEgress
+    refusing: LiveKitEgress | None
+
+
+def speech_with_marks(seconds: float, sample_rate: int = ROOM_RATE) -> bytes:
+    """Return tones of 0.4 s with 0.3 s of silence between them (mono s16le)."""
+    places = np.arange(int(seconds * sample_rate)) / sample_rate
+    audible = places % 0.7 < 0.4
+    levels = np.where(audible, 9000 * np.sin(2 * np.pi * 440 * places), 0)
+    return levels.astype("<i2").tobytes()
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a session is: its first answer, who joined and left, and what its room has shown and told."""
+
+    answer: ConfirmSession | ServerError | None = None
+    joined: bool = False
+    left: bool = False
+    packets: int = 0
+    idle: bool = False
+    finished: int = 0
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the newest packet is an idle one, or the publisher has left."""
+        return self.left or self.idle
+
+    def note(self, what: EventKind) -> None:
+        """Note what happened."""
+        match what:
+            case Received(value=ConfirmSession() | ServerError() as answer) if self.answer is None:
+                self.answer = answer
+            case Received(value=MotionResponse(end=True)):
+                self.finished += 1
+            case Joined():
+                self.joined = True
+            case LeftRoom():
+                self.left = True
+            case PlaybackTold(_, "lk.playback_finished", _):
+                self.finished += 1
+            case PacketSeen(_, raw):
+                self.packets += 1
+                self.idle = bool(raw[:1] and raw[0] & PacketFlag.IDLE)
+
+
+class RoomVisit:
+    """Drives one Motion Server through `door`, while `watch` looks into the room."""
+
+    def __init__(
+        self,
+        door: ServerDoor,
+        watch: RoomWatch,
+        recorder: LiveRecorder,
+        api_key: str,
+        ids: tuple[str, str] = (APP_ID, AVATAR_ID),
+    ) -> None:
+        self._door, self._watch, self._recorder = door, watch, recorder
+        self._api_key, self._ids = api_key, ids
+        self._sessions: dict[str, _Progress] = {}
+        self._read_events = 0
+
+    async def run(self, plan: RoomPlan) -> Trace:
+        """Run the plan, and return what happened. Raises UnreachableError if no session can be opened."""
+        self._sessions = {_SESSION: _Progress(), _REFUSED: _Progress()}
+        self._read_events = 0
+        self._recorder.start(TraceHeader("room", "", 0, "two turns and an interrupt", __version__))
+        try:
+            await self._visit(_SESSION, plan.egress)
+            if plan.refusing is not None:
+                self._recorder.emit(Lane.KIT, _REFUSED, Provoked(Provocation.ROOM_REFUSES))
+                async with self._session(_REFUSED) as session:
+                    await self._configure(_REFUSED, session, plan.refusing)
+        finally:
+            trace = self._recorder.finish()
+        return trace
+
+    async def _visit(self, name: str, egress: LiveKitEgress) -> None:
+        """Speak twice, interrupt in between, and leave."""
+        async with self._watch.watching(name, egress):
+            async with self._session(name) as session:
+                if not await self._configure(name, session, egress):
+                    return
+                joined = await self._until(lambda: self._progress(name).joined, JOIN_SECONDS)
+                self._wait_ended(name, Awaited.ROOM, joined)
+                if not joined:
+                    return
+                await asyncio.sleep(2 * _AFTER_NEWS_SECONDS)
+                await self._speak(name, session, "first", speech_with_marks(2.0))
+                await self._watch.join_late()
+                await self._interrupt(name, session, "interrupted", speech_with_marks(6.0))
+                await self._speak(name, session, "second", speech_with_marks(1.5))
+            left = await self._until(lambda: self._progress(name).left, LEAVE_SECONDS)
+            self._wait_ended(name, Awaited.HANG_UP, left)
+
+    async def _speak(self, name: str, session: OpenSession, req_id: str, pcm: bytes) -> None:
+        """Speak one request, and wait until the agent was told that it was played."""
+        told = self._progress(name).finished
+        await self._send_speech(name, session, req_id, pcm)
+        spoken = len(pcm) / BYTES_PER_SAMPLE / ROOM_RATE
+        finished = await self._until(lambda: self._progress(name).finished > told, spoken + PLAYBACK_SECONDS)
+        # If the news comes too early, the sound after it must be heard, too.
+        await asyncio.sleep(_AFTER_NEWS_SECONDS if finished else 0)
+        await self._until(lambda: self._progress(name).quiet, spoken + PLAYBACK_SECONDS)
+        self._wait_ended(name, Awaited.TURN, finished)
+
+    async def _interrupt(self, name: str, session: OpenSession, req_id: str, pcm: bytes) -> None:
+        """Speak one request, interrupt it when some of it was heard, and wait a second."""
+        before = self._progress(name).packets
+        await self._send_speech(name, session, req_id, pcm)
+        wanted = before + int(_HEARD_BEFORE_INTERRUPT * 25)
+        await self._until(lambda: self._progress(name).packets >= wanted, PLAYBACK_SECONDS)
+        await self._send(name, session, encode(Interrupt(req_id)))
+        await asyncio.sleep(SILENCE_SECONDS)
+        self._wait_ended(name, Awaited.SILENCE, True)
+        await self._until(lambda: self._progress(name).quiet, len(pcm) / BYTES_PER_SAMPLE / ROOM_RATE)
+
+    async def _send_speech(self, name: str, session: OpenSession, req_id: str, pcm: bytes) -> None:
+        """Send the audio of one request, faster than it is spoken."""
+        for start in range(0, len(pcm), _CHUNK_BYTES):
+            await self._send(name, session, encode(AudioInput(req_id, pcm[start : start + _CHUNK_BYTES])))
+        await self._send(name, session, encode(AudioInput(req_id, end=True)))
+
+    async def _configure(self, name: str, session: OpenSession, egress: LiveKitEgress) -> bool:
+        """Configure a session with this egress, and return whether it was confirmed."""
+        asked = ConfigureSession(ROOM_RATE, egress_type=EgressType.LIVEKIT, livekit_egress=egress)
+        await self._send(name, session, encode(asked))
+        answered = await self._until(lambda: self._progress(name).answer is not None, ANSWER_SECONDS)
+        self._wait_ended(name, Awaited.HANDSHAKE, answered)
+        return isinstance(self._progress(name).answer, ConfirmSession)
+
+    @asynccontextmanager
+    async def _session(self, name: str) -> AsyncIterator[OpenSession]:
+        """Open a session, record it, and close it. Raises UnreachableError if that is impossible."""
+        expire_at = int(self._door.unix_time()) + _TOKEN_LIFE_SECONDS
+        answer = await self._door.ask_for_token(self._api_key, expire_at)
+        token = token_in(answer) if answer.status == 200 else ""
+        if not token:
+            raise UnreachableError(f"the token was refused: HTTP {answer.status}")
+        async with self._door.open_session(token, *self._ids) as session:
+            self._recorder.emit(Lane.UPSTREAM, name, Opened("", *self._ids))
+            listening = asyncio.create_task(self._listen(name, session))
+            try:
+                yield session
+                if not listening.done():
+                    self._recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=True, code=1000))
+            finally:
+                listening.cancel()
+
+    async def _listen(self, name: str, session: OpenSession) -> None:
+        """Record what a session receives, and that the server has closed it."""
+        async for raw in session.frames():
+            self._recorder.record_received(Lane.UPSTREAM, name, raw)
+        self._recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=False, code=session.close_code))
+
+    async def _send(self, name: str, session: OpenSession, frame: bytes) -> None:
+        """Record a frame, and send it."""
+        self._recorder.record_sent(Lane.UPSTREAM, name, frame)
+        await session.send(frame)
+
+    def _progress(self, name: str) -> "_Progress":
+        """Return how far a session is by now."""
+        events = self._recorder.events
+        for event in events[self._read_events :]:
+            if event.connection in self._sessions:
+                self._sessions[event.connection].note(event.what)
+        self._read_events = len(events)
+        return self._sessions[name]
+
+    async def _until(self, is_over: Callable[[], bool], seconds: float) -> bool:
+        """Look now and then, for so many seconds at most; return whether it was over."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not is_over():
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            await asyncio.sleep(_LOOK_SECONDS)
+        return True
+
+    def _wait_ended(self, name: str, what: Awaited, complete: bool) -> None:
+        """Record that a wait ended."""
+        self._recorder.emit(Lane.KIT, name, WaitEnded(what, complete))

@@ -1,0 +1,90 @@
+"""Every wrong egress is named by its own rule and by no other, and an honest one by none."""
+
+from dataclasses import replace
+
+import pytest
+
+from spatius_sim.files.scenario_file import shipped_scenario
+from spatius_sim.miniatures.wrong_rooms import ROOM_MINIATURES
+from spatius_sim.model.scenario.scenario import Fault, Moment, Scenario, SendError, When
+from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.protocol.messages import LiveKitEgress
+from spatius_sim.rules.findings import Judgement, Verdict
+from spatius_sim.rules.room_catalogue import ROOM_RULES, judge_rooms
+from spatius_sim.rules.rule import Level, Provenance
+from spatius_sim.subjects.room_visit import RoomPlan, RoomVisit
+from spatius_sim.subjects.server_door import ServerMemoryDoor
+from spatius_sim.subjects.virtual_rooms import RoomWindow, VirtualRoomWatch
+from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.motion_server import VirtualMotionServer
+from spatius_sim.virtual.room import VirtualRoom
+
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhdmF0YXIifQ.c2lnbmF0dXJl"
+GOOD = LiveKitEgress(
+    "wss://r",
+    api_token=TOKEN,
+    room_name="room",
+    publisher_id="avatar",
+    extra_attributes=(("livekit_agent_identity", "agent"),),
+)
+BAD = replace(GOOD, room_name="unauthorized-1")
+_LONGEST_SECONDS = 600.0
+
+
+def told_at_second_handshake(code: int, text: str) -> Scenario:
+    return Scenario("told", "", (Fault(When(Moment.CONFIGURE, connection=2), (SendError(code, text),)),))
+
+
+def judged(wrong: type[VirtualRoom] | str, egress: LiveKitEgress = GOOD) -> dict[str, Judgement]:
+    """Judge our server with this wrong room, or with this scenario."""
+    loop = VirtualLoop()
+    recorder = LiveRecorder(clock_ns=loop.time_ns)
+    window = RoomWindow(recorder)
+    room = VirtualRoom if isinstance(wrong, str) else wrong
+    server = VirtualMotionServer(loop, 1, window, new_room=room)
+    refusing = BAD
+    if wrong in ("lets-everybody-in", "tells-its-token", "another-code"):
+        refusing = replace(GOOD, room_name="another")
+    if wrong == "tells-its-token":
+        server.play(told_at_second_handshake(16, f"unauthorized: {TOKEN}"))
+    elif wrong == "another-code":
+        server.play(told_at_second_handshake(5, "not found"))
+    elif isinstance(wrong, str) and wrong.startswith("egress-"):
+        server.play(shipped_scenario(wrong))
+    visit = RoomVisit(
+        ServerMemoryDoor(loop, server), VirtualRoomWatch(window, server), recorder, "any-key-will-do"
+    )
+    try:
+        return judge_rooms(loop.run(visit.run(RoomPlan(egress, refusing)), _LONGEST_SECONDS))
+    finally:
+        loop.stop()
+
+
+WRONG = [(rule_id, wrong) for rule_id, wrongs in ROOM_MINIATURES.items() for wrong in wrongs]
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "wrong"), WRONG, ids=lambda value: value if isinstance(value, str) else value.__name__
+)
+def test_a_wrong_egress_is_named_by_its_own_rule_alone(rule_id: str, wrong: type[VirtualRoom] | str) -> None:
+    judgements = judged(wrong)
+    failed = {name: j.broken[0] for name, j in judgements.items() if j.verdict is Verdict.FAILED}
+    assert set(failed) == {rule_id}, failed
+    assert failed[rule_id].expected
+    assert failed[rule_id].actual
+
+
+@pytest.mark.parametrize("egress", [GOOD, replace(GOOD, extra_attributes=())], ids=["rpc", "socket"])
+def test_an_honest_egress_passes_every_rule(egress: LiveKitEgress) -> None:
+    verdicts = {name: judgement.verdict for name, judgement in judged("", egress).items()}
+    # Our egress sends no data packet, so nothing can be said of its size.
+    assert verdicts.pop("E-LIMIT") is Verdict.UNEXERCISED
+    assert set(verdicts.values()) == {Verdict.PASSED}
+
+
+def test_every_rule_has_a_miniature_and_only_documents_bind() -> None:
+    assert set(ROOM_MINIATURES) == set(ROOM_RULES)
+    for rule in ROOM_RULES.values():
+        assert rule.subject == "room"
+        assert rule.level.value in rule.sentence
+        assert rule.provenance is not Provenance.ASSUMED or rule.level is not Level.MUST
