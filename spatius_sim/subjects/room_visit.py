@@ -13,6 +13,7 @@ import numpy as np
 
 from spatius_sim import __version__
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
+from spatius_sim.net.kit_stalls import lag_marked
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.codec import encode
@@ -146,11 +147,12 @@ class RoomVisit:
         self._read_events = 0
         self._recorder.start(TraceHeader("room", "", 0, "two turns and an interrupt", __version__))
         try:
-            await self._visit(_SESSION, plan.egress)
-            if plan.refusing is not None:
-                self._recorder.emit(Lane.KIT, _REFUSED, Provoked(Provocation.ROOM_REFUSES))
-                async with self._session(_REFUSED) as session:
-                    await self._configure(_REFUSED, session, plan.refusing)
+            async with lag_marked(self._recorder):
+                await self._visit(_SESSION, plan.egress)
+                if plan.refusing is not None:
+                    self._recorder.emit(Lane.KIT, _REFUSED, Provoked(Provocation.ROOM_REFUSES))
+                    async with self._session(_REFUSED) as session:
+                        await self._configure(_REFUSED, session, plan.refusing)
         finally:
             trace = self._recorder.finish()
         return trace

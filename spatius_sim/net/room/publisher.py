@@ -46,6 +46,7 @@ MOST_WAITING = 256
 
 _ROOM_HZ = 48_000
 _MICROSECONDS = 1_000_000
+_LEAST_FRAME_US = 20_000
 _QUEUE_MS = 400
 
 Trouble = Callable[[str], None]
@@ -91,6 +92,7 @@ class LiveKitPublisher:
         self._tasks: list[asyncio.Task[None]] = []
         self._leaving = False
         self._clock_start = time.monotonic()
+        self._last_us = 0
 
     async def join(self) -> EgressFault | None:
         """Join the room, and publish both tracks. Return None, or why that is impossible."""
@@ -205,9 +207,16 @@ class LiveKitPublisher:
                 HEIGHT,
                 rtc.VideoCodec.H264 if self._container is Container.H264_SEI else rtc.VideoCodec.VP8,
                 kinds.ENCODED_FRAME_KEY if is_key else kinds.ENCODED_FRAME_DELTA,
-                int((time.monotonic() - self._clock_start) * _MICROSECONDS) + 1,
+                self._next_timestamp(),
             )
         )
+
+    def _next_timestamp(self) -> int:
+        """Return the time of the next frame in microseconds. WebRTC drops a frame of the same millisecond as
+        the frame before it, so late frames that come together are set apart."""
+        now = int((time.monotonic() - self._clock_start) * _MICROSECONDS)
+        self._last_us = max(now, self._last_us + _LEAST_FRAME_US)
+        return self._last_us
 
     async def _play_sound(self, pcm: bytes) -> None:
         """Send sound, at the rate of the room."""

@@ -187,16 +187,8 @@ def _numbers(packets: list[SeenPacket]) -> list[int]:
 
 
 def _heard_windows(sounds: list[tuple[int, int, SoundHeard]]) -> list[bool]:
-    """Return for each window of the sound whether it is loud. If nothing was heard for a while, that is
-    silence."""
-    windows: list[bool] = []
-    expected_ns = 0
-    for _, at_ns, heard in sounds:
-        if windows and at_ns - expected_ns > 2 * WINDOW_SECONDS * 1e9:
-            windows += [False, False]
-        windows += loud_windows(heard.pcm, heard.sample_rate)
-        expected_ns = at_ns + int(WINDOW_SECONDS * 1e9)
-    return windows
+    """Return for each window of the sound whether it is loud."""
+    return [loud for _, _, heard in sounds for loud in loud_windows(heard.pcm, heard.sample_rate)]
 
 
 def _first_loud_ns(sounds: list[tuple[int, int, SoundHeard]]) -> int | None:

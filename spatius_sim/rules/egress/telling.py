@@ -9,6 +9,9 @@ from spatius_sim.story.room_story import RoomSession, Spoken, loud_windows
 POSITION_SECONDS = 0.25
 """By how much a position may differ from the length of the speech (ASSUMED)."""
 
+LISTENING_SECONDS = 0.3
+"""Sound may reach a listener so much later than the news of its end: he buffers it (ASSUMED)."""
+
 INTERRUPT_SECONDS = 0.2
 
 
@@ -60,12 +63,15 @@ def _judge_playback(room: RoomSession, spoken: Spoken) -> Kept | Broken:
     if len(started) != 1 or len(finished) != 1:
         actual = f"{len(started)} times that it began, {len(finished)} times that it is over"
         return Broken("told once that it began, and once that it is over", actual, events)
-    last_sound = max(
-        (seq for seq, _, heard in room.sounds_of(spoken) if any(loud_windows(heard.pcm, heard.sample_rate))),
-        default=0,
-    )
+    loud = [
+        (at_ns, seq)
+        for seq, at_ns, heard in room.sounds_of(spoken)
+        if any(loud_windows(heard.pcm, heard.sample_rate))
+    ]
+    last_ns, last_sound = loud[-1] if loud else (0, spoken.first_seq)
     position = finished[0].position or 0.0
-    if finished[0].seq < max(started[0].seq, last_sound):
+    is_early = finished[0].at_ns < last_ns - int(LISTENING_SECONDS * 1e9)
+    if finished[0].seq < started[0].seq or is_early:
         return Broken("told after the last sound that it is over", "told before it", (*events, last_sound))
     if finished[0].interrupted or abs(position - spoken.seconds) > POSITION_SECONDS:
         actual = f"{position:.2f} s{', interrupted' * finished[0].interrupted}"

@@ -1,0 +1,175 @@
+"""Watches the video of a LiveKit room over aiortc: encoded frames, as the browser's adapter sees them.
+
+aiortc decodes what comes; here its decoder is never reached, because the frames are taken before it.
+"""
+
+import asyncio
+import json
+import queue
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+from unittest import mock
+from urllib.parse import urlencode
+
+import aiohttp
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.sdp import candidate_from_sdp
+from livekit.protocol import rtc as protocol
+
+from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.protocol.errors import UnreachableError
+
+JOIN_SECONDS = 10.0
+MOST_FRAME_BYTES = 1_048_576
+"""A larger frame is not looked at."""
+
+_PING_SECONDS = 5.0
+_PROTOCOL_VERSION = 15
+_DECODER_QUEUE = "_RTCRtpReceiver__decoder_queue"
+_TARGET_SUBSCRIBER = protocol.SignalTarget.SUBSCRIBER
+
+
+class _FrameTap:
+    """Stands in the place of the queue between aiortc's receiver and its decoder: it hands encoded frames
+    over, and lets the decoder wait for nothing."""
+
+    def __init__(self, on_frame: Callable[[bytes], None]) -> None:
+        self._on_frame = on_frame
+        self._ended = queue.SimpleQueue[None]()
+
+    def put(self, item: Any) -> None:
+        """Take a frame, or None at the end."""
+        if item is None:
+            self._ended.put(None)
+        elif len(item[1].data) <= MOST_FRAME_BYTES:
+            self._on_frame(item[1].data)
+
+    def get(self) -> Any:
+        """Wait for the end."""
+        return self._ended.get()
+
+
+class VideoViewer:
+    """Subscribes to the video of a room. `on_frame` is called with each encoded frame."""
+
+    def __init__(self, on_frame: Callable[[bytes], None]) -> None:
+        self._on_frame = on_frame
+        self._http: aiohttp.ClientSession | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._peer.on("track", self._track_came)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._offers: asyncio.Queue[str] = asyncio.Queue()
+        self._candidates: list[str] = []
+        self._connected = asyncio.Event()
+        self._peer.on("connectionstatechange", self._note_connection)
+        self._joined = asyncio.Event()
+
+    async def join(self, url: str, token: str) -> None:
+        """Join the room of this token. Raises UnreachableError, without the token in its text."""
+        query = urlencode(
+            {"access_token": token, "auto_subscribe": "1", "protocol": _PROTOCOL_VERSION, "sdk": "python"}
+        )
+        self._http = aiohttp.ClientSession()
+        try:
+            async with asyncio.timeout(JOIN_SECONDS):
+                self._socket = await self._http.ws_connect(f"{url.rstrip('/')}/rtc?{query}")
+                work = (self._listen(), self._negotiate(), self._ping())
+                self._tasks = [asyncio.create_task(one) for one in work]
+                await self._joined.wait()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            await self.leave()
+            raise UnreachableError(f"the viewer cannot join the room: {type(error).__name__}") from None
+
+    async def leave(self) -> None:
+        """Leave the room."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._peer.close()
+        if self._socket is not None:
+            await self._socket.close()
+        if self._http is not None:
+            await self._http.close()
+
+    def _track_came(self, track: Any) -> None:
+        """Take the frames of a video track before they are decoded; leave sound alone."""
+        if track.kind != "video":
+            return
+        for transceiver in self._peer.getTransceivers():
+            if transceiver.receiver.track is track:
+                # The receiver has no public door for encoded frames.
+                setattr(transceiver.receiver, _DECODER_QUEUE, _FrameTap(self._on_frame))
+
+    async def _listen(self) -> None:
+        """Answer what the room's server says, until the socket is closed."""
+        assert self._socket is not None
+        async for message in self._socket:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                response = protocol.SignalResponse()
+                with suppress(Exception):
+                    response.ParseFromString(message.data)
+                await self._answer(response)
+
+    async def _answer(self, response: Any) -> None:
+        """Do what one message asks for."""
+        match response.WhichOneof("message"):
+            case "join":
+                self._joined.set()
+            case "offer":
+                self._offers.put_nowait(response.offer.sdp)
+            case "trickle" if response.trickle.target == _TARGET_SUBSCRIBER:
+                self._candidates.append(response.trickle.candidateInit)
+                if self._peer.remoteDescription is not None:
+                    await self._add_candidates()
+
+    async def _negotiate(self) -> None:
+        """Answer the offers, one after the other. aiortc never starts to receive what is offered while it
+        still connects, so each offer waits until the one before is connected."""
+        while True:
+            await self._answer_offer(await self._offers.get())
+            await self._add_candidates()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(JOIN_SECONDS):
+                    await self._connected.wait()
+
+    def _note_connection(self) -> None:
+        """Note that the connection stands."""
+        if self._peer.connectionState == "connected":
+            self._connected.set()
+
+    async def _answer_offer(self, sdp: str) -> None:
+        """Accept what is offered. On this machine no other address than 127.0.0.1 is used."""
+        await self._peer.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        with mock.patch("aioice.ice.get_host_addresses", return_value=[LOOPBACK]):
+            await self._peer.setLocalDescription(await self._peer.createAnswer())
+        request = protocol.SignalRequest()
+        request.answer.type, request.answer.sdp = "answer", self._peer.localDescription.sdp
+        await self._send(request)
+
+    async def _add_candidates(self) -> None:
+        """Add the addresses of the server that have come."""
+        while self._candidates:
+            await self._add_candidate(self._candidates.pop(0))
+
+    async def _add_candidate(self, text: str) -> None:
+        """Add an address of the server; one that cannot be read is left out."""
+        with suppress(ValueError, KeyError, AssertionError, IndexError):
+            init = json.loads(text)
+            candidate = candidate_from_sdp(init["candidate"].split(":", 1)[1])
+            candidate.sdpMid, candidate.sdpMLineIndex = init.get("sdpMid"), init.get("sdpMLineIndex")
+            await self._peer.addIceCandidate(candidate)
+
+    async def _ping(self) -> None:
+        """Say now and then that we are alive."""
+        while True:
+            await asyncio.sleep(_PING_SECONDS)
+            request = protocol.SignalRequest()
+            request.ping = 1
+            await self._send(request)
+
+    async def _send(self, request: Any) -> None:
+        """Send one message."""
+        if self._socket is not None and not self._socket.closed:
+            await self._socket.send_bytes(request.SerializeToString())
