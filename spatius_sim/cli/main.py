@@ -12,6 +12,7 @@ from spatius_sim.cli.demo import demo
 from spatius_sim.cli.doctor import doctor
 from spatius_sim.cli.init import init
 from spatius_sim.cli.report import report
+from spatius_sim.cli.room import verify_room
 from spatius_sim.cli.schema import examples, schema
 from spatius_sim.cli.serve import scenarios, serve
 from spatius_sim.cli.tape import TAPE_COMMANDS
@@ -61,15 +62,21 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("subject", type=click.Choice(["relay", "server", "client"]), required=False)
+@click.argument("subject", type=click.Choice(["relay", "server", "client", "room"]), required=False)
 def rules(subject: str | None) -> None:
     """The catalogue: every rule with its sentence and its source."""
     from rich.console import Console
 
     from spatius_sim.reporting.formats.text_report import print_catalogue
     from spatius_sim.rules.catalogue import RULES, rules_for
+    from spatius_sim.rules.room_catalogue import ROOM_RULES
 
-    print_catalogue(Console(), list(rules_for(subject) if subject else RULES.values()))
+    every_rule = RULES | ROOM_RULES
+    if subject == "room":
+        shown = list(ROOM_RULES.values())
+    else:
+        shown = list(rules_for(subject) if subject else every_rule.values())
+    print_catalogue(Console(), shown, len(every_rule))
 
 
 for _command in (
@@ -84,6 +91,7 @@ for _command in (
     schema,
     examples,
     report,
+    verify_room,
     wire,
 ):
     cli.add_command(_command)

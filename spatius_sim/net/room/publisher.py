@@ -93,6 +93,7 @@ class LiveKitPublisher:
         self._leaving = False
         self._clock_start = time.monotonic()
         self._last_us = 0
+        self._told_of_refusal = False
 
     async def join(self) -> EgressFault | None:
         """Join the room, and publish both tracks. Return None, or why that is impossible."""
@@ -200,7 +201,7 @@ class LiveKitPublisher:
         frame = put_packet(self._container, self._frames[self._next_frame], packet)
         self._next_frame = (self._next_frame + 1) % len(self._frames)
         kinds = rtc.EncodedFrameType
-        self._video.capture_frame(
+        accepted = self._video.capture_frame(
             rtc.EncodedVideoFrame(
                 frame,
                 WIDTH,
@@ -210,6 +211,9 @@ class LiveKitPublisher:
                 self._next_timestamp(),
             )
         )
+        if not accepted and not self._told_of_refusal:
+            self._told_of_refusal = True
+            self._on_trouble("WebRTC did not take a frame of video: motion is missing in the room")
 
     def _next_timestamp(self) -> int:
         """Return the time of the next frame in microseconds. WebRTC drops a frame of the same millisecond as

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, claim
-from spatius_sim.rules.catalogue import RULES, find_rule
+from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Rule
 
@@ -110,8 +110,8 @@ def _group_rows(summary: Summary) -> Iterator[tuple[str, RuleOutcome]]:
             yield f"{outcome.rule_id} and {others} more" if others else outcome.rule_id, outcome
 
 
-def print_catalogue(console: Console, rules: list[Rule]) -> None:
-    """Print the rules as a table."""
+def print_catalogue(console: Console, rules: list[Rule], count: int) -> None:
+    """Print the rules as a table; `count` is how many there are in all."""
     table = Table(box=None, padding=(0, 2, 1, 0))
     for heading in ("rule", "level", "sentence", "source"):
         table.add_column(heading, no_wrap=heading in ("rule", "level"))
@@ -119,7 +119,7 @@ def print_catalogue(console: Console, rules: list[Rule]) -> None:
         source = f"{rule.source} ({rule.provenance})"
         table.add_row(rule.id, str(rule.level), rule.sentence, source)
     console.print(table)
-    console.print(f"{len(rules)} of {len(RULES)} rules. Tags such as seed:002 name the document.")
+    console.print(f"{len(rules)} of {count} rules. Tags such as seed:002 name the document.")
 
 
 def _explain(outcome: RuleOutcome) -> str:
