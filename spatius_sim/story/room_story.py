@@ -60,6 +60,11 @@ class SeenPacket:
     packet: RoomPacket | None
     fault: str = ""
 
+    @property
+    def message(self) -> bytes:
+        """The protobuf in the packet, b"" if it could not be read."""
+        return self.packet.message if self.packet is not None else b""
+
 
 @dataclass(slots=True)
 class Told:

@@ -9,6 +9,8 @@ from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 
 from spatius_sim.model.scenario.meaningful_ids import UNAUTHORIZED_ROOM, UNAVAILABLE_ROOM, first_word
+from spatius_sim.protocol.agora_token import read_agora_token
+from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.messages import AgoraEgress, ConfigureSession, EgressType, LiveKitEgress
 
 # The codes of a ServerError; they are gRPC's status codes.
@@ -92,6 +94,17 @@ def _read_agora(agora: AgoraEgress) -> Room | EgressFault:
     """Return the room of an Agora configuration, or why the configuration is refused."""
     if not agora.channel_name:
         return _refuse_invalid("agora_egress.channel_name is required")
+    if agora.token.startswith(("006", "007")):
+        # Any other token is let in: nobody else could read it, and the cloud is not here.
+        try:
+            right_channel, right_uid = read_agora_token(agora.token).is_for(
+                agora.channel_name, str(agora.uid)
+            )
+        except RemoteProtocolError as error:
+            return EgressFault(UNAUTHENTICATED, f"unauthorized: {error}")
+        if not (right_channel and right_uid):
+            what = "uid" if right_channel else "channel"
+            return EgressFault(UNAUTHENTICATED, f"unauthorized: the Agora token is for another {what}")
     return _check_access(Room(agora.channel_name, agora.publisher_id or str(agora.uid)))
 
 

@@ -133,11 +133,9 @@ def verbatim(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
         if not spoken.motion:
             continue
         made = np.concatenate([response.keyframes for response in spoken.motion])
-        for seen in room.conversation_of(spoken):
-            if seen.packet is None or seen.packet.frame_seq is None:
-                continue
-            number = seen.packet.frame_seq
-            if not _is_keyframe(seen.packet.message, made[number : number + 1]):
+        for number, seen in enumerate(room.conversation_of(spoken)):
+            # E-ORDER holds, so the place of a packet is its frameSeq.
+            if not _is_keyframe(seen.message, made[number : number + 1]):
                 yield Broken(f"keyframe {number} as it was made", "another one", (seen.seq,))
                 break
         else:

@@ -19,6 +19,7 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     UnknownMessage,
 )
+from spatius_sim.tests.protocol.test_agora_token import ALL, token_006, token_007
 
 
 def jwt(*parts: object) -> str:
@@ -132,3 +133,18 @@ def test_rooms_and_requests_are_bounded() -> None:
         rooms.publish(f"room-{MOST_ROOMS}", f"r-{number}", AudioInput("r"))
     assert len(rooms.by_name) == MOST_ROOMS
     assert len(rooms.by_name[f"room-{MOST_ROOMS}"].requests) == MOST_REQUESTS
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [
+        (token_007(ALL), None),
+        (token_006(ALL, channel="another"), 16),
+        (token_006(ALL, uid="8"), 16),
+        ("007 junk", 16),
+    ],
+)
+def test_an_agora_token_is_for_its_channel_and_its_uid(token: str, code: int | None) -> None:
+    found = read_egress(agora(token=token))
+    assert (found.code if isinstance(found, EgressFault) else None) == code
+    assert token not in str(found)
