@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 @click.command("verify-room")
 @click.option(
     "--server",
-    required=True,
+    default="",
     metavar="URL",
     help="A mock Motion Server, or console=URL,ingress=URL with credentials in SPATIUS_... variables.",
+)
+@click.option(
+    "--agent-cmd",
+    default="",
+    metavar="COMMAND",
+    help="Instead: an agent that ends by itself; judged together with our server.",
 )
 @click.option("--livekit-url", envvar="LIVEKIT_URL", default="", help="The LiveKit server. [LIVEKIT_URL]")
 @click.option("--livekit-key", envvar="LIVEKIT_API_KEY", default="", help="Its API key. [LIVEKIT_API_KEY]")
@@ -31,21 +37,31 @@ if TYPE_CHECKING:
     show_default=True,
     help="How motion travels in the video.",
 )
-def verify_room(server: str, livekit_url: str, livekit_key: str, livekit_secret: str, container: str) -> None:
+def verify_room(
+    server: str, agent_cmd: str, livekit_url: str, livekit_key: str, livekit_secret: str, container: str
+) -> None:
     """Judge the egress of a Motion Server in a real LiveKit room, by the E rules.
 
     The kit is the agent and two viewers: it speaks twice, interrupts once, watches and leaves. `serve
-    --livekit` is such a server.
+    --livekit` is such a server. With --agent-cmd an agent speaks instead: it finds the variables SPATIUS_...
+    and LIVEKIT_..., with its room in LIVEKIT_ROOM.
     """
-    from spatius_sim.engine.room_run import LiveKitPlace, exit_code_of, judge_room
+    from spatius_sim.engine.agent_run import OF_AGENTS, judge_agent
+    from spatius_sim.engine.room_run import UNSEEN_RULES, LiveKitPlace, exit_code_of, judge_room
     from spatius_sim.engine.settings import Settings
+    from spatius_sim.protocol.errors import UsageError
     from spatius_sim.protocol.video_container import Container
 
     place = LiveKitPlace(livekit_url, livekit_key, livekit_secret, Container(container))
-    settings = Settings(server=server, environment=os.environ, traces=Path())
-    judgements = asyncio.run(judge_room(settings.place(), place))
+    if bool(server) == bool(agent_cmd):
+        raise UsageError("name one: --server, or --agent-cmd")
+    if agent_cmd:
+        judgements = asyncio.run(judge_agent(agent_cmd, place))
+    else:
+        settings = Settings(server=server, environment=os.environ, traces=Path())
+        judgements = asyncio.run(judge_room(settings.place(), place))
     _print(judgements)
-    sys.exit(exit_code_of(judgements))
+    sys.exit(exit_code_of(judgements, may_stay_open=OF_AGENTS if agent_cmd else UNSEEN_RULES))
 
 
 def _print(judgements: "dict[str, Judgement]") -> None:

@@ -81,7 +81,7 @@ class Told:
 
 
 @dataclass(slots=True)
-class Spoken:
+class RoomSpeech:
     """One request: its speech, and the motion that Motion Server made of it, if the kit could see it."""
 
     req_id: str
@@ -119,7 +119,7 @@ class RoomSession:
     packets: list[SeenPacket] = field(default_factory=list)
     sounds: list[tuple[int, int, SoundHeard]] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
-    spoken: list[Spoken] = field(default_factory=list)
+    spoken: list[RoomSpeech] = field(default_factory=list)
     closed: Event | None = None
     left: Event | None = None
     leave_waited: bool = False
@@ -132,7 +132,7 @@ class RoomSession:
         return self.answer is not None and isinstance(_value_of(self.answer), ConfirmSession)
 
     @property
-    def complete(self) -> list[Spoken]:
+    def complete(self) -> list[RoomSpeech]:
         """The requests that were spoken to their end and waited for."""
         return [one for one in self.spoken if one.interrupted is None and one.waited_seq is not None]
 
@@ -153,7 +153,7 @@ class RoomSession:
             highest = max(highest, number)
         return found
 
-    def conversation_of(self, spoken: Spoken) -> list[SeenPacket]:
+    def conversation_of(self, spoken: RoomSpeech) -> list[SeenPacket]:
         """Return the keyframe packets of a request: those of the conversation that began after its first
         audio and before the next request's."""
         later = [one.first_seq for one in self.spoken if one.first_seq > spoken.first_seq]
@@ -163,13 +163,13 @@ class RoomSession:
                 return packets
         return []
 
-    def told_of(self, spoken: Spoken) -> list[Told]:
+    def told_of(self, spoken: RoomSpeech) -> list[Told]:
         """Return what the agent was told between this request's first audio and the next request's."""
         later = [one.first_seq for one in self.spoken if one.first_seq > spoken.first_seq]
         end = min(later, default=2**62)
         return [told for told in self.told if spoken.first_seq < told.seq < end]
 
-    def sounds_of(self, spoken: Spoken) -> list[tuple[int, int, SoundHeard]]:
+    def sounds_of(self, spoken: RoomSpeech) -> list[tuple[int, int, SoundHeard]]:
         """Return the sound between this request's first audio and the next request's."""
         later = [one.first_seq for one in self.spoken if one.first_seq > spoken.first_seq]
         end = min(later, default=2**62)
@@ -226,7 +226,7 @@ def _note_message(session: RoomSession, event: Event, value: object, *, upward: 
         case AudioInput(req_id, audio) if upward:
             spoken = _find_spoken(session, req_id)
             if spoken is None:
-                spoken = Spoken(req_id, event.seq, session.configured.sample_rate)
+                spoken = RoomSpeech(req_id, event.seq, session.configured.sample_rate)
                 session.spoken.append(spoken)
             spoken.pcm += audio
         case Interrupt(req_id) if upward:
@@ -246,8 +246,10 @@ def _note_message(session: RoomSession, event: Event, value: object, *, upward: 
 def _note_room(session: RoomSession, event: Event) -> None:
     """Note what happened in the room of a session."""
     match event.what:
-        case Joined():
-            session.joined = session.joined or event
+        case Joined(attributes=attributes):
+            # Our own server and a viewer may both have seen it; only the viewer saw attributes.
+            if session.joined is None or attributes:
+                session.joined = event
         case TrackSeen():
             session.tracks.append((event.seq, event.what))
         case PacketSeen(_, raw):
@@ -302,7 +304,7 @@ def _read_told(event: Event, method: str, payload: str) -> Iterator[Told]:
             yield Told(event.seq, event.at_ns, 0.0, fault=f"{type(error).__name__}: {payload[:80]!r}")
 
 
-def _find_spoken(session: RoomSession, req_id: str) -> Spoken | None:
+def _find_spoken(session: RoomSession, req_id: str) -> RoomSpeech | None:
     """Return the request of this id; None if it is unknown."""
     return next((one for one in session.spoken if one.req_id == req_id), None)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -46,10 +46,19 @@ MOST_PAYLOAD = 1_000
 
 
 class LiveRoomWatch:
-    """Watches the rooms of one LiveKit server, with tokens made from `key` and `secret`."""
+    """Watches the rooms of one LiveKit server, with tokens made from `key` and `secret`. `publisher` returns
+    whom to watch; None: everybody but us."""
 
-    def __init__(self, sink: Sink, key: str, secret: str, container: Container = Container.H264_SEI) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        key: str,
+        secret: str,
+        container: Container = Container.H264_SEI,
+        publisher: Callable[[], str] | None = None,
+    ) -> None:
         hide_tokens_in_log()
+        self._publisher = publisher
         self._sink, self._key, self._secret, self._container = sink, key, secret, container
         self._name, self._room_name, self._url = "", "", ""
         self._late: VideoViewer | None = None
@@ -98,6 +107,10 @@ class LiveRoomWatch:
         self._emit(ViewerJoined(LATE_VIEWER))
         await self._late.join(self._url, self._token(LATE_VIEWER))
 
+    def _is_watched(self, identity: str) -> bool:
+        """Whether this participant is the one to watch."""
+        return identity not in _OURS if self._publisher is None else identity == self._publisher()
+
     def _listen_to(self, agent: rtc.Room) -> None:
         """Record participants, tracks and sound."""
         agent.on("participant_connected", lambda who: self._start(self._note_joined(who)))
@@ -107,25 +120,25 @@ class LiveRoomWatch:
 
     async def _note_joined(self, who: Any) -> None:
         """Record that somebody joined, dated back to when he came."""
-        if who.identity in _OURS:
-            return
         await asyncio.sleep(_ATTRIBUTES_SECONDS)
+        if not self._is_watched(who.identity):
+            return
         lines = "\n".join(f"{key}={value}" for key, value in who.attributes.items())
         self._emit(Joined(self._room_name, who.identity, lines))
 
     def _note_left(self, who: Any) -> None:
         """Record that somebody left."""
-        if who.identity not in _OURS:
+        if self._is_watched(who.identity):
             self._emit(LeftRoom(self._room_name, who.identity))
 
     def _note_track(self, publication: Any, who: Any) -> None:
         """Record a track."""
-        if who.identity not in _OURS:
+        if self._is_watched(who.identity):
             self._emit(TrackSeen(who.identity, _KINDS.get(publication.source, TrackKind.OTHER)))
 
     def _note_sound(self, track: Any, publication: Any, who: Any) -> None:
         """Listen to a track of sound."""
-        if who.identity not in _OURS and track.kind == rtc.TrackKind.KIND_AUDIO:
+        if self._is_watched(who.identity) and track.kind == rtc.TrackKind.KIND_AUDIO:
             self._start(self._hear(track, who.identity))
 
     async def _hear(self, track: Any, identity: str) -> None:

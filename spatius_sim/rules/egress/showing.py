@@ -15,8 +15,8 @@ from spatius_sim.rules.rule import Level, Provenance, rule
 from spatius_sim.story.room_story import (
     WINDOW_SECONDS,
     RoomSession,
+    RoomSpeech,
     SeenPacket,
-    Spoken,
     count_marks,
     loud_windows,
 )
@@ -172,7 +172,7 @@ def sync(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
             yield Broken("keyframes within 80 ms of their sound", actual, (packets[0].seq,))
 
 
-def _complete(rooms: list[RoomSession]) -> Iterator[tuple[RoomSession, Spoken]]:
+def _complete(rooms: list[RoomSession]) -> Iterator[tuple[RoomSession, RoomSpeech]]:
     """Yield the complete requests of the sessions whose publisher is in its room."""
     for room in rooms:
         if room.joined is not None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Level, Provenance, rule
-from spatius_sim.story.room_story import RoomSession, Spoken, loud_windows
+from spatius_sim.story.room_story import RoomSession, RoomSpeech, loud_windows
 
 POSITION_SECONDS = 0.25
 """By how much a position may differ from the length of the speech (ASSUMED)."""
@@ -51,7 +51,7 @@ def interrupt(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
             yield _judge_interrupt(room, spoken)
 
 
-def _judge_playback(room: RoomSession, spoken: Spoken) -> Kept | Broken:
+def _judge_playback(room: RoomSession, spoken: RoomSpeech) -> Kept | Broken:
     """Judge what was told of one complete request."""
     told = room.told_of(spoken)
     faults = [one for one in told if one.fault]
@@ -79,7 +79,7 @@ def _judge_playback(room: RoomSession, spoken: Spoken) -> Kept | Broken:
     return Kept()
 
 
-def _judge_interrupt(room: RoomSession, spoken: Spoken) -> Kept | Broken:
+def _judge_interrupt(room: RoomSession, spoken: RoomSpeech) -> Kept | Broken:
     """Judge what came after one interrupt."""
     assert spoken.interrupted is not None
     seq = spoken.interrupted.seq

@@ -1,13 +1,17 @@
 """Our egress, judged in a real room over aiortc: what is broken there is named, and nothing else."""
 
+import shlex
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from spatius_sim.engine.agent_run import judge_agent
 from spatius_sim.engine.room_run import LiveKitPlace, judge_room
 from spatius_sim.mock_server.server import MotionServer
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
-from spatius_sim.protocol.errors import UnreachableError
+from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.protocol.video_container import Container
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.server import ServerAddress
@@ -52,3 +56,37 @@ async def test_a_room_that_lets_nobody_in_is_told_without_a_token(livekit: LiveK
     with pytest.raises(UnreachableError, match="viewer cannot join") as refused:
         await VideoViewer(lambda frame: None).join(livekit.url, token)
     assert token not in str(refused.value)
+
+
+async def test_the_example_agent_passes_with_our_server(livekit: LiveKitServer) -> None:
+    pytest.importorskip("aiortc", reason="aiortc is not installed")
+    pytest.importorskip("livekit.plugins.spatius", reason="livekit-plugins-spatius is not installed")
+    example = Path(__file__).parents[4] / "conformance" / "examples" / "livekit_agent" / "agent.py"
+    place = LiveKitPlace(livekit.url, KEY, SECRET)
+    judgements = await judge_agent(shlex.join([sys.executable, str(example)]), place)
+    failed = [name for name, found in judgements.items() if found.verdict is Verdict.FAILED]
+    assert failed == []
+    for rule_id in ("E-JOIN", "E-LEAVE", "E-TRACKS"):
+        assert judgements[rule_id].verdict is Verdict.PASSED
+    # On a loaded machine it may not be sure.
+    assert judgements["E-PLAYBACK"].verdict in (Verdict.PASSED, Verdict.INCONCLUSIVE)
+
+
+@pytest.mark.parametrize(
+    ("command", "error", "text"),
+    [
+        ("no-such-program-here", UsageError, "cannot be started"),
+        ("'unclosed", UsageError, "cannot be started"),
+        (
+            shlex.join([sys.executable, "-c", "raise SystemExit(3)"]),
+            UnreachableError,
+            "ended with the code 3",
+        ),
+    ],
+)
+async def test_an_agent_that_never_speaks_is_told(
+    livekit: LiveKitServer, command: str, error: type[Exception], text: str
+) -> None:
+    pytest.importorskip("aiortc", reason="aiortc is not installed")
+    with pytest.raises(error, match=text):
+        await judge_agent(command, LiveKitPlace(livekit.url, KEY, SECRET))

@@ -25,7 +25,7 @@ GOOD = LiveKitEgress(
     api_token=TOKEN,
     room_name="room",
     publisher_id="avatar",
-    extra_attributes=(("livekit_agent_identity", "agent"),),
+    extra_attributes=(("lk.publish_on_behalf", "agent"), ("livekit_agent_identity", "agent")),
 )
 BAD = replace(GOOD, room_name="unauthorized-1")
 _LONGEST_SECONDS = 600.0
