@@ -27,6 +27,7 @@ from spatius_sim.trace.events import (
     Value,
 )
 from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.room_events import PacketSeen
 from spatius_sim.trace.speech_mark import speech_mark, stand_in
 from spatius_sim.wires.events import Audio, Motion, Note, NotUnderstood, Say, Speak, Unclear
 from spatius_sim.wires.wire import Wire
@@ -64,6 +65,9 @@ class Cleaner:
             self._names.learn("app", what.app_id)
             self._names.learn("avatar", what.avatar_id)
         values = {field.name: getattr(what, field.name) for field in fields(what)}
+        if isinstance(what, PacketSeen):
+            # Motion of a room is no speech.
+            return values | {"raw": Content(False, (TapedPiece(what.raw),))}
         return {
             name: Content(False, (self._speech_piece(value),))
             if isinstance(value, bytes)

@@ -20,6 +20,7 @@ from spatius_sim.trace.events import (
     EventKind,
     Lane,
     Opened,
+    Published,
     Received,
     Sent,
     Trace,
@@ -27,7 +28,7 @@ from spatius_sim.trace.events import (
     Undecodable,
     Value,
 )
-from spatius_sim.trace.reading import read_parts
+from spatius_sim.trace.reading import read_parts, read_upstream
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import NotUnderstood, Unclear
 
@@ -161,6 +162,8 @@ def event_of(taped: TapedEvent, spoken_wire: Wire | None) -> tuple[EventKind, in
         values["value"] = value
         if isinstance(value, MotionResponse):
             size += value.keyframes.nbytes
+    if kind is Published:
+        values["value"] = read_upstream(values["raw"])
     content: EventKind = kind(**values)
     return content, size
 
