@@ -134,3 +134,13 @@ def leave_output() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page. Raises UsageError if that fails."""
+    from spatius_sim.protocol.errors import UsageError
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error

@@ -13,6 +13,7 @@ from spatius_sim.tape.clean_events import Cleaner
 from spatius_sim.tape.contents import Content, TapedEvent, TapedRun, TapeHeader
 from spatius_sim.tape.name_references import Names
 from spatius_sim.tape.reader import TapeReader, open_tape
+from spatius_sim.tape.sections import TapeError
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import (
     Closed,
@@ -109,6 +110,26 @@ def read_traces(path: Path) -> Iterator[Trace]:
         reader.check_counts()
     if run is not None:
         yield run.trace()
+
+
+def read_whole_parts(path: Path) -> tuple[list[Trace], list[str]]:
+    """Return the runs of a tape as far as they are whole, and a line for each piece of damage. Raises
+    UsageError if the file is no tape, or if a run has more than MOST_BYTES."""
+    traces: list[Trace] = []
+    damage: list[str] = []
+    with open_tape(path) as file:
+        reader = TapeReader(file, str(path))
+        run: _OpenRun | None = None
+        for record in reader.whole_records():
+            if isinstance(record, TapeError):
+                damage.append(str(record))
+            elif isinstance(record, TapedRun):
+                traces += [run.trace()] if run is not None else []
+                run = _OpenRun(path, record, reader.header.has_speech)
+            elif run is not None:
+                run.add(record)
+    traces += [run.trace()] if run is not None else []
+    return traces, damage
 
 
 class _OpenRun:

@@ -65,7 +65,7 @@ def timeline_of(trace: Trace, guilty: Collection[int]) -> Timeline | None:
         lanes: list[str] = [KIT, CLIENT]
         steps, clock = list(_make_call_steps(trace)), "of the client's clock"
     else:
-        lanes = _list_lanes(trace)
+        lanes = list_lanes(trace)
         steps, clock = list(_make_steps(trace, lanes)), "since the run began"
     if not steps:
         return None
@@ -76,7 +76,7 @@ def timeline_of(trace: Trace, guilty: Collection[int]) -> Timeline | None:
     return Timeline(tuple(lanes), chosen, tuple(_make_curves(steps)), len(marks) - len(chosen), clock)
 
 
-def _list_lanes(trace: Trace) -> list[str]:
+def list_lanes(trace: Trace) -> list[str]:
     """Return the names of the lanes, from the client to Motion Server."""
     client_of_server = KIT if trace.header.subject == "server" else RELAY
     clients = sorted({event.connection for event in trace.on_lane(Lane.DOWNSTREAM)})
@@ -89,11 +89,11 @@ def _make_steps(trace: Trace, lanes: Sequence[str]) -> Iterator[_Step]:
     client_of_server = KIT if KIT in lanes else RELAY
     rates: dict[str, int] = {}
     for event in trace.events:
-        _learn_rate(event, rates)
+        learn_rate(event, rates)
         words = words_for(event)
         if words is None:
             continue
-        client_side, server_side = _lanes_of(event, lanes, client_of_server)
+        client_side, server_side = lanes_of(event, lanes, client_of_server)
         source, target = (server_side, client_side) if words.upward is False else (client_side, server_side)
         target = "" if words.upward is None else target
         at = (event.at_ns - trace.events[0].at_ns) / 1e9
@@ -102,7 +102,7 @@ def _make_steps(trace: Trace, lanes: Sequence[str]) -> Iterator[_Step]:
         yield _Step(at, event.seq, source, target, media_lane, words, rate)
 
 
-def _lanes_of(event: Event, lanes: Sequence[str], client_of_server: str) -> tuple[str, str]:
+def lanes_of(event: Event, lanes: Sequence[str], client_of_server: str) -> tuple[str, str]:
     """Return the two lanes of an event; the lane nearer to the client comes first. The second lane is "" for
     an event on one lane."""
     match event.lane:
@@ -116,7 +116,7 @@ def _lanes_of(event: Event, lanes: Sequence[str], client_of_server: str) -> tupl
     return client_of_server, SERVER
 
 
-def _learn_rate(event: Event, rates: dict[str, int]) -> None:
+def learn_rate(event: Event, rates: dict[str, int]) -> None:
     """Write into `rates` the sample rate of a connection, if this event says it."""
     match event.what:
         case TurnStarted(sample_rate=rate) if rate > 0:

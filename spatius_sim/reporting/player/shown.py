@@ -1,0 +1,274 @@
+"""Plays what a client was sent, and says what its face shows at each moment, and why it shows nothing."""
+
+from bisect import bisect_right
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatius_sim.model.client.decoder import ClientDecoder
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
+from spatius_sim.reporting.player.curves import Payloads
+from spatius_sim.trace.decoder_events import (
+    AudioOnlyEntered,
+    ConversationStarted,
+    MotionDiscarded,
+    MotionTaken,
+    PlaybackState,
+    StarvationMode,
+)
+from spatius_sim.wires.testee import HIGHEST_RATE
+
+_MS_NS = 1_000_000
+_FRAME_NS = 1_000_000_000 // KEYFRAMES_PER_SECOND
+_ROUNDING = 1e-6
+_LOUDEST = 32768
+_FULL = 255
+_USUAL_RATE = 16000
+LONGEST_PLAYBACK_SECONDS = 600
+"""How long a client plays on after the last event of a run. What comes later is not drawn."""
+
+IDLE, MOVING, STARVED, AUDIO_ONLY, PAUSED, STALLED = range(6)
+
+
+def levels_of(pcm: bytes, sample_rate: int) -> bytes:
+    """Return the loudness of each 40 ms of audio (mono s16le), a byte each."""
+    samples = np.frombuffer(pcm, "<i2", len(pcm) // BYTES_PER_SAMPLE).astype(np.float32)
+    window = max(1, sample_rate // KEYFRAMES_PER_SECOND)
+    if not len(samples):
+        return b""
+    starts = np.arange(0, len(samples), window)
+    peaks = np.maximum.reduceat(np.abs(samples), starts) / _LOUDEST
+    levels: NDArray[np.uint8] = np.minimum(_FULL, np.sqrt(peaks) * _FULL).astype(np.uint8)
+    return levels.tobytes()
+
+
+@dataclass(slots=True)
+class Conversation:
+    """What a client holds of one conversation: its audio at `rate` Hz, when it began, and its payloads."""
+
+    start_ms: int
+    rate: int
+    pcm: bytearray = field(default_factory=bytearray)
+    first_keyframes: list[int] = field(default_factory=list)
+    payloads: list[int] = field(default_factory=list)
+    keyframes: int = 0
+    cause: str = ""
+
+
+class ClientTrack:
+    """What one client shows. `at`, `keyframe`, `status`, `cause`, `buffered` and `heard` are columns: from
+    `at` (milliseconds) on the face shows this keyframe (-1: none), with this status, for this cause (an index
+    in `causes`), with so many milliseconds of motion in the buffer, and this window of 40 ms is heard."""
+
+    def __init__(self, name: str, rate: int, payloads: Payloads) -> None:
+        self.name, self._payloads = name, payloads
+        self.at: list[int] = []
+        self.keyframe: list[int] = []
+        self.status: list[int] = []
+        self.cause: list[int] = []
+        self.buffered: list[int] = []
+        self.heard: list[int] = []
+        self.causes: list[str] = [""]
+        self.conversations: list[Conversation] = []
+        self.discards: Counter[str] = Counter()
+        self._by_id: dict[str, Conversation] = {}
+        self._now_ns = 0
+        self._made = 0
+        self.passed_on = 0
+        """How many payloads the relay has passed on in this conversation."""
+        self.sent = 0
+        """How many payloads Motion Server has sent in this conversation."""
+        self.reset(rate)
+
+    def reset(self, rate: int, mode: str = "") -> None:
+        """Begin with a new decoder, for audio at `rate` Hz."""
+        known = mode in set(StarvationMode)
+        self._rate = rate if 0 < rate <= HIGHEST_RATE else _USUAL_RATE
+        self._decoder = ClientDecoder(
+            self._rate,
+            self._make_id,
+            self._now_ns,
+            StarvationMode(mode) if known else StarvationMode.AUDIO_INDEPENDENT,
+        )
+
+    def _make_id(self) -> str:
+        """Return a new id of a conversation."""
+        self._made += 1
+        return f"conversation-{self._made}"
+
+    def advance(self, to_ns: int) -> None:
+        """Play until `to_ns` nanoseconds, frame by frame while anything is played. A client that only waits
+        is asked once, however long it waits."""
+        while self._now_ns + _FRAME_NS < to_ns and self._plays():
+            self._step(self._now_ns + _FRAME_NS)
+        self._step(max(to_ns, self._now_ns))
+
+    def play_out(self) -> int:
+        """Play what is left, and return when it ended, in nanoseconds."""
+        last_ns = self._now_ns + LONGEST_PLAYBACK_SECONDS * 1_000_000_000
+        held = self._held_audio()
+        end_ns = min(last_ns, self._now_ns + held + _FRAME_NS)
+        if held:
+            self.advance(end_ns)
+        return self._now_ns
+
+    def hear(self, pcm: bytes, end: bool) -> str:
+        """Give the decoder audio, and return the id of its conversation."""
+        conversation_id = self._decoder.yield_audio_data(pcm, end)
+        self._take_events()
+        conversation = self._by_id.get(conversation_id)
+        if conversation is not None:
+            conversation.pcm += pcm
+        self._write()
+        return conversation_id
+
+    def see(self, frames: tuple[bytes, ...] | None, conversation_id: str) -> list[str]:
+        """Give the decoder motion; return what it did with each payload, in words."""
+        self.passed_on += len(frames or ())
+        self._decoder.yield_frames_data(frames, conversation_id)
+        words = self._take_events(frames or ())
+        self._write()
+        return words
+
+    def current_id(self) -> str:
+        """Return the id of the conversation that is played, "" if there is none."""
+        return self._decoder.get_current_conversation_id() or ""
+
+    def fall_silent(self, why: str) -> list[str]:
+        """Do what a client does if its relay says that motion failed: audio-only."""
+        current = self._by_id.get(self.current_id())
+        if current is None:
+            return []
+        current.cause = why
+        return self.see((), self.current_id())
+
+    def control(self, do: str) -> None:
+        """Interrupt, pause or resume the decoder."""
+        {"interrupt": self._decoder.interrupt, "pause": self._decoder.pause, "resume": self._decoder.resume}[
+            do
+        ]()
+        self._take_events()
+        self._write()
+
+    def blame(self, cause: str) -> None:
+        """Keep why motion may be missing from now on in this conversation."""
+        current = self._by_id.get(self.current_id())
+        if current is not None:
+            current.cause = cause
+
+    def _plays(self) -> bool:
+        """Whether the decoder has audio to play, and plays it."""
+        playing = self._decoder.state is PlaybackState.PLAYING
+        return playing and not self._decoder.stalled and self._held_audio() > 0
+
+    def _held_audio(self) -> int:
+        """Return how many nanoseconds of audio are not played yet."""
+        current = self._by_id.get(self.current_id())
+        if current is None:
+            return 0
+        seconds = len(current.pcm) / BYTES_PER_SAMPLE / self._rate - self._decoder.played_seconds
+        return int(max(0.0, seconds) * 1e9)
+
+    def _step(self, to_ns: int) -> None:
+        """Move the decoder's clock, and write what is shown then."""
+        self._now_ns = to_ns
+        self._decoder.advance(to_ns)
+        self._take_events()
+        self._write()
+
+    def _take_events(self, frames: tuple[bytes, ...] = ()) -> list[str]:
+        """Read what the decoder did, and return in words what it did with these payloads."""
+        words: list[str] = []
+        place = 0
+        for event in self._decoder.take_events():
+            match event:
+                case ConversationStarted(conversation_id):
+                    self._begin(conversation_id)
+                case MotionTaken(conversation_id, keyframes):
+                    self._keep(self._by_id[conversation_id], frames[place], keyframes)
+                    words.append(f"taken: {keyframes} keyframes")
+                    place += 1
+                case MotionDiscarded(reason=reason):
+                    self.discards[str(reason)] += 1
+                    self.blame(f"the client discarded motion: {reason}")
+                    words.append(f"discarded: {reason}")
+                    place += 1
+                case AudioOnlyEntered():
+                    words.append("audio-only from here on")
+        return words
+
+    def _begin(self, conversation_id: str) -> None:
+        """Keep a new conversation."""
+        conversation = Conversation(self._now_ns // _MS_NS, self._rate)
+        self._by_id[conversation_id] = conversation
+        self.conversations.append(conversation)
+        self.passed_on = self.sent = 0
+
+    def _keep(self, conversation: Conversation, raw: bytes, keyframes: int) -> None:
+        """Keep a payload that the decoder took."""
+        conversation.first_keyframes.append(conversation.keyframes)
+        conversation.payloads.append(self._payloads.known(raw))
+        conversation.keyframes += keyframes
+        conversation.cause = ""
+
+    def _write(self) -> None:
+        """Write a row of the columns, if anything is different from the last row."""
+        conversation = self._by_id.get(self.current_id())
+        status, keyframe, buffered, heard = IDLE, -1, 0, -1
+        if conversation is not None:
+            due = int(self._decoder.played_seconds * KEYFRAMES_PER_SECOND + _ROUNDING)
+            keyframe = self._find(conversation, due)
+            buffered = max(0, (conversation.keyframes - due) * 1000 // KEYFRAMES_PER_SECOND)
+            status, heard = self._status(keyframe), due
+        cause = self._say_cause(conversation, status)
+        row = (keyframe, status, cause, buffered, heard)
+        now = self._now_ns // _MS_NS
+        if self.at and row == (
+            self.keyframe[-1],
+            self.status[-1],
+            self.cause[-1],
+            self.buffered[-1],
+            self.heard[-1],
+        ):
+            return
+        columns = (self.at, self.keyframe, self.status, self.cause, self.buffered, self.heard)
+        for column, value in zip(columns, (now, *row), strict=True):
+            column.append(value)
+
+    def _status(self, keyframe: int) -> int:
+        """Return what the face does: `keyframe` is the keyframe that is due, -1 if it is missing."""
+        if self._decoder.state is PlaybackState.PAUSED:
+            return PAUSED
+        if self._decoder.audio_only:
+            return AUDIO_ONLY
+        if self._decoder.stalled:
+            return STALLED
+        return STARVED if keyframe < 0 else MOVING
+
+    def _find(self, conversation: Conversation, due: int) -> int:
+        """Return the number of keyframe `due` of a conversation over all payloads, -1 if it has not come."""
+        place = bisect_right(conversation.first_keyframes, due) - 1
+        if self._decoder.audio_only or place < 0 or due >= conversation.keyframes:
+            return -1
+        return self._payloads.starts[conversation.payloads[place]] + due - conversation.first_keyframes[place]
+
+    def _say_cause(self, conversation: Conversation | None, status: int) -> int:
+        """Return the index of why the face is still; 0 if it moves or has nothing to say."""
+        if conversation is None or status in (IDLE, MOVING):
+            return 0
+        missing = self.sent - self.passed_on
+        if status == PAUSED:
+            cause = "the playback is paused"
+        elif conversation.cause:
+            cause = conversation.cause
+        elif status == AUDIO_ONLY:
+            cause = "the client was given empty motion: audio-only"
+        elif missing > 0:
+            cause = f"Motion Server has sent {missing} payloads that the relay has not passed on"
+        else:
+            cause = "Motion Server has sent no motion for this moment yet"
+        if cause not in self.causes:
+            self.causes.append(cause)
+        return self.causes.index(cause)

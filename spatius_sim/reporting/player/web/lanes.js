@@ -1,0 +1,213 @@
+// The lanes: who said what to whom, the audio and the motion, on one clock.
+import { FRAME, lastAtMost, STATUS_SHORT } from "./data.js";
+
+const LANE = 84;
+const TOP = 22;
+const LEFT = 104;
+const LEFT_NARROW = 64;
+const WAVE = 20;
+
+export class Lanes {
+  constructor(canvas, tape, styles) {
+    Object.assign(this, { canvas, tape, styles });
+    this.still = document.createElement("canvas");
+    this.view = [0, Math.max(tape.end, FRAME)];
+    this.drawnFor = "";
+  }
+
+  get height() {
+    return TOP + LANE * this.tape.lanes.length + 6;
+  }
+
+  get left() {
+    return this.width < 600 ? LEFT_NARROW : LEFT;
+  }
+
+  resize() {
+    const ratio = window.devicePixelRatio || 1;
+    this.width = this.canvas.parentElement.clientWidth;
+    for (const canvas of [this.canvas, this.still]) {
+      canvas.width = this.width * ratio;
+      canvas.height = this.height * ratio;
+    }
+    this.canvas.style.height = `${this.height}px`;
+    this.ratio = ratio;
+    this.drawnFor = "";
+  }
+
+  place(time) {
+    const [from, until] = this.view;
+    return this.left + ((time - from) / (until - from)) * (this.width - this.left - 8);
+  }
+
+  time(place) {
+    const [from, until] = this.view;
+    return from + ((place - this.left) / (this.width - this.left - 8)) * (until - from);
+  }
+
+  lane(index) {
+    return TOP + LANE * (index + 0.5);
+  }
+
+  // Zoom by a factor so that `time` keeps its place.
+  zoom(factor, time) {
+    const [from, until] = this.view;
+    const all = Math.max(this.tape.end, FRAME);
+    const length = Math.min(all, Math.max(4 * FRAME, (until - from) * factor));
+    const share = (time - from) / (until - from);
+    this.look(time - length * Math.min(1, Math.max(0, share)), length);
+  }
+
+  look(from, length) {
+    const all = Math.max(this.tape.end, FRAME);
+    const start = Math.max(0, Math.min(from, all - length));
+    this.view = [start, start + length];
+  }
+
+  follow(time) {
+    const [from, until] = this.view;
+    if (time < from || time > until) this.look(time - (until - from) * 0.1, until - from);
+  }
+
+  draw(time, client, shown, selected) {
+    const key = `${this.view} ${this.width} ${client ? client.name : ""} ${shown.version} ${selected}`;
+    if (key !== this.drawnFor) {
+      this.drawStill(client, shown, selected);
+      this.drawnFor = key;
+    }
+    const context = this.canvas.getContext("2d");
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    context.drawImage(this.still, 0, 0);
+    context.scale(this.ratio, this.ratio);
+    const x = this.place(time);
+    context.strokeStyle = this.styles.ink;
+    context.lineWidth = 2;
+    context.beginPath();
+    context.moveTo(x, 0);
+    context.lineTo(x, this.height);
+    context.stroke();
+  }
+
+  drawStill(client, shown, selected) {
+    const context = this.still.getContext("2d");
+    context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+    context.clearRect(0, 0, this.width, this.height);
+    context.font = "12px system-ui, sans-serif";
+    this.drawGrid(context);
+    this.tape.lanes.forEach((name, index) => this.drawLane(context, name, index, client));
+    this.drawMessages(context, shown, selected);
+  }
+
+  drawGrid(context) {
+    const [from, until] = this.view;
+    const steps = [10, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000, 60000, 300000, 600000];
+    const most = Math.max(2, (this.width - this.left) / 80);
+    const step = steps.find((one) => (until - from) / one <= most) || 600000;
+    context.fillStyle = this.styles.soft;
+    context.strokeStyle = this.styles.line;
+    context.lineWidth = 1;
+    for (let time = Math.ceil(from / step) * step; time <= until; time += step) {
+      const x = this.place(time);
+      context.beginPath();
+      context.moveTo(x, TOP - 4);
+      context.lineTo(x, this.height);
+      context.stroke();
+      context.fillText(`${(time / 1000).toFixed(step < 100 ? 2 : step < 1000 ? 1 : 0)} s`, x + 2, 12);
+    }
+  }
+
+  drawLane(context, name, index, client) {
+    const y = this.lane(index);
+    if (index % 2) {
+      context.fillStyle = this.styles.lane;
+      context.globalAlpha = 0.6;
+      context.fillRect(0, y - LANE / 2, this.width, LANE);
+      context.globalAlpha = 1;
+    }
+    const shows = client && client.lane === index;
+    if (shows) this.drawClient(context, y, client);
+    else if (name === "Motion Server") this.drawServer(context, y, client);
+    context.strokeStyle = this.styles.soft;
+    context.beginPath();
+    context.moveTo(this.left, y);
+    context.lineTo(this.width - 8, y);
+    context.stroke();
+    context.fillStyle = this.styles.ink;
+    context.fillText(name, 4, y + 4, this.left - 10);
+  }
+
+  // Columns of two pixels: what is heard above the line, the jaw below it.
+  drawClient(context, y, client) {
+    const colours = [null, this.styles.good, this.styles.bad, this.styles.bad, this.styles.soft, this.styles.bad];
+    for (let x = this.left; x < this.width - 8; x += 2) {
+      const state = this.tape.clientState(client, this.time(x));
+      this.bar(context, x, y - 2, -state.level * WAVE, this.styles.audio);
+      this.bar(context, x, y + WAVE + 4, -this.tape.jaw(state.keyframe) * WAVE, this.styles.motion);
+      const buffer = Math.min(1, state.buffered / 4000);
+      if (buffer) this.bar(context, x, y + 40, -buffer * 6, this.styles.message);
+      if (colours[state.status]) {
+        context.fillStyle = colours[state.status];
+        context.fillRect(x, y + WAVE + 6, 2, 5);
+      }
+    }
+  }
+
+  drawServer(context, y, client) {
+    for (let x = this.left; x < this.width - 8; x += 2) {
+      const time = this.time(x);
+      this.bar(context, x, y - 2, -this.tape.spokenLevel(time) * WAVE, this.styles.audio);
+      const keyframe = this.tape.serverKeyframe(time, client);
+      this.bar(context, x, y + WAVE + 4, -this.tape.jaw(keyframe) * WAVE, this.styles.motion);
+    }
+  }
+
+  bar(context, x, y, height, colour) {
+    if (!height) return;
+    context.fillStyle = colour;
+    context.fillRect(x, y, 2, height);
+  }
+
+  drawMessages(context, shown, selected) {
+    const { events, kinds } = this.tape;
+    const guilty = new Set(events.guilty);
+    const first = Math.max(0, lastAtMost(events.at, this.view[0] - 1));
+    const drawn = new Set();
+    for (let index = first; index < events.at.length && events.at[index] <= this.view[1]; index += 1) {
+      if (events.at[index] < this.view[0] || !shown.has(index)) continue;
+      const x = Math.round(this.place(events.at[index]));
+      const key = `${x} ${events.source[index]} ${events.target[index]} ${events.kind[index]}`;
+      const stands = index === selected || guilty.has(index);
+      if (drawn.has(key) && !stands) continue;
+      drawn.add(key);
+      const colour = stands ? this.styles.guilty : this.styles[kinds[events.kind[index]]] || this.styles.message;
+      this.drawMessage(context, x, events.source[index], events.target[index], colour, stands ? 3 : 1.2);
+    }
+  }
+
+  drawMessage(context, x, source, target, colour, width) {
+    const from = this.lane(source);
+    context.strokeStyle = context.fillStyle = colour;
+    context.lineWidth = width;
+    context.beginPath();
+    if (target < 0) {
+      context.arc(x, from, 3 + width / 2, 0, 2 * Math.PI);
+      context.fill();
+      return;
+    }
+    const to = this.lane(target);
+    const back = to > from ? -8 : 8;
+    context.moveTo(x, from);
+    context.lineTo(x, to);
+    context.stroke();
+    context.beginPath();
+    context.moveTo(x, to);
+    context.lineTo(x - 4, to + back);
+    context.lineTo(x + 4, to + back);
+    context.fill();
+  }
+}
+
+export function describeState(state) {
+  return `${STATUS_SHORT[state.status]}, ${(state.buffered / 1000).toFixed(1)} s of motion in the buffer`;
+}

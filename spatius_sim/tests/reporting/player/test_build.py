@@ -1,0 +1,114 @@
+"""What a player page knows of a tape: every event, each payload once, and what the client shows and why."""
+
+import json
+from base64 import b64decode
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spatius_sim.files.resources import resource
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.reporting.player import build
+from spatius_sim.reporting.player.build import build_player
+from spatius_sim.reporting.player.curves import CHANNELS, RANGES, Payloads
+from spatius_sim.reporting.player.shown import AUDIO_ONLY, IDLE, MOVING, STARVED
+from spatius_sim.tape.traces import read_traces, read_whole_parts
+from spatius_sim.tests.reporting.hostile import ATTACKS
+from spatius_sim.trace.events import Event, Excuse, Injected, Lane, Trace, TraceHeader
+
+TAPES = resource("fixtures") / "tapes"
+
+
+def traces_of(name: str) -> list[Trace]:
+    return list(read_traces(TAPES / f"{name}.tape"))
+
+
+@pytest.mark.parametrize("path", sorted(TAPES.glob("*.tape")), ids=lambda path: path.stem)
+def test_every_tape_has_all_its_events_in_order(path: Path) -> None:
+    traces = list(read_traces(path))
+    values = build_player(traces, path.name)
+    json.dumps(values)
+    at = values["events"]["at"]
+    assert at == sorted(at)
+    if traces[0].header.subject != "client":
+        assert len(at) >= sum(len(trace.events) for trace in traces)
+    assert values["end"] >= max(at)
+    assert all(client["at"] == sorted(client["at"]) for client in values["clients"])
+
+
+def test_a_payload_that_was_passed_on_is_stored_once() -> None:
+    values = build_player(traces_of("wire-json-envelope"), "a")
+    assert len(values["payloads"]["starts"]) == len(values["server"]) == 4
+    curves = b64decode(values["payloads"]["curves"])
+    assert len(curves) == values["payloads"]["keyframes"] * len(CHANNELS)
+
+
+def test_the_jaw_that_is_kept_is_the_jaw_that_came() -> None:
+    payloads = Payloads()
+    keyframes = np.zeros((3, WIDTH), np.float32)
+    keyframes[:, 9] = (0.0, 0.05, np.nan)
+    assert (payloads.add(b"one", keyframes), payloads.add(b"one", keyframes)) == (0, 0)
+    jaws = np.frombuffer(payloads.curves(), np.uint8)[:3] / 255 * RANGES[0][1]
+    assert np.abs(jaws - (0.0, 0.05, 0.0)).max() < 0.0005
+
+
+def test_a_discarded_payload_leaves_the_face_still_and_is_named() -> None:
+    (client,) = build_player(traces_of("fails-C-MISMATCH"), "a")["clients"]
+    assert set(client["keyframe"]) == {-1}
+    assert set(client["status"]) == {IDLE, STARVED}
+    assert "the client discarded motion: mismatched id" in client["causes"]
+
+
+def test_after_motion_server_died_the_client_plays_audio_only_and_says_why() -> None:
+    (client,) = build_player(traces_of("scene-Motion-Server-dies"), "a")["clients"]
+    assert MOVING in client["status"]
+    assert AUDIO_ONLY in client["status"]
+    assert any("Motion Server dies" in cause for cause in client["causes"])
+
+
+def test_sound_is_in_the_page_only_on_demand() -> None:
+    for sound in (True, False):
+        (client,) = build_player(traces_of("wire-json-envelope"), "a", sound=sound)["clients"]
+        assert all(bool(one["pcm"]) is sound for one in client["conversations"])
+
+
+def test_what_is_more_than_a_page_can_show_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "MOST_EVENTS", 10)
+    values = build_player(traces_of("wire-json-envelope"), "a")
+    assert any("tape cut" in notice for notice in values["notices"])
+    assert len(values["events"]["at"]) <= 12
+
+
+def test_a_tape_of_hours_ends_after_one_and_says_so() -> None:
+    header = TraceHeader("relay", "json-envelope", 1, "", "0")
+    faults = (Injected("late", Excuse.NOTHING), Injected("later", Excuse.NOTHING))
+    hours = tuple(Event(n, n * 7200 * 10**9, Lane.KIT, "client-1", fault) for n, fault in enumerate(faults))
+    values = build_player([Trace(header, hours)], "a")
+    assert len(values["events"]["at"]) == 1
+    assert any("tape cut" in notice for notice in values["notices"])
+
+
+def test_an_empty_tape_says_so() -> None:
+    values = build_player([], "a")
+    assert values["end"] == 0
+    assert "no events" in values["notices"][0]
+
+
+def test_hostile_text_is_short_and_harmless() -> None:
+    header = TraceHeader("relay", "json-envelope", 1, "", "0")
+    for text in ATTACKS:
+        fault = Injected("x", Excuse.NOTHING, detail=text * 1000)
+        values = build_player([Trace(header, (Event(0, 0, Lane.KIT, text * 1000, fault),))], text)
+        assert max(len(one) for one in values["texts"]) <= build.MOST_WORDS
+        assert not any(ord(character) < 32 for one in values["texts"] for character in one)
+
+
+def test_a_tape_that_broke_off_is_read_as_far_as_it_is_whole(tmp_path: Path) -> None:
+    whole = (TAPES / "wire-json-envelope.tape").read_bytes()
+    path = tmp_path / "cut.tape"
+    path.write_bytes(whole[: len(whole) - 40])
+    traces, damage = read_whole_parts(path)
+    assert damage
+    assert traces
+    assert read_whole_parts(TAPES / "wire-json-envelope.tape") == (traces_of("wire-json-envelope"), [])
