@@ -137,10 +137,11 @@ def leave_output() -> None:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a page. Raises UsageError if that fails."""
+    """Write a page, and its folder if that is missing. Raises UsageError if that fails."""
     from spatius_sim.protocol.errors import UsageError
 
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error

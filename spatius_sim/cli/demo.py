@@ -1,6 +1,7 @@
 """`spatius-sim demo`: prints two conversations while they happen."""
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from spatius_sim.cli.demo_acts import DemoResult, Stage
+    from spatius_sim.trace.events import Trace
+
+_PLAYER = Path("reports") / "demo.html"
 
 
 @click.command()
@@ -21,7 +25,7 @@ def demo(seed: int) -> int:
 
     Real speech goes through the reference relay (on the published Server SDK) and our Motion Server to our
     client. The rules judge the first conversation; in the second Motion Server dies, and it shows how
-    audio-only looks.
+    audio-only looks. Both can be looked at afterwards: reports/demo.html is a page on which a face speaks.
     """
     from rich.console import Console
 
@@ -33,13 +37,29 @@ def demo(seed: int) -> int:
     clip = read_clip(resource("fixtures") / "speech" / "hello.wav")
     console.rule("act one: a clean conversation")
     with _Watch(console, len(clip.pcm) // 2) as watch:
-        act = asyncio.run(clean_conversation(clip, seed, watch))
-    clean = _show_clean_turn(console, act, seed)
+        first_act = asyncio.run(clean_conversation(clip, seed, watch))
+    clean = _show_clean_turn(console, first_act, seed)
     console.rule("act two: Motion Server dies in mid-turn")
     with _Watch(console, len(clip.pcm) // 2) as watch:
         act = asyncio.run(dying_motion_server(clip, seed, watch))
     survived = _show_survival(console, act)
+    _write_player(console, [first_act.trace, act.trace])
     return 0 if clean and survived else ExitCode.RULE_FAILED
+
+
+def _write_player(console: "Console", traces: "list[Trace]") -> None:
+    """Write both acts as a player page and name its file. A folder that cannot be written ends no demo."""
+    from spatius_sim.cli.common import write_page
+    from spatius_sim.protocol.errors import UsageError
+    from spatius_sim.reporting.player.build import build_player
+    from spatius_sim.reporting.player.page import player_page
+
+    try:
+        write_page(_PLAYER, player_page(build_player(traces, "demo")))
+    except UsageError as error:
+        console.print(f"no page to look at: {error}", highlight=False)
+    else:
+        console.print(f"see it: open {_PLAYER} in a browser", highlight=False, soft_wrap=True)
 
 
 class _Watch:

@@ -1,7 +1,6 @@
 """Makes the data of a player page from the runs of a tape."""
 
 from base64 import b64encode
-from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +42,7 @@ _FEW_FRAMES = 8_000
 _SHORT_HEAD_BYTES = 16
 _GAP_NS = 500_000_000
 """The quiet between two runs on one clock."""
+_LONGEST_QUIET_NS = 60_000_000_000
 _MS_NS = 1_000_000
 _KINDS = list(MarkKind)
 
@@ -71,7 +71,8 @@ class _Page:
 
     payloads: Payloads = field(default_factory=Payloads)
     rows: list[_Row] = field(default_factory=list)
-    tracks: list[tuple[str, ClientTrack, int]] = field(default_factory=list)
+    tracks: dict[str, ClientTrack] = field(default_factory=dict)
+    """What each client shows, in all runs."""
     sent: list[list[Any]] = field(default_factory=list)
     """What Motion Server's face shows: milliseconds, payload, client, request."""
     spoken: list[list[Any]] = field(default_factory=list)
@@ -79,6 +80,7 @@ class _Page:
     runs: list[dict[str, Any]] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     lanes: list[str] = field(default_factory=list)
+    first_ns: int = 0
     end_ns: int = 0
     full: bool = False
 
@@ -112,8 +114,12 @@ def _add_run(page: _Page, trace: Trace, number: int) -> None:
     if not trace.events:
         return
     first_ns = trace.events[0].at_ns
-    # Runs in virtual time all begin at 0, and the runs of one tape may overlap: one clock shows them in turn.
-    start_ns = max(page.end_ns + _GAP_NS, first_ns) if page.rows else 0
+    page.first_ns = first_ns if not page.rows else page.first_ns
+    # Runs may overlap, or have clocks of their own: they stand in turn, after a quiet of at most a minute.
+    earliest_ns = page.end_ns + _GAP_NS if page.rows else 0
+    start_ns = first_ns - page.first_ns
+    if not earliest_ns <= start_ns <= earliest_ns + _LONGEST_QUIET_NS:
+        start_ns = earliest_ns
     run = _Run(page, trace, start_ns, f"run {number}")
     run.read()
     page.runs.append(
@@ -137,9 +143,9 @@ class _Run:
         self._lanes = ["kit", "client"] if self._of_client else list_lanes(trace)
         self._lanes_known = "kit" if "kit" in self._lanes else "relay"
         self._rates: dict[str, int] = {}
-        self._tracks: dict[str, ClientTrack] = {}
         self._ids: dict[tuple[str, str], str] = {}
         self._turns: dict[str, str] = {}
+        self._clients: set[str] = set()
         self._latest_turn = ""
         self._elapsed_ms = 0
         self._taped_decoders = {event.connection for event in trace.on_lane(Lane.DECODER)}
@@ -161,9 +167,8 @@ class _Run:
                 break
             page.end_ns = max(page.end_ns, at_ns)
             self._add(event, at_ns)
-        for name, track in self._tracks.items():
-            page.end_ns = max(page.end_ns, track.play_out())
-            page.tracks.append((name, track, self._start_ns // _MS_NS))
+        for name in self._clients:
+            page.end_ns = max(page.end_ns, page.tracks[name].play_out())
 
     def _time_of(self, event: Event) -> int:
         """Return when an event happened on the page's clock, in nanoseconds. A client under test has a clock
@@ -174,11 +179,12 @@ class _Run:
 
     def _track(self, name: str, at_ns: int) -> ClientTrack:
         """Return the track of a client, played until now."""
-        if name not in self._tracks:
-            rate = self._rates.get(name) or max(self._rates.values(), default=0)
-            self._tracks[name] = ClientTrack(name, rate, self._page.payloads)
-        self._tracks[name].advance(at_ns)
-        return self._tracks[name]
+        track = self._page.tracks.setdefault(name, ClientTrack(self._page.payloads))
+        track.advance(at_ns)
+        if name not in self._clients:
+            self._clients.add(name)
+            track.reset(self._rates.get(name) or max(self._rates.values(), default=0))
+        return track
 
     def _add(self, event: Event, at_ns: int) -> None:
         """Add one event to the page, and let the faces do what follows from it."""
@@ -196,7 +202,7 @@ class _Run:
             ):
                 row.payload = self._page.payloads.add(raw, motion.keyframes)
                 self._page.sent.append([row.at, row.payload, event.connection, motion.req_id])
-                for track in self._tracks.values():
+                for track in self._page.tracks.values():
                     track.sent += 1
             case Lane.UPSTREAM, AudioInput(req_id=req_id, audio=audio):
                 rate = self._rates.get(event.connection, 0)
@@ -206,7 +212,7 @@ class _Run:
         if event.lane is Lane.DOWNSTREAM and isinstance(event.what, Received | Sent):
             self._play(event, value, at_ns, row)
         if isinstance(event.what, Injected | KitStalled):
-            for track in self._tracks.values():
+            for track in self._page.tracks.values():
                 track.advance(at_ns)
                 track.blame(row.words)
 
@@ -409,18 +415,17 @@ def _queue_audio(spoken: list[list[Any]]) -> list[list[Any]]:
 
 def _client_values(page: _Page, sound: bool) -> list[dict[str, Any]]:
     """Return what each client showed and heard."""
-    total = sum(len(conversation.pcm) for _, track, _ in page.tracks for conversation in track.conversations)
+    total = sum(
+        len(conversation.pcm) for track in page.tracks.values() for conversation in track.conversations
+    )
     audible = sound and total <= MOST_SOUND_BYTES
     if sound and not audible:
         page.notices.append("The sound of this tape is too long for a page, and is left out.")
-    names = Counter[str]()
     values = []
-    for name, track, _ in page.tracks:
-        names[name] += 1
-        again = f" ({names[name]})" if names[name] > 1 else ""
+    for name, track in page.tracks.items():
         values.append(
             {
-                "name": one_line(name, MOST_WORDS) + again,
+                "name": _short(name),
                 "lane": page.lanes.index(name) if name in page.lanes else 0,
                 "at": track.at,
                 "keyframe": track.keyframe,

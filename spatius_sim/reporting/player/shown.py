@@ -62,8 +62,8 @@ class ClientTrack:
     `at` (milliseconds) on the face shows this keyframe (-1: none), with this status, for this cause (an index
     in `causes`), with so many milliseconds of motion in the buffer, and this window of 40 ms is heard."""
 
-    def __init__(self, name: str, rate: int, payloads: Payloads) -> None:
-        self.name, self._payloads = name, payloads
+    def __init__(self, payloads: Payloads) -> None:
+        self._payloads = payloads
         self.at: list[int] = []
         self.keyframe: list[int] = []
         self.status: list[int] = []
@@ -76,11 +76,12 @@ class ClientTrack:
         self._by_id: dict[str, Conversation] = {}
         self._now_ns = 0
         self._made = 0
+        self._rate = _USUAL_RATE
         self.passed_on = 0
         """How many payloads the relay has passed on in this conversation."""
         self.sent = 0
         """How many payloads Motion Server has sent in this conversation."""
-        self.reset(rate)
+        self.reset(_USUAL_RATE)
 
     def reset(self, rate: int, mode: str = "") -> None:
         """Begin with a new decoder, for audio at `rate` Hz."""
@@ -92,6 +93,7 @@ class ClientTrack:
             self._now_ns,
             StarvationMode(mode) if known else StarvationMode.AUDIO_INDEPENDENT,
         )
+        self._write()
 
     def _make_id(self) -> str:
         """Return a new id of a conversation."""

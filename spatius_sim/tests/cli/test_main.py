@@ -117,6 +117,7 @@ def test_the_demo_ends_with_a_verdict() -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "11 of 11 rules were exercised, and all were kept" in ran.stdout
     assert "NO " not in ran.stdout.partition("act two")[2]
+    assert "see it: open reports/demo.html" in ran.stdout
 
 
 def test_without_the_server_sdk_the_demo_says_what_to_install(tmp_path: Path) -> None:

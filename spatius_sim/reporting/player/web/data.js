@@ -50,7 +50,7 @@ export class Tape {
   // The requests whose motion was passed on to a client; with one client, all.
   requestsOf(client) {
     if (this.clients.length < 2) return null;
-    const name = client.name.replace(/ \(\d+\)$/, "");
+    const { name } = client;
     const payloads = new Set();
     this.events.payload.forEach((payload, index) => {
       if (payload >= 0 && this.texts[this.events.connection[index]] === name) payloads.add(payload);

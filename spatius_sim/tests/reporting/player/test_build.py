@@ -80,6 +80,15 @@ def test_what_is_more_than_a_page_can_show_is_said(monkeypatch: pytest.MonkeyPat
     assert len(values["events"]["at"]) <= 12
 
 
+def test_two_runs_stand_after_one_another_whatever_their_clocks_say() -> None:
+    header = TraceHeader("relay", "json-envelope", 1, "", "0")
+    fault = Injected("late", Excuse.NOTHING)
+    runs = [Trace(header, (Event(0, begin, Lane.KIT, "", fault),)) for begin in (10**15, 10**15, 9 * 10**15)]
+    values = build_player([*runs, Trace(header, ())], "a")
+    assert [run["at"] for run in values["runs"]] == [0, 500, 1000]
+    assert values["notices"] == ["This tape holds no motion: the face stays still."]
+
+
 def test_a_tape_of_hours_ends_after_one_and_says_so() -> None:
     header = TraceHeader("relay", "json-envelope", 1, "", "0")
     faults = (Injected("late", Excuse.NOTHING), Injected("later", Excuse.NOTHING))
