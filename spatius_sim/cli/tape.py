@@ -141,21 +141,25 @@ def import_(recordings: tuple[Path, ...], out: Path, keep_audio: bool) -> None:
 @tape_argument
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
+    "--format",
     "--as",
     "shape",
-    type=click.Choice(["json", "wav", "npz"]),
+    type=click.Choice(["json", "wav", "npz", "perfetto", "har"]),
     default="json",
     show_default=True,
-    help="json: the SDK example's shape; wav: the speech; npz: the motion as arrays.",
+    help="json: the SDK example's shape; wav: the speech; npz: the motion as arrays; perfetto: one trace for "
+    "ui.perfetto.dev; har: one file for the developer tools of a browser.",
 )
 def export(tape_path: Path, folder: Path, shape: str) -> None:
-    """Write each request of TAPE to a file of its own in FOLDER."""
+    """Write each request of TAPE to a file of its own in FOLDER, or all of it to one file (perfetto, har)."""
     from spatius_sim.tape import import_export
 
     writers = {
         "json": import_export.export_recordings,
         "wav": import_export.export_speech,
         "npz": import_export.export_motion,
+        "perfetto": import_export.export_perfetto,
+        "har": import_export.export_har,
     }
     print_lines(*map(str, writers[shape](tape_path, folder)))
 

@@ -17,6 +17,8 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.keyframes import FIELDS
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
 from spatius_sim.tape.contents import TapeHeader
+from spatius_sim.tape.har import har_of
+from spatius_sim.tape.perfetto import perfetto_of
 from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.sdk_recording import Recording, read_recording
 from spatius_sim.tape.traces import read_traces, write_traces
@@ -168,6 +170,28 @@ def export_motion(path: Path, folder: Path) -> list[Path]:
     return paths
 
 
+def export_perfetto(path: Path, folder: Path) -> list[Path]:
+    """Write the tape as one trace for Perfetto, and return its path."""
+    return [_write_json(folder, "trace.perfetto.json", perfetto_of(read_traces(path)))]
+
+
+def export_har(path: Path, folder: Path) -> list[Path]:
+    """Write the tape as one HAR file, and return its path."""
+    header = header_of(path)
+    har = har_of(read_traces(path), header.recorded_unix_ms, header.kit_version)
+    return [_write_json(folder, "tape.har", har)]
+
+
+def _write_json(folder: Path, name: str, values: dict[str, Any]) -> Path:
+    """Write a JSON file in `folder`, and return its path. Raises UsageError if that fails."""
+    file = _make_folder(folder) / name
+    try:
+        file.write_text(json.dumps(values), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
+    return file
+
+
 def _require_speech(path: Path, why: str) -> None:
     """Raise UsageError if the speech of a tape was not kept."""
     if not header_of(path).has_speech:
@@ -177,8 +201,13 @@ def _require_speech(path: Path, why: str) -> None:
 def _file_in(folder: Path, number: int, kind: str) -> Path:
     """Return the path of a new file in `folder`, which is created if missing. Raises UsageError if that
     fails."""
+    return _make_folder(folder) / f"request-{number:04}.{kind}"
+
+
+def _make_folder(folder: Path) -> Path:
+    """Create the folder if it is missing, and return it. Raises UsageError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}") from error
-    return folder / f"request-{number:04}.{kind}"
+    return folder

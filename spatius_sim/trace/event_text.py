@@ -58,7 +58,7 @@ WAITS = {
 
 def line_of(event: Event) -> str:
     """Return an event as one line of text: its time in seconds, lane, connection, and what happened."""
-    return f"{event.at_ns / 1e9:10.3f}  {event.lane:10}  {event.connection:12}  {_describe_kind(event)}"
+    return f"{event.at_ns / 1e9:10.3f}  {event.lane:10}  {event.connection:12}  {describe_event(event)}"
 
 
 def describe_fault(fault: Injected) -> str:
@@ -80,7 +80,7 @@ def describe_wait(wait: WaitEnded) -> str:
     return f"the wait for {WAITS[wait.what_for]} {'is over' if wait.complete else 'was in vain'}"
 
 
-def _describe_kind(event: Event) -> str:
+def describe_event(event: Event) -> str:
     """Return in words what happened in an event, without its time and place."""
     match event.what:
         case Sent(raw, value):
