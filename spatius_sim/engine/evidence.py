@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from spatius_sim.reporting.summary import Failure
-from spatius_sim.reporting.timeline.build_timeline import timeline_of
+from spatius_sim.reporting.timeline.build_timeline import scenario_start_ns, timeline_of
 from spatius_sim.reporting.timeline.client_dialogue import dialogue
 from spatius_sim.rules.findings import Broken
 from spatius_sim.trace.event_text import line_of
@@ -34,9 +34,9 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
 
 
 def _describe_numbered_event(trace: Trace, seq: int) -> str:
-    """Return the event with this sequence number in words, with the seconds since the first event."""
+    """Return the event with this sequence number in words, with the seconds since the scenario began."""
     event = trace.events[seq]
-    return line_of(replace(event, at_ns=event.at_ns - trace.events[0].at_ns)).strip()
+    return line_of(replace(event, at_ns=event.at_ns - scenario_start_ns(trace))).strip()
 
 
 def what_was_seen(trace: Trace) -> str:

@@ -19,7 +19,7 @@ from spatius_sim.reporting.labels import FAMILIES, HEADLINES, VERDICTS
 from spatius_sim.reporting.matrix import Matrix
 from spatius_sim.reporting.report import JudgedRule, Report
 from spatius_sim.reporting.summary import Failure
-from spatius_sim.reporting.timeline.picture import picture_of
+from spatius_sim.reporting.timeline.picture import pictures_of
 from spatius_sim.rules.findings import Verdict
 
 LARGEST_EMBEDDED_TAPE = 262_144
@@ -118,7 +118,7 @@ def _make_environment() -> Environment:
         "keywords": keywords,
         "families": families,
         "tally": tally,
-        "picture": picture_of,
+        "pictures": pictures_of,
         "web_address": web_address,
     }
     environment.globals |= {

@@ -10,19 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
-from spatius_sim.protocol.messages import AudioFormat, ConfigureSession
+from spatius_sim.protocol.messages import AudioFormat, ConfigureSession, MotionResponse
 from spatius_sim.reporting.timeline.client_dialogue import words_for_call
 from spatius_sim.reporting.timeline.event_labels import EventWords, words_for
-from spatius_sim.reporting.timeline.timeline import Curve, CurveKind, Mark, MarkKind, Timeline
-from spatius_sim.trace.events import Event, Lane, Received, Sent, Trace, TurnStarted
+from spatius_sim.reporting.timeline.timeline import Curve, CurveKind, Mark, MarkKind, Timeline, choose_marks
+from spatius_sim.trace.event_text import describe_wait
+from spatius_sim.trace.events import Awaited, Event, Lane, Received, Sent, Trace, TurnStarted, WaitEnded
+from spatius_sim.wires.events import Motion
 from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
 CLIENT, RELAY, SERVER, ROOM, KIT = "client", "relay", "Motion Server", "room", "kit"
 
-_MOST_MARKS = 120
+MOST_MARKS = 120
 _MOST_POINTS_OF_A_LANE = 240
 _MOST_POINTS_OF_A_BLOCK = {CurveKind.AUDIO: 12, CurveKind.MOTION: 24}
 _USUAL_RATE = 16000
+_OWED = (Awaited.TURN, Awaited.HANDSHAKE, Awaited.LIFE)
+"""What a subject sends: for the other things the kit only waits."""
 _RATE_OF_OPUS = 0
 """Stands for the sample rate of Ogg Opus, whose samples cannot be read here."""
 _LOUDEST_SAMPLE = 32768
@@ -66,14 +70,61 @@ def timeline_of(trace: Trace, guilty: Collection[int]) -> Timeline | None:
         steps, clock = list(_make_call_steps(trace)), "of the client's clock"
     else:
         lanes = list_lanes(trace)
-        steps, clock = list(_make_steps(trace, lanes)), "since the run began"
+        steps, clock = list(_make_steps(trace, lanes)), "since the scenario began"
+        # A relay under test is not alone with us: what earlier scenarios left is no part of this one.
+        steps = [step for step in steps if step.at >= 0 or step.seq in guilty]
     if not steps:
         return None
     marks = [
         _make_mark(step, step.seq in guilty) for step in steps if not step.words.minor or step.seq in guilty
     ]
-    chosen = _choose_marks(marks)
+    marks += _find_ghosts(trace, steps, guilty, lanes)
+    chosen = choose_marks(marks, MOST_MARKS)
     return Timeline(tuple(lanes), chosen, tuple(_make_curves(steps)), len(marks) - len(chosen), clock)
+
+
+def scenario_start_ns(trace: Trace) -> int:
+    """Return when the scenario of a run began: at the first event of a client, or at the first event at all
+    if there is none. Sessions that an earlier scenario left may have events before it."""
+    by_client = [
+        event.at_ns
+        for event in trace.events
+        if event.lane is Lane.DOWNSTREAM or isinstance(event.what, TurnStarted)
+    ]
+    return min(by_client or [event.at_ns for event in trace.events], default=0)
+
+
+def _find_ghosts(
+    trace: Trace, steps: Sequence[_Step], guilty: Collection[int], lanes: Sequence[str]
+) -> list[Mark]:
+    """Return a mark for each thing that was owed and never came, at the evidence that shows it: a payload
+    that no client was sent, and an answer for which the kit waited in vain."""
+    delivered = {raw for event in trace.on_lane(Lane.DOWNSTREAM) for raw in _payloads_in(event)}
+    clients = [lane for lane in lanes if lane not in (RELAY, SERVER, ROOM, KIT, CLIENT)]
+    ghosts = []
+    for step in steps:
+        what = trace.events[step.seq].what if step.seq in guilty else None
+        kept_back = isinstance(getattr(what, "value", None), MotionResponse) and RELAY in lanes
+        if kept_back and getattr(what, "raw", b"") not in delivered and len(clients) == 1:
+            words = "owed, and never came: this payload at the client"
+            ghosts.append(_make_ghost(step, RELAY, clients[0], words))
+        elif isinstance(what, WaitEnded) and not what.complete and what.what_for in _OWED:
+            target = step.source if step.source in clients else lanes[0]
+            source = RELAY if target in clients else lanes[-1]
+            words = f"owed, and never came: {describe_wait(what)}"
+            ghosts.append(_make_ghost(step, source, target, words))
+    return ghosts
+
+
+def _make_ghost(step: _Step, source: str, target: str, words: str) -> Mark:
+    """Return the mark of what was owed at the time of a step."""
+    return Mark(round(step.at, 6), step.seq, source, target, MarkKind.GHOST, words)
+
+
+def _payloads_in(event: Event) -> tuple[bytes, ...]:
+    """Return the payloads that an event brought to a client."""
+    value = getattr(event.what, "value", None)
+    return value.payloads if isinstance(value, Motion) else ()
 
 
 def list_lanes(trace: Trace) -> list[str]:
@@ -88,6 +139,7 @@ def _make_steps(trace: Trace, lanes: Sequence[str]) -> Iterator[_Step]:
     """Yield a step for each event that a time-line shows."""
     client_of_server = KIT if KIT in lanes else RELAY
     rates: dict[str, int] = {}
+    start_ns = scenario_start_ns(trace)
     for event in trace.events:
         learn_rate(event, rates)
         words = words_for(event)
@@ -96,7 +148,7 @@ def _make_steps(trace: Trace, lanes: Sequence[str]) -> Iterator[_Step]:
         client_side, server_side = lanes_of(event, lanes, client_of_server)
         source, target = (server_side, client_side) if words.upward is False else (client_side, server_side)
         target = "" if words.upward is None else target
-        at = (event.at_ns - trace.events[0].at_ns) / 1e9
+        at = (event.at_ns - start_ns) / 1e9
         media_lane = SERVER if event.lane is Lane.UPSTREAM else target
         rate = rates.get(event.connection, _USUAL_RATE)
         yield _Step(at, event.seq, source, target, media_lane, words, rate)
@@ -146,21 +198,6 @@ def _make_mark(step: _Step, guilty: bool) -> Mark:
     """Return the mark of a step. `guilty`: whether the event is evidence."""
     kind, words = step.words.kind, step.words.words
     return Mark(round(step.at, 6), step.seq, step.source, step.target, kind, words, guilty)
-
-
-def _choose_marks(marks: Sequence[Mark]) -> tuple[Mark, ...]:
-    """Return the marks that are drawn, in their order. If there are too many, the evidence comes first, then
-    faults, then the events nearest to the evidence."""
-    evidence = [mark.seq for mark in marks if mark.guilty]
-    chosen = sorted(
-        marks,
-        key=lambda mark: (
-            not mark.guilty,
-            mark.kind not in (MarkKind.FAULT, MarkKind.KIT),
-            min((abs(mark.seq - seq) for seq in evidence), default=mark.seq),
-        ),
-    )
-    return tuple(sorted(chosen[:_MOST_MARKS], key=lambda mark: mark.seq))
 
 
 def _make_curves(steps: Sequence[_Step]) -> Iterator[Curve]:

@@ -4,10 +4,10 @@ here."""
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from spatius_sim.reporting.timeline.timeline import Curve, CurveKind, Mark, MarkKind, Timeline
+from spatius_sim.reporting.timeline.timeline import Curve, CurveKind, Mark, MarkKind, Timeline, choose_marks
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 136.0, 28.0, 30.0, 34.0
 _LANE_HEIGHT = 104.0
@@ -15,6 +15,9 @@ _CURVE_HEIGHT = 36.0
 """Pixels above and below the line of a lane: audio is above, motion below."""
 _WIDTH = 896.0
 """Pixels between the first event and the last, if no more are needed."""
+_WIDE, _NARROW = 1060.0, 318.0
+"""Pixels that a report has for a picture on a screen of 1280 and of 390 pixels."""
+_FEWER_MARKS = (80, 60, 40, 30, 20, 14, 10, 7, 5, 3, 2, 1)
 _CLOSEST, _FARTHEST = 9.0, 130.0
 """The least and the most pixels between two moments: crowded time is stretched, and quiet time is
 shortened."""
@@ -97,8 +100,9 @@ class _Scale:
     """Converts seconds to pixels. The order is always kept, and distances are in proportion if there is
     room."""
 
-    def __init__(self, timeline: Timeline) -> None:
+    def __init__(self, timeline: Timeline, width: float) -> None:
         """Give every moment of the time-line a place."""
+        self._width = width
         needed_pixels = {curve.at: _AUDIO_APART for curve in timeline.curves}
         at_once = Counter(mark.at for mark in timeline.marks)
         needed_pixels |= {time: _CLOSEST * number for time, number in at_once.items()}
@@ -117,7 +121,7 @@ class _Scale:
         low, high = 0.0, 1e9
         for _ in range(_BISECTIONS):
             middle = (low + high) / 2
-            low, high = (middle, high) if sum(self._gap_widths(middle)) < _WIDTH else (low, middle)
+            low, high = (middle, high) if sum(self._gap_widths(middle)) < self._width else (low, middle)
         self.speed = low
         return low
 
@@ -177,9 +181,41 @@ class _Scale:
         )
 
 
-def picture_of(timeline: Timeline) -> Picture:
-    """Return the picture of a time-line."""
-    scale = _Scale(timeline)
+def pictures_of(timeline: Timeline) -> dict[str, Picture]:
+    """Return the picture for a desktop (`wide`) and for a phone (`narrow`). Each shows all evidence without
+    scrolling, if the evidence alone leaves room for that: events far from the evidence are left out."""
+    return {
+        "wide": _fit(timeline, _WIDE, _WIDTH),
+        "narrow": _fit(timeline, _NARROW, _NARROW - _LEFT - _RIGHT),
+    }
+
+
+def _fit(timeline: Timeline, room: float, width: float) -> Picture:
+    """Return the picture that holds the most events in `room` pixels."""
+    picture = picture_of(timeline, width)
+    for most in _FEWER_MARKS:
+        if picture.width <= room:
+            break
+        picture = picture_of(_near_evidence(timeline, most), width)
+    return picture
+
+
+def _near_evidence(timeline: Timeline, most: int) -> Timeline:
+    """Return the part of a time-line around its evidence, with at most `most` marks."""
+    marks = choose_marks(timeline.marks, most)
+    first, last = min(mark.at for mark in marks), max(mark.at for mark in marks)
+    evidence = [mark.at for mark in marks if mark.guilty] or [first]
+    nearest = sorted(
+        (curve for curve in timeline.curves if curve.until >= first and curve.at <= last),
+        key=lambda curve: min(abs(curve.at - at) for at in evidence),
+    )
+    return replace(timeline, marks=marks, curves=tuple(nearest[: max(1, most // len(timeline.lanes))]))
+
+
+def picture_of(timeline: Timeline, width: float = _WIDTH) -> Picture:
+    """Return the picture of a time-line that is `width` pixels from the first event to the last, if no more
+    are needed."""
+    scale = _Scale(timeline, width)
     lanes = tuple(
         DrawnLane(name, _TOP + _LANE_HEIGHT * (index + 0.5)) for index, name in enumerate(timeline.lanes)
     )

@@ -1,5 +1,6 @@
 """The plain values that a time-line shows: who did what and when, what was heard, and how the face moved."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,6 +24,8 @@ class MarkKind(StrEnum):
     """The kit did or knew something."""
     FAULT = "fault"
     """Something was refused, failed or was injected."""
+    GHOST = "ghost"
+    """Something was owed and never came."""
 
 
 class CurveKind(StrEnum):
@@ -82,3 +85,19 @@ class Timeline:
     def __post_init__(self) -> None:
         object.__setattr__(self, "lanes", tuple(one_line(lane, _LONGEST_NAME) for lane in self.lanes))
         object.__setattr__(self, "clock", one_line(self.clock, _LONGEST_NAME))
+
+
+def choose_marks(marks: Sequence[Mark], most: int) -> tuple[Mark, ...]:
+    """Return at most `most` marks, in their order. If there are more, the evidence comes first, then what
+    never came, then faults, then the events nearest to the evidence."""
+    evidence = [mark.seq for mark in marks if mark.guilty]
+    chosen = sorted(
+        marks,
+        key=lambda mark: (
+            not mark.guilty,
+            mark.kind is not MarkKind.GHOST,
+            mark.kind not in (MarkKind.FAULT, MarkKind.KIT),
+            min((abs(mark.seq - seq) for seq in evidence), default=mark.seq),
+        ),
+    )
+    return tuple(sorted(chosen[:most], key=lambda mark: mark.seq))

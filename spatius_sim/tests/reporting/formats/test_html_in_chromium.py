@@ -109,6 +109,10 @@ async def test_a_page_can_be_read_by_everybody(look: dict[str, Any], pages: dict
             await tab.asked("document.querySelectorAll('details').forEach(one => one.open = true)")
             assert await faults(tab, source) == []
             assert await tab.asked("document.documentElement.scrollWidth <= window.innerWidth")
+            pictures = "[...document.querySelectorAll('.timeline .scroll')]"
+            assert await tab.asked(f"{pictures}.every(one => one.scrollWidth <= one.clientWidth)")
+            shown = await tab.asked(f"{pictures}.filter(one => one.clientWidth > 0).length")
+            assert shown == await tab.asked("document.querySelectorAll('.timeline').length")
 
 
 async def faults(tab: Page, source: str) -> list[str]:

@@ -14,7 +14,7 @@ from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.formats.histogram import histogram_of
 from spatius_sim.reporting.timeline.build_timeline import timeline_of
-from spatius_sim.reporting.timeline.picture import picture_of
+from spatius_sim.reporting.timeline.picture import picture_of, pictures_of
 from spatius_sim.reporting.timeline.timeline import Curve, CurveKind, Mark, MarkKind, Timeline
 from spatius_sim.tests.corpus import SMALLEST
 from spatius_sim.tests.corpus.scenes import SCENES, Scene
@@ -24,6 +24,7 @@ from spatius_sim.trace.events import (
     EventKind,
     KitStalled,
     Lane,
+    Opened,
     Published,
     Received,
     SecretKnown,
@@ -115,9 +116,49 @@ def test_whatever_happens_can_be_drawn(trace: Callable[[], Trace]) -> None:
     told = trace()
     timeline = drawn(told, *range(len(told.events)))
     picture = picture_of(timeline)
-    assert [arrow.number for arrow in picture.arrows] == [*range(1, len(timeline.marks) + 1)]
+    numbers = [arrow.number for arrow in picture.arrows if arrow.mark.kind is not MarkKind.GHOST]
+    assert numbers == [*range(1, len(numbers) + 1)]
+    assert len(picture.arrows) == len(timeline.marks)
     for mark in timeline.marks:
         assert {mark.source, mark.target} <= {*timeline.lanes, ""}
+
+
+def test_a_time_line_begins_with_its_scenario() -> None:
+    trace = happened(
+        "relay",
+        (Lane.UPSTREAM, "of an earlier scenario", Opened()),
+        (Lane.DOWNSTREAM, "client-1", Opened()),
+        (Lane.UPSTREAM, "up", Opened()),
+    )
+    assert [(mark.at, mark.seq) for mark in drawn(trace, 2).marks] == [(0.0, 1), (0.001, 2)]
+    assert next((mark.at, mark.seq) for mark in drawn(trace, 0).marks) == (-0.001, 0)
+
+
+def test_what_was_owed_and_never_came_is_a_ghost() -> None:
+    raw = encode(motion([0.1]))
+    trace = happened(
+        "relay",
+        (Lane.DOWNSTREAM, "client-1", Opened()),
+        (Lane.UPSTREAM, "up", Sent(raw, motion([0.1]))),
+        (Lane.KIT, "client-1", WaitEnded(Awaited.TURN, False, 0)),
+    )
+    ghosts = [mark for mark in drawn(trace, 1, 2).marks if mark.kind is MarkKind.GHOST]
+    assert [(ghost.source, ghost.target, ghost.guilty) for ghost in ghosts] == [
+        ("relay", "client-1", False)
+    ] * 2
+    assert [ghost.words.partition(":")[0] for ghost in ghosts] == ["owed, and never came"] * 2
+    assert [mark.kind for mark in drawn(trace, 0).marks].count(MarkKind.GHOST) == 0
+
+
+@pytest.mark.parametrize("trace", TRACES.values(), ids=TRACES)
+def test_evidence_is_seen_without_scrolling_on_a_desktop_and_on_a_phone(trace: Callable[[], Trace]) -> None:
+    told = trace()
+    timeline = drawn(told, len(told.events) // 2, len(told.events) - 1)
+    evidence = sum(mark.guilty for mark in timeline.marks)
+    for size, room in (("wide", 1060), ("narrow", 318)):
+        picture = pictures_of(timeline)[size]
+        assert picture.width <= room
+        assert sum(arrow.number > 0 for arrow in picture.arrows) == evidence
 
 
 @pytest.mark.parametrize("fault", ["", *SCENES])
