@@ -1,5 +1,6 @@
 """What several commands share: options, arguments, and how they print. Nothing heavy is imported."""
 
+import contextlib
 import errno
 import os
 import sys
@@ -134,6 +135,12 @@ def leave_output() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
+
+
+def print_while_serving(line: str) -> None:
+    """Print this line, made harmless. If nobody reads any more, the sessions must not suffer."""
+    with contextlib.suppress(OSError):
+        print_lines(line)
 
 
 def write_page(path: Path, text: str) -> None:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spatius_sim.cli.common import endpoint_lines, host_option, keep_audio_option, port_option, print_lines
+from spatius_sim.cli.common import (
+    endpoint_lines,
+    host_option,
+    keep_audio_option,
+    port_option,
+    print_lines,
+    print_while_serving,
+)
 from spatius_sim.engine.interruption import end_requested
 from spatius_sim.protocol.errors import UsageError
 
@@ -45,11 +52,27 @@ def record(
     reach no tape.
     """
     from spatius_sim.engine.record_with_proxy import recording_proxy
+    from spatius_sim.reporting.turn_lines import TurnLines
+    from spatius_sim.trace.events import Closed, Event
 
     if out.is_file() and not overwrite:
         raise UsageError(f"{out} exists already: name another file, or --overwrite it")
+    lines = TurnLines()
+
+    def print_turns(event: Event) -> None:
+        """Print a line for each turn that ends with this event."""
+        value = event.what if isinstance(event.what, Closed) else getattr(event.what, "value", None)
+        for line in lines.follow(event.at_ns, event.connection, value):
+            print_while_serving(line)
+
     recording = recording_proxy(
-        upstream, out, port=port, host=host, keep_audio=keep_audio, keep_names=keep_names
+        upstream,
+        out,
+        port=port,
+        host=host,
+        keep_audio=keep_audio,
+        keep_names=keep_names,
+        on_event=print_turns,
     )
     return asyncio.run(_record_until_ended(recording, out))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spatius_sim.cli.common import host_option, port_option, seed_option
+from spatius_sim.cli.common import host_option, port_option, print_while_serving, seed_option
 from spatius_sim.engine.interruption import end_requested
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def serve(
     """Run the mock Motion Server until Ctrl-C.
 
     Point a relay at it with the export lines that it prints. Ids with a meaning go wrong without a
-    scenario: see `spatius-sim scenarios`.
+    scenario: see `spatius-sim scenarios`. Each turn is one line when it ends.
     """
     from dataclasses import replace
 
@@ -80,10 +80,13 @@ def serve(
     from spatius_sim.model.server.pace import PACES
     from spatius_sim.model.server.session_plan import SessionPlan
     from spatius_sim.net.garbage import collect_seldom
+    from spatius_sim.reporting.turn_sink import TurnSink
+    from spatius_sim.trace.recorder import NullSink
 
     delays = {"latency": latency, "jitter": jitter}
     exact_pace = replace(PACES[pace], **{name: value for name, value in delays.items() if value is not None})
     gate = Gate(frozenset(api_key), frozenset(app_id))
+    sink = NullSink() if as_json else TurnSink(print_while_serving)
     plan = SessionPlan(most_sessions or 0, session_seconds or 0.0)
     server = MotionServer(
         port=port,
@@ -95,6 +98,7 @@ def serve(
         plan=plan,
         livekit=livekit,
         container=container,
+        sink=sink,
         on_note=lambda note: click.echo(f"note: {note}", err=True),
     )
     collect_seldom()

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -79,14 +79,22 @@ async def recording_proxy(
     host: str = LOOPBACK,
     keep_audio: bool = False,
     keep_names: bool = False,
+    on_event: Callable[[Event], None] | None = None,
 ) -> AsyncIterator[tuple[RecordingProxy, LiveTape]]:
-    """Run a proxy that records its sessions onto the tape `out`. Raises UsageError if the port or the file
-    cannot be opened, and at the end if the tape could not be written."""
+    """Run a proxy that records its sessions onto the tape `out`; `on_event` sees each event too. Raises
+    UsageError if the port or the file cannot be opened, and at the end if the tape could not be written."""
     # An upstream that is wrong raises UsageError here, before a file is made.
     proxy_targets(upstream)
     tape = LiveTape(out, proxy_header(keep_audio=keep_audio, keep_names=keep_names))
     tape.begin_run(TraceHeader("relay", "", 0, "", __version__, halves="upstream"))
-    async with RecordingProxy(upstream, tape.record_event, port=port, host=host) as proxy:
+
+    def keep(event: Event) -> None:
+        """Tape an event, and show it."""
+        tape.record_event(event)
+        if on_event is not None:
+            on_event(event)
+
+    async with RecordingProxy(upstream, keep, port=port, host=host) as proxy:
         flushing = asyncio.create_task(tape.flush_now_and_then())
         try:
             yield proxy, tape
