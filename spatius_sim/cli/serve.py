@@ -137,6 +137,7 @@ async def _serve_until_ended(server: "MotionServer", api_key: str, *, as_json: b
                 f"  console endpoint  {server.console_endpoint}",
                 f"  ingress endpoint  {server.ingress_endpoint}",
                 f"  control           {server.control_endpoint}/openapi.json",
+                f"  inspector         {server.control_endpoint}/",
                 f"  scenario          {server.scenario.name}: {server.scenario.about}",
                 "Point a relay here:",
                 *(f"  export {name}={value}" for name, value in environment.items()),

@@ -3,11 +3,14 @@
 control_openapi.json describes it. The interface answers only on the loopback interface, and only to requests
 whose Host, and Origin if there is one, name this machine: so no web page can reach it."""
 
+import hashlib
 import json
+import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +31,9 @@ from spatius_sim.trace.secret_places import texts_without_secrets
 
 PREFIX = "/_sim"
 OPENAPI = Path(__file__).with_name("control_openapi.json")
+_SCRIPT = re.compile(r'<script type="module">(.*?)</script>', re.DOTALL)
+_STYLE = re.compile("<style>(.*?)</style>", re.DOTALL)
+INSPECTOR = Path(__file__).with_name("inspector.html")
 
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -43,6 +49,7 @@ class Control:
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add the routes of the control interface, all under PREFIX."""
         routes: list[tuple[str, str, Handler]] = [
+            ("GET", "/", self._inspector),
             ("GET", "/openapi.json", self._openapi),
             ("GET", "/sessions", self._list_sessions),
             ("GET", "/sessions/{session}", self._get_session),
@@ -56,6 +63,16 @@ class Control:
         ]
         for method, path, handler in routes:
             router.add_route(method, PREFIX + path, _guard(handler), expect_handler=refuse_expectation)
+
+    async def _inspector(self, request: web.Request) -> web.StreamResponse:
+        """Answer with a page that shows the sessions while they happen. It may ask this server only."""
+        page, policy = _read_inspector()
+        headers = {
+            "Content-Security-Policy": policy,
+            "Referrer-Policy": "no-referrer",
+            "X-Frame-Options": "DENY",
+        }
+        return web.Response(text=page, content_type="text/html", headers=headers)
 
     async def _openapi(self, request: web.Request) -> web.StreamResponse:
         """Answer with the OpenAPI description of this interface."""
@@ -121,6 +138,20 @@ class Control:
         """Reset the server, and answer with the scenario that it plays then."""
         await self._server.reset()
         return await self._scenario(request)
+
+
+@cache
+def _read_inspector() -> tuple[str, str]:
+    """Return the inspector's page and its content security policy, which allows its own script and style."""
+    page = INSPECTOR.read_text(encoding="utf-8")
+    script, style = (
+        b64encode(hashlib.sha256(part.encode()).digest()).decode()
+        for part in re.findall(
+            r"<(?:style|script type=\"module\")>(.*?)</(?:style|script)>", page, re.DOTALL
+        )[::-1]
+    )
+    allowed = f"script-src 'sha256-{script}'; style-src 'sha256-{style}'; connect-src 'self'"
+    return page, f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
 def _read_scenario(body: bytes) -> Scenario:

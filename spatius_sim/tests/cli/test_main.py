@@ -86,7 +86,7 @@ def test_serve_prints_the_export_lines() -> None:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(11)]
+        lines = [process.stdout.readline() for _ in range(12)]
     finally:
         process.terminate()
         process.communicate(timeout=TIMEOUT)
