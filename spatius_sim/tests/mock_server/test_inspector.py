@@ -1,4 +1,4 @@
-"""The inspector: a live page of a running Motion Server, usable with a thousand sessions, for this machine only."""
+"""The inspector: a live page of a Motion Server, usable with a thousand sessions, for this machine only."""
 
 from typing import Any
 

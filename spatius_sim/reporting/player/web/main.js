@@ -6,6 +6,7 @@ import { Sound } from "./sound.js";
 
 const SPEEDS = [0.1, 0.25, 0.5, 1, 1.5, 2, 4];
 const ROWS = 40;
+const LIST_EVERY = 100;
 const find = (id) => document.getElementById(id);
 
 class Player {
@@ -21,6 +22,7 @@ class Player {
     this.shown = { version: 0, has: () => true, list: all, times: tape.events.at };
     this.lanes = new Lanes(find("lanes"), tape, readStyles());
     this.listed = "";
+    this.listedAt = -LIST_EVERY;
     this.dirty = true;
   }
 
@@ -193,6 +195,7 @@ class Player {
 
   select(index) {
     this.selected = index;
+    this.listedAt = -LIST_EVERY;
     this.seek(this.tape.events.at[index]);
   }
 
@@ -210,6 +213,7 @@ class Player {
     }
     const set = new Set(list);
     this.shown = { version: this.shown.version + 1, has: (index) => set.has(index), list };
+    this.listedAt = -LIST_EVERY;
     this.shown.times = list.map((index) => events.at[index]);
     this.dirty = true;
   }
@@ -247,7 +251,19 @@ class Player {
     find("seek").value = time;
     find("seek").setAttribute("aria-valuetext", `${(time / 1000).toFixed(2)} seconds`);
     this.lanes.draw(time, client, this.shown, this.selected);
-    this.list();
+    this.listSoon();
+  }
+
+  // The list costs more than a frame, so that it follows the clock ten times a second.
+  listSoon() {
+    const now = performance.now();
+    clearTimeout(this.listing);
+    if (now - this.listedAt >= LIST_EVERY) {
+      this.list();
+      this.listedAt = now;
+    } else {
+      this.listing = setTimeout(() => (this.dirty = true), LIST_EVERY);
+    }
   }
 
   list() {
