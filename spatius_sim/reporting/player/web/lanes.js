@@ -6,6 +6,7 @@ const TOP = 22;
 const LEFT = 104;
 const LEFT_NARROW = 64;
 const WAVE = 20;
+const MOST_ARROWS = 800;
 
 export class Lanes {
   constructor(canvas, tape, styles) {
@@ -173,11 +174,14 @@ export class Lanes {
     const guilty = new Set(events.guilty);
     const first = Math.max(0, lastAtMost(events.at, this.view[0] - 1));
     const drawn = new Set();
+    const crowded = lastAtMost(events.at, this.view[1]) - first > MOST_ARROWS;
     for (let index = first; index < events.at.length && events.at[index] <= this.view[1]; index += 1) {
       if (events.at[index] < this.view[0] || !shown.has(index)) continue;
       const x = Math.round(this.place(events.at[index]));
       const key = `${x} ${events.source[index]} ${events.target[index]} ${events.kind[index]}`;
       const stands = index === selected || guilty.has(index);
+      // From afar the waveform says enough of the audio.
+      if (crowded && !stands && kinds[events.kind[index]] === "audio") continue;
       if (drawn.has(key) && !stands) continue;
       drawn.add(key);
       const colour = stands ? this.styles.guilty : this.styles[kinds[events.kind[index]]] || this.styles.message;
