@@ -189,7 +189,7 @@ def _judge_strict_sync(observation: Observation, tolerance: int) -> Iterator[Kep
     if observation.stalls and played > observation.motion_end + tolerance:
         expected = f"audio that stalls at {observation.motion_end} samples, where its motion is missing"
         yield Broken(expected, f"{played} samples played", (observation.seq,))
-    elif observation.stalls and observation.stalled is not True and observation.state != PlaybackState.IDLE:
+    elif observation.stalls and observation.stalled is False and observation.state != PlaybackState.IDLE:
         yield Broken("a stall that is told", f"stalled is {observation.stalled}", (observation.seq,))
     elif must_run and observation.stalled is True:
         yield Broken("no stall while motion is there", "stalled is True", (observation.seq,))
