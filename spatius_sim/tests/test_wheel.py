@@ -53,3 +53,14 @@ def test_verify_works_from_it_in_an_empty_folder(unpacked: Path, tmp_path: Path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "1 of 1 rules were exercised" in ran.stdout
     assert str(unpacked) in ran.stdout
+
+
+def test_wheel_and_sdist_are_the_same_whenever_they_are_built(wheel: Path, tmp_path: Path) -> None:
+    built = []
+    for name in ("first", "second"):
+        build = [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path / name)]
+        subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=TIMEOUT)
+        built.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
+    assert built[0] == built[1]
+    assert built[0][wheel.name] == wheel.read_bytes()
+    assert len(built[0]) == 2
