@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_NEAR = 0.6
+_NEAR = 0.7
 _MOST_NEAR = 3
 _MOST_LISTED = 24
 
