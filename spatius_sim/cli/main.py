@@ -15,6 +15,7 @@ from spatius_sim.cli.report import report
 from spatius_sim.cli.room import verify_room
 from spatius_sim.cli.schema import examples, schema
 from spatius_sim.cli.serve import scenarios, serve
+from spatius_sim.cli.simulate import simulate
 from spatius_sim.cli.tape import TAPE_COMMANDS
 from spatius_sim.cli.verify import verify
 from spatius_sim.cli.wire import wire
@@ -82,6 +83,7 @@ def rules(subject: str | None) -> None:
 for _command in (
     *TAPE_COMMANDS,
     serve,
+    simulate,
     scenarios,
     demo,
     verify,

@@ -13,7 +13,8 @@ def lower_bounds() -> dict[str, str]:
     """Of all that a user may install with us, and of pytest-xdist, for which we have code."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["relay"], *extras["opus"], *extras["livekit"]]
+    used = ("relay", "opus", "livekit", "simulate")
+    lines = [*project["dependencies"], *(line for extra in used for line in extras[extra])]
     lines += [line for line in extras["dev"] if line.startswith("pytest-xdist")]
     found = {}
     for wanted in map(Requirement, lines):

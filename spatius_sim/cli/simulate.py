@@ -1,0 +1,125 @@
+"""`spatius-sim simulate`: how an avatar behaves over modelled networks, before it is built."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from spatius_sim.cli.common import print_lines, seed_option
+from spatius_sim.reporting.exit_code import ExitCode
+
+if TYPE_CHECKING:
+    from spatius_sim.study.run_study import Outcome
+
+
+@click.command()
+@click.argument("study_path", metavar="FILE", required=False, type=click.Path(path_type=Path))
+@click.option("--example", is_flag=True, help="Print a study to begin with.")
+@click.option("--turns", type=click.IntRange(1, 100_000), help="Turns in each cell; default: the study's.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Processes that share the turns.",
+)
+@click.option("--report-dir", type=click.Path(path_type=Path), help="Write study.json and study.html there.")
+@seed_option
+def simulate(
+    study_path: Path | None,
+    example: bool,
+    turns: int | None,
+    jobs: int,
+    report_dir: Path | None,
+    seed: int,
+) -> int:
+    """Simulate the study in FILE: turns over networks, with TCP, in seconds.
+
+    Ends with 1 if a budget is exceeded or a rule broken, 6 if the turns do not decide a budget."""
+    from dataclasses import replace
+
+    from spatius_sim.protocol.errors import UsageError
+    from spatius_sim.study.json_report import write_reports
+    from spatius_sim.study.run_study import run_study
+    from spatius_sim.study.study_file import EXAMPLE, read_study
+
+    if example:
+        sys.stdout.write(EXAMPLE.read_text(encoding="utf-8"))
+        return ExitCode.PASSED
+    if study_path is None:
+        raise UsageError("FILE is missing: spatius-sim simulate --example > study.yaml writes one")
+    study = read_study(study_path)
+    if turns is not None:
+        study = replace(study, turns=turns)
+    outcome = run_study(study, seed, jobs, _progress())
+    _print_tables(outcome)
+    if report_dir is not None:
+        try:
+            print_lines("", *map(str, write_reports(outcome, report_dir)))
+        except OSError as error:
+            raise UsageError(f"{report_dir}: {error.strerror}") from error
+    return exit_code(outcome)
+
+
+def exit_code(outcome: "Outcome") -> ExitCode:
+    """Return what the process says of a study."""
+    from spatius_sim.study.study import BudgetVerdict
+
+    if not outcome.complete:
+        return ExitCode.INTERRUPTED
+    if BudgetVerdict.FAILED in outcome.verdicts or any(judged.broken for judged in outcome.judged):
+        return ExitCode.RULE_FAILED
+    if BudgetVerdict.INCONCLUSIVE in outcome.verdicts:
+        return ExitCode.UNREACHABLE
+    return ExitCode.PASSED
+
+
+def _progress() -> Callable[[int, int], None]:
+    """Return what shows the progress on a terminal, with an estimate of the rest."""
+    if not sys.stderr.isatty():
+        return lambda done, total: None
+    began = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        passed = time.monotonic() - began
+        rest = passed / done * (total - done)
+        line = f"{done} of {total} turns, {rest:.0f} s to go" if done < total else ""
+        sys.stderr.write(f"\r{line:60}\r")
+        sys.stderr.flush()
+
+    return show
+
+
+def _print_tables(outcome: "Outcome") -> None:
+    """Print the answer, the figures, what would help, and the budgets that are not kept."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from spatius_sim.study.figures import FIGURES
+    from spatius_sim.study.words import SHOWN, amount, answer, budget_lines
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    print_lines(answer(outcome), "")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("network", no_wrap=True)
+    table.add_column("policy", overflow="fold")
+    for key in SHOWN:
+        table.add_column(FIGURES[key].title, justify="right")
+    for simulated in outcome.cells:
+        figures = (amount(simulated.figures[key].value, FIGURES[key].unit) for key in SHOWN)
+        table.add_row(simulated.cell.network.name, simulated.cell.name, *figures)
+    console.print(table)
+    for network, helps in outcome.helps.items():
+        print_lines("", f"What would help on {network}, by the seconds of trouble that it saves in a turn:")
+        for help_ in helps:
+            print_lines(f"  {help_.saved.value:+6.2f} s  {help_.change}")
+    print_lines(*(line for line in ("", *budget_lines(outcome))))
+    if outcome.judged:
+        turns = sum(len(judged.turns) for judged in outcome.judged)
+        broken = [line for judged in outcome.judged for line in judged.broken]
+        print_lines(f"{turns} turns were also judged whole; rules broken: {len(broken)}", *broken[:20])
+    if not outcome.complete:
+        print_lines("Interrupted: the figures are those of the turns that were simulated by then.")

@@ -1,0 +1,231 @@
+"""Reads the YAML files in which networks are described, the shipped ones and a team's own; imports measured
+traces. Every error names file and line."""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from yaml.nodes import Node
+
+from spatius_sim.files.yaml_file import YamlFile, read_bytes
+from spatius_sim.model.network.capacity import (
+    MOST_TRACE_STEPS,
+    CapacityProcess,
+    ConstantRate,
+    LogNormalRate,
+    Outages,
+    RateTrace,
+)
+from spatius_sim.model.network.profile import NetworkProfile, RoundTrip
+from spatius_sim.protocol.errors import UsageError
+
+MOST_PROFILES = 64
+MOST_TRACE_BYTES = 32 * 1024 * 1024
+MAHIMAHI_PACKET_BITS = 1500 * 8
+"""What each line of a Mahimahi trace lets through (doc)."""
+
+_MAHIMAHI_STEP_MS = 50
+_MOST_LINE = 256
+_SHIPPED = Path(__file__).resolve().parent / "networks.yaml"
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
+_MEGABIT = 1e6
+
+_PROCESS_KEYS = {"rate", "log_mean", "log_sd", "correlation", "most", "outages", "mahimahi", "csv"}
+
+
+@lru_cache(maxsize=1)
+def shipped_networks() -> dict[str, NetworkProfile]:
+    """Return the networks that come with the package, by name."""
+    return read_networks(_SHIPPED)
+
+
+def read_networks(path: Path) -> dict[str, NetworkProfile]:
+    """Return the networks in a YAML file, by name. Raises UsageError, which names file, line and key."""
+    reader = NetworkReader(str(path), path.parent)
+    root = reader.root(read_bytes(path))
+    if root is None:
+        raise UsageError(f"{path}:1: the file is empty: networks is needed")
+    top = reader.mapping(root, "the file", {"networks"})
+    if "networks" not in top:
+        raise reader.error(root, "networks is missing")
+    return reader.read_all(top["networks"])
+
+
+class NetworkReader(YamlFile):
+    """Reads the networks of one file. Traces lie in `folder` or below it. Every method raises UsageError with
+    place, line and key."""
+
+    def __init__(self, place: str, folder: Path) -> None:
+        super().__init__(place)
+        self._folder = folder
+
+    def read_all(self, node: Node) -> dict[str, NetworkProfile]:
+        """Return the networks of a mapping from name to network."""
+        items = self.items(node, "networks")
+        if len(items) > MOST_PROFILES:
+            raise self.error(node, f"networks: more than {MOST_PROFILES}")
+        for name, (key, _) in items.items():
+            if not _NAME.fullmatch(name):
+                raise self.error(key, f"{name!r} is no name: small letters, digits and -, 48 at most")
+        return {name: self.read_network(name, value) for name, (_, value) in items.items()}
+
+    def read_network(self, name: str, node: Node) -> NetworkProfile:
+        """Return one network."""
+        parts = self.mapping(node, name, {"about", "down", "up", "rtt", "loss", "queue"})
+        for key in ("down", "rtt"):
+            if key not in parts:
+                raise self.error(node, f"{name}: {key} is missing")
+        down = self._read_process(parts["down"], "down")
+        up = self._read_process(parts["up"], "up") if "up" in parts else down
+        trip = self._read_round_trip(parts["rtt"])
+        about = self.text(parts["about"], "about")[:500] if "about" in parts else ""
+        loss = self.number(parts["loss"], "loss") if "loss" in parts else 0.0
+        queue = round(1024 * self.number(parts["queue"], "queue")) if "queue" in parts else 256 * 1024
+        return self.build(node, lambda: NetworkProfile(name, about, down, up, trip, loss, queue), name)
+
+    def _read_round_trip(self, node: Node) -> RoundTrip:
+        """Return a round trip from milliseconds."""
+        parts = self.mapping(node, "rtt", {"p50", "p90"})
+        if "p50" not in parts:
+            raise self.error(node, "rtt: p50 is missing")
+        p50 = self.number(parts["p50"], "rtt.p50") / 1000
+        p90 = self.number(parts["p90"], "rtt.p90") / 1000 if "p90" in parts else p50
+        return self.build(node, lambda: RoundTrip(p50, p90), "rtt")
+
+    def _read_process(self, node: Node, key: str) -> CapacityProcess:
+        """Return what a link carries: a rate, a drawn process or a trace."""
+        parts = self.mapping(node, key, _PROCESS_KEYS)
+        kinds = [kind for kind in ("rate", "log_mean", "mahimahi", "csv") if kind in parts]
+        if len(kinds) != 1:
+            raise self.error(node, f"{key}: one of rate, log_mean, mahimahi and csv is needed")
+        kind = kinds[0]
+        allowed = {"log_mean", "log_sd", "correlation", "most", "outages"} if kind == "log_mean" else {kind}
+        for other in parts:
+            if other not in allowed:
+                raise self.error(parts[other], f"{key}: {other} does not go with {kind}")
+        if kind == "rate":
+            rate = self.number(parts["rate"], f"{key}.rate") * _MEGABIT
+            return self.build(parts["rate"], lambda: ConstantRate(rate), f"{key}.rate")
+        if kind == "log_mean":
+            return self._read_log_normal(node, parts, key)
+        path = self._trace_path(parts[kind], f"{key}.{kind}")
+        return self.build(parts[kind], lambda: read_trace(path, kind), f"{key}.{kind}")
+
+    def _read_log_normal(self, node: Node, parts: dict[str, Node], key: str) -> CapacityProcess:
+        """Return a process with a log-normal rate."""
+        for needed in ("log_sd", "correlation"):
+            if needed not in parts:
+                raise self.error(node, f"{key}: {needed} is missing")
+        numbers = {
+            name: self.number(parts[name], f"{key}.{name}")
+            for name in ("log_mean", "log_sd", "correlation", "most")
+            if name in parts
+        }
+        outages = self._read_outages(parts["outages"]) if "outages" in parts else None
+        return self.build(node, lambda: LogNormalRate(**numbers, outages=outages), key)
+
+    def _read_outages(self, node: Node) -> Outages:
+        """Return the outages of a link."""
+        keys = ("per_minute", "mean", "p95", "longest")
+        parts = self.mapping(node, "outages", keys)
+        for key in keys:
+            if key not in parts:
+                raise self.error(node, f"outages: {key} is missing")
+        numbers = {key: self.number(parts[key], f"outages.{key}") for key in keys}
+        return self.build(node, lambda: Outages(**numbers), "outages")
+
+    def _trace_path(self, node: Node, key: str) -> Path:
+        """Return the path of a trace, which must lie in the folder of the file or below it."""
+        name = self.text(node, key)
+        try:
+            path = (self._folder / name).resolve()
+        except (OSError, ValueError) as error:
+            raise self.error(node, f"{key}: {name!r} is no path") from error
+        if not path.is_relative_to(self._folder.resolve()):
+            raise self.error(node, f"{key}: {name!r} lies outside the folder of this file: copy it there")
+        return path
+
+
+def read_trace(path: Path, kind: str) -> RateTrace:
+    """Return the trace in a file. `kind`: `mahimahi` (each line the milliseconds at which 1500 bytes may
+    pass) or `csv` (each line seconds and Mbit/s, the rate from then on). Raises UsageError with its line."""
+    return _import_mahimahi(path) if kind == "mahimahi" else _import_csv(path)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a file that are not empty and no comment, with their numbers."""
+    try:
+        if path.stat().st_size > MOST_TRACE_BYTES:
+            raise UsageError(f"{path}:1: larger than {MOST_TRACE_BYTES} bytes: cut it")
+        with path.open(encoding="utf-8", errors="replace") as file:
+            number = 0
+            while line := file.readline(_MOST_LINE):
+                number += 1
+                if len(line) == _MOST_LINE:
+                    raise UsageError(f"{path}:{number}: the line is too long for a trace")
+                text = line.strip()
+                if text and not text.startswith("#"):
+                    yield number, text
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+
+
+def _import_mahimahi(path: Path) -> RateTrace:
+    """Return a Mahimahi trace as rates in steps of 50 ms."""
+    counts: list[int] = []
+    before = number = 0
+    for number, text in _lines(path):
+        if not re.fullmatch(r"[0-9]{1,9}", text):
+            raise UsageError(f"{path}:{number}: {text[:40]!r} is no time in whole milliseconds")
+        at = int(text)
+        if at < before:
+            raise UsageError(f"{path}:{number}: {at} ms lies before {before} ms: a trace goes forward")
+        before = at
+        # A packet at the very end of a step still belongs to it: Mahimahi's times are ends.
+        step = max(0, at - 1) // _MAHIMAHI_STEP_MS
+        if step >= MOST_TRACE_STEPS:
+            raise UsageError(
+                f"{path}:{number}: longer than {MOST_TRACE_STEPS * _MAHIMAHI_STEP_MS // 1000} s: cut it"
+            )
+        counts.extend([0] * (step + 1 - len(counts)))
+        counts[step] += 1
+    if before == 0:
+        raise UsageError(f"{path}:{number or 1}: the trace never delivers: a time above 0 ms is needed")
+    step_seconds = _MAHIMAHI_STEP_MS / 1000
+    rates = tuple(count * MAHIMAHI_PACKET_BITS / step_seconds for count in counts)
+    return RateTrace(
+        tuple(index * step_seconds for index in range(len(rates))), rates, len(rates) * step_seconds
+    )
+
+
+def _import_csv(path: Path) -> RateTrace:
+    """Return a CSV file with seconds and Mbit/s as a trace. A first line that is no number is its header. The
+    last rate lasts as long as the one before it."""
+    times: list[float] = []
+    rates: list[float] = []
+    for number, text in _lines(path):
+        cells = [cell.strip() for cell in text.split(",")]
+        try:
+            at, rate = (float(cell) for cell in cells)
+        except ValueError:
+            if not times and re.match(r"[A-Za-z_\"]", text):
+                continue
+            raise UsageError(f"{path}:{number}: {text[:40]!r} is not `seconds,Mbit/s`") from None
+        if not 0 <= rate <= 1e6:
+            raise UsageError(f"{path}:{number}: the rate must lie between 0 and 1000000 Mbit/s")
+        if not 0 <= at <= 1e7 or (times and at <= times[-1]):
+            raise UsageError(
+                f"{path}:{number}: the times must rise from line to line, and begin at 0 or later"
+            )
+        if len(times) >= MOST_TRACE_STEPS:
+            raise UsageError(f"{path}:{number}: more than {MOST_TRACE_STEPS} lines: cut it")
+        times.append(at)
+        rates.append(rate * _MEGABIT)
+    if len(times) < 2:
+        raise UsageError(f"{path}:1: a trace needs two lines of `seconds,Mbit/s` at least")
+    if not any(rates):
+        raise UsageError(f"{path}:1: the trace never delivers: a rate above 0 is needed")
+    begin = times[0]
+    period = times[-1] - begin + (times[-1] - times[-2])
+    return RateTrace(tuple(at - begin for at in times), tuple(rates), period)

@@ -1,0 +1,260 @@
+"""How many bits a second a link carries, over time: a constant, a drawn process with outages, or a trace.
+
+The drawn process has one rate a second. The logarithm of the rate is normal, and depends on the second
+before (AR(1)). Outages are laid over the rates, as they were fitted apart from them.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+
+from spatius_sim.protocol.errors import UsageError
+
+LONGEST_WAIT = 600.0
+"""Seconds after which data that a link has not delivered count as never delivered."""
+
+MOST_TRACE_STEPS = 200_000
+_P95 = 1.645
+"""The 95th percentile of the standard normal distribution."""
+
+
+class Capacity:
+    """The rate of a link over time, in steps: from `starts[i]` seconds on it carries `rates[i]` bits a
+    second. After `period` seconds the steps repeat.
+
+    Raises UsageError if the steps are not in order, if a rate is negative, or if nothing is ever carried.
+    """
+
+    def __init__(self, starts: Sequence[float], rates: Sequence[float], period: float) -> None:
+        _check_steps(starts, rates, period)
+        self._period = period
+        self._starts, self._rates = list(starts), list(rates)
+        self._edges = [*self._starts, period]
+        self._carried = self._sum_up()
+        """Bits carried from the beginning of the period until each edge."""
+
+    @property
+    def mean(self) -> float:
+        """The mean rate in bits a second."""
+        return self._carried[-1] / self._period
+
+    def rate(self, at: float) -> float:
+        """Return the rate in bits a second at this time in seconds."""
+        return self._rates[bisect_right(self._starts, at % self._period) - 1]
+
+    def finish(self, start: float, bits: float) -> float:
+        """Return when so many bits are carried if the link begins at `start` seconds and does nothing else;
+        infinity if that takes longer than LONGEST_WAIT."""
+        rounds, offset = divmod(start, self._period)
+        index = bisect_right(self._starts, offset) - 1
+        rate = self._rates[index]
+        if rate * (self._edges[index + 1] - offset) >= bits > 0:
+            return start + bits / rate
+        target = self._carried[index] + rate * (offset - self._edges[index]) + bits
+        more, rest = divmod(target, self._carried[-1])
+        index = max(0, bisect_right(self._carried, rest) - 1)
+        # A rest of 0 bits ends with the last step that carried something, not after the pause behind it.
+        end = self._edges[index] + (rest - self._carried[index]) / (self._rates[index] or 1.0)
+        finished = (rounds + more) * self._period + end
+        return finished if finished - start <= LONGEST_WAIT else math.inf
+
+    def _sum_up(self) -> list[float]:
+        carried = [0.0]
+        for index, rate in enumerate(self._rates):
+            carried.append(carried[-1] + rate * (self._edges[index + 1] - self._edges[index]))
+        return carried
+
+
+def _check_steps(starts: Sequence[float], rates: Sequence[float], period: float) -> None:
+    """Raise UsageError for steps that make no capacity."""
+    if not rates or len(starts) != len(rates) or starts[0] != 0:
+        raise UsageError("a capacity needs at least one step, and the first step begins at 0 s")
+    edges = [*starts, period]
+    if not all(math.isfinite(edge) for edge in edges) or any(
+        later <= earlier for earlier, later in pairwise(edges)
+    ):
+        raise UsageError("the steps of a capacity must begin one after the other, before its period ends")
+    if not all(math.isfinite(rate) and rate >= 0 for rate in rates):
+        raise UsageError("a rate must be 0 or more")
+    if not any(rates):
+        raise UsageError("the link never carries anything: a rate above 0 is needed")
+
+
+class CapacityProcess(Protocol):
+    """What capacities are drawn from."""
+
+    def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
+        """Return a capacity that does not repeat within `seconds`, unless its source is shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantRate:
+    """The same rate for ever, in bits a second."""
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        """Raise UsageError if the rate is not above 0."""
+        if not (math.isfinite(self.rate) and self.rate > 0):
+            raise UsageError("the rate must be above 0: a link that carries nothing has no figures")
+
+    def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
+        """Return the capacity; nothing is random about it."""
+        return Capacity([0.0], [self.rate], max(seconds, 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Outages:
+    """Times in which a link carries nothing. They come at random (Poisson), `per_minute` on average; their
+    length is log-normal with this `mean` and this 95th percentile `p95`, and `longest` at most (seconds)."""
+
+    per_minute: float
+    mean: float
+    p95: float
+    longest: float
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for lengths that contradict each other, or that leave the link no time."""
+        if not 0 < self.per_minute <= 600:
+            raise UsageError("outages: per_minute must lie above 0 and at most at 600")
+        if not 0 < self.mean <= self.longest <= LONGEST_WAIT:
+            raise UsageError(f"outages: 0 < mean <= longest <= {LONGEST_WAIT:.0f} s is needed")
+        if not self.mean <= self.p95 <= self.longest:
+            raise UsageError("outages: p95 must lie between mean and longest")
+        if self.per_minute * self.mean >= 50:
+            raise UsageError("outages: the link is out for more than 50 s of each minute")
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of the logarithm of the length."""
+        # A log-normal distribution has no 95th percentile above 3.87 times its mean.
+        return _P95 - math.sqrt(max(0.0, _P95**2 - 2 * math.log(self.p95 / self.mean)))
+
+    def draw(self, rng: np.random.Generator, seconds: float) -> list[tuple[float, float]]:
+        """Return the outages within so many seconds: begin and end of each. None begins before the outage
+        before it has ended."""
+        sigma = self.deviation
+        pause = max(60 / self.per_minute - self.mean, 0.05)
+        outages: list[tuple[float, float]] = []
+        # The first outage may have begun before the time that is looked at.
+        at = rng.exponential(pause) - (self.mean if rng.random() < self.share else 0.0)
+        while at < seconds:
+            length = min(self.longest, math.exp(math.log(self.mean) - sigma**2 / 2 + sigma * rng.normal()))
+            if at + length > 0:
+                outages.append((max(0.0, at), min(at + length, seconds)))
+            at += length + rng.exponential(pause)
+        return outages
+
+    @property
+    def share(self) -> float:
+        """The share of time that the link is out."""
+        return self.per_minute * self.mean / 60
+
+
+@dataclass(frozen=True, slots=True)
+class LogNormalRate:
+    """A rate that changes every second. Its natural logarithm, in Mbit/s, is normal with mean `log_mean` and
+    standard deviation `log_sd`, and correlates with the second before by `correlation`. `most`: the highest
+    rate in Mbit/s; a log-normal fit has a longer tail than a radio. `outages` are laid over it."""
+
+    log_mean: float
+    log_sd: float
+    correlation: float
+    most: float = 1000.0
+    outages: Outages | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for values that no link has."""
+        if not -7 <= self.log_mean <= 9:
+            raise UsageError("log_mean must lie between -7 and 9 (1 kbit/s to 8 Gbit/s)")
+        if not 0 <= self.log_sd <= 3:
+            raise UsageError("log_sd must lie between 0 and 3")
+        if not 0 <= self.correlation < 1:
+            raise UsageError("correlation must be at least 0 and below 1")
+        if not 0 < self.most <= 100_000:
+            raise UsageError("most must lie above 0 and at most at 100000 Mbit/s")
+
+    def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
+        """Return a capacity that is drawn from this process."""
+        count = max(1, math.ceil(seconds))
+        steps = rng.standard_normal(count)
+        fresh = math.sqrt(1 - self.correlation**2)
+        level = float(steps[0])
+        levels = [level]
+        for step in steps[1:].tolist():
+            level = self.correlation * level + fresh * step
+            levels.append(level)
+        logs = self.log_mean + self.log_sd * np.array(levels)
+        rates = (1e6 * np.minimum(self.most, np.exp(logs))).tolist()
+        starts = [float(second) for second in range(count)]
+        if self.outages:
+            starts, rates = _cut_out(starts, rates, self.outages.draw(rng, count), float(count))
+        return Capacity(starts, rates, float(count))
+
+
+def _cut_out(
+    starts: list[float], rates: list[float], outages: list[tuple[float, float]], end: float
+) -> tuple[list[float], list[float]]:
+    """Return the steps with a rate of 0 during the outages. If they fill all the time, the rate of the last
+    0.1 s remains, so that the link carries something."""
+    cut_starts: list[float] = []
+    cut_rates: list[float] = []
+    pieces = iter([*outages, (math.inf, math.inf)])
+    begin, over = next(pieces)
+    for start, rate, stop in zip(starts, rates, [*starts[1:], end], strict=True):
+        at = start
+        while at < stop:
+            if over <= at:
+                begin, over = next(pieces)
+                continue
+            out = begin <= at
+            cut_starts.append(at)
+            cut_rates.append(0.0 if out else rate)
+            at = min(stop, over if out else begin)
+    if not any(cut_rates):
+        cut_starts.append(end - 0.1)
+        cut_rates.append(rates[-1])
+        kept = [index for index, start in enumerate(cut_starts[:-1]) if start < end - 0.1]
+        cut_starts = [*(cut_starts[index] for index in kept), end - 0.1]
+        cut_rates = [*(cut_rates[index] for index in kept), rates[-1]]
+    return cut_starts, cut_rates
+
+
+@dataclass(frozen=True, slots=True)
+class RateTrace:
+    """A measured rate: from `starts[i]` seconds on, `rates[i]` bits a second, until `period`. A draw begins
+    at a random place of the trace, and goes on at its beginning after its end."""
+
+    starts: tuple[float, ...]
+    rates: tuple[float, ...]
+    period: float
+    _whole: Capacity = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a trace that is no capacity, is too long, or never delivers."""
+        if len(self.rates) > MOST_TRACE_STEPS:
+            raise UsageError(f"the trace has more than {MOST_TRACE_STEPS} steps: cut it")
+        object.__setattr__(self, "_whole", Capacity(self.starts, self.rates, self.period))
+
+    def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
+        """Return the capacity of `seconds`, from a random place of the trace on. It is the whole trace if
+        nothing is carried there."""
+        begin = rng.random() * self.period
+        starts, rates = [0.0], [self._whole.rate(begin)]
+        index = bisect_right(self.starts, begin)
+        rounds = 0
+        while True:
+            if index == len(self.starts):
+                index, rounds = 0, rounds + 1
+            at = rounds * self.period + self.starts[index] - begin
+            if at >= seconds:
+                break
+            starts.append(at)
+            rates.append(self.rates[index])
+            index += 1
+        return Capacity(starts, rates, seconds) if any(rates) else self._whole

@@ -1,0 +1,72 @@
+"""A network as a client has it: what its link carries down and up, its round trip, its queue and its loss."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from spatius_sim.model.network.capacity import CapacityProcess, ConstantRate
+from spatius_sim.protocol.errors import UsageError
+
+_P90 = 1.2816
+"""The 90th percentile of the standard normal distribution."""
+
+DATA_CENTRE = ConstantRate(1e9)
+"""What carries data between a relay and Motion Server. ASSUMED: it is never the bottleneck."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """The time of a round trip without any queue, in seconds: log-normal over turns, with this median and
+    this 90th percentile. It is constant within a turn: what changes within a turn is the queue."""
+
+    p50: float
+    p90: float
+
+    def __post_init__(self) -> None:
+        """Raise UsageError if the times are negative, in the wrong order, or above 10 s."""
+        if not 0 <= self.p50 <= self.p90 <= 10:
+            raise UsageError("a round trip needs 0 <= p50 <= p90 <= 10 s")
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """Return the round trip of one turn, in seconds."""
+        normal = float(rng.normal())
+        if self.p50 == self.p90 or self.p50 == 0:
+            return self.p50
+        return self.p50 * math.exp(normal * math.log(self.p90 / self.p50) / _P90)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkProfile:
+    """One network. `loss` is the share of lost segments, and `queue` how many bytes wait before the link at
+    most (ASSUMED: no source names the queues). `about` says in a sentence what it is and where its figures
+    come from."""
+
+    name: str
+    about: str
+    down: CapacityProcess
+    up: CapacityProcess
+    round_trip: RoundTrip
+    loss: float = 0.0
+    queue: int = 256 * 1024
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a loss or a queue that no network has."""
+        if not 0 <= self.loss <= 0.5:
+            raise UsageError("loss must lie between 0 and 0.5")
+        if not 3000 <= self.queue <= 1 << 30:
+            raise UsageError("queue must hold between 3000 bytes and 1 GiB")
+
+
+REGIONS = {
+    "same": RoundTrip(0.003, 0.006),
+    "us-east-1": RoundTrip(0.064, 0.067),
+    "ap-northeast-1": RoundTrip(0.098, 0.101),
+    "eu-west-1": RoundTrip(0.118, 0.121),
+    "eu-central-1": RoundTrip(0.143, 0.146),
+    "ap-southeast-1": RoundTrip(0.160, 0.164),
+    "sa-east-1": RoundTrip(0.175, 0.178),
+    "ap-south-1": RoundTrip(0.222, 0.234),
+}
+"""The round trip between a relay in us-west-2 and a Motion Server in each AWS region; `same` is inside a
+region (measured by others, medians and 90th percentiles)."""

@@ -1,0 +1,282 @@
+"""One direction of a TCP connection over a modelled link: when what is written arrives.
+
+What it does, and where that is from: an initial window of ten segments (RFC 6928); slow start, whose end a
+rise of the delay announces (HyStart, as Linux does it); after idleness the window is halved for each time-out
+that has passed (RFC 2861, as Linux does it); the window grows only if the sender used it (RFC 7661); CUBIC
+(RFC 9438) after that; the retransmission time-out of RFC 6298 with Linux's least value, 200 ms; loss probes
+for the tail (RFC 8985).
+
+What it leaves out: acknowledgements are never lost and never delayed by the receiver. The receiver takes all
+at once, so that its window never closes. A retransmission takes no capacity from other segments. An outage
+delays, and changes no window: Linux undoes the effects of a time-out that was wrong (F-RTO, RFC 5682).
+"""
+
+import math
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from spatius_sim.model.network.capacity import Capacity
+
+SEGMENT_BYTES = 1448
+"""Data in a full segment: 1500 bytes less the headers of IPv4 and TCP with time stamps."""
+
+HEADER_BYTES = 52
+INITIAL_WINDOW = 10
+LEAST_TIMEOUT = 0.2
+"""Seconds (Linux; RFC 6298 says one second)."""
+
+MOST_TIMEOUT = 120.0
+_FIRST_PROBE_EXTRA = 0.2
+"""Seconds that a loss probe waits more if one segment alone is under way: its receiver may wait too."""
+
+CUBIC_GROWTH = 0.4
+CUBIC_DECREASE = 0.7
+_RENO_GROWTH = 3 * (1 - CUBIC_DECREASE) / (1 + CUBIC_DECREASE)
+_SLOW_START_LEAST = 16
+"""The window in segments below which HyStart does not end slow start."""
+
+_MOST_TRIES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The way of one direction. `one_way` and `back` are the seconds that a segment and its acknowledgement
+    take, without the queue. `queue`: bytes that wait before the link at most; what comes more is lost.
+    `loss`: the share of segments that are lost. `send_buffer`: bytes that the sender's socket holds, sent and
+    not acknowledged ones included."""
+
+    capacity: Capacity
+    one_way: float
+    back: float
+    queue: int = 256 * 1024
+    loss: float = 0.0
+    send_buffer: int = 256 * 1024
+
+
+class Delivery(NamedTuple):
+    """When a message was all in the sender's socket buffer, and when all of it had arrived, in seconds;
+    infinity if never."""
+
+    accepted: float
+    arrived: float
+
+
+class _Segment(NamedTuple):
+    acknowledged: float
+    sent: float
+    number: int
+
+
+class TcpFlow:
+    """Sends messages over a path, in order. Each call of `write` returns when that message arrives: nothing
+    that is written later changes it. `roll` returns a random number in [0, 1) for each segment; it is called
+    only if the path loses segments."""
+
+    def __init__(self, path: Path, roll: Callable[[], float] = lambda: 1.0) -> None:
+        self._path, self._roll = path, roll
+        self.window = float(INITIAL_WINDOW)
+        """The congestion window in segments."""
+        self._threshold = math.inf
+        base = path.one_way + path.back
+        self._least_rtt = math.inf
+        self._smoothed, self._variation = base, base / 2
+        self._timeout = max(LEAST_TIMEOUT, base * 3)
+        self._under_way: deque[_Segment] = deque()
+        self._sent = self._acknowledged = 0
+        self._peak = self._peak_until = 0
+        self._limited = False
+        self._round_until, self._round_samples, self._round_least = 0, 0, math.inf
+        self._recovery_until = 0
+        self._epoch = -1.0
+        self._most_window = self._origin = self._reno = 0.0
+        self._growth_time = 0.0
+        self._last_sent = -math.inf
+        self._link_free = 0.0
+        self._delivered = 0.0
+        self._queued: deque[tuple[float, int]] = deque()
+        self._backlog = 0
+        self._written = 0
+        self._ends: list[int] = []
+        self._end_times: list[float] = []
+        self._room_in_last = 0
+        self.lost = 0
+        """How many segments were lost so far."""
+        self.on_sample: Callable[[float, int, float], None] | None = None
+        """Called for each segment with its time, the bytes in the queue and the window, if anybody looks."""
+
+    def room_at(self, at: float, size: int) -> float:
+        """Return when, from `at` seconds on, the socket buffer takes the first byte of a message of this
+        size that is written as the next one. A program that respects back-pressure waits until then."""
+        beyond = self._written + min(size, self._path.send_buffer) - self._path.send_buffer
+        return max(at, self._acknowledged_at(beyond))
+
+    def write(self, at: float, size: int) -> Delivery:
+        """Write a message of `size` bytes at `at` seconds, not before the messages before; return when it is
+        accepted and when it arrives."""
+        left = size
+        if self._last_sent > at and self._room_in_last:
+            # The segment before still waits for the window, and takes some of these bytes along.
+            joined = min(left, self._room_in_last)
+            self._link_free = self._path.capacity.finish(self._link_free, 8 * joined)
+            self._delivered = max(self._delivered, self._link_free + self._path.one_way)
+            self._room_in_last -= joined
+            left -= joined
+            self._note_end(joined)
+        while left > 0 and self._delivered < math.inf:
+            part = min(SEGMENT_BYTES, left)
+            left -= part
+            self._send(at, part, -(-left // SEGMENT_BYTES))
+        if self._delivered == math.inf:
+            return Delivery(math.inf, math.inf)
+        return Delivery(
+            max(at, self._acknowledged_at(self._written - self._path.send_buffer)), self._delivered
+        )
+
+    def _send(self, at: float, size: int, behind: int) -> None:
+        """Send one segment with `size` bytes, as soon as the window and the socket buffer take it. `behind`:
+        how many segments of its message follow."""
+        path, under_way = self._path, self._under_way
+        sent = max(at, self._last_sent)
+        if self._written + size > path.send_buffer:
+            sent = max(sent, self._acknowledged_at(self._written + size - path.send_buffer))
+        while under_way and under_way[0].acknowledged <= sent:
+            self._take_acknowledgement(under_way.popleft())
+        if self._sent and not under_way and sent - self._last_sent > self._timeout:
+            self._restart(sent - self._last_sent)
+        while len(under_way) >= int(self.window):
+            oldest = under_way.popleft()
+            sent = max(sent, oldest.acknowledged)
+            self._limited = True
+            self._take_acknowledgement(oldest)
+        self._last_sent = sent
+        self._sent += 1
+        self._note_peak(len(under_way) + 1)
+        arrived, acknowledged = self._pass_link(sent, size + HEADER_BYTES, behind)
+        self._delivered = max(self._delivered, arrived)
+        if self._delivered == math.inf:
+            return
+        under_way.append(_Segment(acknowledged, sent, self._sent))
+        self._room_in_last = SEGMENT_BYTES - size
+        self._note_end(size)
+
+    def _pass_link(self, sent: float, size: int, behind: int) -> tuple[float, float]:
+        """Return when a segment arrives, and when the sender knows its fate: acknowledged, or lost."""
+        path, queued = self._path, self._queued
+        while queued and queued[0][0] <= sent:
+            self._backlog -= queued.popleft()[1]
+        if self.on_sample:
+            self.on_sample(sent, self._backlog, self.window)
+        overflows = self._backlog + size > path.queue
+        if not overflows:
+            self._link_free = path.capacity.finish(max(sent, self._link_free), 8 * size)
+            if self._link_free == math.inf:
+                return math.inf, math.inf
+            queued.append((self._link_free, size))
+            self._backlog += size
+        known = max(self._link_free, sent) + path.one_way + path.back
+        if overflows or (path.loss and self._roll() < path.loss):
+            return self._recover(sent, known, size, behind), known
+        return self._link_free + path.one_way, known
+
+    def _recover(self, sent: float, known: float, size: int, behind: int) -> float:
+        """Return when a lost segment arrives in the end. If at least three segments follow, their
+        acknowledgements tell the loss one round trip later; otherwise a probe does, and after that the
+        time-out, again and again."""
+        path = self._path
+        self.lost += 1
+        self._note_loss()
+        if behind >= 3:
+            again = known
+        else:
+            alone = _FIRST_PROBE_EXTRA if not self._under_way else 0.0
+            again = sent + min(self._timeout, 2 * self._smoothed + alone)
+        timeout = self._timeout
+        for _ in range(_MOST_TRIES):
+            finished = path.capacity.finish(max(again, self._link_free), 8 * size)
+            if not path.loss or self._roll() >= path.loss:
+                return finished + path.one_way
+            again += timeout
+            timeout = min(2 * timeout, MOST_TIMEOUT)
+            self.window, self._threshold = 1.0, max(2.0, self.window / 2)
+        return math.inf
+
+    def _note_loss(self) -> None:
+        """Reduce the window, once for all losses of one round trip (RFC 9438, 4.6 and 4.7)."""
+        if self._acknowledged < self._recovery_until:
+            return
+        self._recovery_until = self._sent
+        before = self.window
+        shrinking = before < self._most_window
+        self._most_window = before * (1 + CUBIC_DECREASE) / 2 if shrinking else before
+        self.window = self._threshold = max(2.0, before * CUBIC_DECREASE)
+        self._epoch = -1.0
+
+    def _take_acknowledgement(self, segment: _Segment) -> None:
+        """Measure the round trip, and let the window grow if the sender uses it."""
+        self._acknowledged = segment.number
+        rtt = segment.acknowledged - segment.sent
+        self._least_rtt = min(self._least_rtt, rtt)
+        self._variation += (abs(rtt - self._smoothed) - self._variation) / 4
+        self._smoothed += (rtt - self._smoothed) / 8
+        self._timeout = min(MOST_TIMEOUT, self._smoothed + max(LEAST_TIMEOUT, 4 * self._variation))
+        if self.window < self._threshold:
+            self._watch_delay(segment, rtt)
+            if self.window < 2 * self._peak:
+                self.window += 1
+        elif self._limited:
+            self._grow_cubic(segment.acknowledged)
+
+    def _watch_delay(self, segment: _Segment, rtt: float) -> None:
+        """End slow start if the round trips of this round are all clearly longer than the least of all."""
+        if segment.number > self._round_until:
+            self._round_until, self._round_samples, self._round_least = self._sent, 0, math.inf
+        self._round_samples += 1
+        self._round_least = min(self._round_least, rtt)
+        if self.window < _SLOW_START_LEAST or self._round_samples < 8:
+            return
+        if self._round_least > self._least_rtt + min(max(self._least_rtt / 8, 0.004), 0.016):
+            self._threshold = self.window
+
+    def _grow_cubic(self, now: float) -> None:
+        """Let the window grow by one acknowledgement, as CUBIC does."""
+        if self._epoch < 0:
+            self._epoch = now
+            self._reno = self.window
+            self._origin = max(self._most_window, self.window)
+            self._growth_time = ((self._origin - self.window) / CUBIC_GROWTH) ** (1 / 3)
+        passed = now - self._epoch + self._smoothed
+        target = self._origin + CUBIC_GROWTH * (passed - self._growth_time) ** 3
+        self.window += min(0.5, max(0.0, (target - self.window) / self.window))
+        self._reno += _RENO_GROWTH / self._reno
+        self.window = max(self.window, min(self._reno, self.window + 0.5))
+
+    def _restart(self, idle: float) -> None:
+        """Halve the window for each time-out that passed without data, down to the initial window."""
+        least = min(float(INITIAL_WINDOW), self.window)
+        self._threshold = (
+            max(self._threshold, self.window * 3 / 4) if self._threshold < math.inf else math.inf
+        )
+        times = min(60, int(idle / self._timeout))
+        self.window = max(least, self.window / 2**times)
+        self._epoch = -1.0
+
+    def _note_peak(self, under_way: int) -> None:
+        """Remember how many segments were under way at most during the last window."""
+        if self._acknowledged >= self._peak_until or under_way > self._peak:
+            if self._acknowledged >= self._peak_until:
+                self._limited = under_way >= int(self.window)
+            self._peak = under_way
+            self._peak_until = self._sent
+
+    def _note_end(self, size: int) -> None:
+        """Remember when the bytes that were sent last are acknowledged."""
+        self._written += size
+        self._ends.append(self._written)
+        self._end_times.append(self._delivered + self._path.back)
+
+    def _acknowledged_at(self, count: int) -> float:
+        """Return when the first `count` bytes are acknowledged."""
+        return self._end_times[bisect_left(self._ends, count)] if count > 0 else -math.inf

@@ -1,0 +1,93 @@
+"""Draws what a study found as one page that opens offline, runs no script, and loads nothing."""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from spatius_sim.study.charts import distribution, ranking, sweep_lines, time_line
+from spatius_sim.study.figures import FIGURES, Estimate
+from spatius_sim.study.run_study import Outcome, Simulated, worst_turn
+from spatius_sim.study.study import BudgetVerdict
+from spatius_sim.study.words import SHOWN, amount, answer, budget_lines, interval
+
+_MOST_PICTURES = 40
+
+
+def html_report(outcome: Outcome) -> str:
+    """Return the page of a study."""
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("spatius_sim.study"), PackageLoader("spatius_sim.reporting")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {"amount": amount, "interval": interval}
+    return environment.get_template("study.html.j2").render(**_values(outcome), **_style())
+
+
+def _values(outcome: Outcome) -> dict[str, Any]:
+    """Return what the template shows."""
+    by_network: dict[str, list[Simulated]] = {}
+    for cell in outcome.cells[: _MOST_PICTURES * 10]:
+        by_network.setdefault(cell.cell.network.name, []).append(cell)
+    worst = [max(cells, key=lambda one: one.tally.worst or (0, 0)) for cells in by_network.values()]
+    turns = [(cell, worst_turn(cell, outcome.seed)) for cell in worst[:_MOST_PICTURES]]
+    swept = bool(outcome.study.sweep)
+    return {
+        "outcome": outcome,
+        "sentence": answer(outcome),
+        "mood": _mood(outcome),
+        "budgets": budget_lines(outcome),
+        "shown": SHOWN,
+        "kinds": FIGURES,
+        "first_policy": next(iter(outcome.study.policies)),
+        "distributions": [] if swept else _distributions(by_network),
+        "sweeps": _sweeps(by_network) if swept else [],
+        "helps": [(network, ranking(helps)) for network, helps in outcome.helps.items() if helps],
+        "worst": [(cell, turn, time_line(turn, cell.cell.pipeline.seconds)) for cell, turn in turns],
+    }
+
+
+def _distributions(by_network: dict[str, list[Simulated]]) -> list[tuple[str, Markup]]:
+    """Return a picture of the time to the first motion for each network."""
+    pictures = []
+    for network, cells in list(by_network.items())[:_MOST_PICTURES]:
+        spreads = {cell.cell.name: cell.tally.spreads["first_motion"] for cell in cells}
+        pictures.append((network, distribution(spreads, "seconds to the first motion")))
+    return pictures
+
+
+def _sweeps(by_network: dict[str, list[Simulated]]) -> list[tuple[str, Markup]]:
+    """Return a picture of the trouble over the points of the sweep for each network."""
+    pictures = []
+    for network, cells in list(by_network.items())[:_MOST_PICTURES]:
+        points = list(dict.fromkeys(cell.cell.point for cell in cells))
+        rows: dict[str, Sequence[Estimate]] = {
+            policy: [cell.figures["trouble"] for cell in cells if cell.cell.policy == policy]
+            for policy in dict.fromkeys(cell.cell.policy for cell in cells)
+        }
+        pictures.append((network, sweep_lines(points, rows, "trouble a turn, s")))
+    return pictures
+
+
+def _mood(outcome: Outcome) -> str:
+    """Return the class of the page's verdict: good, bad or open."""
+    if BudgetVerdict.FAILED in outcome.verdicts or any(judged.broken for judged in outcome.judged):
+        return "bad"
+    return "open" if BudgetVerdict.INCONCLUSIVE in outcome.verdicts or not outcome.complete else "good"
+
+
+def _style() -> dict[str, str]:
+    """Return the style sheet and its hash: the page allows only this style, and nothing else."""
+    css = "".join(
+        files(room).joinpath("templates", name).read_text(encoding="utf-8")
+        for room, name in (("spatius_sim.reporting", "report.css"), ("spatius_sim.study", "study.css"))
+    )
+    digest = b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    return {"css": Markup(css), "css_hash": f"sha256-{digest}"}

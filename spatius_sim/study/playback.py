@@ -1,0 +1,141 @@
+"""When a client plays what, from the times at which audio and motion arrive. It says what our decoder does
+with the same arrivals, without any bytes."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
+
+_EPSILON = 1e-9
+"""Seconds by which two times may differ that stand for the same instant."""
+
+
+@dataclass(slots=True)
+class Playback:
+    """How one turn was played. Times are in seconds since the turn began.
+
+    `offsets` counts keyframe instants by how many keyframes the audio was ahead of the face, from the first
+    motion on. `late`: keyframes that were never shown, because their moment had passed."""
+
+    first_audio: float
+    first_motion: float = math.inf
+    stalls: list[tuple[float, float]] = field(default_factory=list)
+    """Begin and length of each stall."""
+    keyframes: int = 0
+    late: int = 0
+    offsets: Counter[int] = field(default_factory=Counter)
+    end: float = math.inf
+
+    def position(self, at: float) -> float:
+        """Return how many seconds of speech are played at this time; 0 before the start."""
+        if at <= self.first_audio:
+            return 0.0
+        stalled = 0.0
+        for begin, length in self.stalls:
+            if at <= begin:
+                break
+            stalled += min(length, at - begin)
+        return at - self.first_audio - stalled
+
+
+def play(
+    audio: Sequence[tuple[float, float]],
+    motion: Sequence[tuple[float, int]],
+    keyframes: int,
+    *,
+    start_buffer: float,
+    strict: bool,
+) -> Playback:
+    """Return how a client plays a turn.
+
+    `audio`: when each message of audio arrived, and how many seconds of speech have come with it; `motion`:
+    the same with keyframes. The client starts with `start_buffer` seconds of audio in hand, or with all of
+    it. `strict`: the audio waits for motion (strictSync).
+    """
+    total = audio[-1][1]
+    wanted = min(start_buffer, total)
+    start = next((at for at, end in audio if end >= wanted - _EPSILON), math.inf)
+    playback = Playback(start, keyframes=keyframes)
+    if start == math.inf:
+        playback.late = keyframes
+        return playback
+    _find_stalls(playback, _needs(audio, motion, keyframes if strict else 0), total)
+    _show(playback, motion)
+    return playback
+
+
+def _needs(
+    audio: Sequence[tuple[float, float]], motion: Sequence[tuple[float, int]], keyframes: int
+) -> list[tuple[float, float]]:
+    """Return positions in the speech in order, each with the time before which it cannot be played. Motion is
+    needed for the first `keyframes`."""
+    needs = [(0.0 if number == 0 else audio[number - 1][1], at) for number, (at, _) in enumerate(audio)]
+    if keyframes:
+        shown = 0
+        for at, end in motion:
+            if end > shown:
+                needs.append((shown / KEYFRAMES_PER_SECOND, at))
+                shown = end
+        if shown < keyframes:
+            needs.append((shown / KEYFRAMES_PER_SECOND, math.inf))
+        needs.sort()
+    return needs
+
+
+def _find_stalls(playback: Playback, needs: list[tuple[float, float]], total: float) -> None:
+    """Play the speech, and note each time at which it had to wait."""
+    clock = playback.first_audio
+    for position, at in needs:
+        due = clock + position
+        if at > due + _EPSILON:
+            playback.stalls.append((due, at - due))
+            clock += at - due
+            if at == math.inf:
+                return
+    playback.end = clock + total
+
+
+def _show(playback: Playback, motion: Sequence[tuple[float, int]]) -> None:
+    """Note when the face first moves, which keyframes are late, and how far the face is behind.
+
+    A keyframe is shown if its motion has come before the next keyframe is due."""
+    done = 0
+    last_shown = -1
+    last = playback.keyframes
+    for at, end in motion:
+        end = min(end, last)
+        if end <= done:
+            continue
+        head = playback.position(at) if at < math.inf else math.inf
+        due = last if head == math.inf else math.floor(head * KEYFRAMES_PER_SECOND + _EPSILON)
+        late = min(max(due - done, 0), end - done)
+        if last_shown >= 0:
+            playback.offsets.update(range(done - last_shown, done - last_shown + late))
+        playback.late += late
+        if late < end - done:
+            if last_shown < 0:
+                playback.first_motion = max(at, playback.first_audio)
+            playback.offsets[0] += end - done - late
+            last_shown = end - 1
+        done = end
+    missing = last - done
+    playback.late += missing
+    if last_shown >= 0:
+        playback.offsets.update(range(done - last_shown, done - last_shown + missing))
+
+
+def start_delay_needed(
+    audio: Sequence[tuple[float, float]], motion: Sequence[tuple[float, int]], *, with_motion: bool
+) -> float:
+    """Return how many seconds after its first audio a client had to start so that it never waits; if
+    `with_motion`, so that no keyframe is late either. Infinity if no wait would do."""
+    first = audio[0][0]
+    needed = max(at - (audio[number - 1][1] if number else 0.0) for number, (at, _) in enumerate(audio))
+    if with_motion:
+        done = 0
+        for at, end in motion:
+            needed = max(needed, at - done / KEYFRAMES_PER_SECOND)
+            done = end
+    return max(0.0, needed - first)

@@ -1,0 +1,216 @@
+"""Runs a study: simulates the turns of every cell, in this process or spread over several by joblib."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from spatius_sim.model.network.overhead import WireKind
+from spatius_sim.model.network.profile import NetworkProfile
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.study.figures import Estimate, estimates, paired_saving
+from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions
+from spatius_sim.study.study import Budget, BudgetVerdict, Cell, Study
+from spatius_sim.study.tally import Tally
+from spatius_sim.study.turn import Turn, simulate_turn
+
+BLOCK = 50
+"""How many turns are one piece of work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """A cell with its figures, and the verdicts on the budgets."""
+
+    cell: Cell
+    tally: Tally
+    figures: dict[str, Estimate]
+    verdicts: dict[str, BudgetVerdict]
+
+    @property
+    def worst(self) -> int:
+        """The number of the turn with the most trouble."""
+        return self.tally.worst[1] if self.tally.worst else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """What one change of the first policy saves on a network: seconds of trouble a turn, and the two figures
+    that people know."""
+
+    change: str
+    saved: Estimate
+    first_motion_p95: float
+    stalls_per_minute: float
+    keyframes_late: float
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedTurns:
+    """The turns of a cell that were played whole and judged by the rules for relays and clients: their
+    numbers, and what was broken, in words."""
+
+    network: str
+    policy: str
+    turns: list[int]
+    broken: list[str]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a study found. `complete`: whether all turns were simulated."""
+
+    study: Study
+    seed: int
+    cells: list[Simulated] = field(default_factory=list)
+    helps: dict[str, list[Help]] = field(default_factory=dict)
+    """For each network by name: the changes, the one that saves most first."""
+    judged: list[JudgedTurns] = field(default_factory=list)
+    complete: bool = True
+
+    @property
+    def verdicts(self) -> list[BudgetVerdict]:
+        """The verdicts on all budgets in all cells."""
+        return [verdict for cell in self.cells for verdict in cell.verdicts.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A piece of work: turns `begin` to `end` of one task."""
+
+    task: int
+    pipeline: Pipeline
+    network: NetworkProfile
+    seed: int
+    begin: int
+    end: int
+
+
+def simulate_block(block: _Block) -> tuple[int, Tally]:
+    """Simulate the turns of a block; return its task with the sums."""
+    tally = Tally()
+    for number in range(block.begin, block.end):
+        tally.add(simulate_turn(block.pipeline, block.network, block.seed, number), block.pipeline.seconds)
+    return block.task, tally
+
+
+def run_study(
+    study: Study,
+    seed: int,
+    jobs: int | None = 1,
+    on_progress: Callable[[int, int], None] = lambda done, all_: None,
+) -> Outcome:
+    """Simulate a study, and return what came out. The same seed gives the same figures for any `jobs`.
+
+    `jobs`: how many processes; None: as the joblib configuration around the call says, for instance a Dask
+    cluster. `on_progress` is called with the turns done and all turns. If a KeyboardInterrupt comes, the
+    outcome holds what was found by then."""
+    cells = study.cells()
+    tasks: dict[tuple[str, Pipeline], int] = {}
+    work: list[tuple[NetworkProfile, Pipeline]] = []
+    for network, pipeline in [*((cell.network, cell.pipeline) for cell in cells), *_changes_to_try(study)]:
+        key = (network.name, pipeline)
+        if key not in tasks:
+            tasks[key] = len(work)
+            work.append((network, pipeline))
+    tallies = [Tally() for _ in work]
+    outcome = Outcome(study, seed)
+    total, done = len(work) * study.turns, 0
+    try:
+        for task, part in _spread(_blocks(work, study.turns, seed), jobs):
+            tallies[task].merge(part)
+            done += part.turns
+            on_progress(done, total)
+    except KeyboardInterrupt:
+        outcome.complete = False
+    for cell in cells:
+        tally = tallies[tasks[cell.network.name, cell.pipeline]]
+        if tally.turns:
+            outcome.cells.append(_judge(cell, tally, study.budgets))
+    if study.what_would_help and outcome.complete:
+        for network in study.networks:
+            outcome.helps[network.name] = _rank(study, network, tallies, tasks)
+    return outcome
+
+
+def _blocks(work: list[tuple[NetworkProfile, Pipeline]], turns: int, seed: int) -> Iterator[_Block]:
+    for task, (network, pipeline) in enumerate(work):
+        for begin in range(0, turns, BLOCK):
+            yield _Block(task, pipeline, network, seed, begin, min(turns, begin + BLOCK))
+
+
+def _spread(blocks: Iterable[_Block], jobs: int | None) -> Iterator[tuple[int, Tally]]:
+    """Yield what each block gives, in whatever order. Raises UsageError if joblib is needed and missing."""
+    if jobs == 1:
+        yield from map(simulate_block, blocks)
+        return
+    try:
+        import joblib
+    except ImportError:
+        raise UsageError("--jobs needs joblib: pip install 'spatius-sim[simulate]'") from None
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    yield from parallel(joblib.delayed(simulate_block)(block) for block in blocks)
+
+
+def _judge(cell: Cell, tally: Tally, budgets: tuple[Budget, ...]) -> Simulated:
+    """Return the figures of a cell, with the verdicts on the budgets."""
+    figures = estimates(tally)
+    return Simulated(
+        cell, tally, figures, {budget.figure: budget.judge(figures[budget.figure]) for budget in budgets}
+    )
+
+
+def changes_of(pipeline: Pipeline) -> dict[str, Pipeline]:
+    """Return the documented choices that this pipeline has not made, one change each, by their names."""
+    changed = {
+        "binary wire instead of base64": replace(pipeline, wire=WireKind.BINARY),
+        "audio as it comes, not paced": replace(pipeline, audio=AudioPacing.AT_ONCE),
+        "audio paced, 1 s ahead": replace(pipeline, audio=AudioPacing.PACED, audio_lead=1.0),
+        "chunks of 40 ms": replace(pipeline, audio_chunk=0.04),
+        "chunks of 500 ms": replace(pipeline, audio_chunk=0.5),
+        "the client starts with 1 s in hand": replace(pipeline, start_buffer=1.0),
+        "the client starts with 4 s in hand": replace(pipeline, start_buffer=4.0),
+        "Motion Server in the relay's region": replace(pipeline, region="same"),
+        "sessions with Motion Server kept": replace(pipeline, sessions=Sessions.KEPT),
+        "speech at five times its pace": replace(pipeline, speech_pace=5.0),
+    }
+    return {name: change for name, change in changed.items() if change != pipeline}
+
+
+def _first_policy(study: Study) -> Pipeline:
+    return next(iter(study.policies.values()))
+
+
+def _changes_to_try(study: Study) -> list[tuple[NetworkProfile, Pipeline]]:
+    """Return what `what-would-help` simulates: the first policy and its changes, on every network."""
+    if not study.what_would_help:
+        return []
+    base = _first_policy(study)
+    return [(network, change) for network in study.networks for change in (base, *changes_of(base).values())]
+
+
+def _rank(
+    study: Study, network: NetworkProfile, tallies: list[Tally], tasks: dict[tuple[str, Pipeline], int]
+) -> list[Help]:
+    """Return the changes on a network, the one that saves most trouble first."""
+    base = _first_policy(study)
+    before = tallies[tasks[network.name, base]]
+    helps = []
+    for name, change in changes_of(base).items():
+        tally = tallies[tasks[network.name, change]]
+        figures = estimates(tally)
+        helps.append(
+            Help(
+                name,
+                paired_saving(before, tally),
+                figures["first_motion_p95"].value,
+                figures["stalls_per_minute"].value,
+                figures["keyframes_late"].value,
+            )
+        )
+    return sorted(helps, key=lambda help_: -help_.saved.value)
+
+
+def worst_turn(simulated: Simulated, seed: int) -> Turn:
+    """Simulate the worst turn of a cell once more, with all that a time-line shows."""
+    return simulate_turn(
+        simulated.cell.pipeline, simulated.cell.network, seed, simulated.worst, detailed=True
+    )

@@ -1,0 +1,169 @@
+"""Reads the YAML file of a study. Every error names file, line and key."""
+
+import re
+from collections.abc import Callable
+from dataclasses import fields, replace
+from enum import Enum
+from functools import partial
+from pathlib import Path
+
+from yaml.nodes import Node, ScalarNode
+
+from spatius_sim.files.network_file import read_networks, shipped_networks
+from spatius_sim.files.yaml_file import YamlFile, read_bytes
+from spatius_sim.model.network.profile import NetworkProfile
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.study.figures import FIGURES
+from spatius_sim.study.pipeline import Pipeline
+from spatius_sim.study.study import MOST_CELLS, Budget, Study
+
+EXAMPLE = Path(__file__).resolve().parent / "example.yaml"
+
+_KEYS = {
+    "about",
+    "turns",
+    "networks",
+    "network-file",
+    "pipeline",
+    "policies",
+    "sweep",
+    "budgets",
+    "what-would-help",
+}
+_FIELDS = {field.name: type(field.default) for field in fields(Pipeline)}
+_BUDGET = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|%|kB)?")
+
+
+def read_study(path: Path) -> Study:
+    """Return the study in a file. Raises UsageError, which names file, line and key."""
+    return _Reader(str(path), path.parent).read(read_bytes(path))
+
+
+class _Reader(YamlFile):
+    """Reads one study. Other files are found from `folder`. Every method raises UsageError with place, line
+    and key."""
+
+    def __init__(self, place: str, folder: Path) -> None:
+        super().__init__(place)
+        self._folder = folder
+
+    def read(self, raw: bytes) -> Study:
+        """Return the study in this YAML."""
+        root = self.root(raw)
+        if root is None:
+            raise UsageError(f"{self.place}:1: the file is empty: networks is needed")
+        top = self.mapping(root, "the study", _KEYS)
+        if "networks" not in top:
+            raise self.error(root, "networks is missing: a list of names, or all")
+        base = (
+            self._read_pipeline(top["pipeline"], Pipeline(), "pipeline") if "pipeline" in top else Pipeline()
+        )
+        policies = self._read_policies(top["policies"], base) if "policies" in top else {"pipeline": base}
+        known = dict(shipped_networks())
+        if "network-file" in top:
+            known |= self._read_network_file(top["network-file"])
+        sweep = self._read_sweep(top["sweep"], policies) if "sweep" in top else {}
+        budgets = self._read_budgets(top["budgets"]) if "budgets" in top else ()
+        networks = self._read_names(top["networks"], known)
+        turns = self.integer(top["turns"], "turns") if "turns" in top else 200
+        helps = self.flag(top["what-would-help"], "what-would-help") if "what-would-help" in top else False
+        about = self.text(top["about"], "about")[:500] if "about" in top else ""
+        return self.build(
+            root, lambda: Study(about, networks, policies, turns, sweep, budgets, helps), "the study"
+        )
+
+    def _read_network_file(self, node: Node) -> dict[str, NetworkProfile]:
+        """Return the networks of a team's own file."""
+        name = self.text(node, "network-file")
+        return self.build(node, lambda: read_networks(self._folder / name), "network-file")
+
+    def _read_names(self, node: Node, known: dict[str, NetworkProfile]) -> tuple[NetworkProfile, ...]:
+        """Return the networks that a list names; all for `all`."""
+        if isinstance(node, ScalarNode) and node.value == "all":
+            return tuple(known.values())
+        found: dict[str, NetworkProfile] = {}
+        for item in self.sequence(node, "networks"):
+            name = self.text(item, "networks")
+            if name not in known:
+                raise self.error(item, f"networks: {name!r} is unknown: {', '.join(known)}")
+            found[name] = known[name]
+        if not found:
+            raise self.error(node, "networks: no name stands here")
+        return tuple(found.values())
+
+    def _read_policies(self, node: Node, base: Pipeline) -> dict[str, Pipeline]:
+        """Return the policies by name: each is the pipeline with its own changes."""
+        items = self.items(node, "policies")
+        if not 0 < len(items) <= MOST_CELLS:
+            raise self.error(node, f"policies: 1 to {MOST_CELLS} are needed")
+        policies = {}
+        for name, (key, value) in items.items():
+            if not 0 < len(name) <= 40 or not name.isprintable():
+                raise self.error(key, "policies: a name has 1 to 40 letters")
+            empty = isinstance(value, ScalarNode) and not value.value
+            policies[name] = base if empty else self._read_pipeline(value, base, name)
+        return policies
+
+    def _read_pipeline(self, node: Node, base: Pipeline, what: str) -> Pipeline:
+        """Return a pipeline with the changes of a mapping."""
+        pipeline = base
+        for key, value in self.mapping(node, what, _FIELDS).items():
+            changed = self._read_value(key, value)
+            pipeline = self.build(value, partial(_change, pipeline, key, changed), key)
+        return pipeline
+
+    def _read_value(self, key: str, node: Node) -> object:
+        """Return a value of one field of a pipeline."""
+        kind = _FIELDS[key]
+        if issubclass(kind, Enum):
+            text = self.text(node, key)
+            known = {str(member.value): member for member in kind}
+            if text not in known:
+                raise self.error(node, f"{key}: {text!r} is none of {', '.join(known)}")
+            return known[text]
+        readers: dict[type, Callable[[Node, str], object]] = {
+            bool: self.flag,
+            int: self.integer,
+            float: self.number,
+            str: self.text,
+        }
+        return readers[kind](node, key)
+
+    def _read_sweep(self, node: Node, policies: dict[str, Pipeline]) -> dict[str, tuple[object, ...]]:
+        """Return the values of each field that is swept, tried on every policy."""
+        sweep: dict[str, tuple[object, ...]] = {}
+        count = 1
+        for key, value in self.mapping(node, "sweep", _FIELDS).items():
+            listed = self.sequence(value, key)
+            count *= len(listed)
+            if not 0 < count <= MOST_CELLS:
+                raise self.error(value, f"sweep: {count} points with {key}; 1 to {MOST_CELLS} are taken")
+            sweep[key] = tuple(self._read_value(key, item) for item in listed)
+            for item, swept in zip(listed, sweep[key], strict=True):
+                for pipeline in policies.values():
+                    self.build(item, partial(_change, pipeline, key, swept), key)
+        return sweep
+
+    def _read_budgets(self, node: Node) -> tuple[Budget, ...]:
+        """Return the budgets: the most that each figure may be."""
+        return tuple(
+            self._read_budget(key, value) for key, value in self.mapping(node, "budgets", FIGURES).items()
+        )
+
+    def _read_budget(self, key: str, node: Node) -> Budget:
+        """Return one budget, such as `1.5 s`, `2 %` or `0.5`."""
+        text = self.text(node, key)
+        found = _BUDGET.fullmatch(text.strip())
+        unit = FIGURES[key].unit
+        if found is None or (found[2] or unit) != unit:
+            wanted = f"a number with the unit {unit}" if unit else "a number without a unit"
+            raise self.error(node, f"{key}: {text!r} is not {wanted}")
+        return Budget(key, float(found[1]) / (100 if unit == "%" else 1))
+
+
+def _change(pipeline: Pipeline, key: str, value: object) -> Pipeline:
+    """Return the pipeline with one value changed. Raises UsageError without a place."""
+    try:
+        return replace(pipeline, **{key: value})  # type: ignore[arg-type]
+    except UsageError as error:
+        raise UsageError(str(error).removeprefix(f"{key} ")) from error

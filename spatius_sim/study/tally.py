@@ -1,0 +1,168 @@
+"""Adds turns up, in a space that does not grow with their number. All sums are whole numbers, so that the
+order of adding changes nothing: one process and many give the same."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+
+from spatius_sim.study.turn import Turn
+
+GROUPS = 40
+"""Turns are added up in so many groups, by their number. The bootstrap draws groups."""
+
+_LEAST = 0.001
+_RATIO = 1.01
+_MICRO = 1_000_000
+MOST_SECONDS = 600.0
+
+ACCEPTABLE_EARLY, ACCEPTABLE_LATE = 0.090, 0.185
+"""Seconds by which the sound may lead or trail the picture (ITU-R BT.1359). The audio never trails here."""
+
+
+class Spread:
+    """How values from 0 to 600 are spread, with a precision of 1 %. Above that is "never"."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[int] = Counter()
+
+    def add(self, value: float) -> None:
+        """Add one value; infinity is "never"."""
+        self.counts[_bin_of(value)] += 1
+
+    def merge(self, other: "Spread") -> None:
+        """Add all values of another spread."""
+        self.counts.update(other.counts)
+
+    @property
+    def total(self) -> int:
+        """How many values were added."""
+        return sum(self.counts.values())
+
+    def steps(self) -> list[tuple[float, int]]:
+        """Return the values in order, each with how often it was added. Infinity is "never"."""
+        return [(_value_of(number), self.counts[number]) for number in sorted(self.counts)]
+
+    def at_rank(self, rank: int) -> float:
+        """Return the value that has this rank: 1 for the least. Infinity for "never", 0 if there is none."""
+        seen = 0
+        for value, count in self.steps():
+            seen += count
+            if seen >= rank:
+                return value
+        return 0.0
+
+
+_NEVER = 10_000
+
+
+def _bin_of(value: float) -> int:
+    if value > MOST_SECONDS:
+        return _NEVER
+    return 0 if value < _LEAST else 1 + round(math.log(value / _LEAST) / math.log(_RATIO))
+
+
+def _value_of(number: int) -> float:
+    if number == _NEVER:
+        return math.inf
+    return 0.0 if number == 0 else _LEAST * _RATIO ** (number - 1)
+
+
+@dataclass(slots=True)
+class Sums:
+    """What is added up over the turns of one group."""
+
+    turns: int = 0
+    speech_us: int = 0
+    stalls: int = 0
+    stalled_turns: int = 0
+    audio_only: int = 0
+    unfinished: int = 0
+    keyframes: int = 0
+    late: int = 0
+    trouble_us: int = 0
+    offsets: Counter[int] = field(default_factory=Counter)
+    """Keyframe instants by how many keyframes the audio was ahead of the face."""
+
+    def merge(self, other: "Sums") -> None:
+        """Add the sums of another group."""
+        for name in _NUMBERS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.offsets.update(other.offsets)
+
+
+_NUMBERS = (
+    "turns",
+    "speech_us",
+    "stalls",
+    "stalled_turns",
+    "audio_only",
+    "unfinished",
+    "keyframes",
+    "late",
+    "trouble_us",
+)
+
+_SPREADS = (
+    "first_audio",
+    "first_motion",
+    "stall_length",
+    "wait_for_audio",
+    "wait_for_all",
+    "after_kilobytes",
+    "after_seconds",
+)
+
+
+class Tally:
+    """All turns of one pipeline on one network."""
+
+    def __init__(self) -> None:
+        self.groups = [Sums() for _ in range(GROUPS)]
+        self.spreads = {name: Spread() for name in _SPREADS}
+        self.worst: tuple[int, int] | None = None
+        """The trouble in µs and the number of the worst turn; of equals, the one with the highest number."""
+
+    @property
+    def turns(self) -> int:
+        """How many turns were added."""
+        return sum(group.turns for group in self.groups)
+
+    def add(self, turn: Turn, seconds: float) -> None:
+        """Add a turn with so many seconds of speech."""
+        play = turn.playback
+        group = self.groups[turn.number % GROUPS]
+        trouble = round(turn.trouble * _MICRO)
+        group.turns += 1
+        group.speech_us += round(seconds * _MICRO)
+        group.stalls += len(play.stalls)
+        group.stalled_turns += bool(play.stalls)
+        group.audio_only += play.first_motion == math.inf and play.keyframes > 0
+        group.unfinished += not turn.finished
+        group.keyframes += play.keyframes
+        group.late += play.late
+        group.trouble_us += trouble
+        group.offsets.update(play.offsets)
+        self._spread(turn)
+        self.worst = max(self.worst or (-1, -1), (trouble, turn.number))
+
+    def _spread(self, turn: Turn) -> None:
+        """Add the turn's times to the spreads."""
+        play, spreads = turn.playback, self.spreads
+        spreads["first_audio"].add(play.first_audio)
+        spreads["first_motion"].add(play.first_motion)
+        spreads["wait_for_audio"].add(turn.wait_for_audio)
+        spreads["wait_for_all"].add(turn.wait_for_all)
+        for _, length in play.stalls:
+            spreads["stall_length"].add(length)
+        if turn.interrupted_at < math.inf:
+            spreads["after_kilobytes"].add(turn.bytes_after / 1000)
+            spreads["after_seconds"].add(turn.seconds_after)
+
+    def merge(self, other: "Tally") -> None:
+        """Add all turns of another tally."""
+        for mine, theirs in zip(self.groups, other.groups, strict=True):
+            mine.merge(theirs)
+        for name, spread in self.spreads.items():
+            spread.merge(other.spreads[name])
+        if other.worst is not None:
+            self.worst = max(self.worst or (-1, -1), other.worst)

@@ -1,0 +1,287 @@
+"""One simulated turn, at the level of sizes and times: speech, relay, Motion Server and client in a row.
+
+Nothing comes back against the stream but an interrupt, so each leg is played to its end before the next one.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from spatius_sim.model.network.capacity import Capacity
+from spatius_sim.model.network.overhead import (
+    AUDIO_UP_BYTES,
+    KEYFRAME_BYTES,
+    PAYLOAD_BYTES,
+    audio_message,
+    framed,
+    motion_message,
+)
+from spatius_sim.model.network.profile import DATA_CENTRE, REGIONS, NetworkProfile
+from spatius_sim.model.network.tcp import Delivery, Path, TcpFlow
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
+from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions, Sync
+from spatius_sim.study.playback import Playback, play, start_delay_needed
+
+HANDSHAKE_TRIPS = 7
+"""Round trips before a new session is confirmed: TCP, TLS 1.3 and the answer for the token, the same three
+for the upgrade, and one for ServerConfirmSession."""
+
+TOKEN_SECONDS = 0.05
+"""How long the Console API takes for a token. ASSUMED."""
+
+_INTERRUPT_BYTES = 100
+_LARGE_QUEUE = 1 << 30
+
+
+class PlainFlow:
+    """Sends messages over a path without TCP: capacity and delay alone."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._free = 0.0
+
+    def room_at(self, at: float, size: int) -> float:
+        """Return when a message may be written: at once."""
+        return at
+
+    def write(self, at: float, size: int) -> Delivery:
+        """Write a message of `size` bytes at `at` seconds, and return when it arrives."""
+        self._free = self._path.capacity.finish(max(at, self._free), 8 * size)
+        return Delivery(at, self._free + self._path.one_way)
+
+
+@dataclass(slots=True)
+class Turn:
+    """What happened in one turn. Times are in seconds since its speech began to reach the relay."""
+
+    number: int
+    playback: Playback
+    audio: list[tuple[float, float]]
+    motion: list[tuple[float, int]]
+    wait_for_audio: float
+    wait_for_all: float
+    interrupted_at: float = math.inf
+    bytes_after: int = 0
+    seconds_after: float = 0.0
+    writes: list[tuple[float, int]] = field(default_factory=list)
+    """When the relay had a message for the client, and its bytes for TCP."""
+    samples: list[tuple[float, int, float]] = field(default_factory=list)
+    """Time, queue in bytes and window in segments, if they were asked for."""
+    capacity: Capacity | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether all audio arrived."""
+        return self.audio[-1][0] < math.inf
+
+    @property
+    def trouble(self) -> float:
+        """Seconds of the turn in which no avatar spoke in step: the wait for the first motion, all stalls,
+        and each late keyframe's moment after that. 600 at most."""
+        play = self.playback
+        if play.first_motion == math.inf:
+            length = play.keyframes / KEYFRAMES_PER_SECOND
+            return min(600.0, (play.first_audio if play.first_audio < math.inf else 600.0) + length)
+        frozen = sum(count for offset, count in play.offsets.items() if offset) / KEYFRAMES_PER_SECOND
+        stalled = sum(length for begin, length in play.stalls if begin >= play.first_motion)
+        return min(600.0, play.first_motion + stalled + frozen)
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What is random about one turn. It depends on seed, profile and number alone, so that every pipeline
+    meets the same network."""
+
+    down: Capacity
+    up: Capacity
+    round_trip: float
+    region_trips: dict[str, float]
+    interrupt_roll: float
+    loss_seed: int
+
+    @classmethod
+    def of(cls, profile: NetworkProfile, seed: int, number: int, seconds: float) -> "Draw":
+        """Draw the network of turn `number` with `seconds` of speech."""
+        name = int.from_bytes(profile.name.encode()[:32].ljust(8, b"\0"))
+        rng = np.random.default_rng([seed & (2**63 - 1), name, number])
+        horizon = 2 * seconds + 60
+        return cls(
+            profile.down.draw(rng, horizon),
+            profile.up.draw(rng, horizon),
+            profile.round_trip.draw(rng),
+            {region: trip.draw(rng) for region, trip in REGIONS.items()},
+            float(rng.random()),
+            int(rng.integers(2**32)),
+        )
+
+
+def simulate_turn(
+    pipeline: Pipeline, profile: NetworkProfile, seed: int, number: int, *, detailed: bool = False
+) -> Turn:
+    """Simulate turn `number` of a pipeline over a network. `detailed`: keep what a time-line shows."""
+    draw = Draw.of(profile, seed, number, pipeline.seconds)
+    speech = _speech(pipeline)
+    payloads = _motion_at_relay(pipeline, draw, speech, seed, number)
+    flow = _flow_to_client(pipeline, profile, draw)
+    turn = Turn(number, Playback(math.inf), [], [], math.inf, math.inf)
+    if detailed:
+        turn.capacity = draw.down
+        if isinstance(flow, TcpFlow):
+            flow.on_sample = lambda at, queue, window: turn.samples.append((at, queue, window))
+    messages = sorted(
+        [*_audio_for_client(pipeline, speech), *_motion_for_client(pipeline, payloads)],
+        key=lambda message: message.at,
+    )
+    turn.writes = [(message.at, message.size) for message in messages]
+    _deliver(turn, flow, messages)
+    _play(turn, pipeline)
+    if draw.interrupt_roll < pipeline.interrupted_share and turn.playback.first_audio < math.inf:
+        _interrupt(turn, pipeline, profile, draw, messages)
+    return turn
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A message for the client: when the relay has it, its bytes, and how far its audio or motion reaches."""
+
+    at: float
+    size: int
+    audio_end: float = 0.0
+    keyframes: int = 0
+
+
+def _speech(pipeline: Pipeline) -> list[tuple[float, float]]:
+    """Return when each chunk of speech reaches the relay, and where in the speech it ends."""
+    count = math.ceil(pipeline.seconds / pipeline.speech_chunk - 1e-9)
+    spacing = pipeline.speech_chunk / pipeline.speech_pace if pipeline.speech_pace else 0.0
+    return [
+        (number * spacing, min(pipeline.seconds, (number + 1) * pipeline.speech_chunk))
+        for number in range(count)
+    ]
+
+
+def _audio_for_client(pipeline: Pipeline, speech: list[tuple[float, float]]) -> list[_Message]:
+    """Return the messages of audio, batched and paced as the pipeline says."""
+    per_second = pipeline.sample_rate * BYTES_PER_SAMPLE
+    messages: list[_Message] = []
+    sent = 0.0
+    for number, (at, end) in enumerate(speech):
+        is_last = number == len(speech) - 1
+        while end - sent >= pipeline.audio_chunk - 1e-9 or (is_last and end > sent + 1e-9):
+            chunk_end = min(end, sent + pipeline.audio_chunk)
+            leaves = at
+            if pipeline.audio is AudioPacing.PACED:
+                leaves = max(at, sent - pipeline.audio_lead)
+            size = round((chunk_end - sent) * per_second)
+            messages.append(_Message(leaves, framed(audio_message(pipeline.wire, size)), chunk_end))
+            sent = chunk_end
+    return messages
+
+
+def _motion_at_relay(
+    pipeline: Pipeline, draw: Draw, speech: list[tuple[float, float]], seed: int, number: int
+) -> list[tuple[float, int]]:
+    """Return when each payload reaches the relay, and how many keyframes have come with it: the audio goes up
+    to Motion Server, which answers at its pace."""
+    trip = draw.region_trips[pipeline.region]
+    opened = HANDSHAKE_TRIPS * trip + TOKEN_SECONDS if pipeline.sessions is Sessions.PER_TURN else 0.0
+    path = Path(DATA_CENTRE.draw(_NO_DICE, 600.0), trip / 2, trip / 2, _LARGE_QUEUE, 0.0, _LARGE_QUEUE)
+    make: Callable[[Path], TcpFlow | PlainFlow] = TcpFlow if pipeline.tcp else PlainFlow
+    up, down = make(path), make(path)
+    per_second = pipeline.sample_rate * BYTES_PER_SAMPLE
+    total = math.floor(pipeline.seconds * KEYFRAMES_PER_SECOND + 1e-9)
+    payloads: list[tuple[float, int]] = []
+    segment, done, sent, began = 0, 0, 0.0, math.inf
+    for index, (at, end) in enumerate(speech):
+        size = framed(AUDIO_UP_BYTES + round((end - sent) * per_second), masked=True)
+        sent = end
+        heard = up.write(max(at, opened), size).arrived
+        began = min(began, heard)
+        is_last = index == len(speech) - 1
+        # A segment is complete when a sample beyond its end has come, or the end mark.
+        while done < total and (is_last or segment_end(segment) / KEYFRAMES_PER_SECOND < end - 1e-9):
+            done = min(total, segment_end(segment))
+            segment += 1
+            early = began + done / KEYFRAMES_PER_SECOND - heard
+            leaves = heard + pipeline.pace.delay(seed, number, 1, segment, early)
+            keyframes = done - (payloads[-1][1] if payloads else 0)
+            raw = framed(PAYLOAD_BYTES + keyframes * KEYFRAME_BYTES)
+            # Responses leave in order: a late one keeps back what follows.
+            leaves = max(leaves, payloads[-1][0] - trip / 2) if payloads else leaves
+            payloads.append((down.write(leaves, raw).arrived, done))
+    return payloads
+
+
+def _motion_for_client(pipeline: Pipeline, payloads: list[tuple[float, int]]) -> list[_Message]:
+    """Return the messages of motion, with so many payloads in each as the pipeline says."""
+    messages: list[_Message] = []
+    sizes: list[int] = []
+    before = 0
+    for number, (at, done) in enumerate(payloads):
+        sizes.append(PAYLOAD_BYTES + (done - before) * KEYFRAME_BYTES)
+        before = done
+        if len(sizes) >= pipeline.payloads_per_message or number == len(payloads) - 1:
+            messages.append(_Message(at, framed(motion_message(pipeline.wire, sizes)), keyframes=done))
+            sizes = []
+    return messages
+
+
+def _flow_to_client(pipeline: Pipeline, profile: NetworkProfile, draw: Draw) -> TcpFlow | PlainFlow:
+    """Return the connection from the relay to the client, which has been idle before the turn."""
+    half = draw.round_trip / 2
+    path = Path(draw.down, half, half, profile.queue, profile.loss, pipeline.send_buffer)
+    if not pipeline.tcp:
+        return PlainFlow(path)
+    return TcpFlow(path, np.random.default_rng(draw.loss_seed).random if profile.loss else lambda: 1.0)
+
+
+def _deliver(turn: Turn, flow: TcpFlow | PlainFlow, messages: list[_Message]) -> None:
+    """Send the messages to the client."""
+    for message in messages:
+        arrived = flow.write(message.at, message.size).arrived
+        if message.audio_end:
+            turn.audio.append((arrived, message.audio_end))
+        else:
+            turn.motion.append((arrived, message.keyframes))
+
+
+def _play(turn: Turn, pipeline: Pipeline) -> None:
+    """Play what arrived."""
+    keyframes = math.floor(pipeline.seconds * KEYFRAMES_PER_SECOND + 1e-9)
+    turn.playback = play(
+        turn.audio,
+        turn.motion,
+        keyframes,
+        start_buffer=pipeline.start_buffer,
+        strict=pipeline.sync is Sync.STRICT_SYNC,
+    )
+    turn.wait_for_audio = start_delay_needed(turn.audio, turn.motion, with_motion=False)
+    turn.wait_for_all = start_delay_needed(turn.audio, turn.motion, with_motion=True)
+
+
+def _interrupt(
+    turn: Turn, pipeline: Pipeline, profile: NetworkProfile, draw: Draw, messages: list[_Message]
+) -> None:
+    """Play the turn again, and let the user interrupt it: count what still arrives after that. It was sent
+    before the relay knew, or lies in its socket. A relay with back-pressure keeps the rest itself, and drops
+    it. The other figures of the turn are those without the interrupt."""
+    pressed = turn.playback.first_audio + pipeline.interrupt_after
+    if pressed >= turn.playback.end:
+        return
+    known = draw.up.finish(pressed, 8 * framed(_INTERRUPT_BYTES, masked=True)) + draw.round_trip / 2
+    flow = _flow_to_client(pipeline, profile, draw)
+    arrivals: list[tuple[float, int]] = []
+    for message in messages:
+        if max(message.at, flow.room_at(message.at, message.size)) > known:
+            break
+        arrivals.append((flow.write(message.at, message.size).arrived, message.size))
+    late = [(at, size) for at, size in arrivals if at > pressed]
+    turn.interrupted_at = pressed
+    turn.bytes_after = sum(size for _, size in late)
+    turn.seconds_after = min(600.0, late[-1][0] - pressed) if late else 0.0
+
+
+_NO_DICE = np.random.default_rng(0)
+"""For draws that nothing is random about."""

@@ -1,0 +1,80 @@
+"""Says figures in words: numbers with their units, and the answer of a study in a sentence."""
+
+import math
+
+from spatius_sim.study.figures import FIGURES, Estimate
+from spatius_sim.study.run_study import Outcome
+from spatius_sim.study.study import BudgetVerdict
+
+SHOWN = (
+    "first_audio_p50",
+    "first_motion_p50",
+    "first_motion_p95",
+    "stalls_per_minute",
+    "turns_with_stall",
+    "keyframes_late",
+    "offset_outside",
+    "wait_for_all_p99",
+)
+"""The figures that a table shows; JSON and page have all."""
+
+
+def amount(value: float, unit: str) -> str:
+    """Return a number with its unit; a share in per cent."""
+    if value == math.inf:
+        return "never"
+    if unit == "%":
+        return f"{100 * value:.3g} %"
+    text = f"{value:.2f}" if unit == "s" and value < 100 else f"{value:.3g}"
+    return f"{text} {unit}".rstrip()
+
+
+def interval(estimate: Estimate, unit: str) -> str:
+    """Return the interval of confidence."""
+    high = "?" if estimate.high == math.inf else amount(estimate.high, unit)
+    return f"{amount(estimate.low, unit)} to {high}"
+
+
+def budget_lines(outcome: Outcome) -> list[str]:
+    """Return a sentence for each budget that is not kept."""
+    lines = []
+    for simulated in outcome.cells:
+        for key, verdict in simulated.verdicts.items():
+            if verdict is BudgetVerdict.KEPT:
+                continue
+            figure = FIGURES[key]
+            estimate = simulated.figures[key]
+            most = next(budget.most for budget in outcome.study.budgets if budget.figure == key)
+            lines.append(
+                f"{verdict.value}: {simulated.cell.network.name}, {simulated.cell.name}: {figure.title} "
+                f"{amount(estimate.value, figure.unit)} ({interval(estimate, figure.unit)}), "
+                f"budget {amount(most, figure.unit)}"
+            )
+    return lines
+
+
+def answer(outcome: Outcome) -> str:
+    """Return what the study found, in a sentence."""
+    if not outcome.cells:
+        return "No turn was simulated."
+    verdicts = outcome.verdicts
+    best = min(outcome.cells, key=lambda cell: cell.figures["trouble"].value)
+    told = (
+        f"On {best.cell.network.name} ({best.cell.name}) the face moves after "
+        f"{amount(best.figures['first_motion_p50'].value, 's')} at the median; "
+    )
+    worst = max(outcome.cells, key=lambda cell: cell.figures["trouble"].value)
+    told += (
+        f"on {worst.cell.network.name} ({worst.cell.name}) after "
+        f"{amount(worst.figures['first_motion_p50'].value, 's')}, with "
+        f"{amount(worst.figures['stalls_per_minute'].value, '')} stalls a minute."
+    )
+    if not verdicts:
+        return told
+    failed = verdicts.count(BudgetVerdict.FAILED)
+    open_ = verdicts.count(BudgetVerdict.INCONCLUSIVE)
+    if failed:
+        return f"{failed} of {len(verdicts)} budgets are exceeded. {told}"
+    if open_:
+        return f"{open_} of {len(verdicts)} budgets are not decided by so few turns. {told}"
+    return f"All {len(verdicts)} budgets are kept. {told}"
