@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from spatius_sim.model.network.overhead import WireKind
 from spatius_sim.model.network.profile import NetworkProfile
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.figures import Estimate, estimates, paired_saving
+from spatius_sim.study.judge_turns import judge_turn, turns_to_judge
 from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions
 from spatius_sim.study.study import Budget, BudgetVerdict, Cell, Study
 from spatius_sim.study.tally import Tally
@@ -14,6 +16,12 @@ from spatius_sim.study.turn import Turn, simulate_turn
 
 BLOCK = 50
 """How many turns are one piece of work."""
+
+_JUDGED_BLOCK = 5
+"""The same for turns that are judged."""
+
+_B = TypeVar("_B")
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,17 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class _Judging:
+    """A piece of work: turns of a cell that are played whole and judged."""
+
+    cell: int
+    pipeline: Pipeline
+    network: NetworkProfile
+    seed: int
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Block:
     """A piece of work: turns `begin` to `end` of one task."""
 
@@ -90,6 +109,16 @@ def simulate_block(block: _Block) -> tuple[int, Tally]:
     for number in range(block.begin, block.end):
         tally.add(simulate_turn(block.pipeline, block.network, block.seed, number), block.pipeline.seconds)
     return block.task, tally
+
+
+def judge_block(block: _Judging) -> tuple[int, list[int], list[str]]:
+    """Judge the turns of a block; return its cell, the turns, and what they broke in words."""
+    broken = [
+        f"turn {number}: {one.rule}: {one.actual}"
+        for number in block.numbers
+        for one in judge_turn(block.pipeline, block.network, block.seed, number)
+    ]
+    return block.cell, list(block.numbers), broken
 
 
 def run_study(
@@ -115,7 +144,7 @@ def run_study(
     outcome = Outcome(study, seed)
     total, done = len(work) * study.turns, 0
     try:
-        for task, part in _spread(_blocks(work, study.turns, seed), jobs):
+        for task, part in _spread(simulate_block, _blocks(work, study.turns, seed), jobs):
             tallies[task].merge(part)
             done += part.turns
             on_progress(done, total)
@@ -128,7 +157,34 @@ def run_study(
     if study.what_would_help and outcome.complete:
         for network in study.networks:
             outcome.helps[network.name] = _rank(study, network, tallies, tasks)
+    if outcome.complete:
+        _judge_some(outcome, cells, jobs)
     return outcome
+
+
+def _judge_some(outcome: Outcome, cells: list[Cell], jobs: int | None) -> None:
+    """Judge one turn in twenty of each policy on each network by the rules, at the first point of the sweep:
+    no point of a sweep is a choice that a rule is about."""
+    first = {(cell.network.name, cell.policy): number for number, cell in reversed(list(enumerate(cells)))}
+    chosen = sorted(first.values())
+    numbers = turns_to_judge(outcome.study.turns)
+    work = (
+        _Judging(number, cells[number].pipeline, cells[number].network, outcome.seed, tuple(piece))
+        for number in chosen
+        for piece in (
+            numbers[begin : begin + _JUDGED_BLOCK] for begin in range(0, len(numbers), _JUDGED_BLOCK)
+        )
+    )
+    found: dict[int, tuple[list[int], list[str]]] = {number: ([], []) for number in chosen}
+    try:
+        for number, turns, broken in _spread(judge_block, work, jobs):
+            found[number][0].extend(turns)
+            found[number][1].extend(broken)
+    except KeyboardInterrupt:
+        outcome.complete = False
+    for number, (turns, broken) in found.items():
+        cell = cells[number]
+        outcome.judged.append(JudgedTurns(cell.network.name, cell.name, sorted(turns), sorted(broken)))
 
 
 def _blocks(work: list[tuple[NetworkProfile, Pipeline]], turns: int, seed: int) -> Iterator[_Block]:
@@ -137,17 +193,17 @@ def _blocks(work: list[tuple[NetworkProfile, Pipeline]], turns: int, seed: int) 
             yield _Block(task, pipeline, network, seed, begin, min(turns, begin + BLOCK))
 
 
-def _spread(blocks: Iterable[_Block], jobs: int | None) -> Iterator[tuple[int, Tally]]:
+def _spread(work: Callable[[_B], _R], blocks: Iterable[_B], jobs: int | None) -> Iterator[_R]:
     """Yield what each block gives, in whatever order. Raises UsageError if joblib is needed and missing."""
     if jobs == 1:
-        yield from map(simulate_block, blocks)
+        yield from map(work, blocks)
         return
     try:
         import joblib
     except ImportError:
         raise UsageError("--jobs needs joblib: pip install 'spatius-sim[simulate]'") from None
     parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    yield from parallel(joblib.delayed(simulate_block)(block) for block in blocks)
+    yield from parallel(joblib.delayed(work)(block) for block in blocks)
 
 
 def _judge(cell: Cell, tally: Tally, budgets: tuple[Budget, ...]) -> Simulated:

@@ -4,7 +4,7 @@ Nothing comes back against the stream but an interrupt, so each leg is played to
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,6 +52,16 @@ class PlainFlow:
         return Delivery(at, self._free + self._path.one_way)
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message for the client: when the relay has it, its bytes, and how far its audio or motion reaches."""
+
+    at: float
+    size: int
+    audio_end: float = 0.0
+    keyframes: int = 0
+
+
 @dataclass(slots=True)
 class Turn:
     """What happened in one turn. Times are in seconds since its speech began to reach the relay."""
@@ -65,8 +75,8 @@ class Turn:
     interrupted_at: float = math.inf
     bytes_after: int = 0
     seconds_after: float = 0.0
-    writes: list[tuple[float, int]] = field(default_factory=list)
-    """When the relay had a message for the client, and its bytes for TCP."""
+    messages: list[Message] = field(default_factory=list)
+    """What the relay had for the client, in this order."""
     samples: list[tuple[float, int, float]] = field(default_factory=list)
     """Time, queue in bytes and window in segments, if they were asked for."""
     capacity: Capacity | None = None
@@ -134,22 +144,12 @@ def simulate_turn(
         [*_audio_for_client(pipeline, speech), *_motion_for_client(pipeline, payloads)],
         key=lambda message: message.at,
     )
-    turn.writes = [(message.at, message.size) for message in messages]
-    _deliver(turn, flow, messages)
-    _play(turn, pipeline)
+    turn.messages = messages
+    arrivals = [flow.write(message.at, message.size).arrived for message in messages]
+    play_arrivals(turn, pipeline, arrivals)
     if draw.interrupt_roll < pipeline.interrupted_share and turn.playback.first_audio < math.inf:
         _interrupt(turn, pipeline, profile, draw, messages)
     return turn
-
-
-@dataclass(frozen=True, slots=True)
-class _Message:
-    """A message for the client: when the relay has it, its bytes, and how far its audio or motion reaches."""
-
-    at: float
-    size: int
-    audio_end: float = 0.0
-    keyframes: int = 0
 
 
 def _speech(pipeline: Pipeline) -> list[tuple[float, float]]:
@@ -162,10 +162,10 @@ def _speech(pipeline: Pipeline) -> list[tuple[float, float]]:
     ]
 
 
-def _audio_for_client(pipeline: Pipeline, speech: list[tuple[float, float]]) -> list[_Message]:
+def _audio_for_client(pipeline: Pipeline, speech: list[tuple[float, float]]) -> list[Message]:
     """Return the messages of audio, batched and paced as the pipeline says."""
     per_second = pipeline.sample_rate * BYTES_PER_SAMPLE
-    messages: list[_Message] = []
+    messages: list[Message] = []
     sent = 0.0
     for number, (at, end) in enumerate(speech):
         is_last = number == len(speech) - 1
@@ -175,7 +175,7 @@ def _audio_for_client(pipeline: Pipeline, speech: list[tuple[float, float]]) -> 
             if pipeline.audio is AudioPacing.PACED:
                 leaves = max(at, sent - pipeline.audio_lead)
             size = round((chunk_end - sent) * per_second)
-            messages.append(_Message(leaves, framed(audio_message(pipeline.wire, size)), chunk_end))
+            messages.append(Message(leaves, framed(audio_message(pipeline.wire, size)), chunk_end))
             sent = chunk_end
     return messages
 
@@ -214,16 +214,16 @@ def _motion_at_relay(
     return payloads
 
 
-def _motion_for_client(pipeline: Pipeline, payloads: list[tuple[float, int]]) -> list[_Message]:
+def _motion_for_client(pipeline: Pipeline, payloads: list[tuple[float, int]]) -> list[Message]:
     """Return the messages of motion, with so many payloads in each as the pipeline says."""
-    messages: list[_Message] = []
+    messages: list[Message] = []
     sizes: list[int] = []
     before = 0
     for number, (at, done) in enumerate(payloads):
         sizes.append(PAYLOAD_BYTES + (done - before) * KEYFRAME_BYTES)
         before = done
         if len(sizes) >= pipeline.payloads_per_message or number == len(payloads) - 1:
-            messages.append(_Message(at, framed(motion_message(pipeline.wire, sizes)), keyframes=done))
+            messages.append(Message(at, framed(motion_message(pipeline.wire, sizes)), keyframes=done))
             sizes = []
     return messages
 
@@ -237,23 +237,15 @@ def _flow_to_client(pipeline: Pipeline, profile: NetworkProfile, draw: Draw) -> 
     return TcpFlow(path, np.random.default_rng(draw.loss_seed).random if profile.loss else lambda: 1.0)
 
 
-def _deliver(turn: Turn, flow: TcpFlow | PlainFlow, messages: list[_Message]) -> None:
-    """Send the messages to the client."""
-    for message in messages:
-        arrived = flow.write(message.at, message.size).arrived
-        if message.audio_end:
-            turn.audio.append((arrived, message.audio_end))
-        else:
-            turn.motion.append((arrived, message.keyframes))
-
-
-def _play(turn: Turn, pipeline: Pipeline) -> None:
-    """Play what arrived."""
-    keyframes = math.floor(pipeline.seconds * KEYFRAMES_PER_SECOND + 1e-9)
+def play_arrivals(turn: Turn, pipeline: Pipeline, arrivals: Sequence[float]) -> None:
+    """Play a turn whose messages arrived at these times; infinity: never."""
+    pairs = list(zip(turn.messages, arrivals, strict=True))
+    turn.audio = [(at, message.audio_end) for message, at in pairs if message.audio_end]
+    turn.motion = [(at, message.keyframes) for message, at in pairs if not message.audio_end]
     turn.playback = play(
         turn.audio,
         turn.motion,
-        keyframes,
+        math.floor(pipeline.seconds * KEYFRAMES_PER_SECOND + 1e-9),
         start_buffer=pipeline.start_buffer,
         strict=pipeline.sync is Sync.STRICT_SYNC,
     )
@@ -262,7 +254,7 @@ def _play(turn: Turn, pipeline: Pipeline) -> None:
 
 
 def _interrupt(
-    turn: Turn, pipeline: Pipeline, profile: NetworkProfile, draw: Draw, messages: list[_Message]
+    turn: Turn, pipeline: Pipeline, profile: NetworkProfile, draw: Draw, messages: list[Message]
 ) -> None:
     """Play the turn again, and let the user interrupt it: count what still arrives after that. It was sent
     before the relay knew, or lies in its socket. A relay with back-pressure keeps the rest itself, and drops

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.net.server.one_port import OnePort
 from spatius_sim.protocol.environment import credential_variables, endpoint_variables
+from spatius_sim.subjects.waiting import LONGEST_TURN_SECONDS
 from spatius_sim.trace.events import FALLBACK_WAIT, Trace
 
 
@@ -30,11 +31,13 @@ class Patience:
 
     `attach`: until the subject must have answered for the first time. `settle`: how long the subject may be
     silent before what it owes counts as missing. `fallback`: until a relay must go on with audio alone,
-    after Motion Server has failed."""
+    after Motion Server has failed. `turn`: for a whole turn beyond its speech, even if messages still
+    come."""
 
     attach: float = 10.0
     settle: float = 3.0
     fallback: float = FALLBACK_WAIT
+    turn: float = LONGEST_TURN_SECONDS
 
 
 T = TypeVar("T")

@@ -62,6 +62,8 @@ class AdaptiveTimeout:
     seconds: float
     least: float = 1.0
     patient_waits: int = 3
+    whole: float = LONGEST_TURN_SECONDS
+    """How long a whole wait may take, even if messages still come."""
     longest: float = 0.0
     in_vain: int = 0
     now: float = field(init=False)
@@ -118,7 +120,7 @@ async def wait_until(
         next_event = len(recorder.events)
         step_started = loop_time()
         seconds_left = min(
-            silence_limit.now + grace - silent_seconds, started + LONGEST_TURN_SECONDS + spoken - step_started
+            silence_limit.now + grace - silent_seconds, started + silence_limit.whole + spoken - step_started
         )
         if gone() or recorder.flooded or seconds_left <= NO_TIME:
             silence_limit.ended_in_vain()

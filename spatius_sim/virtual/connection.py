@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
 
@@ -21,6 +22,10 @@ class Link:
 
     delay: float = 0.0
     capacity: int = 4 * 1_048_576
+    arrival: Callable[[float, int], float] | None = None
+    """Returns when a frame of so many bytes arrives that is sent at this time (both in seconds on the loop's
+    clock); infinity if never. If it is None, `delay` decides. Frames keep their order: it never returns less
+    than before."""
 
 
 IDEAL = Link()
@@ -136,7 +141,12 @@ class MemoryEnd:
         if isinstance(item, str | bytes):
             peer._held_bytes += len(item)
         peer._flying.append(item)
-        if self._link.delay:
+        if self._link.arrival is not None:
+            size = len(item) if isinstance(item, str | bytes) else 0
+            arrives = self._link.arrival(self._loop.time(), size)
+            if arrives < inf:
+                self._loop.call_at(arrives, peer._arrive)
+        elif self._link.delay:
             self._loop.call_later(self._link.delay, peer._arrive)
         else:
             self._loop.call_soon(peer._arrive)
@@ -191,9 +201,10 @@ class MemoryEnd:
         self.on_over(self.close_code, reason)
 
 
-def open_connection(link: Link = IDEAL) -> tuple[MemoryEnd, MemoryEnd]:
-    """Make a connection, and return its two ends."""
-    one, other = MemoryEnd(link), MemoryEnd(link)
+def open_connection(link: Link = IDEAL, back: Link | None = None) -> tuple[MemoryEnd, MemoryEnd]:
+    """Make a connection, and return its two ends. `link` carries what the first end sends, and `back` the
+    other way; None: both ways are alike."""
+    one, other = MemoryEnd(link), MemoryEnd(back or link)
     one.peer, other.peer = other, one
     return one, other
 

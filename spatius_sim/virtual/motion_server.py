@@ -22,6 +22,7 @@ from spatius_sim.model.server.commands import (
     SetTimer,
 )
 from spatius_sim.model.server.gate import Gate, refusal
+from spatius_sim.model.server.pace import FAST, Pace
 from spatius_sim.model.server.session import POLICY_VIOLATION, RESOURCE_EXHAUSTED, ServerSession
 from spatius_sim.model.server.session_tokens import read_token
 from spatius_sim.protocol.codec import MessageReader, encode
@@ -50,8 +51,8 @@ _LONGEST_STALL = 120.0
 
 
 class VirtualMotionServer:
-    """Our Motion Server in virtual time. `sink` is told what happens; `gate` says who may come in;
-    `new_answer` answers requests, by default with motion synthesised from the audio and `seed`."""
+    """Our Motion Server in virtual time, at this `pace`. `sink` is told what happens; `gate` says who may
+    come in; `new_answer` answers requests, by default with motion that is made from the audio and `seed`."""
 
     def __init__(
         self,
@@ -62,8 +63,9 @@ class VirtualMotionServer:
         new_answer: AnswerFactory | None = None,
         link: Link = IDEAL,
         new_room: type[VirtualRoom] = VirtualRoom,
+        pace: Pace = FAST,
     ) -> None:
-        self.loop, self.seed, self.link = loop, seed, link
+        self.loop, self.seed, self.link, self._pace = loop, seed, link, pace
         self.sink: Sink = sink or NullSink()
         self.new_answer: AnswerFactory = new_answer or self._synthesize
         self.new_room = new_room
@@ -126,7 +128,7 @@ class VirtualMotionServer:
         if not passes:
             self._record_refusal(name, HttpAnswer(0, "no answer"), session_key)
             raise NoAnswerError
-        brain = ServerSession(self._new_id(), self.new_answer, faults)
+        brain = ServerSession(self._new_id(), self.new_answer, faults, self._pace)
         token = self.sink.secret_reference("token", session_key)
         self.sink.emit(Lane.UPSTREAM, name, Opened(token, app_id, avatar_id))
         ours, theirs = open_connection(self.link)

@@ -37,9 +37,10 @@ class VirtualRelay:
         self._watches: dict[str, asyncio.TimerHandle] = {}
         self._numbers = count(1)
 
-    def accept(self, session_key: str = "", link: Link = IDEAL) -> MemoryEnd:
-        """Take a client in that brings this Spatius token ("" for none), and return its end."""
-        ours, theirs = open_connection(link)
+    def accept(self, session_key: str = "", link: Link = IDEAL, up: Link | None = None) -> MemoryEnd:
+        """Take a client in that brings this Spatius token ("" for none), and return its end. `link` carries
+        what the relay sends, and `up` what the client sends; None: both ways are alike."""
+        ours, theirs = open_connection(link, up)
         name = f"c{next(self._numbers)}"
         client = self._clients[name] = _Client(name, ours)
         client.session_key = session_key

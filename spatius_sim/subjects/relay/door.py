@@ -10,7 +10,7 @@ from spatius_sim.net.client.http_answers import search_answer
 from spatius_sim.net.client.relay_socket import RelayAddress, RelaySocket, dial_websocket
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.subjects.relay.client import ClientConnection
-from spatius_sim.virtual.connection import IDEAL, NARROW, MemoryEnd
+from spatius_sim.virtual.connection import IDEAL, NARROW, Link, MemoryEnd
 from spatius_sim.virtual.loop import VirtualLoop
 from spatius_sim.virtual.relay import VirtualRelay
 from spatius_sim.wires.events import Frame
@@ -66,10 +66,12 @@ class RelaySocketDoor:
 
 
 class RelayMemoryDoor:
-    """A relay in virtual time. The URL of an address is not used, and there is no HTTP."""
+    """A relay in virtual time, over these links. The URL of an address is not used, and there is no HTTP."""
 
-    def __init__(self, loop: VirtualLoop, relay: VirtualRelay) -> None:
-        self._loop, self._relay = loop, relay
+    def __init__(
+        self, loop: VirtualLoop, relay: VirtualRelay, down: Link = IDEAL, up: Link | None = None
+    ) -> None:
+        self._loop, self._relay, self._down, self._up = loop, relay, down, up
 
     def unix_time(self) -> float:
         """Return the unix time in seconds on the virtual clock."""
@@ -84,7 +86,7 @@ class RelayMemoryDoor:
     ) -> "MemoryConnection":
         """Connect at once; no connection is refused."""
         token = dict(address.headers).get("X-Session-Key", "")
-        end = self._relay.accept(token, NARROW if address.narrow else IDEAL)
+        end = self._relay.accept(token, NARROW if address.narrow else self._down, self._up)
         return MemoryConnection(end, on_frame, on_over)
 
     async def search_answer(

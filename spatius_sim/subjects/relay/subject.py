@@ -82,7 +82,7 @@ class RelaySubject:
         self._wire_known = wire is not None
         self._use_wire(wire or published_wire(_LIKELIEST_WIRE))
         self._motion_server = motion_server
-        self._patience, self._settling = patience, AdaptiveTimeout(patience.settle)
+        self._patience, self._settling = patience, AdaptiveTimeout(patience.settle, whole=patience.turn)
         self._settling_of_nothing = AdaptiveTimeout(patience.settle)
         self._recovering = AdaptiveTimeout(patience.fallback)
         self._fallback = fallback_timeout(patience.fallback)

@@ -1,12 +1,14 @@
 """Connections in memory keep order, tell their end once, and hold up a sender whose peer does not read."""
 
 import asyncio
+import math
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spatius_sim.tests.virtual_time import run_in_virtual_time
 from spatius_sim.virtual.connection import NO_CODE, PROTOCOL_ERROR, Link, MemoryEnd, open_connection
 from spatius_sim.virtual.loop import VirtualLoop
 
@@ -145,3 +147,30 @@ def test_nothing_is_sent_on_a_connection_that_is_over(loop: VirtualLoop) -> None
         assert len(theirs.told) == 1
 
     loop.run(talk(), None)
+
+
+def test_a_link_that_tells_arrivals_decides_when_a_frame_comes_and_each_way_has_its_own() -> None:
+    async def converse() -> list[tuple[str, float]]:
+        loop = asyncio.get_running_loop()
+        came: list[tuple[str, float]] = []
+        one, other = open_connection(Link(arrival=lambda now, size: now + size), Link(delay=0.5))
+        other.on_frame = lambda frame: came.append((str(frame), loop.time()))
+        one.on_frame = lambda frame: came.append((str(frame), loop.time()))
+        one.send("abc")
+        other.send("back")
+        await asyncio.sleep(10)
+        return came
+
+    assert run_in_virtual_time(converse()) == [("back", 0.5), ("abc", 3.0)]
+
+
+def test_what_a_link_never_delivers_never_comes() -> None:
+    async def converse() -> list[str]:
+        came: list[str] = []
+        one, other = open_connection(Link(arrival=lambda now, size: math.inf))
+        other.on_frame = lambda frame: came.append(str(frame))
+        one.send("lost")
+        await asyncio.sleep(1000)
+        return came
+
+    assert run_in_virtual_time(converse()) == []

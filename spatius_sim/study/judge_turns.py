@@ -1,0 +1,172 @@
+"""Plays turns of a study whole, every byte of them, in virtual time over the modelled links, and judges them
+by the rules for relays and for clients.
+
+The client speaks at the study's pace, and our relay with the study's choices answers: it plays the part of
+whatever speaks in the study. So audio that is paced is spoken at the pace of speech.
+"""
+
+from dataclasses import dataclass
+from itertools import count
+
+from spatius_sim.files.wire_file import find_wire
+from spatius_sim.model.network.overhead import WireKind, framed
+from spatius_sim.model.network.profile import NetworkProfile
+from spatius_sim.model.network.tcp import Path, TcpFlow
+from spatius_sim.model.relay.policy import RelayPolicy, SessionScope
+from spatius_sim.model.relay.relay import PlainRelay
+from spatius_sim.net.client.relay_socket import RelayAddress
+from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.plans.client_plan import ClientPlan, GiveAudio, Move, PlannedPayload, Step, Wait
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
+from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.judge_trace import judge
+from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions
+from spatius_sim.study.turn import Draw, Turn, simulate_turn
+from spatius_sim.subjects.client import ClientSubject, InProcessTestee
+from spatius_sim.subjects.relay.door import RelayMemoryDoor
+from spatius_sim.subjects.relay.subject import RelaySubject
+from spatius_sim.subjects.subject import Patience, canary_key
+from spatius_sim.trace.events import Trace
+from spatius_sim.virtual.connection import Link
+from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.motion_server import VirtualMotionServer
+from spatius_sim.virtual.relay import VirtualRelay
+
+ONE_IN = 20
+"""Every twentieth turn is judged, beginning with the first one."""
+
+_PATIENCE = Patience(attach=900.0, settle=900.0, fallback=900.0, turn=900.0)
+"""Seconds of virtual time, which cost nothing. A slow network breaks no rule."""
+
+_WIRES = {WireKind.JSON: "json-envelope", WireKind.BINARY: "messagepack"}
+_BYTES_PER_SECOND = PLAN_SAMPLE_RATE * BYTES_PER_SAMPLE
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A rule that a turn broke, with what was seen."""
+
+    rule: str
+    actual: str
+
+
+def turns_to_judge(turns: int) -> list[int]:
+    """Return the numbers of the turns that are judged."""
+    return list(range(0, turns, ONE_IN))
+
+
+def judge_turn(
+    pipeline: Pipeline,
+    network: NetworkProfile,
+    seed: int,
+    number: int,
+    relay: type[PlainRelay] = PlainRelay,
+) -> list[Broken]:
+    """Play a turn whole, and return the rules that it broke: those for relays in the trace of a conversation
+    over the links, and those for clients in the trace of our client with the arrivals of the simulated
+    turn."""
+    loop = VirtualLoop()
+    try:
+        relay_trace = loop.run(_converse(loop, pipeline, network, seed, number, relay), None)
+        turn = simulate_turn(pipeline, network, seed, number)
+        client_trace = loop.run(_play_client(turn, pipeline, seed), None)
+    finally:
+        loop.stop()
+    return [*_broken(relay_trace), *_broken(client_trace)]
+
+
+def _broken(trace: Trace) -> list[Broken]:
+    """Return the rules that a trace breaks."""
+    return [
+        Broken(rule, judgement.broken[0].actual if judgement.broken else judgement.reason)
+        for rule, judgement in judge(trace).items()
+        if judgement.verdict is Verdict.FAILED
+    ]
+
+
+async def _converse(
+    loop: VirtualLoop,
+    pipeline: Pipeline,
+    network: NetworkProfile,
+    seed: int,
+    number: int,
+    relay: type[PlainRelay],
+) -> Trace:
+    """Let a client speak the turn to our relay over the modelled links, and return the trace."""
+    draw = Draw.of(network, seed, number, pipeline.seconds)
+    half, trip = draw.round_trip / 2, draw.region_trips[pipeline.region]
+    down = Path(draw.down, half, half, network.queue, 0.0, pipeline.send_buffer)
+    wire = find_wire(_WIRES[pipeline.wire])
+    recorder = LiveRecorder(clock_ns=loop.time_ns, wire=wire)
+    server = VirtualMotionServer(loop, seed, recorder, link=Link(delay=trip / 2), pace=pipeline.pace)
+    numbers = count(1)
+    brain = relay(canary_key(seed), lambda: f"request-{next(numbers)}", _relay_policy(pipeline))
+    door = RelayMemoryDoor(
+        loop, VirtualRelay(loop, brain, wire, server), _link(down, pipeline.send_buffer), Link(delay=half)
+    )
+    address = RelayAddress("ws://relay.invalid")
+    subject = RelaySubject(address, wire, recorder, seed, _PATIENCE, server, door=door)
+    await subject.attach()
+    return await subject.run(Plan(((_turn_plan(pipeline),),)), patient=True)
+
+
+def _link(path: Path, capacity: int) -> Link:
+    """Return a link in virtual time that carries frames as TCP does over a path."""
+    flow = TcpFlow(path)
+    return Link(capacity=capacity, arrival=lambda now, size: flow.write(now, framed(size)).arrived)
+
+
+def _relay_policy(pipeline: Pipeline) -> RelayPolicy:
+    """Return the relay's choices that are those of a pipeline."""
+    kept = pipeline.sessions is Sessions.KEPT
+    return RelayPolicy(
+        audio_chunk_bytes=max(BYTES_PER_SAMPLE, round(pipeline.audio_chunk * _BYTES_PER_SECOND) // 2 * 2),
+        payloads_per_message=pipeline.payloads_per_message,
+        session_scope=SessionScope.CLIENT if kept else SessionScope.TURN,
+        silence_seconds=_PATIENCE.settle,
+    )
+
+
+def _turn_plan(pipeline: Pipeline) -> TurnPlan:
+    """Return the turn as a client speaks it: in the study's chunks, at its pace."""
+    pace = 1.0 if pipeline.audio is AudioPacing.PACED else pipeline.speech_pace
+    chunk_bytes = round(pipeline.speech_chunk * _BYTES_PER_SECOND) // 2 * 2
+    return TurnPlan(
+        round(pipeline.seconds * PLAN_SAMPLE_RATE),
+        max(BYTES_PER_SAMPLE, chunk_bytes),
+        chunk_pause_ms=round(1000 * pipeline.speech_chunk / pace) if pace else 0,
+    )
+
+
+async def _play_client(turn: Turn, pipeline: Pipeline, seed: int) -> Trace:
+    """Give our client what arrived in a simulated turn, when it arrived, and return the trace."""
+    subject = ClientSubject(InProcessTestee(), "our own decoder", seed)
+    await subject.attach()
+    try:
+        return await subject.run(ClientPlan(_client_steps(turn), mode=pipeline.sync.value))
+    finally:
+        await subject.detach()
+
+
+def _client_steps(turn: Turn) -> tuple[Step, ...]:
+    """Return the calls of a client: audio and motion in the order of their arrival, with waits between."""
+    last = turn.audio[-1][1]
+    arrivals: list[tuple[float, Step]] = []
+    spoken = 0
+    for at, end in turn.audio:
+        ms = round(1000 * end) - spoken
+        spoken += ms
+        arrivals.append((at, GiveAudio(ms, end == last)))
+    shown = 0
+    for at, end_keyframe in turn.motion:
+        arrivals.append((at, Move((PlannedPayload(end_keyframe - shown),))))
+        shown = end_keyframe
+    steps: list[Step] = []
+    now = 0
+    for at, step in sorted((one for one in arrivals if one[0] <= 600), key=lambda one: one[0]):
+        if round(1000 * at) > now:
+            steps.append(Wait(round(1000 * at) - now))
+            now = round(1000 * at)
+        steps.append(step)
+    return (*steps, Wait(2000))

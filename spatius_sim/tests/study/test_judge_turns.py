@@ -1,0 +1,41 @@
+"""Judged turns: honest choices break no rule on any network, and a relay that is wrong is found there too."""
+
+import pytest
+
+from spatius_sim.files.network_file import shipped_networks
+from spatius_sim.miniatures.wrong_relays import LosesLastPayload, SendsMotionFirst
+from spatius_sim.model.network.overhead import WireKind
+from spatius_sim.model.relay.relay import PlainRelay
+from spatius_sim.study.judge_turns import ONE_IN, judge_turn, turns_to_judge
+from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions, Sync
+from spatius_sim.study.run_study import run_study
+from spatius_sim.study.study import Study
+
+NETWORKS = shipped_networks()
+HONEST = [
+    Pipeline(seconds=6.0, speech_pace=0, sync=Sync.STRICT_SYNC, region="ap-south-1"),
+    Pipeline(seconds=6.0, wire=WireKind.BINARY, speech_chunk=0.04, audio_chunk=0.5, sessions=Sessions.KEPT),
+    Pipeline(seconds=6.0, audio=AudioPacing.PACED, payloads_per_message=2, send_buffer=16_384),
+]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_honest_choices_break_no_rule_on_any_network(name: str) -> None:
+    for pipeline in HONEST:
+        assert judge_turn(pipeline, NETWORKS[name], 1, 3) == []
+
+
+def test_one_turn_in_twenty_is_judged_and_told() -> None:
+    assert turns_to_judge(41) == [0, 20, 40]
+    study = Study("", (NETWORKS["cable"],), {"plain": Pipeline(seconds=2.0)}, turns=2 * ONE_IN)
+    (judged,) = run_study(study, 1).judged
+    assert (judged.network, judged.policy) == ("cable", "plain")
+    assert (judged.turns, judged.broken) == ([0, 20], [])
+
+
+@pytest.mark.parametrize(
+    ("relay", "rule"), [(LosesLastPayload, "R-MOTION-COMPLETE"), (SendsMotionFirst, "R-AUDIO-FIRST")]
+)
+def test_a_relay_that_is_wrong_is_found_over_a_network_too(relay: type[PlainRelay], rule: str) -> None:
+    broken = judge_turn(HONEST[0], NETWORKS["lte-att-2016-driving"], 1, 3, relay)
+    assert rule in {one.rule for one in broken}
