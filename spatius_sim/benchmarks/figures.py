@@ -63,10 +63,11 @@ class BenchSize:
     simulated: int = 20
     taped: int = 40
     proxied: int = 100
+    studied: int = 20
 
 
 FULL = BenchSize()
-QUICK = BenchSize(2, 1, 2, 3, 2, 2.5, 5, 20, 1, 18, 1, 2, 2)
+QUICK = BenchSize(2, 1, 2, 3, 2, 2.5, 5, 20, 1, 18, 1, 2, 2, 1)
 """Measures every figure quickly, to see that the benchmark works. The values mean nothing."""
 
 
@@ -83,6 +84,7 @@ def figures(size: BenchSize, mitmdump: str | None = None) -> Iterator[Figure]:
     yield from _measure_client(size)
     yield from _measure_virtual_time(size)
     yield from _measure_tapes(size, mitmdump)
+    yield from _measure_study(size)
 
 
 # Tapes.
@@ -96,6 +98,16 @@ def _measure_tapes(size: BenchSize, mitmdump: str | None) -> Iterator[Figure]:
     yield from (Figure(*row) for row in measure_reading(size.taped, size.rounds))
     yield from (Figure(*row) for row in measure_replaying(size.taped))
     yield from (Figure(*row) for row in measure_proxy(size.proxied, size.rounds, mitmdump))
+
+
+# Studies.
+
+
+def _measure_study(size: BenchSize) -> Iterator[Figure]:
+    """Yield how fast turns are simulated over modelled networks."""
+    from spatius_sim.benchmarks.study import measure_study
+
+    yield from (Figure(*row) for row in measure_study(size.studied))
 
 
 # Virtual time.

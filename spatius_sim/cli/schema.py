@@ -9,14 +9,15 @@ from spatius_sim.cli.common import say_each_on_a_line
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["conformance", "baseline", "report"]))
+@click.argument("name", type=click.Choice(["conformance", "baseline", "report", "study"]))
 def schema(name: str) -> None:
-    """Print the JSON Schema of conformance.yaml, of a baseline, or of a JSON report."""
+    """Print the JSON Schema of conformance.yaml, of a baseline, or of the JSON report of a run or a study."""
     from spatius_sim.engine.baseline_file import baseline_schema
     from spatius_sim.engine.conformance_file import conformance_schema
     from spatius_sim.reporting.formats.json_report import report_schema
+    from spatius_sim.study.json_report import study_schema
 
-    ours = {"conformance": conformance_schema, "baseline": baseline_schema}
+    ours = {"conformance": conformance_schema, "baseline": baseline_schema, "study": study_schema}
     sys.stdout.write(json.dumps(ours[name](), indent=2) + "\n" if name in ours else report_schema())
 
 

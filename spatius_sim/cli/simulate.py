@@ -13,6 +13,7 @@ from spatius_sim.reporting.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from spatius_sim.study.run_study import Outcome
+    from spatius_sim.study.study import Study
 
 
 @click.command()
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Processes that share the turns.",
 )
+@click.option(
+    "--calibrate",
+    metavar="TAPE",
+    type=click.Path(path_type=Path),
+    help="Take Motion Server's pace from a tape.",
+)
 @click.option("--report-dir", type=click.Path(path_type=Path), help="Write study.json and study.html there.")
 @seed_option
 def simulate(
@@ -33,6 +40,7 @@ def simulate(
     example: bool,
     turns: int | None,
     jobs: int,
+    calibrate: Path | None,
     report_dir: Path | None,
     seed: int,
 ) -> int:
@@ -54,6 +62,8 @@ def simulate(
     study = read_study(study_path)
     if turns is not None:
         study = replace(study, turns=turns)
+    if calibrate is not None:
+        study = _calibrated(study, calibrate)
     outcome = run_study(study, seed, jobs, _progress())
     _print_tables(outcome)
     if report_dir is not None:
@@ -62,6 +72,25 @@ def simulate(
         except OSError as error:
             raise UsageError(f"{report_dir}: {error.strerror}") from error
     return exit_code(outcome)
+
+
+def _calibrated(study: "Study", tape: Path) -> "Study":
+    """Return the study with the pace of the Motion Server on a tape, and print that pace."""
+    from dataclasses import replace
+
+    from spatius_sim.study.calibrate import fit_pace
+
+    pace = fit_pace(tape)
+    lead = f"{pace.lead:g} s ahead at most" if pace.lead >= 0 else "never kept back"
+    print_lines(
+        f"Motion Server on the tape: first response after {pace.latency:g} s, up to {pace.jitter:g} s more, "
+        f"{lead} ({pace.requests} requests)"
+    )
+    policies = {
+        name: replace(pipeline, motion_latency=pace.latency, motion_jitter=pace.jitter, motion_lead=pace.lead)
+        for name, pipeline in study.policies.items()
+    }
+    return replace(study, policies=policies)
 
 
 def exit_code(outcome: "Outcome") -> ExitCode:

@@ -179,10 +179,11 @@ def _axes(right: float, top: float, x_label: str, y_label: str, bottom: float) -
 
 
 def _svg(height: float, parts: Sequence[str], label: str) -> str:
-    return (
-        f'<div class="scroll"><svg role="img" aria-label="{escape(label)}" viewBox="0 0 {WIDTH} {height}" '
-        f'width="{WIDTH}" height="{height}">{"".join(parts)}</svg></div>'
-    )
+    """Return a picture that can be scrolled on a small screen."""
+    name = f'aria-label="{escape(label)}"'
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+    svg = f'<svg role="img" {name} {size}>{"".join(parts)}</svg>'
+    return f'<div class="scroll" role="group" {name} tabindex="0">{svg}</div>'
 
 
 def sweep_lines(points: Sequence[str], estimates: dict[str, Sequence[Estimate]], label: str) -> Markup:

@@ -63,6 +63,8 @@ class Pipeline:
     motion_lead: float = REALTIME_LEAD
     start_buffer: float = 0.2
     sync: Sync = Sync.AUDIO_INDEPENDENT
+    clients_on_link: int = 1
+    """So many clients speak at the same time behind the same link, which is fair: each has an equal share."""
     interrupt_after: float = 3.0
     interrupted_share: float = 0.1
     tcp: bool = True
@@ -98,6 +100,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "motion_jitter": (0, 60),
     "motion_lead": (-1, 3600),
     "start_buffer": (0, 60),
+    "clients_on_link": (1, 100),
     "interrupt_after": (0, 120),
     "interrupted_share": (0, 1),
 }

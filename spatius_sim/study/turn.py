@@ -5,7 +5,7 @@ Nothing comes back against the stream but an interrupt, so each leg is played to
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -132,6 +132,9 @@ def simulate_turn(
 ) -> Turn:
     """Simulate turn `number` of a pipeline over a network. `detailed`: keep what a time-line shows."""
     draw = Draw.of(profile, seed, number, pipeline.seconds)
+    if pipeline.clients_on_link > 1:
+        shares = pipeline.clients_on_link
+        draw = replace(draw, down=draw.down.share(shares), up=draw.up.share(shares))
     speech = _speech(pipeline)
     payloads = _motion_at_relay(pipeline, draw, speech, seed, number)
     flow = _flow_to_client(pipeline, profile, draw)

@@ -43,6 +43,10 @@ class Capacity:
         """The mean rate in bits a second."""
         return self._carried[-1] / self._period
 
+    def share(self, count: int) -> "Capacity":
+        """Return what each of `count` users has if all send at the same time and the link is fair."""
+        return Capacity(self._starts, [rate / count for rate in self._rates], self._period)
+
     def rate(self, at: float) -> float:
         """Return the rate in bits a second at this time in seconds."""
         return self._rates[bisect_right(self._starts, at % self._period) - 1]

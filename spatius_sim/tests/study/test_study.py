@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -233,6 +234,24 @@ def test_every_shipped_network_and_corner_of_a_pipeline_comes_to_its_end() -> No
     for network in NETWORKS.values():
         for pipeline in corners:
             assert simulate_turn(pipeline, replace(network, loss=0.5), 1, 1).trouble <= 600
+
+
+def test_clients_that_share_a_link_have_less_of_it() -> None:
+    alone = Pipeline(seconds=6.0)
+    shared = replace(alone, clients_on_link=5)
+    network = NETWORKS["cable"]
+    assert (
+        simulate_turn(shared, network, 1, 0).motion[0][0] > simulate_turn(alone, network, 1, 0).motion[0][0]
+    )
+
+
+def test_the_sums_take_no_more_room_for_more_turns() -> None:
+    def room(turns: int) -> int:
+        (cell,) = run_study(small(turns=turns), 1).cells
+        return len(pickle.dumps(cell.tally))
+
+    # Ten times the turns fill some more bins of the spreads, and nothing else.
+    assert room(1200) < 2 * room(120)
 
 
 def test_an_interrupted_run_holds_what_was_found() -> None:

@@ -1,5 +1,8 @@
-"""Holds the model against real TCP, turn by turn: `python -m spatius_sim.tests.study.validate TURNS [PAIRS]`
-prints the table of six networks and three policies."""
+"""Holds the model against real TCP, turn by turn.
+
+`python -m spatius_sim.tests.study.validate TURNS AT_ONCE` prints the table of six networks and three
+policies; with `rank` at its end, what each change of the first policy saves on two networks, by the model and
+measured."""
 
 import math
 import sys
@@ -8,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from statistics import median
+from statistics import fmean, median
 
 import numpy as np
 
@@ -16,6 +19,7 @@ from spatius_sim.files.network_file import shipped_networks
 from spatius_sim.model.network.overhead import WireKind
 from spatius_sim.model.network.profile import NetworkProfile
 from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions
+from spatius_sim.study.run_study import changes_of
 from spatius_sim.study.turn import Draw, Turn, play_arrivals, simulate_turn
 from spatius_sim.tests.study.real_link import Link, real_link
 
@@ -42,14 +46,20 @@ SHARE, LEAST = 0.15, 0.060
 """The error of the first motion that is taken at the median: the larger of a share and of seconds."""
 
 
+RANKED = ("lte-att-2016-driving", "umts-tmobile-driving")
+"""The networks on which the ranking of changes is measured."""
+
+
 @dataclass(frozen=True)
 class Pair:
-    """One turn by the model and by real TCP: first motions in seconds, and stalls."""
+    """One turn by the model and by real TCP: first motions in seconds, stalls, and seconds of trouble."""
 
     model: float
     real: float
     model_stalls: int
     real_stalls: int
+    model_trouble: float = 0.0
+    real_trouble: float = 0.0
 
     @property
     def error(self) -> float:
@@ -75,6 +85,8 @@ def play_pair(link: Link, pipeline: Pipeline, network: NetworkProfile, seed: int
         real.playback.first_motion,
         len(model.playback.stalls),
         len(real.playback.stalls),
+        model.trouble,
+        real.trouble,
     )
 
 
@@ -84,11 +96,12 @@ def _arrivals_of(turn: Turn) -> list[float]:
 
 
 def play_pairs(task: tuple[int, str, str, int]) -> tuple[str, str, list[Pair]]:
-    """Play the turns of one network and one policy."""
+    """Play the turns of one network and one policy, or one change of the first policy."""
     number, network, policy, turns = task
     with real_link(number) as link:
         profile = shipped_networks()[network]
-        return network, policy, [play_pair(link, POLICIES[policy], profile, 1, turn) for turn in range(turns)]
+        pipeline = POLICIES.get(policy) or changes_of(_BASE)[policy]
+        return network, policy, [play_pair(link, pipeline, profile, 1, turn) for turn in range(turns)]
 
 
 def row(network: str, policy: str, pairs: Sequence[Pair]) -> str:
@@ -125,6 +138,31 @@ def main(turns: int, at_once: int) -> None:
             print(row(network, policy, pairs), flush=True)
 
 
+def rank(turns: int, at_once: int) -> None:
+    """Print what each change saves in a turn on two networks, by the model and by real TCP."""
+    first = next(iter(POLICIES))
+    names = [first, *changes_of(_BASE)]
+    tasks = [
+        (50 + number, network, name, turns)
+        for number, (network, name) in enumerate((n, p) for n in RANKED for p in names)
+    ]
+    trouble: dict[tuple[str, str], tuple[float, float]] = {}
+    with ThreadPoolExecutor(at_once) as executor:
+        for network, name, pairs in executor.map(_in_a_process, tasks):
+            trouble[network, name] = (
+                fmean(pair.model_trouble for pair in pairs),
+                fmean(pair.real_trouble for pair in pairs),
+            )
+    print("| network | change | saved by the model, s | measured, s |\n|---|---|---|---|")
+    for network in RANKED:
+        model, real = trouble[network, first]
+        saved = {
+            name: (model - trouble[network, name][0], real - trouble[network, name][1]) for name in names[1:]
+        }
+        for name, (by_model, measured) in sorted(saved.items(), key=lambda item: -item[1][1]):
+            print(f"| {network} | {name} | {by_model:+.2f} | {measured:+.2f} |")
+
+
 def _in_a_process(task: tuple[int, str, str, int]) -> tuple[str, str, list[Pair]]:
     """Play one task in a process of its own, which may have children."""
     context = get_context("spawn")
@@ -141,4 +179,4 @@ def _answer(pipe: Connection, task: tuple[int, str, str, int]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    (rank if "rank" in sys.argv else main)(int(sys.argv[1]), int(sys.argv[2]))

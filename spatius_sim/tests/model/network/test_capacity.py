@@ -74,6 +74,10 @@ def test_steps_that_are_no_capacity_are_refused(
         Capacity(starts, rates, period)
 
 
+def test_a_fair_link_gives_each_user_an_equal_share() -> None:
+    assert capacity_of([3e6, 0.0]).share(3).finish(0.0, 1e6) == pytest.approx(1.0)
+
+
 FITTED = {
     "lte-att-2016-driving": 4.56,
     "lte-att-2013-driving": 5.17,

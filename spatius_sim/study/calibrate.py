@@ -1,0 +1,96 @@
+"""Fits Motion Server's pace to a tape: how long its responses took after their audio had come."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
+from spatius_sim.tape.traces import read_traces
+from spatius_sim.trace.events import Lane, Received, Sent, Trace
+
+_LEAST_REQUESTS = 3
+_ROUNDING = 1e-6
+_TOLERANCE = 0.05
+"""Seconds that a response may take more than latency and jitter, and still not have been kept back."""
+
+
+@dataclass(frozen=True, slots=True)
+class FittedPace:
+    """The pace in seconds, from so many requests. `lead` is -1 if no response was kept back."""
+
+    latency: float
+    jitter: float
+    lead: float
+    requests: int
+
+
+@dataclass(slots=True)
+class _Request:
+    """What a tape says of one request."""
+
+    began: float
+    heard: list[tuple[float, float]] = field(default_factory=list)
+    """When audio came, and how many seconds had come by then."""
+    keyframes: int = 0
+    waits: list[tuple[float, float]] = field(default_factory=list)
+    """For each response: seconds after its audio had come, and how early that audio came."""
+
+    def answer(self, at: float, keyframes: int) -> None:
+        """Take a response: its audio is that of all keyframes so far."""
+        self.keyframes += keyframes
+        end = self.keyframes / KEYFRAMES_PER_SECOND
+        # A segment is whole when a sample beyond its end has come, or the end mark.
+        later = (heard for heard, seconds in self.heard if seconds > end + _ROUNDING)
+        complete = next(later, self.heard[-1][0] if self.heard[-1][1] >= end else None)
+        if complete is not None and keyframes:
+            self.waits.append((max(0.0, at - complete), self.began + end - complete))
+
+
+def fit_pace(path: Path) -> FittedPace:
+    """Return the pace of the Motion Server on a tape. Raises UsageError if the file is no tape, or if fewer
+    than three requests on it were answered."""
+    requests = [request for trace in read_traces(path) for request in _requests(trace) if request.waits]
+    if len(requests) < _LEAST_REQUESTS:
+        raise UsageError(
+            f"{path}: {len(requests)} requests were answered; {_LEAST_REQUESTS} are needed to fit a pace: "
+            "record more turns"
+        )
+    firsts = [request.waits[0][0] for request in requests]
+    latency = float(np.quantile(firsts, 0.05))
+    jitter = float(np.quantile(firsts, 0.95)) - latency
+    kept_back = [
+        early - wait
+        for request in requests
+        for wait, early in request.waits[1:]
+        if wait > latency + jitter + _TOLERANCE
+    ]
+    lead = max(0.0, median(kept_back)) if kept_back else -1.0
+    return FittedPace(round(latency, 3), round(jitter, 3), round(lead, 3), len(requests))
+
+
+def _requests(trace: Trace) -> Iterable[_Request]:
+    """Return the requests of one run that have audio."""
+    rates: dict[str, int] = {}
+    requests: dict[tuple[str, str], _Request] = {}
+    for event in trace.on_lane(Lane.UPSTREAM):
+        if not isinstance(event.what, Sent | Received):
+            continue
+        at = event.at_ns / 1e9
+        match event.what.value:
+            case ConfigureSession(sample_rate=rate):
+                rates[event.connection] = rate
+            case AudioInput(req_id, audio) if rates.get(event.connection):
+                request = requests.setdefault((event.connection, req_id), _Request(at))
+                before = request.heard[-1][1] if request.heard else 0.0
+                seconds = len(audio) / BYTES_PER_SAMPLE / rates[event.connection]
+                request.heard.append((at, before + seconds))
+            case MotionResponse(req_id=req_id, keyframes=keyframes):
+                answered = (event.what.answers if isinstance(event.what, Sent) else "") or req_id
+                if (event.connection, answered) in requests:
+                    requests[event.connection, answered].answer(at, len(keyframes))
+    return requests.values()
