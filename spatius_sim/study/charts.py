@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from spatius_sim.study.figures import Estimate
 from spatius_sim.study.run_study import Help
 from spatius_sim.study.tally import Spread
-from spatius_sim.study.turn import Turn
+from spatius_sim.study.turn import SimulatedTurn
 
 WIDTH = 680
 _LEFT, _RIGHT = 56, 12
@@ -84,7 +84,7 @@ def ranking(helps: Sequence[Help]) -> Markup:
     return Markup(f"<figure>{_svg(row * len(helps) + 6, parts, 'what each change saves')}</figure>")
 
 
-def time_line(turn: Turn, seconds: float) -> Markup:
+def time_line(turn: SimulatedTurn, seconds: float) -> Markup:
     """Draw one turn: what the link carries, what waits before it, and what the client has in hand."""
     play = turn.playback
     ends = [at for at, _ in [*turn.audio, *turn.motion] if at < math.inf]
@@ -124,7 +124,7 @@ def time_line(turn: Turn, seconds: float) -> Markup:
     return Markup(_svg(288, parts, "the worst turn"))
 
 
-def _arrived(turn: Turn, at: float) -> float:
+def _arrived(turn: SimulatedTurn, at: float) -> float:
     """Return how many seconds of speech have arrived by this time."""
     return max((end for arrived, end in turn.audio if arrived <= at), default=0.0)
 

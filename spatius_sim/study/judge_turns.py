@@ -22,7 +22,7 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions
-from spatius_sim.study.turn import Draw, Turn, simulate_turn
+from spatius_sim.study.turn import Draw, SimulatedTurn, simulate_turn
 from spatius_sim.subjects.client import ClientSubject, InProcessTestee
 from spatius_sim.subjects.relay.door import RelayMemoryDoor
 from spatius_sim.subjects.relay.subject import RelaySubject
@@ -44,7 +44,7 @@ _BYTES_PER_SECOND = PLAN_SAMPLE_RATE * BYTES_PER_SAMPLE
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenRule:
     """A rule that a turn broke, with what was seen."""
 
     rule: str
@@ -62,7 +62,7 @@ def judge_turn(
     seed: int,
     number: int,
     relay: type[PlainRelay] = PlainRelay,
-) -> list[Broken]:
+) -> list[BrokenRule]:
     """Play a turn whole, and return the rules that it broke: those for relays in the trace of a conversation
     over the links, and those for clients in the trace of our client with the arrivals of the simulated
     turn."""
@@ -76,10 +76,10 @@ def judge_turn(
     return [*_broken(relay_trace), *_broken(client_trace)]
 
 
-def _broken(trace: Trace) -> list[Broken]:
+def _broken(trace: Trace) -> list[BrokenRule]:
     """Return the rules that a trace breaks."""
     return [
-        Broken(rule, judgement.broken[0].actual if judgement.broken else judgement.reason)
+        BrokenRule(rule, judgement.broken[0].actual if judgement.broken else judgement.reason)
         for rule, judgement in judge(trace).items()
         if judgement.verdict is Verdict.FAILED
     ]
@@ -139,7 +139,7 @@ def _turn_plan(pipeline: Pipeline) -> TurnPlan:
     )
 
 
-async def _play_client(turn: Turn, pipeline: Pipeline, seed: int) -> Trace:
+async def _play_client(turn: SimulatedTurn, pipeline: Pipeline, seed: int) -> Trace:
     """Give our client what arrived in a simulated turn, when it arrived, and return the trace."""
     subject = ClientSubject(InProcessTestee(), "our own decoder", seed)
     await subject.attach()
@@ -149,7 +149,7 @@ async def _play_client(turn: Turn, pipeline: Pipeline, seed: int) -> Trace:
         await subject.detach()
 
 
-def _client_steps(turn: Turn) -> tuple[Step, ...]:
+def _client_steps(turn: SimulatedTurn) -> tuple[Step, ...]:
     """Return the calls of a client: audio and motion in the order of their arrival, with waits between."""
     last = turn.audio[-1][1]
     arrivals: list[tuple[float, Step]] = []

@@ -12,7 +12,7 @@ from spatius_sim.study.judge_turns import judge_turn, turns_to_judge
 from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions
 from spatius_sim.study.study import Budget, BudgetVerdict, Cell, Study
 from spatius_sim.study.tally import Tally
-from spatius_sim.study.turn import Turn, simulate_turn
+from spatius_sim.study.turn import SimulatedTurn, simulate_turn
 
 BLOCK = 50
 """How many turns are one piece of work."""
@@ -265,7 +265,7 @@ def _rank(
     return sorted(helps, key=lambda help_: -help_.saved.value)
 
 
-def worst_turn(simulated: Simulated, seed: int) -> Turn:
+def worst_turn(simulated: Simulated, seed: int) -> SimulatedTurn:
     """Simulate the worst turn of a cell once more, with all that a time-line shows."""
     return simulate_turn(
         simulated.cell.pipeline, simulated.cell.network, seed, simulated.worst, detailed=True

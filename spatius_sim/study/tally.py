@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
-from spatius_sim.study.turn import Turn
+from spatius_sim.study.turn import SimulatedTurn
 
 GROUPS = 40
 """Turns are added up in so many groups, by their number. The bootstrap draws groups."""
@@ -127,7 +127,7 @@ class Tally:
         """How many turns were added."""
         return sum(group.turns for group in self.groups)
 
-    def add(self, turn: Turn, seconds: float) -> None:
+    def add(self, turn: SimulatedTurn, seconds: float) -> None:
         """Add a turn with so many seconds of speech."""
         play = turn.playback
         group = self.groups[turn.number % GROUPS]
@@ -145,7 +145,7 @@ class Tally:
         self._spread(turn)
         self.worst = max(self.worst or (-1, -1), (trouble, turn.number))
 
-    def _spread(self, turn: Turn) -> None:
+    def _spread(self, turn: SimulatedTurn) -> None:
         """Add the turn's times to the spreads."""
         play, spreads = turn.playback, self.spreads
         spreads["first_audio"].add(play.first_audio)

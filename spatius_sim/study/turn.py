@@ -19,7 +19,7 @@ from spatius_sim.model.network.overhead import (
     motion_message,
 )
 from spatius_sim.model.network.profile import DATA_CENTRE, REGIONS, NetworkProfile
-from spatius_sim.model.network.tcp import Delivery, Path, TcpFlow
+from spatius_sim.model.network.tcp import MessageDelivery, Path, TcpFlow
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
 from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions, Sync
 from spatius_sim.study.playback import Playback, play, start_delay_needed
@@ -46,10 +46,10 @@ class PlainFlow:
         """Return when a message may be written: at once."""
         return at
 
-    def write(self, at: float, size: int) -> Delivery:
+    def write(self, at: float, size: int) -> MessageDelivery:
         """Write a message of `size` bytes at `at` seconds, and return when it arrives."""
         self._free = self._path.capacity.finish(max(at, self._free), 8 * size)
-        return Delivery(at, self._free + self._path.one_way)
+        return MessageDelivery(at, self._free + self._path.one_way)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Message:
 
 
 @dataclass(slots=True)
-class Turn:
+class SimulatedTurn:
     """What happened in one turn. Times are in seconds since its speech began to reach the relay."""
 
     number: int
@@ -129,7 +129,7 @@ class Draw:
 
 def simulate_turn(
     pipeline: Pipeline, profile: NetworkProfile, seed: int, number: int, *, detailed: bool = False
-) -> Turn:
+) -> SimulatedTurn:
     """Simulate turn `number` of a pipeline over a network. `detailed`: keep what a time-line shows."""
     draw = Draw.of(profile, seed, number, pipeline.seconds)
     if pipeline.clients_on_link > 1:
@@ -138,7 +138,7 @@ def simulate_turn(
     speech = _speech(pipeline)
     payloads = _motion_at_relay(pipeline, draw, speech, seed, number)
     flow = _flow_to_client(pipeline, profile, draw)
-    turn = Turn(number, Playback(math.inf), [], [], math.inf, math.inf)
+    turn = SimulatedTurn(number, Playback(math.inf), [], [], math.inf, math.inf)
     if detailed:
         turn.capacity = draw.down
         if isinstance(flow, TcpFlow):
@@ -240,7 +240,7 @@ def _flow_to_client(pipeline: Pipeline, profile: NetworkProfile, draw: Draw) -> 
     return TcpFlow(path, np.random.default_rng(draw.loss_seed).random if profile.loss else lambda: 1.0)
 
 
-def play_arrivals(turn: Turn, pipeline: Pipeline, arrivals: Sequence[float]) -> None:
+def play_arrivals(turn: SimulatedTurn, pipeline: Pipeline, arrivals: Sequence[float]) -> None:
     """Play a turn whose messages arrived at these times; infinity: never."""
     pairs = list(zip(turn.messages, arrivals, strict=True))
     turn.audio = [(at, message.audio_end) for message, at in pairs if message.audio_end]
@@ -257,7 +257,7 @@ def play_arrivals(turn: Turn, pipeline: Pipeline, arrivals: Sequence[float]) -> 
 
 
 def _interrupt(
-    turn: Turn, pipeline: Pipeline, profile: NetworkProfile, draw: Draw, messages: list[Message]
+    turn: SimulatedTurn, pipeline: Pipeline, profile: NetworkProfile, draw: Draw, messages: list[Message]
 ) -> None:
     """Play the turn again, and let the user interrupt it: count what still arrives after that. It was sent
     before the relay knew, or lies in its socket. A relay with back-pressure keeps the rest itself, and drops

@@ -56,7 +56,7 @@ class Path:
     send_buffer: int = 256 * 1024
 
 
-class Delivery(NamedTuple):
+class MessageDelivery(NamedTuple):
     """When a message was all in the sender's socket buffer, and when all of it had arrived, in seconds;
     infinity if never."""
 
@@ -113,7 +113,7 @@ class TcpFlow:
         beyond = self._written + min(size, self._path.send_buffer) - self._path.send_buffer
         return max(at, self._acknowledged_at(beyond))
 
-    def write(self, at: float, size: int) -> Delivery:
+    def write(self, at: float, size: int) -> MessageDelivery:
         """Write a message of `size` bytes at `at` seconds, not before the messages before; return when it is
         accepted and when it arrives."""
         left = size
@@ -130,8 +130,8 @@ class TcpFlow:
             left -= part
             self._send(at, part, -(-left // SEGMENT_BYTES))
         if self._delivered == math.inf:
-            return Delivery(math.inf, math.inf)
-        return Delivery(
+            return MessageDelivery(math.inf, math.inf)
+        return MessageDelivery(
             max(at, self._acknowledged_at(self._written - self._path.send_buffer)), self._delivered
         )
 

@@ -31,5 +31,7 @@ def test_every_figure_is_printed_once() -> None:
         "virtual time to its brains, binary-header",
         "reading a tape, beside plain msgpack",
         *(["proxy: how many times cheaper than mitmproxy"] if shutil.which("mitmdump") else []),
+        "study, with TCP",
+        "1,000 turns of 20 s on every network, two cores",
     ]
     assert {"name", "value", "unit", "mark", "kept"} == set(figures[0])

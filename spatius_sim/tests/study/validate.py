@@ -20,7 +20,7 @@ from spatius_sim.model.network.overhead import WireKind
 from spatius_sim.model.network.profile import NetworkProfile
 from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions
 from spatius_sim.study.run_study import changes_of
-from spatius_sim.study.turn import Draw, Turn, play_arrivals, simulate_turn
+from spatius_sim.study.turn import Draw, SimulatedTurn, play_arrivals, simulate_turn
 from spatius_sim.tests.study.real_link import Link, real_link
 
 NETWORKS = (
@@ -90,7 +90,7 @@ def play_pair(link: Link, pipeline: Pipeline, network: NetworkProfile, seed: int
     )
 
 
-def _arrivals_of(turn: Turn) -> list[float]:
+def _arrivals_of(turn: SimulatedTurn) -> list[float]:
     audio, motion = iter(turn.audio), iter(turn.motion)
     return [next(audio if message.audio_end else motion)[0] for message in turn.messages]
 
