@@ -134,7 +134,7 @@ def _print_tables(outcome: "Outcome") -> None:
     print_lines(answer(outcome), "")
     table = Table(box=None, pad_edge=False)
     table.add_column("network", no_wrap=True)
-    table.add_column("policy", overflow="fold")
+    table.add_column("policy", no_wrap=True)
     for key in SHOWN:
         table.add_column(FIGURES[key].title, justify="right")
     for simulated in outcome.cells:

@@ -119,7 +119,8 @@ def time_line(turn: SimulatedTurn, seconds: float) -> Markup:
     for index in range(6):
         at = index * end / 5
         parts.append(
-            f'<text class="tick" x="{_LEFT + at * across:.1f}" y="282" text-anchor="middle">{at:.1f} s</text>'
+            f'<text class="tick" x="{_LEFT + at * across:.1f}" y="282" '
+            f'text-anchor="{"end" if index == 5 else "middle"}">{at:.1f} s</text>'
         )
     return Markup(_svg(288, parts, "the worst turn"))
 
@@ -187,11 +188,27 @@ def _svg(height: float, parts: Sequence[str], label: str) -> str:
 
 
 def sweep_lines(points: Sequence[str], estimates: dict[str, Sequence[Estimate]], label: str) -> Markup:
-    """Draw a figure over the points of a sweep, a line for each policy by name."""
+    """Draw a figure over the points of a sweep, a line for each policy by name. If one number is swept, its
+    values stand on the axis; otherwise the points are numbered."""
+    values = _swept_numbers(points)
     finite = [one.value for row in estimates.values() for one in row if one.value < math.inf]
     lines = [
-        Line(name, [(index, one.value) for index, one in enumerate(row) if one.value < math.inf])
+        Line(
+            name, sorted((at, one.value) for at, one in zip(values, row, strict=True) if one.value < math.inf)
+        )
         for name, row in estimates.items()
     ]
-    top = max([*finite, 0.01])
-    return line_chart(lines, " · ".join(points), label, right=max(1, len(points) - 1), top=top)
+    names = {point.rpartition(" ")[0] for point in points}
+    x_label = names.pop() if len(names) == 1 else " · ".join(points)
+    return line_chart(lines, x_label, label, right=max(*values, 0.01), top=max([*finite, 0.01]))
+
+
+def _swept_numbers(points: Sequence[str]) -> list[float]:
+    """Return the number of each point, or its place if the points are no numbers of one key."""
+    words = [point.split(" ") for point in points]
+    try:
+        if all(len(pair) == 2 and pair[0] == words[0][0] for pair in words):
+            return [float(number) for _, number in words]
+    except ValueError:
+        pass
+    return [float(place) for place in range(len(points))]

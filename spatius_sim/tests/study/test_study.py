@@ -310,6 +310,14 @@ def test_the_command_prints_writes_and_tells_the_budgets(tmp_path: Path) -> None
     assert "http" not in page.replace("http-equiv", "")
 
 
+def test_a_budget_that_so_few_turns_do_not_decide_ends_the_command_with_6(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(study_text(turns="3", pipeline="{seconds: 3}", budgets="{first_motion_p95: 100 s}"))
+    result = CliRunner().invoke(cli, ["simulate", str(path)], standalone_mode=False)
+    assert result.return_value == 6
+    assert "INCONCLUSIVE: cable" in result.output
+
+
 def test_the_command_writes_an_example_and_asks_for_a_file() -> None:
     runner = CliRunner()
     assert runner.invoke(cli, ["simulate", "--example"]).output == EXAMPLE.read_text()
@@ -323,6 +331,16 @@ def test_a_hostile_name_of_a_policy_is_harmless_on_the_page() -> None:
     name = "<script>alert(1)</script>"
     study = small(policies={name: Pipeline(seconds=2.0)}, turns=3, sweep={"start_buffer": (0.1, 1.0)})
     assert "<script>" not in html_report(run_study(study, 1))
+
+
+def test_a_sweep_of_one_number_is_drawn_over_its_values() -> None:
+    from spatius_sim.study.charts import sweep_lines
+
+    row = {"plain": [Estimate(2.0, 1.0, 3.0), Estimate(1.0, 1.0, 1.0)]}
+    drawn = sweep_lines(["start_buffer 1", "start_buffer 4"], row, "trouble")
+    assert ">start_buffer</text>" in drawn
+    assert ">4</text>" in drawn
+    assert ">1</text>" in sweep_lines(["wire json", "wire binary"], row, "trouble")
 
 
 def test_every_figure_has_a_definition() -> None:

@@ -52,7 +52,8 @@ RANKED = ("lte-att-2016-driving", "umts-tmobile-driving")
 
 @dataclass(frozen=True)
 class Pair:
-    """One turn by the model and by real TCP: first motions in seconds, stalls, and seconds of trouble."""
+    """One turn by the model and by real TCP: first motions in seconds, stalls, seconds of trouble, and how
+    many seconds the first payload took from relay to client."""
 
     model: float
     real: float
@@ -60,6 +61,8 @@ class Pair:
     real_stalls: int
     model_trouble: float = 0.0
     real_trouble: float = 0.0
+    model_crossing: float = 0.0
+    real_crossing: float = 0.0
 
     @property
     def error(self) -> float:
@@ -87,7 +90,15 @@ def play_pair(link: Link, pipeline: Pipeline, network: NetworkProfile, seed: int
         len(real.playback.stalls),
         model.trouble,
         real.trouble,
+        _crossing(model),
+        _crossing(real),
     )
+
+
+def _crossing(turn: SimulatedTurn) -> float:
+    """Return how long the first payload took: what the network does, and nothing that is shared."""
+    written = next(message.at for message in turn.messages if not message.audio_end)
+    return min(MOST_SECONDS, turn.motion[0][0]) - written
 
 
 def _arrivals_of(turn: SimulatedTurn) -> list[float]:
@@ -113,16 +124,23 @@ def row(network: str, policy: str, pairs: Sequence[Pair]) -> str:
     real = sum(pair.real_stalls for pair in pairs) / minutes
     stalls_kept = abs(model - real) <= max(0.2 * real, 0.2)
     kept = p50 <= 1 and p90 <= 2 and stalls_kept
+    crossings = [(pair.real_crossing, pair.model_crossing) for pair in pairs]
+    real_ms, model_ms = (1000 * median(column) for column in zip(*crossings, strict=True))
+    apart = [1000 * abs(real_one - model_one) for real_one, model_one in crossings]
+    apart50, apart90 = (float(np.quantile(apart, share)) for share in (0.5, 0.9))
     first = median(pair.real for pair in pairs), median(pair.model for pair in pairs)
     return (
         f"| {network} | {policy} | {len(pairs)} | {first[0]:.2f} / {first[1]:.2f} | {p50:.2f} | {p90:.2f} "
-        f"| {real:.2f} / {model:.2f} | {'kept' if kept else 'MISSED'} |"
+        f"| {real:.2f} / {model:.2f} | {'kept' if kept else 'MISSED'} "
+        f"| {real_ms:.0f} / {model_ms:.0f} | {apart50:.0f} | {apart90:.0f} |"
     )
 
 
 HEAD = (
     "| network | policy | turns | first motion real / model, median s | error p50 (taken: 1) "
-    "| error p90 (taken: 2) | stalls a minute real / model | |\n|---|---|---|---|---|---|---|---|"
+    "| error p90 (taken: 2) | stalls a minute real / model | "
+    "| first payload's way real / model, median ms | apart p50, ms | apart p90, ms |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 

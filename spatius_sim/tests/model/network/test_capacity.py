@@ -177,3 +177,8 @@ def test_round_trips_have_the_quantiles_of_their_profile() -> None:
     assert np.quantile(trips, [0.5, 0.9]) == pytest.approx([0.064, 0.080], rel=0.01)
     assert RoundTrip(0.05, 0.05).draw(rng) == 0.05
     assert RoundTrip(0, 0.05).draw(rng) == 0
+
+
+def test_a_constant_rate_stays_the_same() -> None:
+    capacity = ConstantRate(2e6).draw(np.random.default_rng(1), 0.5)
+    assert capacity.mean == capacity.rate(0.1) == capacity.rate(77.7) == 2e6
