@@ -1,7 +1,7 @@
 """Draws the pictures of a study's page as SVG, in one unit a pixel. Colours come from the page's style."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from markupsafe import Markup, escape
@@ -187,7 +187,7 @@ def _svg(height: float, parts: Sequence[str], label: str) -> str:
     return f'<div class="scroll" role="group" {name} tabindex="0">{svg}</div>'
 
 
-def sweep_lines(points: Sequence[str], estimates: dict[str, Sequence[Estimate]], label: str) -> Markup:
+def sweep_lines(points: Sequence[str], estimates: Mapping[str, Sequence[Estimate]], label: str) -> Markup:
     """Draw a figure over the points of a sweep, a line for each policy by name. If one number is swept, its
     values stand on the axis; otherwise the points are numbered."""
     values = _swept_numbers(points)

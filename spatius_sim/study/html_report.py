@@ -2,7 +2,6 @@
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -10,7 +9,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from spatius_sim.study.charts import distribution, ranking, sweep_lines, time_line
-from spatius_sim.study.figures import FIGURES, Estimate
+from spatius_sim.study.figures import FIGURES
 from spatius_sim.study.run_study import Outcome, Simulated, worst_turn
 from spatius_sim.study.study import BudgetVerdict
 from spatius_sim.study.words import SHOWN, amount, answer, budget_lines, interval
@@ -68,7 +67,7 @@ def _sweeps(by_network: dict[str, list[Simulated]]) -> list[tuple[str, Markup]]:
     pictures = []
     for network, cells in list(by_network.items())[:_MOST_PICTURES]:
         points = list(dict.fromkeys(cell.cell.point for cell in cells))
-        rows: dict[str, Sequence[Estimate]] = {
+        rows = {
             policy: [cell.figures["trouble"] for cell in cells if cell.cell.policy == policy]
             for policy in dict.fromkeys(cell.cell.policy for cell in cells)
         }
