@@ -8,7 +8,7 @@ from spatius_sim.model.network.overhead import WireKind
 from spatius_sim.model.network.profile import NetworkProfile
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.figures import Estimate, estimates, paired_saving
-from spatius_sim.study.judge_turns import judge_turn, turns_to_judge
+from spatius_sim.study.judge_turns import ONE_IN, judge_turn, turns_to_judge
 from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions
 from spatius_sim.study.study import Budget, BudgetVerdict, Cell, Study
 from spatius_sim.study.tally import Tally
@@ -142,7 +142,9 @@ def run_study(
             work.append((network, pipeline))
     tallies = [Tally() for _ in work]
     outcome = Outcome(study, seed)
-    total, done = len(work) * study.turns, 0
+    chosen = _cells_to_judge(cells)
+    # A judged turn takes about as long as twenty others.
+    total, done = (len(work) + len(chosen)) * study.turns, 0
     try:
         for task, part in _spread(simulate_block, _blocks(work, study.turns, seed), jobs):
             tallies[task].merge(part)
@@ -158,28 +160,36 @@ def run_study(
         for network in study.networks:
             outcome.helps[network.name] = _rank(study, network, tallies, tasks)
     if outcome.complete:
-        _judge_some(outcome, cells, jobs)
+        _judge_some(outcome, chosen, jobs, lambda judged: on_progress(min(total, done + judged), total))
     return outcome
 
 
-def _judge_some(outcome: Outcome, cells: list[Cell], jobs: int | None) -> None:
-    """Judge one turn in twenty of each policy on each network by the rules, at the first point of the sweep:
-    no point of a sweep is a choice that a rule is about."""
-    first = {(cell.network.name, cell.policy): number for number, cell in reversed(list(enumerate(cells)))}
-    chosen = sorted(first.values())
+def _cells_to_judge(cells: list[Cell]) -> list[Cell]:
+    """Return each policy on each network at the first point of the sweep. Most keys that are swept are no
+    choice that a rule is about."""
+    first = {(cell.network.name, cell.policy): cell for cell in reversed(cells)}
+    return list(reversed(first.values()))
+
+
+def _judge_some(
+    outcome: Outcome, cells: list[Cell], jobs: int | None, on_progress: Callable[[int], None]
+) -> None:
+    """Judge one turn in twenty of these cells by the rules. `on_progress` is called with twenty times the
+    number of turns that were judged."""
     numbers = turns_to_judge(outcome.study.turns)
     work = (
-        _Judging(number, cells[number].pipeline, cells[number].network, outcome.seed, tuple(piece))
-        for number in chosen
+        _Judging(number, cell.pipeline, cell.network, outcome.seed, tuple(piece))
+        for number, cell in enumerate(cells)
         for piece in (
             numbers[begin : begin + _JUDGED_BLOCK] for begin in range(0, len(numbers), _JUDGED_BLOCK)
         )
     )
-    found: dict[int, tuple[list[int], list[str]]] = {number: ([], []) for number in chosen}
+    found: dict[int, tuple[list[int], list[str]]] = {number: ([], []) for number in range(len(cells))}
     try:
         for number, turns, broken in _spread(judge_block, work, jobs):
             found[number][0].extend(turns)
             found[number][1].extend(broken)
+            on_progress(ONE_IN * sum(len(judged) for judged, _ in found.values()))
     except KeyboardInterrupt:
         outcome.complete = False
     for number, (turns, broken) in found.items():
