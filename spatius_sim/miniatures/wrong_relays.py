@@ -1,8 +1,10 @@
 """Relays that are wrong in exactly one named way: the judge is judged by them."""
 
+from collections.abc import Callable
+
 from spatius_sim.miniatures.wrong_with_clients import BEHAVIOUR_MINIATURES
 from spatius_sim.miniatures.wrong_with_faults import FAULT_MINIATURES
-from spatius_sim.model.relay.commands import RelayCommand, Tell
+from spatius_sim.model.relay.commands import RelayCommand, Tell, WatchSilence
 from spatius_sim.model.relay.policy import RelayPolicy
 from spatius_sim.model.relay.relay import (
     SAMPLE_RATE,
@@ -14,7 +16,7 @@ from spatius_sim.model.relay.relay import (
 )
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
-from spatius_sim.wires.events import Motion, Ready
+from spatius_sim.wires.events import ClientAction, Motion, Ready, SpeakEnd
 
 _DAY_SECONDS = 24 * 3600
 
@@ -25,6 +27,29 @@ class RewritesReqId(PlainRelay):
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
         own = encode(MotionResponse(message.connection_id, turn.name, message.end, message.keyframes))
         return super().motion_down(turn, own, message)
+
+
+class SaysNothingMeanwhile(PlainRelay):
+    """Sends an empty list of motion if none has come half a second after the end of the speech."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._without_motion: dict[str, RelayTurn] = {}
+
+    def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        turn = self._speaking.get(client)
+        commands = super().client_did(client, action)
+        if turn is None or not isinstance(action, SpeakEnd):
+            return commands
+        gap = f"gap of {turn.name}"
+        self._without_motion[gap] = turn
+        return [*commands, WatchSilence(gap, 0.5)]
+
+    def upstream_silent(self, upstream: str) -> list[RelayCommand]:
+        turn = self._without_motion.pop(upstream, None)
+        if turn is None:
+            return super().upstream_silent(upstream)
+        return [] if turn.payloads or turn.over else [self.tell_motion(turn, last=False)]
 
 
 class LosesLastPayload(PlainRelay):
@@ -175,7 +200,7 @@ RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-AUDIO-COMPLETE": (LosesAudio,),
     "R-AUDIO-FIRST": (SendsMotionFirst,),
     "R-END-AUDIO": (NeverMarksAudioEnd,),
-    "R-CONVERSATION": (SendsEmptyFrames, MarksBeforeMotion),
+    "R-CONVERSATION": (SendsEmptyFrames, MarksBeforeMotion, SaysNothingMeanwhile),
     "R-TURNS": (MotionInEarlierTurn,),
     "R-ISOLATION": (BroadcastsMotion,),
     "R-SECRETS": (HandsOutApiKey, HandsOutKeyInHex, HandsOutKeyInCapitals),

@@ -12,7 +12,8 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import RequestRefusedError, TokenRequest, upgrade_refusal
 from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH, Keyframes
-from spatius_sim.protocol.messages import AudioInput, MotionResponse, ServerError
+from spatius_sim.protocol.messages import AudioInput, Interrupt, Message, MotionResponse, ServerError
+from spatius_sim.trace.events import Undecodable
 
 
 class GrantsAnyExpiry(PlainServer):
@@ -76,6 +77,42 @@ class NeverEndsMotion(PlainServer):
 
     def motion(self, session: PlainSession, req_id: str, keyframes: Keyframes, end: bool) -> bytes:
         return super().motion(session, req_id, keyframes, end=False)
+
+
+class EndsWithEachResponse(PlainServer):
+    """Sends every response with end=true if the speech comes in one message that bears its end."""
+
+    def due(self, session: PlainSession, audio: AudioInput) -> list[tuple[Keyframes, bool]]:
+        due = super().due(session, audio)
+        return [(keyframes, end or audio.end) for keyframes, end in due]
+
+
+class TakesNoClip(PlainServer):
+    """Ignores a message with more than a mebibyte of audio."""
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        return [] if len(audio.audio) > 1_048_576 else super().audio(session, audio)
+
+
+class StopsNewest(PlainServer):
+    """Stops the newest request if a request is interrupted that has ended."""
+
+    def receive(self, session: PlainSession, value: Message | Undecodable) -> list[bytes]:
+        if isinstance(value, Interrupt) and session.requests:
+            session.interrupted.append(list(session.requests)[-1])
+        return super().receive(session, value)
+
+
+class RefusesSecondRequest(PlainServer):
+    """Answers the second request of a session with an error."""
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        answers = super().audio(session, audio)
+        if len(session.requests) != 2:
+            return answers
+        return (
+            [encode(ServerError(req_id=audio.req_id, code=3, message="one at a time"))] if audio.end else []
+        )
 
 
 class DropsLastKeyframe(PlainServer):
@@ -164,7 +201,13 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
     "S-CONFIRM": (ConfirmsWithoutId,),
     "S-HANDSHAKE-REFUSED": (RefusesWithoutWords,),
     "S-MOTION-IDS": (AnswersAnotherRequest,),
-    "S-MOTION-END": (NeverEndsMotion,),
+    "S-MOTION-END": (
+        NeverEndsMotion,
+        EndsWithEachResponse,
+        TakesNoClip,
+        StopsNewest,
+        RefusesSecondRequest,
+    ),
     "S-MOTION-COUNT": (DropsLastKeyframe, DropsOddBytes, CountsAt16kHz),
     "S-MOTION-SEGMENTS": (HoldsMotionBack,),
     "S-MOTION-SHAPE": (GivesInfiniteJaw, AnswersSilenceWithNan),

@@ -136,6 +136,18 @@ opening of a session, it may be the third turn."""
 SILENCES = tuple(_fail_at_response(number, Stall()) for number in (1, 2, 4))
 """Failures that a relay notices only after it has waited."""
 
+AS_SLOW_AS_THE_SERVICE = Plan(
+    (
+        (
+            TurnPlan(PLAN_SAMPLE_RATE, 3200),
+            TurnPlan(3 * PLAN_SAMPLE_RATE, 6400),
+            TurnPlan(PLAN_SAMPLE_RATE, 3200),
+        ),
+    ),
+    motion_server=_scenario_with(Fault(When(Moment.RESPONSE, number=1), (Delay(1.2),))),
+)
+"""The first motion of each turn comes after 1.2 s, as it may from the service (docs:faq)."""
+
 LARGE = Plan(
     ((_LONG_TURN, _LONG_TURN, _LONG_TURN),),
     motion_server=_scenario_with(

@@ -27,6 +27,8 @@ _ONE_SHORT_TURN = (TurnPlan(PLAN_SAMPLE_RATE // 2, 3200),)
 _SHORT_SAMPLES, _LONG_SAMPLES = PLAN_SAMPLE_RATE // 2, PLAN_SAMPLE_RATE * 5 // 2
 """The motion of half a second fits into the first segment, that of 2.5 seconds does not."""
 
+_CLIP_BYTES = 1_948_800
+"""What sdk-e2e sends in one message, at 48 kHz: 20.3 s of speech."""
 ODD_CHUNKS = (
     Plan(
         (
@@ -34,12 +36,16 @@ ODD_CHUNKS = (
                 TurnPlan(2 * PLAN_SAMPLE_RATE, 641),
                 TurnPlan(2 * PLAN_SAMPLE_RATE, 6400, first_chunks=(1, 3, 32_000, 0), chunk_pause_ms=300),
                 TurnPlan(4 * PLAN_SAMPLE_RATE, 8 * PLAN_SAMPLE_RATE),
+                TurnPlan(2 * PLAN_SAMPLE_RATE, 6400),
             ),
         )
     ),
+    Plan(((TurnPlan(_CLIP_BYTES // BYTES_PER_SAMPLE, _CLIP_BYTES),),), sample_rate=48_000),
 )
 """Turns of whole keyframes, so that one lost sample costs a keyframe. The audio comes in messages with an odd
-number of bytes, with one byte, without bytes, with gaps between them, and all in one."""
+number of bytes, with one byte, without bytes, with gaps between them, and all in one: at last in one that is
+as large as a vendor's clip. A turn follows the one that is said in one message, and shows what comes after
+its end."""
 
 ALL_RATES = tuple(
     Plan(((TurnPlan(2 * rate + rate // 3, rate // 5 * BYTES_PER_SAMPLE),),), sample_rate=rate)
@@ -96,6 +102,11 @@ def interrupts() -> st.SearchStrategy[Plan]:
     return st.sampled_from(
         [_plan_with((InterruptProbe(samples),)) for samples in (_SHORT_SAMPLES, _LONG_SAMPLES)]
     )
+
+
+def late_interrupts() -> tuple[Plan, ...]:
+    """Return a plan in a tuple: an interrupt names a request that has ended, while the next one is spoken."""
+    return (_plan_with((InterruptProbe(_LONG_SAMPLES, late=True),)),)
 
 
 def long_turns() -> st.SearchStrategy[Plan]:

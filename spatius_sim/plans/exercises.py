@@ -43,7 +43,13 @@ _OTHER_RATES = tuple(
 )
 """For relays whose wire can say the rate: that of most synthesised speech, and the highest."""
 
-_RARE_SPEECH = (*ODD_CHUNKS, *PAUSES_BETWEEN_CHUNKS, *INTERRUPTED_BEFORE_SPEECH)
+_AUDIBLE_CONVERSATIONS = audible_conversations()
+_RARE_SPEECH = (
+    *ODD_CHUNKS,
+    *PAUSES_BETWEEN_CHUNKS,
+    *INTERRUPTED_BEFORE_SPEECH,
+    fault_plans.AS_SLOW_AS_THE_SERVICE,
+)
 
 _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "U-RETRY": Exercise(just(fault_plans.REFUSED_FOR_LONG), (fault_plans.REFUSED,), most=1),
@@ -79,6 +85,9 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "S-MOTION-SEGMENTS": server_plans.long_turns(),
     "S-EGRESS-SILENT": server_plans.egresses(),
     "S-INTERRUPT": server_plans.interrupts(),
+    "S-MOTION-END": Exercise(
+        _AUDIBLE_CONVERSATIONS, (*server_plans.ODD_CHUNKS, *server_plans.late_interrupts())
+    ),
 }
 """All other rules are exercised by ordinary conversations."""
 
@@ -94,9 +103,6 @@ def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
     if exercise is None:
         exercise = _AUDIBLE_CONVERSATIONS
     return exercise if isinstance(exercise, Exercise) else Exercise(exercise)
-
-
-_AUDIBLE_CONVERSATIONS = audible_conversations()
 
 
 @cache

@@ -66,11 +66,15 @@ class ExpiryProbe:
 @dataclass(frozen=True, slots=True)
 class InterruptProbe:
     """Interrupts a request after `samples` samples, waits until late motion may no longer come, and speaks
-    again."""
+    again. If it is `late`, speaks two requests, and interrupts the first, which has ended, during the
+    second."""
 
     samples: int
+    late: bool = False
 
     def __str__(self) -> str:
+        if self.late:
+            return f"two turns of {self.samples} samples, and in the second an interrupt of the first"
         return f"an interrupt after {self.samples} samples, then a turn"
 
 

@@ -199,6 +199,8 @@ class ServerSubject:
                         await self._speak(name, session, 0, _make_turn(samples))
             case ExpiryProbe(samples):
                 await self._outlive_token(name, samples)
+            case InterruptProbe(samples, late=True):
+                await self._interrupt_late(name, samples)
             case InterruptProbe(samples):
                 await self._interrupt_request(name, samples)
 
@@ -285,6 +287,14 @@ class ServerSubject:
             await asyncio.sleep(_LATE_SECONDS)
             self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.SILENCE, True))
             await self._speak(name, session, 0, turn)
+
+    async def _interrupt_late(self, name: str, samples: int) -> None:
+        """Speak two turns, and interrupt the first, which has ended, while the second is spoken."""
+        async with self._open_configured(name, ConfigureSession(PLAN_SAMPLE_RATE)) as session:
+            if session is not None:
+                turn = _make_turn(samples)
+                ended = await self._speak(name, session, 0, turn)
+                await self._speak(name, session, 1, turn, in_between=encode(Interrupt(ended)))
 
     async def _accepts_egress(self) -> bool:
         """Whether the server confirms a session with an egress. Nothing of this goes into a trace."""
@@ -374,20 +384,28 @@ class ServerSubject:
         number: int,
         turn: TurnPlan,
         sample_rate: int = PLAN_SAMPLE_RATE,
-    ) -> None:
-        """Send the audio of one turn as a request, wait until the request ends, and record whether it did."""
+        in_between: bytes = b"",
+    ) -> str:
+        """Send the audio of one turn as a request, wait until the request ends, and record whether it did.
+        Return its id. The frame `in_between` is sent before the end of the audio."""
         req_id = self._req_id(f"{name}/{number}")
         pcm = self._pcm(f"{name}/{number}", turn)
         self._recorder.emit(Lane.KIT, name, TurnStarted(number, pcm, sample_rate))
         end_of_request = MessageWatch(self._recorder, name, lambda message: _ends_request(message, req_id))
-        for chunk in turn.chunks_of(pcm):
+        chunks = turn.chunks_of(pcm)
+        # A whole turn in one message bears its end, as a vendor's clip does; else the end comes on its own.
+        last = chunks.pop() if len(chunks) == 1 else b""
+        for chunk in chunks:
             await self._send(name, session, encode(AudioInput(req_id, chunk)))
             await asyncio.sleep(turn.chunk_pause_ms / 1000)
-        await self._send(name, session, encode(AudioInput(req_id, end=True)))
+        if in_between:
+            await self._send(name, session, in_between)
+        await self._send(name, session, encode(AudioInput(req_id, last, end=True)))
         speech_seconds = turn.samples / sample_rate
         grace = min(_LONGEST_SEGMENT_SECONDS, speech_seconds)
         complete = await wait_until(self._recorder, end_of_request.has_come, self._settling, grace=grace)
         self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.TURN, complete, number))
+        return req_id
 
     async def _send(self, name: str, session: OpenSession, frame: str | bytes) -> None:
         """Record a frame, and send it."""

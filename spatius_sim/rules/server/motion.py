@@ -5,13 +5,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count, segment_end
-from spatius_sim.protocol.messages import AudioInput, ConfirmSession, EgressType, MotionResponse
+from spatius_sim.protocol.messages import AudioInput, ConfirmSession, EgressType, MotionResponse, ServerError
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
 from spatius_sim.story.directions import upward_kind
 from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked, Received, Sent
 from spatius_sim.wires.features import IDS
+
+_UNAVAILABLE = 14
+_LIMITS_FROM = 4000
+"""The codes by which the service says that credits, time or sessions are used up (protocol.md)."""
 
 
 @rule(
@@ -62,7 +66,9 @@ def motion_ids(story: Story) -> Iterator[Kept | Broken]:
     speech=Speech.NOT_COMPARED,
 )
 def motion_end(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each answered request: its last response has end=true, and no other does."""
+    """Look at each answered request: its last response has end=true, and no other does. An ordinary request
+    of the kit is not refused."""
+    yield from _refused_requests(story)
     for request in _answered_requests(story):
         ends = [payload.seq for payload in request.payloads if payload.response.end]
         if len(ends) == 1 and request.payloads[-1].response.end:
@@ -180,6 +186,23 @@ def _closed_after_expiry(story: Story) -> set[str]:
         for event in story.trace.on_lane(Lane.UPSTREAM)
         if event.connection in connections and isinstance(event.what, Closed) and not event.what.by_kit
     }
+
+
+def _refused_requests(story: Story) -> Iterator[Broken]:
+    """Yield Broken for each ordinary request that the kit sent and the server answered with an error. Codes
+    from 4000 on, and UNAVAILABLE, tell that the service has its limits: they are no fault. On a tape of a
+    proxy nobody knows whether a request was ordinary."""
+    requests = {(request.connection, request.req_id): request for request in story.requests}
+    events = story.trace.on_lane(Lane.UPSTREAM) if story.trace.header.plan_token else ()
+    for event in events:
+        error = event.what.value if isinstance(event.what, Received) else None
+        if not isinstance(error, ServerError) or error.code == _UNAVAILABLE or error.code >= _LIMITS_FROM:
+            continue
+        request = requests.get((event.connection, error.req_id))
+        if request is None or request.interrupted_seq is not None or request.turn is None:
+            continue
+        expected = f"motion for {request.req_id}, up to end=true"
+        yield Broken(expected, f"ServerError {error.code} {error.message!r}", (request.first_seq, event.seq))
 
 
 def _answered_requests(story: Story) -> list[UpstreamRequest]:

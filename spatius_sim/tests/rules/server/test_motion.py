@@ -1,6 +1,7 @@
 """S rules: the motion that Motion Server returns."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
-from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.rules.findings import Verdict
+from spatius_sim.protocol.messages import MotionResponse, ServerError
+from spatius_sim.rules.findings import Judgement, Verdict
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.rules.traces import KEYFRAME, RATE, Dialogue, voice
 from spatius_sim.trace.events import Lane, Provocation, Provoked
 
@@ -81,6 +83,46 @@ def test_a_request_that_owes_no_full_answer(rule_id: str, excuse: Callable[[Dial
     said = asked()
     excuse(said)
     assert said.verdict(rule_id) is Verdict.UNEXERCISED
+
+
+REFUSED = ServerError("", REQ, 3, "one at a time")
+
+
+def judged_as_the_kits(said: Dialogue) -> Judgement:
+    """What S-MOTION-END says if the kit itself has asked, by a plan."""
+    trace = said.trace
+    return judge(replace(trace, header=replace(trace.header, plan_token="a plan")))["S-MOTION-END"]
+
+
+def test_an_ordinary_request_of_the_kit_is_not_refused() -> None:
+    said = asked()
+    refused = said.server_says(SESSION, REFUSED)
+    said.ends(SESSION, 0)
+    judgement = judged_as_the_kits(said)
+    assert judgement.verdict is Verdict.FAILED
+    assert judgement.broken[0].actual == "ServerError 3 'one at a time'"
+    assert refused in judgement.broken[0].events
+    assert said.verdict("S-MOTION-END") is Verdict.UNEXERCISED  # On a proxy's tape nobody knows.
+
+
+@pytest.mark.parametrize(
+    "error",
+    [replace(REFUSED, code=14), replace(REFUSED, code=4003), replace(REFUSED, req_id="another")],
+    ids=["unavailable", "a limit of the service", "another request"],
+)
+def test_a_service_has_its_limits(error: ServerError) -> None:
+    said = asked()
+    said.server_says(SESSION, error)
+    said.ends(SESSION, 0)
+    assert not any("ServerError" in broken.actual for broken in judged_as_the_kits(said).broken)
+
+
+def test_an_interrupted_request_may_be_refused() -> None:
+    said = asked()
+    said.interrupt_up(SESSION, REQ)
+    said.server_says(SESSION, REFUSED)
+    said.ends(SESSION, 0)
+    assert judged_as_the_kits(said).verdict is Verdict.UNEXERCISED
 
 
 @pytest.mark.parametrize("rule_id", ["S-MOTION-END", "S-MOTION-COUNT"])
