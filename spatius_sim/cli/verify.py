@@ -38,7 +38,8 @@ def _judge_options(command: click.Command) -> click.Command:
 @_judge_options
 @click.command()
 @subject_argument(required=False)
-def verify(target: str | None, **given: Any) -> int:
+@click.option("-x", "--exitfirst", is_flag=True, help="End with the first rule that fails.")
+def verify(target: str | None, exitfirst: bool, **given: Any) -> int:
     """Judge the relay at TARGET (ws://...), rule by rule; or --server, or --client.
 
     What is not said here stands in conformance.yaml, in the working directory, or has a default. A relay's
@@ -61,7 +62,7 @@ def verify(target: str | None, **given: Any) -> int:
 
     view = VerifyView(request)
     try:
-        ending = judge_run(request, view)
+        ending = judge_run(request, view, exit_first=exitfirst)
     finally:
         view.stop()
     try:

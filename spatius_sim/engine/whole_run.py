@@ -18,6 +18,7 @@ from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.formats.files import make_room
 from spatius_sim.reporting.harmless import some_lines
+from spatius_sim.rules.findings import Verdict
 
 
 class RunWatcher(Protocol):
@@ -34,8 +35,9 @@ class RunWatcher(Protocol):
         """Called after a rule was judged, or after the kit failed to judge it."""
 
 
-def judge_run(request: RunRequest, watcher: RunWatcher) -> Ending:
+def judge_run(request: RunRequest, watcher: RunWatcher, *, exit_first: bool = False) -> Ending:
     """Judge every rule of the request on the subject that it names, write the reports, and return the ending.
+    With `exit_first`, judge no further rule after the first new failure.
 
     Raises UsageError for a request that is wrong, before anything is started. Later errors do not raise: an
     interruption, a failure of the kit or a UsageError during the run is told by the ending.
@@ -48,7 +50,7 @@ def judge_run(request: RunRequest, watcher: RunWatcher) -> Ending:
     stop_listening = INTERRUPTION.listen(signal.SIGINT)
     try:
         with _warnings_hidden():
-            _judge_rules(request, baseline, outcomes, watcher)
+            _judge_rules(request, baseline, outcomes, watcher, exit_first=exit_first)
         return end_run(
             outcomes.summaries(request),
             lambda verdicts: outcomes.broken_off(),
@@ -62,7 +64,12 @@ def judge_run(request: RunRequest, watcher: RunWatcher) -> Ending:
 
 
 def _judge_rules(
-    request: RunRequest, baseline: RunBaseline, outcomes: RunOutcomes, watcher: RunWatcher
+    request: RunRequest,
+    baseline: RunBaseline,
+    outcomes: RunOutcomes,
+    watcher: RunWatcher,
+    *,
+    exit_first: bool,
 ) -> None:
     """Judge rule by rule, and add each result to the outcomes, until all are judged or the run is broken off.
     Why it was broken off is written to the outcomes, too."""
@@ -86,6 +93,9 @@ def _judge_rules(
             for outcome in result.outcomes:
                 outcomes.add_outcome(result.subject, outcome, result.target, result.wire)
             watcher.rule_ends(_without_secrets(result, judging))
+            failed = any(outcome.verdict is Verdict.FAILED for outcome in result.outcomes)
+            if exit_first and failed and result.complaints:  # A baseline tolerates what has none.
+                break
     except KeyboardInterrupt:
         outcomes.interruption = BY_A_SIGNAL
     except UsageError as error:

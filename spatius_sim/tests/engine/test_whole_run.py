@@ -72,6 +72,17 @@ def test_a_failure_is_told_with_the_command_that_repeats_it(tmp_path: Path) -> N
     assert "  repeat    pytest '--client=" in complaint
 
 
+def test_a_run_may_end_with_the_first_failure(tmp_path: Path) -> None:
+    diary = Diary()
+    request = request_of(values(tmp_path, BAD, "C-ID", "C-EMPTY", "C-EMPTY-STICKY"), {})
+    ending = judge_run(request, diary, exit_first=True)
+    judged = {outcome.rule_id: outcome for outcome in ending.summaries[0].outcomes}
+    assert ending.code is ExitCode.RULE_FAILED
+    assert [judged[rule_id].verdict for rule_id in ("C-ID", "C-EMPTY")] == [Verdict.PASSED, Verdict.FAILED]
+    assert judged["C-EMPTY-STICKY"].reason == "it was never run"
+    assert len(diary.results) == 2
+
+
 def test_an_interrupted_run_reports_what_it_found(tmp_path: Path) -> None:
     ending = judge_run(request_of(values(tmp_path, GOOD, "C-ID", "C-EMPTY"), {}), Diary("C-EMPTY"))
     verdicts = [outcome.verdict for outcome in ending.summaries[0].outcomes]
