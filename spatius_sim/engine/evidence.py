@@ -66,12 +66,17 @@ def sign_of_trouble(trace: Trace) -> str:
     return ""
 
 
-def what_was_not_understood(trace: Trace) -> str:
-    """Return how many messages of the relay were not understood, and why the first was not; "" if all were
-    understood. The words stand in brackets, to be put after another text."""
-    reasons = [
+def reasons_of_misread(trace: Trace) -> list[str]:
+    """Return why each message of the relay that was not understood was not, in their order."""
+    return [
         event.what.value.reason
         for event in trace.on_lane(Lane.DOWNSTREAM)
         if isinstance(event.what, Received) and isinstance(event.what.value, NotUnderstood)
     ]
+
+
+def what_was_not_understood(trace: Trace) -> str:
+    """Return how many messages of the relay were not understood, and why the first was not; "" if all were
+    understood. The words stand in brackets, to be put after another text."""
+    reasons = reasons_of_misread(trace)
     return f" ({len(reasons)} messages were not understood; the first: {reasons[0]})" if reasons else ""

@@ -84,7 +84,12 @@ class Judging:
             outcome = trial.left_open(rule.id, left_out)
         else:
             outcome = trial.judge(rule.id, *self.request.exercise(rule))
-        outcome = replace(outcome, seconds=round(time.monotonic() - began, 3))
+        outcome = replace(
+            outcome,
+            seconds=round(time.monotonic() - began, 3),
+            not_understood=trial.not_understood,
+            first_not_understood=trial.first_not_understood,
+        )
         overturned = trial.overturned(outcome)
         INTERRUPTION.check()
         outcomes = [self._with_command(trial, judged) for judged in (outcome, *overturned)]

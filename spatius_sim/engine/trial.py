@@ -10,7 +10,7 @@ from typing import Generic, cast
 from hypothesis.strategies import SearchStrategy
 
 from spatius_sim import __version__
-from spatius_sim.engine.evidence import failure_of, sign_of_trouble, what_was_seen
+from spatius_sim.engine.evidence import failure_of, reasons_of_misread, sign_of_trouble, what_was_seen
 from spatius_sim.engine.plan_search import SHRINK_SECONDS, DrawnPlans, P, shortest_failing, smallest_failing
 from spatius_sim.engine.signs_of_life import may_be_dead, shows_life, waits_for_turns, without_life
 from spatius_sim.net.client.testee import TesteeError
@@ -98,6 +98,10 @@ class Trial(Generic[P]):
     """The secrets that must not stand in any outcome."""
     unwritten: list[str] = field(default_factory=list)
     """Why each trace could not be saved, if any."""
+    not_understood: int = 0
+    """How many messages of the subject were not understood so far."""
+    first_not_understood: str = ""
+    """Why the first of them was not understood."""
     smallest: dict[str, P] = field(default_factory=dict)
     """The smallest failing plan of each rule that failed."""
     _drawn_plans: DrawnPlans[P] = field(default_factory=dict)
@@ -365,6 +369,7 @@ class Trial(Generic[P]):
             raise
         if self.on_trace is not None:
             self.on_trace(trace)
+        self._count_misread(trace)
         if shows_life(trace):
             self._clean_turn_completed = True
         elif not self._clean_turn_completed:
@@ -380,6 +385,13 @@ class Trial(Generic[P]):
                 self._note_loss(plan, trace, str(error))
                 raise
         return trace
+
+    def _count_misread(self, trace: Trace) -> None:
+        """Count the messages of this trace that were not understood, and remember why the first was not."""
+        reasons = reasons_of_misread(trace)
+        self.not_understood += len(reasons)
+        if reasons and not self.first_not_understood:
+            self.first_not_understood = self.secrets.text(reasons[0])
 
     def _run_in_time(self, plan: P, *, patient: bool) -> Trace:
         """Run a plan and return its trace. Raises _OutOfTimeError at the deadline, or after the overtime of a

@@ -61,7 +61,9 @@ class Failure:
 class RuleOutcome:
     """The outcome of one rule over a whole run: how often it was exercised, over how many scenarios, and the
     `reason` if the verdict alone does not tell it. `measurements` are in `unit` if the rule measures.
-    `blocked_by`: the failed rules without which it could not be judged. Judging it took `seconds`."""
+    `blocked_by`: the failed rules without which it could not be judged. Judging it took `seconds`.
+    `not_understood`: how many messages of the subject were not understood so far in the run, with the reason
+    for the first."""
 
     rule_id: str
     verdict: Verdict
@@ -73,9 +75,12 @@ class RuleOutcome:
     unit: str = ""
     blocked_by: tuple[str, ...] = ()
     seconds: float = 0.0
+    not_understood: int = 0
+    first_not_understood: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reason", one_line(self.reason))
+        for name in ("reason", "first_not_understood"):
+            object.__setattr__(self, name, one_line(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +206,17 @@ def exit_code(summaries: Sequence[Summary]) -> ExitCode:
 
 
 def claim(summary: Summary) -> str:
-    """Return in words what the run claims of a subject."""
+    """Return in words what the run claims of a subject, and how much of what it said was not understood."""
+    most = max(summary.outcomes, key=lambda outcome: outcome.not_understood, default=None)
+    if most is None or not most.not_understood:
+        return _claim_by_verdicts(summary)
+    messages = "1 message was" if most.not_understood == 1 else f"{most.not_understood} messages were"
+    first = most.first_not_understood
+    return f"{_claim_by_verdicts(summary)} {messages} not understood, the first: {first}."
+
+
+def _claim_by_verdicts(summary: Summary) -> str:
+    """Return what the run claims by its verdicts."""
     passed = len(summary.with_verdict(Verdict.PASSED))
     total = len(summary.outcomes)
     if summary.broken_off is not None:

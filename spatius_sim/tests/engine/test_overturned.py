@@ -18,7 +18,7 @@ from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.processes import PROCESSES
-from spatius_sim.tests.running_miniature import SEED, miniature_relay
+from spatius_sim.tests.running_miniature import SEED, Talkative, miniature_relay
 from spatius_sim.virtual.loop import VirtualLoop
 from spatius_sim.wires.events import ClientAction, InterruptTurn
 
@@ -122,6 +122,20 @@ def test_what_is_seen_in_the_last_scenario_overturns_though_time_is_over(tmp_pat
         last = trial.judge("R-STALE", just(DISTURBED))
         trial.deadline = 0.0
         assert [outcome.rule_id for outcome in trial.overturned(last)] == ["R-MOTION-COMPLETE"]
+
+
+def test_what_was_not_understood_is_counted_over_all_scenarios(tmp_path: Path) -> None:
+    loop = VirtualLoop()
+    running = miniature_relay(PlainRelay, speaks=Talkative())
+    subject = loop.run(running.__aenter__(), 10.0)
+    trial: Trial[Plan] = Trial(subject, loop, SEED, tmp_path, 1, shrink_seconds=0.0)
+    trial.judge("R-MOTION-COMPLETE", just(UNDISTURBED))
+    once = trial.not_understood
+    trial.judge("R-STALE", just(DISTURBED))
+    loop.run(running.__aexit__(None, None, None), 10.0)
+    loop.stop()
+    assert trial.not_understood > once > 0
+    assert "'weather'" in trial.first_not_understood
 
 
 def test_the_reader_sees_which_rule_failed_though_another_item_tells_it(tmp_path: Path) -> None:

@@ -167,6 +167,9 @@ def test_a_clock_that_is_replaced_for_good_is_named(tmp_path: Path) -> None:
     assert "time.monotonic was replaced by conftest" in output, output
 
 
+@pytest.mark.skipif(
+    find_spec("pytest_socket") is not None, reason="pytest-socket puts the socket back itself"
+)
 def test_so_are_sockets(tmp_path: Path) -> None:
     blocked = "import socket\n\nclass Blocked(socket.socket): ...\n\nsocket.socket = Blocked\n"
     write(tmp_path, {"conftest.py": blocked})

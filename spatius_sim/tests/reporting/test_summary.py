@@ -82,6 +82,17 @@ def test_the_claim_says_what_the_run_shows(verdicts: tuple[Verdict, ...], word: 
     assert word in claim(summary_of(*verdicts))
 
 
+@pytest.mark.parametrize("verdict", [PASSED, FAILED, INCONCLUSIVE])
+def test_every_claim_says_what_was_not_understood(verdict: Verdict) -> None:
+    summary = summary_of(PASSED, verdict)
+    first, second = summary.outcomes
+    misread = replace(second, not_understood=3, first_not_understood="type 'weather'")
+    summary = replace(summary, outcomes=(first, misread))
+    assert claim(summary).endswith(" 3 messages were not understood, the first: type 'weather'.")
+    one = replace(summary, outcomes=(first, replace(misread, not_understood=1)))
+    assert claim(one).endswith(" 1 message was not understood, the first: type 'weather'.")
+
+
 def hostile_outcome() -> RuleOutcome:
     failure = Failure(HOSTILE, HOSTILE, HOSTILE, HOSTILE, confirmed=True)
     return RuleOutcome("U-TOKEN", FAILED, 1, 1, HOSTILE, failure)

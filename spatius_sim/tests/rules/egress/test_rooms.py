@@ -19,7 +19,8 @@ from spatius_sim.virtual.loop import VirtualLoop
 from spatius_sim.virtual.motion_server import VirtualMotionServer
 from spatius_sim.virtual.room import VirtualRoom
 
-TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhdmF0YXIifQ.c2lnbmF0dXJl"
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhdmF0YXIiLCJ2aWRlbyI6eyJyb29tSm9pbiI6dHJ1ZX19.c2lnbmF0dXJl"
+"""Lets its bearer, `avatar`, join any room."""
 GOOD = LiveKitEgress(
     "wss://r",
     api_token=TOKEN,
