@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgpack
 
-from spatius_sim.engine.replay_tape import read_script
+from spatius_sim.engine.tapes.replay_tape import read_script
 from spatius_sim.model.server.answers import SynthesizedAnswer
 from spatius_sim.model.server.replay import RecordedRun
 from spatius_sim.net.client.motion_server import UpstreamClient

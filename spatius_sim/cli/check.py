@@ -32,8 +32,8 @@ def check(tape_path: Path, **given: Any) -> int:
     """
     from rich.console import Console
 
-    from spatius_sim.engine.check_tape import check_tape, settings_of_tapes
     from spatius_sim.engine.run_reports import report_paths
+    from spatius_sim.engine.tapes.check_tape import check_tape, settings_of_tapes
     from spatius_sim.reporting.formats.files import make_room, write_reports
     from spatius_sim.reporting.formats.text_report import failure_text, print_run
     from spatius_sim.reporting.report import report_of

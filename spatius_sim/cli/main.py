@@ -8,7 +8,7 @@ import click
 from spatius_sim import __version__
 from spatius_sim.cli.bench import bench
 from spatius_sim.cli.common import OUTPUT_LOST, leave_output
-from spatius_sim.cli.demo import demo
+from spatius_sim.cli.demo.demo import demo
 from spatius_sim.cli.doctor import doctor
 from spatius_sim.cli.init import init
 from spatius_sim.cli.report import report

@@ -19,7 +19,7 @@ from spatius_sim.engine.interruption import end_requested
 from spatius_sim.protocol.errors import UsageError
 
 if TYPE_CHECKING:
-    from spatius_sim.engine.record_with_proxy import LiveTape
+    from spatius_sim.engine.tapes.record_with_proxy import LiveTape
     from spatius_sim.net.proxy.proxy import RecordingProxy
 
 
@@ -51,7 +51,7 @@ def record(
     Point the relay at the endpoints that this prints; its own API key and app id go through untouched, and
     reach no tape.
     """
-    from spatius_sim.engine.record_with_proxy import recording_proxy
+    from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
     from spatius_sim.reporting.turn_lines import TurnLines
     from spatius_sim.trace.events import Closed, Event
 

@@ -46,8 +46,8 @@ def verify_room(
     --livekit` is such a server. With --agent-cmd an agent speaks instead: it finds the variables SPATIUS_...
     and LIVEKIT_..., with its room in LIVEKIT_ROOM.
     """
-    from spatius_sim.engine.agent_run import OF_AGENTS, judge_agent
-    from spatius_sim.engine.room_run import UNSEEN_RULES, LiveKitPlace, exit_code_of, judge_room
+    from spatius_sim.engine.rooms.agent_run import OF_AGENTS, judge_agent
+    from spatius_sim.engine.rooms.room_run import UNSEEN_RULES, LiveKitPlace, exit_code_of, judge_room
     from spatius_sim.engine.settings import Settings
     from spatius_sim.protocol.errors import UsageError
     from spatius_sim.protocol.video_container import Container

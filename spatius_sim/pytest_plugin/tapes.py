@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _judge_tape(config: pytest.Config, path: Path) -> "tuple[Summary, ...]":
     """Judge the tape as the options and the conformance file ask, and return its summaries. The reports that
     the file asks for are set as options of this run. Raises UsageError if an option does not fit a tape."""
-    from spatius_sim.engine.check_tape import check_tape, settings_of_tapes
+    from spatius_sim.engine.tapes.check_tape import check_tape, settings_of_tapes
 
     options = {option.name: config.getoption(option.field) for option in JUDGE_OPTIONS}
     if subject_named(options):

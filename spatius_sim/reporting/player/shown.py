@@ -45,7 +45,7 @@ def levels_of(pcm: bytes, sample_rate: int) -> bytes:
 
 
 @dataclass(slots=True)
-class Conversation:
+class HeldConversation:
     """What a client holds of one conversation: its audio at `rate` Hz, when it began, and its payloads."""
 
     start_ms: int
@@ -71,9 +71,9 @@ class ClientTrack:
         self.buffered: list[int] = []
         self.heard: list[int] = []
         self.causes: list[str] = [""]
-        self.conversations: list[Conversation] = []
+        self.conversations: list[HeldConversation] = []
         self.discards: Counter[str] = Counter()
-        self._by_id: dict[str, Conversation] = {}
+        self._by_id: dict[str, HeldConversation] = {}
         self._now_ns = 0
         self._made = 0
         self._rate = _USUAL_RATE
@@ -203,12 +203,12 @@ class ClientTrack:
 
     def _begin(self, conversation_id: str) -> None:
         """Keep a new conversation."""
-        conversation = Conversation(self._now_ns // _MS_NS, self._rate)
+        conversation = HeldConversation(self._now_ns // _MS_NS, self._rate)
         self._by_id[conversation_id] = conversation
         self.conversations.append(conversation)
         self.passed_on = self.sent = 0
 
-    def _keep(self, conversation: Conversation, raw: bytes, keyframes: int) -> None:
+    def _keep(self, conversation: HeldConversation, raw: bytes, keyframes: int) -> None:
         """Keep a payload that the decoder took."""
         conversation.first_keyframes.append(conversation.keyframes)
         conversation.payloads.append(self._payloads.known(raw))
@@ -249,14 +249,14 @@ class ClientTrack:
             return STALLED
         return STARVED if keyframe < 0 else MOVING
 
-    def _find(self, conversation: Conversation, due: int) -> int:
+    def _find(self, conversation: HeldConversation, due: int) -> int:
         """Return the number of keyframe `due` of a conversation over all payloads, -1 if it has not come."""
         place = bisect_right(conversation.first_keyframes, due) - 1
         if self._decoder.audio_only or place < 0 or due >= conversation.keyframes:
             return -1
         return self._payloads.starts[conversation.payloads[place]] + due - conversation.first_keyframes[place]
 
-    def _say_cause(self, conversation: Conversation | None, status: int) -> int:
+    def _say_cause(self, conversation: HeldConversation | None, status: int) -> int:
         """Return the index of why the face is still; 0 if it moves or has nothing to say."""
         if conversation is None or status in (IDLE, MOVING):
             return 0

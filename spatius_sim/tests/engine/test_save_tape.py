@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.check_tape import check_tape
+from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.files.resources import resource
 from spatius_sim.plans.token import plan_of
 from spatius_sim.reporting.summary import ExitCode, exit_code

@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from spatius_sim.engine.baseline_file import read_baseline
-from spatius_sim.engine.check_tape import check_tape, settings_of_tapes
 from spatius_sim.engine.conformance_file import read_conformance_file
+from spatius_sim.engine.tapes.check_tape import check_tape, settings_of_tapes
 from spatius_sim.files.scenario_file import parse_scenario
 from spatius_sim.files.wire_file import parse_wire
 from spatius_sim.model.server.answers import SynthesizedAnswer

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from spatius_sim.engine.check_tape import check_tape
+from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.files.resources import resource
 from spatius_sim.model.scenario import scenario_text
 from spatius_sim.model.scenario.scenario import CloseWith, Delay, FaultAction, GrowTo, UnknownFields

@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from spatius_sim.engine.check_tape import check_tape
-from spatius_sim.engine.record_with_proxy import LiveTape, proxy_header, recording_proxy
+from spatius_sim.engine.tapes.check_tape import check_tape
+from spatius_sim.engine.tapes.record_with_proxy import LiveTape, proxy_header, recording_proxy
 from spatius_sim.net.client.motion_server import UpstreamClient
 from spatius_sim.net.proxy.proxy import RecordingProxy
 from spatius_sim.net.server.motion_server import MotionServerShell

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatius_sim.engine.check_tape import check_tape
-from spatius_sim.engine.record_with_proxy import recording_proxy
-from spatius_sim.engine.replay_tape import read_script
+from spatius_sim.engine.tapes.check_tape import check_tape
+from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
+from spatius_sim.engine.tapes.replay_tape import read_script
 from spatius_sim.model.server.replay import Match
 from spatius_sim.net.client.motion_server import UpstreamClient
 from spatius_sim.net.server.replay_server import Playing, ReplayServer

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.agent_run import judge_agent
-from spatius_sim.engine.room_run import LiveKitPlace, judge_room
+from spatius_sim.engine.rooms.agent_run import judge_agent
+from spatius_sim.engine.rooms.room_run import LiveKitPlace, judge_room
 from spatius_sim.mock_server.server import MotionServer
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.protocol.errors import UnreachableError, UsageError

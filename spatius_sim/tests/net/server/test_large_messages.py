@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.record_with_proxy import recording_proxy
+from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
 from spatius_sim.net.client.motion_server import UpstreamClient
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
@@ -15,7 +15,7 @@ from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
 from spatius_sim.tape.traces import read_traces
-from spatius_sim.tests.engine.test_replay_tape import script
+from spatius_sim.tests.engine.tapes.test_replay_tape import script
 from spatius_sim.tests.net.talk import SECONDS, talk
 from spatius_sim.trace.events import Closed, Lane, Received, Trace, TraceHeader
 from spatius_sim.trace.reading import read_upstream

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import aiohttp
 
-from spatius_sim.engine.record_with_proxy import recording_proxy
+from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
 from spatius_sim.model.scenario.scenario import Fault, Moment, Refuse, Scenario, When
 from spatius_sim.model.server.gate import Gate
 from spatius_sim.net.client.motion_server import UpstreamClient
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.tape.traces import read_traces
-from spatius_sim.tests.engine.test_replay_tape import script
+from spatius_sim.tests.engine.tapes.test_replay_tape import script
 from spatius_sim.trace.events import Lane, Opened, TokenRequested
 
 KEY = "canary-of-the-api-key-0123456789"

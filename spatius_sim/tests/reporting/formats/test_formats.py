@@ -15,8 +15,8 @@ import xmlschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.engine.check_tape import check_tape
 from spatius_sim.engine.options import REPORT_FORMATS
+from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.files.resources import resource
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.formats.badge import badge

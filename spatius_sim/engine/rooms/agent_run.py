@@ -9,7 +9,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from spatius_sim import __version__
-from spatius_sim.engine.room_run import LiveKitPlace
+from spatius_sim.engine.rooms.room_run import LiveKitPlace
 from spatius_sim.mock_server.server import MotionServer
 from spatius_sim.net.kit_stalls import lag_marked
 from spatius_sim.net.live_recorder import LiveRecorder

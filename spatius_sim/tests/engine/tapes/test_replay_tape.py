@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.replay_tape import read_script, replay_clients
+from spatius_sim.engine.tapes.replay_tape import read_script, replay_clients
 from spatius_sim.model.server.replay import Match, RecordedRun
 from spatius_sim.net.client.motion_server import UpstreamClient
 from spatius_sim.net.live_recorder import LiveRecorder

@@ -12,7 +12,7 @@ from spatius_sim.reporting.exit_code import ExitCode
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from spatius_sim.cli.demo_acts import DemoResult, Stage
+    from spatius_sim.cli.demo.acts import DemoResult, Stage
     from spatius_sim.trace.events import Trace
 
 _PLAYER = Path("reports") / "demo.html"
@@ -29,7 +29,7 @@ def demo(seed: int) -> int:
     """
     from rich.console import Console
 
-    from spatius_sim.cli.demo_acts import clean_conversation, dying_motion_server
+    from spatius_sim.cli.demo.acts import clean_conversation, dying_motion_server
     from spatius_sim.files.clip import read_clip
     from spatius_sim.files.resources import resource
 
@@ -71,7 +71,7 @@ class _Watch:
     def __init__(self, console: "Console", total_samples: int) -> None:
         from rich.live import Live
 
-        from spatius_sim.cli.demo_view import ConversationView
+        from spatius_sim.cli.demo.view import ConversationView
 
         self._console, self._total = console, total_samples
         self._view = ConversationView()
@@ -91,7 +91,7 @@ class _Watch:
 
     def __call__(self, stage: "Stage", spoken: int) -> None:
         """Show the present figures, but not at every call. `spoken` is how many samples were spoken."""
-        from spatius_sim.cli.demo_acts import figures
+        from spatius_sim.cli.demo.acts import figures
 
         now = figures(stage, spoken, self._total)
         if self._live is not None and self._calls % self._CALLS_FOR_A_PICTURE == 0:
@@ -105,7 +105,7 @@ class _Watch:
 
 def _show_clean_turn(console: "Console", act: "DemoResult", seed: int) -> bool:
     """Judge the first act, print the verdicts, and return whether all of them passed."""
-    from spatius_sim.cli.demo_acts import summarise
+    from spatius_sim.cli.demo.acts import summarise
     from spatius_sim.reporting.formats.text_report import print_summary
     from spatius_sim.reporting.summary import exit_code
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spatius_sim.engine.room_run import LiveKitPlace, confirm, exit_code_of
+from spatius_sim.engine.rooms.room_run import LiveKitPlace, confirm, exit_code_of
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
 from spatius_sim.rules.findings import Broken, Judgement, Verdict

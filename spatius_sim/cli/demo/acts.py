@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from spatius_sim import __version__
-from spatius_sim.cli.demo_view import ConversationFigures
+from spatius_sim.cli.demo.view import ConversationFigures
 from spatius_sim.files.clip import Clip
 from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.live_recorder import LiveRecorder

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from spatius_sim.cli.main import cli
-from spatius_sim.engine.check_tape import check_tape
+from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.files.resources import resource
 from spatius_sim.model.server.answers import SynthesizedAnswer
 from spatius_sim.plans.plan import speech

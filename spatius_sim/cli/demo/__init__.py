@@ -1,0 +1,1 @@
+"""`spatius-sim demo`: real speech through a whole pipeline, in two acts."""
