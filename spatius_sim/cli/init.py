@@ -73,7 +73,9 @@ def _conformance_yaml(values: Mapping[str, Any], diagnosis: "RelayDiagnosis") ->
 
     variables = Variables()
     escaped = {name: change_texts(as_conformance_text, value) for name, value in values.items()}
-    entries = {**without_secrets(escaped, variables), "wire": diagnosis.wire, "level": "should"}
+    # A wire that was found out is a name; one that the user named may be a file.
+    found_out = {} if values.get("wire") else {"wire": diagnosis.wire}
+    entries = {**without_secrets(escaped, variables), **found_out, "level": "should"}
     lines = [
         "# What spatius-sim knows of this relay: `spatius-sim verify` judges it, and needs no arguments."
     ]

@@ -181,6 +181,15 @@ def test_init_writes_a_file_that_doctor_and_verify_read(tmp_path: Path) -> None:
     assert judged.returncode == 0, judged.stdout
 
 
+def test_init_writes_the_file_that_declares_the_wire(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(ran(tmp_path, "wire", "show", "json-envelope").stdout)
+    made = ran(tmp_path, "init", AT, "--target-cmd", START, "--settle", "0.5", "--wire", "mine.yaml")
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert '\nwire: "mine.yaml"\n' in (tmp_path / "conformance.yaml").read_text()
+    judged = ran(tmp_path, "verify", "--rule", "U-TOKEN", "--profile", "smoke")
+    assert judged.returncode == 0, judged.stdout
+
+
 def test_init_writes_references_in_place_of_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {
         "target": "ws://me:pass-word@127.0.0.1:{port}/ws?room=demo&token=abcdef",
