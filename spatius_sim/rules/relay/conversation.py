@@ -41,12 +41,14 @@ _AN_HOUR_NS = 3_600_000_000_000
 def conversation(story: Story) -> Iterator[Kept | Broken]:
     """Look at each clean turn: the reference decoder plays its audio with all its motion, then is idle. The
     rule is also broken if a turn's audio never went up, and another turn was served. A turn of silence is
-    not judged then: a relay need not pass silence on (ASSUMED). Without turn ids, the turn after a failure is
-    not judged: no document says how a client tells what is left of the failed turn from it."""
+    not judged then: a relay need not pass silence on (ASSUMED). Without turn ids, the turn after a failed one
+    of which something was still owed is not judged: no document says how a client tells what is left of the
+    failed turn from it."""
     any_served = any(turn.payloads for turn in story.turns)
     named = TURN_IDS not in story.trace.header.lacks
     for turn in story.clean_turns:
-        if not named and turn.before is not None and turn.before.failures:
+        before = turn.before
+        if not named and before is not None and before.failures and not before.complete:
             continue
         if story.upstream_unseen and turn.before is not None and turn.before.abandoned:
             continue  # What is in flight of a turn that was cut off cannot be told from this turn's motion.

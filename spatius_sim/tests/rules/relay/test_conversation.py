@@ -102,15 +102,21 @@ def test_a_turn_with_a_fault_need_not_play() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lacks", "verdict"), [((TURN_IDS,), Verdict.UNEXERCISED), ((), Verdict.FAILED)], ids=["without", "with"]
+    ("lacks", "complete", "verdict"),
+    [
+        ((TURN_IDS,), False, Verdict.UNEXERCISED),
+        ((TURN_IDS,), True, Verdict.FAILED),
+        ((), False, Verdict.FAILED),
+    ],
+    ids=["without", "without, after all that was owed", "with"],
 )
 def test_without_turn_ids_what_is_left_of_a_failed_turn_harms_no_later_one(
-    lacks: tuple[str, ...], verdict: Verdict
+    lacks: tuple[str, ...], complete: bool, verdict: Verdict
 ) -> None:
     said = Dialogue(lacks=lacks)
     said.echoes("ann", 0, said.speaks())
     said.fault()
-    said.ends("ann", 0, complete=False)
+    said.ends("ann", 0, complete=complete)
     motion = answered_turn(said, 1)
     said.motion_down("ann")
     said.motion_down("ann", *motion)
