@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +15,8 @@ from typing import Any
 from spatius_sim.engine.profiles import profile_named
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
+from spatius_sim.model.scenario.scenario_player import ConnectionFaults
+from spatius_sim.model.server.answers import AnswerFactory
 from spatius_sim.model.server.gate import Gate
 from spatius_sim.model.server.pace import PACES, Pace
 from spatius_sim.model.server.session import ServerSession
@@ -142,8 +143,14 @@ def _find_suspects(kind: str, brain: type[Any]) -> Iterator[tuple[str, Suspect]]
 
 
 def _with_pace(make: Callable[..., ServerSession], pace: Pace) -> Callable[..., ServerSession]:
-    """Return what makes sessions of this pace."""
-    return partial(make, pace=pace)
+    """Return what makes sessions of this pace, in place of the pace of their Motion Server."""
+
+    def made(
+        connection_id: str, new_answer: AnswerFactory, faults: ConnectionFaults, _: Pace
+    ) -> ServerSession:
+        return make(connection_id, new_answer, faults, pace)
+
+    return made
 
 
 @asynccontextmanager
