@@ -14,11 +14,13 @@ from spatius_sim.tests.rules.egress.hand_made import RoomDialogue
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
+    Joined,
     KitStalled,
     Opened,
     Provocation,
     Provoked,
     Published,
+    Undecodable,
     WaitEnded,
 )
 from spatius_sim.trace.room_events import (
@@ -50,6 +52,24 @@ def test_a_conversation_without_any_event_of_a_room_breaks_what_was_waited_for()
     dialogue.kit(WaitEnded(Awaited.TURN, False))
     found = verdicts(dialogue)
     assert found["E-SOUND"] is found["E-COUNT"] is found["E-PLAYBACK"] is Verdict.FAILED
+
+
+def test_what_is_published_and_cannot_be_read_is_no_motion() -> None:
+    dialogue = spoken()
+    before = verdicts(dialogue)
+    dialogue.room(Published("room", b"\xff", Undecodable("no message")))
+    assert verdicts(dialogue) == before
+    (session,) = join_rooms(dialogue.trace())
+    assert session.spoken[0].motion == []
+
+
+def test_who_saw_the_attributes_of_the_avatar_tells_its_joining() -> None:
+    dialogue = RoomDialogue()
+    dialogue.room(Joined("room", "avatar", "lk.publish_on_behalf=agent"))
+    dialogue.room(Joined("room", "avatar"))
+    (session,) = join_rooms(dialogue.trace())
+    assert session.joined is not None
+    assert session.joined.what == Joined("room", "avatar", "lk.publish_on_behalf=agent")
 
 
 def test_silence_has_no_mark_to_be_heard() -> None:
@@ -148,8 +168,6 @@ def test_a_key_frame_may_come_too_late() -> None:
 
 
 def test_a_publisher_without_tracks_is_told_if_somebody_spoke() -> None:
-    from spatius_sim.trace.events import Joined
-
     dialogue = RoomDialogue(joins=False)
     dialogue.room(Joined("room", "avatar"))
     assert verdicts(dialogue)["E-TRACKS"] is Verdict.UNEXERCISED
