@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-TIMEOUT = 120
+TIMEOUT = 300
 
 
 def test_every_figure_is_printed_once() -> None:
