@@ -190,9 +190,16 @@ def _closed_after_expiry(story: Story) -> set[str]:
 
 def _refused_requests(story: Story) -> Iterator[Broken]:
     """Yield Broken for each ordinary request that the kit sent and the server answered with an error. Codes
-    from 4000 on, and UNAVAILABLE, tell that the service has its limits: they are no fault. On a tape of a
-    proxy nobody knows whether a request was ordinary."""
-    requests = {(request.connection, request.req_id): request for request in story.requests}
+    from 4000 on, and UNAVAILABLE, tell that the service has its limits: they are no fault. Other rules judge
+    what comes of an egress and of a token that has expired. On a tape of a proxy nobody knows whether a
+    request was ordinary."""
+    closed_sessions = _closed_after_expiry(story)
+    requests = {
+        (request.connection, request.req_id): request
+        for request in story.requests
+        if request.configured.egress_type == EgressType.UNSPECIFIED
+        and request.connection not in closed_sessions
+    }
     events = story.trace.on_lane(Lane.UPSTREAM) if story.trace.header.plan_token else ()
     for event in events:
         error = event.what.value if isinstance(event.what, Received) else None
