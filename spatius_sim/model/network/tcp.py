@@ -7,8 +7,9 @@ that has passed (RFC 2861, as Linux does it); the window grows only if the sende
 for the tail (RFC 8985).
 
 What it leaves out: acknowledgements are never lost and never delayed by the receiver. The receiver takes all
-at once, so that its window never closes. A retransmission takes no capacity from other segments. An outage
-delays, and changes no window: Linux undoes the effects of a time-out that was wrong (F-RTO, RFC 5682).
+at once, so that its window never closes. A retransmission waits in no queue: what is sent later makes way for
+it. An outage delays, and changes no window: Linux undoes the effects of a time-out that was wrong (F-RTO,
+RFC 5682).
 """
 
 import math
@@ -95,6 +96,7 @@ class TcpFlow:
         self._growth_time = 0.0
         self._last_sent = -math.inf
         self._link_free = 0.0
+        self._repairs: deque[tuple[float, float]] = deque()
         self._delivered = 0.0
         self._queued: deque[tuple[float, int]] = deque()
         self._backlog = 0
@@ -120,7 +122,7 @@ class TcpFlow:
         if self._last_sent > at and self._room_in_last:
             # The segment before still waits for the window, and takes some of these bytes along.
             joined = min(left, self._room_in_last)
-            self._link_free = self._path.capacity.finish(self._link_free, 8 * joined)
+            self._link_free = self._occupy_link(self._link_free, joined)
             self._delivered = max(self._delivered, self._link_free + self._path.one_way)
             self._room_in_last -= joined
             left -= joined
@@ -171,7 +173,7 @@ class TcpFlow:
             self.on_sample(sent, self._backlog, self.window)
         overflows = self._backlog + size > path.queue
         if not overflows:
-            self._link_free = path.capacity.finish(max(sent, self._link_free), 8 * size)
+            self._link_free = self._occupy_link(max(sent, self._link_free), size)
             if self._link_free == math.inf:
                 return math.inf, math.inf
             queued.append((self._link_free, size))
@@ -180,6 +182,17 @@ class TcpFlow:
         if overflows or (path.loss and self._roll() < path.loss):
             return self._recover(sent, known, size, behind), known
         return self._link_free + path.one_way, known
+
+    def _occupy_link(self, start: float, size: int) -> float:
+        """Return when the link has carried `size` bytes that may begin at `start`: between the
+        retransmissions, or after them."""
+        repairs = self._repairs
+        while repairs and repairs[0][1] <= start:
+            repairs.popleft()
+        finished = self._path.capacity.finish(start, 8 * size)
+        while repairs and repairs[0][0] < finished:
+            finished = self._path.capacity.finish(repairs.popleft()[1], 8 * size)
+        return finished
 
     def _recover(self, sent: float, known: float, size: int, behind: int) -> float:
         """Return when a lost segment arrives in the end. If at least three segments follow, their
@@ -195,7 +208,9 @@ class TcpFlow:
             again = sent + min(self._timeout, 2 * self._smoothed + alone)
         timeout = self._timeout
         for _ in range(_MOST_TRIES):
-            finished = path.capacity.finish(max(again, self._link_free), 8 * size)
+            start = max(again, self._link_free, self._repairs[-1][1] if self._repairs else 0.0)
+            finished = path.capacity.finish(start, 8 * size)
+            self._repairs.append((start, finished))
             if not path.loss or self._roll() >= path.loss:
                 return finished + path.one_way
             again += timeout
