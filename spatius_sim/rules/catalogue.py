@@ -28,7 +28,7 @@ from spatius_sim.rules.server import gate as server_gate
 from spatius_sim.rules.server import motion as server_motion
 from spatius_sim.rules.server import session as server_session
 
-REVISION = 4
+REVISION = 5
 """The catalogue's revision; it grows whenever a rule is added, retired or judged otherwise."""
 
 

@@ -57,8 +57,8 @@ def motion_ids(story: Story) -> Iterator[Kept | Broken]:
 @rule(
     "S-MOTION-END",
     Level.MUST,
-    "each req_id that was not interrupted, did not fail and has no egress MUST get exactly one response "
-    "with end=true, its last",
+    "each req_id that was not interrupted, met no limit of the service and has no egress MUST get exactly "
+    "one response with end=true, its last",
     "recording, sdk-py",
     Provenance.OBSERVED,
     presumes=("S-MOTION-IDS",),
@@ -67,7 +67,7 @@ def motion_ids(story: Story) -> Iterator[Kept | Broken]:
 )
 def motion_end(story: Story) -> Iterator[Kept | Broken]:
     """Look at each answered request: its last response has end=true, and no other does. An ordinary request
-    of the kit is not refused."""
+    of the kit gets no error, unless the error tells that the service has its limits."""
     yield from _refused_requests(story)
     for request in _answered_requests(story):
         ends = [payload.seq for payload in request.payloads if payload.response.end]
