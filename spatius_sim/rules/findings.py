@@ -1,4 +1,4 @@
-"""What a check says of each instance of a rule (kept, broken, late), and the judgement made of all."""
+"""What a check says of each instance of a rule, and the judgement made of all."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -41,6 +41,13 @@ class Late:
     """An instance whose time cannot be judged, because the kit itself was late by `seconds`."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unsure:
+    """An instance that looks broken, and may not be the subject's fault: `reason` says why. It is no pass."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

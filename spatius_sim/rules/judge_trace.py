@@ -4,9 +4,9 @@ subject died, no rule is judged but the one that tells it."""
 from collections.abc import Iterable, Sequence
 
 from spatius_sim.rules.catalogue import rules_for
-from spatius_sim.rules.findings import Broken, Judgement, Kept, Late, Verdict
+from spatius_sim.rules.findings import Broken, Judgement, Kept, Late, Unsure, Verdict
 from spatius_sim.rules.relay.failures import alive, recover
-from spatius_sim.rules.rule import MODES, Half, Rule, Speech
+from spatius_sim.rules.rule import MODES, Half, Outcome, Rule, Speech
 from spatius_sim.story.client_story import ClientStory
 from spatius_sim.story.join_client_calls import join_client
 from spatius_sim.story.join_turns import Story, join
@@ -43,7 +43,7 @@ def judge_rule(
     rule: Rule,
     lacking: Sequence[str],
     unseen: str,
-    outcomes: Iterable[Kept | Broken | Late],
+    outcomes: Iterable[Outcome],
     judgements: dict[str, Judgement],
 ) -> Judgement:
     """Return the judgement of one rule. The outcomes decide only if the subject lacks nothing (`lacking`),
@@ -59,9 +59,12 @@ def judge_rule(
     outcome_list = list(outcomes)
     broken = tuple(outcome for outcome in outcome_list if isinstance(outcome, Broken))
     late_seconds = [outcome.seconds for outcome in outcome_list if isinstance(outcome, Late)]
-    exercised = len(outcome_list) - len(late_seconds)
+    unsure = [outcome for outcome in outcome_list if isinstance(outcome, Unsure)]
+    exercised = len(outcome_list) - len(late_seconds) - len(unsure)
     if broken:
         return Judgement(rule.id, Verdict.FAILED, exercised, broken)
+    if unsure:
+        return Judgement(rule.id, Verdict.INCONCLUSIVE, reason=unsure[0].reason)
     if exercised:
         measurements = (o.measured for o in outcome_list if isinstance(o, Kept) and o.measured is not None)
         return Judgement(rule.id, Verdict.PASSED, exercised, measurements=tuple(measurements))

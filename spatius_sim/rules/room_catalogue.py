@@ -5,10 +5,10 @@ server, or a relay that publishes by itself."""
 
 from spatius_sim.rules.catalogue import in_order
 from spatius_sim.rules.egress import joining, showing, telling
-from spatius_sim.rules.findings import Broken, Judgement, Late
+from spatius_sim.rules.findings import Judgement
 from spatius_sim.rules.judge_trace import judge_rule
 from spatius_sim.story.room_story import join_rooms
-from spatius_sim.trace.events import KitStalled, Trace
+from spatius_sim.trace.events import Trace
 
 ROOM_RULES = in_order(
     (
@@ -31,23 +31,10 @@ ROOM_RULES = in_order(
 """The E rules by id, each after those that it presumes."""
 
 
-MOST_STALL_SECONDS = 0.2
-"""If the kit itself was late by more, frames and sound may be lost on its side."""
-
-_HURT_BY_STALLS = frozenset(
-    {"E-LATE", "E-SOUND", "E-COUNT", "E-ORDER", "E-MARKS", "E-SYNC", "E-PLAYBACK", "E-INTERRUPT"}
-)
-
-
 def judge_rooms(trace: Trace) -> dict[str, Judgement]:
     """Return the judgement of every E rule on a trace, by rule id."""
     rooms = join_rooms(trace)
-    stalls = [event.what.seconds for event in trace.events if isinstance(event.what, KitStalled)]
     judgements: dict[str, Judgement] = {}
     for rule_id, rule in ROOM_RULES.items():
-        outcomes = list(rule.check(rooms))
-        is_broken = any(isinstance(outcome, Broken) for outcome in outcomes)
-        if is_broken and rule_id in _HURT_BY_STALLS and max(stalls, default=0.0) > MOST_STALL_SECONDS:
-            outcomes = [Late(max(stalls))]
-        judgements[rule_id] = judge_rule(rule, (), "", outcomes, judgements)
+        judgements[rule_id] = judge_rule(rule, (), "", rule.check(rooms), judgements)
     return judgements

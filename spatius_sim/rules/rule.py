@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from spatius_sim.rules.findings import Broken, Kept, Late
+from spatius_sim.rules.findings import Broken, Kept, Late, Unsure
 from spatius_sim.story.client_story import ClientStory
 from spatius_sim.story.join_turns import Story
 from spatius_sim.story.room_story import RoomSession
@@ -47,7 +47,7 @@ class Speech(StrEnum):
     NOT_COMPARED = "not compared"
 
 
-Outcome = Kept | Broken | Late
+Outcome = Kept | Broken | Late | Unsure
 """What a check says of one instance."""
 
 Check = (

@@ -24,6 +24,7 @@ from spatius_sim.trace.events import (
     Closed,
     Event,
     Joined,
+    KitStalled,
     Lane,
     Provocation,
     Provoked,
@@ -37,6 +38,7 @@ from spatius_sim.trace.room_events import (
     DataSeen,
     KeyFrameSeen,
     LeftRoom,
+    MediaLost,
     PacketSeen,
     PlaybackTold,
     SoundHeard,
@@ -48,6 +50,9 @@ LOUD = 500.0
 """The RMS, in units of s16le, from which a window of sound is loud: what Opus leaves of silence is below."""
 
 WINDOW_SECONDS = 0.04
+MOST_STALL_SECONDS = 0.2
+"""If the kit itself was late by more, frames and sound may be lost on its side."""
+
 _STARTED, _FINISHED = "lk.playback_started", "lk.playback_finished"
 
 
@@ -103,6 +108,14 @@ class RoomSpeech:
         return keyframe_count(len(self.pcm) // BYTES_PER_SAMPLE, self.sample_rate)
 
 
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """Something at event `seq` by which frames or sound may be lost on our side, in words."""
+
+    seq: int
+    reason: str
+
+
 @dataclass(slots=True)
 class RoomSession:
     """One session with an egress."""
@@ -125,6 +138,7 @@ class RoomSession:
     leave_waited: bool = False
     viewers: dict[str, tuple[Event, Event | None]] = field(default_factory=dict)
     data: list[tuple[int, DataSeen]] = field(default_factory=list)
+    disturbances: list[Disturbance] = field(default_factory=list)
 
     @property
     def confirmed(self) -> bool:
@@ -137,20 +151,25 @@ class RoomSession:
         return [one for one in self.spoken if one.interrupted is None and one.waited_seq is not None]
 
     def conversations(self) -> list[list[SeenPacket]]:
-        """Return the keyframe packets, one list for each conversation: a new one begins with START, or with
-        frameSeq 0 after a higher one."""
+        """Return the keyframe packets, one list for each conversation: a new one begins with START, with
+        frameSeq 0 after a higher one, or with a lower frameSeq after idle time (its START may be lost)."""
         found: list[list[SeenPacket]] = []
         highest = -1
+        rested = False
         for seen in self.packets:
-            if seen.packet is None or seen.packet.frame_seq is None:
+            if seen.packet is None:
                 continue
             number = seen.packet.frame_seq
+            if number is None:
+                rested = True
+                continue
             begins = number == 0 or bool(seen.packet.flags & PacketFlag.START)
-            if not found or (begins and number != highest):
+            if not found or (begins and number != highest) or (rested and number <= highest):
                 found.append([])
                 highest = -1
             found[-1].append(seen)
             highest = max(highest, number)
+            rested = False
         return found
 
     def conversation_of(self, spoken: RoomSpeech) -> list[SeenPacket]:
@@ -199,6 +218,10 @@ def join_rooms(trace: Trace) -> list[RoomSession]:
             _note_room(session, event)
         elif session is not None and isinstance(event.what, WaitEnded):
             _note_wait(session, event, event.what)
+        elif isinstance(event.what, KitStalled) and event.what.seconds > MOST_STALL_SECONDS:
+            late = Disturbance(event.seq, f"the kit itself was late by {event.what.seconds:.1f} s")
+            for one in sessions.values():
+                one.disturbances.append(late)
     return list(sessions.values())
 
 
@@ -268,6 +291,9 @@ def _note_room(session: RoomSession, event: Event) -> None:
         case KeyFrameSeen(viewer) if viewer in session.viewers:
             joined, seen = session.viewers[viewer]
             session.viewers[viewer] = (joined, seen or event)
+        case MediaLost(kind, packets):
+            reason = f"the network lost {packets} packets of the {kind}'s track"
+            session.disturbances.append(Disturbance(event.seq, reason))
         case DataSeen():
             session.data.append((event.seq, event.what))
         case Published(_, _, MotionResponse() as motion):

@@ -69,6 +69,14 @@ class KeyFrameSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaLost:
+    """The network lost `packets` RTP packets of a track on their way to us, since we last looked."""
+
+    kind: TrackKind
+    packets: int
+
+
+@dataclass(frozen=True, slots=True)
 class DataSeen:
     """A data packet of `size` bytes was sent in the room. A packet of a stream names it; `head` says whether
     the packet is the stream's header."""
@@ -80,5 +88,13 @@ class DataSeen:
 
 
 RoomEvent = (
-    TrackSeen | PacketSeen | SoundHeard | PlaybackTold | LeftRoom | ViewerJoined | KeyFrameSeen | DataSeen
+    TrackSeen
+    | PacketSeen
+    | SoundHeard
+    | PlaybackTold
+    | LeftRoom
+    | ViewerJoined
+    | KeyFrameSeen
+    | MediaLost
+    | DataSeen
 )

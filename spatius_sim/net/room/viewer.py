@@ -21,6 +21,8 @@ from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.protocol.errors import UnreachableError
 
 JOIN_SECONDS = 10.0
+LOOK_FOR_LOSSES_SECONDS = 0.5
+"""How often a viewer looks how many packets the network lost."""
 MOST_FRAME_BYTES = 1_048_576
 """A larger frame is not looked at."""
 
@@ -51,10 +53,14 @@ class _FrameTap:
 
 
 class VideoViewer:
-    """Subscribes to the video of a room. `on_frame` is called with each encoded frame."""
+    """Subscribes to the video of a room. `on_frame` is called with each encoded frame, `on_loss` with the
+    number of RTP packets that the network lost since the last look."""
 
-    def __init__(self, on_frame: Callable[[bytes], None]) -> None:
-        self._on_frame = on_frame
+    def __init__(
+        self, on_frame: Callable[[bytes], None], on_loss: Callable[[int], None] = lambda packets: None
+    ) -> None:
+        self._on_frame, self._on_loss = on_frame, on_loss
+        self._lost_packets = 0
         self._http: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -75,7 +81,7 @@ class VideoViewer:
         try:
             async with asyncio.timeout(JOIN_SECONDS):
                 self._socket = await self._http.ws_connect(f"{url.rstrip('/')}/rtc?{query}")
-                work = (self._listen(), self._negotiate(), self._ping())
+                work = (self._listen(), self._negotiate(), self._ping(), self._watch_losses())
                 self._tasks = [asyncio.create_task(one) for one in work]
                 await self._joined.wait()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -92,6 +98,23 @@ class VideoViewer:
             await self._socket.close()
         if self._http is not None:
             await self._http.close()
+
+    async def _watch_losses(self) -> None:
+        """Look now and then how many packets the network lost."""
+        while True:
+            await asyncio.sleep(LOOK_FOR_LOSSES_SECONDS)
+            await self.look_for_losses()
+
+    async def look_for_losses(self) -> None:
+        """Tell how many packets the network lost since the last look, if it lost any."""
+        lost = 0
+        for transceiver in self._peer.getTransceivers():
+            if transceiver.kind == "video":
+                found = (await transceiver.receiver.getStats()).values()
+                lost += sum(getattr(one, "packetsLost", 0) for one in found)
+        if lost > self._lost_packets:
+            self._on_loss(lost - self._lost_packets)
+        self._lost_packets = max(lost, self._lost_packets)
 
     def _track_came(self, track: Any) -> None:
         """Take the frames of a video track before they are decoded; leave sound alone."""

@@ -11,7 +11,7 @@ from livekit import rtc
 
 from spatius_sim.model.server.room_side import PLAYBACK_FINISHED, PLAYBACK_STARTED
 from spatius_sim.net.room.quiet_log import hide_tokens_in_log
-from spatius_sim.net.room.viewer import VideoViewer
+from spatius_sim.net.room.viewer import LOOK_FOR_LOSSES_SECONDS, VideoViewer
 from spatius_sim.protocol.errors import RemoteProtocolError, UnreachableError
 from spatius_sim.protocol.livekit_token import RoomGrant, make_livekit_token
 from spatius_sim.protocol.messages import LiveKitEgress
@@ -21,6 +21,7 @@ from spatius_sim.trace.recorder import Sink
 from spatius_sim.trace.room_events import (
     KeyFrameSeen,
     LeftRoom,
+    MediaLost,
     PacketSeen,
     PlaybackTold,
     RoomEvent,
@@ -69,7 +70,7 @@ class LiveRoomWatch:
         """Watch the room of this egress while the context is open; events belong to session `name`. Raises
         UnreachableError if the room cannot be joined."""
         self._name, self._room_name, self._url = name, egress.room_name, egress.url
-        agent, viewer = rtc.Room(), VideoViewer(self._frame_came)
+        agent, viewer = rtc.Room(), VideoViewer(self._frame_came, self._frames_lost)
         self._listen_to(agent)
         try:
             try:
@@ -83,6 +84,7 @@ class LiveRoomWatch:
                 agent.local_participant.register_rpc_method(method, self._rpc_came(method))
             await viewer.join(egress.url, self._token(VIEWER))
             yield
+            await viewer.look_for_losses()
         finally:
             for task in list(self._tasks):
                 task.cancel()
@@ -140,6 +142,7 @@ class LiveRoomWatch:
         """Listen to a track of sound."""
         if self._is_watched(who.identity) and track.kind == rtc.TrackKind.KIND_AUDIO:
             self._start(self._hear(track, who.identity))
+            self._start(self._watch_losses(track))
 
     async def _hear(self, track: Any, identity: str) -> None:
         """Record sound, 40 ms at a time."""
@@ -150,6 +153,24 @@ class LiveRoomWatch:
             while len(pcm) >= 2 * _HEARD_SAMPLES:
                 self._emit(SoundHeard(identity, bytes(pcm[: 2 * _HEARD_SAMPLES]), _HEARD_HZ))
                 del pcm[: 2 * _HEARD_SAMPLES]
+
+    async def _watch_losses(self, track: Any) -> None:
+        """Record now and then how many packets of a track of sound the network lost."""
+        known = 0
+        while True:
+            await asyncio.sleep(LOOK_FOR_LOSSES_SECONDS)
+            try:
+                stats = await track.get_stats()
+            except Exception:  # The track is gone; the library has no class of its own for that.
+                return
+            lost = sum(one.inbound_rtp.received.packets_lost for one in stats)
+            if lost > known:
+                self._emit(MediaLost(TrackKind.MICROPHONE, lost - known))
+            known = max(lost, known)
+
+    def _frames_lost(self, packets: int) -> None:
+        """Record that the network lost packets of the video."""
+        self._emit(MediaLost(TrackKind.CAMERA, packets))
 
     def _frame_came(self, frame: bytes) -> None:
         """Record the packets of a video frame."""

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from spatius_sim.protocol.messages import ServerError
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.rule import Level, Provenance, rule
+from spatius_sim.rules.room_losses import unless_disturbed
+from spatius_sim.rules.rule import Level, Outcome, Provenance, rule
 from spatius_sim.story.room_story import RoomSession
 from spatius_sim.trace.events import Closed, Joined, Received, Sent
 from spatius_sim.trace.room_events import TrackKind
@@ -138,18 +139,19 @@ def tracks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     Provenance.ASSUMED,
     presumes=("E-LEAVE", "E-TRACKS"),
 )
-def late_viewer(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+def late_viewer(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each viewer of a publisher that stays for as long."""
     for room in _joined(rooms):
         for joined, seen in room.viewers.values():
             if seen is None:
-                yield Broken("a key frame within 2 s", "none came", (joined.seq,))
+                none = Broken("a key frame within 2 s", "none came", (joined.seq,))
+                yield unless_disturbed(room, joined.seq, none)
                 continue
             seconds = (seen.at_ns - joined.at_ns) / 1e9
             if seconds > KEY_FRAME_SECONDS:
-                yield Broken(
-                    "a key frame within 2 s", f"it came after {seconds:.1f} s", (joined.seq, seen.seq)
-                )
+                actual = f"it came after {seconds:.1f} s"
+                late = Broken("a key frame within 2 s", actual, (joined.seq, seen.seq))
+                yield unless_disturbed(room, joined.seq, late)
             else:
                 yield Kept(seconds)
 

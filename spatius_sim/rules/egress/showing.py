@@ -10,8 +10,9 @@ from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.protocol.room_packet import PacketFlag
-from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.rule import Level, Provenance, rule
+from spatius_sim.rules.findings import Broken, Kept, Unsure
+from spatius_sim.rules.room_losses import missing_keyframes, unless_disturbed, unless_lost
+from spatius_sim.rules.rule import Level, Outcome, Provenance, rule
 from spatius_sim.story.room_story import (
     WINDOW_SECONDS,
     RoomSession,
@@ -23,6 +24,7 @@ from spatius_sim.story.room_story import (
 from spatius_sim.trace.room_events import SoundHeard
 
 SYNC_SECONDS = 0.08
+_NOT_WHOLE = "keyframes of the conversation did not come, so the others say too little"
 _SOUND_SHARE = 0.8
 """The share of the loud windows that must be heard: an encoder blurs the ends of a sound."""
 
@@ -35,7 +37,7 @@ _SOUND_SHARE = 0.8
     Provenance.OBSERVED,
     presumes=("E-LEAVE", "E-TRACKS"),
 )
-def sound(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+def sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each complete request: its bursts of sound are heard, as many and about as long."""
     for room, spoken in _complete(rooms):
         wanted = loud_windows(bytes(spoken.pcm), spoken.sample_rate)
@@ -48,7 +50,7 @@ def sound(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
         else:
             expected = f"{count_marks(wanted)} bursts of sound, {sum(wanted) * WINDOW_SECONDS:.1f} s of it"
             actual = f"{marks} bursts, {loud * WINDOW_SECONDS:.1f} s"
-            yield Broken(expected, actual, (spoken.first_seq,))
+            yield unless_disturbed(room, spoken.first_seq, Broken(expected, actual, (spoken.first_seq,)))
 
 
 @rule(
@@ -59,7 +61,7 @@ def sound(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     Provenance.OBSERVED,
     presumes=("E-LEAVE", "E-TRACKS"),
 )
-def count(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+def count(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each complete request: how many different keyframes came."""
     for room, spoken in _complete(rooms):
         packets = room.conversation_of(spoken)
@@ -68,7 +70,7 @@ def count(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
             yield Kept()
         else:
             events = (spoken.first_seq, *(seen.seq for seen in packets[:1]))
-            yield Broken(f"{spoken.keyframes} keyframes", f"{actual}", events)
+            yield unless_lost(room, spoken, Broken(f"{spoken.keyframes} keyframes", f"{actual}", events))
 
 
 @rule(
@@ -79,9 +81,12 @@ def count(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     Provenance.OBSERVED,
     presumes=("E-COUNT",),
 )
-def order(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+def order(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at the keyframes of each complete request."""
     for room, spoken in _complete(rooms):
+        if missing_keyframes(room, spoken):
+            yield Unsure(_NOT_WHOLE)
+            continue
         packets = room.conversation_of(spoken)
         numbers = _numbers(packets)
         wrong = next((place for place, number in enumerate(numbers) if place != number), None)
@@ -99,9 +104,12 @@ def order(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     Provenance.OBSERVED,
     presumes=("E-COUNT", "E-ORDER"),
 )
-def marks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+def marks(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at the flags of each complete conversation, and at the packets around it."""
     for room, spoken in _complete(rooms):
+        if missing_keyframes(room, spoken):
+            yield Unsure(_NOT_WHOLE)
+            continue
         packets = room.conversation_of(spoken)
         if not packets:
             continue
@@ -114,7 +122,8 @@ def marks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
         elif ends != [last]:
             yield Broken("END on the last keyframe alone", f"{len(ends)} of them", (last, *ends))
         elif not any(seq < first for seq in idle) or not any(seq > last for seq in idle):
-            yield Broken("idle packets before and after a conversation", "none", (first, last))
+            broken = Broken("idle packets before and after a conversation", "none", (first, last))
+            yield unless_disturbed(room, spoken.first_seq, broken)
         else:
             yield Kept()
 
@@ -127,10 +136,13 @@ def marks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     Provenance.OBSERVED,
     presumes=("E-COUNT", "E-ORDER"),
 )
-def verbatim(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+def verbatim(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Compare each complete conversation with the motion that was made for it, if the kit saw that."""
     for room, spoken in _complete(rooms):
         if not spoken.motion:
+            continue
+        if missing_keyframes(room, spoken):
+            yield Unsure(_NOT_WHOLE)
             continue
         made = np.concatenate([response.keyframes for response in spoken.motion])
         for number, seen in enumerate(room.conversation_of(spoken)):
@@ -151,13 +163,16 @@ def verbatim(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     presumes=("E-SOUND", "E-COUNT", "E-ORDER"),
     unit="s",
 )
-def sync(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+def sync(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Compare when keyframes and the sound of each complete request came, by the median keyframe."""
     for room, spoken in _complete(rooms):
         wanted = loud_windows(bytes(spoken.pcm), spoken.sample_rate)
         heard_ns = _first_loud_ns(room.sounds_of(spoken))
         packets = room.conversation_of(spoken)
         if not any(wanted) or heard_ns is None or not packets:
+            continue
+        if missing_keyframes(room, spoken):
+            yield Unsure(_NOT_WHOLE)
             continue
         sound_began = heard_ns / 1e9 - wanted.index(True) * WINDOW_SECONDS
         delays = [
@@ -169,7 +184,8 @@ def sync(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
             yield Kept(abs(off))
         else:
             actual = f"{abs(off) * 1000:.0f} ms {'after' if off > 0 else 'before'} it"
-            yield Broken("keyframes within 80 ms of their sound", actual, (packets[0].seq,))
+            broken = Broken("keyframes within 80 ms of their sound", actual, (packets[0].seq,))
+            yield unless_disturbed(room, spoken.first_seq, broken)
 
 
 def _complete(rooms: list[RoomSession]) -> Iterator[tuple[RoomSession, RoomSpeech]]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.rule import Level, Provenance, rule
+from spatius_sim.rules.room_losses import unless_disturbed
+from spatius_sim.rules.rule import Level, Outcome, Provenance, rule
 from spatius_sim.story.room_story import RoomSession, RoomSpeech, loud_windows
 
 POSITION_SECONDS = 0.25
@@ -24,13 +25,14 @@ INTERRUPT_SECONDS = 0.2
     Provenance.OBSERVED,
     presumes=("E-LEAVE", "E-TRACKS"),
 )
-def playback(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+def playback(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each complete request: what the agent was told of it."""
     for room in rooms:
         if room.joined is None:
             continue
         for spoken in room.complete:
-            yield _judge_playback(room, spoken)
+            judged = _judge_playback(room, spoken)
+            yield unless_disturbed(room, spoken.first_seq, judged) if isinstance(judged, Broken) else judged
 
 
 @rule(
@@ -42,13 +44,14 @@ def playback(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     Provenance.DOCUMENTED,
     presumes=("E-PLAYBACK",),
 )
-def interrupt(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
+def interrupt(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each interrupted request after which the kit waited."""
     for room in rooms:
         for spoken in room.spoken:
             if room.joined is None or spoken.interrupted is None or spoken.waited_seq is None:
                 continue
-            yield _judge_interrupt(room, spoken)
+            judged = _judge_interrupt(room, spoken)
+            yield unless_disturbed(room, spoken.first_seq, judged) if isinstance(judged, Broken) else judged
 
 
 def _judge_playback(room: RoomSession, spoken: RoomSpeech) -> Kept | Broken:

@@ -11,6 +11,7 @@ from spatius_sim.trace.room_events import (
     DataSeen,
     KeyFrameSeen,
     LeftRoom,
+    MediaLost,
     PacketSeen,
     PlaybackTold,
     SoundHeard,
@@ -28,6 +29,7 @@ EVENTS: list[EventKind] = [
     ViewerJoined("v"),
     KeyFrameSeen("v"),
     DataSeen("relay", 70_000, "stream", head=True),
+    MediaLost(TrackKind.CAMERA, 3),
     LeftRoom("room", "avatar"),
 ]
 WITH_SPEECH: list[EventKind] = [

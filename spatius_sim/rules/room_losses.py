@@ -1,0 +1,54 @@
+"""Says when frames and sound may be lost on their way to us, so that what is missing accuses nobody.
+
+A viewer of a real room knows three things: how many RTP packets the network lost, when the kit itself was
+late, and which keyframes are missing. A room's server may also drop frames without a gap between its packets,
+if it believes that the network is busy (tried); such losses fall on other keyframes each time.
+"""
+
+from spatius_sim.rules.findings import Broken, Unsure
+from spatius_sim.story.room_story import RoomSession, RoomSpeech
+
+_ADVICE = "a quieter machine can tell"
+
+
+def unless_disturbed(room: RoomSession, since: int, broken: Broken) -> Broken | Unsure:
+    """Return the breach, or Unsure if anything was lost on our side after the event `since`."""
+    reason = next((one.reason for one in room.disturbances if one.seq > since), "")
+    if not reason:
+        return broken
+    return Unsure(f"{reason}: expected {broken.expected}, found {broken.actual}; {_ADVICE}")
+
+
+def missing_keyframes(room: RoomSession, spoken: RoomSpeech) -> frozenset[int]:
+    """Return the numbers of the keyframes of a request that did not come; none if as many came as are due,
+    however they are numbered."""
+    came = {seen.packet.frame_seq for seen in room.conversation_of(spoken) if seen.packet is not None}
+    return frozenset(range(spoken.keyframes)) - came if len(came) < spoken.keyframes else frozenset()
+
+
+def unless_lost(room: RoomSession, spoken: RoomSpeech, broken: Broken) -> Broken | Unsure:
+    """Return the breach, or Unsure if the keyframes that are missing may be lost on their way: some came, and
+    other ones are missing in another complete conversation, or there is no other."""
+    missing = missing_keyframes(room, spoken)
+    # Half of them cannot be lost in every conversation without a trace of it.
+    is_part = 0 < 2 * len(missing) < spoken.keyframes
+    others = [one for one in room.complete if one is not spoken and one.keyframes]
+    if not is_part or any(_miss_the_same(room, spoken, other) for other in others):
+        return unless_disturbed(room, spoken.first_seq, broken)
+    numbers = ", ".join(map(str, sorted(missing)[:5])) + (", ..." if len(missing) > 5 else "")
+    return Unsure(
+        f"{len(missing)} of {spoken.keyframes} keyframes did not come ({numbers}), in no other conversation "
+        f"the same ones: WebRTC may have lost them; {_ADVICE}"
+    )
+
+
+def _miss_the_same(room: RoomSession, spoken: RoomSpeech, other: RoomSpeech) -> bool:
+    """Whether both requests miss the same keyframes, counted from the beginning or from the end."""
+    most = min(spoken.keyframes, other.keyframes)
+    ours, theirs = missing_keyframes(room, spoken), missing_keyframes(room, other)
+    from_start = {number for number in ours if number < most}
+    from_end = {spoken.keyframes - number for number in ours if spoken.keyframes - number <= most}
+    return (bool(from_start) and from_start == {number for number in theirs if number < most}) or (
+        bool(from_end)
+        and from_end == {other.keyframes - number for number in theirs if other.keyframes - number <= most}
+    )
