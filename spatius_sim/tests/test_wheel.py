@@ -1,5 +1,6 @@
 """A plain wheel in an empty folder: `spatius-sim verify` works, for it carries the suites and the speech."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -39,6 +40,15 @@ def test_it_carries_suites_and_fixtures_and_no_tests(unpacked: Path) -> None:
         assert (package / name).is_file()
     assert not (package / "tests").exists()
     assert not (package / "miniatures").exists()
+    assert not (package / "conformance" / "docs").exists()
+
+
+def test_no_page_in_it_links_to_a_page_that_stayed_in_the_clone(unpacked: Path) -> None:
+    pages = list(unpacked.rglob("spatius_sim/**/*.md"))
+    assert pages
+    for page in pages:
+        links = re.findall(r"\]\(([^)\s#]+)[^)\s]*\)", page.read_text())
+        assert not [link for link in links if "://" not in link and not (page.parent / link).exists()], page
 
 
 def test_verify_works_from_it_in_an_empty_folder(unpacked: Path, tmp_path: Path) -> None:

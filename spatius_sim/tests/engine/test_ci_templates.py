@@ -15,6 +15,7 @@ from spatius_sim.files.resources import resource
 from spatius_sim.tests.processes import PROCESSES
 
 CI = resource("conformance") / "ci"
+DOCS = CI.parent / "docs"
 RELAY = PROCESSES / "miniature_relay_process.py"
 TARGET = "ws://127.0.0.1:{port}"
 COPIED = ("action.yml", "judge.sh")
@@ -85,13 +86,13 @@ def test_inputs_reach_a_shell_through_the_environment_alone(action: dict[str, An
     }
 
 
-def test_the_workflow_in_the_readme_can_be_used_as_it_is(action: dict[str, Any]) -> None:
-    told = (CI / "README.md").read_text()
+def test_the_workflow_in_the_document_can_be_used_as_it_is(action: dict[str, Any]) -> None:
+    told = (DOCS / "ci.md").read_text()
     (workflow,) = re.findall(r"```yaml\n(.*?)```", told, re.DOTALL)
     (step,) = [step for step in yaml.safe_load(workflow) if step.get("id") == "conformance"]
     assert step["uses"] == "./spatius-sim/conformance/ci"
     assert step["with"].keys() <= action["inputs"].keys()
-    assert all(f"[{name}]({name})" in told for name in COPIED)
+    assert all(f"[{name}](../ci/{name})" in told for name in COPIED)
 
 
 def test_the_action_passes_with_a_good_relay(action: dict[str, Any], tmp_path: Path) -> None:
@@ -189,7 +190,5 @@ def test_the_action_installs_the_clone_that_it_is_in_or_what_is_named(
 
 
 def test_no_recipe_needs_an_index_that_does_not_have_us() -> None:
-    told = [
-        path.read_text() for path in (*CI.iterdir(), CI.parent / "README.md", CI.parents[1] / "README.md")
-    ]
+    told = [path.read_text() for path in (*CI.iterdir(), *DOCS.glob("*.md"), *CI.parents[1].glob("*.md"))]
     assert not [text for text in told if re.search(r"pip install[^\n]*[ '\"]spatius-sim(\[|'|\"|$)", text)]
