@@ -23,9 +23,9 @@ def schema(name: str) -> None:
 
 @click.command()
 def examples() -> None:
-    """Say where the example relays lie, and what a CI runs."""
+    """Say where the example relays, the JavaScript shim for clients, and what a CI runs, lie."""
     from spatius_sim.files.resources import resource
 
     folder = resource("conformance")
     relays = sorted(path for path in (folder / "examples").glob("[!_]*") if path.is_dir())
-    say_each_on_a_line(*map(str, (*relays, folder / "ci")))
+    say_each_on_a_line(*map(str, (*relays, folder / "client" / "js", folder / "ci")))

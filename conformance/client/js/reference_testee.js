@@ -1,8 +1,9 @@
+#!/usr/bin/env node
 /**
  * Attaches the reference client to the client suite.
  *
- *     pytest --client="node conformance/client/js/reference_testee.js"     over stdin and stdout
- *     node conformance/client/js/reference_testee.js ws://127.0.0.1:8720    over a WebSocket (Node 22 or newer)
+ *     spatius-sim verify --client "node conformance/client/js/reference_testee.js"     over stdin and stdout
+ *     node conformance/client/js/reference_testee.js ws://127.0.0.1:8720               over a WebSocket (Node 22 or newer)
  *
  * With `--real` the client runs in real time instead of on a virtual clock.
  */

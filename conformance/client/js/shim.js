@@ -1,5 +1,5 @@
 /**
- * Attaches a client to the client suite by the testee protocol, version 1, which ../testee-protocol.md specifies.
+ * Attaches a client to the client suite by the testee protocol, version 1, which testee-protocol.md of spatius-sim specifies.
  *
  * An *adapter* tells the shim all that it needs to know of a client:
  *
