@@ -14,6 +14,9 @@ TOKEN_DOORS = {SESSION_TOKENS_PATH: "sessionToken", "/v1/auth/session-token": "s
 """The paths at which session tokens are issued, each with the field of the answer that holds the token. PyPI
 `spatialreal` 0.1.0 to 0.2.2 and its plugin ask at the second path (tried)."""
 
+TELEMETRY_PATHS = ("/v1/traces", "/v1/metrics")
+"""What sdk-py posts its OpenTelemetry to, under the endpoint of `configure_telemetry`: OTLP over HTTP."""
+
 CONSOLE_ROOT, AUTH_ROOT = "/v1/console", "/v1/auth"
 INGRESS_ROOT = "/v2/driveningress"
 
@@ -132,6 +135,14 @@ def answer_bootstrap(body: bytes, now: float) -> HttpAnswer:
     current = DEFAULT_REGION if region in ("", AUTO_REGION) else region
     answer = {"region": {"current": current}, "time_sync": {"server_time_ms": int(now * 1000)}}
     return HttpAnswer(200, _json_text(answer))
+
+
+def answer_telemetry(content_type: str) -> tuple[str, str]:
+    """Return the body and the content type of the answer that takes telemetry of this content type (OTLP: an
+    empty message, in the form of the request). ASSUMED: what the vendor's own collector answers."""
+    if content_type == "application/json":
+        return "{}", content_type
+    return "", "application/x-protobuf"
 
 
 def _json_text(value: object) -> str:

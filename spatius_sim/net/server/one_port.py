@@ -11,7 +11,13 @@ from aiohttp.typedefs import Handler
 
 from spatius_sim.net.listening import LOOPBACK, name_in_urls, port_fault
 from spatius_sim.net.server.slow_headers import BODY_SECONDS, HEADER_SECONDS, SlowHeaders
-from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT, HttpAnswer
+from spatius_sim.protocol.console import (
+    CONSOLE_ROOT,
+    INGRESS_ROOT,
+    TELEMETRY_PATHS,
+    HttpAnswer,
+    answer_telemetry,
+)
 
 LARGEST_BODY = 256 * 1024
 """How many bytes of a request's body are read at most."""
@@ -73,6 +79,8 @@ class OnePort:
         """Start to listen and to answer, and set `port`. Raises UsageError if the port cannot be used."""
         app = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._note_arrival])
         self.add_routes(app.router)
+        for path in TELEMETRY_PATHS:
+            app.router.add_post(path, _take_telemetry, expect_handler=refuse_expectation)
         app.router.add_route("*", _ANY_PATH, self._unknown_path_asked, expect_handler=refuse_expectation)
         self._runner = web.AppRunner(app, access_log=None, logger=_log, shutdown_timeout=1.0)
         await self._runner.setup()
@@ -131,6 +139,14 @@ async def refuse_expectation(request: web.Request) -> web.StreamResponse | None:
     if request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     return None
+
+
+async def _take_telemetry(request: web.Request) -> web.StreamResponse:
+    """Read what a Server SDK reports of itself, forget it, and answer 200: a relay that sends its telemetry
+    here sends none to the vendor."""
+    await body_of(request)
+    text, content_type = answer_telemetry(request.content_type)
+    return web.Response(text=text, content_type=content_type)
 
 
 async def body_of(request: web.Request) -> bytes:

@@ -19,6 +19,7 @@ from spatius_sim.protocol.console import (
     TokenRequest,
     UpgradeRefusedError,
     answer_bootstrap,
+    answer_telemetry,
     check_expiry,
     console_refusal,
     read_token_request,
@@ -209,3 +210,15 @@ def test_a_refused_upgrade_says_how_it_was_refused() -> None:
     refused = UpgradeRefusedError(HttpAnswer(402, "no credits\n"))
     assert str(refused) == "the upgrade was refused: HTTP 402 no credits"
     assert refused.answer.status == 402
+
+
+@pytest.mark.parametrize(
+    ("content_type", "answer"),
+    [
+        ("application/json", ("{}", "application/json")),
+        ("application/x-protobuf", ("", "application/x-protobuf")),
+        ("application/octet-stream", ("", "application/x-protobuf")),
+    ],
+)
+def test_telemetry_is_answered_in_its_own_form(content_type: str, answer: tuple[str, str]) -> None:
+    assert answer_telemetry(content_type) == answer

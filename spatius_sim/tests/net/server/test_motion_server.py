@@ -368,6 +368,18 @@ async def test_a_client_that_waits_for_100_is_told_to_go_on() -> None:
         assert b" 100 " in await answer_to(server, head)
 
 
+async def test_telemetry_of_a_server_sdk_is_taken_and_forgotten() -> None:
+    async with MotionServerShell() as server, aiohttp.ClientSession() as http:
+        for signal in ("traces", "metrics"):
+            url = f"http://127.0.0.1:{server.port}/v1/{signal}"
+            headers = {"Content-Type": "application/x-protobuf"}
+            async with http.post(url, data=b"\x0a\x00", headers=headers) as answer:
+                assert (answer.status, await answer.read()) == (200, b"")
+            async with http.post(url, json={"resourceSpans": []}) as answer:
+                assert await answer.json() == {}
+    assert server.unknown_paths == []
+
+
 async def test_an_unknown_path_is_told_once_and_a_wrong_method_is_405() -> None:
     told: list[str] = []
     async with MotionServerShell() as server:
