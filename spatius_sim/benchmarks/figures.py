@@ -282,6 +282,12 @@ async def _measure_unpaced(size: BenchSize) -> list[Figure]:
         Figure("server: ours to bare, as `serve` runs", least_cpu["ours"] / bare, "x"),
         Figure("server: a bare handler that keeps all frames to bare", least_cpu["keeping"] / bare, "x"),
         Figure("server: one that synthesises its motion, too", least_cpu["synthesizing"] / bare, "x"),
+        Figure(
+            "server: ours, trace on, to one that keeps frames and synthesises",
+            least_cpu["traced"] / least_cpu["synthesizing"],
+            "x",
+            "at most 1.1",
+        ),
     ]
 
 

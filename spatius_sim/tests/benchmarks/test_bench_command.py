@@ -20,6 +20,7 @@ def test_every_figure_is_printed_once() -> None:
         "encode: how many times faster",
         "decode: how many times faster",
         "server: ours to bare, trace on",
+        "server: ours, trace on, to one that keeps frames and synthesises",
         "idle session: ours to bare",
         "growth over 20 sessions, one by one",
         "client decoder",
