@@ -144,7 +144,7 @@ def print_while_serving(line: str) -> None:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a page, and its folder if that is missing. Raises UsageError if that fails."""
+    """Write a text file, and its folder if that is missing. Raises UsageError if that fails."""
     from spatius_sim.protocol.errors import UsageError
 
     try:

@@ -13,6 +13,7 @@ from spatius_sim.cli.common import (
     relay_options,
     say_each_on_a_line,
     values_given,
+    write_page,
 )
 from spatius_sim.cli.report import subject_argument
 from spatius_sim.engine.options import CONFORMANCE_FILE
@@ -54,7 +55,7 @@ def init(target: str, force: bool, **given: Any) -> int:
         )
         return ExitCode.UNREACHABLE
     text, variables = _conformance_yaml(values, diagnosis)
-    path.write_text(text, encoding="utf-8")
+    write_page(path, text)
     if variables:
         exports = " ".join(f"{name}=..." for name in variables)
         say_each_on_a_line(f"what may be a login stands in no file: export {exports}")

@@ -98,6 +98,7 @@ def matrix(sources: tuple[Path, ...], html_out: Path | None, markdown_out: Path 
     """Put subjects or releases side by side, and show what changed from left to right."""
     from rich.console import Console
 
+    from spatius_sim.cli.common import write_page
     from spatius_sim.reporting.formats.files import make_room
     from spatius_sim.reporting.formats.html_report import html_matrix
     from spatius_sim.reporting.formats.json_report import read_report
@@ -111,6 +112,6 @@ def matrix(sources: tuple[Path, ...], html_out: Path | None, markdown_out: Path 
     paths = {name: path for name, path in out_paths.items() if path is not None}
     make_room(paths)
     for name, out in paths.items():
-        out.write_text(makers[name](comparison), encoding="utf-8")
+        write_page(out, makers[name](comparison))
     if not paths:
         print_matrix(Console(), comparison)

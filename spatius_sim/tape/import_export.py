@@ -5,6 +5,7 @@ import wave
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +130,7 @@ def export_recordings(path: Path, folder: Path) -> list[Path]:
             "req_id": request.req_id,
             "animation_messages_base64": [b64encode(payload).decode() for payload in request.payloads],
         }
-        paths.append(_file_in(folder, number, "json"))
-        paths[-1].write_text(json.dumps(recording), encoding="utf-8")
+        paths.append(_write_file(folder, number, "json", json.dumps(recording).encode()))
     return paths
 
 
@@ -141,14 +141,15 @@ def export_speech(path: Path, folder: Path) -> list[Path]:
     paths = []
     for number, request in enumerate(requests_of(path), 1):
         if request.sample_rate:
-            paths.append(_file_in(folder, number, "wav"))
-            with wave.open(str(paths[-1]), "wb") as file:
+            memory = BytesIO()
+            with wave.open(memory, "wb") as file:
                 file.setnchannels(1)
                 file.setsampwidth(BYTES_PER_SAMPLE)
                 file.setframerate(request.sample_rate)
                 file.writeframes(
                     bytes(request.audio[: len(request.audio) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE])
                 )
+            paths.append(_write_file(folder, number, "wav", memory.getbuffer()))
     return paths
 
 
@@ -164,9 +165,10 @@ def export_motion(path: Path, folder: Path) -> list[Path]:
             arrays: dict[str, NDArray[Any]] = {
                 name: keyframes[:, columns] for name, columns in FIELDS.items()
             }
-            paths.append(_file_in(folder, number, "npz"))
             arrays["segments"] = np.array([len(segment) for segment in segments])
-            np.savez(paths[-1], allow_pickle=False, **arrays)
+            memory = BytesIO()
+            np.savez(memory, allow_pickle=False, **arrays)
+            paths.append(_write_file(folder, number, "npz", memory.getbuffer()))
     return paths
 
 
@@ -184,12 +186,7 @@ def export_har(path: Path, folder: Path) -> list[Path]:
 
 def _write_json(folder: Path, name: str, values: dict[str, Any]) -> Path:
     """Write a JSON file in `folder`, and return its path. Raises UsageError if that fails."""
-    file = _make_folder(folder) / name
-    try:
-        file.write_text(json.dumps(values), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
-    return file
+    return _write_bytes(folder, name, json.dumps(values).encode())
 
 
 def _require_speech(path: Path, why: str) -> None:
@@ -198,10 +195,20 @@ def _require_speech(path: Path, why: str) -> None:
         raise UsageError(f"{path}: its speech was not kept, and {why}: record with --keep-audio")
 
 
-def _file_in(folder: Path, number: int, kind: str) -> Path:
-    """Return the path of a new file in `folder`, which is created if missing. Raises UsageError if that
+def _write_file(folder: Path, number: int, kind: str, content: bytes | memoryview) -> Path:
+    """Write the file of a request, and return its path. Raises UsageError if that fails."""
+    return _write_bytes(folder, f"request-{number:04}.{kind}", content)
+
+
+def _write_bytes(folder: Path, name: str, content: bytes | memoryview) -> Path:
+    """Write a file in `folder`, which is created if missing, and return its path. Raises UsageError if that
     fails."""
-    return _make_folder(folder) / f"request-{number:04}.{kind}"
+    file = _make_folder(folder) / name
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
+    return file
 
 
 def _make_folder(folder: Path) -> Path:

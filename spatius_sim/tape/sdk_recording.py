@@ -65,6 +65,8 @@ def read_recording(path: Path) -> Recording:
 def _read_document(path: Path) -> Mapping[str, Any]:
     """Return the JSON object in a file. Raises UsageError."""
     try:
+        if path.is_char_device():
+            raise UsageError(f"{path}: a device is no recording")
         with path.open("rb") as file:
             raw = file.read(MOST_BYTES + 1)
     except OSError as error:

@@ -70,10 +70,16 @@ def test_a_number_that_no_machine_holds_is_refused(tmp_path: Path) -> None:
             read_recording(path)
 
 
-def test_an_endless_file_is_refused_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spatius_sim.tape.sdk_recording.MOST_BYTES", 1_000_000)
-    with pytest.raises(UsageError, match="larger than 1000000 bytes"):
+def test_an_endless_file_is_refused_in_bounded_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="a device is no recording"):
         read_recording(Path("/dev/zero"))
+    monkeypatch.setattr("spatius_sim.tape.sdk_recording.MOST_BYTES", 1_000_000)
+    path = tmp_path / "large.json"
+    path.write_bytes(bytes(1_000_001))
+    with pytest.raises(UsageError, match="larger than 1000000 bytes"):
+        read_recording(path)
 
 
 def test_speech_of_a_minute_is_imported_whole(tmp_path: Path) -> None:

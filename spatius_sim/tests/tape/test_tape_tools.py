@@ -3,6 +3,7 @@
 import json
 import wave
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -230,6 +231,18 @@ def test_speech_that_was_not_kept_cannot_be_exported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written"):
         export_motion(tmp_path / "a.tape", tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("export", "kind"), [(export_recordings, "json"), (export_speech, "wav"), (export_motion, "npz")]
+)
+def test_a_file_that_cannot_be_written_is_told_by_its_name(
+    export: Callable[[Path, Path], list[Path]], kind: str, tmp_path: Path
+) -> None:
+    import_recordings([recording(tmp_path)], tmp_path / "a.tape", "0", keep_audio=True)
+    (tmp_path / "out" / f"request-0001.{kind}").mkdir(parents=True)
+    with pytest.raises(UsageError, match=rf"request-0001\.{kind} cannot be written: Is a directory"):
+        export(tmp_path / "a.tape", tmp_path / "out")
 
 
 ROUND: tuple[Step, ...] = (
