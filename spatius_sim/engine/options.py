@@ -164,8 +164,8 @@ JUDGE_OPTIONS = (
     ),
     JudgeOption(
         "plan",
-        "TOKEN",
-        "run this scenario alone, as the report of a failure names it; goes with one --rule",
+        "TOKEN|TAPE",
+        "run this scenario alone: that of the tape of a failure, or of a token; goes with one --rule",
         of_one_run=True,
         repeated=False,
     ),

@@ -49,17 +49,18 @@ def errored_result(rule: Rule, reason: str) -> RuleResult:
 
 class Judging:
     """Judges the rules of one run: call `open` before the first rule, and `close` at the end. `baseline` is
-    None if no subject is named. `type_out` writes options, by name, as the user would type them after
-    `pytest`."""
+    None if no subject is named. `front` is the command that judges, and `type_out` writes options, by name,
+    as the user would type them after it."""
 
     def __init__(
         self,
         request: RunRequest,
         baseline: RunBaseline | None,
+        front: str,
         type_out: Callable[[Mapping[str, Any]], str] = as_typed,
     ) -> None:
         self.request = request
-        self._baseline, self._type_out = baseline, type_out
+        self._baseline, self._front, self._type_out = baseline, front, type_out
         self.run = Run(request.settings)
 
     def open(self) -> dict[str, str]:
@@ -139,6 +140,7 @@ class Judging:
         if outcome.failure is None:
             return outcome
         smallest = trial.smallest.get(outcome.rule_id)
-        token = "" if smallest is None else token_of(smallest)
-        typed = self._type_out(self.request.repeated_values(outcome.rule_id, token))
-        return replace(outcome, failure=replace(outcome.failure, repeat=f"pytest {typed}"))
+        # The tape of the failure holds its plan, and its name is shorter than a token.
+        plan = "" if smallest is None else outcome.failure.trace or token_of(smallest)
+        typed = self._type_out(self.request.repeated_values(outcome.rule_id, plan))
+        return replace(outcome, failure=replace(outcome.failure, repeat=f"{self._front} {typed}"))

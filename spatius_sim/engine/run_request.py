@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from hypothesis.strategies import just
@@ -25,17 +26,20 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import find_rule, rules_for
 from spatius_sim.rules.rule import Rule
 from spatius_sim.subjects.relay.turn_starts import Hook
+from spatius_sim.tape.traces import plan_token_on
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """What one run is asked to do. `values` are all options that have a value, by name; `filled` are those
-    among them that come from `file`. `settings` are made from `values`."""
+    among them that come from `file`. `settings` are made from `values`. `plan_token` is the token of the one
+    plan to run; "" for the plans that exercise each rule."""
 
     values: Mapping[str, Any]
     settings: Settings
     file: ConformanceFile | None = None
     filled: Mapping[str, Any] = field(default_factory=dict)
+    plan_token: str = ""
 
     @property
     def subject(self) -> dict[str, str]:
@@ -51,11 +55,6 @@ class RunRequest:
     def named_rules(self) -> tuple[str, ...]:
         """The ids of the rules that the user named."""
         return tuple(self.values.get("rule", ()))
-
-    @property
-    def plan_token(self) -> str:
-        """The token of the one plan to run; "" for the plans that exercise each rule."""
-        return str(self.values.get("plan", ""))
 
     @property
     def judged_rules(self) -> frozenset[str]:
@@ -108,15 +107,15 @@ class RunRequest:
             return Exercise(plans=just(plan_of(self.plan_token, rule.subject)))
         return exercise_of(rule.id, thorough=profile_named(self.settings.profile).thorough)
 
-    def repeated_values(self, rule_id: str, token: str) -> dict[str, Any]:
-        """Return the options, by name, that judge one rule again over the plan of this token; if the token is
-        "", over all plans of the rule."""
+    def repeated_values(self, rule_id: str, plan: str) -> dict[str, Any]:
+        """Return the options, by name, that judge one rule again over this plan (a token, or the tape that
+        holds it); if it is "", over all plans of the rule."""
         needed = {option.name for option in JUDGE_OPTIONS if option.repeated} - self.filled.keys()
         options = {name: value for name, value in self.values.items() if name in needed}
         if self.file is not None:
             options["conformance"] = str(self.file.path)
         options["seed"] = self.settings.seed
-        return options | {"rule": rule_id} | ({"plan": token} if token else {})
+        return options | {"rule": rule_id} | ({"plan": plan} if plan else {})
 
     def typed(self, owned: Collection[str] = ()) -> str:
         """Return the options as the user would type them to make this run again, without secrets. `owned` are
@@ -148,7 +147,8 @@ def request_of(
     turn_hook: Hook | None = None,
 ) -> RunRequest:
     """Return the request with these options, by name, and those that the file adds. `seed` overrides the
-    options; if neither says a seed, the profile gives one. Raises UsageError if there is no such profile."""
+    options; if neither says a seed, the profile gives one. Raises UsageError if there is no such profile, or
+    if the tape that names the plan cannot be read."""
     all_values = values_given(values)
     filled = {} if file is None else file.fill(all_values)
     all_values |= filled
@@ -159,7 +159,9 @@ def request_of(
         settings = replace(settings_of(all_values, environment, seed), turn_hook=turn_hook)
     except UsageError as error:
         raise (error if file is None else file.with_place(error)) from error
-    return RunRequest(all_values, settings, file, filled)
+    plan = str(all_values.get("plan", ""))
+    token = plan_token_on(Path(plan)) if plan.endswith(".tape") else plan
+    return RunRequest(all_values, settings, file, filled, token)
 
 
 def named_subject(values: Mapping[str, Any]) -> dict[str, str]:

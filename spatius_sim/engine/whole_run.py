@@ -20,6 +20,9 @@ from spatius_sim.reporting.formats.files import make_room
 from spatius_sim.reporting.harmless import some_lines
 from spatius_sim.rules.findings import Verdict
 
+_FRONT = "spatius-sim verify"
+"""The front that leaves everything to the engine."""
+
 
 class RunWatcher(Protocol):
     """Is called as a run goes on, to show the user how far it is. It decides nothing."""
@@ -57,7 +60,7 @@ def judge_run(request: RunRequest, watcher: RunWatcher, *, exit_first: bool = Fa
             baseline,
             paths,
             outcomes.unwritten,
-            lambda: occasion_of(outcomes.began, "spatius-sim verify", request.typed()),
+            lambda: occasion_of(outcomes.began, _FRONT, request.typed()),
         )
     finally:
         stop_listening()
@@ -73,7 +76,7 @@ def _judge_rules(
 ) -> None:
     """Judge rule by rule, and add each result to the outcomes, until all are judged or the run is broken off.
     Why it was broken off is written to the outcomes, too."""
-    judging = Judging(request, baseline)
+    judging = Judging(request, baseline, _FRONT)
     opened = False
     try:
         environment = judging.open()

@@ -52,11 +52,11 @@ def _page(rule: Rule) -> str:
         f"# {rule.id}",
         f"**{rule.level}**, judges a {rule.subject}.",
         sentence,
+        *_describe_advice(rule),
         "## Where it comes from",
         f"{rule.provenance}. {_PROVENANCES[rule.provenance]}",
         "\n".join(
-            f"- `{source.tag}`: "
-            + (f"[{source.title}]({source.address})" if source.address else source.title)
+            "- " + (f"[{source.title}]({source.address})" if source.address else source.title)
             for source in sources(rule.source)
         ),
     ]
@@ -78,6 +78,21 @@ def _page(rule: Rule) -> str:
         lines.append(f"It does not apply to a {rule.subject} that lacks {named}{option}.")
     command = f"spatius-sim verify {_SUBJECTS[rule.subject]} --rule {rule.id}"
     return "\n\n".join([*lines, "## Judge it alone", f"```sh\n{command}\n```"]) + "\n"
+
+
+def _describe_advice(rule: Rule) -> list[str]:
+    """Return the paragraphs on what users see if the rule is broken, why it may be, and how to mend it."""
+    if rule.advice is None:
+        return []
+    effect, cause, mend = (
+        f"{text[0].upper()}{text[1:]}." for text in (rule.advice.effect, rule.advice.cause, rule.advice.mend)
+    )
+    return [
+        "## When it is broken",
+        f"**Users see:** {effect}",
+        f"**Likely:** {cause}",
+        f"**Mend it:** {mend}",
+    ]
 
 
 def _index(rules: Mapping[str, Rule]) -> str:

@@ -119,6 +119,7 @@ def judging_in(config: pytest.Config) -> "Judging":
         judging = Judging(
             request_in(config),
             baseline_in(config),
+            "pytest",
             lambda options: as_typed(options, owned_by_others(config, options)),
         )
         config.stash[ENVIRONMENT] = judging.open()

@@ -17,7 +17,7 @@ from spatius_sim.reporting.summary import (
 )
 from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.rules.rule import Level, Provenance
+from spatius_sim.rules.rule import Advice, Level, Provenance
 from spatius_sim.rules.sources import Source, sources
 
 FORMAT: Final = "spatius-sim report"
@@ -51,7 +51,8 @@ class JudgedSubject:
 class JudgedRule:
     """A rule with its sentence, and what the run says of it. `required`: the run is no pass if nothing
     exercises the rule. It was `exercised` so many times over so many `scenarios`. `measurements` are in
-    `unit`. Judging it took `seconds`. `known`: why a baseline tolerates the failure; "" if none does."""
+    `unit`. Judging it took `seconds`. `known`: why a baseline tolerates the failure; "" if none does.
+    `advice`: what the broken rule means to people."""
 
     id: str
     subject: str
@@ -70,12 +71,16 @@ class JudgedRule:
     unit: str
     known: str = ""
     seconds: float = 0.0
+    advice: Advice | None = None
 
     def __post_init__(self) -> None:
         for name in ("id", "subject", "sentence", "source", "reason", "unit", "known"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
         clean = (Source(one_line(s.tag), one_line(s.title), one_line(s.address)) for s in self.sources)
         object.__setattr__(self, "sources", tuple(clean))
+        if (advice := self.advice) is not None:
+            clean_advice = Advice(one_line(advice.effect), one_line(advice.cause), one_line(advice.mend))
+            object.__setattr__(self, "advice", clean_advice)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,4 +166,5 @@ def _report_rule(summary: Summary, outcome: RuleOutcome) -> JudgedRule:
         unit=outcome.unit,
         known=summary.known[outcome.rule_id] if summary.tolerates(outcome) else "",
         seconds=outcome.seconds,
+        advice=rule.advice,
     )

@@ -60,6 +60,18 @@ up."""
 
 
 @dataclass(frozen=True, slots=True)
+class Advice:
+    """What a broken rule means to people, as parts of sentences without a full stop.
+
+    `effect`: what a user sees or hears. `cause`: what is likely wrong with the subject. `mend`: what to do.
+    All of it is our experience (ASSUMED), and decides nothing."""
+
+    effect: str
+    cause: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule, and the check that judges it.
 
@@ -81,6 +93,7 @@ class Rule:
     waits: str = ""
     seen_in: Half = Half.BOTH
     speech: Speech = Speech.COMPARED
+    advice: Advice | None = None
 
     @property
     def subject(self) -> str:
@@ -102,6 +115,7 @@ def rule(
     waits: str = "",
     seen_in: Half = Half.BOTH,
     speech: Speech = Speech.COMPARED,
+    advice: Advice | None = None,
 ) -> Callable[[Check], Rule]:
     """Return a decorator that makes a rule of a check. The check yields an outcome for each instance of the
     rule in a story."""
@@ -121,6 +135,7 @@ def rule(
             waits=waits,
             seen_in=seen_in,
             speech=speech,
+            advice=advice,
         )
 
     return make_rule

@@ -42,6 +42,11 @@ def sources(source: str) -> tuple[Source, ...]:
     return tuple(_explain_tag(tag) for tag in _TAG.findall(source))
 
 
+def describe_sources(source: str) -> str:
+    """Return a rule's `source` for people: the title of each document in the place of its tag."""
+    return _TAG.sub(lambda match: _explain_tag(match[0]).title, source)
+
+
 def _explain_tag(tag: str) -> Source:
     """Return the title and the address for a tag; an unknown page gets the address of the index."""
     if tag in _SOFTWARE:

@@ -112,6 +112,17 @@ def read_traces(path: Path) -> Iterator[Trace]:
         yield run.trace()
 
 
+def plan_token_on(path: Path) -> str:
+    """Return the token of the plan of the first run on a tape. Raises UsageError if the file is no tape, or
+    if its first run has no plan."""
+    with open_tape(path) as file:
+        for record in TapeReader(file, str(path)):
+            if isinstance(record, TapedRun) and record.plan_token:
+                return record.plan_token
+            break
+    raise UsageError(f"{path} holds no scenario: name the tape of a failure")
+
+
 def read_whole_parts(path: Path) -> tuple[list[Trace], list[str]]:
     """Return the runs of a tape as far as they are whole, and a line for each piece of damage. Raises
     UsageError if the file is no tape, or if a run has more than MOST_BYTES."""

@@ -10,6 +10,8 @@ from junitparser.junitparser import FinalResult
 from spatius_sim.reporting.report import JudgedRule, JudgedSubject, Occasion, Report
 from spatius_sim.reporting.summary import ExitCode, Failure
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.rule import Advice
+from spatius_sim.rules.sources import describe_sources
 
 _NOTHING_RAN = "nothing ran; this is no pass"
 
@@ -53,7 +55,7 @@ def _write_suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, passe
     results = {judged.id: _result_of(judged, decided=decided) for judged in rules}
     for judged in rules:
         case = TestCase(judged.id, suite.name, judged.seconds)
-        case.system_out = f"{judged.sentence} ({judged.level}; {judged.source})"
+        case.system_out = f"{judged.sentence} ({judged.level}; {describe_sources(judged.source)})"
         case.result = results[judged.id]
         suite.add_testcase(case)
     green = all(isinstance(result, Skipped) for rule_results in results.values() for result in rule_results)
@@ -83,7 +85,7 @@ def _result_of(judged: JudgedRule, *, decided: bool) -> list[FinalResult]:
                 return [Skipped(f"{judged.verdict}, but known: {judged.known}", "KNOWN")]
             failure = judged.failure
             broken = JUnitFailure(failure.actual if failure else reason, str(judged.level))
-            broken.text = _describe_failure(failure) if failure else reason
+            broken.text = _describe_failure(failure, judged.advice) if failure else reason
             return [broken]
         case Verdict.NOT_APPLICABLE:
             return [Skipped(reason, str(judged.verdict))]
@@ -94,7 +96,7 @@ def _result_of(judged: JudgedRule, *, decided: bool) -> list[FinalResult]:
         case Verdict.INCONCLUSIVE if decided and not judged.required and judged.failure is None:
             return [Skipped(reason, str(judged.verdict))]
     error = Error(reason, str(judged.verdict))
-    error.text = _describe_failure(judged.failure) if judged.failure else "This is no pass."
+    error.text = _describe_failure(judged.failure, judged.advice) if judged.failure else "This is no pass."
     return [error]
 
 
@@ -105,11 +107,15 @@ def _write_no_pass(suite: str, why: str) -> TestCase:
     return case
 
 
-def _describe_failure(failure: Failure) -> str:
+def _describe_failure(failure: Failure, advice: Advice | None) -> str:
     """Return a failure as text, one fact in a line."""
+    advice = advice or Advice("", "", "")
     lines = {
+        "seen as": advice.effect,
         "Expected": failure.expected,
         "Actual": failure.actual,
+        "likely": advice.cause,
+        "mend it": advice.mend,
         "scenario": failure.scenario,
         "tape": failure.trace,
         "repeat": failure.repeat,

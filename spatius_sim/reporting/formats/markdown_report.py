@@ -8,6 +8,7 @@ from spatius_sim.reporting.labels import HEADLINES, VERDICTS
 from spatius_sim.reporting.matrix import Change, Matrix
 from spatius_sim.reporting.report import JudgedRule, JudgedSubject, Occasion, Report
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.rules.rule import Advice
 
 LARGEST = 65_536
 """Bytes. A step summary of GitHub holds 1 MiB, a comment some 65,000 characters."""
@@ -98,9 +99,13 @@ def _write_failure(judged: JudgedRule) -> str:
     """Return one failure as Markdown."""
     failure = judged.failure
     assert failure is not None
+    advice = judged.advice or Advice("", "", "")
     lines = {
+        "Seen as": advice.effect,
         "Expected": failure.expected,
         "Actual": failure.actual,
+        "Likely": advice.cause,
+        "Mend it": advice.mend,
         "Scenario": failure.scenario,
         "Tape": failure.trace,
         "Repeat": failure.repeat,

@@ -10,6 +10,7 @@ from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summar
 from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Rule
+from spatius_sim.rules.sources import describe_sources
 
 _COLOURS = {
     Verdict.PASSED: "green",
@@ -24,23 +25,24 @@ _MOST_EVENTS = 3
 
 
 def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
-    """Return a failure as text of at most ten lines, and after them its dialogue if it has one."""
+    """Return a failure as text of at most fourteen lines, and after them its dialogue if it has one."""
     rule = find_rule(outcome.rule_id)
     confirmation = "seen again when repeated" if failure.confirmed else "not seen again when repeated"
     if failure.silence and not failure.confirmed:
         confirmation += "; a slow subject may want a longer --settle"
-    lines = [
-        f"{rule.id} ({rule.level}): {rule.sentence}",
-        f"  source    {rule.source} ({rule.provenance})",
-        f"  Expected  {failure.expected}",
-        f"  Actual    {failure.actual}",
-    ]
+    lines = [f"{rule.id} ({rule.level}): {rule.sentence}"]
+    if rule.advice is not None:
+        lines.append(f"  seen as   {rule.advice.effect}")
+    lines += [f"  Expected  {failure.expected}", f"  Actual    {failure.actual}"]
+    if rule.advice is not None:
+        lines += [f"  likely    {rule.advice.cause}", f"  mend it   {rule.advice.mend}"]
     if failure.scenario:
         repetition = f", {confirmation}" if failure.repeat else ""
         lines.append(f"  scenario  {failure.scenario}{repetition}")
     if failure.trace:
         lines.append(f"  trace     {failure.trace}")
     lines += [f"  event     {line}" for line in failure.evidence[:_MOST_EVENTS]]
+    lines.append(f"  source    {describe_sources(rule.source)} ({rule.provenance})")
     if failure.repeat:
         lines.append(f"  repeat    {failure.repeat}")
     if failure.dialogue:
@@ -116,10 +118,10 @@ def print_catalogue(console: Console, rules: list[Rule], count: int) -> None:
     for heading in ("rule", "level", "sentence", "source"):
         table.add_column(heading, no_wrap=heading in ("rule", "level"))
     for rule in rules:
-        source = f"{rule.source} ({rule.provenance})"
+        source = f"{describe_sources(rule.source)} ({rule.provenance})"
         table.add_row(rule.id, str(rule.level), rule.sentence, source)
     console.print(table)
-    console.print(f"{len(rules)} of {count} rules. Tags such as seed:002 name the document.")
+    console.print(f"{len(rules)} of {count} rules.")
 
 
 def _explain(outcome: RuleOutcome) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.rule import Level, Provenance, rule
+from spatius_sim.rules.rule import Advice, Level, Provenance, rule
 from spatius_sim.story.client_story import IDS, STABLE_IDS, ClientStory
 
 
@@ -15,6 +15,11 @@ from spatius_sim.story.client_story import IDS, STABLE_IDS, ClientStory
     "seed:002",
     Provenance.DOCUMENTED,
     needs=(IDS,),
+    advice=Advice(
+        "a still face: the app has no id, or an old one, to give with the motion",
+        "nothing is returned, or each chunk gets an id of its own",
+        "make an id with the first audio of a conversation, and return it until the end mark",
+    ),
 )
 def ids(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at each call with audio: the first of a conversation returns an id, and a later one the same id,
@@ -42,6 +47,11 @@ def ids(story: ClientStory) -> Iterator[Kept | Broken]:
     Provenance.DOCUMENTED,
     presumes=("C-ID",),
     needs=(IDS,),
+    advice=Advice(
+        "late motion of the last sentence moves the face in the new one",
+        "the id is a constant, or only an interrupt renews it",
+        "make a new id for the first audio after each end mark and each interrupt",
+    ),
 )
 def new_ids(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at each call that starts a conversation: it returns an id that no earlier conversation had."""
@@ -65,6 +75,11 @@ def new_ids(story: ClientStory) -> Iterator[Kept | Broken]:
     Provenance.DOCUMENTED,
     presumes=("C-ID", "C-ID-NEW", "C-STATES"),
     needs=(IDS, "observe", "observe.conversationId"),
+    advice=Advice(
+        "a still face: an app that asks for the current id gives its motion an old one",
+        "the id is kept after an interrupt, or is set too late",
+        "set it with the first audio, and clear it at an interrupt",
+    ),
 )
 def current_id(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at each observation whose current id is certain: the client gives this id."""

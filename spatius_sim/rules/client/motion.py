@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from spatius_sim.rules.client_harms import judge_audio, judge_motion
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.rule import SHOWN, Level, Provenance, rule
+from spatius_sim.rules.rule import SHOWN, Advice, Level, Provenance, rule
 from spatius_sim.story.client_story import IDS, ClientStory, Kind, MotionCall
 
 
@@ -28,6 +28,13 @@ from spatius_sim.story.client_story import IDS, ClientStory, Kind, MotionCall
         "C-UNKNOWN",
     ),
     needs=SHOWN,
+    advice=Advice(
+        "the voice plays and the face is still, or its motion comes in a wrong order",
+        "the client compares the payload's own req_id, drops motion before playback, or plays what was "
+        "cut off",
+        "go by the id in the call alone, append keyframes in order, and drop those of a conversation that"
+        " was cut off",
+    ),
 )
 def motion_matches(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at each observation: keyframes of the current conversation are rendered, in order, and no
@@ -66,6 +73,11 @@ def motion_matches(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-MATCH",
     ),
     needs=(*SHOWN, "observe.samplesPlayed"),
+    advice=Advice(
+        "the mouth is ahead of the voice, or behind it",
+        "keyframes follow the screen or the wall clock instead of the audio",
+        "show keyframe floor(samples played * 25 / rate)",
+    ),
 )
 def motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at each observation with a keyframe that is due: the rendered keyframe is near the due one."""
@@ -90,6 +102,11 @@ def motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-ID-NEW",
     ),
     needs=(IDS, *SHOWN),
+    advice=Advice(
+        "the mouth moves to another sentence, or the app crashes",
+        "the id that is given with the motion is not compared, or an exception is raised",
+        "compare the id with the current one, and discard the motion in silence if it differs",
+    ),
 )
 def mismatch_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at motion with another id than the current id: the call raises nothing, and the motion is never
@@ -109,6 +126,11 @@ def mismatch_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-ID-NEW",
     ),
     needs=(IDS, *SHOWN),
+    advice=Advice(
+        "the next sentence begins with motion that belongs to none",
+        "motion is kept until there is an id",
+        "discard motion as long as no audio has come",
+    ),
 )
 def early_motion_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at motion that came before any audio: the call raises nothing, and the motion is never
@@ -128,6 +150,11 @@ def early_motion_discarded(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-ID-NEW",
     ),
     needs=("interrupt", *SHOWN),
+    advice=Advice(
+        "after an interruption the old voice or the old mouth goes on",
+        "the audio is stopped and the motion is not, or what comes late is still taken",
+        "clear audio, motion and the current id together, and discard motion of the old id",
+    ),
 )
 def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at what follows an interrupt: neither motion nor audio from before the interrupt goes on. Motion
@@ -155,6 +182,11 @@ def interrupt(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-ID-NEW",
     ),
     needs=SHOWN,
+    advice=Advice(
+        "a still face once Motion Server adds a field",
+        "a strict decoder refuses fields that it does not know",
+        "skip unknown fields, at every level and of every wire type",
+    ),
 )
 def unknown_fields_ignored(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at motion with unknown protobuf fields: the call raises nothing, and the motion is rendered."""
@@ -175,6 +207,11 @@ def unknown_fields_ignored(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-ID-NEW",
     ),
     needs=SHOWN,
+    advice=Advice(
+        "the face jumps: it was at rest, and moves again in mid-sentence",
+        "audio-only is not remembered for the conversation",
+        "ignore all motion of a conversation that has become audio-only",
+    ),
 )
 def empty_sticky(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at motion that came after an empty list had made its conversation audio-only: it is never
@@ -193,6 +230,11 @@ def empty_sticky(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-ID-NEW",
     ),
     needs=SHOWN,
+    advice=Advice(
+        "after one sentence without motion the face stays still for ever",
+        "audio-only is remembered for the client instead of for the conversation",
+        "begin each conversation with motion on",
+    ),
 )
 def empty_scope(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at the session after one that was audio-only: its motion is rendered."""
@@ -210,6 +252,11 @@ def empty_scope(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-ID-NEW",
     ),
     needs=(IDS, *SHOWN),
+    advice=Advice(
+        "an empty list that comes late stills the face of the sentence after it",
+        "the list is looked at before the id",
+        "compare the id first, and discard whatever has another one",
+    ),
 )
 def empty_mismatch(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at sessions in which an empty list came with another id: the call raises nothing ("silently

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from spatius_sim.rules.client_harms import judge_audio, judge_motion
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.rule import MODES, PLAYED, Level, Provenance, rule
+from spatius_sim.rules.rule import MODES, PLAYED, Advice, Level, Provenance, rule
 from spatius_sim.story.client_story import AUDIO_TOLERANCE_MS, ClientStory, Kind, Observation
 from spatius_sim.trace.decoder_events import PlaybackState
 
@@ -32,6 +32,12 @@ _DRY_MS = 1_000
         "C-STARVE",
     ),
     needs=("advance", "observe", "observe.state"),
+    advice=Advice(
+        "the app shows that the avatar speaks when it does not, or the other way round",
+        "the state follows the calls instead of the playback, or audio is played twice or at another rate",
+        "report playing when audio starts, paused while it is paused, and idle when the last of it was "
+        "played",
+    ),
 )
 def states(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at each observation: if the expected state is certain, the client reports this state; and if there
@@ -64,6 +70,11 @@ def states(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-ID-NEW",
     ),
     needs=("advance", "observe", "observe.state"),
+    advice=Advice(
+        "the app believes that the answer is over while more may come, and listens too early",
+        "an empty buffer is taken for the end",
+        "go idle after the end mark, an interrupt, a close or an error alone",
+    ),
 )
 def no_end(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at conversations without an end mark whose audio ran out: the state is not idle."""
@@ -94,6 +105,11 @@ def no_end(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-ID-NEW",
     ),
     needs=("yieldFramesData", *PLAYED),
+    advice=Advice(
+        "the voice breaks off when there is no motion, instead of playing without it",
+        "an empty list is taken for an error, or for the end of the turn",
+        "with an empty list, play the audio to its end with the face at rest",
+    ),
 )
 def empty(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at conversations that got an empty list: the call raises nothing, and the audio is played out."""
@@ -115,6 +131,11 @@ def empty(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-ID-NEW",
     ),
     needs=("yieldFramesData", *PLAYED),
+    advice=Advice(
+        "one damaged payload ends the voice, crashes the app, or stills the face for ever",
+        "an error of the decoder is not caught, or leaves a flag behind",
+        "catch it, play the audio to its end, and begin the next conversation afresh",
+    ),
 )
 def abnormal_end(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at conversations that got undecodable motion: the audio is played out. And look at the next
@@ -134,6 +155,11 @@ def abnormal_end(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-ID-NEW",
     ),
     needs=("pause", "resume", *PLAYED),
+    advice=Advice(
+        "after a pause words are missing, or mouth and voice are apart",
+        "the clock of the motion runs on in the pause, or buffers are cleared",
+        "stop the audio clock, keep every buffer, and go on from there",
+    ),
 )
 def pause(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at each pause: the audio stands still while the client is paused. After it, no audio and no motion
@@ -165,6 +191,12 @@ def pause(story: ClientStory) -> Iterator[Kept | Broken]:
         "C-ID-NEW",
     ),
     needs=(*PLAYED, MODES),
+    advice=Advice(
+        "the voice stops though it should go on, or (strictSync) goes on with a still face",
+        "one clock waits for the other in the wrong mode, or a stall is not told",
+        "audioIndependent: never stop the audio for motion; strictSync: stop it, say so, and go on when "
+        "motion comes",
+    ),
 )
 def starve(story: ClientStory) -> Iterator[Kept | Broken]:
     """Look at audio whose motion is late: the audio goes on. In strictSync the audio stalls, the client says

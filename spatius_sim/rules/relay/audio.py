@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
+from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import Conversation, Story, Turn, bad_manners_since
 from spatius_sim.trace.events import Lane, Sent
 from spatius_sim.wires.events import Speak, SpeakEnd
@@ -21,6 +21,12 @@ from spatius_sim.wires.features import AUDIO, PCM, STREAMING, TURN_IDS
     Provenance.DOCUMENTED,
     presumes=("R-RECOVER", "R-END-AUDIO", "U-AUDIO-ALIGNED", "U-RATE"),
     needs=(AUDIO, PCM),
+    advice=Advice(
+        "words are missing, or sound like noise",
+        "chunks are dropped at the start or the end of a turn, or the audio is played back at another "
+        "rate than it has",
+        "send the client the same audio that goes up, all of it, and name its rate",
+    ),
 )
 def audio_complete(story: Story) -> Iterator[Kept | Broken]:
     """Look at each clean turn: all audio that went up as PCM came down. Less than 40 ms of silence at the end
@@ -59,6 +65,11 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
     needs=(AUDIO, STREAMING),
     seen_in=Half.DOWNSTREAM,
     speech=Speech.TELLS_TURNS_APART,
+    advice=Advice(
+        "the face starts late, or is still: the client drops motion that comes before the turn's first audio",
+        "the audio waits for the motion, or goes another and slower way",
+        "send audio to the client first and then up, and motion after it on the same connection",
+    ),
 )
 def audio_first(story: Story) -> Iterator[Kept | Broken]:
     """Look at each clean turn with motion: some audio came before the motion. Without the upstream half only
@@ -95,6 +106,12 @@ def audio_first(story: Story) -> Iterator[Kept | Broken]:
     needs=(AUDIO,),
     seen_in=Half.DOWNSTREAM,
     speech=Speech.TELLS_TURNS_APART,
+    advice=Advice(
+        "the avatar never comes to rest: for the client the answer is not over; or its end is cut off",
+        "the mark is never sent, is sent with every chunk, or comes before the last audio",
+        "mark the last audio of each turn once; if the end shows only later, send an empty audio message "
+        "with the mark",
+    ),
 )
 def end_audio(story: Story) -> Iterator[Kept | Broken]:
     """Look at each conversation of a clean turn: one end mark comes, with or after the last audio, and not

@@ -6,7 +6,7 @@ from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.kit_stalls import lag_seconds
 from spatius_sim.rules.losses import Loss, find_loss
-from spatius_sim.rules.rule import Level, Provenance, rule
+from spatius_sim.rules.rule import Advice, Level, Provenance, rule
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Story, Turn
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
 from spatius_sim.wires.features import OWN_STREAM, STREAMING
@@ -23,6 +23,11 @@ _MOST_LAG_SECONDS = 0.2
     Provenance.ASSUMED,
     presumes=("R-CONVERSATION", "U-AUDIO-END", "U-AUDIO-COMPLETE"),
     needs=(OWN_STREAM,),
+    advice=Advice(
+        "one broken client takes the avatar away from the others",
+        "an error while a message is read ends a task, a session or a process that others use",
+        "catch it where the message is read, and close that connection alone",
+    ),
 )
 def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
     """Look at the turns of other clients after one client misbehaved: all of their audio and motion comes.
@@ -49,6 +54,11 @@ def bad_input(story: Story) -> Iterator[Kept | Broken | Late]:
     presumes=("R-CONVERSATION", "U-AUDIO-END", "U-AUDIO-COMPLETE"),
     needs=(OWN_STREAM, STREAMING),
     waits="a client has to be slow",
+    advice=Advice(
+        "one user with a bad network makes the faces of the others stall, or loses words",
+        "one loop waits for each client's send, or a full queue is thrown away",
+        "give each client a queue and a task of its own, and wait when its queue is full",
+    ),
 )
 def slow_client(story: Story) -> Iterator[Kept | Broken | Late]:
     """Look at each turn whose client stopped reading for a while: this client loses nothing, and at the same

@@ -6,7 +6,7 @@ from itertools import count
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.losses import NEVER_ENDED
-from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
+from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.heard import client_hears
 from spatius_sim.story.join_turns import Story, Turn
 from spatius_sim.trace.decoder_events import AudioOnlyEntered, MotionDiscarded, PlaybackState
@@ -37,6 +37,12 @@ _AN_HOUR_NS = 3_600_000_000_000
     ),
     seen_in=Half.DOWNSTREAM,
     speech=Speech.TELLS_TURNS_APART,
+    advice=Advice(
+        "the voice plays and the face is still for a part of the turn, or never comes to rest",
+        "motion comes under an id that is not the current one, an empty list is sent, or an end mark "
+        "comes too early",
+        "look at the guilty event: what came just before it made the client discard motion or wait",
+    ),
 )
 def conversation(story: Story) -> Iterator[Kept | Broken]:
     """Look at each clean turn: the reference decoder plays its audio with all its motion, then is idle. The
@@ -67,6 +73,11 @@ def conversation(story: Story) -> Iterator[Kept | Broken]:
     Provenance.DOCUMENTED,
     presumes=("R-MOTION-VERBATIM", "R-AUDIO-FIRST", "R-END-AUDIO"),
     needs=(SEVERAL_TURNS,),
+    advice=Advice(
+        "the motion of one sentence under the voice of another, or a still face",
+        "motion that comes late is labelled with the newest turn",
+        "label each payload by its req_id, or begin the next turn when the last motion of this one has come",
+    ),
 )
 def turns_follow(story: Story) -> Iterator[Kept | Broken]:
     """Look at the motion of clean turns, if their client has several turns: the motion arrived in a
@@ -99,6 +110,11 @@ def turns_follow(story: Story) -> Iterator[Kept | Broken]:
     Provenance.ASSUMED,
     presumes=("R-MOTION-VERBATIM",),
     needs=(OWN_STREAM,),
+    advice=Advice(
+        "a user sees or hears the avatar of another user",
+        "one session, queue or callback serves all clients",
+        "keep session, queues and turn for each client's connection",
+    ),
 )
 def isolation(story: Story) -> Iterator[Kept | Broken]:
     """Look at all motion and audio that arrived: they belong to the client that got them. Nothing is judged

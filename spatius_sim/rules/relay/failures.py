@@ -7,7 +7,7 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, i
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.kit_stalls import in_time
 from spatius_sim.rules.losses import AUDIO_LOST, MOTION_LOST, NEVER_ENDED, find_loss
-from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
+from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.heard import client_hears
 from spatius_sim.story.join_turns import Story, Turn
 from spatius_sim.trace.event_text import describe_fault
@@ -25,6 +25,12 @@ _ORDINARY_CLOSES = (1000, 1001, 1005)
     "after an upstream failure the next turn MUST work again, on the same or a new connection",
     "docs:state-events",
     Provenance.DOCUMENTED,
+    advice=Advice(
+        "after one failure of Motion Server a still or silent face, until the relay is restarted",
+        "the relay keeps the dead session, or a task, lock or flag of the failed turn",
+        "when a session fails, forget it and all that belongs to its turn, and open a new one for the "
+        "next turn",
+    ),
 )
 def recover(story: Story) -> Iterator[Kept | Broken]:
     """Look at the turn after a turn that lost its motion: some of its audio and some of its motion came.
@@ -55,6 +61,13 @@ def recover(story: Story) -> Iterator[Kept | Broken]:
     Provenance.SAFETY,
     seen_in=Half.DOWNSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "a silent and still face for everybody, until the relay is restarted",
+        "an exception ended the process, or a lock or a blocking call holds all of it; its last output "
+        "says more",
+        "look at what the scenario did last; catch errors for each connection, and block nowhere in the "
+        "event loop",
+    ),
 )
 def alive(story: Story) -> Iterator[Kept | Broken]:
     """Look for a relay that gave no sign of life any more. If it stopped after a failure of Motion Server,
@@ -81,6 +94,12 @@ def alive(story: Story) -> Iterator[Kept | Broken]:
     presumes=("R-END-AUDIO", "R-AUDIO-COMPLETE", "R-AUDIO-FIRST"),
     needs=(AUDIO,),
     waits="a relay needs time to notice that Motion Server is silent",
+    advice=Advice(
+        "when Motion Server fails, the avatar falls silent too, or its answer never ends",
+        "audio waits for motion, an exception ends the turn, or the relay waits for motion without a limit",
+        "send the audio and its end mark whatever becomes of the motion, and stop waiting for motion "
+        "after some seconds",
+    ),
 )
 def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
     """Look at each turn that lost its motion: all its audio came, and was marked as ended in time. If no
@@ -130,6 +149,11 @@ def _judge_without_audio(story: Story, turn: Turn) -> Iterator[Kept | Broken | L
     Provenance.DOCUMENTED,
     needs=(ERRORS,),
     waits="a relay needs time to notice that Motion Server is silent",
+    advice=Advice(
+        "a still face without a reason: the app cannot say what is wrong, or offer to try again",
+        "the failure is only logged, or the relay waits for Motion Server without a limit",
+        "when a session fails or stays silent, send the wire's error message or an empty list of motion",
+    ),
 )
 def error_told(story: Story) -> Iterator[Kept | Broken | Late]:
     """Look at each turn that lost its motion: its client was told in time. Three things tell the client: an

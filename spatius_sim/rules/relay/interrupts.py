@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.kit_stalls import in_time
-from spatius_sim.rules.rule import Half, Level, Provenance, rule
+from spatius_sim.rules.rule import Advice, Half, Level, Provenance, rule
 from spatius_sim.story.join_turns import Delivery, Story, Turn
 from spatius_sim.trace.events import (
     Awaited,
@@ -32,6 +32,11 @@ _HUNG_UP = Closed(by_kit=True, code=1000)
     Provenance.DOCUMENTED,
     presumes=("R-MOTION-VERBATIM", "R-TURNS", "U-TURN-ID"),
     needs=(SEVERAL_TURNS,),
+    advice=Advice(
+        "after an interruption the mouth goes on with the old sentence, under the new voice",
+        "the session or the queue of the turn that was cut off lives on",
+        "when a turn is cut off, close its session or drop what bears its req_id, and empty its queues",
+    ),
 )
 def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
     """Look at each turn after a turn that was cut off: no audio or motion of the old turn is taken for the
@@ -61,6 +66,11 @@ def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
     needs=(OWN_UPSTREAM, STREAMING),
     waits="the relay has five seconds to hang up",
     seen_in=Half.UPSTREAM,
+    advice=Advice(
+        "nothing, but the session stays open, and connected time is paid for",
+        "the relay does not notice that its client left, or keeps the session for the next one",
+        "close the session when its client leaves; if you keep a pool on purpose: --lacks own-upstream",
+    ),
 )
 def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
     """Look at each client that hung up: the upstream sessions that carried its audio are closed in time."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Kept, Late
 from spatius_sim.rules.kit_stalls import lag_seconds
-from spatius_sim.rules.rule import Level, Provenance, rule
+from spatius_sim.rules.rule import Advice, Level, Provenance, rule
 from spatius_sim.story.join_turns import Story
 
 _NS_IN_A_MS = 1e6
@@ -17,6 +17,11 @@ _NS_IN_A_MS = 1e6
     "no document says it",
     Provenance.ASSUMED,
     unit="ms",
+    advice=Advice(
+        "the more a relay adds, the later the face starts",
+        "queues, and work between the callback and the send",
+        "nothing must be mended; if it is much, pass each payload on as it comes",
+    ),
 )
 def latency(story: Story) -> Iterator[Kept | Late]:
     """Yield for each payload the milliseconds from Motion Server's send to the client's receipt; Late if the

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.rule import Level, Provenance, Speech, rule
+from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story
 from spatius_sim.wires.features import MOTION_END
 
@@ -16,6 +16,12 @@ from spatius_sim.wires.features import MOTION_END
     "seed:002, seed:004",
     Provenance.DOCUMENTED,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "the voice plays and the face is still: the client cannot decode the motion",
+        "the relay decodes payloads and encodes them again, unwraps the envelope, or cuts or joins payloads",
+        "pass on the bytes that Motion Server sent (transport_frames gives them) as they are, each "
+        "payload whole",
+    ),
 )
 def motion_verbatim(story: Story) -> Iterator[Kept | Broken]:
     """Look at each payload that arrived: Motion Server sent a payload of the same bytes."""
@@ -48,6 +54,12 @@ def _in_a_large_turn(story: Story, delivery: Delivery) -> bool:
     Provenance.DOCUMENTED,
     presumes=("R-RECOVER", "R-MOTION-VERBATIM", "R-MOTION-ORDER"),
     speech=Speech.TELLS_TURNS_APART,
+    advice=Advice(
+        "the face is still for some seconds in mid-sentence, or does the same twice",
+        "a full queue drops payloads, a filter takes equal payloads for doubles, or the turn is ended "
+        "before its last motion",
+        "pass each payload on once; wait when a queue is full, and wait for end=true before you end the turn",
+    ),
 )
 def motion_complete(story: Story) -> Iterator[Kept | Broken]:
     """Look at each payload of a clean turn: the payload arrived once."""
@@ -75,6 +87,11 @@ def motion_complete(story: Story) -> Iterator[Kept | Broken]:
     Provenance.DOCUMENTED,
     presumes=("R-MOTION-VERBATIM",),
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "the face jumps back and forth",
+        "each payload is sent by a task of its own, and one overtakes another",
+        "send motion from one queue, in the order in which it came",
+    ),
 )
 def motion_order(story: Story) -> Iterator[Kept | Broken]:
     """Look at each two neighbouring payloads of a conversation: they arrived in the order in which they were
@@ -102,6 +119,11 @@ def motion_order(story: Story) -> Iterator[Kept | Broken]:
     presumes=("R-CONVERSATION",),
     needs=(MOTION_END,),
     speech=Speech.TELLS_TURNS_APART,
+    advice=Advice(
+        "nothing with clients that go by the audio; others wait for motion that never comes",
+        "the relay does not pass on end=true",
+        "mark the last motion, as transport_frames says it by its second argument",
+    ),
 )
 def end_motion(story: Story) -> Iterator[Kept | Broken]:
     """Look at each clean turn whose motion Motion Server ended: the last motion is marked as last. A mark on

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
+from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.events import Lane, Opened, Received, SecretKnown, SecretSeen
 
@@ -20,6 +20,11 @@ _TELLING_LENGTH = 16
     Provenance.DOCUMENTED,
     seen_in=Half.DOWNSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "nothing, but anybody who looks at the traffic can run sessions at your cost",
+        "a configuration or an error text is passed on whole",
+        "take it out of the place under Actual, and replace the key: others may have seen it",
+    ),
 )
 def secrets(story: Story) -> Iterator[Kept | Broken]:
     """Look at each message and header that reached a client: they contain no known API key and no session
@@ -46,6 +51,11 @@ def secrets(story: Story) -> Iterator[Kept | Broken]:
     "the client MUST be served without Spatius credentials (a login of the relay's own is none)",
     "seed:002",
     Provenance.DOCUMENTED,
+    advice=Advice(
+        "a still and silent face for every client without Spatius credentials",
+        "the relay takes the session token or the app id from its client",
+        "fetch the token on the backend; let clients prove who they are by a login of the relay's own",
+    ),
 )
 def tokenless(story: Story) -> Iterator[Kept | Broken]:
     """Look at clients without Spatius credentials: they are served. The rule is broken only if all clients

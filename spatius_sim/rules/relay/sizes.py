@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.losses import MOTION_LOST
-from spatius_sim.rules.rule import Level, Provenance, rule
+from spatius_sim.rules.rule import Advice, Level, Provenance, rule
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Story
 
 LARGE_BYTES = 65_536
@@ -20,6 +20,11 @@ HUGE_BYTES = 1_048_576
     "recording (49.9 kB)",
     Provenance.OBSERVED,
     presumes=("R-MOTION-COMPLETE",),
+    advice=Advice(
+        "the face is still in long sentences, or the connection breaks in them",
+        "a limit on messages: of the WebSocket library, of a proxy, of a queue or of a buffer",
+        "allow messages of 65,536 bytes, and what the wire adds (base64: a third more)",
+    ),
 )
 def large(story: Story) -> Iterator[Kept | Broken]:
     """Look at turns with payloads of up to 65,536 bytes: each payload arrived exactly once."""
@@ -33,6 +38,11 @@ def large(story: Story) -> Iterator[Kept | Broken]:
     "sdk-py; no document names a size",
     Provenance.ASSUMED,
     presumes=("R-LARGE",),
+    advice=Advice(
+        "the face is still in very long sentences, or the connection breaks in them",
+        "a limit on messages: of the WebSocket library, of a proxy, of a queue or of a buffer",
+        "allow messages of 1,048,576 bytes, and what the wire adds (base64: a third more)",
+    ),
 )
 def huge(story: Story) -> Iterator[Kept | Broken]:
     """Look at turns with payloads of up to 1,048,576 bytes: each payload arrived exactly once."""

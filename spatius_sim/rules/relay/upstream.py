@@ -6,7 +6,7 @@ from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
 from spatius_sim.protocol.console import MAX_TOKEN_LIFE_SECONDS
 from spatius_sim.protocol.messages import AudioFormat, ConfigureSession
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
+from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.events import (
     Closed,
@@ -40,6 +40,13 @@ _MOST_ATTEMPTS_OF_A_TURN = 3
     Provenance.DOCUMENTED,
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "a still face: Motion Server lets nobody in without a valid token",
+        "expireAt is in milliseconds, in the past or too far ahead; or the relay connects with a token of"
+        " its own making",
+        "before each connection ask the Console API for a token, with expireAt in unix seconds, less than"
+        " 24 h ahead",
+    ),
 )
 def token(story: Story) -> Iterator[Kept | Broken]:
     """Look at each token request: expireAt lies in the window. And look at each upgrade: the token was issued
@@ -67,6 +74,13 @@ def token(story: Story) -> Iterator[Kept | Broken]:
     Provenance.DOCUMENTED,
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "a still face: Motion Server refuses the session",
+        "the rate is that of a microphone or a voice, and none of the supported ones; or something else "
+        "is sent first",
+        "send ClientConfigureSession first, with a supported rate (16000, 24000, 48000 Hz, ...) and mono;"
+        " resample if you must",
+    ),
 )
 def configure(story: Story) -> Iterator[Kept | Broken]:
     """Look at the first message on each connection: the relay configures a supported rate and format."""
@@ -91,6 +105,12 @@ def configure(story: Story) -> Iterator[Kept | Broken]:
     Provenance.DOCUMENTED,
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "nothing here; if the service refuses a token that was used before, a still face from the second "
+        "connection on",
+        "the relay keeps its first token for all connections",
+        "ask the Console API for a token for each connection",
+    ),
 )
 def token_fresh(story: Story) -> Iterator[Kept | Broken]:
     """Look at each connection after the first: the relay used a token that opened no earlier connection."""
@@ -116,6 +136,11 @@ def token_fresh(story: Story) -> Iterator[Kept | Broken]:
     presumes=("U-TURN-ID",),
     seen_in=Half.UPSTREAM,
     speech=Speech.TELLS_TURNS_APART,
+    advice=Advice(
+        "the last words have no motion, and the turn never ends: Motion Server waits for more audio",
+        "nothing is sent when the speech is over, or end=true is sent with every chunk",
+        "send end=true once, with the last audio of each turn or with an empty message after it",
+    ),
 )
 def audio_end(story: Story) -> Iterator[Kept | Broken]:
     """Look at each request of a clean turn that was not broken off: its audio had one end=true."""
@@ -143,6 +168,13 @@ def audio_end(story: Story) -> Iterator[Kept | Broken]:
     waits="ten seconds have to pass after a refusal",
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "a still face, whatever the relay tries; and the service is flooded with attempts that cannot "
+        "succeed",
+        "a loop tries again at once, and does not look at the status or the close code",
+        "after a 4xx, 4001, 4003 or 4010 stop, tell the client, and try again with the next turn at the "
+        "earliest",
+    ),
 )
 def retry(story: Story) -> Iterator[Kept | Broken]:
     """Look at the 10 s after each refusal: the relay makes at most 5 attempts for each client, and 3 more for

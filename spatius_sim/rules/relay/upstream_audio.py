@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES, is_same_speech
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
+from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.wires.features import CLIENT_AUDIO
 
@@ -26,6 +26,11 @@ _RATIO_TOLERANCE = 0.01
     presumes=("U-TURN-ID",),
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "from the odd byte on the mouth moves to noise",
+        "chunks are cut at an odd byte and a byte gets lost, or a file goes up with its header",
+        "keep an odd byte for the next chunk, and send whole samples",
+    ),
 )
 def audio_aligned(story: Story) -> Iterator[Kept | Broken]:
     """Look at each PCM request that was sent to its end: its bytes are whole samples. Nothing is judged after
@@ -53,6 +58,11 @@ def audio_aligned(story: Story) -> Iterator[Kept | Broken]:
     Provenance.OBSERVED,
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "the new sentence has no motion, or that of the sentence before",
+        "one req_id serves the whole session, or audio goes on under it after the end or the interrupt",
+        "take a new req_id after each end=true and after each interrupt",
+    ),
 )
 def turn_id(story: Story) -> Iterator[Kept | Broken]:
     """Look at each req_id that was ended or interrupted: no more audio came under it."""
@@ -79,6 +89,11 @@ def turn_id(story: Story) -> Iterator[Kept | Broken]:
     presumes=("U-TURN-ID", "U-AUDIO-ALIGNED"),
     needs=(CLIENT_AUDIO,),
     seen_in=Half.BOTH,
+    advice=Advice(
+        "the mouth moves too slowly or too fast, and does not stop with the voice",
+        "the session is configured for another rate than the audio has, and nothing resamples",
+        "configure the rate that the audio has, or resample it before it goes up",
+    ),
 )
 def rate(story: Story) -> Iterator[Kept | Broken]:
     """Look at each clean turn of at least two seconds: at the configured rate its PCM lasts as long as its
@@ -118,6 +133,12 @@ def rate(story: Story) -> Iterator[Kept | Broken]:
     presumes=("U-TURN-ID", "U-AUDIO-ALIGNED", "U-RATE"),
     needs=(CLIENT_AUDIO,),
     seen_in=Half.BOTH,
+    advice=Advice(
+        "the mouth rests while the voice speaks, and from there on is late or early",
+        "chunks are dropped before the session is open, between two turns or at the end, or the samples "
+        "are changed",
+        "keep what the client says until the session is confirmed; then send all of it up, in order",
+    ),
 )
 def audio_complete(story: Story) -> Iterator[Kept | Broken]:
     """Look at each clean turn whose PCM went up at the rate of its speech: all bytes went up. Less than 40 ms

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from spatius_sim.protocol.console import MAX_TOKEN_LIFE_SECONDS
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
+from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.event_text import describe_provocation
 from spatius_sim.trace.events import (
@@ -43,6 +43,11 @@ nobody has seen how the service refuses a request without a token."""
     Provenance.DOCUMENTED,
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "a relay with a wrong expiry works here, and in production no session opens: a still face",
+        "the server does not compare expireAt with its clock, or takes milliseconds for seconds",
+        "refuse an expireAt outside the next 24 h with a 4xx, and say in the body what is wrong",
+    ),
 )
 def token_window(story: Story) -> Iterator[Kept | Broken]:
     """Look at each token request whose expireAt lies outside the window: the answer is a 4xx with words, and
@@ -79,6 +84,11 @@ def token_window(story: Story) -> Iterator[Kept | Broken]:
     needs=(KEYS,),
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "nothing, but whoever knows the address gets tokens, and somebody else pays for the sessions",
+        "the server does not read X-Api-Key, or puts a token into its refusal",
+        "compare X-Api-Key before anything else, and answer a wrong one with an error and no token",
+    ),
 )
 def token_key(story: Story) -> Iterator[Kept | Broken]:
     """Look at each token request that the kit made with a wrong key or none: the answer is an error, and no
@@ -103,6 +113,11 @@ def token_key(story: Story) -> Iterator[Kept | Broken]:
     Provenance.OBSERVED,
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "a still face, and a relay that cannot tell a wrong token from a wrong avatar",
+        "the server takes the WebSocket first and checks later, or refuses with another status or text",
+        "check token, app and avatar before the 101, and refuse with the status and the words under Expected",
+    ),
 )
 def upgrade_refused(story: Story) -> Iterator[Kept | Broken]:
     """Look at each upgrade that the kit spoilt on purpose: the server refuses with the known status and
@@ -134,6 +149,11 @@ def upgrade_refused(story: Story) -> Iterator[Kept | Broken]:
     waits="a token has to expire",
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "the face stops in mid-conversation when the token expires; or a stolen token works for ever",
+        "the server checks the expiry of sessions that are open, or of none",
+        "check the expiry once: when a session is opened",
+    ),
 )
 def token_expiry(story: Story) -> Iterator[Kept | Broken]:
     """Look at upgrades with an expired token: they are refused. And look at sessions that outlive their

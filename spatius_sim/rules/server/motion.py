@@ -7,7 +7,7 @@ import numpy as np
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count, segment_end
 from spatius_sim.protocol.messages import AudioInput, ConfirmSession, EgressType, MotionResponse, ServerError
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
+from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.directions import upward_kind
 from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked, Received, Sent
@@ -28,6 +28,11 @@ _LIMITS_FROM = 4000
     needs=(IDS,),
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "a still face, or the motion of another sentence: relays tell turns apart by the req_id",
+        "one req_id is kept for the whole connection, or the server makes up its own",
+        "copy the req_id of the audio and the connection_id of the confirmation into every response",
+    ),
 )
 def motion_ids(story: Story) -> Iterator[Kept | Broken]:
     """Look at each response: it carries its connection's id, and a req_id that was sent on this
@@ -64,6 +69,12 @@ def motion_ids(story: Story) -> Iterator[Kept | Broken]:
     presumes=("S-MOTION-IDS",),
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "the turn is never over: relay and client wait for the last motion, and the next turn waits too",
+        "end=true is never sent, is sent on every response, or only after more audio; or the request was "
+        "refused",
+        "send end=true on the last response for each req_id, and on no other",
+    ),
 )
 def motion_end(story: Story) -> Iterator[Kept | Broken]:
     """Look at each answered request: its last response has end=true, and no other does. An ordinary request
@@ -88,6 +99,11 @@ def motion_end(story: Story) -> Iterator[Kept | Broken]:
     presumes=("S-MOTION-END",),
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "the face stops before the voice does, or goes on after it",
+        "keyframes are rounded for each message instead of for the whole request, or the rate is a fixed one",
+        "count the samples of the whole req_id: keyframes = samples * 25 // rate",
+    ),
 )
 def motion_count(story: Story) -> Iterator[Kept | Broken]:
     """Look at each answered request: the number of its keyframes fits the length of its audio."""
@@ -113,6 +129,11 @@ def motion_count(story: Story) -> Iterator[Kept | Broken]:
     presumes=("S-MOTION-IDS",),
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "the face starts later than in production, or stalls elsewhere",
+        "the server answers each message of audio by itself, or the whole request in one piece",
+        "send 50 keyframes first, then 100 each, and the rest with end=true",
+    ),
 )
 def motion_segments(story: Story) -> Iterator[Kept | Broken]:
     """Look at each answered request with several responses: its keyframes come in segments as recorded."""
@@ -140,6 +161,11 @@ def motion_segments(story: Story) -> Iterator[Kept | Broken]:
     Provenance.OBSERVED,
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "the voice plays and the face does not move, or takes an impossible shape",
+        "a field is missing or has another size, or a division gave NaN or infinity",
+        "fill all seven fields in their sizes, with finite numbers",
+    ),
 )
 def motion_shape(story: Story) -> Iterator[Kept | Broken]:
     """Look at each response: every keyframe has all fields in their sizes, and only finite values."""

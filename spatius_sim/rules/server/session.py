@@ -14,7 +14,7 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.kit_stalls import lag_seconds
-from spatius_sim.rules.rule import Half, Level, Provenance, Speech, rule
+from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.directions import upward_kind
 from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.event_text import describe_provocation
@@ -70,6 +70,11 @@ class _Session:
     Provenance.OBSERVED,
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "a still face: the Server SDK waits for the confirmation for 10 s, and gives up",
+        "something else is sent first, or nothing, or the connection_id is empty",
+        "answer the configuration with ServerConfirmSession first, with a connection_id of its own",
+    ),
 )
 def confirm(story: Story) -> Iterator[Kept | Broken]:
     """Look at each session with a valid configuration: the first answer is a confirmation with a
@@ -100,6 +105,11 @@ def confirm(story: Story) -> Iterator[Kept | Broken]:
     Provenance.OBSERVED,
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "a still face, and an error that does not say what is wrong with the relay",
+        "the server drops what it cannot read, or closes without a ServerError",
+        "answer with a ServerError that has the text under Expected, and close",
+    ),
 )
 def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
     """Look at each handshake that the kit spoilt on purpose: the first answer is an error with the known
@@ -131,6 +141,11 @@ def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
     needs=(EGRESS,),
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "the face is driven twice, by the room and by the relay, and the two are not in step",
+        "the session does not look at the egress of its configuration",
+        "send motion to the room alone; an empty response may go to the socket",
+    ),
 )
 def egress_silent(story: Story) -> Iterator[Kept | Broken]:
     """Look at each request of an egress session: no motion for it comes back on the socket. A response
@@ -157,6 +172,11 @@ def egress_silent(story: Story) -> Iterator[Kept | Broken]:
     waits="late motion has a second to come",
     seen_in=Half.UPSTREAM,
     speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "the mouth goes on with a sentence that was cut off",
+        "the server sends all that it had computed or queued before the interrupt",
+        "when ClientInterrupt comes, drop what is queued for its req_id",
+    ),
 )
 def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
     """Look at each interrupted request: nothing comes for it after the second that the kit waited."""

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from spatius_sim.engine.run_request import request_of
 from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.files.resources import resource
 from spatius_sim.plans.token import plan_of
+from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.summary import ExitCode, exit_code
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.describe import dialogue
 from spatius_sim.tape.reader import header_of
-from spatius_sim.tape.traces import read_traces
+from spatius_sim.tape.traces import read_traces, write_traces
+from spatius_sim.trace.events import Trace, TraceHeader
 
 TIMEOUT = 120
 REUSES_IDS = (
@@ -82,8 +86,18 @@ def test_the_plan_of_a_failures_tape_can_be_run_again(tmp_path: Path) -> None:
     token = trace.header.plan_token
     assert str(plan_of(token, "client")) == trace.header.plan
     assert token in "\n".join(dialogue(tmp_path / "C-ID-NEW.tape"))
-    again = saved(tmp_path, tmp_path / "again.tape", *judged, f"--plan={token}")
+    again = saved(tmp_path, tmp_path / "again.tape", *judged, "--plan=C-ID-NEW.tape")
     assert again.returncode == ExitCode.RULE_FAILED, again.stdout + again.stderr
     assert next(read_traces(tmp_path / "again.tape")).header.plan_token == token
     (repeated,) = read_traces(tmp_path / "C-ID-NEW.tape")
     assert repeated.header.plan_token == token
+
+
+def test_only_a_tape_with_a_scenario_can_name_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no such file"):
+        request_of({"plan": "gone.tape"}, {})
+    tape, unplanned = tmp_path / "proxy.tape", Trace(TraceHeader("relay", "", 0, "", "1"), ())
+    for traces in ([], [unplanned]):
+        write_traces(tape, TapeHeader("proxy"), traces)
+        with pytest.raises(UsageError, match="holds no scenario"):
+            request_of({"plan": str(tape)}, {})

@@ -69,7 +69,9 @@ def test_a_failure_is_told_with_the_command_that_repeats_it(tmp_path: Path) -> N
     assert ending.code is ExitCode.RULE_FAILED
     [complaint] = diary.results[0].complaints
     assert complaint.startswith("C-EMPTY (MUST): ")
-    assert "  repeat    pytest '--client=" in complaint
+    assert "  repeat    spatius-sim verify '--client=" in complaint
+    assert complaint.rstrip().count(f"--plan={tmp_path / 'out' / 'C-EMPTY.tape'}") == 1
+    assert "  seen as   the voice breaks off" in complaint and "  mend it   with an empty list" in complaint
 
 
 def test_a_run_may_end_with_the_first_failure(tmp_path: Path) -> None:

@@ -56,5 +56,5 @@ def _report(trial: Trial[Plan], rules: Sequence[str]) -> Report:
 def _told(outcome: RuleOutcome) -> RuleOutcome:
     if outcome.failure is None:
         return outcome
-    repeat = f"pytest --target={TARGET} --seed={SEED} --rule {outcome.rule_id}"
+    repeat = f"spatius-sim verify --target={TARGET} --seed={SEED} --rule={outcome.rule_id}"
     return replace(outcome, failure=replace(outcome.failure, repeat=repeat))

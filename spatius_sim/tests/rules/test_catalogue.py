@@ -14,6 +14,14 @@ LEVEL_WORD = re.compile(r"\b(MUST|SHOULD|MAY)\b")
 
 
 @every_rule
+def test_a_rule_says_what_its_breach_means_to_people(rule_id: str) -> None:
+    advice = RULES[rule_id].advice
+    assert advice is not None
+    for words in (advice.effect, advice.cause, advice.mend):
+        assert words and not words.endswith(".") and len(words) <= 140
+
+
+@every_rule
 def test_a_sentence_says_its_level_once(rule_id: str) -> None:
     assert LEVEL_WORD.findall(RULES[rule_id].sentence) == [RULES[rule_id].level]
 

@@ -1,7 +1,7 @@
 """Where the sources of a rule can be read."""
 
 from spatius_sim.rules.catalogue import RULES
-from spatius_sim.rules.sources import Source, sources
+from spatius_sim.rules.sources import Source, describe_sources, sources
 
 
 def test_each_tag_of_a_source_is_found() -> None:
@@ -19,3 +19,10 @@ def test_each_tag_of_a_source_is_found() -> None:
 def test_every_rule_that_rests_on_documents_has_a_source() -> None:
     rests_on_none = ("ASSUMED", "SAFETY")
     assert all(sources(rule.source) for rule in RULES.values() if rule.provenance not in rests_on_none)
+
+
+def test_people_read_titles_in_the_place_of_tags() -> None:
+    assert describe_sources("seed:002; the wait is our reading") == (
+        "Backend Mode with your own transport; the wait is our reading"
+    )
+    assert not any("seed:" in describe_sources(rule.source) for rule in RULES.values())
