@@ -15,7 +15,7 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.subjects.client import ClientSubject, InProcessTestee
+from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 
 _SEED = 1
 _REPEATS = 1500

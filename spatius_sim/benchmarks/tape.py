@@ -14,7 +14,7 @@ import msgpack
 from spatius_sim.engine.tapes.replay_tape import read_script
 from spatius_sim.model.server.answers import SynthesizedAnswer
 from spatius_sim.model.server.replay import RecordedRun
-from spatius_sim.net.client.motion_server import UpstreamClient
+from spatius_sim.net.client.server_sdk import UpstreamClient
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.codec import encode

@@ -18,10 +18,10 @@ from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.protocol.codec import MessageReader, encode
 from spatius_sim.trace.events import Lane, Opened, TraceHeader
 from spatius_sim.trace.reading import read_upstream
-from spatius_sim.virtual.connection import Frame
-from spatius_sim.virtual.loop import VirtualLoop
-from spatius_sim.virtual.motion_server import VirtualMotionServer
-from spatius_sim.virtual.relay import VirtualRelay
+from spatius_sim.virtual.memory_connection import Frame
+from spatius_sim.virtual.virtual_loop import VirtualLoop
+from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
+from spatius_sim.virtual.virtual_relay import VirtualRelay
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import ClientAction, Motion, Speak, SpeakEnd, Start
 

@@ -20,14 +20,14 @@ def check_options(command: click.Command) -> click.Command:
 def check(tape_path: Path, **given: Any) -> int:
     """Judge what is on TAPE by every rule that it can exercise.
 
-    What is not said here stands in conformance.yaml, in the working directory. A tape is no whole run: an
+    What is not said here stands in conformance.yaml, in the working directory. A tape is not a whole run: an
     entry of the baseline that passes here may stay.
 
     \b
     Exit codes:
       0  no rule was broken, and at least one was kept
       1  a rule was broken
-      4  this is no whole tape
+      4  this is not a whole tape
       5  no rule was exercised, or none of those that were named
     """
     from rich.console import Console

@@ -9,8 +9,8 @@ from spatius_sim.plans.behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import AudioInput
-from spatius_sim.subjects.relay.subject import RelaySubject
-from spatius_sim.subjects.subject import Subject, WorkLoop
+from spatius_sim.subjects.relay.relay_subject import RelaySubject
+from spatius_sim.subjects.subject_base import Subject, WorkLoop
 from spatius_sim.trace.events import Closed, Lane, Opened, Received, Refused, TokenRequested, Trace
 from spatius_sim.trace.secret_places import texts_without_secrets
 from spatius_sim.wires.events import Audio, Interrupted, Motion, NotUnderstood, Ready

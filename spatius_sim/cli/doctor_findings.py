@@ -19,7 +19,7 @@ _PACKAGES = ("spatius-sim", "spatius", "avatarkit", "websockets")
 _USES_THE_SDK = re.compile(r"^\s*(?:import|from)\s+(?:spatius|avatarkit)\b", re.MULTILINE)
 _SWITCHES_TELEMETRY_OFF = re.compile(r"configure_telemetry\(\s*(['\"])\1\s*\)")
 _FOREIGN_FOLDERS = {"node_modules", "site-packages", "__pycache__"}
-_MOST_FILES = 2000
+_MAX_FILES = 2000
 _WEBSOCKETS_VERSION_WITH_BODIES = 14
 _WIRE_ADVICE = (
     "declare your wire in a YAML file (`spatius-sim wire show`, `wire try`), and name it: --wire ours.yaml"
@@ -170,7 +170,7 @@ def _unreachable_advice(error: str) -> str:
 
 def _how_to_point_here(settings: Settings) -> str:
     """Return advice on how to point the relay at our Motion Server."""
-    if settings.attachment.command:
+    if settings.relay_start.command:
         return (
             "we set SPATIUS_CONSOLE_ENDPOINT and SPATIUS_INGRESS_ENDPOINT for its process; if it reads other "
             "variables: target-env, such as MOTION_URL={ingress}"
@@ -186,7 +186,7 @@ def _how_to_point_here(settings: Settings) -> str:
 def _past_proxies(settings: Settings) -> str:
     """Return advice on the proxy that the environment names; "" if there is none, or if we start the relay,
     for then it is told to reach us without."""
-    names = [] if settings.attachment.command else proxy_variables(settings.environment)
+    names = [] if settings.relay_start.command else proxy_variables(settings.environment)
     if not names:
         return ""
     return (
@@ -213,7 +213,7 @@ def _version(name: str) -> str:
 
 
 def _python_sources(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the path and the text of each Python file of a project, of at most `_MOST_FILES` files.
+    """Yield the path and the text of each Python file of a project, of at most `_MAX_FILES` files.
 
     Leaves out installed packages, hidden folders and very large files."""
     file_count = 0
@@ -222,7 +222,7 @@ def _python_sources(folder: Path) -> Iterator[tuple[Path, str]]:
         if any(part in _FOREIGN_FOLDERS or part.startswith(".") for part in parts):
             continue
         file_count += 1
-        if file_count > _MOST_FILES:
+        if file_count > _MAX_FILES:
             return
         try:
             if path.stat().st_size <= _LARGEST_SOURCE:

@@ -76,7 +76,7 @@ def serve(
     from dataclasses import replace
 
     from spatius_sim.mock_server.server import MotionServer
-    from spatius_sim.model.server.gate import Gate
+    from spatius_sim.model.server.access_control import AccessControl
     from spatius_sim.model.server.pace import PACES
     from spatius_sim.model.server.session_plan import SessionPlan
     from spatius_sim.net.garbage import collect_seldom
@@ -85,14 +85,14 @@ def serve(
 
     delays = {"latency": latency, "jitter": jitter}
     exact_pace = replace(PACES[pace], **{name: value for name, value in delays.items() if value is not None})
-    gate = Gate(frozenset(api_key), frozenset(app_id))
+    access = AccessControl(frozenset(api_key), frozenset(app_id))
     sink = NullSink() if as_json else TurnSink(print_while_serving)
     plan = SessionPlan(most_sessions or 0, session_seconds or 0.0)
     server = MotionServer(
         port=port,
         host=host,
         seed=seed,
-        gate=gate,
+        access=access,
         scenario=scenario,
         pace=exact_pace,
         plan=plan,

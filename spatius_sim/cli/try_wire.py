@@ -8,8 +8,8 @@ from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.subjects.relay.client import RelayClient
 from spatius_sim.subjects.relay.document_client import DocumentClient
+from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.waiting import chunks
 from spatius_sim.trace.events import Closed, Event, Lane, Opened, Received, Sent
 from spatius_sim.trace.reading import read_upstream

@@ -109,12 +109,12 @@ def _check_early(values: Mapping[str, Any]) -> None:
     check_url("--target", (values.get("target") or "").replace(_PLACEHOLDER, _ANY_PORT), schemes)
     if not (values.get("rule") or values.get("level") or values.get("profile")):
         return
-    from spatius_sim.engine.profiles import judged_at, profile_named
+    from spatius_sim.engine.profiles import levels_judged_at, profile_named
     from spatius_sim.rules.catalogue import find_rule
 
     for rule_id in values.get("rule") or ():
         find_rule(rule_id)
     if values.get("level"):
-        judged_at(values["level"])
+        levels_judged_at(values["level"])
     if values.get("profile"):
         profile_named(values["profile"])

@@ -76,7 +76,7 @@ async def _try_wire(wire: "Wire", url: str, silence: float, samples: int, motion
     from spatius_sim.cli import try_wire as trying_wire
     from spatius_sim.net.client.relay_socket import RelayAddress
     from spatius_sim.net.server.motion_server import MotionServerShell
-    from spatius_sim.subjects.subject import canary_key, relay_environment
+    from spatius_sim.subjects.subject_base import canary_key, relay_environment
 
     async with AsyncExitStack() as stack:
         try:

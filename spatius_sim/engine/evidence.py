@@ -11,7 +11,7 @@ from spatius_sim.trace.event_text import line_of
 from spatius_sim.trace.events import Closed, Lane, Received, Refused, TokenRequested, Trace
 from spatius_sim.wires.events import Failed, NotUnderstood
 
-_MOST_EVENTS = 6
+_MAX_EVENTS = 6
 _HTTP_OK = 200
 
 
@@ -27,7 +27,7 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
         confirmed,
         dialogue(trace, guilty),
         tuple(
-            _describe_numbered_event(trace, seq) for seq in guilty[:_MOST_EVENTS] if seq < len(trace.events)
+            _describe_numbered_event(trace, seq) for seq in guilty[:_MAX_EVENTS] if seq < len(trace.events)
         ),
         timeline_of(trace, guilty),
     )

@@ -88,7 +88,7 @@ JUDGE_OPTIONS = (
     JudgeOption(
         "server",
         "URL",
-        "judge the Motion Server at this http:// URL; one that is no mock: console=URL,ingress=URL, "
+        "judge the Motion Server at this http:// URL; one that is not a mock: console=URL,ingress=URL, "
         "with SPATIUS_API_KEY, SPATIUS_APP_ID and SPATIUS_AVATAR_ID set",
     ),
     JudgeOption(
@@ -267,7 +267,7 @@ def as_typed(values: Mapping[str, Any], owned: Collection[str] = ()) -> str:
 
 
 def check_url(option: str, url: str, schemes: tuple[str, ...]) -> None:
-    """Raise UsageError for a text that is no URL, or a URL with none of these schemes. "" passes."""
+    """Raise UsageError for a text that is not a URL, or a URL with none of these schemes. "" passes."""
     if not url:
         return
     try:

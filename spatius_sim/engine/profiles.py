@@ -39,7 +39,7 @@ class Profile:
         return _FIXED_SEED if self.fixed_seed else secrets.randbelow(_SEEDS)
 
     def requires(self, rule_id: str) -> bool:
-        """Whether a run that does not exercise this rule is no pass."""
+        """Whether a run that does not exercise this rule is not a pass."""
         return find_rule(rule_id).level in self.promises and not self.leaves_out(rule_id)
 
     def leaves_out(self, rule_id: str) -> str:
@@ -85,7 +85,7 @@ def profile_named(name: str) -> Profile:
         ) from None
 
 
-def judged_at(level: str) -> tuple[Level, ...]:
+def levels_judged_at(level: str) -> tuple[Level, ...]:
     """Return the levels that `--level` selects: this level, and those that bind more. Raises UsageError if
     there is no such level."""
     names = [known.lower() for known in Level]
@@ -97,5 +97,5 @@ def judged_at(level: str) -> tuple[Level, ...]:
 def rules_to_judge(named_rules: Collection[str], level: str) -> frozenset[str]:
     """Return the ids of the rules that were named; if none was, of all rules that this level selects. Raises
     UsageError if there is no such level."""
-    levels = judged_at(level)
+    levels = levels_judged_at(level)
     return frozenset(named_rules or (rule_id for rule_id, judged in RULES.items() if judged.level in levels))

@@ -91,9 +91,9 @@ class Judging:
             not_understood=trial.not_understood,
             first_not_understood=trial.first_not_understood,
         )
-        overturned = trial.overturned(outcome)
+        newly_broken = trial.find_newly_broken(outcome)
         INTERRUPTION.check()
-        outcomes = [self._with_command(trial, judged) for judged in (outcome, *overturned)]
+        outcomes = [self._with_command(trial, judged) for judged in (outcome, *newly_broken)]
         complaints: list[str] = []
         tolerated: list[str] = []
         for judged in outcomes:

@@ -13,7 +13,7 @@ from spatius_sim.engine.profiles import Profile, profile_named
 from spatius_sim.engine.settings import _SOCKET_SCHEMES, Settings
 from spatius_sim.engine.trial import Trial, suite_header
 from spatius_sim.files.wire_file import find_wire
-from spatius_sim.model.server.gate import Gate
+from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.client.testee import SocketTestee, StdioTestee, Testee
@@ -24,13 +24,13 @@ from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.plan import Plan
 from spatius_sim.protocol.environment import API_KEY_VARIABLE
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.subjects.client import OUR_OWN, ClientSubject, InProcessTestee
+from spatius_sim.subjects.client_subject import OUR_OWN, ClientSubject, InProcessTestee
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
-from spatius_sim.subjects.relay.attachment import with_port
-from spatius_sim.subjects.relay.subject import RelaySubject
+from spatius_sim.subjects.relay.relay_subject import RelaySubject
+from spatius_sim.subjects.relay.start_relay import with_port
 from spatius_sim.subjects.relay.turn_starts import turn_start
-from spatius_sim.subjects.server import ServerAddress, ServerSubject
-from spatius_sim.subjects.subject import Subject, canary_key, relay_environment
+from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject
+from spatius_sim.subjects.subject_base import Subject, canary_key, relay_environment
 from spatius_sim.tape.traces import TapeRecorder
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Trace
@@ -40,8 +40,8 @@ from spatius_sim.wires.features import UPSTREAM
 T = TypeVar("T")
 
 DEFAULT_WIRE = "json-envelope"
-MOST_BYTES = 256_000_000
-MOST_EVENTS = 300_000
+MAX_BYTES = 256_000_000
+MAX_EVENTS = 300_000
 """The most that one scenario of a relay may record; the largest planned one stays below a tenth of this."""
 
 _START_SECONDS = 30.0
@@ -59,7 +59,7 @@ class Run:
     """Why each tape could not be written, if any; this costs no verdict."""
     _loop: BackgroundLoop = field(default_factory=BackgroundLoop)
     _recorder: LiveRecorder = field(
-        default_factory=lambda: LiveRecorder(most_bytes=MOST_BYTES, most_events=MOST_EVENTS)
+        default_factory=lambda: LiveRecorder(most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
     )
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _motion_server: MotionServerShell | None = None
@@ -181,13 +181,13 @@ class Run:
             self._stack.callback(relay.close)
             url = relay_url(relay)
         process = None
-        if settings.attachment.command:
+        if settings.relay_start.command:
             port = free_port()
             url = with_port(url, port)
             process = self._make_relay_process(port)
             self._stack.push_async_callback(process.stop)
         return RelaySubject(
-            settings.attachment.address(url),
+            settings.relay_start.address(url),
             spoken_wire,
             self._recorder,
             settings.seed,
@@ -205,8 +205,8 @@ class Run:
         variables = dict(settings.environment)
         if self._motion_server is not None:
             variables |= relay_environment(self._motion_server, canary_key(settings.seed))
-        environment = settings.attachment.process_environment(variables, port)
-        return RelayProcess(with_port(settings.attachment.command, port), environment)
+        environment = settings.relay_start.process_environment(variables, port)
+        return RelayProcess(with_port(settings.relay_start.command, port), environment)
 
     async def _make_client(self) -> Subject[ClientPlan]:
         """Return the client behind the testee that is named, or our own client. A testee that connects to us
@@ -232,7 +232,7 @@ class Run:
             place = settings.place()
         else:
             key = canary_key(settings.seed)
-            server = MotionServerShell(seed=settings.seed, gate=Gate(frozenset({key})))
+            server = MotionServerShell(seed=settings.seed, access=AccessControl(frozenset({key})))
             await self._stack.enter_async_context(server)
             place = ServerAddress(server.console_endpoint, server.ingress_endpoint, key, lacks=settings.lacks)
         patience = settings.patience

@@ -24,27 +24,27 @@ class Ending:
 
 def end_run(
     summaries: Sequence[Summary],
-    broken_off: Callable[[ExitCode], BrokenOff | None],
+    stopped_early: Callable[[ExitCode], BrokenOff | None],
     baseline: RunBaseline | None,
     reports: Mapping[str, Path],
     unwritten: Sequence[str] = (),
     occasion: Callable[[], Occasion] = Occasion,
 ) -> Ending:
     """Write the reports, and return the ending. The baseline is updated first, if the user asks for it and
-    the run was not broken off.
+    the run was not stopped early.
 
-    `broken_off` takes the exit code that the verdicts mean, and returns why the run was broken off; None if
-    it was not. `unwritten` are lines about files that could not be written. `occasion` returns when and how
-    the run was made; it is called only if reports are written.
+    `stopped_early` takes the exit code that the verdicts mean, and returns why the run was stopped early;
+    None if it was not. `unwritten` are lines about files that could not be written. `occasion` returns when
+    and how the run was made; it is called only if reports are written.
     """
     files = list(dict.fromkeys(unwritten))
     if baseline is not None:
-        if broken_off(exit_code(summaries)) is None:
+        if stopped_early(exit_code(summaries)) is None:
             files.append(baseline.update(summaries[0]))  # What else was judged has no baseline.
         summaries = baseline.review(summaries)
-    why = broken_off(exit_code(summaries))
+    why = stopped_early(exit_code(summaries))
     if why is not None:
-        summaries = [replace(summary, broken_off=why) for summary in summaries]
+        summaries = [replace(summary, stopped_early=why) for summary in summaries]
     code = exit_code(summaries) if why is None else why.code
     if reports:
         files += write_reports(reports, report_of(summaries, code, occasion()))

@@ -6,7 +6,7 @@ from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.engine.settings import Settings
 from spatius_sim.net.listening import exposure_lines
 from spatius_sim.net.server.one_port import OnePort
-from spatius_sim.subjects.subject import canary_key, relay_environment
+from spatius_sim.subjects.subject_base import canary_key, relay_environment
 
 
 def header_lines(request: RunRequest, environment: Mapping[str, str], when: str = "listens") -> list[str]:
@@ -19,7 +19,7 @@ def header_lines(request: RunRequest, environment: Mapping[str, str], when: str 
         options = ", ".join(request.filled) or "nothing for this run"
         lines.append(f"spatius-sim: {request.file.path} says {options}")
     if environment:
-        verb = "is given" if settings.attachment.command else "needs"
+        verb = "is given" if settings.relay_start.command else "needs"
         exposed = exposure_lines(settings.motion_host, settings.listens_at or 0)
         lines += [f"spatius-sim: {line}" for line in exposed]
         lines.append(f"spatius-sim: Motion Server {when}; the relay {verb} this environment:")

@@ -48,8 +48,8 @@ class RunOutcomes:
         if before is None or before.verdict is not Verdict.ERRORED or outcome.verdict is Verdict.FAILED:
             known[outcome.rule_id] = outcome
 
-    def broken_off(self) -> BrokenOff | None:
-        """Return why the run was broken off, the gravest reason first; None if it was not."""
+    def stopped_early(self) -> BrokenOff | None:
+        """Return why the run was stopped early, the gravest reason first; None if it was not."""
         if self.internal_error:
             return BrokenOff(ExitCode.KIT_FAILED, self.internal_error)
         if self.usage_error:

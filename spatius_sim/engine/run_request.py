@@ -64,7 +64,7 @@ class RunRequest:
 
     @property
     def required_rules(self) -> frozenset[str]:
-        """The ids of the rules that must be exercised, or the run is no pass."""
+        """The ids of the rules that must be exercised, or the run is not a pass."""
         profile = profile_named(self.settings.profile)
         return (
             self.judged_rules if self.named_rules else frozenset(filter(profile.requires, self.judged_rules))

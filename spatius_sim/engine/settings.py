@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from spatius_sim.engine.option_secrets import secrets_in
 from spatius_sim.engine.options import DEFAULT_MOTION_PORT, check_url
-from spatius_sim.engine.profiles import DEFAULT_LEVEL, DEFAULT_PROFILE, judged_at, profile_named
+from spatius_sim.engine.profiles import DEFAULT_LEVEL, DEFAULT_PROFILE, levels_judged_at, profile_named
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.net.listening import LOOPBACK
@@ -17,10 +17,10 @@ from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.environment import API_KEY_VARIABLE, APP_ID_VARIABLE, AVATAR_ID_VARIABLE
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.near_names import known_names
-from spatius_sim.subjects.relay.attachment import START_SECONDS, Attachment, with_port
+from spatius_sim.subjects.relay.start_relay import START_SECONDS, RelayStart, with_port
 from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, turn_start
-from spatius_sim.subjects.server import ServerAddress
-from spatius_sim.subjects.subject import Patience, canary_key
+from spatius_sim.subjects.server_subject import ServerAddress
+from spatius_sim.subjects.subject_base import Patience, canary_key
 from spatius_sim.trace.logins import shown_url
 from spatius_sim.wires.features import EGRESS, FEATURES, STREAMING, UPSTREAM
 
@@ -66,7 +66,7 @@ class Settings:
     lacks: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     save_tape: str = ""
-    attachment: Attachment = field(default_factory=Attachment)
+    relay_start: RelayStart = field(default_factory=RelayStart)
 
     @property
     def listens_at(self) -> int | None:
@@ -75,14 +75,14 @@ class Settings:
         if not self.target or UPSTREAM in self.lacks:
             return None
         # A relay that we start is told where we are; another one looks for us at a fixed place.
-        default_port = 0 if self.attachment.command else DEFAULT_MOTION_PORT
+        default_port = 0 if self.relay_start.command else DEFAULT_MOTION_PORT
         return default_port if self.motion_port is None else self.motion_port
 
     def secrets(self) -> Iterator[str]:
         """Yield every secret in the settings."""
-        attachment = self.attachment
+        relay_start = self.relay_start
         subjects = {"target": self.target, "server": self.server, "client": self.client}
-        variables_and_headers = {"target-env": attachment.environment, "target-header": attachment.headers}
+        variables_and_headers = {"target-env": relay_start.environment, "target-header": relay_start.headers}
         return secrets_in({**subjects, **variables_and_headers}, self.environment)
 
     def check(self) -> None:
@@ -96,13 +96,13 @@ class Settings:
         if wire is not None:
             check_sayable(starts, wire)
         profile_named(self.profile)
-        judged_at(self.level)
+        levels_judged_at(self.level)
         if not self.time_budget > 0:
             raise UsageError(f"--time-budget {self.time_budget}: a number of seconds is needed")
         if not 0 <= (self.motion_port or 0) <= _LARGEST_PORT:
             raise UsageError(f"--motion-port {self.motion_port}: a port is a number up to {_LARGEST_PORT}")
-        self.attachment.check()
-        if self.attachment.command and with_port(self.target, 1) == self.target:
+        self.relay_start.check()
+        if self.relay_start.command and with_port(self.target, 1) == self.target:
             raise UsageError(
                 "--target-cmd needs a --target that says where the relay then is, such as "
                 "ws://127.0.0.1:{port}/ws/agent"
@@ -131,7 +131,7 @@ class Settings:
     def place(self) -> ServerAddress:
         """Return the URLs of the Motion Server under test, and the credentials that we send to it.
 
-        Raises UsageError for a URL that is wrong, and for missing credentials if the server is no mock.
+        Raises UsageError for a URL that is wrong, and for missing credentials if the server is not a mock.
         """
         credentials = {field: self.environment.get(name, "") for field, name in _CREDENTIALS.items()}
         key, app_id, avatar_id = credentials.values()
@@ -158,7 +158,7 @@ class Settings:
             raise UsageError(f"--server {shown_server!r} needs credentials: set {', '.join(missing)}")
         console, ingress = urls["console"], urls["ingress"]
         ingress = ingress.replace("http", "ws", 1) if ingress.startswith("http") else ingress
-        # The kit has no room of its own to name to a server that is no mock.
+        # The kit has no room of its own to name to a server that is not a mock.
         lacks = (*self.lacks, EGRESS)
         return ServerAddress(console, ingress, key, app_id, avatar_id, lacks=lacks, find_lacks=False)
 
@@ -174,18 +174,18 @@ def settings_of(values: Mapping[str, Any], environment: Mapping[str, str], seed:
     def list_of(name: str) -> tuple[str, ...]:
         return tuple(values.get(name) or ())
 
-    attachment = Attachment(
+    relay_start = RelayStart(
         environment=list_of("target-env"),
         headers=list_of("target-header"),
         subprotocols=list_of("target-subprotocol"),
         **values_of(command="target-cmd", ca="target-ca"),
     )
     # A process that ends is noticed at once, so one that has only just been started may take its time.
-    patience = {"attach": START_SECONDS} if attachment.command else {}
+    patience = {"attach": START_SECONDS} if relay_start.command else {}
     folder = values.get("report-dir")
     return Settings(
         patience=Patience(**patience | values_of(attach="wait", settle="settle", fallback="fallback-wait")),
-        attachment=attachment,
+        relay_start=relay_start,
         lacks=list_of("lacks"),
         environment=environment,
         seed=seed,

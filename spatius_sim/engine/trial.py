@@ -20,7 +20,7 @@ from spatius_sim.reporting.summary import Failure, RuleOutcome
 from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Broken, Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.subjects.subject import Subject, WorkLoop
+from spatius_sim.subjects.subject_base import Subject, WorkLoop
 from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.traces import write_traces
 from spatius_sim.trace.events import Trace
@@ -38,7 +38,7 @@ _SIGN_OF_LIFE = Plan(((TurnPlan(PLAN_SAMPLE_RATE, 3200),),))
 """One ordinary turn, to find out whether a subject still lives."""
 _LIFE_TRIES = 2
 """A subject that answers none of so many such turns is lost."""
-_MOST_LOSSES = 5
+_MAX_LOSSES = 5
 """A subject that was lost so often is not started again."""
 _ALIVE = "R-ALIVE"
 _RECOVER = "R-RECOVER"
@@ -228,20 +228,20 @@ class Trial(Generic[P]):
         unexercised = RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, scenarios, reason=reason)
         return self._told_by_loss.get(rule_id) or self._broken_elsewhere(rule_id) or unexercised
 
-    def overturned(self, outcome: RuleOutcome) -> list[RuleOutcome]:
+    def find_newly_broken(self, outcome: RuleOutcome) -> list[RuleOutcome]:
         """Return new outcomes, FAILED or INCONCLUSIVE, of rules that were judged as not broken before and
         that a scenario of another rule has broken since. The rule of this `outcome` is remembered as
         judged."""
         if outcome.verdict in (Verdict.PASSED, Verdict.UNEXERCISED) and not outcome.blocked_by:
             self._unbroken_rules[outcome.rule_id] = None
-        overturned = [
+        newly_broken = [
             broken
             for rule_id in self._unbroken_rules
             if (broken := self._told_by_loss.get(rule_id) or self._broken_elsewhere(rule_id))
         ]
-        for broken in overturned:
+        for broken in newly_broken:
             del self._unbroken_rules[broken.rule_id]
-        return overturned
+        return newly_broken
 
     def _may_fail(self, rule_id: str, plan: P) -> bool:
         """Whether this scenario broke the rule in a way that follows from no failed rule. It does not count
@@ -432,7 +432,7 @@ class Trial(Generic[P]):
         if not self._clean_turn_completed:
             return
         self._losses += 1
-        if self._losses >= _MOST_LOSSES:
+        if self._losses >= _MAX_LOSSES:
             self._unreachable = self.secrets.text(f"the relay was lost {self._losses} times: {reason}")
         if self.subject.kind != "relay":
             return
@@ -585,7 +585,7 @@ class Trial(Generic[P]):
 
 def suite_header(seed: int) -> TapeHeader:
     """Return the header of a tape that the kit writes. Speech stays on such a tape: it is made from the seed,
-    and is no person's voice."""
+    and is not a person's voice."""
     redactions = ("secrets", "names")
     return TapeHeader("suite", int(time.time() * 1000), __version__, seed, (PLAN_SAMPLE_RATE,), redactions)
 

@@ -56,7 +56,7 @@ def judge_run(request: RunRequest, watcher: RunWatcher, *, exit_first: bool = Fa
             _judge_rules(request, baseline, outcomes, watcher, exit_first=exit_first)
         return end_run(
             outcomes.summaries(request),
-            lambda verdicts: outcomes.broken_off(),
+            lambda verdicts: outcomes.stopped_early(),
             baseline,
             paths,
             outcomes.unwritten,

@@ -16,7 +16,7 @@ class Clip:
 
 
 def read_clip(path: Path) -> Clip:
-    """Return the speech in a WAV file. Raises UsageError if the file is no mono 16-bit WAV."""
+    """Return the speech in a WAV file. Raises UsageError if the file is not a mono 16-bit WAV."""
     try:
         with wave.open(str(path), "rb") as file:
             if file.getnchannels() != 1 or file.getsampwidth() != 2:
@@ -25,4 +25,4 @@ def read_clip(path: Path) -> Clip:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     except (wave.Error, EOFError) as error:
-        raise UsageError(f"{path}: this is no WAV file: {error}") from error
+        raise UsageError(f"{path}: this is not a WAV file: {error}") from error

@@ -10,7 +10,7 @@ from yaml.nodes import Node
 
 from spatius_sim.files.yaml_file import YamlFile, read_bytes
 from spatius_sim.model.network.capacity import (
-    MOST_TRACE_STEPS,
+    MAX_TRACE_STEPS,
     CapacityProcess,
     ConstantRate,
     LogNormalRate,
@@ -20,13 +20,13 @@ from spatius_sim.model.network.capacity import (
 from spatius_sim.model.network.profile import NetworkProfile, RoundTrip
 from spatius_sim.protocol.errors import UsageError
 
-MOST_PROFILES = 64
-MOST_TRACE_BYTES = 32 * 1024 * 1024
+MAX_PROFILES = 64
+MAX_TRACE_BYTES = 32 * 1024 * 1024
 MAHIMAHI_PACKET_BITS = 1500 * 8
 """What each line of a Mahimahi trace lets through (doc)."""
 
 _MAHIMAHI_STEP_MS = 50
-_MOST_LINE = 256
+_MAX_LINE = 256
 _SHIPPED = Path(__file__).resolve().parent / "networks.yaml"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
 _MEGABIT = 1e6
@@ -63,11 +63,11 @@ class NetworkReader(YamlFile):
     def read_all(self, node: Node) -> dict[str, NetworkProfile]:
         """Return the networks of a mapping from name to network."""
         items = self.items(node, "networks")
-        if len(items) > MOST_PROFILES:
-            raise self.error(node, f"networks: more than {MOST_PROFILES}")
+        if len(items) > MAX_PROFILES:
+            raise self.error(node, f"networks: more than {MAX_PROFILES}")
         for name, (key, _) in items.items():
             if not _NAME.fullmatch(name):
-                raise self.error(key, f"{name!r} is no name: small letters, digits and -, 48 at most")
+                raise self.error(key, f"{name!r} is not a name: small letters, digits and -, 48 at most")
         return {name: self.read_network(name, value) for name, (_, value) in items.items()}
 
     def read_network(self, name: str, node: Node) -> NetworkProfile:
@@ -141,7 +141,7 @@ class NetworkReader(YamlFile):
         try:
             path = (self._folder / name).resolve()
         except (OSError, ValueError) as error:
-            raise self.error(node, f"{key}: {name!r} is no path") from error
+            raise self.error(node, f"{key}: {name!r} is not a path") from error
         if not path.is_relative_to(self._folder.resolve()):
             raise self.error(node, f"{key}: {name!r} lies outside the folder of this file: copy it there")
         return path
@@ -156,13 +156,13 @@ def read_trace(path: Path, kind: str) -> RateTrace:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines of a file that are not empty and no comment, with their numbers."""
     try:
-        if path.stat().st_size > MOST_TRACE_BYTES:
-            raise UsageError(f"{path}:1: larger than {MOST_TRACE_BYTES} bytes: cut it")
+        if path.stat().st_size > MAX_TRACE_BYTES:
+            raise UsageError(f"{path}:1: larger than {MAX_TRACE_BYTES} bytes: cut it")
         with path.open(encoding="utf-8", errors="replace") as file:
             number = 0
-            while line := file.readline(_MOST_LINE):
+            while line := file.readline(_MAX_LINE):
                 number += 1
-                if len(line) == _MOST_LINE:
+                if len(line) == _MAX_LINE:
                     raise UsageError(f"{path}:{number}: the line is too long for a trace")
                 text = line.strip()
                 if text and not text.startswith("#"):
@@ -177,16 +177,16 @@ def _import_mahimahi(path: Path) -> RateTrace:
     before = number = 0
     for number, text in _lines(path):
         if not re.fullmatch(r"[0-9]{1,9}", text):
-            raise UsageError(f"{path}:{number}: {text[:40]!r} is no time in whole milliseconds")
+            raise UsageError(f"{path}:{number}: {text[:40]!r} is not a time in whole milliseconds")
         at = int(text)
         if at < before:
             raise UsageError(f"{path}:{number}: {at} ms lies before {before} ms: a trace goes forward")
         before = at
         # A packet at the very end of a step still belongs to it: Mahimahi's times are ends.
         step = max(0, at - 1) // _MAHIMAHI_STEP_MS
-        if step >= MOST_TRACE_STEPS:
+        if step >= MAX_TRACE_STEPS:
             raise UsageError(
-                f"{path}:{number}: longer than {MOST_TRACE_STEPS * _MAHIMAHI_STEP_MS // 1000} s: cut it"
+                f"{path}:{number}: longer than {MAX_TRACE_STEPS * _MAHIMAHI_STEP_MS // 1000} s: cut it"
             )
         counts.extend([0] * (step + 1 - len(counts)))
         counts[step] += 1
@@ -200,8 +200,8 @@ def _import_mahimahi(path: Path) -> RateTrace:
 
 
 def _import_csv(path: Path) -> RateTrace:
-    """Return a CSV file with seconds and Mbit/s as a trace. A first line that is no number is its header. The
-    last rate lasts as long as the one before it."""
+    """Return a CSV file with seconds and Mbit/s as a trace. A first line that is not a number is its header.
+    The last rate lasts as long as the one before it."""
     times: list[float] = []
     rates: list[float] = []
     for number, text in _lines(path):
@@ -218,8 +218,8 @@ def _import_csv(path: Path) -> RateTrace:
             raise UsageError(
                 f"{path}:{number}: the times must rise from line to line, and begin at 0 or later"
             )
-        if len(times) >= MOST_TRACE_STEPS:
-            raise UsageError(f"{path}:{number}: more than {MOST_TRACE_STEPS} lines: cut it")
+        if len(times) >= MAX_TRACE_STEPS:
+            raise UsageError(f"{path}:{number}: more than {MAX_TRACE_STEPS} lines: cut it")
         times.append(at)
         rates.append(rate * _MEGABIT)
     if len(times) < 2:

@@ -12,7 +12,7 @@ from spatius_sim.model.scenario.scenario import NAMES, Fault, FaultAction, Momen
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.near_names import known_names
 
-MOST_FAULTS = 256
+MAX_FAULTS = 256
 
 _LISTED = "`spatius-sim scenarios` lists them all"
 
@@ -67,8 +67,8 @@ class _Reader(YamlFile):
         if missing:
             raise self.error(root, f"{min(missing)} is missing")
         faults = [self._read_fault(node) for node in self.sequence(top["faults"], "faults")]
-        if len(faults) > MOST_FAULTS:
-            raise self.error(root, f"more than {MOST_FAULTS} faults")
+        if len(faults) > MAX_FAULTS:
+            raise self.error(root, f"more than {MAX_FAULTS} faults")
         return Scenario(name, self.text(top["about"], "about"), tuple(faults))
 
     def _read_fault(self, node: Node) -> Fault:

@@ -37,9 +37,9 @@ from spatius_sim.wires.declared.forms import (
 from spatius_sim.wires.declared.wire import Declared
 from spatius_sim.wires.features import END_MARKS, PCM, SEVERAL_TURNS, SPEECH_END, STREAMING
 
-MOST_MESSAGES = 64
-_MOST_PARTS = 32
-_MOST_SKIPPED = 1024
+MAX_MESSAGES = 64
+_MAX_PARTS = 32
+_MAX_SKIPPED = 1024
 _DEEPEST = 8
 _SHIPPED = Path(__file__).resolve().parent / "wires"
 
@@ -164,7 +164,7 @@ class _Reader(YamlFile):
         for path in paths:
             if not re.fullmatch(rf"((?:{_HTTP_METHODS}) )?/[\x21-\x7e]*", path):
                 raise self.error(
-                    node, f"http: {path!r} is no path: it begins with /, or with a method such as POST"
+                    node, f"http: {path!r} is not a path: it begins with /, or with a method such as POST"
                 )
         return paths
 
@@ -176,8 +176,8 @@ class _Reader(YamlFile):
         listed = self.sequence(node, side)
         if not listed:
             raise self.error(node, f"{side}: no message stands here")
-        if len(listed) > MOST_MESSAGES:
-            raise self.error(node, f"{side}: more than {MOST_MESSAGES} messages")
+        if len(listed) > MAX_MESSAGES:
+            raise self.error(node, f"{side}: more than {MAX_MESSAGES} messages")
         return tuple(self._read_message(message, side, form, known) for message in listed)
 
     def _read_message(
@@ -250,7 +250,7 @@ class _Reader(YamlFile):
         place = tuple(text.split("."))
         if "" in place or len(place) > _DEEPEST:
             raise self.error(
-                node, f"{key}: {text!r} is no place: keys with dots between them, {_DEEPEST} at most"
+                node, f"{key}: {text!r} is not a place: keys with dots between them, {_DEEPEST} at most"
             )
         return place
 
@@ -264,8 +264,8 @@ class _Reader(YamlFile):
     def _read_layout(self, node: Node) -> Layout:
         """Return the layout of a binary frame: its parts, in order."""
         listed = self.sequence(node, "layout")
-        if not 0 < len(listed) <= _MOST_PARTS:
-            raise self.error(node, f"layout: 1 to {_MOST_PARTS} parts are needed")
+        if not 0 < len(listed) <= _MAX_PARTS:
+            raise self.error(node, f"layout: 1 to {_MAX_PARTS} parts are needed")
         parts: list[LayoutPart] = []
         count = length = ""
         for number, part in enumerate(listed, 1):
@@ -303,7 +303,7 @@ class _Reader(YamlFile):
                 return Flags()
             case ["flags", text] if found := _LAST_FLAG.fullmatch(text):
                 return Flags(int(found[1], 16))
-            case ["skip", text] if text.isdecimal() and len(text) <= 4 and 0 < int(text) <= _MOST_SKIPPED:
+            case ["skip", text] if text.isdecimal() and len(text) <= 4 and 0 < int(text) <= _MAX_SKIPPED:
                 return Skip(int(text))
             case ["turn", integer] if integer in INTEGERS:
                 return TurnNumber(integer)

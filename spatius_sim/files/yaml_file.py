@@ -16,7 +16,7 @@ from spatius_sim.protocol.errors import UsageError
 
 T = TypeVar("T")
 
-MOST_BYTES = 64 * 1024
+MAX_BYTES = 64 * 1024
 _DEEPEST = 32
 """How deep a file may be nested. The time that the parser takes grows with the square of it."""
 _INTEGER = re.compile(r"-?[0-9]{1,12}")
@@ -28,7 +28,7 @@ def read_bytes(path: Path) -> bytes:
     file cannot be read."""
     try:
         with path.open("rb") as file:
-            return file.read(MOST_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
 
@@ -42,8 +42,8 @@ class YamlFile:
 
     def root(self, raw: bytes) -> Node | None:
         """Return the outermost node; None if the file is empty."""
-        if len(raw) > MOST_BYTES:
-            raise UsageError(f"{self.place}: larger than {MOST_BYTES} bytes")
+        if len(raw) > MAX_BYTES:
+            raise UsageError(f"{self.place}: larger than {MAX_BYTES} bytes")
         try:
             depth = 0
             for event in yaml.parse(raw, yaml.SafeLoader):

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from spatius_sim.model.relay.commands import ConnectUp, HangUp, RelayCommand, SendUp, Tell, WatchSilence
 from spatius_sim.model.relay.relay import SAMPLE_RATE, PlainRelay
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
-from spatius_sim.net.client.motion_server import UpstreamClient, ask_for_token
+from spatius_sim.net.client.server_sdk import UpstreamClient, ask_for_token
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import token_in

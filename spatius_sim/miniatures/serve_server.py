@@ -18,8 +18,8 @@ from spatius_sim.protocol.console import (
     RequestRefusedError,
 )
 from spatius_sim.trace.reading import read_upstream
-from spatius_sim.virtual.connection import MemoryEnd, open_connection
-from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.memory_connection import MemoryEnd, open_connection
+from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 
 class MiniatureServer(OnePort):

@@ -15,7 +15,7 @@ from spatius_sim.trace.decoder_events import PlaybackState
 _SECOND_NS = 1_000_000_000
 _GAP_NS = 2 * _SECOND_NS
 _LARGEST_CHUNK = 1_048_576
-_MOST_KEYFRAMES = 100
+_MAX_KEYFRAMES = 100
 
 
 def _is_undecodable(payload: bytes) -> bool:
@@ -377,7 +377,7 @@ class CutsLargeMotion(ClientDecoder):
     def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
         before = len(conversation.motion)
         super()._accept_payload(conversation, payload)
-        conversation.motion[before:] = [rows[:_MOST_KEYFRAMES] for rows in conversation.motion[before:]]
+        conversation.motion[before:] = [rows[:_MAX_KEYFRAMES] for rows in conversation.motion[before:]]
         conversation.keyframes = sum(map(len, conversation.motion))
 
 

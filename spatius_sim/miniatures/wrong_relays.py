@@ -49,7 +49,7 @@ class SaysNothingMeanwhile(PlainRelay):
         turn = self._without_motion.pop(upstream, None)
         if turn is None:
             return super().upstream_silent(upstream)
-        return [] if turn.payloads or turn.over else [self.tell_motion(turn, last=False)]
+        return [] if turn.payloads or turn.is_over else [self.tell_motion(turn, last=False)]
 
 
 class LosesLastPayload(PlainRelay):
@@ -107,7 +107,7 @@ class SendsEmptyFrames(PlainRelay):
 
 
 class MarksBeforeMotion(PlainRelay):
-    """Sends an empty list that bears the end mark before the first payload of a turn."""
+    """Sends an empty list with the end mark before the first payload of a turn."""
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
         mark = [self.tell_motion(turn, last=True)] if turn.payloads == 0 else []

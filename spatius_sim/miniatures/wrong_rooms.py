@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from spatius_sim.model.room.playback import PlaySound, RoomOutput, ShowPacket, TellFinished
+from spatius_sim.model.room.room_playback import PlaySound, RoomOutput, ShowPacket, TellFinished
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket, read_packet, write_packet
 from spatius_sim.trace.events import Joined
 from spatius_sim.trace.room_events import DataSeen, PlaybackTold, RoomEvent, TrackKind, TrackSeen
-from spatius_sim.virtual.room import VirtualRoom
+from spatius_sim.virtual.virtual_room import VirtualRoom
 
 
 class JoinsLate(VirtualRoom):

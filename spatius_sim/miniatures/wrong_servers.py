@@ -80,7 +80,7 @@ class NeverEndsMotion(PlainServer):
 
 
 class EndsWithEachResponse(PlainServer):
-    """Sends every response with end=true if the speech comes in one message that bears its end."""
+    """Sends every response with end=true if the speech comes in one message with its end mark."""
 
     def due(self, session: PlainSession, audio: AudioInput) -> list[tuple[Keyframes, bool]]:
         due = super().due(session, audio)
@@ -151,7 +151,7 @@ class CountsAt16kHz(PlainServer):
 
 
 class AnswersSilenceWithNan(PlainServer):
-    """Gives motion that is no number for a request of nothing but silence."""
+    """Gives motion that is not a number for a request of nothing but silence."""
 
     def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
         super().__init__(api_key, new_id, seed)

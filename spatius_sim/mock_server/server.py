@@ -30,8 +30,8 @@ class MotionServer(motion_server.MotionServerShell):
     `realtime`, or a Pace. With `livekit`, the egress of a session joins its real LiveKit room (the extra
     `livekit` is needed) with motion in `container`, `h264-sei` or `vp8`. All other keywords are
     those of MotionServerShell (spatius_sim.net.server.motion_server), such as `port` (0 takes a free port),
-    `host`, `seed` and `gate`. Raises UsageError if there is no such scenario, pace or container, or if the
-    extra is missing.
+    `host`, `seed` and `access`. Raises UsageError if there is no such scenario, pace or container, or if
+    the extra is missing.
     """
 
     def __init__(

@@ -67,7 +67,7 @@ class ExhaustionHandler:
 def port_fault(error: OSError, port: int, host: str = LOOPBACK) -> UsageError:
     """Return an error for people from the error of listening on a port; it says what to do."""
     if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
-        return UsageError(f"{host} is no address of this machine: 0.0.0.0 are all that it has")
+        return UsageError(f"{host} is not an address of this machine: 0.0.0.0 are all that it has")
     if error.errno == errno.EADDRINUSE:
         return UsageError(f"port {port} is in use: end what listens there, or choose another port")
     return UsageError(f"cannot listen on port {port}: {error.strerror or error}")

@@ -31,7 +31,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _ENDED_STATES = "ZX"
 """The states of zombies and of dead processes in /proc."""
 
-_MOST_BYTES = 4096
+_MAX_BYTES = 4096
 
 
 class _Family:
@@ -85,7 +85,7 @@ def main(line_number: str, grace: str, *command: str) -> int:
     try:
         family = _Family(list(command))
     except (OSError, ValueError) as error:
-        line.send(str(error).encode()[:_MOST_BYTES])
+        line.send(str(error).encode()[:_MAX_BYTES])
         return 1
     with suppress(OSError):
         line.send(STARTED)
@@ -109,7 +109,7 @@ def _wait_for_end(
         seconds_left = None if deadline is None else max(0.0, deadline - time.monotonic())
         sockets = [signals_in] if line is None else [signals_in, line]
         ready, _, _ = select.select(sockets, [], [], seconds_left)
-        signals = signals_in.recv(_MOST_BYTES) if signals_in in ready else b""
+        signals = signals_in.recv(_MAX_BYTES) if signals_in in ready else b""
         family.reap()
         if not ready or line in ready or (line is not None and signal.SIGTERM in signals):
             return

@@ -44,8 +44,8 @@ class Behaviour(StrEnum):
 class MalformedInput(StrEnum):
     """Input of a client that no relay can understand."""
 
-    TEXT = "text that is no message"
-    BINARY = "binary that is no message"
+    TEXT = "text that is not a message"
+    BINARY = "binary that is not a message"
     EMPTY = "an empty text and an empty binary frame"
     HALF = "half a message"
     OTHER_TYPES = "messages with values of other types"

@@ -7,7 +7,7 @@ from spatius_sim.plans.draw_server_faults import any_fault, with_faults
 from spatius_sim.plans.draw_turns import soundless_turns, turn_plans
 from spatius_sim.plans.plan import Plan, TurnPlan
 
-_MOST_FAULTS = 5
+_MAX_FAULTS = 5
 
 
 def combined_faults() -> st.SearchStrategy[Plan]:
@@ -16,7 +16,7 @@ def combined_faults() -> st.SearchStrategy[Plan]:
     One or two clients interrupt, speak over their own turns or say nothing between ordinary turns. At most
     two more clients leave in mid-turn, read nothing or send rubbish. Motion Server is late, fails, refuses,
     goes silent or sends nonsense, at most five times."""
-    return with_faults(_draw_unruly_clients(), st.lists(any_fault(), max_size=_MOST_FAULTS))
+    return with_faults(_draw_unruly_clients(), st.lists(any_fault(), max_size=_MAX_FAULTS))
 
 
 @st.composite

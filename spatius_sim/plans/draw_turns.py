@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from spatius_sim.plans.behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.plans.plan import (
     _LONGEST_SECONDS,
+    _MAX_CHUNKS,
     _MINUTE,
-    _MOST_CHUNKS,
     _SAMPLES_PER_KEYFRAME,
     PLAN_SAMPLE_RATE,
     Plan,
@@ -70,7 +70,7 @@ def _draw_turn(
 ) -> TurnPlan:
     """Draw a turn with one of these lengths (samples) and sounds, in chunks of any size."""
     samples = draw(lengths)
-    smallest = max(BYTES_PER_SAMPLE, samples * BYTES_PER_SAMPLE // _MOST_CHUNKS)
+    smallest = max(BYTES_PER_SAMPLE, samples * BYTES_PER_SAMPLE // _MAX_CHUNKS)
     chunk = draw(st.sampled_from(_USUAL_CHUNK_BYTES) | st.integers(BYTES_PER_SAMPLE, _USUAL_CHUNK_BYTES[-1]))
     sound, first_chunks = draw(sounds), draw(st.sampled_from(_FIRST_CHUNKS))
     return TurnPlan(samples, max(smallest, chunk), sound=sound, first_chunks=first_chunks if samples else ())

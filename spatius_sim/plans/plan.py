@@ -20,7 +20,7 @@ PLAN_SAMPLE_RATE = 16000
 _SAMPLES_PER_KEYFRAME = PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND
 _LONGEST_SECONDS = 12
 _MINUTE = 60 * PLAN_SAMPLE_RATE
-_MOST_CHUNKS = 60
+_MAX_CHUNKS = 60
 """The most chunks of one drawn turn."""
 _VOICE_PEAK, _CLIPPED_PEAK = 6000.0, 600_000.0
 _LIMITS = -32_768, 32_767
@@ -124,7 +124,7 @@ class Plan:
         """Return the plan in words."""
         in_step = ["in step"] if self.step else []
         faults = [f"Motion Server: {in_words(self.motion_server)}"] if self.motion_server.faults else []
-        credentials = ["the last client bears Spatius credentials"] if self.bears_credentials else []
+        credentials = ["the last client sends Spatius credentials"] if self.bears_credentials else []
         rate = [f"at {self.sample_rate} Hz"] if self.sample_rate != PLAN_SAMPLE_RATE else []
         parts = (*map(str, self.probes), *rate, *in_step, self._describe_turns(), *faults, *credentials)
         return "; ".join(parts)

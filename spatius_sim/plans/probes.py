@@ -34,7 +34,7 @@ class UpgradeProbe:
 
 @dataclass(frozen=True, slots=True)
 class HandshakeProbe:
-    """Opens a session and sends a first message that is no valid configuration."""
+    """Opens a session and sends a first message that is not a valid configuration."""
 
     intent: Provocation
 

@@ -13,7 +13,7 @@ from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.plan import Plan
 from spatius_sim.protocol.errors import UsageError
 
-_MOST_BYTES = 1_048_576
+_MAX_BYTES = 1_048_576
 """The largest JSON text that is read from a word."""
 _TYPE, _NAME = "", "="
 """The keys of the class of a value, and of the member of an enum."""
@@ -31,7 +31,7 @@ def plan_of(token: str, subject: str) -> Plan | ClientPlan:
     kind = ClientPlan if subject == "client" else Plan
     try:
         packed = urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        text = zlib.decompressobj().decompress(packed, _MOST_BYTES)
+        text = zlib.decompressobj().decompress(packed, _MAX_BYTES)
         plan = _from_json(json.loads(text))
         if not isinstance(plan, kind) or _to_json(plan) != json.loads(text):
             raise ValueError("another kind of plan")

@@ -16,8 +16,8 @@ JOIN_CHANNEL, PUBLISH_AUDIO, PUBLISH_VIDEO, PUBLISH_DATA = 1, 2, 3, 4
 NEEDED = {JOIN_CHANNEL: "join the channel", PUBLISH_AUDIO: "publish sound", PUBLISH_VIDEO: "publish video"}
 """The privileges that an egress needs. ASSUMED: no document lists them."""
 
-MOST_TOKEN_CHARACTERS = 4096
-MOST_TOKEN_BYTES = 16_384
+MAX_TOKEN_CHARACTERS = 4096
+MAX_TOKEN_BYTES = 16_384
 _APP_ID_CHARACTERS = 32
 _RTC_SERVICE = 1
 _TEXTS_AFTER_PRIVILEGES = {_RTC_SERVICE: 2, 2: 1, 4: 0, 5: 1, 7: 2}
@@ -95,17 +95,17 @@ class _Bytes:
 def read_agora_token(text: str) -> AgoraToken:
     """Return the content of a token. Raises RemoteProtocolError for a text that is none; the text itself
     never stands in the error."""
-    if len(text) > MOST_TOKEN_CHARACTERS:
-        raise RemoteProtocolError(f"the Agora token is longer than {MOST_TOKEN_CHARACTERS} characters")
+    if len(text) > MAX_TOKEN_CHARACTERS:
+        raise RemoteProtocolError(f"the Agora token is longer than {MAX_TOKEN_CHARACTERS} characters")
     try:
         if text.startswith("006"):
             start = 3 + _APP_ID_CHARACTERS
             return _read_006(text[3:start], b64decode(text[start:], validate=True))
         if text.startswith("007"):
             inflater = zlib.decompressobj()
-            content = inflater.decompress(b64decode(text[3:], validate=True), MOST_TOKEN_BYTES)
+            content = inflater.decompress(b64decode(text[3:], validate=True), MAX_TOKEN_BYTES)
             if inflater.unconsumed_tail:
-                raise RemoteProtocolError(f"the Agora token inflates to more than {MOST_TOKEN_BYTES} bytes")
+                raise RemoteProtocolError(f"the Agora token inflates to more than {MAX_TOKEN_BYTES} bytes")
             return _read_007(content)
     except (binascii.Error, zlib.error, UnicodeDecodeError, ValueError) as error:
         raise RemoteProtocolError(f"the Agora token cannot be read: {type(error).__name__}") from error

@@ -82,7 +82,7 @@ def decode(raw: bytes) -> Message:
 
     The envelope's `type` decides the kind of message. Missing fields have their proto3 defaults; unknown
     fields are ignored. Raises RemoteProtocolError for bytes that no protobuf parser accepts, and for a
-    message that is too large. A large message that is no audio is refused before it is parsed: parsing may
+    message that is too large. A large message that is not audio is refused before it is parsed: parsing may
     take a hundred times its size in memory.
     """
     largest = MAX_AUDIO_MESSAGE_BYTES if raw.startswith(_BEGINS_AS_AUDIO) else MAX_MESSAGE_BYTES

@@ -15,7 +15,7 @@ from spatius_sim.protocol.errors import RemoteProtocolError
 
 Keyframes = NDArray[np.float32]
 
-MOST_KEYFRAMES = 10_000
+MAX_KEYFRAMES = 10_000
 """The most keyframes of a payload: five times as many as fit the largest message. More can only be empty
 keyframes of two bytes each, which would fill the memory."""
 
@@ -95,7 +95,7 @@ def decode_keyframes(encoded: bytes) -> tuple[Keyframes, str]:
 
     A field that is too short is filled up with zeros; a field that is too long is cut. The array is
     read-only. Raises RemoteProtocolError for bytes that no protobuf parser accepts, and for more than
-    MOST_KEYFRAMES keyframes.
+    MAX_KEYFRAMES keyframes.
     """
     if len(encoded) % _LAYOUT.itemsize == 0:
         records = np.frombuffer(encoded, _LAYOUT)
@@ -116,8 +116,8 @@ def _decode_slowly(encoded: bytes) -> tuple[Keyframes, str]:
         motion.ParseFromString(encoded)
     except DecodeError as error:
         raise RemoteProtocolError(f"the motion is not decodable: {error}") from error
-    if len(motion.keyframes) > MOST_KEYFRAMES:
-        raise RemoteProtocolError(f"more than {MOST_KEYFRAMES} keyframes in one payload")
+    if len(motion.keyframes) > MAX_KEYFRAMES:
+        raise RemoteProtocolError(f"more than {MAX_KEYFRAMES} keyframes in one payload")
     keyframes = np.zeros((len(motion.keyframes), WIDTH), np.float32)
     fault = ""
     for index, flame in enumerate(motion.keyframes):

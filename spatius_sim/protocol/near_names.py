@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 _NEAR = 0.7
-_MOST_NEAR = 3
-_MOST_LISTED = 24
+_MAX_NEAR = 3
+_MAX_LISTED = 24
 
 
 def known_names(name: str, known: Iterable[str], where: str = "") -> str:
@@ -13,9 +13,9 @@ def known_names(name: str, known: Iterable[str], where: str = "") -> str:
     none is, all of them, or, if they are many, `where` they are listed."""
     names = list(known)
     by_lower = {candidate.lower(): candidate for candidate in names}
-    near = [by_lower[match] for match in get_close_matches(name.lower(), by_lower, _MOST_NEAR, _NEAR)]
+    near = [by_lower[match] for match in get_close_matches(name.lower(), by_lower, _MAX_NEAR, _NEAR)]
     if not near and name:
-        near = [candidate for candidate in names if name.lower() in candidate.lower()][:_MOST_NEAR]
+        near = [candidate for candidate in names if name.lower() in candidate.lower()][:_MAX_NEAR]
     if near:
         return f"did you mean {' or '.join(near)}?"
-    return where if where and len(names) > _MOST_LISTED else f"there are {', '.join(names)}"
+    return where if where and len(names) > _MAX_LISTED else f"there are {', '.join(names)}"

@@ -71,7 +71,7 @@ class OggOpusReader:
         yet."""
         pending = self._pending
         if not _PAGE_START.startswith(pending[: len(_PAGE_START)]):
-            raise RemoteProtocolError("the audio is no Ogg stream")
+            raise RemoteProtocolError("the audio is not an Ogg stream")
         if len(pending) < _PAGE_HEAD:
             return None
         body_start = _PAGE_HEAD + pending[_LACING_COUNT_AT]
@@ -112,7 +112,7 @@ class OggOpusReader:
             self.head = _read_head(packet)
         elif self._packets == 2:
             if not packet.startswith(b"OpusTags"):
-                raise RemoteProtocolError("the second Ogg packet is no OpusTags header")
+                raise RemoteProtocolError("the second Ogg packet is not an OpusTags header")
         elif packet:
             return [packet]
         return []
@@ -123,7 +123,7 @@ def _read_head(packet: bytes) -> OpusHead:
     if the stream is not mono."""
     too_short = len(packet) < _OPUS_HEAD_BYTES
     if too_short or not packet.startswith(b"OpusHead") or packet[_VERSION_AT] & _MAJOR_VERSION_BITS:
-        raise RemoteProtocolError("the first Ogg packet is no OpusHead header")
+        raise RemoteProtocolError("the first Ogg packet is not an OpusHead header")
     channels = packet[_CHANNELS_AT]
     if channels != 1:
         raise RemoteProtocolError(f"the Ogg Opus stream has {channels} channels: only mono is taken")

@@ -29,12 +29,12 @@ _KNOWN_FLAGS = 0x3F
 
 WITHOUT_FRAME_SEQ = PacketFlag.IDLE | PacketFlag.TRANSITION | PacketFlag.TRANSITION_END
 
-MOST_PACKET_BYTES = 65_536
+MAX_PACKET_BYTES = 65_536
 """The most bytes of a packet, and of its payload when inflated. ASSUMED: a hundred times one keyframe."""
 
 HEADER_BYTES = 5
 FRAME_SEQ_BYTES = 4
-MOST_FRAME_SEQ = 2**32 - 1
+MAX_FRAME_SEQ = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,13 @@ class RoomPacket:
 
 def write_packet(packet: RoomPacket, *, compress: bool = False) -> bytes:
     """Return a packet as bytes, deflated if `compress`. Raises ValueError for a frame_seq that does not go
-    with the flags, or is no u32."""
+    with the flags, or is not a u32."""
     bears_seq = not packet.flags & WITHOUT_FRAME_SEQ
     if bears_seq != (packet.frame_seq is not None):
         raise ValueError("a packet of a conversation has a frame_seq, and no other packet has one")
     content = packet.message
     if packet.frame_seq is not None:
-        if not 0 <= packet.frame_seq <= MOST_FRAME_SEQ:
+        if not 0 <= packet.frame_seq <= MAX_FRAME_SEQ:
             raise ValueError("frame_seq must lie between 0 and 2**32 - 1")
         content = packet.frame_seq.to_bytes(FRAME_SEQ_BYTES, "little") + content
     flags = packet.flags & ~PacketFlag.ZLIB
@@ -69,11 +69,11 @@ def write_packet(packet: RoomPacket, *, compress: bool = False) -> bytes:
 def read_packet(raw: bytes) -> RoomPacket:
     """Return the packet in these bytes. All bytes after the header are the payload, whatever `length` says,
     unless it is 0 (ios-rtc). Raises RemoteProtocolError for bytes that are no packet, and for a payload that
-    inflates to more than MOST_PACKET_BYTES."""
+    inflates to more than MAX_PACKET_BYTES."""
     if len(raw) < HEADER_BYTES:
         raise RemoteProtocolError(f"a packet has {HEADER_BYTES} bytes at least, this has {len(raw)}")
-    if len(raw) > MOST_PACKET_BYTES:
-        raise RemoteProtocolError(f"a packet of {len(raw)} bytes is larger than {MOST_PACKET_BYTES}")
+    if len(raw) > MAX_PACKET_BYTES:
+        raise RemoteProtocolError(f"a packet of {len(raw)} bytes is larger than {MAX_PACKET_BYTES}")
     if raw[0] & ~_KNOWN_FLAGS:
         raise RemoteProtocolError(f"a packet has unknown flags: 0x{raw[0]:02x}")
     flags = PacketFlag(raw[0])
@@ -109,15 +109,15 @@ def unescape(escaped: bytes) -> bytes:
 
 
 def _inflate(content: bytes) -> bytes:
-    """Return inflated bytes, MOST_PACKET_BYTES at most. Raises RemoteProtocolError for more, for a stream
-    that is cut off, and for what is no stream."""
+    """Return inflated bytes, MAX_PACKET_BYTES at most. Raises RemoteProtocolError for more, for a stream
+    that is cut off, and for what is not a stream."""
     inflater = zlib.decompressobj()
     try:
-        inflated = inflater.decompress(content, MOST_PACKET_BYTES)
+        inflated = inflater.decompress(content, MAX_PACKET_BYTES)
     except zlib.error as error:
         raise RemoteProtocolError(f"the payload of a packet cannot be inflated: {error}") from error
     if inflater.unconsumed_tail:
-        raise RemoteProtocolError(f"the payload of a packet inflates to more than {MOST_PACKET_BYTES} bytes")
+        raise RemoteProtocolError(f"the payload of a packet inflates to more than {MAX_PACKET_BYTES} bytes")
     if not inflater.eof:
         raise RemoteProtocolError("the deflated payload of a packet is cut off")
     return inflated

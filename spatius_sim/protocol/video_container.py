@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from spatius_sim.protocol.errors import RemoteProtocolError
-from spatius_sim.protocol.room_packet import MOST_PACKET_BYTES
+from spatius_sim.protocol.room_packet import MAX_PACKET_BYTES
 
 
 class Container(StrEnum):
@@ -32,7 +32,7 @@ _UNIT_TYPE_BITS = 0x1F
 _START_CODE = b"\x00\x00\x00\x01"
 _ANY_START_CODE = re.compile(b"\x00\x00\x00?\x01")
 _STOP_BIT = 0x80
-_MOST_ESCAPED_BYTES = 2 * MOST_PACKET_BYTES
+_MAX_ESCAPED_BYTES = 2 * MAX_PACKET_BYTES
 
 _VP8_MARK = b"SPTM"
 _VP8_TAIL_BYTES = 8
@@ -52,7 +52,7 @@ def take_packets(container: Container, frame: bytes) -> list[bytes]:
     if frame[-4:] != _VP8_MARK or len(frame) < _VP8_TAIL_BYTES:
         return []
     length = int.from_bytes(frame[-_VP8_TAIL_BYTES:-4], "little")
-    if length > min(MOST_PACKET_BYTES, len(frame) - _VP8_TAIL_BYTES):
+    if length > min(MAX_PACKET_BYTES, len(frame) - _VP8_TAIL_BYTES):
         raise RemoteProtocolError(f"a VP8 frame of {len(frame)} bytes names a packet of {length} bytes")
     return [frame[-_VP8_TAIL_BYTES - length : -_VP8_TAIL_BYTES]]
 
@@ -125,7 +125,7 @@ def _sei_messages(frame: bytes) -> Iterator[tuple[int, bytes]]:
     for unit in _units(frame):
         if unit[0] & _UNIT_TYPE_BITS != _SEI_UNIT:
             continue
-        if len(unit) > _MOST_ESCAPED_BYTES:
+        if len(unit) > _MAX_ESCAPED_BYTES:
             raise RemoteProtocolError(f"an SEI unit of {len(unit)} bytes is larger than any packet")
         content = _allow_emulation(unit[1:]).rstrip(b"\x00")
         at = 0

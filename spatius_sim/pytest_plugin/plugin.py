@@ -280,13 +280,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     from spatius_sim.engine.run_ending import end_run
     from spatius_sim.engine.run_reports import occasion_of
     from spatius_sim.pytest_plugin.our_items import why_never_run
-    from spatius_sim.pytest_plugin.print_ending import broken_off, is_summary_asked_for, print_ending
+    from spatius_sim.pytest_plugin.print_ending import is_summary_asked_for, print_ending, stopped_early
 
     status = session.exitstatus
     collected.outcomes.never_run = why_never_run(config)
     config.stash[_ENDING] = ending = end_run(
         [*collected.outcomes.summaries(request_in(config)), *config.stash.get(CHECKED, ())],
-        partial(broken_off, collected, status),
+        partial(stopped_early, collected, status),
         baseline_in(config),
         reports_asked(config),
         collected.outcomes.unwritten,

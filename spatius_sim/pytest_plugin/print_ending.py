@@ -21,8 +21,8 @@ _NOT_INTERRUPTED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.Exi
 """The exit statuses of a session that ran to its end."""
 
 
-def broken_off(collected: "SessionOutcomes", status: int, verdicts: "ExitCode") -> "BrokenOff | None":
-    """Return why the session was broken off; None if the verdicts alone say how it ended.
+def stopped_early(collected: "SessionOutcomes", status: int, verdicts: "ExitCode") -> "BrokenOff | None":
+    """Return why the session was stopped early; None if the verdicts alone say how it ended.
 
     `status` is the exit status that pytest gave to the session, and `verdicts` the exit code that the
     verdicts mean. Side effect: the reason that `status` tells is first written into the collected outcomes.
@@ -40,7 +40,7 @@ def broken_off(collected: "SessionOutcomes", status: int, verdicts: "ExitCode") 
         outcomes.interruption = outcomes.interruption or BY_A_SIGNAL
     else:
         outcomes.interruption = ""
-    if (why := outcomes.broken_off()) is not None or verdicts is not ExitCode.PASSED:
+    if (why := outcomes.stopped_early()) is not None or verdicts is not ExitCode.PASSED:
         return why
     match status:
         case pytest.ExitCode.TESTS_FAILED:

@@ -7,7 +7,7 @@ VERDICTS = {
     Verdict.FAILED: ("bad", "✕", "failed", "The rule was broken."),
     Verdict.ERRORED: ("bad", "!", "errored", "The kit itself failed: this says nothing of the subject."),
     Verdict.INCONCLUSIVE: ("open", "?", "inconclusive", "The subject could not be judged."),
-    Verdict.UNEXERCISED: ("open", "○", "not exercised", "No scenario triggered it: this is no pass."),
+    Verdict.UNEXERCISED: ("open", "○", "not exercised", "No scenario triggered it: this is not a pass."),
     Verdict.PASSED: ("good", "✓", "passed", "It was exercised, and kept every time."),
     Verdict.NOT_APPLICABLE: (
         "none",

@@ -49,7 +49,7 @@ class JudgedSubject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedRule:
-    """A rule with its sentence, and what the run says of it. `required`: the run is no pass if nothing
+    """A rule with its sentence, and what the run says of it. `required`: the run is not a pass if nothing
     exercises the rule. It was `exercised` so many times over so many `scenarios`. `measurements` are in
     `unit`. Judging it took `seconds`. `known`: why a baseline tolerates the failure; "" if none does.
     `advice`: what the broken rule means to people."""

@@ -27,7 +27,7 @@ _BROKEN_OFF = {
     ExitCode.USAGE: "NOT RUN",
     ExitCode.NOT_EXERCISED: "NOT EXERCISED",
 }
-"""How the claim of a run that was broken off begins, by exit code."""
+"""How the claim of a run that was stopped early begins, by exit code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class RuleOutcome:
 
 @dataclass(frozen=True, slots=True)
 class BrokenOff:
-    """Why a run was broken off, and with which exit code it ends therefore."""
+    """Why a run was stopped early, and with which exit code it ends therefore."""
 
     code: ExitCode
     why: str
@@ -101,7 +101,7 @@ class Summary:
     `outcomes` come in the order of the catalogue. `level` and `profile` are those that the user chose; "" if
     none applies. `required`: the rules that the run promised to exercise; if nobody chose, every MUST. `wire`
     is "" if there is none. `known` says why a baseline tolerates a failure, by rule id, and `complaints` what
-    is wrong with the baseline. `broken_off` is None if the verdicts alone say how the run ended."""
+    is wrong with the baseline. `stopped_early` is None if the verdicts alone say how the run ended."""
 
     subject: str
     target: str
@@ -115,7 +115,7 @@ class Summary:
     wire: str = ""
     known: Mapping[str, str] = field(default_factory=dict)
     complaints: tuple[str, ...] = ()
-    broken_off: BrokenOff | None = None
+    stopped_early: BrokenOff | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "known", {rule_id: one_line(why) for rule_id, why in self.known.items()})
@@ -190,8 +190,8 @@ def exit_code(summaries: Sequence[Summary]) -> ExitCode:
     """Return the exit code of a run. If several apply, this is their order: the code of a run that was broken
     off, kit failed, rule failed, unreachable, not exercised."""
     for summary in summaries:
-        if summary.broken_off is not None:
-            return summary.broken_off.code
+        if summary.stopped_early is not None:
+            return summary.stopped_early.code
     if any(summary.with_verdict(Verdict.ERRORED) for summary in summaries):
         return ExitCode.KIT_FAILED
     if any(summary.new_failures or summary.complaints for summary in summaries):
@@ -219,8 +219,8 @@ def _claim_by_verdicts(summary: Summary) -> str:
     """Return what the run claims by its verdicts."""
     passed = len(summary.with_verdict(Verdict.PASSED))
     total = len(summary.outcomes)
-    if summary.broken_off is not None:
-        return _claim_of_broken_off(summary, summary.broken_off)
+    if summary.stopped_early is not None:
+        return _claim_of_stopped_early(summary, summary.stopped_early)
     match exit_code([summary]):
         case ExitCode.PASSED if not passed:
             known = ", ".join(outcome.rule_id for outcome in summary.known_failures)
@@ -249,15 +249,15 @@ def _claim_by_verdicts(summary: Summary) -> str:
             return f"INTERRUPTED: no verdict. {failed}{passed} of {total} rules passed."
         case _:
             names = ", ".join(outcome.rule_id for outcome in summary.required_unexercised)
-            return f"NOT EXERCISED: {names or 'nothing ran'}; this is no pass."
+            return f"NOT EXERCISED: {names or 'nothing ran'}; this is not a pass."
 
 
-def _claim_of_broken_off(summary: Summary, broken_off: BrokenOff) -> str:
-    """Return the claim of a run that was broken off."""
+def _claim_of_stopped_early(summary: Summary, stopped_early: BrokenOff) -> str:
+    """Return the claim of a run that was stopped early."""
     passed = f"{len(summary.with_verdict(Verdict.PASSED))} of {len(summary.outcomes)} rules passed"
     failed = ", ".join(outcome.rule_id for outcome in summary.new_failures)
     results = f"{passed}; failed by then: {failed}" if failed else passed
-    return f"{_BROKEN_OFF[broken_off.code]}: {broken_off.why}. {results}{_list_known(summary)}."
+    return f"{_BROKEN_OFF[stopped_early.code]}: {stopped_early.why}. {results}{_list_known(summary)}."
 
 
 def _list_known(summary: Summary) -> str:

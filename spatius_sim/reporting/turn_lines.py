@@ -9,7 +9,7 @@ from spatius_sim.trace.events import Closed
 
 _LONGEST_NAME = 40
 _LONGEST_ERROR = 120
-MOST_OPEN_TURNS = 10_000
+MAX_OPEN_TURNS = 10_000
 """More open turns are not followed, so that memory stays bounded."""
 
 
@@ -39,7 +39,7 @@ class TurnLines:
                 self._rates[connection] = max(0, rate)
             case AudioInput(req_id, audio):
                 turn = self._turns.get((connection, req_id))
-                if turn is None and len(self._turns) < MOST_OPEN_TURNS:
+                if turn is None and len(self._turns) < MAX_OPEN_TURNS:
                     turn = self._turns[connection, req_id] = _Turn(at_ns, self._rates.get(connection, 0))
                 if turn is not None:
                     turn.audio_bytes += len(audio)

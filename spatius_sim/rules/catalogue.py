@@ -24,7 +24,7 @@ from spatius_sim.rules.relay import sizes as relay_sizes
 from spatius_sim.rules.relay import upstream as relay_upstream
 from spatius_sim.rules.relay import upstream_audio as relay_upstream_audio
 from spatius_sim.rules.rule import Rule
-from spatius_sim.rules.server import gate as server_gate
+from spatius_sim.rules.server import admission as server_admission
 from spatius_sim.rules.server import motion as server_motion
 from spatius_sim.rules.server import session as server_session
 
@@ -47,10 +47,10 @@ def in_order(rules: Iterable[Rule]) -> dict[str, Rule]:
 
 
 _CONTENTS = (
-    server_gate.token_window,  # S-TOKEN-WINDOW
-    server_gate.token_key,  # S-TOKEN-KEY
-    server_gate.upgrade_refused,  # S-UPGRADE-REFUSED
-    server_gate.token_expiry,  # S-TOKEN-EXPIRY
+    server_admission.token_window,  # S-TOKEN-WINDOW
+    server_admission.token_key,  # S-TOKEN-KEY
+    server_admission.upgrade_refused,  # S-UPGRADE-REFUSED
+    server_admission.token_expiry,  # S-TOKEN-EXPIRY
     server_session.confirm,  # S-CONFIRM
     server_session.handshake_refused,  # S-HANDSHAKE-REFUSED
     server_motion.motion_ids,  # S-MOTION-IDS

@@ -39,6 +39,6 @@ def judge_audio(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
         elif (
             observation.audio_checked
             and rule_id in observation.audio_situations
-            and (observation.starved if rule_id == "C-STARVE" else observation.over)
+            and (observation.starved if rule_id == "C-STARVE" else observation.is_over)
         ):
             yield Kept()

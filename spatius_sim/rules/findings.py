@@ -45,7 +45,8 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class Unsure:
-    """An instance that looks broken, and may not be the subject's fault: `reason` says why. It is no pass."""
+    """An instance that looks broken, and may not be the subject's fault: `reason` says why. It is not a
+    pass."""
 
     reason: str
 

@@ -110,7 +110,7 @@ class Observation:
     """What a client reported when it was observed, and what is certain about it. Positions are in samples;
     None means: not certain, or not reported.
 
-    `low` and `high` are the positions of the slowest and of the fastest honest client. `over`: the
+    `low` and `high` are the positions of the slowest and of the fastest honest client. `is_over`: the
     conversation is over even for the slowest client. `dry_ms`: how long ago the audio of a conversation
     without an end mark ran out for the slowest client. `held`: the client is paused for long enough to stand
     still. `stalls` and `runs`: strictSync surely stalls, or surely does not. `due`: the keyframe that the
@@ -142,7 +142,7 @@ class Observation:
     silent: bool
     id_fixed: bool
     current_id: str | None
-    over: bool
+    is_over: bool
     dry_ms: int | None
     held: bool
     motion_end: int

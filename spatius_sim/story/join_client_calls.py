@@ -400,7 +400,7 @@ class _Ledger:
             silent=self.clean_step and self.silent and self.silent_before,
             id_fixed=self.id_fixed(state),
             current_id=current.id if current else None,
-            over=self.time_is_certain and self.over_ms >= story.slack_ms,
+            is_over=self.time_is_certain and self.over_ms >= story.slack_ms,
             dry_ms=self.dry_ms if self.time_is_certain and current and not current.ended else None,
             held=self.paused and not self.pause_undefined and self.paused_ms >= story.slack_ms,
             motion_end=len(current.values) * story.sample_rate // KEYFRAMES_PER_SECOND if current else 0,
@@ -482,8 +482,8 @@ class _Ledger:
         ahead = story.samples(story.slack_ms if story.real_clock or not plain else AUDIO_TOLERANCE_MS)
         behind = story.samples(AUDIO_TOLERANCE_MS)
         seen = f"{played} samples"
-        over = self.time_is_certain and self.over_ms >= story.slack_ms
-        if over and not current.samples <= played <= current.most_samples:
+        is_over = self.time_is_certain and self.over_ms >= story.slack_ms
+        if is_over and not current.samples <= played <= current.most_samples:
             return f"the audio played to its end, {current.samples} samples", seen
         if played > self.high // 1000 + ahead:
             return f"at most {self.high // 1000} samples played by now", seen
@@ -524,7 +524,7 @@ class _Ledger:
         current = self.conversation
         if current is None or not observation.audio_checked or self.harmed_rule is not None:
             return
-        if observation.over:
+        if observation.is_over:
             samples, chunk = self.played_well
             if self.audio.open <= {"C-STARVE"}:
                 self.played_well = max(samples, current.samples), max(chunk, self.largest_chunk)

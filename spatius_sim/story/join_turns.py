@@ -166,13 +166,13 @@ def _join_requests(trace: Trace) -> list[UpstreamRequest]:
                     owner.payloads.append(SentPayload(event.seq, _bytes_of(event), message, owner))
             case Interrupt(req_id) if (event.connection, req_id) in requests:
                 interrupted = requests[event.connection, req_id]
-                interrupted.broken_off, interrupted.interrupted_seq = True, event.seq
+                interrupted.stopped_early, interrupted.interrupted_seq = True, event.seq
             case ServerError(req_id=req_id):
                 for request in _unanswered_requests(requests, event.connection):
-                    request.broken_off = request.broken_off or req_id in ("", request.req_id)
+                    request.stopped_early = request.stopped_early or req_id in ("", request.req_id)
         if isinstance(event.what, Closed) and event.what.by_kit:
             for request in _unanswered_requests(requests, event.connection):
-                request.broken_off = request.broken_off or not request.ends
+                request.stopped_early = request.stopped_early or not request.ends
     return found
 
 
@@ -266,7 +266,7 @@ def _is_over(conversation: Conversation, piece: AudioPiece, turns: list[Turn]) -
 
 def _asks_for_nothing(event: Event, turns: list[Turn]) -> bool:
     """Whether the event fell into a turn with less than a keyframe of audio. A mark that answers such a turn
-    is no second mark of the turn before."""
+    is not a second mark of the turn before."""
     turn = _latest_turn(event.seq, [turn for turn in turns if turn.client == event.connection])
     return turn is not None and turn.sample_rate > 0 and not turn.has_keyframe
 

@@ -50,7 +50,7 @@ LOUD = 500.0
 """The RMS, in units of s16le, from which a window of sound is loud: what Opus leaves of silence is below."""
 
 WINDOW_SECONDS = 0.04
-MOST_STALL_SECONDS = 0.2
+MAX_STALL_SECONDS = 0.2
 """If the kit itself was late by more, frames and sound may be lost on its side."""
 
 _STARTED, _FINISHED = "lk.playback_started", "lk.playback_finished"
@@ -218,7 +218,7 @@ def join_rooms(trace: Trace) -> list[RoomSession]:
             _note_room(session, event)
         elif session is not None and isinstance(event.what, WaitEnded):
             _note_wait(session, event, event.what)
-        elif isinstance(event.what, KitStalled) and event.what.seconds > MOST_STALL_SECONDS:
+        elif isinstance(event.what, KitStalled) and event.what.seconds > MAX_STALL_SECONDS:
             late = Disturbance(event.seq, f"the kit itself was late by {event.what.seconds:.1f} s")
             for one in sessions.values():
                 one.disturbances.append(late)

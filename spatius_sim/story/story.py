@@ -24,8 +24,8 @@ class SentPayload:
 @dataclass(slots=True)
 class UpstreamRequest:
     """One req_id on one upstream connection: the audio that went up and the payloads that came back. `ends`
-    are the events with end=true; `broken_off` says that an interrupt, an error or a close of the kit ended it
-    early."""
+    are the events with end=true; `stopped_early` says that an interrupt, an error or a close of the kit
+    ended it early."""
 
     connection: str
     req_id: str
@@ -36,7 +36,7 @@ class UpstreamRequest:
     """The same audio, message by message."""
     ends: list[int] = field(default_factory=list)
     payloads: list[SentPayload] = field(default_factory=list)
-    broken_off: bool = False
+    stopped_early: bool = False
     interrupted_seq: int | None = None
     reuses: "UpstreamRequest | None" = None
     """The earlier request of the same req_id, after whose end or interrupt this request began."""

@@ -13,7 +13,7 @@ from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionRe
 from spatius_sim.tape.traces import read_traces
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
 
-_LEAST_REQUESTS = 3
+_MIN_REQUESTS = 3
 _ROUNDING = 1e-6
 _TOLERANCE = 0.05
 """Seconds that a response may take more than latency and jitter, and still not have been kept back."""
@@ -52,12 +52,12 @@ class _Request:
 
 
 def fit_pace(path: Path) -> FittedPace:
-    """Return the pace of the Motion Server on a tape. Raises UsageError if the file is no tape, or if fewer
-    than three requests on it were answered."""
+    """Return the pace of the Motion Server on a tape. Raises UsageError if the file is not a tape, or if
+    fewer than three requests on it were answered."""
     requests = [request for trace in read_traces(path) for request in _requests(trace) if request.waits]
-    if len(requests) < _LEAST_REQUESTS:
+    if len(requests) < _MIN_REQUESTS:
         raise UsageError(
-            f"{path}: {len(requests)} requests were answered; {_LEAST_REQUESTS} are needed to fit a pace: "
+            f"{path}: {len(requests)} requests were answered; {_MIN_REQUESTS} are needed to fit a pace: "
             "record more turns"
         )
     firsts = [request.waits[0][0] for request in requests]

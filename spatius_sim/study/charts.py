@@ -16,7 +16,7 @@ _LEFT, _RIGHT = 56, 12
 _LINES = 6
 """How many kinds of line the page's style knows."""
 
-_MOST_POINTS = 400
+_MAX_POINTS = 400
 
 
 class Line(NamedTuple):
@@ -50,7 +50,7 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str, *, right: floa
     parts = [_axes(right, top, x_label, y_label, bottom)]
     for number, line in enumerate(lines):
         points = [(x, y) for x, y in line.points if x <= right]
-        step = max(1, len(points) // _MOST_POINTS)
+        step = max(1, len(points) // _MAX_POINTS)
         kept = [*points[::step], *points[-1:]]
         path = " ".join(f"{_LEFT + x * across:.1f},{bottom - y * up:.1f}" for x, y in kept)
         parts.append(f'<polyline class="line l{number % _LINES}" points="{path}"/>')
@@ -132,7 +132,7 @@ def _arrived(turn: SimulatedTurn, at: float) -> float:
 
 def _thin(samples: Sequence[tuple[float, int, float]]) -> list[tuple[float, float]]:
     """Return the queue in kB over time, with at most some 400 points: the highest of each stretch."""
-    step = max(1, len(samples) // _MOST_POINTS)
+    step = max(1, len(samples) // _MAX_POINTS)
     stretches = [samples[begin : begin + step] for begin in range(0, len(samples), step)]
     return [(stretch[0][0], max(queue for _, queue, _ in stretch) / 1000) for stretch in stretches]
 

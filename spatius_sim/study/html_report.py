@@ -14,7 +14,7 @@ from spatius_sim.study.run_study import Outcome, Simulated, worst_turn
 from spatius_sim.study.study import BudgetVerdict
 from spatius_sim.study.words import SHOWN, amount, answer, budget_lines, interval
 
-_MOST_PICTURES = 40
+_MAX_PICTURES = 40
 
 
 def html_report(outcome: Outcome) -> str:
@@ -33,10 +33,10 @@ def html_report(outcome: Outcome) -> str:
 def _values(outcome: Outcome) -> dict[str, Any]:
     """Return what the template shows."""
     by_network: dict[str, list[Simulated]] = {}
-    for cell in outcome.cells[: _MOST_PICTURES * 10]:
+    for cell in outcome.cells[: _MAX_PICTURES * 10]:
         by_network.setdefault(cell.cell.network.name, []).append(cell)
     worst = [max(cells, key=lambda one: one.tally.worst or (0, 0)) for cells in by_network.values()]
-    turns = [(cell, worst_turn(cell, outcome.seed)) for cell in worst[:_MOST_PICTURES]]
+    turns = [(cell, worst_turn(cell, outcome.seed)) for cell in worst[:_MAX_PICTURES]]
     swept = bool(outcome.study.sweep)
     return {
         "outcome": outcome,
@@ -56,7 +56,7 @@ def _values(outcome: Outcome) -> dict[str, Any]:
 def _distributions(by_network: dict[str, list[Simulated]]) -> list[tuple[str, Markup]]:
     """Return a picture of the time to the first motion for each network."""
     pictures = []
-    for network, cells in list(by_network.items())[:_MOST_PICTURES]:
+    for network, cells in list(by_network.items())[:_MAX_PICTURES]:
         spreads = {cell.cell.name: cell.tally.spreads["first_motion"] for cell in cells}
         pictures.append((network, distribution(spreads, "seconds to the first motion")))
     return pictures
@@ -65,7 +65,7 @@ def _distributions(by_network: dict[str, list[Simulated]]) -> list[tuple[str, Ma
 def _sweeps(by_network: dict[str, list[Simulated]]) -> list[tuple[str, Markup]]:
     """Return a picture of the trouble over the points of the sweep for each network."""
     pictures = []
-    for network, cells in list(by_network.items())[:_MOST_PICTURES]:
+    for network, cells in list(by_network.items())[:_MAX_PICTURES]:
         points = list(dict.fromkeys(cell.cell.point for cell in cells))
         rows = {
             policy: [cell.figures["trouble"] for cell in cells if cell.cell.policy == policy]

@@ -23,15 +23,15 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions
 from spatius_sim.study.turn import Draw, SimulatedTurn, simulate_turn
-from spatius_sim.subjects.client import ClientSubject, InProcessTestee
-from spatius_sim.subjects.relay.door import RelayMemoryDoor
-from spatius_sim.subjects.relay.subject import RelaySubject
-from spatius_sim.subjects.subject import Patience, canary_key
+from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
+from spatius_sim.subjects.relay.relay_access import RelayInMemory
+from spatius_sim.subjects.relay.relay_subject import RelaySubject
+from spatius_sim.subjects.subject_base import Patience, canary_key
 from spatius_sim.trace.events import Trace
-from spatius_sim.virtual.connection import Link
-from spatius_sim.virtual.loop import VirtualLoop
-from spatius_sim.virtual.motion_server import VirtualMotionServer
-from spatius_sim.virtual.relay import VirtualRelay
+from spatius_sim.virtual.memory_connection import Link
+from spatius_sim.virtual.virtual_loop import VirtualLoop
+from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
+from spatius_sim.virtual.virtual_relay import VirtualRelay
 
 ONE_IN = 20
 """Every twentieth turn is judged, beginning with the first one."""
@@ -102,11 +102,11 @@ async def _converse(
     server = VirtualMotionServer(loop, seed, recorder, link=Link(delay=trip / 2), pace=pipeline.pace)
     numbers = count(1)
     brain = relay(canary_key(seed), lambda: f"request-{next(numbers)}", _relay_policy(pipeline))
-    door = RelayMemoryDoor(
+    access = RelayInMemory(
         loop, VirtualRelay(loop, brain, wire, server), _link(down, pipeline.send_buffer), Link(delay=half)
     )
     address = RelayAddress("ws://relay.invalid")
-    subject = RelaySubject(address, wire, recorder, seed, _PATIENCE, server, door=door)
+    subject = RelaySubject(address, wire, recorder, seed, _PATIENCE, server, access=access)
     await subject.attach()
     return await subject.run(Plan(((_turn_plan(pipeline),),)), patient=True)
 

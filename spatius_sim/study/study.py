@@ -9,9 +9,9 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.figures import Estimate
 from spatius_sim.study.pipeline import Pipeline
 
-MOST_CELLS = 400
-MOST_TURNS = 100_000
-MOST_SPEECH_SECONDS = 50_000_000
+MAX_CELLS = 400
+MAX_TURNS = 100_000
+MAX_SPEECH_SECONDS = 50_000_000
 """Seconds of speech that one study may simulate: some seven hours on one core."""
 
 
@@ -70,20 +70,20 @@ class Study:
         """Raise UsageError if the study is empty, or too large to come to its end."""
         if not self.networks or not self.policies:
             raise UsageError("a study needs a network and a policy at least")
-        if not 1 <= self.turns <= MOST_TURNS:
-            raise UsageError(f"turns must lie between 1 and {MOST_TURNS}")
+        if not 1 <= self.turns <= MAX_TURNS:
+            raise UsageError(f"turns must lie between 1 and {MAX_TURNS}")
         count = len(self.networks) * len(self.policies)
         for values in self.sweep.values():
             count *= len(values)
-        if count > MOST_CELLS:
+        if count > MAX_CELLS:
             raise UsageError(
-                f"the study has {count} combinations of network, policy and sweep; {MOST_CELLS} are taken: "
+                f"the study has {count} combinations of network, policy and sweep; {MAX_CELLS} are taken: "
                 "sweep fewer values, or name fewer networks"
             )
         longest = max(pipeline.seconds for pipeline in self.policies.values())
-        if count * self.turns * longest > MOST_SPEECH_SECONDS:
+        if count * self.turns * longest > MAX_SPEECH_SECONDS:
             raise UsageError(
-                f"the study has {count * self.turns * longest:.0f} s of speech; {MOST_SPEECH_SECONDS} "
+                f"the study has {count * self.turns * longest:.0f} s of speech; {MAX_SPEECH_SECONDS} "
                 "are taken: name fewer turns"
             )
 

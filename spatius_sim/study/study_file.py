@@ -15,7 +15,7 @@ from spatius_sim.model.network.profile import NetworkProfile
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.figures import FIGURES
 from spatius_sim.study.pipeline import Pipeline
-from spatius_sim.study.study import MOST_CELLS, Budget, Study
+from spatius_sim.study.study import MAX_CELLS, Budget, Study
 
 EXAMPLE = Path(__file__).resolve().parent / "example.yaml"
 
@@ -94,8 +94,8 @@ class _Reader(YamlFile):
     def _read_policies(self, node: Node, base: Pipeline) -> dict[str, Pipeline]:
         """Return the policies by name: each is the pipeline with its own changes."""
         items = self.items(node, "policies")
-        if not 0 < len(items) <= MOST_CELLS:
-            raise self.error(node, f"policies: 1 to {MOST_CELLS} are needed")
+        if not 0 < len(items) <= MAX_CELLS:
+            raise self.error(node, f"policies: 1 to {MAX_CELLS} are needed")
         policies = {}
         for name, (key, value) in items.items():
             if not 0 < len(name) <= 40 or not name.isprintable():
@@ -136,8 +136,8 @@ class _Reader(YamlFile):
         for key, value in self.mapping(node, "sweep", _FIELDS).items():
             listed = self.sequence(value, key)
             count *= len(listed)
-            if not 0 < count <= MOST_CELLS:
-                raise self.error(value, f"sweep: {count} points with {key}; 1 to {MOST_CELLS} are taken")
+            if not 0 < count <= MAX_CELLS:
+                raise self.error(value, f"sweep: {count} points with {key}; 1 to {MAX_CELLS} are taken")
             sweep[key] = tuple(self._read_value(key, item) for item in listed)
             for item, swept in zip(listed, sweep[key], strict=True):
                 for pipeline in policies.values():

@@ -13,7 +13,7 @@ GROUPS = 40
 _LEAST = 0.001
 _RATIO = 1.01
 _MICRO = 1_000_000
-MOST_SECONDS = 600.0
+MAX_SECONDS = 600.0
 
 ACCEPTABLE_EARLY, ACCEPTABLE_LATE = 0.090, 0.185
 """Seconds by which the sound may lead or trail the picture (ITU-R BT.1359). The audio never trails here."""
@@ -56,7 +56,7 @@ _NEVER = 10_000
 
 
 def _bin_of(value: float) -> int:
-    if value > MOST_SECONDS:
+    if value > MAX_SECONDS:
         return _NEVER
     return 0 if value < _LEAST else 1 + round(math.log(value / _LEAST) / math.log(_RATIO))
 

@@ -21,8 +21,8 @@ from spatius_sim.model.network.overhead import (
 from spatius_sim.model.network.profile import DATA_CENTRE, REGIONS, NetworkProfile
 from spatius_sim.model.network.tcp import MessageDelivery, Path, TcpFlow
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
+from spatius_sim.study.client_playback import Playback, play, start_delay_needed
 from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions, Sync
-from spatius_sim.study.playback import Playback, play, start_delay_needed
 
 HANDSHAKE_TRIPS = 7
 """Round trips before a new session is confirmed: TCP, TLS 1.3 and the answer for the token, the same three

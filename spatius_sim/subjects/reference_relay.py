@@ -37,7 +37,7 @@ SILENCE_SECONDS = 5.0
 apart."""
 
 LARGEST_CLIENT_MESSAGE = 1_048_576
-MOST_MESSAGES_WAITING = 1000
+MAX_MESSAGES_WAITING = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class ReferenceTurn:
         except (spatius.AvatarSDKError, spatius.SessionTokenError, ValueError) as error:
             self._fail(str(error))
         finally:
-            self._motion_ended.set()  # If we close the session ourselves, on_close is no failure.
+            self._motion_ended.set()  # If we close the session ourselves, on_close is not a failure.
             await session.close()
 
     async def _watch_for_silence(self) -> None:
@@ -163,7 +163,7 @@ class ReferenceClient:
 
     def tell(self, kind: str, **fields: Any) -> None:
         """Queue a message for the client, or disconnect the client if too many messages wait for it."""
-        if self._outbox.qsize() >= MOST_MESSAGES_WAITING:
+        if self._outbox.qsize() >= MAX_MESSAGES_WAITING:
             self._socket.transport.abort()
         else:
             self._outbox.put_nowait(json.dumps({"type": kind, **fields}))

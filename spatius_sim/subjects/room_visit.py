@@ -30,7 +30,7 @@ from spatius_sim.protocol.messages import (
     ServerError,
 )
 from spatius_sim.protocol.room_packet import PacketFlag
-from spatius_sim.subjects.server_door import OpenSession, ServerDoor
+from spatius_sim.subjects.server_access import OpenSession, ServerAccess
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -126,17 +126,17 @@ class _Progress:
 
 
 class RoomVisit:
-    """Drives one Motion Server through `door`, while `watch` looks into the room."""
+    """Drives one Motion Server through `access`, while `watch` looks into the room."""
 
     def __init__(
         self,
-        door: ServerDoor,
+        access: ServerAccess,
         watch: RoomWatch,
         recorder: LiveRecorder,
         api_key: str,
         ids: tuple[str, str] = (APP_ID, AVATAR_ID),
     ) -> None:
-        self._door, self._watch, self._recorder = door, watch, recorder
+        self._access, self._watch, self._recorder = access, watch, recorder
         self._api_key, self._ids = api_key, ids
         self._sessions: dict[str, _Progress] = {}
         self._read_events = 0
@@ -214,12 +214,12 @@ class RoomVisit:
     @asynccontextmanager
     async def _session(self, name: str) -> AsyncIterator[OpenSession]:
         """Open a session, record it, and close it. Raises UnreachableError if that is impossible."""
-        expire_at = int(self._door.unix_time()) + _TOKEN_LIFE_SECONDS
-        answer = await self._door.ask_for_token(self._api_key, expire_at)
+        expire_at = int(self._access.unix_time()) + _TOKEN_LIFE_SECONDS
+        answer = await self._access.ask_for_token(self._api_key, expire_at)
         token = token_in(answer) if answer.status == 200 else ""
         if not token:
             raise UnreachableError(f"the token was refused: HTTP {answer.status}")
-        async with self._door.open_session(token, *self._ids) as session:
+        async with self._access.open_session(token, *self._ids) as session:
             self._recorder.emit(Lane.UPSTREAM, name, Opened("", *self._ids))
             listening = asyncio.create_task(self._listen(name, session))
             try:

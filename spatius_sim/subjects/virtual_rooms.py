@@ -7,7 +7,7 @@ from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.protocol.messages import LiveKitEgress
 from spatius_sim.trace.events import EventKind, Lane
 from spatius_sim.trace.recorder import NullSink
-from spatius_sim.virtual.motion_server import VirtualMotionServer
+from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
 
 
 class RoomWindow(NullSink):

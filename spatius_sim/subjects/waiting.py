@@ -32,7 +32,7 @@ class MessageWatch:
         self._next = len(recorder.events)
         self._found = False
 
-    def has_come(self) -> bool:
+    def has_arrived(self) -> bool:
         """Whether the wanted message has been received by now. Each call looks only at new events."""
         events = self._recorder.events
         while self._next < len(events) and not self._found:

@@ -55,11 +55,11 @@ class BlobWindow:
 
     def add(self, first: int, blobs: list[bytes], place: SectionPlace) -> int:
         """Take the blobs of a section, numbered from `first` on, and return how many bytes they have. Raises
-        MalformedError if the numbers do not rise, or if a blob is no binary."""
+        MalformedError if the numbers do not rise, or if a blob is not binary."""
         if not blobs:
             return 0
         if not set(map(type, blobs)) <= {bytes}:
-            raise MalformedError("a blob is no binary")
+            raise MalformedError("a blob is not binary")
         if first < self._next:
             raise MalformedError(f"blob {first} comes after blob {self._next - 1}")
         length = sum(map(len, blobs))

@@ -14,7 +14,7 @@ from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse, U
 from spatius_sim.tape.blobs import SMALLEST_BLOB
 from spatius_sim.tape.contents import Content, ContentPart, TapedEvent, TapedPiece
 from spatius_sim.tape.name_references import Names
-from spatius_sim.tape.packing import MOST_PARTS
+from spatius_sim.tape.packing import MAX_PARTS
 from spatius_sim.trace.events import (
     Event,
     EventKind,
@@ -33,7 +33,7 @@ from spatius_sim.wires.events import Audio, Motion, Note, NotUnderstood, Say, Sp
 from spatius_sim.wires.wire import Wire
 
 _LONG_BASE64 = re.compile(rb"[A-Za-z0-9+/]{86,}={0,2}")
-_MOST_FRAMING = 256
+_MAX_FRAMING = 256
 """The most bytes of a frame that are neither speech nor motion. More bytes could be unrecognised speech."""
 
 
@@ -59,14 +59,14 @@ class Cleaner:
         )
 
     def _clean_fields(self, what: EventKind) -> dict[str, Any]:
-        """Return the fields of an event that is no frame, cleaned. App and avatar names in the event are
+        """Return the fields of an event that is not a frame, cleaned. App and avatar names in the event are
         learnt first."""
         if isinstance(what, Opened | Refused) and self._names is not None:
             self._names.learn("app", what.app_id)
             self._names.learn("avatar", what.avatar_id)
         values = {field.name: getattr(what, field.name) for field in fields(what)}
         if isinstance(what, PacketSeen):
-            # Motion of a room is no speech.
+            # Motion of a room is not speech.
             return values | {"raw": Content(False, (TapedPiece(what.raw),))}
         return {
             name: Content(False, (self._speech_piece(value),))
@@ -105,14 +105,14 @@ class Cleaner:
         return self._unless_too_much(raw, False, _split(raw, pieces), value)
 
     def _clean_message(self, raw: bytes, value: Value) -> Content:
-        """Return a message of the protocol that is no motion, without its speech. Bytes of unknown fields are
-        left out."""
+        """Return a message of the protocol that is not motion, without its speech. Bytes of unknown fields
+        are left out."""
         match value:
             case AudioInput(audio=audio) if len(audio) < SMALLEST_BLOB:
                 noise = stand_in(speech_mark(audio))
                 return Content(False, (encode(replace(value, audio=noise)),))
             case AudioInput(audio=audio):
-                plain_frame = raw if len(raw) - len(audio) <= _MOST_FRAMING else encode(value)
+                plain_frame = raw if len(raw) - len(audio) <= _MAX_FRAMING else encode(value)
                 if plain_frame.endswith(audio):
                     return Content(False, (plain_frame[: -len(audio)], self._speech_piece(audio)))
                 bytes_before, _, bytes_after = plain_frame.partition(audio)
@@ -149,7 +149,7 @@ class Cleaner:
         around = sum(len(part) for part in parts if not isinstance(part, TapedPiece))
         understood = not isinstance(value, NotUnderstood | Unclear | Undecodable)
         may_be_kept = text or understood
-        if around <= (4 * _MOST_FRAMING if understood and text else _MOST_FRAMING) and may_be_kept:
+        if around <= (4 * _MAX_FRAMING if understood and text else _MAX_FRAMING) and may_be_kept:
             return {"raw": Content(text, tuple(parts))}
         reason = value.reason if isinstance(value, NotUnderstood | Unclear | Undecodable) else "taken out"
         return {"raw": Content(False, (TapedPiece(speech_mark(raw)),)), "reason": self._hide_names(reason)}
@@ -192,7 +192,7 @@ def _split(raw: bytes, pieces: list[tuple[bytes, TapedPiece]], *, text: bool = F
     occurring = [(piece_bytes, piece) for piece_bytes, piece in pieces if piece_bytes and piece_bytes in raw]
     for piece_bytes, piece in sorted(occurring, key=lambda pair: raw.index(pair[0])):
         bytes_before, separator, bytes_after = raw.partition(piece_bytes)
-        if not separator or len(parts) + 4 > MOST_PARTS:
+        if not separator or len(parts) + 4 > MAX_PARTS:
             continue
         quoted = text and piece_bytes[:1] == b'"'
         parts += [_restore_literal(bytes_before + b'"' * quoted, text), piece]

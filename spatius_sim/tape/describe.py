@@ -45,7 +45,7 @@ class Statistics:
 
 
 def statistics(path: Path) -> Statistics:
-    """Return the figures of a tape. Raises UsageError if the file is no tape."""
+    """Return the figures of a tape. Raises UsageError if the file is not a tape."""
     figures = Statistics(header_of(path), path.stat().st_size)
     for trace in read_traces(path):
         figures.runs += 1

@@ -10,15 +10,15 @@ from typing import Any
 
 from spatius_sim.protocol.messages import Message, ServerError
 
-MOST_CHARACTERS = 500_000
+MAX_CHARACTERS = 500_000
 """The most characters of names that are remembered; the names used last are kept: more than ten thousand ids
 of the usual length."""
 
 _NAME_KEYS = {"appId": "app", "app_id": "app", "avatarId": "avatar", "avatar_id": "avatar"}
 _PLAIN_KEYS = frozenset({"type", "audio", "frames", "data"})
 _SHORTEST = 3
-_MOST_PARTS = 100
-"""A name with more words and signs is no id: it is hidden only if it is a whole text."""
+_MAX_PARTS = 100
+"""A name with more words and signs is not an id: it is hidden only if it is a whole text."""
 _PART = re.compile(r"[\w-]+|[^\w-]")
 _IN_WORD = re.compile(r"[\w-]")
 _WHOLE = ""
@@ -56,7 +56,7 @@ class Names:
         self._pinned -= Counter(self._pins.pop(place, ()))
 
     def hide(self, text: str) -> str:
-        """Replace the names in a text by references; a name within a word is no name."""
+        """Replace the names in a text by references; a name within a word is not a name."""
         if text in self._references:
             return self._reference_for(text)
         parts, copied_until = [], 0
@@ -126,7 +126,7 @@ class Names:
     def _forget(self) -> None:
         """Forget old names that are not pinned, so that memory stays bounded: a proxy may run for months."""
         pinned = 0
-        while self._characters > MOST_CHARACTERS and pinned < len(self._references):
+        while self._characters > MAX_CHARACTERS and pinned < len(self._references):
             oldest = next(iter(self._references))
             if self._pinned[oldest]:
                 self._references.move_to_end(oldest)
@@ -164,8 +164,8 @@ def _split_name(name: str) -> list[str]:
     text."""
     if len(name) < _SHORTEST:
         return []
-    parts = list(islice((part[0] for part in _PART.finditer(name)), _MOST_PARTS + 1))
-    return parts if len(parts) <= _MOST_PARTS else []
+    parts = list(islice((part[0] for part in _PART.finditer(name)), _MAX_PARTS + 1))
+    return parts if len(parts) <= _MAX_PARTS else []
 
 
 def _remove_from_tree(tree: _Tree, name: str) -> None:

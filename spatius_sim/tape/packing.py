@@ -21,7 +21,7 @@ from spatius_sim.tape.sections import LARGEST_BLOB, LARGEST_BODY
 from spatius_sim.trace.events import Lane
 from spatius_sim.trace.speech_mark import WINDOW_SAMPLES, SpeechMark
 
-MOST_PARTS = 256
+MAX_PARTS = 256
 _LONGEST_NAME = 256
 _DIGEST_BYTES = 16
 _SMALLEST_FRAMING_BLOB = 16 * SMALLEST_BLOB
@@ -46,7 +46,7 @@ def read_header(body: bytes | memoryview, versions: tuple[int, ...]) -> TapeHead
     """Return the header that a section holds. Raises MalformedError if its version or a field is unknown."""
     values = unpack(body)
     if not isinstance(values, dict) or values.pop("format", None) != "spatius-sim tape":
-        raise MalformedError("this is no tape")
+        raise MalformedError("this is not a tape")
     version = values.pop("version", None)
     if version not in versions:
         readable = ", ".join(map(str, versions))
@@ -62,9 +62,9 @@ def read_header(body: bytes | memoryview, versions: tuple[int, ...]) -> TapeHead
     }
     checked = _check_fields(values, kinds, required="what")
     if not all(isinstance(rate, int) for rate in checked.get("rates", ())):
-        raise MalformedError("a rate is no number")
+        raise MalformedError("a rate is not a number")
     if not all(isinstance(name, str) for name in checked.get("redactions", ())):
-        raise MalformedError("a redaction is no text")
+        raise MalformedError("a redaction is not text")
     for name in ("rates", "redactions"):
         checked[name] = tuple(checked.get(name, ()))
     return TapeHeader(**checked)
@@ -158,7 +158,7 @@ def _read_field(value: Any, blobs: BlobWindow) -> Any:
     """Return one field of a stored event. Raises MalformedError."""
     if type(value) in _PLAIN:
         return value
-    if type(value) is list and value and type(value[0]) is bool and len(value) <= MOST_PARTS + 1:
+    if type(value) is list and value and type(value[0]) is bool and len(value) <= MAX_PARTS + 1:
         text, *parts = value
         return Content(text, tuple([_read_part(part, text, blobs) for part in parts]))
     raise MalformedError(f"a field is a {type(value).__name__}")

@@ -41,7 +41,7 @@ class Footer:
 class TapeReader:
     """Reads a tape: the `header` at once, the records while they are iterated (once), then the `footer`.
 
-    Raises TapeError, with offset and reason, if the tape is damaged or broken off, or if the file is no tape.
+    Raises TapeError, with offset and reason, if the tape is damaged or cut off, or if the file is not a tape.
     """
 
     def __init__(self, file: FileIO, name: str) -> None:
@@ -54,7 +54,7 @@ class TapeReader:
         kind, body = self._sections.read_section()
         try:
             if kind != HEADER:
-                raise MalformedError("the first section is no header")
+                raise MalformedError("the first section is not a header")
             self.header: TapeHeader = read_header(body, READABLE)
         except MalformedError as error:
             raise self._error(str(error)) from error
@@ -111,7 +111,7 @@ class TapeReader:
         match contents:
             case [int(first_number), list(blobs), list(records)] if type(first_number) is int:
                 return first_number, blobs, records
-        raise self._error("a section of records is no array of a number, blobs and records")
+        raise self._error("a section of records is not an array of a number, blobs and records")
 
     def _read_blobs_again(self, place: SectionPlace) -> list[bytes]:
         return self._split_section(*self._sections.read_again(place))[1]
@@ -145,7 +145,7 @@ class TapeReader:
         try:
             values = unpack(body)
             if not isinstance(values, dict) or not all(isinstance(value, int) for value in values.values()):
-                raise MalformedError("the footer is no map of numbers")
+                raise MalformedError("the footer is not a map of numbers")
             self.footer = Footer(**values)
         except (MalformedError, TypeError) as error:
             raise self._error(f"no footer: {error}") from error

@@ -10,7 +10,7 @@ from typing import Any
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.errors import UsageError
 
-MOST_BYTES = 1_000_000_000
+MAX_BYTES = 1_000_000_000
 """The largest file that is read: some five hours of speech and its motion, in base64."""
 
 _HIGHEST_RATE = 192_000
@@ -33,7 +33,7 @@ class Recording:
 
 def read_recording(path: Path) -> Recording:
     """Return the recording in a file. Raises UsageError with the file's name and the member that is wrong if
-    the file has another shape, or is larger than MOST_BYTES."""
+    the file has another shape, or is larger than MAX_BYTES."""
     document = _read_document(path)
     try:
         if (audio_format := _member(document, "audio_format", str)) != _FORMAT:
@@ -68,18 +68,18 @@ def _read_document(path: Path) -> Mapping[str, Any]:
         if path.is_char_device():
             raise UsageError(f"{path}: a device is no recording")
         with path.open("rb") as file:
-            raw = file.read(MOST_BYTES + 1)
+            raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
-    if len(raw) > MOST_BYTES:
-        raise UsageError(f"{path}: larger than {MOST_BYTES} bytes, as no recording is")
+    if len(raw) > MAX_BYTES:
+        raise UsageError(f"{path}: larger than {MAX_BYTES} bytes, as no recording is")
     try:
         document = json.loads(raw)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise UsageError(f"{path}: this is no JSON: {reason}") from error
+        raise UsageError(f"{path}: this is not JSON: {reason}") from error
     if not isinstance(document, dict):
-        raise UsageError(f"{path}: this is no recording, for it is no JSON object")
+        raise UsageError(f"{path}: this is not a recording, for it is not a JSON object")
     return document
 
 
@@ -99,7 +99,7 @@ def _read_id(document: Mapping[str, Any], name: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"{name}: half a surrogate pair is no text") from error
+        raise ValueError(f"{name}: half a surrogate pair is not text") from error
     return value
 
 
@@ -110,4 +110,4 @@ def _read_base64(name: str, text: Any) -> bytes:
     try:
         return b64decode(text, validate=True)
     except ValueError as error:
-        raise ValueError(f"{name}: this is no base64: {error}") from error
+        raise ValueError(f"{name}: this is not base64: {error}") from error

@@ -96,12 +96,12 @@ class SectionReader:
         if not head and offset:
             raise self.incomplete_error("the tape ends here, without its footer")
         if not head.startswith(_ARRAY_OF_THREE[: len(head)]) or (offset == 0 and not head):
-            raise TapeError(self._name, offset, "this is no tape" if not offset else "no section")
+            raise TapeError(self._name, offset, "this is not a tape" if not offset else "no section")
         if len(head) < HEAD_BYTES:
             raise self.incomplete_error("the tape ends within the head of a section")
         _, kind, uint64, stored_checksum, bin32, length = _HEAD.unpack(head)
         if (uint64, bin32) != (_UINT64, _BIN32) or kind not in (HEADER, RECORDS, BLOB, FOOTER):
-            raise TapeError(self._name, offset, "this is no tape" if not offset else "no section")
+            raise TapeError(self._name, offset, "this is not a tape" if not offset else "no section")
         if length > (LARGEST_BLOB + BLOB_NUMBER_BYTES if kind == BLOB else LARGEST_BODY):
             raise TapeError(self._name, offset, f"a section of {length} bytes is larger than any is")
         if len(self._buffer) < length:
@@ -134,7 +134,7 @@ class SectionReader:
             raise TapeError(self._name, self._end, "something follows the footer")
 
     def incomplete_error(self, reason: str) -> IncompleteError:
-        """Return the error for a tape that is broken off, with the place of this section."""
+        """Return the error for a tape that is cut off, with the place of this section."""
         return IncompleteError(
             self._name,
             self.place.offset,

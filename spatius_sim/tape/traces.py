@@ -33,7 +33,7 @@ from spatius_sim.trace.reading import read_parts, read_upstream
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import NotUnderstood, Unclear
 
-MOST_BYTES = 1024 * 1_048_576
+MAX_BYTES = 1024 * 1_048_576
 """A run whose frames and keyframes take more memory is not read as a whole."""
 
 _BYTES_OF_AN_EVENT = 200
@@ -94,7 +94,7 @@ def write_traces(path: Path, header: TapeHeader, traces: list[Trace]) -> None:
 
 def read_traces(path: Path) -> Iterator[Trace]:
     """Yield the runs of a tape, each as a whole in memory. Raises UsageError if the tape is damaged or broken
-    off, or if a run has more than MOST_BYTES."""
+    off, or if a run has more than MAX_BYTES."""
     with open_tape(path) as file:
         reader = TapeReader(file, str(path))
         run: _OpenRun | None = None
@@ -113,8 +113,8 @@ def read_traces(path: Path) -> Iterator[Trace]:
 
 
 def plan_token_on(path: Path) -> str:
-    """Return the token of the plan of the first run on a tape. Raises UsageError if the file is no tape, or
-    if its first run has no plan."""
+    """Return the token of the plan of the first run on a tape. Raises UsageError if the file is not a tape,
+    or if its first run has no plan."""
     with open_tape(path) as file:
         for record in TapeReader(file, str(path)):
             if isinstance(record, TapedRun) and record.plan_token:
@@ -125,7 +125,7 @@ def plan_token_on(path: Path) -> str:
 
 def read_whole_parts(path: Path) -> tuple[list[Trace], list[str]]:
     """Return the runs of a tape as far as they are whole, and a line for each piece of damage. Raises
-    UsageError if the file is no tape, or if a run has more than MOST_BYTES."""
+    UsageError if the file is not a tape, or if a run has more than MAX_BYTES."""
     traces: list[Trace] = []
     damage: list[str] = []
     with open_tape(path) as file:
@@ -162,8 +162,8 @@ class _OpenRun:
         except (TypeError, ValueError, KeyError) as error:
             raise UsageError(f"{self._path}: event {len(self._events)} is malformed: {error}") from error
         self._bytes += size
-        if self._bytes > MOST_BYTES:
-            raise UsageError(f"{self._path}: a run of more than {MOST_BYTES} bytes: `tape cut` it first")
+        if self._bytes > MAX_BYTES:
+            raise UsageError(f"{self._path}: a run of more than {MAX_BYTES} bytes: `tape cut` it first")
         event = Event(len(self._events), taped.at_ns, taped.lane, taped.connection, content)
         self._events.append(event)
 

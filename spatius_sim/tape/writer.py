@@ -99,7 +99,7 @@ class TapeWriter:
         self._file.close()
 
     def abandon(self) -> None:
-        """Close the file without a footer: the tape is broken off."""
+        """Close the file without a footer: the tape is cut off."""
         self._file.close()
 
     def _open(self) -> FileIO:

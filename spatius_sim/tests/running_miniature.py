@@ -14,14 +14,14 @@ from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import Plan
-from spatius_sim.subjects.relay.door import RelayMemoryDoor
-from spatius_sim.subjects.relay.subject import RelaySubject
+from spatius_sim.subjects.relay.relay_access import RelayInMemory
+from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, turn_start
-from spatius_sim.subjects.subject import Patience, Subject, canary_key
+from spatius_sim.subjects.subject_base import Patience, Subject, canary_key
 from spatius_sim.tests.model.relay.dialogue import MakeRelay
-from spatius_sim.virtual.loop import VirtualLoop
-from spatius_sim.virtual.motion_server import VirtualMotionServer
-from spatius_sim.virtual.relay import VirtualRelay
+from spatius_sim.virtual.virtual_loop import VirtualLoop
+from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
+from spatius_sim.virtual.virtual_relay import VirtualRelay
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import RelayEvent
 from spatius_sim.wires.json_envelope import JsonEnvelope
@@ -69,7 +69,7 @@ async def miniature_relay(
             patience,
             motion_server,
             starts=turn_start(turn, None),
-            door=RelayMemoryDoor(loop, virtual_relay),
+            access=RelayInMemory(loop, virtual_relay),
         )
         return
     recorder = LiveRecorder(wire=spoken_wire, most_events=most_events)

@@ -24,7 +24,7 @@ from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
 from spatius_sim.miniatures.wrong_with_clips import CLIP_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.model.server.gate import Gate
+from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.live_recorder import LiveRecorder
@@ -32,16 +32,16 @@ from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.catalogue import rules_for
-from spatius_sim.subjects.client import ClientSubject, InProcessTestee
+from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
 from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START
-from spatius_sim.subjects.server import ServerAddress, ServerSubject
-from spatius_sim.subjects.server_door import ServerMemoryDoor
-from spatius_sim.subjects.subject import Patience, Subject, WorkLoop, canary_key
+from spatius_sim.subjects.server_access import ServerInMemory
+from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject
+from spatius_sim.subjects.subject_base import Patience, Subject, WorkLoop, canary_key
 from spatius_sim.tests.model.relay.dialogue import MakeRelay
 from spatius_sim.tests.running_miniature import Talkative, miniature_relay
-from spatius_sim.virtual.loop import VirtualLoop
-from spatius_sim.virtual.motion_server import VirtualMotionServer
+from spatius_sim.virtual.virtual_loop import VirtualLoop
+from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
 from spatius_sim.wires.features import CLIENT_AUDIO
 
 ENDS_BY_SILENCE_WIRE = Path(__file__).parent / "wires" / "ends_by_silence.yaml"
@@ -149,14 +149,16 @@ async def running_server(brain: type[PlainServer | ServerSession], seed: int) ->
     plain = (
         None if issubclass(brain, ServerSession) else brain(key, lambda: f"connection-{next(numbers)}", seed)
     )
-    gate = Gate(frozenset({key}))
+    access = AccessControl(frozenset({key}))
     if isinstance(loop, VirtualLoop):
-        virtual = VirtualMiniatureServer(loop, plain) if plain else VirtualMotionServer(loop, seed, gate=gate)
+        virtual = (
+            VirtualMiniatureServer(loop, plain) if plain else VirtualMotionServer(loop, seed, access=access)
+        )
         place = ServerAddress(NOWHERE, NOWHERE, key, find_lacks=False)
         recorder = LiveRecorder(clock_ns=loop.time_ns)
-        yield ServerSubject(place, recorder, seed, Patience(), ServerMemoryDoor(loop, virtual))
+        yield ServerSubject(place, recorder, seed, Patience(), ServerInMemory(loop, virtual))
         return
-    async with MiniatureServer(plain) if plain else MotionServerShell(seed=seed, gate=gate) as server:
+    async with MiniatureServer(plain) if plain else MotionServerShell(seed=seed, access=access) as server:
         place = ServerAddress(server.console_endpoint, server.ingress_endpoint, key, find_lacks=False)
         yield ServerSubject(place, LiveRecorder(), seed, Patience())
 
@@ -202,7 +204,7 @@ class Hearing:
         outcomes: dict[str, RuleOutcome] = {}
         for rule in rules_for(self._suspect.kind):
             outcome = outcomes[rule.id] = self.of(rule.id)
-            outcomes |= {broken.rule_id: broken for broken in self._trial.overturned(outcome)}
+            outcomes |= {broken.rule_id: broken for broken in self._trial.find_newly_broken(outcome)}
         return outcomes
 
     @property

@@ -15,12 +15,15 @@ PLANTED = {
     "a clock in a pure room": ("model/server/answers.py", "time"),
     "a rule family that imports another": ("rules/relay/upstream.py", "spatius_sim.rules.relay.motion"),
     "a rule of a server that imports one of a client": (
-        "rules/server/gate.py",
+        "rules/server/access.py",
         "spatius_sim.rules.client.ids",
     ),
     "a server that knows its clients": ("net/server/one_port.py", "spatius_sim.net.client.http_answers"),
     "a brain that knows its peer": ("model/server/pace.py", "spatius_sim.model.client.decoder"),
-    "a kind of subject that knows another": ("subjects/client.py", "spatius_sim.subjects.server"),
+    "a kind of subject that knows another": (
+        "subjects/client_subject.py",
+        "spatius_sim.subjects.server_subject",
+    ),
     "a room that imports the wrong subjects": ("engine/profiles.py", "spatius_sim.miniatures.plain_server"),
     "pytest in the engine": ("engine/profiles.py", "pytest"),
     "a room that imports the tests": ("cli/schema.py", "spatius_sim.tests.suspects"),

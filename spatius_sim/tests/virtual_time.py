@@ -3,7 +3,7 @@
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 T = TypeVar("T")
 

@@ -33,7 +33,7 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Undecodable:
-    """Stands for a frame that is no message of the protocol; `reason` says why."""
+    """Stands for a frame that is not a message of the protocol; `reason` says why."""
 
     reason: str
 

@@ -18,14 +18,14 @@ from dataclasses import dataclass, field
 SHORTEST = 8
 """The fewest characters of a secret that is searched for."""
 
-MOST_SECRETS = 1000
+MAX_SECRETS = 1000
 """The most secrets that a process remembers if it runs for months."""
 
 _INDEX_BYTES = 16
 """So many first bytes of an encoded secret are its key in the index of all encoded secrets. A long key is
 found faster in a frame, and session tokens of some days still share this one."""
 
-_MOST_ESCAPE_LAYERS = 2
+_MAX_ESCAPE_LAYERS = 2
 """How often a secret may be escaped: each time a layer around the one before."""
 
 _ESCAPE = re.compile(
@@ -98,7 +98,7 @@ class KnownSecrets:
     def redact(self, raw: bytes) -> tuple[bytes, list[tuple[str, str]]]:
         """Return the bytes with stars in place of the secrets, as long as before, and a list of the secrets
         that were found: (reference, name of the encoding). Secrets without a reference are not listed."""
-        spans = sorted(self._spans_of_secrets(raw, _MOST_ESCAPE_LAYERS))
+        spans = sorted(self._spans_of_secrets(raw, _MAX_ESCAPE_LAYERS))
         if not spans:
             return raw, []
         clean = bytearray(raw)

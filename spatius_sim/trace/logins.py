@@ -92,7 +92,7 @@ def shown_url(url: str, stand_in: StandIn = hide_value) -> str:
 
 def _parts_of_basic_login(login: str) -> Iterator[str]:
     """Yield user and password of a Basic login as one text `user:password`, then the password alone. Yields
-    nothing if the login is no base64 text."""
+    nothing if the login is not base64 text."""
     try:
         user_and_password = b64decode(login, validate=True).decode()
     except (binascii.Error, ValueError):

@@ -22,7 +22,7 @@ from spatius_sim.trace.events import (
     TraceHeader,
     Value,
 )
-from spatius_sim.trace.known_secrets import MOST_SECRETS, KnownSecrets
+from spatius_sim.trace.known_secrets import MAX_SECRETS, KnownSecrets
 from spatius_sim.trace.reading import read_frame
 from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
 from spatius_sim.wires import Wire
@@ -67,7 +67,7 @@ class NullSink:
     server's log must not show them."""
 
     def __init__(self) -> None:
-        self.secrets = KnownSecrets(MOST_SECRETS)
+        self.secrets = KnownSecrets(MAX_SECRETS)
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
         """Drop the event."""

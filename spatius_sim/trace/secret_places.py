@@ -82,7 +82,7 @@ def _hide_secret_settings(settings: tuple[tuple[str, str], ...]) -> tuple[tuple[
 
 
 def _url_without_login(url: str) -> str:
-    """Return the URL without user, password, query and fragment; only stars if it is no valid URL."""
+    """Return the URL without user, password, query and fragment; only stars if it is not a valid URL."""
     try:
         parts = urlsplit(url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

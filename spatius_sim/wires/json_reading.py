@@ -6,7 +6,7 @@ from typing import Any
 
 from spatius_sim.wires.events import Frame
 
-MOST_VALUES = 1_000_000
+MAX_VALUES = 1_000_000
 """The most values of one document. A decoded value takes far more memory than its text does."""
 
 
@@ -23,12 +23,12 @@ def json_object(frame: Frame, wire: str) -> dict[str, Any]:
 
 
 def parse_json(text: Frame) -> dict[str, Any]:
-    """Return the object in a JSON text. Raises NotUnderstoodError if the text is no JSON object, or has more
-    than MOST_VALUES values."""
+    """Return the object in a JSON text. Raises NotUnderstoodError if the text is not a JSON object, or has
+    more than MAX_VALUES values."""
     try:
         text = text.decode() if isinstance(text, bytes) else text
-        if len(text) > MOST_VALUES and sum(map(text.count, "[{,")) > MOST_VALUES:
-            raise NotUnderstoodError(f"JSON of more than {MOST_VALUES} values")
+        if len(text) > MAX_VALUES and sum(map(text.count, "[{,")) > MAX_VALUES:
+            raise NotUnderstoodError(f"JSON of more than {MAX_VALUES} values")
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise NotUnderstoodError(f"not JSON: {error}") from error
@@ -69,10 +69,10 @@ def optional_text(message: dict[str, Any], field: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise NotUnderstoodError(f"{field} is not a text")
+        raise NotUnderstoodError(f"{field} is not text")
     return value
 
 
 def rate(value: object) -> int:
-    """Return a sample rate in Hz; 0 if `value` is no positive integer."""
+    """Return a sample rate in Hz; 0 if `value` is not a positive integer."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

@@ -77,7 +77,7 @@ def read_request(line: str | bytes) -> TesteeRequest:
             mode=str(members.get("mode", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise RemoteProtocolError(f"this is no request: {error}") from error
+        raise RemoteProtocolError(f"this is not a request: {error}") from error
 
 
 def _read_rate(members: dict[str, Any]) -> int:

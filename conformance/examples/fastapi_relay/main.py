@@ -129,7 +129,9 @@ class Turn:
             sample_rate=SAMPLE_RATE,
             transport_frames=self._on_motion,
             on_error=lambda error: self._fail(str(error)),
-            on_close=lambda: self._fail("Motion Server closed the session"),  # A close with 1000 is no error.
+            on_close=lambda: self._fail(
+                "Motion Server closed the session"
+            ),  # A close with 1000 is not an error.
         )
         try:
             await session.init()

@@ -36,7 +36,7 @@ async def judge_agent(command: str, place: LiveKitPlace) -> dict[str, Judgement]
     judgement of every E rule. Raises UnreachableError if it opens no session with an egress in time,
     UsageError if it cannot be started or the extra `livekit` is not installed."""
     try:
-        from spatius_sim.net.room.watch import LiveRoomWatch
+        from spatius_sim.net.room.room_watcher import LiveRoomWatch
     except ImportError as error:
         missing = f"real LiveKit rooms need more packages ({error}): pip install 'spatius-sim[livekit]'"
         raise UsageError(missing) from error

@@ -14,8 +14,8 @@ from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.room_catalogue import ROOM_RULES, judge_rooms
 from spatius_sim.rules.rule import Level
 from spatius_sim.subjects.room_visit import RoomPlan, RoomVisit
-from spatius_sim.subjects.server import ServerAddress
-from spatius_sim.subjects.server_door import ServerSocketDoor
+from spatius_sim.subjects.server_access import ServerOverSockets
+from spatius_sim.subjects.server_subject import ServerAddress
 
 _PUBLISHER = "sim-avatar"
 
@@ -48,7 +48,7 @@ async def judge_room(address: ServerAddress, place: LiveKitPlace) -> dict[str, J
     Raises UnreachableError if the server or the room cannot be reached, UsageError if the extra `livekit` is
     not installed."""
     try:
-        import spatius_sim.net.room.watch  # noqa: F401
+        import spatius_sim.net.room.room_watcher  # noqa: F401
     except ImportError as error:
         missing = f"real LiveKit rooms need more packages ({error}): pip install 'spatius-sim[livekit]'"
         raise UsageError(missing) from error
@@ -77,7 +77,7 @@ def confirm(first: dict[str, Judgement], second: dict[str, Judgement]) -> dict[s
 
 async def _visit_once(address: ServerAddress, place: LiveKitPlace) -> dict[str, Judgement]:
     """Visit the Motion Server once, with a new room."""
-    from spatius_sim.net.room.watch import AGENT, LiveRoomWatch, refusing
+    from spatius_sim.net.room.room_watcher import AGENT, LiveRoomWatch, refusing
 
     recorder = LiveRecorder()
     room = f"spatius-sim-{uuid4().hex[:12]}"
@@ -90,9 +90,9 @@ async def _visit_once(address: ServerAddress, place: LiveKitPlace) -> dict[str, 
         extra_attributes=(("lk.publish_on_behalf", AGENT), ("livekit_agent_identity", AGENT)),
     )
     watch = LiveRoomWatch(recorder, place.key, place.secret, place.container)
-    door = ServerSocketDoor(address.console, address.ingress)
+    access = ServerOverSockets(address.console, address.ingress)
     ids = address.app_id, address.avatar_id
-    visit = RoomVisit(door, watch, recorder, address.api_key, ids)
+    visit = RoomVisit(access, watch, recorder, address.api_key, ids)
     return judge_rooms(await visit.run(RoomPlan(egress, refusing(egress))))
 
 

@@ -11,7 +11,7 @@ from spatius_sim.engine.baseline_file import read_baseline
 from spatius_sim.engine.conformance_file import ConformanceFile, find_conformance_file
 from spatius_sim.engine.evidence import failure_of
 from spatius_sim.engine.options import REPORT_OPTIONS
-from spatius_sim.engine.profiles import DEFAULT_LEVEL, judged_at, rules_to_judge
+from spatius_sim.engine.profiles import DEFAULT_LEVEL, levels_judged_at, rules_to_judge
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.near_names import known_names
 from spatius_sim.reporting.baseline import Baseline, review
@@ -78,7 +78,7 @@ def settings_of_tapes(option_values: Mapping[str, Any], folder: Path) -> TapeSet
 
 def _check_level_and_features(values: Mapping[str, Any]) -> None:
     """Raise UsageError if these options name a level or a feature that does not exist."""
-    judged_at(values.get("level", DEFAULT_LEVEL))
+    levels_judged_at(values.get("level", DEFAULT_LEVEL))
     for feature in values.get("lacks", ()):
         if feature not in FEATURES:
             raise UsageError(f"--lacks {feature}: no feature is named so; {known_names(feature, FEATURES)}")

@@ -295,7 +295,7 @@ class ClientDecoder:
                 self._render(row)
 
     def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
-        """Decode one payload and keep its motion; discard the payload if it is no motion. Adds an event."""
+        """Decode one payload and keep its motion; discard the payload if it is not motion. Adds an event."""
         try:
             message = decode(payload)
         except RemoteProtocolError:

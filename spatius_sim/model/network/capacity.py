@@ -18,7 +18,7 @@ from spatius_sim.protocol.errors import UsageError
 LONGEST_WAIT = 600.0
 """Seconds after which data that a link has not delivered count as never delivered."""
 
-MOST_TRACE_STEPS = 200_000
+MAX_TRACE_STEPS = 200_000
 _P95 = 1.645
 """The 95th percentile of the standard normal distribution."""
 
@@ -240,9 +240,9 @@ class RateTrace:
     _whole: Capacity = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a trace that is no capacity, is too long, or never delivers."""
-        if len(self.rates) > MOST_TRACE_STEPS:
-            raise UsageError(f"the trace has more than {MOST_TRACE_STEPS} steps: cut it")
+        """Raise UsageError for a trace that is not a capacity, is too long, or never delivers."""
+        if len(self.rates) > MAX_TRACE_STEPS:
+            raise UsageError(f"the trace has more than {MAX_TRACE_STEPS} steps: cut it")
         object.__setattr__(self, "_whole", Capacity(self.starts, self.rates, self.period))
 
     def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:

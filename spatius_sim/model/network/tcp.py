@@ -26,10 +26,10 @@ SEGMENT_BYTES = 1448
 
 HEADER_BYTES = 52
 INITIAL_WINDOW = 10
-LEAST_TIMEOUT = 0.2
+MIN_TIMEOUT = 0.2
 """Seconds (Linux; RFC 6298 says one second)."""
 
-MOST_TIMEOUT = 120.0
+MAX_TIMEOUT = 120.0
 _FIRST_PROBE_EXTRA = 0.2
 """Seconds that a loss probe waits more if one segment alone is under way: its receiver may wait too."""
 
@@ -39,7 +39,7 @@ _RENO_GROWTH = 3 * (1 - CUBIC_DECREASE) / (1 + CUBIC_DECREASE)
 _SLOW_START_LEAST = 16
 """The window in segments below which HyStart does not end slow start."""
 
-_MOST_TRIES = 12
+_MAX_TRIES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class TcpFlow:
         base = path.one_way + path.back
         self._least_rtt = math.inf
         self._smoothed, self._variation = base, base / 2
-        self._timeout = max(LEAST_TIMEOUT, base * 3)
+        self._timeout = max(MIN_TIMEOUT, base * 3)
         self._under_way: deque[_Segment] = deque()
         self._sent = self._acknowledged = 0
         self._peak = self._peak_until = 0
@@ -207,14 +207,14 @@ class TcpFlow:
             alone = _FIRST_PROBE_EXTRA if not self._under_way else 0.0
             again = sent + min(self._timeout, 2 * self._smoothed + alone)
         timeout = self._timeout
-        for _ in range(_MOST_TRIES):
+        for _ in range(_MAX_TRIES):
             start = max(again, self._link_free, self._repairs[-1][1] if self._repairs else 0.0)
             finished = path.capacity.finish(start, 8 * size)
             self._repairs.append((start, finished))
             if not path.loss or self._roll() >= path.loss:
                 return finished + path.one_way
             again += timeout
-            timeout = min(2 * timeout, MOST_TIMEOUT)
+            timeout = min(2 * timeout, MAX_TIMEOUT)
             self.window, self._threshold = 1.0, max(2.0, self.window / 2)
         return math.inf
 
@@ -236,7 +236,7 @@ class TcpFlow:
         self._least_rtt = min(self._least_rtt, rtt)
         self._variation += (abs(rtt - self._smoothed) - self._variation) / 4
         self._smoothed += (rtt - self._smoothed) / 8
-        self._timeout = min(MOST_TIMEOUT, self._smoothed + max(LEAST_TIMEOUT, 4 * self._variation))
+        self._timeout = min(MAX_TIMEOUT, self._smoothed + max(MIN_TIMEOUT, 4 * self._variation))
         if self.window < self._threshold:
             self._watch_delay(segment, rtt)
             if self.window < 2 * self._peak:

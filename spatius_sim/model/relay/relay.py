@@ -77,7 +77,7 @@ class RelayTurn:
     """Messages to the client that wait for the end of the audio."""
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether the turn has ended, failed or been dropped."""
         return self.session.turn is not self
 
@@ -131,7 +131,7 @@ class PlainRelay:
     def may_start(self, turn: RelayTurn) -> bool:
         """Whether the client may be sent audio of this turn now."""
         at_once = self.policy.audio_start is AudioStart.AT_ONCE
-        return at_once or turn.session.confirmed or turn.over
+        return at_once or turn.session.confirmed or turn.is_over
 
     def audio_down(self, turn: RelayTurn, pcm: bytes) -> list[RelayCommand]:
         """Return the messages that bring the client this audio, in chunks of the policy's size. What must
@@ -329,7 +329,7 @@ class PlainRelay:
     def _send_up(self, turn: RelayTurn, audio: AudioInput) -> list[RelayCommand]:
         """Return the command that sends audio to Motion Server. Before the confirmation the audio is kept
         instead; if the turn is over, it is dropped."""
-        if turn.over:
+        if turn.is_over:
             return []
         if turn.session.confirmed:
             return [SendUp(turn.session.name, audio)]
@@ -339,7 +339,7 @@ class PlainRelay:
     def watch(self, turn: RelayTurn) -> list[RelayCommand]:
         """Return the command that waits for a sign of Motion Server from now on, or for the silence that ends
         the client's speech; none if the turn is over."""
-        if turn.over:
+        if turn.is_over:
             return []
         return self._await_silence(turn) or [WatchSilence(turn.session.name, self.policy.silence_seconds)]
 

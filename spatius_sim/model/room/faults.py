@@ -12,7 +12,7 @@ class RoomFault(StrEnum):
     NO_MOTION = "no-motion"
     """Sound comes, and no keyframe."""
     NO_END = "no-end"
-    """No packet bears the END flag."""
+    """No packet has the END flag."""
     NO_FINISHED = "no-finished"
     """The agent is never told that a playback is over."""
     FINISHED_EARLY = "finished-early"

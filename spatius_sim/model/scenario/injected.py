@@ -33,5 +33,5 @@ def _excuse_for(step: FaultAction) -> Excuse:
 
 
 def _longest_wait(step: FaultAction) -> float:
-    """Return the most seconds that a fault waits; 0 if it is no Delay."""
+    """Return the most seconds that a fault waits; 0 if it is not a Delay."""
     return step.seconds + step.jitter if isinstance(step, Delay) else 0.0

@@ -76,7 +76,7 @@ AVATARS: dict[str, tuple[str, Fault]] = {
     "silent": ("no motion ever comes", Fault(When(Moment.RESPONSE, number=1), (Stall(),))),
     "slow": ("every response comes a second late", Fault(When(Moment.RESPONSE), (Delay(1.0),))),
     "empty": ("every response is without keyframes", Fault(When(Moment.RESPONSE), (EmptyMotion(),))),
-    "garbled": ("every response is no protobuf", Fault(When(Moment.RESPONSE), (SendGarbage(),))),
+    "garbled": ("every response is not protobuf", Fault(When(Moment.RESPONSE), (SendGarbage(),))),
     "failing": ("the upgrade fails with HTTP 500", Fault(When(Moment.UPGRADE), (Refuse(500, "internal"),))),
 }
 """For each word of avatar ids: what happens, in words, and the fault."""

@@ -12,10 +12,10 @@ from spatius_sim.model.room.faults import RoomFault
 from spatius_sim.protocol.close_codes import UNSENDABLE_CODES
 from spatius_sim.protocol.errors import UsageError
 
-MOST_SECONDS = 86_400.0
+MAX_SECONDS = 86_400.0
 """The longest wait in a scenario: a day."""
 
-MOST_BYTES = 16 * 1_048_576
+MAX_BYTES = 16 * 1_048_576
 """The largest payload that a scenario may ask for: sixteen times what the Python SDK takes."""
 
 _LONGEST_CLOSE_REASON = 123
@@ -80,7 +80,7 @@ class When:
         if timed and (self.seconds is None) == (not self.messages):
             needed = "seconds or messages" if self.at is Moment.AUDIO else "seconds"
             raise UsageError(f"at: {self.at} needs {needed}")
-        _require_within("seconds", self.seconds or 0.0, 0.0, MOST_SECONDS)
+        _require_within("seconds", self.seconds or 0.0, 0.0, MAX_SECONDS)
         _require_within("probability", self.probability, 0.0, 1.0)
         for name in ("messages", "number", "connection", "request"):
             _require_within(name, getattr(self, name), 0, 1_000_000_000)
@@ -143,8 +143,8 @@ class Delay:
     jitter: float = 0.0
 
     def __post_init__(self) -> None:
-        _require_within("seconds", self.seconds, 0.0, MOST_SECONDS)
-        _require_within("jitter", self.jitter, 0.0, MOST_SECONDS)
+        _require_within("seconds", self.seconds, 0.0, MAX_SECONDS)
+        _require_within("jitter", self.jitter, 0.0, MAX_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class SendGarbage:
     bytes: int = 64
 
     def __post_init__(self) -> None:
-        _require_within("bytes", self.bytes, 1, MOST_BYTES)
+        _require_within("bytes", self.bytes, 1, MAX_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ class GrowTo:
     bytes: int
 
     def __post_init__(self) -> None:
-        _require_within("bytes", self.bytes, 1, MOST_BYTES)
+        _require_within("bytes", self.bytes, 1, MAX_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

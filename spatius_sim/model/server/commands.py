@@ -3,7 +3,7 @@ because the session has no clock."""
 
 from dataclasses import dataclass
 
-from spatius_sim.model.room.playback import RoomOutput
+from spatius_sim.model.room.room_playback import RoomOutput
 from spatius_sim.trace.events import Injected
 
 

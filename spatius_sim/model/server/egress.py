@@ -123,7 +123,7 @@ def _token_fault(livekit: LiveKitEgress, unix_time: float) -> str:
     expiry, and whether it lets its bearer join this room; "" if nothing is."""
     claims = _claims_of(livekit.api_token)
     if claims is None:
-        return "it is no JWT"
+        return "it is not a JWT"
     expiry, grants = claims.get("exp"), claims.get("video")
     if isinstance(expiry, int | float) and expiry <= unix_time:
         return "it has expired"
@@ -136,7 +136,7 @@ def _token_fault(livekit: LiveKitEgress, unix_time: float) -> str:
 
 def _claims_of(token: str) -> dict[str, object] | None:
     """Return the claims of a JWT: header, claims, both JSON objects in base64url, and a signature, which is
-    not checked. None if the token is no JWT."""
+    not checked. None if the token is not a JWT."""
     parts = token.split(".")
     if len(parts) != 3 or not parts[2]:
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatius_sim.model.room.faults import RoomFault
-from spatius_sim.model.room.playback import (
+from spatius_sim.model.room.room_playback import (
     TICK_SECONDS,
     RoomOutput,
     RoomPlayback,
@@ -29,7 +29,7 @@ PLAYBACK_STARTED = "lk.playback_started"
 PLAYBACK_FINISHED = "lk.playback_finished"
 """The RPCs to the agent (plugin)."""
 
-_MOST_LAG_SECONDS = 1.0
+_MAX_LAG_SECONDS = 1.0
 """Ticks that are later than this are not made up for: the machine slept."""
 
 _NO_KEYFRAMES = np.zeros((0, WIDTH), np.float32)
@@ -70,7 +70,7 @@ class RoomSide:
         self._next_tick = None
         resting = not self.playback.playing
         if not (resting and self._rested) or self.always_ticks:
-            self._next_tick = due if now - due < _MOST_LAG_SECONDS else now
+            self._next_tick = due if now - due < _MAX_LAG_SECONDS else now
             commands.append(SetTimer(ROOM_TIMER, max(0.0, self._next_tick - now)))
         self._rested = resting
         return commands

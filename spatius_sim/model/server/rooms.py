@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from spatius_sim.model.room.playback import RoomOutput, TellFinished, TellStarted
+from spatius_sim.model.room.room_playback import RoomOutput, TellFinished, TellStarted
 from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse
 from spatius_sim.trace.events import Undecodable
 
 T = TypeVar("T")
 
-MOST_ROOMS = 128
-MOST_REQUESTS = 128
+MAX_ROOMS = 128
+MAX_REQUESTS = 128
 """At most so many rooms, and so many requests of a room, are kept; the oldest are forgotten."""
 
 
@@ -47,7 +47,7 @@ class Rooms:
     def join(self, room: str, publisher: str) -> None:
         """Add a publisher to a room; the room is made if there is none of this name."""
         if room not in self.by_name:
-            _forget_oldest(self.by_name, MOST_ROOMS)
+            _forget_oldest(self.by_name, MAX_ROOMS)
             self.by_name[room] = RoomState()
         self.by_name[room].publishers.append(publisher)
 
@@ -64,7 +64,7 @@ class Rooms:
         if state is None:
             return
         if req_id not in state.requests:
-            _forget_oldest(state.requests, MOST_REQUESTS)
+            _forget_oldest(state.requests, MAX_REQUESTS)
             state.requests[req_id] = RoomRequest()
         request = state.requests[req_id]
         match value:

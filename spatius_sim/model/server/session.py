@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from spatius_sim.model.room.faults import RoomFault
-from spatius_sim.model.room.playback import RoomPlayback
+from spatius_sim.model.room.room_playback import RoomPlayback
 from spatius_sim.model.scenario.scenario import FaultAction, Moment, SendError
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults, Spoken
 from spatius_sim.model.server.answers import AnswerFactory

@@ -15,7 +15,8 @@ class connect_directly(connect):  # noqa: N801
 
 
 def redirect_target(error: BaseException) -> str:
-    """Return where an answer to an upgrade redirects to, without secrets; "" if the error is no redirect."""
+    """Return where an answer to an upgrade redirects to, without secrets; "" if the error is not a
+    redirect."""
     if not isinstance(error, InvalidStatus) or error.response.status_code // 100 != 3:
         return ""
     return shown_url(error.response.headers.get("Location", ""))

@@ -9,7 +9,7 @@ from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.trace.events import Lane
 
 _ANSWER_SECONDS = 2.0
-_MOST_BYTES = 1_048_576
+_MAX_BYTES = 1_048_576
 _GET = "GET"
 
 
@@ -35,7 +35,7 @@ async def search_answer(address: RelayAddress, path: str, recorder: LiveRecorder
                 allow_redirects=False,
             ) as answer,
         ):
-            body = await answer.content.read(_MOST_BYTES)
+            body = await answer.content.read(_MAX_BYTES)
             headers = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
         return False

@@ -69,9 +69,9 @@ async def dial_websocket(
     address: RelayAddress,
     seconds: float,
     on_frame: Callable[[Frame], None],
-    on_over: Callable[[int], None],
+    on_end: Callable[[int], None],
 ) -> "RelaySocket":
-    """Connect to a relay. `on_frame` is called with each frame that comes, `on_over` once with the close
+    """Connect to a relay. `on_frame` is called with each frame that comes, `on_end` once with the close
     code. Raises UnreachableError if the relay does not take the connection within `seconds`."""
     try:
         connection = await connect_directly(
@@ -91,7 +91,7 @@ async def dial_websocket(
         redirects = f"it redirects to {target}, and is judged only where it is named" if target else ""
         fault = f"{address.url_without_secrets} cannot be reached: {redirects or error}"
         raise UnreachableError(fault) from error
-    return RelaySocket(connection, address, on_frame, on_over)
+    return RelaySocket(connection, address, on_frame, on_end)
 
 
 class RelaySocket:
@@ -102,10 +102,10 @@ class RelaySocket:
         connection: ClientConnection,
         address: RelayAddress,
         on_frame: Callable[[Frame], None],
-        on_over: Callable[[int], None],
+        on_end: Callable[[int], None],
     ) -> None:
         self._connection, self._address = connection, address
-        self._on_frame, self._on_over = on_frame, on_over
+        self._on_frame, self._on_end = on_frame, on_end
         self._reading = asyncio.Event()
         self._reading.set()
         self._listening = asyncio.create_task(self._listen())
@@ -163,7 +163,7 @@ class RelaySocket:
             async for frame in self._connection:
                 await self._reading.wait()
                 self._on_frame(frame)
-        self._on_over(self._connection.close_code or ABNORMAL_CLOSE)
+        self._on_end(self._connection.close_code or ABNORMAL_CLOSE)
 
 
 async def _open_narrow_link(url: str) -> socket.socket:

@@ -15,7 +15,7 @@ from spatius_sim.net.proxy.http_heads import (
 )
 from spatius_sim.protocol.errors import RemoteProtocolError
 
-_MOST_BUFFERED = 1_048_576
+_MAX_BUFFERED = 1_048_576
 _SHARED_BUFFER = memoryview(bytearray(256 * 1024))
 """The buffer that all connections share: bytes that are read into it are copied out at once."""
 _LONGEST_STEP = 64 * 1024
@@ -78,7 +78,7 @@ class End(asyncio.BufferedProtocol):
             return
         self._buffer += data
         self._changed.set()
-        if len(self._buffer) > _MOST_BUFFERED:
+        if len(self._buffer) > _MAX_BUFFERED:
             self.hold("buffer")
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -205,7 +205,7 @@ class End(asyncio.BufferedProtocol):
     def _check_head(self, size: int, may_begin: Callable[[bytes], bool]) -> None:
         """Raise RemoteProtocolError if the buffered bytes cannot begin a head, or the head is too large."""
         if not may_begin(bytes(self._buffer[:_BYTES_TO_CHECK])):
-            raise RemoteProtocolError("this is no HTTP/1.1")
+            raise RemoteProtocolError("this is not HTTP/1.1")
         if size > LARGEST_HEAD:
             raise RemoteProtocolError("an HTTP head without an end")
 

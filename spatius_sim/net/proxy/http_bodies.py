@@ -60,7 +60,7 @@ def _is_chunked(head: Head) -> bool:
 def _content_length(head: Head) -> int | None:
     """Return the Content-Length, or None if there is none.
 
-    Raises RemoteProtocolError if there are several, or if the value is no number."""
+    Raises RemoteProtocolError if there are several, or if the value is not a number."""
     lengths = head.values("content-length")
     if len(lengths) > 1:
         raise RemoteProtocolError("more than one Content-Length")

@@ -11,7 +11,7 @@ from spatius_sim.protocol.errors import RemoteProtocolError
 LARGEST_HEAD = 64 * 1024
 END_OF_HEAD = b"\r\n\r\n"
 
-_MOST_DIGITS = 15
+_MAX_DIGITS = 15
 """How many digits a number may have: enough for any count of bytes, and few enough for any integer type."""
 _DIGITS = {10: frozenset(b"0123456789"), 16: frozenset(b"0123456789abcdefABCDEF")}
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -26,8 +26,8 @@ def read_number(digits: bytes, base: int = 10) -> int:
     """Return the number that a peer sent as 1 to 15 ASCII digits, to the `base` 10 or 16.
 
     Raises RemoteProtocolError for anything else, such as signs and underscores, which int() accepts."""
-    if not 0 < len(digits) <= _MOST_DIGITS or not _DIGITS[base].issuperset(digits):
-        raise RemoteProtocolError(f"no number of 1 to {_MOST_DIGITS} digits to the base of {base}")
+    if not 0 < len(digits) <= _MAX_DIGITS or not _DIGITS[base].issuperset(digits):
+        raise RemoteProtocolError(f"no number of 1 to {_MAX_DIGITS} digits to the base of {base}")
     return int(digits, base)
 
 
@@ -105,7 +105,7 @@ def read_request(raw: bytes) -> Head:
     first_line, lines, values = _split_head(raw)
     match = _REQUEST_LINE.fullmatch(first_line)
     if match is None:
-        raise RemoteProtocolError("its first line is no request line of HTTP/1.1")
+        raise RemoteProtocolError("its first line is not a request line of HTTP/1.1")
     method, target, version = match.groups()
     return Head(first_line, lines, version, method.decode(), target.decode("latin-1"), 0, values)
 
@@ -117,7 +117,7 @@ def read_answer(raw: bytes) -> Head:
     first_line, lines, values = _split_head(raw)
     match = _STATUS_LINE.fullmatch(first_line)
     if match is None:
-        raise RemoteProtocolError("its first line is no status line of HTTP/1.1")
+        raise RemoteProtocolError("its first line is not a status line of HTTP/1.1")
     version, status = match.groups()
     return Head(first_line, lines, version, status=read_number(status), _values=values)
 
@@ -125,7 +125,7 @@ def read_answer(raw: bytes) -> Head:
 def read_field(line: bytes) -> tuple[str, str]:
     """Return the name, in lower case, and the value of a header or trailer line.
 
-    Raises RemoteProtocolError if the name is no token, or the line has a line break in it."""
+    Raises RemoteProtocolError if the name is not a token, or the line has a line break in it."""
     name, colon, value = line.partition(b":")
     if not colon or _TOKEN.fullmatch(name) is None or _LINE_BREAK_OR_NUL.search(line):
         raise RemoteProtocolError("a header without a name, or with a line break in it")

@@ -35,7 +35,7 @@ class NameLookup:
         except OSError as error:
             fault = error
         except UnicodeError as error:
-            fault = OSError(f"{host!r} is no name of a host: {error}")
+            fault = OSError(f"{host!r} is not a name of a host: {error}")
         with contextlib.suppress(RuntimeError):  # The event loop has ended.
             result.get_loop().call_soon_threadsafe(self._deliver, host, result, addresses, fault)
 

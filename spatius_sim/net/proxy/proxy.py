@@ -91,12 +91,12 @@ def proxy_targets(upstream: tuple[str, ...]) -> tuple[ProxyTarget, ...]:
 
 
 def _read_target(root: str, url: str) -> ProxyTarget:
-    """Return the target that a URL names. Raises UsageError if it is no URL of a server."""
+    """Return the target that a URL names. Raises UsageError if it is not a URL of a server."""
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise UsageError(f"--upstream {shown_url(url)!r} is no URL") from error
+        raise UsageError(f"--upstream {shown_url(url)!r} is not a URL") from error
     if parts.scheme not in ("http", "https", "ws", "wss") or not parts.hostname:
         raise UsageError(f"--upstream {shown_url(url)!r}: an http(s):// or ws(s):// URL is needed")
     tls = parts.scheme in ("https", "wss")

@@ -28,7 +28,7 @@ from spatius_sim.trace.events import (
     Sent,
     Undecodable,
 )
-from spatius_sim.trace.known_secrets import MOST_SECRETS, KnownSecrets
+from spatius_sim.trace.known_secrets import MAX_SECRETS, KnownSecrets
 from spatius_sim.trace.logins import secrets_in_header, secrets_in_url
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
@@ -40,7 +40,7 @@ _READ_AT_A_TIME_SECONDS = 0.001
 """How long bytes are read before the event loop does something else."""
 _READ_FOR_FACTS_SECONDS = 0.02
 """How long, between two such readings, bytes may be read at once so that a fact need not wait for them."""
-_MOST_WAITING_BYTES = 1_048_576
+_MAX_WAITING_BYTES = 1_048_576
 """For each direction: if more bytes than this wait to be read, the peer that sends them is held."""
 
 
@@ -98,7 +98,7 @@ class ProxyRecorder:
 
     def __init__(self, on_event: Callable[[Event], None]) -> None:
         self._on_event = on_event
-        self._secrets = KnownSecrets(MOST_SECRETS)
+        self._secrets = KnownSecrets(MAX_SECRETS)
         self._waiting: deque[_PassedBytes | _Fact] = deque()
         self._frame_steps: Iterator[None] | None = None
         self._reader: asyncio.Handle | None = None
@@ -139,7 +139,7 @@ class ProxyRecorder:
         If too many bytes wait, hold the direction until enough of them are read."""
         self._waiting.append(_PassedBytes(monotonic_ns(), line, data))
         line.waiting_bytes += len(data)
-        if line.waiting_bytes > _MOST_WAITING_BYTES and line.follows:
+        if line.waiting_bytes > _MAX_WAITING_BYTES and line.follows:
             line.hold()
             self._read_soon()
         elif self._reader is None:
@@ -215,7 +215,7 @@ class ProxyRecorder:
             self._waiting.popleft()
             self._frame_steps = None
             first.line.waiting_bytes -= len(first.data)
-            if first.line.waiting_bytes <= _MOST_WAITING_BYTES // 2:
+            if first.line.waiting_bytes <= _MAX_WAITING_BYTES // 2:
                 first.line.release()
 
     def _read_frames(self, passed: _PassedBytes, until: float) -> bool:

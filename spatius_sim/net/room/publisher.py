@@ -12,7 +12,7 @@ from typing import Any
 from livekit import rtc
 from livekit.rtc.participant import PublishTrackError
 
-from spatius_sim.model.room.playback import (
+from spatius_sim.model.room.room_playback import (
     LeaveRoom,
     PlaySound,
     RoomOutput,
@@ -41,12 +41,12 @@ PUBLISH_SECONDS = 4.0
 
 RPC_SECONDS = 5.0
 LEAVE_SECONDS = 3.0
-MOST_WAITING = 256
+MAX_WAITING = 256
 """The most outputs that wait to be published; older ones are dropped: the machine is too slow."""
 
 _ROOM_HZ = 48_000
 _MICROSECONDS = 1_000_000
-_LEAST_FRAME_US = 20_000
+_MIN_FRAME_US = 20_000
 _QUEUE_MS = 400
 
 Trouble = Callable[[str], None]
@@ -87,8 +87,8 @@ class LiveKitPublisher:
         self._sound = rtc.AudioSource(_ROOM_HZ, 1, _QUEUE_MS)
         self._resampler = None if sample_rate == _ROOM_HZ else rtc.AudioResampler(sample_rate, _ROOM_HZ)
         self._sample_rate = sample_rate
-        self._waiting: asyncio.Queue[RoomOutput] = asyncio.Queue(MOST_WAITING)
-        self._told: asyncio.Queue[tuple[str, str]] = asyncio.Queue(MOST_WAITING)
+        self._waiting: asyncio.Queue[RoomOutput] = asyncio.Queue(MAX_WAITING)
+        self._told: asyncio.Queue[tuple[str, str]] = asyncio.Queue(MAX_WAITING)
         self._tasks: list[asyncio.Task[None]] = []
         self._leaving = False
         self._clock_start = time.monotonic()
@@ -219,7 +219,7 @@ class LiveKitPublisher:
         """Return the time of the next frame in microseconds. WebRTC drops a frame of the same millisecond as
         the frame before it, so late frames that come together are set apart."""
         now = int((time.monotonic() - self._clock_start) * _MICROSECONDS)
-        self._last_us = max(now, self._last_us + _LEAST_FRAME_US)
+        self._last_us = max(now, self._last_us + _MIN_FRAME_US)
         return self._last_us
 
     async def _play_sound(self, pcm: bytes) -> None:

@@ -23,7 +23,7 @@ from spatius_sim.protocol.errors import UnreachableError
 JOIN_SECONDS = 10.0
 LOOK_FOR_LOSSES_SECONDS = 0.5
 """How often a viewer looks how many packets the network lost."""
-MOST_FRAME_BYTES = 1_048_576
+MAX_FRAME_BYTES = 1_048_576
 """A larger frame is not looked at."""
 
 _PING_SECONDS = 5.0
@@ -44,7 +44,7 @@ class _FrameTap:
         """Take a frame, or None at the end."""
         if item is None:
             self._ended.put(None)
-        elif len(item[1].data) <= MOST_FRAME_BYTES:
+        elif len(item[1].data) <= MAX_FRAME_BYTES:
             self._on_frame(item[1].data)
 
     def get(self) -> Any:

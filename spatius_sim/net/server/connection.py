@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import WSMsgType, web
 
-from spatius_sim.model.room.playback import LeaveRoom, RoomOutput
+from spatius_sim.model.room.room_playback import LeaveRoom, RoomOutput
 from spatius_sim.model.server.commands import (
     Close,
     Inject,
@@ -36,7 +36,7 @@ from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.recorder import Sink
 from spatius_sim.trace.room_events import LeftRoom, PlaybackTold
 
-MOST_UNREAD = 16 * 1_048_576
+MAX_UNREAD = 16 * 1_048_576
 """How many bytes a peer may leave unread before its session is ended. ASSUMED: some twenty minutes of motion,
 more than the answer to the largest message of audio."""
 
@@ -73,7 +73,7 @@ class UpstreamConnection:
     session: ServerSession
     sink: Sink
     rooms: Rooms
-    most_unread: int = MOST_UNREAD
+    most_unread: int = MAX_UNREAD
     new_publisher: NewPublisher | None = None
     on_simulated_room: Callable[[], None] = lambda: None
     closed_by_us: bool = False

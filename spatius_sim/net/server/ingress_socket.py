@@ -7,7 +7,7 @@ from aiohttp.http import WebSocketError
 
 from spatius_sim.protocol.codec import MAX_AUDIO_MESSAGE_BYTES
 
-_MOST_BYTES_READ = 2 * MAX_AUDIO_MESSAGE_BYTES
+_MAX_BYTES_READ = 2 * MAX_AUDIO_MESSAGE_BYTES
 """How many bytes of a message are read at most. A message that is too big, but not larger than this, is read
 to its end: its sender reads nothing while it sends, and should learn why the message is refused."""
 
@@ -16,7 +16,7 @@ TOO_BIG = int(WSCloseCode.MESSAGE_TOO_BIG)
 
 def ingress_socket() -> web.WebSocketResponse:
     """Return a WebSocket with this limit, not yet opened."""
-    return web.WebSocketResponse(max_msg_size=_MOST_BYTES_READ, compress=False)
+    return web.WebSocketResponse(max_msg_size=_MAX_BYTES_READ, compress=False)
 
 
 def is_upgrade(request: web.Request, socket: web.WebSocketResponse) -> bool:

@@ -12,8 +12,8 @@ from aiohttp import WSCloseCode, web
 from spatius_sim.model.scenario.meaningful_ids import faults_of
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Moment, Refuse, Reset, Scenario, Stall
 from spatius_sim.model.scenario.scenario_player import Admission, ScenarioPlayer
+from spatius_sim.model.server.access_control import AccessControl, refusal
 from spatius_sim.model.server.answers import AnswerFactory, RequestMotion, SynthesizedAnswer
-from spatius_sim.model.server.gate import Gate, refusal
 from spatius_sim.model.server.pace import FAST, Pace
 from spatius_sim.model.server.rooms import Rooms
 from spatius_sim.model.server.session import Limits, ServerSession
@@ -21,7 +21,7 @@ from spatius_sim.model.server.session_plan import UNLIMITED, SessionPlan
 from spatius_sim.model.server.session_tokens import read_token
 from spatius_sim.net.egress_publisher import NewPublisher
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.server.connection import MOST_UNREAD, UpstreamConnection, reset
+from spatius_sim.net.server.connection import MAX_UNREAD, UpstreamConnection, reset
 from spatius_sim.net.server.ingress_socket import ingress_socket, is_upgrade
 from spatius_sim.net.server.one_port import OnePort, body_of, refuse_expectation, response
 from spatius_sim.net.server.opus import installed_codec
@@ -52,13 +52,13 @@ _LONGEST_STALL = 120.0
 class MotionServerShell(OnePort):
     """`async with MotionServer(...) as server:` serves until the block ends.
 
-    `port`: 0 takes a free port. `gate`: who may connect. `new_answer`: how requests are answered (by default
-    with motion synthesised from the audio and `seed`). `sink`: where events are recorded. `scenario`: what
-    goes wrong. `pace`: how fast answers come. `limits` and `most_unread` (bytes): how much one session may
-    hold. `header_seconds`: how long its headers may take. `host`: the address to listen at. `plan`:
-    how many sessions an app may have at once, and how long each may be. `new_publisher`: who publishes in
-    real LiveKit rooms; None if all rooms are simulated. `on_note` is told in a line what its user should
-    know. Raises UsageError if the port cannot be used.
+    `port`: 0 takes a free port. `access`: who may connect. `new_answer`: how requests are answered (by
+    default with motion synthesised from the audio and `seed`). `sink`: where events are recorded.
+    `scenario`: what goes wrong. `pace`: how fast answers come. `limits` and `most_unread` (bytes): how much
+    one session may hold. `header_seconds`: how long its headers may take. `host`: the address to listen at.
+    `plan`: how many sessions an app may have at once, and how long each may be. `new_publisher`: who
+    publishes in real LiveKit rooms; None if all rooms are simulated. `on_note` is told in a line what its
+    user should know. Raises UsageError if the port cannot be used.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class MotionServerShell(OnePort):
         *,
         port: int = 0,
         seed: int = 0,
-        gate: Gate | None = None,
+        access: AccessControl | None = None,
         new_answer: AnswerFactory | None = None,
         sink: Sink | None = None,
         scenario: Scenario = NO_FAULTS,
         pace: Pace = FAST,
         limits: Limits | None = None,
-        most_unread: int = MOST_UNREAD,
+        most_unread: int = MAX_UNREAD,
         header_seconds: float = HEADER_SECONDS,
         host: str = LOOPBACK,
         plan: SessionPlan = UNLIMITED,
@@ -85,7 +85,7 @@ class MotionServerShell(OnePort):
         self.journal = SessionLog(sink or NullSink())
         self.rooms = Rooms()
         self.pace, self.plan = pace, plan
-        self._gate = gate or Gate()
+        self._access = access or AccessControl()
         self._limits = limits or Limits()
         self._most_unread = most_unread
         self._opus = installed_codec()
@@ -181,7 +181,7 @@ class MotionServerShell(OnePort):
         return log_id(time.time(), self._random.randbytes(NANOID_LENGTH))
 
     async def _token_requested(self, request: web.Request) -> web.StreamResponse:
-        """Answer a token request as the scenario and the gate decide, and record it."""
+        """Answer a token request as the scenario and the access control decide, and record it."""
         key = request.headers.get("X-Api-Key", "")
         body = await body_of(request)
         now = time.time()
@@ -192,7 +192,7 @@ class MotionServerShell(OnePort):
         try:
             answer = await self._meet_scenario(request, admission, Moment.TOKEN, "")
             if answer is not None:
-                token = self._gate.issue(key, body, now, self._new_id())
+                token = self._access.issue(key, body, now, self._new_id())
                 answer = token_answer(request.path, token)
         except RequestRefusedError as refused:
             answer = refused.answer
@@ -220,7 +220,7 @@ class MotionServerShell(OnePort):
         try:
             answer = await self._meet_scenario(request, faults.admission(), Moment.UPGRADE, name, avatar_id)
             if answer is not None:
-                self._gate.admit(app_id, session_key, avatar_id, time.time())
+                self._access.admit(app_id, session_key, avatar_id, time.time())
         except RequestRefusedError as refused:
             answer = refused.answer
             self._record_refusal(name, answer, session_key)
@@ -323,7 +323,8 @@ class MotionServerShell(OnePort):
 
 
 def _read_token_body(body: bytes) -> tuple[int | None, str]:
-    """Return the expireAt and the app id of a token request; (None, "") if the body is no token request."""
+    """Return the expireAt and the app id of a token request; (None, "") if the body is not a token
+    request."""
     try:
         token_request = read_token_request(body)
     except RequestRefusedError:

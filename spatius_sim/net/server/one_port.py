@@ -24,7 +24,7 @@ LARGEST_BODY = 256 * 1024
 
 _NO_BODY = (204, 304)
 _ANY_PATH = "/{any:.*}"
-_MOST_UNKNOWN_PATHS = 20
+_MAX_UNKNOWN_PATHS = 20
 _log = logging.getLogger(__name__)
 
 
@@ -35,7 +35,7 @@ def _shorten_parser_errors(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     # UnicodeEncodeError: aiohttp repeats a header of the peer that has letters outside ASCII.
     if isinstance(error, HttpProcessingError | UnicodeEncodeError):
-        record.msg, record.args = "refused what is no HTTP: %s", (" ".join(str(error).split()),)
+        record.msg, record.args = "refused what is not HTTP: %s", (" ".join(str(error).split()),)
         record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
         record.exc_info = record.exc_text = None
         return _log.isEnabledFor(logging.INFO)
@@ -104,7 +104,7 @@ class OnePort:
         if methods:
             raise web.HTTPMethodNotAllowed(request.method, methods)
         asked = f"{request.method} {request.path}"
-        if asked not in self.unknown_paths and len(self.unknown_paths) < _MOST_UNKNOWN_PATHS:
+        if asked not in self.unknown_paths and len(self.unknown_paths) < _MAX_UNKNOWN_PATHS:
             self.unknown_paths.append(asked)
             if self.on_unknown_path is not None:
                 self.on_unknown_path(asked)

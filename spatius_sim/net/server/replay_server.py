@@ -10,7 +10,7 @@ from typing import Self
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from spatius_sim.model.server.gate import Gate
+from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.model.server.replay import Match, Matcher, Mismatch, RecordedRun, TapedTurn
 from spatius_sim.net.server.ingress_socket import (
     TOO_BIG,
@@ -78,7 +78,7 @@ class ReplayServer(OnePort):
         super().__init__(port)
         self.mismatches: list[str] = []
         self._script = script
-        self._gate = Gate()
+        self._access = AccessControl()
         self._random = random.Random(seed)
         self._sink: Sink = sink or NullSink()
         self._shared = _Shared(playing, Matcher(script.turns), self._sink, self._note_mismatch)
@@ -110,12 +110,12 @@ class ReplayServer(OnePort):
         await self.stop()
 
     async def _token_requested(self, request: web.Request) -> web.Response:
-        """Answer a token request as the gate decides, and record it."""
+        """Answer a token request as the access control decides, and record it."""
         key, body, now = request.headers.get("X-Api-Key", ""), await body_of(request), time.time()
         token, expire_at = "", None
         try:
             expire_at = read_token_request(body).expire_at
-            token = self._gate.issue(key, body, now, self._new_id())
+            token = self._access.issue(key, body, now, self._new_id())
             answer = token_answer(request.path, token)
         except RequestRefusedError as refused:
             answer = refused.answer
@@ -126,7 +126,7 @@ class ReplayServer(OnePort):
         return response(answer)
 
     async def _upgrade_requested(self, request: web.Request) -> web.StreamResponse:
-        """Refuse an upgrade if the tape or the gate refuses it, or open a session and serve it until it ends.
+        """Refuse an upgrade, if the tape or the access control refuses it, or serve a session until it ends.
 
         Records either."""
         app_id = request.headers.get("X-App-ID", request.query.get("appId", ""))
@@ -143,7 +143,7 @@ class ReplayServer(OnePort):
             answer = HttpAnswer(426, '{"message":"a WebSocket upgrade is expected here"}\n')
         else:
             try:
-                self._gate.admit(app_id, session_key, request.query.get("id", ""), time.time())
+                self._access.admit(app_id, session_key, request.query.get("id", ""), time.time())
             except RequestRefusedError as refused:
                 answer = refused.answer
         if answer is not None:

@@ -13,9 +13,9 @@ from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.recorder import Sink
 from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
 
-MOST_EVENTS = 20_000
-MOST_BYTES = 16 * 1_048_576
-MOST_PAST_SESSIONS = 256
+MAX_EVENTS = 20_000
+MAX_BYTES = 16 * 1_048_576
+MAX_PAST_SESSIONS = 256
 """How much the log keeps at most, for all sessions together. The oldest is forgotten first."""
 
 _AUDIO_AND_MOTION = (b"\x08\x03", b"\x08\x05")
@@ -61,10 +61,10 @@ class SessionLog:
     """
 
     onward: Sink
-    most_bytes: int = MOST_BYTES
-    most_events: int = MOST_EVENTS
+    most_bytes: int = MAX_BYTES
+    most_events: int = MAX_EVENTS
     open: dict[str, SessionRecord] = field(default_factory=dict)
-    past: deque[SessionRecord] = field(default_factory=lambda: deque(maxlen=MOST_PAST_SESSIONS))
+    past: deque[SessionRecord] = field(default_factory=lambda: deque(maxlen=MAX_PAST_SESSIONS))
     _events: deque[_Event] = field(default_factory=deque)
     _bytes: int = 0
 

@@ -8,7 +8,7 @@ from spatius_sim.reporting.report import JudgedRule, Report
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Level
 
-MOST_COMMANDS = 10
+MAX_COMMANDS = 10
 """GitHub shows at most so many commands of a kind in a step."""
 
 _LONGEST_TEXT = 400
@@ -24,17 +24,17 @@ def github_annotations(report: Report) -> list[str]:
         for text in subject.complaints
     ]
     commands = complaints + [line for _, line in sorted(_rank_rules(report), key=lambda ranked: ranked[0])]
-    if len(commands) <= MOST_COMMANDS:
+    if len(commands) <= MAX_COMMANDS:
         return commands
-    left_out = len(commands) - MOST_COMMANDS + 1
+    left_out = len(commands) - MAX_COMMANDS + 1
     return [
-        *commands[: MOST_COMMANDS - 1],
+        *commands[: MAX_COMMANDS - 1],
         _write_command("warning", "spatius-sim", f"{left_out} more findings are in the report"),
     ]
 
 
 def _rank_rules(report: Report) -> Iterator[tuple[tuple[int, int], str]]:
-    """Yield a command for each rule that is no pass, with a rank to sort by: the worst has the lowest
+    """Yield a command for each rule that is not a pass, with a rank to sort by: the worst has the lowest
     rank."""
     for judged in report.rules:
         level = _LEVELS.index(judged.level)

@@ -20,7 +20,7 @@ def badge(report: Report) -> str:
     profiles = dict.fromkeys(subject.profile for subject in report.subjects if subject.profile)
     counts += "".join(f", {profile}" for profile in profiles)
     if any(judged.verdict in _LEFT_OPEN for judged in report.rules):
-        tone = "open" if tone == "good" else tone  # What was not exercised is no green.
+        tone = "open" if tone == "good" else tone  # What was not exercised is not green.
     message = counts if report.exit_code is ExitCode.PASSED else f"{headline.lower()}, {counts}"
     endpoint = {
         "schemaVersion": 1,

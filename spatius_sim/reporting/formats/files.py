@@ -33,7 +33,7 @@ def paths_of(chosen_paths: Mapping[str, str], folder: str) -> dict[str, Path]:
 
 def make_room(paths: Mapping[str, Path]) -> None:
     """Make the folders of the files, and delete files that exist: they hold the verdict of another run, and
-    this run may be broken off. Raises UsageError if a file cannot be written."""
+    this run may be stopped early. Raises UsageError if a file cannot be written."""
     for name, path in paths.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

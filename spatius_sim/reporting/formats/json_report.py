@@ -44,8 +44,8 @@ def report_schema() -> str:
 
 
 def read_report(path: Path) -> Report:
-    """Return the report in this file. Raises UsageError, which names the file, if the file is no report, or a
-    report of another version."""
+    """Return the report in this file. Raises UsageError, which names the file, if the file is not a report,
+    or a report of another version."""
     try:
         with path.open("rb") as file:
             raw = file.read(_LARGEST_FILE + 1)
@@ -56,9 +56,9 @@ def read_report(path: Path) -> Report:
     try:
         head = msgspec.json.decode(raw, type=_Head)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{path} is no report of spatius-sim: {error}") from error
+        raise UsageError(f"{path} is not a report of spatius-sim: {error}") from error
     if head.format != FORMAT:
-        raise UsageError(f"{path} is no report of spatius-sim: its format is not {FORMAT!r}")
+        raise UsageError(f"{path} is not a report of spatius-sim: its format is not {FORMAT!r}")
     if head.version != VERSION:
         raise UsageError(
             f"{path} is a report of version {head.version}; this spatius-sim reads version {VERSION}"

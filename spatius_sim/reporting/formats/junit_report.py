@@ -13,13 +13,13 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Advice
 from spatius_sim.rules.sources import describe_sources
 
-_NOTHING_RAN = "nothing ran; this is no pass"
+_NOTHING_RAN = "nothing ran; this is not a pass"
 
 
 def junit_report(report: Report) -> str:
     """Return the JUnit XML, with a suite for each subject. A suite is green only if the run passed: a
     required rule that nothing exercised is an error, because a skipped test would look like a pass. A run
-    that is no pass though no rule failed has an error, too."""
+    that is not a pass though no rule failed has an error, too."""
     document = JUnitXml("spatius-sim")
     for subject in report.subjects:
         passed = ExitCode.PASSED in (subject.exit_code, report.exit_code)
@@ -96,12 +96,12 @@ def _result_of(judged: JudgedRule, *, decided: bool) -> list[FinalResult]:
         case Verdict.INCONCLUSIVE if decided and not judged.required and judged.failure is None:
             return [Skipped(reason, str(judged.verdict))]
     error = Error(reason, str(judged.verdict))
-    error.text = _describe_failure(judged.failure, judged.advice) if judged.failure else "This is no pass."
+    error.text = _describe_failure(judged.failure, judged.advice) if judged.failure else "This is not a pass."
     return [error]
 
 
 def _write_no_pass(suite: str, why: str) -> TestCase:
-    """Return a test case with the error that the run is no pass."""
+    """Return a test case with the error that the run is not a pass."""
     case = TestCase("run", suite, 0)
     case.result = [Error(why, "NO_PASS")]
     return case

@@ -21,7 +21,7 @@ _COLOURS = {
     Verdict.ERRORED: "bold magenta",
 }
 
-_MOST_EVENTS = 3
+_MAX_EVENTS = 3
 
 
 def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
@@ -41,7 +41,7 @@ def failure_text(outcome: RuleOutcome, failure: Failure) -> str:
         lines.append(f"  scenario  {failure.scenario}{repetition}")
     if failure.trace:
         lines.append(f"  trace     {failure.trace}")
-    lines += [f"  event     {line}" for line in failure.evidence[:_MOST_EVENTS]]
+    lines += [f"  event     {line}" for line in failure.evidence[:_MAX_EVENTS]]
     lines.append(f"  source    {describe_sources(rule.source)} ({rule.provenance})")
     if failure.repeat:
         lines.append(f"  repeat    {failure.repeat}")
@@ -87,7 +87,7 @@ def print_summary(console: Console, summary: Summary) -> None:
             Text(rules, no_wrap=True),
             Text(f"known: {known}" if known else _explain(outcome)),
         )
-    nothing_ran = summary.broken_off is not None and not any(o.scenarios for o in summary.outcomes)
+    nothing_ran = summary.stopped_early is not None and not any(o.scenarios for o in summary.outcomes)
     if not (summary.never_judged or nothing_ran):
         console.print(table)  # Otherwise the claim says everything.
     for complaint in summary.complaints:
@@ -99,7 +99,7 @@ def _group_rows(summary: Summary) -> Iterator[tuple[str, RuleOutcome]]:
     """Yield the outcomes to print, each with the words for its rule or group of rules. Inconclusive rules
     with the same reason are one group, of which only the first is shown. So are rules that a broken-off run
     did not reach."""
-    grouped_verdicts = [Verdict.INCONCLUSIVE, *([Verdict.UNEXERCISED] if summary.broken_off else [])]
+    grouped_verdicts = [Verdict.INCONCLUSIVE, *([Verdict.UNEXERCISED] if summary.stopped_early else [])]
     by_reason: dict[str, list[RuleOutcome]] = {}
     for outcome in summary.outcomes:
         if outcome.verdict in grouped_verdicts:
@@ -165,8 +165,8 @@ _AFTER_BREAKING_OFF = {
 def next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> str:
     """Return the one-line advice that is printed after the verdict; "" if all is well. `doctor` is the
     command that finds out why nothing comes; "" if there is none."""
-    broken_off = any(summary.broken_off for summary in summaries)
-    step = _AFTER_BREAKING_OFF[code] if broken_off else _step_for(summaries, code, doctor)
+    stopped_early = any(summary.stopped_early for summary in summaries)
+    step = _AFTER_BREAKING_OFF[code] if stopped_early else _step_for(summaries, code, doctor)
     return f"Exit code {int(code)}. Next: {step}" if step else ""
 
 

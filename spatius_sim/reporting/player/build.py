@@ -29,12 +29,12 @@ from spatius_sim.trace.reading import read_upstream
 from spatius_sim.wires.events import Audio, Failed, Interrupted, Motion, Ready
 from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
-MOST_EVENTS = 60_000
+MAX_EVENTS = 60_000
 """A page holds no more events: a browser stays quick with them."""
-MOST_SECONDS = 3600
+MAX_SECONDS = 3600
 """A page holds no more than an hour."""
-MOST_SOUND_BYTES = 24 * 1_048_576
-MOST_WORDS = 200
+MAX_SOUND_BYTES = 24 * 1_048_576
+MAX_WORDS = 200
 HEAD_BYTES = 64
 """How many bytes of each frame a page shows."""
 _FEW_FRAMES = 8_000
@@ -106,7 +106,7 @@ def build_player(
         page.notices.append("This tape holds no events: there is nothing to play.")
     elif not page.payloads.total:
         page.notices.append("This tape holds no motion: the face stays still.")
-    return _as_values(page, one_line(title, MOST_WORDS), guilty, sound)
+    return _as_values(page, one_line(title, MAX_WORDS), guilty, sound)
 
 
 def _add_run(page: _Page, trace: Trace, number: int) -> None:
@@ -158,7 +158,7 @@ class _Run:
         page = self._page
         for event in self._trace.events:
             at_ns = self._time_of(event)
-            if len(page.rows) >= MOST_EVENTS or at_ns > MOST_SECONDS * 1_000_000_000:
+            if len(page.rows) >= MAX_EVENTS or at_ns > MAX_SECONDS * 1_000_000_000:
                 page.full = True
                 page.notices.append(
                     f"The tape holds more than a page can show: the page ends at event {len(page.rows):,}, "
@@ -320,8 +320,8 @@ class _Run:
 
 
 def _short(words: str) -> str:
-    """Return harmless words of at most MOST_WORDS characters."""
-    return one_line(words, MOST_WORDS)
+    """Return harmless words of at most MAX_WORDS characters."""
+    return one_line(words, MAX_WORDS)
 
 
 def _name_of(event: Event) -> str:
@@ -357,7 +357,7 @@ def _as_values(page: _Page, title: str, guilty: Collection[int], sound: bool) ->
         "target": [names.index(row.target) if row.target else -1 for row in rows],
         "kind": [_KINDS.index(row.kind) for row in rows],
         "words": [number(row.words) for row in rows],
-        "connection": [number(one_line(row.connection, MOST_WORDS)) for row in rows],
+        "connection": [number(one_line(row.connection, MAX_WORDS)) for row in rows],
         "turn": [number(row.turn) for row in rows],
         "payload": [row.payload for row in rows],
         "size": [row.size for row in rows],
@@ -369,7 +369,7 @@ def _as_values(page: _Page, title: str, guilty: Collection[int], sound: bool) ->
         "title": title,
         "notices": page.notices,
         "end": round(max(page.end_ns / _MS_NS, served)) + 1 if rows else 0,
-        "lanes": [one_line(name, MOST_WORDS) for name in names],
+        "lanes": [one_line(name, MAX_WORDS) for name in names],
         "kinds": [str(kind) for kind in _KINDS],
         "runs": page.runs,
         "events": events,
@@ -418,7 +418,7 @@ def _client_values(page: _Page, sound: bool) -> list[dict[str, Any]]:
     total = sum(
         len(conversation.pcm) for track in page.tracks.values() for conversation in track.conversations
     )
-    audible = sound and total <= MOST_SOUND_BYTES
+    audible = sound and total <= MAX_SOUND_BYTES
     if sound and not audible:
         page.notices.append("The sound of this tape is too long for a page, and is left out.")
     values = []

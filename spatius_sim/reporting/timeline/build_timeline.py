@@ -21,9 +21,9 @@ from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
 CLIENT, RELAY, SERVER, ROOM, KIT = "client", "relay", "Motion Server", "room", "kit"
 
-MOST_MARKS = 120
-_MOST_POINTS_OF_A_LANE = 240
-_MOST_POINTS_OF_A_BLOCK = {CurveKind.AUDIO: 12, CurveKind.MOTION: 24}
+MAX_MARKS = 120
+_MAX_POINTS_OF_A_LANE = 240
+_MAX_POINTS_OF_A_BLOCK = {CurveKind.AUDIO: 12, CurveKind.MOTION: 24}
 _USUAL_RATE = 16000
 _OWED = (Awaited.TURN, Awaited.HANDSHAKE, Awaited.LIFE)
 """What a subject sends: for the other things the kit only waits."""
@@ -32,7 +32,7 @@ _RATE_OF_OPUS = 0
 _LOUDEST_SAMPLE = 32768
 _LONE_BLOCK_SECONDS = 0.004
 """The width of a block that has no neighbour in its stream."""
-_MOST_BLOCKS_OF_A_LANE = 60
+_MAX_BLOCKS_OF_A_LANE = 60
 
 Values = NDArray[np.floating[Any]]
 
@@ -71,7 +71,7 @@ def timeline_of(trace: Trace, guilty: Collection[int]) -> Timeline | None:
     else:
         lanes = list_lanes(trace)
         steps, clock = list(_make_steps(trace, lanes)), "since the scenario began"
-        # A relay under test is not alone with us: what earlier scenarios left is no part of this one.
+        # A relay under test is not alone with us: what earlier scenarios left is not part of this one.
         steps = [step for step in steps if step.at >= 0 or step.seq in guilty]
     if not steps:
         return None
@@ -79,7 +79,7 @@ def timeline_of(trace: Trace, guilty: Collection[int]) -> Timeline | None:
         _make_mark(step, step.seq in guilty) for step in steps if not step.words.minor or step.seq in guilty
     ]
     marks += _find_ghosts(trace, steps, guilty, lanes)
-    chosen = choose_marks(marks, MOST_MARKS)
+    chosen = choose_marks(marks, MAX_MARKS)
     return Timeline(tuple(lanes), chosen, tuple(_make_curves(steps)), len(marks) - len(chosen), clock)
 
 
@@ -215,7 +215,7 @@ def _make_curves(steps: Sequence[_Step]) -> Iterator[Curve]:
         drawn = _join_blocks(lane_blocks)
         if not drawn:
             continue  # Payloads without keyframes.
-        points = max(2, min(_MOST_POINTS_OF_A_BLOCK[kind], _MOST_POINTS_OF_A_LANE // len(drawn)))
+        points = max(2, min(_MAX_POINTS_OF_A_BLOCK[kind], _MAX_POINTS_OF_A_LANE // len(drawn)))
         yield from _draw_blocks(lane, kind, drawn, points)
 
 
@@ -232,7 +232,7 @@ def _add_block(blocks: list[_Block], step: _Step, seconds: float, values: Values
 def _join_blocks(blocks: Sequence[_Block]) -> list[_Block]:
     """Return fewer, longer blocks: neighbours of one stream are joined, so that an eye can tell the blocks
     apart."""
-    group_size = -(-len(blocks) // _MOST_BLOCKS_OF_A_LANE)  # Rounded up.
+    group_size = -(-len(blocks) // _MAX_BLOCKS_OF_A_LANE)  # Rounded up.
     joined: list[_Block] = []
     for _, stream_blocks in groupby(blocks, key=lambda block: block.stream):
         stream = list(stream_blocks)

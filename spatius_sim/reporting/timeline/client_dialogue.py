@@ -19,7 +19,7 @@ _KINDS = {"yieldAudioData": MarkKind.AUDIO, "yieldFramesData": MarkKind.MOTION}
 
 
 def dialogue(trace: Trace | None, marked: Sequence[int]) -> str:
-    """Return the dialogue: one line for each call and its `observe`; "" if this is no trace of a client.
+    """Return the dialogue: one line for each call and its `observe`; "" if this is not a trace of a client.
     `marked` are the sequence numbers of the events that are evidence."""
     if trace is None or trace.header.subject != "client":
         return ""

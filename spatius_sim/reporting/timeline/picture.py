@@ -31,7 +31,7 @@ _DECIMALS = (2, 3, 4, 5, 6)
 _HEAD = 5.0
 _HEAD_SLENDERNESS = 1.6
 _LABEL_ABOVE = 16
-_LEAST_LOUDNESS = 0.6
+_MIN_LOUDNESS = 0.6
 """Pixels: silence is drawn as a thin line."""
 _GAP_AT_LINE = 4
 """Pixels between the line of a lane and its curves."""
@@ -299,10 +299,8 @@ def _place_values(curve: Curve, scale: _Scale) -> list[tuple[float, float]]:
 def _draw_waveform(curve: Curve, places: Sequence[tuple[float, float]], y: float, loudest: float) -> Shape:
     """Return the outline of a piece of audio, above and below its middle line `y`."""
     half = _CURVE_HEIGHT / 2 - 2
-    upper = [f"{x:.1f},{y - max(_LEAST_LOUDNESS, value / loudest * half):.1f}" for x, value in places]
-    lower = [
-        f"{x:.1f},{y + max(_LEAST_LOUDNESS, value / loudest * half):.1f}" for x, value in reversed(places)
-    ]
+    upper = [f"{x:.1f},{y - max(_MIN_LOUDNESS, value / loudest * half):.1f}" for x, value in places]
+    lower = [f"{x:.1f},{y + max(_MIN_LOUDNESS, value / loudest * half):.1f}" for x, value in reversed(places)]
     return Shape(curve.kind, curve.lane, " ".join(upper + lower), "")
 
 

@@ -32,7 +32,7 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
     """Look at each clean turn: all audio that went up as PCM came down. Less than 40 ms of silence at the end
     is nothing lost. Ogg Opus is not judged, because its bytes do not show its length."""
     for turn in story.clean_turns:
-        requests = [request for request in turn.requests if not request.broken_off]
+        requests = [request for request in turn.requests if not request.stopped_early]
         if not requests or requests[0].configured.audio_format != AudioFormat.PCM_S16LE:
             continue
         up_rate = requests[0].sample_rate

@@ -11,7 +11,7 @@ from spatius_sim.story.join_turns import ORDINARY_BYTES, Story, Turn
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
 from spatius_sim.wires.features import OWN_STREAM, STREAMING
 
-_MOST_LAG_SECONDS = 0.2
+_MAX_LAG_SECONDS = 0.2
 """Seconds. If the kit itself was blocked for longer, nobody knows who was late."""
 
 
@@ -107,7 +107,7 @@ def _served_meanwhile(
         return Kept()
     stopped_reading, read_on = window
     lag = lag_seconds(story.trace, stopped_reading, read_on)
-    if lag > _MOST_LAG_SECONDS:
+    if lag > _MAX_LAG_SECONDS:
         return Late(lag)
     loss = find_loss(story, other_turn, read_on) or Loss("it did not come to its end", ())
     events = (stopped_reading, other_turn.started_seq, other_turn.waited_seq or read_on)
@@ -122,7 +122,7 @@ def _served_whole(story: Story, turn: Turn, when: str, seq: int) -> Kept | Broke
     if loss is None:
         return Kept()
     lag = lag_seconds(story.trace, turn.started_seq, turn.waited_seq or turn.started_seq)
-    if lag > _MOST_LAG_SECONDS:
+    if lag > _MAX_LAG_SECONDS:
         return Late(lag)
     expected = f"all of {turn.name} when {when}"
     return Broken(expected, loss.missing, (seq, turn.started_seq), loss.follows_from)

@@ -25,7 +25,7 @@ _HUNG_UP = Closed(by_kit=True, code=1000)
 @rule(
     "R-STALE",
     Level.MUST,
-    "after an interrupt or once a new turn has begun, no payload MUST bear another turn's id. On a wire "
+    "after an interrupt or once a new turn has begun, no payload MUST have another turn's id. On a wire "
     "without turn ids, nothing of the old turn follows the new turn's first audio; if the client brings the "
     "audio, motion that Motion Server sent before it got the new turn's audio may still come",
     "seed:002",
@@ -161,7 +161,7 @@ def _under_another_id(story: Story, old: Turn, turn: Turn) -> Iterator[Broken]:
 def _under_wrong_id(medium: str, own_turn: Turn, joined_turn: Turn, seq: int) -> Broken:
     """Return Broken for motion or audio of the turn `meant` that came with the id of the turn `joined`."""
     return Broken(
-        f"{medium} of {own_turn.name} under that turn's id", f"it bore the id of {joined_turn.name}", (seq,)
+        f"{medium} of {own_turn.name} under that turn's id", f"it had the id of {joined_turn.name}", (seq,)
     )
 
 

@@ -74,6 +74,6 @@ def tokenless(story: Story) -> Iterator[Kept | Broken]:
             if turn.client not in holders:
                 yield Broken(
                     f"{turn.name} served without Spatius credentials",
-                    f"it was not, and {served_turns[0].name}, which bore some, was",
+                    f"it was not, and {served_turns[0].name}, which had some, was",
                     (turn.started_seq, holders[served_turns[0].client]),
                 )

@@ -25,10 +25,10 @@ _BAD_TOKEN_STATUSES = (400, 401)
 _NOT_WORTH_A_RETRY = (4001, 4003, 4010)
 """Close codes of Motion Server: no credits, too many sessions, no valid login. After 4002 (the session's time
 is over) and 4503 (try again) a new connection is expected."""
-_MOST_ATTEMPTS = 5
+_MAX_ATTEMPTS = 5
 """The most attempts for each client within _ATTEMPTS_NS after a refusal."""
 _ATTEMPTS_NS = 10_000_000_000
-_MOST_ATTEMPTS_OF_A_TURN = 3
+_MAX_ATTEMPTS_OF_A_TURN = 3
 """The most further attempts for each turn that begins within this time."""
 
 
@@ -143,10 +143,10 @@ def token_fresh(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def audio_end(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each request of a clean turn that was not broken off: its audio had one end=true."""
+    """Look at each request of a clean turn that was not stopped early: its audio had one end=true."""
     for request in story.requests:
         turn = request.turn
-        if turn is None or not turn.clean or request.broken_off:
+        if turn is None or not turn.clean or request.stopped_early:
             continue
         if len(request.ends) == 1:
             yield Kept()
@@ -191,9 +191,9 @@ def retry(story: Story) -> Iterator[Kept | Broken]:
         ]
         turns = sum(isinstance(event.what, TurnStarted) for event in events_within)
         attempts = max(tokens, upgrades, key=len)
-        allowed = _MOST_ATTEMPTS * len(clients) + _MOST_ATTEMPTS_OF_A_TURN * turns
+        allowed = _MAX_ATTEMPTS * len(clients) + _MAX_ATTEMPTS_OF_A_TURN * turns
         if len(attempts) > allowed:
-            expected = f"at most {_MOST_ATTEMPTS} attempts for each client in the 10 s after a refusal"
+            expected = f"at most {_MAX_ATTEMPTS} attempts for each client in the 10 s after a refusal"
             began = f", in which {'a turn' if turns == 1 else f'{turns} turns'} began" if turns else ""
             actual = f"{len(attempts)} for {len(clients)}{began}"
             yield Broken(expected, actual, (refusal.seq, *attempts))

@@ -9,7 +9,7 @@ from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.wires.features import CLIENT_AUDIO
 
-_LEAST_SECONDS = 2.0
+_MIN_SECONDS = 2.0
 """U-RATE judges only turns of at least this length."""
 _TOLERANCE = 0.05
 """The 5 % of U-RATE."""
@@ -36,7 +36,7 @@ def audio_aligned(story: Story) -> Iterator[Kept | Broken]:
     """Look at each PCM request that was sent to its end: its bytes are whole samples. Nothing is judged after
     a client has itself stopped within a sample: no document says what becomes of such a half."""
     for request in story.requests:
-        if not _is_pcm(request) or not request.ends or request.broken_off or not request.audio:
+        if not _is_pcm(request) or not request.ends or request.stopped_early or not request.audio:
             continue
         if request.turn is not None and request.turn.after_half_sample:
             continue
@@ -102,9 +102,9 @@ def rate(story: Story) -> Iterator[Kept | Broken]:
     for turn in story.clean_turns:
         requests = turn.requests
         spoken_seconds = _seconds_of_pcm(len(turn.pcm), turn.sample_rate)
-        if spoken_seconds < _LEAST_SECONDS or not requests:
+        if spoken_seconds < _MIN_SECONDS or not requests:
             continue
-        if any(request.broken_off or not request.ends or not _is_pcm(request) for request in requests):
+        if any(request.stopped_early or not request.ends or not _is_pcm(request) for request in requests):
             continue
         up = b"".join(bytes(request.audio) for request in requests)
         up_seconds = sum(_seconds_of_pcm(len(request.audio), request.sample_rate) for request in requests)
@@ -145,7 +145,7 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
     of silence after the last sample is nothing lost. A turn is not judged if the relay sent up other audio
     than its client spoke."""
     for turn in story.clean_turns:
-        requests = [request for request in turn.requests if not request.broken_off]
+        requests = [request for request in turn.requests if not request.stopped_early]
         if not requests or not all(
             _is_pcm(request) and request.told_by_audio and request.sample_rate == turn.sample_rate
             for request in requests

@@ -250,7 +250,7 @@ def _answered_requests(story: Story) -> list[UpstreamRequest]:
         and request.connection not in closed_sessions
         and request.sample_rate > 0
         and request.configured.egress_type == EgressType.UNSPECIFIED
-        and not request.broken_off
+        and not request.stopped_early
         and (request.payloads or any(request.audio))
         and request.turn is not None
         and request.turn.waited_seq is not None

@@ -31,7 +31,7 @@ from spatius_sim.trace.events import (
 )
 from spatius_sim.wires.features import EGRESS
 
-_MOST_LAG_SECONDS = 0.2
+_MAX_LAG_SECONDS = 0.2
 """Seconds that the kit waits beyond the one second of S-INTERRUPT. If the kit was blocked for longer, nobody
 knows when late motion was sent."""
 
@@ -194,7 +194,7 @@ def interrupt(story: Story) -> Iterator[Kept | Broken | Late]:
             continue
         late_responses = [payload.seq for payload in request.payloads if payload.seq > waits[0]]
         lag = lag_seconds(story.trace, request.interrupted_seq, waits[0])
-        if late_responses and lag > _MOST_LAG_SECONDS:
+        if late_responses and lag > _MAX_LAG_SECONDS:
             yield Late(lag)
         elif late_responses:
             expected = f"nothing for {request.req_id} later than 1 s after its interrupt"

@@ -9,7 +9,7 @@ import aiohttp
 from spatius_sim.net.client.relay_socket import LARGEST_FRAME
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
 from spatius_sim.protocol.errors import UnreachableError
-from spatius_sim.subjects.relay.client import RelayClient
+from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.trace.events import Closed, Lane, Opened
 from spatius_sim.wires.events import ClientAction, Frame, Speak, SpeakEnd
 

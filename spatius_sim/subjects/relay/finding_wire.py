@@ -9,7 +9,7 @@ from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.subjects.relay.client import RelayClient
+from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.trace.events import Event, Received
 from spatius_sim.trace.known_secrets import KnownSecrets
 from spatius_sim.trace.reading import read_upstream
@@ -31,7 +31,7 @@ _TURN_SECONDS = 3.0
 _SAMPLES = PLAN_SAMPLE_RATE // 2
 _CHARACTERS_SHOWN = 60
 _FRAMES_SHOWN = 3
-_MOST_FRAMES_KEPT = 200
+_MAX_FRAMES_KEPT = 200
 
 
 class WireNotFoundError(UnreachableError):
@@ -93,7 +93,7 @@ async def _listen_on(
     frames: list[Frame] = []
 
     def collect_frame(event: Event) -> None:
-        if isinstance(event.what, Received) and not event.what.part and len(frames) < _MOST_FRAMES_KEPT:
+        if isinstance(event.what, Received) and not event.what.part and len(frames) < _MAX_FRAMES_KEPT:
             frames.append(event.what.raw)
 
     recorder = LiveRecorder(wire=wire, secrets=secrets, on_event=collect_frame)

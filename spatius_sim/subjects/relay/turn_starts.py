@@ -8,7 +8,7 @@ from typing import Protocol
 import aiohttp
 
 from spatius_sim.protocol.errors import UnreachableError, UsageError
-from spatius_sim.subjects.relay.client import RelayClient
+from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import ClientAction, PlayClip, Say
 

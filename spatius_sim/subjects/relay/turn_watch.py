@@ -62,7 +62,7 @@ class TurnWatch:
         self._watches[TurnProgress.LAST_AUDIO] = MessageWatch(self._recorder, self._client, _ends_audio)
         self._motion_end = MessageWatch(self._recorder, self._client, _ends_motion)
 
-    def have_come(self) -> bool:
+    def has_all_arrived(self) -> bool:
         """Whether the ends of audio and motion have come, or the connection has ended in their place."""
         audio_ended, motion_ended = self._audio_ended(), self._motion_ended()
         return (audio_ended and motion_ended) or self._connection_over()
@@ -71,7 +71,7 @@ class TurnWatch:
         """Return a function that says whether the turn has come as far as `progress` by now."""
         if self._relay_sends_no_audio and progress in (TurnProgress.AUDIO, TurnProgress.LAST_AUDIO):
             return self._audio_ended
-        return self._watches[progress].has_come if progress in self._watches else self.have_come
+        return self._watches[progress].has_arrived if progress in self._watches else self.has_all_arrived
 
     async def wait(
         self,
@@ -92,15 +92,15 @@ class TurnWatch:
         wait_started = loop_time()
 
         def turn_is_over() -> bool:
-            return self.have_come() or self._failed_at() is not None
+            return self.has_all_arrived() or self._failed_at() is not None
 
         await wait_until(self._recorder, turn_is_over, settling, gone, grace=slowed_by, spoken=spoken)
         failed_at = self._failed_at()
-        if failed_at is None and after_unfinished and self.have_come():
+        if failed_at is None and after_unfinished and self.has_all_arrived():
             await wait_until(self._recorder, bool, AdaptiveTimeout(_QUIET_SECONDS), gone, spoken=spoken)
         elif failed_at is not None:
             await self._wait_for_fallback(max(wait_started, failed_at), fallback, gone)
-        return self.have_come()
+        return self.has_all_arrived()
 
     @property
     def failed(self) -> bool:
@@ -115,7 +115,7 @@ class TurnWatch:
         The time counts from `since`. Notes the response time, or a wait in vain, in `fallback`."""
         changed = self._recorder.changed
         deadline = since + fallback.now + _LATE_SECONDS
-        while not (self.have_come() or gone()):
+        while not (self.has_all_arrived() or gone()):
             now = loop_time()
             if self._has_fallen_back():
                 fallback.note_response_time(now - since)
@@ -131,7 +131,7 @@ class TurnWatch:
     def _has_fallen_back(self) -> bool:
         """Whether the client has received all audio, and the message that no motion will come."""
         audio_ended = self._audio_ended()
-        failure_reported = self._reports_no_errors or self._error_message.has_come()
+        failure_reported = self._reports_no_errors or self._error_message.has_arrived()
         return (
             audio_ended
             and failure_reported
@@ -148,13 +148,13 @@ class TurnWatch:
         return sum(len(message.pcm) for message in messages if isinstance(message, Audio))
 
     def _audio_ended(self) -> bool:
-        return self._relay_sends_no_audio or self._watches[TurnProgress.LAST_AUDIO].has_come()
+        return self._relay_sends_no_audio or self._watches[TurnProgress.LAST_AUDIO].has_arrived()
 
     def _motion_ended(self) -> bool:
         """Whether the last motion has come. A mark on its own counts only if our Motion Server has sent its
         last response by now, or none at all: such a mark may come too early."""
-        if self._motion_end.has_come() or not self._mark_alone.has_come():
-            return self._motion_end.has_come()
+        if self._motion_end.has_arrived() or not self._mark_alone.has_arrived():
+            return self._motion_end.has_arrived()
         events = (event.what for event in self._recorder.events[self._first_event :])
         responses = [e.value for e in events if isinstance(e, Sent) and isinstance(e.value, MotionResponse)]
         return not responses or any(response.end for response in responses)

@@ -1,4 +1,5 @@
-"""`spatius-sim bench` runs to its end and prints every figure; how large they are is no test's business."""
+"""`spatius-sim bench` runs to its end and prints every figure; how large they are is not a test's
+business."""
 
 import json
 import shutil

@@ -21,7 +21,7 @@ from spatius_sim.mock_server.running import running_motion_server
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.plan import Plan
 from spatius_sim.protocol.errors import UnreachableError
-from spatius_sim.subjects.relay.attachment import Attachment
+from spatius_sim.subjects.relay.start_relay import RelayStart
 from spatius_sim.tests.processes import PROCESSES
 from spatius_sim.trace.events import Trace
 
@@ -114,7 +114,7 @@ def test_where_all_is_well_nothing_is_wrong() -> None:
 
 
 def test_a_relay_that_we_start_is_pointed_here_by_its_own_variables() -> None:
-    options = Settings(target=AT, attachment=Attachment(command=START))
+    options = Settings(target=AT, relay_start=RelayStart(command=START))
     assert any("target-env" in finding.advice for finding in relay_findings(NOWHERE, options))
 
 
@@ -124,7 +124,7 @@ def test_a_proxy_in_the_environment_is_named_where_a_relay_never_came() -> None:
     [advice] = [finding.advice for finding in relay_findings(NOWHERE, settings) if not finding.well]
     assert "HTTP_PROXY" in advice
     assert "NO_PROXY=127.0.0.1" in advice
-    ours = replace(settings, target=AT, attachment=Attachment(command=START))
+    ours = replace(settings, target=AT, relay_start=RelayStart(command=START))
     assert not [finding for finding in relay_findings(NOWHERE, ours) if "PROXY" in finding.advice]
 
 

@@ -61,7 +61,7 @@ def test_a_tape_is_exported_for_other_viewers(shape: str, name: str, tmp_path: P
     assert json.loads((tmp_path / name).read_text("utf-8"))
 
 
-def test_a_page_of_a_broken_off_tape_says_so(tmp_path: Path) -> None:
+def test_a_page_of_a_stopped_early_tape_says_so(tmp_path: Path) -> None:
     tape, page = tmp_path / "cut.tape", tmp_path / "page.html"
     whole = Path(GOOD).read_bytes()
     tape.write_bytes(whole[: len(whole) // 2])

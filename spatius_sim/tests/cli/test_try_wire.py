@@ -17,7 +17,7 @@ from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.errors import UnreachableError, UsageError
-from spatius_sim.subjects.subject import canary_key
+from spatius_sim.subjects.subject_base import canary_key
 from spatius_sim.tests.running_miniature import SEED
 
 

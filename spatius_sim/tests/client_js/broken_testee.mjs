@@ -37,7 +37,7 @@ const faults = {
       return id;
     }
   },
-  // No motion for anybody is no motion for us.
+  // No motion for anybody is not motion for us.
   "C-EMPTY-MISMATCH": class extends AvatarClient {
     yieldFramesData(frames, id) {
       super.yieldFramesData(frames, frames?.length ? id : this.getCurrentConversationId());

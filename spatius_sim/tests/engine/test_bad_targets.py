@@ -25,9 +25,9 @@ from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.relay.client import RelayClient
-from spatius_sim.subjects.relay.subject import RelaySubject
-from spatius_sim.subjects.subject import Patience, Subject
+from spatius_sim.subjects.relay.kit_client import RelayClient
+from spatius_sim.subjects.relay.relay_subject import RelaySubject
+from spatius_sim.subjects.subject_base import Patience, Subject
 from spatius_sim.tests.running_miniature import miniature_relay
 from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import ClientAction, Note
@@ -35,7 +35,7 @@ from spatius_sim.wires.events import ClientAction, Note
 RULE = "R-MOTION-COMPLETE"
 REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:1/else\r\nContent-Length: 0\r\n\r\n"
 SOON = Patience(attach=0.5, settle=0.2)
-MOST_BYTES, MOST_EVENTS = 5_000_000, 2_000
+MAX_BYTES, MAX_EVENTS = 5_000_000, 2_000
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
@@ -117,7 +117,7 @@ async def bad_tcp(said: bytes, *, close: bool) -> AsyncIterator[int]:
 @asynccontextmanager
 async def pointed_at(target: Any) -> AsyncIterator[Subject[Any]]:
     wire = published_wire("json-envelope")
-    recorder = LiveRecorder(wire=wire, most_bytes=MOST_BYTES, most_events=MOST_EVENTS)
+    recorder = LiveRecorder(wire=wire, most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
     async with MotionServerShell(sink=recorder) as server, target as port:
         yield RelaySubject(RelayAddress(f"ws://127.0.0.1:{port}"), wire, recorder, 1, SOON, server)
 
@@ -222,12 +222,12 @@ class FloodsLater(PlainRelay):
         return super()._begin(client)
 
     def motion_down(self, turn: RelayTurn, raw: bytes, message: MotionResponse) -> list[RelayCommand]:
-        many = MOST_EVENTS if self._turns_begun > 3 else 0
+        many = MAX_EVENTS if self._turns_begun > 3 else 0
         return [Tell(turn.client, Note("status"))] * many + super().motion_down(turn, raw, message)
 
 
 def test_a_flood_after_a_clean_turn_is_told_once(loop: BackgroundLoop, tmp_path: Path) -> None:
-    attached = miniature_relay(FloodsLater, most_events=MOST_EVENTS)
+    attached = miniature_relay(FloodsLater, most_events=MAX_EVENTS)
     outcome = judged(loop, attached, tmp_path, rules=(RULE, "R-ALIVE"))
     assert outcome.verdict is Verdict.FAILED
     assert outcome.failure is not None

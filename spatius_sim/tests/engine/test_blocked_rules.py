@@ -13,7 +13,7 @@ from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
-from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 EXAMPLES = 5
 SHORT = Plan(((TurnPlan(8_000, 3_200),),))

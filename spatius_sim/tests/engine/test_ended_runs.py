@@ -15,7 +15,7 @@ import pytest
 
 from spatius_sim.tests.engine.test_exit_codes import RELAY, TIMEOUT, all_fronts, command_for, fronts
 from spatius_sim.tests.processes import PROCESSES
-from spatius_sim.tests.subjects.test_client import is_running
+from spatius_sim.tests.subjects.test_client_subject import is_running
 
 FAMILY = PROCESSES / "family_of_processes.py"
 GONE_SECONDS = 15.0

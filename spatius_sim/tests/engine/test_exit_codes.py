@@ -19,7 +19,7 @@ from spatius_sim.engine.profiles import profile_named
 from spatius_sim.files.resources import resource
 from spatius_sim.net.listening import free_port
 from spatius_sim.rules.catalogue import rules_for
-from spatius_sim.subjects.subject import canary_key
+from spatius_sim.subjects.subject_base import canary_key
 from spatius_sim.tests.processes import PROCESSES
 
 RELAY = PROCESSES / "miniature_relay_process.py"
@@ -207,7 +207,7 @@ def test_5_a_required_rule_was_not_exercised(front: str, tmp_path: Path) -> None
         ran = judge(front, tmp_path, f"ws://127.0.0.1:{port}", *arguments)
     assert ran.code == 5, ran.output
     assert ran.rules == {"R-SECRETS": "UNEXERCISED", "U-TOKEN": "PASSED"}
-    assert "this is no pass" in ran.output
+    assert "this is not a pass" in ran.output
 
 
 @all_fronts

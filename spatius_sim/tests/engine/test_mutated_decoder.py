@@ -16,7 +16,7 @@ from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.draw_client_calls import client_plans_exercising
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.client import ClientSubject, InProcessTestee
+from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
 
 MUTATIONS: dict[str, list[tuple[str, str]]] = {

@@ -24,10 +24,10 @@ from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.relay.subject import RelaySubject
+from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 from spatius_sim.tests.suspects import Hearing, Suspect
-from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 
 def judged(brain: type[PlainRelay], rules: Iterable[str], folder: Path) -> dict[str, RuleOutcome]:

@@ -15,7 +15,7 @@ from spatius_sim.plans.plan import Plan
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.kill_matrix import SUSPECTS, judged
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
-from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 
 @contextmanager

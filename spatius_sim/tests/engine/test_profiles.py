@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.profiles import PROFILES, judged_at, profile_named
+from spatius_sim.engine.profiles import PROFILES, levels_judged_at, profile_named
 from spatius_sim.engine.trial import Trial
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.draw_client_calls import client_plans_exercising
@@ -14,15 +14,15 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import RULES
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Level
-from spatius_sim.subjects.client import ClientSubject, InProcessTestee
+from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 
 PLANS = client_plans_exercising("C-ID")
 
 
 def test_a_level_takes_in_all_that_binds_more() -> None:
-    assert judged_at("must") == (Level.MUST,)
-    assert judged_at("should") == (Level.MUST, Level.SHOULD)
-    assert set(judged_at("may")) == set(Level)
+    assert levels_judged_at("must") == (Level.MUST,)
+    assert levels_judged_at("should") == (Level.MUST, Level.SHOULD)
+    assert set(levels_judged_at("may")) == set(Level)
 
 
 def test_ci_promises_every_must_and_leaves_nothing_out() -> None:
@@ -47,7 +47,7 @@ def test_nightly_promises_every_rule_from_a_seed_of_its_own() -> None:
     assert {PROFILES[name].seed() for name in ("smoke", "ci")} == {1}
 
 
-@pytest.mark.parametrize("named", [profile_named, judged_at])
+@pytest.mark.parametrize("named", [profile_named, levels_judged_at])
 def test_there_are_no_others(named: Callable[[str], object]) -> None:
     with pytest.raises(UsageError, match="there are"):
         named("dawn")

@@ -14,7 +14,7 @@ from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.formats.text_report import failure_text
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
-from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 PLAN = Plan(((TurnPlan(6400, 3200),),))
 

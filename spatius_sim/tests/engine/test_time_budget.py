@@ -15,7 +15,7 @@ from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.draw_client_calls import client_plans_exercising
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.client import ClientSubject, InProcessTestee
+from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
 from spatius_sim.trace.events import Trace
 

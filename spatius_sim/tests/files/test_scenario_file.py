@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatius_sim.files.scenario_file import find_scenario, parse_scenario, read_scenario, shipped_scenarios
-from spatius_sim.files.yaml_file import MOST_BYTES
+from spatius_sim.files.yaml_file import MAX_BYTES
 from spatius_sim.model.scenario.scenario import (
     ALLOWED,
     NAMES,
@@ -87,7 +87,7 @@ def test_an_error_names_file_line_and_key(text: str) -> None:
 
 def test_too_large_a_file_is_not_even_parsed(tmp_path: Path) -> None:
     path = tmp_path / "big.yaml"
-    path.write_bytes(b"[" * (MOST_BYTES + 1))
+    path.write_bytes(b"[" * (MAX_BYTES + 1))
     with pytest.raises(UsageError, match="larger than"):
         read_scenario(path)
 

@@ -18,7 +18,7 @@ from spatius_sim.tests.fuzz.corpus import HOSTILE, inputs_of, mutated
 
 _LARGEST_INPUT = 4096
 _SLOW_SECONDS = 5
-_MOST_MEMORY_MIB = 1024
+_MAX_MEMORY_MIB = 1024
 
 
 def throw_for(name: str, harness: Callable[[bytes], None], seconds: float) -> int:
@@ -70,7 +70,7 @@ def follow_coverage(name: str, seconds: float) -> None:
     with atheris.instrument_imports(include=["spatius_sim"]):
         harness = importlib.import_module("spatius_sim.tests.fuzz.harnesses").HARNESSES[name]
     options = [f"-max_total_time={seconds:.0f}", f"-timeout={_SLOW_SECONDS}", f"-max_len={_LARGEST_INPUT}"]
-    options += [f"-rss_limit_mb={_MOST_MEMORY_MIB}", f"-artifact_prefix={HOSTILE / name}/", "-verbosity=0"]
+    options += [f"-rss_limit_mb={_MAX_MEMORY_MIB}", f"-artifact_prefix={HOSTILE / name}/", "-verbosity=0"]
     options += ["-print_final_stats=1"]
     with TemporaryDirectory() as found:  # New inputs are written to the first folder that is named.
         atheris.Setup([sys.argv[0], *options, found, str(HOSTILE / name)], harness)

@@ -31,12 +31,12 @@ from spatius_sim.wires.testee import read_answer as read_testee_answer
 from spatius_sim.wires.testee import read_request as read_testee_request
 
 _PIECE_LENGTH_BYTES = 2
-_MOST_PIECES = 64
+_MAX_PIECES = 64
 
 
 def pieces(data: bytes) -> Iterator[bytes]:
     """Cut bytes into pieces, each after its length in two bytes; the last may be shorter."""
-    for _ in range(_MOST_PIECES):
+    for _ in range(_MAX_PIECES):
         if len(data) < _PIECE_LENGTH_BYTES:
             return
         length = int.from_bytes(data[:_PIECE_LENGTH_BYTES], "little")

@@ -161,7 +161,7 @@ async def test_the_same_provocations_as_for_the_python_sdk(name: str, reader: Pa
         met = await travel(reader, server, turn(MIDDLE), until_told=True, **job, **job.pop("options", {}))
     told = met.told
     assert (told["code"], told["phase"]) == (CODES.get(name, ""), PHASES[case.phase])
-    # A 200 that grants no token is no refusal to this reader, whatever stands in its body.
+    # A 200 that grants no token is not a refusal to this reader, whatever stands in its body.
     status = 0 if (case.phase, case.status) == (AT_TOKEN, 200) else case.status or 0
     assert (told["http_status"], told["close_code"]) == (status, case.close or 0)
     if case.phase in (AT_HANDSHAKE, AT_RUN_TIME):

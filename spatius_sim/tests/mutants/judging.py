@@ -16,20 +16,20 @@ from spatius_sim.engine.profiles import profile_named
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults
+from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.model.server.answers import AnswerFactory
-from spatius_sim.model.server.gate import Gate
 from spatius_sim.model.server.pace import PACES, Pace
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.server import ServerAddress, ServerSubject
-from spatius_sim.subjects.server_door import ServerMemoryDoor
-from spatius_sim.subjects.subject import Patience, Subject, canary_key
+from spatius_sim.subjects.server_access import ServerInMemory
+from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject
+from spatius_sim.subjects.subject_base import Patience, Subject, canary_key
 from spatius_sim.tests.mutants.mutant import MODULES, Mutant
 from spatius_sim.tests.suspects import NOWHERE, Hearing, Suspect, attached
-from spatius_sim.virtual import motion_server
-from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual import virtual_motion_server
+from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 POLICIES = {
     "": RelayPolicy(),
@@ -136,7 +136,7 @@ def _find_suspects(kind: str, brain: type[Any]) -> Iterator[tuple[str, Suspect]]
                 yield name, Suspect(kind, type("Mutant", (brain,), {"policy": policy}))
         case "server":
             for name, pace in PACES.items():
-                vars(motion_server)["ServerSession"] = _with_pace(brain, pace)
+                vars(virtual_motion_server)["ServerSession"] = _with_pace(brain, pace)
                 yield name, Suspect(kind, brain)
         case _:
             yield "", Suspect(kind, brain)
@@ -159,8 +159,8 @@ async def _attach_session(suspect: Suspect, seed: int) -> AsyncIterator[Subject[
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
     key = canary_key(seed)
-    server = motion_server.VirtualMotionServer(loop, seed, gate=Gate(frozenset({key})))
+    server = virtual_motion_server.VirtualMotionServer(loop, seed, access=AccessControl(frozenset({key})))
     place = ServerAddress(NOWHERE, NOWHERE, key, find_lacks=False)
     yield ServerSubject(
-        place, LiveRecorder(clock_ns=loop.time_ns), seed, Patience(), ServerMemoryDoor(loop, server)
+        place, LiveRecorder(clock_ns=loop.time_ns), seed, Patience(), ServerInMemory(loop, server)
     )

@@ -11,7 +11,7 @@ from spatius_sim.tests.mutants import judging
 from spatius_sim.tests.mutants.judging import Fate, Judged
 from spatius_sim.tests.mutants.mutant import MODULES, Mutant
 
-_MOST_MEMORY_BYTES = 3 * 1024**3
+_MAX_MEMORY_BYTES = 3 * 1024**3
 
 
 def judge_all(mutants: Iterable[Mutant], seed: int, processes: int) -> Iterator[tuple[Mutant, Judged]]:
@@ -39,7 +39,7 @@ def judge_all(mutants: Iterable[Mutant], seed: int, processes: int) -> Iterator[
 def _judge_and_send(mutant: Mutant, seed: int, seconds: int, sender: connection.Connection) -> None:
     """Judge a mutant in this process, which may take so many seconds of CPU time."""
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
-    resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY_BYTES, _MOST_MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
     sender.send(judging.judge(mutant, seed))
 
 

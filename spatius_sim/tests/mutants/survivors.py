@@ -74,5 +74,5 @@ def find_disagreements(
     known = {mutant.key for mutant in made}
     for key in listed.survivors:
         if key[0] in modules and key not in known:
-            lines.append(f"is listed, and is no mutant any more: {': '.join(key)}")
+            lines.append(f"is listed, and is not a mutant any more: {': '.join(key)}")
     return lines

@@ -134,7 +134,7 @@ def test_the_list_and_a_run_are_compared_both_ways() -> None:
     assert [line.partition(":")[0] for line in lines] == [
         "survived, and is not listed",
         "is listed as a survivor, and was killed by C-STATES",
-        "is listed, and is no mutant any more",
+        "is listed, and is not a mutant any more",
     ]
     assert find_disagreements([], {}, listed, ["decoder"]) == []
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from spatius_sim.net.client.motion_server import UpstreamClient
+from spatius_sim.net.client.server_sdk import UpstreamClient
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import (

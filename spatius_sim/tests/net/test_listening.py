@@ -50,10 +50,10 @@ def test_the_warning_says_who_comes_in_and_how_a_container_finds_us() -> None:
 
 
 async def test_an_address_of_another_machine_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match="no address of this machine"):
+    with pytest.raises(UsageError, match="not an address of this machine"):
         async with MotionServer(host="192.0.2.1"):
             pass
-    with pytest.raises(UsageError, match="no address of this machine"):
+    with pytest.raises(UsageError, match="not an address of this machine"):
         async with RecordingProxy(("http://127.0.0.1:1",), print, host="192.0.2.1"):
             pass
 

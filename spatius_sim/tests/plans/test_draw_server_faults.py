@@ -27,8 +27,8 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.story.join_turns import join
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
-from spatius_sim.subjects.relay.subject import RelaySubject
-from spatius_sim.subjects.subject import Patience
+from spatius_sim.subjects.relay.relay_subject import RelaySubject
+from spatius_sim.subjects.subject_base import Patience
 from spatius_sim.wires import published_wire
 
 TURN = TurnPlan(640, 640)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from spatius_sim.tests.engine.test_overturned import LosesBehindTwoInterrupts
+from spatius_sim.tests.engine.test_newly_broken import LosesBehindTwoInterrupts
 from spatius_sim.tests.processes.miniature_relay_process import main
 
 if __name__ == "__main__":

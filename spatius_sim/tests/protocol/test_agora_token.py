@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatius_sim.protocol.agora_token import MOST_TOKEN_BYTES, find_token_fault, read_agora_token
+from spatius_sim.protocol.agora_token import MAX_TOKEN_BYTES, find_token_fault, read_agora_token
 from spatius_sim.protocol.errors import RemoteProtocolError
 
 APP, CERTIFICATE, CHANNEL, UID = "a" * 32, "c" * 32, "channel", "7"
@@ -106,7 +106,7 @@ def info_with(services: bytes, count: int = 1) -> str:
         ("006short", "cut off"),
         ("006" + APP + "no base64!", "cannot be read: Error"),
         ("007" + b64encode(b"no deflate").decode(), "cannot be read: error"),
-        ("007" + b64encode(zlib.compress(bytes(MOST_TOKEN_BYTES + 1))).decode(), "inflates to more"),
+        ("007" + b64encode(zlib.compress(bytes(MAX_TOKEN_BYTES + 1))).decode(), "inflates to more"),
         (info_with(struct.pack("<H", 99) + table({})), "unknown type 99"),
         (info_with(RTM), "for no channel"),
         (info_with(struct.pack("<H", 2) + table({}) + text(b"\xff")), "UnicodeDecodeError"),

@@ -163,7 +163,7 @@ of_each_wire_form = pytest.mark.parametrize(
 
 
 def of_size(size: int) -> bytes:
-    """A message of exactly that many bytes that is no audio."""
+    """A message of exactly that many bytes that is not audio."""
     body = chunk(1, bytes(size - 2 - 4 - 4))
     raw = number(1, 2) + chunk(3, body)
     assert len(raw) == size

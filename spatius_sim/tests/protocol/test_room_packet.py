@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.room_packet import (
-    MOST_PACKET_BYTES,
+    MAX_PACKET_BYTES,
     WITHOUT_FRAME_SEQ,
     PacketFlag,
     RoomPacket,
@@ -63,14 +63,14 @@ def test_the_length_is_ignored_unless_it_is_zero() -> None:
 
 
 def bomb() -> bytes:
-    return escape(zlib.compress(b"\x01" * (MOST_PACKET_BYTES + 1)))
+    return escape(zlib.compress(b"\x01" * (MAX_PACKET_BYTES + 1)))
 
 
 @pytest.mark.parametrize(
     ("raw", "text"),
     [
         (b"\x01\x00\x00", "5 bytes at least"),
-        (bytes(MOST_PACKET_BYTES + 1), "larger than"),
+        (bytes(MAX_PACKET_BYTES + 1), "larger than"),
         (b"\x80\x00\x00\x00\x00", "unknown flags: 0x80"),
         (b"\x01\x01\x00\x00\x00\x00", "escape at byte 0"),
         (b"\x01\x02\x00\x00\x00\x07\xff", "escape at byte 1"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatius_sim.protocol.errors import RemoteProtocolError
-from spatius_sim.protocol.room_packet import MOST_PACKET_BYTES
+from spatius_sim.protocol.room_packet import MAX_PACKET_BYTES
 from spatius_sim.protocol.video_container import (
     Container,
     is_key_frame,
@@ -77,7 +77,7 @@ def test_a_frame_without_a_slice_takes_no_packet() -> None:
     [
         (Container.H264_SEI, annex_b(b"\x06\x65\x09ab\x80"), "9 bytes is cut off after 3"),
         (Container.H264_SEI, annex_b(b"\x06\x65\xff\xff"), "head of an SEI message"),
-        (Container.H264_SEI, annex_b(b"\x06" + b"a" * (2 * MOST_PACKET_BYTES)), "larger than any"),
+        (Container.H264_SEI, annex_b(b"\x06" + b"a" * (2 * MAX_PACKET_BYTES)), "larger than any"),
         (Container.VP8, b"abcd\x09\x00\x00\x00SPTM", "12 bytes names a packet of 9"),
     ],
 )

@@ -16,7 +16,7 @@ from spatius_sim.reporting.report import Report, report_of
 from spatius_sim.reporting.summary import RuleOutcome, Summary, exit_code
 from spatius_sim.rules.catalogue import REVISION
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
-from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 TARGET = "ws://127.0.0.1:8765/ws/agent"
 _EXAMPLES = 6

@@ -66,7 +66,7 @@ def test_a_line_is_harmless_and_short() -> None:
 
 
 def test_no_more_turns_are_followed_than_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turn_lines, "MOST_OPEN_TURNS", 2)
+    monkeypatch.setattr(turn_lines, "MAX_OPEN_TURNS", 2)
     lines = TurnLines()
     for number in range(5):
         lines.follow(0, "s", AudioInput(f"r{number}", b""))

@@ -263,8 +263,8 @@ def test_a_close_breaks_off_what_has_no_end_yet() -> None:
     said.audio_up("up-1", "ended", voice("two"), end=True)
     said.audio_up("up-2", "elsewhere", voice("three"))
     said.closed("up-1", by_kit=True)
-    broken_off = {request.req_id: request.broken_off for request in joined(said).requests}
-    assert broken_off == {"open": True, "ended": False, "elsewhere": False}
+    stopped_early = {request.req_id: request.stopped_early for request in joined(said).requests}
+    assert stopped_early == {"open": True, "ended": False, "elsewhere": False}
 
 
 def test_a_relay_that_hangs_up_breaks_nothing_off() -> None:
@@ -272,7 +272,7 @@ def test_a_relay_that_hangs_up_breaks_nothing_off() -> None:
     said.connects("up")
     said.audio_up("up", "open", voice("one"))
     said.closed("up", by_kit=False)
-    assert not joined(said).requests[0].broken_off
+    assert not joined(said).requests[0].stopped_early
 
 
 # What came down.

@@ -126,7 +126,7 @@ def test_a_client_half_alone_is_judged_by_what_it_shows() -> None:
     judged = judge(trace)
     passed = {name for name, judgement in judged.items() if judgement.verdict is Verdict.PASSED}
     assert passed == {"R-AUDIO-FIRST", "R-END-AUDIO", "R-SECRETS", "R-ALIVE"}
-    assert judged["R-CONVERSATION"].verdict is Verdict.FAILED  # for "whatever was sent" is no motion
+    assert judged["R-CONVERSATION"].verdict is Verdict.FAILED  # for "whatever was sent" is not motion
     assert judged["R-MOTION-VERBATIM"].reason == "the tape holds the downstream half alone"
 
 

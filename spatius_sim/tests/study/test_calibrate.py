@@ -14,16 +14,16 @@ from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.calibrate import fit_pace
-from spatius_sim.subjects.relay.door import RelayMemoryDoor
-from spatius_sim.subjects.relay.subject import RelaySubject
-from spatius_sim.subjects.subject import Patience, canary_key
+from spatius_sim.subjects.relay.relay_access import RelayInMemory
+from spatius_sim.subjects.relay.relay_subject import RelaySubject
+from spatius_sim.subjects.subject_base import Patience, canary_key
 from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.traces import write_traces
 from spatius_sim.tests.virtual_time import run_in_virtual_time
 from spatius_sim.trace.events import Trace
-from spatius_sim.virtual.loop import VirtualLoop
-from spatius_sim.virtual.motion_server import VirtualMotionServer
-from spatius_sim.virtual.relay import VirtualRelay
+from spatius_sim.virtual.virtual_loop import VirtualLoop
+from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
+from spatius_sim.virtual.virtual_relay import VirtualRelay
 
 
 async def converse(pace: Pace, turns: int) -> Trace:
@@ -42,7 +42,7 @@ async def converse(pace: Pace, turns: int) -> Trace:
         1,
         Patience(settle=60.0),
         server,
-        door=RelayMemoryDoor(loop, VirtualRelay(loop, brain, wire, server)),
+        access=RelayInMemory(loop, VirtualRelay(loop, brain, wire, server)),
     )
     await subject.attach()
     turn = TurnPlan(12 * PLAN_SAMPLE_RATE, 3200, chunk_pause_ms=50)

@@ -41,7 +41,7 @@ POLICIES = {
         seconds=10.0, sessions=Sessions.KEPT, interrupted_share=0.0, wire=WireKind.BINARY
     ),
 }
-MOST_SECONDS = 40.0
+MAX_SECONDS = 40.0
 SHARE, LEAST = 0.15, 0.060
 """The error of the first motion that is taken at the median: the larger of a share and of seconds."""
 
@@ -77,11 +77,11 @@ def play_pair(link: Link, pipeline: Pipeline, network: NetworkProfile, seed: int
     model = simulate_turn(pipeline, network, seed, number)
     draw = Draw.of(network, seed, number, pipeline.seconds)
     messages = [(message.at, message.size) for message in model.messages]
-    arrivals = link.play(messages, draw.down, draw.round_trip, network.queue, MOST_SECONDS)
+    arrivals = link.play(messages, draw.down, draw.round_trip, network.queue, MAX_SECONDS)
     real = simulate_turn(pipeline, network, seed, number)
     play_arrivals(real, pipeline, arrivals)
     # The model knows no end after 40 s: what comes later counts as never in both.
-    known = [at if at <= MOST_SECONDS else math.inf for at in _arrivals_of(model)]
+    known = [at if at <= MAX_SECONDS else math.inf for at in _arrivals_of(model)]
     play_arrivals(model, pipeline, known)
     return Pair(
         model.playback.first_motion,
@@ -98,7 +98,7 @@ def play_pair(link: Link, pipeline: Pipeline, network: NetworkProfile, seed: int
 def _crossing(turn: SimulatedTurn) -> float:
     """Return how long the first payload took: what the network does, and nothing that is shared."""
     written = next(message.at for message in turn.messages if not message.audio_end)
-    return min(MOST_SECONDS, turn.motion[0][0]) - written
+    return min(MAX_SECONDS, turn.motion[0][0]) - written
 
 
 def _arrivals_of(turn: SimulatedTurn) -> list[float]:

@@ -175,9 +175,9 @@ async def test_two_clients_are_served_apart() -> None:
 
 
 async def test_a_motion_server_of_a_named_key_refuses_it() -> None:
-    from spatius_sim.model.server.gate import Gate
+    from spatius_sim.model.server.access_control import AccessControl
 
-    server = MotionServerShell(gate=Gate(api_keys=frozenset({"another key"})))
+    server = MotionServerShell(access=AccessControl(api_keys=frozenset({"another key"})))
     async with pipeline(server) as pipe:
         await pipe.speak(PCM[:6400])
         assert "API key" in str((await pipe.hear(failed))[-1])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import ServerError
-from spatius_sim.tape.name_references import MOST_CHARACTERS, Names
+from spatius_sim.tape.name_references import MAX_CHARACTERS, Names
 from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.tests.net.work import times_the_work
 from spatius_sim.tests.tape.samples import CLEANED, sent, trace_of
@@ -92,34 +92,34 @@ def test_old_names_are_forgotten_but_none_of_an_open_session() -> None:
     names.learn("avatar", "the avatar of a long call")
     names.pin("upstream-1", "the avatar of a long call")
     size = len("avatar-of-user-00000")
-    for number in range(2 * MOST_CHARACTERS // size):
+    for number in range(2 * MAX_CHARACTERS // size):
         names.learn("avatar", f"avatar-of-user-{number:05}")
-    assert sum(map(len, names._references)) <= MOST_CHARACTERS + size
+    assert sum(map(len, names._references)) <= MAX_CHARACTERS + size
     assert len(names._tree) == len(names._references)
     assert names.hide("is the avatar of a long call there?") == "is avatar#1 there?"
     assert names.hide("avatar-of-user-00000") == "avatar-of-user-00000"
     assert names.hide(f"avatar-of-user-{number:05} is") == f"avatar#{number + 2} is"
     names.unpin("upstream-1")
-    for number in range(2 * MOST_CHARACTERS // size):
+    for number in range(2 * MAX_CHARACTERS // size):
         names.learn("avatar", f"avatar-of-visitor-{number:05}")
     assert names.hide("is the avatar of a long call there?") == "is the avatar of a long call there?"
 
 
 def test_names_that_begin_alike_are_forgotten_one_by_one() -> None:
     names = Names()
-    long = "x" * (MOST_CHARACTERS // 2)
+    long = "x" * (MAX_CHARACTERS // 2)
     for name in ("our app", "our app 2", f"our {long}", "our app 2", f"{long} 2", "another"):
         names.learn("app", name)
     assert names.hide("our app 2, our app") == "app#2, our app"
 
 
 def test_all_names_of_a_frame_are_hidden_however_many_it_holds() -> None:
-    ids = [f"{number:020}" for number in range(2 * MOST_CHARACTERS // 20)]
+    ids = [f"{number:020}" for number in range(2 * MAX_CHARACTERS // 20)]
     frame = json.dumps([{"avatarId": one} for one in ids])
     names = Names()
     hidden = json.loads(names.hide_in_json(frame))
     assert hidden == [{"avatarId": f"avatar#{number + 1}"} for number in range(len(ids))]
-    assert sum(map(len, names._references)) <= MOST_CHARACTERS
+    assert sum(map(len, names._references)) <= MAX_CHARACTERS
 
 
 def test_a_name_of_countless_parts_is_hidden_where_it_is_all_there_is() -> None:
@@ -150,7 +150,7 @@ def test_a_name_with_escapes_is_hidden_in_json() -> None:
 def test_a_recorder_remembers_the_names_of_open_sessions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spatius_sim.tape.name_references.MOST_CHARACTERS", 100)
+    monkeypatch.setattr("spatius_sim.tape.name_references.MAX_CHARACTERS", 100)
     error = sent(Lane.UPSTREAM, encode(ServerError("c", "r", 3, "our-avatar of our-app is away")))
     others = [
         Event(0, 0, Lane.UPSTREAM, f"upstream-{number}", what)

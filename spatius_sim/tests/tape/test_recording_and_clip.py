@@ -75,7 +75,7 @@ def test_an_endless_file_is_refused_in_bounded_memory(
 ) -> None:
     with pytest.raises(UsageError, match="a device is no recording"):
         read_recording(Path("/dev/zero"))
-    monkeypatch.setattr("spatius_sim.tape.sdk_recording.MOST_BYTES", 1_000_000)
+    monkeypatch.setattr("spatius_sim.tape.sdk_recording.MAX_BYTES", 1_000_000)
     path = tmp_path / "large.json"
     path.write_bytes(bytes(1_000_001))
     with pytest.raises(UsageError, match="larger than 1000000 bytes"):

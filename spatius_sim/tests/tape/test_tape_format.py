@@ -335,7 +335,7 @@ def test_other_files_and_other_versions_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(TapeError, match="'what' is missing"):
         list(read_traces(path))
     written_by_hand(path, (HEADER, msgpack.packb({"format": "else", "version": 1})))
-    with pytest.raises(TapeError, match="this is no tape"):
+    with pytest.raises(TapeError, match="this is not a tape"):
         list(read_traces(path))
     written_by_hand(path, (RECORDS, msgpack.packb([])))
     with pytest.raises(TapeError, match="no header"):
@@ -433,7 +433,7 @@ def test_repair_of_a_whole_tape_changes_nothing_and_of_no_tape_is_an_error(tmp_p
     assert repair(path, out).damage == ()
     assert all_of(out)[1] == stored
     path.write_bytes(b"junk")
-    with pytest.raises(TapeError, match="no tape"):
+    with pytest.raises(TapeError, match="not a tape"):
         repair(path, out)
 
 

@@ -128,7 +128,7 @@ def test_a_later_configuration_tells_its_secrets_before_anything_else_is_written
     shaken(recorder)
     again = ConfigureSession(16000, agora_egress=AgoraEgress("channel", SECRET))
     recorder.record_received(Lane.UPSTREAM, "u", encode(again))
-    recorder.emit(Lane.UPSTREAM, "u", Closed(True, 4001, f"{SECRET} is no good"))
+    recorder.emit(Lane.UPSTREAM, "u", Closed(True, 4001, f"{SECRET} is not good"))
     trace = recorder.finish()
     assert SECRET not in str(trace)
     assert not [event for event in trace.events if isinstance(event.what, SecretKnown)]
@@ -177,7 +177,7 @@ def test_a_frame_to_a_client_holds_no_secret() -> None:
 
 
 class Declared(JsonEnvelope):
-    """A wire that a team has declared, and that can bear a login in each message."""
+    """A wire that a team has declared, and that can hold a login in each message."""
 
     declaration = "a YAML"
 

@@ -22,7 +22,7 @@ from spatius_sim.tape.traces import write_traces
 from spatius_sim.tests.running_miniature import miniature_relay
 from spatius_sim.tests.virtual_time import run_in_virtual_time
 from spatius_sim.trace.events import Trace
-from spatius_sim.virtual.motion_server import VirtualMotionServer
+from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
 
 SILENT = TurnPlan(48_000, 3200, sound=Sound.SILENCE)
 SPOKEN = TurnPlan(48_000, 3200)

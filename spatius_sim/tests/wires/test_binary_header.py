@@ -59,14 +59,14 @@ NO_RELAY_EVENT: list[tuple[str | bytes, str]] = [
     (b"\x03\x00", "not JSON: "),
     (b"\x03\x00\xff", "not JSON: "),
     (b"\x03\x00[]", "not a JSON object"),
-    (b'\x04\x00{"error": 7}', "error is not a text"),
+    (b'\x04\x00{"error": 7}', "error is not text"),
     (b"\x04\x00" + b"[" * 100_000, "not JSON: "),
     (b"\x04\x00[" + b"{}," * 600_000, "JSON of more than 1000000 values"),
 ]
 NO_CLIENT_ACTION: list[tuple[str | bytes, str]] = [
     ("start", "not JSON: "),
     ("{}", "action None is not start"),
-    ('{"action":"start","avatar_id":7}', "avatar_id is not a text"),
+    ('{"action":"start","avatar_id":7}', "avatar_id is not text"),
     (b"\x01", "1 bytes; a header alone has 2"),
     (b"\x02\x00", "type 0x02 is not one of a binary-header client's"),
 ]

@@ -68,7 +68,7 @@ RUBBISH = [
 
 @pytest.mark.parametrize("line", RUBBISH, ids=range(len(RUBBISH)))
 def test_what_is_no_answer_is_said_to_be_none(line: str | bytes) -> None:
-    with pytest.raises(RemoteProtocolError, match="no answer"):
+    with pytest.raises(RemoteProtocolError, match="not an answer"):
         read_answer(line)
     assert isinstance(read_frame(Lane.CLIENT, line, sent=False, wire=None), Undecodable)
 
@@ -77,7 +77,7 @@ def test_what_is_no_answer_is_said_to_be_none(line: str | bytes) -> None:
     "line", ["", "{}", '{"id":1,"do":"x","audio":"?"}', '{"id":1,"do":"x","frames":[1]}']
 )
 def test_what_is_no_request_is_said_to_be_none(line: str) -> None:
-    with pytest.raises(RemoteProtocolError, match="no request"):
+    with pytest.raises(RemoteProtocolError, match="not a request"):
         read_request(line)
     assert isinstance(read_frame(Lane.CLIENT, line, sent=True, wire=None), Undecodable)
 

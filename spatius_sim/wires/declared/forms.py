@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, assert_never
 import msgpack
 
 from spatius_sim.wires.events import Frame
-from spatius_sim.wires.json_reading import MOST_VALUES, NotUnderstoodError, parse_json
+from spatius_sim.wires.json_reading import MAX_VALUES, NotUnderstoodError, parse_json
 
 Document = dict[str, Any]
 
@@ -71,7 +71,7 @@ class MessagePackForm:
 
     def decode(self, frame: Frame) -> Document:
         """Return the MessagePack map in a frame; raises NotUnderstoodError if there is none, or if the frame
-        has more than MOST_VALUES values."""
+        has more than MAX_VALUES values."""
         if isinstance(frame, str):
             raise OtherFrameError(frame)
         values = 0
@@ -80,8 +80,8 @@ class MessagePackForm:
             """Return a decoded list or map as it is; raise ValueError if the frame has too many values."""
             nonlocal values
             values += len(inner)
-            if values > MOST_VALUES:
-                raise ValueError(f"more than {MOST_VALUES} values")
+            if values > MAX_VALUES:
+                raise ValueError(f"more than {MAX_VALUES} values")
             return inner
 
         try:
@@ -90,7 +90,7 @@ class MessagePackForm:
                 list_hook=count_values,
                 object_hook=count_values,
                 max_ext_len=0,
-                max_array_len=MOST_VALUES,
+                max_array_len=MAX_VALUES,
             )
         except (ValueError, RecursionError, msgpack.UnpackException) as error:
             raise NotUnderstoodError(f"not MessagePack: {error or type(error).__name__}") from error
@@ -201,7 +201,7 @@ class Layout:
                     document[name] = parse_json(body) if name == "json" else body
                 case Counted(count, length):
                     number = reader.take_integer(count)
-                    if number > MOST_VALUES:
+                    if number > MAX_VALUES:
                         raise NotUnderstoodError(f"{number} payloads are announced")
                     document["payloads"] = [
                         reader.take_bytes(reader.take_integer(length)) for _ in range(number)

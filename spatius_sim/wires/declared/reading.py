@@ -31,7 +31,7 @@ _KIND = "kind"
 """The field that every note has, though no declaration names the field: the constant that identified it."""
 
 _MISSING = object()
-_MOST_KEYS, _LONGEST_VALUE = 8, 40
+_MAX_KEYS, _LONGEST_VALUE = 8, 40
 
 
 def meanings_of_frame(
@@ -100,12 +100,12 @@ def _sketch(document: Document) -> str:
     """Return a short description of a document for an error text: its first keys, each with its value if that
     is short, otherwise with the value's type."""
     sketches = []
-    for key, value in list(document.items())[:_MOST_KEYS]:
+    for key, value in list(document.items())[:_MAX_KEYS]:
         short = (
             isinstance(value, str | int | float) and len(str(value)[: _LONGEST_VALUE + 1]) <= _LONGEST_VALUE
         )
         sketches.append(f"{str(key)[:_LONGEST_VALUE]}: {value if short else type(value).__name__}")
-    more = ", ..." if len(document) > _MOST_KEYS else ""
+    more = ", ..." if len(document) > _MAX_KEYS else ""
     return "{" + ", ".join(sketches) + more + "}"
 
 
@@ -155,7 +155,7 @@ def _read_text(fields: Document, name: str) -> str:
     """Return a field that is a text; "" if it is missing. Raises NotUnderstoodError for any other value."""
     value = fields.get(name, "")
     if not isinstance(value, str):
-        raise NotUnderstoodError(f"{name} is not a text")
+        raise NotUnderstoodError(f"{name} is not text")
     return value
 
 
@@ -186,7 +186,7 @@ def _read_binary(fields: Document, name: str) -> bytes:
 
 def _read_payloads(fields: Document) -> tuple[bytes, ...]:
     """Return the payload in `payload`, or the payloads in `payloads`. Raises NotUnderstoodError if there are
-    none, or if one is no binary."""
+    none, or if one is not binary."""
     if "payload" in fields:
         return (_read_binary(fields, "payload"),)
     payloads = fields.get("payloads")

@@ -119,7 +119,7 @@ def test_level_lacks_and_rule_choose_what_is_judged() -> None:
     assert Path("all/report.html").is_file()
     for judged in (check, by_pytest):
         assert judged(BAD, "--rule=U-TOKEN", "--rule=R-MOTION-VERBATIM")[0] == 0
-        assert "NOT EXERCISED: R-FALLBACK; this is no pass" in judged(BAD, "--rule=R-FALLBACK")[1]
+        assert "NOT EXERCISED: R-FALLBACK; this is not a pass" in judged(BAD, "--rule=R-FALLBACK")[1]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spatius_sim.model.network.capacity import Capacity, LogNormalRate, Outages
-from spatius_sim.model.network.tcp import INITIAL_WINDOW, LEAST_TIMEOUT, SEGMENT_BYTES, Path, TcpFlow
+from spatius_sim.model.network.tcp import INITIAL_WINDOW, MIN_TIMEOUT, SEGMENT_BYTES, Path, TcpFlow
 
 FAST = Capacity([0.0], [1e10], 10.0)
 WRITES = st.lists(st.tuples(st.floats(0, 0.5), st.integers(1, 100_000)), min_size=1, max_size=40)
@@ -110,7 +110,7 @@ def test_a_loss_is_a_delay_of_a_round_trip_or_of_a_probe_never_missing_bytes() -
     assert flow.write(0.0, 8 * SEGMENT_BYTES).arrived == pytest.approx(0.15, abs=0.001)
     rolls = iter([0.0] + [1.0] * 100)
     alone = TcpFlow(Path(FAST, 0.05, 0.05, loss=0.5), lambda: next(rolls))
-    assert alone.write(0.0, 100).arrived > 0.05 + LEAST_TIMEOUT
+    assert alone.write(0.0, 100).arrived > 0.05 + MIN_TIMEOUT
 
 
 def test_a_segment_that_is_lost_again_and_again_doubles_its_wait_and_ends() -> None:

@@ -87,5 +87,5 @@ def motion_told(make: MakeRelay, payloads: int = 3, turns: int = 1) -> list[Moti
 
 
 def payloads_told(make: MakeRelay, payloads: int) -> list[tuple[int, bool]]:
-    """Return how many payloads each message bears, and whether it is marked."""
+    """Return how many payloads each message has, and whether it is marked."""
     return [(len(event.payloads), event.last) for event in motion_told(make, payloads)]

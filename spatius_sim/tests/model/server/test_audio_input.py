@@ -64,12 +64,12 @@ def test_a_packet_may_go_on_in_the_next_page() -> None:
 @pytest.mark.parametrize(
     ("stream", "told"),
     [
-        (b"RIFF", "no Ogg stream"),
-        (page(b"OpusHead"), "no OpusHead"),
-        (page(b"x" * 30), "no OpusHead"),
-        (page(HEAD[:8] + b"\x10" + HEAD[9:]), "no OpusHead"),
+        (b"RIFF", "not an Ogg stream"),
+        (page(b"OpusHead"), "not an OpusHead"),
+        (page(b"x" * 30), "not an OpusHead"),
+        (page(HEAD[:8] + b"\x10" + HEAD[9:]), "not an OpusHead"),
         (page(HEAD[:9] + b"\x02" + HEAD[10:]), "2 channels"),
-        (page(HEAD) + page(b"Vorbis"), "no OpusTags"),
+        (page(HEAD) + page(b"Vorbis"), "not an OpusTags"),
         (page(HEAD) + page(TAGS) + page(b"x" * 255 * 235, open_end=True) * 2, "more than 61440 bytes"),
     ],
 )

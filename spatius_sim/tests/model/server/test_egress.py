@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spatius_sim.model.server.egress import EgressFault, Room, read_egress
-from spatius_sim.model.server.rooms import MOST_REQUESTS, MOST_ROOMS, RoomRequest, Rooms
+from spatius_sim.model.server.rooms import MAX_REQUESTS, MAX_ROOMS, RoomRequest, Rooms
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import (
     AgoraEgress,
@@ -127,12 +127,12 @@ def test_a_room_counts_what_comes() -> None:
 
 def test_rooms_and_requests_are_bounded() -> None:
     rooms = Rooms()
-    for number in range(MOST_ROOMS + 5):
+    for number in range(MAX_ROOMS + 5):
         rooms.join(f"room-{number}", "p")
-    for number in range(MOST_REQUESTS + 5):
-        rooms.publish(f"room-{MOST_ROOMS}", f"r-{number}", AudioInput("r"))
-    assert len(rooms.by_name) == MOST_ROOMS
-    assert len(rooms.by_name[f"room-{MOST_ROOMS}"].requests) == MOST_REQUESTS
+    for number in range(MAX_REQUESTS + 5):
+        rooms.publish(f"room-{MAX_ROOMS}", f"r-{number}", AudioInput("r"))
+    assert len(rooms.by_name) == MAX_ROOMS
+    assert len(rooms.by_name[f"room-{MAX_ROOMS}"].requests) == MAX_REQUESTS
 
 
 @pytest.mark.parametrize(

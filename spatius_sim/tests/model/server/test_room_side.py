@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from spatius_sim.model.room.faults import RoomFault
-from spatius_sim.model.room.playback import (
+from spatius_sim.model.room.room_playback import (
     TICK_SECONDS,
     LeaveRoom,
     PlaySound,

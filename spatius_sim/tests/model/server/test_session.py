@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spatius_sim.model.room.playback import TICK_SECONDS
+from spatius_sim.model.room.room_playback import TICK_SECONDS
 from spatius_sim.model.scenario.injected import injected
 from spatius_sim.model.scenario.meaningful_ids import (
     AVATARS,
@@ -389,7 +389,9 @@ def test_a_damaged_opus_stream_ends_its_request() -> None:
     made = ServerSession("c", recorded, opus=_Deaf)
     asked = ConfigureSession(24000, audio_format=AudioFormat.OGG_OPUS)
     assert len(made.receive(asked, 0.0)) == 1
-    assert errors(made.receive(AudioInput("a", b"no ogg"), 0.0)) == [(3, "the audio is no Ogg stream", "a")]
+    assert errors(made.receive(AudioInput("a", b"no ogg"), 0.0)) == [
+        (3, "the audio is not an Ogg stream", "a")
+    ]
     assert made.receive(AudioInput("a", b"more"), 0.0) == []
     refused = ServerSession("c", recorded, opus=_Deaf)
     wrong = ConfigureSession(22050, audio_format=AudioFormat.OGG_OPUS)

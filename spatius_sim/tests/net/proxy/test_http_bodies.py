@@ -1,4 +1,4 @@
-"""Bodies as the proxy finds their end: what is no body is refused at once, in time linear in its bytes."""
+"""Bodies as the proxy finds their end: what is not a body is refused at once, in time linear in its bytes."""
 
 from collections.abc import Callable
 
@@ -45,7 +45,7 @@ BAD_BODIES = {
     "a size after a space": b" 5\r\nhello\r\n0\r\n\r\n",
     "an empty size": b"\r\nhello\r\n0\r\n\r\n",
     "an extension without a size": b";name=value\r\nhello\r\n0\r\n\r\n",
-    "a size that is no number": b"five\r\nhello\r\n0\r\n\r\n",
+    "a size that is not a number": b"five\r\nhello\r\n0\r\n\r\n",
     "digits of another script": "\u0665\r\nhello\r\n0\r\n\r\n".encode(),
     "a size that never ends": b"1" * 70_000,
     "an extension that never ends": b"5;" + b"x" * 70_000,

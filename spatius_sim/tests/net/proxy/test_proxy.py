@@ -17,7 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.engine.tapes.record_with_proxy import LiveTape, proxy_header, recording_proxy
-from spatius_sim.net.client.motion_server import UpstreamClient
+from spatius_sim.net.client.server_sdk import UpstreamClient
 from spatius_sim.net.proxy.proxy import RecordingProxy
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.codec import encode

@@ -16,7 +16,7 @@ from spatius_sim.net.proxy.proxy_recorder import ProxyRecorder
 from spatius_sim.net.proxy.websocket_tap import LARGEST_MESSAGE, WebSocketTap
 from spatius_sim.protocol.errors import RemoteProtocolError, UsageError
 from spatius_sim.trace.events import Closed, Event, Opened, Received, Sent
-from spatius_sim.trace.known_secrets import MOST_SECRETS
+from spatius_sim.trace.known_secrets import MAX_SECRETS
 
 REQUEST = (
     b"POST /v1/console/session-tokens?x=1 HTTP/1.1\r\nhost: here:1\r\nX-Api-Key:  k \r\nConnection: close"
@@ -232,15 +232,15 @@ def test_a_proxy_that_runs_for_months_remembers_the_newest_secrets_and_those_of_
     book = ProxyRecorder(told.append)
     kept = book.secret_reference("token", "the session token of a long call", "upstream-1")
     up, _ = book.record_opening("upstream-1", Opened(kept), "")
-    for number in range(2 * MOST_SECRETS):
+    for number in range(2 * MAX_SECRETS):
         book.secret_reference("token", f"the session token of call {number}")
     assert book.secret_reference("token", "the session token of a long call") == kept
-    last = f"the session token of call {2 * MOST_SECRETS - 1}"
+    last = f"the session token of call {2 * MAX_SECRETS - 1}"
     known = len(told)
     book.secret_reference("token", last)
     assert len(told) == known
-    assert book.secret_reference("token", "the session token of call 0") == f"token#{2 * MOST_SECRETS + 2}"
-    assert len(book._secrets.lengths()) == MOST_SECRETS + 1
+    assert book.secret_reference("token", "the session token of call 0") == f"token#{2 * MAX_SECRETS + 2}"
+    assert len(book._secrets.lengths()) == MAX_SECRETS + 1
     book.record_loss(up.session, by_server=True)
     assert told[-1].what == Closed(True, 1006)
 

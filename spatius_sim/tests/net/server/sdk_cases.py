@@ -96,7 +96,7 @@ CASES = {
     "handshake: unsupported rate": Case(
         "unsupportedSampleRate", AT_HANDSHAKE, server="0", job={"options": {"sample_rate": 11025}}
     ),
-    "handshake: a token that is no JWT": Case(
+    "handshake: a token that is not a JWT": Case(
         "invalidEgressConfig", AT_HANDSHAKE, server="16", job={"livekit": LIVEKIT}
     ),
     "handshake: no LiveKit credentials": Case(

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spatius_sim.net.background_loop import BackgroundLoop
-from spatius_sim.net.client.motion_server import UpstreamClient
+from spatius_sim.net.client.server_sdk import UpstreamClient
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES, encode
@@ -45,7 +45,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module i
 
 EXAMPLES = int(os.environ.get("SPATIUS_SIM_FUZZ_EXAMPLES", "60"))
 SECONDS = 30.0
-MOST_GROWTH = 256 * 1024
+MAX_GROWTH = 256 * 1024
 """KiB by which the peak of this process, Hypothesis and all, may rise over each test."""
 
 PCM = bytes(range(256)) * 25
@@ -118,7 +118,7 @@ def range_(pytestconfig: pytest.Config) -> Iterator[Range]:
 def _bounded() -> Iterator[None]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     yield
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MOST_GROWTH
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MAX_GROWTH
 
 
 texts = st.text(max_size=30)

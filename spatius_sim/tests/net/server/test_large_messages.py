@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
-from spatius_sim.net.client.motion_server import UpstreamClient
+from spatius_sim.net.client.server_sdk import UpstreamClient
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.net.server.one_port import OnePort

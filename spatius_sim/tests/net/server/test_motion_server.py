@@ -22,7 +22,7 @@ from spatius_sim.model.scenario.scenario import (
     Scenario,
     When,
 )
-from spatius_sim.model.server.gate import Gate
+from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.model.server.pace import Pace
 from spatius_sim.model.server.session import RESOURCE_EXHAUSTED, Limits
 from spatius_sim.model.server.session_plan import SessionPlan
@@ -264,7 +264,7 @@ async def test_direct_mode_gets_a_region_and_comes_in_with_a_query() -> None:
 
 
 async def test_keys_and_tokens_with_a_meaning() -> None:
-    async with MotionServerShell(gate=Gate()) as server, aiohttp.ClientSession() as http:
+    async with MotionServerShell(access=AccessControl()) as server, aiohttp.ClientSession() as http:
         headers = {"X-Api-Key": "revoked-key"}
         body = {"expireAt": int(time.time()) + 60}
         async with http.post(

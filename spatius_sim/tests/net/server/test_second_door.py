@@ -1,4 +1,4 @@
-"""Session tokens at the second door, where the Server SDK of an older generation asks for them."""
+"""Session tokens at the second access, where the Server SDK of an older generation asks for them."""
 
 import time
 from pathlib import Path
@@ -7,8 +7,8 @@ import aiohttp
 
 from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
 from spatius_sim.model.scenario.scenario import Fault, Moment, Refuse, Scenario, When
-from spatius_sim.model.server.gate import Gate
-from spatius_sim.net.client.motion_server import UpstreamClient
+from spatius_sim.model.server.access_control import AccessControl
+from spatius_sim.net.client.server_sdk import UpstreamClient
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.tape.traces import read_traces
@@ -44,7 +44,7 @@ async def test_its_token_opens_a_session() -> None:
 
 async def test_it_refuses_as_the_first_one_does() -> None:
     denies = Scenario("test", "test", (Fault(When(Moment.TOKEN), (Refuse(402),)),))
-    async with MotionServerShell(gate=Gate(frozenset({KEY}))) as server:
+    async with MotionServerShell(access=AccessControl(frozenset({KEY}))) as server:
         status, said = await knock(server.console_endpoint, "another")
         assert (status, list(said)) == (401, ["errors"])
         server.play(denies)

@@ -1,6 +1,6 @@
 """The journal is bounded, and says so."""
 
-from spatius_sim.net.server.session_log import MOST_PAST_SESSIONS, SessionLog, SessionRecord
+from spatius_sim.net.server.session_log import MAX_PAST_SESSIONS, SessionLog, SessionRecord
 from spatius_sim.trace.events import Closed, Lane, Opened
 from spatius_sim.trace.recorder import NullSink
 
@@ -26,12 +26,12 @@ def test_the_oldest_is_forgotten_first() -> None:
 
 def test_past_sessions_are_found_by_both_their_names_and_bounded() -> None:
     journal = SessionLog(NullSink())
-    for number in range(MOST_PAST_SESSIONS + 3):
+    for number in range(MAX_PAST_SESSIONS + 3):
         opened(journal, f"s{number}")
         journal.closed(f"s{number}", Closed(False, 1000))
-    assert len(journal.past) == MOST_PAST_SESSIONS
+    assert len(journal.past) == MAX_PAST_SESSIONS
     assert journal.find_session("s0") is None
-    newest = journal.find_session(f"id of s{MOST_PAST_SESSIONS + 2}")
+    newest = journal.find_session(f"id of s{MAX_PAST_SESSIONS + 2}")
     assert newest is not None
     assert newest.close_code == 1000
     journal.forget()

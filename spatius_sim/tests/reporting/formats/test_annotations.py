@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given
 
-from spatius_sim.reporting.formats.annotations import MOST_COMMANDS, github_annotations
+from spatius_sim.reporting.formats.annotations import MAX_COMMANDS, github_annotations
 from spatius_sim.reporting.report import report_of
 from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary, exit_code
 from spatius_sim.rules.catalogue import rules_for
@@ -18,7 +18,7 @@ COMMAND = re.compile(r"::[A-Za-z]|##[\[A-Za-z]")
 
 def told_of(text: str) -> list[str]:
     lines = github_annotations(report_saying(text))
-    assert 0 < len(lines) <= MOST_COMMANDS
+    assert 0 < len(lines) <= MAX_COMMANDS
     for line in lines:
         found = LINE.fullmatch(line)
         assert found is not None
@@ -66,5 +66,5 @@ def test_the_worst_comes_first_and_what_is_known_is_not_told() -> None:
 
 def test_what_does_not_fit_is_counted() -> None:
     lines = annotations_of(*(outcome(rule.id, Verdict.FAILED) for rule in rules_for("relay")[:13]))
-    assert len(lines) == MOST_COMMANDS
+    assert len(lines) == MAX_COMMANDS
     assert lines[-1] == "::warning title=spatius-sim::4 more findings are in the report"

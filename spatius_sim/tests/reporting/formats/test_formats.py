@@ -91,12 +91,12 @@ def test_a_report_of_another_shape_does_not(failed: Report) -> None:
 @pytest.mark.parametrize(
     ("written", "told"),
     [
-        ("nonsense", "is no report"),
-        ("[]", "is no report"),
-        ("{}", "is no report"),
+        ("nonsense", "is not a report"),
+        ("[]", "is not a report"),
+        ("{}", "is not a report"),
         ('{"format": "spatius-sim report", "version": 2}', "of version 2"),
         ('{"format": "spatius-sim report", "version": 1}', "damaged"),
-        ("[" * 100_000, "is no report"),
+        ("[" * 100_000, "is not a report"),
     ],
 )
 def test_what_is_no_report_is_refused_by_name(written: str, told: str, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_junit_is_green_where_the_run_passed_and_nowhere_else(
     known: set[str],
     complains: bool,
     seen_once: bool,
-    broken_off: BrokenOff | None,
+    stopped_early: BrokenOff | None,
 ) -> None:
     once = Failure("a", "b", "c", "", confirmed=False) if seen_once else None
     outcomes = tuple(
@@ -188,7 +188,7 @@ def test_junit_is_green_where_the_run_passed_and_nowhere_else(
         required=frozenset(required),
         known=dict.fromkeys(known, "issue 7"),
         complaints=("stale",) * complains,
-        broken_off=broken_off,
+        stopped_early=stopped_early,
     )
     code = exit_code([summary])
     found = results(report_of([summary], code))

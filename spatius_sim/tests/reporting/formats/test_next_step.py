@@ -44,8 +44,8 @@ def test_every_exit_code_comes_with_the_next_step(step: str, told: str) -> None:
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5])
 def test_what_broke_a_run_off_is_the_first_to_be_mended(code: int) -> None:
     outcomes = (RuleOutcome("U-TOKEN", FAILED),)
-    broken_off = BrokenOff(ExitCode(code), "why")
-    summary = Summary("relay", "t", 1, "0", 1, outcomes, broken_off=broken_off)
+    stopped_early = BrokenOff(ExitCode(code), "why")
+    summary = Summary("relay", "t", 1, "0", 1, outcomes, stopped_early=stopped_early)
     assert exit_code([summary]) == code
     assert next_step([summary], exit_code([summary])).startswith(f"Exit code {code}. Next: ")
     assert claim(summary).endswith(": why. 0 of 1 rules passed; failed by then: U-TOKEN.")

@@ -74,7 +74,7 @@ def test_sound_is_in_the_page_only_on_demand() -> None:
 
 
 def test_what_is_more_than_a_page_can_show_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "MOST_EVENTS", 10)
+    monkeypatch.setattr(build, "MAX_EVENTS", 10)
     values = build_player(traces_of("wire-json-envelope"), "a")
     assert any("tape cut" in notice for notice in values["notices"])
     assert len(values["events"]["at"]) <= 12
@@ -109,7 +109,7 @@ def test_hostile_text_is_short_and_harmless() -> None:
     for text in ATTACKS:
         fault = Injected("x", Excuse.NOTHING, detail=text * 1000)
         values = build_player([Trace(header, (Event(0, 0, Lane.KIT, text * 1000, fault),))], text)
-        assert max(len(one) for one in values["texts"]) <= build.MOST_WORDS
+        assert max(len(one) for one in values["texts"]) <= build.MAX_WORDS
         assert not any(ord(character) < 32 for one in values["texts"] for character in one)
 
 

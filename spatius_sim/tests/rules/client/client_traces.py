@@ -7,7 +7,7 @@ from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import ClientPlan, Move, PlannedPayload, Ref, Step
 from spatius_sim.rules.findings import Judgement
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.subjects.client import ClientSubject, InProcessTestee
+from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
 from spatius_sim.subjects.testee_shim import Factory
 from spatius_sim.trace.decoder_events import StarvationMode

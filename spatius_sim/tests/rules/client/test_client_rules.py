@@ -19,7 +19,7 @@ from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.story.client_exchanges import exchanges, read_payload
-from spatius_sim.subjects.client import ClientSubject, InProcessTestee
+from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
 from spatius_sim.tests.rules.client.client_traces import STRICT, Said, judged, motion
 from spatius_sim.trace.decoder_events import PlaybackState

@@ -14,12 +14,12 @@ from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.room_catalogue import ROOM_RULES, judge_rooms
 from spatius_sim.rules.rule import Level, Provenance
 from spatius_sim.subjects.room_visit import RoomPlan, RoomVisit
-from spatius_sim.subjects.server_door import ServerMemoryDoor
+from spatius_sim.subjects.server_access import ServerInMemory
 from spatius_sim.subjects.virtual_rooms import RoomWindow, VirtualRoomWatch
 from spatius_sim.trace.room_events import MediaLost, TrackKind
-from spatius_sim.virtual.loop import VirtualLoop
-from spatius_sim.virtual.motion_server import VirtualMotionServer
-from spatius_sim.virtual.room import VirtualRoom
+from spatius_sim.virtual.virtual_loop import VirtualLoop
+from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
+from spatius_sim.virtual.virtual_room import VirtualRoom
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhdmF0YXIiLCJ2aWRlbyI6eyJyb29tSm9pbiI6dHJ1ZX19.c2lnbmF0dXJl"
 """Lets its bearer, `avatar`, join any room."""
@@ -55,7 +55,7 @@ def judged(wrong: type[VirtualRoom] | str, egress: LiveKitEgress = GOOD) -> dict
     elif isinstance(wrong, str) and wrong.startswith("egress-"):
         server.play(shipped_scenario(wrong))
     visit = RoomVisit(
-        ServerMemoryDoor(loop, server), VirtualRoomWatch(window, server), recorder, "any-key-will-do"
+        ServerInMemory(loop, server), VirtualRoomWatch(window, server), recorder, "any-key-will-do"
     )
     try:
         return judge_rooms(loop.run(visit.run(RoomPlan(egress, refusing)), _LONGEST_SECONDS))

@@ -55,7 +55,7 @@ def test_ogg_opus_has_no_samples_to_be_counted() -> None:
     assert said.verdict("U-AUDIO-COMPLETE") is Verdict.UNEXERCISED
 
 
-def test_a_request_that_was_broken_off_may_end_anywhere() -> None:
+def test_a_request_that_was_stopped_early_may_end_anywhere() -> None:
     said = Dialogue()
     said.connects("up")
     said.starts("ann", 0, voice("ann"))

@@ -28,8 +28,8 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import RULES, rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.relay.document_client import DocumentClient
-from spatius_sim.subjects.relay.subject import RelaySubject
-from spatius_sim.subjects.subject import Patience, Subject, canary_key
+from spatius_sim.subjects.relay.relay_subject import RelaySubject
+from spatius_sim.subjects.subject_base import Patience, Subject, canary_key
 from spatius_sim.tests.running_miniature import SEED
 from spatius_sim.trace.events import Closed, Lane, Received, TraceHeader
 from spatius_sim.wires.events import NotUnderstood
@@ -60,7 +60,7 @@ class DocumentRelay(MiniatureRelay):
 
 
 class DemandsCredentials(DocumentRelay):
-    """Serves whoever bears a session key of Spatius, and nobody else."""
+    """Serves whoever sends a session key of Spatius, and nobody else."""
 
     async def answer(self, request: web.Request) -> web.Response:
         if "X-Session-Key" not in request.headers:

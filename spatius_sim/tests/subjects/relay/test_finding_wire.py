@@ -17,8 +17,8 @@ from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.subjects.relay.finding_wire import WireNotFoundError, find_out_wire
-from spatius_sim.subjects.relay.subject import RelaySubject
-from spatius_sim.subjects.subject import canary_key
+from spatius_sim.subjects.relay.relay_subject import RelaySubject
+from spatius_sim.subjects.subject_base import canary_key
 from spatius_sim.tests.running_miniature import PATIENCE, SEED
 
 

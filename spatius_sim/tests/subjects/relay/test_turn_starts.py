@@ -21,7 +21,7 @@ from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
-from spatius_sim.subjects.relay.subject import RelaySubject
+from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.relay.turn_starts import (
     StartByHook,
     StartByHttp,
@@ -30,7 +30,7 @@ from spatius_sim.subjects.relay.turn_starts import (
     TurnToStart,
     turn_start,
 )
-from spatius_sim.subjects.subject import Patience, canary_key
+from spatius_sim.subjects.subject_base import Patience, canary_key
 from spatius_sim.tests.running_miniature import PATIENCE, SEED
 from spatius_sim.trace.events import Trace, TurnStarted
 from spatius_sim.wires.events import ClientAction, PlayClip, Say, Speak

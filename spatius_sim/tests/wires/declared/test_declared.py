@@ -188,7 +188,7 @@ def test_the_first_message_that_fits_is_meant() -> None:
         ('{"type":"a","pcm":"","turn":true}', "turn is neither a text nor a number"),
         ('{"type":"m","m":"Zmly"}', "payloads is not a list"),
         ('{"type":"m","m":[1]}', "payloads is not base64 text"),
-        ('{"type":"r","s":1}', "session is not a text"),
+        ('{"type":"r","s":1}', "session is not text"),
         (
             '{"type":"x","a":[],"b":"' + "x" * 50 + '"}',
             "no message of this wire looks so: {type: x, a: list, b: str}",

@@ -37,7 +37,7 @@ PLACEHOLDERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
+class RelayStart:
     """How a relay is started and reached, as the user's options say.
 
     `command` starts the relay, with the `NAME=VALUE` pairs of `environment`. Clients send the `NAME: VALUE`
@@ -62,7 +62,7 @@ class Attachment:
             self._split_header(header)
         for subprotocol in self.subprotocols:
             if not _TOKEN.fullmatch(subprotocol):
-                raise UsageError(f"--target-subprotocol {subprotocol!r} is no name of a subprotocol")
+                raise UsageError(f"--target-subprotocol {subprotocol!r} is not a name of a subprotocol")
         self._load_certificates()
 
     def address(self, url: str) -> RelayAddress:
@@ -82,7 +82,7 @@ class Attachment:
         return {**ours, **past_proxies({**ours, **of_user}), **of_user}
 
     def _split_header(self, header: str) -> tuple[str, str]:
-        """Return the name and the value of a header. Raises UsageError if the text is no header."""
+        """Return the name and the value of a header. Raises UsageError if the text is not a header."""
         name, colon, value = header.partition(":")
         if not colon or not _TOKEN.fullmatch(name.strip()) or not value.strip().isprintable():
             name_shown = f" {name.strip()}" if colon else ""

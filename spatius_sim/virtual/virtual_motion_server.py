@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from spatius_sim.model.scenario.meaningful_ids import faults_of
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Moment, Refuse, Reset, Scenario, Stall
 from spatius_sim.model.scenario.scenario_player import Admission, ScenarioPlayer
+from spatius_sim.model.server.access_control import AccessControl, refusal
 from spatius_sim.model.server.answers import AnswerFactory, RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.commands import (
     Close,
@@ -21,7 +22,6 @@ from spatius_sim.model.server.commands import (
     ServerCommand,
     SetTimer,
 )
-from spatius_sim.model.server.gate import Gate, refusal
 from spatius_sim.model.server.pace import FAST, Pace
 from spatius_sim.model.server.session import POLICY_VIOLATION, RESOURCE_EXHAUSTED, ServerSession
 from spatius_sim.model.server.session_tokens import read_token
@@ -38,12 +38,12 @@ from spatius_sim.protocol.messages import ServerError
 from spatius_sim.trace.events import Closed, Lane, Opened, Published, Refused, TokenRequested
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.recorder import NullSink, Sink
-from spatius_sim.virtual.connection import IDEAL, Frame, Link, MemoryEnd, open_connection
-from spatius_sim.virtual.loop import VirtualLoop
-from spatius_sim.virtual.room import VirtualRoom
-from spatius_sim.virtual.session_client import NoAnswerError
+from spatius_sim.virtual.memory_connection import IDEAL, Frame, Link, MemoryEnd, open_connection
+from spatius_sim.virtual.virtual_loop import VirtualLoop
+from spatius_sim.virtual.virtual_room import VirtualRoom
+from spatius_sim.virtual.virtual_server_sdk import NoAnswerError
 
-MOST_UNREAD = 16 * 1_048_576
+MAX_UNREAD = 16 * 1_048_576
 """Bytes that a peer may leave unread before its session is ended. ASSUMED, as over sockets."""
 
 _LONGEST_STALL = 120.0
@@ -51,15 +51,16 @@ _LONGEST_STALL = 120.0
 
 
 class VirtualMotionServer:
-    """Our Motion Server in virtual time, at this `pace`. `sink` is told what happens; `gate` says who may
-    come in; `new_answer` answers requests, by default with motion that is made from the audio and `seed`."""
+    """Our Motion Server in virtual time, at this `pace`. `sink` is told what happens; `access` says who
+    may come in; `new_answer` answers requests, by default with motion that is made from the audio and
+    `seed`."""
 
     def __init__(
         self,
         loop: VirtualLoop,
         seed: int = 0,
         sink: Sink | None = None,
-        gate: Gate | None = None,
+        access: AccessControl | None = None,
         new_answer: AnswerFactory | None = None,
         link: Link = IDEAL,
         new_room: type[VirtualRoom] = VirtualRoom,
@@ -70,7 +71,7 @@ class VirtualMotionServer:
         self.new_answer: AnswerFactory = new_answer or self._synthesize
         self.new_room = new_room
         self.rooms: list[VirtualRoom] = []
-        self._gate = gate or Gate()
+        self._access = access or AccessControl()
         self._scenario_player = ScenarioPlayer(seed, NO_FAULTS)
         self._random = random.Random(seed)
         self._connections = 0
@@ -99,7 +100,7 @@ class VirtualMotionServer:
         token, answer = "", None
         try:
             if await self._meet_scenario(admission, Moment.TOKEN, ""):
-                token = self._gate.issue(api_key, body, now, self._new_id())
+                token = self._access.issue(api_key, body, now, self._new_id())
                 answer = token_answer(SESSION_TOKENS_PATH, token)
         except RequestRefusedError as refused:
             answer = refused.answer
@@ -121,7 +122,7 @@ class VirtualMotionServer:
         try:
             passes = await self._meet_scenario(faults.admission(), Moment.UPGRADE, name, avatar_id)
             if passes:
-                self._gate.admit(app_id, session_key, avatar_id, self.loop.unix_time())
+                self._access.admit(app_id, session_key, avatar_id, self.loop.unix_time())
         except RequestRefusedError as refused:
             self._record_refusal(name, refused.answer, session_key)
             raise
@@ -188,7 +189,7 @@ class _Session:
         self._close_reason = ""
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._room: VirtualRoom | None = None
-        end.on_frame, end.on_over = self._receive, self._finish
+        end.on_frame, end.on_end = self._receive, self._finish
 
     def _receive(self, raw: Frame) -> None:
         """Record a frame, give it to the brain, and carry its commands out."""
@@ -241,9 +242,9 @@ class _Session:
             return False
         self._sink.record_sent(Lane.UPSTREAM, self._name, raw, answers)
         self._end.send(raw)
-        if self._end.unsent_bytes <= MOST_UNREAD:
+        if self._end.unsent_bytes <= MAX_UNREAD:
             return True
-        text = f"the peer left more than {MOST_UNREAD} bytes unread"
+        text = f"the peer left more than {MAX_UNREAD} bytes unread"
         error = encode(ServerError(self.brain.connection_id, "", RESOURCE_EXHAUSTED, text))
         self._sink.record_sent(Lane.UPSTREAM, self._name, error)
         self._end.send(error)

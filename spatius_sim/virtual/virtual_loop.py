@@ -10,11 +10,11 @@ from spatius_sim.protocol.errors import SpatiusSimError
 
 T = TypeVar("T")
 
-MOST_STEPS = 5_000_000
+MAX_STEPS = 5_000_000
 """How many steps one piece of work may take. The longest plan takes a hundredth of them."""
 
-MOST_STEPS_AT_ONE_INSTANT = 1_000_000
-MOST_WAITING = 1_000_000
+MAX_STEPS_AT_ONE_INSTANT = 1_000_000
+MAX_WAITING = 1_000_000
 """How many calls may wait for their turn at one instant."""
 
 START_OF_TIME = 1_760_000_000.0
@@ -42,7 +42,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     there is nothing to do.
 
     `run` raises VirtualTimeError if every task waits for ever, if time no longer passes, if a piece of work
-    takes more than MOST_STEPS, or if a host raises. The error names the host that was active last or most.
+    takes more than MAX_STEPS, or if a host raises. The error names the host that was active last or most.
     """
 
     def __init__(self) -> None:
@@ -117,9 +117,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if timeout > 0:
             self._now = max(self._now, self._scheduled[0].when())  # type: ignore[attr-defined]
             self._steps_at_this_instant = 0
-        if self._steps_at_this_instant > MOST_STEPS_AT_ONE_INSTANT or len(self._ready) > MOST_WAITING:  # type: ignore[attr-defined]
+        if self._steps_at_this_instant > MAX_STEPS_AT_ONE_INSTANT or len(self._ready) > MAX_WAITING:  # type: ignore[attr-defined]
             raise VirtualTimeError(f"time stands still: {self._most_active()} is active again and again")
-        if self._steps > MOST_STEPS:
+        if self._steps > MAX_STEPS:
             raise VirtualTimeError(f"it never ends: {self._most_active()} is active again and again")
 
     def _most_active(self) -> str:

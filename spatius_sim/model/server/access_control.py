@@ -17,7 +17,7 @@ from spatius_sim.protocol.console import (
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class AccessControl:
     """Issues session tokens, and admits or refuses upgrades. If `api_keys` or `app_ids` is empty, any API key
     or app id is accepted."""
 

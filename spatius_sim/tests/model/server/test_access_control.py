@@ -1,4 +1,4 @@
-"""The brain of Motion Server: the gate, the handshake, and what a session answers."""
+"""The brain of Motion Server: the access control, the handshake, and what a session answers."""
 
 import json
 from itertools import pairwise
@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatius_sim.model.scenario.scenario import Moment, Refuse
+from spatius_sim.model.server.access_control import AccessControl, refusal
 from spatius_sim.model.server.answers import RecordedAnswer, RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.commands import Close, Send, ServerCommand
-from spatius_sim.model.server.gate import Gate, refusal
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token, read_token
 from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
@@ -39,17 +39,17 @@ KEYFRAME = 1280
 """Bytes of audio to a keyframe."""
 
 
-# The gate: tokens.
+# The access: tokens.
 
 
-def issue(gate: Gate, body: object, api_key: str = "key") -> str:
-    return gate.issue(api_key, json.dumps(body).encode(), NOW, "nonce")
+def issue(access: AccessControl, body: object, api_key: str = "key") -> str:
+    return access.issue(api_key, json.dumps(body).encode(), NOW, "nonce")
 
 
-def refusal_of_token(gate: Gate, body: bytes, api_key: str = "key") -> tuple[int, str]:
+def refusal_of_token(access: AccessControl, body: bytes, api_key: str = "key") -> tuple[int, str]:
     """The status and the detail of a refused token request."""
     with pytest.raises(RequestRefusedError) as refused:
-        gate.issue(api_key, body, NOW, "nonce")
+        access.issue(api_key, body, NOW, "nonce")
     (error,) = json.loads(refused.value.answer.body)["errors"]
     assert error["status"] == refused.value.answer.status
     return refused.value.answer.status, error["detail"]
@@ -57,12 +57,14 @@ def refusal_of_token(gate: Gate, body: bytes, api_key: str = "key") -> tuple[int
 
 @pytest.mark.parametrize("life", [1, HOUR, DAY - 1])
 def test_a_token_is_issued_for_an_expiry_in_the_window(life: int) -> None:
-    token = issue(Gate(), {"expireAt": int(NOW) + life, "appId": "app"})
+    token = issue(AccessControl(), {"expireAt": int(NOW) + life, "appId": "app"})
     assert read_token(token) == SessionToken(int(NOW) + life, "app")
 
 
 def test_the_app_id_may_be_omitted() -> None:
-    assert read_token(issue(Gate(), {"expireAt": int(NOW) + HOUR})) == SessionToken(int(NOW) + HOUR, "")
+    assert read_token(issue(AccessControl(), {"expireAt": int(NOW) + HOUR})) == SessionToken(
+        int(NOW) + HOUR, ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,38 +78,38 @@ def test_the_app_id_may_be_omitted() -> None:
 )
 def test_an_expiry_outside_the_window_is_refused(life: int, detail: str) -> None:
     body = json.dumps({"expireAt": int(NOW) + life}).encode()
-    assert refusal_of_token(Gate(), body) == (400, detail)
+    assert refusal_of_token(AccessControl(), body) == (400, detail)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"expireAt": "soon"}', b'{"expireAt": true}'])
 def test_a_malformed_token_request_is_refused(body: bytes) -> None:
-    assert refusal_of_token(Gate(), body)[0] == 400
+    assert refusal_of_token(AccessControl(), body)[0] == 400
 
 
 @pytest.mark.parametrize(
     ("known", "api_key"), [((), ""), (("key",), ""), (("key",), "other")], ids=["none", "missing", "wrong"]
 )
 def test_a_bad_key_is_refused_before_the_body_is_read(known: tuple[str, ...], api_key: str) -> None:
-    gate = Gate(api_keys=frozenset(known))
-    assert refusal_of_token(gate, b"junk", api_key) == (401, "the API key is missing or unknown")
+    access = AccessControl(api_keys=frozenset(known))
+    assert refusal_of_token(access, b"junk", api_key) == (401, "the API key is missing or unknown")
 
 
 def test_a_known_key_is_let_in() -> None:
-    assert issue(Gate(api_keys=frozenset({"key"})), {"expireAt": int(NOW) + HOUR})
+    assert issue(AccessControl(api_keys=frozenset({"key"})), {"expireAt": int(NOW) + HOUR})
 
 
-# The gate: upgrades.
+# The access: upgrades.
 
 BAD_TOKEN = "invented"
 EXPIRED = issue_token(SessionToken(int(NOW), "app"), "expired")
 VALID = issue_token(SessionToken(int(NOW) + 1, "app"), "valid")
 UNBOUND = issue_token(SessionToken(int(NOW) + 1, ""), "unbound")
-GATE = Gate(app_ids=frozenset({"app", "other"}))
+ACCESS = AccessControl(app_ids=frozenset({"app", "other"}))
 
 
-def refused_entry(app_id: str, token: str, avatar_id: str, gate: Gate = GATE) -> HttpAnswer:
+def refused_entry(app_id: str, token: str, avatar_id: str, access: AccessControl = ACCESS) -> HttpAnswer:
     with pytest.raises(RequestRefusedError) as refused:
-        gate.admit(app_id, token, avatar_id, NOW)
+        access.admit(app_id, token, avatar_id, NOW)
     return refused.value.answer
 
 
@@ -148,9 +150,9 @@ def test_no_refusal_of_an_expired_token_says_unauthorized() -> None:
 
 
 @pytest.mark.parametrize("token", [VALID, UNBOUND])
-@pytest.mark.parametrize("gate", [GATE, Gate()], ids=["known apps", "any app"])
-def test_a_valid_upgrade_passes(gate: Gate, token: str) -> None:
-    gate.admit("app", token, "ava", NOW)
+@pytest.mark.parametrize("access", [ACCESS, AccessControl()], ids=["known apps", "any app"])
+def test_a_valid_upgrade_passes(access: AccessControl, token: str) -> None:
+    access.admit("app", token, "ava", NOW)
 
 
 # The handshake.
@@ -360,9 +362,9 @@ def test_an_answer_is_made_for_the_rate_that_was_configured() -> None:
 
 
 def test_keys_and_tokens_may_mean_something() -> None:
-    assert refusal_of_token(Gate(), b'{"expireAt": 1}', "revoked-key")[0] == 401
+    assert refusal_of_token(AccessControl(), b'{"expireAt": 1}', "revoked-key")[0] == 401
     with pytest.raises(RequestRefusedError) as refused:
-        Gate().admit("app", "expired-1", "avatar", NOW)
+        AccessControl().admit("app", "expired-1", "avatar", NOW)
     assert refused.value.answer.status == 401
 
 

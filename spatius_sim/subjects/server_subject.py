@@ -39,8 +39,8 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     ServerError,
 )
-from spatius_sim.subjects.server_door import OpenSession, ServerDoor, ServerSocketDoor
-from spatius_sim.subjects.subject import Patience, canary_key
+from spatius_sim.subjects.server_access import OpenSession, ServerAccess, ServerOverSockets
+from spatius_sim.subjects.subject_base import Patience, canary_key
 from spatius_sim.subjects.waiting import AdaptiveTimeout, MessageWatch, loop_time, wait_until
 from spatius_sim.trace.events import (
     Awaited,
@@ -122,11 +122,11 @@ class ServerSubject:
         recorder: LiveRecorder,
         seed: int,
         patience: Patience,
-        door: ServerDoor | None = None,
+        access: ServerAccess | None = None,
     ) -> None:
         self.target = shown_url(address.ingress)
         self._address = address
-        self._door: ServerDoor = door or ServerSocketDoor(address.console, address.ingress)
+        self._access: ServerAccess = access or ServerOverSockets(address.console, address.ingress)
         self._lacks = address.lacks
         self._recorder, self._seed, self._patience = recorder, seed, patience
         self._settling = AdaptiveTimeout(patience.settle)
@@ -147,7 +147,7 @@ class ServerSubject:
                     raise
             await asyncio.sleep(_RETRY_SECONDS)
         if self._address.find_lacks:
-            answer = await self._door.ask_for_token(canary_key(-1), self._unix_time_in(_TOKEN_LIFE_SECONDS))
+            answer = await self._access.ask_for_token(canary_key(-1), self._unix_time_in(_TOKEN_LIFE_SECONDS))
             lacks = [KEYS] if token_in(answer) else []
             lacks += [] if await self._accepts_egress() else [EGRESS]
             self._lacks = tuple(dict.fromkeys([*self._lacks, *lacks]))
@@ -212,8 +212,8 @@ class ServerSubject:
         if intent is not None:
             key = canary_key(-1) if intent is Provocation.WRONG_KEY else ""
             self._recorder.emit(Lane.KIT, name, Provoked(intent))
-        now, expire_at = self._door.unix_time(), self._unix_time_in(life)
-        answer = await self._door.ask_for_token(key, expire_at)
+        now, expire_at = self._access.unix_time(), self._unix_time_in(life)
+        answer = await self._access.ask_for_token(key, expire_at)
         token = token_in(answer) if answer.status == 200 else ""
         key_reference = self._recorder.secret_reference("key", key)
         token_reference = self._recorder.secret_reference("token", token)
@@ -241,7 +241,7 @@ class ServerSubject:
         """Try an upgrade and record whether it was accepted or refused."""
         self._recorder.emit(Lane.KIT, name, Provoked(intent))
         try:
-            async with self._door.open_session(token, address.app_id, address.avatar_id, by_query=by_query):
+            async with self._access.open_session(token, address.app_id, address.avatar_id, by_query=by_query):
                 self._recorder.emit(Lane.UPSTREAM, name, Opened("", address.app_id, address.avatar_id))
         except UpgradeRefusedError as refused:
             answer = refused.answer
@@ -264,7 +264,7 @@ class ServerSubject:
         if not (session_token and unused_token):
             return
         async with (
-            self._door.open_session(session_token, address.app_id, address.avatar_id) as session,
+            self._access.open_session(session_token, address.app_id, address.avatar_id) as session,
             self._record_session(name, session),
         ):
             if not await self._configure(name, session, ConfigureSession(PLAN_SAMPLE_RATE)):
@@ -306,8 +306,8 @@ class ServerSubject:
             confirmation = MessageWatch(recorder, "", lambda message: isinstance(message, ConfirmSession))
             listening = asyncio.create_task(_listen(recorder, "", session))
             try:
-                await wait_until(recorder, any_answer.has_come, self._settling)
-                return confirmation.has_come()
+                await wait_until(recorder, any_answer.has_arrived, self._settling)
+                return confirmation.has_arrived()
             finally:
                 listening.cancel()
 
@@ -318,13 +318,13 @@ class ServerSubject:
         """Open a session, yield it, and close it afterwards. Nothing is recorded."""
         token = await self._fetch_token()
         address = self._address
-        async with self._door.open_session(token, address.app_id, address.avatar_id) as session:
+        async with self._access.open_session(token, address.app_id, address.avatar_id) as session:
             yield session
 
     async def _fetch_token(self) -> str:
         """Ask for a session token and return it. Raises UnreachableError if none is issued."""
         expire_at = self._unix_time_in(_TOKEN_LIFE_SECONDS)
-        answer = await self._door.ask_for_token(self._address.api_key, expire_at)
+        answer = await self._access.ask_for_token(self._address.api_key, expire_at)
         if answer.status != 200:
             raise UnreachableError(f"the token was refused: HTTP {answer.status} {answer.body}")
         token = token_in(answer)
@@ -334,7 +334,7 @@ class ServerSubject:
 
     def _unix_time_in(self, seconds: int) -> int:
         """Return the unix time that it will be in so many seconds."""
-        return int(self._door.unix_time()) + seconds
+        return int(self._access.unix_time()) + seconds
 
     @asynccontextmanager
     async def _record_session(self, name: str, session: OpenSession) -> AsyncIterator[None]:
@@ -361,13 +361,13 @@ class ServerSubject:
         """Send the configuration, and return whether the server confirmed it."""
         confirmation = MessageWatch(self._recorder, name, lambda message: isinstance(message, ConfirmSession))
         await self._send_first_frame(name, session, encode(configuration))
-        return confirmation.has_come()
+        return confirmation.has_arrived()
 
     async def _send_first_frame(self, name: str, session: OpenSession, frame: str | bytes) -> None:
         """Send the first frame of a session, wait for an answer, and record whether one came."""
         any_answer = MessageWatch(self._recorder, name, lambda message: True)
         await self._send(name, session, frame)
-        answered = await wait_until(self._recorder, any_answer.has_come, self._settling)
+        answered = await wait_until(self._recorder, any_answer.has_arrived, self._settling)
         self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.HANDSHAKE, answered))
 
     async def _speak_turns(self, name: str, turns: Sequence[TurnPlan], sample_rate: int) -> None:
@@ -393,7 +393,8 @@ class ServerSubject:
         self._recorder.emit(Lane.KIT, name, TurnStarted(number, pcm, sample_rate))
         end_of_request = MessageWatch(self._recorder, name, lambda message: _ends_request(message, req_id))
         chunks = turn.chunks_of(pcm)
-        # A whole turn in one message bears its end, as a vendor's clip does; else the end comes on its own.
+        # A whole turn in one message has its end mark, as a vendor's clip does; else the end comes on its
+        # own.
         last = chunks.pop() if len(chunks) == 1 else b""
         for chunk in chunks:
             await self._send(name, session, encode(AudioInput(req_id, chunk)))
@@ -403,7 +404,7 @@ class ServerSubject:
         await self._send(name, session, encode(AudioInput(req_id, last, end=True)))
         speech_seconds = turn.samples / sample_rate
         grace = min(_LONGEST_SEGMENT_SECONDS, speech_seconds)
-        complete = await wait_until(self._recorder, end_of_request.has_come, self._settling, grace=grace)
+        complete = await wait_until(self._recorder, end_of_request.has_arrived, self._settling, grace=grace)
         self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.TURN, complete, number))
         return req_id
 
@@ -419,7 +420,7 @@ class ServerSubject:
     def _req_id(self, label: str) -> str:
         """Return a request id of now. Its random part depends on the seed, the run and the label alone."""
         seeded = f"{self._seed}/{self._runs}/{label}".encode()
-        return log_id(self._door.unix_time(), hashlib.blake2b(seeded, digest_size=NANOID_LENGTH).digest())
+        return log_id(self._access.unix_time(), hashlib.blake2b(seeded, digest_size=NANOID_LENGTH).digest())
 
 
 async def _listen(recorder: LiveRecorder, name: str, session: OpenSession) -> None:

@@ -14,7 +14,7 @@ from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.protocol.video_container import Container
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.server import ServerAddress
+from spatius_sim.subjects.server_subject import ServerAddress
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
 
 pytestmark = pytest.mark.filterwarnings("default")

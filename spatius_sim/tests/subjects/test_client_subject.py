@@ -25,7 +25,7 @@ from spatius_sim.plans.draw_client_calls import client_plans_exercising
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.client import ClientSubject
+from spatius_sim.subjects.client_subject import ClientSubject
 from spatius_sim.subjects.own_client import OWN, OwnClient
 from spatius_sim.subjects.testee_shim import serve_websocket
 from spatius_sim.tests.processes import PROCESSES

@@ -11,14 +11,14 @@ from spatius_sim.protocol.codec import MessageReader, encode
 from spatius_sim.protocol.console import token_in
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.trace.reading import read_upstream
-from spatius_sim.virtual.connection import IDEAL, Frame, Link, MemoryEnd, open_connection
-from spatius_sim.virtual.loop import VirtualLoop
-from spatius_sim.virtual.session_client import Server, ask_for_token, open_session
+from spatius_sim.virtual.memory_connection import IDEAL, Frame, Link, MemoryEnd, open_connection
+from spatius_sim.virtual.virtual_loop import VirtualLoop
+from spatius_sim.virtual.virtual_server_sdk import Server, ask_for_token, open_session
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import Failed, Motion, RelayEvent, Start
 from spatius_sim.wires.features import SEVERAL_TURNS
 
-_MOST_UNSENT_BYTES = 32 * 1024
+_MAX_UNSENT_BYTES = 32 * 1024
 """As over sockets: while more waits to be sent to a client, the relay keeps what comes after it."""
 
 
@@ -45,7 +45,7 @@ class VirtualRelay:
         client = self._clients[name] = _Client(name, ours)
         client.session_key = session_key
         ours.on_frame = lambda frame: self._receive(client, frame)
-        ours.on_over = lambda code, reason: self._lose_client(name)
+        ours.on_end = lambda code, reason: self._lose_client(name)
         ours.on_writable = self._send_waiting
         if not self._waits_for_start:
             self._start(client)
@@ -117,7 +117,7 @@ class VirtualRelay:
         """Send what waits for a client, as far as its connection takes it."""
         outbox, end = client.outbox, client.end
         while outbox:
-            if end.unsent_bytes > _MOST_UNSENT_BYTES:
+            if end.unsent_bytes > _MAX_UNSENT_BYTES:
                 self._blocked_by = client
                 return
             if self._brain.waits_for_all and self._is_blocked_by_other(client):
@@ -138,7 +138,7 @@ class VirtualRelay:
         blocking = self._blocked_by
         if blocking is None or blocking is client:
             return False
-        return not blocking.end.over and blocking.end.unsent_bytes > _MOST_UNSENT_BYTES
+        return not blocking.end.ended and blocking.end.unsent_bytes > _MAX_UNSENT_BYTES
 
     def _ring(self, upstream: str) -> None:
         self._loop.note_activity("the relay")
@@ -177,7 +177,7 @@ class VirtualRelay:
             if not session.hung_up:
                 self._carry_out(self._brain.upstream_lost(upstream, "Motion Server closed the session"))
 
-        end.on_frame, end.on_over = receive, lose
+        end.on_frame, end.on_end = receive, lose
         self._carry_out(self._brain.upstream_opened(upstream))
         session.use(end)
 

@@ -4,8 +4,8 @@ from spatius_sim.model.server.pace import Pace
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
-from spatius_sim.subjects.server import ServerAddress, ServerSubject
-from spatius_sim.subjects.subject import Patience
+from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject
+from spatius_sim.subjects.subject_base import Patience
 from spatius_sim.trace.events import (
     Awaited,
     Lane,

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
-from spatius_sim.net.client.motion_server import UpstreamClient, ask_for_token
+from spatius_sim.net.client.server_sdk import UpstreamClient, ask_for_token
 from spatius_sim.protocol.console import HttpAnswer
-from spatius_sim.virtual import session_client
-from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual import virtual_server_sdk
+from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 
 class OpenSession(Protocol):
@@ -25,7 +25,7 @@ class OpenSession(Protocol):
         """The code with which the session was closed; 1006 if there was no closing frame."""
 
 
-class ServerDoor(Protocol):
+class ServerAccess(Protocol):
     """The two doors of a Motion Server: Console API and ingress."""
 
     def unix_time(self) -> float:
@@ -42,7 +42,7 @@ class ServerDoor(Protocol):
         upgrade is refused, UnreachableError if no answer comes."""
 
 
-class ServerSocketDoor:
+class ServerOverSockets:
     """A Motion Server at two URLs."""
 
     def __init__(self, console: str, ingress: str) -> None:
@@ -71,10 +71,10 @@ class ServerSocketDoor:
         )
 
 
-class ServerMemoryDoor:
+class ServerInMemory:
     """A Motion Server in virtual time. It is the same to it where the credentials stand."""
 
-    def __init__(self, loop: VirtualLoop, server: session_client.Server) -> None:
+    def __init__(self, loop: VirtualLoop, server: virtual_server_sdk.Server) -> None:
         self._loop, self._server = loop, server
 
     def unix_time(self) -> float:
@@ -83,15 +83,15 @@ class ServerMemoryDoor:
 
     async def ask_for_token(self, api_key: str, expire_at: int) -> HttpAnswer:
         """Ask the server for a token. Raises UnreachableError if no answer comes."""
-        return await session_client.ask_for_token(self._server, api_key, expire_at)
+        return await virtual_server_sdk.ask_for_token(self._server, api_key, expire_at)
 
     @asynccontextmanager
     async def open_session(
         self, token: str, app_id: str, avatar_id: str, *, by_query: bool = False
-    ) -> AsyncIterator[session_client.VirtualSession]:
+    ) -> AsyncIterator[virtual_server_sdk.VirtualSession]:
         """Open a session at the server. Raises UpgradeRefusedError and UnreachableError."""
-        end = await session_client.open_session(self._server, app_id, token, avatar_id)
-        session = session_client.VirtualSession(end)
+        end = await virtual_server_sdk.open_session(self._server, app_id, token, avatar_id)
+        session = virtual_server_sdk.VirtualSession(end)
         try:
             yield session
         finally:

@@ -12,7 +12,7 @@ from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH, Keyframes
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.study.playback import play, start_delay_needed
+from spatius_sim.study.client_playback import play, start_delay_needed
 from spatius_sim.trace.decoder_events import StarvationMode
 
 RATE = 8000

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from spatius_sim.protocol.console import HttpAnswer, RequestRefusedError, UpgradeRefusedError
 from spatius_sim.protocol.errors import UnreachableError
-from spatius_sim.virtual.connection import Frame, MemoryEnd
+from spatius_sim.virtual.memory_connection import Frame, MemoryEnd
 
 _TIMEOUT_SECONDS = 10.0
 """How long an answer may take, as over sockets."""
@@ -55,7 +55,7 @@ class VirtualSession:
         self._end = end
         self._frames: asyncio.Queue[Frame | None] = asyncio.Queue()
         end.on_frame = self._frames.put_nowait
-        end.on_over = lambda code, reason: self._frames.put_nowait(None)
+        end.on_end = lambda code, reason: self._frames.put_nowait(None)
 
     async def send(self, raw: Frame) -> None:
         """Send one envelope; nothing happens on a connection that is over."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from spatius_sim.virtual.loop import VirtualLoop, VirtualTimeError
+from spatius_sim.virtual.virtual_loop import VirtualLoop, VirtualTimeError
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_waiting_for_what_never_happens_is_told(loop: VirtualLoop) -> None:
 def test_a_host_that_is_active_at_one_instant_for_ever_is_named(
     loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spatius_sim.virtual.loop.MOST_STEPS_AT_ONE_INSTANT", 1000)
+    monkeypatch.setattr("spatius_sim.virtual.virtual_loop.MAX_STEPS_AT_ONE_INSTANT", 1000)
 
     def act() -> None:
         loop.note_activity("the relay")
@@ -67,7 +67,7 @@ def test_a_host_that_is_active_at_one_instant_for_ever_is_named(
 def test_a_host_whose_messages_multiply_is_named_before_memory_is_full(
     loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spatius_sim.virtual.loop.MOST_WAITING", 1000)
+    monkeypatch.setattr("spatius_sim.virtual.virtual_loop.MAX_WAITING", 1000)
 
     def act() -> None:
         loop.note_activity("the relay")
@@ -82,7 +82,7 @@ def test_a_host_whose_messages_multiply_is_named_before_memory_is_full(
 def test_a_host_that_asks_for_tiny_timers_for_ever_is_named(
     loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spatius_sim.virtual.loop.MOST_STEPS", 1000)
+    monkeypatch.setattr("spatius_sim.virtual.virtual_loop.MAX_STEPS", 1000)
 
     def act() -> None:
         loop.note_activity("the relay")

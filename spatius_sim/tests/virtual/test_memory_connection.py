@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatius_sim.tests.virtual_time import run_in_virtual_time
-from spatius_sim.virtual.connection import NO_CODE, PROTOCOL_ERROR, Link, MemoryEnd, open_connection
-from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.memory_connection import NO_CODE, PROTOCOL_ERROR, Link, MemoryEnd, open_connection
+from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ class Listener:
     def __init__(self, end: MemoryEnd) -> None:
         self.told: list[object] = []
         end.on_frame = self.told.append
-        end.on_over = lambda code, reason: self.told.append((code, reason))
+        end.on_end = lambda code, reason: self.told.append((code, reason))
 
 
 @given(
@@ -53,7 +53,7 @@ def test_frames_arrive_whole_and_in_order(
             assert not heard.told
             other.resume()
             await asyncio.sleep(10)
-        assert one.over and other.over and one.unsent_bytes == 0
+        assert one.ended and other.ended and one.unsent_bytes == 0
         return heard.told
 
     assert loop.run(talk(), None) == [*frames, (1000, "done")]

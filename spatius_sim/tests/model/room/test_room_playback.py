@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatius_sim.model.room.faults import RoomFault
-from spatius_sim.model.room.playback import (
+from spatius_sim.model.room.room_playback import (
     MOTION_PATIENCE_TICKS,
     LeaveRoom,
     PlaySound,

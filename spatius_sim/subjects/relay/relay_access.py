@@ -9,17 +9,17 @@ from typing import Protocol
 from spatius_sim.net.client.http_answers import search_answer
 from spatius_sim.net.client.relay_socket import RelayAddress, RelaySocket, dial_websocket
 from spatius_sim.net.live_recorder import LiveRecorder
-from spatius_sim.subjects.relay.client import ClientConnection
-from spatius_sim.virtual.connection import IDEAL, NARROW, Link, MemoryEnd
-from spatius_sim.virtual.loop import VirtualLoop
-from spatius_sim.virtual.relay import VirtualRelay
+from spatius_sim.subjects.relay.kit_client import ClientConnection
+from spatius_sim.virtual.memory_connection import IDEAL, NARROW, Link, MemoryEnd
+from spatius_sim.virtual.virtual_loop import VirtualLoop
+from spatius_sim.virtual.virtual_relay import VirtualRelay
 from spatius_sim.wires.events import Frame
 
 _CLOSE_SECONDS = 2.0
 """How long a closing handshake in memory may take, as over sockets."""
 
 
-class RelayDoor(Protocol):
+class RelayAccess(Protocol):
     """The way to a relay, and the clock that its clients see."""
 
     def unix_time(self) -> float:
@@ -30,7 +30,7 @@ class RelayDoor(Protocol):
         address: RelayAddress,
         seconds: float,
         on_frame: Callable[[Frame], None],
-        on_over: Callable[[int], None],
+        on_end: Callable[[int], None],
     ) -> ClientConnection:
         """Connect within so many seconds, or raise UnreachableError. The two functions are called with each
         frame that comes, and once with the close code."""
@@ -41,7 +41,7 @@ class RelayDoor(Protocol):
         """Ask the relay for an HTTP path, search the answer for secrets, and return whether one came."""
 
 
-class RelaySocketDoor:
+class RelayOverSockets:
     """Real sockets, and this machine's clock."""
 
     def unix_time(self) -> float:
@@ -53,10 +53,10 @@ class RelaySocketDoor:
         address: RelayAddress,
         seconds: float,
         on_frame: Callable[[Frame], None],
-        on_over: Callable[[int], None],
+        on_end: Callable[[int], None],
     ) -> RelaySocket:
         """Open a WebSocket."""
-        return await dial_websocket(address, seconds, on_frame, on_over)
+        return await dial_websocket(address, seconds, on_frame, on_end)
 
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: LiveRecorder, client: str
@@ -65,7 +65,7 @@ class RelaySocketDoor:
         return await search_answer(address, path, recorder, client)
 
 
-class RelayMemoryDoor:
+class RelayInMemory:
     """A relay in virtual time, over these links. The URL of an address is not used, and there is no HTTP."""
 
     def __init__(
@@ -82,12 +82,12 @@ class RelayMemoryDoor:
         address: RelayAddress,
         seconds: float,
         on_frame: Callable[[Frame], None],
-        on_over: Callable[[int], None],
+        on_end: Callable[[int], None],
     ) -> "MemoryConnection":
         """Connect at once; no connection is refused."""
         token = dict(address.headers).get("X-Session-Key", "")
         end = self._relay.accept(token, NARROW if address.narrow else self._down, self._up)
-        return MemoryConnection(end, on_frame, on_over)
+        return MemoryConnection(end, on_frame, on_end)
 
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: LiveRecorder, client: str
@@ -102,11 +102,11 @@ class MemoryConnection:
     answer_headers = ""
 
     def __init__(
-        self, end: MemoryEnd, on_frame: Callable[[Frame], None], on_over: Callable[[int], None]
+        self, end: MemoryEnd, on_frame: Callable[[Frame], None], on_end: Callable[[int], None]
     ) -> None:
-        self._end, self._on_over = end, on_over
+        self._end, self._on_end = end, on_end
         self._over = asyncio.Event()
-        end.on_frame, end.on_over = on_frame, self._finish
+        end.on_frame, end.on_end = on_frame, self._finish
         self.break_protocol = end.break_protocol
         self.pause, self.resume, self.abort = end.pause, end.resume, end.reset
 
@@ -125,4 +125,4 @@ class MemoryConnection:
 
     def _finish(self, code: int, reason: str) -> None:
         self._over.set()
-        self._on_over(code)
+        self._on_end(code)

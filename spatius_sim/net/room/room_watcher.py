@@ -42,7 +42,7 @@ _KINDS = {
     rtc.TrackSource.SOURCE_CAMERA: TrackKind.CAMERA,
     rtc.TrackSource.SOURCE_MICROPHONE: TrackKind.MICROPHONE,
 }
-MOST_PAYLOAD = 1_000
+MAX_PAYLOAD = 1_000
 """The most characters of an RPC that are recorded."""
 
 
@@ -177,7 +177,7 @@ class LiveRoomWatch:
         try:
             packets = take_packets(self._container, frame)
         except RemoteProtocolError:
-            packets = [frame[:MOST_PAYLOAD]]
+            packets = [frame[:MAX_PAYLOAD]]
         for packet in packets:
             self._emit(PacketSeen(VIEWER, packet))
 
@@ -186,7 +186,7 @@ class LiveRoomWatch:
 
         async def answer(call: Any) -> str:
             """Record the RPC."""
-            self._emit(PlaybackTold(call.caller_identity, method, call.payload[:MOST_PAYLOAD]))
+            self._emit(PlaybackTold(call.caller_identity, method, call.payload[:MAX_PAYLOAD]))
             return "ok"
 
         return answer

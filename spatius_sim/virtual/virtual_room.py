@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from spatius_sim.model.room.playback import LeaveRoom, PlaySound, RoomOutput, ShowPacket
+from spatius_sim.model.room.room_playback import LeaveRoom, PlaySound, RoomOutput, ShowPacket
 from spatius_sim.model.server.room_side import told_to_agent
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.trace.events import Joined, Lane
@@ -18,7 +18,7 @@ from spatius_sim.trace.room_events import (
     TrackSeen,
     ViewerJoined,
 )
-from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 
 class VirtualRoom:

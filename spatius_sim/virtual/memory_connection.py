@@ -50,8 +50,8 @@ _Item = Frame | _Over | _Garbage
 
 
 class MemoryEnd:
-    """One end of a connection. Its owner sets `on_frame` and `on_over`; both are called from the loop, in
-    the order in which the peer acted. `on_over` is called once, however the connection ends.
+    """One end of a connection. Its owner sets `on_frame` and `on_end`; both are called from the loop, in
+    the order in which the peer acted. `on_end` is called once, however the connection ends.
 
     `on_writable` is called when frames that waited at this end have left.
     """
@@ -61,9 +61,9 @@ class MemoryEnd:
         self._link = link
         self.peer: MemoryEnd = self
         self.on_frame: Callable[[Frame], None] = _ignore
-        self.on_over: Callable[[int, str], None] = _ignore_end
+        self.on_end: Callable[[int, str], None] = _ignore_end
         self.on_writable: Callable[[], None] = _do_nothing
-        self.over = False
+        self.ended = False
         self.close_code = 0
         self._closing = False
         self._paused = False
@@ -81,11 +81,11 @@ class MemoryEnd:
     @property
     def open(self) -> bool:
         """Whether frames can still be sent."""
-        return not (self.over or self._closing)
+        return not (self.ended or self._closing)
 
     def send(self, frame: Frame) -> None:
         """Send a frame; nothing happens on a connection that is over."""
-        if self.over or self._closing:
+        if self.ended or self._closing:
             return
         if self._waiting or self.peer._held_bytes >= self._link.capacity:
             self._waiting.append(frame)
@@ -95,7 +95,7 @@ class MemoryEnd:
 
     def close(self, code: int = NORMAL_CLOSE, reason: str = "") -> None:
         """Close by the closing handshake: the peer reads all frames first. Code 0 sends no code."""
-        if self.over or self._closing:
+        if self.ended or self._closing:
             return
         self._closing = True
         self.close_code = code or NO_CODE
@@ -115,7 +115,7 @@ class MemoryEnd:
 
     def break_off(self) -> None:
         """End the connection without a closing handshake, after what was sent."""
-        if not self.over:
+        if not self.ended:
             self._closing = True
             self._put_on_link(_Over(ABNORMAL_CLOSE, ""))
             self._loop.call_soon(self._finish, ABNORMAL_CLOSE, "")
@@ -163,7 +163,7 @@ class MemoryEnd:
 
     def _read(self, item: _Item) -> None:
         """Give an item that has arrived to the owner; room on the link goes to what waits at the peer."""
-        if self.over:
+        if self.ended:
             return
         if isinstance(item, _Over):
             if item.code != ABNORMAL_CLOSE:
@@ -191,14 +191,14 @@ class MemoryEnd:
 
     def _finish(self, code: int, reason: str) -> None:
         """End this end, and tell its owner once."""
-        if self.over:
+        if self.ended:
             return
-        self.over = True
+        self.ended = True
         self.close_code = self.close_code or code
         self._waiting.clear()
         self._unread.clear()
         self.unsent_bytes = 0
-        self.on_over(self.close_code, reason)
+        self.on_end(self.close_code, reason)
 
 
 def open_connection(link: Link = IDEAL, back: Link | None = None) -> tuple[MemoryEnd, MemoryEnd]:

@@ -19,7 +19,7 @@ from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.processes import PROCESSES
 from spatius_sim.tests.running_miniature import SEED, Talkative, miniature_relay
-from spatius_sim.virtual.loop import VirtualLoop
+from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.wires.events import ClientAction, InterruptTurn
 
 LOSING = PROCESSES / "losing_relay_process.py"
@@ -74,10 +74,11 @@ def trial_of(brain: type[PlainRelay], folder: Path) -> Iterator[Trial[Plan]]:
         loop.stop()
 
 
-def overturned(brain: type[PlainRelay], folder: Path, plans: dict[str, Plan]) -> list[tuple[str, Verdict]]:
+def broken_since(brain: type[PlainRelay], folder: Path, plans: dict[str, Plan]) -> list[tuple[str, Verdict]]:
     """What each rule, judged over its plan, overturns of those before it."""
     with trial_of(brain, folder) as trial:
-        found = [o for name, plan in plans.items() for o in trial.overturned(trial.judge(name, just(plan)))]
+        judged = (trial.judge(name, just(plan)) for name, plan in plans.items())
+        found = [broken for outcome in judged for broken in trial.find_newly_broken(outcome)]
         assert all(trial.smallest[outcome.rule_id] == DISTURBED for outcome in found)
         return [(outcome.rule_id, outcome.verdict) for outcome in found]
 
@@ -85,18 +86,18 @@ def overturned(brain: type[PlainRelay], folder: Path, plans: dict[str, Plan]) ->
 def test_what_the_scenarios_of_another_rule_break_has_not_passed(tmp_path: Path) -> None:
     plans = {"R-MOTION-COMPLETE": UNDISTURBED, "R-STALE": DISTURBED}
     accused = [("R-MOTION-COMPLETE", Verdict.FAILED)]
-    assert overturned(LosesBehindAnInterrupt, tmp_path, plans) == accused
-    assert overturned(LosesBehindAnInterrupt, tmp_path, dict(reversed(plans.items()))) == accused
+    assert broken_since(LosesBehindAnInterrupt, tmp_path, plans) == accused
+    assert broken_since(LosesBehindAnInterrupt, tmp_path, dict(reversed(plans.items()))) == accused
 
 
 def test_what_is_broken_once_and_kept_when_repeated_is_told_as_open(tmp_path: Path) -> None:
     plans = {"R-MOTION-COMPLETE": UNDISTURBED, "R-STALE": DISTURBED}
     open_still = [("R-MOTION-COMPLETE", Verdict.INCONCLUSIVE)]
-    assert overturned(LosesOneBehindAnInterrupt, tmp_path, plans) == open_still
+    assert broken_since(LosesOneBehindAnInterrupt, tmp_path, plans) == open_still
 
 
 def test_a_rule_that_is_not_to_be_judged_is_not_accused(tmp_path: Path) -> None:
-    assert overturned(LosesBehindAnInterrupt, tmp_path, {"R-STALE": DISTURBED}) == []
+    assert broken_since(LosesBehindAnInterrupt, tmp_path, {"R-STALE": DISTURBED}) == []
 
 
 @pytest.mark.parametrize(
@@ -118,10 +119,10 @@ def test_what_was_seen_is_told_though_the_rule_was_not_reached(
 
 def test_what_is_seen_in_the_last_scenario_overturns_though_time_is_over(tmp_path: Path) -> None:
     with trial_of(LosesBehindAnInterrupt, tmp_path) as trial:
-        assert trial.overturned(trial.judge("R-MOTION-COMPLETE", just(UNDISTURBED))) == []
+        assert trial.find_newly_broken(trial.judge("R-MOTION-COMPLETE", just(UNDISTURBED))) == []
         last = trial.judge("R-STALE", just(DISTURBED))
         trial.deadline = 0.0
-        assert [outcome.rule_id for outcome in trial.overturned(last)] == ["R-MOTION-COMPLETE"]
+        assert [outcome.rule_id for outcome in trial.find_newly_broken(last)] == ["R-MOTION-COMPLETE"]
 
 
 def test_what_was_not_understood_is_counted_over_all_scenarios(tmp_path: Path) -> None:

@@ -20,15 +20,15 @@ from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.story.observed import with_speech
-from spatius_sim.subjects.relay.client import RelayClient
 from spatius_sim.subjects.relay.document_client import DocumentClient
-from spatius_sim.subjects.relay.door import RelayDoor, RelaySocketDoor
 from spatius_sim.subjects.relay.finding_wire import WireNotFoundError, find_out_wire
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
+from spatius_sim.subjects.relay.kit_client import RelayClient
+from spatius_sim.subjects.relay.relay_access import RelayAccess, RelayOverSockets
 from spatius_sim.subjects.relay.speaker import Speaker
 from spatius_sim.subjects.relay.turn_starts import TurnStart, check_sayable
 from spatius_sim.subjects.relay.turn_watch import fallback_timeout
-from spatius_sim.subjects.subject import Patience
+from spatius_sim.subjects.subject_base import Patience
 from spatius_sim.subjects.waiting import AdaptiveTimeout, loop_time
 from spatius_sim.trace.events import Lane, Opened, Received, Trace, TraceHeader
 from spatius_sim.wires import Wire, published_wire
@@ -73,12 +73,12 @@ class RelaySubject:
         lacks: tuple[str, ...] = (),
         process: RelayProcess | None = None,
         starts: TurnStart | None = None,
-        door: RelayDoor | None = None,
+        access: RelayAccess | None = None,
     ) -> None:
         self.target, self._declared_lacks = address.url_without_secrets, lacks
         self._address, self._process, self._starts = address, process, starts
         self._recorder, self._seed = recorder, seed
-        self._door: RelayDoor = door or RelaySocketDoor()
+        self._access: RelayAccess = access or RelayOverSockets()
         self._wire_known = wire is not None
         self._use_wire(wire or published_wire(_LIKELIEST_WIRE))
         self._motion_server = motion_server
@@ -241,7 +241,7 @@ class RelaySubject:
 
         A path without an answer is left out from now on."""
         for path in list(self._http_paths):
-            if not await self._door.search_answer(self._address, path, self._recorder, "client-1"):
+            if not await self._access.search_answer(self._address, path, self._recorder, "client-1"):
                 self._http_paths.remove(path)
 
     def _play(self, scenario: Scenario) -> None:
@@ -294,11 +294,11 @@ class RelaySubject:
         """Return a client that is not yet connected; it sends a session token if it `bears_credentials`."""
         address = self._address
         if bears_credentials:
-            expire_at = int(self._door.unix_time()) + _TOKEN_LIFE_SECONDS
+            expire_at = int(self._access.unix_time()) + _TOKEN_LIFE_SECONDS
             address = with_credentials(address, APP_ID, issue_token(SessionToken(expire_at, APP_ID), name))
         address = replace(address, narrow=narrow)
         kind = RelayClient if self.target.startswith("ws") else DocumentClient
-        return kind(address, self._wire, self._recorder, name, open_seconds, self._door.dial)
+        return kind(address, self._wire, self._recorder, name, open_seconds, self._access.dial)
 
     async def _read_greeting(self, client: RelayClient) -> None:
         """Read the greeting, and note whether the relay greets and at which sample rate it takes audio.

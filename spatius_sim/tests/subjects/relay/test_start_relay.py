@@ -23,8 +23,8 @@ from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.listening import LOOPBACK, free_port
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.protocol.errors import UnreachableError, UsageError
-from spatius_sim.subjects.relay.attachment import Attachment
-from spatius_sim.subjects.relay.client import RelayClient
+from spatius_sim.subjects.relay.kit_client import RelayClient
+from spatius_sim.subjects.relay.start_relay import RelayStart
 from spatius_sim.tests.engine.test_exit_codes import RELAY, Ran, fronts, judge, relay
 from spatius_sim.wires import published_wire
 
@@ -143,7 +143,7 @@ def test_a_relay_that_talks_without_an_end_is_bounded() -> None:
 
 
 def test_a_login_and_a_subprotocol_are_brought_along() -> None:
-    async def connect(attachment: Attachment) -> str:
+    async def connect(relay_start: RelayStart) -> str:
         def refuse_strangers(connection: ServerConnection, request: Request) -> Response | None:
             if request.headers.get("Authorization") == "Bearer the relay's own":
                 return None
@@ -152,14 +152,14 @@ def test_a_login_and_a_subprotocol_are_brought_along() -> None:
         known = [Subprotocol("avatar.v2")]
         async with serve(_hold, LOOPBACK, 0, process_request=refuse_strangers, subprotocols=known) as server:
             port = next(iter(server.sockets)).getsockname()[1]
-            address = attachment.address(f"ws://{LOOPBACK}:{port}")
+            address = relay_start.address(f"ws://{LOOPBACK}:{port}")
             async with RelayClient(address, published_wire("json-envelope"), LiveRecorder(), "ann"):
                 return str(next(iter(server.connections)).subprotocol)
 
     headers = ("Authorization: Bearer the relay's own",)
-    assert asyncio.run(connect(Attachment(headers=headers, subprotocols=("avatar.v2",)))) == "avatar.v2"
+    assert asyncio.run(connect(RelayStart(headers=headers, subprotocols=("avatar.v2",)))) == "avatar.v2"
     with pytest.raises(UnreachableError, match="401"):
-        asyncio.run(connect(Attachment()))
+        asyncio.run(connect(RelayStart()))
 
 
 def test_a_relay_is_trusted_by_its_own_certificates(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_relay_is_trusted_by_its_own_certificates(tmp_path: Path) -> None:
     async def connect(ca: str) -> None:
         async with serve(_hold, LOOPBACK, 0, ssl=context) as server:
             port = next(iter(server.sockets)).getsockname()[1]
-            address = Attachment(ca=ca).address(f"wss://{LOOPBACK}:{port}")
+            address = RelayStart(ca=ca).address(f"wss://{LOOPBACK}:{port}")
             async with RelayClient(address, published_wire("json-envelope"), LiveRecorder(), "ann"):
                 pass
 
@@ -183,24 +183,24 @@ def test_a_relay_is_trusted_by_its_own_certificates(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        (Attachment(command="relay", environment=("NAME",)), "NAME=VALUE is needed"),
-        (Attachment(command="relay", environment=("A={consol}",)), "{consol} stands for nothing"),
-        (Attachment(environment=("A=b",)), "is for the relay that --target-cmd starts"),
-        (Attachment(headers=("Cookie",)), "NAME: VALUE in one line"),
-        (Attachment(headers=("Cookie: a\r\nEvil: b",)), "NAME: VALUE in one line"),
-        (Attachment(subprotocols=("a b",)), "is no name of a subprotocol"),
-        (Attachment(ca="/nowhere/ca.pem"), "holds no certificates"),
-        (Attachment(ca=__file__), "holds no certificates"),
+        (RelayStart(command="relay", environment=("NAME",)), "NAME=VALUE is needed"),
+        (RelayStart(command="relay", environment=("A={consol}",)), "{consol} stands for nothing"),
+        (RelayStart(environment=("A=b",)), "is for the relay that --target-cmd starts"),
+        (RelayStart(headers=("Cookie",)), "NAME: VALUE in one line"),
+        (RelayStart(headers=("Cookie: a\r\nEvil: b",)), "NAME: VALUE in one line"),
+        (RelayStart(subprotocols=("a b",)), "is not a name of a subprotocol"),
+        (RelayStart(ca="/nowhere/ca.pem"), "holds no certificates"),
+        (RelayStart(ca=__file__), "holds no certificates"),
     ],
 )
-def test_what_cannot_be_is_a_usage_error(wrong: Attachment, told: str) -> None:
+def test_what_cannot_be_is_a_usage_error(wrong: RelayStart, told: str) -> None:
     with pytest.raises(UsageError) as raised:
         wrong.check()
     assert told in str(raised.value)
 
 
 def test_a_started_relay_needs_a_place() -> None:
-    options = Settings(target="ws://127.0.0.1:8765", attachment=Attachment(command="relay --port {port}"))
+    options = Settings(target="ws://127.0.0.1:8765", relay_start=RelayStart(command="relay --port {port}"))
     with pytest.raises(UsageError, match="needs a --target that says where"):
         options.check()
 
@@ -217,7 +217,7 @@ async def _hold(socket: ServerConnection) -> None:
 
 def test_a_relay_that_we_start_reaches_us_past_a_proxy() -> None:
     proxy = {"HTTP_PROXY": "http://proxy.example:3128"}
-    assert Attachment().process_environment(proxy, 1)["NO_PROXY"] == "127.0.0.1,localhost"
-    own = Attachment(environment=("NO_PROXY=",))
+    assert RelayStart().process_environment(proxy, 1)["NO_PROXY"] == "127.0.0.1,localhost"
+    own = RelayStart(environment=("NO_PROXY=",))
     assert own.process_environment(proxy, 1)["NO_PROXY"] == ""
-    assert "NO_PROXY" not in Attachment().process_environment({}, 1)
+    assert "NO_PROXY" not in RelayStart().process_environment({}, 1)
