@@ -43,6 +43,12 @@ if TYPE_CHECKING:
 @click.option(
     "--session-seconds", type=click.FloatRange(0, min_open=True), help="So long is a session at most (4002)."
 )
+@click.option(
+    "--capability",
+    multiple=True,
+    type=click.Choice(["playback_control", "playback_state"]),
+    help="Declare and do this in sessions with a room (repeatable): pause and resume; news of the playback.",
+)
 @click.option("--livekit", is_flag=True, help="Let an egress join its real LiveKit room.")
 @click.option(
     "--container",
@@ -64,6 +70,7 @@ def serve(
     jitter: float | None,
     most_sessions: int | None,
     session_seconds: float | None,
+    capability: tuple[str, ...],
     livekit: bool,
     container: str,
     as_json: bool,
@@ -96,6 +103,7 @@ def serve(
         scenario=scenario,
         pace=exact_pace,
         plan=plan,
+        capabilities=capability,
         livekit=livekit,
         container=container,
         sink=sink,

@@ -16,6 +16,9 @@ from spatius_sim.protocol.messages import (
     LiveKitEgress,
     Message,
     MotionResponse,
+    Pause,
+    PlaybackNews,
+    Resume,
     ServerError,
     UnknownMessage,
 )
@@ -50,9 +53,10 @@ def encode(message: Message) -> bytes:
         case ConfigureSession():
             envelope.type = wire.CLIENT_CONFIGURE_SESSION
             _fill_configure(envelope.client_configure_session, message)
-        case ConfirmSession(connection_id):
+        case ConfirmSession(connection_id, capabilities):
             envelope.type = wire.SERVER_CONFIRM_SESSION
             envelope.server_confirm_session.connection_id = connection_id
+            envelope.server_confirm_session.capabilities.extend(capabilities)
         case AudioInput():
             envelope.type = wire.CLIENT_AUDIO_INPUT
             _fill_audio(envelope.client_audio_input, message)
@@ -70,6 +74,18 @@ def encode(message: Message) -> bytes:
         case Interrupt(req_id):
             envelope.type = wire.CLIENT_INTERRUPT
             envelope.client_interrupt.req_id = req_id
+        case Pause(req_id):
+            envelope.type = wire.CLIENT_PAUSE
+            envelope.client_pause.req_id = req_id
+        case Resume(req_id):
+            envelope.type = wire.CLIENT_RESUME
+            envelope.client_resume.req_id = req_id
+        case PlaybackNews():
+            envelope.type = wire.SERVER_PLAYBACK_STATE
+            news = envelope.server_playback_state
+            news.connection_id, news.req_id = message.connection_id, message.req_id
+            news.state = message.phase  # type: ignore[assignment]
+            news.played_ms, news.reason = message.played_ms, message.reason
         case UnknownMessage(number):
             envelope.type = number  # type: ignore[assignment]
         case _:
@@ -131,7 +147,8 @@ def _read_envelope(envelope: wire.Message) -> Message:
         case wire.CLIENT_CONFIGURE_SESSION:
             return _read_configure(envelope.client_configure_session)
         case wire.SERVER_CONFIRM_SESSION:
-            return ConfirmSession(envelope.server_confirm_session.connection_id)
+            confirmation = envelope.server_confirm_session
+            return ConfirmSession(confirmation.connection_id, tuple(confirmation.capabilities))
         case wire.SERVER_ERROR:
             error = envelope.server_error
             return ServerError(error.connection_id, error.req_id, error.code, error.message)
@@ -141,6 +158,13 @@ def _read_envelope(envelope: wire.Message) -> Message:
             return MotionResponse(motion.connection_id, motion.req_id, motion.end, keyframes, fault)
         case wire.CLIENT_INTERRUPT:
             return Interrupt(envelope.client_interrupt.req_id)
+        case wire.CLIENT_PAUSE:
+            return Pause(envelope.client_pause.req_id)
+        case wire.CLIENT_RESUME:
+            return Resume(envelope.client_resume.req_id)
+        case wire.SERVER_PLAYBACK_STATE:
+            news = envelope.server_playback_state
+            return PlaybackNews(news.connection_id, news.req_id, int(news.state), news.played_ms, news.reason)
         case unknown:
             return UnknownMessage(int(unknown))
 

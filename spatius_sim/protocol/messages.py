@@ -15,6 +15,16 @@ class AudioFormat(IntEnum):
     OGG_OPUS = 1
 
 
+class PlaybackPhase(IntEnum):
+    """Where the playback of a request in a room stands (spatialreal)."""
+
+    UNKNOWN = 0
+    PLAYING = 1
+    PAUSED = 2
+    ENDED = 3
+    INTERRUPTED = 4
+
+
 class EgressType(IntEnum):
     """The ways in which Motion Server may return motion."""
 
@@ -64,9 +74,11 @@ class ConfigureSession:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmSession:
-    """The server's answer to a valid configuration."""
+    """The server's answer to a valid configuration. `capabilities` are what it can do beyond the public
+    protocol, by name (spatialreal)."""
 
     connection_id: str
+    capabilities: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -125,12 +137,38 @@ class Interrupt:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """The client pauses the playback of a request in its room (spatialreal)."""
+
+    req_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The client lets the playback of a request go on from where it was paused (spatialreal)."""
+
+    req_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackNews:
+    """The server tells where the playback of a request stands: `phase` (PlaybackPhase), and the milliseconds
+    that were played. `reason` says why it was interrupted (spatialreal)."""
+
+    connection_id: str
+    req_id: str
+    phase: int
+    played_ms: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownMessage:
-    """A message of a type that the protocol does not name (0, 6, or above 7)."""
+    """A message of a type that the protocol does not name (0, 6, or above 10)."""
 
     type: int
 
 
-ClientMessage = ConfigureSession | AudioInput | Interrupt
-ServerMessage = ConfirmSession | ServerError | MotionResponse
+ClientMessage = ConfigureSession | AudioInput | Interrupt | Pause | Resume
+ServerMessage = ConfirmSession | ServerError | MotionResponse | PlaybackNews
 Message = ClientMessage | ServerMessage | UnknownMessage

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16spatius_sim_wire.proto\x12\x10spatius_sim.wire\"\xde\x03\n\x07Message\x12+\n\x04type\x18\x01 \x01(\x0e\x32\x1d.spatius_sim.wire.MessageType\x12L\n\x18\x63lient_configure_session\x18\x02 \x01(\x0b\x32(.spatius_sim.wire.ClientConfigureSessionH\x00\x12H\n\x16server_confirm_session\x18\x03 \x01(\x0b\x32&.spatius_sim.wire.ServerConfirmSessionH\x00\x12@\n\x12\x63lient_audio_input\x18\x04 \x01(\x0b\x32\".spatius_sim.wire.ClientAudioInputH\x00\x12\x35\n\x0cserver_error\x18\x05 \x01(\x0b\x32\x1d.spatius_sim.wire.ServerErrorH\x00\x12N\n\x19server_response_animation\x18\x06 \x01(\x0b\x32).spatius_sim.wire.ServerResponseAnimationH\x00\x12=\n\x10\x63lient_interrupt\x18\x08 \x01(\x0b\x32!.spatius_sim.wire.ClientInterruptH\x00\x42\x06\n\x04\x64\x61ta\"\xec\x03\n\x16\x43lientConfigureSession\x12\x13\n\x0bsample_rate\x18\x01 \x01(\x05\x12\x0f\n\x07\x62itrate\x18\x02 \x01(\x05\x12\x33\n\x0c\x61udio_format\x18\x03 \x01(\x0e\x32\x1d.spatius_sim.wire.AudioFormat\x12\x45\n\x15transport_compression\x18\x04 \x01(\x0e\x32&.spatius_sim.wire.TransportCompression\x12\x31\n\x0b\x65gress_type\x18\x05 \x01(\x0e\x32\x1c.spatius_sim.wire.EgressType\x12=\n\x0elivekit_egress\x18\x06 \x01(\x0b\x32%.spatius_sim.wire.LiveKitEgressConfig\x12\x39\n\x0c\x61gora_egress\x18\x07 \x01(\x0b\x32#.spatius_sim.wire.AgoraEgressConfig\x12O\n\x0c\x65xtra_params\x18\x08 \x03(\x0b\x32\x39.spatius_sim.wire.ClientConfigureSession.ExtraParamsEntry\x1a\x32\n\x10\x45xtraParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa7\x02\n\x13LiveKitEgressConfig\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x02 \x01(\t\x12\x12\n\napi_secret\x18\x03 \x01(\t\x12\x11\n\troom_name\x18\x04 \x01(\t\x12\x14\n\x0cpublisher_id\x18\x05 \x01(\t\x12T\n\x10\x65xtra_attributes\x18\x06 \x03(\x0b\x32:.spatius_sim.wire.LiveKitEgressConfig.ExtraAttributesEntry\x12\x14\n\x0cidle_timeout\x18\x07 \x01(\x05\x12\x11\n\tapi_token\x18\x08 \x01(\t\x1a\x36\n\x14\x45xtraAttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"[\n\x11\x41goraEgressConfig\x12\x14\n\x0c\x63hannel_name\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\r\x12\x14\n\x0cpublisher_id\x18\x04 \x01(\t\"-\n\x14ServerConfirmSession\x12\x15\n\rconnection_id\x18\x01 \x01(\t\"u\n\x10\x43lientAudioInput\x12\x0e\n\x06req_id\x18\x01 \x01(\t\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x08\x12\r\n\x05\x61udio\x18\x03 \x01(\x0c\x12\x35\n\rtrace_context\x18\x04 \x01(\x0b\x32\x1e.spatius_sim.wire.TraceContext\"7\n\x0cTraceContext\x12\x13\n\x0btraceparent\x18\x01 \x01(\t\x12\x12\n\ntracestate\x18\x02 \x01(\t\"S\n\x0bServerError\x12\x15\n\rconnection_id\x18\x01 \x01(\t\x12\x0e\n\x06req_id\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\x05\x12\x0f\n\x07message\x18\x04 \x01(\t\"`\n\x17ServerResponseAnimation\x12\x15\n\rconnection_id\x18\x01 \x01(\t\x12\x0e\n\x06req_id\x18\x02 \x01(\t\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x08\x12\x11\n\tanimation\x18\x04 \x01(\x0c\"4\n\x06Motion\x12*\n\tkeyframes\x18\x01 \x03(\x0b\x32\x17.spatius_sim.wire.Flame\"\x8a\x01\n\x05\x46lame\x12\x13\n\x0btranslation\x18\x01 \x03(\x02\x12\x10\n\x08rotation\x18\x02 \x03(\x02\x12\x11\n\tneck_pose\x18\x03 \x03(\x02\x12\x10\n\x08jaw_pose\x18\x04 \x03(\x02\x12\x10\n\x08\x65ye_pose\x18\x05 \x03(\x02\x12\x0f\n\x07\x65ye_lid\x18\x06 \x03(\x02\x12\x12\n\nexpression\x18\x07 \x03(\x02\"!\n\x0f\x43lientInterrupt\x12\x0e\n\x06req_id\x18\x01 \x01(\t*\xc4\x01\n\x0bMessageType\x12\x1c\n\x18MESSAGE_TYPE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43LIENT_CONFIGURE_SESSION\x10\x01\x12\x1a\n\x16SERVER_CONFIRM_SESSION\x10\x02\x12\x16\n\x12\x43LIENT_AUDIO_INPUT\x10\x03\x12\x10\n\x0cSERVER_ERROR\x10\x04\x12\x1d\n\x19SERVER_RESPONSE_ANIMATION\x10\x05\x12\x14\n\x10\x43LIENT_INTERRUPT\x10\x07**\n\x0b\x41udioFormat\x12\r\n\tPCM_S16LE\x10\x00\x12\x0c\n\x08OGG_OPUS\x10\x01* \n\x14TransportCompression\x12\x08\n\x04NONE\x10\x00*A\n\nEgressType\x12\x1b\n\x17\x45GRESS_TYPE_UNSPECIFIED\x10\x00\x12\x0b\n\x07LIVEKIT\x10\x01\x12\t\n\x05\x41GORA\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16spatius_sim_wire.proto\x12\x10spatius_sim.wire\"\x96\x05\n\x07Message\x12+\n\x04type\x18\x01 \x01(\x0e\x32\x1d.spatius_sim.wire.MessageType\x12L\n\x18\x63lient_configure_session\x18\x02 \x01(\x0b\x32(.spatius_sim.wire.ClientConfigureSessionH\x00\x12H\n\x16server_confirm_session\x18\x03 \x01(\x0b\x32&.spatius_sim.wire.ServerConfirmSessionH\x00\x12@\n\x12\x63lient_audio_input\x18\x04 \x01(\x0b\x32\".spatius_sim.wire.ClientAudioInputH\x00\x12\x35\n\x0cserver_error\x18\x05 \x01(\x0b\x32\x1d.spatius_sim.wire.ServerErrorH\x00\x12N\n\x19server_response_animation\x18\x06 \x01(\x0b\x32).spatius_sim.wire.ServerResponseAnimationH\x00\x12=\n\x10\x63lient_interrupt\x18\x08 \x01(\x0b\x32!.spatius_sim.wire.ClientInterruptH\x00\x12\x35\n\x0c\x63lient_pause\x18\t \x01(\x0b\x32\x1d.spatius_sim.wire.ClientPauseH\x00\x12\x37\n\rclient_resume\x18\n \x01(\x0b\x32\x1e.spatius_sim.wire.ClientResumeH\x00\x12\x46\n\x15server_playback_state\x18\x0b \x01(\x0b\x32%.spatius_sim.wire.ServerPlaybackStateH\x00\x42\x06\n\x04\x64\x61ta\"\xec\x03\n\x16\x43lientConfigureSession\x12\x13\n\x0bsample_rate\x18\x01 \x01(\x05\x12\x0f\n\x07\x62itrate\x18\x02 \x01(\x05\x12\x33\n\x0c\x61udio_format\x18\x03 \x01(\x0e\x32\x1d.spatius_sim.wire.AudioFormat\x12\x45\n\x15transport_compression\x18\x04 \x01(\x0e\x32&.spatius_sim.wire.TransportCompression\x12\x31\n\x0b\x65gress_type\x18\x05 \x01(\x0e\x32\x1c.spatius_sim.wire.EgressType\x12=\n\x0elivekit_egress\x18\x06 \x01(\x0b\x32%.spatius_sim.wire.LiveKitEgressConfig\x12\x39\n\x0c\x61gora_egress\x18\x07 \x01(\x0b\x32#.spatius_sim.wire.AgoraEgressConfig\x12O\n\x0c\x65xtra_params\x18\x08 \x03(\x0b\x32\x39.spatius_sim.wire.ClientConfigureSession.ExtraParamsEntry\x1a\x32\n\x10\x45xtraParamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa7\x02\n\x13LiveKitEgressConfig\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x02 \x01(\t\x12\x12\n\napi_secret\x18\x03 \x01(\t\x12\x11\n\troom_name\x18\x04 \x01(\t\x12\x14\n\x0cpublisher_id\x18\x05 \x01(\t\x12T\n\x10\x65xtra_attributes\x18\x06 \x03(\x0b\x32:.spatius_sim.wire.LiveKitEgressConfig.ExtraAttributesEntry\x12\x14\n\x0cidle_timeout\x18\x07 \x01(\x05\x12\x11\n\tapi_token\x18\x08 \x01(\t\x1a\x36\n\x14\x45xtraAttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"[\n\x11\x41goraEgressConfig\x12\x14\n\x0c\x63hannel_name\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\r\x12\x14\n\x0cpublisher_id\x18\x04 \x01(\t\"C\n\x14ServerConfirmSession\x12\x15\n\rconnection_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61pabilities\x18\x02 \x03(\t\"u\n\x10\x43lientAudioInput\x12\x0e\n\x06req_id\x18\x01 \x01(\t\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x08\x12\r\n\x05\x61udio\x18\x03 \x01(\x0c\x12\x35\n\rtrace_context\x18\x04 \x01(\x0b\x32\x1e.spatius_sim.wire.TraceContext\"7\n\x0cTraceContext\x12\x13\n\x0btraceparent\x18\x01 \x01(\t\x12\x12\n\ntracestate\x18\x02 \x01(\t\"S\n\x0bServerError\x12\x15\n\rconnection_id\x18\x01 \x01(\t\x12\x0e\n\x06req_id\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\x05\x12\x0f\n\x07message\x18\x04 \x01(\t\"`\n\x17ServerResponseAnimation\x12\x15\n\rconnection_id\x18\x01 \x01(\t\x12\x0e\n\x06req_id\x18\x02 \x01(\t\x12\x0b\n\x03\x65nd\x18\x03 \x01(\x08\x12\x11\n\tanimation\x18\x04 \x01(\x0c\"4\n\x06Motion\x12*\n\tkeyframes\x18\x01 \x03(\x0b\x32\x17.spatius_sim.wire.Flame\"\x8a\x01\n\x05\x46lame\x12\x13\n\x0btranslation\x18\x01 \x03(\x02\x12\x10\n\x08rotation\x18\x02 \x03(\x02\x12\x11\n\tneck_pose\x18\x03 \x03(\x02\x12\x10\n\x08jaw_pose\x18\x04 \x03(\x02\x12\x10\n\x08\x65ye_pose\x18\x05 \x03(\x02\x12\x0f\n\x07\x65ye_lid\x18\x06 \x03(\x02\x12\x12\n\nexpression\x18\x07 \x03(\x02\"!\n\x0f\x43lientInterrupt\x12\x0e\n\x06req_id\x18\x01 \x01(\t\"\x1d\n\x0b\x43lientPause\x12\x0e\n\x06req_id\x18\x01 \x01(\t\"\x1e\n\x0c\x43lientResume\x12\x0e\n\x06req_id\x18\x01 \x01(\t\"\xf0\x01\n\x13ServerPlaybackState\x12\x15\n\rconnection_id\x18\x01 \x01(\t\x12\x0e\n\x06req_id\x18\x02 \x01(\t\x12:\n\x05state\x18\x03 \x01(\x0e\x32+.spatius_sim.wire.ServerPlaybackState.State\x12\x11\n\tplayed_ms\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\"S\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PLAYING\x10\x01\x12\n\n\x06PAUSED\x10\x02\x12\t\n\x05\x45NDED\x10\x03\x12\x0f\n\x0bINTERRUPTED\x10\x04*\x84\x02\n\x0bMessageType\x12\x1c\n\x18MESSAGE_TYPE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43LIENT_CONFIGURE_SESSION\x10\x01\x12\x1a\n\x16SERVER_CONFIRM_SESSION\x10\x02\x12\x16\n\x12\x43LIENT_AUDIO_INPUT\x10\x03\x12\x10\n\x0cSERVER_ERROR\x10\x04\x12\x1d\n\x19SERVER_RESPONSE_ANIMATION\x10\x05\x12\x14\n\x10\x43LIENT_INTERRUPT\x10\x07\x12\x10\n\x0c\x43LIENT_PAUSE\x10\x08\x12\x11\n\rCLIENT_RESUME\x10\t\x12\x19\n\x15SERVER_PLAYBACK_STATE\x10\n**\n\x0b\x41udioFormat\x12\r\n\tPCM_S16LE\x10\x00\x12\x0c\n\x08OGG_OPUS\x10\x01* \n\x14TransportCompression\x12\x08\n\x04NONE\x10\x00*A\n\nEgressType\x12\x1b\n\x17\x45GRESS_TYPE_UNSPECIFIED\x10\x00\x12\x0b\n\x07LIVEKIT\x10\x01\x12\t\n\x05\x41GORA\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,40 +35,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLIENTCONFIGURESESSION_EXTRAPARAMSENTRY']._serialized_options = b'8\001'
   _globals['_LIVEKITEGRESSCONFIG_EXTRAATTRIBUTESENTRY']._loaded_options = None
   _globals['_LIVEKITEGRESSCONFIG_EXTRAATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_MESSAGETYPE']._serialized_start=2048
-  _globals['_MESSAGETYPE']._serialized_end=2244
-  _globals['_AUDIOFORMAT']._serialized_start=2246
-  _globals['_AUDIOFORMAT']._serialized_end=2288
-  _globals['_TRANSPORTCOMPRESSION']._serialized_start=2290
-  _globals['_TRANSPORTCOMPRESSION']._serialized_end=2322
-  _globals['_EGRESSTYPE']._serialized_start=2324
-  _globals['_EGRESSTYPE']._serialized_end=2389
+  _globals['_MESSAGETYPE']._serialized_start=2560
+  _globals['_MESSAGETYPE']._serialized_end=2820
+  _globals['_AUDIOFORMAT']._serialized_start=2822
+  _globals['_AUDIOFORMAT']._serialized_end=2864
+  _globals['_TRANSPORTCOMPRESSION']._serialized_start=2866
+  _globals['_TRANSPORTCOMPRESSION']._serialized_end=2898
+  _globals['_EGRESSTYPE']._serialized_start=2900
+  _globals['_EGRESSTYPE']._serialized_end=2965
   _globals['_MESSAGE']._serialized_start=45
-  _globals['_MESSAGE']._serialized_end=523
-  _globals['_CLIENTCONFIGURESESSION']._serialized_start=526
-  _globals['_CLIENTCONFIGURESESSION']._serialized_end=1018
-  _globals['_CLIENTCONFIGURESESSION_EXTRAPARAMSENTRY']._serialized_start=968
-  _globals['_CLIENTCONFIGURESESSION_EXTRAPARAMSENTRY']._serialized_end=1018
-  _globals['_LIVEKITEGRESSCONFIG']._serialized_start=1021
-  _globals['_LIVEKITEGRESSCONFIG']._serialized_end=1316
-  _globals['_LIVEKITEGRESSCONFIG_EXTRAATTRIBUTESENTRY']._serialized_start=1262
-  _globals['_LIVEKITEGRESSCONFIG_EXTRAATTRIBUTESENTRY']._serialized_end=1316
-  _globals['_AGORAEGRESSCONFIG']._serialized_start=1318
-  _globals['_AGORAEGRESSCONFIG']._serialized_end=1409
-  _globals['_SERVERCONFIRMSESSION']._serialized_start=1411
-  _globals['_SERVERCONFIRMSESSION']._serialized_end=1456
-  _globals['_CLIENTAUDIOINPUT']._serialized_start=1458
-  _globals['_CLIENTAUDIOINPUT']._serialized_end=1575
-  _globals['_TRACECONTEXT']._serialized_start=1577
-  _globals['_TRACECONTEXT']._serialized_end=1632
-  _globals['_SERVERERROR']._serialized_start=1634
-  _globals['_SERVERERROR']._serialized_end=1717
-  _globals['_SERVERRESPONSEANIMATION']._serialized_start=1719
-  _globals['_SERVERRESPONSEANIMATION']._serialized_end=1815
-  _globals['_MOTION']._serialized_start=1817
-  _globals['_MOTION']._serialized_end=1869
-  _globals['_FLAME']._serialized_start=1872
-  _globals['_FLAME']._serialized_end=2010
-  _globals['_CLIENTINTERRUPT']._serialized_start=2012
-  _globals['_CLIENTINTERRUPT']._serialized_end=2045
+  _globals['_MESSAGE']._serialized_end=707
+  _globals['_CLIENTCONFIGURESESSION']._serialized_start=710
+  _globals['_CLIENTCONFIGURESESSION']._serialized_end=1202
+  _globals['_CLIENTCONFIGURESESSION_EXTRAPARAMSENTRY']._serialized_start=1152
+  _globals['_CLIENTCONFIGURESESSION_EXTRAPARAMSENTRY']._serialized_end=1202
+  _globals['_LIVEKITEGRESSCONFIG']._serialized_start=1205
+  _globals['_LIVEKITEGRESSCONFIG']._serialized_end=1500
+  _globals['_LIVEKITEGRESSCONFIG_EXTRAATTRIBUTESENTRY']._serialized_start=1446
+  _globals['_LIVEKITEGRESSCONFIG_EXTRAATTRIBUTESENTRY']._serialized_end=1500
+  _globals['_AGORAEGRESSCONFIG']._serialized_start=1502
+  _globals['_AGORAEGRESSCONFIG']._serialized_end=1593
+  _globals['_SERVERCONFIRMSESSION']._serialized_start=1595
+  _globals['_SERVERCONFIRMSESSION']._serialized_end=1662
+  _globals['_CLIENTAUDIOINPUT']._serialized_start=1664
+  _globals['_CLIENTAUDIOINPUT']._serialized_end=1781
+  _globals['_TRACECONTEXT']._serialized_start=1783
+  _globals['_TRACECONTEXT']._serialized_end=1838
+  _globals['_SERVERERROR']._serialized_start=1840
+  _globals['_SERVERERROR']._serialized_end=1923
+  _globals['_SERVERRESPONSEANIMATION']._serialized_start=1925
+  _globals['_SERVERRESPONSEANIMATION']._serialized_end=2021
+  _globals['_MOTION']._serialized_start=2023
+  _globals['_MOTION']._serialized_end=2075
+  _globals['_FLAME']._serialized_start=2078
+  _globals['_FLAME']._serialized_end=2216
+  _globals['_CLIENTINTERRUPT']._serialized_start=2218
+  _globals['_CLIENTINTERRUPT']._serialized_end=2251
+  _globals['_CLIENTPAUSE']._serialized_start=2253
+  _globals['_CLIENTPAUSE']._serialized_end=2282
+  _globals['_CLIENTRESUME']._serialized_start=2284
+  _globals['_CLIENTRESUME']._serialized_end=2314
+  _globals['_SERVERPLAYBACKSTATE']._serialized_start=2317
+  _globals['_SERVERPLAYBACKSTATE']._serialized_end=2557
+  _globals['_SERVERPLAYBACKSTATE_STATE']._serialized_start=2474
+  _globals['_SERVERPLAYBACKSTATE_STATE']._serialized_end=2557
 # @@protoc_insertion_point(module_scope)

@@ -25,6 +25,13 @@ TICK_SECONDS = 1 / KEYFRAMES_PER_SECOND
 MOTION_PATIENCE_TICKS = 50
 """Ticks (2 s) that sound waits for its motion; then it plays alone. ASSUMED."""
 
+LONGEST_PAUSE_TICKS = 60 * KEYFRAMES_PER_SECOND
+"""Ticks (60 s) after which a request that is still paused is interrupted. ASSUMED: there is a limit
+(spatialreal); how long it is, nobody says."""
+
+EXPLICIT, PAUSE_TIMEOUT = "explicit", "pause_timeout"
+"""Why a request was interrupted (spatialreal)."""
+
 _TICKS_BEFORE_LEAVING = 25
 """Ticks of speech after which a publisher leaves that is to leave in mid-turn."""
 
@@ -58,11 +65,13 @@ class TellStarted:
 
 @dataclass(frozen=True, slots=True)
 class TellFinished:
-    """Tell the agent that the playback of a request is over. `position`: seconds that were played."""
+    """Tell the agent that the playback of a request is over. `position`: seconds that were played. `reason`
+    says why it was interrupted."""
 
     req_id: str
     position: float
     interrupted: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,8 @@ class _Conversation:
     shown: int = 0
     played_bytes: int = 0
     waited_ticks: int = 0
+    paused: bool = False
+    paused_ticks: int = 0
     told_finished: bool = False
 
     @property
@@ -150,9 +161,21 @@ class RoomPlayback:
             return []
         if RoomFault.IGNORE_INTERRUPT in self.faults:
             return self.fail(req_id)
-        if conversation.begun:
-            self._next_packets.append(PacketFlag.TRANSITION_END)
-        return self._finish(conversation, interrupted=True)
+        return self._cut_off(conversation, EXPLICIT)
+
+    def pause(self, req_id: str, *, paused: bool) -> bool:
+        """Let the playback of a request wait, or go on; return whether there is such a request. Its audio is
+        still taken meanwhile."""
+        conversation = self._waiting.get(req_id)
+        if conversation is None:
+            return False
+        conversation.paused, conversation.paused_ticks = paused, 0
+        return True
+
+    def position(self, req_id: str) -> float:
+        """Return how many seconds of a request were played; 0 if it is unknown or over."""
+        conversation = self._waiting.get(req_id)
+        return 0.0 if conversation is None else self._position(conversation)
 
     def fail(self, req_id: str) -> list[RoomOutput]:
         """End a request of which no more will come; what has come is played. Return no output of its own."""
@@ -168,6 +191,8 @@ class RoomPlayback:
         if self._next_packets:
             return [self._show(RoomPacket(self._next_packets.popleft(), None, self._message("", _REST)))]
         conversation = next(iter(self._waiting.values()), None)
+        if conversation is not None and conversation.paused:
+            return self._stay_paused(conversation)
         if conversation is None or not self._may_play(conversation):
             # In mid-conversation nothing is shown while its next keyframe is late.
             return [] if conversation is not None and conversation.begun else [self._show_idle()]
@@ -176,6 +201,18 @@ class RoomPlayback:
             target = self._message(conversation.req_id, conversation.keyframes[0])
             return [self._show(RoomPacket(PacketFlag.TRANSITION, None, target))]
         return self._play(conversation)
+
+    def _stay_paused(self, conversation: _Conversation) -> list[RoomOutput]:
+        """Play nothing for 40 ms; interrupt a conversation that is paused for too long."""
+        conversation.paused_ticks += 1
+        too_long = conversation.paused_ticks > LONGEST_PAUSE_TICKS
+        return self._cut_off(conversation, PAUSE_TIMEOUT) if too_long else []
+
+    def _cut_off(self, conversation: _Conversation, reason: str) -> list[RoomOutput]:
+        """Interrupt a conversation, and return the news of it."""
+        if conversation.begun:
+            self._next_packets.append(PacketFlag.TRANSITION_END)
+        return self._finish(conversation, interrupted_by=reason)
 
     def _conversation(self, req_id: str) -> _Conversation:
         """Return the conversation of a request; a new one waits behind the others."""
@@ -202,7 +239,7 @@ class RoomPlayback:
             conversation.begun = True
             outputs.append(TellStarted(conversation.req_id))
             if RoomFault.FINISHED_EARLY in self.faults:
-                outputs += self._tell_finished(conversation, interrupted=False)
+                outputs += self._tell_finished(conversation, "")
         if conversation.motion_ready:
             outputs.append(self._next_keyframe(conversation))
         elif not conversation.shown:
@@ -219,7 +256,7 @@ class RoomPlayback:
         motion_over = conversation.motion_ended and not conversation.keyframes
         if conversation.audio_ended and not conversation.pcm and (motion_over or conversation.alone):
             self._next_packets.append(PacketFlag.TRANSITION_END)
-            outputs += self._finish(conversation, interrupted=False)
+            outputs += self._finish(conversation)
         return outputs
 
     def _next_keyframe(self, conversation: _Conversation) -> ShowPacket:
@@ -235,21 +272,25 @@ class RoomPlayback:
         conversation.shown += 1
         return self._show(packet)
 
-    def _finish(self, conversation: _Conversation, *, interrupted: bool) -> list[RoomOutput]:
-        """Forget a conversation, and return the news that it is over."""
+    def _finish(self, conversation: _Conversation, interrupted_by: str = "") -> list[RoomOutput]:
+        """Forget a conversation, and return the news that it is over, or why it was interrupted."""
         del self._waiting[conversation.req_id]
         self.held_bytes -= _CONVERSATION_BYTES + len(conversation.pcm)
         self.held_bytes -= sum(keyframe.nbytes for keyframe in conversation.keyframes)
         self._idle = True
-        return self._tell_finished(conversation, interrupted=interrupted)
+        return self._tell_finished(conversation, interrupted_by)
 
-    def _tell_finished(self, conversation: _Conversation, *, interrupted: bool) -> list[RoomOutput]:
+    def _tell_finished(self, conversation: _Conversation, interrupted_by: str) -> list[RoomOutput]:
         """Return the news that a conversation is over, once; nothing if a fault keeps it back."""
         if conversation.told_finished or RoomFault.NO_FINISHED in self.faults:
             return []
         conversation.told_finished = True
-        position = conversation.played_bytes / BYTES_PER_SAMPLE / self.sample_rate
-        return [TellFinished(conversation.req_id, position, interrupted)]
+        position = self._position(conversation)
+        return [TellFinished(conversation.req_id, position, bool(interrupted_by), interrupted_by)]
+
+    def _position(self, conversation: _Conversation) -> float:
+        """Return how many seconds of a conversation were played."""
+        return conversation.played_bytes / BYTES_PER_SAMPLE / self.sample_rate
 
     def _message(self, req_id: str, keyframe: Keyframes, *, end: bool = False) -> bytes:
         """Return the envelope with one keyframe, shape (1, 120)."""

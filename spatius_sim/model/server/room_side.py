@@ -16,11 +16,12 @@ from spatius_sim.model.room.room_playback import (
 )
 from spatius_sim.model.scenario.injected import injected
 from spatius_sim.model.scenario.scenario import FaultAction, RoomTrouble
+from spatius_sim.model.server.capabilities import PLAYBACK_CONTROL, PLAYBACK_STATE
 from spatius_sim.model.server.commands import Inject, PlayInRoom, Publish, Send, ServerCommand, SetTimer
 from spatius_sim.model.server.egress import Room
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
-from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.protocol.messages import MotionResponse, Pause, PlaybackNews, PlaybackPhase, Resume
 from spatius_sim.trace.reading import read_upstream
 
 ROOM_TIMER = "room"
@@ -38,12 +39,13 @@ _NO_KEYFRAMES = np.zeros((0, WIDTH), np.float32)
 @dataclass(slots=True)
 class RoomSide:
     """Plays one session in its room. `always_ticks`: also in idle time, for a room in which somebody watches;
-    else one idle packet stands for all of them."""
+    else one idle packet stands for all of them. `capabilities`: what the session has confirmed."""
 
     connection_id: str
     room: Room
     playback: RoomPlayback
     always_ticks: bool = False
+    capabilities: tuple[str, ...] = ()
     _next_tick: float | None = None
     _rested: bool = False
 
@@ -79,12 +81,27 @@ class RoomSide:
         """Cut a request off in the room."""
         return self.carry(self.playback.interrupt(req_id))
 
+    def control(self, message: Pause | Resume, now: float) -> list[ServerCommand]:
+        """Let a request wait or go on, if the session can; return the news of it, and the next tick."""
+        paused = isinstance(message, Pause)
+        req_id, phase = message.req_id, PlaybackPhase.UNKNOWN
+        if PLAYBACK_CONTROL in self.capabilities and self.playback.pause(req_id, paused=paused):
+            phase = PlaybackPhase.PAUSED if paused else PlaybackPhase.PLAYING
+        return [*self._news(req_id, phase, self.playback.position(req_id)), *self.wake(now)]
+
     def carry(self, outputs: list[RoomOutput]) -> list[ServerCommand]:
         """Return the commands for what the playback gave. Agents that take no RPC are told on the socket, by
         responses without keyframes; of an interrupted request they wait for none."""
         if not outputs:
             return []
         commands: list[ServerCommand] = [PlayInRoom(self.room.name, tuple(outputs))]
+        for output in outputs:
+            match output:
+                case TellStarted(req_id):
+                    commands += self._news(req_id, PlaybackPhase.PLAYING, 0.0)
+                case TellFinished(req_id, position, interrupted, reason):
+                    phase = PlaybackPhase.INTERRUPTED if interrupted else PlaybackPhase.ENDED
+                    commands += self._news(req_id, phase, position, reason)
         if not self.room.agent:
             for output in outputs:
                 match output:
@@ -93,6 +110,16 @@ class RoomSide:
                     case TellFinished(req_id, _, False):
                         commands.append(self._signal(req_id, end=True))
         return commands
+
+    def _news(
+        self, req_id: str, phase: PlaybackPhase, position: float, reason: str = ""
+    ) -> list[ServerCommand]:
+        """Return the message that tells where a request stands, `position` in seconds; nothing if the session
+        does not tell it."""
+        if PLAYBACK_STATE not in self.capabilities:
+            return []
+        news = PlaybackNews(self.connection_id, req_id, phase, round(position * 1000), reason)
+        return [Send(encode(news), req_id)]
 
     def _signal(self, req_id: str, *, end: bool) -> Send:
         """Return a response without keyframes."""

@@ -15,6 +15,7 @@ from spatius_sim.model.scenario.scenario_player import ConnectionFaults, Spoken
 from spatius_sim.model.server.answers import AnswerFactory
 from spatius_sim.model.server.apply_faults import FaultedMessage, apply_faults
 from spatius_sim.model.server.audio_input import AudioIn, OggOpusIn, OpusCodec, PcmIn, find_audio_fault
+from spatius_sim.model.server.capabilities import PLAYBACK_STATE
 from spatius_sim.model.server.commands import (
     Close,
     Inject,
@@ -48,6 +49,10 @@ from spatius_sim.protocol.messages import (
     ConfirmSession,
     Interrupt,
     Message,
+    Pause,
+    PlaybackNews,
+    PlaybackPhase,
+    Resume,
     ServerError,
     UnknownMessage,
 )
@@ -63,8 +68,8 @@ documented; 8 is gRPC's code."""
 POLICY_VIOLATION = 1008
 """The close code after a refused handshake is ASSUMED; SDKs need only that the close comes promptly."""
 
-_IGNORED_TYPES = frozenset({6, 8, 9})
-"""A configuration of the drive, pause and resume: "older servers" ignore them (spatialreal's proto)."""
+_DRIVEN_CONFIG = 6
+"""The type of a configuration of the drive: ignored, as "older servers" do (spatialreal's proto)."""
 
 _OWN_CLOSE_CODES = range(4000, 5000)
 """A ServerError with such a code ends a session for good, and is its close code, too."""
@@ -102,7 +107,8 @@ class ServerSession:
     """One connection to Motion Server, as a state machine. The methods send nothing themselves: they return
     the commands for the server. `opus` makes a decoder of Ogg Opus; None if no codec is installed.
     `unix_time` is when the connection was opened: tokens of a room may have expired by then. `real_rooms`: a
-    LiveKit room is a real one, and the session waits for `room_answered` before it confirms."""
+    LiveKit room is a real one, and the session waits for `room_answered` before it confirms. `capabilities`
+    are confirmed, and kept in sessions with a room; without them, pause and resume are ignored."""
 
     connection_id: str
     new_answer: AnswerFactory
@@ -112,6 +118,7 @@ class ServerSession:
     limits: Limits = field(default_factory=Limits)
     state: SessionState = SessionState.AWAITING_CONFIGURE
     real_rooms: bool = False
+    capabilities: tuple[str, ...] = ()
     room: Room | None = None
     unix_time: float = 0.0
     _room_side: RoomSide | None = None
@@ -143,7 +150,9 @@ class ServerSession:
                     return self._interrupt(req_id, now)
                 case Undecodable(reason):
                     return self._send_error(INVALID_ARGUMENT, reason, now)
-                case UnknownMessage(number) if number in _IGNORED_TYPES:
+                case Pause() | Resume():
+                    return self._control_playback(value, now)
+                case UnknownMessage(number) if number == _DRIVEN_CONFIG:
                     return []
                 case _:
                     return self._send_error(INVALID_ARGUMENT, "unexpected message type", now)
@@ -249,7 +258,9 @@ class ServerSession:
         if RoomFault.NEVER_JOINS in faults:
             return commands + self._confirm(now)
         playback = RoomPlayback(self.connection_id, self.audio_rate, faults)
-        self._room_side = RoomSide(self.connection_id, room, playback, always_ticks=is_real)
+        self._room_side = RoomSide(
+            self.connection_id, room, playback, always_ticks=is_real, capabilities=self.capabilities
+        )
         join = Join(room.name, room.publisher)
         if is_real:
             return [*commands, join]
@@ -259,7 +270,7 @@ class ServerSession:
     def _confirm(self, now: float) -> list[ServerCommand]:
         """Open the session; return the commands that confirm it and start its timers. A fault may change the
         confirmation, or refuse the session instead."""
-        raw = encode(ConfirmSession(self.connection_id))
+        raw = encode(ConfirmSession(self.connection_id, self.capabilities))
         confirmation = apply_faults(raw, self.faults.actions_at(Moment.CONFIGURE), self.faults, "configure")
         commands = self._send_faulted(confirmation, None, now)
         if confirmation.error is not None:
@@ -408,6 +419,16 @@ class ServerSession:
         return self._put_signals(cut_off, now) + self._play_faults(
             self.faults.actions_at(Moment.INTERRUPT), now
         )
+
+    def _control_playback(self, message: Pause | Resume, now: float) -> list[ServerCommand]:
+        """Let a request wait in its room, or go on. Without a room nothing waits: that is told, if the server
+        declares that it tells such things (spatialreal)."""
+        if self._room_side is not None:
+            return self._put_signals(self._room_side.control(message, now), now)
+        if PLAYBACK_STATE not in self.capabilities:
+            return []
+        news = PlaybackNews(self.connection_id, message.req_id, PlaybackPhase.UNKNOWN)
+        return self._put(Send(encode(news)), now)
 
     def _play_faults(
         self, steps: Iterable[FaultAction], now: float, request: OpenRequest | None = None

@@ -14,6 +14,7 @@ from spatius_sim.model.scenario.scenario import NO_FAULTS, Moment, Refuse, Reset
 from spatius_sim.model.scenario.scenario_player import Admission, ScenarioPlayer
 from spatius_sim.model.server.access_control import AccessControl, refusal
 from spatius_sim.model.server.answers import AnswerFactory, RequestMotion, SynthesizedAnswer
+from spatius_sim.model.server.capabilities import CAPABILITIES
 from spatius_sim.model.server.pace import FAST, Pace
 from spatius_sim.model.server.rooms import Rooms
 from spatius_sim.model.server.session import Limits, ServerSession
@@ -37,7 +38,9 @@ from spatius_sim.protocol.console import (
     read_token_request,
     token_answer,
 )
+from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
+from spatius_sim.protocol.near_names import known_names
 from spatius_sim.trace.events import SERVER_DIES, Lane, Opened, Refused, TokenRequested
 from spatius_sim.trace.recorder import NullSink, Sink
 
@@ -58,7 +61,9 @@ class MotionServerShell(OnePort):
     one session may hold. `header_seconds`: how long its headers may take. `host`: the address to listen at.
     `plan`: how many sessions an app may have at once, and how long each may be. `new_publisher`: who
     publishes in real LiveKit rooms; None if all rooms are simulated. `on_note` is told in a line what its
-    user should know. Raises UsageError if the port cannot be used.
+    user should know. `capabilities`: what is declared beyond the public protocol
+    (model/server/capabilities.py). Raises UsageError if the port cannot be used, or for an unknown
+    capability.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class MotionServerShell(OnePort):
         plan: SessionPlan = UNLIMITED,
         new_publisher: NewPublisher | None = None,
         on_note: Callable[[str], None] | None = None,
+        capabilities: tuple[str, ...] = (),
     ) -> None:
         super().__init__(port, header_seconds, host)
         self.seed = seed
@@ -85,6 +91,10 @@ class MotionServerShell(OnePort):
         self.journal = SessionLog(sink or NullSink())
         self.rooms = Rooms()
         self.pace, self.plan = pace, plan
+        for name in capabilities:
+            if name not in CAPABILITIES:
+                raise UsageError(f"no capability is named {name!r}: {known_names(name, CAPABILITIES)}")
+        self._capabilities = capabilities
         self._access = access or AccessControl()
         self._limits = limits or Limits()
         self._most_unread = most_unread
@@ -243,6 +253,7 @@ class MotionServerShell(OnePort):
             self._limits,
             unix_time=time.time(),
             real_rooms=self._new_publisher is not None,
+            capabilities=self._capabilities,
         )
         record = SessionRecord(name, session.connection_id, app_id, avatar_id, time.time())
         self.journal.opened(record)

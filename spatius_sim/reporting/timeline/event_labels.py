@@ -13,6 +13,9 @@ from spatius_sim.protocol.messages import (
     ConfirmSession,
     Interrupt,
     MotionResponse,
+    Pause,
+    PlaybackNews,
+    Resume,
     ServerError,
 )
 from spatius_sim.reporting.timeline.timeline import MarkKind
@@ -152,6 +155,13 @@ def _words_for_frame(value: object, event: Event) -> EventWords:
             return EventWords(MarkKind.MESSAGE, "confirms the session", False)
         case Interrupt(req_id):
             return EventWords(MarkKind.MESSAGE, f"interrupts {req_id}", True)
+        case Pause(req_id):
+            return EventWords(MarkKind.MESSAGE, f"pauses {req_id}", True)
+        case Resume(req_id):
+            return EventWords(MarkKind.MESSAGE, f"lets {req_id} go on", True)
+        case PlaybackNews(req_id=req_id, phase=phase, played_ms=played_ms):
+            words = f"tells of {req_id}: phase {phase}, {played_ms:,} ms played"
+            return EventWords(MarkKind.MESSAGE, words, False)
         case ServerError(code=code, message=message):
             return EventWords(MarkKind.FAULT, f"error {code}: {message}", False)
         case InterruptTurn():

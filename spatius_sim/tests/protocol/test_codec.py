@@ -25,12 +25,16 @@ from spatius_sim.protocol.messages import (
     LiveKitEgress,
     Message,
     MotionResponse,
+    Pause,
+    PlaybackNews,
+    PlaybackPhase,
+    Resume,
     ServerError,
     UnknownMessage,
 )
 from spatius_sim.tests.protocol.handmade import UNKNOWN_FIELDS, chunk, number
 
-KNOWN_TYPES = {1, 2, 3, 4, 5, 7}
+KNOWN_TYPES = {1, 2, 3, 4, 5, 7, 8, 9, 10}
 
 int32s = st.integers(-(2**31), 2**31 - 1)
 texts = st.text(max_size=40)
@@ -65,11 +69,12 @@ configurations = st.builds(
     agora_egress=st.none() | agora_channels,
     extra_params=mappings,
 )
-confirmations = st.builds(ConfirmSession, texts)
+confirmations = st.builds(ConfirmSession, texts, st.lists(texts, max_size=3).map(tuple))
 audio_inputs = st.builds(AudioInput, texts, st.binary(), st.booleans(), texts, texts)
 server_errors = st.builds(ServerError, texts, texts, int32s, texts)
 motion_responses = st.builds(MotionResponse, texts, texts, st.booleans(), all_keyframes)
-interrupts = st.builds(Interrupt, texts)
+interrupts = st.builds(Interrupt, texts) | st.builds(Pause, texts) | st.builds(Resume, texts)
+playback_news = st.builds(PlaybackNews, texts, texts, int32s, st.integers(-(2**63), 2**63 - 1), texts)
 unknown_messages = st.builds(UnknownMessage, int32s.filter(lambda number: number not in KNOWN_TYPES))
 
 messages: st.SearchStrategy[Message] = st.one_of(
@@ -79,6 +84,7 @@ messages: st.SearchStrategy[Message] = st.one_of(
     server_errors,
     motion_responses,
     interrupts,
+    playback_news,
     unknown_messages,
 )
 
@@ -100,6 +106,17 @@ ON_THE_WIRE: dict[str, tuple[Message, bytes]] = {
         + chunk(6, chunk(1, b"c"), chunk(2, b"r"), number(3, 1), chunk(4, encode_keyframes(STILL))),
     ),
     "interrupt": (Interrupt("r"), b"\x08\x07" + b"\x42\x03\x0a\x01r"),
+    "confirm with capabilities": (
+        ConfirmSession("c", ("a", "b")),
+        number(1, 2) + chunk(3, chunk(1, b"c"), chunk(2, b"a"), chunk(2, b"b")),
+    ),
+    "pause": (Pause("r"), number(1, 8) + chunk(9, chunk(1, b"r"))),
+    "resume": (Resume("r"), number(1, 9) + chunk(10, chunk(1, b"r"))),
+    "playback": (
+        PlaybackNews("c", "r", PlaybackPhase.INTERRUPTED, 1200, "explicit"),
+        number(1, 10)
+        + chunk(11, chunk(1, b"c"), chunk(2, b"r"), number(3, 4), number(4, 1200), chunk(5, b"explicit")),
+    ),
     "opus into LiveKit": (
         ConfigureSession(
             sample_rate=48000,
@@ -211,7 +228,7 @@ def test_an_empty_room_is_still_a_room() -> None:
     assert decode(encode(configured)) == configured
 
 
-@pytest.mark.parametrize("unnamed", [0, 6, 8, 2**31 - 1])
+@pytest.mark.parametrize("unnamed", [0, 6, 11, 2**31 - 1])
 def test_an_unnamed_type_is_an_unknown_message(unnamed: int) -> None:
     assert decode(number(1, unnamed) + chunk(4, chunk(1, b"r"))) == UnknownMessage(unnamed)
 

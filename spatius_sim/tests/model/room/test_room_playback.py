@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 
 from spatius_sim.model.room.faults import RoomFault
 from spatius_sim.model.room.room_playback import (
+    EXPLICIT,
+    LONGEST_PAUSE_TICKS,
     MOTION_PATIENCE_TICKS,
+    PAUSE_TIMEOUT,
     LeaveRoom,
     PlaySound,
     RoomOutput,
@@ -111,7 +114,7 @@ def test_an_interrupt_cuts_sound_and_motion_off_and_says_where() -> None:
     speak(playback, "a", 100)
     for _ in range(11):
         playback.tick()
-    assert playback.interrupt("a") == [TellFinished("a", 0.4, True)]
+    assert playback.interrupt("a") == [TellFinished("a", 0.4, True, EXPLICIT)]
     [back] = packets(play(playback))
     assert back.flags == PacketFlag.TRANSITION_END
     assert packets(playback.tick())[0].flags == PacketFlag.IDLE
@@ -121,8 +124,35 @@ def test_an_interrupt_cuts_sound_and_motion_off_and_says_where() -> None:
 def test_what_was_not_begun_is_interrupted_at_zero() -> None:
     playback = RoomPlayback("c", RATE)
     playback.add_audio("a", b"ab", end=False)
-    assert playback.interrupt("a") == [TellFinished("a", 0.0, True)]
+    assert playback.interrupt("a") == [TellFinished("a", 0.0, True, EXPLICIT)]
     assert not playback.playing
+
+
+def test_a_paused_conversation_stands_still_and_goes_on_from_there() -> None:
+    playback = RoomPlayback("c", RATE)
+    pcm, _ = speak(playback, "a", 10)
+    before = [output for _ in range(6) for output in playback.tick()]
+    assert playback.pause("a", paused=True)
+    assert playback.position("a") == 0.2
+    assert [playback.tick() for _ in range(100)] == [[]] * 100
+    assert (playback.position("a"), playback.playing) == (0.2, True)
+    assert playback.pause("a", paused=False)
+    after = play(playback)
+    assert sound(before + after) == pcm
+    assert [packet.frame_seq for packet in packets(before + after)[1:-1]] == list(range(10))
+    assert news(after) == [TellFinished("a", 0.4, False)]
+    assert not playback.pause("a", paused=True)
+    assert playback.position("a") == 0.0
+
+
+def test_a_pause_that_is_held_too_long_is_an_interrupt() -> None:
+    playback = RoomPlayback("c", RATE)
+    speak(playback, "a", 10)
+    for _ in range(6):
+        playback.tick()
+    playback.pause("a", paused=True)
+    outputs = [output for _ in range(LONGEST_PAUSE_TICKS + 1) for output in playback.tick()]
+    assert outputs == [TellFinished("a", 0.2, True, PAUSE_TIMEOUT)]
 
 
 def test_sound_and_motion_wait_for_each_other() -> None:

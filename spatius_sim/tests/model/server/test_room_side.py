@@ -7,6 +7,7 @@ import pytest
 
 from spatius_sim.model.room.faults import RoomFault
 from spatius_sim.model.room.room_playback import (
+    EXPLICIT,
     TICK_SECONDS,
     LeaveRoom,
     PlaySound,
@@ -132,7 +133,7 @@ def test_an_interrupt_cuts_off_what_is_played() -> None:
     made.receive(AudioInput("a", SECOND, True), 0.0)
     for number in range(11):
         tick(made, number * TICK_SECONDS)
-    assert outputs(made.receive(Interrupt("a"), 0.5)) == [TellFinished("a", 0.4, True)]
+    assert outputs(made.receive(Interrupt("a"), 0.5)) == [TellFinished("a", 0.4, True, EXPLICIT)]
     assert not any(isinstance(output, PlaySound) for output in outputs(play(made)))
     assert outputs(made.receive(Interrupt("unknown"), 0.5)) == []
 

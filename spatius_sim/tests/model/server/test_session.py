@@ -60,6 +60,8 @@ from spatius_sim.protocol.messages import (
     LiveKitEgress,
     Message,
     MotionResponse,
+    Pause,
+    Resume,
     ServerError,
     UnknownMessage,
 )
@@ -398,9 +400,9 @@ def test_a_damaged_opus_stream_ends_its_request() -> None:
     assert errors(refused.receive(wrong, 0.0))[0][1] == "unsupported sample rate: 22050"
 
 
-@pytest.mark.parametrize("number", [6, 8, 9])
-def test_pause_resume_and_the_drive_are_ignored_as_older_servers_do(number: int) -> None:
-    assert session().receive(UnknownMessage(number), 103.0) == []
+@pytest.mark.parametrize("message", [UnknownMessage(6), Pause("r"), Resume("r")])
+def test_pause_resume_and_the_drive_are_ignored_as_older_servers_do(message: Message) -> None:
+    assert session().receive(message, 103.0) == []
 
 
 def test_other_unknown_types_are_an_error() -> None:

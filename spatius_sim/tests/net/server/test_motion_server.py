@@ -380,6 +380,11 @@ async def test_telemetry_of_a_server_sdk_is_taken_and_forgotten() -> None:
     assert server.unknown_paths == []
 
 
+def test_an_unknown_capability_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="no capability is named 'playback'"):
+        MotionServerShell(capabilities=("playback",))
+
+
 async def test_an_unknown_path_is_told_once_and_a_wrong_method_is_405() -> None:
     told: list[str] = []
     async with MotionServerShell() as server:
