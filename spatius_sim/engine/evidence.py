@@ -1,11 +1,15 @@
 """Makes the failure that every report shows from a broken rule and its trace."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
+from spatius_sim.reporting.player.build import build_failure
+from spatius_sim.reporting.player.page import pack
 from spatius_sim.reporting.summary import Failure
 from spatius_sim.reporting.timeline.build_timeline import scenario_start_ns, timeline_of
 from spatius_sim.reporting.timeline.client_dialogue import dialogue
+from spatius_sim.reporting.timeline.timeline import MarkKind
 from spatius_sim.rules.findings import Broken
 from spatius_sim.trace.event_text import line_of
 from spatius_sim.trace.events import Closed, Lane, Received, Refused, TokenRequested, Trace
@@ -30,7 +34,18 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
             _describe_numbered_event(trace, seq) for seq in guilty[:_MAX_EVENTS] if seq < len(trace.events)
         ),
         timeline_of(trace, guilty),
+        player=picture_of(trace, guilty),
     )
+
+
+def picture_of(trace: Trace, guilty: Collection[int]) -> str:
+    """Return the data of the player of a failure, packed; "" if there is nothing to show. `guilty` are the
+    numbers of the events that are evidence."""
+    timeline = timeline_of(trace, guilty)
+    if timeline is None:
+        return ""
+    ghosts = [mark for mark in timeline.marks if mark.kind is MarkKind.GHOST]
+    return pack(build_failure(trace, frozenset(guilty), ghosts))
 
 
 def _describe_numbered_event(trace: Trace, seq: int) -> str:

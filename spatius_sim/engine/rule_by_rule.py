@@ -10,6 +10,7 @@ from spatius_sim.engine.options import as_typed
 from spatius_sim.engine.run import Run
 from spatius_sim.engine.run_baseline import RunBaseline
 from spatius_sim.engine.run_outcomes import BY_A_SIGNAL, RunOutcomes
+from spatius_sim.engine.run_reports import report_paths
 from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.engine.trial import Trial
 from spatius_sim.plans.token import token_of
@@ -61,7 +62,7 @@ class Judging:
     ) -> None:
         self.request = request
         self._baseline, self._front, self._type_out = baseline, front, type_out
-        self.run = Run(request.settings)
+        self.run = Run(request.settings, shows_pictures="html" in report_paths(request.values))
 
     def open(self) -> dict[str, str]:
         """Start our Motion Server if it is needed, and return the environment that points a relay there.

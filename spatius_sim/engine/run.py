@@ -57,6 +57,8 @@ class Run:
     settings: Settings
     unwritten: list[str] = field(default_factory=list)
     """Why each tape could not be written, if any; this costs no verdict."""
+    shows_pictures: bool = False
+    """Whether a report is written in which failures can be looked at."""
     _loop: BackgroundLoop = field(default_factory=BackgroundLoop)
     _recorder: LiveRecorder = field(
         default_factory=lambda: LiveRecorder(most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
@@ -132,6 +134,8 @@ class Run:
             )
             if kind == "client":
                 trial.examples, trial.shorter = self.profile.client_plans, ClientPlan.shorter_plans
+            if self.shows_pictures:
+                trial.longer = _nothing_longer if kind == "client" else Plan.longer
             trial.secrets = self.secrets
             trial.on_trace = self._record if self._taping is not None else None
             self._trials[kind] = trial
@@ -243,3 +247,7 @@ class Run:
     def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """Run the work in the event loop of this run, and return its result."""
         return self._loop.run(work, _START_SECONDS)
+
+
+def _nothing_longer(plan: ClientPlan) -> None:
+    """Return no plan: the first failing calls of a client are shown beside the fewest."""

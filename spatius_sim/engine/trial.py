@@ -10,13 +10,19 @@ from typing import Generic, cast
 from hypothesis.strategies import SearchStrategy
 
 from spatius_sim import __version__
-from spatius_sim.engine.evidence import failure_of, reasons_of_misread, sign_of_trouble, what_was_seen
+from spatius_sim.engine.evidence import (
+    failure_of,
+    picture_of,
+    reasons_of_misread,
+    sign_of_trouble,
+    what_was_seen,
+)
 from spatius_sim.engine.plan_search import SHRINK_SECONDS, DrawnPlans, P, shortest_failing, smallest_failing
 from spatius_sim.engine.signs_of_life import may_be_dead, shows_life, waits_for_turns, without_life
 from spatius_sim.net.client.testee import TesteeError
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
-from spatius_sim.reporting.summary import Failure, RuleOutcome
+from spatius_sim.reporting.summary import Failure, LongerFailure, RuleOutcome
 from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Broken, Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
@@ -93,6 +99,9 @@ class Trial(Generic[P]):
     shrink_seconds: float = SHRINK_SECONDS
     deadline: float = math.inf
     shorter: Callable[[P], Iterable[P]] = _nothing_shorter
+    longer: Callable[[P], P | None] | None = None
+    """Returns a plan of ordinary length for a failing one, None if there is none. If it is set, each failure
+    is shown at ordinary length too; a user who looks at no picture does not wait for that."""
     on_trace: Callable[[Trace], None] | None = None
     secrets: KnownSecrets = field(default_factory=KnownSecrets)
     """The secrets that must not stand in any outcome."""
@@ -480,6 +489,7 @@ class Trial(Generic[P]):
             if self._unexplained(repeated_judgement):
                 self._failed_rules.add(rule_id)
                 failure = self._make_failure(_Sighting(plan, repeated_judgement, trace), confirmed=True)
+                failure = replace(failure, longer=self._show_longer(rule_id, plan))
                 return RuleOutcome(
                     rule_id, Verdict.FAILED, repeated_judgement.exercised, scenarios, failure=failure
                 )
@@ -495,6 +505,25 @@ class Trial(Generic[P]):
         what_happened = f"it was not seen again when repeated {_REPETITIONS} times"
         self._unconfirmed_plans.setdefault(rule_id, {})[plan] = what_happened
         return None
+
+    def _show_longer(self, rule_id: str, plan: P) -> LongerFailure | None:
+        """Return how the rule is broken in a scenario of ordinary length; None if it is not broken there, or
+        if nobody looks. What else this scenario shows is no part of the verdict."""
+        if self.longer is None or self._out_of_time():
+            return None
+        longer = self.longer(plan)
+        first = self._first_sightings.get(rule_id)
+        if longer is not None:
+            try:
+                trace = self._run_in_time(longer, patient=False)
+            except (UnreachableError, TesteeError):
+                return None  # A subject that is lost is told by the next scenario.
+        elif self.subject.kind == "client" and first is not None and first.plan != plan:
+            longer, trace = first.plan, first.trace
+        else:
+            return None
+        broken = self._unexplained(judge(trace)[rule_id])
+        return LongerFailure(str(longer), picture_of(trace, broken[0].events)) if broken else None
 
     def _outcome_unconfirmed(self, rule_id: str, scenarios: int) -> RuleOutcome:
         """Return the outcome of a rule that was broken once, and not again when its scenario was repeated."""

@@ -1,7 +1,7 @@
 """Plans for relays and servers: all turns, probes and faults are drawn before anything runs."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from itertools import chain, repeat
@@ -18,6 +18,9 @@ PLAN_SAMPLE_RATE = 16000
 """Hz. The sample rate that json-envelope relays accept from their clients."""
 
 _SAMPLES_PER_KEYFRAME = PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND
+ORDINARY_SECONDS = 2
+"""How long an ordinary turn is at least: several syllables."""
+_ORDINARY_CHUNK = 640
 _LONGEST_SECONDS = 12
 _MINUTE = 60 * PLAN_SAMPLE_RATE
 _MAX_CHUNKS = 60
@@ -119,6 +122,22 @@ class Plan:
     motion_server: Scenario = NO_FAULTS
     bears_credentials: bool = False
     sample_rate: int = PLAN_SAMPLE_RATE
+
+    def longer(self) -> "Plan | None":
+        """Return the same plan with turns of ordinary length, so that a mouth can be seen moving; None if its
+        turns are no shorter, or if there are none."""
+        ordinary = ORDINARY_SECONDS * self.sample_rate
+        turns = [turn for turns in self.clients for turn in turns if turn.asks_for_motion]
+        if not turns or any(turn.samples >= ordinary for turn in turns):
+            return None
+
+        def lengthen(turn: TurnPlan) -> TurnPlan:
+            """Return a turn of ordinary length, in no more smaller chunks than clients send."""
+            if not turn.asks_for_motion:
+                return turn
+            return replace(turn, samples=ordinary, chunk_bytes=max(turn.chunk_bytes, _ORDINARY_CHUNK))
+
+        return replace(self, clients=tuple(tuple(map(lengthen, turns)) for turns in self.clients))
 
     def __str__(self) -> str:
         """Return the plan in words."""

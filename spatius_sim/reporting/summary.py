@@ -3,6 +3,7 @@
 Every text is made harmless and short when it enters the summary.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ from spatius_sim.rules.rule import Level
 
 MUST_RULES = frozenset(rule_id for rule_id, rule in RULES.items() if rule.level is Level.MUST)
 
+
+_BASE64 = re.compile("[A-Za-z0-9+/]*={0,2}")
 
 LONGEST_COMMAND = 8_000
 """Characters: more than other texts may have, because a command that is cut cannot be run."""
@@ -30,13 +33,32 @@ _BROKEN_OFF = {
 """How the claim of a run that was stopped early begins, by exit code."""
 
 
+def _packed(text: str) -> str:
+    """Return a text of base64 as it is; any other text is nobody's picture, and becomes ""."""
+    return text if _BASE64.fullmatch(text) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class LongerFailure:
+    """The same failure in a scenario of ordinary length, so that a mouth can be seen moving: the scenario in
+    words, and the data of its player, packed."""
+
+    scenario: str
+    player: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scenario", one_line(self.scenario))
+        object.__setattr__(self, "player", _packed(self.player))
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A broken rule: what was expected and what happened, in the smallest scenario found.
 
     `trace` is the path of the tape, `evidence` the guilty events in words, `repeat` the command that runs
     this scenario again. `silence`: whether the kit waited for something that never came. For a client there
-    is also the whole `dialogue`, one call in a line."""
+    is also the whole `dialogue`, one call in a line. `player` is the data of its picture, packed; "" if there
+    is none."""
 
     expected: str
     actual: str
@@ -48,8 +70,11 @@ class Failure:
     timeline: Timeline | None = None
     repeat: str = ""
     silence: bool = False
+    player: str = ""
+    longer: LongerFailure | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "player", _packed(self.player))
         for name in ("expected", "actual", "scenario", "trace"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
         object.__setattr__(self, "repeat", one_line(self.repeat, LONGEST_COMMAND))

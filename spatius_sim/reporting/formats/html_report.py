@@ -1,6 +1,6 @@
-"""Writes the report as one HTML file that opens offline, runs no script, and loads nothing."""
+"""Writes the report as one HTML file that opens offline and loads nothing. Only the players of failures run a
+script."""
 
-import hashlib
 import os
 import re
 from base64 import b64encode
@@ -17,9 +17,9 @@ from markupsafe import Markup
 from spatius_sim.reporting.formats.histogram import histogram_of
 from spatius_sim.reporting.labels import FAMILIES, HEADLINES, VERDICTS
 from spatius_sim.reporting.matrix import Matrix
+from spatius_sim.reporting.player.page import hash_of, player_css, player_script
 from spatius_sim.reporting.report import JudgedRule, Report
 from spatius_sim.reporting.summary import Failure
-from spatius_sim.reporting.timeline.picture import pictures_of
 from spatius_sim.rules.findings import Verdict
 
 LARGEST_EMBEDDED_TAPE = 262_144
@@ -45,9 +45,10 @@ def html_report(report: Report, folder: Path) -> str:
     def tape(failure: Failure) -> Tape | None:
         return _attach_tape(failure.trace, folder)
 
-    return (
-        _make_environment().get_template("report.html.j2").render(report=report, tape=tape, **_read_style())
-    )
+    moving = any(judged.failure and judged.failure.player for judged in report.rules)
+    script = player_script() if moving else {"script": "", "script_hash": ""}
+    template = _make_environment().get_template("report.html.j2")
+    return template.render(report=report, tape=tape, **script, **_read_style())
 
 
 def html_matrix(matrix: Matrix) -> str:
@@ -118,7 +119,6 @@ def _make_environment() -> Environment:
         "keywords": keywords,
         "families": families,
         "tally": tally,
-        "pictures": pictures_of,
         "web_address": web_address,
     }
     environment.globals |= {
@@ -134,5 +134,5 @@ def _read_style() -> dict[str, str]:
     """Return the style sheet and its hash, by the names that the template uses. The page allows only a style
     with this hash, and nothing else."""
     css = files("spatius_sim.reporting").joinpath("templates", "report.css").read_text(encoding="utf-8")
-    digest = b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    return {"css": Markup(css), "css_hash": f"sha256-{digest}"}
+    css += player_css()
+    return {"css": Markup(css), "css_hash": hash_of(css)}

@@ -1,19 +1,19 @@
 """Makes the data of a player page from the runs of a tape."""
 
-from base64 import b64encode
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
-from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.reporting.harmless import one_line
-from spatius_sim.reporting.player.curves import CHANNELS, RANGES, Payloads
+from spatius_sim.reporting.player.page_data import MAX_WORDS, PageData, Row, as_values
 from spatius_sim.reporting.player.shown import ClientTrack, levels_of
-from spatius_sim.reporting.timeline.build_timeline import lanes_of, learn_rate, list_lanes
+from spatius_sim.reporting.timeline.build_timeline import lanes_of, learn_rate, list_lanes, scenario_start_ns
 from spatius_sim.reporting.timeline.client_dialogue import words_for_call
 from spatius_sim.reporting.timeline.event_labels import EventWords, words_for
-from spatius_sim.reporting.timeline.timeline import MarkKind
+from spatius_sim.reporting.timeline.timeline import Mark, MarkKind
 from spatius_sim.trace.events import (
     Event,
     Injected,
@@ -31,10 +31,10 @@ from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
 MAX_EVENTS = 60_000
 """A page holds no more events: a browser stays quick with them."""
+MAX_EVENTS_OF_A_FAILURE = 2_000
 MAX_SECONDS = 3600
 """A page holds no more than an hour."""
-MAX_SOUND_BYTES = 24 * 1_048_576
-MAX_WORDS = 200
+NO_RATES: Mapping[str, int] = MappingProxyType({})
 HEAD_BYTES = 64
 """How many bytes of each frame a page shows."""
 _FEW_FRAMES = 8_000
@@ -44,45 +44,6 @@ _GAP_NS = 500_000_000
 """The quiet between two runs on one clock."""
 _LONGEST_QUIET_NS = 60_000_000_000
 _MS_NS = 1_000_000
-_KINDS = list(MarkKind)
-
-
-@dataclass(slots=True)
-class _Row:
-    """One event on the page: `at` in milliseconds; lanes and words as texts; `payload` is -1 if there is
-    none."""
-
-    at: float
-    source: str
-    target: str
-    kind: MarkKind
-    words: str
-    connection: str = ""
-    turn: str = ""
-    payload: int = -1
-    size: int = 0
-    head: bytes = b""
-    seq: int = -1
-
-
-@dataclass(slots=True)
-class _Page:
-    """What is collected for a page while the runs are read."""
-
-    payloads: Payloads = field(default_factory=Payloads)
-    rows: list[_Row] = field(default_factory=list)
-    tracks: dict[str, ClientTrack] = field(default_factory=dict)
-    """What each client shows, in all runs."""
-    sent: list[list[Any]] = field(default_factory=list)
-    """What Motion Server's face shows: milliseconds, payload, client, request."""
-    spoken: list[list[Any]] = field(default_factory=list)
-    """The audio that came to Motion Server: milliseconds, levels, request."""
-    runs: list[dict[str, Any]] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
-    lanes: list[str] = field(default_factory=list)
-    first_ns: int = 0
-    end_ns: int = 0
-    full: bool = False
 
 
 def build_player(
@@ -96,8 +57,7 @@ def build_player(
     """Return the data of a page, as values for JSON. `notices` are sentences that the page says first.
     `evidence` are the numbers of the events of the first run that the page points at. `sound`: whether audio
     is put into the page, if the runs hold real speech."""
-    page = _Page(notices=[one_line(notice) for notice in notices])
-    guilty = frozenset(evidence)
+    page = PageData(notices=[one_line(notice) for notice in notices])
     for number, trace in enumerate(traces, 1):
         if page.full:
             break
@@ -106,11 +66,50 @@ def build_player(
         page.notices.append("This tape holds no events: there is nothing to play.")
     elif not page.payloads.total:
         page.notices.append("This tape holds no motion: the face stays still.")
-    return _as_values(page, one_line(title, MAX_WORDS), guilty, sound)
+    return as_values(page, one_line(title, MAX_WORDS), frozenset(evidence), sound=sound)
 
 
-def _add_run(page: _Page, trace: Trace, number: int) -> None:
-    """Add one run; it begins after the run before has ended."""
+def build_failure(trace: Trace, evidence: Collection[int], ghosts: Iterable[Mark]) -> dict[str, Any]:
+    """Return the data of the player of a failure, as values for JSON: one run, from its scenario on.
+    `evidence` are the numbers of the guilty events, and `ghosts` the marks of what never came, in seconds
+    since the scenario began. Sound is left out, and so are events far from the evidence."""
+    zero_ns = trace.events[0].at_ns if trace.header.subject == "client" else scenario_start_ns(trace)
+    rates: dict[str, int] = {}
+    for event in trace.events:
+        if event.at_ns < zero_ns:
+            learn_rate(event, rates)
+    # What earlier scenarios left is no part of this one, unless it is evidence.
+    shown = tuple(event for event in trace.events if event.at_ns >= zero_ns or event.seq in evidence)
+    page = PageData()
+    if shown:
+        page.zero_ms = (zero_ns - shown[0].at_ns) / _MS_NS
+        _add_run(page, replace(trace, events=shown), 1, rates)
+    for ghost in ghosts:
+        at = page.zero_ms + ghost.at * 1000
+        page.rows.append(Row(at, ghost.source, ghost.target, ghost.kind, ghost.words))
+    page.rows = _near_evidence(sorted(page.rows, key=lambda row: row.at), evidence)
+    return as_values(page, "", evidence, sound=False)
+
+
+def _near_evidence(rows: list[Row], evidence: Collection[int]) -> list[Row]:
+    """Return at most MAX_EVENTS_OF_A_FAILURE rows: the evidence, what never came, and what is near to it."""
+    places = [place for place, row in enumerate(rows) if row.seq in evidence] or [0]
+    if len(rows) <= MAX_EVENTS_OF_A_FAILURE:
+        return rows
+
+    def rank(place: int) -> tuple[bool, int]:
+        """Return how far a row is from what must be seen; the least is kept first."""
+        near = bisect_left(places, place)
+        distance = min(abs(place - one) for one in places[max(0, near - 1) : near + 1])
+        return rows[place].kind is not MarkKind.GHOST, distance
+
+    kept = sorted(range(len(rows)), key=rank)[:MAX_EVENTS_OF_A_FAILURE]
+    return [rows[place] for place in sorted(kept)]
+
+
+def _add_run(page: PageData, trace: Trace, number: int, rates: Mapping[str, int] = NO_RATES) -> None:
+    """Add one run; it begins after the run before has ended. `rates` are the sample rates that are known from
+    before, by connection."""
     if not trace.events:
         return
     first_ns = trace.events[0].at_ns
@@ -120,11 +119,13 @@ def _add_run(page: _Page, trace: Trace, number: int) -> None:
     start_ns = first_ns - page.first_ns
     if not earliest_ns <= start_ns <= earliest_ns + _LONGEST_QUIET_NS:
         start_ns = earliest_ns
-    run = _Run(page, trace, start_ns, f"run {number}")
-    run.read()
+    of_client = trace.header.subject == "client"
+    begins_ns = 0 if of_client else scenario_start_ns(trace) - first_ns
+    _Run(page, trace, start_ns, f"run {number}", rates).read()
     page.runs.append(
         {
             "at": round(start_ns / _MS_NS),
+            "begins": round((start_ns + begins_ns) / _MS_NS, 2),
             "name": f"run {number}",
             "words": one_line(
                 f"{trace.header.subject}, seed {trace.header.seed}: {trace.header.plan or 'no plan'}"
@@ -136,13 +137,15 @@ def _add_run(page: _Page, trace: Trace, number: int) -> None:
 class _Run:
     """Reads the events of one run onto a page."""
 
-    def __init__(self, page: _Page, trace: Trace, start_ns: int, name: str) -> None:
+    def __init__(
+        self, page: PageData, trace: Trace, start_ns: int, name: str, rates: Mapping[str, int]
+    ) -> None:
         self._page, self._trace, self._start_ns, self._name = page, trace, start_ns, name
         self._first_ns = trace.events[0].at_ns
         self._of_client = trace.header.subject == "client"
         self._lanes = ["kit", "client"] if self._of_client else list_lanes(trace)
         self._lanes_known = "kit" if "kit" in self._lanes else "relay"
-        self._rates: dict[str, int] = {}
+        self._rates = dict(rates)
         self._ids: dict[tuple[str, str], str] = {}
         self._turns: dict[str, str] = {}
         self._clients: set[str] = set()
@@ -211,12 +214,14 @@ class _Run:
         self._page.rows.append(row)
         if event.lane is Lane.DOWNSTREAM and isinstance(event.what, Received | Sent):
             self._play(event, value, at_ns, row)
+        if isinstance(event.what, KitStalled):
+            self._page.late.append([round(row.at - event.what.seconds * 1000, 2), round(row.at, 2)])
         if isinstance(event.what, Injected | KitStalled):
             for track in self._page.tracks.values():
                 track.advance(at_ns)
                 track.blame(row.words)
 
-    def _play(self, event: Event, value: object, at_ns: int, row: _Row) -> None:
+    def _play(self, event: Event, value: object, at_ns: int, row: Row) -> None:
         """Let the client do what it must with a message of its relay."""
         name = event.connection
         match value:
@@ -239,7 +244,7 @@ class _Run:
             case Interrupted():
                 self._track(name, at_ns).control("interrupt")
 
-    def _say_fate(self, row: _Row, name: str, words: list[str]) -> None:
+    def _say_fate(self, row: Row, name: str, words: list[str]) -> None:
         """Add what the decoder of a client did, unless the tape says it itself."""
         if name in self._taped_decoders:
             return
@@ -247,7 +252,7 @@ class _Run:
             kind = MarkKind.MESSAGE if word.startswith("taken") else MarkKind.FAULT
             payload = row.payload
             self._page.rows.append(
-                _Row(row.at, name, "", kind, f"the client's decoder: {word}", name, row.turn, payload)
+                Row(row.at, name, "", kind, f"the client's decoder: {word}", name, row.turn, payload)
             )
 
     def _add_call(self, event: Event, value: object, at_ns: int) -> None:
@@ -256,7 +261,7 @@ class _Run:
             return
         words = words_for_call(value)
         source, target = ("kit", "client") if isinstance(value, TesteeRequest) else ("client", "kit")
-        row = _Row(at_ns / _MS_NS, source, target, words.kind, _short(words.words), "client", self._name)
+        row = Row(at_ns / _MS_NS, source, target, words.kind, _short(words.words), "client", self._name)
         row.seq = event.seq
         self._fill_frame(row, event, words)
         self._page.rows.append(row)
@@ -280,12 +285,12 @@ class _Run:
             case "advance":
                 self._elapsed_ms += max(0, value.ms)
 
-    def _row_of(self, event: Event, at_ns: int) -> _Row:
+    def _row_of(self, event: Event, at_ns: int) -> Row:
         """Return an event as a row of the page."""
         words = words_for(event) or EventWords(MarkKind.KIT, _name_of(event))
         near, far = lanes_of(event, self._lanes, self._lanes_known)
         source, target = (far, near) if words.upward is False else (near, far)
-        row = _Row(
+        row = Row(
             at_ns / _MS_NS,
             source,
             "" if words.upward is None else target,
@@ -298,7 +303,7 @@ class _Run:
         self._fill_frame(row, event, words)
         return row
 
-    def _fill_frame(self, row: _Row, event: Event, words: EventWords) -> None:
+    def _fill_frame(self, row: Row, event: Event, words: EventWords) -> None:
         """Write the size and the first bytes of a frame into its row."""
         raw = getattr(event.what, "raw", b"")
         if isinstance(event.what, SecretKnown) or not raw:
@@ -333,117 +338,3 @@ def _name_of(event: Event) -> str:
     }
     name = type(event.what).__name__
     return named.get(name, name)
-
-
-def _as_values(page: _Page, title: str, guilty: Collection[int], sound: bool) -> dict[str, Any]:
-    """Return all that was collected as values for JSON."""
-    texts: dict[str, int] = {}
-
-    def number(text: str) -> int:
-        return texts.setdefault(text, len(texts))
-
-    names = page.lanes
-    for row in page.rows:
-        for lane in (row.source, row.target):
-            if lane and lane not in names:
-                names.append(lane)
-    rows = sorted(page.rows, key=lambda row: row.at)
-    server = _queue(page.sent, page.payloads)
-    served = max((begin + page.payloads.counts[payload] * 40 for begin, payload, *_ in server), default=0)
-    heads: dict[bytes, int] = {}
-    events = {
-        "at": [round(row.at, 2) for row in rows],
-        "source": [names.index(row.source) for row in rows],
-        "target": [names.index(row.target) if row.target else -1 for row in rows],
-        "kind": [_KINDS.index(row.kind) for row in rows],
-        "words": [number(row.words) for row in rows],
-        "connection": [number(one_line(row.connection, MAX_WORDS)) for row in rows],
-        "turn": [number(row.turn) for row in rows],
-        "payload": [row.payload for row in rows],
-        "size": [row.size for row in rows],
-        "head": [heads.setdefault(row.head, len(heads)) for row in rows],
-        "guilty": [index for index, row in enumerate(rows) if row.seq in guilty],
-    }
-    return {
-        "version": 1,
-        "title": title,
-        "notices": page.notices,
-        "end": round(max(page.end_ns / _MS_NS, served)) + 1 if rows else 0,
-        "lanes": [one_line(name, MAX_WORDS) for name in names],
-        "kinds": [str(kind) for kind in _KINDS],
-        "runs": page.runs,
-        "events": events,
-        "heads": [b64encode(head).decode() for head in heads],
-        "payloads": {
-            "starts": page.payloads.starts,
-            "counts": page.payloads.counts,
-            "channels": CHANNELS,
-            "ranges": RANGES,
-            "keyframes": page.payloads.total,
-            "curves": b64encode(page.payloads.curves()).decode(),
-        },
-        "server": server,
-        "spoken": _queue_audio(page.spoken),
-        "clients": _client_values(page, sound),
-        "texts": list(texts),
-    }
-
-
-def _queue(sent: list[list[Any]], payloads: Payloads) -> list[list[Any]]:
-    """Return when each payload is shown if it is shown as it was sent: at once, or after the payload before
-    of its request."""
-    ends: dict[tuple[str, str], float] = {}
-    shown = []
-    for at, payload, connection, req_id in sent:
-        begin = max(at, ends.get((connection, req_id), 0.0))
-        ends[connection, req_id] = begin + payloads.counts[payload] * 1000 / KEYFRAMES_PER_SECOND
-        shown.append([round(begin, 1), payload, _short(connection), _short(req_id)])
-    return sorted(shown, key=lambda one: float(one[0]))
-
-
-def _queue_audio(spoken: list[list[Any]]) -> list[list[Any]]:
-    """Return each piece of audio with when it is heard if it is played as it came."""
-    ends: dict[tuple[str, str], float] = {}
-    heard = []
-    for at, levels, connection, req_id in spoken:
-        begin = max(at, ends.get((connection, req_id), 0.0))
-        ends[connection, req_id] = begin + len(levels) * 1000 / KEYFRAMES_PER_SECOND
-        if levels:
-            heard.append([round(begin, 1), b64encode(levels).decode()])
-    return sorted(heard, key=lambda one: float(one[0]))
-
-
-def _client_values(page: _Page, sound: bool) -> list[dict[str, Any]]:
-    """Return what each client showed and heard."""
-    total = sum(
-        len(conversation.pcm) for track in page.tracks.values() for conversation in track.conversations
-    )
-    audible = sound and total <= MAX_SOUND_BYTES
-    if sound and not audible:
-        page.notices.append("The sound of this tape is too long for a page, and is left out.")
-    values = []
-    for name, track in page.tracks.items():
-        values.append(
-            {
-                "name": _short(name),
-                "lane": page.lanes.index(name) if name in page.lanes else 0,
-                "at": track.at,
-                "keyframe": track.keyframe,
-                "status": track.status,
-                "cause": track.cause,
-                "buffered": track.buffered,
-                "heard": track.heard,
-                "causes": [_short(cause) for cause in track.causes],
-                "conversations": [
-                    {
-                        "at": one.start_ms,
-                        "rate": one.rate,
-                        "levels": b64encode(levels_of(bytes(one.pcm), one.rate)).decode(),
-                        "seconds": round(len(one.pcm) / BYTES_PER_SAMPLE / one.rate, 3),
-                        "pcm": b64encode(one.pcm).decode() if audible else "",
-                    }
-                    for one in track.conversations
-                ],
-            }
-        )
-    return values

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-_MODULES = ("data.js", "face.js", "lanes.js", "sound.js", "main.js")
+_MODULES = ("data.js", "face.js", "lanes.js", "sound.js", "main.js", "start.js")
 """In the order in which they need each other."""
 
 _IMPORT = re.compile(r"^import .*;\n", re.MULTILINE)
@@ -22,40 +22,59 @@ _END_OF_COLOURS = "*{box-sizing"
 
 def player_page(values: dict[str, Any]) -> str:
     """Return the page of what `build_player` returned. The page allows no script and no style but its own."""
-    packed = b64encode(gzip.compress(json.dumps(values).encode(), 6, mtime=0)).decode()
     template = _make_environment().get_template("player.html.j2")
+    style = colours() + player_css()
     return template.render(
-        title=values["title"], notices=values["notices"], packed=Markup(packed), **_read_parts()
+        title=values["title"],
+        notices=values["notices"],
+        packed=pack(values),
+        css=Markup(style),
+        css_hash=hash_of(style),
+        **player_script(),
     )
+
+
+def pack(values: dict[str, Any]) -> str:
+    """Return the data of a player as the text that its page unpacks: JSON, gzip, base64."""
+    return b64encode(gzip.compress(json.dumps(values).encode(), 6, mtime=0)).decode()
 
 
 @cache
 def _make_environment() -> Environment:
     """Return the environment in which the page is rendered."""
     return Environment(
-        loader=PackageLoader("spatius_sim.reporting"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("spatius_sim.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 
 @cache
-def _read_parts() -> dict[str, Markup | str]:
-    """Return script and style with their hashes, by the names that the template uses."""
-    room = files("spatius_sim.reporting")
-    web = room.joinpath("player", "web")
-    modules = [web.joinpath(name).read_text(encoding="utf-8") for name in _MODULES]
+def player_script() -> dict[str, Markup | str]:
+    """Return the script of all players of a page, and its hash, by the names that templates use."""
+    modules = [_read("player", "web", name) for name in _MODULES]
     script = "\n".join(_EXPORT.sub("", _IMPORT.sub("", module)) for module in modules)
-    style_of_reports = room.joinpath("templates", "report.css").read_text(encoding="utf-8")
-    css = style_of_reports.partition(_END_OF_COLOURS)[0] + web.joinpath("player.css").read_text(
-        encoding="utf-8"
-    )
-    return {
-        "script": Markup(script),
-        "script_hash": _hash_of(script),
-        "css": Markup(css),
-        "css_hash": _hash_of(css),
-    }
+    return {"script": Markup(script), "script_hash": hash_of(script)}
 
 
-def _hash_of(text: str) -> str:
+def player_css() -> str:
+    """Return the style of a player."""
+    return _read("player", "web", "player.css")
+
+
+def colours() -> str:
+    """Return the colours of reports, light and dark, as a style."""
+    return _read("templates", "report.css").partition(_END_OF_COLOURS)[0]
+
+
+@cache
+def _read(*place: str) -> str:
+    """Return the text of a file of this room."""
+    return files("spatius_sim.reporting").joinpath(*place).read_text(encoding="utf-8")
+
+
+def hash_of(text: str) -> str:
     """Return the hash of a script or style, as a content security policy names it."""
     return f"sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -4,14 +4,10 @@ evidence are marked."""
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
-from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.reporting.timeline.event_labels import EventWords, jaw_of
+from spatius_sim.reporting.timeline.event_labels import EventWords
 from spatius_sim.reporting.timeline.timeline import MarkKind
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
-from spatius_sim.trace.reading import read_upstream
 from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 
 _MARKED, _UNMARKED = "    => ", "       "
@@ -43,13 +39,7 @@ def words_for_call(call: TesteeRequest | TesteeAnswer) -> EventWords:
         kind = MarkKind.FAULT if call.error is not None else MarkKind.MESSAGE
         return EventWords(kind, answer, minor=call.error is None)
     kind = _KINDS.get(call.do, MarkKind.MESSAGE)
-    messages = map(read_upstream, call.frames or ())
-    payloads = [message for message in messages if isinstance(message, MotionResponse)]
-    jaw = np.concatenate([jaw_of(message) for message in payloads]) if payloads else None
-    minor = call.do in ("hello", "observe")
-    return EventWords(
-        kind, _write_call(call), minor=minor, stream=call.conversation_id, pcm=call.audio, jaw=jaw
-    )
+    return EventWords(kind, _write_call(call), minor=call.do in ("hello", "observe"))
 
 
 def _add_line(lines: list[str], call: str, seqs: set[int], marked: Sequence[int]) -> list[str]:

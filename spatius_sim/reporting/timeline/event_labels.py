@@ -2,11 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
-from spatius_sim.protocol.keyframes import JAW_POSE
 from spatius_sim.protocol.messages import (
     AudioInput,
     ConfigureSession,
@@ -57,23 +53,16 @@ from spatius_sim.wires.events import (
 
 _HTTP_OK = 200
 
-Jaw = NDArray[np.float32]
-"""jaw_pose x of each keyframe, in radians."""
-
 
 @dataclass(frozen=True, slots=True)
 class EventWords:
     """What a time-line shows of one event. `upward`: whether the event went towards Motion Server; None if it
-    stayed on one lane. A `minor` event is drawn only if it is evidence. `stream` is the id of the request or
-    turn to which the audio `pcm` or the motion `jaw` belongs."""
+    stayed on one lane. A `minor` event is drawn only if it is evidence."""
 
     kind: MarkKind
     words: str
     upward: bool | None = None
     minor: bool = False
-    stream: str = ""
-    pcm: bytes = b""
-    jaw: Jaw | None = None
 
 
 def words_for(event: Event) -> EventWords | None:
@@ -131,24 +120,24 @@ def _words_for_frame(value: object, event: Event) -> EventWords:
     match value:
         case Speak(pcm):
             words = f"{len(pcm):,} bytes of audio to be spoken"
-            return EventWords(MarkKind.AUDIO, words, True, minor=True, pcm=pcm)
+            return EventWords(MarkKind.AUDIO, words, True, minor=True)
         case SpeakEnd():
             return EventWords(MarkKind.END, "the audio to be spoken is complete", True)
-        case Audio(pcm, last, turn_id):
+        case Audio(pcm, last):
             words = f"{len(pcm):,} bytes of audio{', marked as the last' * last}"
             words = words if pcm else "the end mark of the audio"
             kind = MarkKind.AUDIO if pcm else MarkKind.END
-            return EventWords(kind, words, False, minor=not last, stream=turn_id, pcm=pcm)
-        case Motion(payloads, last, turn_id):
-            return _words_for_motion(payloads, last, turn_id)
+            return EventWords(kind, words, False, minor=not last)
+        case Motion(payloads, last):
+            return _words_for_motion(payloads, last)
         case AudioInput(req_id, audio, end):
             words = f"{len(audio):,} bytes of audio of {req_id}{', the end' * end}"
             words = words if audio else f"the end mark of {req_id}"
             kind = MarkKind.AUDIO if audio else MarkKind.END
-            return EventWords(kind, words, True, minor=not end, stream=req_id, pcm=audio)
+            return EventWords(kind, words, True, minor=not end)
         case MotionResponse(req_id=req_id):
             words = f"motion of {req_id}: {_count_keyframes(value)}{', the end' * value.end}"
-            return EventWords(MarkKind.MOTION, words, False, stream=req_id, jaw=jaw_of(value))
+            return EventWords(MarkKind.MOTION, words, False)
         case ConfigureSession(sample_rate=rate):
             return EventWords(MarkKind.MESSAGE, f"configures {rate:,} Hz", True)
         case ConfirmSession():
@@ -177,19 +166,15 @@ def _words_for_frame(value: object, event: Event) -> EventWords:
     return EventWords(MarkKind.MESSAGE, type(value).__name__, _goes_upward(event))
 
 
-def _words_for_motion(payloads: tuple[bytes, ...], last: bool, turn_id: str) -> EventWords:
+def _words_for_motion(payloads: tuple[bytes, ...], last: bool) -> EventWords:
     """Return the words for motion that a relay sent to a client."""
     mark = ", marked as the last" * last
     if not payloads:
-        return EventWords(MarkKind.END, f"an empty list of motion{mark}", False, stream=turn_id)
+        return EventWords(MarkKind.END, f"an empty list of motion{mark}", False)
     messages = [message for message in map(read_upstream, payloads) if isinstance(message, MotionResponse)]
     req_ids = ", ".join(dict.fromkeys(message.req_id for message in messages))
     keyframes = " + ".join(_count_keyframes(message) for message in messages) or "nothing that can be decoded"
-    jaw = np.concatenate([jaw_of(message) for message in messages]) if messages else None
-    stream = turn_id or req_ids
-    return EventWords(
-        MarkKind.MOTION, f"motion of {req_ids}: {keyframes}{mark}", False, stream=stream, jaw=jaw
-    )
+    return EventWords(MarkKind.MOTION, f"motion of {req_ids}: {keyframes}{mark}", False)
 
 
 def _goes_upward(event: Event) -> bool:
@@ -202,11 +187,6 @@ def _count_keyframes(message: MotionResponse) -> str:
     """Return the number of keyframes in words."""
     number = len(message.keyframes)
     return "1 keyframe" if number == 1 else f"{number} keyframes"
-
-
-def jaw_of(message: MotionResponse) -> Jaw:
-    """Return how far the jaw opens in each keyframe of a payload."""
-    return message.keyframes[:, JAW_POSE.start]
 
 
 def _length_of(pcm: bytes, rate: int) -> str:

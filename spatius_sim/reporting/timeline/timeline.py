@@ -28,15 +28,6 @@ class MarkKind(StrEnum):
     """Something was owed and never came."""
 
 
-class CurveKind(StrEnum):
-    """What a curve's values are."""
-
-    AUDIO = "audio"
-    """Loudness: peaks from 0 to 1."""
-    MOTION = "motion"
-    """jaw_pose x in radians."""
-
-
 @dataclass(frozen=True, slots=True)
 class Mark:
     """An event `at` so many seconds from the start: an arrow from lane `source` to lane `target`, or a point
@@ -58,27 +49,12 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """Values on a lane, evenly spread from `at` to `until`, in seconds from the start."""
-
-    lane: str
-    kind: CurveKind
-    at: float
-    until: float
-    values: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lane", one_line(self.lane, _LONGEST_NAME))
-
-
-@dataclass(frozen=True, slots=True)
 class Timeline:
     """The time-line of one run. `lanes` go from the client to Motion Server; `left_out` marks did not fit;
     `clock` says what the seconds count."""
 
     lanes: tuple[str, ...]
     marks: tuple[Mark, ...]
-    curves: tuple[Curve, ...]
     left_out: int = 0
     clock: str = "since the run began"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from spatius_sim.reporting.report import Report, report_of
-from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary, exit_code
-from spatius_sim.reporting.timeline.timeline import Curve, CurveKind, Mark, MarkKind, Timeline
+from spatius_sim.reporting.summary import Failure, LongerFailure, RuleOutcome, Summary, exit_code
+from spatius_sim.reporting.timeline.timeline import Mark, MarkKind, Timeline
 from spatius_sim.rules.findings import Verdict
 
 ATTACKS = (
@@ -32,10 +32,21 @@ def report_saying(text: str, folder: Path | str = "") -> Report:
     """A report in which a subject says this everywhere."""
     mark = Mark(0.5, 1, text, text, MarkKind.MOTION, text, guilty=True)
     points = Mark(0.7, 2, text, "", MarkKind.FAULT, text)
-    curve = Curve(text, CurveKind.MOTION, 0.1, 0.9, (0.0, 0.05, 0.01))
-    timeline = Timeline((text, "relay"), (mark, points), (curve,), clock=text)
+    timeline = Timeline((text, "relay"), (mark, points), clock=text)
     tape = f"{folder}{text}.tape"
-    failure = Failure(text, text, text, tape, True, f"{text}\n{text}", (text,), timeline, text)
+    failure = Failure(
+        text,
+        text,
+        text,
+        tape,
+        True,
+        f"{text}\n{text}",
+        (text,),
+        timeline,
+        text,
+        player="AAAA",
+        longer=LongerFailure(text, text),
+    )
     outcomes = (
         RuleOutcome("R-MOTION-ORDER", Verdict.FAILED, 1, 1, text, failure),
         RuleOutcome("R-MOTION-COMPLETE", Verdict.PASSED, 1, 1, text, measurements=(1.0, 2.0), unit=text),

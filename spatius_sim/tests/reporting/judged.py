@@ -29,7 +29,8 @@ def report_of_relay(
     loop, stack = VirtualLoop(), AsyncExitStack()
     try:
         subject = loop.run(stack.enter_async_context(miniature_relay(brain)), 10.0)
-        return _report(Trial(subject, loop, SEED, folder, _EXAMPLES, shrink_seconds), rules)
+        trial = Trial(subject, loop, SEED, folder, _EXAMPLES, shrink_seconds, longer=Plan.longer)
+        return _report(trial, rules)
     finally:
         loop.run(stack.aclose(), 10.0)
         loop.stop()

@@ -7,6 +7,8 @@ const LEFT = 104;
 const LEFT_NARROW = 64;
 const WAVE = 20;
 const MOST_ARROWS = 800;
+const BADGE = 18;
+const FONT = "12px system-ui, sans-serif";
 
 export class Lanes {
   constructor(canvas, tape, styles) {
@@ -14,6 +16,17 @@ export class Lanes {
     this.still = document.createElement("canvas");
     this.view = [0, Math.max(tape.end, FRAME)];
     this.drawnFor = "";
+  }
+
+  // Another tape is drawn from now on. Who saw all of it sees all of the longer one.
+  take(tape) {
+    const all = this.view[0] === 0 && this.view[1] >= Math.max(this.tape.end, FRAME);
+    const lanes = this.tape.lanes.length;
+    this.tape = tape;
+    this.guilty = new Map(tape.events.guilty.map((index, place) => [index, place + 1]));
+    this.drawnFor = "";
+    if (all) this.view = [0, Math.max(tape.end, FRAME)];
+    if (lanes !== tape.lanes.length && this.width) this.resize();
   }
 
   get height() {
@@ -31,7 +44,7 @@ export class Lanes {
       canvas.width = this.width * ratio;
       canvas.height = this.height * ratio;
     }
-    this.canvas.style.height = `${this.height}px`;
+    this.canvas.style.height = `${this.height}px`; // By script: the policy forbids style attributes only.
     this.ratio = ratio;
     this.drawnFor = "";
   }
@@ -53,14 +66,14 @@ export class Lanes {
   // Zoom by a factor so that `time` keeps its place.
   zoom(factor, time) {
     const [from, until] = this.view;
-    const all = Math.max(this.tape.end, FRAME);
-    const length = Math.min(all, Math.max(4 * FRAME, (until - from) * factor));
+    const length = Math.max(4 * FRAME, (until - from) * factor);
     const share = (time - from) / (until - from);
     this.look(time - length * Math.min(1, Math.max(0, share)), length);
   }
 
-  look(from, length) {
+  look(from, wanted) {
     const all = Math.max(this.tape.end, FRAME);
+    const length = Math.min(all, wanted);
     const start = Math.max(0, Math.min(from, all - length));
     this.view = [start, start + length];
   }
@@ -79,7 +92,6 @@ export class Lanes {
     const context = this.canvas.getContext("2d");
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    context.drawImage(this.still, 0, 0);
     context.scale(this.ratio, this.ratio);
     const x = this.place(time);
     context.strokeStyle = this.styles.ink;
@@ -88,14 +100,19 @@ export class Lanes {
     context.moveTo(x, 0);
     context.lineTo(x, this.height);
     context.stroke();
+    // The moment stands behind everything else, so that it hides no number.
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.drawImage(this.still, 0, 0);
   }
 
   drawStill(client, shown, selected) {
     const context = this.still.getContext("2d");
     context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     context.clearRect(0, 0, this.width, this.height);
-    context.font = "12px system-ui, sans-serif";
+    context.font = FONT;
     this.drawGrid(context);
+    this.drawLate(context);
+    this.drawBeginnings(context);
     this.tape.lanes.forEach((name, index) => this.drawLane(context, name, index, client));
     this.drawMessages(context, shown, selected);
   }
@@ -108,14 +125,42 @@ export class Lanes {
     context.fillStyle = this.styles.soft;
     context.strokeStyle = this.styles.line;
     context.lineWidth = 1;
-    for (let time = Math.ceil(from / step) * step; time <= until; time += step) {
-      const x = this.place(time);
+    const { zero } = this.tape;
+    for (let time = Math.ceil((from - zero) / step) * step; time <= until - zero; time += step) {
+      const x = this.place(time + zero);
       context.beginPath();
       context.moveTo(x, TOP - 4);
       context.lineTo(x, this.height);
       context.stroke();
-      context.fillText(`${(time / 1000).toFixed(step < 100 ? 2 : step < 1000 ? 1 : 0)} s`, x + 2, 12);
+      context.fillText(seconds(time, step < 100 ? 2 : step < 1000 ? 1 : 0), x + 2, 12);
     }
+  }
+
+  // Where the kit itself was late, and its figures of time mean nothing.
+  drawLate(context) {
+    context.fillStyle = this.styles.open;
+    for (const [from, until] of this.tape.late) {
+      const start = Math.max(this.left, this.place(from));
+      const end = Math.min(this.width - 8, Math.max(start + 3, this.place(until)));
+      if (end <= start) continue;
+      context.globalAlpha = 0.25;
+      context.fillRect(start, TOP - 4, end - start, this.height - TOP);
+      context.globalAlpha = 1;
+    }
+  }
+
+  drawBeginnings(context) {
+    context.strokeStyle = context.fillStyle = this.styles.soft;
+    context.setLineDash([6, 4]);
+    for (const { begins } of this.tape.runs) {
+      const x = this.place(begins);
+      if (x < this.left || x > this.width - 8) continue;
+      context.beginPath();
+      context.moveTo(x, TOP - 4);
+      context.lineTo(x, this.height);
+      context.stroke();
+    }
+    context.setLineDash([]);
   }
 
   drawLane(context, name, index, client) {
@@ -171,27 +216,57 @@ export class Lanes {
 
   drawMessages(context, shown, selected) {
     const { events, kinds } = this.tape;
-    const guilty = new Set(events.guilty);
     const first = Math.max(0, lastAtMost(events.at, this.view[0] - 1));
     const drawn = new Set();
     const crowded = lastAtMost(events.at, this.view[1]) - first > MOST_ARROWS;
     for (let index = first; index < events.at.length && events.at[index] <= this.view[1]; index += 1) {
-      if (events.at[index] < this.view[0] || !shown.has(index)) continue;
+      if (events.at[index] < this.view[0] || !shown.has(index) || this.guilty.has(index)) continue;
       const x = Math.round(this.place(events.at[index]));
       const key = `${x} ${events.source[index]} ${events.target[index]} ${events.kind[index]}`;
-      const stands = index === selected || guilty.has(index);
       // From afar the waveform says enough of the audio.
-      if (crowded && !stands && kinds[events.kind[index]] === "audio") continue;
-      if (drawn.has(key) && !stands) continue;
+      if (crowded && index !== selected && kinds[events.kind[index]] === "audio") continue;
+      if (drawn.has(key) && index !== selected) continue;
       drawn.add(key);
-      const colour = stands ? this.styles.guilty : this.styles[kinds[events.kind[index]]] || this.styles.message;
-      this.drawMessage(context, x, events.source[index], events.target[index], colour, stands ? 3 : 1.2);
+      this.drawMessage(context, x, index, index === selected ? 3 : 1.2);
+    }
+    this.drawEvidence(context, shown);
+  }
+
+  // Evidence is drawn last, apart from each other, and each has its number.
+  drawEvidence(context, shown) {
+    const { events } = this.tape;
+    let free = -Infinity;
+    for (const [index, number] of this.guilty) {
+      const place = Math.round(this.place(events.at[index]));
+      if (!shown.has(index) || place < this.left - 1 || place > this.width - 7) continue;
+      const x = Math.min(this.width - 10, Math.max(place, free));
+      free = x + BADGE;
+      this.drawMessage(context, x, index, 3);
+      const [from, to] = [this.lane(events.source[index]), this.lane(events.target[index])];
+      this.drawBadge(context, x, events.target[index] < 0 ? from - 16 : (from + to) / 2, number);
     }
   }
 
-  drawMessage(context, x, source, target, colour, width) {
+  drawBadge(context, x, y, number) {
+    context.fillStyle = this.styles.guilty;
+    context.beginPath();
+    context.arc(x, y, BADGE / 2, 0, 2 * Math.PI);
+    context.fill();
+    context.fillStyle = this.styles["on-guilty"];
+    context.textAlign = "center";
+    context.font = "700 11px system-ui, sans-serif";
+    context.fillText(String(number), x, y + 4);
+    context.font = FONT;
+    context.textAlign = "start";
+  }
+
+  // A message is an arrow from lane to lane, and what stays on a lane a point; a dashed arrow never came.
+  drawMessage(context, x, index, width) {
+    const { events, kinds } = this.tape;
+    const [source, target, kind] = [events.source[index], events.target[index], kinds[events.kind[index]]];
     const from = this.lane(source);
-    context.strokeStyle = context.fillStyle = colour;
+    const colour = this.guilty.has(index) || width > 2 ? this.styles.guilty : this.styles[kind];
+    context.strokeStyle = context.fillStyle = colour || this.styles.message;
     context.lineWidth = width;
     context.beginPath();
     if (target < 0) {
@@ -201,17 +276,25 @@ export class Lanes {
     }
     const to = this.lane(target);
     const back = to > from ? -8 : 8;
+    context.setLineDash(kind === "ghost" ? [2, 4] : []);
+    if (kind === "ghost") context.lineWidth = 3;
     context.moveTo(x, from);
     context.lineTo(x, to);
     context.stroke();
+    context.setLineDash([]);
     context.beginPath();
     context.moveTo(x, to);
     context.lineTo(x - 4, to + back);
     context.lineTo(x + 4, to + back);
-    context.fill();
+    if (kind === "ghost") context.stroke();
+    else context.fill();
   }
 }
 
 export function describeState(state) {
   return `${STATUS_SHORT[state.status]}, ${(state.buffered / 1000).toFixed(1)} s of motion in the buffer`;
+}
+
+export function seconds(milliseconds, digits) {
+  return `${(milliseconds / 1000).toFixed(digits)} s`;
 }

@@ -1,37 +1,73 @@
 // The player: a clock, two faces, the lanes, and the list of events.
 import { FRAME, lastAtMost, STATUS, Tape, unpack } from "./data.js";
 import { drawFace } from "./face.js";
-import { describeState, Lanes } from "./lanes.js";
+import { describeState, Lanes, seconds } from "./lanes.js";
 import { Sound } from "./sound.js";
 
 const SPEEDS = [0.1, 0.25, 0.5, 1, 1.5, 2, 4];
 const ROWS = 40;
 const LIST_EVERY = 100;
-const find = (id) => document.getElementById(id);
+const LEAST_AROUND = 400;
 
-class Player {
-  constructor(tape) {
-    this.tape = tape;
+export class Player {
+  // `root` is the element of the player. Its parts have ids that begin with its prefix; a page with one player
+  // has no prefix, and its address names the moment.
+  constructor(root, tape) {
+    this.root = root;
+    this.prefix = root.dataset.player;
     this.time = 0;
     this.speed = 1;
     this.playing = false;
-    this.selected = tape.events.guilty.length ? tape.events.guilty[0] : -1;
-    this.client = tape.clients[0] || null;
     this.sound = new Sound();
-    const all = tape.events.at.map((_, index) => index);
-    this.shown = { version: 0, has: () => true, list: all, times: tape.events.at };
-    this.lanes = new Lanes(find("lanes"), tape, readStyles());
+    this.shown = { version: 0 };
+    this.lanes = new Lanes(this.find("lanes"), tape, readStyles());
+    this.take(tape);
+  }
+
+  // What is played from now on. A live page gives a longer tape now and then; what was chosen stays chosen.
+  take(tape) {
+    const grown = Boolean(this.tape);
+    const before = this.client ? this.client.name : "";
+    this.tape = tape;
+    this.lanes.take(tape);
+    this.client = tape.clients.find((client) => client.name === before) || tape.clients[0] || null;
+    if (!grown) this.selected = tape.events.guilty.length ? tape.events.guilty[0] : -1;
     this.listed = "";
-    this.listedAt = -LIST_EVERY;
-    this.dirty = true;
+    this.fillChoices();
+    this.filter();
+  }
+
+  find(id) {
+    return document.getElementById(this.prefix + id);
+  }
+
+  put(id, text) {
+    if (this.find(id).textContent !== text) this.find(id).textContent = text;
+  }
+
+  fill(id, names, all) {
+    const choice = this.find(id);
+    const chosen = choice.value;
+    const options = names.map((name) => new Option(name, name));
+    choice.replaceChildren(...(all ? [new Option("all", "")] : []), ...options);
+    if (all && names.includes(chosen)) choice.value = chosen;
   }
 
   start() {
-    this.fillChoices();
     this.listen();
     this.lanes.resize();
+    this.lookAtEvidence();
     this.seek(this.linked() ?? this.firstMoment());
-    requestAnimationFrame((now) => this.frame(now));
+  }
+
+  // All evidence is in view from the beginning, with some time around it.
+  lookAtEvidence() {
+    const { guilty, at } = this.tape.events;
+    if (!guilty.length) return;
+    const moments = guilty.map((index) => at[index]);
+    const [first, last] = [Math.min(...moments), Math.max(...moments)];
+    const around = Math.max(LEAST_AROUND, (last - first) * 0.15);
+    this.lanes.look(first - around, last - first + 2 * around);
   }
 
   // Without a link, the page begins at the evidence; else at its first moment.
@@ -41,6 +77,7 @@ class Player {
   }
 
   linked() {
+    if (this.prefix) return null;
     const found = /[#&]t=([0-9.]+)/.exec(location.hash);
     const seconds = found ? Number(found[1]) : NaN;
     return Number.isFinite(seconds) ? seconds * 1000 : null;
@@ -48,46 +85,52 @@ class Player {
 
   fillChoices() {
     const { tape } = this;
-    fill("client", tape.clients.map((client) => client.name), false);
-    find("client").parentElement.hidden = tape.clients.length < 2;
-    fill("connection", unique(tape.events.connection.map((text) => tape.texts[text])), true);
-    fill("turn", unique(tape.events.turn.map((text) => tape.texts[text])), true);
-    fill("kind", tape.kinds, true);
-    fill("run", tape.runs.map((run) => run.name), false);
-    find("run").parentElement.hidden = tape.runs.length < 2;
-    fill("speed", SPEEDS.map((speed) => `${speed}×`), false);
-    find("speed").value = "1×";
-    find("seek").max = tape.end;
-    find("seek").step = FRAME;
+    const { events, kinds } = tape;
+    this.fill("client", tape.clients.map((client) => client.name), false);
+    if (this.client) this.find("client").value = this.client.name;
+    this.fill("connection", unique(events.connection.map((text) => tape.texts[text])), true);
+    this.fill("turn", unique(events.turn.map((text) => tape.texts[text])), true);
+    this.fill("kind", unique(events.kind.map((kind) => kinds[kind])), true);
+    this.fill("run", tape.runs.map((run) => run.name), false);
+    this.fill("speed", SPEEDS.map((speed) => `${speed}×`), false);
+    this.find("speed").value = `${this.speed}×`;
+    this.find("seek").max = tape.end;
+    this.find("seek").step = FRAME;
     const audible = tape.clients.some((client) => client.conversations.some((one) => one.pcm));
-    find("sound").parentElement.hidden = !audible;
-    find("client-face").hidden = !tape.clients.length;
-    find("client-words").hidden = !tape.clients.length;
-    find("no-client").hidden = tape.clients.length > 0;
+    const hidden = { client: tape.clients.length < 2, run: tape.runs.length < 2, sound: !audible };
+    for (const [id, hide] of Object.entries(hidden)) this.find(id).parentElement.hidden = hide;
+    for (const id of ["client-face", "client-words"]) this.find(id).hidden = !tape.clients.length;
+    this.find("no-client").hidden = tape.clients.length > 0;
+    this.find("ghost-key").hidden = !events.kind.some((kind) => kinds[kind] === "ghost");
+    this.find("guilty-key").hidden = !events.guilty.length;
+    this.find("late-key").hidden = !tape.late.length;
   }
 
   listen() {
-    find("play").onclick = () => this.toggle();
-    find("back").onclick = () => this.step(-1);
-    find("next").onclick = () => this.step(1);
-    find("closer").onclick = () => this.zoom(0.5);
-    find("wider").onclick = () => this.zoom(2);
-    find("seek").oninput = () => this.seek(Number(find("seek").value));
-    find("speed").onchange = () => this.setSpeed(parseFloat(find("speed").value));
-    find("sound").onchange = () => this.hear();
-    find("run").onchange = () => this.seek(this.tape.runs[find("run").selectedIndex].at);
-    find("client").onchange = () => {
-      this.client = this.tape.clients[find("client").selectedIndex];
+    this.find("play").onclick = () => this.toggle();
+    this.find("back").onclick = () => this.step(-1);
+    this.find("next").onclick = () => this.step(1);
+    this.find("closer").onclick = () => this.zoom(0.5);
+    this.find("wider").onclick = () => this.zoom(2);
+    this.find("seek").oninput = () => this.seek(Number(this.find("seek").value));
+    this.find("speed").onchange = () => this.setSpeed(parseFloat(this.find("speed").value));
+    this.find("sound").onchange = () => this.hear();
+    this.find("run").onchange = () => this.seek(this.tape.runs[this.find("run").selectedIndex].at);
+    this.find("client").onchange = () => {
+      this.client = this.tape.clients[this.find("client").selectedIndex];
       this.hear();
-      this.dirty = true;
+      this.touch();
     };
-    for (const id of ["connection", "turn", "kind"]) find(id).onchange = () => this.filter();
-    find("search").oninput = () => this.filter();
-    window.onhashchange = () => this.seek(this.linked() ?? this.time);
-    window.onresize = () => this.resize();
-    matchMedia("(prefers-color-scheme: dark)").onchange = () => this.resize();
-    document.onkeydown = (event) => this.key(event);
-    const canvas = find("lanes");
+    for (const id of ["connection", "turn", "kind"]) this.find(id).onchange = () => this.filter();
+    this.find("search").oninput = () => this.filter();
+    window.addEventListener("hashchange", () => this.seek(this.linked() ?? this.time));
+    const parent = this.find("lanes").parentElement;
+    const refit = () => parent.clientWidth !== this.lanes.width && this.resize();
+    new ResizeObserver(() => requestAnimationFrame(refit)).observe(parent);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.resize());
+    // The only player of a page hears every key; one of several hears those that are pressed inside it.
+    (this.prefix ? this.root : document).addEventListener("keydown", (event) => this.key(event));
+    const canvas = this.find("lanes");
     const point = (event) => {
       if (event.buttons & 1) this.seek(this.lanes.time(event.clientX - canvas.getBoundingClientRect().left));
     };
@@ -100,14 +143,14 @@ class Player {
       if (!event.ctrlKey) return;
       event.preventDefault();
       this.lanes.zoom(event.deltaY > 0 ? 1.2 : 1 / 1.2, this.lanes.time(event.offsetX));
-      this.dirty = true;
+      this.touch();
     };
   }
 
   key(event) {
     const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "checkbox";
-    if (event.ctrlKey || event.metaKey || event.altKey || typing) return;
-    if (event.key === " " && event.target.tagName === "BUTTON") return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || typing) return;
+    if (event.key === " " && /^(BUTTON|SUMMARY)$/.test(event.target.tagName)) return;
     const does = {
       " ": () => this.toggle(),
       k: () => this.toggle(),
@@ -125,7 +168,7 @@ class Player {
       "-": () => this.zoom(2),
       n: () => this.nextEvent(1),
       p: () => this.nextEvent(-1),
-      "/": () => find("search").focus(),
+      "/": () => this.find("search").focus(),
     }[event.key];
     if (!does) return;
     event.preventDefault();
@@ -135,14 +178,15 @@ class Player {
   toggle() {
     if (!this.playing && this.time >= this.tape.end) this.seek(0);
     this.playing = !this.playing && this.tape.end > 0;
-    find("play").textContent = this.playing ? "Pause" : "Play";
+    this.before = performance.now();
+    this.find("play").textContent = this.playing ? "Pause" : "Play";
     this.hear();
     if (!this.playing) this.link();
-    this.dirty = true;
+    this.touch();
   }
 
   hear() {
-    if (this.playing && this.speed === 1 && find("sound").checked) this.sound.play(this.client, this.time);
+    if (this.playing && this.speed === 1 && this.find("sound").checked) this.sound.play(this.client, this.time);
     else this.sound.stop();
   }
 
@@ -154,7 +198,7 @@ class Player {
   changeSpeed(step) {
     const index = SPEEDS.indexOf(this.speed) + step;
     if (SPEEDS[index]) {
-      find("speed").value = `${SPEEDS[index]}×`;
+      this.find("speed").value = `${SPEEDS[index]}×`;
       this.setSpeed(SPEEDS[index]);
     }
   }
@@ -166,7 +210,7 @@ class Player {
 
   zoom(factor) {
     this.lanes.zoom(factor, this.time);
-    this.dirty = true;
+    this.touch();
   }
 
   seek(time) {
@@ -174,7 +218,7 @@ class Player {
     this.lanes.follow(this.time);
     this.hear();
     if (!this.playing) this.link();
-    this.dirty = true;
+    this.touch();
   }
 
   // The address always names the moment, a little after the last change.
@@ -201,8 +245,8 @@ class Player {
 
   filter() {
     const { events, texts, kinds } = this.tape;
-    const words = find("search").value.toLowerCase();
-    const [connection, turn, kind] = ["connection", "turn", "kind"].map((id) => find(id).value);
+    const words = this.find("search").value.toLowerCase();
+    const [connection, turn, kind] = ["connection", "turn", "kind"].map((id) => this.find(id).value);
     const list = [];
     for (let index = 0; index < events.at.length; index += 1) {
       if (connection && texts[events.connection[index]] !== connection) continue;
@@ -215,41 +259,45 @@ class Player {
     this.shown = { version: this.shown.version + 1, has: (index) => set.has(index), list };
     this.listedAt = -LIST_EVERY;
     this.shown.times = list.map((index) => events.at[index]);
-    this.dirty = true;
+    this.touch();
   }
 
   resize() {
     this.lanes.styles = readStyles();
     this.lanes.resize();
-    this.dirty = true;
+    this.touch();
+  }
+
+  // A frame is drawn only if something is different.
+  touch() {
+    this.wanted ??= requestAnimationFrame((now) => this.frame(now));
   }
 
   frame(now) {
+    this.wanted = null;
     if (this.playing) {
-      this.time = Math.min(this.tape.end, this.time + (now - this.before) * this.speed);
+      this.time = Math.min(this.tape.end, this.time + Math.max(0, now - this.before) * this.speed);
       this.lanes.follow(this.time);
-      this.dirty = true;
       if (this.time >= this.tape.end) this.toggle();
     }
     this.before = now;
-    if (this.dirty) this.draw();
-    requestAnimationFrame((next) => this.frame(next));
+    this.draw();
+    if (this.playing) this.touch();
   }
 
   draw() {
-    this.dirty = false;
     const { tape, time, client } = this;
     const sent = tape.serverKeyframe(time, client);
-    drawFace(find("server-face"), tape.channels(sent), sent >= 0);
-    put("server-words", sent >= 0 ? "sends motion" : "has sent no motion for this moment");
+    drawFace(this.find("server-face"), tape.channels(sent), sent >= 0);
+    this.put("server-words", sent >= 0 ? "sends motion" : "has sent no motion for this moment");
     const state = tape.clientState(client, time);
-    drawFace(find("client-face"), tape.channels(state.keyframe), state.keyframe >= 0);
-    put("client-words", STATUS[state.status]);
-    put("cause", state.cause);
-    put("buffer", client ? describeState(state) : "");
-    put("clock", `${(time / 1000).toFixed(2)} s of ${(tape.end / 1000).toFixed(2)} s`);
-    find("seek").value = time;
-    find("seek").setAttribute("aria-valuetext", `${(time / 1000).toFixed(2)} seconds`);
+    drawFace(this.find("client-face"), tape.channels(state.keyframe), state.keyframe >= 0);
+    this.put("client-words", STATUS[state.status]);
+    this.put("cause", state.cause);
+    this.put("buffer", client ? describeState(state) : "");
+    this.put("clock", `${seconds(time - tape.zero, 2)} of ${seconds(tape.end - tape.zero, 2)}`);
+    this.find("seek").value = time;
+    this.find("seek").setAttribute("aria-valuetext", `${seconds(time - tape.zero, 2)}econds`);
     this.lanes.draw(time, client, this.shown, this.selected);
     this.listSoon();
   }
@@ -262,7 +310,7 @@ class Player {
       this.list();
       this.listedAt = now;
     } else {
-      this.listing = setTimeout(() => (this.dirty = true), LIST_EVERY);
+      this.listing = setTimeout(() => this.touch(), LIST_EVERY);
     }
   }
 
@@ -275,11 +323,11 @@ class Player {
     const key = `${this.shown.version} ${now} ${this.selected}`;
     if (key === this.listed) return;
     this.listed = key;
-    put("found", `${list.length.toLocaleString("en")} of ${this.tape.events.at.length.toLocaleString("en")} events`);
+    this.put("found", `${list.length.toLocaleString("en")} of ${this.tape.events.at.length.toLocaleString("en")} events`);
     const rows = list.slice(first, first + ROWS).map((index, place) => this.row(index, first + place === now));
-    find("events").replaceChildren(...rows);
-    const current = find("events").querySelector("[aria-current]");
-    if (current) find("events").scrollTop = current.offsetTop - 60;
+    this.find("events").replaceChildren(...rows);
+    const current = this.find("events").querySelector("[aria-current]");
+    if (current) this.find("events").scrollTop = current.offsetTop - 60;
     this.tell(this.selected >= 0 ? this.selected : list[now]);
   }
 
@@ -288,7 +336,7 @@ class Player {
     const button = document.createElement("button");
     const way = event.target ? `${event.source} → ${event.target}` : event.source;
     button.append(
-      piece("at", `${(event.at / 1000).toFixed(3)} s`),
+      piece("at", seconds(event.at - this.tape.zero, 3)),
       piece("who", way),
       piece(`words ${event.kind}`, event.words),
     );
@@ -307,19 +355,19 @@ class Player {
     const bytes = [...atob(event.head)].map((character) => character.charCodeAt(0));
     const hex = bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
     const text = bytes.map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : "·")).join("");
-    put("event-words", event.words);
-    put("event-place", [event.connection, event.turn].filter(Boolean).join(", "));
-    put("event-size", event.size ? `${event.size.toLocaleString("en")} bytes, the first ${bytes.length}:` : "");
-    put("event-hex", hex);
-    put("event-text", text);
+    this.put("event-words", event.words);
+    this.put("event-place", [event.connection, event.turn].filter(Boolean).join(", "));
+    this.put("event-size", event.size ? `${event.size.toLocaleString("en")} bytes, the first ${bytes.length}:` : "");
+    this.put("event-hex", hex);
+    this.put("event-text", text);
   }
 }
 
 function readStyles() {
   const style = getComputedStyle(document.documentElement);
-  const names = "ink soft line lane good bad audio motion end message guilty none".split(" ");
+  const names = "ink soft line lane card good bad open audio motion end message guilty on-guilty none".split(" ");
   const read = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
-  return { ...read, fault: read.bad, kit: read.soft, connection: read.message };
+  return { ...read, fault: read.bad, ghost: read.bad, kit: read.soft, connection: read.message };
 }
 
 function piece(name, text) {
@@ -329,19 +377,7 @@ function piece(name, text) {
   return span;
 }
 
-function put(id, text) {
-  if (find(id).textContent !== text) find(id).textContent = text;
-}
-
 function unique(texts) {
   return [...new Set(texts)].filter(Boolean);
 }
 
-function fill(id, names, all) {
-  const options = names.map((name) => new Option(name, name));
-  find(id).replaceChildren(...(all ? [new Option("all", "")] : []), ...options);
-}
-
-const player = new Player(new Tape(await unpack(find("tape").textContent)));
-player.start();
-document.documentElement.dataset.ready = "yes";

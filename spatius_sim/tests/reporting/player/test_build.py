@@ -2,20 +2,38 @@
 
 import json
 from base64 import b64decode
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from spatius_sim.files.resources import resource
 from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.player import build
-from spatius_sim.reporting.player.build import build_player
+from spatius_sim.reporting.player.build import build_failure, build_player
 from spatius_sim.reporting.player.curves import CHANNELS, RANGES, Payloads
+from spatius_sim.reporting.player.page_data import MAX_WORDS
 from spatius_sim.reporting.player.shown import AUDIO_ONLY, IDLE, MOVING, STARVED
+from spatius_sim.reporting.timeline.build_timeline import timeline_of
+from spatius_sim.reporting.timeline.timeline import MarkKind
 from spatius_sim.tape.traces import read_traces, read_whole_parts
+from spatius_sim.tests.corpus import SMALLEST
+from spatius_sim.tests.corpus.scenes import Scene
 from spatius_sim.tests.reporting.hostile import ATTACKS
-from spatius_sim.trace.events import Event, Excuse, Injected, Lane, Trace, TraceHeader
+from spatius_sim.trace.events import (
+    Event,
+    EventKind,
+    Excuse,
+    Injected,
+    KitStalled,
+    Lane,
+    Opened,
+    Trace,
+    TraceHeader,
+)
 
 TAPES = resource("fixtures") / "tapes"
 
@@ -109,7 +127,7 @@ def test_hostile_text_is_short_and_harmless() -> None:
     for text in ATTACKS:
         fault = Injected("x", Excuse.NOTHING, detail=text * 1000)
         values = build_player([Trace(header, (Event(0, 0, Lane.KIT, text * 1000, fault),))], text)
-        assert max(len(one) for one in values["texts"]) <= build.MAX_WORDS
+        assert max(len(one) for one in values["texts"]) <= MAX_WORDS
         assert not any(ord(character) < 32 for one in values["texts"] for character in one)
 
 
@@ -121,3 +139,63 @@ def test_a_tape_that_broke_off_is_read_as_far_as_it_is_whole(tmp_path: Path) -> 
     assert damage
     assert traces
     assert read_whole_parts(TAPES / "wire-json-envelope.tape") == (traces_of("wire-json-envelope"), [])
+
+
+def failure_of(trace: Trace, *evidence: int) -> dict[str, Any]:
+    timeline = timeline_of(trace, evidence)
+    assert timeline is not None
+    ghosts = [mark for mark in timeline.marks if mark.kind is MarkKind.GHOST]
+    return build_failure(trace, evidence, ghosts)
+
+
+def shown(values: dict[str, Any], index: int) -> tuple[float, str, str]:
+    events = values["events"]
+    kind = values["kinds"][events["kind"][index]]
+    return events["at"][index] - values["zero"], kind, values["texts"][events["words"][index]]
+
+
+@pytest.mark.parametrize("trace", SMALLEST.values(), ids=SMALLEST)
+def test_every_failure_has_a_player_that_points_at_its_evidence(trace: Callable[[], Trace]) -> None:
+    told = trace()
+    values = failure_of(told, len(told.events) // 2, len(told.events) - 1)
+    json.dumps(values)
+    guilty = values["events"]["guilty"]
+    assert len(guilty) == len({len(told.events) // 2, len(told.events) - 1})
+    assert all(0 <= values["events"]["at"][index] <= values["end"] for index in guilty)
+    assert not any(one["pcm"] for client in values["clients"] for one in client["conversations"])
+
+
+def test_the_player_of_a_failure_begins_with_its_scenario() -> None:
+    header = TraceHeader("relay", "json-envelope", 1, "", "0")
+    kinds: list[tuple[Lane, str, EventKind]] = [
+        (Lane.UPSTREAM, "of an earlier scenario", Opened()),
+        (Lane.DOWNSTREAM, "client-1", Opened()),
+        (Lane.UPSTREAM, "up", Opened()),
+    ]
+    events = tuple(Event(n, n * 1_000_000, lane, name, what) for n, (lane, name, what) in enumerate(kinds))
+    values = failure_of(Trace(header, events), 2)
+    assert (len(values["events"]["at"]), values["zero"], shown(values, 0)[0]) == (2, 0.0, 0.0)
+    # What an earlier scenario left is shown if it is evidence, before the moment that counts as 0 s.
+    values = failure_of(Trace(header, events), 0)
+    assert (len(values["events"]["at"]), values["zero"], shown(values, 0)[0]) == (3, 1.0, -1.0)
+    assert [run["begins"] for run in values["runs"]] == [1.0]
+
+
+def test_what_never_came_and_when_the_kit_was_late_are_on_the_player_of_a_failure() -> None:
+    trace = SMALLEST["R-MOTION-COMPLETE"]()
+    sent = [e for e in trace.events if isinstance(getattr(e.what, "value", None), MotionResponse)]
+    values = failure_of(trace, *(event.seq for event in sent))
+    assert "ghost" in {shown(values, index)[1] for index in range(len(values["events"]["at"]))}
+    header = TraceHeader("server", "", 1, "", "0")
+    late = Event(1, 900_000_000, Lane.KIT, "", KitStalled(0.25))
+    values = failure_of(Trace(header, (Event(0, 0, Lane.UPSTREAM, "kit", Opened()), late)), 1)
+    assert values["late"] == [[650.0, 900.0]]
+
+
+def test_a_long_failure_keeps_what_is_near_to_its_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "MAX_EVENTS_OF_A_FAILURE", 20)
+    trace = Scene().told(5)
+    last = len(trace.events) - 2
+    values = failure_of(trace, 1, last)
+    assert len(values["events"]["at"]) == 20
+    assert len(values["events"]["guilty"]) == 2

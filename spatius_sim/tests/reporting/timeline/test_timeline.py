@@ -1,21 +1,16 @@
 """What a time-line shows of a trace, and where the picture puts it."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.formats.histogram import histogram_of
 from spatius_sim.reporting.timeline.build_timeline import timeline_of
-from spatius_sim.reporting.timeline.picture import picture_of, pictures_of
-from spatius_sim.reporting.timeline.timeline import Curve, CurveKind, Mark, MarkKind, Timeline
+from spatius_sim.reporting.timeline.timeline import MarkKind, Timeline
 from spatius_sim.tests.corpus import SMALLEST
 from spatius_sim.tests.corpus.scenes import SCENES, Scene
 from spatius_sim.trace.events import (
@@ -64,31 +59,12 @@ def test_lanes_lead_from_the_clients_to_motion_server() -> None:
     assert drawn(server).lanes == ("kit", "Motion Server")
 
 
-def test_audio_and_motion_are_shown_on_every_lane_that_had_them() -> None:
-    curves = {(curve.lane, curve.kind) for curve in drawn(Scene().told()).curves}
-    assert curves == {
-        ("relay", CurveKind.AUDIO),
-        ("Motion Server", CurveKind.AUDIO),
-        ("Motion Server", CurveKind.MOTION),
-        ("client-1", CurveKind.AUDIO),
-        ("client-1", CurveKind.MOTION),
-    }
-
-
-def test_the_jaw_moves_as_the_keyframes_say() -> None:
-    trace = happened("server", (Lane.UPSTREAM, "kit", Received(b"", motion([0.01, 0.05, 0.02]))))
-    (curve,) = drawn(trace).curves
-    assert curve.values == (0.01, 0.05, 0.02)
-    assert (curve.lane, curve.kind, curve.at) == ("Motion Server", CurveKind.MOTION, 0.0)
-
-
 @pytest.mark.parametrize("jaw", [[], [float("nan"), float("inf")]])
 def test_motion_that_cannot_be_drawn_spoils_nothing(jaw: list[float]) -> None:
     message = motion(jaw)
     trace = happened("server", (Lane.UPSTREAM, "kit", Received(encode(message), message)))
     timeline = drawn(trace, 0)
     assert [mark.guilty for mark in timeline.marks] == [True]
-    assert all(value == 0.0 for curve in timeline.curves for value in curve.values)
 
 
 def test_evidence_is_shown_even_where_it_is_a_piece_of_audio() -> None:
@@ -105,7 +81,6 @@ def test_a_long_run_keeps_its_evidence_and_says_what_is_left_out() -> None:
     assert len(timeline.marks) == 120
     assert timeline.left_out > 0
     assert {1, last} <= {mark.seq for mark in timeline.marks}
-    assert sum(len(curve.values) for curve in timeline.curves) < 2000
 
 
 TRACES = {f"scene {fault}": Scene(fault=fault).told for fault in SCENES} | SMALLEST
@@ -115,10 +90,6 @@ TRACES = {f"scene {fault}": Scene(fault=fault).told for fault in SCENES} | SMALL
 def test_whatever_happens_can_be_drawn(trace: Callable[[], Trace]) -> None:
     told = trace()
     timeline = drawn(told, *range(len(told.events)))
-    picture = picture_of(timeline)
-    numbers = [arrow.number for arrow in picture.arrows if arrow.mark.kind is not MarkKind.GHOST]
-    assert numbers == [*range(1, len(numbers) + 1)]
-    assert len(picture.arrows) == len(timeline.marks)
     for mark in timeline.marks:
         assert {mark.source, mark.target} <= {*timeline.lanes, ""}
 
@@ -150,17 +121,6 @@ def test_what_was_owed_and_never_came_is_a_ghost() -> None:
     assert [mark.kind for mark in drawn(trace, 0).marks].count(MarkKind.GHOST) == 0
 
 
-@pytest.mark.parametrize("trace", TRACES.values(), ids=TRACES)
-def test_evidence_is_seen_without_scrolling_on_a_desktop_and_on_a_phone(trace: Callable[[], Trace]) -> None:
-    told = trace()
-    timeline = drawn(told, len(told.events) // 2, len(told.events) - 1)
-    evidence = sum(mark.guilty for mark in timeline.marks)
-    for size, room in (("wide", 1060), ("narrow", 318)):
-        picture = pictures_of(timeline)[size]
-        assert picture.width <= room
-        assert sum(arrow.number > 0 for arrow in picture.arrows) == evidence
-
-
 @pytest.mark.parametrize("fault", ["", *SCENES])
 def test_what_failed_is_drawn_as_a_fault(fault: str) -> None:
     kinds = {mark.kind for mark in drawn(Scene(fault=fault).told()).marks}
@@ -185,36 +145,10 @@ def test_a_client_is_shown_on_its_own_clock() -> None:
         (0.4, "interrupt()"),
         (0.4, "threw boom"),
     ]
-    assert {curve.kind for curve in timeline.curves} == {CurveKind.AUDIO, CurveKind.MOTION}
 
 
 def test_nothing_at_all_is_no_time_line() -> None:
     assert timeline_of(Trace(TraceHeader("relay", "", 1, "", ""), ()), ()) is None
-
-
-times = st.floats(0, 1000) | st.sampled_from([0.0, 0.001, 0.001001, 999.0])
-
-
-@given(st.lists(times, max_size=40), st.lists(st.tuples(times, times), max_size=5))
-def test_a_picture_keeps_the_order_and_stays_in_its_frame(
-    moments: list[float], pieces: list[tuple[float, float]]
-) -> None:
-    marks = tuple(Mark(at, n, "a", "b", MarkKind.MESSAGE, "") for n, at in enumerate(sorted(moments)))
-    curves = tuple(Curve("b", CurveKind.AUDIO, min(piece), max(piece), (0.5, 1.0)) for piece in pieces)
-    picture = picture_of(Timeline(("a", "b"), marks, curves))
-    places = [arrow.x for arrow in picture.arrows]
-    assert places == sorted(places)
-    assert len(set(places)) == len(places)
-    assert all(picture.left <= x <= picture.right <= picture.width for x in places)
-    assert all(before.x < after.x for before, after in pairwise(picture.ticks))
-    assert len({tick.label for tick in picture.ticks}) == len(picture.ticks)
-
-
-def test_a_mark_on_a_lane_that_is_not_there_is_not_drawn() -> None:
-    mark = Mark(0.0, 0, "elsewhere", "", MarkKind.KIT, "")
-    curve = Curve("elsewhere", CurveKind.AUDIO, 0.0, 1.0, (1.0,))
-    picture = picture_of(Timeline(("a",), (mark, replace(mark, source="a")), (curve,)))
-    assert (len(picture.arrows), picture.shapes) == (1, ())
 
 
 def test_a_histogram_counts_every_measurement() -> None:

@@ -1,0 +1,184 @@
+"""Keeps what a player page shows while it is collected, and makes values for JSON of it."""
+
+from base64 import b64encode
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
+from spatius_sim.reporting.harmless import one_line
+from spatius_sim.reporting.player.curves import CHANNELS, RANGES, Payloads
+from spatius_sim.reporting.player.shown import ClientTrack, levels_of
+from spatius_sim.reporting.timeline.timeline import MarkKind
+
+MAX_SOUND_BYTES = 24 * 1_048_576
+MAX_WORDS = 200
+_MS_NS = 1_000_000
+_KEYFRAME_MS = 1000 // KEYFRAMES_PER_SECOND
+_KINDS = list(MarkKind)
+
+
+@dataclass(slots=True)
+class Row:
+    """One event on the page: `at` in milliseconds; lanes and words as texts; `payload` is -1 if there is
+    none. `seq` is the number of the event in its trace, -1 if it stands in none."""
+
+    at: float
+    source: str
+    target: str
+    kind: MarkKind
+    words: str
+    connection: str = ""
+    turn: str = ""
+    payload: int = -1
+    size: int = 0
+    head: bytes = b""
+    seq: int = -1
+
+
+@dataclass(slots=True)
+class PageData:
+    """What is collected for a page while the runs are read."""
+
+    payloads: Payloads = field(default_factory=Payloads)
+    rows: list[Row] = field(default_factory=list)
+    tracks: dict[str, ClientTrack] = field(default_factory=dict)
+    """What each client shows, in all runs."""
+    sent: list[list[Any]] = field(default_factory=list)
+    """What Motion Server's face shows: milliseconds, payload, client, request."""
+    spoken: list[list[Any]] = field(default_factory=list)
+    """The audio that came to Motion Server: milliseconds, levels, request."""
+    late: list[list[float]] = field(default_factory=list)
+    """When the kit itself was late: from and until, in milliseconds."""
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    lanes: list[str] = field(default_factory=list)
+    first_ns: int = 0
+    end_ns: int = 0
+    zero_ms: float = 0.0
+    """The moment that the page calls 0 s."""
+    full: bool = False
+
+
+def as_values(page: PageData, title: str, guilty: Collection[int], *, sound: bool) -> dict[str, Any]:
+    """Return all that was collected as values for JSON. `guilty` are the numbers of the events that are
+    evidence; `sound`: whether the page may be heard."""
+    texts: dict[str, int] = {}
+
+    def number(text: str) -> int:
+        return texts.setdefault(text, len(texts))
+
+    names = page.lanes
+    for row in page.rows:
+        for lane in (row.source, row.target):
+            if lane and lane not in names:
+                names.append(lane)
+    rows = sorted(page.rows, key=lambda row: row.at)
+    server = _queue(page.sent, page.payloads)
+    served = max(
+        (begin + page.payloads.counts[payload] * _KEYFRAME_MS for begin, payload, *_ in server), default=0
+    )
+    heads: dict[bytes, int] = {}
+    events = {
+        "at": [round(row.at, 2) for row in rows],
+        "source": [names.index(row.source) for row in rows],
+        "target": [names.index(row.target) if row.target else -1 for row in rows],
+        "kind": [_KINDS.index(row.kind) for row in rows],
+        "words": [number(row.words) for row in rows],
+        "connection": [number(one_line(row.connection, MAX_WORDS)) for row in rows],
+        "turn": [number(row.turn) for row in rows],
+        "payload": [row.payload for row in rows],
+        "size": [row.size for row in rows],
+        "head": [heads.setdefault(row.head, len(heads)) for row in rows],
+        "guilty": [index for index, row in enumerate(rows) if row.seq in guilty],
+    }
+    return {
+        "version": 1,
+        "title": title,
+        "notices": page.notices,
+        "end": round(max(page.end_ns / _MS_NS, served)) + 1 if rows else 0,
+        "lanes": [one_line(name, MAX_WORDS) for name in names],
+        "kinds": [str(kind) for kind in _KINDS],
+        "zero": page.zero_ms,
+        "late": page.late,
+        "runs": page.runs,
+        "events": events,
+        "heads": [b64encode(head).decode() for head in heads],
+        "payloads": {
+            "starts": page.payloads.starts,
+            "counts": page.payloads.counts,
+            "channels": CHANNELS,
+            "ranges": RANGES,
+            "keyframes": page.payloads.total,
+            "curves": b64encode(page.payloads.curves()).decode(),
+        },
+        "server": server,
+        "spoken": _queue_audio(page.spoken),
+        "clients": _client_values(page, sound),
+        "texts": list(texts),
+    }
+
+
+def _queue(sent: list[list[Any]], payloads: Payloads) -> list[list[Any]]:
+    """Return when each payload is shown if it is shown as it was sent: at once, or after the payload before
+    of its request."""
+    ends: dict[tuple[str, str], float] = {}
+    shown = []
+    for at, payload, connection, req_id in sent:
+        begin = max(at, ends.get((connection, req_id), 0.0))
+        ends[connection, req_id] = begin + payloads.counts[payload] * 1000 / KEYFRAMES_PER_SECOND
+        shown.append([round(begin, 1), payload, _shorten(connection), _shorten(req_id)])
+    return sorted(shown, key=lambda one: float(one[0]))
+
+
+def _queue_audio(spoken: list[list[Any]]) -> list[list[Any]]:
+    """Return each piece of audio with when it is heard if it is played as it came."""
+    ends: dict[tuple[str, str], float] = {}
+    heard = []
+    for at, levels, connection, req_id in spoken:
+        begin = max(at, ends.get((connection, req_id), 0.0))
+        ends[connection, req_id] = begin + len(levels) * 1000 / KEYFRAMES_PER_SECOND
+        if levels:
+            heard.append([round(begin, 1), b64encode(levels).decode()])
+    return sorted(heard, key=lambda one: float(one[0]))
+
+
+def _client_values(page: PageData, sound: bool) -> list[dict[str, Any]]:
+    """Return what each client showed and heard."""
+    total = sum(
+        len(conversation.pcm) for track in page.tracks.values() for conversation in track.conversations
+    )
+    audible = sound and total <= MAX_SOUND_BYTES
+    if sound and not audible:
+        page.notices.append("The sound of this tape is too long for a page, and is left out.")
+    values = []
+    for name, track in page.tracks.items():
+        values.append(
+            {
+                "name": _shorten(name),
+                "lane": page.lanes.index(name) if name in page.lanes else 0,
+                "at": track.at,
+                "keyframe": track.keyframe,
+                "status": track.status,
+                "cause": track.cause,
+                "buffered": track.buffered,
+                "heard": track.heard,
+                "causes": [_shorten(cause) for cause in track.causes],
+                "conversations": [
+                    {
+                        "at": one.start_ms,
+                        "rate": one.rate,
+                        "levels": b64encode(levels_of(bytes(one.pcm), one.rate)).decode(),
+                        "seconds": round(len(one.pcm) / BYTES_PER_SAMPLE / one.rate, 3),
+                        "pcm": b64encode(one.pcm).decode() if audible else "",
+                    }
+                    for one in track.conversations
+                ],
+            }
+        )
+    return values
+
+
+def _shorten(words: str) -> str:
+    """Return harmless words of at most MAX_WORDS characters."""
+    return one_line(words, MAX_WORDS)
