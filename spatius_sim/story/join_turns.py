@@ -20,7 +20,7 @@ Some ends are missing in a trace. This is what the joiner takes for true then; e
 """
 
 from bisect import bisect
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import partial
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
@@ -370,9 +370,11 @@ def _turn_by_messages(request: UpstreamRequest, index: SpeechIndex) -> Turn | No
 def _turn_of_most_audio(conversation: Conversation) -> Turn | None:
     """Return the turn in which most of the conversation's audio was spoken; None if no piece shows its
     turn."""
-    known = [piece for piece in conversation.pieces if piece.turn is not None]
-    turns = (piece.turn for piece in known)
-    return max(turns, key=lambda turn: sum(len(p.pcm) for p in known if p.turn is turn), default=None)
+    turns = [(piece.turn, len(piece.pcm)) for piece in conversation.pieces if piece.turn is not None]
+    spoken: Counter[int] = Counter()
+    for turn, size in turns:
+        spoken[id(turn)] += size
+    return max((turn for turn, _ in turns), key=lambda turn: spoken[id(turn)], default=None)
 
 
 def _holds_piece(conversation: Conversation, audio: bytes) -> bool:
