@@ -8,7 +8,7 @@ from pathlib import Path
 
 from yaml.nodes import Node
 
-from spatius_sim.files.yaml_file import YamlFile, read_bytes
+from spatius_sim.files.yaml_file import YamlFile, cut, read_bytes
 from spatius_sim.model.network.capacity import (
     MAX_TRACE_STEPS,
     CapacityProcess,
@@ -67,7 +67,7 @@ class NetworkReader(YamlFile):
             raise self.error(node, f"networks: more than {MAX_PROFILES}")
         for name, (key, _) in items.items():
             if not _NAME.fullmatch(name):
-                raise self.error(key, f"{name!r} is not a name: small letters, digits and -, 48 at most")
+                raise self.error(key, f"{cut(name)} is not a name: small letters, digits and -, 48 at most")
         return {name: self.read_network(name, value) for name, (_, value) in items.items()}
 
     def read_network(self, name: str, node: Node) -> NetworkProfile:
@@ -141,9 +141,9 @@ class NetworkReader(YamlFile):
         try:
             path = (self._folder / name).resolve()
         except (OSError, ValueError) as error:
-            raise self.error(node, f"{key}: {name!r} is not a path") from error
+            raise self.error(node, f"{key}: {cut(name)} is not a path") from error
         if not path.is_relative_to(self._folder.resolve()):
-            raise self.error(node, f"{key}: {name!r} lies outside the folder of this file: copy it there")
+            raise self.error(node, f"{key}: {cut(name)} lies outside the folder of this file: copy it there")
         return path
 
 

@@ -19,6 +19,7 @@ T = TypeVar("T")
 MAX_BYTES = 64 * 1024
 _DEEPEST = 32
 """How deep a file may be nested. The time that the parser takes grows with the square of it."""
+_MOST_QUOTED = 60
 _INTEGER = re.compile(r"-?[0-9]{1,12}")
 _FLAGS = {"true": True, "false": False}
 
@@ -31,6 +32,11 @@ def read_bytes(path: Path) -> bytes:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
+
+
+def cut(text: str) -> str:
+    """Return what a file says in quotes, for an error of one line: 60 characters of it at most."""
+    return repr(text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}…")
 
 
 class YamlFile:
@@ -57,6 +63,9 @@ class YamlFile:
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise UsageError(f"{self.place}:{line}: no YAML: {error.problem}") from error
+        except yaml.reader.ReaderError as error:
+            line = raw[: error.position].count(b"\n") + 1
+            raise UsageError(f"{self.place}:{line}: no YAML: a character that no text has") from error
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise UsageError(f"{self.place}:1: no YAML: {error}") from error
 
@@ -71,9 +80,9 @@ class YamlFile:
         for key_node, value in node.value:
             key = self.text(key_node, "a key")
             if allowed is not None and key not in allowed:
-                raise self.error(key_node, f"{key!r} is unknown here: {', '.join(sorted(allowed))}")
+                raise self.error(key_node, f"{cut(key)} is unknown here: {', '.join(sorted(allowed))}")
             if key in parts:
-                raise self.error(key_node, f"{key} stands here twice")
+                raise self.error(key_node, f"{cut(key)[1:-1]} stands here twice")
             parts[key] = (key_node, value)
         return parts
 
@@ -97,7 +106,7 @@ class YamlFile:
         """Return a whole number."""
         text = self.text(node, key)
         if not _INTEGER.fullmatch(text):
-            raise self.error(node, f"{key} must be a whole number, not {text!r}")
+            raise self.error(node, f"{key} must be a whole number, not {cut(text)}")
         return int(text)
 
     def number(self, node: Node, key: str) -> float:
@@ -108,14 +117,14 @@ class YamlFile:
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            raise self.error(node, f"{key} must be a number, not {text!r}")
+            raise self.error(node, f"{key} must be a number, not {cut(text)}")
         return number
 
     def flag(self, node: Node, key: str) -> bool:
         """Return True or False for the texts `true` and `false`."""
         text = self.text(node, key)
         if text not in _FLAGS:
-            raise self.error(node, f"{key} must be true or false, not {text!r}")
+            raise self.error(node, f"{key} must be true or false, not {cut(text)}")
         return _FLAGS[text]
 
     def build(self, node: Node, make: Callable[[], T], key: str) -> T:

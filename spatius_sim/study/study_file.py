@@ -10,7 +10,7 @@ from pathlib import Path
 from yaml.nodes import Node, ScalarNode
 
 from spatius_sim.files.network_file import read_networks, shipped_networks
-from spatius_sim.files.yaml_file import YamlFile, read_bytes
+from spatius_sim.files.yaml_file import YamlFile, cut, read_bytes
 from spatius_sim.model.network.profile import NetworkProfile
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.figures import FIGURES
@@ -85,7 +85,7 @@ class _Reader(YamlFile):
         for item in self.sequence(node, "networks"):
             name = self.text(item, "networks")
             if name not in known:
-                raise self.error(item, f"networks: {name!r} is unknown: {', '.join(known)}")
+                raise self.error(item, f"networks: {cut(name)} is unknown: {', '.join(known)}")
             found[name] = known[name]
         if not found:
             raise self.error(node, "networks: no name stands here")
@@ -119,7 +119,7 @@ class _Reader(YamlFile):
             text = self.text(node, key)
             known = {str(member.value): member for member in kind}
             if text not in known:
-                raise self.error(node, f"{key}: {text!r} is none of {', '.join(known)}")
+                raise self.error(node, f"{key}: {cut(text)} is none of {', '.join(known)}")
             return known[text]
         readers: dict[type, Callable[[Node, str], object]] = {
             bool: self.flag,
@@ -157,7 +157,7 @@ class _Reader(YamlFile):
         unit = FIGURES[key].unit
         if found is None or (found[2] or unit) != unit:
             wanted = f"a number with the unit {unit}" if unit else "a number without a unit"
-            raise self.error(node, f"{key}: {text!r} is not {wanted}")
+            raise self.error(node, f"{key}: {cut(text)} is not {wanted}")
         return Budget(key, float(found[1]) / (100 if unit == "%" else 1))
 
 

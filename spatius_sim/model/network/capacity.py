@@ -19,6 +19,9 @@ LONGEST_WAIT = 600.0
 """Seconds after which data that a link has not delivered count as never delivered."""
 
 MAX_TRACE_STEPS = 200_000
+_MAX_STEPS_A_SECOND = 1000
+_SHORTEST_STEP = 1e-6
+"""Seconds. Shorter steps would begin at the same time once a draw has moved them."""
 _P95 = 1.645
 """The 95th percentile of the standard normal distribution."""
 
@@ -240,10 +243,15 @@ class RateTrace:
     _whole: Capacity = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a trace that is not a capacity, is too long, or never delivers."""
+        """Raise UsageError for a trace that is not a capacity, is too long or too fine, or never delivers."""
         if len(self.rates) > MAX_TRACE_STEPS:
             raise UsageError(f"the trace has more than {MAX_TRACE_STEPS} steps: cut it")
         object.__setattr__(self, "_whole", Capacity(self.starts, self.rates, self.period))
+        # A short trace is repeated until a turn is over: that must not take for ever.
+        if len(self.rates) > _MAX_STEPS_A_SECOND * self.period:
+            raise UsageError(f"the trace has more than {_MAX_STEPS_A_SECOND} steps a second: thin it out")
+        if any(later - earlier < _SHORTEST_STEP for earlier, later in pairwise((*self.starts, self.period))):
+            raise UsageError("two steps of the trace lie within a millionth of a second: thin it out")
 
     def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
         """Return the capacity of `seconds`, from a random place of the trace on. It is the whole trace if
