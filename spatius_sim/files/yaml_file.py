@@ -19,7 +19,7 @@ T = TypeVar("T")
 MAX_BYTES = 64 * 1024
 _DEEPEST = 32
 """How deep a file may be nested. The time that the parser takes grows with the square of it."""
-_MOST_QUOTED = 60
+_MAX_QUOTED = 60
 _INTEGER = re.compile(r"-?[0-9]{1,12}")
 _FLAGS = {"true": True, "false": False}
 
@@ -36,7 +36,7 @@ def read_bytes(path: Path) -> bytes:
 
 def cut(text: str) -> str:
     """Return what a file says in quotes, for an error of one line: 60 characters of it at most."""
-    return repr(text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}…")
+    return repr(text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…")
 
 
 class YamlFile:

@@ -5,24 +5,29 @@ The client speaks at the study's pace, and our relay with the study's choices an
 whatever speaks in the study. So audio that is paced is spoken at the pace of speech.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from itertools import count
 
+import numpy as np
+
 from spatius_sim.files.wire_file import find_wire
+from spatius_sim.model.network.capacity import LONGEST_WAIT
 from spatius_sim.model.network.overhead import WireKind, framed
 from spatius_sim.model.network.profile import NetworkProfile
-from spatius_sim.model.network.tcp import Path, TcpFlow
+from spatius_sim.model.network.tcp import TcpFlow
 from spatius_sim.model.relay.policy import RelayPolicy, SessionScope
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.live_recorder import LiveRecorder
-from spatius_sim.plans.client_plan import ClientPlan, GiveAudio, Move, PlannedPayload, Step, Wait
+from spatius_sim.plans.behaviour import Behaviour, Cue, TurnProgress
+from spatius_sim.plans.client_plan import ClientPlan, Do, GiveAudio, Move, PlannedPayload, Step, Wait
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions
-from spatius_sim.study.turn import Draw, SimulatedTurn, simulate_turn
+from spatius_sim.study.turn import Draw, PlainFlow, SimulatedTurn, draw_of, flow_to_client, simulate_turn
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 from spatius_sim.subjects.relay.relay_access import RelayInMemory
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
@@ -34,13 +39,16 @@ from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
 from spatius_sim.virtual.virtual_relay import VirtualRelay
 
 ONE_IN = 20
-"""Every twentieth turn is judged, beginning with the first one."""
+"""Of so many turns, one is drawn and judged."""
 
 _PATIENCE = Patience(attach=900.0, settle=900.0, fallback=900.0, turn=900.0)
 """Seconds of virtual time, which cost nothing. A slow network breaks no rule."""
 
 _WIRES = {WireKind.JSON: "json-envelope", WireKind.BINARY: "messagepack"}
 _BYTES_PER_SECOND = PLAN_SAMPLE_RATE * BYTES_PER_SAMPLE
+_AFTER_INTERRUPT = TurnPlan(3 * PLAN_SAMPLE_RATE, _BYTES_PER_SECOND // 10)
+"""What the client says after an interrupt, with two segments of motion: the rules ask what of the turn before
+comes into this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +59,10 @@ class BrokenRule:
     actual: str
 
 
-def turns_to_judge(turns: int) -> list[int]:
-    """Return the numbers of the turns that are judged."""
-    return list(range(0, turns, ONE_IN))
+def turns_to_judge(turns: int, seed: int) -> list[int]:
+    """Return the numbers of the turns that are judged: one of each twenty, drawn by the seed."""
+    rng = np.random.default_rng([seed & (2**63 - 1), ONE_IN])
+    return [begin + int(rng.integers(min(ONE_IN, turns - begin))) for begin in range(0, turns, ONE_IN)]
 
 
 def judge_turn(
@@ -65,15 +74,34 @@ def judge_turn(
 ) -> list[BrokenRule]:
     """Play a turn whole, and return the rules that it broke: those for relays in the trace of a conversation
     over the links, and those for clients in the trace of our client with the arrivals of the simulated
-    turn."""
+    turn. If the link gives the connection up, no relay is judged by what did not arrive."""
     loop = VirtualLoop()
+    draw = draw_of(pipeline, network, seed, number)
+    down = _Down(flow_to_client(pipeline, network, draw))
+    turn = simulate_turn(pipeline, network, seed, number)
+    broken = []
     try:
-        relay_trace = loop.run(_converse(loop, pipeline, network, seed, number, relay), None)
-        turn = simulate_turn(pipeline, network, seed, number)
-        client_trace = loop.run(_play_client(turn, pipeline, seed), None)
+        if turn.finished:
+            trace = loop.run(_converse(loop, pipeline, draw, down, seed, relay), None)
+            broken = [] if down.given_up else _broken(trace)
+        return broken + _broken(loop.run(_play_client(turn, pipeline, seed), None))
     finally:
         loop.stop()
-    return [*_broken(relay_trace), *_broken(client_trace)]
+
+
+class _Down:
+    """The way from the relay to its client in virtual time: frames arrive as the flow says."""
+
+    def __init__(self, flow: TcpFlow | PlainFlow) -> None:
+        self._flow = flow
+        self.given_up = False
+        """Whether a frame arrives never, or later than anybody waits for it."""
+
+    def arrival(self, now: float, size: int) -> float:
+        """Return when a frame of `size` bytes arrives that is sent now, in seconds."""
+        arrived = self._flow.write(now, framed(size)).arrived
+        self.given_up |= arrived - now > LONGEST_WAIT
+        return arrived
 
 
 def _broken(trace: Trace) -> list[BrokenRule]:
@@ -86,35 +114,24 @@ def _broken(trace: Trace) -> list[BrokenRule]:
 
 
 async def _converse(
-    loop: VirtualLoop,
-    pipeline: Pipeline,
-    network: NetworkProfile,
-    seed: int,
-    number: int,
-    relay: type[PlainRelay],
+    loop: VirtualLoop, pipeline: Pipeline, draw: Draw, down: _Down, seed: int, relay: type[PlainRelay]
 ) -> Trace:
     """Let a client speak the turn to our relay over the modelled links, and return the trace."""
-    draw = Draw.of(network, seed, number, pipeline.seconds)
     half, trip = draw.round_trip / 2, draw.region_trips[pipeline.region]
-    down = Path(draw.down, half, half, network.queue, 0.0, pipeline.send_buffer)
     wire = find_wire(_WIRES[pipeline.wire])
     recorder = LiveRecorder(clock_ns=loop.time_ns, wire=wire)
     server = VirtualMotionServer(loop, seed, recorder, link=Link(delay=trip / 2), pace=pipeline.pace)
     numbers = count(1)
-    brain = relay(canary_key(seed), lambda: f"request-{next(numbers)}", _relay_policy(pipeline))
-    access = RelayInMemory(
-        loop, VirtualRelay(loop, brain, wire, server), _link(down, pipeline.send_buffer), Link(delay=half)
-    )
+    brain = relay(canary_key(seed), lambda: f"request-{next(numbers)}")
+    brain.policy = _relay_policy(pipeline)
+    to_client = Link(capacity=pipeline.send_buffer, arrival=down.arrival)
+    door = RelayInMemory(loop, VirtualRelay(loop, brain, wire, server), to_client, Link(delay=half))
     address = RelayAddress("ws://relay.invalid")
     subject = RelaySubject(address, wire, recorder, seed, _PATIENCE, server, access=access)
     await subject.attach()
-    return await subject.run(Plan(((_turn_plan(pipeline),),)), patient=True)
-
-
-def _link(path: Path, capacity: int) -> Link:
-    """Return a link in virtual time that carries frames as TCP does over a path."""
-    flow = TcpFlow(path)
-    return Link(capacity=capacity, arrival=lambda now, size: flow.write(now, framed(size)).arrived)
+    interrupted = draw.interrupt_roll < pipeline.interrupted_share
+    turns = (_interrupted_plan(pipeline), _AFTER_INTERRUPT) if interrupted else (_turn_plan(pipeline),)
+    return await subject.run(Plan((turns,)), patient=True)
 
 
 def _relay_policy(pipeline: Pipeline) -> RelayPolicy:
@@ -130,13 +147,25 @@ def _relay_policy(pipeline: Pipeline) -> RelayPolicy:
 
 def _turn_plan(pipeline: Pipeline) -> TurnPlan:
     """Return the turn as a client speaks it: in the study's chunks, at its pace."""
-    pace = 1.0 if pipeline.audio is AudioPacing.PACED else pipeline.speech_pace
+    pace = _pace_of_speech(pipeline)
     chunk_bytes = round(pipeline.speech_chunk * _BYTES_PER_SECOND) // 2 * 2
     return TurnPlan(
         round(pipeline.seconds * PLAN_SAMPLE_RATE),
         max(BYTES_PER_SAMPLE, chunk_bytes),
         chunk_pause_ms=round(1000 * pipeline.speech_chunk / pace) if pace else 0,
     )
+
+
+def _interrupted_plan(pipeline: Pipeline) -> TurnPlan:
+    """Return the turn, interrupted when its first audio has come and so much of it was spoken as is spoken in
+    `interrupt_after` seconds."""
+    spoken = math.ceil(pipeline.interrupt_after * _pace_of_speech(pipeline) / pipeline.speech_chunk)
+    return replace(_turn_plan(pipeline), cue=Cue(max(1, spoken), TurnProgress.AUDIO), act=Behaviour.INTERRUPT)
+
+
+def _pace_of_speech(pipeline: Pipeline) -> float:
+    """Return how many seconds of speech are spoken in a second; 0: all at once."""
+    return 1.0 if pipeline.audio is AudioPacing.PACED else pipeline.speech_pace
 
 
 async def _play_client(turn: SimulatedTurn, pipeline: Pipeline, seed: int) -> Trace:
@@ -150,14 +179,18 @@ async def _play_client(turn: SimulatedTurn, pipeline: Pipeline, seed: int) -> Tr
 
 
 def _client_steps(turn: SimulatedTurn) -> tuple[Step, ...]:
-    """Return the calls of a client: audio and motion in the order of their arrival, with waits between."""
+    """Return the calls of a client: audio and motion in the order of their arrival, an interrupt, and waits
+    between. After the interrupt no audio is given any more; motion that still arrives is."""
     last = turn.audio[-1][1]
     arrivals: list[tuple[float, Step]] = []
     spoken = 0
     for at, end in turn.audio:
         ms = round(1000 * end) - spoken
         spoken += ms
-        arrivals.append((at, GiveAudio(ms, end == last)))
+        if at < turn.interrupted_at:
+            arrivals.append((at, GiveAudio(ms, end == last)))
+    if turn.interrupted_at < math.inf:
+        arrivals.append((turn.interrupted_at, Do("interrupt")))
     shown = 0
     for at, end_keyframe in turn.motion:
         arrivals.append((at, Move((PlannedPayload(end_keyframe - shown),))))

@@ -176,7 +176,7 @@ def _judge_some(
 ) -> None:
     """Judge one turn in twenty of these cells by the rules. `on_progress` is called with twenty times the
     number of turns that were judged."""
-    numbers = turns_to_judge(outcome.study.turns)
+    numbers = turns_to_judge(outcome.study.turns, outcome.seed)
     work = (
         _Judging(number, cell.pipeline, cell.network, outcome.seed, tuple(piece))
         for number, cell in enumerate(cells)

@@ -114,7 +114,7 @@ class Draw:
     @classmethod
     def of(cls, profile: NetworkProfile, seed: int, number: int, seconds: float) -> "Draw":
         """Draw the network of turn `number` with `seconds` of speech."""
-        name = int.from_bytes(profile.name.encode()[:32].ljust(8, b"\0"))
+        name = int.from_bytes(profile.name.encode().ljust(8, b"\0"))
         rng = np.random.default_rng([seed & (2**63 - 1), name, number])
         horizon = 2 * seconds + 60
         return cls(
@@ -131,13 +131,10 @@ def simulate_turn(
     pipeline: Pipeline, profile: NetworkProfile, seed: int, number: int, *, detailed: bool = False
 ) -> SimulatedTurn:
     """Simulate turn `number` of a pipeline over a network. `detailed`: keep what a time-line shows."""
-    draw = Draw.of(profile, seed, number, pipeline.seconds)
-    if pipeline.clients_on_link > 1:
-        shares = pipeline.clients_on_link
-        draw = replace(draw, down=draw.down.share(shares), up=draw.up.share(shares))
+    draw = draw_of(pipeline, profile, seed, number)
     speech = _speech(pipeline)
     payloads = _motion_at_relay(pipeline, draw, speech, seed, number)
-    flow = _flow_to_client(pipeline, profile, draw)
+    flow = flow_to_client(pipeline, profile, draw)
     turn = SimulatedTurn(number, Playback(math.inf), [], [], math.inf, math.inf)
     if detailed:
         turn.capacity = draw.down
@@ -153,6 +150,13 @@ def simulate_turn(
     if draw.interrupt_roll < pipeline.interrupted_share and turn.playback.first_audio < math.inf:
         _interrupt(turn, pipeline, profile, draw, messages)
     return turn
+
+
+def draw_of(pipeline: Pipeline, profile: NetworkProfile, seed: int, number: int) -> Draw:
+    """Draw the network of turn `number`, as far as it is left to one client of the pipeline."""
+    draw = Draw.of(profile, seed, number, pipeline.seconds)
+    shares = pipeline.clients_on_link
+    return draw if shares == 1 else replace(draw, down=draw.down.share(shares), up=draw.up.share(shares))
 
 
 def _speech(pipeline: Pipeline) -> list[tuple[float, float]]:
@@ -231,7 +235,7 @@ def _motion_for_client(pipeline: Pipeline, payloads: list[tuple[float, int]]) ->
     return messages
 
 
-def _flow_to_client(pipeline: Pipeline, profile: NetworkProfile, draw: Draw) -> TcpFlow | PlainFlow:
+def flow_to_client(pipeline: Pipeline, profile: NetworkProfile, draw: Draw) -> TcpFlow | PlainFlow:
     """Return the connection from the relay to the client, which has been idle before the turn."""
     half = draw.round_trip / 2
     path = Path(draw.down, half, half, profile.queue, profile.loss, pipeline.send_buffer)
@@ -266,7 +270,7 @@ def _interrupt(
     if pressed >= turn.playback.end:
         return
     known = draw.up.finish(pressed, 8 * framed(_INTERRUPT_BYTES, masked=True)) + draw.round_trip / 2
-    flow = _flow_to_client(pipeline, profile, draw)
+    flow = flow_to_client(pipeline, profile, draw)
     arrivals: list[tuple[float, int]] = []
     for message in messages:
         if max(message.at, flow.room_at(message.at, message.size)) > known:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.files.network_file import MOST_TRACE_BYTES, read_networks, read_trace
+from spatius_sim.files.network_file import MAX_TRACE_BYTES, read_networks, read_trace
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.study_file import read_study
 from spatius_sim.study.turn import simulate_turn
@@ -171,7 +171,7 @@ def test_a_trace_of_mahimahi_that_is_none_is_told_with_its_line(
 def test_a_trace_file_without_end_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "trace.mahi"
     with path.open("wb") as file:
-        file.truncate(MOST_TRACE_BYTES + 1)
+        file.truncate(MAX_TRACE_BYTES + 1)
     with pytest.raises(UsageError, match="larger than"):
         read_trace(path, "mahimahi")
     with pytest.raises(UsageError, match="Is a directory"):

@@ -1,8 +1,12 @@
 """Judged turns: honest choices break no rule on any network, and a relay that is wrong is found there too."""
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
 from spatius_sim.files.network_file import shipped_networks
+from spatius_sim.miniatures.seldom_wrong import LosesBehindAnInterrupt
 from spatius_sim.miniatures.wrong_relays import LosesLastPayload, SendsMotionFirst
 from spatius_sim.model.network.overhead import WireKind
 from spatius_sim.model.relay.relay import PlainRelay
@@ -22,15 +26,29 @@ HONEST = [
 @pytest.mark.parametrize("name", NETWORKS)
 def test_honest_choices_break_no_rule_on_any_network(name: str) -> None:
     for pipeline in HONEST:
-        assert judge_turn(pipeline, NETWORKS[name], 1, 3) == []
+        for interrupted_share in (0.0, 1.0):
+            played = replace(pipeline, interrupted_share=interrupted_share)
+            assert judge_turn(played, NETWORKS[name], 1, 3) == []
+            assert judge_turn(played, replace(NETWORKS[name], loss=0.03), 1, 3) == []
+
+
+def test_a_link_that_gives_the_connection_up_makes_no_relay_guilty() -> None:
+    hopeless = replace(NETWORKS["gprs"], loss=0.5)
+    assert judge_turn(replace(HONEST[2], seconds=2.5, clients_on_link=100), hopeless, 1, 3) == []
+
+
+def test_of_each_twenty_turns_one_is_drawn_by_the_seed() -> None:
+    drawn = Counter(number for seed in range(200) for number in turns_to_judge(41, seed))
+    assert set(drawn) == set(range(41))
+    assert turns_to_judge(60, 7) == turns_to_judge(60, 7) != turns_to_judge(60, 8)
+    assert [number // ONE_IN for number in turns_to_judge(1000, -1)] == list(range(50))
 
 
 def test_one_turn_in_twenty_is_judged_and_told() -> None:
-    assert turns_to_judge(41) == [0, 20, 40]
     study = Study("", (NETWORKS["cable"],), {"plain": Pipeline(seconds=2.0)}, turns=2 * ONE_IN)
     (judged,) = run_study(study, 1).judged
     assert (judged.network, judged.policy) == ("cable", "plain")
-    assert (judged.turns, judged.broken) == ([0, 20], [])
+    assert (judged.turns, judged.broken) == (turns_to_judge(2 * ONE_IN, 1), [])
 
 
 @pytest.mark.parametrize(
@@ -39,3 +57,11 @@ def test_one_turn_in_twenty_is_judged_and_told() -> None:
 def test_a_relay_that_is_wrong_is_found_over_a_network_too(relay: type[PlainRelay], rule: str) -> None:
     broken = judge_turn(HONEST[0], NETWORKS["lte-att-2016-driving"], 1, 3, relay)
     assert rule in {one.rule for one in broken}
+
+
+def test_an_interrupt_is_judged_with_the_turn_after_it() -> None:
+    network = NETWORKS["lte-att-2016-driving"]
+    spoken_on = replace(HONEST[0], interrupted_share=0.0)
+    assert judge_turn(spoken_on, network, 1, 3, LosesBehindAnInterrupt) == []
+    broken = judge_turn(replace(HONEST[0], interrupted_share=1.0), network, 1, 3, LosesBehindAnInterrupt)
+    assert "R-MOTION-COMPLETE" in {one.rule for one in broken}
