@@ -125,7 +125,7 @@ async def _converse(
     brain = relay(canary_key(seed), lambda: f"request-{next(numbers)}")
     brain.policy = _relay_policy(pipeline)
     to_client = Link(capacity=pipeline.send_buffer, arrival=down.arrival)
-    door = RelayInMemory(loop, VirtualRelay(loop, brain, wire, server), to_client, Link(delay=half))
+    access = RelayInMemory(loop, VirtualRelay(loop, brain, wire, server), to_client, Link(delay=half))
     address = RelayAddress("ws://relay.invalid")
     subject = RelaySubject(address, wire, recorder, seed, _PATIENCE, server, access=access)
     await subject.attach()
