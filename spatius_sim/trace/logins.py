@@ -21,6 +21,9 @@ _SESSION_NAME = re.compile(r"sess|sid", re.IGNORECASE)
 _PUBLIC_HEADER = re.compile(r"sec-websocket-", re.IGNORECASE)
 """Headers such as Sec-WebSocket-Key: their names look secret, but they are not."""
 
+_PLAIN_WORD = re.compile(r"[\w.:+-]{0,32}")
+"""A value that can be shown: one short word, such as `en-US` or `0.75`."""
+
 _RANDOM_CHARACTERS = re.compile(r"[\w.~+=-]{16,}")
 _FEWEST_CHANGES = 4
 
@@ -40,6 +43,12 @@ def hide_value(name: str) -> str:
 def names_a_secret(name: str) -> bool:
     """Whether the value of a setting with this name is a secret."""
     return _SECRET_NAME.search(name) is not None
+
+
+def is_plain(name: str, value: str) -> bool:
+    """Whether the value of a setting, of which nobody knows what it holds, can be shown: its name is not one
+    of a secret, and the value is one short word that does not look random."""
+    return not names_a_secret(name) and _PLAIN_WORD.fullmatch(value) is not None and not _looks_random(value)
 
 
 def secrets_in_header(name: str, value: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
 from spatius_sim.trace.known_secrets import KnownSecrets
-from spatius_sim.trace.logins import names_a_secret, secrets_in_setting, secrets_in_url
+from spatius_sim.trace.logins import is_plain, names_a_secret, secrets_in_setting, secrets_in_url
 
 _USUAL_FRAMING = 36
 """Bytes around the audio of a message with an id of the usual form and nothing else."""
@@ -41,18 +41,17 @@ def texts_without_secrets(event: W, secrets: KnownSecrets) -> W:
 
 
 def _secrets_of_egress(message: ConfigureSession) -> Iterator[str]:
-    """Yield all secrets in a session configuration: credentials of its egress, and settings that look
-    secret."""
+    """Yield all secrets in a session configuration: credentials of its egress, attributes that look secret,
+    and every parameter that is not plain, because no document says what parameters hold."""
     livekit, agora = message.livekit_egress, message.agora_egress
-    pairs = message.extra_params
+    yield from (value for name, value in message.extra_params if not is_plain(name, value))
     if livekit is not None:
         yield from (livekit.api_key, livekit.api_secret, livekit.api_token)
         yield from secrets_in_url(livekit.url)
-        pairs += livekit.extra_attributes
+        for name, value in livekit.extra_attributes:
+            yield from secrets_in_setting(name, value)
     if agora is not None:
         yield agora.token
-    for name, value in pairs:
-        yield from secrets_in_setting(name, value)
 
 
 def _hide_egress_secrets(message: ConfigureSession) -> ConfigureSession:
@@ -69,7 +68,10 @@ def _hide_egress_secrets(message: ConfigureSession) -> ConfigureSession:
         )
     if agora is not None:
         agora = replace(agora, token=_replace_by_stars(agora.token))
-    params = _hide_secret_settings(message.extra_params)
+    params = tuple(
+        (name, value if is_plain(name, value) else _replace_by_stars(value))
+        for name, value in message.extra_params
+    )
     return replace(message, livekit_egress=livekit, agora_egress=agora, extra_params=params)
 
 

@@ -4,7 +4,13 @@ from base64 import b64encode
 
 import pytest
 
-from spatius_sim.trace.logins import secrets_in_header, secrets_in_setting, secrets_in_url, shown_url
+from spatius_sim.trace.logins import (
+    is_plain,
+    secrets_in_header,
+    secrets_in_setting,
+    secrets_in_url,
+    shown_url,
+)
 
 SECRET = "a-secret-of-some-length"
 DRAWN = "f3Kd82Lm9Qp4Zx7c"
@@ -45,6 +51,24 @@ def test_the_password_of_a_basic_login_is_a_secret_too() -> None:
 )
 def test_the_secrets_in_a_setting(name: str, value: str, secrets: list[str]) -> None:
     assert list(filter(None, secrets_in_setting(name, value))) == secrets
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "plain"),
+    [
+        ("voice", "soft-spoken", True),
+        ("speed", "0.75", True),
+        ("voice", "", True),
+        ("password", "short", False),
+        ("header", "Bearer abc", False),
+        ("model", '{"api_key": "abc"}', False),
+        ("url", "https://u:pw@h", False),
+        ("ref", DRAWN, False),
+        ("ref", "a" * 33, False),
+    ],
+)
+def test_one_short_word_is_plain(name: str, value: str, plain: bool) -> None:
+    assert is_plain(name, value) is plain
 
 
 @pytest.mark.parametrize(

@@ -47,11 +47,13 @@ def test_the_credentials_of_an_egress_are_taken_out_and_learnt(secret: str) -> N
 
 def test_pairs_are_taken_out_where_their_name_or_their_look_says_so() -> None:
     pairs = (("authToken", "x"), ("colour", "light-blue"), ("ref", DRAWN), ("at", f"https://u:{SECRET}@h/"))
-    asked = ConfigureSession(16000, livekit_egress=LiveKitEgress(extra_attributes=pairs), extra_params=pairs)
-    told = clean(asked)
-    assert isinstance(told, ConfigureSession) and told.livekit_egress is not None
     kept = {"authToken": "*", "colour": "light-blue", "ref": "*" * 16, "at": f"https://u:{'*' * 23}@h/"}
-    assert dict(told.extra_params) == dict(told.livekit_egress.extra_attributes) == kept
+    told = clean(ConfigureSession(16000, livekit_egress=LiveKitEgress(extra_attributes=pairs)))
+    assert isinstance(told, ConfigureSession) and told.livekit_egress is not None
+    assert dict(told.livekit_egress.extra_attributes) == kept
+    told = clean(ConfigureSession(16000, extra_params=pairs))
+    assert isinstance(told, ConfigureSession)
+    assert dict(told.extra_params) == kept | {"at": "*" * len(pairs[-1][1])}
 
 
 def test_a_url_that_is_none_is_taken_out_whole() -> None:
@@ -86,3 +88,14 @@ def test_the_texts_of_an_event_are_searched() -> None:
         Provoked(Provocation.TEXT),
     ):
         assert texts_without_secrets(clean, known) is clean
+
+
+def test_of_a_parameter_only_a_plain_word_is_shown() -> None:
+    params = (("headers", '{"Authorization": "Bearer abc-secret"}'), ("voice", "soft"))
+    secrets = KnownSecrets()
+    told = decode(
+        without_secrets(encode(asked := ConfigureSession(16000, extra_params=params)), asked, secrets)
+    )
+    assert isinstance(told, ConfigureSession)
+    assert dict(told.extra_params) == {"headers": "*" * len(params[0][1]), "voice": "soft"}
+    assert "abc-secret" not in secrets.text(f"refused: {params[0][1]}")
