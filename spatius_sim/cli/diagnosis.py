@@ -26,7 +26,8 @@ class RelayDiagnosis:
     `unreachable`: why no turn was possible, or "". `understood` and `garbage`: how many messages this wire
     understands, and how many not. `closed`: the code with which the relay hung up. `seen`: what was refused,
     or what the relay itself said of trouble. `last_output`: the last lines of its process, if the kit started
-    it. `unknown_path`: the first method and path that was asked of our Motion Server and does not exist."""
+    it. `token_life`: for how many seconds, by our clock, its token was to be valid. `unknown_path`: the first
+    method and path that was asked of our Motion Server and does not exist."""
 
     wire: str
     unreachable: str = ""
@@ -37,6 +38,7 @@ class RelayDiagnosis:
     closed: int = 0
     asked_for_token: bool = False
     token_status: int = 0
+    token_life: float | None = None
     refused: str = ""
     reached_us: bool = False
     spoke_up: bool = False
@@ -118,6 +120,7 @@ def _diagnosis_from(trace: Trace) -> RelayDiagnosis:
         closed=closes[0] if closes else 0,
         asked_for_token=bool(tokens),
         token_status=tokens[0].status if tokens else 0,
+        token_life=_life_of(tokens[0]) if tokens else None,
         refused=f"HTTP {refusals[0].status} {refusals[0].reason}" if refusals else "",
         reached_us=any(isinstance(what, Opened) for what in upstream),
         spoke_up=spoke_up,
@@ -125,6 +128,11 @@ def _diagnosis_from(trace: Trace) -> RelayDiagnosis:
         motion_down=motion_down,
         seen=sign_of_trouble(trace),
     )
+
+
+def _life_of(asked: TokenRequested) -> float | None:
+    """Return for how many seconds a session token was to be valid; None if the request does not say."""
+    return None if asked.expire_at is None else asked.expire_at - asked.now
 
 
 def _received_values(trace: Trace) -> list[object]:

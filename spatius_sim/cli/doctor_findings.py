@@ -12,7 +12,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from spatius_sim.cli.diagnosis import RelayDiagnosis
 from spatius_sim.engine.settings import Settings
-from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
+from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT, MAX_TOKEN_LIFE_SECONDS
 from spatius_sim.protocol.environment import proxy_variables
 
 _PACKAGES = ("spatius-sim", "spatius", "avatarkit", "websockets")
@@ -24,6 +24,7 @@ _WEBSOCKETS_VERSION_WITH_BODIES = 14
 _WIRE_ADVICE = (
     "declare your wire in a YAML file (`spatius-sim wire show`, `wire try`), and name it: --wire ours.yaml"
 )
+_EXPIRY = "a unix time in seconds, within the next 24 h"
 _LARGEST_SOURCE = 1_048_576
 _directly = build_opener(ProxyHandler({}))  # The proxy of the environment has nothing to do with 127.0.0.1.
 
@@ -78,8 +79,7 @@ def _upstream_findings(diagnosis: RelayDiagnosis, pointing_here: str) -> Iterato
         yield Finding(False, f"it never came to our Motion Server{trouble}", pointing_here + own_log)
         return
     if diagnosis.asked_for_token and diagnosis.token_status not in (0, 200):
-        advice = "look at SPATIUS_API_KEY, and at expireAt: a unix time within the next 24 h"
-        yield Finding(False, f"its token request was refused with HTTP {diagnosis.token_status}", advice)
+        yield _refused_token(diagnosis)
         return
     if diagnosis.refused:
         advice = "look at the session token, SPATIUS_APP_ID and SPATIUS_AVATAR_ID that it connects with"
@@ -102,6 +102,17 @@ def _upstream_findings(diagnosis: RelayDiagnosis, pointing_here: str) -> Iterato
         yield Finding(False, f"no motion came down to the client{trouble}", advice)
         return
     yield Finding(True, "motion comes down")
+
+
+def _refused_token(diagnosis: RelayDiagnosis) -> Finding:
+    """Return why its token request was refused, and what to do: its clock may be wrong, or its key."""
+    what = f"its token request was refused with HTTP {diagnosis.token_status}"
+    life = diagnosis.token_life
+    if life is None or 0 < life < MAX_TOKEN_LIFE_SECONDS:
+        return Finding(False, what, f"look at SPATIUS_API_KEY, and at expireAt: {_EXPIRY}")
+    lies = f"{-life:.0f} s in the past" if life <= 0 else f"{life / 3600:.0f} h ahead"
+    advice = f"expireAt is {_EXPIRY}: is the clock of the relay's machine right?"
+    return Finding(False, f"{what}: by our clock, its expireAt lies {lies}", advice)
 
 
 def last_words(diagnosis: RelayDiagnosis) -> str:

@@ -1,10 +1,10 @@
 """Collects the outcomes of a run, and what broke the run off."""
 
-import time
 from dataclasses import dataclass, field, replace
 
 from spatius_sim import __version__
 from spatius_sim.engine.run_request import RunRequest
+from spatius_sim.net.steady_clock import SteadyClock
 from spatius_sim.reporting.exit_code import ExitCode
 from spatius_sim.reporting.summary import BrokenOff, RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION, rules_for
@@ -21,14 +21,14 @@ class RunOutcomes:
     """The outcomes of a run so far, by subject and rule. `interruption`, `usage_error` and `internal_error`
     are "" if there was none. `unwritten` are lines about files that could not be written.
     `never_run` is the reason of a rule that was to be judged and was not: it is UNEXERCISED.
-    The run `began` at this unix time."""
+    The run began when its `clock` started."""
 
     usage_error: str = ""
     internal_error: str = ""
     interruption: str = ""
     unwritten: list[str] = field(default_factory=list)
     never_run: str = NEVER_RUN
-    began: float = field(default_factory=time.time)
+    clock: SteadyClock = field(default_factory=SteadyClock)
     _targets: dict[str, str] = field(default_factory=dict)
     _wires: dict[str, str] = field(default_factory=dict)
     _by_subject: dict[str, dict[str, RuleOutcome]] = field(default_factory=dict)

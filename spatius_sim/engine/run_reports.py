@@ -1,13 +1,13 @@
 """Writes the reports that the options of a run ask for."""
 
 import subprocess
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from spatius_sim.engine.options import REPORT_OPTIONS
+from spatius_sim.net.steady_clock import SteadyClock
 from spatius_sim.reporting.formats import files
 from spatius_sim.reporting.report import Occasion, Report
 
@@ -23,12 +23,13 @@ def report_paths(values: Mapping[str, Any]) -> dict[str, Path]:
     return files.paths_of({name: path for name, path in paths.items() if path}, folder)
 
 
-def occasion_of(began: float, front: str, typed: str) -> Occasion:
-    """Return the occasion of a run that ends now. `front` is the program that judged, and `typed` its options
-    without secrets."""
+def occasion_of(clock: SteadyClock, front: str, typed: str) -> Occasion:
+    """Return the occasion of a run that ends now, and began when its clock started.
+
+    `front` is the program that judged, and `typed` its options without secrets."""
     return Occasion(
-        began=datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
-        seconds=round(max(0.0, time.time() - began), 1),  # A clock may be set back while we run.
+        began=datetime.fromtimestamp(clock.started, UTC).isoformat(timespec="seconds"),
+        seconds=round(clock.now() - clock.started, 1),
         command=f"{front} {typed}".strip(),
         commit=_commit_here(),
     )

@@ -60,7 +60,7 @@ def judge_run(request: RunRequest, watcher: RunWatcher, *, exit_first: bool = Fa
             baseline,
             paths,
             outcomes.unwritten,
-            lambda: occasion_of(outcomes.began, _FRONT, request.typed()),
+            lambda: occasion_of(outcomes.clock, _FRONT, request.typed()),
         )
     finally:
         stop_listening()

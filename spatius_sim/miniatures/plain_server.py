@@ -45,7 +45,7 @@ class PlainSession:
     seconds; `held` is motion that a wrong server keeps back."""
 
     connection_id: str
-    expire_at: int
+    expire_at: float
     sample_rate: int = 0
     egress: bool = False
     requests: dict[str, MotionSynthesizer] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class PlainServer:
         except RequestRefusedError as refused:
             return refused.answer
 
-    def admit(self, session_key: str, avatar_id: str, now: float) -> int:
+    def admit(self, session_key: str, avatar_id: str, now: float) -> float:
         """When the token expires; raises RequestRefusedError for a bad one, and for an unknown avatar."""
         token = read_token(session_key)
         if token is None:

@@ -2,11 +2,12 @@
 pytest-xdist the items run in a worker, and the report is made in the controller."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from spatius_sim.net.steady_clock import SteadyClock
 
 if TYPE_CHECKING:
     from spatius_sim.engine.rule_by_rule import RuleResult
@@ -73,7 +74,7 @@ class SessionOutcomes:
     off."""
 
     def __init__(self) -> None:
-        self.began = time.time()
+        self.clock = SteadyClock()
         self._outcomes: RunOutcomes | None = None
         self._others_failed: list[str] = []
 

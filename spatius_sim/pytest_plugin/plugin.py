@@ -290,7 +290,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         baseline_in(config),
         reports_asked(config),
         collected.outcomes.unwritten,
-        lambda: occasion_of(collected.began, "pytest", typed_in(config)),
+        lambda: occasion_of(collected.clock, "pytest", typed_in(config)),
     )
     session.exitstatus = int(ending.code)
     reporter = config.pluginmanager.get_plugin("terminalreporter")

@@ -24,8 +24,11 @@ class AccessControl:
     api_keys: frozenset[str] = frozenset()
     app_ids: frozenset[str] = frozenset()
 
-    def issue(self, api_key: str, body: bytes, now: float, nonce: str) -> str:
-        """Return a new session token for a token request with this key and body. `now` is in unix seconds.
+    def issue(self, api_key: str, body: bytes, now: float, nonce: str, ahead: float = 0.0) -> str:
+        """Return a new session token for a token request with this key and body.
+
+        `now` is in unix seconds, by the clock of whoever asks. That clock is `ahead` seconds ahead of the one
+        that `admit` is asked by, and by which the token expires, after the life that was asked for.
 
         Raises RequestRefusedError if the key or the body is bad, or if the token would expire too early or
         too late."""
@@ -34,7 +37,7 @@ class AccessControl:
             raise console_refusal(401, "UNAUTHENTICATED", "the API key is missing or unknown")
         request = read_token_request(body)
         check_expiry(request, now)
-        return issue_token(SessionToken(request.expire_at, request.app_id), nonce)
+        return issue_token(SessionToken(request.expire_at - ahead, request.app_id), nonce)
 
     def admit(self, app_id: str, session_key: str, avatar_id: str, now: float) -> None:
         """Raise RequestRefusedError, with the HTTP answer, if this upgrade is refused; otherwise do nothing.

@@ -15,7 +15,7 @@ class SessionToken:
     """The content of a session token. `expire_at` is in unix seconds; `app_id` is "" if the token is valid
     for every app."""
 
-    expire_at: int
+    expire_at: float
     app_id: str
 
 

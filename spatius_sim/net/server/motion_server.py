@@ -28,6 +28,7 @@ from spatius_sim.net.server.one_port import OnePort, body_of, refuse_expectation
 from spatius_sim.net.server.opus import installed_codec
 from spatius_sim.net.server.session_log import SessionLog, SessionRecord
 from spatius_sim.net.server.slow_headers import HEADER_SECONDS
+from spatius_sim.net.steady_clock import SteadyClock
 from spatius_sim.protocol.console import (
     BOOTSTRAP_PATH,
     TOKEN_DOORS,
@@ -96,6 +97,7 @@ class MotionServerShell(OnePort):
                 raise UsageError(f"no capability is named {name!r}: {known_names(name, CAPABILITIES)}")
         self._capabilities = capabilities
         self._access = access or AccessControl()
+        self._clock = SteadyClock()
         self._limits = limits or Limits()
         self._most_unread = most_unread
         self._opus = installed_codec()
@@ -202,7 +204,7 @@ class MotionServerShell(OnePort):
         try:
             answer = await self._meet_scenario(request, admission, Moment.TOKEN, "")
             if answer is not None:
-                token = self._access.issue(key, body, now, self._new_id())
+                token = self._access.issue(key, body, now, self._new_id(), self._clock.machine_ahead())
                 answer = token_answer(request.path, token)
         except RequestRefusedError as refused:
             answer = refused.answer
@@ -230,7 +232,7 @@ class MotionServerShell(OnePort):
         try:
             answer = await self._meet_scenario(request, faults.admission(), Moment.UPGRADE, name, avatar_id)
             if answer is not None:
-                self._access.admit(app_id, session_key, avatar_id, time.time())
+                self._access.admit(app_id, session_key, avatar_id, self._clock.now())
         except RequestRefusedError as refused:
             answer = refused.answer
             self._record_refusal(name, answer, session_key)

@@ -21,6 +21,7 @@ from spatius_sim.net.server.ingress_socket import (
     too_big_reason,
 )
 from spatius_sim.net.server.one_port import OnePort, body_of, refuse_expectation, response
+from spatius_sim.net.steady_clock import SteadyClock
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, UNSENDABLE_CODES
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import (
@@ -79,6 +80,7 @@ class ReplayServer(OnePort):
         self.mismatches: list[str] = []
         self._script = script
         self._access = AccessControl()
+        self._clock = SteadyClock()
         self._random = random.Random(seed)
         self._sink: Sink = sink or NullSink()
         self._shared = _Shared(playing, Matcher(script.turns), self._sink, self._note_mismatch)
@@ -115,7 +117,7 @@ class ReplayServer(OnePort):
         token, expire_at = "", None
         try:
             expire_at = read_token_request(body).expire_at
-            token = self._access.issue(key, body, now, self._new_id())
+            token = self._access.issue(key, body, now, self._new_id(), self._clock.machine_ahead())
             answer = token_answer(request.path, token)
         except RequestRefusedError as refused:
             answer = refused.answer
@@ -143,7 +145,7 @@ class ReplayServer(OnePort):
             answer = HttpAnswer(426, '{"message":"a WebSocket upgrade is expected here"}\n')
         else:
             try:
-                self._access.admit(app_id, session_key, request.query.get("id", ""), time.time())
+                self._access.admit(app_id, session_key, request.query.get("id", ""), self._clock.now())
             except RequestRefusedError as refused:
                 answer = refused.answer
         if answer is not None:

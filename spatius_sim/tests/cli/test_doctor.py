@@ -65,6 +65,12 @@ NOWHERE = replace(
             "SPATIUS_INGRESS_ENDPOINT=ws://127.0.0.1:8700/v2/driveningress",
         ),
         (replace(NOWHERE, asked_for_token=True, token_status=401), "HTTP 401", "SPATIUS_API_KEY"),
+        (
+            replace(NOWHERE, asked_for_token=True, token_status=400, token_life=-3300.2),
+            "its expireAt lies 3300 s in the past",
+            "clock of the relay's machine",
+        ),
+        (replace(NOWHERE, asked_for_token=True, token_status=400, token_life=9e4), "25 h ahead", "clock"),
         (replace(NOWHERE, asked_for_token=True, token_status=200), "opened no session", "ingress endpoint"),
         (replace(NOWHERE, refused="HTTP 400 app id mismatch"), "app id mismatch", "SPATIUS_APP_ID"),
         (replace(NOWHERE, asked_for_token=True, reached_us=True), "no audio went up", "client's audio"),
