@@ -1,5 +1,6 @@
 """The command line: all commands, and how errors end them. Heavy modules are imported only when needed."""
 
+import os
 import sys
 from traceback import format_exc
 
@@ -27,6 +28,7 @@ from spatius_sim.reporting.exit_code import ExitCode
 def main() -> None:
     """Run the command line, and exit with its code. An error that we expect is printed as one line."""
     INTERRUPTION.listen()
+    _open_missing_output()
     try:
         sys.exit(cli(standalone_mode=False))
     except click.ClickException as error:
@@ -46,6 +48,13 @@ def main() -> None:
         _complain(f"what was to be printed cannot be written: {error.strerror}", ExitCode.KIT_FAILED)
     except Exception:
         _complain(f"the kit failed: {format_exc()}", ExitCode.KIT_FAILED)
+
+
+def _open_missing_output() -> None:
+    """Give what is printed a place if the caller closed it: a service without a terminal may have none."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it is open as long as the process.
 
 
 def _complain(message: str, code: ExitCode) -> None:

@@ -1,5 +1,6 @@
 """On a machine that lacks something: each lack has one line, and costs no verdict."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,17 @@ import pytest
 
 TIMEOUT = 60
 CLIENT = "from spatius_sim.subjects import own_client, testee_shim; testee_shim.serve_stdio(own_client.OWN)"
+
+WRONG_CLIENT = """
+from spatius_sim.subjects import own_client, testee_shim
+
+class Wrong(own_client.OwnClient):
+    def yield_audio_data(self, audio, end):
+        self.decoder.yield_audio_data(audio, end)
+        return "same"
+
+testee_shim.serve_stdio(Wrong)
+"""
 
 
 def verify(
@@ -54,6 +66,55 @@ def test_reports_that_have_no_place_are_told_before_anything_runs(place: str, tm
     assert (code, printed) == (4, "")
     assert "report.html' cannot be written" in complaints
     assert "Traceback" not in complaints
+
+
+@pytest.mark.parametrize("closed", ["<&- >&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_where_no_terminal_and_no_output_is_the_verdict_is_the_exit_code(closed: str, tmp_path: Path) -> None:
+    for client, wanted in ((CLIENT, 0), (WRONG_CLIENT, 1)):
+        (tmp_path / "client.py").write_text(client)
+        command = f"exec {sys.executable} -m spatius_sim verify --client='{sys.executable} client.py'"
+        ran = subprocess.run(
+            ["sh", "-c", f"{command} --rule=C-ID-NEW --profile=smoke --report-json=report.json {closed}"],
+            cwd=tmp_path,
+            capture_output=True,
+            timeout=TIMEOUT,
+        )
+        assert (ran.returncode, ran.stderr) == (wanted, b"")
+        assert json.loads((tmp_path / "report.json").read_text())["exit_code"] == wanted
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no folder here takes no file, not even of root")
+def test_a_folder_that_takes_no_file_costs_no_verdict(tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(WRONG_CLIENT)
+    arguments = [f"--client={sys.executable} {tmp_path / 'wrong.py'}", "--rule=C-ID-NEW", "--profile=smoke"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "spatius_sim", "verify", *arguments],
+        cwd="/proc",
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert "Actual    'same' once more" in ran.stdout
+    assert ran.stdout.splitlines()[-1].startswith("spatius-sim: reports/C-ID-NEW.tape cannot be written: ")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no folder here takes no file, not even of root")
+@pytest.mark.parametrize(
+    "command", ["demo", "record --upstream http://127.0.0.1:1 --port 0 --out x.tape", "rules", "scenarios"]
+)
+def test_every_command_says_in_a_line_what_cannot_be_written(command: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "spatius_sim", *command.split()],
+        cwd="/proc",
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    assert "Traceback" not in ran.stderr
+    writes = command.startswith(("demo", "record"))
+    assert ("cannot be written: " in " ".join((ran.stdout + ran.stderr).split())) is writes
+    assert ran.returncode == (4 if command.startswith("record") else 0)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this machine has no /dev/full")
