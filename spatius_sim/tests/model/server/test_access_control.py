@@ -64,10 +64,10 @@ def test_a_token_is_issued_for_an_expiry_in_the_window(life: int) -> None:
 @pytest.mark.parametrize("ahead", [-HOUR, HOUR])
 def test_a_token_lives_as_long_as_was_asked_by_a_clock_that_differs(ahead: int) -> None:
     body = json.dumps({"expireAt": int(NOW) + 60}).encode()
-    token = Gate().issue("key", body, NOW, "nonce", ahead)
-    Gate().admit("app", token, "ava", NOW - ahead + 59)
+    token = AccessControl().issue("key", body, NOW, "nonce", ahead)
+    AccessControl().admit("app", token, "ava", NOW - ahead + 59)
     with pytest.raises(RequestRefusedError):
-        Gate().admit("app", token, "ava", NOW - ahead + 60)
+        AccessControl().admit("app", token, "ava", NOW - ahead + 60)
 
 
 def test_the_app_id_may_be_omitted() -> None:
