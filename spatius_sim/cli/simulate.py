@@ -141,8 +141,9 @@ def _print_tables(outcome: "Outcome") -> None:
         figures = (amount(simulated.figures[key].value, FIGURES[key].unit) for key in SHOWN)
         table.add_row(simulated.cell.network.name, simulated.cell.name, *figures)
     console.print(table)
+    first = next(iter(outcome.study.policies))
     for network, helps in outcome.helps.items():
-        print_lines("", f"What would help on {network}, by the seconds of trouble that it saves in a turn:")
+        print_lines("", f"What would help {first} on {network}, by the seconds of trouble saved in a turn:")
         for help_ in helps:
             print_lines(f"  {help_.saved.value:+6.2f} s  {help_.change}")
     print_lines(*(line for line in ("", *budget_lines(outcome))))

@@ -81,7 +81,7 @@ def judge_turn(
     turn = simulate_turn(pipeline, network, seed, number)
     broken = []
     try:
-        if turn.finished:
+        if turn.audio[-1][0] <= LONGEST_WAIT:
             trace = loop.run(_converse(loop, pipeline, draw, down, seed, relay), None)
             broken = [] if down.given_up else _broken(trace)
         return broken + _broken(loop.run(_play_client(turn, pipeline, seed), None))

@@ -65,6 +65,12 @@ class Pipeline:
     sync: Sync = Sync.AUDIO_INDEPENDENT
     clients_on_link: int = 1
     """So many clients speak at the same time behind the same link, which is fair: each has an equal share."""
+    client_reads: float = 0.0
+    """Mbit/s that a slow client takes out of its socket; 0: it takes all at once."""
+    clients: int = 1
+    """So many clients speak to the relay, each over a link of its own; all share what leaves the relay."""
+    relay_rate: float = 1000.0
+    """Mbit/s that leave the relay for all its clients."""
     interrupt_after: float = 3.0
     interrupted_share: float = 0.1
     tcp: bool = True
@@ -101,6 +107,9 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "motion_lead": (-1, 3600),
     "start_buffer": (0, 60),
     "clients_on_link": (1, 100),
+    "client_reads": (0, 100_000),
+    "clients": (1, 100),
+    "relay_rate": (0.1, 100_000),
     "interrupt_after": (0, 120),
     "interrupted_share": (0, 1),
 }

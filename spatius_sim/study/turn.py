@@ -40,7 +40,7 @@ class PlainFlow:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._free = 0.0
+        self._free = self._read = 0.0
 
     def room_at(self, at: float, size: int) -> float:
         """Return when a message may be written: at once."""
@@ -49,7 +49,8 @@ class PlainFlow:
     def write(self, at: float, size: int) -> MessageDelivery:
         """Write a message of `size` bytes at `at` seconds, and return when it arrives."""
         self._free = self._path.capacity.finish(max(at, self._free), 8 * size)
-        return MessageDelivery(at, self._free + self._path.one_way)
+        self._read = max(self._read, self._free + self._path.one_way) + 8 * size / self._path.reads
+        return MessageDelivery(at, self._read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,8 @@ def simulate_turn(
         [*_audio_for_client(pipeline, speech), *_motion_for_client(pipeline, payloads)],
         key=lambda message: message.at,
     )
+    if pipeline.clients > 1:
+        messages = _leave_relay(messages, pipeline, draw.loss_seed)
     turn.messages = messages
     arrivals = [flow.write(message.at, message.size).arrived for message in messages]
     play_arrivals(turn, pipeline, arrivals)
@@ -235,10 +238,27 @@ def _motion_for_client(pipeline: Pipeline, payloads: list[tuple[float, int]]) ->
     return messages
 
 
+def _leave_relay(messages: list[Message], pipeline: Pipeline, seed: int) -> list[Message]:
+    """Return the messages at the times at which they have left the relay. It sends those of all its clients
+    in the order in which it has them. Each other client hears such a turn too, which begins at a random
+    moment, up to the length of a turn earlier or later."""
+    begins = np.random.default_rng(seed).uniform(-1, 1, pipeline.clients - 1) * pipeline.seconds
+    times = np.array([message.at for message in messages])
+    sizes = np.tile([message.size * 8e-6 / pipeline.relay_rate for message in messages], pipeline.clients)
+    all_times = np.concatenate([times, *(times + begin for begin in begins)])
+    order = np.argsort(all_times, kind="stable")
+    done = np.cumsum(sizes[order])
+    left = np.empty_like(all_times)
+    left[order] = np.maximum.accumulate(all_times[order] - done + sizes[order]) + done
+    ours = np.maximum(times, left[: len(messages)])
+    return [replace(message, at=float(at)) for message, at in zip(messages, ours, strict=True)]
+
+
 def flow_to_client(pipeline: Pipeline, profile: NetworkProfile, draw: Draw) -> TcpFlow | PlainFlow:
     """Return the connection from the relay to the client, which has been idle before the turn."""
     half = draw.round_trip / 2
-    path = Path(draw.down, half, half, profile.queue, profile.loss, pipeline.send_buffer)
+    reads = 1e6 * pipeline.client_reads or math.inf
+    path = Path(draw.down, half, half, profile.queue, profile.loss, pipeline.send_buffer, reads)
     if not pipeline.tcp:
         return PlainFlow(path)
     return TcpFlow(path, np.random.default_rng(draw.loss_seed).random if profile.loss else lambda: 1.0)

@@ -6,10 +6,11 @@ that has passed (RFC 2861, as Linux does it); the window grows only if the sende
 (RFC 9438) after that; the retransmission time-out of RFC 6298 with Linux's least value, 200 ms; loss probes
 for the tail (RFC 8985).
 
-What it leaves out: acknowledgements are never lost and never delayed by the receiver. The receiver takes all
-at once, so that its window never closes. A retransmission waits in no queue: what is sent later makes way for
-it. An outage delays, and changes no window: Linux undoes the effects of a time-out that was wrong (F-RTO,
-RFC 5682).
+What it leaves out: acknowledgements are never lost and never delayed by the receiver. A receiver takes all
+at once, or so many bits a second; then its window closes when its buffer is full, and the sender learns at
+once of each byte that there is room for (no silly window, no probes: RFC 9293). A retransmission waits in no
+queue: what is sent later makes way for it. An outage delays, and changes no window: Linux undoes the effects
+of a time-out that was wrong (F-RTO, RFC 5682).
 """
 
 import math
@@ -41,13 +42,16 @@ _SLOW_START_LEAST = 16
 
 _MAX_TRIES = 12
 
+RECEIVE_BUFFER = 131_072
+"""Bytes that have arrived and are not read yet, at most (Linux's default, before it tunes itself)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Path:
     """The way of one direction. `one_way` and `back` are the seconds that a segment and its acknowledgement
     take, without the queue. `queue`: bytes that wait before the link at most; what comes more is lost.
     `loss`: the share of segments that are lost. `send_buffer`: bytes that the sender's socket holds, sent and
-    not acknowledged ones included."""
+    not acknowledged ones included. `reads`: bits a second that the receiving program takes."""
 
     capacity: Capacity
     one_way: float
@@ -55,11 +59,12 @@ class Path:
     queue: int = 256 * 1024
     loss: float = 0.0
     send_buffer: int = 256 * 1024
+    reads: float = math.inf
 
 
 class MessageDelivery(NamedTuple):
-    """When a message was all in the sender's socket buffer, and when all of it had arrived, in seconds;
-    infinity if never."""
+    """When a message was all in the sender's socket buffer, and when the receiving program had all of it, in
+    seconds; infinity if never."""
 
     accepted: float
     arrived: float
@@ -103,6 +108,8 @@ class TcpFlow:
         self._written = 0
         self._ends: list[int] = []
         self._end_times: list[float] = []
+        self._read_times: list[float] = []
+        self._read = 0.0
         self._room_in_last = 0
         self.lost = 0
         """How many segments were lost so far."""
@@ -134,7 +141,8 @@ class TcpFlow:
         if self._delivered == math.inf:
             return MessageDelivery(math.inf, math.inf)
         return MessageDelivery(
-            max(at, self._acknowledged_at(self._written - self._path.send_buffer)), self._delivered
+            max(at, self._acknowledged_at(self._written - self._path.send_buffer)),
+            max(self._delivered, self._read),
         )
 
     def _send(self, at: float, size: int, behind: int) -> None:
@@ -144,6 +152,8 @@ class TcpFlow:
         sent = max(at, self._last_sent)
         if self._written + size > path.send_buffer:
             sent = max(sent, self._acknowledged_at(self._written + size - path.send_buffer))
+        if self._read and self._written + size > RECEIVE_BUFFER:
+            sent = max(sent, self._read_at(self._written + size - RECEIVE_BUFFER) + path.back)
         while under_way and under_way[0].acknowledged <= sent:
             self._take_acknowledgement(under_way.popleft())
         if self._sent and not under_way and sent - self._last_sent > self._timeout:
@@ -291,6 +301,13 @@ class TcpFlow:
         self._written += size
         self._ends.append(self._written)
         self._end_times.append(self._delivered + self._path.back)
+        if self._path.reads < math.inf:
+            self._read = max(self._read, self._delivered) + 8 * size / self._path.reads
+            self._read_times.append(self._read)
+
+    def _read_at(self, count: int) -> float:
+        """Return when the receiving program has read the first `count` bytes."""
+        return self._read_times[bisect_left(self._ends, count)]
 
     def _acknowledged_at(self, count: int) -> float:
         """Return when the first `count` bytes are acknowledged."""

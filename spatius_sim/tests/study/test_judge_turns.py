@@ -20,6 +20,7 @@ HONEST = [
     Pipeline(seconds=6.0, speech_pace=0, sync=Sync.STRICT_SYNC, region="ap-south-1"),
     Pipeline(seconds=6.0, wire=WireKind.BINARY, speech_chunk=0.04, audio_chunk=0.5, sessions=Sessions.KEPT),
     Pipeline(seconds=6.0, audio=AudioPacing.PACED, payloads_per_message=2, send_buffer=16_384),
+    Pipeline(seconds=6.0, speech_pace=5, client_reads=0.6, clients=8, relay_rate=2),
 ]
 
 

@@ -230,6 +230,7 @@ def test_every_shipped_network_and_corner_of_a_pipeline_comes_to_its_end() -> No
         Pipeline(seconds=4.0, speech_pace=0, audio_chunk=120, speech_chunk=120, payloads_per_message=100),
         Pipeline(seconds=4.0, send_buffer=4096, sync=Sync.STRICT_SYNC),
         Pipeline(seconds=4.0, tcp=False, interrupted_share=1),
+        Pipeline(seconds=4.0, client_reads=1e-9, clients=100, relay_rate=0.1, interrupted_share=1),
     ]
     for network in NETWORKS.values():
         for pipeline in corners:
@@ -243,6 +244,29 @@ def test_clients_that_share_a_link_have_less_of_it() -> None:
     assert (
         simulate_turn(shared, network, 1, 0).motion[0][0] > simulate_turn(alone, network, 1, 0).motion[0][0]
     )
+
+
+def test_a_slow_client_hears_and_sees_later_and_gets_more_after_an_interrupt() -> None:
+    network = NETWORKS["lte"]
+    quick = Pipeline(interrupted_share=1.0)
+    for tcp in (True, False):
+        one = simulate_turn(replace(quick, tcp=tcp), network, 1, 0)
+        other = simulate_turn(replace(quick, tcp=tcp, client_reads=0.8), network, 1, 0)
+        assert other.motion[0][0] > one.motion[0][0]
+        assert other.seconds_after > one.seconds_after
+
+
+def test_clients_of_one_relay_share_what_leaves_it_and_nothing_else() -> None:
+    network = NETWORKS["fios"]
+
+    def first_motions(**changes: object) -> list[float]:
+        pipeline = replace(Pipeline(seconds=6.0), **changes)  # type: ignore[arg-type]
+        return [simulate_turn(pipeline, network, 1, number).motion[0][0] for number in range(5)]
+
+    alone, few, many = first_motions(), first_motions(clients=20), first_motions(clients=20, relay_rate=3.0)
+    assert few == pytest.approx(alone, abs=0.02)
+    assert all(before <= after for before, after in zip(few, many, strict=True))
+    assert max(many) > max(alone) + 0.1
 
 
 def test_the_sums_take_no_more_room_for_more_turns() -> None:

@@ -9,7 +9,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spatius_sim.model.network.capacity import Capacity, LogNormalRate, Outages
-from spatius_sim.model.network.tcp import INITIAL_WINDOW, MIN_TIMEOUT, SEGMENT_BYTES, Path, TcpFlow
+from spatius_sim.model.network.tcp import (
+    INITIAL_WINDOW,
+    MIN_TIMEOUT,
+    RECEIVE_BUFFER,
+    SEGMENT_BYTES,
+    Path,
+    TcpFlow,
+)
 
 FAST = Capacity([0.0], [1e10], 10.0)
 WRITES = st.lists(st.tuples(st.floats(0, 0.5), st.integers(1, 100_000)), min_size=1, max_size=40)
@@ -129,6 +136,38 @@ def test_the_socket_buffer_holds_back_what_is_written_beyond_it() -> None:
     assert flow.write(0.0, 20_000).accepted == 0.0
     assert flow.room_at(0.0, 20_000) > 0.1
     assert flow.write(0.0, 20_000).accepted > 0.1
+
+
+def test_a_slow_reader_has_a_message_when_it_has_read_it_all() -> None:
+    flow = flow_over(rate=1e8, reads=1e6)
+    assert flow.write(0.0, 50_000).arrived == pytest.approx(0.05 + 0.4, abs=0.01)
+    assert flow.write(5.0, 50_000).arrived == pytest.approx(5.05 + 0.4, abs=0.01)
+
+
+def test_a_slow_reader_closes_its_window_and_keeps_the_sender_waiting() -> None:
+    flow = flow_over(rate=1e8, reads=1e6, send_buffer=20_000)
+    flow.write(0.0, RECEIVE_BUFFER)
+    sent: list[float] = []
+    flow.on_sample = lambda at, queue, window: sent.append(at)
+    beyond = flow.write(5.0, 2 * RECEIVE_BUFFER)
+    assert beyond.arrived == pytest.approx(5.05 + 8 * 2 * RECEIVE_BUFFER / 1e6, rel=0.02)
+    assert sent[-1] == pytest.approx(5.1 + 8 * RECEIVE_BUFFER / 1e6, rel=0.05)
+    assert beyond.accepted > 5.5
+
+
+@settings(deadline=None)
+@given(WRITES, st.floats(1e5, 1e8))
+def test_a_slow_reader_has_nothing_sooner_than_a_quick_one_or_than_it_reads(
+    writes: list[tuple[float, int]], reads: float
+) -> None:
+    quick, slow = flow_over(rate=5e6, queue=1 << 30), flow_over(rate=5e6, queue=1 << 30, reads=reads)
+    at = total = 0.0
+    for pause, size in writes:
+        at += pause
+        total += size
+        arrived = slow.write(at, size).arrived
+        assert arrived >= quick.write(at, size).arrived
+        assert arrived >= 8 * total / reads
 
 
 def test_a_partial_segment_that_waits_takes_more_along() -> None:
