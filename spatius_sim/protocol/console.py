@@ -68,6 +68,10 @@ def upgrade_refusal(status: int, message: str) -> RequestRefusedError:
     return RequestRefusedError(HttpAnswer(status, _json_text({"message": message}) + "\n"))
 
 
+_LATEST_EXPIRY = 2**53
+"""In unix seconds: larger numbers are not the same in every JSON reader, and no tape holds them."""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
     """What a token request asks for. `expire_at` is in unix seconds; `app_id` is "" if it is omitted."""
@@ -88,7 +92,7 @@ def read_token_request(body: bytes) -> TokenRequest:
     if not isinstance(document, dict):
         raise console_refusal(400, "INVALID_ARGUMENT", "the body is not a JSON object")
     expire_at, app_id = document.get("expireAt"), document.get("appId", "")
-    if not isinstance(expire_at, int) or isinstance(expire_at, bool):
+    if not isinstance(expire_at, int) or isinstance(expire_at, bool) or abs(expire_at) > _LATEST_EXPIRY:
         raise console_refusal(400, "INVALID_ARGUMENT", "expireAt must be whole unix seconds")
     if not isinstance(app_id, str):
         raise console_refusal(400, "INVALID_ARGUMENT", "appId must be a string")

@@ -326,7 +326,7 @@ def _read_told(event: Event, method: str, payload: str) -> Iterator[Told]:
             if not isinstance(interrupted, bool) or not np.isfinite(position):
                 raise ValueError("wrong types")
             yield Told(event.seq, event.at_ns, position, interrupted)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             yield Told(event.seq, event.at_ns, 0.0, fault=f"{type(error).__name__}: {payload[:80]!r}")
 
 

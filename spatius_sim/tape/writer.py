@@ -72,14 +72,15 @@ class TapeWriter:
 
     def write(self, record: Record) -> None:
         """Add a record. It reaches the file together with others, or with `flush`."""
+        packed = self._pack(pack_record(record, self._number_of))
+        self._make_room(len(packed))
+        self._records.append(packed)
+        # Only now: the footer counts what is on the tape.
         if isinstance(record, TapedRun):
             self._counts["runs"] += 1
         else:
             self._counts["events"] += 1
             self._last_ns = max(self._last_ns, record.at_ns)
-        packed = self._pack(pack_record(record, self._number_of))
-        self._make_room(len(packed))
-        self._records.append(packed)
 
     def flush(self) -> None:
         """Hand all waiting records and blobs to the operating system, as one section."""

@@ -1,19 +1,26 @@
 """What reads bytes from outside, each as a function of these bytes. It may refuse them with an error of ours,
 and with nothing else: any other exception is a finding, and so is a call that takes too long."""
 
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgpack
+
 from spatius_sim.engine.baseline_file import read_baseline
 from spatius_sim.engine.conformance_file import read_conformance_file
 from spatius_sim.engine.tapes.check_tape import check_tape, settings_of_tapes
+from spatius_sim.files.network_file import read_networks, read_trace
 from spatius_sim.files.scenario_file import parse_scenario
 from spatius_sim.files.wire_file import parse_wire
+from spatius_sim.model.server import session_tokens
 from spatius_sim.model.server.answers import SynthesizedAnswer
 from spatius_sim.model.server.commands import Close
+from spatius_sim.model.server.egress import read_egress
 from spatius_sim.model.server.session import ServerSession
+from spatius_sim.model.server.session_tokens import read_token
 from spatius_sim.net.proxy.http_bodies import BodyFraming
 from spatius_sim.net.proxy.http_heads import END_OF_HEAD, read_answer, read_request
 from spatius_sim.net.proxy.websocket_tap import WebSocketTap
@@ -21,11 +28,18 @@ from spatius_sim.plans.token import plan_of
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import RequestRefusedError, read_token_request
 from spatius_sim.protocol.errors import SpatiusSimError
-from spatius_sim.protocol.messages import ConfigureSession
+from spatius_sim.protocol.messages import AgoraEgress, ConfigureSession, EgressType, LiveKitEgress
+from spatius_sim.protocol.ogg import OggOpusReader
+from spatius_sim.protocol.room_packet import read_packet
+from spatius_sim.protocol.video_container import Container, take_packets
 from spatius_sim.reporting.formats.json_report import read_report
+from spatius_sim.story.room_story import join_rooms
+from spatius_sim.study.study_file import read_study
 from spatius_sim.tape.reader import records_of, repair
 from spatius_sim.tape.sdk_recording import read_recording
+from spatius_sim.trace.events import Event, Lane, Received, Trace, TraceHeader
 from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.room_events import PlaybackTold
 from spatius_sim.wires import published_wire, published_wire_names
 from spatius_sim.wires.testee import read_answer as read_testee_answer
 from spatius_sim.wires.testee import read_request as read_testee_request
@@ -119,6 +133,10 @@ tape = _of_a_file(
 recording = _of_a_file(read_recording)
 report = _of_a_file(read_report)
 conformance = _of_a_file(lambda path: read_conformance_file(path, "conformance.yaml"))
+study = _of_a_file(read_study)
+networks = _of_a_file(
+    read_networks, lambda path: read_trace(path, "csv"), lambda path: read_trace(path, "mahimahi")
+)
 baseline = _of_a_file(lambda path: read_baseline(path, "relay"))
 
 
@@ -144,7 +162,50 @@ def testee(data: bytes) -> None:
 def token_request(data: bytes) -> None:
     """The body of a token request."""
     with suppress(RequestRefusedError):
-        read_token_request(data)
+        asked = read_token_request(data)
+        msgpack.packb(asked.expire_at)  # As a tape does.
+
+
+def egress(data: bytes) -> None:
+    """A token of a LiveKit room or an Agora channel, in the configuration of a session."""
+    text = data.decode(errors="replace")
+    livekit = LiveKitEgress("wss://l", api_token=text, room_name="r", publisher_id="p")
+    read_egress(ConfigureSession(16000, egress_type=EgressType.LIVEKIT, livekit_egress=livekit), 1.0)
+    agora = AgoraEgress("c", text, 7, "p")
+    read_egress(ConfigureSession(16000, egress_type=EgressType.AGORA, agora_egress=agora), 1.0)
+
+
+def session_token(data: bytes) -> None:
+    """A session token: what comes, and what comes signed, as our key is public."""
+    read_token(data.decode(errors="replace"))
+    body = urlsafe_b64encode(data).decode()
+    read_token(f"{body}.{session_tokens._sign(body)}")
+
+
+def ogg(data: bytes) -> None:
+    """An Ogg Opus stream, cut in two."""
+    with suppress(SpatiusSimError):
+        stream = OggOpusReader()
+        for piece in (data[:5], data[5:]):
+            stream.feed(piece)
+
+
+def room(data: bytes) -> None:
+    """A video frame of a room, the packets in it, and what an RPC there tells."""
+    for container in Container:
+        with suppress(SpatiusSimError):
+            for packet in take_packets(container, data):
+                read_packet(packet)
+    with suppress(SpatiusSimError):
+        read_packet(data)
+    told = PlaybackTold("avatar", "lk.playback_finished", data.decode(errors="replace"))
+    configured = ConfigureSession(16000, egress_type=EgressType.AGORA, agora_egress=AgoraEgress("c"))
+    events = (
+        Event(0, 0, Lane.UPSTREAM, "c", Received(encode(configured), configured)),
+        Event(1, 1, Lane.EGRESS, "c", told),
+    )
+    [session] = join_rooms(Trace(TraceHeader("room", "", 0, "", ""), events))
+    assert session.told
 
 
 def plan_token(data: bytes) -> None:
@@ -169,5 +230,11 @@ HARNESSES: dict[str, Callable[[bytes], None]] = {
     "testee": testee,
     "token_request": token_request,
     "plan_token": plan_token,
+    "egress": egress,
+    "session_token": session_token,
+    "ogg": ogg,
+    "room": room,
+    "study": study,
+    "networks": networks,
 }
 """By the name of their folder in fixtures/hostile."""

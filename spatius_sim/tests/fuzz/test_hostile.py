@@ -11,7 +11,7 @@ from spatius_sim.tests.net.work import seconds_at_most
 
 SECONDS = 5.0
 FILES = [path for name in HARNESSES for path in sorted((HOSTILE / name).glob("*"))]
-SLOW = {"tape", "recording", "report", "conformance", "baseline"}
+SLOW = {"tape", "recording", "report", "conformance", "baseline", "study", "networks"}
 """Harnesses that write a file."""
 
 

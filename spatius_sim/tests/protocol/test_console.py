@@ -107,6 +107,7 @@ def test_a_request_is_read(body: bytes, asked: TokenRequest) -> None:
         (b'{"expireAt": "1760000000"}', NOT_WHOLE_SECONDS),
         (b'{"expireAt": 1760000000.5}', NOT_WHOLE_SECONDS),
         (b'{"expireAt": true}', NOT_WHOLE_SECONDS),
+        (b'{"expireAt": 18446744073709551616}', NOT_WHOLE_SECONDS),
         (b'{"expireAt": 1760000000, "appId": 7}', "appId must be a string"),
         (b'{"expireAt": 1760000000, "appId": null}', "appId must be a string"),
     ],

@@ -1,10 +1,12 @@
 """Session tokens: what was issued is read back, whoever issued it; nothing else is a token."""
 
+from base64 import urlsafe_b64encode
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatius_sim.model.server.session_tokens import SessionToken, issue_token, read_token
+from spatius_sim.model.server.session_tokens import SessionToken, _sign, issue_token, read_token
 
 TOKEN = SessionToken(1_760_000_000, "app")
 
@@ -33,6 +35,12 @@ def test_a_token_fits_into_a_header() -> None:
 @pytest.mark.parametrize("text", ["", ".", "invented", "invented.signature", "ä.ö", "\ud800", "a.b.c"])
 def test_what_was_never_issued_is_no_token(text: str) -> None:
     assert read_token(text) is None
+
+
+@pytest.mark.parametrize("claims", ["", "[]", "{}", '{"exp": 1e999, "app": ""}', "[" * 100_000, "\xff"])
+def test_what_somebody_else_has_signed_is_no_token(claims: str) -> None:
+    body = urlsafe_b64encode(claims.encode("latin-1")).decode()
+    assert read_token(f"{body}.{_sign(body)}") is None
 
 
 def test_a_token_with_other_claims_is_no_token() -> None:

@@ -31,7 +31,17 @@ from spatius_sim.tape.describe import dialogue
 from spatius_sim.tape.reader import repair
 from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests.rules.traces import voice
-from spatius_sim.trace.events import Closed, Injected, Opened, Received, Refused, Sent, Trace, TraceHeader
+from spatius_sim.trace.events import (
+    Closed,
+    Injected,
+    Opened,
+    Received,
+    Refused,
+    Sent,
+    TokenRequested,
+    Trace,
+    TraceHeader,
+)
 
 KEY = "canary-of-the-api-key-0123456789"
 SPEECH = voice("a long sentence", 3 * 16000)
@@ -246,6 +256,17 @@ async def test_junk_from_either_side_harms_nobody_else(tmp_path: Path) -> None:
         assert b"without an end" in await asyncio.wait_for(reader.read(), SECONDS)
         writer.close()
         await speak(proxy)
+
+
+@pytest.mark.parametrize("expire_at", [2**64, -(2**64), 10**4000])
+async def test_a_number_that_no_tape_holds_spoils_none(expire_at: int, tmp_path: Path) -> None:
+    async with proxied(tmp_path / "a.tape") as (_, proxy), aiohttp.ClientSession() as http:
+        url = f"{proxy.console_endpoint}/session-tokens"
+        async with http.post(url, data=f'{{"expireAt": {expire_at}}}', headers={"X-Api-Key": "k"}) as answer:
+            assert answer.status == 400
+        await speak(proxy)
+    asked = [e.what for e in trace_on(tmp_path / "a.tape").events if isinstance(e.what, TokenRequested)]
+    assert [one.expire_at is None for one in asked] == [True, False]
 
 
 async def test_large_and_textual_messages_pass_both_ways_untouched(tmp_path: Path) -> None:

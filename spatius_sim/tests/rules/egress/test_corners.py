@@ -145,7 +145,15 @@ def test_a_wrong_position_after_an_interrupt_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", ["", "[]", "{}", '{"playback_position": NaN, "interrupted": true}', "[" * 5000]
+    "payload",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"playback_position": NaN, "interrupted": true}',
+        f'{{"playback_position": 1{"0" * 400}, "interrupted": true}}',
+        "[" * 5000,
+    ],
 )
 def test_a_payload_that_says_nothing_is_told(payload: str) -> None:
     dialogue = spoken()
