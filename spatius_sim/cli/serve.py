@@ -138,14 +138,16 @@ async def _serve_until_ended(server: "MotionServer", api_key: str, *, as_json: b
         environment = server.relay_environment(api_key)
         if as_json:
             ready = {"ready": True, "port": server.port, "seed": server.seed, "environment": environment}
-            lines = [json.dumps(ready | {"control": server.control_endpoint})]
+            lines = [
+                json.dumps(ready | {"control": server.control_endpoint, "inspector": server.inspector_url})
+            ]
         else:
             lines = [
                 f"Motion Server listens on port {server.port} (seed {server.seed}). Ctrl-C ends it.",
                 f"  console endpoint  {server.console_endpoint}",
                 f"  ingress endpoint  {server.ingress_endpoint}",
                 f"  control           {server.control_endpoint}/openapi.json",
-                f"  inspector         {server.control_endpoint}/",
+                f"  inspector         {server.inspector_url}",
                 f"  scenario          {server.scenario.name}: {server.scenario.about}",
                 "Point a relay here:",
                 *(f"  export {name}={value}" for name, value in environment.items()),

@@ -13,6 +13,7 @@ from spatius_sim.engine.profiles import Profile, profile_named
 from spatius_sim.engine.settings import _SOCKET_SCHEMES, Settings
 from spatius_sim.engine.trial import Trial, suite_header
 from spatius_sim.files.wire_file import find_wire
+from spatius_sim.mock_server.server import MotionServer
 from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.relay_process import RelayProcess
@@ -164,8 +165,12 @@ class Run:
 
     async def _serve(self, port: int) -> dict[str, str]:
         """Start our Motion Server at this port, and return the environment that points a relay there."""
-        server = MotionServerShell(
-            port=port, host=self.settings.motion_host, seed=self.settings.seed, sink=self._recorder
+        server = MotionServer(
+            port=port,
+            host=self.settings.motion_host,
+            seed=self.settings.seed,
+            sink=self._recorder,
+            judges=True,
         )
         self._motion_server = await self._stack.enter_async_context(server)
         return relay_environment(server, canary_key(self.settings.seed))

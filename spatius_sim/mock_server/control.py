@@ -1,16 +1,16 @@
 """The control interface of the simulator: HTTP and JSON under one prefix, beside the protocol.
 
 control_openapi.json describes it. The interface answers only on the loopback interface, and only to requests
-whose Host, and Origin if there is one, name this machine: so no web page can reach it."""
+whose Host, and Origin if there is one, name this machine: so no web page can reach it. If the server listens
+for other machines too, whoever has the token of the page's URL is answered as well."""
 
-import hashlib
 import json
-import re
+import secrets
+import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.net.listening import is_this_machine
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.net.server.one_port import body_of, refuse_expectation
-from spatius_sim.net.server.session_log import Entry, SessionRecord
+from spatius_sim.net.server.session_log import Entry, SessionLog, SessionRecord
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.trace.events import Lane
 from spatius_sim.trace.reading import read_upstream
@@ -31,9 +31,8 @@ from spatius_sim.trace.secret_places import texts_without_secrets
 
 PREFIX = "/_sim"
 OPENAPI = Path(__file__).with_name("control_openapi.json")
-_SCRIPT = re.compile(r'<script type="module">(.*?)</script>', re.DOTALL)
-_STYLE = re.compile("<style>(.*?)</style>", re.DOTALL)
-INSPECTOR = Path(__file__).with_name("inspector.html")
+MAX_LISTED = 100
+"""So many sessions are on a page; the search finds the others."""
 
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -43,36 +42,79 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Control:
     """Answers the requests of the control interface."""
 
-    def __init__(self, server: MotionServerShell) -> None:
-        self._server = server
+    def __init__(self, server: MotionServerShell, token: str = "", *, plays: bool = True) -> None:
+        """`token` lets other machines ask; "" lets none. `plays`: whether scenarios and reset are allowed."""
+        self._server, self._token, self._plays = server, token, plays
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add the routes of the control interface, all under PREFIX."""
         routes: list[tuple[str, str, Handler]] = [
             ("GET", "/", self._inspector),
             ("GET", "/openapi.json", self._openapi),
+            ("GET", "/page", self._page),
             ("GET", "/sessions", self._list_sessions),
             ("GET", "/sessions/{session}", self._get_session),
             ("GET", "/sessions/{session}/trace", self._trace),
+            ("GET", "/sessions/{session}/player", self._player),
+            ("GET", "/sessions/{session}/tape", self._tape),
             ("GET", "/rooms", self._list_rooms),
             ("GET", "/scenarios", self._scenarios),
             ("GET", "/scenario", self._scenario),
-            ("PUT", "/scenario", self._play),
-            ("DELETE", "/scenario", self._play_nothing),
-            ("POST", "/reset", self._reset),
+            ("PUT", "/scenario", self._unless_judging(self._play)),
+            ("DELETE", "/scenario", self._unless_judging(self._play_nothing)),
+            ("POST", "/reset", self._unless_judging(self._reset)),
         ]
         for method, path, handler in routes:
-            router.add_route(method, PREFIX + path, _guard(handler), expect_handler=refuse_expectation)
+            guarded = _guard(handler, self._token)
+            router.add_route(method, PREFIX + path, guarded, expect_handler=refuse_expectation)
+
+    def _unless_judging(self, handler: Handler) -> Handler:
+        """Return a handler that answers 409 while a run judges a relay with this server: the run alone says
+        what goes wrong."""
+        return handler if self._plays else _refuse_while_judging
 
     async def _inspector(self, request: web.Request) -> web.StreamResponse:
         """Answer with a page that shows the sessions while they happen. It may ask this server only."""
-        page, policy = _read_inspector()
+        from spatius_sim.reporting.player.page import inspector_page
+
+        page, policy = inspector_page()
         headers = {
             "Content-Security-Policy": policy,
             "Referrer-Policy": "no-referrer",
             "X-Frame-Options": "DENY",
+            "Cache-Control": "no-store",
         }
         return web.Response(text=page, content_type="text/html", headers=headers)
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        """Answer with what the page lists: the newest sessions in which the text `search` occurs."""
+        listed = list_sessions(self._server.journal, request.query.get("search", ""))
+        return _answer_json(listed | {"server": {"plays": self._plays}})
+
+    async def _player(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the data of the player of the session that the path names."""
+        from spatius_sim.mock_server.session_views import live_player
+
+        journal = self._server.journal
+        record = journal.find_session(request.match_info["session"])
+        if record is None:
+            return _answer_unknown("session")
+        return _answer_json(live_player(journal.trace(record.name), time.monotonic_ns()))
+
+    async def _tape(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the tape of the session that the path names."""
+        from spatius_sim.mock_server.session_views import tape_of
+
+        journal = self._server.journal
+        record = journal.find_session(request.match_info["session"])
+        if record is None:
+            return _answer_unknown("session")
+        headers = {
+            "Cache-Control": "no-store",
+            "Content-Disposition": f"attachment; filename={record.name}.tape",
+        }
+        tape = tape_of(journal.trace(record.name))
+        return web.Response(body=tape, content_type="application/octet-stream", headers=headers)
 
     async def _openapi(self, request: web.Request) -> web.StreamResponse:
         """Answer with the OpenAPI description of this interface."""
@@ -140,18 +182,24 @@ class Control:
         return await self._scenario(request)
 
 
-@cache
-def _read_inspector() -> tuple[str, str]:
-    """Return the inspector's page and its content security policy, which allows its own script and style."""
-    page = INSPECTOR.read_text(encoding="utf-8")
-    script, style = (
-        b64encode(hashlib.sha256(part.encode()).digest()).decode()
-        for part in re.findall(
-            r"<(?:style|script type=\"module\")>(.*?)</(?:style|script)>", page, re.DOTALL
-        )[::-1]
-    )
-    allowed = f"script-src 'sha256-{script}'; style-src 'sha256-{style}'; connect-src 'self'"
-    return page, f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+def list_sessions(journal: SessionLog, search: str) -> dict[str, Any]:
+    """Return the newest sessions, open ones first, in which a text occurs (any case), at most MAX_LISTED; and
+    how many there are. Secrets are hidden before the search."""
+    records = [*reversed(journal.open.values()), *reversed(journal.past)]
+    wanted = search.lower()
+    found = len(records)
+    if wanted:
+        records = [record for record in records if wanted in _searchable(record, journal)]
+        found = len(records)
+    shown = [asdict(texts_without_secrets(record, journal.secrets)) for record in records[:MAX_LISTED]]
+    return {"sessions": shown, "open": len(journal.open), "past": len(journal.past), "found": found}
+
+
+def _searchable(record: SessionRecord, journal: SessionLog) -> str:
+    """Return the texts of a session in lower case, without secrets."""
+    clean = texts_without_secrets(record, journal.secrets)
+    state = f"closed with {clean.close_code}" if clean.closed_at else "open"
+    return f"{clean.name} {clean.connection_id} {clean.app_id} {clean.avatar_id} {state}".lower()
 
 
 def _read_scenario(body: bytes) -> Scenario:
@@ -169,20 +217,33 @@ def _read_scenario(body: bytes) -> Scenario:
             raise UsageError('the body must be {"name": ...} or {"yaml": ...}')
 
 
-def _guard(handler: Handler) -> Handler:
-    """Return a handler that refuses requests from other machines and their web pages."""
+def _guard(handler: Handler, token: str) -> Handler:
+    """Return a handler that refuses requests from other machines and their web pages. Who has the `token` may
+    ask from anywhere, but for other web pages; "" is nobody's token."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         """Answer 403 if the request comes from another machine, or if its Host or Origin is one."""
         origin = request.headers.get("Origin")
-        hosts = [f"//{request.headers.get('Host', '')}", *([origin] if origin is not None else [])]
+        host = f"//{request.headers.get('Host', '')}"
+        shown = request.query.get("token", "")
+        if token and secrets.compare_digest(shown.encode(errors="replace"), token.encode()):
+            if origin is None or f"//{origin.partition('//')[2]}" == host:
+                return await handler(request)
+            return _answer_json({"error": "no other web page may ask"}, 403)
         if not is_this_machine(request.remote or ""):
             return _answer_json({"error": "only this machine may ask"}, 403)
-        if not all(_is_loopback(host) for host in hosts):
+        if not all(map(_is_loopback, [host] if origin is None else [host, origin])):
             return _answer_json({"error": "only this machine may ask: Host or Origin is another's"}, 403)
         return await handler(request)
 
     return guarded
+
+
+async def _refuse_while_judging(request: web.Request) -> web.StreamResponse:
+    """Answer 409: the run says what this server plays."""
+    return _answer_json(
+        {"error": "a run judges a relay with this server, and says itself what goes wrong"}, 409
+    )
 
 
 def _is_loopback(url: str) -> bool:

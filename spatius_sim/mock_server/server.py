@@ -4,6 +4,7 @@ async with MotionServer(scenario="credits-exhausted") as server:
     connect_your_relay_to(server.console_endpoint, server.ingress_endpoint)
 """
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.pace import PACES, Pace
 from spatius_sim.net.egress_publisher import NewPublisher
-from spatius_sim.net.listening import name_in_urls
+from spatius_sim.net.listening import LOOPBACK, is_this_machine, name_in_urls
 from spatius_sim.net.server import motion_server
 from spatius_sim.protocol.environment import credential_variables, endpoint_variables
 from spatius_sim.protocol.errors import UsageError
@@ -28,7 +29,8 @@ class MotionServer(motion_server.MotionServerShell):
 
     `scenario` is the name of a shipped scenario, the path of a .yaml file, or a Scenario; `pace` is `fast`,
     `realtime`, or a Pace. With `livekit`, the egress of a session joins its real LiveKit room (the extra
-    `livekit` is needed) with motion in `container`, `h264-sei` or `vp8`. All other keywords are
+    `livekit` is needed) with motion in `container`, `h264-sei` or `vp8`. `judges`:
+    whether a run judges a relay with it, so that no page may play a scenario. All other keywords are
     those of MotionServerShell (spatius_sim.net.server.motion_server), such as `port` (0 takes a free port),
     `host`, `seed` and `access`. Raises UsageError if there is no such scenario, pace or container, or if
     the extra is missing.
@@ -41,10 +43,14 @@ class MotionServer(motion_server.MotionServerShell):
         pace: str | Pace = "fast",
         livekit: bool = False,
         container: str = Container.H264_SEI,
+        judges: bool = False,
         **others: Any,
     ) -> None:
         if isinstance(pace, str) and pace not in PACES:
             raise UsageError(f"no pace is named {pace!r}: {known_names(pace, PACES)}")
+        self._judges = judges
+        opened = not is_this_machine(others.get("host", LOOPBACK))
+        self._token = secrets.token_urlsafe(16) if opened else ""
         super().__init__(
             scenario=_find_scenario(scenario),
             pace=PACES[pace] if isinstance(pace, str) else pace,
@@ -56,6 +62,11 @@ class MotionServer(motion_server.MotionServerShell):
     def control_endpoint(self) -> str:
         """The URL of the control interface."""
         return f"http://{name_in_urls(self.host)}:{self.port}{PREFIX}"
+
+    @property
+    def inspector_url(self) -> str:
+        """The URL of the page that shows the sessions; with a token if other machines can reach the port."""
+        return f"{self.control_endpoint}/" + (f"?token={self._token}" if self._token else "")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -77,7 +88,7 @@ class MotionServer(motion_server.MotionServerShell):
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add the routes of the protocol and of the control interface."""
         super().add_routes(router)
-        Control(self).add_routes(router)
+        Control(self, self._token, plays=not self._judges).add_routes(router)
 
 
 def _find_publisher(container: str, on_note: Callable[[str], None] | None) -> NewPublisher:

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-_MODULES = ("data.js", "face.js", "lanes.js", "sound.js", "main.js", "start.js")
+_PLAYER = ("data.js", "face.js", "lanes.js", "sound.js", "main.js")
 """In the order in which they need each other."""
 
 _IMPORT = re.compile(r"^import .*;\n", re.MULTILINE)
@@ -51,10 +51,26 @@ def _make_environment() -> Environment:
     )
 
 
-@cache
+def inspector_page() -> tuple[str, str]:
+    """Return the page that shows the sessions of a server while they happen, and its content security policy:
+    it may ask its own server, and nobody else."""
+    parts = _bundle("inspector.js")
+    style = colours() + player_css() + _read("player", "web", "inspector.css")
+    page = _make_environment().get_template("inspector.html.j2").render(css=Markup(style), **parts)
+    allowed = f"script-src '{parts['script_hash']}'; style-src '{hash_of(style)}'; connect-src 'self'"
+    policy = f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    return page, policy
+
+
 def player_script() -> dict[str, Markup | str]:
     """Return the script of all players of a page, and its hash, by the names that templates use."""
-    modules = [_read("player", "web", name) for name in _MODULES]
+    return _bundle("start.js")
+
+
+@cache
+def _bundle(last: str) -> dict[str, Markup | str]:
+    """Return the modules of a player and a `last` one as one script, and its hash."""
+    modules = [_read("player", "web", name) for name in (*_PLAYER, last)]
     script = "\n".join(_EXPORT.sub("", _IMPORT.sub("", module)) for module in modules)
     return {"script": Markup(script), "script_hash": hash_of(script)}
 

@@ -100,6 +100,8 @@ def as_values(page: PageData, title: str, guilty: Collection[int], *, sound: boo
         "lanes": [one_line(name, MAX_WORDS) for name in names],
         "kinds": [str(kind) for kind in _KINDS],
         "zero": page.zero_ms,
+        "now": 0,
+        "turns": _time_turns(page),
         "late": page.late,
         "runs": page.runs,
         "events": events,
@@ -117,6 +119,18 @@ def as_values(page: PageData, title: str, guilty: Collection[int], *, sound: boo
         "clients": _client_values(page, sound),
         "texts": list(texts),
     }
+
+
+def _time_turns(page: PageData) -> list[list[Any]]:
+    """Return each request with the milliseconds of its first audio and of its first motion (-1: none)."""
+    turns: dict[tuple[str, str], list[Any]] = {}
+    for at, _, connection, req_id in page.spoken:
+        turns.setdefault((connection, req_id), [_shorten(req_id), round(at, 1), -1])
+    for at, _, connection, req_id in page.sent:
+        turn = turns.get((connection, req_id))
+        if turn is not None and turn[2] < 0:
+            turn[2] = round(at, 1)
+    return list(turns.values())
 
 
 def _queue(sent: list[list[Any]], payloads: Payloads) -> list[list[Any]]:

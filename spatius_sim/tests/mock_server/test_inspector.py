@@ -1,13 +1,24 @@
 """The inspector: a live page of a Motion Server, usable with a thousand sessions, for this machine only."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from spatius_sim.mock_server import session_views
 from spatius_sim.mock_server.server import MotionServer
 from spatius_sim.net.server.session_log import SessionRecord
+from spatius_sim.plans.plan import speech
+from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.tape.traces import read_traces
+from spatius_sim.tests.net.talk import talk, utterance
 from spatius_sim.tests.reporting.browser import Page, axe, page
+from spatius_sim.tests.reporting.player.test_in_chromium import MOUTH
+from spatius_sim.trace.events import Sent
+
+PCM = speech("inspector", 64_000)
 
 READY = """new Promise(done => { (function wait() {
   const count = document.getElementById('count').textContent;
@@ -40,8 +51,9 @@ async def test_a_thousand_sessions_stay_usable_and_are_found() -> None:
             "1000 open, 0 past; 1000 found, the first 100 are shown: search for others"
         )
         assert await tab.asked("document.querySelectorAll('#sessions tr').length") == 100
-        await tab.asked("document.getElementById('search').value = 'session-777'")
+        await tab.asked("document.getElementById('wanted').value = 'session-777'")
         await until(tab, "document.querySelectorAll('#sessions tr').length === 1")
+        await tab.asked("document.getElementById('wanted').dispatchEvent(new Event('input'))")
         assert "<b>avatar</b>" in await text(tab, "sessions")
         server.journal.open.clear()
 
@@ -51,7 +63,7 @@ async def test_scenarios_are_played_and_reset_from_the_page() -> None:
         await tab.open(f"{server.control_endpoint}/")
         await tab.asked(READY)
         await tab.asked("document.getElementById('scenario').value = 'credits-exhausted'")
-        await tab.asked("document.getElementById('play').click()")
+        await tab.asked("document.getElementById('start').click()")
         await until(tab, "document.getElementById('said').textContent")
         assert server.scenario.name == "credits-exhausted"
         await tab.asked("document.getElementById('reset').click()")
@@ -61,6 +73,113 @@ async def test_scenarios_are_played_and_reset_from_the_page() -> None:
             assert tab.of(complaint) == []
         asked = {event["request"]["url"] for event in tab.of("Network.requestWillBeSent")}
         assert all(url.startswith(f"http://127.0.0.1:{server.port}/") for url in asked)
+
+
+MOUTH_AT = """(async () => {{
+  const seek = document.getElementById('live-seek');
+  seek.step = 'any'; seek.value = {milliseconds}; seek.dispatchEvent(new Event('input'));
+  await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+  return {mouth}('live-server-face');
+}})()"""
+
+
+async def test_a_session_is_looked_at_while_it_goes_on_and_saved_as_a_tape(tmp_path: Path) -> None:
+    async with MotionServer() as server, page() as tab, talk(server) as session:
+        await session.say(*utterance("a", PCM))
+        await session.hear_motion()
+        await tab.open(server.inspector_url)
+        await until(tab, "/first motion after/.test(document.getElementById('figures').textContent)")
+        assert re.fullmatch(
+            r"1 turn; first motion after \S+ s, in the middle \S+ s; \S+ s of motion ahead",
+            await text(tab, "figures"),
+        )
+        # Somebody pauses it, and looks back: the face moves as it did.
+        await tab.asked("document.getElementById('live-play').click()")
+        at = await tab.asked("document.getElementById('live-seek').max")
+        shares = (0.0, 0.2, 0.4, 0.6, 0.8)
+        mouths = {
+            await tab.asked(MOUTH_AT.format(milliseconds=float(at) * share, mouth=MOUTH)) for share in shares
+        }
+        assert len(mouths) > 2
+        before = await text(tab, "live-found")
+        await session.say(*utterance("b", PCM))
+        await session.hear_motion()
+        await until(tab, "/^2 turns/.test(document.getElementById('figures').textContent)")
+        assert await text(tab, "live-found") != before
+        assert await text(tab, "live-play") == "Play"
+        tape = tmp_path / "saved.tape"
+        async with aiohttp.ClientSession() as http:
+            url = f"http://127.0.0.1:{server.port}{await tab.asked(SAVE)}"
+            async with http.get(url) as answer:
+                tape.write_bytes(await answer.read())
+        (trace,) = read_traces(tape)
+        values = [event.what.value for event in trace.events if isinstance(event.what, Sent)]
+        requests = {value.req_id for value in values if isinstance(value, MotionResponse)}
+        assert requests == {"a", "b"}
+        for complaint in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled"):
+            assert tab.of(complaint) == []
+
+
+SAVE = "document.getElementById('save').getAttribute('href')"
+
+
+async def test_a_long_session_shows_its_newest_events_on_its_own_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session_views, "MAX_LIVE_EVENTS", 5)
+    async with MotionServer() as server, talk(server) as session:
+        await session.say(*utterance("a", PCM))
+        await session.hear_motion()
+        (name,) = server.journal.open
+        entries = list(server.journal.trace(name))
+        values = session_views.live_player(iter(entries), entries[-1].at_ns + 10**9)
+    assert len(entries) > 6
+    assert len(values["events"]["at"]) == 6  # With the configuration, for its sample rate.
+    assert values["zero"] < 0
+    assert values["now"] == pytest.approx(1000 + values["events"]["at"][-1], abs=2)
+    assert session_views.live_player(iter(()), 5)["events"]["at"] == []
+
+
+async def test_where_other_machines_can_reach_the_port_a_token_is_needed() -> None:
+    async with MotionServer(host="0.0.0.0") as server, aiohttp.ClientSession() as http:
+        assert "?token=" in server.inspector_url
+        token = server.inspector_url.partition("?token=")[2]
+        there = {"Host": "192.0.2.7:8700"}
+        foreign = there | {"Origin": "https://evil.example"}
+        own = there | {"Origin": "http://192.0.2.7:8700"}
+        for query, headers, status in (
+            ("", there, 403),
+            ("?token=", there, 403),
+            ("?token=" + "x" * len(token), there, 403),
+            (f"?token={token}", foreign, 403),
+            (f"?token={token}", there, 200),
+            (f"?token={token}", own, 200),
+            ("", {}, 200),
+        ):
+            async with http.get(f"{server.control_endpoint}/page{query}", headers=headers) as answer:
+                assert answer.status == status, (query, headers)
+    async with MotionServer() as server:
+        assert "token" not in server.inspector_url
+
+
+async def test_a_page_beside_a_run_changes_nothing() -> None:
+    async with MotionServer(judges=True) as server, aiohttp.ClientSession() as http, page() as tab:
+        for method, path in (("PUT", "/scenario"), ("DELETE", "/scenario"), ("POST", "/reset")):
+            async with http.request(method, server.control_endpoint + path) as answer:
+                assert answer.status == 409
+        await tab.open(server.inspector_url)
+        await tab.asked(READY)
+        assert await tab.asked("document.getElementById('bar').hidden")
+
+
+@pytest.mark.parametrize("path", ["player", "tape"])
+async def test_a_session_that_is_not_there_is_not_shown(path: str) -> None:
+    async with (
+        MotionServer() as server,
+        aiohttp.ClientSession() as http,
+        http.get(f"{server.control_endpoint}/sessions/nobody/{path}") as answer,
+    ):
+        assert answer.status == 404
 
 
 @pytest.mark.parametrize("look", [{}, {"dark": True}, {"width": 390, "height": 844}])

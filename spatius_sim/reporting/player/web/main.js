@@ -8,6 +8,7 @@ const SPEEDS = [0.1, 0.25, 0.5, 1, 1.5, 2, 4];
 const ROWS = 40;
 const LIST_EVERY = 100;
 const LEAST_AROUND = 400;
+const MOST_BEHIND = 1500;
 
 export class Player {
   // `root` is the element of the player. Its parts have ids that begin with its prefix; a page with one player
@@ -35,6 +36,24 @@ export class Player {
     this.listed = "";
     this.fillChoices();
     this.filter();
+    if (this.live && this.playing && Math.abs(tape.now - this.time) > MOST_BEHIND) this.time = tape.now;
+    this.before = performance.now();
+  }
+
+  // Another tape, looked at anew.
+  replace(tape) {
+    this.selected = -1;
+    this.client = null;
+    this.take(tape);
+    this.lanes.look(0, tape.end);
+    this.seek(0);
+  }
+
+  // A page that goes on stands at the present moment until somebody pauses it.
+  goLive() {
+    this.live = true;
+    this.time = this.tape.now;
+    if (!this.playing) this.toggle();
   }
 
   find(id) {
@@ -176,7 +195,7 @@ export class Player {
   }
 
   toggle() {
-    if (!this.playing && this.time >= this.tape.end) this.seek(0);
+    if (!this.playing && this.time >= this.tape.end) this.seek(this.live ? this.tape.now : 0);
     this.playing = !this.playing && this.tape.end > 0;
     this.before = performance.now();
     this.find("play").textContent = this.playing ? "Pause" : "Play";
@@ -278,11 +297,11 @@ export class Player {
     if (this.playing) {
       this.time = Math.min(this.tape.end, this.time + Math.max(0, now - this.before) * this.speed);
       this.lanes.follow(this.time);
-      if (this.time >= this.tape.end) this.toggle();
+      if (this.time >= this.tape.end && !this.live) this.toggle();
     }
     this.before = now;
     this.draw();
-    if (this.playing) this.touch();
+    if (this.playing && this.time < this.tape.end) this.touch();
   }
 
   draw() {
