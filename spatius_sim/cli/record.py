@@ -21,6 +21,7 @@ from spatius_sim.protocol.errors import UsageError
 if TYPE_CHECKING:
     from spatius_sim.engine.tapes.record_with_proxy import LiveTape
     from spatius_sim.net.proxy.proxy import RecordingProxy
+    from spatius_sim.net.server.session_log import SessionLog
 
 
 @click.command()
@@ -51,16 +52,19 @@ def record(
     Point the relay at the endpoints that this prints; its own API key and app id go through untouched, and
     reach no tape.
     """
-    from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
+    from spatius_sim.engine.tapes.record_with_proxy import log_event, recording_proxy
+    from spatius_sim.net.server.session_log import SessionLog
     from spatius_sim.reporting.turn_lines import TurnLines
     from spatius_sim.trace.events import Closed, Event
+    from spatius_sim.trace.recorder import NullSink
 
     if out.is_file() and not overwrite:
         raise UsageError(f"{out} exists already: name another file, or --overwrite it")
-    lines = TurnLines()
+    lines, journal = TurnLines(), SessionLog(NullSink())
 
     def print_turns(event: Event) -> None:
-        """Print a line for each turn that ends with this event."""
+        """Print a line for each turn that ends with this event, and keep it for the inspector."""
+        log_event(journal, event)
         value = event.what if isinstance(event.what, Closed) else getattr(event.what, "value", None)
         for line in lines.follow(event.at_ns, event.connection, value):
             print_while_serving(line)
@@ -74,23 +78,27 @@ def record(
         keep_names=keep_names,
         on_event=print_turns,
     )
-    return asyncio.run(_record_until_ended(recording, out))
+    return asyncio.run(_record_until_ended(recording, out, journal))
 
 
 async def _record_until_ended(
-    recording: "AbstractAsyncContextManager[tuple[RecordingProxy, LiveTape]]", out: Path
+    recording: "AbstractAsyncContextManager[tuple[RecordingProxy, LiveTape]]",
+    out: Path,
+    journal: "SessionLog",
 ) -> int:
     """Run the recording proxy until the user ends it, and return 0. If the tape cannot be written any more,
     say so and go on: sessions that pass through must not suffer."""
+    from spatius_sim.mock_server.session_pages import PagesAlone
     from spatius_sim.net.garbage import collect_seldom
     from spatius_sim.net.listening import ExhaustionHandler, exposure_lines
 
     ended = end_requested()
     asyncio.get_running_loop().set_exception_handler(ExhaustionHandler(print_lines))
     collect_seldom()
-    async with recording as (proxy, tape):
+    pages = PagesAlone(journal)
+    async with recording as (proxy, tape), pages:
         print_lines(
-            f"Recording onto {out}. Ctrl-C ends it. Point a relay here:",
+            f"Recording onto {out}; look inside at {pages.url} now. Ctrl-C ends it. Point a relay here:",
             *endpoint_lines(proxy.console_endpoint, proxy.ingress_endpoint),
             *exposure_lines(proxy.host, proxy.port),
         )

@@ -11,7 +11,8 @@ from typing import Any
 from aiohttp import web
 
 from spatius_sim.files.scenario_file import find_scenario
-from spatius_sim.mock_server.control import PREFIX, Control
+from spatius_sim.mock_server.control import Control
+from spatius_sim.mock_server.session_pages import PREFIX
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.pace import PACES, Pace

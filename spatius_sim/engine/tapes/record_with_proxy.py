@@ -10,11 +10,13 @@ from pathlib import Path
 from spatius_sim import __version__
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.proxy.proxy import RecordingProxy, proxy_targets
+from spatius_sim.net.server.session_log import SessionLog, SessionRecord
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.protocol.messages import ConfirmSession
 from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.traces import TapeRecorder
 from spatius_sim.tape.writer import TapeWriter
-from spatius_sim.trace.events import Event, TraceHeader
+from spatius_sim.trace.events import Closed, Event, Opened, Received, Sent, TraceHeader
 
 _FLUSH_SECONDS = 1.0
 
@@ -61,6 +63,24 @@ class LiveTape:
         """Remember why the tape cannot be written any more."""
         self.fault = str(error)
         self.failed.set()
+
+
+def log_event(journal: SessionLog, event: Event) -> None:
+    """Keep an event that passed a proxy in the log that the inspector shows."""
+    match event.what:
+        case Opened(app_id=app_id, avatar_id=avatar_id):
+            journal.opened(SessionRecord(event.connection, "", app_id, avatar_id, time.time()))
+            journal.emit(event.lane, event.connection, event.what)
+        case Sent(raw, value, answers):
+            if isinstance(value, ConfirmSession) and event.connection in journal.open:
+                journal.open[event.connection].connection_id = value.connection_id
+            journal.record_sent(event.lane, event.connection, raw, answers)
+        case Received(raw):
+            journal.record_received(event.lane, event.connection, raw)
+        case Closed() if event.connection in journal.open:
+            journal.closed(event.connection, event.what)
+        case _:
+            journal.emit(event.lane, event.connection, event.what)
 
 
 def proxy_header(*, keep_audio: bool, keep_names: bool) -> TapeHeader:

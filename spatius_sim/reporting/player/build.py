@@ -8,7 +8,7 @@ from typing import Any
 
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.reporting.harmless import one_line
-from spatius_sim.reporting.player.page_data import MAX_WORDS, PageData, Row, as_values
+from spatius_sim.reporting.player.page_data import MAX_WORDS, PageData, PageRow, as_values
 from spatius_sim.reporting.player.shown import ClientTrack, levels_of
 from spatius_sim.reporting.timeline.build_timeline import lanes_of, learn_rate, list_lanes, scenario_start_ns
 from spatius_sim.reporting.timeline.client_dialogue import words_for_call
@@ -86,12 +86,12 @@ def build_failure(trace: Trace, evidence: Collection[int], ghosts: Iterable[Mark
         _add_run(page, replace(trace, events=shown), 1, rates)
     for ghost in ghosts:
         at = page.zero_ms + ghost.at * 1000
-        page.rows.append(Row(at, ghost.source, ghost.target, ghost.kind, ghost.words))
+        page.rows.append(PageRow(at, ghost.source, ghost.target, ghost.kind, ghost.words))
     page.rows = _near_evidence(sorted(page.rows, key=lambda row: row.at), evidence)
     return as_values(page, "", evidence, sound=False)
 
 
-def _near_evidence(rows: list[Row], evidence: Collection[int]) -> list[Row]:
+def _near_evidence(rows: list[PageRow], evidence: Collection[int]) -> list[PageRow]:
     """Return at most MAX_EVENTS_OF_A_FAILURE rows: the evidence, what never came, and what is near to it."""
     places = [place for place, row in enumerate(rows) if row.seq in evidence] or [0]
     if len(rows) <= MAX_EVENTS_OF_A_FAILURE:
@@ -221,7 +221,7 @@ class _Run:
                 track.advance(at_ns)
                 track.blame(row.words)
 
-    def _play(self, event: Event, value: object, at_ns: int, row: Row) -> None:
+    def _play(self, event: Event, value: object, at_ns: int, row: PageRow) -> None:
         """Let the client do what it must with a message of its relay."""
         name = event.connection
         match value:
@@ -244,7 +244,7 @@ class _Run:
             case Interrupted():
                 self._track(name, at_ns).control("interrupt")
 
-    def _say_fate(self, row: Row, name: str, words: list[str]) -> None:
+    def _say_fate(self, row: PageRow, name: str, words: list[str]) -> None:
         """Add what the decoder of a client did, unless the tape says it itself."""
         if name in self._taped_decoders:
             return
@@ -252,7 +252,7 @@ class _Run:
             kind = MarkKind.MESSAGE if word.startswith("taken") else MarkKind.FAULT
             payload = row.payload
             self._page.rows.append(
-                Row(row.at, name, "", kind, f"the client's decoder: {word}", name, row.turn, payload)
+                PageRow(row.at, name, "", kind, f"the client's decoder: {word}", name, row.turn, payload)
             )
 
     def _add_call(self, event: Event, value: object, at_ns: int) -> None:
@@ -261,7 +261,7 @@ class _Run:
             return
         words = words_for_call(value)
         source, target = ("kit", "client") if isinstance(value, TesteeRequest) else ("client", "kit")
-        row = Row(at_ns / _MS_NS, source, target, words.kind, _short(words.words), "client", self._name)
+        row = PageRow(at_ns / _MS_NS, source, target, words.kind, _short(words.words), "client", self._name)
         row.seq = event.seq
         self._fill_frame(row, event, words)
         self._page.rows.append(row)
@@ -285,12 +285,12 @@ class _Run:
             case "advance":
                 self._elapsed_ms += max(0, value.ms)
 
-    def _row_of(self, event: Event, at_ns: int) -> Row:
+    def _row_of(self, event: Event, at_ns: int) -> PageRow:
         """Return an event as a row of the page."""
         words = words_for(event) or EventWords(MarkKind.KIT, _name_of(event))
         near, far = lanes_of(event, self._lanes, self._lanes_known)
         source, target = (far, near) if words.upward is False else (near, far)
-        row = Row(
+        row = PageRow(
             at_ns / _MS_NS,
             source,
             "" if words.upward is None else target,
@@ -303,7 +303,7 @@ class _Run:
         self._fill_frame(row, event, words)
         return row
 
-    def _fill_frame(self, row: Row, event: Event, words: EventWords) -> None:
+    def _fill_frame(self, row: PageRow, event: Event, words: EventWords) -> None:
         """Write the size and the first bytes of a frame into its row."""
         raw = getattr(event.what, "raw", b"")
         if isinstance(event.what, SecretKnown) or not raw:

@@ -19,7 +19,7 @@ _KINDS = list(MarkKind)
 
 
 @dataclass(slots=True)
-class Row:
+class PageRow:
     """One event on the page: `at` in milliseconds; lanes and words as texts; `payload` is -1 if there is
     none. `seq` is the number of the event in its trace, -1 if it stands in none."""
 
@@ -41,7 +41,7 @@ class PageData:
     """What is collected for a page while the runs are read."""
 
     payloads: Payloads = field(default_factory=Payloads)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[PageRow] = field(default_factory=list)
     tracks: dict[str, ClientTrack] = field(default_factory=dict)
     """What each client shows, in all runs."""
     sent: list[list[Any]] = field(default_factory=list)

@@ -48,6 +48,13 @@ def test_serve_and_record_say_each_turn_in_one_line(tmp_path: Path) -> None:
             asyncio.run(asyncio.wait_for(speak(*endpoints(lines)), TIMEOUT))
             assert proxy.stdout is not None
             assert TURN.match(next(line for line in proxy.stdout if line.startswith("turn ")))
+            inspector = re.findall("look inside at (.*/_sim/)", "".join(lines))[0]
+            with urlopen(f"{inspector}page", timeout=TIMEOUT) as answer:
+                page = json.loads(answer.read())
+            (session,) = page["sessions"]
+            assert (session["avatar_id"], page["server"]["plays"]) == ("avatar", False)
+            with urlopen(f"{inspector}sessions/{session['name']}/player", timeout=TIMEOUT) as answer:
+                assert json.loads(answer.read())["turns"][0][0] == "my-turn"
         assert server.stdout is not None
         assert TURN.match(next(line for line in server.stdout if line.startswith("turn ")))
     assert run("tape", "view", out).returncode == 0

@@ -7,8 +7,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from spatius_sim.mock_server.control import OPENAPI, PREFIX
+from spatius_sim.mock_server.control import OPENAPI
 from spatius_sim.mock_server.server import MotionServer
+from spatius_sim.mock_server.session_pages import PREFIX
 from spatius_sim.model.scenario.scenario import Scenario
 from spatius_sim.model.server.pace import Pace
 from spatius_sim.net.server.session_log import SessionRecord

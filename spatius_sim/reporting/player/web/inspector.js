@@ -5,8 +5,9 @@ import { seconds } from "./lanes.js";
 
 const find = (id) => document.getElementById(id);
 const EVERY = 1000;
-// What asking takes, times this, is how long the page rests before it asks again: it costs the server little.
-const REST = 20;
+// The CPU that an answer cost the server, times this, is how long the page rests: it takes 4 % at most.
+const REST = 25;
+const LONGEST_REST = 60000;
 
 class Inspector {
   constructor() {
@@ -23,6 +24,7 @@ class Inspector {
   async ask(path, query, options) {
     const answer = await fetch(this.address(path, query), options);
     const said = await answer.json();
+    this.cost += said.cost || 0;
     if (!answer.ok) throw new Error(said.error || `HTTP ${answer.status}`);
     return said;
   }
@@ -67,13 +69,13 @@ class Inspector {
   async look() {
     clearTimeout(this.waiting);
     const asked = (this.asked = (this.asked || 0) + 1);
-    const began = performance.now();
+    this.cost = 0;
     try {
       if (!document.hidden) await this.show();
     } catch (error) {
       find("count").textContent = `Motion Server does not answer: ${error.message}`;
     }
-    const rest = Math.max(EVERY, REST * (performance.now() - began));
+    const rest = Math.min(LONGEST_REST, Math.max(EVERY, REST * this.cost));
     if (asked === this.asked) this.waiting = setTimeout(() => this.look(), rest);
   }
 

@@ -1,0 +1,263 @@
+"""The pages of sessions under one prefix: the inspector, the sessions, their traces, players and tapes.
+
+They answer only on the loopback interface, and only to requests whose Host, and Origin if there is one, name
+this machine: so no web page can reach them. If the server listens for other machines too, whoever has the
+token of the inspector's URL is answered as well."""
+
+import secrets
+import time
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, fields, is_dataclass
+from enum import Enum
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from aiohttp import web
+
+from spatius_sim.net.listening import is_this_machine
+from spatius_sim.net.server.one_port import OnePort, refuse_expectation
+from spatius_sim.net.server.session_log import Entry, SessionLog, SessionRecord
+from spatius_sim.trace.events import Lane
+from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.secret_places import texts_without_secrets
+
+PREFIX = "/_sim"
+
+MAX_LISTED = 100
+"""So many sessions are on a page; the search finds the others."""
+
+_LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Route = tuple[str, str, Handler]
+"""Method, path after PREFIX, and who answers."""
+
+
+class SessionPages:
+    """Answers what is asked of sessions. `plays`: whether the page has buttons for scenarios and reset."""
+
+    def __init__(self, journal: SessionLog, token: str = "", *, plays: bool = False) -> None:
+        """`token` lets other machines ask; "" lets none."""
+        self.journal, self._token, self.plays = journal, token, plays
+
+    def routes(self) -> list[Route]:
+        """Return the routes of these pages."""
+        return [
+            ("GET", "/", self._inspector),
+            ("GET", "/page", self._page),
+            ("GET", "/sessions", self._list_sessions),
+            ("GET", "/sessions/{session}", self._get_session),
+            ("GET", "/sessions/{session}/trace", self._trace),
+            ("GET", "/sessions/{session}/player", self._player),
+            ("GET", "/sessions/{session}/tape", self._tape),
+        ]
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Add all routes, under PREFIX and guarded."""
+        for method, path, handler in self.routes():
+            guarded = _guard(handler, self._token)
+            router.add_route(method, PREFIX + path, guarded, expect_handler=refuse_expectation)
+
+    async def _inspector(self, request: web.Request) -> web.StreamResponse:
+        """Answer with a page that shows the sessions while they happen. It may ask this server only."""
+        from spatius_sim.reporting.player.page import inspector_page
+
+        page, policy = inspector_page()
+        headers = {
+            "Content-Security-Policy": policy,
+            "Referrer-Policy": "no-referrer",
+            "X-Frame-Options": "DENY",
+            "Cache-Control": "no-store",
+        }
+        return web.Response(text=page, content_type="text/html", headers=headers)
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        """Answer with what the page lists: the newest sessions in which the text `search` occurs."""
+        began = time.thread_time()
+        listed = list_sessions(self.journal, request.query.get("search", ""))
+        return answer_json(listed | {"server": {"plays": self.plays}, "cost": _cost_since(began)})
+
+    async def _player(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the data of the player of the session that the path names."""
+        from spatius_sim.mock_server.session_views import live_player
+
+        journal = self.journal
+        record = journal.find_session(request.match_info["session"])
+        if record is None:
+            return _answer_unknown("session")
+        began = time.thread_time()
+        values = live_player(journal.trace(record.name), time.monotonic_ns())
+        return answer_json(values | {"cost": _cost_since(began)})
+
+    async def _tape(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the tape of the session that the path names."""
+        from spatius_sim.mock_server.session_views import tape_of
+
+        journal = self.journal
+        record = journal.find_session(request.match_info["session"])
+        if record is None:
+            return _answer_unknown("session")
+        headers = {
+            "Cache-Control": "no-store",
+            "Content-Disposition": f"attachment; filename={record.name}.tape",
+        }
+        tape = tape_of(journal.trace(record.name))
+        return web.Response(body=tape, content_type="application/octet-stream", headers=headers)
+
+    async def _list_sessions(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the open and the past sessions."""
+        journal = self.journal
+        return answer_json(
+            {
+                "open": [self._describe_session(record) for record in journal.open.values()],
+                "past": [self._describe_session(record) for record in journal.past],
+            }
+        )
+
+    async def _get_session(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the session that the path names, or 404."""
+        record = self.journal.find_session(request.match_info["session"])
+        return _answer_unknown("session") if record is None else answer_json(self._describe_session(record))
+
+    def _describe_session(self, record: SessionRecord) -> dict[str, Any]:
+        """Return the fields of a session, without secrets."""
+        return asdict(texts_without_secrets(record, self.journal.secrets))
+
+    async def _trace(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the events of the session that the path names; with `raw=1` also their bytes."""
+        journal = self.journal
+        record = journal.find_session(request.match_info["session"])
+        if record is None:
+            return _answer_unknown("session")
+        raw = request.query.get("raw") == "1"
+        events = [_event_to_json(entry, raw=raw) for entry in journal.trace(record.name)]
+        return answer_json({"session": record.name, "whole": journal.is_whole(record.name), "events": events})
+
+
+class PagesAlone(OnePort):
+    """Serves the pages of sessions on a port of its own, for this machine alone."""
+
+    def __init__(self, journal: SessionLog) -> None:
+        super().__init__()
+        self._pages = SessionPages(journal)
+
+    async def __aenter__(self) -> "PagesAlone":
+        """Start to listen."""
+        await self.listen()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Stop listening."""
+        await self.stop()
+
+    @property
+    def url(self) -> str:
+        """The URL of the inspector."""
+        return f"http://{self.host}:{self.port}{PREFIX}/"
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Add the routes of the pages."""
+        self._pages.add_routes(router)
+
+
+def _cost_since(began: float) -> float:
+    """Return the milliseconds of CPU that an answer has cost; a page rests in proportion."""
+    return round((time.thread_time() - began) * 1000, 2)
+
+
+def list_sessions(journal: SessionLog, search: str) -> dict[str, Any]:
+    """Return the newest sessions, open ones first, in which a text occurs (any case), at most MAX_LISTED; and
+    how many there are. Secrets are hidden before the search."""
+    records = [*reversed(journal.open.values()), *reversed(journal.past)]
+    wanted = search.lower()
+    found = len(records)
+    if wanted:
+        records = [record for record in records if wanted in _searchable(record, journal)]
+        found = len(records)
+    shown = [asdict(texts_without_secrets(record, journal.secrets)) for record in records[:MAX_LISTED]]
+    return {"sessions": shown, "open": len(journal.open), "past": len(journal.past), "found": found}
+
+
+def _searchable(record: SessionRecord, journal: SessionLog) -> str:
+    """Return the texts of a session in lower case, without secrets."""
+    clean = texts_without_secrets(record, journal.secrets)
+    state = f"closed with {clean.close_code}" if clean.closed_at else "open"
+    return f"{clean.name} {clean.connection_id} {clean.app_id} {clean.avatar_id} {state}".lower()
+
+
+def _guard(handler: Handler, token: str) -> Handler:
+    """Return a handler that refuses requests from other machines and their web pages. Who has the `token` may
+    ask from anywhere, but for other web pages; "" is nobody's token."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        """Answer 403 if the request comes from another machine, or if its Host or Origin is one."""
+        origin = request.headers.get("Origin")
+        host = f"//{request.headers.get('Host', '')}"
+        shown = request.query.get("token", "")
+        if token and secrets.compare_digest(shown.encode(errors="replace"), token.encode()):
+            if origin is None or f"//{origin.partition('//')[2]}" == host:
+                return await handler(request)
+            return answer_json({"error": "no other web page may ask"}, 403)
+        if not is_this_machine(request.remote or ""):
+            return answer_json({"error": "only this machine may ask"}, 403)
+        if not all(map(_is_loopback, [host] if origin is None else [host, origin])):
+            return answer_json({"error": "only this machine may ask: Host or Origin is another's"}, 403)
+        return await handler(request)
+
+    return guarded
+
+
+def _is_loopback(url: str) -> bool:
+    """Whether the host of a URL is this machine."""
+    try:
+        return urlsplit(url).hostname in _LOOPBACK_NAMES
+    except ValueError:
+        return False
+
+
+def _event_to_json(entry: Entry, *, raw: bool) -> dict[str, Any]:
+    """Return an event as JSON values; with `raw` also its bytes, in base64."""
+    values: dict[str, Any] = {"at_ns": entry.at_ns, "lane": str(entry.lane)}
+    if isinstance(entry.what, str | bytes):
+        data = entry.what.encode() if isinstance(entry.what, str) else entry.what
+        values |= {
+            "event": "sent" if entry.sent else "received",
+            "bytes": len(data),
+            "message": _to_json(read_upstream(entry.what)),
+        }
+    else:
+        data = getattr(entry.what, "raw", b"") if entry.lane is Lane.EGRESS else b""
+        values |= {"event": type(entry.what).__name__.lower(), **_to_json(entry.what)}
+    return values | {"raw": b64encode(data).decode()} if raw and data else values
+
+
+def _to_json(value: Any) -> Any:
+    """Return a value as JSON values.
+
+    Of bytes and keyframes only the number is told. A dataclass becomes its type and its fields."""
+    match value:
+        case bytes():
+            return f"{len(value)} bytes"
+        case np.ndarray():
+            return f"{len(value)} keyframes"
+        case Enum():
+            return value.value
+        case tuple():
+            return [_to_json(part) for part in value]
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            members = {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
+            return {"type": type(value).__name__} | members
+        case _:
+            return value
+
+
+def _answer_unknown(kind: str) -> web.Response:
+    """Return a 404: no thing of this kind has the name."""
+    return answer_json({"error": f"no such {kind}"}, 404)
+
+
+def answer_json(value: Any, status: int = 200) -> web.Response:
+    """Return a value as a JSON response that nobody may cache."""
+    return web.json_response(value, status=status, headers={"Cache-Control": "no-store"})
