@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.near_names import known_names
+from spatius_sim.protocol.near_names import suggest_names
 from spatius_sim.rules.catalogue import RULES, find_rule
 from spatius_sim.rules.rule import Level
 
@@ -81,7 +81,7 @@ def profile_named(name: str) -> Profile:
         return PROFILES[name]
     except KeyError:
         raise UsageError(
-            f"--profile {name}: no profile is named {name!r}: {known_names(name, PROFILES)}"
+            f"--profile {name}: no profile is named {name!r}: {suggest_names(name, PROFILES)}"
         ) from None
 
 
@@ -90,7 +90,7 @@ def levels_judged_at(level: str) -> tuple[Level, ...]:
     there is no such level."""
     names = [known.lower() for known in Level]
     if level not in names:
-        raise UsageError(f"--level {level}: no level is named {level!r}: {known_names(level, names)}")
+        raise UsageError(f"--level {level}: no level is named {level!r}: {suggest_names(level, names)}")
     return tuple(Level)[: names.index(level) + 1]
 
 

@@ -208,8 +208,8 @@ class Run:
         )
 
     def _make_relay_process(self, port: int) -> RelayProcess:
-        """Return the user's relay command, not started yet, with the environment that points it at our Motion
-        Server."""
+        """Return the process of the relay for this run, not started yet: the user's command, with the
+        environment that points the relay at the Motion Server of the run."""
         settings = self.settings
         variables = dict(settings.environment)
         if self._motion_server is not None:

@@ -16,7 +16,7 @@ from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.environment import API_KEY_VARIABLE, APP_ID_VARIABLE, AVATAR_ID_VARIABLE
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.near_names import known_names
+from spatius_sim.protocol.near_names import suggest_names
 from spatius_sim.subjects.relay.start_relay import START_SECONDS, RelayStart, with_port
 from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, turn_start
 from spatius_sim.subjects.server_subject import ServerAddress
@@ -125,7 +125,7 @@ class Settings:
         for feature in self.lacks:
             if feature not in FEATURES:
                 raise UsageError(
-                    f"--lacks {feature}: no feature is named so; {known_names(feature, FEATURES)}"
+                    f"--lacks {feature}: no feature is named so; {suggest_names(feature, FEATURES)}"
                 )
 
     def place(self) -> ServerAddress:

@@ -526,7 +526,7 @@ class Trial(Generic[P]):
         return LongerFailure(str(longer), picture_of(trace, broken[0].events)) if broken else None
 
     def _outcome_unconfirmed(self, rule_id: str, scenarios: int) -> RuleOutcome:
-        """Return the outcome of a rule that was broken once, and not again when its scenario was repeated."""
+        """Return the outcome INCONCLUSIVE of a rule that a scenario broke, and kept when it was repeated."""
         unconfirmed = self._unconfirmed_plans[rule_id]
         first = self._first_sightings.get(rule_id)
         plan = first.plan if first is not None and first.plan in unconfirmed else next(iter(unconfirmed))

@@ -10,7 +10,7 @@ from yaml.nodes import Node, ScalarNode
 from spatius_sim.files.yaml_file import YamlFile, read_bytes
 from spatius_sim.model.scenario.scenario import NAMES, Fault, FaultAction, Moment, Scenario, When
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.near_names import known_names
+from spatius_sim.protocol.near_names import suggest_names
 
 MAX_FAULTS = 256
 
@@ -28,7 +28,7 @@ def shipped_scenario(name: str) -> Scenario:
     """Return the shipped scenario of this name. Raises UsageError if there is none."""
     names = sorted(path.stem for path in _SHIPPED.glob("*.yaml"))
     if name not in names:
-        raise UsageError(f"no scenario is named {name!r}: {known_names(name, names, _LISTED)}")
+        raise UsageError(f"no scenario is named {name!r}: {suggest_names(name, names, _LISTED)}")
     return read_scenario(_SHIPPED / f"{name}.yaml")
 
 

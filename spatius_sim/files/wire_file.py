@@ -9,7 +9,7 @@ from yaml.nodes import Node, ScalarNode
 
 from spatius_sim.files.yaml_file import YamlFile, read_bytes
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.near_names import known_names
+from spatius_sim.protocol.near_names import suggest_names
 from spatius_sim.wires import Wire, published_wire, published_wire_names
 from spatius_sim.wires.declared.declaration import (
     CLIENT_MEANINGS,
@@ -81,14 +81,14 @@ def find_wire(wanted: str) -> Wire:
         return published_wire(wanted)
     if wanted in wire_names():
         return read_wire(_SHIPPED / f"{wanted}.yaml")
-    near = known_names(wanted, wire_names())
+    near = suggest_names(wanted, wire_names())
     raise UsageError(f"no wire is named {wanted!r}: {near} (a file's name ends in .yaml)")
 
 
 def shipped_wire(name: str) -> Declared:
     """Return the wire of this name from its shipped file. Raises UsageError if there is none."""
     if not name or name not in wire_names():
-        raise UsageError(f"no wire is named {name!r}: {known_names(name, wire_names())}")
+        raise UsageError(f"no wire is named {name!r}: {suggest_names(name, wire_names())}")
     return read_wire(_SHIPPED / f"{name}.yaml")
 
 

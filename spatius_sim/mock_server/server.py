@@ -21,7 +21,7 @@ from spatius_sim.net.listening import LOOPBACK, is_this_machine, name_in_urls
 from spatius_sim.net.server import motion_server
 from spatius_sim.protocol.environment import credential_variables, endpoint_variables
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.near_names import known_names
+from spatius_sim.protocol.near_names import suggest_names
 from spatius_sim.protocol.video_container import Container
 
 
@@ -48,7 +48,7 @@ class MotionServer(motion_server.MotionServerShell):
         **others: Any,
     ) -> None:
         if isinstance(pace, str) and pace not in PACES:
-            raise UsageError(f"no pace is named {pace!r}: {known_names(pace, PACES)}")
+            raise UsageError(f"no pace is named {pace!r}: {suggest_names(pace, PACES)}")
         self._judges = judges
         opened = not is_this_machine(others.get("host", LOOPBACK))
         self._token = secrets.token_urlsafe(16) if opened else ""

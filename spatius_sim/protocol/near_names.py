@@ -8,9 +8,10 @@ _MAX_NEAR = 3
 _MAX_LISTED = 24
 
 
-def known_names(name: str, known: Iterable[str], where: str = "") -> str:
-    """Return the words that follow "no such name" in an error: the `known` names that are near `name`; if
-    none is, all of them, or, if they are many, `where` they are listed."""
+def suggest_names(name: str, known: Iterable[str], where: str = "") -> str:
+    """Return what an error suggests after "no such name": the `known` names that are spelt like `name`. If no
+    known name is, return all known names, or, if they are many, the text `where`, which says where they are
+    listed."""
     names = list(known)
     by_lower = {candidate.lower(): candidate for candidate in names}
     near = [by_lower[match] for match in get_close_matches(name.lower(), by_lower, _MAX_NEAR, _NEAR)]

@@ -144,7 +144,7 @@ class SessionOutcomes:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add the outcomes on the report of an item, before other plugins print them: an interrupt may come
+        """Add the outcomes on the report of an item, before other plugins print them: Ctrl-C may come
         in between. A failed test that judges no rule is remembered, too."""
         properties = dict(report.user_properties)
         if report.failed and _OUTCOME not in properties:

@@ -48,7 +48,8 @@ class Progress:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """Return a status without a dot for each item: the verdicts follow at the end."""
+        """Return a status without a letter: the progress line shows how far the run is, so that pytest prints
+        no dots."""
         if report.when != "call" or hasattr(report, "wasxfail"):
             return ("xfailed", "", "") if report.when == "call" and report.skipped else None
         return report.outcome, "", ""

@@ -42,6 +42,7 @@ class JudgedSubject:
     complaints: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        """Make every text one line without control characters: a subject wrote parts of it."""
         for name in ("subject", "target", "wire", "kit_version", "level", "profile", "claim"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
         object.__setattr__(self, "complaints", tuple(map(one_line, self.complaints)))
@@ -74,6 +75,7 @@ class JudgedRule:
     advice: Advice | None = None
 
     def __post_init__(self) -> None:
+        """Make every text one line without control characters: a subject wrote parts of it."""
         for name in ("id", "subject", "sentence", "source", "reason", "unit", "known"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
         clean = (Source(one_line(s.tag), one_line(s.title), one_line(s.address)) for s in self.sources)
@@ -95,6 +97,7 @@ class Occasion:
     commit: str = ""
 
     def __post_init__(self) -> None:
+        """Make every text one line without control characters: a user wrote parts of it."""
         object.__setattr__(self, "command", one_line(self.command, LONGEST_COMMAND))
         for name in ("began", "commit"):
             object.__setattr__(self, name, one_line(getattr(self, name)))

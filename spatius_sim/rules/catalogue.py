@@ -8,7 +8,7 @@ named here. Source tags: `seed:NNN` and `docs:PAGE` are documents; `recording`, 
 from collections.abc import Iterable
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.near_names import known_names
+from spatius_sim.protocol.near_names import suggest_names
 from spatius_sim.rules.client import ids as client_ids
 from spatius_sim.rules.client import motion as client_motion
 from spatius_sim.rules.client import playback as client_playback
@@ -121,7 +121,7 @@ def find_rule(rule_id: str) -> Rule:
     try:
         return RULES[rule_id]
     except KeyError:
-        near = known_names(rule_id, RULES, "`spatius-sim rules` lists them all")
+        near = suggest_names(rule_id, RULES, "`spatius-sim rules` lists them all")
         raise UsageError(f"no rule has the id {rule_id!r}; {near}") from None
 
 

@@ -47,8 +47,8 @@ class _Ledger:
     are the milliseconds for which the slowest client may still wait, and the fastest still play in a pause;
     `catch_up` those for which late motion may not yet be shown at its place. `motion` and `audio` say to
     which rule a harm belongs. Only with a control is a harm blamed on a situation: `shown` (motion was
-    rendered at its place in a plain conversation), and `played_well` (the most samples, and the most bytes in
-    a chunk, of a plain conversation that was played to its end).
+    rendered at its place in a plain conversation), and `well_played_lengths` (the most samples, and the most
+    bytes in a chunk, of a plain conversation that was played to its end).
     """
 
     def __init__(self, story: ClientStory) -> None:
@@ -64,7 +64,7 @@ class _Ledger:
         self.shown_payloads = self.shown_keyframe = 0
         self.motion, self.audio = Blame("C-MATCH"), Blame("C-STATES")
         self.largest_chunk = 0
-        self.played_well = 0, 0
+        self.well_played_lengths = 0, 0
         self.harmed_rule: str | None = None
         self.last: Observation | None = None
         self.expected_before: PlaybackState | None = PlaybackState.IDLE
@@ -508,7 +508,7 @@ class _Ledger:
         motion, or runs ahead after an interrupt."""
         current, rule_id = self.conversation, self.audio.rule_id
         assert current is not None
-        samples, chunk = self.played_well
+        samples, chunk = self.well_played_lengths
         controlled = current.samples <= samples and self.largest_chunk <= chunk
         ahead = played > self.high // 1000
         if controlled or not self.audio.open:
@@ -520,14 +520,15 @@ class _Ledger:
         return rule_id if rule_id == "C-INTERRUPT" and ahead else ""
 
     def note_good_audio(self, observation: Observation) -> None:
-        """Note that audio was played well: to its end, or on without its motion."""
+        """Note that the client played the audio well: it played the audio to its end, or it went on with the
+        audio after the motion had run out."""
         current = self.conversation
         if current is None or not observation.audio_checked or self.harmed_rule is not None:
             return
         if observation.is_over:
-            samples, chunk = self.played_well
+            samples, chunk = self.well_played_lengths
             if self.audio.open <= {"C-STARVE"}:
-                self.played_well = max(samples, current.samples), max(chunk, self.largest_chunk)
+                self.well_played_lengths = max(samples, current.samples), max(chunk, self.largest_chunk)
             self.audio.clear()
         elif self.audio.open == {"C-STARVE"} and observation.starved and not self.strict:
             self.audio.harmless.add("C-STARVE")

@@ -265,7 +265,8 @@ def flow_to_client(pipeline: Pipeline, profile: NetworkProfile, draw: Draw) -> T
 
 
 def play_arrivals(turn: SimulatedTurn, pipeline: Pipeline, arrivals: Sequence[float]) -> None:
-    """Play a turn whose messages arrived at these times; infinity: never."""
+    """Play a turn whose messages arrived at these times, in seconds; infinity for a message that never
+    arrived. What was played is stored in the turn."""
     pairs = list(zip(turn.messages, arrivals, strict=True))
     turn.audio = [(at, message.audio_end) for message, at in pairs if message.audio_end]
     turn.motion = [(at, message.keyframes) for message, at in pairs if not message.audio_end]

@@ -176,12 +176,13 @@ class RoomVisit:
             self._wait_ended(name, Awaited.HANG_UP, left)
 
     async def _speak(self, name: str, session: OpenSession, req_id: str, pcm: bytes) -> None:
-        """Speak one request, and wait until the agent was told that it was played."""
-        told = self._progress(name).finished
+        """Speak one request, and wait until the agent has been told that the speech was played."""
+        finished_before = self._progress(name).finished
         await self._send_speech(name, session, req_id, pcm)
         spoken = len(pcm) / BYTES_PER_SAMPLE / ROOM_RATE
-        finished = await self._until(lambda: self._progress(name).finished > told, spoken + PLAYBACK_SECONDS)
-        # If the news comes too early, the sound after it must be heard, too.
+        finished = await self._until(
+            lambda: self._progress(name).finished > finished_before, spoken + PLAYBACK_SECONDS
+        )  # If the news comes too early, the sound after it must be heard, too.
         await asyncio.sleep(_AFTER_NEWS_SECONDS if finished else 0)
         await self._until(lambda: self._progress(name).quiet, spoken + PLAYBACK_SECONDS)
         self._wait_ended(name, Awaited.TURN, finished)

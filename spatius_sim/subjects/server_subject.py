@@ -205,9 +205,8 @@ class ServerSubject:
                 await self._interrupt_request(name, samples)
 
     async def _request_token(self, name: str, life: int, intent: Provocation | None = None) -> str:
-        """Ask for a session token that lives `life` seconds, record the exchange, and return the token.
-
-        Returns "" if no token came. An `intent` asks with a wrong key, or with none."""
+        """Ask for a session token that is valid for `life` seconds, and record the exchange. Return the
+        token, or "" if no token came. `intent`: the kit makes a mistake on purpose, a wrong key or no key."""
         key = self._address.api_key
         if intent is not None:
             key = canary_key(-1) if intent is Provocation.WRONG_KEY else ""

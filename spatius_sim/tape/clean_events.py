@@ -155,7 +155,8 @@ class Cleaner:
         return {"raw": Content(False, (TapedPiece(speech_mark(raw)),)), "reason": self._hide_names(reason)}
 
     def _clean_blob(self, blob: bytes, value: Value, *, base64: bool = False) -> TapedPiece:
-        """Return a blob as a tape may hold it: motion as it is, everything else as speech."""
+        """Return a blob without what a tape must not keep: motion stays as it is, and everything else is
+        treated as speech, which may be a person's voice."""
         is_motion = isinstance(value, Motion) and blob in value.payloads
         if is_motion and isinstance(read_upstream(blob), MotionResponse):
             return TapedPiece(blob, base64)

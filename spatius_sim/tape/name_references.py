@@ -92,7 +92,8 @@ class Names:
         return message
 
     def _add(self, kind: str, name: str) -> None:
-        """Give a new name a reference, and put it into the tree; move a known name to the end."""
+        """Give a new name a reference, and put its words into the tree of names. A known name becomes the
+        newest, so that it is forgotten last."""
         if not name or name.startswith(f"{kind}#"):
             return
         if name in self._references:

@@ -79,8 +79,8 @@ class TapeReader:
                 raise self._error("a second header")
 
     def whole_records(self) -> Iterator[Record | TapeError]:
-        """Yield what can be saved of a damaged tape: each whole record, and each error at its place. The last
-        error is the one after which no section can be found."""
+        """Yield what can be saved of a damaged tape, in its order: whole records, and an error for each
+        record that is damaged. If the next section cannot be found, that error is the last value."""
         while True:
             try:
                 for values in self.stored_records():

@@ -13,7 +13,7 @@ from spatius_sim.engine.evidence import failure_of
 from spatius_sim.engine.options import REPORT_OPTIONS
 from spatius_sim.engine.profiles import DEFAULT_LEVEL, levels_judged_at, rules_to_judge
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.near_names import known_names
+from spatius_sim.protocol.near_names import suggest_names
 from spatius_sim.reporting.baseline import Baseline, review
 from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION, RULES, find_rule
@@ -81,7 +81,7 @@ def _check_level_and_features(values: Mapping[str, Any]) -> None:
     levels_judged_at(values.get("level", DEFAULT_LEVEL))
     for feature in values.get("lacks", ()):
         if feature not in FEATURES:
-            raise UsageError(f"--lacks {feature}: no feature is named so; {known_names(feature, FEATURES)}")
+            raise UsageError(f"--lacks {feature}: no feature is named so; {suggest_names(feature, FEATURES)}")
 
 
 @dataclass(slots=True)

@@ -141,7 +141,7 @@ class PlainRelay:
             commands.append(self.tell_audio(turn, chunk))
             if self.policy.chatty:
                 commands.append(Tell(turn.client, Note("status")))
-        return self._once_started(turn, commands)
+        return self._hold_until_start(turn, commands)
 
     def end_down(self, turn: RelayTurn) -> list[RelayCommand]:
         """Return the messages that bring the client the rest of the audio, its end mark, and the motion that
@@ -153,7 +153,7 @@ class PlainRelay:
         commands.append(self.tell_audio(turn, rest[-1] if rest else b"", last=True))
         turn.audio_ended = True
         motion, turn.held_until_audio_end = turn.held_until_audio_end, []
-        return self._once_started(turn, [*commands, *motion])
+        return self._hold_until_start(turn, [*commands, *motion])
 
     def end_up(self, turn: RelayTurn) -> AudioInput:
         """Return the message to Motion Server that ends the turn's audio, with silence if the policy fills
@@ -408,9 +408,9 @@ class PlainRelay:
         turn.held_audio = [] if sends_all else chunks[-1:]
         return chunks if sends_all else chunks[:-1]
 
-    def _once_started(self, turn: RelayTurn, commands: list[RelayCommand]) -> list[RelayCommand]:
-        """Return these messages if the turn may start; otherwise hold them back until it may, and return
-        none."""
+    def _hold_until_start(self, turn: RelayTurn, commands: list[RelayCommand]) -> list[RelayCommand]:
+        """Return these commands if the turn may start; otherwise hold them back until it may start, and
+        return an empty list."""
         if self.may_start(turn):
             return commands
         turn.held_until_start += commands

@@ -53,8 +53,8 @@ Trouble = Callable[[str], None]
 """Is told in one line what went wrong in a room, without any credential."""
 
 
-def new_publisher_maker(container: Container, on_trouble: Trouble) -> NewPublisher:
-    """Return what makes publishers with this container."""
+def publisher_factory(container: Container, on_trouble: Trouble) -> NewPublisher:
+    """Return a function that makes publishers, whose video has this container of motion."""
 
     def make(egress: LiveKitEgress, sample_rate: int, on_lost: Callable[[], None]) -> EgressPublisher:
         """Return a publisher for one session."""
@@ -223,7 +223,8 @@ class LiveKitPublisher:
         return self._last_us
 
     async def _play_sound(self, pcm: bytes) -> None:
-        """Send sound, at the rate of the room."""
+        """Play a piece of PCM in the room, resampled to the rate of the room if that differs. Half a sample
+        at the end is dropped."""
         if len(pcm) % BYTES_PER_SAMPLE:
             pcm = pcm[:-1]
         samples = len(pcm) // BYTES_PER_SAMPLE

@@ -22,10 +22,11 @@ from spatius_sim.model.server.session_plan import UNLIMITED, SessionPlan
 from spatius_sim.model.server.session_tokens import read_token
 from spatius_sim.net.egress_publisher import NewPublisher
 from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.server.connection import MAX_UNREAD, UpstreamConnection, reset
 from spatius_sim.net.server.ingress_socket import ingress_socket, is_upgrade
 from spatius_sim.net.server.one_port import OnePort, body_of, refuse_expectation, response
 from spatius_sim.net.server.opus import installed_codec
+from spatius_sim.net.server.reset_connection import reset_connection
+from spatius_sim.net.server.session_connection import MAX_UNREAD, UpstreamConnection
 from spatius_sim.net.server.session_log import SessionLog, SessionRecord
 from spatius_sim.net.server.slow_headers import HEADER_SECONDS
 from spatius_sim.net.steady_clock import SteadyClock
@@ -41,7 +42,7 @@ from spatius_sim.protocol.console import (
 )
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
-from spatius_sim.protocol.near_names import known_names
+from spatius_sim.protocol.near_names import suggest_names
 from spatius_sim.trace.events import SERVER_DIES, Lane, Opened, Refused, TokenRequested
 from spatius_sim.trace.recorder import NullSink, Sink
 
@@ -94,7 +95,7 @@ class MotionServerShell(OnePort):
         self.pace, self.plan = pace, plan
         for name in capabilities:
             if name not in CAPABILITIES:
-                raise UsageError(f"no capability is named {name!r}: {known_names(name, CAPABILITIES)}")
+                raise UsageError(f"no capability is named {name!r}: {suggest_names(name, CAPABILITIES)}")
         self._capabilities = capabilities
         self._access = access or AccessControl()
         self._clock = SteadyClock()
@@ -312,10 +313,10 @@ class MotionServerShell(OnePort):
                 raise refusal(admission.ending, moment, avatar_id)
             case Stall():
                 await self._wait_unless_stopping(_LONGEST_STALL)
-                reset(request.transport)
+                reset_connection(request.transport)
                 return None
             case Reset():
-                reset(request.transport)
+                reset_connection(request.transport)
                 return None
             case _:
                 return HttpAnswer(200, "")

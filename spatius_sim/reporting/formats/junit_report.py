@@ -36,8 +36,8 @@ def junit_report(report: Report) -> str:
 
 
 def _write_suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, passed: bool) -> TestSuite:
-    """Return the suite of one subject. If no test case is red and the run did not pass (`passed`), a test
-    case with an error is added."""
+    """Return the suite of one subject. If all test cases were skipped and the run did not pass
+    (`passed`), a test case with an error is added."""
     suite = TestSuite(f"spatius-sim.{subject.subject}")
     claims = {
         "target": subject.target,
@@ -58,8 +58,10 @@ def _write_suite(subject: JudgedSubject, rules: tuple[JudgedRule, ...], *, passe
         case.system_out = f"{judged.sentence} ({judged.level}; {describe_sources(judged.source)})"
         case.result = results[judged.id]
         suite.add_testcase(case)
-    green = all(isinstance(result, Skipped) for rule_results in results.values() for result in rule_results)
-    if green and not passed:
+    all_skipped = all(
+        isinstance(result, Skipped) for rule_results in results.values() for result in rule_results
+    )
+    if all_skipped and not passed:
         suite.add_testcase(_write_no_pass(str(suite.name), "; ".join([subject.claim, *subject.complaints])))
     return suite
 

@@ -114,7 +114,8 @@ def _add_run(page: PageData, trace: Trace, number: int, rates: Mapping[str, int]
         return
     first_ns = trace.events[0].at_ns
     page.first_ns = first_ns if not page.rows else page.first_ns
-    # Runs may overlap, or have clocks of their own: they stand in turn, after a quiet of at most a minute.
+    # Runs may overlap, or have clocks of their own. On the page they follow each other, at most a minute
+    # apart.
     earliest_ns = page.end_ns + _GAP_NS if page.rows else 0
     start_ns = first_ns - page.first_ns
     if not earliest_ns <= start_ns <= earliest_ns + _LONGEST_QUIET_NS:

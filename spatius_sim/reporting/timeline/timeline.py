@@ -63,9 +63,9 @@ class Timeline:
         object.__setattr__(self, "clock", one_line(self.clock, _LONGEST_NAME))
 
 
-def choose_marks(marks: Sequence[Mark], most: int) -> tuple[Mark, ...]:
-    """Return at most `most` marks, in their order. If there are more, the evidence comes first, then what
-    never came, then faults, then the events nearest to the evidence."""
+def choose_marks(marks: Sequence[Mark], limit: int) -> tuple[Mark, ...]:
+    """Return at most `limit` marks, in the order of their events. If there are more marks, evidence is kept
+    first, then ghosts (what never came), then faults, then the events nearest to the evidence."""
     evidence = [mark.seq for mark in marks if mark.guilty]
     chosen = sorted(
         marks,
@@ -76,4 +76,4 @@ def choose_marks(marks: Sequence[Mark], most: int) -> tuple[Mark, ...]:
             min((abs(mark.seq - seq) for seq in evidence), default=mark.seq),
         ),
     )
-    return tuple(sorted(chosen[:most], key=lambda mark: mark.seq))
+    return tuple(sorted(chosen[:limit], key=lambda mark: mark.seq))

@@ -216,8 +216,8 @@ def _closed_after_expiry(story: Story) -> set[str]:
 
 def _refused_requests(story: Story) -> Iterator[Broken]:
     """Yield Broken for each ordinary request that the kit sent and the server answered with an error. Codes
-    from 4000 on, and UNAVAILABLE, tell that the service has its limits: they are no fault. Other rules judge
-    what comes of an egress and of a token that has expired. On a tape of a proxy nobody knows whether a
+    from 4000 on, and UNAVAILABLE, are limits of the service, and no fault of it. Other rules judge
+    sessions with an egress or with an expired token. On a tape of a proxy nobody knows whether a
     request was ordinary."""
     closed_sessions = _closed_after_expiry(story)
     requests = {

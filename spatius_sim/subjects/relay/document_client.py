@@ -26,7 +26,8 @@ class DocumentClient(RelayClient):
     _posting: asyncio.Task[None] | None = None
 
     async def _connect(self) -> None:
-        """Open and close a TCP connection to the backend, and record that the client is open.
+        """Look whether the HTTP backend can be reached, by a TCP connection that is closed at once. Record
+        that the client is open.
 
         Raises UnreachableError if the backend takes no connection."""
         parts = urlsplit(self._address.url)

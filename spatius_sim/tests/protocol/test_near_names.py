@@ -2,7 +2,7 @@
 
 import pytest
 
-from spatius_sim.protocol.near_names import known_names
+from spatius_sim.protocol.near_names import suggest_names
 
 MANY = [f"R-NUMBER-{number:02}" for number in range(40)]
 
@@ -19,4 +19,4 @@ MANY = [f"R-NUMBER-{number:02}" for number in range(40)]
     ],
 )
 def test_what_is_said_of_an_unknown_name(name: str, known: list[str], said: str) -> None:
-    assert known_names(name, known, "`list` lists them").startswith(said)
+    assert suggest_names(name, known, "`list` lists them").startswith(said)

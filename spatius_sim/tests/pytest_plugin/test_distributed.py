@@ -22,9 +22,10 @@ def judged(folder: Path, port: int, motion_port: int, *arguments: str) -> Ran:
 
 def test_the_verdicts_and_the_exit_code_are_those_of_a_serial_run(tmp_path: Path) -> None:
     port, motion_port = free_port(), free_port()
+    rules = [f"--rule={name}" for name in ("R-TOKENLESS", "U-TOKEN", "R-TURNS", "R-MOTION-ORDER", "R-LARGE")]
     with relay(port, motion_port, "R-MOTION-ORDER"):
-        serial = judged(tmp_path, port, motion_port)
-        distributed = judged(tmp_path, port, motion_port, "-n", "2")
+        serial = judged(tmp_path, port, motion_port, *rules)
+        distributed = judged(tmp_path, port, motion_port, *rules, "-n", "2")
     assert distributed.code == serial.code == 1, distributed.output
     assert distributed.rules == serial.rules
     assert {"PASSED", "FAILED"} <= set(distributed.rules.values())

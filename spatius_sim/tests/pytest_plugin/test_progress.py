@@ -13,21 +13,23 @@ from spatius_sim.tests.processes import PROCESSES
 
 RELAY = PROCESSES / "miniature_relay_process.py"
 SETTLE = "2.5"
-"""Seconds that a relay which never ends its motion keeps the judge waiting."""
+"""Seconds that a relay which never ends its audio keeps the judge waiting: long enough for several lines."""
+
+SHORT_SETTLE = "0.8"
 
 
-def command(broken_rule: str) -> list[str]:
+def command(broken_rule: str, settle: str = SETTLE) -> list[str]:
     relay = f"{sys.executable} {RELAY} {{port}} {broken_rule}"
     arguments = ["verify", "ws://127.0.0.1:{port}", f"--target-cmd={relay}", "--motion-port=0"]
     rules = ["--rule=R-END-AUDIO", "--rule=U-TOKEN", "--rule=R-MOTION-ORDER"]
-    return [sys.executable, "-m", "spatius_sim", *arguments, "--profile=smoke", f"--settle={SETTLE}", *rules]
+    return [sys.executable, "-m", "spatius_sim", *arguments, "--profile=smoke", f"--settle={settle}", *rules]
 
 
 def seen_on_a_terminal(folder: Path, **environment: str) -> str:
     ours, theirs = pty.openpty()
     inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     process = subprocess.Popen(
-        command("R-END-AUDIO"),
+        command("R-END-AUDIO", SHORT_SETTLE),
         cwd=folder,
         stdin=theirs,
         stdout=theirs,

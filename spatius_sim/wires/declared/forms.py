@@ -248,10 +248,10 @@ class _ByteReader:
         self._frame, self._place = frame, 0
 
     def take_bytes(self, size: int) -> bytes:
-        """Return the next `size` bytes, and move past them."""
+        """Return the next `size` bytes of the frame, and move past them."""
         start, self._place = self._place, self._place + size
         if self._place > len(self._frame):
-            raise NotUnderstoodError(f"it breaks off: {size} bytes are announced at byte {start}")
+            raise NotUnderstoodError(f"the frame ends too early: {size} bytes are announced at byte {start}")
         return self._frame[start : self._place]
 
     def take_integer(self, integer_type: str) -> int:

@@ -37,8 +37,8 @@ _MAX_KEYS, _LONGEST_VALUE = 8, 40
 def meanings_of_frame(
     messages: tuple[DeclaredMessage, ...], frame: Frame, meanings: Mapping[str, Meaning]
 ) -> list[tuple[str, Document]]:
-    """Return the meanings of a frame, each as its name and its fields. The first of the `messages` that the
-    frame can be decides. Raises NotUnderstoodError if the frame can be none of them."""
+    """Return the meanings of a frame, each as its name and its fields. The frame is the first of the
+    `messages` that it fits. Raises NotUnderstoodError if the frame can be none of them."""
     decoded: dict[Form, Document] = {}
     errors: dict[Form, NotUnderstoodError] = {}
     for message in messages:
@@ -54,7 +54,7 @@ def meanings_of_frame(
                 return meanings_with_fields
     if decoded:
         sketches = dict.fromkeys(map(_sketch, decoded.values()))
-        raise NotUnderstoodError(f"no message of this wire looks so: {' or '.join(sketches)}")
+        raise NotUnderstoodError(f"no message of this wire looks like this: {' or '.join(sketches)}")
     precise_errors = [error for error in errors.values() if not isinstance(error, OtherFrameError)]
     raise NotUnderstoodError("; ".join(dict.fromkeys(map(str, precise_errors or errors.values()))))
 

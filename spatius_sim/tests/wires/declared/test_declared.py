@@ -36,7 +36,7 @@ from spatius_sim.wires.features import (
     TURN_IDS,
 )
 
-UNLIKE = "no message of this wire looks so:"
+UNLIKE = "no message of this wire looks like this:"
 CLIENT = "client:\n  - {when: {type: say}, speech: {pcm: pcm}}\n"
 
 
@@ -62,7 +62,7 @@ def test_a_document_holds_a_whole_turn() -> None:
     assert document.lacks == {STREAMING, TURN_IDS, INTERRUPTS}
     assert document.read_relay('{"error": "no credits"}') == (Failed("no credits"),)
     assert garbage(document.read_relay('{"detail": "Not Found"}')) == (
-        "no message of this wire looks so: {detail: Not Found}"
+        "no message of this wire looks like this: {detail: Not Found}"
     )
 
 
@@ -107,7 +107,7 @@ def test_messagepack_has_binary_as_it_is() -> None:
         (b"\x91" * 100_000, "not MessagePack: "),
         (b"\xdd\xff\xff\xff\xff", "not MessagePack: "),
         (b"\xdd\x00\x09\xff\xff" + b"\x91\x91\x91\xc0" * 655_359, "not MessagePack: more than"),
-        (b"\x80", "no message of this wire looks so: {}"),
+        (b"\x80", "no message of this wire looks like this: {}"),
     ],
     ids=lambda value: ascii(value)[:30],
 )
@@ -191,11 +191,11 @@ def test_the_first_message_that_fits_is_meant() -> None:
         ('{"type":"r","s":1}', "session is not text"),
         (
             '{"type":"x","a":[],"b":"' + "x" * 50 + '"}',
-            "no message of this wire looks so: {type: x, a: list, b: str}",
+            "no message of this wire looks like this: {type: x, a: list, b: str}",
         ),
         (
             "{" + ",".join(f'"{n}":{n}' for n in range(9)) + "}",
-            "no message of this wire looks so: {0: 0, 1: 1,",
+            "no message of this wire looks like this: {0: 0, 1: 1,",
         ),
     ],
 )

@@ -1,8 +1,6 @@
 """Serves one connection to our Motion Server: carries out what its session decides, and keeps its timers."""
 
 import asyncio
-import socket
-import struct
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +26,7 @@ from spatius_sim.model.server.rooms import Rooms
 from spatius_sim.model.server.session import POLICY_VIOLATION, RESOURCE_EXHAUSTED, ServerSession
 from spatius_sim.net.egress_publisher import EgressPublisher, NewPublisher
 from spatius_sim.net.server.ingress_socket import TOO_BIG, closed_by_library, is_too_big, too_big_reason
+from spatius_sim.net.server.reset_connection import reset_connection
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.codec import MessageReader, encode
 from spatius_sim.protocol.messages import ServerError
@@ -48,19 +47,6 @@ _CLOSE_SECONDS = 5.0
 _EMPTY_CLOSE_FRAME = b"\x88\x00"
 _LONG_BINARY_FRAME = b"\x82\x7f"
 """The first two bytes of a binary frame whose length follows in 8 bytes (RFC 6455, 5.2)."""
-
-
-def reset(transport: asyncio.Transport | None) -> None:
-    """Reset a TCP connection: the peer sees an error. Do nothing for None, a connection that is gone."""
-    if transport is None:
-        return
-    tcp_socket = transport.get_extra_info("socket")
-    if tcp_socket is not None and not transport.is_closing():
-        linger_on, linger_seconds = 1, 0
-        tcp_socket.setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", linger_on, linger_seconds)
-        )
-    transport.abort()
 
 
 @dataclass(slots=True)
@@ -165,7 +151,7 @@ class UpstreamConnection:
                     await self.close(code, reason)
                 case ResetConnection():
                     self.closed_by_us = True
-                    reset(self.request.transport)
+                    reset_connection(self.request.transport)
                 case SendTruncated(raw):
                     self._send_truncated(raw)
 
