@@ -14,6 +14,9 @@ MAX_TURNS = 100_000
 MAX_SPEECH_SECONDS = 50_000_000
 """Seconds of speech that one study may simulate: some seven hours on one core."""
 
+MAX_CHANGES = 10
+"""How many changes `what-would-help` tries on each network, at most."""
+
 
 class BudgetVerdict(Enum):
     """What the figures say of a budget."""
@@ -80,12 +83,17 @@ class Study:
                 f"the study has {count} combinations of network, policy and sweep; {MAX_CELLS} are taken: "
                 "sweep fewer values, or name fewer networks"
             )
-        longest = max(pipeline.seconds for pipeline in self.policies.values())
-        if count * self.turns * longest > MAX_SPEECH_SECONDS:
+        tried = len(self.networks) * (1 + MAX_CHANGES) if self.what_would_help else 0
+        speech = (count + tried) * self.turns * self._longest_turn()
+        if speech > MAX_SPEECH_SECONDS:
             raise UsageError(
-                f"the study has {count * self.turns * longest:.0f} s of speech; {MAX_SPEECH_SECONDS} "
-                "are taken: name fewer turns"
+                f"the study has {speech:.0f} s of speech; {MAX_SPEECH_SECONDS} are taken: name fewer turns"
             )
+
+    def _longest_turn(self) -> float:
+        """Return the seconds of speech in the longest turn."""
+        swept = [seconds for seconds in self.sweep.get("seconds", ()) if isinstance(seconds, float)]
+        return max([*swept, *(pipeline.seconds for pipeline in self.policies.values())])
 
     def cells(self) -> list[Cell]:
         """Return everything that is simulated: networks, in these policies, in these the points of the sweep.

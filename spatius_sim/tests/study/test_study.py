@@ -17,8 +17,8 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.figures import FIGURES, Estimate, quantile, wilson
 from spatius_sim.study.json_report import outcome_values, study_schema
 from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sync
-from spatius_sim.study.run_study import Outcome, run_study
-from spatius_sim.study.study import Budget, BudgetVerdict, Study
+from spatius_sim.study.run_study import Outcome, changes_of, run_study
+from spatius_sim.study.study import MAX_CHANGES, Budget, BudgetVerdict, Study
 from spatius_sim.study.study_file import EXAMPLE, read_study
 from spatius_sim.study.tally import Spread
 from spatius_sim.study.turn import simulate_turn
@@ -85,6 +85,8 @@ def test_the_example_is_a_study() -> None:
             study_text(turns="100000", pipeline="{seconds: 120}", policies="{a: , b: , c: , d: , e: }"),
             "fewer turns",
         ),
+        (study_text(turns="100000", sweep="{seconds: [1, 120]}", policies="{a: , b: , c: }"), "fewer turns"),
+        (study_text(turns="100000", pipeline="{seconds: 50}", what_would_help="true"), "fewer turns"),
     ],
 )
 def test_a_mistake_in_a_study_is_told_with_its_place(tmp_path: Path, text: str, told: str) -> None:
@@ -365,6 +367,11 @@ def test_a_sweep_of_one_number_is_drawn_over_its_values() -> None:
     assert ">start_buffer</text>" in drawn
     assert ">4</text>" in drawn
     assert ">1</text>" in sweep_lines(["wire json", "wire binary"], row, "trouble")
+
+
+def test_what_would_help_tries_as_many_changes_as_a_study_counts() -> None:
+    unlike_all = Pipeline(region="us-east-1", audio=AudioPacing.PACED)
+    assert len(changes_of(unlike_all)) == MAX_CHANGES
 
 
 def test_every_figure_has_a_definition() -> None:
