@@ -13,7 +13,6 @@ from spatius_sim.cli.demo.demo import demo
 from spatius_sim.cli.doctor import doctor
 from spatius_sim.cli.init import init
 from spatius_sim.cli.report import report
-from spatius_sim.cli.room import verify_room
 from spatius_sim.cli.schema import examples, schema
 from spatius_sim.cli.serve import scenarios, serve
 from spatius_sim.cli.simulate import simulate
@@ -79,14 +78,9 @@ def rules(subject: str | None) -> None:
 
     from spatius_sim.reporting.formats.text_report import print_catalogue
     from spatius_sim.rules.catalogue import RULES, rules_for
-    from spatius_sim.rules.room_catalogue import ROOM_RULES
 
-    every_rule = RULES | ROOM_RULES
-    if subject == "room":
-        shown = list(ROOM_RULES.values())
-    else:
-        shown = list(rules_for(subject) if subject else every_rule.values())
-    print_catalogue(Console(), shown, len(every_rule))
+    shown = list(rules_for(subject) if subject else RULES.values())
+    print_catalogue(Console(), shown, len(RULES))
 
 
 for _command in (
@@ -102,7 +96,6 @@ for _command in (
     schema,
     examples,
     report,
-    verify_room,
     wire,
 ):
     cli.add_command(_command)

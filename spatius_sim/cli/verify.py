@@ -22,6 +22,7 @@ from spatius_sim.protocol.errors import UsageError
 
 _SOCKETS, _DOCUMENTS = ("ws", "wss"), ("http", "https")
 _PLACEHOLDER, _ANY_PORT = "{port}", "1"
+_ROOMS = ("packets:", "streams:")
 
 if TYPE_CHECKING:
     from spatius_sim.engine.run_request import RunRequest
@@ -40,7 +41,7 @@ def _judge_options(command: click.Command) -> click.Command:
 @subject_argument(required=False)
 @click.option("-x", "--exitfirst", is_flag=True, help="End with the first rule that fails.")
 def verify(target: str | None, exitfirst: bool, **given: Any) -> int:
-    """Judge the relay at TARGET (ws://...), rule by rule; or --server, or --client.
+    """Judge the relay at TARGET (ws://...), rule by rule; or --server, --client or --agent-cmd.
 
     What is not said here stands in conformance.yaml, in the working directory, or has a default. A relay's
     upstream must be pointed at our Motion Server, which listens while this runs; the environment that it
@@ -92,8 +93,8 @@ def _request(values: dict[str, Any], target: str | None) -> "RunRequest":
     request = request_of(values, os.environ, file)
     if not request.kind:
         raise UsageError(
-            "nothing to judge: name a relay's URL, --server or --client, here or in conformance.yaml "
-            "(`spatius-sim init URL` writes it)"
+            "nothing to judge: name a relay's URL, --server, --client or --agent-cmd, here or in "
+            "conformance.yaml (`spatius-sim init URL` writes it)"
         )
     if request.settings.turn == HOOK_START:
         problem = f"--turn {HOOK_START}: the hook stands in a conftest.py, which pytest alone reads"
@@ -106,7 +107,9 @@ def _check_early(values: Mapping[str, Any]) -> None:
     if there is no such rule, level or profile. The settings check everything again. `values` are options, by
     name."""
     schemes = _SOCKETS + (_DOCUMENTS if values.get("wire") else ())
-    check_url("--target", (values.get("target") or "").replace(_PLACEHOLDER, _ANY_PORT), schemes)
+    target = values.get("target") or ""
+    if not target.startswith(_ROOMS):
+        check_url("--target", target.replace(_PLACEHOLDER, _ANY_PORT), schemes)
     if not (values.get("rule") or values.get("level") or values.get("profile")):
         return
     from spatius_sim.engine.profiles import levels_judged_at, profile_named

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any
 
-from spatius_sim.protocol.environment import API_KEY_VARIABLE
+from spatius_sim.protocol.environment import API_KEY_VARIABLE, LIVEKIT_SECRET_VARIABLE
 from spatius_sim.trace.logins import (
     StandIn,
     hide_value,
@@ -21,7 +21,7 @@ from spatius_sim.trace.logins import (
     shown_url,
 )
 
-_SUBJECTS = ("target", "server", "client")
+_SUBJECTS = ("target", "server", "client", "room")
 _URL = re.compile(r"(?:\w+=)?\w+://")
 """Matches the beginning of a subject that is a URL, or two of them: `console=URL,ingress=URL`."""
 
@@ -79,6 +79,7 @@ def shown_subject(subject: str, stand_in: StandIn = hide_value) -> str:
 def secrets_in(values: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
     """Yield every secret in the values of options, by option name, and in the environment."""
     yield environment.get(API_KEY_VARIABLE, "")
+    yield environment.get(LIVEKIT_SECRET_VARIABLE, "")
     for text in values.get(_HEADERS) or ():
         name, _, value = text.partition(":")
         yield from secrets_in_header(name.strip(), value.strip())

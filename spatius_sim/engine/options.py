@@ -62,7 +62,12 @@ DEFAULT_MOTION_PORT = 8700
 """The port at which our Motion Server listens if no other is named, whichever command starts it."""
 
 JUDGE_OPTIONS = (
-    JudgeOption("target", "URL", "judge the relay at this ws:// URL"),
+    JudgeOption(
+        "target",
+        "URL",
+        "judge the relay at this ws:// URL; packets:NAME or streams:NAME is one that publishes by itself in "
+        "this room of --room, with --wire in data packets or byte streams",
+    ),
     JudgeOption(
         "target-cmd",
         "COMMAND",
@@ -90,6 +95,18 @@ JUDGE_OPTIONS = (
         "URL",
         "judge the Motion Server at this http:// URL; one that is not a mock: console=URL,ingress=URL, "
         "with SPATIUS_API_KEY, SPATIUS_APP_ID and SPATIUS_AVATAR_ID set",
+    ),
+    JudgeOption(
+        "room",
+        "URL",
+        "with --server: judge its egress in rooms of the LiveKit server at this ws:// URL; key and secret "
+        "stand in LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or in the URL (ws://KEY:SECRET@HOST)",
+    ),
+    JudgeOption(
+        "agent-cmd",
+        "COMMAND",
+        "judge the LiveKit agent that this command starts, together with our Motion Server, in a room of "
+        "--room (LIVEKIT_URL)",
     ),
     JudgeOption(
         "client",
@@ -209,14 +226,20 @@ HOOK_START = "hook"
 CONFORMANCE_FILE = "conformance.yaml"
 """The file that is read if no other is named."""
 
-_NOT_OF_A_RELAY = {"target", "server", "client", "lacks", "profile"}
+_NOT_OF_A_RELAY = {"target", "server", "client", "room", "agent-cmd", "lacks", "profile"}
 ASKED_OF_A_RELAY = tuple(
     option for option in JUDGE_OPTIONS if option.repeated and option.name not in _NOT_OF_A_RELAY
 )
 """The options that say how a relay is reached and spoken to."""
 
-SUBJECTS = {"target": "relay", "server": "server", "client": "client"}
-"""The kind of subject, and its suite, for each option that names one."""
+SUBJECTS = {"target": "relay", "server": "server", "client": "client", "agent-cmd": "room"}
+"""The kind of subject, and its suite, for each option that names one. A server in a room is of the kind
+`room`."""
+
+
+def kind_named_by(option: str, values: Mapping[str, Any]) -> str:
+    """Return the kind of the subject that this option names, beside the other options."""
+    return "room" if option == "server" and values.get("room") else SUBJECTS[option]
 
 
 def subject_named(values: Mapping[str, Any]) -> str:
@@ -224,9 +247,10 @@ def subject_named(values: Mapping[str, Any]) -> str:
 
     Raises UsageError if they name several.
     """
-    kinds = [kind for name, kind in SUBJECTS.items() if values.get(name)]
+    kinds = [kind_named_by(name, values) for name in SUBJECTS if values.get(name)]
     if len(kinds) > 1:
-        raise UsageError("--target, --server and --client name several subjects: judge one in a run")
+        named = "--target, --server, --client and --agent-cmd"
+        raise UsageError(f"{named} name several subjects: judge one in a run")
     return kinds[0] if kinds else ""
 
 

@@ -23,19 +23,29 @@ from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.plan import Plan
+from spatius_sim.plans.room_plan import RoomPlan
 from spatius_sim.protocol.environment import API_KEY_VARIABLE
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.subjects.agent import AgentSubject
 from spatius_sim.subjects.client_subject import OUR_OWN, ClientSubject, InProcessTestee
 from spatius_sim.subjects.embedded import relay_url, start_reference_relay
+from spatius_sim.subjects.livekit_place import room_watch_module
+from spatius_sim.subjects.relay.relay_access import RelayAccess
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
+from spatius_sim.subjects.relay.room_access import RelayInRoom
 from spatius_sim.subjects.relay.start_relay import with_port
 from spatius_sim.subjects.relay.turn_starts import turn_start
+from spatius_sim.subjects.room import RoomSubject
+from spatius_sim.subjects.server_access import ServerOverSockets
 from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject
-from spatius_sim.subjects.subject_base import Subject, canary_key, relay_environment
+from spatius_sim.subjects.subject_base import Subject, WorkLoop, canary_key, relay_environment
+from spatius_sim.subjects.virtual_rooms import room_in_virtual_time
 from spatius_sim.tape.traces import TapeRecorder
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Trace
 from spatius_sim.trace.known_secrets import KnownSecrets
+from spatius_sim.trace.logins import shown_url
+from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.wires.features import UPSTREAM
 
 T = TypeVar("T")
@@ -45,6 +55,7 @@ MAX_BYTES = 256_000_000
 MAX_EVENTS = 300_000
 """The most that one scenario of a relay may record; the largest planned one stays below a tenth of this."""
 
+OUR_ROOM = "our Motion Server in a room in virtual time"
 _START_SECONDS = 30.0
 _SERVICE_SETTLES_SECONDS = 15.0
 """Silence of a service far away means nothing before so many seconds. ASSUMED."""
@@ -109,23 +120,26 @@ class Run:
         return asked[0] if asked else ""
 
     def trial_for(self, kind: str) -> Trial[Any]:
-        """Return the trial of this kind of subject: `relay`, `server` or `client`. The first call starts or
-        attaches the subject; raises UsageError if that fails."""
+        """Return the trial of this kind of subject: `relay`, `server`, `client` or `room`. The first call
+        starts or attaches the subject; raises UsageError if that fails."""
         if kind not in self._trials:
             settings = self.settings
             subject: Subject[Any]
+            loop: WorkLoop = self._loop
             match kind:
                 case "relay":
                     subject = self._wait_for(self._make_relay())
                 case "server":
                     subject = self._wait_for(self._make_server())
+                case "room":
+                    subject, loop = self._make_room()
                 case _:
                     subject = self._wait_for(self._make_client())
             if math.isinf(self._deadline):
                 self._deadline = time.monotonic() + settings.time_budget
             trial: Trial[Any] = Trial(
                 subject,
-                self._loop,
+                loop,
                 settings.seed,
                 settings.traces,
                 self.profile.plans,
@@ -205,7 +219,16 @@ class Run:
             settings.lacks,
             process,
             turn_start(settings.turn, settings.turn_hook),
+            self._room_access(),
         )
+
+    def _room_access(self) -> RelayAccess | None:
+        """Return the way into the room in which the named relay publishes by itself; None if it does not."""
+        named = self.settings.room_target
+        if named is None:
+            return None
+        room_watch_module()
+        return RelayInRoom(self.settings.livekit_place(), *named)
 
     def _make_relay_process(self, port: int) -> RelayProcess:
         """Return the process of the relay for this run, not started yet: the user's command, with the
@@ -214,6 +237,9 @@ class Run:
         variables = dict(settings.environment)
         if self._motion_server is not None:
             variables |= relay_environment(self._motion_server, canary_key(settings.seed))
+        if settings.room_target is not None:
+            place = settings.livekit_place()
+            variables |= place.variables | {"LIVEKIT_ROOM": settings.room_target[1]}
         environment = settings.relay_start.process_environment(variables, port)
         return RelayProcess(with_port(settings.relay_start.command, port), environment)
 
@@ -248,6 +274,37 @@ class Run:
         if not place.find_lacks:
             patience = replace(patience, settle=max(patience.settle, _SERVICE_SETTLES_SECONDS))
         return ServerSubject(place, LiveRecorder(secrets=self.secrets), settings.seed, patience)
+
+    def _make_room(self) -> tuple[Subject[RoomPlan], WorkLoop]:
+        """Return the agent or the Motion Server that is named, in real rooms; if none is named, our own
+        server in rooms in virtual time, with the loop of their clock."""
+        settings = self.settings
+        if not (settings.server or settings.agent_cmd):
+            loop = VirtualLoop()
+            self._stack.callback(loop.stop)
+            return room_in_virtual_time(loop, OUR_ROOM, settings.seed, secrets=self.secrets), loop
+        place = settings.livekit_place()
+        recorder = LiveRecorder(secrets=self.secrets, most_bytes=MAX_BYTES, most_events=MAX_EVENTS)
+        if settings.agent_cmd:
+            key = canary_key(settings.seed)
+            subject: Subject[RoomPlan] = AgentSubject(
+                settings.agent_cmd, place, recorder, key, seed=settings.seed, lacks=settings.lacks
+            )
+            return subject, self._loop
+        address = settings.place()
+        subject = RoomSubject(
+            shown_url(address.ingress),
+            ServerOverSockets(address.console, address.ingress),
+            room_watch_module().LiveRoomWatch(recorder, place.key, place.secret),
+            recorder,
+            place.make_rooms,
+            address.api_key,
+            (address.app_id, address.avatar_id),
+            lacks=tuple(dict.fromkeys((*settings.lacks, UPSTREAM))),
+            seed=settings.seed,
+            attach_seconds=settings.patience.attach,
+        )
+        return subject, self._loop
 
     def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """Run the work in the event loop of this run, and return its result."""

@@ -16,11 +16,12 @@ from spatius_sim.engine.options import (
     JUDGE_OPTIONS,
     SUBJECTS,
     as_typed,
+    kind_named_by,
     values_given,
 )
 from spatius_sim.engine.profiles import DEFAULT_PROFILE, profile_named, rules_to_judge
 from spatius_sim.engine.settings import Settings, settings_of
-from spatius_sim.plans.exercises import Exercise, exercise_of
+from spatius_sim.plans.exercises import AS_AN_AGENT_SPEAKS, Exercise, exercise_of
 from spatius_sim.plans.token import plan_of
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import find_rule, rules_for
@@ -105,6 +106,8 @@ class RunRequest:
         exercise the rule."""
         if self.plan_token:
             return Exercise(plans=just(plan_of(self.plan_token, rule.subject)))
+        if self.settings.agent_cmd:
+            return AS_AN_AGENT_SPEAKS
         return exercise_of(rule.id, thorough=profile_named(self.settings.profile).thorough)
 
     def repeated_values(self, rule_id: str, plan: str) -> dict[str, Any]:
@@ -166,4 +169,4 @@ def request_of(
 
 def named_subject(values: Mapping[str, Any]) -> dict[str, str]:
     """Return the subject that these options name, by kind, without secrets; empty if they name none."""
-    return {kind: shown_subject(values[name]) for name, kind in SUBJECTS.items() if values.get(name)}
+    return {kind_named_by(name, values): shown_subject(values[name]) for name in SUBJECTS if values.get(name)}

@@ -17,6 +17,8 @@ from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.environment import API_KEY_VARIABLE, APP_ID_VARIABLE, AVATAR_ID_VARIABLE
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.near_names import suggest_names
+from spatius_sim.subjects.livekit_place import LiveKitPlace, place_named
+from spatius_sim.subjects.relay.room_access import Carrier, read_room_target
 from spatius_sim.subjects.relay.start_relay import START_SECONDS, RelayStart, with_port
 from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, turn_start
 from spatius_sim.subjects.server_subject import ServerAddress
@@ -42,7 +44,8 @@ class Settings:
 
     `target` is the URL of a relay. `server` is the URL of a mock Motion Server; any other has two,
     `console=URL,ingress=URL`. `client` is the command of a testee, or the ws:// address at which we listen
-    for one. If all three are "", the embedded subjects are judged.
+    for one. `agent_cmd` starts a LiveKit agent. If all are "", the embedded subjects are judged. `room` is
+    the LiveKit server in whose rooms the server or the agent is judged.
 
     `lacks` names features that the subject is declared to lack. `environment` holds the credentials.
     `time_budget` counts in seconds from the first rule on. A `wire` that is "" is found out. `turn` says how
@@ -52,6 +55,8 @@ class Settings:
     target: str = ""
     server: str = ""
     client: str = ""
+    room: str = ""
+    agent_cmd: str = ""
     wire: str = ""
     turn: str = CLIENT_AUDIO_START
     turn_hook: Hook | None = None
@@ -81,7 +86,7 @@ class Settings:
     def secrets(self) -> Iterator[str]:
         """Yield every secret in the settings."""
         relay_start = self.relay_start
-        subjects = {"target": self.target, "server": self.server, "client": self.client}
+        subjects = {"target": self.target, "server": self.server, "client": self.client, "room": self.room}
         variables_and_headers = {"target-env": relay_start.environment, "target-header": relay_start.headers}
         return secrets_in({**subjects, **variables_and_headers}, self.environment)
 
@@ -102,7 +107,11 @@ class Settings:
         if not 0 <= (self.motion_port or 0) <= _LARGEST_PORT:
             raise UsageError(f"--motion-port {self.motion_port}: a port is a number up to {_LARGEST_PORT}")
         self.relay_start.check()
-        if self.relay_start.command and with_port(self.target, 1) == self.target:
+        if self.room_target and wire is None:
+            raise UsageError(
+                f"--target {self.target}: in a room the wire is not found out: name it by --wire"
+            )
+        if self.relay_start.command and not self.room_target and with_port(self.target, 1) == self.target:
             raise UsageError(
                 "--target-cmd needs a --target that says where the relay then is, such as "
                 "ws://127.0.0.1:{port}/ws/agent"
@@ -117,9 +126,12 @@ class Settings:
                 raise UsageError(f"{option} {seconds}: a number of seconds is needed")
         answers_by_documents = wire is not None and STREAMING in wire.lacks
         schemes = ("http", "https") if answers_by_documents else ("ws", "wss")
-        check_url("--target", with_port(self.target, 1), schemes)
+        if not self.room_target:
+            check_url("--target", with_port(self.target, 1), schemes)
         if self.server:
             self.place()
+        if self.room or self.agent_cmd or self.room_target:
+            self.livekit_place()
         if self.client.startswith(_SOCKET_SCHEMES):
             check_url("--client", self.client, ("ws",))
         for feature in self.lacks:
@@ -127,6 +139,19 @@ class Settings:
                 raise UsageError(
                     f"--lacks {feature}: no feature is named so; {suggest_names(feature, FEATURES)}"
                 )
+
+    @property
+    def room_target(self) -> tuple[Carrier, str] | None:
+        """The carrier and the room of a relay that publishes by itself; None if the target is another one.
+        Raises UsageError if the room has no name."""
+        return read_room_target(self.target)
+
+    def livekit_place(self) -> LiveKitPlace:
+        """Return the LiveKit server in whose rooms the subject is judged. Raises UsageError if its URL is
+        wrong, or if its key or secret is missing."""
+        if self.room and not (self.server or self.agent_cmd or self.room_target):
+            raise UsageError("--room goes with --server, --agent-cmd or --target packets:ROOM")
+        return place_named(self.room, self.environment)
 
     def place(self) -> ServerAddress:
         """Return the URLs of the Motion Server under test, and the credentials that we send to it.
@@ -190,6 +215,7 @@ def settings_of(values: Mapping[str, Any], environment: Mapping[str, str], seed:
         environment=environment,
         seed=seed,
         **values_of(target="target", server="server", client="client", wire="wire", turn="turn")
+        | values_of(room="room", agent_cmd="agent-cmd")
         | values_of(motion_port="motion-port", motion_host="motion-host", save_tape="save-tape")
         | values_of(level="level", profile="profile", time_budget="time-budget")
         | ({"traces": Path(folder)} if folder else {}),

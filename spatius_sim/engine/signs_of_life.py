@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from spatius_sim.protocol.messages import AudioInput, MotionResponse
+from spatius_sim.protocol.messages import AudioInput, ConfirmSession, MotionResponse
 from spatius_sim.trace.events import (
     Awaited,
     Event,
     Lane,
     Opened,
     Received,
+    Sent,
     Trace,
     TurnStarted,
     WaitEnded,
@@ -43,9 +44,13 @@ def without_life(trace: Trace) -> Trace:
 def _shows_life_since(trace: Trace, since: int) -> bool:
     """Whether some of a turn came from the event `since` on: audio at Motion Server, or motion. Audio that
     only comes back to the client may be an echo. A relay that serves only clients with Spatius credentials
-    serves nobody. A client that answered a whole plan shows life."""
+    serves nobody. A client that answered a whole plan shows life, and so does whoever confirmed a session
+    with an egress."""
     if trace.header.subject == "client":
         return True
+    if trace.header.subject == "room":
+        values = (event.what.value for event in trace.events if isinstance(event.what, Sent | Received))
+        return any(isinstance(value, ConfirmSession) for value in values)
     downstream = trace.on_lane(Lane.DOWNSTREAM)
     holders = {e.connection for e in downstream if isinstance(e.what, Opened) and e.what.token}
     signs = Motion if holders else AudioInput | MotionResponse | Motion

@@ -4,8 +4,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from spatius_sim.files.scenario_file import shipped_scenario
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
+from spatius_sim.miniatures.wrong_rooms import ROOM_MINIATURES
 from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
 from spatius_sim.rules.catalogue import REVISION, RULES
 from spatius_sim.rules.rule import Rule
@@ -13,11 +15,17 @@ from spatius_sim.rules.sources import sources
 
 INDEX = "README.md"
 _MADE_BY = "<!-- Made by `python -m spatius_sim.miniatures.rule_pages DIR` from the catalogue. -->"
-_SUBJECTS = {"relay": "ws://...", "server": "--server=http://...", "client": '--client="..."'}
-_MINIATURES: tuple[Mapping[str, tuple[type, ...]], ...] = (
+_SUBJECTS = {
+    "relay": "ws://...",
+    "server": "--server=http://...",
+    "client": '--client="..."',
+    "room": "--server=http://... --room=ws://...",
+}
+_MINIATURES: tuple[Mapping[str, tuple[type | str, ...]], ...] = (
     RELAY_MINIATURES,
     SERVER_MINIATURES,
     CLIENT_MINIATURES,
+    ROOM_MINIATURES,
 )
 _PROVENANCES = {
     "DOCUMENTED": "It stands in the vendor's documents.",
@@ -63,7 +71,7 @@ def _page(rule: Rule) -> str:
     wrong = [miniature for table in _MINIATURES for miniature in table.get(rule.id, ())]
     if wrong:
         lines.append(f"## A {rule.subject} that breaks it")
-        lines.append("\n".join(f"- {' '.join((miniature.__doc__ or '').split())}" for miniature in wrong))
+        lines.append("\n".join(f"- {_describe_miniature(miniature)}" for miniature in wrong))
     after = [other.id for other in RULES.values() if rule.id in other.presumes]
     if rule.presumes or after or rule.needs:
         lines.append("## When it is judged")
@@ -93,6 +101,13 @@ def _describe_advice(rule: Rule) -> list[str]:
         f"**Likely:** {cause}",
         f"**Mend it:** {mend}",
     ]
+
+
+def _describe_miniature(miniature: type | str) -> str:
+    """Return what a miniature does wrong, in one line; a text is the name of a shipped scenario."""
+    if isinstance(miniature, str):
+        return f"{shipped_scenario(miniature).about} (`spatius-sim serve --livekit --scenario {miniature}`)"
+    return " ".join((miniature.__doc__ or "").split())
 
 
 def _index(rules: Mapping[str, Rule]) -> str:

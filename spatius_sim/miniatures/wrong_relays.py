@@ -193,7 +193,14 @@ class NeverEndsUpstream(PlainRelay):
         return AudioInput(turn.req_id)
 
 
+class SendsInDataPackets(PlainRelay):
+    """Publishes by itself in a room, each message in one data packet: longer answers lose their motion."""
+
+    in_data_packets = True
+
+
 RELAY_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
+    "E-LIMIT": (SendsInDataPackets,),
     "R-MOTION-VERBATIM": (RewritesReqId,),
     "R-MOTION-COMPLETE": (LosesLastPayload,),
     "R-MOTION-ORDER": (SwapsPayloads,),

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from spatius_sim.model.room.room_playback import PlaySound, RoomOutput, ShowPacket, TellFinished
+from spatius_sim.model.scenario.scenario import FaultAction, SendError
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket, read_packet, write_packet
 from spatius_sim.trace.events import Joined
-from spatius_sim.trace.room_events import DataSeen, PlaybackTold, RoomEvent, TrackKind, TrackSeen
+from spatius_sim.trace.room_events import PlaybackTold, RoomEvent, TrackKind, TrackSeen
 from spatius_sim.virtual.virtual_room import VirtualRoom
 
 
@@ -55,14 +57,6 @@ class HasNoMicrophone(VirtualRoom):
         if isinstance(what, TrackSeen) and what.kind is TrackKind.MICROPHONE:
             what = replace(what, kind=TrackKind.OTHER)
         super()._emit(what)
-
-
-class SendsLargeData(VirtualRoom):
-    """Sends motion beside the video, in one data packet that is too large."""
-
-    def join(self) -> None:
-        super().join()
-        self._emit(DataSeen(self._publisher, 66_600))
 
 
 class GivesNoKeyFrame(VirtualRoom):
@@ -201,12 +195,29 @@ class HidesInterrupts(_Changing):
         return [replace(output, interrupted=False) if isinstance(output, TellFinished) else output]
 
 
+class LetsEverybodyIn(VirtualRoom):
+    """Confirms a session whose room cannot be joined."""
+
+    on_refusal: ClassVar[tuple[FaultAction, ...]] = ()
+
+
+class TellsItsToken(LetsEverybodyIn):
+    """Repeats the token of a room that cannot be joined in the text of its error."""
+
+    on_refusal = (SendError(16, "unauthorized: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhdmF0YXIifQ.c2ln"),)
+
+
+class RefusesWithAnotherCode(LetsEverybodyIn):
+    """Refuses a session whose room cannot be joined with the code 5."""
+
+    on_refusal = (SendError(5, "not found"),)
+
+
 ROOM_MINIATURES: dict[str, tuple[type[VirtualRoom] | str, ...]] = {
-    "E-REFUSED": ("lets-everybody-in", "tells-its-token", "another-code"),
+    "E-REFUSED": (LetsEverybodyIn, TellsItsToken, RefusesWithAnotherCode),
     "E-JOIN": ("egress-never-joins", JoinsLate, JoinsUnderAnotherName, ForgetsAttributes),
     "E-LEAVE": ("egress-leaves-mid-turn", StaysForEver),
     "E-TRACKS": (PublishesTwoCameras, HasNoMicrophone),
-    "E-LIMIT": (SendsLargeData,),
     "E-LATE": (GivesNoKeyFrame,),
     "E-SOUND": ("egress-mute", LosesSoundInBetween),
     "E-COUNT": ("egress-no-motion", LosesKeyframes),

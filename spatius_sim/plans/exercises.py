@@ -22,6 +22,7 @@ from spatius_sim.plans.draw_turns import (
     long_speeches,
 )
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, SCARCELY_A_WORD, Plan, TurnPlan
+from spatius_sim.plans.room_plan import AS_THE_AGENT_SPEAKS, AT_ANOTHER_RATE, TWO_TURNS_AND_AN_INTERRUPT
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.rules.catalogue import find_rule
 
@@ -36,6 +37,9 @@ class Exercise(NamedTuple):
 
 
 _THREE_SECONDS = TurnPlan(3 * PLAN_SAMPLE_RATE, 3200)
+
+_SIX_SECONDS = TurnPlan(6 * PLAN_SAMPLE_RATE, 3200)
+"""Its second payload has 49.8 kB; as base64 it fits into no data packet."""
 
 _OTHER_RATES = tuple(
     Plan(((TurnPlan(3 * rate, rate // 5 * BYTES_PER_SAMPLE),),), sample_rate=rate)
@@ -64,6 +68,7 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "R-HUGE": Exercise(fault_plans.huge_payloads(), (fault_plans.LARGE,), most=5),
     "R-TOKENLESS": Exercise(behaviour_plans.credentials(), most=1),
     "U-TOKEN-FRESH": conversations(least_turns=2) | crowds(),
+    "E-LIMIT": Exercise(conversations(), (Plan(((_SIX_SECONDS,),)),), most=2),
     "U-AUDIO-ALIGNED": Exercise(conversations(), (SCARCELY_A_WORD,), most=4),
     "U-RATE": Exercise(conversations(), (Plan(((_THREE_SECONDS, _THREE_SECONDS),)), *_OTHER_RATES), most=4),
     "U-TURN-ID": Exercise(behaviour_plans.turns_cut_off_or_not(), most=10),
@@ -92,11 +97,20 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
 """All other rules are exercised by ordinary conversations."""
 
 
+IN_A_ROOM = Exercise(just(AT_ANOTHER_RATE), (TWO_TURNS_AND_AN_INTERRUPT,), most=1)
+"""Every rule of a room is judged on the same two sessions, because they are played in real time."""
+
+AS_AN_AGENT_SPEAKS = Exercise(just(AS_THE_AGENT_SPEAKS), most=1)
+
+
 def exercise_of(rule_id: str, *, thorough: bool = False) -> Exercise:
-    """Return the plans that exercise a rule; for a C rule they are client plans. If a relay rule needs no
-    plans of its own, a `thorough` run adds plans with all faults combined, and with a minute of speech."""
+    """Return the plans that exercise a rule; C and E rules have plans of their own kind. If a relay rule
+    needs no plans of its own, a `thorough` run adds plans with all faults combined, and with a minute of
+    speech."""
     if find_rule(rule_id).subject == "client":
         return Exercise(client_plans_exercising(rule_id), corners_of(rule_id))
+    if find_rule(rule_id).subject == "room":
+        return IN_A_ROOM
     exercise = _PLANS_BY_RULE.get(rule_id)
     if exercise is None and find_rule(rule_id).subject == "relay":
         exercise = _ordinary_exercise(thorough=thorough)

@@ -160,6 +160,17 @@ class Plan:
         )
 
 
+def with_chunks_of(plan: Plan, most_bytes: int) -> Plan:
+    """Return the plan with no chunk of more than `most_bytes` bytes."""
+
+    def cut(turn: TurnPlan) -> TurnPlan:
+        """Return the turn with smaller chunks."""
+        first = tuple(min(size, most_bytes) for size in turn.first_chunks)
+        return replace(turn, chunk_bytes=min(turn.chunk_bytes, most_bytes), first_chunks=first)
+
+    return replace(plan, clients=tuple(tuple(map(cut, turns)) for turns in plan.clients))
+
+
 SCARCELY_A_WORD = Plan(
     (
         (

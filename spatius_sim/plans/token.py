@@ -11,24 +11,28 @@ from typing import Any, get_args, get_type_hints
 
 from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.plan import Plan
+from spatius_sim.plans.room_plan import RoomPlan
 from spatius_sim.protocol.errors import UsageError
 
 _MAX_BYTES = 1_048_576
 """The largest JSON text that is read from a word."""
+_KINDS: dict[str, type[Plan | ClientPlan | RoomPlan]] = {"client": ClientPlan, "room": RoomPlan}
+"""The kind of plan of each kind of subject that has its own."""
+
 _TYPE, _NAME = "", "="
 """The keys of the class of a value, and of the member of an enum."""
 
 
-def token_of(plan: Plan | ClientPlan) -> str:
+def token_of(plan: Plan | ClientPlan | RoomPlan) -> str:
     """Return the plan as a word of letters, digits, `-` and `_`."""
     text = json.dumps(_to_json(plan), separators=(",", ":")).encode()
     return urlsafe_b64encode(zlib.compress(text, 9)).decode().rstrip("=")
 
 
-def plan_of(token: str, subject: str) -> Plan | ClientPlan:
+def plan_of(token: str, subject: str) -> Plan | ClientPlan | RoomPlan:
     """Return the plan in a word that `token_of` made, for this kind of subject. Raises UsageError if the word
     is another."""
-    kind = ClientPlan if subject == "client" else Plan
+    kind = _KINDS.get(subject, Plan)
     try:
         packed = urlsafe_b64decode(token + "=" * (-len(token) % 4))
         text = zlib.decompressobj().decompress(packed, _MAX_BYTES)
@@ -85,4 +89,4 @@ def _list_classes(hint: Any) -> Iterator[type[Any]]:
             yield from _list_classes(type(field.default))
 
 
-_CLASSES = {kind.__name__: kind for root in (Plan, ClientPlan) for kind in _list_classes(root)}
+_CLASSES = {kind.__name__: kind for root in (Plan, *_KINDS.values()) for kind in _list_classes(root)}

@@ -9,6 +9,11 @@ API_KEY_VARIABLE = "SPATIUS_API_KEY"
 APP_ID_VARIABLE = "SPATIUS_APP_ID"
 AVATAR_ID_VARIABLE = "SPATIUS_AVATAR_ID"
 
+LIVEKIT_URL_VARIABLE = "LIVEKIT_URL"
+LIVEKIT_KEY_VARIABLE = "LIVEKIT_API_KEY"
+LIVEKIT_SECRET_VARIABLE = "LIVEKIT_API_SECRET"
+"""What LiveKit's own tools read."""
+
 
 def endpoint_variables(console_endpoint: str, ingress_endpoint: str) -> dict[str, str]:
     """Return the environment variables that tell a relay the URLs of Motion Server's console and ingress."""

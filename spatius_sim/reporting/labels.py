@@ -34,5 +34,6 @@ FAMILIES = {
     "R": "The relay, seen from its client",
     "S": "Motion Server",
     "C": "The client decoder",
+    "E": "The room of an egress, or of a relay",
 }
 """The title of each family of rules, by the first letter of their ids."""

@@ -1,8 +1,8 @@
 """Lists every rule, in the order in which they are judged.
 
 An id never changes its meaning and is never reused. A rule is defined together with its check, in the module
-named here. Source tags: `seed:NNN` and `docs:PAGE` are documents; `recording`, `sdk-py`, `sdk-e2e` and
-`demos` are what published software was seen to do.
+named here. Source tags: `seed:NNN` and `docs:PAGE` are documents; `recording`, `sdk-py`, `sdk-e2e`, `demos`,
+`plugin` and `ios-rtc` are what published software was seen to do.
 """
 
 from collections.abc import Iterable
@@ -12,6 +12,7 @@ from spatius_sim.protocol.near_names import suggest_names
 from spatius_sim.rules.client import ids as client_ids
 from spatius_sim.rules.client import motion as client_motion
 from spatius_sim.rules.client import playback as client_playback
+from spatius_sim.rules.egress import data_packets, joining, showing, telling
 from spatius_sim.rules.relay import audio as relay_audio
 from spatius_sim.rules.relay import bad_clients as relay_bad_clients
 from spatius_sim.rules.relay import conversation as relay_conversation
@@ -28,7 +29,7 @@ from spatius_sim.rules.server import admission as server_admission
 from spatius_sim.rules.server import motion as server_motion
 from spatius_sim.rules.server import session as server_session
 
-REVISION = 5
+REVISION = 6
 """The catalogue's revision; it grows whenever a rule is added, retired or judged otherwise."""
 
 
@@ -70,6 +71,7 @@ _CONTENTS = (
     relay_upstream_audio.rate,  # U-RATE
     relay_upstream_audio.audio_complete,  # U-AUDIO-COMPLETE
     relay_upstream.retry,  # U-RETRY
+    data_packets.data_limit,  # E-LIMIT
     relay_failures.recover,  # R-RECOVER
     relay_motion.motion_verbatim,  # R-MOTION-VERBATIM
     relay_motion.motion_order,  # R-MOTION-ORDER
@@ -110,6 +112,19 @@ _CONTENTS = (
     client_motion.unknown_fields_ignored,  # C-UNKNOWN
     client_motion.motion_matches,  # C-MATCH
     client_motion.motion_in_sync,  # C-SYNC
+    joining.refused,  # E-REFUSED
+    joining.joins,  # E-JOIN
+    joining.leaves,  # E-LEAVE
+    joining.tracks,  # E-TRACKS
+    joining.late_viewer,  # E-LATE
+    showing.sound,  # E-SOUND
+    showing.count,  # E-COUNT
+    showing.order,  # E-ORDER
+    showing.marks,  # E-MARKS
+    showing.verbatim,  # E-VERBATIM
+    showing.sync,  # E-SYNC
+    telling.playback,  # E-PLAYBACK
+    telling.interrupt,  # E-INTERRUPT
 )
 
 RULES = in_order(_CONTENTS)
@@ -126,5 +141,5 @@ def find_rule(rule_id: str) -> Rule:
 
 
 def rules_for(subject: str) -> tuple[Rule, ...]:
-    """Return the rules that judge this subject: `relay`, `server` or `client`."""
+    """Return the rules that judge this subject: `relay`, `server`, `client` or `room`."""
     return tuple(candidate for candidate in RULES.values() if candidate.subject == subject)

@@ -10,6 +10,7 @@ from spatius_sim.rules.rule import MODES, Half, Outcome, Rule, Speech
 from spatius_sim.story.client_story import ClientStory
 from spatius_sim.story.join_client_calls import join_client
 from spatius_sim.story.join_turns import Story, join
+from spatius_sim.story.room_story import join_rooms
 from spatius_sim.trace.events import Trace
 from spatius_sim.wires.features import UPSTREAM
 
@@ -24,6 +25,12 @@ def judge(trace: Trace) -> dict[str, Judgement]:
             outcomes = rule.check(client_story)
             lacking = _features_client_lacks(rule, client_story)
             judgements[rule.id] = judge_rule(rule, lacking, "", outcomes, judgements)
+        return judgements
+    if trace.header.subject == "room":
+        rooms = join_rooms(trace)
+        for rule in rules_for("room"):
+            lacking = [feature for feature in rule.needs if feature in trace.header.lacks]
+            judgements[rule.id] = judge_rule(rule, lacking, "", rule.check(rooms), judgements)
         return judgements
     story = join(trace)
     told_by = _rule_that_tells_death(story)

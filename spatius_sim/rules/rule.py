@@ -9,6 +9,7 @@ from spatius_sim.rules.findings import Broken, Kept, Late, Unsure
 from spatius_sim.story.client_story import ClientStory
 from spatius_sim.story.join_turns import Story
 from spatius_sim.story.room_story import RoomSession
+from spatius_sim.wires.features import DATA_PACKETS
 
 
 class Level(StrEnum):
@@ -98,7 +99,9 @@ class Rule:
     @property
     def subject(self) -> str:
         """The kind of subject that the rule judges: `server` for S rules, `client` for C, `room` for E,
-        `relay` for U and R."""
+        `relay` for U and R, and for E rules about its data packets."""
+        if DATA_PACKETS in self.needs:
+            return "relay"
         return {"S": "server", "C": "client", "E": "room"}.get(self.id[0], "relay")
 
 

@@ -22,6 +22,9 @@ _SOFTWARE = {
     "sdk-unit": ("the Server SDKs' unit tests", "https://pypi.org/project/spatius/"),
     "recording": ("a request that the vendor recorded and published", ""),
     "demos": ("the vendor's published relays and client apps", ""),
+    "plugin": ("the LiveKit plugin for Spatius avatars", "https://pypi.org/project/livekit-plugins-spatius/"),
+    "ios-rtc": ("the vendor's public RTC adapter for iOS", ""),
+    "tried": ("what a real LiveKit server did", ""),
     "proto3": ("the documentation of Protocol Buffers", "https://protobuf.dev/programming-guides/proto3/"),
     "changelog": ("the Web SDK's public changelog", ""),
 }

@@ -35,7 +35,6 @@ from spatius_sim.trace.events import (
     WaitEnded,
 )
 from spatius_sim.trace.room_events import (
-    DataSeen,
     KeyFrameSeen,
     LeftRoom,
     MediaLost,
@@ -137,7 +136,6 @@ class RoomSession:
     left: Event | None = None
     leave_waited: bool = False
     viewers: dict[str, tuple[Event, Event | None]] = field(default_factory=dict)
-    data: list[tuple[int, DataSeen]] = field(default_factory=list)
     disturbances: list[Disturbance] = field(default_factory=list)
 
     @property
@@ -294,8 +292,6 @@ def _note_room(session: RoomSession, event: Event) -> None:
         case MediaLost(kind, packets):
             reason = f"the network lost {packets} packets of the {kind}'s track"
             session.disturbances.append(Disturbance(event.seq, reason))
-        case DataSeen():
-            session.data.append((event.seq, event.what))
         case Published(_, _, MotionResponse() as motion):
             spoken = _find_spoken(session, motion.req_id)
             if spoken is not None:

@@ -2,12 +2,21 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
+from spatius_sim.model.scenario.meaningful_ids import UNAUTHORIZED_ROOM
+from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.protocol.messages import LiveKitEgress
+from spatius_sim.subjects.room import RoomSubject
+from spatius_sim.subjects.server_access import ServerInMemory
+from spatius_sim.subjects.subject_base import canary_key
 from spatius_sim.trace.events import EventKind, Lane
+from spatius_sim.trace.known_secrets import KnownSecrets
 from spatius_sim.trace.recorder import NullSink
+from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
+from spatius_sim.virtual.virtual_room import VirtualRoom
 
 
 class RoomWindow(NullSink):
@@ -42,3 +51,35 @@ class VirtualRoomWatch:
         """Let another viewer join now."""
         if self._server.rooms:
             self._server.rooms[-1].watch("late-viewer")
+
+
+_TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhdmF0YXIiLCJ2aWRlbyI6eyJyb29tSm9pbiI6dHJ1ZX19.c2lnbmF0dXJl"
+"""Lets its bearer, `avatar`, join any room of our server; a real one has its signature checked."""
+
+VIRTUAL_ROOM = LiveKitEgress(
+    "wss://room.invalid",
+    api_token=_TOKEN,
+    room_name="room",
+    publisher_id="avatar",
+    extra_attributes=(("lk.publish_on_behalf", "agent"), ("livekit_agent_identity", "agent")),
+)
+REFUSING_ROOM = replace(VIRTUAL_ROOM, room_name=f"{UNAUTHORIZED_ROOM}-1")
+
+
+def room_in_virtual_time(
+    loop: VirtualLoop,
+    target: str,
+    seed: int,
+    new_room: type[VirtualRoom] = VirtualRoom,
+    scenario: Scenario = NO_FAULTS,
+    rooms: tuple[LiveKitEgress, LiveKitEgress] = (VIRTUAL_ROOM, REFUSING_ROOM),
+    secrets: KnownSecrets | None = None,
+) -> RoomSubject:
+    """Return our Motion Server as a subject, with rooms of this kind, which plays a scenario."""
+    recorder = LiveRecorder(clock_ns=loop.time_ns, secrets=secrets or KnownSecrets())
+    window = RoomWindow(recorder)
+    server = VirtualMotionServer(loop, seed, window, new_room=new_room)
+    server.play(scenario)
+    watch = VirtualRoomWatch(window, server)
+    access = ServerInMemory(loop, server)
+    return RoomSubject(target, access, watch, recorder, lambda: rooms, canary_key(seed), seed=seed)

@@ -69,7 +69,7 @@ async def miniature_relay(
             patience,
             motion_server,
             starts=turn_start(turn, None),
-            access=RelayInMemory(loop, virtual_relay),
+            access=RelayInMemory(loop, virtual_relay, data_packets=getattr(brain, "in_data_packets", False)),
         )
         return
     recorder = LiveRecorder(wire=spoken_wire, most_events=most_events)

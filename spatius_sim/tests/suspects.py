@@ -42,7 +42,7 @@ from spatius_sim.tests.model.relay.dialogue import MakeRelay
 from spatius_sim.tests.running_miniature import Talkative, miniature_relay
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
-from spatius_sim.wires.features import CLIENT_AUDIO
+from spatius_sim.wires.features import CLIENT_AUDIO, DATA_PACKETS
 
 ENDS_BY_SILENCE_WIRE = Path(__file__).parent / "wires" / "ends_by_silence.yaml"
 _OPENING_SECONDS = 10.0
@@ -83,7 +83,8 @@ class Suspect:
         """Return the features that its wire cannot carry, or that it declares to lack itself."""
         if self.kind != "relay":
             return frozenset(getattr(self.brain, "lacks", ()))
-        return find_wire(self.wire).lacks | ({CLIENT_AUDIO} if self.plays_clips else set())
+        no_packets = set() if getattr(self.brain, "in_data_packets", False) else {DATA_PACKETS}
+        return find_wire(self.wire).lacks | no_packets | ({CLIENT_AUDIO} if self.plays_clips else set())
 
     @property
     def plays_clips(self) -> bool:

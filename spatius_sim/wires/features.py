@@ -55,7 +55,14 @@ OWN_UPSTREAM = "own-upstream"
 """A relay that lacks own-upstream shares a pool of upstream sessions among its clients."""
 
 UPSTREAM = "upstream"
-"""A relay that lacks upstream talks to another Motion Server than ours: only its downstream half is seen."""
+"""A relay that lacks upstream talks to another Motion Server than ours: only its downstream half is seen. In
+a room: which motion was made is not seen."""
+
+DATA_PACKETS = "data-packets"
+"""A relay that lacks data-packets does not publish by itself in a room."""
+
+ROOM_CHOICE = "room-choice"
+"""An agent that lacks room-choice names its room itself: the kit cannot name one that refuses it."""
 
 FEATURES = (
     KEYS,
@@ -64,6 +71,8 @@ FEATURES = (
     OWN_STREAM,
     OWN_UPSTREAM,
     UPSTREAM,
+    DATA_PACKETS,
+    ROOM_CHOICE,
     *(feature.name for feature in WIRE_FEATURES),
 )
 """All features that a subject may declare to lack."""

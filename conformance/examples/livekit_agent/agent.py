@@ -1,6 +1,6 @@
 """A LiveKit agent with an avatar on the published plugin, tried against the mock without any cloud.
 
-    spatius-sim verify-room --agent-cmd "python agent.py"
+    spatius-sim verify --room ws://127.0.0.1:7880 --agent-cmd "python agent.py"
 
 It speaks a tone instead of a voice, so it needs no key of any AI service. Everything else is what an agent
 does: it waits until it was heard, is interrupted once, and closes.

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 from livekit import rtc
@@ -55,12 +54,11 @@ class LiveRoomWatch:
         sink: Sink,
         key: str,
         secret: str,
-        container: Container = Container.H264_SEI,
         publisher: Callable[[], str] | None = None,
     ) -> None:
         hide_tokens_in_log()
         self._publisher = publisher
-        self._sink, self._key, self._secret, self._container = sink, key, secret, container
+        self._sink, self._key, self._secret = sink, key, secret
         self._name, self._room_name, self._url = "", "", ""
         self._late: VideoViewer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,10 +96,10 @@ class LiveRoomWatch:
         """Let another viewer join now."""
         seen = False
 
-        def look(frame: bytes) -> None:
+        def look(container: Container, frame: bytes) -> None:
             """Record the first key frame."""
             nonlocal seen
-            if not seen and is_key_frame(self._container, frame):
+            if not seen and is_key_frame(container, frame):
                 seen = True
                 self._emit(KeyFrameSeen(LATE_VIEWER))
 
@@ -172,10 +170,10 @@ class LiveRoomWatch:
         """Record that the network lost packets of the video."""
         self._emit(MediaLost(TrackKind.CAMERA, packets))
 
-    def _frame_came(self, frame: bytes) -> None:
+    def _frame_came(self, container: Container, frame: bytes) -> None:
         """Record the packets of a video frame."""
         try:
-            packets = take_packets(self._container, frame)
+            packets = take_packets(container, frame)
         except RemoteProtocolError:
             packets = [frame[:MAX_PAYLOAD]]
         for packet in packets:
@@ -205,8 +203,3 @@ class LiveRoomWatch:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def refusing(egress: LiveKitEgress) -> LiveKitEgress:
-    """Return the egress with a token that nobody signed."""
-    return replace(egress, api_token=egress.api_token[:-4] + "AAAA")

@@ -19,6 +19,7 @@ from livekit.protocol import rtc as protocol
 
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.protocol.errors import UnreachableError
+from spatius_sim.protocol.video_container import Container
 
 JOIN_SECONDS = 10.0
 LOOK_FOR_LOSSES_SECONDS = 0.5
@@ -26,6 +27,10 @@ LOOK_FOR_LOSSES_SECONDS = 0.5
 MAX_FRAME_BYTES = 1_048_576
 """A larger frame is not looked at."""
 
+OnFrame = Callable[[Container, bytes], None]
+"""Is called with each encoded frame, and with the container of motion that its codec has."""
+
+_CONTAINERS = {"H264": Container.H264_SEI, "VP8": Container.VP8}
 _PING_SECONDS = 5.0
 _PROTOCOL_VERSION = 15
 _DECODER_QUEUE = "_RTCRtpReceiver__decoder_queue"
@@ -36,7 +41,7 @@ class _FrameTap:
     """Stands in the place of the queue between aiortc's receiver and its decoder: it hands encoded frames
     over, and lets the decoder wait for nothing."""
 
-    def __init__(self, on_frame: Callable[[bytes], None]) -> None:
+    def __init__(self, on_frame: OnFrame) -> None:
         self._on_frame = on_frame
         self._ended = queue.SimpleQueue[None]()
 
@@ -44,8 +49,8 @@ class _FrameTap:
         """Take a frame, or None at the end."""
         if item is None:
             self._ended.put(None)
-        elif len(item[1].data) <= MAX_FRAME_BYTES:
-            self._on_frame(item[1].data)
+        elif item[0].name in _CONTAINERS and len(item[1].data) <= MAX_FRAME_BYTES:
+            self._on_frame(_CONTAINERS[item[0].name], item[1].data)
 
     def get(self) -> Any:
         """Wait for the end."""
@@ -56,9 +61,7 @@ class VideoViewer:
     """Subscribes to the video of a room. `on_frame` is called with each encoded frame, `on_loss` with the
     number of RTP packets that the network lost since the last look."""
 
-    def __init__(
-        self, on_frame: Callable[[bytes], None], on_loss: Callable[[int], None] = lambda packets: None
-    ) -> None:
+    def __init__(self, on_frame: OnFrame, on_loss: Callable[[int], None] = lambda packets: None) -> None:
         self._on_frame, self._on_loss = on_frame, on_loss
         self._lost_packets = 0
         self._http: aiohttp.ClientSession | None = None

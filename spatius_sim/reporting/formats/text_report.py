@@ -148,6 +148,7 @@ def _count_words(number: int, noun: str) -> str:
 
 _HOW_TO_START = {
     "server": "start the Motion Server, or mend its URL (--wait gives it longer)",
+    "room": "start the Motion Server and the LiveKit server, or mend URL, key and secret",
     "client": "start the client's testee, or mend its address (--wait gives it longer)",
 }
 """What to do about a subject that does not answer, by kind."""

@@ -6,18 +6,16 @@ from collections.abc import Iterator
 from spatius_sim.protocol.messages import ServerError
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.room_losses import unless_disturbed
-from spatius_sim.rules.rule import Level, Outcome, Provenance, rule
+from spatius_sim.rules.rule import Advice, Level, Outcome, Provenance, rule
 from spatius_sim.story.room_story import RoomSession
 from spatius_sim.trace.events import Closed, Joined, Received, Sent
 from spatius_sim.trace.room_events import TrackKind
+from spatius_sim.wires.features import ROOM_CHOICE
 
 JOIN_SECONDS = 10.0
 KEY_FRAME_SECONDS = 2.0
 LEAVE_GRACE_SECONDS = 2.0
 """Leaving and closing go over two connections, so either may be seen first (ASSUMED)."""
-
-LARGEST_DATA_BYTES = 63_999
-"""LiveKit refused a data packet of 64,000 bytes (tried)."""
 
 _REFUSALS = (16, 14, 3)
 _FOR_THE_EGRESS = "livekit_agent_identity"
@@ -34,6 +32,12 @@ _CREDENTIAL = re.compile(r"eyJ[\w-]{6,}|\*{6,}")
     "in whose text no credential stands",
     "plugin, sdk-py",
     Provenance.SAFETY,
+    needs=(ROOM_CHOICE,),
+    advice=Advice(
+        "an agent waits for ever for an avatar that cannot come, or a token is read in a log",
+        "the room is joined after the session was confirmed, or the error text of LiveKit is passed on",
+        "join before you confirm; answer 16, 14 or 3 in words of your own, never in those of LiveKit",
+    ),
 )
 def refused(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     """Look at each session whose room refuses on purpose."""
@@ -59,6 +63,11 @@ def refused(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     "with an egress configured, publisher_id MUST join the room with the extra attributes within 10 s",
     "plugin",
     Provenance.OBSERVED,
+    advice=Advice(
+        "nobody is in the room, and the agent waits until it gives up",
+        "somebody else than publisher_id joins, it takes too long, or the extra attributes are left out",
+        "join as publisher_id with the token of the configuration, and set every extra attribute",
+    ),
 )
 def joins(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     """Look at each confirmed session with a LiveKit room: who joined, when, and with which attributes."""
@@ -95,6 +104,11 @@ def joins(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     "plugin",
     Provenance.OBSERVED,
     presumes=("E-JOIN",),
+    advice=Advice(
+        "a frozen avatar stays in the room, or it goes away in the middle of a sentence",
+        "the end of the session does not reach the publisher, or an error in the room ends it early",
+        "leave the room when the session is closed, and only then",
+    ),
 )
 def leaves(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     """Look at each session that ended: its publisher left after the end, while the kit waited for it."""
@@ -117,6 +131,11 @@ def leaves(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     "plugin",
     Provenance.OBSERVED,
     presumes=("E-JOIN",),
+    advice=Advice(
+        "a black picture, no sound, or a client that takes the wrong track",
+        "tracks are published twice, or with another source",
+        "publish one video track as camera and one audio track as microphone, once",
+    ),
 )
 def tracks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     """Look at the tracks of each publisher."""
@@ -138,6 +157,12 @@ def tracks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     "our reading: without a key frame he sees nothing",
     Provenance.ASSUMED,
     presumes=("E-LEAVE", "E-TRACKS"),
+    unit="s",
+    advice=Advice(
+        "who comes later sees nothing until the next key frame",
+        "requests for key frames (PLI) are not answered",
+        "send a key frame at once if the room asks for one",
+    ),
 )
 def late_viewer(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each viewer of a publisher that stays for as long."""
@@ -154,25 +179,6 @@ def late_viewer(rooms: list[RoomSession]) -> Iterator[Outcome]:
                 yield unless_disturbed(room, joined.seq, late)
             else:
                 yield Kept(seconds)
-
-
-@rule(
-    "E-LIMIT",
-    Level.MUST,
-    "a data packet in a room MUST have fewer than 64,000 bytes",
-    "tried: LiveKit refuses it, and the motion of longer answers is lost",
-    Provenance.SAFETY,
-)
-def data_limit(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
-    """Look at each data packet that is none of a stream."""
-    for room in rooms:
-        for seq, packet in room.data:
-            if packet.stream:
-                continue
-            if packet.size > LARGEST_DATA_BYTES:
-                yield Broken("a data packet below 64,000 bytes", f"one of {packet.size:,}", (seq,))
-            else:
-                yield Kept()
 
 
 def _joined(rooms: list[RoomSession]) -> list[RoomSession]:

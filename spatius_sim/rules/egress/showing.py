@@ -12,7 +12,7 @@ from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.protocol.room_packet import PacketFlag
 from spatius_sim.rules.findings import Broken, Kept, Unsure
 from spatius_sim.rules.room_losses import missing_keyframes, unless_disturbed, unless_lost
-from spatius_sim.rules.rule import Level, Outcome, Provenance, rule
+from spatius_sim.rules.rule import Advice, Level, Outcome, Provenance, rule
 from spatius_sim.story.room_story import (
     WINDOW_SECONDS,
     RoomSession,
@@ -22,6 +22,7 @@ from spatius_sim.story.room_story import (
     loud_windows,
 )
 from spatius_sim.trace.room_events import SoundHeard
+from spatius_sim.wires.features import UPSTREAM
 
 SYNC_SECONDS = 0.08
 _NOT_WHOLE = "keyframes of the conversation did not come, so the others say too little"
@@ -36,6 +37,11 @@ _SOUND_SHARE = 0.8
     "plugin",
     Provenance.OBSERVED,
     presumes=("E-LEAVE", "E-TRACKS"),
+    advice=Advice(
+        "the face moves and nothing is heard, or words are missing",
+        "sound is lost between the rates of the session and of the room, or it is cut off",
+        "publish all of the audio, resampled to the rate of the track, at the pace at which it is spoken",
+    ),
 )
 def sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each complete request: its bursts of sound are heard, as many and about as long."""
@@ -60,6 +66,11 @@ def sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
     "ios-rtc",
     Provenance.OBSERVED,
     presumes=("E-LEAVE", "E-TRACKS"),
+    advice=Advice(
+        "the mouth stops now and then, and runs apart from the voice",
+        "frames are dropped, or only changes are sent",
+        "send one video frame with one packet for each keyframe, 25 a second",
+    ),
 )
 def count(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each complete request: how many different keyframes came."""
@@ -80,6 +91,11 @@ def count(rooms: list[RoomSession]) -> Iterator[Outcome]:
     "ios-rtc",
     Provenance.OBSERVED,
     presumes=("E-COUNT",),
+    advice=Advice(
+        "the mouth jumps, because the client sorts keyframes by their number",
+        "frameSeq goes on from the last conversation, begins with 1, or a packet is sent twice",
+        "count frameSeq from 0 in each conversation, once for each keyframe",
+    ),
 )
 def order(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at the keyframes of each complete request."""
@@ -103,6 +119,11 @@ def order(rooms: list[RoomSession]) -> Iterator[Outcome]:
     "ios-rtc",
     Provenance.OBSERVED,
     presumes=("E-COUNT", "E-ORDER"),
+    advice=Advice(
+        "the face never comes back to rest, or does so in the middle of a sentence",
+        "START or END is missing or stands on more than one packet, or nothing is sent in idle time",
+        "set START on the first keyframe, END on the last, and send idle packets before and after",
+    ),
 )
 def marks(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at the flags of each complete conversation, and at the packets around it."""
@@ -135,6 +156,12 @@ def marks(rooms: list[RoomSession]) -> Iterator[Outcome]:
     "ios-rtc",
     Provenance.OBSERVED,
     presumes=("E-COUNT", "E-ORDER"),
+    needs=(UPSTREAM,),
+    advice=Advice(
+        "another face than the one that was made for the voice",
+        "keyframes are rounded, mixed or made a second time on the way to the room",
+        "put the keyframes into the packets as they were made",
+    ),
 )
 def verbatim(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Compare each complete conversation with the motion that was made for it, if the kit saw that."""
@@ -162,6 +189,11 @@ def verbatim(rooms: list[RoomSession]) -> Iterator[Outcome]:
     Provenance.ASSUMED,
     presumes=("E-SOUND", "E-COUNT", "E-ORDER"),
     unit="s",
+    advice=Advice(
+        "the lips are before or behind the voice",
+        "sound and frames wait in queues of different length",
+        "send a keyframe in the tick in which its 40 ms of sound are sent",
+    ),
 )
 def sync(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Compare when keyframes and the sound of each complete request came, by the median keyframe."""

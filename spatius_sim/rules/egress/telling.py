@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.room_losses import unless_disturbed
-from spatius_sim.rules.rule import Level, Outcome, Provenance, rule
+from spatius_sim.rules.rule import Advice, Level, Outcome, Provenance, rule
 from spatius_sim.story.room_story import RoomSession, RoomSpeech, loud_windows
+from spatius_sim.wires.features import INTERRUPTS
 
 POSITION_SECONDS = 0.25
 """By how much a position may differ from the length of the speech (ASSUMED)."""
@@ -24,6 +25,11 @@ INTERRUPT_SECONDS = 0.2
     "plugin",
     Provenance.OBSERVED,
     presumes=("E-LEAVE", "E-TRACKS"),
+    advice=Advice(
+        "the agent speaks over itself, or waits for ever for the end of its sentence",
+        "the RPCs go to another identity, come too early, or their payload has another form",
+        "tell the agent once that playback began, and once after the last sound that it is over, and where",
+    ),
 )
 def playback(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each complete request: what the agent was told of it."""
@@ -43,6 +49,12 @@ def playback(rooms: list[RoomSession]) -> Iterator[Outcome]:
     "docs:python-sdk, plugin",
     Provenance.DOCUMENTED,
     presumes=("E-PLAYBACK",),
+    needs=(INTERRUPTS,),
+    advice=Advice(
+        "the avatar goes on talking after the user has interrupted it",
+        "what waits to be played is not thrown away",
+        "empty the queues of sound and frames at an interrupt, then tell the agent how far it was heard",
+    ),
 )
 def interrupt(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each interrupted request after which the kit waited."""

@@ -52,7 +52,7 @@ def _in_a_large_turn(story: Story, delivery: Delivery) -> bool:
     "in a clean turn no motion payload MUST be lost and none doubled",
     "seed:001",
     Provenance.DOCUMENTED,
-    presumes=("R-RECOVER", "R-MOTION-VERBATIM", "R-MOTION-ORDER"),
+    presumes=("E-LIMIT", "R-RECOVER", "R-MOTION-VERBATIM", "R-MOTION-ORDER"),
     speech=Speech.TELLS_TURNS_APART,
     advice=Advice(
         "the face is still for some seconds in mid-sentence, or does the same twice",
@@ -75,7 +75,7 @@ def motion_complete(story: Story) -> Iterator[Kept | Broken]:
                 f"each of the {len(payloads)} payloads of {turn.name} once",
                 f"payload {number} of {len(payloads)} {arrival}",
                 (payload.seq, *(delivery.seq for delivery in arrived)),
-                ("R-MOTION-ORDER", "R-STALE"),
+                ("E-LIMIT", "R-MOTION-ORDER", "R-STALE"),
             )
 
 

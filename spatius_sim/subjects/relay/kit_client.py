@@ -10,6 +10,7 @@ from spatius_sim.net.client.relay_socket import RelayAddress, dial_websocket
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
 from spatius_sim.trace.events import Closed, Lane, Opened
+from spatius_sim.trace.room_events import DataSeen
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import ClientAction, Frame, NotUnderstood, RelayEvent, Start
 
@@ -56,7 +57,8 @@ class RelayClient:
 
     Opening raises UnreachableError if the relay does not take the connection within `open_seconds`. The trace
     calls the client `name`. Each frame that arrives is recorded, and its events wait in `relay_events`.
-    `dial` connects: over a real socket, unless another function is given."""
+    `dial` connects: over a real socket, unless another function is given. With `data_packets` the sizes of
+    frames are recorded, because each is a data packet of a room."""
 
     def __init__(
         self,
@@ -66,7 +68,10 @@ class RelayClient:
         name: str,
         open_seconds: float = 10.0,
         dial: Dial = dial_websocket,
+        *,
+        data_packets: bool = False,
     ) -> None:
+        self._data_packets = data_packets
         self._address, self._wire, self._recorder = address, wire, recorder
         self.name = name
         self._open_seconds, self._dial = open_seconds, dial
@@ -193,6 +198,9 @@ class RelayClient:
         """Record a frame, and queue its events. A relay that floods its client is cut off."""
         if self._recorder.flooded:
             return
+        if self._data_packets:
+            size = len(frame.encode() if isinstance(frame, str) else frame)
+            self._recorder.emit(Lane.DOWNSTREAM, self.name, DataSeen("relay", size))
         relay_events = self._recorder.record_message(self.name, frame, self._wire)
         if self._recorder.flooded:
             assert self._connection is not None

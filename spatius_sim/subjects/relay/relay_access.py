@@ -9,6 +9,7 @@ from typing import Protocol
 from spatius_sim.net.client.http_answers import search_answer
 from spatius_sim.net.client.relay_socket import RelayAddress, RelaySocket, dial_websocket
 from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.rules.egress.data_packets import LARGEST_DATA_BYTES
 from spatius_sim.subjects.relay.kit_client import ClientConnection
 from spatius_sim.virtual.memory_connection import IDEAL, NARROW, Link, MemoryEnd
 from spatius_sim.virtual.virtual_loop import VirtualLoop
@@ -21,6 +22,14 @@ _CLOSE_SECONDS = 2.0
 
 class RelayAccess(Protocol):
     """The way to a relay, and the clock that its clients see."""
+
+    @property
+    def data_packets(self) -> bool:
+        """Whether each frame travels as one data packet of a room."""
+
+    @property
+    def in_room(self) -> bool:
+        """Whether the relay is in a real room."""
 
     def unix_time(self) -> float:
         """Return the unix time in seconds."""
@@ -44,6 +53,9 @@ class RelayAccess(Protocol):
 class RelayOverSockets:
     """Real sockets, and this machine's clock."""
 
+    data_packets = False
+    in_room = False
+
     def unix_time(self) -> float:
         """Return this machine's unix time in seconds."""
         return time.time()
@@ -66,12 +78,22 @@ class RelayOverSockets:
 
 
 class RelayInMemory:
-    """A relay in virtual time, over these links. The URL of an address is not used, and there is no HTTP."""
+    """A relay in virtual time, over these links. The URL of an address is not used, and there is no HTTP.
+    With `data_packets` frames come as data packets of a room, and those that are too large are lost."""
+
+    in_room = False
 
     def __init__(
-        self, loop: VirtualLoop, relay: VirtualRelay, down: Link = IDEAL, up: Link | None = None
+        self,
+        loop: VirtualLoop,
+        relay: VirtualRelay,
+        down: Link = IDEAL,
+        up: Link | None = None,
+        *,
+        data_packets: bool = False,
     ) -> None:
         self._loop, self._relay, self._down, self._up = loop, relay, down, up
+        self.data_packets = data_packets
 
     def unix_time(self) -> float:
         """Return the unix time in seconds on the virtual clock."""
@@ -87,7 +109,13 @@ class RelayInMemory:
         """Connect at once; no connection is refused."""
         token = dict(address.headers).get("X-Session-Key", "")
         end = self._relay.accept(token, NARROW if address.narrow else self._down, self._up)
-        return MemoryConnection(end, on_frame, on_end)
+
+        def take_packet(frame: Frame) -> None:
+            """Take a frame that fits into a data packet."""
+            if len(frame) <= LARGEST_DATA_BYTES:
+                on_frame(frame)
+
+        return MemoryConnection(end, take_packet if self.data_packets else on_frame, on_end)
 
     async def search_answer(
         self, address: RelayAddress, path: str, recorder: LiveRecorder, client: str

@@ -16,7 +16,7 @@ from spatius_sim.net.client.relay_socket import RelayAddress, with_credentials
 from spatius_sim.net.kit_stalls import lag_marked
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.plans.behaviour import Behaviour
-from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, with_chunks_of
 from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.story.observed import with_speech
@@ -33,15 +33,21 @@ from spatius_sim.subjects.waiting import AdaptiveTimeout, loop_time
 from spatius_sim.trace.events import Lane, Opened, Received, Trace, TraceHeader
 from spatius_sim.wires import Wire, published_wire
 from spatius_sim.wires.events import Failed, NotUnderstood, Ready, Start
-from spatius_sim.wires.features import CLIENT_AUDIO
+from spatius_sim.wires.features import CLIENT_AUDIO, DATA_PACKETS
 
 _LIKELIEST_WIRE = "json-envelope"
 _NO_GREETING_SECONDS = 0.3
+_GREETING_IN_A_ROOM_SECONDS = 5.0
+"""How long a greeting may take that the wire does not promise. In a room the first packet has to make its way
+(tried: 1.8 s)."""
 _GRACE_SECONDS = 1.0
 _RETRY_SECONDS = 0.2
 _LINGER_SECONDS = 0.1
 _NS_PER_SECOND = 1e9
 _TOKEN_LIFE_SECONDS = 3600
+_MAX_CHUNK_BYTES = 32_000
+"""A client in a room sends no larger chunk: as base64 it fits into a data packet."""
+
 _LEAD_SECONDS = 1.0
 """Time for the kernel and relay buffers to fill before the other clients start."""
 
@@ -133,6 +139,8 @@ class RelaySubject:
         self._runs += 1
         if not self._wire_says_rate:
             plan = replace(plan, sample_rate=PLAN_SAMPLE_RATE)
+        if self._access.data_packets:
+            plan = with_chunks_of(plan, _MAX_CHUNK_BYTES)
         for timeout in self._all_timeouts:
             timeout.begin_run(patient=patient)
         header = TraceHeader(
@@ -232,7 +240,8 @@ class RelaySubject:
         Raises UsageError if the wire cannot start the turns."""
         self._wire = self._recorder.wire = wire
         no_client_audio = {CLIENT_AUDIO} if self._starts is not None else set()
-        self._lacks = tuple(sorted({*self._declared_lacks, *wire.lacks, *no_client_audio}))
+        no_packets = set() if self._access.data_packets else {DATA_PACKETS}
+        self._lacks = tuple(sorted({*self._declared_lacks, *wire.lacks, *no_client_audio, *no_packets}))
         self._http_paths = list(wire.http_paths)
         check_sayable(self._starts, wire)
 
@@ -297,14 +306,18 @@ class RelaySubject:
             expire_at = int(self._access.unix_time()) + _TOKEN_LIFE_SECONDS
             address = with_credentials(address, APP_ID, issue_token(SessionToken(expire_at, APP_ID), name))
         address = replace(address, narrow=narrow)
-        kind = RelayClient if self.target.startswith("ws") else DocumentClient
-        return kind(address, self._wire, self._recorder, name, open_seconds, self._access.dial)
+        if self.target.startswith("http"):
+            return DocumentClient(address, self._wire, self._recorder, name, open_seconds, self._access.dial)
+        packets = self._access.data_packets
+        wire, recorder, dial = self._wire, self._recorder, self._access.dial
+        return RelayClient(address, wire, recorder, name, open_seconds, dial, data_packets=packets)
 
     async def _read_greeting(self, client: RelayClient) -> None:
         """Read the greeting, and note whether the relay greets and at which sample rate it takes audio.
 
         Raises WireNotFoundError if the wire does not understand the greeting."""
-        seconds = self._patience.attach if self._wire.greets else _NO_GREETING_SECONDS
+        unsure_seconds = _GREETING_IN_A_ROOM_SECONDS if self._access.in_room else _NO_GREETING_SECONDS
+        seconds = self._patience.attach if self._wire.greets else unsure_seconds
         greeting = await client.start(PLAN_SAMPLE_RATE, seconds)
         if isinstance(greeting, Ready):
             self._greets, self._sample_rate = True, greeting.input_sample_rate or PLAN_SAMPLE_RATE

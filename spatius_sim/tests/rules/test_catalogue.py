@@ -51,7 +51,7 @@ def test_a_rule_is_found_under_its_own_id(rule_id: str) -> None:
 
 
 def test_ids_have_the_form_of_an_id() -> None:
-    assert [name for name in RULES if not re.fullmatch(r"[SURC](-[A-Z]+)+", name)] == []
+    assert [name for name in RULES if not re.fullmatch(r"[SURCE](-[A-Z]+)+", name)] == []
 
 
 def test_no_check_judges_two_rules() -> None:
@@ -73,9 +73,11 @@ def test_an_unknown_id_is_a_usage_error_that_says_where_the_ids_are() -> None:
         find_rule("R-NOTHING")
 
 
-def test_s_rules_judge_a_server_c_rules_a_client_and_all_others_a_relay() -> None:
-    servers, relays, clients = rules_for("server"), rules_for("relay"), rules_for("client")
+def test_the_letter_of_an_id_says_what_is_judged() -> None:
+    kinds = ("server", "relay", "client", "room")
+    servers, relays, clients, rooms = map(rules_for, kinds)
     assert {one.id[0] for one in servers} == {"S"}
-    assert {one.id[0] for one in relays} == {"U", "R"}
+    assert {one.id[0] for one in relays if one.id != "E-LIMIT"} == {"U", "R"}
+    assert {one.id[0] for one in rooms} == {"E"}
     assert {one.id[0] for one in clients} == {"C"}
-    assert len(servers) + len(relays) + len(clients) == len(RULES)
+    assert sum(map(len, (servers, relays, clients, rooms))) == len(RULES)

@@ -18,7 +18,16 @@ def two_clients_two_turns(turn_ids: bool) -> Dialogue:
     return said
 
 
-BESIDE_PLAIN_TURNS = ("U-RATE", "U-RETRY", "R-RECOVER", "R-FALLBACK", "R-ERROR-TOLD", "R-LARGE", "R-HUGE")
+BESIDE_PLAIN_TURNS = (
+    "E-LIMIT",
+    "U-RATE",
+    "U-RETRY",
+    "R-RECOVER",
+    "R-FALLBACK",
+    "R-ERROR-TOLD",
+    "R-LARGE",
+    "R-HUGE",
+)
 """Rules for what does not come up where Motion Server does nothing unusual."""
 
 

@@ -8,7 +8,7 @@ from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, Interrupt, MotionResponse, ServerError
 from spatius_sim.protocol.room_packet import PacketFlag
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.rules.room_catalogue import judge_rooms
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.story.room_story import join_rooms
 from spatius_sim.tests.rules.egress.hand_made import RoomDialogue
 from spatius_sim.trace.events import (
@@ -44,7 +44,7 @@ def spoken(pcm: bytes = LOUD) -> RoomDialogue:
 
 
 def verdicts(dialogue: RoomDialogue) -> dict[str, Verdict]:
-    return {name: found.verdict for name, found in judge_rooms(dialogue.trace()).items()}
+    return {name: found.verdict for name, found in judge(dialogue.trace()).items()}
 
 
 def test_a_conversation_without_any_event_of_a_room_breaks_what_was_waited_for() -> None:
@@ -131,7 +131,7 @@ def test_an_interrupt_that_nobody_answers_is_told() -> None:
         dialogue.room(told)
     dialogue.sends(Interrupt("a"))
     dialogue.kit(WaitEnded(Awaited.SILENCE, True))
-    broken = judge_rooms(dialogue.trace())["E-INTERRUPT"].broken
+    broken = judge(dialogue.trace())["E-INTERRUPT"].broken
     assert broken[0].actual == "told nothing"
 
 
@@ -141,7 +141,7 @@ def test_a_wrong_position_after_an_interrupt_is_told() -> None:
     payload = '{"playback_position": 99, "interrupted": true}'
     dialogue.room(PlaybackTold("avatar", "lk.playback_finished", payload))
     dialogue.kit(WaitEnded(Awaited.SILENCE, True))
-    assert judge_rooms(dialogue.trace())["E-INTERRUPT"].broken[0].actual == "99.00 s, interrupted"
+    assert judge(dialogue.trace())["E-INTERRUPT"].broken[0].actual == "99.00 s, interrupted"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_payload_that_says_nothing_is_told(payload: str) -> None:
     dialogue = spoken()
     dialogue.room(PlaybackTold("avatar", "lk.playback_finished", payload))
     dialogue.kit(WaitEnded(Awaited.TURN, True))
-    broken = judge_rooms(dialogue.trace())["E-PLAYBACK"].broken
+    broken = judge(dialogue.trace())["E-PLAYBACK"].broken
     assert broken[0].expected == "a payload with playback_position and interrupted"
 
 
@@ -171,7 +171,7 @@ def test_a_key_frame_may_come_too_late() -> None:
     dialogue.room(KeyFrameSeen("nobody"))
     dialogue.room(KeyFrameSeen("v"))
     dialogue.room(KeyFrameSeen("v"))
-    broken = judge_rooms(dialogue.trace())["E-LATE"].broken
+    broken = judge(dialogue.trace())["E-LATE"].broken
     assert broken[0].actual == "it came after 2.5 s"
 
 
@@ -180,7 +180,7 @@ def test_a_publisher_without_tracks_is_told_if_somebody_spoke() -> None:
     dialogue.room(Joined("room", "avatar"))
     assert verdicts(dialogue)["E-TRACKS"] is Verdict.UNEXERCISED
     dialogue.sends(AudioInput("a", LOUD, True))
-    assert judge_rooms(dialogue.trace())["E-TRACKS"].broken[0].actual == "no track"
+    assert judge(dialogue.trace())["E-TRACKS"].broken[0].actual == "no track"
 
 
 def test_without_a_wait_nothing_is_missing() -> None:

@@ -1,48 +1,52 @@
 """A relay that sends its messages as data packets of a room is named by E-LIMIT if one is too large."""
 
-import numpy as np
 import pytest
 
-from spatius_sim.model.server.answers import SynthesizedAnswer
+from spatius_sim.miniatures.wrong_relays import SendsInDataPackets
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.rules.findings import Judgement, Verdict
-from spatius_sim.rules.room_catalogue import judge_rooms
-from spatius_sim.subjects.room_visit import speech_with_marks
-from spatius_sim.tests.rules.egress.hand_made import RoomDialogue
-from spatius_sim.trace.room_events import DataSeen
-from spatius_sim.wires.events import Motion
-from spatius_sim.wires.json_envelope import JsonEnvelope
-
-RATE = 16_000
-STREAM_CHUNK_BYTES = 15_000
+from spatius_sim.rules.judge_trace import judge
+from spatius_sim.tests.running_miniature import miniature_relay
+from spatius_sim.virtual.virtual_loop import VirtualLoop
 
 
-def judged_turn(seconds: float, *, stream: bool) -> Judgement:
-    """Send the motion of one turn as json-envelope messages, each as one packet or as a stream."""
-    dialogue = RoomDialogue()
-    answer = SynthesizedAnswer("c", "r", RATE, 1)
-    payloads = [*answer.feed(speech_with_marks(seconds)), *answer.finish()]
-    for number, payload in enumerate(payloads):
-        for frame in JsonEnvelope().write_relay(Motion((payload,), last=payload is payloads[-1])):
-            raw = frame.encode() if isinstance(frame, str) else frame
-            if not stream:
-                dialogue.room(DataSeen("relay", len(raw)))
-                continue
-            dialogue.room(DataSeen("relay", 200, f"stream-{number}", head=True))
-            for size in np.diff([*range(0, len(raw), STREAM_CHUNK_BYTES), len(raw)]):
-                dialogue.room(DataSeen("relay", int(size), f"stream-{number}"))
-    return judge_rooms(dialogue.trace())["E-LIMIT"]
+def judged_turn(seconds: int, relay: type[SendsInDataPackets] = SendsInDataPackets) -> dict[str, Judgement]:
+    """Judge one turn of the json-envelope relay, whose messages travel as data packets."""
+    loop = VirtualLoop()
+
+    async def run() -> dict[str, Judgement]:
+        async with miniature_relay(relay) as subject:
+            await subject.attach()
+            return judge(await subject.run(Plan(((TurnPlan(seconds * PLAN_SAMPLE_RATE, 100_000),),))))
+
+    try:
+        return loop.run(run(), 600.0)
+    finally:
+        loop.stop()
 
 
 def test_a_turn_of_six_seconds_is_too_large_for_data_packets() -> None:
-    judgement = judged_turn(6.0, stream=False)
-    assert judgement.verdict is Verdict.FAILED
-    assert judgement.broken[0].expected == "a data packet below 64,000 bytes"
+    judgements = judged_turn(6)
+    (broken,) = judgements["E-LIMIT"].broken
+    assert broken.expected == "data packets below 64,000 bytes"
+    assert broken.actual.startswith("a payload of 49,8")
+    # One fault, one accusation.
+    assert [name for name, one in judgements.items() if one.verdict is Verdict.FAILED] == ["E-LIMIT"]
+    assert judgements["R-MOTION-COMPLETE"].blocked_by == ("E-LIMIT",)
 
 
-def test_a_turn_of_two_seconds_fits() -> None:
-    assert judged_turn(2.0, stream=False).verdict is Verdict.PASSED
+@pytest.mark.parametrize("seconds", [2, 4])
+def test_a_shorter_turn_fits_with_all_its_chunks(seconds: int) -> None:
+    judgements = judged_turn(seconds)
+    assert judgements["E-LIMIT"].verdict is Verdict.PASSED
+    assert judgements["R-MOTION-COMPLETE"].verdict is Verdict.PASSED
 
 
-@pytest.mark.parametrize("seconds", [2.0, 6.0])
-def test_streams_carry_every_turn(seconds: float) -> None:
-    assert judged_turn(seconds, stream=True).verdict is not Verdict.FAILED
+def test_a_relay_that_loses_all_motion_is_told_by_its_payloads_alone() -> None:
+    class SaysNothing(SendsInDataPackets):
+        def upstream_said(self, *said: object) -> list[object]:  # type: ignore[override]
+            return []
+
+    judgements = judged_turn(6, SaysNothing)
+    # 49.8 kB would fit, if nothing shows that the wire makes them larger.
+    assert judgements["E-LIMIT"].verdict is not Verdict.FAILED

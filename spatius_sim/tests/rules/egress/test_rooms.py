@@ -5,60 +5,47 @@ from dataclasses import replace
 import pytest
 
 from spatius_sim.files.scenario_file import shipped_scenario
-from spatius_sim.miniatures.wrong_rooms import ROOM_MINIATURES, LosesKeyframes, _ChangingPackets
-from spatius_sim.model.scenario.scenario import Fault, Moment, Scenario, SendError, When
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.miniatures.wrong_rooms import (
+    ROOM_MINIATURES,
+    LetsEverybodyIn,
+    LosesKeyframes,
+    _ChangingPackets,
+)
+from spatius_sim.model.scenario.scenario import NO_FAULTS, Fault, Moment, Scenario, When
+from spatius_sim.plans.room_plan import AT_ANOTHER_RATE, RoomPlan
+from spatius_sim.plans.room_plan import TWO_TURNS_AND_AN_INTERRUPT as PLAN
 from spatius_sim.protocol.messages import LiveKitEgress
 from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket
+from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Judgement, Verdict
-from spatius_sim.rules.room_catalogue import ROOM_RULES, judge_rooms
+from spatius_sim.rules.judge_trace import judge
 from spatius_sim.rules.rule import Level, Provenance
-from spatius_sim.subjects.room_visit import RoomPlan, RoomVisit
-from spatius_sim.subjects.server_access import ServerInMemory
-from spatius_sim.subjects.virtual_rooms import RoomWindow, VirtualRoomWatch
+from spatius_sim.subjects.virtual_rooms import REFUSING_ROOM, VIRTUAL_ROOM, room_in_virtual_time
 from spatius_sim.trace.room_events import MediaLost, TrackKind
 from spatius_sim.virtual.virtual_loop import VirtualLoop
-from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
 from spatius_sim.virtual.virtual_room import VirtualRoom
 
-TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhdmF0YXIiLCJ2aWRlbyI6eyJyb29tSm9pbiI6dHJ1ZX19.c2lnbmF0dXJl"
-"""Lets its bearer, `avatar`, join any room."""
-GOOD = LiveKitEgress(
-    "wss://r",
-    api_token=TOKEN,
-    room_name="room",
-    publisher_id="avatar",
-    extra_attributes=(("lk.publish_on_behalf", "agent"), ("livekit_agent_identity", "agent")),
-)
-BAD = replace(GOOD, room_name="unauthorized-1")
 _LONGEST_SECONDS = 600.0
 
 
-def told_at_second_handshake(code: int, text: str) -> Scenario:
-    return Scenario("told", "", (Fault(When(Moment.CONFIGURE, connection=2), (SendError(code, text),)),))
-
-
-def judged(wrong: type[VirtualRoom] | str, egress: LiveKitEgress = GOOD) -> dict[str, Judgement]:
+def judged(
+    wrong: type[VirtualRoom] | str, egress: LiveKitEgress = VIRTUAL_ROOM, plan: RoomPlan = PLAN
+) -> dict[str, Judgement]:
     """Judge our server with this wrong room, or with this scenario."""
     loop = VirtualLoop()
-    recorder = LiveRecorder(clock_ns=loop.time_ns)
-    window = RoomWindow(recorder)
-    room = VirtualRoom if isinstance(wrong, str) else wrong
-    server = VirtualMotionServer(loop, 1, window, new_room=room)
-    refusing = BAD
-    if wrong in ("lets-everybody-in", "tells-its-token", "another-code"):
-        refusing = replace(GOOD, room_name="another")
-    if wrong == "tells-its-token":
-        server.play(told_at_second_handshake(16, f"unauthorized: {TOKEN}"))
-    elif wrong == "another-code":
-        server.play(told_at_second_handshake(5, "not found"))
-    elif isinstance(wrong, str) and wrong.startswith("egress-"):
-        server.play(shipped_scenario(wrong))
-    visit = RoomVisit(
-        ServerInMemory(loop, server), VirtualRoomWatch(window, server), recorder, "any-key-will-do"
-    )
+    room, scenario, refusing = VirtualRoom, NO_FAULTS, REFUSING_ROOM
+    if not isinstance(wrong, str):
+        room = wrong
+        if issubclass(wrong, LetsEverybodyIn):
+            refusing = replace(VIRTUAL_ROOM, room_name="another")
+            if wrong.on_refusal:
+                fault = Fault(When(Moment.CONFIGURE, connection=2), wrong.on_refusal)
+                scenario = Scenario("told", "", (fault,))
+    elif wrong:
+        scenario = shipped_scenario(wrong)
+    subject = room_in_virtual_time(loop, "", 1, room, scenario, (egress, refusing))
     try:
-        return judge_rooms(loop.run(visit.run(RoomPlan(egress, refusing)), _LONGEST_SECONDS))
+        return judge(loop.run(subject.run(plan), _LONGEST_SECONDS))
     finally:
         loop.stop()
 
@@ -77,18 +64,23 @@ def test_a_wrong_egress_is_named_by_its_own_rule_alone(rule_id: str, wrong: type
     assert failed[rule_id].actual
 
 
-@pytest.mark.parametrize("egress", [GOOD, replace(GOOD, extra_attributes=())], ids=["rpc", "socket"])
+@pytest.mark.parametrize(
+    "egress", [VIRTUAL_ROOM, replace(VIRTUAL_ROOM, extra_attributes=())], ids=["rpc", "socket"]
+)
 def test_an_honest_egress_passes_every_rule(egress: LiveKitEgress) -> None:
-    verdicts = {name: judgement.verdict for name, judgement in judged("", egress).items()}
-    # Our egress sends no data packet, so nothing can be said of its size.
-    assert verdicts.pop("E-LIMIT") is Verdict.UNEXERCISED
+    assert {judgement.verdict for judgement in judged("", egress).values()} == {Verdict.PASSED}
+
+
+def test_another_sample_rate_says_the_same() -> None:
+    verdicts = {name: judgement.verdict for name, judgement in judged("", plan=AT_ANOTHER_RATE).items()}
+    assert verdicts.pop("E-REFUSED") is Verdict.UNEXERCISED
     assert set(verdicts.values()) == {Verdict.PASSED}
 
 
 def test_every_rule_has_a_miniature_and_only_documents_bind() -> None:
-    assert set(ROOM_MINIATURES) == set(ROOM_RULES)
-    for rule in ROOM_RULES.values():
-        assert rule.subject == "room"
+    rules = rules_for("room")
+    assert set(ROOM_MINIATURES) == {rule.id for rule in rules}
+    for rule in rules:
         assert rule.level.value in rule.sentence
         assert rule.provenance is not Provenance.ASSUMED or rule.level is not Level.MUST
 

@@ -1,4 +1,4 @@
-"""Visits a Motion Server as an agent with an egress does: it speaks into a room, interrupts, and leaves.
+"""Drives a Motion Server as an agent with an egress does: it speaks into a room, interrupts, and leaves.
 
 What is seen and heard in the room comes from whoever watches it; this driver only speaks and waits.
 """
@@ -15,7 +15,9 @@ from spatius_sim import __version__
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.net.kit_stalls import lag_marked
 from spatius_sim.net.live_recorder import LiveRecorder
-from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
+from spatius_sim.plans.room_plan import MILLISECONDS, RoomPlan, RoomTurn
+from spatius_sim.plans.token import token_of
+from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import token_in
 from spatius_sim.protocol.errors import UnreachableError
@@ -48,9 +50,9 @@ from spatius_sim.trace.events import (
 from spatius_sim.trace.room_events import LeftRoom, PacketSeen, PlaybackTold
 
 _SESSION, _REFUSED = "room-session", "refused-session"
-ROOM_RATE = 16_000
 ANSWER_SECONDS = 12.0
 JOIN_SECONDS = 11.0
+_RETRY_SECONDS = 0.2
 PLAYBACK_SECONDS = 6.0
 """How long after the speech could have been played the kit waits for the news of its end."""
 
@@ -75,15 +77,11 @@ class RoomWatch(Protocol):
         """Let another viewer join now."""
 
 
-@dataclass(frozen=True, slots=True)
-class RoomPlan:
-    """What is configured: an egress that can join, and one that cannot (None: not tried)."""
-
-    egress: LiveKitEgress
-    refusing: LiveKitEgress | None
+MakeRooms = Callable[[], tuple[LiveKitEgress, LiveKitEgress]]
+"""Returns two configurations for one run: a new room, and a room that refuses the publisher."""
 
 
-def speech_with_marks(seconds: float, sample_rate: int = ROOM_RATE) -> bytes:
+def speech_with_marks(seconds: float, sample_rate: int = 16_000) -> bytes:
     """Return tones of 0.4 s with 0.3 s of silence between them (mono s16le)."""
     places = np.arange(int(seconds * sample_rate)) / sample_rate
     audible = places % 0.7 < 0.4
@@ -125,78 +123,112 @@ class _Progress:
                 self.idle = bool(raw[:1] and raw[0] & PacketFlag.IDLE)
 
 
-class RoomVisit:
-    """Drives one Motion Server through `access`, while `watch` looks into the room."""
+class RoomSubject:
+    """Runs plans against one Motion Server through `access`, while `watch` looks into its rooms. `api_key`
+    and `ids` (app, avatar) are sent to it. It may take `attach_seconds` to answer for the first time."""
+
+    kind = "room"
+    wire = ""
+    was_hasty = False
 
     def __init__(
         self,
+        target: str,
         access: ServerAccess,
         watch: RoomWatch,
         recorder: LiveRecorder,
+        make_rooms: MakeRooms,
         api_key: str,
         ids: tuple[str, str] = (APP_ID, AVATAR_ID),
+        *,
+        lacks: tuple[str, ...] = (),
+        seed: int = 0,
+        attach_seconds: float = 0.0,
     ) -> None:
+        self.target = target
         self._access, self._watch, self._recorder = access, watch, recorder
-        self._api_key, self._ids = api_key, ids
+        self._make_rooms, self._api_key, self._ids = make_rooms, api_key, ids
+        self._lacks, self._seed, self._attach_seconds = lacks, seed, attach_seconds
         self._sessions: dict[str, _Progress] = {}
         self._read_events = 0
 
-    async def run(self, plan: RoomPlan) -> Trace:
-        """Run the plan, and return what happened. Raises UnreachableError if no session can be opened."""
+    async def attach(self) -> None:
+        """Wait until the server takes a session. Raises UnreachableError if it does not in time."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._attach_seconds
+        while True:
+            try:
+                async with self._access.open_session(await self._fetch_token(), *self._ids):
+                    return
+            except UnreachableError:
+                if loop.time() >= deadline:
+                    raise
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def detach(self) -> None:
+        """Do nothing: no connection is held between runs."""
+
+    async def run(self, plan: RoomPlan, *, patient: bool = False) -> Trace:
+        """Run the plan in a new room, and return what happened. Raises UnreachableError if no session can be
+        opened, or if the room cannot be watched."""
         self._sessions = {_SESSION: _Progress(), _REFUSED: _Progress()}
         self._read_events = 0
-        self._recorder.start(TraceHeader("room", "", 0, "two turns and an interrupt", __version__))
+        room, refusing = self._make_rooms()
+        header = TraceHeader(
+            self.kind, "", self._seed, str(plan), __version__, self._lacks, plan_token=token_of(plan)
+        )
+        self._recorder.start(header)
         try:
             async with lag_marked(self._recorder):
-                await self._visit(_SESSION, plan.egress)
-                if plan.refusing is not None:
+                await self._visit(_SESSION, room, plan)
+                if plan.refuses:
                     self._recorder.emit(Lane.KIT, _REFUSED, Provoked(Provocation.ROOM_REFUSES))
                     async with self._session(_REFUSED) as session:
-                        await self._configure(_REFUSED, session, plan.refusing)
+                        await self._configure(_REFUSED, session, refusing, plan.sample_rate)
         finally:
             trace = self._recorder.finish()
         return trace
 
-    async def _visit(self, name: str, egress: LiveKitEgress) -> None:
-        """Speak twice, interrupt in between, and leave."""
+    async def _visit(self, name: str, egress: LiveKitEgress, plan: RoomPlan) -> None:
+        """Speak every turn of the plan, and leave. A late viewer comes before the second turn."""
         async with self._watch.watching(name, egress):
             async with self._session(name) as session:
-                if not await self._configure(name, session, egress):
+                if not await self._configure(name, session, egress, plan.sample_rate):
                     return
                 joined = await self._until(lambda: self._progress(name).joined, JOIN_SECONDS)
                 self._wait_ended(name, Awaited.ROOM, joined)
                 if not joined:
                     return
                 await asyncio.sleep(2 * _AFTER_NEWS_SECONDS)
-                await self._speak(name, session, "first", speech_with_marks(2.0))
-                await self._watch.join_late()
-                await self._interrupt(name, session, "interrupted", speech_with_marks(6.0))
-                await self._speak(name, session, "second", speech_with_marks(1.5))
+                for number, turn in enumerate(plan.turns):
+                    if number == 1:
+                        await self._watch.join_late()
+                    await self._speak(name, session, f"turn-{number + 1}", turn, plan.sample_rate)
             left = await self._until(lambda: self._progress(name).left, LEAVE_SECONDS)
             self._wait_ended(name, Awaited.HANG_UP, left)
 
-    async def _speak(self, name: str, session: OpenSession, req_id: str, pcm: bytes) -> None:
-        """Speak one request, and wait until the agent has been told that the speech was played."""
-        finished_before = self._progress(name).finished
-        await self._send_speech(name, session, req_id, pcm)
-        spoken = len(pcm) / BYTES_PER_SAMPLE / ROOM_RATE
-        finished = await self._until(
-            lambda: self._progress(name).finished > finished_before, spoken + PLAYBACK_SECONDS
-        )  # If the news comes too early, the sound after it must be heard, too.
+    async def _speak(
+        self, name: str, session: OpenSession, req_id: str, turn: RoomTurn, sample_rate: int
+    ) -> None:
+        """Speak one request. Wait until the agent was told that it was played; or interrupt it when some of
+        it was shown, and wait a second."""
+        spoken = turn.milliseconds / MILLISECONDS
+        finished_before, shown = self._progress(name).finished, self._progress(name).packets
+        await self._send_speech(name, session, req_id, speech_with_marks(spoken, sample_rate))
+        longest = spoken + PLAYBACK_SECONDS
+        if turn.interrupted:
+            wanted = shown + int(_HEARD_BEFORE_INTERRUPT * KEYFRAMES_PER_SECOND)
+            await self._until(lambda: self._progress(name).packets >= wanted, PLAYBACK_SECONDS)
+            await self._send(name, session, encode(Interrupt(req_id)))
+            await asyncio.sleep(SILENCE_SECONDS)
+            self._wait_ended(name, Awaited.SILENCE, True)
+            await self._until(lambda: self._progress(name).quiet, spoken)
+            return
+        finished = await self._until(lambda: self._progress(name).finished > finished_before, longest)
+        # If the news comes too early, the sound after it must be heard, too.
         await asyncio.sleep(_AFTER_NEWS_SECONDS if finished else 0)
-        await self._until(lambda: self._progress(name).quiet, spoken + PLAYBACK_SECONDS)
+        await self._until(lambda: self._progress(name).quiet, longest)
         self._wait_ended(name, Awaited.TURN, finished)
-
-    async def _interrupt(self, name: str, session: OpenSession, req_id: str, pcm: bytes) -> None:
-        """Speak one request, interrupt it when some of it was heard, and wait a second."""
-        before = self._progress(name).packets
-        await self._send_speech(name, session, req_id, pcm)
-        wanted = before + int(_HEARD_BEFORE_INTERRUPT * 25)
-        await self._until(lambda: self._progress(name).packets >= wanted, PLAYBACK_SECONDS)
-        await self._send(name, session, encode(Interrupt(req_id)))
-        await asyncio.sleep(SILENCE_SECONDS)
-        self._wait_ended(name, Awaited.SILENCE, True)
-        await self._until(lambda: self._progress(name).quiet, len(pcm) / BYTES_PER_SAMPLE / ROOM_RATE)
 
     async def _send_speech(self, name: str, session: OpenSession, req_id: str, pcm: bytes) -> None:
         """Send the audio of one request, faster than it is spoken."""
@@ -204,9 +236,11 @@ class RoomVisit:
             await self._send(name, session, encode(AudioInput(req_id, pcm[start : start + _CHUNK_BYTES])))
         await self._send(name, session, encode(AudioInput(req_id, end=True)))
 
-    async def _configure(self, name: str, session: OpenSession, egress: LiveKitEgress) -> bool:
+    async def _configure(
+        self, name: str, session: OpenSession, egress: LiveKitEgress, sample_rate: int
+    ) -> bool:
         """Configure a session with this egress, and return whether it was confirmed."""
-        asked = ConfigureSession(ROOM_RATE, egress_type=EgressType.LIVEKIT, livekit_egress=egress)
+        asked = ConfigureSession(sample_rate, egress_type=EgressType.LIVEKIT, livekit_egress=egress)
         await self._send(name, session, encode(asked))
         answered = await self._until(lambda: self._progress(name).answer is not None, ANSWER_SECONDS)
         self._wait_ended(name, Awaited.HANDSHAKE, answered)
@@ -215,12 +249,7 @@ class RoomVisit:
     @asynccontextmanager
     async def _session(self, name: str) -> AsyncIterator[OpenSession]:
         """Open a session, record it, and close it. Raises UnreachableError if that is impossible."""
-        expire_at = int(self._access.unix_time()) + _TOKEN_LIFE_SECONDS
-        answer = await self._access.ask_for_token(self._api_key, expire_at)
-        token = token_in(answer) if answer.status == 200 else ""
-        if not token:
-            raise UnreachableError(f"the token was refused: HTTP {answer.status}")
-        async with self._access.open_session(token, *self._ids) as session:
+        async with self._access.open_session(await self._fetch_token(), *self._ids) as session:
             self._recorder.emit(Lane.UPSTREAM, name, Opened("", *self._ids))
             listening = asyncio.create_task(self._listen(name, session))
             try:
@@ -229,6 +258,15 @@ class RoomVisit:
                     self._recorder.emit(Lane.UPSTREAM, name, Closed(by_kit=True, code=1000))
             finally:
                 listening.cancel()
+
+    async def _fetch_token(self) -> str:
+        """Ask for a session token and return it. Raises UnreachableError if none is issued."""
+        expire_at = int(self._access.unix_time()) + _TOKEN_LIFE_SECONDS
+        answer = await self._access.ask_for_token(self._api_key, expire_at)
+        token = token_in(answer) if answer.status == 200 else ""
+        if not token:
+            raise UnreachableError(f"the token was refused: HTTP {answer.status}")
+        return token
 
     async def _listen(self, name: str, session: OpenSession) -> None:
         """Record what a session receives, and that the server has closed it."""

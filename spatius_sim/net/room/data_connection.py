@@ -1,0 +1,201 @@
+"""A client's connection to a relay in a LiveKit room: frames of a wire travel as data packets, or each as a
+byte stream of its own."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from livekit import rtc
+
+from spatius_sim.net.room.quiet_log import hide_tokens_in_log
+from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NORMAL_CLOSE
+from spatius_sim.protocol.errors import UnreachableError
+from spatius_sim.protocol.livekit_token import RoomGrant, make_livekit_token
+from spatius_sim.wires.events import Frame
+
+CLIENTS = "sim-client-"
+"""How the identities of the kit's clients begin."""
+
+TOPIC = "spatius"
+"""The topic of the streams."""
+
+LARGEST_DATA_BYTES = 63_999
+MAX_STREAM_BYTES = 16 * 1_048_576
+_LOOK_SECONDS = 0.05
+_NOBODY = "nobody"
+_WAY_UP_SECONDS = 0.5
+_CLOSE_SECONDS = 3.0
+_NUMBERS = count(1)
+
+
+async def dial_room(
+    url: str,
+    key: str,
+    secret: str,
+    room_name: str,
+    seconds: float,
+    on_frame: Callable[[Frame], None],
+    on_end: Callable[[int], None],
+    *,
+    streams: bool,
+) -> "RoomConnection":
+    """Join the room as a client, and wait until somebody else is there: the relay. `on_frame` is called with
+    each frame that comes, `on_end` once with a close code. Raises UnreachableError, without any
+    credential."""
+    hide_tokens_in_log()
+    room, identity = rtc.Room(), f"{CLIENTS}{next(_NUMBERS)}"
+    grant = RoomGrant(room_name, identity)
+    token = make_livekit_token(key, secret, grant, time.time())
+    connection = RoomConnection(room, on_frame, on_end, streams=streams)
+    try:
+        async with asyncio.timeout(seconds):
+            await room.connect(url, token, rtc.RoomOptions(auto_subscribe=False))
+            while not connection.relays:  # noqa: ASYNC110
+                await asyncio.sleep(_LOOK_SECONDS)
+            # The way up is made by the first packet; what follows at once may be lost (tried).
+            await room.local_participant.publish_data(b" ", destination_identities=[_NOBODY])
+            await asyncio.sleep(_WAY_UP_SECONDS)
+    except rtc.ConnectError:
+        # The text holds the token.
+        raise UnreachableError(f"the room at {url} cannot be joined: look at key and secret") from None
+    except TimeoutError:
+        await connection.stop()
+        raise UnreachableError(f"nobody but the kit came to the room {room_name!r}") from None
+    return connection
+
+
+class RoomConnection:
+    """A client in a room. What others than the kit's clients send there comes from the relay; if it leaves,
+    the connection is over."""
+
+    answer_headers = ""
+
+    def __init__(
+        self,
+        room: rtc.Room,
+        on_frame: Callable[[Frame], None],
+        on_end: Callable[[int], None],
+        *,
+        streams: bool,
+    ) -> None:
+        self._room, self._streams = room, streams
+        self._on_frame, self._on_end = on_frame, on_end
+        self._over = False
+        self._reading = asyncio.Event()
+        self._reading.set()
+        self._arrived: asyncio.Queue[Frame | Any] = asyncio.Queue()
+        room.on("data_received", self._take_packet)
+        room.on("participant_disconnected", self._note_left)
+        room.on("disconnected", lambda *_: self._finish(ABNORMAL_CLOSE))
+        room.register_byte_stream_handler(TOPIC, self._take_stream)
+        self._handing_over = asyncio.create_task(self._hand_over())
+
+    @property
+    def relays(self) -> list[str]:
+        """The participants that are no clients of the kit."""
+        return [name for name in self._room.remote_participants if not name.startswith(CLIENTS)]
+
+    async def send(self, frame: Frame) -> None:
+        """Send a frame; nothing happens on a connection that is over, or with a frame that no data packet can
+        hold."""
+        raw = frame.encode() if isinstance(frame, str) else frame
+        with contextlib.suppress(Exception):  # The library has no class of its own for a room that is gone.
+            if not self._streams:
+                if len(raw) <= LARGEST_DATA_BYTES and not self._over:
+                    await self._room.local_participant.publish_data(raw, destination_identities=self.relays)
+                return
+            writer = await self._room.local_participant.stream_bytes(
+                "frame", total_size=len(raw), topic=TOPIC, destination_identities=self.relays
+            )
+            await writer.write(raw)
+            await writer.aclose()
+
+    def break_protocol(self) -> None:
+        """Do nothing: what is no packet cannot be sent in a room."""
+
+    def pause(self) -> None:
+        """Leave unread what comes from now on."""
+        self._reading.clear()
+
+    def resume(self) -> None:
+        """Read again, first what has come meanwhile."""
+        self._reading.set()
+
+    async def close(self) -> None:
+        """Leave the room."""
+        self._over = True
+        with contextlib.suppress(TimeoutError, Exception):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._room.disconnect()
+
+    def abort(self) -> None:
+        """Leave the room without waiting."""
+        self._over = True
+        self._leaving = asyncio.get_running_loop().create_task(self.close())
+
+    async def stop(self) -> None:
+        """Leave the room, and listen no more."""
+        await self.close()
+        self._handing_over.cancel()
+        await asyncio.gather(self._handing_over, return_exceptions=True)
+
+    def _take_packet(self, packet: rtc.DataPacket) -> None:
+        """Take a data packet of the relay; a packet may come before the news that its sender has joined."""
+        if packet.participant is None or not packet.participant.identity.startswith(CLIENTS):
+            self._arrived.put_nowait(as_frame(packet.data))
+
+    def _take_stream(self, reader: Any, identity: str) -> None:
+        """Take a stream of the relay, in the order of the streams' headers."""
+        if not identity.startswith(CLIENTS):
+            self._arrived.put_nowait(reader)
+
+    async def _hand_over(self) -> None:
+        """Hand over what has arrived, one frame after the other."""
+        while True:
+            frame = await self._arrived.get()
+            if not isinstance(frame, str | bytes):
+                frame = await _read_stream(frame)
+            await self._reading.wait()
+            if frame is not None:
+                self._on_frame(frame)
+
+    def _note_left(self, participant: Any) -> None:
+        """Note that somebody left; without its relay the connection is over."""
+        if not participant.identity.startswith(CLIENTS) and not self.relays:
+            self._finish(NORMAL_CLOSE)
+
+    def _finish(self, code: int) -> None:
+        """Say once that the connection is over, unless we left ourselves."""
+        if not self._over:
+            self._over = True
+            self._on_end(code)
+
+
+def as_frame(raw: bytes) -> Frame:
+    """Return a text frame for bytes that are JSON, and a binary frame for any others."""
+    if raw[:1] not in (b"{", b"["):
+        return raw
+    try:
+        text = raw.decode()
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return raw
+    return text
+
+
+async def _read_stream(reader: Any) -> Frame | None:
+    """Return the frame that a stream holds; None if it is cut off or too large."""
+    raw = bytearray()
+    try:
+        async for chunk in reader:
+            raw += chunk
+            if len(raw) > MAX_STREAM_BYTES:
+                reader.close()
+                return None
+    except Exception:  # A stream that its sender breaks off is no message.
+        return None
+    return as_frame(bytes(raw))

@@ -1,0 +1,42 @@
+"""Plans for a Motion Server with an egress: what is spoken into a room, and what is cut off there."""
+
+from dataclasses import dataclass
+
+MILLISECONDS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RoomTurn:
+    """One request with marks of sound, so many `milliseconds` of speech. If it is `interrupted`, it is cut
+    off as soon as some of it was shown."""
+
+    milliseconds: int
+    interrupted: bool = False
+
+    def __str__(self) -> str:
+        """Return the turn in words."""
+        return f"{self.milliseconds / MILLISECONDS:g} s of speech{', interrupted' * self.interrupted}"
+
+
+@dataclass(frozen=True, slots=True)
+class RoomPlan:
+    """The `turns` of one session with an egress, spoken at `sample_rate` Hz one after another. If the room
+    `refuses`, another session names a room that it cannot join. Without turns, an agent under test decides
+    what is spoken."""
+
+    turns: tuple[RoomTurn, ...]
+    sample_rate: int = 16_000
+    refuses: bool = False
+
+    def __str__(self) -> str:
+        """Return the plan in words."""
+        if not self.turns:
+            return "what the agent does"
+        rate = [] if self.sample_rate == 16_000 else [f"at {self.sample_rate} Hz"]
+        refused = ["a session whose room cannot be joined"] if self.refuses else []
+        return "; ".join([*rate, f"in a room: {', then '.join(map(str, self.turns))}", *refused])
+
+
+TWO_TURNS_AND_AN_INTERRUPT = RoomPlan((RoomTurn(2000), RoomTurn(6000, True), RoomTurn(1500)), refuses=True)
+AT_ANOTHER_RATE = RoomPlan((RoomTurn(1200), RoomTurn(4000, True), RoomTurn(2200)), 24_000)
+AS_THE_AGENT_SPEAKS = RoomPlan(())

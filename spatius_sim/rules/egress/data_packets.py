@@ -1,0 +1,58 @@
+"""E rule on the data packets of a relay that publishes by itself in a room."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from spatius_sim.rules.findings import Broken, Kept
+from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
+from spatius_sim.story.join_turns import Story
+from spatius_sim.trace.events import Received
+from spatius_sim.trace.room_events import DataSeen
+from spatius_sim.wires.features import DATA_PACKETS
+
+LARGEST_DATA_BYTES = 63_999
+"""LiveKit refused a data packet of 64,000 bytes (tried)."""
+
+
+@rule(
+    "E-LIMIT",
+    Level.MUST,
+    "a data packet in a room MUST have fewer than 64,000 bytes",
+    "tried: LiveKit refuses it, and the motion of longer answers is lost",
+    Provenance.SAFETY,
+    needs=(DATA_PACKETS,),
+    speech=Speech.TELLS_TURNS_APART,
+    advice=Advice(
+        "short answers move the face, and longer ones do not",
+        "each message travels as one data packet, and base64 adds a third",
+        "send messages as byte or text streams, or cut them into several packets",
+    ),
+)
+def data_limit(story: Story) -> Iterator[Kept | Broken]:
+    """Look at each data packet that came, and at each payload that did not come and was too large for one. A
+    room refuses such a packet, so nobody sees it: how large it was follows from those that came."""
+    for event in story.trace.events:
+        if isinstance(event.what, DataSeen):
+            yield Kept()
+    growth = _growth(story)
+    for turn in story.turns:
+        for payload in turn.payloads if turn.calm and not turn.failures else ():
+            size = int(len(payload.raw) * growth)
+            if size > LARGEST_DATA_BYTES and not any(d.client == turn.client for d in payload.deliveries):
+                yield Broken(
+                    "data packets below 64,000 bytes",
+                    f"a payload of {len(payload.raw):,} bytes never came: its packet has some {size:,}",
+                    (payload.seq,),
+                )
+
+
+def _growth(story: Story) -> float:
+    """Return how many bytes of a data packet come to one byte of a payload, at the least: base64 adds a
+    third. 1 if no payload came."""
+    payloads = Counter[int]()
+    for delivery in story.deliveries:
+        payloads[delivery.seq] += len(delivery.raw)
+    packets = {
+        event.seq: len(event.what.raw) for event in story.trace.events if isinstance(event.what, Received)
+    }
+    return max(1.0, min((packets[seq] / size for seq, size in payloads.items() if size), default=1.0))

@@ -1,0 +1,159 @@
+"""Runs an agent on the published LiveKit plugin together with our Motion Server, in a real LiveKit room."""
+
+import asyncio
+import os
+import shlex
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from spatius_sim import __version__
+from spatius_sim.mock_server.server import MotionServer
+from spatius_sim.net.kit_stalls import lag_marked
+from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.plans.room_plan import RoomPlan
+from spatius_sim.plans.token import token_of
+from spatius_sim.protocol.errors import UnreachableError, UsageError
+from spatius_sim.protocol.messages import ConfigureSession, LiveKitEgress
+from spatius_sim.subjects.livekit_place import LiveKitPlace, room_watch_module
+from spatius_sim.trace.events import Awaited, Event, Joined, Lane, Received, Trace, TraceHeader, WaitEnded
+from spatius_sim.trace.room_events import PlaybackTold
+from spatius_sim.wires.features import ROOM_CHOICE
+
+AGENT_SECONDS = 120.0
+LEAVE_SECONDS = 2.0
+_LATE_VIEWER_SECONDS = 0.5
+_LOOK_SECONDS = 0.05
+_SESSION = "upstream-1"
+"""The first session at our server: the agent's."""
+
+_FINISHED = "lk.playback_finished"
+
+
+class AgentSubject:
+    """An agent behind a command, which ends by itself. `seed` is that of our Motion Server's motion; `lacks`
+    are the features that the agent is declared to lack; `api_key` is what it is given for our server."""
+
+    kind = "room"
+    wire = ""
+    was_hasty = False
+
+    def __init__(
+        self,
+        command: str,
+        place: LiveKitPlace,
+        recorder: LiveRecorder,
+        api_key: str,
+        *,
+        seed: int = 0,
+        lacks: tuple[str, ...] = (),
+    ) -> None:
+        self.target = command
+        self._place, self._recorder = place, recorder
+        self._api_key, self._seed = api_key, seed
+        self._lacks = tuple(dict.fromkeys((*lacks, ROOM_CHOICE)))
+        self._watch = room_watch_module()
+
+    async def attach(self) -> None:
+        """Do nothing: the agent is started for each run."""
+
+    async def detach(self) -> None:
+        """Do nothing: the agent is ended with each run."""
+
+    async def run(self, plan: RoomPlan, *, patient: bool = False) -> Trace:
+        """Run the agent until it ends, with our server and a new room in its environment, and return what
+        happened. Raises UnreachableError if it opens no session with an egress in time, UsageError if it
+        cannot be started."""
+        recorder, place = self._recorder, self._place
+        recorder.start(
+            TraceHeader(
+                self.kind, "", self._seed, str(plan), __version__, self._lacks, plan_token=token_of(plan)
+            )
+        )
+        room = LiveKitEgress(place.url, room_name=place.new_name())
+        watch = self._watch.LiveRoomWatch(
+            recorder, place.key, place.secret, lambda: _publisher_in(recorder.events)
+        )
+        try:
+            async with (
+                MotionServer(port=0, seed=self._seed, livekit=True, sink=recorder) as server,
+                watch.watching(_SESSION, room),
+                lag_marked(recorder),
+            ):
+                # In PCM the speech can be compared with what is heard.
+                environment = {"SPATIUS_AUDIO_FORMAT": "pcm_s16le", "LIVEKIT_ROOM": room.room_name}
+                environment |= server.relay_environment(self._api_key)
+                environment |= place.variables
+                late_viewer = asyncio.create_task(self._join_late(watch))
+                try:
+                    ending = await _run(self.target, environment)
+                finally:
+                    late_viewer.cancel()
+                await asyncio.sleep(LEAVE_SECONDS)
+        finally:
+            trace = recorder.finish()
+        if not _publisher_in(trace.events):
+            # Otherwise its code says nothing: LiveKit's library sometimes aborts at its end (tried).
+            raise UnreachableError(f"the agent opened no session with an egress at our server; {ending}")
+        return replace(trace, events=with_waits(trace.events))
+
+    async def _join_late(self, watch: Any) -> None:
+        """Let a late viewer join when the avatar is in the room."""
+        while not any(isinstance(event.what, Joined) for event in self._recorder.events):  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_LATE_VIEWER_SECONDS)
+        with suppress(UnreachableError):
+            await watch.join_late()
+
+
+def with_waits(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Return these events, with the waits that the agent itself ended: it waited for its avatar, for the end
+    of each playback, and for its own end."""
+    whole: list[Event] = []
+
+    def add(like: Event, what_for: Awaited) -> None:
+        """Add the end of a wait after an event."""
+        whole.append(Event(0, like.at_ns, Lane.KIT, _SESSION, WaitEnded(what_for, True)))
+
+    for event in events:
+        whole.append(event)
+        match event.what:
+            case Joined():
+                add(event, Awaited.ROOM)
+            case PlaybackTold(_, method, _) if method == _FINISHED:
+                add(event, Awaited.TURN)
+    add(whole[-1], Awaited.ROOM)
+    add(whole[-1], Awaited.HANG_UP)
+    return tuple(replace(event, seq=number) for number, event in enumerate(whole))
+
+
+def _publisher_in(events: Iterable[Event]) -> str:
+    """Return the publisher that the agent's configuration names; "" if there is none yet."""
+    for event in events:
+        match event.what:
+            case Received(value=ConfigureSession(livekit_egress=LiveKitEgress(publisher_id=publisher))):
+                return publisher
+    return ""
+
+
+async def _run(command: str, environment: dict[str, str]) -> str:
+    """Run a command until it ends, AGENT_SECONDS at most, and return in words how it ended. Raises UsageError
+    if it cannot be started."""
+    try:
+        words = shlex.split(command)
+        process = await asyncio.create_subprocess_exec(
+            *words, env=os.environ | environment, stdout=asyncio.subprocess.DEVNULL
+        )
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--agent-cmd {command!r} cannot be started: {error}") from error
+    try:
+        async with asyncio.timeout(AGENT_SECONDS):
+            code = await process.wait()
+    except TimeoutError:
+        return f"it did not end within {AGENT_SECONDS:g} s"
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    return f"it ended with the code {code}"

@@ -1,0 +1,89 @@
+"""The LiveKit server in whose rooms subjects are judged."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+from spatius_sim.protocol.environment import (
+    LIVEKIT_KEY_VARIABLE,
+    LIVEKIT_SECRET_VARIABLE,
+    LIVEKIT_URL_VARIABLE,
+)
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.protocol.livekit_token import RoomGrant, make_livekit_token
+from spatius_sim.protocol.messages import LiveKitEgress
+
+PUBLISHER = "sim-avatar"
+AGENT = "sim-agent"
+"""Who publishes in a room, and the agent that is told of the playback."""
+
+_VARIABLES = {"key": LIVEKIT_KEY_VARIABLE, "secret": LIVEKIT_SECRET_VARIABLE}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveKitPlace:
+    """A LiveKit server at `url`, and the key and the secret by which tokens for its rooms are made."""
+
+    url: str
+    key: str = field(repr=False)
+    secret: str = field(repr=False)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables that name the server to LiveKit's own tools."""
+        return {
+            LIVEKIT_URL_VARIABLE: self.url,
+            LIVEKIT_KEY_VARIABLE: self.key,
+            LIVEKIT_SECRET_VARIABLE: self.secret,
+        }
+
+    def new_name(self) -> str:
+        """Return the name of a room that nobody else has."""
+        return f"spatius-sim-{uuid4().hex[:12]}"
+
+    def make_rooms(self) -> tuple[LiveKitEgress, LiveKitEgress]:
+        """Return the configuration of a new room, and one whose token nobody has signed."""
+        name = self.new_name()
+        grant = RoomGrant(name, PUBLISHER, "agent", can_subscribe=False)
+        token = make_livekit_token(self.key, self.secret, grant, time.time())
+        attributes = (("lk.publish_on_behalf", AGENT), ("livekit_agent_identity", AGENT))
+        unsigned = f"{token[:-4]}{'AAAA' if token[-4:] != 'AAAA' else 'BBBB'}"
+        return (
+            LiveKitEgress(self.url, "", "", token, name, PUBLISHER, attributes),
+            LiveKitEgress(self.url, "", "", unsigned, name, PUBLISHER, attributes),
+        )
+
+
+def place_named(url: str, variables: Mapping[str, str]) -> LiveKitPlace:
+    """Return the LiveKit server at a URL. Its key and secret stand in the URL (ws://KEY:SECRET@HOST:PORT), or
+    in these environment variables. Raises UsageError, without any credential, if something is missing."""
+    url = url or variables.get(LIVEKIT_URL_VARIABLE, "")
+    if not url:
+        raise UsageError("--room: which LiveKit server? Name it here, or set LIVEKIT_URL")
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UsageError("--room: a URL that begins with ws:// or wss:// is needed")
+    found = {"key": unquote(parts.username or ""), "secret": unquote(parts.password or "")}
+    for name, variable in _VARIABLES.items():
+        found[name] = found[name] or variables.get(variable, "")
+        if not found[name]:
+            raise UsageError(f"--room: the {name} of the LiveKit server is needed: set {variable}")
+    return LiveKitPlace(parts._replace(netloc=host).geturl(), **found)
+
+
+def room_watch_module() -> ModuleType:
+    """Return the module that watches real rooms. Raises UsageError if the extra `livekit` is missing."""
+    try:
+        from spatius_sim.net.room import room_watcher
+    except ImportError as error:
+        missing = f"real LiveKit rooms need more packages ({error}): pip install 'spatius-sim[livekit]'"
+        raise UsageError(missing) from error
+    return room_watcher

@@ -1,0 +1,72 @@
+"""The way to a relay that publishes by itself in a LiveKit room, around one of the known wires."""
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+from spatius_sim.net.client.relay_socket import RelayAddress
+from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.subjects.livekit_place import LiveKitPlace
+from spatius_sim.subjects.relay.kit_client import ClientConnection
+from spatius_sim.wires.events import Frame
+
+
+class Carrier(StrEnum):
+    """What carries the frames of a wire in a room."""
+
+    PACKETS = "packets"
+    STREAMS = "streams"
+
+
+def read_room_target(target: str) -> tuple[Carrier, str] | None:
+    """Return the carrier and the name of the room that a target such as `packets:my-room` names; None if the
+    target is another one. Raises UsageError if the room has no name."""
+    carrier, colon, room = target.partition(":")
+    if not colon or carrier not in list(Carrier):
+        return None
+    if not room or not room.isprintable():
+        raise UsageError(f"--target {carrier}: the name of a room is needed after {carrier}:")
+    return Carrier(carrier), room
+
+
+class RelayInRoom:
+    """A room of a LiveKit server, in which each client of the kit is a participant."""
+
+    in_room = True
+
+    def __init__(self, place: LiveKitPlace, carrier: Carrier, room: str) -> None:
+        from spatius_sim.net.room.data_connection import dial_room
+
+        self._place, self._carrier, self._room, self._dial = place, carrier, room, dial_room
+        self.data_packets = carrier is Carrier.PACKETS
+
+    def unix_time(self) -> float:
+        """Return this machine's unix time in seconds."""
+        return time.time()
+
+    async def dial(
+        self,
+        address: RelayAddress,
+        seconds: float,
+        on_frame: Callable[[Frame], None],
+        on_end: Callable[[int], None],
+    ) -> ClientConnection:
+        """Join the room, and wait for the relay. Raises UnreachableError if it does not come in time."""
+        place = self._place
+        return await self._dial(
+            place.url,
+            place.key,
+            place.secret,
+            self._room,
+            seconds,
+            on_frame,
+            on_end,
+            streams=self._carrier is Carrier.STREAMS,
+        )
+
+    async def search_answer(
+        self, address: RelayAddress, path: str, recorder: LiveRecorder, client: str
+    ) -> bool:
+        """Return False: there is no HTTP in a room."""
+        return False

@@ -1,0 +1,41 @@
+"""Runs `spatius-sim verify` as its users do, in a process of its own, with a real LiveKit server."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
+
+SECONDS = 55
+
+
+def run_verify(
+    folder: Path, livekit: LiveKitServer, arguments: Sequence[str], secret: str = SECRET
+) -> tuple[int, str]:
+    """Run `spatius-sim verify` in a process of its own, and return its exit code and its output."""
+    environment = {"LIVEKIT_API_KEY": KEY, "LIVEKIT_API_SECRET": secret, "LIVEKIT_URL": livekit.url}
+    command = [sys.executable, "-m", "spatius_sim", "verify", *arguments, "--report-json=report.json"]
+    command.append(f"--time-budget={SECONDS - 25}")
+    ran = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert secret not in ran.stdout
+    assert "eyJ" not in ran.stdout
+    return ran.returncode, ran.stdout
+
+
+def verdicts_in(folder: Path) -> dict[str, str]:
+    """Return the verdict of each rule, after a run with --report-json."""
+    text = (folder / "report.json").read_text()
+    assert SECRET not in text
+    assert "eyJ" not in text
+    return {rule["id"]: rule["verdict"] for rule in json.loads(text)["rules"]}
