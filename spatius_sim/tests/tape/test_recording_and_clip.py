@@ -113,7 +113,7 @@ def test_what_is_no_mono_wav_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         read_clip(path)
     path.write_bytes(b"RIFF")
-    with pytest.raises(UsageError, match="no WAV"):
+    with pytest.raises(UsageError, match="not a WAV"):
         read_clip(path)
     with wave.open(str(path), "wb") as stereo:
         stereo.setnchannels(2)

@@ -296,10 +296,10 @@ def test_what_no_writer_has_written_is_refused(tmp_path: Path, records: list[Any
         (b"\xdf\xff\xff\xff\xff", "no MessagePack"),
         (b"\xc1", "no MessagePack"),
         (b"\x91\xc7\x05\x01hello", "no MessagePack"),
-        (b"\xc0", "no array"),
-        (b"\x90", "no array"),
-        (b"\x93\xc3\x90\x90", "no array"),
-        (b"\x93\x00\x91\x00\x90", "no binary"),
+        (b"\xc0", "not an array"),
+        (b"\x90", "not an array"),
+        (b"\x93\xc3\x90\x90", "not an array"),
+        (b"\x93\x00\x91\x00\x90", "not binary"),
     ],
 )
 def test_a_bomb_is_refused_in_bounded_memory(tmp_path: Path, body: bytes, reason: str) -> None:
@@ -338,7 +338,7 @@ def test_other_files_and_other_versions_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(TapeError, match="this is not a tape"):
         list(read_traces(path))
     written_by_hand(path, (RECORDS, msgpack.packb([])))
-    with pytest.raises(TapeError, match="no header"):
+    with pytest.raises(TapeError, match="not a header"):
         list(read_traces(path))
     for missing in (tmp_path / "missing", tmp_path):
         with pytest.raises(UsageError, match="no such file"):
