@@ -115,4 +115,4 @@ def read_answer(line: str | bytes) -> TesteeAnswer:
             raise ValueError("id is an integer and result an object")
         return TesteeAnswer(request_id, result)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise RemoteProtocolError(f"this is no answer: {error!r}") from error
+        raise RemoteProtocolError(f"this is not an answer: {error!r}") from error
