@@ -80,6 +80,7 @@ def figures(size: BenchSize, mitmdump: str | None = None) -> Iterator[Figure]:
     yield from asyncio.run(_measure_paced(size))
     yield from asyncio.run(_measure_idle(size))
     yield from asyncio.run(_measure_growth(size))
+    yield from _measure_inspector(size)
     yield from _measure_startup(size)
     yield from _measure_client(size)
     yield from _measure_virtual_time(size)
@@ -245,7 +246,7 @@ class _Server:
 
 
 @asynccontextmanager
-async def _start_server(kind: str) -> AsyncIterator[tuple[_Server, Driver]]:
+async def start_server(kind: str) -> AsyncIterator[tuple[_Server, Driver]]:
     """Start a server of this kind (see servers.py), yield it and a driver for it, and end it afterwards."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -264,11 +265,11 @@ async def _start_server(kind: str) -> AsyncIterator[tuple[_Server, Driver]]:
 async def _measure_unpaced(size: BenchSize) -> list[Figure]:
     """Return the server's CPU time for each second of speech, while sessions send as fast as they can."""
     frames = speech_frames(size.spoken)
-    responses = len(_segment_borders(size.spoken)) + 1
+    responses = len(segment_borders(size.spoken)) + 1
     least_cpu: dict[str, float] = {}
     async with AsyncExitStack() as stack:
         kinds = ("traced", "ours", "keeping", "synthesizing", "bare")
-        servers = {kind: await stack.enter_async_context(_start_server(kind)) for kind in kinds}
+        servers = {kind: await stack.enter_async_context(start_server(kind)) for kind in kinds}
         for _ in range(2 * size.rounds):
             for kind, (server, driver) in servers.items():
                 before = await server.measure()
@@ -296,9 +297,9 @@ async def _measure_paced(size: BenchSize) -> list[Figure]:
     measured = []
     shares: dict[str, float] = {}
     frames = speech_frames(size.paced_seconds)
-    borders = _segment_borders(size.paced_seconds)
+    borders = segment_borders(size.paced_seconds)
     for name in ("ours", "bare"):
-        async with _start_server(name) as (server, driver):
+        async with start_server(name) as (server, driver):
             before = await server.measure()
             started = time.monotonic()
             sessions = (
@@ -317,7 +318,7 @@ async def _measure_paced(size: BenchSize) -> list[Figure]:
     return [*measured, Figure(f"{size.paced} paced sessions, CPU share: ours to bare", ratio, "x")]
 
 
-def _segment_borders(seconds: float) -> list[int]:
+def segment_borders(seconds: float) -> list[int]:
     """Return the numbers of the frames that pass the border of a segment: at 2 s, 6 s, 10 s, and so on.
 
     A frame holds 100 ms of speech."""
@@ -328,7 +329,7 @@ async def _measure_idle(size: BenchSize) -> list[Figure]:
     """Return the memory that the server holds for each session that does nothing."""
     bytes_held: dict[str, float] = {}
     for name in ("ours", "bare"):
-        async with _start_server(name) as (server, driver):
+        async with start_server(name) as (server, driver):
             (await driver.open()).close()
             before = await server.measure()
             sessions = [await driver.open() for _ in range(size.idle)]
@@ -345,7 +346,7 @@ async def _measure_idle(size: BenchSize) -> list[Figure]:
 async def _measure_growth(size: BenchSize) -> list[Figure]:
     """Return by how much the server's memory grows over many sessions."""
     frames = speech_frames(0.2)
-    async with _start_server("ours") as (server, driver):
+    async with start_server("ours") as (server, driver):
         # The server keeps a bounded log of past events, which is full after some 8,000 such sessions.
         for _ in range(size.lives * 4 // 5):
             await driver.speak(frames, 1)
@@ -354,6 +355,13 @@ async def _measure_growth(size: BenchSize) -> list[Figure]:
             await driver.speak(frames, 1)
         growth = (await server.measure()).resident - before.resident
     return [Figure(f"growth over {size.lives} sessions, one by one", growth / _MEGABYTE, "MiB", "at most 4")]
+
+
+def _measure_inspector(size: BenchSize) -> Iterator[Figure]:
+    """Yield what the inspector costs the server, without a page and with one."""
+    from spatius_sim.benchmarks.inspector import measure_inspector
+
+    yield from (Figure(*row) for row in asyncio.run(measure_inspector(size)))
 
 
 # Start-up.

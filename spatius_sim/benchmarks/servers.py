@@ -1,10 +1,11 @@
 """`python -m spatius_sim.benchmarks.servers KIND`: a server in its own process, to be measured.
 
 The server prints its port, then one line of figures for each line that it reads, and ends with its input. The
-kinds: `ours`; `traced`, ours with a trace; and `bare`, the least that could do the job: an aiohttp handler
-that parses every message and answers with constant bytes, at the same places of the audio as ours. `keeping`
-is bare and also keeps all frames, as a trace must. `synthesizing` is keeping and also makes its motion from
-the audio: the least that could do all that ours does. Garbage is collected alike in all of them."""
+kinds: `ours`; `traced`, ours with a trace; `inspected`, ours with the control interface and its page; and
+`bare`, the least that could do the job: an aiohttp handler that parses every message and answers with
+constant bytes, at the same places of the audio as ours. `keeping` is bare and also keeps all frames, as a
+trace must. `synthesizing` is keeping and also makes its motion from the audio: the least that could do all
+that ours does. Garbage is collected alike in all of them."""
 
 import asyncio
 import json
@@ -12,14 +13,16 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from aiohttp import WSMsgType, web
 
 from spatius_sim import __version__
+from spatius_sim.mock_server.server import MotionServer
 from spatius_sim.model.server.answers import SynthesizedAnswer
 from spatius_sim.net.garbage import collect_seldom
 from spatius_sim.net.listening import LOOPBACK
@@ -146,6 +149,12 @@ async def serve_ours(*, traced: bool) -> None:
         await _report(server.port, begin_anew)
 
 
+async def serve_inspected() -> None:
+    """Serve our Motion Server with the control interface, as `serve` does."""
+    async with MotionServer(seed=1) as server:
+        await _report(server.port)
+
+
 async def serve_bare(*, keeping: bool, synthesizing: bool = False) -> None:
     """Serve the bare handler; it may also keep all frames, and synthesise its motion."""
     app = web.Application()
@@ -162,9 +171,10 @@ async def serve_bare(*, keeping: bool, synthesizing: bool = False) -> None:
     await runner.cleanup()
 
 
-_KINDS = {
+_KINDS: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
     "ours": partial(serve_ours, traced=False),
     "traced": partial(serve_ours, traced=True),
+    "inspected": serve_inspected,
     "bare": partial(serve_bare, keeping=False),
     "keeping": partial(serve_bare, keeping=True),
     "synthesizing": partial(serve_bare, keeping=True, synthesizing=True),

@@ -24,6 +24,8 @@ def test_every_figure_is_printed_once() -> None:
         "server: ours, trace on, to one that keeps frames and synthesises",
         "idle session: ours to bare",
         "growth over 20 sessions, one by one",
+        "inspector: no page open, CPU to a server without it",
+        "inspector: one page open, more CPU share",
         "client decoder",
         "C suite, Python in process",
         *(["C suite, JavaScript over stdio"] if shutil.which("node") else []),

@@ -1,0 +1,74 @@
+"""Measures what the inspector costs a Motion Server: nothing without a page, and little with one."""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+
+import aiohttp
+
+from spatius_sim.benchmarks.figures import BenchSize, segment_borders, start_server
+from spatius_sim.benchmarks.sessions import Driver, speech_frames
+from spatius_sim.net.listening import LOOPBACK
+
+EVERY_SECONDS, REST = 1.0, 25
+"""How often the page asks, and how many times the CPU of an answer it rests (player/web/inspector.js)."""
+
+
+async def measure_inspector(size: BenchSize) -> list[tuple[str, float, str, str]]:
+    """Return figures as name, value, unit and promise: the CPU of a server that has the page to one that has
+    none, and by how much one open page raises the share of a core that paced sessions take."""
+    least: dict[str, float] = {}
+    frames, responses = speech_frames(size.spoken), len(segment_borders(size.spoken)) + 1
+    async with AsyncExitStack() as stack:
+        servers = {
+            kind: await stack.enter_async_context(start_server(kind)) for kind in ("ours", "inspected")
+        }
+        for _ in range(2 * size.rounds):
+            for kind, (server, driver) in servers.items():
+                before = await server.measure()
+                await asyncio.gather(*(driver.speak(frames, responses) for _ in range(size.sessions)))
+                cpu = (await server.measure()).cpu - before.cpu
+                least[kind] = min(least.get(kind, cpu), cpu)
+    shares = {with_page: await _share_of_core(size, with_page=with_page) for with_page in (False, True)}
+    sessions = max(1, size.paced // 5)
+    return [
+        (
+            "inspector: no page open, CPU to a server without it",
+            least["inspected"] / least["ours"],
+            "x",
+            "at most 1.05",
+        ),
+        (f"inspector: {sessions} paced sessions, CPU share", shares[False] * 100, "%", ""),
+        ("inspector: one page open, more CPU share", (shares[True] - shares[False]) * 100, "%", "at most 5"),
+    ]
+
+
+async def _share_of_core(size: BenchSize, *, with_page: bool) -> float:
+    """Return the share of a core that a server takes while sessions speak in real time."""
+    frames, borders = speech_frames(size.paced_seconds), segment_borders(size.paced_seconds)
+    async with start_server("inspected") as (server, driver):
+        page = asyncio.create_task(_look(driver)) if with_page else None
+        before, started = await server.measure(), time.monotonic()
+        sessions = range(max(1, size.paced // 5))
+        await asyncio.gather(
+            *(driver.speak_paced(frames, (number % 100) / 100, borders) for number in sessions)
+        )
+        share = ((await server.measure()).cpu - before.cpu) / (time.monotonic() - started)
+        if page is not None:
+            page.cancel()
+        return share
+
+
+async def _look(driver: Driver) -> None:
+    """Ask as an open page does, until this is cancelled: the list, then the newest session."""
+    base = f"http://{LOOPBACK}:{driver.port}/_sim"
+    async with aiohttp.ClientSession() as http:
+        while True:
+            async with http.get(f"{base}/page") as answer:
+                listed = await answer.json()
+            cost = listed["cost"]
+            if listed["sessions"]:
+                name = listed["sessions"][0]["name"]
+                async with http.get(f"{base}/sessions/{name}/player") as answer:
+                    cost += (await answer.json())["cost"]
+            await asyncio.sleep(max(EVERY_SECONDS, REST * cost / 1000))
