@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
-from spatius_sim.study.tally import ACCEPTABLE_EARLY, Spread, Sums, Tally
+from spatius_sim.study.tally import ACCEPTABLE_EARLY, DETECTABLE_EARLY, Spread, Sums, Tally
 
 _Z = 1.959964
 _RESAMPLES = 400
@@ -121,10 +121,15 @@ def _quantile_of_counts(counts: NDArray[np.int64], share: float) -> float:
     return float(np.searchsorted(sums, share * sums[-1])) / KEYFRAMES_PER_SECOND
 
 
-def _outside(sums: Sums) -> int:
-    """Return the instants at which the audio was too far ahead of the face."""
-    most = ACCEPTABLE_EARLY * KEYFRAMES_PER_SECOND
-    return sum(count for offset, count in sums.offsets.items() if offset > most)
+def _ahead(key: str, title: str, definition: str, seconds: float) -> FigureKind:
+    """Return the figure for the share of moments with the audio more than so many seconds ahead."""
+
+    def ahead(sums: Sums) -> int:
+        return sum(count for offset, count in sums.offsets.items() if offset > seconds * KEYFRAMES_PER_SECOND)
+
+    return FigureKind(
+        key, title, "%", definition, lambda tally: ratio(tally, ahead, lambda sums: sums.offsets.total())
+    )
 
 
 def _quantiles(name: str, title: str, unit: str, definition: str, shares: Sequence[int]) -> list[FigureKind]:
@@ -197,12 +202,17 @@ FIGURES: dict[str, FigureKind] = {
             lambda tally: ratio(tally, lambda sums: sums.late, lambda sums: sums.keyframes),
         ),
         *(_offsets(share) for share in (50, 95, 99)),
-        FigureKind(
+        _ahead(
+            "offset_seen",
+            "seen out of step",
+            "Moments with the audio more than 45 ms ahead of the face: people see it, by ITU-R BT.1359.",
+            DETECTABLE_EARLY,
+        ),
+        _ahead(
             "offset_outside",
             "out of step",
-            "%",
             "Moments with the audio more than 90 ms ahead of the face: not acceptable by ITU-R BT.1359.",
-            lambda tally: ratio(tally, _outside, lambda sums: sums.offsets.total()),
+            ACCEPTABLE_EARLY,
         ),
         _per_turn("audio_only", "audio-only turns", "Turns in which the face never moves.", "audio_only"),
         _per_turn("unfinished", "unfinished turns", "Turns whose audio never arrives whole.", "unfinished"),

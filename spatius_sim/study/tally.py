@@ -15,8 +15,9 @@ _RATIO = 1.01
 _MICRO = 1_000_000
 MAX_SECONDS = 600.0
 
-ACCEPTABLE_EARLY, ACCEPTABLE_LATE = 0.090, 0.185
-"""Seconds by which the sound may lead or trail the picture (ITU-R BT.1359). The audio never trails here."""
+DETECTABLE_EARLY, ACCEPTABLE_EARLY = 0.045, 0.090
+"""Seconds by which the sound may lead the picture until people see it, and until it is not acceptable
+(ITU-R BT.1359). The bands of sound that trails are not needed: here it never does."""
 
 
 class Spread:

@@ -315,6 +315,11 @@ def test_intervals_of_shares_and_quantiles_hold_the_truth_as_often_as_they_say()
     assert held_quantile > 275
 
 
+def test_what_people_see_out_of_step_is_more_than_what_they_do_not_accept() -> None:
+    (cell,) = run_study(small(turns=60), 1).cells
+    assert cell.figures["offset_seen"].value >= cell.figures["offset_outside"].value > 0
+
+
 def test_a_few_turns_bound_no_high_quantile() -> None:
     spread = Spread()
     for _ in range(10):
