@@ -180,6 +180,8 @@ def view(tape_path: Path, out: Path | None) -> None:
     require_other_file(page, tape_path)
     notices = [f"The tape is damaged, and what is whole is shown: {line}" for line in damage[:3]]
     audible = any(trace.header.speech for trace in traces)
+    if traces and not audible:
+        notices.append("The tape keeps no speech: its loudness can be seen, and nothing can be heard.")
     write_page(page, player_page(build_player(traces, tape_path.name, notices, sound=audible)))
     print_lines(f"open {page} in a browser")
 

@@ -66,6 +66,8 @@ def build_player(
         page.notices.append("This tape holds no events: there is nothing to play.")
     elif not page.payloads.total:
         page.notices.append("This tape holds no motion: the face stays still.")
+    if page.rows and not page.spoken and not any(track.conversations for track in page.tracks.values()):
+        page.notices.append("This tape holds no speech.")
     return as_values(page, one_line(title, MAX_WORDS), frozenset(evidence), sound=sound)
 
 

@@ -6,7 +6,7 @@ const TOP = 22;
 const LEFT = 104;
 const LEFT_NARROW = 64;
 const WAVE = 20;
-const MOST_ARROWS = 800;
+const PIXELS_FOR_AN_ARROW = 4;
 const BADGE = 18;
 const FONT = "12px system-ui, sans-serif";
 
@@ -218,7 +218,7 @@ export class Lanes {
     const { events, kinds } = this.tape;
     const first = Math.max(0, lastAtMost(events.at, this.view[0] - 1));
     const drawn = new Set();
-    const crowded = lastAtMost(events.at, this.view[1]) - first > MOST_ARROWS;
+    const crowded = lastAtMost(events.at, this.view[1]) - first > this.width / PIXELS_FOR_AN_ARROW;
     for (let index = first; index < events.at.length && events.at[index] <= this.view[1]; index += 1) {
       if (events.at[index] < this.view[0] || !shown.has(index) || this.guilty.has(index)) continue;
       const x = Math.round(this.place(events.at[index]));

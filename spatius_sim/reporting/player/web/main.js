@@ -31,6 +31,7 @@ export class Player {
     const before = this.client ? this.client.name : "";
     this.tape = tape;
     this.lanes.take(tape);
+    this.runsAt = tape.runs.map((run) => run.at);
     this.client = tape.clients.find((client) => client.name === before) || tape.clients[0] || null;
     if (!grown) this.selected = tape.events.guilty.length ? tape.events.guilty[0] : -1;
     this.listed = "";
@@ -315,6 +316,7 @@ export class Player {
     this.put("cause", state.cause);
     this.put("buffer", client ? describeState(state) : "");
     this.put("clock", `${seconds(time - tape.zero, 2)} of ${seconds(tape.end - tape.zero, 2)}`);
+    if (tape.runs.length > 1) this.find("run").selectedIndex = Math.max(0, lastAtMost(this.runsAt, time));
     this.find("seek").value = time;
     this.find("seek").setAttribute("aria-valuetext", `${seconds(time - tape.zero, 2)}econds`);
     this.lanes.draw(time, client, this.shown, this.selected);

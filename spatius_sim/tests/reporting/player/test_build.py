@@ -104,7 +104,10 @@ def test_two_runs_stand_after_one_another_whatever_their_clocks_say() -> None:
     runs = [Trace(header, (Event(0, begin, Lane.KIT, "", fault),)) for begin in (10**15, 10**15, 9 * 10**15)]
     values = build_player([*runs, Trace(header, ())], "a")
     assert [run["at"] for run in values["runs"]] == [0, 500, 1000]
-    assert values["notices"] == ["This tape holds no motion: the face stays still."]
+    assert values["notices"] == [
+        "This tape holds no motion: the face stays still.",
+        "This tape holds no speech.",
+    ]
 
 
 def test_a_tape_of_hours_ends_after_one_and_says_so() -> None:

@@ -3,15 +3,29 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from spatius_sim.files.resources import resource
+from spatius_sim.protocol.keyframes import WIDTH
+from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.player.build import build_player
 from spatius_sim.reporting.player.page import player_page
 from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests.reporting.browser import Page, axe, page
 from spatius_sim.tests.reporting.hostile import ATTACKS
-from spatius_sim.trace.events import Event, Excuse, Injected, Lane, Trace, TraceHeader
+from spatius_sim.trace.events import (
+    Event,
+    EventKind,
+    Excuse,
+    Injected,
+    Lane,
+    Received,
+    Sent,
+    Trace,
+    TraceHeader,
+    Undecodable,
+)
 
 TAPES = resource("fixtures") / "tapes"
 PHONE = 390
@@ -36,12 +50,32 @@ def hostile_values() -> dict[str, Any]:
     return build_player([Trace(header, tuple(faults))], "".join(ATTACKS))
 
 
+def hours() -> dict[str, Any]:
+    header = TraceHeader("relay", "json-envelope", 1, "", "0")
+    fault = Injected("late", Excuse.NOTHING)
+    events = [Event(n, n * 1800 * 10**9, Lane.KIT, "client-1", fault) for n in range(9)]
+    return build_player([Trace(header, tuple(events))], "hours")
+
+
+def a_megabyte_of_hostility() -> dict[str, Any]:
+    """A frame, an error and a name, each of a megabyte that means harm."""
+    text = "</script><img src=x onerror=alert(1)>\x1b[2J" * 25_000
+    kinds: list[EventKind] = [
+        Received(text, Undecodable(text)),
+        Injected(text, Excuse.NOTHING, detail=text),
+        Sent(text.encode(), MotionResponse(text, text, True, np.zeros((2, WIDTH), np.float32))),
+    ]
+    events = [Event(n, n * 10**8, Lane.UPSTREAM, text, kind) for n, kind in enumerate(kinds)]
+    return build_player([Trace(TraceHeader("relay", "", 1, text, "0"), tuple(events))], text)
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("players")
     names = ("wire-json-envelope", "fails-C-MISMATCH", "scene-Motion-Server-dies", "fails-S-MOTION-COUNT")
     values = {name: build_player(read_traces(TAPES / f"{name}.tape"), name) for name in names}
     values |= {"empty": build_player([], "empty"), "hostile": hostile_values()}
+    values |= {"hours": hours(), "megabyte": a_megabyte_of_hostility()}
     paths = {name: folder / f"{name}.html" for name in values}
     for name, path in paths.items():
         path.write_text(player_page(values[name]), encoding="utf-8")
@@ -112,6 +146,34 @@ async def test_a_discarded_payload_leaves_the_face_still_and_says_why(pages: dic
         assert len(still) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("hours", "The tape holds more than a page can show: the page ends at event 3"),
+        ("empty", "This tape holds no events: there is nothing to play."),
+        ("hours", "This tape holds no motion: the face stays still."),
+        ("hours", "This tape holds no speech."),
+    ],
+)
+async def test_a_page_says_what_it_lacks(name: str, says: str, pages: dict[str, Path]) -> None:
+    async with page() as tab:
+        await opened(tab, pages[name])
+        told = await tab.asked("[...document.querySelectorAll('header .notice')].map(one => one.textContent)")
+        assert any(one.startswith(says) for one in told), told
+        assert await tab.asked("document.getElementById('trouble').hidden")
+
+
+async def test_a_megabyte_of_hostile_text_is_a_small_page_that_shows_its_beginning(
+    pages: dict[str, Path],
+) -> None:
+    assert pages["megabyte"].stat().st_size < 100_000
+    async with page() as tab:
+        await opened(tab, pages["megabyte"])
+        assert await text(tab, "found") == "3 of 3 events"
+        assert "</script><img src=x" in await text(tab, "events")
+        assert await tab.asked("document.images.length") == 0
+
+
 async def test_it_plays_to_its_end_and_stops(pages: dict[str, Path]) -> None:
     async with page() as tab:
         await opened(tab, pages["wire-json-envelope"])
@@ -127,16 +189,40 @@ async def test_it_plays_to_its_end_and_stops(pages: dict[str, Path]) -> None:
         )
 
 
+PIXELS = "document.getElementById('lanes').toDataURL()"
+
+
+async def pressed(tab: Page, key: str) -> None:
+    event = f"new KeyboardEvent('keydown', {{key: {key!r}, bubbles: true}})"
+    await tab.asked(f"document.body.dispatchEvent({event})")
+    await tab.asked(READY)
+
+
 async def test_a_link_and_the_keys_lead_to_a_moment(pages: dict[str, Path]) -> None:
     async with page() as tab:
         await opened(tab, pages["wire-json-envelope"], "#t=0.2")
         assert (await text(tab, "clock")).startswith("0.20 s")
         for key, clock in ((".", "0.24"), (",", "0.20"), ("Home", "0.00"), ("End", "0.49")):
-            await tab.asked(
-                f"document.body.dispatchEvent(new KeyboardEvent('keydown', {{key: {key!r}, bubbles: true}}))"
-            )
-            await tab.asked(READY)
+            await pressed(tab, key)
             assert (await text(tab, "clock")).startswith(f"{clock} s")
+        for key, shows in ((" ", "Pause"), (" ", "Play"), ("k", "Pause"), ("k", "Play")):
+            await pressed(tab, key)
+            assert await text(tab, "play") == shows
+        await pressed(tab, ">")
+        assert await tab.asked("parseFloat(document.getElementById('speed').value)") == 1.5
+        whole = await tab.asked(PIXELS)
+        await pressed(tab, "+")
+        assert await tab.asked(PIXELS) != whole
+        await pressed(tab, "-")
+        await pressed(tab, "Home")
+        await pressed(tab, "n")
+        first = await text(tab, "event-words")
+        await pressed(tab, "n")
+        assert await text(tab, "event-words") != first
+        await pressed(tab, "p")
+        assert await text(tab, "event-words") == first
+        await pressed(tab, "/")
+        assert await tab.asked("document.activeElement.id") == "search"
         await tab.asked("location.hash = 't=0.12'")
         await tab.asked(READY)
         assert (await text(tab, "clock")).startswith("0.12 s")
