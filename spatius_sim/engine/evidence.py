@@ -81,8 +81,9 @@ def sign_of_trouble(trace: Trace) -> str:
     return ""
 
 
-def reasons_of_misread(trace: Trace) -> list[str]:
-    """Return why each message of the relay that was not understood was not, in their order."""
+def reasons_not_understood(trace: Trace) -> list[str]:
+    """Return, for each message of the relay that could not be read by its wire, the reason; in the order of
+    the messages."""
     return [
         event.what.value.reason
         for event in trace.on_lane(Lane.DOWNSTREAM)
@@ -93,5 +94,5 @@ def reasons_of_misread(trace: Trace) -> list[str]:
 def what_was_not_understood(trace: Trace) -> str:
     """Return how many messages of the relay were not understood, and why the first was not; "" if all were
     understood. The words stand in brackets, to be put after another text."""
-    reasons = reasons_of_misread(trace)
+    reasons = reasons_not_understood(trace)
     return f" ({len(reasons)} messages were not understood; the first: {reasons[0]})" if reasons else ""

@@ -13,7 +13,7 @@ from spatius_sim import __version__
 from spatius_sim.engine.evidence import (
     failure_of,
     picture_of,
-    reasons_of_misread,
+    reasons_not_understood,
     sign_of_trouble,
     what_was_seen,
 )
@@ -397,7 +397,7 @@ class Trial(Generic[P]):
 
     def _count_misread(self, trace: Trace) -> None:
         """Count the messages of this trace that were not understood, and remember why the first was not."""
-        reasons = reasons_of_misread(trace)
+        reasons = reasons_not_understood(trace)
         self.not_understood += len(reasons)
         if reasons and not self.first_not_understood:
             self.first_not_understood = self.secrets.text(reasons[0])

@@ -31,9 +31,9 @@ class TurnLines:
         self._rates: dict[str, int] = {}
         self._turns: dict[tuple[str, str], _Turn] = {}
 
-    def follow(self, at_ns: int, connection: str, value: object) -> list[str]:
-        """Return the lines of the turns that end with this message, or with this close of a connection. The
-        lines are harmless."""
+    def lines_after(self, at_ns: int, connection: str, value: object) -> list[str]:
+        """Take the next message of a connection to Motion Server, or its close, and return a line for each
+        turn that ends by it. Control characters in the lines are escaped."""
         match value:
             case ConfigureSession(sample_rate=rate):
                 self._rates[connection] = max(0, rate)

@@ -34,5 +34,5 @@ class TurnSink(NullSink):
     def _follow(self, lane: Lane, connection: str, value: object) -> None:
         """Say the turns that end now. What goes to a room ends none."""
         if lane is Lane.UPSTREAM:
-            for line in self._lines.follow(monotonic_ns(), connection, value):
+            for line in self._lines.lines_after(monotonic_ns(), connection, value):
                 self._say(line)

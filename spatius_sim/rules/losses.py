@@ -25,7 +25,7 @@ def find_loss(story: Story, turn: Turn, until: int) -> Loss | None:
     """Return what of a turn had not come before the event `until`; None if nothing was missing."""
     # If the relay chooses the speech, all turns may sound alike.
     relay_chooses = CLIENT_AUDIO in story.trace.header.lacks
-    requests = [r for r in turn.requests if (relay_chooses or r.told_by_audio) and not r.stopped_early]
+    requests = [r for r in turn.requests if (relay_chooses or r.found_by_audio) and not r.stopped_early]
     if not any(request.ends and request.ends[0] < until for request in requests):
         return Loss("its audio did not go up to its end", ("U-AUDIO-END", "U-AUDIO-COMPLETE"))
     lost = [

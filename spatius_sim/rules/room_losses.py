@@ -19,35 +19,35 @@ def unless_disturbed(room: RoomSession, since: int, broken: Broken) -> Broken | 
     return Unsure(f"{reason}: expected {broken.expected}, found {broken.actual}; {_ADVICE}")
 
 
-def missing_keyframes(room: RoomSession, spoken: RoomSpeech) -> frozenset[int]:
+def missing_keyframes(room: RoomSession, speech: RoomSpeech) -> frozenset[int]:
     """Return the numbers of the keyframes of a request that did not come; none if as many came as are due,
     however they are numbered."""
-    came = {seen.packet.frame_seq for seen in room.conversation_of(spoken) if seen.packet is not None}
-    return frozenset(range(spoken.keyframes)) - came if len(came) < spoken.keyframes else frozenset()
+    came = {seen.packet.frame_seq for seen in room.conversation_of(speech) if seen.packet is not None}
+    return frozenset(range(speech.keyframes)) - came if len(came) < speech.keyframes else frozenset()
 
 
-def unless_lost(room: RoomSession, spoken: RoomSpeech, broken: Broken) -> Broken | Unsure:
+def unless_lost(room: RoomSession, speech: RoomSpeech, broken: Broken) -> Broken | Unsure:
     """Return the breach, or Unsure if the keyframes that are missing may be lost on their way: some came, and
     other ones are missing in another complete conversation, or there is no other."""
-    missing = missing_keyframes(room, spoken)
+    missing = missing_keyframes(room, speech)
     # Half of them cannot be lost in every conversation without a trace of it.
-    is_part = 0 < 2 * len(missing) < spoken.keyframes
-    others = [one for one in room.complete if one is not spoken and one.keyframes]
-    if not is_part or any(_miss_the_same(room, spoken, other) for other in others):
-        return unless_disturbed(room, spoken.first_seq, broken)
+    is_part = 0 < 2 * len(missing) < speech.keyframes
+    others = [one for one in room.complete if one is not speech and one.keyframes]
+    if not is_part or any(_miss_the_same(room, speech, other) for other in others):
+        return unless_disturbed(room, speech.first_seq, broken)
     numbers = ", ".join(map(str, sorted(missing)[:5])) + (", ..." if len(missing) > 5 else "")
     return Unsure(
-        f"{len(missing)} of {spoken.keyframes} keyframes did not come ({numbers}), in no other conversation "
+        f"{len(missing)} of {speech.keyframes} keyframes did not come ({numbers}), in no other conversation "
         f"the same ones: WebRTC may have lost them; {_ADVICE}"
     )
 
 
-def _miss_the_same(room: RoomSession, spoken: RoomSpeech, other: RoomSpeech) -> bool:
+def _miss_the_same(room: RoomSession, speech: RoomSpeech, other: RoomSpeech) -> bool:
     """Whether both requests miss the same keyframes, counted from the beginning or from the end."""
-    most = min(spoken.keyframes, other.keyframes)
-    ours, theirs = missing_keyframes(room, spoken), missing_keyframes(room, other)
+    most = min(speech.keyframes, other.keyframes)
+    ours, theirs = missing_keyframes(room, speech), missing_keyframes(room, other)
     from_start = {number for number in ours if number < most}
-    from_end = {spoken.keyframes - number for number in ours if spoken.keyframes - number <= most}
+    from_end = {speech.keyframes - number for number in ours if speech.keyframes - number <= most}
     return (bool(from_start) and from_start == {number for number in theirs if number < most}) or (
         bool(from_end)
         and from_end == {other.keyframes - number for number in theirs if other.keyframes - number <= most}

@@ -4,32 +4,33 @@
 class Blame:
     """Keeps the situations, each named by its rule, that may have caused a harm which is seen only later.
 
-    `open` are the situations since the client was last seen unharmed; `harmless` are those after which it was
-    seen unharmed before. `plain` is the rule to which a harm belongs if no situation came up."""
+    `open` are the situations since the client was last seen unharmed. `once_harmless` are the situations
+    after which the client was seen unharmed at least once. `plain` is the rule to which a harm belongs if no
+    situation came up."""
 
     def __init__(self, plain: str) -> None:
         self._plain = plain
         self.open: set[str] = set()
-        self.harmless: set[str] = set()
+        self.once_harmless: set[str] = set()
 
     def note(self, rule_id: str) -> None:
         """Note that the situation of this rule came up."""
         self.open.add(rule_id)
 
     def forget(self, *rule_ids: str) -> None:
-        """Forget situations that can do no harm any more."""
+        """Forget the situations of these rules: they can do no harm any more."""
         self.open.difference_update(rule_ids)
 
     def clear(self) -> None:
         """Note that the client was seen unharmed: the situations so far did no harm."""
-        self.harmless |= self.open
+        self.once_harmless |= self.open
         self.open.clear()
 
     @property
     def rule_id(self) -> str:
-        """The rule to which a harm that is seen now belongs; "" if that is not certain. Of several situations
-        it is the one that was never seen to be harmless."""
-        suspects = self.open if len(self.open) == 1 else self.open - self.harmless
+        """The rule to which a harm that is seen now belongs; "" if that is not certain. If several situations
+        are open, the suspect is the situation that was never seen to be harmless."""
+        suspects = self.open if len(self.open) == 1 else self.open - self.once_harmless
         if not suspects:
             return self._plain
         return next(iter(suspects)) if len(suspects) == 1 else ""

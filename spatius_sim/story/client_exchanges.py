@@ -34,15 +34,17 @@ def exchanges(trace: Trace) -> Iterator[Exchange]:
 
 @dataclass(frozen=True, slots=True)
 class GivenPayload:
-    """A payload in a call of the client. `values` are the translation[0] of its keyframes; `unknown` says
-    whether the payload holds fields that the protocol lacks."""
+    """A payload of motion that our kit gave to the client under test. `values` are the translation[0] of its
+    keyframes; `has_unknown_fields` says whether the payload holds fields that the protocol lacks."""
 
     values: tuple[float, ...]
-    unknown: bool
+    has_unknown_fields: bool
 
 
-def read_payload(raw: bytes) -> GivenPayload | None:
-    """Return the keyframes of a payload, each as its translation[0]; None if the bytes are no motion."""
+def read_given_payload(raw: bytes) -> GivenPayload | None:
+    """Return what one payload of motion says that our kit gave to the client under test; None if the bytes
+    are not a motion message. Of each keyframe only translation[0] is kept, because the kit gives each
+    keyframe a value of its own there: the value shows later which keyframe the client rendered."""
     try:
         message = decode(raw)
     except RemoteProtocolError:

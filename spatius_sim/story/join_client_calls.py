@@ -1,15 +1,15 @@
 """Joins the requests to a client under test and its answers into a story.
 
-What the rules leave open stays open here. An honest client may be anywhere between `low`, the position of the
-slowest, and `high`, the position of the fastest. After a call whose outcome no document defines, nothing is
-judged until the next conversation or interrupt.
+What the rules leave open stays open here. The position of an honest client lies between `slowest_position`
+and `fastest_position`. After a call whose outcome no document defines, nothing is judged until the next
+conversation or interrupt.
 """
 
 from typing import Any
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
 from spatius_sim.story.blame import Blame
-from spatius_sim.story.client_exchanges import Exchange, GivenPayload, exchanges, read_payload
+from spatius_sim.story.client_exchanges import Exchange, GivenPayload, exchanges, read_given_payload
 from spatius_sim.story.client_story import (
     AUDIO_TOLERANCE_MS,
     IDS,
@@ -43,12 +43,18 @@ def join_client(trace: Trace) -> ClientStory:
 class _Ledger:
     """Takes the exchanges in order, keeps what is certain about the client, and fills the story.
 
-    `low` and `high` are in samples * 1000, so that a millisecond adds the sample rate. `wait` and `overshoot`
-    are the milliseconds for which the slowest client may still wait, and the fastest still play in a pause;
-    `catch_up` those for which late motion may not yet be shown at its place. `motion` and `audio` say to
-    which rule a harm belongs. Only with a control is a harm blamed on a situation: `shown` (motion was
-    rendered at its place in a plain conversation), and `well_played_lengths` (the most samples, and the most
-    bytes in a chunk, of a plain conversation that was played to its end).
+    `slowest_position` and `fastest_position` are in samples * 1000, so that a millisecond adds the sample
+    rate. Times are in milliseconds. `slowest_wait_ms`: how long the slowest client may still wait.
+    `overshoot_ms`: how long the fastest client may still play in a pause. `catch_up_ms`: how long late motion
+    may not yet be shown at its place. For how long was the slowest client idle, because the audio of an ended
+    conversation was over (`idle_after_end_ms`), because the audio of an open conversation had run out
+    (`idle_before_end_ms`), or because strictSync waited for motion (`stalled_ms`)? `motion_missing_ms`: how
+    long it played audio whose motion was missing.
+
+    `motion` and `audio` say to which rule a harm belongs. Only with a control is a harm blamed on a
+    situation: `shown` (motion was rendered at its place in a plain conversation), and `well_played_lengths`
+    (the most samples, and the most bytes in a chunk, of a plain conversation that was played to its end).
+    `rule_of_first_harm`: the rule to which the first harm to this conversation's audio belongs.
     """
 
     def __init__(self, story: ClientStory) -> None:
@@ -58,14 +64,18 @@ class _Ledger:
         self.origins: dict[float, tuple[MotionCall, int]] = {}
         self.strict = False
         self.audio_undefined = self.pause_undefined = self.paused = False
-        self.low = self.high = self.wait = self.overshoot = self.catch_up = 0
-        self.over_ms = self.dry_ms = self.missing_ms = self.stall_ms = self.paused_ms = self.quiet_ms = 0
+        self.slowest_position = self.fastest_position = self.slowest_wait_ms = self.overshoot_ms = (
+            self.catch_up_ms
+        ) = 0
+        self.idle_after_end_ms = self.idle_before_end_ms = self.motion_missing_ms = self.stalled_ms = (
+            self.paused_ms
+        ) = self.quiet_ms = 0
         self.clean_step = self.moved = self.shown = self.disordered = False
         self.shown_payloads = self.shown_keyframe = 0
         self.motion, self.audio = Blame("C-MATCH"), Blame("C-STATES")
         self.largest_chunk = 0
         self.well_played_lengths = 0, 0
-        self.harmed_rule: str | None = None
+        self.rule_of_first_harm: str | None = None
         self.last: Observation | None = None
         self.expected_before: PlaybackState | None = PlaybackState.IDLE
         self.silent_before = True
@@ -137,43 +147,45 @@ class _Ledger:
     @property
     def maybe_over(self) -> bool:
         """Whether the current conversation is over for the fastest client."""
-        return self.conversation is not None and self.conversation.ended and self.high >= self.end
+        return self.conversation is not None and self.conversation.ended and self.fastest_position >= self.end
 
     def pass_time(self, ms: int) -> None:
         """Let `ms` milliseconds pass for the slowest and for the fastest client."""
         rate, limit = self.story.sample_rate, self.limit
         self.moved = self.moved or ms > 0
         self.quiet_ms += ms
-        self.catch_up = max(0, self.catch_up - ms)
+        self.catch_up_ms = max(0, self.catch_up_ms - ms)
         if self.conversation is None:
             return
         if self.paused and not self.pause_undefined:
             # The fastest client may still play for a while after the pause; the slowest stands still.
             self.paused_ms += ms
-            overshot_ms = min(ms, self.overshoot)
-            self.overshoot -= overshot_ms
-            self.high = min(limit, self.high + overshot_ms * rate)
+            overshot_ms = min(ms, self.overshoot_ms)
+            self.overshoot_ms -= overshot_ms
+            self.fastest_position = min(limit, self.fastest_position + overshot_ms * rate)
             return
-        self.high = min(limit, self.high + ms * rate)
+        self.fastest_position = min(limit, self.fastest_position + ms * rate)
         if self.pause_undefined:
             return
         # The slowest client waits first, then plays up to the limit, then is idle.
-        waited_ms = min(self.wait, ms)
-        self.wait -= waited_ms
-        unlimited = self.low + (ms - waited_ms) * rate
+        waited_ms = min(self.slowest_wait_ms, ms)
+        self.slowest_wait_ms -= waited_ms
+        unlimited = self.slowest_position + (ms - waited_ms) * rate
         idle_ms = max(0, unlimited - limit) // rate
-        self.low = min(limit, unlimited)
+        self.slowest_position = min(limit, unlimited)
         if limit < self.end:
-            self.stall_ms += idle_ms
+            self.stalled_ms += idle_ms
         elif self.conversation.ended:
-            self.over_ms += idle_ms
+            self.idle_after_end_ms += idle_ms
         else:
-            self.dry_ms += idle_ms
+            self.idle_before_end_ms += idle_ms
         last_keyframe = keyframe_count(self.conversation.samples, rate) - 1
         if self.conversation.audio_only:
             return
-        if min(last_keyframe, self.story.keyframe_at(self.low // 1000)) >= len(self.conversation.values):
-            self.missing_ms += ms - waited_ms
+        if min(last_keyframe, self.story.keyframe_at(self.slowest_position // 1000)) >= len(
+            self.conversation.values
+        ):
+            self.motion_missing_ms += ms - waited_ms
             self.audio.note("C-STARVE")
 
     def enter_audio(self, exchange: Exchange) -> None:
@@ -199,13 +211,13 @@ class _Ledger:
         if returned and STABLE_IDS in self.story.lacks:
             current.id, self.conversations[returned] = returned, current
         self.story.audio_calls.append(call)
-        if request.audio and self.high >= self.end:
-            self.wait += self.story.slack_ms
+        if request.audio and self.fastest_position >= self.end:
+            self.slowest_wait_ms += self.story.slack_ms
         current.samples += len(request.audio) // BYTES_PER_SAMPLE
         current.audio_bytes += len(request.audio)
         self.largest_chunk = max(self.largest_chunk, len(request.audio))
         current.ended = current.ended or request.end
-        self.dry_ms = 0
+        self.idle_before_end_ms = 0
 
     def was_given_up(self, returned: str | None) -> bool:
         """Whether the client was seen to be idle in the current conversation, so that for this client the
@@ -215,12 +227,16 @@ class _Ledger:
         return current is not None and current.was_active and idle and returned not in (current.id, None, "")
 
     def begin_conversation(self, seq: int, returned: str | None) -> None:
-        """Begin a conversation with this id. What can harm one conversation alone is forgotten."""
+        """Begin a conversation with the id `returned`, which the client under test returned from its audio
+        call. Set the positions and times back to 0, and forget those situations (named by their rules) that
+        could harm only the conversation before."""
         self.conversation = self.conversations[returned] = ClientConversation(returned, seq)
         self.audio_undefined = self.moved = False
-        self.low = self.high = self.wait = self.catch_up = self.largest_chunk = 0
-        self.over_ms = self.dry_ms = self.missing_ms = self.stall_ms = 0
-        self.harmed_rule = None
+        self.slowest_position = self.fastest_position = self.slowest_wait_ms = self.catch_up_ms = (
+            self.largest_chunk
+        ) = 0
+        self.idle_after_end_ms = self.idle_before_end_ms = self.motion_missing_ms = self.stalled_ms = 0
+        self.rule_of_first_harm = None
         self.motion.forget("C-PAUSE")
         self.audio.forget("C-PAUSE", "C-EMPTY", "C-STARVE")
         if self.strict:
@@ -229,11 +245,11 @@ class _Ledger:
     def enter_motion(self, exchange: Exchange) -> None:
         """Note a call with motion, and add its keyframes to the current conversation if they belong there."""
         frames = exchange.request.frames or ()
-        payloads = [read_payload(raw) for raw in frames]
-        if self.high >= self.limit < self.end:
-            self.wait, self.stall_ms = self.wait + self.story.slack_ms, 0
+        payloads = [read_given_payload(raw) for raw in frames]
+        if self.fastest_position >= self.limit < self.end:
+            self.slowest_wait_ms, self.stalled_ms = self.slowest_wait_ms + self.story.slack_ms, 0
         kind = self.classify(exchange.request.conversation_id, frames, payloads)
-        unknown = any(p is not None and p.unknown for p in payloads)
+        unknown = any(p is not None and p.has_unknown_fields for p in payloads)
         conversation = self.conversation if kind is not Kind.LATE else None
         call = MotionCall(exchange.seq, exchange.answered, kind, exchange.answer.error, unknown, conversation)
         self.story.motion_calls.append(call)
@@ -250,8 +266,8 @@ class _Ledger:
     def add_keyframe(self, current: ClientConversation, value: float, unknown: bool) -> None:
         """Add one keyframe to the conversation, and note whether the keyframe came too late."""
         due_ms = len(current.values) * 1000 // KEYFRAMES_PER_SECOND
-        if self.high > due_ms * self.story.sample_rate:
-            self.catch_up = self.story.slack_ms
+        if self.fastest_position > due_ms * self.story.sample_rate:
+            self.catch_up_ms = self.story.slack_ms
         if unknown:
             current.unknown_from = min(current.unknown_from, len(current.values))
         current.values.append(value)
@@ -332,10 +348,10 @@ class _Ledger:
         nothing."""
         if self.paused and not self.pause_undefined:
             return
-        sure = self.surely_current and self.wait == 0 and self.high < self.end
+        sure = self.surely_current and self.slowest_wait_ms == 0 and self.fastest_position < self.end
         self.pause_undefined = self.pause_undefined or not sure
         self.paused = True
-        self.overshoot, self.paused_ms = self.story.slack_ms, 0
+        self.overshoot_ms, self.paused_ms = self.story.slack_ms, 0
         if self.conversation is not None:
             self.motion.note("C-PAUSE")
             self.audio.note("C-PAUSE")
@@ -343,7 +359,7 @@ class _Ledger:
     def enter_resume(self) -> None:
         """Note a resume; the slowest client starts late again. If nothing is paused, it changes nothing."""
         self.paused = False
-        self.wait += self.story.slack_ms
+        self.slowest_wait_ms += self.story.slack_ms
 
     def enter_observation(self, exchange: Exchange) -> None:
         """Note what the client reports, together with what is certain about the client at this time."""
@@ -379,11 +395,11 @@ class _Ledger:
         state = result.get("state")
         checked = played is not None and (self.time_is_certain or self.starving)
         harm = self.find_audio_harm(played, state) if played is not None and checked else None
-        if harm and self.harmed_rule is None:
-            self.harmed_rule = self.rule_of_audio_harm(played or 0, state)
+        if harm and self.rule_of_first_harm is None:
+            self.rule_of_first_harm = self.rule_of_audio_harm(played or 0, state)
         self.disordered = self.disordered or bool(foreign_keyframes) or not in_order
         can_be_blamed = self.shown or not self.motion.open
-        harmed = self.disordered or self.harmed_rule is not None
+        harmed = self.disordered or self.rule_of_first_harm is not None
         motion_rule = self.motion.rule_id if can_be_blamed and not harmed else ""
         observation = Observation(
             seq=exchange.answered,
@@ -394,33 +410,37 @@ class _Ledger:
             conversation_id=result.get("conversationId"),
             conversation=current,
             samples=current.samples if current else 0,
-            low=self.low // 1000,
-            high=self.high // 1000,
+            low=self.slowest_position // 1000,
+            high=self.fastest_position // 1000,
             expected_state=expected if self.state_has_settled(expected) else None,
             silent=self.clean_step and self.silent and self.silent_before,
             id_fixed=self.id_fixed(state),
             current_id=current.id if current else None,
-            is_over=self.time_is_certain and self.over_ms >= story.slack_ms,
-            dry_ms=self.dry_ms if self.time_is_certain and current and not current.ended else None,
+            is_over=self.time_is_certain and self.idle_after_end_ms >= story.slack_ms,
+            dry_ms=self.idle_before_end_ms
+            if self.time_is_certain and current and not current.ended
+            else None,
             held=self.paused and not self.pause_undefined and self.paused_ms >= story.slack_ms,
             motion_end=len(current.values) * story.sample_rate // KEYFRAMES_PER_SECOND if current else 0,
             strict=self.strict,
-            stalls=self.starving and self.stall_ms >= story.slack_ms,
-            runs=self.starving and self.wait == 0 and self.high + self.slack_samples < self.limit,
+            stalls=self.starving and self.stalled_ms >= story.slack_ms,
+            runs=self.starving
+            and self.slowest_wait_ms == 0
+            and self.fastest_position + self.slack_samples < self.limit,
             due=due_keyframe,
             blank=not (own_keyframes or may_show_nothing),
             own=own_keyframes,
             in_order=in_order,
             foreign=foreign_keyframes,
             moved=self.moved,
-            catching_up=self.catch_up > 0,
+            catching_up=self.catch_up_ms > 0,
             motion_situations=frozenset(self.motion.open),
             motion_rule=motion_rule,
             controlled=current is not None and self.is_controlled(current, due_keyframe),
             audio_situations=frozenset(self.audio.open),
-            audio_rule=self.harmed_rule or "",
+            audio_rule=self.rule_of_first_harm or "",
             audio_checked=checked and self.time_is_certain,
-            starved=self.missing_ms > story.slack_ms,
+            starved=self.motion_missing_ms > story.slack_ms,
             audio_harm=harm,
         )
         story.observations.append(observation)
@@ -441,7 +461,7 @@ class _Ledger:
             return False
         if self.conversation is None:
             return not self.conversations or self.quiet_ms >= self.story.slack_ms
-        return self.audio_runs and self.over_ms >= self.story.slack_ms
+        return self.audio_runs and self.idle_after_end_ms >= self.story.slack_ms
 
     @property
     def time_is_certain(self) -> bool:
@@ -482,17 +502,22 @@ class _Ledger:
         ahead = story.samples(story.slack_ms if story.real_clock or not plain else AUDIO_TOLERANCE_MS)
         behind = story.samples(AUDIO_TOLERANCE_MS)
         seen = f"{played} samples"
-        is_over = self.time_is_certain and self.over_ms >= story.slack_ms
+        is_over = self.time_is_certain and self.idle_after_end_ms >= story.slack_ms
         if is_over and not current.samples <= played <= current.most_samples:
             return f"the audio played to its end, {current.samples} samples", seen
-        if played > self.high // 1000 + ahead:
-            return f"at most {self.high // 1000} samples played by now", seen
+        if played > self.fastest_position // 1000 + ahead:
+            return f"at most {self.fastest_position // 1000} samples played by now", seen
         if self.starving and not self.time_is_certain:
             return None
-        if state == PlaybackState.IDLE and current.was_active and not self.paused and self.high < self.end:
+        if (
+            state == PlaybackState.IDLE
+            and current.was_active
+            and not self.paused
+            and self.fastest_position < self.end
+        ):
             return f"playing: {current.samples} samples were given", f"idle after {played}"
-        if played < self.low // 1000 - behind:
-            return f"audio that goes on: at least {self.low // 1000} samples by now", seen
+        if played < self.slowest_position // 1000 - behind:
+            return f"audio that goes on: at least {self.slowest_position // 1000} samples by now", seen
         if (
             last
             and last.conversation is current
@@ -510,7 +535,7 @@ class _Ledger:
         assert current is not None
         samples, chunk = self.well_played_lengths
         controlled = current.samples <= samples and self.largest_chunk <= chunk
-        ahead = played > self.high // 1000
+        ahead = played > self.fastest_position // 1000
         if controlled or not self.audio.open:
             return rule_id
         if rule_id == "C-STARVE":
@@ -523,7 +548,7 @@ class _Ledger:
         """Note that the client played the audio well: it played the audio to its end, or it went on with the
         audio after the motion had run out."""
         current = self.conversation
-        if current is None or not observation.audio_checked or self.harmed_rule is not None:
+        if current is None or not observation.audio_checked or self.rule_of_first_harm is not None:
             return
         if observation.is_over:
             samples, chunk = self.well_played_lengths
@@ -531,7 +556,7 @@ class _Ledger:
                 self.well_played_lengths = max(samples, current.samples), max(chunk, self.largest_chunk)
             self.audio.clear()
         elif self.audio.open == {"C-STARVE"} and observation.starved and not self.strict:
-            self.audio.harmless.add("C-STARVE")
+            self.audio.once_harmless.add("C-STARVE")
 
     def id_fixed(self, state: object) -> bool:
         """Whether the current id is certain. If a client is idle too early, C-STATES judges that."""
@@ -580,7 +605,7 @@ class _Ledger:
         if current.audio_only or current.open_motion or self.paused:
             return 0, None
         position_before = last.high if last.played is None else last.played
-        position = self.low // 1000 if played is None else played
+        position = self.slowest_position // 1000 if played is None else played
         count = keyframe_count(current.samples, self.story.sample_rate)
         first_keyframe, target = self.story.keyframe_at(position_before), self.story.keyframe_at(position)
         if target >= count:
@@ -589,7 +614,7 @@ class _Ledger:
 
     def at_end(self, played: int | None) -> bool:
         """Whether the audio may be over, so that nothing more has to be rendered."""
-        position = self.high // 1000 if played is None else played
+        position = self.fastest_position // 1000 if played is None else played
         return self.conversation is not None and position >= self.conversation.samples
 
     def state_has_settled(self, expected: PlaybackState | None) -> bool:
@@ -606,7 +631,7 @@ class _Ledger:
             return PlaybackState.IDLE if settled else None
         if self.paused:
             return PlaybackState.PAUSED if self.paused_ms >= slack else None
-        if self.time_is_certain and self.over_ms >= slack:
+        if self.time_is_certain and self.idle_after_end_ms >= slack:
             return PlaybackState.IDLE
-        playing = self.time_is_certain and self.wait == 0 and self.high < self.end
+        playing = self.time_is_certain and self.slowest_wait_ms == 0 and self.fastest_position < self.end
         return PlaybackState.PLAYING if playing else None

@@ -66,7 +66,7 @@ __all__ = [
     "Story",
     "Turn",
     "UpstreamRequest",
-    "bad_manners_since",
+    "find_first_misbehaviour",
     "join",
 ]
 
@@ -79,7 +79,7 @@ def join(trace: Trace) -> Story:
     """Return the story of a trace."""
     turns = _planned_turns(trace)
     index = SpeechIndex(turns)
-    _tell_failures(trace, turns)
+    _set_failures(trace, turns)
     requests = _join_requests(trace)
     conversations, deliveries, rates = _join_conversations(trace, turns, index)
     silence_ends_speech = SPEECH_END in trace.header.lacks
@@ -90,12 +90,12 @@ def join(trace: Trace) -> Story:
             or index.find(audio)
             or _turn_by_messages(request, index)
         )
-        request.told_by_audio = request.turn is not None
+        request.found_by_audio = request.turn is not None
     _tie_conversations(conversations, turns, index)
     _tie_deliveries(requests, deliveries)
     _tie_requests(requests, turns, guess=CLIENT_AUDIO not in trace.header.lacks)
     _withdraw_mistaken_waits(turns)
-    _mark_clean_turns(trace, turns, rates)
+    _set_calm_and_clean(trace, turns, rates)
     return Story(trace, turns, requests, conversations, deliveries, rates)
 
 
@@ -389,27 +389,29 @@ def _latest_turn(seq: int, turns: list[Turn]) -> Turn | None:
     return max(begun, key=lambda turn: turn.started_seq, default=None)
 
 
-_BAD_MANNERS = (Provoked(Provocation.RUBBISH), Provoked(Provocation.UNREAD))
+_MISBEHAVIOUR = (Provoked(Provocation.RUBBISH), Provoked(Provocation.UNREAD))
 
 
-def bad_manners_since(trace: Trace) -> int:
-    """Return the event at which the first client misbehaves; the end of the trace if none does. R-BADINPUT
-    and R-SLOWCLIENT judge all turns after it."""
+def find_first_misbehaviour(trace: Trace) -> int:
+    """Return the number of the event at which a relay's client first misbehaves; the number of events in the
+    trace if no client does. R-BADINPUT and R-SLOWCLIENT judge all turns after this event."""
     misbehaved = (
         event.seq
         for event in trace.events
-        if event.what in _BAD_MANNERS
+        if event.what in _MISBEHAVIOUR
         or (event.lane is Lane.DOWNSTREAM and event.what == Closed(by_kit=True, code=ABNORMAL_CLOSE))
     )
     return next(misbehaved, len(trace.events))
 
 
-def _mark_clean_turns(trace: Trace, turns: list[Turn], rates: dict[str, int]) -> None:
-    """Set `calm` and `clean` of each turn."""
-    bad_manners = bad_manners_since(trace)
+def _set_calm_and_clean(trace: Trace, turns: list[Turn], rates: dict[str, int]) -> None:
+    """Set `calm` and `clean` of each turn. A turn is calm if nothing disturbed it: its client did not
+    interrupt or hang up, no client misbehaved before, and the kit waited for the end of the turn. A calm turn
+    is clean if, besides, Motion Server did not fail and sent no payload above ORDINARY_BYTES."""
+    misbehaved_seq = find_first_misbehaviour(trace)
     for turn in turns:
         disturbances = [
-            *_hung_up_or_interrupted(trace, turn.client),
+            *_find_interrupts_and_hang_ups(trace, turn.client),
             *(r.interrupted_seq for r in turn.requests if r.interrupted_seq is not None),
         ]
         end = turn.until_seq if turn.waited_seq is None else turn.waited_seq
@@ -417,7 +419,7 @@ def _mark_clean_turns(trace: Trace, turns: list[Turn], rates: dict[str, int]) ->
             turn.has_keyframe
             and not turn.merged
             and turn.waited_seq is not None
-            and turn.waited_seq < bad_manners
+            and turn.waited_seq < misbehaved_seq
             and not any(turn.started_seq < seq < end for seq in disturbances)
         )
         turn.clean = (
@@ -443,7 +445,7 @@ def _withdraw_mistaken_waits(turns: list[Turn]) -> None:
                 turn.waited_seq, turn.complete = None, False
 
 
-def _tell_failures(trace: Trace, turns: list[Turn]) -> None:
+def _set_failures(trace: Trace, turns: list[Turn]) -> None:
     """Set the faults that fell into each turn, and the failures: those faults that excuse a relay."""
     injected = [event for event in trace.on_lane(Lane.KIT) if isinstance(event.what, Injected)]
     for turn in turns:
@@ -469,11 +471,12 @@ def _may_be_mixed(turn: Turn, rates: dict[str, int]) -> bool:
     if turn.before is None or not turn.before.unfinished:
         return False
     resampled = rates.get(turn.client, turn.sample_rate) != turn.sample_rate
-    return resampled or not all(request.told_by_audio for request in turn.requests)
+    return resampled or not all(request.found_by_audio for request in turn.requests)
 
 
-def _hung_up_or_interrupted(trace: Trace, client: str) -> list[int]:
-    """Return the events at which the kit, as this client, interrupted or hung up."""
+def _find_interrupts_and_hang_ups(trace: Trace, client: str) -> list[int]:
+    """Return the numbers of the events at which our kit, which plays this client of the relay, interrupted a
+    turn or closed the connection."""
     return [
         event.seq
         for event in trace.on_lane(Lane.DOWNSTREAM)

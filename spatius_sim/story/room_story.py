@@ -71,9 +71,9 @@ class SeenPacket:
 
 
 @dataclass(slots=True)
-class Told:
-    """The agent was told that a playback began (`position` is None) or is over, at event `seq`. `fault` says
-    why it could not be understood."""
+class PlaybackReport:
+    """What the agent heard at event `seq`: that a playback began (`position` is None), or that a playback is
+    over at `position` (seconds). `fault` says why the report could not be read."""
 
     seq: int
     at_ns: int
@@ -81,7 +81,7 @@ class Told:
     interrupted: bool = False
     fault: str = ""
     on_socket: bool = False
-    """Whether it was told by a response without keyframes, which says neither position nor interruption."""
+    """Whether the report was a response without keyframes, which says neither position nor interruption."""
 
 
 @dataclass(slots=True)
@@ -130,8 +130,8 @@ class RoomSession:
     tracks: list[tuple[int, TrackSeen]] = field(default_factory=list)
     packets: list[SeenPacket] = field(default_factory=list)
     sounds: list[tuple[int, int, SoundHeard]] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
-    spoken: list[RoomSpeech] = field(default_factory=list)
+    playback_reports: list[PlaybackReport] = field(default_factory=list)
+    speeches: list[RoomSpeech] = field(default_factory=list)
     closed: Event | None = None
     left: Event | None = None
     leave_waited: bool = False
@@ -146,7 +146,7 @@ class RoomSession:
     @property
     def complete(self) -> list[RoomSpeech]:
         """The requests that were spoken to their end and waited for."""
-        return [one for one in self.spoken if one.interrupted is None and one.waited_seq is not None]
+        return [one for one in self.speeches if one.interrupted is None and one.waited_seq is not None]
 
     def conversations(self) -> list[list[SeenPacket]]:
         """Return the keyframe packets, one list for each conversation: a new one begins with START, with
@@ -170,27 +170,28 @@ class RoomSession:
             rested = False
         return found
 
-    def conversation_of(self, spoken: RoomSpeech) -> list[SeenPacket]:
+    def conversation_of(self, speech: RoomSpeech) -> list[SeenPacket]:
         """Return the keyframe packets of a request: those of the conversation that began after its first
         audio and before the next request's."""
-        later = [one.first_seq for one in self.spoken if one.first_seq > spoken.first_seq]
+        later = [one.first_seq for one in self.speeches if one.first_seq > speech.first_seq]
         end = min(later, default=None)
         for packets in self.conversations():
-            if packets[0].seq > spoken.first_seq and (end is None or packets[0].seq < end):
+            if packets[0].seq > speech.first_seq and (end is None or packets[0].seq < end):
                 return packets
         return []
 
-    def told_of(self, spoken: RoomSpeech) -> list[Told]:
-        """Return what the agent was told between this request's first audio and the next request's."""
-        later = [one.first_seq for one in self.spoken if one.first_seq > spoken.first_seq]
+    def playback_reports_of(self, speech: RoomSpeech) -> list[PlaybackReport]:
+        """Return what the agent heard about playbacks between this request's first audio and the next
+        request's."""
+        later = [one.first_seq for one in self.speeches if one.first_seq > speech.first_seq]
         end = min(later, default=2**62)
-        return [told for told in self.told if spoken.first_seq < told.seq < end]
+        return [report for report in self.playback_reports if speech.first_seq < report.seq < end]
 
-    def sounds_of(self, spoken: RoomSpeech) -> list[tuple[int, int, SoundHeard]]:
+    def sounds_of(self, speech: RoomSpeech) -> list[tuple[int, int, SoundHeard]]:
         """Return the sound between this request's first audio and the next request's."""
-        later = [one.first_seq for one in self.spoken if one.first_seq > spoken.first_seq]
+        later = [one.first_seq for one in self.speeches if one.first_seq > speech.first_seq]
         end = min(later, default=2**62)
-        return [heard for heard in self.sounds if spoken.first_seq < heard[0] < end]
+        return [heard for heard in self.sounds if speech.first_seq < heard[0] < end]
 
 
 def join_rooms(trace: Trace) -> list[RoomSession]:
@@ -211,7 +212,7 @@ def join_rooms(trace: Trace) -> list[RoomSession]:
             continue
         session = sessions.get(event.connection)
         if session is not None and event.lane is Lane.UPSTREAM:
-            _note_message(session, event, value, upward=isinstance(event.what, up))
+            _note_message(session, event, value, to_server=isinstance(event.what, up))
         elif session is not None and event.lane is Lane.EGRESS:
             _note_room(session, event)
         elif session is not None and isinstance(event.what, WaitEnded):
@@ -232,7 +233,7 @@ def loud_windows(pcm: bytes, sample_rate: int) -> list[bool]:
 
 
 def count_marks(loud: list[bool]) -> int:
-    """Return how many bursts of sound these windows hold; a gap of one window is none."""
+    """Return how many bursts of sound these windows hold. A gap of one window does not end a burst."""
     marks, quiet = 0, 2
     for window in loud:
         if window and quiet >= 2:
@@ -241,25 +242,26 @@ def count_marks(loud: list[bool]) -> int:
     return marks
 
 
-def _note_message(session: RoomSession, event: Event, value: object, *, upward: bool) -> None:
-    """Note a message of a session, or its close."""
+def _note_message(session: RoomSession, event: Event, value: object, *, to_server: bool) -> None:
+    """Note in a session a message between the agent and Motion Server (`to_server`: the agent sent the
+    message), or the close of their connection."""
     match value:
-        case AudioInput(req_id, audio) if upward:
-            spoken = _find_spoken(session, req_id)
-            if spoken is None:
-                spoken = RoomSpeech(req_id, event.seq, session.configured.sample_rate)
-                session.spoken.append(spoken)
-            spoken.pcm += audio
-        case Interrupt(req_id) if upward:
-            spoken = _find_spoken(session, req_id)
-            if spoken is not None and spoken.interrupted is None:
-                spoken.interrupted = event
-        case ConfirmSession() | ServerError() if not upward and session.answer is None:
+        case AudioInput(req_id, audio) if to_server:
+            speech = _find_speech(session, req_id)
+            if speech is None:
+                speech = RoomSpeech(req_id, event.seq, session.configured.sample_rate)
+                session.speeches.append(speech)
+            speech.pcm += audio
+        case Interrupt(req_id) if to_server:
+            speech = _find_speech(session, req_id)
+            if speech is not None and speech.interrupted is None:
+                speech.interrupted = event
+        case ConfirmSession() | ServerError() if not to_server and session.answer is None:
             session.answer = event
-        case MotionResponse(end=end, keyframes=keyframes) if not upward and not len(keyframes):
-            spoken = _find_spoken(session, value.req_id)
-            position = spoken.seconds if end and spoken is not None else None
-            session.told.append(Told(event.seq, event.at_ns, position, on_socket=True))
+        case MotionResponse(end=end, keyframes=keyframes) if not to_server and not len(keyframes):
+            speech = _find_speech(session, value.req_id)
+            position = speech.seconds if end and speech is not None else None
+            session.playback_reports.append(PlaybackReport(event.seq, event.at_ns, position, on_socket=True))
     if isinstance(event.what, Closed):
         session.closed = session.closed or event
 
@@ -281,7 +283,7 @@ def _note_room(session: RoomSession, event: Event) -> None:
         case SoundHeard():
             session.sounds.append((event.seq, event.at_ns, event.what))
         case PlaybackTold(_, method, payload):
-            session.told += _read_told(event, method, payload)
+            session.playback_reports += _read_playback_report(event, method, payload)
         case LeftRoom():
             session.left = session.left or event
         case ViewerJoined(viewer):
@@ -293,9 +295,9 @@ def _note_room(session: RoomSession, event: Event) -> None:
             reason = f"the network lost {packets} packets of the {kind}'s track"
             session.disturbances.append(Disturbance(event.seq, reason))
         case Published(_, _, MotionResponse() as motion):
-            spoken = _find_spoken(session, motion.req_id)
-            if spoken is not None:
-                spoken.motion.append(motion)
+            speech = _find_speech(session, motion.req_id)
+            if speech is not None:
+                speech.motion.append(motion)
 
 
 def _note_wait(session: RoomSession, event: Event, wait: WaitEnded) -> None:
@@ -305,30 +307,33 @@ def _note_wait(session: RoomSession, event: Event, wait: WaitEnded) -> None:
             session.join_waited = True
         case Awaited.HANG_UP:
             session.leave_waited = True
-        case Awaited.TURN if session.spoken:
-            session.spoken[-1].waited_seq = event.seq
-        case Awaited.SILENCE if session.spoken:
-            session.spoken[-1].waited_seq = event.seq
+        case Awaited.TURN if session.speeches:
+            session.speeches[-1].waited_seq = event.seq
+        case Awaited.SILENCE if session.speeches:
+            session.speeches[-1].waited_seq = event.seq
 
 
-def _read_told(event: Event, method: str, payload: str) -> Iterator[Told]:
-    """Yield what an RPC tells; nothing for a method that is not about the playback."""
+def _read_playback_report(event: Event, method: str, payload: str) -> Iterator[PlaybackReport]:
+    """Yield the report that an RPC to the agent carries; nothing for a method that is not about the
+    playback."""
     if method == _STARTED:
-        yield Told(event.seq, event.at_ns)
+        yield PlaybackReport(event.seq, event.at_ns)
     elif method == _FINISHED:
         try:
-            told = json.loads(payload)
-            position, interrupted = float(told["playback_position"]), told["interrupted"]
+            fields = json.loads(payload)
+            position, interrupted = float(fields["playback_position"]), fields["interrupted"]
             if not isinstance(interrupted, bool) or not np.isfinite(position):
                 raise ValueError("wrong types")
-            yield Told(event.seq, event.at_ns, position, interrupted)
+            yield PlaybackReport(event.seq, event.at_ns, position, interrupted)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-            yield Told(event.seq, event.at_ns, 0.0, fault=f"{type(error).__name__}: {payload[:80]!r}")
+            yield PlaybackReport(
+                event.seq, event.at_ns, 0.0, fault=f"{type(error).__name__}: {payload[:80]!r}"
+            )
 
 
-def _find_spoken(session: RoomSession, req_id: str) -> RoomSpeech | None:
+def _find_speech(session: RoomSession, req_id: str) -> RoomSpeech | None:
     """Return the request of this id; None if it is unknown."""
-    return next((one for one in session.spoken if one.req_id == req_id), None)
+    return next((one for one in session.speeches if one.req_id == req_id), None)
 
 
 def _value_of(event: Event) -> object:

@@ -41,7 +41,7 @@ class UpstreamRequest:
     reuses: "UpstreamRequest | None" = None
     """The earlier request of the same req_id, after whose end or interrupt this request began."""
     turn: "Turn | None" = None
-    told_by_audio: bool = False
+    found_by_audio: bool = False
     """Whether the audio itself showed which turn this is."""
 
     @property

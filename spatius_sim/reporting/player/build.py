@@ -110,25 +110,25 @@ def _near_evidence(rows: list[PageRow], evidence: Collection[int]) -> list[PageR
 
 
 def _add_run(page: PageData, trace: Trace, number: int, rates: Mapping[str, int] = NO_RATES) -> None:
-    """Add one run; it begins after the run before has ended. `rates` are the sample rates that are known from
-    before, by connection."""
+    """Add one run to the page, after the run before. `rates` are the sample rates in Hz that an earlier part
+    of the tape told, by connection."""
     if not trace.events:
         return
     first_ns = trace.events[0].at_ns
     page.first_ns = first_ns if not page.rows else page.first_ns
     # Runs may overlap, or have clocks of their own. On the page they follow each other, at most a minute
     # apart.
-    earliest_ns = page.end_ns + _GAP_NS if page.rows else 0
+    free_from_ns = page.end_ns + _GAP_NS if page.rows else 0
     start_ns = first_ns - page.first_ns
-    if not earliest_ns <= start_ns <= earliest_ns + _LONGEST_QUIET_NS:
-        start_ns = earliest_ns
+    if not free_from_ns <= start_ns <= free_from_ns + _LONGEST_QUIET_NS:
+        start_ns = free_from_ns
     of_client = trace.header.subject == "client"
-    begins_ns = 0 if of_client else scenario_start_ns(trace) - first_ns
+    scenario_offset_ns = 0 if of_client else scenario_start_ns(trace) - first_ns
     _Run(page, trace, start_ns, f"run {number}", rates).read()
     page.runs.append(
         {
             "at": round(start_ns / _MS_NS),
-            "begins": round((start_ns + begins_ns) / _MS_NS, 2),
+            "begins": round((start_ns + scenario_offset_ns) / _MS_NS, 2),
             "name": f"run {number}",
             "words": one_line(
                 f"{trace.header.subject}, seed {trace.header.seed}: {trace.header.plan or 'no plan'}"
@@ -232,7 +232,7 @@ class _Run:
                 self._rates[name] = rate
                 self._track(name, at_ns).reset(rate)
             case Audio(pcm, last, turn_id):
-                self._ids[name, turn_id] = self._track(name, at_ns).hear(pcm, last)
+                self._ids[name, turn_id] = self._track(name, at_ns).feed_audio(pcm, last)
             case Motion((), True):
                 pass  # An empty list with the end mark only ends the motion (ASSUMED).
             case Motion(payloads, _, turn_id):
@@ -241,14 +241,19 @@ class _Run:
                     if isinstance(decoded, MotionResponse):
                         row.payload = self._page.payloads.add(raw, decoded.keyframes)
                 conversation_id = self._ids.get((name, turn_id), "")
-                self._say_fate(row, name, self._track(name, at_ns).see(payloads, conversation_id))
+                self._add_decoder_rows(
+                    row, name, self._track(name, at_ns).feed_motion(payloads, conversation_id)
+                )
             case Failed(message):
-                self._say_fate(row, name, self._track(name, at_ns).fall_silent(f"the relay said: {message}"))
+                self._add_decoder_rows(
+                    row, name, self._track(name, at_ns).enter_audio_only(f"the relay said: {message}")
+                )
             case Interrupted():
                 self._track(name, at_ns).control("interrupt")
 
-    def _say_fate(self, row: PageRow, name: str, words: list[str]) -> None:
-        """Add what the decoder of a client did, unless the tape says it itself."""
+    def _add_decoder_rows(self, row: PageRow, name: str, words: list[str]) -> None:
+        """Add a row to the page for each thing that our decoder, which plays this client, did with a message
+        (`words`). Add no row if the tape holds the events of the client's own decoder."""
         if name in self._taped_decoders:
             return
         for word in words:
@@ -275,21 +280,22 @@ class _Run:
             case "reset":
                 track.reset(value.sample_rate, value.mode)
             case "yieldAudioData":
-                track.hear(value.audio, value.end)
+                track.feed_audio(value.audio, value.end)
             case "yieldFramesData":
                 for raw in value.frames or ():
                     decoded = read_upstream(raw)
                     if isinstance(decoded, MotionResponse):
                         row.payload = self._page.payloads.add(raw, decoded.keyframes)
                         self._page.sent.append([row.at, row.payload, "client", decoded.req_id])
-                self._say_fate(row, "client", track.see(value.frames, value.conversation_id))
+                self._add_decoder_rows(row, "client", track.feed_motion(value.frames, value.conversation_id))
             case "interrupt" | "pause" | "resume":
                 track.control(value.do)
             case "advance":
                 self._elapsed_ms += max(0, value.ms)
 
     def _row_of(self, event: Event, at_ns: int) -> PageRow:
-        """Return an event as a row of the page."""
+        """Return an event as a row of the page, with the lane from which its arrow starts (`source`) and the
+        lane at which the arrow ends (`target`). `near` is the lane nearer to the relay's client."""
         words = words_for(event) or EventWords(MarkKind.KIT, _name_of(event))
         near, far = lanes_of(event, self._lanes, self._lanes_known)
         source, target = (far, near) if words.upward is False else (near, far)
@@ -328,7 +334,7 @@ class _Run:
 
 
 def _short(words: str) -> str:
-    """Return harmless words of at most MAX_WORDS characters."""
+    """Return these words in one line of at most MAX_WORDS characters, safe to show."""
     return one_line(words, MAX_WORDS)
 
 

@@ -194,5 +194,5 @@ def _client_values(page: PageData, sound: bool) -> list[dict[str, Any]]:
 
 
 def _shorten(words: str) -> str:
-    """Return harmless words of at most MAX_WORDS characters."""
+    """Return these words in one line of at most MAX_WORDS characters, safe to show."""
     return one_line(words, MAX_WORDS)

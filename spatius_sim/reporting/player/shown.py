@@ -33,7 +33,9 @@ IDLE, MOVING, STARVED, AUDIO_ONLY, PAUSED, STALLED = range(6)
 
 
 def levels_of(pcm: bytes, sample_rate: int) -> bytes:
-    """Return the loudness of each 40 ms of audio (mono s16le), a byte each."""
+    """Return the loudness of a turn's audio (mono s16le) for the drawing: one byte for each 40 ms. A byte is
+    255 times the square root of the loudest sample's share of full scale, so that quiet speech can be seen,
+    too."""
     samples = np.frombuffer(pcm, "<i2", len(pcm) // BYTES_PER_SAMPLE).astype(np.float32)
     window = max(1, sample_rate // KEYFRAMES_PER_SECOND)
     if not len(samples):
@@ -93,7 +95,7 @@ class ClientTrack:
             self._now_ns,
             StarvationMode(mode) if known else StarvationMode.AUDIO_INDEPENDENT,
         )
-        self._write()
+        self._write_row()
 
     def _make_id(self) -> str:
         """Return a new id of a conversation."""
@@ -104,11 +106,13 @@ class ClientTrack:
         """Play until `to_ns` nanoseconds, frame by frame while anything is played. A client that only waits
         is asked once, however long it waits."""
         while self._now_ns + _FRAME_NS < to_ns and self._plays():
-            self._step(self._now_ns + _FRAME_NS)
-        self._step(max(to_ns, self._now_ns))
+            self._advance_decoder(self._now_ns + _FRAME_NS)
+        self._advance_decoder(max(to_ns, self._now_ns))
 
     def play_out(self) -> int:
-        """Play what is left, and return when it ended, in nanoseconds."""
+        """Play the audio that the client still holds, for LONGEST_PLAYBACK_SECONDS at most. Return the time
+        of the decoder's clock after that, in nanoseconds; if the client holds no audio, this is the present
+        time."""
         last_ns = self._now_ns + LONGEST_PLAYBACK_SECONDS * 1_000_000_000
         held = self._held_audio()
         end_ns = min(last_ns, self._now_ns + held + _FRAME_NS)
@@ -116,35 +120,36 @@ class ClientTrack:
             self.advance(end_ns)
         return self._now_ns
 
-    def hear(self, pcm: bytes, end: bool) -> str:
-        """Give the decoder audio, and return the id of its conversation."""
+    def feed_audio(self, pcm: bytes, end: bool) -> str:
+        """Give audio to the decoder that plays this client, and return the id of its conversation."""
         conversation_id = self._decoder.yield_audio_data(pcm, end)
         self._take_events()
         conversation = self._by_id.get(conversation_id)
         if conversation is not None:
             conversation.pcm += pcm
-        self._write()
+        self._write_row()
         return conversation_id
 
-    def see(self, frames: tuple[bytes, ...] | None, conversation_id: str) -> list[str]:
-        """Give the decoder motion; return what it did with each payload, in words."""
+    def feed_motion(self, frames: tuple[bytes, ...] | None, conversation_id: str) -> list[str]:
+        """Give payloads of motion to the decoder that plays this client; return in words what the decoder did
+        with each payload."""
         self.passed_on += len(frames or ())
         self._decoder.yield_frames_data(frames, conversation_id)
         words = self._take_events(frames or ())
-        self._write()
+        self._write_row()
         return words
 
     def current_id(self) -> str:
-        """Return the id of the conversation that is played, "" if there is none."""
+        """Return the id of the conversation that is played; "" if no conversation is played."""
         return self._decoder.get_current_conversation_id() or ""
 
-    def fall_silent(self, why: str) -> list[str]:
-        """Do what a client does if its relay says that motion failed: audio-only."""
+    def enter_audio_only(self, why: str) -> list[str]:
+        """Play on without motion, as a client does after its relay said that motion failed."""
         current = self._by_id.get(self.current_id())
         if current is None:
             return []
         current.cause = why
-        return self.see((), self.current_id())
+        return self.feed_motion((), self.current_id())
 
     def control(self, do: str) -> None:
         """Interrupt, pause or resume the decoder."""
@@ -152,7 +157,7 @@ class ClientTrack:
             do
         ]()
         self._take_events()
-        self._write()
+        self._write_row()
 
     def blame(self, cause: str) -> None:
         """Keep why motion may be missing from now on in this conversation."""
@@ -173,12 +178,12 @@ class ClientTrack:
         seconds = len(current.pcm) / BYTES_PER_SAMPLE / self._rate - self._decoder.played_seconds
         return int(max(0.0, seconds) * 1e9)
 
-    def _step(self, to_ns: int) -> None:
+    def _advance_decoder(self, to_ns: int) -> None:
         """Move the decoder's clock, and write what is shown then."""
         self._now_ns = to_ns
         self._decoder.advance(to_ns)
         self._take_events()
-        self._write()
+        self._write_row()
 
     def _take_events(self, frames: tuple[bytes, ...] = ()) -> list[str]:
         """Read what the decoder did, and return in words what it did with these payloads."""
@@ -187,9 +192,9 @@ class ClientTrack:
         for event in self._decoder.take_events():
             match event:
                 case ConversationStarted(conversation_id):
-                    self._begin(conversation_id)
+                    self._begin_conversation(conversation_id)
                 case MotionTaken(conversation_id, keyframes):
-                    self._keep(self._by_id[conversation_id], frames[place], keyframes)
+                    self._keep_payload(self._by_id[conversation_id], frames[place], keyframes)
                     words.append(f"taken: {keyframes} keyframes")
                     place += 1
                 case MotionDiscarded(reason=reason):
@@ -201,27 +206,27 @@ class ClientTrack:
                     words.append("audio-only from here on")
         return words
 
-    def _begin(self, conversation_id: str) -> None:
+    def _begin_conversation(self, conversation_id: str) -> None:
         """Keep a new conversation."""
         conversation = HeldConversation(self._now_ns // _MS_NS, self._rate)
         self._by_id[conversation_id] = conversation
         self.conversations.append(conversation)
         self.passed_on = self.sent = 0
 
-    def _keep(self, conversation: HeldConversation, raw: bytes, keyframes: int) -> None:
+    def _keep_payload(self, conversation: HeldConversation, raw: bytes, keyframes: int) -> None:
         """Keep a payload that the decoder took."""
         conversation.first_keyframes.append(conversation.keyframes)
         conversation.payloads.append(self._payloads.known(raw))
         conversation.keyframes += keyframes
         conversation.cause = ""
 
-    def _write(self) -> None:
+    def _write_row(self) -> None:
         """Write a row of the columns, if anything is different from the last row."""
         conversation = self._by_id.get(self.current_id())
         status, keyframe, buffered, heard = IDLE, -1, 0, -1
         if conversation is not None:
             due = int(self._decoder.played_seconds * KEYFRAMES_PER_SECOND + _ROUNDING)
-            keyframe = self._find(conversation, due)
+            keyframe = self._find_keyframe(conversation, due)
             buffered = max(0, (conversation.keyframes - due) * 1000 // KEYFRAMES_PER_SECOND)
             status, heard = self._status(keyframe), due
         cause = self._say_cause(conversation, status)
@@ -249,7 +254,7 @@ class ClientTrack:
             return STALLED
         return STARVED if keyframe < 0 else MOVING
 
-    def _find(self, conversation: HeldConversation, due: int) -> int:
+    def _find_keyframe(self, conversation: HeldConversation, due: int) -> int:
         """Return the number of keyframe `due` of a conversation over all payloads, -1 if it has not come."""
         place = bisect_right(conversation.first_keyframes, due) - 1
         if self._decoder.audio_only or place < 0 or due >= conversation.keyframes:

@@ -140,7 +140,7 @@ def leaves(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
 def tracks(rooms: list[RoomSession]) -> Iterator[Kept | Broken]:
     """Look at the tracks of each publisher."""
     for room in _joined(rooms):
-        if not room.spoken and not room.tracks:
+        if not room.speeches and not room.tracks:
             continue
         kinds = sorted(track.kind for _, track in room.tracks)
         if kinds == [TrackKind.CAMERA, TrackKind.MICROPHONE]:

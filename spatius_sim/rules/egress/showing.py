@@ -45,18 +45,18 @@ _SOUND_SHARE = 0.8
 )
 def sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each complete request: its bursts of sound are heard, as many and about as long."""
-    for room, spoken in _complete(rooms):
-        wanted = loud_windows(bytes(spoken.pcm), spoken.sample_rate)
+    for room, speech in _complete(rooms):
+        wanted = loud_windows(bytes(speech.pcm), speech.sample_rate)
         if not any(wanted):
             continue
-        heard = _heard_windows(room.sounds_of(spoken))
+        heard = _heard_windows(room.sounds_of(speech))
         marks, loud = count_marks(heard), sum(heard)
         if marks == count_marks(wanted) and loud >= _SOUND_SHARE * sum(wanted):
             yield Kept()
         else:
             expected = f"{count_marks(wanted)} bursts of sound, {sum(wanted) * WINDOW_SECONDS:.1f} s of it"
             actual = f"{marks} bursts, {loud * WINDOW_SECONDS:.1f} s"
-            yield unless_disturbed(room, spoken.first_seq, Broken(expected, actual, (spoken.first_seq,)))
+            yield unless_disturbed(room, speech.first_seq, Broken(expected, actual, (speech.first_seq,)))
 
 
 @rule(
@@ -74,14 +74,14 @@ def sound(rooms: list[RoomSession]) -> Iterator[Outcome]:
 )
 def count(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each complete request: how many different keyframes came."""
-    for room, spoken in _complete(rooms):
-        packets = room.conversation_of(spoken)
+    for room, speech in _complete(rooms):
+        packets = room.conversation_of(speech)
         actual = len({seen.packet.frame_seq for seen in packets if seen.packet is not None})
-        if actual == spoken.keyframes:
+        if actual == speech.keyframes:
             yield Kept()
         else:
-            events = (spoken.first_seq, *(seen.seq for seen in packets[:1]))
-            yield unless_lost(room, spoken, Broken(f"{spoken.keyframes} keyframes", f"{actual}", events))
+            events = (speech.first_seq, *(seen.seq for seen in packets[:1]))
+            yield unless_lost(room, speech, Broken(f"{speech.keyframes} keyframes", f"{actual}", events))
 
 
 @rule(
@@ -99,11 +99,11 @@ def count(rooms: list[RoomSession]) -> Iterator[Outcome]:
 )
 def order(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at the keyframes of each complete request."""
-    for room, spoken in _complete(rooms):
-        if missing_keyframes(room, spoken):
+    for room, speech in _complete(rooms):
+        if missing_keyframes(room, speech):
             yield Unsure(_NOT_WHOLE)
             continue
-        packets = room.conversation_of(spoken)
+        packets = room.conversation_of(speech)
         numbers = _numbers(packets)
         wrong = next((place for place, number in enumerate(numbers) if place != number), None)
         if wrong is None:
@@ -127,11 +127,11 @@ def order(rooms: list[RoomSession]) -> Iterator[Outcome]:
 )
 def marks(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at the flags of each complete conversation, and at the packets around it."""
-    for room, spoken in _complete(rooms):
-        if missing_keyframes(room, spoken):
+    for room, speech in _complete(rooms):
+        if missing_keyframes(room, speech):
             yield Unsure(_NOT_WHOLE)
             continue
-        packets = room.conversation_of(spoken)
+        packets = room.conversation_of(speech)
         if not packets:
             continue
         starts = [seen.seq for seen in packets if seen.packet and seen.packet.flags & PacketFlag.START]
@@ -144,7 +144,7 @@ def marks(rooms: list[RoomSession]) -> Iterator[Outcome]:
             yield Broken("END on the last keyframe alone", f"{len(ends)} of them", (last, *ends))
         elif not any(seq < first for seq in idle) or not any(seq > last for seq in idle):
             broken = Broken("idle packets before and after a conversation", "none", (first, last))
-            yield unless_disturbed(room, spoken.first_seq, broken)
+            yield unless_disturbed(room, speech.first_seq, broken)
         else:
             yield Kept()
 
@@ -165,14 +165,14 @@ def marks(rooms: list[RoomSession]) -> Iterator[Outcome]:
 )
 def verbatim(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Compare each complete conversation with the motion that was made for it, if the kit saw that."""
-    for room, spoken in _complete(rooms):
-        if not spoken.motion:
+    for room, speech in _complete(rooms):
+        if not speech.motion:
             continue
-        if missing_keyframes(room, spoken):
+        if missing_keyframes(room, speech):
             yield Unsure(_NOT_WHOLE)
             continue
-        made = np.concatenate([response.keyframes for response in spoken.motion])
-        for number, seen in enumerate(room.conversation_of(spoken)):
+        made = np.concatenate([response.keyframes for response in speech.motion])
+        for number, seen in enumerate(room.conversation_of(speech)):
             # E-ORDER holds, so the place of a packet is its frameSeq.
             if not _is_keyframe(seen.message, made[number : number + 1]):
                 yield Broken(f"keyframe {number} as it was made", "another one", (seen.seq,))
@@ -197,13 +197,13 @@ def verbatim(rooms: list[RoomSession]) -> Iterator[Outcome]:
 )
 def sync(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Compare when keyframes and the sound of each complete request came, by the median keyframe."""
-    for room, spoken in _complete(rooms):
-        wanted = loud_windows(bytes(spoken.pcm), spoken.sample_rate)
-        heard_ns = _first_loud_ns(room.sounds_of(spoken))
-        packets = room.conversation_of(spoken)
+    for room, speech in _complete(rooms):
+        wanted = loud_windows(bytes(speech.pcm), speech.sample_rate)
+        heard_ns = _first_loud_ns(room.sounds_of(speech))
+        packets = room.conversation_of(speech)
         if not any(wanted) or heard_ns is None or not packets:
             continue
-        if missing_keyframes(room, spoken):
+        if missing_keyframes(room, speech):
             yield Unsure(_NOT_WHOLE)
             continue
         sound_began = heard_ns / 1e9 - wanted.index(True) * WINDOW_SECONDS
@@ -217,14 +217,14 @@ def sync(rooms: list[RoomSession]) -> Iterator[Outcome]:
         else:
             actual = f"{abs(off) * 1000:.0f} ms {'after' if off > 0 else 'before'} it"
             broken = Broken("keyframes within 80 ms of their sound", actual, (packets[0].seq,))
-            yield unless_disturbed(room, spoken.first_seq, broken)
+            yield unless_disturbed(room, speech.first_seq, broken)
 
 
 def _complete(rooms: list[RoomSession]) -> Iterator[tuple[RoomSession, RoomSpeech]]:
     """Yield the complete requests of the sessions whose publisher is in its room."""
     for room in rooms:
         if room.joined is not None:
-            yield from ((room, spoken) for spoken in room.complete)
+            yield from ((room, speech) for speech in room.complete)
 
 
 def _numbers(packets: list[SeenPacket]) -> list[int]:

@@ -36,9 +36,9 @@ def playback(rooms: list[RoomSession]) -> Iterator[Outcome]:
     for room in rooms:
         if room.joined is None:
             continue
-        for spoken in room.complete:
-            judged = _judge_playback(room, spoken)
-            yield unless_disturbed(room, spoken.first_seq, judged) if isinstance(judged, Broken) else judged
+        for speech in room.complete:
+            judged = _judge_playback(room, speech)
+            yield unless_disturbed(room, speech.first_seq, judged) if isinstance(judged, Broken) else judged
 
 
 @rule(
@@ -59,20 +59,20 @@ def playback(rooms: list[RoomSession]) -> Iterator[Outcome]:
 def interrupt(rooms: list[RoomSession]) -> Iterator[Outcome]:
     """Look at each interrupted request after which the kit waited."""
     for room in rooms:
-        for spoken in room.spoken:
-            if room.joined is None or spoken.interrupted is None or spoken.waited_seq is None:
+        for speech in room.speeches:
+            if room.joined is None or speech.interrupted is None or speech.waited_seq is None:
                 continue
-            judged = _judge_interrupt(room, spoken)
-            yield unless_disturbed(room, spoken.first_seq, judged) if isinstance(judged, Broken) else judged
+            judged = _judge_interrupt(room, speech)
+            yield unless_disturbed(room, speech.first_seq, judged) if isinstance(judged, Broken) else judged
 
 
-def _judge_playback(room: RoomSession, spoken: RoomSpeech) -> Kept | Broken:
-    """Judge what was told of one complete request."""
-    told = room.told_of(spoken)
-    faults = [one for one in told if one.fault]
-    started = [one for one in told if one.position is None]
-    finished = [one for one in told if one.position is not None]
-    events = (spoken.first_seq, *(one.seq for one in told))
+def _judge_playback(room: RoomSession, speech: RoomSpeech) -> Kept | Broken:
+    """Judge what the agent heard about the playback of one complete request."""
+    reports = room.playback_reports_of(speech)
+    faults = [one for one in reports if one.fault]
+    started = [one for one in reports if one.position is None]
+    finished = [one for one in reports if one.position is not None]
+    events = (speech.first_seq, *(one.seq for one in reports))
     if faults:
         return Broken("a payload with playback_position and interrupted", faults[0].fault, events)
     if len(started) != 1 or len(finished) != 1:
@@ -80,41 +80,41 @@ def _judge_playback(room: RoomSession, spoken: RoomSpeech) -> Kept | Broken:
         return Broken("told once that it began, and once that it is over", actual, events)
     loud = [
         (at_ns, seq)
-        for seq, at_ns, heard in room.sounds_of(spoken)
+        for seq, at_ns, heard in room.sounds_of(speech)
         if any(loud_windows(heard.pcm, heard.sample_rate))
     ]
-    last_ns, last_sound = loud[-1] if loud else (0, spoken.first_seq)
+    last_ns, last_sound = loud[-1] if loud else (0, speech.first_seq)
     position = finished[0].position or 0.0
     is_early = finished[0].at_ns < last_ns - int(LISTENING_SECONDS * 1e9)
     if finished[0].seq < started[0].seq or is_early:
         return Broken("told after the last sound that it is over", "told before it", (*events, last_sound))
-    if finished[0].interrupted or abs(position - spoken.seconds) > POSITION_SECONDS:
+    if finished[0].interrupted or abs(position - speech.seconds) > POSITION_SECONDS:
         actual = f"{position:.2f} s{', interrupted' * finished[0].interrupted}"
-        return Broken(f"the position {spoken.seconds:.2f} s, not interrupted", actual, events)
+        return Broken(f"the position {speech.seconds:.2f} s, not interrupted", actual, events)
     return Kept()
 
 
-def _judge_interrupt(room: RoomSession, spoken: RoomSpeech) -> Kept | Broken:
+def _judge_interrupt(room: RoomSession, speech: RoomSpeech) -> Kept | Broken:
     """Judge what came after one interrupt."""
-    assert spoken.interrupted is not None
-    seq = spoken.interrupted.seq
-    until_ns = spoken.interrupted.at_ns + int(INTERRUPT_SECONDS * 1e9)
-    shown = [seen.seq for seen in room.conversation_of(spoken) if seen.at_ns > until_ns]
+    assert speech.interrupted is not None
+    seq = speech.interrupted.seq
+    until_ns = speech.interrupted.at_ns + int(INTERRUPT_SECONDS * 1e9)
+    shown = [seen.seq for seen in room.conversation_of(speech) if seen.at_ns > until_ns]
     heard = [
         heard_seq
-        for heard_seq, at_ns, sound in room.sounds_of(spoken)
+        for heard_seq, at_ns, sound in room.sounds_of(speech)
         if at_ns > until_ns and any(loud_windows(sound.pcm, sound.sample_rate))
     ]
     if shown or heard:
         actual = f"{len(shown)} keyframes and {len(heard)} pieces of sound"
         return Broken("nothing later than 200 ms after the interrupt", actual, (seq, *shown[:1], *heard[:1]))
-    if any(one.on_socket for one in room.told):
+    if any(one.on_socket for one in room.playback_reports):
         return Kept()  # An agent that is told on the socket has forgotten the request by now.
-    finished = [one for one in room.told_of(spoken) if one.position is not None]
+    finished = [one for one in room.playback_reports_of(speech) if one.position is not None]
     if not finished:
         return Broken("told that it was interrupted, and where", "told nothing", (seq,))
     position = finished[0].position or 0.0
-    if not finished[0].interrupted or not 0 <= position <= spoken.seconds:
+    if not finished[0].interrupted or not 0 <= position <= speech.seconds:
         actual = f"{position:.2f} s, {'' if finished[0].interrupted else 'not '}interrupted"
         return Broken("told that it was interrupted, and where", actual, (seq, finished[0].seq))
     return Kept()

@@ -6,7 +6,7 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.story.join_turns import Conversation, Story, Turn, bad_manners_since
+from spatius_sim.story.join_turns import Conversation, Story, Turn, find_first_misbehaviour
 from spatius_sim.trace.events import Lane, Sent
 from spatius_sim.wires.events import Speak, SpeakEnd
 from spatius_sim.wires.features import AUDIO, PCM, STREAMING, TURN_IDS
@@ -117,7 +117,7 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
     """Look at each conversation of a clean turn: one end mark comes, with or after the last audio, and not
     while the client still speaks. Marks after a client misbehaved are left out if there are earlier marks:
     R-BADINPUT judges what follows."""
-    until = bad_manners_since(story.trace)
+    until = find_first_misbehaviour(story.trace)
     named = TURN_IDS not in story.trace.header.lacks
     for turn in story.clean_turns:
         if turn.swallowed_by is not None:

@@ -106,18 +106,18 @@ def goes_on_with_audio(story: Story) -> Iterator[Kept | Broken | Late]:
     audio went up, and the relay chooses the speech, an ended turn or an error is enough."""
     wait = story.trace.header.fallback_wait
     for turn in _turns_without_motion(story):
-        audio_owed, rate = _audio_owed(story, turn)
-        if not audio_owed:
+        audio_due, rate = _find_due_audio(story, turn)
+        if not audio_due:
             yield from _judge_without_audio(story, turn)
             continue
         fault = _fault_in_words(turn)
         expected = f"the audio of {turn.name}, marked as ended, {wait:g} s after {fault} at the latest"
-        audio_down = turn.audio_down
+        audio_received = turn.audio_down
         marks = [mark for conversation in turn.conversations for mark in conversation.marks]
         last_audio = max((c.last_audio_seq or 0 for c in turn.conversations), default=0)
         marks_after_audio = [mark for mark in marks if mark >= last_audio]
-        if not _holds_what_was_owed(story, turn, audio_down, audio_owed, rate):
-            actual = f"{len(audio_down)} bytes of audio came, and {len(audio_owed)} were owed"
+        if not _contains_due_audio(story, turn, audio_received, audio_due, rate):
+            actual = f"{len(audio_received)} bytes of audio came, and {len(audio_due)} were owed"
             yield from _never_came(story, turn, Broken(expected, actual, _proving_events(turn), AUDIO_LOST))
         elif not marks_after_audio:
             broken = Broken(expected, "its end was never marked", _proving_events(turn), NEVER_ENDED)
@@ -132,7 +132,7 @@ def _judge_without_audio(story: Story, turn: Turn) -> Iterator[Kept | Broken | L
     """Look at a turn of which no audio went up, and whose speech the relay chose: it was ended, or an error
     was told. R-ERROR-TOLD judges the rest if the wire can tell errors."""
     marked = any(conversation.marks for conversation in turn.conversations)
-    if marked or _first_told_at(story, turn) is not None:
+    if marked or _first_failure_notice(story, turn) is not None:
         yield Kept()
     elif ERRORS in story.trace.header.lacks:
         wait = story.trace.header.fallback_wait
@@ -163,12 +163,12 @@ def error_told(story: Story) -> Iterator[Kept | Broken | Late]:
         expected = (
             f"{turn.client} is told within {wait:g} s that motion failed, after {_fault_in_words(turn)}"
         )
-        told_at = _first_told_at(story, turn)
-        if told_at is None:
+        notice_seq = _first_failure_notice(story, turn)
+        if notice_seq is None:
             yield from _never_came(story, turn, Broken(expected, "nothing told it", _proving_events(turn)))
         else:
-            broken = Broken(expected, "it was told later", (*_proving_events(turn), told_at))
-            yield in_time(story.trace, _time_runs_from(story, turn), told_at, wait, broken)
+            broken = Broken(expected, "it was told later", (*_proving_events(turn), notice_seq))
+            yield in_time(story.trace, _time_runs_from(story, turn), notice_seq, wait, broken)
 
 
 def _pairs_of_turns(story: Story) -> Iterator[tuple[Turn, Turn]]:
@@ -186,34 +186,38 @@ def _had_lost_before(story: Story, failed_turn: Turn) -> bool:
 
 
 def _turns_without_motion(story: Story) -> Iterator[Turn]:
-    """Return the calm turns that lost their motion by a failure."""
+    """Return the calm turns (their client let them finish) that lost their motion by a failure."""
     return (turn for turn in story.turns if turn.calm and turn.lost_motion)
 
 
-def _audio_owed(story: Story, turn: Turn) -> tuple[bytes, int]:
-    """Return the audio that a client must get, and its rate in Hz. It is what the client spoke or, if clients
-    bring no audio, what went up."""
+def _find_due_audio(story: Story, turn: Turn) -> tuple[bytes, int]:
+    """Return the audio that the relay's client must receive, and its rate in Hz: the audio that the client
+    spoke or, if the clients' messages carry no audio on this wire, the audio that the relay sent to Motion
+    Server."""
     if CLIENT_AUDIO not in story.trace.header.lacks:
         return turn.pcm, turn.sample_rate
     sent_up = b"".join(bytes(request.audio) for request in turn.requests)
     return sent_up, turn.requests[0].sample_rate if turn.requests else 0
 
 
-def _holds_what_was_owed(story: Story, turn: Turn, audio_down: bytes, audio_owed: bytes, rate: int) -> bool:
-    """Whether the audio `got` holds the audio `wanted`. If the relay also changes the audio of clean turns,
-    it is enough if at most 40 ms are missing."""
-    if audio_owed in audio_down or PCM in story.trace.header.lacks:
+def _contains_due_audio(story: Story, turn: Turn, audio_received: bytes, audio_due: bytes, rate: int) -> bool:
+    """Whether `audio_received`, the audio that the relay's client received, contains all of `audio_due`. If
+    this relay always changes the audio (it resamples, for example), the bytes cannot be compared: then it is
+    enough if at most 40 ms are missing."""
+    if audio_due in audio_received or PCM in story.trace.header.lacks:
         return True
     clean_turns = [clean for clean in story.clean_turns if clean.client == turn.client]
     if any(is_same_speech(clean.audio_down, clean.pcm, clean.sample_rate) for clean in clean_turns):
         return False
     down_rate = story.output_rates.get(turn.client, rate)
-    missing = len(audio_owed) * down_rate - len(audio_down) * rate
+    # Both lengths are multiplied by both rates, so that they can be compared; a keyframe lasts 40 ms.
+    missing = len(audio_due) * down_rate - len(audio_received) * rate
     return missing * KEYFRAMES_PER_SECOND <= BYTES_PER_SAMPLE * rate * down_rate
 
 
-def _first_told_at(story: Story, turn: Turn) -> int | None:
-    """Return the event at which the client was first told that no motion will come; None if there is none."""
+def _first_failure_notice(story: Story, turn: Turn) -> int | None:
+    """Return the number of the event by which the relay first told its client that no motion will come; None
+    if the client never heard so."""
     since, until = turn.failures[0].seq, turn.until_seq
     notices = [
         event.seq

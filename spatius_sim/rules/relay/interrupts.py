@@ -119,7 +119,7 @@ def _new_turn_begun(story: Story, turn: Turn) -> int | None:
     if CLIENT_AUDIO in story.trace.header.lacks:
         return min((request.first_seq for request in turn.requests), default=None)
     if AUDIO in story.trace.header.lacks:
-        return min((request.first_seq for request in turn.requests if request.told_by_audio), default=None)
+        return min((request.first_seq for request in turn.requests if request.found_by_audio), default=None)
     return min(_audio_events(story, turn), default=None)
 
 

@@ -134,7 +134,7 @@ def end_motion(story: Story) -> Iterator[Kept | Broken]:
             continue
         last = max(arrived, key=lambda delivery: delivery.seq)
         marks = last.conversation.motion_marks if last.conversation is not None else []
-        early = [mark for mark in marks if _is_early(mark, arrived)]
+        early = [mark for mark in marks if _comes_too_early(mark, arrived)]
         if any(mark >= last.seq for mark in marks) and not early:
             yield Kept()
         else:
@@ -142,15 +142,16 @@ def end_motion(story: Story) -> Iterator[Kept | Broken]:
             yield Broken(f"the last motion of {turn.name} marked as last", actual, (*marks, last.seq))
 
 
-def _is_early(mark: int, arrived: list[Delivery]) -> bool:
-    """Whether more payloads of the request that this mark ends came after it. The mark ends the request of
-    the last payload that came with it or before it."""
-    before = [d for d in arrived if d.seq <= mark and d.sent is not None]
+def _comes_too_early(mark_seq: int, arrived: list[Delivery]) -> bool:
+    """Whether the end mark at event `mark_seq` came too early: the client got further payloads of the same
+    request after the mark. The mark belongs to the request whose payload came last, with the mark or before
+    it."""
+    before = [d for d in arrived if d.seq <= mark_seq and d.sent is not None]
     marked = max(before, key=lambda delivery: delivery.seq, default=None)
     if marked is None or marked.sent is None:
         return False
     request = marked.sent.request
-    return any(d.seq > mark and d.sent is not None and d.sent.request is request for d in arrived)
+    return any(d.seq > mark_seq and d.sent is not None and d.sent.request is request for d in arrived)
 
 
 def _by_conversation(story: Story) -> dict[tuple[str, int], list[tuple[SentPayload, Delivery]]]:

@@ -147,7 +147,7 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
     for turn in story.clean_turns:
         requests = [request for request in turn.requests if not request.stopped_early]
         if not requests or not all(
-            _is_pcm(request) and request.told_by_audio and request.sample_rate == turn.sample_rate
+            _is_pcm(request) and request.found_by_audio and request.sample_rate == turn.sample_rate
             for request in requests
         ):
             continue

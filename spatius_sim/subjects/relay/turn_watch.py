@@ -182,7 +182,8 @@ def _ends_audio(message: object) -> bool:
 
 
 def _ends_motion(message: object) -> bool:
-    """Whether a message brings motion and marks its end, itself or in one of its payloads."""
+    """Whether a message of the relay to its client carries motion and ends the motion of its turn: the
+    message is marked as the last, or one of its payloads has end=true."""
     if not isinstance(message, Motion) or not message.payloads:
         return False
     messages = map(read_upstream, message.payloads)

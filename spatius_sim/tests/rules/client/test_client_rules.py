@@ -18,7 +18,7 @@ from spatius_sim.protocol.messages import Interrupt
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.story.client_exchanges import exchanges, read_payload
+from spatius_sim.story.client_exchanges import exchanges, read_given_payload
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
 from spatius_sim.tests.rules.client.client_traces import STRICT, Said, judged, motion
@@ -131,7 +131,7 @@ def test_an_unimplemented_request_is_not_applicable() -> None:
 
 
 def test_a_message_that_is_no_motion_counts_as_undecodable() -> None:
-    assert read_payload(encode(Interrupt("r"))) is None
+    assert read_given_payload(encode(Interrupt("r"))) is None
 
 
 def test_a_request_that_was_never_answered_is_left_out() -> None:

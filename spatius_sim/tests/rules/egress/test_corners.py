@@ -60,7 +60,7 @@ def test_what_is_published_and_cannot_be_read_is_no_motion() -> None:
     dialogue.room(Published("room", b"\xff", Undecodable("no message")))
     assert verdicts(dialogue) == before
     (session,) = join_rooms(dialogue.trace())
-    assert session.spoken[0].motion == []
+    assert session.speeches[0].motion == []
 
 
 def test_who_saw_the_attributes_of_the_avatar_tells_its_joining() -> None:
@@ -112,15 +112,15 @@ def test_motion_of_an_unknown_request_is_nobodys() -> None:
     dialogue.hears(MotionResponse("c", "a", False, np.ones((1, WIDTH), np.float32)))
     dialogue.sends(Interrupt("stray"))
     room = join_rooms(dialogue.trace())[0]
-    assert room.spoken[0].motion == []
-    assert room.spoken[0].interrupted is None
+    assert room.speeches[0].motion == []
+    assert room.speeches[0].interrupted is None
 
 
 def test_a_second_interrupt_changes_nothing() -> None:
     dialogue = spoken()
     first = dialogue.sends(Interrupt("a"))
     dialogue.sends(Interrupt("a"))
-    interrupted = join_rooms(dialogue.trace())[0].spoken[0].interrupted
+    interrupted = join_rooms(dialogue.trace())[0].speeches[0].interrupted
     assert interrupted is not None
     assert interrupted.seq == first
 
@@ -205,7 +205,7 @@ def test_a_wait_for_a_turn_before_any_speech_says_nothing() -> None:
     dialogue = RoomDialogue()
     for what in (Awaited.TURN, Awaited.SILENCE, Awaited.LIFE):
         dialogue.kit(WaitEnded(what, True))
-    assert join_rooms(dialogue.trace())[0].spoken == []
+    assert join_rooms(dialogue.trace())[0].speeches == []
 
 
 def test_a_room_that_refuses_is_judged_by_its_answer_alone() -> None:
