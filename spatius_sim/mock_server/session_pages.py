@@ -18,7 +18,7 @@ from aiohttp import web
 
 from spatius_sim.net.listening import is_this_machine
 from spatius_sim.net.server.one_port import OnePort, refuse_expectation
-from spatius_sim.net.server.session_log import Entry, SessionLog, SessionRecord
+from spatius_sim.net.server.session_log import LogEntry, SessionLog, SessionRecord
 from spatius_sim.trace.events import Lane
 from spatius_sim.trace.reading import read_upstream
 from spatius_sim.trace.secret_places import texts_without_secrets
@@ -217,7 +217,7 @@ def _is_loopback(url: str) -> bool:
         return False
 
 
-def _event_to_json(entry: Entry, *, raw: bool) -> dict[str, Any]:
+def _event_to_json(entry: LogEntry, *, raw: bool) -> dict[str, Any]:
     """Return an event as JSON values; with `raw` also its bytes, in base64."""
     values: dict[str, Any] = {"at_ns": entry.at_ns, "lane": str(entry.lane)}
     if isinstance(entry.what, str | bytes):

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from spatius_sim.net.server.session_log import Entry
+from spatius_sim.net.server.session_log import LogEntry
 from spatius_sim.protocol.messages import ConfigureSession
 from spatius_sim.reporting.player.build import build_player
 from spatius_sim.tape.contents import TapeHeader
@@ -22,32 +22,32 @@ _FEW_BYTES = 4_096
 _MS_NS = 1_000_000
 
 
-def trace_of(entries: Iterable[Entry]) -> Trace:
+def trace_of(entries: Iterable[LogEntry]) -> Trace:
     """Return the events that are still kept of a session as a trace of the upstream half."""
     header = TraceHeader("relay", "", 0, "", version("spatius-sim"), halves="upstream")
     return Trace(header, tuple(_event_of(number, entry) for number, entry in enumerate(entries)))
 
 
-def live_player(entries: Iterable[Entry], now_ns: int) -> dict[str, Any]:
+def live_player(entries: Iterable[LogEntry], now_ns: int) -> dict[str, Any]:
     """Return the data of the player of a session that may still go on, as values for JSON. `now_ns` is the
     present moment on the clock of the entries; on the page 0 s is the first event that is kept."""
-    newest: deque[Entry] = deque(maxlen=MAX_LIVE_EVENTS)
+    newest: deque[LogEntry] = deque(maxlen=MAX_LIVE_EVENTS)
     first_ns = now_ns
-    configured: Entry | None = None
+    configured: LogEntry | None = None
     for entry in entries:
         first_ns = min(first_ns, entry.at_ns)
         if len(newest) == MAX_LIVE_EVENTS:
-            configured = newest[0] if _configures(newest[0]) else configured
+            configured = newest[0] if _is_configure_session(newest[0]) else configured
         newest.append(entry)
     shown = [configured._replace(at_ns=newest[0].at_ns), *newest] if configured is not None else [*newest]
     values = build_player([trace_of(shown)], "", sound=False)
-    begins_ns = shown[0].at_ns if shown else now_ns
-    values["zero"] = (first_ns - begins_ns) / _MS_NS
-    values["now"] = round((now_ns - begins_ns) / _MS_NS)
+    first_shown_ns = shown[0].at_ns if shown else now_ns
+    values["zero"] = (first_ns - first_shown_ns) / _MS_NS
+    values["now"] = round((now_ns - first_shown_ns) / _MS_NS)
     return values
 
 
-def tape_of(entries: Iterable[Entry]) -> bytes:
+def tape_of(entries: Iterable[LogEntry]) -> bytes:
     """Return the tape of what is kept of a session, without secrets, names and speech."""
     header = TapeHeader("server", int(time.time() * 1000), version("spatius-sim"))
     with TemporaryDirectory() as folder:
@@ -56,15 +56,16 @@ def tape_of(entries: Iterable[Entry]) -> bytes:
         return path.read_bytes()
 
 
-def _configures(entry: Entry) -> bool:
-    """Whether a frame says the sample rate, without which its audio cannot be read."""
+def _is_configure_session(entry: LogEntry) -> bool:
+    """Whether this entry of the session log is the frame ConfigureSession, which says the sample rate.
+    Without the rate, the audio of the connection cannot be drawn."""
     frame = entry.what
     if not isinstance(frame, bytes) or len(frame) > _FEW_BYTES:
         return False
     return isinstance(read_upstream(frame), ConfigureSession)
 
 
-def _event_of(number: int, entry: Entry) -> Event:
+def _event_of(number: int, entry: LogEntry) -> Event:
     """Return an entry as the event that a recorder would have made of it."""
     what = entry.what
     if isinstance(what, str | bytes):

@@ -42,26 +42,29 @@ def exposure_lines(host: str, port: int) -> list[str]:
 
 
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-_TOLD_AGAIN_AFTER = 1.0
+_REPORT_INTERVAL = 1.0
 
 
 class ExhaustionHandler:
-    """An exception handler of an event loop: if no connection can be taken because this process has no file
-    descriptor or memory left, it calls `say` with one line, once a second at most. asyncio tells each attempt
-    with a traceback. All other exceptions are told as ever."""
+    """An exception handler of an event loop. If this process has no file descriptor or memory left, so that
+    no connection can be accepted, it calls `say` with one line, once a second at most; asyncio would print a
+    traceback for each attempt. All other exceptions go to the loop's own handler."""
 
     def __init__(self, say: Callable[[str], object]) -> None:
-        self._say = say
-        self._told_at = -_TOLD_AGAIN_AFTER
+        self._report = say
+        self._reported_at = -_REPORT_INTERVAL
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Handle an exception in the loop."""
+        """Report at most once a second that this process has no file descriptors or memory left; give any
+        other exception to the loop's own handler."""
         error = context.get("exception")
         if not isinstance(error, OSError) or error.errno not in _EXHAUSTED:
             loop.default_exception_handler(context)
-        elif loop.time() - self._told_at >= _TOLD_AGAIN_AFTER:
-            self._told_at = loop.time()
-            self._say(f"no further connection can be taken: {error.strerror}; `ulimit -n` raises the limit")
+        elif loop.time() - self._reported_at >= _REPORT_INTERVAL:
+            self._reported_at = loop.time()
+            self._report(
+                f"no further connection can be taken: {error.strerror}; `ulimit -n` raises the limit"
+            )
 
 
 def port_fault(error: OSError, port: int, host: str = LOOPBACK) -> UsageError:

@@ -72,7 +72,9 @@ def bad_keys() -> st.SearchStrategy[Plan]:
 def bad_upgrades() -> st.SearchStrategy[Plan]:
     """Draw upgrades with a bad credential or id, in headers or in the query."""
     intents = (Provocation.INVENTED_TOKEN, Provocation.MISSING_TOKEN, Provocation.UNKNOWN_AVATAR)
-    return _draw_probes([UpgradeProbe(intent, by_query) for intent in intents for by_query in (False, True)])
+    return _draw_probes(
+        [UpgradeProbe(intent, token_in_query) for intent in intents for token_in_query in (False, True)]
+    )
 
 
 def bad_handshakes() -> st.SearchStrategy[Plan]:

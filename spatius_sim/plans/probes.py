@@ -26,10 +26,10 @@ class UpgradeProbe:
     """Tries to upgrade with a bad credential or id, in headers or in the query."""
 
     intent: Provocation
-    by_query: bool = False
+    token_in_query: bool = False
 
     def __str__(self) -> str:
-        return f"{describe_provocation(self.intent)} ({'query' if self.by_query else 'headers'})"
+        return f"{describe_provocation(self.intent)} ({'query' if self.token_in_query else 'headers'})"
 
 
 @dataclass(frozen=True, slots=True)

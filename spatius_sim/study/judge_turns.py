@@ -13,7 +13,7 @@ import numpy as np
 
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.network.capacity import LONGEST_WAIT
-from spatius_sim.model.network.overhead import WireKind, framed
+from spatius_sim.model.network.overhead import WireKind, bytes_on_tcp
 from spatius_sim.model.network.profile import NetworkProfile
 from spatius_sim.model.network.tcp import TcpFlow
 from spatius_sim.model.relay.policy import RelayPolicy, SessionScope
@@ -99,7 +99,7 @@ class _Down:
 
     def arrival(self, now: float, size: int) -> float:
         """Return when a frame of `size` bytes arrives that is sent now, in seconds."""
-        arrived = self._flow.write(now, framed(size)).arrived
+        arrived = self._flow.write(now, bytes_on_tcp(size)).arrived
         self.given_up |= arrived - now > LONGEST_WAIT
         return arrived
 

@@ -15,7 +15,7 @@ from spatius_sim.model.network.overhead import (
     KEYFRAME_BYTES,
     PAYLOAD_BYTES,
     audio_message,
-    framed,
+    bytes_on_tcp,
     motion_message,
 )
 from spatius_sim.model.network.profile import DATA_CENTRE, REGIONS, NetworkProfile
@@ -185,7 +185,7 @@ def _audio_for_client(pipeline: Pipeline, speech: list[tuple[float, float]]) -> 
             if pipeline.audio is AudioPacing.PACED:
                 leaves = max(at, sent - pipeline.audio_lead)
             size = round((chunk_end - sent) * per_second)
-            messages.append(Message(leaves, framed(audio_message(pipeline.wire, size)), chunk_end))
+            messages.append(Message(leaves, bytes_on_tcp(audio_message(pipeline.wire, size)), chunk_end))
             sent = chunk_end
     return messages
 
@@ -205,7 +205,7 @@ def _motion_at_relay(
     payloads: list[tuple[float, int]] = []
     segment, done, sent, began = 0, 0, 0.0, math.inf
     for index, (at, end) in enumerate(speech):
-        size = framed(AUDIO_UP_BYTES + round((end - sent) * per_second), masked=True)
+        size = bytes_on_tcp(AUDIO_UP_BYTES + round((end - sent) * per_second), masked=True)
         sent = end
         heard = up.write(max(at, opened), size).arrived
         began = min(began, heard)
@@ -217,7 +217,7 @@ def _motion_at_relay(
             early = began + done / KEYFRAMES_PER_SECOND - heard
             leaves = heard + pipeline.pace.delay(seed, number, 1, segment, early)
             keyframes = done - (payloads[-1][1] if payloads else 0)
-            raw = framed(PAYLOAD_BYTES + keyframes * KEYFRAME_BYTES)
+            raw = bytes_on_tcp(PAYLOAD_BYTES + keyframes * KEYFRAME_BYTES)
             # Responses leave in order: a late one keeps back what follows.
             leaves = max(leaves, payloads[-1][0] - trip / 2) if payloads else leaves
             payloads.append((down.write(leaves, raw).arrived, done))
@@ -233,7 +233,7 @@ def _motion_for_client(pipeline: Pipeline, payloads: list[tuple[float, int]]) ->
         sizes.append(PAYLOAD_BYTES + (done - before) * KEYFRAME_BYTES)
         before = done
         if len(sizes) >= pipeline.payloads_per_message or number == len(payloads) - 1:
-            messages.append(Message(at, framed(motion_message(pipeline.wire, sizes)), keyframes=done))
+            messages.append(Message(at, bytes_on_tcp(motion_message(pipeline.wire, sizes)), keyframes=done))
             sizes = []
     return messages
 
@@ -290,7 +290,7 @@ def _interrupt(
     pressed = turn.playback.first_audio + pipeline.interrupt_after
     if pressed >= turn.playback.end:
         return
-    known = draw.up.finish(pressed, 8 * framed(_INTERRUPT_BYTES, masked=True)) + draw.round_trip / 2
+    known = draw.up.finish(pressed, 8 * bytes_on_tcp(_INTERRUPT_BYTES, masked=True)) + draw.round_trip / 2
     flow = flow_to_client(pipeline, profile, draw)
     arrivals: list[tuple[float, int]] = []
     for message in messages:

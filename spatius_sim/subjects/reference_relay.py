@@ -158,7 +158,7 @@ class ReferenceClient:
         except ConnectionClosed:
             pass
         finally:
-            await self._drop_turn()
+            await self._cancel_turn()
             sending.cancel()
 
     def tell(self, kind: str, **fields: Any) -> None:
@@ -207,7 +207,7 @@ class ReferenceClient:
                 await self._begin_turn()
                 self._clip_playing = asyncio.create_task(self._play_clip(str(message.get("clip", ""))))
             case "interrupt":
-                await self._drop_turn()
+                await self._cancel_turn()
                 self.tell("interrupt", reason="asked by the client")
             case "set_avatar":
                 self.avatar_id = str(message.get("avatarId") or self.settings.avatar_id)
@@ -218,11 +218,12 @@ class ReferenceClient:
 
     async def _begin_turn(self) -> None:
         """End the turn that runs, if any, and start a new turn."""
-        await self._drop_turn()
+        await self._cancel_turn()
         self._turn = ReferenceTurn(self, next(self._turn_ids))
 
-    async def _drop_turn(self) -> None:
-        """End the turn and the clip that run, if any. The client is told nothing."""
+    async def _cancel_turn(self) -> None:
+        """Cancel the running turn and the running clip of this relay's client, if there are any. The client
+        gets no message about it."""
         turn, self._turn, self._listening = self._turn, None, False
         if self._clip_playing is not None:
             self._clip_playing.cancel()
@@ -239,7 +240,7 @@ class ReferenceClient:
         clip = next((path for path in _list_clips(self.settings) if path.stem == name), None)
         if clip is None:
             self.tell("error", message=f"no clip is named {name!r}")
-            await self._drop_turn()
+            await self._cancel_turn()
             return
         pcm = _read_clip(clip)
         for start in range(0, len(pcm), CLIP_CHUNK_BYTES):

@@ -36,7 +36,7 @@ class ServerAccess(Protocol):
         Raises UnreachableError if no answer comes."""
 
     def open_session(
-        self, token: str, app_id: str, avatar_id: str, *, by_query: bool = False
+        self, token: str, app_id: str, avatar_id: str, *, token_in_query: bool = False
     ) -> AbstractAsyncContextManager[OpenSession]:
         """Open a session, with the credentials in headers or in the query. Raises UpgradeRefusedError if the
         upgrade is refused, UnreachableError if no answer comes."""
@@ -57,7 +57,7 @@ class ServerOverSockets:
         return await ask_for_token(self._console, api_key, expire_at)
 
     def open_session(
-        self, token: str, app_id: str, avatar_id: str, *, by_query: bool = False
+        self, token: str, app_id: str, avatar_id: str, *, token_in_query: bool = False
     ) -> UpstreamClient:
         """Open a session at the ingress. Raises UpgradeRefusedError and UnreachableError."""
         return UpstreamClient(
@@ -67,7 +67,7 @@ class ServerOverSockets:
             app_id=app_id,
             avatar_id=avatar_id,
             token=token,
-            by_query=by_query,
+            token_in_query=token_in_query,
         )
 
 
@@ -87,7 +87,7 @@ class ServerInMemory:
 
     @asynccontextmanager
     async def open_session(
-        self, token: str, app_id: str, avatar_id: str, *, by_query: bool = False
+        self, token: str, app_id: str, avatar_id: str, *, token_in_query: bool = False
     ) -> AsyncIterator[virtual_server_sdk.VirtualSession]:
         """Open a session at the server. Raises UpgradeRefusedError and UnreachableError."""
         end = await virtual_server_sdk.open_session(self._server, app_id, token, avatar_id)

@@ -232,15 +232,23 @@ class ServerSubject:
             token = await self._request_token(f"{name}-token", _TOKEN_LIFE_SECONDS)
         avatar = "missing-avatar" if probe.intent is Provocation.UNKNOWN_AVATAR else self._address.avatar_id
         address = replace(self._address, avatar_id=avatar)
-        await self._try_upgrade(name, address, token, probe.intent, by_query=probe.by_query)
+        await self._try_upgrade(name, address, token, probe.intent, token_in_query=probe.token_in_query)
 
     async def _try_upgrade(
-        self, name: str, address: ServerAddress, token: str, intent: Provocation, *, by_query: bool = False
+        self,
+        name: str,
+        address: ServerAddress,
+        token: str,
+        intent: Provocation,
+        *,
+        token_in_query: bool = False,
     ) -> None:
         """Try an upgrade and record whether it was accepted or refused."""
         self._recorder.emit(Lane.KIT, name, Provoked(intent))
         try:
-            async with self._access.open_session(token, address.app_id, address.avatar_id, by_query=by_query):
+            async with self._access.open_session(
+                token, address.app_id, address.avatar_id, token_in_query=token_in_query
+            ):
                 self._recorder.emit(Lane.UPSTREAM, name, Opened("", address.app_id, address.avatar_id))
         except UpgradeRefusedError as refused:
             answer = refused.answer
@@ -296,10 +304,13 @@ class ServerSubject:
                 await self._speak(name, session, 1, turn, in_between=encode(Interrupt(ended)))
 
     async def _accepts_egress(self) -> bool:
-        """Whether the server confirms a session with an egress. Nothing of this goes into a trace."""
+        """Whether the Motion Server under test confirms a session that asks for an egress (motion into a
+        LiveKit room) within the settling time. The events of this attempt go into a trace of their own, which
+        is thrown away."""
         async with self._open_session() as session:
             await session.send(encode(_EGRESSES[EgressType.LIVEKIT]))
             recorder = LiveRecorder()
+            # A recorder needs a header; nobody reads this trace.
             recorder.start(TraceHeader("server", "", self._seed, "", __version__))
             any_answer = MessageWatch(recorder, "", lambda message: True)
             confirmation = MessageWatch(recorder, "", lambda message: isinstance(message, ConfirmSession))

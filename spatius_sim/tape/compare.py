@@ -113,8 +113,8 @@ class _Calls:
                 self._call.other.append(f"not understood: {text}")
 
     def _describe_request(self, request: TesteeRequest) -> ComparedTurn:
-        """Return a call as a turn: its audio, its motion, and the call in words. A reset clears the known
-        ids."""
+        """Return a call to the client under test as a turn that can be compared: its audio, its motion, and
+        the call in words. At a reset, forget the conversation ids that the client returned before."""
         detail = ""
         match request.do:
             case "reset":

@@ -76,7 +76,8 @@ class Content(NamedTuple):
     parts: tuple[ContentPart, ...]
 
     def join_parts(self) -> str | bytes:
-        """Return the whole frame or audio. Taken-out speech becomes noise of the same length and loudness."""
+        """Return the whole frame or audio that was taped in parts. Speech that was removed from the tape is
+        replaced by noise of the same length and loudness."""
         if not self.text and len(self.parts) == 1 and isinstance(self.parts[0], bytes):
             return self.parts[0]
         whole = b"".join(

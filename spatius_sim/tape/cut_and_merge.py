@@ -31,7 +31,8 @@ class TapeSlice:
     connections: frozenset[str] = frozenset()
 
     def contains(self, run: int, event: TapedEvent) -> bool:
-        """Whether the event belongs to the slice."""
+        """Whether an event of the tape belongs to the slice: to its run (0: every run), its time, and its
+        connections (none named: all)."""
         return (
             (not self.run or run == self.run)
             and self.from_ns <= event.at_ns

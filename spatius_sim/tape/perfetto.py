@@ -22,11 +22,12 @@ class PerfettoWriter:
     """Collects the trace events of all runs."""
 
     def __init__(self) -> None:
+        """Begin an empty trace file, without processes (runs), threads (connections) and arrows."""
         self.events: list[dict[str, Any]] = []
         self._process = 0
         self._threads: dict[str, int] = {}
-        self._free: dict[tuple[int, int], int] = {}
-        self._flows = 0
+        self._playback_free_us: dict[tuple[int, int], int] = {}
+        self._arrows = 0
 
     def add_run(self, trace: Trace) -> None:
         """Add all events of one run."""
@@ -75,17 +76,17 @@ class PerfettoWriter:
         """Add a slice after all that its thread holds: slices of one thread never overlap. Return its
         beginning."""
         track = self._process, thread
-        begin = max(at_us, self._free.get(track, 0))
-        self._free[track] = begin + duration_us
+        begin = max(at_us, self._playback_free_us.get(track, 0))
+        self._playback_free_us[track] = begin + duration_us
         self._put("X", thread, begin, name=name, dur=duration_us, cat=category)
         return begin
 
     def _draw_arrow(self, from_us: int, from_thread: int, to_us: int, to_thread: int) -> None:
         """Add an arrow, with an id of its own. An arrow never leads back in time."""
         if to_us >= from_us:
-            self._flows += 1
-            self._put("s", from_thread, from_us, name="payload", cat="payload", id=self._flows)
-            self._put("f", to_thread, to_us, name="payload", cat="payload", id=self._flows, bp="e")
+            self._arrows += 1
+            self._put("s", from_thread, from_us, name="payload", cat="payload", id=self._arrows)
+            self._put("f", to_thread, to_us, name="payload", cat="payload", id=self._arrows, bp="e")
 
     def _count(self, at_us: int, held: int) -> None:
         """Add how many payloads are sent and not passed on."""

@@ -124,8 +124,8 @@ def plan_token_on(path: Path) -> str:
 
 
 def read_whole_parts(path: Path) -> tuple[list[Trace], list[str]]:
-    """Return the runs of a tape as far as they are whole, and a line for each piece of damage. Raises
-    UsageError if the file is not a tape, or if a run has more than MAX_BYTES."""
+    """Return the runs of a damaged tape, with all events that can still be read, and a line for each piece of
+    damage. Raises UsageError if the file is not a tape, or if a run has more than MAX_BYTES."""
     traces: list[Trace] = []
     damage: list[str] = []
     with open_tape(path) as file:
@@ -232,7 +232,8 @@ def _check_field(kind: str, name: str, value: Any) -> Any:
 
 
 def _find_wire(path: Path, run: TapedRun) -> Wire | None:
-    """Return the wire of a run; None if the run names none. Raises UsageError, which names the file."""
+    """Return the wire of a taped run; None if the run names no wire. Raises UsageError, with the tape's path
+    in its text, if the wire is unknown or its declaration is wrong."""
     try:
         return wire_of(run.wire, run.declaration) if run.wire else None
     except UsageError as error:

@@ -28,8 +28,9 @@ def read_frame(lane: Lane, raw: str | bytes, *, sent: bool, wire: Wire | None, p
 
 
 def read_parts(lane: Lane, raw: str | bytes, *, sent: bool, wire: Wire | None) -> tuple[Value, ...]:
-    """Return all values that a frame carries, one at least: messages, relay events or client actions, by the
-    frame's lane and by whether the kit sent it. A frame that cannot be read gives one Undecodable."""
+    """Return all values that a frame carries, at least one. `lane` and `sent` (whether our kit sent the
+    frame) say what the values are: messages of Motion Server, relay events, or actions of a relay's client. A
+    frame that cannot be read gives one Undecodable."""
     if lane in (Lane.UPSTREAM, Lane.EGRESS):
         return (read_upstream(raw),)
     if lane is Lane.CLIENT:

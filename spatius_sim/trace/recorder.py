@@ -154,11 +154,12 @@ class Recorder:
 
     @property
     def events(self) -> list[Event]:
-        """Return the events of the open trace so far; an empty list if no trace is open. Decodes the frames
-        that were kept as bytes."""
+        """The events of the open trace so far; an empty list if no trace is open. Frames of Motion Server are
+        kept as bytes at first: this decodes those that are not decoded yet."""
         events = self._events
         if events is None:
             return []
+        # `_unread` is flat: five items for each event.
         items = iter(self._unread)
         for at_ns, connection, raw_or_event, sent, answers in zip(
             items, items, items, items, items, strict=True

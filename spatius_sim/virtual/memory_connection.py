@@ -34,8 +34,8 @@ NARROW = Link(capacity=128 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
-class _Over:
-    """The end of a connection, on its way behind the last frame."""
+class _Ending:
+    """The end of a connection: it travels on the link after the last frame."""
 
     code: int
     reason: str
@@ -43,10 +43,10 @@ class _Over:
 
 @dataclass(frozen=True, slots=True)
 class _Garbage:
-    """Bytes that are no frame."""
+    """Bytes that are not a WebSocket frame."""
 
 
-_Item = Frame | _Over | _Garbage
+_Item = Frame | _Ending | _Garbage
 
 
 class MemoryEnd:
@@ -94,12 +94,13 @@ class MemoryEnd:
             self._put_on_link(frame)
 
     def close(self, code: int = NORMAL_CLOSE, reason: str = "") -> None:
-        """Close by the closing handshake: the peer reads all frames first. Code 0 sends no code."""
+        """Close by the closing handshake: the peer reads all frames first. If `code` is 0, no code is sent.
+        Do nothing if the connection is closed already."""
         if self.ended or self._closing:
             return
         self._closing = True
         self.close_code = code or NO_CODE
-        ending = _Over(code or NO_CODE, reason)
+        ending = _Ending(code or NO_CODE, reason)
         if self._waiting:
             self._waiting.append(ending)
         else:
@@ -117,11 +118,11 @@ class MemoryEnd:
         """End the connection without a closing handshake, after what was sent."""
         if not self.ended:
             self._closing = True
-            self._put_on_link(_Over(ABNORMAL_CLOSE, ""))
+            self._put_on_link(_Ending(ABNORMAL_CLOSE, ""))
             self._loop.call_soon(self._finish, ABNORMAL_CLOSE, "")
 
     def break_protocol(self) -> None:
-        """Send bytes that are no WebSocket frame: the peer closes the connection (RFC 6455, 7.1.7)."""
+        """Send bytes that are not a WebSocket frame: the peer closes the connection (RFC 6455, 7.1.7)."""
         if self.open:
             self._put_on_link(_Garbage())
 
@@ -165,7 +166,7 @@ class MemoryEnd:
         """Give an item that has arrived to the owner; room on the link goes to what waits at the peer."""
         if self.ended:
             return
-        if isinstance(item, _Over):
+        if isinstance(item, _Ending):
             if item.code != ABNORMAL_CLOSE:
                 self._loop.call_soon(self.peer._finish, item.code, item.reason)
             self._finish(item.code, item.reason)

@@ -107,7 +107,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._activity[host] += 1
 
     def _pass_time(self, timeout: float | None) -> None:
-        """Jump to the next timer. Raises VirtualTimeError if there is none, or if time stands still."""
+        """Jump to the next timer, `timeout` seconds from now (None: no timer is set). Raises VirtualTimeError
+        if every task waits and no timer is set, or if the tasks run on and on while time stands still."""
         if self._failure is not None:
             raise self._failure
         if timeout is None:

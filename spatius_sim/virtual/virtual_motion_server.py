@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from spatius_sim.model.scenario.meaningful_ids import faults_of
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Moment, Refuse, Reset, Scenario, Stall
 from spatius_sim.model.scenario.scenario_player import Admission, ScenarioPlayer
-from spatius_sim.model.server.access_control import AccessControl, refusal
+from spatius_sim.model.server.access_control import AccessControl, make_refusal
 from spatius_sim.model.server.answers import AnswerFactory, RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.commands import (
     Close,
@@ -99,7 +99,7 @@ class VirtualMotionServer:
         admission = self._scenario_player.token_requested(app_id)
         token, answer = "", None
         try:
-            if await self._meet_scenario(admission, Moment.TOKEN, ""):
+            if await self._apply_scenario(admission, Moment.TOKEN, ""):
                 token = self._access.issue(api_key, body, now, self._new_id())
                 answer = token_answer(SESSION_TOKENS_PATH, token)
         except RequestRefusedError as refused:
@@ -120,7 +120,7 @@ class VirtualMotionServer:
         meant = faults_of(app_id, avatar_id)
         faults = self._scenario_player.faults_of_new_connection(app_id, avatar_id, meant)
         try:
-            passes = await self._meet_scenario(faults.admission(), Moment.UPGRADE, name, avatar_id)
+            passes = await self._apply_scenario(faults.admission(), Moment.UPGRADE, name, avatar_id)
             if passes:
                 self._access.admit(app_id, session_key, avatar_id, self.loop.unix_time())
         except RequestRefusedError as refused:
@@ -142,7 +142,7 @@ class VirtualMotionServer:
     def _new_id(self) -> str:
         return log_id(self.loop.unix_time(), self._random.randbytes(NANOID_LENGTH))
 
-    async def _meet_scenario(
+    async def _apply_scenario(
         self, admission: Admission, moment: Moment, connection: str, avatar_id: str = ""
     ) -> bool:
         """Let a request meet what the scenario holds for it, and return whether it gets an answer. Raises
@@ -153,7 +153,7 @@ class VirtualMotionServer:
             await asyncio.sleep(admission.wait)
         match admission.ending:
             case Refuse():
-                raise refusal(admission.ending, moment, avatar_id)
+                raise make_refusal(admission.ending, moment, avatar_id)
             case Stall():
                 await asyncio.sleep(_LONGEST_STALL)
                 return False

@@ -26,15 +26,17 @@ class VirtualRelay:
     """The host of a relay brain. Frames go out in the order of the brain's commands."""
 
     def __init__(self, loop: VirtualLoop, brain: PlainRelay, wire: Wire, server: Server) -> None:
+        """Host `brain`, which decides what the relay does: it speaks `wire` with its clients, and `server` is
+        its Motion Server."""
         self._loop, self._brain, self._wire, self._server = loop, brain, wire, server
         self._waits_for_start = bool(wire.write_client(Start(SAMPLE_RATE)))
         self._hangs_up = SEVERAL_TURNS in wire.lacks
         self._clients: dict[str, _Client] = {}
         self._blocked_by: _Client | None = None
-        """The client that keeps the others waiting, if the brain waits for all."""
+        """The client that reads too slowly. All others wait for it if the brain's `waits_for_all` is set."""
         self._token: str | None = None
         self._upstreams: dict[str, _Upstream] = {}
-        self._watches: dict[str, asyncio.TimerHandle] = {}
+        self._silence_timers: dict[str, asyncio.TimerHandle] = {}
         self._numbers = count(1)
 
     def accept(self, session_key: str = "", link: Link = IDEAL, up: Link | None = None) -> MemoryEnd:
@@ -86,15 +88,17 @@ class VirtualRelay:
                     if upstream in self._upstreams:
                         self._upstreams[upstream].send(encode(message))
                 case WatchSilence(upstream, seconds):
-                    self._end_watch(upstream)
-                    self._watches[upstream] = self._loop.call_later(seconds, self._ring, upstream)
+                    self._cancel_silence_timer(upstream)
+                    self._silence_timers[upstream] = self._loop.call_later(
+                        seconds, self._report_silence, upstream
+                    )
                 case ConnectUp(upstream, token_life, fresh):
                     session = self._upstreams[upstream] = _Upstream()
                     session.task = self._loop.create_task(
                         self._open_upstream(upstream, session, token_life, fresh)
                     )
                 case HangUp(upstream):
-                    self._end_watch(upstream)
+                    self._cancel_silence_timer(upstream)
                     if upstream in self._upstreams:
                         self._upstreams.pop(upstream).hang_up()
 
@@ -134,18 +138,21 @@ class VirtualRelay:
                 self._loop.call_soon(self._send_waiting)
 
     def _is_blocked_by_other(self, client: "_Client") -> bool:
-        """Whether another client, which reads nothing, keeps this one waiting."""
+        """Whether this client must wait, because another client reads nothing."""
         blocking = self._blocked_by
         if blocking is None or blocking is client:
             return False
         return not blocking.end.ended and blocking.end.unsent_bytes > _MAX_UNSENT_BYTES
 
-    def _ring(self, upstream: str) -> None:
+    def _report_silence(self, upstream: str) -> None:
+        """Tell the brain that Motion Server was silent on this session for the time that the brain asked
+        for."""
         self._loop.note_activity("the relay")
         self._carry_out(self._brain.upstream_silent(upstream))
 
-    def _end_watch(self, upstream: str) -> None:
-        watch = self._watches.pop(upstream, None)
+    def _cancel_silence_timer(self, upstream: str) -> None:
+        """Cancel the timer that watches for silence of Motion Server on this session."""
+        watch = self._silence_timers.pop(upstream, None)
         if watch is not None:
             watch.cancel()
 
@@ -167,6 +174,7 @@ class VirtualRelay:
         read = MessageReader().read
 
         def receive(raw: Frame) -> None:
+            """Give a frame from Motion Server to the relay's brain, unless the relay has hung up."""
             if session.hung_up:
                 return
             self._loop.note_activity("the relay")
@@ -174,6 +182,7 @@ class VirtualRelay:
             self._carry_out(self._brain.upstream_said(upstream, encoded, read_upstream(raw, read)))
 
         def lose(code: int, reason: str) -> None:
+            """Tell the brain that Motion Server closed the session, unless the relay has hung up."""
             if not session.hung_up:
                 self._carry_out(self._brain.upstream_lost(upstream, "Motion Server closed the session"))
 

@@ -48,9 +48,9 @@ def motion_message(wire: WireKind, sizes: list[int]) -> int:
     return _MOTION_JSON + texts + _COMMA * (len(sizes) - 1)
 
 
-def framed(size: int, *, masked: bool = False) -> int:
-    """Return how many bytes TCP carries for a WebSocket message of this size over TLS. A client masks what it
-    sends, which takes four bytes more."""
+def bytes_on_tcp(size: int, *, masked: bool = False) -> int:
+    """Return how many bytes TCP carries for a WebSocket message of `size` bytes over TLS. A client masks its
+    messages (`masked`), which takes four bytes more."""
     header = 2 if size < 126 else 4 if size < 65536 else 10
     frame = size + header + (4 if masked else 0)
     return frame + TLS_OVERHEAD * -(-frame // TLS_RECORD_BYTES)

@@ -93,7 +93,7 @@ class TcpFlow:
         self._under_way: deque[_Segment] = deque()
         self._sent = self._acknowledged = 0
         self._peak = self._peak_until = 0
-        self._limited = False
+        self._window_limited = False
         self._round_until, self._round_samples, self._round_least = 0, 0, math.inf
         self._recovery_until = 0
         self._epoch = -1.0
@@ -161,7 +161,7 @@ class TcpFlow:
         while len(under_way) >= int(self.window):
             oldest = under_way.popleft()
             sent = max(sent, oldest.acknowledged)
-            self._limited = True
+            self._window_limited = True
             self._take_acknowledgement(oldest)
         self._last_sent = sent
         self._sent += 1
@@ -251,7 +251,7 @@ class TcpFlow:
             self._watch_delay(segment, rtt)
             if self.window < 2 * self._peak:
                 self.window += 1
-        elif self._limited:
+        elif self._window_limited:
             self._grow_cubic(segment.acknowledged)
 
     def _watch_delay(self, segment: _Segment, rtt: float) -> None:
@@ -289,10 +289,11 @@ class TcpFlow:
         self._epoch = -1.0
 
     def _note_peak(self, under_way: int) -> None:
-        """Remember how many segments were under way at most during the last window."""
+        """Remember the largest number of segments that were under way at a time during the last window, and
+        whether the congestion window limited it."""
         if self._acknowledged >= self._peak_until or under_way > self._peak:
             if self._acknowledged >= self._peak_until:
-                self._limited = under_way >= int(self.window)
+                self._window_limited = under_way >= int(self.window)
             self._peak = under_way
             self._peak_until = self._sent
 

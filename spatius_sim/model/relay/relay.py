@@ -89,18 +89,20 @@ class PlainRelay:
     policy = RelayPolicy()
     """The policy that is used if none is passed to the constructor."""
     waits_for_all = False
-    """Whether a client that reads nothing keeps the others waiting."""
+    """Whether all clients wait for a client that reads nothing."""
     drops_after = math.inf
     """Seconds after which a message is dropped that the client has not read."""
 
     def __init__(self, api_key: str, new_id: Callable[[], str], policy: RelayPolicy | None = None) -> None:
+        """Begin without clients and sessions. `new_id` returns a new id for a request to Motion Server.
+        Without a `policy`, the class's own policy is used."""
         self.api_key = api_key
         self._new_id = new_id
         if policy is not None:
             self.policy = policy
         self.clients: list[str] = []
         self.rates: dict[str, int] = {}
-        """The sample rates in Hz that clients have named; SAMPLE_RATE is that of all others."""
+        """The sample rates in Hz of those clients that have named a rate; all others have SAMPLE_RATE."""
         self.sessions: dict[str, RelaySession] = {}
         self._speaking: dict[str, RelayTurn] = {}
         self._spoken: dict[str, int] = {}
@@ -257,7 +259,7 @@ class PlainRelay:
             case ConfirmSession():
                 unsent, turn.unsent = turn.unsent, []
                 send_audio = [SendUp(upstream, audio) for audio in unsent]
-                return [*self._start(turn), *send_audio, *self.watch(turn)]
+                return [*self._release_held_messages(turn), *send_audio, *self.watch(turn)]
             case MotionResponse(req_id=req_id) if not self._shares_sessions or req_id == turn.req_id:
                 commands = self.motion_down(turn, raw, value)
                 turn.payloads += 1
@@ -352,15 +354,18 @@ class PlainRelay:
         return [WatchSilence(turn.session.name, seconds)]
 
     def _end(self, turn: RelayTurn) -> list[RelayCommand]:
-        """End the turn; return the command that closes its session, unless turns share the session."""
+        """Take the turn off its session with Motion Server. Return the command that closes the session; no
+        command if the relay's turns share sessions."""
         turn.session.turn = None
         return [] if self._shares_sessions else self._hang_up(turn.session)
 
     def _fail(self, turn: RelayTurn, why: str) -> list[RelayCommand]:
-        """End the turn; return the commands that tell its client why the turn gets no more motion."""
+        """Give up the motion of a turn, because Motion Server failed. Return the commands that send the
+        messages that were held back, tell the client `why` no more motion comes, and close the turn's session
+        with Motion Server."""
         hang_up = self._end(turn)
         return [
-            *self._start(turn),
+            *self._release_held_messages(turn),
             *self.failure_down(turn, why),
             *hang_up,
             *self._await_silence(turn),
@@ -416,8 +421,9 @@ class PlainRelay:
         turn.held_until_start += commands
         return []
 
-    def _start(self, turn: RelayTurn) -> list[RelayCommand]:
-        """Return the messages that were held back until the turn may start; none if it may not start yet."""
+    def _release_held_messages(self, turn: RelayTurn) -> list[RelayCommand]:
+        """Return the messages for the client that were held back until the turn may start; an empty list if
+        the turn may not start yet."""
         if not self.may_start(turn):
             return []
         held, turn.held_until_start = turn.held_until_start, []

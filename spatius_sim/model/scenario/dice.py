@@ -12,7 +12,8 @@ def roll(seed: int, *draw_name: str | int) -> float:
 
 
 def noise(seed: int, count: int, *draw_name: str | int) -> bytes:
-    """Return `count` random bytes, always the same for this seed and this name of the draw."""
+    """Return `count` random bytes, always the same for this seed and this `draw_name`, which says for what
+    the bytes are drawn."""
     blocks = -(-count // _DIGEST_BYTES)
     random_bytes = b"".join(
         blake2b(repr((seed, block, *draw_name)).encode()).digest() for block in range(blocks)

@@ -60,9 +60,9 @@ class AccessControl:
             raise upgrade_refusal(404, f"Avatar not found: {avatar_id}")
 
 
-def refusal(refuse: Refuse, moment: Moment, avatar_id: str = "") -> RequestRefusedError:
-    """Return the refusal that a scenario asks for, in the form that fits the moment: a token request or an
-    upgrade."""
+def make_refusal(refuse: Refuse, moment: Moment, avatar_id: str = "") -> RequestRefusedError:
+    """Return the error, for the caller to raise, by which Motion Server refuses a relay's request as the
+    scenario says. Its answer has the form of the refused request: a token request or an upgrade."""
     if refuse.body or not refuse.message:
         return RequestRefusedError(HttpAnswer(refuse.status, refuse.body))
     if moment is Moment.TOKEN:

@@ -45,7 +45,8 @@ class Rooms:
     by_name: dict[str, RoomState] = field(default_factory=dict)
 
     def join(self, room: str, publisher: str) -> None:
-        """Add a publisher to a room; the room is made if there is none of this name."""
+        """Add a publisher to a room. If there is no room of this name, make it; if there are too many rooms
+        then, forget the oldest."""
         if room not in self.by_name:
             _forget_oldest(self.by_name, MAX_ROOMS)
             self.by_name[room] = RoomState()

@@ -221,7 +221,7 @@ class ServerSession:
         self._requests.forget_ordinals()
 
     def closed(self) -> None:
-        """Forget all requests and outputs: the connection is closed."""
+        """Note that the connection is closed: forget all requests and all outputs that wait."""
         self.state = SessionState.CLOSED
         self._room_side = None
         self._requests.clear()

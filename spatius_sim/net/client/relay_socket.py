@@ -71,12 +71,13 @@ async def dial_websocket(
     on_frame: Callable[[Frame], None],
     on_end: Callable[[int], None],
 ) -> "RelaySocket":
-    """Connect to a relay. `on_frame` is called with each frame that comes, `on_end` once with the close
-    code. Raises UnreachableError if the relay does not take the connection within `seconds`."""
+    """Connect a client to a relay by WebSocket. `on_frame` is called with each frame that the relay sends,
+    and `on_end` once with the close code. If the address is `narrow`, the socket has small buffers. Raises
+    UnreachableError if the relay does not accept the connection within `seconds`, or redirects."""
     try:
         connection = await connect_directly(
             address.url,
-            sock=await _open_narrow_link(address.url) if address.narrow else None,
+            sock=await _connect_with_small_buffers(address.url) if address.narrow else None,
             additional_headers=address.headers,
             subprotocols=[Subprotocol(name) for name in address.subprotocols] or None,
             ssl=address.tls or (True if address.url.startswith("wss:") else None),
@@ -166,7 +167,7 @@ class RelaySocket:
         self._on_end(self._connection.close_code or ABNORMAL_CLOSE)
 
 
-async def _open_narrow_link(url: str) -> socket.socket:
+async def _connect_with_small_buffers(url: str) -> socket.socket:
     """Open a TCP connection to the URL's host that buffers little."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "wss" else 80)

@@ -41,8 +41,8 @@ class UpstreamClient:
     """One session with a Motion Server, open inside `async with`.
 
     If `token` is None, the session asks for a token that expires at `expire_at` (unix seconds). The
-    credentials go into headers or, if `by_query`, into the query. Opening raises UpgradeRefusedError if the
-    upgrade is refused, and UnreachableError if the token is refused or no answer comes."""
+    credentials go into headers or, if `token_in_query`, into the query. Opening raises UpgradeRefusedError if
+    the upgrade is refused, and UnreachableError if the token is refused or no answer comes."""
 
     def __init__(
         self,
@@ -54,13 +54,15 @@ class UpstreamClient:
         avatar_id: str,
         expire_at: int = 0,
         token: str | None = None,
-        by_query: bool = False,
+        token_in_query: bool = False,
     ) -> None:
+        """Keep the addresses and the credentials; `async with` connects. `expire_at` (unix seconds) is used
+        only if no `token` is given, so that a token must be requested."""
         self._console = console_endpoint.rstrip("/")
         self._ingress = ingress_endpoint.rstrip("/")
         self._api_key, self._app_id, self._avatar_id = api_key, app_id, avatar_id
         self._expire_at = expire_at
-        self._session_token, self._by_query = token, by_query
+        self._session_token, self._token_in_query = token, token_in_query
         self._socket: ClientConnection | None = None
 
     async def __aenter__(self) -> Self:
@@ -68,11 +70,11 @@ class UpstreamClient:
         token = await self._fetch_token() if self._session_token is None else self._session_token
         headers = {"X-App-ID": self._app_id, "X-Session-Key": token}
         credentials = {"appId": self._app_id, "sessionKey": token}
-        query = urlencode({"id": self._avatar_id} | (credentials if self._by_query else {}))
+        query = urlencode({"id": self._avatar_id} | (credentials if self._token_in_query else {}))
         try:
             self._socket = await connect_directly(
                 f"{self._ingress}/websocket?{query}",
-                additional_headers={} if self._by_query else headers,
+                additional_headers={} if self._token_in_query else headers,
                 max_size=MAX_MESSAGE_BYTES,
                 open_timeout=_TIMEOUT_SECONDS,
                 compression=None,

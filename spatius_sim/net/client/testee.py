@@ -199,7 +199,7 @@ class SocketTestee:
             await socket.close()
 
     async def stop(self) -> None:
-        """Stop listening, and free the address."""
+        """Stop listening for the client under test, and free the address."""
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()

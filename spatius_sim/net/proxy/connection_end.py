@@ -34,12 +34,13 @@ _CLOSING_SECONDS = 5.0
 class End(asyncio.BufferedProtocol):
     """One end of a proxied exchange: the connection of the relay, or the connection to the upstream.
 
-    `on_made` is called when the connection is open, and `on_lost` when it is gone. `has_sent` says whether
-    anything was sent on it since the proxy last set it to False."""
+    `on_connected` is called when the connection is open, and `on_lost` when it is gone. `has_sent` says
+    whether anything was sent on it since the proxy last set it to False.
+    """
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport = asyncio.Transport()
-        self.on_made: Callable[[], None] | None = None
+        self.on_connected: Callable[[], None] | None = None
         self.on_lost: Callable[[], None] | None = None
         self.other: End | None = None
         self.lost = asyncio.Event()
@@ -58,11 +59,11 @@ class End(asyncio.BufferedProtocol):
         return len(self._buffer)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport, and call `on_made`. The transport calls this."""
+        """Keep the transport, and call `on_connected`. The transport calls this."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        if self.on_made is not None:
-            self.on_made()
+        if self.on_connected is not None:
+            self.on_connected()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return the shared buffer. The transport calls this."""
@@ -120,10 +121,12 @@ class End(asyncio.BufferedProtocol):
         raw = await self._take_head(may_begin_request)
         return None if raw is None else read_request(raw)
 
-    async def read_answer_head(self) -> Head | None:
-        """Wait for the head of an answer and return it; None if the connection ends before.
+    async def read_response_head(self) -> Head | None:
+        """Wait for the head of an HTTP response (its status line and headers) and return it; None if the
+        connection ends before.
 
-        Raises RemoteProtocolError as soon as the bytes cannot be an answer."""
+        Raises RemoteProtocolError as soon as the bytes cannot be a response.
+        """
         raw = await self._take_head(may_begin_answer)
         return None if raw is None else read_answer(raw)
 

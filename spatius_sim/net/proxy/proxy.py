@@ -166,7 +166,8 @@ class RecordingProxy:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End all connections, and read what has passed for a short time."""
+        """Close all connections; then spend up to _CATCHING_UP_SECONDS on decoding the bytes that are
+        recorded but not decoded yet."""
         if self._server is not None:
             self._server.close()
         tasks = list(self._tasks)
@@ -186,7 +187,7 @@ class RecordingProxy:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-        end.on_made = begin
+        end.on_connected = begin
         return end
 
     def _new_name(self) -> str:
@@ -330,7 +331,7 @@ class _ProxiedConnection:
         """Wait for the head of the final answer and return it. Pass on the interim answers before it.
 
         Raises RemoteProtocolError if the upstream hangs up."""
-        while (answer := await upstream.read_answer_head()) is not None:
+        while (answer := await upstream.read_response_head()) is not None:
             if answer.status >= 200 or answer.status == 101:
                 self.client.has_sent = False
                 return answer

@@ -61,9 +61,11 @@ class WebSocketTap:
             pass
 
     def read(self, data: bytes) -> Iterator[None]:
-        """Read the frames in the next bytes, as `feed` does, but yield after each frame.
+        """Read the WebSocket frames in the next bytes, as `feed` does, but yield after each frame, so that
+        the caller can do something else in between.
 
-        So a caller can do something else in between. It must take all steps before the next call."""
+        The caller must exhaust the iterator before the next call.
+        """
         buffer: bytes | bytearray = data
         if self._buffer:
             self._buffer += data

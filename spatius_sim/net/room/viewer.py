@@ -151,8 +151,9 @@ class VideoViewer:
                     await self._add_candidates()
 
     async def _negotiate(self) -> None:
-        """Answer the offers, one after the other. aiortc never starts to receive what is offered while it
-        still connects, so each offer waits until the one before is connected."""
+        """Answer the SDP offers of the room's server, one after the other. aiortc never receives tracks that
+        are offered while the connection is being made, so each answer waits until the connection of the offer
+        before is made."""
         while True:
             await self._answer_offer(await self._offers.get())
             await self._add_candidates()

@@ -12,7 +12,7 @@ from aiohttp import WSCloseCode, web
 from spatius_sim.model.scenario.meaningful_ids import faults_of
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Moment, Refuse, Reset, Scenario, Stall
 from spatius_sim.model.scenario.scenario_player import Admission, ScenarioPlayer
-from spatius_sim.model.server.access_control import AccessControl, refusal
+from spatius_sim.model.server.access_control import AccessControl, make_refusal
 from spatius_sim.model.server.answers import AnswerFactory, RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.capabilities import CAPABILITIES
 from spatius_sim.model.server.pace import FAST, Pace
@@ -203,7 +203,7 @@ class MotionServerShell(OnePort):
         token = ""
         answer: HttpAnswer | None
         try:
-            answer = await self._meet_scenario(request, admission, Moment.TOKEN, "")
+            answer = await self._apply_scenario(request, admission, Moment.TOKEN, "")
             if answer is not None:
                 token = self._access.issue(key, body, now, self._new_id(), self._clock.machine_ahead())
                 answer = token_answer(request.path, token)
@@ -213,7 +213,7 @@ class MotionServerShell(OnePort):
             self.journal.secret_reference("key", key),
             expire_at,
             now,
-            answer.status if answer is not None else 0,
+            answer.status if answer is not None else 0,  # 0: Motion Server gives no answer.
             self.journal.secret_reference("token", token),
         )
         self.journal.emit(Lane.CONSOLE, "", token_requested)
@@ -231,7 +231,7 @@ class MotionServerShell(OnePort):
         asked_for = [*faults_of(app_id, avatar_id), *self.plan.faults(sessions)]
         faults = self._scenario_player.faults_of_new_connection(app_id, avatar_id, asked_for)
         try:
-            answer = await self._meet_scenario(request, faults.admission(), Moment.UPGRADE, name, avatar_id)
+            answer = await self._apply_scenario(request, faults.admission(), Moment.UPGRADE, name, avatar_id)
             if answer is not None:
                 self._access.admit(app_id, session_key, avatar_id, self._clock.now())
         except RequestRefusedError as refused:
@@ -296,7 +296,7 @@ class MotionServerShell(OnePort):
         }
         return web.Response(status=204, headers=headers)
 
-    async def _meet_scenario(
+    async def _apply_scenario(
         self, request: web.Request, admission: Admission, moment: Moment, connection: str, avatar_id: str = ""
     ) -> HttpAnswer | None:
         """Do to a request what the scenario says: record its faults, wait, and refuse, stall or reset it.
@@ -310,7 +310,7 @@ class MotionServerShell(OnePort):
             await self._wait_unless_stopping(admission.wait)
         match admission.ending:
             case Refuse():
-                raise refusal(admission.ending, moment, avatar_id)
+                raise make_refusal(admission.ending, moment, avatar_id)
             case Stall():
                 await self._wait_unless_stopping(_LONGEST_STALL)
                 reset_connection(request.transport)

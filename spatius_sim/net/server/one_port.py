@@ -111,7 +111,7 @@ class OnePort:
         raise web.HTTPNotFound
 
     def stop_listening(self) -> None:
-        """Take no new connection from now on."""
+        """Accept no new connections on this port from now on; open connections go on."""
         if self._listener is not None:
             self._listener.close()
         if self._slow_headers is not None:

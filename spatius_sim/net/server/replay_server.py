@@ -83,7 +83,7 @@ class ReplayServer(OnePort):
         self._clock = SteadyClock()
         self._random = random.Random(seed)
         self._sink: Sink = sink or NullSink()
-        self._shared = _Shared(playing, Matcher(script.turns), self._sink, self._note_mismatch)
+        self._context = _ReplayContext(playing, Matcher(script.turns), self._sink, self._note_mismatch)
         self._on_mismatch = on_mismatch
         self._attempts = 0
         self._sockets: set[web.WebSocketResponse] = set()
@@ -105,7 +105,7 @@ class ReplayServer(OnePort):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop listening, and close every connection."""
+        """Close every connection of a relay, and stop listening: the replay is over."""
         self.stop_listening()
         for socket in list(self._sockets):
             await socket.close(code=WSCloseCode.GOING_AWAY, message=b"stopping")
@@ -154,8 +154,8 @@ class ReplayServer(OnePort):
         await socket.prepare(request)
         token = self._sink.secret_reference("token", session_key)
         self._sink.emit(Lane.UPSTREAM, name, Opened(token, app_id, request.query.get("id", "")))
-        original_id = on_tape if isinstance(on_tape, str) and self._shared.playing.original_ids else ""
-        session = _ReplaySession(self._shared, name, socket, request, original_id or self._new_id())
+        original_id = on_tape if isinstance(on_tape, str) and self._context.playing.original_ids else ""
+        session = _ReplaySession(self._context, name, socket, request, original_id or self._new_id())
         self._sockets.add(socket)
         try:
             await session.run()
@@ -178,8 +178,9 @@ class ReplayServer(OnePort):
 
 
 @dataclass(frozen=True, slots=True)
-class _Shared:
-    """What all sessions share. `on_mismatch` is called for each request that the tape cannot answer."""
+class _ReplayContext:
+    """What all sessions of one replay have in common. `on_mismatch` is called for each request of a relay
+    that the tape cannot answer."""
 
     playing: Playing
     matcher: Matcher
@@ -202,13 +203,16 @@ class _ReplaySession:
 
     def __init__(
         self,
-        shared: _Shared,
+        context: _ReplayContext,
         name: str,
         socket: web.WebSocketResponse,
         request: web.Request,
         connection_id: str,
     ) -> None:
-        self._shared, self._name, self._socket, self._request = shared, name, socket, request
+        """Begin with a relay's connection, as yet without a sample rate. `name` names the session in the
+        trace. `closed_with` is the code and the reason with which the connection was closed; (0, "") while it
+        is open."""
+        self._context, self._name, self._socket, self._request = context, name, socket, request
         self._connection_id = connection_id
         self._rate = 0
         self._audio_requests: dict[str, _AudioRequest] = {}
@@ -227,7 +231,7 @@ class _ReplaySession:
                 if is_too_big(frame.data):
                     await self._close(TOO_BIG, too_big_reason())
                     continue
-                self._shared.sink.record_received(Lane.UPSTREAM, self._name, frame.data)
+                self._context.sink.record_received(Lane.UPSTREAM, self._name, frame.data)
                 match read_upstream(frame.data):
                     case ConfigureSession(sample_rate=rate):
                         self._rate = rate
@@ -246,8 +250,8 @@ class _ReplaySession:
         audio_request = self._audio_requests.get(audio.req_id)
         if audio_request is None:
             audio_request = self._audio_requests[audio.req_id] = _AudioRequest(time.monotonic())
-            playing = self._shared.playing
-            turn = self._shared.matcher.next_turn(self._rate) if playing.match is Match.ORDER else None
+            playing = self._context.playing
+            turn = self._context.matcher.next_turn(self._rate) if playing.match is Match.ORDER else None
             task = asyncio.create_task(self._send_answer(audio.req_id, audio_request, turn))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -262,12 +266,12 @@ class _ReplaySession:
         """Send the answers of a recorded turn to a request, at the pace of the replay.
 
         If `turn` is None, wait for all audio of the request, and choose the turn by the audio."""
-        playing = self._shared.playing
+        playing = self._context.playing
         if turn is None:
             await audio_request.ended.wait()
-            turn = self._shared.matcher.turn_with_audio(bytes(audio_request.audio), self._rate)
+            turn = self._context.matcher.turn_with_audio(bytes(audio_request.audio), self._rate)
         if isinstance(turn, Mismatch):
-            self._shared.on_mismatch(turn)
+            self._context.on_mismatch(turn)
             error = ServerError(self._connection_id, req_id, 0, f"the tape does not hold this: {turn.reason}")
             await self._send(encode(error), req_id)
             return
@@ -296,5 +300,5 @@ class _ReplaySession:
 
     async def _send(self, raw: bytes, answers: str = "") -> None:
         """Record a frame, and send it. `answers` is the id of the request that it answers."""
-        self._shared.sink.record_sent(Lane.UPSTREAM, self._name, raw, answers)
+        self._context.sink.record_sent(Lane.UPSTREAM, self._name, raw, answers)
         await self._socket.send_bytes(raw)

@@ -22,11 +22,12 @@ _AUDIO_AND_MOTION = (b"\x08\x03", b"\x08\x05")
 """The first bytes of messages that carry audio or motion."""
 
 _Event = tuple[int, int, Lane, str, EventKind | str | bytes, bool, str]
-"""The size of an event in bytes, and the fields of its Entry."""
+"""The size of an event in bytes, and the fields of its LogEntry."""
 
 
-class Entry(NamedTuple):
-    """One event of a session. In `what`, a frame is kept as its bytes or text."""
+class LogEntry(NamedTuple):
+    """One event of a relay's session with Motion Server, as the session log keeps it. In `what`, a frame is
+    kept as its bytes or text."""
 
     at_ns: int
     lane: Lane
@@ -54,13 +55,13 @@ class SessionRecord:
 
 @dataclass(slots=True)
 class SessionLog:
-    """A sink that keeps the newest events and a record of each session, and passes all events on to `onward`.
+    """A sink that keeps the newest events and a record of each session, and gives all events to `next_sink`.
 
     It shows no secret: most are hidden when an event is kept. In audio and motion they are hidden when
     `trace` is called.
     """
 
-    onward: Sink
+    next_sink: Sink
     most_bytes: int = MAX_BYTES
     most_events: int = MAX_EVENTS
     open: dict[str, SessionRecord] = field(default_factory=dict)
@@ -70,13 +71,13 @@ class SessionLog:
 
     def emit(self, lane: Lane, connection: str, what: EventKind) -> None:
         """Pass on an event that happens now, and keep it."""
-        self.onward.emit(lane, connection, what)
+        self.next_sink.emit(lane, connection, what)
         what = texts_without_secrets(what, self.secrets)
         self._keep_event((len(getattr(what, "raw", b"")), monotonic_ns(), lane, connection, what, False, ""))
 
     def record_sent(self, lane: Lane, connection: str, raw: str | bytes, answers: str = "") -> None:
-        """Pass on a frame that the server sends, keep it, and count it."""
-        self.onward.record_sent(lane, connection, raw, answers)
+        """Keep and count a frame that Motion Server sends to a relay, and give the frame to the next sink."""
+        self.next_sink.record_sent(lane, connection, raw, answers)
         record = self.open.get(connection)
         if record is not None:
             record.frames_sent += 1
@@ -84,8 +85,9 @@ class SessionLog:
         self._keep_event((len(raw), monotonic_ns(), lane, connection, kept, True, answers))
 
     def record_received(self, lane: Lane, connection: str, raw: str | bytes) -> None:
-        """Pass on a frame that the server received, keep it, and count it."""
-        self.onward.record_received(lane, connection, raw)
+        """Keep and count a frame that Motion Server received from a relay, and give the frame to the next
+        sink."""
+        self.next_sink.record_received(lane, connection, raw)
         record = self.open.get(connection)
         if record is not None:
             record.frames_received += 1
@@ -95,11 +97,11 @@ class SessionLog:
     @property
     def secrets(self) -> KnownSecrets:
         """The secrets that the next sink knows."""
-        return self.onward.secrets
+        return self.next_sink.secrets
 
     def secret_reference(self, kind: str, secret: str) -> str:
         """Return the reference that the next sink gives to this secret."""
-        return self.onward.secret_reference(kind, secret)
+        return self.next_sink.secret_reference(kind, secret)
 
     def opened(self, record: SessionRecord) -> None:
         """Add a session that has begun."""
@@ -121,12 +123,12 @@ class SessionLog:
                 return record
         return None
 
-    def trace(self, name: str) -> Iterator[Entry]:
+    def trace(self, name: str) -> Iterator[LogEntry]:
         """Yield the events of a session that are still kept, in order and without secrets."""
         for _, at_ns, lane, connection, what, sent, answers in self._events:
             if connection == name:
                 shown = what if not isinstance(what, bytes) else self._without_secrets(connection, what)
-                yield Entry(at_ns, lane, connection, shown, sent, answers)
+                yield LogEntry(at_ns, lane, connection, shown, sent, answers)
 
     def is_whole(self, name: str) -> bool:
         """Whether all events of this session are still kept."""
@@ -152,7 +154,8 @@ class SessionLog:
         return without_secrets(raw, read_upstream(raw), self.secrets, connection)
 
     def _keep_event(self, event: _Event) -> None:
-        """Keep an event, and forget the oldest events if there is too much."""
+        """Keep an event of a session; drop the oldest events if the log holds more than `most_bytes` or
+        `most_events`."""
         # This runs for every frame, so it must be fast: an event is a plain tuple, its size first.
         events = self._events
         events.append(event)

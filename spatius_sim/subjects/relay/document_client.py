@@ -71,14 +71,14 @@ class DocumentClient(RelayClient):
     async def hang_up(self) -> None:
         """Leave, and cancel the request if its answer has not come."""
         await self._cancel_posting()
-        if not self._leave(NORMAL_CLOSE):
+        if not self._record_leaving(NORMAL_CLOSE):
             self.closed.set()
 
     def vanish(self) -> None:
         """Leave at once: cancel the request, and do not wait until it has ended."""
         if self._posting is not None:
             self._posting.cancel()
-        if not self._leave(ABNORMAL_CLOSE):
+        if not self._record_leaving(ABNORMAL_CLOSE):
             self.closed.set()
 
     def stop_reading(self) -> None:

@@ -177,16 +177,17 @@ class RelayClient:
 
     async def hang_up(self) -> None:
         """Leave by the closing handshake."""
-        if self._connection is not None and not self._leave(NORMAL_CLOSE):
+        if self._connection is not None and not self._record_leaving(NORMAL_CLOSE):
             await self._connection.close()
 
     def vanish(self) -> None:
         """Leave without a closing handshake: cut the connection."""
-        if self._connection is not None and not self._leave(ABNORMAL_CLOSE):
+        if self._connection is not None and not self._record_leaving(ABNORMAL_CLOSE):
             self._connection.abort()
 
-    def _leave(self, code: int) -> bool:
-        """Record that this client leaves, unless the connection was over already; return whether it was."""
+    def _record_leaving(self, code: int) -> bool:
+        """Record in the trace that our client of the relay closes its connection with this code. Return True
+        if the connection was closed before, so that nothing is recorded or left to close."""
         self.read_on()
         if self._has_left or self.closed.is_set():
             return True

@@ -92,6 +92,8 @@ class RelayInMemory:
         *,
         data_packets: bool = False,
     ) -> None:
+        """Reach `relay` over `down`, the link from the relay to a client, and `up`, the link from a client to
+        the relay; None: both ways are alike."""
         self._loop, self._relay, self._down, self._up = loop, relay, down, up
         self.data_packets = data_packets
 
@@ -132,6 +134,8 @@ class MemoryConnection:
     def __init__(
         self, end: MemoryEnd, on_frame: Callable[[Frame], None], on_end: Callable[[int], None]
     ) -> None:
+        """Connect a client of the relay at `end`, the client's side of a connection. `on_frame` is called
+        with each frame of the relay, and `on_end` once with the close code."""
         self._end, self._on_end = end, on_end
         self._over = asyncio.Event()
         end.on_frame, end.on_end = on_frame, self._finish

@@ -9,7 +9,7 @@ from spatius_sim.model.network.overhead import (
     PAYLOAD_BYTES,
     WireKind,
     audio_message,
-    framed,
+    bytes_on_tcp,
     motion_message,
 )
 from spatius_sim.protocol.codec import encode
@@ -67,4 +67,4 @@ def test_payloads_and_audio_take_what_the_codec_writes(keyframes: int) -> None:
     ],
 )
 def test_frames_and_records_add_their_headers(size: int, masked: bool, expected: int) -> None:
-    assert framed(size, masked=masked) == expected
+    assert bytes_on_tcp(size, masked=masked) == expected

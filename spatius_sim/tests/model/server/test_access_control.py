@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatius_sim.model.scenario.scenario import Moment, Refuse
-from spatius_sim.model.server.access_control import AccessControl, refusal
+from spatius_sim.model.server.access_control import AccessControl, make_refusal
 from spatius_sim.model.server.answers import RecordedAnswer, RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.commands import Close, Send, ServerCommand
 from spatius_sim.model.server.session import ServerSession
@@ -386,14 +386,14 @@ def test_keys_and_tokens_may_mean_something() -> None:
     ],
 )
 def test_a_scenario_refuses_in_the_shape_of_the_place(refuse: Refuse, moment: Moment, body: str) -> None:
-    assert refusal(refuse, moment).answer == HttpAnswer(refuse.status, body)
+    assert make_refusal(refuse, moment).answer == HttpAnswer(refuse.status, body)
 
 
 def test_a_scenario_refuses_an_avatar_by_its_id() -> None:
-    answer = refusal(Refuse(404, "Avatar not found: {avatar}"), Moment.UPGRADE, "mine").answer
+    answer = make_refusal(Refuse(404, "Avatar not found: {avatar}"), Moment.UPGRADE, "mine").answer
     assert answer.body == '{"message":"Avatar not found: mine"}\n'
 
 
 def test_a_scenario_refuses_a_token_as_the_console_does() -> None:
-    (error,) = json.loads(refusal(Refuse(503, "later"), Moment.TOKEN).answer.body)["errors"]
+    (error,) = json.loads(make_refusal(Refuse(503, "later"), Moment.TOKEN).answer.body)["errors"]
     assert (error["status"], error["detail"]) == (503, "later")

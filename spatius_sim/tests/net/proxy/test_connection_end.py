@@ -107,7 +107,7 @@ async def test_what_can_be_no_head_is_refused_before_it_ends() -> None:
     for raw in (b"GET /", b"\x00", b"HTTQ"):
         end = end_on(Wire())
         with pytest.raises(RemoteProtocolError):
-            await asyncio.gather(end.read_answer_head(), comes(end, raw, 1))
+            await asyncio.gather(end.read_response_head(), comes(end, raw, 1))
 
 
 async def test_a_head_that_is_cut_off_is_none() -> None:
