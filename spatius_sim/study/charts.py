@@ -32,8 +32,9 @@ def distribution(spreads: dict[str, Spread], label: str) -> Markup:
     for name, spread in spreads.items():
         points, seen = [(0.0, 0.0)], 0
         for value, count in spread.steps():
-            seen += count
             if value < math.inf:
+                points.append((value, 100 * seen / spread.total))
+                seen += count
                 points.append((value, 100 * seen / spread.total))
         lines.append(Line(name, points))
     # Beyond the slowest 2 % of the slowest line nothing can be told apart.

@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -362,6 +363,17 @@ def test_a_hostile_name_of_a_policy_is_harmless_on_the_page() -> None:
     name = "<script>alert(1)</script>"
     study = small(policies={name: Pipeline(seconds=2.0)}, turns=3, sweep={"start_buffer": (0.1, 1.0)})
     assert "<script>" not in html_report(run_study(study, 1))
+
+
+def test_a_distribution_rises_only_where_turns_lie() -> None:
+    from spatius_sim.study.charts import distribution
+
+    spread = Spread()
+    for value in (2.0, 2.0, 4.0, math.inf):
+        spread.add(value)
+    (points,) = re.findall(r'points="([^"]*)"', distribution({"plain": spread}, "seconds"))
+    heights = [float(point.split(",")[1]) for point in points.split()]
+    assert heights[0] == heights[1] > heights[2] == heights[3] > heights[4]
 
 
 def test_a_sweep_of_one_number_is_drawn_over_its_values() -> None:
