@@ -25,6 +25,7 @@ def bench(quick: bool, as_json: bool, mitmdump: str | None) -> int:
 
     from spatius_sim.benchmarks.figures import FULL, QUICK, figures
     from spatius_sim.benchmarks.table import print_figures
+    from spatius_sim.reporting.formats.output_console import OutputConsole
 
     console = Console(stderr=True)
     measured = []
@@ -36,5 +37,5 @@ def bench(quick: bool, as_json: bool, mitmdump: str | None) -> int:
         lines = [figure._asdict() | {"kept": figure.kept} for figure in measured]
         sys.stdout.write(json.dumps(lines, indent=2) + "\n")
     else:
-        print_figures(Console(), [(*figure, figure.kept) for figure in measured])
+        print_figures(OutputConsole(), [(*figure, figure.kept) for figure in measured])
     return 0 if quick or all(figure.kept for figure in measured) else ExitCode.RULE_FAILED

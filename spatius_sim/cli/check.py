@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from spatius_sim.cli.common import _TAPE_OPTIONS, as_click, print_lines, tape_argument
+from spatius_sim.cli.common import _TAPE_OPTIONS, as_click, print_lines, print_verdicts, tape_argument
 
 
 def check_options(command: click.Command) -> click.Command:
@@ -30,11 +30,10 @@ def check(tape_path: Path, **given: Any) -> int:
       4  this is not a whole tape
       5  no rule was exercised, or none of those that were named
     """
-    from rich.console import Console
-
     from spatius_sim.engine.run_reports import report_paths
     from spatius_sim.engine.tapes.check_tape import check_tape, settings_of_tapes
     from spatius_sim.reporting.formats.files import make_room, write_reports
+    from spatius_sim.reporting.formats.output_console import OutputConsole
     from spatius_sim.reporting.formats.text_report import failure_text, print_run
     from spatius_sim.reporting.report import report_of
     from spatius_sim.reporting.summary import exit_code
@@ -43,10 +42,16 @@ def check(tape_path: Path, **given: Any) -> int:
     paths = report_paths(settings.reports)
     make_room(paths)
     summaries = check_tape(tape_path, settings)
-    for outcome in (outcome for summary in summaries for outcome in summary.new_failures):
-        if outcome.failure is not None:
-            print_lines(failure_text(outcome, outcome.failure))
     code = exit_code(summaries)
-    print_run(Console(), summaries, code)
-    print_lines(*write_reports(paths, report_of(summaries, code)).values())
+    unwritten = write_reports(paths, report_of(summaries, code))
+
+    def print_all() -> None:
+        """Print the failures, the verdicts, and which reports could not be written."""
+        for outcome in (outcome for summary in summaries for outcome in summary.new_failures):
+            if outcome.failure is not None:
+                print_lines(failure_text(outcome, outcome.failure))
+        print_run(OutputConsole(), summaries, code)
+        print_lines(*unwritten.values())
+
+    print_verdicts(print_all)
     return int(code)

@@ -129,6 +129,19 @@ def change_texts(change: Callable[[str], str], value: Any) -> Any:
     return change(value) if isinstance(value, str) else value
 
 
+def print_verdicts(print_all: Callable[[], None]) -> None:
+    """Print what was judged, by this function. If it cannot be printed, say so in a line: the exit code still
+    tells the verdict."""
+    try:
+        print_all()
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in OUTPUT_LOST:
+            raise
+        leave_output()
+        sys.stderr.write(f"spatius-sim: the verdicts cannot be printed: {error.strerror}\n")
+
+
 def leave_output() -> None:
     """Let standard output lead nowhere, because it cannot be written: otherwise Python would fail once more
     at the end."""

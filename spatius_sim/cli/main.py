@@ -3,6 +3,7 @@
 import os
 import sys
 from traceback import format_exc
+from typing import Any
 
 import click
 
@@ -43,8 +44,9 @@ def main() -> None:
     except OSError as error:
         if error.errno not in OUTPUT_LOST:
             _complain(f"the kit failed: {format_exc()}", ExitCode.KIT_FAILED)
-        leave_output()
-        _complain(f"what was to be printed cannot be written: {error.strerror}", ExitCode.KIT_FAILED)
+        _give_up_printing(error.strerror)
+    except _ReaderLeftError as error:
+        _give_up_printing(str(error))
     except Exception:
         _complain(f"the kit failed: {format_exc()}", ExitCode.KIT_FAILED)
 
@@ -56,6 +58,12 @@ def _open_missing_output() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - it is open as long as the process.
 
 
+def _give_up_printing(reason: str | None) -> None:
+    """Say in a line why nothing more can be printed, and exit."""
+    leave_output()
+    _complain(f"what was to be printed cannot be written: {reason}", ExitCode.KIT_FAILED)
+
+
 def _complain(message: str, code: ExitCode) -> None:
     """Print an error on stderr, and exit with this code."""
     from spatius_sim.reporting.harmless import some_lines
@@ -64,7 +72,24 @@ def _complain(message: str, code: ExitCode) -> None:
     sys.exit(code)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _ReaderLeftError(Exception):
+    """Whoever read what is printed has closed the pipe."""
+
+
+class _Commands(click.Group):
+    """All commands. click would end one whose reader has left with 1, which means a broken rule here."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named. Raises _ReaderLeftError if its output is a closed pipe."""
+        try:
+            ended = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            raise _ReaderLeftError(error.strerror) from error
+        return ended
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="spatius-sim", message="%(prog)s %(version)s")
 def cli() -> None:
     """A mock Motion Server and a conformance kit for Spatius relays and clients."""
@@ -74,13 +99,12 @@ def cli() -> None:
 @click.argument("subject", type=click.Choice(["relay", "server", "client", "room"]), required=False)
 def rules(subject: str | None) -> None:
     """The catalogue: every rule with its sentence and its source."""
-    from rich.console import Console
-
+    from spatius_sim.reporting.formats.output_console import OutputConsole
     from spatius_sim.reporting.formats.text_report import print_catalogue
     from spatius_sim.rules.catalogue import RULES, rules_for
 
     shown = list(rules_for(subject) if subject else RULES.values())
-    print_catalogue(Console(), shown, len(RULES))
+    print_catalogue(OutputConsole(), shown, len(RULES))
 
 
 for _command in (

@@ -96,14 +96,13 @@ def annotations(source: Path) -> None:
 @click.option("--markdown", "markdown_out", metavar="FILE", type=_file, help="Write it as Markdown.")
 def matrix(sources: tuple[Path, ...], html_out: Path | None, markdown_out: Path | None) -> None:
     """Put subjects or releases side by side, and show what changed from left to right."""
-    from rich.console import Console
-
     from spatius_sim.cli.common import write_page
     from spatius_sim.reporting.formats.files import make_room
     from spatius_sim.reporting.formats.html_report import html_matrix
     from spatius_sim.reporting.formats.json_report import read_report
     from spatius_sim.reporting.formats.markdown_report import markdown_matrix
     from spatius_sim.reporting.formats.matrix_table import print_matrix
+    from spatius_sim.reporting.formats.output_console import OutputConsole
     from spatius_sim.reporting.matrix import matrix_of
 
     comparison = matrix_of([(str(source), read_report(source)) for source in sources])
@@ -114,4 +113,4 @@ def matrix(sources: tuple[Path, ...], html_out: Path | None, markdown_out: Path 
     for name, out in paths.items():
         write_page(out, makers[name](comparison))
     if not paths:
-        print_matrix(Console(), comparison)
+        print_matrix(OutputConsole(), comparison)

@@ -124,13 +124,13 @@ def _progress() -> Callable[[int, int], None]:
 
 def _print_tables(outcome: "Outcome") -> None:
     """Print the answer, the figures, what would help, and the budgets that are not kept."""
-    from rich.console import Console
     from rich.table import Table
 
+    from spatius_sim.reporting.formats.output_console import OutputConsole
     from spatius_sim.study.figures import FIGURES
     from spatius_sim.study.words import SHOWN, amount, answer, budget_lines
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    console = OutputConsole(highlight=False, width=None if sys.stdout.isatty() else 160)
     print_lines(answer(outcome), "")
     table = Table(box=None, pad_edge=False)
     table.add_column("network", no_wrap=True)

@@ -1,14 +1,13 @@
 """`spatius-sim verify`: judges a subject. Nothing heavy is imported before a command needs it."""
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from spatius_sim.cli.common import _NAMED_BY_ARGUMENT, OUTPUT_LOST, as_click, leave_output
+from spatius_sim.cli.common import _NAMED_BY_ARGUMENT, as_click, print_verdicts
 from spatius_sim.cli.report import subject_argument
 from spatius_sim.engine.options import (
     HOOK_START,
@@ -66,13 +65,7 @@ def verify(target: str | None, exitfirst: bool, **given: Any) -> int:
         ending = judge_run(request, view, exit_first=exitfirst)
     finally:
         view.stop()
-    try:
-        view.print_ending(ending)
-    except OSError as error:
-        if error.errno not in OUTPUT_LOST:
-            raise
-        leave_output()
-        sys.stderr.write(f"spatius-sim: the verdicts cannot be printed: {error.strerror}\n")
+    print_verdicts(lambda: view.print_ending(ending))
     return int(ending.code)
 
 

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Mapping
 
-from rich.console import Console
 from rich.text import Text
 
 from spatius_sim.cli.common import OUTPUT_LOST
@@ -11,6 +10,7 @@ from spatius_sim.engine.rule_by_rule import RuleResult
 from spatius_sim.engine.run_ending import Ending
 from spatius_sim.engine.run_header import header_lines
 from spatius_sim.engine.run_request import RunRequest
+from spatius_sim.reporting.formats.output_console import OutputConsole
 from spatius_sim.reporting.formats.progress import ProgressLines
 from spatius_sim.reporting.formats.text_report import print_run
 
@@ -20,7 +20,7 @@ class VerifyView:
 
     def __init__(self, request: RunRequest) -> None:
         self._request = request
-        self._console = Console()
+        self._console = OutputConsole()
         self._progress = ProgressLines(self._print)
         self._complaints: dict[str, tuple[str, ...]] = {}
         self._output_lost: OSError | None = None

@@ -27,13 +27,13 @@ def demo(seed: int) -> int:
     client. The rules judge the first conversation; in the second Motion Server dies, and it shows how
     audio-only looks. Both can be looked at afterwards: reports/demo.html is a page on which a face speaks.
     """
-    from rich.console import Console
 
     from spatius_sim.cli.demo.acts import clean_conversation, dying_motion_server
     from spatius_sim.files.clip import read_clip
     from spatius_sim.files.resources import resource
+    from spatius_sim.reporting.formats.output_console import OutputConsole
 
-    console = Console()
+    console = OutputConsole()
     clip = read_clip(resource("fixtures") / "speech" / "hello.wav")
     console.rule("act one: a clean conversation")
     with _Watch(console, len(clip.pcm) // 2) as watch:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from spatius_sim.files.resources import resource
+
 TIMEOUT = 60
 CLIENT = "from spatius_sim.subjects import own_client, testee_shim; testee_shim.serve_stdio(own_client.OWN)"
 
@@ -141,3 +143,32 @@ def test_what_cannot_be_printed_is_one_line(command: str, tmp_path: Path) -> Non
     assert ran.returncode == 3
     told = ["spatius-sim: what was to be printed cannot be written: No space left on device"]
     assert ran.stderr.splitlines() == told
+
+
+def into_a_closed_pipe(*arguments: str, cwd: Path | None = None) -> tuple[int, list[str]]:
+    """Run a command whose reader has left: exit code, and what it says on stderr."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        command = [sys.executable, "-m", "spatius_sim", *arguments]
+        ran = subprocess.run(
+            command, cwd=cwd, stdout=write_end, stderr=subprocess.PIPE, timeout=TIMEOUT, text=True
+        )
+    finally:
+        os.close(write_end)
+    return ran.returncode, ran.stderr.splitlines()
+
+
+@pytest.mark.parametrize("command", ["rules", "scenarios"])
+def test_a_closed_pipe_is_one_line(command: str) -> None:
+    told = ["spatius-sim: what was to be printed cannot be written: Broken pipe"]
+    assert into_a_closed_pipe(command) == (3, told)
+
+
+def test_a_closed_pipe_costs_no_verdict(tmp_path: Path) -> None:
+    told = ["spatius-sim: the verdicts cannot be printed: Broken pipe"]
+    broken = resource("fixtures") / "tapes" / "fails-R-STALE.tape"
+    assert into_a_closed_pipe("check", str(broken)) == (1, told)
+    (tmp_path / "client.py").write_text(CLIENT)
+    arguments = ("verify", f"--client={sys.executable} client.py", "--rule=C-ID", "--profile=smoke")
+    assert into_a_closed_pipe(*arguments, cwd=tmp_path) == (0, told)
