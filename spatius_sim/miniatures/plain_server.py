@@ -6,7 +6,7 @@ nothing on the socket of an egress session.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -48,6 +48,7 @@ class PlainSession:
     expire_at: float
     sample_rate: int = 0
     egress: bool = False
+    refused: bool = False
     requests: dict[str, MotionSynthesizer] = field(default_factory=dict)
     interrupted: list[str] = field(default_factory=list)
     held: list[Keyframes] = field(default_factory=list)
@@ -113,7 +114,9 @@ class PlainServer:
     def receive(self, session: PlainSession, value: Message | Undecodable) -> list[bytes]:
         """The frames to send in answer to a frame."""
         if not session.sample_rate:
-            return self.configure(session, value)
+            answers = self.configure(session, value)
+            session.refused = not session.sample_rate
+            return answers
         match value:
             case AudioInput(req_id) if req_id not in session.interrupted:
                 return self.audio(session, value)
@@ -165,6 +168,10 @@ class PlainServer:
         """One response."""
         return encode(MotionResponse(session.connection_id, req_id, end, keyframes))
 
+    def hangs_up(self, session: PlainSession) -> bool:
+        """Whether the server closes the session now."""
+        return session.refused
+
     def closes_at(self, session: PlainSession) -> float | None:
         """When the server closes the session of its own accord, in unix seconds; None for never."""
         return None
@@ -188,3 +195,14 @@ class IgnoresSilence(PlainServer):
         if any(audio.audio) or audio.req_id in session.requests:
             return super().audio(session, audio)
         return []
+
+
+class TakesOneAtATime(PlainServer):
+    """Adds audio of an older request to the newest one. No SDK opens a request before it has ended or
+    interrupted the one before, and no document says what comes of two that are open."""
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        known = audio.req_id in session.requests
+        return super().audio(
+            session, replace(audio, req_id=next(reversed(session.requests))) if known else audio
+        )

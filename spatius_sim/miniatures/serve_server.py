@@ -69,6 +69,8 @@ class MiniatureServer(OnePort):
                 if frame.type in (WSMsgType.BINARY, WSMsgType.TEXT):
                     for raw in self._brain.receive(session, read_upstream(frame.data)):
                         await socket.send_bytes(raw)
+                    if self._brain.hangs_up(session):
+                        await socket.close()
         except ConnectionResetError:
             pass  # The peer left while we were sending to it.
         finally:
@@ -105,6 +107,8 @@ class VirtualMiniatureServer:
             self._loop.note_activity("the server")
             for answer in self._brain.receive(session, read_upstream(raw, read)):
                 ours.send(answer)
+            if self._brain.hangs_up(session):
+                ours.close()
 
         ours.on_frame = receive
         closes_at = self._brain.closes_at(session)

@@ -56,6 +56,23 @@ class ComparesIdPrefixes(ClientDecoder):
         super().yield_frames_data(frames, current if near else conversation_id)
 
 
+class TakesFirstPayloadAlone(ClientDecoder):
+    """Takes the first payload of a list, and forgets the others."""
+
+    def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
+        super().yield_frames_data(frames and list(frames)[:1], conversation_id)
+
+
+class SwitchesOnInterruptedEmpty(ClientDecoder):
+    """Goes audio-only if an empty list comes with the id of an interrupted conversation."""
+
+    def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
+        late = not frames and conversation_id in self._interrupted
+        super().yield_frames_data(
+            frames, (self.get_current_conversation_id() or "") if late else conversation_id
+        )
+
+
 class KeepsEarlyMotion(ClientDecoder):
     """Gives the motion that came before any audio to the first conversation."""
 
@@ -271,13 +288,13 @@ _PLAINLY_WRONG: dict[str, tuple[type[ClientDecoder], ...]] = {
     "C-EMPTY": (StopsOnEmpty,),
     "C-EMPTY-STICKY": (ForgetsAudioOnly,),
     "C-EMPTY-SCOPE": (AudioOnlyForEver,),
-    "C-EMPTY-MISMATCH": (SwitchesOnForeignEmpty,),
+    "C-EMPTY-MISMATCH": (SwitchesOnForeignEmpty, SwitchesOnInterruptedEmpty),
     "C-ABNORMAL": (StopsOnUndecodable,),
     "C-NOEND": (GoesIdleWithoutEnd,),
     "C-STARVE": (StallsAlways, NeverStalls, StallsInSilence),
     "C-STATES": (StaysPlaying, EndsEarly),
     "C-UNKNOWN": (RefusesUnknownFields,),
-    "C-MATCH": (ComparesReqId, PutsNewMotionFirst),
+    "C-MATCH": (ComparesReqId, PutsNewMotionFirst, TakesFirstPayloadAlone),
     "C-SYNC": (LagsBehind,),
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
 from spatius_sim.model.server.session_tokens import SessionToken
 from spatius_sim.model.server.synthesis import MotionSynthesizer
-from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
+from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, SEGMENT_KEYFRAMES
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import RequestRefusedError, TokenRequest, upgrade_refusal
 from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH, Keyframes
@@ -63,6 +63,42 @@ class RefusesWithoutWords(PlainServer):
 
     def refusal(self, text: str) -> bytes:
         return encode(ServerError(code=3, message="no"))
+
+
+class LeavesRefusedOpen(PlainServer):
+    """Refuses a handshake, and leaves the connection open."""
+
+    def hangs_up(self, session: PlainSession) -> bool:
+        return False
+
+
+class AnswersTheFirstRequest(PlainServer):
+    """Gives every response of a session the req_id of its first request."""
+
+    def motion(self, session: PlainSession, req_id: str, keyframes: Keyframes, end: bool) -> bytes:
+        return super().motion(session, next(iter(session.requests)), keyframes, end)
+
+
+class StandsStillLater(PlainServer):
+    """Gives a still face from the third request of a session on."""
+
+    def motion(self, session: PlainSession, req_id: str, keyframes: Keyframes, end: bool) -> bytes:
+        if len(session.requests) > 2:
+            keyframes = np.repeat(keyframes[:1], len(keyframes), axis=0)
+        return super().motion(session, req_id, keyframes, end)
+
+
+class RepeatsItsSecondSegment(PlainServer):
+    """Gives the motion of a request's second segment again for each whole segment after it."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._second: dict[str, Keyframes] = {}
+
+    def motion(self, session: PlainSession, req_id: str, keyframes: Keyframes, end: bool) -> bytes:
+        if len(keyframes) == SEGMENT_KEYFRAMES:
+            keyframes = self._second.setdefault(req_id, keyframes)
+        return super().motion(session, req_id, keyframes, end)
 
 
 class AnswersAnotherRequest(PlainServer):
@@ -200,7 +236,8 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
     "S-TOKEN-EXPIRY": (ForgetsExpiry, ClosesAtExpiry),
     "S-CONFIRM": (ConfirmsWithoutId,),
     "S-HANDSHAKE-REFUSED": (RefusesWithoutWords,),
-    "S-MOTION-IDS": (AnswersAnotherRequest,),
+    "S-HANDSHAKE-CLOSED": (LeavesRefusedOpen,),
+    "S-MOTION-IDS": (AnswersAnotherRequest, AnswersTheFirstRequest),
     "S-MOTION-END": (
         NeverEndsMotion,
         EndsWithEachResponse,
@@ -211,6 +248,7 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
     "S-MOTION-COUNT": (DropsLastKeyframe, DropsOddBytes, CountsAt16kHz),
     "S-MOTION-SEGMENTS": (HoldsMotionBack,),
     "S-MOTION-SHAPE": (GivesInfiniteJaw, AnswersSilenceWithNan),
+    "S-MOTION-MOVES": (StandsStillLater, RepeatsItsSecondSegment),
     "S-EGRESS-SILENT": (AnswersBesideEgress,),
     "S-INTERRUPT": (RemembersInterrupted,),
 }

@@ -231,6 +231,7 @@ _EMPTY_MISMATCH = _plans(
     (*_whole(600), *_shown(), Move(None, _BEFORE), Move(None, Ref(0, "blank")), *_WATCH),
     (*_whole(600), Move((), _NOBODY), Move(None, Ref(0, "blank")), *_shown(), *_WATCH),
     (*_interrupted(), *_shown(), _INTERRUPT, _NO_MOTION, Move((), _NOBODY), *_shown(), *_WATCH),
+    (*_interrupted(), *_shown(), _INTERRUPT, *_shown(), Move((), _BEFORE), Move(None, _BEFORE), *_WATCH),
 )
 
 _SILENT_MOTION = (GiveAudio(2000, True), Wait(1000), Wait(1000), *_SETTLE)

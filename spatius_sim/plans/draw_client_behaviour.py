@@ -139,9 +139,19 @@ def hang_ups(draw: st.DrawFn) -> Plan:
 
 
 def hang_ups_in_mid_turn() -> tuple[Plan, ...]:
-    """Return a plan in a tuple: its client hangs up while it speaks."""
+    """Return plans whose client hangs up while it speaks, and while the relay still connects for it."""
     leaving_turn = TurnPlan(8 * PLAN_SAMPLE_RATE, 6400, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP)
-    return (Plan(((_SHORT_TURN, leaving_turn),)),)
+    leaving_soon = TurnPlan(
+        PLAN_SAMPLE_RATE, 3200, Cue(1, TurnProgress.NOTHING), Behaviour.HANG_UP, chunk_pause_ms=300
+    )
+    slow_to_connect = [
+        Scenario("slow-to-connect", "", (Fault(When(moment), (Delay(1.0),)),))
+        for moment in (Moment.CONFIGURE, Moment.UPGRADE)
+    ]
+    return (
+        Plan(((_SHORT_TURN, leaving_turn),)),
+        *(Plan(((_SHORT_TURN, leaving_soon),), motion_server=scenario) for scenario in slow_to_connect),
+    )
 
 
 def unread_turns() -> st.SearchStrategy[TurnPlan]:

@@ -53,6 +53,12 @@ ALL_RATES = tuple(
 )
 """Turns at every sample rate that Motion Server takes."""
 
+LONG_AND_MANY = (
+    Plan((tuple(TurnPlan(3 * PLAN_SAMPLE_RATE, 6400) for _ in range(4)),)),
+    Plan(((TurnPlan(15 * PLAN_SAMPLE_RATE, 6400),),)),
+)
+"""Four turns in one session, and a turn of whole segments."""
+
 ALL_SOUNDS = (Plan((tuple(TurnPlan(3 * PLAN_SAMPLE_RATE, 6400, sound=sound) for sound in Sound),)),)
 """Speech with and without a long pause, clipped speech, and silence."""
 

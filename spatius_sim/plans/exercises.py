@@ -87,6 +87,8 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
         audible_conversations() | crowds(), (*server_plans.ODD_CHUNKS, *server_plans.ALL_RATES)
     ),
     "S-MOTION-SHAPE": Exercise(audible_conversations(), server_plans.ALL_SOUNDS),
+    "S-MOTION-MOVES": Exercise(server_plans.long_turns(), server_plans.LONG_AND_MANY, most=8),
+    "S-HANDSHAKE-CLOSED": server_plans.bad_handshakes(),
     "S-MOTION-SEGMENTS": server_plans.long_turns(),
     "S-EGRESS-SILENT": server_plans.egresses(),
     "S-INTERRUPT": server_plans.interrupts(),

@@ -29,7 +29,7 @@ from spatius_sim.rules.server import admission as server_admission
 from spatius_sim.rules.server import motion as server_motion
 from spatius_sim.rules.server import session as server_session
 
-REVISION = 6
+REVISION = 7
 """The catalogue's revision; it grows whenever a rule is added, retired or judged otherwise."""
 
 
@@ -54,11 +54,13 @@ _CONTENTS = (
     server_admission.token_expiry,  # S-TOKEN-EXPIRY
     server_session.confirm,  # S-CONFIRM
     server_session.handshake_refused,  # S-HANDSHAKE-REFUSED
+    server_session.handshake_closed,  # S-HANDSHAKE-CLOSED
     server_motion.motion_ids,  # S-MOTION-IDS
     server_motion.motion_end,  # S-MOTION-END
     server_motion.motion_count,  # S-MOTION-COUNT
     server_motion.motion_segments,  # S-MOTION-SEGMENTS
     server_motion.motion_shape,  # S-MOTION-SHAPE
+    server_motion.motion_moves,  # S-MOTION-MOVES
     server_session.egress_silent,  # S-EGRESS-SILENT
     server_session.interrupt,  # S-INTERRUPT
     relay_secrets.tokenless,  # R-TOKENLESS

@@ -8,8 +8,10 @@ from spatius_sim.story.client_story import ClientStory
 
 
 def judge_motion(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Yield whether motion was still rendered, and near its place, after the situation of this rule came
-    up."""
+    """Yield whether motion was still rendered, and near its place, after the situation of this rule came up.
+    A client that renders too little where nothing special happens breaks C-MATCH, and no other rule by
+    that."""
+    follows_from = ("C-MATCH",)
     tolerance = story.slack_ms * KEYFRAMES_PER_SECOND // 1000
     for observation in story.observations:
         if observation.due is None:
@@ -21,10 +23,11 @@ def judge_motion(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
                 yield Kept()
         elif blamed and came_up and observation.own and observation.controlled:
             expected = f"keyframe {observation.due} at {observation.played} samples"
-            yield Broken(expected, f"keyframe {observation.own[-1]}", (observation.seq,))
+            yield Broken(expected, f"keyframe {observation.own[-1]}", (observation.seq,), follows_from)
         elif blamed and observation.blank:
             expected = f"keyframe {observation.due} of the motion that was given, or one before it"
-            yield Broken(expected, "nothing was rendered", (observation.previous_seq, observation.seq))
+            seqs = observation.previous_seq, observation.seq
+            yield Broken(expected, "nothing was rendered", seqs, follows_from)
 
 
 def judge_audio(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:

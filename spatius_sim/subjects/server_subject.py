@@ -1,6 +1,7 @@
 """Drives a Motion Server under test as a Server SDK does, and makes mistakes on purpose."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -39,9 +40,10 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     ServerError,
 )
+from spatius_sim.rules.server.session import CLOSE_SECONDS
 from spatius_sim.subjects.server_access import OpenSession, ServerAccess, ServerOverSockets
 from spatius_sim.subjects.subject_base import Patience, canary_key
-from spatius_sim.subjects.waiting import AdaptiveTimeout, MessageWatch, loop_time, wait_until
+from spatius_sim.subjects.waiting import NO_TIME, AdaptiveTimeout, MessageWatch, loop_time, wait_until
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -65,6 +67,9 @@ _SHORT_TOKEN_LIFE_SECONDS = 2
 _AFTER_EXPIRY_SECONDS = 0.5
 _CLOCKS_DIFFER_SECONDS = 10.0
 """How much longer a token may live if the server's clock differs from this machine's."""
+
+_LATE_CLOSE_SECONDS = 0.3
+"""How much longer the kit waits for a close than a server may take."""
 
 _LATE_SECONDS = 1.2
 """Motion of an interrupted request may come for one second; this is a little more."""
@@ -258,7 +263,24 @@ class ServerSubject:
         """Open a session, send a wrong first frame, and wait for the answer."""
         self._recorder.emit(Lane.KIT, name, Provoked(intent))
         async with self._open_session() as session, self._record_session(name, session):
+            refusal = MessageWatch(self._recorder, name, lambda message: isinstance(message, ServerError))
             await self._send_first_frame(name, session, _FIRST_FRAMES[intent])
+            if refusal.has_arrived():
+                await self._await_close(name)
+
+    async def _await_close(self, name: str) -> None:
+        """Wait until the server has closed a session that it refused, and record whether it did in time."""
+        deadline = loop_time() + CLOSE_SECONDS + _LATE_CLOSE_SECONDS
+
+        def is_closed() -> bool:
+            events = self._recorder.events
+            return any(event.connection == name and isinstance(event.what, Closed) for event in events)
+
+        while not is_closed() and (seconds_left := deadline - loop_time()) > NO_TIME:
+            self._recorder.changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._recorder.changed.wait(), seconds_left)
+        self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.CLOSE, is_closed()))
 
     async def _outlive_token(self, name: str, samples: int) -> None:
         """Speak in a session whose token has expired meanwhile, then try an upgrade with an expired token."""
@@ -413,7 +435,9 @@ class ServerSubject:
             await self._send(name, session, in_between)
         await self._send(name, session, encode(AudioInput(req_id, last, end=True)))
         speech_seconds = turn.samples / sample_rate
-        grace = min(_LONGEST_SEGMENT_SECONDS, speech_seconds)
+        # A server that answers in real time has shown that in its first waits: shortened ones need no grace.
+        shortened = self._settling.now < self._settling.seconds
+        grace = 0.0 if shortened else min(_LONGEST_SEGMENT_SECONDS, speech_seconds)
         complete = await wait_until(self._recorder, end_of_request.has_arrived, self._settling, grace=grace)
         self._recorder.emit(Lane.KIT, name, WaitEnded(Awaited.TURN, complete, number))
         return req_id

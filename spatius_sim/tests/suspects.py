@@ -15,10 +15,11 @@ from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.far_reaching import FAR_REACHING_MINIATURES
 from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
 from spatius_sim.miniatures.honest_relays import ENDS_BY_SILENCE, HONEST_RELAYS, GreetsLate
-from spatius_sim.miniatures.plain_server import IgnoresSilence, PlainServer, SignalsPlayout
+from spatius_sim.miniatures.plain_server import IgnoresSilence, PlainServer, SignalsPlayout, TakesOneAtATime
 from spatius_sim.miniatures.seldom_wrong import MEAN_MINIATURES
 from spatius_sim.miniatures.serve_server import MiniatureServer, VirtualMiniatureServer
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
+from spatius_sim.miniatures.wrong_in_mid_turn import MID_TURN_MINIATURES
 from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
 from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
 from spatius_sim.miniatures.wrong_with_clips import CLIP_MINIATURES
@@ -107,6 +108,7 @@ WRONG = [
     *_wrong("relay", MEAN_MINIATURES),
     *_wrong("relay", FAR_REACHING_MINIATURES),
     *_wrong("relay", CLIP_MINIATURES),
+    *_wrong("relay", MID_TURN_MINIATURES),
     *_wrong("server", SERVER_MINIATURES),
     *_wrong("client", CLIENT_MINIATURES),
 ]
@@ -117,7 +119,10 @@ HONEST = [
     *(Suspect("relay", PlainRelay, wire=wire) for wire in ("binary-header", "typed-json", "messagepack")),
     Suspect("relay", PlainRelay, talkative=True),
     Suspect("relay", GreetsLate),
-    *(Suspect("server", brain) for brain in (PlainServer, SignalsPlayout, IgnoresSilence, ServerSession)),
+    *(
+        Suspect("server", brain)
+        for brain in (PlainServer, SignalsPlayout, IgnoresSilence, TakesOneAtATime, ServerSession)
+    ),
     Suspect("client", ClientDecoder),
     *(Suspect("client", brain) for brain in HONEST_CLIENTS),
 ]
@@ -183,6 +188,7 @@ class Hearing:
     ) -> None:
         self._suspect = suspect
         self._loop: WorkLoop = BackgroundLoop() if over_sockets else VirtualLoop()
+        self._began = self._loop.time() if isinstance(self._loop, VirtualLoop) else 0.0
         self._attached = attach(suspect, seed)
         profile = profile_named("ci")
         plans = profile.client_plans if suspect.kind == "client" else profile.plans
@@ -207,6 +213,11 @@ class Hearing:
             outcome = outcomes[rule.id] = self.of(rule.id)
             outcomes |= {broken.rule_id: broken for broken in self._trial.find_newly_broken(outcome)}
         return outcomes
+
+    @property
+    def seconds(self) -> float:
+        """How much virtual time has passed so far; 0 over sockets."""
+        return self._loop.time() - self._began if isinstance(self._loop, VirtualLoop) else 0.0
 
     @property
     def accusations(self) -> set[str]:

@@ -49,6 +49,7 @@ PROVOCATIONS = {
 WAITS = {
     Awaited.HANDSHAKE: "the answer to the first message",
     Awaited.SILENCE: "the second in which motion of an interrupted request may still come",
+    Awaited.CLOSE: "the close after a refused handshake",
     Awaited.HANG_UP: "the upstream sessions of a client that hung up, to be closed",
     Awaited.ROOM: "the avatar, to join its room",
     Awaited.LIFE: "a sign of life",

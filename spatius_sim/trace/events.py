@@ -140,6 +140,8 @@ class Awaited(StrEnum):
     """The answer to the first message."""
     SILENCE = "silence"
     """The second in which motion of an interrupted request may still come."""
+    CLOSE = "close"
+    """The close of a connection whose handshake was refused."""
     HANG_UP = "hang-up"
     """The upstream sessions of a client that hung up, to be closed."""
     ROOM = "room"

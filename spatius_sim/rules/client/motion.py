@@ -88,7 +88,7 @@ def motion_in_sync(story: ClientStory) -> Iterator[Kept | Broken]:
             yield Kept()
         else:
             expected = f"keyframe {observation.due} at {observation.played} samples"
-            yield Broken(expected, f"keyframe {observation.own[-1]}", (observation.seq,))
+            yield Broken(expected, f"keyframe {observation.own[-1]}", (observation.seq,), ("C-MATCH",))
 
 
 @rule(

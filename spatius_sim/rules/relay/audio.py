@@ -9,7 +9,7 @@ from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.join_turns import Conversation, Story, Turn, find_first_misbehaviour
 from spatius_sim.trace.events import Lane, Sent
 from spatius_sim.wires.events import Speak, SpeakEnd
-from spatius_sim.wires.features import AUDIO, PCM, STREAMING, TURN_IDS
+from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, PCM, SPEECH_END, STREAMING, TURN_IDS
 
 
 @rule(
@@ -52,6 +52,8 @@ def audio_complete(story: Story) -> Iterator[Kept | Broken]:
                 f"{len(down)} bytes came down ({down_rate} Hz)"
                 + _first_difference(up, down, down_rate - up_rate),
                 _first_events(turn),
+                # The client got what was spoken: then it is the audio that went up that differs.
+                ("U-AUDIO-COMPLETE",) if turn.is_same_speech(turn.pcm, down, down_rate) else (),
             )
 
 
@@ -115,8 +117,8 @@ def audio_first(story: Story) -> Iterator[Kept | Broken]:
 )
 def end_audio(story: Story) -> Iterator[Kept | Broken]:
     """Look at each conversation of a clean turn: one end mark comes, with or after the last audio, and not
-    while the client still speaks. Marks after a client misbehaved are left out if there are earlier marks:
-    R-BADINPUT judges what follows."""
+    while the client still speaks. Without turn ids, a turn that a client speaks is one conversation. Marks
+    after a client misbehaved are left out if there are earlier marks: R-BADINPUT judges what follows."""
     until = find_first_misbehaviour(story.trace)
     named = TURN_IDS not in story.trace.header.lacks
     for turn in story.clean_turns:
@@ -125,6 +127,11 @@ def end_audio(story: Story) -> Iterator[Kept | Broken]:
         with_audio = [c for c in turn.conversations if c.pieces]
         without_audio = [c for c in turn.conversations if not c.pieces]
         spoken_until = _last_spoken_seq(story, turn)
+        parts = [c for c in with_audio if not c.labelled and any(p.turn in (None, turn) for p in c.pieces)]
+        all_marked = all(conversation.marks for conversation in parts)
+        if len(parts) > 1 and all_marked and not {CLIENT_AUDIO, SPEECH_END} & set(story.trace.header.lacks):
+            yield _wrongly_marked(turn, "a mark came within its audio", parts[0])
+            continue
         for conversation in with_audio:
             # Without turn ids, a mark after the next turn began may be that of the next turn.
             before = until if named else min(until, turn.until_seq)

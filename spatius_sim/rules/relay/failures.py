@@ -157,7 +157,8 @@ def _judge_without_audio(story: Story, turn: Turn) -> Iterator[Kept | Broken | L
 )
 def error_told(story: Story) -> Iterator[Kept | Broken | Late]:
     """Look at each turn that lost its motion: its client was told in time. Three things tell the client: an
-    error, an empty list of motion (seed:002: go on with audio alone), and a close with an unusual code."""
+    error, an empty list of motion (seed:002: go on with audio alone), and a close with an unusual code. An
+    empty list that bears the end mark tells nothing if motion had come: it says that the motion is whole."""
     wait = story.trace.header.fallback_wait
     for turn in _turns_without_motion(story):
         expected = (
@@ -219,10 +220,12 @@ def _first_failure_notice(story: Story, turn: Turn) -> int | None:
     """Return the number of the event by which the relay first told its client that no motion will come; None
     if the client never heard so."""
     since, until = turn.failures[0].seq, turn.until_seq
+    end_marks = {mark for conversation in turn.conversations for mark in conversation.motion_marks}
     notices = [
         event.seq
         for event, relay_event in client_hears(story.trace, since, until)
         if event.connection == turn.client
+        and event.seq not in end_marks
         and (
             isinstance(relay_event, Failed) or (isinstance(relay_event, Motion) and not relay_event.payloads)
         )

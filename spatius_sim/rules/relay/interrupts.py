@@ -73,7 +73,8 @@ def nothing_stale(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
-    """Look at each client that hung up: the upstream sessions that carried its audio are closed in time."""
+    """Look at each client that hung up: its upstream sessions are closed in time. They are those that carried
+    its audio and, if no other client was there, all that were opened since it came."""
     waits = [
         event
         for event in story.trace.on_lane(Lane.KIT)
@@ -83,7 +84,7 @@ def hang_up(story: Story) -> Iterator[Kept | Broken | Late]:
         hung_up = _hung_up_at(story, wait)
         if hung_up is None:
             continue
-        for session in _sessions_of(story, wait.connection):
+        for session in sessions_of(story, wait.connection):
             opened_at, closed_at = _opened_and_closed(story, session)
             if closed_at < hung_up:
                 continue
@@ -203,9 +204,17 @@ def _hung_up_at(story: Story, wait: Event) -> int | None:
     return max((seq for seq in hang_ups if seq < wait.seq), default=None)
 
 
-def _sessions_of(story: Story, client: str) -> list[str]:
-    """Return the upstream sessions that carried this client's audio."""
-    sessions = (r.connection for r in story.requests if r.turn is not None and r.turn.client == client)
+def sessions_of(story: Story, client: str) -> list[str]:
+    """Return the upstream sessions that carried this client's audio and, if it was the only client, those
+    that were opened after it had come."""
+    sessions = [r.connection for r in story.requests if r.turn is not None and r.turn.client == client]
+    came = [e for e in story.trace.on_lane(Lane.DOWNSTREAM) if isinstance(e.what, Opened)]
+    if {event.connection for event in came} == {client}:
+        sessions += [
+            event.connection
+            for event in story.trace.on_lane(Lane.UPSTREAM)
+            if isinstance(event.what, Opened) and event.seq > came[0].seq
+        ]
     return list(dict.fromkeys(sessions))
 
 

@@ -4,7 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, keyframe_count, segment_end
+from spatius_sim.protocol.audio import (
+    BYTES_PER_SAMPLE,
+    KEYFRAMES_PER_SECOND,
+    keyframe_count,
+    segment_end,
+)
 from spatius_sim.protocol.messages import AudioInput, ConfirmSession, EgressType, MotionResponse, ServerError
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
@@ -12,6 +17,11 @@ from spatius_sim.story.directions import upward_kind
 from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked, Received, Sent
 from spatius_sim.wires.features import IDS
+
+_AUDIBLE_SECONDS = 1
+"""How much sound a response must answer before anything is said of its movement."""
+_MOVING_KEYFRAMES = 25
+"""How many keyframes at least: fewer may be alike by chance."""
 
 _UNAVAILABLE = 14
 _LIMITS_FROM = 4000
@@ -35,8 +45,9 @@ _LIMITS_FROM = 4000
     ),
 )
 def motion_ids(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each response: it carries its connection's id, and a req_id that was sent on this
-    connection."""
+    """Look at each response: it carries its connection's id, and a req_id that was sent on this connection.
+    No request is answered under the id of an earlier one that is over."""
+    yield from _answered_under_another_id(story)
     up = upward_kind(story.trace)
     connection_ids: dict[str, str] = {}
     sent_req_ids: dict[str, set[str]] = {}
@@ -180,6 +191,66 @@ def motion_shape(story: Story) -> Iterator[Kept | Broken]:
                 yield Broken(expected, f"keyframe {row} is not finite", (payload.seq,))
             else:
                 yield Kept()
+
+
+@rule(
+    "S-MOTION-MOVES",
+    Level.SHOULD,
+    "the motion of audible speech SHOULD move, and no response SHOULD repeat an earlier one of its req_id",
+    "recording",
+    Provenance.OBSERVED,
+    presumes=("S-MOTION-COUNT", "S-MOTION-SHAPE"),
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "a still face while the avatar speaks, or the same movement again and again",
+        "a model that has lost its state, or a cache whose key is too small",
+        "make the motion of each response from the audio that it answers",
+    ),
+)
+def motion_moves(story: Story) -> Iterator[Kept | Broken]:
+    """Look at each response with a second of motion or more that answers a second of sound or more: its
+    keyframes are not all alike, and they are not those of an earlier response of the request."""
+    expected = "motion that goes with what is said"
+    for request in _answered_requests(story):
+        audible = np.frombuffer(request.audio[: len(request.audio) // BYTES_PER_SAMPLE * 2], "<i2") != 0
+        earlier: dict[bytes, int] = {}
+        done = 0
+        for payload in request.payloads:
+            keyframes = payload.response.keyframes
+            first, last = (
+                count * request.sample_rate // KEYFRAMES_PER_SECOND for count in (done, done + len(keyframes))
+            )
+            done += len(keyframes)
+            if len(keyframes) < _MOVING_KEYFRAMES:
+                continue
+            if np.count_nonzero(audible[first:last]) < _AUDIBLE_SECONDS * request.sample_rate:
+                continue
+            same = earlier.setdefault(keyframes.tobytes(), payload.seq)
+            if (keyframes == keyframes[0]).all():
+                actual = f"all {len(keyframes)} keyframes of a response are alike"
+                yield Broken(expected, actual, (payload.seq,))
+            elif same != payload.seq:
+                yield Broken(expected, "the motion of an earlier response came again", (same, payload.seq))
+            else:
+                yield Kept()
+
+
+def _answered_under_another_id(story: Story) -> Iterator[Broken]:
+    """Yield Broken for each request without an answer of its own that was waited for, while an earlier
+    request of its connection, which was over before this one began, got an answer more."""
+    for request in story.requests:
+        if request.payloads or not request.ends or request.turn is None or request.turn.waited_seq is None:
+            continue
+        for earlier in story.requests:
+            if earlier.connection != request.connection or earlier.first_seq >= request.first_seq:
+                continue
+            ends = [payload.seq for payload in earlier.payloads if payload.response.end]
+            over_at = min([*ends, *filter(None, [earlier.interrupted_seq])], default=request.first_seq)
+            came = [payload.seq for payload in earlier.payloads if payload.seq > request.first_seq]
+            if over_at < request.first_seq and came:
+                actual = f"req_id {earlier.req_id!r}, which was over"
+                yield Broken(f"req_id {request.req_id!r}", actual, (request.first_seq, came[0]))
 
 
 def _recorded_segments(keyframes: int) -> list[int]:

@@ -13,7 +13,7 @@ from spatius_sim.protocol.messages import (
     ServerError,
 )
 from spatius_sim.rules.findings import Broken, Kept, Late
-from spatius_sim.rules.kit_stalls import lag_seconds
+from spatius_sim.rules.kit_stalls import in_time, lag_seconds
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.story.directions import upward_kind
 from spatius_sim.story.join_turns import Story
@@ -34,6 +34,9 @@ from spatius_sim.wires.features import EGRESS
 _MAX_LAG_SECONDS = 0.2
 """Seconds that the kit waits beyond the one second of S-INTERRUPT. If the kit was blocked for longer, nobody
 knows when late motion was sent."""
+
+CLOSE_SECONDS = 5.0
+"""How long a connection may stay open after its handshake was refused."""
 
 _NOT_A_CONFIGURATION = (
     "expected clientconfiguresession message",
@@ -130,6 +133,46 @@ def handshake_refused(story: Story) -> Iterator[Kept | Broken]:
             )
         elif session.waited:
             yield Broken(expected, "nothing", (session.first_message.seq,))
+
+
+@rule(
+    "S-HANDSHAKE-CLOSED",
+    Level.SHOULD,
+    "after a refused handshake the connection SHOULD be closed within 5 s",
+    "sdk-py waits up to 20 s for it; the 5 s are our reading",
+    Provenance.ASSUMED,
+    presumes=("S-HANDSHAKE-REFUSED",),
+    waits="the server has five seconds to close",
+    seen_in=Half.UPSTREAM,
+    speech=Speech.NOT_COMPARED,
+    advice=Advice(
+        "an error that comes late: the Server SDK waits for the close for up to 20 s",
+        "the session is marked as refused, and its connection is left open",
+        "close the connection after the ServerError",
+    ),
+)
+def handshake_closed(story: Story) -> Iterator[Kept | Broken | Late]:
+    """Look at each handshake that the kit spoilt on purpose and the server refused with an error: the server
+    closed the connection before the kit's wait for that ended."""
+    waits = {
+        event.connection: event
+        for event in story.trace.on_lane(Lane.KIT)
+        if isinstance(event.what, WaitEnded) and event.what.what_for is Awaited.CLOSE
+    }
+    for session in _sessions_of(story):
+        wait = waits.get(session.first_message.connection)
+        if session.intent not in _KNOWN_TEXTS or wait is None or not session.answers:
+            continue
+        if wait.what == WaitEnded(Awaited.CLOSE, True):
+            yield Kept()
+            continue
+        refused_at = session.answers[0].seq
+        expected = f"the connection closed {CLOSE_SECONDS:.0f} s after the refusal at the latest"
+        broken = Broken(expected, "it was still open", (refused_at, wait.seq))
+        outcome = in_time(story.trace, refused_at, wait.seq, CLOSE_SECONDS, broken)
+        # A wait that was cut short shows nothing.
+        if not isinstance(outcome, Kept):
+            yield outcome
 
 
 @rule(

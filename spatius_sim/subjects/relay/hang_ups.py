@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 
 from spatius_sim.net.live_recorder import LiveRecorder
-from spatius_sim.rules.relay.interrupts import HANG_UP_SECONDS
+from spatius_sim.rules.relay.interrupts import HANG_UP_SECONDS, sessions_of
 from spatius_sim.story.join_turns import join
-from spatius_sim.subjects.waiting import loop_time
+from spatius_sim.subjects.waiting import NO_TIME, loop_time
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
     Lane,
+    Opened,
+    Refused,
+    TokenRequested,
     Trace,
     TraceHeader,
     WaitEnded,
@@ -23,11 +26,16 @@ _CHECK_SECONDS = 0.5
 
 
 async def watch_hang_ups(recorder: LiveRecorder, header: TraceHeader, clients: list[str]) -> None:
-    """Wait until the relay has closed the upstream sessions of clients that hung up, or until time is up.
+    """Wait until the relay has closed the upstream sessions of clients that hung up, or until time is up. A
+    session that is opened only then gets its time, too.
 
     Then record for each client whether all its sessions were closed."""
-    deadline = loop_time() + HANG_UP_SECONDS + _LATE_SECONDS
-    while (open_still := _find_open_clients(recorder, header, clients)) and loop_time() < deadline:
+    opened, deadline = -1, 0.0
+    while open_still := _find_open_clients(recorder, header, clients):
+        if opened < (opened := _count_opened(recorder)):
+            deadline = loop_time() + HANG_UP_SECONDS + _LATE_SECONDS
+        if deadline - loop_time() <= NO_TIME:
+            break
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(_wait_for_closed_session(recorder), _CHECK_SECONDS)
     for client in clients:
@@ -46,9 +54,19 @@ async def _wait_for_closed_session(recorder: LiveRecorder) -> None:
         await recorder.changed.wait()
 
 
+def _count_opened(recorder: LiveRecorder) -> int:
+    """Return how many upstream sessions have been opened in this run."""
+    return sum(event.lane is Lane.UPSTREAM and isinstance(event.what, Opened) for event in recorder.events)
+
+
 def _find_open_clients(recorder: LiveRecorder, header: TraceHeader, clients: list[str]) -> set[str]:
-    """Return the clients, of those named, that still have an open upstream session."""
+    """Return the clients, of those named, that still have an open upstream session. All of them have if a
+    token was issued that has opened nothing yet: the relay may still be connecting."""
     story = join(Trace(header, tuple(recorder.events)))
-    closed = {e.connection for e in story.trace.on_lane(Lane.UPSTREAM) if isinstance(e.what, Closed)}
-    open_requests = (r for r in story.requests if r.connection not in closed and r.turn is not None)
-    return {request.turn.client for request in open_requests if request.turn} & set(clients)
+    ends = [e for e in story.trace.on_lane(Lane.UPSTREAM) if isinstance(e.what, Closed)]
+    attempts = [e for e in story.trace.on_lane(Lane.UPSTREAM) if isinstance(e.what, Opened | Refused)]
+    tokens = {e.what.token for e in story.trace.on_lane(Lane.CONSOLE) if isinstance(e.what, TokenRequested)}
+    if tokens - {"", *(event.what.token for event in attempts if isinstance(event.what, Opened | Refused))}:
+        return set(clients)
+    closed = {event.connection for event in ends}
+    return {client for client in clients if set(sessions_of(story, client)) - closed}

@@ -55,7 +55,7 @@ class TurnWatch:
         }
         self._motion_end = MessageWatch(recorder, client, _ends_motion)
         self._mark_alone = MessageWatch(recorder, client, _is_mark_alone)
-        self._error_message = MessageWatch(recorder, client, _says_motion_failed)
+        self._error_message = MessageWatch(recorder, client, _FailureNotice().is_said_by)
 
     def expect_end(self) -> None:
         """Leave out the ends that have come so far: they came while the client still spoke."""
@@ -195,6 +195,16 @@ def _is_mark_alone(message: object) -> bool:
     return isinstance(message, Motion) and message.last and not message.payloads
 
 
-def _says_motion_failed(message: object) -> bool:
-    """Whether a message says that no motion will come: an error, or an empty list of motion (seed:002)."""
-    return isinstance(message, Failed) or (isinstance(message, Motion) and not message.payloads)
+class _FailureNotice:
+    """Looks for the message that says that no motion will come: an error, or an empty list of motion
+    (seed:002). An empty list that bears the end mark says nothing of this if motion has come."""
+
+    def __init__(self) -> None:
+        self._motion_has_come = False
+
+    def is_said_by(self, message: object) -> bool:
+        """Whether this message says it; the messages must come in their order."""
+        self._motion_has_come |= _is_motion(message)
+        if isinstance(message, Motion) and not message.payloads:
+            return not (message.last and self._motion_has_come)
+        return isinstance(message, Failed)

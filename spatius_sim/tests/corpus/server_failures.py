@@ -82,6 +82,16 @@ def refused_without_words(said: Dialogue) -> None:
     said.server_says(UP, ServerError(code=3, message="no"))
 
 
+@breaks("S-HANDSHAKE-CLOSED", SERVER)
+def refused_and_left_open(said: Dialogue) -> None:
+    means(said, UP, Provocation.TEXT)
+    said.opened(UP)
+    said.client_says_raw(UP, "hello")
+    said.server_says(UP, ServerError(message="expected ClientConfigureSession message"))
+    said.passes(5.5)
+    said.happens(Lane.KIT, UP, WaitEnded(Awaited.CLOSE, False))
+
+
 @breaks("S-MOTION-IDS", SERVER)
 def a_request_that_nobody_made(said: Dialogue) -> None:
     asked(said)
@@ -115,6 +125,14 @@ def two_short_segments(said: Dialogue) -> None:
 def a_number_that_is_none(said: Dialogue) -> None:
     asked(said, 1)
     rows = np.full((1, WIDTH), np.inf, np.float32)
+    said.server_says_raw(UP, encode(MotionResponse(f"id of {UP}", REQ, True, rows)))
+    said.ends(UP, 0)
+
+
+@breaks("S-MOTION-MOVES", SERVER)
+def a_still_face(said: Dialogue) -> None:
+    asked(said, 25)
+    rows = np.ones((25, WIDTH), np.float32)
     said.server_says_raw(UP, encode(MotionResponse(f"id of {UP}", REQ, True, rows)))
     said.ends(UP, 0)
 

@@ -6,8 +6,14 @@ from itertools import count
 import numpy as np
 import pytest
 
-from spatius_sim.miniatures.plain_server import PlainServer, PlainSession
-from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
+from spatius_sim.miniatures.plain_server import PlainServer, PlainSession, TakesOneAtATime
+from spatius_sim.miniatures.wrong_servers import (
+    SERVER_MINIATURES,
+    AnswersTheFirstRequest,
+    LeavesRefusedOpen,
+    RepeatsItsSecondSegment,
+    StandsStillLater,
+)
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.console import HttpAnswer
 from spatius_sim.protocol.keyframes import JAW_POSE
@@ -157,3 +163,50 @@ def test_wrong_after_an_interrupt() -> None:
     assert isinstance(late, MotionResponse) and isinstance(answer, MotionResponse)
     assert late.req_id == "old"
     assert isinstance(honest, MotionResponse) and honest.req_id == answer.req_id == "new"
+
+
+@pytest.mark.parametrize("kind", [PlainServer, LeavesRefusedOpen])
+def test_who_refuses_a_handshake_hangs_up(kind: type[PlainServer]) -> None:
+    one = server(kind)
+    to = session(one)
+    assert not one.hangs_up(to)
+    say(one, to, AudioInput("req"))
+    assert one.hangs_up(to) is (kind is PlainServer)
+
+
+def answers(kind: type[PlainServer], *requests: str) -> list[MotionResponse]:
+    """The motion of whole requests on one session."""
+    one = server(kind)
+    to = session(one)
+    say(one, to, ConfigureSession(16000))
+    said = [message for req_id in requests for message in say(one, to, AudioInput(req_id, 4 * PCM, end=True))]
+    return [message for message in said if isinstance(message, MotionResponse)]
+
+
+def test_wrong_ids_of_later_requests() -> None:
+    told = answers(AnswersTheFirstRequest, "one", "two")
+    assert {response.req_id for response in told} == {"one"}
+    assert sum(response.end for response in told) == 2
+
+
+def test_a_face_that_stands_still_from_the_third_request_on() -> None:
+    told = answers(StandsStillLater, "one", "two", "three")
+    still = [bool((r.keyframes == r.keyframes[0]).all()) for r in told]
+    assert still == [r.req_id == "three" for r in told]
+
+
+def test_a_segment_that_comes_again() -> None:
+    _, second, third, *_ = answers(RepeatsItsSecondSegment, "one")
+    assert np.array_equal(second.keyframes, third.keyframes)
+    _, second, third, *_ = answers(PlainServer, "one")
+    assert not np.array_equal(second.keyframes, third.keyframes)
+
+
+def test_one_that_takes_one_request_at_a_time() -> None:
+    one = server(TakesOneAtATime)
+    to = session(one)
+    say(one, to, ConfigureSession(16000))
+    say(one, to, AudioInput("old", PCM[:640]))
+    say(one, to, AudioInput("new", PCM[:640]))
+    [older] = say(one, to, AudioInput("old", PCM[:640], end=True))
+    assert isinstance(older, MotionResponse) and older.req_id == "new" and len(older.keyframes) == 1

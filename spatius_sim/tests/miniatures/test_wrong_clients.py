@@ -9,6 +9,8 @@ from spatius_sim.miniatures.wrong_clients import (
     GoesIdleWithoutEnd,
     KeepsMotionOverInterrupt,
     RefusesUnknownFields,
+    SwitchesOnInterruptedEmpty,
+    TakesFirstPayloadAlone,
 )
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.tests.model.client.test_decoder import payload
@@ -63,3 +65,28 @@ def test_one_that_refuses_unknown_fields_discards_junk_like_any_other() -> None:
 def test_one_that_throws_does_so_on_a_pause_of_nothing() -> None:
     with pytest.raises(ValueError, match="nothing plays"):
         made(ThrowsWhereNothingIsFixed).pause()
+
+
+def test_one_that_takes_the_first_payload_alone() -> None:
+    decoder = made(TakesFirstPayloadAlone)
+    decoder.yield_audio_data(b"ab")
+    decoder.yield_frames_data([payload(1), payload(2)], "c1")
+    decoder.yield_frames_data(None, "c1")
+    assert [event for event in decoder.take_events() if isinstance(event, MotionTaken)] == [
+        MotionTaken("c1", 1)
+    ]
+    assert decoder.audio_only
+
+
+def test_one_that_goes_audio_only_for_an_interrupted_id() -> None:
+    ids = iter(("c1", "c2"))
+    decoder = SwitchesOnInterruptedEmpty(16000, lambda: next(ids))
+    decoder.yield_audio_data(b"ab")
+    decoder.interrupt()
+    decoder.yield_frames_data((), "c1")
+    decoder.yield_audio_data(b"ab")
+    decoder.yield_frames_data((), "another")
+    decoder.yield_frames_data([payload(1)], "c1")
+    assert not decoder.audio_only
+    decoder.yield_frames_data((), "c1")
+    assert decoder.audio_only

@@ -30,7 +30,8 @@ PLANS = 25
 
 
 def verdicts(rule_id: str, brain: type[ClientDecoder]) -> set[tuple[str, Verdict]]:
-    """What every rule says over the corners of this rule's situation, and over some drawn plans."""
+    """What every rule says over the corners of this rule's situation, and over some drawn plans. A breach
+    that follows from this rule is left out."""
     loop = asyncio.new_event_loop()
     subject = ClientSubject(InProcessTestee(own_client(brain)), brain.__name__, 1)
     loop.run_until_complete(subject.attach())
@@ -38,7 +39,11 @@ def verdicts(rule_id: str, brain: type[ClientDecoder]) -> set[tuple[str, Verdict
 
     def note(plan: ClientPlan) -> None:
         trace = loop.run_until_complete(subject.run(plan))
-        said.update((judgement.rule_id, judgement.verdict) for judgement in judge(trace).values())
+        said.update(
+            (judgement.rule_id, judgement.verdict)
+            for judgement in judge(trace).values()
+            if not judgement.broken or not all(rule_id in b.follows_from for b in judgement.broken)
+        )
 
     @seed(1)
     @settings(

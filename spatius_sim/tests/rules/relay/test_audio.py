@@ -6,6 +6,7 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import RATE, Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Provocation
 from spatius_sim.wires.events import Speak, SpeakEnd
+from spatius_sim.wires.features import CLIENT_AUDIO, SPEECH_END
 
 RULES = ("R-AUDIO-COMPLETE", "R-AUDIO-FIRST", "R-END-AUDIO")
 UP, REQ = up_of("ann", 0), req_of("ann", 0)
@@ -250,3 +251,29 @@ def test_audio_must_not_be_marked_as_ended_while_its_client_still_speaks(
     assert said.failed == failed
     actual = [broken.actual for broken in said.judged("R-END-AUDIO").broken]
     assert actual == ["it was marked while its client still spoke"] * marks_before_the_rest
+
+
+@pytest.mark.parametrize("turn_id", ["", "turn-1"])
+@pytest.mark.parametrize(
+    "lacks", [(), (SPEECH_END,), (CLIENT_AUDIO,)], ids=["", "by silence", "its own speech"]
+)
+def test_a_mark_within_the_audio_of_a_turn(turn_id: str, lacks: tuple[str, ...]) -> None:
+    said = Dialogue(lacks=lacks)
+    pcm = said.speaks()
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), pcm, end=True)
+    for place, piece in enumerate((pcm[:600], pcm[600:])):
+        said.audio_down("ann", piece, last=True, turn_id=turn_id and f"{turn_id}-{place}")
+    said.ends("ann", 0, complete=False)
+    actual = [broken.actual for broken in said.judged("R-END-AUDIO").broken]
+    assert actual == ([] if turn_id or lacks else ["a mark came within its audio"])
+
+
+def test_audio_that_was_not_sent_up_whole_came_down_whole() -> None:
+    said = Dialogue()
+    pcm = said.speaks()
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), pcm[:-640], end=True)
+    said.audio_down("ann", pcm, last=True)
+    said.ends("ann", 0, complete=False)
+    assert [broken.follows_from for broken in said.judged("R-AUDIO-COMPLETE").broken] == [
+        ("U-AUDIO-COMPLETE",)
+    ]

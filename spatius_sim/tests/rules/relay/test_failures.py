@@ -416,3 +416,19 @@ def test_audio_behind_an_unmarked_turn_that_failed_is_the_next_turns() -> None:
     said.ends("ann", 1, complete=False)
     said.turn("ann", 2)
     assert said.failed == ["R-FALLBACK"]
+
+
+@pytest.mark.parametrize(("motion_came", "marked"), [(True, True), (True, False), (False, True)])
+def test_an_end_mark_after_motion_tells_no_failure(motion_came: bool, marked: bool) -> None:
+    said = Dialogue()
+    said.turn("ann", 0)
+    pcm = said.speaks("ann", 1)
+    said.audio_up(up_of("ann", 1), req_of("ann", 1), pcm, end=True)
+    said.audio_down("ann", pcm, last=True)
+    if motion_came:
+        said.motion_down("ann", said.motion(up_of("ann", 1), req_of("ann", 1), 3), last=False)
+    said.fault(_CLOSE)
+    said.motion_down("ann", last=marked)
+    said.passes(WAIT + 1)
+    said.ends("ann", 1, complete=False)
+    assert said.failed == (["R-ERROR-TOLD"] if motion_came and marked else [])

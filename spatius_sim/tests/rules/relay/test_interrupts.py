@@ -4,6 +4,7 @@ import pytest
 
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
+from spatius_sim.trace.events import Lane, Opened
 from spatius_sim.wires.events import Speak, SpeakEnd
 from spatius_sim.wires.features import AUDIO, OWN_UPSTREAM
 
@@ -193,5 +194,38 @@ def test_who_was_cut_off_has_said_no_goodbye() -> None:
     said = Dialogue()
     said.audio_up(up_of("ann", 0), req_of("ann", 0), said.speaks())
     said.hangs_up("ann", 1006)
+    after(said, 5.2).watched_hang_up("ann", complete=False)
+    assert said.verdict("U-HANGUP") is Verdict.UNEXERCISED
+
+
+def left_while_connecting(*, others: bool = False) -> Dialogue:
+    """Ann leaves while the relay opens a session for her, which stays open and never carries audio."""
+    said = Dialogue()
+    for client in ("ann", "bob") if others else ("ann",):
+        said.happens(Lane.DOWNSTREAM, client, Opened())
+    said.speaks()
+    said.closed(up_of("ann", 0), by_kit=False)
+    said.hangs_up("ann")
+    said.opened("late")
+    return said
+
+
+def test_a_session_that_was_being_opened_when_its_client_left() -> None:
+    said = after(left_while_connecting(), 5.2)
+    said.watched_hang_up("ann", complete=False)
+    assert [broken.actual for broken in said.judged("U-HANGUP").broken] == ["late was still open"]
+
+
+def test_in_company_nobody_knows_for_whom_a_silent_session_was_opened() -> None:
+    said = after(left_while_connecting(others=True), 5.2)
+    said.watched_hang_up("ann", complete=False)
+    assert said.verdict("U-HANGUP") is Verdict.UNEXERCISED
+
+
+def test_a_session_that_was_opened_before_the_client_came_is_not_that_clients() -> None:
+    said = Dialogue()
+    said.opened("warm")
+    said.happens(Lane.DOWNSTREAM, "ann", Opened())
+    said.hangs_up("ann")
     after(said, 5.2).watched_hang_up("ann", complete=False)
     assert said.verdict("U-HANGUP") is Verdict.UNEXERCISED

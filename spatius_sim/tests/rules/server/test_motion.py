@@ -285,7 +285,7 @@ def test_one_short_answer_says_nothing_of_segments() -> None:
 @pytest.mark.parametrize("keyframes", [(51, 100), (100, 57), (3, 2), (50, 0, 0)])
 def test_other_segments(keyframes: tuple[int, ...]) -> None:
     said = answered_in(*keyframes)
-    assert said.failed == ["S-MOTION-SEGMENTS"]
+    assert [name for name in said.failed if name != "S-MOTION-MOVES"] == ["S-MOTION-SEGMENTS"]
 
 
 def test_two_responses_without_motion() -> None:
@@ -326,3 +326,89 @@ def test_a_session_that_the_server_closes_after_its_token_has_expired(outlived: 
     said.closed(SESSION, by_kit=False)
     said.ends(SESSION, 0)
     assert said.failed == (["S-TOKEN-EXPIRY"] if outlived else ["S-MOTION-END"])
+
+
+# What moves.
+
+
+def answered(*segments: np.ndarray, silent: bool = False) -> Dialogue:
+    """A request of three seconds of speech, or of silence, answered with these keyframes."""
+    said = Dialogue("server")
+    said.opened(SESSION)
+    said.configures(SESSION)
+    said.confirms(SESSION)
+    samples = sum(map(len, segments)) * KEYFRAME
+    pcm = bytes(2 * samples) if silent else voice("asked", samples)
+    said.starts(SESSION, 0, pcm)
+    said.audio_up(SESSION, REQ, pcm, end=True)
+    for number, rows in enumerate(segments, 1):
+        motion = MotionResponse(f"id of {SESSION}", REQ, number == len(segments), rows)
+        said.server_says_raw(SESSION, encode(motion))
+    said.ends(SESSION, 0)
+    return said
+
+
+def moving(keyframes: int, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(size=(keyframes, WIDTH)).astype(np.float32)
+
+
+def still(keyframes: int) -> np.ndarray:
+    return np.repeat(moving(1), keyframes, axis=0)
+
+
+@pytest.mark.parametrize(
+    ("segments", "actual"),
+    [
+        ([moving(50), moving(25, 2)], ""),
+        ([moving(50), still(25)], "all 25 keyframes of a response are alike"),
+        ([moving(50), moving(50)], "the motion of an earlier response came again"),
+        ([moving(50), still(24)], ""),
+    ],
+    ids=["moves", "stands still", "repeats", "too short to tell"],
+)
+def test_the_motion_of_speech_moves(segments: list[np.ndarray], actual: str) -> None:
+    judgement = answered(*segments).judged("S-MOTION-MOVES")
+    assert [broken.actual for broken in judgement.broken] == ([actual] if actual else [])
+    assert judgement.verdict is (Verdict.FAILED if actual else Verdict.PASSED)
+
+
+def test_a_still_face_may_answer_silence() -> None:
+    assert answered(still(75), silent=True).verdict("S-MOTION-MOVES") is Verdict.UNEXERCISED
+    said = answered(still(0), moving(30))
+    assert said.verdict("S-MOTION-MOVES") is Verdict.PASSED
+
+
+# Whose answer it is.
+
+
+@pytest.mark.parametrize("over", ["ended", "interrupted", "open"])
+@pytest.mark.parametrize("own", [False, True], ids=["no answer of its own", "an answer of its own"])
+def test_an_answer_under_the_id_of_an_earlier_request(over: str, own: bool) -> None:
+    said = asked()
+    if over == "ended":
+        said.motion(SESSION, REQ, 5, end=True)
+    elif over == "interrupted":
+        said.interrupt_up(SESSION, REQ)
+    said.ends(SESSION, 0)
+    pcm = voice("next")
+    said.starts(SESSION, 1, pcm)
+    next_asked = said.audio_up(SESSION, "req-2", pcm, end=True)
+    said.motion(SESSION, REQ, 5, end=True)
+    came = said.last
+    if own:
+        said.motion(SESSION, "req-2", 5, end=True)
+    said.ends(SESSION, 1, complete=own)
+    guilty = [] if own or over == "open" else [(next_asked, came)]
+    assert said.guilty("S-MOTION-IDS") == guilty
+    assert ("S-MOTION-IDS" in said.failed) is bool(guilty)
+
+
+def test_a_request_without_an_answer_is_not_answered_under_another_id() -> None:
+    said = asked()
+    said.motion(SESSION, REQ, 5, end=True)
+    said.ends(SESSION, 0)
+    said.starts(SESSION, 1, voice("next"))
+    said.audio_up(SESSION, "req-2", voice("next"), end=True)
+    said.ends(SESSION, 1, complete=False)
+    assert said.verdict("S-MOTION-IDS") is Verdict.PASSED
+    assert "S-MOTION-END" in said.failed

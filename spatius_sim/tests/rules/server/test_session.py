@@ -186,3 +186,39 @@ def test_a_kit_that_was_late_itself_judges_nothing() -> None:
     assert said.verdict("S-INTERRUPT") is Verdict.PASSED
     said.server_says(SESSION, MOTION)
     assert said.verdict("S-INTERRUPT") is Verdict.INCONCLUSIVE
+
+
+def refused(*, closes_after: float | None, watched: bool = True) -> Dialogue:
+    """A handshake that was spoilt on purpose and refused; the server closes so many seconds later, or
+    never."""
+    said = greeted("hello", ServerError(message="expected ClientConfigureSession message"), Provocation.TEXT)
+    said.passes(5.3 if closes_after is None else closes_after)
+    if closes_after is not None:
+        said.closed(SESSION, by_kit=False)
+    if watched:
+        said.happens(Lane.KIT, SESSION, WaitEnded(Awaited.CLOSE, closes_after is not None))
+    return said
+
+
+def test_a_refused_connection_is_closed() -> None:
+    assert refused(closes_after=0.1).verdict("S-HANDSHAKE-CLOSED") is Verdict.PASSED
+
+
+def test_a_refused_connection_stays_open() -> None:
+    said = refused(closes_after=None)
+    assert said.failed == ["S-HANDSHAKE-CLOSED"]
+    assert said.judged("S-HANDSHAKE-CLOSED").broken[0].actual == "it was still open"
+
+
+def test_a_close_that_nobody_waited_for_is_not_judged() -> None:
+    assert refused(closes_after=None, watched=False).verdict("S-HANDSHAKE-CLOSED") is Verdict.UNEXERCISED
+    unanswered = greeted("hello", None, Provocation.TEXT)
+    unanswered.happens(Lane.KIT, SESSION, WaitEnded(Awaited.CLOSE, False))
+    assert unanswered.verdict("S-HANDSHAKE-CLOSED") is Verdict.UNEXERCISED
+
+
+def test_a_wait_for_a_close_that_was_cut_short_shows_nothing() -> None:
+    said = greeted("hello", ServerError(message="expected ClientConfigureSession message"), Provocation.TEXT)
+    said.passes(1.0)
+    said.happens(Lane.KIT, SESSION, WaitEnded(Awaited.CLOSE, False))
+    assert said.verdict("S-HANDSHAKE-CLOSED") is Verdict.UNEXERCISED
