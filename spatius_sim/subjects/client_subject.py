@@ -118,7 +118,7 @@ class ClientSubject:
         script = RequestWriter(replace(plan, sample_rate=rate))
         steps = mark_end_after_motion(plan.steps) if IDS in self._lacks else plan.steps
         try:
-            await self._ask(TesteeRequest(self._next_request_id(), "reset", sample_rate=rate, mode=mode))
+            await self._reset(rate, mode)
             await self._ask_unless_lacking(TesteeRequest(self._next_request_id(), "observe"))
             for step in steps:
                 answer = await self._ask_unless_lacking(script.request(self._next_request_id(), step))
@@ -133,6 +133,13 @@ class ClientSubject:
     async def detach(self) -> None:
         """End the testee."""
         await self._testee.close()
+
+    async def _reset(self, sample_rate: int, mode: str) -> None:
+        """Ask for a fresh client. Raises TesteeError if none is made: no rule could be judged then."""
+        request = TesteeRequest(self._next_request_id(), "reset", sample_rate=sample_rate, mode=mode)
+        answer = await self._ask(request)
+        if answer.error is not None or answer.unimplemented:
+            raise TesteeError(f"asked reset: it made no fresh client: {answer.error or 'unimplemented'}")
 
     async def _ask_unless_lacking(self, request: TesteeRequest) -> TesteeAnswer:
         """Send a request and return its answer.

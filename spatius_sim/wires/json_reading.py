@@ -43,8 +43,10 @@ def base64_text(binary: bytes) -> str:
 
 
 def base64_bytes(value: object, field: str) -> bytes:
-    """Return the bytes in a base64 text; raises NotUnderstoodError if `value` is none. `field` is the field's
-    name for the error."""
+    """Return the bytes in a base64 text; raises NotUnderstoodError if `value` is missing (None) or something
+    else. `field` is the field's name for the error."""
+    if value is None:
+        raise NotUnderstoodError(f"{field} is missing or null")
     if not isinstance(value, str):
         raise NotUnderstoodError(f"{field} is not base64 text")
     try:

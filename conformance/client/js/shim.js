@@ -47,6 +47,9 @@ export function testee(adapter) {
     reset: async ({ sampleRate, mode }) => {
       if (client) await adapter.dispose?.(client);
       client = await adapter.create({ sampleRate, mode });
+      if (adapter.clock === "virtual" && !client.advance && !adapter.lacks?.includes("advance")) {
+        throw new Error('the client has no method advance(milliseconds): say clock: "real"');
+      }
       return {};
     },
     yieldAudioData: async ({ audio, end }) => ({

@@ -32,6 +32,7 @@ _SAMPLES = PLAN_SAMPLE_RATE // 2
 _CHARACTERS_SHOWN = 60
 _FRAMES_SHOWN = 3
 _MAX_FRAMES_KEPT = 200
+_SILENT = "nothing (its own output may say more: an error, or a variable that is not set)"
 
 
 class WireNotFoundError(UnreachableError):
@@ -61,7 +62,7 @@ async def find_out_wire(
             return fitting[0]
     names = ", ".join(wire.name for wire in _find_fitting(wires, frames))
     guess = f"it may be {names}" if names else "none of the known wires fits"
-    sample = "; ".join(map(_show_frame, frames[:_FRAMES_SHOWN])) or "nothing"
+    sample = "; ".join(map(_show_frame, frames[:_FRAMES_SHOWN])) or _SILENT
     raise WireNotFoundError(
         f"the wire of {address.url_without_secrets} was not found out: {guess}; it said: {sample}. "
         "Name the wire (--wire), or "

@@ -52,6 +52,14 @@ test("what is unknown or lacking is unimplemented, never done", async () => {
   assert.deepEqual((await ask("hello")).result.lacks, ["observe"]);
 });
 
+test("a client without advance cannot have a virtual clock", async () => {
+  const client = { yieldAudioData: () => "a" };
+  assert.match((await asked(around(client))("reset")).error, /no method advance\(milliseconds\): say clock: "real"/);
+  for (const more of [{ clock: "real" }, { lacks: ["advance"] }]) {
+    assert.deepEqual(await asked(around(client, more))("reset"), { result: {} });
+  }
+});
+
 test("what the client throws is told, and the testee lives on", async () => {
   const client = {
     yieldFramesData() {

@@ -90,7 +90,7 @@ async def test_the_shim_of_the_document_works_as_it_stands(project: Path) -> Non
     (shim,) = re.findall(
         r"```js\n(.*?)```", (CLIENT.parents[1] / "docs" / "clients.md").read_text(), re.DOTALL
     )
-    (project / "my_client.js").write_text(OWN_CLIENT)
+    (project / "my_client.mjs").write_text(OWN_CLIENT)
     (project / "my_shim.mjs").write_text(shim)
     testee = attached.StdioTestee(shlex.join([node(), str(project / "my_shim.mjs")]))
     await testee.open(SECONDS)

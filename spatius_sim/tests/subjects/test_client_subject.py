@@ -94,6 +94,18 @@ def test_a_testee_that_goes_wrong_is_errored(way: str, loop: BackgroundLoop, tmp
     assert all_ended(pids)
 
 
+def test_a_testee_that_makes_no_client_is_errored(loop: BackgroundLoop, tmp_path: Path) -> None:
+    code = "from spatius_sim.subjects.testee_shim import serve_stdio\n"
+    code += "from spatius_sim.subjects.own_client import OwnClient\n"
+    code += "class Mine(OwnClient):\n made = 0\n def __init__(self, rate, mode):\n  Mine.made += 1\n"
+    code += "  if Mine.made > 1: raise OSError('no model')\n  super().__init__(rate, mode)\nserve_stdio(Mine)"
+    command = shlex.join([sys.executable, "-c", code])
+    outcome = outcome_of(loop, ClientSubject(StdioTestee(command), command, 1), tmp_path)
+    assert outcome.verdict is Verdict.ERRORED
+    assert "asked reset: it made no fresh client: " in outcome.reason
+    assert "no model" in outcome.reason
+
+
 def test_the_next_rule_gets_a_fresh_process(loop: BackgroundLoop, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     command = shlex.join([sys.executable, str(TESTEE), "crashes", str(pids)])
@@ -229,7 +241,7 @@ class Silent(OwnClient):
 def test_what_is_lacking_is_not_applicable(tmp_path: Path) -> None:
     (tmp_path / "lacking.py").write_text(
         "from spatius_sim.subjects.testee_shim import serve_stdio\n"
-        "from spatius_sim.tests.subjects.test_client import Silent\n"
+        "from spatius_sim.tests.subjects.test_client_subject import Silent\n"
         "serve_stdio(Silent)\n"
     )
     command = shlex.join([sys.executable, "lacking.py"])

@@ -145,8 +145,8 @@ NO_MESSAGE: list[tuple[str | bytes, str]] = [
 NO_RELAY_EVENT = [
     ('{"type":"mic_end"}', "type 'mic_end' is not one of a json-envelope relay's"),
     ('{"type":"ready","sessionId":7}', "sessionId is not text"),
-    ('{"type":"avatar_audio"}', "audio is not base64 text"),
-    ('{"type":"avatar_audio","audio":null}', "audio is not base64 text"),
+    ('{"type":"avatar_audio"}', "audio is missing or null"),
+    ('{"type":"avatar_audio","audio":null}', "audio is missing or null"),
     ('{"type":"avatar_audio","audio":["cGNt"]}', "audio is not base64 text"),
     ('{"type":"avatar_audio","audio":"p"}', "audio is not base64: "),
     ('{"type":"avatar_audio","audio":"cG Nt"}', "audio is not base64: "),
@@ -159,7 +159,7 @@ NO_RELAY_EVENT = [
     ('{"type":"avatar_frames"}', "avatar_frames.frames is not a list"),
     ('{"type":"avatar_frames","frames":"Zmly"}', "avatar_frames.frames is not a list"),
     ('{"type":"avatar_frames","frames":{"0":"Zmly"}}', "avatar_frames.frames is not a list"),
-    ('{"type":"avatar_frames","frames":["Zmly",null]}', "frames is not base64 text"),
+    ('{"type":"avatar_frames","frames":["Zmly",null]}', "frames is missing or null"),
     ('{"type":"avatar_frames","frames":["?"]}', "frames is not base64: "),
     ('{"type":"avatar_frames","frames":[],"isLast":[]}', "isLast is neither true nor false"),
     ('{"type":"avatar_frames","frames":[],"turnId":{}}', "turnId is not text"),
@@ -168,7 +168,7 @@ NO_RELAY_EVENT = [
 ]
 NO_CLIENT_ACTION = [
     ('{"type":"avatar_audio","audio":""}', "type 'avatar_audio' is not one of a json-envelope client's"),
-    ('{"type":"mic_audio"}', "audio is not base64 text"),
+    ('{"type":"mic_audio"}', "audio is missing or null"),
     ('{"type":"mic_audio","audio":1}', "audio is not base64 text"),
     ('{"type":"mic_audio","audio":"!"}', "audio is not base64: "),
     ('{"type":"play_sample","clip":["hello.pcm"]}', "clip is not text"),

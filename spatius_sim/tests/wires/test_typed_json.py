@@ -35,7 +35,7 @@ NO_RELAY_EVENT: list[tuple[str | bytes, str]] = [
     (b"{}", "a binary frame; typed-json has text frames only"),
     ("hello", "not JSON: "),
     ("{}", "type None is not one of a typed-json relay's"),
-    ('{"type":"audio"}', "data is not base64 text"),
+    ('{"type":"audio"}', "data is missing or null"),
     ('{"type":"audio","data":"cGNt","end":1}', "end is neither true nor false"),
     ('{"type":"motion","data":"Zmly"}', "motion.data is not a list"),
     ('{"type":"motion","data":[7]}', "data is not base64 text"),

@@ -183,7 +183,7 @@ def test_the_first_message_that_fits_is_meant() -> None:
     ("frame", "reason"),
     [
         ('{"type":"a","pcm":7}', "pcm is not base64 text"),
-        ('{"type":"a"}', "pcm is not base64 text"),
+        ('{"type":"a"}', "pcm is missing or null"),
         ('{"type":"a","pcm":"","last":1}', "last is neither true nor false"),
         ('{"type":"a","pcm":"","turn":true}', "turn is neither a text nor a number"),
         ('{"type":"m","m":"Zmly"}', "payloads is not a list"),
