@@ -220,7 +220,7 @@ def test_a_header_in_json_and_bytes_behind_it() -> None:
     assert said.read_relay(frame) == (Motion((b"fir",), True, "t"),)
     assert said.write_relay(Motion((b"fir",), True, "t")) == (frame,)
     assert said.read_relay(b'\x00\x11{"kind": "audio"}pcm') == (Audio(b"pcm"),)
-    assert "breaks off" in garbage(said.read_relay(b"\xff\xff{}"))
+    assert "ends too early" in garbage(said.read_relay(b"\xff\xff{}"))
 
 
 def test_numbers_flags_and_gaps() -> None:
