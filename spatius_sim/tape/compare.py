@@ -16,6 +16,9 @@ from spatius_sim.protocol.messages import (
     ConfigureSession,
     Interrupt,
     MotionResponse,
+    Pause,
+    PlaybackNews,
+    Resume,
     ServerError,
     UnknownMessage,
 )
@@ -194,6 +197,10 @@ def _add_frame(
             _turn_of(compared, connection, answered, turn_numbers).payloads.append(motion)
         case Interrupt(req_id):
             _turn_of(compared, connection, req_id, turn_numbers).other.append("interrupted")
+        case Pause(req_id) | Resume(req_id):
+            _turn_of(compared, connection, req_id, turn_numbers).other.append(type(frame.value).__name__)
+        case PlaybackNews(req_id=req_id, phase=phase):
+            _turn_of(compared, connection, req_id, turn_numbers).other.append(f"playback: phase {phase}")
         case ServerError(req_id=req_id, code=code, message=message) if req_id:
             _turn_of(compared, connection, req_id, turn_numbers).other.append(f"error {code} {message!r}")
         case ServerError(code=code, message=message):

@@ -18,7 +18,7 @@ from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.keyframes import JAW_POSE, WIDTH
-from spatius_sim.protocol.messages import MotionResponse
+from spatius_sim.protocol.messages import MotionResponse, PlaybackNews, PlaybackPhase
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.own_client import own_client
@@ -38,7 +38,12 @@ ONE = voice("one", 3200)
 
 
 def conversation(
-    jaw: float = 0.25, *, error: bool = False, keyframes: int = 2, said_pcm: bytes = ONE
+    jaw: float = 0.25,
+    *,
+    error: bool = False,
+    keyframes: int = 2,
+    said_pcm: bytes = ONE,
+    paused: bool = False,
 ) -> Trace:
     said = Dialogue()
     said.connects("up")
@@ -49,6 +54,8 @@ def conversation(
     said.motion("up", "req", 3, end=True, shade=1)
     if error:
         said.error("up", "req")
+    if paused:
+        said.server_says("up", PlaybackNews("id", "req", PlaybackPhase.PAUSED, 40))
     said.closed("up", by_kit=False)
     return said.trace
 
@@ -104,6 +111,7 @@ def test_tapes_that_mean_the_same_do_not_differ(tmp_path: Path) -> None:
             "1 of 2 keyframes differ, by 0.00208 on average and 0.5 at most (keyframe 1, jaw_pose[0])",
         ),
         (conversation(keyframes=3), "payload 1: 2 keyframes against 3"),
+        (conversation(paused=True), "nothing against playback: phase 2"),
         (conversation(error=True), "nothing against error 4001 'Credits exhausted'"),
         (conversation(said_pcm=ONE[:-2]), "6400 bytes of audio against 6398"),
         (conversation(said_pcm=ONE[:-2] + b"xy"), "the audio differs from byte 6398 on"),

@@ -243,7 +243,7 @@ def test_a_request_that_is_no_http_is_told_in_one_line(
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         range_.fire("HTTP requests", lambda: knock(range_.server, raw))
-    [told] = [record for record in caplog.records if "no HTTP" in record.getMessage()]
+    [told] = [record for record in caplog.records if "not HTTP" in record.getMessage()]
     assert (told.levelname, told.exc_info) == ("INFO", None)
     assert "\n" not in told.getMessage()
 
