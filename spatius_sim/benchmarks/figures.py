@@ -263,7 +263,8 @@ async def start_server(kind: str) -> AsyncIterator[tuple[_Server, Driver]]:
 
 
 async def _measure_unpaced(size: BenchSize) -> list[Figure]:
-    """Return the server's CPU time for each second of speech, while sessions send as fast as they can."""
+    """Return the CPU time of our Motion Server for each second of speech, while sessions send as fast as they
+    can, and its ratio to the CPU time of simpler servers (their kinds: see servers.py)."""
     frames = speech_frames(size.spoken)
     responses = len(segment_borders(size.spoken)) + 1
     least_cpu: dict[str, float] = {}

@@ -59,9 +59,11 @@ class BenchSession(asyncio.Protocol):
         transport.write(self.upgrade)
 
     def data_received(self, data: bytes) -> None:
-        """Note when each complete frame came, and end the wait if enough frames have come.
+        """Note when each complete frame came, and end the wait if enough frames have arrived.
 
-        The end of the upgrade's answer comes first: then configure the session."""
+        Until the server has answered the upgrade, look only for the end of that answer; then send
+        ConfigureSession.
+        """
         self._buffer += data
         if not self._upgraded:
             head, head_end, _ = self._buffer.partition(b"\r\n\r\n")
@@ -97,7 +99,7 @@ class BenchSession(asyncio.Protocol):
         self._transport.write(frames)
 
     async def wait_for_frames(self, count: int) -> None:
-        """Wait until `count` frames have come since the beginning.
+        """Wait until `count` frames have arrived since the beginning.
 
         Raises RuntimeError if the server closes the connection before."""
         self._frames_awaited = count

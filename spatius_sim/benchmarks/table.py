@@ -11,7 +11,8 @@ Row = tuple[str, float, str, str, bool]
 
 
 def print_figures(console: Console, rows: Iterable[Row]) -> None:
-    """Print the figures as a table, one line each. A promise that is not kept is red."""
+    """Print the figures as a table, a line for each figure. A figure that misses its promise (its target) is
+    red."""
     table = Table(title="spatius-sim bench", box=None, padding=(0, 2, 0, 0), title_justify="left")
     table.add_column("figure")
     table.add_column("value", justify="right")

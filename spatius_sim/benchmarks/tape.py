@@ -119,7 +119,8 @@ def _time(work: Callable[[], None]) -> float:
 
 
 async def _replay(script: RecordedRun, sessions: int) -> float:
-    """Replay so many sessions, ten at a time, and return how many seconds this takes."""
+    """Let a replay server replay a recorded run to `sessions` relays, ten at a time; return how many seconds
+    that takes."""
     pcm = bytes(script.turns[0].audio)
     async with ReplayServer(script, Playing(speed=0)) as server:
         started = time.perf_counter()

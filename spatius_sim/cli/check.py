@@ -32,7 +32,7 @@ def check(tape_path: Path, **given: Any) -> int:
     """
     from spatius_sim.engine.run_reports import report_paths
     from spatius_sim.engine.tapes.check_tape import check_tape, settings_of_tapes
-    from spatius_sim.reporting.formats.files import make_room, write_reports
+    from spatius_sim.reporting.formats.files import make_folders_for, write_reports
     from spatius_sim.reporting.formats.output_console import OutputConsole
     from spatius_sim.reporting.formats.text_report import failure_text, print_run
     from spatius_sim.reporting.report import report_of
@@ -40,7 +40,7 @@ def check(tape_path: Path, **given: Any) -> int:
 
     settings = settings_of_tapes({option.name: given[option.field] for option in _TAPE_OPTIONS}, Path.cwd())
     paths = report_paths(settings.reports)
-    make_room(paths)
+    make_folders_for(paths)
     summaries = check_tape(tape_path, settings)
     code = exit_code(summaries)
     unwritten = write_reports(paths, report_of(summaries, code))

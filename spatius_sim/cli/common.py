@@ -93,7 +93,8 @@ def values_given(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked_settings(values: Mapping[str, Any]) -> "Settings":
-    """Return the settings from these values of options. Raises UsageError if they are not usable."""
+    """Return the settings that these values of options make; raises UsageError if they cannot be used. No run
+    follows, so the seed is always 1."""
     from spatius_sim.engine.settings import settings_of
 
     settings = settings_of(values, os.environ, 1)
@@ -102,7 +103,7 @@ def checked_settings(values: Mapping[str, Any]) -> "Settings":
 
 
 def as_click(option: JudgeOption) -> click.Option:
-    """Return click's option for an option of the judge."""
+    """Return an option of the judge as an option of click, for the command line."""
     return click.Option(
         [f"--{option.name}", option.field],
         type=click.Choice(option.choices) if option.choices else option.parse,

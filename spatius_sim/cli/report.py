@@ -69,12 +69,12 @@ def report() -> None:
 @click.argument("out", type=_file)
 def html(source: Path, out: Path) -> None:
     """Draw the page of REPORT again."""
-    from spatius_sim.reporting.formats.files import make_room, write_reports
+    from spatius_sim.reporting.formats.files import make_folders_for, write_reports
     from spatius_sim.reporting.formats.json_report import read_report
 
     paths = {"html": out}
     run_report = read_report(source)
-    make_room(paths)
+    make_folders_for(paths)
     for error in write_reports(paths, run_report).values():
         raise UsageError(error)
 
@@ -97,7 +97,7 @@ def annotations(source: Path) -> None:
 def matrix(sources: tuple[Path, ...], html_out: Path | None, markdown_out: Path | None) -> None:
     """Put subjects or releases side by side, and show what changed from left to right."""
     from spatius_sim.cli.common import write_page
-    from spatius_sim.reporting.formats.files import make_room
+    from spatius_sim.reporting.formats.files import make_folders_for
     from spatius_sim.reporting.formats.html_report import html_matrix
     from spatius_sim.reporting.formats.json_report import read_report
     from spatius_sim.reporting.formats.markdown_report import markdown_matrix
@@ -109,7 +109,7 @@ def matrix(sources: tuple[Path, ...], html_out: Path | None, markdown_out: Path 
     makers = {"html": html_matrix, "markdown": markdown_matrix}
     out_paths = {"html": html_out, "markdown": markdown_out}
     paths = {name: path for name, path in out_paths.items() if path is not None}
-    make_room(paths)
+    make_folders_for(paths)
     for name, out in paths.items():
         write_page(out, makers[name](comparison))
     if not paths:

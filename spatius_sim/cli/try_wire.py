@@ -36,7 +36,7 @@ _GREETING_SECONDS = 2.0
 
 
 @dataclass(slots=True)
-class Tried:
+class WireFit:
     """How well a wire fits a relay.
 
     `understood` and `unclear` count the frames that the wire understands and does not understand. `kinds` are
@@ -52,7 +52,7 @@ class Tried:
         return not self.unclear and Motion.__name__ in self.kinds
 
     def in_words(self) -> str:
-        """Return the result, and what to do, as one line."""
+        """Return in one line how well the wire fits the relay, and what the user can do."""
         total = self.understood + self.unclear
         if not total:
             return "the relay said nothing: does it wait for a start message that the file does not declare?"
@@ -66,12 +66,12 @@ class Tried:
 
 async def try_wire(
     wire: Wire, address: RelayAddress, *, seconds: float, samples: int, say: Callable[[str], None]
-) -> Tried:
+) -> WireFit:
     """Connect on a wire, speak so many samples (0: only listen), and return how well the wire fits.
 
     `say` gets a line for each frame. This ends when the relay is silent for so many seconds, or hangs up.
     Raises UnreachableError if the relay takes no connection."""
-    tried = Tried()
+    tried = WireFit()
 
     def show_event(event: Event) -> None:
         """Count an event, and give its line to `say`."""
@@ -96,7 +96,7 @@ async def try_wire(
     return tried
 
 
-def _describe_event(event: Event, tried: Tried) -> str:
+def _describe_event(event: Event, tried: WireFit) -> str:
     """Return one event as a line for the user ("" to show nothing), and count it in `tried`."""
     match event.what:
         case Opened():

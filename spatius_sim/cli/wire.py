@@ -12,7 +12,7 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
 
 if TYPE_CHECKING:
-    from spatius_sim.cli.try_wire import Tried
+    from spatius_sim.cli.try_wire import WireFit
     from spatius_sim.wires import Wire
 
 
@@ -69,7 +69,7 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
     return 0 if tried.fits else ExitCode.RULE_FAILED
 
 
-async def _try_wire(wire: "Wire", url: str, silence: float, samples: int, motion_port: int) -> "Tried":
+async def _try_wire(wire: "Wire", url: str, silence: float, samples: int, motion_port: int) -> "WireFit":
     """Start Motion Server if its port is free, speak to the relay once, and return how well the wire fits.
 
     Prints the environment that the relay needs, and what each frame means."""

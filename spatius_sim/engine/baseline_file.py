@@ -261,8 +261,8 @@ class _TextEdits:
         self._edits.append((end, end, block))
 
     def apply(self) -> str:
-        """Return the text with all edits, made from the last to the first: so the earlier places stay
-        right."""
+        """Return the file's text with all edits. The last edit in the text is made first, so that the offsets
+        of the others stay valid."""
         text = self._text
         for start, end, new in sorted(self._edits, reverse=True):
             text = text[:start] + new + text[end:]
@@ -270,8 +270,8 @@ class _TextEdits:
 
 
 def _last_leaf(node: Node) -> Node:
-    """Return the node with which a block ends. The end mark of the block itself stands after the blank lines
-    that follow."""
+    """Return the last value inside a YAML block, however deep. Its end mark is exact; the end mark of the
+    block itself comes only after the blank lines that follow."""
     if isinstance(node, CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         return _last_leaf(last[1] if isinstance(node, MappingNode) else last)

@@ -23,7 +23,7 @@ class JudgeOption:
     option is a path if its metavar is FILE or DIR, or if it is NAME|FILE and the value ends in .yaml.
 
     An option that `bool` parses is a flag: no value on the command line, true or false in the file.
-    `repeated`: whether a command that runs the scenarios of one rule again needs the option.
+    `needed_to_repeat`: whether a command that runs the scenarios of one rule again needs the option.
     """
 
     name: str
@@ -33,7 +33,7 @@ class JudgeOption:
     repeatable: bool = False
     choices: tuple[str, ...] = ()
     of_one_run: bool = False
-    repeated: bool = True
+    needed_to_repeat: bool = True
 
     @property
     def field(self) -> str:
@@ -51,9 +51,11 @@ REPORT_FORMATS = {
 """What `--report-NAME FILE` writes, by name."""
 
 REPORT_OPTIONS = (
-    JudgeOption("report-dir", "DIR", "write every report there, and the tapes of failures", repeated=False),
+    JudgeOption(
+        "report-dir", "DIR", "write every report there, and the tapes of failures", needed_to_repeat=False
+    ),
     *(
-        JudgeOption(f"report-{name}", "FILE", f"write {description}", repeated=False)
+        JudgeOption(f"report-{name}", "FILE", f"write {description}", needed_to_repeat=False)
         for name, description in REPORT_FORMATS.items()
     ),
 )
@@ -153,7 +155,7 @@ JUDGE_OPTIONS = (
         "level",
         "LEVEL",
         "judge the rules of this level and those that bind more: must, should, may",
-        repeated=False,
+        needed_to_repeat=False,
     ),
     JudgeOption(
         "profile",
@@ -166,10 +168,10 @@ JUDGE_OPTIONS = (
         "SECONDS",
         "begin no scenario later than that; what is not reached is UNEXERCISED",
         float,
-        repeated=False,
+        needed_to_repeat=False,
     ),
     JudgeOption(
-        "seed", "N", "what every random choice comes from (1; nightly draws one)", int, repeated=False
+        "seed", "N", "what every random choice comes from (1; nightly draws one)", int, needed_to_repeat=False
     ),
     JudgeOption(
         "rule",
@@ -177,22 +179,22 @@ JUDGE_OPTIONS = (
         "judge this rule only (exact; repeatable)",
         repeatable=True,
         of_one_run=True,
-        repeated=False,
+        needed_to_repeat=False,
     ),
     JudgeOption(
         "plan",
         "TOKEN|TAPE",
         "run this scenario alone: that of the tape of a failure, or of a token; goes with one --rule",
         of_one_run=True,
-        repeated=False,
+        needed_to_repeat=False,
     ),
-    JudgeOption("save-tape", "FILE", "record every run onto this tape", repeated=False),
+    JudgeOption("save-tape", "FILE", "record every run onto this tape", needed_to_repeat=False),
     *REPORT_OPTIONS,
     JudgeOption(
         "baseline",
         "FILE",
         "known failures: new ones fail the run, and so does an entry that is out of date",
-        repeated=False,
+        needed_to_repeat=False,
     ),
     JudgeOption(
         "update-baseline",
@@ -200,14 +202,14 @@ JUDGE_OPTIONS = (
         "bring the baseline up to date with this run, which must be a whole one",
         bool,
         of_one_run=True,
-        repeated=False,
+        needed_to_repeat=False,
     ),
     JudgeOption(
         "conformance",
         "FILE",
         "what this run does not say stands in this file (conformance.yaml in the working directory)",
         of_one_run=True,
-        repeated=False,
+        needed_to_repeat=False,
     ),
 )
 
@@ -228,7 +230,7 @@ CONFORMANCE_FILE = "conformance.yaml"
 
 _NOT_OF_A_RELAY = {"target", "server", "client", "room", "agent-cmd", "lacks", "profile"}
 ASKED_OF_A_RELAY = tuple(
-    option for option in JUDGE_OPTIONS if option.repeated and option.name not in _NOT_OF_A_RELAY
+    option for option in JUDGE_OPTIONS if option.needed_to_repeat and option.name not in _NOT_OF_A_RELAY
 )
 """The options that say how a relay is reached and spoken to."""
 

@@ -85,7 +85,7 @@ class Judging:
         if left_out:
             outcome = trial.left_open(rule.id, left_out)
         else:
-            outcome = trial.judge(rule.id, *self.request.exercise(rule))
+            outcome = trial.judge(rule.id, *self.request.exercise_for(rule))
         outcome = replace(
             outcome,
             seconds=round(time.monotonic() - began, 3),
@@ -143,5 +143,5 @@ class Judging:
         smallest = trial.smallest.get(outcome.rule_id)
         # The tape of the failure holds its plan, and its name is shorter than a token.
         plan = "" if smallest is None else outcome.failure.trace or token_of(smallest)
-        typed = self._type_out(self.request.repeated_values(outcome.rule_id, plan))
+        typed = self._type_out(self.request.options_to_repeat(outcome.rule_id, plan))
         return replace(outcome, failure=replace(outcome.failure, repeat=f"{self._front} {typed}"))

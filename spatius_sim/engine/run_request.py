@@ -101,19 +101,19 @@ class RunRequest:
             if kind and judged != kind:
                 raise UsageError(f"{rule_id} is a rule for a {judged}, and a {kind} is to be judged")
 
-    def exercise(self, rule: Rule) -> Exercise:
-        """Return the plans over which this rule is judged: the plan that the user named, or those that
-        exercise the rule."""
+    def exercise_for(self, rule: Rule) -> Exercise:
+        """Return the plans over which this run judges a rule: the plan that the user named, or else the plans
+        that exercise the rule."""
         if self.plan_token:
             return Exercise(plans=just(plan_of(self.plan_token, rule.subject)))
         if self.settings.agent_cmd:
             return AS_AN_AGENT_SPEAKS
         return exercise_of(rule.id, thorough=profile_named(self.settings.profile).thorough)
 
-    def repeated_values(self, rule_id: str, plan: str) -> dict[str, Any]:
-        """Return the options, by name, that judge one rule again over this plan (a token, or the tape that
-        holds it); if it is "", over all plans of the rule."""
-        needed = {option.name for option in JUDGE_OPTIONS if option.repeated} - self.filled.keys()
+    def options_to_repeat(self, rule_id: str, plan: str) -> dict[str, Any]:
+        """Return the options, by name, with which a user judges one rule again. `plan` is the token of a
+        plan, or the tape that holds a plan; "" for all plans of the rule."""
+        needed = {option.name for option in JUDGE_OPTIONS if option.needed_to_repeat} - self.filled.keys()
         options = {name: value for name, value in self.values.items() if name in needed}
         if self.file is not None:
             options["conformance"] = str(self.file.path)

@@ -119,7 +119,7 @@ class Trial(Generic[P]):
     _silent_plans: set[P] = field(default_factory=set)
     """The scenarios in which the kit waited for a turn that was never complete."""
     _hasty_plans: set[P] = field(default_factory=set)
-    """The scenarios in which a wait was cut short: what is missing there may have come later."""
+    """The scenarios in which a wait was cut short: what is missing there may have arrived later."""
     _first_sightings: dict[str, _Sighting[P]] = field(default_factory=dict)
     """The first scenario that broke each rule."""
     _unconfirmed_plans: dict[str, dict[P, str]] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from spatius_sim.engine.run_outcomes import BY_A_SIGNAL, RunOutcomes
 from spatius_sim.engine.run_reports import occasion_of, report_paths
 from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.reporting.formats.files import make_room
+from spatius_sim.reporting.formats.files import make_folders_for
 from spatius_sim.reporting.harmless import some_lines
 from spatius_sim.rules.findings import Verdict
 
@@ -46,7 +46,7 @@ def judge_run(request: RunRequest, watcher: RunWatcher, *, exit_first: bool = Fa
     interruption, a failure of the kit or a UsageError during the run is told by the ending.
     """
     paths = report_paths(request.values)
-    make_room(paths)
+    make_folders_for(paths)
     request.check()
     baseline = RunBaseline(request)
     outcomes = RunOutcomes()
@@ -74,8 +74,8 @@ def _judge_rules(
     *,
     exit_first: bool,
 ) -> None:
-    """Judge rule by rule, and add each result to the outcomes, until all are judged or the run is broken off.
-    Why it was broken off is written to the outcomes, too."""
+    """Judge rule by rule, and add each result to the outcomes, until all are judged or the run is stopped
+    early. Why it was stopped early is written to the outcomes, too."""
     judging = Judging(request, baseline, _FRONT)
     opened = False
     try:

@@ -85,7 +85,7 @@ class NetworkReader(YamlFile):
         return self.build(node, lambda: NetworkProfile(name, about, down, up, trip, loss, queue), name)
 
     def _read_round_trip(self, node: Node) -> RoundTrip:
-        """Return a round trip from milliseconds."""
+        """Read `rtt` of a network file, percentiles in milliseconds, as a RoundTrip in seconds."""
         parts = self.mapping(node, "rtt", {"p50", "p90"})
         if "p50" not in parts:
             raise self.error(node, "rtt: p50 is missing")

@@ -23,7 +23,7 @@ from spatius_sim.wires.declared.declaration import Path as Place
 from spatius_sim.wires.declared.forms import (
     INTEGERS,
     Body,
-    Counted,
+    CountedPayloads,
     Fixed,
     Flags,
     Form,
@@ -40,7 +40,7 @@ from spatius_sim.wires.features import END_MARKS, PCM, SEVERAL_TURNS, SPEECH_END
 MAX_MESSAGES = 64
 _MAX_PARTS = 32
 _MAX_SKIPPED = 1024
-_DEEPEST = 8
+_MOST_KEYS = 8
 _SHIPPED = Path(__file__).resolve().parent / "wires"
 
 _FORMS: dict[str, Form] = {
@@ -208,12 +208,12 @@ class _Reader(YamlFile):
         places: dict[str, Place] = {}
         prefix: Place = ()
         if isinstance(form, Layout):
-            names = (name for name in _LAYOUT_FIELDS if name in form.gives & meaning.fields)
+            names = (name for name in _LAYOUT_FIELDS if name in form.value_names & meaning.fields)
             places, prefix = {name: (name,) for name in names}, ("json",)
         empty = isinstance(node, ScalarNode) and not node.value
         fields = {} if empty else self.mapping(node, kind, meaning.fields)
         for name, place in fields.items():
-            if isinstance(form, Layout) and "json" not in form.gives:
+            if isinstance(form, Layout) and "json" not in form.value_names:
                 raise self.error(place, f"{kind}.{name}: the layout has no json that it could stand in")
             places[name] = prefix + self._read_place(
                 self.text(place, f"{kind}.{name}"), place, f"{kind}.{name}"
@@ -246,11 +246,12 @@ class _Reader(YamlFile):
         return text
 
     def _read_place(self, text: str, node: Node, key: str) -> Place:
-        """Return the keys of a place such as `avatar.rate`."""
+        """Return the keys of a dotted path, such as `avatar.rate`, which says where a declared message holds
+        a field."""
         place = tuple(text.split("."))
-        if "" in place or len(place) > _DEEPEST:
+        if "" in place or len(place) > _MOST_KEYS:
             raise self.error(
-                node, f"{key}: {text!r} is not a place: keys with dots between them, {_DEEPEST} at most"
+                node, f"{key}: {text!r} is not a place: keys with dots between them, {_MOST_KEYS} at most"
             )
         return place
 
@@ -276,7 +277,7 @@ class _Reader(YamlFile):
                 case ["length", integer] if integer in INTEGERS and not length:
                     length = integer
                 case ["payload"] if count and length and number == len(listed):
-                    parts.append(Counted(count, length))
+                    parts.append(CountedPayloads(count, length))
                     count = length = ""
                 case ["pcm" | "payload" | "json" as name] if not count and (length or number == len(listed)):
                     parts.append(Body(name, length))

@@ -183,9 +183,9 @@ def bad_clients() -> st.SearchStrategy[Plan]:
     )
 
 
-def all_bad_clients() -> tuple[Plan, ...]:
-    """Return plans with every kind of misbehaviour, at most four in a plan, beside a client that speaks
-    on."""
+def plans_of_misbehaviour() -> tuple[Plan, ...]:
+    """Return plans in which clients of a relay misbehave in every way, at most four ways in a plan. In each
+    plan a well-behaved client goes on speaking beside them."""
     good = TurnPlan(4 * PLAN_SAMPLE_RATE, 6400)
 
     def plan_with(kinds: Sequence[Behaviour | MalformedInput]) -> Plan:

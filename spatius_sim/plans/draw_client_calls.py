@@ -63,7 +63,8 @@ def _draw_conversation(draw: st.DrawFn, ms: int = 600) -> list[Step]:
 
 
 def _draw_shown_conversation(draw: st.DrawFn, ms: int, end: bool = False) -> list[Step]:
-    """Draw a conversation with all its motion, and time in which its motion is seen to be rendered."""
+    """Draw a conversation with all its motion, and steps of the clock in which the client must render the
+    motion."""
     return [*_draw_speech(draw, ms, end), *_draw_motion(draw, ms), Wait(240), Wait(280), Wait(200)]
 
 
@@ -152,7 +153,9 @@ def _draw_audio_only(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_motion_after_empty(draw: st.DrawFn) -> list[Step]:
-    """Draw empty motion, then further motion for the same conversation."""
+    """Draw calls to a client under test: a conversation (perhaps with motion that was rendered already), then
+    a call with empty motion for it, then further motion for the same conversation. At the end the clock goes
+    on in steps, so that it is seen whether the client renders that motion."""
     conversation = (
         _draw_shown_conversation(draw, 2000) if draw(st.booleans()) else _draw_speech(draw, 2000, False)
     )
@@ -258,10 +261,11 @@ def _draw_late_motion(draw: st.DrawFn) -> list[Step]:
 
 
 def _draw_steady_motion(draw: st.DrawFn) -> list[Step]:
-    """Draw a conversation with all its motion, and watch it play in steps."""
+    """Draw calls to a client under test: the audio of a conversation of 1.2 to 3 s, one payload with all of
+    its motion, and six steps of the clock, after each of which the client is observed."""
     ms = draw(_LONG_MS)
-    whole = Move((PlannedPayload(ms * KEYFRAMES_PER_SECOND // 1000),))
-    steps = [*_draw_speech(draw, ms, draw(st.booleans())), whole]
+    all_motion = Move((PlannedPayload(ms * KEYFRAMES_PER_SECOND // 1000),))
+    steps = [*_draw_speech(draw, ms, draw(st.booleans())), all_motion]
     return [*steps, *[draw(waits(40, 600)) for _ in range(6)]]
 
 

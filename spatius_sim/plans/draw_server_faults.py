@@ -194,9 +194,9 @@ def with_faults(
 
 @st.composite
 def server_failures(draw: st.DrawFn) -> Plan:
-    """Draw three to five turns. Motion Server fails in the second turn, or refuses the first, second or third
-    session of the relay. Before the refusal it may close the earlier sessions, so that the relay needs a new
-    one."""
+    """Draw a plan of three to five turns for a relay whose Motion Server fails: it fails in the second turn,
+    or it refuses the first, second or third session of the relay. Before the refusal it may close the earlier
+    sessions, so that the relay needs a new session."""
     refused_session = draw(st.none() | st.sampled_from((1, 2, 3)))
     turns = draw(
         st.lists(turn_plans(), min_size=3 if refused_session is None else 2 + refused_session, max_size=5)
@@ -205,8 +205,8 @@ def server_failures(draw: st.DrawFn) -> Plan:
         faults = [draw(_draw_break_off(_FAILING_TURN))]
         turns[_FAILING_TURN - 1] = _lengthen_for(faults[0].when, turns[_FAILING_TURN - 1])
     else:
-        lost_in = range(2, refused_session + 1) if draw(st.booleans()) else ()
-        faults = [*map(_lose_session, lost_in), draw(_draw_refusal(refused_session))]
+        turns_that_lose_session = range(2, refused_session + 1) if draw(st.booleans()) else ()
+        faults = [*map(_lose_session, turns_that_lose_session), draw(_draw_refusal(refused_session))]
     return Plan((tuple(turns),), motion_server=_scenario_with(*faults))
 
 

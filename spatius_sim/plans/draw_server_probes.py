@@ -71,27 +71,32 @@ def token_windows() -> st.SearchStrategy[Plan]:
 def bad_keys() -> st.SearchStrategy[Plan]:
     """Draw token requests with a wrong key, or with no key."""
     return _draw_probes(
-        [TokenProbe(_HOUR, intent) for intent in (Provocation.WRONG_KEY, Provocation.MISSING_KEY)]
+        [TokenProbe(_HOUR, provocation) for provocation in (Provocation.WRONG_KEY, Provocation.MISSING_KEY)]
     )
 
 
 def bad_upgrades() -> st.SearchStrategy[Plan]:
     """Draw upgrades with a bad credential or id, in headers or in the query."""
-    intents = (Provocation.INVENTED_TOKEN, Provocation.MISSING_TOKEN, Provocation.UNKNOWN_AVATAR)
+    provocations = (Provocation.INVENTED_TOKEN, Provocation.MISSING_TOKEN, Provocation.UNKNOWN_AVATAR)
     return _draw_probes(
-        [UpgradeProbe(intent, token_in_query) for intent in intents for token_in_query in (False, True)]
+        [
+            UpgradeProbe(provocation, token_in_query)
+            for provocation in provocations
+            for token_in_query in (False, True)
+        ]
     )
 
 
 def bad_handshakes() -> st.SearchStrategy[Plan]:
-    """Draw first messages that configure nothing, or an unsupported rate."""
-    intents = (
+    """Draw first messages to the Motion Server under test that are not a configuration, or that configure a
+    sample rate which it does not support."""
+    provocations = (
         Provocation.WRONG_MESSAGE,
         Provocation.TEXT,
         Provocation.UNDECODABLE,
         Provocation.UNSUPPORTED_RATE,
     )
-    return _draw_probes([HandshakeProbe(intent) for intent in intents])
+    return _draw_probes([HandshakeProbe(provocation) for provocation in provocations])
 
 
 def expiries() -> st.SearchStrategy[Plan]:
@@ -125,7 +130,7 @@ def long_turns() -> st.SearchStrategy[Plan]:
 
 
 def _draw_probes(probes: Sequence[Probe]) -> st.SearchStrategy[Plan]:
-    """Draw one of the probes, some of them, or all of them in one scenario."""
+    """Draw a plan with one of the probes, with some of them, or with all of them."""
     several = st.lists(st.sampled_from(probes), min_size=1, max_size=len(probes), unique=True).map(tuple)
     return (st.sampled_from(probes).map(lambda probe: (probe,)) | several | st.just(tuple(probes))).map(
         _plan_with

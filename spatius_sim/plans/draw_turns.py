@@ -95,10 +95,10 @@ def audible_conversations(least_turns: int = 1) -> st.SearchStrategy[Plan]:
 
 @st.composite
 def conversations(draw: st.DrawFn, least_turns: int = 1) -> Plan:
-    """Draw one client that speaks at least `least_turns` and at most three times. Now and then it has a
-    soundless turn before, between or after the others."""
-    [spoken] = draw(audible_conversations(least_turns)).clients
-    turns = list(spoken)
+    """Draw a plan for one client of a relay, with at least `least_turns` and at most three turns that can be
+    heard. Now and then, a turn that can not be heard is put before, between or after them."""
+    [audible_turns] = draw(audible_conversations(least_turns)).clients
+    turns = list(audible_turns)
     if draw(st.sampled_from((False, False, False, True))):
         turns.insert(draw(st.integers(0, len(turns))), draw(soundless_turns()))
     return Plan((tuple(turns),))

@@ -77,7 +77,7 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "R-STALE": Exercise(behaviour_plans.cut_off_turns(), behaviour_plans.cut_off_with_motion_to_come(), 10),
     "U-HANGUP": Exercise(behaviour_plans.hang_ups(), behaviour_plans.hang_ups_in_mid_turn(), 5),
     "R-SLOWCLIENT": Exercise(behaviour_plans.slow_clients(), most=2),
-    "R-BADINPUT": Exercise(behaviour_plans.bad_clients(), behaviour_plans.all_bad_clients(), 6),
+    "R-BADINPUT": Exercise(behaviour_plans.bad_clients(), behaviour_plans.plans_of_misbehaviour(), 6),
     "S-TOKEN-WINDOW": server_plans.token_windows(),
     "S-TOKEN-KEY": server_plans.bad_keys(),
     "S-UPGRADE-REFUSED": server_plans.bad_upgrades(),

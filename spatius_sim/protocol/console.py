@@ -123,8 +123,8 @@ def check_expiry(request: TokenRequest, now: float) -> None:
 
 
 def answer_bootstrap(body: bytes, now: float) -> HttpAnswer:
-    """Return the answer to a bootstrap request: a region, and the time `now` (unix seconds) (sdk-py). A
-    malformed body gets an answer with status 400.
+    """Return the console's answer to a bootstrap request: a region, and the time `now` (unix seconds), in the
+    form that the Python SDK reads (sdk-py). A malformed body gets an answer with status 400.
 
     ASSUMED: a region other than `auto` is echoed, the default is `us-west`, `time_sync` has this field, and a
     malformed body is refused.

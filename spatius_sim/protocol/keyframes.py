@@ -67,9 +67,9 @@ def _encode_slowly(keyframes: Keyframes) -> bytes:
     """Return keyframes as an encoded Motion, written with protobuf's own objects."""
     motion = wire.Motion()
     for row in keyframes:
-        flame = motion.keyframes.add()
+        keyframe = motion.keyframes.add()
         for name, columns in FIELDS.items():
-            getattr(flame, name).extend(row[columns].tolist())
+            getattr(keyframe, name).extend(row[columns].tolist())
     return motion.SerializeToString()
 
 
@@ -109,8 +109,8 @@ def decode_keyframes(encoded: bytes) -> tuple[Keyframes, str]:
 
 
 def _decode_slowly(encoded: bytes) -> tuple[Keyframes, str]:
-    """Return the keyframes and the first fault as `decode_keyframes` does, for any layout of the bytes. Uses
-    protobuf's own objects."""
+    """Return the keyframes in a Motion message and the first fault in it, as `decode_keyframes` does, for any
+    layout of the bytes. It uses protobuf's own objects, and so it is slow."""
     motion = wire.Motion()
     try:
         motion.ParseFromString(encoded)
@@ -120,9 +120,9 @@ def _decode_slowly(encoded: bytes) -> tuple[Keyframes, str]:
         raise RemoteProtocolError(f"more than {MAX_KEYFRAMES} keyframes in one payload")
     keyframes = np.zeros((len(motion.keyframes), WIDTH), np.float32)
     fault = ""
-    for index, flame in enumerate(motion.keyframes):
+    for index, keyframe in enumerate(motion.keyframes):
         for name, columns in FIELDS.items():
-            values = list(getattr(flame, name))
+            values = list(getattr(keyframe, name))
             wanted = columns.stop - columns.start
             if len(values) != wanted:
                 fault = fault or f"keyframe {index}: {name} has {len(values)} values instead of {wanted}"

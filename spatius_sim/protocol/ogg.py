@@ -47,7 +47,7 @@ class OggOpusReader:
     """Takes the bytes of one Ogg Opus stream in pieces of any size, and gives its audio packets.
 
     `granule` is the latest position that a page named, in samples at 48 kHz, pre-skip included. `ended` says
-    whether the page marked as last has come.
+    whether the page marked as last has arrived.
     """
 
     head: OpusHead | None = None

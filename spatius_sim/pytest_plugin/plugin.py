@@ -195,8 +195,8 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
     config, item = request.config, request.node
 
     def judge_rule() -> None:
-        """Judge the rule, write the result onto the report of the item, and let the item pass, fail or be
-        skipped. A UsageError ends the whole run, or in a worker fails the item."""
+        """Judge the rule, attach the result to the report of this pytest item, and let the item pass, fail or
+        be skipped. A UsageError ends the whole run; in a worker of pytest-xdist it fails the item."""
         from spatius_sim.pytest_plugin.our_items import refuse_replaced_functions
 
         try:

@@ -25,9 +25,9 @@ def check_reports(config: "pytest.Config") -> None:
     could not be written."""
     paths = reports_asked(config)
     if paths:
-        from spatius_sim.reporting.formats.files import make_room
+        from spatius_sim.reporting.formats.files import make_folders_for
 
-        make_room(paths)
+        make_folders_for(paths)
 
 
 def reports_asked(config: "pytest.Config") -> dict[str, Path]:

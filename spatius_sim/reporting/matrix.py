@@ -70,8 +70,8 @@ class Matrix:
 
 
 def matrix_of(reports: Sequence[tuple[str, Report]]) -> Matrix:
-    """Return the reports side by side in this order, with a column for each subject. Each report comes with
-    its name."""
+    """Return a matrix of these reports, each with its name: a row for each rule, and a column for each
+    subject of each report, in this order."""
     judged_columns = [
         (Column(name, subject), report.rules_for(subject))
         for name, report in reports

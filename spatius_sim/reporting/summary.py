@@ -172,7 +172,8 @@ class Summary:
         return [outcome for outcome in self.with_verdict(Verdict.FAILED) if outcome.rule_id in self.known]
 
     def tolerates(self, outcome: RuleOutcome) -> bool:
-        """Whether a baseline tolerates what was seen broken, be it seen again or not."""
+        """Whether a baseline names this rule as broken, and the run saw the rule broken: in a verdict that
+        failed, or once, without a second time (inconclusive)."""
         seen_broken = outcome.verdict is Verdict.FAILED or (
             outcome.verdict is Verdict.INCONCLUSIVE and outcome.failure is not None
         )

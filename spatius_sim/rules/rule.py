@@ -124,7 +124,7 @@ def rule(
     rule in a story."""
 
     def make_rule(check: Check) -> Rule:
-        """Return the rule with this check."""
+        """Return the rule whose breaches this check finds, with all that the decorator was given."""
         return Rule(
             rule_id,
             level,

@@ -44,7 +44,7 @@ class _Request:
         """Take a response: its audio is that of all keyframes so far."""
         self.keyframes += keyframes
         end = self.keyframes / KEYFRAMES_PER_SECOND
-        # A segment is whole when a sample beyond its end has come, or the end mark.
+        # A segment is whole when a sample beyond its end has arrived, or the end mark.
         later = (heard for heard, seconds in self.heard if seconds > end + _ROUNDING)
         complete = next(later, self.heard[-1][0] if self.heard[-1][1] >= end else None)
         if complete is not None and keyframes:

@@ -50,9 +50,9 @@ def play(
 ) -> Playback:
     """Return how a client plays a turn.
 
-    `audio`: when each message of audio arrived, and how many seconds of speech have come with it; `motion`:
-    the same with keyframes. The client starts with `start_buffer` seconds of audio in hand, or with all of
-    it. `strict`: the audio waits for motion (strictSync).
+    `audio`: when each message of audio arrived, and how many seconds of speech have arrived with it;
+    `motion`: the same with keyframes. The client starts with `start_buffer` seconds of audio in hand, or with
+    all of it. `strict`: the audio waits for motion (strictSync).
     """
     total = audio[-1][1]
     wanted = min(start_buffer, total)
@@ -100,7 +100,7 @@ def _find_stalls(playback: Playback, needs: list[tuple[float, float]], total: fl
 def _show(playback: Playback, motion: Sequence[tuple[float, int]]) -> None:
     """Note when the face first moves, which keyframes are late, and how far the face is behind.
 
-    A keyframe is shown if its motion has come before the next keyframe is due."""
+    A keyframe is shown if its motion has arrived before the next keyframe is due."""
     done = 0
     last_shown = -1
     last = playback.keyframes

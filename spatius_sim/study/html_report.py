@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from spatius_sim.study.charts import distribution, ranking, sweep_lines, time_line
 from spatius_sim.study.figures import FIGURES
-from spatius_sim.study.run_study import Outcome, Simulated, worst_turn
+from spatius_sim.study.run_study import Outcome, SimulatedCell, worst_turn
 from spatius_sim.study.study import BudgetVerdict
 from spatius_sim.study.words import SHOWN, amount, answer, budget_lines, interval
 
@@ -18,7 +18,7 @@ _MAX_PICTURES = 40
 
 
 def html_report(outcome: Outcome) -> str:
-    """Return the page of a study."""
+    """Return the page of a study as HTML; it needs no other file."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader("spatius_sim.study"), PackageLoader("spatius_sim.reporting")]),
         autoescape=True,
@@ -32,7 +32,7 @@ def html_report(outcome: Outcome) -> str:
 
 def _values(outcome: Outcome) -> dict[str, Any]:
     """Return what the template shows."""
-    by_network: dict[str, list[Simulated]] = {}
+    by_network: dict[str, list[SimulatedCell]] = {}
     for cell in outcome.cells[: _MAX_PICTURES * 10]:
         by_network.setdefault(cell.cell.network.name, []).append(cell)
     worst = [max(cells, key=lambda one: one.tally.worst or (0, 0)) for cells in by_network.values()]
@@ -53,7 +53,7 @@ def _values(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _distributions(by_network: dict[str, list[Simulated]]) -> list[tuple[str, Markup]]:
+def _distributions(by_network: dict[str, list[SimulatedCell]]) -> list[tuple[str, Markup]]:
     """Return a picture of the time to the first motion for each network."""
     pictures = []
     for network, cells in list(by_network.items())[:_MAX_PICTURES]:
@@ -62,7 +62,7 @@ def _distributions(by_network: dict[str, list[Simulated]]) -> list[tuple[str, Ma
     return pictures
 
 
-def _sweeps(by_network: dict[str, list[Simulated]]) -> list[tuple[str, Markup]]:
+def _sweeps(by_network: dict[str, list[SimulatedCell]]) -> list[tuple[str, Markup]]:
     """Return a picture of the trouble over the points of the sweep for each network."""
     pictures = []
     for network, cells in list(by_network.items())[:_MAX_PICTURES]:

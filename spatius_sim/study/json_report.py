@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from spatius_sim.study.figures import FIGURES, Estimate
-from spatius_sim.study.run_study import Outcome, Simulated
+from spatius_sim.study.run_study import Outcome, SimulatedCell
 
 FORMAT, VERSION = "spatius-sim study", 1
 
@@ -54,7 +54,7 @@ def outcome_values(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _cell(cell: Simulated) -> dict[str, Any]:
+def _cell(cell: SimulatedCell) -> dict[str, Any]:
     """Return one cell as values."""
     return {
         "network": cell.cell.network.name,
@@ -81,9 +81,9 @@ def study_schema() -> dict[str, Any]:
     number = {"type": ["number", "null"]}
     text = {"type": "string"}
     count = {"type": "integer", "minimum": 0}
-    estimate = _object({"value": number, "low": number, "high": number})
+    estimate = _schema_of_object({"value": number, "low": number, "high": number})
     estimate["description"] = "A figure and its 95 % interval. null: never, or not bounded."
-    change = _object(
+    change = _schema_of_object(
         {
             "change": text,
             "saved_seconds": estimate,
@@ -92,14 +92,14 @@ def study_schema() -> dict[str, Any]:
             "keyframes_late": number,
         }
     )
-    cell = _object(
+    cell = _schema_of_object(
         {
             "network": text,
             "policy": text,
             "point": text,
             "turns": count,
             "worst_turn": count,
-            "figures": _object(
+            "figures": _schema_of_object(
                 {key: estimate | {"description": kind.definition} for key, kind in FIGURES.items()}
             ),
             "budgets": {
@@ -108,7 +108,7 @@ def study_schema() -> dict[str, Any]:
             },
         }
     )
-    judged = _object(
+    judged = _schema_of_object(
         {
             "network": text,
             "policy": text,
@@ -119,7 +119,7 @@ def study_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": FORMAT,
-        **_object(
+        **_schema_of_object(
             {
                 "format": {"const": FORMAT},
                 "version": {"const": VERSION},
@@ -130,7 +130,9 @@ def study_schema() -> dict[str, Any]:
                 "cells": {"type": "array", "items": cell},
                 "what_would_help": {
                     "type": "array",
-                    "items": _object({"network": text, "changes": {"type": "array", "items": change}}),
+                    "items": _schema_of_object(
+                        {"network": text, "changes": {"type": "array", "items": change}}
+                    ),
                 },
                 "judged": {"type": "array", "items": judged},
             }
@@ -138,7 +140,8 @@ def study_schema() -> dict[str, Any]:
     }
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
+def _schema_of_object(properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON schema of an object that has exactly these properties."""
     return {
         "type": "object",
         "properties": properties,

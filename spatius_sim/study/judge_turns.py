@@ -146,8 +146,10 @@ def _relay_policy(pipeline: Pipeline) -> RelayPolicy:
 
 
 def _turn_plan(pipeline: Pipeline) -> TurnPlan:
-    """Return the turn as a client speaks it: in the study's chunks, at its pace."""
+    """Return the turn as a plan for a client that speaks it: in chunks as long as the study's, at the study's
+    pace."""
     pace = _pace_of_speech(pipeline)
+    # Whole samples: an even number of bytes.
     chunk_bytes = round(pipeline.speech_chunk * _BYTES_PER_SECOND) // 2 * 2
     return TurnPlan(
         round(pipeline.seconds * PLAN_SAMPLE_RATE),
@@ -157,8 +159,8 @@ def _turn_plan(pipeline: Pipeline) -> TurnPlan:
 
 
 def _interrupted_plan(pipeline: Pipeline) -> TurnPlan:
-    """Return the turn, interrupted when its first audio has come and so much of it was spoken as is spoken in
-    `interrupt_after` seconds."""
+    """Return the turn, interrupted when its first audio has arrived and so much of it was spoken as is spoken
+    in `interrupt_after` seconds."""
     spoken = math.ceil(pipeline.interrupt_after * _pace_of_speech(pipeline) / pipeline.speech_chunk)
     return replace(_turn_plan(pipeline), cue=Cue(max(1, spoken), TurnProgress.AUDIO), act=Behaviour.INTERRUPT)
 
@@ -169,7 +171,8 @@ def _pace_of_speech(pipeline: Pipeline) -> float:
 
 
 async def _play_client(turn: SimulatedTurn, pipeline: Pipeline, seed: int) -> Trace:
-    """Give our client what arrived in a simulated turn, when it arrived, and return the trace."""
+    """Give our own client decoder the messages of a simulated turn, each when it arrived, and return the
+    trace of what the decoder did."""
     subject = ClientSubject(InProcessTestee(), "our own decoder", seed)
     await subject.attach()
     try:

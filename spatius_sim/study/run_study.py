@@ -25,7 +25,7 @@ _R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
-class Simulated:
+class SimulatedCell:
     """A cell with its figures, and the verdicts on the budgets."""
 
     cell: Cell
@@ -68,7 +68,7 @@ class Outcome:
 
     study: Study
     seed: int
-    cells: list[Simulated] = field(default_factory=list)
+    cells: list[SimulatedCell] = field(default_factory=list)
     helps: dict[str, list[Help]] = field(default_factory=dict)
     """For each network by name: the changes, the one that saves most first."""
     judged: list[JudgedTurns] = field(default_factory=list)
@@ -155,7 +155,7 @@ def run_study(
     for cell in cells:
         tally = tallies[tasks[cell.network.name, cell.pipeline]]
         if tally.turns:
-            outcome.cells.append(_judge(cell, tally, study.budgets))
+            outcome.cells.append(_judge_cell(cell, tally, study.budgets))
     if study.what_would_help and outcome.complete:
         for network in study.networks:
             outcome.helps[network.name] = _rank(study, network, tallies, tasks)
@@ -216,10 +216,11 @@ def _spread(work: Callable[[_B], _R], blocks: Iterable[_B], jobs: int | None) ->
     yield from parallel(joblib.delayed(work)(block) for block in blocks)
 
 
-def _judge(cell: Cell, tally: Tally, budgets: tuple[Budget, ...]) -> Simulated:
-    """Return the figures of a cell, with the verdicts on the budgets."""
+def _judge_cell(cell: Cell, tally: Tally, budgets: tuple[Budget, ...]) -> SimulatedCell:
+    """Return a cell of the study (one network with one policy) with its figures, and whether each figure
+    keeps its budget."""
     figures = estimates(tally)
-    return Simulated(
+    return SimulatedCell(
         cell, tally, figures, {budget.figure: budget.judge(figures[budget.figure]) for budget in budgets}
     )
 
@@ -275,7 +276,7 @@ def _rank(
     return sorted(helps, key=lambda help_: -help_.saved.value)
 
 
-def worst_turn(simulated: Simulated, seed: int) -> SimulatedTurn:
+def worst_turn(simulated: SimulatedCell, seed: int) -> SimulatedTurn:
     """Simulate the worst turn of a cell once more, with all that a time-line shows."""
     return simulate_turn(
         simulated.cell.pipeline, simulated.cell.network, seed, simulated.worst, detailed=True

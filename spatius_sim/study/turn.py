@@ -193,8 +193,8 @@ def _audio_for_client(pipeline: Pipeline, speech: list[tuple[float, float]]) -> 
 def _motion_at_relay(
     pipeline: Pipeline, draw: Draw, speech: list[tuple[float, float]], seed: int, number: int
 ) -> list[tuple[float, int]]:
-    """Return when each payload reaches the relay, and how many keyframes have come with it: the audio goes up
-    to Motion Server, which answers at its pace."""
+    """Return when each payload reaches the relay, and how many keyframes have arrived with it: the audio goes
+    up to Motion Server, which answers at its pace."""
     trip = draw.region_trips[pipeline.region]
     opened = HANDSHAKE_TRIPS * trip + TOKEN_SECONDS if pipeline.sessions is Sessions.PER_TURN else 0.0
     path = Path(DATA_CENTRE.draw(_NO_DICE, 600.0), trip / 2, trip / 2, _LARGE_QUEUE, 0.0, _LARGE_QUEUE)
@@ -210,7 +210,7 @@ def _motion_at_relay(
         heard = up.write(max(at, opened), size).arrived
         began = min(began, heard)
         is_last = index == len(speech) - 1
-        # A segment is complete when a sample beyond its end has come, or the end mark.
+        # A segment is complete when a sample beyond its end has arrived, or the end mark.
         while done < total and (is_last or segment_end(segment) / KEYFRAMES_PER_SECOND < end - 1e-9):
             done = min(total, segment_end(segment))
             segment += 1

@@ -20,7 +20,8 @@ SHOWN = (
 
 
 def amount(value: float, unit: str) -> str:
-    """Return a number with its unit; a share in per cent."""
+    """Return a number with its unit as text; `%` turns a share (0 to 1) into per cent. An infinite time is
+    "never"."""
     if value == math.inf:
         return "never"
     if unit == "%":

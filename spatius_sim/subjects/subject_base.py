@@ -77,7 +77,7 @@ class Subject(Protocol[PlanOf]):
 
     @property
     def was_hasty(self) -> bool:
-        """Whether the last run shortened a wait, so that what its trace lacks may have come later."""
+        """Whether the last run shortened a wait, so that what its trace lacks may have arrived later."""
 
     async def run(self, plan: PlanOf, *, patient: bool = False) -> Trace:
         """Run one plan on new connections, and return the trace. A `patient` run shortens no wait.

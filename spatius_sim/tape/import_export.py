@@ -135,8 +135,8 @@ def export_recordings(path: Path, folder: Path) -> list[Path]:
 
 
 def export_speech(path: Path, folder: Path) -> list[Path]:
-    """Write the audio of each request as WAV, and return the paths. Raises UsageError if the tape has no
-    speech."""
+    """Write the speech of each request on the tape as a WAV file into `folder`, and return the paths. Raises
+    UsageError if the tape has no speech."""
     _require_speech(path, "there is nothing to hear")
     paths = []
     for number, request in enumerate(requests_of(path), 1):

@@ -131,7 +131,7 @@ class MemoryEnd:
         self._paused = True
 
     def resume(self) -> None:
-        """Read again, first what has come meanwhile."""
+        """Read again, first the frames that arrived meanwhile."""
         self._paused = False
         while self._unread and not self._paused:
             self._read(self._unread.popleft())

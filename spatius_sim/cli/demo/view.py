@@ -34,19 +34,18 @@ class ConversationView:
     def __init__(self) -> None:
         self._trail: list[str] = []
 
-    def draw(self, now: ConversationFigures) -> Table:
-        """Return the picture of this moment, and add the jaw's position to the trail."""
-        self._trail = [*self._trail, _jaw_mark(now)][-_JAW_COLUMNS:]
+    def draw(self, figures: ConversationFigures) -> Table:
+        """Return the picture of the conversation with these figures, and add the jaw's position to the
+        trail."""
+        self._trail = [*self._trail, _jaw_mark(figures)][-_JAW_COLUMNS:]
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(style="bold")
-        table.add_row("client → relay", f"{now.spoken:4.1f} of {now.total:.1f} s of speech")
-        table.add_row("Motion Server → relay", f"{now.payloads_sent} motion payloads")
-        table.add_row(
-            "relay → client",
-            f"{now.payloads_taken} payloads joined {now.conversation}, {now.payloads_discarded} discarded",
-        )
-        mode = "audio-only" if now.audio_only else "audio and motion"
-        table.add_row("avatar", f"{now.state}, {mode}, {now.played:4.1f} s played")
+        table.add_row("client → relay", f"{figures.spoken:4.1f} of {figures.total:.1f} s of speech")
+        table.add_row("Motion Server → relay", f"{figures.payloads_sent} motion payloads")
+        joined = f"{figures.payloads_taken} payloads joined {figures.conversation}"
+        table.add_row("relay → client", f"{joined}, {figures.payloads_discarded} discarded")
+        mode = "audio-only" if figures.audio_only else "audio and motion"
+        table.add_row("avatar", f"{figures.state}, {mode}, {figures.played:4.1f} s played")
         table.add_row("jaw", Text("".join(self._trail), style="cyan"))
         return table
 

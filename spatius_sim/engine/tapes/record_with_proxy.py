@@ -27,19 +27,19 @@ class LiveTape:
 
     def __init__(self, path: Path, header: TapeHeader) -> None:
         self._writer = TapeWriter(path, header)
-        self._taping = TapeRecorder(self._writer, header)
+        self._tape_recorder = TapeRecorder(self._writer, header)
         self.fault = ""
         self.failed = asyncio.Event()
 
     def begin_run(self, header: TraceHeader) -> None:
         """Write the beginning of a run."""
-        self._taping.begin_run(header)
+        self._tape_recorder.begin_run(header)
 
     def record_event(self, event: Event) -> None:
-        """Write an event, unless the tape has failed."""
+        """Write an event onto the tape; do nothing if writing has failed before."""
         if not self.fault:
             try:
-                self._taping.record_event(event)
+                self._tape_recorder.record_event(event)
             except UsageError as error:
                 self._fail(error)
 

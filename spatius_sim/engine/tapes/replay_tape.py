@@ -60,7 +60,7 @@ async def replay_clients(path: Path, url: str, *, speed: float, settle: float) -
     received.
 
     Each client has a connection of its own, and sends its frames at `speed` times the recorded pace (0: at
-    once). It leaves when nothing has come for `settle` seconds. Raises UsageError if no client is on the
+    once). It leaves when nothing has arrived for `settle` seconds. Raises UsageError if no client is on the
     tape, and UnreachableError if the relay is not there.
     """
     results: list[ReplayResult] = []
@@ -76,7 +76,7 @@ async def replay_clients(path: Path, url: str, *, speed: float, settle: float) -
 
 
 async def _replay_client(trace: Trace, client: str, url: str, speed: float, settle: float) -> ReplayResult:
-    """Send one client's recorded frames at their recorded times, wait until nothing has come for `settle`
+    """Send one client's recorded frames at their recorded times, wait until nothing has arrived for `settle`
     seconds, and return what the client received."""
     client_events = [event for event in trace.on_lane(Lane.DOWNSTREAM) if event.connection == client]
     start = next((event.at_ns for event in trace.on_lane(Lane.DOWNSTREAM)), 0)

@@ -58,7 +58,7 @@ class DecodedConversation:
 
     @property
     def samples(self) -> int:
-        """How many whole samples of audio have come."""
+        """How many whole samples of audio have arrived."""
         return self.audio_bytes // BYTES_PER_SAMPLE
 
     def keyframe(self, index: int) -> Keyframes | None:

@@ -106,7 +106,7 @@ class ConstantRate:
     rate: float
 
     def __post_init__(self) -> None:
-        """Raise UsageError if the rate is not above 0."""
+        """Raise UsageError if the link's rate is not above 0."""
         if not (math.isfinite(self.rate) and self.rate > 0):
             raise UsageError("the rate must be above 0: a link that carries nothing has no figures")
 
@@ -126,7 +126,8 @@ class Outages:
     longest: float
 
     def __post_init__(self) -> None:
-        """Raise UsageError for lengths that contradict each other, or that leave the link no time."""
+        """Raise UsageError if the lengths of the outages contradict each other, or if they leave the link no
+        time."""
         if not 0 < self.per_minute <= 600:
             raise UsageError("outages: per_minute must lie above 0 and at most at 600")
         if not 0 < self.mean <= self.longest <= LONGEST_WAIT:
@@ -176,7 +177,7 @@ class LogNormalRate:
     outages: Outages | None = None
 
     def __post_init__(self) -> None:
-        """Raise UsageError for values that no link has."""
+        """Raise UsageError if the logarithmic mean, deviation or correlation is one that no link has."""
         if not -7 <= self.log_mean <= 9:
             raise UsageError("log_mean must lie between -7 and 9 (1 kbit/s to 8 Gbit/s)")
         if not 0 <= self.log_sd <= 3:

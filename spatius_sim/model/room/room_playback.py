@@ -178,7 +178,8 @@ class RoomPlayback:
         return 0.0 if conversation is None else self._position(conversation)
 
     def fail(self, req_id: str) -> list[RoomOutput]:
-        """End a request of which no more will come; what has come is played. Return no output of its own."""
+        """End a request of which no more will come; what has arrived is played. Return no output of its
+        own."""
         conversation = self._waiting.get(req_id)
         if conversation is not None:
             conversation.audio_ended = conversation.motion_ended = True
@@ -222,7 +223,7 @@ class RoomPlayback:
         return self._waiting[req_id]
 
     def _may_play(self, conversation: _Conversation) -> bool:
-        """Whether the next 40 ms of a conversation have come, sound and motion, or are not waited for any
+        """Whether the next 40 ms of a conversation have arrived, sound and motion, or are not waited for any
         more."""
         has_sound = len(conversation.pcm) >= self._tick_bytes or conversation.audio_ended
         if not has_sound:

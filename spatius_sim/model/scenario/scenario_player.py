@@ -33,7 +33,7 @@ class Admission:
 
 
 class Spoken(NamedTuple):
-    """How much audio has come: its seconds, and its number of messages."""
+    """How much audio has arrived: its seconds, and its number of messages."""
 
     seconds: float
     messages: int

@@ -35,7 +35,7 @@ class SynthesizedAnswer:
 
     def feed(self, audio: bytes) -> Sequence[bytes]:
         """Take the next audio, and return a payload for each segment that is complete now: a sample beyond
-        the segment's end has come."""
+        the segment's end has arrived."""
         segments = self._synthesizer.feed(audio)
         return [self._encode_payload(segment, end=False) for segment in segments] if segments else ()
 
@@ -49,7 +49,7 @@ class SynthesizedAnswer:
 
 
 class RecordedAnswer:
-    """Returns recorded payloads, unchanged and with their original ids, each when its audio has come."""
+    """Returns recorded payloads, unchanged and with their original ids, each when its audio has arrived."""
 
     def __init__(self, payloads: Sequence[bytes], sample_rate: int) -> None:
         self._sample_rate = sample_rate
@@ -64,7 +64,7 @@ class RecordedAnswer:
 
     def feed(self, audio: bytes) -> Sequence[bytes]:
         """Take the next audio, and return the payloads that are due now: a sample beyond their last keyframe
-        has come."""
+        has arrived."""
         self._audio_bytes += len(audio)
         # Both sides count samples * keyframes per second, so that nothing is rounded.
         position = self._audio_bytes // BYTES_PER_SAMPLE * KEYFRAMES_PER_SECOND

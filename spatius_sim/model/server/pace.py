@@ -21,9 +21,10 @@ ends."""
 class Pace:
     """How long a response waits, in seconds.
 
-    No response leaves before its audio has come. Nor does it leave more than `lead` seconds before that audio
-    would end if it was spoken in real time (None: this bound does not apply). The first response of a request
-    waits `latency` seconds more, and every response up to `jitter` seconds more."""
+    No response leaves before its audio has arrived. Nor does it leave more than `lead` seconds before that
+    audio would end if it was spoken in real time (None: this bound does not apply). The first response of a
+    request waits `latency` seconds more, and every response up to `jitter` seconds more.
+    """
 
     latency: float = 0.0
     jitter: float = 0.0
@@ -37,7 +38,7 @@ class Pace:
                 raise UsageError(f"{name} must lie between 0 and 3600 seconds")
 
     def delay(self, seed: int, connection: int, request: int, response: int, early: float) -> float:
-        """Return how many seconds a response waits after its audio has come. Connections, requests and
+        """Return how many seconds a response waits after its audio has arrived. Connections, requests and
         responses are numbered from 1. `early`: how many seconds before its end in real time the audio
         came."""
         wait = self.jitter and self.jitter * roll(seed, "jitter", connection, request, response)

@@ -20,9 +20,10 @@ class OpenRequest:
     `number` counts the requests of a connection from 1. `ordinal` counts the requests of all connections
     since the scenario began (0: the request was open before). `began` is in monotonic seconds.
 
-    Counters: `messages` and `samples` of audio that have come; `payloads` and `keyframes` of motion that were
-    made; `unmade` payloads that still wait for their time; `responses` that were sent. `held` are the
-    payloads that a fault keeps back."""
+    Counters: `messages` and `samples` of audio that have arrived; `payloads` and `keyframes` of motion that
+    were made; `unmade` payloads that still wait for their time; `responses` that were sent. `held` are the
+    payloads that a fault keeps back.
+    """
 
     req_id: str
     number: int

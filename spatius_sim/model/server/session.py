@@ -461,8 +461,8 @@ class ServerSession:
         return commands
 
     def _check_idle(self, now: float) -> list[ServerCommand]:
-        """Return the commands that close the session if no audio has come during its idle timeout; otherwise
-        the timer for the rest of the time."""
+        """Return the commands that close the session if no audio has arrived during its idle timeout;
+        otherwise the timer for the rest of the time."""
         assert self.room is not None
         seconds_left = self._last_audio + self.room.idle_timeout - now
         if seconds_left > 0:
@@ -471,7 +471,7 @@ class ServerSession:
         return [*self._send_error(0, text, now), *self._put(Close(IDLE_CLOSE, text), now)]
 
     def _check_silence(self, index: int, now: float) -> list[ServerCommand]:
-        """Return the commands of fault `index`, which waits for silence, if no audio has come for long
+        """Return the commands of fault `index`, which waits for silence, if no audio has arrived for long
         enough; otherwise the timer for the rest of the time."""
         seconds_left = self._last_audio + self.faults.seconds_until_faults(Moment.SILENCE)[index] - now
         if seconds_left > 0:

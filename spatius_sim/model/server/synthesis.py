@@ -153,7 +153,7 @@ class MotionSynthesizer:
         """Take the next bytes of PCM, any number of them; return the segments that are complete now, each of
         shape (n, 120).
 
-        A segment is complete when a sample beyond its end has come. So if the audio ends exactly with a
+        A segment is complete when a sample beyond its end has arrived. So if the audio ends exactly with a
         segment, `finish` returns that segment, and the last response has motion in it.
         """
         self._pieces.append(pcm)

@@ -141,7 +141,7 @@ class RelaySocket:
         self._reading.clear()
 
     def resume(self) -> None:
-        """Read again, first what has come meanwhile."""
+        """Read again, first the frames that arrived meanwhile."""
         self._reading.set()
 
     async def close(self) -> None:

@@ -55,7 +55,7 @@ class End(asyncio.BufferedProtocol):
 
     @property
     def unread_bytes(self) -> int:
-        """How many bytes have come and are not yet read."""
+        """How many bytes have arrived and are not yet read."""
         return len(self._buffer)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -122,7 +122,7 @@ class RoomConnection:
         self._reading.clear()
 
     def resume(self) -> None:
-        """Read again, first what has come meanwhile."""
+        """Read again, first the frames that arrived meanwhile."""
         self._reading.set()
 
     async def close(self) -> None:

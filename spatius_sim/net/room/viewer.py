@@ -176,7 +176,7 @@ class VideoViewer:
         await self._send(request)
 
     async def _add_candidates(self) -> None:
-        """Add the addresses of the server that have come."""
+        """Add the addresses of the server that have arrived."""
         while self._candidates:
             await self._add_candidate(self._candidates.pop(0))
 

@@ -125,7 +125,7 @@ class OnePort:
 
     @web.middleware
     async def _note_arrival(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Note that the headers of a request have come, and handle the request."""
+        """Note that the headers of a request have arrived, and handle the request."""
         if self._slow_headers is not None:
             self._slow_headers.arrived(request.protocol)
         return await handler(request)

@@ -36,7 +36,7 @@ class SlowHeaders:
         return protocol
 
     def arrived(self, protocol: asyncio.BaseProtocol) -> None:
-        """Stop the timer of a connection, because its request has come."""
+        """Stop the timer of a connection, because its request has arrived."""
         timer = self._waiting.pop(protocol, None)
         if timer is not None:
             timer.cancel()

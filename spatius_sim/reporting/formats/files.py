@@ -31,7 +31,7 @@ def paths_of(chosen_paths: Mapping[str, str], folder: str) -> dict[str, Path]:
     return in_folder | {name: Path(path) for name, path in chosen_paths.items()}
 
 
-def make_room(paths: Mapping[str, Path]) -> None:
+def make_folders_for(paths: Mapping[str, Path]) -> None:
     """Make the folders of the files, and delete files that exist: they hold the verdict of another run, and
     this run may be stopped early. Raises UsageError if a file cannot be written."""
     for name, path in paths.items():

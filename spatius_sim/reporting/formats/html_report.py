@@ -131,8 +131,8 @@ def _make_environment() -> Environment:
 
 @cache
 def _read_style() -> dict[str, str]:
-    """Return the style sheet and its hash, by the names that the template uses. The page allows only a style
-    with this hash, and nothing else."""
+    """Return the style sheet of the report's page and its hash, as the template's values `css` and
+    `css_hash`. The page forbids every style that does not have this hash."""
     css = files("spatius_sim.reporting").joinpath("templates", "report.css").read_text(encoding="utf-8")
     css += player_css()
     return {"css": Markup(css), "css_hash": hash_of(css)}

@@ -16,7 +16,7 @@ QUIET_SECONDS = 2.0
 """A run that takes less time shows no progress, and plain lines are at least so far apart."""
 
 _REFRESH_PER_SECOND = 4
-_TELLING = 3
+_ENOUGH_RULES = 3
 """After so many rules the time that is left can be guessed."""
 _BAD_VERDICTS = (Verdict.FAILED, Verdict.ERRORED)
 
@@ -117,8 +117,8 @@ class ProgressLines:
 
 
 def seconds_left(ended: int, total: int, seconds: float) -> float:
-    """Return how long a run may still take in which so many rules of `total` were judged in `seconds`, as if
-    the rest took as long as these; 0 if too few were judged to tell."""
-    if ended < _TELLING or ended >= total:
+    """Return how many seconds a run may still take, if the other rules take as long as the first: `ended` of
+    `total` rules were judged in `seconds`. 0 if too few rules were judged to estimate this."""
+    if ended < _ENOUGH_RULES or ended >= total:
         return 0.0
     return seconds / ended * (total - ended)

@@ -160,7 +160,7 @@ _AFTER_BREAKING_OFF = {
     ExitCode.USAGE: "mend the command line, or conformance.yaml",
     ExitCode.NOT_EXERCISED: "let pytest collect the rules",
 }
-"""What to do after a run that was broken off, by exit code."""
+"""What to do after a run that was stopped early, by exit code."""
 
 
 def next_step(summaries: Sequence[Summary], code: ExitCode, doctor: str = "") -> str:

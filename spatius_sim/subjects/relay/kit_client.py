@@ -33,7 +33,7 @@ class ClientConnection(Protocol):
         """Leave unread what comes from now on."""
 
     def resume(self) -> None:
-        """Read again, first what has come meanwhile."""
+        """Read again, first the frames that arrived meanwhile."""
 
     async def close(self) -> None:
         """Close by the closing handshake."""
@@ -171,7 +171,7 @@ class RelayClient:
             self._connection.pause()
 
     def read_on(self) -> None:
-        """Read again, first what has come meanwhile."""
+        """Read again, first the frames that arrived meanwhile."""
         if self._connection is not None:
             self._connection.resume()
 

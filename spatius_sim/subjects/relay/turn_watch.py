@@ -63,7 +63,7 @@ class TurnWatch:
         self._motion_end = MessageWatch(self._recorder, self._client, _ends_motion)
 
     def has_all_arrived(self) -> bool:
-        """Whether the ends of audio and motion have come, or the connection has ended in their place."""
+        """Whether the ends of audio and motion have arrived, or the connection has ended in their place."""
         audio_ended, motion_ended = self._audio_ended(), self._motion_ended()
         return (audio_ended and motion_ended) or self._connection_over()
 
@@ -83,7 +83,7 @@ class TurnWatch:
         spoken: float,
         after_unfinished: bool,
     ) -> bool:
-        """Wait until the turn is over, and return whether all audio and motion have come.
+        """Wait until the turn is over, and return whether all audio and motion have arrived.
 
         `slowed_by`: how many seconds longer the relay may be silent. `spoken`: how many seconds of speech the
         relay may have to play. If Motion Server fails, wait until the relay has ended the audio and reported
@@ -151,8 +151,8 @@ class TurnWatch:
         return self._relay_sends_no_audio or self._watches[TurnProgress.LAST_AUDIO].has_arrived()
 
     def _motion_ended(self) -> bool:
-        """Whether the last motion has come. A mark on its own counts only if our Motion Server has sent its
-        last response by now, or none at all: such a mark may come too early."""
+        """Whether the last motion has arrived. A mark on its own counts only if our Motion Server has sent
+        its last response by now, or none at all: such a mark may come too early."""
         if self._motion_end.has_arrived() or not self._mark_alone.has_arrived():
             return self._motion_end.has_arrived()
         events = (event.what for event in self._recorder.events[self._first_event :])

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from spatius_sim.cli.main import cli
-from spatius_sim.cli.try_wire import Tried, try_wire
+from spatius_sim.cli.try_wire import WireFit, try_wire
 from spatius_sim.files.wire_file import find_wire, wire_names
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.relay import PlainRelay
@@ -31,7 +31,7 @@ async def relay_on(wire: str) -> AsyncIterator[RelayAddress]:
             yield RelayAddress(f"ws://{LOOPBACK}:{next(iter(listening.sockets)).getsockname()[1]}")
 
 
-async def tried(wire: str, declared: str, samples: int = 8000) -> tuple[Tried, list[str]]:
+async def tried(wire: str, declared: str, samples: int = 8000) -> tuple[WireFit, list[str]]:
     lines: list[str] = []
     async with relay_on(wire) as address:
         result = await try_wire(find_wire(declared), address, seconds=0.3, samples=samples, say=lines.append)

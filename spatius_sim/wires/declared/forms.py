@@ -142,14 +142,14 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountedPayloads:
     """Payloads to the end of the frame: first their count, then each one after its length."""
 
     count: str
     length: str
 
 
-LayoutPart = Fixed | Flags | Skip | TurnNumber | Body | Counted
+LayoutPart = Fixed | Flags | Skip | TurnNumber | Body | CountedPayloads
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +161,8 @@ class Layout:
     raw: bool = True
 
     @property
-    def gives(self) -> frozenset[str]:
-        """The names of the values in the layout's documents."""
+    def value_names(self) -> frozenset[str]:
+        """The names of the values that a frame of this layout holds, as its declared parts say."""
         names = set()
         for part in self.parts:
             match part:
@@ -172,7 +172,7 @@ class Layout:
                     names.add("turn")
                 case Body(name):
                     names.add(name)
-                case Counted():
+                case CountedPayloads():
                     names.add("payloads")
         return frozenset(names)
 
@@ -199,7 +199,7 @@ class Layout:
                 case Body(name, length):
                     body = reader.take_bytes(reader.take_integer(length)) if length else reader.take_rest()
                     document[name] = parse_json(body) if name == "json" else body
-                case Counted(count, length):
+                case CountedPayloads(count, length):
                     number = reader.take_integer(count)
                     if number > MAX_VALUES:
                         raise NotUnderstoodError(f"{number} payloads are announced")
@@ -229,7 +229,7 @@ class Layout:
                     value = document.get(name, {} if name == "json" else b"")
                     body = json.dumps(value).encode() if name == "json" else bytes(value)
                     written += (_integer_bytes(len(body), length) if length else b"") + body
-                case Counted(count, length):
+                case CountedPayloads(count, length):
                     payloads = document.get("payloads", [])
                     written += _integer_bytes(len(payloads), count)
                     written += b"".join(

@@ -152,7 +152,8 @@ def client_action(kind: str, fields: Document, whole: bool) -> ClientAction:
 
 
 def _read_text(fields: Document, name: str) -> str:
-    """Return a field that is a text; "" if it is missing. Raises NotUnderstoodError for any other value."""
+    """Return the text in the message's field `name`; "" if the field is missing. Raises NotUnderstoodError
+    for any other value."""
     value = fields.get(name, "")
     if not isinstance(value, str):
         raise NotUnderstoodError(f"{name} is not text")
@@ -178,18 +179,24 @@ def _is_last(fields: Document) -> bool:
 
 
 def _read_binary(fields: Document, name: str) -> bytes:
-    """Return a field's bytes, which may be written as base64. Raises NotUnderstoodError for any other
-    value."""
-    value = fields.get(name)
+    """Return the bytes in the message's field `name`; raises NotUnderstoodError if the field is missing or
+    not binary."""
+    return _as_bytes(fields.get(name), name)
+
+
+def _as_bytes(value: object, name: str) -> bytes:
+    """Return the bytes of a value of the field `name`; the value may be written as base64. Raises
+    NotUnderstoodError for any other value."""
     return value if isinstance(value, bytes) else base64_bytes(value, name)
 
 
 def _read_payloads(fields: Document) -> tuple[bytes, ...]:
-    """Return the payload in `payload`, or the payloads in `payloads`. Raises NotUnderstoodError if there are
-    none, or if one is not binary."""
+    """Return the payloads of motion in a message: the single payload in its field `payload`, or all payloads
+    in its list `payloads`. Raises NotUnderstoodError if the message has neither field, or if a payload is not
+    binary."""
     if "payload" in fields:
         return (_read_binary(fields, "payload"),)
     payloads = fields.get("payloads")
     if not isinstance(payloads, list):
         raise NotUnderstoodError("payloads is not a list")
-    return tuple(_read_binary({"payloads": payload}, "payloads") for payload in payloads)
+    return tuple(_as_bytes(payload, "payloads") for payload in payloads)

@@ -14,8 +14,9 @@ from spatius_sim.wires.json_reading import base64_text
 def frames_for(
     messages: tuple[DeclaredMessage, ...], kind: str, fields: Mapping[str, Any]
 ) -> tuple[Frame, ...]:
-    """Return the first message that may mean `kind`, as a frame; no frame if there is no such message. Fields
-    for which the message has no place are left out."""
+    """Return the frame with which the declared wire says `kind` (such as "motion"): the first message whose
+    meanings contain `kind`, with these fields. The tuple is empty if no message has this meaning. Fields that
+    the message does not declare are left out."""
     for message in messages:
         if kind in message.meanings:
             return (_write_message(message, kind, fields),)
@@ -87,11 +88,13 @@ def motion_frames(
     return frames
 
 
-def note_frames(messages: tuple[DeclaredMessage, ...], kind: str) -> tuple[Frame, ...]:
-    """Return the first message that the constant `kind` identifies as a note, as a frame; no frame if there
-    is no such message."""
+def note_frames(messages: tuple[DeclaredMessage, ...], note_name: str) -> tuple[Frame, ...]:
+    """Return the frame with which the declared wire says the note `note_name`: the first message that means a
+    note and may carry `note_name` as a constant. The tuple is empty if there is no such message."""
     for message in messages:
         for place, constants in message.when.items():
-            if "note" in message.meanings and kind in constants:
-                return (_write_message(replace(message, when={**message.when, place: (kind,)}), "note", {}),)
+            if "note" in message.meanings and note_name in constants:
+                return (
+                    _write_message(replace(message, when={**message.when, place: (note_name,)}), "note", {}),
+                )
     return ()

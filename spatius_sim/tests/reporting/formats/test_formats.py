@@ -20,7 +20,7 @@ from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.files.resources import resource
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.formats.badge import badge
-from spatius_sim.reporting.formats.files import WRITERS, make_room, paths_of
+from spatius_sim.reporting.formats.files import WRITERS, make_folders_for, paths_of
 from spatius_sim.reporting.formats.html_report import LARGEST_EMBEDDED_TAPE, html_report
 from spatius_sim.reporting.formats.json_report import json_report, read_report, report_schema
 from spatius_sim.reporting.formats.junit_report import junit_report
@@ -114,15 +114,15 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_written_is_told_before_anything_runs() -> None:
     with pytest.raises(UsageError, match="--report-junit"):
-        make_room({"junit": Path("/dev/null/junit.xml")})
+        make_folders_for({"junit": Path("/dev/null/junit.xml")})
 
 
 def test_what_an_earlier_run_left_is_gone_before_anything_runs(tmp_path: Path) -> None:
     paths = paths_of({}, str(tmp_path / "new"))
-    make_room(paths)
+    make_folders_for(paths)
     for path in paths.values():
         path.write_text("PASSED")
-    make_room(paths)
+    make_folders_for(paths)
     assert list((tmp_path / "new").iterdir()) == []
 
 
