@@ -66,9 +66,9 @@ keep_audio_option = click.option(
 
 def print_lines(*lines: str) -> None:
     """Print these lines, made harmless, because text from outside may be in them."""
-    from spatius_sim.reporting.harmless import harmless
+    from spatius_sim.reporting.harmless import make_harmless
 
-    sys.stdout.write("".join(f"{harmless(line)}\n" for line in lines))
+    sys.stdout.write("".join(f"{make_harmless(line)}\n" for line in lines))
     sys.stdout.flush()
 
 

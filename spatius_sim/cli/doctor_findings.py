@@ -195,8 +195,8 @@ def _how_to_point_here(settings: Settings) -> str:
 
 
 def _past_proxies(settings: Settings) -> str:
-    """Return advice on the proxy that the environment names; "" if there is none, or if we start the relay,
-    for then it is told to reach us without."""
+    """Return advice on the proxy that the environment names; "" if it names no proxy, or if we start the
+    relay: then we tell the relay to reach us without the proxy."""
     names = [] if settings.relay_start.command else proxy_variables(settings.environment)
     if not names:
         return ""

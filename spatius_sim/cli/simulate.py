@@ -128,7 +128,7 @@ def _print_tables(outcome: "Outcome") -> None:
 
     from spatius_sim.reporting.formats.output_console import OutputConsole
     from spatius_sim.study.figures import FIGURES
-    from spatius_sim.study.words import SHOWN, amount, answer, budget_lines
+    from spatius_sim.study.words import SHOWN, answer, budget_lines, format_amount
 
     console = OutputConsole(highlight=False, width=None if sys.stdout.isatty() else 160)
     print_lines(answer(outcome), "")
@@ -138,7 +138,7 @@ def _print_tables(outcome: "Outcome") -> None:
     for key in SHOWN:
         table.add_column(FIGURES[key].title, justify="right")
     for simulated in outcome.cells:
-        figures = (amount(simulated.figures[key].value, FIGURES[key].unit) for key in SHOWN)
+        figures = (format_amount(simulated.figures[key].value, FIGURES[key].unit) for key in SHOWN)
         table.add_row(simulated.cell.network.name, simulated.cell.name, *figures)
     console.print(table)
     first = next(iter(outcome.study.policies))

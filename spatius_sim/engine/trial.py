@@ -87,7 +87,7 @@ class Trial(Generic[P]):
     was cut short, and a full wait shows that the rule is kept, there was no breach.
 
     One fault is one accusation. A breach that follows from another rule (`Broken.follows_from`) does not
-    count if that rule failed in this run: the rule is told as blocked by it. A relay that dies breaks
+    count if that rule failed in this run: the report says that it blocks this rule. A relay that dies breaks
     R-ALIVE, or R-RECOVER if it did not survive a failure of Motion Server; it breaks nothing else by that.
     """
 
@@ -264,7 +264,7 @@ class Trial(Generic[P]):
 
     def _confirm_causes(self, rule_id: str, plan: P) -> None:
         """Repeat the scenarios that broke a rule from which this breach may follow, unless that rule has
-        failed already: the cause is told before its consequence."""
+        failed already: so the report names the cause before its consequence."""
         for broken in self._unexplained(self._judgements[plan][rule_id]):
             for cause in broken.follows_from:
                 if cause not in self._failed_rules:
@@ -517,7 +517,7 @@ class Trial(Generic[P]):
             try:
                 trace = self._run_in_time(longer, patient=False)
             except (UnreachableError, TesteeError):
-                return None  # A subject that is lost is told by the next scenario.
+                return None  # The next scenario reports that the subject is lost.
         elif self.subject.kind == "client" and first is not None and first.plan != plan:
             longer, trace = first.plan, first.trace
         else:
@@ -560,9 +560,9 @@ class Trial(Generic[P]):
         return failure
 
     def _outcome_when_lost(self, rule_id: str, reason: str, scenarios: int) -> RuleOutcome:
-        """Return the outcome of the rule that was being judged when the subject was lost. A relay that had
-        completed a clean turn before is told as dead by another rule, and this one is INCONCLUSIVE; any other
-        subject fails the rule. Further rules are judged only if the subject can be attached again."""
+        """Return the outcome of the rule that was being judged when the subject was lost. If a relay had
+        completed a clean turn before, another rule reports its death, and this rule is INCONCLUSIVE; any
+        other subject fails the rule. Further rules are judged only if the subject can be attached again."""
         if not self._clean_turn_completed:
             self._attached = False
             self._unreachable = self._unreachable or reason

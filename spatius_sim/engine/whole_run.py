@@ -42,8 +42,8 @@ def judge_run(request: RunRequest, watcher: RunWatcher, *, exit_first: bool = Fa
     """Judge every rule of the request on the subject that it names, write the reports, and return the ending.
     With `exit_first`, judge no further rule after the first new failure.
 
-    Raises UsageError for a request that is wrong, before anything is started. Later errors do not raise: an
-    interruption, a failure of the kit or a UsageError during the run is told by the ending.
+    Raises UsageError for a request that is wrong, before anything is started. Later errors do not raise: the
+    ending says that the run was interrupted, that the kit failed, or that a UsageError came.
     """
     paths = report_paths(request.values)
     make_folders_for(paths)

@@ -236,7 +236,8 @@ def _event_to_json(entry: LogEntry, *, raw: bool) -> dict[str, Any]:
 def _to_json(value: Any) -> Any:
     """Return a value as JSON values.
 
-    Of bytes and keyframes only the number is told. A dataclass becomes its type and its fields."""
+    Bytes and keyframes become only their number. A dataclass becomes its type and its fields.
+    """
     match value:
         case bytes():
             return f"{len(value)} bytes"

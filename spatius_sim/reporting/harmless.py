@@ -20,8 +20,9 @@ _LONGEST_LINE = 600
 _LONGEST_TEXT = 20_000
 
 
-def harmless(text: str) -> str:
-    """Return the text with every character replaced that a terminal would obey; line breaks and tabs stay."""
+def make_harmless(text: str) -> str:
+    """Return the text with a replacement for every character that a terminal would obey; line breaks and tabs
+    stay."""
     return _HARMFUL.sub(_REPLACEMENT, text)
 
 
@@ -30,14 +31,14 @@ def one_line(text: str, most: int = _LONGEST_LINE) -> str:
 
     def clean(part: str) -> str:
         joined = part.replace("\r\n", "\n").replace("\n", " \N{RETURN SYMBOL} ").replace("\t", " ")
-        return _CI_COMMAND.sub(r"\g<0> ", harmless(joined))
+        return _CI_COMMAND.sub(r"\g<0> ", make_harmless(joined))
 
     return _cut_middle(text, most, clean)
 
 
 def some_lines(text: str, most: int = _LONGEST_TEXT) -> str:
     """Return a harmless text of at most `most` characters, with its line breaks."""
-    return _cut_middle(text, most, lambda part: _CI_COMMAND.sub(r"\g<0> ", harmless(part)))
+    return _cut_middle(text, most, lambda part: _CI_COMMAND.sub(r"\g<0> ", make_harmless(part)))
 
 
 def _cut_middle(text: str, most: int, clean: Callable[[str], str]) -> str:

@@ -77,7 +77,7 @@ class TurnLines:
         return [line for req_id in open_turns for line in self._end(at_ns, connection, req_id, how)]
 
     def _end(self, at_ns: int, connection: str, req_id: str, how: str) -> list[str]:
-        """Forget a turn, and return its line; none if the turn is not known."""
+        """Forget a turn, and return its line; no line if the turn is not known."""
         turn = self._turns.pop((connection, req_id), None)
         if turn is None:
             return []

@@ -118,8 +118,9 @@ class Turn:
     the client did not wait for its end).
 
     `faults` are the injected faults between `since_seq` and the end of the wait; `failures` are those faults
-    that excuse a relay. `calm`: the client let the turn finish, and the kit waited for its end. `clean`: the
-    turn is calm, Motion Server did not fail, and sent nothing larger than usual.
+    that excuse a relay. `calm`: nothing disturbed the turn; its client let the turn finish, and our kit
+    waited for the end. `clean`: the turn is calm, Motion Server did not fail, and it sent no payload larger
+    than usual.
     """
 
     client: str

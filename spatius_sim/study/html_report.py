@@ -12,7 +12,7 @@ from spatius_sim.study.charts import distribution, ranking, sweep_lines, time_li
 from spatius_sim.study.figures import FIGURES
 from spatius_sim.study.run_study import Outcome, SimulatedCell, worst_turn
 from spatius_sim.study.study import BudgetVerdict
-from spatius_sim.study.words import SHOWN, amount, answer, budget_lines, interval
+from spatius_sim.study.words import SHOWN, answer, budget_lines, format_amount, interval
 
 _MAX_PICTURES = 40
 
@@ -26,7 +26,7 @@ def html_report(outcome: Outcome) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"amount": amount, "interval": interval}
+    environment.globals |= {"amount": format_amount, "interval": interval}
     return environment.get_template("study.html.j2").render(**_values(outcome), **_style())
 
 

@@ -19,7 +19,7 @@ SHOWN = (
 """The figures that a table shows; JSON and page have all."""
 
 
-def amount(value: float, unit: str) -> str:
+def format_amount(value: float, unit: str) -> str:
     """Return a number with its unit as text; `%` turns a share (0 to 1) into per cent. An infinite time is
     "never"."""
     if value == math.inf:
@@ -32,8 +32,8 @@ def amount(value: float, unit: str) -> str:
 
 def interval(estimate: Estimate, unit: str) -> str:
     """Return the interval of confidence."""
-    high = "?" if estimate.high == math.inf else amount(estimate.high, unit)
-    return f"{amount(estimate.low, unit)} to {high}"
+    high = "?" if estimate.high == math.inf else format_amount(estimate.high, unit)
+    return f"{format_amount(estimate.low, unit)} to {high}"
 
 
 def budget_lines(outcome: Outcome) -> list[str]:
@@ -48,8 +48,8 @@ def budget_lines(outcome: Outcome) -> list[str]:
             most = next(budget.most for budget in outcome.study.budgets if budget.figure == key)
             lines.append(
                 f"{verdict.value}: {simulated.cell.network.name}, {simulated.cell.name}: {figure.title} "
-                f"{amount(estimate.value, figure.unit)} ({interval(estimate, figure.unit)}), "
-                f"budget {amount(most, figure.unit)}"
+                f"{format_amount(estimate.value, figure.unit)} ({interval(estimate, figure.unit)}), "
+                f"budget {format_amount(most, figure.unit)}"
             )
     return lines
 
@@ -62,13 +62,13 @@ def answer(outcome: Outcome) -> str:
     best = min(outcome.cells, key=lambda cell: cell.figures["trouble"].value)
     told = (
         f"On {best.cell.network.name} ({best.cell.name}) the face moves after "
-        f"{amount(best.figures['first_motion_p50'].value, 's')} at the median; "
+        f"{format_amount(best.figures['first_motion_p50'].value, 's')} at the median; "
     )
     worst = max(outcome.cells, key=lambda cell: cell.figures["trouble"].value)
     told += (
         f"on {worst.cell.network.name} ({worst.cell.name}) after "
-        f"{amount(worst.figures['first_motion_p50'].value, 's')}, with "
-        f"{amount(worst.figures['stalls_per_minute'].value, '')} stalls a minute."
+        f"{format_amount(worst.figures['first_motion_p50'].value, 's')}, with "
+        f"{format_amount(worst.figures['stalls_per_minute'].value, '')} stalls a minute."
     )
     if not verdicts:
         return told

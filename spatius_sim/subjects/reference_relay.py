@@ -271,7 +271,7 @@ async def serve_relay(settings: RelaySettings, *, host: str, port: int) -> Serve
 
 
 def _list_clips(settings: RelaySettings) -> list[Path]:
-    """Return the WAV files in the folder of clips, sorted; none if no folder is set."""
+    """Return the WAV files in the folder of clips, sorted; an empty list if no folder is set."""
     return sorted(settings.clips.glob("*.wav")) if settings.clips else []
 
 

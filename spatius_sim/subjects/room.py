@@ -210,8 +210,8 @@ class RoomSubject:
     async def _speak(
         self, name: str, session: OpenSession, req_id: str, turn: RoomTurn, sample_rate: int
     ) -> None:
-        """Speak one request. Wait until the agent was told that it was played; or interrupt it when some of
-        it was shown, and wait a second."""
+        """Speak one request. Then wait until the agent hears that the request was played; or interrupt the
+        request when some of it was shown, and wait a second."""
         spoken = turn.milliseconds / MILLISECONDS
         finished_before, shown = self._progress(name).finished, self._progress(name).packets
         await self._send_speech(name, session, req_id, speech_with_marks(spoken, sample_rate))

@@ -161,8 +161,8 @@ class Names:
 
 
 def _split_name(name: str) -> list[str]:
-    """Return the words and signs of a name, by which it is found; none if the name is found only as a whole
-    text."""
+    """Return the words and signs of a name, by which the name is found; an empty list if the name is found
+    only as a whole text."""
     if len(name) < _SHORTEST:
         return []
     parts = list(islice((part[0] for part in _PART.finditer(name)), _MAX_PARTS + 1))

@@ -51,9 +51,8 @@ _LONGEST_STALL = 120.0
 
 
 class VirtualMotionServer:
-    """Our Motion Server in virtual time, at this `pace`. `sink` is told what happens; `access` says who
-    may come in; `new_answer` answers requests, by default with motion that is made from the audio and
-    `seed`."""
+    """Our Motion Server in virtual time, at this `pace`. `sink` records the events; `access` says who may
+    connect; `new_answer` answers requests, by default with motion that is made from the audio and `seed`."""
 
     def __init__(
         self,

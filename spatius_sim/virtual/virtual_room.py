@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from spatius_sim.model.room.room_playback import LeaveRoom, PlaySound, RoomOutput, ShowPacket
-from spatius_sim.model.server.room_side import told_to_agent
+from spatius_sim.model.server.room_side import rpc_for_agent
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.trace.events import Joined, Lane
 from spatius_sim.trace.recorder import Sink
@@ -65,7 +65,7 @@ class VirtualRoom:
                     self._emit(SoundHeard(self._publisher, pcm, self._brain.audio_rate))
                 case LeaveRoom():
                     self.leave()
-            told = told_to_agent(output)
+            told = rpc_for_agent(output)
             if told is not None and self._brain.room is not None and self._brain.room.agent:
                 self._emit(PlaybackTold(self._publisher, *told))
 

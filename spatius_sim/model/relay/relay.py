@@ -208,7 +208,7 @@ class PlainRelay:
         return commands
 
     def client_did(self, client: str, action: ClientAction) -> list[RelayCommand]:
-        """Return the commands that follow from a client's action; none if the relay does not need the
+        """Return the commands that follow from a client's action; no commands if the relay does not need the
         action."""
         match action:
             case Speak(pcm, last):
@@ -340,14 +340,14 @@ class PlainRelay:
 
     def watch(self, turn: RelayTurn) -> list[RelayCommand]:
         """Return the command that waits for a sign of Motion Server from now on, or for the silence that ends
-        the client's speech; none if the turn is over."""
+        the client's speech; no command if the turn is over."""
         if turn.is_over:
             return []
         return self._await_silence(turn) or [WatchSilence(turn.session.name, self.policy.silence_seconds)]
 
     def _await_silence(self, turn: RelayTurn) -> list[RelayCommand]:
         """Return the command that waits for the silence that ends the client's speech, whether or not the
-        turn is over; none if the client says when its speech ends."""
+        turn is over; no command if the client says when its speech ends."""
         seconds = self.policy.ends_speech_after
         if seconds is None or self._speaking.get(turn.client) is not turn:
             return []
@@ -392,8 +392,8 @@ class PlainRelay:
         return [session for session in self.sessions.values() if session.client == client]
 
     def _hang_up(self, session: RelaySession) -> list[RelayCommand]:
-        """Forget the session, and return the command that closes it; none if the session is forgotten
-        already."""
+        """Forget the session with Motion Server, and return the command that closes it; no command if the
+        session is forgotten already."""
         known_session = self.sessions.pop(session.name, None)
         return [HangUp(session.name)] if known_session else []
 

@@ -37,7 +37,8 @@ class Room:
 
     @property
     def agent(self) -> str:
-        """The participant to whom the playback is told by RPC; "" if the configuration names none."""
+        """The participant to whom the server reports the playback by RPC; "" if the configuration names no
+        participant."""
         attributes = self.livekit.extra_attributes if self.livekit is not None else ()
         return dict(attributes).get(AGENT_ATTRIBUTE, "")
 

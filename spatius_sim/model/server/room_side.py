@@ -90,8 +90,8 @@ class RoomSide:
         return [*self._news(req_id, phase, self.playback.position(req_id)), *self.wake(now)]
 
     def carry(self, outputs: list[RoomOutput]) -> list[ServerCommand]:
-        """Return the commands for what the playback gave. Agents that take no RPC are told on the socket, by
-        responses without keyframes; of an interrupted request they wait for none."""
+        """Return the commands for the outputs of the playback. Agents that take no RPC get each report on the
+        socket, as a response without keyframes; of an interrupted request they await no report."""
         if not outputs:
             return []
         commands: list[ServerCommand] = [PlayInRoom(self.room.name, tuple(outputs))]
@@ -126,8 +126,9 @@ class RoomSide:
         return Send(encode(MotionResponse(self.connection_id, req_id, end, _NO_KEYFRAMES)), req_id)
 
 
-def told_to_agent(output: RoomOutput) -> tuple[str, str] | None:
-    """Return the RPC by which the agent is told this, method and payload (plugin); None if it is not told."""
+def rpc_for_agent(output: RoomOutput) -> tuple[str, str] | None:
+    """Return the RPC by which Motion Server reports this output to the agent: method and payload (plugin).
+    None if the agent gets no report of it."""
     match output:
         case TellStarted():
             return PLAYBACK_STARTED, "{}"

@@ -380,7 +380,7 @@ class ServerSession:
 
     def _respond(self, request: OpenRequest, payload: bytes, now: float) -> list[ServerCommand]:
         """Return the commands that send a payload as the next response of its request, with the faults of
-        this response; none if the request has failed."""
+        this response; no commands if the request has failed."""
         request.responses += 1
         if request.failed:
             return []
@@ -421,8 +421,8 @@ class ServerSession:
         )
 
     def _control_playback(self, message: Pause | Resume, now: float) -> list[ServerCommand]:
-        """Let a request wait in its room, or go on. Without a room nothing waits: that is told, if the server
-        declares that it tells such things (spatialreal)."""
+        """Let a request wait in its room, or go on. Without a room nothing waits; the server reports this to
+        the agent if it declares such reports (spatialreal)."""
         if self._room_side is not None:
             return self._put_signals(self._room_side.control(message, now), now)
         if PLAYBACK_STATE not in self.capabilities:

@@ -26,7 +26,7 @@ from spatius_sim.model.server.egress import (
     UNAVAILABLE,
     EgressFault,
 )
-from spatius_sim.model.server.room_side import told_to_agent
+from spatius_sim.model.server.room_side import rpc_for_agent
 from spatius_sim.net.egress_publisher import EgressPublisher, NewPublisher
 from spatius_sim.net.room.black_video import HEIGHT, WIDTH, black_frames
 from spatius_sim.net.room.quiet_log import hide_tokens_in_log
@@ -65,7 +65,7 @@ def publisher_factory(container: Container, on_trouble: Trouble) -> NewPublisher
 
 class LiveKitPublisher:
     """Publishes one session in its room. `sample_rate` is that of the sound in Hz; `on_lost` is called if the
-    room goes away; `on_trouble` is told what else goes wrong."""
+    room goes away, and `on_trouble` with a line for whatever else goes wrong."""
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ class LiveKitPublisher:
                     await self.leave()
                     return
                 case TellStarted() | TellFinished():
-                    told = told_to_agent(output)
+                    told = rpc_for_agent(output)
                     if told is not None and not self._told.full():
                         self._told.put_nowait(told)
 

@@ -62,8 +62,8 @@ class MotionServerShell(OnePort):
     `scenario`: what goes wrong. `pace`: how fast answers come. `limits` and `most_unread` (bytes): how much
     one session may hold. `header_seconds`: how long its headers may take. `host`: the address to listen at.
     `plan`: how many sessions an app may have at once, and how long each may be. `new_publisher`: who
-    publishes in real LiveKit rooms; None if all rooms are simulated. `on_note` is told in a line what its
-    user should know. `capabilities`: what is declared beyond the public protocol
+    publishes in real LiveKit rooms; None if all rooms are simulated. `on_note` gets a line for each thing
+    that the user should know. `capabilities`: what is declared beyond the public protocol
     (model/server/capabilities.py). Raises UsageError if the port cannot be used, or for an unknown
     capability.
     """

@@ -96,7 +96,7 @@ class OnePort:
         self.port = int(self._listener.sockets[0].getsockname()[1])
 
     async def _unknown_path_asked(self, request: web.Request) -> web.StreamResponse:
-        """Answer 404, and note the path; 405 if the path is known, and the method is none of its own."""
+        """Answer 404, and note the path; answer 405 if the path is known but does not take this method."""
         methods: set[str] = set()
         for resource in request.app.router.resources():
             if resource is not request.match_info.route.resource:

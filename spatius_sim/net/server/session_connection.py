@@ -21,7 +21,7 @@ from spatius_sim.model.server.commands import (
     ServerCommand,
     SetTimer,
 )
-from spatius_sim.model.server.room_side import told_to_agent
+from spatius_sim.model.server.room_side import rpc_for_agent
 from spatius_sim.model.server.rooms import Rooms
 from spatius_sim.model.server.session import POLICY_VIOLATION, RESOURCE_EXHAUSTED, ServerSession
 from spatius_sim.net.egress_publisher import EgressPublisher, NewPublisher
@@ -179,7 +179,7 @@ class UpstreamConnection:
         self.rooms.play(room, outputs)
         publisher = self.session.room.publisher if self.session.room is not None else ""
         has_agent = self.session.room is not None and self.session.room.agent
-        for told in map(told_to_agent, outputs):
+        for told in map(rpc_for_agent, outputs):
             if told is not None and has_agent:
                 self.sink.emit(Lane.EGRESS, self.name, PlaybackTold(publisher, *told))
         if any(isinstance(output, LeaveRoom) for output in outputs):

@@ -51,7 +51,7 @@ class Payloads:
         self.total += len(keyframes)
         return len(self.starts) - 1
 
-    def known(self, raw: bytes) -> int:
+    def number_of(self, raw: bytes) -> int:
         """Return the number of a payload, -1 if it was never added."""
         return self._numbers.get(raw, -1)
 

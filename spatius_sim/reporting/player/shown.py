@@ -216,7 +216,7 @@ class ClientTrack:
     def _keep_payload(self, conversation: HeldConversation, raw: bytes, keyframes: int) -> None:
         """Keep a payload that the decoder took."""
         conversation.first_keyframes.append(conversation.keyframes)
-        conversation.payloads.append(self._payloads.known(raw))
+        conversation.payloads.append(self._payloads.number_of(raw))
         conversation.keyframes += keyframes
         conversation.cause = ""
 

@@ -15,7 +15,7 @@ from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 CLIENT, RELAY, SERVER, ROOM, KIT = "client", "relay", "Motion Server", "room", "kit"
 
 MAX_MARKS = 120
-_OWED = (Awaited.TURN, Awaited.HANDSHAKE, Awaited.LIFE)
+_AWAITED_ANSWERS = (Awaited.TURN, Awaited.HANDSHAKE, Awaited.LIFE)
 """What a subject sends: for the other things the kit only waits."""
 _RATE_OF_OPUS = 0
 """Stands for the sample rate of Ogg Opus, whose samples cannot be read here."""
@@ -67,8 +67,8 @@ def scenario_start_ns(trace: Trace) -> int:
 def _find_ghosts(
     trace: Trace, steps: Sequence[_Step], guilty: Collection[int], lanes: Sequence[str]
 ) -> list[Mark]:
-    """Return a mark for each thing that was owed and never came, at the evidence that shows it: a payload
-    that no client was sent, and an answer for which the kit waited in vain."""
+    """Return a mark for each message that should have come and never came, at the evidence that shows it: a
+    payload that the relay sent to no client, or an answer for which our kit waited in vain."""
     delivered = {raw for event in trace.on_lane(Lane.DOWNSTREAM) for raw in _payloads_in(event)}
     clients = [lane for lane in lanes if lane not in (RELAY, SERVER, ROOM, KIT, CLIENT)]
     ghosts = []
@@ -78,7 +78,7 @@ def _find_ghosts(
         if kept_back and getattr(what, "raw", b"") not in delivered and len(clients) == 1:
             words = "owed, and never came: this payload at the client"
             ghosts.append(_make_ghost(step, RELAY, clients[0], words))
-        elif isinstance(what, WaitEnded) and not what.complete and what.what_for in _OWED:
+        elif isinstance(what, WaitEnded) and not what.complete and what.what_for in _AWAITED_ANSWERS:
             target = step.source if step.source in clients else lanes[0]
             source = RELAY if target in clients else lanes[-1]
             words = f"owed, and never came: {describe_wait(what)}"
@@ -87,7 +87,7 @@ def _find_ghosts(
 
 
 def _make_ghost(step: _Step, source: str, target: str, words: str) -> Mark:
-    """Return the mark of what was owed at the time of a step."""
+    """Return the mark of a message that should have come at the time of this step."""
     return Mark(round(step.at, 6), step.seq, source, target, MarkKind.GHOST, words)
 
 

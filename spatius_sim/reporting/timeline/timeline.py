@@ -25,7 +25,7 @@ class MarkKind(StrEnum):
     FAULT = "fault"
     """Something was refused, failed or was injected."""
     GHOST = "ghost"
-    """Something was owed and never came."""
+    """A message should have come, and never came."""
 
 
 @dataclass(frozen=True, slots=True)

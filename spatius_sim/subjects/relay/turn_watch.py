@@ -29,22 +29,23 @@ def fallback_timeout(seconds: float) -> AdaptiveTimeout:
 class TurnWatch:
     """Watches what a client receives of one turn.
 
-    `owed`: how many bytes of audio the relay must send. `since`: the number of the first event whose faults
-    concern this turn. If the relay `lacks` audio, the client counts as having all audio. If the relay lacks
-    end marks, the turn counts as complete when the connection is `closed`."""
+    `audio_bytes_due`: how many bytes of audio the relay must send. `since`: the number of the first event
+    whose faults concern this turn. If the relay `lacks` audio, the client counts as having all audio. If the
+    relay lacks end marks, the turn counts as complete when the connection is `closed`.
+    """
 
     def __init__(
         self,
         recorder: LiveRecorder,
         client: str,
         since: int,
-        owed: int,
+        audio_bytes_due: int,
         lacks: Container[str] = (),
         closed: Callable[[], bool] = bool,
     ) -> None:
         self._recorder, self._client, self._first_fault_event = recorder, client, since
         self._first_event = len(recorder.events)
-        self._audio_bytes_owed = 0 if PCM in lacks or CLIENT_AUDIO in lacks else owed
+        self._audio_bytes_due = 0 if PCM in lacks or CLIENT_AUDIO in lacks else audio_bytes_due
         self._relay_sends_no_audio = AUDIO in lacks
         self._reports_no_errors = ERRORS in lacks
         self._connection_over = closed if END_MARKS in lacks else bool
@@ -135,7 +136,7 @@ class TurnWatch:
         return (
             audio_ended
             and failure_reported
-            and (self._relay_sends_no_audio or self._count_audio_bytes() >= self._audio_bytes_owed)
+            and (self._relay_sends_no_audio or self._count_audio_bytes() >= self._audio_bytes_due)
         )
 
     def _count_audio_bytes(self) -> int:

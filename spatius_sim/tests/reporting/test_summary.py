@@ -10,7 +10,7 @@ from rich.console import Console
 
 from spatius_sim.reporting.formats.json_report import json_report, read_report
 from spatius_sim.reporting.formats.text_report import failure_text, print_summary
-from spatius_sim.reporting.harmless import harmless
+from spatius_sim.reporting.harmless import make_harmless
 from spatius_sim.reporting.report import report_of
 from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summary, claim, exit_code
 from spatius_sim.rules.findings import Verdict
@@ -112,7 +112,7 @@ def test_what_a_subject_says_cannot_steer_the_terminal() -> None:
 
 
 def test_harmless_text_stays_as_it_is() -> None:
-    assert harmless("é — 字\n\tplain") == "é — 字\n\tplain"
+    assert make_harmless("é — 字\n\tplain") == "é — 字\n\tplain"
 
 
 def test_a_failure_takes_fourteen_lines_at_most() -> None:

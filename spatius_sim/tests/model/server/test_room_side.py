@@ -28,7 +28,7 @@ from spatius_sim.model.server.commands import (
     SetTimer,
 )
 from spatius_sim.model.server.egress import AGENT_ATTRIBUTE, EgressFault, read_egress
-from spatius_sim.model.server.room_side import ROOM_TIMER, told_to_agent
+from spatius_sim.model.server.room_side import ROOM_TIMER, rpc_for_agent
 from spatius_sim.model.server.rooms import Rooms
 from spatius_sim.model.server.session import Limits, ServerSession
 from spatius_sim.protocol.codec import decode
@@ -232,11 +232,11 @@ def test_a_room_notes_how_the_playback_went() -> None:
 
 
 def test_the_words_to_the_agent_are_those_of_the_plugin() -> None:
-    assert told_to_agent(TellStarted("a")) == ("lk.playback_started", "{}")
-    method, payload = told_to_agent(TellFinished("a", 0.5, True)) or ("", "")
+    assert rpc_for_agent(TellStarted("a")) == ("lk.playback_started", "{}")
+    method, payload = rpc_for_agent(TellFinished("a", 0.5, True)) or ("", "")
     assert method == "lk.playback_finished"
     assert payload == '{"playback_position": 0.5, "interrupted": true}'
-    assert told_to_agent(LeaveRoom()) is None
+    assert rpc_for_agent(LeaveRoom()) is None
 
 
 def test_credentials_stand_in_no_room() -> None:
