@@ -41,6 +41,12 @@ class AgoraToken:
     issued: int = 0
     salt: int = 0
 
+    @property
+    def usable_until(self) -> int:
+        """The unix time at which the token ends, or the first right that an egress needs; 0: never."""
+        ends = (self.expires_at, *(self.privileges.get(name, 0) for name in NEEDED))
+        return min(filter(None, ends), default=0)
+
     def is_for(self, channel: str, uid: str) -> tuple[bool, bool]:
         """Return whether the token is for this channel, and for this user; a token without a user is for
         everybody."""

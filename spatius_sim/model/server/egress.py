@@ -9,7 +9,7 @@ from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 
 from spatius_sim.model.scenario.meaningful_ids import UNAUTHORIZED_ROOM, UNAVAILABLE_ROOM, first_word
-from spatius_sim.protocol.agora_token import read_agora_token
+from spatius_sim.protocol.agora_token import find_token_fault, read_agora_token
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.messages import AgoraEgress, ConfigureSession, EgressType, LiveKitEgress
 
@@ -20,6 +20,8 @@ UNAUTHENTICATED = 16
 
 _NOT_LET_IN = "failed to create connection: failed to connect to room: unauthorized: invalid token"
 """The text that goes with the code UNAUTHENTICATED (sdk-unit)."""
+_MAX_UID = 2**32 - 1
+
 AGENT_ATTRIBUTE = "livekit_agent_identity"
 """The extra attribute that names the agent (plugin)."""
 
@@ -27,11 +29,13 @@ AGENT_ATTRIBUTE = "livekit_agent_identity"
 @dataclass(frozen=True, slots=True)
 class Room:
     """The room to which an egress session sends audio and motion. `idle_timeout` is in seconds; 0 means none
-    (no document says what the service's default is)."""
+    (no document says what the service's default is). `expires_at` is the unix time at which an Agora token
+    ends, or a right that it gives; 0: never, or not known."""
 
     name: str
     publisher: str
     idle_timeout: int = 0
+    expires_at: int = 0
     livekit: LiveKitEgress | None = field(default=None, compare=False, repr=False)
     """The configuration of a LiveKit room, with its credentials."""
 
@@ -51,9 +55,12 @@ class EgressFault:
     message: str
 
 
-def read_egress(configuration: ConfigureSession, unix_time: float = 0.0) -> Room | EgressFault | None:
+def read_egress(
+    configuration: ConfigureSession, unix_time: float = 0.0, agora_certificate: str = ""
+) -> Room | EgressFault | None:
     """Return the room that a configuration names, or why the configuration is refused; None if it asks for no
-    egress. A token that expires by `unix_time` is refused."""
+    egress. A token that expires by `unix_time` is refused, and an Agora token that `agora_certificate` has
+    not signed, if that is given."""
     livekit, agora = configuration.livekit_egress, configuration.agora_egress
     if livekit is not None and agora is not None:
         return _refuse_invalid("livekit_egress and agora_egress exclude each other")
@@ -67,7 +74,9 @@ def read_egress(configuration: ConfigureSession, unix_time: float = 0.0) -> Room
                 return _refuse_invalid("livekit_egress is required")
             return _read_livekit(livekit, unix_time)
         case EgressType.AGORA:
-            return _refuse_invalid("agora_egress is required") if agora is None else _read_agora(agora)
+            if agora is None:
+                return _refuse_invalid("agora_egress is required")
+            return _read_agora(agora, unix_time, agora_certificate)
         case unknown:
             return _refuse_invalid(f"unsupported egress_type {unknown}")
 
@@ -88,25 +97,28 @@ def _read_livekit(livekit: LiveKitEgress, unix_time: float) -> Room | EgressFaul
         fault = _token_fault(livekit, unix_time)
         if fault:
             return EgressFault(UNAUTHENTICATED, f"{_NOT_LET_IN}: {fault}")
-    return _check_access(Room(livekit.room_name, livekit.publisher_id, livekit.idle_timeout, livekit))
+    return _check_access(Room(livekit.room_name, livekit.publisher_id, livekit.idle_timeout, livekit=livekit))
 
 
-def _read_agora(agora: AgoraEgress) -> Room | EgressFault:
+def _read_agora(agora: AgoraEgress, unix_time: float, certificate: str) -> Room | EgressFault:
     """Return the room of an Agora configuration, or why the configuration is refused."""
     if not agora.channel_name:
         return _refuse_invalid("agora_egress.channel_name is required")
+    if not 0 <= agora.uid <= _MAX_UID:
+        return _refuse_invalid("agora_egress.uid must be a number of 32 bits")
+    expires_at = 0
     if agora.token.startswith(("006", "007")):
         # Any other token is let in: nobody else could read it, and the cloud is not here.
         try:
-            right_channel, right_uid = read_agora_token(agora.token).is_for(
-                agora.channel_name, str(agora.uid)
-            )
+            token = read_agora_token(agora.token)
         except RemoteProtocolError as error:
             return EgressFault(UNAUTHENTICATED, f"unauthorized: {error}")
-        if not (right_channel and right_uid):
-            what = "uid" if right_channel else "channel"
-            return EgressFault(UNAUTHENTICATED, f"unauthorized: the Agora token is for another {what}")
-    return _check_access(Room(agora.channel_name, agora.publisher_id or str(agora.uid)))
+        fault = find_token_fault(token, agora.channel_name, str(agora.uid), unix_time, certificate)
+        if fault:
+            return EgressFault(UNAUTHENTICATED, f"unauthorized: {fault}")
+        expires_at = token.usable_until
+    publisher = agora.publisher_id or str(agora.uid)
+    return _check_access(Room(agora.channel_name, publisher, expires_at=expires_at))
 
 
 def _check_access(room: Room) -> Room | EgressFault:

@@ -28,6 +28,7 @@ from spatius_sim.model.server.commands import (
 )
 from spatius_sim.model.server.egress import (
     INVALID_ARGUMENT,
+    UNAUTHENTICATED,
     UNAVAILABLE,
     EgressFault,
     Room,
@@ -89,7 +90,7 @@ _LONGEST_CLOSE_REASON = 100
 # Named here because every message reads them, and a member of an enumeration takes longer to find.
 _IN_SESSION, _UPLOADING = SessionState.OPEN, TurnState.UPLOADING
 # Names of timers; the last two are followed by the index of the fault that waits.
-_IDLE, _MADE, _CONFIGURE = "idle", "made", "configure"
+_IDLE, _MADE, _CONFIGURE, _ROOM_TOKEN = "idle", "made", "configure", "room-token"
 _OPEN, _SILENCE = f"{Moment.OPEN}-", f"{Moment.SILENCE}-"
 
 
@@ -108,7 +109,8 @@ class ServerSession:
     the commands for the server. `opus` makes a decoder of Ogg Opus; None if no codec is installed.
     `unix_time` is when the connection was opened: tokens of a room may have expired by then. `real_rooms`: a
     LiveKit room is a real one, and the session waits for `room_answered` before it confirms. `capabilities`
-    are confirmed, and kept in sessions with a room; without them, pause and resume are ignored."""
+    are confirmed, and kept in sessions with a room; without them, pause and resume are ignored. Agora tokens
+    must be signed by `agora_certificate`, if it is given."""
 
     connection_id: str
     new_answer: AnswerFactory
@@ -119,6 +121,7 @@ class ServerSession:
     state: SessionState = SessionState.AWAITING_CONFIGURE
     real_rooms: bool = False
     capabilities: tuple[str, ...] = ()
+    agora_certificate: str = ""
     room: Room | None = None
     unix_time: float = 0.0
     _room_side: RoomSide | None = None
@@ -172,6 +175,11 @@ class ServerSession:
                 return []
             text = f"no ClientConfigureSession message within {CONFIGURE_SECONDS:g} s"
             return self._refuse(0, text, now)
+        if name == _ROOM_TOKEN:
+            # ASSUMED: Agora puts out whose token has expired; no document says what the service does then.
+            if self.state is not SessionState.OPEN:
+                return []
+            return self._leave_room(UNAUTHENTICATED, "unauthorized: the Agora token has expired", now)
         side = self._room_side
         if name == ROOM_TIMER:
             return [] if side is None else self._put_signals(side.tick(now), now)
@@ -191,9 +199,12 @@ class ServerSession:
         the service does then."""
         if self.state is not SessionState.OPEN:
             return []
+        return self._leave_room(UNAVAILABLE, "the egress has lost its room", now)
+
+    def _leave_room(self, code: int, text: str, now: float) -> list[ServerCommand]:
+        """Return the commands that end the session, because it can be in its room no longer."""
         self._room_side = None
-        text = "the egress has lost its room"
-        return [*self._send_error(UNAVAILABLE, text, now), *self._put(Close(ROOM_LOST, text), now)]
+        return [*self._send_error(code, text, now), *self._put(Close(ROOM_LOST, text), now)]
 
     def _run_timer(self, name: str, now: float) -> list[ServerCommand]:
         """Return the commands that follow a timer, before the room has its part in them."""
@@ -242,7 +253,7 @@ class ServerSession:
         if audio_fault:
             code = INVALID_ARGUMENT if "format" in audio_fault else 0
             return self._refuse(code, audio_fault, now)
-        room = read_egress(value, self.unix_time)
+        room = read_egress(value, self.unix_time, self.agora_certificate)
         if isinstance(room, EgressFault):
             return self._refuse(room.code, room.message, now)
         self._opus_session = value.audio_format == AudioFormat.OGG_OPUS
@@ -286,6 +297,8 @@ class ServerSession:
                 commands.append(SetTimer(f"{moment}-{index}", seconds))
         if self.room is not None and self.room.idle_timeout:
             commands.append(SetTimer(_IDLE, self.room.idle_timeout))
+        if self.room is not None and self.room.expires_at:
+            commands.append(SetTimer(_ROOM_TOKEN, max(0.0, self.room.expires_at - self.unix_time)))
         return commands
 
     def _take_audio(self, audio: AudioInput, now: float) -> list[ServerCommand]:

@@ -60,6 +60,7 @@ class LiveRoomWatch:
         self._publisher = publisher
         self._sink, self._key, self._secret = sink, key, secret
         self._name, self._room_name, self._url = "", "", ""
+        self._first = ""
         self._late: VideoViewer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -68,7 +69,8 @@ class LiveRoomWatch:
         """Watch the room of this egress while the context is open; events belong to session `name`. Raises
         UnreachableError if the room cannot be joined."""
         self._name, self._room_name, self._url = name, egress.room_name, egress.url
-        agent, viewer = rtc.Room(), VideoViewer(self._frame_came, self._frames_lost)
+        self._first = ""
+        agent, viewer = rtc.Room(), VideoViewer(self._frame_came, self._frames_lost, self._is_watched)
         self._listen_to(agent)
         try:
             try:
@@ -103,13 +105,18 @@ class LiveRoomWatch:
                 seen = True
                 self._emit(KeyFrameSeen(LATE_VIEWER))
 
-        self._late = VideoViewer(look)
+        self._late = VideoViewer(look, is_watched=self._is_watched)
         self._emit(ViewerJoined(LATE_VIEWER))
         await self._late.join(self._url, self._token(LATE_VIEWER))
 
     def _is_watched(self, identity: str) -> bool:
-        """Whether this participant is the one to watch."""
-        return identity not in _OURS if self._publisher is None else identity == self._publisher()
+        """Whether this participant is the one to watch: if nobody is named, the first that joins. All others
+        are strangers."""
+        if self._publisher is not None:
+            return bool(identity) and identity == self._publisher()
+        if not self._first and identity and identity not in _OURS:
+            self._first = identity
+        return bool(identity) and identity == self._first
 
     def _listen_to(self, agent: rtc.Room) -> None:
         """Record participants, tracks and sound."""
@@ -183,8 +190,9 @@ class LiveRoomWatch:
         """Return what answers an RPC."""
 
         async def answer(call: Any) -> str:
-            """Record the RPC."""
-            self._emit(PlaybackTold(call.caller_identity, method, call.payload[:MAX_PAYLOAD]))
+            """Record the RPC, unless it comes from a stranger."""
+            if self._is_watched(call.caller_identity):
+                self._emit(PlaybackTold(call.caller_identity, method, call.payload[:MAX_PAYLOAD]))
             return "ok"
 
         return answer

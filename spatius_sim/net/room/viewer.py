@@ -6,8 +6,9 @@ aiortc decodes what comes; here its decoder is never reached, because the frames
 import asyncio
 import json
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from unittest import mock
 from urllib.parse import urlencode
@@ -41,15 +42,15 @@ class _FrameTap:
     """Stands in the place of the queue between aiortc's receiver and its decoder: it hands encoded frames
     over, and lets the decoder wait for nothing."""
 
-    def __init__(self, on_frame: OnFrame) -> None:
-        self._on_frame = on_frame
+    def __init__(self, on_frame: OnFrame, is_watched: Callable[[], bool]) -> None:
+        self._on_frame, self._is_watched = on_frame, is_watched
         self._ended = queue.SimpleQueue[None]()
 
     def put(self, item: Any) -> None:
         """Take a frame, or None at the end."""
         if item is None:
             self._ended.put(None)
-        elif item[0].name in _CONTAINERS and len(item[1].data) <= MAX_FRAME_BYTES:
+        elif self._is_watched() and item[0].name in _CONTAINERS and len(item[1].data) <= MAX_FRAME_BYTES:
             self._on_frame(_CONTAINERS[item[0].name], item[1].data)
 
     def get(self) -> Any:
@@ -59,10 +60,17 @@ class _FrameTap:
 
 class VideoViewer:
     """Subscribes to the video of a room. `on_frame` is called with each encoded frame, `on_loss` with the
-    number of RTP packets that the network lost since the last look."""
+    number of RTP packets that the network lost since the last look. Only the tracks of participants that
+    `is_watched` names are looked at."""
 
-    def __init__(self, on_frame: OnFrame, on_loss: Callable[[int], None] = lambda packets: None) -> None:
+    def __init__(
+        self,
+        on_frame: OnFrame,
+        on_loss: Callable[[int], None] = lambda packets: None,
+        is_watched: Callable[[str], bool] = lambda identity: True,
+    ) -> None:
         self._on_frame, self._on_loss = on_frame, on_loss
+        self._is_watched, self._owners = is_watched, dict[str, str]()
         self._lost_packets = 0
         self._http: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -119,6 +127,16 @@ class VideoViewer:
             self._on_loss(lost - self._lost_packets)
         self._lost_packets = max(lost, self._lost_packets)
 
+    def _note_tracks(self, participants: Iterable[Any]) -> None:
+        """Note whose the tracks are."""
+        for participant in participants:
+            for track in participant.tracks:
+                self._owners[track.sid] = participant.identity
+
+    def _is_of_watched(self, track_id: str) -> bool:
+        """Whether a track belongs to whom we watch."""
+        return self._is_watched(self._owners.get(track_id, ""))
+
     def _track_came(self, track: Any) -> None:
         """Take the frames of a video track before they are decoded; leave sound alone."""
         if track.kind != "video":
@@ -126,7 +144,8 @@ class VideoViewer:
         for transceiver in self._peer.getTransceivers():
             if transceiver.receiver.track is track:
                 # The receiver has no public door for encoded frames.
-                setattr(transceiver.receiver, _DECODER_QUEUE, _FrameTap(self._on_frame))
+                tap = _FrameTap(self._on_frame, partial(self._is_of_watched, track.id))
+                setattr(transceiver.receiver, _DECODER_QUEUE, tap)
 
     async def _listen(self) -> None:
         """Answer what the room's server says, until the socket is closed."""
@@ -142,7 +161,10 @@ class VideoViewer:
         """Do what one message asks for."""
         match response.WhichOneof("message"):
             case "join":
+                self._note_tracks(response.join.other_participants)
                 self._joined.set()
+            case "update":
+                self._note_tracks(response.update.participants)
             case "offer":
                 self._offers.put_nowait(response.offer.sdp)
             case "trickle" if response.trickle.target == _TARGET_SUBSCRIBER:

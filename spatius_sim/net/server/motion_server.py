@@ -64,8 +64,9 @@ class MotionServerShell(OnePort):
     `plan`: how many sessions an app may have at once, and how long each may be. `new_publisher`: who
     publishes in real LiveKit rooms; None if all rooms are simulated. `on_note` gets a line for each thing
     that the user should know. `capabilities`: what is declared beyond the public protocol
-    (model/server/capabilities.py). Raises UsageError if the port cannot be used, or for an unknown
-    capability.
+    (model/server/capabilities.py). `agora_certificate`: that of the app, which must have signed the Agora
+    tokens of an egress ("": the signature is not looked at). Raises UsageError if the port cannot be used,
+    or for an unknown capability.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class MotionServerShell(OnePort):
         new_publisher: NewPublisher | None = None,
         on_note: Callable[[str], None] | None = None,
         capabilities: tuple[str, ...] = (),
+        agora_certificate: str = "",
     ) -> None:
         super().__init__(port, header_seconds, host)
         self.seed = seed
@@ -96,7 +98,7 @@ class MotionServerShell(OnePort):
         for name in capabilities:
             if name not in CAPABILITIES:
                 raise UsageError(f"no capability is named {name!r}: {suggest_names(name, CAPABILITIES)}")
-        self._capabilities = capabilities
+        self._capabilities, self._agora_certificate = capabilities, agora_certificate
         self._access = access or AccessControl()
         self._clock = SteadyClock()
         self._limits = limits or Limits()
@@ -257,6 +259,7 @@ class MotionServerShell(OnePort):
             unix_time=time.time(),
             real_rooms=self._new_publisher is not None,
             capabilities=self._capabilities,
+            agora_certificate=self._agora_certificate,
         )
         record = SessionRecord(name, session.connection_id, app_id, avatar_id, time.time())
         self.journal.opened(record)

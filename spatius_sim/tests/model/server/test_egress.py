@@ -7,8 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spatius_sim.model.server.answers import SynthesizedAnswer
+from spatius_sim.model.server.commands import Close, Send, SetTimer
 from spatius_sim.model.server.egress import EgressFault, Room, read_egress
 from spatius_sim.model.server.rooms import MAX_REQUESTS, MAX_ROOMS, RoomRequest, Rooms
+from spatius_sim.model.server.session import ServerSession
+from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import (
     AgoraEgress,
@@ -17,9 +21,10 @@ from spatius_sim.protocol.messages import (
     EgressType,
     LiveKitEgress,
     MotionResponse,
+    ServerError,
     UnknownMessage,
 )
-from spatius_sim.tests.protocol.test_agora_token import ALL, token_006, token_007
+from spatius_sim.tests.protocol.test_agora_token import ALL, CERTIFICATE, HOUR, NOW, token_006, token_007
 
 
 def jwt(*parts: object) -> str:
@@ -136,15 +141,55 @@ def test_rooms_and_requests_are_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "code"),
+    ("token", "now", "certificate", "told"),
     [
-        (token_007(ALL), None),
-        (token_006(ALL, channel="another"), 16),
-        (token_006(ALL, uid="8"), 16),
-        ("007 junk", 16),
+        (token_007(ALL), NOW, "", ""),
+        (token_006(ALL), NOW, CERTIFICATE, ""),
+        (token_006(ALL, channel="another"), NOW, "", "another channel"),
+        (token_006(ALL, uid="8"), NOW, "", "another uid"),
+        (token_007(ALL, channel="another"), NOW, "", "another channel"),
+        (token_007(ALL, uid="8"), NOW, "", "another uid"),
+        (token_006(ALL), NOW + 2 * HOUR, "", "has expired"),
+        (token_007(ALL), NOW + 2 * HOUR, "", "has expired"),
+        (token_007({1: HOUR, 2: HOUR}), NOW, "", "no right to publish video"),
+        (token_007(ALL), NOW, "another certificate", "not signed by the certificate"),
+        ("007 junk", NOW, "", "cannot be read"),
     ],
 )
-def test_an_agora_token_is_for_its_channel_and_its_uid(token: str, code: int | None) -> None:
-    found = read_egress(agora(token=token))
-    assert (found.code if isinstance(found, EgressFault) else None) == code
-    assert token not in str(found)
+def test_an_agora_token_is_good_for_its_channel_its_uid_and_its_time(
+    token: str, now: int, certificate: str, told: str
+) -> None:
+    found = read_egress(agora(token=token), now, certificate)
+    if not told:
+        assert isinstance(found, Room)
+        assert found.expires_at == NOW + HOUR
+        return
+    assert isinstance(found, EgressFault)
+    assert found.code == 16
+    assert told in found.message
+    assert token not in found.message
+
+
+def test_the_first_right_that_ends_ends_the_room() -> None:
+    found = read_egress(agora(token=token_007(ALL | {2: 60})), NOW)
+    assert isinstance(found, Room)
+    assert found.expires_at == NOW + 60
+
+
+@pytest.mark.parametrize("uid", [-1, 2**32])
+def test_a_uid_is_a_number_of_32_bits(uid: int) -> None:
+    found = read_egress(agora(uid=uid))
+    assert isinstance(found, EgressFault)
+    assert found.code == 3
+
+
+def test_a_session_ends_when_its_agora_token_does() -> None:
+    session = ServerSession("c", lambda *_: SynthesizedAnswer("c", "r", 16000, 1), unix_time=NOW)
+    commands = session.receive(agora(token=token_006(ALL | {3: 90})))
+    assert SetTimer("room-token", 90.0) in commands
+    assert any(isinstance(one, Send) for one in commands)
+    ended = session.timer("room-token", 90.0)
+    errors = [decode(one.raw) for one in ended if isinstance(one, Send)]
+    assert ServerError("c", "", 16, "unauthorized: the Agora token has expired") in errors
+    assert any(isinstance(one, Close) for one in ended)
+    assert session.timer("room-token", 91.0) == []
