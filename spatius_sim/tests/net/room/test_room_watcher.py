@@ -12,8 +12,8 @@ import pytest
 from spatius_sim.mock_server.server import MotionServer
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.reporting.exit_code import ExitCode
-from spatius_sim.tests.net.room.livekit_server import LiveKitServer
-from spatius_sim.tests.net.room.verifying import run_verify, verdicts_in
+from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
+from spatius_sim.tests.net.room.verifying import assert_no_credentials, run_verify, verdicts_in
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -31,9 +31,11 @@ async def test_an_egress_is_judged_in_a_real_room(
     pytest.importorskip("aiortc", reason="aiortc is not installed")
     async with MotionServer(livekit=True, container=container, scenario=scenario) as server:
         url = server.console_endpoint.removesuffix("/v1/console")
-        arguments = [f"--server={url}", f"--room={livekit.url}"]
+        arguments = [f"--server={url}", f"--room={livekit.url.replace('://', f'://{KEY}:{SECRET}@')}"]
+        arguments += ["--report-dir=reports", "--save-tape=run.tape"]
         code, output = await asyncio.to_thread(run_verify, tmp_path, livekit, arguments)
     verdicts = verdicts_in(tmp_path)
+    assert_no_credentials(tmp_path)
     # A loaded machine loses frames, and then says that nothing is sure; it never accuses.
     assert {name for name, verdict in verdicts.items() if verdict == "FAILED"} <= failed, output
     assert all(verdicts[name] != "PASSED" for name in failed)

@@ -7,6 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
+from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
 
 SECONDS = 55
@@ -18,16 +21,19 @@ def run_verify(
     """Run `spatius-sim verify` in a process of its own, and return its exit code and its output."""
     environment = {"LIVEKIT_API_KEY": KEY, "LIVEKIT_API_SECRET": secret, "LIVEKIT_URL": livekit.url}
     command = [sys.executable, "-m", "spatius_sim", "verify", *arguments, "--report-json=report.json"]
-    command.append(f"--time-budget={SECONDS - 25}")
-    ran = subprocess.run(
-        command,
-        cwd=folder,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=SECONDS,
-    )
+    command.append(f"--time-budget={SECONDS - 35}")
+    try:
+        ran = subprocess.run(
+            command,
+            cwd=folder,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"the machine is too busy: a run did not end within {SECONDS} s")
     assert secret not in ran.stdout
     assert "eyJ" not in ran.stdout
     return ran.returncode, ran.stdout
@@ -39,3 +45,15 @@ def verdicts_in(folder: Path) -> dict[str, str]:
     assert SECRET not in text
     assert "eyJ" not in text
     return {rule["id"]: rule["verdict"] for rule in json.loads(text)["rules"]}
+
+
+def assert_no_credentials(folder: Path) -> None:
+    """Look for the secret and for tokens in everything that a run wrote: reports, and what is on tapes."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} >= {".html", ".json", ".md", ".tape", ".xml"}
+    for path in files:
+        text = path.read_bytes()
+        if path.suffix == ".tape":
+            text += repr(list(read_traces(path))).encode()
+        assert SECRET.encode() not in text, path
+        assert b"eyJ" not in text, path
