@@ -68,7 +68,7 @@ def test_the_example_agent_passes_with_our_server(livekit: LiveKitServer, tmp_pa
     pytest.importorskip("livekit.plugins.spatius", reason="livekit-plugins-spatius is not installed")
     example = Path(__file__).parents[4] / "conformance" / "examples" / "livekit_agent" / "agent.py"
     command = shlex.join([sys.executable, str(example)])
-    _, output = run_verify(tmp_path, livekit, [f"--agent-cmd={command}"])
+    _, output = run_verify(tmp_path, livekit, [f"--agent-cmd={command}"], budget=45)
     verdicts = verdicts_in(tmp_path)
     assert "FAILED" not in verdicts.values(), output
     for rule_id in ("E-JOIN", "E-LEAVE", "E-TRACKS"):

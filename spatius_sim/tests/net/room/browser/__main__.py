@@ -83,8 +83,12 @@ class Page:
             "/worker.js": HERE / "worker.js",
             "/livekit-client.umd.js": library,
         }
-        for path, file in files.items():
-            application.router.add_get(path, lambda request, file=file: web.FileResponse(file))
+
+        async def give_file(request: web.Request) -> web.FileResponse:
+            return web.FileResponse(files[request.path])
+
+        for path in files:
+            application.router.add_get(path, give_file)
         application.router.add_get("/over", wait_until_over)
         for path, handler in (("/ready", note_ready), ("/frames", take_frames), ("/failed", fail)):
             application.router.add_post(path, handler)
