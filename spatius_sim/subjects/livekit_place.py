@@ -16,7 +16,7 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.livekit_token import RoomGrant, make_livekit_token
 from spatius_sim.protocol.messages import LiveKitEgress
 
-PUBLISHER = "sim-avatar"
+PUBLISHER = "sim-publisher"
 AGENT = "sim-agent"
 """Who publishes in a room, and the agent that is told of the playback."""
 

@@ -31,9 +31,10 @@ LARGEST_DATA_BYTES = 63_999
 def data_limit(story: Story) -> Iterator[Kept | Broken]:
     """Look at each data packet that came, and at each payload that did not come and was too large for one. A
     room refuses such a packet, so nobody sees it: how large it was follows from those that came."""
-    for event in story.trace.events:
-        if isinstance(event.what, DataSeen):
-            yield Kept()
+    packets = [event for event in story.trace.events if isinstance(event.what, DataSeen)]
+    yield from (Kept() for _ in packets)
+    if not packets:
+        return  # The relay is in no room.
     growth = _growth(story)
     for turn in story.turns:
         for payload in turn.payloads if turn.calm and not turn.failures else ():

@@ -8,13 +8,20 @@ from pathlib import Path
 
 from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.traces import write_traces
-from spatius_sim.tests.corpus import client_failures, relay_failures, server_failures
+from spatius_sim.tests.corpus import client_failures, relay_failures, room_failures, server_failures
 from spatius_sim.tests.corpus.failures import SMALLEST
 from spatius_sim.tests.corpus.scenes import SCENES, SEED, WIRES, Scene
 from spatius_sim.tests.rules.traces import NOW, RATE
 from spatius_sim.trace.events import Trace
 
-__all__ = ["SMALLEST", "client_failures", "make_corpus", "relay_failures", "server_failures"]
+__all__ = [
+    "SMALLEST",
+    "client_failures",
+    "make_corpus",
+    "relay_failures",
+    "room_failures",
+    "server_failures",
+]
 
 
 def make_corpus(folder: Path) -> list[Path]:

@@ -161,7 +161,7 @@ class Dialogue:
         return self.client_says_raw(up, encode(message))
 
     def client_says_raw(self, up: str, raw: str | bytes) -> int:
-        return self._upstream(up, raw, from_kit=self._subject == "server")
+        return self._upstream(up, raw, from_kit=self._subject in ("server", "room"))
 
     def server_says(self, up: str, message: Message) -> int:
         return self.server_says_raw(up, encode(message))
