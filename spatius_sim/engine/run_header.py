@@ -4,8 +4,11 @@ from collections.abc import Mapping
 
 from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.engine.settings import Settings
-from spatius_sim.net.listening import exposure_lines
+from spatius_sim.mock_server.session_pages import PREFIX
+from spatius_sim.net.listening import exposure_lines, is_this_machine
 from spatius_sim.net.server.one_port import OnePort
+from spatius_sim.protocol.console import CONSOLE_ROOT
+from spatius_sim.protocol.environment import CONSOLE_VARIABLE
 from spatius_sim.subjects.subject_base import canary_key, relay_environment
 
 
@@ -23,7 +26,11 @@ def header_lines(request: RunRequest, environment: Mapping[str, str], when: str 
         exposed = exposure_lines(settings.motion_host, settings.listens_at or 0)
         lines += [f"spatius-sim: {line}" for line in exposed]
         lines.append(f"spatius-sim: Motion Server {when}; the relay {verb} this environment:")
-    return lines + [f"  {name}={value}" for name, value in environment.items()]
+    lines += [f"  {name}={value}" for name, value in environment.items()]
+    if environment and is_this_machine(settings.motion_host):
+        console = environment[CONSOLE_VARIABLE].removesuffix(CONSOLE_ROOT)
+        lines.append(f"spatius-sim: its sessions can be looked at: {console}{PREFIX}/")
+    return lines
 
 
 def environment_to_come(settings: Settings) -> dict[str, str]:

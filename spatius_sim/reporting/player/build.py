@@ -37,9 +37,6 @@ MAX_SECONDS = 3600
 NO_RATES: Mapping[str, int] = MappingProxyType({})
 HEAD_BYTES = 64
 """How many bytes of each frame a page shows."""
-_FEW_FRAMES = 8_000
-"""A page with more events keeps a shorter beginning of each frame of audio."""
-_SHORT_HEAD_BYTES = 16
 _GAP_NS = 500_000_000
 """The quiet between two runs on one clock."""
 _LONGEST_QUIET_NS = 60_000_000_000
@@ -271,7 +268,7 @@ class _Run:
         source, target = ("kit", "client") if isinstance(value, TesteeRequest) else ("client", "kit")
         row = PageRow(at_ns / _MS_NS, source, target, words.kind, _short(words.words), "client", self._name)
         row.seq = event.seq
-        self._fill_frame(row, event, words)
+        self._fill_frame(row, event)
         self._page.rows.append(row)
         if not isinstance(value, TesteeRequest):
             return
@@ -309,22 +306,17 @@ class _Run:
             self._turn_of(event),
             seq=event.seq,
         )
-        self._fill_frame(row, event, words)
+        self._fill_frame(row, event)
         return row
 
-    def _fill_frame(self, row: PageRow, event: Event, words: EventWords) -> None:
+    def _fill_frame(self, row: PageRow, event: Event) -> None:
         """Write the size and the first bytes of a frame into its row."""
         raw = getattr(event.what, "raw", b"")
         if isinstance(event.what, SecretKnown) or not raw:
             return
         row.size = len(raw)
-        most = (
-            HEAD_BYTES
-            if words.kind is not MarkKind.AUDIO or len(self._page.rows) < _FEW_FRAMES
-            else (_SHORT_HEAD_BYTES)
-        )
-        head = raw[:most]
-        row.head = head.encode(errors="replace")[:most] if isinstance(head, str) else bytes(head)
+        head = raw[:HEAD_BYTES]
+        row.head = head.encode(errors="replace")[:HEAD_BYTES] if isinstance(head, str) else bytes(head)
 
     def _turn_of(self, event: Event) -> str:
         """Return the turn to which an event belongs, as far as it is known."""

@@ -50,11 +50,12 @@ export class Player {
     this.seek(0);
   }
 
-  // A page that goes on stands at the present moment until somebody pauses it.
+  // A page that goes on stands at the present moment until somebody pauses it. Who wants little motion starts it.
   goLive() {
     this.live = true;
     this.time = this.tape.now;
-    if (!this.playing) this.toggle();
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (!this.playing && !still) this.toggle();
   }
 
   find(id) {
