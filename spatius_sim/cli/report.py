@@ -94,7 +94,12 @@ def annotations(source: Path) -> None:
 @click.argument("sources", metavar="REPORT...", nargs=-1, required=True, type=_file)
 @click.option("--html", "html_out", metavar="FILE", type=_file, help="Write it as a page.")
 @click.option("--markdown", "markdown_out", metavar="FILE", type=_file, help="Write it as Markdown.")
-def matrix(sources: tuple[Path, ...], html_out: Path | None, markdown_out: Path | None) -> None:
+@click.option(
+    "--label", "labels", multiple=True, metavar="NAME", help="The head of a column; one per report."
+)
+def matrix(
+    sources: tuple[Path, ...], html_out: Path | None, markdown_out: Path | None, labels: tuple[str, ...]
+) -> None:
     """Put subjects or releases side by side, and show what changed from left to right."""
     from spatius_sim.cli.common import write_page
     from spatius_sim.reporting.formats.files import make_folders_for
@@ -105,7 +110,12 @@ def matrix(sources: tuple[Path, ...], html_out: Path | None, markdown_out: Path 
     from spatius_sim.reporting.formats.output_console import OutputConsole
     from spatius_sim.reporting.matrix import matrix_of
 
-    comparison = matrix_of([(str(source), read_report(source)) for source in sources])
+    names = labels or tuple(map(str, sources))
+    if len(names) != len(sources):
+        raise UsageError(
+            f"{len(sources)} reports have {len(names)} labels: give --label once for each, or never"
+        )
+    comparison = matrix_of([(name, read_report(source)) for name, source in zip(names, sources, strict=True)])
     makers = {"html": html_matrix, "markdown": markdown_matrix}
     out_paths = {"html": html_out, "markdown": markdown_out}
     paths = {name: path for name, path in out_paths.items() if path is not None}

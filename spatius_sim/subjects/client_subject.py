@@ -139,7 +139,8 @@ class ClientSubject:
         request = TesteeRequest(self._next_request_id(), "reset", sample_rate=sample_rate, mode=mode)
         answer = await self._ask(request)
         if answer.error is not None or answer.unimplemented:
-            raise TesteeError(f"asked reset: it made no fresh client: {answer.error or 'unimplemented'}")
+            why = (answer.error or "unimplemented").splitlines()[0]  # A stack may follow.
+            raise TesteeError(f"asked reset: it made no fresh client: {why}")
 
     async def _ask_unless_lacking(self, request: TesteeRequest) -> TesteeAnswer:
         """Send a request and return its answer.

@@ -71,6 +71,16 @@ def test_the_command_prints_a_table_and_what_changed(files: list[str]) -> None:
     assert "U-TOKEN" in ran.stdout
 
 
+def test_a_label_heads_the_column_of_its_report(files: list[str]) -> None:
+    ran = run("report", "matrix", *files, "--label", "before", "--label", "after")
+    assert ran.returncode == 0, ran.stderr
+    assert "before" in ran.stdout
+    assert "old.json" not in ran.stdout
+    ran = run("report", "matrix", *files, "--label", "before")
+    assert ran.returncode == 4
+    assert "2 reports have 1 labels: give --label once for each, or never" in ran.stderr
+
+
 def test_the_command_writes_pages(files: list[str], tmp_path: Path) -> None:
     page, text, again = tmp_path / "m.html", tmp_path / "m.md", tmp_path / "a.html"
     assert run("report", "matrix", *files, "--html", str(page), "--markdown", str(text)).returncode == 0
