@@ -19,12 +19,17 @@ def tape() -> None:
 
 @tape.command()
 @tape_argument
-def show(tape_path: Path) -> None:
-    """The tape as a readable dialogue. Arrows point at Motion Server and at the client (->: received by the
-    kit, <-: sent by it)."""
-    from spatius_sim.tape.describe import dialogue
+@click.option("--connection", multiple=True, help="This connection only, e.g. client-1 (repeatable).")
+@click.option(
+    "--turn", type=click.IntRange(min=1), default=None, help="This turn of a client only (1, 2, ...)."
+)
+@click.option("--grep", default="", help="Only the lines in which this regular expression is found.")
+def show(tape_path: Path, connection: tuple[str, ...], turn: int | None, grep: str) -> None:
+    """The tape as a readable dialogue, in the words of a report: a line for each event, with its number and
+    its seconds since the scenario began."""
+    from spatius_sim.cli.show_tape import TapeFilter, show_tape
 
-    for line in dialogue(tape_path):
+    for line in show_tape(tape_path, TapeFilter(frozenset(connection), turn or 0, grep)):
         print_lines(line)
 
 

@@ -1,17 +1,16 @@
 """Makes the failure that every report shows from a broken rule and its trace."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
 
 from spatius_sim.reporting.player.build import build_failure
 from spatius_sim.reporting.player.page import pack
 from spatius_sim.reporting.summary import Failure
-from spatius_sim.reporting.timeline.build_timeline import scenario_start_ns, timeline_of
+from spatius_sim.reporting.timeline.build_timeline import timeline_of
 from spatius_sim.reporting.timeline.client_dialogue import dialogue
+from spatius_sim.reporting.timeline.event_lines import event_lines
 from spatius_sim.reporting.timeline.timeline import MarkKind
 from spatius_sim.rules.findings import Broken
-from spatius_sim.trace.event_text import line_of
 from spatius_sim.trace.events import Closed, Lane, Received, Refused, TokenRequested, Trace
 from spatius_sim.wires.events import Failed, NotUnderstood
 
@@ -23,6 +22,7 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
     """Return the failure of a rule that was broken in this trace, which is saved in the file `tape`.
     `confirmed`: whether the rule was broken again when the scenario was repeated."""
     guilty = broken.events
+    lines = {line.event.seq: line for line in event_lines(trace)}
     return Failure(
         broken.expected,
         broken.actual + what_was_not_understood(trace),
@@ -30,9 +30,7 @@ def failure_of(broken: Broken, trace: Trace, scenario: str, tape: Path, *, confi
         str(tape),
         confirmed,
         dialogue(trace, guilty),
-        tuple(
-            _describe_numbered_event(trace, seq) for seq in guilty[:_MAX_EVENTS] if seq < len(trace.events)
-        ),
+        tuple(str(lines[seq]) for seq in guilty[:_MAX_EVENTS] if seq in lines),
         timeline_of(trace, guilty),
         player=picture_of(trace, guilty),
     )
@@ -46,12 +44,6 @@ def picture_of(trace: Trace, guilty: Collection[int]) -> str:
         return ""
     ghosts = [mark for mark in timeline.marks if mark.kind is MarkKind.GHOST]
     return pack(build_failure(trace, frozenset(guilty), ghosts))
-
-
-def _describe_numbered_event(trace: Trace, seq: int) -> str:
-    """Return the event with this sequence number in words, with the seconds since the scenario began."""
-    event = trace.events[seq]
-    return line_of(replace(event, at_ns=event.at_ns - scenario_start_ns(trace))).strip()
 
 
 def what_was_seen(trace: Trace) -> str:

@@ -1,8 +1,6 @@
-"""Shows tapes to people: as a readable dialogue, and as figures."""
+"""Shows tapes to people as figures."""
 
-import shlex
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,21 +9,7 @@ from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionRe
 from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.traces import read_traces
-from spatius_sim.trace.event_text import line_of
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
-
-
-def dialogue(path: Path) -> Iterator[str]:
-    """Yield a tape as lines: for each run how to repeat it, and for each event its time, its place, its
-    direction and its content."""
-    for number, trace in enumerate(read_traces(path), 1):
-        header = trace.header
-        wire = f" over {header.wire}" if header.wire else ""
-        yield f"run {number}: {header.subject}{wire}, seed {header.seed}: {header.plan or 'no plan'}"
-        if header.plan_token:
-            again = f"--seed={header.seed} --rule=RULE --plan={shlex.quote(header.plan_token)}"
-            yield f"run {number} is run again by verify with {again}"
-        yield from (line_of(event) for event in trace.events)
 
 
 @dataclass(slots=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from spatius_sim.cli.show_tape import TapeFilter, show_tape
 from spatius_sim.tape.contents import Content, TapedPiece, TapedRun
-from spatius_sim.tape.describe import dialogue
 from spatius_sim.tape.reader import header_of, records_of
 
 API_KEY = "canary-key/0123456789+A?"
@@ -78,7 +78,7 @@ def artefacts_of(path: Path) -> dict[str, bytes]:
         "the file": path.read_bytes(),
         "the header": repr(header_of(path)).encode(),
         "the records": b"\n".join(_unpacked(path)),
-        "tape show": "\n".join(dialogue(path)).encode(),
+        "tape show": "\n".join(show_tape(path, TapeFilter())).encode(),
     }
 
 

@@ -57,11 +57,6 @@ WAITS = {
 """The words for each thing that the kit waits for, except a turn."""
 
 
-def line_of(event: Event) -> str:
-    """Return an event as one line of text: its time in seconds, lane, connection, and what happened."""
-    return f"{event.at_ns / 1e9:10.3f}  {event.lane:10}  {event.connection:12}  {describe_event(event)}"
-
-
 def describe_fault(fault: Injected) -> str:
     """Return a fault in words, with the numbers in its `detail`."""
     words = FAULTS.get(fault.kind, fault.kind)

@@ -42,13 +42,18 @@ from spatius_sim.trace.room_events import LeftRoom, PlaybackTold
 from spatius_sim.wires.events import (
     Audio,
     Failed,
+    Interrupted,
     InterruptTurn,
     Motion,
     Note,
     NotUnderstood,
+    PlayClip,
     Ready,
+    Say,
     Speak,
     SpeakEnd,
+    Start,
+    Unclear,
 )
 
 _HTTP_OK = 200
@@ -123,13 +128,13 @@ def _words_for_frame(value: object, event: Event) -> EventWords:
             return EventWords(MarkKind.AUDIO, words, True, minor=True)
         case SpeakEnd():
             return EventWords(MarkKind.END, "the audio to be spoken is complete", True)
-        case Audio(pcm, last):
-            words = f"{len(pcm):,} bytes of audio{', marked as the last' * last}"
-            words = words if pcm else "the end mark of the audio"
+        case Audio(pcm, last, turn_id):
+            words = f"{len(pcm):,} bytes of audio{_under(turn_id)}{', marked as the last' * last}"
+            words = words if pcm else f"the end mark of the audio{_under(turn_id)}"
             kind = MarkKind.AUDIO if pcm else MarkKind.END
             return EventWords(kind, words, False, minor=not last)
-        case Motion(payloads, last):
-            return _words_for_motion(payloads, last)
+        case Motion(payloads, last, turn_id):
+            return _words_for_motion(payloads, last, turn_id)
         case AudioInput(req_id, audio, end):
             words = f"{len(audio):,} bytes of audio of {req_id}{', the end' * end}"
             words = words if audio else f"the end mark of {req_id}"
@@ -153,28 +158,39 @@ def _words_for_frame(value: object, event: Event) -> EventWords:
             return EventWords(MarkKind.MESSAGE, words, False)
         case ServerError(code=code, message=message):
             return EventWords(MarkKind.FAULT, f"error {code}: {message}", False)
+        case Start(rate):
+            return EventWords(MarkKind.MESSAGE, f"asks to begin, with audio at {rate:,} Hz", True)
+        case PlayClip(asked) | Say(asked):
+            return EventWords(MarkKind.MESSAGE, f"asks for the speech {asked!r}", True)
+        case Interrupted(reason):
+            return EventWords(MarkKind.MESSAGE, f"says that the turn was interrupted: {reason}", False)
         case InterruptTurn():
             return EventWords(MarkKind.MESSAGE, "interrupts", True)
         case Ready():
             return EventWords(MarkKind.MESSAGE, "greets", False)
         case Failed(message):
             return EventWords(MarkKind.FAULT, f"says that it failed: {message}", False)
-        case NotUnderstood(reason) | Undecodable(reason):
+        case NotUnderstood(reason) | Undecodable(reason) | Unclear(reason):
             return EventWords(MarkKind.FAULT, f"not understood: {reason}", _goes_upward(event))
         case Note(kind):
             return EventWords(MarkKind.MESSAGE, kind, _goes_upward(event), minor=True)
     return EventWords(MarkKind.MESSAGE, type(value).__name__, _goes_upward(event))
 
 
-def _words_for_motion(payloads: tuple[bytes, ...], last: bool) -> EventWords:
+def _words_for_motion(payloads: tuple[bytes, ...], last: bool, turn_id: str) -> EventWords:
     """Return the words for motion that a relay sent to a client."""
-    mark = ", marked as the last" * last
+    mark = _under(turn_id) + ", marked as the last" * last
     if not payloads:
         return EventWords(MarkKind.END, f"an empty list of motion{mark}", False)
     messages = [message for message in map(read_upstream, payloads) if isinstance(message, MotionResponse)]
     req_ids = ", ".join(dict.fromkeys(message.req_id for message in messages))
     keyframes = " + ".join(_count_keyframes(message) for message in messages) or "nothing that can be decoded"
     return EventWords(MarkKind.MOTION, f"motion of {req_ids}: {keyframes}{mark}", False)
+
+
+def _under(turn_id: str) -> str:
+    """Return the words for the turn id that a relay gave; "" if it gave none."""
+    return f" under the id {turn_id}" if turn_id else ""
 
 
 def _goes_upward(event: Event) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from spatius_sim.cli.show_tape import TapeFilter, show_tape
 from spatius_sim.engine.run_request import request_of
 from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.files.resources import resource
@@ -15,7 +16,6 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.summary import ExitCode, exit_code
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tape.contents import TapeHeader
-from spatius_sim.tape.describe import dialogue
 from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.trace.events import Trace, TraceHeader
@@ -85,7 +85,9 @@ def test_the_plan_of_a_failures_tape_can_be_run_again(tmp_path: Path) -> None:
     (trace,) = read_traces(tmp_path / "C-ID-NEW.tape")
     token = trace.header.plan_token
     assert str(plan_of(token, "client")) == trace.header.plan
-    assert token in "\n".join(dialogue(tmp_path / "C-ID-NEW.tape"))
+    assert "--plan=" + str(tmp_path / "C-ID-NEW.tape") in "\n".join(
+        show_tape(tmp_path / "C-ID-NEW.tape", TapeFilter())
+    )
     again = saved(tmp_path, tmp_path / "again.tape", *judged, "--plan=C-ID-NEW.tape")
     assert again.returncode == ExitCode.RULE_FAILED, again.stdout + again.stderr
     assert next(read_traces(tmp_path / "again.tape")).header.plan_token == token

@@ -24,7 +24,7 @@ from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.own_client import own_client
 from spatius_sim.tape.compare import differences
 from spatius_sim.tape.cut_and_merge import TapeSlice, cut, merge
-from spatius_sim.tape.describe import dialogue, statistics
+from spatius_sim.tape.describe import statistics
 from spatius_sim.tape.import_export import export_motion, export_recordings, export_speech, import_recordings
 from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.tests.corpus.scenes import Scene
@@ -63,22 +63,6 @@ def conversation(
 def taped(folder: Path, name: str, *traces: Trace) -> Path:
     write_traces(folder / f"{name}.tape", KEPT, list(traces))
     return folder / f"{name}.tape"
-
-
-def test_a_tape_is_shown_as_a_dialogue(tmp_path: Path) -> None:
-    lines = list(dialogue(taped(tmp_path, "a", trace_of(WHATS))))
-    assert len(lines) == len(WHATS) + 1
-    whole = "\n".join(lines)
-    for word in ("run 1: relay over json-envelope", "audio of request: 4000 bytes, end", "3 keyframes, end"):
-        assert word in whole
-    assert max(map(len, lines)) < 260
-
-
-def test_a_tape_tells_how_its_plan_is_run_again(tmp_path: Path) -> None:
-    trace = conversation()
-    planned = replace(trace, header=replace(trace.header, plan_token="e-_9"))
-    _, line, *_ = dialogue(taped(tmp_path, "a", planned))
-    assert line == "run 1 is run again by verify with --seed=0 --rule=RULE --plan=e-_9"
 
 
 def test_the_figures_of_a_tape(tmp_path: Path) -> None:

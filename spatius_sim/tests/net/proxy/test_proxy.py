@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
+from spatius_sim.cli.show_tape import TapeFilter, show_tape
 from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.engine.tapes.record_with_proxy import LiveTape, proxy_header, recording_proxy
 from spatius_sim.net.client.server_sdk import UpstreamClient
@@ -27,7 +28,6 @@ from spatius_sim.reporting.formats.json_report import json_report
 from spatius_sim.reporting.report import report_of
 from spatius_sim.reporting.summary import exit_code
 from spatius_sim.tape.compare import differences
-from spatius_sim.tape.describe import dialogue
 from spatius_sim.tape.reader import repair
 from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests.rules.traces import voice
@@ -196,7 +196,7 @@ async def test_no_secret_reaches_any_artefact(tmp_path: Path) -> None:
             )
             async with http.get(url, headers=headers | {"Upgrade": "websocket"}) as refused:
                 assert refused.status == 400
-    (tmp_path / "shown.txt").write_text("\n".join(dialogue(path)))
+    (tmp_path / "shown.txt").write_text("\n".join(show_tape(path, TapeFilter())))
     checked = check_tape(path)
     report = json_report(report_of(checked, exit_code(checked)))
     (tmp_path / "report.json").write_text(report)

@@ -1,0 +1,81 @@
+"""Prints a tape as lines of text, all of it or what the user asks for."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from spatius_sim.protocol.errors import UsageError
+from spatius_sim.reporting.timeline.event_lines import event_lines
+from spatius_sim.tape.traces import read_traces
+from spatius_sim.trace.events import Event, Lane, Trace, TurnStarted
+
+
+@dataclass(frozen=True, slots=True)
+class TapeFilter:
+    """What is shown of a tape: the `connections` that are named (all, if none is), turn number `turn` of
+    these clients (from 1; 0: all), and the lines in which the regular expression `grep` is found (if it is
+    "", all)."""
+
+    connections: frozenset[str] = frozenset()
+    turn: int = 0
+    grep: str = ""
+
+
+def show_tape(path: Path, chosen: TapeFilter) -> Iterator[str]:
+    """Yield a tape as lines: for each run what it was and how to repeat it, and its events.
+
+    Raises UsageError if the file is no tape, if the regular expression is none, or if no event is left."""
+    try:
+        pattern = re.compile(chosen.grep, re.IGNORECASE)
+    except re.error as error:
+        raise UsageError(f"--grep {chosen.grep!r}: no regular expression: {error}") from error
+    is_empty = True
+    seen: set[str] = set()
+    for number, trace in enumerate(read_traces(path), 1):
+        yield from _describe_run(path, number, trace)
+        seen |= {event.connection for event in trace.events if event.connection}
+        in_turn = _events_in_turn(trace, chosen) if chosen.turn else None
+        for line in event_lines(trace):
+            event = line.event
+            if chosen.connections and event.connection not in chosen.connections:
+                continue
+            if (in_turn is None or event.seq in in_turn) and pattern.search(str(line)):
+                is_empty = False
+                yield f"{event.seq:6}  {line}"
+    if is_empty and chosen != TapeFilter():
+        raise UsageError(f"{path}: nothing fits; its connections are {', '.join(sorted(seen)) or 'none'}")
+
+
+def _describe_run(path: Path, number: int, trace: Trace) -> Iterator[str]:
+    """Yield the lines that say what a run was, and how it is run again."""
+    header = trace.header
+    wire = f" over {header.wire}" if header.wire else ""
+    yield f"run {number}: {header.subject}{wire}, seed {header.seed}: {header.plan or 'no plan'}"
+    if header.plan_token:
+        plan = str(path) if number == 1 else header.plan_token
+        again = shlex.join([f"--seed={header.seed}", "--rule=RULE", f"--plan={plan}"])
+        yield f"run {number} is run again by spatius-sim verify with {again}"
+
+
+def _events_in_turn(trace: Trace, chosen: TapeFilter) -> set[int]:
+    """Return the events that happened while a chosen client was in its turn of that number. The events of a
+    client that takes turns itself count by its own."""
+    turns: dict[str, int] = {}
+    takes_turns = {event.connection for event in trace.events if isinstance(event.what, TurnStarted)}
+    clients = takes_turns & chosen.connections or takes_turns
+    found: set[int] = set()
+    for event in trace.events:
+        if isinstance(event.what, TurnStarted):
+            turns[event.connection] = event.what.turn + 1
+        if _is_in_turn(event, turns, clients, chosen.turn):
+            found.add(event.seq)
+    return found
+
+
+def _is_in_turn(event: Event, turns: dict[str, int], clients: set[str], turn: int) -> bool:
+    """Whether this event belongs to that turn; `turns` are those in which the clients are now."""
+    if event.lane in (Lane.DOWNSTREAM, Lane.KIT) and event.connection in turns:
+        return turns[event.connection] == turn
+    return any(turns.get(client) == turn for client in clients)

@@ -1,0 +1,73 @@
+"""Says each event of a trace in one line, in the words of the time-line: for evidence and `tape show`."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from spatius_sim.reporting.harmless import one_line
+from spatius_sim.reporting.timeline.build_timeline import (
+    CLIENT,
+    KIT,
+    RELAY,
+    SERVER,
+    lanes_of,
+    list_lanes,
+    scenario_start_ns,
+)
+from spatius_sim.reporting.timeline.client_dialogue import words_for_call
+from spatius_sim.reporting.timeline.event_labels import EventWords, words_for
+from spatius_sim.reporting.timeline.timeline import MarkKind
+from spatius_sim.trace.events import Event, Lane, SecretKnown, Trace
+from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
+
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+_MAX_CHARACTERS = 240
+
+
+@dataclass(frozen=True, slots=True)
+class EventLine:
+    """One event in words: `at` seconds from the start of the scenario, from `source` to `target` ("" if it
+    happened at one place)."""
+
+    at: float
+    event: Event
+    source: str
+    target: str
+    words: str
+
+    def __str__(self) -> str:
+        """Return the line."""
+        place = f"{self.source} -> {self.target}" if self.target else self.source
+        return one_line(f"{self.at:.3f} s  {place}: {self.words}", _MAX_CHARACTERS)
+
+
+def event_lines(trace: Trace) -> Iterator[EventLine]:
+    """Yield a line for each event of a trace, but for the secrets that are looked for. The seconds of a
+    client's trace are those of the clock that the kit sets."""
+    lanes = list_lanes(trace)
+    client_of_server = KIT if KIT in lanes else RELAY
+    start_ns, clock_ms = scenario_start_ns(trace), 0
+    for event in trace.events:
+        if isinstance(event.what, SecretKnown):
+            continue
+        call = getattr(event.what, "value", None)
+        if event.lane is Lane.CLIENT and isinstance(call, TesteeRequest | TesteeAnswer):
+            at = clock_ms / 1000
+            clock_ms += call.ms if isinstance(call, TesteeRequest) and call.do == "advance" else 0
+            source, target = (KIT, CLIENT) if isinstance(call, TesteeRequest) else (CLIENT, KIT)
+            words = words_for_call(call).words
+            # An answer without a value says nothing.
+            if words:
+                yield EventLine(at, event, source, target, words)
+            continue
+        words_of_event = words_for(event) or _plain_words(event)
+        nearer, farther = lanes_of(event, lanes, client_of_server)
+        source, target = (farther, nearer) if words_of_event.upward is False else (nearer, farther)
+        target = "" if words_of_event.upward is None else target
+        at = (event.at_ns - start_ns) / 1e9
+        yield EventLine(at, event, source or SERVER, target, words_of_event.words)
+
+
+def _plain_words(event: Event) -> EventWords:
+    """Return the kind of an event in words, for one that no time-line shows."""
+    return EventWords(MarkKind.KIT, _CAPITAL.sub(" ", type(event.what).__name__).lower())
