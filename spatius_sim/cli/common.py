@@ -102,6 +102,13 @@ def checked_settings(values: Mapping[str, Any]) -> "Settings":
     return settings
 
 
+def with_document_wire(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with the wire of HTTP backends, if the relay has an http:// URL and no wire is named:
+    it is the only shipped wire of such relays."""
+    is_http = str(values.get("target") or "").startswith(("http://", "https://"))
+    return {**values, "wire": "http-document"} if is_http and not values.get("wire") else dict(values)
+
+
 def as_click(option: JudgeOption) -> click.Option:
     """Return an option of the judge as an option of click, for the command line."""
     return click.Option(

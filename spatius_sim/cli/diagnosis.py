@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from spatius_sim.cli.offers import list_offers
 from spatius_sim.engine.evidence import sign_of_trouble
 from spatius_sim.engine.run import Run
 from spatius_sim.engine.settings import Settings
@@ -10,6 +11,7 @@ from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import AudioInput
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
+from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START
 from spatius_sim.subjects.subject_base import Subject, WorkLoop
 from spatius_sim.trace.events import Closed, Lane, Opened, Received, Refused, TokenRequested, Trace
 from spatius_sim.trace.secret_places import texts_without_secrets
@@ -27,7 +29,8 @@ class RelayDiagnosis:
     understands, and how many not. `closed`: the code with which the relay hung up. `seen`: what was refused,
     or what the relay itself said of trouble. `last_output`: the last lines of its process, if the kit started
     it. `token_life`: for how many seconds, by our clock, its token was to be valid. `unknown_path`: the first
-    method and path that was asked of our Motion Server and does not exist."""
+    method and path that was asked of our Motion Server and does not exist. `turn`: how the turn was started,
+    as `--turn` says it, if the client's audio started none; "" else."""
 
     wire: str
     unreachable: str = ""
@@ -48,6 +51,7 @@ class RelayDiagnosis:
     seen: str = ""
     last_output: str = ""
     unknown_path: str = ""
+    turn: str = ""
 
     @property
     def whole_turn(self) -> bool:
@@ -58,8 +62,20 @@ class RelayDiagnosis:
 def diagnose(settings: Settings) -> RelayDiagnosis:
     """Start or reach the relay of these settings, speak a turn, and return what the relay did.
 
-    If the settings name no wire, it is found out. Raises UsageError as a run of the judge does.
+    If the settings name no wire, it is found out. If they do not say how a turn is started, and audio of a
+    client starts none, what the relay itself offers is tried. Raises UsageError as a run of the judge does.
     """
+    diagnosis, offers = _diagnose_once(settings)
+    if settings.turn == CLIENT_AUDIO_START and not diagnosis.whole_turn:
+        for turn in offers:
+            offered, _ = _diagnose_once(replace(settings, wire=settings.wire or diagnosis.wire, turn=turn))
+            if offered.whole_turn:
+                return replace(offered, turn=turn)
+    return diagnosis
+
+
+def _diagnose_once(settings: Settings) -> tuple[RelayDiagnosis, list[str]]:
+    """Return what the relay did in one turn, and the other ways in which it offers to start a turn."""
     run = Run(settings)
     try:
         run.open()
@@ -67,9 +83,9 @@ def diagnose(settings: Settings) -> RelayDiagnosis:
         subject = trial.subject
         diagnosis = ask_subject(subject, trial.loop, settings)
         last_output = subject.last_output if isinstance(subject, RelaySubject) else ""
-        return texts_without_secrets(
-            replace(diagnosis, last_output=last_output, unknown_path=run.unknown_path), run.secrets
-        )
+        offers = [] if diagnosis.unreachable else list_offers(subject.target, subject.wire, settings.wire)
+        diagnosis = replace(diagnosis, last_output=last_output, unknown_path=run.unknown_path)
+        return texts_without_secrets(diagnosis, run.secrets), offers
     finally:
         run.close()
 

@@ -5,7 +5,13 @@ from typing import Any
 
 import click
 
-from spatius_sim.cli.common import checked_settings, relay_options, say_each_on_a_line, values_given
+from spatius_sim.cli.common import (
+    checked_settings,
+    relay_options,
+    say_each_on_a_line,
+    values_given,
+    with_document_wire,
+)
 from spatius_sim.cli.report import subject_argument
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
@@ -30,7 +36,7 @@ def doctor(target: str | None, conformance: str | None, **given: Any) -> int:
         values = file.fill(values) | {name: value for name, value in values.items() if value}
     if not values.get("target"):
         raise UsageError("which relay? spatius-sim doctor ws://..., or a conformance.yaml with a target")
-    settings = checked_settings(values)
+    settings = checked_settings(with_document_wire(values))
     findings_about_us = [*doctor_findings.version_findings(), doctor_findings.telemetry_finding(Path.cwd())]
     try:
         diagnosis = diagnose(settings)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from urllib.request import ProxyHandler, build_opener
 from spatius_sim.cli.diagnosis import RelayDiagnosis
 from spatius_sim.engine.settings import Settings
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT, MAX_TOKEN_LIFE_SECONDS
-from spatius_sim.protocol.environment import proxy_variables
+from spatius_sim.protocol.environment import CONSOLE_VARIABLE, INGRESS_VARIABLE, proxy_variables
 
 _PACKAGES = ("spatius-sim", "spatius", "avatarkit", "websockets")
 _USES_THE_SDK = re.compile(r"^\s*(?:import|from)\s+(?:spatius|avatarkit)\b", re.MULTILINE)
@@ -56,7 +57,8 @@ def relay_findings(diagnosis: RelayDiagnosis, settings: Settings) -> Iterator[Fi
         yield Finding(False, what, _WIRE_ADVICE)
     elif diagnosis.understood:
         yield Finding(True, f"it speaks {diagnosis.wire}" + (", and greets" if diagnosis.greets else ""))
-    yield from _upstream_findings(diagnosis, _past_proxies(settings) or _how_to_point_here(settings))
+    pointing_here = _past_proxies(settings) or _pointed_elsewhere(settings) or _how_to_point_here(settings)
+    yield from _upstream_findings(diagnosis, pointing_here)
 
 
 def _upstream_findings(diagnosis: RelayDiagnosis, pointing_here: str) -> Iterator[Finding]:
@@ -95,6 +97,8 @@ def _upstream_findings(diagnosis: RelayDiagnosis, pointing_here: str) -> Iterato
         yield Finding(False, f"no audio went up{trouble}", advice)
         return
     yield Finding(True, "audio goes up")
+    if diagnosis.turn:
+        yield Finding(True, f"a turn is started by --turn {shlex.quote(diagnosis.turn)}")
     if not diagnosis.motion_down:
         advice = (
             "look at the callback that takes Motion Server's frames (transport_frames), and at what follows"
@@ -203,6 +207,22 @@ def _past_proxies(settings: Settings) -> str:
     return (
         f"{', '.join(names)} is set here: if it is set for the relay too, its calls of 127.0.0.1 go to that "
         f"proxy. Start it with NO_PROXY=127.0.0.1,localhost. If that is done: {_how_to_point_here(settings)}"
+    )
+
+
+def _pointed_elsewhere(settings: Settings) -> str:
+    """Return advice on the endpoints in this environment that are not ours; "" if there are none, or if we
+    start the relay, for then it gets ours."""
+    if settings.relay_start.command:
+        return ""
+    ours = f":{settings.listens_at}/"
+    environment = settings.environment
+    names = [name for name in (CONSOLE_VARIABLE, INGRESS_VARIABLE) if ours not in environment.get(name, ours)]
+    if not names:
+        return ""
+    return (
+        f"this environment sets {' and '.join(names)} to another Motion Server than ours: a relay that was "
+        f"started with it talks to that one. {_how_to_point_here(settings)}"
     )
 
 

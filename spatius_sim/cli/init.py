@@ -13,6 +13,7 @@ from spatius_sim.cli.common import (
     relay_options,
     say_each_on_a_line,
     values_given,
+    with_document_wire,
     write_page,
 )
 from spatius_sim.cli.report import subject_argument
@@ -40,7 +41,7 @@ def init(target: str, force: bool, **given: Any) -> int:
     path = Path(CONFORMANCE_FILE)
     if path.exists() and not force:
         raise UsageError(f"{CONFORMANCE_FILE} is there already: --force writes over it")
-    values = {"target": target} | values_given(given)
+    values = with_document_wire({"target": target} | values_given(given))
     settings = checked_settings(values)
     diagnosis = diagnose(settings)
     say_each_on_a_line(
@@ -76,6 +77,8 @@ def _conformance_yaml(values: Mapping[str, Any], diagnosis: "RelayDiagnosis") ->
     escaped = {name: change_texts(as_conformance_text, value) for name, value in values.items()}
     # A wire that was found out is a name; one that the user named may be a file.
     found_out = {} if values.get("wire") else {"wire": diagnosis.wire}
+    if diagnosis.turn:
+        found_out["turn"] = as_conformance_text(diagnosis.turn)
     entries = {**without_secrets(escaped, variables), **found_out, "level": "should"}
     lines = [
         "# What spatius-sim knows of this relay: `spatius-sim verify` judges it, and needs no arguments."

@@ -10,6 +10,7 @@ from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.subjects.relay.document_client import DocumentClient
 from spatius_sim.subjects.relay.kit_client import RelayClient
+from spatius_sim.subjects.relay.turn_starts import TurnStart, TurnToStart
 from spatius_sim.subjects.waiting import chunks
 from spatius_sim.trace.events import Closed, Event, Lane, Opened, Received, Sent
 from spatius_sim.trace.reading import read_upstream
@@ -65,9 +66,16 @@ class WireFit:
 
 
 async def try_wire(
-    wire: Wire, address: RelayAddress, *, seconds: float, samples: int, say: Callable[[str], None]
+    wire: Wire,
+    address: RelayAddress,
+    *,
+    seconds: float,
+    samples: int,
+    say: Callable[[str], None],
+    starts: TurnStart | None = None,
 ) -> WireFit:
-    """Connect on a wire, speak so many samples (0: only listen), and return how well the wire fits.
+    """Connect on a wire, speak so many samples (0: only listen), and return how well the wire fits. If the
+    relay chooses the speech, `starts` starts a turn in their place.
 
     `say` gets a line for each frame. This ends when the relay is silent for so many seconds, or hangs up.
     Raises UnreachableError if the relay takes no connection."""
@@ -82,8 +90,11 @@ async def try_wire(
     recorder = LiveRecorder(wire=wire, on_event=show_event)
     kind = RelayClient if address.url.startswith("ws") else DocumentClient
     async with kind(address, wire, recorder, "client") as client:
-        await client.start(PLAN_SAMPLE_RATE, _GREETING_SECONDS if wire.greets else 0.0)
-        if samples:
+        greeting = await client.start(PLAN_SAMPLE_RATE, _GREETING_SECONDS if wire.greets else 0.0)
+        if starts is not None:
+            session = greeting.session_id if isinstance(greeting, Ready) else ""
+            await starts.start(client, TurnToStart("client", 0, session, b"", PLAN_SAMPLE_RATE))
+        elif samples:
             for chunk in chunks(speech("trying a wire", samples), _CHUNK_BYTES):
                 await client.do(Speak(chunk))
             await client.do(SpeakEnd())

@@ -22,6 +22,7 @@ from spatius_sim.protocol.errors import UsageError
 _SOCKETS, _DOCUMENTS = ("ws", "wss"), ("http", "https")
 _PLACEHOLDER, _ANY_PORT = "{port}", "1"
 _ROOMS = ("packets:", "streams:")
+_DOCUMENT_HINT = " (an HTTP backend: name its wire, --wire http-document)"
 
 if TYPE_CHECKING:
     from spatius_sim.engine.run_request import RunRequest
@@ -100,9 +101,10 @@ def _check_early(values: Mapping[str, Any]) -> None:
     if there is no such rule, level or profile. The settings check everything again. `values` are options, by
     name."""
     schemes = _SOCKETS + (_DOCUMENTS if values.get("wire") else ())
-    target = values.get("target") or ""
+    target = (values.get("target") or "").replace(_PLACEHOLDER, _ANY_PORT)
     if not target.startswith(_ROOMS):
-        check_url("--target", target.replace(_PLACEHOLDER, _ANY_PORT), schemes)
+        is_document = target.startswith(("http://", "https://"))
+        check_url("--target", target, schemes, _DOCUMENT_HINT if is_document else "")
     if not (values.get("rule") or values.get("level") or values.get("profile")):
         return
     from spatius_sim.engine.profiles import levels_judged_at, profile_named

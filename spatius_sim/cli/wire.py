@@ -13,6 +13,7 @@ from spatius_sim.reporting.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from spatius_sim.cli.try_wire import WireFit
+    from spatius_sim.subjects.relay.turn_starts import TurnStart
     from spatius_sim.wires import Wire
 
 
@@ -47,7 +48,8 @@ def show(name: str) -> None:
 @click.option(
     "--motion-port", default=DEFAULT_MOTION_PORT, show_default=True, help="Where our Motion Server listens."
 )
-def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int) -> int:
+@click.option("--turn", default="", help="How a turn is started: clip:NAME, text:WORDS or http:URL.")
+def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int, turn: str) -> int:
     """Speak this wire to the relay at URL, and show every frame: what it is taken for, and what is not
     understood.
 
@@ -56,20 +58,24 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
     """
     from spatius_sim.files.wire_file import find_wire
     from spatius_sim.plans.plan import PLAN_SAMPLE_RATE
+    from spatius_sim.subjects.relay.turn_starts import check_sayable, turn_start
     from spatius_sim.trace.logins import shown_url
 
     if not url.startswith(("ws://", "wss://", "http://", "https://")):
         raise UsageError(
             f"{shown_url(url)}: a URL that begins with ws://, wss://, http:// or https:// is needed"
         )
-    tried = asyncio.run(
-        _try_wire(find_wire(file), url, silence, int(max(0.0, speak) * PLAN_SAMPLE_RATE), motion_port)
-    )
+    wire, samples = find_wire(file), int(max(0.0, speak) * PLAN_SAMPLE_RATE)
+    starts = turn_start(turn, None) if turn else None
+    check_sayable(starts, wire)
+    tried = asyncio.run(_try_wire(wire, url, silence, samples, motion_port, starts))
     _print_short_lines(tried.in_words())
     return 0 if tried.fits else ExitCode.RULE_FAILED
 
 
-async def _try_wire(wire: "Wire", url: str, silence: float, samples: int, motion_port: int) -> "WireFit":
+async def _try_wire(
+    wire: "Wire", url: str, silence: float, samples: int, motion_port: int, starts: "TurnStart | None"
+) -> "WireFit":
     """Start Motion Server if its port is free, speak to the relay once, and return how well the wire fits.
 
     Prints the environment that the relay needs, and what each frame means."""
@@ -92,6 +98,7 @@ async def _try_wire(wire: "Wire", url: str, silence: float, samples: int, motion
             RelayAddress(url),
             seconds=silence,
             samples=samples,
+            starts=starts,
             say=lambda line: _print_short_lines(*line.split("\n")),
         )
 

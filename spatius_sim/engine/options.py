@@ -292,8 +292,9 @@ def as_typed(values: Mapping[str, Any], owned: Collection[str] = ()) -> str:
     return " ".join(shlex.quote(argument) for argument in as_arguments(by_typed_name))
 
 
-def check_url(option: str, url: str, schemes: tuple[str, ...]) -> None:
-    """Raise UsageError for a text that is not a URL, or a URL with none of these schemes. "" passes."""
+def check_url(option: str, url: str, schemes: tuple[str, ...], hint: str = "") -> None:
+    """Raise UsageError for a text that is not a URL, or a URL with none of these schemes; `hint` ends its
+    text. "" passes."""
     if not url:
         return
     try:
@@ -303,4 +304,4 @@ def check_url(option: str, url: str, schemes: tuple[str, ...]) -> None:
         usable = False
     if not usable:
         begins = " or ".join(f"{scheme}://" for scheme in schemes)
-        raise UsageError(f"{option} {shown_url(url)!r}: a URL that begins with {begins} is needed")
+        raise UsageError(f"{option} {shown_url(url)!r}: a URL that begins with {begins} is needed{hint}")

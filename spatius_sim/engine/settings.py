@@ -24,6 +24,7 @@ from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, Hook, che
 from spatius_sim.subjects.server_subject import ServerAddress
 from spatius_sim.subjects.subject_base import Patience, canary_key
 from spatius_sim.trace.logins import shown_url
+from spatius_sim.wires.events import Speak
 from spatius_sim.wires.features import EGRESS, FEATURES, STREAMING, UPSTREAM
 
 _SOCKET_SCHEMES = ("ws://", "wss://")
@@ -100,6 +101,11 @@ class Settings:
         starts = turn_start(self.turn, self.turn_hook)
         if wire is not None:
             check_sayable(starts, wire)
+            if starts is None and not wire.write_client(Speak(b"ab", last=True)):
+                raise UsageError(
+                    f"--turn: the wire {wire.name} carries no speech of a client: say how a turn is started, "
+                    "such as clip:NAME"
+                )
         profile_named(self.profile)
         levels_judged_at(self.level)
         if not self.time_budget > 0:
@@ -126,8 +132,10 @@ class Settings:
                 raise UsageError(f"{option} {seconds}: a number of seconds is needed")
         answers_by_documents = wire is not None and STREAMING in wire.lacks
         schemes = ("http", "https") if answers_by_documents else ("ws", "wss")
+        is_document = wire is None and self.target.startswith(("http://", "https://"))
+        hint = " (an HTTP backend: name its wire, --wire http-document)" if is_document else ""
         if not self.room_target:
-            check_url("--target", with_port(self.target, 1), schemes)
+            check_url("--target", with_port(self.target, 1), schemes, hint)
         if self.server:
             self.place()
         if self.room or self.agent_cmd or self.room_target:

@@ -11,21 +11,24 @@ from click.testing import CliRunner
 from spatius_sim.cli.main import cli
 from spatius_sim.cli.try_wire import WireFit, try_wire
 from spatius_sim.files.wire_file import find_wire, wire_names
+from spatius_sim.miniatures.honest_relays import PLAIN, PLAYS_CLIPS
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
+from spatius_sim.model.relay.policy import RelayPolicy
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.listening import LOOPBACK
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.errors import UnreachableError, UsageError
+from spatius_sim.subjects.relay.turn_starts import turn_start
 from spatius_sim.subjects.subject_base import canary_key
 from spatius_sim.tests.running_miniature import SEED
 
 
 @asynccontextmanager
-async def relay_on(wire: str) -> AsyncIterator[RelayAddress]:
+async def relay_on(wire: str, policy: RelayPolicy = PLAIN) -> AsyncIterator[RelayAddress]:
     async with MotionServerShell(seed=SEED) as server:
         numbers = count(1)
-        brain = PlainRelay(canary_key(SEED), lambda: f"request-{next(numbers)}")
+        brain = PlainRelay(canary_key(SEED), lambda: f"request-{next(numbers)}", policy=policy)
         relay = MiniatureRelay(brain, find_wire(wire), server.console_endpoint, server.ingress_endpoint)
         async with await relay.listen() as listening:
             yield RelayAddress(f"ws://{LOOPBACK}:{next(iter(listening.sockets)).getsockname()[1]}")
@@ -51,6 +54,16 @@ async def test_every_frame_is_told_in_words() -> None:
     assert "audio: 0 bytes, the last, of turn c1-turn-0" in told
     assert "motion: 1 payloads, the last, of turn c1-turn-0" in told
     assert told[-1] == "closed by us, code 1000"
+
+
+async def test_a_relay_that_chooses_the_speech_is_asked_for_it() -> None:
+    wire, starts = find_wire("typed-json-voice"), turn_start("clip:alto", None)
+    lines: list[str] = []
+    async with relay_on(wire.name, PLAYS_CLIPS) as address:
+        said = lines.append
+        result = await try_wire(wire, address, seconds=0.5, samples=8000, say=said, starts=starts)
+    assert result.fits, lines
+    assert any("PlayClip" in line for line in lines) and not any("speech:" in line for line in lines)
 
 
 async def test_what_is_not_understood_is_shown() -> None:

@@ -35,7 +35,9 @@ SCENES = ("Motion Server dies", "refused", "credits exhausted")
 """Faults of Motion Server that a good relay survives, by name."""
 
 WIRES: tuple[Wire, ...] = tuple(
-    wire for wire in map(find_wire, wire_names()) if not wire.lacks & {STREAMING, PCM}
+    wire
+    for wire in map(find_wire, wire_names())
+    if not wire.lacks & {STREAMING, PCM} and wire.write_client(Speak(b"ab"))
 )
 """The wires on which a scene can be told frame by frame."""
 

@@ -11,19 +11,23 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from spatius_sim.cli.diagnosis import diagnose
+from spatius_sim.cli.doctor_findings import relay_findings
 from spatius_sim.engine.settings import Settings
 from spatius_sim.engine.trial import Trial
 from spatius_sim.files.wire_file import find_wire
+from spatius_sim.miniatures.honest_relays import PLAYS_CLIPS
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.miniatures.wrong_relays import LosesAudio, LosesLastPayload
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.listening import LOOPBACK, free_port
 from spatius_sim.net.live_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.exercises import exercise_of
-from spatius_sim.plans.plan import Plan
+from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan
+from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import RULES, rules_for
 from spatius_sim.rules.findings import Verdict
@@ -65,6 +69,18 @@ class DemandsCredentials(DocumentRelay):
     async def answer(self, request: web.Request) -> web.Response:
         if "X-Session-Key" not in request.headers:
             return web.Response(status=401, text="a session key is needed")
+        return await super().answer(request)
+
+
+class AsksForARate(DocumentRelay):
+    """Is asked as the Server SDK's own HTTP example is: for a clip, by its sample rate and nothing else."""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        rate = (await request.json()).get("sample_rate")
+        if rate is None:
+            return web.json_response({"error": "missing_sample_rate"}, status=400)
+        if int(rate) != PLAN_SAMPLE_RATE:
+            return web.json_response({"error": "unsupported_sample_rate"}, status=404)
         return await super().answer(request)
 
 
@@ -154,6 +170,23 @@ def test_a_backend_that_wants_a_session_key_of_its_clients_is_named(
     trial = Trial(subject, loop, SEED, tmp_path, EXAMPLES, shrink_seconds=0.0)
     outcome = trial.judge("R-TOKENLESS", *exercise_of("R-TOKENLESS"))
     assert outcome.verdict is Verdict.FAILED
+
+
+def test_doctor_finds_out_how_the_sdk_s_http_example_is_asked(
+    loop: BackgroundLoop, stack: AsyncExitStack
+) -> None:
+    port, wire, numbers = free_port(), find_wire("http-document"), count(1)
+    brain = PlainRelay(canary_key(SEED), lambda: f"request-{next(numbers)}", policy=PLAYS_CLIPS)
+    ours = f"127.0.0.1:{port}"
+    relay = AsksForARate(brain, wire, f"http://{ours}{CONSOLE_ROOT}", f"ws://{ours}{INGRESS_ROOT}")
+    url = loop.run(stack.enter_async_context(serving(relay.answer)), 10.0)
+    patience = Patience(settle=0.5)
+    settings = Settings(target=url, wire=wire.name, motion_port=port, seed=SEED, patience=patience)
+    diagnosis = diagnose(settings)
+    assert (diagnosis.turn, diagnosis.whole_turn) == ("clip:16000", True)
+    findings = list(relay_findings(diagnosis, settings))
+    assert all(finding.well for finding in findings)
+    assert "a turn is started by --turn clip:16000" in [finding.what for finding in findings]
 
 
 async def test_an_answer_that_is_none_and_one_that_breaks_off() -> None:

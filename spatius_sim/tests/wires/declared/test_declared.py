@@ -250,7 +250,7 @@ def test_a_third_party_sends_a_whole_ogg_stream_and_one_bare_envelope() -> None:
     bare = shipped_wire("binary-header-bare")
     assert bare.read_relay(b"\x01\x00OggS...") == (Audio(b"OggS...", last=True),)
     assert bare.read_relay(b"\x02\x00envelope") == (Motion((b"envelope",)),)
-    assert bare.read_relay('{"type":"avatar-error","message":"no"}') == (Failed("no"),)
+    assert bare.read_relay('{"type":"avatar-error","detail":"no"}') == (Failed("no"),)
     assert bare.write_client(Start(16000, "a")) == (
         '{"action": "start", "avatar_id": "a", "sample_rate": 16000}',
     )
