@@ -35,6 +35,10 @@ class VerifyView:
         """Show which rule is judged next."""
         self._progress.rule_begins(rule_id, number, total)
 
+    def suspects_grow(self, suspects: Mapping[str, str]) -> None:
+        """Show at once what a scenario broke."""
+        self._progress.show_suspects(suspects)
+
     def rule_ends(self, result: RuleResult) -> None:
         """Show the outcome of a rule, and keep the text of a failure for the end."""
         complaint = "\n".join(result.complaints)

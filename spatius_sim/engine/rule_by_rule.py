@@ -63,6 +63,8 @@ class Judging:
         self.request = request
         self._baseline, self._front, self._type_out = baseline, front, type_out
         self.run = Run(request.settings, shows_pictures="html" in report_paths(request.values))
+        self.on_suspects: Callable[[Mapping[str, str]], None] = lambda suspects: None
+        """Is called with what was broken so far of each rule that is to be judged, as soon as that grows."""
 
     def open(self) -> dict[str, str]:
         """Start our Motion Server if it is needed, and return the environment that points a relay there.
@@ -81,6 +83,7 @@ class Judging:
         """
         began = time.monotonic()
         trial = self.run.trial_for(rule.subject)
+        trial.on_suspects = lambda suspects: self.on_suspects(self._shown(suspects))
         left_out = self.run.profile.leaves_out(rule.id)
         if left_out:
             outcome = trial.left_open(rule.id, left_out)
@@ -107,7 +110,6 @@ class Judging:
                 complaints.append(head + failure_text(judged, judged.failure))
             if remark is not None and remark.complaint:
                 complaints.append(remark.complaint)
-        suspects = trial.broken_so_far().items()
         return RuleResult(
             rule.subject,
             tuple(outcomes),
@@ -115,12 +117,16 @@ class Judging:
             trial.subject.wire,
             tuple(complaints),
             tuple(tolerated),
-            {
-                rule_id: one_line(actual)
-                for rule_id, actual in suspects
-                if rule_id in self.request.judged_rules
-            },
+            self._shown(trial.suspects()),
         )
+
+    def _shown(self, suspects: Mapping[str, str]) -> dict[str, str]:
+        """Return what happened instead, without secrets, by rule, for the rules that are to be judged."""
+        return {
+            rule_id: one_line(self.run.secrets.text(actual))
+            for rule_id, actual in suspects.items()
+            if rule_id in self.request.judged_rules
+        }
 
     def close(self, outcomes: RunOutcomes) -> bool:
         """End everything that was started, and return whether a signal interrupted this. An interruption, a

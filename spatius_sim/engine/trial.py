@@ -103,6 +103,8 @@ class Trial(Generic[P]):
     """Returns a plan of ordinary length for a failing one, None if there is none. If it is set, each failure
     is shown at ordinary length too; a user who looks at no picture does not wait for that."""
     on_trace: Callable[[Trace], None] | None = None
+    on_suspects: Callable[[dict[str, str]], None] | None = None
+    """Is called with `suspects` as soon as a scenario breaks a rule that none has broken before."""
     secrets: KnownSecrets = field(default_factory=KnownSecrets)
     """The secrets that must not stand in any outcome."""
     unwritten: list[str] = field(default_factory=list)
@@ -292,13 +294,18 @@ class Trial(Generic[P]):
         """Return what each rule said of each scenario, by rule id, in the order of the scenarios."""
         return self._judgements.values()
 
-    def broken_so_far(self) -> dict[str, str]:
+    def suspects(self) -> dict[str, str]:
+        """Return what was broken so far as `broken_so_far` does, but only in scenarios in which no wait was
+        cut short: what is missing in the others may have come later."""
+        return self.broken_so_far(leave_out=self._hasty_plans)
+
+    def broken_so_far(self, leave_out: Collection[P] = ()) -> dict[str, str]:
         """Return, by rule, what happened instead in a scenario that broke the rule, unless that follows from
-        a rule that failed. None of this is confirmed, and some of these rules may not be judged in this
-        run."""
+        a rule that failed. None of this is confirmed, and some of these rules may not be judged in this run.
+        The plans in `leave_out` do not count."""
         suspects: dict[str, str] = {}
-        for judgements in self.judgements():
-            for rule_id, judgement in judgements.items():
+        for plan, judgements in self._judgements.items():
+            for rule_id, judgement in () if plan in leave_out else judgements.items():
                 for broken in self._unexplained(judgement)[:1]:
                     suspects.setdefault(rule_id, broken.actual)
         return suspects
@@ -348,9 +355,9 @@ class Trial(Generic[P]):
         UnreachableError if the subject has shown no sign of life in any scenario so far."""
         if plan not in self._judgements:
             trace = self._run(plan)
-            self._keep_judgements(plan, trace, judge(trace))
             if self.subject.was_hasty:
                 self._hasty_plans.add(plan)
+            self._keep_judgements(plan, trace, judge(trace))
             if not self._clean_turn_completed and self._lifeless_count >= _LIFELESS_SCENARIOS:
                 self._attached = False
                 raise UnreachableError(self._unreachable)
@@ -361,9 +368,12 @@ class Trial(Generic[P]):
         self._judgements[plan] = judgements
         if not all(wait.complete for wait in waits_for_turns(trace)):
             self._silent_plans.add(plan)
+        sightings = len(self._first_sightings)
         for rule_id, judgement in judgements.items():
             if judgement.verdict is Verdict.FAILED:
                 self._first_sightings.setdefault(rule_id, _Sighting(plan, judgement, trace))
+        if self.on_suspects is not None and len(self._first_sightings) > sightings:
+            self.on_suspects(self.suspects())
 
     def _run(self, plan: P, *, patient: bool = False) -> Trace:
         """Run a plan, count signs of life, and return the trace. Raises UnreachableError if the subject is

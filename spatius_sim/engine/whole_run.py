@@ -34,6 +34,10 @@ class RunWatcher(Protocol):
     def rule_begins(self, rule_id: str, number: int, total: int) -> None:
         """Called before a rule is judged: `number` (from 1) of `total`."""
 
+    def suspects_grow(self, suspects: Mapping[str, str]) -> None:
+        """Called while a rule is judged, as soon as a scenario breaks a rule that none has broken before:
+        what happened instead, by rule. None of it is confirmed."""
+
     def rule_ends(self, result: RuleResult) -> None:
         """Called after a rule was judged, or after the kit failed to judge it."""
 
@@ -77,6 +81,7 @@ def _judge_rules(
     """Judge rule by rule, and add each result to the outcomes, until all are judged or the run is stopped
     early. Why it was stopped early is written to the outcomes, too."""
     judging = Judging(request, baseline, _FRONT)
+    judging.on_suspects = watcher.suspects_grow
     opened = False
     try:
         environment = judging.open()

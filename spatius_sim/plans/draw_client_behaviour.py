@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Delay, Fault, Moment, Scenario, When
 from spatius_sim.plans.behaviour import Behaviour, Cue, MalformedInput, TurnProgress
-from spatius_sim.plans.draw_turns import conversations, crowds, turn_plans
+from spatius_sim.plans.draw_turns import crowds, turn_plans
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
 
@@ -94,11 +94,6 @@ def cut_off_with_motion_to_come() -> tuple[Plan, ...]:
     return tuple(
         Plan(((_SHORT_TURN, _SHORT_TURN, turn, next_turn),), motion_server=_LATE_MOTION[1]) for turn in long
     )
-
-
-def turns_cut_off_or_not() -> st.SearchStrategy[Plan]:
-    """Draw conversations, some with turns that are cut off."""
-    return conversations(least_turns=2) | cut_off_turns()
 
 
 @st.composite

@@ -116,8 +116,8 @@ def _fail_at_opening(when: When, action: FaultAction) -> Plan:
 
 
 FAILURES = (
-    _fail_at_opening(_AT_THE_UPGRADE, Refuse(402, "session denied: no credits")),
     _fail_in_turn(_AT_FIRST_RESPONSE, CloseWith(1000)),
+    _fail_at_opening(_AT_THE_UPGRADE, Refuse(402, "session denied: no credits")),
     _fail_in_turn(_AT_SECOND_AUDIO, CloseWith(1000)),
     _fail_in_turn(_AT_SECOND_RESPONSE, CloseWith(1011, "internal error")),
     _fail_in_turn(_AT_SECOND_RESPONSE, SendError(4001, "Credits exhausted")),
@@ -141,7 +141,6 @@ AS_SLOW_AS_THE_SERVICE = Plan(
         (
             TurnPlan(PLAN_SAMPLE_RATE, 3200),
             TurnPlan(3 * PLAN_SAMPLE_RATE, 6400),
-            TurnPlan(PLAN_SAMPLE_RATE, 3200),
         ),
     ),
     motion_server=_scenario_with(Fault(When(Moment.RESPONSE, number=1), (Delay(1.2),))),
@@ -173,9 +172,9 @@ def _refuse_every_session(refusal: Refuse, pause_ms: int) -> Plan:
     )
 
 
-REFUSED = _refuse_every_session(Refuse(401, "session token expired"), 2_200)
+REFUSED = _refuse_every_session(Refuse(401, "session token expired"), 1_200)
 REFUSED_FOR_LONG = _refuse_every_session(Refuse(402, "session denied: no credits"), 10_100)
-"""Plans in which every session but the first is refused. A pause follows: two seconds, in which some relays
+"""Plans in which every session but the first is refused. A pause follows: a second, in which some relays
 try again at once, or ten seconds, in which a relay tries again that waits for credits."""
 
 

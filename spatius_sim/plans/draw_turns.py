@@ -45,7 +45,7 @@ INTERRUPTED_BEFORE_SPEECH = (
 """An interrupt when nothing is spoken, between ordinary turns."""
 
 PAUSES_BETWEEN_CHUNKS = (
-    Plan(((_SHORT, TurnPlan(5 * PLAN_SAMPLE_RATE, 64_000, chunk_pause_ms=1500), _SHORT),)),
+    Plan(((_SHORT, TurnPlan(3 * PLAN_SAMPLE_RATE, 64_000, chunk_pause_ms=1500), _SHORT),)),
     Plan(((_SHORT, TurnPlan(2 * PLAN_SAMPLE_RATE, 3200, chunk_pause_ms=100)),)),
 )
 """Speech with long gaps, a burst after each gap and an end that comes late; and speech at the pace of a

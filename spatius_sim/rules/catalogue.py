@@ -72,7 +72,6 @@ _CONTENTS = (
     relay_upstream.audio_end,  # U-AUDIO-END
     relay_upstream_audio.rate,  # U-RATE
     relay_upstream_audio.audio_complete,  # U-AUDIO-COMPLETE
-    relay_upstream.retry,  # U-RETRY
     data_packets.data_limit,  # E-LIMIT
     relay_failures.recover,  # R-RECOVER
     relay_motion.motion_verbatim,  # R-MOTION-VERBATIM
@@ -86,6 +85,7 @@ _CONTENTS = (
     relay_conversation.conversation,  # R-CONVERSATION
     relay_failures.goes_on_with_audio,  # R-FALLBACK
     relay_failures.error_told,  # R-ERROR-TOLD
+    relay_upstream.retry,  # U-RETRY
     relay_sizes.large,  # R-LARGE
     relay_sizes.huge,  # R-HUGE
     relay_latency.latency,  # R-LATENCY

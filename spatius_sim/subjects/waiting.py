@@ -102,12 +102,13 @@ async def wait_until(
     silence_limit: AdaptiveTimeout,
     gone: Callable[[], bool] = _is_never_gone,
     grace: float = 0.0,
+    slowed_by: float = 0.0,
     spoken: float = 0.0,
 ) -> bool:
     """Wait until `is_over` returns true, and return whether it did.
 
     The wait ends early if the subject is `gone`, or is silent for longer than `silence_limit` and `grace`
-    seconds together. The whole wait may last longer by `spoken`, the seconds of speech that the subject may
+    seconds together, and the seconds by which our Motion Server is `slowed_by` faults. The whole wait may last longer by `spoken`, the seconds of speech that the subject may
     have to play. Notes response times, and a wait in vain, in `silence_limit`.
     """
     started = loop_time()
@@ -115,12 +116,14 @@ async def wait_until(
     next_event = len(recorder.events)
     while not is_over():
         if any(map(_is_sign_of_life, recorder.events[next_event:])):
-            silence_limit.note_response_time(silent_seconds)
+            # What our Motion Server was late by on purpose is no response time of the subject.
+            silence_limit.note_response_time(max(0.0, silent_seconds - slowed_by))
             silent_seconds = 0.0
         next_event = len(recorder.events)
         step_started = loop_time()
         seconds_left = min(
-            silence_limit.now + grace - silent_seconds, started + silence_limit.whole + spoken - step_started
+            silence_limit.now + grace + slowed_by - silent_seconds,
+            started + silence_limit.whole + spoken - step_started,
         )
         if gone() or recorder.flooded or seconds_left <= NO_TIME:
             silence_limit.ended_in_vain()

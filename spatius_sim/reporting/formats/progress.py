@@ -66,6 +66,13 @@ class ProgressLines:
             self._last_line = self._seconds_elapsed
             self._write_line(self._progress_line())
 
+    def show_suspects(self, suspects: Mapping[str, str]) -> None:
+        """Show rules that were broken and are still to be judged, each with what happened, each once."""
+        for rule_id, actual in suspects.items():
+            if rule_id not in self._reported:
+                self._reported.add(rule_id)
+                self._print_progress(f"broken already, to be judged: {rule_id}: {actual}")
+
     def rule_ends(
         self, outcomes: Iterable[RuleOutcome], suspects: Mapping[str, str], complaint: str = ""
     ) -> None:
@@ -77,10 +84,7 @@ class ProgressLines:
         """
         outcomes = list(outcomes)
         self._reported |= {outcome.rule_id for outcome in outcomes}
-        for rule_id, actual in suspects.items():
-            if rule_id not in self._reported:
-                self._reported.add(rule_id)
-                self._print_progress(f"broken already, to be judged: {rule_id}: {actual}")
+        self.show_suspects(suspects)
         if not complaint:
             return
         bad_outcomes = [

@@ -56,8 +56,8 @@ def _in_a_large_turn(story: Story, delivery: Delivery) -> bool:
     speech=Speech.TELLS_TURNS_APART,
     advice=Advice(
         "the face is still for some seconds in mid-sentence, or does the same twice",
-        "a full queue drops payloads, a filter takes equal payloads for doubles, or the turn is ended "
-        "before its last motion",
+        "a full queue drops payloads, a filter takes equal ones for doubles, the turn is ended before its "
+        "last motion, or it goes to another client",
         "pass each payload on once; wait when a queue is full, and wait for end=true before you end the turn",
     ),
 )

@@ -28,8 +28,8 @@ _RATIO_TOLERANCE = 0.01
     speech=Speech.NOT_COMPARED,
     advice=Advice(
         "from the odd byte on the mouth moves to noise",
-        "chunks are cut at an odd byte and a byte gets lost, or a file goes up with its header",
-        "keep an odd byte for the next chunk, and send whole samples",
+        "a chunk or an odd byte gets lost between two chunks, or a file goes up with its header",
+        "pass every chunk on, however small, and keep an odd byte for the next one",
     ),
 )
 def audio_aligned(story: Story) -> Iterator[Kept | Broken]:

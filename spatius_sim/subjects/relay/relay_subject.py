@@ -42,7 +42,10 @@ _GREETING_IN_A_ROOM_SECONDS = 5.0
 (tried: 1.8 s)."""
 _GRACE_SECONDS = 1.0
 _RETRY_SECONDS = 0.2
-_LINGER_SECONDS = 0.1
+_LINGER_SECONDS = 0.05
+_MIN_SILENCE_SECONDS = 0.3
+"""If a relay has been waited for in vain, and answers at once, it is waited for only so long. What is broken
+then is confirmed with the whole patience."""
 _NS_PER_SECOND = 1e9
 _TOKEN_LIFE_SECONDS = 3600
 _MAX_CHUNK_BYTES = 32_000
@@ -88,9 +91,14 @@ class RelaySubject:
         self._wire_known = wire is not None
         self._use_wire(wire or published_wire(_LIKELIEST_WIRE))
         self._motion_server = motion_server
-        self._patience, self._settling = patience, AdaptiveTimeout(patience.settle, whole=patience.turn)
-        self._settling_of_nothing = AdaptiveTimeout(patience.settle)
-        self._recovering = AdaptiveTimeout(patience.fallback)
+        self._patience = patience
+        self._settling = AdaptiveTimeout(
+            patience.settle, least=_MIN_SILENCE_SECONDS, patient_waits=2, whole=patience.turn
+        )
+        self._settling_of_nothing = AdaptiveTimeout(
+            patience.settle, least=_MIN_SILENCE_SECONDS, patient_waits=1
+        )
+        self._recovering = AdaptiveTimeout(patience.fallback, least=_MIN_SILENCE_SECONDS, patient_waits=1)
         self._fallback = fallback_timeout(patience.fallback)
         self._runs = 0
         self._greets, self._sample_rate = False, PLAN_SAMPLE_RATE

@@ -17,13 +17,15 @@ from spatius_sim.wires.features import AUDIO, CLIENT_AUDIO, END_MARKS, ERRORS, P
 _LATE_SECONDS = 0.2
 """How much later than it happens an event may be recorded."""
 
-_QUIET_SECONDS = 0.3
+_QUIET_SECONDS = 0.2
+_MARK_SECONDS = 0.1
+"""In a shortened wait, the end mark of audio is waited for so long once all else has come."""
 _NS_PER_SECOND = 1e9
 
 
 def fallback_timeout(seconds: float) -> AdaptiveTimeout:
     """Return how long a relay may take to go on after a failure: `seconds`, at least 2 when shortened."""
-    return AdaptiveTimeout(seconds, least=2.0, patient_waits=2)
+    return AdaptiveTimeout(seconds, least=2.0, patient_waits=1)
 
 
 class TurnWatch:
@@ -92,11 +94,24 @@ class TurnWatch:
         the unfinished turn."""
         wait_started = loop_time()
 
-        def turn_is_over() -> bool:
-            return self.has_all_arrived() or self._failed_at() is not None
+        shortened = settling.now < settling.seconds
+        only_mark_since: float | None = None
 
-        await wait_until(self._recorder, turn_is_over, settling, gone, grace=slowed_by, spoken=spoken)
+        def turn_is_over() -> bool:
+            """Whether nothing more is waited for. In a shortened wait, an end mark that is missing alone is
+            waited for only a moment."""
+            nonlocal only_mark_since
+            if self.has_all_arrived() or self._failed_at() is not None:
+                return True
+            if not (shortened and self._motion_ended() and self._all_audio_has_come()):
+                return False
+            only_mark_since = loop_time() if only_mark_since is None else only_mark_since
+            return loop_time() - only_mark_since >= _MARK_SECONDS
+
+        await wait_until(self._recorder, turn_is_over, settling, gone, slowed_by=slowed_by, spoken=spoken)
         failed_at = self._failed_at()
+        if only_mark_since is not None and not self.has_all_arrived():
+            settling.ended_in_vain()
         if failed_at is None and after_unfinished and self.has_all_arrived():
             await wait_until(self._recorder, bool, AdaptiveTimeout(_QUIET_SECONDS), gone, spoken=spoken)
         elif failed_at is not None:
@@ -116,11 +131,17 @@ class TurnWatch:
         The time counts from `since`. Notes the response time, or a wait in vain, in `fallback`."""
         changed = self._recorder.changed
         deadline = since + fallback.now + _LATE_SECONDS
+        was_told = False
         while not (self.has_all_arrived() or gone()):
             now = loop_time()
             if self._has_fallen_back():
                 fallback.note_response_time(now - since)
                 return
+            if not was_told and self._lacks_only_the_mark():
+                was_told = True
+                fallback.note_response_time(now - since)
+                if fallback.now < fallback.seconds:
+                    deadline = min(deadline, now + _MARK_SECONDS)
             seconds_left = deadline - now
             if seconds_left <= NO_TIME:
                 fallback.ended_in_vain()
@@ -130,14 +151,17 @@ class TurnWatch:
                 await asyncio.wait_for(changed.wait(), seconds_left)
 
     def _has_fallen_back(self) -> bool:
-        """Whether the client has received all audio, and the message that no motion will come."""
-        audio_ended = self._audio_ended()
+        """Whether the client has received all audio, its end mark, and the message that no motion will
+        come."""
         failure_reported = self._reports_no_errors or self._error_message.has_arrived()
-        return (
-            audio_ended
-            and failure_reported
-            and (self._relay_sends_no_audio or self._count_audio_bytes() >= self._audio_bytes_due)
-        )
+        return self._audio_ended() and failure_reported and self._all_audio_has_come()
+
+    def _lacks_only_the_mark(self) -> bool:
+        """Whether the client was told that no motion will come, and has all audio but its end mark."""
+        return self._error_message.has_arrived() and self._all_audio_has_come()
+
+    def _all_audio_has_come(self) -> bool:
+        return self._relay_sends_no_audio or self._count_audio_bytes() >= self._audio_bytes_due
 
     def _count_audio_bytes(self) -> int:
         """Return how many bytes of audio the client has received since this watch was made."""

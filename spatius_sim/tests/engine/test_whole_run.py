@@ -36,6 +36,7 @@ class Diary:
     def __init__(self, stop_at: str = "") -> None:
         self.lines: list[str] = []
         self.results: list[RuleResult] = []
+        self.suspects: list[dict[str, str]] = []
         self._stop_at = stop_at
 
     def run_begins(self, environment: Mapping[str, str]) -> None:
@@ -45,6 +46,9 @@ class Diary:
         self.lines.append(f"{rule_id} is {number} of {total}")
         if rule_id == self._stop_at:
             raise KeyboardInterrupt
+
+    def suspects_grow(self, suspects: Mapping[str, str]) -> None:
+        self.suspects.append(dict(suspects))
 
     def rule_ends(self, result: RuleResult) -> None:
         self.results.append(result)
@@ -69,6 +73,7 @@ def test_a_failure_is_told_with_the_command_that_repeats_it(tmp_path: Path) -> N
     assert ending.code is ExitCode.RULE_FAILED
     [complaint] = diary.results[0].complaints
     assert complaint.startswith("C-EMPTY (MUST): ")
+    assert [*diary.suspects[0]] == ["C-EMPTY"]  # The first word came before the rule was through.
     assert "  repeat    spatius-sim verify '--client=" in complaint
     assert complaint.rstrip().count(f"--plan={tmp_path / 'out' / 'C-EMPTY.tape'}") == 1
     assert "  seen as   the voice breaks off" in complaint and "  mend it   with an empty list" in complaint
