@@ -107,9 +107,10 @@ async def wait_until(
 ) -> bool:
     """Wait until `is_over` returns true, and return whether it did.
 
-    The wait ends early if the subject is `gone`, or is silent for longer than `silence_limit` and `grace`
-    seconds together, and the seconds by which our Motion Server is `slowed_by` faults. The whole wait may last longer by `spoken`, the seconds of speech that the subject may
-    have to play. Notes response times, and a wait in vain, in `silence_limit`.
+    The wait ends early if the subject is `gone`, or is silent for longer than `silence_limit`, `grace` and
+    `slowed_by` seconds together; `slowed_by` is what faults delay our own Motion Server. The whole wait may
+    last longer by `spoken`, the seconds of speech that the subject may have to play. Notes response times,
+    and a wait in vain, in `silence_limit`.
     """
     started = loop_time()
     silent_seconds = 0.0
