@@ -1,0 +1,35 @@
+"""Of two faults in one subject neither passes; and when the first is cured, the second is named."""
+
+import pytest
+
+from spatius_sim.miniatures.seldom_wrong import LosesInThirdTurn
+from spatius_sim.miniatures.wrong_relays import LosesLastPayload, NeverEndsUpstream, NeverMarksAudioEnd
+from spatius_sim.model.relay.policy import EndMark, RelayPolicy
+from spatius_sim.tests.pairs import Pair, common_policy, compose, judge_pair, pairs, sample
+
+SEED = 7
+SAMPLE = sample(pairs(["server"]), 4, SEED)
+
+
+def name_of(pair: Pair) -> str:
+    return " and ".join(suspect.name for suspect in pair.suspects)
+
+
+@pytest.mark.parametrize("pair", SAMPLE, ids=name_of)
+def test_of_two_faults_neither_passes(pair: Pair) -> None:
+    judged = judge_pair(pair)
+    assert not judged.wrong, judged
+
+
+def test_faults_that_may_hide_one_another_are_not_composed() -> None:
+    assert compose(LosesLastPayload, LosesInThirdTurn) is None
+    both = compose(NeverEndsUpstream, NeverMarksAudioEnd)
+    assert both is not None
+    assert both.end_up is NeverEndsUpstream.end_up
+    assert both.end_down is NeverMarksAudioEnd.end_down
+
+
+def test_two_policies_are_one_if_they_agree() -> None:
+    plain, apart = RelayPolicy(), RelayPolicy(motion_end=EndMark.ON_ITS_OWN, greets=False)
+    assert common_policy(plain, apart) == apart
+    assert common_policy(RelayPolicy(attempts=2), RelayPolicy(attempts=3)) is None
