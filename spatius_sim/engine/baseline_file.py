@@ -228,6 +228,7 @@ class _TextEdits:
     """Collects edits of a text, each by its place in the original text. `apply` makes them all at once."""
 
     def __init__(self, place: str, text: str) -> None:
+        """Begin without edits; `place` names the file in errors."""
         self._place = place
         self._text = text if text.endswith("\n") or not text else f"{text}\n"
         self._line_starts = [0]

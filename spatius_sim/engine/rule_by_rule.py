@@ -60,6 +60,7 @@ class Judging:
         front: str,
         type_out: Callable[[Mapping[str, Any]], str] = as_typed,
     ) -> None:
+        """Begin before the first rule; nothing is attached yet."""
         self.request = request
         self._baseline, self._front, self._type_out = baseline, front, type_out
         self.run = Run(request.settings, shows_pictures="html" in report_paths(request.values))

@@ -25,6 +25,7 @@ class RunBaseline:
     """
 
     def __init__(self, request: RunRequest) -> None:
+        """Read the baseline that the request names, if there is one."""
         self._path = str(request.values.get("baseline", ""))
         self._updating = bool(request.values.get("update-baseline"))
         self._baseline: Baseline | None = None

@@ -43,14 +43,15 @@ _LIFELESS_SCENARIOS = 3
 _SIGN_OF_LIFE = Plan(((TurnPlan(PLAN_SAMPLE_RATE, 3200),),))
 """One ordinary turn, to find out whether a subject still lives."""
 _LIFE_TRIES = 2
-"""A subject that answers none of so many such turns is lost."""
+"""A subject that leaves so many such turns unanswered is lost."""
 _MAX_LOSSES = 5
 """A subject that was lost so often is not started again."""
 _ALIVE = "R-ALIVE"
 _RECOVER = "R-RECOVER"
-"""The rules that tell a relay's death."""
+"""The rules that a dead relay breaks."""
 _BLOCKED_SCENARIOS = 3
-"""If so many scenarios broke what a rule presumes, and none kept it, no further one is run for the rule."""
+"""If so many scenarios broke what a rule presumes, and no scenario kept it, no further scenario is run for
+the rule."""
 _REPETITIONS = 3
 """A breach that is not seen again in so many repetitions of its scenario may be noise."""
 

@@ -16,6 +16,7 @@ class RunningMotionServer:
     """The value of the fixture `motion_server`: the server's endpoints, and methods for tests."""
 
     def __init__(self, server: MotionServer, loop: BackgroundLoop) -> None:
+        """Wrap a Motion Server that runs in `loop`, a loop of another thread."""
         self._server, self._loop = server, loop
         self.port = server.port
         self.console_endpoint = server.console_endpoint

@@ -47,6 +47,7 @@ class MotionServer(motion_server.MotionServerShell):
         judges: bool = False,
         **others: Any,
     ) -> None:
+        """Prepare Motion Server with its control interface; `async with` begins to listen."""
         if isinstance(pace, str) and pace not in PACES:
             raise UsageError(f"no pace is named {pace!r}: {suggest_names(pace, PACES)}")
         self._judges = judges

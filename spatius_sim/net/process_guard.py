@@ -116,7 +116,7 @@ def _wait_for_end(
 
 
 def _list_descendants(ancestor: int) -> Iterator[int]:
-    """Yield the process ids of all running descendants of a process; none on systems without /proc."""
+    """Yield the process ids of all running descendants of a process; no ids on systems without /proc."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):

@@ -99,8 +99,8 @@ class _Bytes:
 
 
 def read_agora_token(text: str) -> AgoraToken:
-    """Return the content of a token. Raises RemoteProtocolError for a text that is none; the text itself
-    never stands in the error."""
+    """Return the content of an Agora token. Raises RemoteProtocolError for a text that is not such a token;
+    the text itself never stands in the error."""
     if len(text) > MAX_TOKEN_CHARACTERS:
         raise RemoteProtocolError(f"the Agora token is longer than {MAX_TOKEN_CHARACTERS} characters")
     try:

@@ -119,8 +119,8 @@ class OggOpusReader:
 
 
 def _read_head(packet: bytes) -> OpusHead:
-    """Return the identification header in this packet; raises RemoteProtocolError if the packet is none, or
-    if the stream is not mono."""
+    """Return the identification header in this packet; raises RemoteProtocolError if the packet is not such a
+    header, or if the stream is not mono."""
     too_short = len(packet) < _OPUS_HEAD_BYTES
     if too_short or not packet.startswith(b"OpusHead") or packet[_VERSION_AT] & _MAJOR_VERSION_BITS:
         raise RemoteProtocolError("the first Ogg packet is not an OpusHead header")

@@ -32,7 +32,8 @@ class TurnSink(NullSink):
         self._follow(lane, connection, read_upstream(raw))
 
     def _follow(self, lane: Lane, connection: str, value: object) -> None:
-        """Say the turns that end now. What goes to a room ends none."""
+        """Give `say` a line for each turn that ends by this value. A value on the way to a room ends no
+        turn."""
         if lane is Lane.UPSTREAM:
             for line in self._lines.lines_after(monotonic_ns(), connection, value):
                 self._say(line)

@@ -58,6 +58,7 @@ class _Ledger:
     """
 
     def __init__(self, story: ClientStory) -> None:
+        """Begin before the first call, without a conversation."""
         self.story = story
         self.conversation: ClientConversation | None = None
         self.conversations: dict[str | None, ClientConversation] = {}

@@ -36,6 +36,8 @@ class SpeechIndex:
         return self.find(audio.rstrip(b"\0")[-_FINGERPRINT_BYTES:])
 
     def _find_all(self, piece: bytes, client: str | None) -> list[Turn]:
+        """Return every turn (of this client; None: of all clients) whose speech contains this piece of audio;
+        an empty list if the piece is too short to tell."""
         if len(piece) < _TOO_SHORT_TO_TELL:
             return []
         offsets = _offsets_by_key(piece)
@@ -60,8 +62,8 @@ def _positions_by_key(pcm: bytes) -> dict[int, int]:
 
 
 def _offsets_by_key(piece: bytes) -> dict[int, int]:
-    """Return 32 neighbouring offsets in the piece without silence, by the eight bytes that stand there; none
-    if silence interrupts the piece everywhere."""
+    """Return 32 neighbouring offsets in the piece without silence, by the eight bytes that stand there; an
+    empty mapping if silence interrupts the piece everywhere."""
     for start in range(0, len(piece) - _TOO_SHORT_TO_TELL + 1, _STRIDE):
         offsets = range(start, start + _STRIDE)
         keys = {int.from_bytes(piece[at : at + _KEY_BYTES], "little"): at for at in offsets}

@@ -49,6 +49,7 @@ class AgentSubject:
         seed: int = 0,
         lacks: tuple[str, ...] = (),
     ) -> None:
+        """Prepare to run the agent under test; nothing is started yet."""
         self.target = command
         self._place, self._recorder = place, recorder
         self._api_key, self._seed = api_key, seed

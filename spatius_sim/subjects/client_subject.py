@@ -61,6 +61,7 @@ class ClientSubject:
         start_seconds: float = 10.0,
         answer_seconds: float = _ANSWER_SECONDS,
     ) -> None:
+        """Prepare to drive the client under test; `attach` connects."""
         self.target = target
         self._testee, self._seed = testee, seed
         self._start_seconds, self._answer_seconds = start_seconds, answer_seconds

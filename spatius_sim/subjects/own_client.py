@@ -21,6 +21,7 @@ class OwnClient:
     modes = tuple(StarvationMode)
 
     def __init__(self, sample_rate: int, mode: str, brain: type[ClientDecoder] = ClientDecoder) -> None:
+        """Begin at 0 s of the virtual clock, with a new decoder made by `brain`."""
         conversation_numbers = count(1)
         self._rendered: list[float] = []
         self._now_ns = 0

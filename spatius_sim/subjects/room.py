@@ -145,6 +145,7 @@ class RoomSubject:
         seed: int = 0,
         attach_seconds: float = 0.0,
     ) -> None:
+        """Prepare to run plans for rooms; nothing is attached yet."""
         self.target = target
         self._access, self._watch, self._recorder = access, watch, recorder
         self._make_rooms, self._api_key, self._ids = make_rooms, api_key, ids

@@ -129,6 +129,7 @@ class ServerSubject:
         patience: Patience,
         access: ServerAccess | None = None,
     ) -> None:
+        """Prepare to run plans against the Motion Server at `address`; nothing is attached yet."""
         self.target = shown_url(address.ingress)
         self._address = address
         self._access: ServerAccess = access or ServerOverSockets(address.console, address.ingress)

@@ -43,6 +43,7 @@ class BlobWindow:
     another section from the tape and returns its blobs."""
 
     def __init__(self, read_again: Callable[[SectionPlace], list[bytes]]) -> None:
+        """Begin without blobs."""
         self._read_again = read_again
         self._firsts: list[int] = []
         self._sections: list[_BlobSection] = []

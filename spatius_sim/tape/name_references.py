@@ -33,6 +33,7 @@ class Names:
     The time that a name or a text takes does not depend on how many names are known."""
 
     def __init__(self) -> None:
+        """Begin without names."""
         self._references: OrderedDict[str, str] = OrderedDict()
         self._counts: Counter[str] = Counter()
         self._characters = 0

@@ -45,6 +45,7 @@ class TapeReader:
     """
 
     def __init__(self, file: FileIO, name: str) -> None:
+        """Read the header of the tape in `file`; `name` names the tape in errors."""
         self._name = name
         self._sections = SectionReader(file, name)
         self._blobs = BlobWindow(self._read_blobs_again)

@@ -147,6 +147,7 @@ class _OpenRun:
     """Collects the events of one run."""
 
     def __init__(self, path: Path, run: TapedRun, has_speech: bool) -> None:
+        """Begin a run of the tape at `path`, without events."""
         self._path = path
         self._wire = _find_wire(path, run)
         fields = asdict(run) | {"lacks": tuple(run.lacks.split())}

@@ -43,6 +43,7 @@ class TapeWriter:
     exception leaves a tape without a footer. Raises UsageError if the file cannot be written."""
 
     def __init__(self, path: Path, header: TapeHeader) -> None:
+        """Make the file and write the header."""
         self.path = path
         self._file = self._open()
         self._sections = SectionWriter(self._file)
@@ -65,6 +66,7 @@ class TapeWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Write the footer if the block ended without an exception, and close the file."""
         if kind is None:
             self.close()
         else:

@@ -46,8 +46,8 @@ def names_a_secret(name: str) -> bool:
 
 
 def is_plain(name: str, value: str) -> bool:
-    """Whether the value of a setting, of which nobody knows what it holds, can be shown: its name is not one
-    of a secret, and the value is one short word that does not look random."""
+    """Whether the value of a setting can be shown although nobody knows its meaning: the setting's name is
+    not that of a secret, and the value is one short word that does not look random."""
     return not names_a_secret(name) and _PLAIN_WORD.fullmatch(value) is not None and not _looks_random(value)
 
 

@@ -57,6 +57,8 @@ class MemoryEnd:
     """
 
     def __init__(self, link: Link) -> None:
+        """Make one side of a connection, not yet joined to the other side; frames that this side sends go
+        over `link`."""
         self._loop = asyncio.get_running_loop()
         self._link = link
         self.peer: MemoryEnd = self

@@ -46,6 +46,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     """
 
     def __init__(self) -> None:
+        """Begin at 0 s of virtual time, with nothing to do."""
         super().__init__()
         self._now = 0.0
         self._selector = _Jump(self._pass_time)

@@ -65,6 +65,7 @@ class VirtualMotionServer:
         new_room: type[VirtualRoom] = VirtualRoom,
         pace: Pace = FAST,
     ) -> None:
+        """Prepare Motion Server without sessions."""
         self.loop, self.seed, self.link, self._pace = loop, seed, link, pace
         self.sink: Sink = sink or NullSink()
         self.new_answer: AnswerFactory = new_answer or self._synthesize
@@ -180,6 +181,8 @@ class _Session:
         brain: ServerSession,
         forget: Callable[[str], object],
     ) -> None:
+        """Begin a relay's session at `end`, our side of its connection. `forget` is called with the session's
+        name when the session is over."""
         self.app_id, self.avatar_id, self.brain = app_id, avatar_id, brain
         self._server, self._loop, self._sink = server, server.loop, server.sink
         self._name, self._end, self._forget = name, end, forget
@@ -200,7 +203,7 @@ class _Session:
             self._carry_out(commands)
 
     def _carry_out(self, commands: Iterable[ServerCommand]) -> None:
-        """Carry the brain's commands out in their order; none after the session is over."""
+        """Carry the brain's commands out in their order; carry out no command after the session is over."""
         for command in commands:
             match command:
                 case Send(raw, answers):

@@ -33,6 +33,7 @@ class VirtualRoom:
         publisher: str,
         brain: ServerSession,
     ) -> None:
+        """Make the room of one session; `sink` records what happens in it."""
         self._loop = loop
         self._sink, self._connection, self._brain = sink, connection, brain
         self._room, self._publisher = room, publisher
@@ -65,9 +66,9 @@ class VirtualRoom:
                     self._emit(SoundHeard(self._publisher, pcm, self._brain.audio_rate))
                 case LeaveRoom():
                     self.leave()
-            told = rpc_for_agent(output)
-            if told is not None and self._brain.room is not None and self._brain.room.agent:
-                self._emit(PlaybackTold(self._publisher, *told))
+            rpc = rpc_for_agent(output)
+            if rpc is not None and self._brain.room is not None and self._brain.room.agent:
+                self._emit(PlaybackTold(self._publisher, *rpc))
 
     def leave(self) -> None:
         """Let the publisher leave, if it is still in the room."""
@@ -76,7 +77,7 @@ class VirtualRoom:
             self._emit(LeftRoom(self._room, self._publisher))
 
     def show_key_frame(self) -> None:
-        """Give a key frame to those who have none."""
+        """Give a key frame of the video to each viewer who has not seen a key frame yet."""
         for viewer in self._viewers_without_key:
             self._emit(KeyFrameSeen(viewer))
         self._viewers_without_key.clear()

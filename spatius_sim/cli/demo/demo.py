@@ -69,6 +69,7 @@ class _Watch:
     _CALLS_FOR_A_LINE = 80
 
     def __init__(self, console: "Console", total_samples: int) -> None:
+        """Begin before an act; `total_samples` is the length of its speech in samples."""
         from rich.live import Live
 
         from spatius_sim.cli.demo.view import ConversationView

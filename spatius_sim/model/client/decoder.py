@@ -86,6 +86,7 @@ class ClientDecoder:
         mode: StarvationMode = StarvationMode.AUDIO_INDEPENDENT,
         render: Callable[[Keyframes], None] | None = None,
     ) -> None:
+        """Begin idle, without a conversation."""
         self._sample_rate = sample_rate
         self._new_id = new_id
         self._now_ns = now_ns

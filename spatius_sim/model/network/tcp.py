@@ -82,6 +82,7 @@ class TcpFlow:
     only if the path loses segments."""
 
     def __init__(self, path: Path, roll: Callable[[], float] = lambda: 1.0) -> None:
+        """Begin a TCP flow over this path: nothing is sent yet, and no loss is known."""
         self._path, self._roll = path, roll
         self.window = float(INITIAL_WINDOW)
         """The congestion window in segments."""

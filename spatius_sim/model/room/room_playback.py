@@ -122,6 +122,7 @@ class RoomPlayback:
         *,
         compress: bool = False,
     ) -> None:
+        """Begin the playback of one session in its room, with nothing to play yet."""
         self.connection_id, self.sample_rate = connection_id, sample_rate
         self.faults = frozenset(faults)
         self._compress = compress

@@ -52,6 +52,8 @@ class RecordedAnswer:
     """Returns recorded payloads, unchanged and with their original ids, each when its audio has arrived."""
 
     def __init__(self, payloads: Sequence[bytes], sample_rate: int) -> None:
+        """Begin to answer one request with these recorded payloads; `sample_rate` is that of the request's
+        audio in Hz."""
         self._sample_rate = sample_rate
         self._audio_bytes = 0
         self._due: list[tuple[int, bytes]] = []

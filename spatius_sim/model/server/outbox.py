@@ -86,7 +86,7 @@ class Outbox:
 
 
 def _size_of(output: Output) -> int:
-    """Return the bytes of an output's binary frame; 0 if it is none."""
+    """Return the bytes of an output's binary frame; 0 if the output is not a frame."""
     return len(output.raw) if isinstance(output, Send | Publish) else 0
 
 

@@ -132,6 +132,7 @@ class MotionSynthesizer:
     always analysed in the same blocks, so even the rounding is the same."""
 
     def __init__(self, sample_rate: int, seed: int) -> None:
+        """Begin to make the motion of one request, whose audio has this sample rate in Hz."""
         self._sample_rate = sample_rate
         self._seed = seed
         self._window = sample_rate // KEYFRAMES_PER_SECOND

@@ -105,6 +105,8 @@ class RelaySocket:
         on_frame: Callable[[Frame], None],
         on_end: Callable[[int], None],
     ) -> None:
+        """Begin to listen to the relay. `on_frame` is called with each frame, and `on_end` once with the
+        close code."""
         self._connection, self._address = connection, address
         self._on_frame, self._on_end = on_frame, on_end
         self._reading = asyncio.Event()

@@ -93,6 +93,7 @@ class UpstreamClient:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Close the session's WebSocket."""
         await self.close()
 
     async def send(self, raw: str | bytes) -> None:

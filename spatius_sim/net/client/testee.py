@@ -143,6 +143,7 @@ class SocketTestee:
     """Listens on a WebSocket address for testees that connect, and talks to one at a time."""
 
     def __init__(self, url: str) -> None:
+        """Prepare to listen at `url` for a client under test."""
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", 80 if parts.port is None else parts.port
         self._server: Server | None = None

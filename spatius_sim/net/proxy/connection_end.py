@@ -39,6 +39,7 @@ class End(asyncio.BufferedProtocol):
     """
 
     def __init__(self) -> None:
+        """Begin without a transport; asyncio calls `connection_made` with it."""
         self.transport: asyncio.Transport = asyncio.Transport()
         self.on_connected: Callable[[], None] | None = None
         self.on_lost: Callable[[], None] | None = None

@@ -22,6 +22,7 @@ class BodyFraming:
     RemoteProtocolError if the head does not say clearly how the body ends."""
 
     def __init__(self, head: Head, answers: str = "") -> None:
+        """Decide by the head of an HTTP message how its body ends."""
         chunked, length = _is_chunked(head), _content_length(head)
         if chunked and length is not None:
             raise RemoteProtocolError("both a Content-Length and a Transfer-Encoding")
@@ -76,6 +77,7 @@ class _Chunks:
     `_on_line` reads the next line. This line, or all trailers together, may have `_room` bytes more."""
 
     def __init__(self) -> None:
+        """Begin before the size line of the first chunk."""
         self.ended = False
         self._chunk_number = 1
         self._data_left = 0

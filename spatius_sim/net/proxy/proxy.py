@@ -117,6 +117,7 @@ class RecordingProxy:
         port: int = 0,
         host: str = LOOPBACK,
     ) -> None:
+        """Prepare a proxy before `upstream`; `async with` begins to listen."""
         self.port, self.host = port, host
         self._targets = proxy_targets(upstream)
         self._recorder = ProxyRecorder(on_event)
@@ -126,7 +127,8 @@ class RecordingProxy:
         self._connections = 0
 
     async def unreachable_targets(self) -> list[str]:
-        """Try a connection to each target, and return for each host that takes none: which it is, and why."""
+        """Try a connection to each target, and return a text for each host that accepts no connection: its
+        name, and why."""
         faults = await asyncio.gather(*(self._find_fault(target) for target in self._targets))
         return sorted({fault for fault in faults if fault})
 

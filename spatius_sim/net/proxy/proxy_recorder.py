@@ -97,6 +97,7 @@ class ProxyRecorder:
     """Calls `on_event` for everything that happens, in order, each event with the time when it happened."""
 
     def __init__(self, on_event: Callable[[Event], None]) -> None:
+        """Begin without sessions."""
         self._on_event = on_event
         self._secrets = KnownSecrets(MAX_SECRETS)
         self._waiting: deque[_PassedBytes | _Fact] = deque()

@@ -46,6 +46,7 @@ class WebSocketTap:
         *,
         from_client: bool = False,
     ) -> None:
+        """Begin before the first WebSocket frame of one direction."""
         self._on_message, self._on_close = on_message, on_close
         self._buffer = bytearray()
         self._message: bytearray | None = None

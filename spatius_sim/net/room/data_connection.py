@@ -82,6 +82,8 @@ class RoomConnection:
         *,
         streams: bool,
     ) -> None:
+        """Begin a client's connection to a relay in a LiveKit room. `on_frame` is called with each frame of
+        the relay, and `on_end` once with the close code."""
         self._room, self._streams = room, streams
         self._on_frame, self._on_end = on_frame, on_end
         self._over = False

@@ -76,6 +76,7 @@ class LiveKitPublisher:
         container: Container = Container.H264_SEI,
         on_trouble: Trouble,
     ) -> None:
+        """Begin to publish the playback of one session; `egress` names the room and holds its token."""
         self._egress, self._container = egress, container
         self._on_lost, self._on_trouble = on_lost, on_trouble
         hide_tokens_in_log()
@@ -88,7 +89,7 @@ class LiveKitPublisher:
         self._resampler = None if sample_rate == _ROOM_HZ else rtc.AudioResampler(sample_rate, _ROOM_HZ)
         self._sample_rate = sample_rate
         self._waiting: asyncio.Queue[RoomOutput] = asyncio.Queue(MAX_WAITING)
-        self._told: asyncio.Queue[tuple[str, str]] = asyncio.Queue(MAX_WAITING)
+        self._agent_rpcs: asyncio.Queue[tuple[str, str]] = asyncio.Queue(MAX_WAITING)
         self._tasks: list[asyncio.Task[None]] = []
         self._leaving = False
         self._clock_start = time.monotonic()
@@ -189,9 +190,9 @@ class LiveKitPublisher:
                     await self.leave()
                     return
                 case TellStarted() | TellFinished():
-                    told = rpc_for_agent(output)
-                    if told is not None and not self._told.full():
-                        self._told.put_nowait(told)
+                    rpc = rpc_for_agent(output)
+                    if rpc is not None and not self._agent_rpcs.full():
+                        self._agent_rpcs.put_nowait(rpc)
 
     def _show(self, packet: bytes) -> None:
         """Send the next black frame, with this packet in it; a key frame if somebody asks for one."""
@@ -236,7 +237,7 @@ class LiveKitPublisher:
     async def _tell(self) -> None:
         """Tell the agent about the playback, one RPC after the other."""
         while True:
-            method, payload = await self._told.get()
+            method, payload = await self._agent_rpcs.get()
             if not self._agent:
                 continue
             if '"interrupted": false' in payload:

@@ -56,6 +56,7 @@ class LiveRoomWatch:
         secret: str,
         publisher: Callable[[], str] | None = None,
     ) -> None:
+        """Prepare to watch; no room is watched yet. `sink` records what is seen and heard."""
         hide_tokens_in_log()
         self._publisher = publisher
         self._sink, self._key, self._secret = sink, key, secret

@@ -69,6 +69,7 @@ class VideoViewer:
         on_loss: Callable[[int], None] = lambda packets: None,
         is_watched: Callable[[str], bool] = lambda identity: True,
     ) -> None:
+        """Begin without a connection to the room."""
         self._on_frame, self._on_loss = on_frame, on_loss
         self._is_watched, self._owners = is_watched, dict[str, str]()
         self._lost_packets = 0

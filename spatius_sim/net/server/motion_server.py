@@ -89,6 +89,7 @@ class MotionServerShell(OnePort):
         capabilities: tuple[str, ...] = (),
         agora_certificate: str = "",
     ) -> None:
+        """Prepare Motion Server; `async with` begins to listen. The parameters are explained at the class."""
         super().__init__(port, header_seconds, host)
         self.seed = seed
         self.new_answer: AnswerFactory = new_answer or self._synthesize

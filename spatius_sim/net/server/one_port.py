@@ -53,6 +53,7 @@ class OnePort:
     called with each of them once."""
 
     def __init__(self, port: int = 0, header_seconds: float = HEADER_SECONDS, host: str = LOOPBACK) -> None:
+        """Prepare to listen; `listen` begins."""
         self.port, self.host = port, host
         self.unknown_paths: list[str] = []
         self.on_unknown_path: Callable[[str], None] | None = None

@@ -20,6 +20,7 @@ class _OpusDecoder:
     """Decodes the packets of one Opus stream to mono s16le at 48 kHz."""
 
     def __init__(self, head: OpusHead) -> None:
+        """Begin to decode the stream that has this identification header."""
         import av
 
         # The caller counts the samples and removes the pre-skip, so the codec must not. The pre-skip stands

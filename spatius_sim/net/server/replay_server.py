@@ -74,6 +74,7 @@ class ReplayServer(OnePort):
         sink: Sink | None = None,
         on_mismatch: Callable[[str], None] | None = None,
     ) -> None:
+        """Prepare the replay of `script`; `async with` begins to listen."""
         if playing.match is Match.AUDIO and not script.has_speech:
             raise UsageError("the tape holds no speech: it can be replayed in turn order only")
         super().__init__(port)

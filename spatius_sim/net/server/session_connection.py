@@ -179,9 +179,9 @@ class UpstreamConnection:
         self.rooms.play(room, outputs)
         publisher = self.session.room.publisher if self.session.room is not None else ""
         has_agent = self.session.room is not None and self.session.room.agent
-        for told in map(rpc_for_agent, outputs):
-            if told is not None and has_agent:
-                self.sink.emit(Lane.EGRESS, self.name, PlaybackTold(publisher, *told))
+        for rpc in map(rpc_for_agent, outputs):
+            if rpc is not None and has_agent:
+                self.sink.emit(Lane.EGRESS, self.name, PlaybackTold(publisher, *rpc))
         if any(isinstance(output, LeaveRoom) for output in outputs):
             self.rooms.leave(room, publisher)
             self.sink.emit(Lane.EGRESS, self.name, LeftRoom(room, publisher))

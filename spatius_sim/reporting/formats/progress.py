@@ -26,6 +26,7 @@ class ProgressLines:
     place of the plain lines, unless NO_COLOR is set in the environment."""
 
     def __init__(self, write_line: Callable[[str], object]) -> None:
+        """Begin before the first rule of a run, without a live line."""
         self._write_line = write_line
         self._began = time.monotonic()
         self._last_line = -QUIET_SECONDS

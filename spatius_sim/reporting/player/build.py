@@ -140,6 +140,8 @@ class _Run:
     def __init__(
         self, page: PageData, trace: Trace, start_ns: int, name: str, rates: Mapping[str, int]
     ) -> None:
+        """Begin to draw a run onto `page` at `start_ns` of the page's clock; `rates` are the sample rates in
+        Hz that are known already, by connection."""
         self._page, self._trace, self._start_ns, self._name = page, trace, start_ns, name
         self._first_ns = trace.events[0].at_ns
         self._of_client = trace.header.subject == "client"

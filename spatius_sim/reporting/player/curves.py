@@ -31,6 +31,7 @@ class Payloads:
     """All payloads of a page, each stored once. A payload is known by its bytes."""
 
     def __init__(self) -> None:
+        """Begin without payloads of motion."""
         self._numbers: dict[bytes, int] = {}
         self._rows: list[NDArray[np.uint8]] = []
         self.starts: list[int] = []

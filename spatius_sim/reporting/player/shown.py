@@ -65,6 +65,7 @@ class ClientTrack:
     in `causes`), with so many milliseconds of motion in the buffer, and this window of 40 ms is heard."""
 
     def __init__(self, payloads: Payloads) -> None:
+        """Begin the drawing of one client, idle; `payloads` are all payloads of the page."""
         self._payloads = payloads
         self.at: list[int] = []
         self.keyframe: list[int] = []

@@ -27,6 +27,7 @@ class AvatarClient:
         new_id: Callable[[], str],
         sample_rate: int = 16000,
     ) -> None:
+        """Begin to feed a decoder with the events that a relay's client receives."""
         self._relay, self._recorder, self._name = relay, recorder, name
         self._conversation_ids: dict[str, str] = {}
         self._new_id = new_id

@@ -71,6 +71,7 @@ class RelayClient:
         *,
         data_packets: bool = False,
     ) -> None:
+        """Prepare our client of a relay; `async with` connects."""
         self._data_packets = data_packets
         self._address, self._wire, self._recorder = address, wire, recorder
         self.name = name
@@ -90,6 +91,7 @@ class RelayClient:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Close the client's connection to the relay."""
         if self._connection is not None:
             await self.hang_up()
             await self._connection.stop()

@@ -84,6 +84,7 @@ class RelaySubject:
         starts: TurnStart | None = None,
         access: RelayAccess | None = None,
     ) -> None:
+        """Prepare to run plans against a relay; nothing is attached yet."""
         self.target, self._declared_lacks = address.url_without_secrets, lacks
         self._address, self._process, self._starts = address, process, starts
         self._recorder, self._seed = recorder, seed

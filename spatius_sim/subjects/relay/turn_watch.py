@@ -45,6 +45,7 @@ class TurnWatch:
         lacks: Container[str] = (),
         closed: Callable[[], bool] = bool,
     ) -> None:
+        """Begin to watch the relay's messages to `client`, from the next event on."""
         self._recorder, self._client, self._first_fault_event = recorder, client, since
         self._first_event = len(recorder.events)
         self._audio_bytes_due = 0 if PCM in lacks or CLIENT_AUDIO in lacks else audio_bytes_due
@@ -216,7 +217,7 @@ def _ends_motion(message: object) -> bool:
 
 
 def _is_mark_alone(message: object) -> bool:
-    """Whether a message marks the end of the motion and brings none."""
+    """Whether a message of the relay marks the end of the motion and carries no motion itself."""
     return isinstance(message, Motion) and message.last and not message.payloads
 
 
