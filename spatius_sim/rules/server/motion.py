@@ -196,7 +196,7 @@ def motion_shape(story: Story) -> Iterator[Kept | Broken]:
 @rule(
     "S-MOTION-MOVES",
     Level.SHOULD,
-    "the motion of audible speech SHOULD move, and no response SHOULD repeat an earlier one of its req_id",
+    "the motion of audible speech SHOULD move, and no response repeats an earlier one of its req_id",
     "recording",
     Provenance.OBSERVED,
     presumes=("S-MOTION-COUNT", "S-MOTION-SHAPE"),
