@@ -1,0 +1,129 @@
+"""`python -m spatius_sim.tests.mutants.javascript STRYKER [--processes N]`: judges the JavaScript client's mutants.
+
+`STRYKER`: the folder in which `npm install` was run with the package.json beside this file. Prints the
+result as Markdown. Ends with 1 if survivors.toml beside this file does not list a survivor.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from spatius_sim.files.resources import resource
+
+CLIENT = "avatar_client.js"
+SURVIVORS = Path(__file__).with_name("survivors.toml")
+SECONDS = 300
+"""How long one mutant may take beyond the time of the honest client."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="mutants", description=__doc__)
+    parser.add_argument("stryker", type=Path)
+    parser.add_argument("--processes", type=int, default=2)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        report = run_stryker(given.stryker.resolve(), Path(folder) / "js", given.processes)
+    source, mutants = report["source"], report["mutants"]
+    listed = read_survivors()
+    text, unlisted = write_result(source, mutants, listed)
+    sys.stdout.write(text)
+    sys.stderr.write("".join(f"survived, and is not listed: {line}\n" for line in unlisted))
+    return 1 if unlisted else 0
+
+
+def run_stryker(installed: Path, folder: Path, processes: int) -> dict[str, Any]:
+    """Run Stryker on a copy of the client, and return what its report says of the client's file."""
+    shutil.copytree(resource("conformance") / "client" / "js", folder)
+    (folder / "node_modules").symlink_to(installed / "node_modules")
+    settings = {
+        "testRunner": "command",
+        "commandRunner": {"command": f"{sys.executable} -m spatius_sim.tests.mutants.javascript.judge"},
+        "mutate": [CLIENT],
+        "reporters": ["json", "progress-append-only"],
+        "jsonReporter": {"fileName": "report.json"},
+        "concurrency": processes,
+        "timeoutMS": SECONDS * 1000,
+        "dryRunTimeoutMinutes": 15,
+        "allowEmpty": False,
+        "disableTypeChecks": False,
+    }
+    (folder / "stryker.config.json").write_text(json.dumps(settings))
+    command = ["node", str(installed / "node_modules/@stryker-mutator/core/bin/stryker.js"), "run"]
+    subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr)
+    found: dict[str, Any] = json.loads((folder / "report.json").read_text())["files"][CLIENT]
+    return found
+
+
+def read_survivors() -> dict[tuple[str, str], tuple[str, str]]:
+    """Return the reason and the explanation of each listed survivor, by the text that was replaced and the
+    text that replaces it."""
+    entries = tomllib.loads(SURVIVORS.read_text(encoding="utf-8")).get("survivor", [])
+    return {(entry["line"], entry["becomes"]): (entry["reason"], entry["why"]) for entry in entries}
+
+
+def write_result(
+    source: str, mutants: list[dict[str, Any]], listed: dict[tuple[str, str], tuple[str, str]]
+) -> tuple[str, list[str]]:
+    """Return the page, and the survivors that are not listed. A mutant is killed if a rule names it; what
+    ended otherwise, was left open or ran out of time is counted apart."""
+    lines = source.splitlines()
+    fates = Counter[str]()
+    survivors: list[str] = []
+    unlisted: list[str] = []
+    for mutant in mutants:
+        start = mutant["location"]["start"]
+        line = lines[start["line"] - 1].strip()
+        fate = _fate_of(mutant)
+        if fate == "survived":
+            key = (line, mutant.get("replacement", ""))
+            fate, why = listed.get(key, ("to be judged", "not listed"))
+            survivors.append(f"- line {start['line']}, `{line}` becomes `{key[1]}`: {fate}; {why}")
+            if key not in listed:
+                unlisted.append(f"{start['line']}: {line} -> {key[1]}")
+        fates[fate] += 1
+    killed = fates["killed"]
+    could_be = killed + fates["to be judged"]
+    columns = ("killed", "to be judged", "equivalent", "open in the documents", "left open", "timed out")
+    page = [
+        "# Mutation score of the judge: the JavaScript client",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, commit {_find_commit()}, Stryker, seed 1.",
+        "",
+        f"| module | mutants | {' | '.join(columns)} | score |",
+        "|---|" + "---:|" * (len(columns) + 2),
+        f"| {CLIENT} | {len(mutants)} | {' | '.join(str(fates[name]) for name in columns)} | "
+        f"{100 * killed / could_be:.0f} % |",
+        "",
+        *sorted(survivors),
+    ]
+    return "\n".join(page) + "\n", unlisted
+
+
+def _fate_of(mutant: dict[str, Any]) -> str:
+    match mutant["status"]:
+        case "Killed":
+            return "killed" if "FAILED" in mutant.get("statusReason", "") else "left open"
+        case "Timeout":
+            return "timed out"
+        case "Survived":
+            return "survived"
+        case status:
+            return str(status)
+
+
+def _find_commit() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    return ended.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+"""The page of the JavaScript client's mutants says what became of each."""
+
+from spatius_sim.tests.mutants.javascript.__main__ import write_result
+
+SOURCE = "a = 1;\nb = 2;\n  return a;\n"
+
+
+def mutant(line: int, status: str, reason: str = "", becomes: str = "0") -> dict[str, object]:
+    start = {"line": line, "column": 1}
+    return {"location": {"start": start}, "status": status, "statusReason": reason, "replacement": becomes}
+
+
+def test_a_survivor_that_is_not_listed_counts_against_the_judge_and_is_named() -> None:
+    mutants = [
+        mutant(1, "Killed", "FAILED: C-ID. 17 of 18 rules passed."),
+        mutant(2, "Killed", "LEFT OPEN: exit code 6"),
+        mutant(2, "Timeout"),
+        mutant(3, "Survived", becomes="{}"),
+        mutant(3, "Survived", becomes="a()"),
+    ]
+    listed = {("return a;", "{}"): ("equivalent", "nobody reads it")}
+    page, unlisted = write_result(SOURCE, mutants, listed)
+    assert "| avatar_client.js | 5 | 1 | 1 | 1 | 0 | 1 | 1 | 50 % |" in page
+    assert "- line 3, `return a;` becomes `{}`: equivalent; nobody reads it" in page
+    assert unlisted == ["3: return a; -> a()"]
