@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.server.synthesis import MotionSynthesizer
-from spatius_sim.net.client.testee import StdioTestee, Testee
+from spatius_sim.net.client.testee_connection import StdioTestee, Testee
 from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.draw_client_calls import client_plans_exercising
 from spatius_sim.protocol.codec import encode

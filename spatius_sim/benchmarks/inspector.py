@@ -8,7 +8,7 @@ import aiohttp
 
 from spatius_sim.benchmarks.figures import BenchSize, segment_borders, start_server
 from spatius_sim.benchmarks.sessions import Driver, speech_frames
-from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.free_ports import LOOPBACK
 
 EVERY_SECONDS, REST = 1.0, 25
 """How often the page asks, and how many times the CPU of an answer it rests (player/web/inspector.js)."""

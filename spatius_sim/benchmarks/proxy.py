@@ -28,7 +28,7 @@ from spatius_sim.benchmarks.tape import (
 )
 from spatius_sim.model.server.replay import RecordedRun, read_recorded_run
 from spatius_sim.net.client.server_sdk import UpstreamClient
-from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT

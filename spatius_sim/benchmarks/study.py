@@ -7,8 +7,8 @@ from dataclasses import replace
 from spatius_sim.files.network_file import shipped_networks
 from spatius_sim.study.judge_turns import ONE_IN, judge_turn
 from spatius_sim.study.pipeline import Pipeline
+from spatius_sim.study.simulate_turn import simulate_turn
 from spatius_sim.study.tally import Tally
-from spatius_sim.study.turn import simulate_turn
 
 _SEED = 1
 _TURNS_PROMISED = 1000

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgpack
 
 from spatius_sim.engine.tapes.replay_tape import read_script
-from spatius_sim.model.server.answers import SynthesizedAnswer
+from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.model.server.replay import RecordedRun
 from spatius_sim.net.client.server_sdk import UpstreamClient
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
@@ -23,7 +23,7 @@ from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.reader import TapeReader, open_tape, records_of
 from spatius_sim.tape.traces import write_traces
 from spatius_sim.trace.events import Event, EventKind, Lane, Received, Sent, Trace, TraceHeader
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 
 Row = tuple[str, float, str, str]
 

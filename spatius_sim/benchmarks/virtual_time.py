@@ -11,13 +11,13 @@ import numpy as np
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.relay.commands import ConnectUp, RelayCommand, SendUp, Tell
 from spatius_sim.model.relay.relay import SAMPLE_RATE, PlainRelay
-from spatius_sim.model.server.answers import RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.commands import Send
+from spatius_sim.model.server.motion_answers import RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.session import ServerSession
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.protocol.codec import MessageReader, encode
 from spatius_sim.trace.events import Lane, Opened, TraceHeader
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.virtual.memory_connection import Frame
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from spatius_sim.cli.offers import list_offers
 from spatius_sim.engine.evidence import sign_of_trouble
-from spatius_sim.engine.run import Run
+from spatius_sim.engine.run_environment import Run
 from spatius_sim.engine.settings import Settings
 from spatius_sim.plans.behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.plans.plan import Plan, TurnPlan

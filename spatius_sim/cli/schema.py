@@ -12,8 +12,8 @@ from spatius_sim.cli.common import say_each_on_a_line
 @click.argument("name", type=click.Choice(["conformance", "baseline", "report", "study"]))
 def schema(name: str) -> None:
     """Print the JSON Schema of conformance.yaml, of a baseline, or of the JSON report of a run or a study."""
-    from spatius_sim.engine.baseline_file import baseline_schema
     from spatius_sim.engine.conformance_file import conformance_schema
+    from spatius_sim.engine.edit_baseline_file import baseline_schema
     from spatius_sim.reporting.formats.json_report import report_schema
     from spatius_sim.study.json_report import study_schema
 

@@ -127,7 +127,7 @@ def scenarios() -> None:
 
 async def _serve_until_ended(server: "MotionServer", api_key: str, *, as_json: bool) -> None:
     """Print how to point a relay at the server, and serve until the user ends it."""
-    from spatius_sim.net.listening import ExhaustionHandler, exposure_lines
+    from spatius_sim.net.free_ports import ExhaustionHandler, exposure_lines
 
     ended = end_requested()
     asyncio.get_running_loop().set_exception_handler(ExhaustionHandler(_complain))

@@ -12,7 +12,7 @@ from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
 
 if TYPE_CHECKING:
-    from spatius_sim.cli.try_wire import WireFit
+    from spatius_sim.cli.wire_trial import WireFit
     from spatius_sim.subjects.relay.turn_starts import TurnStart
     from spatius_sim.wires import Wire
 
@@ -79,7 +79,7 @@ async def _try_wire(
     """Start Motion Server if its port is free, speak to the relay once, and return how well the wire fits.
 
     Prints the environment that the relay needs, and what each frame means."""
-    from spatius_sim.cli import try_wire as trying_wire
+    from spatius_sim.cli import wire_trial as trying_wire
     from spatius_sim.net.client.relay_socket import RelayAddress
     from spatius_sim.net.server.motion_server import MotionServerShell
     from spatius_sim.subjects.subject_base import canary_key, relay_environment

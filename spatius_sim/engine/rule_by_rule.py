@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from spatius_sim.engine.compare_with_baseline import RunBaseline
 from spatius_sim.engine.interruption import INTERRUPTION
 from spatius_sim.engine.options import as_typed
-from spatius_sim.engine.run import Run
-from spatius_sim.engine.run_baseline import RunBaseline
+from spatius_sim.engine.requested_run import RunRequest
+from spatius_sim.engine.run_environment import Run
 from spatius_sim.engine.run_outcomes import BY_A_SIGNAL, RunOutcomes
 from spatius_sim.engine.run_reports import report_paths
-from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.engine.trial import Trial
 from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.errors import UsageError

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from spatius_sim.engine.run_request import RunRequest
+from spatius_sim.engine.requested_run import RunRequest
 from spatius_sim.engine.settings import Settings
 from spatius_sim.mock_server.session_pages import PREFIX
-from spatius_sim.net.listening import exposure_lines, is_this_machine
+from spatius_sim.net.free_ports import exposure_lines, is_this_machine
 from spatius_sim.net.server.one_port import OnePort
 from spatius_sim.protocol.console import CONSOLE_ROOT
 from spatius_sim.protocol.environment import CONSOLE_VARIABLE

@@ -12,7 +12,7 @@ from spatius_sim.engine.options import DEFAULT_MOTION_PORT, check_url
 from spatius_sim.engine.profiles import DEFAULT_LEVEL, DEFAULT_PROFILE, levels_judged_at, profile_named
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
-from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.environment import API_KEY_VARIABLE, APP_ID_VARIABLE, AVATAR_ID_VARIABLE
 from spatius_sim.protocol.errors import UsageError

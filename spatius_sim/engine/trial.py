@@ -19,7 +19,7 @@ from spatius_sim.engine.evidence import (
 )
 from spatius_sim.engine.plan_search import SHRINK_SECONDS, DrawnPlans, P, shortest_failing, smallest_failing
 from spatius_sim.engine.signs_of_life import may_be_dead, shows_life, waits_for_turns, without_life
-from spatius_sim.net.client.testee import TesteeError
+from spatius_sim.net.client.testee_connection import TesteeError
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
 from spatius_sim.reporting.summary import Failure, LongerFailure, RuleOutcome

@@ -17,7 +17,7 @@ from spatius_sim.model.network.capacity import (
     Outages,
     RateTrace,
 )
-from spatius_sim.model.network.profile import NetworkProfile, RoundTrip
+from spatius_sim.model.network.network_profile import NetworkProfile, RoundTrip
 from spatius_sim.protocol.errors import UsageError
 
 MAX_PROFILES = 64

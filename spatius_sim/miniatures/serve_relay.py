@@ -12,11 +12,11 @@ from spatius_sim.model.relay.commands import ConnectUp, HangUp, RelayCommand, Se
 from spatius_sim.model.relay.relay import SAMPLE_RATE, PlainRelay
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.net.client.server_sdk import UpstreamClient, ask_for_token
-from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import token_in
 from spatius_sim.protocol.errors import UnreachableError
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import Failed, Frame, Motion, RelayEvent, Start
 from spatius_sim.wires.features import SEVERAL_TURNS

@@ -17,7 +17,7 @@ from spatius_sim.protocol.console import (
     HttpAnswer,
     RequestRefusedError,
 )
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.virtual.memory_connection import MemoryEnd, open_connection
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 

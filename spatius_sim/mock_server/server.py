@@ -17,7 +17,7 @@ from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.pace import PACES, Pace
 from spatius_sim.net.egress_publisher import NewPublisher
-from spatius_sim.net.listening import LOOPBACK, is_this_machine, name_in_urls
+from spatius_sim.net.free_ports import LOOPBACK, is_this_machine, name_in_urls
 from spatius_sim.net.server import motion_server
 from spatius_sim.protocol.environment import credential_variables, endpoint_variables
 from spatius_sim.protocol.errors import UsageError

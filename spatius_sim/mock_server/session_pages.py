@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 import numpy as np
 from aiohttp import web
 
-from spatius_sim.net.listening import is_this_machine
+from spatius_sim.net.free_ports import is_this_machine
 from spatius_sim.net.server.one_port import OnePort, refuse_expectation
 from spatius_sim.net.server.session_log import LogEntry, SessionLog, SessionRecord
 from spatius_sim.trace.events import Lane
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.secret_places import texts_without_secrets
 
 PREFIX = "/_sim"

@@ -14,7 +14,7 @@ from spatius_sim.reporting.player.build import build_player
 from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.traces import write_traces
 from spatius_sim.trace.events import Event, EventKind, Received, Sent, Trace, TraceHeader
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 
 MAX_LIVE_EVENTS = 3_000
 """A live page shows the newest events of a session: so many at most, because it asks again and again."""

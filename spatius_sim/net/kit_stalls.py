@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.trace.events import KitStalled, Lane
 
 _STEP_SECONDS = 0.05

@@ -26,9 +26,9 @@ from spatius_sim.pytest_plugin.short_names import owned_by_others
 from spatius_sim.trace.known_secrets import KnownSecrets
 
 if TYPE_CHECKING:
+    from spatius_sim.engine.compare_with_baseline import RunBaseline
+    from spatius_sim.engine.requested_run import RunRequest
     from spatius_sim.engine.rule_by_rule import Judging
-    from spatius_sim.engine.run_baseline import RunBaseline
-    from spatius_sim.engine.run_request import RunRequest
     from spatius_sim.reporting.summary import Summary
     from spatius_sim.subjects.relay.turn_starts import Hook
 
@@ -79,7 +79,7 @@ def request_in(config: pytest.Config) -> "RunRequest":
     wrong."""
     if _REQUEST not in config.stash:
         from spatius_sim.engine.conformance_file import find_conformance_file
-        from spatius_sim.engine.run_request import request_of
+        from spatius_sim.engine.requested_run import request_of
 
         options = given_options(config)
         file = None
@@ -104,7 +104,7 @@ def baseline_in(config: pytest.Config) -> "RunBaseline | None":
     if not names_subject(config):
         return None
     if _BASELINE not in config.stash:
-        from spatius_sim.engine.run_baseline import RunBaseline
+        from spatius_sim.engine.compare_with_baseline import RunBaseline
 
         config.stash[_BASELINE] = RunBaseline(request_in(config))
     return config.stash[_BASELINE]

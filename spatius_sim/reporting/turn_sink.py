@@ -5,7 +5,7 @@ from time import monotonic_ns
 
 from spatius_sim.reporting.turn_lines import TurnLines
 from spatius_sim.trace.events import Closed, EventKind, Lane
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.recorder import NullSink
 
 

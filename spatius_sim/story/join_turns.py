@@ -26,9 +26,9 @@ from functools import partial
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, Interrupt, MotionResponse, ServerError
-from spatius_sim.story.heard import client_hears
+from spatius_sim.story.decoder_input import client_hears
 from spatius_sim.story.speech_index import SpeechIndex, audible_piece
-from spatius_sim.story.story import (
+from spatius_sim.story.story_values import (
     ORDINARY_BYTES,
     AudioPiece,
     Conversation,

@@ -15,7 +15,7 @@ from spatius_sim.trace.events import (
     TurnStarted,
     WaitEnded,
 )
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, Motion, PlayClip, Ready, Say, Speak, SpeakEnd, Start
 from spatius_sim.wires.features import AUDIO, END_MARKS
 

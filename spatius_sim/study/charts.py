@@ -8,8 +8,8 @@ from markupsafe import Markup, escape
 
 from spatius_sim.study.figures import Estimate
 from spatius_sim.study.run_study import Help
+from spatius_sim.study.simulate_turn import SimulatedTurn
 from spatius_sim.study.tally import Spread
-from spatius_sim.study.turn import SimulatedTurn
 
 WIDTH = 680
 _LEFT, _RIGHT = 56, 12

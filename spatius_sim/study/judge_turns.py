@@ -13,13 +13,13 @@ import numpy as np
 
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.network.capacity import LONGEST_WAIT
+from spatius_sim.model.network.network_profile import NetworkProfile
 from spatius_sim.model.network.overhead import WireKind, bytes_on_tcp
-from spatius_sim.model.network.profile import NetworkProfile
 from spatius_sim.model.network.tcp import TcpFlow
 from spatius_sim.model.relay.policy import RelayPolicy, SessionScope
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.plans.behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.plans.client_plan import ClientPlan, Do, GiveAudio, Move, PlannedPayload, Step, Wait
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
@@ -27,7 +27,14 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.study.pipeline import AudioPacing, Pipeline, Sessions
-from spatius_sim.study.turn import Draw, PlainFlow, SimulatedTurn, draw_of, flow_to_client, simulate_turn
+from spatius_sim.study.simulate_turn import (
+    Draw,
+    PlainFlow,
+    SimulatedTurn,
+    draw_of,
+    flow_to_client,
+    simulate_turn,
+)
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 from spatius_sim.subjects.relay.relay_access import RelayInMemory
 from spatius_sim.subjects.relay.relay_subject import RelaySubject

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
+from spatius_sim.model.network.network_profile import REGIONS
 from spatius_sim.model.network.overhead import WireKind
-from spatius_sim.model.network.profile import REGIONS
 from spatius_sim.model.server.pace import REALTIME_JITTER, REALTIME_LATENCY, REALTIME_LEAD, Pace
 from spatius_sim.protocol.audio import PCM_SAMPLE_RATES
 from spatius_sim.protocol.errors import UsageError

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import product
 
-from spatius_sim.model.network.profile import NetworkProfile
+from spatius_sim.model.network.network_profile import NetworkProfile
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.figures import Estimate
 from spatius_sim.study.pipeline import Pipeline

@@ -11,7 +11,7 @@ from yaml.nodes import Node, ScalarNode
 
 from spatius_sim.files.network_file import read_networks, shipped_networks
 from spatius_sim.files.yaml_file import YamlFile, cut, read_bytes
-from spatius_sim.model.network.profile import NetworkProfile
+from spatius_sim.model.network.network_profile import NetworkProfile
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.figures import FIGURES
 from spatius_sim.study.pipeline import Pipeline

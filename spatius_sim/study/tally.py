@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
-from spatius_sim.study.turn import SimulatedTurn
+from spatius_sim.study.simulate_turn import SimulatedTurn
 
 GROUPS = 40
 """Turns are added up in so many groups, by their number. The bootstrap draws groups."""

@@ -11,7 +11,7 @@ from typing import Any
 from spatius_sim import __version__
 from spatius_sim.mock_server.server import MotionServer
 from spatius_sim.net.kit_stalls import lag_marked
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.plans.room_plan import RoomPlan
 from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.errors import UnreachableError, UsageError

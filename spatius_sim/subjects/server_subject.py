@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from spatius_sim import __version__
 from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
+from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.net.kit_stalls import lag_marked
-from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.probes import (
     EgressProbe,
@@ -43,7 +43,7 @@ from spatius_sim.protocol.messages import (
 from spatius_sim.rules.server.session import CLOSE_SECONDS
 from spatius_sim.subjects.server_access import OpenSession, ServerAccess, ServerOverSockets
 from spatius_sim.subjects.subject_base import Patience, canary_key
-from spatius_sim.subjects.waiting import NO_TIME, AdaptiveTimeout, MessageWatch, loop_time, wait_until
+from spatius_sim.subjects.wait_for_events import NO_TIME, AdaptiveTimeout, MessageWatch, loop_time, wait_until
 from spatius_sim.trace.events import (
     Awaited,
     Closed,

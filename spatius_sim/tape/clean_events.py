@@ -26,7 +26,7 @@ from spatius_sim.trace.events import (
     Undecodable,
     Value,
 )
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.room_events import PacketSeen
 from spatius_sim.trace.speech_mark import speech_mark, stand_in
 from spatius_sim.wires.events import Audio, Motion, Note, NotUnderstood, Say, Speak, Unclear

@@ -37,7 +37,7 @@ from spatius_sim.trace.events import (
     Trace,
     Undecodable,
 )
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, Failed, Interrupted, Motion, NotUnderstood, Speak
 from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 

@@ -24,7 +24,7 @@ from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.sdk_recording import Recording, read_recording
 from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.trace.events import Closed, Event, EventKind, Lane, Received, Sent, Trace, TraceHeader
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 
 _MESSAGE_BYTES = 1_000_000
 """The most audio in one message of an imported request. Any relay could have sent it so."""

@@ -29,7 +29,7 @@ from spatius_sim.trace.events import (
     Undecodable,
     Value,
 )
-from spatius_sim.trace.reading import read_parts, read_upstream
+from spatius_sim.trace.read_frames import read_parts, read_upstream
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import NotUnderstood, Unclear
 

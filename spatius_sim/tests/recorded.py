@@ -1,6 +1,6 @@
 """A Motion Server that answers with a recording."""
 
-from spatius_sim.model.server.answers import AnswerFactory, RecordedAnswer
+from spatius_sim.model.server.motion_answers import AnswerFactory, RecordedAnswer
 from spatius_sim.tape.sdk_recording import Recording
 
 

@@ -10,8 +10,8 @@ from itertools import count
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.free_ports import LOOPBACK
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import Plan
 from spatius_sim.subjects.relay.relay_access import RelayInMemory

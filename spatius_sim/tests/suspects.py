@@ -28,7 +28,7 @@ from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.net.background_loop import BackgroundLoop
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome

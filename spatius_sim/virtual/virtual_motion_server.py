@@ -8,7 +8,6 @@ from spatius_sim.model.scenario.meaningful_ids import faults_of
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Moment, Refuse, Reset, Scenario, Stall
 from spatius_sim.model.scenario.scenario_player import Admission, ScenarioPlayer
 from spatius_sim.model.server.access_control import AccessControl, make_refusal
-from spatius_sim.model.server.answers import AnswerFactory, RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.commands import (
     Close,
     Inject,
@@ -22,6 +21,7 @@ from spatius_sim.model.server.commands import (
     ServerCommand,
     SetTimer,
 )
+from spatius_sim.model.server.motion_answers import AnswerFactory, RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.pace import FAST, Pace
 from spatius_sim.model.server.session import POLICY_VIOLATION, RESOURCE_EXHAUSTED, ServerSession
 from spatius_sim.model.server.session_tokens import read_token
@@ -36,7 +36,7 @@ from spatius_sim.protocol.console import (
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
 from spatius_sim.protocol.messages import ServerError
 from spatius_sim.trace.events import Closed, Lane, Opened, Published, Refused, TokenRequested
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.recorder import NullSink, Sink
 from spatius_sim.virtual.memory_connection import IDEAL, Frame, Link, MemoryEnd, open_connection
 from spatius_sim.virtual.virtual_loop import VirtualLoop

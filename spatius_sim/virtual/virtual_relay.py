@@ -10,7 +10,7 @@ from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
 from spatius_sim.protocol.codec import MessageReader, encode
 from spatius_sim.protocol.console import token_in
 from spatius_sim.protocol.errors import UnreachableError
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.virtual.memory_connection import IDEAL, Frame, Link, MemoryEnd, open_connection
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_server_sdk import Server, ask_for_token, open_session

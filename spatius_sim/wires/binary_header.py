@@ -24,7 +24,7 @@ from spatius_sim.wires.events import (
     Unclear,
 )
 from spatius_sim.wires.features import AUDIO, INTERRUPTS, SEVERAL_TURNS, TURN_IDS
-from spatius_sim.wires.json_reading import NotUnderstoodError, optional_text, parse_json, rate
+from spatius_sim.wires.json_fields import NotUnderstoodError, optional_text, parse_json, rate
 
 
 class _Type(IntEnum):

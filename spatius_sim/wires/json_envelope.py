@@ -26,7 +26,7 @@ from spatius_sim.wires.events import (
     Start,
     Unclear,
 )
-from spatius_sim.wires.json_reading import (
+from spatius_sim.wires.json_fields import (
     NotUnderstoodError,
     base64_bytes,
     base64_text,

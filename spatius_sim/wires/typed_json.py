@@ -20,7 +20,7 @@ from spatius_sim.wires.events import (
     Unclear,
 )
 from spatius_sim.wires.features import ERRORS, INTERRUPTS, MOTION_END, TURN_IDS
-from spatius_sim.wires.json_reading import NotUnderstoodError, base64_bytes, base64_text, flag, json_object
+from spatius_sim.wires.json_fields import NotUnderstoodError, base64_bytes, base64_text, flag, json_object
 
 _NAME = "typed-json"
 

@@ -10,7 +10,7 @@ from spatius_sim import __version__
 from spatius_sim.cli.demo.view import ConversationFigures
 from spatius_sim.files.clip import Clip
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.keyframes import JAW_POSE

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from spatius_sim import __version__
-from spatius_sim.engine.baseline_file import read_baseline
 from spatius_sim.engine.conformance_file import ConformanceFile, find_conformance_file
+from spatius_sim.engine.edit_baseline_file import read_baseline
 from spatius_sim.engine.evidence import failure_of
 from spatius_sim.engine.options import REPORT_OPTIONS
 from spatius_sim.engine.profiles import DEFAULT_LEVEL, levels_judged_at, rules_to_judge
@@ -19,7 +19,7 @@ from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION, RULES, find_rule
 from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.story.observed import with_turns
+from spatius_sim.story.observed_turns import with_turns
 from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.traces import read_traces
 from spatius_sim.trace.events import Trace

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from spatius_sim import __version__
-from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.net.proxy.proxy import RecordingProxy, proxy_targets
 from spatius_sim.net.server.session_log import SessionLog, SessionRecord
 from spatius_sim.protocol.errors import UsageError

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from spatius_sim.model.scenario.dice import noise
+from spatius_sim.model.scenario.seeded_numbers import noise
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import ConfirmSession, MotionResponse, UnknownMessage
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 
 _WIRE_TYPE_SEVEN = b"\x07"
 """No protobuf field has the wire type 7, so every parser refuses bytes that begin with it."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
-from spatius_sim.model.scenario.dice import roll
 from spatius_sim.model.scenario.injected import injected
 from spatius_sim.model.scenario.scenario import (
     NO_FAULTS,
@@ -19,6 +18,7 @@ from spatius_sim.model.scenario.scenario import (
     Scenario,
     Stall,
 )
+from spatius_sim.model.scenario.seeded_numbers import roll
 from spatius_sim.trace.events import Injected
 
 

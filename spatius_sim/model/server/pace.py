@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from spatius_sim.model.scenario.dice import roll
+from spatius_sim.model.scenario.seeded_numbers import roll
 from spatius_sim.protocol.errors import UsageError
 
 REALTIME_LATENCY = 0.7

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from spatius_sim.model.server.requests import OpenRequest
+from spatius_sim.model.server.open_requests import OpenRequest
 
 _AT_ONCE = 0.001
 """Seconds: a payload that is due within this time counts as due now, because no timer is more exact."""

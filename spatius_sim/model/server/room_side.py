@@ -22,7 +22,7 @@ from spatius_sim.model.server.egress import Room
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import MotionResponse, Pause, PlaybackNews, PlaybackPhase, Resume
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 
 ROOM_TIMER = "room"
 

@@ -12,7 +12,6 @@ from spatius_sim.model.room.faults import RoomFault
 from spatius_sim.model.room.room_playback import RoomPlayback
 from spatius_sim.model.scenario.scenario import FaultAction, Moment, SendError
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults, Spoken
-from spatius_sim.model.server.answers import AnswerFactory
 from spatius_sim.model.server.apply_faults import FaultedMessage, apply_faults
 from spatius_sim.model.server.audio_input import AudioIn, OggOpusIn, OpusCodec, PcmIn, find_audio_fault
 from spatius_sim.model.server.capabilities import PLAYBACK_STATE
@@ -34,10 +33,11 @@ from spatius_sim.model.server.egress import (
     Room,
     read_egress,
 )
+from spatius_sim.model.server.motion_answers import AnswerFactory
+from spatius_sim.model.server.open_requests import LONGEST_REQ_ID, OpenRequest, Requests
 from spatius_sim.model.server.outbox import SEND_TIMER, Outbox
 from spatius_sim.model.server.pace import FAST, Pace
 from spatius_sim.model.server.pending import PendingMotion
-from spatius_sim.model.server.requests import LONGEST_REQ_ID, OpenRequest, Requests
 from spatius_sim.model.server.room_side import ROOM_TIMER, RoomSide, room_faults
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.trace.events import Lane
 
 _ANSWER_SECONDS = 2.0

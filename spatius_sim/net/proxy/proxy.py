@@ -18,11 +18,11 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
-from spatius_sim.net.listening import LOOPBACK, name_in_urls, port_fault
-from spatius_sim.net.proxy.connection_end import End, close_all, wait_until_gone
+from spatius_sim.net.free_ports import LOOPBACK, name_in_urls, port_fault
 from spatius_sim.net.proxy.http_bodies import BodyFraming
 from spatius_sim.net.proxy.http_heads import Head
 from spatius_sim.net.proxy.name_lookup import NameLookup
+from spatius_sim.net.proxy.proxy_connection import End, close_all, wait_until_gone
 from spatius_sim.net.proxy.proxy_recorder import Direction, ProxyRecorder
 from spatius_sim.protocol.console import (
     AUTH_ROOT,

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from spatius_sim.net.listening import LOOPBACK, name_in_urls, port_fault
+from spatius_sim.net.free_ports import LOOPBACK, name_in_urls, port_fault
 from spatius_sim.net.server.slow_headers import BODY_SECONDS, HEADER_SECONDS, SlowHeaders
 from spatius_sim.protocol.console import (
     CONSOLE_ROOT,

@@ -37,7 +37,7 @@ from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, ServerError
 from spatius_sim.protocol.replace_ids import replace_ids
 from spatius_sim.trace.events import Closed, Lane, Opened, Refused, TokenRequested
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.recorder import NullSink, Sink
 
 _NS_PER_SECOND = 1e9

@@ -31,7 +31,7 @@ from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.codec import MessageReader, encode
 from spatius_sim.protocol.messages import ServerError
 from spatius_sim.trace.events import Closed, Joined, Lane, Published
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.recorder import Sink
 from spatius_sim.trace.room_events import LeftRoom, PlaybackTold
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from spatius_sim.trace.events import Closed, EventKind, Lane, Received, Sent
 from spatius_sim.trace.known_secrets import KnownSecrets
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.recorder import Sink
 from spatius_sim.trace.secret_places import texts_without_secrets, without_secrets
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
 from spatius_sim.reporting.harmless import one_line
+from spatius_sim.reporting.player.avatar_playback import ClientTrack, levels_of
 from spatius_sim.reporting.player.page_data import MAX_WORDS, PageData, PageRow, as_values
-from spatius_sim.reporting.player.shown import ClientTrack, levels_of
 from spatius_sim.reporting.timeline.build_timeline import lanes_of, learn_rate, list_lanes, scenario_start_ns
 from spatius_sim.reporting.timeline.client_dialogue import words_for_call
 from spatius_sim.reporting.timeline.event_labels import EventWords, words_for
@@ -25,7 +25,7 @@ from spatius_sim.trace.events import (
     Trace,
     TurnStarted,
 )
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, Failed, Interrupted, Motion, Ready
 from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
 

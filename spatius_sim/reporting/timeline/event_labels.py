@@ -37,7 +37,7 @@ from spatius_sim.trace.events import (
     Undecodable,
     WaitEnded,
 )
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.room_events import LeftRoom, PlaybackTold
 from spatius_sim.wires.events import (
     Audio,

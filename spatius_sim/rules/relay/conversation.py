@@ -7,7 +7,7 @@ from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.losses import NEVER_ENDED
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.story.heard import client_hears
+from spatius_sim.story.decoder_input import client_hears
 from spatius_sim.story.join_turns import Story, Turn
 from spatius_sim.trace.decoder_events import AudioOnlyEntered, MotionDiscarded, PlaybackState
 from spatius_sim.wires.events import Audio, Motion

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 from spatius_sim.model.client.decoder import ClientDecoder
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.subjects.relay.kit_client import RelayClient
-from spatius_sim.subjects.waiting import loop_time_ns
+from spatius_sim.subjects.wait_for_events import loop_time_ns
 from spatius_sim.trace.events import Lane
 from spatius_sim.wires.events import Audio, Failed, Interrupted, Motion, Ready, RelayEvent
 

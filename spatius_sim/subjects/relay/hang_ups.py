@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.rules.relay.interrupts import HANG_UP_SECONDS, sessions_of
 from spatius_sim.story.join_turns import join
-from spatius_sim.subjects.waiting import NO_TIME, loop_time
+from spatius_sim.subjects.wait_for_events import NO_TIME, loop_time
 from spatius_sim.trace.events import (
     Awaited,
     Closed,

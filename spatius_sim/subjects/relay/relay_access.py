@@ -8,7 +8,7 @@ from typing import Protocol
 
 from spatius_sim.net.client.http_answers import search_answer
 from spatius_sim.net.client.relay_socket import RelayAddress, RelaySocket, dial_websocket
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.rules.egress.data_packets import LARGEST_DATA_BYTES
 from spatius_sim.subjects.relay.kit_client import ClientConnection
 from spatius_sim.virtual.memory_connection import IDEAL, NARROW, Link, MemoryEnd

@@ -14,22 +14,22 @@ from spatius_sim.model.server.session_tokens import SessionToken, issue_token
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.client.relay_socket import RelayAddress, with_credentials
 from spatius_sim.net.kit_stalls import lag_marked
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.plans.behaviour import Behaviour
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, with_chunks_of
 from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.errors import UnreachableError
-from spatius_sim.story.observed import with_speech
-from spatius_sim.subjects.relay.document_client import DocumentClient
-from spatius_sim.subjects.relay.finding_wire import WireNotFoundError, find_out_wire
+from spatius_sim.story.observed_turns import with_speech
+from spatius_sim.subjects.relay.detect_wire import WireNotFoundError, find_out_wire
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
+from spatius_sim.subjects.relay.http_client import DocumentClient
 from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.relay.relay_access import RelayAccess, RelayOverSockets
 from spatius_sim.subjects.relay.speaker import Speaker
 from spatius_sim.subjects.relay.turn_starts import TurnStart, check_sayable
 from spatius_sim.subjects.relay.turn_watch import fallback_timeout
 from spatius_sim.subjects.subject_base import Patience
-from spatius_sim.subjects.waiting import AdaptiveTimeout, loop_time
+from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, loop_time
 from spatius_sim.trace.events import Lane, Opened, Received, Trace, TraceHeader
 from spatius_sim.wires import Wire, published_wire
 from spatius_sim.wires.events import Failed, NotUnderstood, Ready, Start

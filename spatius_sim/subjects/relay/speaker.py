@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.plans.behaviour import WHOLE_TURN, Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, TurnPlan
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
@@ -13,7 +13,7 @@ from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.relay.malformed_input import malformed_frames
 from spatius_sim.subjects.relay.turn_starts import TurnStart, TurnToStart
 from spatius_sim.subjects.relay.turn_watch import TurnWatch
-from spatius_sim.subjects.waiting import AdaptiveTimeout, wait_until
+from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, wait_until
 from spatius_sim.trace.events import (
     Awaited,
     Lane,

@@ -4,7 +4,7 @@ import json
 from base64 import b64encode
 from typing import Any
 
-from spatius_sim.net.client import testee as attached
+from spatius_sim.net.client import testee_connection as attached
 from spatius_sim.tests.client_js.running import SECONDS
 from spatius_sim.tests.protocol.handmade import chunk, number, packed
 

@@ -18,7 +18,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.net.client import testee as attached
+from spatius_sim.net.client import testee_connection as attached
 from spatius_sim.plans.client_plan import ClientPlan, GiveAudio, Move, RequestWriter, Step, Wait
 from spatius_sim.plans.strategies import client_plans
 from spatius_sim.subjects.own_client import OWN

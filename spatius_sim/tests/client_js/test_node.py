@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.net.client import testee as attached
+from spatius_sim.net.client import testee_connection as attached
 from spatius_sim.tests.client_js.dialogue import converse, converse_in_real_time
 from spatius_sim.tests.client_js.judged import judged
 from spatius_sim.tests.client_js.running import CLIENT, SECONDS, TESTS, node, program

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim import __version__
-from spatius_sim.net.client import testee as attached
+from spatius_sim.net.client import testee_connection as attached
 from spatius_sim.tests.client_js.dialogue import RATE, Asker, audio, converse
 from spatius_sim.tests.client_js.running import CLIENT, SECONDS, node, program
 from spatius_sim.tests.engine.test_example_relays import MODULES

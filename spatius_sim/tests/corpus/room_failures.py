@@ -16,7 +16,7 @@ from spatius_sim.tests.corpus.failures import breaks
 from spatius_sim.tests.corpus.relay_failures import ANN, lost
 from spatius_sim.tests.rules.traces import KEYFRAME, RATE, Dialogue, voice
 from spatius_sim.trace.events import Awaited, Joined, Lane, Provocation, Provoked, Published, WaitEnded
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.room_events import (
     DataSeen,
     PacketSeen,

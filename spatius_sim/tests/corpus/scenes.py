@@ -11,7 +11,7 @@ from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.tests.rules.traces import RATE, Dialogue
 from spatius_sim.trace.events import SERVER_DIES, Closed, Lane, Opened, Received, Sent, Trace, TraceHeader
-from spatius_sim.trace.reading import read_parts
+from spatius_sim.trace.read_frames import read_parts
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import (
     Audio,

@@ -18,7 +18,7 @@ from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client import relay_socket
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.protocol.errors import UnreachableError

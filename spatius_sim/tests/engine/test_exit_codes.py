@@ -17,7 +17,7 @@ import pytest
 
 from spatius_sim.engine.profiles import profile_named
 from spatius_sim.files.resources import resource
-from spatius_sim.net.listening import free_port
+from spatius_sim.net.free_ports import free_port
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.subjects.subject_base import canary_key
 from spatius_sim.tests.processes import PROCESSES

@@ -7,11 +7,11 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from spatius_sim.engine.run import Run
+from spatius_sim.engine.requested_run import request_of
+from spatius_sim.engine.run_environment import Run
 from spatius_sim.engine.run_header import header_lines
-from spatius_sim.engine.run_request import request_of
 from spatius_sim.engine.settings import Settings
-from spatius_sim.net.listening import free_port
+from spatius_sim.net.free_ports import free_port
 from spatius_sim.protocol.environment import CONSOLE_VARIABLE
 
 SECONDS = 20

@@ -46,7 +46,7 @@ def pytest_runtest_call(item):
         {}
 """
 AT_THE_END = """\
-from spatius_sim.engine.run import Run
+from spatius_sim.engine.run_environment import Run
 
 close = Run.close
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.cli.show_tape import TapeFilter, show_tape
-from spatius_sim.engine.run_request import request_of
+from spatius_sim.engine.requested_run import request_of
 from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.files.resources import resource
 from spatius_sim.plans.token import plan_of

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.engine.conformance_file import find_conformance_file
+from spatius_sim.engine.requested_run import request_of
 from spatius_sim.engine.rule_by_rule import RuleResult
-from spatius_sim.engine.run_request import request_of
 from spatius_sim.engine.whole_run import judge_run
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode

@@ -9,16 +9,16 @@ from tempfile import TemporaryDirectory
 
 import msgpack
 
-from spatius_sim.engine.baseline_file import read_baseline
 from spatius_sim.engine.conformance_file import read_conformance_file
+from spatius_sim.engine.edit_baseline_file import read_baseline
 from spatius_sim.engine.tapes.check_tape import check_tape, settings_of_tapes
 from spatius_sim.files.network_file import read_networks, read_trace
 from spatius_sim.files.scenario_file import parse_scenario
 from spatius_sim.files.wire_file import parse_wire
 from spatius_sim.model.server import session_tokens
-from spatius_sim.model.server.answers import SynthesizedAnswer
 from spatius_sim.model.server.commands import Close
 from spatius_sim.model.server.egress import read_egress
+from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.model.server.session_tokens import read_token
 from spatius_sim.net.proxy.http_bodies import BodyFraming
@@ -38,7 +38,7 @@ from spatius_sim.study.study_file import read_study
 from spatius_sim.tape.reader import records_of, repair
 from spatius_sim.tape.sdk_recording import read_recording
 from spatius_sim.trace.events import Event, Lane, Received, Trace, TraceHeader
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.room_events import PlaybackTold
 from spatius_sim.wires import published_wire, published_wire_names
 from spatius_sim.wires.testee import read_answer as read_testee_answer

@@ -17,10 +17,10 @@ from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults
 from spatius_sim.model.server.access_control import AccessControl
-from spatius_sim.model.server.answers import AnswerFactory
+from spatius_sim.model.server.motion_answers import AnswerFactory
 from spatius_sim.model.server.pace import PACES, Pace
 from spatius_sim.model.server.session import ServerSession
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.server_access import ServerInMemory

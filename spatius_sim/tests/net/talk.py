@@ -17,7 +17,7 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
 )
 from spatius_sim.trace.events import Undecodable
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 
 SECONDS = 20.0
 

@@ -18,7 +18,7 @@ from spatius_sim.model.scenario.scenario import (
     When,
 )
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.draw_server_faults import SILENCES
 from spatius_sim.plans.exercises import exercise_of

@@ -7,7 +7,7 @@ from spatius_sim.plans import strategies as spatius
 from spatius_sim.plans.client_plan import CURRENT, ClientPlan, Do, GiveAudio, Ref
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.trace.events import Undecodable
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 
 
 @given(spatius.audio(10, 100))

@@ -44,7 +44,7 @@ from spatius_sim.trace.events import (
     TurnStarted,
     WaitEnded,
 )
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, ClientAction, InterruptTurn, Motion, Ready, RelayEvent
 from spatius_sim.wires.features import UPSTREAM
 from spatius_sim.wires.json_envelope import JsonEnvelope

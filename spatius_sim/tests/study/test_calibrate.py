@@ -10,7 +10,7 @@ from spatius_sim.files.wire_file import find_wire
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.model.server.pace import Pace
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.calibrate import fit_pace

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from spatius_sim.files.network_file import MAX_TRACE_BYTES, read_networks, read_trace
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.study.simulate_turn import simulate_turn
 from spatius_sim.study.study_file import read_study
-from spatius_sim.study.turn import simulate_turn
 
 STUDY = """about: ours
 turns: 2

@@ -4,7 +4,7 @@ import pytest
 
 from spatius_sim.engine.option_secrets import secrets_in, without_secrets
 from spatius_sim.engine.options import subject_named
-from spatius_sim.engine.run_request import named_subject
+from spatius_sim.engine.requested_run import named_subject
 from spatius_sim.engine.settings import Settings
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.livekit_place import LiveKitPlace, place_named

@@ -1,7 +1,7 @@
 """A Motion Server under test is given the time that it lawfully takes."""
 
 from spatius_sim.model.server.pace import Pace
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.subjects.server_subject import ServerAddress, ServerSubject

@@ -27,7 +27,7 @@ from spatius_sim.trace.events import (
     TurnStarted,
     WaitEnded,
 )
-from spatius_sim.trace.reading import read_frame
+from spatius_sim.trace.read_frames import read_frame
 from spatius_sim.wires.events import Audio, Motion, Note, Ready, Speak
 from spatius_sim.wires.json_envelope import JsonEnvelope
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.model.server.answers import RequestMotion
+from spatius_sim.model.server.motion_answers import RequestMotion
 from spatius_sim.plans.draw_server_faults import FAILURES
 from spatius_sim.plans.plan import Plan, Sound, TurnPlan
 from spatius_sim.protocol.codec import encode

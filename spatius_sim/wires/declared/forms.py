@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, assert_never
 import msgpack
 
 from spatius_sim.wires.events import Frame
-from spatius_sim.wires.json_reading import MAX_VALUES, NotUnderstoodError, parse_json
+from spatius_sim.wires.json_fields import MAX_VALUES, NotUnderstoodError, parse_json
 
 Document = dict[str, Any]
 

@@ -10,8 +10,8 @@ from spatius_sim.wires.declared.declaration import (
     has_meaning,
     places_of,
 )
-from spatius_sim.wires.declared.reading import client_action, meanings_of_frame, relay_event
-from spatius_sim.wires.declared.writing import audio_frames, frames_for, motion_frames, note_frames
+from spatius_sim.wires.declared.read_declared import client_action, meanings_of_frame, relay_event
+from spatius_sim.wires.declared.write_declared import audio_frames, frames_for, motion_frames, note_frames
 from spatius_sim.wires.events import (
     Audio,
     ClientAction,
@@ -40,7 +40,7 @@ from spatius_sim.wires.features import (
     STREAMING,
     TURN_IDS,
 )
-from spatius_sim.wires.json_reading import NotUnderstoodError
+from spatius_sim.wires.json_fields import NotUnderstoodError
 
 _UNDECLARED_PAUSE = 1.0
 

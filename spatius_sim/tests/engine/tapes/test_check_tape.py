@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from spatius_sim.cli.main import cli
 from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.files.resources import resource
-from spatius_sim.model.server.answers import SynthesizedAnswer
+from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UsageError
@@ -29,7 +29,7 @@ from spatius_sim.trace.events import (
     Trace,
     TraceHeader,
 )
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 
 TAPES = resource("fixtures") / "tapes"
 GOOD, BAD = str(TAPES / "wire-json-envelope.tape"), str(TAPES / "fails-R-MOTION-ORDER.tape")

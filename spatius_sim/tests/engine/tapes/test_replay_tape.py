@@ -10,7 +10,7 @@ import pytest
 from spatius_sim.engine.tapes.replay_tape import read_script, replay_clients
 from spatius_sim.model.server.replay import Match, RecordedRun
 from spatius_sim.net.client.server_sdk import UpstreamClient
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
 from spatius_sim.protocol.codec import decode, encode

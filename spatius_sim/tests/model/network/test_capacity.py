@@ -17,7 +17,7 @@ from spatius_sim.model.network.capacity import (
     Outages,
     RateTrace,
 )
-from spatius_sim.model.network.profile import NetworkProfile, RoundTrip
+from spatius_sim.model.network.network_profile import NetworkProfile, RoundTrip
 from spatius_sim.protocol.errors import UsageError
 
 RATES = st.lists(st.sampled_from([0.0, 1e3, 5e4, 2e6]), min_size=1, max_size=6).filter(any)

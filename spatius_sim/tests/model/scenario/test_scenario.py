@@ -4,7 +4,6 @@ from collections import Counter
 
 import pytest
 
-from spatius_sim.model.scenario.dice import noise, roll
 from spatius_sim.model.scenario.injected import injected
 from spatius_sim.model.scenario.meaningful_ids import APPS, AVATARS, faults_of, glossary
 from spatius_sim.model.scenario.scenario import (
@@ -28,6 +27,7 @@ from spatius_sim.model.scenario.scenario import (
     When,
 )
 from spatius_sim.model.scenario.scenario_player import Admission, ConnectionFaults, ScenarioPlayer, Spoken
+from spatius_sim.model.scenario.seeded_numbers import noise, roll
 from spatius_sim.protocol.errors import UsageError
 
 UPGRADE = When(Moment.UPGRADE)

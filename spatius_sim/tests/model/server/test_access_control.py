@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from spatius_sim.model.scenario.scenario import Moment, Refuse
 from spatius_sim.model.server.access_control import AccessControl, make_refusal
-from spatius_sim.model.server.answers import RecordedAnswer, RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.commands import Close, Send, ServerCommand
+from spatius_sim.model.server.motion_answers import RecordedAnswer, RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token, read_token
 from spatius_sim.protocol.audio import OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
@@ -30,7 +30,7 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.protocol.session_table import SessionState
 from spatius_sim.trace.events import Undecodable
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 
 NOW = 1_760_000_000.0
 HOUR, DAY = 3600, 24 * 3600

@@ -42,7 +42,7 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import ConfirmSession, Interrupt, Message, MotionResponse, UnknownMessage
 from spatius_sim.trace.events import Undecodable
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 
 MOTION = MotionResponse("c", "r", True, np.ones((3, WIDTH), np.float32))
 RAW = encode(MOTION)

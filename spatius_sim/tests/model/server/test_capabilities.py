@@ -6,9 +6,9 @@ import pytest
 
 from spatius_sim.model.room.room_playback import EXPLICIT, TICK_SECONDS
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults
-from spatius_sim.model.server.answers import SynthesizedAnswer
 from spatius_sim.model.server.capabilities import CAPABILITIES, PLAYBACK_CONTROL, PLAYBACK_STATE
 from spatius_sim.model.server.commands import Send, ServerCommand, SetTimer
+from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.model.server.room_side import ROOM_TIMER
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.protocol.codec import decode

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spatius_sim.model.server.answers import SynthesizedAnswer
 from spatius_sim.model.server.commands import Close, Send, SetTimer
 from spatius_sim.model.server.egress import EgressFault, Room, read_egress
+from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.model.server.rooms import MAX_REQUESTS, MAX_ROOMS, RoomRequest, Rooms
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.protocol.codec import decode

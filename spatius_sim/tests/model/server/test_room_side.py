@@ -17,7 +17,6 @@ from spatius_sim.model.room.room_playback import (
 )
 from spatius_sim.model.scenario.scenario import Fault, Moment, RoomTrouble, SendError, When
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults
-from spatius_sim.model.server.answers import SynthesizedAnswer
 from spatius_sim.model.server.commands import (
     Close,
     Inject,
@@ -28,6 +27,7 @@ from spatius_sim.model.server.commands import (
     SetTimer,
 )
 from spatius_sim.model.server.egress import AGENT_ATTRIBUTE, EgressFault, read_egress
+from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.model.server.room_side import ROOM_TIMER, rpc_for_agent
 from spatius_sim.model.server.rooms import Rooms
 from spatius_sim.model.server.session import Limits, ServerSession

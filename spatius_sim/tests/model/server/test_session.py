@@ -32,7 +32,6 @@ from spatius_sim.model.scenario.scenario import (
     When,
 )
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults
-from spatius_sim.model.server.answers import RecordedAnswer, RequestMotion
 from spatius_sim.model.server.commands import (
     Close,
     Inject,
@@ -44,8 +43,9 @@ from spatius_sim.model.server.commands import (
     ServerCommand,
     SetTimer,
 )
+from spatius_sim.model.server.motion_answers import RecordedAnswer, RequestMotion
+from spatius_sim.model.server.open_requests import ENDED_KEPT, LONGEST_REQ_ID
 from spatius_sim.model.server.pace import Pace
-from spatius_sim.model.server.requests import ENDED_KEPT, LONGEST_REQ_ID
 from spatius_sim.model.server.session import CONFIGURE_SECONDS, RESOURCE_EXHAUSTED, Limits, ServerSession
 from spatius_sim.model.server.session_plan import SessionPlan
 from spatius_sim.protocol.codec import encode
@@ -68,7 +68,7 @@ from spatius_sim.protocol.messages import (
 from spatius_sim.protocol.ogg import OpusHead
 from spatius_sim.protocol.session_table import SessionState
 from spatius_sim.trace.events import Undecodable
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 
 SECOND = bytes(32_000)
 ROOM = LiveKitEgress("wss://l", "k", "s", room_name="room", publisher_id="p", idle_timeout=5)

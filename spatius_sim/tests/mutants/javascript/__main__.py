@@ -1,4 +1,4 @@
-"""`python -m spatius_sim.tests.mutants.javascript STRYKER [--processes N]`: judges the JavaScript client's mutants.
+"""`python -m spatius_sim.tests.mutants.javascript STRYKER [--processes N]`: judges the JavaScript mutants.
 
 `STRYKER`: the folder in which `npm install` was run with the package.json beside this file. Prints the
 result as Markdown. Ends with 1 if survivors.toml beside this file does not list a survivor.

@@ -4,8 +4,8 @@ from aiohttp import web
 
 from spatius_sim.net.client.http_answers import search_answer
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.free_ports import LOOPBACK
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.trace.events import SecretSeen, TraceHeader

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.server_sdk import UpstreamClient
-from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.codec import MAX_MESSAGE_BYTES, encode
 from spatius_sim.protocol.errors import UnreachableError

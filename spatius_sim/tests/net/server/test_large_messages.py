@@ -8,7 +8,7 @@ import pytest
 
 from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
 from spatius_sim.net.client.server_sdk import UpstreamClient
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.net.server.one_port import OnePort
 from spatius_sim.net.server.replay_server import Playing, ReplayServer
@@ -18,7 +18,7 @@ from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests.engine.tapes.test_replay_tape import script
 from spatius_sim.tests.net.talk import SECONDS, talk
 from spatius_sim.trace.events import Closed, Lane, Received, Trace, TraceHeader
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 
 BOUND = 16 * 1_048_576
 A_MINUTE = bytes(60 * 48_000 * 2)

@@ -27,7 +27,7 @@ from spatius_sim.model.server.pace import Pace
 from spatius_sim.model.server.session import RESOURCE_EXHAUSTED, Limits
 from spatius_sim.model.server.session_plan import SessionPlan
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.plan import speech
 from spatius_sim.protocol.codec import encode

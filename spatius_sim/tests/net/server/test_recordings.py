@@ -31,7 +31,7 @@ from spatius_sim.trace.events import (
     TurnStarted,
     WaitEnded,
 )
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, Motion
 
 FOLDER = os.environ.get("SPATIUS_SIM_RECORDINGS", "")

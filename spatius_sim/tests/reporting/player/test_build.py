@@ -13,10 +13,10 @@ from spatius_sim.files.resources import resource
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.player import build
+from spatius_sim.reporting.player.avatar_playback import AUDIO_ONLY, IDLE, MOVING, STARVED
 from spatius_sim.reporting.player.build import build_failure, build_player
 from spatius_sim.reporting.player.curves import CHANNELS, RANGES, Payloads
 from spatius_sim.reporting.player.page_data import MAX_WORDS
-from spatius_sim.reporting.player.shown import AUDIO_ONLY, IDLE, MOVING, STARVED
 from spatius_sim.reporting.timeline.build_timeline import timeline_of
 from spatius_sim.reporting.timeline.timeline import MarkKind
 from spatius_sim.tape.traces import read_traces, read_whole_parts

@@ -22,8 +22,8 @@ from spatius_sim.miniatures.wrong_relays import LosesAudio, LosesLastPayload
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.listening import LOOPBACK, free_port
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.free_ports import LOOPBACK, free_port
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan
@@ -31,7 +31,7 @@ from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import RULES, rules_for
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.subjects.relay.document_client import DocumentClient
+from spatius_sim.subjects.relay.http_client import DocumentClient
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.subject_base import Patience, Subject, canary_key
 from spatius_sim.tests.running_miniature import SEED

@@ -20,8 +20,8 @@ from spatius_sim.engine.settings import Settings
 from spatius_sim.mock_server.running import RunningMotionServer
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.listening import LOOPBACK, free_port
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.free_ports import LOOPBACK, free_port
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.relay.start_relay import RelayStart

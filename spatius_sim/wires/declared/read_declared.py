@@ -25,7 +25,7 @@ from spatius_sim.wires.events import (
     SpeakEnd,
     Start,
 )
-from spatius_sim.wires.json_reading import NotUnderstoodError, base64_bytes, rate
+from spatius_sim.wires.json_fields import NotUnderstoodError, base64_bytes, rate
 
 _KIND = "kind"
 """The field that every note has, though no declaration names the field: the constant that identified it."""

@@ -15,7 +15,7 @@ from spatius_sim.trace.events import (
     TraceHeader,
     Undecodable,
 )
-from spatius_sim.trace.reading import read_frame, read_upstream
+from spatius_sim.trace.read_frames import read_frame, read_upstream
 from spatius_sim.wires.events import Audio, NotUnderstood, Speak, Unclear
 from spatius_sim.wires.json_envelope import JsonEnvelope
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from spatius_sim.mock_server.server import MotionServer
-from spatius_sim.net.listening import ExhaustionHandler, exposure_lines, is_this_machine, name_in_urls
+from spatius_sim.net.free_ports import ExhaustionHandler, exposure_lines, is_this_machine, name_in_urls
 from spatius_sim.net.proxy.proxy import RecordingProxy
 from spatius_sim.protocol.errors import UsageError
 

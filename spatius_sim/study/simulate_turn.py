@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from spatius_sim.model.network.capacity import Capacity
+from spatius_sim.model.network.network_profile import DATA_CENTRE, REGIONS, NetworkProfile
 from spatius_sim.model.network.overhead import (
     AUDIO_UP_BYTES,
     KEYFRAME_BYTES,
@@ -18,7 +19,6 @@ from spatius_sim.model.network.overhead import (
     bytes_on_tcp,
     motion_message,
 )
-from spatius_sim.model.network.profile import DATA_CENTRE, REGIONS, NetworkProfile
 from spatius_sim.model.network.tcp import MessageDelivery, Path, TcpFlow
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
 from spatius_sim.study.client_playback import Playback, play, start_delay_needed

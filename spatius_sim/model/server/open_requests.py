@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from spatius_sim.model.server.answers import RecordedAnswer, RequestMotion
 from spatius_sim.model.server.audio_input import AudioIn, PcmIn
+from spatius_sim.model.server.motion_answers import RecordedAnswer, RequestMotion
 from spatius_sim.protocol.turn_table import TurnState
 
 ENDED_KEPT = 256

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spatius_sim.model.server.answers import RecordedAnswer, RequestMotion, SynthesizedAnswer
+from spatius_sim.model.server.motion_answers import RecordedAnswer, RequestMotion, SynthesizedAnswer
 from spatius_sim.protocol.audio import PCM_SAMPLE_RATES, keyframe_count
 from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.keyframes import WIDTH

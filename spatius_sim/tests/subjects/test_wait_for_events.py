@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from spatius_sim import __version__
-from spatius_sim.net.live_recorder import LiveRecorder
-from spatius_sim.subjects.waiting import AdaptiveTimeout, silence_within, wait_until
+from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.subjects.wait_for_events import AdaptiveTimeout, silence_within, wait_until
 from spatius_sim.trace.events import Lane, Opened, Received, TraceHeader
 from spatius_sim.wires.events import Audio, Failed, Note, RelayEvent
 

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from spatius_sim.net.proxy.connection_end import End
 from spatius_sim.net.proxy.http_bodies import BodyFraming
 from spatius_sim.net.proxy.http_heads import read_request
+from spatius_sim.net.proxy.proxy_connection import End
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.tests.net.work import times_the_work
 

@@ -8,7 +8,7 @@ from typing import Any
 from spatius_sim.wires.declared.declaration import DeclaredMessage, Path, places_of
 from spatius_sim.wires.declared.forms import Document
 from spatius_sim.wires.events import Frame
-from spatius_sim.wires.json_reading import base64_text
+from spatius_sim.wires.json_fields import base64_text
 
 
 def frames_for(

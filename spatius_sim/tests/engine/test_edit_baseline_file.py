@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.baseline_file import baseline_schema, read_baseline, update_baseline
+from spatius_sim.engine.edit_baseline_file import baseline_schema, read_baseline, update_baseline
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.summary import Failure, RuleOutcome
 from spatius_sim.rules.catalogue import RULES

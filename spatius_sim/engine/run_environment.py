@@ -17,9 +17,9 @@ from spatius_sim.mock_server.server import MotionServer
 from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.relay_process import RelayProcess
-from spatius_sim.net.client.testee import SocketTestee, StdioTestee, Testee
-from spatius_sim.net.listening import free_port
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.client.testee_connection import SocketTestee, StdioTestee, Testee
+from spatius_sim.net.free_ports import free_port
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.client_plan import ClientPlan
 from spatius_sim.plans.plan import Plan

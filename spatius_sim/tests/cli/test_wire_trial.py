@@ -9,14 +9,14 @@ import pytest
 from click.testing import CliRunner
 
 from spatius_sim.cli.main import cli
-from spatius_sim.cli.try_wire import WireFit, try_wire
+from spatius_sim.cli.wire_trial import WireFit, try_wire
 from spatius_sim.files.wire_file import find_wire, wire_names
 from spatius_sim.miniatures.honest_relays import PLAIN, PLAYS_CLIPS
 from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.policy import RelayPolicy
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.listening import LOOPBACK
+from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.subjects.relay.turn_starts import turn_start

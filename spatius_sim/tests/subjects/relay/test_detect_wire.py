@@ -12,11 +12,11 @@ from spatius_sim.miniatures.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.listening import LOOPBACK
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.free_ports import LOOPBACK
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.errors import UnreachableError
-from spatius_sim.subjects.relay.finding_wire import WireNotFoundError, find_out_wire
+from spatius_sim.subjects.relay.detect_wire import WireNotFoundError, find_out_wire
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.subject_base import canary_key
 from spatius_sim.tests.running_miniature import PATIENCE, SEED
@@ -24,8 +24,8 @@ from spatius_sim.tests.running_miniature import PATIENCE, SEED
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spatius_sim.subjects.relay.finding_wire._LISTEN_SECONDS", 0.3)
-    monkeypatch.setattr("spatius_sim.subjects.relay.finding_wire._TURN_SECONDS", 0.5)
+    monkeypatch.setattr("spatius_sim.subjects.relay.detect_wire._LISTEN_SECONDS", 0.3)
+    monkeypatch.setattr("spatius_sim.subjects.relay.detect_wire._TURN_SECONDS", 0.5)
 
 
 class GreetsNobody(PlainRelay):

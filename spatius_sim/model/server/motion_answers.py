@@ -9,7 +9,7 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import Keyframes
 from spatius_sim.protocol.messages import MotionResponse
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 
 
 class RequestMotion(Protocol):

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.net.client.relay_socket import RelayAddress
-from spatius_sim.net.live_recorder import LiveRecorder
+from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.trace.events import Event, Received
 from spatius_sim.trace.known_secrets import KnownSecrets
-from spatius_sim.trace.reading import read_upstream
+from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires import Wire, published_wire, published_wire_names
 from spatius_sim.wires.events import (
     Audio,
