@@ -35,7 +35,7 @@ def may_be_dead(trace: Trace) -> bool:
 
 
 def without_life(trace: Trace) -> Trace:
-    """Return the trace with a last event: the wait for a sign of life was in vain."""
+    """Return the trace with a last event: the wait for a sign of life ended without one."""
     at_ns = trace.events[-1].at_ns if trace.events else 0
     no_sign = Event(len(trace.events), at_ns, Lane.KIT, "", WaitEnded(Awaited.LIFE, complete=False))
     return replace(trace, events=(*trace.events, no_sign))

@@ -71,9 +71,9 @@ def describe_provocation(provocation: Provocation) -> str:
 def describe_wait(wait: WaitEnded) -> str:
     """Return in words what the kit waited for, and how the wait ended."""
     if wait.what_for is Awaited.TURN:
-        outcome = "both halves have come" if wait.complete else "nothing more came"
+        outcome = "its audio and its motion have come" if wait.complete else "nothing more came"
         return f"the wait for turn {wait.turn + 1} ends: {outcome}"
-    return f"the wait for {WAITS[wait.what_for]} {'is over' if wait.complete else 'was in vain'}"
+    return f"the wait for {WAITS[wait.what_for]} {'is over' if wait.complete else 'ended without it'}"
 
 
 def describe_event(event: Event) -> str:

@@ -52,7 +52,7 @@ def test_each_event_is_a_line_in_the_words_of_a_report(tmp_path: Path) -> None:
         "relay -> Motion Server: 4,000 bytes of audio of request, the end",
         "relay -> c: 4 bytes of audio under the id turn-1, marked as the last",
         "motion of request: 3 keyframes, the end",
-        "the wait for turn 1 ends: both halves have come",
+        "the wait for turn 1 ends: its audio and its motion have come",
     ):
         assert words in whole
     assert "(raw=" not in whole and max(map(len, lines)) < 260

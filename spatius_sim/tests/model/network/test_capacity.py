@@ -150,6 +150,8 @@ def test_outages_within_a_second_leave_the_rest_of_the_second() -> None:
         lambda: LogNormalRate(1, 1, 0.5, most=0),
         lambda: RateTrace((0.0,), (0.0,), 1.0),
         lambda: RateTrace((0.0,) * 200_001, (1.0,) * 200_001, 1.0),
+        lambda: RateTrace((0.0,) * 2001, (1.0,) * 2001, 2.0),
+        lambda: RateTrace((0.0, 1e-7), (1.0, 2.0), 2.0),
         lambda: RoundTrip(-0.1, 0.1),
         lambda: RoundTrip(0.2, 0.1),
         lambda: NetworkProfile("n", "", ConstantRate(1), ConstantRate(1), RoundTrip(0, 0), loss=0.9),
