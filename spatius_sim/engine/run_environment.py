@@ -56,6 +56,7 @@ MAX_EVENTS = 300_000
 """The most that one scenario of a relay may record; the largest planned one stays below a tenth of this."""
 
 OUR_ROOM = "our Motion Server in a room in virtual time"
+_KINDS_OF_TURNS = ("relay", "server")
 _START_SECONDS = 30.0
 _SERVICE_SETTLES_SECONDS = 15.0
 """Silence of a service far away means nothing before so many seconds. ASSUMED."""
@@ -150,7 +151,7 @@ class Run:
             if kind == "client":
                 trial.examples, trial.shorter = self.profile.client_plans, ClientPlan.shorter_plans
             if self.shows_pictures:
-                trial.longer = _nothing_longer if kind == "client" else Plan.longer
+                trial.longer = Plan.longer if kind in _KINDS_OF_TURNS else _nothing_longer
             trial.secrets = self.secrets
             trial.on_trace = self._record if self._taping is not None else None
             self._trials[kind] = trial
@@ -311,5 +312,6 @@ class Run:
         return self._loop.run(work, _START_SECONDS)
 
 
-def _nothing_longer(plan: ClientPlan) -> None:
-    """Return no plan: the first failing calls of a client are shown beside the fewest."""
+def _nothing_longer(plan: object) -> None:
+    """Return no plan. A client's first failing calls are shown beside the fewest, and what a room is spoken
+    to is of ordinary length."""

@@ -15,10 +15,19 @@ class GreetsTooLate(GreetsLate):
     greets_after = 12.0
 
 
-@pytest.mark.parametrize("rule_id", ["R-CONVERSATION", "R-RECOVER"])
-def test_a_relay_that_greets_too_late_is_not_accused(rule_id: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rule_id", "reasons"),
+    [
+        ("R-CONVERSATION", ("greeted only 12.0 s after", "--wait")),
+        # A short scenario ends before the greeting comes: then the relay's own words are the reason.
+        ("R-RECOVER", ("it said: not ready yet",)),
+    ],
+)
+def test_a_relay_that_greets_too_late_is_not_accused(
+    rule_id: str, reasons: tuple[str, ...], tmp_path: Path
+) -> None:
     with Hearing(Suspect("relay", GreetsTooLate), 1, tmp_path) as hearing:
         outcome = hearing.of(rule_id)
         assert outcome.verdict is Verdict.INCONCLUSIVE
-        assert "greeted only 12.0 s after" in outcome.reason and "--wait" in outcome.reason
+        assert all(reason in outcome.reason for reason in reasons)
         assert hearing.accusations == set()
