@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ from spatius_sim.tape.traces import read_traces
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
 
 SECONDS = 55
+
+_TOKEN = re.compile(rb"eyJ[\w-]{16,}\.[\w-]{16,}")
+"""Two parts of a JSON Web Token. (Pictures in base64 may hold its first letters.)"""
 
 
 def run_verify(
@@ -58,4 +62,4 @@ def assert_no_credentials(folder: Path) -> None:
         if path.suffix == ".tape":
             text += repr(list(read_traces(path))).encode()
         assert SECRET.encode() not in text, path
-        assert b"eyJ" not in text, path
+        assert not _TOKEN.search(text), path
