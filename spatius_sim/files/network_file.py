@@ -29,6 +29,7 @@ _MAHIMAHI_STEP_MS = 50
 _MAX_LINE = 256
 _SHIPPED = Path(__file__).resolve().parent / "networks.yaml"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
+_MAX_QUEUE_KB = 1e12
 _MEGABIT = 1e6
 
 _PROCESS_KEYS = {"rate", "log_mean", "log_sd", "correlation", "most", "outages", "mahimahi", "csv"}
@@ -81,7 +82,9 @@ class NetworkReader(YamlFile):
         trip = self._read_round_trip(parts["rtt"])
         about = self.text(parts["about"], "about")[:500] if "about" in parts else ""
         loss = self.number(parts["loss"], "loss") if "loss" in parts else 0.0
-        queue = round(1024 * self.number(parts["queue"], "queue")) if "queue" in parts else 256 * 1024
+        # Too large a number stays finite, and is refused with the network's other bounds.
+        kilobytes = self.number(parts["queue"], "queue") if "queue" in parts else 256
+        queue = round(1024 * max(-1.0, min(kilobytes, _MAX_QUEUE_KB)))
         return self.build(node, lambda: NetworkProfile(name, about, down, up, trip, loss, queue), name)
 
     def _read_round_trip(self, node: Node) -> RoundTrip:

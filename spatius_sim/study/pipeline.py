@@ -82,6 +82,8 @@ class Pipeline:
             value = getattr(self, name)
             if not (math.isfinite(value) and least <= value <= most):
                 raise UsageError(f"{name} must lie between {least:g} and {most:g}")
+            if name in _OFF_AT_ZERO and 0 < value < _SLOWEST:
+                raise UsageError(f"{name} must be 0 (see its meaning), or at least {_SLOWEST:g}")
         if self.sample_rate not in PCM_SAMPLE_RATES:
             raise UsageError(f"sample_rate must be one of {', '.join(map(str, PCM_SAMPLE_RATES))}")
         if self.region not in REGIONS:
@@ -93,6 +95,10 @@ class Pipeline:
         lead = None if self.motion_lead < 0 else self.motion_lead
         return Pace(self.motion_latency, self.motion_jitter, lead)
 
+
+_OFF_AT_ZERO = ("speech_pace", "client_reads")
+_SLOWEST = 0.01
+"""The least of a pace that is not 0. (0 means that there is no such pace.) With less a turn would not end."""
 
 _BOUNDS: dict[str, tuple[float, float]] = {
     "seconds": (0.2, 120),

@@ -20,6 +20,9 @@ LONGEST_WAIT = 600.0
 
 MAX_TRACE_STEPS = 200_000
 _MAX_STEPS_A_SECOND = 1000
+_MIN_RATE = 1e-9
+"""Bits a second. Below this a link carries nothing in any time that a number can tell."""
+
 _SHORTEST_STEP = 1e-6
 """Seconds. Shorter steps would begin at the same time once a draw has moved them."""
 _P95 = 1.645
@@ -88,7 +91,7 @@ def _check_steps(starts: Sequence[float], rates: Sequence[float], period: float)
         raise UsageError("the steps of a capacity must begin one after the other, before its period ends")
     if not all(math.isfinite(rate) and rate >= 0 for rate in rates):
         raise UsageError("a rate must be 0 or more")
-    if not any(rates):
+    if max(rates) < _MIN_RATE:
         raise UsageError("the link never carries anything: a rate above 0 is needed")
 
 

@@ -71,6 +71,9 @@ def told(path: Path) -> str:
 @given(st.sampled_from(["study", "networks", "csv"]), st.integers(0, 200), NASTY)
 @example("study", 3, "\0")
 @example("csv", 2, "1e-320")
+@example("study", 148, "1e-320")
+@example("networks", 31, "1e308")
+@example("networks", 31, "-1e308")
 def test_whatever_stands_for_a_word_is_played_or_told_in_one_line(
     tmp_path: Path, where: str, place: int, nasty: str
 ) -> None:

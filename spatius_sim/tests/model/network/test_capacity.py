@@ -149,6 +149,7 @@ def test_outages_within_a_second_leave_the_rest_of_the_second() -> None:
         lambda: LogNormalRate(1, 1, 1),
         lambda: LogNormalRate(1, 1, 0.5, most=0),
         lambda: RateTrace((0.0,), (0.0,), 1.0),
+        lambda: RateTrace((0.0,), (1e-320,), 1.0),
         lambda: RateTrace((0.0,) * 200_001, (1.0,) * 200_001, 1.0),
         lambda: RateTrace(tuple(0.0009 * step for step in range(2001)), (1.0,) * 2001, 2.0),
         lambda: RateTrace((0.0, 1e-7), (1.0, 2.0), 2.0),
