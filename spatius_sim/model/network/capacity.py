@@ -110,7 +110,7 @@ class ConstantRate:
 
     def __post_init__(self) -> None:
         """Raise UsageError if the link's rate is not above 0."""
-        if not (math.isfinite(self.rate) and self.rate > 0):
+        if not (math.isfinite(self.rate) and self.rate >= _MIN_RATE):
             raise UsageError("the rate must be above 0: a link that carries nothing has no figures")
 
     def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:
@@ -187,7 +187,7 @@ class LogNormalRate:
             raise UsageError("log_sd must lie between 0 and 3")
         if not 0 <= self.correlation < 1:
             raise UsageError("correlation must be at least 0 and below 1")
-        if not 0 < self.most <= 100_000:
+        if not _MIN_RATE <= self.most <= 100_000:
             raise UsageError("most must lie above 0 and at most at 100000 Mbit/s")
 
     def draw(self, rng: np.random.Generator, seconds: float) -> Capacity:

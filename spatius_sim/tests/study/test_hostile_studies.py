@@ -73,6 +73,7 @@ def told(path: Path) -> str:
 @example("csv", 2, "1e-320")
 @example("study", 148, "1e-320")
 @example("networks", 31, "1e308")
+@example("networks", 24, "1e-320")
 @example("networks", 31, "-1e308")
 def test_whatever_stands_for_a_word_is_played_or_told_in_one_line(
     tmp_path: Path, where: str, place: int, nasty: str
