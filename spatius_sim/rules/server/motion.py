@@ -18,6 +18,8 @@ from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked, Received, Sent
 from spatius_sim.wires.features import IDS
 
+_LOWEST, _HIGHEST = -32_767, 32_767
+"""Samples of 16 bits at these values, or beyond, are clipped."""
 _AUDIBLE_SECONDS = 1
 """How much sound a response must answer before anything is said of its movement."""
 _MOVING_KEYFRAMES = 25
@@ -209,11 +211,14 @@ def motion_shape(story: Story) -> Iterator[Kept | Broken]:
     ),
 )
 def motion_moves(story: Story) -> Iterator[Kept | Broken]:
-    """Look at each response with a second of motion or more that answers a second of sound or more: its
-    keyframes are not all alike, and they are not those of an earlier response of the request."""
+    """Look at each response with a second of motion or more that answers a second of sound or more, not
+    counting clipped samples: its keyframes are not all alike, and they are not those of an earlier response
+    of the request."""
     expected = "motion that goes with what is said"
     for request in _answered_requests(story):
-        audible = np.frombuffer(request.audio[: len(request.audio) // BYTES_PER_SAMPLE * 2], "<i2") != 0
+        pcm = np.frombuffer(request.audio[: len(request.audio) // BYTES_PER_SAMPLE * 2], "<i2")
+        # Clipped speech may hold every mouth at its widest.
+        audible = (pcm != 0) & (pcm > _LOWEST) & (pcm < _HIGHEST)
         earlier: dict[bytes, int] = {}
         done = 0
         for payload in request.payloads:

@@ -331,14 +331,14 @@ def test_a_session_that_the_server_closes_after_its_token_has_expired(outlived: 
 # What moves.
 
 
-def answered(*segments: np.ndarray, silent: bool = False) -> Dialogue:
-    """A request of three seconds of speech, or of silence, answered with these keyframes."""
+def answered(*segments: np.ndarray, sample: bytes = b"") -> Dialogue:
+    """A request of three seconds of speech, or of this one sample, answered with these keyframes."""
     said = Dialogue("server")
     said.opened(SESSION)
     said.configures(SESSION)
     said.confirms(SESSION)
     samples = sum(map(len, segments)) * KEYFRAME
-    pcm = bytes(2 * samples) if silent else voice("asked", samples)
+    pcm = sample * samples or voice("asked", samples)
     said.starts(SESSION, 0, pcm)
     said.audio_up(SESSION, REQ, pcm, end=True)
     for number, rows in enumerate(segments, 1):
@@ -372,8 +372,12 @@ def test_the_motion_of_speech_moves(segments: list[np.ndarray], actual: str) -> 
     assert judgement.verdict is (Verdict.FAILED if actual else Verdict.PASSED)
 
 
-def test_a_still_face_may_answer_silence() -> None:
-    assert answered(still(75), silent=True).verdict("S-MOTION-MOVES") is Verdict.UNEXERCISED
+@pytest.mark.parametrize("sample", [bytes(2), b"\xff\x7f", b"\x00\x80"], ids=["silent", "highest", "lowest"])
+def test_a_still_face_may_answer_silence_and_clipped_speech(sample: bytes) -> None:
+    assert answered(still(75), sample=sample).verdict("S-MOTION-MOVES") is Verdict.UNEXERCISED
+
+
+def test_a_response_without_keyframes_says_nothing_of_movement() -> None:
     said = answered(still(0), moving(30))
     assert said.verdict("S-MOTION-MOVES") is Verdict.PASSED
 
