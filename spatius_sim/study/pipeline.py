@@ -82,8 +82,9 @@ class Pipeline:
             value = getattr(self, name)
             if not (math.isfinite(value) and least <= value <= most):
                 raise UsageError(f"{name} must lie between {least:g} and {most:g}")
-            if name in _OFF_AT_ZERO and 0 < value < _SLOWEST:
-                raise UsageError(f"{name} must be 0 (see its meaning), or at least {_SLOWEST:g}")
+        for name, slowest in _SLOWEST.items():
+            if 0 < getattr(self, name) < slowest:
+                raise UsageError(f"{name} must be 0 (as fast as can be), or at least {slowest:g}")
         if self.sample_rate not in PCM_SAMPLE_RATES:
             raise UsageError(f"sample_rate must be one of {', '.join(map(str, PCM_SAMPLE_RATES))}")
         if self.region not in REGIONS:
@@ -96,9 +97,8 @@ class Pipeline:
         return Pace(self.motion_latency, self.motion_jitter, lead)
 
 
-_OFF_AT_ZERO = ("speech_pace", "client_reads")
-_SLOWEST = 0.01
-"""The least of a pace that is not 0. (0 means that there is no such pace.) With less a turn would not end."""
+_SLOWEST = {"speech_pace": 0.01, "client_reads": 1e-9}
+"""The least of each pace that is not 0. With less, times grow too large for a number to tell."""
 
 _BOUNDS: dict[str, tuple[float, float]] = {
     "seconds": (0.2, 120),

@@ -234,10 +234,18 @@ def test_every_shipped_network_and_corner_of_a_pipeline_comes_to_its_end() -> No
         Pipeline(seconds=4.0, send_buffer=4096, sync=Sync.STRICT_SYNC),
         Pipeline(seconds=4.0, tcp=False, interrupted_share=1),
         Pipeline(seconds=4.0, client_reads=1e-9, clients=100, relay_rate=0.1, interrupted_share=1),
+        Pipeline(seconds=4.0, speech_pace=0.01),
     ]
     for network in NETWORKS.values():
         for pipeline in corners:
             assert simulate_turn(pipeline, replace(network, loss=0.5), 1, 1).trouble <= 600
+
+
+def test_a_pace_is_0_or_one_that_ends() -> None:
+    with pytest.raises(UsageError, match="speech_pace must be 0"):
+        Pipeline(speech_pace=1e-320)
+    with pytest.raises(UsageError, match="client_reads must be 0"):
+        Pipeline(client_reads=1e-320)
 
 
 def test_clients_that_share_a_link_have_less_of_it() -> None:
