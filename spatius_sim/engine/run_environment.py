@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from spatius_sim.engine.option_secrets import shown_subject
 from spatius_sim.engine.profiles import Profile, profile_named
-from spatius_sim.engine.settings import _SOCKET_SCHEMES, Settings
+from spatius_sim.engine.settings import SOCKET_SCHEMES, Settings
 from spatius_sim.engine.trial import Trial, suite_header
 from spatius_sim.files.wire_file import find_wire
 from spatius_sim.mock_server.server import MotionServer
@@ -251,7 +251,7 @@ class Run:
         testee: Testee
         if not settings.client:
             testee = InProcessTestee()
-        elif settings.client.startswith(_SOCKET_SCHEMES):
+        elif settings.client.startswith(SOCKET_SCHEMES):
             testee = SocketTestee(settings.client)
             await testee.listen()
             self._stack.push_async_callback(testee.stop)

@@ -27,7 +27,7 @@ from spatius_sim.trace.logins import shown_url
 from spatius_sim.wires.events import Speak
 from spatius_sim.wires.features import EGRESS, FEATURES, STREAMING, UPSTREAM
 
-_SOCKET_SCHEMES = ("ws://", "wss://")
+SOCKET_SCHEMES = ("ws://", "wss://")
 
 _LARGEST_PORT = 65535
 
@@ -140,7 +140,7 @@ class Settings:
             self.place()
         if self.room or self.agent_cmd or self.room_target:
             self.livekit_place()
-        if self.client.startswith(_SOCKET_SCHEMES):
+        if self.client.startswith(SOCKET_SCHEMES):
             check_url("--client", self.client, ("ws",))
         for feature in self.lacks:
             if feature not in FEATURES:
