@@ -13,6 +13,9 @@ from spatius_sim.engine.interruption import end_requested
 if TYPE_CHECKING:
     from spatius_sim.mock_server.server import MotionServer
 
+AGORA_CERTIFICATE_VARIABLE = "AGORA_APP_CERTIFICATE"
+"""The environment variable that Agora's own samples read the certificate from."""
+
 
 @click.command()
 @port_option
@@ -57,6 +60,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="How motion travels in the video of a LiveKit room.",
 )
+@click.option(
+    "--agora-certificate",
+    envvar=AGORA_CERTIFICATE_VARIABLE,
+    default="",
+    help="The app certificate that must have signed Agora tokens; better in the environment: "
+    f"{AGORA_CERTIFICATE_VARIABLE}.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one machine-readable line when ready.")
 def serve(
     port: int,
@@ -73,6 +83,7 @@ def serve(
     capability: tuple[str, ...],
     livekit: bool,
     container: str,
+    agora_certificate: str,
     as_json: bool,
 ) -> None:
     """Run the mock Motion Server until Ctrl-C.
@@ -106,11 +117,13 @@ def serve(
         capabilities=capability,
         livekit=livekit,
         container=container,
+        agora_certificate=agora_certificate,
         sink=sink,
         on_note=lambda note: click.echo(f"note: {note}", err=True),
     )
     collect_seldom()
-    asyncio.run(_serve_until_ended(server, min(api_key, default="any-key-will-do"), as_json=as_json))
+    key = min(api_key, default="any-key-will-do")
+    asyncio.run(_serve_until_ended(server, key, as_json=as_json, has_certificate=bool(agora_certificate)))
 
 
 @click.command()
@@ -125,7 +138,9 @@ def scenarios() -> None:
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-async def _serve_until_ended(server: "MotionServer", api_key: str, *, as_json: bool) -> None:
+async def _serve_until_ended(
+    server: "MotionServer", api_key: str, *, as_json: bool, has_certificate: bool
+) -> None:
     """Print how to point a relay at the server, and serve until the user ends it."""
     from spatius_sim.net.free_ports import ExhaustionHandler, exposure_lines
 
@@ -149,6 +164,7 @@ async def _serve_until_ended(server: "MotionServer", api_key: str, *, as_json: b
                 f"  control           {server.control_endpoint}/openapi.json",
                 f"  inspector         {server.inspector_url}",
                 f"  scenario          {server.scenario.name}: {server.scenario.about}",
+                *(["  agora tokens      need the signature of the certificate"] if has_certificate else []),
                 "Point a relay here:",
                 *(f"  export {name}={value}" for name, value in environment.items()),
             ]

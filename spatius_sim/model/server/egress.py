@@ -59,8 +59,8 @@ def read_egress(
     configuration: ConfigureSession, unix_time: float = 0.0, agora_certificate: str = ""
 ) -> Room | EgressFault | None:
     """Return the room that a configuration names, or why the configuration is refused; None if it asks for no
-    egress. A token that expires by `unix_time` is refused, and an Agora token that `agora_certificate` has
-    not signed, if that is given."""
+    egress. A token that expires by `unix_time` is refused. If `agora_certificate` is given, each Agora egress
+    needs a token that it has signed."""
     livekit, agora = configuration.livekit_egress, configuration.agora_egress
     if livekit is not None and agora is not None:
         return _refuse_invalid("livekit_egress and agora_egress exclude each other")
@@ -107,8 +107,8 @@ def _read_agora(agora: AgoraEgress, unix_time: float, certificate: str) -> Room 
     if not 0 <= agora.uid <= _MAX_UID:
         return _refuse_invalid("agora_egress.uid must be a number of 32 bits")
     expires_at = 0
-    if agora.token.startswith(("006", "007")):
-        # Any other token is let in: nobody else could read it, and the cloud is not here.
+    if certificate or agora.token.startswith(("006", "007")):
+        # Without a certificate any other token is let in: nobody could read it, and the cloud is not here.
         try:
             token = read_agora_token(agora.token)
         except RemoteProtocolError as error:

@@ -64,8 +64,8 @@ class MotionServerShell(OnePort):
     `plan`: how many sessions an app may have at once, and how long each may be. `new_publisher`: who
     publishes in real LiveKit rooms; None if all rooms are simulated. `on_note` gets a line for each thing
     that the user should know. `capabilities`: what is declared beyond the public protocol
-    (model/server/capabilities.py). `agora_certificate`: that of the app, which must have signed the Agora
-    tokens of an egress ("": the signature is not looked at). Raises UsageError if the port cannot be used,
+    (model/server/capabilities.py). `agora_certificate`: that of the app, which must have signed the token of
+    each Agora egress ("": the signature is not looked at). Raises UsageError if the port cannot be used,
     or for an unknown capability.
     """
 

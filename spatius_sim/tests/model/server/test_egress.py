@@ -153,7 +153,10 @@ def test_rooms_and_requests_are_bounded() -> None:
         (token_007(ALL), NOW + 2 * HOUR, "", "has expired"),
         (token_007({1: HOUR, 2: HOUR}), NOW, "", "no right to publish video"),
         (token_007(ALL), NOW, "another certificate", "not signed by the certificate"),
+        (token_006(ALL), NOW, "another certificate", "not signed by the certificate"),
         ("007 junk", NOW, "", "cannot be read"),
+        ("", NOW, CERTIFICATE, "none of version 006 or 007"),
+        ("another-token", NOW, CERTIFICATE, "none of version 006 or 007"),
     ],
 )
 def test_an_agora_token_is_good_for_its_channel_its_uid_and_its_time(
@@ -167,7 +170,8 @@ def test_an_agora_token_is_good_for_its_channel_its_uid_and_its_time(
     assert isinstance(found, EgressFault)
     assert found.code == 16
     assert told in found.message
-    assert token not in found.message
+    assert not token or token not in found.message
+    assert not certificate or certificate not in found.message
 
 
 def test_the_first_right_that_ends_ends_the_room() -> None:
