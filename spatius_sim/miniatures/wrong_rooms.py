@@ -66,7 +66,7 @@ class GivesNoKeyFrame(VirtualRoom):
         return
 
 
-class _Changing(VirtualRoom):
+class Changing(VirtualRoom):
     """Changes what is played."""
 
     def change(self, output: RoomOutput) -> Sequence[RoomOutput]:
@@ -77,7 +77,7 @@ class _Changing(VirtualRoom):
         super().play([changed for output in outputs for changed in self.change(output)])
 
 
-class _ChangingPackets(_Changing):
+class ChangingPackets(Changing):
     """Changes packets."""
 
     def change(self, output: RoomOutput) -> Sequence[RoomOutput]:
@@ -90,49 +90,49 @@ class _ChangingPackets(_Changing):
         return [packet]
 
 
-class LosesKeyframes(_ChangingPackets):
+class LosesKeyframes(ChangingPackets):
     """Shows no keyframe number 7."""
 
     def change_packet(self, packet: RoomPacket) -> Sequence[RoomPacket]:
         return [] if packet.frame_seq == 7 else [packet]
 
 
-class DoublesKeyframes(_ChangingPackets):
+class DoublesKeyframes(ChangingPackets):
     """Shows keyframe number 7 twice."""
 
     def change_packet(self, packet: RoomPacket) -> Sequence[RoomPacket]:
         return [packet, packet] if packet.frame_seq == 7 else [packet]
 
 
-class CountsFromOne(_ChangingPackets):
+class CountsFromOne(ChangingPackets):
     """Numbers keyframes from 1."""
 
     def change_packet(self, packet: RoomPacket) -> Sequence[RoomPacket]:
         return [packet if packet.frame_seq is None else replace(packet, frame_seq=packet.frame_seq + 1)]
 
 
-class MarksNoStart(_ChangingPackets):
+class MarksNoStart(ChangingPackets):
     """Gives no START."""
 
     def change_packet(self, packet: RoomPacket) -> Sequence[RoomPacket]:
         return [replace(packet, flags=packet.flags & ~PacketFlag.START)]
 
 
-class EndsTwice(_ChangingPackets):
+class EndsTwice(ChangingPackets):
     """Gives END on keyframe number 7, too."""
 
     def change_packet(self, packet: RoomPacket) -> Sequence[RoomPacket]:
         return [replace(packet, flags=packet.flags | PacketFlag.END) if packet.frame_seq == 7 else packet]
 
 
-class NeverIdles(_ChangingPackets):
+class NeverIdles(ChangingPackets):
     """Shows nothing in idle time."""
 
     def change_packet(self, packet: RoomPacket) -> Sequence[RoomPacket]:
         return [] if packet.flags & PacketFlag.IDLE else [packet]
 
 
-class AltersKeyframes(_ChangingPackets):
+class AltersKeyframes(ChangingPackets):
     """Shows keyframe number 7 with another jaw."""
 
     def change_packet(self, packet: RoomPacket) -> Sequence[RoomPacket]:
@@ -142,7 +142,7 @@ class AltersKeyframes(_ChangingPackets):
         return [replace(packet, message=encode(replace(message, keyframes=message.keyframes + 1)))]
 
 
-class PlaysSoundLate(_Changing):
+class PlaysSoundLate(Changing):
     """Plays every sound 0.3 s after its keyframe."""
 
     def play(self, outputs: Sequence[RoomOutput]) -> None:
@@ -151,7 +151,7 @@ class PlaysSoundLate(_Changing):
         self._loop.call_later(0.3, super().play, late)
 
 
-class LosesSoundInBetween(_Changing):
+class LosesSoundInBetween(Changing):
     """Plays the first half second of each speech, and the rest is silent."""
 
     played = 0
@@ -165,14 +165,14 @@ class LosesSoundInBetween(_Changing):
         return [output if self.played < 13 else PlaySound(bytes(len(output.pcm)))]
 
 
-class TellsTheWrongPosition(_Changing):
+class TellsTheWrongPosition(Changing):
     """Says that half of it was played."""
 
     def change(self, output: RoomOutput) -> Sequence[RoomOutput]:
         return [replace(output, position=output.position / 2) if isinstance(output, TellFinished) else output]
 
 
-class TellsTwice(_Changing):
+class TellsTwice(Changing):
     """Says twice that a playback is over."""
 
     def change(self, output: RoomOutput) -> Sequence[RoomOutput]:
@@ -188,26 +188,30 @@ class TellsRubbish(VirtualRoom):
         super()._emit(what)
 
 
-class HidesInterrupts(_Changing):
+class HidesInterrupts(Changing):
     """Says of an interrupted playback that it was played to its end."""
 
     def change(self, output: RoomOutput) -> Sequence[RoomOutput]:
         return [replace(output, interrupted=False) if isinstance(output, TellFinished) else output]
 
 
-class LetsEverybodyIn(VirtualRoom):
-    """Confirms a session whose room cannot be joined."""
+class AnswersRefusals(VirtualRoom):
+    """Answers a session whose room cannot be joined in its own way, and confirms it without one."""
 
     on_refusal: ClassVar[tuple[FaultAction, ...]] = ()
 
 
-class TellsItsToken(LetsEverybodyIn):
+class LetsEverybodyIn(AnswersRefusals):
+    """Confirms a session whose room cannot be joined."""
+
+
+class TellsItsToken(AnswersRefusals):
     """Repeats the token of a room that cannot be joined in the text of its error."""
 
     on_refusal = (SendError(16, "unauthorized: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhdmF0YXIifQ.c2ln"),)
 
 
-class RefusesWithAnotherCode(LetsEverybodyIn):
+class RefusesWithAnotherCode(AnswersRefusals):
     """Refuses a session whose room cannot be joined with the code 5."""
 
     on_refusal = (SendError(5, "not found"),)

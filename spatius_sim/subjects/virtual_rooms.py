@@ -75,11 +75,17 @@ def room_in_virtual_time(
     rooms: tuple[LiveKitEgress, LiveKitEgress] = (VIRTUAL_ROOM, REFUSING_ROOM),
     secrets: KnownSecrets | None = None,
 ) -> RoomSubject:
-    """Return our Motion Server as a subject, with rooms of this kind, which plays a scenario."""
+    """Return our Motion Server as a subject, with rooms of this kind, which plays a scenario: each run meets
+    it from its beginning."""
     recorder = LiveRecorder(clock_ns=loop.time_ns, secrets=secrets or KnownSecrets())
     window = RoomWindow(recorder)
     server = VirtualMotionServer(loop, seed, window, new_room=new_room)
-    server.play(scenario)
     watch = VirtualRoomWatch(window, server)
     access = ServerInMemory(loop, server)
-    return RoomSubject(target, access, watch, recorder, lambda: rooms, canary_key(seed), seed=seed)
+
+    def begin_run() -> tuple[LiveKitEgress, LiveKitEgress]:
+        """Begin the scenario, and return the rooms of the next run."""
+        server.play(scenario)
+        return rooms
+
+    return RoomSubject(target, access, watch, recorder, begin_run, canary_key(seed), seed=seed)

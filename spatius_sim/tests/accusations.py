@@ -6,14 +6,12 @@ are more than 1.1 on average, if a miniature is accused by more than two rules, 
 its own."""
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from spatius_sim.rules.catalogue import REVISION
-from spatius_sim.tests.kill_matrix import SUSPECTS, Run, run_all
+from spatius_sim.tests.kill_matrix import SUSPECTS, Run, commit, run_all
 
 MAX_ON_AVERAGE, MAX_OF_ONE = 1.1, 2
 _SEED = 1
@@ -54,18 +52,11 @@ def table(runs: Iterable[Run], origin: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def commit() -> str:
-    """Return the date and the commit of now, in words."""
-    asked = ["git", "rev-parse", "--short", "HEAD"]
-    named = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    return f"{datetime.now(UTC):%Y-%m-%d}, commit {named}"
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("kinds", nargs="*", help="only these kinds: relay, server, client")
+    parser.add_argument("kinds", nargs="*", help="only these kinds: relay, server, client, room")
     given = parser.parse_args()
     chosen = [
         number

@@ -1,5 +1,6 @@
-"""`python -m spatius_sim.tests.kill_matrix [--seeds N] [--first-seed N] [--processes N] [NAME ...]`: judges
-every miniature and every honest subject by whole runs of the ci profile, and prints who was named by what.
+"""`python -m spatius_sim.tests.kill_matrix [--seeds N] [--first-seed N] [--processes N] [--out F] [NAME ...]`:
+judges every miniature and every honest subject by whole runs of the ci profile, and prints who was named by
+what, or writes it to a file.
 
 Ends with 1 unless each miniature was named by its own rule from every seed, and no honest subject by any. In
 a whole run a fault also breaks what follows from it: that is told. `test_rules_bite.py` looks at it under the
@@ -7,18 +8,20 @@ plans of the miniature's own rule, where no other may name it.
 """
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 from spatius_sim.engine.profiles import profile_named
-from spatius_sim.rules.catalogue import RULES
+from spatius_sim.rules.catalogue import REVISION, RULES
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.suspects import HONEST, WRONG, Hearing, Suspect
 
@@ -83,12 +86,20 @@ def run_all(suspects: Iterable[int], seeds: range, processes: int) -> Iterator[R
             yield task.result()
 
 
+def commit() -> str:
+    """Return the date and the commit of now, in words."""
+    asked = ["git", "rev-parse", "--short", "HEAD"]
+    named = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    return f"{datetime.now(UTC):%Y-%m-%d}, commit {named}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("names", nargs="*", help="only these suspects, or kinds: relay, server, client")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("names", nargs="*", help="only these suspects, or kinds: relay, server, client, room")
     given = parser.parse_args()
     wanted = set(given.names)
     chosen = [
@@ -103,9 +114,14 @@ def main() -> int:
         line, _ = row(SUSPECTS[run.suspect], [run])
         sys.stderr.write(f"{line} (seed {run.seed}, {run.seconds:.0f} s)\n")
     rows = [row(SUSPECTS[number], of) for number, of in runs.items()]
-    sys.stdout.write("\n".join(line for line, _ in rows) + "\n")
     wrong = sum(not right for _, right in rows)
-    sys.stdout.write(f"{len(rows)} subjects from {given.seeds} seeds each; the judge was wrong of {wrong}\n")
+    told = "\n".join(line.rstrip() for line, _ in rows)
+    told += f"\n{len(rows)} subjects from {given.seeds} seeds each; the judge was wrong of {wrong}\n"
+    if given.out:
+        origin = f"Whole runs of the ci profile in virtual time; catalogue revision {REVISION}; {commit()}."
+        given.out.write_text(f"{origin}\n\n{told}")
+    else:
+        sys.stdout.write(told)
     return 1 if wrong else 0
 
 

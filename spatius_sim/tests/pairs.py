@@ -24,7 +24,7 @@ from spatius_sim.model.relay.policy import RelayPolicy
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.rules.catalogue import REVISION
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.tests.accusations import commit
+from spatius_sim.tests.kill_matrix import commit
 from spatius_sim.tests.suspects import WRONG, Hearing, Suspect
 
 _HONEST: tuple[type[Any], ...] = (PlainRelay, PlainServer, ClientDecoder)

@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from spatius_sim.tests.suspects import WRONG, Hearing
 
+OVER_BOTH = [suspect for suspect in WRONG if suspect.kind != "room"]
+"""The miniatures that there are over sockets, too; wrong rooms are virtual ones."""
+
 
 class Verdicts(NamedTuple):
     """What became of one suspect: the verdict of its own rule, and all rules that any scenario broke."""
@@ -24,7 +27,7 @@ class Verdicts(NamedTuple):
 
 def judge_by(number: int, *, over_sockets: bool) -> Verdicts:
     """Judge a suspect by the plans of its own rule, from seed 1."""
-    suspect = WRONG[number]
+    suspect = OVER_BOTH[number]
     with (
         tempfile.TemporaryDirectory() as folder,
         Hearing(suspect, 1, Path(folder), over_sockets=over_sockets) as hearing,
@@ -46,13 +49,13 @@ def main() -> int:
     sys.stdout.write("| miniature | over sockets | in virtual time | |\n|---|---|---|---|\n")
     differ = 0
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for suspect, pair in zip(WRONG, pool.map(judge_twice, range(len(WRONG))), strict=True):
+        for suspect, pair in zip(OVER_BOTH, pool.map(judge_twice, range(len(OVER_BOTH))), strict=True):
             same = pair[0] == pair[1]
             differ += not same
             row = f"| {suspect.name} | {pair[0]} | {pair[1]} | {'same' if same else 'DIFFERENT'} |\n"
             sys.stdout.write(row)
             sys.stdout.flush()
-    sys.stdout.write(f"\n{len(WRONG)} miniatures, {differ} of them with different verdicts.\n")
+    sys.stdout.write(f"\n{len(OVER_BOTH)} miniatures, {differ} of them with different verdicts.\n")
     return 1 if differ else 0
 
 

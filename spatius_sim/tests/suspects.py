@@ -15,12 +15,15 @@ from spatius_sim.files.wire_file import find_wire
 from spatius_sim.miniatures.far_reaching import FAR_REACHING_MINIATURES
 from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
 from spatius_sim.miniatures.honest_relays import ENDS_BY_SILENCE, HONEST_RELAYS, GreetsLate
+from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
 from spatius_sim.miniatures.plain_server import IgnoresSilence, PlainServer, SignalsPlayout, TakesOneAtATime
 from spatius_sim.miniatures.seldom_wrong import MEAN_MINIATURES
+from spatius_sim.miniatures.serve_room import serve_room
 from spatius_sim.miniatures.serve_server import MiniatureServer, VirtualMiniatureServer
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.miniatures.wrong_in_mid_turn import MID_TURN_MINIATURES
 from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
+from spatius_sim.miniatures.wrong_rooms import ROOM_MINIATURES
 from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
 from spatius_sim.miniatures.wrong_with_clips import CLIP_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder
@@ -43,6 +46,7 @@ from spatius_sim.tests.model.relay.dialogue import MakeRelay
 from spatius_sim.tests.running_miniature import Talkative, miniature_relay
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_motion_server import VirtualMotionServer
+from spatius_sim.virtual.virtual_room import VirtualRoom
 from spatius_sim.wires.features import CLIENT_AUDIO, DATA_PACKETS
 
 ENDS_BY_SILENCE_WIRE = Path(__file__).parent / "wires" / "ends_by_silence.yaml"
@@ -63,7 +67,8 @@ class EndsBySilence(PlainRelay):
 class Suspect:
     """A subject of that kind whose brain breaks `rule_id`, or no rule if that is "".
 
-    `policy` names the policy of an honest relay in HONEST_RELAYS; that is then the suspect's name, too.
+    `policy` names the policy of an honest relay in HONEST_RELAYS, and `scenario` what goes wrong in a room by
+    a shipped scenario; that is then the suspect's name, too.
     """
 
     kind: str
@@ -72,12 +77,14 @@ class Suspect:
     wire: str = _WIRE
     talkative: bool = False
     policy: str = ""
+    scenario: str = ""
 
     @property
     def name(self) -> str:
         """Return what tables call it."""
         wire = "" if self.wire == _WIRE else f" on {Path(self.wire).stem}"
-        return f"{self.policy or self.brain.__name__}{wire}{', talkative' if self.talkative else ''}"
+        name = self.policy or self.scenario or self.brain.__name__
+        return f"{name}{wire}{', talkative' if self.talkative else ''}"
 
     @property
     def lacks(self) -> frozenset[str]:
@@ -103,6 +110,17 @@ def _wrong(kind: str, miniatures: Mapping[str, Sequence[type[Any]]]) -> list[Sus
     ]
 
 
+def _wrong_rooms() -> list[Suspect]:
+    """Return the miniatures of a room: rooms, and scenarios of our own server."""
+    return [
+        Suspect("room", VirtualRoom, rule_id, scenario=wrong)
+        if isinstance(wrong, str)
+        else Suspect("room", wrong, rule_id)
+        for rule_id, wrongs in ROOM_MINIATURES.items()
+        for wrong in wrongs
+    ]
+
+
 WRONG = [
     *_wrong("relay", RELAY_MINIATURES),
     *_wrong("relay", MEAN_MINIATURES),
@@ -111,6 +129,7 @@ WRONG = [
     *_wrong("relay", MID_TURN_MINIATURES),
     *_wrong("server", SERVER_MINIATURES),
     *_wrong("client", CLIENT_MINIATURES),
+    *_wrong_rooms(),
 ]
 
 HONEST = [
@@ -125,6 +144,7 @@ HONEST = [
     ),
     Suspect("client", ClientDecoder),
     *(Suspect("client", brain) for brain in HONEST_CLIENTS),
+    *(Suspect("room", room) for room in HONEST_ROOMS),
 ]
 
 
@@ -143,6 +163,10 @@ async def attached(suspect: Suspect, seed: int) -> AsyncIterator[Subject[Any]]:
         case "server":
             async with running_server(suspect.brain, seed) as subject:
                 yield subject
+        case "room":
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualLoop), "wrong rooms are judged in virtual time"
+            yield serve_room(loop, suspect.brain, suspect.scenario, seed)
         case _:
             yield ClientSubject(InProcessTestee(own_client(suspect.brain)), suspect.name, seed)
 

@@ -1,26 +1,17 @@
 """Every wrong egress is named by its own rule and by no other, and an honest one by none."""
 
-from dataclasses import replace
-
 import pytest
 
-from spatius_sim.files.scenario_file import shipped_scenario
-from spatius_sim.miniatures.wrong_rooms import (
-    ROOM_MINIATURES,
-    LetsEverybodyIn,
-    LosesKeyframes,
-    _ChangingPackets,
-)
-from spatius_sim.model.scenario.scenario import NO_FAULTS, Fault, Moment, Scenario, When
+from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
+from spatius_sim.miniatures.serve_room import serve_room
+from spatius_sim.miniatures.wrong_rooms import ROOM_MINIATURES, ChangingPackets, LosesKeyframes
 from spatius_sim.plans.room_plan import AT_ANOTHER_RATE, RoomPlan
 from spatius_sim.plans.room_plan import TWO_TURNS_AND_AN_INTERRUPT as PLAN
-from spatius_sim.protocol.messages import LiveKitEgress
 from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.rules.rule import Level, Provenance
-from spatius_sim.subjects.virtual_rooms import REFUSING_ROOM, VIRTUAL_ROOM, room_in_virtual_time
 from spatius_sim.trace.room_events import MediaLost, TrackKind
 from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.virtual.virtual_room import VirtualRoom
@@ -28,24 +19,11 @@ from spatius_sim.virtual.virtual_room import VirtualRoom
 _LONGEST_SECONDS = 600.0
 
 
-def judged(
-    wrong: type[VirtualRoom] | str, egress: LiveKitEgress = VIRTUAL_ROOM, plan: RoomPlan = PLAN
-) -> dict[str, Judgement]:
-    """Judge our server with this wrong room, or with this scenario."""
+def judged(room: type[VirtualRoom], scenario: str = "", plan: RoomPlan = PLAN) -> dict[str, Judgement]:
+    """Judge our server with rooms of this kind, while it plays a scenario."""
     loop = VirtualLoop()
-    room, scenario, refusing = VirtualRoom, NO_FAULTS, REFUSING_ROOM
-    if not isinstance(wrong, str):
-        room = wrong
-        if issubclass(wrong, LetsEverybodyIn):
-            refusing = replace(VIRTUAL_ROOM, room_name="another")
-            if wrong.on_refusal:
-                fault = Fault(When(Moment.CONFIGURE, connection=2), wrong.on_refusal)
-                scenario = Scenario("told", "", (fault,))
-    elif wrong:
-        scenario = shipped_scenario(wrong)
-    subject = room_in_virtual_time(loop, "", 1, room, scenario, (egress, refusing))
     try:
-        return judge(loop.run(subject.run(plan), _LONGEST_SECONDS))
+        return judge(loop.run(serve_room(loop, room, scenario).run(plan), _LONGEST_SECONDS))
     finally:
         loop.stop()
 
@@ -57,22 +35,23 @@ WRONG = [(rule_id, wrong) for rule_id, wrongs in ROOM_MINIATURES.items() for wro
     ("rule_id", "wrong"), WRONG, ids=lambda value: value if isinstance(value, str) else value.__name__
 )
 def test_a_wrong_egress_is_named_by_its_own_rule_alone(rule_id: str, wrong: type[VirtualRoom] | str) -> None:
-    judgements = judged(wrong)
+    judgements = judged(VirtualRoom, wrong) if isinstance(wrong, str) else judged(wrong)
     failed = {name: j.broken[0] for name, j in judgements.items() if j.verdict is Verdict.FAILED}
     assert set(failed) == {rule_id}, failed
     assert failed[rule_id].expected
     assert failed[rule_id].actual
 
 
-@pytest.mark.parametrize(
-    "egress", [VIRTUAL_ROOM, replace(VIRTUAL_ROOM, extra_attributes=())], ids=["rpc", "socket"]
-)
-def test_an_honest_egress_passes_every_rule(egress: LiveKitEgress) -> None:
-    assert {judgement.verdict for judgement in judged("", egress).values()} == {Verdict.PASSED}
+@pytest.mark.parametrize("room", HONEST_ROOMS)
+def test_an_honest_egress_passes_every_rule(room: type[VirtualRoom]) -> None:
+    verdicts = {name: judgement.verdict for name, judgement in judged(room).items()}
+    assert verdicts == dict.fromkeys(verdicts, Verdict.PASSED)
 
 
 def test_another_sample_rate_says_the_same() -> None:
-    verdicts = {name: judgement.verdict for name, judgement in judged("", plan=AT_ANOTHER_RATE).items()}
+    verdicts = {
+        name: judgement.verdict for name, judgement in judged(VirtualRoom, plan=AT_ANOTHER_RATE).items()
+    }
     assert verdicts.pop("E-REFUSED") is Verdict.UNEXERCISED
     assert set(verdicts.values()) == {Verdict.PASSED}
 
@@ -88,7 +67,7 @@ def test_every_rule_has_a_miniature_and_only_documents_bind() -> None:
 def lossy_room(*lost_frames: set[int]) -> type[VirtualRoom]:
     """A room whose network loses these keyframes of its first, second and third conversation."""
 
-    class LossyRoom(_ChangingPackets):
+    class LossyRoom(ChangingPackets):
         conversation = -1
 
         def change_packet(self, packet: RoomPacket) -> list[RoomPacket]:
