@@ -1,4 +1,4 @@
-"""`python -m spatius_sim.tests.kill_matrix [--seeds N] [--first-seed N] [--processes N] [--out F] [NAME ...]`:
+"""`python -m spatius_sim.tests.kill_matrix [--seeds N] [--first-seed N] [--processes N] [--out F] [NAME]...`:
 judges every miniature and every honest subject by whole runs of the ci profile, and prints who was named by
 what, or writes it to a file.
 
