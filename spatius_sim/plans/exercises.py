@@ -59,24 +59,24 @@ _RARE_SPEECH = (
 
 _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
     "U-RETRY": Exercise(just(fault_plans.REFUSED_FOR_LONG), (fault_plans.REFUSED,), most=1),
-    "R-RECOVER": Exercise(fault_plans.server_failures(), fault_plans.FAILURES, most=7),
+    "R-RECOVER": Exercise(fault_plans.server_failures(), fault_plans.FAILURES, most=10),
     "R-FALLBACK": Exercise(
-        fault_plans.server_failures(), (*fault_plans.FAILURES, *fault_plans.SILENCES), most=7
+        fault_plans.server_failures(), (*fault_plans.FAILURES, *fault_plans.SILENCES), most=10
     ),
     "R-ERROR-TOLD": Exercise(
-        fault_plans.server_failures(), (*fault_plans.FAILURES, *fault_plans.SILENCES), most=7
+        fault_plans.server_failures(), (*fault_plans.FAILURES, *fault_plans.SILENCES), most=10
     ),
     "R-LARGE": Exercise(fault_plans.large_payloads(), (fault_plans.LARGE,), most=8),
     "R-HUGE": Exercise(fault_plans.huge_payloads(), (fault_plans.LARGE,), most=5),
     "R-TOKENLESS": Exercise(behaviour_plans.credentials(), most=1),
-    "U-TOKEN-FRESH": Exercise(conversations(least_turns=2) | crowds(), most=5),
+    "U-TOKEN-FRESH": conversations(least_turns=2) | crowds(),
     "E-LIMIT": Exercise(conversations(), (Plan(((_SIX_SECONDS,),)),), most=2),
     "U-AUDIO-ALIGNED": Exercise(conversations(), (SCARCELY_A_WORD,), most=4),
     "U-RATE": Exercise(conversations(), (Plan(((_THREE_SECONDS, _THREE_SECONDS),)), *_OTHER_RATES), most=4),
-    "U-TURN-ID": Exercise(_CUT_OFF_TURNS, most=8),
-    "R-TURNS": Exercise(conversations(least_turns=2), most=10),
+    "U-TURN-ID": Exercise(_CUT_OFF_TURNS, most=10),
+    "R-TURNS": conversations(least_turns=2),
     "R-ISOLATION": Exercise(behaviour_plans.all_crowds(), most=12),
-    "R-STALE": Exercise(_CUT_OFF_TURNS, behaviour_plans.cut_off_with_motion_to_come(), most=8),
+    "R-STALE": Exercise(_CUT_OFF_TURNS, behaviour_plans.cut_off_with_motion_to_come(), most=10),
     "U-HANGUP": Exercise(behaviour_plans.hang_ups(), behaviour_plans.hang_ups_in_mid_turn(), 5),
     "R-SLOWCLIENT": Exercise(behaviour_plans.slow_clients(), most=2),
     "R-BADINPUT": Exercise(behaviour_plans.bad_clients(), behaviour_plans.plans_of_misbehaviour(), 6),
