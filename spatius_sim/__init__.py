@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from spatius_sim.mock_server.server import MotionServer
     from spatius_sim.plans import strategies
     from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
-    from spatius_sim.subjects.testee_shim import serve_stdio, serve_websocket
+    from spatius_sim.subjects.python_shim import serve_stdio, serve_websocket
 
 __version__ = "0.1.0"
 
@@ -32,8 +32,8 @@ _HOMES = {
     "SpatiusSimError": "spatius_sim.protocol.errors",
     "UnreachableError": "spatius_sim.protocol.errors",
     "UsageError": "spatius_sim.protocol.errors",
-    "serve_stdio": "spatius_sim.subjects.testee_shim",
-    "serve_websocket": "spatius_sim.subjects.testee_shim",
+    "serve_stdio": "spatius_sim.subjects.python_shim",
+    "serve_websocket": "spatius_sim.subjects.python_shim",
     "strategies": "spatius_sim.plans",
 }
 """The module in which each name is at home."""

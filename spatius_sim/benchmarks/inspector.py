@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import aiohttp
 
-from spatius_sim.benchmarks.figures import BenchSize, segment_borders, start_server
+from spatius_sim.benchmarks.measure_figures import BenchSize, segment_borders, start_server
 from spatius_sim.benchmarks.sessions import Driver, speech_frames
 from spatius_sim.net.free_ports import LOOPBACK
 

@@ -25,7 +25,7 @@ from spatius_sim import __version__
 from spatius_sim.mock_server.server import MotionServer
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.net.free_ports import LOOPBACK
-from spatius_sim.net.garbage import collect_seldom
+from spatius_sim.net.garbage_collector import collect_seldom
 from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol import spatius_sim_wire_pb2 as wire

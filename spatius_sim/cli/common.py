@@ -66,7 +66,7 @@ keep_audio_option = click.option(
 
 def print_lines(*lines: str) -> None:
     """Print these lines, made harmless, because text from outside may be in them."""
-    from spatius_sim.reporting.harmless import make_harmless
+    from spatius_sim.reporting.harmless_text import make_harmless
 
     sys.stdout.write("".join(f"{make_harmless(line)}\n" for line in lines))
     sys.stdout.flush()
@@ -124,7 +124,7 @@ def as_click(option: JudgeOption) -> click.Option:
 
 def say_each_on_a_line(*lines: str) -> None:
     """Print each of these texts as one short line, made harmless."""
-    from spatius_sim.reporting.harmless import one_line
+    from spatius_sim.reporting.harmless_text import one_line
 
     sys.stdout.write("".join(f"{one_line(line)}\n" for line in lines))
     sys.stdout.flush()

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from spatius_sim.cli.offers import list_offers
+from spatius_sim.cli.relay_offers import list_offers
 from spatius_sim.engine.evidence import sign_of_trouble
 from spatius_sim.engine.run_environment import Run
 from spatius_sim.engine.settings import Settings
-from spatius_sim.plans.behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.plans.plan import Plan, TurnPlan
+from spatius_sim.plans.turn_behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import AudioInput
 from spatius_sim.subjects.relay.relay_subject import RelaySubject

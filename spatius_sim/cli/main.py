@@ -66,7 +66,7 @@ def _give_up_printing(reason: str | None) -> None:
 
 def _complain(message: str, code: ExitCode) -> None:
     """Print an error on stderr, and exit with this code."""
-    from spatius_sim.reporting.harmless import some_lines
+    from spatius_sim.reporting.harmless_text import some_lines
 
     sys.stderr.write(f"spatius-sim: {some_lines(message)}\n")
     sys.exit(code)

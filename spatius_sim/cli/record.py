@@ -90,7 +90,7 @@ async def _record_until_ended(
     say so and go on: sessions that pass through must not suffer."""
     from spatius_sim.mock_server.session_pages import PagesAlone
     from spatius_sim.net.free_ports import ExhaustionHandler, exposure_lines
-    from spatius_sim.net.garbage import collect_seldom
+    from spatius_sim.net.garbage_collector import collect_seldom
 
     ended = end_requested()
     asyncio.get_running_loop().set_exception_handler(ExhaustionHandler(print_lines))

@@ -97,8 +97,8 @@ def serve(
     from spatius_sim.model.server.access_control import AccessControl
     from spatius_sim.model.server.pace import PACES
     from spatius_sim.model.server.session_plan import SessionPlan
-    from spatius_sim.net.garbage import collect_seldom
-    from spatius_sim.reporting.turn_sink import TurnSink
+    from spatius_sim.net.garbage_collector import collect_seldom
+    from spatius_sim.reporting.follow_turns import TurnSink
     from spatius_sim.trace.recorder import NullSink
 
     delays = {"latency": latency, "jitter": jitter}
@@ -130,7 +130,7 @@ def serve(
 def scenarios() -> None:
     """What can go wrong, by name, and the ids that mean something."""
     from spatius_sim.files.scenario_file import shipped_scenarios
-    from spatius_sim.model.scenario.meaningful_ids import glossary
+    from spatius_sim.model.scenario.faults_by_id import glossary
 
     lines = [f"{scenario.name:24}{scenario.about}" for scenario in shipped_scenarios()]
     lines += ["", "Ids with a meaning, by how they begin, need no scenario:"]
@@ -177,7 +177,7 @@ async def _serve_until_ended(
 
 def _complain(line: str) -> None:
     """Print a line on stderr, made harmless: a peer may have written a part of it."""
-    from spatius_sim.reporting.harmless import one_line
+    from spatius_sim.reporting.harmless_text import one_line
 
     sys.stderr.write(f"{one_line(line)}\n")
     sys.stderr.flush()

@@ -25,7 +25,7 @@ _ROOMS = ("packets:", "streams:")
 _DOCUMENT_HINT = " (an HTTP backend: name its wire, --wire http-document)"
 
 if TYPE_CHECKING:
-    from spatius_sim.engine.requested_run import RunRequest
+    from spatius_sim.engine.merge_options import RunRequest
 
 
 def _judge_options(command: click.Command) -> click.Command:
@@ -81,7 +81,7 @@ def _request(values: dict[str, Any], target: str | None) -> "RunRequest":
         values[_NAMED_BY_ARGUMENT] = os.environ.get(TARGET_VARIABLE)
         refuse_empty({TARGET_VARIABLE: values[_NAMED_BY_ARGUMENT]})
     _check_early(values)
-    from spatius_sim.engine.requested_run import request_of
+    from spatius_sim.engine.merge_options import request_of
 
     file = find_conformance_file(values["conformance"], Path.cwd())
     request = request_of(values, os.environ, file)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from rich.text import Text
 
 from spatius_sim.cli.common import OUTPUT_LOST
-from spatius_sim.engine.requested_run import RunRequest
-from spatius_sim.engine.rule_by_rule import RuleResult
-from spatius_sim.engine.run_ending import Ending
+from spatius_sim.engine.decide_ending import Ending
+from spatius_sim.engine.judge_all_rules import RuleResult
+from spatius_sim.engine.merge_options import RunRequest
 from spatius_sim.engine.run_header import header_lines
 from spatius_sim.reporting.formats.output_console import OutputConsole
 from spatius_sim.reporting.formats.progress import ProgressLines

@@ -105,7 +105,7 @@ async def _try_wire(
 
 def _print_short_lines(*lines: str) -> None:
     """Print each of these lines as one short line, made harmless."""
-    from spatius_sim.reporting.harmless import one_line
+    from spatius_sim.reporting.harmless_text import one_line
 
     sys.stdout.write("".join(f"{one_line(line)}\n" for line in lines))
     sys.stdout.flush()

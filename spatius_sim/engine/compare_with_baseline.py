@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from spatius_sim.engine.edit_baseline_file import read_baseline, update_baseline
-from spatius_sim.engine.requested_run import RunRequest
+from spatius_sim.engine.merge_options import RunRequest
 from spatius_sim.engine.run_outcomes import NEVER_RUN
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.baseline import Baseline, BaselineCheck, check_outcome, review

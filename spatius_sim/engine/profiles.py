@@ -4,8 +4,8 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.near_names import suggest_names
 from spatius_sim.rules.catalogue import RULES, find_rule
 from spatius_sim.rules.rule import Level
 

@@ -26,10 +26,10 @@ from spatius_sim.plans.plan import Plan
 from spatius_sim.plans.room_plan import RoomPlan
 from spatius_sim.protocol.environment import API_KEY_VARIABLE
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.subjects.agent import AgentSubject
 from spatius_sim.subjects.client_subject import OUR_OWN, ClientSubject, InProcessTestee
-from spatius_sim.subjects.embedded import relay_url, start_reference_relay
-from spatius_sim.subjects.livekit_place import room_watch_module
+from spatius_sim.subjects.embedded_relay import relay_url, start_reference_relay
+from spatius_sim.subjects.livekit_agent import AgentSubject
+from spatius_sim.subjects.livekit_server import room_watch_module
 from spatius_sim.subjects.relay.relay_access import RelayAccess
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.relay.room_access import RelayInRoom

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from spatius_sim.engine.requested_run import RunRequest
+from spatius_sim.engine.merge_options import RunRequest
 from spatius_sim.engine.settings import Settings
 from spatius_sim.mock_server.session_pages import PREFIX
 from spatius_sim.net.free_ports import exposure_lines, is_this_machine

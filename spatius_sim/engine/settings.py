@@ -11,13 +11,13 @@ from spatius_sim.engine.option_secrets import secrets_in
 from spatius_sim.engine.options import DEFAULT_MOTION_PORT, check_url
 from spatius_sim.engine.profiles import DEFAULT_LEVEL, DEFAULT_PROFILE, levels_judged_at, profile_named
 from spatius_sim.files.wire_file import find_wire
-from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
+from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
+from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.environment import API_KEY_VARIABLE, APP_ID_VARIABLE, AVATAR_ID_VARIABLE
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.near_names import suggest_names
-from spatius_sim.subjects.livekit_place import LiveKitPlace, place_named
+from spatius_sim.subjects.livekit_server import LiveKitPlace, place_named
 from spatius_sim.subjects.relay.room_access import Carrier, read_room_target
 from spatius_sim.subjects.relay.start_relay import START_SECONDS, RelayStart, with_port
 from spatius_sim.subjects.relay.turn_starts import CLIENT_AUDIO_START, Hook, check_sayable, turn_start

@@ -10,6 +10,7 @@ from typing import Generic, cast
 from hypothesis.strategies import SearchStrategy
 
 from spatius_sim import __version__
+from spatius_sim.engine.detect_dead_subject import may_be_dead, shows_life, waits_for_turns, without_life
 from spatius_sim.engine.evidence import (
     failure_of,
     picture_of,
@@ -18,7 +19,6 @@ from spatius_sim.engine.evidence import (
     what_was_seen,
 )
 from spatius_sim.engine.plan_search import SHRINK_SECONDS, DrawnPlans, P, shortest_failing, smallest_failing
-from spatius_sim.engine.signs_of_life import may_be_dead, shows_life, waits_for_turns, without_life
 from spatius_sim.net.client.testee_connection import TesteeError
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
@@ -27,7 +27,7 @@ from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Broken, Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.subject_base import Subject, WorkLoop
-from spatius_sim.tape.contents import TapeHeader
+from spatius_sim.tape.tape_values import TapeHeader
 from spatius_sim.tape.traces import write_traces
 from spatius_sim.trace.events import Trace
 from spatius_sim.trace.known_secrets import KnownSecrets

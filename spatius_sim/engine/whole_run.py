@@ -9,15 +9,15 @@ from traceback import format_exc
 from typing import Protocol
 
 from spatius_sim.engine.compare_with_baseline import RunBaseline
+from spatius_sim.engine.decide_ending import Ending, end_run
 from spatius_sim.engine.interruption import INTERRUPTION
-from spatius_sim.engine.requested_run import RunRequest
-from spatius_sim.engine.rule_by_rule import LONGEST_COMPLAINT, Judging, RuleResult, errored_result
-from spatius_sim.engine.run_ending import Ending, end_run
+from spatius_sim.engine.judge_all_rules import LONGEST_COMPLAINT, Judging, RuleResult, errored_result
+from spatius_sim.engine.merge_options import RunRequest
 from spatius_sim.engine.run_outcomes import BY_A_SIGNAL, RunOutcomes
-from spatius_sim.engine.run_reports import occasion_of, report_paths
+from spatius_sim.engine.write_reports import occasion_of, report_paths
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.formats.files import make_folders_for
-from spatius_sim.reporting.harmless import some_lines
+from spatius_sim.reporting.harmless_text import some_lines
 from spatius_sim.rules.findings import Verdict
 
 _FRONT = "spatius-sim verify"

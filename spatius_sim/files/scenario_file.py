@@ -9,8 +9,8 @@ from yaml.nodes import Node, ScalarNode
 
 from spatius_sim.files.yaml_file import YamlFile, read_bytes
 from spatius_sim.model.scenario.scenario import NAMES, Fault, FaultAction, Moment, Scenario, When
+from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.near_names import suggest_names
 
 MAX_FAULTS = 256
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from yaml.nodes import Node, ScalarNode
 
 from spatius_sim.files.yaml_file import YamlFile, read_bytes
+from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.near_names import suggest_names
 from spatius_sim.wires import Wire, published_wire, published_wire_names
 from spatius_sim.wires.declared.declaration import (
     CLIENT_MEANINGS,
@@ -20,7 +20,7 @@ from spatius_sim.wires.declared.declaration import (
     Meaning,
 )
 from spatius_sim.wires.declared.declaration import Path as Place
-from spatius_sim.wires.declared.forms import (
+from spatius_sim.wires.declared.message_forms import (
     INTEGERS,
     Body,
     CountedPayloads,

@@ -11,7 +11,7 @@ from spatius_sim.miniatures.wrong_rooms import ROOM_MINIATURES
 from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
 from spatius_sim.rules.catalogue import REVISION, RULES
 from spatius_sim.rules.rule import Rule
-from spatius_sim.rules.sources import sources
+from spatius_sim.rules.rule_sources import sources
 
 INDEX = "README.md"
 _MADE_BY = "<!-- Made by `python -m spatius_sim.miniatures.rule_pages DIR` from the catalogue. -->"

@@ -13,15 +13,15 @@ from aiohttp import web
 from spatius_sim.files.scenario_file import find_scenario
 from spatius_sim.mock_server.control import Control
 from spatius_sim.mock_server.session_pages import PREFIX
-from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
+from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.pace import PACES, Pace
-from spatius_sim.net.egress_publisher import NewPublisher
 from spatius_sim.net.free_ports import LOOPBACK, is_this_machine, name_in_urls
+from spatius_sim.net.publisher_interface import NewPublisher
 from spatius_sim.net.server import motion_server
+from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.environment import credential_variables, endpoint_variables
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.near_names import suggest_names
 from spatius_sim.protocol.video_container import Container
 
 
@@ -98,7 +98,7 @@ def _find_publisher(container: str, on_note: Callable[[str], None] | None) -> Ne
     if container not in list(Container):
         raise UsageError(f"no container is named {container!r}: there are {', '.join(Container)}")
     try:
-        from spatius_sim.net.room.publisher import publisher_factory
+        from spatius_sim.net.room.room_publisher import publisher_factory
     except ImportError as error:
         missing = f"real LiveKit rooms need more packages ({error}): pip install 'spatius-sim[livekit]'"
         raise UsageError(missing) from error

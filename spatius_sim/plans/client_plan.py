@@ -12,7 +12,7 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import TRANSLATION, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.trace.decoder_events import StarvationMode
-from spatius_sim.wires.testee import TesteeRequest
+from spatius_sim.wires.testee_messages import TesteeRequest
 
 JUNK = b"\xff" * 16
 """Bytes that no protobuf parser accepts: a tag that never ends."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Delay, Fault, Moment, Scenario, When
-from spatius_sim.plans.behaviour import Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.plans.draw_turns import crowds, turn_plans
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
+from spatius_sim.plans.turn_behaviour import Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
 
 _CHUNK_BYTES = (3200, 6400, 32_000)

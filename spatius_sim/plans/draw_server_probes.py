@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, Sound, TurnPlan
-from spatius_sim.plans.probes import (
+from spatius_sim.plans.server_probes import (
     EgressProbe,
     ExpiryProbe,
     HandshakeProbe,

@@ -2,7 +2,6 @@
 
 from hypothesis import strategies as st
 
-from spatius_sim.plans.behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.plans.plan import (
     _LONGEST_SECONDS,
     _MAX_CHUNKS,
@@ -13,6 +12,7 @@ from spatius_sim.plans.plan import (
     Sound,
     TurnPlan,
 )
+from spatius_sim.plans.turn_behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, segment_end
 
 _USUAL_CHUNK_BYTES = (320, 640, 3200, 6400, 64000)

@@ -10,8 +10,8 @@ import numpy as np
 
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.scenario.scenario_text import in_words
-from spatius_sim.plans.behaviour import WHOLE_TURN, Behaviour, Cue, MalformedInput
-from spatius_sim.plans.probes import Probe
+from spatius_sim.plans.server_probes import Probe
+from spatius_sim.plans.turn_behaviour import WHOLE_TURN, Behaviour, Cue, MalformedInput
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
 
 PLAN_SAMPLE_RATE = 16000

@@ -39,8 +39,8 @@ from spatius_sim.pytest_plugin.session_state import (
 from spatius_sim.pytest_plugin.short_names import understand_short_names
 
 if TYPE_CHECKING:
-    from spatius_sim.engine.rule_by_rule import RuleResult
-    from spatius_sim.engine.run_ending import Ending
+    from spatius_sim.engine.decide_ending import Ending
+    from spatius_sim.engine.judge_all_rules import RuleResult
     from spatius_sim.mock_server.running import RunningMotionServer
     from spatius_sim.rules.rule import Rule
 
@@ -79,9 +79,9 @@ def pytest_load_initial_conftests(
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Register the hook that a team's conftest.py may define."""
-    from spatius_sim.pytest_plugin import turn_hook
+    from spatius_sim.pytest_plugin import start_turn_hook
 
-    pluginmanager.add_hookspecs(turn_hook)
+    pluginmanager.add_hookspecs(start_turn_hook)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -136,7 +136,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     if not names_subject(config) or is_worker(config):
         return
-    from spatius_sim.pytest_plugin.progress import show_progress
+    from spatius_sim.pytest_plugin.pytest_progress import show_progress
 
     show_progress(config)
     if not is_distributed(config):
@@ -162,7 +162,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ours = [item for item in items if _judges_rule(item)]
     if not ours:
         return
-    from spatius_sim.pytest_plugin.our_items import keep_in_order, keep_undisturbed
+    from spatius_sim.pytest_plugin.protect_items import keep_in_order, keep_undisturbed
 
     keep_undisturbed(config, ours)
     keep_in_order(items, ours)
@@ -197,7 +197,7 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
     def judge_rule() -> None:
         """Judge the rule, attach the result to the report of this pytest item, and let the item pass, fail or
         be skipped. A UsageError ends the whole run; in a worker of pytest-xdist it fails the item."""
-        from spatius_sim.pytest_plugin.our_items import refuse_replaced_functions
+        from spatius_sim.pytest_plugin.protect_items import refuse_replaced_functions
 
         try:
             refuse_replaced_functions()
@@ -209,7 +209,7 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
             note_usage_error(item, str(error))
             pytest.fail(str(error), pytrace=False)
         except Exception as error:
-            from spatius_sim.engine.rule_by_rule import errored_result
+            from spatius_sim.engine.judge_all_rules import errored_result
 
             note_result(item, errored_result(spatius_rule, without_secrets(config, repr(error))))
             raise
@@ -250,8 +250,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     INTERRUPTION.check()
     report = yield
     if _judges_rule(item):
-        from spatius_sim.engine.rule_by_rule import LONGEST_COMPLAINT
-        from spatius_sim.reporting.harmless import some_lines
+        from spatius_sim.engine.judge_all_rules import LONGEST_COMPLAINT
+        from spatius_sim.reporting.harmless_text import some_lines
 
         if report.failed:
             is_complaint = isinstance(report.longrepr, str)
@@ -277,10 +277,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     if not _judges_a_subject(config):
         return
-    from spatius_sim.engine.run_ending import end_run
-    from spatius_sim.engine.run_reports import occasion_of
-    from spatius_sim.pytest_plugin.our_items import why_never_run
+    from spatius_sim.engine.decide_ending import end_run
+    from spatius_sim.engine.write_reports import occasion_of
     from spatius_sim.pytest_plugin.print_ending import is_summary_asked_for, print_ending, stopped_early
+    from spatius_sim.pytest_plugin.protect_items import why_never_run
 
     status = session.exitstatus
     collected.outcomes.never_run = why_never_run(config)

@@ -9,7 +9,7 @@ import pytest
 from spatius_sim.pytest_plugin.session_state import request_in
 
 if TYPE_CHECKING:
-    from spatius_sim.engine.run_ending import Ending
+    from spatius_sim.engine.decide_ending import Ending
     from spatius_sim.pytest_plugin.collect_outcomes import SessionOutcomes
     from spatius_sim.reporting.exit_code import ExitCode
     from spatius_sim.reporting.summary import BrokenOff

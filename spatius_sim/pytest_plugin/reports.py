@@ -35,6 +35,6 @@ def reports_asked(config: "pytest.Config") -> dict[str, Path]:
     values = values_in(config)
     if not any(option.name in values for option in REPORT_OPTIONS):
         return {}
-    from spatius_sim.engine.run_reports import report_paths
+    from spatius_sim.engine.write_reports import report_paths
 
     return report_paths(values)

@@ -27,8 +27,8 @@ from spatius_sim.trace.known_secrets import KnownSecrets
 
 if TYPE_CHECKING:
     from spatius_sim.engine.compare_with_baseline import RunBaseline
-    from spatius_sim.engine.requested_run import RunRequest
-    from spatius_sim.engine.rule_by_rule import Judging
+    from spatius_sim.engine.judge_all_rules import Judging
+    from spatius_sim.engine.merge_options import RunRequest
     from spatius_sim.reporting.summary import Summary
     from spatius_sim.subjects.relay.turn_starts import Hook
 
@@ -79,7 +79,7 @@ def request_in(config: pytest.Config) -> "RunRequest":
     wrong."""
     if _REQUEST not in config.stash:
         from spatius_sim.engine.conformance_file import find_conformance_file
-        from spatius_sim.engine.requested_run import request_of
+        from spatius_sim.engine.merge_options import request_of
 
         options = given_options(config)
         file = None
@@ -114,7 +114,7 @@ def judging_in(config: pytest.Config) -> "Judging":
     """Return the judging of this run. The first call opens it, which starts our Motion Server if it is
     needed; raises UsageError if that fails."""
     if JUDGING not in config.stash:
-        from spatius_sim.engine.rule_by_rule import Judging
+        from spatius_sim.engine.judge_all_rules import Judging
 
         judging = Judging(
             request_in(config),
@@ -151,7 +151,7 @@ def usage_errors() -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        from spatius_sim.reporting.harmless import some_lines
+        from spatius_sim.reporting.harmless_text import some_lines
 
         raise pytest.UsageError(some_lines(str(error))) from error
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from spatius_sim.reporting.harmless import one_line
+from spatius_sim.reporting.harmless_text import one_line
 from spatius_sim.reporting.summary import (
     LONGEST_COMMAND,
     ExitCode,
@@ -18,7 +18,7 @@ from spatius_sim.reporting.summary import (
 from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Advice, Level, Provenance
-from spatius_sim.rules.sources import Source, sources
+from spatius_sim.rules.rule_sources import Source, sources
 
 FORMAT: Final = "spatius-sim report"
 VERSION: Final = 1

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, Interrupt, MotionResponse, ServerError
-from spatius_sim.reporting.harmless import one_line
+from spatius_sim.reporting.harmless_text import one_line
 from spatius_sim.trace.events import Closed
 
 _LONGEST_NAME = 40

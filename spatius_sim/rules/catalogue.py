@@ -7,12 +7,12 @@ named here. Source tags: `seed:NNN` and `docs:PAGE` are documents; `recording`, 
 
 from collections.abc import Iterable
 
+from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.near_names import suggest_names
 from spatius_sim.rules.client import ids as client_ids
 from spatius_sim.rules.client import motion as client_motion
 from spatius_sim.rules.client import playback as client_playback
-from spatius_sim.rules.egress import data_packets, joining, showing, telling
+from spatius_sim.rules.egress import agent_events, data_packets, joining, picture_and_sound
 from spatius_sim.rules.relay import audio as relay_audio
 from spatius_sim.rules.relay import bad_clients as relay_bad_clients
 from spatius_sim.rules.relay import conversation as relay_conversation
@@ -119,14 +119,14 @@ _CONTENTS = (
     joining.leaves,  # E-LEAVE
     joining.tracks,  # E-TRACKS
     joining.late_viewer,  # E-LATE
-    showing.sound,  # E-SOUND
-    showing.count,  # E-COUNT
-    showing.order,  # E-ORDER
-    showing.marks,  # E-MARKS
-    showing.verbatim,  # E-VERBATIM
-    showing.sync,  # E-SYNC
-    telling.playback,  # E-PLAYBACK
-    telling.interrupt,  # E-INTERRUPT
+    picture_and_sound.sound,  # E-SOUND
+    picture_and_sound.count,  # E-COUNT
+    picture_and_sound.order,  # E-ORDER
+    picture_and_sound.marks,  # E-MARKS
+    picture_and_sound.verbatim,  # E-VERBATIM
+    picture_and_sound.sync,  # E-SYNC
+    agent_events.playback,  # E-PLAYBACK
+    agent_events.interrupt,  # E-INTERRUPT
 )
 
 RULES = in_order(_CONTENTS)

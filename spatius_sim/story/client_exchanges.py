@@ -7,7 +7,7 @@ from spatius_sim.protocol.codec import decode, encode
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
-from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
+from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ conversation or interrupt.
 from typing import Any
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, keyframe_count
-from spatius_sim.story.blame import Blame
+from spatius_sim.story.blame_rule import Blame
 from spatius_sim.story.client_exchanges import Exchange, GivenPayload, exchanges, read_given_payload
 from spatius_sim.story.client_story import (
     AUDIO_TOLERANCE_MS,

@@ -28,7 +28,7 @@ from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, Interrupt, MotionResponse, ServerError
 from spatius_sim.story.decoder_input import client_hears
 from spatius_sim.story.speech_index import SpeechIndex, audible_piece
-from spatius_sim.story.story_values import (
+from spatius_sim.story.turn_story import (
     ORDINARY_BYTES,
     AudioPiece,
     Conversation,

@@ -18,7 +18,7 @@ from spatius_sim.protocol.messages import (
     ServerError,
 )
 from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket, read_packet
-from spatius_sim.story.directions import upward_kind
+from spatius_sim.story.frames_to_motion_server import upward_kind
 from spatius_sim.trace.events import (
     Awaited,
     Closed,

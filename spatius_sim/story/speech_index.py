@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from spatius_sim.story.story_values import Turn
+from spatius_sim.story.turn_story import Turn
 
 _FINGERPRINT_BYTES = 1600
 """How much of a piece of audio is compared."""

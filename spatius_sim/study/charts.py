@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-from spatius_sim.study.figures import Estimate
 from spatius_sim.study.run_study import Help
 from spatius_sim.study.simulate_turn import SimulatedTurn
+from spatius_sim.study.study_figures import Estimate
 from spatius_sim.study.tally import Spread
 
 WIDTH = 680

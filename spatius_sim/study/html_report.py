@@ -9,10 +9,10 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from spatius_sim.study.charts import distribution, ranking, sweep_lines, time_line
-from spatius_sim.study.figure_words import SHOWN, answer, budget_lines, format_amount, interval
-from spatius_sim.study.figures import FIGURES
+from spatius_sim.study.figures_in_words import SHOWN, answer, budget_lines, format_amount, interval
 from spatius_sim.study.run_study import Outcome, SimulatedCell, worst_turn
 from spatius_sim.study.study import BudgetVerdict
+from spatius_sim.study.study_figures import FIGURES
 
 _MAX_PICTURES = 40
 

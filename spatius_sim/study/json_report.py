@@ -5,8 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from spatius_sim.study.figures import FIGURES, Estimate
 from spatius_sim.study.run_study import Outcome, SimulatedCell
+from spatius_sim.study.study_figures import FIGURES, Estimate
 
 FORMAT, VERSION = "spatius-sim study", 1
 

@@ -20,9 +20,9 @@ from spatius_sim.model.relay.policy import RelayPolicy, SessionScope
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.plans.behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.plans.client_plan import ClientPlan, Do, GiveAudio, Move, PlannedPayload, Step, Wait
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
+from spatius_sim.plans.turn_behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge

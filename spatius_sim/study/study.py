@@ -6,8 +6,8 @@ from itertools import product
 
 from spatius_sim.model.network.network_profile import NetworkProfile
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.study.figures import Estimate
 from spatius_sim.study.pipeline import Pipeline
+from spatius_sim.study.study_figures import Estimate
 
 MAX_CELLS = 400
 MAX_TURNS = 100_000

@@ -5,14 +5,20 @@ from dataclasses import replace
 from spatius_sim import __version__
 from spatius_sim.net.client.testee_connection import Testee, TesteeError
 from spatius_sim.plans.client_plan import ClientPlan, RequestWriter, mark_end_after_motion
-from spatius_sim.plans.token import token_of
+from spatius_sim.plans.plan_token import token_of
 from spatius_sim.protocol.errors import RemoteProtocolError, UnreachableError
 from spatius_sim.story.client_story import IDS
 from spatius_sim.subjects.own_client import OWN
-from spatius_sim.subjects.testee_shim import Factory, Shim
+from spatius_sim.subjects.python_shim import Factory, Shim
 from spatius_sim.subjects.wait_for_events import loop_time_ns
 from spatius_sim.trace.events import Event, EventKind, Lane, Received, Sent, Trace, TraceHeader
-from spatius_sim.wires.testee import PROTOCOL, TesteeAnswer, TesteeRequest, read_answer, write_request
+from spatius_sim.wires.testee_messages import (
+    PROTOCOL,
+    TesteeAnswer,
+    TesteeRequest,
+    read_answer,
+    write_request,
+)
 
 OUR_OWN = "our own decoder"
 _ANSWER_SECONDS = 10.0

@@ -12,11 +12,11 @@ from typing import Protocol
 import numpy as np
 
 from spatius_sim import __version__
-from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
-from spatius_sim.net.kit_stalls import lag_marked
+from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.record_kit_stalls import lag_marked
+from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.room_plan import MILLISECONDS, RoomPlan, RoomTurn
-from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import token_in

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from spatius_sim import __version__
-from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
+from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.net.free_ports import LOOPBACK
-from spatius_sim.net.kit_stalls import lag_marked
 from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.record_kit_stalls import lag_marked
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
-from spatius_sim.plans.probes import (
+from spatius_sim.plans.plan_token import token_of
+from spatius_sim.plans.server_probes import (
     EgressProbe,
     ExpiryProbe,
     HandshakeProbe,
@@ -23,7 +24,6 @@ from spatius_sim.plans.probes import (
     TokenProbe,
     UpgradeProbe,
 )
-from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, SEGMENT_KEYFRAMES
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import UpgradeRefusedError, token_in

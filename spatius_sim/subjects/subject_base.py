@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
+from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.net.server.one_port import OnePort
 from spatius_sim.protocol.environment import credential_variables, endpoint_variables
 from spatius_sim.subjects.wait_for_events import LONGEST_TURN_SECONDS

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from spatius_sim.model.scenario.meaningful_ids import UNAUTHORIZED_ROOM
+from spatius_sim.model.scenario.faults_by_id import UNAUTHORIZED_ROOM
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.protocol.messages import LiveKitEgress

@@ -12,9 +12,9 @@ from typing import Any
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse, UnknownMessage
 from spatius_sim.tape.blobs import SMALLEST_BLOB
-from spatius_sim.tape.contents import Content, ContentPart, TapedEvent, TapedPiece
 from spatius_sim.tape.name_references import Names
-from spatius_sim.tape.packing import MAX_PARTS
+from spatius_sim.tape.pack_records import MAX_PARTS
+from spatius_sim.tape.tape_values import Content, ContentPart, TapedEvent, TapedPiece
 from spatius_sim.trace.events import (
     Event,
     EventKind,
@@ -28,7 +28,7 @@ from spatius_sim.trace.events import (
 )
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.room_events import PacketSeen
-from spatius_sim.trace.speech_mark import speech_mark, stand_in
+from spatius_sim.trace.speech_fingerprint import speech_mark, stand_in
 from spatius_sim.wires.events import Audio, Motion, Note, NotUnderstood, Say, Speak, Unclear
 from spatius_sim.wires.wire import Wire
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.tape.contents import Content, Record, TapedEvent, TapedPiece, TapedRun, TapeHeader
 from spatius_sim.tape.reader import header_of, records_of
+from spatius_sim.tape.tape_values import Content, Record, TapedEvent, TapedPiece, TapedRun, TapeHeader
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Lane
 from spatius_sim.wires.features import UPSTREAM

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
-from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.reader import header_of
+from spatius_sim.tape.tape_values import TapeHeader
 from spatius_sim.tape.traces import read_traces
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
 

@@ -17,11 +17,11 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.keyframes import FIELDS
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ConfirmSession, MotionResponse
-from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.har import har_of
 from spatius_sim.tape.perfetto import perfetto_of
 from spatius_sim.tape.reader import header_of
 from spatius_sim.tape.sdk_recording import Recording, read_recording
+from spatius_sim.tape.tape_values import TapeHeader
 from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.trace.events import Closed, Event, EventKind, Lane, Received, Sent, Trace, TraceHeader
 from spatius_sim.trace.read_frames import read_upstream

@@ -8,8 +8,7 @@ from typing import Any
 
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.blobs import BlobWindow, MalformedError
-from spatius_sim.tape.contents import VERSION, Record, TapedEvent, TapedRun, TapeHeader
-from spatius_sim.tape.packing import read_header, read_record, unpack
+from spatius_sim.tape.pack_records import read_header, read_record, unpack
 from spatius_sim.tape.sections import (
     BLOB,
     BLOB_NUMBER_BYTES,
@@ -21,6 +20,7 @@ from spatius_sim.tape.sections import (
     SectionReader,
     TapeError,
 )
+from spatius_sim.tape.tape_values import VERSION, Record, TapedEvent, TapedRun, TapeHeader
 from spatius_sim.tape.writer import TapeWriter
 
 READABLE = (VERSION,)

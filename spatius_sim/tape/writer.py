@@ -14,8 +14,7 @@ import msgpack
 
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tape.blobs import WINDOW_BYTES
-from spatius_sim.tape.contents import VERSION, Record, TapedRun, TapeHeader
-from spatius_sim.tape.packing import pack_header, pack_record
+from spatius_sim.tape.pack_records import pack_header, pack_record
 from spatius_sim.tape.sections import (
     BLOB,
     BLOB_NUMBER_BYTES,
@@ -25,6 +24,7 @@ from spatius_sim.tape.sections import (
     RECORDS,
     SectionWriter,
 )
+from spatius_sim.tape.tape_values import VERSION, Record, TapedRun, TapeHeader
 
 _REMEMBERED_BYTES = WINDOW_BYTES // 2
 """A blob among the newest blobs, up to this size in sum, is not written twice. Half of the window: so no

@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from spatius_sim.cli.show_tape import TapeFilter, show_tape
-from spatius_sim.tape.contents import Content, TapedPiece, TapedRun
 from spatius_sim.tape.reader import header_of, records_of
+from spatius_sim.tape.tape_values import Content, TapedPiece, TapedRun
 
 API_KEY = "canary-key/0123456789+A?"
 SESSION_TOKEN = "canary-token.eyJzdWIiOiIxIn0/+x9"

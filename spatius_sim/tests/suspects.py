@@ -33,7 +33,7 @@ from spatius_sim.model.server.session import ServerSession
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
-from spatius_sim.plans.exercises import exercise_of
+from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee

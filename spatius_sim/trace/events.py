@@ -11,7 +11,7 @@ from spatius_sim.protocol.messages import Message
 from spatius_sim.trace.decoder_events import DecoderEvent
 from spatius_sim.trace.room_events import RoomEvent
 from spatius_sim.wires.events import ClientAction, RelayEvent
-from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
+from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest
 
 
 class Lane(StrEnum):

@@ -6,7 +6,7 @@ from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.messages import Message
 from spatius_sim.trace.events import Lane, Undecodable, Value
-from spatius_sim.wires.testee import read_answer, read_request
+from spatius_sim.wires.testee_messages import read_answer, read_request
 from spatius_sim.wires.wire import Wire
 
 

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 
-from spatius_sim.model.scenario.meaningful_ids import faults_of
+from spatius_sim.model.scenario.faults_by_id import faults_of
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Moment, Refuse, Reset, Scenario, Stall
 from spatius_sim.model.scenario.scenario_player import Admission, ScenarioPlayer
 from spatius_sim.model.server.access_control import AccessControl, make_refusal

@@ -6,7 +6,7 @@ from itertools import count
 
 from spatius_sim.model.relay.commands import ConnectUp, HangUp, RelayCommand, SendUp, Tell, WatchSilence
 from spatius_sim.model.relay.relay import SAMPLE_RATE, PlainRelay
-from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
+from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.protocol.codec import MessageReader, encode
 from spatius_sim.protocol.console import token_in
 from spatius_sim.protocol.errors import UnreachableError

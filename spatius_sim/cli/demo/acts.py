@@ -18,7 +18,7 @@ from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.summary import RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.subjects.embedded import relay_url, start_reference_relay
+from spatius_sim.subjects.embedded_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.avatar_client import AvatarClient
 from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.subject_base import canary_key

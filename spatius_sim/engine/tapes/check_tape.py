@@ -12,8 +12,8 @@ from spatius_sim.engine.edit_baseline_file import read_baseline
 from spatius_sim.engine.evidence import failure_of
 from spatius_sim.engine.options import REPORT_OPTIONS
 from spatius_sim.engine.profiles import DEFAULT_LEVEL, levels_judged_at, rules_to_judge
+from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.protocol.near_names import suggest_names
 from spatius_sim.reporting.baseline import Baseline, review
 from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION, RULES, find_rule

@@ -13,7 +13,7 @@ from spatius_sim.net.proxy.proxy import RecordingProxy, proxy_targets
 from spatius_sim.net.server.session_log import SessionLog, SessionRecord
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.messages import ConfirmSession
-from spatius_sim.tape.contents import TapeHeader
+from spatius_sim.tape.tape_values import TapeHeader
 from spatius_sim.tape.traces import TapeRecorder
 from spatius_sim.tape.writer import TapeWriter
 from spatius_sim.trace.events import Closed, Event, Opened, Received, Sent, TraceHeader

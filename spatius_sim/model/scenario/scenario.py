@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from spatius_sim.model.room.faults import RoomFault
+from spatius_sim.model.room.room_faults import RoomFault
 from spatius_sim.protocol.close_codes import UNSENDABLE_CODES
 from spatius_sim.protocol.errors import UsageError
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
-from spatius_sim.model.scenario.injected import injected
+from spatius_sim.model.scenario.fault_events import injected
 from spatius_sim.model.scenario.scenario import (
     NO_FAULTS,
     Delay,

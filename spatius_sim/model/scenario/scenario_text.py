@@ -1,6 +1,6 @@
 """Scenarios in words, for people alone."""
 
-from spatius_sim.model.scenario.injected import injected
+from spatius_sim.model.scenario.fault_events import injected
 from spatius_sim.model.scenario.scenario import Fault, Moment, Scenario, When
 from spatius_sim.trace.event_text import describe_fault
 

@@ -3,7 +3,7 @@ sections 1 and 2)."""
 
 from dataclasses import dataclass
 
-from spatius_sim.model.scenario.meaningful_ids import EXPIRED_TOKEN, MISSING_AVATAR, REVOKED_KEY, first_word
+from spatius_sim.model.scenario.faults_by_id import EXPIRED_TOKEN, MISSING_AVATAR, REVOKED_KEY, first_word
 from spatius_sim.model.scenario.scenario import Moment, Refuse
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token, read_token
 from spatius_sim.protocol.console import (

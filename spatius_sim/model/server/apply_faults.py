@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from spatius_sim.model.scenario.injected import injected
+from spatius_sim.model.scenario.fault_events import injected
 from spatius_sim.model.scenario.payloads import (
     garbage,
     grown_to,

@@ -8,7 +8,7 @@ monotonic seconds.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from spatius_sim.model.room.faults import RoomFault
+from spatius_sim.model.room.room_faults import RoomFault
 from spatius_sim.model.room.room_playback import RoomPlayback
 from spatius_sim.model.scenario.scenario import FaultAction, Moment, SendError
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults, Spoken
@@ -25,7 +25,8 @@ from spatius_sim.model.server.commands import (
     ServerCommand,
     SetTimer,
 )
-from spatius_sim.model.server.egress import (
+from spatius_sim.model.server.delayed_motion import PendingMotion
+from spatius_sim.model.server.egress_configuration import (
     INVALID_ARGUMENT,
     UNAUTHENTICATED,
     UNAVAILABLE,
@@ -33,12 +34,11 @@ from spatius_sim.model.server.egress import (
     Room,
     read_egress,
 )
+from spatius_sim.model.server.egress_playback import ROOM_TIMER, RoomSide, room_faults
 from spatius_sim.model.server.motion_answers import AnswerFactory
 from spatius_sim.model.server.open_requests import LONGEST_REQ_ID, OpenRequest, Requests
 from spatius_sim.model.server.outbox import SEND_TIMER, Outbox
 from spatius_sim.model.server.pace import FAST, Pace
-from spatius_sim.model.server.pending import PendingMotion
-from spatius_sim.model.server.room_side import ROOM_TIMER, RoomSide, room_faults
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.errors import RemoteProtocolError

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from spatius_sim.model.scenario.meaningful_ids import TIME_LIMIT_REACHED, TOO_MANY_SESSIONS, session_ends
+from spatius_sim.model.scenario.faults_by_id import TIME_LIMIT_REACHED, TOO_MANY_SESSIONS, session_ends
 from spatius_sim.model.scenario.scenario import Fault, Moment, SendError, When
 
 

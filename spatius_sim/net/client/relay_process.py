@@ -6,7 +6,7 @@ from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections import deque
 from collections.abc import Mapping
 
-from spatius_sim.net.guarded_process import GuardedProcess
+from spatius_sim.net.start_guarded_process import GuardedProcess
 from spatius_sim.protocol.errors import UsageError
 
 _LINES_KEPT = 50

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from spatius_sim.net.guarded_process import GuardedProcess
+from spatius_sim.net.start_guarded_process import GuardedProcess
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
 
 _LARGEST_LINE = 16 * 1_048_576

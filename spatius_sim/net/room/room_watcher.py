@@ -8,9 +8,9 @@ from typing import Any
 
 from livekit import rtc
 
-from spatius_sim.model.server.room_side import PLAYBACK_FINISHED, PLAYBACK_STARTED
+from spatius_sim.model.server.egress_playback import PLAYBACK_FINISHED, PLAYBACK_STARTED
 from spatius_sim.net.room.quiet_log import hide_tokens_in_log
-from spatius_sim.net.room.viewer import LOOK_FOR_LOSSES_SECONDS, VideoViewer
+from spatius_sim.net.room.video_viewer import LOOK_FOR_LOSSES_SECONDS, VideoViewer
 from spatius_sim.protocol.errors import RemoteProtocolError, UnreachableError
 from spatius_sim.protocol.livekit_token import RoomGrant, make_livekit_token
 from spatius_sim.protocol.messages import LiveKitEgress

@@ -9,19 +9,19 @@ from typing import Self
 
 from aiohttp import WSCloseCode, web
 
-from spatius_sim.model.scenario.meaningful_ids import faults_of
+from spatius_sim.model.scenario.faults_by_id import faults_of
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Moment, Refuse, Reset, Scenario, Stall
 from spatius_sim.model.scenario.scenario_player import Admission, ScenarioPlayer
 from spatius_sim.model.server.access_control import AccessControl, make_refusal
 from spatius_sim.model.server.capabilities import CAPABILITIES
 from spatius_sim.model.server.motion_answers import AnswerFactory, RequestMotion, SynthesizedAnswer
 from spatius_sim.model.server.pace import FAST, Pace
-from spatius_sim.model.server.rooms import Rooms
 from spatius_sim.model.server.session import Limits, ServerSession
 from spatius_sim.model.server.session_plan import UNLIMITED, SessionPlan
 from spatius_sim.model.server.session_tokens import read_token
-from spatius_sim.net.egress_publisher import NewPublisher
+from spatius_sim.model.server.simulated_rooms import Rooms
 from spatius_sim.net.free_ports import LOOPBACK
+from spatius_sim.net.publisher_interface import NewPublisher
 from spatius_sim.net.server.ingress_socket import ingress_socket, is_upgrade
 from spatius_sim.net.server.one_port import OnePort, body_of, refuse_expectation, response
 from spatius_sim.net.server.opus import installed_codec
@@ -40,9 +40,9 @@ from spatius_sim.protocol.console import (
     read_token_request,
     token_answer,
 )
+from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.ids import NANOID_LENGTH, log_id
-from spatius_sim.protocol.near_names import suggest_names
 from spatius_sim.trace.events import SERVER_DIES, Lane, Opened, Refused, TokenRequested
 from spatius_sim.trace.recorder import NullSink, Sink
 

@@ -21,10 +21,10 @@ from spatius_sim.model.server.commands import (
     ServerCommand,
     SetTimer,
 )
-from spatius_sim.model.server.room_side import rpc_for_agent
-from spatius_sim.model.server.rooms import Rooms
+from spatius_sim.model.server.egress_playback import rpc_for_agent
 from spatius_sim.model.server.session import POLICY_VIOLATION, RESOURCE_EXHAUSTED, ServerSession
-from spatius_sim.net.egress_publisher import EgressPublisher, NewPublisher
+from spatius_sim.model.server.simulated_rooms import Rooms
+from spatius_sim.net.publisher_interface import EgressPublisher, NewPublisher
 from spatius_sim.net.server.ingress_socket import TOO_BIG, closed_by_library, is_too_big, too_big_reason
 from spatius_sim.net.server.reset_connection import reset_connection
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE

@@ -11,7 +11,7 @@ from spatius_sim.reporting.report import JudgedRule, JudgedSubject, Occasion, Re
 from spatius_sim.reporting.summary import ExitCode, Failure
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Advice
-from spatius_sim.rules.sources import describe_sources
+from spatius_sim.rules.rule_sources import describe_sources
 
 _NOTHING_RAN = "nothing ran; this is not a pass"
 

@@ -10,7 +10,7 @@ from spatius_sim.reporting.summary import ExitCode, Failure, RuleOutcome, Summar
 from spatius_sim.rules.catalogue import find_rule
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Rule
-from spatius_sim.rules.sources import describe_sources
+from spatius_sim.rules.rule_sources import describe_sources
 
 _COLOURS = {
     Verdict.PASSED: "green",

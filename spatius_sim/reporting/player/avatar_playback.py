@@ -18,7 +18,7 @@ from spatius_sim.trace.decoder_events import (
     PlaybackState,
     StarvationMode,
 )
-from spatius_sim.wires.testee import HIGHEST_RATE
+from spatius_sim.wires.testee_messages import HIGHEST_RATE
 
 _MS_NS = 1_000_000
 _FRAME_NS = 1_000_000_000 // KEYFRAMES_PER_SECOND

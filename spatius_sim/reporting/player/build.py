@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from spatius_sim.protocol.messages import AudioInput, MotionResponse
-from spatius_sim.reporting.harmless import one_line
+from spatius_sim.reporting.harmless_text import one_line
 from spatius_sim.reporting.player.avatar_playback import ClientTrack, levels_of
 from spatius_sim.reporting.player.page_data import MAX_WORDS, PageData, PageRow, as_values
 from spatius_sim.reporting.timeline.build_timeline import lanes_of, learn_rate, list_lanes, scenario_start_ns
@@ -27,7 +27,7 @@ from spatius_sim.trace.events import (
 )
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import Audio, Failed, Interrupted, Motion, Ready
-from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
+from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest
 
 MAX_EVENTS = 60_000
 """A page holds no more events: a browser stays quick with them."""

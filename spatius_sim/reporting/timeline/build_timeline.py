@@ -10,7 +10,7 @@ from spatius_sim.reporting.timeline.timeline import Mark, MarkKind, Timeline, ch
 from spatius_sim.trace.event_text import describe_wait
 from spatius_sim.trace.events import Awaited, Event, Lane, Received, Sent, Trace, TurnStarted, WaitEnded
 from spatius_sim.wires.events import Motion
-from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
+from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest
 
 CLIENT, RELAY, SERVER, ROOM, KIT = "client", "relay", "Motion Server", "room", "kit"
 

@@ -8,7 +8,7 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.reporting.timeline.event_labels import EventWords
 from spatius_sim.reporting.timeline.timeline import MarkKind
 from spatius_sim.trace.events import Lane, Received, Sent, Trace
-from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
+from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest
 
 _MARKED, _UNMARKED = "    => ", "       "
 _KINDS = {"yieldAudioData": MarkKind.AUDIO, "yieldFramesData": MarkKind.MOTION}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from spatius_sim.reporting.harmless import one_line
+from spatius_sim.reporting.harmless_text import one_line
 from spatius_sim.reporting.timeline.build_timeline import (
     CLIENT,
     KIT,
@@ -18,7 +18,7 @@ from spatius_sim.reporting.timeline.client_dialogue import words_for_call
 from spatius_sim.reporting.timeline.event_labels import EventWords, words_for
 from spatius_sim.reporting.timeline.timeline import MarkKind
 from spatius_sim.trace.events import Event, Lane, SecretKnown, Trace
-from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
+from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest
 
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 _MAX_CHARACTERS = 240

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
 from spatius_sim.rules.findings import Broken, Kept, Late
-from spatius_sim.rules.kit_stalls import lag_seconds
 from spatius_sim.rules.losses import Loss, find_loss
 from spatius_sim.rules.rule import Advice, Level, Provenance, rule
+from spatius_sim.rules.subtract_kit_stalls import lag_seconds
 from spatius_sim.story.join_turns import ORDINARY_BYTES, Story, Turn
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
 from spatius_sim.wires.features import OWN_STREAM, STREAMING

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, is_same_speech
 from spatius_sim.rules.findings import Broken, Kept, Late
-from spatius_sim.rules.kit_stalls import in_time
 from spatius_sim.rules.losses import AUDIO_LOST, MOTION_LOST, NEVER_ENDED, find_loss
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
+from spatius_sim.rules.subtract_kit_stalls import in_time
 from spatius_sim.story.decoder_input import client_hears
 from spatius_sim.story.join_turns import Story, Turn
 from spatius_sim.trace.event_text import describe_fault

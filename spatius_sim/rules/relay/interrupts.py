@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept, Late
-from spatius_sim.rules.kit_stalls import in_time
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, rule
+from spatius_sim.rules.subtract_kit_stalls import in_time
 from spatius_sim.story.join_turns import Delivery, Story, Turn
 from spatius_sim.trace.events import (
     Awaited,

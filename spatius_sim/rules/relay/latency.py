@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Kept, Late
-from spatius_sim.rules.kit_stalls import lag_seconds
 from spatius_sim.rules.rule import Advice, Level, Provenance, rule
+from spatius_sim.rules.subtract_kit_stalls import lag_seconds
 from spatius_sim.story.join_turns import Story
 
 _NS_IN_A_MS = 1e6

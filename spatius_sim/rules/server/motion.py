@@ -13,7 +13,7 @@ from spatius_sim.protocol.audio import (
 from spatius_sim.protocol.messages import AudioInput, ConfirmSession, EgressType, MotionResponse, ServerError
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.story.directions import upward_kind
+from spatius_sim.story.frames_to_motion_server import upward_kind
 from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked, Received, Sent
 from spatius_sim.wires.features import IDS

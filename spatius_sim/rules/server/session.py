@@ -13,9 +13,9 @@ from spatius_sim.protocol.messages import (
     ServerError,
 )
 from spatius_sim.rules.findings import Broken, Kept, Late
-from spatius_sim.rules.kit_stalls import in_time, lag_seconds
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.story.directions import upward_kind
+from spatius_sim.rules.subtract_kit_stalls import in_time, lag_seconds
+from spatius_sim.story.frames_to_motion_server import upward_kind
 from spatius_sim.story.join_turns import Story
 from spatius_sim.trace.event_text import describe_provocation
 from spatius_sim.trace.events import (

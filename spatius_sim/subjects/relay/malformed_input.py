@@ -4,7 +4,7 @@ import json
 from hashlib import shake_128
 from typing import Any
 
-from spatius_sim.plans.behaviour import MalformedInput
+from spatius_sim.plans.turn_behaviour import MalformedInput
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import Frame, InterruptTurn, Speak, SpeakEnd
 

@@ -7,17 +7,17 @@ from dataclasses import replace
 from typing import Protocol
 
 from spatius_sim import __version__
-from spatius_sim.model.scenario.injected import longest_delay
-from spatius_sim.model.scenario.meaningful_ids import APP_ID
+from spatius_sim.model.scenario.fault_events import longest_delay
+from spatius_sim.model.scenario.faults_by_id import APP_ID
 from spatius_sim.model.scenario.scenario import NO_FAULTS, Scenario
 from spatius_sim.model.server.session_tokens import SessionToken, issue_token
 from spatius_sim.net.client.relay_process import RelayProcess
 from spatius_sim.net.client.relay_socket import RelayAddress, with_credentials
-from spatius_sim.net.kit_stalls import lag_marked
 from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.plans.behaviour import Behaviour
+from spatius_sim.net.record_kit_stalls import lag_marked
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, with_chunks_of
-from spatius_sim.plans.token import token_of
+from spatius_sim.plans.plan_token import token_of
+from spatius_sim.plans.turn_behaviour import Behaviour
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.story.observed_turns import with_speech
 from spatius_sim.subjects.relay.detect_wire import WireNotFoundError, find_out_wire

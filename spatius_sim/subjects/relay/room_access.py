@@ -7,7 +7,7 @@ from enum import StrEnum
 from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.subjects.livekit_place import LiveKitPlace
+from spatius_sim.subjects.livekit_server import LiveKitPlace
 from spatius_sim.subjects.relay.kit_client import ClientConnection
 from spatius_sim.wires.events import Frame
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.plans.behaviour import WHOLE_TURN, Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, TurnPlan
+from spatius_sim.plans.turn_behaviour import WHOLE_TURN, Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
 from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.subjects.relay.malformed_input import malformed_frames

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable, Container
 
 from spatius_sim.net.real_time_recorder import LiveRecorder
-from spatius_sim.plans.behaviour import TurnProgress
+from spatius_sim.plans.turn_behaviour import TurnProgress
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.story.join_turns import failures_among
 from spatius_sim.subjects.wait_for_events import NO_TIME, AdaptiveTimeout, MessageWatch, loop_time, wait_until

@@ -11,17 +11,17 @@ import pytest
 from spatius_sim.files.resources import resource
 
 TIMEOUT = 60
-CLIENT = "from spatius_sim.subjects import own_client, testee_shim; testee_shim.serve_stdio(own_client.OWN)"
+CLIENT = "from spatius_sim.subjects import own_client, python_shim; python_shim.serve_stdio(own_client.OWN)"
 
 WRONG_CLIENT = """
-from spatius_sim.subjects import own_client, testee_shim
+from spatius_sim.subjects import own_client, python_shim
 
 class Wrong(own_client.OwnClient):
     def yield_audio_data(self, audio, end):
         self.decoder.yield_audio_data(audio, end)
         return "same"
 
-testee_shim.serve_stdio(Wrong)
+python_shim.serve_stdio(Wrong)
 """
 
 

@@ -22,10 +22,10 @@ from spatius_sim.net.client import testee_connection as attached
 from spatius_sim.plans.client_plan import ClientPlan, GiveAudio, Move, RequestWriter, Step, Wait
 from spatius_sim.plans.strategies import client_plans
 from spatius_sim.subjects.own_client import OWN
-from spatius_sim.subjects.testee_shim import Shim
+from spatius_sim.subjects.python_shim import Shim
 from spatius_sim.tests.client_js.running import CLIENT, SECONDS, node
 from spatius_sim.trace.decoder_events import StarvationMode
-from spatius_sim.wires.testee import TesteeRequest, write_request
+from spatius_sim.wires.testee_messages import TesteeRequest, write_request
 
 _KEYFRAME_MS = 40
 _REST_MS = 7

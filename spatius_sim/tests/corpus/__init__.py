@@ -6,7 +6,7 @@ bytes everywhere.
 
 from pathlib import Path
 
-from spatius_sim.tape.contents import TapeHeader
+from spatius_sim.tape.tape_values import TapeHeader
 from spatius_sim.tape.traces import write_traces
 from spatius_sim.tests.corpus import client_failures, relay_failures, room_failures, server_failures
 from spatius_sim.tests.corpus.failures import SMALLEST

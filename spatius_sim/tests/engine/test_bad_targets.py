@@ -20,7 +20,7 @@ from spatius_sim.net.client import relay_socket
 from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
-from spatius_sim.plans.exercises import exercise_of
+from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.summary import RuleOutcome

@@ -71,9 +71,9 @@ def test_a_run_with_a_baseline(
 
 def test_a_baseline_is_made_by_a_whole_run_and_then_tolerates(tmp_path: Path) -> None:
     code = (
-        "from spatius_sim.subjects import own_client, testee_shim; "
+        "from spatius_sim.subjects import own_client, python_shim; "
         "from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES; "
-        "testee_shim.serve_stdio(own_client.own_client(CLIENT_MINIATURES['C-EMPTY'][0]))"
+        "python_shim.serve_stdio(own_client.own_client(CLIENT_MINIATURES['C-EMPTY'][0]))"
     )
 
     def judge_client(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from spatius_sim.engine.requested_run import request_of
+from spatius_sim.engine.merge_options import request_of
 from spatius_sim.engine.run_environment import Run
 from spatius_sim.engine.run_header import header_lines
 from spatius_sim.engine.settings import Settings

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from spatius_sim.engine.trial import Trial
 from spatius_sim.miniatures.wrong_relays import NeverMarksAudioEnd
 from spatius_sim.plans.plan import ORDINARY_SECONDS, PLAN_SAMPLE_RATE, SCARCELY_A_WORD, Plan, Sound, TurnPlan
-from spatius_sim.plans.probes import TokenProbe
+from spatius_sim.plans.server_probes import TokenProbe
 from spatius_sim.reporting.summary import Failure
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 from spatius_sim.virtual.virtual_loop import VirtualLoop

@@ -13,8 +13,8 @@ from spatius_sim.engine.trial import Trial
 from spatius_sim.miniatures.wrong_relays import LosesLastPayload
 from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
-from spatius_sim.plans.behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.plans.plan import Plan, TurnPlan
+from spatius_sim.plans.turn_behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.processes import PROCESSES

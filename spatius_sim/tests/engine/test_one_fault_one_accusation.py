@@ -21,7 +21,7 @@ from spatius_sim.miniatures.wrong_with_clients import (
     FallsOverRubbish,
 )
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.plans.exercises import exercise_of
+from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.relay.relay_subject import RelaySubject

@@ -14,7 +14,7 @@ import pytest
 from spatius_sim.files import resources
 
 TIMEOUT = 120
-CLIENT = "from spatius_sim.subjects import own_client, testee_shim; testee_shim.serve_stdio(own_client.{})"
+CLIENT = "from spatius_sim.subjects import own_client, python_shim; python_shim.serve_stdio(own_client.{})"
 GOOD = shlex.join([sys.executable, "-c", CLIENT.format("OWN")])
 BAD = shlex.join(
     [

@@ -12,8 +12,8 @@ from spatius_sim.engine.plan_search import DrawnPlans, smallest_failing
 from spatius_sim.model.scenario.scenario import Fault, Moment, Scenario, Stall, When
 from spatius_sim.plans.draw_server_faults import server_failures
 from spatius_sim.plans.draw_turns import audible_conversations, conversations, crowds, long_speeches
-from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, Sound, TurnPlan, speech
+from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.rules.catalogue import RULES
 
 ONE_CLIENT = conversations()

@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.cli.show_tape import TapeFilter, show_tape
-from spatius_sim.engine.requested_run import request_of
+from spatius_sim.engine.merge_options import request_of
 from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.files.resources import resource
-from spatius_sim.plans.token import plan_of
+from spatius_sim.plans.plan_token import plan_of
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.summary import ExitCode, exit_code
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.tape.contents import TapeHeader
 from spatius_sim.tape.reader import header_of
+from spatius_sim.tape.tape_values import TapeHeader
 from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.trace.events import Trace, TraceHeader
 
 TIMEOUT = 120
 REUSES_IDS = (
     "from spatius_sim.subjects.own_client import own_client; "
-    "from spatius_sim.subjects.testee_shim import serve_stdio; "
+    "from spatius_sim.subjects.python_shim import serve_stdio; "
     "from spatius_sim.miniatures.wrong_clients import ReusesIds; serve_stdio(own_client(ReusesIds))"
 )
 

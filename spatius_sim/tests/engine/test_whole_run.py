@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.engine.conformance_file import find_conformance_file
-from spatius_sim.engine.requested_run import request_of
-from spatius_sim.engine.rule_by_rule import RuleResult
+from spatius_sim.engine.judge_all_rules import RuleResult
+from spatius_sim.engine.merge_options import request_of
 from spatius_sim.engine.whole_run import judge_run
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.exit_code import ExitCode
 from spatius_sim.rules.findings import Verdict
 
-SHIM = "from spatius_sim.subjects import own_client, testee_shim; testee_shim.serve_stdio(own_client.{})"
+SHIM = "from spatius_sim.subjects import own_client, python_shim; python_shim.serve_stdio(own_client.{})"
 GOOD = shlex.join([sys.executable, "-c", SHIM.format("OWN")])
 BAD = shlex.join(
     [

@@ -20,7 +20,7 @@ from spatius_sim.miniatures.wrong_relays import (
 from spatius_sim.model.relay.commands import RelayCommand, Tell
 from spatius_sim.model.relay.policy import MotionStart, RelayPolicy
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
-from spatius_sim.plans.exercises import exercise_of
+from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.rules.catalogue import RULES, rules_for
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge

@@ -17,14 +17,14 @@ from spatius_sim.files.scenario_file import parse_scenario
 from spatius_sim.files.wire_file import parse_wire
 from spatius_sim.model.server import session_tokens
 from spatius_sim.model.server.commands import Close
-from spatius_sim.model.server.egress import read_egress
+from spatius_sim.model.server.egress_configuration import read_egress
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
 from spatius_sim.model.server.session import ServerSession
 from spatius_sim.model.server.session_tokens import read_token
 from spatius_sim.net.proxy.http_bodies import BodyFraming
 from spatius_sim.net.proxy.http_heads import END_OF_HEAD, read_answer, read_request
 from spatius_sim.net.proxy.websocket_tap import WebSocketTap
-from spatius_sim.plans.token import plan_of
+from spatius_sim.plans.plan_token import plan_of
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console import RequestRefusedError, read_token_request
 from spatius_sim.protocol.errors import SpatiusSimError
@@ -41,8 +41,8 @@ from spatius_sim.trace.events import Event, Lane, Received, Trace, TraceHeader
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.room_events import PlaybackTold
 from spatius_sim.wires import published_wire, published_wire_names
-from spatius_sim.wires.testee import read_answer as read_testee_answer
-from spatius_sim.wires.testee import read_request as read_testee_request
+from spatius_sim.wires.testee_messages import read_answer as read_testee_answer
+from spatius_sim.wires.testee_messages import read_request as read_testee_request
 
 _PIECE_LENGTH_BYTES = 2
 _MAX_PIECES = 64

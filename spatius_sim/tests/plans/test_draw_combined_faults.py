@@ -11,10 +11,10 @@ from spatius_sim.engine.profiles import profile_named
 from spatius_sim.miniatures.honest_relays import KEEPS_ITS_SESSION, PLAIN
 from spatius_sim.model.relay.policy import RelayPolicy
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.plans.behaviour import Behaviour, MalformedInput
 from spatius_sim.plans.draw_combined_faults import combined_faults
-from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import Plan, TurnPlan
+from spatius_sim.plans.plans_for_rules import exercise_of
+from spatius_sim.plans.turn_behaviour import Behaviour, MalformedInput
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.running_miniature import miniature_relay

@@ -21,12 +21,12 @@ from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.plans.draw_server_faults import SILENCES
-from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import Plan, TurnPlan
+from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.story.join_turns import join
-from spatius_sim.subjects.embedded import relay_url, start_reference_relay
+from spatius_sim.subjects.embedded_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.subject_base import Patience
 from spatius_sim.wires import published_wire

@@ -2,13 +2,13 @@
 
 import pytest
 
+from spatius_sim.plans.plan_token import plan_of, token_of
 from spatius_sim.plans.room_plan import (
     AS_THE_AGENT_SPEAKS,
     AT_ANOTHER_RATE,
     TWO_TURNS_AND_AN_INTERRUPT,
     RoomPlan,
 )
-from spatius_sim.plans.token import plan_of, token_of
 
 IN_WORDS = {
     TWO_TURNS_AND_AN_INTERRUPT: "in a room: 2 s of speech, then 6 s of speech, interrupted, then 1.5 s of "

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from spatius_sim.subjects.own_client import OWN
-from spatius_sim.subjects.testee_shim import Shim
+from spatius_sim.subjects.python_shim import Shim
 
 
 def misbehave(way: str) -> str:

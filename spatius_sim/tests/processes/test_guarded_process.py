@@ -8,7 +8,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 
 import pytest
 
-from spatius_sim.net.guarded_process import GuardedProcess
+from spatius_sim.net.start_guarded_process import GuardedProcess
 
 SECONDS = 20.0
 

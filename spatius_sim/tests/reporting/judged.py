@@ -10,8 +10,8 @@ from spatius_sim.engine.run_environment import Run
 from spatius_sim.engine.settings import Settings
 from spatius_sim.engine.trial import Trial
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import Plan
+from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.reporting.report import Report, report_of
 from spatius_sim.reporting.summary import RuleOutcome, Summary, exit_code
 from spatius_sim.rules.catalogue import REVISION

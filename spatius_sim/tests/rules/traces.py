@@ -5,7 +5,7 @@ from itertools import count
 
 import numpy as np
 
-from spatius_sim.model.scenario.injected import injected
+from spatius_sim.model.scenario.fault_events import injected
 from spatius_sim.model.scenario.scenario import FaultAction
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatius_sim.story.speech_index import SpeechIndex
-from spatius_sim.story.story_values import Turn
+from spatius_sim.story.turn_story import Turn
 from spatius_sim.tests.rules.traces import voice
 
 

@@ -17,7 +17,7 @@ from spatius_sim.study.calibrate import fit_pace
 from spatius_sim.subjects.relay.relay_access import RelayInMemory
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.subject_base import Patience, canary_key
-from spatius_sim.tape.contents import TapeHeader
+from spatius_sim.tape.tape_values import TapeHeader
 from spatius_sim.tape.traces import write_traces
 from spatius_sim.tests.virtual_time import run_in_virtual_time
 from spatius_sim.trace.events import Trace

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
-from spatius_sim.subjects.embedded import relay_url, start_reference_relay
+from spatius_sim.subjects.embedded_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.kit_client import RelayClient
 from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import ClientAction, Motion, RelayEvent, Speak, SpeakEnd

@@ -2,7 +2,7 @@
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, ServerError
-from spatius_sim.tape.contents import TapeHeader
+from spatius_sim.tape.tape_values import TapeHeader
 from spatius_sim.tests.rules.traces import Dialogue, voice
 from spatius_sim.trace.decoder_events import (
     DiscardReason,

@@ -38,7 +38,7 @@ from spatius_sim.trace.events import (
     TurnStarted,
     Undecodable,
 )
-from spatius_sim.trace.speech_mark import speech_mark, stand_in
+from spatius_sim.trace.speech_fingerprint import speech_mark, stand_in
 from spatius_sim.wires.events import Audio, Motion, Note, NotUnderstood, Speak, Unclear
 
 UP, DOWN = Lane.UPSTREAM, Lane.DOWNSTREAM

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from spatius_sim.wires.declared.forms import Form
+from spatius_sim.wires.declared.message_forms import Form
 
 Path = tuple[str, ...]
 """The keys that lead to a value in a document, from the outside in."""

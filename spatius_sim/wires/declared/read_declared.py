@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from spatius_sim.wires.declared.declaration import DeclaredMessage, Meaning, Path
-from spatius_sim.wires.declared.forms import Document, Form, Layout, OtherFrameError
+from spatius_sim.wires.declared.message_forms import Document, Form, Layout, OtherFrameError
 from spatius_sim.wires.events import (
     Audio,
     ClientAction,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from spatius_sim.wires.declared.declaration import DeclaredMessage, Path, places_of
-from spatius_sim.wires.declared.forms import Document
+from spatius_sim.wires.declared.message_forms import Document
 from spatius_sim.wires.events import Frame
 from spatius_sim.wires.json_fields import base64_text
 

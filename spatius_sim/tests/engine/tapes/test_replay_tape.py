@@ -24,7 +24,7 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.subjects.embedded import relay_url, start_reference_relay
+from spatius_sim.subjects.embedded_relay import relay_url, start_reference_relay
 from spatius_sim.tape.cut_and_merge import merge
 from spatius_sim.tape.traces import read_traces, write_traces
 from spatius_sim.tests.rules.traces import Dialogue, voice

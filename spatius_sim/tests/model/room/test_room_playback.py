@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spatius_sim.model.room.faults import RoomFault
+from spatius_sim.model.room.room_faults import RoomFault
 from spatius_sim.model.room.room_playback import (
     EXPLICIT,
     LONGEST_PAUSE_TICKS,

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from spatius_sim.model.scenario.injected import injected
-from spatius_sim.model.scenario.meaningful_ids import APPS, AVATARS, faults_of, glossary
+from spatius_sim.model.scenario.fault_events import injected
+from spatius_sim.model.scenario.faults_by_id import APPS, AVATARS, faults_of, glossary
 from spatius_sim.model.scenario.scenario import (
     ALLOWED,
     IDS,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from spatius_sim.model.room.room_playback import TICK_SECONDS
-from spatius_sim.model.scenario.injected import injected
-from spatius_sim.model.scenario.meaningful_ids import (
+from spatius_sim.model.scenario.fault_events import injected
+from spatius_sim.model.scenario.faults_by_id import (
     AVATARS,
     TIME_LIMIT_REACHED,
     TOO_MANY_SESSIONS,

@@ -15,7 +15,7 @@ from livekit.plugins import spatius
 from spatius import configure_telemetry
 
 from spatius_sim.mock_server.server import MotionServer
-from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
+from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
 
 RATE = 24_000

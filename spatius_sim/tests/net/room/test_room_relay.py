@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
-from spatius_sim.plans.token import token_of
+from spatius_sim.plans.plan_token import token_of
 from spatius_sim.tests.net.room.livekit_server import LiveKitServer
 from spatius_sim.tests.net.room.verifying import run_verify, verdicts_in
 

@@ -49,7 +49,7 @@ async def test_a_room_that_lets_nobody_in_is_told_without_a_token(
     livekit: LiveKitServer, tmp_path: Path
 ) -> None:
     pytest.importorskip("aiortc", reason="aiortc is not installed")
-    from spatius_sim.net.room.viewer import VideoViewer
+    from spatius_sim.net.room.video_viewer import VideoViewer
 
     async with MotionServer(livekit=True) as server:
         url = server.console_endpoint.removesuffix("/v1/console")

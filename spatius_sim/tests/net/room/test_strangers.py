@@ -11,7 +11,7 @@ from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.plans.room_plan import RoomPlan, RoomTurn
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.subjects.livekit_place import AGENT, PUBLISHER, LiveKitPlace
+from spatius_sim.subjects.livekit_server import AGENT, PUBLISHER, LiveKitPlace
 from spatius_sim.subjects.room import RoomSubject
 from spatius_sim.subjects.server_access import ServerOverSockets
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
@@ -95,7 +95,7 @@ async def test_a_room_that_vanishes_ends_its_session(livekit: LiveKitServer) -> 
     """LiveKit's client goes on trying for a while, so the room is closed by the server's own word."""
     from livekit import rtc
 
-    from spatius_sim.net.room.publisher import LiveKitPublisher
+    from spatius_sim.net.room.room_publisher import LiveKitPublisher
 
     place = LiveKitPlace(livekit.url, KEY, SECRET)
     lost = asyncio.Event()

@@ -15,7 +15,7 @@ from spatius_sim.reporting.formats.html_report import html_matrix, html_report
 from spatius_sim.reporting.formats.json_report import json_report, read_report
 from spatius_sim.reporting.formats.junit_report import junit_report
 from spatius_sim.reporting.formats.markdown_report import inert, markdown_matrix, markdown_report
-from spatius_sim.reporting.harmless import make_harmless, one_line, some_lines
+from spatius_sim.reporting.harmless_text import make_harmless, one_line, some_lines
 from spatius_sim.reporting.matrix import matrix_of
 from spatius_sim.tests.reporting.hostile import ATTACKS, HUGE, report_saying, texts
 

@@ -28,7 +28,7 @@ from spatius_sim.trace.events import (
     TraceHeader,
     WaitEnded,
 )
-from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
+from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest
 
 RATE = 16000
 

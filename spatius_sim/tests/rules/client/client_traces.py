@@ -9,10 +9,10 @@ from spatius_sim.rules.findings import Judgement
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
-from spatius_sim.subjects.testee_shim import Factory
+from spatius_sim.subjects.python_shim import Factory
 from spatius_sim.trace.decoder_events import StarvationMode
 from spatius_sim.trace.events import Event, Lane, Received, Sent, Trace, TraceHeader
-from spatius_sim.wires.testee import TesteeAnswer, TesteeRequest
+from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest
 
 INDEPENDENT, STRICT = StarvationMode
 

@@ -23,7 +23,7 @@ from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
 from spatius_sim.subjects.own_client import own_client
 from spatius_sim.tests.rules.client.client_traces import STRICT, Said, judged, motion
 from spatius_sim.trace.decoder_events import PlaybackState
-from spatius_sim.wires.testee import TesteeRequest
+from spatius_sim.wires.testee_messages import TesteeRequest
 
 MINIATURES = [(rule_id, brain) for rule_id, brains in CLIENT_MINIATURES.items() for brain in brains]
 PLANS = 25

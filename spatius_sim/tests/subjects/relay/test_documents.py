@@ -25,8 +25,8 @@ from spatius_sim.net.client.relay_socket import RelayAddress
 from spatius_sim.net.free_ports import LOOPBACK, free_port
 from spatius_sim.net.real_time_recorder import LiveRecorder
 from spatius_sim.net.server.motion_server import MotionServerShell
-from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan
+from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.protocol.console import CONSOLE_ROOT, INGRESS_ROOT
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import RULES, rules_for

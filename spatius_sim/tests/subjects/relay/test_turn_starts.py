@@ -20,7 +20,7 @@ from spatius_sim.plans.plan import Plan, TurnPlan, speech
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.subjects.embedded import relay_url, start_reference_relay
+from spatius_sim.subjects.embedded_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.relay.turn_starts import (
     StartByHook,

@@ -30,7 +30,7 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket, read_packet
 from spatius_sim.protocol.video_container import Container, take_packets
-from spatius_sim.subjects.livekit_place import LiveKitPlace
+from spatius_sim.subjects.livekit_server import LiveKitPlace
 from spatius_sim.subjects.room import speech_with_marks
 from spatius_sim.tests.client_js.running import chromium
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, VERSION, LiveKitServer, livekit_server

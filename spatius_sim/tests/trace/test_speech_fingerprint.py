@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spatius_sim.trace.speech_mark import WINDOW_SAMPLES, speech_mark, stand_in
+from spatius_sim.trace.speech_fingerprint import WINDOW_SAMPLES, speech_mark, stand_in
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 1279, 1280, 1281, 5000])

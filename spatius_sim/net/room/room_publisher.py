@@ -20,14 +20,14 @@ from spatius_sim.model.room.room_playback import (
     TellFinished,
     TellStarted,
 )
-from spatius_sim.model.server.egress import (
+from spatius_sim.model.server.egress_configuration import (
     AGENT_ATTRIBUTE,
     UNAUTHENTICATED,
     UNAVAILABLE,
     EgressFault,
 )
-from spatius_sim.model.server.room_side import rpc_for_agent
-from spatius_sim.net.egress_publisher import EgressPublisher, NewPublisher
+from spatius_sim.model.server.egress_playback import rpc_for_agent
+from spatius_sim.net.publisher_interface import EgressPublisher, NewPublisher
 from spatius_sim.net.room.black_video import HEIGHT, WIDTH, black_frames
 from spatius_sim.net.room.quiet_log import hide_tokens_in_log
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE

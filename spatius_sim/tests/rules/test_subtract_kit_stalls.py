@@ -1,7 +1,7 @@
 """Where the kit itself was late, what took time is judged with care."""
 
 from spatius_sim.rules.findings import Broken, Kept, Late
-from spatius_sim.rules.kit_stalls import in_time, lag_seconds
+from spatius_sim.rules.subtract_kit_stalls import in_time, lag_seconds
 from spatius_sim.tests.rules.traces import Dialogue
 from spatius_sim.trace.events import (
     Awaited,

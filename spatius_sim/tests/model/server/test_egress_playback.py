@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from spatius_sim.model.room.faults import RoomFault
+from spatius_sim.model.room.room_faults import RoomFault
 from spatius_sim.model.room.room_playback import (
     EXPLICIT,
     TICK_SECONDS,
@@ -26,11 +26,11 @@ from spatius_sim.model.server.commands import (
     ServerCommand,
     SetTimer,
 )
-from spatius_sim.model.server.egress import AGENT_ATTRIBUTE, EgressFault, read_egress
+from spatius_sim.model.server.egress_configuration import AGENT_ATTRIBUTE, EgressFault, read_egress
+from spatius_sim.model.server.egress_playback import ROOM_TIMER, rpc_for_agent
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
-from spatius_sim.model.server.room_side import ROOM_TIMER, rpc_for_agent
-from spatius_sim.model.server.rooms import Rooms
 from spatius_sim.model.server.session import Limits, ServerSession
+from spatius_sim.model.server.simulated_rooms import Rooms
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.protocol.messages import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spatius_sim.model.scenario.injected import injected, longest_delay
+from spatius_sim.model.scenario.fault_events import injected, longest_delay
 from spatius_sim.model.scenario.scenario import (
     NAMES,
     CloseWith,

@@ -3,8 +3,8 @@
 import asyncio
 import time
 
-from spatius_sim.net.kit_stalls import lag_marked
 from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.record_kit_stalls import lag_marked
 from spatius_sim.trace.events import KitStalled, TraceHeader
 
 BUSY_SECONDS = 0.4

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from spatius_sim.model.server.commands import Close, Send, SetTimer
-from spatius_sim.model.server.egress import EgressFault, Room, read_egress
+from spatius_sim.model.server.egress_configuration import EgressFault, Room, read_egress
 from spatius_sim.model.server.motion_answers import SynthesizedAnswer
-from spatius_sim.model.server.rooms import MAX_REQUESTS, MAX_ROOMS, RoomRequest, Rooms
 from spatius_sim.model.server.session import ServerSession
+from spatius_sim.model.server.simulated_rooms import MAX_REQUESTS, MAX_ROOMS, RoomRequest, Rooms
 from spatius_sim.protocol.codec import decode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import (

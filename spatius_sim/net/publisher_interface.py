@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from spatius_sim.model.room.room_playback import RoomOutput
-from spatius_sim.model.server.egress import EgressFault
+from spatius_sim.model.server.egress_configuration import EgressFault
 from spatius_sim.protocol.messages import LiveKitEgress
 
 

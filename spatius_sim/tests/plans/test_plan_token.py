@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from spatius_sim.model.scenario.scenario import CloseWith, Fault, Moment, Scenario, When
 from spatius_sim.plans.client_plan import ClientPlan
-from spatius_sim.plans.exercises import exercise_of
 from spatius_sim.plans.plan import Plan, Sound, TurnPlan
-from spatius_sim.plans.probes import TokenProbe
-from spatius_sim.plans.token import plan_of, token_of
+from spatius_sim.plans.plan_token import plan_of, token_of
+from spatius_sim.plans.plans_for_rules import exercise_of
+from spatius_sim.plans.server_probes import TokenProbe
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import RULES, find_rule
 from spatius_sim.trace.events import Provocation

@@ -8,7 +8,7 @@ import json
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 
-from spatius_sim.model.scenario.meaningful_ids import UNAUTHORIZED_ROOM, UNAVAILABLE_ROOM, first_word
+from spatius_sim.model.scenario.faults_by_id import UNAUTHORIZED_ROOM, UNAVAILABLE_ROOM, first_word
 from spatius_sim.protocol.agora_token import find_token_fault, read_agora_token
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.protocol.messages import AgoraEgress, ConfigureSession, EgressType, LiveKitEgress

@@ -8,7 +8,8 @@ from typing import Any
 import msgpack
 
 from spatius_sim.tape.blobs import SMALLEST_BLOB, BlobWindow, MalformedError
-from spatius_sim.tape.contents import (
+from spatius_sim.tape.sections import LARGEST_BLOB, LARGEST_BODY
+from spatius_sim.tape.tape_values import (
     Content,
     ContentPart,
     Record,
@@ -17,9 +18,8 @@ from spatius_sim.tape.contents import (
     TapedRun,
     TapeHeader,
 )
-from spatius_sim.tape.sections import LARGEST_BLOB, LARGEST_BODY
 from spatius_sim.trace.events import Lane
-from spatius_sim.trace.speech_mark import WINDOW_SAMPLES, SpeechMark
+from spatius_sim.trace.speech_fingerprint import WINDOW_SAMPLES, SpeechMark
 
 MAX_PARTS = 256
 _LONGEST_NAME = 256

@@ -10,13 +10,13 @@ from typing import Any
 
 from spatius_sim import __version__
 from spatius_sim.mock_server.server import MotionServer
-from spatius_sim.net.kit_stalls import lag_marked
 from spatius_sim.net.real_time_recorder import LiveRecorder
+from spatius_sim.net.record_kit_stalls import lag_marked
+from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.room_plan import RoomPlan
-from spatius_sim.plans.token import token_of
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.protocol.messages import ConfigureSession, LiveKitEgress
-from spatius_sim.subjects.livekit_place import LiveKitPlace, room_watch_module
+from spatius_sim.subjects.livekit_server import LiveKitPlace, room_watch_module
 from spatius_sim.trace.events import Awaited, Event, Joined, Lane, Received, Trace, TraceHeader, WaitEnded
 from spatius_sim.trace.room_events import PlaybackTold
 from spatius_sim.wires.features import ROOM_CHOICE

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatius_sim.model.room.faults import RoomFault
+from spatius_sim.model.room.room_faults import RoomFault
 from spatius_sim.model.room.room_playback import (
     TICK_SECONDS,
     RoomOutput,
@@ -14,11 +14,11 @@ from spatius_sim.model.room.room_playback import (
     TellFinished,
     TellStarted,
 )
-from spatius_sim.model.scenario.injected import injected
+from spatius_sim.model.scenario.fault_events import injected
 from spatius_sim.model.scenario.scenario import FaultAction, RoomTrouble
 from spatius_sim.model.server.capabilities import PLAYBACK_CONTROL, PLAYBACK_STATE
 from spatius_sim.model.server.commands import Inject, PlayInRoom, Publish, Send, ServerCommand, SetTimer
-from spatius_sim.model.server.egress import Room
+from spatius_sim.model.server.egress_configuration import Room
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import WIDTH
 from spatius_sim.protocol.messages import MotionResponse, Pause, PlaybackNews, PlaybackPhase, Resume

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spatius_sim.protocol.near_names import suggest_names
+from spatius_sim.protocol.did_you_mean import suggest_names
 
 MANY = [f"R-NUMBER-{number:02}" for number in range(40)]
 

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from spatius_sim.net import process_guard
+from spatius_sim.net import process_guard_program
 
-_GUARD = str(Path(process_guard.__file__))
+_GUARD = str(Path(process_guard_program.__file__))
 _LONGEST_REPORT = 4096
 _LONGEST_LINE = 65536
 
 
 class GuardedProcess:
-    """A command that runs under a guard (see process_guard.py), in its own process session.
+    """A command that runs under a guard (see process_guard_program.py), in its own process session.
 
     `process` has the streams and the exit code of the command."""
 
@@ -54,7 +54,7 @@ class GuardedProcess:
                     pass_fds=(guard_end.fileno(),),
                 )
             report = await asyncio.get_running_loop().sock_recv(our_end, _LONGEST_REPORT)
-            if report != process_guard.STARTED:
+            if report != process_guard_program.STARTED:
                 await process.communicate()
                 raise OSError(report.decode(errors="replace") or "its guard ended")
         except BaseException:

@@ -1,7 +1,7 @@
 """Where the sources of a rule can be read."""
 
 from spatius_sim.rules.catalogue import RULES
-from spatius_sim.rules.sources import Source, describe_sources, sources
+from spatius_sim.rules.rule_sources import Source, describe_sources, sources
 
 
 def test_each_tag_of_a_source_is_found() -> None:

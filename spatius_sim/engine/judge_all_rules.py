@@ -7,16 +7,16 @@ from typing import Any
 
 from spatius_sim.engine.compare_with_baseline import RunBaseline
 from spatius_sim.engine.interruption import INTERRUPTION
+from spatius_sim.engine.merge_options import RunRequest
 from spatius_sim.engine.options import as_typed
-from spatius_sim.engine.requested_run import RunRequest
 from spatius_sim.engine.run_environment import Run
 from spatius_sim.engine.run_outcomes import BY_A_SIGNAL, RunOutcomes
-from spatius_sim.engine.run_reports import report_paths
 from spatius_sim.engine.trial import Trial
-from spatius_sim.plans.token import token_of
+from spatius_sim.engine.write_reports import report_paths
+from spatius_sim.plans.plan_token import token_of
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.reporting.formats.text_report import failure_text, overturned_text
-from spatius_sim.reporting.harmless import one_line
+from spatius_sim.reporting.harmless_text import one_line
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.rule import Rule

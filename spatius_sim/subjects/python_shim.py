@@ -1,6 +1,6 @@
 """The Python shim: connects any object that has these methods to the client suite (conformance/client/).
 
-    from spatius_sim.subjects.testee_shim import serve_stdio
+    from spatius_sim.subjects.python_shim import serve_stdio
     serve_stdio(lambda sample_rate, mode: MyClient(sample_rate, mode))
 
 The object may have these members. A method that it lacks is answered "unimplemented"; a value that it lacks
@@ -22,7 +22,13 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
 
-from spatius_sim.wires.testee import PROTOCOL, TesteeAnswer, TesteeRequest, read_request, write_answer
+from spatius_sim.wires.testee_messages import (
+    PROTOCOL,
+    TesteeAnswer,
+    TesteeRequest,
+    read_request,
+    write_answer,
+)
 
 Factory = Callable[[int, str], Any]
 """A function that makes a fresh client, from a sample rate in Hz and a mode."""

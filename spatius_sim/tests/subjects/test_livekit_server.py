@@ -2,12 +2,12 @@
 
 import pytest
 
+from spatius_sim.engine.merge_options import named_subject
 from spatius_sim.engine.option_secrets import secrets_in, without_secrets
 from spatius_sim.engine.options import subject_named
-from spatius_sim.engine.requested_run import named_subject
 from spatius_sim.engine.settings import Settings
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.subjects.livekit_place import LiveKitPlace, place_named
+from spatius_sim.subjects.livekit_server import LiveKitPlace, place_named
 
 BOTH = {"LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "a-secret-of-many-letters"}
 

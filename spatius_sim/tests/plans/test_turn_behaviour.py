@@ -3,8 +3,8 @@
 import pytest
 
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.plans.behaviour import Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.plans.plan import Plan, TurnPlan
+from spatius_sim.plans.turn_behaviour import Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.tests.running_miniature import miniature_relay
 from spatius_sim.tests.virtual_time import run_in_virtual_time
 from spatius_sim.trace.events import (

@@ -9,7 +9,7 @@ import pytest
 
 from spatius_sim.cli.common import with_document_wire
 from spatius_sim.cli.doctor_findings import relay_findings
-from spatius_sim.cli.offers import CLIP_LIST, list_clips, list_offers
+from spatius_sim.cli.relay_offers import CLIP_LIST, list_clips, list_offers
 from spatius_sim.cli.verify import _check_early
 from spatius_sim.engine.settings import Settings
 from spatius_sim.protocol.errors import UsageError

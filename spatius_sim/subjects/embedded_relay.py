@@ -3,7 +3,7 @@
 from websockets.asyncio.server import Server
 
 from spatius_sim.files.resources import resource
-from spatius_sim.model.scenario.meaningful_ids import APP_ID, AVATAR_ID
+from spatius_sim.model.scenario.faults_by_id import APP_ID, AVATAR_ID
 from spatius_sim.net.free_ports import LOOPBACK
 from spatius_sim.net.server.motion_server import MotionServerShell
 from spatius_sim.protocol.errors import UsageError

@@ -53,7 +53,7 @@ def test_black_video_begins_with_its_one_key_frame_and_holds_no_packet(container
 
 
 def test_a_user_without_the_extra_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "spatius_sim.net.room.publisher", None)
+    monkeypatch.setitem(__import__("sys").modules, "spatius_sim.net.room.room_publisher", None)
     with pytest.raises(UsageError, match=r"pip install 'spatius-sim\[livekit\]'"):
         MotionServer(livekit=True)
 

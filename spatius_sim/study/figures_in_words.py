@@ -2,9 +2,9 @@
 
 import math
 
-from spatius_sim.study.figures import FIGURES, Estimate
 from spatius_sim.study.run_study import Outcome
 from spatius_sim.study.study import BudgetVerdict
+from spatius_sim.study.study_figures import FIGURES, Estimate
 
 SHOWN = (
     "first_audio_p50",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spatius_sim.protocol.errors import RemoteProtocolError
 from spatius_sim.trace.events import Lane, Undecodable
 from spatius_sim.trace.read_frames import read_frame
-from spatius_sim.wires.testee import (
+from spatius_sim.wires.testee_messages import (
     TesteeAnswer,
     TesteeRequest,
     read_answer,

@@ -21,8 +21,8 @@ from spatius_sim.engine.options import (
 )
 from spatius_sim.engine.profiles import DEFAULT_PROFILE, profile_named, rules_to_judge
 from spatius_sim.engine.settings import Settings, settings_of
-from spatius_sim.plans.exercises import AS_AN_AGENT_SPEAKS, Exercise, exercise_of
-from spatius_sim.plans.token import plan_of
+from spatius_sim.plans.plan_token import plan_of
+from spatius_sim.plans.plans_for_rules import AS_AN_AGENT_SPEAKS, Exercise, exercise_of
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.rules.catalogue import find_rule, rules_for
 from spatius_sim.rules.rule import Rule

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from spatius_sim.trace.events import FALLBACK_WAIT, Lane
-from spatius_sim.trace.speech_mark import SpeechMark, stand_in
+from spatius_sim.trace.speech_fingerprint import SpeechMark, stand_in
 
 VERSION = 1
 
